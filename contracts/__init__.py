@@ -1,0 +1,1 @@
+"""The words every package shares: messages, conversations, decisions, ports and errors."""

@@ -1,0 +1,249 @@
+"""A conversation between two of its messages, its eleven states and the record of how it moved."""
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field
+
+from contracts.messages import Address, OutboundMessage
+from contracts.values import ConversationId, Instant, MessageId, Text, TurnId, Value
+
+
+class State(StrEnum):
+    INIT = "INIT"
+    IDENTIFYING = "IDENTIFYING"
+    UNDERSTANDING_INTENT = "UNDERSTANDING_INTENT"
+    PROCESSING = "PROCESSING"
+    GENERATING_RESPONSE = "GENERATING_RESPONSE"
+    SELECTING_MESSAGE_TYPE = "SELECTING_MESSAGE_TYPE"
+    AWAITING_USER = "AWAITING_USER"
+    ESCALATING = "ESCALATING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    SPAM = "SPAM"
+
+
+FINAL_STATES = frozenset({State.COMPLETED, State.FAILED, State.SPAM})
+RESTING_STATES = frozenset({State.INIT, State.AWAITING_USER, State.ESCALATING}) | FINAL_STATES
+
+
+class Trigger(StrEnum):
+    """What moves a conversation. The table in `fsm/table.py` says from where to where."""
+
+    BEGIN = "begin"
+    IDENTIFIED = "identified"
+    RECEIVE = "receive"
+    PROCESS = "process"
+    DRAFT = "draft"
+    RESPOND = "respond"
+    SEND = "send"
+    CONCLUDE = "conclude"
+    ESCALATE = "escalate"
+    MARK_SPAM = "mark_spam"
+    HAND_BACK = "hand_back"
+    TIME_OUT = "time_out"
+    FAIL = "fail"
+
+
+class WaitingFor(StrEnum):
+    """What the next message of the person is expected to bring."""
+
+    ANYTHING = "anything"
+    IDENTIFICATION = "identification"
+    CLARIFICATION = "clarification"
+    FIELD = "field"
+    CHOICE = "choice"
+
+
+class TransitionRecord(Value):
+    """One move of the state machine. `confidence` is the model's, in [0, 1], where a model decided."""
+
+    source: State
+    dest: State
+    trigger: Trigger
+    confidence: float | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+    at: Instant
+
+
+class Speaker(StrEnum):
+    PERSON = "person"
+    ASSISTANT = "assistant"
+    OPERATOR = "operator"
+
+
+class Utterance(Value):
+    """One line of the transcript: what somebody said, and the options that were offered with it."""
+
+    speaker: Speaker
+    text: Text
+    options: tuple[Text, ...] = ()
+    at: Instant
+
+
+class Episode(Value):
+    """How an earlier conversation with the same person ended; its successor knows it by this."""
+
+    number: int
+    state: State
+    business_line: str | None
+    intent: str | None
+    ended_at: Instant
+
+
+WINDOW_UTTERANCES = 20
+RECENT_ARRIVALS = 64
+RECENT_EPISODES = 10
+
+
+class Conversation(Value):
+    """The head of a conversation: small, one document, read and written once a turn.
+
+    The whole history stands beside it in the store (transitions, transcript, turns); the head carries only the window
+    that a prompt needs. `version` is the compare-and-set token of the store, `last_sequence` the inbox position that
+    has been answered. A conversation that comes back after its end continues as the next `episode` of the same head.
+    """
+
+    id: ConversationId
+    address: Address | None = None
+    state: State = State.INIT
+    waiting_for: WaitingFor = WaitingFor.ANYTHING
+    table_version: int = 1
+    version: int = 0
+    last_sequence: int = 0
+    episode: int = 1
+    previous_episodes: tuple[Episode, ...] = ()
+    turns: int = 0
+    turns_in_episode: int = 0
+    unclear_turns: int = 0
+    next_outbox_number: int = 1
+    person_name: Text | None = None
+    business_line: str | None = None
+    intent: str | None = None
+    fields: dict[str, Text] = Field(default_factory=dict)
+    window: tuple[Utterance, ...] = ()
+    opted_out: bool = False
+    recent_arrivals: tuple[Instant, ...] = ()
+    created_at: Instant | None = None
+    updated_at: Instant | None = None
+    last_inbound_at: Instant | None = None
+    times_out_at: Instant | None = None
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in FINAL_STATES
+
+    @property
+    def is_new(self) -> bool:
+        return self.turns == 0
+
+    def says(self, *utterances: Utterance) -> Self:
+        return self.model_copy(update={"window": (*self.window, *utterances)[-WINDOW_UTTERANCES:]})
+
+    def successor(self, at: Instant) -> Self:
+        """The next episode of a conversation that ended: a fresh state, with what the person told us kept."""
+        ended = Episode(
+            number=self.episode,
+            state=self.state,
+            business_line=self.business_line,
+            intent=self.intent,
+            ended_at=self.updated_at or at,
+        )
+        return self.model_copy(
+            update={
+                "state": State.INIT,
+                "waiting_for": WaitingFor.ANYTHING,
+                "episode": self.episode + 1,
+                "previous_episodes": (*self.previous_episodes, ended)[-RECENT_EPISODES:],
+                "turns_in_episode": 0,
+                "unclear_turns": 0,
+                "business_line": None,
+                "intent": None,
+            }
+        )
+
+
+class TaskName(StrEnum):
+    """The three questions a turn asks the model."""
+
+    STATE = "state"
+    RESPONSE = "response"
+    MESSAGE_TYPE = "message_type"
+
+
+class TokenCount(Value):
+    """Tokens as the provider bills them: `input` excludes what was read from or written to its prompt cache."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+
+    def __add__(self, other: "TokenCount") -> "TokenCount":
+        return TokenCount(
+            input=self.input + other.input,
+            output=self.output + other.output,
+            cache_read=self.cache_read + other.cache_read,
+            cache_write=self.cache_write + other.cache_write,
+        )
+
+
+class TaskRecord(Value):
+    """One prompt task of a turn: when it ran (ms after the turn's start), what it cost and how it went.
+
+    `cost_usd` is a decimal as text, None when the price of the model is unknown. `outcome` is `ok`, `repaired`,
+    `fallback` or `failed`.
+    """
+
+    task: TaskName
+    model: str
+    template: str
+    started_ms: float
+    ended_ms: float
+    calls: int = 1
+    tokens: TokenCount = TokenCount()
+    cost_usd: str | None = None
+    outcome: str = "ok"
+
+
+class ViolationRecord(Value):
+    """A finding of the guardrail gate on a draft; `blocked` tells whether this draft was withheld."""
+
+    rule: str
+    excerpt: Text
+    draft: int
+
+
+class TurnMilliseconds(Value):
+    total: float = 0
+    state: float = 0
+    response: float = 0
+    message_type: float = 0
+
+
+class TurnRecord(Value):
+    """Everything about one turn that a person may ask for later: why this reply, why none, what it cost."""
+
+    id: TurnId
+    conversation_id: ConversationId
+    episode: int
+    message_ids: tuple[MessageId, ...]
+    path: tuple[State, ...]
+    state: State
+    trigger: Trigger | None = None
+    reason: str = ""
+    confidence: float | None = None
+    business_line: str | None = None
+    intent: str | None = None
+    waiting_for: WaitingFor = WaitingFor.ANYTHING
+    replies: tuple[OutboundMessage, ...] = ()
+    violations: tuple[ViolationRecord, ...] = ()
+    fallback: bool = False
+    tasks: tuple[TaskRecord, ...] = ()
+    tokens: TokenCount = TokenCount()
+    cost_usd: str | None = None
+    ms: TurnMilliseconds = TurnMilliseconds()
+    attempts: int = 1
+    institution_version: str = ""
+    received_at: Instant | None = None
+    at: Instant

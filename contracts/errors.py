@@ -1,0 +1,89 @@
+"""What can go wrong, grouped by what the worker does next.
+
+WorkerError
+  + TransientError(retry_after)   the work is kept and tried again with backoff; after five attempts dead-lettered
+  + PermanentError                dead-lettered at once: a retry would fail the same way
+  + ConfigurationError            raised while starting, so that the process does not come up
+"""
+
+from datetime import timedelta
+
+
+class WorkerError(Exception):
+    """Base of every error the product raises on purpose. Its text never contains what a person wrote."""
+
+
+class TransientError(WorkerError):
+    """Something outside is busy or away; `retry_after` is its own wish, if it has one."""
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class StoreUnavailableError(TransientError):
+    """The store did not answer within its time-out."""
+
+
+class InboxUnavailableError(TransientError):
+    """The inbox could not make a message durable; the webhook answers 503 and the platform sends it again."""
+
+
+class ConversationConflictError(TransientError):
+    """The stored version is not the one that was loaded: somebody else wrote in between."""
+
+
+class LeaseLostError(TransientError):
+    """The lease expired and another worker holds the conversation now."""
+
+
+class ModelUnavailableError(TransientError):
+    """The model could not be reached, timed out, or is overloaded (429, 529, 5xx)."""
+
+
+class ChannelUnavailableError(TransientError):
+    """The platform refused for now (rate limit, 5xx, no connection): nothing was sent."""
+
+
+class SendOutcomeUnknownError(TransientError):
+    """The request left and no answer came back: the platform may or may not have the message."""
+
+
+class PermanentError(WorkerError):
+    """A retry would fail in the same way."""
+
+
+class MalformedMessageError(PermanentError):
+    """A body that is not what its platform documents."""
+
+
+class IllegalTransitionError(PermanentError):
+    """The table has no such move."""
+
+
+class UnusableModelOutputError(PermanentError):
+    """The model's answer stayed invalid after its one repair."""
+
+
+class ModelRequestRejectedError(PermanentError):
+    """The provider refuses the request as such (400, 401, 403): a retry with the same request cannot help."""
+
+
+class ChannelRefusedError(PermanentError):
+    """The platform refuses this message for good (window closed, blocked number); `code` is the platform's."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ConfigurationError(WorkerError):
+    """Start-up cannot go on; the text names the variable or the file and says what to do."""
+
+
+class PromptNotFoundError(ConfigurationError):
+    """No template of that name."""
+
+
+class InstitutionError(ConfigurationError):
+    """The institution's documents do not say what they must; one line per problem, with file and line."""

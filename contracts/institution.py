@@ -1,0 +1,119 @@
+"""What the institution says about itself, as the loader in `context/` reads it from its three markdown documents."""
+
+from enum import StrEnum
+
+from contracts.messages import ContactCard, Location, Media, MessageType
+from contracts.values import Value
+
+
+class Principle(Value):
+    id: str
+    title: str
+    text: str
+
+
+class BusinessLine(Value):
+    """One line of business. `body` is its whole section, injected in full only when the line is in question."""
+
+    id: str
+    name: str
+    summary: str
+    keywords: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    body: str
+
+
+class Intent(Value):
+    """One thing people come with.
+
+    `triggers` are phrases people use for it, `answer` the canonical reply, `options` titles to offer as buttons or
+    rows, `fields` what to ask for when it is still unknown. `escalate` sends it to a person at once, `conclude` ends
+    the conversation, `spam` marks it as spam; `asset` names what goes with the answer.
+    """
+
+    id: str
+    category: str
+    line: str | None
+    description: str
+    triggers: tuple[str, ...]
+    answer: str
+    options: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    asset: str | None = None
+    escalate: bool = False
+    conclude: bool = False
+    spam: bool = False
+
+
+class FieldSpec(Value):
+    """Something worth knowing about the person, asked once: `question` is how the institution asks for it."""
+
+    id: str
+    label: str
+    question: str
+
+
+class Asset(Value):
+    """A file, place or contact card the institution offers; Task 3 names it by `id`, the fitter fills the message."""
+
+    id: str
+    type: MessageType
+    description: str
+    media: Media | None = None
+    location: Location | None = None
+    contact: ContactCard | None = None
+
+
+class FixedText(StrEnum):
+    """Replies that no model writes. Every institution provides all of them, in its own language."""
+
+    ESCALATED = "escalated"
+    MODEL_AWAY = "model_away"
+    CLARIFY = "clarify"
+    COMPLETED = "completed"
+    BLOCKED = "blocked"
+    OPTED_OUT = "opted_out"
+    OPTED_IN = "opted_in"
+    UNREADABLE = "unreadable"
+    TOO_MANY = "too_many"
+    LIST_LABEL = "list_label"
+    WELCOME_BACK = "welcome_back"
+
+
+class Institution(Value):
+    """Everything a prompt or the guardrail gate may take as true.
+
+    `version` is a hash of the documents' content, `documents` their raw text by file name. `prompt_core` is the stable
+    text that opens every prompt; `line_view` is what a prompt adds about one business line.
+    """
+
+    name: str
+    language: str
+    version: str
+    documents: dict[str, str]
+    principles: tuple[Principle, ...]
+    lines: tuple[BusinessLine, ...]
+    intents: tuple[Intent, ...]
+    fields: tuple[FieldSpec, ...]
+    assets: tuple[Asset, ...] = ()
+    never: tuple[str, ...]
+    texts: dict[FixedText, str]
+    opt_out_words: tuple[str, ...]
+    opt_in_words: tuple[str, ...]
+    allowed_domains: tuple[str, ...]
+    prompt_core: str
+
+    def line(self, line_id: str | None) -> BusinessLine | None:
+        return next((line for line in self.lines if line.id == line_id), None)
+
+    def intent(self, intent_id: str | None) -> Intent | None:
+        return next((intent for intent in self.intents if intent.id == intent_id), None)
+
+    def field(self, field_id: str) -> FieldSpec | None:
+        return next((field for field in self.fields if field.id == field_id), None)
+
+    def asset(self, asset_id: str | None) -> Asset | None:
+        return next((asset for asset in self.assets if asset.id == asset_id), None)
+
+    def text(self, which: FixedText) -> str:
+        return self.texts[which]

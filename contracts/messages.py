@@ -1,0 +1,226 @@
+"""What people write to us, what we write to them, and what a platform reports about it."""
+
+import hashlib
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field
+
+from contracts.values import ConversationId, Instant, MessageId, Text, Value
+
+
+class ChannelName(StrEnum):
+    WEB = "web"
+    WHATSAPP = "whatsapp"
+    TELEGRAM = "telegram"
+    SLACK = "slack"
+    MESSENGER = "messenger"
+
+
+class InboundKind(StrEnum):
+    """What a message from a person is; only the kinds in `ANSWERED_KINDS` start a turn."""
+
+    TEXT = "text"
+    CHOICE = "choice"
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    DOCUMENT = "document"
+    STICKER = "sticker"
+    LOCATION = "location"
+    CONTACTS = "contacts"
+    ORDER = "order"
+    FORM = "form"
+    REACTION = "reaction"
+    EDIT = "edit"
+    REVOKE = "revoke"
+    WELCOME = "welcome"
+    SYSTEM = "system"
+    UNSUPPORTED = "unsupported"
+
+
+RECORDED_ONLY_KINDS = frozenset(
+    {
+        InboundKind.REACTION,
+        InboundKind.EDIT,
+        InboundKind.REVOKE,
+        InboundKind.SYSTEM,
+        InboundKind.WELCOME,
+    }
+)
+
+
+class Address(Value):
+    """Where a reply goes: the account that was written to and the person who wrote, as the platform names them."""
+
+    channel: ChannelName
+    account: str
+    person: str
+    aliases: tuple[str, ...] = ()
+
+
+class InboundMedia(Value):
+    """A file the platform keeps for us; `reference` is its id there, never the bytes."""
+
+    reference: str
+    mime_type: str = ""
+    filename: Text = ""
+    sha256: str = ""
+
+
+class InboundMessage(Value):
+    """One message of one person.
+
+    `id` names it inside the product and is safe to log; `platform_id` is the platform's own and may contain a phone
+    number, so it stays in the store. `text` is everything of it that can be read: body, caption, chosen title.
+    """
+
+    id: MessageId
+    conversation_id: ConversationId
+    address: Address
+    platform_id: str
+    kind: InboundKind = InboundKind.TEXT
+    text: Text = ""
+    choice_id: str | None = None
+    media: InboundMedia | None = None
+    data: dict[str, str] = Field(default_factory=dict)
+    person_name: Text | None = None
+    reply_to: str | None = None
+    sent_at: Instant | None = None
+    received_at: Instant
+
+    @property
+    def dedup_key(self) -> str:
+        """The idempotency key (channel, account, platform id), hashed because platform ids may carry phone numbers."""
+        return digest(self.address.channel, self.address.account, self.platform_id)
+
+    @property
+    def is_recorded_only(self) -> bool:
+        return self.kind in RECORDED_ONLY_KINDS
+
+
+def digest(*parts: str, size: int = 16) -> str:
+    """Hex SHA-256 of the parts, `size` bytes; a zero byte separates them so that ('ab','c') differs from ('a','bc')."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[: size * 2]
+
+
+class MessageType(StrEnum):
+    TEXT = "TEXT"
+    BUTTON = "BUTTON"
+    LIST = "LIST"
+    IMAGE = "IMAGE"
+    VIDEO = "VIDEO"
+    AUDIO = "AUDIO"
+    DOCUMENT = "DOCUMENT"
+    LOCATION = "LOCATION"
+    CONTACT = "CONTACT"
+    TEMPLATE = "TEMPLATE"
+    REACTION = "REACTION"
+
+
+MEDIA_TYPES = frozenset({MessageType.IMAGE, MessageType.VIDEO, MessageType.AUDIO, MessageType.DOCUMENT})
+
+
+class Option(Value):
+    """Something a person can choose: a button, or a row of a list (which alone shows a description)."""
+
+    id: str
+    title: Text
+    description: Text = ""
+
+
+class Media(Value):
+    """A file we send: exactly one of a public link and an id the platform gave for an upload."""
+
+    link: str | None = None
+    platform_media_id: str | None = None
+    filename: Text = ""
+
+
+class Location(Value):
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+    name: Text = ""
+    address: Text = ""
+
+
+class ContactCard(Value):
+    name: Text
+    phone: str
+    organization: Text = ""
+
+
+class Template(Value):
+    """A message the platform approved beforehand, the only kind allowed outside the reply window."""
+
+    name: str
+    language: str
+    parameters: tuple[Text, ...] = ()
+
+
+class Reaction(Value):
+    """An emoji on a message of the person; an empty emoji takes it back."""
+
+    platform_message_id: str
+    emoji: str
+
+
+class OutboundMessage(Value):
+    """One message to one person. `text` is the body, or the caption of a file; which other field counts follows `type`."""
+
+    type: MessageType = MessageType.TEXT
+    text: Text = ""
+    buttons: tuple[Option, ...] = ()
+    rows: tuple[Option, ...] = ()
+    list_label: Text = ""
+    media: Media | None = None
+    location: Location | None = None
+    contact: ContactCard | None = None
+    template: Template | None = None
+    reaction: Reaction | None = None
+
+    @classmethod
+    def of_text(cls, text: str) -> Self:
+        return cls(type=MessageType.TEXT, text=text)
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        return self.buttons or self.rows
+
+    def visible_texts(self) -> tuple[str, ...]:
+        """Everything of the message that a person can read or open: what the guardrail gate has to look at."""
+        texts = [self.text, self.list_label]
+        for option in self.options:
+            texts += [option.title, option.description]
+        if self.media is not None:
+            texts += [self.media.link or "", self.media.filename]
+        if self.location is not None:
+            texts += [self.location.name, self.location.address]
+        if self.contact is not None:
+            texts += [self.contact.name, self.contact.phone, self.contact.organization]
+        if self.template is not None:
+            texts += self.template.parameters
+        return tuple(text for text in texts if text)
+
+
+class DeliveryState(StrEnum):
+    """The life of an outbox row. It only moves forward: pending, sending, sent, delivered, read; or failed."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+
+
+class StatusUpdate(Value):
+    """What a platform reports about one of our messages. `client_reference` is the outbox id it echoes, where it does."""
+
+    channel: ChannelName
+    account: str
+    platform_message_id: str
+    state: DeliveryState
+    client_reference: str | None = None
+    error_code: str | None = None
+    at: Instant

@@ -166,7 +166,7 @@ class Reaction(Value):
 
 
 class OutboundMessage(Value):
-    """One message to one person. `text` is the body, or the caption of a file; which other field counts follows `type`."""
+    """One message to one person. `text` is the body or a file's caption; `type` says which other field counts."""
 
     type: MessageType = MessageType.TEXT
     text: Text = ""
@@ -215,7 +215,7 @@ class DeliveryState(StrEnum):
 
 
 class StatusUpdate(Value):
-    """What a platform reports about one of our messages. `client_reference` is the outbox id it echoes, where it does."""
+    """What a platform reports about one of our messages; `client_reference` is the outbox id, where it echoes one."""
 
     channel: ChannelName
     account: str

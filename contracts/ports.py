@@ -1,0 +1,352 @@
+"""What the engine needs from the outside world. Every adapter of a port passes the port's contract tests."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from contracts.conversation import Conversation, TokenCount, TransitionRecord, TurnRecord, Utterance
+from contracts.delivery import (
+    Arrival,
+    ConversationSummary,
+    DeadLetter,
+    InboxEntry,
+    Lease,
+    OutboxRow,
+    Receipt,
+    TurnCommit,
+)
+from contracts.institution import Institution
+from contracts.messages import Address, ChannelName, InboundMessage, StatusUpdate
+from contracts.values import ConversationId, MessageId, OutboxId, Value
+
+
+class Clock(Protocol):
+    """The wall clock; tests set it. Correctness never rests on it, only waiting times do."""
+
+    def now(self) -> datetime: ...
+
+
+class Inbox(Protocol):
+    """Messages that are durable and not yet answered, by conversation, and who works on which conversation.
+
+    Raises:
+        InboxUnavailableError: from every method, when the backend did not answer within its time-out.
+    """
+
+    async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
+        """Deduplicate, append and mark the conversation due, atomically for each message; durable on return."""
+        ...
+
+    async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
+        """Take the conversation for `ttl`, or None while somebody else's lease runs."""
+        ...
+
+    async def renew(self, lease: Lease, *, ttl: timedelta, at: datetime) -> Lease:
+        """Extend the lease.
+
+        Raises:
+            LeaseLostError: another claim came in between.
+        """
+        ...
+
+    async def take(self, lease: Lease, *, isolate_after: int) -> list[InboxEntry]:
+        """Return the messages of the next turn, oldest first, and count an attempt on each; nothing is removed.
+
+        That is all pending ones; but when the oldest has had `isolate_after` attempts, it comes alone, so that one bad
+        message does not take its neighbours with it.
+
+        Raises:
+            LeaseLostError: the lease is not the newest one.
+        """
+        ...
+
+    async def has_newer(self, conversation_id: ConversationId, sequence: int) -> bool:
+        """Whether a message after `sequence` waits."""
+        ...
+
+    async def remove(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+        """Forget answered messages; their deduplication keys stay. Removing twice is harmless."""
+        ...
+
+    async def release(self, lease: Lease) -> bool:
+        """Give the lease back if it is mine and nothing is pending, in one step; else False and nothing changes."""
+        ...
+
+    async def abandon(self, lease: Lease, *, due_at: datetime) -> None:
+        """Give the lease back with work left, due again at `due_at`. A lost lease is left alone."""
+        ...
+
+    async def due(self, *, at: datetime, limit: int) -> list[ConversationId]:
+        """Conversations with pending messages that nobody holds and whose time has come, longest waiting first."""
+        ...
+
+    async def pending(self, conversation_id: ConversationId) -> list[InboxEntry]:
+        """All waiting messages, for people who look; no attempt is counted."""
+        ...
+
+    async def depth(self) -> int:
+        """How many messages wait in all."""
+        ...
+
+    async def forget(self, conversation_id: ConversationId) -> None:
+        """Drop every waiting message of an erased conversation; deduplication keys, which are hashes, stay."""
+        ...
+
+
+class ConversationStore(Protocol):
+    """Keeps conversations: heads, history, transcript, turns. The truth everything else follows.
+
+    Raises:
+        StoreUnavailableError: from every method, when the backend did not answer within its time-out.
+    """
+
+    async def load(self, conversation_id: ConversationId) -> Conversation | None:
+        """The head as last committed; of an erased conversation an empty head with its version."""
+        ...
+
+    async def commit(self, commit: TurnCommit) -> Conversation:
+        """Write everything of a turn in one step; return the head one version higher.
+
+        Raises:
+            ConversationConflictError: the stored version is not `commit.conversation.version`.
+        """
+        ...
+
+    async def transitions(self, conversation_id: ConversationId) -> list[TransitionRecord]: ...
+
+    async def transcript(self, conversation_id: ConversationId) -> list[Utterance]: ...
+
+    async def turns(self, conversation_id: ConversationId, *, limit: int | None = None) -> list[TurnRecord]:
+        """Oldest first; with `limit`, the newest `limit` of them."""
+        ...
+
+    async def receipt(self, conversation_id: ConversationId, message_id: MessageId) -> Receipt | None:
+        """What is known of an answered message, or None when it has not been answered."""
+        ...
+
+    async def receipts(self, conversation_id: ConversationId) -> list[Receipt]: ...
+
+    async def turn_of(self, receipt: Receipt) -> TurnRecord | None: ...
+
+    async def find_message(self, message_id: MessageId) -> list[ConversationId]:
+        """Conversations that hold an answered message of that id (web clients choose ids, so there may be several)."""
+        ...
+
+    async def list_conversations(
+        self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
+    ) -> list[ConversationSummary]:
+        """Newest first."""
+        ...
+
+    async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:
+        """Conversations whose resting state has lasted longer than the table allows."""
+        ...
+
+    async def expired(self, *, updated_before: datetime, limit: int) -> list[ConversationId]:
+        """Conversations nobody has touched since."""
+        ...
+
+    async def erase(self, conversation_id: ConversationId, *, at: datetime) -> bool:
+        """Delete everything of the conversation and leave an empty head one version higher, which refuses late commits.
+
+        Returns whether there was anything.
+        """
+        ...
+
+
+class Outbox(Protocol):
+    """Committed replies on their way to the platform, in order for each conversation."""
+
+    async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
+        """All rows, oldest first."""
+        ...
+
+    async def unsent(self, conversation_id: ConversationId) -> list[OutboxRow]:
+        """Rows that are pending or sending, oldest first."""
+        ...
+
+    async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
+        """Mark the row sending and count the attempt, unless it changed since it was read: then None."""
+        ...
+
+    async def mark_sent(self, row_id: OutboxId, *, platform_message_id: str, at: datetime) -> None:
+        """Record the platform's id, and any status that came before it."""
+        ...
+
+    async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
+        """Nothing was sent: pending again, not before the given time."""
+        ...
+
+    async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
+        """The platform refused it for good; the row asks for an escalation."""
+        ...
+
+    async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
+        """Move the row forward, never back; park a status whose row is not known yet and return None."""
+        ...
+
+    async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
+        """Conversations whose first unsent row may be sent (again) now."""
+        ...
+
+    async def to_escalate(self, *, limit: int) -> list[OutboxRow]:
+        """Failed rows whose conversation has not been escalated for it."""
+        ...
+
+    async def escalation_done(self, row_id: OutboxId) -> None: ...
+
+
+class DeadLetters(Protocol):
+    """Messages that could not be processed."""
+
+    async def add_dead_letter(self, letter: DeadLetter) -> None:
+        """Keep the letter; adding the same id again changes nothing."""
+        ...
+
+    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
+        """Newest first."""
+        ...
+
+    async def dead_letter(self, letter_id: str) -> DeadLetter | None: ...
+
+    async def drop_dead_letter(self, letter_id: str) -> bool: ...
+
+
+class Institutions(Protocol):
+    """Published versions of the institution's documents."""
+
+    async def publish(self, institution: Institution, *, at: datetime) -> bool:
+        """Keep this version and make it the current one; False when it already was."""
+        ...
+
+    async def published(self) -> Institution | None: ...
+
+    async def published_versions(self) -> list[tuple[str, datetime]]:
+        """Newest first."""
+        ...
+
+
+class Store(ConversationStore, Outbox, DeadLetters, Institutions, Protocol):
+    """One backend keeps all four, since one commit writes the conversation and its outbox together."""
+
+    async def ping(self) -> None:
+        """Return when the backend can write.
+
+        Raises:
+            StoreUnavailableError: it cannot.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class WakeUps(Protocol):
+    """The queue: it carries wake-ups, never messages; losing, doubling or reordering one loses nothing."""
+
+    async def wake(self, conversation_id: ConversationId) -> None: ...
+
+
+class SystemBlock(Value):
+    """A piece of the system prompt; `cached` ends a prefix that the provider may keep."""
+
+    text: str
+    cached: bool = False
+
+
+class ModelRequest(Value):
+    """One call of a language model with a JSON schema for its answer."""
+
+    model: str
+    system: tuple[SystemBlock, ...]
+    user: str
+    schema_name: str
+    output_schema: dict[str, Any]
+    max_tokens: int
+    timeout: timedelta
+    repair_of: str | None = None
+    repair_reason: str | None = None
+
+
+class ModelResponse(Value):
+    """What came back; `stop_reason` is the provider's word (`end_turn`, `max_tokens`, `refusal`)."""
+
+    text: str
+    stop_reason: str
+    model: str
+    tokens: TokenCount
+
+
+class LanguageModel(Protocol):
+    async def complete(self, request: ModelRequest) -> ModelResponse:
+        """Ask once; no retries inside.
+
+        Raises:
+            ModelUnavailableError: overloaded, away or too slow.
+            ModelRequestRejectedError: the request itself is refused.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class ChannelLimits(Value):
+    """What one platform lets a message hold. Lengths are in code points; a type that is absent is not offered there."""
+
+    types: frozenset[str]
+    text: int
+    button_body: int = 0
+    buttons: int = 0
+    button_title: int = 0
+    list_body: int = 0
+    rows: int = 0
+    row_title: int = 0
+    row_description: int = 0
+    list_label: int = 0
+    caption: int = 0
+
+
+class Channel(Protocol):
+    """One platform: how a reply gets there."""
+
+    name: ChannelName
+    limits: ChannelLimits
+    settles_by_status: bool
+    """Whether the platform's statuses echo our outbox id, so that a send of unknown outcome can be waited for."""
+
+    async def send(self, row: OutboxRow) -> str:
+        """Send once; return the platform's message id.
+
+        Raises:
+            ChannelUnavailableError: not sent; try later.
+            ChannelRefusedError: never will be.
+            SendOutcomeUnknownError: perhaps sent.
+        """
+        ...
+
+    async def acknowledge(self, address: Address, platform_message_id: str) -> None:
+        """Show the person that the message was read and an answer is being written; best effort, never raises."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class LiveEvent(Value):
+    """Something a watching client is told: `state`, `token`, `reply` or `error`. Only durable ones have a number."""
+
+    name: str
+    data: dict[str, Any]
+    number: int | None = None
+
+
+class Events(Protocol):
+    """News for those who watch a conversation now. Losing one loses nothing: clients catch up from the store."""
+
+    async def publish(self, conversation_id: ConversationId, event: LiveEvent) -> None: ...
+
+    def subscribe(self, conversation_id: ConversationId) -> AsyncIterator[LiveEvent]: ...
+
+
+class Faults(Protocol):
+    """Named points where the tests make the process die or a call fail; in production every one is a no-op."""
+
+    async def reach(self, point: str) -> None: ...

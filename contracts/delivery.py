@@ -1,9 +1,11 @@
 """What travels between the webhook, the inbox, the worker and the outbox."""
 
+from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
-from contracts.messages import Address, DeliveryState, InboundMessage, OutboundMessage
+from contracts.messages import Address, DeliveryState, InboundMessage, OutboundMessage, StatusUpdate
 from contracts.values import ConversationId, Instant, MessageId, OutboxId, TurnId, Value
 
 
@@ -49,6 +51,57 @@ class OutboxRow(Value):
     needs_escalation: bool = False
     created_at: Instant
     updated_at: Instant
+
+    @property
+    def is_unsent(self) -> bool:
+        return self.state in (DeliveryState.PENDING, DeliveryState.SENDING)
+
+    @property
+    def sendable_at(self) -> datetime:
+        """When the row may be sent: a pending one after its back-off, a sending one when its outcome stayed unknown."""
+        waits_for = self.deadline if self.state is DeliveryState.SENDING else self.not_before
+        return waits_for or self.created_at
+
+    def sending(self, *, deadline: datetime, at: datetime) -> Self:
+        return self._with(state=DeliveryState.SENDING, attempts=self.attempts + 1, deadline=deadline, updated_at=at)
+
+    def sent(self, *, platform_message_id: str, at: datetime) -> Self:
+        """The platform has it. A status may have said more already; then only the platform's id is added."""
+        state = max(self.state, DeliveryState.SENT, key=_rank)
+        return self._with(state=state, platform_message_id=platform_message_id, updated_at=at)
+
+    def postponed(self, *, not_before: datetime, error_code: str, at: datetime) -> Self:
+        return self._with(state=DeliveryState.PENDING, not_before=not_before, error_code=error_code, updated_at=at)
+
+    def failed(self, *, error_code: str, at: datetime) -> Self:
+        return self._with(state=DeliveryState.FAILED, error_code=error_code, needs_escalation=True, updated_at=at)
+
+    def reported(self, update: StatusUpdate) -> Self:
+        """The row after a status: forward only, so that a late or repeated status changes nothing."""
+        if _rank(update.state) <= _rank(self.state):
+            return self
+        if update.state is DeliveryState.FAILED:
+            return self.failed(error_code=update.error_code or "unknown", at=update.at)
+        platform_id = update.platform_message_id or self.platform_message_id
+        return self._with(state=update.state, platform_message_id=platform_id, updated_at=update.at)
+
+    def _with(self, **changes: object) -> Self:
+        return self.model_copy(update=changes)
+
+
+_ORDER = (
+    DeliveryState.PENDING,
+    DeliveryState.SENDING,
+    DeliveryState.SENT,
+    DeliveryState.FAILED,
+    # Evidence that it arrived outweighs an earlier report that it did not.
+    DeliveryState.DELIVERED,
+    DeliveryState.READ,
+)
+
+
+def _rank(state: DeliveryState) -> int:
+    return _ORDER.index(state)
 
 
 class TurnCommit(Value):

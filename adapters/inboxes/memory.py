@@ -1,0 +1,114 @@
+"""The inbox in this process's memory: for unit tests, and the model the others are compared with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from contracts.delivery import Arrival, InboxEntry, Lease
+from contracts.errors import LeaseLostError
+from contracts.messages import InboundMessage
+from contracts.values import ConversationId
+
+
+@dataclass
+class _Box:
+    entries: dict[int, InboxEntry] = field(default_factory=dict)
+    last_sequence: int = 0
+    lease_token: int = 0
+    lease_expires_at: datetime | None = None
+    due_at: datetime | None = None
+
+    def is_held(self, at: datetime) -> bool:
+        return self.lease_expires_at is not None and self.lease_expires_at > at
+
+
+class MemoryInbox:
+    """Satisfies the `Inbox` port; no method waits between its first look and its last write, so each is atomic."""
+
+    def __init__(self) -> None:
+        self._boxes: dict[ConversationId, _Box] = {}
+        self._seen: dict[str, tuple[ConversationId, int]] = {}
+
+    async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
+        return [self._append(message) for message in messages]
+
+    async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
+        box = self._box(conversation_id)
+        if box.is_held(at):
+            return None
+        box.lease_token += 1
+        box.lease_expires_at = at + ttl
+        return Lease(conversation_id=conversation_id, token=box.lease_token, expires_at=at + ttl)
+
+    async def renew(self, lease: Lease, *, ttl: timedelta, at: datetime) -> Lease:
+        self._mine(lease).lease_expires_at = at + ttl
+        return lease.model_copy(update={"expires_at": at + ttl})
+
+    async def take(self, lease: Lease, *, isolate_after: int) -> list[InboxEntry]:
+        box = self._mine(lease)
+        entries = list(box.entries.values())
+        if entries and entries[0].attempts >= isolate_after:
+            entries = entries[:1]
+        counted = [entry.model_copy(update={"attempts": entry.attempts + 1}) for entry in entries]
+        box.entries.update({entry.sequence: entry for entry in counted})
+        return counted
+
+    async def has_newer(self, conversation_id: ConversationId, sequence: int) -> bool:
+        return any(waiting > sequence for waiting in self._box(conversation_id).entries)
+
+    async def remove(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+        for sequence in sequences:
+            self._box(conversation_id).entries.pop(sequence, None)
+
+    async def release(self, lease: Lease) -> bool:
+        box = self._box(lease.conversation_id)
+        if box.lease_token != lease.token or box.entries:
+            return False
+        box.lease_expires_at = box.due_at = None
+        return True
+
+    async def abandon(self, lease: Lease, *, due_at: datetime) -> None:
+        box = self._box(lease.conversation_id)
+        if box.lease_token == lease.token:
+            box.lease_expires_at, box.due_at = None, due_at
+
+    async def due(self, *, at: datetime, limit: int) -> list[ConversationId]:
+        waiting = [
+            (box.due_at, conversation_id)
+            for conversation_id, box in self._boxes.items()
+            if box.due_at is not None and box.due_at <= at and not box.is_held(at)
+        ]
+        return [conversation_id for _, conversation_id in sorted(waiting)[:limit]]
+
+    async def pending(self, conversation_id: ConversationId) -> list[InboxEntry]:
+        return list(self._box(conversation_id).entries.values())
+
+    async def depth(self) -> int:
+        return sum(len(box.entries) for box in self._boxes.values())
+
+    async def forget(self, conversation_id: ConversationId) -> None:
+        self._box(conversation_id).entries.clear()
+
+    def _box(self, conversation_id: ConversationId) -> _Box:
+        return self._boxes.setdefault(conversation_id, _Box())
+
+    def _mine(self, lease: Lease) -> _Box:
+        box = self._box(lease.conversation_id)
+        if box.lease_token != lease.token:
+            raise LeaseLostError(lease.conversation_id)
+        return box
+
+    def _append(self, message: InboundMessage) -> Arrival:
+        if message.dedup_key in self._seen:
+            conversation_id, sequence = self._seen[message.dedup_key]
+            box = self._box(conversation_id)
+            if sequence not in box.entries:
+                return Arrival.DUPLICATE_DONE
+            box.due_at = min(box.due_at or message.received_at, message.received_at)
+            return Arrival.DUPLICATE_PENDING
+        box = self._box(message.conversation_id)
+        box.last_sequence += 1
+        box.entries[box.last_sequence] = InboxEntry(sequence=box.last_sequence, attempts=0, message=message)
+        box.due_at = min(box.due_at or message.received_at, message.received_at)
+        self._seen[message.dedup_key] = (message.conversation_id, box.last_sequence)
+        return Arrival.ACCEPTED

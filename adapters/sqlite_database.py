@@ -1,0 +1,171 @@
+"""One SQLite file behind one thread; writes that arrive together share one transaction and one flush to disk."""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from contracts.errors import StoreUnavailableError, TransientError
+
+T = TypeVar("T")
+
+GROUP_LIMIT = 512
+BUSY_TIMEOUT_MS = 5_000
+
+
+@dataclass(slots=True)
+class _Job:
+    work: Callable[[sqlite3.Connection], Any]
+    unavailable: type[TransientError]
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[Any]"
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Database:
+    """Runs functions of a connection on one thread, in order.
+
+    Functions that wait in the queue together run in one transaction, each inside its own savepoint, so that one that
+    fails takes nothing of the others with it. A future resolves after the commit: what was awaited is on the disk
+    (write-ahead log, `synchronous=FULL`).
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = str(path)
+        self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[sqlite3.Error | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name="prosa-sqlite", daemon=True)
+        self._thread.start()
+        error = self._ready.get()
+        if error is not None:
+            raise StoreUnavailableError(f"{self.path} cannot be opened: {error}") from error
+
+    async def run(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        *,
+        unavailable: type[TransientError] = StoreUnavailableError,
+    ) -> T:
+        """Run `work` in a transaction and return its result once it is durable.
+
+        Raises:
+            `unavailable`: SQLite could not (locked for too long, disk full, closed).
+            Whatever `work` raises, with nothing of it written.
+        """
+        if self._closed:
+            raise unavailable("the database is closed")
+        loop = asyncio.get_running_loop()
+        job = _Job(work, unavailable, loop, loop.create_future())
+        self._queue.put(job)
+        result: T = await job.future
+        return result
+
+    def close(self) -> None:
+        """Finish what is queued and close the file."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._thread.join()
+
+    def _serve(self) -> None:
+        try:
+            connection = self._open()
+        except sqlite3.Error as exc:
+            self._ready.put(exc)
+            return
+        self._ready.put(None)
+        running = True
+        while running:
+            group, running = self._next_group()
+            if group:
+                self._run_group(connection, group)
+                _resolve(group)
+        connection.close()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA secure_delete=ON")
+        return connection
+
+    def _next_group(self) -> tuple[list[_Job], bool]:
+        group: list[_Job] = []
+        job = self._queue.get()
+        while True:
+            if job is None:
+                return group, False
+            group.append(job)
+            if len(group) >= GROUP_LIMIT:
+                return group, True
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                return group, True
+
+    def _run_group(self, connection: sqlite3.Connection, group: list[_Job]) -> None:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for job in group:
+                _run_job(connection, job)
+            connection.execute("COMMIT")
+        except sqlite3.Error as exc:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            for job in group:
+                job.error = job.unavailable(f"SQLite: {exc}")
+                job.error.__cause__ = exc
+
+
+def _run_job(connection: sqlite3.Connection, job: _Job) -> None:
+    connection.execute("SAVEPOINT job")
+    try:
+        job.result = job.work(connection)
+    except sqlite3.Error:
+        raise
+    except BaseException as exc:  # noqa: BLE001 - it belongs to the caller, who gets it from the future
+        job.error = exc
+        connection.execute("ROLLBACK TO job")
+    connection.execute("RELEASE job")
+
+
+def _resolve(group: list[_Job]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in group:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, jobs in by_loop.items():
+        # The loop may be gone when a test or a process ends in the middle; then nobody waits for the answer.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(_set_results, jobs)
+
+
+def _set_results(jobs: list[_Job]) -> None:
+    for job in jobs:
+        if job.future.cancelled():
+            continue
+        if job.error is not None:
+            job.future.set_exception(job.error)
+        else:
+            job.future.set_result(job.result)
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970, the form in which moments are compared in SQL."""
+    return round(moment.timestamp() * 1_000_000)
+
+
+def micros_or_none(moment: datetime | None) -> int | None:
+    return None if moment is None else micros(moment)
+
+
+def from_micros(value: int) -> datetime:
+    return datetime.fromtimestamp(value / 1_000_000, tz=UTC)

@@ -1,0 +1,136 @@
+"""Runs the table on `transitions`: one machine for all conversations, since building one costs more than moving it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from transitions import EventData, Machine, MachineError
+
+from contracts.conversation import Conversation, State, TransitionRecord, Trigger
+from contracts.errors import IllegalTransitionError
+from fsm.guards import Facts, facts_of
+from fsm.table import MOVES, STATES, Move, StateRow
+
+
+class _Cursor:
+    """The stateful object that `transitions` moves; one for each step, thrown away after it."""
+
+    __slots__ = ("facts", "state")
+
+    def __init__(self, state: State, facts: Facts) -> None:
+        self.state = state.value
+        self.facts = facts
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A conversation on its way through the table, with the moves made since it was loaded."""
+
+    conversation: Conversation
+    records: tuple[TransitionRecord, ...] = field(default=())
+
+    @property
+    def state(self) -> State:
+        return self.conversation.state
+
+    @property
+    def path(self) -> tuple[State, ...]:
+        """The states passed, first to last."""
+        if not self.records:
+            return (self.state,)
+        return (self.records[0].source, *(record.dest for record in self.records))
+
+    def holding(self, conversation: Conversation) -> "Walk":
+        """The same walk after something other than the state changed."""
+        return replace(self, conversation=conversation)
+
+
+class ConversationMachine:
+    """The table in operation. Stateless: it can be shared by all conversations of a process."""
+
+    def __init__(self, states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> None:
+        self._moves = tuple(moves)
+        self._limits = {row.state: row.limit for row in states}
+        self._machine = Machine(
+            model=None,
+            states=[row.state.value for row in states],
+            initial=State.INIT.value,
+            auto_transitions=False,
+            send_event=True,
+        )
+        for move in moves:
+            self._machine.add_transition(
+                move.trigger.value,
+                move.source.value,
+                move.dest.value,
+                conditions=[_condition(move)] if move.guard else None,
+            )
+
+    def advance(
+        self,
+        walk: Walk,
+        trigger: Trigger,
+        *,
+        at: datetime,
+        confidence: float | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Walk:
+        """Pull one trigger.
+
+        Raises:
+            IllegalTransitionError: the table has no such move from this state, or its guard is closed.
+        """
+        source = walk.state
+        dest = self._destination(source, trigger, facts_of(walk.conversation))
+        record = TransitionRecord(
+            source=source,
+            dest=dest,
+            trigger=trigger,
+            confidence=confidence,
+            metadata=dict(metadata or {}),
+            at=at,
+        )
+        return Walk(self._enter(walk.conversation, dest, at), (*walk.records, record))
+
+    def open_moves(self, conversation: Conversation, *, by: str) -> dict[State, Trigger]:
+        """The destinations `by` may choose from here now, each with the trigger that leads there."""
+        facts = facts_of(conversation)
+        return {
+            move.dest: move.trigger
+            for move in self._moves
+            if move.source is conversation.state and move.by == by and (move.guard is None or move.guard(facts))
+        }
+
+    def permits(self, conversation: Conversation, trigger: Trigger) -> bool:
+        facts = facts_of(conversation)
+        return any(
+            move.source is conversation.state and move.trigger is trigger and (move.guard is None or move.guard(facts))
+            for move in self._moves
+        )
+
+    def _destination(self, source: State, trigger: Trigger, facts: Facts) -> State:
+        cursor = _Cursor(source, facts)
+        try:
+            moved = self._machine.events[trigger.value].trigger(cursor)
+        except (MachineError, KeyError) as exc:
+            raise IllegalTransitionError(f"no move '{trigger}' from {source}") from exc
+        if not moved:
+            raise IllegalTransitionError(f"the guard of '{trigger}' from {source} is closed")
+        return State(cursor.state)
+
+    def _enter(self, conversation: Conversation, state: State, at: datetime) -> Conversation:
+        limit = self._limits[state]
+        return conversation.model_copy(update={"state": state, "times_out_at": at + limit if limit else None})
+
+
+def _condition(move: Move) -> Any:
+    guard = move.guard
+    assert guard is not None  # noqa: S101 - only called for guarded moves
+
+    def condition(event: EventData) -> bool:
+        cursor: Any = event.model
+        return guard(cursor.facts)
+
+    condition.__name__ = guard.__name__
+    return condition

@@ -1,0 +1,41 @@
+"""Brings a stored conversation to the current version of the table."""
+
+from collections.abc import Callable, Mapping
+
+from contracts.conversation import RESTING_STATES, Conversation, State
+from contracts.errors import TransientError
+from fsm.table import TABLE_VERSION
+
+# version -> what turns a conversation of that version into one of the next.
+MIGRATIONS: Mapping[int, Callable[[Conversation], Conversation]] = {}
+
+
+class NewerTableError(TransientError):
+    """A newer release wrote this conversation; a worker of that release will take it."""
+
+
+def migrate(
+    conversation: Conversation,
+    *,
+    to: int = TABLE_VERSION,
+    migrations: Mapping[int, Callable[[Conversation], Conversation]] = MIGRATIONS,
+) -> Conversation:
+    """Return the conversation as the current table sees it; the same value when nothing has changed.
+
+    Raises:
+        NewerTableError: it was stored by a newer table than this one.
+        KeyError: a version between has no migration, which the tests rule out.
+    """
+    if conversation.table_version > to:
+        raise NewerTableError(f"stored with table {conversation.table_version}, this release has {to}")
+    while conversation.table_version < to:
+        step = migrations[conversation.table_version]
+        conversation = step(conversation).model_copy(update={"table_version": conversation.table_version + 1})
+    return _at_rest(conversation)
+
+
+def _at_rest(conversation: Conversation) -> Conversation:
+    """A conversation found in a state that only turns pass through goes on as one that waits for the person."""
+    if conversation.state in RESTING_STATES:
+        return conversation
+    return conversation.model_copy(update={"state": State.AWAITING_USER})

@@ -1,0 +1,98 @@
+"""Proves the table sound without running a conversation. `make check` and the tests run it; so does `prosa doctor`."""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+from contracts.conversation import FINAL_STATES, RESTING_STATES, State, Trigger
+from fsm.guards import Facts
+from fsm.table import MOVES, STATES, Move, StateRow
+
+
+def problems(states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> list[str]:
+    """Everything wrong with the table, one sentence each; empty when it is sound."""
+    return [
+        *_missing_states(states),
+        *_ambiguous_moves(moves),
+        *_unreachable(states, moves),
+        *_moves_out_of_final_states(moves),
+        *_without_way_out(states, moves),
+        *_without_time_out(states, moves),
+        *_partial_guards(moves),
+        *_without_way_to_rest(states, moves),
+    ]
+
+
+def all_facts() -> Iterator[Facts]:
+    """Every combination of the guards' facts."""
+    names = list(Facts.model_fields)
+    for values in product((False, True), repeat=len(names)):
+        yield Facts(**dict(zip(names, values, strict=True)))
+
+
+def _missing_states(states: Sequence[StateRow]) -> Iterator[str]:
+    named = [row.state for row in states]
+    yield from (f"{state} has no row" for state in State if state not in named)
+    yield from (f"{state} has two rows" for state in set(named) if named.count(state) > 1)
+
+
+def _ambiguous_moves(moves: Sequence[Move]) -> Iterator[str]:
+    keys = [(move.source, move.trigger) for move in moves]
+    yield from (f"'{key[1]}' from {key[0]} leads to two places" for key in set(keys) if keys.count(key) > 1)
+
+
+def _reachable_from(start: State, moves: Sequence[Move]) -> set[State]:
+    seen, frontier = {start}, [start]
+    while frontier:
+        here = frontier.pop()
+        for move in moves:
+            if move.source is here and move.dest not in seen:
+                seen.add(move.dest)
+                frontier.append(move.dest)
+    return seen
+
+
+def _unreachable(states: Sequence[StateRow], moves: Sequence[Move]) -> Iterator[str]:
+    reached = _reachable_from(State.INIT, moves)
+    yield from (f"{row.state} cannot be reached from INIT" for row in states if row.state not in reached)
+
+
+def _moves_out_of_final_states(moves: Sequence[Move]) -> Iterator[str]:
+    yield from (
+        f"{move.source} is final but has the move '{move.trigger}'" for move in moves if move.source in FINAL_STATES
+    )
+
+
+def _without_way_out(states: Sequence[StateRow], moves: Sequence[Move]) -> Iterator[str]:
+    """A state must be left under every combination of facts, time-outs not counted: waiting is not a way out."""
+    for row in states:
+        if row.is_final:
+            continue
+        own = [move for move in moves if move.source is row.state and move.trigger is not Trigger.TIME_OUT]
+        for facts in all_facts():
+            if not any(move.guard is None or move.guard(facts) for move in own):
+                yield f"{row.state} has no way out when {facts!r}"
+
+
+def _without_time_out(states: Sequence[StateRow], moves: Sequence[Move]) -> Iterator[str]:
+    for row in states:
+        timed = any(move.source is row.state and move.trigger is Trigger.TIME_OUT for move in moves)
+        if row.is_final and (timed or row.limit):
+            yield f"{row.state} is final but has a time-out"
+        if not row.is_final and not (timed and row.limit):
+            yield f"{row.state} has no time-out"
+
+
+def _partial_guards(moves: Sequence[Move]) -> Iterator[str]:
+    for move in moves:
+        if move.guard is not None:
+            answers = [move.guard(facts) for facts in all_facts()]
+            if not all(isinstance(answer, bool) for answer in answers):
+                yield f"the guard of '{move.trigger}' from {move.source} is not a plain yes or no"
+            if not any(answers):
+                yield f"the guard of '{move.trigger}' from {move.source} is never open"
+
+
+def _without_way_to_rest(states: Sequence[StateRow], moves: Sequence[Move]) -> Iterator[str]:
+    for row in states:
+        if not _reachable_from(row.state, moves) & (RESTING_STATES - {State.INIT}):
+            yield f"from {row.state} no resting state can be reached"

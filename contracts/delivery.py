@@ -150,3 +150,17 @@ class ConversationSummary(Value):
     intent: str | None
     opted_out: bool
     updated_at: Instant | None
+
+    @classmethod
+    def of(cls, head: Conversation) -> Self:
+        return cls(
+            id=head.id,
+            channel=head.address.channel if head.address else "",
+            state=head.state,
+            episode=head.episode,
+            turns=head.turns,
+            business_line=head.business_line,
+            intent=head.intent,
+            opted_out=head.opted_out,
+            updated_at=head.updated_at,
+        )

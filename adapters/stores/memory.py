@@ -1,0 +1,220 @@
+"""Conversations, outbox, dead letters and institutions in this process's memory: for unit tests."""
+
+from datetime import datetime
+
+from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
+from contracts.delivery import ConversationSummary, DeadLetter, OutboxRow, Receipt, TurnCommit
+from contracts.errors import ConversationConflictError
+from contracts.institution import Institution
+from contracts.messages import StatusUpdate
+from contracts.values import ConversationId, MessageId, OutboxId
+
+
+class MemoryStore:
+    """Satisfies the `Store` port; no method waits between its first look and its last write, so each is atomic."""
+
+    def __init__(self) -> None:
+        self._heads: dict[ConversationId, Conversation] = {}
+        self._transitions: dict[ConversationId, list[TransitionRecord]] = {}
+        self._utterances: dict[ConversationId, list[Utterance]] = {}
+        self._turns: dict[ConversationId, list[TurnRecord]] = {}
+        self._receipts: dict[ConversationId, dict[MessageId, Receipt]] = {}
+        self._outbox: dict[OutboxId, OutboxRow] = {}
+        self._parked: list[StatusUpdate] = []
+        self._dead_letters: dict[str, DeadLetter] = {}
+        self._institutions: dict[str, tuple[datetime, Institution]] = {}
+
+    async def ping(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+    # Conversations
+
+    async def load(self, conversation_id: ConversationId) -> Conversation | None:
+        return self._heads.get(conversation_id)
+
+    async def commit(self, commit: TurnCommit) -> Conversation:
+        head = commit.conversation
+        stored = self._heads.get(head.id)
+        if head.version != (stored.version if stored else 0):
+            raise ConversationConflictError(head.id)
+        self._heads[head.id] = saved = head.model_copy(update={"version": head.version + 1})
+        self._transitions.setdefault(head.id, []).extend(commit.transitions)
+        self._utterances.setdefault(head.id, []).extend(commit.utterances)
+        if commit.turn is not None:
+            self._turns.setdefault(head.id, []).append(commit.turn)
+            known = self._receipts.setdefault(head.id, {})
+            for entry in commit.answered:
+                receipt = Receipt(
+                    message=entry.message,
+                    sequence=entry.sequence,
+                    turn_id=commit.turn.id,
+                    answered_at=commit.turn.at,
+                )
+                known.setdefault(entry.message.id, receipt)
+        self._outbox.update({row.id: row for row in commit.outbox})
+        return saved
+
+    async def transitions(self, conversation_id: ConversationId) -> list[TransitionRecord]:
+        return list(self._transitions.get(conversation_id, ()))
+
+    async def transcript(self, conversation_id: ConversationId) -> list[Utterance]:
+        return list(self._utterances.get(conversation_id, ()))
+
+    async def turns(self, conversation_id: ConversationId, *, limit: int | None = None) -> list[TurnRecord]:
+        turns = self._turns.get(conversation_id, [])
+        return list(turns if limit is None else turns[len(turns) - min(limit, len(turns)) :])
+
+    async def receipt(self, conversation_id: ConversationId, message_id: MessageId) -> Receipt | None:
+        return self._receipts.get(conversation_id, {}).get(message_id)
+
+    async def receipts(self, conversation_id: ConversationId) -> list[Receipt]:
+        return sorted(self._receipts.get(conversation_id, {}).values(), key=lambda receipt: receipt.sequence)
+
+    async def turn_of(self, receipt: Receipt) -> TurnRecord | None:
+        turns = self._turns.get(receipt.message.conversation_id, [])
+        return next((turn for turn in turns if turn.id == receipt.turn_id), None)
+
+    async def find_message(self, message_id: MessageId) -> list[ConversationId]:
+        return sorted(holder for holder, receipts in self._receipts.items() if message_id in receipts)
+
+    async def list_conversations(
+        self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
+    ) -> list[ConversationSummary]:
+        heads = [
+            head
+            for head in self._started()
+            if (state is None or head.state == state) and (before is None or _touched(head) < before)
+        ]
+        heads.sort(key=_touched, reverse=True)
+        return [ConversationSummary.of(head) for head in heads[:limit]]
+
+    async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:
+        limits = [(head.times_out_at, head.id) for head in self._heads.values() if head.times_out_at]
+        return [conversation_id for ends, conversation_id in sorted(limits) if ends <= at][:limit]
+
+    async def expired(self, *, updated_before: datetime, limit: int) -> list[ConversationId]:
+        heads = sorted(self._started(), key=_touched)
+        return [head.id for head in heads if _touched(head) < updated_before][:limit]
+
+    async def erase(self, conversation_id: ConversationId, *, at: datetime) -> bool:
+        head = self._heads.get(conversation_id)
+        for rows in (self._transitions, self._utterances, self._turns, self._receipts):
+            rows.pop(conversation_id, None)
+        self._outbox = {key: row for key, row in self._outbox.items() if row.conversation_id != conversation_id}
+        self._dead_letters = {
+            key: letter for key, letter in self._dead_letters.items() if letter.conversation_id != conversation_id
+        }
+        version = head.version if head else 0
+        self._heads[conversation_id] = Conversation(id=conversation_id, version=version + 1, updated_at=at)
+        return bool(head and head.turns)
+
+    def _started(self) -> list[Conversation]:
+        return [head for head in self._heads.values() if head.turns > 0]
+
+    # Outbox
+
+    async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
+        rows = [row for row in self._outbox.values() if row.conversation_id == conversation_id]
+        return sorted(rows, key=lambda row: row.number)
+
+    async def unsent(self, conversation_id: ConversationId) -> list[OutboxRow]:
+        return [row for row in await self.rows(conversation_id) if row.is_unsent]
+
+    async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
+        if self._outbox.get(row.id) != row:
+            return None
+        self._outbox[row.id] = sending = row.sending(deadline=deadline, at=at)
+        return sending
+
+    async def mark_sent(self, row_id: OutboxId, *, platform_message_id: str, at: datetime) -> None:
+        row = self._outbox.get(row_id)
+        if row is None:
+            return
+        row = row.sent(platform_message_id=platform_message_id, at=at)
+        for update in [update for update in self._parked if _is_about(update, row)]:
+            self._parked.remove(update)
+            row = row.reported(update)
+        self._outbox[row_id] = row
+
+    async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
+        row = self._outbox.get(row_id)
+        if row is not None and row.is_unsent:
+            self._outbox[row_id] = row.postponed(not_before=not_before, error_code=error_code, at=at)
+
+    async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
+        row = self._outbox.get(row_id)
+        if row is not None and row.is_unsent:
+            self._outbox[row_id] = row.failed(error_code=error_code, at=at)
+
+    async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
+        row = self._outbox.get(OutboxId(update.client_reference or ""))
+        if row is None or row.address.channel is not update.channel:
+            row = next((row for row in self._outbox.values() if _is_about(update, row)), None)
+        if row is None:
+            self._parked.append(update)
+            return None
+        self._outbox[row.id] = row = row.reported(update)
+        return row
+
+    async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
+        first: dict[ConversationId, OutboxRow] = {}
+        for row in sorted(self._outbox.values(), key=lambda row: row.number):
+            if row.is_unsent:
+                first.setdefault(row.conversation_id, row)
+        ready = sorted((row.sendable_at, row.conversation_id) for row in first.values() if row.sendable_at <= at)
+        return [conversation_id for _, conversation_id in ready[:limit]]
+
+    async def to_escalate(self, *, limit: int) -> list[OutboxRow]:
+        return [row for row in self._outbox.values() if row.needs_escalation][:limit]
+
+    async def escalation_done(self, row_id: OutboxId) -> None:
+        row = self._outbox.get(row_id)
+        if row is not None:
+            self._outbox[row_id] = row.model_copy(update={"needs_escalation": False})
+
+    # Dead letters
+
+    async def add_dead_letter(self, letter: DeadLetter) -> None:
+        self._dead_letters.setdefault(letter.id, letter)
+
+    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
+        return sorted(self._dead_letters.values(), key=lambda letter: letter.at, reverse=True)[:limit]
+
+    async def dead_letter(self, letter_id: str) -> DeadLetter | None:
+        return self._dead_letters.get(letter_id)
+
+    async def drop_dead_letter(self, letter_id: str) -> bool:
+        return self._dead_letters.pop(letter_id, None) is not None
+
+    # Institutions
+
+    async def publish(self, institution: Institution, *, at: datetime) -> bool:
+        newest = await self.published()
+        if newest is not None and newest.version == institution.version:
+            return False
+        self._institutions[institution.version] = (at, institution)
+        return True
+
+    async def published(self) -> Institution | None:
+        newest = max(self._institutions.values(), key=lambda published: published[0], default=None)
+        return newest[1] if newest else None
+
+    async def published_versions(self) -> list[tuple[str, datetime]]:
+        versions = [(version, at) for version, (at, _) in self._institutions.items()]
+        return sorted(versions, key=lambda version: version[1], reverse=True)
+
+
+def _touched(head: Conversation) -> datetime:
+    assert head.updated_at is not None  # noqa: S101 - every started conversation was updated by a turn
+    return head.updated_at
+
+
+def _is_about(update: StatusUpdate, row: OutboxRow) -> bool:
+    return (row.address.channel, row.address.account, row.platform_message_id) == (
+        update.channel,
+        update.account,
+        update.platform_message_id,
+    )

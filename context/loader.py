@@ -1,0 +1,527 @@
+"""Reads the three documents of an institution, checks all of them, and returns what they say."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from context.outline import Block, BlockKind, Entry, Line, Outline, Problem, Section, read_outline
+from context.view import render_core
+from contracts.errors import InstitutionError
+from contracts.institution import Asset, BusinessLine, FieldSpec, FixedText, Institution, Intent, Principle
+from contracts.messages import MEDIA_TYPES, ContactCard, Location, Media, MessageType
+
+PRINCIPLES = "principles.md"
+BUSINESS_LINES = "business_lines.md"
+TAXONOMY = "taxonomy.md"
+
+SECTIONS: Mapping[str, tuple[str, ...]] = {
+    PRINCIPLES: ("Institution", "Principles", "Never"),
+    BUSINESS_LINES: ("Business lines",),
+    TAXONOMY: ("Settings", "Fields", "Assets", "Texts", "Intents"),
+}
+OPTIONAL_SECTIONS = frozenset({"Assets"})
+
+MAX_FILE_BYTES = 512 * 1024
+VERSION_DIGITS = 12
+
+# Source: WhatsApp Cloud API, text messages and interactive lists.
+MAX_TEXT = 4096
+MAX_OPTIONS = 10
+MAX_OPTION_TITLE = 24
+MAX_LIST_LABEL = 20
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}")
+_YES = frozenset({"yes", "true"})
+_NO = frozenset({"no", "false"})
+
+
+@dataclass(frozen=True)
+class _Setting:
+    value: str
+    line: int
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return tuple(part for part in (piece.strip() for piece in self.value.split(";")) if part)
+
+
+@dataclass
+class _Page:
+    """One document while it is being checked: everything wrong with it is noted, nothing is raised."""
+
+    outline: Outline
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def file(self) -> str:
+        return self.outline.file
+
+    def problem(self, line: int, text: str) -> None:
+        self.problems.append(Problem(self.file, line, text))
+
+    def section(self, name: str) -> Section:
+        """The section, or an empty one after noting that it is missing."""
+        section = self.outline.section(name)
+        if section is None and name not in OPTIONAL_SECTIONS:
+            self.problem(1, f'the section "# {name}" is missing; add it')
+        return section or Section(name=name, line=1, blocks=(), entries=())
+
+    def entries(self, section: Section) -> tuple[Entry, ...]:
+        """The section's entries with unique ids; a second one of the same id is noted and left out."""
+        seen: dict[str, int] = {}
+        kept = []
+        for entry in section.entries:
+            if entry.id in seen:
+                self.problem(
+                    entry.line, f'the id "{entry.id}" is already used in line {seen[entry.id]}; choose another'
+                )
+            else:
+                seen[entry.id] = entry.line
+                kept.append(entry)
+        if not kept and section.name not in OPTIONAL_SECTIONS:
+            self.problem(section.line, f'the section "# {section.name}" is empty; add at least one "## id: Title"')
+        return tuple(kept)
+
+    def title(self, entry: Entry) -> str:
+        if not entry.title:
+            self.problem(entry.line, f'"## {entry.id}" has no title; write "## {entry.id}: Title"')
+        return entry.title
+
+    def quote(self, entry: Entry, what: str) -> str:
+        """The text after ">" below an entry."""
+        quotes = [block for block in entry.blocks if block.kind is BlockKind.QUOTE]
+        if not quotes or not quotes[0].text:
+            self.problem(entry.line, f'"{entry.id}" has no {what}; write it below, in a line that starts with ">"')
+            return ""
+        if len(quotes) > 1:
+            self.problem(quotes[1].line, f'"{entry.id}" has a second {what}; join the two or remove one')
+        if len(quotes[0].text) > MAX_TEXT:
+            self.problem(quotes[0].line, f"this text has {len(quotes[0].text)} characters; keep it within {MAX_TEXT}")
+        return quotes[0].text
+
+    def settings(self, blocks: Sequence[Block], line: int, known: frozenset[str]) -> dict[str, _Setting]:
+        """The "- key: value" lines of the first list below a heading."""
+        found: dict[str, _Setting] = {}
+        for bullet in _first_bullets(blocks):
+            key, colon, value = bullet.text.partition(":")
+            key, value = key.strip(), value.strip()
+            if not colon or key not in known:
+                self.problem(bullet.number, f'"{_short(bullet.text)}" is not a setting; known here: {_listed(known)}')
+            elif key in found:
+                self.problem(bullet.number, f'"{key}" stands twice; keep one of them')
+            elif not value.strip("; "):
+                self.problem(bullet.number, f'"{key}" has no value; write one after the colon or remove the line')
+            else:
+                found[key] = _Setting(value, bullet.number)
+        return found
+
+    def only(self, entry: Entry | Section, *kinds: BlockKind) -> None:
+        """Note text that has no meaning in this place, so that nobody believes it is read."""
+        for block in entry.blocks:
+            if block.kind not in kinds:
+                self.problem(
+                    block.line, f'"{_short(block.source)}" has no meaning here; remove it or start it with ">"'
+                )
+
+    def required(self, settings: Mapping[str, _Setting], key: str, line: int) -> str:
+        if key not in settings:
+            self.problem(line, f'the setting "{key}" is missing; add a line "- {key}: ..."')
+            return ""
+        return settings[key].value
+
+    def unique(self, setting: _Setting | None, what: str) -> tuple[str, ...]:
+        """The values of a list setting without repetitions, which are noted."""
+        if setting is None:
+            return ()
+        seen: dict[str, str] = {}
+        for value in setting.values:
+            if value.casefold() in seen:
+                self.problem(setting.line, f'the {what} "{value}" stands twice; remove one')
+            else:
+                seen[value.casefold()] = value
+        return tuple(seen.values())
+
+    def references(self, setting: _Setting | None, what: str, known: Iterable[str]) -> tuple[str, ...]:
+        """The ids of a list setting that exist; the others are noted."""
+        known_ids = frozenset(known)
+        values = self.unique(setting, what)
+        for value in values:
+            if value not in known_ids and setting is not None:
+                self.problem(setting.line, f'there is no {what} "{value}"; known: {_listed(known_ids)}')
+        return tuple(value for value in values if value in known_ids)
+
+    def flag(self, settings: Mapping[str, _Setting], key: str) -> bool:
+        setting = settings.get(key)
+        if setting is None or setting.value.lower() in _NO:
+            return False
+        if setting.value.lower() not in _YES:
+            self.problem(setting.line, f'"{key}" is "yes" or "no", not "{_short(setting.value)}"')
+        return True
+
+
+def load_institution(folder: Path) -> Institution:
+    """Read `principles.md`, `business_lines.md` and `taxonomy.md` of a folder.
+
+    Raises:
+        InstitutionError: one line per problem, `file.md:LINE: what is wrong and what to do`, all of them at once.
+    """
+    documents, problems = _read_documents(folder)
+    if problems:
+        raise _refusal(problems)
+    pages = {file: _open_page(file, text) for file, text in documents.items()}
+    institution = _build(pages, documents)
+    problems = sorted(problem for page in pages.values() for problem in page.problems)
+    if institution is None or problems:
+        raise _refusal(problems)
+    return institution
+
+
+def document_version(documents: Mapping[str, str]) -> str:
+    """Twelve hex digits of a SHA-256 over file names and contents; a zero byte separates them."""
+    content = "\0".join(part for name in sorted(documents) for part in (name, documents[name]))
+    return hashlib.sha256(content.encode()).hexdigest()[:VERSION_DIGITS]
+
+
+def _refusal(problems: Iterable[Problem]) -> InstitutionError:
+    return InstitutionError("\n".join(str(problem) for problem in problems))
+
+
+def _read_documents(folder: Path) -> tuple[dict[str, str], list[Problem]]:
+    documents: dict[str, str] = {}
+    problems: list[Problem] = []
+    for file in SECTIONS:
+        try:
+            documents[file] = _read_document(folder / file)
+        except FileNotFoundError:
+            problems.append(Problem(file, 1, f"the file is missing; create it in {folder}"))
+        except OSError as exc:
+            problems.append(Problem(file, 1, f"the file cannot be read ({exc.strerror}); check its permissions"))
+        except _UnreadableDocument as exc:
+            problems.append(Problem(file, exc.line, exc.text))
+    return documents, problems
+
+
+class _UnreadableDocument(Exception):
+    def __init__(self, line: int, text: str) -> None:
+        super().__init__(text)
+        self.line = line
+        self.text = text
+
+
+def _read_document(path: Path) -> str:
+    """The text of a document with "\\n" as its line end and without a byte order mark."""
+    with path.open("rb") as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise _UnreadableDocument(1, f"the file is larger than {MAX_FILE_BYTES // 1024} KB; shorten it")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = content[: exc.start].count(b"\n") + 1
+        raise _UnreadableDocument(line, "the file is not UTF-8 text; save it again with the encoding UTF-8") from exc
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _open_page(file: str, text: str) -> _Page:
+    outline = read_outline(file, text)
+    page = _Page(outline, list(outline.problems))
+    for section in outline.sections:
+        if section.name not in SECTIONS[file]:
+            known = ", ".join(f'"# {name}"' for name in SECTIONS[file])
+            page.problem(section.line, f'"# {_short(section.name)}" is not a section of this file; it has {known}')
+    return page
+
+
+def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institution | None:
+    """Read every part even when another has problems, so that all of them are noted."""
+    principles_page, lines_page, taxonomy = (pages[file] for file in (PRINCIPLES, BUSINESS_LINES, TAXONOMY))
+    name, language, about = _identity(principles_page)
+    principles = _principles(principles_page)
+    never = _never(principles_page)
+    domains, opt_out_words, opt_in_words = _settings(taxonomy)
+    fields = _fields(taxonomy)
+    lines = _lines(lines_page, fields)
+    assets = _assets(taxonomy, domains)
+    texts = _texts(taxonomy)
+    intents = _intents(taxonomy, lines, fields, assets)
+    if any(page.problems for page in pages.values()):
+        return None
+    return Institution(
+        name=name,
+        language=language,
+        version=document_version(documents),
+        documents=dict(documents),
+        principles=principles,
+        lines=lines,
+        intents=intents,
+        fields=fields,
+        assets=assets,
+        never=never,
+        texts=texts,
+        opt_out_words=opt_out_words,
+        opt_in_words=opt_in_words,
+        allowed_domains=domains,
+        prompt_core=render_core(
+            name=name,
+            language=language,
+            about=about,
+            principles=principles,
+            lines=lines,
+            intents=intents,
+            fields=fields,
+            assets=assets,
+            never=never,
+        ),
+    )
+
+
+def _identity(page: _Page) -> tuple[str, str, tuple[str, ...]]:
+    section = page.section("Institution")
+    page.only(section, BlockKind.BULLETS, BlockKind.PARAGRAPH)
+    settings = page.settings(section.blocks, section.line, frozenset({"name", "language"}))
+    name = page.required(settings, "name", section.line)
+    language = page.required(settings, "language", section.line)
+    if language and not _LANGUAGE.fullmatch(language):
+        page.problem(settings["language"].line, f'"{_short(language)}" is not a language code such as pt-BR or en')
+    about = tuple(block.text for block in section.blocks if block.kind is BlockKind.PARAGRAPH)
+    if not about:
+        page.problem(section.line, "nothing says who the institution is; add a paragraph below the settings")
+    return name, language, about
+
+
+def _principles(page: _Page) -> tuple[Principle, ...]:
+    principles = []
+    for entry in page.entries(page.section("Principles")):
+        page.only(entry, BlockKind.PARAGRAPH)
+        text = " ".join(block.text for block in entry.blocks if block.kind is BlockKind.PARAGRAPH)
+        if not text:
+            page.problem(entry.line, f'the principle "{entry.id}" has no text; write it below the heading')
+        principles.append(Principle(id=entry.id, title=page.title(entry), text=text))
+    return tuple(principles)
+
+
+def _never(page: _Page) -> tuple[str, ...]:
+    section = page.section("Never")
+    page.only(section, BlockKind.BULLETS)
+    never = tuple(line.text for block in section.blocks for line in block.bullets if line.text)
+    if not never:
+        page.problem(section.line, 'the section "# Never" is empty; add at least one line "- ..."')
+    return never
+
+
+def _settings(page: _Page) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    section = page.section("Settings")
+    page.only(section, BlockKind.BULLETS)
+    known = frozenset({"allowed_domains", "opt_out_words", "opt_in_words"})
+    settings = page.settings(section.blocks, section.line, known)
+    for key in ("opt_out_words", "opt_in_words"):
+        page.required(settings, key, section.line)
+    domains = tuple(domain.lower() for domain in page.unique(settings.get("allowed_domains"), "domain"))
+    for domain in domains:
+        if not _DOMAIN.fullmatch(domain):
+            line = settings["allowed_domains"].line
+            page.problem(line, f'"{_short(domain)}" is not a domain; write it like example.com, without https://')
+    opt_out = page.unique(settings.get("opt_out_words"), "word")
+    opt_in = page.unique(settings.get("opt_in_words"), "word")
+    for word in {word.casefold() for word in opt_out} & {word.casefold() for word in opt_in}:
+        page.problem(settings["opt_in_words"].line, f'"{word}" cannot mean both leaving and coming back; remove one')
+    return domains, opt_out, opt_in
+
+
+def _fields(page: _Page) -> tuple[FieldSpec, ...]:
+    fields = []
+    for entry in page.entries(page.section("Fields")):
+        page.only(entry, BlockKind.QUOTE)
+        fields.append(FieldSpec(id=entry.id, label=page.title(entry), question=page.quote(entry, "question")))
+    return tuple(fields)
+
+
+def _lines(page: _Page, fields: Sequence[FieldSpec]) -> tuple[BusinessLine, ...]:
+    lines = []
+    for entry in page.entries(page.section("Business lines")):
+        settings = page.settings(entry.blocks, entry.line, frozenset({"keywords", "fields"}))
+        content = [block for block in entry.blocks if block is not _settings_block(entry.blocks)]
+        summary = next((block.text for block in content[:1] if block.kind is BlockKind.PARAGRAPH), "")
+        if not summary:
+            page.problem(entry.line, f'"{entry.id}" has no summary; write one paragraph right below its settings')
+        if len(content) < 2:  # the summary and at least one block of detail
+            page.problem(entry.line, f'"{entry.id}" says nothing beyond its summary; describe it below')
+        lines.append(
+            BusinessLine(
+                id=entry.id,
+                name=page.title(entry),
+                summary=summary,
+                keywords=page.unique(settings.get("keywords"), "keyword"),
+                fields=page.references(settings.get("fields"), "field", (one.id for one in fields)),
+                body="\n\n".join(block.source for block in content),
+            )
+        )
+    return tuple(lines)
+
+
+def _texts(page: _Page) -> dict[FixedText, str]:
+    section = page.section("Texts")
+    texts: dict[FixedText, str] = {}
+    known = {which.value: which for which in FixedText}
+    for entry in page.entries(section):
+        if entry.id not in known:
+            page.problem(entry.line, f'there is no fixed text "{entry.id}"; known: {_listed(known)}')
+            continue
+        page.only(entry, BlockKind.QUOTE)
+        texts[known[entry.id]] = page.quote(entry, "text")
+        if entry.id == FixedText.LIST_LABEL and len(texts[FixedText.LIST_LABEL]) > MAX_LIST_LABEL:
+            page.problem(entry.line, f"the label of a list has at most {MAX_LIST_LABEL} characters; shorten it")
+    for which in FixedText:
+        if which not in texts:
+            page.problem(section.line, f'the fixed text "{which}" is missing; add "## {which}" and its text after ">"')
+    return texts
+
+
+_ASSET_SETTINGS: Mapping[MessageType, tuple[str, ...]] = {
+    MessageType.LOCATION: ("latitude", "longitude", "place", "address"),
+    MessageType.CONTACT: ("contact", "phone"),
+    **dict.fromkeys(MEDIA_TYPES, ("link",)),
+}
+_ALL_ASSET_SETTINGS = frozenset(
+    {"type", "latitude", "longitude", "place", "address", "contact", "phone", "organization", "link", "filename"}
+)
+
+
+def _assets(page: _Page, domains: Sequence[str]) -> tuple[Asset, ...]:
+    assets = []
+    for entry in page.entries(page.section("Assets")):
+        page.only(entry, BlockKind.BULLETS)
+        settings = page.settings(entry.blocks, entry.line, _ALL_ASSET_SETTINGS)
+        asset = _asset(page, entry, settings, domains)
+        if asset is not None:
+            assets.append(asset)
+    return tuple(assets)
+
+
+def _asset(page: _Page, entry: Entry, settings: Mapping[str, _Setting], domains: Sequence[str]) -> Asset | None:
+    title, type_name = page.title(entry), page.required(settings, "type", entry.line)
+    kind = next((one for one in _ASSET_SETTINGS if one == type_name), None)
+    if kind is None:
+        if type_name:
+            page.problem(settings["type"].line, f'"{_short(type_name)}" is not one of {_listed(_ASSET_SETTINGS)}')
+        return None
+    values = {key: page.required(settings, key, entry.line) for key in _ASSET_SETTINGS[kind]}
+    if not all(values.values()):
+        return None
+    asset = Asset(id=entry.id, type=kind, description=title)
+    if kind is MessageType.LOCATION:
+        location = _location(page, settings, values)
+        return None if location is None else asset.model_copy(update={"location": location})
+    if kind is MessageType.CONTACT:
+        organization = settings["organization"].value if "organization" in settings else ""
+        card = ContactCard(name=values["contact"], phone=values["phone"], organization=organization)
+        return asset.model_copy(update={"contact": card})
+    host = re.match(r"https://([^/:?#@]+)(?:[/?#]|$)", values["link"])
+    if host is None:
+        page.problem(settings["link"].line, "a link begins with https:// and a domain; correct it")
+    elif not is_allowed_host(host[1], domains):
+        page.problem(
+            settings["link"].line, f'"{host[1]}" is not among allowed_domains; add it there or change the link'
+        )
+    filename = settings["filename"].value if "filename" in settings else ""
+    return asset.model_copy(update={"media": Media(link=values["link"], filename=filename)})
+
+
+def _location(page: _Page, settings: Mapping[str, _Setting], values: Mapping[str, str]) -> Location | None:
+    try:
+        return Location(
+            latitude=float(values["latitude"]),
+            longitude=float(values["longitude"]),
+            name=values["place"],
+            address=values["address"],
+        )
+    except (ValueError, ValidationError):
+        line = settings["latitude"].line
+        page.problem(line, "latitude lies between -90 and 90, longitude between -180 and 180, written like -22.9056")
+        return None
+
+
+def is_allowed_host(host: str, domains: Iterable[str]) -> bool:
+    """Whether a host is one of the domains or lies below one."""
+    host = host.lower().rstrip(".")
+    return any(host == domain or host.endswith(f".{domain}") for domain in domains)
+
+
+_INTENT_SETTINGS = frozenset(
+    {"category", "line", "triggers", "options", "fields", "asset", "escalate", "conclude", "spam"}
+)
+
+
+def _intents(
+    page: _Page, lines: Sequence[BusinessLine], fields: Sequence[FieldSpec], assets: Sequence[Asset]
+) -> tuple[Intent, ...]:
+    said_in: dict[str, str] = {}
+    intents = []
+    for entry in page.entries(page.section("Intents")):
+        page.only(entry, BlockKind.BULLETS, BlockKind.QUOTE)
+        settings = page.settings(entry.blocks, entry.line, _INTENT_SETTINGS)
+        if "triggers" not in settings:
+            page.problem(entry.line, f'the intent "{entry.id}" has no triggers; add "- triggers: ...; ..."')
+        triggers = page.unique(settings.get("triggers"), "trigger")
+        for trigger in triggers:
+            other = said_in.setdefault(trigger.casefold(), entry.id)
+            if other != entry.id:
+                line = settings["triggers"].line
+                page.problem(line, f'the trigger "{trigger}" stands in "{other}" too; keep it in one of them')
+        line_ids = page.references(settings.get("line"), "business line", (one.id for one in lines))
+        asset_ids = page.references(settings.get("asset"), "asset", (one.id for one in assets))
+        intents.append(
+            Intent(
+                id=entry.id,
+                category=page.required(settings, "category", entry.line),
+                line=line_ids[0] if line_ids else None,
+                description=page.title(entry),
+                triggers=triggers,
+                answer=page.quote(entry, "answer"),
+                options=_options(page, settings.get("options")),
+                fields=page.references(settings.get("fields"), "field", (one.id for one in fields)),
+                asset=asset_ids[0] if asset_ids else None,
+                escalate=page.flag(settings, "escalate"),
+                conclude=page.flag(settings, "conclude"),
+                spam=page.flag(settings, "spam"),
+            )
+        )
+    return tuple(intents)
+
+
+def _options(page: _Page, setting: _Setting | None) -> tuple[str, ...]:
+    options = page.unique(setting, "option")
+    if setting is None:
+        return options
+    if len(options) > MAX_OPTIONS:
+        page.problem(setting.line, f"{len(options)} options; a message offers at most {MAX_OPTIONS}")
+    for option in options:
+        if len(option) > MAX_OPTION_TITLE:
+            page.problem(
+                setting.line, f'the option "{option}" is longer than {MAX_OPTION_TITLE} characters; shorten it'
+            )
+    return options
+
+
+def _settings_block(blocks: Sequence[Block]) -> Block | None:
+    """The list that holds the settings: the first block below the heading, when it is a list."""
+    return blocks[0] if blocks and blocks[0].kind is BlockKind.BULLETS else None
+
+
+def _first_bullets(blocks: Sequence[Block]) -> tuple[Line, ...]:
+    block = _settings_block(blocks)
+    return block.bullets if block else ()
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _short(text: str) -> str:
+    line = text.split("\n", 1)[0]
+    return line if len(line) <= 40 else f"{line[:37]}..."

@@ -1,0 +1,416 @@
+"""Anthropic's Messages API as the `anthropic` SDK sees it, answered from the institution's documents."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from contracts.conversation import TaskName
+from contracts.institution import Institution
+from sandbox.behaviour import Counters, ModelBehaviour, ModelFault, Script, ScriptedAnswer
+from sandbox.brain import Brain
+from sandbox.chance import Chance, Dice
+from sandbox.messages_request import (
+    MAX_BODY_BYTES,
+    ApiError,
+    MessagesRequest,
+    check_headers,
+    estimated_tokens,
+    parse_request,
+)
+from sandbox.prompt_cache import CacheUse, PromptCache
+from sandbox.schema import SchemaShelf
+from sandbox.transport import JSON, BodyTooLargeError, Chunked, Cut, read_body
+
+KEPT_REQUESTS = 500
+KEPT_BODIES = 50
+RATE_LIMIT_REQUESTS = 4000
+MODELS = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5")
+
+_SLICES_OF_A_DRIP = 20
+_FAILURES = {
+    ModelFault.RATE_LIMITED: (429, "rate_limit_error", "This request would exceed your organization's rate limit."),
+    ModelFault.OVERLOADED: (529, "overloaded_error", "Overloaded"),
+    ModelFault.SERVER_ERROR: (500, "api_error", "Internal server error"),
+}
+_REFUSAL_TEXT = "I can't help with that."
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model says to one request, before it is put on the wire."""
+
+    text: str
+    stop_reason: str = "end_turn"
+    stop_sequence: str | None = None
+    stop_details: dict[str, Any] | None = None
+
+    @property
+    def tokens(self) -> int:
+        return estimated_tokens(self.text)
+
+
+class ModelSandbox:
+    """The model's API. `clock` counts seconds for the prompt cache; a test may bring its own."""
+
+    def __init__(
+        self,
+        institution: Institution,
+        *,
+        behaviour: ModelBehaviour | None = None,
+        seed: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._brain = Brain(institution)
+        self._initial = behaviour or ModelBehaviour()
+        self._seed = seed
+        self._schemas = SchemaShelf()
+        self.prompt_cache = PromptCache(clock)
+        self.counters = Counters()
+        self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
+        self._bodies: deque[tuple[str, bytes]] = deque(maxlen=KEPT_BODIES)
+        self.behave(self._initial)
+
+    def behave(self, behaviour: ModelBehaviour) -> None:
+        """From now on do this; the chance starts over, so that a run can be repeated."""
+        self.behaviour = behaviour
+        self._script: Script[ScriptedAnswer] = Script(behaviour.script)
+        self._chance = Chance(self._seed if behaviour.seed is None else behaviour.seed)
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/v1/messages", self._create, methods=["POST"]),
+            Route("/v1/messages/count_tokens", self._count_tokens, methods=["POST"]),
+            Route("/v1/models", self._list_models, methods=["GET"]),
+            Route("/v1/models/{model}", self._get_model, methods=["GET"]),
+            Route("/sandbox/behaviour", self._change_behaviour, methods=["GET", "PUT", "DELETE"]),
+            Route("/sandbox/requests", self._show_requests, methods=["GET", "DELETE"]),
+        ]
+
+    async def _create(self, request: Request) -> Response:
+        started = time.perf_counter()
+        self.counters.add("requests")
+        try:
+            body = await read_body(request, MAX_BODY_BYTES)
+            check_headers(request.headers)
+            asked = parse_request(body, self._schemas)
+        except BodyTooLargeError:
+            return self._error(413, "request_too_large", "Request exceeds the maximum size")
+        except ApiError as exc:
+            return self._error(exc.status, exc.kind, exc.message)
+
+        dice, times = self._chance.dice(body)
+        request_id = f"req_{int(dice.draw('id') * 2**52):013x}{times:04x}"
+        scripted = self._script.take(lambda entry: entry.matches(asked.task, asked.last_user_text))
+        fault = scripted.fault if scripted else self._fault(asked, dice)
+        latency = self.behaviour.latency_of(asked.task)
+        waited_ms = dice.lognormal("latency", latency.median_ms, latency.sigma)
+        if waited_ms > 0:
+            await asyncio.sleep(waited_ms / 1000)
+
+        entry: dict[str, Any] = {
+            "request_id": request_id,
+            "at": datetime.now(UTC).isoformat(),
+            "task": asked.task,
+            "model": asked.model,
+            "stream": asked.stream,
+            "fault": fault,
+            "latency_ms": round(waited_ms, 3),
+        }
+        if fault is ModelFault.CUT_BEFORE_HEADERS:
+            self._note(entry, body, started, status=0)
+            return Cut()
+        if fault in _FAILURES:
+            status, kind, message = _FAILURES[fault]
+            self._note(entry, body, started, status=status)
+            return self._error(status, kind, message, request_id)
+
+        answer = self._answer(asked, dice, times, scripted, fault)
+        use = self._cache_use(asked)
+        usage = _usage(use, answer.tokens if answer.text else 0)
+        self._note(entry, body, started, status=200, answer=answer, usage=usage)
+        message = _message(asked, answer, usage, request_id)
+        headers = self._headers(request_id, dice)
+        if asked.stream:
+            cut_at_end = fault is ModelFault.CUT_AFTER_HEADERS
+            events = self._events(message, answer, fault)
+            return Chunked(events, media_type="text/event-stream", headers=headers, cut_at_end=cut_at_end)
+        content = orjson.dumps(message)
+        if fault is ModelFault.SLOW_DRIP:
+            return Chunked(self._drip(content), media_type="application/json", headers=headers)
+        if fault is ModelFault.CUT_AFTER_HEADERS:
+            half = _pieces(content[: len(content) // 2])
+            length = len(content)
+            return Chunked(half, media_type="application/json", headers=headers, cut_at_end=True, length=length)
+        return JSON(content, headers=headers)
+
+    def _fault(self, asked: MessagesRequest, dice: Dice) -> ModelFault | None:
+        only = self.behaviour.fault_tasks
+        if only is not None and asked.task not in only:
+            return None
+        for fault in ModelFault:
+            if fault is ModelFault.STREAM_ERROR and not asked.stream:
+                continue
+            if fault is ModelFault.ILLEGAL_STATE and asked.task is not TaskName.STATE:
+                continue
+            if dice.happens(fault.value, self.behaviour.rate_of(fault)):
+                return fault
+        return None
+
+    def _answer(
+        self,
+        asked: MessagesRequest,
+        dice: Dice,
+        times: int,
+        scripted: ScriptedAnswer | None,
+        fault: ModelFault | None,
+    ) -> Answer:
+        if fault is ModelFault.REFUSAL:
+            details = {"type": "refusal", "category": None, "explanation": "Refused on purpose by the sandbox."}
+            return Answer(_REFUSAL_TEXT, "refusal", stop_details=details)
+        if fault is ModelFault.EMPTY_TEXT or asked.max_tokens == 0:
+            return Answer("", "end_turn" if asked.max_tokens else "max_tokens")
+        text = self._text(asked, dice, times, scripted, fault)
+        for stop in asked.stop_sequences:
+            if stop in text:
+                return Answer(text.partition(stop)[0], "stop_sequence", stop_sequence=stop)
+        if fault is ModelFault.MAX_TOKENS:
+            return Answer(text[: len(text) // 2], "max_tokens")
+        if estimated_tokens(text) > asked.max_tokens:
+            return Answer(text[: asked.max_tokens * 4], "max_tokens")
+        return Answer(text)
+
+    def _text(
+        self,
+        asked: MessagesRequest,
+        dice: Dice,
+        times: int,
+        scripted: ScriptedAnswer | None,
+        fault: ModelFault | None,
+    ) -> str:
+        if scripted is not None and scripted.answer is not None:
+            return scripted.answer if isinstance(scripted.answer, str) else orjson.dumps(scripted.answer).decode()
+        if self.behaviour.mode == "cheating" and asked.task is TaskName.RESPONSE:
+            first = dice_start(asked.last_user_text, self.behaviour.seed or self._seed)
+            reply = self._brain.cheat(asked.last_user_text, first + times, self.behaviour.cheats)
+        else:
+            reply = self._brain.answer(asked.task, asked.last_user_text)
+        if asked.schema is None:
+            return str(reply.get("text", ""))
+        answer: dict[str, Any] = asked.schema.fitted(reply)
+        if scripted is not None and scripted.update:
+            return orjson.dumps({**answer, **scripted.update}).decode()
+        if not asked.schema.conforms(answer):
+            raise AssertionError("the sandbox was about to send an answer that its schema does not allow")
+        if fault is ModelFault.ILLEGAL_STATE:
+            answer = {**answer, "next_state": "INIT"}
+        if fault is ModelFault.WRONG_SCHEMA:
+            answer = {"unexpected": True} | dict(list(answer.items())[1:])
+        text = orjson.dumps(answer).decode()
+        if fault is ModelFault.INVALID_JSON:
+            return text[: 2 * len(text) // 3]
+        return text
+
+    def _cache_use(self, asked: MessagesRequest) -> CacheUse:
+        scope = asked.model.encode()
+        if self.behaviour.cache_follows_format:
+            scope += b"\0" + asked.format_bytes
+        return self.prompt_cache.use(scope, asked.blocks)
+
+    def _headers(self, request_id: str, dice: Dice) -> dict[str, str]:
+        left = RATE_LIMIT_REQUESTS - 1 - dice.pick("requests left", 100)
+        return {
+            "request-id": request_id,
+            "anthropic-organization-id": "00000000-0000-4000-8000-000000000000",
+            "anthropic-ratelimit-requests-limit": str(RATE_LIMIT_REQUESTS),
+            "anthropic-ratelimit-requests-remaining": str(left),
+            "anthropic-ratelimit-requests-reset": _in_a_minute(),
+        }
+
+    def _error(self, status: int, kind: str, message: str, request_id: str | None = None) -> Response:
+        request_id = request_id or f"req_{time.time_ns():016x}"
+        self.counters.add(f"status_{status}")
+        headers = {"request-id": request_id}
+        if status == 429:
+            headers["retry-after"] = f"{self.behaviour.retry_after_seconds:g}"
+            headers["anthropic-ratelimit-requests-remaining"] = "0"
+        body = {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
+        return JSON(body, status_code=status, headers=headers)
+
+    def _note(
+        self,
+        entry: dict[str, Any],
+        body: bytes,
+        started: float,
+        *,
+        status: int,
+        answer: Answer | None = None,
+        usage: dict[str, Any] | None = None,
+    ) -> None:
+        entry["status"] = status
+        entry["took_ms"] = round((time.perf_counter() - started) * 1000, 3)
+        if answer is not None and usage is not None:
+            entry["stop_reason"] = answer.stop_reason
+            entry["answer"] = answer.text
+            entry["usage"] = usage
+            self.counters.add("status_200")
+            for name in ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"):
+                self.counters.add(name, usage[name])
+        self.counters.add(f"task_{entry['task'] or 'other'}")
+        if entry["fault"]:
+            self.counters.add(f"fault_{entry['fault']}")
+        self.requests.append(entry)
+        self._bodies.append((entry["request_id"], body))
+
+    async def _events(self, message: dict[str, Any], answer: Answer, fault: ModelFault | None) -> AsyncIterator[bytes]:
+        """The events of a stream; a fault ends them in the middle."""
+        opening = {**message, "content": [], "stop_reason": None, "stop_sequence": None, "stop_details": None}
+        opening["usage"] = {**message["usage"], "output_tokens": 1}
+        yield _event("message_start", message=opening)
+        yield _event("content_block_start", index=0, content_block={"type": "text", "text": ""})
+        yield _event("ping")
+        size = self.behaviour.stream_chunk_characters
+        pieces = [answer.text[start : start + size] for start in range(0, len(answer.text), size)]
+        interrupted = fault in (ModelFault.CUT_AFTER_HEADERS, ModelFault.STREAM_ERROR)
+        pause = self.behaviour.stream_interval_ms / 1000
+        if fault is ModelFault.SLOW_DRIP:
+            pause = self.behaviour.slow_drip_ms / 1000 / max(len(pieces), 1)
+        for piece in pieces[: len(pieces) // 2] if interrupted else pieces:
+            if pause > 0:
+                await asyncio.sleep(pause)
+            yield _event("content_block_delta", index=0, delta={"type": "text_delta", "text": piece})
+        if fault is ModelFault.STREAM_ERROR:
+            yield _event("error", error={"type": "overloaded_error", "message": "Overloaded"})
+        if interrupted:
+            return
+        yield _event("content_block_stop", index=0)
+        delta = {name: message[name] for name in ("stop_reason", "stop_sequence", "stop_details")}
+        counted = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+        yield _event("message_delta", delta=delta, usage={name: message["usage"][name] for name in counted})
+        yield _event("message_stop")
+
+    async def _drip(self, content: bytes) -> AsyncIterator[bytes]:
+        size = max(1, len(content) // _SLICES_OF_A_DRIP)
+        for start in range(0, len(content), size):
+            await asyncio.sleep(self.behaviour.slow_drip_ms / 1000 / _SLICES_OF_A_DRIP)
+            yield content[start : start + size]
+
+    async def _count_tokens(self, request: Request) -> Response:
+        try:
+            body = await read_body(request, MAX_BODY_BYTES)
+            check_headers(request.headers)
+            asked = parse_request(body, self._schemas, counting=True)
+        except BodyTooLargeError:
+            return self._error(413, "request_too_large", "Request exceeds the maximum size")
+        except ApiError as exc:
+            return self._error(exc.status, exc.kind, exc.message)
+        return JSON({"input_tokens": sum(block.tokens for block in asked.blocks)})
+
+    async def _list_models(self, request: Request) -> Response:
+        try:
+            check_headers(request.headers)
+        except ApiError as exc:
+            return self._error(exc.status, exc.kind, exc.message)
+        models = [_model(name) for name in MODELS]
+        return JSON({"data": models, "has_more": False, "first_id": MODELS[0], "last_id": MODELS[-1]})
+
+    async def _get_model(self, request: Request) -> Response:
+        try:
+            check_headers(request.headers)
+        except ApiError as exc:
+            return self._error(exc.status, exc.kind, exc.message)
+        name = request.path_params["model"]
+        if name not in MODELS:
+            return self._error(404, "not_found_error", f"model: {name}")
+        return JSON(_model(name))
+
+    async def _change_behaviour(self, request: Request) -> Response:
+        if request.method == "PUT":
+            try:
+                self.behave(ModelBehaviour.model_validate_json(await request.body()))
+            except ValidationError as exc:
+                return JSON(exc.json(include_url=False).encode(), status_code=422)
+        elif request.method == "DELETE":
+            self.behave(self._initial)
+        state = self.behaviour.model_dump(mode="json", exclude_defaults=True)
+        return JSON({**state, "script_left": len(self._script)})
+
+    async def _show_requests(self, request: Request) -> Response:
+        if request.method == "DELETE":
+            self.requests.clear()
+            self._bodies.clear()
+            self.counters.clear()
+        task = request.query_params.get("task")
+        shown = [entry for entry in self.requests if task is None or entry["task"] == task]
+        limit = request.query_params.get("limit", "")
+        shown = shown[-int(limit) :] if limit.isdigit() and int(limit) else shown
+        if request.query_params.get("bodies"):
+            bodies = {request_id: orjson.Fragment(body) for request_id, body in self._bodies}
+            shown = [{**entry, "body": bodies.get(entry["request_id"])} for entry in shown]
+        return JSON({"counters": self.counters.all(), "requests": shown})
+
+
+def dice_start(text: str, seed: int) -> int:
+    """Where the list of cheats is entered for this request: other conversations start elsewhere."""
+    return Dice(seed.to_bytes(8, signed=True)).pick(text, 1 << 20)
+
+
+def _usage(use: CacheUse, output_tokens: int) -> dict[str, Any]:
+    return {
+        "input_tokens": use.uncached,
+        "output_tokens": output_tokens,
+        "cache_creation_input_tokens": use.written,
+        "cache_read_input_tokens": use.read,
+        "cache_creation": {
+            "ephemeral_5m_input_tokens": use.written_5m,
+            "ephemeral_1h_input_tokens": use.written_1h,
+        },
+        "service_tier": "standard",
+    }
+
+
+def _message(asked: MessagesRequest, answer: Answer, usage: dict[str, Any], request_id: str) -> dict[str, Any]:
+    return {
+        "id": f"msg_{request_id.removeprefix('req_')}",
+        "type": "message",
+        "role": "assistant",
+        "model": asked.model,
+        "content": [{"type": "text", "text": answer.text}] if asked.max_tokens else [],
+        "stop_reason": answer.stop_reason,
+        "stop_sequence": answer.stop_sequence,
+        "stop_details": answer.stop_details,
+        "usage": usage,
+    }
+
+
+def _event(kind: str, **content: Any) -> bytes:
+    return b"event: " + kind.encode() + b"\ndata: " + orjson.dumps({"type": kind, **content}) + b"\n\n"
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {
+        "type": "model",
+        "id": name,
+        "display_name": name.replace("-", " ").title(),
+        "created_at": "2026-01-01T00:00:00Z",
+        "lifecycle": "active",
+        "max_input_tokens": 200_000,
+        "max_tokens": 64_000,
+    }
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+def _in_a_minute() -> str:
+    return (datetime.now(UTC) + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,120 @@
+"""The provider's prompt cache: prefixes that end at a breakpoint are kept for five minutes or an hour."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+FIVE_MINUTES = 300.0
+ONE_HOUR = 3600.0
+LOOK_BACK_BLOCKS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block of a prompt in the order the model reads it: tools, then system, then messages.
+
+    `content` is what the cache compares, `tokens` its estimated length; `ttl_seconds` is set where a breakpoint ends.
+    """
+
+    content: bytes
+    tokens: int
+    ttl_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """How the tokens of one prompt are billed."""
+
+    uncached: int
+    read: int = 0
+    written_5m: int = 0
+    written_1h: int = 0
+
+    @property
+    def written(self) -> int:
+        return self.written_5m + self.written_1h
+
+    @property
+    def total(self) -> int:
+        return self.uncached + self.read + self.written
+
+
+@dataclass(slots=True)
+class _Entry:
+    expires_at: float
+    ttl_seconds: float
+
+
+class PromptCache:
+    """Least recently used prefixes; `clock` gives seconds and may be a test's own."""
+
+    def __init__(self, clock: Callable[[], float], *, minimum_tokens: int = 1024, size: int = 20_000) -> None:
+        self._clock = clock
+        self._minimum_tokens = minimum_tokens
+        self._size = size
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def clear(self) -> None:
+        self._entries.clear()
+
+    def use(self, scope: bytes, blocks: Sequence[Block]) -> CacheUse:
+        """Read the longest prefix that is kept, keep what the breakpoints ask for; `scope` separates models.
+
+        A prefix shorter than the minimum is not kept, silently. Reading a prefix renews its time.
+        """
+        now = self._clock()
+        if not any(block.ttl_seconds for block in blocks):
+            return CacheUse(uncached=sum(block.tokens for block in blocks))
+        keys, ends = self._prefixes(scope, blocks)
+        breakpoints = [index for index, block in enumerate(blocks) if block.ttl_seconds]
+        last_read = self._longest_kept(keys, breakpoints, now)
+        read = ends[last_read] if last_read is not None else 0
+        written = {FIVE_MINUTES: 0, ONE_HOUR: 0}
+        position = read
+        for index in breakpoints:
+            if ends[index] <= read:
+                self._renew(keys[index], now)
+            elif ends[index] >= self._minimum_tokens:
+                ttl = blocks[index].ttl_seconds or FIVE_MINUTES
+                written[ttl] += ends[index] - position
+                position = ends[index]
+                self._keep(keys[index], now, ttl)
+        return CacheUse(
+            uncached=ends[-1] - position, read=read, written_5m=written[FIVE_MINUTES], written_1h=written[ONE_HOUR]
+        )
+
+    def _prefixes(self, scope: bytes, blocks: Sequence[Block]) -> tuple[list[bytes], list[int]]:
+        running = blake2b(scope, digest_size=16)
+        keys, ends, tokens = [], [], 0
+        for block in blocks:
+            running.update(len(block.content).to_bytes(8))
+            running.update(block.content)
+            tokens += block.tokens
+            keys.append(running.digest())
+            ends.append(tokens)
+        return keys, ends
+
+    def _longest_kept(self, keys: Sequence[bytes], breakpoints: Sequence[int], now: float) -> int | None:
+        for end in reversed(breakpoints):
+            for index in range(end, max(end - LOOK_BACK_BLOCKS, 0) - 1, -1):
+                entry = self._entries.get(keys[index])
+                if entry is not None and entry.expires_at > now:
+                    self._renew(keys[index], now)
+                    return index
+        return None
+
+    def _renew(self, key: bytes, now: float) -> None:
+        entry = self._entries.get(key)
+        if entry is not None and entry.expires_at > now:
+            entry.expires_at = now + entry.ttl_seconds
+            self._entries.move_to_end(key)
+
+    def _keep(self, key: bytes, now: float, ttl: float) -> None:
+        self._entries[key] = _Entry(now + ttl, ttl)
+        self._entries.move_to_end(key)
+        if len(self._entries) > self._size:
+            self._entries.popitem(last=False)

@@ -1,0 +1,118 @@
+"""Answers as bytes on a connection: marked as the sandbox's, dripped slowly, or cut off on purpose."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SANDBOX_HEADER = (b"x-prosa-sandbox", b"true")
+_CONNECTION = "prosa.connection"
+
+
+class BodyTooLargeError(Exception):
+    """The request's body is larger than the platform takes."""
+
+
+class SandboxMark:
+    """Outermost layer: says on every response that it is the sandbox's, and keeps the connection at hand for a cut."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        # uvicorn's `send` is a method of the object that owns the connection; other servers have none to offer.
+        scope[_CONNECTION] = getattr(getattr(send, "__self__", None), "transport", None)
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), SANDBOX_HEADER]
+            await send(message)
+
+        await self._app(scope, receive, marked)
+
+
+class JSON(Response):
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return content if isinstance(content, bytes) else orjson.dumps(content)
+
+
+class Cut(Response):
+    """No answer: the connection is closed before its first byte."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await cut(scope, receive, gracefully=False)
+
+
+class Chunked(Response):
+    """A body in pieces; with `cut_at_end` the connection is closed where the rest should have come."""
+
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        *,
+        media_type: str,
+        headers: Mapping[str, str],
+        cut_at_end: bool = False,
+        length: int | None = None,
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.media_type = media_type
+        self._chunks = chunks
+        self._cut_at_end = cut_at_end
+        self.body = b""
+        self.init_headers(headers if length is None else {**headers, "content-length": str(length)})
+        if length is None and "content-length" in self.headers:
+            del self.headers["content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for chunk in self._chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        if self._cut_at_end:
+            await cut(scope, receive, gracefully=True)
+        else:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def cut(scope: Scope, receive: Receive, *, gracefully: bool) -> None:
+    """Close the connection of this request; `gracefully` lets what was written reach the other side first.
+
+    Raises:
+        ConnectionResetError: the server does not offer its connection, so an error has to do.
+    """
+    connection = scope.get(_CONNECTION)
+    if connection is None:
+        raise ConnectionResetError("the sandbox cut this connection on purpose")
+    if gracefully:
+        connection.close()
+    else:
+        connection.abort()
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The request's body as it came.
+
+    Raises:
+        BodyTooLargeError: it is larger than `limit` bytes.
+    """
+    declared = request.headers.get("content-length", "0")
+    if declared.isdigit() and int(declared) > limit:
+        raise BodyTooLargeError
+    pieces, size = [], 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > limit:
+            raise BodyTooLargeError
+        pieces.append(piece)
+    return b"".join(pieces)

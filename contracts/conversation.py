@@ -121,6 +121,7 @@ class Conversation(Value):
     business_line: str | None = None
     intent: str | None = None
     fields: dict[str, Text] = Field(default_factory=dict)
+    asked_fields: tuple[str, ...] = ()
     window: tuple[Utterance, ...] = ()
     opted_out: bool = False
     recent_arrivals: tuple[Instant, ...] = ()

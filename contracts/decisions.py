@@ -1,4 +1,4 @@
-"""What the model may answer to each of the three tasks; `narrowed` schemas leave it only what is legal now."""
+"""What the model may answer to each of the three tasks, as the code behind validates it."""
 
 from pydantic import Field
 
@@ -19,7 +19,8 @@ class CollectedField(Value):
 class StateDecision(Value):
     """Task 1: where the conversation goes, and what was understood.
 
-    `options` are titles to offer as buttons or rows; `confidence` is in [0, 1].
+    `options` are titles to offer as buttons or rows; `ask_field` is the one thing the reply should ask the person for,
+    out of the fields that are neither known nor asked before; `confidence` is in [0, 1].
     """
 
     next_state: State
@@ -28,6 +29,7 @@ class StateDecision(Value):
     intent: str | None = None
     waiting_for: WaitingFor = WaitingFor.ANYTHING
     collected: tuple[CollectedField, ...] = Field(default=(), max_length=20)
+    ask_field: str | None = None
     options: tuple[Text, ...] = Field(default=(), max_length=MAX_OPTIONS)
 
 

@@ -310,8 +310,8 @@ class Channel(Protocol):
 
     name: ChannelName
     limits: ChannelLimits
-    settles_by_status: bool
-    """Whether the platform's statuses echo our outbox id, so that a send of unknown outcome can be waited for."""
+    send_deadline: timedelta
+    """After this long without an answer or a status a send counts as unknown and is made again."""
 
     async def send(self, row: OutboxRow) -> str:
         """Send once; return the platform's message id.

@@ -24,9 +24,11 @@ SCHEMA = (
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS conversations_updated ON conversations (updated_at)",
     "CREATE INDEX IF NOT EXISTS conversations_timeout ON conversations (times_out_at) WHERE times_out_at IS NOT NULL",
-    "CREATE TABLE IF NOT EXISTS transitions (n INTEGER PRIMARY KEY, conversation_id TEXT NOT NULL, record TEXT NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS transitions (
+        n INTEGER PRIMARY KEY, conversation_id TEXT NOT NULL, record TEXT NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS transitions_conversation ON transitions (conversation_id, n)",
-    "CREATE TABLE IF NOT EXISTS utterances (n INTEGER PRIMARY KEY, conversation_id TEXT NOT NULL, record TEXT NOT NULL)",
+    """CREATE TABLE IF NOT EXISTS utterances (
+        n INTEGER PRIMARY KEY, conversation_id TEXT NOT NULL, record TEXT NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS utterances_conversation ON utterances (conversation_id, n)",
     """CREATE TABLE IF NOT EXISTS turns (
         n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, conversation_id TEXT NOT NULL, record TEXT NOT NULL)""",

@@ -1,0 +1,119 @@
+"""Anthropic's Messages API through its SDK: structured output, prompt caching, no retries of the SDK's own."""
+
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any
+
+import anthropic
+import orjson
+from anthropic import transform_schema
+from anthropic.types import Message, MessageParam, TextBlockParam
+
+from contracts.conversation import TokenCount
+from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
+from contracts.ports import ModelRequest, ModelResponse
+
+MAX_CONNECTIONS = 1_000
+
+
+class AnthropicModel:
+    """Satisfies the `LanguageModel` port. `base_url` points at anything that speaks the Messages API."""
+
+    def __init__(self, *, api_key: str, base_url: str | None = None) -> None:
+        self._client = anthropic.AsyncAnthropic(
+            auth_token=None,
+            api_key=api_key,
+            base_url=base_url,
+            # Retries are the executor's, which knows the turn's deadline and its fallback model.
+            max_retries=0,
+            http_client=anthropic.DefaultAioHttpClient(),
+        )
+
+    async def complete(self, request: ModelRequest) -> ModelResponse:
+        try:
+            message = await self._client.messages.create(
+                model=request.model,
+                max_tokens=request.max_tokens,
+                system=_system(request),
+                messages=_messages(request),
+                output_config={"format": {"type": "json_schema", "schema": _schema(request.output_schema)}},
+                timeout=request.timeout.total_seconds(),
+            )
+        except anthropic.APIStatusError as exc:
+            raise _translated(exc) from exc
+        except anthropic.APIConnectionError as exc:
+            raise ModelUnavailableError(type(exc).__name__) from exc
+        except anthropic.APIResponseValidationError as exc:
+            raise ModelUnavailableError("the provider's answer is not a message") from exc
+        return _response(message)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def _system(request: ModelRequest) -> list[TextBlockParam]:
+    blocks: list[TextBlockParam] = []
+    for block in request.system:
+        content: TextBlockParam = {"type": "text", "text": block.text}
+        if block.cached:
+            content["cache_control"] = {"type": "ephemeral"}
+        blocks.append(content)
+    return blocks
+
+
+def _messages(request: ModelRequest) -> list[MessageParam]:
+    messages: list[MessageParam] = [{"role": "user", "content": request.user}]
+    if request.repair_of is not None:
+        messages.append({"role": "assistant", "content": request.repair_of or "(empty)"})
+        messages.append({"role": "user", "content": f"That answer is invalid: {request.repair_reason}. Answer again."})
+    return messages
+
+
+def _schema(schema: dict[str, Any]) -> dict[str, Any]:
+    return _transformed(orjson.dumps(schema))
+
+
+@lru_cache(maxsize=256)
+def _transformed(schema: bytes) -> dict[str, Any]:
+    """The schema as the API takes it; there are few (one for each set of legal moves), so each is made once."""
+    return transform_schema(orjson.loads(schema))
+
+
+def _response(message: Message) -> ModelResponse:
+    usage = message.usage
+    return ModelResponse(
+        text="".join(block.text for block in message.content if block.type == "text"),
+        stop_reason=message.stop_reason or "unknown",
+        model=message.model,
+        tokens=TokenCount(
+            input=usage.input_tokens,
+            output=usage.output_tokens,
+            cache_read=usage.cache_read_input_tokens or 0,
+            cache_write=usage.cache_creation_input_tokens or 0,
+        ),
+    )
+
+
+def _translated(error: anthropic.APIStatusError) -> ModelUnavailableError | ModelRequestRejectedError:
+    """Only the status goes into the text: the provider's message may quote the prompt."""
+    text = f"the provider answered {error.status_code}"
+    if error.status_code in (408, 409, 429) or error.status_code >= 500:
+        return ModelUnavailableError(text, retry_after=_retry_after(error))
+    return ModelRequestRejectedError(text)
+
+
+def _retry_after(error: anthropic.APIStatusError) -> timedelta | None:
+    value = error.response.headers.get("retry-after", "")
+    try:
+        return timedelta(seconds=max(0.0, float(value)))
+    except (ValueError, OverflowError):
+        return _until(value, error.response.headers.get("date", ""))
+
+
+def _until(moment: str, now: str) -> timedelta | None:
+    """A `Retry-After` in the form of a date, measured by the server's own clock."""
+    try:
+        return parsedate_to_datetime(moment) - parsedate_to_datetime(now)
+    except (TypeError, ValueError):
+        return None

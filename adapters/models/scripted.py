@@ -1,0 +1,23 @@
+"""A model that says what it is told to: for unit tests of the engine, without HTTP."""
+
+from collections.abc import Awaitable, Callable
+
+from contracts.conversation import TokenCount
+from contracts.ports import ModelRequest, ModelResponse
+
+
+class ScriptedModel:
+    """Satisfies the `LanguageModel` port. `answer` gets each request and returns the text, or raises."""
+
+    def __init__(self, answer: Callable[[ModelRequest], Awaitable[str]]) -> None:
+        self._answer = answer
+        self.requests: list[ModelRequest] = []
+
+    async def complete(self, request: ModelRequest) -> ModelResponse:
+        self.requests.append(request)
+        text = await self._answer(request)
+        tokens = TokenCount(input=len(request.user) // 4, output=len(text) // 4)
+        return ModelResponse(text=text, stop_reason="end_turn", model=request.model, tokens=tokens)
+
+    async def close(self) -> None:
+        return

@@ -1,0 +1,21 @@
+"""Every instrument, in one place. Label sets are closed: nothing a person or a platform sends becomes a label."""
+
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+REGISTRY = CollectorRegistry()
+_counter = partial(Counter, registry=REGISTRY)
+_histogram = partial(Histogram, registry=REGISTRY)
+
+PROMPT_TASKS = _counter("prompter_executions_total", "Prompt tasks by how they ended", ["task", "outcome"])
+INBOUND = _counter("webhook_messages_total", "Inbound messages and what became of them", ["channel", "outcome"])
+REFUSED = _counter("webhook_refused_total", "Requests refused before anything was read", ["channel", "reason"])
+STATUSES = _counter("webhook_statuses_total", "Delivery reports by channel and state", ["channel", "state"])
+TURNS = _counter("worker_turns_total", "Turns by outcome", ["outcome"])
+TURN_SECONDS = _histogram("worker_turn_seconds", "Time of a turn from its start to its commit")
+FALLBACKS = _counter("worker_fallbacks_total", "Replies that no model wrote, by reason", ["reason"])
+GATE_FINDINGS = _counter("worker_gate_findings_total", "Drafts withheld by the guardrail gate", ["rule"])
+DRAIN_ERRORS = _counter("worker_drain_errors_total", "Errors while draining, by family", ["family"])
+DEAD_LETTERS = _counter("worker_dead_letters_total", "Messages given up, by reason", ["reason"])
+SENDS = _counter("outbox_sends_total", "Attempts to send a reply", ["channel", "outcome"])

@@ -1,0 +1,213 @@
+"""One prompt task: call, check, repair once, retry within a budget, then another model, then an error with its bill."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from contracts.conversation import TaskName, TaskRecord, TokenCount
+from contracts.errors import (
+    ModelRequestRejectedError,
+    ModelUnavailableError,
+    UnusableModelOutputError,
+    WorkerError,
+)
+from contracts.ports import LanguageModel, ModelRequest, ModelResponse
+from observability.metrics import PROMPT_TASKS
+from prompts.pricing import PriceBook, total_cost
+
+T = TypeVar("T")
+
+ATTEMPTS = 3
+BASE_PAUSE = timedelta(milliseconds=200)
+MAX_PAUSE = timedelta(seconds=2)
+
+
+class Deadline:
+    """A moment on the monotonic clock by which a turn must have its answers."""
+
+    def __init__(self, budget: timedelta, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._ends = monotonic() + budget.total_seconds()
+
+    @property
+    def remaining(self) -> timedelta:
+        return timedelta(seconds=max(0.0, self._ends - self._monotonic()))
+
+
+@dataclass(frozen=True)
+class TaskResult(Generic[T]):
+    """What a task gave. `value` is None when it failed for good; then `error` says why, and `record` what it cost."""
+
+    value: T | None
+    record: TaskRecord
+    error: WorkerError | None = None
+
+
+@dataclass(frozen=True)
+class _Bill:
+    """What the calls of one task have used so far."""
+
+    calls: int = 0
+    tokens: TokenCount = field(default_factory=TokenCount)
+    costs: tuple[str | None, ...] = ()
+
+    def with_call(self, response: ModelResponse, cost: str | None) -> "_Bill":
+        return _Bill(self.calls + 1, self.tokens + response.tokens, (*self.costs, cost))
+
+
+class Executor:
+    """Runs tasks against a model. `monotonic` gives seconds, `chance` a number in [0, 1) for the jitter."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        *,
+        fallback_model: str | None,
+        prices: PriceBook,
+        monotonic: Callable[[], float],
+        chance: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._model = model
+        self._fallback_model = fallback_model
+        self._prices = prices
+        self._monotonic = monotonic
+        self._chance = chance
+        self._sleep = sleep
+
+    async def run(
+        self,
+        task: TaskName,
+        request: ModelRequest,
+        *,
+        template: str,
+        check: Callable[[str], T],
+        deadline: Deadline,
+        turn_started: float,
+    ) -> TaskResult[T]:
+        """Return the checked answer, or the error after repair, retries and fallback model are used up.
+
+        `check` turns the model's text into the value and raises ValidationError or UnusableModelOutputError.
+        Usage is booked for every call that came back, also for one whose answer was no use.
+        """
+        run = _Run(self, task, request, template, deadline, turn_started)
+        try:
+            value = await run.answer(check)
+        except WorkerError as exc:
+            return TaskResult(None, run.record("failed"), exc)
+        return TaskResult(value, run.record(run.outcome))
+
+    async def _call(self, request: ModelRequest, deadline: Deadline) -> ModelResponse:
+        timeout = min(request.timeout, deadline.remaining)
+        if timeout <= timedelta(0):
+            raise ModelUnavailableError("the turn's time is used up")
+        return await self._model.complete(request.model_copy(update={"timeout": timeout}))
+
+    async def _pause(self, attempt: int, error: ModelUnavailableError, deadline: Deadline) -> None:
+        """Full jitter; the provider's own `retry-after` is kept when there is time for it."""
+        ceiling = min(MAX_PAUSE, BASE_PAUSE * 2**attempt)
+        wanted = max(error.retry_after or timedelta(0), ceiling * self._chance())
+        if wanted >= deadline.remaining:
+            raise error
+        await self._sleep(wanted.total_seconds())
+
+
+class _Run:
+    """The state of one task while it is worked on."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        task: TaskName,
+        request: ModelRequest,
+        template: str,
+        deadline: Deadline,
+        turn_started: float,
+    ) -> None:
+        self._executor = executor
+        self._task = task
+        self._request = request
+        self._template = template
+        self._deadline = deadline
+        self._turn_started = turn_started
+        self._started = executor._monotonic()
+        self._bill = _Bill()
+        self.outcome = "ok"
+
+    async def answer(self, check: Callable[[str], T]) -> T:
+        response = await self._respond(self._request)
+        try:
+            return _checked(response, check)
+        except (ValidationError, UnusableModelOutputError) as exc:
+            repair = self._request.model_copy(update={"repair_of": response.text, "repair_reason": _reason(exc)})
+        repaired = await self._respond(repair)
+        self.outcome = "repaired"
+        try:
+            return _checked(repaired, check)
+        except ValidationError as exc:
+            raise UnusableModelOutputError(_reason(exc)) from exc
+
+    async def _respond(self, request: ModelRequest) -> ModelResponse:
+        for attempt in range(ATTEMPTS):
+            request = self._request_for(attempt, request)
+            try:
+                response = await self._executor._call(request, self._deadline)
+            except ModelUnavailableError as exc:
+                if attempt + 1 == ATTEMPTS:
+                    raise
+                await self._executor._pause(attempt, exc, self._deadline)
+            except ModelRequestRejectedError:
+                # Another model may take what this one refuses; the same one will not.
+                if self._executor._fallback_model in (None, request.model):
+                    raise
+                request = request.model_copy(update={"model": self._executor._fallback_model})
+            else:
+                cost = self._executor._prices.cost(response.model, response.tokens)
+                self._bill = self._bill.with_call(response, cost)
+                return response
+        raise ModelUnavailableError("every attempt was refused")
+
+    def _request_for(self, attempt: int, request: ModelRequest) -> ModelRequest:
+        fallback = self._executor._fallback_model
+        if attempt + 1 == ATTEMPTS and fallback is not None and fallback != request.model:
+            self.outcome = "fallback_model"
+            return request.model_copy(update={"model": fallback})
+        return request
+
+    def record(self, outcome: str) -> TaskRecord:
+        PROMPT_TASKS.labels(task=self._task.value, outcome=outcome).inc()
+        return TaskRecord(
+            task=self._task,
+            model=self._request.model,
+            template=self._template,
+            started_ms=_milliseconds(self._started - self._turn_started),
+            ended_ms=_milliseconds(self._executor._monotonic() - self._turn_started),
+            calls=self._bill.calls,
+            tokens=self._bill.tokens,
+            cost_usd=total_cost(self._bill.costs),
+            outcome=outcome,
+        )
+
+
+def _checked(response: ModelResponse, check: Callable[[str], T]) -> T:
+    if response.stop_reason == "refusal":
+        raise UnusableModelOutputError("the model refused")
+    if response.stop_reason == "max_tokens":
+        raise UnusableModelOutputError("the answer was cut off: be shorter")
+    return check(response.text)
+
+
+def _reason(error: ValidationError | UnusableModelOutputError) -> str:
+    """What was wrong, in words for the model; never its text, which may repeat the person's."""
+    if isinstance(error, ValidationError):
+        details = error.errors(include_input=False, include_url=False)
+        return "; ".join(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in details[:5])
+    return str(error)
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1000, 2)

@@ -1,0 +1,198 @@
+"""The three tasks of a turn: state; then response and message type."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from contracts.conversation import State, TaskName, WaitingFor
+from contracts.decisions import MAX_OPTIONS, MessageTypeChoice, ResponseDraft, StateDecision
+from contracts.errors import UnusableModelOutputError
+from contracts.messages import MessageType
+from contracts.ports import ChannelLimits
+from prompts import schemas
+from prompts.executor import Deadline, Executor, TaskResult
+from prompts.registry import PromptRegistry
+from prompts.render import TurnView, build_request
+
+
+@dataclass(frozen=True)
+class TaskModels:
+    """Which model answers which task."""
+
+    state: str
+    response: str
+    message_type: str
+
+
+@dataclass(frozen=True)
+class TurnClock:
+    """When the turn began, in monotonic seconds, and by when its answers are due."""
+
+    started: float
+    deadline: Deadline
+
+
+class Prompter:
+    """Asks the model the three questions. Holds no state of a conversation."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        registry: PromptRegistry,
+        models: TaskModels,
+        *,
+        call_timeout: timedelta,
+        turn_budget: timedelta,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._executor = executor
+        self._models = models
+        self._call_timeout = call_timeout
+        self._turn_budget = turn_budget
+        self._monotonic = monotonic
+        self._select_state = registry.get("select_state")
+        self._generate_response = registry.get("generate_response")
+        self._select_message_type = registry.get("select_message_type")
+
+    def start_clock(self) -> TurnClock:
+        return TurnClock(self._monotonic(), Deadline(self._turn_budget, self._monotonic))
+
+    async def select_state(self, view: TurnView, clock: TurnClock) -> TaskResult[StateDecision]:
+        """Task 1, always first: everything after it depends on what it decides."""
+        institution = view.institution
+        request = build_request(
+            self._select_state,
+            view,
+            model=self._models.state,
+            schema_name="state_decision",
+            schema=schemas.state_schema(
+                states=view.allowed_states,
+                lines=[line.id for line in institution.lines],
+                intents=[intent.id for intent in institution.intents],
+                fields=[field.id for field in institution.fields],
+                askable=view.askable_fields,
+            ),
+            timeout=self._call_timeout,
+        )
+        return await self._executor.run(
+            TaskName.STATE,
+            request,
+            template=self._select_state.label,
+            check=lambda text: check_state_decision(text, view),
+            deadline=clock.deadline,
+            turn_started=clock.started,
+        )
+
+    async def write_and_shape(
+        self, view: TurnView, decision: StateDecision, limits: ChannelLimits, clock: TurnClock
+    ) -> tuple[TaskResult[ResponseDraft], TaskResult[MessageTypeChoice]]:
+        """Tasks 2 and 3 at the same time: neither needs the other's answer."""
+        decided = replace(view, decision=decision)
+        async with asyncio.TaskGroup() as both:
+            response = both.create_task(self.generate_response(decided, clock))
+            message_type = both.create_task(self.select_message_type(decided, limits, clock))
+        return response.result(), message_type.result()
+
+    async def generate_response(self, view: TurnView, clock: TurnClock) -> TaskResult[ResponseDraft]:
+        """Task 2. `view.decision` is set; `view.rewrite` names the rules an earlier draft broke."""
+        request = build_request(
+            self._generate_response,
+            view,
+            model=self._models.response,
+            schema_name="response_draft",
+            schema=schemas.response_schema(),
+            timeout=self._call_timeout,
+        )
+        return await self._executor.run(
+            TaskName.RESPONSE,
+            request,
+            template=self._generate_response.label,
+            check=ResponseDraft.model_validate_json,
+            deadline=clock.deadline,
+            turn_started=clock.started,
+        )
+
+    async def select_message_type(
+        self, view: TurnView, limits: ChannelLimits, clock: TurnClock
+    ) -> TaskResult[MessageTypeChoice]:
+        """Task 3. Only the types of this channel are offered, and of the assets only those it can carry."""
+        types = [kind for kind in OFFERED_TYPES if kind in limits.types]
+        assets = [asset.id for asset in view.institution.assets if asset.type in limits.types]
+        request = build_request(
+            self._select_message_type,
+            view,
+            model=self._models.message_type,
+            schema_name="message_type_choice",
+            schema=schemas.message_type_schema(types=types, assets=assets),
+            timeout=self._call_timeout,
+        )
+        return await self._executor.run(
+            TaskName.MESSAGE_TYPE,
+            request,
+            template=self._select_message_type.label,
+            check=MessageTypeChoice.model_validate_json,
+            deadline=clock.deadline,
+            turn_started=clock.started,
+        )
+
+
+# What a reply can be. Templates and reactions are sent by rules of the engine, not chosen by the model.
+OFFERED_TYPES = tuple(kind for kind in MessageType if kind not in (MessageType.TEMPLATE, MessageType.REACTION))
+
+
+def check_state_decision(text: str, view: TurnView) -> StateDecision:
+    """Parse Task 1's answer and hold it against the table and the institution.
+
+    Raises:
+        ValidationError: it is not of the schema's shape.
+        UnusableModelOutputError: it names a state, line, intent or field that is not allowed now.
+    """
+    decision = StateDecision.model_validate_json(text)
+    institution = view.institution
+    _require(decision.next_state in view.allowed_states, f"next_state must be one of {_names(view.allowed_states)}")
+    _require(
+        decision.business_line is None or institution.line(decision.business_line) is not None,
+        "business_line must be an id of the institution's lines or null",
+    )
+    _require(
+        decision.intent is None or institution.intent(decision.intent) is not None,
+        "intent must be an id of the taxonomy or null",
+    )
+    _require(
+        all(institution.field(collected.name) is not None for collected in decision.collected),
+        "collected may only name ids of the institution's fields",
+    )
+    _require(
+        decision.ask_field is None or decision.ask_field in view.askable_fields,
+        "ask_field must be one of askable_fields or null",
+    )
+    return decision
+
+
+def fallback_message_type(decision: StateDecision) -> MessageTypeChoice:
+    """The form that Task 3 would most often choose, for when it has no answer."""
+    if not decision.options:
+        return MessageTypeChoice(type=MessageType.TEXT)
+    return MessageTypeChoice(type=MessageType.BUTTON if len(decision.options) <= 3 else MessageType.LIST)
+
+
+def clarification(decision: StateDecision, options: tuple[str, ...]) -> StateDecision:
+    """The decision to ask what was meant, offering `options`."""
+    return decision.model_copy(
+        update={
+            "next_state": State.PROCESSING,
+            "waiting_for": WaitingFor.CLARIFICATION,
+            "ask_field": None,
+            "options": options[:MAX_OPTIONS],
+        }
+    )
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UnusableModelOutputError(message)
+
+
+def _names(states: Sequence[State]) -> str:
+    return ", ".join(state.value for state in states)

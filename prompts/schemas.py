@@ -1,0 +1,66 @@
+"""The JSON schema of each task's answer, narrowed to what is legal now: the model cannot choose what is not listed."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from contracts.conversation import State, WaitingFor
+from contracts.messages import MessageType
+
+Schema = dict[str, Any]
+
+
+def state_schema(
+    *,
+    states: Iterable[State],
+    lines: Iterable[str],
+    intents: Iterable[str],
+    fields: Iterable[str],
+    askable: Iterable[str],
+) -> Schema:
+    collected = _object({"name": _enum(fields), "value": {"type": "string"}})
+    return _object(
+        {
+            "next_state": _enum(state.value for state in states),
+            "confidence": {"type": "number", "description": "from 0 to 1"},
+            "business_line": _enum_or_null(lines),
+            "intent": _enum_or_null(intents),
+            "waiting_for": _enum(waiting.value for waiting in WaitingFor),
+            "collected": {"type": "array", "items": collected},
+            "ask_field": _enum_or_null(askable),
+            "options": {"type": "array", "items": {"type": "string"}},
+        }
+    )
+
+
+def response_schema() -> Schema:
+    return _object({"text": {"type": "string", "description": "the reply, plain text"}})
+
+
+def message_type_schema(*, types: Iterable[MessageType], assets: Iterable[str]) -> Schema:
+    return _object(
+        {
+            "type": _enum(kind.value for kind in types),
+            "asset": _enum_or_null(assets),
+            "list_label": {"type": "string", "description": "at most 20 characters"},
+        }
+    )
+
+
+def _object(properties: Schema) -> Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _enum(values: Iterable[str]) -> Schema:
+    return {"type": "string", "enum": list(values)}
+
+
+def _enum_or_null(values: Iterable[str]) -> Schema:
+    listed = list(values)
+    if not listed:
+        return {"type": "null"}
+    return {"anyOf": [_enum(listed), {"type": "null"}]}

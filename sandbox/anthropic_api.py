@@ -130,9 +130,9 @@ class ModelSandbox:
             self._note(entry, body, started, status=0)
             return Cut()
         if fault in _FAILURES:
-            status, kind, message = _FAILURES[fault]
+            status, kind, reason = _FAILURES[fault]
             self._note(entry, body, started, status=status)
-            return self._error(status, kind, message, request_id)
+            return self._error(status, kind, reason, request_id)
 
         answer = self._answer(asked, dice, times, scripted, fault)
         use = self._cache_use(asked)

@@ -1,0 +1,136 @@
+"""What people say about themselves, read with simple rules: names, companies, cities, addresses on the internet."""
+
+import re
+from collections.abc import Iterable
+
+from contracts.institution import FieldSpec, Institution
+from sandbox.language import fold, is_gibberish
+
+_WORD = r"[^\W\d_][\w'’.-]*"
+_CAPITAL = r"[A-ZÀ-ÖØ-Þ][\w'’-]*"
+_NAME = rf"{_WORD}(?:\s+(?:d[aeo]s?\s+)?{_CAPITAL}){{0,3}}"
+_PLACE = rf"{_CAPITAL}(?:\s+(?:d[aeo]s?\s+)?{_CAPITAL}){{0,3}}"
+_STATED_NAME = re.compile(
+    r"(?i:\b(?:me chamo|meu nome (?:é|e|eh)|pode me chamar de|my name is|my name's|name's|call me))"
+    rf"\s+(?P<name>{_NAME})"
+)
+_INTRODUCED = re.compile(
+    r"(?i:\b(?:(?:eu )?sou [oa]|aqui (?:é|e|eh)(?: [oa])?|i'm|i’m|i am|this is|it's))"
+    rf"\s+(?P<name>{_CAPITAL}(?:\s+{_CAPITAL}){{0,2}}|[a-zà-ÿ]{{3,}}(?=\s+d[aeo]\s))"
+)
+_FROM_COMPANY = re.compile(
+    r"^\s+(?i:d[aeo]|from|at|with)\s+(?i:the\s+|empresa\s+)?"
+    r"(?P<company>[^,.;!?\n]{2,60}?)(?=\s+(?:e|and)\s|[,.;!?\n]|$)"
+)
+_COMPANY = re.compile(
+    r"(?i:\b(?:minha empresa (?:é|se chama)|empresa(?: é|:)|trabalho n[ao]|my company is|i work (?:at|for)))"
+    r"\s+(?:a\s+|o\s+)?(?P<company>[^,.;!?\n]{2,60})"
+)
+_ROUTE = re.compile(
+    rf"\b(?i:de|do|da|from)\s+(?P<pickup>{_PLACE})\s+(?i:para|pra|pro|até|to)\s+(?i:o\s+|a\s+)?"
+    rf"(?P<destination>{_PLACE})"
+)
+_CITY = re.compile(
+    r"(?i:\b(?:moro|fica|ficamos|fico|estou|estamos|minha loja|nossa loja|i live|we are|located))"
+    rf"\s+(?i:em|no|na|in)\s+(?P<city>{_PLACE})"
+)
+_EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+\w")
+_NEED = re.compile(
+    r"(?i)^(?:oi|ol[aá]|hi|hello)?[,!. ]*(?:eu )?"
+    r"(?:preciso|quero|queria|gostaria|i need|i want|i would like|i'd like)\b"
+)
+_OPENING = re.compile(
+    r"(?i)^\s*(?:(?:oi|ol[aá]|hi|hello|sim|yes|ah|bom|então|claro|sure)[,.! ]+)*"
+    r"(?:(?:é|eh|seria|sou [oa]|sou|somos|na|no|em|me chamo|meu nome é|pode me chamar de"
+    r"|it's|it is|i'm|that would be|my name is)\s+)?"
+)
+_NOT_A_NAME = """
+sim nao ok okay certo claro yes no sure oi ola hi hello nada tudo bem responsavel dono dona gerente cliente
+representante daqui mesmo here good fine sorry worried late interested
+"""
+_NOT_NAMES = frozenset(_NOT_A_NAME.split())
+_KINDS = {
+    "name": ("name", "nome"),
+    "company": ("company", "empresa", "business"),
+    "city": ("city", "cidade", "town"),
+    "email": ("email", "e mail"),
+    "need": ("need", "necessidade"),
+    "pickup": ("pickup", "coleta"),
+    "destination": ("destination", "destino"),
+}
+LONGEST_VALUE = 200
+
+
+def kind_of(field: FieldSpec) -> str:
+    """What sort of answer a field wants, by its id and label; its own id when it is no sort known here."""
+    for kind, signs in _KINDS.items():
+        if fold(field.id) in signs:
+            return kind
+    label = fold(field.label)
+    return next((kind for kind, signs in _KINDS.items() if label in signs), field.id)
+
+
+def mentioned(institution: Institution, texts: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
+    """What the texts say by themselves about the fields in `wanted`, or about the name and the company."""
+    by_kind = {kind_of(field): field.id for field in institution.fields}
+    said: dict[str, str] = {}
+    for text in texts:
+        for kind, value in _facts(text):
+            field_id = by_kind.get(kind)
+            if field_id is not None and (kind in ("name", "company", "email") or field_id in wanted):
+                said.setdefault(field_id, tidy(value))
+    return said
+
+
+def answered(field: FieldSpec, text: str) -> str | None:
+    """The answer to the question of `field`, or None when the text does not look like one."""
+    plain = " ".join(text.split())
+    if not plain or "?" in plain or is_gibberish(plain):
+        return None
+    kind = kind_of(field)
+    if kind == "email":
+        found = _EMAIL.search(plain)
+        return found[0] if found else None
+    stated = dict(_facts(plain)).get(kind)
+    if stated is not None:
+        return tidy(stated)
+    value = _OPENING.sub("", plain, count=1).strip(" .!,;") or plain.strip(" .!,;")
+    if kind == "name":
+        return _as_name(value)
+    return tidy(value) or None
+
+
+def tidy(value: str) -> str:
+    return " ".join(value.split()).strip(" .,;!")[:LONGEST_VALUE]
+
+
+def _facts(text: str) -> Iterable[tuple[str, str]]:
+    introduced = _STATED_NAME.search(text) or _INTRODUCED.search(text)
+    if introduced is not None:
+        name = _as_name(introduced["name"])
+        if name is not None:
+            yield "name", name
+            company = _FROM_COMPANY.match(text[introduced.end() :])
+            if company is not None:
+                yield "company", company["company"]
+    if (company := _COMPANY.search(text)) is not None:
+        yield "company", company["company"]
+    if (email := _EMAIL.search(text)) is not None:
+        yield "email", email[0]
+    if (route := _ROUTE.search(text)) is not None:
+        yield "pickup", route["pickup"]
+        yield "destination", route["destination"]
+    if (city := _CITY.search(text)) is not None:
+        yield "city", city["city"]
+    if _NEED.match(text) is not None and len(text.split()) >= 5:
+        yield "need", text
+
+
+def _as_name(value: str) -> str | None:
+    parts = tidy(value).split()
+    if not 1 <= len(parts) <= 5 or any(fold(part) in _NOT_NAMES for part in parts):
+        return None
+    if not all(part.replace("-", "").replace("'", "").replace("’", "").replace(".", "").isalpha() for part in parts):
+        return None
+    small = ("da", "de", "do", "das", "dos", "e")
+    return " ".join(part if part in small or not part.islower() else part.capitalize() for part in parts)

@@ -1,0 +1,194 @@
+"""Which of the institution's intents a message is about, by the words it shares with their triggers."""
+
+import difflib
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import lru_cache
+
+from contracts.institution import BusinessLine, FixedText, Institution, Intent
+from sandbox.language import GREETINGS, THANKS, family, fold, is_stop_word, stem, without, words
+
+_STOP_WEIGHT = 0.12
+_HUMAN_WORDS = ("pessoa", "atendente", "humano", "human", "person", "someone", "receptionist")
+LEAST_CONFIDENCE, MOST_CONFIDENCE = 0.35, 0.97
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An intent and how well the words fit it, in [0, 1]."""
+
+    intent: Intent
+    score: float
+
+    @property
+    def confidence(self) -> float:
+        return round(min(MOST_CONFIDENCE, LEAST_CONFIDENCE + 0.65 * self.score), 2)
+
+
+class IntentIndex:
+    """The triggers of all intents, weighted by how rare their words are."""
+
+    def __init__(self, institution: Institution) -> None:
+        self._institution = institution
+        self.language = family(institution.language)
+        own_name = set(self.stems(institution.name))
+        self._triggers: list[tuple[int, frozenset[str]]] = []
+        self._vocabulary: list[frozenset[str]] = []
+        seen_in: defaultdict[str, set[int]] = defaultdict(set)
+        for number, intent in enumerate(institution.intents):
+            stems_of_intent: set[str] = set()
+            for trigger in intent.triggers:
+                stems = frozenset(self._all_stems(words(trigger, self.language)))
+                if stems:
+                    self._triggers.append((number, stems))
+                    stems_of_intent |= stems
+            self._vocabulary.append(frozenset(stems_of_intent))
+            for each in stems_of_intent:
+                seen_in[each].add(number)
+        count = max(len(institution.intents), 1)
+        self._weight = {each: math.log(1 + count / len(numbers)) for each, numbers in seen_in.items()}
+        self._rare = math.log(1 + count)
+        self._containing: defaultdict[str, list[int]] = defaultdict(list)
+        for position, (_, stems) in enumerate(self._triggers):
+            for each in stems:
+                self._containing[each].append(position)
+        self._line_names = {line.id: frozenset(self.stems(line.name)) - own_name for line in institution.lines}
+        self._line_words = {
+            line.id: frozenset(each for keyword in line.keywords for each in self.stems(keyword))
+            | self._line_names[line.id]
+            for line in institution.lines
+        }
+        by_letter: defaultdict[str, list[str]] = defaultdict(list)
+        known = set(self._weight).union(*self._line_words.values()) if self._line_words else set(self._weight)
+        for each in sorted(known):
+            if len(each) >= 4:
+                by_letter[each[0]].append(each)
+        self._known = frozenset(known)
+        self._corrected = lru_cache(maxsize=10_000)(
+            lambda word: next(iter(difflib.get_close_matches(word, by_letter[word[0]], n=1, cutoff=0.82)), word)
+        )
+        self.greeting = self._greeting()
+        self.human = self._human()
+        self.spam = next((intent for intent in institution.intents if intent.spam), None)
+        self._handed_over = frozenset(self.stems(institution.text(FixedText.ESCALATED))) | frozenset(
+            each for trigger in (self.human.triggers if self.human else ()) for each in self.stems(trigger)
+        )
+
+    def stems(self, text: str) -> list[str]:
+        """Stems of the words that carry meaning."""
+        return [
+            stem(each, self.language) for each in words(text, self.language) if not is_stop_word(each, self.language)
+        ]
+
+    def best(self, text: str, *, line: str | None = None) -> Match | None:
+        """The intent that fits best; those of `line`, the business line in question, are preferred a little."""
+        said = words(text, self.language)
+        bare = without((*GREETINGS[self.language], *THANKS[self.language]), said)
+        if any(not is_stop_word(each, self.language) for each in bare):
+            said = bare
+        present = frozenset(self._correct(each) for each in self._all_stems(said))
+        if not present:
+            return None
+        total = sum(self._weigh(each) for each in present)
+        scores = self._trigger_scores(present, total)
+        lines = self.lines_in(present)
+        best: Match | None = None
+        for number, by_trigger in scores.items():
+            intent = self._institution.intents[number]
+            shared = sum(self._weigh(each) for each in present & self._vocabulary[number])
+            score = 0.72 * by_trigger + 0.28 * shared / total
+            if intent.line and score > 0.12:
+                score += 0.06 * (intent.line == line) + 0.08 * (intent.line in lines)
+            if best is None or score > best.score:
+                best = Match(intent, min(score, 1.0))
+        return best
+
+    def _trigger_scores(self, present: frozenset[str], total: float) -> dict[int, float]:
+        scores: dict[int, float] = {}
+        touched = {position for each in present for position in self._containing.get(each, ())}
+        for position in touched:
+            number, stems = self._triggers[position]
+            shared = sum(self._weigh(each) for each in stems & present)
+            needed = sum(self._weigh(each) for each in stems)
+            score = 0.75 * shared / needed + 0.25 * shared / total
+            if score > scores.get(number, 0.0):
+                scores[number] = score
+        return scores
+
+    def lines_in(self, present: frozenset[str]) -> list[str]:
+        """Business lines whose keywords occur, the most telling first."""
+        shared = {line: len(present & keywords) for line, keywords in self._line_words.items()}
+        return [line for line, hits in sorted(shared.items(), key=lambda each: -each[1]) if hits]
+
+    def line_of(self, text: str) -> str | None:
+        lines = self.lines_in(frozenset(self._correct(each) for each in self.stems(text)))
+        return lines[0] if lines else None
+
+    def chosen(self, title: str, *, line: str | None, previous: str | None) -> tuple[Intent | None, str | None]:
+        """The intent and the business line that a tapped title stands for."""
+        stems = frozenset(self.stems(title))
+        for line_id, names in self._line_names.items():
+            if stems and stems <= names:
+                return self.main_intent(line_id), line_id
+        if stems and self.human is not None and stems <= self._handed_over:
+            return self.human, line
+        match = self.best(title, line=line)
+        if match is not None and match.score >= 0.45:
+            return match.intent, match.intent.line or line
+        for line_id, keywords in self._line_words.items():
+            if stems & keywords and line is None:
+                return self.main_intent(line_id), line_id
+        about = next((each for each in self._institution.lines if fold(title) in fold(each.body)), None)
+        if about is not None and line in (None, about.id):
+            return self.main_intent(about.id), about.id
+        return self._institution.intent(previous), line
+
+    def main_intent(self, line: str) -> Intent | None:
+        return next((intent for intent in self._institution.intents if intent.line == line), None)
+
+    def passage(self, line: BusinessLine, text: str, said: str) -> str | None:
+        """The sentences of a line's own section that are about `text` and were not said yet."""
+        wanted = frozenset(self.stems(text))
+        best, most = None, 0
+        for paragraph in line.body.split("\n\n"):
+            plain = " ".join(paragraph.split())
+            if plain.startswith(("#", "-", "1.", ">")) or len(plain) > 500 or fold(plain) in said:
+                continue
+            shared = len(wanted & frozenset(self.stems(plain)))
+            if shared > most:
+                best, most = plain, shared
+        return best
+
+    def _all_stems(self, said: list[str]) -> list[str]:
+        return [stem(each, self.language) for each in said]
+
+    def _weigh(self, each: str) -> float:
+        return self._weight.get(each, self._rare) * (_STOP_WEIGHT if _is_stop_stem(each, self.language) else 1.0)
+
+    def _correct(self, each: str) -> str:
+        if each in self._known or len(each) < 4 or each.isdigit():
+            return each
+        corrected: str = self._corrected(each)
+        return corrected
+
+    def _greeting(self) -> Intent | None:
+        greetings = GREETINGS[self.language]
+        hits = {
+            intent.id: sum(fold(trigger) in greetings for trigger in intent.triggers)
+            for intent in self._institution.intents
+        }
+        best = max(hits, key=lambda each: hits[each], default=None)
+        return self._institution.intent(best) if best and hits[best] else None
+
+    def _human(self) -> Intent | None:
+        def hits(intent: Intent) -> int:
+            return sum(word in fold(trigger) for trigger in intent.triggers for word in _HUMAN_WORDS)
+
+        escalating = [intent for intent in self._institution.intents if intent.escalate]
+        return max(escalating, key=hits, default=None)
+
+
+@lru_cache(maxsize=20_000)
+def _is_stop_stem(each: str, language: str) -> bool:
+    return is_stop_word(each, language) or any(is_stop_word(each + ending, language) for ending in ("o", "a", "e"))

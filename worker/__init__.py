@@ -1,0 +1,1 @@
+"""Pending messages become a reply."""

@@ -1,0 +1,35 @@
+"""News of conversations, within one process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from contracts.ports import LiveEvent
+from contracts.values import ConversationId
+
+# A watcher that does not keep up loses the oldest news; it catches up from the store by the numbers it missed.
+BACKLOG = 256
+
+
+class MemoryEvents:
+    """Satisfies the `Events` port."""
+
+    def __init__(self) -> None:
+        self._watchers: dict[ConversationId, set[asyncio.Queue[LiveEvent]]] = {}
+
+    async def publish(self, conversation_id: ConversationId, event: LiveEvent) -> None:
+        for watcher in self._watchers.get(conversation_id, ()):
+            if watcher.full():
+                watcher.get_nowait()
+            watcher.put_nowait(event)
+
+    async def subscribe(self, conversation_id: ConversationId) -> AsyncIterator[LiveEvent]:
+        watcher: asyncio.Queue[LiveEvent] = asyncio.Queue(BACKLOG)
+        self._watchers.setdefault(conversation_id, set()).add(watcher)
+        try:
+            while True:
+                yield await watcher.get()
+        finally:
+            watchers = self._watchers[conversation_id]
+            watchers.discard(watcher)
+            if not watchers:
+                del self._watchers[conversation_id]

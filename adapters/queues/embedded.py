@@ -1,0 +1,51 @@
+"""The queue of the embedded engine: wake-ups become tasks of this process's event loop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from contracts.values import ConversationId
+
+MAX_AT_ONCE = 500
+
+
+class EmbeddedQueue:
+    """Satisfies the `WakeUps` port. Of one conversation at most one drain runs and at most one more waits."""
+
+    def __init__(self, drain: Callable[[ConversationId], Awaitable[None]], *, at_once: int = MAX_AT_ONCE) -> None:
+        self._drain = drain
+        self._room = asyncio.Semaphore(at_once)
+        self._running: dict[ConversationId, asyncio.Task[None]] = {}
+        self._again: set[ConversationId] = set()
+        self._closed = False
+
+    async def wake(self, conversation_id: ConversationId) -> None:
+        if self._closed:
+            return
+        if conversation_id in self._running:
+            self._again.add(conversation_id)
+            return
+        task = asyncio.create_task(self._work(conversation_id), name=f"drain {conversation_id}")
+        self._running[conversation_id] = task
+        task.add_done_callback(lambda _: self._running.pop(conversation_id, None))
+
+    async def close(self, *, grace_seconds: float) -> None:
+        """Take no more wake-ups; give running drains a little time, then cancel them: the inbox keeps their work."""
+        self._closed = True
+        running = list(self._running.values())
+        if running:
+            _, late = await asyncio.wait(running, timeout=grace_seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def idle(self) -> None:
+        """Return when no drain is running."""
+        while self._running:
+            await asyncio.wait(list(self._running.values()))
+
+    async def _work(self, conversation_id: ConversationId) -> None:
+        async with self._room:
+            await self._drain(conversation_id)
+            while conversation_id in self._again and not self._closed:
+                self._again.discard(conversation_id)
+                await self._drain(conversation_id)

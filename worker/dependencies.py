@@ -1,0 +1,74 @@
+"""What a turn needs from outside itself, gathered once when the process starts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from contracts.guardrails import Finding, KnownFacts
+from contracts.institution import Institution
+from contracts.messages import ChannelName
+from contracts.ports import Channel, Clock, Events, Faults, Inbox, Store
+from fsm.machine import ConversationMachine
+from prompts.prompter import Prompter
+from worker.rules import ConsentWords, FloodLimit
+
+
+class GuardrailGate(Protocol):
+    """Reads a draft and returns every reason to withhold it."""
+
+    def check(self, texts: Sequence[str], known: KnownFacts) -> tuple[Finding, ...]: ...
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """One version of the institution's documents, with what is made from them."""
+
+    institution: Institution
+    gate: GuardrailGate
+    consent: ConsentWords
+
+
+@dataclass(frozen=True)
+class DrainLimits:
+    """How a conversation is held and how often a message is tried.
+
+    A lease runs out `lease` after its last heartbeat, which comes four times in that span. After `attempts` tries a
+    message goes to the dead letters; from `isolate_after` tries on it is worked on alone.
+    """
+
+    lease: timedelta = timedelta(seconds=1.5)
+    attempts: int = 5
+    isolate_after: int = 2
+    conflicts: int = 3
+    stale_drafts: int = 2
+    first_backoff: timedelta = timedelta(milliseconds=500)
+    longest_backoff: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """Below `ask_below` the engine asks what was meant; after `unclear_turns` such turns a person is called."""
+
+    ask_below: float = 0.5
+    unclear_turns: int = 2
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """Everything the pipeline, the drain, the outbox and the sweeper work with."""
+
+    inbox: Inbox
+    store: Store
+    channels: Mapping[ChannelName, Channel]
+    prompter: Prompter
+    machine: ConversationMachine
+    rulebook: Callable[[], Rulebook]
+    events: Events
+    clock: Clock
+    monotonic: Callable[[], float]
+    chance: Callable[[], float]
+    faults: Faults
+    drain_limits: DrainLimits = field(default_factory=DrainLimits)
+    confidence: Confidence = field(default_factory=Confidence)
+    flood: FloodLimit = field(default_factory=FloodLimit)

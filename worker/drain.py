@@ -1,0 +1,204 @@
+"""One worker, one conversation: take the lease, answer what waits, give the lease back when nothing does."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from contracts.delivery import DeadLetter, InboxEntry, Lease
+from contracts.errors import ConversationConflictError, LeaseLostError, PermanentError, TransientError, WorkerError
+from contracts.values import ConversationId
+from observability.logs import conversation_logged, logger
+from observability.metrics import DEAD_LETTERS, DRAIN_ERRORS, TURNS
+from worker import outbox
+from worker.dependencies import Dependencies
+from worker.operations import escalate_for_dead_letter
+from worker.pipeline import Outcome, answer_turn
+from worker.turn import Turn
+
+log = logger(__name__)
+
+HEARTBEATS_PER_LEASE = 4
+
+
+async def drain(conversation_id: ConversationId, deps: Dependencies) -> None:
+    """Answer everything that waits in a conversation. Harmless when nothing does, or when somebody else is at it."""
+    limits = deps.drain_limits
+    with conversation_logged(conversation_id):
+        try:
+            lease = await deps.inbox.claim(conversation_id, ttl=limits.lease, at=deps.clock.now())
+        except TransientError as exc:
+            _note(exc)
+            return
+        if lease is None:
+            return
+        await deps.faults.reach("drain.claimed")
+        await _drain_holding(lease, deps)
+
+
+async def _drain_holding(lease: Lease, deps: Dependencies) -> None:
+    """Work under the lease; a process that is told to stop gives it back at once, so that another goes on."""
+    try:
+        await _settling_errors(lease, deps)
+    except asyncio.CancelledError:
+        await asyncio.shield(_abandon(lease, 0, deps))
+        raise
+
+
+async def _settling_errors(lease: Lease, deps: Dependencies) -> None:
+    """Decide what an error means: leave the work to another worker, wait, or count a defect."""
+    work = _Drain(lease, deps)
+    try:
+        async with asyncio.TaskGroup() as group:
+            heartbeat = group.create_task(_keep(lease, deps))
+            await work.until_empty()
+            heartbeat.cancel()
+    except* LeaseLostError as errors:
+        # Another worker holds it; whatever was not committed here is theirs to do.
+        _note(errors)
+    except* WorkerError as errors:
+        _note(errors)
+        await _abandon(lease, work.attempts, deps)
+    except* Exception as errors:
+        _note(errors)
+        log.exception("drain.defect", exc_info=errors)
+        await _abandon(lease, work.attempts, deps)
+
+
+class _Drain:
+    """The work on one conversation while its lease is held."""
+
+    def __init__(self, lease: Lease, deps: Dependencies) -> None:
+        self._lease = lease
+        self._deps = deps
+        self.attempts = 0
+
+    async def until_empty(self) -> None:
+        conversation_id, deps = self._lease.conversation_id, self._deps
+        # Replies of an earlier turn go first. This also meets a store that is away before an attempt is counted.
+        await outbox.flush(conversation_id, deps)
+        while True:
+            entries = await deps.inbox.take(self._lease, isolate_after=deps.drain_limits.isolate_after)
+            await deps.faults.reach("drain.taken")
+            if entries:
+                self.attempts = entries[0].attempts
+                await self._settle(entries)
+            elif await self._release():
+                return
+
+    async def _settle(self, entries: list[InboxEntry]) -> None:
+        """Answer the messages, or give up the one that was tried too often."""
+        deps = self._deps
+        if entries[0].attempts > deps.drain_limits.attempts:
+            await give_up(entries[0], "attempts", deps)
+            return
+        try:
+            answered = await self._answer(entries)
+        except PermanentError as exc:
+            _note(exc)
+            await self._give_up_all(entries, type(exc).__name__)
+            return
+        await outbox.flush(self._lease.conversation_id, deps)
+        await deps.faults.reach("drain.flushed")
+        await deps.inbox.remove(self._lease.conversation_id, [entry.sequence for entry in answered])
+
+    async def _give_up_all(self, entries: list[InboxEntry], reason: str) -> None:
+        """One bad message must not take its neighbours along: of several, each is first tried alone."""
+        if len(entries) == 1:
+            await give_up(entries[0], reason, self._deps)
+            return
+        for entry in entries:
+            await self._settle([entry])
+
+    async def _answer(self, entries: Sequence[InboxEntry]) -> Sequence[InboxEntry]:
+        """Answer the entries as one turn; what arrives meanwhile joins it, a bounded number of times."""
+        deps = self._deps
+        turn = Turn(self._lease.conversation_id, tuple(entries))
+        alone = entries[0].attempts >= deps.drain_limits.isolate_after
+        stale = conflicts = 0
+        while turn.entries:
+            may_grow = not alone and stale < deps.drain_limits.stale_drafts
+            try:
+                outcome = await answer_turn(turn, deps, may_grow=may_grow)
+            except ConversationConflictError:
+                conflicts += 1
+                if conflicts >= deps.drain_limits.conflicts:
+                    raise
+                turn = await self._still_pending(turn, grow=False)
+                continue
+            TURNS.labels(outcome=outcome.value).inc()
+            if outcome is not Outcome.STALE:
+                log.info("turn.ended", outcome=outcome.value, messages=len(turn.entries))
+                return turn.entries
+            stale += 1
+            turn = await self._still_pending(turn, grow=True)
+        return ()
+
+    async def _still_pending(self, turn: Turn, *, grow: bool) -> Turn:
+        """The turn as the inbox has it now: an erased message is gone from it, a newer one may have come."""
+        pending = await self._deps.inbox.pending(turn.conversation_id)
+        mine = {entry.sequence: entry for entry in turn.entries}
+        kept = [mine.get(entry.sequence, entry) for entry in pending if grow or entry.sequence in mine]
+        return replace(turn, entries=tuple(kept))
+
+    async def _release(self) -> bool:
+        await self._deps.faults.reach("drain.releasing")
+        return await self._deps.inbox.release(self._lease)
+
+
+async def give_up(entry: InboxEntry, reason: str, deps: Dependencies) -> None:
+    """Keep the message as a dead letter, tell the conversation, go on. Doing it twice is the same as once."""
+    message = entry.message
+    await deps.store.add_dead_letter(
+        DeadLetter(
+            id=message.dedup_key,
+            conversation_id=message.conversation_id,
+            message_id=message.id,
+            channel=message.address.channel,
+            reason=reason,
+            attempts=entry.attempts,
+            message=message,
+            at=deps.clock.now(),
+        )
+    )
+    DEAD_LETTERS.labels(reason=reason if reason == "attempts" else "permanent").inc()
+    log.error("message.dead_lettered", message_id=message.id, reason=reason, attempts=entry.attempts)
+    await deps.faults.reach("dead_letter.kept")
+    await escalate_for_dead_letter(entry, deps)
+    await outbox.flush(message.conversation_id, deps)
+    await deps.inbox.remove(message.conversation_id, [entry.sequence])
+
+
+async def _keep(lease: Lease, deps: Dependencies) -> None:
+    """Extend the lease until cancelled; when it is lost, the work stops with `LeaseLostError`."""
+    ttl = deps.drain_limits.lease
+    while True:
+        await asyncio.sleep(ttl.total_seconds() / HEARTBEATS_PER_LEASE)
+        await deps.inbox.renew(lease, ttl=ttl, at=deps.clock.now())
+
+
+async def _abandon(lease: Lease, attempts: int, deps: Dependencies) -> None:
+    limits = deps.drain_limits
+    pause: timedelta = min(limits.longest_backoff, limits.first_backoff * 2 ** max(0, attempts - 1))
+    due_at = deps.clock.now() + pause * (0.5 + deps.chance() / 2) if attempts else deps.clock.now()
+    try:
+        await deps.inbox.abandon(lease, due_at=due_at)
+    except TransientError as exc:
+        # The inbox is away: the lease runs out by itself and the sweeper finds the conversation.
+        _note(exc)
+
+
+def _note(error: BaseException) -> None:
+    """Count and log the families of errors, by their own names: their texts may come from outside."""
+    leaves = _leaves(error)
+    for leaf in leaves:
+        family = "transient" if isinstance(leaf, TransientError) else "defect"
+        family = "permanent" if isinstance(leaf, PermanentError) else family
+        DRAIN_ERRORS.labels(family=family).inc()
+        log.warning("drain.error", family=family, error=type(leaf).__name__)
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in _leaves(part)]
+    return [error]

@@ -1,0 +1,159 @@
+"""Joins the words of Task 2 and the form of Task 3 into messages that the platform accepts.
+
+The two tasks cannot see each other, so what does not go together is settled here, by rules: buttons that do not fit
+become a list, a list that does not fit becomes numbered text, a long text is split between sentences. Nothing that
+leaves `fit` breaks a limit of the channel.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from contracts.decisions import MessageTypeChoice
+from contracts.institution import Asset, FixedText, Institution
+from contracts.messages import MessageType, Option, OutboundMessage
+from contracts.ports import ChannelLimits
+
+MAX_PARTS = 4
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|\n+")
+
+
+def fit(
+    text: str,
+    choice: MessageTypeChoice,
+    titles: Sequence[str],
+    institution: Institution,
+    limits: ChannelLimits,
+) -> tuple[OutboundMessage, ...]:
+    """Return the messages to send, in order: usually one, more when the text is too long for one."""
+    body = _tidy(text)
+    asset = institution.asset(choice.asset)
+    if asset is not None and asset.type in limits.types:
+        return _with_asset(body, asset, limits)
+    options = _options(titles)
+    if options and len(body) > 0:
+        label = _shorten(choice.list_label or institution.text(FixedText.LIST_LABEL), limits.list_label)
+        return _with_options(body, options, _wanted_form(choice, options), label, limits)
+    return _as_text(body, limits)
+
+
+def length(text: str) -> int:
+    """Length in UTF-16 code units: what platforms count is not documented, and no way of counting gives more."""
+    return len(text) + sum(1 for character in text if ord(character) > 0xFFFF)
+
+
+def _wanted_form(choice: MessageTypeChoice, options: Sequence[Option]) -> MessageType:
+    """Options that Task 1 found are shown even when Task 3, which did not see the text, chose plain text."""
+    if choice.type in (MessageType.BUTTON, MessageType.LIST):
+        return choice.type
+    return MessageType.BUTTON if len(options) <= 3 else MessageType.LIST
+
+
+def _with_options(
+    body: str, options: tuple[Option, ...], form: MessageType, label: str, limits: ChannelLimits
+) -> tuple[OutboundMessage, ...]:
+    if form is MessageType.BUTTON and _buttons_fit(options, limits):
+        *before, last = _split(body, limits.text, last_limit=limits.button_body)
+        return (*_texts(before), OutboundMessage(type=MessageType.BUTTON, text=last, buttons=options))
+    if _rows_fit(options, limits):
+        *before, last = _split(body, limits.text, last_limit=limits.list_body)
+        listed = OutboundMessage(type=MessageType.LIST, text=last, rows=options, list_label=label)
+        return (*_texts(before), listed)
+    return _as_text(f"{body}\n\n{_numbered(options)}", limits)
+
+
+def _with_asset(body: str, asset: Asset, limits: ChannelLimits) -> tuple[OutboundMessage, ...]:
+    if asset.media is not None and length(body) <= limits.caption and asset.type is not MessageType.AUDIO:
+        return (OutboundMessage(type=asset.type, text=body, media=asset.media),)
+    carried = OutboundMessage(type=asset.type, media=asset.media, location=asset.location, contact=asset.contact)
+    return (*_as_text(body, limits), carried)
+
+
+def _as_text(body: str, limits: ChannelLimits) -> tuple[OutboundMessage, ...]:
+    return _texts(_split(body, limits.text))
+
+
+def _texts(parts: Iterable[str]) -> tuple[OutboundMessage, ...]:
+    return tuple(OutboundMessage.of_text(part) for part in parts if part)
+
+
+def _buttons_fit(options: Sequence[Option], limits: ChannelLimits) -> bool:
+    return (
+        MessageType.BUTTON in limits.types
+        and len(options) <= limits.buttons
+        and all(length(option.title) <= limits.button_title for option in options)
+    )
+
+
+def _rows_fit(options: Sequence[Option], limits: ChannelLimits) -> bool:
+    return (
+        MessageType.LIST in limits.types
+        and len(options) <= limits.rows
+        and all(length(option.title) <= limits.row_title for option in options)
+    )
+
+
+def _options(titles: Sequence[str]) -> tuple[Option, ...]:
+    """One option for each different title, with an id that is unique in the message and says what it was."""
+    unique = dict.fromkeys(" ".join(title.split()) for title in titles)
+    seen: dict[str, str] = {}
+    for title in unique:
+        if title:
+            seen.setdefault(title.casefold(), title)
+    return tuple(Option(id=f"option-{number}", title=title) for number, title in enumerate(seen.values(), start=1))
+
+
+def _numbered(options: Sequence[Option]) -> str:
+    return "\n".join(f"{number}. {option.title}" for number, option in enumerate(options, start=1))
+
+
+def _tidy(text: str) -> str:
+    """What a chat shows badly goes: control characters, trailing blanks, more than one empty line."""
+    printable = "".join(character for character in text if character.isprintable() or character == "\n")
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in printable.split("\n"))).strip()
+
+
+def _split(text: str, limit: int, *, last_limit: int | None = None) -> list[str]:
+    """Split between sentences into at most `MAX_PARTS` parts; what is left after that is shortened."""
+    parts: list[str] = []
+    rest = text
+    while length(rest) > (last_limit or limit):
+        if len(parts) == MAX_PARTS - 1:
+            return [*parts, _shorten(rest, last_limit or limit)]
+        # The last part may have less room than the others: then keep something back for it.
+        head = _head(rest, min(limit, max(1, length(rest) - 1)))
+        parts.append(head.rstrip())
+        rest = rest[len(head) :].lstrip()
+    return [*parts, rest]
+
+
+def _head(text: str, limit: int) -> str:
+    """The longest run of whole sentences within the limit, else of words, else of characters."""
+    window = _cut(text, limit)
+    for boundary in (_SENTENCE_END, re.compile(r"\s+")):
+        ends = [
+            match.start() for match in boundary.finditer(text, 0, len(window) + 1) if 0 < match.start() <= len(window)
+        ]
+        if ends:
+            return text[: ends[-1]]
+    return window
+
+
+def _cut(text: str, limit: int) -> str:
+    """The first characters that need at most `limit` UTF-16 units; never half a surrogate pair."""
+    room = limit
+    for index, character in enumerate(text):
+        room -= 2 if ord(character) > 0xFFFF else 1
+        if room < 0:
+            return text[:index]
+    return text
+
+
+def _shorten(text: str, limit: int) -> str:
+    """End at a sentence when one ends within the limit, else at a word with an ellipsis."""
+    if limit <= 0 or length(text) <= limit:
+        return text if limit > 0 else ""
+    window = _cut(text, limit)
+    ends = [match.start() for match in _SENTENCE_END.finditer(window) if match.start() > 0]
+    if ends:
+        return window[: ends[-1]].rstrip()
+    return _cut(text, limit - 1).rsplit(" ", 1)[0].rstrip() + "…"

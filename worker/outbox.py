@@ -1,0 +1,93 @@
+"""Committed replies leave here: in order for each conversation, at least once, and settled when the answer got lost."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from contracts.delivery import OutboxRow
+from contracts.errors import ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
+from contracts.messages import DeliveryState
+from contracts.ports import Channel
+from contracts.values import ConversationId
+from observability.logs import logger
+from observability.metrics import SENDS
+from worker.dependencies import Dependencies
+
+log = logger(__name__)
+
+FIRST_BACKOFF = timedelta(seconds=1)
+LONGEST_BACKOFF = timedelta(minutes=1)
+
+
+async def flush(conversation_id: ConversationId, deps: Dependencies) -> None:
+    """Send what may be sent now. A row that has to wait holds back the later ones of its conversation."""
+    for row in await deps.store.unsent(conversation_id):
+        if not await _send(row, deps):
+            return
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One attempt at one row: where it is logged and counted from."""
+
+    row: OutboxRow
+    channel: Channel
+
+    def note(self, outcome: str, **details: object) -> None:
+        SENDS.labels(channel=self.channel.name.value, outcome=outcome).inc()
+        log.info(
+            f"outbox.{outcome}",
+            conversation_id=self.row.conversation_id,
+            outbox_id=self.row.id,
+            attempt=self.row.attempts,
+            **details,
+        )
+
+
+async def _send(row: OutboxRow, deps: Dependencies) -> bool:
+    """Try one row; True when the next one may follow."""
+    now = deps.clock.now()
+    if row.sendable_at > now:
+        return False
+    channel = deps.channels[row.address.channel]
+    if row.state is DeliveryState.SENDING:
+        # Its deadline passed and no status settled it: one more send is the lesser evil.
+        _Attempt(row, channel).note("resent")
+    sending = await deps.store.begin_send(row, deadline=now + channel.send_deadline, at=now)
+    if sending is None:
+        return False
+    await deps.faults.reach("outbox.sending")
+    return await _deliver(_Attempt(sending, channel), deps)
+
+
+async def _deliver(attempt: _Attempt, deps: Dependencies) -> bool:
+    row = attempt.row
+    try:
+        platform_message_id = await attempt.channel.send(row)
+    except ChannelUnavailableError as exc:
+        not_before = deps.clock.now() + _backoff(row.attempts, exc, deps)
+        await deps.store.postpone(row.id, not_before=not_before, error_code=str(exc), at=deps.clock.now())
+        attempt.note("postponed", reason=str(exc))
+        return False
+    except SendOutcomeUnknownError:
+        # The row stays `sending`: a status settles it, or its deadline brings the next attempt.
+        attempt.note("unknown")
+        return False
+    except ChannelRefusedError as exc:
+        await deps.store.mark_failed(row.id, error_code=exc.code, at=deps.clock.now())
+        attempt.note("refused", code=exc.code)
+        return True
+    await deps.faults.reach("outbox.accepted")
+    await _mark_sent(row, platform_message_id, deps.clock.now(), deps)
+    attempt.note("sent")
+    return True
+
+
+async def _mark_sent(row: OutboxRow, platform_message_id: str, at: datetime, deps: Dependencies) -> None:
+    await deps.store.mark_sent(row.id, platform_message_id=platform_message_id, at=at)
+    await deps.faults.reach("outbox.marked")
+
+
+def _backoff(attempts: int, error: ChannelUnavailableError, deps: Dependencies) -> timedelta:
+    """Exponential with jitter; never less than the platform asked for."""
+    ceiling: timedelta = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(attempts - 1, 10))
+    return max(error.retry_after or timedelta(0), ceiling * (0.5 + deps.chance() / 2))

@@ -86,6 +86,7 @@ class InboundMessage(Value):
     data: dict[str, str] = Field(default_factory=dict)
     person_name: Text | None = None
     reply_to: str | None = None
+    recorded_only: bool = False
     sent_at: Instant | None = None
     received_at: Instant
 
@@ -96,7 +97,8 @@ class InboundMessage(Value):
 
     @property
     def is_recorded_only(self) -> bool:
-        return self.kind in RECORDED_ONLY_KINDS
+        """Kept, never answered: reactions, edits, what the business itself wrote, what is said in groups."""
+        return self.recorded_only or self.kind in RECORDED_ONLY_KINDS
 
 
 def digest(*parts: str, size: int = 16) -> str:

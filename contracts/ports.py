@@ -1,6 +1,7 @@
 """What the engine needs from the outside world. Every adapter of a port passes the port's contract tests."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -323,8 +324,8 @@ class Channel(Protocol):
         """
         ...
 
-    async def acknowledge(self, address: Address, platform_message_id: str) -> None:
-        """Show the person that the message was read and an answer is being written; best effort, never raises."""
+    def acknowledge(self, address: Address, platform_message_id: str) -> None:
+        """Show the person, in the background, that the message was read and an answer is on its way; best effort."""
         ...
 
     async def close(self) -> None: ...
@@ -343,7 +344,9 @@ class Events(Protocol):
 
     async def publish(self, conversation_id: ConversationId, event: LiveEvent) -> None: ...
 
-    def subscribe(self, conversation_id: ConversationId) -> AsyncIterator[LiveEvent]: ...
+    def subscribe(self, conversation_id: ConversationId) -> AbstractAsyncContextManager[AsyncIterator[LiveEvent]]:
+        """Inside the context nothing that is published after it was entered is missed, up to a bounded backlog."""
+        ...
 
 
 class Faults(Protocol):

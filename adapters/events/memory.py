@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from contracts.ports import LiveEvent
 from contracts.values import ConversationId
@@ -22,14 +23,19 @@ class MemoryEvents:
                 watcher.get_nowait()
             watcher.put_nowait(event)
 
-    async def subscribe(self, conversation_id: ConversationId) -> AsyncIterator[LiveEvent]:
+    @asynccontextmanager
+    async def subscribe(self, conversation_id: ConversationId) -> AsyncIterator[AsyncIterator[LiveEvent]]:
         watcher: asyncio.Queue[LiveEvent] = asyncio.Queue(BACKLOG)
         self._watchers.setdefault(conversation_id, set()).add(watcher)
         try:
-            while True:
-                yield await watcher.get()
+            yield _news(watcher)
         finally:
             watchers = self._watchers[conversation_id]
             watchers.discard(watcher)
             if not watchers:
                 del self._watchers[conversation_id]
+
+
+async def _news(watcher: "asyncio.Queue[LiveEvent]") -> AsyncIterator[LiveEvent]:
+    while True:
+        yield await watcher.get()

@@ -1,0 +1,217 @@
+"""WhatsApp outbound: replies, read marks and typing through the Graph API.
+
+Shapes and limits: Meta's "Send messages" and message-type pages; error classes: its "Error codes" page of May 2026.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import orjson
+
+from contracts.delivery import OutboxRow
+from contracts.errors import ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
+from contracts.messages import MEDIA_TYPES, Address, ChannelName, MessageType, OutboundMessage
+from contracts.ports import ChannelLimits
+from observability.logs import logger
+
+log = logger(__name__)
+
+LIMITS = ChannelLimits(
+    types=frozenset(MessageType),
+    text=4096,
+    button_body=1024,
+    buttons=3,
+    button_title=20,
+    list_body=4096,
+    rows=10,
+    row_title=24,
+    row_description=72,
+    list_label=20,
+    caption=1024,
+)
+
+# Codes after which the same message may be sent again later; everything else is final for this message.
+WAIT_CODES = frozenset({1, 2, 4, 80007, 130429, 131000, 131016, 131056, 131057, 133004})
+# Codes that stop the whole account until a person mends it: the message waits, since it is not its fault.
+ACCOUNT_CODES = frozenset({0, 3, 10, 190, 368, 33, 130497, 131005, 131031, 131042, 131045, 133010})
+ACCOUNT_PAUSE = timedelta(minutes=5)
+PAIR_RATE_CODE = 131056
+PAIR_RATE_BASE = 4
+
+SEND_TIMEOUT = httpx.Timeout(5.0, connect=2.0)
+SETTLE_AFTER = timedelta(seconds=4)
+
+
+class WhatsAppChannel:
+    """Satisfies the `Channel` port. `api_url` is the Graph API with its version, e.g. `https://graph…/v26.0`."""
+
+    name = ChannelName.WHATSAPP
+    limits = LIMITS
+    send_deadline = timedelta(seconds=5) + SETTLE_AFTER
+
+    def __init__(self, *, api_url: str, access_token: str, phone_number_id: str) -> None:
+        self._phone_number_id = phone_number_id
+        self._client = httpx.AsyncClient(
+            base_url=api_url.rstrip("/"),
+            headers={"Authorization": f"Bearer {access_token}"},
+            timeout=SEND_TIMEOUT,
+            limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
+        )
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def send(self, row: OutboxRow) -> str:
+        account = row.address.account or self._phone_number_id
+        try:
+            response = await self._post(account, payload(row))
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
+            raise ChannelUnavailableError(type(exc).__name__) from exc
+        except httpx.HTTPError as exc:
+            # The bytes may have arrived: a status will tell, or the deadline passes.
+            raise SendOutcomeUnknownError(type(exc).__name__) from exc
+        if response.is_success:
+            return _message_id(response)
+        raise _refusal(response, row.attempts)
+
+    def acknowledge(self, address: Address, platform_message_id: str) -> None:
+        task = asyncio.create_task(self._mark_read(address.account, platform_message_id))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def close(self) -> None:
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._client.aclose()
+
+    async def _mark_read(self, account: str, platform_message_id: str) -> None:
+        mark = {
+            "messaging_product": "whatsapp",
+            "status": "read",
+            "message_id": platform_message_id,
+            "typing_indicator": {"type": "text"},
+        }
+        try:
+            await self._post(account, mark)
+        except httpx.HTTPError as exc:
+            log.info("whatsapp.read_mark_failed", error=type(exc).__name__)
+
+    async def _post(self, account: str, content: dict[str, Any]) -> httpx.Response:
+        return await self._client.post(
+            f"/{account}/messages", content=orjson.dumps(content), headers={"Content-Type": "application/json"}
+        )
+
+
+def payload(row: OutboxRow) -> dict[str, Any]:
+    """The body of the send; the row's id rides along, for the statuses to bring back."""
+    message = row.message
+    kind, content = _typed(message)
+    return {
+        "messaging_product": "whatsapp",
+        "recipient_type": "individual",
+        **_recipient(row.address.person),
+        "type": kind,
+        kind: content,
+        "biz_opaque_callback_data": row.id,
+    }
+
+
+def _recipient(person: str) -> dict[str, str]:
+    """A phone number goes into `to`; a business-scoped id (CC.xxxx) into `recipient`."""
+    if person.lstrip("+").isdigit():
+        return {"to": person if person.startswith("+") else f"+{person}"}
+    return {"recipient": person}
+
+
+def _typed(message: OutboundMessage) -> tuple[str, Any]:
+    match message.type:
+        case MessageType.BUTTON:
+            return "interactive", _buttons(message)
+        case MessageType.LIST:
+            return "interactive", _list(message)
+        case kind if kind in MEDIA_TYPES and message.media is not None:
+            return kind.lower(), _media(message)
+        case MessageType.LOCATION if message.location is not None:
+            return "location", message.location.model_dump(exclude_defaults=True)
+        case MessageType.CONTACT if message.contact is not None:
+            return "contacts", [_contact(message)]
+        case MessageType.TEMPLATE if message.template is not None:
+            return "template", _template(message)
+        case MessageType.REACTION if message.reaction is not None:
+            reaction = message.reaction
+            return "reaction", {"message_id": reaction.platform_message_id, "emoji": reaction.emoji}
+        case _:
+            return "text", {"body": message.text}
+
+
+def _buttons(message: OutboundMessage) -> dict[str, Any]:
+    buttons = [{"type": "reply", "reply": {"id": option.id, "title": option.title}} for option in message.buttons]
+    return {"type": "button", "body": {"text": message.text}, "action": {"buttons": buttons}}
+
+
+def _list(message: OutboundMessage) -> dict[str, Any]:
+    rows = [
+        {"id": option.id, "title": option.title} | ({"description": option.description} if option.description else {})
+        for option in message.rows
+    ]
+    action = {"button": message.list_label, "sections": [{"title": message.list_label, "rows": rows}]}
+    return {"type": "list", "body": {"text": message.text}, "action": action}
+
+
+def _media(message: OutboundMessage) -> dict[str, Any]:
+    media = message.media
+    assert media is not None  # noqa: S101 - `_typed` looked
+    content: dict[str, Any] = {"id": media.platform_media_id} if media.platform_media_id else {"link": media.link}
+    if message.text and message.type is not MessageType.AUDIO:
+        content["caption"] = message.text
+    if media.filename and message.type is MessageType.DOCUMENT:
+        content["filename"] = media.filename
+    return content
+
+
+def _contact(message: OutboundMessage) -> dict[str, Any]:
+    card = message.contact
+    assert card is not None  # noqa: S101 - `_typed` looked
+    content: dict[str, Any] = {
+        "name": {"formatted_name": card.name, "first_name": card.name.split(" ", 1)[0]},
+        "phones": [{"phone": card.phone, "type": "WORK"}],
+    }
+    if card.organization:
+        content["org"] = {"company": card.organization}
+    return content
+
+
+def _template(message: OutboundMessage) -> dict[str, Any]:
+    template = message.template
+    assert template is not None  # noqa: S101 - `_typed` looked
+    parameters = [{"type": "text", "text": parameter} for parameter in template.parameters]
+    components = [{"type": "body", "parameters": parameters}] if parameters else []
+    return {"name": template.name, "language": {"code": template.language}, "components": components}
+
+
+def _message_id(response: httpx.Response) -> str:
+    try:
+        return str(orjson.loads(response.content)["messages"][0]["id"])
+    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError) as exc:
+        raise SendOutcomeUnknownError("accepted without an id") from exc
+
+
+def _refusal(response: httpx.Response, attempts: int) -> ChannelUnavailableError | ChannelRefusedError:
+    """Decide by the platform's code; the HTTP status does not separate the classes (throttling arrives as 400)."""
+    code = _code(response)
+    if code in ACCOUNT_CODES or (code is not None and 200 <= code <= 299):
+        return ChannelUnavailableError(f"account {code}", retry_after=ACCOUNT_PAUSE)
+    if code == PAIR_RATE_CODE:
+        pause = timedelta(seconds=PAIR_RATE_BASE ** min(attempts - 1, 4))
+        return ChannelUnavailableError(f"pair rate {code}", retry_after=pause)
+    if code in WAIT_CODES or response.status_code == 429 or response.status_code >= 500:
+        return ChannelUnavailableError(f"platform {code or response.status_code}")
+    return ChannelRefusedError("the platform refuses the message", code=str(code or response.status_code))
+
+
+def _code(response: httpx.Response) -> int | None:
+    try:
+        return int(orjson.loads(response.content)["error"]["code"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return None

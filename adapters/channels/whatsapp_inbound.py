@@ -1,0 +1,355 @@
+"""What Meta sends to a WhatsApp webhook: proof of origin, and every kind of event taken apart.
+
+Field names and kinds: Meta's webhook reference "messages", read in its 2026 versions. A new kind of message must not
+make Meta repeat a batch for days, so what is unknown becomes `unsupported`, and what is broken a dead letter.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from adapters.json_input import parse_json
+from contracts.errors import MalformedMessageError
+from contracts.messages import (
+    Address,
+    ChannelName,
+    DeliveryState,
+    InboundKind,
+    InboundMedia,
+    InboundMessage,
+    StatusUpdate,
+    digest,
+)
+from contracts.values import ConversationId, MessageId
+
+MAX_TEXT = 20_000
+
+# Fields that reach the same URL and say nothing that a person wrote to us; they are counted under these names.
+OTHER_FIELDS = frozenset(
+    {
+        "smb_message_echoes",
+        "history",
+        "smb_app_state_sync",
+        "standby",
+        "messaging_handovers",
+        "calls",
+        "user_preferences",
+        "user_id_update",
+        "message_template_status_update",
+        "account_update",
+        "security",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A piece that cannot be understood, as it came."""
+
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """One POST taken apart. `ignored` counts events that are not for us, by a closed set of names."""
+
+    messages: tuple[InboundMessage, ...] = ()
+    statuses: tuple[StatusUpdate, ...] = ()
+    broken: tuple[Broken, ...] = ()
+    ignored: tuple[str, ...] = field(default=())
+
+
+def is_signed(body: bytes, header: str | None, secrets: Sequence[str]) -> bool:
+    """Whether `X-Hub-Signature-256` is the HMAC-SHA256 of the raw body under one of the secrets (now, before)."""
+    prefix, _, given = (header or "").partition("=")
+    if prefix != "sha256" or not given.isascii():
+        return False
+    expected = [hmac.new(secret.encode(), body, hashlib.sha256).hexdigest() for secret in secrets if secret]
+    # Every secret is tried: leaving early would tell how many there are.
+    matches = [hmac.compare_digest(candidate.encode(), given.encode()) for candidate in expected]
+    return any(matches)
+
+
+def parse(body: bytes, *, id_salt: str, at: datetime) -> Parsed:
+    """Take a verified body apart. `id_salt` keeps phone numbers out of the ids made from them. Never raises."""
+    try:
+        envelope = parse_json(body)
+    except MalformedMessageError as exc:
+        return Parsed(broken=(Broken(str(exc), body.decode("utf-8", "replace")),))
+    if not isinstance(envelope, dict) or envelope.get("object") != "whatsapp_business_account":
+        return Parsed(broken=(Broken("not a WhatsApp envelope", body.decode("utf-8", "replace")),))
+    parser = _Parser(id_salt, at)
+    for change in _changes(envelope):
+        parser.read_change(change)
+    return Parsed(tuple(parser.messages), tuple(parser.statuses), tuple(parser.broken), tuple(parser.ignored))
+
+
+class _Parser:
+    def __init__(self, id_salt: str, at: datetime) -> None:
+        self._id_salt = id_salt
+        self._at = at
+        self.messages: list[InboundMessage] = []
+        self.statuses: list[StatusUpdate] = []
+        self.broken: list[Broken] = []
+        self.ignored: list[str] = []
+
+    def read_change(self, change: Any) -> None:
+        if not isinstance(change, dict) or not isinstance(change.get("value"), dict):
+            self.broken.append(Broken("a change without a value", _raw(change)))
+            return
+        name, value = str(change.get("field")), change["value"]
+        if name == "smb_message_echoes":
+            self._each(value, "message_echoes", lambda item: self._read_message(item, value, echo=True))
+            return
+        if name != "messages":
+            self.ignored.append(name if name in OTHER_FIELDS else "other")
+            return
+        self._each(value, "messages", lambda item: self._read_message(item, value, echo=False))
+        self._each(value, "statuses", lambda item: self._read_status(item, value))
+
+    def _each(self, value: dict[str, Any], key: str, read: Callable[[dict[str, Any]], None]) -> None:
+        """One broken element must not cost its neighbours."""
+        for item in _list(value, key):
+            try:
+                if not isinstance(item, dict):
+                    raise MalformedMessageError("not an object")
+                read(item)
+            except (MalformedMessageError, ValueError, TypeError, KeyError, OverflowError) as exc:
+                self.broken.append(Broken(f"{key}: {type(exc).__name__}", _raw(item)))
+
+    def _read_message(self, item: dict[str, Any], value: dict[str, Any], *, echo: bool) -> None:
+        platform_id = _required(item, "id")
+        account = _required(_dict(value, "metadata"), "phone_number_id")
+        identities = _identities(item, value, key="to" if echo else "from")
+        if not identities:
+            raise MalformedMessageError("nobody wrote it")
+        kind, text, choice, media, data = _content(item)
+        group = _text(item.get("group_id"))
+        person = group or identities[0]
+        self.messages.append(
+            InboundMessage(
+                id=MessageId("wa-" + digest(self._id_salt, account, platform_id, size=12)),
+                conversation_id=ConversationId("wa:" + digest(self._id_salt, account, person, size=12)),
+                address=Address(
+                    channel=ChannelName.WHATSAPP,
+                    account=account,
+                    person=person,
+                    aliases=tuple(alias for alias in identities if alias != person),
+                ),
+                platform_id=platform_id,
+                kind=kind,
+                text=text[:MAX_TEXT],
+                choice_id=choice,
+                media=media,
+                data=data | ({"echo": "smb_message_echoes"} if echo else {}),
+                person_name=_profile_name(value, identities),
+                reply_to=_text(_dict(item, "context").get("id")) or None,
+                recorded_only=echo or bool(group),
+                sent_at=_moment(item.get("timestamp")),
+                received_at=self._at,
+            )
+        )
+
+    def _read_status(self, item: dict[str, Any], value: dict[str, Any]) -> None:
+        state = STATUS_STATES.get(_text(item.get("status")))
+        if state is None:
+            self.ignored.append("status")
+            return
+        errors = _list(item, "errors")
+        code = errors[0].get("code") if errors and isinstance(errors[0], dict) else None
+        self.statuses.append(
+            StatusUpdate(
+                channel=ChannelName.WHATSAPP,
+                account=_required(_dict(value, "metadata"), "phone_number_id"),
+                platform_message_id=_required(item, "id"),
+                state=state,
+                client_reference=_text(item.get("biz_opaque_callback_data")) or None,
+                error_code=str(code) if code is not None else None,
+                at=_moment(item.get("timestamp")) or self._at,
+            )
+        )
+
+
+STATUS_STATES = {
+    "sent": DeliveryState.SENT,
+    "delivered": DeliveryState.DELIVERED,
+    "read": DeliveryState.READ,
+    "played": DeliveryState.READ,
+    "failed": DeliveryState.FAILED,
+}
+
+Content = tuple[InboundKind, str, str | None, InboundMedia | None, dict[str, str]]
+
+
+def _content(item: dict[str, Any]) -> Content:
+    """What the message says, by its type; a type nobody has heard of is `unsupported`, not an error."""
+    kind = _text(item.get("type"))
+    reader = READERS.get(kind)
+    if reader is None:
+        return InboundKind.UNSUPPORTED, "", None, None, {"type": kind[:64]}
+    inner = item.get(kind)
+    return reader(inner if isinstance(inner, dict | list) else {})
+
+
+def _read_text(inner: Any) -> Content:
+    return InboundKind.TEXT, _text(_dict_of(inner).get("body")), None, None, {}
+
+
+def _media_reader(kind: InboundKind) -> Callable[[Any], Content]:
+    def read(inner: Any) -> Content:
+        content = _dict_of(inner)
+        media = InboundMedia(
+            reference=_text(content.get("id")),
+            mime_type=_text(content.get("mime_type")),
+            filename=_text(content.get("filename")),
+            sha256=_text(content.get("sha256")),
+        )
+        return kind, _text(content.get("caption")), None, media, {}
+
+    return read
+
+
+def _read_interactive(inner: Any) -> Content:
+    content = _dict_of(inner)
+    kind = _text(content.get("type"))
+    chosen = _dict(content, kind)
+    if kind in ("button_reply", "list_reply"):
+        return InboundKind.CHOICE, _text(chosen.get("title")), _text(chosen.get("id")), None, {}
+    if kind == "nfm_reply":
+        return InboundKind.FORM, _form_text(chosen), None, None, {"form": _text(chosen.get("name"))}
+    return InboundKind.UNSUPPORTED, "", None, None, {"type": f"interactive {kind[:64]}"}
+
+
+def _form_text(chosen: dict[str, Any]) -> str:
+    """The answers of a form as lines; Meta puts them as JSON into a string, which may not parse."""
+    raw = _text(chosen.get("response_json"))
+    try:
+        answers = parse_json(raw.encode("utf-8", "replace"))
+    except MalformedMessageError:
+        return _text(chosen.get("body"))
+    if not isinstance(answers, dict):
+        return _text(chosen.get("body"))
+    return "\n".join(f"{name}: {_text(value)}" for name, value in answers.items() if name != "flow_token")
+
+
+def _read_button(inner: Any) -> Content:
+    content = _dict_of(inner)
+    return InboundKind.CHOICE, _text(content.get("text")), _text(content.get("payload")) or None, None, {}
+
+
+def _read_location(inner: Any) -> Content:
+    content = _dict_of(inner)
+    place = " - ".join(part for part in (_text(content.get("name")), _text(content.get("address"))) if part)
+    coordinates = f"{_text(content.get('latitude'))}, {_text(content.get('longitude'))}"
+    return InboundKind.LOCATION, place or coordinates, None, None, {"coordinates": coordinates}
+
+
+def _read_contacts(inner: Any) -> Content:
+    cards = inner if isinstance(inner, list) else []
+    names = [_text(_dict(card, "name").get("formatted_name")) for card in cards if isinstance(card, dict)]
+    return InboundKind.CONTACTS, ", ".join(name for name in names if name), None, None, {}
+
+
+def _read_order(inner: Any) -> Content:
+    content = _dict_of(inner)
+    items = [item for item in _list(content, "product_items") if isinstance(item, dict)]
+    lines = [f"{_text(item.get('quantity'))} x {_text(item.get('product_retailer_id'))}" for item in items]
+    return InboundKind.ORDER, "\n".join([_text(content.get("text")), *lines]).strip(), None, None, {}
+
+
+def _read_reaction(inner: Any) -> Content:
+    content = _dict_of(inner)
+    return InboundKind.REACTION, _text(content.get("emoji")), None, None, {"to": _text(content.get("message_id"))}
+
+
+def _reader_of(kind: InboundKind) -> Callable[[Any], Content]:
+    return lambda _: (kind, "", None, None, {})
+
+
+READERS: dict[str, Callable[[Any], Content]] = {
+    "text": _read_text,
+    "image": _media_reader(InboundKind.IMAGE),
+    "video": _media_reader(InboundKind.VIDEO),
+    "audio": _media_reader(InboundKind.AUDIO),
+    "document": _media_reader(InboundKind.DOCUMENT),
+    "sticker": _media_reader(InboundKind.STICKER),
+    "location": _read_location,
+    "contacts": _read_contacts,
+    "interactive": _read_interactive,
+    "button": _read_button,
+    "reaction": _read_reaction,
+    "order": _read_order,
+    "system": _reader_of(InboundKind.SYSTEM),
+    "unsupported": _reader_of(InboundKind.UNSUPPORTED),
+    "edit": _reader_of(InboundKind.EDIT),
+    "revoke": _reader_of(InboundKind.REVOKE),
+    "request_welcome": _reader_of(InboundKind.WELCOME),
+}
+
+
+def _identities(item: dict[str, Any], value: dict[str, Any], *, key: str) -> list[str]:
+    """Who it is about, the stable business-scoped id first; a phone number may be missing since 2026."""
+    named = [_text(item.get(f"{key}_user_id")), _text(item.get(key))]
+    if not any(named):
+        contacts = [contact for contact in _list(value, "contacts") if isinstance(contact, dict)]
+        if len(contacts) == 1:
+            named = [_text(contacts[0].get("user_id")), _text(contacts[0].get("wa_id"))]
+    return list(dict.fromkeys(name for name in named if name))
+
+
+def _profile_name(value: dict[str, Any], identities: Sequence[str]) -> str | None:
+    """Contacts are not in the order of the messages: they are matched by id."""
+    for contact in _list(value, "contacts"):
+        if isinstance(contact, dict) and {contact.get("wa_id"), contact.get("user_id")} & set(identities):
+            return _text(_dict(contact, "profile").get("name"))[:100] or None
+    return None
+
+
+def _changes(envelope: dict[str, Any]) -> Iterator[Any]:
+    for entry in _list(envelope, "entry"):
+        if isinstance(entry, dict):
+            yield from _list(entry, "changes")
+
+
+def _moment(value: Any) -> datetime | None:
+    """Unix seconds, documented as a string of digits; a moment no calendar has is no moment."""
+    try:
+        return datetime.fromtimestamp(int(value), tz=UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def _required(item: dict[str, Any], key: str) -> str:
+    value = _text(item.get(key))
+    if not value or len(value) > 512:
+        raise MalformedMessageError(f"{key} is missing or too long")
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def _dict(item: dict[str, Any], key: str) -> dict[str, Any]:
+    return _dict_of(item.get(key))
+
+
+def _dict_of(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(item: dict[str, Any], key: str) -> list[Any]:
+    value = item.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _raw(value: Any) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,105 @@
+"""The sandbox as one application: the model's API at /anthropic, WhatsApp's at /graph, and a page that says so."""
+
+import html
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount, Route
+
+from context.loader import load_institution
+from contracts.institution import Institution
+from sandbox.anthropic_api import ModelSandbox
+from sandbox.behaviour import GraphBehaviour, ModelBehaviour
+from sandbox.graph_api import GraphSandbox
+from sandbox.transport import JSON, SandboxMark
+
+NOTICE = (
+    "This is the Prosa sandbox: a stand-in for Anthropic's and Meta's services. Nothing here reaches a real person."
+)
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Prosa sandbox</title>
+<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem}}
+strong{{background:#fd6;padding:.1em .4em}}td{{padding:.1rem 1rem .1rem 0}}</style></head>
+<body><h1>Prosa <strong>sandbox</strong></h1><p>{notice}</p>
+<p>Institution: {institution}</p>
+<p><code>ANTHROPIC_BASE_URL={base}/anthropic</code><br><code>WHATSAPP_API_URL={base}/graph</code></p>
+<h2>Model calls</h2><table>{model}</table><h2>WhatsApp</h2><table>{graph}</table></body></html>
+"""
+
+
+@dataclass(frozen=True)
+class SandboxSettings:
+    """What a sandbox is started with. `institution` is a folder of documents, or one that was read already."""
+
+    institution: Path | Institution
+    seed: int = 0
+    webhook_url: str | None = None
+    app_secret: str = "sandbox"
+    model: ModelBehaviour = field(default_factory=ModelBehaviour)
+    graph: GraphBehaviour = field(default_factory=GraphBehaviour)
+
+
+def create_app(settings: SandboxSettings) -> Starlette:
+    """The application. Its two halves are at `app.state.model` and `app.state.graph`, for tests in the same process.
+
+    Raises:
+        InstitutionError: the documents do not say what they must.
+    """
+    institution = settings.institution
+    if isinstance(institution, Path):
+        institution = load_institution(institution)
+    model = ModelSandbox(institution, behaviour=settings.model, seed=settings.seed)
+    graph = GraphSandbox(
+        app_secret=settings.app_secret,
+        webhook_url=settings.webhook_url,
+        behaviour=settings.graph,
+        seed=settings.seed,
+    )
+    name = institution.name
+
+    async def front_page(request: Request) -> Response:
+        counters = {"model": model.counters.all(), "whatsapp": graph.counters.all()}
+        if "text/html" not in request.headers.get("accept", ""):
+            return JSON({"sandbox": True, "notice": NOTICE, "institution": name, "counters": counters})
+        page = _PAGE.format(
+            notice=NOTICE,
+            institution=html.escape(name),
+            base=html.escape(str(request.base_url).rstrip("/")),
+            model=_rows(counters["model"]),
+            graph=_rows(counters["whatsapp"]),
+        )
+        return HTMLResponse(page)
+
+    async def health(request: Request) -> Response:
+        return JSON({"status": "ok", "sandbox": True})
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        await graph.close()
+
+    app = Starlette(
+        routes=[
+            Route("/", front_page),
+            Route("/healthz", health),
+            Mount("/anthropic", routes=model.routes()),
+            Mount("/graph", routes=graph.routes()),
+        ],
+        middleware=[Middleware(SandboxMark)],
+        lifespan=lifespan,
+    )
+    app.state.model = model
+    app.state.graph = graph
+    return app
+
+
+def _rows(counters: dict[str, Any]) -> str:
+    return "".join(f"<tr><td>{html.escape(each)}</td><td>{value}</td></tr>" for each, value in counters.items())

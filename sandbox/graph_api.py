@@ -1,0 +1,346 @@
+"""WhatsApp's part of Meta's Graph API: sends with every limit, statuses that follow, media, and its ways to fail."""
+
+import asyncio
+import base64
+import itertools
+import re
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from sandbox.behaviour import Counters, GraphBehaviour, Script, ScriptedSend, SendFault
+from sandbox.chance import Chance, Dice
+from sandbox.graph_media import MAX_UPLOAD_BYTES, MediaShelf
+from sandbox.graph_statuses import WebhookSender
+from sandbox.graph_validation import GraphError, check_message, check_read_mark
+from sandbox.transport import JSON, BodyTooLargeError, Cut, read_body
+from sandbox.whatsapp_webhooks import DEFAULT_PHONE_NUMBER_ID, envelope, inbound_text, status_element
+
+KEPT_MESSAGES = 10_000
+MAX_JSON_BYTES = 1024 * 1024
+PAIR_BURST = 45
+PAIR_INTERVAL_SECONDS = 6.0
+MAX_PAGE = 1000
+
+_VERSION = re.compile(r"v\d{1,2}\.\d")
+_ERROR_PAGE = (
+    "<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Sorry, something went wrong.</h1></body></html>"
+)
+
+
+class GraphSandbox:
+    """The platform's side. `clock` gives seconds for media and pair limits; `close` ends the webhooks."""
+
+    def __init__(
+        self,
+        *,
+        app_secret: str,
+        webhook_url: str | None = None,
+        behaviour: GraphBehaviour | None = None,
+        seed: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._seed = seed
+        self._clock = clock
+        self._initial = behaviour or GraphBehaviour()
+        self._numbers = itertools.count(1)
+        self._pairs: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._wrote: OrderedDict[str, None] = OrderedDict()
+        self.counters = Counters()
+        self.messages: deque[dict[str, Any]] = deque(maxlen=KEPT_MESSAGES)
+        self.media = MediaShelf(clock)
+        self.webhooks = WebhookSender(webhook_url, app_secret, self.counters)
+        self.behave(self._initial)
+
+    def behave(self, behaviour: GraphBehaviour) -> None:
+        """From now on do this; the chance starts over."""
+        self.behaviour = behaviour
+        self.webhooks.behaviour = behaviour.statuses
+        self._script: Script[ScriptedSend] = Script(behaviour.script)
+        self._chance = Chance(self._seed if behaviour.seed is None else behaviour.seed)
+
+    async def close(self) -> None:
+        await self.webhooks.close()
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/sandbox/behaviour", self._change_behaviour, methods=["GET", "PUT", "DELETE"]),
+            Route("/sandbox/messages", self._show_messages, methods=["GET", "DELETE"]),
+            Route("/sandbox/inbound", self._write_as_person, methods=["POST"]),
+            Route("/sandbox/media/{key}", self._download, methods=["GET"], name="download"),
+            Route("/{version}/{phone_number_id}/messages", self._send, methods=["POST"]),
+            Route("/{version}/{phone_number_id}/media", self._upload, methods=["POST"]),
+            Route("/{version}/{media_id}", self._media, methods=["GET", "DELETE"]),
+        ]
+
+    async def _send(self, request: Request) -> Response:
+        self.counters.add("requests")
+        body = b""
+        try:
+            self._check_access(request)
+            body = await read_body(request, MAX_JSON_BYTES)
+            content = _parse(body)
+            if content.get("status") is not None and "type" not in content:
+                return await self._mark_read(content)
+            return await self._accept(request, content, body)
+        except BodyTooLargeError:
+            return self._refuse(GraphError(100, "The request is too large.", status=413), body)
+        except GraphError as exc:
+            return self._refuse(exc, body)
+
+    async def _mark_read(self, content: dict[str, Any]) -> Response:
+        if content.get("messaging_product") != "whatsapp":
+            raise GraphError(100, "The parameter messaging_product is required and must be whatsapp.")
+        check_read_mark(content)
+        self.counters.add("typing_indicators" if content.get("typing_indicator") else "read_marks")
+        return JSON({"success": True})
+
+    async def _accept(self, request: Request, content: dict[str, Any], body: bytes) -> Response:
+        dice, _ = self._chance.dice(body)
+        latency = self.behaviour.latency
+        waited_ms = dice.lognormal("latency", latency.median_ms, latency.sigma)
+        if waited_ms > 0:
+            await asyncio.sleep(waited_ms / 1000)
+        to = str(content.get("to") or content.get("recipient") or "")
+        scripted = self._script.take(lambda entry: entry.matches(to))
+        fault = scripted.fault if scripted else self._fault(dice)
+        match fault:
+            case SendFault.SERVER_ERROR_PAGE:
+                self.counters.add("status_500")
+                return Response(_ERROR_PAGE, status_code=500, media_type="text/html")
+            case SendFault.UNAVAILABLE:
+                raise GraphError(131016, status=503)
+            case SendFault.CUT_BEFORE_ACCEPTING:
+                self.counters.add("cut_before_accepting")
+                return Cut()
+        if scripted is not None and scripted.code is not None:
+            raise GraphError(scripted.code)
+        check_message(content)
+        if scripted is None:
+            self._draw_error(dice)
+        self._check_window(to, content)
+        self._check_pair(to)
+
+        accepted = self._record(request.path_params["phone_number_id"], to, content)
+        await self._follow_up(accepted, dice, scripted.failed_code if scripted else None)
+        if fault is SendFault.CUT_AFTER_ACCEPTING:
+            self.counters.add("cut_after_accepting")
+            return Cut()
+        contact = {"input": to, "wa_id": accepted["wa_id"]} if content.get("to") else {"input": to, "user_id": to}
+        answer = {"messaging_product": "whatsapp", "contacts": [contact], "messages": [{"id": accepted["id"]}]}
+        if content.get("type") == "template":
+            answer["messages"] = [{"id": accepted["id"], "message_status": "accepted"}]
+        self.counters.add("status_200")
+        return JSON(answer)
+
+    def _record(self, phone_number_id: str, to: str, content: dict[str, Any]) -> dict[str, Any]:
+        number = next(self._numbers)
+        wa_id = self._wa_id(to)
+        token = base64.b64encode(f"{wa_id}\0{self._seed}\0{number:012d}".encode()).decode()
+        accepted = {
+            "number": number,
+            "id": f"wamid.{token}",
+            "phone_number_id": phone_number_id,
+            "to": to,
+            "wa_id": wa_id,
+            "type": content.get("type", "text"),
+            "client_reference": content.get("biz_opaque_callback_data"),
+            "at": datetime.now(UTC).isoformat(),
+            "body": content,
+        }
+        self.messages.append(accepted)
+        self.counters.add("accepted")
+        return accepted
+
+    async def _follow_up(self, accepted: dict[str, Any], dice: Dice, failed_code: int | None) -> None:
+        """Plan the statuses of a message; the first is posted here and now when it is to precede the response."""
+        plan = self.behaviour.statuses
+        if failed_code is None and plan.failed_codes and dice.happens("failed", plan.failed):
+            failed_code = plan.failed_codes[dice.pick("failed code", len(plan.failed_codes))]
+        kinds: list[str] = list(plan.kinds) if failed_code is None else [*plan.kinds[:1], "failed"]
+        delays = [plan.after_ms.get(kind, 100.0) for kind in kinds]
+        if len(kinds) > 1 and dice.happens("shuffled", plan.shuffled):
+            turn = 1 + dice.pick("shuffle", len(kinds) - 1)
+            kinds = kinds[turn:] + kinds[:turn]
+            delays = sorted(delays)
+        for position, (kind, delay) in enumerate(zip(kinds, delays, strict=True)):
+            element = status_element(
+                accepted["id"],
+                kind,
+                accepted["wa_id"],
+                client_reference=accepted["client_reference"],
+                error_code=failed_code if kind == "failed" else None,
+            )
+            if plan.before_response and position == 0:
+                await self.webhooks.post_now(element, accepted["phone_number_id"])
+            else:
+                self.webhooks.schedule(element, delay, accepted["phone_number_id"])
+            if dice.happens(f"duplicated {kind}", plan.duplicated):
+                self.webhooks.schedule(element, delay + 5, accepted["phone_number_id"])
+
+    def _fault(self, dice: Dice) -> SendFault | None:
+        return next((fault for fault in SendFault if dice.happens(fault.value, self.behaviour.rate_of(fault))), None)
+
+    def _draw_error(self, dice: Dice) -> None:
+        for code, rate in self.behaviour.error_rates.items():
+            if dice.happens(f"code {code}", rate):
+                raise GraphError(code)
+
+    def _check_access(self, request: Request) -> None:
+        if not _VERSION.fullmatch(request.path_params["version"]):
+            raise GraphError(100, "Unknown path components: the version is written like v24.0.", status=404)
+        authorization = request.headers.get("authorization", "")
+        token = authorization.removeprefix("Bearer ").strip()
+        if not authorization.startswith("Bearer ") or not token or token == "invalid":
+            raise GraphError(190, "Invalid OAuth access token - Cannot parse access token")
+
+    def _check_window(self, to: str, content: dict[str, Any]) -> None:
+        person = self._wa_id(to)
+        if not self.behaviour.closed_windows or content.get("type") == "template":
+            return
+        if person not in self._wrote and person not in {each.lstrip("+") for each in self.behaviour.known_people}:
+            raise GraphError(131047, "More than 24 hours have passed since the recipient last replied.")
+
+    def _check_pair(self, to: str) -> None:
+        """One message in six seconds to one person; a burst of 45 may be borrowed and is waited off."""
+        if not self.behaviour.pair_rate:
+            return
+        now = self._clock()
+        left, at = self._pairs.get(to, (float(PAIR_BURST), now))
+        left = min(float(PAIR_BURST), left + (now - at) / PAIR_INTERVAL_SECONDS)
+        if left < 1:
+            raise GraphError(131056, "Too many messages sent from this phone number to the same phone number.")
+        self._pairs[to] = (left - 1, now)
+        self._pairs.move_to_end(to)
+        if len(self._pairs) > KEPT_MESSAGES:
+            self._pairs.popitem(last=False)
+
+    def _wa_id(self, to: str) -> str:
+        digits = re.sub(r"\D", "", to) if not to[:2].isalpha() else to
+        if self.behaviour.brazilian_numbers_without_nine and re.fullmatch(r"55\d{2}9\d{8}", digits):
+            return digits[:4] + digits[5:]
+        return digits
+
+    def _refuse(self, error: GraphError, body: bytes) -> Response:
+        self.counters.add(f"status_{error.status}")
+        self.counters.add(f"code_{error.code}")
+        trace = "A" + base64.urlsafe_b64encode(Chance(self._seed).dice(body)[0].draw("trace").hex().encode()).decode()
+        return JSON(error.body(trace[:23]), status_code=error.status)
+
+    async def _upload(self, request: Request) -> Response:
+        try:
+            self._check_access(request)
+            body = await read_body(request, MAX_UPLOAD_BYTES + MAX_JSON_BYTES)
+            file = self.media.upload(body, request.headers.get("content-type", ""))
+        except BodyTooLargeError:
+            return self._refuse(GraphError(131053, "The file is too large."), b"")
+        except GraphError as exc:
+            return self._refuse(exc, b"")
+        self.counters.add("uploads")
+        return JSON({"id": file.id})
+
+    async def _media(self, request: Request) -> Response:
+        media_id = request.path_params["media_id"]
+        try:
+            self._check_access(request)
+            file = self.media.get(media_id)
+            if file is None:
+                raise GraphError(100, f"Unsupported request. Object with ID {media_id!r} does not exist.")
+        except GraphError as exc:
+            return self._refuse(exc, media_id.encode())
+        if request.method == "DELETE":
+            return JSON({"success": self.media.remove(media_id)})
+        link = str(request.url_for("download", key=self.media.link(file)))
+        return JSON(
+            {
+                "messaging_product": "whatsapp",
+                "url": link,
+                "mime_type": file.mime_type,
+                "sha256": file.sha256,
+                "file_size": len(file.content),
+                "id": file.id,
+            }
+        )
+
+    async def _download(self, request: Request) -> Response:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+        if not token or token == "invalid":
+            return self._refuse(GraphError(190), b"")
+        file = self.media.behind(request.path_params["key"])
+        if file is None:
+            return Response(status_code=404)
+        return Response(file.content, media_type=file.mime_type)
+
+    async def _change_behaviour(self, request: Request) -> Response:
+        if request.method == "PUT":
+            try:
+                self.behave(GraphBehaviour.model_validate_json(await request.body()))
+            except ValidationError as exc:
+                return JSON(exc.json(include_url=False).encode(), status_code=422)
+        elif request.method == "DELETE":
+            self.behave(self._initial)
+        state = self.behaviour.model_dump(mode="json", exclude_defaults=True)
+        return JSON({**state, "script_left": len(self._script)})
+
+    async def _show_messages(self, request: Request) -> Response:
+        """Everything accepted, in order; `?to=`, and pages by `?after=<number>&limit=`."""
+        if request.method == "DELETE":
+            self.messages.clear()
+            self.webhooks.forget()
+            self.counters.clear()
+        to = request.query_params.get("to", "").strip().lstrip("+")
+        after = _number(request.query_params.get("after"), 0)
+        limit = min(_number(request.query_params.get("limit"), MAX_PAGE), MAX_PAGE)
+        found = [
+            message
+            for message in self.messages
+            if message["number"] > after and (not to or to in (message["wa_id"], message["to"].lstrip("+")))
+        ]
+        page = found[:limit]
+        following = page[-1]["number"] if len(found) > limit else None
+        return JSON({"messages": page, "next_after": following, "counters": self.counters.all()})
+
+    async def _write_as_person(self, request: Request) -> Response:
+        """A person writes: `{"person", "text", "name"?, "id"?}` goes to the webhook, signed, and opens their window."""
+        try:
+            asked = _parse(await read_body(request, MAX_JSON_BYTES))
+        except (GraphError, BodyTooLargeError):
+            return JSON({"error": "a JSON object with person and text is needed"}, status_code=422)
+        person, text = asked.get("person"), asked.get("text")
+        if not isinstance(person, str) or not isinstance(text, str):
+            return JSON({"error": "person and text are needed"}, status_code=422)
+        person = person.lstrip("+")
+        self.person_wrote(person)
+        number = asked.get("phone_number_id") or DEFAULT_PHONE_NUMBER_ID
+        change = inbound_text(person, text, id=asked.get("id"), name=asked.get("name") or "Ana", phone_number_id=number)
+        taken = await self.webhooks.post(envelope(change))
+        message_id = change["value"]["messages"][0]["id"]
+        return JSON({"id": message_id, "taken": taken}, status_code=200 if taken else 502)
+
+    def person_wrote(self, person: str) -> None:
+        """Opens the 24-hour window of this person, where windows are checked."""
+        self._wrote[person.lstrip("+")] = None
+        if len(self._wrote) > KEPT_MESSAGES:
+            self._wrote.popitem(last=False)
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise GraphError(100, "The request is not valid JSON.") from exc
+    if not isinstance(content, dict):
+        raise GraphError(100, "The request must be a JSON object.")
+    return content
+
+
+def _number(text: str | None, default: int) -> int:
+    return int(text) if text is not None and text.isdigit() else default

@@ -1,0 +1,129 @@
+"""Files at the platform: uploaded ones and those people sent, with ids that end and links that end sooner."""
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.parser import BytesParser
+from email.policy import HTTP
+
+from sandbox.graph_validation import GraphError
+
+MEGABYTE = 1024 * 1024
+UPLOAD_LIFE_SECONDS = 30 * 86_400.0
+INBOUND_LIFE_SECONDS = 7 * 86_400.0
+LINK_LIFE_SECONDS = 300.0
+MAX_KEPT_BYTES = 256 * MEGABYTE
+MAX_UPLOAD_BYTES = 100 * MEGABYTE
+
+_LIMITS = {
+    "image/jpeg": 5 * MEGABYTE,
+    "image/png": 5 * MEGABYTE,
+    "image/webp": 500 * 1024,
+    "video/mp4": 16 * MEGABYTE,
+    "video/3gpp": 16 * MEGABYTE,
+    "audio/aac": 16 * MEGABYTE,
+    "audio/amr": 16 * MEGABYTE,
+    "audio/mpeg": 16 * MEGABYTE,
+    "audio/mp4": 16 * MEGABYTE,
+    "audio/ogg": 16 * MEGABYTE,
+    "text/plain": MAX_UPLOAD_BYTES,
+    "application/pdf": MAX_UPLOAD_BYTES,
+    "application/msword": MAX_UPLOAD_BYTES,
+    "application/vnd.ms-excel": MAX_UPLOAD_BYTES,
+    "application/vnd.ms-powerpoint": MAX_UPLOAD_BYTES,
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": MAX_UPLOAD_BYTES,
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": MAX_UPLOAD_BYTES,
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": MAX_UPLOAD_BYTES,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    id: str
+    mime_type: str
+    content: bytes
+    expires_at: float
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+class MediaShelf:
+    """Files by id, the oldest dropped when they take too much room. `clock` gives seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._files: OrderedDict[str, StoredFile] = OrderedDict()
+        self._links: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._size = 0
+
+    def add(
+        self, content: bytes, mime_type: str, *, life_seconds: float = INBOUND_LIFE_SECONDS, id: str | None = None
+    ) -> StoredFile:
+        file = StoredFile(id or str(secrets.randbelow(10**15)), mime_type, content, self._clock() + life_seconds)
+        self.remove(file.id)
+        self._files[file.id] = file
+        self._size += len(content)
+        while self._size > MAX_KEPT_BYTES:
+            self.remove(next(iter(self._files)))
+        return file
+
+    def upload(self, body: bytes, content_type: str) -> StoredFile:
+        """Raises GraphError when the form or the file is not what the platform takes."""
+        fields, content, mime_type = _read_form(body, content_type)
+        if fields.get("messaging_product") != "whatsapp":
+            raise GraphError(100, "The parameter messaging_product is required.")
+        if content is None:
+            raise GraphError(100, "The parameter file is required.")
+        mime_type = (fields.get("type") or mime_type).split(";")[0].strip().lower()
+        limit = _LIMITS.get(mime_type)
+        if limit is None:
+            raise GraphError(100, f"Param file must be a file with one of the supported types, not {mime_type!r}.")
+        if len(content) > limit:
+            raise GraphError(131053, f"The file is larger than {limit} bytes.")
+        if not content:
+            raise GraphError(100, "The file is empty.")
+        return self.add(content, mime_type, life_seconds=UPLOAD_LIFE_SECONDS)
+
+    def get(self, media_id: str) -> StoredFile | None:
+        file = self._files.get(media_id)
+        return file if file is not None and file.expires_at > self._clock() else None
+
+    def link(self, file: StoredFile) -> str:
+        """A key for downloading the file, good for five minutes."""
+        key = secrets.token_urlsafe(16)
+        self._links[key] = (file.id, self._clock() + LINK_LIFE_SECONDS)
+        if len(self._links) > 10_000:
+            self._links.popitem(last=False)
+        return key
+
+    def behind(self, key: str) -> StoredFile | None:
+        media_id, expires_at = self._links.get(key, ("", 0.0))
+        return self.get(media_id) if expires_at > self._clock() else None
+
+    def remove(self, media_id: str) -> bool:
+        file = self._files.pop(media_id, None)
+        self._size -= len(file.content) if file else 0
+        return file is not None
+
+
+def _read_form(body: bytes, content_type: str) -> tuple[dict[str, str], bytes | None, str]:
+    """The text fields of a multipart form, its file, and the type the file's part declares."""
+    if not content_type.startswith("multipart/form-data"):
+        raise GraphError(100, "The request must be multipart/form-data.")
+    form = BytesParser(policy=HTTP).parsebytes(b"content-type: " + content_type.encode() + b"\r\n\r\n" + body)
+    fields: dict[str, str] = {}
+    content, mime_type = None, ""
+    for part in form.iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        value = part.get_payload(decode=True)
+        if not isinstance(name, str) or not isinstance(value, bytes):
+            continue
+        if name == "file":
+            content, mime_type = value, part.get_content_type()
+        else:
+            fields[name] = value.decode("utf-8", "replace").strip()
+    return fields, content, mime_type

@@ -1,7 +1,6 @@
 """Runs the sandbox alone: `python -m sandbox --port 8900 --institution context/documents/pyloto`."""
 
 import argparse
-import socket
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import uvicorn
 from contracts.errors import InstitutionError
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
+from sandbox.transport import listen
 
 
 def main() -> int:
@@ -34,7 +34,11 @@ def main() -> int:
     except InstitutionError as exc:
         sys.stderr.write(f"{exc}\n")
         return 2
-    listener = socket.create_server((given.host, given.port), backlog=2048)
+    try:
+        listener = listen(given.host, given.port)
+    except OSError as exc:
+        sys.stderr.write(f"cannot listen on {given.host}:{given.port}: {exc.strerror}\n")
+        return 1
     host, port = listener.getsockname()[:2]
     sys.stdout.write(f"Prosa sandbox on http://{host}:{port}/\n")
     sys.stdout.flush()

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
 
 from context.loader import load_institution
 from contracts.institution import Institution
@@ -45,6 +45,13 @@ class SandboxSettings:
     app_secret: str = "sandbox"
     model: ModelBehaviour = field(default_factory=ModelBehaviour)
     graph: GraphBehaviour = field(default_factory=GraphBehaviour)
+
+
+class _Marked(Starlette):
+    """Starlette with the sandbox's mark around everything, its own error pages included."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return SandboxMark(super().build_middleware_stack())
 
 
 def create_app(settings: SandboxSettings) -> Starlette:
@@ -86,14 +93,13 @@ def create_app(settings: SandboxSettings) -> Starlette:
         yield
         await graph.close()
 
-    app = Starlette(
+    app = _Marked(
         routes=[
             Route("/", front_page),
             Route("/healthz", health),
             Mount("/anthropic", routes=model.routes()),
             Mount("/graph", routes=graph.routes()),
         ],
-        middleware=[Middleware(SandboxMark)],
         lifespan=lifespan,
     )
     app.state.model = model

@@ -76,9 +76,16 @@ class GraphSandbox:
             Route("/sandbox/messages", self._show_messages, methods=["GET", "DELETE"]),
             Route("/sandbox/inbound", self._write_as_person, methods=["POST"]),
             Route("/sandbox/media/{key}", self._download, methods=["GET"], name="download"),
-            Route("/{version}/{phone_number_id}/messages", self._send, methods=["POST"]),
-            Route("/{version}/{phone_number_id}/media", self._upload, methods=["POST"]),
-            Route("/{version}/{media_id}", self._media, methods=["GET", "DELETE"]),
+            # The platform takes paths without a version too; they mean the version set for the app.
+            *(
+                route
+                for version in ("/{version}", "")
+                for route in (
+                    Route(version + "/{phone_number_id}/messages", self._send, methods=["POST"]),
+                    Route(version + "/{phone_number_id}/media", self._upload, methods=["POST"]),
+                    Route(version + "/{media_id}", self._media, methods=["GET", "DELETE"]),
+                )
+            ),
         ]
 
     async def _send(self, request: Request) -> Response:
@@ -195,7 +202,7 @@ class GraphSandbox:
                 raise GraphError(code)
 
     def _check_access(self, request: Request) -> None:
-        if not _VERSION.fullmatch(request.path_params["version"]):
+        if not _VERSION.fullmatch(request.path_params.get("version", "v26.0")):
             raise GraphError(100, "Unknown path components: the version is written like v24.0.", status=404)
         authorization = request.headers.get("authorization", "")
         token = authorization.removeprefix("Bearer ").strip()

@@ -1,7 +1,6 @@
 """A real server on a free port in the test's own loop, and the real SDK against it."""
 
 import asyncio
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ sys.path.insert(0, str(ROOT))  # the packages are imported from the repository's
 from context.loader import load_institution  # noqa: E402
 from contracts.institution import Institution  # noqa: E402
 from sandbox.app import SandboxSettings, create_app  # noqa: E402
+from sandbox.transport import listen  # noqa: E402
 
 DOCUMENTS = ROOT / "context" / "documents"
 Serve = Callable[[object], Awaitable[str]]
@@ -26,7 +26,7 @@ Serve = Callable[[object], Awaitable[str]]
 
 @asynccontextmanager
 async def served(app: object) -> AsyncIterator[str]:
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen("127.0.0.1", 0)
     config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=1)  # type: ignore[arg-type]
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve(sockets=[listener]))

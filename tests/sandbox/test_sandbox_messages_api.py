@@ -37,7 +37,7 @@ async def test_each_task_is_answered_in_its_schema(sdk: SDK) -> None:
 
 async def test_the_answer_has_everything_the_real_one_has(sdk: SDK) -> None:
     answer = await sdk.messages.with_raw_response.create(**request())
-    message = answer.parse()
+    message = await answer.parse()
     assert answer.headers["request-id"].startswith("req_")
     assert answer.headers["x-prosa-sandbox"] == "true"
     assert int(answer.headers["anthropic-ratelimit-requests-remaining"]) > 0

@@ -17,7 +17,7 @@ ALLOWED_KEYS = frozenset(
         "event",
         "level",
         "timestamp",
-        "logger",
+        "module",
         "exception",
         "exc_info",
         "conversation_id",
@@ -68,7 +68,7 @@ REDACTED = "[redacted]"
 
 def logger(name: str) -> Any:
     """A logger of this pipeline; bind nothing personal to it."""
-    return structlog.get_logger(logger=name)
+    return structlog.get_logger(module=name)
 
 
 def configure_logs(*, level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -117,7 +117,7 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
 def _name_library(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A library's message may quote anything; its logger's name and level are kept, its words are not."""
     record = event["_record"]
-    event["logger"], event["event"] = record.name, f"library.{record.levelname.lower()}"
+    event["module"], event["event"] = record.name, f"library.{record.levelname.lower()}"
     return event
 
 

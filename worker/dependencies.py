@@ -72,3 +72,4 @@ class Dependencies:
     drain_limits: DrainLimits = field(default_factory=DrainLimits)
     confidence: Confidence = field(default_factory=Confidence)
     flood: FloodLimit = field(default_factory=FloodLimit)
+    retention: timedelta = timedelta(days=90)

@@ -119,6 +119,8 @@ def _warn_of_flood(draft: Draft, rulebook: Rulebook) -> Draft:
 async def _ask_model(turn: Turn, draft: Draft, rulebook: Rulebook, deps: Dependencies) -> Draft:
     """Task 1 decides; Tasks 2 and 3 write and shape the reply, or a fixed text takes their place."""
     clock = deps.prompter.start_clock()
+    newest = turn.answerable[-1]
+    deps.channels[newest.address.channel].acknowledge(newest.address, newest.platform_id)
     draft = _understanding(draft, deps)
     await _tell(deps, turn, draft.walk.state, path=draft.walk.path)
     view = _view(turn, draft.walk.conversation, rulebook, deps)

@@ -1,6 +1,7 @@
 """Finds what nobody was woken for: it bounds every recovery, whatever happened to the queue."""
 
 import asyncio
+import itertools
 from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
@@ -10,19 +11,23 @@ from contracts.ports import WakeUps
 from observability.logs import logger
 from observability.metrics import DRAIN_ERRORS
 from worker.dependencies import Dependencies
-from worker.operations import escalate, time_out
+from worker.operations import erase, escalate, time_out
 
 log = logger(__name__)
 
 INTERVAL = timedelta(milliseconds=250)
 BATCH = 200
+SWEEPS_PER_CLEANING = 240
 
 
 async def sweep_forever(queue: WakeUps, deps: Dependencies, *, every: timedelta = INTERVAL) -> None:
     """Sweep until cancelled; an outage is logged once for each sweep that meets it and changes nothing."""
+    sweeps = itertools.count()
     while True:
         try:
             await sweep(queue, deps)
+            if next(sweeps) % SWEEPS_PER_CLEANING == 0:
+                await clean(deps)
         except TransientError as exc:
             DRAIN_ERRORS.labels(family="transient").inc()
             log.warning("sweep.error", error=type(exc).__name__)
@@ -42,6 +47,14 @@ async def sweep(queue: WakeUps, deps: Dependencies) -> None:
         escalation = escalate(row.conversation_id, deps, reason=f"undeliverable {row.error_code}")
         if await _tolerating(escalation, "sweep.escalate"):
             await deps.store.escalation_done(row.id)
+
+
+async def clean(deps: Dependencies) -> None:
+    """Erase conversations that nobody has touched for the time of retention."""
+    before = deps.clock.now() - deps.retention
+    for conversation_id in await deps.store.expired(updated_before=before, limit=BATCH):
+        await erase(conversation_id, deps)
+        log.info("conversation.expired", conversation_id=conversation_id)
 
 
 async def _tolerating(work: Coroutine[Any, Any, None], event: str) -> bool:

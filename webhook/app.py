@@ -1,0 +1,94 @@
+"""Builds the ASGI app of the HTTP side."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import FastAPI, Request
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from contracts.errors import TransientError
+from observability.logs import logger
+from webhook.access import console_guard
+from webhook.chat import chat_routes
+from webhook.console import console_routes
+from webhook.dependencies import WebhookDependencies
+from webhook.problems import Problem
+from webhook.whatsapp import whatsapp_routes
+
+log = logger(__name__)
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(deps: WebhookDependencies, *, lifespan: Lifespan | None = None) -> FastAPI:
+    """Everything under one app: platform webhooks, web chat, and the console with its page."""
+    app = FastAPI(
+        title="Prosa",
+        summary="Conversations, answered within the rules of an institution",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+    )
+    app.include_router(whatsapp_routes(deps))
+    app.include_router(chat_routes(deps))
+    app.include_router(console_routes(deps))
+    _add_documentation(app, deps)
+
+    @app.get("/healthz", tags=["operation"], summary="Alive")
+    async def alive() -> Response:
+        return PlainTextResponse("ok")
+
+    if deps.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(deps.allowed_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Content-Type", "Last-Event-ID"],
+        )
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http_problem)
+    app.add_exception_handler(TransientError, _transient)
+    app.add_exception_handler(Exception, _defect)
+    return app
+
+
+def _add_documentation(app: FastAPI, deps: WebhookDependencies) -> None:
+    guard = console_guard(deps.console_token)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi(request: Request) -> Response:
+        guard(request)
+        return JSONResponse(app.openapi())
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        guard(request)
+        return get_swagger_ui_html(openapi_url="/openapi.json", title="Prosa")
+
+
+async def _problem(_: Request, exc: Exception) -> Response:
+    assert isinstance(exc, Problem)  # noqa: S101 - registered for it
+    return exc.response()
+
+
+async def _http_problem(_: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)  # noqa: S101 - registered for it
+    titles = {404: "Not found", 405: "Method not allowed"}
+    title = titles.get(exc.status_code, "Refused")
+    headers = dict(exc.headers or {})
+    detail = "There is nothing here for that request; /docs lists what there is."
+    return Problem(exc.status_code, title, detail, headers=headers).response()
+
+
+async def _transient(_: Request, exc: Exception) -> Response:
+    log.warning("request.unavailable", error=type(exc).__name__)
+    return Problem(503, "Not available", "Try again in a moment.", headers={"Retry-After": "1"}).response()
+
+
+async def _defect(_: Request, exc: Exception) -> Response:
+    log.error("request.defect", error=type(exc).__name__)
+    return Problem(500, "Internal error", "This is our mistake; it has been logged.").response()

@@ -1,0 +1,226 @@
+"""`/chat`: the web channel's messages, their status, and the events of a conversation."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response, StreamingResponse
+
+from adapters.channels.web import (
+    CONVERSATION_NAME,
+    MAX_TEXT,
+    MESSAGE_NAME,
+    web_conversation_id,
+    web_message,
+)
+from adapters.json_input import parse_json
+from contracts.conversation import State, TurnRecord
+from contracts.delivery import OutboxRow
+from contracts.errors import MalformedMessageError, StoreUnavailableError
+from contracts.ports import LiveEvent
+from contracts.values import ConversationId, MessageId, without_lone_surrogates
+from contracts.views import reply_view
+from webhook.access import require_allowed_origin
+from webhook.dependencies import WebhookDependencies
+from webhook.ingest import make_durable
+from webhook.problems import Problem
+from webhook.rate_limit import RateLimit
+from webhook.request_body import read_body
+
+MAX_BODY = 64 * 1024
+MAX_WAIT_SECONDS = 30.0
+POLL_SECONDS = 0.25
+KEEP_ALIVE_SECONDS = 15.0
+CATCH_UP_REPLIES = 100
+
+
+def chat_routes(deps: WebhookDependencies) -> APIRouter:
+    router = APIRouter(prefix="/chat/{conversation}", tags=["web chat"])
+    rate = RateLimit(burst=60, per_second=2.0)
+
+    @router.post("/messages", status_code=202, summary="Write a message: {id?, text}", openapi_extra=MESSAGE_SCHEMA)
+    async def write(conversation: str, request: Request) -> Response:
+        require_allowed_origin(request, deps.allowed_origins)
+        _require_name(conversation)
+        rate.take(conversation)
+        message_id, text, person = _read_message(await read_body(request, limit=MAX_BODY))
+        message = web_message(conversation, message_id, text, at=deps.clock.now(), person_name=person)
+        await make_durable([message], deps)
+        base = f"/chat/{conversation}"
+        links = {
+            "message_id": message_id,
+            "status_url": f"{base}/messages/{message_id}",
+            "events_url": f"{base}/events",
+        }
+        return _json(links, 202)
+
+    @router.get("/messages/{message_id}", summary="What became of a message; ?wait=seconds polls long")
+    async def status(conversation: str, message_id: str, request: Request) -> Response:
+        _require_name(conversation)
+        wait = _wait_seconds(request.query_params.get("wait", "0"))
+        found = await _status(web_conversation_id(conversation), MessageId(message_id), wait, deps)
+        if found is None:
+            raise Problem(404, "No such message", "This conversation has no message of that id.")
+        return _json(found)
+
+    @router.get("/events", summary="Server-Sent Events: state, reply, error; resumes with Last-Event-ID")
+    async def events(conversation: str, request: Request) -> Response:
+        require_allowed_origin(request, deps.allowed_origins)
+        _require_name(conversation)
+        last = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
+        if not last.isdigit():
+            raise Problem(400, "Bad Last-Event-ID", "Last-Event-ID is the number of the last event you saw.")
+        stream = _stream(web_conversation_id(conversation), int(last), deps)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+    return router
+
+
+MESSAGE_SCHEMA: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["text"],
+                    "properties": {
+                        "id": {"type": "string", "pattern": f"^{MESSAGE_NAME.pattern}$"},
+                        "text": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT},
+                        "name": {"type": "string", "maxLength": 100},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+def _read_message(body: bytes) -> tuple[MessageId, str, str | None]:
+    try:
+        content = parse_json(body)
+    except MalformedMessageError as exc:
+        raise Problem(400, "Not JSON", 'Send a JSON object such as {"text": "Olá"}.') from exc
+    if not isinstance(content, dict) or not isinstance(content.get("text"), str):
+        raise Problem(422, "No text", 'The body needs a string under "text".')
+    text = without_lone_surrogates(content["text"]).strip()
+    if not text or len(text) > MAX_TEXT:
+        raise Problem(422, "Bad text", f"The text must have 1 to {MAX_TEXT} characters.")
+    message_id = content.get("id", uuid.uuid4().hex)
+    if not isinstance(message_id, str) or not MESSAGE_NAME.fullmatch(message_id):
+        raise Problem(422, "Bad id", "An id has 1 to 128 letters, digits and . _ : ~ -")
+    person = content.get("name")
+    return MessageId(message_id), text, person[:100] if isinstance(person, str) and person.strip() else None
+
+
+def _require_name(conversation: str) -> None:
+    if not CONVERSATION_NAME.fullmatch(conversation):
+        raise Problem(404, "Bad conversation", "A conversation's name has 1 to 64 letters, digits and . _ ~ -")
+
+
+def _wait_seconds(value: str) -> float:
+    try:
+        wait = float(value)
+    except ValueError:
+        wait = -1.0
+    if not 0 <= wait <= MAX_WAIT_SECONDS:
+        raise Problem(400, "Bad wait", f"wait is a number of seconds from 0 to {MAX_WAIT_SECONDS:g}.")
+    return wait
+
+
+async def _status(
+    conversation_id: ConversationId, message_id: MessageId, wait: float, deps: WebhookDependencies
+) -> dict[str, Any] | None:
+    """The status now, or, with `wait`, as soon as the message is settled or the time is over."""
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + wait
+    async with deps.events.subscribe(conversation_id) as news:
+        while True:
+            found = await _settled(conversation_id, message_id, deps)
+            remaining = ends - loop.time()
+            if found is not None or remaining <= 0:
+                return found or await _waiting(conversation_id, message_id, deps)
+            # News may be lost between processes, so the store is asked again even when none comes.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(anext(news), min(POLL_SECONDS, remaining))
+
+
+async def _settled(
+    conversation_id: ConversationId, message_id: MessageId, deps: WebhookDependencies
+) -> dict[str, Any] | None:
+    try:
+        receipt = await deps.store.receipt(conversation_id, message_id)
+        turn = await deps.store.turn_of(receipt) if receipt else None
+    except StoreUnavailableError as exc:
+        raise Problem(503, "Store away", "Ask again in a moment.", headers={"Retry-After": "1"}) from exc
+    if turn is None:
+        return None
+    return {
+        "message_id": message_id,
+        "status": _status_of(turn),
+        "state": turn.state.value,
+        "turn_id": turn.id,
+        "reply": reply_view(turn.replies),
+        "at": turn.at.isoformat(),
+    }
+
+
+def _status_of(turn: TurnRecord) -> str:
+    if turn.reason == "dead_letter" or turn.state is State.FAILED:
+        return "failed"
+    return "escalated" if turn.state is State.ESCALATING else "replied"
+
+
+async def _waiting(
+    conversation_id: ConversationId, message_id: MessageId, deps: WebhookDependencies
+) -> dict[str, Any] | None:
+    for entry in await deps.inbox.pending(conversation_id):
+        if entry.message.id == message_id:
+            status = "processing" if entry.attempts else "received"
+            return {"message_id": message_id, "status": status, "reply": None}
+    return await _settled(conversation_id, message_id, deps)
+
+
+async def _stream(conversation_id: ConversationId, last: int, deps: WebhookDependencies) -> AsyncIterator[bytes]:
+    """First the replies after `last` that the store has, then what happens; nothing in between is missed."""
+    async with deps.events.subscribe(conversation_id) as news:
+        rows = [row for row in await deps.store.rows(conversation_id) if row.number > last]
+        for row in rows[-CATCH_UP_REPLIES:]:
+            last = row.number
+            yield _sse(_reply_event(row))
+        yield b": connected\n\n"
+        pending = asyncio.ensure_future(anext(news))
+        try:
+            while True:
+                done, _ = await asyncio.wait([pending], timeout=KEEP_ALIVE_SECONDS)
+                if not done:
+                    yield b": still here\n\n"
+                    continue
+                event = pending.result()
+                pending = asyncio.ensure_future(anext(news))
+                if event.number is None or event.number > last:
+                    last = event.number or last
+                    yield _sse(event)
+        finally:
+            pending.cancel()
+            with suppress(asyncio.CancelledError, StopAsyncIteration):
+                await pending
+
+
+def _reply_event(row: OutboxRow) -> LiveEvent:
+    data = {"id": row.id, "turn": row.turn_id, "reply": reply_view((row.message,))}
+    return LiveEvent(name="reply", data=data, number=row.number)
+
+
+def _sse(event: LiveEvent) -> bytes:
+    number = f"id: {event.number}\n" if event.number is not None else ""
+    return f"{number}event: {event.name}\ndata: ".encode() + orjson.dumps(event.data) + b"\n\n"
+
+
+def _json(content: dict[str, Any], status: int = 200) -> Response:
+    return Response(orjson.dumps(content), status, media_type="application/json")

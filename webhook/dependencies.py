@@ -1,0 +1,30 @@
+"""What the webhook needs, gathered once when the process starts."""
+
+from dataclasses import dataclass, field
+
+from contracts.ports import Clock, Events, Faults, Inbox, Store, WakeUps
+
+
+@dataclass(frozen=True)
+class WhatsAppSecrets:
+    """`app_secrets` are the current and, while it is being changed, the previous one."""
+
+    app_secrets: tuple[str, ...]
+    verify_token: str
+
+
+@dataclass(frozen=True)
+class WebhookDependencies:
+    """The ports and secrets of the HTTP side. `whatsapp` is None where the channel is not set up."""
+
+    inbox: Inbox
+    store: Store
+    queue: WakeUps
+    events: Events
+    clock: Clock
+    faults: Faults
+    id_salt: str
+    whatsapp: WhatsAppSecrets | None = None
+    console_token: str | None = None
+    allowed_origins: frozenset[str] = field(default=frozenset())
+    is_sandbox_model: bool = False

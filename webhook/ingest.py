@@ -1,0 +1,96 @@
+"""Makes what arrived durable and wakes the worker: the only work between a platform's POST and its 200."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from adapters.channels.whatsapp_inbound import Broken
+from contracts.delivery import Arrival, DeadLetter
+from contracts.errors import InboxUnavailableError, StoreUnavailableError
+from contracts.messages import ChannelName, InboundMessage, StatusUpdate, digest
+from observability.logs import logger
+from observability.metrics import DEAD_LETTERS, INBOUND, STATUSES
+from webhook.dependencies import WebhookDependencies
+from webhook.problems import Problem
+
+log = logger(__name__)
+
+
+async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependencies) -> list[Arrival]:
+    """Append all messages, then wake their conversations; durable on return.
+
+    Raises:
+        Problem: 503 when one of them could not be made durable; the sender tries all of them again.
+    """
+    if not messages:
+        return []
+    await deps.faults.reach("ingest.before_append")
+    try:
+        arrivals = await deps.inbox.append(messages)
+    except InboxUnavailableError as exc:
+        raise _unavailable() from exc
+    await deps.faults.reach("ingest.appended")
+    for message, arrival in zip(messages, arrivals, strict=True):
+        INBOUND.labels(channel=message.address.channel.value, outcome=arrival.value).inc()
+        log.info(
+            "message.received",
+            message_id=message.id,
+            conversation_id=message.conversation_id,
+            channel=message.address.channel.value,
+            kind=message.kind.value,
+            outcome=arrival.value,
+        )
+    for conversation_id in dict.fromkeys(message.conversation_id for message in messages):
+        await deps.queue.wake(conversation_id)
+    return arrivals
+
+
+async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependencies) -> None:
+    """Move the outbox rows forward. Statuses never reach the state machine.
+
+    Raises:
+        Problem: 503 when one could not be kept; the platform sends them again, which changes nothing.
+    """
+    try:
+        for update in updates:
+            row = await deps.store.apply_status(update)
+            STATUSES.labels(channel=update.channel.value, state=update.state.value).inc()
+            if row is not None:
+                log.info("status.applied", outbox_id=row.id, state=update.state.value, code=update.error_code)
+                await deps.queue.wake(row.conversation_id)
+    except StoreUnavailableError as exc:
+        raise _unavailable() from exc
+
+
+async def keep_broken(channel: ChannelName, pieces: Sequence[Broken], deps: WebhookDependencies) -> None:
+    """Keep what nobody can process: refusing it would make the platform repeat it for days.
+
+    Raises:
+        Problem: 503 when it could not be kept.
+    """
+    try:
+        for piece in pieces:
+            DEAD_LETTERS.labels(reason="unreadable").inc()
+            log.error("message.unreadable", channel=channel.value)
+            await deps.store.add_dead_letter(
+                DeadLetter(
+                    id=digest(channel, piece.raw),
+                    conversation_id=None,
+                    message_id=None,
+                    channel=channel,
+                    reason=piece.reason,
+                    attempts=0,
+                    raw=piece.raw,
+                    at=deps.clock.now(),
+                )
+            )
+    except StoreUnavailableError as exc:
+        raise _unavailable() from exc
+
+
+def count_ignored(channel: ChannelName, names: Sequence[str]) -> None:
+    for name, count in Counter(names).items():
+        log.info("event.ignored", channel=channel.value, kind=name, count=count)
+
+
+def _unavailable() -> Problem:
+    return Problem(503, "Not durable", "The message could not be stored; send it again.", headers={"Retry-After": "1"})

@@ -1,0 +1,35 @@
+"""How fast one web conversation may write: its sender is a browser that anyone can script."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from webhook.problems import Problem
+
+MAX_CONVERSATIONS = 50_000
+
+
+class RateLimit:
+    """A token bucket for each conversation, in this process; the least recently used are forgotten first."""
+
+    def __init__(self, *, burst: int, per_second: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._burst = burst
+        self._per_second = per_second
+        self._monotonic = monotonic
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: str) -> None:
+        """Use one token.
+
+        Raises:
+            Problem: 429 with `Retry-After` when there is none.
+        """
+        now = self._monotonic()
+        tokens, since = self._buckets.pop(key, (float(self._burst), now))
+        tokens = min(self._burst, tokens + (now - since) * self._per_second)
+        allowed = tokens >= 1
+        self._buckets[key] = (tokens - 1 if allowed else tokens, now)
+        if len(self._buckets) > MAX_CONVERSATIONS:
+            self._buckets.popitem(last=False)
+        if not allowed:
+            raise Problem(429, "Too many messages", "Wait a moment.", headers={"Retry-After": "1"})

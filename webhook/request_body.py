@@ -1,0 +1,38 @@
+"""Reads a body under a cap and a time-out."""
+
+import asyncio
+
+from starlette.requests import ClientDisconnect, Request
+
+from webhook.problems import Problem
+
+READ_TIMEOUT_SECONDS = 10
+
+
+async def read_body(request: Request, *, limit: int) -> bytes:
+    """Return the raw body.
+
+    Raises:
+        Problem: 413 when it is larger than `limit` bytes, 408 when it does not come, 400 when the client went away.
+    """
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(limit)
+                chunks.append(chunk)
+    except TimeoutError as exc:
+        raise Problem(408, "Request timeout", "The body did not arrive in time; send it again.") from exc
+    except ClientDisconnect as exc:
+        raise Problem(400, "Incomplete request", "The connection ended before the body did.") from exc
+    return b"".join(chunks)
+
+
+def _too_large(limit: int) -> Problem:
+    return Problem(413, "Body too large", f"The body may have at most {limit} bytes.", headers={"Connection": "close"})

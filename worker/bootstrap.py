@@ -1,0 +1,180 @@
+"""Settings become an engine, once; here alone the engine meets its adapters."""
+
+import random
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from adapters.channels.web import WebChannel
+from adapters.channels.whatsapp import WhatsAppChannel
+from adapters.clock import NoFaults, SystemClock
+from adapters.events.memory import MemoryEvents
+from adapters.inboxes.sqlite import SqliteInbox
+from adapters.models.anthropic import AnthropicModel
+from adapters.sqlite_database import Database
+from adapters.stores.sqlite import SqliteStore
+from context.constraints import Gate
+from context.optout import OptOutWords
+from context.source import InstitutionSource
+from contracts.errors import ConfigurationError
+from contracts.institution import Institution
+from contracts.messages import ChannelName
+from contracts.ports import Channel, Clock, Events, Faults, Inbox, LanguageModel, Store
+from contracts.settings import Settings
+from fsm.machine import ConversationMachine
+from fsm.static_check import problems
+from prompts.executor import Executor
+from prompts.pricing import PriceBook
+from prompts.prompter import Prompter, TaskModels
+from prompts.registry import PromptRegistry
+from worker.dependencies import Dependencies, Rulebook
+
+
+class Rulebooks:
+    """The institution as last loaded, with its gate; `reload` takes up edited documents or keeps what there was."""
+
+    def __init__(self, source: InstitutionSource) -> None:
+        self._source = source
+        self._current = _rulebook(source.current)
+
+    def current(self) -> Rulebook:
+        return self._current
+
+    def reload(self) -> Institution:
+        """Read the documents again.
+
+        Raises:
+            InstitutionError: they have problems; the old ones stay in force.
+        """
+        self._current = _rulebook(self._source.reload())
+        return self._current.institution
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Where messages and conversations are kept."""
+
+    inbox: Inbox
+    store: Store
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A worker ready to drain."""
+
+    deps: Dependencies
+    rulebooks: Rulebooks
+
+
+@asynccontextmanager
+async def open_backend(settings: Settings) -> AsyncIterator[Backend]:
+    """Open the inbox and the store of the settings; the SQLite file is made when there is none.
+
+    Raises:
+        ConfigurationError: the file cannot be made or opened.
+    """
+    database = Database(_writable(settings.store_path))
+    inbox, store = SqliteInbox(database), SqliteStore(database)
+    try:
+        await inbox.prepare()
+        await store.prepare()
+        yield Backend(inbox, store)
+    finally:
+        database.close()
+
+
+@asynccontextmanager
+async def open_engine(
+    settings: Settings,
+    backend: Backend,
+    *,
+    events: Events | None = None,
+    clock: Clock | None = None,
+    faults: Faults | None = None,
+) -> AsyncIterator[Engine]:
+    """Build the worker's side and publish the institution it works with.
+
+    Raises:
+        ConfigurationError: documents, templates, table or settings do not hold together; the text says which.
+    """
+    if unsound := problems():
+        raise ConfigurationError(f"the state table is unsound: {'; '.join(unsound)}")
+    rulebooks = Rulebooks(InstitutionSource(settings.institution))
+    events = events or MemoryEvents()
+    clock = clock or SystemClock()
+    model = _model(settings)
+    channels = _channels(settings, events)
+    deps = Dependencies(
+        inbox=backend.inbox,
+        store=backend.store,
+        channels=channels,
+        prompter=make_prompter(settings, model),
+        machine=ConversationMachine(),
+        rulebook=rulebooks.current,
+        events=events,
+        clock=clock,
+        monotonic=time.monotonic,
+        chance=random.random,
+        faults=faults or NoFaults(),
+        retention=timedelta(days=settings.retention_days),
+    )
+    await backend.store.publish(rulebooks.current().institution, at=clock.now())
+    try:
+        yield Engine(deps, rulebooks)
+    finally:
+        await model.close()
+        for channel in channels.values():
+            await channel.close()
+
+
+def make_prompter(settings: Settings, model: LanguageModel) -> Prompter:
+    executor = Executor(
+        model,
+        fallback_model=settings.model_fallback,
+        prices=PriceBook(),
+        monotonic=time.monotonic,
+        chance=random.random,
+    )
+    models = TaskModels(
+        state=settings.model_state, response=settings.model_response, message_type=settings.model_message_type
+    )
+    return Prompter(
+        executor,
+        PromptRegistry.read(),
+        models,
+        call_timeout=settings.model_timeout,
+        turn_budget=settings.turn_budget,
+        monotonic=time.monotonic,
+    )
+
+
+def _rulebook(institution: Institution) -> Rulebook:
+    return Rulebook(institution=institution, gate=Gate(institution), consent=OptOutWords(institution))
+
+
+def _model(settings: Settings) -> LanguageModel:
+    if settings.anthropic_api_key is None:
+        raise ConfigurationError("no model: set ANTHROPIC_API_KEY, or use a command that starts the sandbox")
+    return AnthropicModel(api_key=settings.anthropic_api_key.get_secret_value(), base_url=settings.anthropic_base_url)
+
+
+def _channels(settings: Settings, events: Events) -> Mapping[ChannelName, Channel]:
+    channels: dict[ChannelName, Channel] = {ChannelName.WEB: WebChannel(events)}
+    if settings.whatsapp_access_token is not None and settings.whatsapp_phone_number_id is not None:
+        channels[ChannelName.WHATSAPP] = WhatsAppChannel(
+            api_url=settings.whatsapp_api_url,
+            access_token=settings.whatsapp_access_token.get_secret_value(),
+            phone_number_id=settings.whatsapp_phone_number_id,
+        )
+    return channels
+
+
+def _writable(path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigurationError(f"{path.parent} cannot be made ({exc.strerror}): set PROSA_DATA_DIR") from exc
+    return path

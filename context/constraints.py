@@ -1,0 +1,241 @@
+"""The guardrail gate: reads a draft before it is sent and says what in it may not be said."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from context.evidence import Evidence, evidence_of, hidden_text_of, national, sentences
+from context.figures import Figure, Hours, Kind, day_groups, read_figures, read_hours, stem
+from context.links import Form, Link, plain_links, read_links
+from context.names import NameReader
+from context.normalize import flat, folded, seen, squeezed
+from context.optout import OptOutWords
+from context.phrases import (
+    EXCERPT,
+    PRICE_PATTERN,
+    disguised_findings,
+    is_denied,
+    phrase_findings,
+    price_findings,
+    state_name_findings,
+)
+from context.wording import STOP_WORDS, TALK
+from contracts.guardrails import Finding, KnownFacts, Rule
+from contracts.institution import Institution
+
+LONGEST_DRAFT = 16_000
+SHORTEST_LOCAL_NUMBER = 8
+BLANK = "\x00"
+
+_TALK_STEMS = frozenset(stem(word) for word in TALK)
+_PLURAL_ARTICLES = frozenset(
+    {"os", "as", "dos", "das", "nos", "nas", "esses", "essas", "estes", "estas", "the", "both"}
+)
+_OPENING = ("abr", "abert", "atend", "funcion", "trabalh", "entreg", "opera", "plantao", "open", "see patients", "work")
+_CLOSED = ("fecha", "closed", "exceto", "menos", "except", "fora", "salvo", "nao ", "not ", "nem ", "sem ", "no ")
+
+
+class Gate:
+    """Checks drafts against one institution. Building it takes about a second; `check` takes milliseconds."""
+
+    def __init__(self, institution: Institution) -> None:
+        self._evidence = evidence_of(institution)
+        self._hidden = hidden_text_of(institution, self._evidence)
+        self._names = NameReader(institution.name, self._evidence)
+        self._domains = frozenset(institution.allowed_domains)
+        self._words = OptOutWords(institution)
+
+    def is_opt_out(self, text: str) -> bool:
+        """Whether the whole message says that the person wants no more messages."""
+        return self._words.is_opt_out(text)
+
+    def is_opt_in(self, text: str) -> bool:
+        """Whether the whole message says that the person wants messages again."""
+        return self._words.is_opt_in(text)
+
+    def check(self, texts: Sequence[str], known: KnownFacts) -> tuple[Finding, ...]:
+        """Return every reason to withhold a draft, none when it may go out.
+
+        Args:
+            texts: everything of the message a person can read, as `OutboundMessage.visible_texts` gives it.
+            known: what may be repeated because it is this conversation's own.
+        """
+        shown = seen("\n".join(texts))
+        if not any(not character.isspace() for character in shown):
+            return (Finding(rule=Rule.EMPTY, excerpt=""),)
+        if len(shown) > LONGEST_DRAFT:
+            return (Finding(rule=Rule.UNSUPPORTED_NAME, excerpt=f"longer than {LONGEST_DRAFT} characters"),)
+        return tuple(dict.fromkeys(self._findings(shown, _known_evidence(known))))
+
+    def _findings(self, shown: str, known: Evidence) -> Iterator[Finding]:
+        plain = folded(shown)
+        text = plain_links(plain.casefold())
+        without_links, link_findings = self._read_links(shown, text, known)
+        yield from link_findings
+
+        figures = read_figures(without_links)
+        supported = [figure for figure in figures if self._stands(figure, known)]
+        fresh = self._without_own_sentences(without_links)
+        yield from price_findings(_blanked(without_links, (one for one in supported if _is_measured(one))))
+        yield from phrase_findings(fresh)
+        yield from disguised_findings(_blanked(fresh, (one for one in supported if _is_measured(one))))
+        yield from state_name_findings(shown)
+        leaked = self._hidden.found_in(text)
+        if leaked is not None:
+            yield Finding(rule=Rule.PROMPT_LEAK, excerpt=leaked[:EXCERPT])
+
+        yield from self._unsupported_figures(without_links, figures, known)
+        yield from self._unsupported_days(fresh)
+        yield from self._names.findings(_like(plain, fresh), known)
+
+    def _read_links(self, shown: str, text: str, known: Evidence) -> tuple[str, list[Finding]]:
+        """The text with its links blanked, and the links that lead where no document does."""
+        findings = []
+        links = list(read_links(text))
+        written = shown.casefold()
+        for link in links:
+            if not self._is_allowed_link(link, written, known):
+                findings.append(Finding(rule=Rule.LINK, excerpt=link.value[:EXCERPT]))
+        return _blanked(text, links), findings
+
+    def _is_allowed_link(self, link: Link, written: str, known: Evidence) -> bool:
+        # A host that only looks allowed was written with other letters than the ones we compare.
+        if link.host and link.host not in written and link.value not in known.links:
+            return False
+        if link.value in known.links:
+            return True
+        if link.value.removeprefix("www.") in self._evidence.links:
+            return link.form is not Form.URL or self._is_own_host(link.host)
+        return link.form is Form.URL and link.value.removeprefix("www.") in self._domains
+
+    def _is_own_host(self, host: str) -> bool:
+        return any(host == domain or host.endswith(f".{domain}") for domain in self._domains)
+
+    def _without_own_sentences(self, text: str) -> str:
+        """The draft without the sentences that stand in the documents word for word."""
+        for sentence in list(sentences(text)):
+            if squeezed(sentence) in self._evidence.sentences:
+                text = text.replace(sentence, BLANK * len(sentence), 1)
+        return text
+
+    def _stands(self, figure: Figure, known: Evidence) -> bool:
+        """Whether the documents or the person say this number, of the same kind and of the same thing."""
+        if figure.kind is Kind.COUNT:
+            return self._is_documented_count(figure) or _is_small_talk(figure) or _is_own_count(figure, known)
+        if figure.kind is Kind.LONG:
+            return _has_number(self._evidence.long, figure.value) or _has_number(known.long, figure.value)
+        if figure.kind is Kind.CODE:
+            return figure.value in self._evidence.words or figure.value in known.words
+        values = self._evidence.values | known.values
+        if figure.kind is Kind.TIME and not figure.exact:
+            return any((Kind.TIME, str(int(figure.value) + shift)) in values for shift in (0, 720))
+        return (figure.kind, figure.value) in values
+
+    def _is_documented_count(self, figure: Figure) -> bool:
+        entries = self._evidence.counts.get(figure.value, ())
+        if not entries:
+            return False
+        if len(figure.value) >= 4:
+            return True
+        if figure.units and any(set(figure.units) & set(entry.units[:1]) for entry in entries):
+            return True
+        named = len(figure.before) >= 3 and figure.before not in STOP_WORDS
+        return named and any(entry.before == figure.before for entry in entries)
+
+    def _unsupported_figures(self, text: str, figures: Sequence[Figure], known: Evidence) -> Iterator[Finding]:
+        for figure in figures:
+            if figure.kind is not Kind.TIME and not self._stands(figure, known):
+                rule = Rule.PERSONAL_DATA if figure.kind is Kind.LONG else Rule.UNSUPPORTED_NUMBER
+                yield Finding(rule=rule, excerpt=text[figure.start : figure.end].strip(BLANK)[:EXCERPT])
+        for hours in read_hours(text, figures):
+            if not self._are_documented(hours) and not _are_own(hours, known):
+                yield Finding(rule=Rule.UNSUPPORTED_NUMBER, excerpt=text[hours.start : hours.end][:EXCERPT])
+
+    def _are_documented(self, hours: Hours) -> bool:
+        return any(_agree(candidate, fact) for candidate in _possible(hours) for fact in self._evidence.hours)
+
+    def _unsupported_days(self, text: str) -> Iterator[Finding]:
+        """Days on which a draft says we are open although the documents name no hours for them."""
+        for sentence in sentences(text):
+            if not any(verb in sentence for verb in _OPENING):
+                continue
+            for start, end, days in day_groups(sentence):
+                clause = sentence[:start].rsplit(",", 1)[-1] + sentence[end : end + 30].split(",", 1)[0]
+                closed = any(word in clause for word in _CLOSED) or is_denied(sentence, start)
+                if not closed and not days <= self._evidence.open_days:
+                    yield Finding(rule=Rule.UNSUPPORTED_NUMBER, excerpt=sentence[start:end])
+
+
+def _known_evidence(known: KnownFacts) -> Evidence:
+    """What the person said and what was collected, without the sums of money in it: echoing one would confirm it."""
+    evidence = Evidence()
+    for text in (*known.person_texts, *known.fields.values(), known.person_name or "", known.person_address or ""):
+        if text:
+            evidence.add(PRICE_PATTERN.sub(" ", flat(text)))
+            evidence.links.update(link.value for link in read_links(plain_links(flat(text))))
+    return evidence
+
+
+def _blanked(text: str, spans: Iterable[Figure | Link]) -> str:
+    for span in spans:
+        text = text[: span.start] + BLANK * (span.end - span.start) + text[span.end :]
+    return text
+
+
+def _like(plain: str, fresh: str) -> str:
+    """The text with its capitals where `fresh` still has it, blank where `fresh` is."""
+    if len(plain) != len(fresh):
+        return fresh
+    return "".join(BLANK if small == BLANK else letter for letter, small in zip(plain, fresh, strict=True))
+
+
+def _is_measured(figure: Figure) -> bool:
+    """A number that says of what it is cannot be taken for a sum of money."""
+    return figure.kind is not Kind.COUNT or bool(figure.units)
+
+
+def _is_small_talk(figure: Figure) -> bool:
+    """ "duas perguntas", "os dois": numbers that state nothing."""
+    small = figure.value.isdigit() and int(figure.value) <= 10
+    if figure.value in ("0", "1"):
+        return not set(figure.units) & {"hour", "day", "week", "month", "year"} or figure.value == "0"
+    about_talk = bool(figure.units) and figure.units[0] in _TALK_STEMS
+    return small and (about_talk or (figure.before in _PLURAL_ARTICLES and int(figure.value) <= 3 and not figure.units))
+
+
+def _is_own_count(figure: Figure, known: Evidence) -> bool:
+    entries = known.counts.get(figure.value, ())
+    return any(not entry.units or not figure.units or set(entry.units) & set(figure.units) for entry in entries)
+
+
+def _has_number(numbers: Iterable[str], digits: str) -> bool:
+    wanted = national(digits)
+    return any(
+        number == wanted or (SHORTEST_LOCAL_NUMBER <= len(wanted) <= 9 and number.endswith(wanted))
+        for number in numbers
+    )
+
+
+def _are_own(hours: Hours, known: Evidence) -> bool:
+    times = {one for one in (hours.opens, hours.closes) if one is not None}
+    return all(
+        any((Kind.TIME, str(one + shift)) in known.values for shift in (0, 720, -720))
+        or (one % 60 == 0 and str(one // 60) in known.counts)
+        for one in times
+    )
+
+
+def _possible(hours: Hours) -> Iterator[Hours]:
+    """The readings of hours whose half of the day was left open."""
+    yield hours
+    if not hours.exact:
+        shifted = [None if one is None else one + 720 for one in (hours.opens, hours.closes)]
+        yield Hours(hours.days, shifted[0], shifted[1], hours.start, hours.end)
+
+
+def _agree(said: Hours, fact: Hours) -> bool:
+    if said.days is not None and fact.days is not None and not said.days <= fact.days:
+        return False
+    if said.is_range:
+        return (said.opens, said.closes) == (fact.opens, fact.closes)
+    wanted = said.opens if said.opens is not None else said.closes
+    ends = [fact.opens] if said.closes is None else [fact.closes] if said.opens is None else [fact.opens, fact.closes]
+    return wanted in ends

@@ -1,0 +1,157 @@
+"""What the documents, and what is known of a person, say in numbers, links and names: the support a draft can have."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from context.figures import Figure, Hours, Kind, read_figures, read_hours, stem
+from context.links import plain_links, read_links
+from context.normalize import flat, squeezed, words
+from context.wording import STOP_WORDS
+from contracts.institution import Institution
+
+LEAK_WINDOW = 60
+SHORTEST_LEAK = 35
+CLAIM_STEM = 4
+
+_HIDDEN_SECTION = re.compile(r"^# Never\n.*?(?=^# |\Z)", re.MULTILINE | re.DOTALL)
+_HIDDEN_LINES = re.compile(
+    r"^- (?:triggers|keywords|category|line|fields|asset|latitude|longitude|type|escalate|conclude|spam|opt_\w+"
+    r"|allowed_domains):.*$",
+    re.MULTILINE,
+)
+_ITEM_ID = re.compile(r"^## [a-z][a-z0-9_]*(?::\s*)?", re.MULTILINE)
+_MARKUP = re.compile(r"^(?:#+|>|[-*]|\d+\.) ?", re.MULTILINE)
+_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n+")
+_DENIES = re.compile(r"\b(?:nao|nem|nunca|sem|not|no|never|cannot|without)\b")
+
+
+@dataclass
+class Evidence:
+    """An index of texts. Built once for the documents and once a check for what is known of the person."""
+
+    words: set[str] = field(default_factory=set)
+    claims: set[str] = field(default_factory=set)
+    sentences: set[str] = field(default_factory=set)
+    counts: dict[str, list[Figure]] = field(default_factory=lambda: defaultdict(list))
+    values: set[tuple[Kind, str]] = field(default_factory=set)
+    hours: list[Hours] = field(default_factory=list)
+    open_days: set[int] = field(default_factory=set)
+    long: set[str] = field(default_factory=set)
+    links: set[str] = field(default_factory=set)
+
+    def add(self, text: str) -> None:
+        """Take a text as support for everything it says."""
+        plain = plain_links(flat(text))
+        figures = read_figures(plain)
+        self.words.update(words(plain))
+        self._add_figures(plain, figures)
+        self.links.update(link.value for link in read_links(plain))
+
+    def add_prose(self, text: str) -> None:
+        """Take a text of the institution: its sentences may be repeated, its affirmations support offers."""
+        self.add(text)
+        for sentence in sentences(flat(text)):
+            self.sentences.add(squeezed(sentence))
+            if not _DENIES.search(sentence):
+                self.claims.update(stem(word) for word in words(sentence) if len(word) >= CLAIM_STEM)
+
+    def _add_figures(self, text: str, figures: Iterable[Figure]) -> None:
+        kept = tuple(figures)
+        for figure in kept:
+            self.values.add((figure.kind, figure.value))
+            if figure.kind is Kind.COUNT:
+                self.counts[figure.value].append(figure)
+            elif figure.kind is Kind.LONG:
+                self.long.add(national(figure.value))
+        hours = read_hours(text, kept)
+        self.hours += hours
+        for one in hours:
+            self.open_days |= one.days or set()
+
+
+def sentences(flat_text: str) -> Iterator[str]:
+    """The sentences of a flat text."""
+    return (sentence for sentence in _SENTENCE_END.split(flat_text) if sentence.strip())
+
+
+def national(digits: str) -> str:
+    """A phone number without its country's prefix, so that "+55 19 ..." and "(19) ..." are the same."""
+    plus, number = digits.startswith("+"), digits.lstrip("+")
+    for prefix, lengths in (("55", (12, 13)), ("44", (12,))):
+        if number.startswith(prefix) and (plus or len(number) in lengths):
+            return number[len(prefix) :]
+    return f"+{number}" if plus else number.lstrip("0")
+
+
+def evidence_of(institution: Institution) -> Evidence:
+    """Index everything the institution says to people; triggers and the never-list are not among it."""
+    evidence = Evidence()
+    for text in _texts(institution):
+        evidence.add_prose(text)
+    evidence.words.update(words(flat(" ".join((institution.name, *institution.allowed_domains)))))
+    return evidence
+
+
+def _texts(institution: Institution) -> Iterator[str]:
+    """The documents without what is not meant for people, then every value on its own."""
+    for document in institution.documents.values():
+        visible = _HIDDEN_LINES.sub("", _HIDDEN_SECTION.sub("", document))
+        yield _paragraphs(_MARKUP.sub("", _ITEM_ID.sub("", visible)))
+    for principle in institution.principles:
+        yield f"{principle.title}.\n{principle.text}"
+    for line in institution.lines:
+        yield f"{line.name}.\n{line.summary}\n{_paragraphs(_MARKUP.sub('', line.body))}"
+    for intent in institution.intents:
+        yield intent.answer
+        yield "\n".join(intent.options)
+    for spec in institution.fields:
+        yield f"{spec.label}\n{spec.question}"
+    for asset in institution.assets:
+        yield "\n".join(_asset_texts(asset.model_dump(exclude={"id", "type"})))
+    yield "\n".join(institution.texts.values())
+
+
+def _paragraphs(text: str) -> str:
+    """Lines that an editor wrapped are one line again."""
+    return re.sub(r"(?<=[^\n])\n(?=[^\n])", " ", text)
+
+
+def _asset_texts(values: dict[str, object]) -> Iterator[str]:
+    for value in values.values():
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            yield from _asset_texts(value)
+
+
+@dataclass(frozen=True)
+class HiddenText:
+    """Text of the prompt that no reply repeats: long runs of it, and short pieces as a whole."""
+
+    windows: frozenset[str]
+    pieces: tuple[str, ...]
+
+    def found_in(self, flat_text: str) -> str | None:
+        tight = squeezed(flat_text)
+        for start in range(max(0, len(tight) - LEAK_WINDOW + 1)):
+            if tight[start : start + LEAK_WINDOW] in self.windows:
+                return tight[start : start + LEAK_WINDOW]
+        return next((piece for piece in self.pieces if piece in tight), None)
+
+
+def hidden_text_of(institution: Institution, evidence: Evidence) -> HiddenText:
+    """Index the never-list and the descriptions of intents."""
+    said = "".join(evidence.sentences)
+    hidden = [squeezed(flat(text)) for text in (*institution.never, *(one.description for one in institution.intents))]
+    windows = frozenset(
+        text[start : start + LEAK_WINDOW] for text in hidden for start in range(max(0, len(text) - LEAK_WINDOW + 1))
+    )
+    pieces = tuple(text for text in hidden if SHORTEST_LEAK <= len(text) < LEAK_WINDOW and text not in said)
+    return HiddenText(windows, pieces)
+
+
+def content_words(flat_text: str) -> Iterator[str]:
+    """Words that carry meaning of their own."""
+    return (word for word in words(flat_text) if len(word) >= CLAIM_STEM and word not in STOP_WORDS)

@@ -1,0 +1,427 @@
+"""Finds every number of a flat text and says what kind it is: hour, date, long digit run, percentage, code, count."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from context.wording import CROWDS, HUNDREDS, NUMBER_WORDS, ONES, SCALES, STOP_WORDS, TENS, UNITS
+
+
+class Kind(StrEnum):
+    TIME = "time"  # value: minutes since midnight
+    DATE = "date"  # value: day.month, or the day alone
+    LONG = "long"  # eight digits or more: phone, postcode, document, card
+    PERCENT = "percent"
+    CODE = "code"  # letters and digits in one word
+    COUNT = "count"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number and the words it stands with. `units` are stems of what follows, `before` of what precedes."""
+
+    kind: Kind
+    value: str
+    start: int
+    end: int
+    units: tuple[str, ...] = ()
+    before: str = ""
+    exact: bool = True  # a time with am, pm or minutes; "9" in "from 9 to 5" may be either half of the day
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A time range, or one end of it, and the days it is said of (1 Monday to 7 Sunday, 8 holidays)."""
+
+    days: frozenset[int] | None
+    opens: int | None
+    closes: int | None
+    start: int
+    end: int
+    is_range: bool = False
+    exact: bool = True
+
+
+_SMALL = sorted({*NUMBER_WORDS, *CROWDS}, key=len, reverse=True)
+NUMBER_WORD = "(?:" + "|".join(_SMALL) + ")"
+_SPOKEN = re.compile(
+    rf"(?<![\w])(?:(?:um|uma|one|a)[ -](?=(?:milhao|hundred|thousand|grand|million)\b))?{NUMBER_WORD}"
+    rf"(?:(?:[ -]|,? (?:e|and) ){NUMBER_WORD}|(?:[ -](?:e|and) )(?:um|uma|one))*(?!\w)|\bmei[ao] hora\b|\bhalf an hour\b"
+)
+_MONTHS = (
+    "janeiro|fevereiro|marco|abril|maio|junho|julho|agosto|setembro|outubro|novembro|dezembro",
+    "january|february|march|april|may|june|july|august|september|october|november|december",
+)
+_MONTH_NUMBER = {name: number for names in _MONTHS for number, name in enumerate(names.split("|"), start=1)}
+_MONTH = f"(?:{_MONTHS[0]}|{_MONTHS[1]})"
+_HOUR_WORD = r"(?:horas|hora|hours|hrs|hs|h|o'?clock)"
+_HALF = r"(?:a\.?m\.?|p\.?m\.?)(?![a-z])"
+_DAYPART = r"(?: (?:da|de|in the|at) (?:manha|tarde|noite|madrugada|morning|afternoon|evening|night))"
+
+_LONG = re.compile(r"(?<![\w.])(?:\+ ?)?\(?\d(?:[ .()/-]{0,2}\d){7,24}(?!\w)")
+_DATE = re.compile(
+    rf"(?<![\w/.-])(?:(\d{{1,2}})[/.-](\d{{1,2}})(?:[/.-]\d{{2,4}})?(?![\w/-])|\d{{4}}-(\d{{2}})-(\d{{2}})(?!\w)"
+    rf"|(\d{{1,2}})(?:o|st|nd|rd|th)? (?:de |of )?({_MONTH})\b|({_MONTH}) (?:the )?(\d{{1,2}})(?:st|nd|rd|th)?(?!\w)"
+    rf"|dias? (\d{{1,2}})(?![\w,.]?\w))"
+)
+_TIME = re.compile(
+    rf"(?<![\w.,:])(?:(?P<h1>[01]?\d|2[0-4])(?::|\.(?=\d\d ?[ap]\.?m))(?P<m1>[0-5]\d)(?: ?(?P<p1>{_HALF})|(?P<d1>{_DAYPART})| ?{_HOUR_WORD}\b|(?![\w.,]?\d))"
+    rf"|(?P<h2>[01]?\d|2[0-4]) ?(?:h|hs|hrs)(?: ?e? ?(?P<m2>[0-5]\d)(?:min|m)?)?(?![\w])"
+    rf"|(?P<h3>1[0-2]|0?\d) ?(?P<p3>{_HALF})"
+    rf"|(?P<h4>[01]?\d|2[0-4])(?: ?{_HOUR_WORD})?(?P<d4>{_DAYPART})\b"
+    rf"|(?P<h5>[01]?\d|2[0-4]) {_HOUR_WORD}\b)"
+)
+_NOON = re.compile(r"\b(meio[ -]dia e meia|meio[ -]dia|meia[ -]noite|noon|midday|midnight)\b")
+_HALF_PAST = re.compile(rf"\b(half|quarter) (past|to) (\d{{1,2}}|{NUMBER_WORD})(?!\w)")
+_RANGE_OF_HOURS = re.compile(
+    rf"\b(?P<lead>das|de|from|between|entre) (?:as )?(?P<a>\d{{1,2}}|{NUMBER_WORD})(?: ?{_HOUR_WORD})?"
+    rf" ?(?P<join>as|ate as|ate|a|to|until|till|and|e|-) ?(?:as )?(?P<b>\d{{1,2}}|{NUMBER_WORD})(?P<mark> ?{_HOUR_WORD}| ?{_HALF})?(?![\w:/])"
+)
+_AT_HOUR = re.compile(
+    rf"\b(?:as|at|ate as|until|till|pelas|by) (?P<h>{NUMBER_WORD})(?: {_HOUR_WORD})?(?P<d>{_DAYPART})?(?!\w)"
+    rf"|\b(?P<h2>{NUMBER_WORD})(?P<d2>{_DAYPART})(?!\w)"
+)
+_PERCENT = re.compile(rf"(?<![\w.,])(\d+(?:[.,]\d+)?|{NUMBER_WORD}) ?(?:%|por cento|porcento|per ?cent)")
+_CODE = re.compile(r"(?<![\w])(?=[a-z0-9]{0,24}\d)(?=[a-z0-9]{0,24}[a-z])[a-z0-9]{2,24}(?!\w)")
+_MEASURED = re.compile(r"(\d+)(kg|cm|m|km|g|mm|l|ml|min|x|k|kb|mb|gb|mil|anos|o|a|st|nd|rd|th|hs|hrs|h)")
+_DIGITS = re.compile(r"(?<![\w])\d+(?:[.,]\d+)*")
+_LIST_NUMBER = re.compile(r"(?:^|(?<=\n)) *\(?\d{1,2}(?:[.)]| ?-)(?= )|(?<![\w(])\(?\d\) ")
+_NEXT_WORDS = re.compile(r"[ -]?([a-z%]+)(?:[ -]+([a-z]+))?")
+_LINKING = re.compile(r"[ ]?(?:a|x|e|ou|to|or|and|ate|-|/) ?(?=\d)")
+_LAST_WORD = re.compile(r"([a-z]+)[ ,.:;#(-]*(?:no|numero|number)?[ ,.:#(]*$")
+_DURATION = re.compile(
+    r"\b(?:em|dentro de|in|within|menos de|cada|durante|umas?|cerca de|mais|per|ha|for|uns|after|apos)(?: ate| umas?| cerca de)? $"
+)
+
+_SAME_UNIT = {
+    "quilo": "kg", "kilo": "kg", "quilograma": "kg", "kilogram": "kg", "centimetro": "cm", "centimetre": "cm",
+    "metro": "m", "metre": "m", "meter": "m", "quilometro": "km", "minuto": "min", "minute": "min", "hora": "hour",
+    "hr": "hour", "semana": "week", "dia": "day", "mes": "month", "ano": "year", "pessoa": "person", "people": "person",
+}  # fmt: skip
+
+
+def stem(word: str) -> str:
+    """A rough stem: plural and the usual endings off, six letters kept. The same for documents and drafts."""
+    for ending, instead in (("coes", "cao"), ("oes", "ao"), ("ais", "al"), ("eis", "el"), ("ies", "y"), ("ns", "m")):
+        if len(word) > len(ending) + 1 and word.endswith(ending):
+            word = word[: -len(ending)] + instead
+            break
+    else:
+        if len(word) > 3 and word.endswith(("res", "zes", "ses", "ches", "shes", "xes")):
+            word = word[:-2]
+        elif len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+            word = word[:-1]
+    return _SAME_UNIT.get(word, word[:6])
+
+
+def read_figures(text: str) -> tuple[Figure, ...]:
+    """Every figure of a flat text, in order. Each character belongs to at most one."""
+    return _Reader(text).read()
+
+
+class _Reader:
+    """Takes the kinds one after the other; what one has taken is blank for the next."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.rest = text
+        self.found: list[Figure] = []
+
+    def read(self) -> tuple[Figure, ...]:
+        has_digit = any(character.isdigit() for character in self.text)
+        if has_digit:
+            self._list_numbers()
+            self._dates()
+            self._long()
+            self._percentages()
+        self._times()
+        if has_digit:
+            self._codes()
+            self._digits()
+        self._spoken()
+        return tuple(sorted(self.found, key=lambda figure: figure.start))
+
+    def _take(self, start: int, end: int, figure: Figure | None) -> None:
+        self.rest = self.rest[:start] + "\x00" * (end - start) + self.rest[end:]
+        if figure is not None:
+            self.found.append(figure)
+
+    def _list_numbers(self) -> None:
+        for match in list(_LIST_NUMBER.finditer(self.rest)):
+            self._take(*match.span(), None)
+
+    def _dates(self) -> None:
+        for match in list(_DATE.finditer(self.rest)):
+            day, month, month2, day2, day3, name, name2, day4, lone = match.groups()
+            number = month or month2 or (_MONTH_NUMBER[name or name2] if name or name2 else "")
+            value = f"{int(day or day2 or day3 or day4 or lone)}.{int(number) if number else ''}"
+            self._take(*match.span(), Figure(Kind.DATE, value, *match.span()))
+
+    def _long(self) -> None:
+        for match in list(_LONG.finditer(self.rest)):
+            digits = re.sub(r"\D", "", match[0])
+            plus = "+" if match[0].startswith("+") else ""
+            self._take(*match.span(), Figure(Kind.LONG, plus + digits, *match.span()))
+
+    def _percentages(self) -> None:
+        for match in list(_PERCENT.finditer(self.rest)):
+            value = match[1].replace(",", ".") if match[1][0].isdigit() else str(_spoken_value(match[1]))
+            self._take(*match.span(), Figure(Kind.PERCENT, value, *match.span()))
+
+    def _times(self) -> None:
+        for match in list(_HALF_PAST.finditer(self.rest)):
+            shift = {"halfpast": 30, "halfto": -30, "quarterpast": 15, "quarterto": -15}[match[1] + match[2]]
+            self._time(match.start(), match.end(), _number(match[3]) * 60 + shift, exact=False)
+        for match in list(_RANGE_OF_HOURS.finditer(self.rest)):
+            self._bare_range(match)
+        for match in list(_TIME.finditer(self.rest)):
+            self._written_time(match)
+        for match in list(_NOON.finditer(self.rest)):
+            word = match[1].replace("-", " ")
+            minutes = {"meio dia e meia": 750, "meia noite": 1440, "midnight": 1440}.get(word, 720)
+            self._time(match.start(), match.end(), minutes, exact=True)
+        for match in list(_AT_HOUR.finditer(self.rest)):
+            following = _NEXT_WORDS.match(self.rest, match.end())
+            hour, part = match["h"] or match["h2"], match["d"] or match["d2"] or ""
+            if part or match[0].endswith(("horas", "hora")) or following is None or following[1] in STOP_WORDS:
+                minutes = _half_of_day(_number(hour) * 60, part)
+                if minutes <= 24 * 60:
+                    self._time(match.start("h" if match["h"] else "h2"), match.end(), minutes, exact=bool(part))
+
+    def _bare_range(self, match: re.Match[str]) -> None:
+        """ "das 8 às 18", "from nine to five": hours although neither says so, unless a unit says otherwise."""
+        first, last = _number(match["a"]), _number(match["b"])
+        hour_like = match["lead"] in ("das", "from") or match["mark"] or match["join"] in ("as", "ate as")
+        following = _NEXT_WORDS.match(self.rest, match.end())
+        counts = following is not None and not match["mark"] and following[1] not in STOP_WORDS | {"segund", "h"}
+        if not hour_like or first > 24 or last > 24 or (counts and match["lead"] not in ("das",)):
+            return
+        marked = match["mark"] or ""
+        closes = last * 60 + (720 if "p" in marked and last < 12 else 0)
+        end_of_first = match.end("a")
+        self._time(match.start("a"), end_of_first, first * 60, exact=False)
+        self._time(match.start("b"), match.end(), closes, exact="p" in marked)
+
+    def _written_time(self, match: re.Match[str]) -> None:
+        groups = match.groupdict()
+        hour = int(next(groups[f"h{n}"] for n in (1, 2, 3, 4, 5) if groups[f"h{n}"] is not None))
+        minute = int(groups["m1"] or groups["m2"] or 0)
+        half = (groups["p1"] or groups["p3"] or "").replace(".", "") or groups["d1"] or groups["d4"] or ""
+        duration = _DURATION.search(self.rest[: match.start()]) or hour in (0, 24)
+        if (groups["h2"] or groups["h5"]) and not groups["m2"] and duration and "clock" not in match[0]:
+            before = self._before(match.start())
+            self._take(*match.span(), Figure(Kind.COUNT, str(hour), *match.span(), units=("hour",), before=before))
+            return
+        exact = bool(half) or groups["h2"] is not None or groups["m1"] is not None and len(groups["h1"] or "") == 2
+        self._time(match.start(), match.end(), _half_of_day(hour * 60 + minute, half), exact=exact)
+
+    def _time(self, start: int, end: int, minutes: int, *, exact: bool) -> None:
+        self._take(start, end, Figure(Kind.TIME, str(minutes), start, end, exact=exact))
+
+    def _codes(self) -> None:
+        for match in list(_CODE.finditer(self.rest)):
+            measured = _MEASURED.fullmatch(match[0])
+            if measured and measured[2] in ("o", "a", "st", "nd", "rd", "th") and int(measured[1]) <= 10:
+                self._take(*match.span(), None)
+            elif measured:
+                unit = _SAME_UNIT.get(measured[2], measured[2])
+                before = self._before(match.start())
+                self._take(*match.span(), Figure(Kind.COUNT, measured[1], *match.span(), (unit,), before))
+            elif not self.rest[match.start() - 1 : match.start()].isdigit():
+                self._take(*match.span(), Figure(Kind.CODE, match[0], *match.span()))
+
+    def _digits(self) -> None:
+        for match in list(_DIGITS.finditer(self.rest)):
+            self._count(match.start(), match.end(), _plain_number(match[0]))
+
+    def _spoken(self) -> None:
+        for match in list(_SPOKEN.finditer(self.rest)):
+            if match[0] in ("meia hora", "meio hora", "half an hour"):
+                half_hour = Figure(Kind.COUNT, "30", *match.span(), units=("min",))
+                self._take(*match.span(), half_hour)
+                continue
+            for start, end, value in _spoken_numbers(match):
+                self._count(start, end, str(value))
+
+    def _count(self, start: int, end: int, value: str) -> None:
+        figure = Figure(Kind.COUNT, value, start, end, self._units(end), self._before(start))
+        self.found.append(figure)
+
+    def _units(self, end: int) -> tuple[str, ...]:
+        """Stems of the noun after a number; in "2 a 50 pessoas" the first number has the unit of the second."""
+        for _ in range(3):
+            link = _LINKING.match(self.text, end)
+            digits = link and _DIGITS.match(self.text, link.end())
+            if not digits:
+                break
+            end = digits.end()
+        following = _NEXT_WORDS.match(self.text, end)
+        if following is None or following[1] in STOP_WORDS:
+            return ()
+        second = following[2]
+        return tuple(stem(word) for word in (following[1], second) if word and word not in STOP_WORDS)
+
+    def _before(self, start: int) -> str:
+        match = _LAST_WORD.search(self.text[max(0, start - 40) : start])
+        return match[1] if match else ""
+
+
+def _spoken_numbers(match: re.Match[str]) -> Iterator[tuple[int, int, int]]:
+    """The numbers of a run of number words; "oito às dezoito" never is one run, "dois três" is two numbers."""
+    total = current = 0
+    start: int | None = None
+    end = previous = 0
+    for word in re.finditer(r"[a-z]+", match[0]):
+        name = word[0]
+        if name in ("e", "and", "a"):
+            continue
+        value = NUMBER_WORDS.get(name, CROWDS.get(name, ONES.get(name, 0)))
+        if name in SCALES:
+            current = max(current, 1) * value
+            if value >= 1000:
+                total, current = total + current, 0
+            previous = value
+        elif start is not None and previous and value >= previous and previous not in (100, 1000, 10**6):
+            yield match.start() + start, match.start() + end, total + current
+            total, current, start, previous = 0, value, word.start(), value
+        else:
+            current += value
+            previous = 100 if name in HUNDREDS else 20 if name in TENS else max(value, 1) if name in UNITS else value
+            previous = 10 if name in TENS else 1 if name in UNITS or name in ONES else previous
+        if start is None:
+            start = word.start()
+        end = word.end()
+    if start is not None:
+        yield match.start() + start, match.start() + end, total + current
+
+
+def _spoken_value(word: str) -> int:
+    return NUMBER_WORDS.get(word, CROWDS.get(word, 0))
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else _spoken_value(text)
+
+
+def _plain_number(digits: str) -> str:
+    """ "1.240" and "1,240" are 1240; "12,5" is 12.5."""
+    if re.fullmatch(r"\d{1,3}(?:[.,]\d{3})+", digits):
+        return str(int(re.sub(r"[.,]", "", digits)))
+    parts = re.split(r"[.,]", digits)
+    whole = str(int(parts[0])) if len(parts[0]) < 400 else parts[0]
+    return ".".join((whole, *parts[1:]))
+
+
+def _half_of_day(minutes: int, half: str) -> int:
+    afternoon = half.startswith("p") or any(
+        word in half for word in ("tarde", "noite", "afternoon", "evening", "night")
+    )
+    if afternoon and minutes < 720:
+        return minutes + 720
+    if half.startswith("a") and minutes >= 720:
+        return minutes - 720
+    return minutes
+
+
+_DAY_NAMES = (
+    (r"segundas?(?:[ -]feiras?)?|seg|mondays?|mon", 1),
+    (r"tercas?(?:[ -]feiras?)?|ter|tuesdays?|tues?", 2),
+    (r"quartas?(?:[ -]feiras?)?|qua|wednesdays?|wed", 3),
+    (r"quintas?(?:[ -]feiras?)?|qui|thursdays?|thurs?|thu", 4),
+    (r"sextas?(?:[ -]feiras?)?|sex|fridays?|fri", 5),
+    (r"sabados?|sab|saturdays?|sat", 6),
+    (r"domingos?|dom|sundays?|sun", 7),
+    (r"feriados?|(?:bank |public )?holidays?", 8),
+)
+_DAY = "(?:" + "|".join(pattern for pattern, _ in _DAY_NAMES) + ")"
+_DAY_GROUP = re.compile(
+    rf"\b(?:(?P<work>dias uteis|weekdays|working days)|(?P<all>todos os dias|todo dia|every day|daily|seven days a week)"
+    rf"|(?P<weekend>fi(?:m|ns) de semana|weekends?)|(?P<first>{_DAY})(?:\.)?(?P<more>(?:(?: ?, ?| ?(?:a|ate|e|to|through|until|and|-) ?)(?:a |as |aos )?{_DAY}\b)*))(?!\w)"
+)
+_DAY_STEP = re.compile(rf" ?(?P<join>,|a|ate|e|to|through|until|and|-) ?(?:a |as |aos )?(?P<day>{_DAY})(?!\w)")
+_SENTENCE = re.compile(r"[^;!?\n.]+(?:\.(?=\d|m\b)[^;!?\n.]*)*")
+_BETWEEN_TIMES = re.compile(r" ?(?:h|horas)? ?(?:as|ate as|ate|a|to|until|till|and|e|-) ?(?:as |the )?$")
+_UNTIL = re.compile(r"\b(?:ate|fecha\w*|encerra\w*|until|till|closes?|closing|termina\w*|by)(?: \w+){0,3} $")
+_FROM = re.compile(r"\b(?:a partir|abr\w+|comeca\w*|desde|opens?|opening|from|starts?)(?: \w+){0,3} $")
+
+
+def _day_number(name: str) -> int:
+    return next(number for pattern, number in _DAY_NAMES if re.fullmatch(pattern, name))
+
+
+def day_groups(text: str) -> Iterator[tuple[int, int, frozenset[int]]]:
+    """Expressions for days and the days they name: "de terça a quinta" is 2, 3 and 4."""
+    for match in _DAY_GROUP.finditer(text):
+        if match["work"]:
+            days = {1, 2, 3, 4, 5}
+        elif match["all"]:
+            days = {1, 2, 3, 4, 5, 6, 7}
+        elif match["weekend"]:
+            days = {6, 7}
+        else:
+            days = _listed_days(match)
+        yield match.start(), match.end(), frozenset(days)
+
+
+def _listed_days(match: re.Match[str]) -> set[int]:
+    last = _day_number(match["first"])
+    days = {last}
+    for step in _DAY_STEP.finditer(match["more"]):
+        day = _day_number(step["day"])
+        if step["join"] in ("a", "ate", "to", "through", "until", "-"):
+            days.update(range(last, day + 1) if last <= day else (*range(last, 8), *range(1, day + 1)))
+        days.add(day)
+        last = day
+    return days
+
+
+def read_hours(text: str, figures: Sequence[Figure]) -> tuple[Hours, ...]:
+    """Time ranges and single hours of a flat text, with the days said beside them in the same sentence."""
+    times = [figure for figure in figures if figure.kind is Kind.TIME]
+    if not times:
+        return ()
+    found: list[Hours] = []
+    for sentence in _SENTENCE.finditer(text):
+        inside = [time for time in times if sentence.start() <= time.start < sentence.end()]
+        if inside:
+            found += _hours_in(text, sentence.start(), sentence[0], inside)
+    return tuple(found)
+
+
+def _hours_in(text: str, offset: int, sentence: str, times: Sequence[Figure]) -> Iterator[Hours]:
+    groups = [(start + offset, end + offset, days) for start, end, days in day_groups(sentence)]
+    trailing = bool(groups) and times[0].start < groups[0][0]
+    position = 0
+    while position < len(times):
+        first = times[position]
+        second = times[position + 1] if position + 1 < len(times) else None
+        if second and _BETWEEN_TIMES.fullmatch(text, first.end, second.start):
+            opens, closes = int(first.value), int(second.value)
+            if closes < opens and not second.exact and closes + 720 > opens:
+                closes += 720
+            if opens > closes and first.exact is False and closes > 720 > opens - 720:
+                opens -= 720
+            days = _days_of(first, second, groups, trailing)
+            yield Hours(days, opens, closes, first.start, second.end, is_range=True)
+            position += 2
+            continue
+        days = _days_of(first, first, groups, trailing)
+        lead = text[max(offset, first.start - 40) : first.start]
+        minutes = int(first.value)
+        starts, ends = _FROM.search(lead), _UNTIL.search(lead)
+        opens_at = None if ends else minutes
+        closes_at = None if starts and not ends else minutes
+        yield Hours(days, opens_at, closes_at, first.start, first.end, exact=first.exact)
+        position += 1
+
+
+def _days_of(
+    first: Figure, last: Figure, groups: Sequence[tuple[int, int, frozenset[int]]], trailing: bool
+) -> frozenset[int] | None:
+    """The nearest days before the hours; where a sentence names hours first, the nearest after them."""
+    before = [days for _, end, days in groups if end <= first.start]
+    after = [days for start, _, days in groups if start >= last.end]
+    if trailing:
+        return after[0] if after else before[-1] if before else None
+    return before[-1] if before else None

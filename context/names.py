@@ -1,0 +1,147 @@
+"""Finds names and offers in a draft that nothing supports: brands, people, places, products, things we do not do."""
+
+import re
+from collections.abc import Iterator
+
+from context.evidence import Evidence
+from context.figures import stem
+from context.normalize import flat, words
+from context.phrases import EXCERPT, is_denied
+from context.wording import BRANDS, ORDINARY, STOP_WORDS, TALK
+from contracts.guardrails import Finding, Rule
+
+_WORD = re.compile(r"[^\W_]+(?:'[a-zA-Z]{1,2}\b)?")
+_QUOTED = re.compile(r"\"([^\"\n]{2,60})\"|'([^'\n]{3,60})'(?!\w)")
+_ACTS = re.compile(
+    r" (?:e|eh|tem|faz|oferece|entrega|integra|funciona|atende|vende|inclui|permite|cuida|custa|is|has|offers|does|sells"
+    r"|provides|includes|works|delivers|accepts)\b"
+)
+_PRODUCT = re.compile(
+    r"\b(?:plano|pacote|modulo|kit|combo|clube|unidade|filial|versao|programa|linha|app|franquia|loja|plan|package"
+    r"|module|branch|club|membership|tier|edition|office|clinic)s? "
+    r"(?:de |da |do |em |na |no |of |at |in |chamad[oa] |called )?([a-z0-9]{4,30})"
+)
+_OFFERS = re.compile(
+    r"\b(?:oferecemos|temos|fazemos|vendemos|trabalhamos (?:com|em)|instalamos|transportamos|levamos|entregamos|coletamos"
+    r"|atendemos|alugamos|consertamos|desenvolvemos|integramos|aceitamos|fornecemos|disponibilizamos|contamos com"
+    r"|possuimos|realizamos|prestamos|criamos|emitimos|cobrimos|operamos|buscamos|montamos|produzimos|configuramos"
+    r"|compramos|guardamos|armazenamos|importamos|damos|incluimos|ofereco|vendo|faco|mantemos|chegamos (?:a|em|ate)"
+    r"|(?:we|they)(?: also| now| even| do| can| both)? (?:offer|have(?! \w+(?:ed|en)\b)|sell|provide|do(?! not)|make|accept|treat|deliver|ship|rent"
+    r"|install|fit|carry|stock|support|run|cover|speak|use|supply|perform|specialise in|specialize in|cater for|handle)"
+    r"|we(?:'ve| ve) got)\b"
+)
+_OFFER_ENDS = re.compile(
+    r"[.;:!?\n]| (?:que|se|quando|porque|mas|porem|who|which|that|if|when|but|because|so|conforme|como) "
+    r"|,? (?:e|and) (?:posso|vou|uma pessoa|nossa|nosso|a equipe|i|we|the|voce|ja|o horario|os?|as?|quer)\b"
+    r"|, (?:qual|quais|quantos|me|posso|voce|onde|quer|pode|shall|would|do you|e)\b"
+)
+_FOR_WHOM = re.compile(r"\b(?:para|pra|pro|for|ao|aos|with|com a sua|com o seu)\b")
+_OURS = re.compile(
+    r"\b(?:nosso|nossa|nossos|nossas|our) (?:(?:novo|nova|novos|novas|grande|proprio|propria|new|own|famous|large) )?"
+    r"([a-z]{4,30})"
+)
+_REACH = 90
+_MOST_WORDS = 7
+
+_ORDINARY_STEMS = frozenset(stem(word) for word in ORDINARY | STOP_WORDS | TALK)
+_TOO_COMMON = ORDINARY | STOP_WORDS
+
+
+class NameReader:
+    """Looks for names and offers; what supports them is the documents and what is known of the person."""
+
+    def __init__(self, institution_name: str, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._stems = frozenset(stem(word) for word in evidence.words)
+        first = next(words(flat(institution_name)), "institution")
+        self._third_person = re.compile(
+            rf"\b{re.escape(first)}(?: \w+)?(?: tambem| also| now| ja)? (?:oferece|tem|faz|vende|atende|entrega|aceita|possui"
+            r"|fornece|trabalha com|conta com|integra|instala|aluga|conserta|offers|has(?! \w+ed)|sells|does(?! not)|provides|treats|accepts"
+            r"|delivers|runs|supports)\b"
+        )
+
+    def findings(self, folded_text: str, known: Evidence) -> Iterator[Finding]:
+        """Names in a folded text, whose capitals count, then offers in its flat form."""
+        yield from self._foreign(folded_text, known)
+        yield from self._capitalised(folded_text, known)
+        text = folded_text.casefold()
+        yield from self._quoted(text, known)
+        yield from self._products(text, known)
+        yield from self._offers(text, known)
+
+    def _foreign(self, text: str, known: Evidence) -> Iterator[Finding]:
+        """Words in a script that was not read: what cannot be read cannot be allowed."""
+        if text.isascii():
+            return
+        for match in _WORD.finditer(text):
+            word = match[0].casefold()
+            if not word.isascii() and word not in self._evidence.words and word not in known.words:
+                yield _finding(match[0])
+
+    def _capitalised(self, text: str, known: Evidence) -> Iterator[Finding]:
+        for match in _WORD.finditer(text):
+            word = match[0]
+            low = word.casefold()
+            if word.islower() and low not in BRANDS:
+                continue
+            if word.isdigit() or len(word) < 2 or not word.isascii() or self._is_supported(low, known):
+                continue
+            camel = not word.isupper() and not word[1:].islower() and word[1:].isalpha()
+            if low in BRANDS or camel or _is_inside_sentence(text, match.start()) or _ACTS.match(text, match.end()):
+                yield _finding(word)
+
+    def _is_supported(self, low: str, known: Evidence) -> bool:
+        stripped = low.split("'", 1)[0]
+        for word in (low, stripped, stripped.removesuffix("s"), f"{stripped}s"):
+            if word in self._evidence.words or word in known.words or (word in _TOO_COMMON and word not in BRANDS):
+                return True
+        return False
+
+    def _quoted(self, text: str, known: Evidence) -> Iterator[Finding]:
+        for match in _QUOTED.finditer(text):
+            for word in words(match[1] or match[2]):
+                if len(word) > 3 and not self._is_supported(word, known) and stem(word) not in self._stems:
+                    yield _finding(match[0])
+                    break
+
+    def _products(self, text: str, known: Evidence) -> Iterator[Finding]:
+        for match in _PRODUCT.finditer(text):
+            if not self._is_claimable(match[1]) and match[1] not in known.words:
+                yield _finding(match[0])
+
+    def _offers(self, text: str, known: Evidence) -> Iterator[Finding]:
+        for pattern in (_OFFERS, self._third_person):
+            for match in pattern.finditer(text):
+                if not is_denied(text, match.start()):
+                    yield from self._unsupported_object(text, match, known)
+        for match in _OURS.finditer(text):
+            if not self._is_claimable(match[1]):
+                yield _finding(match[0])
+
+    def _unsupported_object(self, text: str, verb: re.Match[str], known: Evidence) -> Iterator[Finding]:
+        """The things a sentence says we offer; after "para" it is the person's own world that is spoken of."""
+        clause = text[verb.end() : verb.end() + _REACH]
+        end = _OFFER_ENDS.search(clause)
+        clause = clause[: end.start()] if end else clause[: clause.rfind(" ")] if len(clause) == _REACH else clause
+        turn = _FOR_WHOM.search(clause)
+        for match in list(_WORD.finditer(clause))[:_MOST_WORDS]:
+            word = match[0]
+            if len(word) < 4 or word.isdigit() or self._is_claimable(word):
+                continue
+            if turn and match.start() > turn.start() and word in known.words:
+                continue
+            yield _finding(f"{verb[0]}{clause[: match.end()]}")
+            return
+
+    def _is_claimable(self, word: str) -> bool:
+        root = stem(word)
+        return root in self._evidence.claims or (root in _ORDINARY_STEMS and word not in BRANDS)
+
+
+def _is_inside_sentence(text: str, start: int) -> bool:
+    before = text[max(0, start - 4) : start].rstrip(" ")
+    return bool(before) and (before[-1].isalnum() or before[-1] in ",(&/'\"")
+
+
+def _finding(excerpt: str) -> Finding:
+    return Finding(rule=Rule.UNSUPPORTED_NAME, excerpt=excerpt.strip()[:EXCERPT])

@@ -1,0 +1,38 @@
+"""Recognises a message that says nothing but "no more messages", or the way back."""
+
+import re
+from collections.abc import Iterable
+
+from context.normalize import flat, words
+from contracts.institution import Institution
+
+_POLITE = re.compile(
+    r"^(?:por favor|pfv|pf|please|pls) | (?:por favor|pfv|pf|please|pls|obrigad[oa]|thanks|thank you)$"
+)
+
+
+class OptOutWords:
+    """The institution's words for leaving and coming back."""
+
+    def __init__(self, institution: Institution) -> None:
+        self._out = _spellings(institution.opt_out_words)
+        self._in = _spellings(institution.opt_in_words)
+
+    def is_opt_out(self, text: str) -> bool:
+        return _bare(text) in self._out
+
+    def is_opt_in(self, text: str) -> bool:
+        return _bare(text) in self._in
+
+
+def _spellings(phrases: Iterable[str]) -> frozenset[str]:
+    return frozenset(" ".join(words(flat(phrase))) for phrase in phrases)
+
+
+def _bare(text: str) -> str:
+    """The words of a message without signs and courtesies."""
+    plain = " ".join(words(flat(text[:200])))
+    previous = None
+    while previous != plain:
+        previous, plain = plain, _POLITE.sub("", plain)
+    return plain

@@ -1,0 +1,262 @@
+"""What may never be said, recognised by its wording alone: prices, closings, negotiation, promises, parts of a prompt.
+
+Every pattern runs on flat text (see `normalize.flat`) and has a bounded reach, so that no text can make it slow.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from context.figures import NUMBER_WORD
+from context.normalize import squeezed, without_disguise
+from contracts.guardrails import Finding, Rule
+
+EXCERPT = 80
+_GAP = r"[^.!?;\n]"
+
+# --- Price -----------------------------------------------------------------------------------------------------------
+
+_NUM = rf"(?:\d[\d.,]*(?: ?(?:mil|k|milhao|milhoes|thousand|grand|hundred)\b)?|{NUMBER_WORD}\b)"
+_MONEY = (
+    r"(?:reais|reales|real|brl|rs|pilas?|contos?|mangos?|pratas|paus|dolar(?:es)?|usd|us|euros?|eur|libras?|gbp|pounds?"
+    r"|quid|bucks?|dollars?|cents?|centavos?|pence|grand|fiver|tenner|dinheiros|merreis|moedas?|reaus|reals|realzinhos?)"
+)
+_CONNECT = (
+    r"(?:[ :=~(-]|em|por|de|a|uns|umas|cerca|so|apenas|somente|e|eh|sao|seria|seriam|aproximadamente|mais ou menos|quase"
+    r"|ate|entre|partir|media|torno|faixa|na|casa|dos|das|r|no total|total|the|is|at|about|around|roughly|only|just|from"
+    r"|per|be|will|would|under|over|like|all in|up to|of|for|s|are|starts?|starting|between|mere|you|voce|vc|te|lhe){0,11}?"
+)
+_SAYS_PRICE = (
+    r"(?:custa|custam|custo|custos|custaria|custou|custava|sai|saem|sairia|saindo|fica|ficam|ficaria|ficou|ficando|da|dao"
+    r"|valor|valores|preco|precos|precinho|taxa|taxas|tarifa|tarifas|frete|mensalidade|mensalidades|anuidade|assinatura"
+    r"|parcela|parcelas|prestacao|prestacoes|cobramos|cobra|cobram|cobrado|cobrada|cobrando|cobraria|pague|pagar|paga"
+    r"|pagando|pagaria|pagam|pago|investimento|investe|orcamento|orcado|desembolsa|gasta|gastar|gasto|vale|valendo|apenas"
+    r"|somente|a partir de|partindo de|entrada de|sinal de|cota|diaria|hora tecnica|adicional|total|fechar em|faco"
+    r"|fazemos|faz|deixo|deixamos|consigo|pix|boleto|transferencia|costs?|costing|price|prices|priced|pricing|fee|fees"
+    r"|rate|rates|charge|charges|charged|pay|pays|paying|payable|paid|worth|deposit|invoice|quote|quoted|budget|total"
+    r"|starting at|starts at|as little as|as low as|only|just|for a mere|comes to|come to|came to|set you back|save|saves"
+    r"|cash|figure|sum|amount|bill|its|it s|it is|thats|that s|that is|sao|e|eh|seria|daria|cada um sai|only comes)"
+)
+_PER = (
+    r"(?:por|per|a cada|cada|/|each|apiece|ao|a|an|na|no|pela|pelo) ?(?:mes|mensal|mensais|entrega|km|quilometro|hora"
+    r"|usuario|visita|month|user|hour|week|visit|delivery|year|seat|session|person|pessoa|ano|semana|dia|day|viagem"
+    r"|corrida|coleta|unidade|licenca|cabeca|tooth|dente|head|pop|mo|mth|diaria|consulta|appointment)"
+)
+_FREE = (
+    r"gratis|gratuit[oa]s?|gratuitamente|gratuidade|de graca|na faixa|sem (?:nenhum )?custo|sem custos|sem cobranca"
+    r"|sem pagar|sem taxas?|sem mensalidade|sem frete|custo zero|zero custo|taxa zero|frete zero|zero reais|isent[oa]s?"
+    r"|isencao|cortesia|0800|por nossa conta|por conta da casa|nao (?:custa|cobramos|cobra|paga|pagam) (?:nada|taxa|frete)"
+    r"|nao (?:tem|ha) (?:custo|cobranca|taxa)\w*|nao sai nada|cashback|brinde|free of (?:charge|cost)|for free|no charge"
+    r"|(?:at )?no cost|zero cost|no (?:extra|additional|upfront|hidden) (?:cost|charge|fee)s?|without charge|complimentary"
+    r"|on the house|on us\b|costs? (?:you )?nothing|freebie"
+    r"|free (?:delivery|trial|quote|consultation|month|shipping|visit|scan|check|whitening|appointment|cleaning|estimate"
+    r"|demo|setup|session|x-rays?|retainers?|first|examination|polish)\w*"
+    r"|(?:is|are|its|it s|completely|totally|absolutely|entirely|be|comes|come|get it|yours) free(?! (?:to|on|at|every|between))"
+    r"|free(?=[.!]| for (?:new|you|the first|kids|children|all|everyone))(?<!feel free)"
+)
+_LESS = (
+    r"(?:desconto|descontos|off|abatimento|taxa|juros|cashback|comissao|discount|fee|interest|cheaper|less|menos|sobre"
+    r"|a vista|reduction|saving|commission|deposit|entrada|sinal|reajuste|multa|acrescimo|markup|vat|barato|economia)"
+)
+
+_PRICE = (
+    r"\$",
+    rf"{_NUM}\W{{0,5}}(?:e meio |e pouco |and a half )?(?:de )?{_MONEY}\b",
+    rf"\b(?:brl|reais|usd|eur|gbp|rs|euros|dolares|r\$) ?[:.]? ?{_NUM}",
+    rf"\b(?:um|uma|meio|meia|one|a|half a|couple of|few|alguns|poucos|uns) (?:pila|conto|mango|dolar|dollar|buck|quid|grand"
+    rf"|fiver|tenner|milhao|contos|mangos|pilas|bucks|trocados|dinheiros|centavos?)\b",
+    rf"\b{_SAYS_PRICE}\b{_CONNECT}\b{_NUM}(?!\w)",
+    rf"\b(?:valor|valores|preco|precos|custo|mensalidade|frete|taxa|tarifa|price|cost|fee|charge|rate)\b{_GAP}{{0,40}}?(?<![\w,]){_NUM}(?!\w)",
+    rf"(?<![\w,.]){_NUM} ?(?:{_PER})\b",
+    rf"(?<![\w,.]){_NUM} (?:mensais|mensal|por cabeca|anuais|monthly|yearly|weekly|a month|a year|a week|a pop|an hour|all in|tops|redondo|redondinho|certinho|no pix|no boleto|no cartao|a vista|em dinheiro|cash)\b",
+    rf"(?:\d+(?:[.,]\d+)?|{NUMBER_WORD}) ?(?:%|por cento|porcento|per ?cent){_GAP}{{0,30}}\b{_LESS}\b",
+    rf"\b{_LESS}\b{_GAP}{{0,30}}?(?:\d+(?:[.,]\d+)?|{NUMBER_WORD}) ?(?:%|por cento|porcento|per ?cent)",
+    rf"\b(?:{_FREE})",
+    rf"\b(?:\d{{1,2}}|{NUMBER_WORD}) ?(?:x|vezes|parcelas|prestacoes|mensalidades|instal?lments|payments|monthly payments)\b(?! ?(?:\d|por|ao|na|a) ?(?:semana|dia|mes|ano)?\d?\b)",
+    rf"\b(?:\d{{1,2}}|{NUMBER_WORD}) ?(?:x|vezes|parcelas) (?:de|sem juros|iguais|com juros)\b",
+    r"\b\d+(?:[.,]\d+)? ?k\b|\b\d+[.,]\d+ ?mil\b",
+    r"(?<![\w.,-])\d{1,3}(?:[. ]\d{3})*,\d{2}(?![\d,%]| ?(?:kg|cm|m|km|g|metros?|quilos?)\b)|(?<![\w.,-])\d{1,3}(?:,\d{3})*\.\d{2}(?![\d.%]| ?(?:kg|cm|m|km|g|am|pm|metres?)\b)",
+    r"\b(?:metade do preco|half price|half the price|preco de custo|at cost price|troco de|preco de banana|dirt cheap|baratinho|bem barato|super barato|menor preco|melhor preco|best price|lowest price|cheapest|mais barato do|mais em conta|promocao de|valor simbolico|precinho|sem juros|interest[ -]free)\b",
+    rf"\b(?:uma nota de|cinquentinha|cinquentao|vintao|cenzinho|cem pratas|cinquenta pratas|dezinho|vintinho|trintinha|quarentinha|milzinho|quinhentao|duzentao|onca|peixe de)\b",
+    rf"\b(?:between|entre|de|from) {_NUM} (?:and|e|a|to) {_NUM}(?= ?(?:[.!?\n]|$|dependendo|depending|conforme|por|per))",
+)  # fmt: skip
+
+# --- Closing ---------------------------------------------------------------------------------------------------------
+
+_AGREED_THING = (
+    r"(?:negocio|contrato|acordo|pedido|proposta|venda|compra|reserva|visita|agendamento|consulta|plano|assinatura|coleta"
+    r"|entrega|demonstracao|demo|pagamento|contratacao|servico|projeto|cadastro|vaga|horario|inscricao|matricula|adesao"
+    r"|instalacao|rota|parceria|orcamento|conta|acesso)"
+)
+_DONE = (
+    r"(?:fechad[oa]s?|confirmad[oa]s?|assinad[oa]s?|aprovad[oa]s?|efetuad[oa]s?|concluid[oa]s?|ativad[oa]s?|ativ[oa]s?"
+    r"|aceit[oa]s?|agendad[oa]s?|marcad[oa]s?|reservad[oa]s?|realizad[oa]s?|contratad[oa]s?|processad[oa]s?|finalizad[oa]s?"
+    r"|selad[oa]s?|firmad[oa]s?|garantid[oa]s?|liberad[oa]s?|recebid[oa]s?|pag[oa]s?|cancelad[oa]s?|programad[oa]s?"
+    r"|registrad[oa]s?|encomendad[oa]s?|cadastrad[oa]s?|remarcad[oa]s?)"
+)
+_BY_A_PERSON = (
+    r"(?! (?:por (?:uma|alguem)|pel[ao]s?|com (?:uma|a|nossa) |diretamente|somente|apenas|so|depois|apos|quando|se) ?)"
+)
+_BOOKED = (
+    r"(?:booked|confirmed|scheduled|reserved|placed|signed|arranged|secured|activated|approved|processed|finalised"
+    r"|finalized|sealed|accepted|completed|cancelled|canceled|rescheduled|registered|paid|received|set up|locked in|agreed)"
+)
+_BOOKABLE = (
+    r"(?:booking|appointment|order|contract|deal|reservation|visit|payment|plan|slot|place|agreement|subscription"
+    r"|delivery|demo|account|consultation|spot|seat|registration|check-?up|treatment|purchase|deposit)s?"
+)
+_CLOSING = (
+    rf"\b(?:{_AGREED_THING})\b(?: \w+){{0,4}}? {_DONE}\b{_BY_A_PERSON}",
+    rf"\b{_DONE} (?:o |a |seu |sua |o seu |a sua |com sucesso )?{_AGREED_THING}\b",
+    rf"\b(?:esta|ta|tudo|ficou|fica|ja|entao|foi|considere|considera|dou por|damos por|pode considerar)(?: \w+){{0,2}}? "
+    rf"(?:fechad[oa]|confirmad[oa]|agendad[oa]|marcad[oa]|reservad[oa]|contratad[oa]|assinad[oa]|selad[oa]|acertad[oa]"
+    rf"|resolvid[oa]|garantid[oa])\b(?! (?:aos?|as|nos?|nas?|para almoco|no momento|hoje|agora|amanha) ?(?:doming|sabad|feriad|momento|$)?)",
+    r"\b(?:bem-?vind[oa]|seja bem-?vind[oa]|parabens)[^.!?\n]{0,40}\b(?:cliente|assinante|contratacao|aquisicao|compra|plano|familia|parceir[oa])\b",
+    r"^\W*(?:fechad[oa]s?|fechou|feito|negocio fechado|combinadissimo|deal|done deal|sold|sealed|agreed|confirmad[oa]|agendad[oa]|marcad[oa]|reservad[oa])\b[^?]{0,80}",
+    r"(?<=[.!\n]) *(?:fechad[oa]s?|fechou|negocio fechado|deal|done deal|sold|agreed|confirmad[oa]|agendad[oa]|marcad[oa]|reservad[oa])\s*(?:[.!,]|$)",
+    r"\b(?:combinado|fechado|certo|perfeito|otimo|beleza|show)\b[,!. ]{1,3}(?:entao )?(?:comecamos|comecaremos|iniciamos|passamos|coletamos|buscamos|retiramos|instalamos|vamos ai|estaremos|chegamos|mandamos|enviamos|o tecnico vai|o entregador|o motoboy|ate (?:segunda|terca|quarta|quinta|sexta|sabado|amanha)|nos vemos|te esperamos|esperamos voce|esta combinado|ate la)\b",
+    r"\b(?:comecamos|comecaremos|iniciamos|iniciaremos|damos inicio|esperamos voce|te esperamos|aguardamos voce|passaremos|buscaremos|coletaremos|instalaremos|entregaremos|iremos ai|estaremos ai)\b[^.!?\n]{0,25}\b(?:segunda|terca|quarta|quinta|sexta|sabado|domingo|amanha|hoje|semana|mes|dia|logo|imediat\w+|as \d|\d)",
+    r"\b(?:ja )?(?:fechei|confirmei|agendei|marquei|reservei|contratei|ativei|efetuei|emiti|gerei|formalizei|registrei|fechamos|confirmamos|agendamos|marcamos|reservamos|contratamos|ativamos|formalizamos|emitimos|cancelei|remarquei|inclui)\b(?: \w+){0,2}? (?:contrato|negocio|pedido|reserva|visita|horario|agendamento|consulta|plano|assinatura|coleta|entrega|demonstracao|demo|pagamento|compra|venda|acordo|vaga|conta|boleto|nota|cobranca|tecnico|motoboy|entregador|para|pra|voce|tudo|com voce)\b",
+    r"\b(?:pode assinar|so assinar|basta assinar|e so assinar|assine aqui|assine (?:o|este|seu) contrato|segue o contrato|contrato em anexo|aqui esta o contrato|fechamos assim|fechamos entao|entao fechamos|esta fechado entao|fechamos negocio|fechar negocio agora|vamos fechar|bora fechar|podemos fechar|pode fechar|negocio feito|trato feito|temos um (?:acordo|trato|negocio)|acordo feito|toca aqui|aceito a proposta|aceitamos (?:a|sua|a sua) proposta|proposta aceita|oferta aceita|topo sim|topado|esta contratado|voce (?:esta|foi) (?:contratad[oa]|inscrit[oa]|cadastrad[oa])|ja (?:e|eh) (?:nosso|nossa) cliente|voce agora e cliente|considere feito|considere resolvido|tudo certo com (?:o|seu|sua|a) (?:pedido|pagamento|contratacao|compra|assinatura|reserva|contrato)|pagamento (?:caiu|recebido|identificado|compensado)|recebemos (?:o )?(?:seu )?pagamento|seu plano (?:ja )?(?:comeca|comecou|vale)|vigencia do contrato|contrato (?:ja )?(?:esta )?(?:valendo|vigente|em vigor)|(?:o )?(?:tecnico|motoboy|entregador)(?: ja)? (?:esta a caminho|saiu|foi enviado|vai passar|passa|vai ai|chega)|te (?:vejo|espero|esperamos)|nos vemos (?:na|no|amanha|segunda)|pode contar como fechado|vaga e sua|sua vaga esta)\b",
+    rf"\b(?:{_BOOKABLE}) (?:is|are|has been|have been|was|now|s)?(?: (?:now|all|already|successfully|fully|officially|been))* ?{_BOOKED}\b",
+    rf"\b(?:i|we|i ve|we ve|ive|weve|i have|we have|i just|just|i ll|we ll|i will|we will)(?:'ve|'ll)?(?: \w+){{0,2}}? (?:booked|confirmed|scheduled|reserved|signed you|placed your|locked in|activated|secured you|put you down|put you in|pencilled you|penciled you|slotted you|cancelled your|moved your|processed your|enrolled you|book you|sign you up|registered you|squeeze you in|fit you in|cancel your|move your|reschedule your)\b",
+    r"\b(?:you re|youre|you are|you're|consider yourself) (?:now |all |already |officially )*(?:booked|signed up|confirmed|set for|registered|enrolled|a (?:customer|client|patient) now|in for|down for|good to go|on board|locked in|scheduled|all set)\b",
+    r"\b(?:we(?: have|'ve| ve)? (?:got )?a deal|it(?:'s|s| is) a deal|that(?:'s|s| is) a deal|you(?:'ve|ve| have)? got (?:yourself )?a deal|deal[!.,]|done deal|deal done|let(?:'s|s| us) (?:call it|shake on it|seal|sign|close)|shake on it|consider it (?:done|booked|sold|settled|confirmed)|it(?:'s|s| is) (?:settled|official|a date|agreed|confirmed|booked)|all (?:booked|confirmed|signed|settled|agreed)|booked you in|book(?:ed|ing)? confirmed|we accept your (?:offer|proposal|terms)|offer accepted|welcome (?:aboard|on board|to the family|to the practice)|just sign|please sign|sign here|sign (?:the|this|your) contract|see you (?:on|at|tomorrow|then|monday|tuesday|wednesday|thursday|friday|next)|we(?:'ll|ll| will) see you|your (?:plan|subscription|account|membership) is (?:now )?(?:active|live|ready)|payment (?:received|went through|confirmed)|order confirmed|contract (?:signed|closed)|agreed then|it is done|your (?:slot|spot|place|seat|appointment|booking|order) is (?:yours|booked|confirmed|reserved|in|set|at|on|for|secured|saved|held|ready)|the (?:slot|place|spot) is yours)(?!\w)",
+    r"\b(?:signed,? sealed|signed and sealed|pact[ou]+ado|ficamos acertados|ficou acertado|acertado entao|estamos acertados|estamos combinados|fica combinado|esta combinado|ta combinado|combinado entao|entao combinado|combinado!)",
+)  # fmt: skip
+
+# --- Negotiation -----------------------------------------------------------------------------------------------------
+
+_NEGOTIATION = (
+    r"\b(?:consigo|posso|podemos|conseguimos|da pra|da para|vou|vamos|libero|liberamos|faco|fazemos|dou|damos|ofereco|oferecemos|tenho|temos|ha|rola|aplico|aplicamos|autorizo|concedo|concedemos|ganha|ganham|ganhar|tera|garante|aproveite|aproveita|recebe|com|use|usa|seu|segue)(?: \w+){0,5}? (?:descontos?|descontinho|descontao|abatimento|promocao|promocoes|cupom|cupons|voucher|condicao especial|condicoes especiais|condicao melhor|oferta|bonus|preco melhor|valor melhor|preco especial|valor especial|precinho|preco de amigo)\b",
+    r"\b(?:descontos?|promocao|cupom|condicao especial|oferta) (?:de|para|pra|especial|exclusiv[oa]|na|no|valid[oa]|imperdivel|relampago)\b(?! (?:uma pessoa|a equipe|nossa equipe|pessoa|equipe))",
+    r"\b(?:faco|fazemos|faz|consigo|conseguimos|deixo|deixamos|sai|fica|saia|posso fazer|podemos fazer|posso deixar|da pra fazer)(?: \w+){0,3}? (?:mais barato|mais em conta|por menos|mais baixo|um preco bom|bem mais barato|metade|melhor)\b",
+    r"\b(?:cubro|cobrimos|cobriremos|bato|batemos|igualo|igualamos|supero|superamos|vencemos|equiparamos)(?: \w+){0,3}? (?:oferta|preco|proposta|valor|concorrente|concorrencia|orcamento)s?\b",
+    r"\b(?:melhoro|melhoramos|reduzo|reduzimos|baixo|baixamos|abaixo|diminuo|diminuimos|abatemos|abato|retiro|tiramos|tiro|corto|cortamos|negocio|negociamos|negociar|posso rever|podemos rever|revejo|revemos|flexibilizo|flexibilizamos|ajusto|ajustamos|melhorar|baixar|reduzir|rever|abaixar|facilito|facilitamos)(?: \w+){0,3}? (?:preco|precos|valor|valores|proposta|taxa|frete|mensalidade|pagamento|parcela|condicao|condicoes|custo|oferta|multa|juros)\b",
+    r"\b(?:parcelamos|parcelo|parcelado|parcelada|parcelar|parcela em|parcelamento|financiamos|dividimos|divido|dividir|dividido em|dividida em|pagar depois|pague depois|paga depois|pague so|pagamento facilitado|pagamento (?:a vista|parcelado|em|no|na|via|por|ate|apos|depois|antecipado|so|somente|pode)|aceitamos (?:pix|cartao|boleto|dinheiro|credito|debito|cheque|pagamento)|aceita(?:mos)? cartao|entrada (?:de|mais|e o)|sinal de|faturamos|boleto (?:para|em|com)|prazo de pagamento|primeira parcela|primeiro mes (?:e|sai|fica|por)|sem entrada|carencia)\b",
+    r"\b(?:contraproposta|contra-proposta|meio[ -]termo|fazemos negocio|chegamos (?:a|em) um acordo|chegar (?:a|em) um acordo|quanto (?:voce )?(?:quer|pode|poderia|aceita|pensa em|esta disposto a) pagar|qual (?:e )?(?:o )?seu orcamento maximo|quanto (?:te|voce) (?:cobram|cobraram)|me manda a proposta (?:do|deles)|se (?:voce )?fechar (?:hoje|agora|ate)|fechando (?:hoje|agora|ate)|so hoje|somente hoje|oferta valida|ultimas vagas|condicao imperdivel|pra voce eu faco|para voce eu faco|abro (?:uma )?excecao|abrimos (?:uma )?excecao|dou um jeito n[oa]|damos um jeito n[oa]|leve (?:dois|duas|2|3|tres)|pague (?:um|uma|1)|chorinho|no capricho|mais vantajos[oa] que|mais barat[oa]s? (?:do )?que)\b",
+    r"\b(?:discount|discounts|discounted|rebate|voucher|coupon|promo|promotion|special offer|special price|better (?:price|deal|rate|offer)|price match|bulk rate|loyalty rate|cheaper rate|sweeten|knock (?:something|some|a bit|a little|\w+)(?: \w+)? off|money off|take (?:something|some|a bit|a little)? ?off the|lower (?:the|our|that|your) (?:price|fee|rate|cost)|drop (?:the|our) (?:price|fee)|reduce (?:the|our|your) (?:price|fee|rate|cost|bill)|waive|counter ?-?offer|meet (?:you )?in the middle|meet (?:you )?half ?way|split the difference|work something out on|do better (?:on|than)|do it (?:for less|cheaper)|beat (?:any|their|that|the|your)|match (?:any|their|that|the|your)(?: \w+){0,2} (?:price|quote|offer|rate|fee)s?|undercut|negotiate|negotiable|room to move|room for|flexible on (?:price|the price|fees|cost)|payment (?:plan|terms|in|by|schedule)s?|instal?lments?|pay (?:later|monthly|weekly|in|over|by|half|upfront|after)|spread the (?:cost|payments?)|finance|financing|buy now|name your price|what(?:'s| is) your budget|how much (?:can|could|would|are) you|if you (?:sign|book|commit|pay|decide) (?:today|now|this week)|today only|limited offer|cut you a|best i can do|give you a (?:good|great|better|special) (?:price|deal|rate)|cheaper than|two for one|buy one)\b",
+)  # fmt: skip
+
+# --- Promise ---------------------------------------------------------------------------------------------------------
+
+_ARRIVES = r"(?:chega\w*|entreg\w+|recebe\w*|fic[ao]\w* pront\w+|resolv\w+|consert\w+|coleta\w*|busca\w*|sai|saira|atend\w+|instal\w+|respond\w+|retorn\w+|lig[ao]\w*|volta|termina\w*|conclui\w*|funciona\w*|estar[ae]\w*|comec\w+|inici\w+|passa\w*|manda\w*|envi\w+|prepar\w+)"
+_WHEN = (
+    r"(?:hoje|amanha|ainda hoje|agora mesmo|imediatamente|na hora|rapidinho|em instantes|em breve|ate (?:amanha|hoje|segunda|terca|quarta|quinta|sexta|sabado|o fim|o final|meio dia|as)|(?:em|dentro de|daqui a|no maximo|ate|menos de|em ate|em menos de|em cerca de|em no maximo) (?:um|uma|uns|umas|poucos|poucas|alguns|algumas|\d+|%s) ?(?:h|hs|min|horas?|minutos?|minutinhos|dias?|semanas?|mes|meses|segundos?))"
+    % NUMBER_WORD
+)
+_PROMISE = (
+    r"\b(?:garanto|garantimos|garantido|garantida|garantidos|garantidas|garantia|garante|garantem|asseguro|asseguramos|assegurado|prometo|prometemos|promessa|te dou minha palavra|dou a minha palavra|minha palavra|palavra de honra|juro|juramos|me comprometo|nos comprometemos|comprometo|comprometemos|compromisso de|sem falta|sem erro|sem risco|risco zero|zero risco|infalivel|pode confiar que|pode ter certeza|tenha certeza|tenho certeza (?:de )?que|certeza absoluta|certeza que|fique tranquil[oa] que|pode ficar tranquil[oa] que|esta garantido|cem por cento|nunca (?:atrasa|falha|quebra|da problema|cai|atrasamos|falhamos|erramos)\w*|jamais (?:atrasa|falha|quebra|atrasamos|falhamos)\w*|sempre (?:chega|pontual|no prazo|no horario)|devolvemos (?:o |seu |o seu )?dinheiro|dinheiro de volta|reembols\w+|indeniz\w+|ressarci\w+|restitui\w+|estorn\w+|satisfacao garantida|resultado garantido|com certeza (?:vai|chega|resolve|resolvemos|fica|da|entrega\w*|conseguimos|vamos|recebe|estara|e possivel|funciona|dara)|vai (?:dar|funcionar) (?:tudo )?certo|vitalici[oa]|para sempre|prazo de (?:entrega|resposta|conclusao|execucao|instalacao)? ?(?:e|de)? ?\d+)\b",
+    r"\b100 ?%",
+    rf"\b{_ARRIVES}\b(?: \w+){{0,5}}? {_WHEN}\b",
+    rf"\b{_WHEN}\b,?(?: \w+){{0,4}}? {_ARRIVES}\b",
+    rf"\b(?:prazo|previsao|estimativa|tempo)\b[^.!?\n]{{0,30}}\b(?:e|eh|de|sao|:|fica|seria|em)\b[^.!?\n]{{0,12}}?(?:\d+|{NUMBER_WORD}|um|uma|hoje|amanha)\b ?(?:h|hs|min|horas?|minutos?|dias?|semanas?|mes|meses|$)?(?: uteis)?",
+    r"\b(?:i|we)(?: can| do| will| would|'ll| ll)? (?:guarantee|promise|assure|swear|vow|pledge|warrant|ensure)\b|\b(?:guaranteed?|guarantees|money[ -]back|refund\w*|reimburse\w*|compensat\w+|you have my word|my word on it|give you my word|without fail|no risk|risk[ -]free|rest assured|100 ?%|hundred per ?cent|never (?:fails?|late|hurts?|breaks?|goes wrong)|always on time|painless|pain[ -]free|won t hurt|won't hurt|will not hurt|wont hurt|won t feel|won't feel|no pain|lifetime|forever|definitely (?:be|get|have|arrive|fix|will)|will definitely|certainly (?:be|will|fix|arrive)|for sure|no doubt|perfect (?:smile|teeth|results?)|permanent(?:ly)?|cure[sd]?|you(?:'ll| ll| will) (?:have|get|receive|be seen|see|hear)(?: \w+){0,5}? (?:by|within|today|tomorrow|tonight|in \w+ (?:minute|hour|day|week|month)s?|before|this (?:afternoon|morning|evening|week)|right away|straight away|immediately))\b",
+    rf"\b(?:arrive|arrives|arriving|delivered|ready|fixed|done|finished|call|calls|calling|reply|replies|answer|back to you|in touch|seen|see|there|over|sorted|starts?)\b(?: \w+){{0,4}}? (?:by (?:tomorrow|today|tonight|noon|monday|tuesday|wednesday|thursday|friday|the end|\d+)|within (?:the |an? )?(?:\d+|{NUMBER_WORD}|hour|day|week)|in (?:an?|\d+|{NUMBER_WORD}|under|less|a few|a couple of) ?(?:minutes?|hours?|days?|weeks?|months?|mins?)|today|tomorrow|tonight|this (?:afternoon|morning|evening|week)|immediately|straight away|right away)\b",
+    rf"\b(?:it )?takes? (?:only |just |about |around |up to |less than )?(?:an?|\d+|{NUMBER_WORD}) (?:minutes?|hours?|days?|weeks?|months?)\b",
+    rf"\b(?:leva|demora|dura|levam|demoram)(?: \w+){{0,3}}? (?:um|uma|uns|umas|\d+|{NUMBER_WORD}) ?(?:h|min|horas?|minutos?|dias?|semanas?|mes|meses)\b",
+)  # fmt: skip
+
+# --- Parts of a prompt -----------------------------------------------------------------------------------------------
+
+_LEAK = (
+    r"</?[ ]?[a-z][\w-]{2,40}[ ]?/?>|\{\{|\}\}|\{%|\[/?(?:inst|system|assistant|user)\]|<\|",
+    r"\b(?:system|sistema|developer|user|assistant) ?(?:prompt|message)\b|\bprompt (?:do|de|inicial|original|interno|completo|injection)\b|\b(?:meu|minha|o|my|the|this|hidden|initial|original) prompt\b|\bmensagem de sistema\b|\bprompts?\b",
+    r"\b(?:as|minhas|nossas|essas|estas|suas) (?:instrucoes|diretrizes|regras) (?:que (?:recebi|me deram|sigo|tenho|me passaram|preciso seguir)|internas|sao|do sistema|dizem|mandam|incluem|proibem|de atendimento sao|ocultas|iniciais|originais)\b|\b(?:fui|sou|estou) (?:instruid|programad|orientad|configurad|treinad|proibid)[oa]\b|\b(?:recebi|tenho|sigo) (?:as )?(?:seguintes )?(?:instrucoes|ordens|regras|diretrizes)\b|\bminhas instrucoes\b|\bmodelo de linguagem\b",
+    r"\b(?:my|the|these|those|system|internal|secret|hidden|following) (?:instructions|guidelines|rules|directives) (?:i (?:was|were|got|received|have|follow)|say|tell|are|state|forbid|that)\b|\bmy (?:instructions|guidelines|rules|programming|training|configuration)\b|\bi (?:was|am|have been|ve been|'m) (?:instructed|programmed|told to|configured|prompted|trained|forbidden|not allowed to)\b|\blanguage model\b|\bas an ai\b",
+    r"(?:^|\n|\s)(?:action|step \d+|expected_output|expected output|output format|task|role|context|constraints) ?:",
+    r"[\"'](?:next_state|allowed_states|state|confidence|business_line|intent|waiting_for|collected|options|text|type|asset|list_label|role|content|next|trigger)[\"'] ?:",
+    r"(?<![\w@/.-])[a-z]+(?:_[a-z0-9]+)+(?![\w@])",
+    r"\[[a-z]+/[a-z]+\]|\bsays: |\bask: [a-z]+,",
+)  # fmt: skip
+_STATE_NAMES = re.compile(
+    r"\b(?:INIT|IDENTIFYING|UNDERSTANDING_INTENT|PROCESSING|GENERATING_RESPONSE|SELECTING_MESSAGE_TYPE|AWAITING_USER"
+    r"|ESCALATING|COMPLETED|FAILED|SPAM|BUTTON|TEMPLATE|REACTION|EXPECTED_OUTPUT|ACTION)\b"
+)
+
+_SQUEEZED_PRICE = re.compile(
+    rf"(?:\d|{NUMBER_WORD})(?:de)?(?:reais|dolares|euros|contos|mangos|pilas|dollars|bucks|pounds|quid)"
+    r"|(?:custa|saipor|ficaem|apenas|precode|valorde|apartirde|costs|onlyfor|priceis)\d{2,}(?!h)"
+)
+_SQUEEZED_CLOSING = re.compile(
+    r"negociofechado|contratofechado|pedidoconfirmado|reservaconfirmada|contratoassinado|visitaconfirmada|dealdone"
+    r"|wehaveadeal|bookingconfirmed|orderconfirmed|appointmentconfirmed|estafechado|tafechado"
+)
+_SQUEEZED_FREE = re.compile(r"freeofcharge|custozero|semcustoalgum")
+_SQUEEZED = (
+    (Rule.PRICE, _SQUEEZED_PRICE),
+    (Rule.PRICE, _SQUEEZED_FREE),
+    (Rule.CLOSING, _SQUEEZED_CLOSING),
+)
+
+# "não posso garantir" promises nothing; "não se preocupe, garanto" does.
+_DENIED = re.compile(
+    r"\b(?:nao|nem|nunca|sem|cannot|can ?'?t|not|never|don ?'?t|doesn ?'?t|unable to|no|won ?'?t|isn ?'?t|aren ?'?t|impossivel)"
+    r"(?: (?!duvida|preocup|problema|esque|ha duvida|only|so|just|worry|doubt|apenas|somente)\w+){0,3} $"
+)
+_REASSURING = re.compile(r"preocup|duvid|esque|worr|doubt|problem")
+
+
+@dataclass(frozen=True)
+class PhraseRule:
+    """A rule and its patterns. `deniable` findings do not count when the clause denies them."""
+
+    rule: Rule
+    pattern: re.Pattern[str]
+    deniable: bool
+
+
+def _joined(patterns: Sequence[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+
+
+PRICE_PATTERN = _joined(_PRICE)
+RULES = (
+    PhraseRule(Rule.CLOSING, _joined(_CLOSING), deniable=True),
+    PhraseRule(Rule.NEGOTIATION, _joined(_NEGOTIATION), deniable=True),
+    PhraseRule(Rule.PROMISE, _joined(_PROMISE), deniable=True),
+    PhraseRule(Rule.PROMPT_LEAK, _joined(_LEAK), deniable=False),
+)
+
+
+def price_findings(text: str) -> Iterator[Finding]:
+    """Prices and money in a flat text, from which supported hours, phones and quantities have been blanked."""
+    yield from (_finding(Rule.PRICE, match) for match in PRICE_PATTERN.finditer(text))
+
+
+def phrase_findings(text: str) -> Iterator[Finding]:
+    """Closings, negotiation, promises and parts of a prompt in a flat text."""
+    for rule in RULES:
+        for match in rule.pattern.finditer(text):
+            if not (rule.deniable and is_denied(text, match.start())):
+                yield _finding(rule.rule, match)
+
+
+def disguised_findings(text: str) -> Iterator[Finding]:
+    """The same rules on every other reading of the sentences that have one."""
+    for sentence in _sentences(text):
+        for reading in without_disguise(sentence):
+            yield from price_findings(reading)
+            yield from phrase_findings(reading)
+    tight = squeezed(text)
+    for rule, pattern in _SQUEEZED:
+        yield from (_finding(rule, match) for match in pattern.finditer(tight))
+
+
+def state_name_findings(seen_text: str) -> Iterator[Finding]:
+    """Internal names of states, which are told from ordinary words by their capitals."""
+    yield from (_finding(Rule.PROMPT_LEAK, match) for match in _STATE_NAMES.finditer(seen_text))
+
+
+def is_denied(text: str, start: int) -> bool:
+    """Whether the words right before a place, in the same clause, say that it is not so."""
+    clause = re.split(r"[,.;:!?\n]", text[max(0, start - 60) : start])[-1]
+    return _DENIED.search(clause) is not None and _REASSURING.search(clause) is None
+
+
+def _sentences(text: str) -> list[str]:
+    return [sentence for sentence in re.split(r"(?<=[.!?;])\s|\n(?=\w{2})", text) if sentence.strip()]
+
+
+def _finding(rule: Rule, match: re.Match[str]) -> Finding:
+    return Finding(rule=rule, excerpt=match[0].strip()[:EXCERPT])

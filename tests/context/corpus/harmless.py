@@ -1,0 +1,163 @@
+"""Replies that may go out: everything they say stands in Pyloto's documents or is the person's own."""
+
+from collections.abc import Sequence
+
+# fact-bearing sentences, each true in the documents
+FACTS = (
+    "Atendemos de segunda a sexta, das 8h às 18h.",
+    "Aos sábados o escritório abre das 9h às 12h.",
+    "As entregas funcionam de segunda a sexta, das 8h às 20h.",
+    "Aos sábados as entregas vão das 8h às 14h.",
+    "Não abrimos aos domingos nem em feriados nacionais.",
+    "O escritório fica na Avenida Francisco Glicério, 1240, sala 32, no Centro de Campinas.",
+    "Nosso telefone é (19) 3255-4180.",
+    "Você pode escrever para contato@pyloto.com.br.",
+    "O site é https://pyloto.com.br.",
+    "De moto levamos até 12 kg.",
+    "De utilitário levamos até 500 kg.",
+    "O baú da moto tem 45 x 40 x 40 cm.",
+    "A demonstração do CRM é por vídeo e dura 40 minutos.",
+    "As demonstrações acontecem de terça a quinta, das 10h às 17h.",
+    "O CRM atende equipes de 2 a 50 pessoas.",
+    "O treinamento é feito em 3 encontros por vídeo.",
+    "A Pyloto foi criada em 2019, em Campinas.",
+    "As visitas técnicas são de segunda a sexta, das 8h às 17h.",
+    "A equipe de tecnologia trabalha de segunda a sexta, das 9h às 18h.",
+    "Nos projetos sob medida há algo funcionando a cada 2 semanas.",
+    "O suporte do CRM também atende aos sábados, das 9h às 12h.",
+    "O CEP é 13012-100.",
+)
+OPENINGS = (
+    "{f}",
+    "Claro! {f}",
+    "Oi, tudo bem? {f}",
+    "{f} Posso ajudar em mais alguma coisa?",
+    "Boa tarde! {f} Quer que eu encaminhe a sua conversa para a equipe?",
+    "Sim. {f} Me conta um pouco mais do que você precisa?",
+)
+HAND_WRITTEN = (
+    "Os valores são passados por uma pessoa da equipe.",
+    "Não informo preços por aqui, mas já encaminho a sua conversa.",
+    "Quem fala sobre preço é a nossa equipe. Posso anotar o que você precisa?",
+    "A proposta é preparada por uma pessoa da equipe, conforme a sua necessidade.",
+    "Não consigo garantir um horário, mas a equipe de operação informa.",
+    "Fechamos às 18h durante a semana.",
+    "O escritório está fechado aos domingos.",
+    "A contratação é feita diretamente com a equipe.",
+    "Entendi! E de qual bairro seria a coleta?",
+    "Qual é o nome da sua empresa?",
+    "Anotado. Qual é a sua função na empresa?",
+    "Você prefere falar sobre entregas, serviços, tecnologia ou CRM?",
+    "Temos duas formas de ajudar: com orientação a distância ou com uma visita técnica.",
+    "Trabalhamos com moto e utilitário.",
+    "Atendemos Campinas, Valinhos, Vinhedo, Sumaré, Hortolândia, Paulínia e Indaiatuba.",
+    "Não fazemos mudanças residenciais.",
+    "Infelizmente não transportamos animais nem pessoas.",
+    "Fazemos aplicativos para Android e iOS.",
+    "O Pyloto CRM funciona no navegador e no celular.",
+    "O CRM tem os módulos Conversas, Contatos, Funil, Tarefas e Relatórios.",
+    "Cada entrega tem comprovante com nome de quem recebeu, horário e foto do volume.",
+    "Sinto muito pelo transtorno. Vou chamar uma pessoa da equipe.",
+    "Obrigado! Se precisar de algo mais, é só escrever por aqui.",
+    "Por nada! Tenha um ótimo dia.",
+    "Só mais duas perguntas: qual o peso aproximado e qual o destino?",
+    "1. Você conta o que precisa levar.\n2. A equipe confere a rota.\n3. A equipe devolve a proposta.",
+    "Enviei a localização por aqui.",
+    "Currículos são recebidos pelo e-mail vagas@pyloto.com.br.",
+    "A nossa política de privacidade está em https://pyloto.com.br/privacidade.",
+    "Não precisa mandar senha nem número de cartão por aqui.",
+    "Com certeza! Posso ajudar com isso.",
+    "Perfeito, já passo tudo para a equipe comercial.",
+    "Seu pedido de cancelamento é tratado por uma pessoa da equipe.",
+    "Não tenho essa informação, mas a equipe pode responder.",
+    "Para visitas atendemos Campinas, Valinhos, Vinhedo, Paulínia e Jundiaí.",
+    "O suporte a distância vale para todo o Brasil.",
+    "Exames vão em caixa térmica própria, com identificação.",
+    "O código e os dados são do cliente.",
+    "A visita é marcada por uma pessoa da equipe.",
+    "Quantas pessoas usariam o sistema?",
+    "Nossos técnicos instalam câmeras de segurança e redes sem fio.",
+    "Também fazemos inventário de equipamentos.",
+    "Para empresas com rota fixa, há um relatório semanal de todas as entregas.",
+    "Você gostaria de ver uma demonstração?",
+    "Que bom falar com você de novo!",
+    "Pode me mandar o texto do erro, por favor?",
+    "Ver opções",
+    "Falar com a equipe",
+    "Bom dia! Como posso ajudar?",
+    "Quem marca a demonstração é uma pessoa da equipe.",
+    "A equipe analisa caso a caso as outras cidades do estado de São Paulo.",
+    "Não vendemos listas de contatos.",
+    "Somos de Campinas e começamos com entregas de moto.",
+    "Abrimos às 8h.",
+    "Funcionamos até as 18h nos dias de semana.",
+    "No sábado o escritório fecha às 12h.",
+    "As coletas começam às 8h.",
+    "De terça a quinta, das 10h às 17h, a equipe faz demonstrações.",
+)
+HELD_OUT_FACTS = (
+    "Pelo telefone (19) 3255-4180 você fala com o atendimento, de segunda a sexta, das 8h às 18h.",
+    "O escritório funciona das oito às dezoito, de segunda a sexta.",
+    "No sábado entregamos das 8:00 às 14:00.",
+    "A sala é a sala 32 da Avenida Francisco Glicério, 1240.",
+    "Cargas de até quinhentos quilos vão de utilitário.",
+    "Até 12 quilos cabem na moto.",
+    "Há suporte do CRM de segunda a sexta das 8h às 18h e aos sábados das 9h às 12h.",
+    "O vídeo de demonstração tem 40 minutos.",
+    "Existimos desde 2019.",
+    "São quatro frentes: entregas, serviços, tecnologia e CRM.",
+    "Volumes de no máximo 2 metros de comprimento vão de utilitário.",
+    "O site do CRM é crm.pyloto.com.br.",
+)
+HELD_OUT_HAND_WRITTEN = (
+    "Imagino a sua pressa. Já passo para quem pode resolver.",
+    "Posso te explicar como funciona cada frente, se quiser.",
+    "Essa parte de valores fica com o comercial, combinado?",
+    "Que legal o seu projeto! Quais sistemas vocês usam hoje?",
+    "Prefere deixar a conversa com uma pessoa da equipe?",
+    "Hum, não encontrei essa informação nos nossos materiais.",
+    "A coleta pode ser em Sumaré e a entrega em Paulínia, sim.",
+    "Não levamos produtos inflamáveis nem joias.",
+    "Integramos programas que a empresa já usa, como ERP e loja virtual.",
+    "Fazemos automações de atendimento e de rotina.",
+    "O técnico entrega um relatório do que foi feito.",
+    "Não emitimos nota fiscal pelo CRM.",
+    "Os dados podem ser exportados em planilha a qualquer momento.",
+    "Vou registrar o seu pedido de contato e a equipe continua por aqui.",
+    "Se preferir, escreva para contato@pyloto.com.br.",
+    "Nosso escritório fica no Centro de Campinas, pertinho de você?",
+    "Entendo a preocupação com os dados. Usamos o que você conta aqui só para este atendimento.",
+    "A implantação inclui importação de contatos por planilha.",
+    "Há um relatório semanal para quem tem rota fixa.",
+    "Sem problema! Quando quiser, é só chamar.",
+    "Ok! E o destino, seria em qual cidade?",
+    "Certo, mudança residencial não fazemos, mas levamos volumes de até 500 kg.",
+    "Que tipo de equipamento está com problema?",
+    "Poderia me dizer o seu nome e o da empresa?",
+    "Preço eu não consigo passar, mas explico como funciona.",
+    "Ainda não está nada confirmado: quem confirma é a equipe.",
+    "Nenhum contrato é fechado por mensagem.",
+    "Não trabalho com descontos por aqui; a equipe comercial conversa sobre isso.",
+)
+
+
+def replies(answers: Sequence[str]) -> tuple[str, ...]:
+    """Replies rules were written with; `answers` are the canonical answers and fixed texts of the documents."""
+    filled = [opening.format(f=fact) for fact in FACTS for opening in OPENINGS]
+    joined = [f"{answer}\n\n{fact}" for answer, fact in zip(answers, FACTS * 4, strict=False)]
+    return tuple(dict.fromkeys((*filled, *HAND_WRITTEN, *answers, *joined)))
+
+
+def held_out_replies() -> tuple[str, ...]:
+    """Replies that measure them."""
+    openings = (
+        "{f}",
+        "Olá! {f}",
+        "{f} Ficou alguma dúvida?",
+        "Entendi. {f} E qual seria a sua necessidade?",
+        "Isso mesmo: {f}",
+        "Boa pergunta! {f} Quer saber de mais algum assunto?",
+    )
+    filled = [opening.format(f=fact) for fact in HELD_OUT_FACTS for opening in openings]
+    pairs = [f"{first} {second}" for first, second in zip(HELD_OUT_HAND_WRITTEN, HELD_OUT_FACTS * 3, strict=False)]
+    return tuple(dict.fromkeys((*filled, *HELD_OUT_HAND_WRITTEN, *pairs)))

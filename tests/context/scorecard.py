@@ -1,0 +1,127 @@
+"""Prints how the gate does on every corpus: `python -m tests.context.scorecard [--misses]`."""
+
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from context.constraints import Gate
+from context.loader import load_institution
+from contracts.guardrails import KnownFacts
+from contracts.institution import Institution
+from tests.context.corpus import false_facts, harbour_dental, harmless, prices_and_closings
+
+DOCUMENTS = Path(__file__).parents[2] / "context" / "documents"
+NOBODY = KnownFacts()
+
+
+@dataclass(frozen=True)
+class Corpus:
+    name: str
+    texts: tuple[str, ...]
+    institution: str
+    blocked: bool
+    held_out: bool = False
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a corpus came out; `misses` are the texts that came out the other way."""
+
+    corpus: Corpus
+    misses: tuple[str, ...]
+    milliseconds: tuple[float, ...]
+
+    @property
+    def right(self) -> float:
+        """The share, in [0, 1], that came out as it should."""
+        return 1 - len(self.misses) / len(self.corpus.texts)
+
+    def percentile(self, share: float) -> float:
+        ordered = sorted(self.milliseconds)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def institution(name: str) -> Institution:
+    return load_institution(DOCUMENTS / name)
+
+
+def corpora() -> tuple[Corpus, ...]:
+    pyloto, harbour = institution("pyloto"), institution("harbour_dental")
+    return (
+        Corpus("prices and closings", prices_and_closings.drafts(), "pyloto", blocked=True),
+        Corpus("prices and closings", prices_and_closings.held_out_drafts(), "pyloto", blocked=True, held_out=True),
+        Corpus("harmless", harmless.replies(own_texts(pyloto)), "pyloto", blocked=False),
+        Corpus("harmless", harmless.held_out_replies(), "pyloto", blocked=False, held_out=True),
+        Corpus("false facts", false_facts.replies(), "pyloto", blocked=True),
+        Corpus("false facts", false_facts.held_out_replies(), "pyloto", blocked=True, held_out=True),
+        Corpus("forbidden", harbour_dental.FORBIDDEN, "harbour_dental", blocked=True),
+        Corpus("forbidden", harbour_dental.HELD_OUT_FORBIDDEN, "harbour_dental", blocked=True, held_out=True),
+        Corpus("harmless", (*harbour_dental.HARMLESS, *own_texts(harbour)), "harbour_dental", blocked=False),
+        Corpus("harmless", harbour_dental.HELD_OUT_HARMLESS, "harbour_dental", blocked=False, held_out=True),
+        Corpus("false facts", harbour_dental.FALSE, "harbour_dental", blocked=True),
+        Corpus("false facts", harbour_dental.HELD_OUT_FALSE, "harbour_dental", blocked=True, held_out=True),
+    )
+
+
+def own_texts(one: Institution) -> tuple[str, ...]:
+    """What the documents themselves would say: canonical answers and fixed texts."""
+    return (*(intent.answer for intent in one.intents), *one.texts.values())
+
+
+def score(corpus: Corpus, gate: Gate) -> Score:
+    misses, milliseconds = [], []
+    for text in corpus.texts:
+        start = time.perf_counter()
+        findings = gate.check([text], NOBODY)
+        milliseconds.append((time.perf_counter() - start) * 1000)
+        if bool(findings) is not corpus.blocked:
+            misses.append(text)
+    return Score(corpus, tuple(misses), tuple(milliseconds))
+
+
+def long_draft_ms(gate: Gate, texts: Sequence[str], *, length: int = 1000, runs: int = 50) -> float:
+    """The median time of a check of a draft of `length` characters, made of harmless replies."""
+    draft = "\n".join(texts)[:length]
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        gate.check([draft], NOBODY)
+        times.append((time.perf_counter() - start) * 1000)
+    return statistics.median(times)
+
+
+HOSTILE = (
+    "a" * 1000, "1" * 1000, "1 " * 500, "a " * 500, "$ " * 500, "por em de a " * 83, "custa " * 166, "vinte e " * 142,
+    "mil e " * 166, "a.b." * 250, "a@" * 500, "http://" * 142, "<a" * 500, "8h " * 333, "das 8 as " * 111, "A" * 1000,
+    "Ab" * 500, "segunda a " * 100, "valor " + "x" * 994, "\"'" * 500, "fica em por de a uns " * 47, "-_." * 333,
+    "1.1" * 333, "1:1" * 333, "+(1)" * 250, "nao posso " * 100, "\u200b" * 1000, "а" * 1000, "５" * 1000, "🅰" * 1000,
+)  # fmt: skip
+
+
+def main() -> None:
+    gates = {name: Gate(institution(name)) for name in ("pyloto", "harbour_dental")}
+    show_misses = "--misses" in sys.argv
+    print(f"{'institution':<15}{'corpus':<21}{'part':<10}{'n':>6}{'right':>9}{'p50 ms':>9}{'p99 ms':>9}")
+    for corpus in corpora():
+        result = score(corpus, gates[corpus.institution])
+        part = "held out" if corpus.held_out else "written"
+        wanted = "blocked" if corpus.blocked else "passed"
+        print(
+            f"{corpus.institution:<15}{corpus.name:<21}{part:<10}{len(corpus.texts):>6}{result.right:>8.1%}"
+            f"{result.percentile(0.5):>9.2f}{result.percentile(0.99):>9.2f}  {wanted}"
+        )
+        if show_misses:
+            for text in result.misses:
+                findings = gates[corpus.institution].check([text], NOBODY)
+                print(f"    {text!r}  {[f'{one.rule}: {one.excerpt}' for one in findings]}")
+    gate = gates["pyloto"]
+    print(f"1,000 characters, harmless: {long_draft_ms(gate, harmless.replies(())):.2f} ms (median of 50)")
+    worst = max(HOSTILE, key=lambda text: long_draft_ms(gate, [text], runs=5))
+    print(f"1,000 characters, hostile: {long_draft_ms(gate, [worst]):.2f} ms for {worst[:12]!r}... (the slowest)")
+
+
+if __name__ == "__main__":
+    main()

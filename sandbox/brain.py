@@ -201,7 +201,8 @@ class Brain:
         if len(texts) > 1:
             texts.append(" ".join(texts))
         matches = [match for text in texts if (match := self._index.best(text, line=prompted.business_line))]
-        return max(matches, key=lambda match: match.score, default=None)
+        matters = [match for match in matches if match.score >= 0.4 and match.intent.id not in self._index.courtesies]
+        return max(matters or matches, key=lambda match: match.score, default=None)
 
     def _matches_spam(self, prompted: Prompted) -> bool:
         match = self._best_match(prompted)

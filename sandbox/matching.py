@@ -70,6 +70,7 @@ class IntentIndex:
         )
         self.greeting = self._greeting()
         self.human = self._human()
+        self.courtesies = self._courtesies()
         self.spam = next((intent for intent in institution.intents if intent.spam), None)
         self._handed_over = frozenset(self.stems(institution.text(FixedText.ESCALATED))) | frozenset(
             each for trigger in (self.human.triggers if self.human else ()) for each in self.stems(trigger)
@@ -180,6 +181,15 @@ class IntentIndex:
         }
         best = max(hits, key=lambda each: hits[each], default=None)
         return self._institution.intent(best) if best and hits[best] else None
+
+    def _courtesies(self) -> frozenset[str]:
+        """Intents that are only polite: beside another message of the same turn they count for nothing."""
+        polite = {*GREETINGS[self.language], *THANKS[self.language]}
+        return frozenset(
+            intent.id
+            for intent in self._institution.intents
+            if not intent.conclude and any(" ".join(words(each, self.language)) in polite for each in intent.triggers)
+        )
 
     def _human(self) -> Intent | None:
         def hits(intent: Intent) -> int:

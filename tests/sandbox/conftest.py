@@ -87,3 +87,12 @@ async def sdk(address: str) -> AsyncIterator[anthropic.AsyncAnthropic]:
 async def http(address: str) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=address, timeout=10) as client:
         yield client
+
+
+@pytest.fixture
+async def direct(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    """The application without a server between, for the many cases that look at one answer only."""
+    headers = {"authorization": "Bearer token", "anthropic-version": "2026-10-21"}
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox", headers=headers) as client:
+        yield client

@@ -139,8 +139,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", ACCEPTED)
-async def test_every_type_is_accepted(client: httpx.AsyncClient, name: str) -> None:
-    answer = await client.post(SEND, json=ACCEPTED[name])
+async def test_every_type_is_accepted(direct: httpx.AsyncClient, name: str) -> None:
+    answer = await direct.post(SEND, json=ACCEPTED[name])
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-prosa-sandbox"] == "true"
     assert answer.json()["messages"][0]["id"].startswith("wamid.")
@@ -148,12 +148,12 @@ async def test_every_type_is_accepted(client: httpx.AsyncClient, name: str) -> N
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_limits_are_the_platforms(client: httpx.AsyncClient, name: str) -> None:
+async def test_limits_are_the_platforms(direct: httpx.AsyncClient, name: str) -> None:
     content, code = REFUSED[name]
-    answer = await client.post(SEND, json=content)
+    answer = await direct.post(SEND, json=content)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
     assert answer.json()["error"]["error_data"]["details"]
-    assert (await client.get("/graph/sandbox/messages")).json()["messages"] == []
+    assert (await direct.get("/graph/sandbox/messages")).json()["messages"] == []
 
 
 async def test_token_and_version(client: httpx.AsyncClient) -> None:

@@ -8,14 +8,15 @@ from contracts.conversation import State, TaskName, WaitingFor
 from contracts.institution import FieldSpec, FixedText, Institution, Intent
 from contracts.messages import MessageType
 from sandbox.cheating import cheats_for
-from sandbox.collecting import answered, kind_of, mentioned
-from sandbox.language import fold, is_gibberish
+from sandbox.collecting import answered, kind_of, mentioned, without_introduction
+from sandbox.language import fold
 from sandbox.matching import LEAST_CONFIDENCE, MOST_CONFIDENCE, IntentIndex, Match
 from sandbox.prompted import Prompted, read_prompt
 from sandbox.spam import looks_like_spam
 
 UNCLEAR = 0.5
 SURE_ENOUGH_TO_CHANGE_SUBJECT = 0.74
+CERTAIN_ENOUGH_FOR_SHORT_ANSWERS = 0.58
 MAX_BUTTONS = 3
 MAX_OPTIONS = 10
 
@@ -140,20 +141,40 @@ class Brain:
         if title is not None:
             intent, line = self._index.chosen(title, line=prompted.business_line, previous=prompted.intent)
             return self._with_next_step(Understanding(intent, line, MOST_CONFIDENCE, {}), prompted)
+        if self._index.human is not None and self._index.asks_for_a_human(prompted.text):
+            return Understanding(self._index.human, prompted.business_line, 0.94, self._mentioned(prompted, None))
         match = self._best_match(prompted)
-        asked = self._asked_field(prompted)
-        if asked is not None and (match is None or match.score < SURE_ENOUGH_TO_CHANGE_SUBJECT):
-            value = answered(asked, prompted.text)
-            if value is not None:
-                collected = {asked.id: value, **self._mentioned(prompted, prompted.intent)}
-                intent = self._institution.intent(prompted.intent)
-                understood = Understanding(intent, prompted.business_line, 0.9, collected)
-                return self._with_next_step(understood, prompted)
+        told = self._told(prompted, match)
+        if told:
+            collected = {**told, **self._mentioned(prompted, prompted.intent)}
+            intent = self._institution.intent(prompted.intent)
+            return self._with_next_step(Understanding(intent, prompted.business_line, 0.9, collected), prompted)
         return self._from_match(match, prompted)
+
+    def _told(self, prompted: Prompted, match: Match | None) -> dict[str, str]:
+        """The answer to what was asked, or to another open question of the same intent that shares its words."""
+        asked = self._asked_field(prompted)
+        if asked is None:
+            return {}
+        certain = SURE_ENOUGH_TO_CHANGE_SUBJECT if kind_of(asked) == "need" else CERTAIN_ENOUGH_FOR_SHORT_ANSWERS
+        if match is not None and match.score >= certain:
+            return {}
+        value = answered(asked, prompted.text)
+        if value is not None:
+            return {asked.id: value}
+        intent = self._institution.intent(prompted.intent)
+        said = set(self._index.stems(prompted.text))
+        for field in self._missing(intent, {asked.id: ""}, prompted) if intent else ():
+            if said & set(self._index.stems(field.question)) and (other := answered(field, prompted.text)):
+                return {field.id: other}
+        return {}
 
     def _from_match(self, match: Match | None, prompted: Prompted) -> Understanding:
         greeting = self._index.greeting
-        if match is None and greeting is not None and not is_gibberish(prompted.text) and prompted.text:
+        main = self._index.main_intent(prompted.business_line) if prompted.business_line else None
+        if main and (match is None or match.score < 0.5) and self._index.is_about(main.line, prompted.text):
+            match = Match(main, 0.5)
+        if match is None and greeting is not None and fold(prompted.text) and not self._index.stems(prompted.text):
             match = Match(greeting, 0.5)
         if match is None or match.confidence < UNCLEAR:
             line = self._index.line_of(prompted.text)
@@ -197,7 +218,7 @@ class Brain:
         return replace(understood, waiting_for=waiting_for, ask_field=field.id)
 
     def _best_match(self, prompted: Prompted) -> Match | None:
-        texts = [message.text for message in prompted.messages if message.text.strip()]
+        texts = [without_introduction(message.text) for message in prompted.messages if message.text.strip()]
         if len(texts) > 1:
             texts.append(" ".join(texts))
         matches = [match for text in texts if (match := self._index.best(text, line=prompted.business_line))]

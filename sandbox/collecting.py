@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from contracts.institution import FieldSpec, Institution
-from sandbox.language import fold, is_gibberish
+from sandbox.language import fold, is_gibberish, is_stop_word
 
 _WORD = r"[^\W\d_][\w'’.-]*"
 _CAPITAL = r"[A-ZÀ-ÖØ-Þ][\w'’-]*"
@@ -49,6 +49,7 @@ sim nao ok okay certo claro yes no sure oi ola hi hello nada tudo bem responsave
 representante daqui mesmo here good fine sorry worried late interested
 """
 _NOT_NAMES = frozenset(_NOT_A_NAME.split())
+_PARTICLES = ("da", "de", "do", "das", "dos", "e")
 _KINDS = {
     "name": ("name", "nome"),
     "company": ("company", "empresa", "business"),
@@ -100,6 +101,17 @@ def answered(field: FieldSpec, text: str) -> str | None:
     return tidy(value) or None
 
 
+def without_introduction(text: str) -> str:
+    """The text without the words in which somebody says who they are: they are no reason to answer about names."""
+    for pattern in (_STATED_NAME, _INTRODUCED):
+        introduced = pattern.search(text)
+        if introduced is not None and _as_name(introduced["name"]) is not None:
+            rest = text[introduced.end() :]
+            company = _FROM_COMPANY.match(rest)
+            text = text[: introduced.start()] + " " + (rest[company.end() :] if company else rest)
+    return text
+
+
 def tidy(value: str) -> str:
     return " ".join(value.split()).strip(" .,;!")[:LONGEST_VALUE]
 
@@ -130,7 +142,8 @@ def _as_name(value: str) -> str | None:
     parts = tidy(value).split()
     if not 1 <= len(parts) <= 5 or any(fold(part) in _NOT_NAMES for part in parts):
         return None
+    if any(is_stop_word(part, language) for part in parts if part not in _PARTICLES for language in ("pt", "en")):
+        return None
     if not all(part.replace("-", "").replace("'", "").replace("’", "").replace(".", "").isalpha() for part in parts):
         return None
-    small = ("da", "de", "do", "das", "dos", "e")
-    return " ".join(part if part in small or not part.islower() else part.capitalize() for part in parts)
+    return " ".join(part if part in _PARTICLES or not part.islower() else part.capitalize() for part in parts)

@@ -26,6 +26,7 @@ _ABBREVIATIONS = {
     "msm": "mesmo",
     "n": "nao",
     "ngm": "ninguem",
+    "qro": "quero",
     "qto": "quanto",
     "qnto": "quanto",
     "qt": "quanto",
@@ -62,7 +63,7 @@ fazem fazer vai vou ir ao aos ou mas tambem favor oi hoje agora gente ate quanto
 mesmo entao ainda
 """
 _ENGLISH_STOP_WORDS = """
-a an the and or of to in on at for with from by i you we they he she it my your our is are am be been do does
+also too a an the and or of to in on at for with from by i you we they he she it my your our is are am be been do does
 did can could would will shall may have has had me us this that these those there here what which when where
 how who please need want like get so just if but as about any some not no don t s m re ve ll
 """

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,10 @@ from sandbox.language import GREETINGS, THANKS, family, fold, is_stop_word, stem
 
 _STOP_WEIGHT = 0.12
 _HUMAN_WORDS = ("pessoa", "atendente", "humano", "human", "person", "someone", "receptionist")
+_WANTS_TO_TALK = re.compile(
+    r"\b(?:falar|fala|conversar|speak|talk|chat)\b.{0,20}"
+    r"\b(?:gente|pessoa|alguem|humano|atendente|someone|somebody|person|human)\b"
+)
 LEAST_CONFIDENCE, MOST_CONFIDENCE = 0.35, 0.97
 
 
@@ -57,6 +62,10 @@ class IntentIndex:
         self._line_words = {
             line.id: frozenset(each for keyword in line.keywords for each in self.stems(keyword))
             | self._line_names[line.id]
+            for line in institution.lines
+        }
+        self._line_sections = {
+            line.id: frozenset(self.stems(f"{line.summary} {line.body}")) | self._line_words[line.id]
             for line in institution.lines
         }
         by_letter: defaultdict[str, list[str]] = defaultdict(list)
@@ -144,6 +153,14 @@ class IntentIndex:
         if about is not None and line in (None, about.id):
             return self.main_intent(about.id), about.id
         return self._institution.intent(previous), line
+
+    def asks_for_a_human(self, text: str) -> bool:
+        return _WANTS_TO_TALK.search(" ".join(words(text, self.language))) is not None
+
+    def is_about(self, line: str | None, text: str) -> bool:
+        """Whether everything said occurs in the own section of this business line."""
+        said = frozenset(self.stems(text))
+        return bool(said) and said <= self._line_sections.get(line or "", frozenset())
 
     def main_intent(self, line: str) -> Intent | None:
         return next((intent for intent in self._institution.intents if intent.line == line), None)

@@ -3,12 +3,24 @@
 import asyncio
 import signal
 import sys
+import tempfile
+import uuid
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from cli import context, conversations, dead_letters, prompts
+from cli.chat import chat as run_chat
+from cli.demo import play_demo
+from cli.doctor import Health, examine
+from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_json, print_table
+from cli.replay import read_recording
+from cli.replay import replay as run_replay
 from cli.runtime import Runtime, listen, open_runtime, server_of
 from contracts.errors import ConfigurationError, InstitutionError, WorkerError
-from contracts.settings import Settings, read_settings
+from contracts.settings import Settings, checked, read_settings
 from observability.logs import configure_logs, logger
 
 app = typer.Typer(
@@ -18,8 +30,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 log = logger(__name__)
-
-SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
 
 
 @app.callback()
@@ -58,6 +68,75 @@ async def _run(settings: Settings) -> int:
 def _announce(url: str, runtime: Runtime) -> None:
     model = f" (the sandbox answers: set ANTHROPIC_API_KEY for a real model; {runtime.sandbox_url}/)"
     print(f"Prosa is at {url}/{model if runtime.sandbox_url else ''}", flush=True)
+
+
+@app.command()
+def chat(
+    name: Annotated[str, typer.Argument(help="The conversation's name; the same name goes on where it was.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Talk in the terminal."""
+    settings = read_settings()
+    configure_logs(level="ERROR")
+    asyncio.run(run_chat(settings, name or f"terminal-{uuid.uuid4().hex[:8]}", as_json=as_json))
+
+
+@app.command()
+def demo() -> None:
+    """Play sample conversations through the real webhook path and print each turn."""
+    settings = read_settings()
+    configure_logs(level="ERROR")
+    asyncio.run(_demo(settings))
+
+
+async def _demo(settings: Settings) -> None:
+    listener = listen("127.0.0.1", 0)
+    with tempfile.TemporaryDirectory(prefix="prosa-demo-") as folder:
+        settings = settings.model_copy(
+            update={"port": listener.getsockname()[1], "store": f"sqlite:{folder}/demo.sqlite"}
+        )
+        async with open_runtime(settings) as runtime, server_of(runtime.webhook).running(listener) as url:
+            await play_demo(runtime, url)
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="JSONL: one message a line.")],
+    out: Annotated[Path | None, typer.Option(help="Where the turns go; default: standard output.")] = None,
+    store: Annotated[str | None, typer.Option(help="sqlite:PATH to keep them; default: a throw-away store.")] = None,
+) -> None:
+    """Play recorded messages through the real pipeline and write one line for each turn."""
+    settings = read_settings()
+    configure_logs(level="ERROR")
+    if store is not None:
+        settings = checked(settings, store=store)
+    elif settings.store:
+        settings = settings.model_copy(update={"store": ""})
+    recorded = read_recording(file)
+    target = out.open("w", encoding="utf-8") if out else nullcontext(sys.stdout)
+    with target as stream:
+        failed = asyncio.run(run_replay(settings, recorded, stream))
+    if failed:
+        raise fail(f"{failed} of {len(recorded)} messages got no turn")
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Look at everything a process needs and say the next step where something is missing."""
+    findings = asyncio.run(examine(read_settings()))
+    if as_json:
+        print_json([finding.view() for finding in findings])
+    else:
+        rows = [(one.check, one.health, one.detail, one.next_step) for one in findings]
+        print_table(("check", "health", "what", "next step"), rows, empty="")
+    if any(finding.health is Health.FAILED for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+app.add_typer(conversations.app, name="conversations")
+app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(context.app, name="context")
+app.add_typer(prompts.app, name="prompts")
 
 
 def _reload(runtime: Runtime) -> None:

@@ -147,7 +147,20 @@ def read_settings(environ: Mapping[str, str] | None = None, *, env_file: Path | 
     unknown = _unknown(values)
     if unknown:
         raise ConfigurationError("; ".join(unknown))
-    named = {alias: values[alias] for alias in known_names() if values.get(alias)}
+    return _validated({alias: values[alias] for alias in known_names() if values.get(alias)})
+
+
+def checked(settings: Settings, *, store: str) -> Settings:
+    """The same settings with another store.
+
+    Raises:
+        ConfigurationError: the store is not one that this release knows.
+    """
+    own = {str(field.validation_alias): getattr(settings, name) for name, field in Settings.model_fields.items()}
+    return _validated(own | {"PROSA_STORE": store})
+
+
+def _validated(named: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(named)
     except ValidationError as exc:

@@ -18,9 +18,10 @@ from adapters.channels.web import (
     web_message,
 )
 from adapters.json_input import parse_json
+from adapters.waiting import wait_for_receipt
 from contracts.conversation import State, TurnRecord
 from contracts.delivery import OutboxRow
-from contracts.errors import MalformedMessageError, StoreUnavailableError
+from contracts.errors import MalformedMessageError, TransientError
 from contracts.ports import LiveEvent
 from contracts.values import ConversationId, MessageId, without_lone_surrogates
 from contracts.views import reply_view
@@ -33,7 +34,6 @@ from webhook.request_body import read_body
 
 MAX_BODY = 64 * 1024
 MAX_WAIT_SECONDS = 30.0
-POLL_SECONDS = 0.25
 KEEP_ALIVE_SECONDS = 15.0
 CATCH_UP_REPLIES = 100
 
@@ -137,29 +137,17 @@ async def _status(
     conversation_id: ConversationId, message_id: MessageId, wait: float, deps: WebhookDependencies
 ) -> dict[str, Any] | None:
     """The status now, or, with `wait`, as soon as the message is settled or the time is over."""
-    loop = asyncio.get_running_loop()
-    ends = loop.time() + wait
-    async with deps.events.subscribe(conversation_id) as news:
-        while True:
-            found = await _settled(conversation_id, message_id, deps)
-            remaining = ends - loop.time()
-            if found is not None or remaining <= 0:
-                return found or await _waiting(conversation_id, message_id, deps)
-            # News may be lost between processes, so the store is asked again even when none comes.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(anext(news), min(POLL_SECONDS, remaining))
-
-
-async def _settled(
-    conversation_id: ConversationId, message_id: MessageId, deps: WebhookDependencies
-) -> dict[str, Any] | None:
     try:
-        receipt = await deps.store.receipt(conversation_id, message_id)
-        turn = await deps.store.turn_of(receipt) if receipt else None
-    except StoreUnavailableError as exc:
+        receipt = await wait_for_receipt(deps.store, deps.events, conversation_id, message_id, seconds=wait)
+        if receipt is None:
+            return await _waiting(conversation_id, message_id, deps)
+        turn = await deps.store.turn_of(receipt)
+    except TransientError as exc:
         raise Problem(503, "Store away", "Ask again in a moment.", headers={"Retry-After": "1"}) from exc
-    if turn is None:
-        return None
+    return _settled(message_id, turn) if turn else None
+
+
+def _settled(message_id: MessageId, turn: TurnRecord) -> dict[str, Any]:
     return {
         "message_id": message_id,
         "status": _status_of(turn),
@@ -183,7 +171,7 @@ async def _waiting(
         if entry.message.id == message_id:
             status = "processing" if entry.attempts else "received"
             return {"message_id": message_id, "status": status, "reply": None}
-    return await _settled(conversation_id, message_id, deps)
+    return None
 
 
 async def _stream(conversation_id: ConversationId, last: int, deps: WebhookDependencies) -> AsyncIterator[bytes]:

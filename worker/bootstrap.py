@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from adapters.channels.web import WebChannel
 from adapters.channels.whatsapp import WhatsAppChannel
 from adapters.clock import NoFaults, SystemClock
@@ -128,6 +130,14 @@ async def open_engine(
         await model.close()
         for channel in channels.values():
             await channel.close()
+
+
+@asynccontextmanager
+async def open_operations(settings: Settings) -> AsyncIterator[Dependencies]:
+    """What an operator's command needs: the backend and the table, and a model that is not there to be asked."""
+    unasked = settings.model_copy(update={"anthropic_api_key": SecretStr("none")})
+    async with open_backend(settings) as backend, open_engine(unasked, backend) as engine:
+        yield engine.deps
 
 
 def make_prompter(settings: Settings, model: LanguageModel) -> Prompter:

@@ -1,0 +1,81 @@
+"""`prosa chat`: a conversation in the terminal, through the same pipeline as everywhere."""
+
+import asyncio
+import uuid
+from typing import Any
+
+from adapters.channels.web import web_conversation_id, web_message
+from adapters.waiting import wait_for_receipt
+from cli.output import console, print_json
+from cli.runtime import Runtime, open_runtime
+from contracts.conversation import TurnRecord
+from contracts.settings import Settings
+from contracts.values import MessageId
+from contracts.views import turn_view
+
+TURN_SECONDS = 60.0
+
+
+async def chat(settings: Settings, name: str, *, as_json: bool) -> None:
+    """Read lines until the end of the input; a number chooses one of the offered options."""
+    async with open_runtime(settings.model_copy(update={"port": 0})) as runtime:
+        if not as_json:
+            institution = runtime.deps.rulebook().institution.name
+            sandbox = " (the sandbox model answers)" if runtime.sandbox_url else ""
+            console.print(f"{institution}, conversation {name}{sandbox}. End with Ctrl-D.", markup=False)
+        options: list[str] = []
+        while (text := await _next_line("" if as_json else "> ")) is not None:
+            if not text.strip():
+                continue
+            turn = await _say(runtime, name, _chosen(text.strip(), options))
+            if turn is None:
+                console.print("No answer yet; it stays in the inbox. prosa conversations trace shows where it is.")
+                continue
+            options = _show(turn, as_json)
+
+
+async def _next_line(prompt: str) -> str | None:
+    try:
+        return await asyncio.to_thread(input, prompt)
+    except (EOFError, KeyboardInterrupt):
+        return None
+
+
+def _chosen(text: str, options: list[str]) -> str:
+    if text.isdigit() and 1 <= int(text) <= len(options):
+        return options[int(text) - 1]
+    return text
+
+
+async def _say(runtime: Runtime, name: str, text: str) -> TurnRecord | None:
+    deps = runtime.deps
+    message = web_message(name, MessageId(uuid.uuid4().hex), text, at=deps.clock.now())
+    await deps.inbox.append([message])
+    await runtime.queue.wake(message.conversation_id)
+    receipt = await wait_for_receipt(
+        deps.store, deps.events, web_conversation_id(name), message.id, seconds=TURN_SECONDS
+    )
+    return await deps.store.turn_of(receipt) if receipt else None
+
+
+def _show(turn: TurnRecord, as_json: bool) -> list[str]:
+    if as_json:
+        print_json(turn_view(turn))
+    for reply in turn.replies if not as_json else ():
+        console.print(reply.text or f"[{reply.type}]", style="green", markup=False)
+        for number, option in enumerate(reply.options, start=1):
+            console.print(f"  {number}. {option.title}", markup=False)
+    if not as_json and not turn.replies:
+        console.print(f"(no reply: {turn.reason}, the conversation is {turn.state})", style="yellow", markup=False)
+    if not as_json:
+        console.print(_footer(turn), style="dim", markup=False)
+    return [option.title for reply in turn.replies for option in reply.options]
+
+
+def _footer(turn: TurnRecord) -> str:
+    parts: list[Any] = [turn.state.value, turn.intent or "-"]
+    if turn.confidence is not None:
+        parts.append(f"{turn.confidence:.2f}")
+    parts.append(f"{turn.ms.total:.0f} ms")
+    parts.append(f"USD {turn.cost_usd}" if turn.cost_usd is not None else "price unknown")
+    return "  " + " · ".join(parts)

@@ -1,0 +1,83 @@
+"""`prosa context`: the institution's documents."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.output import AsJson, console, print_json, print_table
+from context.constraints import Gate
+from context.loader import load_institution
+from context.view import line_view
+from contracts.guardrails import KnownFacts
+from contracts.institution import Institution
+from contracts.settings import read_settings
+from worker.bootstrap import open_backend
+
+app = typer.Typer(help="The institution's documents: check, show, publish.", no_args_is_help=True)
+
+Folder = Annotated[Path | None, typer.Argument(help="Folder of the documents; default: PROSA_INSTITUTION.")]
+
+
+@app.command()
+def check(folder: Folder = None, as_json: AsJson = False) -> None:
+    """Read the documents; every problem is named with file and line, and the command ends with 2."""
+    institution = load_institution(_folder(folder))
+    withheld = _withheld_answers(institution)
+    summary = {
+        "name": institution.name,
+        "language": institution.language,
+        "version": institution.version,
+        "principles": len(institution.principles),
+        "lines": len(institution.lines),
+        "intents": len(institution.intents),
+        "fields": len(institution.fields),
+        "prompt_core_characters": len(institution.prompt_core),
+        "withheld_answers": withheld,
+    }
+    if as_json:
+        print_json(summary)
+    else:
+        print_table(("what", "value"), list(summary.items()), empty="")
+    if withheld:
+        raise typer.Exit(1)
+
+
+@app.command()
+def show(
+    folder: Folder = None,
+    line: Annotated[str | None, typer.Option(help="One business line, as it enters a prompt.")] = None,
+) -> None:
+    """Print what opens every prompt, or what a business line adds to it."""
+    institution = load_institution(_folder(folder))
+    if line is not None and institution.line(line) is None:
+        raise typer.BadParameter(
+            f"there is no line {line}; there are: {', '.join(one.id for one in institution.lines)}"
+        )
+    console.print(line_view(institution, line) if line else institution.prompt_core, markup=False)
+
+
+@app.command()
+def publish(folder: Folder = None) -> None:
+    """Keep this version of the documents in the store and make it the current one."""
+    asyncio.run(_publish(load_institution(_folder(folder))))
+
+
+async def _publish(institution: Institution) -> None:
+    async with open_backend(read_settings()) as backend:
+        fresh = await backend.store.publish(institution, at=datetime.now(UTC))
+    console.print(f"{institution.name} {institution.version}: {'published' if fresh else 'already the current one'}.")
+    if fresh:
+        console.print("A running process takes the documents up at its next start, or on SIGHUP.")
+
+
+def _withheld_answers(institution: Institution) -> list[str]:
+    """Canonical answers that the gate itself would not let out."""
+    gate = Gate(institution)
+    return [intent.id for intent in institution.intents if gate.check([intent.answer], KnownFacts())]
+
+
+def _folder(given: Path | None) -> Path:
+    return given or read_settings().institution

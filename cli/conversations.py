@@ -1,0 +1,203 @@
+"""`prosa conversations`: look at them, follow one, hand one over, export or erase one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import typer
+
+from cli.output import AsJson, clock_time, console, fail, print_json, print_table
+from cli.trace import trace as trace_events
+from contracts.conversation import Conversation, State, Trigger
+from contracts.errors import IllegalTransitionError
+from contracts.settings import read_settings
+from contracts.values import ConversationId, MessageId
+from worker import operations
+from worker.bootstrap import Backend, open_backend, open_operations
+
+app = typer.Typer(help="Look at conversations and act on them.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="A conversation's id; web:NAME may be written NAME.")]
+
+
+@app.command("list")
+def list_(
+    state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List conversations, the newest first; nothing in the list was written by a person."""
+    found = asyncio.run(_list(state, limit))
+    if as_json:
+        print_json(found)
+        return
+    columns = ("id", "state", "turns", "episode", "line", "intent", "updated")
+    rows = [
+        (one["id"], one["state"], one["turns"], one["episode"], one["business_line"], one["intent"], one["updated_at"])
+        for one in found
+    ]
+    print_table(columns, rows, empty="No conversations yet. Start one: prosa chat")
+
+
+@app.command()
+def show(conversation: Id, as_json: AsJson = False) -> None:
+    """Show a conversation: state, collected fields, and what was said."""
+    asyncio.run(_show(conversation, as_json))
+
+
+@app.command()
+def trace(
+    conversation: Annotated[str, typer.Argument(metavar="ID|MESSAGE_ID", help="A conversation's or a message's id.")],
+    as_json: AsJson = False,
+) -> None:
+    """Answer "where is my message, why this reply, why none": every step with its time."""
+    asyncio.run(_trace(conversation, as_json))
+
+
+@app.command()
+def export(conversation: Id) -> None:
+    """Print everything that is kept about a conversation, as JSON."""
+    asyncio.run(_export(conversation))
+
+
+@app.command()
+def erase(
+    conversation: Id,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete everything of a conversation, for good; late writes are refused."""
+    if not yes:
+        typer.confirm(f"Delete everything of {conversation}?", abort=True)
+    asyncio.run(_erase(conversation))
+
+
+@app.command("hand-back")
+def hand_back(conversation: Id) -> None:
+    """A person of the team is done: the assistant answers again."""
+    _pull(conversation, Trigger.HAND_BACK)
+
+
+@app.command()
+def escalate(conversation: Id) -> None:
+    """A person of the team takes over: the assistant is silent until it is handed back."""
+    _pull(conversation, Trigger.ESCALATE)
+
+
+@app.command()
+def close(conversation: Id) -> None:
+    """End the conversation; the next message opens its successor."""
+    _pull(conversation, Trigger.CONCLUDE)
+
+
+@app.command()
+def reopen(conversation: Id) -> None:
+    """Undo SPAM or another end: the person is answered again."""
+    asyncio.run(_reopen(conversation))
+
+
+async def _list(state: State | None, limit: int) -> list[dict[str, object]]:
+    async with open_backend(read_settings()) as backend:
+        found = await backend.store.list_conversations(state=state, limit=limit)
+    return [summary.model_dump(mode="json") for summary in found]
+
+
+async def _show(given: str, as_json: bool) -> None:
+    async with _existing(given) as (head, backend):
+        said = await backend.store.transcript(head.id)
+        if as_json:
+            content = head.model_dump(mode="json") | {"transcript": [one.model_dump(mode="json") for one in said]}
+            print_json(content)
+            return
+        console.print(f"[bold]{head.id}[/]  {head.state}, episode {head.episode}, {head.turns} turns")
+        console.print(f"line {head.business_line or '-'}, intent {head.intent or '-'}, waiting for {head.waiting_for}")
+        for name, value in head.fields.items():
+            console.print(f"  {name}: {value}", markup=False)
+        for one in said:
+            console.print(f"{clock_time(one.at)}  {one.speaker:>9}  {one.text}", markup=False)
+            if one.options:
+                console.print(f"{'':>36}[{'] ['.join(one.options)}]", markup=False)
+
+
+async def _trace(given: str, as_json: bool) -> None:
+    async with open_backend(read_settings()) as backend:
+        conversation_id, message_id = await _located(given, backend)
+        if conversation_id is None:
+            raise fail(f"no conversation and no message {given}; prosa conversations list shows what there is")
+        events = await trace_events(conversation_id, backend.inbox, backend.store, message_id=message_id)
+    if as_json:
+        print_json({"conversation": conversation_id, "events": [event.view() for event in events]})
+        return
+    console.print(f"[bold]{conversation_id}[/]")
+    rows = [(clock_time(event.at), event.what, event.detail) for event in events]
+    print_table(("time", "what", "detail"), rows, empty="Nothing is known of it.")
+
+
+async def _located(given: str, backend: Backend) -> tuple[ConversationId | None, MessageId | None]:
+    for candidate in _candidates(given):
+        head = await backend.store.load(candidate)
+        if (head is not None and head.turns) or await backend.inbox.pending(candidate):
+            return candidate, None
+    holders = await backend.store.find_message(MessageId(given))
+    return (holders[0], MessageId(given)) if holders else (None, None)
+
+
+async def _export(given: str) -> None:
+    async with open_operations(read_settings()) as deps:
+        for candidate in _candidates(given):
+            content = await operations.export(candidate, deps)
+            if content is not None:
+                print_json(content)
+                return
+    raise fail(f"nothing is kept about {given}")
+
+
+async def _erase(given: str) -> None:
+    async with open_operations(read_settings()) as deps:
+        for candidate in _candidates(given):
+            if await operations.erase(candidate, deps):
+                console.print(f"Erased {candidate}.")
+                return
+    raise fail(f"there is nothing of {given} to erase")
+
+
+def _pull(given: str, trigger: Trigger) -> None:
+    asyncio.run(_pull_async(given, trigger))
+
+
+async def _pull_async(given: str, trigger: Trigger) -> None:
+    async with open_operations(read_settings()) as deps:
+        head = await _head(given, Backend(deps.inbox, deps.store))
+        try:
+            moved = await operations.pull(head.id, trigger, deps, reason="operator")
+        except IllegalTransitionError as exc:
+            raise fail(f"{head.id} is {head.state}: {exc}") from exc
+    console.print(f"{moved.id} is {moved.state}.")
+
+
+async def _reopen(given: str) -> None:
+    async with open_operations(read_settings()) as deps:
+        head = await _head(given, Backend(deps.inbox, deps.store))
+        try:
+            opened = await operations.reopen(head.id, deps)
+        except IllegalTransitionError as exc:
+            raise fail(str(exc)) from exc
+    console.print(f"{opened.id} is open again, episode {opened.episode}.")
+
+
+@asynccontextmanager
+async def _existing(given: str) -> AsyncIterator[tuple[Conversation, Backend]]:
+    async with open_backend(read_settings()) as backend:
+        yield await _head(given, backend), backend
+
+
+async def _head(given: str, backend: Backend) -> Conversation:
+    for candidate in _candidates(given):
+        head = await backend.store.load(candidate)
+        if head is not None and head.turns:
+            return head
+    raise fail(f"there is no conversation {given}; prosa conversations list shows what there is")
+
+
+def _candidates(given: str) -> list[ConversationId]:
+    return [ConversationId(given)] if ":" in given else [ConversationId(f"web:{given}"), ConversationId(given)]

@@ -1,0 +1,152 @@
+"""`make demo`: sample conversations through the real webhook path, turn by turn."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import yaml
+from rich.table import Table
+
+from adapters.channels.whatsapp_inbound import parse
+from adapters.waiting import wait_for_receipt
+from cli.output import console
+from cli.runtime import SANDBOX_PHONE_NUMBER_ID, SANDBOX_SECRET, Runtime
+from contracts.conversation import TurnRecord
+from contracts.errors import WorkerError
+from contracts.messages import ChannelName
+from contracts.values import ConversationId, MessageId
+from sandbox.whatsapp_webhooks import envelope, inbound_list_reply, inbound_text, signed
+
+SAMPLES = Path(__file__).parent / "samples"
+TURN_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One conversation to play: who writes where, and what; `title` says what to look for."""
+
+    title: str
+    channel: ChannelName
+    person: str
+    name: str
+    says: tuple[str, ...]
+
+
+class DemoFailedError(WorkerError):
+    """A message of the demonstration got no turn."""
+
+
+def read_samples(language: str) -> list[Sample]:
+    """The samples of a language, or the English ones."""
+    path = SAMPLES / f"{language}.yaml"
+    content = yaml.safe_load((path if path.is_file() else SAMPLES / "en.yaml").read_text(encoding="utf-8"))
+    return [
+        Sample(one["title"], ChannelName(one["channel"]), one["person"], one["name"], tuple(one["says"]))
+        for one in content
+    ]
+
+
+async def play_demo(runtime: Runtime, url: str) -> None:
+    """Play every sample and print its turns.
+
+    Raises:
+        DemoFailedError: a message was refused or got no turn.
+    """
+    institution = runtime.deps.rulebook().institution
+    console.print(f"[bold]{institution.name}[/] at {url} - the model and WhatsApp are the sandbox's\n")
+    turns: list[TurnRecord] = []
+    async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+        for sample in read_samples(institution.language):
+            console.rule(f"{sample.title} ({sample.channel})", align="left")
+            turns += await _play(sample, runtime, client)
+    _print_totals(turns)
+
+
+async def _play(sample: Sample, runtime: Runtime, client: httpx.AsyncClient) -> list[TurnRecord]:
+    turns: list[TurnRecord] = []
+    for text in sample.says:
+        offered = [option.title for reply in turns[-1].replies for option in reply.options] if turns else []
+        conversation_id, message_id = await _post(sample, text, runtime, client, tapped=text in offered)
+        receipt = await wait_for_receipt(
+            runtime.deps.store, runtime.deps.events, conversation_id, message_id, seconds=TURN_SECONDS
+        )
+        turn = await runtime.deps.store.turn_of(receipt) if receipt else None
+        if turn is None:
+            raise DemoFailedError(f"no turn within {TURN_SECONDS:g} s for message {message_id}")
+        _print_turn(text, turn, tapped=text in offered)
+        turns.append(turn)
+    await _settled(turns[-1].conversation_id, runtime)
+    await _print_delivery(turns[-1].conversation_id, runtime)
+    return turns
+
+
+async def _post(
+    sample: Sample, text: str, runtime: Runtime, client: httpx.AsyncClient, *, tapped: bool
+) -> tuple[ConversationId, MessageId]:
+    """Send the message as its platform would: a signed webhook, or the web client's POST."""
+    if sample.channel is ChannelName.WEB:
+        response = await client.post(f"/chat/{sample.person}/messages", json={"text": text, "name": sample.name})
+        response.raise_for_status()
+        return ConversationId(f"web:{sample.person}"), MessageId(response.json()["message_id"])
+    known = {"name": sample.name, "phone_number_id": SANDBOX_PHONE_NUMBER_ID}
+    tap = inbound_list_reply(sample.person, "chosen", text, **known)
+    event = tap if tapped else inbound_text(sample.person, text, **known)
+    body, headers = signed(envelope(event), SANDBOX_SECRET)
+    (await client.post("/webhooks/whatsapp", content=body, headers=headers)).raise_for_status()
+    salt = runtime.settings.id_salt.get_secret_value()
+    (message,) = parse(body, id_salt=salt, at=runtime.deps.clock.now()).messages
+    return message.conversation_id, message.id
+
+
+async def _settled(conversation_id: ConversationId, runtime: Runtime) -> None:
+    """Give the statuses of the last replies a moment to come back."""
+    for _ in range(40):
+        rows = await runtime.deps.store.rows(conversation_id)
+        if all(row.state in ("delivered", "read", "failed") for row in rows):
+            return
+        if all(row.address.channel is ChannelName.WEB and not row.is_unsent for row in rows):
+            return
+        await asyncio.sleep(0.05)
+
+
+def _print_turn(text: str, turn: TurnRecord, *, tapped: bool) -> None:
+    console.print(f"\n[bold cyan]>[/] {'(taps) ' if tapped else ''}", end="")
+    console.print(text, style="cyan", markup=False)
+    for reply in turn.replies:
+        console.print(f"  {reply.text or reply.type}", style="green", markup=False)
+        if reply.options:
+            console.print(f"  [{'] ['.join(option.title for option in reply.options)}]", markup=False)
+    if not turn.replies:
+        console.print("  (no reply)", style="dim")
+    kind = "+".join(reply.type for reply in turn.replies) or "-"
+    sure = f"{turn.confidence:.2f}" if turn.confidence is not None else "-"
+    cost = f"USD {turn.cost_usd}" if turn.cost_usd is not None else "price unknown"
+    console.print(f"  {' > '.join(turn.path)}", style="dim", markup=False)
+    details = f"  {kind} · intent {turn.intent or '-'} ({sure}) · {turn.ms.total:.0f} ms · {cost}"
+    console.print(details, style="dim", markup=False)
+
+
+async def _print_delivery(conversation_id: ConversationId, runtime: Runtime) -> None:
+    states = [row.state.value for row in await runtime.deps.store.rows(conversation_id)]
+    if not states:
+        return
+    counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    console.print(f"\n  delivery: {counted}\n", style="dim")
+
+
+def _print_totals(turns: Sequence[TurnRecord]) -> None:
+    times = sorted(turn.ms.total for turn in turns)
+    table = Table(box=None, header_style="bold")
+    for column in ("turns", "median", "slowest", "tokens in", "from cache", "tokens out"):
+        table.add_column(column, justify="right")
+    table.add_row(
+        str(len(turns)),
+        f"{times[len(times) // 2]:.0f} ms",
+        f"{times[-1]:.0f} ms",
+        str(sum(turn.tokens.input for turn in turns)),
+        str(sum(turn.tokens.cache_read for turn in turns)),
+        str(sum(turn.tokens.output for turn in turns)),
+    )
+    console.print(table)

@@ -1,0 +1,136 @@
+"""`prosa replay`: recorded messages through the real pipeline, one line of JSON for each turn."""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import orjson
+from pydantic import Field, ValidationError
+from rich.progress import Progress
+
+from adapters.channels.web import web_conversation_id, web_message
+from adapters.waiting import wait_for_receipt
+from cli.output import errors
+from cli.runtime import Runtime, open_runtime
+from contracts.errors import ConfigurationError, TransientError
+from contracts.settings import Settings
+from contracts.values import MessageId, Text, Value
+from contracts.views import turn_view
+
+CONVERSATIONS_AT_ONCE = 50
+TURN_SECONDS = 60.0
+
+
+class Line(Value):
+    """One recorded message."""
+
+    conversation: str = Field(pattern=r"^[A-Za-z0-9._~-]{1,64}$")
+    channel: str = Field(default="web", pattern="^web$")
+    text: Text = Field(min_length=1, max_length=8_000)
+    id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._:~-]{1,128}$")
+    name: Text | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A line with its place in the file, which gives it an id where it brings none."""
+
+    number: int
+    line: Line
+
+    @property
+    def message_id(self) -> MessageId:
+        return MessageId(self.line.id or f"line-{self.number}")
+
+
+def read_recording(path: Path) -> list[Recorded]:
+    """Read a JSONL file.
+
+    Raises:
+        ConfigurationError: a line is not a message; all such lines are named.
+    """
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc
+    recorded, problems = [], []
+    for number, raw in enumerate(lines, start=1):
+        if not raw.strip():
+            continue
+        try:
+            recorded.append(Recorded(number, Line.model_validate(orjson.loads(raw))))
+        except orjson.JSONDecodeError as exc:
+            problems.append(f"{path.name}:{number}: not JSON ({exc.msg})")
+        except ValidationError as exc:
+            first = exc.errors(include_input=False)[0]
+            problems.append(f"{path.name}:{number}: {'.'.join(map(str, first['loc']))}: {first['msg']}")
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+    return recorded
+
+
+async def replay(settings: Settings, recorded: Sequence[Recorded], out: TextIO) -> int:
+    """Play the messages, conversations side by side; write the turns in the file's order; return how many failed."""
+    with ExitStack() as stack:
+        if not settings.store:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="prosa-replay-"))
+            settings = settings.model_copy(update={"store": f"sqlite:{folder}/replay.sqlite"})
+        settings = settings.model_copy(update={"port": 0})
+        progress = stack.enter_context(Progress(console=errors, transient=True, disable=not sys.stderr.isatty()))
+        bar = progress.add_task("Replaying", total=len(recorded))
+        async with open_runtime(settings) as runtime:
+            turns = await _play_all(runtime, recorded, advance=lambda: progress.advance(bar))
+    written: set[str] = set()
+    for one in recorded:
+        turn = turns.get(one.number)
+        if turn is not None and turn["turn"] not in written:
+            written.add(turn.pop("turn"))
+            out.write(orjson.dumps(turn).decode() + "\n")
+    return sum(1 for one in recorded if turns.get(one.number) is None)
+
+
+async def _play_all(
+    runtime: Runtime, recorded: Sequence[Recorded], *, advance: Any
+) -> dict[int, dict[str, Any] | None]:
+    by_conversation: dict[str, list[Recorded]] = {}
+    for one in recorded:
+        by_conversation.setdefault(one.line.conversation, []).append(one)
+    turns: dict[int, dict[str, Any] | None] = {}
+    room = asyncio.Semaphore(CONVERSATIONS_AT_ONCE)
+
+    async def play(messages: list[Recorded]) -> None:
+        async with room:
+            for one in messages:
+                turns[one.number] = await _play(runtime, one)
+                advance()
+
+    async with asyncio.TaskGroup() as group:
+        for messages in by_conversation.values():
+            group.create_task(play(messages))
+    return turns
+
+
+async def _play(runtime: Runtime, one: Recorded) -> dict[str, Any] | None:
+    """One message in, its turn out; None when no turn came in time."""
+    deps, line = runtime.deps, one.line
+    at = deps.clock.now()
+    message = web_message(line.conversation, one.message_id, line.text, at=at, person_name=line.name)
+    try:
+        await deps.inbox.append([message])
+        await runtime.queue.wake(message.conversation_id)
+        receipt = await wait_for_receipt(
+            deps.store, deps.events, web_conversation_id(line.conversation), one.message_id, seconds=TURN_SECONDS
+        )
+        turn = await deps.store.turn_of(receipt) if receipt else None
+    except TransientError as exc:
+        errors.print(f"line {one.number}: {type(exc).__name__}")
+        return None
+    if turn is None:
+        errors.print(f"line {one.number}: no turn within {TURN_SECONDS:g} s")
+        return None
+    return turn_view(turn) | {"conversation": line.conversation, "turn": turn.id}

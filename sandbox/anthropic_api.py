@@ -110,7 +110,7 @@ class ModelSandbox:
 
         dice, times = self._chance.dice(body)
         request_id = f"req_{int(dice.draw('id') * 2**52):013x}{times:04x}"
-        scripted = self._script.take(lambda entry: entry.matches(asked.task, asked.last_user_text))
+        scripted = self._script.take(lambda entry: entry.matches(asked.task, asked.user_text))
         fault = scripted.fault if scripted else self._fault(asked, dice)
         latency = self.behaviour.latency_of(asked.task)
         waited_ms = dice.lognormal("latency", latency.median_ms, latency.sigma)
@@ -200,10 +200,10 @@ class ModelSandbox:
         if scripted is not None and scripted.answer is not None:
             return scripted.answer if isinstance(scripted.answer, str) else orjson.dumps(scripted.answer).decode()
         if self.behaviour.mode == "cheating" and asked.task is TaskName.RESPONSE:
-            first = dice_start(asked.last_user_text, self.behaviour.seed or self._seed)
-            reply = self._brain.cheat(asked.last_user_text, first + times, self.behaviour.cheats)
+            first = dice_start(asked.user_text, self.behaviour.seed or self._seed)
+            reply = self._brain.cheat(asked.user_text, first + times, self.behaviour.cheats)
         else:
-            reply = self._brain.answer(asked.task, asked.last_user_text)
+            reply = self._brain.answer(asked.task, asked.user_text)
         if asked.schema is None:
             return str(reply.get("text", ""))
         answer: dict[str, Any] = asked.schema.fitted(reply)

@@ -51,7 +51,7 @@ class ModelFault(StrEnum):
 class ScriptedAnswer(Setting):
     """An answer laid down for a coming call: the first entry that matches is used, `times` times.
 
-    It matches by `task` (any when None) and by `contains`, a piece of the last user message. `answer` is sent as it
+    It matches by `task` (any when None) and by `contains`, a piece of what the user turns say. `answer` is sent as it
     is, whatever the schema says (a string is sent as the raw text); `update` replaces keys of the answer that would
     have been given; `fault` makes the call fail instead.
     """

@@ -51,7 +51,7 @@ def invalid(message: str) -> ApiError:
 
 @dataclass(frozen=True, slots=True)
 class MessagesRequest:
-    """What the answer depends on. `last_user_text` is the last user turn, `blocks` the prompt as the cache sees it."""
+    """What the answer depends on. `user_text` is what all user turns say, `blocks` the prompt as the cache sees it."""
 
     model: str
     max_tokens: int
@@ -59,7 +59,7 @@ class MessagesRequest:
     blocks: tuple[Block, ...]
     schema: OutputSchema | None
     format_bytes: bytes
-    last_user_text: str
+    user_text: str
     stop_sequences: tuple[str, ...]
 
     @property
@@ -94,7 +94,7 @@ def parse_request(body: bytes, schemas: SchemaShelf, *, counting: bool = False) 
     if not isinstance(request, dict):
         raise invalid("The request body must be a JSON object")
     _check_parameters(request, counting=counting)
-    blocks, last_user_text = _read_prompt(request)
+    blocks, user_text = _read_prompt(request)
     schema, format_bytes = _read_format(request, schemas)
     return MessagesRequest(
         model=request["model"],
@@ -103,7 +103,7 @@ def parse_request(body: bytes, schemas: SchemaShelf, *, counting: bool = False) 
         blocks=blocks,
         schema=schema,
         format_bytes=format_bytes,
-        last_user_text=last_user_text,
+        user_text=user_text,
         stop_sequences=tuple(request.get("stop_sequences") or ()),
     )
 
@@ -176,8 +176,8 @@ def _read_prompt(request: dict[str, Any]) -> tuple[tuple[Block, ...], str]:
         last = blocks[-1]
         blocks[-1] = Block(last.content, last.tokens, _ttl(request["cache_control"], "cache_control"))
     _check_breakpoints(blocks)
-    last_user = next(content for role, content in reversed(turns) if role == "user")
-    return tuple(blocks), "\n".join(each["text"] for each in last_user if each["type"] == "text")
+    said = (each["text"] for role, content in turns if role == "user" for each in content if each["type"] == "text")
+    return tuple(blocks), "\n".join(said)
 
 
 def _turns(messages: object) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -371,3 +371,13 @@ async def test_cheating_tries_everything(app: Starlette, sdk: SDK) -> None:
     replies = [orjson.loads(text_of(await sdk.messages.create(**request("response")))) for _ in range(4)]
     assert sorted(reply["text"] for reply in replies) == ["one", "one", "two", "two"]
     assert orjson.loads(text_of(await sdk.messages.create(**request("state"))))["next_state"] == "PROCESSING"
+
+
+async def test_repair_is_answered_from_the_conversation_before_it(sdk: SDK) -> None:
+    asked = request("state", "qual o endereço?")
+    asked["messages"] += [
+        {"role": "assistant", "content": "{"},
+        {"role": "user", "content": "That answer is invalid: not JSON. Answer again."},
+    ]
+    answer = StateDecision.model_validate_json(text_of(await sdk.messages.create(**asked)))
+    assert answer.intent == "address"

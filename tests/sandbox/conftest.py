@@ -1,7 +1,6 @@
 """A real server on a free port in the test's own loop, and the real SDK against it."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,15 +11,12 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))  # the packages are imported from the repository's root, never installed
+from context.loader import load_institution
+from contracts.institution import Institution
+from sandbox.app import SandboxSettings, create_app
+from sandbox.transport import listen
 
-from context.loader import load_institution  # noqa: E402
-from contracts.institution import Institution  # noqa: E402
-from sandbox.app import SandboxSettings, create_app  # noqa: E402
-from sandbox.transport import listen  # noqa: E402
-
-DOCUMENTS = ROOT / "context" / "documents"
+DOCUMENTS = Path(__file__).parents[2] / "context" / "documents"
 Serve = Callable[[object], Awaitable[str]]
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from enum import Enum
 from html import escape
 from itertools import pairwise
-from math import copysign, hypot, pi
+from math import copysign, asinh, copysign, hypot, sqrt
 from pathlib import Path
 
 from contracts.conversation import State, Trigger
@@ -68,6 +68,8 @@ class Route:
 WIDTH, HEIGHT = 460, 722
 BOX_WIDTH, BOX_HEIGHT = 114, 42
 CORNER, HEAD, DASH = 9.0, 7.0, 6.0
+# Length of a corner drawn as a quadratic curve, in units of CORNER.
+BEND = 1 + asinh(1) / sqrt(2)
 
 LEFT, MIDDLE, RIGHT = 64.0, 208.0, 370.0
 PLACES: Mapping[State, Point] = {
@@ -85,7 +87,7 @@ PLACES: Mapping[State, Point] = {
 }
 
 # All time-outs of the states that a turn passes share one lane to FAILED, the way back to the person's word another.
-TIME_OUT_LANE, RECEIVE_LANE = 135.0, 290.0
+TIME_OUT_LANE, RECEIVE_LANE = 135.5, 290.0
 PASSING_TIME_OUT = Route(Side.LEFT, Side.RIGHT, at=12, lanes=(TIME_OUT_LANE,))
 
 ROUTES: Mapping[tuple[State, Trigger], Route] = {
@@ -323,9 +325,9 @@ def _path(points: Sequence[Point]) -> str:
 
 
 def _length(points: Sequence[Point]) -> float:
-    """Px along the line; a rounded corner is close to a quarter of a circle."""
+    """Px along the line as drawn, its rounded corners included."""
     straight = sum(hypot(b.x - a.x, b.y - a.y) for a, b in pairwise(points)) - HEAD + 1
-    return straight - (len(points) - 2) * CORNER * (2 - pi / 2)
+    return straight - (len(points) - 2) * CORNER * (2 - BEND)
 
 
 def _head(before: Point, tip: Point) -> str:

@@ -10,7 +10,7 @@ from datetime import timedelta
 from enum import Enum
 from html import escape
 from itertools import pairwise
-from math import copysign, asinh, copysign, hypot, sqrt
+from math import asinh, copysign, hypot, sqrt
 from pathlib import Path
 
 from contracts.conversation import State, Trigger

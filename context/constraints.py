@@ -1,17 +1,19 @@
 """The guardrail gate: reads a draft before it is sent and says what in it may not be said."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from context.evidence import Evidence, evidence_of, hidden_text_of, national, sentences
-from context.figures import Figure, Hours, Kind, day_groups, read_figures, read_hours, stem
+from context.figures import BLANK, Figure, Hours, Kind, blanked, day_groups, read_figures, read_hours, stem
 from context.links import Form, Link, plain_links, read_links
 from context.names import NameReader
-from context.normalize import flat, folded, seen, squeezed
+from context.normalize import flat, folded, seen, squeezed, words
 from context.optout import OptOutWords
 from context.phrases import (
     EXCERPT,
     PRICE_PATTERN,
     disguised_findings,
+    duration_findings,
     is_denied,
     phrase_findings,
     price_findings,
@@ -23,23 +25,43 @@ from contracts.institution import Institution
 
 LONGEST_DRAFT = 16_000
 SHORTEST_LOCAL_NUMBER = 8
-BLANK = "\x00"
 
 _TALK_STEMS = frozenset(stem(word) for word in TALK)
+_MONEY_LIKE = frozenset({"k", "x", "mil", "mensai", "mensal", "monthl", "parcel", "vez", "prestac"})
 _PLURAL_ARTICLES = frozenset(
     {"os", "as", "dos", "das", "nos", "nas", "esses", "essas", "estes", "estas", "the", "both"}
+)
+_HOUSE = frozenset(
+    stem(word) for word in ("escritorio", "atendimento", "telefone", "office", "desk", "clinic", "phone")
 )
 _OPENING = ("abr", "abert", "atend", "funcion", "trabalh", "entreg", "opera", "plantao", "open", "see patients", "work")
 _CLOSED = ("fecha", "closed", "exceto", "menos", "except", "fora", "salvo", "nao ", "not ", "nem ", "sem ", "no ")
 
 
 class Gate:
-    """Checks drafts against one institution. Building it takes about a second; `check` takes milliseconds."""
+    """Checks drafts against one institution. Everything it compares with is worked out once; `check` calls no model."""
 
     def __init__(self, institution: Institution) -> None:
         self._evidence = evidence_of(institution)
         self._hidden = hidden_text_of(institution, self._evidence)
         self._names = NameReader(institution.name, self._evidence)
+        own_name = {stem(word) for word in words(flat(institution.name))}
+        self._line_stems = {
+            line.id: frozenset(
+                stem(word) for word in words(flat(line.name)) if len(word) > 2 and word not in STOP_WORDS
+            )
+            - own_name
+            for line in institution.lines
+        }
+        self._hours = tuple(
+            {
+                (
+                    replace(hours, start=0, end=0, sentence=""),
+                    frozenset({line}) if line else self._lines_in(hours.sentence),
+                )
+                for hours, line in self._evidence.hours
+            }
+        )
         self._domains = frozenset(institution.allowed_domains)
         self._words = OptOutWords(institution)
 
@@ -73,27 +95,31 @@ class Gate:
 
         figures = read_figures(without_links)
         supported = [figure for figure in figures if self._stands(figure, known)]
+        measured = [figure for figure in supported if self._is_measured(figure, known)]
         fresh = self._without_own_sentences(without_links)
-        yield from price_findings(_blanked(without_links, (one for one in supported if _is_measured(one))))
+        yield from price_findings(_blanked(without_links, measured))
         yield from phrase_findings(fresh)
-        yield from disguised_findings(_blanked(fresh, (one for one in supported if _is_measured(one))))
+        yield from duration_findings(_blanked(fresh, measured))
+        yield from disguised_findings(_blanked(fresh, measured))
         yield from state_name_findings(shown)
         leaked = self._hidden.found_in(text)
         if leaked is not None:
             yield Finding(rule=Rule.PROMPT_LEAK, excerpt=leaked[:EXCERPT])
 
-        yield from self._unsupported_figures(without_links, figures, known)
+        yield from self._unsupported_figures(without_links, [one for one in figures if one not in supported])
+        yield from self._unsupported_hours(without_links, figures, known)
         yield from self._unsupported_days(fresh)
         yield from self._names.findings(_like(plain, fresh), known)
 
     def _read_links(self, shown: str, text: str, known: Evidence) -> tuple[str, list[Finding]]:
         """The text with its links blanked, and the links that lead where no document does."""
-        findings = []
         links = list(read_links(text))
         written = shown.casefold()
-        for link in links:
-            if not self._is_allowed_link(link, written, known):
-                findings.append(Finding(rule=Rule.LINK, excerpt=link.value[:EXCERPT]))
+        findings = [
+            Finding(rule=Rule.LINK, excerpt=link.value[:EXCERPT])
+            for link in links
+            if not self._is_allowed_link(link, written, known)
+        ]
         return _blanked(text, links), findings
 
     def _is_allowed_link(self, link: Link, written: str, known: Evidence) -> bool:
@@ -129,6 +155,14 @@ class Gate:
             return any((Kind.TIME, str(int(figure.value) + shift)) in values for shift in (0, 720))
         return (figure.kind, figure.value) in values
 
+    def _is_measured(self, figure: Figure, known: Evidence) -> bool:
+        """Whether a supported number says of what it is, so that it cannot be taken for a sum of money."""
+        if figure.kind is not Kind.COUNT:
+            return True
+        if not figure.units or figure.units[0] in _MONEY_LIKE:
+            return False
+        return figure.units[0] in _TALK_STEMS or self._is_documented_count(figure) or _is_own_count(figure, known)
+
     def _is_documented_count(self, figure: Figure) -> bool:
         entries = self._evidence.counts.get(figure.value, ())
         if not entries:
@@ -140,17 +174,31 @@ class Gate:
         named = len(figure.before) >= 3 and figure.before not in STOP_WORDS
         return named and any(entry.before == figure.before for entry in entries)
 
-    def _unsupported_figures(self, text: str, figures: Sequence[Figure], known: Evidence) -> Iterator[Finding]:
+    def _unsupported_figures(self, text: str, figures: Iterable[Figure]) -> Iterator[Finding]:
         for figure in figures:
-            if figure.kind is not Kind.TIME and not self._stands(figure, known):
+            if figure.kind is not Kind.TIME:
                 rule = Rule.PERSONAL_DATA if figure.kind is Kind.LONG else Rule.UNSUPPORTED_NUMBER
                 yield Finding(rule=rule, excerpt=text[figure.start : figure.end].strip(BLANK)[:EXCERPT])
+
+    def _unsupported_hours(self, text: str, figures: Sequence[Figure], known: Evidence) -> Iterator[Finding]:
         for hours in read_hours(text, figures):
             if not self._are_documented(hours) and not _are_own(hours, known):
                 yield Finding(rule=Rule.UNSUPPORTED_NUMBER, excerpt=text[hours.start : hours.end][:EXCERPT])
 
     def _are_documented(self, hours: Hours) -> bool:
-        return any(_agree(candidate, fact) for candidate in _possible(hours) for fact in self._evidence.hours)
+        """Whether the documents name these hours, for these days, of the business line the sentence speaks of."""
+        about = self._lines_in(hours.sentence)
+        return any(
+            (not about or about & lines) and _agree(candidate, fact)
+            for candidate in _possible(hours)
+            for fact, lines in self._hours
+        )
+
+    def _lines_in(self, sentence: str) -> frozenset[str]:
+        """The one business line a sentence speaks of, none when it speaks of several or of the house as a whole."""
+        stems = {stem(word) for word in words(sentence)}
+        lines = frozenset(line for line, names in self._line_stems.items() if names & stems)
+        return lines if len(lines) == 1 and not stems & _HOUSE else frozenset()
 
     def _unsupported_days(self, text: str) -> Iterator[Finding]:
         """Days on which a draft says we are open although the documents name no hours for them."""
@@ -174,22 +222,17 @@ def _known_evidence(known: KnownFacts) -> Evidence:
     return evidence
 
 
-def _blanked(text: str, spans: Iterable[Figure | Link]) -> str:
-    for span in spans:
-        text = text[: span.start] + BLANK * (span.end - span.start) + text[span.end :]
-    return text
+def _blanked(text: str, parts: Iterable[Figure | Link]) -> str:
+    return blanked(text, ((part.start, part.end) for part in parts))
 
 
 def _like(plain: str, fresh: str) -> str:
     """The text with its capitals where `fresh` still has it, blank where `fresh` is."""
     if len(plain) != len(fresh):
         return fresh
+    if BLANK not in fresh:
+        return plain
     return "".join(BLANK if small == BLANK else letter for letter, small in zip(plain, fresh, strict=True))
-
-
-def _is_measured(figure: Figure) -> bool:
-    """A number that says of what it is cannot be taken for a sum of money."""
-    return figure.kind is not Kind.COUNT or bool(figure.units)
 
 
 def _is_small_talk(figure: Figure) -> bool:

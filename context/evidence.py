@@ -21,10 +21,11 @@ _HIDDEN_LINES = re.compile(
     r"|allowed_domains):.*$",
     re.MULTILINE,
 )
-_ITEM_ID = re.compile(r"^## [a-z][a-z0-9_]*(?::\s*)?", re.MULTILINE)
+_HEADING = re.compile(r"^##? .*$", re.MULTILINE)
 _MARKUP = re.compile(r"^(?:#+|>|[-*]|\d+\.) ?", re.MULTILINE)
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n+")
-_DENIES = re.compile(r"\b(?:nao|nem|nunca|sem|not|no|never|cannot|without)\b")
+# "no" opens a denial in English; inside a Portuguese sentence it is "in the".
+_DENIES = re.compile(r"\b(?:nao|nem|nunca|sem|not|never|cannot|without)\b|^\W*no\b")
 
 
 @dataclass
@@ -36,28 +37,28 @@ class Evidence:
     sentences: set[str] = field(default_factory=set)
     counts: dict[str, list[Figure]] = field(default_factory=lambda: defaultdict(list))
     values: set[tuple[Kind, str]] = field(default_factory=set)
-    hours: list[Hours] = field(default_factory=list)
+    hours: list[tuple[Hours, str | None]] = field(default_factory=list)
     open_days: set[int] = field(default_factory=set)
     long: set[str] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
 
-    def add(self, text: str) -> None:
-        """Take a text as support for everything it says."""
+    def add(self, text: str, line: str | None = None) -> None:
+        """Take a text, of a business line or of the whole house, as support for everything it says."""
         plain = plain_links(flat(text))
         figures = read_figures(plain)
         self.words.update(words(plain))
-        self._add_figures(plain, figures)
+        self._add_figures(plain, figures, line)
         self.links.update(link.value for link in read_links(plain))
 
-    def add_prose(self, text: str) -> None:
+    def add_prose(self, text: str, line: str | None = None) -> None:
         """Take a text of the institution: its sentences may be repeated, its affirmations support offers."""
-        self.add(text)
+        self.add(text, line)
         for sentence in sentences(flat(text)):
             self.sentences.add(squeezed(sentence))
             if not _DENIES.search(sentence):
                 self.claims.update(stem(word) for word in words(sentence) if len(word) >= CLAIM_STEM)
 
-    def _add_figures(self, text: str, figures: Iterable[Figure]) -> None:
+    def _add_figures(self, text: str, figures: Iterable[Figure], line: str | None) -> None:
         kept = tuple(figures)
         for figure in kept:
             self.values.add((figure.kind, figure.value))
@@ -65,10 +66,9 @@ class Evidence:
                 self.counts[figure.value].append(figure)
             elif figure.kind is Kind.LONG:
                 self.long.add(national(figure.value))
-        hours = read_hours(text, kept)
-        self.hours += hours
-        for one in hours:
-            self.open_days |= one.days or set()
+        for hours in read_hours(text, kept):
+            self.hours.append((hours, line))
+            self.open_days |= hours.days or set()
 
 
 def sentences(flat_text: str) -> Iterator[str]:
@@ -88,29 +88,30 @@ def national(digits: str) -> str:
 def evidence_of(institution: Institution) -> Evidence:
     """Index everything the institution says to people; triggers and the never-list are not among it."""
     evidence = Evidence()
-    for text in _texts(institution):
-        evidence.add_prose(text)
+    for line, text in _texts(institution):
+        evidence.add_prose(text, line)
     evidence.words.update(words(flat(" ".join((institution.name, *institution.allowed_domains)))))
     return evidence
 
 
-def _texts(institution: Institution) -> Iterator[str]:
-    """The documents without what is not meant for people, then every value on its own."""
+def _texts(institution: Institution) -> Iterator[tuple[str | None, str]]:
+    """Every text with the business line it is of: the documents without what is not meant for people, then values."""
     for document in institution.documents.values():
         visible = _HIDDEN_LINES.sub("", _HIDDEN_SECTION.sub("", document))
-        yield _paragraphs(_MARKUP.sub("", _ITEM_ID.sub("", visible)))
+        if not any(line.body in document for line in institution.lines):
+            yield None, _paragraphs(_MARKUP.sub("", _HEADING.sub("", visible)))
     for principle in institution.principles:
-        yield f"{principle.title}.\n{principle.text}"
+        yield None, f"{principle.title}.\n{principle.text}"
     for line in institution.lines:
-        yield f"{line.name}.\n{line.summary}\n{_paragraphs(_MARKUP.sub('', line.body))}"
+        yield line.id, f"{line.name}.\n{line.summary}\n{_paragraphs(_MARKUP.sub('', line.body))}"
     for intent in institution.intents:
-        yield intent.answer
-        yield "\n".join(intent.options)
+        yield intent.line, intent.answer
+        yield None, "\n".join(intent.options)
     for spec in institution.fields:
-        yield f"{spec.label}\n{spec.question}"
+        yield None, f"{spec.label}\n{spec.question}"
     for asset in institution.assets:
-        yield "\n".join(_asset_texts(asset.model_dump(exclude={"id", "type"})))
-    yield "\n".join(institution.texts.values())
+        yield None, "\n".join(_asset_texts(asset.model_dump(exclude={"id", "type"})))
+    yield None, "\n".join(institution.texts.values())
 
 
 def _paragraphs(text: str) -> str:

@@ -1,9 +1,10 @@
 """Finds every number of a flat text and says what kind it is: hour, date, long digit run, percentage, code, count."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from context.wording import CROWDS, HUNDREDS, NUMBER_WORDS, ONES, SCALES, STOP_WORDS, TENS, UNITS
 
@@ -41,7 +42,11 @@ class Hours:
     end: int
     is_range: bool = False
     exact: bool = True
+    sentence: str = ""
 
+
+STEM_LETTERS = 6
+BLANK = "\x00"
 
 _SMALL = sorted({*NUMBER_WORDS, *CROWDS}, key=len, reverse=True)
 NUMBER_WORD = "(?:" + "|".join(_SMALL) + ")"
@@ -93,6 +98,7 @@ _LAST_WORD = re.compile(r"([a-z]+)[ ,.:;#(-]*(?:no|numero|number)?[ ,.:#(]*$")
 _DURATION = re.compile(
     r"\b(?:em|dentro de|in|within|menos de|cada|durante|umas?|cerca de|mais|per|ha|for|uns|after|apos)(?: ate| umas?| cerca de)? $"
 )
+_CLOCK = re.compile(r"\b(?:as|das|pelas|at|from|until|till|by|e|a|to|and) $|[-]\s?$")
 
 _SAME_UNIT = {
     "quilo": "kg", "kilo": "kg", "quilograma": "kg", "kilogram": "kg", "centimetro": "cm", "centimetre": "cm",
@@ -102,7 +108,12 @@ _SAME_UNIT = {
 
 
 def stem(word: str) -> str:
-    """A rough stem: plural and the usual endings off, six letters kept. The same for documents and drafts."""
+    """A rough stem: the singular, six letters of it. The same for documents and drafts."""
+    return singular(word)[:STEM_LETTERS]
+
+
+def singular(word: str) -> str:
+    """A word without the usual endings of plurals; units of measure in one spelling."""
     for ending, instead in (("coes", "cao"), ("oes", "ao"), ("ais", "al"), ("eis", "el"), ("ies", "y"), ("ns", "m")):
         if len(word) > len(ending) + 1 and word.endswith(ending):
             word = word[: -len(ending)] + instead
@@ -112,7 +123,19 @@ def stem(word: str) -> str:
             word = word[:-2]
         elif len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
             word = word[:-1]
-    return _SAME_UNIT.get(word, word[:6])
+    return _SAME_UNIT.get(word, word)
+
+
+def blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:
+    """A text of the same length with a zero character for each one in the spans."""
+    pieces: list[str] = []
+    position = 0
+    for start, end in sorted(spans):
+        start = max(start, position)
+        if end > start:
+            pieces += (text[position:start], BLANK * (end - start))
+            position = end
+    return "".join((*pieces, text[position:]))
 
 
 def read_figures(text: str) -> tuple[Figure, ...]:
@@ -126,6 +149,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.rest = text
+        self.taken: list[tuple[int, int]] = []
         self.found: list[Figure] = []
 
     def read(self) -> tuple[Figure, ...]:
@@ -143,45 +167,51 @@ class _Reader:
         return tuple(sorted(self.found, key=lambda figure: figure.start))
 
     def _take(self, start: int, end: int, figure: Figure | None) -> None:
-        self.rest = self.rest[:start] + "\x00" * (end - start) + self.rest[end:]
+        self.taken.append((start, end))
         if figure is not None:
             self.found.append(figure)
 
+    def _matches(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
+        """What a pattern finds in the rest; once all of it has been looked at, what was taken of it is blank."""
+        yield from pattern.finditer(self.rest)
+        self.rest = blanked(self.rest, self.taken)
+        self.taken = []
+
     def _list_numbers(self) -> None:
-        for match in list(_LIST_NUMBER.finditer(self.rest)):
+        for match in self._matches(_LIST_NUMBER):
             self._take(*match.span(), None)
 
     def _dates(self) -> None:
-        for match in list(_DATE.finditer(self.rest)):
+        for match in self._matches(_DATE):
             day, month, month2, day2, day3, name, name2, day4, lone = match.groups()
             number = month or month2 or (_MONTH_NUMBER[name or name2] if name or name2 else "")
             value = f"{int(day or day2 or day3 or day4 or lone)}.{int(number) if number else ''}"
             self._take(*match.span(), Figure(Kind.DATE, value, *match.span()))
 
     def _long(self) -> None:
-        for match in list(_LONG.finditer(self.rest)):
+        for match in self._matches(_LONG):
             digits = re.sub(r"\D", "", match[0])
             plus = "+" if match[0].startswith("+") else ""
             self._take(*match.span(), Figure(Kind.LONG, plus + digits, *match.span()))
 
     def _percentages(self) -> None:
-        for match in list(_PERCENT.finditer(self.rest)):
+        for match in self._matches(_PERCENT):
             value = match[1].replace(",", ".") if match[1][0].isdigit() else str(_spoken_value(match[1]))
             self._take(*match.span(), Figure(Kind.PERCENT, value, *match.span()))
 
     def _times(self) -> None:
-        for match in list(_HALF_PAST.finditer(self.rest)):
+        for match in self._matches(_HALF_PAST):
             shift = {"halfpast": 30, "halfto": -30, "quarterpast": 15, "quarterto": -15}[match[1] + match[2]]
             self._time(match.start(), match.end(), _number(match[3]) * 60 + shift, exact=False)
-        for match in list(_RANGE_OF_HOURS.finditer(self.rest)):
+        for match in self._matches(_RANGE_OF_HOURS):
             self._bare_range(match)
-        for match in list(_TIME.finditer(self.rest)):
+        for match in self._matches(_TIME):
             self._written_time(match)
-        for match in list(_NOON.finditer(self.rest)):
+        for match in self._matches(_NOON):
             word = match[1].replace("-", " ")
             minutes = {"meio dia e meia": 750, "meia noite": 1440, "midnight": 1440}.get(word, 720)
             self._time(match.start(), match.end(), minutes, exact=True)
-        for match in list(_AT_HOUR.finditer(self.rest)):
+        for match in self._matches(_AT_HOUR):
             following = _NEXT_WORDS.match(self.rest, match.end())
             hour, part = match["h"] or match["h2"], match["d"] or match["d2"] or ""
             if part or match[0].endswith(("horas", "hora")) or following is None or following[1] in STOP_WORDS:
@@ -208,7 +238,8 @@ class _Reader:
         hour = int(next(groups[f"h{n}"] for n in (1, 2, 3, 4, 5) if groups[f"h{n}"] is not None))
         minute = int(groups["m1"] or groups["m2"] or 0)
         half = (groups["p1"] or groups["p3"] or "").replace(".", "") or groups["d1"] or groups["d4"] or ""
-        duration = _DURATION.search(self.rest[: match.start()]) or hour in (0, 24)
+        lead = self.rest[max(0, match.start() - 30) : match.start()]
+        duration = _DURATION.search(lead) or hour in (0, 24) or (groups["h5"] and not _CLOCK.search(lead))
         if (groups["h2"] or groups["h5"]) and not groups["m2"] and duration and "clock" not in match[0]:
             before = self._before(match.start())
             self._take(*match.span(), Figure(Kind.COUNT, str(hour), *match.span(), units=("hour",), before=before))
@@ -220,7 +251,7 @@ class _Reader:
         self._take(start, end, Figure(Kind.TIME, str(minutes), start, end, exact=exact))
 
     def _codes(self) -> None:
-        for match in list(_CODE.finditer(self.rest)):
+        for match in self._matches(_CODE):
             measured = _MEASURED.fullmatch(match[0])
             if measured and measured[2] in ("o", "a", "st", "nd", "rd", "th") and int(measured[1]) <= 10:
                 self._take(*match.span(), None)
@@ -232,11 +263,11 @@ class _Reader:
                 self._take(*match.span(), Figure(Kind.CODE, match[0], *match.span()))
 
     def _digits(self) -> None:
-        for match in list(_DIGITS.finditer(self.rest)):
+        for match in self._matches(_DIGITS):
             self._count(match.start(), match.end(), _plain_number(match[0]))
 
     def _spoken(self) -> None:
-        for match in list(_SPOKEN.finditer(self.rest)):
+        for match in self._matches(_SPOKEN):
             if match[0] in ("meia hora", "meio hora", "half an hour"):
                 half_hour = Figure(Kind.COUNT, "30", *match.span(), units=("min",))
                 self._take(*match.span(), half_hour)
@@ -354,26 +385,27 @@ def day_groups(text: str) -> Iterator[tuple[int, int, frozenset[int]]]:
     """Expressions for days and the days they name: "de terça a quinta" is 2, 3 and 4."""
     for match in _DAY_GROUP.finditer(text):
         if match["work"]:
-            days = {1, 2, 3, 4, 5}
+            days = frozenset({1, 2, 3, 4, 5})
         elif match["all"]:
-            days = {1, 2, 3, 4, 5, 6, 7}
+            days = frozenset({1, 2, 3, 4, 5, 6, 7})
         elif match["weekend"]:
-            days = {6, 7}
+            days = frozenset({6, 7})
         else:
-            days = _listed_days(match)
-        yield match.start(), match.end(), frozenset(days)
+            days = _listed_days(match["first"], match["more"])
+        yield match.start(), match.end(), days
 
 
-def _listed_days(match: re.Match[str]) -> set[int]:
-    last = _day_number(match["first"])
+@lru_cache(maxsize=256)
+def _listed_days(first: str, more: str) -> frozenset[int]:
+    last = _day_number(first)
     days = {last}
-    for step in _DAY_STEP.finditer(match["more"]):
+    for step in _DAY_STEP.finditer(more):
         day = _day_number(step["day"])
         if step["join"] in ("a", "ate", "to", "through", "until", "-"):
             days.update(range(last, day + 1) if last <= day else (*range(last, 8), *range(1, day + 1)))
         days.add(day)
         last = day
-    return days
+    return frozenset(days)
 
 
 def read_hours(text: str, figures: Sequence[Figure]) -> tuple[Hours, ...]:
@@ -403,7 +435,7 @@ def _hours_in(text: str, offset: int, sentence: str, times: Sequence[Figure]) ->
             if opens > closes and first.exact is False and closes > 720 > opens - 720:
                 opens -= 720
             days = _days_of(first, second, groups, trailing)
-            yield Hours(days, opens, closes, first.start, second.end, is_range=True)
+            yield Hours(days, opens, closes, first.start, second.end, is_range=True, sentence=sentence)
             position += 2
             continue
         days = _days_of(first, first, groups, trailing)
@@ -412,7 +444,7 @@ def _hours_in(text: str, offset: int, sentence: str, times: Sequence[Figure]) ->
         starts, ends = _FROM.search(lead), _UNTIL.search(lead)
         opens_at = None if ends else minutes
         closes_at = None if starts and not ends else minutes
-        yield Hours(days, opens_at, closes_at, first.start, first.end, exact=first.exact)
+        yield Hours(days, opens_at, closes_at, first.start, first.end, exact=first.exact, sentence=sentence)
         position += 1
 
 

@@ -4,16 +4,16 @@ import re
 from collections.abc import Iterator
 
 from context.evidence import Evidence
-from context.figures import stem
+from context.figures import singular, stem
 from context.normalize import flat, words
 from context.phrases import EXCERPT, is_denied
-from context.wording import BRANDS, ORDINARY, STOP_WORDS, TALK
+from context.wording import BRANDS, NUMBER_WORDS, ORDINARY, STOP_WORDS, TALK
 from contracts.guardrails import Finding, Rule
 
 _WORD = re.compile(r"[^\W_]+(?:'[a-zA-Z]{1,2}\b)?")
 _QUOTED = re.compile(r"\"([^\"\n]{2,60})\"|'([^'\n]{3,60})'(?!\w)")
 _ACTS = re.compile(
-    r" (?:e|eh|tem|faz|oferece|entrega|integra|funciona|atende|vende|inclui|permite|cuida|custa|is|has|offers|does|sells"
+    r" (?:tem|faz|oferece|entrega|integra|funciona|atende|vende|inclui|permite|cuida|custa|is|has|offers|does|sells"
     r"|provides|includes|works|delivers|accepts)\b"
 )
 _PRODUCT = re.compile(
@@ -28,7 +28,10 @@ _OFFERS = re.compile(
     r"|compramos|guardamos|armazenamos|importamos|damos|incluimos|ofereco|vendo|faco|mantemos|chegamos (?:a|em|ate)"
     r"|(?:we|they)(?: also| now| even| do| can| both)? (?:offer|have(?! \w+(?:ed|en)\b)|sell|provide|do(?! not)|make|accept|treat|deliver|ship|rent"
     r"|install|fit|carry|stock|support|run|cover|speak|use|supply|perform|specialise in|specialize in|cater for|handle)"
-    r"|we(?:'ve| ve) got)\b"
+    r"|we(?:'ve| ve) got"
+    r"|(?:que|who|equipe|time|tecnicos?|entregador(?:es)?|motoboys?|pessoal|team|dentists?|hygienists?)(?: tambem| also)? "
+    r"(?:cuidam?|fazem|faz|instalam?|consertam?|vendem?|entregam?|transportam?|levam?|alugam?|oferecem?|treats?|sells?"
+    r"|offers?|fits?|delivers?|repairs?))\b"
 )
 _OFFER_ENDS = re.compile(
     r"[.;:!?\n]| (?:que|se|quando|porque|mas|porem|who|which|that|if|when|but|because|so|conforme|como) "
@@ -43,7 +46,7 @@ _OURS = re.compile(
 _REACH = 90
 _MOST_WORDS = 7
 
-_ORDINARY_STEMS = frozenset(stem(word) for word in ORDINARY | STOP_WORDS | TALK)
+_ORDINARY_SINGULARS = frozenset(singular(word) for word in ORDINARY | STOP_WORDS | TALK | frozenset(NUMBER_WORDS))
 _TOO_COMMON = ORDINARY | STOP_WORDS
 
 
@@ -134,8 +137,9 @@ class NameReader:
             return
 
     def _is_claimable(self, word: str) -> bool:
-        root = stem(word)
-        return root in self._evidence.claims or (root in _ORDINARY_STEMS and word not in BRANDS)
+        if stem(word) in self._evidence.claims:
+            return True
+        return word not in BRANDS and (word in _TOO_COMMON or singular(word) in _ORDINARY_SINGULARS)
 
 
 def _is_inside_sentence(text: str, start: int) -> bool:

@@ -2,8 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
 
 _ALIKE = {
     # Cyrillic
@@ -33,69 +32,73 @@ _ALIKE = {
 # Numerals that stand for tens and more; their units are found through the character database.
 _NUMERALS = {"十": "10", "百": "100", "千": "1000", "万": "10000", "萬": "10000", "億": "100000000"}
 
-# Assigned characters that matter here lie below, or among the tags and selectors of plane 14.
-_CODES = (*range(0x20000), *range(0xE0000, 0xE1000))
-
 _PAIRS_OF_LETTERS = (0x1F130, 0x1F150, 0x1F170, 0x1F1E6)  # squared, negative circled, negative squared, regional
+_PRINTS_NOTHING = frozenset(
+    (0x115F, 0x1160, 0x3164, 0xFFA0, 0x2800, 0x180B, 0x180C, 0x180D, 0x180F, 0x17B4, 0x17B5, 0x034F)
+)
 
 
-@cache
-def _visible_table() -> dict[int, str | None]:
-    """Characters nobody sees go, white space becomes a blank, and the pictures of letters become letters."""
-    table: dict[int, str | None] = {}
-    for code in _CODES:
-        character = chr(code)
-        category = unicodedata.category(character)
-        if character == "\n":
-            continue
-        if category in ("Zs", "Zl", "Zp") or character in "\t\x0b\x0c\r\x85":
-            table[code] = "\n" if category in ("Zl", "Zp") or character in "\r\x85" else " "
-        elif category in ("Cc", "Cf", "Cn", "Co", "Cs") or 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF:
-            table[code] = None
-    for code in (0x115F, 0x1160, 0x3164, 0xFFA0, 0x2800, 0x180B, 0x180C, 0x180D, 0x180F, 0x17B4, 0x17B5, 0x034F):
-        table[code] = None  # letters and marks that print as nothing
-    for start in _PAIRS_OF_LETTERS:
-        for offset in range(26):
-            table[start + offset] = chr(ord("A") + offset)
-    return table
+class _Table(dict[int, str]):
+    """A table for `str.translate` that works out an entry when its character first occurs."""
+
+    def __init__(self, entry: Callable[[str], str]) -> None:
+        super().__init__()
+        self._entry = entry
+
+    def __missing__(self, code: int) -> str:
+        self[code] = entry = self._entry(chr(code))
+        return entry
 
 
-@cache
-def _alike_table() -> dict[int, str]:
-    table = {ord(character): alike for character, alike in _ALIKE.items()}
-    for code in _CODES[0x80:]:
-        character = chr(code)
-        if unicodedata.category(character) == "Sc":
-            table[code] = "$"
-        digit = unicodedata.digit(character, None)
-        if digit is None and unicodedata.category(character) in ("Lo", "No", "Nl"):
-            number = unicodedata.numeric(character, -1.0)
-            digit = int(number) if 0 <= number <= 9 and number == int(number) else None
-        if digit is not None:
-            table[code] = str(digit)
-    return table | {ord(character): number for character, number in _NUMERALS.items()}
+def _as_seen(character: str) -> str:
+    """Nothing for what nobody sees, a blank for white space, a letter for the picture of one."""
+    code, category = ord(character), unicodedata.category(character)
+    if character == "\n" or category in ("Zl", "Zp") or character in "\r\x85":
+        return "\n"
+    if category == "Zs" or character in "\t\x0b\x0c":
+        return " "
+    if category in ("Cc", "Cf", "Cn", "Co", "Cs") or code in _PRINTS_NOTHING or _is_variation_selector(code):
+        return ""
+    start = next((start for start in _PAIRS_OF_LETTERS if start <= code < start + 26), None)
+    return character if start is None else chr(ord("A") + code - start)
 
 
-@cache
-def _accent_table() -> dict[int, str | None]:
-    return {code: None for code in _CODES if unicodedata.category(chr(code)) in ("Mn", "Me")}
+def _is_variation_selector(code: int) -> bool:
+    return 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
+
+
+def _as_folded(character: str) -> str:
+    """The Latin letter, ASCII digit or sign a character stands for; a combining mark stands for nothing."""
+    plain = unicodedata.normalize("NFKD", _alike(character))
+    return "".join(_alike(part) for part in plain if unicodedata.category(part) not in ("Mn", "Me"))
+
+
+def _alike(character: str) -> str:
+    if character in _ALIKE or character.isascii():
+        return _ALIKE.get(character, character)
+    category = unicodedata.category(character[0])
+    if category == "Sc":
+        return "$"
+    number = unicodedata.digit(character, None)
+    if number is None and category in ("Lo", "No", "Nl"):
+        value = unicodedata.numeric(character, -1.0)
+        number = int(value) if 0 <= value <= 9 and value == int(value) else None
+    return _NUMERALS.get(character, character) if number is None else str(number)
+
+
+_SEEN = _Table(_as_seen)
+_FOLDED = _Table(_as_folded)
 
 
 def seen(text: str) -> str:
     """The text as a person sees it: compatibility forms resolved, invisible characters gone, newlines kept."""
-    if text.isascii():
-        return text.translate(_visible_table())
-    once = unicodedata.normalize("NFKC", text.translate(_visible_table()))
-    return once.translate(_visible_table())
+    visible = text.translate(_SEEN)
+    return visible if visible.isascii() else unicodedata.normalize("NFKC", visible).translate(_SEEN)
 
 
 def folded(text: str) -> str:
     """What `seen` returned, in Latin letters without accents and ASCII digits; the case stays."""
-    if text.isascii():
-        return text
-    alike = text.translate(_alike_table())
-    plain = unicodedata.normalize("NFKD", alike).translate(_accent_table())
-    return plain.translate(_alike_table())
+    return text if text.isascii() else text.translate(_FOLDED)
 
 
 def flat(text: str) -> str:
@@ -110,8 +113,12 @@ _SPELLED = re.compile(
 )
 _TWO_DIGITS = re.compile(r"(?<![\w.,:/-])(\d)((?: \d)+)(?![\w,:/-])")
 _SPLIT_WORD = re.compile(r"(?<=[a-z])[.\-_*~|'+]{1,2}(?=[a-z])")
-_MIXED = re.compile(r"\b(?=[a-z0-9@!|]*[0-9@!|])(?=[a-z0-9@!|]*[a-z])[a-z0-9@!|$]{3,}")
+_MIXED = re.compile(
+    r"\b(?!\d{1,4}(?:h|hs|kg|cm|m|km|min|x|o|a)\d{0,2}\b)(?=[a-z]{0,24}[0-9@!|])(?=[0-9@!|$]{0,24}[a-z])[a-z0-9@!|$]{2,24}[a-z0-9]\b"
+)
 _LEET = str.maketrans("013457@!|$", "oieasta" + "iis")
+_LETTER_FOR_DIGIT = re.compile(r"(?<=\d)[oil]+(?![a-z])|\b[oil]+(?=\d)")
+_DIGIT_FOR_LETTER = str.maketrans("oil", "011")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
 
 
@@ -127,6 +134,7 @@ def without_disguise(flat_text: str) -> tuple[str, ...]:
         _TWO_DIGITS.sub(lambda match: match[0].replace(" ", ""), flat_text),
         _SPLIT_WORD.sub("", flat_text),
         _MIXED.sub(lambda match: match[0].translate(_LEET), flat_text),
+        _LETTER_FOR_DIGIT.sub(lambda match: match[0].translate(_DIGIT_FOR_LETTER), flat_text),
         _REPEATED.sub(r"\1", flat_text),
     }
     return tuple(sorted(readings - {flat_text}))

@@ -16,7 +16,7 @@ _GAP = r"[^.!?;\n]"
 
 # --- Price -----------------------------------------------------------------------------------------------------------
 
-_NUM = rf"(?:\d[\d.,]*(?: ?(?:mil|k|milhao|milhoes|thousand|grand|hundred)\b)?|{NUMBER_WORD}\b)"
+_NUM = rf"(?:(?<!\d)\d[\d.,]{{0,20}}(?: ?(?:mil|k|milhao|milhoes|thousand|grand|hundred)\b)?|{NUMBER_WORD}\b)"
 _MONEY = (
     r"(?:reais|reales|real|brl|rs|pilas?|contos?|mangos?|pratas|paus|dolar(?:es)?|usd|us|euros?|eur|libras?|gbp|pounds?"
     r"|quid|bucks?|dollars?|cents?|centavos?|pence|grand|fiver|tenner|dinheiros|merreis|moedas?|reaus|reals|realzinhos?)"
@@ -48,6 +48,10 @@ _FREE = (
     r"|isencao|cortesia|0800|por nossa conta|por conta da casa|nao (?:custa|cobramos|cobra|paga|pagam) (?:nada|taxa|frete)"
     r"|nao (?:tem|ha) (?:custo|cobranca|taxa)\w*|nao sai nada|cashback|brinde|free of (?:charge|cost)|for free|no charge"
     r"|(?:at )?no cost|zero cost|no (?:extra|additional|upfront|hidden) (?:cost|charge|fee)s?|without charge|complimentary"
+    r"|nao (?:se |te |lhe |vamos |iremos )?(?:cobra\w*|paga|pagam|pagara)\b|nada a pagar|banc(?:a|amos|o) o"
+    r"|metade (?:agora|na|no|antes|depois|adiantad\w|a vista|do valor)|no fees?\b|(?:costs?|costing) (?:less|more|about|under|almost)"
+    r"|pay(?:s|ing)? nothing|nothing to pay|nothing extra|(?:visita|consulta|entrega|demo|demonstracao|mes|teste|instalacao|setup|frete|coleta) free"
+    r"|custa\w* (?:menos|pouco|barato|quase|nada|o mesmo|o preco|uma mixaria)"
     r"|on the house|on us\b|costs? (?:you )?nothing|freebie"
     r"|free (?:delivery|trial|quote|consultation|month|shipping|visit|scan|check|whitening|appointment|cleaning|estimate"
     r"|demo|setup|session|x-rays?|retainers?|first|examination|polish)\w*"
@@ -59,27 +63,30 @@ _LESS = (
     r"|a vista|reduction|saving|commission|deposit|entrada|sinal|reajuste|multa|acrescimo|markup|vat|barato|economia)"
 )
 
-_PRICE = (
+# Each of these has a digit, a number in words or a sign of money in it.
+_PRICE_WITH_NUMBER = (
     r"\$",
     rf"{_NUM}\W{{0,5}}(?:e meio |e pouco |and a half )?(?:de )?{_MONEY}\b",
     rf"\b(?:brl|reais|usd|eur|gbp|rs|euros|dolares|r\$) ?[:.]? ?{_NUM}",
-    rf"\b(?:um|uma|meio|meia|one|a|half a|couple of|few|alguns|poucos|uns) (?:pila|conto|mango|dolar|dollar|buck|quid|grand"
-    rf"|fiver|tenner|milhao|contos|mangos|pilas|bucks|trocados|dinheiros|centavos?)\b",
     rf"\b{_SAYS_PRICE}\b{_CONNECT}\b{_NUM}(?!\w)",
     rf"\b(?:valor|valores|preco|precos|custo|mensalidade|frete|taxa|tarifa|price|cost|fee|charge|rate)\b{_GAP}{{0,40}}?(?<![\w,]){_NUM}(?!\w)",
     rf"(?<![\w,.]){_NUM} ?(?:{_PER})\b",
     rf"(?<![\w,.]){_NUM} (?:mensais|mensal|por cabeca|anuais|monthly|yearly|weekly|a month|a year|a week|a pop|an hour|all in|tops|redondo|redondinho|certinho|no pix|no boleto|no cartao|a vista|em dinheiro|cash)\b",
-    rf"(?:\d+(?:[.,]\d+)?|{NUMBER_WORD}) ?(?:%|por cento|porcento|per ?cent){_GAP}{{0,30}}\b{_LESS}\b",
-    rf"\b{_LESS}\b{_GAP}{{0,30}}?(?:\d+(?:[.,]\d+)?|{NUMBER_WORD}) ?(?:%|por cento|porcento|per ?cent)",
-    rf"\b(?:{_FREE})",
+    rf"(?:(?<!\d)\d{{1,9}}(?:[.,]\d{{1,4}})?|\b{NUMBER_WORD}) ?(?:%|por cento|porcento|per ?cent){_GAP}{{0,30}}\b{_LESS}\b",
+    rf"\b{_LESS}\b{_GAP}{{0,30}}?(?:(?<!\d)\d{{1,9}}(?:[.,]\d{{1,4}})?|\b{NUMBER_WORD}) ?(?:%|por cento|porcento|per ?cent)",
     rf"\b(?:\d{{1,2}}|{NUMBER_WORD}) ?(?:x|vezes|parcelas|prestacoes|mensalidades|instal?lments|payments|monthly payments)\b(?! ?(?:\d|por|ao|na|a) ?(?:semana|dia|mes|ano)?\d?\b)",
     rf"\b(?:\d{{1,2}}|{NUMBER_WORD}) ?(?:x|vezes|parcelas) (?:de|sem juros|iguais|com juros)\b",
-    r"\b\d+(?:[.,]\d+)? ?k\b|\b\d+[.,]\d+ ?mil\b",
+    r"\b\d{1,9}(?:[.,]\d{1,4})? ?k\b|\b\d{1,9}[.,]\d{1,4} ?mil\b",
     r"(?<![\w.,-])\d{1,3}(?:[. ]\d{3})*,\d{2}(?![\d,%]| ?(?:kg|cm|m|km|g|metros?|quilos?)\b)|(?<![\w.,-])\d{1,3}(?:,\d{3})*\.\d{2}(?![\d.%]| ?(?:kg|cm|m|km|g|am|pm|metres?)\b)",
+    rf"\b(?:between|entre|de|from) {_NUM} (?:and|e|a|to) {_NUM}(?= ?(?:[.!?\n]|$|dependendo|depending|conforme|por|per))",
+)
+_PRICE_IN_WORDS = (
+    rf"\b(?:um|uma|meio|meia|one|a|half a|couple of|few|alguns|poucos|uns) (?:pila|conto|mango|dolar|dollar|buck|quid|grand"
+    rf"|fiver|tenner|milhao|contos|mangos|pilas|bucks|trocados|dinheiros|centavos?)\b",
+    rf"\b(?:{_FREE})",
     r"\b(?:metade do preco|half price|half the price|preco de custo|at cost price|troco de|preco de banana|dirt cheap|baratinho|bem barato|super barato|menor preco|melhor preco|best price|lowest price|cheapest|mais barato do|mais em conta|promocao de|valor simbolico|precinho|sem juros|interest[ -]free)\b",
     rf"\b(?:uma nota de|cinquentinha|cinquentao|vintao|cenzinho|cem pratas|cinquenta pratas|dezinho|vintinho|trintinha|quarentinha|milzinho|quinhentao|duzentao|onca|peixe de)\b",
-    rf"\b(?:between|entre|de|from) {_NUM} (?:and|e|a|to) {_NUM}(?= ?(?:[.!?\n]|$|dependendo|depending|conforme|por|per))",
-)  # fmt: skip
+)
 
 # --- Closing ---------------------------------------------------------------------------------------------------------
 
@@ -99,7 +106,7 @@ _BY_A_PERSON = (
 )
 _BOOKED = (
     r"(?:booked|confirmed|scheduled|reserved|placed|signed|arranged|secured|activated|approved|processed|finalised"
-    r"|finalized|sealed|accepted|completed|cancelled|canceled|rescheduled|registered|paid|received|set up|locked in|agreed)"
+    r"|finalized|sealed|accepted|completed|cancelled|canceled|rescheduled|registered|paid|received|complete|went through|gone through|set up|locked in|agreed)"
 )
 _BOOKABLE = (
     r"(?:booking|appointment|order|contract|deal|reservation|visit|payment|plan|slot|place|agreement|subscription"
@@ -108,6 +115,13 @@ _BOOKABLE = (
 _CLOSING = (
     rf"\b(?:{_AGREED_THING})\b(?: \w+){{0,4}}? {_DONE}\b{_BY_A_PERSON}",
     rf"\b{_DONE} (?:o |a |seu |sua |o seu |a sua |com sucesso )?{_AGREED_THING}\b",
+    rf"\b{_AGREED_THING}(?: (?:seu|sua|ja|esta|ta|foi|ficou|agora|tudo|de manutencao|do crm|com voce)){{0,4}} (?:ok|feit[oa]|valendo|vigente|em vigor|de pe|na agenda|no sistema|entrou|rodando|em andamento|a caminho)\b",
+    r"\bja (?:esta|ta|ficou|entrou|consta)(?: \w+)? (?:na|no|em) (?:agenda|sistema|rota|fila|contrato)\b|\b(?:inclui|coloquei|pus|botei|adicionei) voce\b",
+    r"(?<!se )(?<!se voce )\b(?:ja|agora) (?:voce )?e (?:um |uma |nosso |nossa )?(?:cliente|assinante|parceir[oa])\b(?![^.!\n]{0,60}\?)",
+    r"\b(?:a gente se ve|batido o martelo|martelo batido|bati o martelo|pode comemorar|missao dada)\b",
+    r"\b(?:in the (?:diary|book|calendar|schedule)|signed and done|done thing|agreed then|on its way)\b|\bi have you (?:in|down)\b",
+    rf"\b{_AGREED_THING} (?:ficou|fica|esta|ja esta|foi|vai ser|sera) (?:para|pra|as|na agenda|em|no dia|amanha|hoje)\b",
+    r"\bdeixei (?:\w+ ){0,3}?(?:reservad|marcad|agendad|separad|combinad|acertad|confirmad|fechad)[oa]s?\b",
     rf"\b(?:esta|ta|tudo|ficou|fica|ja|entao|foi|considere|considera|dou por|damos por|pode considerar)(?: \w+){{0,2}}? "
     rf"(?:fechad[oa]|confirmad[oa]|agendad[oa]|marcad[oa]|reservad[oa]|contratad[oa]|assinad[oa]|selad[oa]|acertad[oa]"
     rf"|resolvid[oa]|garantid[oa])\b(?! (?:aos?|as|nos?|nas?|para almoco|no momento|hoje|agora|amanha) ?(?:doming|sabad|feriad|momento|$)?)",
@@ -117,9 +131,9 @@ _CLOSING = (
     r"\b(?:combinado|fechado|certo|perfeito|otimo|beleza|show)\b[,!. ]{1,3}(?:entao )?(?:comecamos|comecaremos|iniciamos|passamos|coletamos|buscamos|retiramos|instalamos|vamos ai|estaremos|chegamos|mandamos|enviamos|o tecnico vai|o entregador|o motoboy|ate (?:segunda|terca|quarta|quinta|sexta|sabado|amanha)|nos vemos|te esperamos|esperamos voce|esta combinado|ate la)\b",
     r"\b(?:comecamos|comecaremos|iniciamos|iniciaremos|damos inicio|esperamos voce|te esperamos|aguardamos voce|passaremos|buscaremos|coletaremos|instalaremos|entregaremos|iremos ai|estaremos ai)\b[^.!?\n]{0,25}\b(?:segunda|terca|quarta|quinta|sexta|sabado|domingo|amanha|hoje|semana|mes|dia|logo|imediat\w+|as \d|\d)",
     r"\b(?:ja )?(?:fechei|confirmei|agendei|marquei|reservei|contratei|ativei|efetuei|emiti|gerei|formalizei|registrei|fechamos|confirmamos|agendamos|marcamos|reservamos|contratamos|ativamos|formalizamos|emitimos|cancelei|remarquei|inclui)\b(?: \w+){0,2}? (?:contrato|negocio|pedido|reserva|visita|horario|agendamento|consulta|plano|assinatura|coleta|entrega|demonstracao|demo|pagamento|compra|venda|acordo|vaga|conta|boleto|nota|cobranca|tecnico|motoboy|entregador|para|pra|voce|tudo|com voce)\b",
-    r"\b(?:pode assinar|so assinar|basta assinar|e so assinar|assine aqui|assine (?:o|este|seu) contrato|segue o contrato|contrato em anexo|aqui esta o contrato|fechamos assim|fechamos entao|entao fechamos|esta fechado entao|fechamos negocio|fechar negocio agora|vamos fechar|bora fechar|podemos fechar|pode fechar|negocio feito|trato feito|temos um (?:acordo|trato|negocio)|acordo feito|toca aqui|aceito a proposta|aceitamos (?:a|sua|a sua) proposta|proposta aceita|oferta aceita|topo sim|topado|esta contratado|voce (?:esta|foi) (?:contratad[oa]|inscrit[oa]|cadastrad[oa])|ja (?:e|eh) (?:nosso|nossa) cliente|voce agora e cliente|considere feito|considere resolvido|tudo certo com (?:o|seu|sua|a) (?:pedido|pagamento|contratacao|compra|assinatura|reserva|contrato)|pagamento (?:caiu|recebido|identificado|compensado)|recebemos (?:o )?(?:seu )?pagamento|seu plano (?:ja )?(?:comeca|comecou|vale)|vigencia do contrato|contrato (?:ja )?(?:esta )?(?:valendo|vigente|em vigor)|(?:o )?(?:tecnico|motoboy|entregador)(?: ja)? (?:esta a caminho|saiu|foi enviado|vai passar|passa|vai ai|chega)|te (?:vejo|espero|esperamos)|nos vemos (?:na|no|amanha|segunda)|pode contar como fechado|vaga e sua|sua vaga esta)\b",
-    rf"\b(?:{_BOOKABLE}) (?:is|are|has been|have been|was|now|s)?(?: (?:now|all|already|successfully|fully|officially|been))* ?{_BOOKED}\b",
-    rf"\b(?:i|we|i ve|we ve|ive|weve|i have|we have|i just|just|i ll|we ll|i will|we will)(?:'ve|'ll)?(?: \w+){{0,2}}? (?:booked|confirmed|scheduled|reserved|signed you|placed your|locked in|activated|secured you|put you down|put you in|pencilled you|penciled you|slotted you|cancelled your|moved your|processed your|enrolled you|book you|sign you up|registered you|squeeze you in|fit you in|cancel your|move your|reschedule your)\b",
+    r"\b(?:pode assinar|so assinar|basta assinar|e so assinar|assine aqui|assine (?:o|este|seu) contrato|segue o contrato|contrato em anexo|aqui esta o contrato|fechamos assim|fechamos entao|entao fechamos|esta fechado entao|fechamos negocio|fechar negocio agora|vamos fechar|bora fechar|podemos fechar|pode fechar|negocio feito|trato feito|temos um (?:acordo|trato|negocio)|acordo feito|toca aqui|aceito a proposta|aceitamos (?:a|sua|a sua) proposta|proposta aceita|oferta aceita|topo sim|topado|esta contratado|voce (?:esta|foi) (?:contratad[oa]|inscrit[oa]|cadastrad[oa])|ja (?:e|eh) (?:nosso|nossa) cliente|voce agora e cliente|considere feito|considere resolvido|tudo certo com (?:o |a )?(?:seu |sua )?(?:pedido|pagamento|contratacao|compra|assinatura|reserva|contrato)|pagamento (?:caiu|recebido|identificado|compensado)|recebemos (?:o )?(?:seu )?pagamento|seu plano (?:ja )?(?:comeca|comecou|vale)|vigencia do contrato|contrato (?:ja )?(?:esta )?(?:valendo|vigente|em vigor)|(?:o )?(?:tecnico|motoboy|entregador)(?: ja)? (?:esta a caminho|saiu|foi enviado|vai passar|passa|vai ai|chega)|te (?:vejo|espero|esperamos)|nos vemos (?:na|no|amanha|segunda)|pode contar como fechado|vaga e sua|sua vaga esta)\b",
+    rf"\b(?:{_BOOKABLE}) (?:is|are|has been|have been|was|now|s)?(?: (?:now|all|already|successfully|fully|officially|been)){{0,3}} ?{_BOOKED}\b",
+    rf"\b(?:i|we|i ve|we ve|ive|weve|i have|we have|i just|just|i ll|we ll|i will|we will)(?:'ve|'ll)?(?: \w+){{0,2}}? (?:booked|confirmed|scheduled|reserved|signed you|placed your|locked in|activated|secured you|put you down|put you in|pencilled you|penciled you|slotted you|cancelled your|moved your|processed your|enrolled you|book you|pencil you|penciling you|sign you up|registered you|squeeze you in|fit you in|cancel your|move your|reschedule your)\b",
     r"\b(?:you re|youre|you are|you're|consider yourself) (?:now |all |already |officially )*(?:booked|signed up|confirmed|set for|registered|enrolled|a (?:customer|client|patient) now|in for|down for|good to go|on board|locked in|scheduled|all set)\b",
     r"\b(?:we(?: have|'ve| ve)? (?:got )?a deal|it(?:'s|s| is) a deal|that(?:'s|s| is) a deal|you(?:'ve|ve| have)? got (?:yourself )?a deal|deal[!.,]|done deal|deal done|let(?:'s|s| us) (?:call it|shake on it|seal|sign|close)|shake on it|consider it (?:done|booked|sold|settled|confirmed)|it(?:'s|s| is) (?:settled|official|a date|agreed|confirmed|booked)|all (?:booked|confirmed|signed|settled|agreed)|booked you in|book(?:ed|ing)? confirmed|we accept your (?:offer|proposal|terms)|offer accepted|welcome (?:aboard|on board|to the family|to the practice)|just sign|please sign|sign here|sign (?:the|this|your) contract|see you (?:on|at|tomorrow|then|monday|tuesday|wednesday|thursday|friday|next)|we(?:'ll|ll| will) see you|your (?:plan|subscription|account|membership) is (?:now )?(?:active|live|ready)|payment (?:received|went through|confirmed)|order confirmed|contract (?:signed|closed)|agreed then|it is done|your (?:slot|spot|place|seat|appointment|booking|order) is (?:yours|booked|confirmed|reserved|in|set|at|on|for|secured|saved|held|ready)|the (?:slot|place|spot) is yours)(?!\w)",
     r"\b(?:signed,? sealed|signed and sealed|pact[ou]+ado|ficamos acertados|ficou acertado|acertado entao|estamos acertados|estamos combinados|fica combinado|esta combinado|ta combinado|combinado entao|entao combinado|combinado!)",
@@ -128,6 +142,10 @@ _CLOSING = (
 # --- Negotiation -----------------------------------------------------------------------------------------------------
 
 _NEGOTIATION = (
+    r"\b(?:consigo|posso|conseguimos|da pra|da para) (?:\w+ )?melhorar (?:isso|um pouco|esse|este|o valor|o preco)\b",
+    r"\b(?:igual[oa]|iguala\w*|cobr[eo]|cobre\w*|bate|batem|supera\w*|vence\w*)(?: \w+){0,2}? (?:oferta|propost|orcament|concorren)\w*",
+    r"\b(?:ganha|ganham|leva|recebe) (?:um|uma|dois|duas|tres|\d+) (?:mes|meses|entregas?|visitas?|coletas?|semanas?|diarias?)\b",
+    r"\b(?:shave|trim|chop)(?: \w+){0,3} off\b|\bopen to (?:offers|negotiation|haggling)\b|\b(?:indique|indicar|trouxer)(?: \w+){0,4} (?:ganha|desconto|bonus)\w*",
     r"\b(?:consigo|posso|podemos|conseguimos|da pra|da para|vou|vamos|libero|liberamos|faco|fazemos|dou|damos|ofereco|oferecemos|tenho|temos|ha|rola|aplico|aplicamos|autorizo|concedo|concedemos|ganha|ganham|ganhar|tera|garante|aproveite|aproveita|recebe|com|use|usa|seu|segue)(?: \w+){0,5}? (?:descontos?|descontinho|descontao|abatimento|promocao|promocoes|cupom|cupons|voucher|condicao especial|condicoes especiais|condicao melhor|oferta|bonus|preco melhor|valor melhor|preco especial|valor especial|precinho|preco de amigo)\b",
     r"\b(?:descontos?|promocao|cupom|condicao especial|oferta) (?:de|para|pra|especial|exclusiv[oa]|na|no|valid[oa]|imperdivel|relampago)\b(?! (?:uma pessoa|a equipe|nossa equipe|pessoa|equipe))",
     r"\b(?:faco|fazemos|faz|consigo|conseguimos|deixo|deixamos|sai|fica|saia|posso fazer|podemos fazer|posso deixar|da pra fazer)(?: \w+){0,3}? (?:mais barato|mais em conta|por menos|mais baixo|um preco bom|bem mais barato|metade|melhor)\b",
@@ -142,7 +160,7 @@ _NEGOTIATION = (
 
 _ARRIVES = r"(?:chega\w*|entreg\w+|recebe\w*|fic[ao]\w* pront\w+|resolv\w+|consert\w+|coleta\w*|busca\w*|sai|saira|atend\w+|instal\w+|respond\w+|retorn\w+|lig[ao]\w*|volta|termina\w*|conclui\w*|funciona\w*|estar[ae]\w*|comec\w+|inici\w+|passa\w*|manda\w*|envi\w+|prepar\w+)"
 _WHEN = (
-    r"(?:hoje|amanha|ainda hoje|agora mesmo|imediatamente|na hora|rapidinho|em instantes|em breve|ate (?:amanha|hoje|segunda|terca|quarta|quinta|sexta|sabado|o fim|o final|meio dia|as)|(?:em|dentro de|daqui a|no maximo|ate|menos de|em ate|em menos de|em cerca de|em no maximo) (?:um|uma|uns|umas|poucos|poucas|alguns|algumas|\d+|%s) ?(?:h|hs|min|horas?|minutos?|minutinhos|dias?|semanas?|mes|meses|segundos?))"
+    r"(?:hoje|amanha|ainda hoje|agora mesmo|imediatamente|na hora|rapidinho|em instantes|em breve|ate (?:amanha|hoje|segunda|terca|quarta|quinta|sexta|sabado|o fim|o final|meio dia)|(?:em|dentro de|daqui a|no maximo|ate|menos de|em ate|em menos de|em cerca de|em no maximo) (?:um|uma|uns|umas|poucos|poucas|alguns|algumas|\d+|%s) ?(?:h|hs|min|horas?|minutos?|minutinhos|dias?|semanas?|mes|meses|segundos?))"
     % NUMBER_WORD
 )
 _PROMISE = (
@@ -153,6 +171,9 @@ _PROMISE = (
     rf"\b(?:prazo|previsao|estimativa|tempo)\b[^.!?\n]{{0,30}}\b(?:e|eh|de|sao|:|fica|seria|em)\b[^.!?\n]{{0,12}}?(?:\d+|{NUMBER_WORD}|um|uma|hoje|amanha)\b ?(?:h|hs|min|horas?|minutos?|dias?|semanas?|mes|meses|$)?(?: uteis)?",
     r"\b(?:i|we)(?: can| do| will| would|'ll| ll)? (?:guarantee|promise|assure|swear|vow|pledge|warrant|ensure)\b|\b(?:guaranteed?|guarantees|money[ -]back|refund\w*|reimburse\w*|compensat\w+|you have my word|my word on it|give you my word|without fail|no risk|risk[ -]free|rest assured|100 ?%|hundred per ?cent|never (?:fails?|late|hurts?|breaks?|goes wrong)|always on time|painless|pain[ -]free|won t hurt|won't hurt|will not hurt|wont hurt|won t feel|won't feel|no pain|lifetime|forever|definitely (?:be|get|have|arrive|fix|will)|will definitely|certainly (?:be|will|fix|arrive)|for sure|no doubt|perfect (?:smile|teeth|results?)|permanent(?:ly)?|cure[sd]?|you(?:'ll| ll| will) (?:have|get|receive|be seen|see|hear)(?: \w+){0,5}? (?:by|within|today|tomorrow|tonight|in \w+ (?:minute|hour|day|week|month)s?|before|this (?:afternoon|morning|evening|week)|right away|straight away|immediately))\b",
     rf"\b(?:arrive|arrives|arriving|delivered|ready|fixed|done|finished|call|calls|calling|reply|replies|answer|back to you|in touch|seen|see|there|over|sorted|starts?)\b(?: \w+){{0,4}}? (?:by (?:tomorrow|today|tonight|noon|monday|tuesday|wednesday|thursday|friday|the end|\d+)|within (?:the |an? )?(?:\d+|{NUMBER_WORD}|hour|day|week)|in (?:an?|\d+|{NUMBER_WORD}|under|less|a few|a couple of) ?(?:minutes?|hours?|days?|weeks?|months?|mins?)|today|tomorrow|tonight|this (?:afternoon|morning|evening|week)|immediately|straight away|right away)\b",
+    r"\b(?:chega|chegara|chegam|recebe|recebera|fica pront[oa]|resolvemos|estara ai|estaremos ai)\b(?: \w+){0,4}? (?:antes das|ate as|as) \d",
+)  # fmt: skip
+_DURATION = (
     rf"\b(?:it )?takes? (?:only |just |about |around |up to |less than )?(?:an?|\d+|{NUMBER_WORD}) (?:minutes?|hours?|days?|weeks?|months?)\b",
     rf"\b(?:leva|demora|dura|levam|demoram)(?: \w+){{0,3}}? (?:um|uma|uns|umas|\d+|{NUMBER_WORD}) ?(?:h|min|horas?|minutos?|dias?|semanas?|mes|meses)\b",
 )  # fmt: skip
@@ -180,7 +201,7 @@ _SQUEEZED_PRICE = re.compile(
 )
 _SQUEEZED_CLOSING = re.compile(
     r"negociofechado|contratofechado|pedidoconfirmado|reservaconfirmada|contratoassinado|visitaconfirmada|dealdone"
-    r"|wehaveadeal|bookingconfirmed|orderconfirmed|appointmentconfirmed|estafechado|tafechado"
+    r"|wehaveadeal|bookingconfirmed|orderconfirmed|appointmentconfirmed"
 )
 _SQUEEZED_FREE = re.compile(r"freeofcharge|custozero|semcustoalgum")
 _SQUEEZED = (
@@ -191,7 +212,7 @@ _SQUEEZED = (
 
 # "não posso garantir" promises nothing; "não se preocupe, garanto" does.
 _DENIED = re.compile(
-    r"\b(?:nao|nem|nunca|sem|cannot|can ?'?t|not|never|don ?'?t|doesn ?'?t|unable to|no|won ?'?t|isn ?'?t|aren ?'?t|impossivel)"
+    r"\b(?:nao|nem|nunca|sem|nenhum|nenhuma|cannot|can ?'?t|not|never|don ?'?t|doesn ?'?t|unable to|won ?'?t|isn ?'?t|aren ?'?t|impossivel)"
     r"(?: (?!duvida|preocup|problema|esque|ha duvida|only|so|just|worry|doubt|apenas|somente)\w+){0,3} $"
 )
 _REASSURING = re.compile(r"preocup|duvid|esque|worr|doubt|problem")
@@ -207,10 +228,23 @@ class PhraseRule:
 
 
 def _joined(patterns: Sequence[str]) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+    """One pattern for all; those that begin at a word share the search for its beginning."""
+    at_word = [pattern.removeprefix(r"\b") for pattern in patterns if _begins_at_word(pattern)]
+    others = [pattern for pattern in patterns if not _begins_at_word(pattern)]
+    shared = [rf"\b(?=[a-z0-9])(?:{'|'.join(at_word)})"] if at_word else []
+    return re.compile("|".join(f"(?:{pattern})" for pattern in (*shared, *others)))
 
 
-PRICE_PATTERN = _joined(_PRICE)
+def _begins_at_word(pattern: str) -> bool:
+    return pattern.startswith((r"\b(?:", r"\b100")) and r"|\b" not in pattern
+
+
+PRICE_PATTERN = _joined((*_PRICE_WITH_NUMBER, *_PRICE_IN_WORDS))
+_WITH_NUMBER = _joined(_PRICE_WITH_NUMBER)
+_IN_WORDS = _joined(_PRICE_IN_WORDS)
+_NUMBER_OR_SIGN = re.compile(rf"[\d$]|\b{NUMBER_WORD}\b")
+_LONGEST_PRICE = 90
+_LASTS = _joined(_DURATION)
 RULES = (
     PhraseRule(Rule.CLOSING, _joined(_CLOSING), deniable=True),
     PhraseRule(Rule.NEGOTIATION, _joined(_NEGOTIATION), deniable=True),
@@ -221,7 +255,27 @@ RULES = (
 
 def price_findings(text: str) -> Iterator[Finding]:
     """Prices and money in a flat text, from which supported hours, phones and quantities have been blanked."""
-    yield from (_finding(Rule.PRICE, match) for match in PRICE_PATTERN.finditer(text))
+    yield from (_finding(Rule.PRICE, match) for match in _IN_WORDS.finditer(text))
+    for start, end in _surroundings(text):
+        yield from (_finding(Rule.PRICE, match) for match in _WITH_NUMBER.finditer(text, start, end))
+
+
+def _surroundings(text: str) -> Iterator[tuple[int, int]]:
+    """The parts of a text that are near a number: the only ones where most prices can be, and few in most texts."""
+    start = end = -1
+    for match in _NUMBER_OR_SIGN.finditer(text):
+        if match.start() - _LONGEST_PRICE > end:
+            if end >= 0:
+                yield start, end
+            start = max(0, match.start() - _LONGEST_PRICE)
+        end = match.end() + _LONGEST_PRICE
+    if end >= 0:
+        yield start, end
+
+
+def duration_findings(text: str) -> Iterator[Finding]:
+    """How long something is said to take, in a flat text from which supported quantities have been blanked."""
+    yield from (_finding(Rule.PROMISE, match) for match in _LASTS.finditer(text))
 
 
 def phrase_findings(text: str) -> Iterator[Finding]:

@@ -1,5 +1,10 @@
 """Word lists the rules share: numbers in words, ordinary words of a conversation, days, units."""
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 UNITS = {
     "zero": 0, "dois": 2, "duas": 2, "tres": 3, "quatro": 4, "cinco": 5, "seis": 6, "sete": 7, "oito": 8, "nove": 9,
     "dez": 10, "onze": 11, "doze": 12, "treze": 13, "catorze": 14, "quatorze": 14, "quinze": 15, "dezesseis": 16,
@@ -30,7 +35,7 @@ CROWDS = {
 }  # fmt: skip
 NUMBER_WORDS = UNITS | TENS | HUNDREDS | SCALES
 
-STOP_WORDS = frozenset(
+STOP_WORDS = _words(
     """a o as os um uma uns umas de do da dos das em no na nos nas por pelo pela pelos pelas para pra pro com sem sob
     sobre entre ate e ou mas que se quando como onde qual quais quem cujo este esta estes estas esse essa esses essas
     isso isto aquele aquela ele ela eles elas voce voces vc vcs seu sua seus suas meu minha nosso nossa nossos nossas
@@ -41,10 +46,10 @@ STOP_WORDS = frozenset(
     then there here now as by into out up down about over can could will would should may might shall must only just
     any some each every both all another other am any please around off such via conforme cada toda todo todas todos
     outro outra outros outras mesmo mesma alem dentro fora segundo durante desde
-    pois porque assim entao logo nem tudo nada algo alguem ninguem algum alguma alguns algumas""".split()
+    pois porque assim entao logo nem tudo nada algo alguem ninguem algum alguma alguns algumas"""
 )
 
-ORDINARY = frozenset(
+ORDINARY = _words(
     """oi ola bom boa dia dias tarde noite tudo obrigado obrigada agradeco agradecemos por nada certo claro perfeito
     otimo otima legal beleza ok okay entendi entendo compreendo anotei anotado anotada anoto registrei registrado
     combinado pronto prontinho sim nao talvez qualquer pode posso podemos poderia consigo consegue conseguimos vamos
@@ -83,28 +88,25 @@ ORDINARY = frozenset(
     feriados segundas tercas quartas quintas sextas seg ter qua qui sex sab dom
     january february march april may june july august september october november december monday tuesday wednesday
     thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays sundays mon tue tues wed
-    thu thur thurs fri sat sun
-    acre alagoas amapa amazonas bahia ceara espirito santo goias maranhao mato grosso minas gerais para paraiba
-    parana pernambuco piaui rio grande norte sul rondonia roraima santa catarina sao paulo sergipe tocantins distrito
-    federal ac al ap am ba ce df es go ma mt ms mg pa pb pr pe pi rj rn rs ro rr sc sp se to""".split()
+    thu thur thurs fri sat sun"""
 )
 
-# Ordinary words may be capitalised, but the states are places all the same: claiming to serve one needs support.
-TALK = frozenset(
+# What may be counted in small numbers without stating anything.
+TALK = _words(
     """pergunta opcao caso coisa frase palavra informacao dado ponto detalhe passo forma lado linha assunto mensagem
     item duvida resposta jeito motivo parte possibilidade caminho exemplo question option case thing word sentence
     point detail step way side line message item answer reason part possibility example topic minutinho momento
-    instante moment""".split()
+    instante moment"""
 )
 
 # Names people write without a capital; each of them needs support in the documents like any other name.
-BRANDS = frozenset(
-    """ifood rappi uber ubereats 99 loggi lalamove correios sedex jadlog fedex dhl ups mercadolivre shopee amazon
-    aliexpress shein magalu americanas ebay salesforce hubspot pipedrive zendesk zoho totvs sap oracle bling tiny
-    omie nuvemshop shopify vtex woocommerce wordpress wix google microsoft windows excel outlook teams zoom slack
-    telegram instagram facebook messenger tiktok youtube linkedin twitter pinterest chatgpt openai gpt claude gemini
+BRANDS = _words(
+    """ifood rappi uber ubereats loggi lalamove correios sedex jadlog fedex dhl ups mercadolivre shopee amazon
+    aliexpress shein magalu americanas ebay salesforce hubspot pipedrive zendesk zoho totvs sap oracle bling 
+    omie nuvemshop shopify vtex woocommerce wordpress wix google microsoft excel 
+    telegram instagram facebook messenger tiktok youtube linkedin twitter pinterest 
     alexa siri apple iphone ipad samsung xiaomi motorola dell lenovo epson canon intelbras hikvision cisco
-    tplink mercadopago pagseguro picpay paypal stripe nubank itau bradesco santander visa mastercard bitcoin
-    asaas iugu invisalign colgate listerine botox bupa denplan tesco boots vodafone netflix spotify airbnb booking
-    localiza movida gol latam azul starlink""".split()
+    tplink mercadopago pagseguro picpay paypal nubank itau bradesco santander mastercard bitcoin
+    asaas iugu invisalign colgate listerine botox bupa denplan tesco vodafone netflix spotify airbnb 
+    latam starlink"""
 )

@@ -11,10 +11,11 @@ from context.constraints import Gate
 from context.loader import load_institution
 from contracts.guardrails import KnownFacts
 from contracts.institution import Institution
-from tests.context.corpus import false_facts, harbour_dental, harmless, prices_and_closings
+from tests.context.corpus import false_facts, harbour_dental, harmless, prices_and_closings, second_look
 
 DOCUMENTS = Path(__file__).parents[2] / "context" / "documents"
 NOBODY = KnownFacts()
+WRITTEN, HELD_OUT, SECOND = "written", "held out", "held out 2"
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Corpus:
     texts: tuple[str, ...]
     institution: str
     blocked: bool
-    held_out: bool = False
+    part: str = WRITTEN
 
 
 @dataclass(frozen=True)
@@ -52,17 +53,20 @@ def corpora() -> tuple[Corpus, ...]:
     pyloto, harbour = institution("pyloto"), institution("harbour_dental")
     return (
         Corpus("prices and closings", prices_and_closings.drafts(), "pyloto", blocked=True),
-        Corpus("prices and closings", prices_and_closings.held_out_drafts(), "pyloto", blocked=True, held_out=True),
+        Corpus("prices and closings", prices_and_closings.held_out_drafts(), "pyloto", blocked=True, part=HELD_OUT),
         Corpus("harmless", harmless.replies(own_texts(pyloto)), "pyloto", blocked=False),
-        Corpus("harmless", harmless.held_out_replies(), "pyloto", blocked=False, held_out=True),
+        Corpus("harmless", harmless.held_out_replies(), "pyloto", blocked=False, part=HELD_OUT),
         Corpus("false facts", false_facts.replies(), "pyloto", blocked=True),
-        Corpus("false facts", false_facts.held_out_replies(), "pyloto", blocked=True, held_out=True),
+        Corpus("false facts", false_facts.held_out_replies(), "pyloto", blocked=True, part=HELD_OUT),
+        Corpus("forbidden", second_look.FORBIDDEN, "pyloto", blocked=True, part=SECOND),
+        Corpus("harmless", second_look.HARMLESS, "pyloto", blocked=False, part=SECOND),
+        Corpus("false facts", second_look.FALSE, "pyloto", blocked=True, part=SECOND),
         Corpus("forbidden", harbour_dental.FORBIDDEN, "harbour_dental", blocked=True),
-        Corpus("forbidden", harbour_dental.HELD_OUT_FORBIDDEN, "harbour_dental", blocked=True, held_out=True),
+        Corpus("forbidden", harbour_dental.HELD_OUT_FORBIDDEN, "harbour_dental", blocked=True, part=HELD_OUT),
         Corpus("harmless", (*harbour_dental.HARMLESS, *own_texts(harbour)), "harbour_dental", blocked=False),
-        Corpus("harmless", harbour_dental.HELD_OUT_HARMLESS, "harbour_dental", blocked=False, held_out=True),
+        Corpus("harmless", harbour_dental.HELD_OUT_HARMLESS, "harbour_dental", blocked=False, part=HELD_OUT),
         Corpus("false facts", harbour_dental.FALSE, "harbour_dental", blocked=True),
-        Corpus("false facts", harbour_dental.HELD_OUT_FALSE, "harbour_dental", blocked=True, held_out=True),
+        Corpus("false facts", harbour_dental.HELD_OUT_FALSE, "harbour_dental", blocked=True, part=HELD_OUT),
     )
 
 
@@ -104,13 +108,12 @@ HOSTILE = (
 def main() -> None:
     gates = {name: Gate(institution(name)) for name in ("pyloto", "harbour_dental")}
     show_misses = "--misses" in sys.argv
-    print(f"{'institution':<15}{'corpus':<21}{'part':<10}{'n':>6}{'right':>9}{'p50 ms':>9}{'p99 ms':>9}")
+    print(f"{'institution':<15}{'corpus':<21}{'part':<11}{'n':>6}{'right':>9}{'p50 ms':>9}{'p99 ms':>9}")
     for corpus in corpora():
         result = score(corpus, gates[corpus.institution])
-        part = "held out" if corpus.held_out else "written"
         wanted = "blocked" if corpus.blocked else "passed"
         print(
-            f"{corpus.institution:<15}{corpus.name:<21}{part:<10}{len(corpus.texts):>6}{result.right:>8.1%}"
+            f"{corpus.institution:<15}{corpus.name:<21}{corpus.part:<11}{len(corpus.texts):>6}{result.right:>8.1%}"
             f"{result.percentile(0.5):>9.2f}{result.percentile(0.99):>9.2f}  {wanted}"
         )
         if show_misses:

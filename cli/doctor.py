@@ -7,12 +7,12 @@ from enum import StrEnum
 
 import httpx
 
-from cli.runtime import listen
 from context.loader import load_institution
 from contracts.errors import WorkerError
 from contracts.settings import Settings
 from fsm.static_check import problems
 from prompts.registry import PromptRegistry
+from sandbox.transport import listen
 from worker.bootstrap import open_backend
 
 

@@ -18,10 +18,11 @@ from cli.doctor import Health, examine
 from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_json, print_table
 from cli.replay import read_recording
 from cli.replay import replay as run_replay
-from cli.runtime import Runtime, listen, open_runtime, server_of
+from cli.runtime import Runtime, open_runtime, server_of
 from contracts.errors import ConfigurationError, InstitutionError, WorkerError
 from contracts.settings import Settings, checked, read_settings
 from observability.logs import configure_logs, logger
+from sandbox.transport import listen
 
 app = typer.Typer(
     name="prosa",

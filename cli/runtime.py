@@ -19,6 +19,7 @@ from contracts.ports import Events, Faults
 from contracts.settings import Settings
 from sandbox.app import SandboxSettings
 from sandbox.app import create_app as create_sandbox
+from sandbox.transport import listen
 from webhook.app import create_app
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
 from worker.bootstrap import Backend, Engine, open_backend, open_engine
@@ -77,11 +78,6 @@ def server_of(app: Any) -> Server:
         date_header=False,
     )
     return Server(config)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises OSError when the port is taken."""
-    return socket.create_server((host, port), backlog=2048, reuse_port=False)
 
 
 @asynccontextmanager

@@ -65,7 +65,7 @@ def _system(request: ModelRequest) -> list[TextBlockParam]:
 def _messages(request: ModelRequest) -> list[MessageParam]:
     messages: list[MessageParam] = [{"role": "user", "content": request.user}]
     if request.repair_of is not None:
-        messages.append({"role": "assistant", "content": request.repair_of or "(empty)"})
+        messages.append({"role": "assistant", "content": request.repair_of.strip() or "(empty)"})
         messages.append({"role": "user", "content": f"That answer is invalid: {request.repair_reason}. Answer again."})
     return messages
 

@@ -1,0 +1,271 @@
+"""What the tests are made of: messages, clocks, faults, and an engine on any backend with a scripted model."""
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from adapters.channels.web import LIMITS as WEB_LIMITS
+from adapters.channels.web import web_conversation_id, web_message
+from adapters.events.memory import MemoryEvents
+from adapters.inboxes.memory import MemoryInbox
+from adapters.inboxes.sqlite import SqliteInbox
+from adapters.models.scripted import ScriptedModel
+from adapters.sqlite_database import Database
+from adapters.stores.memory import MemoryStore
+from adapters.stores.sqlite import SqliteStore
+from context.constraints import Gate
+from context.loader import load_institution
+from context.optout import OptOutWords
+from contracts.delivery import OutboxRow
+from contracts.institution import Institution
+from contracts.messages import Address, ChannelName, InboundMessage
+from contracts.ports import ChannelLimits, Faults, Inbox, ModelRequest, Store
+from contracts.values import ConversationId, MessageId
+from fsm.machine import ConversationMachine
+from prompts.executor import Executor
+from prompts.pricing import PriceBook
+from prompts.prompter import Prompter, TaskModels
+from prompts.registry import PromptRegistry
+from worker.dependencies import Dependencies, DrainLimits, Rulebook
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ROOT / "context" / "documents"
+START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+BACKENDS = ("memory", "sqlite")
+
+
+@cache
+def pyloto() -> Institution:
+    return load_institution(DOCUMENTS / "pyloto")
+
+
+@cache
+def rulebook() -> Rulebook:
+    institution = pyloto()
+    return Rulebook(institution=institution, gate=Gate(institution), consent=OptOutWords(institution))
+
+
+def inbound(
+    text: str = "Oi, bom dia",
+    *,
+    conversation: str = "c-1",
+    id: str | None = None,
+    at: datetime = START,
+    **changes: Any,
+) -> InboundMessage:
+    message = web_message(conversation, MessageId(id or f"m-{next(_numbers)}"), text, at=at)
+    return message.model_copy(update=changes) if changes else message
+
+
+_numbers = itertools.count(1)
+
+
+class SteppingClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, at: datetime = START) -> None:
+        self.at = at
+
+    def now(self) -> datetime:
+        return self.at
+
+    def move(self, by: timedelta) -> None:
+        self.at += by
+
+
+class CrashError(BaseException):
+    """The process dies here: nothing in it may catch this, as nothing catches a kill -9."""
+
+
+class CrashAt:
+    """Dies at a named point, once; every point that was passed is noted."""
+
+    def __init__(self) -> None:
+        self.armed: str | None = None
+        self.passed: list[str] = []
+        self.pausing: dict[str, Callable[[], Awaitable[None]]] = {}
+
+    async def reach(self, point: str) -> None:
+        self.passed.append(point)
+        if point in self.pausing:
+            await self.pausing.pop(point)()
+        if self.armed == point:
+            self.armed = None
+            raise CrashError(point)
+
+
+@dataclass
+class RecordingChannel:
+    """A platform in memory: it keeps what it accepted, and can fail, refuse, or accept without answering."""
+
+    name: ChannelName = ChannelName.WEB
+    limits: ChannelLimits = WEB_LIMITS
+    send_deadline: timedelta = timedelta(seconds=9)
+    accepted: list[OutboxRow] = field(default_factory=list)
+    next_errors: list[Exception] = field(default_factory=list)
+    errors_after_accepting: list[Exception] = field(default_factory=list)
+
+    async def send(self, row: OutboxRow) -> str:
+        if self.next_errors:
+            raise self.next_errors.pop(0)
+        self.accepted.append(row)
+        if self.errors_after_accepting:
+            raise self.errors_after_accepting.pop(0)
+        return f"platform-{row.id}-{len(self.accepted)}"
+
+    def acknowledge(self, address: Address, platform_message_id: str) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+def decision(**changes: Any) -> str:
+    """Task 1's answer as JSON."""
+    answer = {
+        "next_state": "PROCESSING",
+        "confidence": 0.9,
+        "business_line": None,
+        "intent": "greeting",
+        "waiting_for": "anything",
+        "collected": [],
+        "ask_field": None,
+        "options": [],
+    }
+    return orjson.dumps(answer | changes).decode()
+
+
+def response(text: str = "Claro, pode contar comigo.") -> str:
+    return orjson.dumps({"text": text}).decode()
+
+
+def message_type(kind: str = "TEXT", **changes: Any) -> str:
+    return orjson.dumps({"type": kind, "asset": None, "list_label": ""} | changes).decode()
+
+
+async def agreeable(request: ModelRequest) -> str:
+    """Answers every task in the plainest way that is legal."""
+    return {
+        "state_decision": decision(),
+        "response_draft": response(),
+        "message_type_choice": message_type(),
+    }[request.schema_name]
+
+
+def scripted(
+    *,
+    state: str | Iterable[str] | None = None,
+    text: str | Iterable[str] | None = None,
+    form: str | Iterable[str] | None = None,
+) -> ScriptedModel:
+    """A model with given answers for a task: always the same one, or one after the other."""
+    given = {"state_decision": state, "response_draft": text, "message_type_choice": form}
+    queues = {name: iter(value) for name, value in given.items() if value is not None and not isinstance(value, str)}
+
+    async def answer(request: ModelRequest) -> str:
+        if request.schema_name in queues:
+            return next(queues[request.schema_name])
+        fixed = given[request.schema_name]
+        return fixed if isinstance(fixed, str) else await agreeable(request)
+
+    return ScriptedModel(answer)
+
+
+def prompter(model: ScriptedModel, *, budget: timedelta = timedelta(seconds=12), **options: Any) -> Prompter:
+    executor = Executor(
+        model,
+        fallback_model=options.get("fallback_model"),
+        prices=PriceBook(),
+        monotonic=time.monotonic,
+        chance=lambda: 0.0,
+    )
+    models = TaskModels(state="claude-haiku-5-5", response="claude-haiku-5-5", message_type="claude-haiku-5-5")
+    return Prompter(
+        executor,
+        PromptRegistry.read(),
+        models,
+        call_timeout=timedelta(seconds=6),
+        turn_budget=budget,
+        monotonic=time.monotonic,
+    )
+
+
+@dataclass
+class EngineBed:
+    """An engine and everything a test looks at."""
+
+    deps: Dependencies
+    clock: SteppingClock
+    channel: RecordingChannel
+    events: MemoryEvents
+    faults: CrashAt
+
+    @property
+    def inbox(self) -> Inbox:
+        return self.deps.inbox
+
+    @property
+    def store(self) -> Store:
+        return self.deps.store
+
+
+def engine_bed(
+    inbox: Inbox,
+    store: Store,
+    *,
+    model: ScriptedModel | None = None,
+    clock: SteppingClock | None = None,
+    channel: RecordingChannel | None = None,
+    faults: Faults | None = None,
+    limits: DrainLimits | None = None,
+    **options: Any,
+) -> EngineBed:
+    clock = clock or SteppingClock()
+    channel = channel or RecordingChannel()
+    events = MemoryEvents()
+    faults = faults or CrashAt()
+    deps = Dependencies(
+        inbox=inbox,
+        store=store,
+        channels={ChannelName.WEB: channel, ChannelName.WHATSAPP: channel},
+        prompter=prompter(model or ScriptedModel(agreeable), **options),
+        machine=ConversationMachine(),
+        rulebook=rulebook,
+        events=events,
+        clock=clock,
+        monotonic=time.monotonic,
+        chance=random.Random(0).random,
+        faults=faults,
+        drain_limits=limits or DrainLimits(),
+    )
+    return EngineBed(deps, clock, channel, events, faults)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def open_backend(kind: str, folder: Path) -> AsyncIterator[tuple[Inbox, Store]]:
+    """An empty inbox and store of the kind."""
+    if kind == "memory":
+        yield MemoryInbox(), MemoryStore()
+        return
+    database = Database(folder / "prosa.sqlite")
+    inbox, store = SqliteInbox(database), SqliteStore(database)
+    await inbox.prepare()
+    await store.prepare()
+    try:
+        yield inbox, store
+    finally:
+        await asyncio.to_thread(database.close)
+
+
+def conversation_id(name: str = "c-1") -> ConversationId:
+    return web_conversation_id(name)

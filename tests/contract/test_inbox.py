@@ -1,0 +1,154 @@
+"""What every inbox guarantees, on each of them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from contracts.delivery import Arrival
+from contracts.errors import LeaseLostError
+from contracts.ports import Inbox
+from tests.builders import BACKENDS, START, conversation_id, inbound, open_backend
+
+TTL = timedelta(seconds=1.5)
+C1 = conversation_id("c-1")
+
+
+@pytest.fixture(params=BACKENDS)
+async def inbox(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Inbox]:
+    async with open_backend(request.param, tmp_path) as (inbox, _):
+        yield inbox
+
+
+async def test_messages_come_back_in_the_order_of_their_arrival(inbox: Inbox) -> None:
+    messages = [inbound(f"{n}") for n in range(5)]
+    assert await inbox.append(messages) == [Arrival.ACCEPTED] * 5
+    assert [entry.message for entry in await inbox.pending(C1)] == messages
+    assert [entry.sequence for entry in await inbox.pending(C1)] == [1, 2, 3, 4, 5]
+    assert await inbox.depth() == 5
+
+
+async def test_a_second_delivery_is_recognised_before_and_after_the_answer(inbox: Inbox) -> None:
+    message = inbound()
+    await inbox.append([message])
+    assert await inbox.append([message, message]) == [Arrival.DUPLICATE_PENDING] * 2
+    await inbox.remove(C1, [1])
+    assert await inbox.append([message]) == [Arrival.DUPLICATE_DONE]
+    assert await inbox.depth() == 0
+
+
+async def test_two_hundred_deliveries_at_once_are_one_message(inbox: Inbox) -> None:
+    message = inbound()
+    arrivals = await asyncio.gather(*(inbox.append([message]) for _ in range(200)))
+    assert [one for (one,) in arrivals].count(Arrival.ACCEPTED) == 1
+    assert len(await inbox.pending(C1)) == 1
+
+
+async def test_a_duplicate_of_a_waiting_message_arms_the_wake_up_again(inbox: Inbox) -> None:
+    message = inbound()
+    await inbox.append([message])
+    lease = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lease
+    await inbox.abandon(lease, due_at=START + timedelta(hours=1))
+    assert await inbox.due(at=START, limit=10) == []
+    await inbox.append([message])
+    assert await inbox.due(at=START, limit=10) == [C1]
+
+
+async def test_the_same_id_in_another_conversation_is_another_message(inbox: Inbox) -> None:
+    await inbox.append([inbound(id="1", conversation="a"), inbound(id="1", conversation="b")])
+    assert await inbox.depth() == 2
+
+
+async def test_only_one_worker_holds_a_conversation(inbox: Inbox) -> None:
+    await inbox.append([inbound()])
+    leases = await asyncio.gather(*(inbox.claim(C1, ttl=TTL, at=START) for _ in range(20)))
+    assert sum(1 for lease in leases if lease) == 1
+    assert await inbox.due(at=START, limit=10) == []
+
+
+async def test_an_expired_lease_is_taken_over_and_its_holder_finds_out(inbox: Inbox) -> None:
+    await inbox.append([inbound()])
+    first = await inbox.claim(C1, ttl=TTL, at=START)
+    later = START + TTL
+    second = await inbox.claim(C1, ttl=TTL, at=later)
+    assert first
+    assert second
+    assert second.token > first.token
+    with pytest.raises(LeaseLostError):
+        await inbox.renew(first, ttl=TTL, at=later)
+    with pytest.raises(LeaseLostError):
+        await inbox.take(first, isolate_after=2)
+    assert not await inbox.release(first)
+    await inbox.abandon(first, due_at=later)
+    assert await inbox.claim(C1, ttl=TTL, at=later) is None
+
+
+async def test_a_heartbeat_keeps_the_lease(inbox: Inbox) -> None:
+    lease = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lease
+    renewed = await inbox.renew(lease, ttl=TTL, at=START + timedelta(seconds=1))
+    assert renewed.expires_at == START + timedelta(seconds=1) + TTL
+    assert await inbox.claim(C1, ttl=TTL, at=START + timedelta(seconds=2)) is None
+
+
+async def test_taking_counts_an_attempt_and_removes_nothing(inbox: Inbox) -> None:
+    await inbox.append([inbound("a"), inbound("b")])
+    lease = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lease
+    assert [entry.attempts for entry in await inbox.take(lease, isolate_after=2)] == [1, 1]
+    assert [entry.attempts for entry in await inbox.pending(C1)] == [1, 1]
+
+
+async def test_a_message_that_was_tried_often_comes_alone(inbox: Inbox) -> None:
+    await inbox.append([inbound("bad"), inbound("good")])
+    lease = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lease
+    await inbox.take(lease, isolate_after=2)
+    await inbox.take(lease, isolate_after=2)
+    (alone,) = await inbox.take(lease, isolate_after=2)
+    assert (alone.message.text, alone.attempts) == ("bad", 3)
+    assert [entry.attempts for entry in await inbox.pending(C1)] == [3, 2]
+
+
+async def test_a_lease_is_not_given_back_while_something_waits(inbox: Inbox) -> None:
+    """A message that arrives between the last look and the release must not wait for nobody."""
+    lease = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lease
+    await inbox.append([inbound()])
+    assert not await inbox.release(lease)
+    await inbox.remove(C1, [1])
+    assert await inbox.release(lease)
+    assert await inbox.due(at=START + timedelta(days=1), limit=10) == []
+
+
+async def test_the_longest_waiting_conversation_is_due_first(inbox: Inbox) -> None:
+    await inbox.append([inbound(conversation="late", at=START + timedelta(seconds=1))])
+    await inbox.append([inbound(conversation="early", at=START)])
+    assert await inbox.due(at=START, limit=10) == [conversation_id("early")]
+    at = START + timedelta(seconds=1)
+    assert await inbox.due(at=at, limit=10) == [conversation_id("early"), conversation_id("late")]
+    assert await inbox.due(at=at, limit=1) == [conversation_id("early")]
+
+
+async def test_it_tells_whether_something_newer_waits(inbox: Inbox) -> None:
+    await inbox.append([inbound(), inbound()])
+    assert await inbox.has_newer(C1, 1)
+    assert not await inbox.has_newer(C1, 2)
+
+
+async def test_an_erased_conversation_has_no_messages_and_refuses_a_late_delivery(inbox: Inbox) -> None:
+    message = inbound()
+    await inbox.append([message])
+    await inbox.forget(C1)
+    assert await inbox.pending(C1) == []
+    assert await inbox.append([message]) == [Arrival.DUPLICATE_DONE]
+
+
+async def test_removing_twice_is_harmless(inbox: Inbox) -> None:
+    await inbox.append([inbound(), inbound()])
+    await inbox.remove(C1, [1])
+    await inbox.remove(C1, [1])
+    assert [entry.sequence for entry in await inbox.pending(C1)] == [2]

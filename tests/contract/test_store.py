@@ -1,0 +1,314 @@
+"""What every store guarantees, on each of them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from contracts.conversation import (
+    Conversation,
+    Speaker,
+    State,
+    TransitionRecord,
+    Trigger,
+    TurnRecord,
+    Utterance,
+)
+from contracts.delivery import DeadLetter, InboxEntry, OutboxRow, TurnCommit
+from contracts.errors import ConversationConflictError
+from contracts.messages import ChannelName, DeliveryState, InboundMessage, OutboundMessage, StatusUpdate
+from contracts.ports import Store
+from contracts.values import MessageId, OutboxId, TurnId
+from tests.builders import BACKENDS, START, conversation_id, inbound, open_backend, pyloto
+
+C1 = conversation_id("c-1")
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture(params=BACKENDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_backend(request.param, tmp_path) as (_, store):
+        yield store
+
+
+def turn_commit(
+    head: Conversation | None = None,
+    message: InboundMessage | None = None,
+    *,
+    state: State = State.AWAITING_USER,
+    replies: int = 1,
+) -> TurnCommit:
+    head = head or Conversation(id=C1)
+    message = message or inbound(conversation=head.id.removeprefix("web:"))
+    sequence = head.last_sequence + 1
+    turn_id = TurnId(f"{head.id}/{sequence}")
+    at = START + sequence * SECOND
+    said = Utterance(speaker=Speaker.PERSON, text=message.text, at=at)
+    rows = tuple(
+        OutboxRow(
+            id=OutboxId(f"{turn_id}/{index}"),
+            conversation_id=head.id,
+            turn_id=turn_id,
+            number=head.next_outbox_number + index,
+            address=message.address,
+            message=OutboundMessage.of_text("Olá"),
+            created_at=at,
+            updated_at=at,
+        )
+        for index in range(replies)
+    )
+    changed = head.model_copy(
+        update={
+            "state": state,
+            "turns": head.turns + 1,
+            "last_sequence": sequence,
+            "next_outbox_number": head.next_outbox_number + replies,
+            "updated_at": at,
+        }
+    )
+    move = TransitionRecord(source=head.state, dest=state, trigger=Trigger.SEND, confidence=0.5, at=at)
+    record = TurnRecord(
+        id=turn_id, conversation_id=head.id, episode=1, message_ids=(message.id,), path=(state,), state=state, at=at
+    )
+    entry = InboxEntry(sequence=sequence, attempts=1, message=message)
+    return TurnCommit(
+        conversation=changed, transitions=(move,), utterances=(said,), turn=record, answered=(entry,), outbox=rows
+    )
+
+
+async def test_a_commit_is_read_back_whole(store: Store) -> None:
+    message = inbound("Olá 👋", id="m-1")
+    commit = turn_commit(message=message)
+    saved = await store.commit(commit)
+    assert saved.version == 1
+    assert await store.load(C1) == saved
+    assert await store.transitions(C1) == list(commit.transitions)
+    assert await store.transcript(C1) == list(commit.utterances)
+    assert await store.turns(C1) == [commit.turn]
+    assert await store.rows(C1) == list(commit.outbox)
+    receipt = await store.receipt(C1, MessageId("m-1"))
+    assert receipt
+    assert (receipt.message, receipt.sequence) == (message, 1)
+    assert await store.turn_of(receipt) == commit.turn
+    assert await store.receipts(C1) == [receipt]
+    assert await store.find_message(MessageId("m-1")) == [C1]
+
+
+async def test_what_was_never_written_is_not_there(store: Store) -> None:
+    assert await store.load(C1) is None
+    assert await store.receipt(C1, MessageId("no")) is None
+    assert await store.find_message(MessageId("no")) == []
+    assert await store.turns(C1) == []
+    assert await store.rows(C1) == []
+
+
+async def test_the_second_of_two_concurrent_commits_is_refused(store: Store) -> None:
+    """Two workers load the same conversation; only one of them may write it back, and nothing of the other stays."""
+    mine = theirs = await store.commit(turn_commit())
+    await store.commit(turn_commit(mine))
+    with pytest.raises(ConversationConflictError):
+        await store.commit(turn_commit(theirs, inbound(id="lost")))
+    assert len(await store.turns(C1)) == 2
+    assert await store.receipt(C1, MessageId("lost")) is None
+
+
+async def test_of_many_first_commits_one_wins(store: Store) -> None:
+    commits = [turn_commit(message=inbound(id=f"first-{n}")) for n in range(20)]
+    results = await asyncio.gather(*(store.commit(commit) for commit in commits), return_exceptions=True)
+    assert sum(1 for result in results if isinstance(result, Conversation)) == 1
+    assert all(isinstance(result, Conversation | ConversationConflictError) for result in results)
+    assert len(await store.rows(C1)) == 1
+
+
+async def test_turns_can_be_limited_to_the_newest(store: Store) -> None:
+    head = await store.commit(turn_commit())
+    for _ in range(4):
+        head = await store.commit(turn_commit(head))
+    assert [turn.id for turn in await store.turns(C1, limit=2)] == [f"{C1}/4", f"{C1}/5"]
+    assert len(await store.turns(C1, limit=50)) == 5
+
+
+async def test_an_erased_conversation_refuses_the_commit_of_whoever_loaded_it_before(store: Store) -> None:
+    loaded = await store.commit(turn_commit())
+    assert await store.erase(C1, at=START)
+    with pytest.raises(ConversationConflictError):
+        await store.commit(turn_commit(loaded))
+    for left in (await store.turns(C1), await store.rows(C1), await store.transcript(C1), await store.receipts(C1)):
+        assert left == []
+    assert await store.list_conversations() == []
+    empty = await store.load(C1)
+    assert empty
+    assert (empty.turns, empty.version, empty.state) == (0, 2, State.INIT)
+    assert not await store.erase(C1, at=START)
+
+
+async def test_an_erasure_before_the_first_commit_refuses_it_too(store: Store) -> None:
+    assert not await store.erase(C1, at=START)
+    with pytest.raises(ConversationConflictError):
+        await store.commit(turn_commit())
+
+
+async def test_after_an_erasure_a_new_conversation_can_begin(store: Store) -> None:
+    await store.commit(turn_commit())
+    await store.erase(C1, at=START)
+    empty = await store.load(C1)
+    saved = await store.commit(turn_commit(empty))
+    assert saved.version == 3
+    assert len(await store.turns(C1)) == 1
+
+
+async def test_conversations_are_listed_newest_first_and_by_state(store: Store) -> None:
+    for number, name in enumerate(("a", "b", "c"), start=1):
+        head = Conversation(id=conversation_id(name), last_sequence=number)
+        await store.commit(turn_commit(head, state=State.ESCALATING if name == "b" else State.AWAITING_USER))
+    ids = [summary.id for summary in await store.list_conversations()]
+    assert ids == [conversation_id(name) for name in ("c", "b", "a")]
+    (escalated,) = await store.list_conversations(state="ESCALATING")
+    assert escalated.id == conversation_id("b")
+    assert len(await store.list_conversations(limit=2)) == 2
+    older = await store.list_conversations(before=START + 3 * SECOND)
+    assert [summary.id for summary in older] == [conversation_id("a")]
+
+
+async def test_time_outs_and_expiry_are_found(store: Store) -> None:
+    commit = turn_commit()
+    head = commit.conversation.model_copy(update={"times_out_at": START + timedelta(hours=1)})
+    await store.commit(commit.model_copy(update={"conversation": head}))
+    assert await store.timed_out(at=START, limit=10) == []
+    assert await store.timed_out(at=START + timedelta(hours=1), limit=10) == [C1]
+    assert await store.expired(updated_before=START, limit=10) == []
+    assert await store.expired(updated_before=START + timedelta(days=1), limit=10) == [C1]
+
+
+async def test_a_row_is_sent_by_one_worker_only(store: Store) -> None:
+    await store.commit(turn_commit())
+    (row,) = await store.unsent(C1)
+    began = await asyncio.gather(*(store.begin_send(row, deadline=START + SECOND, at=START) for _ in range(10)))
+    assert sum(1 for one in began if one) == 1
+    (sending,) = await store.unsent(C1)
+    assert (sending.state, sending.attempts) == (DeliveryState.SENDING, 1)
+
+
+async def test_rows_wait_for_their_time_and_for_their_turn(store: Store) -> None:
+    await store.commit(turn_commit(replies=2))
+    later = START + timedelta(minutes=1)
+    assert await store.sendable(at=later, limit=10) == [C1]
+    first, second = await store.unsent(C1)
+    await store.postpone(first.id, not_before=later, error_code="busy", at=START)
+    assert await store.sendable(at=later - SECOND, limit=10) == []
+    await store.mark_sent(first.id, platform_message_id="p-1", at=later)
+    assert await store.sendable(at=later, limit=10) == [C1]
+    assert await store.unsent(C1) == [second]
+
+
+@pytest.mark.parametrize("by", ["reference", "platform_id"])
+async def test_statuses_only_move_forward(store: Store, by: str) -> None:
+    await store.commit(turn_commit())
+    (row,) = await store.unsent(C1)
+    await store.begin_send(row, deadline=START + SECOND, at=START)
+    if by == "platform_id":
+        await store.mark_sent(row.id, platform_message_id="p-1", at=START)
+    for state in (DeliveryState.DELIVERED, DeliveryState.SENT, DeliveryState.FAILED):
+        changed = await store.apply_status(status(row, state, reference=row.id if by == "reference" else None))
+        assert changed
+        assert changed.state is DeliveryState.DELIVERED
+    assert await store.unsent(C1) == []
+    if by == "reference":
+        await store.mark_sent(row.id, platform_message_id="p-1", at=START)
+    (stored,) = await store.rows(C1)
+    assert (stored.state, stored.platform_message_id) == (DeliveryState.DELIVERED, "p-1")
+
+
+async def test_a_status_before_its_message_is_parked(store: Store) -> None:
+    await store.commit(turn_commit())
+    (row,) = await store.unsent(C1)
+    assert await store.apply_status(status(row, DeliveryState.READ, reference=None)) is None
+    await store.mark_sent(row.id, platform_message_id="p-1", at=START)
+    (stored,) = await store.rows(C1)
+    assert stored.state is DeliveryState.READ
+
+
+async def test_a_status_of_another_channel_does_not_touch_the_row(store: Store) -> None:
+    await store.commit(turn_commit())
+    (row,) = await store.unsent(C1)
+    foreign = status(row, DeliveryState.FAILED, reference=row.id).model_copy(
+        update={"channel": ChannelName.WHATSAPP, "account": "other"}
+    )
+    assert await store.apply_status(foreign) is None
+    assert await store.unsent(C1) == [row]
+
+
+@pytest.mark.parametrize("how", ["refused", "reported"])
+async def test_a_failed_row_asks_for_an_escalation_once(store: Store, how: str) -> None:
+    await store.commit(turn_commit())
+    (row,) = await store.unsent(C1)
+    await store.begin_send(row, deadline=START + SECOND, at=START)
+    if how == "refused":
+        await store.mark_failed(row.id, error_code="131047", at=START)
+    else:
+        await store.mark_sent(row.id, platform_message_id="p-1", at=START)
+        await store.apply_status(status(row, DeliveryState.FAILED, reference=row.id))
+    (failed,) = await store.to_escalate(limit=10)
+    assert (failed.id, failed.error_code) == (row.id, "131047")
+    await store.escalation_done(row.id)
+    assert await store.to_escalate(limit=10) == []
+
+
+def status(row: OutboxRow, state: DeliveryState, *, reference: str | None) -> StatusUpdate:
+    return StatusUpdate(
+        channel=row.address.channel,
+        account=row.address.account,
+        platform_message_id="p-1",
+        state=state,
+        client_reference=reference,
+        error_code="131047" if state is DeliveryState.FAILED else None,
+        at=START,
+    )
+
+
+async def test_dead_letters_are_kept_once_and_can_be_dropped(store: Store) -> None:
+    letter = DeadLetter(
+        id="l-1",
+        conversation_id=C1,
+        message_id=MessageId("m-1"),
+        channel="web",
+        reason="attempts",
+        attempts=6,
+        message=inbound(id="m-1"),
+        at=START,
+    )
+    await store.add_dead_letter(letter)
+    await store.add_dead_letter(letter.model_copy(update={"reason": "again"}))
+    assert await store.dead_letters() == [letter]
+    assert await store.dead_letter("l-1") == letter
+    assert await store.drop_dead_letter("l-1")
+    assert not await store.drop_dead_letter("l-1")
+    assert await store.dead_letter("l-1") is None
+
+
+async def test_erasing_a_conversation_erases_its_dead_letters(store: Store) -> None:
+    letter = DeadLetter(
+        id="l-1", conversation_id=C1, message_id=None, channel="web", reason="x", attempts=1, raw="said", at=START
+    )
+    await store.add_dead_letter(letter)
+    await store.erase(C1, at=START)
+    assert await store.dead_letters() == []
+
+
+async def test_institutions_are_kept_by_version(store: Store) -> None:
+    institution = pyloto()
+    assert await store.published() is None
+    assert await store.publish(institution, at=START)
+    assert not await store.publish(institution, at=START + SECOND)
+    newer = institution.model_copy(update={"version": "newer"})
+    assert await store.publish(newer, at=START + 2 * SECOND)
+    assert await store.published() == newer
+    assert [version for version, _ in await store.published_versions()] == ["newer", institution.version]
+    assert await store.publish(institution, at=START + 3 * SECOND)
+    assert await store.published() == institution
+
+
+async def test_it_answers_that_it_is_there(store: Store) -> None:
+    await store.ping()

@@ -27,7 +27,14 @@ LONGEST_DRAFT = 16_000
 SHORTEST_LOCAL_NUMBER = 8
 
 _TALK_STEMS = frozenset(stem(word) for word in TALK)
-_MONEY_LIKE = frozenset({"k", "x", "mil", "mensai", "mensal", "monthl", "parcel", "vez", "prestac"})
+_MONEY_LIKE = frozenset(
+    stem(word)
+    for word in (
+        "k", "x", "mil", "mensais", "monthly", "parcelas", "vezes", "prestacoes", "reais", "contos", "pilas", "mangos",
+        "pratas", "paus", "dolares", "dollars", "euros", "libras", "pounds", "quid", "bucks", "grand", "centavos",
+        "cents", "pence", "brl", "usd", "eur", "gbp", "instalments", "installments", "payments",
+    )
+)  # fmt: skip
 _PLURAL_ARTICLES = frozenset(
     {"os", "as", "dos", "das", "nos", "nas", "esses", "essas", "estes", "estas", "the", "both"}
 )
@@ -86,6 +93,15 @@ class Gate:
         if len(shown) > LONGEST_DRAFT:
             return (Finding(rule=Rule.UNSUPPORTED_NAME, excerpt=f"longer than {LONGEST_DRAFT} characters"),)
         return tuple(dict.fromkeys(self._findings(shown, _known_evidence(known))))
+
+    def check_wording(self, text: str) -> tuple[Finding, ...]:
+        """Return what a text of the institution itself may not say: prices, closings, promises, links elsewhere."""
+        shown = seen(text)
+        known = Evidence()
+        plain, findings = self._read_links(shown, plain_links(folded(shown).casefold()), known)
+        measured = [figure for figure in read_figures(plain) if self._is_measured(figure, known)]
+        worded = (*price_findings(_blanked(plain, measured)), *phrase_findings(plain))
+        return tuple(dict.fromkeys((*findings, *worded)))
 
     def _findings(self, shown: str, known: Evidence) -> Iterator[Finding]:
         plain = folded(shown)
@@ -181,13 +197,14 @@ class Gate:
                 yield Finding(rule=rule, excerpt=text[figure.start : figure.end].strip(BLANK)[:EXCERPT])
 
     def _unsupported_hours(self, text: str, figures: Sequence[Figure], known: Evidence) -> Iterator[Finding]:
-        for hours in read_hours(text, figures):
-            if not self._are_documented(hours) and not _are_own(hours, known):
+        said = {(one.days, one.opens, one.closes, one.sentence): one for one in read_hours(text, figures)}
+        about = {sentence: self._lines_in(sentence) for _, _, _, sentence in said}
+        for hours in said.values():
+            if not self._are_documented(hours, about[hours.sentence]) and not _are_own(hours, known):
                 yield Finding(rule=Rule.UNSUPPORTED_NUMBER, excerpt=text[hours.start : hours.end][:EXCERPT])
 
-    def _are_documented(self, hours: Hours) -> bool:
-        """Whether the documents name these hours, for these days, of the business line the sentence speaks of."""
-        about = self._lines_in(hours.sentence)
+    def _are_documented(self, hours: Hours, about: frozenset[str]) -> bool:
+        """Whether the documents name these hours, for these days, of the business line the sentence is about."""
         return any(
             (not about or about & lines) and _agree(candidate, fact)
             for candidate in _possible(hours)

@@ -52,7 +52,8 @@ _SMALL = sorted({*NUMBER_WORDS, *CROWDS}, key=len, reverse=True)
 NUMBER_WORD = "(?:" + "|".join(_SMALL) + ")"
 _SPOKEN = re.compile(
     rf"(?<![\w])(?:(?:um|uma|one|a)[ -](?=(?:milhao|hundred|thousand|grand|million)\b))?{NUMBER_WORD}"
-    rf"(?:(?:[ -]|,? (?:e|and) ){NUMBER_WORD}|(?:[ -](?:e|and) )(?:um|uma|one))*(?!\w)|\bmei[ao] hora\b|\bhalf an hour\b"
+    rf"(?:(?:[ -]|,? (?:e|and) ){NUMBER_WORD}|(?:[ -](?:e|and) )(?:um|uma|one))*(?!\w)|\bmei[ao] hora\b"
+    r"|\bhalf an hour\b"
 )
 _MONTHS = (
     "janeiro|fevereiro|marco|abril|maio|junho|julho|agosto|setembro|outubro|novembro|dezembro",
@@ -71,7 +72,8 @@ _DATE = re.compile(
     rf"|dias? (\d{{1,2}})(?![\w,.]?\w))"
 )
 _TIME = re.compile(
-    rf"(?<![\w.,:])(?:(?P<h1>[01]?\d|2[0-4])(?::|\.(?=\d\d ?[ap]\.?m))(?P<m1>[0-5]\d)(?: ?(?P<p1>{_HALF})|(?P<d1>{_DAYPART})| ?{_HOUR_WORD}\b|(?![\w.,]?\d))"
+    rf"(?<![\w.,:])(?:(?P<h1>[01]?\d|2[0-4])(?::|\.(?=\d\d ?[ap]\.?m))(?P<m1>[0-5]\d)(?: ?(?P<p1>{_HALF})"
+    rf"|(?P<d1>{_DAYPART})| ?{_HOUR_WORD}\b|(?![\w.,]?\d))"
     rf"|(?P<h2>[01]?\d|2[0-4]) ?(?:h|hs|hrs)(?: ?e? ?(?P<m2>[0-5]\d)(?:min|m)?)?(?![\w])"
     rf"|(?P<h3>1[0-2]|0?\d) ?(?P<p3>{_HALF})"
     rf"|(?P<h4>[01]?\d|2[0-4])(?: ?{_HOUR_WORD})?(?P<d4>{_DAYPART})\b"
@@ -81,7 +83,8 @@ _NOON = re.compile(r"\b(meio[ -]dia e meia|meio[ -]dia|meia[ -]noite|noon|midday
 _HALF_PAST = re.compile(rf"\b(half|quarter) (past|to) (\d{{1,2}}|{NUMBER_WORD})(?!\w)")
 _RANGE_OF_HOURS = re.compile(
     rf"\b(?P<lead>das|de|from|between|entre) (?:as )?(?P<a>\d{{1,2}}|{NUMBER_WORD})(?: ?{_HOUR_WORD})?"
-    rf" ?(?P<join>as|ate as|ate|a|to|until|till|and|e|-) ?(?:as )?(?P<b>\d{{1,2}}|{NUMBER_WORD})(?P<mark> ?{_HOUR_WORD}| ?{_HALF})?(?![\w:/])"
+    rf" ?(?P<join>as|ate as|ate|a|to|until|till|and|e|-) ?(?:as )?(?P<b>\d{{1,2}}"
+    rf"|{NUMBER_WORD})(?P<mark> ?{_HOUR_WORD}| ?{_HALF})?(?![\w:/])"
 )
 _AT_HOUR = re.compile(
     rf"\b(?:as|at|ate as|until|till|pelas|by) (?P<h>{NUMBER_WORD})(?: {_HOUR_WORD})?(?P<d>{_DAYPART})?(?!\w)"
@@ -96,7 +99,8 @@ _NEXT_WORDS = re.compile(r"[ -]?([a-z%]+)(?:[ -]+([a-z]+))?")
 _LINKING = re.compile(r"[ ]?(?:a|x|e|ou|to|or|and|ate|-|/) ?(?=\d)")
 _LAST_WORD = re.compile(r"([a-z]+)[ ,.:;#(-]*(?:no|numero|number)?[ ,.:#(]*$")
 _DURATION = re.compile(
-    r"\b(?:em|dentro de|in|within|menos de|cada|durante|umas?|cerca de|mais|per|ha|for|uns|after|apos)(?: ate| umas?| cerca de)? $"
+    r"\b(?:em|dentro de|in|within|menos de|cada|durante|umas?|cerca de|mais|per|ha|for|uns|after|apos)(?: ate"
+    r"| umas?| cerca de)? $"
 )
 _CLOCK = re.compile(r"\b(?:as|das|pelas|at|from|until|till|by|e|a|to|and) $|[-]\s?$")
 
@@ -244,7 +248,7 @@ class _Reader:
             before = self._before(match.start())
             self._take(*match.span(), Figure(Kind.COUNT, str(hour), *match.span(), units=("hour",), before=before))
             return
-        exact = bool(half) or groups["h2"] is not None or groups["m1"] is not None and len(groups["h1"] or "") == 2
+        exact = bool(half) or groups["h2"] is not None or (groups["m1"] is not None and len(groups["h1"] or "") == 2)
         self._time(match.start(), match.end(), _half_of_day(hour * 60 + minute, half), exact=exact)
 
     def _time(self, start: int, end: int, minutes: int, *, exact: bool) -> None:
@@ -367,8 +371,10 @@ _DAY_NAMES = (
 )
 _DAY = "(?:" + "|".join(pattern for pattern, _ in _DAY_NAMES) + ")"
 _DAY_GROUP = re.compile(
-    rf"\b(?:(?P<work>dias uteis|weekdays|working days)|(?P<all>todos os dias|todo dia|every day|daily|seven days a week)"
-    rf"|(?P<weekend>fi(?:m|ns) de semana|weekends?)|(?P<first>{_DAY})(?:\.)?(?P<more>(?:(?: ?, ?| ?(?:a|ate|e|to|through|until|and|-) ?)(?:a |as |aos )?{_DAY}\b)*))(?!\w)"
+    r"\b(?:(?P<work>dias uteis|weekdays|working days)|(?P<all>todos os dias|todo dia|every day|daily"
+    r"|seven days a week)"
+    rf"|(?P<weekend>fi(?:m|ns) de semana|weekends?)|(?P<first>{_DAY})(?:\.)?(?P<more>(?:(?: ?, ?| ?(?:a|ate|e|to"
+    rf"|through|until|and|-) ?)(?:a |as |aos )?{_DAY}\b)*))(?!\w)"
 )
 _DAY_STEP = re.compile(rf" ?(?P<join>,|a|ate|e|to|through|until|and|-) ?(?:a |as |aos )?(?P<day>{_DAY})(?!\w)")
 _SENTENCE = re.compile(r"[^;!?\n.]+(?:\.(?=\d|m\b)[^;!?\n.]*)*")

@@ -24,7 +24,8 @@ class Link:
 
 
 _ENDINGS = (
-    r"(?:com|net|org|info|biz|io|app|dev|co|ai|ly|gl|gg|tv|link|store|shop|online|site|xyz|page|br|pt|us|uk|eu|cc|ws|tk"
+    r"(?:com|net|org|info|biz|io|app|dev|co|ai|ly|gl|gg|tv|link|store|shop|online|site|xyz|page|br|pt|us|uk|eu|cc"
+    r"|ws|tk"
     r"|ml|cf|gq|top|club|live|cloud|tech|digital|example|me|be|in|la|to|im|id|sh|vip|pro|bot|chat|click|website|space"
     r"|art|blog|work|world|today|zone|gov|edu|mil|ru|cn|de|fr|ar|mx|ca|au|ie|mobi|name|test|local|onion)"
 )
@@ -39,7 +40,13 @@ _OBFUSCATED = (
     (re.compile(r" ?[\[({<] ?(?:at|arroba|@|em) ?[\])}>] ?"), "@"),
     (re.compile(r"(?<=\w) (?:arroba) (?=\w)"), "@"),
     (re.compile(rf"(?<=\w) (?:dot|ponto|d0t) (?={_ENDINGS}\b)"), "."),
-    (re.compile(r"(?<=\w)(?: \. ?|\. )(?=(?:com|net|org|io|app|br|xyz|link)\b(?! (?:a|o|as|os|um|uma|isso|certeza|ele|ela|voce|quem|que)\b)[./]?)"), "."),
+    (
+        re.compile(
+            r"(?<=\w)(?: \. ?|\. )(?=(?:com|net|org|io|app|br|xyz|link)\b"
+            r"(?! (?:a|o|as|os|um|uma|isso|certeza|ele|ela|voce|quem|que)\b)[./]?)"
+        ),
+        ".",
+    ),
     (re.compile(r"(?<=\w) (?:barra|slash) (?=\w)"), "/"),
     (re.compile(r"(?<=http)(s?) ?: ?/ ?/ ?"), r"\1://"),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from context.constraints import Gate
 from context.outline import Block, BlockKind, Entry, Line, Outline, Problem, Section, read_outline
 from context.view import render_core
 from contracts.errors import InstitutionError
@@ -56,6 +57,7 @@ class _Page:
 
     outline: Outline
     problems: list[Problem] = field(default_factory=list)
+    spoken: list[Line] = field(default_factory=list)
 
     @property
     def file(self) -> str:
@@ -102,6 +104,7 @@ class _Page:
             self.problem(quotes[1].line, f'"{entry.id}" has a second {what}; join the two or remove one')
         if len(quotes[0].text) > MAX_TEXT:
             self.problem(quotes[0].line, f"this text has {len(quotes[0].text)} characters; keep it within {MAX_TEXT}")
+        self.spoken.append(Line(quotes[0].text, quotes[0].line))
         return quotes[0].text
 
     def settings(self, blocks: Sequence[Block], line: int, known: frozenset[str]) -> dict[str, _Setting]:
@@ -175,8 +178,11 @@ def load_institution(folder: Path) -> Institution:
         raise _refusal(problems)
     pages = {file: _open_page(file, text) for file, text in documents.items()}
     institution = _build(pages, documents)
-    problems = sorted(problem for page in pages.values() for problem in page.problems)
-    if institution is None or problems:
+    gate = Gate(institution)
+    for page in pages.values():
+        _check_spoken(page, gate)
+    problems = sorted({problem for page in pages.values() for problem in page.problems})
+    if problems:
         raise _refusal(problems)
     return institution
 
@@ -237,7 +243,7 @@ def _open_page(file: str, text: str) -> _Page:
     return page
 
 
-def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institution | None:
+def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institution:
     """Read every part even when another has problems, so that all of them are noted."""
     principles_page, lines_page, taxonomy = (pages[file] for file in (PRINCIPLES, BUSINESS_LINES, TAXONOMY))
     name, language, about = _identity(principles_page)
@@ -249,8 +255,6 @@ def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institut
     assets = _assets(taxonomy, domains)
     texts = _texts(taxonomy)
     intents = _intents(taxonomy, lines, fields, assets)
-    if any(page.problems for page in pages.values()):
-        return None
     return Institution(
         name=name,
         language=language,
@@ -278,6 +282,13 @@ def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institut
             never=never,
         ),
     )
+
+
+def _check_spoken(page: _Page, gate: Gate) -> None:
+    """Texts that are said to people keep the rules that every draft keeps."""
+    for line in page.spoken:
+        for finding in gate.check_wording(line.text):
+            page.problem(line.number, f'this text breaks the rule "{finding.rule}" with "{finding.excerpt}"; reword it')
 
 
 def _identity(page: _Page) -> tuple[str, str, tuple[str, ...]]:

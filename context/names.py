@@ -22,15 +22,20 @@ _PRODUCT = re.compile(
     r"(?:de |da |do |em |na |no |of |at |in |chamad[oa] |called )?([a-z0-9]{4,30})"
 )
 _OFFERS = re.compile(
-    r"\b(?:oferecemos|temos|fazemos|vendemos|trabalhamos (?:com|em)|instalamos|transportamos|levamos|entregamos|coletamos"
+    r"\b(?:oferecemos|temos|fazemos|vendemos|trabalhamos (?:com|em)|instalamos|transportamos|levamos|entregamos"
+    r"|coletamos"
     r"|atendemos|alugamos|consertamos|desenvolvemos|integramos|aceitamos|fornecemos|disponibilizamos|contamos com"
     r"|possuimos|realizamos|prestamos|criamos|emitimos|cobrimos|operamos|buscamos|montamos|produzimos|configuramos"
     r"|compramos|guardamos|armazenamos|importamos|damos|incluimos|ofereco|vendo|faco|mantemos|chegamos (?:a|em|ate)"
-    r"|(?:we|they)(?: also| now| even| do| can| both)? (?:offer|have(?! \w+(?:ed|en)\b)|sell|provide|do(?! not)|make|accept|treat|deliver|ship|rent"
-    r"|install|fit|carry|stock|support|run|cover|speak|use|supply|perform|specialise in|specialize in|cater for|handle)"
+    r"|(?:we|they)(?: also| now| even| do| can| both)? (?:offer|have(?! \w+(?:ed|en)\b)|sell|provide|do(?! not)"
+    r"|make|accept|treat|deliver|ship|rent"
+    r"|install|fit|carry|stock|support|run|cover|speak|use|supply|perform|specialise in|specialize in|cater for"
+    r"|handle)"
     r"|we(?:'ve| ve) got"
-    r"|(?:que|who|equipe|time|tecnicos?|entregador(?:es)?|motoboys?|pessoal|team|dentists?|hygienists?)(?: tambem| also)? "
-    r"(?:cuidam?|fazem|faz|instalam?|consertam?|vendem?|entregam?|transportam?|levam?|alugam?|oferecem?|treats?|sells?"
+    r"|(?:que|who|equipe|time|tecnicos?|entregador(?:es)?|motoboys?|pessoal|team|dentists?|hygienists?)(?: tambem"
+    r"| also)? "
+    r"(?:cuidam?|fazem|faz|instalam?|consertam?|vendem?|entregam?|transportam?|levam?|alugam?|oferecem?|treats?"
+    r"|sells?"
     r"|offers?|fits?|delivers?|repairs?))\b"
 )
 _OFFER_ENDS = re.compile(
@@ -58,8 +63,10 @@ class NameReader:
         self._stems = frozenset(stem(word) for word in evidence.words)
         first = next(words(flat(institution_name)), "institution")
         self._third_person = re.compile(
-            rf"\b{re.escape(first)}(?: \w+)?(?: tambem| also| now| ja)? (?:oferece|tem|faz|vende|atende|entrega|aceita|possui"
-            r"|fornece|trabalha com|conta com|integra|instala|aluga|conserta|offers|has(?! \w+ed)|sells|does(?! not)|provides|treats|accepts"
+            rf"\b{re.escape(first)}(?: \w+)?(?: tambem| also| now| ja)? (?:oferece|tem|faz|vende|atende|entrega"
+            r"|aceita|possui"
+            r"|fornece|trabalha com|conta com|integra|instala|aluga|conserta|offers|has(?! \w+ed)|sells"
+            r"|does(?! not)|provides|treats|accepts"
             r"|delivers|runs|supports)\b"
         )
 

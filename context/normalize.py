@@ -114,7 +114,8 @@ _SPELLED = re.compile(
 _TWO_DIGITS = re.compile(r"(?<![\w.,:/-])(\d)((?: \d)+)(?![\w,:/-])")
 _SPLIT_WORD = re.compile(r"(?<=[a-z])[.\-_*~|'+]{1,2}(?=[a-z])")
 _MIXED = re.compile(
-    r"\b(?!\d{1,4}(?:h|hs|kg|cm|m|km|min|x|o|a)\d{0,2}\b)(?=[a-z]{0,24}[0-9@!|])(?=[0-9@!|$]{0,24}[a-z])[a-z0-9@!|$]{2,24}[a-z0-9]\b"
+    r"\b(?!\d{1,4}(?:h|hs|kg|cm|m|km|min|x|o|a)\d{0,2}\b)(?=[a-z]{0,24}[0-9@!|])(?=[0-9@!|$]{0,24}[a-z])[a-z0-9@!"
+    r"|$]{2,24}[a-z0-9]\b"
 )
 _LEET = str.maketrans("013457@!|$", "oieasta" + "iis")
 _LETTER_FOR_DIGIT = re.compile(r"(?<=\d)[oil]+(?![a-z])|\b[oil]+(?=\d)")

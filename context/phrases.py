@@ -18,23 +18,33 @@ _GAP = r"[^.!?;\n]"
 
 _NUM = rf"(?:(?<!\d)\d[\d.,]{{0,20}}(?: ?(?:mil|k|milhao|milhoes|thousand|grand|hundred)\b)?|{NUMBER_WORD}\b)"
 _MONEY = (
-    r"(?:reais|reales|real|brl|rs|pilas?|contos?|mangos?|pratas|paus|dolar(?:es)?|usd|us|euros?|eur|libras?|gbp|pounds?"
-    r"|quid|bucks?|dollars?|cents?|centavos?|pence|grand|fiver|tenner|dinheiros|merreis|moedas?|reaus|reals|realzinhos?)"
+    r"(?:reais|reales|real|brl|rs|pilas?|contos?|mangos?|pratas|paus|dolar(?:es)?|usd|us|euros?|eur|libras?|gbp"
+    r"|pounds?"
+    r"|quid|bucks?|dollars?|cents?|centavos?|pence|grand|fiver|tenner|dinheiros|merreis|moedas?|reaus|reals"
+    r"|realzinhos?)"
 )
 _CONNECT = (
-    r"(?:[ :=~(-]|em|por|de|a|uns|umas|cerca|so|apenas|somente|e|eh|sao|seria|seriam|aproximadamente|mais ou menos|quase"
-    r"|ate|entre|partir|media|torno|faixa|na|casa|dos|das|r|no total|total|the|is|at|about|around|roughly|only|just|from"
-    r"|per|be|will|would|under|over|like|all in|up to|of|for|s|are|starts?|starting|between|mere|you|voce|vc|te|lhe){0,11}?"
+    r"(?:[ :=~(-]|em|por|de|a|uns|umas|cerca|so|apenas|somente|e|eh|sao|seria|seriam|aproximadamente|mais ou menos"
+    r"|quase"
+    r"|ate|entre|partir|media|torno|faixa|na|casa|dos|das|r|no total|total|the|is|at|about|around|roughly|only"
+    r"|just|from"
+    r"|per|be|will|would|under|over|like|all in|up to|of|for|s|are|starts?|starting|between|mere|you|voce|vc|te"
+    r"|lhe){0,11}?"
 )
 _SAYS_PRICE = (
-    r"(?:custa|custam|custo|custos|custaria|custou|custava|sai|saem|sairia|saindo|fica|ficam|ficaria|ficou|ficando|da|dao"
-    r"|valor|valores|preco|precos|precinho|taxa|taxas|tarifa|tarifas|frete|mensalidade|mensalidades|anuidade|assinatura"
+    r"(?:custa|custam|custo|custos|custaria|custou|custava|sai|saem|sairia|saindo|fica|ficam|ficaria|ficou|ficando"
+    r"|da|dao"
+    r"|valor|valores|preco|precos|precinho|taxa|taxas|tarifa|tarifas|frete|mensalidade|mensalidades|anuidade"
+    r"|assinatura"
     r"|parcela|parcelas|prestacao|prestacoes|cobramos|cobra|cobram|cobrado|cobrada|cobrando|cobraria|pague|pagar|paga"
-    r"|pagando|pagaria|pagam|pago|investimento|investe|orcamento|orcado|desembolsa|gasta|gastar|gasto|vale|valendo|apenas"
+    r"|pagando|pagaria|pagam|pago|investimento|investe|orcamento|orcado|desembolsa|gasta|gastar|gasto|vale|valendo"
+    r"|apenas"
     r"|somente|a partir de|partindo de|entrada de|sinal de|cota|diaria|hora tecnica|adicional|total|fechar em|faco"
-    r"|fazemos|faz|deixo|deixamos|consigo|pix|boleto|transferencia|costs?|costing|price|prices|priced|pricing|fee|fees"
+    r"|fazemos|faz|deixo|deixamos|consigo|pix|boleto|transferencia|costs?|costing|price|prices|priced|pricing|fee"
+    r"|fees"
     r"|rate|rates|charge|charges|charged|pay|pays|paying|payable|paid|worth|deposit|invoice|quote|quoted|budget|total"
-    r"|starting at|starts at|as little as|as low as|only|just|for a mere|comes to|come to|came to|set you back|save|saves"
+    r"|starting at|starts at|as little as|as low as|only|just|for a mere|comes to|come to|came to|set you back"
+    r"|save|saves"
     r"|cash|figure|sum|amount|bill|its|it s|it is|thats|that s|that is|sao|e|eh|seria|daria|cada um sai|only comes)"
 )
 _PER = (
@@ -44,22 +54,31 @@ _PER = (
 )
 _FREE = (
     r"gratis|gratuit[oa]s?|gratuitamente|gratuidade|de graca|na faixa|sem (?:nenhum )?custo|sem custos|sem cobranca"
-    r"|sem pagar|sem taxas?|sem mensalidade|sem frete|custo zero|zero custo|taxa zero|frete zero|zero reais|isent[oa]s?"
-    r"|isencao|cortesia|0800|por nossa conta|por conta da casa|nao (?:custa|cobramos|cobra|paga|pagam) (?:nada|taxa|frete)"
-    r"|nao (?:tem|ha) (?:custo|cobranca|taxa)\w*|nao sai nada|cashback|brinde|free of (?:charge|cost)|for free|no charge"
-    r"|(?:at )?no cost|zero cost|no (?:extra|additional|upfront|hidden) (?:cost|charge|fee)s?|without charge|complimentary"
+    r"|sem pagar|sem taxas?|sem mensalidade|sem frete|custo zero|zero custo|taxa zero|frete zero|zero reais"
+    r"|isent[oa]s?"
+    r"|isencao|cortesia|0800|por nossa conta|por conta da casa|nao (?:custa|cobramos|cobra|paga|pagam) (?:nada"
+    r"|taxa|frete)"
+    r"|nao (?:tem|ha) (?:custo|cobranca|taxa)\w*|nao sai nada|cashback|brinde|free of (?:charge|cost)|for free"
+    r"|no charge"
+    r"|(?:at )?no cost|zero cost|no (?:extra|additional|upfront|hidden) (?:cost|charge|fee)s?|without charge"
+    r"|complimentary"
     r"|nao (?:se |te |lhe |vamos |iremos )?(?:cobra\w*|paga|pagam|pagara)\b|nada a pagar|banc(?:a|amos|o) o"
-    r"|metade (?:agora|na|no|antes|depois|adiantad\w|a vista|do valor)|no fees?\b|(?:costs?|costing) (?:less|more|about|under|almost)"
-    r"|pay(?:s|ing)? nothing|nothing to pay|nothing extra|(?:visita|consulta|entrega|demo|demonstracao|mes|teste|instalacao|setup|frete|coleta) free"
+    r"|metade (?:agora|na|no|antes|depois|adiantad\w|a vista|do valor)|no fees?\b|(?:costs?|costing) (?:less|more"
+    r"|about|under|almost)"
+    r"|pay(?:s|ing)? nothing|nothing to pay|nothing extra|(?:visita|consulta|entrega|demo|demonstracao|mes|teste"
+    r"|instalacao|setup|frete|coleta) free"
     r"|custa\w* (?:menos|pouco|barato|quase|nada|o mesmo|o preco|uma mixaria)"
     r"|on the house|on us\b|costs? (?:you )?nothing|freebie"
-    r"|free (?:delivery|trial|quote|consultation|month|shipping|visit|scan|check|whitening|appointment|cleaning|estimate"
+    r"|free (?:delivery|trial|quote|consultation|month|shipping|visit|scan|check|whitening|appointment|cleaning"
+    r"|estimate"
     r"|demo|setup|session|x-rays?|retainers?|first|examination|polish)\w*"
-    r"|(?:is|are|its|it s|completely|totally|absolutely|entirely|be|comes|come|get it|yours) free(?! (?:to|on|at|every|between))"
+    r"|(?:is|are|its|it s|completely|totally|absolutely|entirely|be|comes|come|get it|yours) free(?! (?:to|on|at"
+    r"|every|between))"
     r"|free(?=[.!]| for (?:new|you|the first|kids|children|all|everyone))(?<!feel free)"
 )
 _LESS = (
-    r"(?:desconto|descontos|off|abatimento|taxa|juros|cashback|comissao|discount|fee|interest|cheaper|less|menos|sobre"
+    r"(?:desconto|descontos|off|abatimento|taxa|juros|cashback|comissao|discount|fee|interest|cheaper|less|menos"
+    r"|sobre"
     r"|a vista|reduction|saving|commission|deposit|entrada|sinal|reajuste|multa|acrescimo|markup|vat|barato|economia)"
 )
 
@@ -69,44 +88,61 @@ _PRICE_WITH_NUMBER = (
     rf"{_NUM}\W{{0,5}}(?:e meio |e pouco |and a half )?(?:de )?{_MONEY}\b",
     rf"\b(?:brl|reais|usd|eur|gbp|rs|euros|dolares|r\$) ?[:.]? ?{_NUM}",
     rf"\b{_SAYS_PRICE}\b{_CONNECT}\b{_NUM}(?!\w)",
-    rf"\b(?:valor|valores|preco|precos|custo|mensalidade|frete|taxa|tarifa|price|cost|fee|charge|rate)\b{_GAP}{{0,40}}?(?<![\w,]){_NUM}(?!\w)",
+    r"\b(?:valor|valores|preco|precos|custo|mensalidade|frete|taxa|tarifa|price|cost|fee|charge"
+    rf"|rate)\b{_GAP}{{0,40}}?(?<![\w,]){_NUM}(?!\w)",
     rf"(?<![\w,.]){_NUM} ?(?:{_PER})\b",
-    rf"(?<![\w,.]){_NUM} (?:mensais|mensal|por cabeca|anuais|monthly|yearly|weekly|a month|a year|a week|a pop|an hour|all in|tops|redondo|redondinho|certinho|no pix|no boleto|no cartao|a vista|em dinheiro|cash)\b",
-    rf"(?:(?<!\d)\d{{1,9}}(?:[.,]\d{{1,4}})?|\b{NUMBER_WORD}) ?(?:%|por cento|porcento|per ?cent){_GAP}{{0,30}}\b{_LESS}\b",
-    rf"\b{_LESS}\b{_GAP}{{0,30}}?(?:(?<!\d)\d{{1,9}}(?:[.,]\d{{1,4}})?|\b{NUMBER_WORD}) ?(?:%|por cento|porcento|per ?cent)",
-    rf"\b(?:\d{{1,2}}|{NUMBER_WORD}) ?(?:x|vezes|parcelas|prestacoes|mensalidades|instal?lments|payments|monthly payments)\b(?! ?(?:\d|por|ao|na|a) ?(?:semana|dia|mes|ano)?\d?\b)",
+    rf"(?<![\w,.]){_NUM} (?:mensais|mensal|por cabeca|anuais|monthly|yearly|weekly|a month|a year|a week|a pop"
+    r"|an hour|all in|tops|redondo|redondinho|certinho|no pix|no boleto|no cartao|a vista|em dinheiro|cash)\b",
+    rf"(?:(?<!\d)\d{{1,9}}(?:[.,]\d{{1,4}})?|\b{NUMBER_WORD}) ?(?:%|por cento|porcento"
+    rf"|per ?cent){_GAP}{{0,30}}\b{_LESS}\b",
+    rf"\b{_LESS}\b{_GAP}{{0,30}}?(?:(?<!\d)\d{{1,9}}(?:[.,]\d{{1,4}})?|\b{NUMBER_WORD}) ?(?:%|por cento|porcento"
+    r"|per ?cent)",
+    rf"\b(?:\d{{1,2}}|{NUMBER_WORD}) ?(?:x|vezes|parcelas|prestacoes|mensalidades|instal?lments|payments"
+    r"|monthly payments)\b(?! ?(?:\d|por|ao|na|a) ?(?:semana|dia|mes|ano)?\d?\b)",
     rf"\b(?:\d{{1,2}}|{NUMBER_WORD}) ?(?:x|vezes|parcelas) (?:de|sem juros|iguais|com juros)\b",
     r"\b\d{1,9}(?:[.,]\d{1,4})? ?k\b|\b\d{1,9}[.,]\d{1,4} ?mil\b",
-    r"(?<![\w.,-])\d{1,3}(?:[. ]\d{3})*,\d{2}(?![\d,%]| ?(?:kg|cm|m|km|g|metros?|quilos?)\b)|(?<![\w.,-])\d{1,3}(?:,\d{3})*\.\d{2}(?![\d.%]| ?(?:kg|cm|m|km|g|am|pm|metres?)\b)",
-    rf"\b(?:between|entre|de|from) {_NUM} (?:and|e|a|to) {_NUM}(?= ?(?:[.!?\n]|$|dependendo|depending|conforme|por|per))",
+    r"(?<![\w.,-])\d{1,3}(?:[. ]\d{3})*,\d{2}(?![\d,%]| ?(?:kg|cm|m|km|g|metros?|quilos?)\b)"
+    r"|(?<![\w.,-])\d{1,3}(?:,\d{3})*\.\d{2}(?![\d.%]| ?(?:kg|cm|m|km|g|am|pm|metres?)\b)",
+    rf"\b(?:between|entre|de|from) {_NUM} (?:and|e|a|to) {_NUM}(?= ?(?:[.!?\n]|$|dependendo|depending|conforme|por"
+    r"|per))",
 )
 _PRICE_IN_WORDS = (
-    rf"\b(?:um|uma|meio|meia|one|a|half a|couple of|few|alguns|poucos|uns) (?:pila|conto|mango|dolar|dollar|buck|quid|grand"
-    rf"|fiver|tenner|milhao|contos|mangos|pilas|bucks|trocados|dinheiros|centavos?)\b",
+    r"\b(?:um|uma|meio|meia|one|a|half a|couple of|few|alguns|poucos|uns) (?:pila|conto|mango|dolar|dollar|buck"
+    r"|quid|grand"
+    r"|fiver|tenner|milhao|contos|mangos|pilas|bucks|trocados|dinheiros|centavos?)\b",
     rf"\b(?:{_FREE})",
-    r"\b(?:metade do preco|half price|half the price|preco de custo|at cost price|troco de|preco de banana|dirt cheap|baratinho|bem barato|super barato|menor preco|melhor preco|best price|lowest price|cheapest|mais barato do|mais em conta|promocao de|valor simbolico|precinho|sem juros|interest[ -]free)\b",
-    rf"\b(?:uma nota de|cinquentinha|cinquentao|vintao|cenzinho|cem pratas|cinquenta pratas|dezinho|vintinho|trintinha|quarentinha|milzinho|quinhentao|duzentao|onca|peixe de)\b",
+    r"\b(?:metade do preco|half price|half the price|preco de custo|at cost price|troco de|preco de banana"
+    r"|dirt cheap|baratinho|bem barato|super barato|menor preco|melhor preco|best price|lowest price|cheapest"
+    r"|mais barato do|mais em conta|promocao de|valor simbolico|precinho|sem juros|interest[ -]free)\b",
+    r"\b(?:uma nota de|cinquentinha|cinquentao|vintao|cenzinho|cem pratas|cinquenta pratas|dezinho|vintinho"
+    r"|trintinha|quarentinha|milzinho|quinhentao|duzentao|onca|peixe de)\b",
 )
 
 # --- Closing ---------------------------------------------------------------------------------------------------------
 
 _AGREED_THING = (
-    r"(?:negocio|contrato|acordo|pedido|proposta|venda|compra|reserva|visita|agendamento|consulta|plano|assinatura|coleta"
-    r"|entrega|demonstracao|demo|pagamento|contratacao|servico|projeto|cadastro|vaga|horario|inscricao|matricula|adesao"
+    r"(?:negocio|contrato|acordo|pedido|proposta|venda|compra|reserva|visita|agendamento|consulta|plano|assinatura"
+    r"|coleta"
+    r"|entrega|demonstracao|demo|pagamento|contratacao|servico|projeto|cadastro|vaga|horario|inscricao|matricula"
+    r"|adesao"
     r"|instalacao|rota|parceria|orcamento|conta|acesso)"
 )
 _DONE = (
-    r"(?:fechad[oa]s?|confirmad[oa]s?|assinad[oa]s?|aprovad[oa]s?|efetuad[oa]s?|concluid[oa]s?|ativad[oa]s?|ativ[oa]s?"
-    r"|aceit[oa]s?|agendad[oa]s?|marcad[oa]s?|reservad[oa]s?|realizad[oa]s?|contratad[oa]s?|processad[oa]s?|finalizad[oa]s?"
+    r"(?:fechad[oa]s?|confirmad[oa]s?|assinad[oa]s?|aprovad[oa]s?|efetuad[oa]s?|concluid[oa]s?|ativad[oa]s?"
+    r"|ativ[oa]s?"
+    r"|aceit[oa]s?|agendad[oa]s?|marcad[oa]s?|reservad[oa]s?|realizad[oa]s?|contratad[oa]s?|processad[oa]s?"
+    r"|finalizad[oa]s?"
     r"|selad[oa]s?|firmad[oa]s?|garantid[oa]s?|liberad[oa]s?|recebid[oa]s?|pag[oa]s?|cancelad[oa]s?|programad[oa]s?"
     r"|registrad[oa]s?|encomendad[oa]s?|cadastrad[oa]s?|remarcad[oa]s?)"
 )
 _BY_A_PERSON = (
-    r"(?! (?:por (?:uma|alguem)|pel[ao]s?|com (?:uma|a|nossa) |diretamente|somente|apenas|so|depois|apos|quando|se) ?)"
+    r"(?! (?:por (?:uma|alguem)|pel[ao]s?|com (?:uma|a|nossa) |diretamente|somente|apenas|so|depois|apos|quando"
+    r"|se) ?)"
 )
 _BOOKED = (
     r"(?:booked|confirmed|scheduled|reserved|placed|signed|arranged|secured|activated|approved|processed|finalised"
-    r"|finalized|sealed|accepted|completed|cancelled|canceled|rescheduled|registered|paid|received|complete|went through|gone through|set up|locked in|agreed)"
+    r"|finalized|sealed|accepted|completed|cancelled|canceled|rescheduled|registered|paid|received|complete"
+    r"|went through|gone through|set up|locked in|agreed)"
 )
 _BOOKABLE = (
     r"(?:booking|appointment|order|contract|deal|reservation|visit|payment|plan|slot|place|agreement|subscription"
@@ -115,78 +151,215 @@ _BOOKABLE = (
 _CLOSING = (
     rf"\b(?:{_AGREED_THING})\b(?: \w+){{0,4}}? {_DONE}\b{_BY_A_PERSON}",
     rf"\b{_DONE} (?:o |a |seu |sua |o seu |a sua |com sucesso )?{_AGREED_THING}\b",
-    rf"\b{_AGREED_THING}(?: (?:seu|sua|ja|esta|ta|foi|ficou|agora|tudo|de manutencao|do crm|com voce)){{0,4}} (?:ok|feit[oa]|valendo|vigente|em vigor|de pe|na agenda|no sistema|entrou|rodando|em andamento|a caminho)\b",
-    r"\bja (?:esta|ta|ficou|entrou|consta)(?: \w+)? (?:na|no|em) (?:agenda|sistema|rota|fila|contrato)\b|\b(?:inclui|coloquei|pus|botei|adicionei) voce\b",
-    r"(?<!se )(?<!se voce )\b(?:ja|agora) (?:voce )?e (?:um |uma |nosso |nossa )?(?:cliente|assinante|parceir[oa])\b(?![^.!\n]{0,60}\?)",
+    rf"\b{_AGREED_THING}(?: (?:seu|sua|ja|esta|ta|foi|ficou|agora|tudo|de manutencao|do crm"
+    rf"|com voce)){{0,4}} (?:ok|feit[oa]|valendo|vigente|em vigor|de pe|na agenda|no sistema|entrou|rodando"
+    r"|em andamento|a caminho)\b",
+    r"\bja (?:esta|ta|ficou|entrou|consta)(?: \w+)? (?:na|no|em) (?:agenda|sistema|rota|fila|contrato)\b"
+    r"|\b(?:inclui|coloquei|pus|botei|adicionei) voce\b",
+    r"(?<!se )(?<!se voce )\b(?:ja|agora) (?:voce )?e (?:um |uma |nosso |nossa )?(?:cliente|assinante"
+    r"|parceir[oa])\b(?![^.!\n]{0,60}\?)",
     r"\b(?:a gente se ve|batido o martelo|martelo batido|bati o martelo|pode comemorar|missao dada)\b",
-    r"\b(?:in the (?:diary|book|calendar|schedule)|signed and done|done thing|agreed then|on its way)\b|\bi have you (?:in|down)\b",
-    rf"\b{_AGREED_THING} (?:ficou|fica|esta|ja esta|foi|vai ser|sera) (?:para|pra|as|na agenda|em|no dia|amanha|hoje)\b",
+    r"\b(?:in the (?:diary|book|calendar|schedule)|signed and done|done thing|agreed then|on its way)\b"
+    r"|\bi have you (?:in|down)\b",
+    rf"\b{_AGREED_THING} (?:ficou|fica|esta|ja esta|foi|vai ser|sera) (?:para|pra|as|na agenda|em|no dia|amanha"
+    r"|hoje)\b",
     r"\bdeixei (?:\w+ ){0,3}?(?:reservad|marcad|agendad|separad|combinad|acertad|confirmad|fechad)[oa]s?\b",
-    rf"\b(?:esta|ta|tudo|ficou|fica|ja|entao|foi|considere|considera|dou por|damos por|pode considerar)(?: \w+){{0,2}}? "
-    rf"(?:fechad[oa]|confirmad[oa]|agendad[oa]|marcad[oa]|reservad[oa]|contratad[oa]|assinad[oa]|selad[oa]|acertad[oa]"
-    rf"|resolvid[oa]|garantid[oa])\b(?! (?:aos?|as|nos?|nas?|para almoco|no momento|hoje|agora|amanha) ?(?:doming|sabad|feriad|momento|$)?)",
-    r"\b(?:bem-?vind[oa]|seja bem-?vind[oa]|parabens)[^.!?\n]{0,40}\b(?:cliente|assinante|contratacao|aquisicao|compra|plano|familia|parceir[oa])\b",
-    r"^\W*(?:fechad[oa]s?|fechou|feito|negocio fechado|combinadissimo|deal|done deal|sold|sealed|agreed|confirmad[oa]|agendad[oa]|marcad[oa]|reservad[oa])\b[^?]{0,80}",
-    r"(?<=[.!\n]) *(?:fechad[oa]s?|fechou|negocio fechado|deal|done deal|sold|agreed|confirmad[oa]|agendad[oa]|marcad[oa]|reservad[oa])\s*(?:[.!,]|$)",
-    r"\b(?:combinado|fechado|certo|perfeito|otimo|beleza|show)\b[,!. ]{1,3}(?:entao )?(?:comecamos|comecaremos|iniciamos|passamos|coletamos|buscamos|retiramos|instalamos|vamos ai|estaremos|chegamos|mandamos|enviamos|o tecnico vai|o entregador|o motoboy|ate (?:segunda|terca|quarta|quinta|sexta|sabado|amanha)|nos vemos|te esperamos|esperamos voce|esta combinado|ate la)\b",
-    r"\b(?:comecamos|comecaremos|iniciamos|iniciaremos|damos inicio|esperamos voce|te esperamos|aguardamos voce|passaremos|buscaremos|coletaremos|instalaremos|entregaremos|iremos ai|estaremos ai)\b[^.!?\n]{0,25}\b(?:segunda|terca|quarta|quinta|sexta|sabado|domingo|amanha|hoje|semana|mes|dia|logo|imediat\w+|as \d|\d)",
-    r"\b(?:ja )?(?:fechei|confirmei|agendei|marquei|reservei|contratei|ativei|efetuei|emiti|gerei|formalizei|registrei|fechamos|confirmamos|agendamos|marcamos|reservamos|contratamos|ativamos|formalizamos|emitimos|cancelei|remarquei|inclui)\b(?: \w+){0,2}? (?:contrato|negocio|pedido|reserva|visita|horario|agendamento|consulta|plano|assinatura|coleta|entrega|demonstracao|demo|pagamento|compra|venda|acordo|vaga|conta|boleto|nota|cobranca|tecnico|motoboy|entregador|para|pra|voce|tudo|com voce)\b",
-    r"\b(?:pode assinar|so assinar|basta assinar|e so assinar|assine aqui|assine (?:o|este|seu) contrato|segue o contrato|contrato em anexo|aqui esta o contrato|fechamos assim|fechamos entao|entao fechamos|esta fechado entao|fechamos negocio|fechar negocio agora|vamos fechar|bora fechar|podemos fechar|pode fechar|negocio feito|trato feito|temos um (?:acordo|trato|negocio)|acordo feito|toca aqui|aceito a proposta|aceitamos (?:a|sua|a sua) proposta|proposta aceita|oferta aceita|topo sim|topado|esta contratado|voce (?:esta|foi) (?:contratad[oa]|inscrit[oa]|cadastrad[oa])|ja (?:e|eh) (?:nosso|nossa) cliente|voce agora e cliente|considere feito|considere resolvido|tudo certo com (?:o |a )?(?:seu |sua )?(?:pedido|pagamento|contratacao|compra|assinatura|reserva|contrato)|pagamento (?:caiu|recebido|identificado|compensado)|recebemos (?:o )?(?:seu )?pagamento|seu plano (?:ja )?(?:comeca|comecou|vale)|vigencia do contrato|contrato (?:ja )?(?:esta )?(?:valendo|vigente|em vigor)|(?:o )?(?:tecnico|motoboy|entregador)(?: ja)? (?:esta a caminho|saiu|foi enviado|vai passar|passa|vai ai|chega)|te (?:vejo|espero|esperamos)|nos vemos (?:na|no|amanha|segunda)|pode contar como fechado|vaga e sua|sua vaga esta)\b",
-    rf"\b(?:{_BOOKABLE}) (?:is|are|has been|have been|was|now|s)?(?: (?:now|all|already|successfully|fully|officially|been)){{0,3}} ?{_BOOKED}\b",
-    rf"\b(?:i|we|i ve|we ve|ive|weve|i have|we have|i just|just|i ll|we ll|i will|we will)(?:'ve|'ll)?(?: \w+){{0,2}}? (?:booked|confirmed|scheduled|reserved|signed you|placed your|locked in|activated|secured you|put you down|put you in|pencilled you|penciled you|slotted you|cancelled your|moved your|processed your|enrolled you|book you|pencil you|penciling you|sign you up|registered you|squeeze you in|fit you in|cancel your|move your|reschedule your)\b",
-    r"\b(?:you re|youre|you are|you're|consider yourself) (?:now |all |already |officially )*(?:booked|signed up|confirmed|set for|registered|enrolled|a (?:customer|client|patient) now|in for|down for|good to go|on board|locked in|scheduled|all set)\b",
-    r"\b(?:we(?: have|'ve| ve)? (?:got )?a deal|it(?:'s|s| is) a deal|that(?:'s|s| is) a deal|you(?:'ve|ve| have)? got (?:yourself )?a deal|deal[!.,]|done deal|deal done|let(?:'s|s| us) (?:call it|shake on it|seal|sign|close)|shake on it|consider it (?:done|booked|sold|settled|confirmed)|it(?:'s|s| is) (?:settled|official|a date|agreed|confirmed|booked)|all (?:booked|confirmed|signed|settled|agreed)|booked you in|book(?:ed|ing)? confirmed|we accept your (?:offer|proposal|terms)|offer accepted|welcome (?:aboard|on board|to the family|to the practice)|just sign|please sign|sign here|sign (?:the|this|your) contract|see you (?:on|at|tomorrow|then|monday|tuesday|wednesday|thursday|friday|next)|we(?:'ll|ll| will) see you|your (?:plan|subscription|account|membership) is (?:now )?(?:active|live|ready)|payment (?:received|went through|confirmed)|order confirmed|contract (?:signed|closed)|agreed then|it is done|your (?:slot|spot|place|seat|appointment|booking|order) is (?:yours|booked|confirmed|reserved|in|set|at|on|for|secured|saved|held|ready)|the (?:slot|place|spot) is yours)(?!\w)",
-    r"\b(?:signed,? sealed|signed and sealed|pact[ou]+ado|ficamos acertados|ficou acertado|acertado entao|estamos acertados|estamos combinados|fica combinado|esta combinado|ta combinado|combinado entao|entao combinado|combinado!)",
+    r"\b(?:esta|ta|tudo|ficou|fica|ja|entao|foi|considere|considera|dou por|damos por"
+    r"|pode considerar)(?: \w+){0,2}? "
+    r"(?:fechad[oa]|confirmad[oa]|agendad[oa]|marcad[oa]|reservad[oa]|contratad[oa]|assinad[oa]|selad[oa]"
+    r"|acertad[oa]"
+    r"|resolvid[oa]|garantid[oa])\b(?! (?:aos?|as|nos?|nas?|para almoco|no momento|hoje|agora|amanha) ?(?:doming"
+    r"|sabad|feriad|momento|$)?)",
+    r"\b(?:bem-?vind[oa]|seja bem-?vind[oa]|parabens)[^.!?\n]{0,40}\b(?:cliente|assinante|contratacao|aquisicao"
+    r"|compra|plano|familia|parceir[oa])\b",
+    r"^\W*(?:fechad[oa]s?|fechou|feito|negocio fechado|combinadissimo|deal|done deal|sold|sealed|agreed"
+    r"|confirmad[oa]|agendad[oa]|marcad[oa]|reservad[oa])\b[^?]{0,80}",
+    r"(?<=[.!\n]) *(?:fechad[oa]s?|fechou|negocio fechado|deal|done deal|sold|agreed|confirmad[oa]|agendad[oa]"
+    r"|marcad[oa]|reservad[oa])\s*(?:[.!,]|$)",
+    r"\b(?:combinado|fechado|certo|perfeito|otimo|beleza|show)\b[,!. ]{1,3}(?:entao )?(?:comecamos|comecaremos"
+    r"|iniciamos|passamos|coletamos|buscamos|retiramos|instalamos|vamos ai|estaremos|chegamos|mandamos|enviamos"
+    r"|o tecnico vai|o entregador|o motoboy|ate (?:segunda|terca|quarta|quinta|sexta|sabado|amanha)|nos vemos"
+    r"|te esperamos|esperamos voce|esta combinado|ate la)\b",
+    r"\b(?:comecamos|comecaremos|iniciamos|iniciaremos|damos inicio|esperamos voce|te esperamos|aguardamos voce"
+    r"|passaremos|buscaremos|coletaremos|instalaremos|entregaremos|iremos ai"
+    r"|estaremos ai)\b[^.!?\n]{0,25}\b(?:segunda|terca|quarta|quinta|sexta|sabado|domingo|amanha|hoje|semana|mes"
+    r"|dia|logo|imediat\w+|as \d|\d)",
+    r"\b(?:ja )?(?:fechei|confirmei|agendei|marquei|reservei|contratei|ativei|efetuei|emiti|gerei|formalizei"
+    r"|registrei|fechamos|confirmamos|agendamos|marcamos|reservamos|contratamos|ativamos|formalizamos|emitimos"
+    r"|cancelei|remarquei|inclui)\b(?: \w+){0,2}? (?:contrato|negocio|pedido|reserva|visita|horario|agendamento"
+    r"|consulta|plano|assinatura|coleta|entrega|demonstracao|demo|pagamento|compra|venda|acordo|vaga|conta|boleto"
+    r"|nota|cobranca|tecnico|motoboy|entregador|para|pra|voce|tudo|com voce)\b",
+    r"\b(?:pode assinar|so assinar|basta assinar|e so assinar|assine aqui|assine (?:o|este|seu) contrato"
+    r"|segue o contrato|contrato em anexo|aqui esta o contrato|fechamos assim|fechamos entao|entao fechamos"
+    r"|esta fechado entao|fechamos negocio|fechar negocio agora|vamos fechar|bora fechar|podemos fechar"
+    r"|pode fechar|negocio feito|trato feito|temos um (?:acordo|trato|negocio)|acordo feito|toca aqui"
+    r"|aceito a proposta|aceitamos (?:a|sua|a sua) proposta|proposta aceita|oferta aceita|topo sim|topado"
+    r"|esta contratado|voce (?:esta|foi) (?:contratad[oa]|inscrit[oa]|cadastrad[oa])|ja (?:e|eh) (?:nosso"
+    r"|nossa) cliente|voce agora e cliente|considere feito|considere resolvido|tudo certo com (?:o |a )?(?:seu "
+    r"|sua )?(?:pedido|pagamento|contratacao|compra|assinatura|reserva|contrato)|pagamento (?:caiu|recebido"
+    r"|identificado|compensado)|recebemos (?:o )?(?:seu )?pagamento|seu plano (?:ja )?(?:comeca|comecou|vale)"
+    r"|vigencia do contrato|contrato (?:ja )?(?:esta )?(?:valendo|vigente|em vigor)|(?:o )?(?:tecnico|motoboy"
+    r"|entregador)(?: ja)? (?:esta a caminho|saiu|foi enviado|vai passar|passa|vai ai|chega)|te (?:vejo|espero"
+    r"|esperamos)|nos vemos (?:na|no|amanha|segunda)|pode contar como fechado|vaga e sua|sua vaga esta)\b",
+    rf"\b(?:{_BOOKABLE}) (?:is|are|has been|have been|was|now|s)?(?: (?:now|all|already|successfully|fully"
+    rf"|officially|been)){{0,3}} ?{_BOOKED}\b",
+    r"\b(?:i|we|i ve|we ve|ive|weve|i have|we have|i just|just|i ll|we ll|i will|we will)(?:'ve"
+    r"|'ll)?(?: \w+){0,2}? (?:booked|confirmed|scheduled|reserved|signed you|placed your|locked in|activated"
+    r"|secured you|put you down|put you in|pencilled you|penciled you|slotted you|cancelled your|moved your"
+    r"|processed your|enrolled you|book you|pencil you|penciling you|sign you up|registered you|squeeze you in"
+    r"|fit you in|cancel your|move your|reschedule your)\b",
+    r"\b(?:you re|youre|you are|you're|consider yourself) (?:now |all |already |officially )*(?:booked|signed up"
+    r"|confirmed|set for|registered|enrolled|a (?:customer|client|patient) now|in for|down for|good to go|on board"
+    r"|locked in|scheduled|all set)\b",
+    r"\b(?:we(?: have|'ve| ve)? (?:got )?a deal|it(?:'s|s| is) a deal|that(?:'s|s| is) a deal|you(?:'ve|ve"
+    r"| have)? got (?:yourself )?a deal|deal[!.,]|done deal|deal done|let(?:'s|s| us) (?:call it|shake on it|seal"
+    r"|sign|close)|shake on it|consider it (?:done|booked|sold|settled|confirmed)|it(?:'s|s| is) (?:settled"
+    r"|official|a date|agreed|confirmed|booked)|all (?:booked|confirmed|signed|settled|agreed)|booked you in"
+    r"|book(?:ed|ing)? confirmed|we accept your (?:offer|proposal|terms)|offer accepted|welcome (?:aboard|on board"
+    r"|to the family|to the practice)|just sign|please sign|sign here|sign (?:the|this|your) contract"
+    r"|see you (?:on|at|tomorrow|then|monday|tuesday|wednesday|thursday|friday|next)|we(?:'ll|ll| will) see you"
+    r"|your (?:plan|subscription|account|membership) is (?:now )?(?:active|live|ready)|payment (?:received"
+    r"|went through|confirmed)|order confirmed|contract (?:signed|closed)|agreed then|it is done|your (?:slot|spot"
+    r"|place|seat|appointment|booking|order) is (?:yours|booked|confirmed|reserved|in|set|at|on|for|secured|saved"
+    r"|held|ready)|the (?:slot|place|spot) is yours)(?!\w)",
+    r"\b(?:signed,? sealed|signed and sealed|pact[ou]+ado|ficamos acertados|ficou acertado|acertado entao"
+    r"|estamos acertados|estamos combinados|fica combinado|esta combinado|ta combinado|combinado entao"
+    r"|entao combinado|combinado!)",
 )  # fmt: skip
 
 # --- Negotiation -----------------------------------------------------------------------------------------------------
 
 _NEGOTIATION = (
     r"\b(?:consigo|posso|conseguimos|da pra|da para) (?:\w+ )?melhorar (?:isso|um pouco|esse|este|o valor|o preco)\b",
-    r"\b(?:igual[oa]|iguala\w*|cobr[eo]|cobre\w*|bate|batem|supera\w*|vence\w*)(?: \w+){0,2}? (?:oferta|propost|orcament|concorren)\w*",
-    r"\b(?:ganha|ganham|leva|recebe) (?:um|uma|dois|duas|tres|\d+) (?:mes|meses|entregas?|visitas?|coletas?|semanas?|diarias?)\b",
-    r"\b(?:shave|trim|chop)(?: \w+){0,3} off\b|\bopen to (?:offers|negotiation|haggling)\b|\b(?:indique|indicar|trouxer)(?: \w+){0,4} (?:ganha|desconto|bonus)\w*",
-    r"\b(?:consigo|posso|podemos|conseguimos|da pra|da para|vou|vamos|libero|liberamos|faco|fazemos|dou|damos|ofereco|oferecemos|tenho|temos|ha|rola|aplico|aplicamos|autorizo|concedo|concedemos|ganha|ganham|ganhar|tera|garante|aproveite|aproveita|recebe|com|use|usa|seu|segue)(?: \w+){0,5}? (?:descontos?|descontinho|descontao|abatimento|promocao|promocoes|cupom|cupons|voucher|condicao especial|condicoes especiais|condicao melhor|oferta|bonus|preco melhor|valor melhor|preco especial|valor especial|precinho|preco de amigo)\b",
-    r"\b(?:descontos?|promocao|cupom|condicao especial|oferta) (?:de|para|pra|especial|exclusiv[oa]|na|no|valid[oa]|imperdivel|relampago)\b(?! (?:uma pessoa|a equipe|nossa equipe|pessoa|equipe))",
-    r"\b(?:faco|fazemos|faz|consigo|conseguimos|deixo|deixamos|sai|fica|saia|posso fazer|podemos fazer|posso deixar|da pra fazer)(?: \w+){0,3}? (?:mais barato|mais em conta|por menos|mais baixo|um preco bom|bem mais barato|metade|melhor)\b",
-    r"\b(?:cubro|cobrimos|cobriremos|bato|batemos|igualo|igualamos|supero|superamos|vencemos|equiparamos)(?: \w+){0,3}? (?:oferta|preco|proposta|valor|concorrente|concorrencia|orcamento)s?\b",
-    r"\b(?:melhoro|melhoramos|reduzo|reduzimos|baixo|baixamos|abaixo|diminuo|diminuimos|abatemos|abato|retiro|tiramos|tiro|corto|cortamos|negocio|negociamos|negociar|posso rever|podemos rever|revejo|revemos|flexibilizo|flexibilizamos|ajusto|ajustamos|melhorar|baixar|reduzir|rever|abaixar|facilito|facilitamos)(?: \w+){0,3}? (?:preco|precos|valor|valores|proposta|taxa|frete|mensalidade|pagamento|parcela|condicao|condicoes|custo|oferta|multa|juros)\b",
-    r"\b(?:parcelamos|parcelo|parcelado|parcelada|parcelar|parcela em|parcelamento|financiamos|dividimos|divido|dividir|dividido em|dividida em|pagar depois|pague depois|paga depois|pague so|pagamento facilitado|pagamento (?:a vista|parcelado|em|no|na|via|por|ate|apos|depois|antecipado|so|somente|pode)|aceitamos (?:pix|cartao|boleto|dinheiro|credito|debito|cheque|pagamento)|aceita(?:mos)? cartao|entrada (?:de|mais|e o)|sinal de|faturamos|boleto (?:para|em|com)|prazo de pagamento|primeira parcela|primeiro mes (?:e|sai|fica|por)|sem entrada|carencia)\b",
-    r"\b(?:contraproposta|contra-proposta|meio[ -]termo|fazemos negocio|chegamos (?:a|em) um acordo|chegar (?:a|em) um acordo|quanto (?:voce )?(?:quer|pode|poderia|aceita|pensa em|esta disposto a) pagar|qual (?:e )?(?:o )?seu orcamento maximo|quanto (?:te|voce) (?:cobram|cobraram)|me manda a proposta (?:do|deles)|se (?:voce )?fechar (?:hoje|agora|ate)|fechando (?:hoje|agora|ate)|so hoje|somente hoje|oferta valida|ultimas vagas|condicao imperdivel|pra voce eu faco|para voce eu faco|abro (?:uma )?excecao|abrimos (?:uma )?excecao|dou um jeito n[oa]|damos um jeito n[oa]|leve (?:dois|duas|2|3|tres)|pague (?:um|uma|1)|chorinho|no capricho|mais vantajos[oa] que|mais barat[oa]s? (?:do )?que)\b",
-    r"\b(?:discount|discounts|discounted|rebate|voucher|coupon|promo|promotion|special offer|special price|better (?:price|deal|rate|offer)|price match|bulk rate|loyalty rate|cheaper rate|sweeten|knock (?:something|some|a bit|a little|\w+)(?: \w+)? off|money off|take (?:something|some|a bit|a little)? ?off the|lower (?:the|our|that|your) (?:price|fee|rate|cost)|drop (?:the|our) (?:price|fee)|reduce (?:the|our|your) (?:price|fee|rate|cost|bill)|waive|counter ?-?offer|meet (?:you )?in the middle|meet (?:you )?half ?way|split the difference|work something out on|do better (?:on|than)|do it (?:for less|cheaper)|beat (?:any|their|that|the|your)|match (?:any|their|that|the|your)(?: \w+){0,2} (?:price|quote|offer|rate|fee)s?|undercut|negotiate|negotiable|room to move|room for|flexible on (?:price|the price|fees|cost)|payment (?:plan|terms|in|by|schedule)s?|instal?lments?|pay (?:later|monthly|weekly|in|over|by|half|upfront|after)|spread the (?:cost|payments?)|finance|financing|buy now|name your price|what(?:'s| is) your budget|how much (?:can|could|would|are) you|if you (?:sign|book|commit|pay|decide) (?:today|now|this week)|today only|limited offer|cut you a|best i can do|give you a (?:good|great|better|special) (?:price|deal|rate)|cheaper than|two for one|buy one)\b",
+    r"\b(?:igual[oa]|iguala\w*|cobr[eo]|cobre\w*|bate|batem|supera\w*|vence\w*)(?: \w+){0,2}? (?:oferta|propost"
+    r"|orcament|concorren)\w*",
+    r"\b(?:ganha|ganham|leva|recebe) (?:um|uma|dois|duas|tres|\d+) (?:mes|meses|entregas?|visitas?|coletas?"
+    r"|semanas?|diarias?)\b",
+    r"\b(?:shave|trim|chop)(?: \w+){0,3} off\b|\bopen to (?:offers|negotiation|haggling)\b|\b(?:indique|indicar"
+    r"|trouxer)(?: \w+){0,4} (?:ganha|desconto|bonus)\w*",
+    r"\b(?:consigo|posso|podemos|conseguimos|da pra|da para|vou|vamos|libero|liberamos|faco|fazemos|dou|damos"
+    r"|ofereco|oferecemos|tenho|temos|ha|rola|aplico|aplicamos|autorizo|concedo|concedemos|ganha|ganham|ganhar"
+    r"|tera|garante|aproveite|aproveita|recebe|com|use|usa|seu|segue)(?: \w+){0,5}? (?:descontos?|descontinho"
+    r"|descontao|abatimento|promocao|promocoes|cupom|cupons|voucher|condicao especial|condicoes especiais"
+    r"|condicao melhor|oferta|bonus|preco melhor|valor melhor|preco especial|valor especial|precinho"
+    r"|preco de amigo)\b",
+    r"\b(?:descontos?|promocao|cupom|condicao especial|oferta) (?:de|para|pra|especial|exclusiv[oa]|na|no"
+    r"|valid[oa]|imperdivel|relampago)\b(?! (?:uma pessoa|a equipe|nossa equipe|pessoa|equipe))",
+    r"\b(?:faco|fazemos|faz|consigo|conseguimos|deixo|deixamos|sai|fica|saia|posso fazer|podemos fazer"
+    r"|posso deixar|da pra fazer)(?: \w+){0,3}? (?:mais barato|mais em conta|por menos|mais baixo|um preco bom"
+    r"|bem mais barato|metade|melhor)\b",
+    r"\b(?:cubro|cobrimos|cobriremos|bato|batemos|igualo|igualamos|supero|superamos|vencemos"
+    r"|equiparamos)(?: \w+){0,3}? (?:oferta|preco|proposta|valor|concorrente|concorrencia|orcamento)s?\b",
+    r"\b(?:melhoro|melhoramos|reduzo|reduzimos|baixo|baixamos|abaixo|diminuo|diminuimos|abatemos|abato|retiro"
+    r"|tiramos|tiro|corto|cortamos|negocio|negociamos|negociar|posso rever|podemos rever|revejo|revemos"
+    r"|flexibilizo|flexibilizamos|ajusto|ajustamos|melhorar|baixar|reduzir|rever|abaixar|facilito"
+    r"|facilitamos)(?: \w+){0,3}? (?:preco|precos|valor|valores|proposta|taxa|frete|mensalidade|pagamento|parcela"
+    r"|condicao|condicoes|custo|oferta|multa|juros)\b",
+    r"\b(?:parcelamos|parcelo|parcelado|parcelada|parcelar|parcela em|parcelamento|financiamos|dividimos|divido"
+    r"|dividir|dividido em|dividida em|pagar depois|pague depois|paga depois|pague so|pagamento facilitado"
+    r"|pagamento (?:a vista|parcelado|em|no|na|via|por|ate|apos|depois|antecipado|so|somente|pode)"
+    r"|aceitamos (?:pix|cartao|boleto|dinheiro|credito|debito|cheque|pagamento)|aceita(?:mos)? cartao"
+    r"|entrada (?:de|mais|e o)|sinal de|faturamos|boleto (?:para|em|com)|prazo de pagamento|primeira parcela"
+    r"|primeiro mes (?:e|sai|fica|por)|sem entrada|carencia)\b",
+    r"\b(?:contraproposta|contra-proposta|meio[ -]termo|fazemos negocio|chegamos (?:a|em) um acordo|chegar (?:a"
+    r"|em) um acordo|quanto (?:voce )?(?:quer|pode|poderia|aceita|pensa em|esta disposto a) pagar"
+    r"|qual (?:e )?(?:o )?seu orcamento maximo|quanto (?:te|voce) (?:cobram|cobraram)|me manda a proposta (?:do"
+    r"|deles)|se (?:voce )?fechar (?:hoje|agora|ate)|fechando (?:hoje|agora|ate)|so hoje|somente hoje"
+    r"|oferta valida|ultimas vagas|condicao imperdivel|pra voce eu faco|para voce eu faco|abro (?:uma )?excecao"
+    r"|abrimos (?:uma )?excecao|dou um jeito n[oa]|damos um jeito n[oa]|leve (?:dois|duas|2|3|tres)|pague (?:um"
+    r"|uma|1)|chorinho|no capricho|mais vantajos[oa] que|mais barat[oa]s? (?:do )?que)\b",
+    r"\b(?:discount|discounts|discounted|rebate|voucher|coupon|promo|promotion|special offer|special price"
+    r"|better (?:price|deal|rate|offer)|price match|bulk rate|loyalty rate|cheaper rate|sweeten|knock (?:something"
+    r"|some|a bit|a little|\w+)(?: \w+)? off|money off|take (?:something|some|a bit|a little)? ?off the"
+    r"|lower (?:the|our|that|your) (?:price|fee|rate|cost)|drop (?:the|our) (?:price|fee)|reduce (?:the|our"
+    r"|your) (?:price|fee|rate|cost|bill)|waive|counter ?-?offer|meet (?:you )?in the middle"
+    r"|meet (?:you )?half ?way|split the difference|work something out on|do better (?:on|than)|do it (?:for less"
+    r"|cheaper)|beat (?:any|their|that|the|your)|match (?:any|their|that|the|your)(?: \w+){0,2} (?:price|quote"
+    r"|offer|rate|fee)s?|undercut|negotiate|negotiable|room to move|room for|flexible on (?:price|the price|fees"
+    r"|cost)|payment (?:plan|terms|in|by|schedule)s?|instal?lments?|pay (?:later|monthly|weekly|in|over|by|half"
+    r"|upfront|after)|spread the (?:cost|payments?)|finance|financing|buy now|name your price|what(?:'s"
+    r"| is) your budget|how much (?:can|could|would|are) you|if you (?:sign|book|commit|pay|decide) (?:today|now"
+    r"|this week)|today only|limited offer|cut you a|best i can do|give you a (?:good|great|better"
+    r"|special) (?:price|deal|rate)|cheaper than|two for one|buy one)\b",
 )  # fmt: skip
 
 # --- Promise ---------------------------------------------------------------------------------------------------------
 
-_ARRIVES = r"(?:chega\w*|entreg\w+|recebe\w*|fic[ao]\w* pront\w+|resolv\w+|consert\w+|coleta\w*|busca\w*|sai|saira|atend\w+|instal\w+|respond\w+|retorn\w+|lig[ao]\w*|volta|termina\w*|conclui\w*|funciona\w*|estar[ae]\w*|comec\w+|inici\w+|passa\w*|manda\w*|envi\w+|prepar\w+)"
+_ARRIVES = (
+    r"(?:chega\w*|entreg(?:amos|aremos|a|am|ue|ara|arao|ar|ue)|recebe\w*|fic[ao]\w* pront\w+|resolv\w+|consert\w+|coleta\w*|busca\w*|sai|saira|atend\w+"
+    r"|instal\w+|respond\w+|retorn\w+|lig[ao]\w*|volta|termina\w*|conclui\w*|funciona\w*|estar[ae]\w*|comec(?:amos|a|aremos|ara|am|ar)|inici(?:amos|a|aremos|ara|am|ar)"
+    r"|passa\w*|manda\w*|envi\w+|prepar\w+)"
+)
 _WHEN = (
-    r"(?:hoje|amanha|ainda hoje|agora mesmo|imediatamente|na hora|rapidinho|em instantes|em breve|ate (?:amanha|hoje|segunda|terca|quarta|quinta|sexta|sabado|o fim|o final|meio dia)|(?:em|dentro de|daqui a|no maximo|ate|menos de|em ate|em menos de|em cerca de|em no maximo) (?:um|uma|uns|umas|poucos|poucas|alguns|algumas|\d+|%s) ?(?:h|hs|min|horas?|minutos?|minutinhos|dias?|semanas?|mes|meses|segundos?))"
-    % NUMBER_WORD
+    r"(?:hoje|amanha|ainda hoje|agora mesmo|imediatamente|na hora|rapidinho|em instantes|em breve|ate (?:amanha"
+    r"|hoje|segunda|terca|quarta|quinta|sexta|sabado|o fim|o final|meio dia)|(?:em|dentro de|daqui a|no maximo|ate"
+    r"|menos de|em ate|em menos de|em cerca de|em no maximo) (?:um|uma|uns|umas|poucos|poucas|alguns|algumas|\d+"
+    rf"|{NUMBER_WORD}) ?(?:h|hs|min|horas?|minutos?|minutinhos|dias?|semanas?|mes|meses|segundos?))"
 )
 _PROMISE = (
-    r"\b(?:garanto|garantimos|garantido|garantida|garantidos|garantidas|garantia|garante|garantem|asseguro|asseguramos|assegurado|prometo|prometemos|promessa|te dou minha palavra|dou a minha palavra|minha palavra|palavra de honra|juro|juramos|me comprometo|nos comprometemos|comprometo|comprometemos|compromisso de|sem falta|sem erro|sem risco|risco zero|zero risco|infalivel|pode confiar que|pode ter certeza|tenha certeza|tenho certeza (?:de )?que|certeza absoluta|certeza que|fique tranquil[oa] que|pode ficar tranquil[oa] que|esta garantido|cem por cento|nunca (?:atrasa|falha|quebra|da problema|cai|atrasamos|falhamos|erramos)\w*|jamais (?:atrasa|falha|quebra|atrasamos|falhamos)\w*|sempre (?:chega|pontual|no prazo|no horario)|devolvemos (?:o |seu |o seu )?dinheiro|dinheiro de volta|reembols\w+|indeniz\w+|ressarci\w+|restitui\w+|estorn\w+|satisfacao garantida|resultado garantido|com certeza (?:vai|chega|resolve|resolvemos|fica|da|entrega\w*|conseguimos|vamos|recebe|estara|e possivel|funciona|dara)|vai (?:dar|funcionar) (?:tudo )?certo|vitalici[oa]|para sempre|prazo de (?:entrega|resposta|conclusao|execucao|instalacao)? ?(?:e|de)? ?\d+)\b",
+    r"\b(?:garanto|garantimos|garantido|garantida|garantidos|garantidas|garantia|garante|garantem|asseguro"
+    r"|asseguramos|assegurado|prometo|prometemos|promessa|te dou minha palavra|dou a minha palavra|minha palavra"
+    r"|palavra de honra|juro|juramos|me comprometo|nos comprometemos|comprometo|comprometemos|compromisso de"
+    r"|sem falta|sem erro|sem risco|risco zero|zero risco|infalivel|pode confiar que|pode ter certeza"
+    r"|tenha certeza|tenho certeza (?:de )?que|certeza absoluta|certeza que|fique tranquil[oa] que"
+    r"|pode ficar tranquil[oa] que|esta garantido|cem por cento|nunca (?:atrasa|falha|quebra|da problema|cai"
+    r"|atrasamos|falhamos|erramos)\w*|jamais (?:atrasa|falha|quebra|atrasamos|falhamos)\w*|sempre (?:chega|pontual"
+    r"|no prazo|no horario)|devolvemos (?:o |seu |o seu )?dinheiro|dinheiro de volta|reembols\w+|indeniz\w+"
+    r"|ressarci\w+|restitui\w+|estorn\w+|satisfacao garantida|resultado garantido|com certeza (?:vai|chega|resolve"
+    r"|resolvemos|fica|da|entrega\w*|conseguimos|vamos|recebe|estara|e possivel|funciona|dara)|vai (?:dar"
+    r"|funcionar) (?:tudo )?certo|vitalici[oa]|para sempre|prazo de (?:entrega|resposta|conclusao|execucao"
+    r"|instalacao)? ?(?:e|de)? ?\d+)\b",
     r"\b100 ?%",
     rf"\b{_ARRIVES}\b(?: \w+){{0,5}}? {_WHEN}\b",
     rf"\b{_WHEN}\b,?(?: \w+){{0,4}}? {_ARRIVES}\b",
-    rf"\b(?:prazo|previsao|estimativa|tempo)\b[^.!?\n]{{0,30}}\b(?:e|eh|de|sao|:|fica|seria|em)\b[^.!?\n]{{0,12}}?(?:\d+|{NUMBER_WORD}|um|uma|hoje|amanha)\b ?(?:h|hs|min|horas?|minutos?|dias?|semanas?|mes|meses|$)?(?: uteis)?",
-    r"\b(?:i|we)(?: can| do| will| would|'ll| ll)? (?:guarantee|promise|assure|swear|vow|pledge|warrant|ensure)\b|\b(?:guaranteed?|guarantees|money[ -]back|refund\w*|reimburse\w*|compensat\w+|you have my word|my word on it|give you my word|without fail|no risk|risk[ -]free|rest assured|100 ?%|hundred per ?cent|never (?:fails?|late|hurts?|breaks?|goes wrong)|always on time|painless|pain[ -]free|won t hurt|won't hurt|will not hurt|wont hurt|won t feel|won't feel|no pain|lifetime|forever|definitely (?:be|get|have|arrive|fix|will)|will definitely|certainly (?:be|will|fix|arrive)|for sure|no doubt|perfect (?:smile|teeth|results?)|permanent(?:ly)?|cure[sd]?|you(?:'ll| ll| will) (?:have|get|receive|be seen|see|hear)(?: \w+){0,5}? (?:by|within|today|tomorrow|tonight|in \w+ (?:minute|hour|day|week|month)s?|before|this (?:afternoon|morning|evening|week)|right away|straight away|immediately))\b",
-    rf"\b(?:arrive|arrives|arriving|delivered|ready|fixed|done|finished|call|calls|calling|reply|replies|answer|back to you|in touch|seen|see|there|over|sorted|starts?)\b(?: \w+){{0,4}}? (?:by (?:tomorrow|today|tonight|noon|monday|tuesday|wednesday|thursday|friday|the end|\d+)|within (?:the |an? )?(?:\d+|{NUMBER_WORD}|hour|day|week)|in (?:an?|\d+|{NUMBER_WORD}|under|less|a few|a couple of) ?(?:minutes?|hours?|days?|weeks?|months?|mins?)|today|tomorrow|tonight|this (?:afternoon|morning|evening|week)|immediately|straight away|right away)\b",
-    r"\b(?:chega|chegara|chegam|recebe|recebera|fica pront[oa]|resolvemos|estara ai|estaremos ai)\b(?: \w+){0,4}? (?:antes das|ate as|as) \d",
+    rf"\b(?:prazo|previsao|estimativa|tempo)\b[^.!?\n]{{0,30}}\b(?:e|eh|de|sao|:|fica|seria"
+    rf"|em)\b[^.!?\n]{{0,12}}?(?:\d+|{NUMBER_WORD}|um|uma|hoje|amanha)\b ?(?:h|hs|min|horas?|minutos?|dias?"
+    r"|semanas?|mes|meses|$)?(?: uteis)?",
+    r"\b(?:i|we)(?: can| do| will| would|'ll| ll)? (?:guarantee|promise|assure|swear|vow|pledge|warrant|ensure)\b"
+    r"|\b(?:guaranteed?|guarantees|money[ -]back|refund\w*|reimburse\w*|compensat\w+|you have my word"
+    r"|my word on it|give you my word|without fail|no risk|risk[ -]free|rest assured|100 ?%|hundred per ?cent"
+    r"|never (?:fails?|late|hurts?|breaks?|goes wrong)|always on time|painless|pain[ -]free|won t hurt|won't hurt"
+    r"|will not hurt|wont hurt|won t feel|won't feel|no pain|lifetime|forever|definitely (?:be|get|have|arrive|fix"
+    r"|will)|will definitely|certainly (?:be|will|fix|arrive)|for sure|no doubt|perfect (?:smile|teeth|results?)"
+    r"|permanent(?:ly)?|cure[sd]?|you(?:'ll| ll| will) (?:have|get|receive|be seen|see|hear)(?: \w+){0,5}? (?:by"
+    r"|within|today|tomorrow|tonight|in \w+ (?:minute|hour|day|week|month)s?|before|this (?:afternoon|morning"
+    r"|evening|week)|right away|straight away|immediately))\b",
+    r"\b(?:arrive|arrives|arriving|delivered|ready|fixed|done|finished|call|calls|calling|reply|replies|answer"
+    rf"|back to you|in touch|seen|see|there|over|sorted|starts?)\b(?: \w+){{0,4}}? (?:by (?:tomorrow|today|tonight"
+    rf"|noon|monday|tuesday|wednesday|thursday|friday|the end|\d+)|within (?:the |an? )?(?:\d+|{NUMBER_WORD}|hour"
+    rf"|day|week)|in (?:an?|\d+|{NUMBER_WORD}|under|less|a few|a couple of) ?(?:minutes?|hours?|days?|weeks?"
+    r"|months?|mins?)|today|tomorrow|tonight|this (?:afternoon|morning|evening|week)|immediately|straight away"
+    r"|right away)\b",
+    r"\b(?:chega|chegara|chegam|recebe|recebera|fica pront[oa]|resolvemos|estara ai"
+    r"|estaremos ai)\b(?: \w+){0,4}? (?:antes das|ate as|as) \d",
 )  # fmt: skip
 _DURATION = (
-    rf"\b(?:it )?takes? (?:only |just |about |around |up to |less than )?(?:an?|\d+|{NUMBER_WORD}) (?:minutes?|hours?|days?|weeks?|months?)\b",
-    rf"\b(?:leva|demora|dura|levam|demoram)(?: \w+){{0,3}}? (?:um|uma|uns|umas|\d+|{NUMBER_WORD}) ?(?:h|min|horas?|minutos?|dias?|semanas?|mes|meses)\b",
+    rf"\b(?:it )?takes? (?:only |just |about |around |up to |less than )?(?:an?|\d+|{NUMBER_WORD}) (?:minutes?"
+    r"|hours?|days?|weeks?|months?)\b",
+    rf"\b(?:leva|demora|dura|levam|demoram)(?: \w+){{0,3}}? (?:um|uma|uns|umas|\d+|{NUMBER_WORD}) ?(?:h|min|horas?"
+    r"|minutos?|dias?|semanas?|mes|meses)\b",
 )  # fmt: skip
 
 # --- Parts of a prompt -----------------------------------------------------------------------------------------------
 
 _LEAK = (
     r"</?[ ]?[a-z][\w-]{2,40}[ ]?/?>|\{\{|\}\}|\{%|\[/?(?:inst|system|assistant|user)\]|<\|",
-    r"\b(?:system|sistema|developer|user|assistant) ?(?:prompt|message)\b|\bprompt (?:do|de|inicial|original|interno|completo|injection)\b|\b(?:meu|minha|o|my|the|this|hidden|initial|original) prompt\b|\bmensagem de sistema\b|\bprompts?\b",
-    r"\b(?:as|minhas|nossas|essas|estas|suas) (?:instrucoes|diretrizes|regras) (?:que (?:recebi|me deram|sigo|tenho|me passaram|preciso seguir)|internas|sao|do sistema|dizem|mandam|incluem|proibem|de atendimento sao|ocultas|iniciais|originais)\b|\b(?:fui|sou|estou) (?:instruid|programad|orientad|configurad|treinad|proibid)[oa]\b|\b(?:recebi|tenho|sigo) (?:as )?(?:seguintes )?(?:instrucoes|ordens|regras|diretrizes)\b|\bminhas instrucoes\b|\bmodelo de linguagem\b",
-    r"\b(?:my|the|these|those|system|internal|secret|hidden|following) (?:instructions|guidelines|rules|directives) (?:i (?:was|were|got|received|have|follow)|say|tell|are|state|forbid|that)\b|\bmy (?:instructions|guidelines|rules|programming|training|configuration)\b|\bi (?:was|am|have been|ve been|'m) (?:instructed|programmed|told to|configured|prompted|trained|forbidden|not allowed to)\b|\blanguage model\b|\bas an ai\b",
+    r"\b(?:system|sistema|developer|user|assistant) ?(?:prompt|message)\b|\bprompt (?:do|de|inicial|original"
+    r"|interno|completo|injection)\b|\b(?:meu|minha|o|my|the|this|hidden|initial|original) prompt\b"
+    r"|\bmensagem de sistema\b|\bprompts?\b",
+    r"\b(?:as|minhas|nossas|essas|estas|suas) (?:instrucoes|diretrizes|regras) (?:que (?:recebi|me deram|sigo"
+    r"|tenho|me passaram|preciso seguir)|internas|sao|do sistema|dizem|mandam|incluem|proibem|de atendimento sao"
+    r"|ocultas|iniciais|originais)\b|\b(?:fui|sou|estou) (?:instruid|programad|orientad|configurad|treinad"
+    r"|proibid)[oa]\b|\b(?:recebi|tenho|sigo) (?:as )?(?:seguintes )?(?:instrucoes|ordens|regras|diretrizes)\b"
+    r"|\bminhas instrucoes\b|\bmodelo de linguagem\b",
+    r"\b(?:my|the|these|those|system|internal|secret|hidden|following) (?:instructions|guidelines|rules"
+    r"|directives) (?:i (?:was|were|got|received|have|follow)|say|tell|are|state|forbid|that)\b"
+    r"|\bmy (?:instructions|guidelines|rules|programming|training|configuration)\b|\bi (?:was|am|have been|ve been"
+    r"|'m) (?:instructed|programmed|told to|configured|prompted|trained|forbidden|not allowed to)\b"
+    r"|\blanguage model\b|\bas an ai\b",
     r"(?:^|\n|\s)(?:action|step \d+|expected_output|expected output|output format|task|role|context|constraints) ?:",
-    r"[\"'](?:next_state|allowed_states|state|confidence|business_line|intent|waiting_for|collected|options|text|type|asset|list_label|role|content|next|trigger)[\"'] ?:",
+    r"[\"'](?:next_state|allowed_states|state|confidence|business_line|intent|waiting_for|collected|options|text"
+    r"|type|asset|list_label|role|content|next|trigger)[\"'] ?:",
     r"(?<![\w@/.-])[a-z]+(?:_[a-z0-9]+)+(?![\w@])",
     r"\[[a-z]+/[a-z]+\]|\bsays: |\bask: [a-z]+,",
 )  # fmt: skip
@@ -212,7 +385,8 @@ _SQUEEZED = (
 
 # "não posso garantir" promises nothing; "não se preocupe, garanto" does.
 _DENIED = re.compile(
-    r"\b(?:nao|nem|nunca|sem|nenhum|nenhuma|cannot|can ?'?t|not|never|don ?'?t|doesn ?'?t|unable to|won ?'?t|isn ?'?t|aren ?'?t|impossivel)"
+    r"\b(?:nao|nem|nunca|sem|nenhum|nenhuma|cannot|can ?'?t|not|never|don ?'?t|doesn ?'?t|unable to|won ?'?t"
+    r"|isn ?'?t|aren ?'?t|impossivel)"
     r"(?: (?!duvida|preocup|problema|esque|ha duvida|only|so|just|worry|doubt|apenas|somente)\w+){0,3} $"
 )
 _REASSURING = re.compile(r"preocup|duvid|esque|worr|doubt|problem")

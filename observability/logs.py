@@ -5,8 +5,10 @@ Redaction denies by default: a key that is not listed in `ALLOWED_KEYS` is repla
 
 import logging
 import sys
+import traceback
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TextIO
 
 import orjson
@@ -64,6 +66,7 @@ ALLOWED_KEYS = frozenset(
 )
 
 REDACTED = "[redacted]"
+EXCEPTION_FRAMES = 6
 
 
 def logger(name: str) -> Any:
@@ -78,7 +81,7 @@ def configure_logs(*, level: str = "INFO", stream: TextIO | None = None) -> None
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        name_exception,
         redact,
     ]
     renderer: structlog.typing.Processor = _renderer(out)
@@ -104,6 +107,26 @@ def conversation_logged(conversation_id: str) -> Iterator[None]:
     """Bind the conversation to every line logged inside."""
     with structlog.contextvars.bound_contextvars(conversation_id=conversation_id):
         yield
+
+
+def name_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say which exceptions came from where, but not their texts: those may quote what a person wrote."""
+    given = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        event["exception"] = list(_places(error))
+    return event
+
+
+def _places(error: BaseException) -> Iterator[str]:
+    """Each exception of a group and each cause, with its innermost frames."""
+    frames = traceback.extract_tb(error.__traceback__)[-EXCEPTION_FRAMES:]
+    where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    yield f"{type(error).__name__} at {where}" if where else type(error).__name__
+    for part in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        yield from _places(part)
+    if error.__cause__ is not None:
+        yield from _places(error.__cause__)
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -61,7 +61,7 @@ async def _settling_errors(lease: Lease, deps: Dependencies) -> None:
         await _abandon(lease, work.attempts, deps)
     except* Exception as errors:
         _note(errors)
-        log.exception("drain.defect", exc_info=errors)
+        log.error("drain.defect", exc_info=errors)
         await _abandon(lease, work.attempts, deps)
 
 

@@ -1,0 +1,518 @@
+"""Nothing lost, nothing doubled, nothing reordered: every crash point, and random histories against the rules."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from adapters.models.scripted import ScriptedModel
+from contracts.conversation import State, Trigger
+from contracts.delivery import Arrival
+from contracts.errors import (
+    ChannelUnavailableError,
+    ConversationConflictError,
+    InboxUnavailableError,
+    SendOutcomeUnknownError,
+    StoreUnavailableError,
+)
+from contracts.messages import DeliveryState, StatusUpdate
+from contracts.ports import ModelRequest
+from fsm.table import MOVES
+from tests.builders import (
+    BACKENDS,
+    CrashError,
+    EngineBed,
+    SteppingClock,
+    agreeable,
+    conversation_id,
+    decision,
+    engine_bed,
+    inbound,
+    open_backend,
+)
+from worker import operations, outbox
+from worker.dependencies import DrainLimits
+from worker.drain import drain
+from worker.sweeper import sweep
+
+C1 = conversation_id()
+LEGAL = {(move.source, move.trigger, move.dest) for move in MOVES}
+
+CRASH_POINTS = (
+    "drain.claimed",
+    "drain.taken",
+    "turn.thought",
+    "turn.before_commit",
+    "turn.committed",
+    "outbox.sending",
+    "outbox.accepted",
+    "outbox.marked",
+    "drain.flushed",
+    "drain.releasing",
+)
+
+
+@pytest.fixture(params=BACKENDS)
+async def bed(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EngineBed]:
+    async with open_backend(request.param, tmp_path) as (inbox, store):
+        yield engine_bed(inbox, store)
+
+
+class DrainingQueue:
+    """Wakes by draining at once; a crash of the drain is the crash of the process that swept."""
+
+    def __init__(self, bed: EngineBed) -> None:
+        self.bed = bed
+
+    async def wake(self, conversation_id: Any) -> None:
+        await drain(conversation_id, self.bed.deps)
+
+
+async def drain_or_die(bed: EngineBed) -> bool:
+    """Drain once; True when the process died in it."""
+    try:
+        await drain(C1, bed.deps)
+    except CrashError:
+        return True
+    except BaseExceptionGroup as group:
+        if group.subgroup(CrashError) is None:
+            raise
+        return True
+    return False
+
+
+async def recover(bed: EngineBed) -> None:
+    """What another worker does: wait for leases and deadlines to run out, and sweep until nothing is due."""
+    for _ in range(12):
+        bed.clock.move(timedelta(seconds=10))
+        await sweep(DrainingQueue(bed), bed.deps)
+
+
+async def assert_answered_once(bed: EngineBed, texts: list[str]) -> None:
+    turns = await bed.store.turns(C1)
+    receipts = await bed.store.receipts(C1)
+    assert [receipt.message.text for receipt in receipts] == texts
+    assert [one for turn in turns for one in turn.message_ids] == [receipt.message.id for receipt in receipts]
+    assert await bed.inbox.pending(C1) == []
+    assert await bed.store.unsent(C1) == []
+    moves = await bed.store.transitions(C1)
+    for move, following in pairwise(moves):
+        assert move.dest is following.source
+    assert all((move.source, move.trigger, move.dest) in LEGAL for move in moves)
+
+
+@pytest.mark.parametrize("point", CRASH_POINTS)
+async def test_a_crash_anywhere_loses_and_doubles_nothing(bed: EngineBed, point: str) -> None:
+    await bed.inbox.append([inbound("um"), inbound("dois")])
+    bed.faults.armed = point
+    assert await drain_or_die(bed), f"{point} was not reached: {bed.faults.passed}"
+    await bed.inbox.append([inbound("três")])
+    await recover(bed)
+    await assert_answered_once(bed, ["um", "dois", "três"])
+    resent = len(bed.channel.accepted) - len(await bed.store.rows(C1))
+    assert resent == (1 if point == "outbox.accepted" else 0)
+
+
+async def test_a_status_settles_a_send_whose_answer_was_lost(bed: EngineBed) -> None:
+    await bed.inbox.append([inbound()])
+    bed.faults.armed = "outbox.accepted"
+    assert await drain_or_die(bed)
+    (row,) = await bed.store.unsent(C1)
+    assert row.state is DeliveryState.SENDING
+    await bed.store.apply_status(status_of(bed, row.id))
+    await recover(bed)
+    assert len(bed.channel.accepted) == 1
+    assert await bed.store.unsent(C1) == []
+
+
+async def test_without_a_status_it_is_sent_once_more_after_its_deadline(bed: EngineBed) -> None:
+    bed.channel.errors_after_accepting = [SendOutcomeUnknownError("cut")]
+    await bed.inbox.append([inbound()])
+    await drain(C1, bed.deps)
+    bed.clock.move(bed.channel.send_deadline - timedelta(seconds=1))
+    await outbox.flush(C1, bed.deps)
+    assert len(bed.channel.accepted) == 1
+    bed.clock.move(timedelta(seconds=1))
+    await outbox.flush(C1, bed.deps)
+    assert len(bed.channel.accepted) == 2
+    assert await bed.store.unsent(C1) == []
+
+
+async def test_a_channel_that_is_away_holds_later_replies_back_in_order(bed: EngineBed) -> None:
+    bed.channel.next_errors = [ChannelUnavailableError("503")] * 3
+    for text in ("um", "dois", "três"):
+        await bed.inbox.append([inbound(text)])
+        await drain(C1, bed.deps)
+    assert bed.channel.accepted == []
+    await recover(bed)
+    assert [row.number for row in bed.channel.accepted] == [1, 2, 3]
+
+
+def status_of(bed: EngineBed, reference: str, state: DeliveryState = DeliveryState.DELIVERED) -> StatusUpdate:
+    address = inbound().address
+    return StatusUpdate(
+        channel=address.channel,
+        account=address.account,
+        platform_message_id="p",
+        state=state,
+        client_reference=reference,
+        at=bed.clock.now(),
+    )
+
+
+async def test_a_worker_paused_past_its_lease_writes_nothing(bed: EngineBed) -> None:
+    """Crash point 7: it wakes up after another worker has answered; the compare-and-set refuses it."""
+    await bed.inbox.append([inbound()])
+    paused, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def pause() -> None:
+        paused.set()
+        await goes_on.wait()
+
+    bed.faults.pausing["turn.before_commit"] = pause
+    first = asyncio.create_task(drain(C1, bed.deps))
+    await paused.wait()
+    bed.clock.move(timedelta(seconds=2))
+    await drain(C1, bed.deps)
+    goes_on.set()
+    await first
+    await assert_answered_once(bed, ["Oi, bom dia"])
+    assert len(bed.channel.accepted) == 1
+
+
+async def test_two_hundred_wake_ups_are_one_turn(bed: EngineBed) -> None:
+    await bed.inbox.append([inbound()])
+    await asyncio.gather(*(drain(C1, bed.deps) for _ in range(200)))
+    assert len(await bed.store.turns(C1)) == 1
+    assert len(bed.channel.accepted) == 1
+
+
+async def test_a_message_that_kills_its_worker_goes_to_the_dead_letters(bed: EngineBed) -> None:
+    """And does not take its neighbours along; the person is told and somebody is called."""
+    bed.clock.at = inbound().received_at
+    await bed.inbox.append([inbound("mata"), inbound("vive")])
+    attempts = bed.deps.drain_limits.attempts
+
+    async def killing(request: ModelRequest) -> str:
+        if "mata" in request.user.split('"messages":')[1]:
+            raise CrashError("the worker dies")
+        return await agreeable(request)
+
+    dying = engine_bed(bed.inbox, bed.store, model=ScriptedModel(killing), clock=bed.clock, channel=bed.channel)
+    for _ in range(attempts):
+        assert await drain_or_die(dying)
+        dying.clock.move(timedelta(seconds=60))
+    await drain(C1, dying.deps)
+    (letter,) = await bed.store.dead_letters()
+    assert letter.message
+    assert (letter.message.text, letter.reason, letter.attempts) == ("mata", "attempts", attempts + 1)
+    turns = await bed.store.turns(C1)
+    assert [turn.reason for turn in turns] == ["dead_letter", "record"]
+    assert turns[-1].state is State.ESCALATING
+    assert len(bed.channel.accepted) == 1
+    assert await bed.inbox.pending(C1) == []
+
+
+async def test_a_crash_while_dead_lettering_is_redone(bed: EngineBed) -> None:
+    limited = engine_bed(bed.inbox, bed.store, clock=bed.clock, limits=DrainLimits(attempts=0))
+    await bed.inbox.append([inbound()])
+    limited.faults.armed = "dead_letter.kept"
+    assert await drain_or_die(limited)
+    limited.clock.move(timedelta(seconds=60))
+    await drain(C1, limited.deps)
+    assert len(await bed.store.dead_letters()) == 1
+    assert len(await bed.store.turns(C1)) == 1
+
+
+async def test_a_dead_letter_can_be_tried_again(bed: EngineBed) -> None:
+    limited = engine_bed(bed.inbox, bed.store, clock=bed.clock, limits=DrainLimits(attempts=0))
+    await bed.inbox.append([inbound("de novo")])
+    await drain(C1, limited.deps)
+    (letter,) = await bed.store.dead_letters()
+    await operations.pull(C1, Trigger.HAND_BACK, bed.deps, reason="operator")
+    assert await operations.retry_dead_letter(letter.id, bed.deps) == C1
+    await drain(C1, bed.deps)
+    assert await bed.store.dead_letters() == []
+    assert (await bed.store.turns(C1))[-1].reason == "decided"
+    assert await operations.retry_dead_letter("nothing", bed.deps) is None
+
+
+async def test_an_erasure_while_the_model_thinks_is_not_written_over(bed: EngineBed) -> None:
+    """Before the first commit of a conversation as well as after many."""
+    for erased_before in (False, True):
+        await bed.inbox.append([inbound("apague isto")])
+        bed.faults.pausing["turn.before_commit"] = lambda: _erase(bed)
+        await drain(C1, bed.deps)
+        assert await bed.store.turns(C1) == [], erased_before
+        assert await bed.inbox.pending(C1) == []
+        assert await bed.store.rows(C1) == []
+    await bed.inbox.append([inbound("sou nova aqui")])
+    await drain(C1, bed.deps)
+    assert len(await bed.store.turns(C1)) == 1
+
+
+async def _erase(bed: EngineBed) -> None:
+    await operations.erase(C1, bed.deps)
+
+
+async def test_a_person_who_takes_over_while_the_model_thinks_wins(bed: EngineBed) -> None:
+    await bed.inbox.append([inbound("oi")])
+    await drain(C1, bed.deps)
+
+    async def take_over() -> None:
+        await operations.escalate(C1, bed.deps, reason="operator")
+
+    bed.faults.pausing["turn.before_commit"] = take_over
+    await bed.inbox.append([inbound("e o horário?")])
+    await drain(C1, bed.deps)
+    turns = await bed.store.turns(C1)
+    assert [turn.state for turn in turns] == [State.AWAITING_USER, State.ESCALATING, State.ESCALATING]
+    assert len(bed.channel.accepted) == 1
+
+
+class Outage:
+    """Makes the methods of a port fail while it lasts."""
+
+    def __init__(self, inner: Any, error: Exception, *names: str) -> None:
+        self._inner, self._error, self._names = inner, error, names
+        self.is_down = False
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+        if self.is_down and (name in self._names or not self._names):
+
+            async def fail(*_: Any, **__: Any) -> None:
+                raise self._error
+
+            return fail
+        return method
+
+
+@pytest.mark.parametrize("methods", [(), ("commit",), ("unsent",), ("begin_send",), ("mark_sent",)])
+async def test_while_the_store_is_away_the_entries_are_kept(bed: EngineBed, methods: tuple[str, ...]) -> None:
+    store = Outage(bed.store, StoreUnavailableError("down"), *methods)
+    broken = engine_bed(bed.inbox, store, clock=bed.clock, channel=bed.channel)
+    await bed.inbox.append([inbound()])
+    store.is_down = True
+    for _ in range(3):
+        await drain(C1, broken.deps)
+        broken.clock.move(timedelta(seconds=40))
+    store.is_down = False
+    await recover(broken)
+    await assert_answered_once(bed, ["Oi, bom dia"])
+    assert await bed.store.dead_letters() == []
+
+
+async def test_a_store_that_is_away_costs_no_attempt(bed: EngineBed) -> None:
+    store = Outage(bed.store, StoreUnavailableError("down"))
+    broken = engine_bed(bed.inbox, store, clock=bed.clock)
+    await bed.inbox.append([inbound()])
+    store.is_down = True
+    for _ in range(20):
+        await drain(C1, broken.deps)
+        broken.clock.move(timedelta(seconds=40))
+    assert [entry.attempts for entry in await bed.inbox.pending(C1)] == [0]
+
+
+async def test_an_inbox_that_is_away_leaves_the_worker_idle(bed: EngineBed) -> None:
+    inbox = Outage(bed.inbox, InboxUnavailableError("down"))
+    broken = engine_bed(inbox, bed.store, clock=bed.clock, channel=bed.channel)
+    await bed.inbox.append([inbound()])
+    inbox.is_down = True
+    await drain(C1, broken.deps)
+    inbox.is_down = False
+    await recover(broken)
+    await assert_answered_once(bed, ["Oi, bom dia"])
+
+
+async def test_conflicts_are_retried_a_bounded_number_of_times(bed: EngineBed) -> None:
+    store = Outage(bed.store, ConversationConflictError("c"), "commit")
+    contested = engine_bed(bed.inbox, store, clock=bed.clock)
+    await bed.inbox.append([inbound()])
+    store.is_down = True
+    await drain(C1, contested.deps)
+    assert contested.faults.passed.count("turn.before_commit") == contested.deps.drain_limits.conflicts
+    (entry,) = await bed.inbox.pending(C1)
+    assert entry.attempts == 1
+
+
+async def test_a_defect_is_counted_kept_and_dead_lettered(bed: EngineBed) -> None:
+    async def defective(request: ModelRequest) -> str:
+        raise ZeroDivisionError
+
+    broken = engine_bed(bed.inbox, bed.store, model=ScriptedModel(defective), clock=bed.clock, channel=bed.channel)
+    await bed.inbox.append([inbound()])
+    await recover(broken)
+    await recover(broken)
+    (letter,) = await bed.store.dead_letters()
+    assert letter.attempts == broken.deps.drain_limits.attempts + 1
+    assert (await bed.store.turns(C1))[-1].reason == "dead_letter"
+
+
+async def test_a_process_that_stops_gives_its_conversation_back_at_once(bed: EngineBed) -> None:
+    await bed.inbox.append([inbound()])
+    thinking = asyncio.Event()
+
+    async def slow(request: ModelRequest) -> str:
+        thinking.set()
+        await asyncio.Event().wait()
+        return ""
+
+    stopping = engine_bed(bed.inbox, bed.store, model=ScriptedModel(slow), clock=bed.clock)
+    task = asyncio.create_task(drain(C1, stopping.deps))
+    await thinking.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await bed.inbox.due(at=bed.clock.now(), limit=1) == [C1]
+
+
+class Delivery(RuleBasedStateMachine):
+    """People, platforms and crashes in any order; after every step the rules of delivery hold."""
+
+    messages = Bundle("messages")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        backend = open_backend("memory", Path())
+        inbox, store = self.loop.run_until_complete(backend.__aenter__())
+        self.bed = engine_bed(inbox, store, clock=SteppingClock(), model=ScriptedModel(self.answer))
+        self.accepted: dict[str, str] = {}
+        self.order: list[str] = []
+        self.erased: set[str] = set()
+        self.crashed_sends = 0
+
+    async def answer(self, request: ModelRequest) -> str:
+        return decision(next_state="ESCALATING") if '"text":"pessoa"' in request.user else await agreeable(request)
+
+    def run(self, coroutine: Any) -> Any:
+        return self.loop.run_until_complete(coroutine)
+
+    @rule(target=messages, text=st.sampled_from(["oi", "pessoa", "PARAR", "VOLTAR", "horário?"]))
+    def deliver(self, text: str) -> Any:
+        message = inbound(text, at=self.bed.clock.now())
+        assert self.run(self.bed.inbox.append([message])) == [Arrival.ACCEPTED]
+        self.accepted[message.id] = message.dedup_key
+        self.order.append(message.id)
+        return message
+
+    @rule(message=messages)
+    def redeliver(self, message: Any) -> None:
+        assert self.run(self.bed.inbox.append([message])) != [Arrival.ACCEPTED]
+
+    @rule(times=st.integers(1, 3))
+    def wake(self, times: int) -> None:
+        self.run(_gather_drains(self.bed, times))
+
+    @rule(point=st.sampled_from(CRASH_POINTS))
+    def crash(self, point: str) -> None:
+        self.bed.faults.armed = point
+        if self.run(drain_or_die(self.bed)) and point == "outbox.accepted":
+            self.crashed_sends += 1
+        self.bed.faults.armed = None
+
+    @rule()
+    def pause_past_the_lease(self) -> None:
+        self.run(self._pause())
+
+    async def _pause(self) -> None:
+        paused, goes_on = asyncio.Event(), asyncio.Event()
+
+        async def pause() -> None:
+            paused.set()
+            await goes_on.wait()
+
+        self.bed.faults.pausing["turn.before_commit"] = pause
+        first = asyncio.create_task(drain(C1, self.bed.deps))
+        stopped = asyncio.create_task(paused.wait())
+        await asyncio.wait([first, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if paused.is_set():
+            self.bed.clock.move(timedelta(seconds=2))
+            await drain(C1, self.bed.deps)
+            goes_on.set()
+        stopped.cancel()
+        self.bed.faults.pausing.clear()
+        await first
+
+    @rule()
+    def operator_takes_over(self) -> None:
+        head = self.run(self.bed.store.load(C1))
+        if head is not None and head.turns:
+            self.run(operations.escalate(C1, self.bed.deps, reason="operator"))
+
+    @rule()
+    def channel_fails_once(self) -> None:
+        self.bed.channel.next_errors.append(ChannelUnavailableError("503"))
+
+    @rule()
+    def send_is_cut_after_it_arrived(self) -> None:
+        self.bed.channel.errors_after_accepting.append(SendOutcomeUnknownError("cut"))
+        self.crashed_sends += 1
+
+    @rule()
+    def statuses_arrive(self) -> None:
+        for row in self.run(self.bed.store.rows(C1)):
+            if row.id in {accepted.id for accepted in self.bed.channel.accepted}:
+                self.run(self.bed.store.apply_status(status_of(self.bed, row.id)))
+
+    @rule()
+    def erase(self) -> None:
+        self.run(operations.erase(C1, self.bed.deps))
+        self.erased |= set(self.accepted)
+
+    @rule(seconds=st.integers(1, 30))
+    def time_passes(self, seconds: int) -> None:
+        self.bed.clock.move(timedelta(seconds=seconds))
+        self.run(sweep(DrainingQueue(self.bed), self.bed.deps))
+
+    @invariant()
+    def every_message_is_answered_or_waits(self) -> None:
+        answered = [receipt.message.id for receipt in self.run(self.bed.store.receipts(C1))]
+        waiting = [entry.message.id for entry in self.run(self.bed.inbox.pending(C1))]
+        assert set(self.accepted) - self.erased <= {*answered, *waiting}
+        assert not self.erased & {*answered, *waiting}
+
+    @invariant()
+    def no_message_has_two_turns_and_order_is_kept(self) -> None:
+        in_turns = [one for turn in self.run(self.bed.store.turns(C1)) for one in turn.message_ids]
+        assert len(in_turns) == len(set(in_turns))
+        assert in_turns == [one for one in self.order if one in set(in_turns)]
+
+    @invariant()
+    def every_move_is_legal_and_follows_the_one_before(self) -> None:
+        moves = self.run(self.bed.store.transitions(C1))
+        assert all((move.source, move.trigger, move.dest) in LEGAL for move in moves)
+        for move, following in pairwise(moves):
+            assert move.dest is following.source or following.source is State.INIT
+
+    @invariant()
+    def replies_leave_in_order_and_are_doubled_only_by_a_lost_answer(self) -> None:
+        numbers = [(row.turn_id, row.number) for row in self.bed.channel.accepted]
+        assert len(numbers) - len(set(numbers)) <= self.crashed_sends
+
+    def teardown(self) -> None:
+        self.bed.channel.next_errors.clear()
+        self.bed.channel.errors_after_accepting.clear()
+        self.run(recover(self.bed))
+        assert self.run(self.bed.inbox.pending(C1)) == []
+        assert self.run(self.bed.store.unsent(C1)) == []
+        self.every_message_is_answered_or_waits()
+        self.loop.close()
+
+
+async def _gather_drains(bed: EngineBed, times: int) -> None:
+    await asyncio.gather(*(drain(C1, bed.deps) for _ in range(times)))
+
+
+TestDelivery = Delivery.TestCase
+TestDelivery.settings = settings(
+    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

@@ -1,0 +1,369 @@
+"""What becomes of a turn: the reply, the path through the table, and every way around the model."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.models.scripted import ScriptedModel
+from contracts.conversation import State, Trigger, TurnRecord, WaitingFor
+from contracts.errors import ChannelRefusedError, IllegalTransitionError, ModelUnavailableError
+from contracts.institution import FixedText
+from contracts.messages import InboundKind, InboundMessage, MessageType
+from contracts.ports import ModelRequest
+from tests.builders import (
+    EngineBed,
+    agreeable,
+    conversation_id,
+    decision,
+    engine_bed,
+    inbound,
+    open_backend,
+    pyloto,
+    response,
+    scripted,
+)
+from worker import operations
+from worker.drain import drain
+from worker.sweeper import clean, sweep
+
+C1 = conversation_id()
+WHOLE_WAY = (
+    State.UNDERSTANDING_INTENT,
+    State.PROCESSING,
+    State.GENERATING_RESPONSE,
+    State.SELECTING_MESSAGE_TYPE,
+    State.AWAITING_USER,
+)
+
+
+@pytest.fixture
+async def beds(tmp_path: Path) -> AsyncIterator[Any]:
+    async with open_backend("memory", tmp_path) as (inbox, store):
+        yield lambda **options: engine_bed(inbox, store, **options)
+
+
+async def say(bed: EngineBed, *texts: str | InboundMessage) -> TurnRecord:
+    """The messages arrive together; returns the newest turn."""
+    messages = [inbound(text, at=bed.clock.now()) if isinstance(text, str) else text for text in texts]
+    await bed.inbox.append(messages)
+    await drain(C1, bed.deps)
+    assert await bed.inbox.pending(C1) == []
+    return (await bed.store.turns(C1))[-1]
+
+
+def fixed(which: FixedText) -> str:
+    return pyloto().text(which)
+
+
+def sent(bed: EngineBed) -> list[str]:
+    return [row.message.text for row in bed.channel.accepted]
+
+
+async def test_a_first_message_goes_the_whole_way(beds: Any) -> None:
+    bed = beds(model=scripted(state=decision(intent="greeting", business_line="delivery"), text=response("Olá!")))
+    turn = await say(bed, "Oi, bom dia")
+    assert turn.path == (State.INIT, State.IDENTIFYING, *WHOLE_WAY)
+    assert (turn.trigger, turn.confidence, turn.intent, turn.business_line) == (
+        Trigger.PROCESS,
+        0.9,
+        "greeting",
+        "delivery",
+    )
+    assert sent(bed) == ["Olá!"]
+    assert [task.task for task in turn.tasks] == ["state", "response", "message_type"]
+    assert turn.tokens.input == sum(task.tokens.input for task in turn.tasks) > 0
+    assert turn.ms.total >= turn.ms.state
+    history = await bed.store.transitions(C1)
+    assert [record.dest for record in history] == list(turn.path[1:])
+    assert [record.confidence for record in history if record.trigger is Trigger.PROCESS] == [0.9]
+
+
+async def test_messages_that_wait_together_are_one_turn(beds: Any) -> None:
+    bed = beds()
+    turn = await say(bed, "Oi", "tudo bem?", "queria uma entrega")
+    assert len(turn.message_ids) == 3
+    assert len(bed.channel.accepted) == 1
+    assert [said.text for said in await bed.store.transcript(C1)][:3] == ["Oi", "tudo bem?", "queria uma entrega"]
+
+
+async def test_a_second_message_starts_where_the_person_was_awaited(beds: Any) -> None:
+    bed = beds()
+    await say(bed, "Oi")
+    assert (await say(bed, "e o horário?")).path == (State.AWAITING_USER, *WHOLE_WAY)
+
+
+async def test_a_newer_message_joins_the_turn_that_is_thought_about(beds: Any) -> None:
+    """A draft that does not know what the person just added is dropped, a bounded number of times."""
+    texts: list[int] = []
+
+    async def answer(request: ModelRequest) -> str:
+        if request.schema_name == "state_decision":
+            texts.append(request.user.count('"kind":"text"'))
+            if len(texts) < 5:
+                await bed.inbox.append([inbound("mais uma coisa")])
+        return await agreeable(request)
+
+    bed = beds(model=ScriptedModel(answer))
+    await bed.inbox.append([inbound("Oi")])
+    await drain(C1, bed.deps)
+    turns = await bed.store.turns(C1)
+    assert texts[:3] == [1, 2, 3]
+    assert [len(turn.message_ids) for turn in turns] == [3, 2]
+    assert len(bed.channel.accepted) == 2
+
+
+async def test_fields_are_collected_and_never_asked_for_twice(beds: Any) -> None:
+    asked = decision(ask_field="company", collected=[{"name": "need", "value": "um site"}])
+    bed = beds(model=scripted(state=[asked, decision()]))
+    await say(bed, "quero um site")
+    head = await bed.store.load(C1)
+    assert head
+    assert (head.fields, head.asked_fields) == ({"need": "um site"}, ("company",))
+    await say(bed, "não quero dizer")
+    model: ScriptedModel = bed.deps.prompter._executor._model  # type: ignore[attr-defined]
+    second = [request for request in model.requests if request.schema_name == "state_decision"][1]
+    askable = second.output_schema["properties"]["ask_field"]["anyOf"][0]["enum"]
+    assert "company" not in askable
+    assert "need" not in askable
+
+
+@pytest.mark.parametrize(
+    ("next_state", "text", "state"),
+    [("ESCALATING", FixedText.ESCALATED, State.ESCALATING), ("SPAM", None, State.SPAM)],
+)
+async def test_fixed_texts_take_the_place_of_tasks_2_and_3(
+    beds: Any, next_state: str, text: FixedText | None, state: State
+) -> None:
+    bed = beds(model=scripted(state=decision(next_state=next_state)))
+    turn = await say(bed, "...")
+    assert turn.state is state
+    assert [task.task for task in turn.tasks] == ["state"]
+    assert sent(bed) == ([fixed(text)] if text else [])
+
+
+async def test_a_conversation_that_ended_continues_as_its_successor(beds: Any) -> None:
+    bed = beds(model=scripted(state=[decision(), decision(next_state="COMPLETED"), decision()]))
+    await say(bed, "Oi")
+    turn = await say(bed, "obrigado, era isso")
+    assert (turn.state, sent(bed)[-1]) == (State.COMPLETED, fixed(FixedText.COMPLETED))
+    turn = await say(bed, "voltei")
+    assert (turn.episode, turn.path[0]) == (2, State.INIT)
+    head = await bed.store.load(C1)
+    assert head
+    assert [episode.state for episode in head.previous_episodes] == [State.COMPLETED]
+
+
+async def test_the_model_cannot_end_a_conversation_at_its_first_message(beds: Any) -> None:
+    bed = beds(model=scripted(state=decision(next_state="COMPLETED")))
+    turn = await say(bed, "Oi")
+    assert turn.state is State.ESCALATING
+    assert (turn.reason, turn.fallback, sent(bed)) == ("model_output_unusable", True, [fixed(FixedText.MODEL_AWAY)])
+
+
+async def test_a_model_that_is_away_is_answered_for(beds: Any) -> None:
+    async def away(request: ModelRequest) -> str:
+        raise ModelUnavailableError("529")
+
+    bed = beds(model=ScriptedModel(away))
+    turn = await say(bed, "Oi")
+    assert (turn.state, turn.reason, turn.fallback) == (State.ESCALATING, "model_unavailable", True)
+    assert sent(bed) == [fixed(FixedText.MODEL_AWAY)]
+
+
+async def test_when_only_task_2_is_away_the_canonical_answer_speaks(beds: Any) -> None:
+    async def half(request: ModelRequest) -> str:
+        if request.schema_name == "response_draft":
+            raise ModelUnavailableError("529")
+        return decision(intent="opening_hours") if request.schema_name == "state_decision" else await agreeable(request)
+
+    bed = beds(model=ScriptedModel(half))
+    turn = await say(bed, "qual o horário?")
+    intent = pyloto().intent("opening_hours")
+    assert intent
+    assert sent(bed) == [intent.answer]
+    assert (turn.state, turn.fallback) == (State.AWAITING_USER, True)
+
+
+async def test_when_only_task_3_fails_the_options_choose_the_form(beds: Any) -> None:
+    bed = beds(model=scripted(state=decision(options=["Sim", "Não"]), form="nonsense"))
+    turn = await say(bed, "Oi")
+    assert (turn.replies[0].type, turn.fallback) == (MessageType.BUTTON, True)
+
+
+async def test_an_unclear_message_is_asked_about_then_a_person_is_called(beds: Any) -> None:
+    bed = beds(model=scripted(state=decision(confidence=0.2)))
+    for _ in range(2):
+        turn = await say(bed, "asdf")
+        assert (turn.state, turn.reason, turn.waiting_for) == (
+            State.AWAITING_USER,
+            "unclear",
+            WaitingFor.CLARIFICATION,
+        )
+        assert turn.replies[-1].options
+        assert [task.task for task in turn.tasks] == ["state"]
+    turn = await say(bed, "asdf")
+    assert turn.state is State.ESCALATING
+    assert sent(bed)[-1] == fixed(FixedText.ESCALATED)
+
+
+async def test_a_clear_message_forgets_the_unclear_ones(beds: Any) -> None:
+    answers = [decision(confidence=0.2), decision(), decision(confidence=0.2), decision(confidence=0.2)]
+    bed = beds(model=scripted(state=answers))
+    for text in ("asdf", "entregas", "hjkl", "asdf"):
+        turn = await say(bed, text)
+        assert turn.state is State.AWAITING_USER
+
+
+PRICED = response("Uma entrega custa R$ 15,00.")
+
+
+async def test_a_draft_that_breaks_a_rule_is_rewritten_once(beds: Any) -> None:
+    bed = beds(model=scripted(text=[PRICED, response("Quem passa os valores é a nossa equipe.")]))
+    turn = await say(bed, "quanto custa?")
+    assert sent(bed) == ["Quem passa os valores é a nossa equipe."]
+    assert {found.rule for found in turn.violations} >= {"price"}
+    assert [task.task for task in turn.tasks] == ["state", "response", "message_type", "response"]
+    model: ScriptedModel = bed.deps.prompter._executor._model  # type: ignore[attr-defined]
+    assert '"rewrite":["price"' in model.requests[-1].user
+
+
+async def test_a_draft_that_breaks_it_again_is_replaced_and_a_person_called(beds: Any) -> None:
+    bed = beds(model=scripted(text=PRICED))
+    turn = await say(bed, "quanto custa?")
+    assert sent(bed) == [fixed(FixedText.BLOCKED)]
+    assert (turn.state, turn.reason, turn.fallback) == (State.ESCALATING, "gate", True)
+    assert {found.draft for found in turn.violations} == {1, 2}
+
+
+async def test_the_gate_reads_the_buttons_too(beds: Any) -> None:
+    bed = beds(model=scripted(state=decision(options=["Fechar por R$ 50"])))
+    turn = await say(bed, "Oi")
+    assert (turn.reason, sent(bed)) == ("gate", [fixed(FixedText.BLOCKED)])
+
+
+async def test_while_a_person_has_the_word_the_assistant_is_silent(beds: Any) -> None:
+    bed = beds(model=scripted(state=decision(next_state="ESCALATING")))
+    await say(bed, "quero falar com alguém")
+    turn = await say(bed, "alô?")
+    assert (turn.replies, turn.path, turn.tasks) == ((), (State.ESCALATING,), ())
+    bed.clock.move(timedelta(minutes=11))
+    assert (await say(bed, "alô?")).replies[0].text == fixed(FixedText.ESCALATED)
+
+
+async def test_a_person_hands_the_conversation_back(beds: Any) -> None:
+    bed = beds(model=scripted(state=[decision(next_state="ESCALATING"), decision()]))
+    await say(bed, "quero falar com alguém")
+    await operations.pull(C1, Trigger.HAND_BACK, bed.deps, reason="operator")
+    assert (await say(bed, "e o horário?")).state is State.AWAITING_USER
+
+
+async def test_spam_is_not_answered_until_an_operator_undoes_it(beds: Any) -> None:
+    bed = beds(model=scripted(state=[decision(next_state="SPAM"), decision()]))
+    await say(bed, "GANHE DINHEIRO")
+    turn = await say(bed, "GANHE MAIS")
+    assert (turn.state, turn.tasks) == (State.SPAM, ())
+    assert sent(bed) == []
+    await operations.reopen(C1, bed.deps)
+    assert (await say(bed, "desculpe, era engano")).state is State.AWAITING_USER
+    with pytest.raises(IllegalTransitionError):
+        await operations.reopen(C1, bed.deps)
+
+
+async def test_somebody_we_know_is_not_spam(beds: Any) -> None:
+    collected = decision(collected=[{"name": "need", "value": "entrega"}])
+    bed = beds(model=scripted(state=[collected, *[decision(next_state="SPAM")] * 2]))
+    await say(bed, "quero entrega")
+    assert (await say(bed, "http://x.example")).state is State.ESCALATING
+
+
+async def test_a_word_of_opt_out_is_kept_outside_the_table(beds: Any) -> None:
+    bed = beds()
+    turn = await say(bed, "PARAR")
+    assert (turn.path, turn.tasks, sent(bed)) == ((State.INIT,), (), [fixed(FixedText.OPTED_OUT)])
+    turn = await say(bed, "quanto custa?")
+    assert (turn.replies, turn.tasks) == ((), ())
+    turn = await say(bed, pyloto().opt_in_words[0])
+    assert sent(bed)[-1] == fixed(FixedText.OPTED_IN)
+    assert (await say(bed, "quanto custa?")).replies
+
+
+async def test_a_flood_is_told_once_and_not_thought_about(beds: Any) -> None:
+    bed = beds()
+    turn = await say(bed, *(f"mensagem {n}" for n in range(41)))
+    assert (turn.reason, turn.tasks, sent(bed)) == ("flood", (), [fixed(FixedText.TOO_MANY)])
+    assert (await say(bed, "mais")).replies == ()
+    bed.clock.move(timedelta(minutes=2))
+    assert (await say(bed, "mais")).tasks
+
+
+@pytest.mark.parametrize("kind", [InboundKind.AUDIO, InboundKind.STICKER, InboundKind.UNSUPPORTED, InboundKind.IMAGE])
+async def test_what_cannot_be_read_is_said_so(beds: Any, kind: InboundKind) -> None:
+    bed = beds()
+    turn = await say(bed, inbound("", kind=kind))
+    assert (turn.tasks, sent(bed)) == ((), [fixed(FixedText.UNREADABLE)])
+    assert turn.state is State.AWAITING_USER
+
+
+@pytest.mark.parametrize(
+    "kind", [InboundKind.REACTION, InboundKind.EDIT, InboundKind.REVOKE, InboundKind.SYSTEM, InboundKind.WELCOME]
+)
+async def test_what_is_not_for_answering_is_recorded(beds: Any, kind: InboundKind) -> None:
+    bed = beds()
+    message = inbound("👍", kind=kind)
+    turn = await say(bed, message)
+    assert (turn.replies, turn.tasks, turn.state) == ((), (), State.INIT)
+    receipt = await bed.store.receipt(C1, message.id)
+    assert receipt
+    assert receipt.message == message
+
+
+async def test_a_wait_that_lasts_too_long_ends(beds: Any) -> None:
+    bed = beds()
+    await say(bed, "Oi")
+    bed.clock.move(timedelta(hours=24))
+    await sweep(NoQueue(), bed.deps)
+    head = await bed.store.load(C1)
+    assert head
+    assert head.state is State.COMPLETED
+    assert (await bed.store.transitions(C1))[-1].trigger is Trigger.TIME_OUT
+
+
+async def test_a_reply_that_the_platform_refuses_calls_a_person(beds: Any) -> None:
+    bed = beds()
+    bed.channel.next_errors = [ChannelRefusedError("window closed", code="131047")]
+    await say(bed, "Oi")
+    await sweep(NoQueue(), bed.deps)
+    head = await bed.store.load(C1)
+    assert head
+    assert head.state is State.ESCALATING
+    assert (await bed.store.transitions(C1))[-1].metadata == {"reason": "undeliverable 131047"}
+    assert await bed.store.to_escalate(limit=1) == []
+
+
+async def test_conversations_are_forgotten_after_their_time(beds: Any) -> None:
+    bed = beds()
+    await say(bed, "Oi")
+    await clean(bed.deps)
+    assert await bed.store.turns(C1)
+    bed.clock.move(timedelta(days=91))
+    await clean(bed.deps)
+    assert await bed.store.turns(C1) == []
+
+
+async def test_an_export_holds_everything_and_an_erasure_leaves_nothing(beds: Any) -> None:
+    bed = beds()
+    await say(bed, "meu segredo é azul")
+    exported = await operations.export(C1, bed.deps)
+    assert exported
+    assert str(exported).count("meu segredo é azul") >= 2
+    assert await operations.erase(C1, bed.deps)
+    assert await operations.export(C1, bed.deps) is None
+    assert not await operations.erase(C1, bed.deps)
+
+
+class NoQueue:
+    async def wake(self, conversation_id: str) -> None:
+        return

@@ -1,0 +1,191 @@
+"""One prompt task: check, repair, retry, another model, and the bill of all of it."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+
+from adapters.channels.web import LIMITS
+from adapters.models.scripted import ScriptedModel
+from contracts.conversation import Conversation, State, TokenCount
+from contracts.decisions import StateDecision
+from contracts.errors import ModelRequestRejectedError, ModelUnavailableError, UnusableModelOutputError
+from contracts.messages import ChannelName
+from contracts.ports import ModelRequest, ModelResponse
+from contracts.values import ConversationId
+from prompts.executor import ATTEMPTS
+from prompts.pricing import PriceBook, total_cost
+from prompts.render import TurnView
+from tests.builders import agreeable, decision, inbound, prompter, pyloto, scripted
+
+
+def view(**changes: object) -> TurnView:
+    institution = pyloto()
+    base = TurnView(
+        institution=institution,
+        conversation=Conversation(id=ConversationId("c"), state=State.UNDERSTANDING_INTENT),
+        messages=(inbound(),),
+        channel=ChannelName.WEB,
+        allowed_states=(State.PROCESSING, State.ESCALATING),
+        askable_fields=("name",),
+    )
+    return TurnView(**{**base.__dict__, **changes})  # type: ignore[arg-type]
+
+
+async def ask(model: ScriptedModel, **options: object):  # type: ignore[no-untyped-def]
+    asker = prompter(model, **options)
+    return await asker.select_state(view(), asker.start_clock())
+
+
+async def test_a_good_answer_is_taken_as_it_is() -> None:
+    result = await ask(scripted(state=decision(intent="greeting")))
+    assert result.value is not None
+    assert (result.value.next_state, result.value.intent) == (State.PROCESSING, "greeting")
+    assert (result.record.outcome, result.record.calls) == ("ok", 1)
+    assert result.record.template.startswith("select_state_v1@")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "not json",
+        "",
+        "{}",
+        decision(next_state="SPAM"),
+        decision(next_state="NOWHERE"),
+        decision(confidence=1.5),
+        decision(business_line="bank"),
+        decision(intent="made-up"),
+        decision(collected=[{"name": "password", "value": "x"}]),
+        decision(ask_field="company"),
+        decision(options=["x"] * 11),
+        decision(extra="field"),
+        '{"next_state": NaN}',
+    ],
+)
+async def test_a_bad_answer_is_repaired_once(bad: str) -> None:
+    model = scripted(state=[bad, decision()])
+    result = await ask(model)
+    assert result.value is not None
+    assert (result.record.outcome, result.record.calls) == ("repaired", 2)
+    repair = model.requests[1]
+    assert repair.repair_of == bad
+    assert repair.repair_reason
+
+
+async def test_an_answer_that_stays_bad_is_an_error_with_its_bill() -> None:
+    result = await ask(scripted(state="no json"))
+    assert result.value is None
+    assert isinstance(result.error, UnusableModelOutputError)
+    assert (result.record.outcome, result.record.calls) == ("failed", 2)
+    assert result.record.tokens.input > 0
+    assert result.record.cost_usd is not None
+
+
+class Stubborn(ScriptedModel):
+    """Fails a number of times before it answers."""
+
+    def __init__(self, errors: list[Exception], stop_reason: str = "end_turn") -> None:
+        super().__init__(agreeable)
+        self.errors = errors
+        self.stop_reason = stop_reason
+
+    async def complete(self, request: ModelRequest) -> ModelResponse:
+        if self.errors:
+            self.requests.append(request)
+            raise self.errors.pop(0)
+        return (await super().complete(request)).model_copy(update={"stop_reason": self.stop_reason})
+
+
+async def test_an_overloaded_model_is_asked_again() -> None:
+    model = Stubborn([ModelUnavailableError("529"), ModelUnavailableError("529")])
+    result = await ask(model)
+    assert result.value is not None
+    assert len(model.requests) == ATTEMPTS
+
+
+async def test_after_the_last_attempt_it_is_an_error() -> None:
+    model = Stubborn([ModelUnavailableError("529")] * 10)
+    result = await ask(model)
+    assert isinstance(result.error, ModelUnavailableError)
+    assert len(model.requests) == ATTEMPTS
+
+
+async def test_the_last_attempt_asks_the_fallback_model() -> None:
+    model = Stubborn([ModelUnavailableError("529")] * (ATTEMPTS - 1))
+    result = await ask(model, fallback_model="claude-sonnet-5-5")
+    assert result.value is not None
+    assert [request.model for request in model.requests][-1] == "claude-sonnet-5-5"
+    assert result.record.outcome == "fallback_model"
+
+
+async def test_a_refused_request_is_not_repeated_to_the_same_model() -> None:
+    model = Stubborn([ModelRequestRejectedError("400")] * 5)
+    result = await ask(model)
+    assert isinstance(result.error, ModelRequestRejectedError)
+    assert len(model.requests) == 1
+
+
+async def test_a_refused_request_goes_to_the_fallback_model() -> None:
+    model = Stubborn([ModelRequestRejectedError("400")])
+    result = await ask(model, fallback_model="claude-sonnet-5-5")
+    assert result.value is not None
+    assert [request.model for request in model.requests] == ["claude-haiku-5-5", "claude-sonnet-5-5"]
+
+
+@pytest.mark.parametrize("stop_reason", ["refusal", "max_tokens"])
+async def test_an_answer_that_was_refused_or_cut_is_no_answer(stop_reason: str) -> None:
+    result = await ask(Stubborn([], stop_reason))
+    assert isinstance(result.error, UnusableModelOutputError)
+    assert result.record.tokens.output > 0
+
+
+async def test_a_wish_to_wait_longer_than_the_turn_has_is_not_granted() -> None:
+    model = Stubborn([ModelUnavailableError("429", retry_after=timedelta(hours=1))])
+    started = time.monotonic()
+    result = await ask(model)
+    assert isinstance(result.error, ModelUnavailableError)
+    assert time.monotonic() - started < 5
+
+
+async def test_a_turn_whose_time_is_used_up_asks_nobody() -> None:
+    model = scripted()
+    result = await ask(model, budget=timedelta(0))
+    assert isinstance(result.error, ModelUnavailableError)
+    assert model.requests == []
+
+
+async def test_tasks_2_and_3_run_at_the_same_time() -> None:
+    """Each of them waits until the other has begun: in turn, they would wait for ever."""
+    begun = {"response_draft": asyncio.Event(), "message_type_choice": asyncio.Event()}
+
+    async def answer(request: ModelRequest) -> str:
+        if request.schema_name in begun:
+            begun[request.schema_name].set()
+            for event in begun.values():
+                await event.wait()
+        return await agreeable(request)
+
+    asker = prompter(ScriptedModel(answer))
+    clock = asker.start_clock()
+    decided = StateDecision(next_state=State.PROCESSING, confidence=1)
+    async with asyncio.timeout(5):
+        response, form = await asker.write_and_shape(view(), decided, LIMITS, clock)
+    assert response.value is not None
+    assert form.value is not None
+    assert response.record.started_ms < form.record.ended_ms
+    assert form.record.started_ms < response.record.ended_ms
+
+
+def test_the_price_of_a_call_counts_cached_tokens_at_their_price() -> None:
+    """Haiku 5.5: 0.10 USD per million in, 0.50 out; a read of the cache a tenth of the input, a write 1.25 times."""
+    tokens = TokenCount(input=200, cache_read=5_000, cache_write=1_000, output=300)
+    expected = (200 * 0.10 + 5_000 * 0.01 + 1_000 * 0.125 + 300 * 0.50) / 1_000_000
+    assert float(PriceBook().cost("claude-haiku-5-5", tokens) or 0) == pytest.approx(expected)
+
+
+def test_an_unknown_model_has_no_price() -> None:
+    assert PriceBook().cost("claude-of-the-future", TokenCount(input=1)) is None
+    assert total_cost(["0.1", None]) is None
+    assert total_cost(["0.1", "0.02"]) == "0.12"

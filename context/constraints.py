@@ -7,7 +7,7 @@ from context.evidence import Evidence, evidence_of, hidden_text_of, national, se
 from context.figures import BLANK, Figure, Hours, Kind, blanked, day_groups, read_figures, read_hours, stem
 from context.links import Form, Link, plain_links, read_links
 from context.names import NameReader
-from context.normalize import flat, folded, seen, squeezed, words
+from context.normalize import flat, folded, lowered, seen, squeezed, words
 from context.optout import OptOutWords
 from context.phrases import (
     EXCERPT,
@@ -98,14 +98,14 @@ class Gate:
         """Return what a text of the institution itself may not say: prices, closings, promises, links elsewhere."""
         shown = seen(text)
         known = Evidence()
-        plain, findings = self._read_links(shown, plain_links(folded(shown).casefold()), known)
+        plain, findings = self._read_links(shown, plain_links(lowered(folded(shown))), known)
         measured = [figure for figure in read_figures(plain) if self._is_measured(figure, known)]
         worded = (*price_findings(_blanked(plain, measured)), *phrase_findings(plain))
         return tuple(dict.fromkeys((*findings, *worded)))
 
     def _findings(self, shown: str, known: Evidence) -> Iterator[Finding]:
         plain = folded(shown)
-        text = plain_links(plain.casefold())
+        text = plain_links(lowered(plain))
         without_links, link_findings = self._read_links(shown, text, known)
         yield from link_findings
 

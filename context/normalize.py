@@ -90,20 +90,31 @@ _SEEN = _Table(_as_seen)
 _FOLDED = _Table(_as_folded)
 
 
+# Between two single letters a wider gap may be the only sign of where a spaced-out word ends.
+_WIDE_GAP = re.compile(r"(?<=\S\S) {2,}| {2,}(?=\S\S)")
+
+
 def seen(text: str) -> str:
     """The text as a person sees it: compatibility forms resolved, invisible characters gone, newlines kept."""
     visible = text.translate(_SEEN)
-    return visible if visible.isascii() else unicodedata.normalize("NFKC", visible).translate(_SEEN)
+    if not visible.isascii():
+        visible = unicodedata.normalize("NFKC", visible).translate(_SEEN)
+    return _WIDE_GAP.sub(" ", visible)
 
 
 def folded(text: str) -> str:
     """What `seen` returned, in Latin letters without accents and ASCII digits; the case stays."""
-    return text if text.isascii() else text.translate(_FOLDED)
+    return text if text.isascii() else _WIDE_GAP.sub(" ", text.translate(_FOLDED))
+
+
+def lowered(folded_text: str) -> str:
+    """A folded text in small letters."""
+    return folded(folded_text.casefold())
 
 
 def flat(text: str) -> str:
     """A text in the one spelling that rules compare: seen, folded, small letters."""
-    return folded(seen(text)).casefold()
+    return lowered(folded(seen(text)))
 
 
 _WORD = re.compile(r"[^\W_]+")
@@ -111,6 +122,7 @@ _BETWEEN = r"[ \n.\-_*~|'+,/]"
 _SPELLED = re.compile(
     rf"(?<![^\W_$])[^\W_$](?:{_BETWEEN}{{1,3}}[^\W_$]){{2,}}(?![^\W_])".replace("[^\\W_$]", "[a-z0-9$]")
 )
+_SPELLED_WORDS = re.compile(rf"(?<![a-z0-9$])[a-z0-9$](?:{_BETWEEN}[a-z0-9$]){{2,}}(?![a-z0-9])")
 _TWO_DIGITS = re.compile(r"(?<![\w.,:/-])(\d)((?: \d)+)(?![\w,:/-])")
 _SPLIT_WORD = re.compile(r"(?<=[a-z])[.\-_*~|'+]{1,2}(?=[a-z])")
 _MIXED = re.compile(
@@ -132,6 +144,7 @@ def without_disguise(flat_text: str) -> tuple[str, ...]:
     """Other readings of a flat text, where letters are spaced out, split by signs, drawn out, or written as digits."""
     readings = {
         _SPELLED.sub(lambda match: re.sub(_BETWEEN, "", match[0]), flat_text),
+        _SPELLED_WORDS.sub(lambda match: re.sub(_BETWEEN, "", match[0]), flat_text),
         _TWO_DIGITS.sub(lambda match: match[0].replace(" ", ""), flat_text),
         _SPLIT_WORD.sub("", flat_text),
         _MIXED.sub(lambda match: match[0].translate(_LEET), flat_text),

@@ -286,8 +286,10 @@ _NEGOTIATION = (
 # --- Promise ---------------------------------------------------------------------------------------------------------
 
 _ARRIVES = (
-    r"(?:chega\w*|entreg(?:amos|aremos|a|am|ue|ara|arao|ar|ue)|recebe\w*|fic[ao]\w* pront\w+|resolv\w+|consert\w+|coleta\w*|busca\w*|sai|saira|atend\w+"
-    r"|instal\w+|respond\w+|retorn\w+|lig[ao]\w*|volta|termina\w*|conclui\w*|funciona\w*|estar[ae]\w*|comec(?:amos|a|aremos|ara|am|ar)|inici(?:amos|a|aremos|ara|am|ar)"
+    r"(?:chega\w*|entreg(?:amos|aremos|a|am|ue|ara|arao|ar|ue)|recebe\w*|fic[ao]\w* pront\w+|resolv\w+|consert\w+"
+    r"|coleta\w*|busca\w*|sai|saira|atend\w+"
+    r"|instal\w+|respond\w+|retorn\w+|lig[ao]\w*|volta|termina\w*|conclui\w*|funciona\w*|estar[ae]\w*|comec(?:amos"
+    r"|a|aremos|ara|am|ar)|inici(?:amos|a|aremos|ara|am|ar)"
     r"|passa\w*|manda\w*|envi\w+|prepar\w+)"
 )
 _WHEN = (
@@ -383,6 +385,9 @@ _SQUEEZED = (
     (Rule.CLOSING, _SQUEEZED_CLOSING),
 )
 
+# A line that ends without a stop may go on in the next.
+_BROKEN_LINE = re.compile(r"(?<=[a-z0-9$,])[ ]?\n[ ]?(?=[a-z0-9$])")
+
 # "não posso garantir" promises nothing; "não se preocupe, garanto" does.
 _DENIED = re.compile(
     r"\b(?:nao|nem|nunca|sem|nenhum|nenhuma|cannot|can ?'?t|not|never|don ?'?t|doesn ?'?t|unable to|won ?'?t"
@@ -466,6 +471,10 @@ def disguised_findings(text: str) -> Iterator[Finding]:
         for reading in without_disguise(sentence):
             yield from price_findings(reading)
             yield from phrase_findings(reading)
+    if _BROKEN_LINE.search(text):
+        joined = _BROKEN_LINE.sub(" ", text)
+        yield from price_findings(joined)
+        yield from phrase_findings(joined)
     tight = squeezed(text)
     for rule, pattern in _SQUEEZED:
         yield from (_finding(rule, match) for match in pattern.finditer(tight))

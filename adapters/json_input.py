@@ -1,6 +1,8 @@
 """JSON from outside: size is the caller's business, depth, numbers and broken text are settled here."""
 
 import json
+import math
+import re
 from typing import Any, NoReturn
 
 import orjson
@@ -10,9 +12,13 @@ from contracts.values import without_lone_surrogates
 
 MAX_DEPTH = 64
 
+# A whole string, so that brackets in it do not count, or one bracket. Possessive: it never goes back over the body.
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{}\[\]]', re.DOTALL)
+_INTEGERS = range(-(2**63), 2**64)
+
 
 def parse_json(body: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
-    """Parse strict JSON (no NaN, no infinities); lone surrogates become U+FFFD.
+    """Parse strict JSON (no NaN, no infinities); lone surrogates become U+FFFD, integers beyond 64 bits floats.
 
     Raises:
         MalformedMessageError: it is not JSON, or nested deeper than `max_depth`.
@@ -28,7 +34,9 @@ def parse_json(body: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
 def _parse_tolerating_surrogates(body: bytes) -> Any:
     """orjson refuses a lone surrogate; the standard parser passes it on, for us to replace."""
     try:
-        value = json.loads(body.decode("utf-8", "strict"), parse_constant=_refuse_constant)
+        value = json.loads(
+            body.decode("utf-8", "strict"), parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer
+        )
     except (ValueError, RecursionError) as exc:
         raise MalformedMessageError("the body is not JSON") from exc
     return _cleaned(value)
@@ -36,6 +44,19 @@ def _parse_tolerating_surrogates(body: bytes) -> Any:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError("the number is too large")
+    return number
+
+
+def _integer(digits: str) -> int | float:
+    """As orjson reads it, so that what was parsed can be written again."""
+    number = int(digits)
+    return number if number in _INTEGERS else _finite(digits)
 
 
 def _cleaned(value: Any) -> Any:
@@ -52,21 +73,13 @@ def _is_deeper_than(body: bytes, limit: int) -> bool:
     """Whether brackets nest deeper, without parsing; few bodies have enough brackets to need the closer look."""
     if body.count(b"{") + body.count(b"[") <= limit:
         return False
-    depth, in_string, escaped = 0, False, False
-    for byte in body:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in (0x7B, 0x5B):
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(body):
+        bracket = token[0]
+        if bracket in (b"{", b"["):
             depth += 1
             if depth > limit:
                 return True
-        elif byte in (0x7D, 0x5D):
+        elif bracket in (b"}", b"]"):
             depth -= 1
     return False

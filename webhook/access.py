@@ -43,7 +43,8 @@ def require_allowed_origin(request: Request, allowed: frozenset[str]) -> None:
 
 
 def _require_token(request: Request, token: str) -> None:
-    if not hmac.compare_digest(_given_token(request).encode("utf-8", "replace"), token.encode()):
+    # An empty token would be matched by giving none.
+    if not token or not hmac.compare_digest(_given_token(request).encode("utf-8", "replace"), token.encode()):
         challenge = {"WWW-Authenticate": 'Basic realm="Prosa", charset="UTF-8"'}
         raise Problem(401, "Token needed", "Send PROSA_CONSOLE_TOKEN as bearer token.", headers=challenge)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -51,6 +52,7 @@ def create_app(deps: WebhookDependencies, *, lifespan: Lifespan | None = None) -
         )
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(TransientError, _transient)
     app.add_exception_handler(Exception, _defect)
     return app
@@ -82,6 +84,12 @@ async def _http_problem(_: Request, exc: Exception) -> Response:
     headers = dict(exc.headers or {})
     detail = "There is nothing here for that request; /docs lists what there is."
     return Problem(exc.status_code, title, detail, headers=headers).response()
+
+
+async def _invalid(_: Request, exc: Exception) -> Response:
+    assert isinstance(exc, RequestValidationError)  # noqa: S101 - registered for it
+    names = sorted({str(error["loc"][-1]) for error in exc.errors()})
+    return Problem(422, "Bad parameter", f"Check {', '.join(names)}; /docs says what it may be.").response()
 
 
 async def _transient(_: Request, exc: Exception) -> Response:

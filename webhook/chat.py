@@ -1,6 +1,7 @@
 """`/chat`: the web channel's messages, their status, and the events of a conversation."""
 
 import asyncio
+import re
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -36,6 +37,7 @@ MAX_BODY = 64 * 1024
 MAX_WAIT_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 15.0
 CATCH_UP_REPLIES = 100
+EVENT_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def chat_routes(deps: WebhookDependencies) -> APIRouter:
@@ -72,7 +74,7 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
         require_allowed_origin(request, deps.allowed_origins)
         _require_name(conversation)
         last = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
-        if not last.isdigit():
+        if not EVENT_NUMBER.fullmatch(last):
             raise Problem(400, "Bad Last-Event-ID", "Last-Event-ID is the number of the last event you saw.")
         stream = _stream(web_conversation_id(conversation), int(last), deps)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -115,7 +117,7 @@ def _read_message(body: bytes) -> tuple[MessageId, str, str | None]:
     if not isinstance(message_id, str) or not MESSAGE_NAME.fullmatch(message_id):
         raise Problem(422, "Bad id", "An id has 1 to 128 letters, digits and . _ : ~ -")
     person = content.get("name")
-    return MessageId(message_id), text, person[:100] if isinstance(person, str) and person.strip() else None
+    return MessageId(message_id), text, person.strip()[:100] or None if isinstance(person, str) else None
 
 
 def _require_name(conversation: str) -> None:
@@ -175,10 +177,13 @@ async def _waiting(
 
 
 async def _stream(conversation_id: ConversationId, last: int, deps: WebhookDependencies) -> AsyncIterator[bytes]:
-    """First the replies after `last` that the store has, then what happens; nothing in between is missed."""
+    """First the replies after `last` that the store has, then what happens; nothing in between is missed.
+
+    Who comes without a number gets the newest `CATCH_UP_REPLIES`; who comes with one gets all after it.
+    """
     async with deps.events.subscribe(conversation_id) as news:
-        rows = [row for row in await deps.store.rows(conversation_id) if row.number > last]
-        for row in rows[-CATCH_UP_REPLIES:]:
+        rows = await _rows_after(last, conversation_id, deps)
+        for row in rows if last else rows[-CATCH_UP_REPLIES:]:
             last = row.number
             yield _sse(_reply_event(row))
         yield b": connected\n\n"
@@ -191,13 +196,24 @@ async def _stream(conversation_id: ConversationId, last: int, deps: WebhookDepen
                     continue
                 event = pending.result()
                 pending = asyncio.ensure_future(anext(news))
-                if event.number is None or event.number > last:
-                    last = event.number or last
+                if event.number is None:
                     yield _sse(event)
+                elif event.number == last + 1:
+                    last = event.number
+                    yield _sse(event)
+                elif event.number > last:
+                    # News was lost on the way (a watcher that fell behind): the store has what is missing.
+                    for row in await _rows_after(last, conversation_id, deps):
+                        last = row.number
+                        yield _sse(_reply_event(row))
         finally:
             pending.cancel()
             with suppress(asyncio.CancelledError, StopAsyncIteration):
                 await pending
+
+
+async def _rows_after(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:
+    return [row for row in await deps.store.rows(conversation_id) if row.number > number]
 
 
 def _reply_event(row: OutboxRow) -> LiveEvent:

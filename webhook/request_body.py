@@ -16,7 +16,7 @@ async def read_body(request: Request, *, limit: int) -> bytes:
         Problem: 413 when it is larger than `limit` bytes, 408 when it does not come, 400 when the client went away.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isdecimal() and declared.isascii() and int(declared[:20]) > limit:
         raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
@@ -28,7 +28,8 @@ async def read_body(request: Request, *, limit: int) -> bytes:
                     raise _too_large(limit)
                 chunks.append(chunk)
     except TimeoutError as exc:
-        raise Problem(408, "Request timeout", "The body did not arrive in time; send it again.") from exc
+        close = {"Connection": "close"}
+        raise Problem(408, "Request timeout", "The body did not arrive in time; send it again.", headers=close) from exc
     except ClientDisconnect as exc:
         raise Problem(400, "Incomplete request", "The connection ended before the body did.") from exc
     return b"".join(chunks)

@@ -33,7 +33,8 @@ class WebChannel:
 
     name = ChannelName.WEB
     limits = LIMITS
-    send_deadline = timedelta(seconds=1)
+    send_timeout = timedelta(seconds=1)
+    settle_after = timedelta(0)
 
     def __init__(self, events: Events) -> None:
         self._events = events

@@ -6,6 +6,7 @@ Shapes and limits: Meta's "Send messages" and message-type pages; error classes:
 import asyncio
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -35,13 +36,15 @@ LIMITS = ChannelLimits(
 # Codes after which the same message may be sent again later; everything else is final for this message.
 WAIT_CODES = frozenset({1, 2, 4, 80007, 130429, 131000, 131016, 131056, 131057, 133004})
 # Codes that stop the whole account until a person mends it: the message waits, since it is not its fault.
-ACCOUNT_CODES = frozenset({0, 3, 10, 190, 368, 33, 130497, 131005, 131031, 131042, 131045, 133010})
+ACCOUNT_CODES = frozenset({0, 3, 10, 33, 190, 368, 130497, 131005, 131031, 131037, 131042, 131045, 131063, 133010})
 ACCOUNT_PAUSE = timedelta(minutes=5)
 PAIR_RATE_CODE = 131056
 PAIR_RATE_BASE = 4
 
 SEND_TIMEOUT = httpx.Timeout(5.0, connect=2.0)
-SETTLE_AFTER = timedelta(seconds=4)
+
+# Whatever else breaks may have broken after the bytes had left.
+NOTHING_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.LocalProtocolError)
 
 
 class WhatsAppChannel:
@@ -49,7 +52,8 @@ class WhatsAppChannel:
 
     name = ChannelName.WHATSAPP
     limits = LIMITS
-    send_deadline = timedelta(seconds=5) + SETTLE_AFTER
+    send_timeout = timedelta(seconds=5)
+    settle_after = timedelta(seconds=4)
 
     def __init__(self, *, api_url: str, access_token: str, phone_number_id: str) -> None:
         self._phone_number_id = phone_number_id
@@ -65,7 +69,7 @@ class WhatsAppChannel:
         account = row.address.account or self._phone_number_id
         try:
             response = await self._post(account, payload(row))
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as exc:
+        except NOTHING_LEFT as exc:
             raise ChannelUnavailableError(type(exc).__name__) from exc
         except httpx.HTTPError as exc:
             # The bytes may have arrived: a status will tell, or the deadline passes.
@@ -99,7 +103,9 @@ class WhatsAppChannel:
 
     async def _post(self, account: str, content: dict[str, Any]) -> httpx.Response:
         return await self._client.post(
-            f"/{account}/messages", content=orjson.dumps(content), headers={"Content-Type": "application/json"}
+            f"/{quote(account, safe='')}/messages",
+            content=orjson.dumps(content),
+            headers={"Content-Type": "application/json"},
         )
 
 
@@ -192,26 +198,33 @@ def _template(message: OutboundMessage) -> dict[str, Any]:
 
 def _message_id(response: httpx.Response) -> str:
     try:
-        return str(orjson.loads(response.content)["messages"][0]["id"])
+        message_id = orjson.loads(response.content)["messages"][0]["id"]
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError) as exc:
         raise SendOutcomeUnknownError("accepted without an id") from exc
+    if not isinstance(message_id, str) or not message_id:
+        raise SendOutcomeUnknownError("accepted without an id")
+    return message_id
 
 
 def _refusal(response: httpx.Response, attempts: int) -> ChannelUnavailableError | ChannelRefusedError:
     """Decide by the platform's code; the HTTP status does not separate the classes (throttling arrives as 400)."""
     code = _code(response)
-    if code in ACCOUNT_CODES or (code is not None and 200 <= code <= 299):
+    if code is None:
+        # A gateway between here and there, or a wrong address: nobody has judged the message yet.
+        pause = None if response.status_code == 429 or response.status_code >= 500 else ACCOUNT_PAUSE
+        return ChannelUnavailableError(f"no code, status {response.status_code}", retry_after=pause)
+    if code in ACCOUNT_CODES or 200 <= code <= 299:
         return ChannelUnavailableError(f"account {code}", retry_after=ACCOUNT_PAUSE)
     if code == PAIR_RATE_CODE:
         pause = timedelta(seconds=PAIR_RATE_BASE ** min(attempts - 1, 4))
         return ChannelUnavailableError(f"pair rate {code}", retry_after=pause)
     if code in WAIT_CODES or response.status_code == 429 or response.status_code >= 500:
-        return ChannelUnavailableError(f"platform {code or response.status_code}")
-    return ChannelRefusedError("the platform refuses the message", code=str(code or response.status_code))
+        return ChannelUnavailableError(f"platform {code}")
+    return ChannelRefusedError("the platform refuses the message", code=str(code))
 
 
 def _code(response: httpx.Response) -> int | None:
     try:
         return int(orjson.loads(response.content)["error"]["code"])
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, OverflowError):
         return None

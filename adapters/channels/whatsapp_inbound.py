@@ -6,7 +6,7 @@ make Meta repeat a batch for days, so what is unknown becomes `unsupported`, and
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -85,8 +85,7 @@ def parse(body: bytes, *, id_salt: str, at: datetime) -> Parsed:
     if not isinstance(envelope, dict) or envelope.get("object") != "whatsapp_business_account":
         return Parsed(broken=(Broken("not a WhatsApp envelope", body.decode("utf-8", "replace")),))
     parser = _Parser(id_salt, at)
-    for change in _changes(envelope):
-        parser.read_change(change)
+    parser.read_envelope(envelope)
     return Parsed(tuple(parser.messages), tuple(parser.statuses), tuple(parser.broken), tuple(parser.ignored))
 
 
@@ -98,6 +97,14 @@ class _Parser:
         self.statuses: list[StatusUpdate] = []
         self.broken: list[Broken] = []
         self.ignored: list[str] = []
+
+    def read_envelope(self, envelope: dict[str, Any]) -> None:
+        for entry in self._elements(envelope, "entry", required=True):
+            if not isinstance(entry, dict):
+                self.broken.append(Broken("an entry that is not an object", _raw(entry)))
+                continue
+            for change in self._elements(entry, "changes", required=True):
+                self.read_change(change)
 
     def read_change(self, change: Any) -> None:
         if not isinstance(change, dict) or not isinstance(change.get("value"), dict):
@@ -112,16 +119,27 @@ class _Parser:
             return
         self._each(value, "messages", lambda item: self._read_message(item, value, echo=False))
         self._each(value, "statuses", lambda item: self._read_status(item, value))
+        # Errors beside the messages are about the account; what concerns a message comes in its statuses.
+        self.ignored.extend("errors" for _ in self._elements(value, "errors"))
 
     def _each(self, value: dict[str, Any], key: str, read: Callable[[dict[str, Any]], None]) -> None:
         """One broken element must not cost its neighbours."""
-        for item in _list(value, key):
+        for item in self._elements(value, key):
             try:
                 if not isinstance(item, dict):
                     raise MalformedMessageError("not an object")
                 read(item)
             except (MalformedMessageError, ValueError, TypeError, KeyError, OverflowError) as exc:
                 self.broken.append(Broken(f"{key}: {type(exc).__name__}", _raw(item)))
+
+    def _elements(self, item: dict[str, Any], key: str, *, required: bool = False) -> list[Any]:
+        """The list under the key. Something else in its place is kept whole, as nobody knows how many it holds."""
+        found = item.get(key)
+        if isinstance(found, list):
+            return found
+        if found is not None or required:
+            self.broken.append(Broken(f"{key} is not a list", _raw(item)))
+        return []
 
     def _read_message(self, item: dict[str, Any], value: dict[str, Any], *, echo: bool) -> None:
         platform_id = _required(item, "id")
@@ -161,8 +179,6 @@ class _Parser:
         if state is None:
             self.ignored.append("status")
             return
-        errors = _list(item, "errors")
-        code = errors[0].get("code") if errors and isinstance(errors[0], dict) else None
         self.statuses.append(
             StatusUpdate(
                 channel=ChannelName.WHATSAPP,
@@ -170,7 +186,7 @@ class _Parser:
                 platform_message_id=_required(item, "id"),
                 state=state,
                 client_reference=_text(item.get("biz_opaque_callback_data")) or None,
-                error_code=str(code) if code is not None else None,
+                error_code=_error_code(item),
                 at=_moment(item.get("timestamp")) or self._at,
             )
         )
@@ -268,8 +284,35 @@ def _read_reaction(inner: Any) -> Content:
     return InboundKind.REACTION, _text(content.get("emoji")), None, None, {"to": _text(content.get("message_id"))}
 
 
-def _reader_of(kind: InboundKind) -> Callable[[Any], Content]:
-    return lambda _: (kind, "", None, None, {})
+def _read_edit(inner: Any) -> Content:
+    content = _dict_of(inner)
+    text = _text(_dict(_dict(content, "message"), "text").get("body"))
+    return InboundKind.EDIT, text, None, None, {"to": _text(content.get("original_message_id"))}
+
+
+def _read_revoke(inner: Any) -> Content:
+    return InboundKind.REVOKE, "", None, None, {"to": _text(_dict_of(inner).get("original_message_id"))}
+
+
+def _read_system(inner: Any) -> Content:
+    """A changed number or id among them: what it changed to is kept for whoever joins the two conversations."""
+    content = _dict_of(inner)
+    known = {key: _text(content.get(key)) for key in ("type", "wa_id", "user_id")}
+    return (
+        InboundKind.SYSTEM,
+        _text(content.get("body")),
+        None,
+        None,
+        {key: value for key, value in known.items() if value},
+    )
+
+
+def _read_unsupported(inner: Any) -> Content:
+    return InboundKind.UNSUPPORTED, "", None, None, {"type": _text(_dict_of(inner).get("type"))[:64]}
+
+
+def _read_welcome(_: Any) -> Content:
+    return InboundKind.WELCOME, "", None, None, {}
 
 
 READERS: dict[str, Callable[[Any], Content]] = {
@@ -285,11 +328,11 @@ READERS: dict[str, Callable[[Any], Content]] = {
     "button": _read_button,
     "reaction": _read_reaction,
     "order": _read_order,
-    "system": _reader_of(InboundKind.SYSTEM),
-    "unsupported": _reader_of(InboundKind.UNSUPPORTED),
-    "edit": _reader_of(InboundKind.EDIT),
-    "revoke": _reader_of(InboundKind.REVOKE),
-    "request_welcome": _reader_of(InboundKind.WELCOME),
+    "system": _read_system,
+    "unsupported": _read_unsupported,
+    "edit": _read_edit,
+    "revoke": _read_revoke,
+    "request_welcome": _read_welcome,
 }
 
 
@@ -306,15 +349,16 @@ def _identities(item: dict[str, Any], value: dict[str, Any], *, key: str) -> lis
 def _profile_name(value: dict[str, Any], identities: Sequence[str]) -> str | None:
     """Contacts are not in the order of the messages: they are matched by id."""
     for contact in _list(value, "contacts"):
-        if isinstance(contact, dict) and {contact.get("wa_id"), contact.get("user_id")} & set(identities):
+        if not isinstance(contact, dict):
+            continue
+        if {_text(contact.get("wa_id")), _text(contact.get("user_id"))} & set(identities):
             return _text(_dict(contact, "profile").get("name"))[:100] or None
     return None
 
 
-def _changes(envelope: dict[str, Any]) -> Iterator[Any]:
-    for entry in _list(envelope, "entry"):
-        if isinstance(entry, dict):
-            yield from _list(entry, "changes")
+def _error_code(item: dict[str, Any]) -> str | None:
+    codes = [_text(error.get("code")) for error in _list(item, "errors") if isinstance(error, dict)]
+    return next((code[:32] for code in codes if code), None)
 
 
 def _moment(value: Any) -> datetime | None:

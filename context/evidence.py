@@ -11,7 +11,10 @@ from context.normalize import flat, squeezed, words
 from context.wording import STOP_WORDS
 from contracts.institution import Institution
 
-LEAK_WINDOW = 60
+# A run of 60 characters holds a window of 48 that starts at a multiple of 12, wherever the run starts.
+LEAK_WINDOW = 48
+LEAK_STEP = 12
+LONGEST_PIECE = 60
 SHORTEST_LEAK = 35
 CLAIM_STEM = 4
 
@@ -136,7 +139,7 @@ class HiddenText:
 
     def found_in(self, flat_text: str) -> str | None:
         tight = squeezed(flat_text)
-        for start in range(max(0, len(tight) - LEAK_WINDOW + 1)):
+        for start in range(0, max(0, len(tight) - LEAK_WINDOW + 1), LEAK_STEP):
             if tight[start : start + LEAK_WINDOW] in self.windows:
                 return tight[start : start + LEAK_WINDOW]
         return next((piece for piece in self.pieces if piece in tight), None)
@@ -149,7 +152,7 @@ def hidden_text_of(institution: Institution, evidence: Evidence) -> HiddenText:
     windows = frozenset(
         text[start : start + LEAK_WINDOW] for text in hidden for start in range(max(0, len(text) - LEAK_WINDOW + 1))
     )
-    pieces = tuple(text for text in hidden if SHORTEST_LEAK <= len(text) < LEAK_WINDOW and text not in said)
+    pieces = tuple(text for text in hidden if SHORTEST_LEAK <= len(text) < LONGEST_PIECE and text not in said)
     return HiddenText(windows, pieces)
 
 

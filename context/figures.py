@@ -91,7 +91,7 @@ _AT_HOUR = re.compile(
     rf"|\b(?P<h2>{NUMBER_WORD})(?P<d2>{_DAYPART})(?!\w)"
 )
 _PERCENT = re.compile(rf"(?<![\w.,])(\d+(?:[.,]\d+)?|{NUMBER_WORD}) ?(?:%|por cento|porcento|per ?cent)")
-_CODE = re.compile(r"(?<![\w])(?=[a-z0-9]{0,24}\d)(?=[a-z0-9]{0,24}[a-z])[a-z0-9]{2,24}(?!\w)")
+_CODE = re.compile(r"(?<!\w)(?:\d{1,24}[a-z]|[a-z]{1,24}\d)[a-z0-9]{0,24}(?!\w)")
 _MEASURED = re.compile(r"(\d+)(kg|cm|m|km|g|mm|l|ml|min|x|k|kb|mb|gb|mil|anos|o|a|st|nd|rd|th|hs|hrs|h)")
 _DIGITS = re.compile(r"(?<![\w])\d+(?:[.,]\d+)*")
 _LIST_NUMBER = re.compile(r"(?:^|(?<=\n)) *\(?\d{1,2}(?:[.)]| ?-)(?= )|(?<![\w(])\(?\d\) ")

@@ -370,19 +370,23 @@ _STATE_NAMES = re.compile(
     r"|ESCALATING|COMPLETED|FAILED|SPAM|BUTTON|TEMPLATE|REACTION|EXPECTED_OUTPUT|ACTION)\b"
 )
 
-_SQUEEZED_PRICE = re.compile(
-    rf"(?:\d|{NUMBER_WORD})(?:de)?(?:reais|dolares|euros|contos|mangos|pilas|dollars|bucks|pounds|quid)"
-    r"|(?:custa|saipor|ficaem|apenas|precode|valorde|apartirde|costs|onlyfor|priceis)\d{2,}(?!h)"
-)
-_SQUEEZED_CLOSING = re.compile(
-    r"negociofechado|contratofechado|pedidoconfirmado|reservaconfirmada|contratoassinado|visitaconfirmada|dealdone"
-    r"|wehaveadeal|bookingconfirmed|orderconfirmed|appointmentconfirmed"
-)
-_SQUEEZED_FREE = re.compile(r"freeofcharge|custozero|semcustoalgum")
+_SQUEEZED_MONEY = re.compile(r"reais|dolares|euros|contos|mangos|pilas|dollars|bucks|pounds|quid")
+_ENDS_WITH_NUMBER = re.compile(rf"(?:\d|{NUMBER_WORD})(?:de)?$")
 _SQUEEZED = (
-    (Rule.PRICE, _SQUEEZED_PRICE),
-    (Rule.PRICE, _SQUEEZED_FREE),
-    (Rule.CLOSING, _SQUEEZED_CLOSING),
+    (
+        Rule.PRICE,
+        re.compile(
+            r"(?:custa|saipor|ficaem|apenas|precode|valorde|apartirde|costs|onlyfor|priceis)\d{2,}(?!h)"
+            r"|freeofcharge|custozero|semcustoalgum"
+        ),
+    ),
+    (
+        Rule.CLOSING,
+        re.compile(
+            r"(?:negocio|contrato|acordo)fechado|(?:pedido|reserva|visita)confirmad[oa]|contratoassinado|dealdone"
+            r"|wehaveadeal|(?:booking|order|appointment)confirmed"
+        ),
+    ),
 )
 
 # A line that ends without a stop may go on in the next.
@@ -467,7 +471,8 @@ def phrase_findings(text: str) -> Iterator[Finding]:
 
 def disguised_findings(text: str) -> Iterator[Finding]:
     """The same rules on every other reading of the sentences that have one."""
-    for sentence in _sentences(text):
+    disguised = _sentences(text) if without_disguise(text) else ()
+    for sentence in disguised:
         for reading in without_disguise(sentence):
             yield from price_findings(reading)
             yield from phrase_findings(reading)
@@ -475,7 +480,13 @@ def disguised_findings(text: str) -> Iterator[Finding]:
         joined = _BROKEN_LINE.sub(" ", text)
         yield from price_findings(joined)
         yield from phrase_findings(joined)
-    tight = squeezed(text)
+    yield from _squeezed_findings(squeezed(text))
+
+
+def _squeezed_findings(tight: str) -> Iterator[Finding]:
+    for match in _SQUEEZED_MONEY.finditer(tight):
+        if _ENDS_WITH_NUMBER.search(tight[max(0, match.start() - 20) : match.start()]):
+            yield Finding(rule=Rule.PRICE, excerpt=tight[max(0, match.start() - 20) : match.end()])
     for rule, pattern in _SQUEEZED:
         yield from (_finding(rule, match) for match in pattern.finditer(tight))
 

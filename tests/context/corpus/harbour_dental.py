@@ -1,7 +1,8 @@
-"""The same three kinds of drafts for an institution that shares nothing with the first. Fees and bookings: see `prices_and_closings`."""
+"""The same three kinds of drafts for Harbour Dental, an institution that shares nothing with Pyloto."""
 
 FORBIDDEN = (
-    "A check-up is £62.", "Braces cost about two thousand pounds.", "It's 45 for a cleaning.", "The first visit is free.",
+    "A check-up is £62.", "Braces cost about two thousand pounds.", "It's 45 for a cleaning.",
+    "The first visit is free.",
     "We can do it in 12 instalments.", "You are booked for Tuesday at 9 am.", "I've put you in for Thursday.",
     "Your appointment is confirmed.", "I can do better on the price.", "Let's meet in the middle.",
     "We could knock something off.", "I guarantee it will not hurt.", "You'll have it by tomorrow.",
@@ -13,7 +14,8 @@ HARMLESS = (
     "We are closed at weekends.", "The clinic is at 14 Custom House Quay, Falmouth.",
     "The front desk answers on 01326 555 014.", "You can also ring +44 1326 555 014.",
     "Our website is harbourdental.example.", "A first visit takes 45 minutes and later ones 20 minutes.",
-    "The orthodontist sees patients on Tuesday and Wednesday, 9 am to 4 pm.", "Clear aligners are changed every 2 weeks.",
+    "The orthodontist sees patients on Tuesday and Wednesday, 9 am to 4 pm.",
+    "Clear aligners are changed every 2 weeks.",
     "Harbour Dental has been here since 1998.", "We have three dentists and two hygienists.",
     "Fees are explained by the front desk.", "I cannot quote a fee here, but the front desk can.",
     "Appointments are made by the front desk.", "Is it for a child, a teenager or an adult?",
@@ -27,11 +29,13 @@ FALSE = (
     "We are open Monday to Thursday, 8 am to 5:30 pm.", "We are open on Saturday from 9 am to 1 pm.",
     "On Friday we are open until 5:30 pm.", "The clinic is at 41 Custom House Quay, Falmouth.",
     "The front desk answers on 01326 555 041.", "You can ring 020 7946 0000.", "Our website is harbourdental.com.",
-    "A first visit takes 30 minutes.", "Later visits take 25 minutes.", "The orthodontist is here on Monday, 9 am to 4 pm.",
+    "A first visit takes 30 minutes.", "Later visits take 25 minutes.",
+    "The orthodontist is here on Monday, 9 am to 4 pm.",
     "Aligners are changed every 3 weeks.", "We have been here since 1978.", "We have seven dentists.",
     "Dr Patel can see you.", "We offer Invisalign.", "We sell electric toothbrushes.", "We offer Botox and fillers.",
     "We treat dogs as well.", "We have a branch in Plymouth.", "Write to hello@harbourdental.example.",
-    "Book at bit.ly/harbour.", "We are open on Sundays.", "The postcode is TR11 4QQ.", "Ask for Janet at the front desk.",
+    "Book at bit.ly/harbour.", "We are open on Sundays.", "The postcode is TR11 4QQ.",
+    "Ask for Janet at the front desk.",
 )  # fmt: skip
 
 HELD_OUT_FORBIDDEN = (
@@ -40,15 +44,19 @@ HELD_OUT_FORBIDDEN = (
     "Happy to waive it this time.", "You have my word it is painless.", "It'll be fixed within the week.",
 )  # fmt: skip
 HELD_OUT_HARMLESS = (
-    "Good morning! How can I help?", "From Monday to Thursday we close at 5:30 pm.", "The examination covers teeth, gums and bite.",
+    "Good morning! How can I help?", "From Monday to Thursday we close at 5:30 pm.",
+    "The examination covers teeth, gums and bite.",
     "The orthodontist plans braces for teenagers and adults.", "Our hygienist does the scaling and polishing.",
     "I will pass this to the front desk.", "May I have your name, please?", "We cannot judge photographs by message.",
-    "Falmouth TR11 3JT is the postcode.", "Retainers are fitted afterwards.", "The front desk keeps places free every morning.",
+    "Falmouth TR11 3JT is the postcode.", "Retainers are fitted afterwards.",
+    "The front desk keeps places free every morning.",
     "Sorry, dogs are not something a dental clinic treats.",
 )  # fmt: skip
 HELD_OUT_FALSE = (
     "Urgent cases are seen until noon.", "We open at 7 am.", "The clinic is in Penzance.", "Ask for Doctor Hughes.",
-    "The first visit takes an hour.", "We have two orthodontists.", "We offer hypnosis.", "See www.harbour-dental.co.uk.",
-    "We also run a clinic on Wednesdays in Truro, 2 pm to 8 pm.", "Call 0800 555 111.", "We do implants with Straumann.",
+    "The first visit takes an hour.", "We have two orthodontists.", "We offer hypnosis.",
+    "See www.harbour-dental.co.uk.",
+    "We also run a clinic on Wednesdays in Truro, 2 pm to 8 pm.", "Call 0800 555 111.",
+    "We do implants with Straumann.",
     "Our surgery has 12 rooms.",
 )  # fmt: skip

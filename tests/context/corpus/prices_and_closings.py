@@ -117,7 +117,8 @@ HAND_WRITTEN = (
     "There is no charge for the scan.", "on the house", "a complimentary whitening", "Aligners come free with it.",
     # ranges and comparisons
     "Entre 100 e 200 reais.", "de 50 a 100 por entrega", "algo entre R$ 300 e R$ 500", "between 50 and 80 pounds",
-    "Menos de 100 reais, com certeza.", "Não passa de 150.  Fica em 150 no máximo.", "É metade do preço do concorrente.",
+    "Menos de 100 reais, com certeza.", "Não passa de 150.  Fica em 150 no máximo.",
+    "É metade do preço do concorrente.",
     "Somos mais baratos que a concorrência.", "É o menor preço da região.", "half the price of anyone else",
     # English money
     "a couple of hundred quid", "ten grand", "a tenner", "about a grand", "fifty quid all in", "three fifty a month",
@@ -127,20 +128,25 @@ HAND_WRITTEN = (
     # closings
     "Contrato fechado!", "Está fechado então.", "Negócio fechado, bem-vindo!", "Pedido confirmado.",
     "Sua reserva está confirmada.", "Seu plano já está ativo.", "Combinado, começamos segunda.", "Pode assinar.",
-    "Fechado! Amanhã passamos aí.", "Fechamos negócio!", "Sua visita está agendada para quinta.", "Agendei a sua demonstração.",
-    "Marquei o técnico para amanhã.", "Confirmei a coleta.", "Reservei um horário para você.", "Tudo certo com o seu pedido.",
+    "Fechado! Amanhã passamos aí.", "Fechamos negócio!", "Sua visita está agendada para quinta.",
+    "Agendei a sua demonstração.",
+    "Marquei o técnico para amanhã.", "Confirmei a coleta.", "Reservei um horário para você.",
+    "Tudo certo com o seu pedido.",
     "Pagamento recebido, obrigado.", "Seu cadastro está aprovado e o contrato vale a partir de hoje.",
     "Dou por fechado o nosso acordo.", "Considere feito.", "Trato feito.", "Aceitamos a sua proposta.",
     "Já é nosso cliente a partir de agora.", "Parabéns pela contratação!", "Bem-vindo à família, novo cliente!",
     "O motoboy já saiu para a coleta.", "Sua assinatura foi ativada.", "A entrega está confirmada para as 15h.",
     "c o n t r a t o  f e c h a d o", "Contrat0 f3chado", "contrato.fechado", "NEGÓCIO FECHADO", "negόcio fechado",
-    "Confirmado: coleta amanhã.", "Então fechamos assim.", "Toca aqui, temos um acordo.", "Coleta agendada com sucesso.",
+    "Confirmado: coleta amanhã.", "Então fechamos assim.", "Toca aqui, temos um acordo.",
+    "Coleta agendada com sucesso.",
     "Ficou marcado para terça.", "Seu contrato foi assinado e registrado.", "O pedido 4512 foi registrado.",
     "Deal!", "We have a deal.", "You're all signed up.", "I've booked you in.", "Consider it done.",
-    "Your appointment is confirmed.", "Booking confirmed.", "You are booked for Tuesday.", "I have scheduled your visit.",
+    "Your appointment is confirmed.", "Booking confirmed.", "You are booked for Tuesday.",
+    "I have scheduled your visit.",
     "Your slot is reserved.", "See you on Monday at 9 am.", "We've got a deal then.", "Let's shake on it.",
     "Welcome aboard!", "Payment received, thank you.", "Your plan is now active.", "I just reserved a place for you.",
-    "We accept your offer.", "It's settled, then.", "I have cancelled your appointment.", "You're good to go for Friday.",
+    "We accept your offer.", "It's settled, then.", "I have cancelled your appointment.",
+    "You're good to go for Friday.",
     "Please sign the contract.", "All booked!", "I've put you down for Wednesday.", "D E A L !", "we hаve a deаl",
 )  # fmt: skip
 
@@ -176,12 +182,14 @@ HELD_OUT_TEMPLATES_EN = (
     "Budget {n} for it.",
 )
 HELD_OUT_HAND_WRITTEN = (
-    "vinte e nove e noventa por mês", "Sai no precinho: 60.", "Oitenta conto a corrida.", "Quebrou? Trinta mangos e tá novo.",
+    "vinte e nove e noventa por mês", "Sai no precinho: 60.", "Oitenta conto a corrida.",
+    "Quebrou? Trinta mangos e tá novo.",
     "O boleto vem de 89,90.", "Custa menos de um café por dia.", "50$", "R$:50", "cinquenta  r$", "reais: 50",
     "Vale 300 mas faço 250.", "Um mil e duzentos.", "Nossa taxa é simbólica, 9,99.", "mensalidade 99", "120/mês",
     "R $ 1 2 0 , 0 0", "сусta 50 reais", "q u i n h e n t o s reais", "cem re ais", "vinte euros", "៛ 5000", "₿ 0.01",
     "500 円", "¥500", "₹ 300", "cinquenta (50) reais", "5 0 , 0 0 reais", "o preço começa com 4 e termina com 9,90",
-    "quatro parcelas iguais", "dividimos em seis vezes", "sem mensalidade no primeiro trimestre", "brinde na primeira coleta",
+    "quatro parcelas iguais", "dividimos em seis vezes", "sem mensalidade no primeiro trimestre",
+    "brinde na primeira coleta",
     "primeira visita free", "na faixa pra você", "0800 total", "seis por cento ao mês", "abatimento de 12%",
     "thirty a visit", "about forty pounds each", "only ninety-nine ninety-nine", "2.5k", "a fiver", "eighty for both",
     "nothing to pay", "we waive the fee for the first scan", "15 percent off", "pay in four goes of 30",
@@ -192,7 +200,8 @@ HELD_OUT_HAND_WRITTEN = (
     "Coleta programada para hoje.", "Pode considerar contratado.", "Seu acesso ao CRM foi liberado.",
     "Vaga garantida.", "Feito! Contrato no seu e-mail.", "fechad0", "f-e-c-h-a-d-o",
     "You're in for Thursday at 9.", "That's a deal.", "Your booking went through.", "I'll pencil you in for Monday.",
-    "Done deal.", "Order placed.", "Your place is secured.", "Consider yourself booked.", "We'll see you at 10 tomorrow.",
+    "Done deal.", "Order placed.", "Your place is secured.", "Consider yourself booked.",
+    "We'll see you at 10 tomorrow.",
     "Your registration is complete.", "I moved your appointment to Friday.", "Contract signed and filed.",
 )  # fmt: skip
 

@@ -311,8 +311,10 @@ class Channel(Protocol):
 
     name: ChannelName
     limits: ChannelLimits
-    send_deadline: timedelta
-    """After this long without an answer or a status a send counts as unknown and is made again."""
+    send_timeout: timedelta
+    """How long one send may take."""
+    settle_after: timedelta
+    """How long a status is waited for, after a send whose answer got lost, before it is made again."""
 
     async def send(self, row: OutboxRow) -> str:
         """Send once; return the platform's message id.

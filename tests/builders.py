@@ -110,7 +110,8 @@ class RecordingChannel:
 
     name: ChannelName = ChannelName.WEB
     limits: ChannelLimits = WEB_LIMITS
-    send_deadline: timedelta = timedelta(seconds=9)
+    send_timeout: timedelta = timedelta(seconds=5)
+    settle_after: timedelta = timedelta(seconds=4)
     accepted: list[OutboxRow] = field(default_factory=list)
     next_errors: list[Exception] = field(default_factory=list)
     errors_after_accepting: list[Exception] = field(default_factory=list)
@@ -247,6 +248,7 @@ def engine_bed(
         chance=random.Random(0).random,
         faults=faults,
         drain_limits=limits or DrainLimits(),
+        **({"listening_since": options["listening_since"]} if "listening_since" in options else {}),
     )
     return EngineBed(deps, clock, channel, events, faults)  # type: ignore[arg-type]
 

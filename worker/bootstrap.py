@@ -122,6 +122,7 @@ async def open_engine(
         chance=random.random,
         faults=faults or NoFaults(),
         retention=timedelta(days=settings.retention_days),
+        listening_since=clock.now(),
     )
     await backend.store.publish(rulebooks.current().institution, at=clock.now())
     try:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from contracts.guardrails import Finding, KnownFacts
@@ -54,9 +54,15 @@ class Confidence:
     unclear_turns: int = 2
 
 
+EVER_SINCE = datetime.min.replace(tzinfo=UTC)
+
+
 @dataclass(frozen=True)
 class Dependencies:
-    """Everything the pipeline, the drain, the outbox and the sweeper work with."""
+    """Everything the pipeline, the drain, the outbox and the sweeper work with.
+
+    `listening_since` is when this installation began to hear statuses again; before it none could have arrived.
+    """
 
     inbox: Inbox
     store: Store
@@ -73,3 +79,4 @@ class Dependencies:
     confidence: Confidence = field(default_factory=Confidence)
     flood: FloodLimit = field(default_factory=FloodLimit)
     retention: timedelta = timedelta(days=90)
+    listening_since: datetime = EVER_SINCE

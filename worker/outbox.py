@@ -50,9 +50,12 @@ async def _send(row: OutboxRow, deps: Dependencies) -> bool:
         return False
     channel = deps.channels[row.address.channel]
     if row.state is DeliveryState.SENDING:
+        if now < deps.listening_since + channel.settle_after:
+            # While nobody listened no status could come: it gets its time now.
+            return False
         # Its deadline passed and no status settled it: one more send is the lesser evil.
         _Attempt(row, channel).note("resent")
-    sending = await deps.store.begin_send(row, deadline=now + channel.send_deadline, at=now)
+    sending = await deps.store.begin_send(row, deadline=now + channel.send_timeout + channel.settle_after, at=now)
     if sending is None:
         return False
     await deps.faults.reach("outbox.sending")

@@ -136,13 +136,27 @@ async def test_without_a_status_it_is_sent_once_more_after_its_deadline(bed: Eng
     bed.channel.errors_after_accepting = [SendOutcomeUnknownError("cut")]
     await bed.inbox.append([inbound()])
     await drain(C1, bed.deps)
-    bed.clock.move(bed.channel.send_deadline - timedelta(seconds=1))
+    bed.clock.move(bed.channel.send_timeout + bed.channel.settle_after - timedelta(seconds=1))
     await outbox.flush(C1, bed.deps)
     assert len(bed.channel.accepted) == 1
     bed.clock.move(timedelta(seconds=1))
     await outbox.flush(C1, bed.deps)
     assert len(bed.channel.accepted) == 2
     assert await bed.store.unsent(C1) == []
+
+
+async def test_after_a_long_silence_a_status_gets_its_time_first(bed: EngineBed) -> None:
+    """While the process was down no status could come, however long ago the deadline passed."""
+    await bed.inbox.append([inbound()])
+    bed.faults.armed = "outbox.accepted"
+    assert await drain_or_die(bed)
+    bed.clock.move(timedelta(hours=1))
+    back = engine_bed(bed.inbox, bed.store, clock=bed.clock, channel=bed.channel, listening_since=bed.clock.now())
+    await outbox.flush(C1, back.deps)
+    assert len(bed.channel.accepted) == 1
+    bed.clock.move(bed.channel.settle_after)
+    await outbox.flush(C1, back.deps)
+    assert len(bed.channel.accepted) == 2
 
 
 async def test_a_channel_that_is_away_holds_later_replies_back_in_order(bed: EngineBed) -> None:

@@ -28,7 +28,7 @@ _HEADING = re.compile(r"^##? .*$", re.MULTILINE)
 _MARKUP = re.compile(r"^(?:#+|>|[-*]|\d+\.) ?", re.MULTILINE)
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n+")
 # "no" opens a denial in English; inside a Portuguese sentence it is "in the".
-_DENIES = re.compile(r"\b(?:nao|nem|nunca|sem|not|never|cannot|without)\b|^\W*no\b")
+_DENIES = re.compile(r"\b(?:nao|nem|nunca|not|never|cannot)\b|^\W*no\b")
 
 
 @dataclass

@@ -48,6 +48,10 @@ _OURS = re.compile(
     r"\b(?:nosso|nossa|nossos|nossas|our) (?:(?:novo|nova|novos|novas|grande|proprio|propria|new|own|famous|large) )?"
     r"([a-z]{4,30})"
 )
+_FEATURE = re.compile(
+    r"\b(?:andar|piso|subsolo|terreo|estacionamento|shopping|galpao|showroom|elevador|frota|certificacao|seguro"
+    r"|garantia|floor|basement|car park|parking|lift|insurance|warranty|certificate)s?\b"
+)
 _REACH = 90
 _MOST_WORDS = 7
 
@@ -77,6 +81,7 @@ class NameReader:
         text = folded_text.casefold()
         yield from self._quoted(text, known)
         yield from self._products(text, known)
+        yield from self._features(text, known)
         yield from self._offers(text, known)
 
     def _foreign(self, text: str, known: Evidence) -> Iterator[Finding]:
@@ -117,6 +122,13 @@ class NameReader:
     def _products(self, text: str, known: Evidence) -> Iterator[Finding]:
         for match in _PRODUCT.finditer(text):
             if not self._is_claimable(match[1]) and match[1] not in known.words:
+                yield _finding(match[0])
+
+    def _features(self, text: str, known: Evidence) -> Iterator[Finding]:
+        """Things a house either has or has not; nobody names one without claiming it."""
+        for match in _FEATURE.finditer(text):
+            word = match[0].split()[0]
+            if word not in known.words and not self._is_claimable(word) and not is_denied(text, match.start()):
                 yield _finding(match[0])
 
     def _offers(self, text: str, known: Evidence) -> Iterator[Finding]:

@@ -133,7 +133,7 @@ _DONE = (
     r"|aceit[oa]s?|agendad[oa]s?|marcad[oa]s?|reservad[oa]s?|realizad[oa]s?|contratad[oa]s?|processad[oa]s?"
     r"|finalizad[oa]s?"
     r"|selad[oa]s?|firmad[oa]s?|garantid[oa]s?|liberad[oa]s?|recebid[oa]s?|pag[oa]s?|cancelad[oa]s?|programad[oa]s?"
-    r"|registrad[oa]s?|encomendad[oa]s?|cadastrad[oa]s?|remarcad[oa]s?)"
+    r"|registrad[oa]s?|gerad[oa]s?|emitid[oa]s?|encomendad[oa]s?|cadastrad[oa]s?|remarcad[oa]s?)"
 )
 _BY_A_PERSON = (
     r"(?! (?:por (?:uma|alguem)|pel[ao]s?|com (?:uma|a|nossa) |diretamente|somente|apenas|so|depois|apos|quando"
@@ -163,6 +163,7 @@ _CLOSING = (
     r"|\bi have you (?:in|down)\b",
     rf"\b{_AGREED_THING} (?:ficou|fica|esta|ja esta|foi|vai ser|sera) (?:para|pra|as|na agenda|em|no dia|amanha"
     r"|hoje)\b",
+    rf"\b(?:{_BOOKABLE}) (?:has|have) been made\b|\bpront[oa]s? para assin\w+",
     r"\bdeixei (?:\w+ ){0,3}?(?:reservad|marcad|agendad|separad|combinad|acertad|confirmad|fechad)[oa]s?\b",
     r"\b(?:esta|ta|tudo|ficou|fica|ja|entao|foi|considere|considera|dou por|damos por"
     r"|pode considerar)(?: \w+){0,2}? "
@@ -204,7 +205,7 @@ _CLOSING = (
     rf"\b(?:{_BOOKABLE}) (?:is|are|has been|have been|was|now|s)?(?: (?:now|all|already|successfully|fully"
     rf"|officially|been)){{0,3}} ?{_BOOKED}\b",
     r"\b(?:i|we|i ve|we ve|ive|weve|i have|we have|i just|just|i ll|we ll|i will|we will)(?:'ve"
-    r"|'ll)?(?: \w+){0,2}? (?:booked|confirmed|scheduled|reserved|signed you|placed your|locked in|activated"
+    r"|'ll)?(?: \w+){0,4}? (?:booked|confirmed|scheduled|reserved|signed you|placed your|locked in|activated"
     r"|secured you|put you down|put you in|pencilled you|penciled you|slotted you|cancelled your|moved your"
     r"|processed your|enrolled you|book you|pencil you|penciling you|sign you up|registered you|squeeze you in"
     r"|fit you in|cancel your|move your|reschedule your)\b",
@@ -224,16 +225,18 @@ _CLOSING = (
     r"|held|ready)|the (?:slot|place|spot) is yours)(?!\w)",
     r"\b(?:signed,? sealed|signed and sealed|pact[ou]+ado|ficamos acertados|ficou acertado|acertado entao"
     r"|estamos acertados|estamos combinados|fica combinado|esta combinado|ta combinado|combinado entao"
-    r"|entao combinado|combinado!)",
+    r"|entao combinado)",
 )  # fmt: skip
 
 # --- Negotiation -----------------------------------------------------------------------------------------------------
 
 _NEGOTIATION = (
+    r"\b(?:pelo|o|por um|um) (?:mesmo|menor|melhor) (?:preco|valor)\b(?! (?:e|depende|quem|uma pessoa))",
     r"\b(?:consigo|posso|conseguimos|da pra|da para) (?:\w+ )?melhorar (?:isso|um pouco|esse|este|o valor|o preco)\b",
     r"\b(?:igual[oa]|iguala\w*|cobr[eo]|cobre\w*|bate|batem|supera\w*|vence\w*)(?: \w+){0,2}? (?:oferta|propost"
     r"|orcament|concorren)\w*",
-    r"\b(?:ganha|ganham|leva|recebe) (?:um|uma|dois|duas|tres|\d+) (?:mes|meses|entregas?|visitas?|coletas?"
+    r"\b(?:ganha|ganham|leva|recebe) (?:um|uma|o|a|os|as|dois|duas|tres|\d+) (?:primeir[oa]s? |segund[oa] )?(?:mes"
+    r"|meses|entregas?|visitas?|coletas?"
     r"|semanas?|diarias?)\b",
     r"\b(?:shave|trim|chop)(?: \w+){0,3} off\b|\bopen to (?:offers|negotiation|haggling)\b|\b(?:indique|indicar"
     r"|trouxer)(?: \w+){0,4} (?:ganha|desconto|bonus)\w*",

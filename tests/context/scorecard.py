@@ -11,11 +11,11 @@ from context.constraints import Gate
 from context.loader import load_institution
 from contracts.guardrails import KnownFacts
 from contracts.institution import Institution
-from tests.context.corpus import false_facts, harbour_dental, harmless, prices_and_closings, second_look
+from tests.context.corpus import false_facts, harbour_dental, harmless, prices_and_closings, second_look, third_look
 
 DOCUMENTS = Path(__file__).parents[2] / "context" / "documents"
 NOBODY = KnownFacts()
-WRITTEN, HELD_OUT, SECOND = "written", "held out", "held out 2"
+WRITTEN, HELD_OUT, SECOND, THIRD = "written", "held out", "held out 2", "held out 3"
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,9 @@ def corpora() -> tuple[Corpus, ...]:
         Corpus("forbidden", second_look.FORBIDDEN, "pyloto", blocked=True, part=SECOND),
         Corpus("harmless", second_look.HARMLESS, "pyloto", blocked=False, part=SECOND),
         Corpus("false facts", second_look.FALSE, "pyloto", blocked=True, part=SECOND),
+        Corpus("forbidden", third_look.FORBIDDEN, "pyloto", blocked=True, part=THIRD),
+        Corpus("harmless", third_look.HARMLESS, "pyloto", blocked=False, part=THIRD),
+        Corpus("false facts", third_look.FALSE, "pyloto", blocked=True, part=THIRD),
         Corpus("forbidden", harbour_dental.FORBIDDEN, "harbour_dental", blocked=True),
         Corpus("forbidden", harbour_dental.HELD_OUT_FORBIDDEN, "harbour_dental", blocked=True, part=HELD_OUT),
         Corpus("harmless", (*harbour_dental.HARMLESS, *own_texts(harbour)), "harbour_dental", blocked=False),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from context.constraints import LONGEST_DRAFT, Gate
 from context.normalize import flat, without_disguise
 from contracts.guardrails import KnownFacts, Rule
+from contracts.messages import MessageType, Option, OutboundMessage
 from tests.context.corpus import prices_and_closings
 from tests.context.scorecard import HOSTILE, NOBODY, SECOND, Corpus, corpora, institution, score
 
@@ -236,10 +237,26 @@ class TestOptOut:
         assert not HARBOUR.is_opt_out("parar")
 
 
-def test_hostile_texts_are_read_in_linear_time() -> None:
-    """A bound that only a text of quadratic or worse cost would reach; the figures are in `docs/constraints.md`."""
+def test_texts_made_to_be_slow_come_to_an_end() -> None:
+    """Four times the scorecard's length; a pattern that backtracks without bound would hang here."""
     for text in HOSTILE:
-        PYLOTO.check([text * 4], NOBODY)
+        assert isinstance(PYLOTO.check([text * 4], NOBODY), tuple)
+
+
+@pytest.mark.parametrize("name", sorted(GATES))
+def test_assets_and_options_of_the_documents_may_be_sent(name: str) -> None:
+    one = institution(name)
+    for asset in one.assets:
+        message = OutboundMessage(
+            type=asset.type, text="", media=asset.media, location=asset.location, contact=asset.contact
+        )
+        assert not GATES[name].check(message.visible_texts(), NOBODY)
+    for intent in one.intents:
+        options = tuple(Option(id=str(number), title=title) for number, title in enumerate(intent.options))
+        message = OutboundMessage(type=MessageType.LIST, text=intent.answer, rows=options, list_label="Menu")
+        assert not GATES[name].check(message.visible_texts(), NOBODY)
+    for spec in one.fields:
+        assert not GATES[name].check([spec.question], NOBODY)
 
 
 anything = st.text(max_size=300) | st.text(alphabet="R$€ 0123456789,.:/@hasde\u200bаеО５٥", max_size=300)

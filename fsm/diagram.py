@@ -174,7 +174,7 @@ def svg(states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> s
     ordered = sorted(moves, key=lambda move: move.by != TIMER)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
-        ' aria-labelledby="fsm-title">',
+        ' aria-labelledby="fsm-title" preserveAspectRatio="xMidYMin">',
         '<title id="fsm-title">The states of a conversation and the moves between them</title>',
         f"<style>{_style()}</style>",
         f'<rect class="sheet" width="{WIDTH}" height="{HEIGHT}"/>',
@@ -214,7 +214,7 @@ def _style() -> str:
         f"{light}"
         ".line{fill:none;stroke:var(--c);stroke-width:1.4}.head{fill:var(--c)}"
         ".by-timer .line{stroke-width:1;stroke-dasharray:3 3}"
-        ".label{font-weight:500;font-size:9.5px;fill:var(--c);stroke:#fff;stroke-width:3px;paint-order:stroke}"
+        ".label{font-weight:500;font-size:10px;fill:var(--c);stroke:#fff;stroke-width:3px;paint-order:stroke}"
         ".label.by-timer{fill:#667085}"
         "@media (prefers-color-scheme:dark){.sheet{fill:#15191f}.box{fill:#1f252d;stroke:#a9b4c4}.inner{stroke:#a9b4c4}"
         f".name{{fill:#eef1f5}}{dark}.label{{stroke:#15191f}}.label.by-timer{{fill:#98a2b3}}}}"

@@ -1,0 +1,34 @@
+"""What the tests of the page and its pictures do again and again: write, and wait for what becomes of it."""
+
+from chromium import Page
+
+
+async def ask(page: Page, text: str, *, turns: int = 1) -> None:
+    """Write as a person would, and wait until the turn, which is then the conversation's `turns`-th, is shown."""
+    await page.click("document.getElementById('text')")
+    await page.type(text)
+    await page.press("Enter")
+    await settled(page, turns=turns)
+
+
+async def settled(page: Page, *, turns: int) -> None:
+    """Every message has its outcome, and the newest turn is on show."""
+    await page.until(
+        "[...document.querySelectorAll('.entry.mine .mark')].every((mark) => mark.classList.contains('answered'))"
+        f" && document.getElementById('turn-title').textContent.endsWith(' {turns}')"
+        " && document.querySelector('#turn .block') !== null"
+    )
+
+
+async def mine(page: Page) -> list[str]:
+    return await _texts(page, ".entry.mine .words")
+
+
+async def replies(page: Page) -> list[str]:
+    return await _texts(page, ".entry.theirs .words")
+
+
+async def _texts(page: Page, selector: str) -> list[str]:
+    found = await page.run(f"[...document.querySelectorAll('{selector}')].map((node) => node.textContent)")
+    assert isinstance(found, list)
+    return found

@@ -63,6 +63,7 @@ def console_routes(deps: WebhookDependencies) -> APIRouter:
                 "language": institution.language if institution else None,
                 "version": institution.version if institution else None,
                 "lines": {line.id: line.name for line in institution.lines} if institution else {},
+                "fields": {field.id: field.label for field in institution.fields} if institution else {},
                 "sandbox_model": deps.is_sandbox_model,
             }
         )

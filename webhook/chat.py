@@ -3,8 +3,8 @@
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 from typing import Any
 
 import orjson
@@ -26,12 +26,15 @@ from contracts.errors import MalformedMessageError, TransientError
 from contracts.ports import LiveEvent
 from contracts.values import ConversationId, MessageId, without_lone_surrogates
 from contracts.views import reply_view
+from observability.logs import logger
 from webhook.access import require_allowed_origin
 from webhook.dependencies import WebhookDependencies
 from webhook.ingest import make_durable
 from webhook.problems import Problem
 from webhook.rate_limit import RateLimit
 from webhook.request_body import read_body
+
+log = logger(__name__)
 
 MAX_BODY = 64 * 1024
 MAX_WAIT_SECONDS = 30.0
@@ -177,6 +180,17 @@ async def _waiting(
 
 
 async def _stream(conversation_id: ConversationId, last: int, deps: WebhookDependencies) -> AsyncIterator[bytes]:
+    """The events, until the client goes or the store does; the client then comes again with the last number it saw."""
+    try:
+        async with aclosing(_events(conversation_id, last, deps)) as events:
+            async for event in events:
+                yield event
+    except TransientError as exc:
+        log.warning("events.unavailable", error=type(exc).__name__)
+        yield _sse(LiveEvent(name="error", data={"title": "Not available"}))
+
+
+async def _events(conversation_id: ConversationId, last: int, deps: WebhookDependencies) -> AsyncGenerator[bytes, None]:
     """First the replies after `last` that the store has, then what happens; nothing in between is missed.
 
     Who comes without a number gets the newest `CATCH_UP_REPLIES`; who comes with one gets all after it.

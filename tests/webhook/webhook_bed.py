@@ -100,6 +100,34 @@ class BreakableStore:
             raise StoreUnavailableError("the store is away")
 
 
+class WatchedEvents(MemoryEvents):
+    """Tells how many are watching, and lets a test wait until that many are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watching = 0
+        self._changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def subscribe(self, conversation_id: ConversationId) -> AsyncIterator[AsyncIterator[LiveEvent]]:
+        async with super().subscribe(conversation_id) as news:
+            await self._count(1)
+            try:
+                yield news
+            finally:
+                # Shielded: who watches is often cancelled at this very place.
+                await asyncio.shield(self._count(-1))
+
+    async def until_watching(self, number: int) -> None:
+        async with asyncio.timeout(5), self._changed:
+            await self._changed.wait_for(lambda: self.watching == number)
+
+    async def _count(self, change: int) -> None:
+        async with self._changed:
+            self.watching += change
+            self._changed.notify_all()
+
+
 @dataclass
 class WebhookBed:
     """The app and everything a test looks at."""
@@ -109,7 +137,7 @@ class WebhookBed:
     store: BreakableStore
     http: httpx.AsyncClient
     queue: RecordingQueue = field(default_factory=RecordingQueue)
-    events: MemoryEvents = field(default_factory=MemoryEvents)
+    events: WatchedEvents = field(default_factory=WatchedEvents)
     clock: SteppingClock = field(default_factory=SteppingClock)
     faults: CrashAt = field(default_factory=CrashAt)
 
@@ -140,8 +168,10 @@ class WebhookBed:
     async def raw_letters(self) -> list[str]:
         return [letter.raw or "" for letter in await self.store.dead_letters()]
 
-    async def reply(self, text: str = "Pois não", *, conversation: str = "c-1", **turn: Any) -> OutboxRow:
-        """Answer what waits in a web conversation: one turn, committed, and its news published."""
+    async def reply(
+        self, text: str = "Pois não", *, conversation: str = "c-1", told: bool = True, **turn: Any
+    ) -> OutboxRow:
+        """Answer what waits in a web conversation: one turn, committed, and its news published unless they get lost."""
         name = conversation_id(conversation)
         entries = await self.inbox.pending(name)
         head = await self.store.load(name) or Conversation(id=name)
@@ -167,8 +197,9 @@ class WebhookBed:
         )
         await self.store.commit(commit)
         await self.inbox.remove(name, [entry.sequence for entry in entries])
-        data = {"id": row.id, "turn": row.turn_id, "reply": reply_view((row.message,))}
-        await self.events.publish(name, LiveEvent(name="reply", data=data, number=row.number))
+        if told:
+            data = {"id": row.id, "turn": row.turn_id, "reply": reply_view((row.message,))}
+            await self.events.publish(name, LiveEvent(name="reply", data=data, number=row.number))
         return row
 
     @asynccontextmanager
@@ -193,7 +224,7 @@ def outbox_row(conversation: ConversationId, number: int, text: str) -> OutboxRo
 
 @asynccontextmanager
 async def webhook_bed(kind: str, folder: Path, **settings: Any) -> AsyncIterator[WebhookBed]:
-    queue, events, clock, faults = RecordingQueue(), MemoryEvents(), SteppingClock(), CrashAt()
+    queue, events, clock, faults = RecordingQueue(), WatchedEvents(), SteppingClock(), CrashAt()
     async with open_backend(kind, folder) as (real_inbox, real_store):
         inbox, store = BreakableInbox(real_inbox), BreakableStore(real_store)
         chosen = {"whatsapp": WhatsAppSecrets((SECRET, PREVIOUS_SECRET), VERIFY_TOKEN)} | settings

@@ -187,10 +187,11 @@ class Page:
 
     async def click(self, expression: str) -> None:
         """Click in the middle of the element that the expression gives, as a mouse would."""
-        place = await self.until(
-            f"(() => {{ const node = {expression}; if (!node) return null; node.scrollIntoView({{block: 'nearest'}});"
-            " const box = node.getBoundingClientRect();"
-            " return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        await self.until(f"{expression} !== null")
+        place = await self.run(
+            f"(async () => {{ const node = {expression}; node.scrollIntoView({{block: 'nearest'}});"
+            " for (let frames = 0; frames < 3; frames += 1) await new Promise(requestAnimationFrame);"  # it may scroll
+            " const box = node.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"
         )
         for kind in ("mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)

@@ -89,6 +89,18 @@ async def test_bubble_opens_its_own_turn(page: Page) -> None:
     await page.until("document.getElementById('turn-title').textContent === 'Turno 2 de 2'")
 
 
+async def test_turns_are_numbered_from_one_even_when_they_answer_several_messages(page: Page) -> None:
+    await page.click("document.getElementById('text')")
+    for text in ("Oi", "bom dia", "como funciona o CRM?"):
+        await page.type(text)
+        await page.press("Enter")
+    await page.until("document.querySelectorAll('.entry.mine .mark.answered').length === 3")
+    await page.until("document.querySelectorAll('.entry.mine .inspect').length === 3")
+    numbers = await page.run("[...document.querySelectorAll('.entry.mine .inspect')].map((one) => one.textContent)")
+    assert numbers == sorted(numbers)
+    assert set(numbers) == {f"#{number}" for number in range(1, len(set(numbers)) + 1)}
+
+
 async def test_reload_keeps_both_sides_once_and_in_order(page: Page) -> None:
     await ask(page, "Oi, bom dia")
     await ask(page, "Como funciona o CRM?", turns=2)
@@ -206,7 +218,12 @@ async def test_lost_message_is_sent_again_with_the_same_id(devtools: str, prosa:
     async with connected(devtools) as browser, browser.page() as window:
         await window.call("Page.addScriptToEvaluateOnNewDocument", source=FIRST_POST_IS_LOST)
         await window.go(f"{prosa.url}/")
-        await ask(window, "Oi, bom dia")
+        await window.click("document.getElementById('text')")
+        await window.type("Oi, bom dia")
+        await window.press("Enter")
+        await window.until("!document.getElementById('line-lost').hidden")
+        await settled(window, turns=1)
+        assert await window.run("document.getElementById('line-lost').hidden")
         ids = await window.run("window.sentIds")
         assert len(ids) == 2
         assert ids[0] == ids[1]

@@ -250,6 +250,7 @@ async function deliver(entry) {
   change(entry, { status: "sending", problem: null });
   for (const wait of [...RETRY_MS, null]) {
     const answer = await post(here.name, entry);
+    if (here === conversation) lineIsLost(!answer.accepted && !answer.problem);
     if (answer.accepted) {
       change(entry, { status: "sent" }, here);
       return watch(here);
@@ -328,19 +329,24 @@ function listen() {
   const here = conversation;
   const stream = new EventSource(`/chat/${here.name}/events`);
   here.stream = stream;
-  stream.addEventListener("open", () => { $("line-lost").hidden = true; });
+  stream.addEventListener("open", () => lineIsLost(false));
   stream.addEventListener("error", (event) => {
     if (event.data !== undefined || here !== conversation) return; // an event of that name, not a lost line
-    $("line-lost").textContent = words.lineLost;
-    $("line-lost").hidden = false;
+    lineIsLost(true);
     if (stream.readyState === EventSource.CLOSED) setTimeout(() => here === conversation && listen(), 3000);
   });
   stream.addEventListener("state", (event) => onState(here, JSON.parse(event.data)));
   stream.addEventListener("reply", (event) => addReply(here, JSON.parse(event.data)));
 }
 
+function lineIsLost(isLost) {
+  $("line-lost").textContent = isLost ? words.lineLost : "";
+  $("line-lost").hidden = !isLost;
+}
+
 function onState(here, { state, path, turn }) {
   if (here !== conversation) return;
+  if (here.turns.some((known) => known.id === turn)) return; // its record, read meanwhile, says more
   here.live = { state, path, turn };
   here.selected = turn;
   machine.walk(path, turn);
@@ -397,7 +403,7 @@ async function readTurns(here) {
   here.failure = answer.status === 401 || answer.status === 403 ? "closed" : null;
   if (!answer.ok) return showTurn();
   here.detail = await answer.json();
-  here.turns = here.detail.turns.sort((a, b) => Date.parse(a.at) - Date.parse(b.at) || ordinal(a.id) - ordinal(b.id));
+  here.turns = here.detail.turns.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
   nameTurns(here);
   const newest = here.turns.at(-1);
   if (here.live && here.turns.some((turn) => turn.id === here.live.turn)) here.live = null;
@@ -406,7 +412,11 @@ async function readTurns(here) {
   showTurn();
 }
 
-const ordinal = (turnId) => Number(turnId.split("/").at(-1)) || 0;
+/** A turn's number in the conversation, from 1; null while the console has not told of it. */
+function numberOf(turnId, here = conversation) {
+  const index = here.turns.findIndex((turn) => turn.id === turnId);
+  return index < 0 ? null : here.detail.conversation.turns - here.turns.length + index + 1;
+}
 
 /** Tell each of the person's messages its turn, and each reply the time the server wrote it. */
 function nameTurns(here) {
@@ -416,7 +426,8 @@ function nameTurns(here) {
     const turn = entry.kind === "mine" ? turnOf.get(entry.id) : byId.get(entry.turn);
     if (!turn) continue;
     const at = entry.kind === "mine" ? entry.at : Date.parse(turn.at);
-    if (entry.turn === turn.id && entry.at === at) continue;
+    const isNumbered = document.getElementById(`entry-${entry.id}`)?.querySelector(".inspect");
+    if (isNumbered && entry.turn === turn.id && entry.at === at) continue;
     Object.assign(entry, { turn: turn.id, at });
     showEntry(entry);
   }
@@ -474,16 +485,15 @@ function showEntry(entry) {
   if (entry.kind === "reply" && before && !before.hidden) {
     // Only its time or turn is new: drawing it again would be read out again, and would take the focus away.
     before.querySelector(".stamp").replaceWith(stamp(entry));
+    before.classList.toggle("has-turn", numberOf(entry.turn) !== null);
     return;
   }
   const isAtEnd = isScrolledDown();
   const node = { mine: drawMine, reply: drawReply, note: drawNote }[entry.kind](entry);
   node.id = id;
+  node.classList.toggle("has-turn", numberOf(entry.turn) !== null);
   node.classList.toggle("chosen", Boolean(entry.turn) && entry.turn === conversation.selected);
-  if (entry.turn) {
-    node.dataset.turn = entry.turn;
-    node.classList.add("has-turn");
-  }
+  if (entry.turn) node.dataset.turn = entry.turn;
   if (before) before.replaceWith(node);
   else $("entries").append(node);
   if (isAtEnd) scrollDown();
@@ -531,11 +541,12 @@ function drawNote(entry) {
 /** Time of a bubble; where the turn is known, the button that shows it from inside. */
 function stamp(entry, mark = null) {
   const time = make("time", "", { dateTime: new Date(entry.at).toISOString() }, clock(entry.at));
-  if (!entry.turn) return make("span", "stamp", {}, time, mark);
-  const label = filled(words.inspect, { n: ordinal(entry.turn) });
+  const n = numberOf(entry.turn);
+  if (n === null) return make("span", "stamp", {}, time, mark);
+  const label = filled(words.inspect, { n });
   const onclick = () => inspect(entry.turn);
   return make("span", "stamp", {},
-    make("button", "inspect", { type: "button", title: label, onclick, aria: { label } }, `#${ordinal(entry.turn)}`),
+    make("button", "inspect", { type: "button", title: label, onclick, aria: { label } }, `#${n}`),
     time, mark);
 }
 
@@ -726,7 +737,7 @@ function showTurn() {
   $("turn-after").disabled = index < 0 || index === turns.length - 1;
   const turn = turns[index];
   if (turn) {
-    $("turn-title").textContent = filled(words.turn, { n: index + 1, of: turns.length });
+    $("turn-title").textContent = filled(words.turn, { n: numberOf(turn.id), of: numberOf(turns.at(-1).id) });
     const isUnderWay = machine.shown.turn === turn.id && machine.shown.path.join() === turn.path.join();
     if (!isUnderWay) machine.show(turn.path, turn.id);
     $("turn").replaceChildren(...turnSections(turn));
@@ -840,10 +851,10 @@ function costs(turn) {
   const row = (name, tokens, usd) => make("tr", "", {}, make("th", "", { scope: "row" }, name),
     TOKEN_KINDS.map((kind) => make("td", "", {}, number(tokens[kind]))),
     make("td", "usd", {}, usd === null ? words.unknownPrice : money(usd)));
-  return make("table", "costs", {},
+  return make("div", "scrolling", {}, make("table", "costs", {},
     make("thead", "", {}, make("tr", "", {}, make("td"),
       columns.map((column) => make("th", "", { scope: "col" }, words[column])))),
-    make("tbody", "", {}, row(words.perTurn, turn.tokens, cost), row(words.perConversation, all, sum)));
+    make("tbody", "", {}, row(words.perTurn, turn.tokens, cost), row(words.perConversation, all, sum))));
 }
 
 function findings(turn) {

@@ -62,5 +62,6 @@ def _given_token(request: Request) -> str:
 
 
 def _is_local(request: Request) -> bool:
-    host = request.headers.get("host", "").rsplit(":", 1)[0].strip("[]")
-    return request.client is not None and request.client.host in LOOPBACK and host in LOOPBACK
+    host = request.headers.get("host", "")
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    return request.client is not None and request.client.host in LOOPBACK and name in LOOPBACK

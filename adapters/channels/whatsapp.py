@@ -59,7 +59,7 @@ class WhatsAppChannel:
         self._phone_number_id = phone_number_id
         self._client = httpx.AsyncClient(
             base_url=api_url.rstrip("/"),
-            headers={"Authorization": f"Bearer {access_token}"},
+            headers={"Authorization": f"Bearer {access_token.strip()}"},
             timeout=SEND_TIMEOUT,
             limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
         )

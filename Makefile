@@ -22,7 +22,7 @@ check: $(VENV)/.ready-dev
 	@$(BIN)/python -m pytest tests -m "not slow and not browser"
 
 bench: $(VENV)/.ready-dev
-	@$(BIN)/python -m cli.bench
+	@$(BIN)/python -m tests.bench.engine
 
 docs: $(VENV)/.ready
 	@$(BIN)/python -m fsm.diagram

@@ -56,7 +56,7 @@ def show(
         raise typer.BadParameter(
             f"there is no line {line}; there are: {', '.join(one.id for one in institution.lines)}"
         )
-    console.print(line_view(institution, line) if line else institution.prompt_core, markup=False)
+    typer.echo(line_view(institution, line) if line else institution.prompt_core)
 
 
 @app.command()

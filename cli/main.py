@@ -7,22 +7,15 @@ import tempfile
 import uuid
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import context, conversations, dead_letters, prompts
-from cli.chat import chat as run_chat
-from cli.demo import play_demo
-from cli.doctor import Health, examine
 from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_json, print_table
-from cli.replay import read_recording
-from cli.replay import replay as run_replay
-from cli.runtime import Runtime, open_runtime, server_of
 from contracts.errors import ConfigurationError, InstitutionError, WorkerError
 from contracts.settings import Settings, checked, read_settings
 from observability.logs import configure_logs, logger
-from sandbox.transport import listen
 
 app = typer.Typer(
     name="prosa",
@@ -30,6 +23,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+if TYPE_CHECKING:
+    from cli.runtime import Runtime
+
+# Commands import what they need when they run: the whole engine takes a second, which `--help` should not.
+
 log = logger(__name__)
 
 
@@ -47,6 +45,9 @@ def run() -> None:
 
 
 async def _run(settings: Settings) -> int:
+    from cli.runtime import open_runtime, server_of
+    from sandbox.transport import listen
+
     try:
         listener = listen(settings.host, settings.port)
     except OSError as exc:
@@ -66,7 +67,7 @@ async def _run(settings: Settings) -> int:
     return SUCCESS
 
 
-def _announce(url: str, runtime: Runtime) -> None:
+def _announce(url: str, runtime: "Runtime") -> None:
     model = f" (the sandbox answers: set ANTHROPIC_API_KEY for a real model; {runtime.sandbox_url}/)"
     print(f"Prosa is at {url}/{model if runtime.sandbox_url else ''}", flush=True)
 
@@ -77,6 +78,8 @@ def chat(
     as_json: AsJson = False,
 ) -> None:
     """Talk in the terminal."""
+    from cli.chat import chat as run_chat
+
     settings = read_settings()
     configure_logs(level="ERROR")
     asyncio.run(run_chat(settings, name or f"terminal-{uuid.uuid4().hex[:8]}", as_json=as_json))
@@ -91,6 +94,10 @@ def demo() -> None:
 
 
 async def _demo(settings: Settings) -> None:
+    from cli.demo import play_demo
+    from cli.runtime import open_runtime, server_of
+    from sandbox.transport import listen
+
     listener = listen("127.0.0.1", 0)
     with tempfile.TemporaryDirectory(prefix="prosa-demo-") as folder:
         settings = settings.model_copy(
@@ -107,6 +114,9 @@ def replay(
     store: Annotated[str | None, typer.Option(help="sqlite:PATH to keep them; default: a throw-away store.")] = None,
 ) -> None:
     """Play recorded messages through the real pipeline and write one line for each turn."""
+    from cli.replay import read_recording
+    from cli.replay import replay as run_replay
+
     settings = read_settings()
     configure_logs(level="ERROR")
     if store is not None:
@@ -124,6 +134,8 @@ def replay(
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Look at everything a process needs and say the next step where something is missing."""
+    from cli.doctor import Health, examine
+
     findings = asyncio.run(examine(read_settings()))
     if as_json:
         print_json([finding.view() for finding in findings])
@@ -140,7 +152,7 @@ app.add_typer(context.app, name="context")
 app.add_typer(prompts.app, name="prompts")
 
 
-def _reload(runtime: Runtime) -> None:
+def _reload(runtime: "Runtime") -> None:
     try:
         institution = runtime.engine.rulebooks.reload()
     except InstitutionError as exc:

@@ -53,9 +53,8 @@ def render(
         template, view, model=settings.model_state, schema_name=name, schema={}, timeout=timedelta(seconds=1)
     )
     for block in request.system:
-        console.print(block.text, markup=False)
-        console.rule()
-    console.print(request.user, markup=False)
+        typer.echo(f"{block.text}\n\n{'-' * 80}\n")
+    typer.echo(request.user)
 
 
 @app.command()

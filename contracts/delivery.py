@@ -34,7 +34,10 @@ class Arrival(StrEnum):
 
 
 class OutboxRow(Value):
-    """A committed reply on its way. `number` orders the rows of a conversation; `deadline` ends a `sending`."""
+    """A committed reply on its way. `number` orders the rows of a conversation; `deadline` ends a `sending`.
+
+    `correlation_id` is the first message that the reply answers: every line of a message's life is logged with it.
+    """
 
     id: OutboxId
     conversation_id: ConversationId
@@ -42,6 +45,7 @@ class OutboxRow(Value):
     number: int
     address: Address
     message: OutboundMessage
+    correlation_id: MessageId | None = None
     state: DeliveryState = DeliveryState.PENDING
     attempts: int = 0
     deadline: Instant | None = None

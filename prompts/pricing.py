@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from genai_prices import Usage, calc_price
-
 from contracts.conversation import TokenCount
 
 
@@ -16,6 +14,9 @@ class PriceBook:
 
     def cost(self, model: str, tokens: TokenCount) -> str | None:
         """The price of one call in USD, as decimal text, or None when the list does not know the model."""
+        # The list of all providers' models is large: a process that never asks for a price does not load it.
+        from genai_prices import Usage, calc_price
+
         usage = Usage(
             # The list counts cached tokens as part of the input; the provider's bill counts them apart.
             input_tokens=tokens.input + tokens.cache_read + tokens.cache_write,

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from adapters.channels.web import WebChannel
 from adapters.channels.whatsapp import WhatsAppChannel
 from adapters.clock import NoFaults, SystemClock
 from adapters.events.memory import MemoryEvents
 from adapters.inboxes.sqlite import SqliteInbox
-from adapters.models.anthropic import AnthropicModel
+from adapters.models.absent import AbsentModel
 from adapters.sqlite_database import Database
 from adapters.stores.sqlite import SqliteStore
 from context.constraints import Gate
@@ -96,6 +94,7 @@ async def open_engine(
     events: Events | None = None,
     clock: Clock | None = None,
     faults: Faults | None = None,
+    model: LanguageModel | None = None,
 ) -> AsyncIterator[Engine]:
     """Build the worker's side and publish the institution it works with.
 
@@ -107,7 +106,7 @@ async def open_engine(
     rulebooks = Rulebooks(InstitutionSource(settings.institution))
     events = events or MemoryEvents()
     clock = clock or SystemClock()
-    model = _model(settings)
+    model = model or _model(settings)
     channels = _channels(settings, events)
     deps = Dependencies(
         inbox=backend.inbox,
@@ -136,8 +135,7 @@ async def open_engine(
 @asynccontextmanager
 async def open_operations(settings: Settings) -> AsyncIterator[Dependencies]:
     """What an operator's command needs: the backend and the table, and a model that is not there to be asked."""
-    unasked = settings.model_copy(update={"anthropic_api_key": SecretStr("none")})
-    async with open_backend(settings) as backend, open_engine(unasked, backend) as engine:
+    async with open_backend(settings) as backend, open_engine(settings, backend, model=AbsentModel()) as engine:
         yield engine.deps
 
 
@@ -169,6 +167,9 @@ def _rulebook(institution: Institution) -> Rulebook:
 def _model(settings: Settings) -> LanguageModel:
     if settings.anthropic_api_key is None:
         raise ConfigurationError("no model: set ANTHROPIC_API_KEY, or use a command that starts the sandbox")
+    # The SDK takes most of a second to import; commands that ask no model do not pay for it.
+    from adapters.models.anthropic import AnthropicModel
+
     return AnthropicModel(api_key=settings.anthropic_api_key.get_secret_value(), base_url=settings.anthropic_base_url)
 
 

@@ -128,7 +128,12 @@ class _Drain:
                 continue
             TURNS.labels(outcome=outcome.value).inc()
             if outcome is not Outcome.STALE:
-                log.info("turn.ended", outcome=outcome.value, messages=len(turn.entries))
+                log.info(
+                    "turn.ended",
+                    correlation_id=turn.correlation_id,
+                    outcome=outcome.value,
+                    messages=len(turn.entries),
+                )
                 return turn.entries
             stale += 1
             turn = await self._still_pending(turn, grow=True)
@@ -162,7 +167,7 @@ async def give_up(entry: InboxEntry, reason: str, deps: Dependencies) -> None:
         )
     )
     DEAD_LETTERS.labels(reason=reason if reason == "attempts" else "permanent").inc()
-    log.error("message.dead_lettered", message_id=message.id, reason=reason, attempts=entry.attempts)
+    log.error("message.dead_lettered", correlation_id=message.id, reason=reason, attempts=entry.attempts)
     await deps.faults.reach("dead_letter.kept")
     await escalate_for_dead_letter(entry, deps)
     await outbox.flush(message.conversation_id, deps)

@@ -37,6 +37,7 @@ class _Attempt:
         log.info(
             f"outbox.{outcome}",
             conversation_id=self.row.conversation_id,
+            correlation_id=self.row.correlation_id,
             outbox_id=self.row.id,
             attempt=self.row.attempts,
             **details,

@@ -18,7 +18,7 @@ from contracts.conversation import (
 from contracts.decisions import StateDecision
 from contracts.delivery import InboxEntry, OutboxRow, TurnCommit
 from contracts.messages import InboundMessage, OutboundMessage
-from contracts.values import ConversationId, OutboxId, TurnId
+from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from fsm.machine import Walk
 from prompts.pricing import total_cost
 
@@ -41,6 +41,11 @@ class Turn:
     @property
     def messages(self) -> tuple[InboundMessage, ...]:
         return tuple(entry.message for entry in self.entries)
+
+    @property
+    def correlation_id(self) -> MessageId:
+        """The first message of the turn: its id stands in every log line about the turn."""
+        return self.entries[0].message.id
 
     @property
     def answerable(self) -> tuple[InboundMessage, ...]:
@@ -136,6 +141,7 @@ def _outbox_rows(turn: Turn, draft: Draft, at: datetime) -> tuple[OutboxRow, ...
             number=first + index,
             address=address,
             message=reply,
+            correlation_id=turn.correlation_id,
             created_at=at,
             updated_at=at,
         )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Self
 
 from contracts.ports import LiveEvent
 from contracts.values import ConversationId
@@ -28,7 +29,7 @@ class MemoryEvents:
         watcher: asyncio.Queue[LiveEvent] = asyncio.Queue(BACKLOG)
         self._watchers.setdefault(conversation_id, set()).add(watcher)
         try:
-            yield _news(watcher)
+            yield _News(watcher)
         finally:
             watchers = self._watchers[conversation_id]
             watchers.discard(watcher)
@@ -36,6 +37,14 @@ class MemoryEvents:
                 del self._watchers[conversation_id]
 
 
-async def _news(watcher: "asyncio.Queue[LiveEvent]") -> AsyncIterator[LiveEvent]:
-    while True:
-        yield await watcher.get()
+class _News:
+    """What a watcher has not seen yet. Unlike a generator it survives that waiting for the next one is cancelled."""
+
+    def __init__(self, watcher: "asyncio.Queue[LiveEvent]") -> None:
+        self._watcher = watcher
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> LiveEvent:
+        return await self._watcher.get()

@@ -1,0 +1,152 @@
+"""The Anthropic adapter through the real SDK against the sandbox's Messages API: answers, bills and every error."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from adapters.models.anthropic import AnthropicModel
+from cli.runtime import server_of
+from contracts.conversation import State
+from contracts.decisions import StateDecision
+from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
+from contracts.ports import ModelRequest, SystemBlock
+from prompts.schemas import response_schema, state_schema
+from sandbox.app import SandboxSettings, create_app
+from sandbox.behaviour import ModelBehaviour
+from sandbox.transport import listen
+from tests.builders import pyloto
+
+CONVERSATION = (
+    '<conversation>{"state":"UNDERSTANDING_INTENT","allowed_states":["PROCESSING","ESCALATING"],'
+    '"waiting_for":"anything","person_name":null,"fields":{},"business_line":null,"intent":null,'
+    '"first_conversation":true,"returning":false,"history":[],"askable_fields":[],'
+    '"messages":[{"kind":"text","text":"Oi, bom dia","choice":null}]}</conversation>'
+)
+
+
+def request(**changes: Any) -> ModelRequest:
+    base: dict[str, Any] = {
+        "model": "claude-haiku-5-5",
+        "system": (SystemBlock(text=pyloto().prompt_core, cached=True), SystemBlock(text="Decide.", cached=True)),
+        "user": CONVERSATION,
+        "schema_name": "state_decision",
+        "output_schema": _schema(),
+        "max_tokens": 1024,
+        "timeout": timedelta(seconds=5),
+    }
+    return ModelRequest(**(base | changes))
+
+
+def _schema() -> dict[str, Any]:
+    return state_schema(
+        states=[State.PROCESSING, State.ESCALATING],
+        lines=[line.id for line in pyloto().lines],
+        intents=[intent.id for intent in pyloto().intents],
+        fields=["name"],
+        askable=[],
+    )
+
+
+class Bed:
+    def __init__(self, model: AnthropicModel, url: str, app: Any) -> None:
+        self.model, self.url, self.app = model, url, app
+
+    def behave(self, **behaviour: Any) -> None:
+        self.app.state.model.behave(ModelBehaviour(**behaviour))
+
+
+@pytest.fixture
+async def bed() -> AsyncIterator[Bed]:
+    app = create_app(SandboxSettings(institution=pyloto()))
+    async with server_of(app).running(listen("127.0.0.1", 0)) as url:
+        model = AnthropicModel(api_key="sandbox", base_url=f"{url}/anthropic")
+        try:
+            yield Bed(model, url, app)
+        finally:
+            await model.close()
+
+
+async def test_an_answer_obeys_the_schema_and_has_a_bill(bed: Bed) -> None:
+    answer = await bed.model.complete(request())
+    decision = StateDecision.model_validate_json(answer.text)
+    assert decision.intent == "greeting"
+    assert (answer.stop_reason, answer.model) == ("end_turn", "claude-haiku-5-5")
+    assert answer.tokens.output > 0
+
+
+async def test_the_second_call_reads_the_prefix_from_the_cache(bed: Bed) -> None:
+    first = await bed.model.complete(request())
+    second = await bed.model.complete(request(user=CONVERSATION.replace("bom dia", "boa tarde")))
+    assert first.tokens.cache_write > 1_024
+    assert first.tokens.cache_read == 0
+    assert second.tokens.cache_read == first.tokens.cache_write
+    assert second.tokens.cache_write == 0
+    assert second.tokens.input < 500
+
+
+@pytest.mark.parametrize(
+    ("fault", "retry_after"),
+    [({"rate_limited": 1.0, "retry_after_seconds": 7}, 7), ({"overloaded": 1.0}, None), ({"server_error": 1.0}, None)],
+)
+async def test_what_passes_is_unavailable(bed: Bed, fault: dict[str, Any], retry_after: int | None) -> None:
+    bed.behave(**fault)
+    with pytest.raises(ModelUnavailableError) as caught:
+        await bed.model.complete(request())
+    if retry_after is not None:
+        assert caught.value.retry_after == timedelta(seconds=retry_after)
+
+
+async def test_a_cut_connection_is_unavailable(bed: Bed) -> None:
+    bed.behave(cut_before_headers=1.0)
+    with pytest.raises(ModelUnavailableError):
+        await bed.model.complete(request())
+
+
+async def test_a_slow_model_is_unavailable_after_the_time_out(bed: Bed) -> None:
+    bed.behave(latency={"median_ms": 5_000})
+    with pytest.raises(ModelUnavailableError, match="Timeout"):
+        await bed.model.complete(request(timeout=timedelta(milliseconds=100)))
+
+
+async def test_nobody_there_is_unavailable() -> None:
+    model = AnthropicModel(api_key="x", base_url="http://127.0.0.1:9")
+    with pytest.raises(ModelUnavailableError):
+        await model.complete(request())
+    await model.close()
+
+
+async def test_a_wrong_key_is_refused_for_good(bed: Bed) -> None:
+    model = AnthropicModel(api_key="invalid", base_url=f"{bed.url}/anthropic")
+    with pytest.raises(ModelRequestRejectedError, match="401"):
+        await model.complete(request())
+    await model.close()
+
+
+@pytest.mark.parametrize("change", [{"model": "gpt-7"}, {"system": (SystemBlock(text=" "),)}])
+async def test_a_request_that_the_api_refuses_is_refused_for_good(bed: Bed, change: dict[str, Any]) -> None:
+    with pytest.raises(ModelRequestRejectedError) as caught:
+        await bed.model.complete(request(**change))
+    assert "bom dia" not in str(caught.value)
+
+
+async def test_a_cut_answer_says_so_and_is_billed(bed: Bed) -> None:
+    answer = await bed.model.complete(request(max_tokens=5))
+    assert answer.stop_reason == "max_tokens"
+    assert answer.tokens.output == 5
+
+
+async def test_a_refusal_says_so(bed: Bed) -> None:
+    bed.behave(refusal=1.0)
+    assert (await bed.model.complete(request())).stop_reason == "refusal"
+
+
+async def test_a_repair_shows_the_model_what_was_wrong(bed: Bed) -> None:
+    answer = await bed.model.complete(request(repair_of="   ", repair_reason="next_state: missing"))
+    assert StateDecision.model_validate_json(answer.text)
+
+
+async def test_every_schema_we_send_is_one_the_api_takes(bed: Bed) -> None:
+    answer = await bed.model.complete(request(output_schema=response_schema(), schema_name="response_draft"))
+    assert '"text"' in answer.text

@@ -34,7 +34,7 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
         INBOUND.labels(channel=message.address.channel.value, outcome=arrival.value).inc()
         log.info(
             "message.received",
-            message_id=message.id,
+            correlation_id=message.id,
             conversation_id=message.conversation_id,
             channel=message.address.channel.value,
             kind=message.kind.value,

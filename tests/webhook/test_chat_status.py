@@ -90,14 +90,6 @@ async def test_who_waits_gets_the_reply_as_soon_as_it_is_committed(durable_bed: 
     await bed.events.until_watching(0)
 
 
-# `wait_for_receipt` waits for the next news with a time-out, which ends the generator of the news: the second time it
-# raises StopAsyncIteration, and who waits longer than a quarter of a second gets a 500.
-waits_again = pytest.mark.xfail(
-    raises=StopAsyncIteration, strict=False, reason="adapters/waiting.py: a time-out ends the news"
-)
-
-
-@waits_again
 async def test_who_waits_gets_the_reply_even_when_its_news_got_lost(
     durable_bed: WebhookBed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,7 +111,6 @@ async def test_who_waits_gets_the_reply_even_when_its_news_got_lost(
         assert (await asked).json()["reply"]["text"] == "Pois não"
 
 
-@waits_again
 async def test_who_waited_long_enough_is_told_how_it_stands(bed: WebhookBed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "ASK_AGAIN_SECONDS", 0.01)
     await bed.write(id="m-1")

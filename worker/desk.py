@@ -1,0 +1,86 @@
+"""What every step of a turn works with, and the two things all of them do: move the conversation, tell who watches."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from contracts.conversation import Conversation, State, Trigger
+from contracts.decisions import StateDecision
+from contracts.institution import FixedText, Institution
+from contracts.messages import OutboundMessage
+from contracts.ports import ChannelLimits, LiveEvent
+from prompts.render import TurnView
+from worker.dependencies import Dependencies, Rulebook
+from worker.turn import Draft, Turn
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One turn with one version of the documents and the ports of the process."""
+
+    turn: Turn
+    rulebook: Rulebook
+    deps: Dependencies
+
+    @property
+    def institution(self) -> Institution:
+        return self.rulebook.institution
+
+    @property
+    def limits(self) -> ChannelLimits:
+        return self.deps.channels[self.turn.messages[-1].address.channel].limits
+
+    def fixed(self, which: FixedText) -> OutboundMessage:
+        return OutboundMessage.of_text(self.institution.text(which))
+
+    def view(self, conversation: Conversation) -> TurnView:
+        """What the tasks may know. A field is asked for once: neither when it is known nor when it was asked before."""
+        known = {*conversation.fields, *conversation.asked_fields}
+        if conversation.person_name:
+            known.add("name")
+        return TurnView(
+            institution=self.institution,
+            conversation=conversation,
+            messages=self.turn.answerable,
+            channel=self.turn.messages[-1].address.channel,
+            allowed_states=tuple(self.deps.machine.open_moves(conversation, by="model")),
+            askable_fields=tuple(field.id for field in self.institution.fields if field.id not in known),
+        )
+
+    def pull(
+        self,
+        draft: Draft,
+        *triggers: Trigger,
+        by: StateDecision | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Draft:
+        """Pull triggers one after the other; a move that Task 1 decided carries its confidence and what it understood.
+
+        Raises:
+            IllegalTransitionError: the table has no such move.
+        """
+        details = dict(metadata or {})
+        if by is not None:
+            details |= {"intent": by.intent or "", "business_line": by.business_line or ""}
+        walk = draft.walk
+        for trigger in triggers:
+            walk = self.deps.machine.advance(
+                walk,
+                trigger,
+                at=self.deps.clock.now(),
+                confidence=by.confidence if by else None,
+                metadata=details,
+            )
+        return draft.on(walk)
+
+    def to_understanding(self, draft: Draft) -> Draft:
+        """Bring the conversation from where it rests to where Task 1 decides."""
+        if draft.walk.state is State.INIT:
+            known = {"known": str(draft.walk.conversation.person_name is not None).lower()}
+            return self.pull(draft, Trigger.BEGIN, Trigger.IDENTIFIED, metadata=known)
+        return self.pull(draft, Trigger.RECEIVE)
+
+    async def tell(self, draft: Draft) -> None:
+        """Let watching clients know how far the turn has come."""
+        path = [state.value for state in draft.walk.path]
+        data = {"state": draft.walk.state.value, "path": path, "turn": self.turn.id}
+        await self.deps.events.publish(self.turn.conversation_id, LiveEvent(name="state", data=data))

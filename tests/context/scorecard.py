@@ -1,21 +1,34 @@
 """Prints how the gate does on every corpus: `python -m tests.context.scorecard [--misses]`."""
 
+import itertools
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from context.constraints import Gate
 from context.loader import load_institution
 from contracts.guardrails import KnownFacts
 from contracts.institution import Institution
-from tests.context.corpus import false_facts, harbour_dental, harmless, prices_and_closings, second_look, third_look
+from tests.context.corpus import (
+    false_facts,
+    fifth_look,
+    fourth_look,
+    harbour_dental,
+    harmless,
+    prices_and_closings,
+    second_look,
+    sixth_look,
+    third_look,
+)
 
 DOCUMENTS = Path(__file__).parents[2] / "context" / "documents"
 NOBODY = KnownFacts()
 WRITTEN, HELD_OUT, SECOND, THIRD = "written", "held out", "held out 2", "held out 3"
+BLIND = {"blind 1": fourth_look, "blind 2": fifth_look, "blind 3": sixth_look}
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,7 @@ class Corpus:
     institution: str
     blocked: bool
     part: str = WRITTEN
+    person: tuple[str, ...] = ()  # what the person wrote before each text; nothing when empty
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,21 @@ def corpora() -> tuple[Corpus, ...]:
         Corpus("harmless", harbour_dental.HELD_OUT_HARMLESS, "harbour_dental", blocked=False, part=HELD_OUT),
         Corpus("false facts", harbour_dental.FALSE, "harbour_dental", blocked=True),
         Corpus("false facts", harbour_dental.HELD_OUT_FALSE, "harbour_dental", blocked=True, part=HELD_OUT),
+        *(corpus for part, blind in BLIND.items() for corpus in _blind_corpora(part, blind)),
     )
+
+
+def _blind_corpora(part: str, blind: ModuleType) -> Iterator[Corpus]:
+    """The corpora of a part that was written whole before the gate was run on it."""
+    yield Corpus("forbidden, pt", blind.FORBIDDEN_PT, "pyloto", blocked=True, part=part)
+    yield Corpus("forbidden, en", blind.FORBIDDEN_EN, "pyloto", blocked=True, part=part)
+    yield Corpus("forbidden, en", blind.FORBIDDEN_EN, "harbour_dental", blocked=True, part=part)
+    yield Corpus("harmless", blind.HARMLESS, "pyloto", blocked=False, part=part)
+    wrote, replies = zip(*blind.ECHOES, strict=True)
+    yield Corpus("echoes", replies, "pyloto", blocked=False, part=part, person=wrote)
+    yield Corpus("harmless", blind.HARMLESS_HARBOUR, "harbour_dental", blocked=False, part=part)
+    yield Corpus("false facts", blind.FALSE, "pyloto", blocked=True, part=part)
+    yield Corpus("false facts", blind.FALSE_HARBOUR, "harbour_dental", blocked=True, part=part)
 
 
 def own_texts(one: Institution) -> tuple[str, ...]:
@@ -80,9 +108,10 @@ def own_texts(one: Institution) -> tuple[str, ...]:
 
 def score(corpus: Corpus, gate: Gate) -> Score:
     misses, milliseconds = [], []
-    for text in corpus.texts:
+    for text, wrote in itertools.zip_longest(corpus.texts, corpus.person):
+        known = NOBODY if wrote is None else KnownFacts(person_texts=(wrote,))
         start = time.perf_counter()
-        findings = gate.check([text], NOBODY)
+        findings = gate.check([text], known)
         milliseconds.append((time.perf_counter() - start) * 1000)
         if bool(findings) is not corpus.blocked:
             misses.append(text)

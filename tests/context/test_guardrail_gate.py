@@ -12,7 +12,7 @@ from context.normalize import flat, without_disguise
 from contracts.guardrails import KnownFacts, Rule
 from contracts.messages import MessageType, Option, OutboundMessage
 from tests.context.corpus import prices_and_closings
-from tests.context.scorecard import HOSTILE, NOBODY, SECOND, Corpus, corpora, institution, score
+from tests.context.scorecard import BLIND, HOSTILE, NOBODY, SECOND, Corpus, corpora, institution, score
 
 PYLOTO = Gate(institution("pyloto"))
 HARBOUR = Gate(institution("harbour_dental"))
@@ -27,6 +27,9 @@ class TestCorpora:
     @pytest.mark.parametrize("corpus", corpora(), ids=lambda one: f"{one.institution} {one.name} {one.part}")
     def test_comes_out_as_the_product_asks(self, corpus: Corpus) -> None:
         result = score(corpus, GATES[corpus.institution])
+        if corpus.part in BLIND:
+            assert result.right >= 0.6
+            return
         needed = 1.0 if corpus.name in ("prices and closings", "forbidden") else 0.98 if corpus.part != SECOND else 0.96
         assert result.right >= needed, result.misses
 

@@ -10,11 +10,15 @@ from contracts.values import ConversationId, Instant, MessageId, OutboxId, TurnI
 
 
 class Lease(Value):
-    """The right to work on a conversation until `expires_at`; `token` grows with every claim of that conversation."""
+    """The right to work on a conversation until `expires_at`; `token` grows with every claim of that conversation.
+
+    `oldest_attempts` tells how often the oldest waiting message had been tried when the lease was taken.
+    """
 
     conversation_id: ConversationId
     token: int
     expires_at: Instant
+    oldest_attempts: int = 0
 
 
 class InboxEntry(Value):

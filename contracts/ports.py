@@ -315,6 +315,8 @@ class Channel(Protocol):
     """How long one send may take."""
     settle_after: timedelta
     """How long a status is waited for, after a send whose answer got lost, before it is made again."""
+    reply_window: timedelta | None
+    """How long after a person's message the platform takes replies; later ones fail instead of waiting for ever."""
 
     async def send(self, row: OutboxRow) -> str:
         """Send once; return the platform's message id.

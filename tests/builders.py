@@ -112,6 +112,7 @@ class RecordingChannel:
     limits: ChannelLimits = WEB_LIMITS
     send_timeout: timedelta = timedelta(seconds=5)
     settle_after: timedelta = timedelta(seconds=4)
+    reply_window: timedelta | None = timedelta(hours=24)
     accepted: list[OutboxRow] = field(default_factory=list)
     next_errors: list[Exception] = field(default_factory=list)
     errors_after_accepting: list[Exception] = field(default_factory=list)
@@ -146,7 +147,7 @@ def decision(**changes: Any) -> str:
     return orjson.dumps(answer | changes).decode()
 
 
-def response(text: str = "Claro, pode contar comigo.") -> str:
+def response(text: str = "Certo. Como posso ajudar?") -> str:
     return orjson.dumps({"text": text}).decode()
 
 

@@ -1,6 +1,8 @@
 """What a turn needs from outside itself, gathered once when the process starts."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -34,12 +36,16 @@ class DrainLimits:
     """How a conversation is held and how often a message is tried.
 
     A lease runs out `lease` after its last heartbeat, which comes four times in that span. After `attempts` tries a
-    message goes to the dead letters; from `isolate_after` tries on it is worked on alone.
+    message goes to the dead letters. From `isolate_after` tries on it is worked on without the others of its
+    conversation, and with at most `suspects_at_once` such conversations in a process; before its last tries with no
+    other one. One of them may be what kills the process, and those that only happened to be there must get through
+    before their attempts are used up.
     """
 
     lease: timedelta = timedelta(seconds=1.5)
     attempts: int = 5
     isolate_after: int = 2
+    suspects_at_once: int = 8
     conflicts: int = 3
     stale_drafts: int = 2
     first_backoff: timedelta = timedelta(milliseconds=500)
@@ -80,3 +86,22 @@ class Dependencies:
     flood: FloodLimit = field(default_factory=FloodLimit)
     retention: timedelta = timedelta(days=90)
     listening_since: datetime = EVER_SINCE
+    lanes: "Lanes" = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lanes", Lanes(self.drain_limits))
+
+
+class Lanes:
+    """How many conversations a process works on at once, by how often their oldest message has been tried."""
+
+    def __init__(self, limits: DrainLimits) -> None:
+        self._limits = limits
+        self._suspects = asyncio.Semaphore(limits.suspects_at_once)
+        self._prime_suspects = asyncio.Semaphore(1)
+
+    def of(self, attempts: int) -> AbstractAsyncContextManager[None]:
+        """The lane for a conversation whose oldest message has had so many attempts."""
+        if attempts < self._limits.isolate_after:
+            return nullcontext()
+        return self._suspects if attempts < self._limits.attempts - 1 else self._prime_suspects

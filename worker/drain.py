@@ -77,6 +77,11 @@ class _Drain:
         conversation_id, deps = self._lease.conversation_id, self._deps
         # Replies of an earlier turn go first. This also meets a store that is away before an attempt is counted.
         await outbox.flush(conversation_id, deps)
+        async with deps.lanes.of(self._lease.oldest_attempts):
+            await self._take_until_empty()
+
+    async def _take_until_empty(self) -> None:
+        deps = self._deps
         while True:
             entries = await deps.inbox.take(self._lease, isolate_after=deps.drain_limits.isolate_after)
             await deps.faults.reach("drain.taken")

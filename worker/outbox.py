@@ -16,6 +16,7 @@ log = logger(__name__)
 
 FIRST_BACKOFF = timedelta(seconds=1)
 LONGEST_BACKOFF = timedelta(minutes=1)
+WINDOW_CLOSED = "window_closed"
 
 
 async def flush(conversation_id: ConversationId, deps: Dependencies) -> None:
@@ -50,6 +51,10 @@ async def _send(row: OutboxRow, deps: Dependencies) -> bool:
     if row.sendable_at > now:
         return False
     channel = deps.channels[row.address.channel]
+    if channel.reply_window is not None and now > row.created_at + channel.reply_window:
+        await deps.store.mark_failed(row.id, error_code=WINDOW_CLOSED, at=now)
+        _Attempt(row, channel).note("refused", code=WINDOW_CLOSED)
+        return True
     if row.state is DeliveryState.SENDING:
         if now < deps.listening_since + channel.settle_after:
             # While nobody listened no status could come: it gets its time now.

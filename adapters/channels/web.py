@@ -35,6 +35,7 @@ class WebChannel:
     limits = LIMITS
     send_timeout = timedelta(seconds=1)
     settle_after = timedelta(0)
+    reply_window: timedelta | None = None
 
     def __init__(self, events: Events) -> None:
         self._events = events

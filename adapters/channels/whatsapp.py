@@ -54,6 +54,7 @@ class WhatsAppChannel:
     limits = LIMITS
     send_timeout = timedelta(seconds=5)
     settle_after = timedelta(seconds=4)
+    reply_window: timedelta | None = timedelta(hours=24)
 
     def __init__(self, *, api_url: str, access_token: str, phone_number_id: str) -> None:
         self._phone_number_id = phone_number_id

@@ -38,7 +38,13 @@ class MemoryInbox:
             return None
         box.lease_token += 1
         box.lease_expires_at = at + ttl
-        return Lease(conversation_id=conversation_id, token=box.lease_token, expires_at=at + ttl)
+        oldest = next(iter(box.entries.values()), None)
+        return Lease(
+            conversation_id=conversation_id,
+            token=box.lease_token,
+            expires_at=at + ttl,
+            oldest_attempts=oldest.attempts if oldest else 0,
+        )
 
     async def renew(self, lease: Lease, *, ttl: timedelta, at: datetime) -> Lease:
         self._mine(lease).lease_expires_at = at + ttl

@@ -51,18 +51,25 @@ class SqliteInbox:
         return await self._run(lambda c: [_append(c, message, row) for message, row in rows])
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
-        def work(c: sqlite3.Connection) -> int | None:
+        def work(c: sqlite3.Connection) -> tuple[int, int] | None:
             _ensure_conversation(c, conversation_id)
-            row = c.execute(
+            token = c.execute(
                 "UPDATE inbox_conversations SET lease_token = lease_token + 1, lease_expires_at = ? "
                 "WHERE conversation_id = ? AND (lease_expires_at IS NULL OR lease_expires_at <= ?) "
                 "RETURNING lease_token",
                 (micros(at + ttl), conversation_id, micros(at)),
             ).fetchone()
-            return row[0] if row else None
+            oldest = c.execute(
+                "SELECT attempts FROM inbox_entries WHERE conversation_id = ? ORDER BY sequence LIMIT 1",
+                (conversation_id,),
+            ).fetchone()
+            return (token[0], oldest[0] if oldest else 0) if token else None
 
-        token = await self._run(work)
-        return None if token is None else Lease(conversation_id=conversation_id, token=token, expires_at=at + ttl)
+        taken = await self._run(work)
+        if taken is None:
+            return None
+        token, oldest_attempts = taken
+        return Lease(conversation_id=conversation_id, token=token, expires_at=at + ttl, oldest_attempts=oldest_attempts)
 
     async def renew(self, lease: Lease, *, ttl: timedelta, at: datetime) -> Lease:
         def work(c: sqlite3.Connection) -> None:

@@ -109,6 +109,8 @@ async def test_a_message_that_was_tried_often_comes_alone(inbox: Inbox) -> None:
     await inbox.take(lease, isolate_after=2)
     await inbox.take(lease, isolate_after=2)
     (alone,) = await inbox.take(lease, isolate_after=2)
+    again = await inbox.claim(C1, ttl=TTL, at=START + TTL)
+    assert (lease.oldest_attempts, again.oldest_attempts if again else None) == (0, 3)
     assert (alone.message.text, alone.attempts) == ("bad", 3)
     assert [entry.attempts for entry in await inbox.pending(C1)] == [3, 2]
 

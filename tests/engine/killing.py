@@ -41,8 +41,8 @@ LEGAL = {(move.source, move.trigger, move.dest) for move in MOVES}
 class Report:
     """What was counted. `doubled_replies` are sends of one outbox row that the platform accepted more than once.
 
-    A message that was being worked on at more than five kills is a dead letter, as it should be: nobody can tell it from
-    one that kills its worker. Its person is told so and a member of the team is called; it is not lost.
+    A message that was being worked on at more than five kills is a dead letter, as nobody can tell it from one that
+    kills its worker. Its person is told so and a member of the team is called; it is not lost.
     """
 
     messages: int

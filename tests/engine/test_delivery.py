@@ -234,6 +234,50 @@ async def test_a_message_that_kills_its_worker_goes_to_the_dead_letters(bed: Eng
     assert await bed.inbox.pending(C1) == []
 
 
+async def test_those_that_were_only_there_get_through_before_their_attempts_are_used_up(bed: EngineBed) -> None:
+    """A hundred conversations are in flight at every crash, and one of them is the cause of it."""
+    names = [f"c-{number}" for number in range(100)]
+    killer = "c-57"
+
+    async def killing(request: ModelRequest) -> str:
+        if "mata" in request.user:
+            inbox.is_down = store.is_down = True
+            raise CrashError("the worker dies")
+        # The others would be answered, if the process lived long enough.
+        await asyncio.sleep(0)
+        return await agreeable(request)
+
+    limits = DrainLimits(suspects_at_once=4)
+    await bed.inbox.append([inbound("mata" if name == killer else "vive", conversation=name) for name in names])
+    for _ in range(40):
+        # Once the process is dead nothing of it reaches the backends any more.
+        inbox, store = (Outage(port, CrashError("dead")) for port in (bed.inbox, bed.store))
+        process = engine_bed(inbox, store, model=ScriptedModel(killing), clock=bed.clock, limits=limits)
+        due = await bed.inbox.due(at=bed.clock.now(), limit=200)
+        drains = [asyncio.create_task(drain(one, process.deps)) for one in due]
+        # The crash of one is the end of all.
+        done, others = await asyncio.wait(drains, return_when=asyncio.FIRST_EXCEPTION) if drains else ((), ())
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*done, *others, return_exceptions=True)
+        bed.clock.move(timedelta(seconds=40))
+    letters = await bed.store.dead_letters()
+    assert [letter.conversation_id for letter in letters] == [conversation_id(killer)]
+    assert await bed.inbox.depth() == 0
+
+
+async def test_a_reply_that_waited_past_the_window_fails_and_calls_a_person(bed: EngineBed) -> None:
+    bed.channel.next_errors = [ChannelUnavailableError("gateway")] * 2
+    await bed.inbox.append([inbound()])
+    await drain(C1, bed.deps)
+    bed.clock.move(timedelta(hours=25))
+    await sweep(DrainingQueue(bed), bed.deps)
+    (row,) = await bed.store.rows(C1)
+    assert (row.state, row.error_code) == (DeliveryState.FAILED, "window_closed")
+    await sweep(DrainingQueue(bed), bed.deps)
+    assert await bed.store.to_escalate(limit=1) == []
+
+
 async def test_a_crash_while_dead_lettering_is_redone(bed: EngineBed) -> None:
     limited = engine_bed(bed.inbox, bed.store, clock=bed.clock, limits=DrainLimits(attempts=0))
     await bed.inbox.append([inbound()])
@@ -294,7 +338,7 @@ async def test_a_person_who_takes_over_while_the_model_thinks_wins(bed: EngineBe
 class Outage:
     """Makes the methods of a port fail while it lasts."""
 
-    def __init__(self, inner: Any, error: Exception, *names: str) -> None:
+    def __init__(self, inner: Any, error: BaseException, *names: str) -> None:
         self._inner, self._error, self._names = inner, error, names
         self.is_down = False
 

@@ -5,10 +5,9 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 
 from contracts.errors import TransientError
 from observability.logs import logger
@@ -16,6 +15,7 @@ from webhook.access import console_guard
 from webhook.chat import chat_routes
 from webhook.console import console_routes
 from webhook.dependencies import WebhookDependencies
+from webhook.documentation import add_documentation
 from webhook.problems import Problem
 from webhook.whatsapp import whatsapp_routes
 
@@ -37,7 +37,7 @@ def create_app(deps: WebhookDependencies, *, lifespan: Lifespan | None = None) -
     app.include_router(whatsapp_routes(deps))
     app.include_router(chat_routes(deps))
     app.include_router(console_routes(deps))
-    _add_documentation(app, deps)
+    add_documentation(app, console_guard(deps.console_token))
 
     @app.get("/healthz", tags=["operation"], summary="Alive")
     async def alive() -> Response:
@@ -56,20 +56,6 @@ def create_app(deps: WebhookDependencies, *, lifespan: Lifespan | None = None) -
     app.add_exception_handler(TransientError, _transient)
     app.add_exception_handler(Exception, _defect)
     return app
-
-
-def _add_documentation(app: FastAPI, deps: WebhookDependencies) -> None:
-    guard = console_guard(deps.console_token)
-
-    @app.get("/openapi.json", include_in_schema=False)
-    async def openapi(request: Request) -> Response:
-        guard(request)
-        return JSONResponse(app.openapi())
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs(request: Request) -> Response:
-        guard(request)
-        return get_swagger_ui_html(openapi_url="/openapi.json", title="Prosa")
 
 
 async def _problem(_: Request, exc: Exception) -> Response:

@@ -21,6 +21,7 @@ STATIC_FOLDER = Path(__file__).parent / "static"
 STATIC_FILES = {
     "app.js": "text/javascript",
     "style.css": "text/css",
+    "docs.css": "text/css",
     "fsm.svg": "image/svg+xml",
 }
 # Nothing from elsewhere is loaded or run, whatever a reply contains.

@@ -218,3 +218,14 @@ async def test_the_openapi_document_holds_together(bed: WebhookBed) -> None:
         for part in reference.removeprefix("#/").split("/"):
             target = target[part]
         assert isinstance(target, dict)
+
+
+async def test_the_documentation_needs_nothing_from_elsewhere(bed: WebhookBed) -> None:
+    async with client_from(bed, "127.0.0.1", "127.0.0.1:8000") as http:
+        page = await http.get("/docs")
+        described = (await http.get("/openapi.json")).json()["paths"]
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    for path in described:
+        assert f"<code>{path}</code>" in page.text

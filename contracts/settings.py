@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from contracts.errors import ConfigurationError
 
 DEFAULT_MODEL = "claude-haiku-5-5"
+SAMPLE_INSTITUTION = Path(__file__).parents[1] / "context" / "documents" / "pyloto"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -32,7 +33,7 @@ class Settings(BaseModel):
     engine: Literal["embedded", "celery", "cloud_tasks"] = Field("embedded", validation_alias="PROSA_ENGINE")
     store: str = Field("", validation_alias="PROSA_STORE")
     data_dir: Path = Field(Path(".prosa"), validation_alias="PROSA_DATA_DIR")
-    institution: Path = Field(Path("context/documents/pyloto"), validation_alias="PROSA_INSTITUTION")
+    institution: Path = Field(SAMPLE_INSTITUTION, validation_alias="PROSA_INSTITUTION")
     console_token: SecretStr | None = Field(None, validation_alias="PROSA_CONSOLE_TOKEN")
     id_salt: SecretStr = Field(SecretStr("development"), validation_alias="PROSA_ID_SALT")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="PROSA_LOG_LEVEL")

@@ -12,14 +12,14 @@ demo: $(VENV)/.ready
 
 test: $(VENV)/.ready-dev
 	@$(BIN)/python tests/services.py
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest tests -n auto
 
 check: $(VENV)/.ready-dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest tests -m "not slow and not browser"
+	@$(BIN)/python -m pytest tests -n auto -m "not slow and not browser"
 
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.bench.engine

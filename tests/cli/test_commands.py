@@ -15,6 +15,8 @@ import pytest
 
 from tests.builders import ROOT
 
+pytestmark = pytest.mark.slow
+
 Prosa = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -1,8 +1,10 @@
 """The guardrail gate: reads a draft before it is sent and says what in it may not be said."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from context.commitments import commitment_findings
 from context.evidence import Evidence, evidence_of, hidden_text_of, national, sentences
 from context.figures import BLANK, Figure, Hours, Kind, blanked, day_groups, read_figures, read_hours, stem
 from context.links import Form, Link, plain_links, read_links
@@ -19,12 +21,19 @@ from context.phrases import (
     price_findings,
     state_name_findings,
 )
-from context.wording import STOP_WORDS, TALK
+from context.wording import ORDINARY, STOP_WORDS, TALK
 from contracts.guardrails import Finding, KnownFacts, Rule
 from contracts.institution import Institution
 
 LONGEST_DRAFT = 16_000
 SHORTEST_LOCAL_NUMBER = 8
+_LIST = re.compile(r"[\w ]{3,40}: ([^.!?\n]{5,200})")
+_SEPARATORS = re.compile(r", (?:e |and )?| e | and ")
+_BLANKS = re.compile(f"{BLANK}+")
+_SIZES = re.compile(r"\d{1,3}(?:x\d{1,3}){1,2}")
+_IDENTIFIES = frozenset(
+    {"nota", "fiscal", "pedido", "protocolo", "numero", "rua", "avenida", "sala", "casa", "erro", "order", "ticket"}
+)
 
 _TALK_STEMS = frozenset(stem(word) for word in TALK)
 _MONEY_LIKE = frozenset(
@@ -35,12 +44,15 @@ _MONEY_LIKE = frozenset(
         "cents", "pence", "brl", "usd", "eur", "gbp", "instalments", "installments", "payments",
     )
 )  # fmt: skip
+_NOT_THINGS = _MONEY_LIKE | frozenset(stem(word) for word in ("mes", "month", "ano", "year", "hora", "hour", "cada"))
+_MAY_BE_MONEY = (Kind.COUNT, Kind.PERCENT, Kind.CODE)
 _PLURAL_ARTICLES = frozenset(
     {"os", "as", "dos", "das", "nos", "nas", "esses", "essas", "estes", "estas", "the", "both"}
 )
-_HOUSE = frozenset(
-    stem(word) for word in ("escritorio", "atendimento", "telefone", "office", "desk", "clinic", "phone")
-)
+_OURS = frozenset({"temos", "nossos", "nossas", "somos", "possuimos", "sao", "have", "our", "with", "com"})
+_HOUSE_WORDS = ("escritorio", "atendimento", "telefone", "abrimos", "fechamos", "office", "desk", "clinic", "phone")
+_HOUSE = frozenset(stem(word) for word in _HOUSE_WORDS)
+_THE_HOUSE = frozenset({"the house"})  # in the place of a business line
 _OPENING = ("abr", "abert", "atend", "funcion", "trabalh", "entreg", "opera", "plantao", "open", "see patients", "work")
 _CLOSED = ("fecha", "closed", "exceto", "menos", "except", "fora", "salvo", "nao ", "not ", "nem ", "sem ", "no ")
 
@@ -51,7 +63,7 @@ class Gate:
     def __init__(self, institution: Institution) -> None:
         self._evidence = evidence_of(institution)
         self._hidden = hidden_text_of(institution, self._evidence)
-        self._names = NameReader(institution.name, self._evidence)
+        self._names = NameReader(institution.name, self._evidence, _addresses(institution))
         own_name = {stem(word) for word in words(flat(institution.name))}
         self._line_stems = {
             line.id: frozenset(
@@ -60,15 +72,18 @@ class Gate:
             - own_name
             for line in institution.lines
         }
+        self._add_keywords(institution)
         self._hours = tuple(
             {
                 (
                     replace(hours, start=0, end=0, sentence=""),
                     frozenset({line}) if line else self._lines_in(hours.sentence),
+                    _topic(hours.sentence),
                 )
                 for hours, line in self._evidence.hours
             }
         )
+        self._topics = frozenset(topic for _, _, topic in self._hours if topic)
         self._domains = frozenset(institution.allowed_domains)
         self._words = OptOutWords(institution)
 
@@ -110,11 +125,15 @@ class Gate:
         yield from link_findings
 
         figures = read_figures(without_links)
-        supported = [figure for figure in figures if self._stands(figure, known)]
+        supported = [figure for figure in figures if self._stands(figure, known) or _counts_a_list(figure, plain)]
+        standing = {id(figure) for figure in supported}
         measured = [figure for figure in supported if self._is_measured(figure, known)]
         fresh = self._without_own_sentences(without_links)
         yield from price_findings(_blanked(without_links, measured))
         yield from phrase_findings(fresh)
+        yield from commitment_findings(fresh)
+        if "\N{HANDSHAKE}" in shown:
+            yield Finding(rule=Rule.CLOSING, excerpt="\N{HANDSHAKE}")
         yield from duration_findings(_blanked(fresh, measured))
         yield from disguised_findings(_blanked(fresh, measured))
         yield from state_name_findings(shown)
@@ -122,7 +141,7 @@ class Gate:
         if leaked is not None:
             yield Finding(rule=Rule.PROMPT_LEAK, excerpt=leaked[:EXCERPT])
 
-        yield from self._unsupported_figures(without_links, [one for one in figures if one not in supported])
+        yield from self._unsupported_figures(without_links, [one for one in figures if id(one) not in standing])
         yield from self._unsupported_hours(without_links, figures, known)
         yield from self._unsupported_days(fresh)
         yield from self._names.findings(_like(plain, fresh), known)
@@ -161,9 +180,13 @@ class Gate:
     def _stands(self, figure: Figure, known: Evidence) -> bool:
         """Whether the documents or the person say this number, of the same kind and of the same thing."""
         if figure.kind is Kind.COUNT:
+            if figure.before == "ddd":
+                return any(number.startswith(figure.value) for number in self._evidence.long | known.long)
             return self._is_documented_count(figure) or _is_small_talk(figure) or _is_own_count(figure, known)
         if figure.kind is Kind.LONG:
             return _has_number(self._evidence.long, figure.value) or _has_number(known.long, figure.value)
+        if figure.kind is Kind.CODE and _SIZES.fullmatch(figure.value):
+            return figure.value in self._evidence.sizes or figure.value in known.sizes
         if figure.kind is Kind.CODE:
             return figure.value in self._evidence.words or figure.value in known.words
         values = self._evidence.values | known.values
@@ -174,6 +197,8 @@ class Gate:
     def _is_measured(self, figure: Figure, known: Evidence) -> bool:
         """Whether a supported number says of what it is, so that it cannot be taken for a sum of money."""
         if figure.kind is not Kind.COUNT:
+            return True
+        if self._is_named_number(figure):
             return True
         if not figure.units or figure.units[0] in _MONEY_LIKE:
             return False
@@ -187,8 +212,12 @@ class Gate:
             return True
         if figure.units and any(set(figure.units) & set(entry.units[:1]) for entry in entries):
             return True
+        return self._is_named_number(figure)
+
+    def _is_named_number(self, figure: Figure) -> bool:
+        """ "sala 32": a number that follows the word it follows in the documents."""
         named = len(figure.before) >= 3 and figure.before not in STOP_WORDS
-        return named and any(entry.before == figure.before for entry in entries)
+        return named and any(entry.before == figure.before for entry in self._evidence.counts.get(figure.value, ()))
 
     def _unsupported_figures(self, text: str, figures: Iterable[Figure]) -> Iterator[Finding]:
         for figure in figures:
@@ -203,30 +232,65 @@ class Gate:
             if not self._are_documented(hours, about[hours.sentence]) and not _are_own(hours, known):
                 yield Finding(rule=Rule.UNSUPPORTED_NUMBER, excerpt=text[hours.start : hours.end][:EXCERPT])
 
+    def _add_keywords(self, institution: Institution) -> None:
+        """Take a line's keywords for its names where no other line says them."""
+        said = {
+            line.id: {stem(word) for word in words(flat(f"{line.name} {line.body} {line.summary}"))}
+            for line in institution.lines
+        }
+        for line in institution.lines:
+            others = frozenset().union(*(stems for other, stems in said.items() if other != line.id))
+            own = {stem(word) for word in words(flat(" ".join(line.keywords))) if len(word) > 3}
+            self._line_stems[line.id] |= own - others
+
     def _are_documented(self, hours: Hours, about: frozenset[str]) -> bool:
-        """Whether the documents name these hours, for these days, of the business line the sentence is about."""
+        """Whether the documents name these hours, for these days, of the line and the matter of the sentence."""
+        topics = {stem(word) for word in words(hours.sentence)} & self._topics
         return any(
-            (not about or about & lines) and _agree(candidate, fact)
+            (not about or not lines or about & lines)
+            and (not topics or not topic or topic in topics)
+            and _agree(candidate, fact)
             for candidate in _possible(hours)
-            for fact, lines in self._hours
+            for fact, lines, topic in self._hours
         )
 
     def _lines_in(self, sentence: str) -> frozenset[str]:
-        """The one business line a sentence speaks of, none when it speaks of several or of the house as a whole."""
+        """The one business line a sentence speaks of, or the house as a whole; none when it speaks of several."""
         stems = {stem(word) for word in words(sentence)}
         lines = frozenset(line for line, names in self._line_stems.items() if names & stems)
-        return lines if len(lines) == 1 and not stems & _HOUSE else frozenset()
+        if stems & _HOUSE:
+            return frozenset() if lines else _THE_HOUSE
+        return lines if len(lines) == 1 else frozenset()
+
+    def _open_days(self, sentence: str) -> set[int] | None:
+        """The days the documents name for what a sentence is about, None when it says nothing of days at work."""
+        opening = any(verb in sentence for verb in _OPENING)
+        topics = {stem(word) for word in words(sentence)} & self._topics
+        if not topics or sentence.rstrip().endswith("?"):
+            return self._evidence.open_days if opening else None
+        return {day for fact, _, topic in self._hours if topic in topics for day in fact.days or ()}
 
     def _unsupported_days(self, text: str) -> Iterator[Finding]:
         """Days on which a draft says we are open although the documents name no hours for them."""
         for sentence in sentences(text):
-            if not any(verb in sentence for verb in _OPENING):
+            open_days = self._open_days(sentence)
+            if open_days is None:
                 continue
             for start, end, days in day_groups(sentence):
                 clause = sentence[:start].rsplit(",", 1)[-1] + sentence[end : end + 30].split(",", 1)[0]
                 closed = any(word in clause for word in _CLOSED) or is_denied(sentence, start)
-                if not closed and not days <= self._evidence.open_days:
+                if not closed and not days <= open_days:
                     yield Finding(rule=Rule.UNSUPPORTED_NUMBER, excerpt=sentence[start:end])
+
+
+def _addresses(institution: Institution) -> Iterator[str]:
+    return (asset.location.address for asset in institution.assets if asset.location is not None)
+
+
+def _topic(sentence: str) -> str:
+    """What a sentence of the documents with hours in it is about: its first word of some weight."""
+    heavy = (word for word in words(sentence) if len(word) > 4 and word not in STOP_WORDS | ORDINARY)
+    return stem(next(heavy, ""))
 
 
 def _known_evidence(known: KnownFacts) -> Evidence:
@@ -234,9 +298,23 @@ def _known_evidence(known: KnownFacts) -> Evidence:
     evidence = Evidence()
     for text in (*known.person_texts, *known.fields.values(), known.person_name or "", known.person_address or ""):
         if text:
-            evidence.add(PRICE_PATTERN.sub(" ", flat(text)))
-            evidence.links.update(link.value for link in read_links(plain_links(flat(text))))
+            plain = flat(text)
+            evidence.add(_without_money(plain))
+            evidence.links.update(link.value for link in read_links(plain_links(plain)))
     return evidence
+
+
+def _without_money(plain: str) -> str:
+    """A text of the person's without the sums in it; what is a phone, a date or a number of things stays."""
+    things = [one for one in read_figures(plain) if one.kind not in _MAY_BE_MONEY or _counts_things(one)]
+    sums = [match.span() for match in PRICE_PATTERN.finditer(_blanked(plain, things))]
+    return blanked(plain, sums).replace(BLANK, " ")
+
+
+def _counts_things(figure: Figure) -> bool:
+    if figure.kind is not Kind.COUNT:
+        return figure.kind is Kind.CODE and "k" not in figure.value
+    return figure.before in _IDENTIFIES or (bool(figure.units) and not set(figure.units) & _NOT_THINGS)
 
 
 def _blanked(text: str, parts: Iterable[Figure | Link]) -> str:
@@ -247,9 +325,7 @@ def _like(plain: str, fresh: str) -> str:
     """The text with its capitals where `fresh` still has it, blank where `fresh` is."""
     if len(plain) != len(fresh):
         return fresh
-    if BLANK not in fresh:
-        return plain
-    return "".join(BLANK if small == BLANK else letter for letter, small in zip(plain, fresh, strict=True))
+    return blanked(plain, (match.span() for match in _BLANKS.finditer(fresh))) if BLANK in fresh else plain
 
 
 def _is_small_talk(figure: Figure) -> bool:
@@ -261,9 +337,20 @@ def _is_small_talk(figure: Figure) -> bool:
     return small and (about_talk or (figure.before in _PLURAL_ARTICLES and int(figure.value) <= 3 and not figure.units))
 
 
+def _counts_a_list(figure: Figure, text: str) -> bool:
+    """ "cinco módulos: Conversas, ...": a number that says how many things follow, which are looked at one by one."""
+    if figure.kind is not Kind.COUNT or not figure.units:
+        return False
+    listed = _LIST.match(text, figure.end)
+    return listed is not None and str(len(_SEPARATORS.findall(listed[1])) + 1) == figure.value
+
+
 def _is_own_count(figure: Figure, known: Evidence) -> bool:
+    """A number of the person's; what of is their business, as long as it is not money."""
     entries = known.counts.get(figure.value, ())
-    return any(not entry.units or not figure.units or set(entry.units) & set(figure.units) for entry in entries)
+    if any(not entry.units or set(entry.units) & set(figure.units) for entry in entries):
+        return True
+    return bool(entries) and not set(figure.units) & _MONEY_LIKE and figure.before not in _OURS
 
 
 def _has_number(numbers: Iterable[str], digits: str) -> bool:

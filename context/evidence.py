@@ -28,6 +28,7 @@ _HEADING = re.compile(r"^##? .*$", re.MULTILINE)
 _MARKUP = re.compile(r"^(?:#+|>|[-*]|\d+\.) ?", re.MULTILINE)
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n+")
 # "no" opens a denial in English; inside a Portuguese sentence it is "in the".
+_SIZE = re.compile(r"\b\d{1,3}(?: ?x ?\d{1,3}){1,2}\b")
 _DENIES = re.compile(r"\b(?:nao|nem|nunca|not|never|cannot)\b|^\W*no\b")
 
 
@@ -44,6 +45,7 @@ class Evidence:
     open_days: set[int] = field(default_factory=set)
     long: set[str] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
+    sizes: set[str] = field(default_factory=set)
 
     def add(self, text: str, line: str | None = None) -> None:
         """Take a text, of a business line or of the whole house, as support for everything it says."""
@@ -51,6 +53,7 @@ class Evidence:
         figures = read_figures(plain)
         self.words.update(words(plain))
         self._add_figures(plain, figures, line)
+        self.sizes.update(match[0].replace(" ", "") for match in _SIZE.finditer(plain))
         self.links.update(link.value for link in read_links(plain))
 
     def add_prose(self, text: str, line: str | None = None) -> None:

@@ -1,6 +1,7 @@
 """Finds every number of a flat text and says what kind it is: hour, date, long digit run, percentage, code, count."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -69,7 +70,7 @@ _LONG = re.compile(r"(?<![\w.])(?:\+ ?)?\(?\d(?:[ .()/-]{0,2}\d){7,24}(?!\w)")
 _DATE = re.compile(
     rf"(?<![\w/.-])(?:(\d{{1,2}})[/.-](\d{{1,2}})(?:[/.-]\d{{2,4}})?(?![\w/-])|\d{{4}}-(\d{{2}})-(\d{{2}})(?!\w)"
     rf"|(\d{{1,2}})(?:o|st|nd|rd|th)? (?:de |of )?({_MONTH})\b|({_MONTH}) (?:the )?(\d{{1,2}})(?:st|nd|rd|th)?(?!\w)"
-    rf"|dias? (\d{{1,2}})(?![\w,.]?\w))"
+    rf"|dias? (\d{{1,2}})(?![\w,./-]?\w| de {_MONTH}))"
 )
 _TIME = re.compile(
     rf"(?<![\w.,:])(?:(?P<h1>[01]?\d|2[0-4])(?::|\.(?=\d\d ?[ap]\.?m))(?P<m1>[0-5]\d)(?: ?(?P<p1>{_HALF})"
@@ -86,6 +87,16 @@ _RANGE_OF_HOURS = re.compile(
     rf" ?(?P<join>as|ate as|ate|a|to|until|till|and|e|-) ?(?:as )?(?P<b>\d{{1,2}}"
     rf"|{NUMBER_WORD})(?P<mark> ?{_HOUR_WORD}| ?{_HALF})?(?![\w:/])"
 )
+_BARE_HOURS = re.compile(
+    r"(?:\b(?:as|at|ate as|until|till)|(?<=:[0-5]\d) (?:to|till|until|and|as|ate as)) (?P<h>1?\d|2[0-4])"
+    r"(?= ?(?:[.,;!?\n]|$|(?:e|and|de|da|do|na|no|nos|nas|aos?|on|in|until|till|to|ate|as"
+    r"|durante) ))"
+    r"|\b(?:das|de|from|desde as) (?P<f>1?\d|2[0-4])(?= (?:ao|ate o|ate|a|to|until|till) (?:meio|noon|midday))"
+)
+_AFTER_DAYS = re.compile(
+    r"(?:\b(?:segundas?|tercas?|quartas?|quintas?|sextas?|sabados?|feira|uteis|semana|days?)|day|days|esdays?), "
+    r"(?P<a>1?\d) ?(?:to|till|until|as|-) ?(?P<b>1?\d|2[0-4])(?= ?(?:[.,;!?\n]|$))"
+)
 _AT_HOUR = re.compile(
     rf"\b(?:as|at|ate as|until|till|pelas|by) (?P<h>{NUMBER_WORD})(?: {_HOUR_WORD})?(?P<d>{_DAYPART})?(?!\w)"
     rf"|\b(?P<h2>{NUMBER_WORD})(?P<d2>{_DAYPART})(?!\w)"
@@ -96,8 +107,8 @@ _MEASURED = re.compile(r"(\d+)(kg|cm|m|km|g|mm|l|ml|min|x|k|kb|mb|gb|mil|anos|o|
 _DIGITS = re.compile(r"(?<![\w])\d+(?:[.,]\d+)*")
 _LIST_NUMBER = re.compile(r"(?:^|(?<=\n)) *\(?\d{1,2}(?:[.)]| ?-)(?= )|(?<![\w(])\(?\d\) ")
 _NEXT_WORDS = re.compile(r"[ -]?([a-z%]+)(?:[ -]+([a-z]+))?")
-_LINKING = re.compile(r"[ ]?(?:a|x|e|ou|to|or|and|ate|-|/) ?(?=\d)")
-_LAST_WORD = re.compile(r"([a-z]+)[ ,.:;#(-]*(?:no|numero|number)?[ ,.:#(]*$")
+_LINKING = re.compile(rf"[ ]?(?:a|x|e|ou|to|or|and|ate|por|by|-|/) ?(?=\d|{NUMBER_WORD}\b)")
+_LAST_WORD = re.compile(r"([a-z]+)[ ,.:;#(-]*(?:(?:e|eh|is) (?:[ao] )?)?(?:no|numero|number)?[ ,.:#(]*$")
 _DURATION = re.compile(
     r"\b(?:em|dentro de|in|within|menos de|cada|durante|umas?|cerca de|mais|per|ha|for|uns|after|apos)(?: ate"
     r"| umas?| cerca de)? $"
@@ -108,9 +119,11 @@ _SAME_UNIT = {
     "quilo": "kg", "kilo": "kg", "quilograma": "kg", "kilogram": "kg", "centimetro": "cm", "centimetre": "cm",
     "metro": "m", "metre": "m", "meter": "m", "quilometro": "km", "minuto": "min", "minute": "min", "hora": "hour",
     "hr": "hour", "semana": "week", "dia": "day", "mes": "month", "ano": "year", "pessoa": "person", "people": "person",
+    "usuario": "person", "user": "person",
 }  # fmt: skip
 
 
+@lru_cache(maxsize=8192)
 def stem(word: str) -> str:
     """A rough stem: the singular, six letters of it. The same for documents and drafts."""
     return singular(word)[:STEM_LETTERS]
@@ -178,8 +191,9 @@ class _Reader:
     def _matches(self, pattern: re.Pattern[str]) -> Iterator[re.Match[str]]:
         """What a pattern finds in the rest; once all of it has been looked at, what was taken of it is blank."""
         yield from pattern.finditer(self.rest)
-        self.rest = blanked(self.rest, self.taken)
-        self.taken = []
+        if self.taken:
+            self.rest = blanked(self.rest, self.taken)
+            self.taken = []
 
     def _list_numbers(self) -> None:
         for match in self._matches(_LIST_NUMBER):
@@ -209,8 +223,15 @@ class _Reader:
             self._time(match.start(), match.end(), _number(match[3]) * 60 + shift, exact=False)
         for match in self._matches(_RANGE_OF_HOURS):
             self._bare_range(match)
+        for match in self._matches(_AFTER_DAYS):
+            opens, closes = int(match["a"]), int(match["b"])
+            self._time(*match.span("a"), opens * 60, exact=False)
+            self._time(*match.span("b"), closes * 60, exact=False)
         for match in self._matches(_TIME):
             self._written_time(match)
+        for match in self._matches(_BARE_HOURS):
+            name = "h" if match["h"] else "f"
+            self._time(*match.span(name), int(match[name]) * 60, exact=False)
         for match in self._matches(_NOON):
             word = match[1].replace("-", " ")
             minutes = {"meio dia e meia": 750, "meia noite": 1440, "midnight": 1440}.get(word, 720)
@@ -287,7 +308,7 @@ class _Reader:
         """Stems of the noun after a number; in "2 a 50 pessoas" the first number has the unit of the second."""
         for _ in range(3):
             link = _LINKING.match(self.text, end)
-            digits = link and _DIGITS.match(self.text, link.end())
+            digits = link and (_DIGITS.match(self.text, link.end()) or _SPOKEN.match(self.text, link.end()))
             if not digits:
                 break
             end = digits.end()
@@ -371,7 +392,8 @@ _DAY_NAMES = (
 )
 _DAY = "(?:" + "|".join(pattern for pattern, _ in _DAY_NAMES) + ")"
 _DAY_GROUP = re.compile(
-    r"\b(?:(?P<work>dias uteis|weekdays|working days)|(?P<all>todos os dias|todo dia|every day|daily"
+    r"\b(?:(?P<work>dias (?:uteis|de semana)|durante a semana|weekdays|working days)"
+    r"|(?P<all>todos os dias|todo dia|every day|daily"
     r"|seven days a week)"
     rf"|(?P<weekend>fi(?:m|ns) de semana|weekends?)|(?P<first>{_DAY})(?:\.)?(?P<more>(?:(?: ?, ?| ?(?:a|ate|e|to"
     rf"|through|until|and|-) ?)(?:a |as |aos )?{_DAY}\b)*))(?!\w)"
@@ -420,8 +442,9 @@ def read_hours(text: str, figures: Sequence[Figure]) -> tuple[Hours, ...]:
     if not times:
         return ()
     found: list[Hours] = []
+    starts = [time.start for time in times]
     for sentence in _SENTENCE.finditer(text):
-        inside = [time for time in times if sentence.start() <= time.start < sentence.end()]
+        inside = times[bisect_left(starts, sentence.start()) : bisect_left(starts, sentence.end())]
         if inside:
             found += _hours_in(text, sentence.start(), sentence[0], inside)
     return tuple(found)

@@ -39,7 +39,7 @@ _OBFUSCATED = (
     (re.compile(r" ?[\[({<] ?(?:dot|ponto|d0t|pt|\.) ?[\])}>] ?"), "."),
     (re.compile(r" ?[\[({<] ?(?:at|arroba|@|em) ?[\])}>] ?"), "@"),
     (re.compile(r"(?<=\w) (?:arroba) (?=\w)"), "@"),
-    (re.compile(rf"(?<=\w) (?:dot|ponto|d0t) (?={_ENDINGS}\b)"), "."),
+    (re.compile(rf"(?<=\w) (?:dot|ponto|d0t) (?!(?:de|in|to|la|me|be|at) )(?={_ENDINGS}\b)"), "."),
     (
         re.compile(
             r"(?<=\w)(?: \. ?|\. )(?=(?:com|net|org|io|app|br|xyz|link)\b"

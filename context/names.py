@@ -1,7 +1,7 @@
 """Finds names and offers in a draft that nothing supports: brands, people, places, products, things we do not do."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from context.evidence import Evidence
 from context.figures import singular, stem
@@ -50,8 +50,24 @@ _OURS = re.compile(
 )
 _FEATURE = re.compile(
     r"\b(?:andar|piso|subsolo|terreo|estacionamento|shopping|galpao|showroom|elevador|frota|certificacao|seguro"
-    r"|garantia|floor|basement|car park|parking|lift|insurance|warranty|certificate)s?\b"
+    r"|floor|basement|car park|parking|lift|insurance|certificate)s?\b"
 )
+# What one either does or does not do; the word itself has to stand affirmed in the documents.
+_TRADES = re.compile(
+    r"\b(?:vend|alug|consert|recuper|desbloque|guard|armazen|migr|import|export|repar|reform|financi|imprim|fabric|revend"
+    r"|distribu|gerenci|emit|compr)(?:amos|emos|imos)\b|\b(?:we|i) (?:also )?(?:sell|rent|lease|repair|buy|lend)\b"
+)
+_BASE = re.compile(
+    r"\b(?:escritorio|filial|unidade|sede|loja|base|galpao|deposito|polo|clinic|branch|office|surgery|practice)"
+    r"(?: \w+)? (?:em|na|no|in|at|de) ([A-Z][a-z]{2,30})"
+)
+_VOCATIVE = re.compile(
+    r"(?:^|[.!?\n] ?)(?:oi|ola|oie|opa|bom dia|boa tarde|boa noite|obrigad[oa]|claro|certo|perfeito"
+    r"|otimo|entendi|entendo|ok|sim|beleza|por nada|de nada|imagina|desculpe|hi|hello|hey|thanks|thank you|dear"
+    r"|sorry|sure|of course|great|right|no problem|good (?:morning|afternoon|evening)),? $",
+    re.IGNORECASE,
+)
+_CALLED = re.compile(r"\b(?:se chama|chama-se|is called|is named|my name is|meu nome e) ([A-Z][a-z]+)", re.IGNORECASE)
 _REACH = 90
 _MOST_WORDS = 7
 
@@ -62,12 +78,14 @@ _TOO_COMMON = ORDINARY | STOP_WORDS
 class NameReader:
     """Looks for names and offers; what supports them is the documents and what is known of the person."""
 
-    def __init__(self, institution_name: str, evidence: Evidence) -> None:
+    def __init__(self, institution_name: str, evidence: Evidence, addresses: Iterable[str] = ()) -> None:
         self._evidence = evidence
+        self._own_places = frozenset(word for address in addresses for word in words(flat(address)))
+        self._own_name = next(words(flat(institution_name)), "institution")
         self._stems = frozenset(stem(word) for word in evidence.words)
-        first = next(words(flat(institution_name)), "institution")
         self._third_person = re.compile(
-            rf"\b{re.escape(first)}(?: \w+)?(?: tambem| also| now| ja)? (?:oferece|tem|faz|vende|atende|entrega"
+            rf"\b{re.escape(self._own_name)}(?: \w+)?(?: tambem| also| now| ja)? (?:oferece|tem|faz|vende|atende"
+            r"|entrega"
             r"|aceita|possui"
             r"|fornece|trabalha com|conta com|integra|instala|aluga|conserta|offers|has(?! \w+ed)|sells"
             r"|does(?! not)|provides|treats|accepts"
@@ -83,6 +101,8 @@ class NameReader:
         yield from self._products(text, known)
         yield from self._features(text, known)
         yield from self._offers(text, known)
+        yield from self._trades(text)
+        yield from self._bases(folded_text, known)
 
     def _foreign(self, text: str, known: Evidence) -> Iterator[Finding]:
         """Words in a script that was not read: what cannot be read cannot be allowed."""
@@ -100,6 +120,10 @@ class NameReader:
             if word.islower() and low not in BRANDS:
                 continue
             if word.isdigit() or len(word) < 2 or not word.isascii() or self._is_supported(low, known):
+                continue
+            if _VOCATIVE.search(text, max(0, match.start() - 25), match.start()) and text[
+                match.end() : match.end() + 1
+            ] in (",", "!", "."):
                 continue
             camel = not word.isupper() and not word[1:].islower() and word[1:].isalpha()
             if low in BRANDS or camel or _is_inside_sentence(text, match.start()) or _ACTS.match(text, match.end()):
@@ -129,6 +153,21 @@ class NameReader:
         for match in _FEATURE.finditer(text):
             word = match[0].split()[0]
             if word not in known.words and not self._is_claimable(word) and not is_denied(text, match.start()):
+                yield _finding(match[0])
+
+    def _trades(self, text: str) -> Iterator[Finding]:
+        for match in _TRADES.finditer(text):
+            if stem(match[0].split()[-1]) not in self._evidence.claims and not is_denied(text, match.start()):
+                yield _finding(match[0])
+
+    def _bases(self, folded_text: str, known: Evidence) -> Iterator[Finding]:
+        """Houses of ours in places where no address of the documents is, and people with a name."""
+        for match in _BASE.finditer(folded_text):
+            place = match[1].casefold()
+            if place not in self._own_places and place not in known.words and place not in STOP_WORDS:
+                yield _finding(match[0])
+        for match in _CALLED.finditer(folded_text):
+            if match[1].casefold() not in known.words and match[1].casefold() != self._own_name:
                 yield _finding(match[0])
 
     def _offers(self, text: str, known: Evidence) -> Iterator[Finding]:

@@ -132,12 +132,13 @@ _MIXED = re.compile(
 _LEET = str.maketrans("013457@!|$", "oieasta" + "iis")
 _LETTER_FOR_DIGIT = re.compile(r"(?<=\d)[oil]+(?![a-z])|\b[oil]+(?=\d)")
 _DIGIT_FOR_LETTER = str.maketrans("oil", "011")
+_AT_END = re.compile(r"(?<=[a-z])@(?=\s|$|[.,!?])")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
 
 
 def words(flat_text: str) -> Iterator[str]:
     """The words and digit runs of a flat text."""
-    return (match[0] for match in _WORD.finditer(flat_text))
+    return iter(_WORD.findall(flat_text))
 
 
 def without_disguise(flat_text: str) -> tuple[str, ...]:
@@ -150,10 +151,11 @@ def without_disguise(flat_text: str) -> tuple[str, ...]:
         _MIXED.sub(lambda match: match[0].translate(_LEET), flat_text),
         _LETTER_FOR_DIGIT.sub(lambda match: match[0].translate(_DIGIT_FOR_LETTER), flat_text),
         _REPEATED.sub(r"\1", flat_text),
+        _AT_END.sub("a", flat_text),
     }
     return tuple(sorted(readings - {flat_text}))
 
 
 def squeezed(flat_text: str) -> str:
     """Letters and digits only: what is left when every sign and blank is taken for a disguise."""
-    return "".join(words(flat_text))
+    return "".join(_WORD.findall(flat_text))

@@ -184,7 +184,7 @@ _CLOSING = (
     r"\b(?:comecamos|comecaremos|iniciamos|iniciaremos|damos inicio|esperamos voce|te esperamos|aguardamos voce"
     r"|passaremos|buscaremos|coletaremos|instalaremos|entregaremos|iremos ai"
     r"|estaremos ai)\b[^.!?\n]{0,25}\b(?:segunda|terca|quarta|quinta|sexta|sabado|domingo|amanha|hoje|semana|mes"
-    r"|dia|logo|imediat\w+|as \d|\d)",
+    r"|dia|logo|imediat\w+|as \d|\d{1,2}\b)",
     r"\b(?:ja )?(?:fechei|confirmei|agendei|marquei|reservei|contratei|ativei|efetuei|emiti|gerei|formalizei"
     r"|registrei|fechamos|confirmamos|agendamos|marcamos|reservamos|contratamos|ativamos|formalizamos|emitimos"
     r"|cancelei|remarquei|inclui)\b(?: \w+){0,2}? (?:contrato|negocio|pedido|reserva|visita|horario|agendamento"
@@ -368,6 +368,11 @@ _LEAK = (
     r"(?<![\w@/.-])[a-z]+(?:_[a-z0-9]+)+(?![\w@])",
     r"\[[a-z]+/[a-z]+\]|\bsays: |\bask: [a-z]+,",
 )  # fmt: skip
+# No leak is without one of these, and most texts have none.
+_MAY_LEAK = re.compile(
+    r"[<{}\[|_\"']|prompt|sistema|system|message|instruc|diretri|regras|guideline|rules|directive|instructed|programm"
+    r"|told|configur|trained|treinad|forbid|allowed|modelo|model|as an ai|proibid|orientad|ordens|: "
+)
 _STATE_NAMES = re.compile(
     r"\b(?:INIT|IDENTIFYING|UNDERSTANDING_INTENT|PROCESSING|GENERATING_RESPONSE|SELECTING_MESSAGE_TYPE|AWAITING_USER"
     r"|ESCALATING|COMPLETED|FAILED|SPAM|BUTTON|TEMPLATE|REACTION|EXPECTED_OUTPUT|ACTION)\b"
@@ -397,10 +402,21 @@ _BROKEN_LINE = re.compile(r"(?<=[a-z0-9$,])[ ]?\n[ ]?(?=[a-z0-9$])")
 
 # "não posso garantir" promises nothing; "não se preocupe, garanto" does.
 _DENIED = re.compile(
-    r"\b(?:nao|nem|nunca|sem|nenhum|nenhuma|cannot|can ?'?t|not|never|don ?'?t|doesn ?'?t|unable to|won ?'?t"
-    r"|isn ?'?t|aren ?'?t|impossivel)"
+    r"(?:\b(?:nao|nem|nunca|sem|nada|ninguem|nothing|nobody|nenhum|nenhuma|cannot"
+    r"|can ?'?t|not|never|don ?'?t|doesn ?'?t|unable to|won ?'?t"
+    r"|isn ?'?t|aren ?'?t|impossivel)|^ *no)"
     r"(?: (?!duvida|preocup|problema|esque|ha duvida|only|so|just|worry|doubt|apenas|somente)\w+){0,3} $"
 )
+_CONDITION = re.compile(r"\b(?:com|apos|quando|se|depois de|once|if|when|after) (?:[ao]s? |the |your |uma? )?$")
+_BY_THE_TEAM = re.compile(
+    r" (?:(?!foi|ja)\w+ ){0,2}?(?:por|pel[ao]|com|by) (?:\w+ ){0,3}?(?:equipe|pessoa|alguem|comercial|operacao"
+    r"|front desk|desk|team|someone|reception)\b"
+)
+_THEIR_MATTER = re.compile(
+    r",? (?:\w+ ){0,4}?(?:assunto|matter|question)s? [^.!?\n]{0,30}\b(?:equipe|pessoa|comercial|desk|team)\b"
+)
+_AS_A_RULE = re.compile(r"\b(?:e|sao|is|are|be|ser|sera)\b(?! (?:now|already|ja))")
+_HOUSE = re.compile(r"\b(?:escritorio|atendimento|loja|domingos?|feriados?|sabados?|almoco)\b")
 _REASSURING = re.compile(r"preocup|duvid|esque|worr|doubt|problem")
 
 
@@ -429,6 +445,7 @@ PRICE_PATTERN = _joined((*_PRICE_WITH_NUMBER, *_PRICE_IN_WORDS))
 _WITH_NUMBER = _joined(_PRICE_WITH_NUMBER)
 _IN_WORDS = _joined(_PRICE_IN_WORDS)
 _NUMBER_OR_SIGN = re.compile(rf"[\d$]|\b{NUMBER_WORD}\b")
+_NUMBER_IN_WORDS = re.compile(rf"\b{NUMBER_WORD}\b")
 _LONGEST_PRICE = 90
 _LASTS = _joined(_DURATION)
 RULES = (
@@ -466,9 +483,14 @@ def duration_findings(text: str) -> Iterator[Finding]:
 
 def phrase_findings(text: str) -> Iterator[Finding]:
     """Closings, negotiation, promises and parts of a prompt in a flat text."""
+    may_leak = _MAY_LEAK.search(text) is not None
     for rule in RULES:
+        if rule.rule is Rule.PROMPT_LEAK and not may_leak:
+            continue
         for match in rule.pattern.finditer(text):
-            if not (rule.deniable and is_denied(text, match.start())):
+            if rule.deniable and (is_denied(text, match.start()) or _THEIR_MATTER.match(text, match.end())):
+                continue
+            if rule.rule is not Rule.CLOSING or not _is_not_about_the_person(text, match):
                 yield _finding(rule.rule, match)
 
 
@@ -479,11 +501,20 @@ def disguised_findings(text: str) -> Iterator[Finding]:
         for reading in without_disguise(sentence):
             yield from price_findings(reading)
             yield from phrase_findings(reading)
+            yield from _spelled_out(sentence, reading)
     if _BROKEN_LINE.search(text):
         joined = _BROKEN_LINE.sub(" ", text)
         yield from price_findings(joined)
         yield from phrase_findings(joined)
     yield from _squeezed_findings(squeezed(text))
+
+
+def _spelled_out(sentence: str, reading: str) -> Iterator[Finding]:
+    """A number in words that only another reading shows: nobody spells out a number to be harmless."""
+    shown = sum(1 for _ in _NUMBER_IN_WORDS.finditer(sentence))
+    hidden = list(_NUMBER_IN_WORDS.finditer(reading))
+    if len(hidden) > shown:
+        yield _finding(Rule.PRICE, hidden[-1])
 
 
 def _squeezed_findings(tight: str) -> Iterator[Finding]:
@@ -503,6 +534,17 @@ def is_denied(text: str, start: int) -> bool:
     """Whether the words right before a place, in the same clause, say that it is not so."""
     clause = re.split(r"[,.;:!?\n]", text[max(0, start - 60) : start])[-1]
     return _DENIED.search(clause) is not None and _REASSURING.search(clause) is None
+
+
+def _is_not_about_the_person(text: str, match: re.Match[str]) -> bool:
+    """Whether a closing is what the team does as a rule, a condition, or the house that is closed."""
+    if _CONDITION.search(text, max(0, match.start() - 30), match.start()):
+        return True
+    if _BY_THE_TEAM.match(text, match.end()) and _AS_A_RULE.search(match[0]):
+        return True
+    shut = "fechad" in match[0] and not re.search(_AGREED_THING, match[0])
+    around = text[max(0, match.start() - 60) : match.end() + 60]
+    return shut and _HOUSE.search(around) is not None
 
 
 def _sentences(text: str) -> list[str]:

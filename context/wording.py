@@ -88,7 +88,8 @@ ORDINARY = _words(
     feriados segundas tercas quartas quintas sextas seg ter qua qui sex sab dom
     january february march april may june july august september october november december monday tuesday wednesday
     thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays sundays mon tue tues wed
-    thu thur thurs fri sat sun"""
+    thu thur thurs fri sat sun postcode ddd ciclo ciclos closes opens starts ends shuts fixo av
+    avenida rua sala predio celular"""
 )
 
 # What may be counted in small numbers without stating anything.

@@ -13,7 +13,7 @@ import typer
 
 from cli import context, conversations, dead_letters, prompts
 from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_json, print_table
-from contracts.errors import ConfigurationError, InstitutionError, WorkerError
+from contracts.errors import ConfigurationError, WorkerError
 from contracts.settings import Settings, checked, read_settings
 from observability.logs import configure_logs, logger
 
@@ -45,7 +45,7 @@ def run() -> None:
 
 
 async def _run(settings: Settings) -> int:
-    from cli.runtime import open_runtime, server_of
+    from cli.runtime import open_runtime, running_beside, server_of
     from sandbox.transport import listen
 
     try:
@@ -59,12 +59,32 @@ async def _run(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with open_runtime(settings) as runtime, server_of(runtime.webhook).running(listener) as url:
-        loop.add_signal_handler(signal.SIGHUP, _reload, runtime)
+    told = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, told.set)
+    async with (
+        open_runtime(settings) as runtime,
+        server_of(runtime.webhook).running(listener) as url,
+        running_beside(_reload_when(told, runtime)),
+    ):
         _announce(url, runtime)
         await stop.wait()
         log.info("process.stopping")
     return SUCCESS
+
+
+async def _reload_when(told: asyncio.Event, runtime: "Runtime") -> None:
+    """On SIGHUP take up the documents that were edited; bad ones leave the old ones in force."""
+    while True:
+        await told.wait()
+        told.clear()
+        try:
+            institution = runtime.engine.rulebooks.reload()
+            await runtime.deps.store.publish(institution, at=runtime.deps.clock.now())
+        except WorkerError as exc:
+            log.error("institution.refused", error=type(exc).__name__)
+            print(exc, file=sys.stderr, flush=True)
+        else:
+            log.info("institution.reloaded", version=institution.version)
 
 
 def _announce(url: str, runtime: "Runtime") -> None:
@@ -150,16 +170,6 @@ app.add_typer(conversations.app, name="conversations")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(context.app, name="context")
 app.add_typer(prompts.app, name="prompts")
-
-
-def _reload(runtime: "Runtime") -> None:
-    try:
-        institution = runtime.engine.rulebooks.reload()
-    except InstitutionError as exc:
-        log.error("institution.refused", error=type(exc).__name__)
-        print(exc, file=sys.stderr)
-        return
-    log.info("institution.reloaded", version=institution.version)
 
 
 def main() -> None:

@@ -97,7 +97,7 @@ async def open_runtime(
         queue = EmbeddedQueue(partial(drain, deps=engine.deps))
         stack.push_async_callback(queue.close, grace_seconds=GRACE_SECONDS)
         if sweeping:
-            await stack.enter_async_context(_background(sweep_forever(queue, engine.deps)))
+            await stack.enter_async_context(running_beside(sweep_forever(queue, engine.deps)))
         webhook = create_app(_webhook_dependencies(effective, settings, backend, queue, events, faults))
         yield Runtime(effective, engine, queue, webhook, sandbox_url)
 
@@ -159,7 +159,8 @@ def _webhook_dependencies(
 
 
 @asynccontextmanager
-async def _background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def running_beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run the work while the context is open."""
     task = asyncio.create_task(work)
     try:
         yield

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -228,6 +229,40 @@ def test_run_says_where_it_is_and_ends_with_0(tmp_path: Path) -> None:
         process.communicate(timeout=30)
     assert process.returncode == 0
     assert time.monotonic() - started < 20
+
+
+def test_edited_documents_are_taken_up_and_bad_ones_are_not(tmp_path: Path) -> None:
+    folder = tmp_path / "company"
+    shutil.copytree(ROOT / "context" / "documents" / "harbour_dental", folder)
+    with subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "run"],
+        cwd=ROOT,
+        env=own_environment(tmp_path) | {"PORT": "0", "PROSA_INSTITUTION": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        url = next(line for line in process.stdout if line.startswith("Prosa is at ")).split()[3]
+        before = httpx.get(f"{url}console/about").json()["version"]
+        principles = folder / "principles.md"
+        good = principles.read_text(encoding="utf-8")
+        principles.write_text("", encoding="utf-8")
+        process.send_signal(signal.SIGHUP)
+        assert "principles.md:" in process.stderr.readline()
+        assert httpx.get(f"{url}console/about").json()["version"] == before
+        principles.write_text(good + "\n", encoding="utf-8")
+        business_lines = folder / "business_lines.md"
+        business_lines.write_text(
+            business_lines.read_text(encoding="utf-8").replace("teeth", "tooth"), encoding="utf-8"
+        )
+        process.send_signal(signal.SIGHUP)
+        next(line for line in process.stdout if "institution.reloaded" in line)
+        assert httpx.get(f"{url}console/about").json()["version"] != before
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
 
 
 def test_a_port_that_is_taken_is_named(prosa: Prosa, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 "plain" ones do not when the clause denies them, hands them over to the team or makes them a condition.
 """
 
+import itertools
 from collections.abc import Iterator
 
 from context.patterns import (
@@ -77,6 +78,11 @@ _PLAIN = {
         "o|do|a horario|vaga|lugar|cadeira|data .. e _ seu|sua|todo|toda|teu|tua",
         "contar|conte|contem com|conosco _ a|gente|na|no|<day>|amanha|nos|conosco",
         "a caminho",
+        "<i_do>",
+        "confirmamos|agendamos|reservamos|marcamos|liberamos|aprovamos|autorizamos "
+        ".. <possessive>|voce|voces|<day>|com",
+        "recebi|recebemos|chegou .. pagamento|pix|deposito|sinal|assinatura|contrato|comprovante|transferencia",
+        "podemos|posso|consigo|conseguimos|bora|quero _ <do_inf>",
         "<matter> <done>",
         "liberty of",
         "invite|contract|invoice|confirmation|agreement|paperwork .. sent|signed",
@@ -106,7 +112,7 @@ _PLAIN = {
         "faz|fazem parte $",
         # forms and numbers of it
         "numero|codigo|protocolo|id .. pedido|reserva|contratacao|confirmacao|agendamento|compra",
-        "<matter>|contratacao|confirmacao numero|n|no|sob|codigo",
+        "<matter>|contratacao|confirmacao numero|sob|codigo",
         "responda|responder|digite|basta|confirme|diga .. confirmar|fechar|contratado|aceita|assinar|"
         "contratar|agendado",
         "responder voce aceita",
@@ -307,7 +313,7 @@ _PLAIN = {
     Rule.PROMISE: (
         "<promise>",
         "<sure> .. <delivers>|que|de|vamos|consegue|dar|it|you|be|will",
-        "fique|pode|podem|fica _ <sure>",
+        "fique|pode|podem|fica|ficar _ <sure> .. que|<delivers>|esta|sera|vai|<agreed>",
         "<delivers> .. ainda|hoje hoje|ainda|mesmo",
         "<delivers> .. em|in _ <shortly>|poucos|poucas|instantes",
         "<delivers> .. <shortly>",
@@ -355,6 +361,8 @@ _PLAIN = {
     ),
     Rule.PRICE: (
         "<cheap>",
+        "bem|mais|super|muito em conta",
+        "mes|entrega|visita|frete|taxa|coleta .. nosso|nossa|gratis",
         "<slang_money>",
         "<free>",
         "<charged> .. <not> .. nada|penny|anything|cent|centavo|nothing",
@@ -486,6 +494,7 @@ _FIRM = {
     ),
     Rule.CLOSING: ("nao precisa fazer mais nada", "no need to do anything else"),
     Rule.PROMISE: (
+        "nao tem|ha|existe|vai|tera _ <never_fails>",
         "nao tem como",
         "sem|no|zero <never_fails>|excecao|duvida|doubt|risco",
         "no pain",
@@ -518,12 +527,17 @@ def _is_excused(rule: Rule, sentence: Sentence, first: int, last: int) -> bool:
         return True
     if rule is not Rule.CLOSING:
         return False
+    inside = [token.word for token in sentence.tokens[first : last + 1]]
+    if any(pair == ("do", "que") for pair in itertools.pairwise(inside)):  # "um relatório do que foi feito"
+        return True
     return is_conditional(sentence, first) or is_about_hours(sentence, first, last) or _is_courtesy(sentence, first)
 
 
 def _is_courtesy(sentence: Sentence, first: int) -> bool:
     """ "Combinado!" before something else, and "combinado?" after it."""
     word = sentence.tokens[first].word
+    if sentence.asks and "confirmar" in (token.word for token in sentence.tokens):
+        return True
     if sentence.asks and (word == "tudo" or sentence.tokens[-1].word in ("combinado", "certo")):
         return True
     return word == "combinado" and len(sentence.tokens) == 1 and not sentence.is_last

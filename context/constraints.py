@@ -84,6 +84,9 @@ class Gate:
             }
         )
         self._topics = frozenset(topic for _, _, topic in self._hours if topic)
+        address_words = {word for address in _addresses(institution) for word in words(flat(address))}
+        self._house_numbers = frozenset(word for word in address_words if word.isdigit())
+        self._address_words = frozenset(word for word in address_words if word.isalpha() and len(word) > 3)
         self._domains = frozenset(institution.allowed_domains)
         self._words = OptOutWords(institution)
 
@@ -125,9 +128,10 @@ class Gate:
         yield from link_findings
 
         figures = read_figures(without_links)
-        supported = [figure for figure in figures if self._stands(figure, known) or _counts_a_list(figure, plain)]
+        listed = [figure for figure in figures if _counts_a_list(figure, plain)]
+        supported = [*listed, *(figure for figure in figures if self._stands(figure, known))]
         standing = {id(figure) for figure in supported}
-        measured = [figure for figure in supported if self._is_measured(figure, known)]
+        measured = [*listed, *(figure for figure in supported if self._is_measured(figure, known))]
         fresh = self._without_own_sentences(without_links)
         yield from price_findings(_blanked(without_links, measured))
         yield from phrase_findings(fresh)
@@ -216,6 +220,8 @@ class Gate:
 
     def _is_named_number(self, figure: Figure) -> bool:
         """ "sala 32": a number that follows the word it follows in the documents."""
+        if figure.value in self._house_numbers and figure.before in self._address_words:
+            return True
         named = len(figure.before) >= 3 and figure.before not in STOP_WORDS
         return named and any(entry.before == figure.before for entry in self._evidence.counts.get(figure.value, ()))
 
@@ -289,7 +295,11 @@ def _addresses(institution: Institution) -> Iterator[str]:
 
 def _topic(sentence: str) -> str:
     """What a sentence of the documents with hours in it is about: its first word of some weight."""
-    heavy = (word for word in words(sentence) if len(word) > 4 and word not in STOP_WORDS | ORDINARY)
+    heavy = (
+        word
+        for word in words(sentence)
+        if len(word) > 4 and word not in STOP_WORDS | ORDINARY and not word.startswith("atend")
+    )
     return stem(next(heavy, ""))
 
 

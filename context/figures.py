@@ -88,7 +88,7 @@ _RANGE_OF_HOURS = re.compile(
     rf"|{NUMBER_WORD})(?P<mark> ?{_HOUR_WORD}| ?{_HALF})?(?![\w:/])"
 )
 _BARE_HOURS = re.compile(
-    r"(?:\b(?:as|at|ate as|until|till)|(?<=:[0-5]\d) (?:to|till|until|and|as|ate as)) (?P<h>1?\d|2[0-4])"
+    rf"(?:\b(?:as|at|ate as|until|till)|(?<={BLANK}) (?:to|till|until|and|as|ate as)) (?P<h>1?\d|2[0-4])"
     r"(?= ?(?:[.,;!?\n]|$|(?:e|and|de|da|do|na|no|nos|nas|aos?|on|in|until|till|to|ate|as"
     r"|durante) ))"
     r"|\b(?:das|de|from|desde as) (?P<f>1?\d|2[0-4])(?= (?:ao|ate o|ate|a|to|until|till) (?:meio|noon|midday))"

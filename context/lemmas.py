@@ -158,6 +158,11 @@ CLASSES: dict[str, frozenset[str]] = {
     "ok": _split("ok feito feita certo certinho pronto pronta valendo valido valida vigor vigente ativo ativa pe dia"),
     "did": FIRST_PAST,
     "did_sure": FIRST_PAST_SURE,
+    "i_do": _split(
+        """confirmo agendo reservo fecho assino aprovo efetuo efetivo libero cancelo emito remarco reagendo encaixo
+        despacho autorizo formalizo valido finalizo concluo providencio programo estorno reembolso quito"""
+    ),
+    "we_do": portuguese(_TRANSACT, "present", first_person=True),
     "they_did": portuguese(_TRANSACT - _split("receber atender"), "past") - FIRST_PAST,
     "do_inf": _split(
         """confirmar agendar marcar reservar fechar contratar emitir gerar assinar ativar cancelar remarcar reembolsar
@@ -316,7 +321,7 @@ CLASSES: dict[str, frozenset[str]] = {
 EXCUSED = {
     "denial": _split(
         """nao nem nunca nada nenhum nenhuma ninguem sem jamais not never nothing cannot
-        unable unfortunately infelizmente only somente impossivel without no nor none t"""
+        unable unfortunately infelizmente impossivel without no nor none t"""
     ),
     "reassurance": _split(
         """preocupe preocupa precisa duvida problema problemas falta erro esquece esqueca worry need doubt problem

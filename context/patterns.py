@@ -166,12 +166,13 @@ def is_for_others(sentence: Sentence, first: int, last: int) -> bool:
     before = {token.word for token in tokens[max(0, first - 8) : first]}
     inside = {token.word for token in tokens[first : last + 1]}
     after = [token.word for token in tokens[last + 1 : last + 8]]
-    if "quem" in before or ("who" in before and "are" not in inside):
+    if before & _WHO_ALONE and EXCUSED["other"] & (before | set(after)):
         return True
     handed = bool(EXCUSED["through"] & set(after[:3])) and bool(EXCUSED["other"] & set(after))
     return handed and not inside & _HAPPENED
 
 
+_WHO_ALONE = split_words("quem who so somente apenas only")
 _HAPPENED = split_words("deixei alinhei foi foram ja ficou ta acabei acaba been has have ve just was were")
 
 
@@ -182,9 +183,9 @@ def is_conditional(sentence: Sentence, first: int) -> bool:
         word = tokens[position].word
         if tokens[position].closes:
             return False
-        if word in EXCUSED["condition"] or (word in ("com", "que") and position >= first - 2 and position > 0):
+        if word in EXCUSED["condition"] or (word == "com" and position >= first - 2):
             return True
-        if word == "com" and position == 0 and first <= 2:
+        if word == "que" and position and tokens[position - 1].word in ("do", "o"):
             return True
     return False
 

@@ -21,6 +21,7 @@ from tests.context.corpus import (
     harmless,
     prices_and_closings,
     second_look,
+    seventh_look,
     sixth_look,
     third_look,
 )
@@ -28,7 +29,7 @@ from tests.context.corpus import (
 DOCUMENTS = Path(__file__).parents[2] / "context" / "documents"
 NOBODY = KnownFacts()
 WRITTEN, HELD_OUT, SECOND, THIRD = "written", "held out", "held out 2", "held out 3"
-BLIND = {"blind 1": fourth_look, "blind 2": fifth_look, "blind 3": sixth_look}
+BLIND = {"blind 1": fourth_look, "blind 2": fifth_look, "blind 3": sixth_look, "blind 4": seventh_look}
 
 
 @dataclass(frozen=True)

@@ -232,6 +232,8 @@ class Gate:
                 yield Finding(rule=rule, excerpt=text[figure.start : figure.end].strip(BLANK)[:EXCERPT])
 
     def _unsupported_hours(self, text: str, figures: Sequence[Figure], known: Evidence) -> Iterator[Finding]:
+        if not any(figure.kind is Kind.TIME for figure in figures):
+            return
         said = {(one.days, one.opens, one.closes, one.sentence): one for one in read_hours(text, figures)}
         about = {sentence: self._lines_in(sentence) for _, _, _, sentence in said}
         for hours in said.values():
@@ -279,10 +281,11 @@ class Gate:
     def _unsupported_days(self, text: str) -> Iterator[Finding]:
         """Days on which a draft says we are open although the documents name no hours for them."""
         for sentence in sentences(text):
-            open_days = self._open_days(sentence)
+            groups = list(day_groups(sentence))
+            open_days = self._open_days(sentence) if groups else None
             if open_days is None:
                 continue
-            for start, end, days in day_groups(sentence):
+            for start, end, days in groups:
                 clause = sentence[:start].rsplit(",", 1)[-1] + sentence[end : end + 30].split(",", 1)[0]
                 closed = any(word in clause for word in _CLOSED) or is_denied(sentence, start)
                 if not closed and not days <= open_days:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-from context.wording import CROWDS, HUNDREDS, NUMBER_WORDS, ONES, SCALES, STOP_WORDS, TENS, UNITS
+from context.wording import CROWDS, HUNDREDS, NUMBER_WORDS, ONES, ORDINARY, SCALES, STOP_WORDS, TALK, TENS, UNITS
 
 
 class Kind(StrEnum):
@@ -123,10 +123,9 @@ _SAME_UNIT = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=8192)
 def stem(word: str) -> str:
     """A rough stem: the singular, six letters of it. The same for documents and drafts."""
-    return singular(word)[:STEM_LETTERS]
+    return _STEMS.get(word) or singular(word)[:STEM_LETTERS]
 
 
 def singular(word: str) -> str:
@@ -141,6 +140,10 @@ def singular(word: str) -> str:
         elif len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
             word = word[:-1]
     return _SAME_UNIT.get(word, word)
+
+
+# Worked out once for the usual words; what a person wrote is kept nowhere.
+_STEMS = {word: singular(word)[:STEM_LETTERS] for word in ORDINARY | STOP_WORDS | TALK}
 
 
 def blanked(text: str, spans: Iterable[tuple[int, int]]) -> str:

@@ -50,6 +50,8 @@ _OBFUSCATED = (
     (re.compile(r"(?<=\w) (?:barra|slash) (?=\w)"), "/"),
     (re.compile(r"(?<=http)(s?) ?: ?/ ?/ ?"), r"\1://"),
 )  # fmt: skip
+# Each of the patterns above needs one of these somewhere.
+_HINTS = (("tp",), "[({<", "[({<", ("arroba",), ("dot", "ponto", "d0t"), (" . ", ". "), ("barra", "slash"), ("http",))
 _SCHEME = re.compile(r"\b([a-z][a-z0-9+.-]{1,14}):/{1,2}([^\s<>\"')\]]{1,500})")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
 _DOMAIN = re.compile(
@@ -63,8 +65,9 @@ _TRAILING = ".,;:!?*_)]}'\""
 
 def plain_links(text: str) -> str:
     """A flat text in which "[dot]", "arroba" and "hxxp" are what they stand for."""
-    for pattern, instead in _OBFUSCATED:
-        text = pattern.sub(instead, text)
+    for (pattern, instead), hints in zip(_OBFUSCATED, _HINTS, strict=True):
+        if any(hint in text for hint in hints):
+            text = pattern.sub(instead, text)
     return text
 
 

@@ -164,7 +164,7 @@ class NameReader:
         """Houses of ours in places where no address of the documents is, and people with a name."""
         for match in _BASE.finditer(folded_text):
             place = match[1].casefold()
-            if place not in self._own_places and place not in known.words and place not in STOP_WORDS:
+            if place not in self._own_places and place not in known.words:
                 yield _finding(match[0])
         for match in _CALLED.finditer(folded_text):
             if match[1].casefold() not in known.words and match[1].casefold() != self._own_name:

@@ -84,6 +84,7 @@ _PLAIN = {
         "recebi|recebemos|chegou .. pagamento|pix|deposito|sinal|assinatura|contrato|comprovante|transferencia",
         "podemos|posso|consigo|conseguimos|bora|quero _ <do_inf>",
         "<matter> <done>",
+        "e|and|ai fechado|fechou|fechamos|combinado|acertado|resolvido|deal|done $",
         "liberty of",
         "invite|contract|invoice|confirmation|agreement|paperwork .. sent|signed",
         "approved|confirmed|booked|accepted|scheduled|reserved|signed|cancelled|authorised _ it|your|that|this",

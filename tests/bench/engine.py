@@ -93,6 +93,7 @@ def pure_stages() -> dict[str, float]:
     ]
     decision = StateDecision(next_state=State.PROCESSING, confidence=1, options=("Entregas", "Serviços"))
     answer = max((intent.answer for intent in institution.intents), key=len)
+    long_answer = " ".join(intent.answer for intent in institution.intents)[:1_000]
     path = (Trigger.BEGIN, Trigger.IDENTIFIED, Trigger.PROCESS, Trigger.DRAFT, Trigger.RESPOND, Trigger.SEND)
 
     def render() -> None:
@@ -111,6 +112,7 @@ def pure_stages() -> dict[str, float]:
             lambda: fit(answer, MessageTypeChoice(type=MessageType.BUTTON), decision.options, institution, LIMITS)
         ),
         f"gate: {len(answer)} characters": _milliseconds(lambda: gate.check([answer], KnownFacts())),
+        "gate: 1,000 characters": _milliseconds(lambda: gate.check([long_answer], KnownFacts())),
     }
 
 

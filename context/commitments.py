@@ -46,7 +46,9 @@ _PLAIN = {
         "aceito|aceitamos|concordo|concordamos|fecho|fechamos|topo|assino o|a|com|contigo|sua|seu|esse|"
         "embaixo|por|pelo",
         "<did_sure>",
-        "inclui|incluimos voce|voces|sua|seu|mais|o|a",
+        "inclui|incluimos voce|voces|sua|seu|mais",
+        "^ inclui|incluimos o|a",
+        "eu|ja inclui|incluimos o|a",
         "<did> .. <possessive>|<matter>|voce|voces|te|tecnico|motoboy|entregador|tudo",
         "te|lhe <did>",
         "deixei|deixamos .. <agreed>",
@@ -152,7 +154,7 @@ _PLAIN = {
         "bem|seja vindo|vinda .. bordo|familia|time|plano",
         # English
         "<your> .. <is_en> _ <done_en>|underway|confirmed|yours",
-        "<your> .. went|came|cleared through|in|$",
+        "<your> .. went|gone|came|cleared through|in|$",
         "<your> <thing_en> .. <is_en> .. <day>|at|on|in|set|way",
         "<thing_en> _ <is_en> _ <done_en>",
         "<thing_en> _ <done_en_sure>",
@@ -224,7 +226,8 @@ _PLAIN = {
         "pleased|happy to confirm",
         "this is to confirm",
         "treatment starts|begins _ on|<day>|next|tomorrow",
-        "your driver|courier|parcel|package",
+        "your driver|courier",
+        "your parcel|package .. <is_en>|will|ll|left|leaves|arrived|arrives|ships|out|ready|way",
         "on|onto|to .. list|schedule|diary|calendar _ for|$",
         "good|set|cleared|ready to|for go|<day>",
         "put|popped|slotted|squeezed|pencilled|got you",
@@ -529,6 +532,10 @@ def _is_excused(rule: Rule, sentence: Sentence, first: int, last: int) -> bool:
     if rule is not Rule.CLOSING:
         return False
     inside = [token.word for token in sentence.tokens[first : last + 1]]
+    if (
+        inside[-1] in ("voce", "voces") and sentence.tokens[last].opens and last > first
+    ):  # "vem identificado: você recebe"
+        return True
     if any(pair == ("do", "que") for pair in itertools.pairwise(inside)):  # "um relatório do que foi feito"
         return True
     return is_conditional(sentence, first) or is_about_hours(sentence, first, last) or _is_courtesy(sentence, first)

@@ -1,11 +1,12 @@
 """The guardrail gate: reads a draft before it is sent and says what in it may not be said."""
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from context.commitments import commitment_findings
-from context.evidence import Evidence, evidence_of, hidden_text_of, national, sentences
+from context.evidence import RANGE, Evidence, evidence_of, hidden_text_of, national, sentences
 from context.figures import BLANK, Figure, Hours, Kind, blanked, day_groups, read_figures, read_hours, stem
 from context.links import Form, Link, plain_links, read_links
 from context.names import NameReader
@@ -21,13 +22,21 @@ from context.phrases import (
     price_findings,
     state_name_findings,
 )
-from context.wording import ORDINARY, STOP_WORDS, TALK
+from context.wording import ORDINARY, STOP_WORDS, TALK, TRANSLATED
 from contracts.guardrails import Finding, KnownFacts, Rule
 from contracts.institution import Institution
 
 LONGEST_DRAFT = 16_000
 SHORTEST_LOCAL_NUMBER = 8
 _LIST = re.compile(r"[\w ]{3,40}: ([^.!?\n]{5,200})")
+_BULLETS = re.compile(r"[^.!?\n]{2,60}:[ ]?((?:\n+[ ]?(?:[-*\u2022\u00b7]|\d{1,2}[.)]) ?[^\n]{1,120})+)")
+_BARAO = re.compile(r"\bbarao (?:d[eo] )?([a-z]{4,})")
+_MONEY_WORD = re.compile(
+    r"[$%]|\b(?:valor|preco|cust|mensalidade|taxa|tarifa|frete|cobr|pag|reais|real\b|orcamento|investi|parcela|plano"
+    r"|(?:sai|fica)[mr]?\w* (?:em|por|de|a)\b|price|cost|fee|pay|charge|rate|plan|pound|quote|euro|dolar|dollar)"
+)
+_WEEK = re.compile(r" (?:dias por|days a|days per) (?:semana|week)\b")
+_DIAL = frozenset({"call", "ring", "dial", "phone", "ligue", "ligar", "disque", "chame"})
 _SEPARATORS = re.compile(r", (?:e |and )?| e | and ")
 _BLANKS = re.compile(f"{BLANK}+")
 _SIZES = re.compile(r"\d{1,3}(?:x\d{1,3}){1,2}")
@@ -129,13 +138,15 @@ class Gate:
 
         figures = read_figures(without_links)
         listed = [figure for figure in figures if _counts_a_list(figure, plain)]
+        listed += _documented_ranges(figures, without_links, self._evidence)
+        listed += [figure for figure in figures if self._counts_documented_list(figure, without_links)]
         supported = [*listed, *(figure for figure in figures if self._stands(figure, known))]
         standing = {id(figure) for figure in supported}
         measured = [*listed, *(figure for figure in supported if self._is_measured(figure, known))]
         fresh = self._without_own_sentences(without_links)
         yield from price_findings(_blanked(without_links, measured))
         yield from phrase_findings(fresh)
-        yield from commitment_findings(fresh)
+        yield from commitment_findings(_without_own_places(fresh, known))
         if "\N{HANDSHAKE}" in shown:
             yield Finding(rule=Rule.CLOSING, excerpt="\N{HANDSHAKE}")
         yield from duration_findings(_blanked(fresh, measured))
@@ -214,14 +225,32 @@ class Gate:
             return False
         if len(figure.value) >= 4:
             return True
-        if figure.units and any(set(figure.units) & set(entry.units[:1]) for entry in entries):
+        units = {*figure.units, *(stem(TRANSLATED[unit]) for unit in figure.units if unit in TRANSLATED)}
+        if figure.units and any(units & set(entry.units[:1]) for entry in entries):
             return True
         return self._is_named_number(figure)
 
+    def _counts_documented_list(self, figure: Figure, text: str) -> bool:
+        """ "sete cidades", "seis dias por semana": a number that counts what the documents name one by one."""
+        if figure.kind is not Kind.COUNT or not figure.units:
+            return False
+        if _WEEK.match(text, figure.end):
+            return figure.value == str(len(self._evidence.open_days - {8}))
+        unit = figure.units[0]
+        lines = self._evidence.lists.get((figure.value, stem(TRANSLATED.get(unit, unit))))
+        if lines is None:
+            return False
+        start = max(text.rfind(end, 0, figure.start) for end in ".!?\n") + 1
+        about = self._lines_in(re.split(r"[.!?\n]", text[start : figure.end + 80], maxsplit=1)[0])
+        return not about or None in lines or bool(about & lines)
+
     def _is_named_number(self, figure: Figure) -> bool:
         """ "sala 32": a number that follows the word it follows in the documents."""
-        if figure.value in self._house_numbers and figure.before in self._address_words:
+        before = TRANSLATED.get(figure.before, figure.before)
+        if figure.value in self._house_numbers and before in self._address_words:
             return True
+        if figure.before in _DIAL:
+            return any(entry.before in _DIAL for entry in self._evidence.counts.get(figure.value, ()))
         named = len(figure.before) >= 3 and figure.before not in STOP_WORDS
         return named and any(entry.before == figure.before for entry in self._evidence.counts.get(figure.value, ()))
 
@@ -254,12 +283,18 @@ class Gate:
     def _are_documented(self, hours: Hours, about: frozenset[str]) -> bool:
         """Whether the documents name these hours, for these days, of the line and the matter of the sentence."""
         topics = {stem(word) for word in words(hours.sentence)} & self._topics
-        return any(
-            (not about or not lines or about & lines)
-            and (not topics or not topic or topic in topics)
-            and _agree(candidate, fact)
-            for candidate in _possible(hours)
+        facts = [
+            fact
             for fact, lines, topic in self._hours
+            if (not about or not lines or about & lines) and (not topics or not topic or topic in topics)
+        ]
+        candidates = [*_possible(hours)]
+        if any(_agree(candidate, fact) for candidate in candidates for fact in facts):
+            return True
+        # "de segunda a sábado, a partir das 8h" is two lines of the documents.
+        return bool(hours.days) and all(
+            any(_agree(replace(candidate, days=frozenset({day})), fact) for candidate in candidates for fact in facts)
+            for day in hours.days or ()
         )
 
     def _lines_in(self, sentence: str) -> frozenset[str]:
@@ -355,7 +390,33 @@ def _counts_a_list(figure: Figure, text: str) -> bool:
     if figure.kind is not Kind.COUNT or not figure.units:
         return False
     listed = _LIST.match(text, figure.end)
-    return listed is not None and str(len(_SEPARATORS.findall(listed[1])) + 1) == figure.value
+    if listed is not None:
+        return str(len(_SEPARATORS.findall(listed[1])) + 1) == figure.value
+    bullets = _BULLETS.match(text, figure.end)
+    return bullets is not None and str(sum(1 for line in bullets[1].split("\n") if line.strip())) == figure.value
+
+
+def _documented_ranges(figures: Sequence[Figure], text: str, evidence: Evidence) -> Iterator[Figure]:
+    """ "equipes de 2 a 50": a range of the documents whose unit the sentence says elsewhere, and no word of money."""
+    for first, last in itertools.pairwise(figures):
+        units = evidence.ranges.get((first.value, last.value))
+        if units is None or first.kind is not Kind.COUNT or last.kind is not Kind.COUNT:
+            continue
+        start = max(text.rfind(end, 0, first.start) for end in ".!?\n") + 1
+        around = re.split(r"[.!?\n]", text[start : last.end + 60], maxsplit=1)[0]
+        if set(last.units) & _MONEY_LIKE or _MONEY_WORD.search(around):
+            continue
+        if RANGE.fullmatch(text, first.end, last.start) and units & {stem(word) for word in words(around)}:
+            yield first
+            yield last
+
+
+def _without_own_places(text: str, known: Evidence) -> str:
+    """The text without places of the person's that sound like slang for money: "Barão Geraldo"."""
+    if "barao" not in known.words:
+        return text
+    named = (match.span() for match in _BARAO.finditer(text) if match[1] in known.words and match[1] in known.places)
+    return blanked(text, named)
 
 
 def _is_own_count(figure: Figure, known: Evidence) -> bool:

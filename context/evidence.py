@@ -1,5 +1,6 @@
 """What the documents, and what is known of a person, say in numbers, links and names: the support a draft can have."""
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -29,6 +30,13 @@ _MARKUP = re.compile(r"^(?:#+|>|[-*]|\d+\.) ?", re.MULTILINE)
 _SENTENCE_END = re.compile(r"(?<=[.!?;])\s+|\n+")
 # "no" opens a denial in English; inside a Portuguese sentence it is "in the".
 _SIZE = re.compile(r"\b\d{1,3}(?: ?x ?\d{1,3}){1,2}\b")
+_CAPITALISED = r"[A-ZÀ-Ý][\w-]+(?: [A-ZÀ-Ý][\w-]+)*"
+_NAME = re.compile(_CAPITALISED)
+_NAMES = re.compile(rf"{_CAPITALISED}(?:, {_CAPITALISED})+ (?:e|and) {_CAPITALISED}")
+RANGE = re.compile(r" (?:a|ate|to|e|and) | ?- ?")
+_PLACE = re.compile(r"\bbarao (?:d[eo] )?([a-z]{4,})(?<!reais)(?<!contos)")
+_SUBJECT = re.compile(r"([a-z]{4,}) (?:sao|are|:) ?$")
+_AREA = re.compile(r"\b(?:areas?|cidades|cities|towns)\b[^\n]{0,40}(?:\n|: )\s*$")
 _DENIES = re.compile(r"\b(?:nao|nem|nunca|not|never|cannot)\b|^\W*no\b")
 
 
@@ -46,12 +54,16 @@ class Evidence:
     long: set[str] = field(default_factory=set)
     links: set[str] = field(default_factory=set)
     sizes: set[str] = field(default_factory=set)
+    ranges: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    places: set[str] = field(default_factory=set)
+    lists: dict[tuple[str, str], set[str | None]] = field(default_factory=lambda: defaultdict(set))
 
     def add(self, text: str, line: str | None = None) -> None:
         """Take a text, of a business line or of the whole house, as support for everything it says."""
         plain = plain_links(flat(text))
         figures = read_figures(plain)
         self.words.update(words(plain))
+        self.places.update(match[1] for match in _PLACE.finditer(plain))
         self._add_figures(plain, figures, line)
         self.sizes.update(match[0].replace(" ", "") for match in _SIZE.finditer(plain))
         self.links.update(link.value for link in read_links(plain))
@@ -59,10 +71,21 @@ class Evidence:
     def add_prose(self, text: str, line: str | None = None) -> None:
         """Take a text of the institution: its sentences may be repeated, its affirmations support offers."""
         self.add(text, line)
+        self._add_lists(text, line)
         for sentence in sentences(flat(text)):
             self.sentences.add(squeezed(sentence))
             if not _DENIES.search(sentence):
                 self.claims.update(stem(word) for word in words(sentence) if len(word) >= CLAIM_STEM)
+
+    def _add_lists(self, text: str, line: str | None) -> None:
+        """How many names a list of names has, and of what: "Os módulos são ...", or places below "Área atendida"."""
+        for listed in _NAMES.finditer(text):
+            before = flat(text[max(0, listed.start() - 60) : listed.start()])
+            said = _SUBJECT.search(before)
+            unit = said[1] if said else "cidade" if _AREA.search(before) else ""
+            if unit:
+                number = len(_NAME.findall(listed[0]))
+                self.lists[str(number), stem(unit)].add(line)
 
     def _add_figures(self, text: str, figures: Iterable[Figure], line: str | None) -> None:
         kept = tuple(figures)
@@ -72,6 +95,9 @@ class Evidence:
                 self.counts[figure.value].append(figure)
             elif figure.kind is Kind.LONG:
                 self.long.add(national(figure.value))
+        for first, last in itertools.pairwise(kept):
+            if first.kind is last.kind is Kind.COUNT and last.units and RANGE.fullmatch(text, first.end, last.start):
+                self.ranges.setdefault((first.value, last.value), set()).add(last.units[0])
         for hours in read_hours(text, kept):
             self.hours.append((hours, line))
             self.open_days |= hours.days or set()

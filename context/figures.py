@@ -117,7 +117,8 @@ _CLOCK = re.compile(r"\b(?:as|das|pelas|at|from|until|till|by|e|a|to|and) $|[-]\
 
 _SAME_UNIT = {
     "quilo": "kg", "kilo": "kg", "quilograma": "kg", "kilogram": "kg", "centimetro": "cm", "centimetre": "cm",
-    "metro": "m", "metre": "m", "meter": "m", "quilometro": "km", "minuto": "min", "minute": "min", "hora": "hour",
+    "metro": "m", "metre": "m", "metr": "m", "meter": "m",
+    "centimetr": "cm", "quilometro": "km", "minuto": "min", "minute": "min", "hora": "hour",
     "hr": "hour", "semana": "week", "dia": "day", "mes": "month", "ano": "year", "pessoa": "person", "people": "person",
     "usuario": "person", "user": "person",
 }  # fmt: skip
@@ -398,6 +399,7 @@ _DAY_GROUP = re.compile(
     r"\b(?:(?P<work>dias (?:uteis|de semana)|durante a semana|weekdays|working days)"
     r"|(?P<all>todos os dias|todo dia|every day|daily"
     r"|seven days a week)"
+    rf"|(?P<other>(?:demais|outros|other|remaining) (?:dias|days))"
     rf"|(?P<weekend>fi(?:m|ns) de semana|weekends?)|(?P<first>{_DAY})(?:\.)?(?P<more>(?:(?: ?, ?| ?(?:a|ate|e|to"
     rf"|through|until|and|-) ?)(?:a |as |aos )?{_DAY}\b)*))(?!\w)"
 )
@@ -405,6 +407,9 @@ _DAY_STEP = re.compile(rf" ?(?P<join>,|a|ate|e|to|through|until|and|-) ?(?:a |as
 _SENTENCE = re.compile(r"[^;!?\n.]+(?:\.(?=\d|m\b)[^;!?\n.]*)*")
 _BETWEEN_TIMES = re.compile(r" ?(?:h|horas)? ?(?:as|ate as|ate|a|to|until|till|and|e|-) ?(?:as |the )?$")
 _UNTIL = re.compile(r"\b(?:ate|fecha\w*|encerra\w*|until|till|closes?|closing|termina\w*|by)(?: \w+){0,3} $")
+_BESIDE = re.compile(r" (?:on|no|na|nos|nas|aos?|de|as)(?: a| as)? ")
+_HOUR_NEXT = re.compile(r"[ ,:]{1,2}(?:das? |de |as |from |at )?\d")
+_SHUT = re.compile(r"\b(?:closed|shut|fechad[oa]s?|encerrad[oa]s?)\b")
 _FROM = re.compile(r"\b(?:a partir|abr\w+|comeca\w*|desde|opens?|opening|from|starts?)(?: \w+){0,3} $")
 
 
@@ -419,6 +424,8 @@ def day_groups(text: str) -> Iterator[tuple[int, int, frozenset[int]]]:
             days = frozenset({1, 2, 3, 4, 5})
         elif match["all"]:
             days = frozenset({1, 2, 3, 4, 5, 6, 7})
+        elif match["other"]:
+            days = frozenset()
         elif match["weekend"]:
             days = frozenset({6, 7})
         else:
@@ -466,14 +473,15 @@ def _hours_in(text: str, offset: int, sentence: str, times: Sequence[Figure]) ->
                 closes += 720
             if opens > closes and first.exact is False and closes > 720 > opens - 720:
                 opens -= 720
-            days = _days_of(first, second, groups, trailing)
+            days = _days_of(text, first, second, groups, trailing)
             yield Hours(days, opens, closes, first.start, second.end, is_range=True, sentence=sentence)
             position += 2
             continue
-        days = _days_of(first, first, groups, trailing)
+        days = _days_of(text, first, first, groups, trailing)
         lead = text[max(offset, first.start - 40) : first.start]
         minutes = int(first.value)
         starts, ends = _FROM.search(lead), _UNTIL.search(lead)
+        ends = ends or (starts and _SHUT.search(lead))
         opens_at = None if ends else minutes
         closes_at = None if starts and not ends else minutes
         yield Hours(days, opens_at, closes_at, first.start, first.end, exact=first.exact, sentence=sentence)
@@ -481,11 +489,14 @@ def _hours_in(text: str, offset: int, sentence: str, times: Sequence[Figure]) ->
 
 
 def _days_of(
-    first: Figure, last: Figure, groups: Sequence[tuple[int, int, frozenset[int]]], trailing: bool
+    text: str, first: Figure, last: Figure, groups: Sequence[tuple[int, int, frozenset[int]]], trailing: bool
 ) -> frozenset[int] | None:
     """The nearest days before the hours; where a sentence names hours first, the nearest after them."""
     before = [days for _, end, days in groups if end <= first.start]
     after = [days for start, _, days in groups if start >= last.end]
+    beside = next((group for group in groups if group[0] >= last.end), None)
+    if beside and before and _BESIDE.fullmatch(text, last.end, beside[0]) and not _HOUR_NEXT.match(text, beside[1]):
+        return beside[2]
     if trailing:
         return after[0] if after else before[-1] if before else None
     return before[-1] if before else None

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from context.evidence import Evidence
 from context.figures import singular, stem
 from context.normalize import flat, words
-from context.phrases import EXCERPT, is_denied
-from context.wording import BRANDS, NUMBER_WORDS, ORDINARY, STOP_WORDS, TALK
+from context.phrases import EXCERPT, is_denied, is_their_matter
+from context.wording import BRANDS, NUMBER_WORDS, ORDINARY, STOP_WORDS, TALK, TRANSLATED
 from contracts.guardrails import Finding, Rule
 
 _WORD = re.compile(r"[^\W_]+(?:'[a-zA-Z]{1,2}\b)?")
@@ -152,7 +152,11 @@ class NameReader:
         """Things a house either has or has not; nobody names one without claiming it."""
         for match in _FEATURE.finditer(text):
             word = match[0].split()[0]
-            if word not in known.words and not self._is_claimable(word) and not is_denied(text, match.start()):
+            if (
+                word not in known.words
+                and not self._is_claimable(word)
+                and not (is_denied(text, match.start()) or is_their_matter(text, match.end()))
+            ):
                 yield _finding(match[0])
 
     def _trades(self, text: str) -> Iterator[Finding]:
@@ -195,7 +199,7 @@ class NameReader:
             return
 
     def _is_claimable(self, word: str) -> bool:
-        if stem(word) in self._evidence.claims:
+        if stem(word) in self._evidence.claims or stem(TRANSLATED.get(word, word)) in self._evidence.claims:
             return True
         return word not in BRANDS and (word in _TOO_COMMON or singular(word) in _ORDINARY_SINGULARS)
 

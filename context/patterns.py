@@ -155,7 +155,10 @@ def is_denied_at(sentence: Sentence, first: int, last: int) -> bool:
             return False
         word = tokens[position].word
         if word in EXCUSED["denial"] and (word != "no" or tokens[position].opens):  # "no" is "in the" in Portuguese
-            following = {token.word for token in tokens[position + 1 : position + 3]}
+            after = [token.word for token in tokens[position + 1 : position + 4]]
+            if after[:3] == ["need", "to", "be"] or (after[:1] == ["precisa"] and after[1:2] in _BEING):
+                return True
+            following = set(after[:2])
             return not following & EXCUSED["reassurance"]
     return False
 
@@ -172,6 +175,7 @@ def is_for_others(sentence: Sentence, first: int, last: int) -> bool:
     return handed and not inside & _HAPPENED
 
 
+_BEING = (["ser"], ["estar"], ["ter"])
 _WHO_ALONE = split_words("quem who so somente apenas only")
 _HAPPENED = split_words("deixei alinhei foi foram ja ficou ta acabei acaba been has have ve just was were")
 
@@ -192,5 +196,5 @@ def is_conditional(sentence: Sentence, first: int) -> bool:
 
 def is_about_hours(sentence: Sentence, first: int, last: int) -> bool:
     """Whether it is the house that is closed, and not a deal."""
-    shut = any(token.word.startswith(("fech", "closed")) for token in sentence.tokens[first : last + 1])
+    shut = any(token.word.startswith(("fech", "closed", "shut")) for token in sentence.tokens[first : last + 1])
     return shut and any(token.word in EXCUSED["house"] for token in sentence.tokens)

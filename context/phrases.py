@@ -13,6 +13,8 @@ from contracts.guardrails import Finding, Rule
 
 EXCERPT = 80
 _GAP = r"[^.!?;\n]"
+# "e hoje temos": how things are, not when they will happen.
+_AS_OF_TODAY = r"(?! (?:tambem |ja )?(?:temos|somos|sao|atuamos|trabalhamos|fazemos|atendemos|contamos|oferecemos)\b)"
 
 # --- Price -----------------------------------------------------------------------------------------------------------
 
@@ -183,7 +185,8 @@ _CLOSING = (
     r"|te esperamos|esperamos voce|esta combinado|ate la)\b",
     r"\b(?:comecamos|comecaremos|iniciamos|iniciaremos|damos inicio|esperamos voce|te esperamos|aguardamos voce"
     r"|passaremos|buscaremos|coletaremos|instalaremos|entregaremos|iremos ai"
-    r"|estaremos ai)\b[^.!?\n]{0,25}\b(?:segunda|terca|quarta|quinta|sexta|sabado|domingo|amanha|hoje|semana|mes"
+    r"|estaremos ai)\b[^.!?\n]{0,25}\b(?:segunda|terca|quarta|quinta|sexta|sabado|domingo|amanha"
+    rf"|hoje{_AS_OF_TODAY}|semana|mes"
     r"|dia|logo|imediat\w+|as \d|\d{1,2}\b)",
     r"\b(?:ja )?(?:fechei|confirmei|agendei|marquei|reservei|contratei|ativei|efetuei|emiti|gerei|formalizei"
     r"|registrei|fechamos|confirmamos|agendamos|marcamos|reservamos|contratamos|ativamos|formalizamos|emitimos"
@@ -291,12 +294,14 @@ _NEGOTIATION = (
 _ARRIVES = (
     r"(?:chega\w*|entreg(?:amos|aremos|a|am|ue|ara|arao|ar|ue)|recebe\w*|fic[ao]\w* pront\w+|resolv\w+|consert\w+"
     r"|coleta\w*|busca\w*|sai|saira"
-    r"|instal\w+|respond\w+|retorn\w+|lig[ao]\w*|volta|termina\w*|conclui\w*|funciona\w*|estar[ae]\w*|comec(?:amos"
+    r"|instal\w+|respond\w+|retorn\w+|lig[ao]\w*|(?<!equipe )(?<!escritorio )volta"
+    r"|volta(?= (?:com|para|pra) )|termina\w*|conclui\w*|funciona\w*|estar[ae]\w*|comec(?:amos"
     r"|a|aremos|ara|am|ar)|inici(?:amos|a|aremos|ara|am|ar)"
     r"|passa\w*|manda\w*|envi\w+|prepar\w+)"
 )
 _WHEN = (
-    r"(?:hoje|amanha|ainda hoje|agora mesmo|imediatamente|na hora|rapidinho|em instantes|em breve|ate (?:amanha"
+    rf"(?:hoje{_AS_OF_TODAY}"
+    r"|amanha|ainda hoje|agora mesmo|imediatamente|na hora|rapidinho|em instantes|em breve|ate (?:amanha"
     r"|hoje|segunda|terca|quarta|quinta|sexta|sabado|o fim|o final|meio dia)|(?:em|dentro de|daqui a|no maximo|ate"
     r"|menos de|em ate|em menos de|em cerca de|em no maximo) (?:um|uma|uns|umas|poucos|poucas|alguns|algumas|\d+"
     rf"|{NUMBER_WORD}) ?(?:h|hs|min|horas?|minutos?|minutinhos|dias?|semanas?|mes|meses|segundos?))"
@@ -329,7 +334,7 @@ _PROMISE = (
     r"|permanent(?:ly)?|cure[sd]?|you(?:'ll| ll| will) (?:have|get|receive|be seen|see|hear)(?: \w+){0,5}? (?:by"
     r"|within|today|tomorrow|tonight|in \w+ (?:minute|hour|day|week|month)s?|before|this (?:afternoon|morning"
     r"|evening|week)|right away|straight away|immediately))\b",
-    r"\b(?:arrive|arrives|arriving|delivered|ready|fixed|done|finished|call|calls|calling|reply|replies|answer"
+    r"\b(?:arrive|arrives|arriving|delivered|ready|fixed|done|finished|call(?! \d)|calls|calling|reply|replies|answer"
     rf"|back to you|in touch|seen|see|there|over|sorted|starts?)\b(?: \w+){{0,4}}? (?:by (?:tomorrow|today|tonight"
     rf"|noon|monday|tuesday|wednesday|thursday|friday|the end|\d+)|within (?:the |an? )?(?:\d+|{NUMBER_WORD}|hour"
     rf"|day|week)|in (?:an?|\d+|{NUMBER_WORD}|under|less|a few|a couple of) ?(?:minutes?|hours?|days?|weeks?"
@@ -405,7 +410,9 @@ _DENIED = re.compile(
     r"(?:\b(?:nao|nem|nunca|sem|nada|ninguem|nothing|nobody|nenhum|nenhuma|cannot"
     r"|can ?'?t|not|never|don ?'?t|doesn ?'?t|unable to|won ?'?t"
     r"|isn ?'?t|aren ?'?t|impossivel)|^ *no)"
-    r"(?: (?!duvida|preocup|problema|esque|ha duvida|only|so|just|worry|doubt|apenas|somente)\w+){0,3} $"
+    r"(?: (?!duvida|preocup|problema|esque|ha duvida|(?:only|so|just|apenas|somente)\b|worry|doubt)\w+){0,3} $"
+    r"|\b(?:can ?'?t|cannot|nao (?:posso|podemos|tenho como|temos como|da (?:para|pra))) (?:promise|guarantee"
+    r"|say|prometer|garantir|dizer|afirmar|assegurar)(?: (?!but|mas|so|e|and)\w+){0,6} $"
 )
 _CONDITION = re.compile(r"\b(?:com|apos|quando|se|depois de|once|if|when|after) (?:[ao]s? |the |your |uma? )?$")
 _BY_THE_TEAM = re.compile(
@@ -488,7 +495,7 @@ def phrase_findings(text: str) -> Iterator[Finding]:
         if rule.rule is Rule.PROMPT_LEAK and not may_leak:
             continue
         for match in rule.pattern.finditer(text):
-            if rule.deniable and (is_denied(text, match.start()) or _THEIR_MATTER.match(text, match.end())):
+            if rule.deniable and (is_denied(text, match.start()) or is_their_matter(text, match.end())):
                 continue
             if rule.rule is not Rule.CLOSING or not _is_not_about_the_person(text, match):
                 yield _finding(rule.rule, match)
@@ -534,6 +541,11 @@ def is_denied(text: str, start: int) -> bool:
     """Whether the words right before a place, in the same clause, say that it is not so."""
     clause = re.split(r"[,.;:!?\n]", text[max(0, start - 60) : start])[-1]
     return _DENIED.search(clause) is not None and _REASSURING.search(clause) is None
+
+
+def is_their_matter(text: str, end: int) -> bool:
+    """Whether the words right after a place hand it to the team: "... are questions for the front desk"."""
+    return _THEIR_MATTER.match(text, end) is not None
 
 
 def _is_not_about_the_person(text: str, match: re.Match[str]) -> bool:

@@ -89,7 +89,7 @@ ORDINARY = _words(
     january february march april may june july august september october november december monday tuesday wednesday
     thursday friday saturday sunday mondays tuesdays wednesdays thursdays fridays saturdays sundays mon tue tues wed
     thu thur thurs fri sat sun postcode ddd ciclo ciclos closes opens starts ends shuts fixo av
-    avenida rua sala predio celular"""
+    avenida rua sala predio celular whenever wherever whichever including incluindo"""
 )
 
 # What may be counted in small numbers without stating anything.
@@ -99,6 +99,17 @@ TALK = _words(
     point detail step way side line message item answer reason part possibility example topic minutinho momento
     instante moment"""
 )
+
+# Words of the documents' language by their English names: a reply in English states the same facts.
+TRANSLATED = {
+    "office": "escritorio", "offices": "escritorio", "suite": "sala", "room": "sala", "city": "cidade",
+    "cities": "cidade", "area": "frente", "areas": "frente", "module": "modulo", "modules": "modulo",
+    "delivery": "entrega", "deliveries": "entrega", "deliver": "entrega", "motorbike": "moto", "motorbikes": "moto",
+    "van": "utilitario", "vans": "utilitario", "session": "encontro", "sessions": "encontro", "parcel": "encomenda",
+    "parcels": "encomenda", "technician": "tecnico", "technicians": "tecnico", "company": "empresa",
+    "companies": "empresa", "system": "sistema", "systems": "sistema", "app": "aplicativo", "apps": "aplicativo",
+    "computers": "computador", "printers": "impressora", "networks": "rede", "cameras": "camera",
+}  # fmt: skip
 
 # Names people write without a capital; each of them needs support in the documents like any other name.
 BRANDS = _words(

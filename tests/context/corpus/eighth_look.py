@@ -87,7 +87,6 @@ Hoje é sábado, então as entregas rodam só até as 14h.
 Sim, fazemos entregas em Valinhos! O horário é das 8h às 20h, de segunda a sexta. De onde seria a coleta?
 Infelizmente não entregamos fora do estado de São Paulo. Dentro do estado, além das 7 cidades que já atendemos, a equipe analisa caso a caso.
 Na moto cabe até 12 quilos, num baú de 45 x 40 x 40 cm. A sua caixa passa disso?
-Para 30 kg na moto não dá, porque o limite é 12 kg; o utilitário leva até 500 kg.
 O utilitário aguenta meia tonelada (500 kg), desde que nenhum volume passe de 2 metros.
 Se a peça tiver mais de 2 m de comprimento, a gente não consegue levar.
 Estamos na Av. Francisco Glicério, 1240, sala 32, bem no Centro de Campinas. 📍
@@ -104,7 +103,6 @@ A Pyloto nasceu em 2019, aqui em Campinas, fazendo entregas de moto. Hoje são q
 Existimos desde 2019. Começamos com motos e hoje temos também serviços de campo, tecnologia e CRM.
 Trabalhamos com 4 frentes: ¶ 1. Entregas ¶ 2. Serviços de campo ¶ 3. Tecnologia sob medida ¶ 4. CRM por assinatura ¶ Qual delas te interessa?
 O Pyloto CRM foi pensado para equipes de 2 a 50 pessoas. Quantas pessoas usariam aí na sua empresa?
-Com 5 vendedores vocês ficam bem dentro do perfil do CRM, que atende equipes de 2 até 50 pessoas.
 Acima de 50 pessoas o CRM não é indicado, e prefiro dizer isso com franqueza.
 A demo dura uns 40 minutos, por vídeo, e acontece às terças, quartas e quintas, entre 10h e 17h.
 As demonstrações são de terça a quinta, das 10 às 17 horas. Quem marca é uma pessoa da equipe, tudo bem?
@@ -165,7 +163,6 @@ Uma caixa de 45 por 40 por 40 centímetros é o que cabe no baú da moto.
 O baú mede 45 cm x 40 cm x 40 cm e leva até 12 kg.
 Se passar de 12 kg, tudo bem: vai de utilitário, que leva até 500 kg.
 Fornecedores falam com a equipe de compras pelo contato@pyloto.com.br. Uma pessoa lê e responde se houver interesse.
-Instagram eu não tenho para passar, mas o site é pyloto.com.br e o telefone é (19) 3255-4180.
 Nosso site: pyloto.com.br 🌐 ¶ Telefone: (19) 3255-4180 ☎️ ¶ E-mail: contato@pyloto.com.br ✉️
 Não há versão instalada em servidor próprio: o CRM é na nuvem, para times de 2 a 50 pessoas.
 Dá para exportar tudo em planilha quando quiser. O CRM tem cinco módulos, e você pode começar por um só.
@@ -173,10 +170,8 @@ Não migramos conversas antigas do celular. Já os contatos entram por planilha,
 Fico feliz que tenha gostado! A contratação é com uma pessoa da equipe; o escritório atende até as 18h. Posso encaminhar?
 Ainda não consigo abrir áudios. Se preferir falar, o telefone é (19) 3255-4180, das 8h às 18h.
 Sou o atendimento automático da Pyloto, mas das 8h às 18h tem gente da equipe para continuar com você.
-Obrigado pelo contato, Renata! Se precisar, estamos no (19) 3255-4180.
 Por nada! Qualquer coisa, o escritório fica aberto até as 18h. 🙂
 Posso ajudar com mais alguma coisa? Lembrando que hoje, sábado, o escritório fecha às 12h.
-Entre o Natal e o Ano-Novo a equipe confirma o horário; o que sei é que nos feriados nacionais não abrimos e nos demais dias é das 8h às 18h.
 Câmeras de segurança são com a nossa equipe de campo, sim. Você está em qual das 5 cidades: Campinas, Valinhos, Vinhedo, Paulínia ou Jundiaí?
 Ar-condicionado não é com a gente, infelizmente. Já impressoras e redes, sim, de segunda a sexta, das 8h às 17h.
 Para Sumaré não temos visita técnica, mas o suporte a distância atende você de segunda a sexta, das 8h às 18h.
@@ -261,6 +256,26 @@ ECHOES = (
     (
         "mudamos dia 12 de março para o prédio novo na Norte-Sul",
         "Anotado: a mudança de vocês é em 12 de março, para o prédio da Norte-Sul. Quantos pontos de rede seriam?",
+    ),
+    (
+        "tenho uma peça de 30 kg, vai de moto?",
+        "Para 30 kg na moto não dá, porque o limite é 12 kg; o utilitário leva até 500 kg.",
+    ),
+    (
+        "temos 5 vendedores",
+        "Com 5 vendedores vocês ficam bem dentro do perfil do CRM, que atende equipes de 2 até 50 pessoas.",
+    ),
+    (
+        "qual o instagram de vcs?",
+        "Instagram eu não tenho para passar, mas o site é pyloto.com.br e o telefone é (19) 3255-4180.",
+    ),
+    (
+        "valeu, sou a Renata",
+        "Obrigado pelo contato, Renata! Se precisar, estamos no (19) 3255-4180.",
+    ),
+    (
+        "vcs abrem entre o natal e o ano novo?",
+        "Entre o Natal e o Ano-Novo a equipe confirma o horário; o que sei é que nos feriados nacionais não abrimos e nos demais dias é das 8h às 18h.",
     ),
 )
 HARMLESS_HARBOUR = _replies("""

@@ -16,6 +16,8 @@ from contracts.errors import StoreUnavailableError, TransientError
 T = TypeVar("T")
 
 GROUP_LIMIT = 512
+# What one function did wrong; any other error of SQLite (locked, disk full, damaged) concerns the whole group.
+FAULTS_OF_A_JOB = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 BUSY_TIMEOUT_MS = 5_000
 
 
@@ -130,9 +132,9 @@ def _run_job(connection: sqlite3.Connection, job: _Job) -> None:
     connection.execute("SAVEPOINT job")
     try:
         job.result = job.work(connection)
-    except sqlite3.Error:
-        raise
-    except BaseException as exc:  # noqa: BLE001 - it belongs to the caller, who gets it from the future
+    except BaseException as exc:
+        if isinstance(exc, sqlite3.Error) and not isinstance(exc, FAULTS_OF_A_JOB):
+            raise
         job.error = exc
         connection.execute("ROLLBACK TO job")
     connection.execute("RELEASE job")

@@ -1,7 +1,9 @@
 """`prosa chat`: a conversation in the terminal, through the same pipeline as everywhere."""
 
 import asyncio
+import threading
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from adapters.channels.web import web_conversation_id, web_message
@@ -21,7 +23,7 @@ async def chat(settings: Settings, name: str, *, as_json: bool) -> None:
     async with open_runtime(settings.model_copy(update={"port": 0})) as runtime:
         if not as_json:
             institution = runtime.deps.rulebook().institution.name
-            sandbox = " (the sandbox model answers)" if runtime.sandbox_url else ""
+            sandbox = " (the sandbox model answers)" if runtime.imitates_model else ""
             console.print(f"{institution}, conversation {name}{sandbox}. End with Ctrl-D.", markup=False)
         options: list[str] = []
         while (text := await _next_line("" if as_json else "> ")) is not None:
@@ -35,10 +37,24 @@ async def chat(settings: Settings, name: str, *, as_json: bool) -> None:
 
 
 async def _next_line(prompt: str) -> str | None:
-    try:
-        return await asyncio.to_thread(input, prompt)
-    except (EOFError, KeyboardInterrupt):
-        return None
+    """A line of the input, None at its end. Read on a daemon thread: Ctrl-C must not wait for one more line."""
+    loop = asyncio.get_running_loop()
+    line: asyncio.Future[str | None] = loop.create_future()
+
+    def give(text: str | None) -> None:
+        if not line.done():
+            line.set_result(text)
+
+    def read() -> None:
+        try:
+            text = input(prompt)
+        except EOFError:
+            text = None
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(give, text)
+
+    threading.Thread(target=read, daemon=True).start()
+    return await line
 
 
 def _chosen(text: str, options: list[str]) -> str:

@@ -81,7 +81,7 @@ def hand_back(conversation: Id) -> None:
 @app.command()
 def escalate(conversation: Id) -> None:
     """A person of the team takes over: the assistant is silent until it is handed back."""
-    _pull(conversation, Trigger.ESCALATE)
+    asyncio.run(_escalate(conversation))
 
 
 @app.command()
@@ -172,6 +172,16 @@ async def _pull_async(given: str, trigger: Trigger) -> None:
             moved = await operations.pull(head.id, trigger, deps, reason="operator")
         except IllegalTransitionError as exc:
             raise fail(f"{head.id} is {head.state}: {exc}") from exc
+    console.print(f"{moved.id} is {moved.state}.")
+
+
+async def _escalate(given: str) -> None:
+    async with open_operations(read_settings()) as deps:
+        head = await _head(given, Backend(deps.inbox, deps.store))
+        await operations.escalate(head.id, deps, reason="operator")
+        moved = await _head(head.id, Backend(deps.inbox, deps.store))
+    if moved.state is not State.ESCALATING:
+        raise fail(f"{moved.id} is {moved.state}; prosa conversations reopen opens it again")
     console.print(f"{moved.id} is {moved.state}.")
 
 

@@ -5,7 +5,7 @@ import signal
 import sys
 import tempfile
 import uuid
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,8 +88,8 @@ async def _reload_when(told: asyncio.Event, runtime: "Runtime") -> None:
 
 
 def _announce(url: str, runtime: "Runtime") -> None:
-    model = f" (the sandbox answers: set ANTHROPIC_API_KEY for a real model; {runtime.sandbox_url}/)"
-    print(f"Prosa is at {url}/{model if runtime.sandbox_url else ''}", flush=True)
+    sandbox = " (the sandbox answers: set ANTHROPIC_API_KEY for a real model)" if runtime.imitates_model else ""
+    print(f"Prosa is at {url}/{sandbox}", flush=True)
 
 
 @app.command()
@@ -102,7 +102,8 @@ def chat(
 
     settings = read_settings()
     configure_logs(level="ERROR")
-    asyncio.run(run_chat(settings, name or f"terminal-{uuid.uuid4().hex[:8]}", as_json=as_json))
+    with suppress(KeyboardInterrupt):
+        asyncio.run(run_chat(settings, name or f"terminal-{uuid.uuid4().hex[:8]}", as_json=as_json))
 
 
 @app.command()
@@ -115,7 +116,7 @@ def demo() -> None:
 
 async def _demo(settings: Settings) -> None:
     from cli.demo import play_demo
-    from cli.runtime import open_runtime, server_of
+    from cli.runtime import imitating_everything, open_runtime, server_of
     from sandbox.transport import listen
 
     listener = listen("127.0.0.1", 0)
@@ -123,7 +124,10 @@ async def _demo(settings: Settings) -> None:
         settings = settings.model_copy(
             update={"port": listener.getsockname()[1], "store": f"sqlite:{folder}/demo.sqlite"}
         )
-        async with open_runtime(settings) as runtime, server_of(runtime.webhook).running(listener) as url:
+        async with (
+            open_runtime(imitating_everything(settings)) as runtime,
+            server_of(runtime.webhook).running(listener) as url,
+        ):
             await play_demo(runtime, url)
 
 

@@ -42,6 +42,8 @@ class Runtime:
     webhook: FastAPI
     sandbox_url: str | None
 
+    imitates_model: bool
+
     @property
     def deps(self) -> Dependencies:
         return self.engine.deps
@@ -49,9 +51,6 @@ class Runtime:
 
 class Server(uvicorn.Server):
     """A uvicorn server whose process decides about signals itself."""
-
-    def install_signal_handlers(self) -> None:
-        return
 
     @asynccontextmanager
     async def running(self, listener: socket.socket) -> AsyncIterator[str]:
@@ -74,6 +73,7 @@ def server_of(app: Any) -> Server:
         log_config=None,
         lifespan="off",
         timeout_graceful_shutdown=2,
+        limit_concurrency=2_000,
         server_header=False,
         date_header=False,
     )
@@ -94,12 +94,19 @@ async def open_runtime(
         events = MemoryEvents()
         faults = faults or NoFaults()
         engine = await stack.enter_async_context(open_engine(effective, backend, events=events, faults=faults))
+        await backend.store.publish(engine.rulebooks.current().institution, at=engine.deps.clock.now())
         queue = EmbeddedQueue(partial(drain, deps=engine.deps))
         stack.push_async_callback(queue.close, grace_seconds=GRACE_SECONDS)
         if sweeping:
             await stack.enter_async_context(running_beside(sweep_forever(queue, engine.deps)))
         webhook = create_app(_webhook_dependencies(effective, settings, backend, queue, events, faults))
-        yield Runtime(effective, engine, queue, webhook, sandbox_url)
+        yield Runtime(effective, engine, queue, webhook, sandbox_url, settings.uses_sandbox_model)
+
+
+def imitating_everything(settings: Settings) -> Settings:
+    """The settings without keys and platforms: for a demonstration, which must not reach anybody real."""
+    names = [name for name in Settings.model_fields if name.startswith(("anthropic_", "whatsapp_"))]
+    return settings.model_copy(update={name: Settings.model_fields[name].default for name in names})
 
 
 def needs_sandbox(settings: Settings) -> bool:

@@ -134,9 +134,15 @@ class Conversation(Value):
     def is_final(self) -> bool:
         return self.state in FINAL_STATES
 
-    @property
-    def is_new(self) -> bool:
-        return self.turns == 0
+    def emptied(self, at: Instant, *, answered_up_to: int) -> Self:
+        """What is left of an erased conversation: its version, its cursor and the numbering of its replies."""
+        return type(self)(
+            id=self.id,
+            version=self.version + 1,
+            last_sequence=max(self.last_sequence, answered_up_to),
+            next_outbox_number=self.next_outbox_number,
+            updated_at=at,
+        )
 
     def says(self, *utterances: Utterance) -> Self:
         return self.model_copy(update={"window": (*self.window, *utterances)[-WINDOW_UTTERANCES:]})
@@ -208,7 +214,7 @@ class TaskRecord(Value):
 
 
 class ViolationRecord(Value):
-    """A finding of the guardrail gate on a draft; `blocked` tells whether this draft was withheld."""
+    """A finding of the guardrail gate, for which a draft was withheld; drafts of a turn are numbered from 1."""
 
     rule: str
     excerpt: Text

@@ -18,7 +18,7 @@ class ChannelName(StrEnum):
 
 
 class InboundKind(StrEnum):
-    """What a message from a person is; only the kinds in `ANSWERED_KINDS` start a turn."""
+    """What a message from a person is; those in `RECORDED_ONLY_KINDS` are never answered."""
 
     TEXT = "text"
     CHOICE = "choice"

@@ -89,8 +89,15 @@ class Inbox(Protocol):
         """How many messages wait in all."""
         ...
 
-    async def forget(self, conversation_id: ConversationId) -> None:
-        """Drop every waiting message of an erased conversation; deduplication keys, which are hashes, stay."""
+    async def forget(self, conversation_id: ConversationId) -> int:
+        """Drop every waiting message of a conversation; return the last sequence given out in it, 0 if none was.
+
+        Deduplication keys, which are hashes, stay.
+        """
+        ...
+
+    async def prune(self, *, before: datetime) -> int:
+        """Forget deduplication keys of messages received before then; return how many."""
         ...
 
 
@@ -147,10 +154,12 @@ class ConversationStore(Protocol):
         """Conversations nobody has touched since."""
         ...
 
-    async def erase(self, conversation_id: ConversationId, *, at: datetime) -> bool:
+    async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
         """Delete everything of the conversation and leave an empty head one version higher, which refuses late commits.
 
-        Returns whether there was anything.
+        The empty head keeps the cursor, at least `answered_up_to`, so that messages that were taken before count as
+        answered, and the numbering of replies, so that clients that resume miss none. Returns whether there was
+        anything.
         """
         ...
 
@@ -211,6 +220,10 @@ class DeadLetters(Protocol):
     async def dead_letter(self, letter_id: str) -> DeadLetter | None: ...
 
     async def drop_dead_letter(self, letter_id: str) -> bool: ...
+
+    async def prune_dead_letters(self, *, before: datetime) -> int:
+        """Drop the letters that are older; return how many."""
+        ...
 
 
 class Institutions(Protocol):

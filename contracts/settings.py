@@ -148,7 +148,8 @@ def read_settings(environ: Mapping[str, str] | None = None, *, env_file: Path | 
     unknown = _unknown(values)
     if unknown:
         raise ConfigurationError("; ".join(unknown))
-    return _validated({alias: values[alias] for alias in known_names() if values.get(alias)})
+    given = {name: values.get(name, "").strip() for name in known_names()}
+    return _validated({name: value for name, value in given.items() if value})
 
 
 def checked(settings: Settings, *, store: str) -> Settings:

@@ -105,7 +105,12 @@ class Executor:
         timeout = min(request.timeout, deadline.remaining)
         if timeout <= timedelta(0):
             raise ModelUnavailableError("the turn's time is used up")
-        return await self._model.complete(request.model_copy(update={"timeout": timeout}))
+        try:
+            # The adapter's own time-out is for each read: a model that drips one byte a second would never meet it.
+            async with asyncio.timeout(timeout.total_seconds()):
+                return await self._model.complete(request.model_copy(update={"timeout": timeout}))
+        except TimeoutError as exc:
+            raise ModelUnavailableError("no answer within its time") from exc
 
     async def _pause(self, attempt: int, error: ModelUnavailableError, deadline: Deadline) -> None:
         """Full jitter; the provider's own `retry-after` is kept when there is time for it."""

@@ -10,13 +10,23 @@ from starlette.requests import Request
 from contracts.settings import LOOPBACK
 from webhook.problems import Problem
 
+FORWARDING = (
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "cf-connecting-ip",
+)
+
 
 def console_guard(token: str | None) -> Callable[[Request], None]:
     """Make the check of the console's routes.
 
     With a token: `Authorization: Bearer TOKEN`, or Basic with the token as password, which a browser can ask for.
-    Without one (development): only from this machine, and only under a loopback name, so that no page of another
-    site can reach it through a name that resolves here.
+    Without one (development): only from this machine, not through a proxy, and only under a loopback name, so that no
+    page of another site can reach it through a name that resolves here.
     """
 
     def check(request: Request) -> None:
@@ -62,6 +72,9 @@ def _given_token(request: Request) -> str:
 
 
 def _is_local(request: Request) -> bool:
+    if any(name in request.headers for name in FORWARDING):
+        # A proxy or a tunnel on this machine speaks for somebody elsewhere.
+        return False
     host = request.headers.get("host", "")
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     return request.client is not None and request.client.host in LOOPBACK and name in LOOPBACK

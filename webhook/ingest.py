@@ -15,6 +15,8 @@ from webhook.problems import Problem
 
 log = logger(__name__)
 
+DURABLE_WITHIN_SECONDS = 2.0
+
 
 async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependencies) -> list[Arrival]:
     """Append all messages, then wake their conversations; durable on return.
@@ -26,8 +28,10 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
         return []
     await deps.faults.reach("ingest.before_append")
     try:
-        arrivals = await deps.inbox.append(messages)
-    except InboxUnavailableError as exc:
+        # What is appended after the time is over is a duplicate of what the sender then tries again.
+        async with asyncio.timeout(DURABLE_WITHIN_SECONDS):
+            arrivals = await deps.inbox.append(messages)
+    except (InboxUnavailableError, TimeoutError) as exc:
         raise _unavailable() from exc
     await deps.faults.reach("ingest.appended")
     for message, arrival in zip(messages, arrivals, strict=True):
@@ -59,7 +63,14 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
     for update, row in zip(updates, rows, strict=True):
         STATUSES.labels(channel=update.channel.value, state=update.state.value).inc()
         if row is not None:
-            log.info("status.applied", outbox_id=row.id, state=update.state.value, code=update.error_code)
+            log.info(
+                "status.applied",
+                correlation_id=row.correlation_id,
+                conversation_id=row.conversation_id,
+                outbox_id=row.id,
+                state=update.state.value,
+                code=update.error_code,
+            )
     for conversation_id in dict.fromkeys(row.conversation_id for row in rows if row is not None):
         await deps.queue.wake(conversation_id)
 

@@ -96,7 +96,7 @@ async def open_engine(
     faults: Faults | None = None,
     model: LanguageModel | None = None,
 ) -> AsyncIterator[Engine]:
-    """Build the worker's side and publish the institution it works with.
+    """Build the worker's side.
 
     Raises:
         ConfigurationError: documents, templates, table or settings do not hold together; the text says which.
@@ -123,7 +123,6 @@ async def open_engine(
         retention=timedelta(days=settings.retention_days),
         listening_since=clock.now(),
     )
-    await backend.store.publish(rulebooks.current().institution, at=clock.now())
     try:
         yield Engine(deps, rulebooks)
     finally:

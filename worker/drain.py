@@ -41,7 +41,7 @@ async def _drain_holding(lease: Lease, deps: Dependencies) -> None:
     try:
         await _settling_errors(lease, deps)
     except asyncio.CancelledError:
-        await asyncio.shield(_abandon(lease, 0, deps))
+        await asyncio.shield(_abandon(lease, timedelta(0), deps))
         raise
 
 
@@ -58,11 +58,11 @@ async def _settling_errors(lease: Lease, deps: Dependencies) -> None:
         _note(errors)
     except* WorkerError as errors:
         _note(errors)
-        await _abandon(lease, work.attempts, deps)
+        await _abandon(lease, _backoff(work.attempts, deps), deps)
     except* Exception as errors:
         _note(errors)
         log.error("drain.defect", exc_info=errors)
-        await _abandon(lease, work.attempts, deps)
+        await _abandon(lease, _backoff(work.attempts, deps), deps)
 
 
 class _Drain:
@@ -174,9 +174,18 @@ async def give_up(entry: InboxEntry, reason: str, deps: Dependencies) -> None:
     DEAD_LETTERS.labels(reason=reason if reason == "attempts" else "permanent").inc()
     log.error("message.dead_lettered", correlation_id=message.id, reason=reason, attempts=entry.attempts)
     await deps.faults.reach("dead_letter.kept")
+    if await _was_erased(entry, deps):
+        await deps.store.drop_dead_letter(message.dedup_key)
+        return
     await escalate_for_dead_letter(entry, deps)
     await outbox.flush(message.conversation_id, deps)
     await deps.inbox.remove(message.conversation_id, [entry.sequence])
+
+
+async def _was_erased(entry: InboxEntry, deps: Dependencies) -> bool:
+    """Whether the conversation was erased since its message was taken: an empty head that has passed it."""
+    head = await deps.store.load(entry.message.conversation_id)
+    return head is not None and head.turns == 0 and head.last_sequence >= entry.sequence
 
 
 async def _keep(lease: Lease, deps: Dependencies) -> None:
@@ -187,10 +196,15 @@ async def _keep(lease: Lease, deps: Dependencies) -> None:
         await deps.inbox.renew(lease, ttl=ttl, at=deps.clock.now())
 
 
-async def _abandon(lease: Lease, attempts: int, deps: Dependencies) -> None:
+def _backoff(attempts: int, deps: Dependencies) -> timedelta:
+    """Exponential with jitter, also when the work failed before an attempt was counted."""
     limits = deps.drain_limits
     pause: timedelta = min(limits.longest_backoff, limits.first_backoff * 2 ** max(0, attempts - 1))
-    due_at = deps.clock.now() + pause * (0.5 + deps.chance() / 2) if attempts else deps.clock.now()
+    return pause * (0.5 + deps.chance() / 2)
+
+
+async def _abandon(lease: Lease, pause: timedelta, deps: Dependencies) -> None:
+    due_at = deps.clock.now() + pause
     try:
         await deps.inbox.abandon(lease, due_at=due_at)
     except TransientError as exc:

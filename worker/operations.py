@@ -99,9 +99,16 @@ async def erase(conversation_id: ConversationId, deps: Dependencies) -> bool:
     Erasing twice, or again after a crash in the middle, is harmless. Returns whether there was anything.
     """
     waiting = await deps.inbox.pending(conversation_id)
-    await deps.inbox.forget(conversation_id)
+    last_sequence = await deps.inbox.forget(conversation_id)
     await deps.faults.reach("erase.inbox_gone")
-    return await deps.store.erase(conversation_id, at=deps.clock.now()) or bool(waiting)
+    # Whoever took messages before and has not loaded the head yet finds them answered.
+    erased = await deps.store.erase(conversation_id, at=deps.clock.now(), answered_up_to=last_sequence)
+    return erased or bool(waiting)
+
+
+async def expire(conversation_id: ConversationId, deps: Dependencies) -> None:
+    """Forget what was said; a message that waits or is being thought about begins a new conversation."""
+    await deps.store.erase(conversation_id, at=deps.clock.now())
 
 
 async def export(conversation_id: ConversationId, deps: Dependencies) -> dict[str, Any] | None:

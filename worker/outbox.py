@@ -1,5 +1,6 @@
 """Committed replies leave here: in order for each conversation, at least once, and settled when the answer got lost."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,6 +27,14 @@ async def flush(conversation_id: ConversationId, deps: Dependencies) -> None:
             return
 
 
+async def _wait_for_channel(row: OutboxRow, deps: Dependencies) -> None:
+    """The channel is not set up in this process any more: its replies wait, new messages are still worked on."""
+    SENDS.labels(channel=row.address.channel.value, outcome="no_channel").inc()
+    log.error("outbox.no_channel", conversation_id=row.conversation_id, outbox_id=row.id, channel=row.address.channel)
+    not_before = deps.clock.now() + LONGEST_BACKOFF
+    await deps.store.postpone(row.id, not_before=not_before, error_code="no_channel", at=deps.clock.now())
+
+
 @dataclass(frozen=True)
 class _Attempt:
     """One attempt at one row: where it is logged and counted from."""
@@ -50,7 +59,10 @@ async def _send(row: OutboxRow, deps: Dependencies) -> bool:
     now = deps.clock.now()
     if row.sendable_at > now:
         return False
-    channel = deps.channels[row.address.channel]
+    channel = deps.channels.get(row.address.channel)
+    if channel is None:
+        await _wait_for_channel(row, deps)
+        return False
     if channel.reply_window is not None and now > row.created_at + channel.reply_window:
         await deps.store.mark_failed(row.id, error_code=WINDOW_CLOSED, at=now)
         _Attempt(row, channel).note("refused", code=WINDOW_CLOSED)
@@ -71,7 +83,7 @@ async def _send(row: OutboxRow, deps: Dependencies) -> bool:
 async def _deliver(attempt: _Attempt, deps: Dependencies) -> bool:
     row = attempt.row
     try:
-        platform_message_id = await attempt.channel.send(row)
+        platform_message_id = await _send_in_time(attempt)
     except ChannelUnavailableError as exc:
         not_before = deps.clock.now() + _backoff(row.attempts, exc, deps)
         await deps.store.postpone(row.id, not_before=not_before, error_code=str(exc), at=deps.clock.now())
@@ -89,6 +101,15 @@ async def _deliver(attempt: _Attempt, deps: Dependencies) -> bool:
     await _mark_sent(row, platform_message_id, deps.clock.now(), deps)
     attempt.note("sent")
     return True
+
+
+async def _send_in_time(attempt: _Attempt) -> str:
+    """Send within the channel's time in all; a platform that drips its answer may well have taken the message."""
+    try:
+        async with asyncio.timeout(attempt.channel.send_timeout.total_seconds()):
+            return await attempt.channel.send(attempt.row)
+    except TimeoutError as exc:
+        raise SendOutcomeUnknownError("no answer within the channel's time") from exc
 
 
 async def _mark_sent(row: OutboxRow, platform_message_id: str, at: datetime, deps: Dependencies) -> None:

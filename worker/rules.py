@@ -8,7 +8,7 @@ from typing import Protocol
 
 from contracts.conversation import RECENT_ARRIVALS, Conversation, Speaker, State
 from contracts.delivery import InboxEntry
-from contracts.messages import InboundKind
+from contracts.messages import InboundKind, InboundMessage
 
 
 class Course(StrEnum):
@@ -64,12 +64,15 @@ def course_of(
 ) -> Course:
     """Decide how the turn goes on. The order of the questions is the order of their weight."""
     answerable = [entry.message for entry in entries if not entry.message.is_recorded_only]
-    if not answerable or conversation.state is State.SPAM:
+    if not answerable:
         return Course.RECORD
-    if any(consent.is_opt_out(message.text) for message in answerable):
-        return Course.OPT_OUT if not conversation.opted_out else Course.RECORD
-    if conversation.opted_out:
-        return Course.OPT_IN if any(consent.is_opt_in(message.text) for message in answerable) else Course.RECORD
+    wish = _newest_wish(answerable, consent)
+    if wish is Course.OPT_OUT and not conversation.opted_out:
+        return Course.OPT_OUT
+    if wish is Course.OPT_IN and conversation.opted_out:
+        return Course.OPT_IN
+    if conversation.opted_out or conversation.state is State.SPAM:
+        return Course.RECORD
     if conversation.state is State.ESCALATING:
         return Course.HOLD if _hold_is_due(conversation, at) else Course.RECORD
     if is_flood(conversation, flood, at):
@@ -77,6 +80,16 @@ def course_of(
     if all(not message.text.strip() and message.kind in WORDLESS_KINDS for message in answerable):
         return Course.UNREADABLE
     return Course.ASK_MODEL
+
+
+def _newest_wish(messages: Sequence[InboundMessage], consent: ConsentWords) -> Course | None:
+    """The last word of consent counts, whatever was said before it."""
+    for message in reversed(messages):
+        if consent.is_opt_out(message.text):
+            return Course.OPT_OUT
+        if consent.is_opt_in(message.text):
+            return Course.OPT_IN
+    return None
 
 
 def note_arrivals(conversation: Conversation, entries: Sequence[InboxEntry]) -> Conversation:

@@ -11,26 +11,23 @@ from contracts.ports import WakeUps
 from observability.logs import logger
 from observability.metrics import DRAIN_ERRORS
 from worker.dependencies import Dependencies
-from worker.operations import erase, escalate, time_out
+from worker.operations import escalate, expire, time_out
 
 log = logger(__name__)
 
 INTERVAL = timedelta(milliseconds=250)
 BATCH = 200
 SWEEPS_PER_CLEANING = 240
+# Longer than any platform repeats a message (WhatsApp: seven days).
+REDELIVERY = timedelta(days=9)
 
 
 async def sweep_forever(queue: WakeUps, deps: Dependencies, *, every: timedelta = INTERVAL) -> None:
-    """Sweep until cancelled; an outage is logged once for each sweep that meets it and changes nothing."""
-    sweeps = itertools.count()
-    while True:
-        try:
-            await sweep(queue, deps)
-            if next(sweeps) % SWEEPS_PER_CLEANING == 0:
-                await clean(deps)
-        except TransientError as exc:
-            DRAIN_ERRORS.labels(family="transient").inc()
-            log.warning("sweep.error", error=type(exc).__name__)
+    """Sweep until cancelled, whatever happens: recovery must not end with the one thing that could not be recovered."""
+    for number in itertools.count():
+        await _tolerating(sweep(queue, deps), "sweep.error")
+        if number % SWEEPS_PER_CLEANING == 0:
+            await _tolerating(clean(deps), "sweep.clean")
         await asyncio.sleep(every.total_seconds())
 
 
@@ -50,21 +47,27 @@ async def sweep(queue: WakeUps, deps: Dependencies) -> None:
 
 
 async def clean(deps: Dependencies) -> None:
-    """Erase conversations that nobody has touched for the time of retention."""
-    before = deps.clock.now() - deps.retention
-    for conversation_id in await deps.store.expired(updated_before=before, limit=BATCH):
-        await erase(conversation_id, deps)
+    """Forget what is older than the time of retention: conversations, dead letters, deduplication keys."""
+    now = deps.clock.now()
+    for conversation_id in await deps.store.expired(updated_before=now - deps.retention, limit=BATCH):
+        await _tolerating(expire(conversation_id, deps), "sweep.expire")
         log.info("conversation.expired", conversation_id=conversation_id)
+    await deps.store.prune_dead_letters(before=now - deps.retention)
+    await deps.inbox.prune(before=now - REDELIVERY)
 
 
 async def _tolerating(work: Coroutine[Any, Any, None], event: str) -> bool:
-    """One conversation that cannot be moved must not keep the sweep from the others; a conflict is tried next time."""
+    """Whether the work is done with; one conversation that cannot be moved must not keep the sweep from the others."""
     try:
         await work
     except IllegalTransitionError as exc:
         log.warning(event, error=type(exc).__name__)
-        return True
     except WorkerError as exc:
+        DRAIN_ERRORS.labels(family="transient" if isinstance(exc, TransientError) else "permanent").inc()
         log.warning(event, error=type(exc).__name__)
+        return False
+    except Exception as exc:
+        DRAIN_ERRORS.labels(family="defect").inc()
+        log.error(event, exc_info=exc)
         return False
     return True

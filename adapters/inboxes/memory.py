@@ -22,12 +22,19 @@ class _Box:
         return self.lease_expires_at is not None and self.lease_expires_at > at
 
 
+@dataclass(frozen=True)
+class _Seen:
+    conversation_id: ConversationId
+    sequence: int
+    received_at: datetime
+
+
 class MemoryInbox:
     """Satisfies the `Inbox` port; no method waits between its first look and its last write, so each is atomic."""
 
     def __init__(self) -> None:
         self._boxes: dict[ConversationId, _Box] = {}
-        self._seen: dict[str, tuple[ConversationId, int]] = {}
+        self._seen: dict[str, _Seen] = {}
 
     async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
         return [self._append(message) for message in messages]
@@ -92,8 +99,16 @@ class MemoryInbox:
     async def depth(self) -> int:
         return sum(len(box.entries) for box in self._boxes.values())
 
-    async def forget(self, conversation_id: ConversationId) -> None:
-        self._box(conversation_id).entries.clear()
+    async def forget(self, conversation_id: ConversationId) -> int:
+        box = self._box(conversation_id)
+        box.entries.clear()
+        return box.last_sequence
+
+    async def prune(self, *, before: datetime) -> int:
+        old = [key for key, seen in self._seen.items() if seen.received_at < before]
+        for key in old:
+            del self._seen[key]
+        return len(old)
 
     def _box(self, conversation_id: ConversationId) -> _Box:
         return self._boxes.setdefault(conversation_id, _Box())
@@ -106,9 +121,9 @@ class MemoryInbox:
 
     def _append(self, message: InboundMessage) -> Arrival:
         if message.dedup_key in self._seen:
-            conversation_id, sequence = self._seen[message.dedup_key]
-            box = self._box(conversation_id)
-            if sequence not in box.entries:
+            seen = self._seen[message.dedup_key]
+            box = self._box(seen.conversation_id)
+            if seen.sequence not in box.entries:
                 return Arrival.DUPLICATE_DONE
             box.due_at = min(box.due_at or message.received_at, message.received_at)
             return Arrival.DUPLICATE_PENDING
@@ -116,5 +131,5 @@ class MemoryInbox:
         box.last_sequence += 1
         box.entries[box.last_sequence] = InboxEntry(sequence=box.last_sequence, attempts=0, message=message)
         box.due_at = min(box.due_at or message.received_at, message.received_at)
-        self._seen[message.dedup_key] = (message.conversation_id, box.last_sequence)
+        self._seen[message.dedup_key] = _Seen(message.conversation_id, box.last_sequence, message.received_at)
         return Arrival.ACCEPTED

@@ -32,8 +32,10 @@ CREATE TABLE IF NOT EXISTS inbox_entries (
 CREATE TABLE IF NOT EXISTS inbox_seen (
     dedup_key TEXT PRIMARY KEY,
     conversation_id TEXT NOT NULL,
-    sequence INTEGER NOT NULL
+    sequence INTEGER NOT NULL,
+    received_at INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS inbox_seen_age ON inbox_seen (received_at);
 """
 
 
@@ -146,11 +148,18 @@ class SqliteInbox:
     async def depth(self) -> int:
         return await self._run(lambda c: int(c.execute("SELECT count(*) FROM inbox_entries").fetchone()[0]))
 
-    async def forget(self, conversation_id: ConversationId) -> None:
-        def work(c: sqlite3.Connection) -> None:
+    async def forget(self, conversation_id: ConversationId) -> int:
+        def work(c: sqlite3.Connection) -> int:
             c.execute("DELETE FROM inbox_entries WHERE conversation_id = ?", (conversation_id,))
+            query = "SELECT last_sequence FROM inbox_conversations WHERE conversation_id = ?"
+            row = c.execute(query, (conversation_id,)).fetchone()
+            return row[0] if row else 0
 
-        await self._run(work)
+        return await self._run(work)
+
+    async def prune(self, *, before: datetime) -> int:
+        query = "DELETE FROM inbox_seen WHERE received_at < ?"
+        return await self._run(lambda c: c.execute(query, (micros(before),)).rowcount)
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await self._database.run(work, unavailable=InboxUnavailableError)
@@ -181,7 +190,7 @@ def _append(c: sqlite3.Connection, message: InboundMessage, row: str) -> Arrival
         (conversation_id, at),
     ).fetchone()
     c.execute("INSERT INTO inbox_entries VALUES (?, ?, 0, ?)", (conversation_id, sequence, row))
-    c.execute("INSERT INTO inbox_seen VALUES (?, ?, ?)", (message.dedup_key, conversation_id, sequence))
+    c.execute("INSERT INTO inbox_seen VALUES (?, ?, ?, ?)", (message.dedup_key, conversation_id, sequence, at))
     return Arrival.ACCEPTED
 
 

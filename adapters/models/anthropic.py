@@ -14,8 +14,6 @@ from contracts.conversation import TokenCount
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
 from contracts.ports import ModelRequest, ModelResponse
 
-MAX_CONNECTIONS = 1_000
-
 
 class AnthropicModel:
     """Satisfies the `LanguageModel` port. `base_url` points at anything that speaks the Messages API."""

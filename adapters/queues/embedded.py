@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 
 from contracts.values import ConversationId
 
-MAX_AT_ONCE = 500
+# The HTTP side shares the event loop: more turns at once than this would make its answers wait.
+MAX_AT_ONCE = 64
 
 
 class EmbeddedQueue:
@@ -26,7 +27,6 @@ class EmbeddedQueue:
             return
         task = asyncio.create_task(self._work(conversation_id), name=f"drain {conversation_id}")
         self._running[conversation_id] = task
-        task.add_done_callback(lambda _: self._running.pop(conversation_id, None))
 
     async def close(self, *, grace_seconds: float) -> None:
         """Take no more wake-ups; give running drains a little time, then cancel them: the inbox keeps their work."""
@@ -44,8 +44,13 @@ class EmbeddedQueue:
             await asyncio.wait(list(self._running.values()))
 
     async def _work(self, conversation_id: ConversationId) -> None:
-        async with self._room:
-            await self._drain(conversation_id)
-            while conversation_id in self._again and not self._closed:
-                self._again.discard(conversation_id)
+        try:
+            async with self._room:
                 await self._drain(conversation_id)
+                while conversation_id in self._again and not self._closed:
+                    self._again.discard(conversation_id)
+                    await self._drain(conversation_id)
+        finally:
+            # In the same step as the last look at `_again`: a wake-up finds the task running or gone, never neither.
+            self._again.discard(conversation_id)
+            self._running.pop(conversation_id, None)

@@ -99,17 +99,16 @@ class MemoryStore:
         heads = sorted(self._started(), key=_touched)
         return [head.id for head in heads if _touched(head) < updated_before][:limit]
 
-    async def erase(self, conversation_id: ConversationId, *, at: datetime) -> bool:
-        head = self._heads.get(conversation_id)
+    async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
+        head = self._heads.get(conversation_id) or Conversation(id=conversation_id)
         for rows in (self._transitions, self._utterances, self._turns, self._receipts):
             rows.pop(conversation_id, None)
         self._outbox = {key: row for key, row in self._outbox.items() if row.conversation_id != conversation_id}
         self._dead_letters = {
             key: letter for key, letter in self._dead_letters.items() if letter.conversation_id != conversation_id
         }
-        version = head.version if head else 0
-        self._heads[conversation_id] = Conversation(id=conversation_id, version=version + 1, updated_at=at)
-        return bool(head and head.turns)
+        self._heads[conversation_id] = head.emptied(at, answered_up_to=answered_up_to)
+        return head.turns > 0
 
     def _started(self) -> list[Conversation]:
         return [head for head in self._heads.values() if head.turns > 0]
@@ -188,6 +187,12 @@ class MemoryStore:
 
     async def drop_dead_letter(self, letter_id: str) -> bool:
         return self._dead_letters.pop(letter_id, None) is not None
+
+    async def prune_dead_letters(self, *, before: datetime) -> int:
+        kept = {key: letter for key, letter in self._dead_letters.items() if letter.at >= before}
+        dropped = len(self._dead_letters) - len(kept)
+        self._dead_letters = kept
+        return dropped
 
     # Institutions
 

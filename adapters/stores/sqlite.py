@@ -181,16 +181,15 @@ class SqliteStore:
         rows = await self._run(lambda c: c.execute(query, (micros(updated_before), limit)).fetchall())
         return [ConversationId(row[0]) for row in rows]
 
-    async def erase(self, conversation_id: ConversationId, *, at: datetime) -> bool:
+    async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
         def work(c: sqlite3.Connection) -> bool:
-            row = c.execute("SELECT version, turns FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
-            version, turns = row or (0, 0)
+            row = c.execute("SELECT head FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
+            head = Conversation.model_validate_json(row[0]) if row else Conversation(id=conversation_id)
             _forget_parked(c, conversation_id)
             for table in CONVERSATION_TABLES:
                 c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))  # noqa: S608
-            empty = Conversation(id=conversation_id, version=version + 1, updated_at=at)
-            _write_head(c, empty, expected_version=version)
-            return bool(turns)
+            _write_head(c, head.emptied(at, answered_up_to=answered_up_to), expected_version=head.version)
+            return head.turns > 0
 
         return await self._run(work)
 
@@ -295,6 +294,10 @@ class SqliteStore:
 
     async def drop_dead_letter(self, letter_id: str) -> bool:
         return await self._run(lambda c: c.execute("DELETE FROM dead_letters WHERE id = ?", (letter_id,)).rowcount == 1)
+
+    async def prune_dead_letters(self, *, before: datetime) -> int:
+        query = "DELETE FROM dead_letters WHERE at < ?"
+        return await self._run(lambda c: c.execute(query, (micros(before),)).rowcount)
 
     # Institutions
 

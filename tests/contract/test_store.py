@@ -141,6 +141,11 @@ async def test_an_erased_conversation_refuses_the_commit_of_whoever_loaded_it_be
     empty = await store.load(C1)
     assert empty
     assert (empty.turns, empty.version, empty.state) == (0, 2, State.INIT)
+    assert (empty.last_sequence, empty.next_outbox_number) == (loaded.last_sequence, loaded.next_outbox_number)
+    assert not await store.erase(C1, at=START, answered_up_to=7)
+    passed = await store.load(C1)
+    assert passed
+    assert passed.last_sequence == 7
     assert not await store.erase(C1, at=START)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from adapters.models.scripted import ScriptedModel
 from contracts.conversation import State, Trigger
-from contracts.delivery import Arrival
+from contracts.delivery import Arrival, OutboxRow
 from contracts.errors import (
     ChannelUnavailableError,
     ConversationConflictError,
@@ -22,13 +23,14 @@ from contracts.errors import (
     SendOutcomeUnknownError,
     StoreUnavailableError,
 )
-from contracts.messages import DeliveryState, StatusUpdate
+from contracts.messages import ChannelName, DeliveryState, StatusUpdate
 from contracts.ports import ModelRequest
 from fsm.table import MOVES
 from tests.builders import (
     BACKENDS,
     CrashError,
     EngineBed,
+    RecordingChannel,
     SteppingClock,
     agreeable,
     conversation_id,
@@ -40,7 +42,7 @@ from tests.builders import (
 from worker import operations, outbox
 from worker.dependencies import DrainLimits
 from worker.drain import drain
-from worker.sweeper import sweep
+from worker.sweeper import clean, sweep, sweep_forever
 
 C1 = conversation_id()
 LEGAL = {(move.source, move.trigger, move.dest) for move in MOVES}
@@ -335,6 +337,132 @@ async def test_a_person_who_takes_over_while_the_model_thinks_wins(bed: EngineBe
     assert len(bed.channel.accepted) == 1
 
 
+@pytest.mark.parametrize("point", ["drain.claimed", "drain.taken", "turn.thought", "turn.before_commit"])
+async def test_an_erasure_at_any_moment_of_a_turn_leaves_nothing(bed: EngineBed, point: str) -> None:
+    await bed.inbox.append([inbound("meu segredo")])
+    bed.faults.pausing[point] = lambda: _erase(bed)
+    await drain(C1, bed.deps)
+    assert await bed.store.transcript(C1) == []
+    assert await bed.store.receipts(C1) == []
+    assert await bed.inbox.pending(C1) == []
+
+
+async def test_an_erasure_while_dead_lettering_leaves_nothing(bed: EngineBed) -> None:
+    limited = engine_bed(bed.inbox, bed.store, clock=bed.clock, limits=DrainLimits(attempts=0))
+    await bed.inbox.append([inbound("meu segredo")])
+    limited.faults.pausing["dead_letter.kept"] = lambda: _erase(bed)
+    await drain(C1, limited.deps)
+    assert await bed.store.dead_letters() == []
+    assert await bed.store.turns(C1) == []
+
+
+async def test_replies_after_an_erasure_have_numbers_that_nobody_has_seen(bed: EngineBed) -> None:
+    await bed.inbox.append([inbound()])
+    await drain(C1, bed.deps)
+    await _erase(bed)
+    await bed.inbox.append([inbound()])
+    await drain(C1, bed.deps)
+    assert [row.number for row in bed.channel.accepted] == [1, 2]
+
+
+async def test_retention_forgets_what_was_said_but_answers_what_just_came(bed: EngineBed) -> None:
+    await bed.inbox.append([inbound("há muito tempo")])
+    await drain(C1, bed.deps)
+    bed.clock.move(timedelta(days=91))
+    await bed.inbox.append([inbound("voltei", at=bed.clock.now())])
+
+    async def clean_now() -> None:
+        await clean(bed.deps)
+
+    bed.faults.pausing["turn.before_commit"] = clean_now
+    await drain(C1, bed.deps)
+    assert (await bed.store.transcript(C1))[0].text == "voltei"
+    assert len(await bed.store.turns(C1)) == 1
+    assert await bed.inbox.pending(C1) == []
+
+
+async def test_old_keys_and_dead_letters_are_forgotten(bed: EngineBed) -> None:
+    limited = engine_bed(bed.inbox, bed.store, clock=bed.clock, limits=DrainLimits(attempts=0))
+    message = inbound()
+    await bed.inbox.append([message])
+    await drain(C1, limited.deps)
+    bed.clock.move(timedelta(days=8))
+    await clean(bed.deps)
+    assert await bed.inbox.append([message]) == [Arrival.DUPLICATE_DONE]
+    assert await bed.store.dead_letters()
+    bed.clock.move(timedelta(days=91))
+    await clean(bed.deps)
+    assert await bed.store.dead_letters() == []
+    assert await bed.inbox.append([message]) == [Arrival.ACCEPTED]
+
+
+async def test_a_model_that_drips_its_answer_is_away(bed: EngineBed) -> None:
+    """However long it keeps the connection alive: the turn has its reply within its time."""
+
+    async def dripping(request: ModelRequest) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    slow = engine_bed(bed.inbox, bed.store, model=ScriptedModel(dripping), budget=timedelta(milliseconds=50))
+    await bed.inbox.append([inbound()])
+    async with asyncio.timeout(5):
+        await drain(C1, slow.deps)
+    assert (await bed.store.turns(C1))[0].reason == "model_unavailable"
+
+
+async def test_a_platform_that_drips_its_answer_leaves_the_send_to_be_settled(bed: EngineBed) -> None:
+    class Dripping(RecordingChannel):
+        async def send(self, row: OutboxRow) -> str:
+            await asyncio.Event().wait()
+            return ""
+
+    slow = engine_bed(bed.inbox, bed.store, channel=Dripping(send_timeout=timedelta(milliseconds=20)))
+    await bed.inbox.append([inbound()])
+    async with asyncio.timeout(5):
+        await drain(C1, slow.deps)
+    (row,) = await bed.store.rows(C1)
+    assert row.state is DeliveryState.SENDING
+
+
+async def test_a_channel_that_is_gone_does_not_keep_new_messages_from_their_turn(bed: EngineBed) -> None:
+    bed.channel.next_errors = [ChannelUnavailableError("down")]
+    await bed.inbox.append([inbound()])
+    await drain(C1, bed.deps)
+    gone = engine_bed(bed.inbox, bed.store, clock=bed.clock)
+    without = replace(gone.deps, channels={ChannelName.WHATSAPP: bed.channel})
+    bed.clock.move(timedelta(minutes=1))
+    await outbox.flush(C1, without)
+    (row,) = await bed.store.rows(C1)
+    assert (row.state, row.error_code) == (DeliveryState.PENDING, "no_channel")
+
+
+async def test_a_sweep_survives_a_conversation_that_cannot_be_read(bed: EngineBed) -> None:
+    class Broken(Outage):
+        """One conversation of it does not parse."""
+
+    store = Broken(bed.store, ValueError("does not parse"), "load")
+    broken = engine_bed(bed.inbox, store, clock=bed.clock)
+    await bed.inbox.append([inbound()])
+    await drain(C1, bed.deps)
+    bed.clock.move(timedelta(days=2))
+    await bed.inbox.append([inbound(conversation="other", at=bed.clock.now())])
+    store.is_down = True
+    woken: list[str] = []
+    often = asyncio.Event()
+
+    class Queue:
+        async def wake(self, conversation_id: str) -> None:
+            woken.append(conversation_id)
+            if len(woken) >= 3:
+                often.set()
+
+    sweeping = asyncio.create_task(sweep_forever(Queue(), broken.deps, every=timedelta(milliseconds=1)))  # type: ignore[arg-type]
+    async with asyncio.timeout(5):
+        await often.wait()
+    assert not sweeping.done()
+    sweeping.cancel()
+
+
 class Outage:
     """Makes the methods of a port fail while it lasts."""
 
@@ -553,8 +681,9 @@ class Delivery(RuleBasedStateMachine):
 
     @invariant()
     def replies_leave_in_order_and_are_doubled_only_by_a_lost_answer(self) -> None:
-        numbers = [(row.turn_id, row.number) for row in self.bed.channel.accepted]
+        numbers = [row.number for row in self.bed.channel.accepted]
         assert len(numbers) - len(set(numbers)) <= self.crashed_sends
+        assert numbers == sorted(numbers)
 
     def teardown(self) -> None:
         self.bed.channel.next_errors.clear()

@@ -290,6 +290,25 @@ async def test_a_word_of_opt_out_is_kept_outside_the_table(beds: Any) -> None:
     assert (await say(bed, "quanto custa?")).replies
 
 
+@pytest.mark.parametrize(
+    ("words", "opted_out"), [(("SAIR", "VOLTAR"), False), (("VOLTAR", "SAIR"), True), (("SAIR",), True)]
+)
+async def test_the_last_word_of_consent_counts(beds: Any, words: tuple[str, ...], opted_out: bool) -> None:
+    bed = beds()
+    await say(bed, *words)
+    head = await bed.store.load(C1)
+    assert head
+    assert head.opted_out is opted_out
+
+
+async def test_consent_is_kept_in_every_state(beds: Any) -> None:
+    bed = beds(model=scripted(state=decision(next_state="SPAM")))
+    await say(bed, "GANHE DINHEIRO")
+    await say(bed, "SAIR")
+    await operations.reopen(C1, bed.deps)
+    assert (await say(bed, "oi")).reason == "record"
+
+
 async def test_a_flood_is_told_once_and_not_thought_about(beds: Any) -> None:
     bed = beds()
     turn = await say(bed, *(f"mensagem {n}" for n in range(41)))

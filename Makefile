@@ -23,6 +23,7 @@ check: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.bench.engine
+	@$(BIN)/python -m tests.bench.acknowledgement
 
 docs: $(VENV)/.ready
 	@$(BIN)/python -m fsm.diagram

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contracts.values import ConversationId
 
 # The HTTP side shares the event loop: more turns at once than this would make its answers wait.
-MAX_AT_ONCE = 64
+MAX_AT_ONCE = 32
 
 
 class EmbeddedQueue:

@@ -100,7 +100,7 @@ def _free_port() -> int:
 
 
 @asynccontextmanager
-async def _processes(folder: Path) -> AsyncIterator[tuple[_Process, str, str]]:
+async def running_processes(folder: Path) -> AsyncIterator[tuple[_Process, str, str]]:
     app_port, sandbox_port = _free_port(), _free_port()
     app_url, sandbox_url = f"http://127.0.0.1:{app_port}", f"http://127.0.0.1:{sandbox_port}"
     webhook = f"{app_url}/webhooks/whatsapp"
@@ -148,7 +148,7 @@ async def run(
     """Play the load and the kills, wait until everything is answered, count."""
     chance = random.Random(seed)
     started = time.monotonic()
-    async with _processes(folder) as (app, app_url, sandbox_url):
+    async with running_processes(folder) as (app, app_url, sandbox_url):
         progress = Counter[str]()
         load = _Load(messages // conversations, conversations, duplicates, kills * SECONDS_PER_KILL)
         posting = asyncio.create_task(_post_all(app_url, load, chance, progress))

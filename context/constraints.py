@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from context.commitments import commitment_findings
 from context.evidence import RANGE, Evidence, evidence_of, hidden_text_of, national, sentences
-from context.figures import BLANK, Figure, Hours, Kind, blanked, day_groups, read_figures, read_hours, stem
+from context.figures import BLANK, Figure, Hours, Kind, blanked, day_groups, read_figures, read_hours, remember, stem
 from context.links import Form, Link, plain_links, read_links
 from context.names import NameReader
 from context.normalize import flat, folded, lowered, seen, squeezed, words
@@ -71,6 +71,7 @@ class Gate:
 
     def __init__(self, institution: Institution) -> None:
         self._evidence = evidence_of(institution)
+        remember(self._evidence.words)
         self._hidden = hidden_text_of(institution, self._evidence)
         self._names = NameReader(institution.name, self._evidence, _addresses(institution))
         own_name = {stem(word) for word in words(flat(institution.name))}

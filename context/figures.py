@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from context.alternatives import one_of, sharing
 from context.wording import CROWDS, HUNDREDS, NUMBER_WORDS, ONES, ORDINARY, SCALES, STOP_WORDS, TALK, TENS, UNITS
 
 
@@ -49,8 +50,7 @@ class Hours:
 STEM_LETTERS = 6
 BLANK = "\x00"
 
-_SMALL = sorted({*NUMBER_WORDS, *CROWDS}, key=len, reverse=True)
-NUMBER_WORD = "(?:" + "|".join(_SMALL) + ")"
+NUMBER_WORD = one_of((*NUMBER_WORDS, *CROWDS))
 _SPOKEN = re.compile(
     rf"(?<![\w])(?:(?:um|uma|one|a)[ -](?=(?:milhao|hundred|thousand|grand|million)\b))?{NUMBER_WORD}"
     rf"(?:(?:[ -]|,? (?:e|and) ){NUMBER_WORD}|(?:[ -](?:e|and) )(?:um|uma|one))*(?!\w)|\bmei[ao] hora\b"
@@ -80,6 +80,8 @@ _TIME = re.compile(
     rf"|(?P<h4>[01]?\d|2[0-4])(?: ?{_HOUR_WORD})?(?P<d4>{_DAYPART})\b"
     rf"|(?P<h5>[01]?\d|2[0-4]) {_HOUR_WORD}\b)"
 )
+_A_DIGIT = re.compile(r"\d")
+_SAID_NUMBER = re.compile(rf"\b(?:{NUMBER_WORD}\b|mei[ao]\b|noon|mid|half|quarter)")
 _NOON = re.compile(r"\b(meio[ -]dia e meia|meio[ -]dia|meia[ -]noite|noon|midday|midnight)\b")
 _HALF_PAST = re.compile(rf"\b(half|quarter) (past|to) (\d{{1,2}}|{NUMBER_WORD})(?!\w)")
 _RANGE_OF_HOURS = re.compile(
@@ -143,6 +145,11 @@ def singular(word: str) -> str:
     return _SAME_UNIT.get(word, word)
 
 
+def remember(own_words: Iterable[str]) -> None:
+    """Work out the stems of the documents' words, which most replies are made of, once."""
+    _STEMS.update({word: singular(word)[:STEM_LETTERS] for word in own_words})
+
+
 # Worked out once for the usual words; what a person wrote is kept nowhere.
 _STEMS = {word: singular(word)[:STEM_LETTERS] for word in ORDINARY | STOP_WORDS | TALK}
 
@@ -174,13 +181,13 @@ class _Reader:
         self.found: list[Figure] = []
 
     def read(self) -> tuple[Figure, ...]:
-        has_digit = any(character.isdigit() for character in self.text)
+        has_digit = _A_DIGIT.search(self.text) is not None
         if has_digit:
             self._list_numbers()
             self._dates()
             self._long()
             self._percentages()
-        self._times()
+        self._times(has_digit=has_digit)
         if has_digit:
             self._codes()
             self._digits()
@@ -221,19 +228,21 @@ class _Reader:
             value = match[1].replace(",", ".") if match[1][0].isdigit() else str(_spoken_value(match[1]))
             self._take(*match.span(), Figure(Kind.PERCENT, value, *match.span()))
 
-    def _times(self) -> None:
+    def _times(self, *, has_digit: bool) -> None:
+        if not has_digit and not _SAID_NUMBER.search(self.text):
+            return
         for match in self._matches(_HALF_PAST):
             shift = {"halfpast": 30, "halfto": -30, "quarterpast": 15, "quarterto": -15}[match[1] + match[2]]
             self._time(match.start(), match.end(), _number(match[3]) * 60 + shift, exact=False)
         for match in self._matches(_RANGE_OF_HOURS):
             self._bare_range(match)
-        for match in self._matches(_AFTER_DAYS):
+        for match in self._matches(_AFTER_DAYS) if has_digit else ():
             opens, closes = int(match["a"]), int(match["b"])
             self._time(*match.span("a"), opens * 60, exact=False)
             self._time(*match.span("b"), closes * 60, exact=False)
-        for match in self._matches(_TIME):
+        for match in self._matches(_TIME) if has_digit else ():
             self._written_time(match)
-        for match in self._matches(_BARE_HOURS):
+        for match in self._matches(_BARE_HOURS) if has_digit else ():
             name = "h" if match["h"] else "f"
             self._time(*match.span(name), int(match[name]) * 60, exact=False)
         for match in self._matches(_NOON):
@@ -394,9 +403,10 @@ _DAY_NAMES = (
     (r"domingos?|dom|sundays?|sun", 7),
     (r"feriados?|(?:bank |public )?holidays?", 8),
 )
-_DAY = "(?:" + "|".join(pattern for pattern, _ in _DAY_NAMES) + ")"
+_DAY = f"(?:{sharing('|'.join(pattern for pattern, _ in _DAY_NAMES))})"
 _DAY_GROUP = re.compile(
-    r"\b(?:(?P<work>dias (?:uteis|de semana)|durante a semana|weekdays|working days)"
+    r"\b(?=d[aeiou]|t[ehou]|ev|s[aeu]|f[eir]|w[eo]|qu|mo|ba|pu|ho|ou|ot|re)"
+    r"(?:(?P<work>dias (?:uteis|de semana)|durante a semana|weekdays|working days)"
     r"|(?P<all>todos os dias|todo dia|every day|daily"
     r"|seven days a week)"
     rf"|(?P<other>(?:demais|outros|other|remaining) (?:dias|days))"

@@ -60,6 +60,8 @@ _DOMAIN = re.compile(
 _ADDRESS = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.])(?:[:/]\S{0,200})?|(?<!\w)0x[0-9a-f]{8}\b")
 _HANDLE = re.compile(r"(?<![\w.@/])@[a-z0-9_](?:[\w.]{0,28}\w)?")
 _SCRIPT = re.compile(r"\b(?:javascript|vbscript|data|file|intent|whatsapp|tg|sms|tel|mailto):\S{2,200}")
+# Every link has one of these somewhere.
+_MAY_LEAD = re.compile(r"[@/]|[\w-]\.[\w-]|0x|:\S")
 _TRAILING = ".,;:!?*_)]}'\""
 
 
@@ -73,6 +75,8 @@ def plain_links(text: str) -> str:
 
 def read_links(text: str) -> Iterator[Link]:
     """Every link of a text that went through `plain_links`; parts of a longer link are not told again."""
+    if not _MAY_LEAD.search(text):
+        return
     taken: list[tuple[int, int]] = []
     for link in (*_with_scheme(text), *_emails(text), *_domains(text), *_others(text)):
         if not any(start < link.end and link.start < end for start, end in taken):

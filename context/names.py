@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from context.alternatives import sharing
 from context.evidence import Evidence
 from context.figures import singular, stem
 from context.normalize import flat, words
@@ -22,21 +23,23 @@ _PRODUCT = re.compile(
     r"(?:de |da |do |em |na |no |of |at |in |chamad[oa] |called )?([a-z0-9]{4,30})"
 )
 _OFFERS = re.compile(
-    r"\b(?:oferecemos|temos|fazemos|vendemos|trabalhamos (?:com|em)|instalamos|transportamos|levamos|entregamos"
-    r"|coletamos"
-    r"|atendemos|alugamos|consertamos|desenvolvemos|integramos|aceitamos|fornecemos|disponibilizamos|contamos com"
-    r"|possuimos|realizamos|prestamos|criamos|emitimos|cobrimos|operamos|buscamos|montamos|produzimos|configuramos"
-    r"|compramos|guardamos|armazenamos|importamos|damos|incluimos|ofereco|vendo|faco|mantemos|chegamos (?:a|em|ate)"
-    r"|(?:we|they)(?: also| now| even| do| can| both)? (?:offer|have(?! \w+(?:ed|en)\b)|sell|provide|do(?! not)"
-    r"|make|accept|treat|deliver|ship|rent"
-    r"|install|fit|carry|stock|support|run|cover|speak|use|supply|perform|specialise in|specialize in|cater for"
-    r"|handle)"
-    r"|we(?:'ve| ve) got"
-    r"|(?:que|who|equipe|time|tecnicos?|entregador(?:es)?|motoboys?|pessoal|team|dentists?|hygienists?)(?: tambem"
-    r"| also)? "
-    r"(?:cuidam?|fazem|faz|instalam?|consertam?|vendem?|entregam?|transportam?|levam?|alugam?|oferecem?|treats?"
-    r"|sells?"
-    r"|offers?|fits?|delivers?|repairs?))\b"
+    sharing(
+        r"\b(?:oferecemos|temos|fazemos|vendemos|trabalhamos (?:com|em)|instalamos|transportamos|levamos|entregamos"
+        r"|coletamos"
+        r"|atendemos|alugamos|consertamos|desenvolvemos|integramos|aceitamos|fornecemos|disponibilizamos|contamos com"
+        r"|possuimos|realizamos|prestamos|criamos|emitimos|cobrimos|operamos|buscamos|montamos|produzimos|configuramos"
+        r"|compramos|guardamos|armazenamos|importamos|damos|incluimos|ofereco|vendo|faco|mantemos|chegamos (?:a|em|ate)"
+        r"|(?:we|they)(?: also| now| even| do| can| both)? (?:offer|have(?! \w+(?:ed|en)\b)|sell|provide|do(?! not)"
+        r"|make|accept|treat|deliver|ship|rent"
+        r"|install|fit|carry|stock|support|run|cover|speak|use|supply|perform|specialise in|specialize in|cater for"
+        r"|handle)"
+        r"|we(?:'ve| ve) got"
+        r"|(?:que|who|equipe|time|tecnicos?|entregador(?:es)?|motoboys?|pessoal|team|dentists?|hygienists?)(?: tambem"
+        r"| also)? "
+        r"(?:cuidam?|fazem|faz|instalam?|consertam?|vendem?|entregam?|transportam?|levam?|alugam?|oferecem?|treats?"
+        r"|sells?"
+        r"|offers?|fits?|delivers?|repairs?))\b"
+    )
 )
 _OFFER_ENDS = re.compile(
     r"[.;:!?\n]| (?:que|se|quando|porque|mas|porem|who|which|that|if|when|but|because|so|conforme|como) "

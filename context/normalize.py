@@ -92,19 +92,27 @@ _FOLDED = _Table(_as_folded)
 
 # Between two single letters a wider gap may be the only sign of where a spaced-out word ends.
 _WIDE_GAP = re.compile(r"(?<=\S\S) {2,}| {2,}(?=\S\S)")
+# What `seen` leaves as it is: visible ASCII, line ends, and Latin letters with accents.
+_USUAL = re.compile(r"[ -~\n\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff]*")
 
 
 def seen(text: str) -> str:
     """The text as a person sees it: compatibility forms resolved, invisible characters gone, newlines kept."""
+    if _USUAL.fullmatch(text):
+        return _one_gap(text)
     visible = text.translate(_SEEN)
     if not visible.isascii():
         visible = unicodedata.normalize("NFKC", visible).translate(_SEEN)
-    return _WIDE_GAP.sub(" ", visible)
+    return _one_gap(visible)
+
+
+def _one_gap(text: str) -> str:
+    return _WIDE_GAP.sub(" ", text) if "  " in text else text
 
 
 def folded(text: str) -> str:
     """What `seen` returned, in Latin letters without accents and ASCII digits; the case stays."""
-    return text if text.isascii() else _WIDE_GAP.sub(" ", text.translate(_FOLDED))
+    return text if text.isascii() else _one_gap(text.translate(_FOLDED))
 
 
 def lowered(folded_text: str) -> str:
@@ -133,6 +141,8 @@ _LEET = str.maketrans("013457@!|$", "oieasta" + "iis")
 _LETTER_FOR_DIGIT = re.compile(r"(?<=\d)[oil]+(?![a-z])|\b[oil]+(?=\d)")
 _DIGIT_FOR_LETTER = str.maketrans("oil", "011")
 _AT_END = re.compile(r"(?<=[a-z])@(?=\s|$|[.,!?])")
+_SIGN = re.compile(r"[@|$]|!(?=[a-z])")
+_DIGIT = re.compile(r"\d")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
 
 
@@ -143,16 +153,20 @@ def words(flat_text: str) -> Iterator[str]:
 
 def without_disguise(flat_text: str) -> tuple[str, ...]:
     """Other readings of a flat text, where letters are spaced out, split by signs, drawn out, or written as digits."""
+    has_digit = _DIGIT.search(flat_text) is not None
     readings = {
         _SPELLED.sub(lambda match: re.sub(_BETWEEN, "", match[0]), flat_text),
         _SPELLED_WORDS.sub(lambda match: re.sub(_BETWEEN, "", match[0]), flat_text),
-        _TWO_DIGITS.sub(lambda match: match[0].replace(" ", ""), flat_text),
         _SPLIT_WORD.sub("", flat_text),
-        _MIXED.sub(lambda match: match[0].translate(_LEET), flat_text),
-        _LETTER_FOR_DIGIT.sub(lambda match: match[0].translate(_DIGIT_FOR_LETTER), flat_text),
         _REPEATED.sub(r"\1", flat_text),
-        _AT_END.sub("a", flat_text),
     }
+    if has_digit or _SIGN.search(flat_text):
+        readings.add(_MIXED.sub(lambda match: match[0].translate(_LEET), flat_text))
+    if has_digit:
+        readings.add(_TWO_DIGITS.sub(lambda match: match[0].replace(" ", ""), flat_text))
+        readings.add(_LETTER_FOR_DIGIT.sub(lambda match: match[0].translate(_DIGIT_FOR_LETTER), flat_text))
+    if "@" in flat_text:
+        readings.add(_AT_END.sub("a", flat_text))
     return tuple(sorted(readings - {flat_text}))
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from context.alternatives import sharing
 from context.figures import NUMBER_WORD
 from context.normalize import squeezed, without_disguise
 from contracts.guardrails import Finding, Rule
@@ -370,12 +371,12 @@ _LEAK = (
     r"(?:^|\n|\s)(?:action|step \d+|expected_output|expected output|output format|task|role|context|constraints) ?:",
     r"[\"'](?:next_state|allowed_states|state|confidence|business_line|intent|waiting_for|collected|options|text"
     r"|type|asset|list_label|role|content|next|trigger)[\"'] ?:",
-    r"(?<![\w@/.-])[a-z]+(?:_[a-z0-9]+)+(?![\w@])",
     r"\[[a-z]+/[a-z]+\]|\bsays: |\bask: [a-z]+,",
 )  # fmt: skip
+_INTERNAL_NAME = re.compile(r"(?<![\w@/.-])[a-z]+(?:_[a-z0-9]+)+(?![\w@])")
 # No leak is without one of these, and most texts have none.
 _MAY_LEAK = re.compile(
-    r"[<{}\[|_\"']|prompt|sistema|system|message|instruc|diretri|regras|guideline|rules|directive|instructed|programm"
+    r"[<{}\[|\"']|expected_output|prompt|sistema|system|message|instruc|diretri|regras|guideline|rules|directive|instructed|programm"
     r"|told|configur|trained|treinad|forbid|allowed|modelo|model|as an ai|proibid|orientad|ordens|: "
 )
 _STATE_NAMES = re.compile(
@@ -441,7 +442,7 @@ def _joined(patterns: Sequence[str]) -> re.Pattern[str]:
     at_word = [pattern.removeprefix(r"\b") for pattern in patterns if _begins_at_word(pattern)]
     others = [pattern for pattern in patterns if not _begins_at_word(pattern)]
     shared = [rf"\b(?=[a-z0-9])(?:{'|'.join(at_word)})"] if at_word else []
-    return re.compile("|".join(f"(?:{pattern})" for pattern in (*shared, *others)))
+    return re.compile("|".join(f"(?:{sharing(pattern)})" for pattern in (*shared, *others)))
 
 
 def _begins_at_word(pattern: str) -> bool:
@@ -490,6 +491,8 @@ def duration_findings(text: str) -> Iterator[Finding]:
 
 def phrase_findings(text: str) -> Iterator[Finding]:
     """Closings, negotiation, promises and parts of a prompt in a flat text."""
+    if "_" in text:
+        yield from (_finding(Rule.PROMPT_LEAK, match) for match in _INTERNAL_NAME.finditer(text))
     may_leak = _MAY_LEAK.search(text) is not None
     for rule in RULES:
         if rule.rule is Rule.PROMPT_LEAK and not may_leak:

@@ -8,15 +8,32 @@ from contracts.conversation import State, TaskName, WaitingFor
 from contracts.institution import FieldSpec, FixedText, Institution, Intent
 from contracts.messages import MessageType
 from sandbox.cheating import cheats_for
-from sandbox.collecting import answered, kind_of, mentioned, without_introduction
+from sandbox.collecting import answered, kind_of, mentioned, tidy, without_introduction
 from sandbox.language import fold
 from sandbox.matching import LEAST_CONFIDENCE, MOST_CONFIDENCE, IntentIndex, Match
 from sandbox.prompted import Prompted, read_prompt
+from sandbox.signs import (
+    Bare,
+    asks_what_is_next,
+    bare_reply,
+    begins_a_request,
+    declines_to_tell,
+    greets_again,
+    is_trickery,
+    looks_like_a_company,
+    shows_distress,
+    takes_yes_or_no,
+    without_trickery,
+)
 from sandbox.spam import looks_like_spam
 
 UNCLEAR = 0.5
 SURE_ENOUGH_TO_CHANGE_SUBJECT = 0.74
 CERTAIN_ENOUGH_FOR_SHORT_ANSWERS = 0.58
+CERTAIN_WHATEVER_WAS_ASKED = 0.9
+WEAK = 0.38
+SHORT_ANSWER_WORDS = 6
+RECENT_REPLIES = 4
 MAX_BUTTONS = 3
 MAX_OPTIONS = 10
 
@@ -45,6 +62,12 @@ _WORDS = {
         "by_name": "Certo, {name}.",
         "more": "Posso ajudar em mais alguma coisa?",
         "how": "Em que posso ajudar?",
+        "right": "Certo.",
+        "without": "Tudo bem, seguimos sem isso.",
+        "as_you_like": "Tudo bem.",
+        "whenever": "Certo. Se precisar de algo mais, é só escrever.",
+        "goes_on": "Uma pessoa da equipe continua a partir daqui, com o que você contou.",
+        "said_above": "É o que escrevi acima. Se faltar algo, uma pessoa da equipe continua com você.",
     },
     "en": {
         "thanks_name": "Thank you, {name}.",
@@ -52,9 +75,22 @@ _WORDS = {
         "by_name": "All right, {name}.",
         "more": "Is there anything else I can help with?",
         "how": "How can I help?",
+        "right": "All right.",
+        "without": "That is fine, we can go on without it.",
+        "as_you_like": "That is fine.",
+        "whenever": "All right. If anything else comes up, just write.",
+        "goes_on": "A person of the team goes on from here with what you wrote.",
+        "said_above": "That is what I wrote above. If something is missing, a person of the team can go on with you.",
     },
 }
 _OPENING_GREETING = re.compile(r"^(Olá|Oi|Oie|Hello|Hi|Hey)\b(?=[!,. ])")
+_OFFERS_MORE = re.compile(
+    r"(?i)(?:mais alguma coisa|em que posso ajudar(?: hoje)?|em alguma dessas frentes"
+    r"|anything else[^?]*|how can i help(?: today)?)\?\s*$"
+)
+_OFFERS_TO_ACT = re.compile(r"(?i)^\s*(?:shall|should|may|can) i\b|^\s*(?:posso|quer que eu)\b")
+_THINGS = frozenset({"location", "order"})
+_PLACES = ("pickup", "destination", "city")
 _LAST_SENTENCE = re.compile(r"[^.!?]*\?\s*$")
 
 
@@ -127,38 +163,99 @@ class Brain:
         return next((state for state in wanted if state in allowed), allowed[0] if allowed else State.PROCESSING)
 
     def _understand(self, prompted: Prompted) -> Understanding:
-        if looks_like_spam(prompted) or self._matches_spam(prompted):
+        if looks_like_spam(prompted) or self._index.is_spam(prompted.text):
             return Understanding(self._index.spam, None, 0.93, {}, is_spam=True)
+        if self._index.distress is not None and shows_distress(prompted.text):
+            return Understanding(self._index.distress, prompted.business_line, 0.95, {})
+        if _is_thing(prompted):
+            return self._with_next_step(self._going_on(prompted, 0.8, self._thing(prompted)), prompted)
         if prompted.is_wordless:
-            return Understanding(
-                self._institution.intent(prompted.intent),
-                prompted.business_line,
-                0.6,
-                {},
-                WaitingFor.CLARIFICATION,
-            )
-        title = _chosen_title(prompted)
+            return replace(self._going_on(prompted, 0.6, {}), waiting_for=WaitingFor.CLARIFICATION)
+        title = _chosen_title(prompted) or self._index.title(prompted.messages[-1].text if prompted.messages else "")
         if title is not None:
             intent, line = self._index.chosen(title, line=prompted.business_line, previous=prompted.intent)
             return self._with_next_step(Understanding(intent, line, MOST_CONFIDENCE, {}), prompted)
         if self._index.human is not None and self._index.asks_for_a_human(prompted.text):
             return Understanding(self._index.human, prompted.business_line, 0.94, self._mentioned(prompted, None))
+        small = self._small_talk(prompted)
+        if small is not None:
+            return small
         match = self._best_match(prompted)
+        if is_trickery(prompted.text):
+            rest = without_trickery(prompted.text)
+            match = self._index.best(rest, line=prompted.business_line) if self._index.stems(rest) else None
+            if match is None or match.score < UNCLEAR:
+                return self._not_for_us(prompted)
+            return self._from_match(match, prompted)
         told = self._told(prompted, match)
         if told:
             collected = {**told, **self._mentioned(prompted, prompted.intent)}
-            intent = self._institution.intent(prompted.intent)
-            return self._with_next_step(Understanding(intent, prompted.business_line, 0.9, collected), prompted)
+            return self._with_next_step(self._going_on(prompted, 0.9, collected), prompted)
         return self._from_match(match, prompted)
+
+    def _going_on(self, prompted: Prompted, confidence: float, collected: dict[str, str]) -> Understanding:
+        """The intent stays as it was; one that had already been carried out does not start again."""
+        intent = self._institution.intent(prompted.intent)
+        if intent is not None and (intent.escalate or intent.conclude or intent.spam):
+            intent = self._index.greeting
+        return Understanding(intent or self._index.greeting, prompted.business_line, confidence, collected)
+
+    def _small_talk(self, prompted: Prompted) -> Understanding | None:
+        """Replies that mean something only after what was said before."""
+        if greets_again(prompted.text, self._language) and self._index.greeting is not None:
+            return self._with_next_step(Understanding(self._index.greeting, prompted.business_line, 0.9, {}), prompted)
+        if asks_what_is_next(prompted.text) and prompted.replies:
+            return self._with_next_step(self._going_on(prompted, 0.85, {}), prompted, asking=True)
+        bare = bare_reply(prompted.text, self._language)
+        asked = self._asked_field(prompted)
+        if asked is not None and declines_to_tell(prompted.text):
+            return self._with_next_step(self._going_on(prompted, 0.85, {}), prompted, asking=True)
+        last = prompted.last_reply
+        if bare is None:
+            return None
+        if last is None:
+            return self._unclear(prompted, LEAST_CONFIDENCE)
+        question = _LAST_SENTENCE.search(last.text)
+        if asked is not None and question is not None and _wants_yes_or_no(question[0]):
+            value = {asked.id: " ".join(prompted.text.split()).strip(" .!,;") or bare.value}
+            return self._with_next_step(self._going_on(prompted, 0.9, value), prompted)
+        if bare is Bare.NO and question is not None and self._index.goodbye and _OFFERS_MORE.search(last.text):
+            return Understanding(self._index.goodbye, prompted.business_line, 0.9, {})
+        if bare is Bare.NO and asked is None:
+            return self._going_on(prompted, 0.8, {})
+        return self._with_next_step(self._going_on(prompted, 0.85, {}), prompted, asking=True)
+
+    def _not_for_us(self, prompted: Prompted) -> Understanding:
+        if self._index.trickery is not None:
+            return Understanding(self._index.trickery, prompted.business_line, 0.9, {})
+        return self._unclear(prompted, LEAST_CONFIDENCE)
+
+    def _unclear(self, prompted: Prompted, confidence: float) -> Understanding:
+        options = self._lines_to_choose_from()
+        return Understanding(None, prompted.business_line, confidence, {}, WaitingFor.CLARIFICATION, options=options)
+
+    def _thing(self, prompted: Prompted) -> dict[str, str]:
+        """A place or an order that was sent: the answer to what is open, if that is a place or a thing."""
+        kind = prompted.messages[-1].kind
+        value = tidy(" ".join(prompted.text.split()))
+        if not value:
+            return {}
+        asked = self._asked_field(prompted)
+        intent = self._institution.intent(prompted.intent)
+        wanted = intent.fields if intent else ()
+        fields = [field for field in self._institution.fields if field.id in wanted and field.id not in prompted.fields]
+        kinds = _PLACES if kind == "location" else ("item", "need")
+        fitting = [field for field in ([asked] if asked else []) + fields if kind_of(field) in kinds]
+        return {fitting[0].id: value} if fitting else {}
 
     def _told(self, prompted: Prompted, match: Match | None) -> dict[str, str]:
         """The answer to what was asked, or to another open question of the same intent that shares its words."""
         asked = self._asked_field(prompted)
         if asked is None:
             return {}
-        certain = SURE_ENOUGH_TO_CHANGE_SUBJECT if kind_of(asked) == "need" else CERTAIN_ENOUGH_FOR_SHORT_ANSWERS
-        if match is not None and match.score >= certain:
+        if match is not None and match.score >= self._certain(asked, match, prompted):
             return {}
+        asked = self._field_by_shape(asked, prompted)
         value = answered(asked, prompted.text)
         if value is not None:
             return {asked.id: value}
@@ -169,6 +266,34 @@ class Brain:
                 return {field.id: other}
         return {}
 
+    def _certain(self, asked: FieldSpec, match: Match, prompted: Prompted) -> float:
+        """How well another intent must fit to go before the question that is open."""
+        text = prompted.text
+        names_line = match.intent.line not in (None, prompted.business_line) and (
+            self._index.line_of(text) == match.intent.line
+        )
+        short = len(text.split()) <= SHORT_ANSWER_WORDS and not begins_a_request(text)
+        if short and not names_line:
+            return CERTAIN_WHATEVER_WAS_ASKED
+        return SURE_ENOUGH_TO_CHANGE_SUBJECT if kind_of(asked) == "need" else CERTAIN_ENOUGH_FOR_SHORT_ANSWERS
+
+    def _field_by_shape(self, asked: FieldSpec, prompted: Prompted) -> FieldSpec:
+        """A company's name told to another question is the company's, a lone first name the person's."""
+        intent = self._institution.intent(prompted.intent)
+        wanted = intent.fields if intent else ()
+        open_fields = {
+            kind_of(field): field
+            for field in self._institution.fields
+            if field.id in wanted and field.id not in prompted.fields
+        }
+        text = prompted.text.strip()
+        if kind_of(asked) in ("name", "need") and "company" in open_fields and looks_like_a_company(text):
+            return open_fields["company"]
+        lone_name = text.istitle() and text.isalpha() and not self._index.best(text)
+        if kind_of(asked) not in ("name", "company", *_PLACES) and lone_name and "name" in open_fields:
+            return open_fields["name"] if answered(open_fields["name"], text) else asked
+        return asked
+
     def _from_match(self, match: Match | None, prompted: Prompted) -> Understanding:
         greeting = self._index.greeting
         main = self._index.main_intent(prompted.business_line) if prompted.business_line else None
@@ -176,7 +301,7 @@ class Brain:
             match = Match(main, 0.5)
         if match is None and greeting is not None and fold(prompted.text) and not self._index.stems(prompted.text):
             match = Match(greeting, 0.5)
-        if match is None or match.confidence < UNCLEAR:
+        if match is None or match.score < WEAK:
             line = self._index.line_of(prompted.text)
             main = self._index.main_intent(line) if line else None
             if main is None:
@@ -184,15 +309,8 @@ class Brain:
                 if collected:
                     intent = self._institution.intent(prompted.intent) or greeting
                     return self._with_next_step(Understanding(intent, prompted.business_line, 0.7, collected), prompted)
-                confidence = match.confidence if match else LEAST_CONFIDENCE
-                return Understanding(
-                    None,
-                    prompted.business_line,
-                    confidence,
-                    {},
-                    WaitingFor.CLARIFICATION,
-                    options=self._lines_to_choose_from(),
-                )
+                confidence = min(match.confidence, UNCLEAR - 0.01) if match else LEAST_CONFIDENCE
+                return self._unclear(prompted, confidence)
             match = Match(main, 0.4)
         intent = match.intent
         line = intent.line or (prompted.business_line if intent is not greeting else None)
@@ -201,19 +319,21 @@ class Brain:
         collected = self._mentioned(prompted, intent.id)
         return self._with_next_step(Understanding(intent, line, match.confidence, collected), prompted)
 
-    def _with_next_step(self, understood: Understanding, prompted: Prompted) -> Understanding:
+    def _with_next_step(self, understood: Understanding, prompted: Prompted, *, asking: bool = False) -> Understanding:
         """What to offer or to ask next: the options of the intent, else its first field that is still unknown."""
         intent = understood.intent
         if intent is None or intent.escalate or intent.conclude:
             return understood
         repeated = _was_said(intent.answer, prompted)
-        if intent.options and not (understood.collected and repeated):
+        if intent.options and not (repeated and (understood.collected or asking)):
             return replace(understood, waiting_for=WaitingFor.CHOICE, options=intent.options[:MAX_OPTIONS])
         missing = self._missing(intent, understood.collected, prompted)
         if not missing:
             return understood
         ends_with_question = intent.answer.rstrip().endswith("?") and not repeated
-        field = (self._closest(intent.answer, missing) if ends_with_question else None) or missing[0]
+        field = self._closest(intent.answer, missing) if ends_with_question else missing[0]
+        if field is None:
+            return replace(understood, waiting_for=WaitingFor.FIELD)
         waiting_for = WaitingFor.IDENTIFICATION if kind_of(field) == "name" else WaitingFor.FIELD
         return replace(understood, waiting_for=waiting_for, ask_field=field.id)
 
@@ -224,10 +344,6 @@ class Brain:
         matches = [match for text in texts if (match := self._index.best(text, line=prompted.business_line))]
         matters = [match for match in matches if match.score >= 0.4 and match.intent.id not in self._index.courtesies]
         return max(matters or matches, key=lambda match: match.score, default=None)
-
-    def _matches_spam(self, prompted: Prompted) -> bool:
-        match = self._best_match(prompted)
-        return match is not None and match.intent.spam and match.score >= 0.5
 
     def _mentioned(self, prompted: Prompted, intent_id: str | None) -> dict[str, str]:
         intent = self._institution.intent(intent_id)
@@ -269,7 +385,9 @@ class Brain:
             return closest
         if prompted.waiting_for == WaitingFor.IDENTIFICATION:
             return next((field for field in unknown if kind_of(field) == "name"), None)
-        return candidates[0] if candidates and prompted.waiting_for == WaitingFor.FIELD else None
+        if not candidates or prompted.waiting_for != WaitingFor.FIELD:
+            return None
+        return next((field for field in candidates if kind_of(field) not in ("name", "company")), candidates[0])
 
     def _closest(self, text: str, fields: list[FieldSpec]) -> FieldSpec | None:
         """The field whose question shares most words with the question at the end of `text`."""
@@ -297,7 +415,7 @@ class Brain:
         intent = self._institution.intent(decision.get("intent"))
         if prompted.rewrite:
             return intent.answer if intent else self._institution.text(FixedText.CLARIFY)
-        if prompted.is_wordless:
+        if prompted.is_wordless and not _is_thing(prompted):
             return self._institution.text(FixedText.UNREADABLE)
         collected = {each["name"]: each["value"] for each in decision.get("collected") or ()}
         question = self._question(decision, intent, collected, prompted)
@@ -306,10 +424,16 @@ class Brain:
         body = self._body(intent, collected, prompted)
         if question and not body.rstrip().endswith("?"):
             body = f"{body} {question}"
-        return body.strip()
+        body = body.strip()
+        if intent.escalate or intent.conclude or fold(body) not in {fold(reply) for reply in prompted.replies[-1:]}:
+            return body
+        return intent.answer if intent.id in self._index.courtesies else self._institution.text(FixedText.CLARIFY)
 
     def _body(self, intent: Intent, collected: dict[str, str], prompted: Prompted) -> str:
         said = _was_said(intent.answer, prompted)
+        small = self._small_answer(intent, collected, prompted)
+        if small is not None:
+            return small
         if prompted.returning and intent is self._index.greeting:
             return self._institution.text(FixedText.WELCOME_BACK)
         if said and collected:
@@ -317,12 +441,37 @@ class Brain:
         if intent is self._index.greeting and prompted.replies and not prompted.returning:
             question = _LAST_SENTENCE.search(intent.answer)
             return question[0].strip() if question else self._words["how"]
-        if said:
+        if said and _was_said(intent.answer, prompted, RECENT_REPLIES):
             return self._something_new(intent, prompted)
         answer = self._by_name(intent.answer, collected, prompted)
         if prompted.returning:
             return f"{_first_sentence(self._institution.text(FixedText.WELCOME_BACK))} {answer}"
         return answer
+
+    def _small_answer(self, intent: Intent, collected: dict[str, str], prompted: Prompted) -> str | None:
+        """What is said to a reply that only agrees, declines, goes on, greets again or sends a place or an order."""
+        if intent.escalate or intent.conclude or not prompted.messages:
+            return None
+        asks = self._asks_something(prompted)
+        if _is_thing(prompted) and (collected or not prompted.text or _was_said(intent.answer, prompted)):
+            return self._thanks(collected, prompted, has_question=asks)
+        if _is_thing(prompted) and intent is self._index.greeting:
+            return f"{self._words['noted']} {self._words['how']}"
+        if greets_again(prompted.text, self._language) and prompted.replies:
+            return self._institution.text(FixedText.WELCOME_BACK)
+        if asks_what_is_next(prompted.text) and prompted.replies:
+            return self._words["right"] if asks else self._words["goes_on"]
+        bare = Bare.NO if declines_to_tell(prompted.text) else bare_reply(prompted.text, self._language)
+        last = prompted.last_reply
+        if bare is None or last is None or collected:
+            return None
+        if bare is Bare.NO:
+            return self._words["without"] if asks else f"{self._words['as_you_like']} {self._words['more']}"
+        if asks:
+            return self._words["right"]
+        if bare is Bare.YES and _OFFERS_MORE.search(last.text):
+            return f"{self._words['right']} {self._words['how']}"
+        return self._words["right"] if _was_said(self._words["whenever"], prompted, 1) else self._words["whenever"]
 
     def _thanks(self, collected: dict[str, str], prompted: Prompted, *, has_question: bool) -> str:
         name = self._name_in(collected)
@@ -336,11 +485,17 @@ class Brain:
         )
 
     def _something_new(self, intent: Intent, prompted: Prompted) -> str:
-        """Said before: what the line's own section says about the words of now, else the same again."""
+        """Said lately: what the line's own section says about the words of now, else that there is no more to it."""
+        if intent.id in self._index.courtesies:
+            return _first_sentence(intent.answer)
         line = self._institution.line(prompted.decision.get("business_line") or intent.line)
         said = fold(" ".join(prompted.replies))
         passage = self._index.passage(line, prompted.text, said) if line else None
-        return passage or intent.answer
+        if passage:
+            return passage
+        if intent is self._index.trickery:
+            return self._institution.text(FixedText.CLARIFY)
+        return self._words["noted"] if self._asks_something(prompted) else self._words["said_above"]
 
     def _by_name(self, answer: str, collected: dict[str, str], prompted: Prompted) -> str:
         """The name is used once: when it was just told, or in the first reply to a person who is known."""
@@ -368,6 +523,13 @@ class Brain:
 
     # Task 3
 
+    def _only_goes_on(self, prompted: Prompted) -> bool:
+        """Whether nothing was asked that a file or a card would answer."""
+        text = prompted.text
+        return bool(prompted.replies) and (
+            _is_thing(prompted) or asks_what_is_next(text) or bare_reply(text, self._language) is not None
+        )
+
     def _message_type(self, prompted: Prompted) -> dict[str, Any]:
         options = prompted.decision.get("options") or ()
         intent = self._institution.intent(prompted.decision.get("intent"))
@@ -375,7 +537,7 @@ class Brain:
         kind = MessageType.TEXT
         if options:
             kind = MessageType.BUTTON if len(options) <= MAX_BUTTONS else MessageType.LIST
-        elif asset is not None:
+        elif asset is not None and not self._only_goes_on(prompted):
             kind = asset.type
         label = self._institution.text(FixedText.LIST_LABEL) if kind is MessageType.LIST else ""
         return {
@@ -406,10 +568,19 @@ def _chosen_title(prompted: Prompted) -> str | None:
     return None
 
 
-def _was_said(text: str, prompted: Prompted) -> bool:
+def _wants_yes_or_no(question: str) -> bool:
+    return takes_yes_or_no(question) and not _OFFERS_TO_ACT.search(question)
+
+
+def _is_thing(prompted: Prompted) -> bool:
+    """Whether the newest message is a place or an order."""
+    return bool(prompted.messages) and prompted.messages[-1].kind in _THINGS
+
+
+def _was_said(text: str, prompted: Prompted, lately: int = 0) -> bool:
     """Whether the heart of `text` stands in an earlier reply: its end, as a name may have changed its beginning."""
     heart = fold(text)[-60:]
-    return any(heart in fold(reply) for reply in prompted.replies)
+    return any(heart in fold(reply) for reply in prompted.replies[-lately:])
 
 
 def _first_sentence(text: str) -> str:

@@ -19,7 +19,6 @@ _ABBREVIATIONS = {
     "brigado": "obrigado",
     "brigada": "obrigado",
     "vlw": "valeu",
-    "flw": "falou",
     "td": "tudo",
     "hj": "hoje",
     "msg": "mensagem",
@@ -60,12 +59,12 @@ a o e os as um uma uns umas de do da dos das em no na nos nas para por com sem q
 meu minha meus minhas seu sua te lhe isso isto esse essa este esta estou estao sou sao ser ter tem tenho ja so
 mais muito ai la aqui como qual quais quando quero queria preciso precisa gostaria pode posso poderia faz
 fazem fazer vai vou ir ao aos ou mas tambem favor oi hoje agora gente ate quanto onde tudo sobre saber nao
-mesmo entao ainda
+mesmo entao ainda ok
 """
 _ENGLISH_STOP_WORDS = """
 also too a an the and or of to in on at for with from by i you we they he she it my your our is are am be been do does
 did can could would will shall may have has had me us this that these those there here what which when where
-how who please need want like get so just if but as about any some not no don t s m re ve ll
+how who please than more again ok need want like get so just if but as about any some not no don t s m re ve ll
 """
 _STOP = {"pt": frozenset(_PORTUGUESE_STOP_WORDS.split()), "en": frozenset(_ENGLISH_STOP_WORDS.split())}
 GREETINGS = {

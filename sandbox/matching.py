@@ -4,18 +4,27 @@ import difflib
 import math
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from contracts.institution import BusinessLine, FixedText, Institution, Intent
 from sandbox.language import GREETINGS, THANKS, family, fold, is_stop_word, stem, without, words
+from sandbox.signs import is_trickery, shows_distress
 
 _STOP_WEIGHT = 0.12
 _HUMAN_WORDS = ("pessoa", "atendente", "humano", "human", "person", "someone", "receptionist")
-_WANTS_TO_TALK = re.compile(
-    r"\b(?:falar|fala|conversar|speak|talk|chat)\b.{0,20}"
-    r"\b(?:gente|pessoa|alguem|humano|atendente|someone|somebody|person|human)\b"
+_PEOPLE = (
+    r"(?:gente|pessoa|alguem|humano|humana|atendente|equipe|time de|atendimento|responsavel|vendedor|gerente|consultor|"
+    r"someone|somebody|person|human|team|staff|front desk|reception|receptionist|manager|dentist|agent)"
 )
+_WANTS_TO_TALK = re.compile(
+    rf"\b(?:falar|fala|conversar|speak|talk|chat)\b.{{0,20}}\b{_PEOPLE}\b"
+    rf"|\b(?:me (?:passa|transfere|transfira|encaminha|coloca)|chama|chame"
+    rf"|transfer me|put me through|connect me|pass me)"
+    rf"(?: (?:para|com|to|with|a|o|um|uma|the|ao|alguma)){{0,3}} {_PEOPLE}\b"
+)
+_LONELY = 0.55
 LEAST_CONFIDENCE, MOST_CONFIDENCE = 0.35, 0.97
 
 
@@ -81,6 +90,10 @@ class IntentIndex:
         self.human = self._human()
         self.courtesies = self._courtesies()
         self.spam = next((intent for intent in institution.intents if intent.spam), None)
+        self.goodbye = next((intent for intent in institution.intents if intent.conclude), None)
+        self.distress = self._of_sign(shows_distress)
+        self.trickery = self._of_sign(is_trickery)
+        self._titles = {fold(title): title for intent in institution.intents for title in intent.options}
         self._handed_over = frozenset(self.stems(institution.text(FixedText.ESCALATED))) | frozenset(
             each for trigger in (self.human.triggers if self.human else ()) for each in self.stems(trigger)
         )
@@ -100,12 +113,15 @@ class IntentIndex:
         present = frozenset(self._correct(each) for each in self._all_stems(said))
         if not present:
             return None
+        present = frozenset(each for each in present if not each.isdigit() or each in self._known) or present
         total = sum(self._weigh(each) for each in present)
         scores = self._trigger_scores(present, total)
         lines = self.lines_in(present)
         best: Match | None = None
         for number, by_trigger in scores.items():
             intent = self._institution.intents[number]
+            if intent.spam:
+                continue
             shared = sum(self._weigh(each) for each in present & self._vocabulary[number])
             score = 0.72 * by_trigger + 0.28 * shared / total
             if intent.line and score > 0.12:
@@ -116,12 +132,15 @@ class IntentIndex:
 
     def _trigger_scores(self, present: frozenset[str], total: float) -> dict[int, float]:
         scores: dict[int, float] = {}
+        telling = sum(not _is_stop_stem(each, self.language) for each in present)
         touched = {position for each in present for position in self._containing.get(each, ())}
         for position in touched:
             number, stems = self._triggers[position]
             shared = sum(self._weigh(each) for each in stems & present)
             needed = sum(self._weigh(each) for each in stems)
             score = 0.75 * shared / needed + 0.25 * shared / total
+            if telling >= 2 and len(stems) >= 2 and len(stems & present) == 1:
+                score *= _LONELY
             if score > scores.get(number, 0.0):
                 scores[number] = score
         return scores
@@ -156,6 +175,20 @@ class IntentIndex:
 
     def asks_for_a_human(self, text: str) -> bool:
         return _WANTS_TO_TALK.search(" ".join(words(text, self.language))) is not None
+
+    def title(self, text: str) -> str | None:
+        """The option of any intent that these words are, to the letter."""
+        return self._titles.get(fold(text))
+
+    def is_spam(self, text: str) -> bool:
+        """Whether every telling word of a spam trigger is there as it stands: alone, or two of them at least."""
+        said = frozenset(self.stems(text))
+        for number, stems in self._triggers:
+            if self._institution.intents[number].spam:
+                telling = {each for each in stems if not _is_stop_stem(each, self.language)}
+                if telling and telling <= said and (len(telling) >= 2 or telling == said):
+                    return True
+        return False
 
     def is_about(self, line: str | None, text: str) -> bool:
         """Whether everything said occurs in the own section of this business line."""
@@ -207,6 +240,12 @@ class IntentIndex:
             for intent in self._institution.intents
             if not intent.conclude and any(" ".join(words(each, self.language)) in polite for each in intent.triggers)
         )
+
+    def _of_sign(self, shows: Callable[[str], bool]) -> Intent | None:
+        """The intent most of whose triggers show a sign."""
+        hits = {intent.id: sum(map(shows, intent.triggers)) for intent in self._institution.intents}
+        best = max(hits, key=lambda each: hits[each], default=None)
+        return self._institution.intent(best) if best and hits[best] else None
 
     def _human(self) -> Intent | None:
         def hits(intent: Intent) -> int:

@@ -6,6 +6,9 @@ from sandbox.language import fold
 from sandbox.prompted import Prompted
 
 _LINK = re.compile(r"(?i)https?://|www\.|\b(?:bit\.ly|t\.me|wa\.me|tinyurl\.com|goo\.gl)/")
+_MONEY_PER_TIME = re.compile(
+    r"(?i)(?:\$|£|€|usd|r\$)\s?\d[\d.,]*\s*(?:k\s*)?(?:a|an|per|por|every|ao?)\s*(?:day|week|month|hour|dia|semana|m[eê]s|hora)\b"
+)
 _LURES = (
     *("ganhe dinheiro", "dinheiro facil", "renda extra", "lucro garantido", "sorteado", "premio", "emprestimo"),
     *("bitcoin", "cripto", "crypto", "investimento garantido", "clique", "multiplique", "compre seguidores", "pix de"),
@@ -20,17 +23,28 @@ _LURES = (
         "bonus gratis",
         "double your",
     ),
+    *("work from home", "from home", "trabalhe de casa", "passive income", "renda passiva"),
+)
+_ADVERTS = (
+    *("seo services", "seo service", "seo agency", "seo package", "servicos de seo", "agencia de seo", "backlinks"),
+    *("first page of google", "top of google", "rank your website", "rank your site", "ranking on google"),
+    *("primeira pagina do google", "topo do google", "boost your website", "increase your traffic", "more traffic"),
+    *("we offer seo", "fazemos seo", "guest post", "digital marketing agency", "web traffic"),
 )
 _REPEATED = 4
-_LONG_ENOUGH = 20
+_LONG_ENOUGH = 60
 
 
 def looks_like_spam(prompted: Prompted) -> bool:
-    """A link beside a lure, three lures, or the same longer text over and over."""
+    """A link or earnings beside a lure, three lures, an advert, or the same long text over and over."""
     text = prompted.text
     plain = fold(text)
     lures = sum(lure in plain for lure in _LURES)
-    if lures >= 3 or (lures and _LINK.search(text)):
+    if lures >= 3 or (lures and (_LINK.search(text) or _MONEY_PER_TIME.search(text))):
+        return True
+    if any(advert in plain for advert in _ADVERTS) and "?" not in text:
+        return True
+    if sum(advert in plain for advert in _ADVERTS) >= 2:
         return True
     said = [fold(each.text) for each in prompted.history if each.speaker == "person"]
     said += [fold(message.text) for message in prompted.messages]

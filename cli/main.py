@@ -1,11 +1,12 @@
 """`prosa`: the command and its sub-commands."""
 
 import asyncio
+import os
 import signal
 import sys
 import tempfile
 import uuid
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,8 +103,12 @@ def chat(
 
     settings = read_settings()
     configure_logs(level="ERROR")
-    with suppress(KeyboardInterrupt):
+    try:
         asyncio.run(run_chat(settings, name or f"terminal-{uuid.uuid4().hex[:8]}", as_json=as_json))
+    except KeyboardInterrupt:
+        # Everything is closed; only the thread that waits for a line is left, and it would hold up a tidy exit.
+        sys.stdout.flush()
+        os._exit(SUCCESS)
 
 
 @app.command()

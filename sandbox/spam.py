@@ -23,13 +23,16 @@ _LURES = (
         "bonus gratis",
         "double your",
     ),
-    *("work from home", "from home", "trabalhe de casa", "passive income", "renda passiva"),
+    *("work from home", "trabalhe de casa", "passive income", "renda passiva"),
 )
 _ADVERTS = (
     *("seo services", "seo service", "seo agency", "seo package", "servicos de seo", "agencia de seo", "backlinks"),
     *("first page of google", "top of google", "rank your website", "rank your site", "ranking on google"),
-    *("primeira pagina do google", "topo do google", "boost your website", "increase your traffic", "more traffic"),
-    *("we offer seo", "fazemos seo", "guest post", "digital marketing agency", "web traffic"),
+    *("primeira pagina do google", "topo do google", "boost your website", "increase your traffic"),
+    *("we offer seo", "fazemos seo", "digital marketing agency"),
+)
+_OFFERS = re.compile(
+    r"\b(?:(?:we|i) (?:offer|provide|can|help|do)|our|your (?:web)?site|fazemos|oferecemos|colocamos|somos|nossos?|nossas?)\b"
 )
 _REPEATED = 4
 _LONG_ENOUGH = 60
@@ -42,9 +45,8 @@ def looks_like_spam(prompted: Prompted) -> bool:
     lures = sum(lure in plain for lure in _LURES)
     if lures >= 3 or (lures and (_LINK.search(text) or _MONEY_PER_TIME.search(text))):
         return True
-    if any(advert in plain for advert in _ADVERTS) and "?" not in text:
-        return True
-    if sum(advert in plain for advert in _ADVERTS) >= 2:
+    adverts = sum(advert in plain for advert in _ADVERTS)
+    if adverts >= 2 or (adverts and _OFFERS.search(plain)):
         return True
     said = [fold(each.text) for each in prompted.history if each.speaker == "person"]
     said += [fold(message.text) for message in prompted.messages]

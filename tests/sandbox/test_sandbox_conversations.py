@@ -111,6 +111,8 @@ _PYLOTO = {
     ),
     "a place out of the blue": (Turn("Rua A, 10", "greeting", says="já anotei", kind="location"),),
     "an order out of the blue": (Turn("3 x bolo", "greeting", says="já anotei", kind="order"),),
+    "an advert": (Turn("Somos uma agência e colocamos seu site na primeira página do Google", "spam", "SPAM"),),
+    "a wish that sounds like an advert": (Turn("quero um site que apareça no topo do google", "technology_how"),),
     "looking for words of spam": (Turn("clique", "-"), Turn("quero investir em um sistema", "technology_how")),
     "the time of day": (Turn("que horas são?", "out_of_scope"),),
     "later": (Turn("quero um motoboy"), Turn("Cambuí"), Turn("depois te falo", never="contato")),

@@ -7,6 +7,7 @@
 import itertools
 from collections.abc import Iterator
 
+from context.lemmas import EXCUSED
 from context.patterns import (
     PatternIndex,
     Sentence,
@@ -294,6 +295,7 @@ _PLAIN = {
         "offer|rate|deal ends|expires|on|tonight",
         "special .. offer|offers",
         "see what _ can do",
+        "deles|delas|concorrente|concorrentes|concorrencia .. bate|batemos|bato|cobre|cobrimos|cubro|iguala|igualamos",
         "better|great|good price|rate|deal|terms|offer",
         "come down",
         "bring .. down|save",
@@ -355,6 +357,8 @@ _PLAIN = {
         "zero|no chance|pain|risk of|$",
         "perfect smile|teeth|result",
         "no _ doubt",
+        "certain|confident .. will|ll|won",
+        "trust me $",
         "never fails|hurts|late",
         "rest assured",
         "completely|totally painless|safe",
@@ -529,9 +533,13 @@ def commitment_findings(text: str) -> Iterator[Finding]:
 def _is_excused(rule: Rule, sentence: Sentence, first: int, last: int) -> bool:
     if is_denied_at(sentence, first, last) or is_for_others(sentence, first, last):
         return True
+    inside = [token.word for token in sentence.tokens[first : last + 1]]
+    if rule is Rule.NEGOTIATION and sentence.tokens[first].closes and last > first + 1:
+        # "For prices, the front desk is best placed to help."
+        placed = inside[-2:] in (["is", "best"], ["are", "best"], ["quem", "melhor"])
+        return placed and bool(EXCUSED["other"] & set(inside[1:-1]))
     if rule is not Rule.CLOSING:
         return False
-    inside = [token.word for token in sentence.tokens[first : last + 1]]
     if (
         inside[-1] in ("voce", "voces") and sentence.tokens[last].opens and last > first
     ):  # "vem identificado: você recebe"

@@ -63,7 +63,23 @@ _HOUSE_WORDS = ("escritorio", "atendimento", "telefone", "abrimos", "fechamos", 
 _HOUSE = frozenset(stem(word) for word in _HOUSE_WORDS)
 _THE_HOUSE = frozenset({"the house"})  # in the place of a business line
 _OPENING = ("abr", "abert", "atend", "funcion", "trabalh", "entreg", "opera", "plantao", "open", "see patients", "work")
-_CLOSED = ("fecha", "closed", "exceto", "menos", "except", "fora", "salvo", "nao ", "not ", "nem ", "sem ", "no ")
+_CLOSED = (
+    "fecha",
+    "closed",
+    "descans",
+    "folga",
+    "shut",
+    "exceto",
+    "menos",
+    "except",
+    "fora",
+    "salvo",
+    "nao ",
+    "not ",
+    "nem ",
+    "sem ",
+    "no ",
+)
 
 
 class Gate:
@@ -222,6 +238,8 @@ class Gate:
 
     def _is_documented_count(self, figure: Figure) -> bool:
         entries = self._evidence.counts.get(figure.value, ())
+        if figure.units[:1] == ("day",) and figure.value == "15" and figure.before == "cada":
+            return any(entry.units[:1] == ("week",) for entry in self._evidence.counts.get("2", ()))
         if not entries:
             return False
         if len(figure.value) >= 4:
@@ -243,6 +261,7 @@ class Gate:
             return False
         start = max(text.rfind(end, 0, figure.start) for end in ".!?\n") + 1
         about = self._lines_in(re.split(r"[.!?\n]", text[start : figure.end + 80], maxsplit=1)[0])
+        about -= _THE_HOUSE
         return not about or None in lines or bool(about & lines)
 
     def _is_named_number(self, figure: Figure) -> bool:

@@ -71,6 +71,14 @@ _VOCATIVE = re.compile(
     re.IGNORECASE,
 )
 _CALLED = re.compile(r"\b(?:se chama|chama-se|is called|is named|my name is|meu nome e) ([A-Z][a-z]+)", re.IGNORECASE)
+_CLAUSE_END = re.compile(r"[.,;:!?\n]|\b(?:mas|but|e sim)\b")
+_WE_DO_NOT = re.compile(
+    r"\bnao (?:fazemos|atendemos|entregamos|levamos|oferecemos|trabalhamos|coletamos|vendemos|instalamos)\b"
+    r"|\bwe (?:don'?t|do not|cannot|can'?t) (?:do|offer|provide|treat|sell|deliver)\b"
+    r"|\b(?:isn'?t|is not|aren'?t) (?:something|a treatment|a service|among what) (?:that )?we (?:offer|do|provide)\b",
+    re.IGNORECASE,
+)
+_LIMITS = re.compile(r"\b(?:so|apenas|somente|only|just|ainda|yet)\b", re.IGNORECASE)
 _REACH = 90
 _MOST_WORDS = 7
 
@@ -127,6 +135,8 @@ class NameReader:
             if _VOCATIVE.search(text, max(0, match.start() - 25), match.start()) and text[
                 match.end() : match.end() + 1
             ] in (",", "!", "."):
+                continue
+            if _is_declined(text, match.start(), match.end()):
                 continue
             camel = not word.isupper() and not word[1:].islower() and word[1:].isalpha()
             if low in BRANDS or camel or _is_inside_sentence(text, match.start()) or _ACTS.match(text, match.end()):
@@ -205,6 +215,14 @@ class NameReader:
         if stem(word) in self._evidence.claims or stem(TRANSLATED.get(word, word)) in self._evidence.claims:
             return True
         return word not in BRANDS and (word in _TOO_COMMON or singular(word) in _ORDINARY_SINGULARS)
+
+
+def _is_declined(text: str, start: int, end: int) -> bool:
+    """ "Entrega para o Rio não fazemos": what the clause of a name says we do not do."""
+    before = _CLAUSE_END.split(text[max(0, start - 60) : start])[-1]
+    after = _CLAUSE_END.split(text[end : end + 60], maxsplit=1)[0]
+    clause = before + " " + after
+    return _WE_DO_NOT.search(clause) is not None and _LIMITS.search(clause) is None
 
 
 def _is_inside_sentence(text: str, start: int) -> bool:

@@ -254,7 +254,7 @@ _NEGOTIATION = (
     r"|valid[oa]|imperdivel|relampago)\b(?! (?:uma pessoa|a equipe|nossa equipe|pessoa|equipe))",
     r"\b(?:faco|fazemos|faz|consigo|conseguimos|deixo|deixamos|sai|fica|saia|posso fazer|podemos fazer"
     r"|posso deixar|da pra fazer)(?: \w+){0,3}? (?:mais barato|mais em conta|por menos|mais baixo|um preco bom"
-    r"|bem mais barato|metade|melhor)\b",
+    r"|bem mais barato|metade|melhor)\b(?!(?<=fica melhor)\?)",
     r"\b(?:cubro|cobrimos|cobriremos|bato|batemos|igualo|igualamos|supero|superamos|vencemos"
     r"|equiparamos)(?: \w+){0,3}? (?:oferta|preco|proposta|valor|concorrente|concorrencia|orcamento)s?\b",
     r"\b(?:melhoro|melhoramos|reduzo|reduzimos|baixo|baixamos|abaixo|diminuo|diminuimos|abatemos|abato|retiro"
@@ -263,7 +263,8 @@ _NEGOTIATION = (
     r"|facilitamos)(?: \w+){0,3}? (?:preco|precos|valor|valores|proposta|taxa|frete|mensalidade|pagamento|parcela"
     r"|condicao|condicoes|custo|oferta|multa|juros)\b",
     r"\b(?:parcelamos|parcelo|parcelado|parcelada|parcelar|parcela em|parcelamento|financiamos|dividimos|divido"
-    r"|dividir|dividido em|dividida em|pagar depois|pague depois|paga depois|pague so|pagamento facilitado"
+    r"|dividir|dividid[oa] em(?! \S{1,10} (?:encontros|etapas|fases|modulos|sessoes|frentes|visitas)\b)"
+    r"|pagar depois|pague depois|paga depois|pague so|pagamento facilitado"
     r"|pagamento (?:a vista|parcelado|em|no|na|via|por|ate|apos|depois|antecipado|so|somente|pode)"
     r"|aceitamos (?:pix|cartao|boleto|dinheiro|credito|debito|cheque|pagamento)|aceita(?:mos)? cartao"
     r"|entrada (?:de|mais|e o)|sinal de|faturamos|boleto (?:para|em|com)|prazo de pagamento|primeira parcela"

@@ -20,6 +20,7 @@ from tests.context.corpus import (
     fourth_look,
     harbour_dental,
     harmless,
+    ninth_look,
     prices_and_closings,
     second_look,
     seventh_look,
@@ -36,6 +37,7 @@ BLIND = {
     "blind 3": sixth_look,
     "blind 4": seventh_look,
     "blind 5": eighth_look,
+    "blind 6": ninth_look,
 }
 
 

@@ -28,7 +28,7 @@ class TestCorpora:
     def test_comes_out_as_the_product_asks(self, corpus: Corpus) -> None:
         result = score(corpus, GATES[corpus.institution])
         if corpus.part in BLIND:
-            assert result.right >= (0.995 if corpus.blocked and "forbidden" in corpus.name else 0.96), result.misses
+            assert result.right >= (0.995 if corpus.blocked and "forbidden" in corpus.name else 0.93), result.misses
             return
         needed = 1.0 if corpus.name in ("prices and closings", "forbidden") else 0.98 if corpus.part != SECOND else 0.96
         assert result.right >= needed, result.misses

@@ -253,7 +253,13 @@ class Brain:
         asked = self._asked_field(prompted)
         if asked is None:
             return {}
-        if match is not None and match.score >= self._certain(asked, match, prompted):
+        describes = (
+            match is not None
+            and match.intent.id == prompted.intent
+            and kind_of(asked) == "need"
+            and not begins_a_request(prompted.text)
+        )
+        if match is not None and not describes and match.score >= self._certain(asked, match, prompted):
             return {}
         asked = self._field_by_shape(asked, prompted)
         value = answered(asked, prompted.text)

@@ -32,7 +32,8 @@ _ADVERTS = (
     *("we offer seo", "fazemos seo", "digital marketing agency"),
 )
 _OFFERS = re.compile(
-    r"\b(?:(?:we|i) (?:offer|provide|can|help|do)|our|your (?:web)?site|fazemos|oferecemos|colocamos|somos|nossos?|nossas?)\b"
+    r"\b(?:(?:we|i) (?:offer|provide|can|help|do)|our|your (?:web)?site"
+    r"|fazemos|oferecemos|colocamos|somos|nossos?|nossas?)\b"
 )
 _REPEATED = 4
 _LONG_ENOUGH = 60

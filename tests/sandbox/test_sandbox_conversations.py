@@ -113,6 +113,10 @@ _PYLOTO = {
     "an order out of the blue": (Turn("3 x bolo", "greeting", says="já anotei", kind="order"),),
     "an advert": (Turn("Somos uma agência e colocamos seu site na primeira página do Google", "spam", "SPAM"),),
     "a wish that sounds like an advert": (Turn("quero um site que apareça no topo do google", "technology_how"),),
+    "the need in words of the same subject": (
+        Turn("preciso de um técnico", "services_how"),
+        Turn("wifi ruim na loja", "services_how", collected={"need": "wifi ruim na loja"}),
+    ),
     "looking for words of spam": (Turn("clique", "-"), Turn("quero investir em um sistema", "technology_how")),
     "the time of day": (Turn("que horas são?", "out_of_scope"),),
     "later": (Turn("quero um motoboy"), Turn("Cambuí"), Turn("depois te falo", never="contato")),

@@ -297,7 +297,7 @@ _ARRIVES = (
     r"(?:chega\w*|entreg(?:amos|aremos|a|am|ue|ara|arao|ar|ue)|recebe\w*|fic[ao]\w* pront\w+|resolv\w+|consert\w+"
     r"|coleta\w*|busca\w*|sai|saira"
     r"|instal\w+|respond\w+|retorn\w+|lig[ao]\w*|(?<!equipe )(?<!escritorio )volta"
-    r"|volta(?= (?:com|para|pra) )|termina\w*|conclui\w*|funciona\w*|estar[ae]\w*|comec(?:amos"
+    r"|volta(?! ?(?:[.!\n]|$))|termina\w*|conclui\w*|funciona\w*|estar[ae]\w*|comec(?:amos"
     r"|a|aremos|ara|am|ar)|inici(?:amos|a|aremos|ara|am|ar)"
     r"|passa\w*|manda\w*|envi\w+|prepar\w+)"
 )

@@ -89,7 +89,8 @@ async def _reload_when(told: asyncio.Event, runtime: "Runtime") -> None:
 
 
 def _announce(url: str, runtime: "Runtime") -> None:
-    sandbox = " (the sandbox answers: set ANTHROPIC_API_KEY for a real model)" if runtime.imitates_model else ""
+    told = f" (the sandbox at {runtime.sandbox_url}/ answers: set ANTHROPIC_API_KEY for a real model)"
+    sandbox = told if runtime.imitates_model else ""
     print(f"Prosa is at {url}/{sandbox}", flush=True)
 
 

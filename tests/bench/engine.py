@@ -38,8 +38,9 @@ from worker.drain import drain
 from worker.fitter import fit
 
 TURNS_ALONE = 300
-TURNS_A_SECOND = 50
-TURNS_OPEN_LOOP = 500
+# Half of what 32 turns at once can do at this speed of the model.
+TURNS_A_SECOND = 20
+TURNS_OPEN_LOOP = 300
 MODEL_SECONDS = 0.4
 CRITICAL_PATH_MS = 2 * MODEL_SECONDS * 1000
 

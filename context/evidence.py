@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from context.figures import Figure, Hours, Kind, read_figures, read_hours, stem
 from context.links import plain_links, read_links
 from context.normalize import flat, squeezed, words
-from context.wording import STOP_WORDS
 from contracts.institution import Institution
 
 # A run of 60 characters holds a window of 48 that starts at a multiple of 12, wherever the run starts.
@@ -183,8 +182,3 @@ def hidden_text_of(institution: Institution, evidence: Evidence) -> HiddenText:
     )
     pieces = tuple(text for text in hidden if SHORTEST_LEAK <= len(text) < LONGEST_PIECE and text not in said)
     return HiddenText(windows, pieces)
-
-
-def content_words(flat_text: str) -> Iterator[str]:
-    """Words that carry meaning of their own."""
-    return (word for word in words(flat_text) if len(word) >= CLAIM_STEM and word not in STOP_WORDS)

@@ -102,13 +102,6 @@ class ConversationMachine:
             if move.source is conversation.state and move.by == by and (move.guard is None or move.guard(facts))
         }
 
-    def permits(self, conversation: Conversation, trigger: Trigger) -> bool:
-        facts = facts_of(conversation)
-        return any(
-            move.source is conversation.state and move.trigger is trigger and (move.guard is None or move.guard(facts))
-            for move in self._moves
-        )
-
     def _destination(self, source: State, trigger: Trigger, facts: Facts) -> State:
         cursor = _Cursor(source, facts)
         try:

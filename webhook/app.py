@@ -1,8 +1,5 @@
 """Builds the ASGI app of the HTTP side."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -21,10 +18,8 @@ from webhook.whatsapp import whatsapp_routes
 
 log = logger(__name__)
 
-Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
-
-def create_app(deps: WebhookDependencies, *, lifespan: Lifespan | None = None) -> FastAPI:
+def create_app(deps: WebhookDependencies) -> FastAPI:
     """Everything under one app: platform webhooks, web chat, and the console with its page."""
     app = FastAPI(
         title="Prosa",
@@ -32,7 +27,6 @@ def create_app(deps: WebhookDependencies, *, lifespan: Lifespan | None = None) -
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=lifespan,
     )
     app.include_router(whatsapp_routes(deps))
     app.include_router(chat_routes(deps))

@@ -37,7 +37,6 @@ def test_every_pair_does_what_the_table_says_and_nothing_else(state: State, trig
         assert facts_of(subject) == facts
         move = BY_KEY.get((state, trigger))
         is_open = move is not None and (move.guard is None or move.guard(facts))
-        assert MACHINE.permits(subject, trigger) is is_open
         if not is_open:
             with pytest.raises(IllegalTransitionError):
                 MACHINE.advance(Walk(subject), trigger, at=START)

@@ -1,4 +1,4 @@
-"""Sets up what the tests need beside Python: Chromium, for the tests of the page.
+"""Sets up what the tests need beside Python: Chromium, redis-server, and the Firestore emulator with its Java.
 
 On a machine where packages may be installed it installs what is missing; elsewhere it says loudly what will be
 skipped. With `CI` set, what cannot be had is a failure.
@@ -9,11 +9,20 @@ import shutil
 import subprocess
 import sys
 
-PROGRAMS = {"chromium": ("chromium", "chromium-browser", "google-chrome")}
+from real_services import firestore_emulator
+
+PROGRAMS = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "redis-server": ("redis-server",),
+    "default-jre-headless": ("java",),
+}
+# Comes from Google's own package repository, or with the Google Cloud SDK as a component.
+EMULATOR_PACKAGE = "google-cloud-cli-firestore-emulator"
 
 
 def missing() -> list[str]:
-    return [package for package, names in PROGRAMS.items() if not any(shutil.which(name) for name in names)]
+    packages = [package for package, names in PROGRAMS.items() if not any(shutil.which(name) for name in names)]
+    return packages if firestore_emulator() else [*packages, EMULATOR_PACKAGE]
 
 
 def install(packages: list[str]) -> None:
@@ -22,7 +31,10 @@ def install(packages: list[str]) -> None:
         return
     print(f"Installing {', '.join(packages)} ...", flush=True)
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", *packages]):
+    subprocess.run(["apt-get", "update", "-qq"], env=environment, stdout=subprocess.DEVNULL, check=False)
+    for package in packages:
+        # One by one: a package that this machine's sources do not have must not keep the others away.
+        command = ["apt-get", "install", "-y", "-qq", package]
         subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
 
 

@@ -129,6 +129,7 @@ class Conversation(Value):
     updated_at: Instant | None = None
     last_inbound_at: Instant | None = None
     times_out_at: Instant | None = None
+    moved_to: str | None = None
 
     @property
     def is_final(self) -> bool:

@@ -112,6 +112,15 @@ def _rank(state: DeliveryState) -> int:
     return _ORDER.index(state)
 
 
+class Receipt(Value):
+    """What the store knows of one inbound message after its turn."""
+
+    message: InboundMessage
+    sequence: int
+    turn_id: TurnId
+    answered_at: Instant
+
+
 class TurnCommit(Value):
     """What one turn writes, all or nothing, if the stored version is still `conversation.version`."""
 
@@ -121,6 +130,16 @@ class TurnCommit(Value):
     turn: TurnRecord | None = None
     answered: tuple[InboxEntry, ...] = ()
     outbox: tuple[OutboxRow, ...] = ()
+
+    @property
+    def receipts(self) -> tuple[Receipt, ...]:
+        """What the store will know of each answered message."""
+        if self.turn is None:
+            return ()
+        return tuple(
+            Receipt(message=entry.message, sequence=entry.sequence, turn_id=self.turn.id, answered_at=self.turn.at)
+            for entry in self.answered
+        )
 
 
 class DeadLetter(Value):
@@ -137,13 +156,16 @@ class DeadLetter(Value):
     at: Instant
 
 
-class Receipt(Value):
-    """What the store knows of one inbound message after its turn."""
+class ConversationArchive(Value):
+    """Everything a store keeps of one conversation, so that another store can hold the same."""
 
-    message: InboundMessage
-    sequence: int
-    turn_id: TurnId
-    answered_at: Instant
+    head: Conversation
+    transitions: tuple[TransitionRecord, ...] = ()
+    utterances: tuple[Utterance, ...] = ()
+    turns: tuple[TurnRecord, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    outbox: tuple[OutboxRow, ...] = ()
+    dead_letters: tuple[DeadLetter, ...] = ()
 
 
 class ConversationSummary(Value):

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from contracts.conversation import Conversation, TokenCount, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import (
     Arrival,
+    ConversationArchive,
     ConversationSummary,
     DeadLetter,
     InboxEntry,
@@ -53,6 +54,8 @@ class Inbox(Protocol):
     async def take(self, lease: Lease, *, isolate_after: int) -> list[InboxEntry]:
         """Return the messages of the next turn, oldest first, and count an attempt on each; nothing is removed.
 
+        Sequences grow within a conversation, for ever, not necessarily by one.
+
         That is all pending ones; but when the oldest has had `isolate_after` attempts, it comes alone, so that one bad
         message does not take its neighbours with it.
 
@@ -96,8 +99,15 @@ class Inbox(Protocol):
         """
         ...
 
+    async def advance(self, conversation_id: ConversationId, *, past: int) -> None:
+        """Number the messages that come from now on after `past`, where another inbox had come to."""
+        ...
+
     async def prune(self, *, before: datetime) -> int:
-        """Forget deduplication keys of messages received before then; return how many."""
+        """Forget deduplication keys of messages received before then; return how many.
+
+        A backend whose keys expire by themselves has nothing to do.
+        """
         ...
 
 
@@ -163,6 +173,10 @@ class ConversationStore(Protocol):
         """
         ...
 
+    async def restore(self, archive: ConversationArchive) -> None:
+        """Put the conversation, as another store had it, in the place of whatever is here; the version is kept."""
+        ...
+
 
 class Outbox(Protocol):
     """Committed replies on their way to the platform, in order for each conversation."""
@@ -213,8 +227,10 @@ class DeadLetters(Protocol):
         """Keep the letter; adding the same id again changes nothing."""
         ...
 
-    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
-        """Newest first."""
+    async def dead_letters(
+        self, *, conversation_id: ConversationId | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        """Newest first; of one conversation, or of all and of none."""
         ...
 
     async def dead_letter(self, letter_id: str) -> DeadLetter | None: ...

@@ -127,8 +127,7 @@ async def export(conversation_id: ConversationId, deps: Dependencies) -> dict[st
         "outbox": [row.model_dump(mode="json") for row in await deps.store.rows(conversation_id)],
         "dead_letters": [
             letter.model_dump(mode="json")
-            for letter in await deps.store.dead_letters(limit=10_000)
-            if letter.conversation_id == conversation_id
+            for letter in await deps.store.dead_letters(conversation_id=conversation_id, limit=10_000)
         ],
     }
 

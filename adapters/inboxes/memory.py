@@ -104,6 +104,10 @@ class MemoryInbox:
         box.entries.clear()
         return box.last_sequence
 
+    async def advance(self, conversation_id: ConversationId, *, past: int) -> None:
+        box = self._box(conversation_id)
+        box.last_sequence = max(box.last_sequence, past)
+
     async def prune(self, *, before: datetime) -> int:
         old = [key for key, seen in self._seen.items() if seen.received_at < before]
         for key in old:

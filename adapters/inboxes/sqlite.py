@@ -157,6 +157,13 @@ class SqliteInbox:
 
         return await self._run(work)
 
+    async def advance(self, conversation_id: ConversationId, *, past: int) -> None:
+        query = (
+            "INSERT INTO inbox_conversations (conversation_id, last_sequence) VALUES (?1, ?2) "
+            "ON CONFLICT (conversation_id) DO UPDATE SET last_sequence = max(last_sequence, ?2)"
+        )
+        await self._run(lambda c: c.execute(query, (conversation_id, past)).rowcount)
+
     async def prune(self, *, before: datetime) -> int:
         query = "DELETE FROM inbox_seen WHERE received_at < ?"
         return await self._run(lambda c: c.execute(query, (micros(before),)).rowcount)

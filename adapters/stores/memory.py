@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
-from contracts.delivery import ConversationSummary, DeadLetter, OutboxRow, Receipt, TurnCommit
+from contracts.delivery import ConversationArchive, ConversationSummary, DeadLetter, OutboxRow, Receipt, TurnCommit
 from contracts.errors import ConversationConflictError
 from contracts.institution import Institution
 from contracts.messages import StatusUpdate
@@ -46,14 +46,8 @@ class MemoryStore:
         if commit.turn is not None:
             self._turns.setdefault(head.id, []).append(commit.turn)
             known = self._receipts.setdefault(head.id, {})
-            for entry in commit.answered:
-                receipt = Receipt(
-                    message=entry.message,
-                    sequence=entry.sequence,
-                    turn_id=commit.turn.id,
-                    answered_at=commit.turn.at,
-                )
-                known.setdefault(entry.message.id, receipt)
+            for receipt in commit.receipts:
+                known.setdefault(receipt.message.id, receipt)
         self._outbox.update({row.id: row for row in commit.outbox})
         return saved
 
@@ -109,6 +103,17 @@ class MemoryStore:
         }
         self._heads[conversation_id] = head.emptied(at, answered_up_to=answered_up_to)
         return head.turns > 0
+
+    async def restore(self, archive: ConversationArchive) -> None:
+        head = archive.head
+        await self.erase(head.id, at=_touched(head))
+        self._heads[head.id] = head
+        self._transitions[head.id] = list(archive.transitions)
+        self._utterances[head.id] = list(archive.utterances)
+        self._turns[head.id] = list(archive.turns)
+        self._receipts[head.id] = {receipt.message.id: receipt for receipt in archive.receipts}
+        self._outbox.update({row.id: row for row in archive.outbox})
+        self._dead_letters.update({letter.id: letter for letter in archive.dead_letters})
 
     def _started(self) -> list[Conversation]:
         return [head for head in self._heads.values() if head.turns > 0]
@@ -179,8 +184,15 @@ class MemoryStore:
     async def add_dead_letter(self, letter: DeadLetter) -> None:
         self._dead_letters.setdefault(letter.id, letter)
 
-    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
-        return sorted(self._dead_letters.values(), key=lambda letter: letter.at, reverse=True)[:limit]
+    async def dead_letters(
+        self, *, conversation_id: ConversationId | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        letters = [
+            letter
+            for letter in self._dead_letters.values()
+            if conversation_id is None or letter.conversation_id == conversation_id
+        ]
+        return sorted(letters, key=lambda letter: letter.at, reverse=True)[:limit]
 
     async def dead_letter(self, letter_id: str) -> DeadLetter | None:
         return self._dead_letters.get(letter_id)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from adapters.sqlite_database import Database, from_micros, micros, micros_or_none
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
-from contracts.delivery import ConversationSummary, DeadLetter, InboxEntry, OutboxRow, Receipt, TurnCommit
+from contracts.delivery import ConversationArchive, ConversationSummary, DeadLetter, OutboxRow, Receipt, TurnCommit
 from contracts.errors import ConversationConflictError
 from contracts.institution import Institution
 from contracts.messages import InboundMessage, StatusUpdate
@@ -69,6 +69,9 @@ SCHEMA = (
 # A status that still matches no row after this many others was about a message that is not ours.
 PARKED_LIMIT = 10_000
 
+RECEIPT = "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?)"
+DEAD_LETTER = "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?)"
+
 CONVERSATION_TABLES = ("transitions", "utterances", "turns", "receipts", "outbox", "dead_letters")
 
 
@@ -109,14 +112,8 @@ class SqliteStore:
             _insert_records(c, "transitions", head.id, commit.transitions)
             _insert_records(c, "utterances", head.id, commit.utterances)
             if commit.turn is not None:
-                c.execute(
-                    "INSERT INTO turns (id, conversation_id, record) VALUES (?, ?, ?)",
-                    (commit.turn.id, head.id, commit.turn.model_dump_json()),
-                )
-                c.executemany(
-                    "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?)",
-                    [_receipt_row(head.id, entry, commit.turn) for entry in commit.answered],
-                )
+                _insert_turn(c, commit.turn)
+                c.executemany(RECEIPT, [_receipt_row(receipt) for receipt in commit.receipts])
             for row in commit.outbox:
                 _put_outbox_row(c, row)
 
@@ -192,6 +189,27 @@ class SqliteStore:
             return head.turns > 0
 
         return await self._run(work)
+
+    async def restore(self, archive: ConversationArchive) -> None:
+        head = archive.head
+
+        def work(c: sqlite3.Connection) -> None:
+            _forget_parked(c, head.id)
+            for table in CONVERSATION_TABLES:
+                c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (head.id,))  # noqa: S608
+            c.execute("DELETE FROM conversations WHERE id = ?", (head.id,))
+            _write_head(c, head, expected_version=0)
+            _insert_records(c, "transitions", head.id, archive.transitions)
+            _insert_records(c, "utterances", head.id, archive.utterances)
+            for turn in archive.turns:
+                _insert_turn(c, turn)
+            c.executemany(RECEIPT, [_receipt_row(receipt) for receipt in archive.receipts])
+            for row in archive.outbox:
+                _put_outbox_row(c, row)
+            for letter in archive.dead_letters:
+                c.execute(DEAD_LETTER, _letter_row(letter))
+
+        await self._run(work)
 
     # Outbox
 
@@ -279,12 +297,13 @@ class SqliteStore:
     # Dead letters
 
     async def add_dead_letter(self, letter: DeadLetter) -> None:
-        values = (letter.id, letter.conversation_id, micros(letter.at), letter.model_dump_json())
-        await self._run(lambda c: c.execute("INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?)", values).rowcount)
+        await self._run(lambda c: c.execute(DEAD_LETTER, _letter_row(letter)).rowcount)
 
-    async def dead_letters(self, *, limit: int = 100) -> list[DeadLetter]:
-        query = "SELECT record FROM dead_letters ORDER BY at DESC LIMIT ?"
-        rows = await self._run(lambda c: c.execute(query, (limit,)).fetchall())
+    async def dead_letters(
+        self, *, conversation_id: ConversationId | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        query = "SELECT record FROM dead_letters WHERE ?1 IS NULL OR conversation_id = ?1 ORDER BY at DESC LIMIT ?2"
+        rows = await self._run(lambda c: c.execute(query, (conversation_id, limit)).fetchall())
         return [DeadLetter.model_validate_json(row[0]) for row in rows]
 
     async def dead_letter(self, letter_id: str) -> DeadLetter | None:
@@ -371,9 +390,27 @@ def _insert_records(
     )
 
 
-def _receipt_row(conversation_id: ConversationId, entry: InboxEntry, turn: TurnRecord) -> tuple[object, ...]:
-    message = entry.message
-    return (conversation_id, message.id, entry.sequence, turn.id, micros(turn.at), message.model_dump_json())
+def _insert_turn(c: sqlite3.Connection, turn: TurnRecord) -> None:
+    c.execute(
+        "INSERT INTO turns (id, conversation_id, record) VALUES (?, ?, ?)",
+        (turn.id, turn.conversation_id, turn.model_dump_json()),
+    )
+
+
+def _receipt_row(receipt: Receipt) -> tuple[object, ...]:
+    message = receipt.message
+    return (
+        message.conversation_id,
+        message.id,
+        receipt.sequence,
+        receipt.turn_id,
+        micros(receipt.answered_at),
+        message.model_dump_json(),
+    )
+
+
+def _letter_row(letter: DeadLetter) -> tuple[object, ...]:
+    return (letter.id, letter.conversation_id, micros(letter.at), letter.model_dump_json())
 
 
 def _receipt(row: Sequence[object]) -> Receipt:

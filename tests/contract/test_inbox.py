@@ -22,11 +22,17 @@ async def inbox(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield inbox
 
 
+async def sequences_of(inbox: Inbox) -> list[int]:
+    return [entry.sequence for entry in await inbox.pending(C1)]
+
+
 async def test_messages_come_back_in_the_order_of_their_arrival(inbox: Inbox) -> None:
     messages = [inbound(f"{n}") for n in range(5)]
     assert await inbox.append(messages) == [Arrival.ACCEPTED] * 5
     assert [entry.message for entry in await inbox.pending(C1)] == messages
-    assert [entry.sequence for entry in await inbox.pending(C1)] == [1, 2, 3, 4, 5]
+    sequences = await sequences_of(inbox)
+    assert sequences == sorted(set(sequences))
+    assert sequences[0] > 0
     assert await inbox.depth() == 5
 
 
@@ -34,7 +40,7 @@ async def test_a_second_delivery_is_recognised_before_and_after_the_answer(inbox
     message = inbound()
     await inbox.append([message])
     assert await inbox.append([message, message]) == [Arrival.DUPLICATE_PENDING] * 2
-    await inbox.remove(C1, [1])
+    await inbox.remove(C1, await sequences_of(inbox))
     assert await inbox.append([message]) == [Arrival.DUPLICATE_DONE]
     assert await inbox.depth() == 0
 
@@ -121,7 +127,7 @@ async def test_a_lease_is_not_given_back_while_something_waits(inbox: Inbox) -> 
     assert lease
     await inbox.append([inbound()])
     assert not await inbox.release(lease)
-    await inbox.remove(C1, [1])
+    await inbox.remove(C1, await sequences_of(inbox))
     assert await inbox.release(lease)
     assert await inbox.due(at=START + timedelta(days=1), limit=10) == []
 
@@ -137,20 +143,54 @@ async def test_the_longest_waiting_conversation_is_due_first(inbox: Inbox) -> No
 
 async def test_it_tells_whether_something_newer_waits(inbox: Inbox) -> None:
     await inbox.append([inbound(), inbound()])
-    assert await inbox.has_newer(C1, 1)
-    assert not await inbox.has_newer(C1, 2)
+    first, second = await sequences_of(inbox)
+    assert await inbox.has_newer(C1, first)
+    assert not await inbox.has_newer(C1, second)
 
 
 async def test_an_erased_conversation_has_no_messages_and_refuses_a_late_delivery(inbox: Inbox) -> None:
     message = inbound()
     await inbox.append([message])
-    await inbox.forget(C1)
+    (sequence,) = await sequences_of(inbox)
+    assert await inbox.forget(C1) == sequence
     assert await inbox.pending(C1) == []
+    assert await inbox.depth() == 0
     assert await inbox.append([message]) == [Arrival.DUPLICATE_DONE]
+    await inbox.append([inbound()])
+    assert await sequences_of(inbox) > [sequence]
 
 
 async def test_removing_twice_is_harmless(inbox: Inbox) -> None:
     await inbox.append([inbound(), inbound()])
-    await inbox.remove(C1, [1])
-    await inbox.remove(C1, [1])
-    assert [entry.sequence for entry in await inbox.pending(C1)] == [2]
+    first, second = await sequences_of(inbox)
+    await inbox.remove(C1, [first])
+    await inbox.remove(C1, [first])
+    assert await sequences_of(inbox) == [second]
+    assert await inbox.depth() == 1
+
+
+async def test_numbering_goes_on_where_another_inbox_had_come_to(inbox: Inbox) -> None:
+    far = 2_000_000_000_000_000
+    await inbox.advance(C1, past=far)
+    await inbox.append([inbound()])
+    (sequence,) = await sequences_of(inbox)
+    assert sequence > far
+    await inbox.advance(C1, past=1)
+    await inbox.append([inbound()])
+    assert (await sequences_of(inbox))[1] > sequence
+
+
+async def test_a_worker_that_holds_nothing_due_leaves_nothing_due(inbox: Inbox) -> None:
+    """A claim for the sake of the outbox alone must not make its conversation due when the lease runs out."""
+    assert await inbox.claim(C1, ttl=TTL, at=START)
+    assert await inbox.due(at=START + timedelta(days=1), limit=10) == []
+
+
+async def test_a_message_that_arrives_under_a_lease_is_due_when_the_lease_runs_out(inbox: Inbox) -> None:
+    lease = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lease
+    await inbox.append([inbound()])
+    assert await inbox.due(at=START, limit=10) == []
+    lease = await inbox.renew(lease, ttl=TTL, at=START + TTL / 2)
+    assert await inbox.due(at=START + TTL, limit=10) == []
+    assert await inbox.due(at=START + TTL / 2 + TTL, limit=10) == [C1]

@@ -16,7 +16,7 @@ from contracts.conversation import (
     TurnRecord,
     Utterance,
 )
-from contracts.delivery import DeadLetter, InboxEntry, OutboxRow, TurnCommit
+from contracts.delivery import ConversationArchive, DeadLetter, InboxEntry, OutboxRow, TurnCommit
 from contracts.errors import ConversationConflictError
 from contracts.messages import ChannelName, DeliveryState, InboundMessage, OutboundMessage, StatusUpdate
 from contracts.ports import Store
@@ -300,6 +300,59 @@ async def test_erasing_a_conversation_erases_its_dead_letters(store: Store) -> N
     await store.add_dead_letter(letter)
     await store.erase(C1, at=START)
     assert await store.dead_letters() == []
+
+
+async def test_dead_letters_of_one_conversation_can_be_asked_for(store: Store) -> None:
+    for number, name in enumerate(("a", "b", "a")):
+        letter = DeadLetter(
+            id=f"l-{number}",
+            conversation_id=conversation_id(name),
+            message_id=None,
+            channel="web",
+            reason="x",
+            attempts=1,
+            at=START + number * SECOND,
+        )
+        await store.add_dead_letter(letter)
+    assert [letter.id for letter in await store.dead_letters(conversation_id=conversation_id("a"))] == ["l-2", "l-0"]
+    assert [letter.id for letter in await store.dead_letters(limit=2)] == ["l-2", "l-1"]
+    assert await store.prune_dead_letters(before=START + SECOND) == 1
+    assert len(await store.dead_letters()) == 2
+
+
+async def test_a_conversation_is_restored_as_another_store_had_it(store: Store) -> None:
+    """Whatever was here under that id is gone; indexes, receipts and unsent replies are as they were there."""
+    await store.commit(turn_commit(message=inbound(id="of another life")))
+    elsewhere = turn_commit(message=inbound("Olá", id="m-1"), replies=2)
+    head = elsewhere.conversation.model_copy(update={"version": 7, "times_out_at": START + timedelta(hours=1)})
+    letter = DeadLetter(
+        id="l-1", conversation_id=C1, message_id=None, channel="web", reason="x", attempts=1, raw="said", at=START
+    )
+    assert elsewhere.turn
+    archive = ConversationArchive(
+        head=head,
+        transitions=elsewhere.transitions,
+        utterances=elsewhere.utterances,
+        turns=(elsewhere.turn,),
+        receipts=elsewhere.receipts,
+        outbox=elsewhere.outbox,
+        dead_letters=(letter,),
+    )
+    for _ in range(2):
+        await store.restore(archive)
+        assert await store.load(C1) == head
+        assert await store.transitions(C1) == list(archive.transitions)
+        assert await store.transcript(C1) == list(archive.utterances)
+        assert await store.turns(C1) == list(archive.turns)
+        assert await store.receipts(C1) == list(archive.receipts)
+        assert await store.rows(C1) == list(archive.outbox)
+        assert await store.dead_letters(conversation_id=C1) == [letter]
+    assert await store.find_message(MessageId("of another life")) == []
+    assert await store.find_message(MessageId("m-1")) == [C1]
+    assert await store.sendable(at=START + timedelta(days=1), limit=10) == [C1]
+    assert await store.timed_out(at=START + timedelta(days=1), limit=10) == [C1]
+    saved = await store.commit(turn_commit(head))
+    assert saved.version == 8
 
 
 async def test_institutions_are_kept_by_version(store: Store) -> None:

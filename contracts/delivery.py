@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
 from contracts.messages import Address, DeliveryState, InboundMessage, OutboundMessage, StatusUpdate
@@ -194,3 +194,20 @@ class ConversationSummary(Value):
             opted_out=head.opted_out,
             updated_at=head.updated_at,
         )
+
+
+class Record(Value):
+    """A small document of one collection, beside the conversations: an analysis, a flag, an amount of money.
+
+    `version` is the compare-and-set token, 0 before the first write. With an `owner` it is erased when that
+    conversation is; at `due_at` somebody has to look at it; from `expires_at` on it is not there any more.
+    """
+
+    collection: str
+    key: str
+    version: int = 0
+    body: dict[str, Any]
+    owner: ConversationId | None = None
+    due_at: Instant | None = None
+    expires_at: Instant | None = None
+    updated_at: Instant

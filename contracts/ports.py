@@ -15,6 +15,7 @@ from contracts.delivery import (
     Lease,
     OutboxRow,
     Receipt,
+    Record,
     TurnCommit,
 )
 from contracts.institution import Institution
@@ -256,8 +257,32 @@ class Institutions(Protocol):
         ...
 
 
-class Store(ConversationStore, Outbox, DeadLetters, Institutions, Protocol):
-    """One backend keeps all four, since one commit writes the conversation and its outbox together."""
+class Records(Protocol):
+    """Small documents by collection and key, with a version, a time to look at them and a time to forget them."""
+
+    async def record(self, collection: str, key: str, *, at: datetime) -> Record | None: ...
+
+    async def put_record(self, record: Record) -> Record | None:
+        """Write it and return it one version higher; None when the stored version is another one (0: there is none)."""
+        ...
+
+    async def records(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
+        """In the order of their keys, from the first one after `after`."""
+        ...
+
+    async def due_records(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
+        """Those whose `due_at` has come, longest waiting first."""
+        ...
+
+    async def drop_record(self, collection: str, key: str) -> bool: ...
+
+    async def prune_records(self, *, at: datetime) -> int:
+        """Drop those that have expired; return how many. A backend that does so by itself has nothing to do."""
+        ...
+
+
+class Store(ConversationStore, Outbox, DeadLetters, Institutions, Records, Protocol):
+    """One backend keeps all five: one commit writes the conversation and its outbox, one erasure leaves nothing."""
 
     async def ping(self) -> None:
         """Return when the backend can write.

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -11,15 +12,20 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from contracts.errors import ConfigurationError
 
+GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v3/certs"
 DEFAULT_MODEL = "claude-haiku-5-5"
 SAMPLE_INSTITUTION = Path(__file__).parents[1] / "context" / "documents" / "pyloto"
+TASKS_QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-# Settings of the engines on Redis and on Google Cloud; the embedded engine does not read them.
-OTHER_ENGINES = frozenset(
-    {"PROSA_FIRESTORE_DATABASE", "PROSA_TASKS_QUEUE", "PROSA_TASKS_URL", "PROSA_TASKS_SERVICE_ACCOUNT"}
-)
+StoreKind = Literal["sqlite", "redis", "firestore"]
+# Where each engine keeps conversations when PROSA_STORE says nothing, and where it may.
+STORES: Mapping[str, tuple[StoreKind, ...]] = {
+    "embedded": ("sqlite", "redis", "firestore"),
+    "celery": ("redis", "firestore"),
+    "cloud_tasks": ("firestore",),
+}
 
 
 class Settings(BaseModel):
@@ -39,6 +45,22 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="PROSA_LOG_LEVEL")
     web_origins: str = Field("", validation_alias="PROSA_WEB_ORIGINS")
     retention_days: int = Field(90, ge=1, validation_alias="PROSA_RETENTION_DAYS")
+    worker_concurrency: int = Field(500, ge=1, le=10_000, validation_alias="PROSA_WORKER_CONCURRENCY")
+    analysis_callback_url: str | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_URL")
+    analysis_callback_secret: SecretStr | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_SECRET")
+
+    redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
+    redis_cache_url: SecretStr | None = Field(None, validation_alias="REDIS_CACHE_URL")
+
+    google_cloud_project: str | None = Field(None, validation_alias="GOOGLE_CLOUD_PROJECT")
+    firestore_emulator_host: str | None = Field(None, validation_alias="FIRESTORE_EMULATOR_HOST")
+    firestore_database: str = Field("(default)", validation_alias="PROSA_FIRESTORE_DATABASE")
+    tasks_queue: str | None = Field(None, validation_alias="PROSA_TASKS_QUEUE")
+    tasks_url: str | None = Field(None, validation_alias="PROSA_TASKS_URL")
+    tasks_service_account: str | None = Field(None, validation_alias="PROSA_TASKS_SERVICE_ACCOUNT")
+    tasks_audience: str | None = Field(None, validation_alias="PROSA_TASKS_AUDIENCE")
+    tasks_certs_url: str = Field(GOOGLE_CERTS_URL, validation_alias="PROSA_TASKS_CERTS_URL")
+    tasks_emulator_host: str | None = Field(None, validation_alias="CLOUD_TASKS_EMULATOR_HOST")
 
     anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
     anthropic_base_url: str | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
@@ -65,9 +87,30 @@ class Settings(BaseModel):
         return self.host in LOOPBACK
 
     @property
+    def store_kind(self) -> StoreKind:
+        """Where conversations are kept: as PROSA_STORE says, else where the engine keeps them by itself."""
+        named = self.store.partition(":")[0]
+        return next((kind for kind in STORES["embedded"] if kind == named), STORES[self.engine][0])
+
+    @property
+    def inbox_kind(self) -> StoreKind:
+        """Where messages wait: on Redis for Celery, else beside the conversations."""
+        return "redis" if self.engine == "celery" else self.store_kind
+
+    @property
     def store_path(self) -> Path:
         """The SQLite file of `sqlite:PATH`, by default in the data folder."""
         return Path(self.store.removeprefix("sqlite:")) if self.store else self.data_dir / "prosa.sqlite"
+
+    @property
+    def store_name(self) -> str:
+        """The store in words for a person, without a secret."""
+        names: Mapping[StoreKind, str] = {
+            "sqlite": str(self.store_path),
+            "redis": "Redis at REDIS_URL",
+            "firestore": f"Firestore {self.firestore_database} of {self.google_cloud_project}",
+        }
+        return names[self.store_kind]
 
     @property
     def uses_sandbox_model(self) -> bool:
@@ -90,11 +133,45 @@ class Settings(BaseModel):
         return timedelta(seconds=self.turn_budget_s)
 
     @model_validator(mode="after")
-    def _store_is_known(self) -> Self:
-        if self.store and not self.store.startswith("sqlite:"):
-            raise ValueError(f"PROSA_STORE={self.store}: this release keeps conversations in sqlite:PATH only")
-        if self.engine != "embedded":
-            raise ValueError(f"PROSA_ENGINE={self.engine}: this release runs the embedded engine only")
+    def _store_fits_the_engine(self) -> Self:
+        known = self.store.startswith("sqlite:") or self.store in ("", "redis", "firestore")
+        if not known or self.store == "sqlite:":
+            raise ValueError(f"PROSA_STORE={self.store}: say sqlite:PATH, redis or firestore")
+        if self.store_kind not in STORES[self.engine]:
+            raise ValueError(
+                f"PROSA_STORE={self.store} does not go with PROSA_ENGINE={self.engine}: "
+                f"use {' or '.join(STORES[self.engine])}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _engine_has_what_it_needs(self) -> Self:
+        kinds = {self.store_kind, self.inbox_kind}
+        needed = {
+            "REDIS_URL": "redis" in kinds and self.redis_url is None,
+            "GOOGLE_CLOUD_PROJECT": "firestore" in kinds and self.google_cloud_project is None,
+        }
+        if self.engine == "cloud_tasks":
+            needed |= {
+                "PROSA_TASKS_QUEUE": self.tasks_queue is None,
+                "PROSA_TASKS_URL": self.tasks_url is None,
+                "PROSA_TASKS_SERVICE_ACCOUNT": self.tasks_service_account is None,
+            }
+        missing = [name for name, absent in needed.items() if absent]
+        if missing:
+            raise ValueError(
+                f"PROSA_ENGINE={self.engine} with its store in {self.store_kind} needs {', '.join(missing)}"
+            )
+        if self.tasks_queue is not None and not TASKS_QUEUE.fullmatch(self.tasks_queue):
+            raise ValueError("PROSA_TASKS_QUEUE is projects/PROJECT/locations/LOCATION/queues/NAME")
+        return self
+
+    @model_validator(mode="after")
+    def _callback_is_signed(self) -> Self:
+        if self.analysis_callback_url is not None and self.analysis_callback_secret is None:
+            raise ValueError(
+                "PROSA_ANALYSIS_CALLBACK_URL needs PROSA_ANALYSIS_CALLBACK_SECRET, which signs what is sent"
+            )
         return self
 
     @model_validator(mode="after")
@@ -125,6 +202,18 @@ class Settings(BaseModel):
         ]
         if missing:
             raise ValueError(f"PROSA_ENV=production needs {', '.join(missing)}")
+        emulated = [
+            name
+            for name, given in {
+                "FIRESTORE_EMULATOR_HOST": self.firestore_emulator_host,
+                "CLOUD_TASKS_EMULATOR_HOST": self.tasks_emulator_host,
+            }.items()
+            if given
+        ]
+        if emulated:
+            raise ValueError(f"PROSA_ENV=production with {', '.join(emulated)}: an emulator forgets everything")
+        if self.redis_url is not None and self.redis_url == self.redis_cache_url:
+            raise ValueError("REDIS_URL and REDIS_CACHE_URL are the same: a cache that evicts would eat the inbox")
         return self
 
     @model_validator(mode="after")
@@ -175,7 +264,7 @@ def known_names() -> list[str]:
 
 def _unknown(values: Iterable[str]) -> list[str]:
     """Settings with our prefix that nobody reads: mostly misspelt ones, which would be ignored in silence."""
-    known = [*known_names(), *OTHER_ENGINES]
+    known = known_names()
     problems = []
     for name in sorted(values):
         if name.startswith(("PROSA_", "WHATSAPP_")) and name not in known:

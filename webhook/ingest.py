@@ -50,7 +50,9 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
 
 
 async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependencies) -> None:
-    """Move the outbox rows forward. Statuses never reach the state machine.
+    """Move the outbox rows forward. Statuses never reach the state machine, and wake nobody.
+
+    There are three for each reply, and nearly none has a consequence; a reply that waited for one is found by the sweep.
 
     Raises:
         Problem: 503 when one could not be kept; the platform sends them again, which changes nothing.
@@ -71,8 +73,6 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
                 state=update.state.value,
                 code=update.error_code,
             )
-    for conversation_id in dict.fromkeys(row.conversation_id for row in rows if row is not None):
-        await deps.queue.wake(conversation_id)
 
 
 async def keep_broken(channel: ChannelName, pieces: Sequence[Broken], deps: WebhookDependencies) -> None:

@@ -53,6 +53,7 @@ async def clean(deps: Dependencies) -> None:
         await _tolerating(expire(conversation_id, deps), "sweep.expire")
         log.info("conversation.expired", conversation_id=conversation_id)
     await deps.store.prune_dead_letters(before=now - deps.retention)
+    await deps.store.prune_records(at=now)
     await deps.inbox.prune(before=now - REDELIVERY)
 
 

@@ -3,7 +3,15 @@
 from datetime import datetime
 
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
-from contracts.delivery import ConversationArchive, ConversationSummary, DeadLetter, OutboxRow, Receipt, TurnCommit
+from contracts.delivery import (
+    ConversationArchive,
+    ConversationSummary,
+    DeadLetter,
+    OutboxRow,
+    Receipt,
+    Record,
+    TurnCommit,
+)
 from contracts.errors import ConversationConflictError
 from contracts.institution import Institution
 from contracts.messages import StatusUpdate
@@ -23,6 +31,7 @@ class MemoryStore:
         self._parked: list[StatusUpdate] = []
         self._dead_letters: dict[str, DeadLetter] = {}
         self._institutions: dict[str, tuple[datetime, Institution]] = {}
+        self._records: dict[tuple[str, str], Record] = {}
 
     async def ping(self) -> None:
         return
@@ -101,6 +110,7 @@ class MemoryStore:
         self._dead_letters = {
             key: letter for key, letter in self._dead_letters.items() if letter.conversation_id != conversation_id
         }
+        self._records = {key: record for key, record in self._records.items() if record.owner != conversation_id}
         self._heads[conversation_id] = head.emptied(at, answered_up_to=answered_up_to)
         return head.turns > 0
 
@@ -222,6 +232,43 @@ class MemoryStore:
     async def published_versions(self) -> list[tuple[str, datetime]]:
         versions = [(version, at) for version, (at, _) in self._institutions.items()]
         return sorted(versions, key=lambda version: version[1], reverse=True)
+
+    # Records
+
+    async def record(self, collection: str, key: str, *, at: datetime) -> Record | None:
+        record = self._records.get((collection, key))
+        return record if record and _is_kept(record, at) else None
+
+    async def put_record(self, record: Record) -> Record | None:
+        name = (record.collection, record.key)
+        stored = self._records.get(name)
+        if record.version != (stored.version if stored else 0):
+            return None
+        self._records[name] = saved = record.model_copy(update={"version": record.version + 1})
+        return saved
+
+    async def records(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
+        return sorted((one for one in self._kept(collection, at) if one.key > after), key=lambda one: one.key)[:limit]
+
+    async def due_records(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
+        due = [(one.due_at, one.key, one) for one in self._kept(collection, at) if one.due_at and one.due_at <= at]
+        return [record for _, _, record in sorted(due)[:limit]]
+
+    async def drop_record(self, collection: str, key: str) -> bool:
+        return self._records.pop((collection, key), None) is not None
+
+    async def prune_records(self, *, at: datetime) -> int:
+        kept = {name: record for name, record in self._records.items() if _is_kept(record, at)}
+        pruned = len(self._records) - len(kept)
+        self._records = kept
+        return pruned
+
+    def _kept(self, collection: str, at: datetime) -> list[Record]:
+        return [one for one in self._records.values() if one.collection == collection and _is_kept(one, at)]
+
+
+def _is_kept(record: Record, at: datetime) -> bool:
+    return record.expires_at is None or record.expires_at > at
 
 
 def _touched(head: Conversation) -> datetime:

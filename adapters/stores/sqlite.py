@@ -6,7 +6,15 @@ from datetime import datetime
 
 from adapters.sqlite_database import Database, from_micros, micros, micros_or_none
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
-from contracts.delivery import ConversationArchive, ConversationSummary, DeadLetter, OutboxRow, Receipt, TurnCommit
+from contracts.delivery import (
+    ConversationArchive,
+    ConversationSummary,
+    DeadLetter,
+    OutboxRow,
+    Receipt,
+    Record,
+    TurnCommit,
+)
 from contracts.errors import ConversationConflictError
 from contracts.institution import Institution
 from contracts.messages import InboundMessage, StatusUpdate
@@ -64,6 +72,19 @@ SCHEMA = (
         id TEXT PRIMARY KEY, conversation_id TEXT, at INTEGER NOT NULL, record TEXT NOT NULL) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS institutions (
         version TEXT PRIMARY KEY, published_at INTEGER NOT NULL, record TEXT NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS records (
+        collection TEXT NOT NULL,
+        key TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        conversation_id TEXT,
+        due_at INTEGER,
+        expires_at INTEGER,
+        record TEXT NOT NULL,
+        PRIMARY KEY (collection, key)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS records_due ON records (collection, due_at) WHERE due_at IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS records_expiry ON records (expires_at) WHERE expires_at IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS records_owner ON records (conversation_id) WHERE conversation_id IS NOT NULL",
 )
 
 # A status that still matches no row after this many others was about a message that is not ours.
@@ -72,7 +93,7 @@ PARKED_LIMIT = 10_000
 RECEIPT = "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?)"
 DEAD_LETTER = "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?)"
 
-CONVERSATION_TABLES = ("transitions", "utterances", "turns", "receipts", "outbox", "dead_letters")
+CONVERSATION_TABLES = ("transitions", "utterances", "turns", "receipts", "outbox", "dead_letters", "records")
 
 
 class SqliteStore:
@@ -196,7 +217,7 @@ class SqliteStore:
         def work(c: sqlite3.Connection) -> None:
             _forget_parked(c, head.id)
             for table in CONVERSATION_TABLES:
-                c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (head.id,))  # noqa: S608
+                c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (head.id,))  # noqa: S608 - a constant name
             c.execute("DELETE FROM conversations WHERE id = ?", (head.id,))
             _write_head(c, head, expected_version=0)
             _insert_records(c, "transitions", head.id, archive.transitions)
@@ -342,6 +363,62 @@ class SqliteStore:
         query = "SELECT version, published_at FROM institutions ORDER BY published_at DESC"
         rows = await self._run(lambda c: c.execute(query).fetchall())
         return [(row[0], from_micros(row[1])) for row in rows]
+
+    # Records
+
+    async def record(self, collection: str, key: str, *, at: datetime) -> Record | None:
+        query = "SELECT record FROM records WHERE collection = ? AND key = ? AND coalesce(expires_at > ?, 1)"
+        found = await self._kept_records(query, (collection, key, micros(at)))
+        return found[0] if found else None
+
+    async def put_record(self, record: Record) -> Record | None:
+        saved = record.model_copy(update={"version": record.version + 1})
+        values = (
+            saved.version,
+            saved.owner,
+            micros_or_none(saved.due_at),
+            micros_or_none(saved.expires_at),
+            saved.model_dump_json(),
+            saved.collection,
+            saved.key,
+        )
+        insert = (
+            "INSERT OR IGNORE INTO records (version, conversation_id, due_at, expires_at, record, collection, key) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)"
+        )
+        update = (
+            "UPDATE records SET version = ?, conversation_id = ?, due_at = ?, expires_at = ?, record = ? "
+            "WHERE collection = ? AND key = ? AND version = ?"
+        )
+        query, given = (update, (*values, record.version)) if record.version else (insert, values)
+        written = await self._run(lambda c: c.execute(query, given).rowcount)
+        return saved if written == 1 else None
+
+    async def records(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
+        query = (
+            "SELECT record FROM records WHERE collection = ? AND key > ? AND coalesce(expires_at > ?, 1) "
+            "ORDER BY key LIMIT ?"
+        )
+        return await self._kept_records(query, (collection, after, micros(at), limit))
+
+    async def due_records(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
+        query = (
+            "SELECT record FROM records WHERE collection = ?1 AND due_at <= ?2 AND coalesce(expires_at > ?2, 1) "
+            "ORDER BY due_at, key LIMIT ?3"
+        )
+        return await self._kept_records(query, (collection, micros(at), limit))
+
+    async def drop_record(self, collection: str, key: str) -> bool:
+        query = "DELETE FROM records WHERE collection = ? AND key = ?"
+        return await self._run(lambda c: c.execute(query, (collection, key)).rowcount == 1)
+
+    async def prune_records(self, *, at: datetime) -> int:
+        query = "DELETE FROM records WHERE expires_at <= ?"
+        return await self._run(lambda c: c.execute(query, (micros(at),)).rowcount)
+
+    async def _kept_records(self, query: str, given: tuple[object, ...]) -> list[Record]:
+        rows = await self._run(lambda c: c.execute(query, given).fetchall())
+        return [Record.model_validate_json(row[0]) for row in rows]
 
     async def _records(self, table: str, conversation_id: ConversationId) -> list[str]:
         query = f"SELECT record FROM {table} WHERE conversation_id = ? ORDER BY n"  # noqa: S608 - a constant name

@@ -1,0 +1,124 @@
+"""The Celery engine: queues by complexity, the jobs on them, and the process that works them off.
+
+Jobs are wake-ups. What is to be done, how often it was tried and when it is due stand in the inbox and the store, so a
+job that is lost, doubled or late costs at most a moment. That is also why no job is retried by Celery: a conversation
+that could not be answered is due again by the inbox's own back-off, an analysis by its record's.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from typing import Any, Protocol
+
+from celery import Celery, signals
+from kombu.entity import Queue
+
+from adapters.queues.celery import ANALYSE, ANALYSIS, CLEAN, DRAIN, FAST, KEY_PREFIX, SWEEP, TEND
+from worker.celery_pool import EventLoopPool
+from worker.process import EngineProcess
+
+QUEUES = (FAST, ANALYSIS)
+# Several times the longest job; an unacknowledged wake-up that outlives its worker comes back after it. Sooner would
+# give long drains to two workers, who would find the lease taken.
+VISIBILITY = timedelta(seconds=60)
+TEND_EVERY, SWEEP_EVERY, CLEAN_EVERY = timedelta(seconds=5), timedelta(seconds=10), timedelta(minutes=1)
+
+
+class Jobs(Protocol):
+    """What a worker process does for each kind of job. Nothing is raised that another attempt would mend."""
+
+    async def drain(self, conversation_id: str) -> None: ...
+    async def analyse(self, key: str) -> None: ...
+    async def tend(self) -> None: ...
+    async def sweep(self) -> None: ...
+    async def clean(self) -> None: ...
+
+
+def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextManager[Jobs]]) -> Celery:
+    """The app with its queues and jobs; `opening` builds the engine, once for a process, when its worker starts."""
+    app = Celery("prosa", broker=redis_url, set_as_current=False)
+    app.conf.update(
+        task_queues=[Queue(name) for name in QUEUES],
+        task_default_queue=FAST,
+        task_routes={ANALYSE: {"queue": ANALYSIS}},
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_serializer="json",
+        accept_content=["json"],
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_disable_rate_limits=True,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "global_keyprefix": KEY_PREFIX,
+            "visibility_timeout": VISIBILITY.total_seconds(),
+            # With the defaults a killed worker's wake-ups came back after minutes.
+            "unacked_restore_interval": 1,
+            "unacked_restore_throttle": 1,
+            "unacked_restore_limit": 1000,
+            "socket_connect_timeout": 1,
+            "socket_timeout": 5,
+            "health_check_interval": 10,
+        },
+        beat_schedule={
+            name: {"task": name, "schedule": every, "options": {"expires": every.total_seconds()}}
+            for name, every in ((TEND, TEND_EVERY), (SWEEP, SWEEP_EVERY), (CLEAN, CLEAN_EVERY))
+        },
+    )
+    app.engine = EngineProcess(opening)
+    for name, job in _JOBS.items():
+        _register(app, name, job)
+    return app
+
+
+_JOBS: dict[str, Callable[..., Awaitable[None]]] = {
+    DRAIN: lambda jobs, conversation_id: jobs.drain(conversation_id),
+    ANALYSE: lambda jobs, key: jobs.analyse(key),
+    TEND: lambda jobs: jobs.tend(),
+    SWEEP: lambda jobs: jobs.sweep(),
+    CLEAN: lambda jobs: jobs.clean(),
+}
+
+
+def _register(app: Celery, name: str, job: Callable[..., Awaitable[None]]) -> None:
+    async def coroutine(*given: Any) -> None:
+        await job(app.engine.current, *given)
+
+    def run(*given: Any) -> None:
+        """For the pools that Celery brings: they wait for the engine's loop."""
+        app.engine.submit(coroutine(*given)).result()
+
+    app.task(run, name=name, coroutine=staticmethod(coroutine))
+
+
+def run_worker(app: Celery, *, concurrency: int, queues: Sequence[str] = QUEUES, name: str | None = None) -> int:
+    """Work until a signal says stop; returns the exit code. Logs are the product's, not Celery's."""
+    signals.setup_logging.connect(_keep_logging, weak=False)
+    worker = app.Worker(
+        pool_cls=EventLoopPool,
+        concurrency=concurrency,
+        queues=",".join(queues),
+        hostname=name,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def run_beat(app: Celery, *, schedule_file: str) -> None:
+    """Send the timers' jobs until a signal says stop."""
+    signals.setup_logging.connect(_keep_logging, weak=False)
+    app.Beat(schedule=schedule_file, quiet=True, max_interval=1).run()
+
+
+def _keep_logging(**_: Any) -> None:
+    """Connected, so that Celery leaves the logging as the process has set it up."""

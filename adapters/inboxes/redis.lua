@@ -1,0 +1,169 @@
+-- What the inbox does inside Redis, one function for each method: ARGV is the method's name, how long a key is kept
+-- that nothing waits for (ms), and the method's arguments. Moments are microseconds since 1970, given by the caller; all numbers are integers below 2^53.
+--
+-- head:<conversation>      hash: last (sequence), token, until (end of the lease), due
+-- entries:<conversation>   sorted set: "<sequence>:<message>" by sequence
+-- attempts:<conversation>  hash: sequence -> how often it was taken
+-- due                      sorted set: conversations with entries, by the moment they can be taken
+-- depth                    how many entries there are in all
+-- seen:<dedup key>         "<sequence>:<conversation>", until it expires
+local P = 'prosa:inbox:'
+local call = redis.call
+local DUE, DEPTH = P .. 'due', P .. 'depth'
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+local function now()
+  local time = call('TIME')
+  return tonumber(time[1]) * 1000000 + tonumber(time[2])
+end
+
+-- Puts the index and the expiry of a conversation right, after anything about it has changed.
+--
+-- While nothing waits, the head is kept for nine days and not for ever: it numbers messages and leases, and both are
+-- taken from the clock too, which by then has passed every number given out before it, however a failover may have set
+-- it back. A head whose numbers lead the clock (`advance`) is kept.
+local function settle(id, keep_ms)
+  local head = P .. 'head:' .. id
+  if call('EXISTS', P .. 'entries:' .. id) == 1 then
+    local fields = call('HMGET', head, 'due', 'until')
+    local due, till = tonumber(fields[1] or 0), tonumber(fields[2] or 0)
+    call('ZADD', DUE, whole(math.max(due, till)), id)
+    call('PERSIST', head)
+  else
+    call('ZREM', DUE, id)
+    local last = tonumber(call('HGET', head, 'last') or 0)
+    if last <= now() then call('PEXPIRE', head, keep_ms) else call('PERSIST', head) end
+  end
+end
+
+local function arm(id, at)
+  local head = P .. 'head:' .. id
+  local due = call('HGET', head, 'due')
+  if not due or tonumber(at) < tonumber(due) then call('HSET', head, 'due', at) end
+end
+
+-- A number after all that were given out: the clock's, so that a Redis that failed over or lost everything does not
+-- give one out again.
+local function following(id, field)
+  local head = P .. 'head:' .. id
+  local number = whole(math.max(tonumber(call('HGET', head, field) or 0) + 1, now()))
+  call('HSET', head, field, number)
+  return number
+end
+
+local function is_mine(id, token)
+  return call('HGET', P .. 'head:' .. id, 'token') == token
+end
+
+local function append_one(id, dedup_key, at, message, keep_ms)
+  local seen = call('GET', P .. 'seen:' .. dedup_key)
+  if seen then
+    local sequence, holder = seen:match('^(%d+):(.*)$')
+    if call('ZCOUNT', P .. 'entries:' .. holder, sequence, sequence) == 0 then return 'duplicate_done' end
+    arm(holder, at)
+    settle(holder, keep_ms)
+    return 'duplicate_pending'
+  end
+  local sequence = following(id, 'last')
+  call('ZADD', P .. 'entries:' .. id, sequence, sequence .. ':' .. message)
+  call('SET', P .. 'seen:' .. dedup_key, sequence .. ':' .. id, 'PX', keep_ms)
+  call('INCR', DEPTH)
+  arm(id, at)
+  settle(id, keep_ms)
+  return 'accepted'
+end
+
+local methods = {}
+
+-- Then four for each message.
+function methods.append(keep_ms)
+  local arrivals = {}
+  for n = 3, #ARGV, 4 do
+    arrivals[#arrivals + 1] = append_one(ARGV[n], ARGV[n + 1], ARGV[n + 2], ARGV[n + 3], keep_ms)
+  end
+  return arrivals
+end
+
+-- nil while the lease of somebody else runs; else the token and the attempts of the oldest entry.
+function methods.claim(keep_ms, id, at, till)
+  local head = P .. 'head:' .. id
+  if tonumber(call('HGET', head, 'until') or 0) > tonumber(at) then return false end
+  local token = following(id, 'token')
+  call('HSET', head, 'until', till)
+  settle(id, keep_ms)
+  local oldest = call('ZRANGE', P .. 'entries:' .. id, 0, 0)[1]
+  local attempts = oldest and call('HGET', P .. 'attempts:' .. id, oldest:match('^%d+'))
+  return {tonumber(token), tonumber(attempts or 0)}
+end
+
+function methods.renew(keep_ms, id, token, till)
+  if not is_mine(id, token) then return 0 end
+  call('HSET', P .. 'head:' .. id, 'until', till)
+  settle(id, keep_ms)
+  return 1
+end
+
+-- nil when the lease is lost; else attempts and entry, in turn.
+function methods.take(_, id, token, isolate_after)
+  if not is_mine(id, token) then return false end
+  local entries, counts = P .. 'entries:' .. id, P .. 'attempts:' .. id
+  local oldest = call('ZRANGE', entries, 0, 0)[1]
+  if not oldest then return {} end
+  local tried = tonumber(call('HGET', counts, oldest:match('^%d+')) or 0)
+  local taken = {}
+  for _, entry in ipairs(call('ZRANGE', entries, 0, tried >= tonumber(isolate_after) and 0 or -1)) do
+    taken[#taken + 1] = call('HINCRBY', counts, entry:match('^%d+'), 1)
+    taken[#taken + 1] = entry
+  end
+  return taken
+end
+
+-- Then the sequences.
+function methods.remove(keep_ms, id)
+  for n = 4, #ARGV do
+    call('DECRBY', DEPTH, call('ZREMRANGEBYSCORE', P .. 'entries:' .. id, ARGV[n], ARGV[n]))
+    call('HDEL', P .. 'attempts:' .. id, ARGV[n])
+  end
+  settle(id, keep_ms)
+end
+
+function methods.release(keep_ms, id, token)
+  if not is_mine(id, token) or call('EXISTS', P .. 'entries:' .. id) == 1 then return 0 end
+  call('HDEL', P .. 'head:' .. id, 'until', 'due')
+  settle(id, keep_ms)
+  return 1
+end
+
+function methods.abandon(keep_ms, id, token, due)
+  if not is_mine(id, token) then return end
+  call('HDEL', P .. 'head:' .. id, 'until')
+  call('HSET', P .. 'head:' .. id, 'due', due)
+  settle(id, keep_ms)
+end
+
+function methods.pending(_, id)
+  local waiting = {}
+  for _, entry in ipairs(call('ZRANGE', P .. 'entries:' .. id, 0, -1)) do
+    waiting[#waiting + 1] = tonumber(call('HGET', P .. 'attempts:' .. id, entry:match('^%d+')) or 0)
+    waiting[#waiting + 1] = entry
+  end
+  return waiting
+end
+
+function methods.forget(keep_ms, id)
+  call('DECRBY', DEPTH, call('ZCARD', P .. 'entries:' .. id))
+  call('DEL', P .. 'entries:' .. id, P .. 'attempts:' .. id)
+  settle(id, keep_ms)
+  return tonumber(call('HGET', P .. 'head:' .. id, 'last') or 0)
+end
+
+function methods.advance(keep_ms, id, past)
+  local head = P .. 'head:' .. id
+  if tonumber(past) > tonumber(call('HGET', head, 'last') or 0) then call('HSET', head, 'last', past) end
+  settle(id, keep_ms)
+end
+
+return methods[ARGV[1]](ARGV[2], ARGV[3], ARGV[4], ARGV[5])

@@ -1,0 +1,49 @@
+"""What goes wrong with the tasks on purpose, and how often."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sandbox.behaviour import AnyLatency, Latency, Milliseconds, Rate, Setting
+
+
+class TokenFault(StrEnum):
+    """What can be wrong with the token of a delivery."""
+
+    FOREIGN_KEY = "foreign_key"
+    UNKNOWN_KEY_ID = "unknown_key_id"
+    WRONG_AUDIENCE = "wrong_audience"
+    WRONG_ISSUER = "wrong_issuer"
+    WRONG_EMAIL = "wrong_email"
+    UNVERIFIED_EMAIL = "unverified_email"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    UNSIGNED = "unsigned"
+    SYMMETRIC = "symmetric"
+    ABSENT = "absent"
+
+
+class TasksBehaviour(Setting):
+    """The faults. Rates are probabilities in [0, 1]; the defaults are a service on a good day.
+
+    `create_fault` is the answer of a creation that fails: of the next `create_fails_next` ones, and of a share of
+    `create_failed`. With `created_anyway` the task is there all the same and only the answer was bad. A `dropped`
+    task vanishes unseen, a `doubled` delivery is made twice at the same time, a `held_back` one comes up to
+    `held_back_ms` late, so that others overtake it. `tombstone_seconds` is how long the name of a task stays taken
+    after its end, `queue_tombstone_seconds` that of a queue after it was deleted.
+    """
+
+    seed: int | None = None
+    create_latency: AnyLatency = Latency()
+    create_fault: Literal["UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL"] = "UNAVAILABLE"
+    create_fails_next: Annotated[int, Field(ge=0)] = 0
+    create_failed: Rate = 0
+    created_anyway: bool = False
+    dropped: Rate = 0
+    doubled: Rate = 0
+    held_back: Rate = 0
+    held_back_ms: Milliseconds = 100
+    token_fault: TokenFault | None = None
+    tombstone_seconds: Annotated[float, Field(ge=0, le=9 * 86_400)] = 3600
+    queue_tombstone_seconds: Annotated[float, Field(ge=0, le=3 * 86_400)] = 3 * 86_400

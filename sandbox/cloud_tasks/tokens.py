@@ -1,0 +1,108 @@
+"""Tokens as Google signs them for a service account, and the keys they can be checked with."""
+
+import base64
+import hashlib
+import hmac
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from sandbox.cloud_tasks.behaviour import TokenFault
+
+ISSUER = "https://accounts.google.com"
+LIFETIME = timedelta(hours=1)
+KEY_BITS = 2048
+
+
+class TokenSigner:
+    """Signs with a key made when it starts. Older keys stay published until the second rotation, as Google's do."""
+
+    def __init__(self) -> None:
+        self._keys: list[tuple[str, rsa.RSAPrivateKey]] = []
+        self.rotate()
+
+    def rotate(self) -> None:
+        """Sign with a new key from now on."""
+        key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+        self._keys = [(_key_id(key), key), *self._keys[:1]]
+
+    def keys(self) -> dict[str, Any]:
+        """The public keys as a JWK set, in the shape of https://www.googleapis.com/oauth2/v3/certs."""
+        return {"keys": [_public(key_id, key) for key_id, key in self._keys]}
+
+    def token(self, *, email: str, audience: str, at: datetime, fault: TokenFault | None = None) -> str:
+        """An OIDC token of the service account, valid for an hour, wrong in the way of `fault`."""
+        key_id, key = self._keys[0]
+        issued = at
+        match fault:
+            case TokenFault.EXPIRED:
+                issued = at - LIFETIME - timedelta(minutes=1)
+            case TokenFault.NOT_YET_VALID:
+                issued = at + timedelta(minutes=5)
+        claims = {
+            "aud": "https://somewhere.else.example" if fault is TokenFault.WRONG_AUDIENCE else audience,
+            "azp": _subject(email),
+            "email": f"not-{email}" if fault is TokenFault.WRONG_EMAIL else email,
+            "email_verified": fault is not TokenFault.UNVERIFIED_EMAIL,
+            "exp": int((issued + LIFETIME).timestamp()),
+            "iat": int(issued.timestamp()),
+            "iss": "https://accounts.example.com" if fault is TokenFault.WRONG_ISSUER else ISSUER,
+            "sub": _subject(email),
+        }
+        match fault:
+            case TokenFault.UNSIGNED:
+                return f"{_signed_part({'alg': 'none', 'kid': key_id}, claims)}."
+            case TokenFault.SYMMETRIC:
+                # The old trick: the public key, which everybody has, as the secret of an HMAC.
+                part = _signed_part({"alg": "HS256", "kid": key_id}, claims)
+                secret = orjson.dumps(_public(key_id, key))
+                return f"{part}.{_encode(hmac.digest(secret, part.encode(), 'sha256'))}"
+            case TokenFault.FOREIGN_KEY:
+                key = _foreign_key()
+            case TokenFault.UNKNOWN_KEY_ID:
+                key, key_id = _foreign_key(), _key_id(_foreign_key())
+        return sign(key, key_id, claims)
+
+
+def sign(key: rsa.RSAPrivateKey, key_id: str, claims: dict[str, Any]) -> str:
+    """Any claims as an RS256 token."""
+    part = _signed_part({"alg": "RS256", "kid": key_id, "typ": "JWT"}, claims)
+    return f"{part}.{_encode(key.sign(part.encode(), padding.PKCS1v15(), SHA256()))}"
+
+
+@cache
+def _foreign_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+
+
+def _public(key_id: str, key: rsa.RSAPrivateKey) -> dict[str, str]:
+    numbers = key.public_key().public_numbers()
+    return {
+        "kid": key_id,
+        "kty": "RSA",
+        "alg": "RS256",
+        "use": "sig",
+        "n": _encode(numbers.n.to_bytes(KEY_BITS // 8)),
+        "e": _encode(numbers.e.to_bytes(3)),
+    }
+
+
+def _key_id(key: rsa.RSAPrivateKey) -> str:
+    return hashlib.sha256(str(key.public_key().public_numbers().n).encode()).hexdigest()[:40]
+
+
+def _subject(email: str) -> str:
+    """The account's number: 21 digits, the same for the same account."""
+    return "1" + str(int.from_bytes(hashlib.sha256(email.encode()).digest()))[:20]
+
+
+def _signed_part(header: dict[str, str], claims: dict[str, Any]) -> str:
+    return f"{_encode(orjson.dumps(header))}.{_encode(orjson.dumps(claims))}"
+
+
+def _encode(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()

@@ -18,10 +18,13 @@ from adapters.channels.web import LIMITS as WEB_LIMITS
 from adapters.channels.web import web_conversation_id, web_message
 from adapters.events.memory import MemoryEvents
 from adapters.inboxes.memory import MemoryInbox
+from adapters.inboxes.redis import RedisInbox
 from adapters.inboxes.sqlite import SqliteInbox
 from adapters.models.scripted import ScriptedModel
+from adapters.redis_database import RedisDatabase
 from adapters.sqlite_database import Database
 from adapters.stores.memory import MemoryStore
+from adapters.stores.redis import RedisStore
 from adapters.stores.sqlite import SqliteStore
 from context.constraints import Gate
 from context.loader import load_institution
@@ -36,12 +39,13 @@ from prompts.executor import Executor
 from prompts.pricing import PriceBook
 from prompts.prompter import Prompter, TaskModels
 from prompts.registry import PromptRegistry
+from tests.real_services import redis_url
 from worker.dependencies import Dependencies, DrainLimits, Rulebook
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ROOT / "context" / "documents"
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-BACKENDS = ("memory", "sqlite")
+BACKENDS = ("memory", "sqlite", "redis")
 
 
 @cache
@@ -260,6 +264,10 @@ async def open_backend(kind: str, folder: Path) -> AsyncIterator[tuple[Inbox, St
     if kind == "memory":
         yield MemoryInbox(), MemoryStore()
         return
+    if kind == "redis":
+        async with open_redis() as redis:
+            yield RedisInbox(redis), RedisStore(redis)
+        return
     database = Database(folder / "prosa.sqlite")
     inbox, store = SqliteInbox(database), SqliteStore(database)
     await inbox.prepare()
@@ -268,6 +276,17 @@ async def open_backend(kind: str, folder: Path) -> AsyncIterator[tuple[Inbox, St
         yield inbox, store
     finally:
         await asyncio.to_thread(database.close)
+
+
+@asynccontextmanager
+async def open_redis() -> AsyncIterator[RedisDatabase]:
+    """The Redis of this test process, emptied."""
+    database = RedisDatabase(redis_url())
+    await database.command("FLUSHALL")
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 def conversation_id(name: str = "c-1") -> ConversationId:

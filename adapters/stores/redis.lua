@@ -1,0 +1,256 @@
+-- What the store does inside Redis, one function for each step that must be one: ARGV is its name, then its arguments.
+-- Values are JSON that Python wrote and reads; nothing here looks into them. Moments are microseconds since 1970.
+--
+-- head:<conversation>         hash: version, state, json
+-- transitions:, utterances:<conversation>   lists
+-- turns:<conversation>        list of turn ids;   turn:<conversation>     hash: turn id -> turn
+-- receipts:<conversation>     hash: message id -> receipt
+-- message:<message id>        sorted set by name: conversations that have answered it
+-- rows:, unsent:<conversation>   sorted sets: outbox rows by number
+-- row:<row>                   hash: json, conversation, sendable_at, platform (a hashed key)
+-- platform:<hashed key>       row
+-- parked:<hashed key>         list of statuses that came before their row
+-- letter:<letter>             hash: json, conversation;   letters:<conversation>   sorted set by moment
+-- updated, updated:<state>    sorted sets: conversations with turns by their last change
+-- timeouts, sendable, letters sorted sets by moment;   to_escalate   sorted set by name;   parked   by arrival
+local P = 'prosa:store:'
+local call = redis.call
+
+local position = 1
+local function argument()
+  position = position + 1
+  return ARGV[position]
+end
+
+-- Arguments come as groups, each behind the number of its members.
+local function each(act)
+  for _ = 1, tonumber(argument()) do act() end
+end
+
+local function score(key, moment, member)
+  if moment == '' then call('ZREM', key, member) else call('ZADD', key, moment, member) end
+end
+
+-- Arguments: version, state, updated_at ('' without turns), times_out_at ('' if never), json.
+local function write_head(id)
+  local head = P .. 'head:' .. id
+  local version, state, updated_at, times_out_at, json = argument(), argument(), argument(), argument(), argument()
+  local before = call('HGET', head, 'state')
+  if before then call('ZREM', P .. 'updated:' .. before, id) end
+  call('HSET', head, 'version', version, 'state', state, 'json', json)
+  score(P .. 'updated', updated_at, id)
+  score(P .. 'updated:' .. state, updated_at, id)
+  score(P .. 'timeouts', times_out_at, id)
+end
+
+local function is_version(id, version)
+  return (call('HGET', P .. 'head:' .. id, 'version') or '0') == version
+end
+
+-- The sendable index knows a conversation by its first unsent row: later ones wait for it.
+local function index_sendable(id)
+  local first = call('ZRANGE', P .. 'unsent:' .. id, 0, 0)[1]
+  score(P .. 'sendable', first and call('HGET', P .. 'row:' .. first, 'sendable_at') or '', id)
+end
+
+-- Arguments: row, number, is it unsent, sendable_at, does it ask for an escalation, hashed platform key or '', json.
+local function write_row(id)
+  local row, number, unsent, sendable_at = argument(), argument(), argument(), argument()
+  local asks, platform, json = argument(), argument(), argument()
+  local before = call('HGET', P .. 'row:' .. row, 'platform')
+  if before and before ~= '' and before ~= platform then call('DEL', P .. 'platform:' .. before) end
+  call('HSET', P .. 'row:' .. row, 'json', json, 'conversation', id, 'sendable_at', sendable_at, 'platform', platform)
+  call('ZADD', P .. 'rows:' .. id, number, row)
+  score(P .. 'unsent:' .. id, unsent == '1' and number or '', row)
+  score(P .. 'to_escalate', asks == '1' and '0' or '', row)
+  if platform ~= '' then call('SET', P .. 'platform:' .. platform, row) end
+  index_sendable(id)
+end
+
+local function unpark(platform)
+  call('DEL', P .. 'parked:' .. platform)
+  call('ZREM', P .. 'parked', platform)
+end
+
+-- Arguments: letter, moment, json. The first letter of an id stays.
+local function write_letter(id)
+  local letter, at, json = argument(), argument(), argument()
+  local key = P .. 'letter:' .. letter
+  if call('HSETNX', key, 'json', json) == 0 then return end
+  call('HSET', key, 'conversation', id)
+  call('ZADD', P .. 'letters', at, letter)
+  if id ~= '' then call('ZADD', P .. 'letters:' .. id, at, letter) end
+end
+
+local function drop_letter(letter)
+  local key = P .. 'letter:' .. letter
+  local id = call('HGET', key, 'conversation')
+  if not id then return 0 end
+  call('DEL', key)
+  call('ZREM', P .. 'letters', letter)
+  call('ZREM', P .. 'letters:' .. id, letter)
+  return 1
+end
+
+-- Groups: transitions, utterances, turns (id, json), receipts (message id, json), rows.
+local function write_records(id)
+  each(function() call('RPUSH', P .. 'transitions:' .. id, argument()) end)
+  each(function() call('RPUSH', P .. 'utterances:' .. id, argument()) end)
+  each(function()
+    local turn = argument()
+    call('RPUSH', P .. 'turns:' .. id, turn)
+    call('HSET', P .. 'turn:' .. id, turn, argument())
+  end)
+  each(function()
+    local message = argument()
+    call('HSETNX', P .. 'receipts:' .. id, message, argument())
+    call('ZADD', P .. 'message:' .. message, 0, id)
+  end)
+  each(function() write_row(id) end)
+end
+
+-- Everything of a conversation but its head.
+local function clear_records(id)
+  for _, message in ipairs(call('HKEYS', P .. 'receipts:' .. id)) do call('ZREM', P .. 'message:' .. message, id) end
+  for _, row in ipairs(call('ZRANGE', P .. 'rows:' .. id, 0, -1)) do
+    local platform = call('HGET', P .. 'row:' .. row, 'platform')
+    if platform and platform ~= '' then
+      call('DEL', P .. 'platform:' .. platform)
+      unpark(platform)
+    end
+    call('DEL', P .. 'row:' .. row)
+    call('ZREM', P .. 'to_escalate', row)
+  end
+  for _, letter in ipairs(call('ZRANGE', P .. 'letters:' .. id, 0, -1)) do drop_letter(letter) end
+  for _, kind in ipairs({'transitions:', 'utterances:', 'turns:', 'turn:', 'receipts:', 'rows:', 'unsent:'}) do
+    call('UNLINK', P .. kind .. id)
+  end
+  call('ZREM', P .. 'sendable', id)
+end
+
+local function jsons(kind, names)
+  local found = {}
+  for _, name in ipairs(names) do
+    local json = call('HGET', P .. kind .. name, 'json')
+    if json then found[#found + 1] = json end
+  end
+  return found
+end
+
+local steps = {}
+
+function steps.commit()
+  local id, expected = argument(), argument()
+  if not is_version(id, expected) then return 0 end
+  write_head(id)
+  write_records(id)
+  return 1
+end
+
+function steps.erase()
+  local id, expected = argument(), argument()
+  if not is_version(id, expected) then return 0 end
+  clear_records(id)
+  write_head(id)
+  return 1
+end
+
+function steps.restore()
+  local id = argument()
+  clear_records(id)
+  write_head(id)
+  write_records(id)
+  each(function() write_letter(id) end)
+end
+
+function steps.heads()
+  local index, highest, limit = argument(), argument(), argument()
+  return jsons('head:', call('ZREVRANGEBYSCORE', P .. index, highest, '-inf', 'LIMIT', 0, limit))
+end
+
+function steps.turns()
+  local id, first = argument(), argument()
+  local found = {}
+  for _, turn in ipairs(call('LRANGE', P .. 'turns:' .. id, first, -1)) do
+    found[#found + 1] = call('HGET', P .. 'turn:' .. id, turn)
+  end
+  return found
+end
+
+function steps.rows()
+  local kind, id = argument(), argument()
+  return jsons('row:', call('ZRANGE', P .. kind .. ':' .. id, 0, -1))
+end
+
+function steps.to_escalate()
+  return jsons('row:', call('ZRANGE', P .. 'to_escalate', 0, tonumber(argument()) - 1))
+end
+
+-- Writes the row if it is still as it was read, and so is what is parked for it; that is then taken.
+function steps.change_row()
+  local before, parked, id = argument(), argument(), argument()
+  local row, platform = ARGV[position + 1], ARGV[position + 6]
+  if call('HGET', P .. 'row:' .. row, 'json') ~= before then return 0 end
+  if parked ~= '' then
+    if call('LLEN', P .. 'parked:' .. platform) ~= tonumber(parked) then return 0 end
+    unpark(platform)
+  end
+  write_row(id)
+  return 1
+end
+
+-- The row of a reference, if there is one; and the row of a platform's id.
+function steps.find_row()
+  local reference, platform = argument(), argument()
+  local known = call('GET', P .. 'platform:' .. platform)
+  return {
+    call('HGET', P .. 'row:' .. reference, 'json'),
+    known and call('HGET', P .. 'row:' .. known, 'json'),
+  }
+end
+
+-- Keeps a status for a row that is not known by the platform's id yet; the oldest of too many are dropped.
+function steps.park()
+  local platform, limit, of_one, json = argument(), tonumber(argument()), argument(), argument()
+  if call('EXISTS', P .. 'platform:' .. platform) == 1 then return 0 end
+  local time = call('TIME')
+  call('RPUSH', P .. 'parked:' .. platform, json)
+  call('LTRIM', P .. 'parked:' .. platform, '-' .. of_one, -1)
+  call('ZADD', P .. 'parked', string.format('%d%06d', time[1], time[2]), platform)
+  while call('ZCARD', P .. 'parked') > limit do unpark(call('ZRANGE', P .. 'parked', 0, 0)[1]) end
+  return 1
+end
+
+function steps.add_letter()
+  write_letter(argument())
+end
+
+function steps.drop_letter()
+  return drop_letter(argument())
+end
+
+function steps.letters()
+  local index, limit = argument(), tonumber(argument())
+  return jsons('letter:', call('ZREVRANGE', P .. index, 0, limit - 1))
+end
+
+function steps.prune_letters()
+  local old = call('ZRANGEBYSCORE', P .. 'letters', '-inf', argument())
+  for _, letter in ipairs(old) do drop_letter(letter) end
+  return #old
+end
+
+function steps.publish()
+  local version, at, json = argument(), argument(), argument()
+  if call('ZREVRANGE', P .. 'published', 0, 0)[1] == version then return 0 end
+  call('HSET', P .. 'institutions', version, json)
+  call('ZADD', P .. 'published', at, version)
+  return 1
+end
+
+function steps.published()
+  local newest = call('ZREVRANGE', P .. 'published', 0, 0)[1]
+  return newest and call('HGET', P .. 'institutions', newest)
+end
+
+return steps[ARGV[1]]()

@@ -14,7 +14,7 @@ from context.view import line_view
 from contracts.guardrails import KnownFacts
 from contracts.institution import Institution
 from contracts.settings import read_settings
-from worker.bootstrap import open_backend
+from worker.backends import open_backend
 
 app = typer.Typer(help="The institution's documents: check, show, publish.", no_args_is_help=True)
 

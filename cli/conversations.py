@@ -11,10 +11,12 @@ from cli.output import AsJson, clock_time, console, fail, print_json, print_tabl
 from cli.trace import trace as trace_events
 from contracts.conversation import Conversation, State, Trigger
 from contracts.errors import IllegalTransitionError
+from contracts.ports import Store
 from contracts.settings import read_settings
 from contracts.values import ConversationId, MessageId
 from worker import operations
-from worker.bootstrap import Backend, open_backend, open_operations
+from worker.backends import Backend, open_backend
+from worker.bootstrap import open_operations
 
 app = typer.Typer(help="Look at conversations and act on them.", no_args_is_help=True)
 
@@ -167,7 +169,7 @@ def _pull(given: str, trigger: Trigger) -> None:
 
 async def _pull_async(given: str, trigger: Trigger) -> None:
     async with open_operations(read_settings()) as deps:
-        head = await _head(given, Backend(deps.inbox, deps.store))
+        head = await _head(given, deps.store)
         try:
             moved = await operations.pull(head.id, trigger, deps, reason="operator")
         except IllegalTransitionError as exc:
@@ -177,9 +179,9 @@ async def _pull_async(given: str, trigger: Trigger) -> None:
 
 async def _escalate(given: str) -> None:
     async with open_operations(read_settings()) as deps:
-        head = await _head(given, Backend(deps.inbox, deps.store))
+        head = await _head(given, deps.store)
         await operations.escalate(head.id, deps, reason="operator")
-        moved = await _head(head.id, Backend(deps.inbox, deps.store))
+        moved = await _head(head.id, deps.store)
     if moved.state is not State.ESCALATING:
         raise fail(f"{moved.id} is {moved.state}; prosa conversations reopen opens it again")
     console.print(f"{moved.id} is {moved.state}.")
@@ -187,7 +189,7 @@ async def _escalate(given: str) -> None:
 
 async def _reopen(given: str) -> None:
     async with open_operations(read_settings()) as deps:
-        head = await _head(given, Backend(deps.inbox, deps.store))
+        head = await _head(given, deps.store)
         try:
             opened = await operations.reopen(head.id, deps)
         except IllegalTransitionError as exc:
@@ -198,12 +200,12 @@ async def _reopen(given: str) -> None:
 @asynccontextmanager
 async def _existing(given: str) -> AsyncIterator[tuple[Conversation, Backend]]:
     async with open_backend(read_settings()) as backend:
-        yield await _head(given, backend), backend
+        yield await _head(given, backend.store), backend
 
 
-async def _head(given: str, backend: Backend) -> Conversation:
+async def _head(given: str, store: Store) -> Conversation:
     for candidate in _candidates(given):
-        head = await backend.store.load(candidate)
+        head = await store.load(candidate)
         if head is not None and head.turns:
             return head
     raise fail(f"there is no conversation {given}; prosa conversations list shows what there is")

@@ -8,7 +8,8 @@ import typer
 from cli.output import AsJson, clock_time, console, fail, print_json, print_table
 from contracts.settings import read_settings
 from worker import operations
-from worker.bootstrap import open_backend, open_operations
+from worker.backends import open_backend
+from worker.bootstrap import open_operations
 
 app = typer.Typer(help="Messages that could not be processed.", no_args_is_help=True)
 

@@ -12,7 +12,8 @@ from rich.table import Table
 from adapters.channels.whatsapp_inbound import parse
 from adapters.waiting import wait_for_receipt
 from cli.output import console
-from cli.runtime import SANDBOX_PHONE_NUMBER_ID, SANDBOX_SECRET, Runtime
+from cli.runtime import Runtime
+from cli.sandboxed import SANDBOX_PHONE_NUMBER_ID, SANDBOX_SECRET
 from contracts.conversation import TurnRecord
 from contracts.errors import WorkerError
 from contracts.messages import ChannelName

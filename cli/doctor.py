@@ -13,7 +13,7 @@ from contracts.settings import Settings
 from fsm.static_check import problems
 from prompts.registry import PromptRegistry
 from sandbox.transport import listen
-from worker.bootstrap import open_backend
+from worker.backends import open_backend
 
 
 class Health(StrEnum):

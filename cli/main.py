@@ -40,37 +40,107 @@ def prosa() -> None:
 @app.command()
 def run() -> None:
     """Run everything in one process: webhook, worker, and the sandbox where no key is set."""
-    settings = read_settings()
-    configure_logs(level=settings.log_level)
+    settings = _settings_for("embedded", instead="prosa webhook, prosa worker and prosa beat")
     raise SystemExit(asyncio.run(_run(settings)))
 
 
 async def _run(settings: Settings) -> int:
-    from cli.runtime import open_runtime, running_beside, server_of
-    from sandbox.transport import listen
+    from cli.runtime import open_runtime
+    from cli.serving import listening, server_of, stop_signal
+    from worker.jobs import running_beside
 
-    try:
-        listener = listen(settings.host, settings.port)
-    except OSError as exc:
-        raise ConfigurationError(
-            f"port {settings.port} on {settings.host} cannot be used ({exc.strerror}): set PORT to another one"
-        ) from exc
+    listener = listening(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     told = asyncio.Event()
-    loop.add_signal_handler(signal.SIGHUP, told.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, told.set)
     async with (
         open_runtime(settings) as runtime,
         server_of(runtime.webhook).running(listener) as url,
         running_beside(_reload_when(told, runtime)),
     ):
         _announce(url, runtime)
-        await stop.wait()
+        await stop_signal()
         log.info("process.stopping")
     return SUCCESS
+
+
+@app.command()
+def webhook() -> None:
+    """Run the HTTP side: it makes messages durable, wakes the workers, and serves the web chat and the console."""
+    settings = _settings_for("celery", "cloud_tasks", instead="prosa run")
+    raise SystemExit(asyncio.run(_webhook(settings)))
+
+
+async def _webhook(settings: Settings) -> int:
+    from cli.runtime import open_webhook
+    from cli.serving import listening, server_of, stop_signal
+
+    listener = listening(settings)
+    async with open_webhook(settings) as http, server_of(http).running(listener) as url:
+        print(f"Prosa's webhook is at {url}/", flush=True)
+        await stop_signal()
+        log.info("process.stopping")
+    return SUCCESS
+
+
+@app.command()
+def worker(
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Conversations at once; default: PROSA_WORKER_CONCURRENCY.")
+    ] = None,
+    queue: Annotated[list[str] | None, typer.Option(help="fast, analysis, or both (the default).")] = None,
+    name: Annotated[str | None, typer.Option(help="Its name among the workers; default: celery@HOST.")] = None,
+) -> None:
+    """Run a Celery worker: it drains conversations, hundreds at once, on one event loop."""
+    from functools import partial
+
+    from worker.backends import required
+
+    settings = _settings_for("celery", instead="prosa run, or prosa tasks for Cloud Tasks")
+    if concurrency is not None:
+        settings = settings.model_copy(update={"worker_concurrency": concurrency})
+    with required("Celery"):
+        from worker.celery_app import QUEUES, create_celery, run_worker
+    from cli.runtime import open_worker_process
+
+    unknown = sorted(set(queue or ()) - set(QUEUES))
+    if unknown:
+        raise ConfigurationError(f"no queue {', '.join(unknown)}: there are {' and '.join(QUEUES)}")
+    celery = create_celery(_redis_url(settings), partial(open_worker_process, settings))
+    print("Prosa's worker is starting", flush=True)
+    raise SystemExit(run_worker(celery, concurrency=settings.worker_concurrency, queues=queue or QUEUES, name=name))
+
+
+@app.command()
+def beat() -> None:
+    """Run the timers of the Celery engine: time-outs, escalations, retention, a sweep; one process of it is enough."""
+    from worker.backends import required
+
+    settings = _settings_for("celery", instead="prosa run, which has its own timers")
+    with required("Celery"):
+        from worker.celery_app import create_celery, run_beat
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    celery = create_celery(_redis_url(settings))
+    print("Prosa's timers are running", flush=True)
+    run_beat(celery, schedule_file=str(settings.data_dir / "beat-schedule"))
+
+
+def _settings_for(*engines: str, instead: str) -> Settings:
+    """The settings, logs set up.
+
+    Raises:
+        ConfigurationError: the command belongs to another engine.
+    """
+    settings = read_settings()
+    if settings.engine not in engines:
+        raise ConfigurationError(f"PROSA_ENGINE={settings.engine} does not use this command: {instead}")
+    configure_logs(level=settings.log_level)
+    return settings
+
+
+def _redis_url(settings: Settings) -> str:
+    assert settings.redis_url is not None  # noqa: S101 - the settings were checked for it
+    return settings.redis_url.get_secret_value()
 
 
 async def _reload_when(told: asyncio.Event, runtime: "Runtime") -> None:
@@ -122,7 +192,9 @@ def demo() -> None:
 
 async def _demo(settings: Settings) -> None:
     from cli.demo import play_demo
-    from cli.runtime import imitating_everything, open_runtime, server_of
+    from cli.runtime import open_runtime
+    from cli.sandboxed import imitating_everything
+    from cli.serving import server_of
     from sandbox.transport import listen
 
     listener = listen("127.0.0.1", 0)

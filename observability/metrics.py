@@ -19,3 +19,6 @@ GATE_FINDINGS = _counter("worker_gate_findings_total", "Drafts withheld by the g
 DRAIN_ERRORS = _counter("worker_drain_errors_total", "Errors while draining, by family", ["family"])
 DEAD_LETTERS = _counter("worker_dead_letters_total", "Messages given up, by reason", ["reason"])
 SENDS = _counter("outbox_sends_total", "Attempts to send a reply", ["channel", "outcome"])
+WAKE_UPS_LOST = _counter("queue_wake_ups_lost_total", "Wake-ups that could not be sent; the sweeper finds their work")
+EVENTS_DROPPED = _counter("events_dropped_total", "News for watching clients that could not be passed on")
+CACHE_AWAY = _counter("store_cache_away_total", "Reads and writes that went past the cache because it did not answer")

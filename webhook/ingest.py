@@ -52,7 +52,7 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
 async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependencies) -> None:
     """Move the outbox rows forward. Statuses never reach the state machine, and wake nobody.
 
-    There are three for each reply, and nearly none has a consequence; a reply that waited for one is found by the sweep.
+    There are three for each reply and nearly none has a consequence; the sweep finds a reply that waited for one.
 
     Raises:
         Problem: 503 when one could not be kept; the platform sends them again, which changes nothing.

@@ -6,23 +6,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from adapters.channels.web import WebChannel
 from adapters.channels.whatsapp import WhatsAppChannel
 from adapters.clock import NoFaults, SystemClock
-from adapters.events.memory import MemoryEvents
-from adapters.inboxes.sqlite import SqliteInbox
 from adapters.models.absent import AbsentModel
-from adapters.sqlite_database import Database
-from adapters.stores.sqlite import SqliteStore
 from context.constraints import Gate
 from context.optout import OptOutWords
 from context.source import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
 from contracts.messages import ChannelName
-from contracts.ports import Channel, Clock, Events, Faults, Inbox, LanguageModel, Store
+from contracts.ports import Channel, Clock, Events, Faults, LanguageModel
 from contracts.settings import Settings
 from fsm.machine import ConversationMachine
 from fsm.static_check import problems
@@ -30,6 +25,7 @@ from prompts.executor import Executor
 from prompts.pricing import PriceBook
 from prompts.prompter import Prompter, TaskModels
 from prompts.registry import PromptRegistry
+from worker.backends import Backend, open_backend
 from worker.dependencies import Dependencies, Rulebook
 
 
@@ -54,14 +50,6 @@ class Rulebooks:
 
 
 @dataclass(frozen=True)
-class Backend:
-    """Where messages and conversations are kept."""
-
-    inbox: Inbox
-    store: Store
-
-
-@dataclass(frozen=True)
 class Engine:
     """A worker ready to drain."""
 
@@ -70,28 +58,10 @@ class Engine:
 
 
 @asynccontextmanager
-async def open_backend(settings: Settings) -> AsyncIterator[Backend]:
-    """Open the inbox and the store of the settings; the SQLite file is made when there is none.
-
-    Raises:
-        ConfigurationError: the file cannot be made or opened.
-    """
-    database = Database(_writable(settings.store_path))
-    inbox, store = SqliteInbox(database), SqliteStore(database)
-    try:
-        await inbox.prepare()
-        await store.prepare()
-        yield Backend(inbox, store)
-    finally:
-        database.close()
-
-
-@asynccontextmanager
 async def open_engine(
     settings: Settings,
     backend: Backend,
     *,
-    events: Events | None = None,
     clock: Clock | None = None,
     faults: Faults | None = None,
     model: LanguageModel | None = None,
@@ -104,10 +74,9 @@ async def open_engine(
     if unsound := problems():
         raise ConfigurationError(f"the state table is unsound: {'; '.join(unsound)}")
     rulebooks = Rulebooks(InstitutionSource(settings.institution))
-    events = events or MemoryEvents()
     clock = clock or SystemClock()
     model = model or _model(settings)
-    channels = _channels(settings, events)
+    channels = _channels(settings, backend.events)
     deps = Dependencies(
         inbox=backend.inbox,
         store=backend.store,
@@ -115,7 +84,7 @@ async def open_engine(
         prompter=make_prompter(settings, model),
         machine=ConversationMachine(),
         rulebook=rulebooks.current,
-        events=events,
+        events=backend.events,
         clock=clock,
         monotonic=time.monotonic,
         chance=random.random,
@@ -181,11 +150,3 @@ def _channels(settings: Settings, events: Events) -> Mapping[ChannelName, Channe
             phone_number_id=settings.whatsapp_phone_number_id,
         )
     return channels
-
-
-def _writable(path: Path) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise ConfigurationError(f"{path.parent} cannot be made ({exc.strerror}): set PROSA_DATA_DIR") from exc
-    return path

@@ -34,8 +34,8 @@ class Jobs(Protocol):
     async def clean(self) -> None: ...
 
 
-def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextManager[Jobs]]) -> Celery:
-    """The app with its queues and jobs; `opening` builds the engine, once for a process, when its worker starts."""
+def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextManager[Jobs]] | None = None) -> Celery:
+    """The app with its queues and jobs; `opening` builds a worker's engine, once for the process, when it starts."""
     app = Celery("prosa", broker=redis_url, set_as_current=False)
     app.conf.update(
         task_queues=[Queue(name) for name in QUEUES],
@@ -71,7 +71,7 @@ def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextMana
             for name, every in ((TEND, TEND_EVERY), (SWEEP, SWEEP_EVERY), (CLEAN, CLEAN_EVERY))
         },
     )
-    app.engine = EngineProcess(opening)
+    app.engine = EngineProcess(opening) if opening is not None else None
     for name, job in _JOBS.items():
         _register(app, name, job)
     return app

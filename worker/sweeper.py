@@ -22,23 +22,41 @@ SWEEPS_PER_CLEANING = 240
 REDELIVERY = timedelta(days=9)
 
 
-async def sweep_forever(queue: WakeUps, deps: Dependencies, *, every: timedelta = INTERVAL) -> None:
-    """Sweep until cancelled, whatever happens: recovery must not end with the one thing that could not be recovered."""
+async def sweep_forever(
+    queue: WakeUps, deps: Dependencies, *, every: timedelta = INTERVAL, tend_every: timedelta = INTERVAL
+) -> None:
+    """Sweep until cancelled, whatever happens: recovery must not end with the one thing that could not be recovered.
+
+    Where a process for timers runs, the workers tend as well, but rarely: its absence makes time-outs late, not lost.
+    """
+    sweeps_per_tending = max(1, round(tend_every / every))
     for number in itertools.count():
-        await _tolerating(sweep(queue, deps), "sweep.error")
+        await _tolerating(recover(queue, deps), "sweep.error")
+        if number % sweeps_per_tending == 0:
+            await _tolerating(tend(deps), "sweep.error")
         if number % SWEEPS_PER_CLEANING == 0:
             await _tolerating(clean(deps), "sweep.clean")
         await asyncio.sleep(every.total_seconds())
 
 
 async def sweep(queue: WakeUps, deps: Dependencies) -> None:
-    """Wake every conversation with something to do: messages, replies, time-outs, replies that were refused."""
+    """Everything that is due, once."""
+    await recover(queue, deps)
+    await tend(deps)
+
+
+async def recover(queue: WakeUps, deps: Dependencies) -> None:
+    """Wake every conversation with something to do: messages, replies."""
     now = deps.clock.now()
     for conversation_id in await deps.inbox.due(at=now, limit=BATCH):
         await queue.wake(conversation_id)
     for conversation_id in await deps.store.sendable(at=now, limit=BATCH):
         await queue.wake(conversation_id)
-    for conversation_id in await deps.store.timed_out(at=now, limit=BATCH):
+
+
+async def tend(deps: Dependencies) -> None:
+    """End the waits that lasted too long, and call a person where a reply was refused."""
+    for conversation_id in await deps.store.timed_out(at=deps.clock.now(), limit=BATCH):
         await _tolerating(time_out(conversation_id, deps), "sweep.time_out")
     for row in await deps.store.to_escalate(limit=BATCH):
         escalation = escalate(row.conversation_id, deps, reason=f"undeliverable {row.error_code}")

@@ -11,9 +11,8 @@ import uuid
 from collections.abc import Callable, Iterable
 
 import orjson
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
+from adapters.redis_database import RedisDatabase
+from contracts.errors import TransientError
 from contracts.values import ConversationId
 
 FAST, ANALYSIS = "fast", "analysis"
@@ -21,7 +20,6 @@ DRAIN, ANALYSE, TEND, SWEEP, CLEAN = "prosa.drain", "prosa.analyse", "prosa.tend
 KEY_PREFIX = "prosa:broker:"
 
 MAX_BATCH = 500
-CONNECT_SECONDS, ANSWER_SECONDS = 0.5, 1.0
 
 
 class CeleryQueue:
@@ -30,10 +28,8 @@ class CeleryQueue:
     `on_lost` is told how many wake-ups could not be sent; the sweeper finds their conversations.
     """
 
-    def __init__(self, url: str, *, on_lost: Callable[[int], None]) -> None:
-        self._redis = Redis.from_url(
-            url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=ANSWER_SECONDS, health_check_interval=10
-        )
+    def __init__(self, database: RedisDatabase, *, on_lost: Callable[[int], None]) -> None:
+        self._database = database
         self._on_lost = on_lost
         self._waiting: dict[tuple[str, str], None] = {}
         self._sending: asyncio.Task[None] | None = None
@@ -46,11 +42,10 @@ class CeleryQueue:
         self._send(ANALYSE, key)
 
     async def close(self, *, grace_seconds: float = 1.0) -> None:
-        """Send what waits, if that is quick, and close the connection."""
+        """Send what waits, if that is quick; the connections are the database's."""
         if self._sending is not None:
             await asyncio.wait([self._sending], timeout=grace_seconds)
             self._sending.cancel()
-        await self._redis.aclose()
 
     def _send(self, task: str, argument: str) -> None:
         self._waiting[task, argument] = None
@@ -64,7 +59,7 @@ class CeleryQueue:
                 del self._waiting[job]
             try:
                 await self._push(batch)
-            except (RedisError, OSError, TimeoutError):
+            except TransientError:
                 self._on_lost(len(batch))
 
     async def _push(self, jobs: Iterable[tuple[str, str]]) -> None:
@@ -72,10 +67,8 @@ class CeleryQueue:
         for task, argument in jobs:
             queue = ANALYSIS if task == ANALYSE else FAST
             queues.setdefault(queue, []).append(envelope(task, argument, queue=queue))
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            for queue, messages in queues.items():
-                pipeline.lpush(KEY_PREFIX + queue, *messages)
-            await pipeline.execute()
+        pushes = [self._database.command("LPUSH", KEY_PREFIX + queue, *messages) for queue, messages in queues.items()]
+        await asyncio.gather(*pushes)
 
 
 def envelope(task: str, argument: str, *, queue: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The queue of the embedded engine: wake-ups become tasks of this process's event loop."""
+"""The queue inside one process: wake-ups become tasks of its event loop. Every worker has one behind its own queue."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,6 +27,13 @@ class EmbeddedQueue:
             return
         task = asyncio.create_task(self._work(conversation_id), name=f"drain {conversation_id}")
         self._running[conversation_id] = task
+
+    async def work(self, conversation_id: ConversationId) -> None:
+        """Wake the conversation and return when its drain has ended."""
+        await self.wake(conversation_id)
+        running = self._running.get(conversation_id)
+        if running is not None:
+            await asyncio.wait([running])
 
     async def close(self, *, grace_seconds: float) -> None:
         """Take no more wake-ups; give running drains a little time, then cancel them: the inbox keeps their work."""

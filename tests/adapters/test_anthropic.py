@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.models.anthropic import AnthropicModel
-from cli.runtime import server_of
+from cli.serving import server_of
 from contracts.conversation import State
 from contracts.decisions import StateDecision
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError

@@ -12,7 +12,8 @@ from prometheus_client import generate_latest
 
 from adapters.models.scripted import ScriptedModel
 from adapters.waiting import wait_for_receipt
-from cli.runtime import SANDBOX_PHONE_NUMBER_ID, SANDBOX_SECRET, Runtime, open_runtime
+from cli.runtime import Runtime, open_runtime
+from cli.sandboxed import SANDBOX_PHONE_NUMBER_ID, SANDBOX_SECRET
 from contracts.ports import ModelRequest
 from contracts.settings import Settings
 from contracts.values import ConversationId, MessageId

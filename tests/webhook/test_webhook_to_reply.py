@@ -11,7 +11,9 @@ import httpx
 import pytest
 from webhook_bed import ANA, HOOK
 
-from cli.runtime import SANDBOX_PHONE_NUMBER_ID, SANDBOX_SECRET, Runtime, open_runtime, server_of
+from cli.runtime import Runtime, open_runtime
+from cli.sandboxed import SANDBOX_PHONE_NUMBER_ID, SANDBOX_SECRET
+from cli.serving import server_of
 from contracts.conversation import TurnRecord
 from contracts.settings import read_settings
 from contracts.values import ConversationId

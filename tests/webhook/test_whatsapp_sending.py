@@ -18,7 +18,7 @@ from webhook_bed import ACCOUNT, ANA
 
 from adapters.channels import whatsapp
 from adapters.channels.whatsapp import WhatsAppChannel
-from cli.runtime import server_of
+from cli.serving import server_of
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
 from contracts.messages import (

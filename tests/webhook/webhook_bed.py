@@ -11,7 +11,7 @@ import httpx
 from fastapi import FastAPI
 
 from adapters.events.memory import MemoryEvents
-from cli.runtime import server_of
+from cli.serving import server_of
 from contracts.conversation import Conversation, State, TurnRecord, Utterance
 from contracts.delivery import Arrival, InboxEntry, OutboxRow, TurnCommit
 from contracts.errors import InboxUnavailableError, StoreUnavailableError

@@ -1,0 +1,68 @@
+"""Serving an app from a process that decides about signals itself."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+
+from contracts.errors import ConfigurationError
+from contracts.settings import Settings
+from sandbox.transport import listen
+
+
+def listening(settings: Settings) -> socket.socket:
+    """The public socket.
+
+    Raises:
+        ConfigurationError: the port is taken or not allowed.
+    """
+    try:
+        return listen(settings.host, settings.port)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"port {settings.port} on {settings.host} cannot be used ({exc.strerror}): set PORT to another one"
+        ) from exc
+
+
+async def stop_signal() -> None:
+    """Return when the process is told to stop, by Ctrl-C or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server whose process decides about signals itself."""
+
+    @asynccontextmanager
+    async def running(self, listener: socket.socket) -> AsyncIterator[str]:
+        """Serve on the socket while the context is open; yields the address."""
+        serving = asyncio.create_task(self._serve(sockets=[listener]))
+        try:
+            while not self.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event for it
+                await asyncio.sleep(0.005)
+            host, port = listener.getsockname()[:2]
+            yield f"http://{host}:{port}"
+        finally:
+            self.should_exit = True
+            await serving
+
+
+def server_of(app: Any) -> Server:
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+        limit_concurrency=2_000,
+        server_header=False,
+        date_header=False,
+    )
+    return Server(config)

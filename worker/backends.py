@@ -1,0 +1,200 @@
+"""Where messages wait and conversations are kept, opened as the settings say."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from adapters.events.memory import MemoryEvents
+from adapters.inboxes.sqlite import SqliteInbox
+from adapters.sqlite_database import Database
+from adapters.stores.sqlite import SqliteStore
+from contracts.errors import ConfigurationError
+from contracts.ports import Events, Inbox, Store, WakeUps
+from contracts.settings import Settings
+from observability.metrics import CACHE_AWAY, EVENTS_DROPPED, WAKE_UPS_LOST
+
+if TYPE_CHECKING:
+    from adapters.firestore_database import FirestoreDatabase
+    from adapters.redis_database import RedisDatabase
+
+# The libraries of Redis and of Google Cloud are extras, and take long to import: only who uses them loads them.
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What the processes share. `redis` is the inbox's and the broker's."""
+
+    inbox: Inbox
+    store: Store
+    events: Events
+    redis: "RedisDatabase | None" = None
+
+
+@asynccontextmanager
+async def open_backend(settings: Settings) -> AsyncIterator[Backend]:
+    """Open inbox, store and events; a SQLite file is made when there is none.
+
+    Raises:
+        ConfigurationError: the file cannot be made or opened, a library is missing, or in production the inbox's Redis
+            is set up so that it could lose messages.
+        StoreUnavailableError, InboxUnavailableError: the server did not answer.
+    """
+    async with AsyncExitStack() as stack:
+        opening = _Opening(settings, stack)
+        inbox, store = await opening.inbox_and_store()
+        yield Backend(inbox, store, await opening.events(), opening.redis)
+
+
+@contextmanager
+def required(what: str) -> Iterator[None]:
+    """Import a library that belongs to an extra.
+
+    Raises:
+        ConfigurationError: it is not installed; the text says how it comes.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as exc:
+        raise ConfigurationError(
+            f"{what} needs the library {exc.name}: make engines, or pip install -r requirements-engines.lock"
+        ) from exc
+
+
+@asynccontextmanager
+async def open_wake_ups(settings: Settings, backend: Backend) -> AsyncIterator[WakeUps]:
+    """The sending side of the engine's queue, for a process that does no work itself."""
+    if settings.engine == "celery":
+        from adapters.queues.celery import CeleryQueue
+
+        assert backend.redis is not None  # noqa: S101 - its inbox is on Redis
+        celery = CeleryQueue(backend.redis, on_lost=WAKE_UPS_LOST.inc)
+        try:
+            yield celery
+        finally:
+            await celery.close()
+        return
+    raise ConfigurationError(f"PROSA_ENGINE={settings.engine} has no queue between processes: use prosa run")
+
+
+class _Opening:
+    """Opens each database once, however many adapters stand on it; the stack closes what was opened."""
+
+    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._stack = stack
+        self.redis: RedisDatabase | None = None
+        self._cache: RedisDatabase | None = None
+        self._firestore: FirestoreDatabase | None = None
+
+    async def inbox_and_store(self) -> tuple[Inbox, Store]:
+        if self._settings.store_kind == "sqlite":
+            return await self._sqlite()
+        inbox = await self._redis_inbox() if self._settings.inbox_kind == "redis" else self._firestore_inbox()
+        store = await self._redis_store() if self._settings.store_kind == "redis" else await self._firestore_store()
+        return inbox, store
+
+    async def events(self) -> Events:
+        """News between processes where there are several; over the cache's Redis, since losing one loses nothing."""
+        url = self._settings.redis_cache_url or self._settings.redis_url
+        if self._settings.engine == "embedded" or url is None:
+            return MemoryEvents()
+        with required("Redis"):
+            from adapters.events.redis import RedisEvents
+
+        events = RedisEvents(await self._cache_database(), on_dropped=EVENTS_DROPPED.inc)
+        self._stack.push_async_callback(events.close)
+        return events
+
+    async def _redis_inbox(self) -> Inbox:
+        with required("Redis"):
+            from adapters.inboxes.redis import RedisInbox
+
+        database = await self._redis_database()
+        await self._require_lasting(database)
+        return RedisInbox(database)
+
+    async def _redis_store(self) -> Store:
+        with required("Redis"):
+            from adapters.stores.redis import RedisStore
+
+        return RedisStore(await self._redis_database())
+
+    def _firestore_inbox(self) -> Inbox:
+        with required("Firestore"):
+            from adapters.inboxes.firestore import FirestoreInbox
+
+        return FirestoreInbox(self._firestore_database())
+
+    async def _firestore_store(self) -> Store:
+        with required("Firestore"):
+            from adapters.stores.firestore import FirestoreStore
+
+        retention = timedelta(days=self._settings.retention_days)
+        store = FirestoreStore(self._firestore_database(), retention=retention)
+        if self._settings.redis_cache_url is None:
+            return store
+        from adapters.stores.cached import CachedStore
+
+        return CachedStore(store, await self._cache_database(), on_away=CACHE_AWAY.inc)
+
+    async def _redis_database(self) -> "RedisDatabase":
+        if self.redis is None:
+            self.redis = self._open_redis(self._settings.redis_url)
+        return self.redis
+
+    async def _cache_database(self) -> "RedisDatabase":
+        """The cache's Redis; without one of its own, as in development, the inbox's."""
+        if self._settings.redis_cache_url is None:
+            return await self._redis_database()
+        if self._cache is None:
+            self._cache = self._open_redis(self._settings.redis_cache_url)
+        return self._cache
+
+    def _open_redis(self, url: SecretStr | None) -> "RedisDatabase":
+        from adapters.redis_database import RedisDatabase
+
+        assert url is not None  # noqa: S101 - the settings were checked for it
+        try:
+            database = RedisDatabase(url.get_secret_value())
+        except ValueError as exc:
+            raise ConfigurationError("a Redis address is redis://HOST:PORT/DB, or rediss:// with TLS") from exc
+        self._stack.push_async_callback(database.close)
+        return database
+
+    def _firestore_database(self) -> "FirestoreDatabase":
+        from adapters.firestore_database import FirestoreDatabase
+
+        if self._firestore is None:
+            assert self._settings.google_cloud_project is not None  # noqa: S101 - the settings were checked for it
+            self._firestore = FirestoreDatabase(
+                self._settings.google_cloud_project, database=self._settings.firestore_database
+            )
+            self._stack.push_async_callback(self._firestore.close)
+        return self._firestore
+
+    async def _require_lasting(self, database: "RedisDatabase") -> None:
+        if not self._settings.is_production:
+            return
+        if problems := await database.problems():
+            raise ConfigurationError(f"REDIS_URL must not hold messages: {'; '.join(problems)}")
+
+    async def _sqlite(self) -> tuple[Inbox, Store]:
+        database = Database(_writable(self._settings.store_path))
+        self._stack.callback(database.close)
+        inbox, store = SqliteInbox(database), SqliteStore(database)
+        await inbox.prepare()
+        await store.prepare()
+        return inbox, store
+
+
+def _writable(path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigurationError(f"{path.parent} cannot be made ({exc.strerror}): set PROSA_DATA_DIR") from exc
+    return path

@@ -1,0 +1,93 @@
+"""A worker at work: its engine, its queue, its sweeper, and what it does for each kind of job."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from adapters.queues.embedded import MAX_AT_ONCE, EmbeddedQueue
+from contracts.ports import Faults
+from contracts.settings import Settings
+from contracts.values import ConversationId
+from worker import sweeper
+from worker.backends import Backend
+from worker.bootstrap import Engine, open_engine
+from worker.dependencies import Dependencies
+from worker.drain import drain
+
+GRACE_SECONDS = 7.0
+
+
+@dataclass(frozen=True)
+class Sweeping:
+    """How often a worker looks by itself for what nobody woke it for; `tend_every` for time-outs and escalations."""
+
+    every: timedelta = sweeper.INTERVAL
+    tend_every: timedelta = sweeper.INTERVAL
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Satisfies the `Jobs` of the Celery app; the HTTP worker and the embedded engine use the same."""
+
+    engine: Engine
+    queue: EmbeddedQueue
+
+    @property
+    def deps(self) -> Dependencies:
+        return self.engine.deps
+
+    async def drain(self, conversation_id: str) -> None:
+        await self.queue.work(ConversationId(conversation_id))
+
+    async def tend(self) -> None:
+        await sweeper.tend(self.deps)
+
+    async def sweep(self) -> None:
+        await sweeper.sweep(self.queue, self.deps)
+
+    async def clean(self) -> None:
+        await sweeper.clean(self.deps)
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings,
+    backend: Backend,
+    *,
+    at_once: int = MAX_AT_ONCE,
+    sweeping: Sweeping | None = None,
+    faults: Faults | None = None,
+) -> AsyncIterator[Worker]:
+    """Open the engine and publish its institution; on leaving, running turns get a little time, the rest stays durable.
+
+    Without `sweeping` nothing is done that nobody asked for.
+    """
+    async with open_engine(settings, backend, faults=faults) as engine:
+        await backend.store.publish(engine.rulebooks.current().institution, at=engine.deps.clock.now())
+        queue = EmbeddedQueue(partial(drain, deps=engine.deps), at_once=at_once)
+        try:
+            async with running_beside(_sweeping(queue, engine.deps, sweeping)):
+                yield Worker(engine, queue)
+        finally:
+            await queue.close(grace_seconds=GRACE_SECONDS)
+
+
+async def _sweeping(queue: EmbeddedQueue, deps: Dependencies, how: Sweeping | None) -> None:
+    if how is not None:
+        await sweeper.sweep_forever(queue, deps, every=how.every, tend_every=how.tend_every)
+
+
+@asynccontextmanager
+async def running_beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run the work while the context is open."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

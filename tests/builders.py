@@ -2,8 +2,10 @@
 
 import asyncio
 import itertools
+import os
 import random
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,18 +13,21 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import orjson
 
 from adapters.channels.web import LIMITS as WEB_LIMITS
 from adapters.channels.web import web_conversation_id, web_message
 from adapters.events.memory import MemoryEvents
+from adapters.firestore_database import FirestoreDatabase
 from adapters.inboxes.memory import MemoryInbox
 from adapters.inboxes.redis import RedisInbox
 from adapters.inboxes.sqlite import SqliteInbox
 from adapters.models.scripted import ScriptedModel
 from adapters.redis_database import RedisDatabase
 from adapters.sqlite_database import Database
+from adapters.stores.firestore import FirestoreStore
 from adapters.stores.memory import MemoryStore
 from adapters.stores.redis import RedisStore
 from adapters.stores.sqlite import SqliteStore
@@ -39,13 +44,13 @@ from prompts.executor import Executor
 from prompts.pricing import PriceBook
 from prompts.prompter import Prompter, TaskModels
 from prompts.registry import PromptRegistry
-from tests.real_services import redis_url
+from tests.real_services import firestore_host, redis_url
 from worker.dependencies import Dependencies, DrainLimits, Rulebook
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ROOT / "context" / "documents"
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-BACKENDS = ("memory", "sqlite", "redis")
+BACKENDS = ("memory", "sqlite", "redis", "firestore")
 
 
 @cache
@@ -268,6 +273,11 @@ async def open_backend(kind: str, folder: Path) -> AsyncIterator[tuple[Inbox, St
         async with open_redis() as redis:
             yield RedisInbox(redis), RedisStore(redis)
         return
+    if kind == "firestore":
+        async with open_firestore() as firestore:
+            # The store's own clock only says what has expired: it stands still, as what the tests write is of START.
+            yield MemoryInbox(), FirestoreStore(firestore, clock=SteppingClock())
+        return
     database = Database(folder / "prosa.sqlite")
     inbox, store = SqliteInbox(database), SqliteStore(database)
     await inbox.prepare()
@@ -287,6 +297,17 @@ async def open_redis() -> AsyncIterator[RedisDatabase]:
         yield database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def open_firestore(project: str | None = None, **options: Any) -> AsyncIterator[FirestoreDatabase]:
+    """A connection to the emulator of this test process; without a project, to one that is new and empty."""
+    with patch.dict(os.environ, FIRESTORE_EMULATOR_HOST=firestore_host()):
+        database = FirestoreDatabase(project or f"prosa-{uuid.uuid4().hex}", **options)
+        try:
+            yield database
+        finally:
+            await database.close()
 
 
 def conversation_id(name: str = "c-1") -> ConversationId:

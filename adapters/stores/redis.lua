@@ -11,6 +11,9 @@
 -- platform:<hashed key>       row
 -- parked:<hashed key>         list of statuses that came before their row
 -- letter:<letter>             hash: json, conversation;   letters:<conversation>   sorted set by moment
+-- record:<collection>\0<key>   hash: json, version, collection, key, owner, expires_at ('' for none)
+-- records:<collection>        sorted set by name: keys;   due:<collection>   sorted set by moment: keys
+-- records_of:<conversation>   set of names (<collection>\0<key>);   expiring   sorted set by moment: names
 -- updated, updated:<state>    sorted sets: conversations with turns by their last change
 -- timeouts, sendable, letters sorted sets by moment;   to_escalate   sorted set by name;   parked   by arrival
 local P = 'prosa:store:'
@@ -92,6 +95,33 @@ local function drop_letter(letter)
   return 1
 end
 
+local function drop_record(name)
+  local record = P .. 'record:' .. name
+  local fields = call('HMGET', record, 'collection', 'key', 'owner')
+  if not fields[1] then return 0 end
+  call('DEL', record)
+  call('ZREM', P .. 'records:' .. fields[1], fields[2])
+  call('ZREM', P .. 'due:' .. fields[1], fields[2])
+  call('SREM', P .. 'records_of:' .. fields[3], name)
+  call('ZREM', P .. 'expiring', name)
+  return 1
+end
+
+-- Up to `limit` records of a collection that have not expired; `page` gives their keys from an offset on.
+local function kept_records(collection, at, limit, page)
+  local found, offset = {}, 0
+  repeat
+    local keys = page(offset)
+    for _, key in ipairs(keys) do
+      local fields = call('HMGET', P .. 'record:' .. collection .. '\0' .. key, 'json', 'expires_at')
+      local is_kept = fields[2] == '' or tonumber(fields[2]) > tonumber(at)
+      if is_kept and #found < limit then found[#found + 1] = fields[1] end
+    end
+    offset = offset + #keys
+  until #keys == 0 or #found == limit
+  return found
+end
+
 -- Groups: transitions, utterances, turns (id, json), receipts (message id, json), rows.
 local function write_records(id)
   each(function() call('RPUSH', P .. 'transitions:' .. id, argument()) end)
@@ -122,6 +152,7 @@ local function clear_records(id)
     call('ZREM', P .. 'to_escalate', row)
   end
   for _, letter in ipairs(call('ZRANGE', P .. 'letters:' .. id, 0, -1)) do drop_letter(letter) end
+  for _, name in ipairs(call('SMEMBERS', P .. 'records_of:' .. id)) do drop_record(name) end
   for _, kind in ipairs({'transitions:', 'utterances:', 'turns:', 'turn:', 'receipts:', 'rows:', 'unsent:'}) do
     call('UNLINK', P .. kind .. id)
   end
@@ -251,6 +282,47 @@ end
 function steps.published()
   local newest = call('ZREVRANGE', P .. 'published', 0, 0)[1]
   return newest and call('HGET', P .. 'institutions', newest)
+end
+
+function steps.put_record()
+  local collection, key, expected = argument(), argument(), argument()
+  local version, owner, due_at, expires_at, json = argument(), argument(), argument(), argument(), argument()
+  local name = collection .. '\0' .. key
+  local record = P .. 'record:' .. name
+  local before = call('HMGET', record, 'version', 'owner')
+  if (before[1] or '0') ~= expected then return 0 end
+  if before[2] then call('SREM', P .. 'records_of:' .. before[2], name) end
+  call('HSET', record, 'json', json, 'version', version, 'collection', collection, 'key', key,
+    'owner', owner, 'expires_at', expires_at)
+  call('ZADD', P .. 'records:' .. collection, 0, key)
+  score(P .. 'due:' .. collection, due_at, key)
+  score(P .. 'expiring', expires_at, name)
+  if owner ~= '' then call('SADD', P .. 'records_of:' .. owner, name) end
+  return 1
+end
+
+function steps.records()
+  local collection, lowest, at, limit = argument(), argument(), argument(), tonumber(argument())
+  return kept_records(collection, at, limit, function(offset)
+    return call('ZRANGEBYLEX', P .. 'records:' .. collection, lowest, '+', 'LIMIT', offset, limit)
+  end)
+end
+
+function steps.due_records()
+  local collection, at, limit = argument(), argument(), tonumber(argument())
+  return kept_records(collection, at, limit, function(offset)
+    return call('ZRANGEBYSCORE', P .. 'due:' .. collection, '-inf', at, 'LIMIT', offset, limit)
+  end)
+end
+
+function steps.drop_record()
+  return drop_record(argument() .. '\0' .. argument())
+end
+
+function steps.prune_records()
+  local old = call('ZRANGEBYSCORE', P .. 'expiring', '-inf', argument())
+  for _, name in ipairs(old) do drop_record(name) end
+  return #old
 end
 
 return steps[ARGV[1]]()

@@ -1,4 +1,4 @@
-"""Conversations, outbox, dead letters and institutions in Redis. `redis.lua` beside it says how they are laid out."""
+"""Conversations, outbox, dead letters, institutions and records in Redis; `redis.lua` says how they are laid out."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -10,7 +10,15 @@ from pydantic import BaseModel
 from adapters.redis_database import PREFIX, Argument, RedisDatabase, Script
 from adapters.sqlite_database import from_micros, micros
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
-from contracts.delivery import ConversationArchive, ConversationSummary, DeadLetter, OutboxRow, Receipt, TurnCommit
+from contracts.delivery import (
+    ConversationArchive,
+    ConversationSummary,
+    DeadLetter,
+    OutboxRow,
+    Receipt,
+    Record,
+    TurnCommit,
+)
 from contracts.errors import ConversationConflictError, StoreUnavailableError
 from contracts.institution import Institution
 from contracts.messages import StatusUpdate, digest
@@ -25,7 +33,7 @@ PARKED_LIMIT = 10_000
 PARKED_OF_ONE = 16
 # Whoever changes a row between our look and our write has changed it for good: each time one of us gets through.
 ATTEMPTS = 50
-NEVER = ""
+NEVER = NOBODY = ""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -173,7 +181,7 @@ class RedisStore:
     # Dead letters
 
     async def add_dead_letter(self, letter: DeadLetter) -> None:
-        await self._run("add_letter", letter.conversation_id or "", letter.id, micros(letter.at), _json(letter))
+        await self._run("add_letter", letter.conversation_id or NOBODY, letter.id, micros(letter.at), _json(letter))
 
     async def dead_letters(
         self, *, conversation_id: ConversationId | None = None, limit: int = 100
@@ -201,6 +209,39 @@ class RedisStore:
     async def published_versions(self) -> list[tuple[str, datetime]]:
         flat = await self._command("ZREVRANGE", f"{KEYS}published", 0, -1, "WITHSCORES")
         return [(version.decode(), from_micros(int(at))) for version, at in zip(flat[::2], flat[1::2], strict=True)]
+
+    # Records
+
+    async def record(self, collection: str, key: str, *, at: datetime) -> Record | None:
+        record = _value(Record, await self._command("HGET", f"{KEYS}record:{collection}\0{key}", "json"))
+        return record if record and (record.expires_at is None or record.expires_at > at) else None
+
+    async def put_record(self, record: Record) -> Record | None:
+        saved = record.model_copy(update={"version": record.version + 1})
+        written = await self._run(
+            "put_record",
+            record.collection,
+            record.key,
+            record.version,
+            saved.version,
+            saved.owner or NOBODY,
+            _moment(saved.due_at),
+            _moment(saved.expires_at),
+            _json(saved),
+        )
+        return saved if written else None
+
+    async def records(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
+        return _values(Record, await self._run("records", collection, f"({after}", micros(at), limit))
+
+    async def due_records(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
+        return _values(Record, await self._run("due_records", collection, micros(at), limit))
+
+    async def drop_record(self, collection: str, key: str) -> bool:
+        return bool(await self._run("drop_record", collection, key))
+
+    async def prune_records(self, *, at: datetime) -> int:
+        return int(await self._run("prune_records", micros(at)))
 
     async def _first(self, index: str, highest: int | str, limit: int) -> list[ConversationId]:
         return _ids(await self._command("ZRANGEBYSCORE", f"{KEYS}{index}", "-inf", highest, "LIMIT", 0, limit))
@@ -236,9 +277,12 @@ def _contended(what: str) -> StoreUnavailableError:
 
 
 def _head(head: Conversation) -> tuple[Argument, ...]:
-    updated_at = micros(head.updated_at) if head.turns and head.updated_at else NEVER
-    times_out_at = micros(head.times_out_at) if head.times_out_at else NEVER
-    return head.version, head.state.value, updated_at, times_out_at, _json(head)
+    updated_at = _moment(head.updated_at) if head.turns else NEVER
+    return head.version, head.state.value, updated_at, _moment(head.times_out_at), _json(head)
+
+
+def _moment(moment: datetime | None) -> int | str:
+    return NEVER if moment is None else micros(moment)
 
 
 def _records(

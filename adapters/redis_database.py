@@ -158,10 +158,11 @@ class RedisDatabase:
         """A connection outside the flushes, for who listens; whoever asked for it disconnects it.
 
         Raises:
-            RedisError: no connection.
+            RedisError, OSError: no connection.
         """
         connection = self._make_connection()
-        await connection.connect()  # type: ignore[no-untyped-call]
+        async with asyncio.timeout(self._timeout):
+            await connection.connect()  # type: ignore[no-untyped-call]
         return connection
 
     async def close(self) -> None:

@@ -86,7 +86,7 @@ class Delete:
     path: str
 
 
-Write = Put | Amend | Delete
+Write = Guarded | Put | Amend | Delete
 Condition = tuple[str, str, Any]
 
 
@@ -319,13 +319,7 @@ class Documents:
     async def _commit_once(self, guard: Guarded, others: Sequence[Write]) -> datetime:
         client = self._database.client()
         batch = client.batch()
-        reference = client.document(guard.path)
-        if guard.unchanged_since is None:
-            batch.create(reference, {name: value for name, value in guard.fields.items() if value is not None})
-        else:
-            fields = {name: DELETE_FIELD if value is None else value for name, value in guard.fields.items()}
-            batch.update(reference, fields, client.write_option(last_update_time=guard.unchanged_since))
-        for one in others:
+        for one in (guard, *others):
             _add(batch, client, one)
         results = await batch.commit(retry=None, timeout=self._seconds)
         self._database.answered()
@@ -379,6 +373,11 @@ def chunks(items: Sequence[T], size: int) -> list[Sequence[T]]:
 def _add(batch: AsyncWriteBatch, client: AsyncClient, write: Write) -> None:
     reference = client.document(write.path)
     match write:
+        case Guarded(fields=fields, unchanged_since=None):
+            batch.create(reference, {name: value for name, value in fields.items() if value is not None})
+        case Guarded(fields=fields, unchanged_since=since):
+            given = {name: DELETE_FIELD if value is None else value for name, value in fields.items()}
+            batch.update(reference, given, client.write_option(last_update_time=since))
         case Put(fields=fields):
             batch.set(reference, {name: value for name, value in fields.items() if value is not None})
         case Amend(fields=fields):

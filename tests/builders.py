@@ -21,12 +21,14 @@ from adapters.channels.web import LIMITS as WEB_LIMITS
 from adapters.channels.web import web_conversation_id, web_message
 from adapters.events.memory import MemoryEvents
 from adapters.firestore_database import FirestoreDatabase
+from adapters.inboxes.firestore import FirestoreInbox
 from adapters.inboxes.memory import MemoryInbox
 from adapters.inboxes.redis import RedisInbox
 from adapters.inboxes.sqlite import SqliteInbox
 from adapters.models.scripted import ScriptedModel
 from adapters.redis_database import RedisDatabase
 from adapters.sqlite_database import Database
+from adapters.stores.cached import CachedStore
 from adapters.stores.firestore import FirestoreStore
 from adapters.stores.memory import MemoryStore
 from adapters.stores.redis import RedisStore
@@ -50,7 +52,7 @@ from worker.dependencies import Dependencies, DrainLimits, Rulebook
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ROOT / "context" / "documents"
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-BACKENDS = ("memory", "sqlite", "redis", "firestore")
+BACKENDS = ("memory", "sqlite", "redis", "cached", "firestore")
 
 
 @cache
@@ -276,8 +278,18 @@ async def open_backend(kind: str, folder: Path) -> AsyncIterator[tuple[Inbox, St
     if kind == "firestore":
         async with open_firestore() as firestore:
             # The store's own clock only says what has expired: it stands still, as what the tests write is of START.
-            yield MemoryInbox(), FirestoreStore(firestore, clock=SteppingClock())
+            yield FirestoreInbox(firestore), FirestoreStore(firestore, clock=SteppingClock())
         return
+    if kind == "cached":
+        async with open_sqlite(folder) as (inbox, store), open_redis() as cache:
+            yield inbox, CachedStore(store, cache)
+        return
+    async with open_sqlite(folder) as both:
+        yield both
+
+
+@asynccontextmanager
+async def open_sqlite(folder: Path) -> AsyncIterator[tuple[Inbox, Store]]:
     database = Database(folder / "prosa.sqlite")
     inbox, store = SqliteInbox(database), SqliteStore(database)
     await inbox.prepare()

@@ -10,8 +10,9 @@
     records/{collection}/record_entries/{key}
 
 Values are kept as the JSON text of their models, beside the few fields that are asked for. A field that has nothing to
-say is absent, and so in no index. What belongs to a person carries `expires_at`, for Firestore's TTL policy; as that
-deletes up to a day late or more, what has expired is passed over here too.
+say is absent, and so in no index. A `..._key` is an id in the form of `document_id`, since a condition may not name a
+value of more than 1,500 bytes. What belongs to a person carries `expires_at`, for Firestore's TTL policy; that deletes
+a day late or more, so what has expired is passed over here too.
 """
 
 import asyncio
@@ -163,7 +164,7 @@ class FirestoreStore:
 
     async def receipt(self, conversation_id: ConversationId, message_id: MessageId) -> Receipt | None:
         path = f"{_head_path(conversation_id)}/{RECEIPTS}"
-        return next(iter(_receipts(await self._find(path, ("message_id", "==", message_id)))), None)
+        return next(iter(_receipts(await self._find(path, ("message_key", "==", document_id(message_id))))), None)
 
     async def receipts(self, conversation_id: ConversationId) -> list[Receipt]:
         return _receipts(await self._find(f"{_head_path(conversation_id)}/{RECEIPTS}"))
@@ -174,7 +175,7 @@ class FirestoreStore:
         return next((_read(TurnRecord, document, "turn") for document in found), None)
 
     async def find_message(self, message_id: MessageId) -> list[ConversationId]:
-        found = await self._find(RECEIPTS, ("message_id", "==", message_id), limit=100, everywhere=True)
+        found = await self._find(RECEIPTS, ("message_key", "==", document_id(message_id)), limit=100, everywhere=True)
         return sorted({_conversation_of(document) for document in found})
 
     async def list_conversations(
@@ -231,12 +232,14 @@ class FirestoreStore:
     # Outbox
 
     async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
-        found = await self._find(OUTBOX, ("conversation_id", "==", conversation_id))
+        found = await self._find(OUTBOX, ("conversation_key", "==", document_id(conversation_id)))
         return sorted((_read(OutboxRow, document) for document in found), key=lambda row: row.number)
 
     async def unsent(self, conversation_id: ConversationId) -> list[OutboxRow]:
         # Two conditions of equality need no index of their own; an order would.
-        found = await self._find(OUTBOX, ("conversation_id", "==", conversation_id), ("unsent", "==", True))
+        found = await self._find(
+            OUTBOX, ("conversation_key", "==", document_id(conversation_id)), ("unsent", "==", True)
+        )
         return sorted((_read(OutboxRow, document) for document in found), key=lambda row: row.number)
 
     async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
@@ -326,7 +329,7 @@ class FirestoreStore:
     async def dead_letters(
         self, *, conversation_id: ConversationId | None = None, limit: int = 100
     ) -> list[DeadLetter]:
-        conditions = [] if conversation_id is None else [("conversation_id", "==", conversation_id)]
+        conditions = [] if conversation_id is None else [("conversation_key", "==", document_id(conversation_id))]
         found = await self._find(DEAD_LETTERS, *conditions, order_by="at", descending=True, limit=limit)
         return [_read(DeadLetter, document) for document in found]
 
@@ -389,7 +392,7 @@ class FirestoreStore:
         saved = record.model_copy(update={"version": version + 1})
         fields = {
             "key": saved.key,
-            "owner": saved.owner,
+            "owner_key": document_id(saved.owner) if saved.owner is not None else None,
             "due_at": saved.due_at,
             "expires_at": saved.expires_at,
             "record": saved.model_dump_json(),
@@ -490,14 +493,16 @@ class FirestoreStore:
         Done again after a crash in the middle it goes on where it stopped.
         """
         head, old = _head_path(conversation_id), ("version", "<=", up_to)
-        mine = ("conversation_id", "==", conversation_id)
+        mine = ("conversation_key", "==", document_id(conversation_id))
         await self._forget_parked(mine)
         return (
             await self._documents.delete_all(f"{head}/{HISTORY}", old)
             + await self._documents.delete_all(f"{head}/{RECEIPTS}", old)
             + await self._documents.delete_all(OUTBOX, mine, old)
             + await self._documents.delete_all(DEAD_LETTERS, mine)
-            + await self._documents.delete_all(RECORDS, ("owner", "==", conversation_id), everywhere=True)
+            + await self._documents.delete_all(
+                RECORDS, ("owner_key", "==", document_id(conversation_id)), everywhere=True
+            )
         )
 
     async def _forget_parked(self, mine: Condition) -> None:
@@ -524,7 +529,6 @@ class FirestoreStore:
         order = f"{head.version:012}-{number:06}"
         turn = addition.turn
         fields = {
-            "conversation_id": head.id,
             "version": head.version,
             "transitions": [record.model_dump_json() for record in addition.transitions],
             "utterances": [said.model_dump_json() for said in addition.utterances],
@@ -539,7 +543,7 @@ class FirestoreStore:
         fields = {
             "conversation_id": head.id,
             "version": head.version,
-            "message_id": receipt.message.id,
+            "message_key": document_id(receipt.message.id),
             "record": receipt.model_dump_json(),
             "expires_at": self._expires_at(),
         }
@@ -548,6 +552,7 @@ class FirestoreStore:
     def _row(self, row: OutboxRow, version: int) -> Put:
         fields = {
             "conversation_id": row.conversation_id,
+            "conversation_key": document_id(row.conversation_id),
             "version": version,
             "unsent": True if row.is_unsent else None,
             "sendable_at": row.sendable_at if row.is_unsent else None,
@@ -569,7 +574,7 @@ class FirestoreStore:
 
     def _letter(self, letter: DeadLetter) -> Put:
         fields = {
-            "conversation_id": letter.conversation_id,
+            "conversation_key": document_id(letter.conversation_id) if letter.conversation_id is not None else None,
             "at": letter.at,
             "record": letter.model_dump_json(),
             "expires_at": self._expires_at(),

@@ -160,9 +160,11 @@ function methods.forget(keep_ms, id)
   return tonumber(call('HGET', P .. 'head:' .. id, 'last') or 0)
 end
 
+-- Then the deduplication keys of what was answered elsewhere, which has no sequence here: numbers begin at 1.
 function methods.advance(keep_ms, id, past)
   local head = P .. 'head:' .. id
   if tonumber(past) > tonumber(call('HGET', head, 'last') or 0) then call('HSET', head, 'last', past) end
+  for n = 5, #ARGV do call('SET', P .. 'seen:' .. ARGV[n], '0:' .. id, 'PX', keep_ms, 'NX') end
   settle(id, keep_ms)
 end
 

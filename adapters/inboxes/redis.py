@@ -78,8 +78,10 @@ class RedisInbox:
     async def forget(self, conversation_id: ConversationId) -> int:
         return int(await self._run("forget", conversation_id))
 
-    async def advance(self, conversation_id: ConversationId, *, past: int) -> None:
-        await self._run("advance", conversation_id, past)
+    async def advance(
+        self, conversation_id: ConversationId, *, past: int, answered: Sequence[InboundMessage] = ()
+    ) -> None:
+        await self._run("advance", conversation_id, past, *(message.dedup_key for message in answered))
 
     async def prune(self, *, before: datetime) -> int:
         """Deduplication keys expire by themselves, `redelivery` after their message came."""

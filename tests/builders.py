@@ -313,8 +313,12 @@ async def open_redis() -> AsyncIterator[RedisDatabase]:
 
 @asynccontextmanager
 async def open_firestore(project: str | None = None, **options: Any) -> AsyncIterator[FirestoreDatabase]:
-    """A connection to the emulator of this test process; without a project, to one that is new and empty."""
+    """A connection to the emulator of this test process; without a project, to one that is new and empty.
+
+    Its deadline is long: an emulator that has just started, on a busy machine, takes seconds for its first answers.
+    """
     with patch.dict(os.environ, FIRESTORE_EMULATOR_HOST=firestore_host()):
+        options = {"deadline": timedelta(seconds=60)} | options
         database = FirestoreDatabase(project or f"prosa-{uuid.uuid4().hex}", **options)
         try:
             yield database

@@ -85,6 +85,14 @@ class CloudTasksDouble:
         """How much of its rate a queue is left with after answers of 429 and 503, in (0, 1]."""
         return self._service.queues[queue].rate.share
 
+    def pause(self, queue: str) -> None:
+        """What PauseQueue does."""
+        self._service.queues[queue].set_state(tasks_v2.Queue.State.PAUSED)
+
+    def resume(self, queue: str) -> None:
+        """What ResumeQueue does."""
+        self._service.queues[queue].set_state(tasks_v2.Queue.State.RUNNING)
+
     def set(self, **changes: Any) -> None:
         """From now on do this, and nothing else out of order; the chance starts over."""
         self.behave(TasksBehaviour(**changes))

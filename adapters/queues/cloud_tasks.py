@@ -1,0 +1,161 @@
+"""The queue of the Cloud Tasks engine: each wake-up becomes a task that posts the conversation's id to the worker.
+
+Tasks have no names: a name stays reserved for hours after its task, so naming by conversation would make the second
+message of a conversation wait for nobody. They are created one by one, several at the same time: a batch is a
+long-running operation, which would have to be asked again for what became of each of its tasks.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+import grpc.aio  # type: ignore[import-untyped]
+import orjson
+from google.api_core.exceptions import GoogleAPICallError, ServiceUnavailable
+from google.auth.exceptions import DefaultCredentialsError
+from google.cloud import tasks_v2
+from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcAsyncIOTransport
+
+from contracts.errors import ConfigurationError
+from contracts.values import ConversationId
+from observability.logs import logger
+
+log = logger(__name__)
+
+DISPATCH_DEADLINE = timedelta(seconds=30)
+CALL_TIMEOUT_SECONDS = 2.0
+ATTEMPTS = 3
+FIRST_PAUSE_SECONDS = 0.1
+AT_ONCE = 32
+CAPACITY = 10_000
+
+
+class CloudTasksQueue:
+    """Satisfies the `WakeUps` port. Tasks are created behind the caller's back and repeats of one still waiting merge.
+
+    `on_lost` is told how many wake-ups could not be sent; the sweep finds their conversations. `headers` are asked for
+    at each wake-up and travel with its task (`traceparent`).
+    """
+
+    def __init__(
+        self,
+        parent: str,
+        *,
+        url: str,
+        service_account_email: str,
+        chance: Callable[[], float],
+        on_lost: Callable[[int], None],
+        audience: str | None = None,
+        emulator_host: str | None = None,
+        headers: Callable[[], Mapping[str, str]] = dict,
+        at_once: int = AT_ONCE,
+        capacity: int = CAPACITY,
+    ) -> None:
+        """Take the queue's full name, the worker's URL, and who the tasks speak for; `audience` is else the URL.
+
+        `emulator_host` is `host:port` of a stand-in, reached without encryption or credentials. Made inside a running
+        event loop.
+
+        Raises:
+            ConfigurationError: there are no credentials of Google Cloud.
+        """
+        self._parent = parent
+        self._url = url
+        self._oidc = tasks_v2.OidcToken(service_account_email=service_account_email, audience=audience or url)
+        self._chance = chance
+        self._on_lost = on_lost
+        self._headers = headers
+        self._capacity = capacity
+        self._client = _client(emulator_host)
+        self._room = asyncio.Semaphore(at_once)
+        self._waiting: set[ConversationId] = set()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._failing = 0
+        self._closed = False
+
+    async def wake(self, conversation_id: ConversationId) -> None:
+        if conversation_id in self._waiting:
+            return
+        if self._closed or len(self._sending) >= self._capacity:
+            self._lose("closed" if self._closed else "full")
+            return
+        self._waiting.add(conversation_id)
+        sending = asyncio.create_task(self._send(conversation_id, dict(self._headers())))
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)
+
+    async def idle(self) -> None:
+        """Return when everything handed over until now is created or lost; what comes meanwhile is not waited for."""
+        if self._sending:
+            await asyncio.wait(list(self._sending))
+
+    async def close(self, *, grace_seconds: float = 1.0) -> None:
+        """Take no more wake-ups, give those that wait a little time, lose the rest."""
+        self._closed = True
+        late: set[asyncio.Task[None]] = set()
+        if self._sending:
+            _, late = await asyncio.wait(list(self._sending), timeout=grace_seconds)
+        for sending in late:
+            sending.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        for _ in late:
+            self._lose("closed")
+        await self._client.transport.close()  # type: ignore[no-untyped-call]
+
+    async def _send(self, conversation_id: ConversationId, headers: dict[str, str]) -> None:
+        async with self._room:
+            # From here on a new message of the conversation needs a task of its own: this one may be drained already.
+            self._waiting.discard(conversation_id)
+            try:
+                await self._create(self._task(conversation_id, headers))
+            except GoogleAPICallError as exc:
+                self._lose(type(exc).__name__)
+            else:
+                self._recover()
+
+    async def _create(self, task: tasks_v2.Task) -> None:
+        """Create the task, with a few more tries while the service is away; a second copy would do no harm."""
+        request = tasks_v2.CreateTaskRequest(parent=self._parent, task=task)
+        for attempt in range(ATTEMPTS):
+            try:
+                await self._client.create_task(request, retry=None, timeout=CALL_TIMEOUT_SECONDS)
+            except ServiceUnavailable:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                await asyncio.sleep(FIRST_PAUSE_SECONDS * 2**attempt * (0.5 + self._chance()))
+            else:
+                return
+
+    def _task(self, conversation_id: ConversationId, headers: dict[str, str]) -> tasks_v2.Task:
+        return tasks_v2.Task(
+            http_request=tasks_v2.HttpRequest(
+                url=self._url,
+                headers={"Content-Type": "application/json"} | headers,
+                body=orjson.dumps({"conversation_id": conversation_id}),
+                oidc_token=self._oidc,
+            ),
+            dispatch_deadline=DISPATCH_DEADLINE,
+        )
+
+    def _lose(self, reason: str) -> None:
+        """Count it, and log the first of a row: an outage of the queue is one event, not one for each message."""
+        self._on_lost(1)
+        self._failing += 1
+        if self._failing == 1:
+            log.warning("queue.failing", reason=reason)
+
+    def _recover(self) -> None:
+        if self._failing:
+            log.info("queue.recovered", count=self._failing)
+            self._failing = 0
+
+
+def _client(emulator_host: str | None) -> tasks_v2.CloudTasksAsyncClient:
+    if emulator_host is None:
+        try:
+            return tasks_v2.CloudTasksAsyncClient()
+        except DefaultCredentialsError as exc:
+            message = "no credentials of Google Cloud: run where a service account is, or set CLOUD_TASKS_EMULATOR_HOST"
+            raise ConfigurationError(message) from exc
+    channel = grpc.aio.insecure_channel(emulator_host)
+    return tasks_v2.CloudTasksAsyncClient(transport=CloudTasksGrpcAsyncIOTransport(channel=channel))

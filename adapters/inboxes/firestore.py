@@ -46,6 +46,9 @@ SEEN = "inbox_seen"
 
 # Longer than any platform repeats a message.
 SEEN_FOR = timedelta(days=9)
+# A sequence that no entry has.
+ANSWERED_ELSEWHERE = 0
+# How often a step is worked out again when another process was faster.
 ATTEMPTS = 12
 LANES = 10_000
 APPENDED_AT_ONCE = 100
@@ -272,13 +275,20 @@ class FirestoreInbox:
             if is_last:
                 return last_sequence
 
-    async def advance(self, conversation_id: ConversationId, *, past: int) -> None:
-        async def decide(box: _Box) -> _Step[None]:
-            if box.last_sequence >= past:
-                return _Step(None)
-            return _Step(None, replace(box, last_sequence=past))
+    async def advance(
+        self, conversation_id: ConversationId, *, past: int, answered: Sequence[InboundMessage] = ()
+    ) -> None:
+        for some in chunks(answered, BATCH_LIMIT) or [()]:
 
-        await self._change(conversation_id, decide)
+            async def decide(box: _Box, some: Sequence[InboundMessage] = some) -> _Step[None]:
+                marks = {_seen_path(message): _mark(message, ANSWERED_ELSEWHERE) for message in some}
+                known = await self._documents.get_all(marks, fields=("sequence",))
+                missing = [mark for path, mark in marks.items() if path not in known]
+                if box.last_sequence >= past and not missing:
+                    return _Step(None)
+                return _Step(None, replace(box, last_sequence=max(box.last_sequence, past)), missing)
+
+            await self._change(conversation_id, decide)
 
     async def prune(self, *, before: datetime) -> int:
         # Only one of the times of a message needs an index, and the TTL policy asks for this one.
@@ -430,15 +440,18 @@ def _entry(document: Document) -> InboxEntry:
 
 
 def _appended(box: _Box, one: _Waiting) -> tuple[Write, Write]:
-    """The entry, and the mark by which a second delivery is recognised, of which there must be none yet."""
-    sequence, message = box.last_sequence, one.message
-    entry = {"sequence": sequence, "attempts": 0, "message": one.text}
-    seen = {
+    entry = {"sequence": box.last_sequence, "attempts": 0, "message": one.text}
+    return Put(_entry_path(box, box.last_sequence), entry), _mark(one.message, box.last_sequence)
+
+
+def _mark(message: InboundMessage, sequence: int) -> Guarded:
+    """By which a second delivery is recognised; there must be none yet."""
+    fields = {
         "conversation_id": message.conversation_id,
         "sequence": sequence,
         "expires_at": message.received_at + SEEN_FOR,
     }
-    return Put(_entry_path(box, sequence), entry), Guarded(_seen_path(message), seen, unchanged_since=None)
+    return Guarded(_seen_path(message), fields, unchanged_since=None)
 
 
 def _next_batch(waiting: Sequence[_Waiting]) -> list[_Waiting]:

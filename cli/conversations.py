@@ -98,6 +98,30 @@ def reopen(conversation: Id) -> None:
     asyncio.run(_reopen(conversation))
 
 
+@app.command()
+def migrate(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="sqlite:PATH, redis or firestore.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="sqlite:PATH, redis or firestore.")],
+    cut_over: Annotated[
+        bool, typer.Option("--cut-over", help="Go on there: seal each conversation here and hand over what waits.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Copy live conversations to another store, verified; again, only what changed since; --cut-over goes on there.
+
+    The way back is the same command with FROM and TO exchanged.
+    """
+    from cli.migration import run_migration
+
+    counts = asyncio.run(run_migration(read_settings(), source, target, cut_over=cut_over, quiet=as_json))
+    if as_json:
+        print_json(counts)
+    else:
+        print_table(("conversations", ""), list(counts.items()), empty="")
+    if counts["different"]:
+        raise fail(f"{counts['different']} did not read back as they were written: run the command again")
+
+
 async def _list(state: State | None, limit: int) -> list[dict[str, object]]:
     async with open_backend(read_settings()) as backend:
         found = await backend.store.list_conversations(state=state, limit=limit)

@@ -33,6 +33,10 @@ class ConversationConflictError(TransientError):
     """The stored version is not the one that was loaded: somebody else wrote in between."""
 
 
+class ConversationMovedError(TransientError):
+    """Another store holds the conversation now; its messages wait here until they are moved there."""
+
+
 class LeaseLostError(TransientError):
     """The lease expired and another worker holds the conversation now."""
 

@@ -100,8 +100,10 @@ class Inbox(Protocol):
         """
         ...
 
-    async def advance(self, conversation_id: ConversationId, *, past: int) -> None:
-        """Number the messages that come from now on after `past`, where another inbox had come to."""
+    async def advance(
+        self, conversation_id: ConversationId, *, past: int, answered: Sequence[InboundMessage] = ()
+    ) -> None:
+        """Go on where another inbox had come to: number messages after `past`, and know the answered ones again."""
         ...
 
     async def prune(self, *, before: datetime) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from contracts.conversation import RESTING_STATES, Conversation, State
-from contracts.errors import TransientError
+from contracts.errors import ConversationMovedError, TransientError
 from fsm.table import TABLE_VERSION
 
 # version -> what turns a conversation of that version into one of the next.
@@ -24,8 +24,11 @@ def migrate(
 
     Raises:
         NewerTableError: it was stored by a newer table than this one.
+        ConversationMovedError: it goes on in another store.
         KeyError: a version between has no migration, which the tests rule out.
     """
+    if conversation.moved_to is not None:
+        raise ConversationMovedError(f"{conversation.id} is in {conversation.moved_to} now")
     if conversation.table_version > to:
         raise NewerTableError(f"stored with table {conversation.table_version}, this release has {to}")
     while conversation.table_version < to:

@@ -60,6 +60,8 @@ def required(what: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as exc:
+        if exc.name is None or exc.name.startswith("adapters"):
+            raise
         raise ConfigurationError(
             f"{what} needs the library {exc.name}: make engines, or pip install -r requirements-engines.lock"
         ) from exc

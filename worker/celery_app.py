@@ -91,14 +91,21 @@ def _register(app: Celery, name: str, job: Callable[..., Awaitable[None]]) -> No
         await job(app.engine.current, *given)
 
     def run(*given: Any) -> None:
-        """For the pools that Celery brings: they wait for the engine's loop."""
+        """For the pools that Celery brings: they open an engine in each of their processes and wait for its loop."""
+        app.engine.start()
         app.engine.submit(coroutine(*given)).result()
 
     app.task(run, name=name, coroutine=staticmethod(coroutine))
 
 
 def run_worker(app: Celery, *, concurrency: int, queues: Sequence[str] = QUEUES, name: str | None = None) -> int:
-    """Work until a signal says stop; returns the exit code. Logs are the product's, not Celery's."""
+    """Work until a signal says stop; returns the exit code. Logs are the product's, not Celery's.
+
+    Raises:
+        ConfigurationError, TransientError: the engine could not be opened.
+    """
+    # Before Celery, which would log a failure to start and go on.
+    app.engine.start()
     signals.setup_logging.connect(_keep_logging, weak=False)
     worker = app.Worker(
         pool_cls=EventLoopPool,

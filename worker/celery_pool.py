@@ -21,9 +21,8 @@ class EventLoopPool(BasePool):
     """Jobs whose task carries a coroutine (`task.coroutine`) run side by side on the engine's loop.
 
     Celery's own thread keeps everything that belongs to the broker: it is woken through a socket pair and settles the
-    jobs that ended, so that no acknowledgement is sent from the loop that serves conversations. Select it with
-    `--pool=custom` and `CELERY_CUSTOM_WORKER_POOL=worker.celery_pool:EventLoopPool`, or let `prosa worker` do it. The
-    app must have an `engine` (`worker.process.EngineProcess`).
+    jobs that ended, so that no acknowledgement is sent from the loop that serves conversations. The app has an `engine`
+    (`worker.process.EngineProcess`) that was started.
     """
 
     body_can_be_buffer = True
@@ -35,7 +34,6 @@ class EventLoopPool(BasePool):
         self._bell, self._bell_rope = socket.socketpair()
         for end in (self._bell, self._bell_rope):
             end.setblocking(False)
-        self.app.engine.start()
 
     def register_with_event_loop(self, loop: Any) -> None:
         """Called again after each reconnection to the broker, with a hub that knows nothing of us any more."""

@@ -8,6 +8,7 @@ from datetime import timedelta
 from contracts.delivery import DeadLetter, InboxEntry, Lease
 from contracts.errors import ConversationConflictError, LeaseLostError, PermanentError, TransientError, WorkerError
 from contracts.values import ConversationId
+from fsm.migrations import migrate
 from observability.logs import conversation_logged, logger
 from observability.metrics import DEAD_LETTERS, DRAIN_ERRORS, TURNS
 from worker import outbox
@@ -157,8 +158,15 @@ class _Drain:
 
 
 async def give_up(entry: InboxEntry, reason: str, deps: Dependencies) -> None:
-    """Keep the message as a dead letter, tell the conversation, go on. Doing it twice is the same as once."""
+    """Keep the message as a dead letter, tell the conversation, go on. Doing it twice is the same as once.
+
+    Raises:
+        TransientError: also when the conversation is not this worker's to answer, and so not its to give up.
+    """
     message = entry.message
+    head = await deps.store.load(message.conversation_id)
+    if head is not None:
+        migrate(head)
     await deps.store.add_dead_letter(
         DeadLetter(
             id=message.dedup_key,

@@ -41,7 +41,9 @@ async def pull(conversation_id: ConversationId, trigger: Trigger, deps: Dependen
 async def time_out(conversation_id: ConversationId, deps: Dependencies) -> None:
     """End a wait that has lasted longer than the table allows; nothing when it ended meanwhile."""
     conversation = await deps.store.load(conversation_id)
-    if conversation and conversation.times_out_at and conversation.times_out_at <= deps.clock.now():
+    if conversation is None or conversation.moved_to is not None or conversation.times_out_at is None:
+        return
+    if conversation.times_out_at <= deps.clock.now():
         await pull(conversation_id, Trigger.TIME_OUT, deps, reason="time_out")
 
 

@@ -24,12 +24,15 @@ class EngineProcess(Generic[E]):
         self._opening = opening
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
+        self._starting = threading.Lock()
         self._opened: Future[E] = Future()
         self._thread = threading.Thread(target=self._live, name="engine", daemon=True)
 
     def start(self) -> E:
-        """Open the engine; what opening it raises is raised here."""
-        self._thread.start()
+        """Open the engine, if it is not open yet; what opening it raises is raised here."""
+        with self._starting:
+            if not self._thread.is_alive() and not self._opened.done():
+                self._thread.start()
         return self._opened.result()
 
     @property

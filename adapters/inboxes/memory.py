@@ -9,6 +9,9 @@ from contracts.errors import LeaseLostError
 from contracts.messages import InboundMessage
 from contracts.values import ConversationId
 
+# A sequence that no entry has.
+ANSWERED_ELSEWHERE = 0
+
 
 @dataclass
 class _Box:
@@ -104,9 +107,13 @@ class MemoryInbox:
         box.entries.clear()
         return box.last_sequence
 
-    async def advance(self, conversation_id: ConversationId, *, past: int) -> None:
+    async def advance(
+        self, conversation_id: ConversationId, *, past: int, answered: Sequence[InboundMessage] = ()
+    ) -> None:
         box = self._box(conversation_id)
         box.last_sequence = max(box.last_sequence, past)
+        for message in answered:
+            self._seen.setdefault(message.dedup_key, _Seen(conversation_id, ANSWERED_ELSEWHERE, message.received_at))
 
     async def prune(self, *, before: datetime) -> int:
         old = [key for key, seen in self._seen.items() if seen.received_at < before]

@@ -13,6 +13,9 @@ from contracts.values import ConversationId
 
 T = TypeVar("T")
 
+# A sequence that no entry has.
+ANSWERED_ELSEWHERE = 0
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS inbox_conversations (
     conversation_id TEXT PRIMARY KEY,
@@ -157,12 +160,24 @@ class SqliteInbox:
 
         return await self._run(work)
 
-    async def advance(self, conversation_id: ConversationId, *, past: int) -> None:
-        query = (
-            "INSERT INTO inbox_conversations (conversation_id, last_sequence) VALUES (?1, ?2) "
-            "ON CONFLICT (conversation_id) DO UPDATE SET last_sequence = max(last_sequence, ?2)"
-        )
-        await self._run(lambda c: c.execute(query, (conversation_id, past)).rowcount)
+    async def advance(
+        self, conversation_id: ConversationId, *, past: int, answered: Sequence[InboundMessage] = ()
+    ) -> None:
+        def work(c: sqlite3.Connection) -> None:
+            c.execute(
+                "INSERT INTO inbox_conversations (conversation_id, last_sequence) VALUES (?1, ?2) "
+                "ON CONFLICT (conversation_id) DO UPDATE SET last_sequence = max(last_sequence, ?2)",
+                (conversation_id, past),
+            )
+            c.executemany(
+                "INSERT OR IGNORE INTO inbox_seen VALUES (?, ?, ?, ?)",
+                [
+                    (message.dedup_key, conversation_id, ANSWERED_ELSEWHERE, micros(message.received_at))
+                    for message in answered
+                ],
+            )
+
+        await self._run(work)
 
     async def prune(self, *, before: datetime) -> int:
         query = "DELETE FROM inbox_seen WHERE received_at < ?"

@@ -180,6 +180,14 @@ async def test_numbering_goes_on_where_another_inbox_had_come_to(inbox: Inbox) -
     assert (await sequences_of(inbox))[1] > sequence
 
 
+async def test_what_another_inbox_had_answered_is_a_duplicate_here(inbox: Inbox) -> None:
+    answered, waiting = inbound(), inbound()
+    await inbox.append([waiting])
+    await inbox.advance(C1, past=0, answered=[answered, waiting])
+    assert await inbox.append([answered, waiting]) == [Arrival.DUPLICATE_DONE, Arrival.DUPLICATE_PENDING]
+    assert await inbox.depth() == 1
+
+
 async def test_a_worker_that_holds_nothing_due_leaves_nothing_due(inbox: Inbox) -> None:
     """A claim for the sake of the outbox alone must not make its conversation due when the lease runs out."""
     assert await inbox.claim(C1, ttl=TTL, at=START)

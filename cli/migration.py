@@ -1,0 +1,41 @@
+"""`prosa conversations migrate`: which places are meant, and the progress from one to the other."""
+
+from collections import Counter
+
+from rich.progress import MofNCompleteColumn, Progress, TextColumn
+
+from cli.output import console
+from contracts.errors import ConfigurationError
+from contracts.settings import STORES, Settings, checked
+from worker.backends import open_backend
+from worker.migration import Migration, Moved, Place, conversations_of
+
+
+async def run_migration(settings: Settings, source: str, target: str, *, cut_over: bool, quiet: bool) -> dict[str, int]:
+    """Migrate everything; returns how many conversations met which end, and the messages that were handed over.
+
+    Raises:
+        ConfigurationError: a place is not known, or both are the same one.
+    """
+    here, there = _settings_of(settings, source), _settings_of(settings, target)
+    if (here.store_kind, here.store_path) == (there.store_kind, there.store_path):
+        raise ConfigurationError(f"FROM and TO are the same store: {source}")
+    shares_inbox = here.inbox_kind == there.inbox_kind != "sqlite"
+    counts = Counter[str]({moved.value: 0 for moved in Moved})
+    async with open_backend(here) as first, open_backend(there) as second:
+        migration = Migration(Place(source, first), Place(target, second), shares_inbox)
+        columns = (TextColumn("{task.description}"), MofNCompleteColumn())
+        with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
+            line = progress.add_task("conversations", total=None)
+            async for conversation_id in conversations_of(first.store):
+                work = migration.cut_over if cut_over else migration.copy
+                counts[(await work(conversation_id)).value] += 1
+                progress.advance(line)
+    return dict(counts)
+
+
+def _settings_of(settings: Settings, store: str) -> Settings:
+    """The settings with that store and the inbox that goes with it: the engine's own, where it can use the store."""
+    kind = store.partition(":")[0]
+    engine = settings.engine if kind in STORES[settings.engine] else "embedded"
+    return checked(settings.model_copy(update={"engine": engine}), store=store)

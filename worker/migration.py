@@ -1,0 +1,171 @@
+"""Live conversations move from one store to another: copied while they go on, then cut over one by one.
+
+A copy changes nothing at its source, can be repeated, and skips what has not changed since. A cut-over seals the
+conversation at its source first, by the same compare-and-set that protects every commit: whoever thinks about it there
+cannot write it any more, and its messages wait until they are moved to where the conversation is now. The way back is
+the same cut-over in the other direction.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from contracts.conversation import Conversation
+from contracts.delivery import ConversationArchive, OutboxRow, TurnCommit
+from contracts.errors import ConversationConflictError, StoreUnavailableError
+from contracts.messages import DeliveryState
+from contracts.ports import Inbox, Store
+from contracts.values import ConversationId
+from worker.backends import Backend
+
+PAGE = 500
+SNAPSHOT_ATTEMPTS = 10
+
+
+class Moved(StrEnum):
+    """What became of one conversation."""
+
+    COPIED = "copied"
+    UNCHANGED = "unchanged"
+    CUT_OVER = "cut over"
+    AHEAD = "ahead"
+    DIFFERENT = "different"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A store and its inbox, with the name that a conversation that moved there carries."""
+
+    name: str
+    backend: Backend
+
+    @property
+    def store(self) -> Store:
+        return self.backend.store
+
+    @property
+    def inbox(self) -> Inbox:
+        return self.backend.inbox
+
+
+@dataclass(frozen=True)
+class Migration:
+    """From one place to the other. With `shares_inbox` messages stay where they are: both places read the same ones."""
+
+    source: Place
+    target: Place
+    shares_inbox: bool
+
+    async def copy(self, conversation_id: ConversationId) -> Moved:
+        """Bring the target's copy up to date; `DIFFERENT` when it does not read back as it was written."""
+        archive = await archive_of(conversation_id, self.source.store)
+        there = await self.target.store.load(conversation_id)
+        if archive is None or archive.head.moved_to is not None or _is_ahead(there, archive.head):
+            return Moved.AHEAD
+        if there == archive.head:
+            return Moved.UNCHANGED
+        return await self._write(archive, Moved.COPIED)
+
+    async def cut_over(self, conversation_id: ConversationId) -> Moved:
+        """Seal the conversation here and go on with it there; a second time takes up an interrupted first."""
+        sealed = await self._seal(conversation_id)
+        if sealed is None:
+            return Moved.AHEAD
+        there = await self.target.store.load(conversation_id)
+        outcome = Moved.AHEAD
+        if not _is_ahead(there, sealed.head):
+            opened = sealed.model_copy(update={"head": sealed.head.model_copy(update={"moved_to": None})})
+            outcome = await self._write(opened, Moved.CUT_OVER)
+        if outcome is not Moved.DIFFERENT:
+            # From here on the target sends what was not sent.
+            await self.source.store.restore(sealed.model_copy(update={"outbox": tuple(map(_withdrawn, sealed.outbox))}))
+            await self.move_messages(conversation_id)
+        return outcome
+
+    async def move_messages(self, conversation_id: ConversationId) -> int:
+        """Hand over what waits here; a message that is there already is recognised by its deduplication key."""
+        if self.shares_inbox:
+            return 0
+        head = await self.source.store.load(conversation_id)
+        answered_up_to = head.last_sequence if head is not None else 0
+        entries = await self.source.inbox.pending(conversation_id)
+        waiting = [entry.message for entry in entries if entry.sequence > answered_up_to]
+        await self.target.inbox.append(waiting)
+        await self.source.inbox.remove(conversation_id, [entry.sequence for entry in entries])
+        return len(waiting)
+
+    async def _seal(self, conversation_id: ConversationId) -> ConversationArchive | None:
+        for _ in range(SNAPSHOT_ATTEMPTS):
+            head = await self.source.store.load(conversation_id)
+            if head is None:
+                return None
+            if head.moved_to is None:
+                sealing = TurnCommit(conversation=head.model_copy(update={"moved_to": self.target.name}))
+                try:
+                    await self.source.store.commit(sealing)
+                except ConversationConflictError:
+                    continue
+            return await archive_of(conversation_id, self.source.store)
+        raise StoreUnavailableError(f"{conversation_id} kept changing")
+
+    async def _write(self, archive: ConversationArchive, done: Moved) -> Moved:
+        await self.target.store.restore(archive)
+        answered = [receipt.message for receipt in archive.receipts]
+        await self.target.inbox.advance(archive.head.id, past=archive.head.last_sequence, answered=answered)
+        written = await archive_of(archive.head.id, self.target.store)
+        return done if written == archive else Moved.DIFFERENT
+
+
+async def conversations_of(store: Store) -> AsyncIterator[ConversationId]:
+    """All conversations, newest first; one that is answered meanwhile may be passed over, for the next run."""
+    seen: set[ConversationId] = set()
+    before: datetime | None = None
+    limit = PAGE
+    while True:
+        page = await store.list_conversations(limit=limit, before=before)
+        fresh = [summary for summary in page if summary.id not in seen]
+        for summary in fresh:
+            seen.add(summary.id)
+            yield summary.id
+        if len(page) < limit:
+            return
+        # Several may share a moment: the page begins again at its last one, and grows when it holds nothing else.
+        limit = PAGE if fresh else limit * 2
+        before = page[-1].updated_at + timedelta(microseconds=1) if page[-1].updated_at else None
+
+
+async def archive_of(conversation_id: ConversationId, store: Store) -> ConversationArchive | None:
+    """Everything of the conversation as it was at one moment; None when it is not there.
+
+    Raises:
+        StoreUnavailableError: it kept changing while it was read.
+    """
+    for _ in range(SNAPSHOT_ATTEMPTS):
+        head = await store.load(conversation_id)
+        if head is None:
+            return None
+        archive = ConversationArchive(
+            head=head,
+            transitions=tuple(await store.transitions(conversation_id)),
+            utterances=tuple(await store.transcript(conversation_id)),
+            turns=tuple(await store.turns(conversation_id)),
+            receipts=tuple(await store.receipts(conversation_id)),
+            outbox=tuple(await store.rows(conversation_id)),
+            dead_letters=tuple(await store.dead_letters(conversation_id=conversation_id, limit=10_000)),
+        )
+        if await store.load(conversation_id) == head:
+            return archive
+    raise StoreUnavailableError(f"{conversation_id} kept changing")
+
+
+def _is_ahead(there: Conversation | None, head: Conversation) -> bool:
+    """Whether the target has gone on by itself: it holds a higher version that was not sealed there."""
+    return there is not None and there.moved_to is None and there.version > head.version
+
+
+def _withdrawn(row: OutboxRow) -> OutboxRow:
+    """An unsent reply as its source keeps it: never to be sent from there."""
+    if not row.is_unsent:
+        return row
+    return row.model_copy(update={"state": DeliveryState.FAILED, "error_code": "moved", "needs_escalation": False})

@@ -331,9 +331,11 @@ class Documents:
         for attempt in range(self._database.attempts):
             try:
                 result = await call(self._database.client())
-            except (*_BUSY, *_NO_ANSWER) as exc:
-                self._database.failed()
+            except _BUSY as exc:
                 error: Exception = exc
+            except _NO_ANSWER as exc:
+                error = exc
+                self._database.failed()
             except (google.GoogleAPICallError, GoogleAuthError) as exc:
                 raise self._translated(exc) from exc
             else:

@@ -18,7 +18,6 @@ a day late or more, so what has expired is passed over here too.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any, TypeVar
@@ -76,19 +75,11 @@ PARKED_FOR = timedelta(days=1)
 REMEMBERED_HEADS = 10_000
 # How often a change is worked out again when somebody else was faster.
 ATTEMPTS = 12
-RESTORED_PER_DOCUMENT = 50
+# Of the longest lines a platform lets through, so many fit into a document.
+LINES_IN_A_DOCUMENT = 10
 # Firestore compares a field with at most this many values at once.
 VALUES_IN_A_CONDITION = 30
 PAGE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class _Addition:
-    """What one document of the history holds."""
-
-    transitions: Sequence[TransitionRecord] = ()
-    utterances: Sequence[Utterance] = ()
-    turn: TurnRecord | None = None
 
 
 class FirestoreStore:
@@ -139,14 +130,13 @@ class FirestoreStore:
     async def commit(self, commit: TurnCommit) -> Conversation:
         head = commit.conversation
         saved = head.model_copy(update={"version": head.version + 1})
-        addition = _Addition(commit.transitions, commit.utterances, commit.turn)
+        turns = (commit.turn,) if commit.turn else ()
         others = [
-            self._addition(saved, 0, addition),
+            *self._additions(saved, turns, commit.transitions, commit.utterances),
             *(self._receipt(saved, receipt) for receipt in commit.receipts),
             *(self._row(row, saved.version) for row in commit.outbox),
         ]
-        await self._write_head(saved, await self._unchanged_since(head), *others)
-        return saved
+        return await self._write_head(saved, await self._unchanged_since(head), *others)
 
     async def transitions(self, conversation_id: ConversationId) -> list[TransitionRecord]:
         texts = await self._history(conversation_id, "transitions")
@@ -211,17 +201,9 @@ class FirestoreStore:
         at = head.updated_at or self._clock.now()
         emptied, _ = await self._empty(head.id, at=at, at_least=head.version)
         await self._delete_everything(head.id, up_to=emptied.version)
-        additions = zip_longest(
-            archive.turns,
-            chunks(archive.transitions, RESTORED_PER_DOCUMENT),
-            chunks(archive.utterances, RESTORED_PER_DOCUMENT),
-        )
         await self._documents.apply(
             [
-                *(
-                    self._addition(head, number, _Addition(transitions or (), utterances or (), turn))
-                    for number, (turn, transitions, utterances) in enumerate(additions)
-                ),
+                *self._additions(head, archive.turns, archive.transitions, archive.utterances),
                 *(self._receipt(head, receipt) for receipt in archive.receipts),
                 *(self._row(row, head.version) for row in archive.outbox),
                 *(self._letter(letter) for letter in archive.dead_letters),
@@ -451,10 +433,8 @@ class FirestoreStore:
         known = self._heads.get(head.id)
         return known[1] if known else None
 
-    async def _write_head(self, saved: Conversation, since: datetime | None, *others: Write) -> None:
-        record = saved.model_dump_json()
-        if len(record.encode()) > HEAD_BYTES:
-            raise PermanentError(f"the head of {saved.id} has more than {HEAD_BYTES} bytes")
+    async def _write_head(self, head: Conversation, since: datetime | None, *others: Write) -> Conversation:
+        saved, record = _fitting(head)
         fields = {
             "conversation_id": saved.id,
             "state": saved.state.value,
@@ -469,6 +449,7 @@ class FirestoreStore:
         except WriteRefusedError as exc:
             raise ConversationConflictError(saved.id) from exc
         self._remember(saved.id, saved.version, written)
+        return saved
 
     async def _empty(
         self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0, at_least: int = 0
@@ -524,14 +505,32 @@ class FirestoreStore:
 
     # Documents
 
-    def _addition(self, head: Conversation, number: int, addition: _Addition) -> Put:
-        """A document of the history; the ids of later commits, and of later parts of a restored one, sort later."""
+    def _additions(
+        self,
+        head: Conversation,
+        turns: Sequence[TurnRecord],
+        transitions: Sequence[TransitionRecord],
+        utterances: Sequence[Utterance],
+    ) -> list[Put]:
+        """Documents of the history, one as a rule; the ids of later commits sort later."""
+        parts = zip_longest(
+            turns, chunks(transitions, LINES_IN_A_DOCUMENT), chunks(utterances, LINES_IN_A_DOCUMENT), fillvalue=None
+        )
+        return [self._addition(head, number, *part) for number, part in enumerate(parts)]
+
+    def _addition(
+        self,
+        head: Conversation,
+        number: int,
+        turn: TurnRecord | None,
+        transitions: Sequence[TransitionRecord] | None,
+        utterances: Sequence[Utterance] | None,
+    ) -> Put:
         order = f"{head.version:012}-{number:06}"
-        turn = addition.turn
         fields = {
             "version": head.version,
-            "transitions": [record.model_dump_json() for record in addition.transitions],
-            "utterances": [said.model_dump_json() for said in addition.utterances],
+            "transitions": [record.model_dump_json() for record in transitions or ()],
+            "utterances": [said.model_dump_json() for said in utterances or ()],
             "turn": turn.model_dump_json() if turn else None,
             "turn_id": turn.id if turn else None,
             "turn_order": order if turn else None,
@@ -637,6 +636,20 @@ class FirestoreStore:
 
     async def _first_unsent(self, conversation_id: ConversationId) -> OutboxRow | None:
         return next(iter(await self.unsent(conversation_id)), None)
+
+
+def _fitting(head: Conversation) -> tuple[Conversation, str]:
+    """The head and its text, without the oldest lines of its window where they would make it too big.
+
+    The transcript keeps them: the window is what the next prompt is reminded of.
+    """
+    while True:
+        record = head.model_dump_json()
+        if len(record.encode()) <= HEAD_BYTES:
+            return head, record
+        if not head.window:
+            raise PermanentError(f"the head of {head.id} has more than {HEAD_BYTES} bytes without its window")
+        head = head.model_copy(update={"window": head.window[1:]})
 
 
 def _head_path(conversation_id: ConversationId) -> str:

@@ -19,12 +19,12 @@ _REPLACED = ("host", "content-length", "user-agent", "x-google-", "x-appengine-"
 
 
 class Postman:
-    """Makes the attempts. `scale` shortens deadlines like all other times; tokens carry the time of the wall."""
+    """Makes the attempts. `deadline_scale` shortens dispatch deadlines; tokens carry the time of the wall."""
 
-    def __init__(self, signer: TokenSigner, counters: Counters, *, scale: float) -> None:
+    def __init__(self, signer: TokenSigner, counters: Counters, *, deadline_scale: float) -> None:
         self._signer = signer
         self._counters = counters
-        self._scale = scale
+        self._deadline_scale = deadline_scale
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
         self._client = httpx.AsyncClient(timeout=None, limits=limits, follow_redirects=True, trust_env=False)  # noqa: S113
         self.behave(TasksBehaviour(), Chance(0))
@@ -57,7 +57,7 @@ class Postman:
         request = task.request
         method = tasks_v2.HttpMethod(request.http_method).name
         try:
-            async with asyncio.timeout(task.deadline.total_seconds() / self._scale):
+            async with asyncio.timeout(task.deadline.total_seconds() / self._deadline_scale):
                 response = await self._client.request(
                     method, request.url, content=request.body, headers=self._headers(task)
                 )

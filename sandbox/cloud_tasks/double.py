@@ -33,7 +33,9 @@ KEYS_MAX_AGE_SECONDS = 6 * 3600
 class CloudTasksDouble:
     """`start` it, `stop` it, start it again on the same port: what it holds stays.
 
-    `target` is `host:port` for the client, `certs_url` where the keys are that tokens can be checked with.
+    `target` is `host:port` for the client, `certs_url` where the keys are that tokens can be checked with. `time_scale`
+    is how much faster than on the wall the service's time passes; a worker needs its time all the same, so its
+    deadlines are shortened only by `deadline_scale`.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class CloudTasksDouble:
         http_port: int = 0,
         queues: Sequence[str | tasks_v2.Queue] = (),
         time_scale: float = 1.0,
+        deadline_scale: float = 1.0,
         seed: int = 0,
     ) -> None:
         self._host, self._port, self._http_port = host, port, http_port
@@ -57,7 +60,7 @@ class CloudTasksDouble:
         self.counters = Counters()
         self.signer = TokenSigner()
         self.attempts: deque[AttemptRecord] = deque(maxlen=KEPT_ATTEMPTS)
-        self._postman = Postman(self.signer, self.counters, scale=time_scale)
+        self._postman = Postman(self.signer, self.counters, deadline_scale=deadline_scale)
         self._service = TasksService(
             deliver=self._postman.deliver, record=self._note, clock=self.clock, counters=self.counters, seed=seed
         )

@@ -1,0 +1,267 @@
+"""The worker as Cloud Tasks and Cloud Scheduler see it: a wake-up is a request, and ends with its answer.
+
+What an answer means to the queue: 2xx ends the task; everything else repeats it, with unlimited attempts for ever; 429
+and 503 slow the whole queue down besides. So whatever a repetition cannot mend is answered 200.
+"""
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Protocol
+
+import orjson
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from adapters.oidc import ForbiddenCallerError, UnauthenticatedError
+from contracts.errors import MalformedMessageError, TransientError
+from contracts.settings import LOOPBACK
+from contracts.values import ConversationId
+from observability.logs import logger
+from observability.metrics import REGISTRY
+
+log = logger(__name__)
+
+# A task has at most 100 KB: what is larger does not come from the queue.
+MAX_BODY_BYTES = 128 * 1024
+MAX_ID_LENGTH = 1024
+READ_TIMEOUT_SECONDS = 5
+READY_TIMEOUT_SECONDS = 2
+RETRY_AFTER = timedelta(seconds=2)
+FORWARDING = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
+
+
+class WakeUpOutcome(StrEnum):
+    """What became of one request of the queue or the scheduler; a closed set, for a counter's label."""
+
+    DONE = "done"
+    CUT = "cut"
+    MALFORMED = "malformed"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    UNAVAILABLE = "unavailable"
+
+
+class Verifier(Protocol):
+    """Decides whether a bearer token is that of the queue's service account."""
+
+    async def verify(self, token: str) -> None:
+        """Return when it is.
+
+        Raises:
+            UnauthenticatedError: it is no valid token for us.
+            ForbiddenCallerError: it is somebody else's.
+            TransientError: nothing can be said about it now.
+        """
+        ...
+
+
+async def _nothing() -> None:
+    return
+
+
+@dataclass(frozen=True)
+class TasksDependencies:
+    """What the endpoint works with.
+
+    `drain` answers what waits in a conversation, `sweep` looks for what nobody was woken for, once. `idle` returns when
+    nothing that they have started is left running (wake-ups on their way): between two requests Cloud Run gives the
+    process no CPU. `ready` raises `TransientError` while the process cannot work. `time_limit` lies below the dispatch
+    deadline of the tasks. `count` is told what became of each request.
+    """
+
+    drain: Callable[[ConversationId], Awaitable[None]]
+    sweep: Callable[[], Awaitable[None]]
+    ready: Callable[[], Awaitable[None]]
+    verifier: Verifier
+    count: Callable[[WakeUpOutcome], None]
+    idle: Callable[[], Awaitable[None]] = _nothing
+    console_token: str | None = None
+    time_limit: timedelta = timedelta(seconds=25)
+
+
+def create_tasks_app(deps: TasksDependencies) -> Starlette:
+    """The app of `prosa tasks`."""
+    endpoint = _Endpoint(deps)
+    return Starlette(
+        routes=[
+            Route("/tasks/process", endpoint.process, methods=["POST"]),
+            Route("/tasks/sweep", endpoint.sweep, methods=["POST"]),
+            Route("/healthz", endpoint.alive, methods=["GET"]),
+            Route("/readyz", endpoint.ready, methods=["GET"]),
+            Route("/metrics", endpoint.metrics, methods=["GET"]),
+        ],
+        exception_handlers={HTTPException: _http_problem, Exception: _defect},
+    )
+
+
+class _Endpoint:
+    def __init__(self, deps: TasksDependencies) -> None:
+        self._deps = deps
+
+    async def process(self, request: Request) -> Response:
+        """A task of the queue: drain the conversation it names, for as long as its deadline allows."""
+        if refusal := await self._refusal(request):
+            return refusal
+        try:
+            conversation_id = _conversation_id(await _read_body(request))
+        except MalformedMessageError as exc:
+            # A task never changes, so refusing it would bring it back for ever.
+            self._deps.count(WakeUpOutcome.MALFORMED)
+            log.error("wake_up.malformed", reason=str(exc))
+            return _outcome(WakeUpOutcome.MALFORMED)
+        return await self._carry_out(lambda: self._deps.drain(conversation_id))
+
+    async def sweep(self, request: Request) -> Response:
+        """A job of the scheduler: look for what nobody was woken for."""
+        return await self._refusal(request) or await self._carry_out(self._deps.sweep)
+
+    async def _carry_out(self, work: Callable[[], Awaitable[None]]) -> Response:
+        """Do the work and wait for what it has started; what it could not do is due again by the inbox.
+
+        A drain does not raise: it gives its conversation back with a time when it is due again, and one that somebody
+        else holds is left to them. Both are answered 200, since the sweep goes on at that time, and a 503 would slow
+        the queue down for every other conversation. An outage that does come out, that of a drain which could not even
+        claim its conversation or of a sweep, is answered 503: then there is nothing to slow down for the others.
+        """
+        try:
+            async with asyncio.timeout(self._deps.time_limit.total_seconds()) as limit:
+                await work()
+                await self._deps.idle()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            # Cancelled, a drain gives its lease back at once; the inbox keeps the rest and the sweep goes on with it.
+            log.warning("wake_up.cut", duration_ms=self._deps.time_limit / timedelta(milliseconds=1))
+            self._deps.count(WakeUpOutcome.CUT)
+            return _outcome(WakeUpOutcome.CUT)
+        except TransientError as exc:
+            return self._unavailable(exc)
+        self._deps.count(WakeUpOutcome.DONE)
+        return _outcome(WakeUpOutcome.DONE)
+
+    async def _refusal(self, request: Request) -> Response | None:
+        """The answer to a caller that is not the queue's service account, or None when it is."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        try:
+            if scheme.lower() != "bearer":
+                raise UnauthenticatedError("no token")
+            await self._deps.verifier.verify(token.strip())
+        except UnauthenticatedError as exc:
+            self._deps.count(WakeUpOutcome.UNAUTHENTICATED)
+            log.warning("wake_up.unauthenticated", reason=str(exc))
+            challenge = {"WWW-Authenticate": "Bearer"}
+            return _problem(401, "Token needed", "Send a token of the queue's service account.", challenge)
+        except ForbiddenCallerError as exc:
+            self._deps.count(WakeUpOutcome.FORBIDDEN)
+            log.warning("wake_up.forbidden", reason=str(exc))
+            return _problem(403, "Forbidden", "The token is of another account than the queue's.")
+        except TransientError as exc:
+            return self._unavailable(exc)
+        return None
+
+    def _unavailable(self, error: TransientError) -> Response:
+        self._deps.count(WakeUpOutcome.UNAVAILABLE)
+        log.warning("wake_up.unavailable", error=type(error).__name__)
+        wait = max(timedelta(seconds=1), error.retry_after or RETRY_AFTER)
+        seconds = {"Retry-After": str(round(wait.total_seconds()))}
+        return _problem(503, "Not available", "Try again in a moment.", seconds)
+
+    async def alive(self, _: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def ready(self, _: Request) -> Response:
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+                await self._deps.ready()
+        except (TransientError, TimeoutError):
+            return _problem(503, "Not ready", "A backend does not answer.", {"Retry-After": "1"})
+        return PlainTextResponse("ready")
+
+    async def metrics(self, request: Request) -> Response:
+        if not (self._has_console_token(request) or _is_local(request)):
+            return _problem(
+                401, "Token needed", "Send PROSA_CONSOLE_TOKEN as bearer token.", {"WWW-Authenticate": "Bearer"}
+            )
+        return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    def _has_console_token(self, request: Request) -> bool:
+        token = self._deps.console_token
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        # An empty token would be matched by giving none.
+        return bool(token) and scheme.lower() == "bearer" and _same(given.strip(), token or "")
+
+
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+
+
+def _is_local(request: Request) -> bool:
+    """Whether the call comes from this machine, and not through a proxy on it for somebody elsewhere."""
+    is_forwarded = any(name in request.headers for name in FORWARDING)
+    return not is_forwarded and request.client is not None and request.client.host in LOOPBACK
+
+
+async def _read_body(request: Request) -> bytes:
+    """The body under a cap and a time-out.
+
+    Raises:
+        HTTPException: 413, 408, or 400 when the caller went away; the queue's tasks meet none of them for long.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_SECONDS):
+            async for piece in request.stream():
+                size += len(piece)
+                if size > MAX_BODY_BYTES:
+                    raise HTTPException(413, headers={"Connection": "close"})
+                pieces.append(piece)
+    except TimeoutError as exc:
+        raise HTTPException(408, headers={"Connection": "close"}) from exc
+    except ClientDisconnect as exc:
+        raise HTTPException(400) from exc
+    return b"".join(pieces)
+
+
+def _conversation_id(body: bytes) -> ConversationId:
+    """The conversation a task names; fields that another version may have added are left alone.
+
+    Raises:
+        MalformedMessageError: it names none.
+    """
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise MalformedMessageError("not JSON") from exc
+    conversation_id = content.get("conversation_id") if isinstance(content, dict) else None
+    if not isinstance(conversation_id, str) or not 0 < len(conversation_id) <= MAX_ID_LENGTH:
+        raise MalformedMessageError("no conversation_id")
+    return ConversationId(conversation_id)
+
+
+def _outcome(outcome: WakeUpOutcome) -> Response:
+    return Response(orjson.dumps({"outcome": outcome}), media_type="application/json")
+
+
+def _problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """An error as `application/problem+json` (RFC 9457)."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return Response(orjson.dumps(body), status, headers=headers, media_type="application/problem+json")
+
+
+async def _http_problem(_: Request, exc: Exception) -> Response:
+    assert isinstance(exc, HTTPException)  # noqa: S101 - registered for it
+    return _problem(exc.status_code, exc.detail, "There is nothing here for that request.", dict(exc.headers or {}))
+
+
+async def _defect(_: Request, exc: Exception) -> Response:
+    log.error("request.defect", error=type(exc).__name__)
+    return _problem(500, "Internal error", "This is our mistake; it has been logged.")

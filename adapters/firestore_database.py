@@ -19,6 +19,9 @@ from google.api_core import exceptions as google
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.cloud.firestore_v1 import DELETE_FIELD, AsyncClient, AsyncWriteBatch, DocumentSnapshot
 from google.cloud.firestore_v1.base_query import FieldFilter
+from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
+from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcAsyncIOTransport
+from grpc import aio  # type: ignore[import-untyped]
 
 from contracts.errors import ConfigurationError, PermanentError, TransientError
 from contracts.messages import digest
@@ -30,8 +33,16 @@ BATCH_LIMIT = 400
 # A document may have 1 MiB, its other fields and its name included.
 DOCUMENT_BYTES = 900_000
 ID_CHARACTERS = 1_000
-# gRPC waits up to two minutes before it looks for a lost server again; a new connection looks at once.
-RECONNECT_AFTER = timedelta(seconds=5)
+# Left alone, gRPC lets up to two minutes pass before it looks for a lost server again.
+CHANNEL_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    # This one is how long an attempt to connect may take.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+)
 STAMP = "stamp"
 
 # Nothing was written or read, and the next attempt may pass.
@@ -117,26 +128,20 @@ class FirestoreDatabase:
         self._database = database
         self._chance = chance
         self._client: AsyncClient | None = None
-        self._failing_since: float | None = None
-        self._closing: set[asyncio.Task[None]] = set()
 
     def documents(self, unavailable: type[TransientError]) -> "Documents":
         """The calls of one adapter, which raise the error of its port when Firestore does not answer."""
         return Documents(self, unavailable)
 
     def client(self) -> AsyncClient:
-        """The client, a new one when the old one has found nobody for a while.
+        """The client, connected at the first call.
 
         Raises:
             ConfigurationError: there are no credentials.
         """
-        if self._client is not None and self._is_stuck():
-            self._retire(self._client)
-            self._client = None
         if self._client is None:
-            self._failing_since = None
             try:
-                self._client = AsyncClient(project=self._project, database=self._database)
+                self._client = _connected(AsyncClient(project=self._project, database=self._database))
             except DefaultCredentialsError as exc:
                 raise ConfigurationError(
                     "no credentials for Firestore: set GOOGLE_APPLICATION_CREDENTIALS, run on Google Cloud, or set "
@@ -144,41 +149,15 @@ class FirestoreDatabase:
                 ) from exc
         return self._client
 
-    def answered(self) -> None:
-        self._failing_since = None
-
-    def failed(self) -> None:
-        if self._failing_since is None:
-            self._failing_since = asyncio.get_running_loop().time()
-
     async def pause(self, attempt: int) -> None:
         """Wait before the next attempt: 10, 20, 40 ... at most 160 ms, and up to as much again."""
         await asyncio.sleep(0.01 * 2 ** min(attempt, 4) * (1 + self._chance()))
 
     async def close(self) -> None:
-        for task in self._closing:
-            task.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
-        if self._client is not None:
-            await _close(self._client)
-            self._client = None
-
-    def _is_stuck(self) -> bool:
-        since = self._failing_since
-        return since is not None and asyncio.get_running_loop().time() - since > RECONNECT_AFTER.total_seconds()
-
-    def _retire(self, client: AsyncClient) -> None:
-        """Close it when the calls that are still under way have come to their deadline: closing cancels them."""
-
-        async def close_later() -> None:
-            try:
-                await asyncio.sleep(2 * self.deadline.total_seconds())
-            finally:
-                await _close(client)
-
-        task = asyncio.create_task(close_later())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        client, self._client = self._client, None
+        if client is not None:
+            # The client's own `close` leaves its channel open.
+            await client._firestore_api.transport.close()
 
 
 class Documents:
@@ -274,7 +253,6 @@ class Documents:
                 error: Exception = exc
             except (*_NO_ANSWER, GoogleAuthError) as exc:
                 error, answer_was_lost = exc, True
-                self._database.failed()
                 stored = await self.get(guard.path)
                 if _bears(stored, stamp):
                     assert stored is not None  # noqa: S101 - what bears the stamp is there
@@ -322,7 +300,6 @@ class Documents:
         for one in (guard, *others):
             _add(batch, client, one)
         results = await batch.commit(retry=None, timeout=self._seconds)
-        self._database.answered()
         written: datetime = results[0].update_time
         return written
 
@@ -331,15 +308,11 @@ class Documents:
         for attempt in range(self._database.attempts):
             try:
                 result = await call(self._database.client())
-            except _BUSY as exc:
+            except (*_BUSY, *_NO_ANSWER) as exc:
                 error: Exception = exc
-            except _NO_ANSWER as exc:
-                error = exc
-                self._database.failed()
             except (google.GoogleAPICallError, GoogleAuthError) as exc:
                 raise self._translated(exc) from exc
             else:
-                self._database.answered()
                 return result
             if asyncio.get_running_loop().time() >= ends:
                 break
@@ -398,6 +371,14 @@ def _bears(document: Document | None, stamp: str) -> bool:
     return document is not None and document.fields.get(STAMP) == stamp
 
 
-async def _close(client: AsyncClient) -> None:
-    # The client's own `close` leaves its channel open.
-    await client._firestore_api.transport.close()
+def _connected(client: AsyncClient) -> AsyncClient:
+    """The client on a channel with our options, for which the library has no argument."""
+    if client._emulator_host is not None:
+        channel = aio.insecure_channel(client._emulator_host, options=CHANNEL_OPTIONS)
+    else:
+        channel = FirestoreGrpcAsyncIOTransport.create_channel(
+            client._target, credentials=client._credentials, options=CHANNEL_OPTIONS
+        )
+    transport = FirestoreGrpcAsyncIOTransport(host=client._target, channel=channel)
+    client._firestore_api_internal = FirestoreAsyncClient(transport=transport)
+    return client

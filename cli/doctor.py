@@ -3,17 +3,21 @@
 import platform
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import httpx
 
 from context.loader import load_institution
-from contracts.errors import WorkerError
+from contracts.errors import StoreUnavailableError, TransientError, WorkerError
 from contracts.settings import Settings
 from fsm.static_check import problems
 from prompts.registry import PromptRegistry
 from sandbox.transport import listen
-from worker.backends import open_backend
+from worker.backends import open_backend, required
+
+# A message that has waited so long was not picked up by anybody.
+OVERDUE = timedelta(seconds=15)
 
 
 class Health(StrEnum):
@@ -43,6 +47,10 @@ async def examine(settings: Settings) -> list[Finding]:
         "templates": _templates,
         "state table": _table,
         "store": _store,
+        "inbox": _inbox,
+        "redis": _redis,
+        "cache": _cache,
+        "cloud tasks": _tasks,
         "port": _port,
         "model": _model,
         "whatsapp": _whatsapp,
@@ -80,12 +88,71 @@ async def _table(_: Settings) -> Finding:
 
 async def _store(settings: Settings) -> Finding:
     async with open_backend(settings) as backend:
-        waiting = await backend.inbox.depth()
+        await backend.store.ping()
         letters = len(await backend.store.dead_letters())
-    detail = f"{settings.store_path}: {waiting} waiting, {letters} dead letters"
+    detail = f"{settings.store_name}: {letters} dead letters"
     if letters:
         return Finding("store", Health.NOTE, detail, "prosa dead-letters list")
     return Finding("store", Health.OK, detail)
+
+
+async def _inbox(settings: Settings) -> Finding:
+    async with open_backend(settings) as backend:
+        await backend.inbox.ping()
+        waiting = await backend.inbox.depth()
+        overdue = await backend.inbox.due(at=datetime.now(UTC) - OVERDUE, limit=1)
+    detail = f"{settings.inbox_kind}: {waiting} messages wait"
+    if overdue:
+        work = {"embedded": "prosa run", "celery": "prosa worker", "cloud_tasks": "prosa tasks"}[settings.engine]
+        step = f"is {work} running? prosa conversations trace {overdue[0]} shows one that waits"
+        return Finding("inbox", Health.FAILED, f"{detail}, some for longer than {OVERDUE.seconds} s", step)
+    return Finding("inbox", Health.OK, detail)
+
+
+async def _redis(settings: Settings) -> Finding:
+    """Whether the inbox's Redis keeps what it is given. In production an answer of no stops the processes as well."""
+    async with open_backend(settings) as backend:
+        if backend.redis is None:
+            return Finding("redis", Health.OK, f"the {settings.engine} engine keeps its messages elsewhere")
+        found = await backend.redis.problems()
+    if found:
+        health = Health.FAILED if settings.is_production else Health.NOTE
+        return Finding("redis", health, "REDIS_URL may lose messages", "; ".join(found))
+    return Finding("redis", Health.OK, "never evicts, and writes to its append-only file")
+
+
+async def _cache(settings: Settings) -> Finding:
+    if settings.redis_cache_url is None:
+        step = "" if settings.engine == "embedded" else "set REDIS_CACHE_URL to a second Redis"
+        return Finding("cache", Health.NOTE if step else Health.OK, "none of its own", step)
+    with required("Redis"):
+        from adapters.redis_database import RedisDatabase
+    database = RedisDatabase(settings.redis_cache_url.get_secret_value())
+    try:
+        await database.ping()
+    except StoreUnavailableError as exc:
+        return Finding(
+            "cache", Health.FAILED, str(exc), "check REDIS_CACHE_URL; without it every read goes to the store"
+        )
+    finally:
+        await database.close()
+    return Finding("cache", Health.OK, "answers")
+
+
+async def _tasks(settings: Settings) -> Finding:
+    if settings.engine != "cloud_tasks":
+        return Finding("cloud tasks", Health.OK, f"the {settings.engine} engine does not use it")
+    with required("Cloud Tasks"):
+        from adapters.queues.cloud_tasks import queue_state
+    assert settings.tasks_queue is not None  # noqa: S101 - the settings were checked for it
+    try:
+        state = await queue_state(settings.tasks_queue, emulator_host=settings.tasks_emulator_host)
+    except TransientError as exc:
+        step = "gcloud tasks queues describe shows it; deploy/cloud-run/ says how it is made"
+        return Finding("cloud tasks", Health.FAILED, str(exc), step)
+    if state != "RUNNING":
+        return Finding("cloud tasks", Health.FAILED, f"the queue is {state}", "gcloud tasks queues resume")
+    return Finding("cloud tasks", Health.OK, f"{settings.tasks_queue} runs")
 
 
 async def _port(settings: Settings) -> Finding:

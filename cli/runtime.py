@@ -19,6 +19,9 @@ from worker.bootstrap import Engine
 from worker.dependencies import Dependencies
 from worker.jobs import Sweeping, Worker, open_worker
 
+KEEP_ALIVE = timedelta(seconds=15)
+# Where no news comes from the workers' processes, a watching client's replies are looked for in the store.
+POLLING = timedelta(seconds=1)
 # Where a process for timers or a scheduler runs beside the workers, they tend rarely.
 BESIDE_TIMERS = Sweeping(tend_every=timedelta(minutes=1))
 
@@ -105,4 +108,5 @@ def _webhook_dependencies(
         console_token=given.console_token.get_secret_value() if given.console_token else None,
         allowed_origins=given.allowed_origins,
         is_sandbox_model=given.uses_sandbox_model,
+        look_again=KEEP_ALIVE if given.has_shared_events else POLLING,
     )

@@ -36,6 +36,10 @@ class Inbox(Protocol):
         InboxUnavailableError: from every method, when the backend did not answer within its time-out.
     """
 
+    async def ping(self) -> None:
+        """Return when a message could be made durable now."""
+        ...
+
     async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
         """Deduplicate, append and mark the conversation due, atomically for each message; durable on return."""
         ...

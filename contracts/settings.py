@@ -98,6 +98,11 @@ class Settings(BaseModel):
         return "redis" if self.engine == "celery" else self.store_kind
 
     @property
+    def has_shared_events(self) -> bool:
+        """Whether news of a conversation reach the process that a client watches it from."""
+        return self.engine == "embedded" or self.redis_url is not None or self.redis_cache_url is not None
+
+    @property
     def store_path(self) -> Path:
         """The SQLite file of `sqlite:PATH`, by default in the data folder."""
         return Path(self.store.removeprefix("sqlite:")) if self.store else self.data_dir / "prosa.sqlite"

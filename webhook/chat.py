@@ -38,7 +38,6 @@ log = logger(__name__)
 
 MAX_BODY = 64 * 1024
 MAX_WAIT_SECONDS = 30.0
-KEEP_ALIVE_SECONDS = 15.0
 CATCH_UP_REPLIES = 100
 EVENT_NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -204,8 +203,12 @@ async def _events(conversation_id: ConversationId, last: int, deps: WebhookDepen
         pending = asyncio.ensure_future(anext(news))
         try:
             while True:
-                done, _ = await asyncio.wait([pending], timeout=KEEP_ALIVE_SECONDS)
+                done, _ = await asyncio.wait([pending], timeout=deps.look_again.total_seconds())
                 if not done:
+                    # News may be lost between processes, or never come: the store has every reply.
+                    for row in await _rows_missed(last, conversation_id, deps):
+                        last = row.number
+                        yield _sse(_reply_event(row))
                     yield b": still here\n\n"
                     continue
                 event = pending.result()
@@ -224,6 +227,14 @@ async def _events(conversation_id: ConversationId, last: int, deps: WebhookDepen
             pending.cancel()
             with suppress(asyncio.CancelledError, StopAsyncIteration):
                 await pending
+
+
+async def _rows_missed(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:
+    """The rows after `number`, for who asks often: the small head tells whether there can be any."""
+    head = await deps.store.load(conversation_id)
+    if head is None or head.next_outbox_number <= number + 1:
+        return []
+    return await _rows_after(number, conversation_id, deps)
 
 
 async def _rows_after(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:

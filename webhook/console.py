@@ -1,5 +1,6 @@
 """The page at `/` and what it shows beside the chat; read only, and closed unless opened."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ STATIC_FILES = {
 # Nothing from elsewhere is loaded or run, whatever a reply contains.
 PAGE_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 MAX_TURNS = 200
+READY_SECONDS = 2.0
 
 
 def console_routes(deps: WebhookDependencies) -> APIRouter:
@@ -108,10 +110,11 @@ async def _detail(head: Conversation, deps: WebhookDependencies) -> dict[str, An
 
 
 async def _readiness(deps: WebhookDependencies) -> Response:
+    """Ready is who can make a message durable; a store that is away elsewhere does not keep messages from coming in."""
     try:
-        await deps.inbox.depth()
-        await deps.store.ping()
-    except TransientError as exc:
+        async with asyncio.timeout(READY_SECONDS):
+            await deps.inbox.ping()
+    except (TransientError, TimeoutError) as exc:
         raise Problem(503, "Not ready", f"{type(exc).__name__}: messages cannot be stored now.") from exc
     return _json({"status": "ready"})
 

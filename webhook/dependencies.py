@@ -1,6 +1,7 @@
 """What the webhook needs, gathered once when the process starts."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from contracts.ports import Clock, Events, Faults, Inbox, Store, WakeUps
 
@@ -15,7 +16,10 @@ class WhatsAppSecrets:
 
 @dataclass(frozen=True)
 class WebhookDependencies:
-    """The ports and secrets of the HTTP side. `whatsapp` is None where the channel is not set up."""
+    """The ports and secrets of the HTTP side. `whatsapp` is None where the channel is not set up.
+
+    A stream of events that has had no news for `look_again` looks into the store for replies, and says it is there.
+    """
 
     inbox: Inbox
     store: Store
@@ -28,3 +32,4 @@ class WebhookDependencies:
     console_token: str | None = None
     allowed_origins: frozenset[str] = field(default=frozenset())
     is_sandbox_model: bool = False
+    look_again: timedelta = timedelta(seconds=15)

@@ -163,6 +163,10 @@ class FirestoreInbox:
         self._documents = database.documents(InboxUnavailableError)
         self._lanes: OrderedDict[ConversationId, _Lane] = OrderedDict()
 
+    async def ping(self) -> None:
+        # A write that leaves nothing behind.
+        await self._documents.apply([Delete("pings/inbox")])
+
     async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
         waiting = [_Waiting(message, message.model_dump_json()) for message in messages]
         by_conversation: dict[ConversationId, list[_Waiting]] = {}

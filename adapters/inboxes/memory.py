@@ -39,6 +39,9 @@ class MemoryInbox:
         self._boxes: dict[ConversationId, _Box] = {}
         self._seen: dict[str, _Seen] = {}
 
+    async def ping(self) -> None:
+        return
+
     async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
         return [self._append(message) for message in messages]
 

@@ -29,6 +29,9 @@ class RedisInbox:
         self._database = database
         self._keep_ms = round(redelivery / timedelta(milliseconds=1))
 
+    async def ping(self) -> None:
+        await self._database.ping(unavailable=InboxUnavailableError)
+
     async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
         if not messages:
             return []

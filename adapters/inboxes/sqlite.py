@@ -51,6 +51,10 @@ class SqliteInbox:
     async def prepare(self) -> None:
         await self._run(lambda c: _execute_each(c, SCHEMA))
 
+    async def ping(self) -> None:
+        # Every piece of work is a transaction that takes the write lock.
+        await self._run(lambda c: c.execute("SELECT 1").fetchone())
+
     async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
         rows = [(message, message.model_dump_json()) for message in messages]
         return await self._run(lambda c: [_append(c, message, row) for message, row in rows])

@@ -202,3 +202,8 @@ async def test_a_message_that_arrives_under_a_lease_is_due_when_the_lease_runs_o
     lease = await inbox.renew(lease, ttl=TTL, at=START + TTL / 2)
     assert await inbox.due(at=START + TTL, limit=10) == []
     assert await inbox.due(at=START + TTL / 2 + TTL, limit=10) == [C1]
+
+
+async def test_it_says_that_it_is_there(inbox: Inbox) -> None:
+    await inbox.ping()
+    assert await inbox.depth() == 0

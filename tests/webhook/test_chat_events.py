@@ -4,15 +4,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from webhook_bed import WebhookBed, assert_problem
+from webhook_bed import WebhookBed, assert_problem, webhook_bed
 
 from contracts.ports import LiveEvent
 from tests.builders import conversation_id
-from webhook import chat
 
 NAME = conversation_id("c-1")
 
@@ -173,15 +174,28 @@ async def test_who_goes_away_is_forgotten(bed: WebhookBed) -> None:
             await bed.events.until_watching(0)
 
 
-async def test_silence_is_filled_so_that_proxies_keep_the_line(
-    bed: WebhookBed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(chat, "KEEP_ALIVE_SECONDS", 0.01)
-    async with bed.served() as url, watching(url) as watcher:
+async def test_silence_is_filled_so_that_proxies_keep_the_line(tmp_path: Path) -> None:
+    async with (
+        webhook_bed("memory", tmp_path, look_again=timedelta(milliseconds=10)) as bed,
+        bed.served() as url,
+        watching(url) as watcher,
+    ):
         await watcher.next()
         assert await watcher.next() == {":": "still here"}
         await say(bed, "um")
         assert await watcher.replies(1) == [(1, "um")]
+
+
+async def test_a_reply_whose_news_never_comes_is_found_in_the_store(tmp_path: Path) -> None:
+    """Workers in other processes, and nothing between them that carries news."""
+    async with (
+        webhook_bed("memory", tmp_path, look_again=timedelta(milliseconds=10)) as bed,
+        bed.served() as url,
+        watching(url) as watcher,
+    ):
+        await watcher.next()
+        await say(bed, "um", "dois", told=False)
+        assert await watcher.replies(2) == [(1, "um"), (2, "dois")]
 
 
 async def test_without_the_store_the_stream_says_so_and_ends(bed: WebhookBed) -> None:

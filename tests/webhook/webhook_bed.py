@@ -55,9 +55,9 @@ class BreakableInbox:
         self.kept += [each for each, arrival in zip(messages, arrivals, strict=True) if arrival is Arrival.ACCEPTED]
         return arrivals
 
-    async def depth(self) -> int:
+    async def ping(self) -> None:
         self._check()
-        return await self._inbox.depth()
+        await self._inbox.ping()
 
     async def pending(self, conversation_id: ConversationId) -> list[InboxEntry]:
         self._check()

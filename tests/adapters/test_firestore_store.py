@@ -1,0 +1,466 @@
+"""What only Firestore's store has to get right: competing processes, ids, sizes, times to live, an erasure in parts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from google.api_core import exceptions as google
+from google.cloud.firestore_v1 import AsyncWriteBatch
+
+from adapters.firestore_database import FirestoreDatabase, Write
+from adapters.stores import firestore
+from adapters.stores.firestore import HEAD_BYTES, FirestoreStore
+from contracts.conversation import Conversation, Speaker, Utterance
+from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow
+from contracts.errors import ConversationConflictError, PermanentError, StoreUnavailableError
+from contracts.messages import DeliveryState, StatusUpdate
+from contracts.values import ConversationId, MessageId, OutboxId
+from tests.builders import START, SteppingClock, conversation_id, inbound, open_firestore, pyloto
+from tests.contract.test_store import turn_commit
+
+C1 = conversation_id("c-1")
+SECOND = timedelta(seconds=1)
+SECRET = "um segredo que ninguém mais pode ler"
+
+
+@pytest.fixture
+async def databases() -> AsyncIterator[tuple[FirestoreDatabase, FirestoreDatabase]]:
+    """Two connections to the same data, as two processes have them."""
+    async with AsyncExitStack() as stack:
+        mine = await stack.enter_async_context(open_firestore())
+        theirs = await stack.enter_async_context(open_firestore(mine._project))
+        yield mine, theirs
+
+
+@pytest.fixture
+def stores(databases: tuple[FirestoreDatabase, FirestoreDatabase]) -> tuple[FirestoreStore, FirestoreStore]:
+    mine, theirs = (FirestoreStore(database, clock=SteppingClock()) for database in databases)
+    return mine, theirs
+
+
+@pytest.fixture
+def store(stores: tuple[FirestoreStore, FirestoreStore]) -> FirestoreStore:
+    return stores[0]
+
+
+async def everything(database: FirestoreDatabase) -> list[tuple[str, dict[str, Any]]]:
+    """Every document of the project with its path, wherever it is."""
+    found: list[tuple[str, dict[str, Any]]] = []
+
+    async def walk(collections: Any) -> None:
+        async for collection in collections:
+            async for reference in collection.list_documents():
+                snapshot = await reference.get()
+                if snapshot.exists:
+                    found.append((reference.path, snapshot.to_dict()))
+                await walk(reference.collections())
+
+    await walk(database.client().collections())
+    return found
+
+
+def letter(raw: str = SECRET, conversation: ConversationId = C1) -> DeadLetter:
+    return DeadLetter(
+        id="l-1",
+        conversation_id=conversation,
+        message_id=None,
+        channel="web",
+        reason="x",
+        attempts=1,
+        raw=raw,
+        at=START,
+    )
+
+
+def status(row: OutboxRow, state: DeliveryState = DeliveryState.DELIVERED) -> StatusUpdate:
+    address = row.address
+    return StatusUpdate(
+        channel=address.channel, account=address.account, platform_message_id="p-1", state=state, at=START
+    )
+
+
+# Competing processes
+
+
+async def test_of_the_commits_of_two_processes_one_wins(stores: tuple[FirestoreStore, FirestoreStore]) -> None:
+    """Each remembers the head it saw last; what it remembers is no better than what it loaded."""
+    mine, theirs = stores
+    head: Conversation | None = None
+    for _ in range(5):
+        commits = [store.commit(turn_commit(head, inbound())) for store in (mine, theirs) for _ in range(3)]
+        results = await asyncio.gather(*commits, return_exceptions=True)
+        (head,) = (result for result in results if isinstance(result, Conversation))
+        assert all(isinstance(result, Conversation | ConversationConflictError) for result in results)
+    assert len(await mine.turns(C1)) == len(await theirs.rows(C1)) == 5
+
+
+async def test_a_process_that_remembers_an_old_head_can_go_on(stores: tuple[FirestoreStore, FirestoreStore]) -> None:
+    mine, theirs = stores
+    head = await mine.commit(turn_commit())
+    newer = await theirs.commit(turn_commit(head))
+    with pytest.raises(ConversationConflictError):
+        await mine.commit(turn_commit(head))
+    # Told the new version by somebody else, a cache for instance, it has not loaded it itself.
+    assert (await mine.commit(turn_commit(newer))).version == 3
+
+
+async def test_a_commit_whose_answer_got_lost_is_found_there(
+    store: FirestoreStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = await store.commit(turn_commit())
+    commit = AsyncWriteBatch.commit
+
+    async def lost(batch: AsyncWriteBatch, **options: Any) -> None:
+        await commit(batch, **options)
+        monkeypatch.undo()
+        raise google.DeadlineExceeded("lost")
+
+    monkeypatch.setattr(AsyncWriteBatch, "commit", lost)
+    saved = await store.commit(turn_commit(head))
+    assert await store.load(C1) == saved
+    assert (await store.commit(turn_commit(saved))).version == 3
+
+
+async def test_a_commit_that_never_arrives_is_unavailable_and_leaves_nothing(
+    store: FirestoreStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = await store.commit(turn_commit())
+
+    async def lost(batch: AsyncWriteBatch, **options: Any) -> None:
+        raise google.ServiceUnavailable("lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AsyncWriteBatch, "commit", lost)
+        with pytest.raises(StoreUnavailableError):
+            await store.commit(turn_commit(head))
+    assert await store.load(C1) == head
+    assert len(await store.turns(C1)) == 1
+    assert (await store.commit(turn_commit(head))).version == 2
+
+
+async def test_a_row_is_begun_by_one_of_two_processes(stores: tuple[FirestoreStore, FirestoreStore]) -> None:
+    await stores[0].commit(turn_commit())
+    (row,) = await stores[0].unsent(C1)
+    began = await asyncio.gather(
+        *(store.begin_send(row, deadline=START + SECOND, at=START) for store in stores for _ in range(5))
+    )
+    assert sum(1 for one in began if one) == 1
+
+
+# Statuses that come before their message
+
+
+async def test_a_status_that_parks_after_the_row_was_marked_looks_again(
+    stores: tuple[FirestoreStore, FirestoreStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds no row; the row is marked sent and finds no status; only then the status is parked."""
+    sender, receiver = stores
+    await sender.commit(turn_commit())
+    (row,) = await sender.unsent(C1)
+    apply = receiver._documents.apply
+
+    async def late(writes: Iterable[Write]) -> None:
+        if (await sender.rows(C1))[0].state is DeliveryState.PENDING:
+            await sender.mark_sent(row.id, platform_message_id="p-1", at=START)
+        await apply(writes)
+
+    monkeypatch.setattr(receiver._documents, "apply", late)
+    changed = await receiver.apply_status(status(row))
+    assert changed
+    assert changed.state is DeliveryState.DELIVERED
+    assert await receiver._documents.find(firestore.PARKED) == []
+
+
+async def test_whoever_comes_first_a_status_reaches_its_row(stores: tuple[FirestoreStore, FirestoreStore]) -> None:
+    sender, receiver = stores
+    head: Conversation | None = None
+    for _ in range(20):
+        head = await sender.commit(turn_commit(head))
+        (row,) = await sender.unsent(C1)
+        update = status(row).model_copy(update={"platform_message_id": f"p-{row.id}"})
+        await asyncio.gather(
+            sender.mark_sent(row.id, platform_message_id=f"p-{row.id}", at=START), receiver.apply_status(update)
+        )
+    assert {row.state for row in await sender.rows(C1)} == {DeliveryState.DELIVERED}
+    assert await receiver._documents.find(firestore.PARKED) == []
+
+
+# Erasure
+
+
+async def written_everywhere(store: FirestoreStore) -> Conversation:
+    """A conversation of several turns with the secret in every kind of document."""
+    head: Conversation | None = None
+    for _ in range(3):
+        commit = turn_commit(head, inbound(SECRET))
+        said = Utterance(speaker=Speaker.PERSON, text=SECRET, at=START)
+        rows = tuple(row.model_copy(update={"message": row.message.of_text(SECRET)}) for row in commit.outbox)
+        head = await store.commit(
+            commit.model_copy(update={"conversation": commit.conversation.says(said), "outbox": rows})
+        )
+    assert head
+    await store.add_dead_letter(letter())
+    first = (await store.rows(C1))[0]
+    parked = status(first).model_copy(update={"error_code": SECRET})
+    await store.apply_status(parked)
+    # Marked by a process that died before it took up the parked status.
+    sent = first.sent(platform_message_id="p-1", at=START)
+    await store._documents.apply([store._row(sent, 1)])
+    return head
+
+
+async def test_after_an_erasure_no_document_knows_what_was_said(
+    store: FirestoreStore, databases: tuple[FirestoreDatabase, FirestoreDatabase]
+) -> None:
+    await written_everywhere(store)
+    written = [path.split("/")[-2] for path, fields in await everything(databases[0]) if SECRET in str(fields)]
+    assert set(written) == {"conversations", "history", "receipts", "outbox", "dead_letters", "parked_statuses"}
+    assert await store.erase(C1, at=START)
+    left = await everything(databases[0])
+    assert [path for path, fields in left if SECRET in str(fields)] == []
+    assert [path for path, _ in left] == [f"conversations/{C1}"]
+
+
+@pytest.mark.parametrize("deletions", range(5))
+async def test_an_erasure_that_broke_off_is_gone_on_with(
+    stores: tuple[FirestoreStore, FirestoreStore],
+    databases: tuple[FirestoreDatabase, FirestoreDatabase],
+    monkeypatch: pytest.MonkeyPatch,
+    deletions: int,
+) -> None:
+    """Whatever is gone by then, late commits are refused already."""
+    dying, next_one = stores
+    loaded = await written_everywhere(dying)
+    delete_all, done = dying._documents.delete_all, []
+
+    async def breaking(*args: Any, **options: Any) -> int:
+        if len(done) == deletions:
+            raise StoreUnavailableError("gone")
+        done.append(args)
+        return await delete_all(*args, **options)
+
+    monkeypatch.setattr(dying._documents, "delete_all", breaking)
+    with pytest.raises(StoreUnavailableError):
+        await dying.erase(C1, at=START)
+    with pytest.raises(ConversationConflictError):
+        await next_one.commit(turn_commit(loaded))
+    assert await next_one.erase(C1, at=START)
+    assert [path for path, fields in await everything(databases[0]) if SECRET in str(fields)] == []
+
+
+async def test_what_begins_while_an_erasure_deletes_is_left_alone(
+    stores: tuple[FirestoreStore, FirestoreStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erasing, answering = stores
+    await erasing.commit(turn_commit())
+    delete_all, begun = erasing._documents.delete_all, []
+
+    async def slow(*args: Any, **options: Any) -> int:
+        if not begun:
+            begun.append(await answering.commit(turn_commit(await answering.load(C1), inbound(id="new"))))
+        return await delete_all(*args, **options)
+
+    monkeypatch.setattr(erasing._documents, "delete_all", slow)
+    assert await erasing.erase(C1, at=START)
+    assert await answering.load(C1) == begun[0]
+    assert len(await answering.turns(C1)) == len(await answering.rows(C1)) == 1
+    assert [receipt.message.id for receipt in await answering.receipts(C1)] == ["new"]
+
+
+async def test_more_than_a_batch_is_erased(store: FirestoreStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.firestore_database.BATCH_LIMIT", 2)
+    monkeypatch.setattr(firestore, "BATCH_LIMIT", 2)
+    head = await store.commit(turn_commit(replies=5))
+    await store.commit(turn_commit(head, replies=5))
+    for row in await store.rows(C1):
+        await store.apply_status(status(row).model_copy(update={"platform_message_id": f"p-{row.id}"}))
+        await store._documents.apply([store._row(row.sent(platform_message_id=f"p-{row.id}", at=START), 1)])
+    assert await store.erase(C1, at=START)
+    assert await store.rows(C1) == []
+    assert await store._documents.find(firestore.PARKED) == []
+
+
+async def test_a_restoration_that_broke_off_can_be_repeated(
+    store: FirestoreStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In between the conversation is an erased one; nothing of the half that was written stays."""
+    commit = turn_commit(replies=2)
+    head = commit.conversation.model_copy(update={"version": 7})
+    archive = ConversationArchive(
+        head=head, utterances=commit.utterances * 25, transitions=commit.transitions * 25, outbox=commit.outbox
+    )
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "_unchanged_since", failing)
+        with pytest.raises(StoreUnavailableError):
+            await store.restore(archive)
+    assert await store.list_conversations() == []
+    await store.restore(archive)
+    assert await store.load(C1) == head
+    assert await store.transcript(C1) == list(archive.utterances)
+    assert await store.transitions(C1) == list(archive.transitions)
+    await store.erase(C1, at=START)
+    assert await store.transcript(C1) == []
+
+
+async def failing(*_: Any) -> None:
+    raise StoreUnavailableError("gone")
+
+
+# Sizes and ids
+
+
+async def test_the_documents_of_a_long_conversation_stay_small(
+    store: FirestoreStore, databases: tuple[FirestoreDatabase, FirestoreDatabase]
+) -> None:
+    """Three hundred turns of the longest lines that the channels let through."""
+    head: Conversation | None = None
+    line = Utterance(speaker=Speaker.PERSON, text="ã" * 8_000, at=START)
+    for _ in range(300):
+        commit = turn_commit(head, inbound(line.text))
+        head = await store.commit(
+            commit.model_copy(update={"conversation": commit.conversation.says(line), "utterances": (line,)})
+        )
+    assert head
+    assert await store.load(C1) == head
+    assert 0 < len(head.window) < 20
+    assert len(await store.turns(C1)) == len(await store.transcript(C1)) == 300
+    sizes = [len(str(fields).encode()) for _, fields in await everything(databases[0])]
+    assert max(sizes) <= HEAD_BYTES + 1_000
+
+
+async def test_a_head_that_is_too_big_without_its_window_is_refused_for_good(store: FirestoreStore) -> None:
+    commit = turn_commit()
+    fat = commit.conversation.model_copy(update={"fields": {"name": "x" * HEAD_BYTES}})
+    with pytest.raises(PermanentError, match="has more than"):
+        await store.commit(commit.model_copy(update={"conversation": fat}))
+
+
+async def test_a_burst_of_long_messages_is_one_turn(store: FirestoreStore) -> None:
+    """More than fits into one document: the lines of a commit are spread over several."""
+    commit = turn_commit()
+    said = tuple(Utterance(speaker=Speaker.PERSON, text="ã" * 20_000, at=START + n * SECOND) for n in range(60))
+    await store.commit(commit.model_copy(update={"utterances": said}))
+    assert await store.transcript(C1) == list(said)
+    assert len(await store.turns(C1)) == 1
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "__x__", "á é", "\0", "x" * 3_000, ""])
+async def test_hostile_ids_are_ids_like_others(store: FirestoreStore, name: str) -> None:
+    odd = ConversationId(name)
+    message = inbound(id=name or "m").model_copy(update={"conversation_id": odd})
+    head = await store.commit(turn_commit(Conversation(id=odd), message))
+    assert await store.load(odd) == head
+    assert await store.find_message(message.id) == [odd]
+    assert await store.receipt(odd, message.id) is not None
+    (row,) = await store.unsent(odd)
+    assert await store.begin_send(row, deadline=START, at=START)
+    assert await store.sendable(at=START + SECOND * 9, limit=1) == [odd]
+    await store.add_dead_letter(letter(conversation=odd))
+    assert len(await store.dead_letters(conversation_id=odd)) == 1
+    assert await store.erase(odd, at=START)
+    assert await store.rows(odd) == await store.dead_letters() == []
+
+
+async def test_a_reference_that_no_platform_of_ours_made_names_no_row(store: FirestoreStore) -> None:
+    await store.commit(turn_commit())
+    (row,) = await store.unsent(C1)
+    for reference in ("a/b", "..", "\0", "x" * 3_000):
+        odd = status(row).model_copy(update={"client_reference": reference, "platform_message_id": reference})
+        assert await store.apply_status(odd) is None
+    assert await store.unsent(C1) == [row]
+
+
+async def test_an_institution_of_more_than_a_document_is_published_whole(store: FirestoreStore) -> None:
+    large = pyloto().model_copy(update={"documents": {"all.md": "ã" * 1_500_000}})
+    assert await store.publish(large, at=START)
+    assert await store.published() == large
+
+
+async def test_two_processes_that_publish_at_once_publish_once(
+    stores: tuple[FirestoreStore, FirestoreStore],
+) -> None:
+    published = await asyncio.gather(*(store.publish(pyloto(), at=START) for store in stores))
+    assert sorted(published) == [False, True]
+
+
+# What waits behind what
+
+
+async def test_conversations_that_wait_do_not_hide_those_that_need_not(
+    store: FirestoreStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firestore, "PAGE", 3)
+    later = START + timedelta(hours=1)
+    for number in range(5):
+        waiting = Conversation(id=conversation_id(f"waits-{number}"))
+        await store.commit(turn_commit(waiting, replies=2))
+        first, _ = await store.unsent(waiting.id)
+        await store.postpone(first.id, not_before=later, error_code="busy", at=START)
+    ready = [Conversation(id=conversation_id(f"ready-{number}"), last_sequence=9) for number in range(2)]
+    for head in ready:
+        await store.commit(turn_commit(head))
+    assert sorted(await store.sendable(at=START + timedelta(minutes=1), limit=10)) == sorted(one.id for one in ready)
+    assert len(await store.sendable(at=START + timedelta(minutes=1), limit=1)) == 1
+
+
+# Times to live
+
+
+async def test_what_has_expired_is_not_there_though_nobody_deleted_it_yet(
+    databases: tuple[FirestoreDatabase, FirestoreDatabase],
+) -> None:
+    clock = SteppingClock()
+    store = FirestoreStore(databases[0], clock=clock, retention=timedelta(days=30))
+    message = inbound(id="old")
+    commit = turn_commit(message=message)
+    timed = commit.conversation.model_copy(update={"times_out_at": START})
+    await store.commit(commit.model_copy(update={"conversation": timed}))
+    await store.add_dead_letter(letter())
+    (row,) = await store.rows(C1)
+    await store.apply_status(status(row))
+    clock.move(timedelta(days=30))
+    assert await store.load(C1) is None
+    assert await store.list_conversations() == await store.timed_out(at=clock.now(), limit=9) == []
+    assert await store.transcript(C1) == await store.transitions(C1) == await store.turns(C1) == []
+    assert await store.receipts(C1) == await store.find_message(MessageId("old")) == []
+    assert await store.receipt(C1, MessageId("old")) is None
+    assert await store.rows(C1) == await store.unsent(C1) == await store.sendable(at=clock.now(), limit=9) == []
+    assert await store.begin_send(row, deadline=clock.now(), at=clock.now()) is None
+    assert await store.apply_status(status(row).model_copy(update={"client_reference": row.id})) is None
+    assert await store.dead_letters() == []
+    assert await store.dead_letter("l-1") is None
+    # The sweeper still finds it, and its erasure leaves nothing for the TTL policy to do.
+    assert await store.expired(updated_before=clock.now(), limit=9) == [C1]
+
+
+async def test_a_conversation_begins_anew_in_the_place_of_an_expired_one(
+    databases: tuple[FirestoreDatabase, FirestoreDatabase],
+) -> None:
+    clock = SteppingClock()
+    store = FirestoreStore(databases[0], clock=clock)
+    old = await store.commit(turn_commit())
+    clock.move(timedelta(days=90))
+    assert await store.load(C1) is None
+    assert (await store.commit(turn_commit(message=inbound()))).version == 1
+    with pytest.raises(ConversationConflictError):
+        await FirestoreStore(databases[1], clock=clock).commit(turn_commit(old.model_copy(update={"version": 9})))
+    assert len(await store.turns(C1)) == 1
+
+
+async def test_every_document_of_a_person_has_a_time_to_live(
+    store: FirestoreStore, databases: tuple[FirestoreDatabase, FirestoreDatabase]
+) -> None:
+    await written_everywhere(store)
+    assert [path for path, fields in await everything(databases[0]) if "expires_at" not in fields] == []
+
+
+async def test_a_row_is_found_by_its_id_alone(store: FirestoreStore) -> None:
+    """Whatever the worker makes of it: nothing is read out of an id."""
+    commit = turn_commit()
+    odd = tuple(row.model_copy(update={"id": OutboxId("no slash, no number")}) for row in commit.outbox)
+    await store.commit(commit.model_copy(update={"outbox": odd}))
+    await store.mark_sent(odd[0].id, platform_message_id="p-1", at=START)
+    assert await store.unsent(C1) == []

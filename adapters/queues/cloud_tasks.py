@@ -16,7 +16,7 @@ from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcAsyncIOTransport
 
-from contracts.errors import ConfigurationError
+from contracts.errors import ConfigurationError, TransientError
 from contracts.values import ConversationId
 from observability.logs import logger
 
@@ -28,6 +28,10 @@ ATTEMPTS = 3
 FIRST_PAUSE_SECONDS = 0.1
 AT_ONCE = 32
 CAPACITY = 10_000
+
+
+class QueueUnavailableError(TransientError):
+    """The queue cannot be asked."""
 
 
 class CloudTasksQueue:
@@ -148,6 +152,22 @@ class CloudTasksQueue:
         if self._failing:
             log.info("queue.recovered", count=self._failing)
             self._failing = 0
+
+
+async def queue_state(name: str, *, emulator_host: str | None = None) -> str:
+    """What the queue is doing: RUNNING, PAUSED or DISABLED.
+
+    Raises:
+        QueueUnavailableError: it does not exist, or the service does not answer.
+    """
+    client = _client(emulator_host)
+    try:
+        queue = await client.get_queue(name=name, retry=None, timeout=CALL_TIMEOUT_SECONDS)
+    except GoogleAPICallError as exc:
+        raise QueueUnavailableError(f"{name}: {type(exc).__name__}") from exc
+    finally:
+        await client.transport.close()  # type: ignore[no-untyped-call]
+    return queue.state.name
 
 
 def _client(emulator_host: str | None) -> tasks_v2.CloudTasksAsyncClient:

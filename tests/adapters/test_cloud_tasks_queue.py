@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from adapters.queues import cloud_tasks
-from adapters.queues.cloud_tasks import ATTEMPTS, CloudTasksQueue
+from adapters.queues.cloud_tasks import ATTEMPTS, CloudTasksQueue, QueueUnavailableError, queue_state
 from contracts.errors import ConfigurationError
 from contracts.values import ConversationId
 from observability.logs import configure_logs
@@ -254,3 +254,14 @@ async def test_without_credentials_the_process_does_not_come_up(
     monkeypatch.delenv("CLOUDSDK_CONFIG", raising=False)
     with pytest.raises(ConfigurationError, match="CLOUD_TASKS_EMULATOR_HOST"):
         CloudTasksQueue(QUEUE, url=URL, service_account_email=EMAIL, chance=lambda: 0.0, on_lost=Lost())
+
+
+async def test_the_state_of_the_queue_is_told(double: CloudTasksDouble) -> None:
+    assert await queue_state(QUEUE, emulator_host=double.target) == "PAUSED"
+    double.resume(QUEUE)
+    assert await queue_state(QUEUE, emulator_host=double.target) == "RUNNING"
+    with pytest.raises(QueueUnavailableError, match="NotFound"):
+        await queue_state(f"{QUEUE}-2", emulator_host=double.target)
+    await double.stop()
+    with pytest.raises(QueueUnavailableError, match="ServiceUnavailable"):
+        await queue_state(QUEUE, emulator_host=double.target)

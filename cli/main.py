@@ -84,6 +84,25 @@ async def _webhook(settings: Settings) -> int:
 
 
 @app.command()
+def tasks() -> None:
+    """Run the HTTP worker of Cloud Tasks: POST /tasks/process drains a conversation, POST /tasks/sweep looks around."""
+    settings = _settings_for("cloud_tasks", instead="prosa run, or prosa worker for Celery")
+    raise SystemExit(asyncio.run(_tasks(settings)))
+
+
+async def _tasks(settings: Settings) -> int:
+    from cli.runtime import open_tasks
+    from cli.serving import listening, server_of, stop_signal
+
+    listener = listening(settings)
+    async with open_tasks(settings) as http, server_of(http).running(listener) as url:
+        print(f"Prosa's worker takes tasks at {url}/tasks/process", flush=True)
+        await stop_signal()
+        log.info("process.stopping")
+    return SUCCESS
+
+
+@app.command()
 def worker(
     concurrency: Annotated[
         int | None, typer.Option(min=1, help="Conversations at once; default: PROSA_WORKER_CONCURRENCY.")

@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from adapters.clock import NoFaults, SystemClock
 from adapters.queues.embedded import EmbeddedQueue
 from cli.sandboxed import sandboxed
 from contracts.ports import Faults, WakeUps
 from contracts.settings import Settings
+from observability.metrics import TASK_REQUESTS
 from webhook.app import create_app
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
-from worker.backends import Backend, open_backend, open_wake_ups
+from worker.backends import Backend, open_backend, open_wake_ups, required
 from worker.bootstrap import Engine
 from worker.dependencies import Dependencies
 from worker.jobs import Sweeping, Worker, open_worker
@@ -24,6 +26,7 @@ KEEP_ALIVE = timedelta(seconds=15)
 POLLING = timedelta(seconds=1)
 # Where a process for timers or a scheduler runs beside the workers, they tend rarely.
 BESIDE_TIMERS = Sweeping(tend_every=timedelta(minutes=1))
+BESIDE_SCHEDULER = Sweeping(every=timedelta(seconds=1), tend_every=timedelta(minutes=1))
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,40 @@ async def open_worker_process(settings: Settings, *, sweeping: Sweeping = BESIDE
         open_worker(effective, backend, at_once=settings.worker_concurrency, sweeping=sweeping) as worker,
     ):
         yield worker
+
+
+@asynccontextmanager
+async def open_tasks(settings: Settings) -> AsyncIterator[Starlette]:
+    """The worker's side behind HTTP, for Cloud Tasks and Cloud Scheduler."""
+    with required("Cloud Tasks"):
+        from adapters.oidc import OidcVerifier
+        from worker.http import TasksDependencies, create_tasks_app
+
+    assert settings.tasks_url is not None and settings.tasks_service_account is not None  # noqa: S101, PT018 - checked
+    verifier = OidcVerifier(
+        audience=settings.tasks_audience or settings.tasks_url,
+        email=settings.tasks_service_account,
+        clock=SystemClock(),
+        certs_url=settings.tasks_certs_url,
+    )
+    async with open_worker_process(settings, sweeping=BESIDE_SCHEDULER) as worker:
+
+        async def ready() -> None:
+            await worker.deps.store.ping()
+
+        try:
+            yield create_tasks_app(
+                TasksDependencies(
+                    drain=worker.drain,
+                    sweep=worker.sweep_and_clean,
+                    ready=ready,
+                    verifier=verifier,
+                    count=lambda outcome: TASK_REQUESTS.labels(outcome=outcome.value).inc(),
+                    console_token=settings.console_token.get_secret_value() if settings.console_token else None,
+                )
+            )
+        finally:
+            await verifier.close()
 
 
 def _webhook_dependencies(

@@ -1,5 +1,6 @@
 """Where messages wait and conversations are kept, opened as the settings say."""
 
+import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -79,6 +80,26 @@ async def open_wake_ups(settings: Settings, backend: Backend) -> AsyncIterator[W
             yield celery
         finally:
             await celery.close()
+        return
+    if settings.engine == "cloud_tasks":
+        with required("Cloud Tasks"):
+            from adapters.queues.cloud_tasks import CloudTasksQueue
+
+        queue, url, account = settings.tasks_queue, settings.tasks_url, settings.tasks_service_account
+        assert queue is not None and url is not None and account is not None  # noqa: S101, PT018 - they were checked
+        tasks = CloudTasksQueue(
+            queue,
+            url=url,
+            service_account_email=account,
+            chance=random.random,
+            on_lost=WAKE_UPS_LOST.inc,
+            audience=settings.tasks_audience,
+            emulator_host=settings.tasks_emulator_host,
+        )
+        try:
+            yield tasks
+        finally:
+            await tasks.close()
         return
     raise ConfigurationError(f"PROSA_ENGINE={settings.engine} has no queue between processes: use prosa run")
 

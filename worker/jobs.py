@@ -49,6 +49,10 @@ class Worker:
     async def sweep(self) -> None:
         await sweeper.sweep(self.queue, self.deps)
 
+    async def sweep_and_clean(self) -> None:
+        await self.sweep()
+        await self.clean()
+
     async def clean(self) -> None:
         await sweeper.clean(self.deps)
 

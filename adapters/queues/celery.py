@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterable
 
 import orjson
+
 from adapters.redis_database import RedisDatabase
 from contracts.errors import TransientError
 from contracts.values import ConversationId

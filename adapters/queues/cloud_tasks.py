@@ -167,7 +167,7 @@ async def queue_state(name: str, *, emulator_host: str | None = None) -> str:
         raise QueueUnavailableError(f"{name}: {type(exc).__name__}") from exc
     finally:
         await client.transport.close()  # type: ignore[no-untyped-call]
-    return queue.state.name
+    return str(queue.state.name)
 
 
 def _client(emulator_host: str | None) -> tasks_v2.CloudTasksAsyncClient:

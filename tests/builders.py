@@ -52,6 +52,8 @@ from worker.dependencies import Dependencies, DrainLimits, Rulebook
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ROOT / "context" / "documents"
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+# How long a test waits for a real server on a machine that is busy with others: not a limit that a test is about.
+PATIENCE = timedelta(seconds=60)
 BACKENDS = ("memory", "sqlite", "redis", "cached", "firestore")
 
 
@@ -303,7 +305,7 @@ async def open_sqlite(folder: Path) -> AsyncIterator[tuple[Inbox, Store]]:
 @asynccontextmanager
 async def open_redis() -> AsyncIterator[RedisDatabase]:
     """The Redis of this test process, emptied."""
-    database = RedisDatabase(redis_url())
+    database = RedisDatabase(redis_url(), command_timeout=PATIENCE)
     await database.command("FLUSHALL")
     try:
         yield database

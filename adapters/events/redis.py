@@ -41,9 +41,16 @@ class RedisEvents:
     One connection listens for all watchers of this process; it subscribes to what is watched here and nothing else.
     """
 
-    def __init__(self, database: RedisDatabase, *, on_dropped: Callable[[int], object] = _count_nothing) -> None:
+    def __init__(
+        self,
+        database: RedisDatabase,
+        *,
+        on_dropped: Callable[[int], object] = _count_nothing,
+        confirm_within: timedelta = CONFIRM_WITHIN,
+    ) -> None:
         self._database = database
         self._on_dropped = on_dropped
+        self._confirm_seconds = confirm_within.total_seconds()
         self._outgoing: deque[tuple[str, str]] = deque()
         self._publishing: asyncio.Task[None] | None = None
         self._here = MemoryEvents()
@@ -70,7 +77,7 @@ class RedisEvents:
             channel.watchers += 1
             try:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(CONFIRM_WITHIN.total_seconds()):
+                    async with asyncio.timeout(self._confirm_seconds):
                         await self._join(name, channel)
                 yield news
             finally:
@@ -78,7 +85,7 @@ class RedisEvents:
                 if not channel.watchers:
                     del self._watched[name]
                     with suppress(TimeoutError):
-                        async with asyncio.timeout(CONFIRM_WITHIN.total_seconds()):
+                        async with asyncio.timeout(self._confirm_seconds):
                             await self._send("UNSUBSCRIBE", name)
 
     async def flushed(self) -> None:

@@ -4,10 +4,16 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from tests.real_services import accepts, free_port, redis_command, redis_url, start_server, stop_server
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from adapters.redis_database import RedisDatabase
+from tests.builders import PATIENCE
+from tests.real_services import free_port, redis_command, redis_url, start_server, stop_server
 
 
 class RedisServer:
@@ -20,12 +26,22 @@ class RedisServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"redis://127.0.0.1:{self._port}/0"
 
+    def open(self, **options: Any) -> RedisDatabase:
+        """A connection whose time-out is long, as `open_redis` makes it."""
+        return RedisDatabase(self.url, **({"command_timeout": PATIENCE} | options))
+
     def start(self) -> None:
-        self._process = start_server(self._command, ready=lambda: accepts(self._port), name="redis-server")
+        """Return when it has read its files: it accepts connections before that, and refuses what is asked."""
+        self._process = start_server(self._command, ready=self._is_loaded, name="redis-server")
 
     def kill(self) -> None:
         if self._process is not None:
             stop_server(self._process)
+
+    def _is_loaded(self) -> bool:
+        with Redis.from_url(self.url) as client, suppress(RedisConnectionError):
+            return bool(client.ping())
+        return False
 
     def pause(self) -> None:
         assert self._process

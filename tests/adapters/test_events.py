@@ -8,7 +8,7 @@ import pytest
 from adapters.events.memory import BACKLOG, MemoryEvents
 from adapters.events.redis import RedisEvents
 from contracts.ports import Events, LiveEvent
-from tests.builders import conversation_id, open_redis
+from tests.builders import PATIENCE, conversation_id, open_redis
 
 C1 = conversation_id()
 
@@ -38,7 +38,7 @@ async def bed(request: pytest.FixtureRequest) -> AsyncIterator[EventsBed]:
         yield EventsBed(memory, at_once, watchers)
         return
     async with open_redis() as redis:
-        events = RedisEvents(redis)
+        events = RedisEvents(redis, confirm_within=PATIENCE)
 
         async def channels() -> int:
             return len(await redis.command("PUBSUB", "CHANNELS", "prosa:*"))

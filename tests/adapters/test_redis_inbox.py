@@ -20,7 +20,7 @@ from contracts.messages import InboundMessage
 from contracts.ports import Inbox
 from contracts.values import ConversationId
 from tests.adapters.redis_server import redis_server
-from tests.builders import START, conversation_id, inbound, open_redis
+from tests.builders import PATIENCE, START, conversation_id, inbound, open_redis
 from tests.real_services import redis_url
 
 C1 = conversation_id("c-1")
@@ -126,7 +126,7 @@ async def test_numbers_that_lead_the_clock_are_kept(redis: RedisDatabase) -> Non
 
 async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
-        redis = RedisDatabase(server.url)
+        redis = server.open()
         inbox = RedisInbox(redis)
         accepted: list[InboundMessage] = []
 
@@ -294,7 +294,7 @@ class TwoInboxes(RuleBasedStateMachine):
 
 
 async def _empty_redis() -> RedisDatabase:
-    redis = RedisDatabase(redis_url())
+    redis = RedisDatabase(redis_url(), command_timeout=PATIENCE)
     await redis.command("FLUSHALL")
     return redis
 

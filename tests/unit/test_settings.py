@@ -1,0 +1,89 @@
+"""What is set wrongly stops the process at its start, and the sentence names what to change."""
+
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import ConfigurationError
+from contracts.settings import known_names, read_settings
+
+ROOT = Path(__file__).parents[2]
+REDIS = {"REDIS_URL": "redis://127.0.0.1:6379/0"}
+TASKS = {
+    "PROSA_ENGINE": "cloud_tasks",
+    "GOOGLE_CLOUD_PROJECT": "p",
+    "PROSA_TASKS_QUEUE": "projects/p/locations/l/queues/q",
+    "PROSA_TASKS_URL": "https://worker.example.com/tasks/process",
+    "PROSA_TASKS_SERVICE_ACCOUNT": "tasks@p.iam.gserviceaccount.com",
+}
+PRODUCTION = {
+    "PROSA_ENV": "production",
+    "ANTHROPIC_API_KEY": "k",
+    "PROSA_CONSOLE_TOKEN": "t",
+    "PROSA_ID_SALT": "s",
+}
+
+
+def settings_of(**environ: str):  # type: ignore[no-untyped-def]
+    return read_settings(environ, env_file=None)
+
+
+@pytest.mark.parametrize(
+    ("environ", "store", "inbox"),
+    [
+        ({}, "sqlite", "sqlite"),
+        ({"PROSA_STORE": "sqlite:/tmp/x.sqlite"}, "sqlite", "sqlite"),
+        ({"PROSA_STORE": "redis"} | REDIS, "redis", "redis"),
+        ({"PROSA_ENGINE": "celery"} | REDIS, "redis", "redis"),
+        (
+            {"PROSA_ENGINE": "celery", "PROSA_STORE": "firestore", "GOOGLE_CLOUD_PROJECT": "p"} | REDIS,
+            "firestore",
+            "redis",
+        ),
+        (TASKS, "firestore", "firestore"),
+    ],
+)
+def test_each_engine_has_its_places(environ: dict[str, str], store: str, inbox: str) -> None:
+    settings = settings_of(**environ)
+    assert (settings.store_kind, settings.inbox_kind) == (store, inbox)
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"PROSA_ENGINE": "celery"}, "REDIS_URL"),
+        ({"PROSA_STORE": "redis"}, "REDIS_URL"),
+        ({"PROSA_STORE": "firestore"}, "GOOGLE_CLOUD_PROJECT"),
+        ({"PROSA_STORE": "mongo"}, "sqlite:PATH, redis or firestore"),
+        ({"PROSA_STORE": "sqlite:"}, "sqlite:PATH"),
+        ({"PROSA_ENGINE": "celery", "PROSA_STORE": "sqlite:x"} | REDIS, "redis or firestore"),
+        (TASKS | {"PROSA_STORE": "redis"} | REDIS, "use firestore"),
+        (TASKS | {"PROSA_TASKS_QUEUE": "q"}, "projects/PROJECT/locations/LOCATION/queues/NAME"),
+        ({name: value for name, value in TASKS.items() if name != "PROSA_TASKS_URL"}, "PROSA_TASKS_URL"),
+        ({"PROSA_ENGIN": "celery"}, "did you mean PROSA_ENGINE?"),
+        ({"PROSA_ENGINE": "kafka"}, "PROSA_ENGINE"),
+        ({"PROSA_ANALYSIS_CALLBACK_URL": "https://example.com"}, "PROSA_ANALYSIS_CALLBACK_SECRET"),
+        ({"PROSA_ENV": "production"}, "ANTHROPIC_API_KEY"),
+        (PRODUCTION | TASKS | {"FIRESTORE_EMULATOR_HOST": "localhost:1"}, "FIRESTORE_EMULATOR_HOST"),
+        (PRODUCTION | TASKS | {"CLOUD_TASKS_EMULATOR_HOST": "localhost:1"}, "CLOUD_TASKS_EMULATOR_HOST"),
+        (PRODUCTION | {"PROSA_ENGINE": "celery", "REDIS_CACHE_URL": REDIS["REDIS_URL"]} | REDIS, "REDIS_CACHE_URL"),
+    ],
+)
+def test_a_contradiction_stops_the_process(environ: dict[str, str], named: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        settings_of(**environ)
+    assert named in str(error.value)
+
+
+def test_no_secret_is_shown(recwarn: pytest.WarningsRecorder) -> None:
+    password = "hunter-2-hunter"
+    settings = settings_of(**PRODUCTION, REDIS_URL=f"redis://:{password}@127.0.0.1:6379/0", PROSA_ENGINE="celery")
+    assert password not in repr(settings)
+    with pytest.raises(ConfigurationError) as error:
+        settings_of(PROSA_ENGINE="kafka", REDIS_URL=f"redis://:{password}@127.0.0.1:6379/0")
+    assert password not in str(error.value)
+
+
+def test_the_example_lists_every_setting() -> None:
+    listed = {line.lstrip("#").partition("=")[0] for line in (ROOT / ".env.example").read_text().splitlines()}
+    assert set(known_names()) <= listed

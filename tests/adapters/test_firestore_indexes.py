@@ -1,0 +1,155 @@
+"""`deploy/firestore` fits what the adapters write and ask; the emulator would answer without any index."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.firestore_database import Documents, FirestoreDatabase
+from adapters.inboxes.firestore import FirestoreInbox
+from adapters.stores.firestore import FirestoreStore
+from contracts.conversation import Conversation
+from contracts.delivery import Record
+from contracts.messages import DeliveryState
+from contracts.values import MessageId
+from tests.adapters.test_firestore_store import everything, letter, status
+from tests.builders import ROOT, START, SteppingClock, conversation_id, inbound, open_firestore, pyloto
+from tests.contract.test_store import turn_commit
+
+CONFIGURATION = json.loads((ROOT / "deploy" / "firestore" / "firestore.indexes.json").read_text())
+FIELDS = {(one["collectionGroup"], one["fieldPath"]): one for one in CONFIGURATION["fieldOverrides"]}
+COMPOSITES = {
+    (one["collectionGroup"], *((field["fieldPath"], field["order"]) for field in one["fields"]))
+    for one in CONFIGURATION["indexes"]
+}
+C1 = conversation_id("c-1")
+TTL = timedelta(seconds=1)
+LATER = START + timedelta(hours=1)
+
+Index = tuple[Any, ...]
+
+
+@pytest.fixture
+async def database() -> AsyncIterator[FirestoreDatabase]:
+    async with open_firestore() as database:
+        yield database
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> set[Index]:
+    """The indexes that the queries need."""
+    needed: set[Index] = set()
+    find = Documents.find
+
+    async def noted(documents: Documents, collection: str, *conditions: Any, **options: Any) -> Any:
+        needed.update(indexes_for(collection.split("/")[-1], conditions, options))
+        return await find(documents, collection, *conditions, **options)
+
+    monkeypatch.setattr(Documents, "find", noted)
+    return needed
+
+
+def indexes_for(group: str, conditions: Any, options: dict[str, Any]) -> set[Index]:
+    """Source: Firestore's documentation of index types. Equalities share single-field indexes; an order does not."""
+    scope = "COLLECTION_GROUP" if options.get("everywhere") else "COLLECTION"
+    equal = [name for name, operator, _ in conditions if operator in ("==", "in")]
+    ranged = {name for name, operator, _ in conditions if operator not in ("==", "in")}
+    order = options.get("order_by") or next(iter(ranged), None)
+    direction = "DESCENDING" if options.get("descending") else "ASCENDING"
+    assert ranged <= {order}, "one range, and by that the order"
+    if equal and order:
+        return {("composite", group, *((name, "ASCENDING") for name in equal), (order, direction))}
+    return {("single", group, name, "ASCENDING", scope) for name in equal} | (
+        {("single", group, order, direction, scope)} if order else set()
+    )
+
+
+def declared() -> set[Index]:
+    single = {
+        ("single", group, field, index["order"], index["queryScope"])
+        for (group, field), one in FIELDS.items()
+        for index in one["indexes"]
+    }
+    return single | {("composite", *one) for one in COMPOSITES}
+
+
+async def use_everything(inbox: FirestoreInbox, store: FirestoreStore) -> None:
+    """Every method that reads or writes documents of its own kind, some of them twice."""
+    await inbox.append([inbound(), inbound()])
+    assert await inbox.due(at=START, limit=1)
+    lease = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lease
+    await inbox.take(lease, isolate_after=2)
+    await inbox.has_newer(C1, 1)
+    await inbox.depth()
+    await inbox.advance(C1, past=9)
+    await inbox.forget(C1)
+    await inbox.append([inbound()])
+    await inbox.prune(before=START)
+
+    commit = turn_commit(message=inbound(id="m-1"), replies=2)
+    timed = commit.conversation.model_copy(update={"times_out_at": START})
+    head = await store.commit(commit.model_copy(update={"conversation": timed}))
+    await store.turns(C1, limit=1)
+    receipt = await store.receipt(C1, MessageId("m-1"))
+    assert receipt
+    assert await store.turn_of(receipt)
+    await store.find_message(receipt.message.id)
+    for state in (None, head.state.value):
+        for before in (None, LATER):
+            assert await store.list_conversations(state=state, before=before)
+    assert await store.timed_out(at=START, limit=1)
+    assert await store.expired(updated_before=LATER, limit=1)
+    assert await store.sendable(at=LATER, limit=1)
+    first, second = await store.unsent(C1)
+    await store.apply_status(status(first).model_copy(update={"platform_message_id": "parked"}))
+    await store.mark_sent(first.id, platform_message_id="p-1", at=START)
+    await store.apply_status(status(first, DeliveryState.READ))
+    await store.begin_send(second, deadline=LATER, at=START)
+    await store.mark_failed(second.id, error_code="x", at=START)
+    assert await store.to_escalate(limit=1)
+    await store.rows(C1)
+    await store.add_dead_letter(letter())
+    for owner in (None, C1):
+        assert await store.dead_letters(conversation_id=owner)
+    await store.prune_dead_letters(before=START)
+    await store.publish(pyloto(), at=START)
+    await store.published()
+    await store.published_versions()
+    note = Record(collection="notes", key="k", body={}, owner=C1, due_at=START, expires_at=LATER, updated_at=START)
+    await store.put_record(note)
+    assert await store.records("notes", at=START)
+    assert await store.due_records("notes", at=START, limit=1)
+    await store.prune_records(at=START)
+    await store.ping()
+    await store.commit(turn_commit(Conversation(id=conversation_id("erased"))))
+
+
+async def test_every_query_has_its_index_and_every_index_its_query(
+    database: FirestoreDatabase, asked: set[Index]
+) -> None:
+    store = FirestoreStore(database, clock=SteppingClock())
+    await use_everything(FirestoreInbox(database), store)
+    await store.erase(C1, at=START)
+    assert asked - declared() == set()
+    assert declared() - asked == set()
+
+
+async def test_every_field_that_is_written_is_declared_and_no_other(database: FirestoreDatabase) -> None:
+    await use_everything(FirestoreInbox(database), FirestoreStore(database, clock=SteppingClock()))
+    written = {(path.split("/")[-2], field) for path, fields in await everything(database) for field in fields}
+    assert written == FIELDS.keys()
+
+
+def test_every_time_to_live_has_its_policy() -> None:
+    policies = {group for (group, field), one in FIELDS.items() if one.get("ttl")}
+    assert policies == {group for group, field in FIELDS if field == "expires_at"}
+    assert not policies & {"inbox_conversations", "inbox_entries", "institutions", "parts", "published"}
+
+
+def test_the_rules_let_nobody_in() -> None:
+    rules = Path(ROOT / "deploy" / "firestore" / "firestore.rules").read_text()
+    assert [line.strip() for line in rules.splitlines() if "allow" in line] == ["allow read, write: if false;"]

@@ -10,7 +10,7 @@ import adapters.stores.redis as redis_store
 from adapters.redis_database import RedisDatabase
 from adapters.stores.redis import RedisStore
 from contracts.conversation import Conversation, State
-from contracts.delivery import DeadLetter, OutboxRow, Record
+from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow, Record
 from contracts.messages import DeliveryState
 from tests.builders import START, conversation_id, inbound, open_redis
 from tests.contract.test_store import status, turn_commit
@@ -143,6 +143,18 @@ async def test_a_row_that_was_erased_meanwhile_is_not_written_back(redis: RedisD
     await store.mark_sent(row.id, platform_message_id="p-1", at=START)
     await store.mark_failed(row.id, error_code="x", at=START)
     await store.escalation_done(row.id)
+    assert set(await whole_content(redis)) == {f"prosa:store:head:{C1}"}
+
+
+async def test_a_status_that_came_before_its_row_was_restored_is_erased_with_it(
+    redis: RedisDatabase, store: RedisStore
+) -> None:
+    commit = turn_commit()
+    (row,) = commit.outbox
+    await store.apply_status(status(row, DeliveryState.READ, reference=None))
+    sent = row.sent(platform_message_id="p-1", at=START)
+    await store.restore(ConversationArchive(head=commit.conversation, outbox=(sent,)))
+    await store.erase(C1, at=START)
     assert set(await whole_content(redis)) == {f"prosa:store:head:{C1}"}
 
 

@@ -1,0 +1,181 @@
+"""The Celery engine on a real redis-server: a real worker process reads what our own client writes."""
+
+import asyncio
+import base64
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from redis.asyncio import Redis
+
+from adapters.queues.celery import ANALYSIS, FAST, KEY_PREFIX, CeleryQueue, envelope
+from adapters.redis_database import RedisDatabase
+from contracts.values import ConversationId
+from tests.real_services import redis_url
+from worker.celery_app import CLEAN_EVERY, TEND_EVERY, create_celery
+
+SCRIPT = Path(__file__).with_name("recording_worker.py")
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.slow
+
+
+class Bed:
+    """A queue, and what the workers noted."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self.lost: list[int] = []
+        self.database = RedisDatabase(redis_url())
+        self.queue = CeleryQueue(self.database, on_lost=self.lost.append)
+
+    async def noted(self, name: str) -> list[str]:
+        return [one.decode() for one in await self.redis.lrange(f"noted:{name}", 0, -1)]
+
+    async def until_noted(self, name: str, *expected: str) -> list[str]:
+        """Wait until each of them is noted."""
+        async with asyncio.timeout(60):
+            while not set(expected) <= set(noted := await self.noted(name)):  # noqa: ASYNC110 - another process writes
+                await asyncio.sleep(0.02)
+        return noted
+
+    async def until_settled(self) -> None:
+        """Wait until the broker holds nothing: no message in a queue, none that was taken and not acknowledged."""
+
+        async def held() -> int:
+            return await self.redis.llen(KEY_PREFIX + FAST) + await self.redis.hlen(f"{KEY_PREFIX}unacked")
+
+        await until(held, 0)
+
+    @asynccontextmanager
+    async def worker(self, pool: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-W",
+            "ignore",
+            str(SCRIPT),
+            redis_url(),
+            pool,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+@pytest.fixture
+async def bed() -> AsyncIterator[Bed]:
+    redis = Redis.from_url(redis_url())
+    await redis.flushall()
+    bed = Bed(redis)
+    yield bed
+    await bed.queue.close()
+    await bed.database.close()
+    await redis.aclose()
+
+
+async def until(look: Callable[[], Awaitable[Any]], expected: Any) -> None:
+    """Wait for what another process writes."""
+    async with asyncio.timeout(60):
+        while await look() != expected:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.02)
+
+
+async def wake(bed: Bed, *names: str) -> None:
+    for name in names:
+        await bed.queue.wake(ConversationId(name))
+
+
+async def test_wake_ups_are_worked_on_side_by_side_and_acknowledged(bed: Bed) -> None:
+    names = [f"sleep:1:{number}" for number in range(100)]
+    await wake(bed, *names)
+    async with bed.worker():
+        await bed.until_noted("done", *names)
+        await bed.until_settled()
+    assert max(map(int, await bed.noted("at_once"))) == 100
+    assert sorted(await bed.noted("done")) == sorted(names)
+
+
+async def test_a_job_that_fails_or_cannot_be_read_takes_nothing_along(bed: Bed) -> None:
+    await wake(bed, "fail:1")
+    await bed.redis.lpush(KEY_PREFIX + FAST, envelope("prosa.unknown", "x", queue=FAST))
+    broken = orjson.loads(envelope("prosa.drain", "x", queue=FAST))
+    broken["body"] = base64.b64encode(b"no JSON").decode()
+    await bed.redis.lpush(KEY_PREFIX + FAST, orjson.dumps(broken))
+    async with bed.worker():
+        await bed.until_noted("started", "fail:1")
+        await wake(bed, "good")
+        await bed.until_noted("done", "good")
+        await bed.until_settled()
+
+
+async def test_wake_ups_of_a_killed_worker_come_to_another_one(bed: Bed) -> None:
+    """Bounded by the visibility time-out; the sweeper is what brings the messages back within two seconds."""
+    await wake(bed, "sleep:600:1")
+    async with bed.worker() as killed:
+        await bed.until_noted("started", "sleep:600:1")
+        killed.kill()
+        await killed.wait()
+    assert await bed.redis.hlen(f"{KEY_PREFIX}unacked") == 1
+    # As if the visibility time-out were over.
+    (tag,) = await bed.redis.zrange(f"{KEY_PREFIX}unacked_index", 0, -1)
+    await bed.redis.zadd(f"{KEY_PREFIX}unacked_index", {tag: 0})
+    async with bed.worker():
+        await until(lambda: bed.noted("started"), ["sleep:600:1"] * 2)
+
+
+async def test_told_to_stop_it_ends_its_jobs_and_closes_its_engine(bed: Bed) -> None:
+    async with bed.worker() as process:
+        await wake(bed, "sleep:0.5:1")
+        await bed.until_noted("started", "sleep:0.5:1")
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+    assert await bed.noted("engine") == ["closed"]
+
+
+async def test_long_jobs_have_a_queue_of_their_own(bed: Bed) -> None:
+    await bed.queue.analyse("summary:1")
+    await until(lambda: bed.redis.llen(KEY_PREFIX + ANALYSIS), 1)
+    assert await bed.redis.llen(KEY_PREFIX + FAST) == 0
+    async with bed.worker():
+        await bed.until_noted("analysed", "summary:1")
+
+
+@pytest.mark.parametrize("pool", ["celery.concurrency.thread:TaskPool", "celery.concurrency.prefork:TaskPool"])
+async def test_celery_s_own_pools_work_on_the_same_queue(bed: Bed, pool: str) -> None:
+    await wake(bed, "a", "b", "c")
+    async with bed.worker(pool):
+        await bed.until_noted("done", "a", "b", "c")
+        await bed.until_settled()
+
+
+async def test_a_broker_that_is_away_loses_wake_ups_and_says_how_many(bed: Bed) -> None:
+    await bed.database.close()
+    nowhere = RedisDatabase("redis://127.0.0.1:1/0")
+    lost: list[int] = []
+    queue = CeleryQueue(nowhere, on_lost=lost.append)
+    await queue.wake(ConversationId("a"))
+    await queue.wake(ConversationId("b"))
+    await queue.close(grace_seconds=5)
+    await nowhere.close()
+    assert sum(lost) == 2
+
+
+def test_the_timers_are_sent_often_enough() -> None:
+    app = create_celery("redis://127.0.0.1:1/0")
+    intervals = {name: entry["schedule"] for name, entry in app.conf.beat_schedule.items()}
+    assert intervals["prosa.tend"] == TEND_EVERY
+    assert intervals["prosa.clean"] == CLEAN_EVERY
+    assert all(name in app.tasks for name in intervals)

@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check bench docs lock clean format
+.PHONY: run demo test check bench docs lock clean format engines
 
 run: $(VENV)/.ready
 	@$(BIN)/python -m cli.main run
@@ -25,6 +25,8 @@ bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.bench.engine
 	@$(BIN)/python -m tests.bench.acknowledgement
 
+engines: $(VENV)/.ready-engines
+
 docs: $(VENV)/.ready
 	@$(BIN)/python -m fsm.diagram
 
@@ -39,6 +41,11 @@ $(VENV)/.ready: requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(BIN)/python" -m cli.main "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/prosa
 	@chmod +x $(BIN)/prosa
+	@touch $@
+
+$(VENV)/.ready-engines: requirements-engines.lock $(VENV)/.ready
+	@echo "Installing what the engines on Redis and Google Cloud need into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-engines.lock
 	@touch $@
 
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready

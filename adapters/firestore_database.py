@@ -94,7 +94,10 @@ class Amend:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
+    """Delete the document; with `must_exist`, on condition that it is there."""
+
     path: str
+    must_exist: bool = False
 
 
 Write = Guarded | Put | Amend | Delete
@@ -239,7 +242,7 @@ class Documents:
         The guard is stamped. When the answer gets lost, the stamp in the document tells whether it was written.
 
         Raises:
-            WriteRefusedError: the condition, or that of an `Amend`, does not hold.
+            WriteRefusedError: the condition, or that of another write, does not hold.
             PermanentError: Firestore does not take such a document.
         """
         stamp = self._database.new_id()
@@ -357,8 +360,8 @@ def _add(batch: AsyncWriteBatch, client: AsyncClient, write: Write) -> None:
             batch.set(reference, {name: value for name, value in fields.items() if value is not None})
         case Amend(fields=fields):
             batch.update(reference, dict(fields))
-        case Delete():
-            batch.delete(reference)
+        case Delete(must_exist=must_exist):
+            batch.delete(reference, client.write_option(exists=True) if must_exist else None)
 
 
 def _document(snapshot: DocumentSnapshot[Any]) -> Document | None:

@@ -14,7 +14,7 @@ The box has no time to live: the numbering of a conversation must not begin agai
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, Self, TypeVar
@@ -65,6 +65,8 @@ class _Box:
     lease_expires_at: datetime | None = None
     due_at: datetime | None = None
     pending: int = 0
+    is_tried: bool = False
+    """Whether something that waits may have been taken before."""
 
     @classmethod
     def read(cls, conversation_id: ConversationId, document: Document | None) -> Self:
@@ -78,6 +80,7 @@ class _Box:
             lease_expires_at=fields.get("lease_expires_at"),
             due_at=fields.get("due_at"),
             pending=fields["pending"],
+            is_tried=fields["is_tried"],
         )
 
     @property
@@ -89,6 +92,7 @@ class _Box:
             "lease_expires_at": self.lease_expires_at,
             "due_at": self.due_at,
             "pending": self.pending,
+            "is_tried": self.is_tried,
             "takable_at": self.takable_at,
         }
 
@@ -106,7 +110,9 @@ class _Box:
         return replace(self, due_at=min(self.due_at or at, at))
 
     def with_pending(self, pending: int) -> Self:
-        return replace(self, pending=pending, due_at=self.due_at if pending else None)
+        if pending == 0:
+            return replace(self, pending=0, due_at=None, is_tried=False)
+        return replace(self, pending=pending)
 
     def require(self, lease: Lease) -> None:
         if self.lease_token != lease.token:
@@ -115,14 +121,19 @@ class _Box:
 
 @dataclass(frozen=True, slots=True)
 class _Step(Generic[T]):
-    """What a method comes to: its answer, and what has to be written before that is true. No box: nothing."""
+    """What a method comes to: its answer, and what has to be written before that is true. No box: nothing.
+
+    `holds_anyway` says of an answer without a write that it does no harm if the box has changed meanwhile.
+    """
 
     answer: T
     box: _Box | None = None
     writes: Sequence[Write] = ()
+    holds_anyway: bool = False
 
 
-Decide = Callable[[_Box], Awaitable[_Step[T]]]
+# Given the box, and whether this is the first try, which may take for granted what a refusal would disprove.
+Decide = Callable[[_Box, bool], Awaitable[_Step[T]]]
 
 
 @dataclass(slots=True, eq=False)
@@ -178,10 +189,10 @@ class FirestoreInbox:
         return [_arrival(one) for one in waiting]
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
-        async def decide(box: _Box) -> _Step[Lease | None]:
+        async def decide(box: _Box, is_first: bool) -> _Step[Lease | None]:
             if box.is_held(at):
                 return _Step(None)
-            oldest = await self._entries(box, limit=1)
+            oldest = await self._entries(box, limit=1) if box.is_tried else []
             lease = Lease(
                 conversation_id=conversation_id,
                 token=box.lease_token + 1,
@@ -195,7 +206,7 @@ class FirestoreInbox:
     async def renew(self, lease: Lease, *, ttl: timedelta, at: datetime) -> Lease:
         renewed = lease.model_copy(update={"expires_at": at + ttl})
 
-        async def decide(box: _Box) -> _Step[Lease]:
+        async def decide(box: _Box, is_first: bool) -> _Step[Lease]:
             box.require(lease)
             return _Step(renewed, replace(box, lease_expires_at=at + ttl))
 
@@ -204,7 +215,7 @@ class FirestoreInbox:
     async def take(self, lease: Lease, *, isolate_after: int) -> list[InboxEntry]:
         """As the port says, but never more than `BATCH_LIMIT` at once: what is left makes another turn."""
 
-        async def decide(box: _Box) -> _Step[list[InboxEntry]]:
+        async def decide(box: _Box, is_first: bool) -> _Step[list[InboxEntry]]:
             box.require(lease)
             entries = await self._entries(box, limit=BATCH_LIMIT)
             # Counted anew where all are at hand, so that a wrong count cannot keep a worker at an empty inbox.
@@ -213,9 +224,10 @@ class FirestoreInbox:
                 entries = entries[:1]
             counted = [entry.model_copy(update={"attempts": entry.attempts + 1}) for entry in entries]
             if not counted and pending == box.pending:
-                return _Step([])
+                # Whoever finds nothing gives the lease back next, and that is refused if something came.
+                return _Step([], holds_anyway=True)
             writes = [Amend(_entry_path(box, entry.sequence), {"attempts": entry.attempts}) for entry in counted]
-            return _Step(counted, box.with_pending(pending), writes)
+            return _Step(counted, replace(box, is_tried=True).with_pending(pending), writes)
 
         return await self._change(lease.conversation_id, decide)
 
@@ -226,17 +238,19 @@ class FirestoreInbox:
     async def remove(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
         for some in chunks(sequences, BATCH_LIMIT):
 
-            async def decide(box: _Box, some: Sequence[int] = some) -> _Step[None]:
-                paths = [_entry_path(box, sequence) for sequence in some]
-                there = await self._documents.get_all(paths, fields=("sequence",))
+            async def decide(box: _Box, is_first: bool, some: Sequence[int] = some) -> _Step[None]:
+                there: Collection[str] = {_entry_path(box, sequence) for sequence in some}
+                if not is_first or len(there) > box.pending:
+                    there = await self._documents.get_all(there, fields=("sequence",))
                 if not there:
                     return _Step(None)
-                return _Step(None, box.with_pending(box.pending - len(there)), [Delete(path) for path in there])
+                deletes = [Delete(path, must_exist=True) for path in there]
+                return _Step(None, box.with_pending(box.pending - len(there)), deletes)
 
             await self._change(conversation_id, decide)
 
     async def release(self, lease: Lease) -> bool:
-        async def decide(box: _Box) -> _Step[bool]:
+        async def decide(box: _Box, is_first: bool) -> _Step[bool]:
             if box.lease_token != lease.token or box.pending:
                 return _Step(False)
             return _Step(True, replace(box, lease_expires_at=None, due_at=None))
@@ -244,7 +258,7 @@ class FirestoreInbox:
         return await self._change(lease.conversation_id, decide)
 
     async def abandon(self, lease: Lease, *, due_at: datetime) -> None:
-        async def decide(box: _Box) -> _Step[None]:
+        async def decide(box: _Box, is_first: bool) -> _Step[None]:
             if box.lease_token != lease.token:
                 return _Step(None)
             return _Step(None, replace(box, lease_expires_at=None, due_at=due_at))
@@ -264,7 +278,7 @@ class FirestoreInbox:
         return await self._documents.count(ENTRIES, everywhere=True)
 
     async def forget(self, conversation_id: ConversationId) -> int:
-        async def decide(box: _Box) -> _Step[tuple[int, bool]]:
+        async def decide(box: _Box, is_first: bool) -> _Step[tuple[int, bool]]:
             path = _entries_path(conversation_id)
             found = await self._documents.find(path, limit=BATCH_LIMIT, fields=("sequence",))
             is_last = len(found) < BATCH_LIMIT
@@ -284,7 +298,7 @@ class FirestoreInbox:
     ) -> None:
         for some in chunks(answered, BATCH_LIMIT) or [()]:
 
-            async def decide(box: _Box, some: Sequence[InboundMessage] = some) -> _Step[None]:
+            async def decide(box: _Box, is_first: bool, some: Sequence[InboundMessage] = some) -> _Step[None]:
                 marks = {_seen_path(message): _mark(message, ANSWERED_ELSEWHERE) for message in some}
                 known = await self._documents.get_all(marks, fields=("sequence",))
                 missing = [mark for path, mark in marks.items() if path not in known]
@@ -314,8 +328,8 @@ class FirestoreInbox:
     async def _append_next(self, lane: _Lane) -> None:
         batch = _next_batch(lane.waiting)
 
-        async def decide(box: _Box) -> _Step[list[Arrival]]:
-            return await self._arrive(box, batch)
+        async def decide(box: _Box, is_first: bool) -> _Step[list[Arrival]]:
+            return await self._arrive(box, batch, take_for_new=is_first)
 
         try:
             arrivals = await self._change_alone(lane, decide)
@@ -328,9 +342,13 @@ class FirestoreInbox:
         # A cancellation leaves the batch where it is: the next one in the lane writes it.
         lane.waiting = [one for one in lane.waiting if one.outcome is None]
 
-    async def _arrive(self, box: _Box, batch: Sequence[_Waiting]) -> _Step[list[Arrival]]:
-        """Append what is new, and arm the wake-up again for what came before and still waits."""
-        seen = await self._documents.get_all(_seen_path(one.message) for one in batch)
+    async def _arrive(self, box: _Box, batch: Sequence[_Waiting], *, take_for_new: bool) -> _Step[list[Arrival]]:
+        """Append what is new, and arm the wake-up again for what came before and still waits.
+
+        Nearly all messages are new. Taken for new, one that is not has its mark refused, and the next try looks.
+        """
+        paths = [] if take_for_new else [_seen_path(one.message) for one in batch]
+        seen = await self._documents.get_all(paths)
         where = {path: _seen_entry_path(document) for path, document in seen.items()}
         still_there = await self._documents.get_all(where.values(), fields=("sequence",))
         new: set[str] = set()
@@ -378,7 +396,7 @@ class FirestoreInbox:
                 box = lane.box
             since = lane.update_time
             try:
-                step = await decide(box)
+                step = await decide(box, attempt == 0)
             except LeaseLostError:
                 if is_fresh:
                     raise
@@ -386,7 +404,7 @@ class FirestoreInbox:
                 continue
             lane.forget()
             if step.box is None:
-                if is_fresh:
+                if is_fresh or step.holds_anyway:
                     lane.remember(box, since)
                     return step.answer
                 continue

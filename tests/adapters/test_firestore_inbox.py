@@ -121,10 +121,10 @@ async def test_conversations_do_not_wait_for_each_other(inbox: FirestoreInbox, m
     goes_on = asyncio.Event()
     arrive = inbox._arrive
 
-    async def slow(box: Any, batch: Any) -> Any:
+    async def slow(box: Any, batch: Any, **options: Any) -> Any:
         if box.conversation_id == conversation_id("slow"):
             await goes_on.wait()
-        return await arrive(box, batch)
+        return await arrive(box, batch, **options)
 
     monkeypatch.setattr(inbox, "_arrive", slow)
     waiting = asyncio.create_task(inbox.append([inbound(conversation="slow")]))
@@ -138,7 +138,7 @@ async def test_who_is_cancelled_takes_nobody_along(inbox: FirestoreInbox, monkey
     held = asyncio.Event()
     arrive = inbox._arrive
 
-    async def hang(box: Any, batch: Any) -> Any:
+    async def hang(box: Any, batch: Any, **options: Any) -> Any:
         monkeypatch.setattr(inbox, "_arrive", arrive)
         held.set()
         await asyncio.Event().wait()

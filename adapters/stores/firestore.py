@@ -18,9 +18,10 @@ a day late or more, so what has expired is passed over here too.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import zip_longest
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel
 
@@ -56,6 +57,8 @@ from contracts.ports import Clock
 from contracts.values import ConversationId, MessageId, OutboxId
 
 M = TypeVar("M", bound=BaseModel)
+K = TypeVar("K")
+V = TypeVar("V")
 
 CONVERSATIONS = "conversations"
 HISTORY = "history"
@@ -72,7 +75,8 @@ PINGS = "pings"
 HEAD_BYTES = 100_000
 # A status that matches no row after this long was about a message that is not ours.
 PARKED_FOR = timedelta(days=1)
-REMEMBERED_HEADS = 10_000
+# What a process keeps in mind of heads, and of rows on their way, to write them without reading them first.
+REMEMBERED = 10_000
 # How often a change is worked out again when somebody else was faster.
 ATTEMPTS = 12
 # Of the longest lines a platform lets through, so many fit into a document.
@@ -80,6 +84,21 @@ LINES_IN_A_DOCUMENT = 10
 # Firestore compares a field with at most this many values at once.
 VALUES_IN_A_CONDITION = 30
 PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A row of the outbox as it was read or written last, and the commit it came with."""
+
+    row: OutboxRow
+    version: int
+    expires_at: datetime
+    update_time: datetime
+
+    @classmethod
+    def read(cls, document: Document) -> Self:
+        fields = document.fields
+        return cls(_read(OutboxRow, document), fields["version"], fields["expires_at"], document.update_time)
 
 
 class FirestoreStore:
@@ -103,6 +122,7 @@ class FirestoreStore:
         self._process = database.new_id()
         # The update time of the heads that were read or written here, by the version they had then.
         self._heads: OrderedDict[ConversationId, tuple[int, datetime]] = OrderedDict()
+        self._on_their_way: OrderedDict[OutboxId, _Stored] = OrderedDict()
 
     async def ping(self) -> None:
         # A document for each process: one for all would be written by all of them every second.
@@ -121,10 +141,10 @@ class FirestoreStore:
             return None
         if not self._is_alive(document):
             # The first commit of a new conversation takes the place of what the TTL policy has not deleted yet.
-            self._remember(conversation_id, 0, document.update_time)
+            _keep(self._heads, conversation_id, (0, document.update_time))
             return None
         head = _read(Conversation, document)
-        self._remember(conversation_id, head.version, document.update_time)
+        _keep(self._heads, conversation_id, (head.version, document.update_time))
         return head
 
     async def commit(self, commit: TurnCommit) -> Conversation:
@@ -219,10 +239,12 @@ class FirestoreStore:
 
     async def unsent(self, conversation_id: ConversationId) -> list[OutboxRow]:
         # Two conditions of equality need no index of their own; an order would.
-        found = await self._find(
-            OUTBOX, ("conversation_key", "==", document_id(conversation_id)), ("unsent", "==", True)
-        )
-        return sorted((_read(OutboxRow, document) for document in found), key=lambda row: row.number)
+        mine = ("conversation_key", "==", document_id(conversation_id))
+        found = await self._find(OUTBOX, mine, ("unsent", "==", True))
+        stored = sorted((_Stored.read(document) for document in found), key=lambda one: one.row.number)
+        for one in stored:
+            _keep(self._on_their_way, one.row.id, one)
+        return [one.row for one in stored]
 
     async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
         def begin(stored: OutboxRow) -> OutboxRow | None:
@@ -448,7 +470,7 @@ class FirestoreStore:
             written = await self._documents.commit(Guarded(_head_path(saved.id), fields, since), *others)
         except WriteRefusedError as exc:
             raise ConversationConflictError(saved.id) from exc
-        self._remember(saved.id, saved.version, written)
+        _keep(self._heads, saved.id, (saved.version, written))
         return saved
 
     async def _empty(
@@ -496,12 +518,6 @@ class FirestoreStore:
             if len(found) < BATCH_LIMIT:
                 return
             last = found[-1]
-
-    def _remember(self, conversation_id: ConversationId, version: int, update_time: datetime) -> None:
-        self._heads[conversation_id] = (version, update_time)
-        self._heads.move_to_end(conversation_id)
-        if len(self._heads) > REMEMBERED_HEADS:
-            self._heads.popitem(last=False)
 
     # Documents
 
@@ -604,19 +620,28 @@ class FirestoreStore:
     async def _change_row(self, row_id: OutboxId, change: Callable[[OutboxRow], OutboxRow | None]) -> OutboxRow | None:
         """Replace the row by what `change` makes of it; None when there is no row, or when it makes nothing of it."""
         for attempt in range(ATTEMPTS):
-            document = await self._documents.get(_row_path(row_id))
-            if document is None or not self._is_alive(document):
+            # One that was kept in mind will do for a write on condition; an answer without a write is read afresh.
+            stored = self._on_their_way.pop(row_id, None)
+            is_fresh = stored is None
+            if stored is None:
+                document = await self._documents.get(_row_path(row_id))
+                stored = _Stored.read(document) if document is not None else None
+            if stored is None or stored.expires_at <= self._clock.now():
                 return None
-            row = _read(OutboxRow, document)
-            changed = change(row)
-            if changed is None or changed == row:
-                return changed
-            write = self._row(changed, document.fields["version"])
+            changed = change(stored.row)
+            if changed is None or changed == stored.row:
+                if is_fresh:
+                    return changed
+                continue
+            write = self._row(changed, stored.version)
             try:
-                await self._documents.commit(Guarded(write.path, write.fields, document.update_time))
+                written = await self._documents.commit(Guarded(write.path, write.fields, stored.update_time))
             except WriteRefusedError:
                 await self._database.pause(attempt)
                 continue
+            if changed.is_unsent:
+                expires_at = write.fields["expires_at"]
+                _keep(self._on_their_way, row_id, _Stored(changed, stored.version, expires_at, written))
             return changed
         raise StoreUnavailableError(f"the outbox row {row_id} keeps changing")
 
@@ -679,6 +704,14 @@ def _conversation_of(document: Document) -> ConversationId:
 
 def _read(model: type[M], document: Document, name: str = "record") -> M:
     return model.model_validate_json(document.fields[name])
+
+
+def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:
+    """Keep the newest `REMEMBERED` in mind."""
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > REMEMBERED:
+        kept.popitem(last=False)
 
 
 def _receipts(documents: Iterable[Document]) -> list[Receipt]:

@@ -150,6 +150,18 @@ async def test_a_row_is_begun_by_one_of_two_processes(stores: tuple[FirestoreSto
     assert sum(1 for one in began if one) == 1
 
 
+async def test_a_row_that_another_process_changed_is_read_again(stores: tuple[FirestoreStore, FirestoreStore]) -> None:
+    """What this process keeps in mind of it says that it is still to be sent."""
+    mine, theirs = stores
+    await mine.commit(turn_commit())
+    (row,) = await mine.unsent(C1)
+    await theirs.mark_sent(row.id, platform_message_id="p-1", at=START)
+    assert await mine.begin_send(row, deadline=START + SECOND, at=START) is None
+    await mine.postpone(row.id, not_before=START, error_code="busy", at=START)
+    (stored,) = await mine.rows(C1)
+    assert stored.state is DeliveryState.SENT
+
+
 # Statuses that come before their message
 
 
@@ -317,7 +329,7 @@ async def test_the_documents_of_a_long_conversation_stay_small(
 ) -> None:
     """Three hundred turns of the longest lines that the channels let through."""
     head: Conversation | None = None
-    line = Utterance(speaker=Speaker.PERSON, text="ã" * 8_000, at=START)
+    line = Utterance(speaker=Speaker.PERSON, text="ã" * 4_096, at=START)
     for _ in range(300):
         commit = turn_commit(head, inbound(line.text))
         head = await store.commit(

@@ -120,6 +120,27 @@ async def test_a_restart_that_nobody_noticed_fails_nobody(tmp_path: Path) -> Non
         await database.close()
 
 
+async def test_connections_that_were_reset_fail_one_flush_and_not_each(tmp_path: Path) -> None:
+    """A server that dies with something unread resets its connections, and nothing to read tells so."""
+    with redis_server(tmp_path) as server:
+        database = server.open(connections=4)
+        await asyncio.gather(*(database.run(PUSH, "kept", number) for number in range(5 * FLUSH_LIMIT)))
+        assert len(database._idle) == 4
+        server.pause()
+        for connection in database._idle:
+            await connection.send_command("PING", check_health=False)
+        server.kill()
+        server.start()
+        failures = 0
+        for _ in range(10):
+            try:
+                await database.ping()
+            except StoreUnavailableError:
+                failures += 1
+        assert failures <= 1
+        await database.close()
+
+
 async def test_a_kill_in_the_middle_of_flushes_leaves_nobody_waiting(tmp_path: Path) -> None:
     """What was answered is there after the restart; what was not may be, since nothing is sent twice, at most once."""
     with redis_server(tmp_path) as server:

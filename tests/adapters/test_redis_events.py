@@ -55,6 +55,49 @@ async def test_what_nobody_here_watches_is_not_sent_here(redis: RedisDatabase) -
     await web.close()
 
 
+async def test_who_comes_back_waits_for_the_answer_to_the_last_asking(tmp_path: Path) -> None:
+    """The answer to the first came before Redis heard that nobody watches, and stands for nothing."""
+    other = conversation_id("other")
+    held: list[tuple[str, ...]] = []
+    entered = asyncio.Event()
+
+    async def hold_back(*parts: str, **_: bool) -> None:
+        held.append(parts)
+
+    async def watch() -> None:
+        async with web.subscribe(other):
+            entered.set()
+
+    with redis_server(tmp_path) as server:
+        redis = server.open()
+        web = RedisEvents(redis, confirm_within=PATIENCE)
+        async with web.subscribe(C1) as news:
+            connection = web._connection
+            assert connection
+            send = connection.send_command
+            server.pause()
+            hurried = asyncio.create_task(watch())
+            await asyncio.sleep(0)
+            connection.send_command = hold_back  # type: ignore[method-assign]
+            hurried.cancel()
+            await asyncio.wait([hurried])
+            back = asyncio.create_task(watch())
+            await asyncio.sleep(0)
+            assert [command for command, _ in held] == ["UNSUBSCRIBE", "SUBSCRIBE"]
+            server.go_on()
+            await web.publish(C1, event(1))
+            # It comes behind the answer to the first asking.
+            assert await anext(news) == event(1)
+            assert not entered.is_set()
+            connection.send_command = send  # type: ignore[method-assign]
+            for parts in held:
+                await send(*parts, check_health=False)
+            await back
+            assert entered.is_set()
+        await web.close()
+        await redis.close()
+
+
 async def test_watching_goes_on_after_a_restart(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
         redis = server.open()

@@ -16,7 +16,7 @@ from contracts.institution import Institution
 from contracts.settings import read_settings
 from worker.backends import open_backend
 
-app = typer.Typer(help="The institution's documents: check, show, publish.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="The institution's documents: check, show, publish.", no_args_is_help=True)
 
 Folder = Annotated[Path | None, typer.Argument(help="Folder of the documents; default: PROSA_INSTITUTION.")]
 

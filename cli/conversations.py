@@ -18,7 +18,7 @@ from worker import operations
 from worker.backends import Backend, open_backend
 from worker.bootstrap import open_operations
 
-app = typer.Typer(help="Look at conversations and act on them.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Look at conversations and act on them.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="A conversation's id; web:NAME may be written NAME.")]
 

@@ -11,7 +11,7 @@ from worker import operations
 from worker.backends import open_backend
 from worker.bootstrap import open_operations
 
-app = typer.Typer(help="Messages that could not be processed.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Messages that could not be processed.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="ID")]
 

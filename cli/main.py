@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import context, conversations, dead_letters, prompts
+from cli.groups import Commands
 from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_json, print_table
 from contracts.errors import ConfigurationError, WorkerError
 from contracts.settings import Settings, checked, read_settings
@@ -20,6 +20,7 @@ from observability.logs import configure_logs, logger
 
 app = typer.Typer(
     name="prosa",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -72,8 +73,8 @@ def webhook() -> None:
 
 
 async def _webhook(settings: Settings) -> int:
-    from cli.runtime import open_webhook
     from cli.serving import listening, server_of, stop_signal
+    from cli.webhook_role import open_webhook
 
     listener = listening(settings)
     async with open_webhook(settings) as http, server_of(http).running(listener) as url:
@@ -91,8 +92,8 @@ def tasks() -> None:
 
 
 async def _tasks(settings: Settings) -> int:
-    from cli.runtime import open_tasks
     from cli.serving import listening, server_of, stop_signal
+    from cli.worker_role import open_tasks
 
     listener = listening(settings)
     async with open_tasks(settings) as http, server_of(http).running(listener) as url:
@@ -120,7 +121,7 @@ def worker(
         settings = settings.model_copy(update={"worker_concurrency": concurrency})
     with required("Celery"):
         from worker.celery_app import QUEUES, create_celery, run_worker
-    from cli.runtime import open_worker_process
+    from cli.worker_role import open_worker_process
 
     unknown = sorted(set(queue or ()) - set(QUEUES))
     if unknown:
@@ -267,16 +268,10 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-app.add_typer(conversations.app, name="conversations")
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(context.app, name="context")
-app.add_typer(prompts.app, name="prompts")
-
-
 def main() -> None:
     """Run the command; a mistake in usage or configuration ends with 2, a failure of the thing asked for with 1."""
     try:
-        app()
+        app(prog_name="prosa")
     except ConfigurationError as exc:
         print(f"prosa: {exc}", file=sys.stderr)
         raise SystemExit(WRONG_USAGE) from None

@@ -16,7 +16,7 @@ from contracts.values import ConversationId, MessageId
 from prompts.registry import PromptRegistry
 from prompts.render import TurnView, build_request
 
-app = typer.Typer(help="What is said to the model.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="What is said to the model.", no_args_is_help=True)
 
 
 @app.command("list")

@@ -7,8 +7,6 @@ from pydantic import SecretStr
 
 from cli.serving import server_of
 from contracts.settings import Settings
-from sandbox.app import SandboxSettings
-from sandbox.app import create_app as create_sandbox
 from sandbox.transport import listen
 
 SANDBOX_SECRET = "sandbox"  # noqa: S105 - signs webhooks between this process and its own stand-in
@@ -54,6 +52,10 @@ async def sandboxed(settings: Settings, *, serving: bool = True) -> AsyncIterato
     if not serving:
         yield with_sandbox(settings, "http://127.0.0.1:0"), None
         return
+    # Only a process that imitates something loads the stand-ins.
+    from sandbox.app import SandboxSettings
+    from sandbox.app import create_app as create_sandbox
+
     webhook_url = f"http://127.0.0.1:{settings.port}/webhooks/whatsapp" if settings.port else None
     sandbox = create_sandbox(
         SandboxSettings(institution=settings.institution, webhook_url=webhook_url, app_secret=SANDBOX_SECRET)

@@ -1,0 +1,27 @@
+"""The groups of commands, each loaded when one of its commands is named: all of them together take a second."""
+
+from importlib import import_module
+
+import typer
+from typer.core import TyperGroup
+
+GROUPS = {
+    "conversations": "cli.conversations",
+    "dead-letters": "cli.dead_letters",
+    "context": "cli.context",
+    "prompts": "cli.prompts",
+}
+
+
+class Commands(TyperGroup):
+    """The commands of the app, and after them the groups."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        return [*super().list_commands(ctx), *GROUPS]
+
+    def get_command(self, ctx: typer.Context, name: str):  # type: ignore[no-untyped-def, override]  # click has no types
+        if name not in GROUPS:
+            return super().get_command(ctx, name)
+        group = typer.main.get_command(import_module(GROUPS[name]).app)
+        group.name = name
+        return group

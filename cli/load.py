@@ -1,0 +1,204 @@
+"""`prosa load`: messages at a rate or all at once, against any running Prosa, and what became of them."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import aiohttp
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
+
+from cli.output import FAILED, AsJson, console, fail, print_json, print_table
+from cli.replies import Collector, Matched, match
+from cli.traffic import LATE_SECONDS, Load, Sent, Traffic
+from contracts.errors import ConfigurationError
+from contracts.settings import Settings, read_settings
+
+AWAIT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run; times are milliseconds. `replies` is None where no sandbox was asked."""
+
+    sent: Sequence[Sent]
+    refused: dict[str, int]
+    status_seconds: Sequence[float]
+    seconds: float
+    driver_cpu_seconds: float
+    replies: Matched | None
+
+    @property
+    def not_taken(self) -> int:
+        return sum(one.taken_at is None for one in self.sent)
+
+    @property
+    def lost(self) -> int:
+        return self.not_taken + (self.replies.lost if self.replies else 0)
+
+    def view(self) -> dict[str, Any]:
+        measured = [one for one in self.sent if one.planned.measured]
+        view: dict[str, Any] = {
+            "messages": len(measured),
+            "seconds": round(self.seconds, 1),
+            "late": sum(one.left_at - one.intended_at > LATE_SECONDS for one in measured),
+            "not_taken": self.not_taken,
+            "refused": self.refused,
+            "ack_ms": percentiles([one.taken_at - one.intended_at for one in measured if one.taken_at is not None]),
+            "driver_cpu_seconds": round(self.driver_cpu_seconds, 1),
+        }
+        if self.status_seconds:
+            view |= {"statuses": len(self.status_seconds), "status_ack_ms": percentiles(self.status_seconds)}
+        if self.replies is not None:
+            names = ("answered", "overlapping", "lost", "doubled", "reordered")
+            view |= {"reply_ms": percentiles(self.replies.seconds)}
+            view |= {name: getattr(self.replies, name) for name in names}
+        return view
+
+
+def percentiles(seconds: Sequence[float]) -> dict[str, float]:
+    """p50, p95, p99 and the largest, in milliseconds; empty when nothing was measured."""
+    ordered = sorted(seconds)
+    if not ordered:
+        return {}
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+    last = len(ordered) - 1
+    return {name: round(ordered[min(last, int(share * len(ordered)))] * 1000, 1) for name, share in shares.items()}
+
+
+async def run(
+    load: Load,
+    *,
+    url: str,
+    secret: str,
+    phone_number_id: str,
+    sandbox_url: str | None = None,
+    await_seconds: float = AWAIT_SECONDS,
+    shows_progress: bool = False,
+) -> Outcome:
+    """Drive the load at `url`, a Prosa's address; with a sandbox, wait up to `await_seconds` for the last replies."""
+    traffic = Traffic(
+        f"{url.rstrip('/')}/webhooks/whatsapp",
+        secret=secret,
+        phone_number_id=phone_number_id,
+        run=str(time.time_ns() // 1_000_000)[-10:],
+    )
+    collector = Collector(sandbox_url) if sandbox_url else None
+    started, cpu = time.monotonic(), time.process_time()
+    if collector is not None:
+        await collector.skip_to_now()
+    beside = [_show(traffic, collector, shows_progress)] + ([collector.look_forever()] if collector else [])
+    tasks = [asyncio.create_task(one) for one in beside]
+    try:
+        sent = await traffic.drive(load)
+        replies = await _matched(sent, collector, await_seconds) if collector else None
+    finally:
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+    return Outcome(
+        sent=sent,
+        refused=dict(traffic.progress.refused),
+        status_seconds=traffic.status_seconds,
+        seconds=time.monotonic() - started,
+        driver_cpu_seconds=time.process_time() - cpu,
+        replies=replies,
+    )
+
+
+async def _matched(sent: Sequence[Sent], collector: Collector, await_seconds: float) -> Matched:
+    ends = time.monotonic() + await_seconds
+    while True:
+        matched = match(sent, collector.replies)
+        if not matched.lost or time.monotonic() > ends:
+            return matched
+        await asyncio.sleep(1)
+
+
+async def _show(traffic: Traffic, collector: Collector | None, shows: bool) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with ProgressBar(*columns, console=console, disable=not shows, transient=True) as bar:
+        lines = {name: bar.add_task(name, total=None) for name in ("sent", "taken", "replies")}
+        while True:
+            counts = {"sent": traffic.progress.left, "taken": traffic.progress.taken}
+            counts["replies"] = len(collector.replies) if collector else 0
+            for name, line in lines.items():
+                bar.update(line, completed=counts[name], total=traffic.progress.planned or None)
+            await asyncio.sleep(0.25)
+
+
+def load(
+    rate: Annotated[float, typer.Option(min=0.01, help="Messages a second.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="For how long.")] = 10.0,
+    messages: Annotated[int | None, typer.Option(min=1, help="How many in all, instead of --seconds.")] = None,
+    at_once: Annotated[int | None, typer.Option(min=1, help="So many at the same moment, without a rate.")] = None,
+    conversations: Annotated[int, typer.Option(min=1, max=5_000_000, help="Of so many people.")] = 100,
+    duplicates: Annotated[float, typer.Option(min=0, max=1, help="Share that is delivered twice.")] = 0.05,
+    statuses_rate: Annotated[float, typer.Option(min=0, help="Statuses of foreign messages a second.")] = 0.0,
+    hot_rate: Annotated[float, typer.Option(min=0, help="One person more, who writes so fast.")] = 0.0,
+    even: Annotated[bool, typer.Option("--even", help="Even arrivals instead of random ones.")] = False,
+    target: Annotated[str | None, typer.Option(help="Prosa's address; default: this machine at PORT.")] = None,
+    sandbox: Annotated[str | None, typer.Option(help="The sandbox's address: replies are counted there.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same plan.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Write to a running Prosa as many people would, over WhatsApp, and measure; ends with 1 when something is lost.
+
+    Times count from the moment a message was meant to leave, so that a slow answer hides none. Prosa's WHATSAPP_*
+    settings must be set here too: they sign what is sent.
+    """
+    settings = read_settings()
+    secret, phone_number_id = _signing(settings)
+    count = at_once or messages or max(1, round(rate * seconds))
+    given = Load(
+        messages=count,
+        people=min(conversations, count),
+        rate=None if at_once else rate,
+        poisson=not even,
+        duplicates=duplicates,
+        statuses_rate=statuses_rate,
+        hot_rate=hot_rate,
+        seed=seed,
+    )
+    try:
+        outcome = asyncio.run(
+            run(
+                given,
+                url=target or f"http://{settings.host}:{settings.port}",
+                secret=secret,
+                phone_number_id=phone_number_id,
+                sandbox_url=sandbox,
+                shows_progress=console.is_terminal and not as_json,
+            )
+        )
+    except aiohttp.ClientError as exc:
+        raise fail(f"the sandbox at {sandbox} does not answer: {exc}") from exc
+    view = outcome.view()
+    if as_json:
+        print_json(view)
+    else:
+        print_table(("figure", "value"), [(name, _cell(value)) for name, value in view.items()], empty="")
+    if outcome.lost:
+        raise typer.Exit(FAILED)
+
+
+def _signing(settings: Settings) -> tuple[str, str]:
+    """The app secret and the phone number's id.
+
+    Raises:
+        ConfigurationError: WhatsApp is not set up here.
+    """
+    if settings.whatsapp_app_secret is None or settings.whatsapp_phone_number_id is None:
+        raise ConfigurationError("prosa load signs its messages: set the WHATSAPP_* variables as Prosa has them")
+    return settings.whatsapp_app_secret.get_secret_value(), settings.whatsapp_phone_number_id
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{name} {number:,}" for name, number in value.items()) or "none"
+    return f"{value:,}"

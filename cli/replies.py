@@ -1,0 +1,127 @@
+"""The replies that a sandbox accepted, set against what was sent: how long they took, which are missing or doubled."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+import aiohttp
+import orjson
+
+from cli.traffic import Sent
+
+PAGE = 1000
+LOOK_EVERY_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One send that the sandbox accepted. `reference` is the outbox row's id, `at` seconds of the wall clock."""
+
+    reference: str
+    person: str
+    at: float
+
+
+class Collector:
+    """Reads a sandbox's accepted sends again and again, since it keeps only the newest thousands of them."""
+
+    def __init__(self, sandbox_url: str) -> None:
+        self._url = f"{sandbox_url.rstrip('/')}/graph/sandbox/messages"
+        self._after = 0
+        self.replies: list[Reply] = []
+
+    async def skip_to_now(self) -> None:
+        """Leave out what was accepted before."""
+        await self.look()
+        self.replies.clear()
+
+    async def look(self) -> None:
+        """Read what is new."""
+        async with aiohttp.ClientSession() as session:
+            while page := await self._page(session):
+                self.replies += page
+
+    async def look_forever(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    async def _page(self, session: aiohttp.ClientSession) -> list[Reply]:
+        async with session.get(self._url, params={"after": self._after, "limit": PAGE}) as response:
+            response.raise_for_status()
+            found = orjson.loads(await response.read())["messages"]
+        if found:
+            self._after = found[-1]["number"]
+        return [
+            Reply(each["client_reference"] or each["id"], each["wa_id"], datetime.fromisoformat(each["at"]).timestamp())
+            for each in found
+        ]
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What the replies say about the messages.
+
+    `seconds` are from the intended moment of a message to its reply. A message that was written while an earlier one
+    of the same person waited is `overlapping` and has no time of its own, since one reply may answer both. `lost` have
+    no reply of their person after them, `doubled` are repeated sends of one reply, `reordered` replies that overtook
+    an earlier one of the same person.
+    """
+
+    seconds: tuple[float, ...]
+    answered: int
+    overlapping: int
+    lost: int
+    doubled: int
+    reordered: int
+
+
+def match(sent: Iterable[Sent], replies: Iterable[Reply]) -> Matched:
+    """Set each person's messages against the replies they got, by time; only the first send of each reply counts."""
+    times = Counter(reply.reference for reply in replies)
+    got: defaultdict[str, dict[str, Reply]] = defaultdict(dict)
+    for reply in replies:
+        got[reply.person].setdefault(reply.reference, reply)
+    written: defaultdict[str, list[Sent]] = defaultdict(list)
+    for one in sent:
+        if one.planned.measured:
+            written[one.person].append(one)
+    people = [_match_person(messages, list(got[person].values())) for person, messages in written.items()]
+    return Matched(
+        seconds=tuple(seconds for person in people for seconds in person.seconds),
+        answered=sum(person.answered for person in people),
+        overlapping=sum(person.overlapping for person in people),
+        lost=sum(person.lost for person in people),
+        doubled=sum(count - 1 for count in times.values()),
+        reordered=sum(_reordered(list(replies.values())) for replies in got.values()),
+    )
+
+
+def _match_person(messages: Sequence[Sent], replies: Sequence[Reply]) -> Matched:
+    seconds: list[float] = []
+    answered = overlapping = 0
+    waiting: list[Sent] = []
+    moments = [(one.left_at, one) for one in messages] + [(reply.at, None) for reply in replies]
+    for at, one in sorted(moments, key=lambda moment: moment[0]):
+        if one is not None:
+            overlapping += bool(waiting)
+            waiting.append(one)
+        elif waiting:
+            if len(waiting) == 1:
+                seconds.append(at - waiting[0].intended_at)
+            answered += len(waiting)
+            waiting.clear()
+    return Matched(tuple(seconds), answered, overlapping, len(waiting), doubled=0, reordered=0)
+
+
+def _reordered(replies: Sequence[Reply]) -> int:
+    places = [_place(reply.reference) for reply in sorted(replies, key=lambda reply: reply.at)]
+    return sum(following < place for place, following in pairwise(places))
+
+
+def _place(reference: str) -> tuple[int, ...]:
+    """An outbox row's id ends with the place of the turn in its conversation, and of the reply in the turn."""
+    return tuple(int(part) for part in reference.split("/")[-2:] if part.isdigit())

@@ -1,0 +1,201 @@
+"""Traffic as WhatsApp brings it: planned moments, signed posts repeated until they are taken, times from the plan."""
+
+import asyncio
+import itertools
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from sandbox.whatsapp_webhooks import Change, envelope, inbound_text, signed, status, wamid
+
+CONNECTIONS = 256
+ANSWER_WITHIN = aiohttp.ClientTimeout(total=10)
+# A platform repeats for days; a run that gets no 200 for so long gives the message up and counts it.
+PATIENCE_SECONDS = 90.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.5
+# A duplicate comes within this time after the first copy was taken.
+DUPLICATE_WITHIN_SECONDS = 2.0
+LATE_SECONDS = 0.05
+QUESTION = "pergunta {number}: qual o horário das entregas?"
+
+
+@dataclass(frozen=True)
+class Load:
+    """How many messages of how many people, at which rate (messages a second; None: all at once).
+
+    `duplicates` is the share that is delivered twice, `statuses_rate` how many statuses of foreign messages come a
+    second, `hot_rate` how fast one person more, who is not measured, writes.
+    """
+
+    messages: int
+    people: int
+    rate: float | None
+    poisson: bool = True
+    duplicates: float = 0.05
+    statuses_rate: float = 0.0
+    hot_rate: float = 0.0
+    seed: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long the plan lasts."""
+        return self.messages / self.rate if self.rate else 0.0
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One message: when it is to leave (seconds after the start), whose it is, and which one of theirs."""
+
+    at: float
+    person: int
+    number: int
+    doubled: bool
+    measured: bool = True
+
+
+def plan(load: Load) -> list[Planned]:
+    """The same load gives the same plan. People take turns, so that nobody writes faster than the others."""
+    chance = random.Random(load.seed)
+    moments = itertools.islice(_moments(load, chance), load.messages)
+    messages = [
+        Planned(at, index % load.people, index // load.people + 1, chance.random() < load.duplicates)
+        for index, at in enumerate(moments)
+    ]
+    hot = int(load.hot_rate * load.seconds)
+    messages += [Planned(n / load.hot_rate, load.people, n + 1, doubled=False, measured=False) for n in range(hot)]
+    return sorted(messages, key=lambda message: message.at)
+
+
+def _moments(load: Load, chance: random.Random) -> Iterator[float]:
+    at = 0.0
+    while True:
+        yield at
+        if load.rate:
+            at += chance.expovariate(load.rate) if load.poisson else 1 / load.rate
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What became of a planned message; moments are seconds of the wall clock.
+
+    `intended_at` is when it was to leave, `left_at` when it did, `taken_at` when a 200 came, None when none did.
+    """
+
+    planned: Planned
+    person: str
+    intended_at: float
+    left_at: float
+    taken_at: float | None
+    refusals: int
+
+
+@dataclass
+class Progress:
+    """What a run has come to, for who looks while it runs."""
+
+    planned: int = 0
+    left: int = 0
+    taken: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+class Traffic:
+    """Posts a plan to one webhook. The numbers of its people are its own, so that runs do not meet."""
+
+    def __init__(self, url: str, *, secret: str, phone_number_id: str, run: str) -> None:
+        """Take the webhook's whole address; `run` (digits) goes into each person's number and each message's id."""
+        self._url = url
+        self._secret = secret
+        self._phone_number_id = phone_number_id
+        self._run = run
+        self._turns: dict[int, asyncio.Lock] = {}
+        self.progress = Progress()
+        self.status_seconds: list[float] = []
+
+    def person(self, number: int) -> str:
+        return f"55{self._run[-4:]:0>4}{number:07d}"
+
+    async def drive(self, load: Load) -> list[Sent]:
+        """Send the plan, wait until everything was taken or given up, and say how it went, in the plan's order."""
+        messages = plan(load)
+        self.progress.planned = len(messages)
+        connector = aiohttp.TCPConnector(limit=CONNECTIONS)
+        async with aiohttp.ClientSession(connector=connector, timeout=ANSWER_WITHIN) as session:
+            chance = random.Random(load.seed)
+            begin, wall = time.perf_counter(), time.time()
+            statuses = asyncio.create_task(self._report_statuses(session, load, begin))
+            running = []
+            for message in messages:
+                if (wait := begin + message.at - time.perf_counter()) > 0:
+                    await asyncio.sleep(wait)
+                write = self._write(session, message, wall + message.at, chance.random())
+                running.append(asyncio.create_task(write))
+            sent = list(await asyncio.gather(*running))
+            await statuses
+        return sent
+
+    async def _write(self, session: aiohttp.ClientSession, message: Planned, intended: float, later: float) -> Sent:
+        """A person's next message leaves when the one before was taken: a platform keeps their order."""
+        person = self.person(message.person)
+        async with self._turns.setdefault(message.person, asyncio.Lock()):
+            left = time.time()
+            self.progress.left += 1
+            body, headers = signed(envelope(self._change(message, person)), self._secret)
+            refusals = await self._post_until_taken(session, body, headers)
+            taken = time.time() if refusals is not None else None
+        self.progress.taken += taken is not None
+        if message.doubled:
+            await asyncio.sleep(later * DUPLICATE_WITHIN_SECONDS)
+            await self._post_until_taken(session, body, headers)
+        return Sent(message, person, intended, left, taken, refusals or 0)
+
+    def _change(self, message: Planned, person: str) -> Change:
+        return inbound_text(
+            person,
+            QUESTION.format(number=message.number),
+            id=f"wamid.{self._run}.{message.person}.{message.number}",
+            phone_number_id=self._phone_number_id,
+        )
+
+    async def _post_until_taken(
+        self, session: aiohttp.ClientSession, body: bytes, headers: dict[str, str]
+    ) -> int | None:
+        """How often it was refused before it was taken; None when it was given up."""
+        ends, pause = time.monotonic() + PATIENCE_SECONDS, FIRST_PAUSE_SECONDS
+        for refusals in itertools.count():
+            if (answer := await self._post(session, body, headers)) == "200":
+                return refusals
+            self.progress.refused[answer] += 1
+            if time.monotonic() > ends:
+                return None
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        return None
+
+    async def _post(self, session: aiohttp.ClientSession, body: bytes, headers: dict[str, str]) -> str:
+        """The status, or the name of what kept it from coming."""
+        try:
+            async with session.post(self._url, data=body, headers=headers) as response:
+                await response.read()
+                return str(response.status)
+        except (aiohttp.ClientError, OSError, TimeoutError) as exc:
+            return type(exc).__name__
+
+    async def _report_statuses(self, session: aiohttp.ClientSession, load: Load, begin: float) -> None:
+        """Statuses of messages that nobody here has sent: they are read, parked and never touch a conversation."""
+        posts = []
+        for number in range(int(load.statuses_rate * load.seconds)):
+            at = begin + number / load.statuses_rate
+            if (wait := at - time.perf_counter()) > 0:
+                await asyncio.sleep(wait)
+            posts.append(asyncio.create_task(self._report(session, at)))
+        await asyncio.gather(*posts)
+
+    async def _report(self, session: aiohttp.ClientSession, at: float) -> None:
+        change = status(wamid(), "delivered", self.person(9_999_999), phone_number_id=self._phone_number_id)
+        await self._post_until_taken(session, *signed(envelope(change), self._secret))
+        self.status_seconds.append(time.perf_counter() - at)

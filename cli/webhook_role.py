@@ -1,0 +1,56 @@
+"""The HTTP side as a process of its own. It starts within a moment: nothing that thinks is imported here."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from fastapi import FastAPI
+
+from adapters.clock import NoFaults, SystemClock
+from cli.sandboxed import sandboxed
+from contracts.ports import Faults, WakeUps
+from contracts.settings import Settings
+from webhook.app import create_app
+from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
+from worker.backends import Backend, open_backend, open_wake_ups
+
+KEEP_ALIVE = timedelta(seconds=15)
+# Where no news comes from the workers' processes, a watching client's replies are looked for in the store.
+POLLING = timedelta(seconds=1)
+
+
+@asynccontextmanager
+async def open_webhook(settings: Settings) -> AsyncIterator[FastAPI]:
+    """The HTTP side alone: it makes messages durable and wakes the workers."""
+    async with (
+        sandboxed(settings, serving=False) as (effective, _),
+        open_backend(effective) as backend,
+        open_wake_ups(effective, backend) as queue,
+    ):
+        yield create_app(webhook_dependencies(effective, settings, backend, queue, None))
+
+
+def webhook_dependencies(
+    effective: Settings, given: Settings, backend: Backend, queue: WakeUps, faults: Faults | None
+) -> WebhookDependencies:
+    secrets = [effective.whatsapp_app_secret, effective.whatsapp_app_secret_previous]
+    verify_token = effective.whatsapp_verify_token
+    return WebhookDependencies(
+        inbox=backend.inbox,
+        store=backend.store,
+        queue=queue,
+        events=backend.events,
+        clock=SystemClock(),
+        faults=faults or NoFaults(),
+        id_salt=effective.id_salt.get_secret_value(),
+        whatsapp=WhatsAppSecrets(
+            app_secrets=tuple(secret.get_secret_value() for secret in secrets if secret is not None),
+            verify_token=verify_token.get_secret_value(),
+        )
+        if verify_token is not None
+        else None,
+        console_token=given.console_token.get_secret_value() if given.console_token else None,
+        allowed_origins=given.allowed_origins,
+        is_sandbox_model=given.uses_sandbox_model,
+        look_again=KEEP_ALIVE if given.has_shared_events else POLLING,
+    )

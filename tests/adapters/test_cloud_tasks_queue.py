@@ -196,8 +196,9 @@ async def test_an_outage_is_counted_for_each_wake_up_and_logged_once(
         await queue.wake(ConversationId(f"c-{number}"))
         await queue.idle()
     double.set()
-    await queue.wake(A)
-    await queue.idle()
+    for conversation_id in (A, B):
+        await queue.wake(conversation_id)
+        await queue.idle()
     assert lost.count == 5
     logs = [orjson.loads(line) for line in stream.getvalue().splitlines()]
     assert [(one["event"], one.get("count")) for one in logs] == [("queue.failing", None), ("queue.recovered", 5)]

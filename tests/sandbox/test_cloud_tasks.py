@@ -554,6 +554,29 @@ async def test_what_is_held_survives_a_stop_and_is_delivered_after_the_next_star
     assert worker.bodies == [b"x"]
 
 
+async def test_an_attempt_that_a_stop_breaks_off_was_none(serve: Serve) -> None:
+    counts: list[str] = []
+    arrived = asyncio.Event()
+
+    async def stuck_at_first(request: Request) -> Response:
+        counts.append(request.headers["x-cloudtasks-taskretrycount"])
+        arrived.set()
+        if len(counts) == 1:
+            await asyncio.sleep(60)
+        return Response()
+
+    address = await serve(Starlette(routes=[Route("/", stuck_at_first, methods=["POST"])]))
+    async with running_cloud_tasks(QUEUE) as double:
+        async with client_of(double) as client:
+            await client.create_task(parent=QUEUE, task=task(f"{address}/"))
+            await arrived.wait()
+        await double.stop()
+        await double.start()
+        await double.idle()
+    assert counts == ["0", "0"]
+    assert [(one.number, one.status) for one in double.attempts] == [(1, 200)]
+
+
 async def test_behaviour_is_set_and_everything_is_seen_over_http(
     double: CloudTasksDouble, client: tasks_v2.CloudTasksAsyncClient, worker: Worker, url: str
 ) -> None:

@@ -394,6 +394,12 @@ async def test_without_a_token_nothing_is_done_and_nothing_is_told(authorization
     await strict.close()
 
 
+async def test_only_a_bearer_token_is_looked_at() -> None:
+    async with direct(dependencies()) as client:
+        response = await client.post("/tasks/process", content=BODY, headers={"Authorization": "Basic token"})
+    assert response.status_code == 401
+
+
 async def test_the_scheduler_s_job_sweeps_once_with_the_same_token() -> None:
     swept: list[str] = []
 

@@ -172,11 +172,13 @@ class Conversation(Value):
 
 
 class TaskName(StrEnum):
-    """The three questions a turn asks the model."""
+    """The three questions a turn asks the model, and those about a whole conversation."""
 
     STATE = "state"
     RESPONSE = "response"
     MESSAGE_TYPE = "message_type"
+    HANDOFF_SUMMARY = "handoff_summary"
+    CONVERSATION_REVIEW = "conversation_review"
 
 
 class TokenCount(Value):

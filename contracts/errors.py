@@ -53,6 +53,10 @@ class SendOutcomeUnknownError(TransientError):
     """The request left and no answer came back: the platform may or may not have the message."""
 
 
+class CallbackRefusedError(TransientError):
+    """Who is to be told that an analysis has ended did not answer 2xx in time."""
+
+
 class PermanentError(WorkerError):
     """A retry would fail in the same way."""
 

@@ -1,10 +1,11 @@
 """What the engine needs from the outside world. Every adapter of a port passes the port's contract tests."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from contracts.analysis import Analysis, AnalysisKind
 from contracts.conversation import Conversation, TokenCount, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import (
     Arrival,
@@ -305,6 +306,44 @@ class WakeUps(Protocol):
     """The queue: it carries wake-ups, never messages; losing, doubling or reordering one loses nothing."""
 
     async def wake(self, conversation_id: ConversationId) -> None: ...
+
+    async def analyse(self, key: str) -> None:
+        """Have the analysis of that id worked on, apart from the conversations, which must not wait behind it."""
+        ...
+
+
+class Analyses(Protocol):
+    """Asks for analyses and finds them again.
+
+    Raises:
+        StoreUnavailableError: from every method, when the backend did not answer within its time-out.
+    """
+
+    async def request(self, conversation_id: ConversationId, kind: AnalysisKind) -> Analysis | None:
+        """Ask for an analysis of the conversation as it is now: the one there is, or a new one, or None without such a
+        conversation. One that failed is begun again.
+        """
+        ...
+
+    async def find(self, analysis_id: str) -> Analysis | None: ...
+
+    async def newest(self, conversation_id: ConversationId, kind: AnalysisKind) -> Analysis | None:
+        """The one asked for last, whatever has been said since."""
+        ...
+
+
+class Callback(Protocol):
+    """The one receiver that is told when an analysis has ended."""
+
+    async def send(self, content: Mapping[str, Any], *, delivery_id: str, at: datetime) -> None:
+        """Tell it once; `delivery_id` is the same at every repetition.
+
+        Raises:
+            CallbackRefusedError: it did not answer 2xx in time; nobody knows whether it has understood.
+        """
+        ...
+
+    async def close(self) -> None: ...
 
 
 class SystemBlock(Value):

@@ -67,6 +67,7 @@ class Settings(BaseModel):
     model_state: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_STATE")
     model_response: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_RESPONSE")
     model_message_type: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_MESSAGE_TYPE")
+    model_analysis: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_ANALYSIS")
     model_fallback: str | None = Field(None, validation_alias="PROSA_MODEL_FALLBACK")
     model_timeout_s: float = Field(6, gt=0, le=60, validation_alias="PROSA_MODEL_TIMEOUT_S")
     turn_budget_s: float = Field(12, gt=0, le=120, validation_alias="PROSA_TURN_BUDGET_S")
@@ -177,6 +178,9 @@ class Settings(BaseModel):
             raise ValueError(
                 "PROSA_ANALYSIS_CALLBACK_URL needs PROSA_ANALYSIS_CALLBACK_SECRET, which signs what is sent"
             )
+        schemes = ("https://",) if self.is_production else ("https://", "http://")
+        if self.analysis_callback_url is not None and not self.analysis_callback_url.startswith(schemes):
+            raise ValueError(f"PROSA_ANALYSIS_CALLBACK_URL begins with {' or '.join(schemes)}")
         return self
 
     @model_validator(mode="after")

@@ -1,9 +1,11 @@
 """How replies and turns look to the outside: the shapes that other people script against."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
-from contracts.conversation import TurnRecord
+from contracts.analysis import Analysis
+from contracts.conversation import TokenCount, TurnRecord
 from contracts.messages import OutboundMessage
 
 
@@ -43,4 +45,29 @@ def turn_view(turn: TurnRecord) -> dict[str, Any]:
         "cost_usd": turn.cost_usd,
         "ms": turn.ms.model_dump(),
         "reason": turn.reason,
+    }
+
+
+def analysis_view(analysis: Analysis) -> dict[str, Any]:
+    """One analysis in the shape of `GET /analyses/{id}`; `cost_usd` is None when a price is unknown."""
+    context, tasks = analysis.context, analysis.tasks
+    costs = [task.cost_usd for task in tasks]
+    known = [Decimal(cost) for cost in costs if cost is not None]
+    return {
+        "id": analysis.id,
+        "kind": context.kind.value,
+        "conversation": context.conversation_id,
+        "conversation_version": context.conversation_version,
+        "status": analysis.status.value,
+        "result": analysis.result,
+        "error": analysis.error,
+        "attempts": analysis.attempts,
+        "requested_at": analysis.requested_at.isoformat(),
+        "finished_at": analysis.finished_at.isoformat() if analysis.finished_at else None,
+        "template": context.template,
+        "model": context.model,
+        "institution_version": context.institution_version,
+        "tokens": sum((task.tokens for task in tasks), TokenCount()).model_dump(),
+        "cost_usd": format(sum(known, Decimal(0)), "f") if len(known) == len(costs) else None,
+        "callback": analysis.callback.value if analysis.callback else None,
     }

@@ -28,6 +28,7 @@ ALLOWED_KEYS = frozenset(
         "outbox_id",
         "turn_id",
         "letter_id",
+        "analysis_id",
         "channel",
         "outcome",
         "state",

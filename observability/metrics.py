@@ -23,3 +23,8 @@ WAKE_UPS_LOST = _counter("queue_wake_ups_lost_total", "Wake-ups that could not b
 EVENTS_DROPPED = _counter("events_dropped_total", "News for watching clients that could not be passed on")
 CACHE_AWAY = _counter("store_cache_away_total", "Reads and writes that went past the cache because it did not answer")
 TASK_REQUESTS = _counter("worker_task_requests_total", "Requests of the queue and the scheduler by outcome", ["outcome"])
+ANALYSES = _counter("analyses_total", "Analyses asked for, and what became of each attempt", ["kind", "outcome"])
+ANALYSIS_SECONDS = _histogram(
+    "analysis_seconds", "Time of one attempt of an analysis", ["kind"], buckets=(0.5, 1, 2, 5, 10, 20, 40, 60)
+)
+CALLBACKS = _counter("callbacks_total", "Calls to the receiver that is told when an analysis has ended", ["outcome"])

@@ -48,7 +48,9 @@ def build_request(
             SystemBlock(text=view.institution.prompt_core, cached=True),
             SystemBlock(text=template.system, cached=True),
         ),
-        user=template.render_user({"line": _line_text(view), "conversation": conversation_json(view)}),
+        user=template.render_user(
+            {"line": line_text(_line_in_question(view)), "conversation": conversation_json(view)}
+        ),
         schema_name=schema_name,
         output_schema=schema,
         max_tokens=template.source.max_tokens,
@@ -84,14 +86,19 @@ def conversation_json(view: TurnView) -> str:
         content["decision"] = view.decision.model_dump(mode="json")
     if view.rewrite:
         content["rewrite"] = list(view.rewrite)
+    return escaped_json(content)
+
+
+def escaped_json(content: dict[str, Any]) -> str:
+    """One line of JSON, keys in order, without the characters that tags are made of."""
     return orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode().translate(_ESCAPES)
 
 
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
-def _line_text(view: TurnView) -> str:
-    line = _line_in_question(view)
+def line_text(line: BusinessLine | None) -> str:
+    """What a prompt adds about the business line in question."""
     return f'<business_line id="{line.id}">\n{line.body}\n</business_line>\n' if line else ""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from contracts.analysis import Answered, Sentiment, Tone
 from contracts.conversation import State, WaitingFor
 from contracts.messages import MessageType
 
@@ -44,6 +45,38 @@ def message_type_schema(*, types: Iterable[MessageType], assets: Iterable[str]) 
             "list_label": {"type": "string", "description": "at most 20 characters"},
         }
     )
+
+
+def summary_schema(*, fields: Iterable[str]) -> Schema:
+    fact = _object({"name": _enum(fields), "value": {"type": "string"}})
+    return _object(
+        {
+            "person": {"type": "string"},
+            "wants": {"type": "string"},
+            "collected": {"type": "array", "items": fact},
+            "promised": _texts(),
+            "refused": _texts(),
+            "open_questions": _texts(),
+            "tone": _enum(tone.value for tone in Tone),
+        }
+    )
+
+
+def review_schema() -> Schema:
+    gap = _object({"need": {"type": "string"}, "suggestion": {"type": "string"}})
+    return _object(
+        {
+            "answered": _enum(answered.value for answered in Answered),
+            "sentiment": _enum(sentiment.value for sentiment in Sentiment),
+            "assessment": {"type": "string"},
+            "unresolved_needs": _texts(),
+            "taxonomy_gaps": {"type": "array", "items": gap},
+        }
+    )
+
+
+def _texts() -> Schema:
+    return {"type": "array", "items": {"type": "string"}}
 
 
 def _object(properties: Schema) -> Schema:

@@ -42,6 +42,7 @@ from contracts.messages import Address, ChannelName, InboundMessage
 from contracts.ports import ChannelLimits, Faults, Inbox, ModelRequest, Store
 from contracts.values import ConversationId, MessageId
 from fsm.machine import ConversationMachine
+from prompts.analyses import Analyst
 from prompts.executor import Executor
 from prompts.pricing import PriceBook
 from prompts.prompter import Prompter, TaskModels
@@ -164,6 +165,32 @@ def response(text: str = "Certo. Como posso ajudar?") -> str:
     return orjson.dumps({"text": text}).decode()
 
 
+def summary(**changes: Any) -> str:
+    """A hand-off summary as JSON."""
+    answer: dict[str, Any] = {
+        "person": "Ana, da Padaria Sol",
+        "wants": "Contratar entregas diárias na região de Campinas.",
+        "collected": [{"name": "company", "value": "Padaria Sol"}],
+        "promised": [],
+        "refused": ["O preço por entrega"],
+        "open_questions": ["Em quanto tempo alguém responde?"],
+        "tone": "impatient",
+    }
+    return orjson.dumps(answer | changes).decode()
+
+
+def review(**changes: Any) -> str:
+    """A review of a conversation as JSON."""
+    answer: dict[str, Any] = {
+        "answered": "partly",
+        "sentiment": "neutral",
+        "assessment": "A pergunta foi entendida; o prazo ficou sem resposta.",
+        "unresolved_needs": ["prazo"],
+        "taxonomy_gaps": [{"need": "entrega de bolo", "suggestion": "intenção para cargas frágeis"}],
+    }
+    return orjson.dumps(answer | changes).decode()
+
+
 def message_type(kind: str = "TEXT", **changes: Any) -> str:
     return orjson.dumps({"type": kind, "asset": None, "list_label": ""} | changes).decode()
 
@@ -174,6 +201,8 @@ async def agreeable(request: ModelRequest) -> str:
         "state_decision": decision(),
         "response_draft": response(),
         "message_type_choice": message_type(),
+        "handoff_summary": summary(),
+        "conversation_review": review(),
     }[request.schema_name]
 
 
@@ -182,31 +211,39 @@ def scripted(
     state: str | Iterable[str] | None = None,
     text: str | Iterable[str] | None = None,
     form: str | Iterable[str] | None = None,
+    **analyses: str | Iterable[str] | None,
 ) -> ScriptedModel:
     """A model with given answers for a task: always the same one, or one after the other."""
-    given = {"state_decision": state, "response_draft": text, "message_type_choice": form}
+    given = {"state_decision": state, "response_draft": text, "message_type_choice": form} | analyses
     queues = {name: iter(value) for name, value in given.items() if value is not None and not isinstance(value, str)}
 
     async def answer(request: ModelRequest) -> str:
         if request.schema_name in queues:
             return next(queues[request.schema_name])
-        fixed = given[request.schema_name]
+        fixed = given.get(request.schema_name)
         return fixed if isinstance(fixed, str) else await agreeable(request)
 
     return ScriptedModel(answer)
 
 
-def prompter(model: ScriptedModel, *, budget: timedelta = timedelta(seconds=12), **options: Any) -> Prompter:
-    executor = Executor(
+def executor(model: ScriptedModel, **options: Any) -> Executor:
+    return Executor(
         model,
         fallback_model=options.get("fallback_model"),
         prices=PriceBook(),
         monotonic=time.monotonic,
         chance=lambda: 0.0,
     )
+
+
+def analyst(model: ScriptedModel) -> Analyst:
+    return Analyst(executor(model), PromptRegistry.read(), "claude-haiku-5-5", monotonic=time.monotonic)
+
+
+def prompter(model: ScriptedModel, *, budget: timedelta = timedelta(seconds=12), **options: Any) -> Prompter:
     models = TaskModels(state="claude-haiku-5-5", response="claude-haiku-5-5", message_type="claude-haiku-5-5")
     return Prompter(
-        executor,
+        executor(model, **options),
         PromptRegistry.read(),
         models,
         call_timeout=timedelta(seconds=6),
@@ -249,11 +286,13 @@ def engine_bed(
     channel = channel or RecordingChannel()
     events = MemoryEvents()
     faults = faults or CrashAt()
+    model = model or ScriptedModel(agreeable)
     deps = Dependencies(
         inbox=inbox,
         store=store,
         channels={ChannelName.WEB: channel, ChannelName.WHATSAPP: channel},
-        prompter=prompter(model or ScriptedModel(agreeable), **options),
+        prompter=prompter(model, **options),
+        analyst=analyst(model),
         machine=ConversationMachine(),
         rulebook=rulebook,
         events=events,
@@ -262,6 +301,7 @@ def engine_bed(
         chance=random.Random(0).random,
         faults=faults,
         drain_limits=limits or DrainLimits(),
+        callback=options.get("callback"),
         **({"listening_since": options["listening_since"]} if "listening_since" in options else {}),
     )
     return EngineBed(deps, clock, channel, events, faults)  # type: ignore[arg-type]

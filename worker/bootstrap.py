@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from adapters.callbacks import HttpCallback
 from adapters.channels.web import WebChannel
 from adapters.channels.whatsapp import WhatsAppChannel
 from adapters.clock import NoFaults, SystemClock
@@ -17,10 +18,11 @@ from context.source import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
 from contracts.messages import ChannelName
-from contracts.ports import Channel, Clock, Events, Faults, LanguageModel
+from contracts.ports import Callback, Channel, Clock, Events, Faults, LanguageModel
 from contracts.settings import Settings
 from fsm.machine import ConversationMachine
 from fsm.static_check import problems
+from prompts.analyses import Analyst
 from prompts.executor import Executor
 from prompts.pricing import PriceBook
 from prompts.prompter import Prompter, TaskModels
@@ -77,11 +79,14 @@ async def open_engine(
     clock = clock or SystemClock()
     model = model or _model(settings)
     channels = _channels(settings, backend.events)
+    executor, registry = make_executor(settings, model), PromptRegistry.read()
+    callback = _callback(settings)
     deps = Dependencies(
         inbox=backend.inbox,
         store=backend.store,
         channels=channels,
-        prompter=make_prompter(settings, model),
+        prompter=make_prompter(settings, executor, registry),
+        analyst=Analyst(executor, registry, settings.model_analysis, monotonic=time.monotonic),
         machine=ConversationMachine(),
         rulebook=rulebooks.current,
         events=backend.events,
@@ -91,6 +96,7 @@ async def open_engine(
         faults=faults or NoFaults(),
         retention=timedelta(days=settings.retention_days),
         listening_since=clock.now(),
+        callback=callback,
     )
     try:
         yield Engine(deps, rulebooks)
@@ -98,6 +104,8 @@ async def open_engine(
         await model.close()
         for channel in channels.values():
             await channel.close()
+        if callback is not None:
+            await callback.close()
 
 
 @asynccontextmanager
@@ -107,20 +115,23 @@ async def open_operations(settings: Settings) -> AsyncIterator[Dependencies]:
         yield engine.deps
 
 
-def make_prompter(settings: Settings, model: LanguageModel) -> Prompter:
-    executor = Executor(
+def make_executor(settings: Settings, model: LanguageModel) -> Executor:
+    return Executor(
         model,
         fallback_model=settings.model_fallback,
         prices=PriceBook(),
         monotonic=time.monotonic,
         chance=random.random,
     )
+
+
+def make_prompter(settings: Settings, executor: Executor, registry: PromptRegistry) -> Prompter:
     models = TaskModels(
         state=settings.model_state, response=settings.model_response, message_type=settings.model_message_type
     )
     return Prompter(
         executor,
-        PromptRegistry.read(),
+        registry,
         models,
         call_timeout=settings.model_timeout,
         turn_budget=settings.turn_budget,
@@ -139,6 +150,13 @@ def _model(settings: Settings) -> LanguageModel:
     from adapters.models.anthropic import AnthropicModel
 
     return AnthropicModel(api_key=settings.anthropic_api_key.get_secret_value(), base_url=settings.anthropic_base_url)
+
+
+def _callback(settings: Settings) -> Callback | None:
+    if settings.analysis_callback_url is None or settings.analysis_callback_secret is None:
+        return None
+    secret = settings.analysis_callback_secret.get_secret_value()
+    return HttpCallback(settings.analysis_callback_url, secret=secret)
 
 
 def _channels(settings: Settings, events: Events) -> Mapping[ChannelName, Channel]:

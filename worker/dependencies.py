@@ -10,8 +10,10 @@ from typing import Protocol
 from contracts.guardrails import Finding, KnownFacts
 from contracts.institution import Institution
 from contracts.messages import ChannelName
-from contracts.ports import Channel, Clock, Events, Faults, Inbox, Store
+from contracts.ports import Callback, Channel, Clock, Events, Faults, Inbox, Store
+from contracts.values import ConversationId
 from fsm.machine import ConversationMachine
+from prompts.analyses import Analyst
 from prompts.prompter import Prompter
 from worker.rules import ConsentWords, FloodLimit
 
@@ -61,6 +63,7 @@ class Confidence:
 
 
 EVER_SINCE = datetime.min.replace(tzinfo=UTC)
+NOTED_ESCALATIONS = 10_000
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Dependencies:
     store: Store
     channels: Mapping[ChannelName, Channel]
     prompter: Prompter
+    analyst: Analyst
     machine: ConversationMachine
     rulebook: Callable[[], Rulebook]
     events: Events
@@ -86,10 +90,13 @@ class Dependencies:
     flood: FloodLimit = field(default_factory=FloodLimit)
     retention: timedelta = timedelta(days=90)
     listening_since: datetime = EVER_SINCE
+    callback: Callback | None = None
     lanes: "Lanes" = field(init=False)
+    escalations: "Escalations" = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lanes", Lanes(self.drain_limits))
+        object.__setattr__(self, "escalations", Escalations())
 
 
 class Lanes:
@@ -105,3 +112,24 @@ class Lanes:
         if attempts < self._limits.isolate_after:
             return nullcontext()
         return self._suspects if attempts < self._limits.attempts - 1 else self._prime_suspects
+
+
+class Escalations:
+    """Conversations that this process has just passed to a person: a turn notes them, the sweep sees to them.
+
+    A note costs the turn nothing and may get lost with the process; the sweep looks for those in the store, later.
+    """
+
+    def __init__(self) -> None:
+        self._noted: dict[ConversationId, None] = {}
+
+    def note(self, conversation_id: ConversationId) -> None:
+        if len(self._noted) < NOTED_ESCALATIONS:
+            self._noted[conversation_id] = None
+
+    def take(self) -> ConversationId | None:
+        """One of them, the first first, or None when there is none left."""
+        first = next(iter(self._noted), None)
+        if first is not None:
+            del self._noted[first]
+        return first

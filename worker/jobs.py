@@ -13,6 +13,7 @@ from contracts.ports import Faults
 from contracts.settings import Settings
 from contracts.values import ConversationId
 from worker import sweeper
+from worker.analysis import analyse
 from worker.backends import Backend
 from worker.bootstrap import Engine, open_engine
 from worker.dependencies import Dependencies
@@ -23,10 +24,14 @@ GRACE_SECONDS = 7.0
 
 @dataclass(frozen=True)
 class Sweeping:
-    """How often a worker looks by itself for what nobody woke it for; `tend_every` for time-outs and escalations."""
+    """How often a worker looks by itself for what nobody woke it for; `tend_every` for time-outs and escalations.
+
+    Without `analyses` it leaves those to others: a worker of the fast queue alone.
+    """
 
     every: timedelta = sweeper.INTERVAL
     tend_every: timedelta = sweeper.INTERVAL
+    analyses: bool = True
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,9 @@ class Worker:
 
     async def drain(self, conversation_id: str) -> None:
         await self.queue.work(ConversationId(conversation_id))
+
+    async def analyse(self, key: str) -> None:
+        await self.queue.work_on_analysis(key)
 
     async def tend(self) -> None:
         await sweeper.tend(self.deps)
@@ -72,7 +80,8 @@ async def open_worker(
     """
     async with open_engine(settings, backend, faults=faults) as engine:
         await backend.store.publish(engine.rulebooks.current().institution, at=engine.deps.clock.now())
-        queue = EmbeddedQueue(partial(drain, deps=engine.deps), at_once=at_once)
+        work = partial(drain, deps=engine.deps), partial(analyse, deps=engine.deps)
+        queue = EmbeddedQueue(*work, at_once=at_once)
         try:
             async with running_beside(_sweeping(queue, engine.deps, sweeping)):
                 yield Worker(engine, queue)
@@ -82,7 +91,7 @@ async def open_worker(
 
 async def _sweeping(queue: EmbeddedQueue, deps: Dependencies, how: Sweeping | None) -> None:
     if how is not None:
-        await sweeper.sweep_forever(queue, deps, every=how.every, tend_every=how.tend_every)
+        await sweeper.sweep_forever(queue, deps, every=how.every, tend_every=how.tend_every, analyses=how.analyses)
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from contracts.messages import OutboundMessage
 from contracts.values import ConversationId, TurnId
 from fsm.machine import Walk
 from fsm.migrations import migrate
+from worker.analysis_desk import analyses_of
 from worker.dependencies import Dependencies
 from worker.turn import Draft, Timing, Turn, to_commit
 
@@ -130,6 +131,10 @@ async def export(conversation_id: ConversationId, deps: Dependencies) -> dict[st
         "dead_letters": [
             letter.model_dump(mode="json")
             for letter in await deps.store.dead_letters(conversation_id=conversation_id, limit=10_000)
+        ],
+        "analyses": [
+            analysis.model_dump(mode="json")
+            for analysis in await analyses_of(conversation_id, deps.store, at=deps.clock.now())
         ],
     }
 

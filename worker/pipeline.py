@@ -52,6 +52,8 @@ async def answer_turn(turn: Turn, deps: Dependencies, *, may_grow: bool = False)
     await deps.store.commit(to_commit(turn, draft, timing, desk.institution.version))
     await deps.faults.reach("turn.committed")
     TURN_SECONDS.observe(elapsed)
+    if any(move.dest is State.ESCALATING for move in draft.walk.records):
+        deps.escalations.note(turn.conversation_id)
     await desk.tell(draft)
     return Outcome.REPLIED if draft.replies else Outcome.SILENT
 

@@ -10,6 +10,7 @@ from contracts.errors import IllegalTransitionError, TransientError, WorkerError
 from contracts.ports import WakeUps
 from observability.logs import logger
 from observability.metrics import DRAIN_ERRORS
+from worker.analysis import recover_analyses, renew_handoffs, request_handoffs
 from worker.dependencies import Dependencies
 from worker.operations import escalate, expire, time_out
 
@@ -18,20 +19,32 @@ log = logger(__name__)
 INTERVAL = timedelta(milliseconds=250)
 BATCH = 200
 SWEEPS_PER_CLEANING = 240
+# Nobody waits in the chat for an analysis: once a second is soon enough for a store that is paid by the look.
+SWEEPS_PER_LOOK_AT_ANALYSES = 4
 # Longer than any platform repeats a message (WhatsApp: seven days).
 REDELIVERY = timedelta(days=9)
 
 
 async def sweep_forever(
-    queue: WakeUps, deps: Dependencies, *, every: timedelta = INTERVAL, tend_every: timedelta = INTERVAL
+    queue: WakeUps,
+    deps: Dependencies,
+    *,
+    every: timedelta = INTERVAL,
+    tend_every: timedelta = INTERVAL,
+    analyses: bool = True,
 ) -> None:
     """Sweep until cancelled, whatever happens: recovery must not end with the one thing that could not be recovered.
 
     Where a process for timers runs, the workers tend as well, but rarely: its absence makes time-outs late, not lost.
+    Without `analyses` those that are due are left to other workers.
     """
     sweeps_per_tending = max(1, round(tend_every / every))
     for number in itertools.count():
         await _tolerating(recover(queue, deps), "sweep.error")
+        if number % SWEEPS_PER_LOOK_AT_ANALYSES == 0:
+            await _tolerating(request_handoffs(deps), "sweep.analyses")
+            if analyses:
+                await _tolerating(recover_analyses(queue, deps, limit=BATCH), "sweep.analyses")
         if number % sweeps_per_tending == 0:
             await _tolerating(tend(deps), "sweep.error")
         if number % SWEEPS_PER_CLEANING == 0:
@@ -43,6 +56,8 @@ async def sweep(queue: WakeUps, deps: Dependencies) -> None:
     """Everything that is due, once."""
     await recover(queue, deps)
     await tend(deps)
+    await request_handoffs(deps)
+    await recover_analyses(queue, deps, limit=BATCH)
 
 
 async def recover(queue: WakeUps, deps: Dependencies) -> None:
@@ -70,6 +85,7 @@ async def clean(deps: Dependencies) -> None:
     for conversation_id in await deps.store.expired(updated_before=now - deps.retention, limit=BATCH):
         await _tolerating(expire(conversation_id, deps), "sweep.expire")
         log.info("conversation.expired", conversation_id=conversation_id)
+    await _tolerating(renew_handoffs(deps, limit=BATCH), "sweep.analyses")
     await deps.store.prune_dead_letters(before=now - deps.retention)
     await deps.store.prune_records(at=now)
     await deps.inbox.prune(before=now - REDELIVERY)

@@ -8,6 +8,7 @@ long-running operation, which would have to be asked again for what became of ea
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import NamedTuple
 
 import grpc.aio  # type: ignore[import-untyped]
 import orjson
@@ -23,6 +24,7 @@ from observability.logs import logger
 log = logger(__name__)
 
 DISPATCH_DEADLINE = timedelta(seconds=30)
+ANALYSIS_DEADLINE = timedelta(seconds=120)
 CALL_TIMEOUT_SECONDS = 2.0
 ATTEMPTS = 3
 FIRST_PAUSE_SECONDS = 0.1
@@ -32,6 +34,14 @@ CAPACITY = 10_000
 
 class QueueUnavailableError(TransientError):
     """The queue cannot be asked."""
+
+
+class _Job(NamedTuple):
+    """What one task asks for: the field of its body, the id in it, and how long the worker may take."""
+
+    field: str
+    id: str
+    deadline: timedelta
 
 
 class CloudTasksQueue:
@@ -72,19 +82,25 @@ class CloudTasksQueue:
         self._capacity = capacity
         self._client = _client(emulator_host)
         self._room = asyncio.Semaphore(at_once)
-        self._waiting: set[ConversationId] = set()
+        self._waiting: set[_Job] = set()
         self._sending: set[asyncio.Task[None]] = set()
         self._failing = 0
         self._closed = False
 
     async def wake(self, conversation_id: ConversationId) -> None:
-        if conversation_id in self._waiting:
+        self._hand_over(_Job("conversation_id", conversation_id, DISPATCH_DEADLINE))
+
+    async def analyse(self, key: str) -> None:
+        self._hand_over(_Job("analysis_id", key, ANALYSIS_DEADLINE))
+
+    def _hand_over(self, job: "_Job") -> None:
+        if job in self._waiting:
             return
         if self._closed or len(self._sending) >= self._capacity:
             self._lose("closed" if self._closed else "full")
             return
-        self._waiting.add(conversation_id)
-        sending = asyncio.create_task(self._send(conversation_id, dict(self._headers())))
+        self._waiting.add(job)
+        sending = asyncio.create_task(self._send(job, dict(self._headers())))
         self._sending.add(sending)
         sending.add_done_callback(self._sending.discard)
 
@@ -106,12 +122,12 @@ class CloudTasksQueue:
             self._lose("closed")
         await self._client.transport.close()  # type: ignore[no-untyped-call]
 
-    async def _send(self, conversation_id: ConversationId, headers: dict[str, str]) -> None:
+    async def _send(self, job: "_Job", headers: dict[str, str]) -> None:
         async with self._room:
             # From here on a new message of the conversation needs a task of its own: this one may be drained already.
-            self._waiting.discard(conversation_id)
+            self._waiting.discard(job)
             try:
-                await self._create(self._task(conversation_id, headers))
+                await self._create(self._task(job, headers))
             except GoogleAPICallError as exc:
                 self._lose(type(exc).__name__)
             else:
@@ -130,15 +146,15 @@ class CloudTasksQueue:
             else:
                 return
 
-    def _task(self, conversation_id: ConversationId, headers: dict[str, str]) -> tasks_v2.Task:
+    def _task(self, job: "_Job", headers: dict[str, str]) -> tasks_v2.Task:
         return tasks_v2.Task(
             http_request=tasks_v2.HttpRequest(
                 url=self._url,
                 headers={"Content-Type": "application/json"} | headers,
-                body=orjson.dumps({"conversation_id": conversation_id}),
+                body=orjson.dumps({job.field: job.id}),
                 oidc_token=self._oidc,
             ),
-            dispatch_deadline=DISPATCH_DEADLINE,
+            dispatch_deadline=job.deadline,
         )
 
     def _lose(self, reason: str) -> None:

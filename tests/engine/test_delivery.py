@@ -40,6 +40,7 @@ from tests.builders import (
     open_backend,
 )
 from worker import operations, outbox
+from worker.analysis import analyse
 from worker.dependencies import DrainLimits
 from worker.drain import drain
 from worker.sweeper import clean, sweep, sweep_forever
@@ -75,6 +76,9 @@ class DrainingQueue:
 
     async def wake(self, conversation_id: Any) -> None:
         await drain(conversation_id, self.bed.deps)
+
+    async def analyse(self, key: str) -> None:
+        await analyse(key, self.bed.deps)
 
 
 async def drain_or_die(bed: EngineBed) -> bool:

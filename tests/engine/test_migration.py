@@ -24,6 +24,7 @@ from tests.builders import (
     inbound,
     open_backend,
 )
+from worker.analysis import analyse
 from worker.backends import Backend
 from worker.drain import drain
 from worker.migration import Migration, Moved, Place, archive_of, conversations_of
@@ -63,6 +64,9 @@ class Draining:
 
     async def wake(self, woken: object) -> None:
         await drain(woken, self.bed.deps)  # type: ignore[arg-type]
+
+    async def analyse(self, key: str) -> None:
+        await analyse(key, self.bed.deps)
 
 
 async def say(bed: EngineBed, *texts: str) -> None:

@@ -21,6 +21,7 @@ from prompts.render import TurnView, build_request
 from tests.builders import DOCUMENTS, inbound, pyloto
 
 TASKS = ("select_state", "generate_response", "select_message_type")
+ANALYSES = ("handoff_summary", "conversation_review")
 
 
 def request(task: str, text: str = "Oi", **changes: object) -> ModelRequest:
@@ -54,7 +55,7 @@ def test_the_prefix_is_the_same_bytes_whenever_it_is_built() -> None:
 def test_a_change_of_a_template_is_meant() -> None:
     """The hash stands in every turn's record; whoever changes a template's words changes its version, or this line."""
     labels = {template.source.name: template.label for template in PromptRegistry.read().all()}
-    assert set(labels) == set(TASKS)
+    assert set(labels) == {*TASKS, *ANALYSES}
     for name, label in labels.items():
         source = PromptRegistry.read().get(name).source
         assert label == f"{name}_v{source.version}@{hashlib.sha256(source.model_dump_json().encode()).hexdigest()[:8]}"

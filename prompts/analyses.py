@@ -1,0 +1,145 @@
+"""The analyses of whole conversations: one prompt task each, asked in the background."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from contracts.analysis import AnalysisKind, ConversationReview, HandoffSummary
+from contracts.conversation import Conversation, TaskName, Utterance
+from contracts.errors import UnusableModelOutputError
+from contracts.institution import Institution
+from contracts.ports import ModelRequest, SystemBlock
+from prompts import schemas
+from prompts.executor import Deadline, Executor, TaskResult
+from prompts.registry import PromptRegistry, PromptTemplate
+from prompts.render import escaped_json, line_text
+
+Result = HandoffSummary | ConversationReview
+
+LAST_UTTERANCES = 200
+UTTERANCE_CHARACTERS = 4_000
+HISTORY_CHARACTERS = 60_000
+# Nobody waits in the chat: a whole conversation may be thought about for longer than a turn.
+CALL_TIMEOUT = timedelta(seconds=40)
+BUDGET = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class AnalysisView:
+    """What an analysis may know: the head, and everything that was said, oldest first."""
+
+    institution: Institution
+    conversation: Conversation
+    transcript: Sequence[Utterance]
+
+
+class Analyst:
+    """Asks the model about a whole conversation. Holds no state of one."""
+
+    def __init__(
+        self, executor: Executor, registry: PromptRegistry, model: str, *, monotonic: Callable[[], float]
+    ) -> None:
+        self._executor = executor
+        self._monotonic = monotonic
+        self.model = model
+        self._templates = {kind: registry.get(kind.value) for kind in AnalysisKind}
+
+    def label(self, kind: AnalysisKind) -> str:
+        return self._templates[kind].label
+
+    async def write(self, kind: AnalysisKind, view: AnalysisView) -> TaskResult[Result]:
+        """Ask, check, repair once, retry within the budget; a value, or the error after all that."""
+        template = self._templates[kind]
+        return await self._executor.run(
+            TaskName(kind.value),
+            analysis_request(template, kind, view, model=self.model),
+            template=template.label,
+            check=lambda text: check_result(kind, text, view.institution),
+            deadline=Deadline(BUDGET, self._monotonic),
+            turn_started=self._monotonic(),
+        )
+
+
+def analysis_request(template: PromptTemplate, kind: AnalysisKind, view: AnalysisView, *, model: str) -> ModelRequest:
+    """Institution, then task, then conversation: the first bytes are those of the turns."""
+    line = view.institution.line(view.conversation.business_line)
+    return ModelRequest(
+        model=model,
+        system=(
+            SystemBlock(text=view.institution.prompt_core, cached=True),
+            SystemBlock(text=template.system, cached=True),
+        ),
+        user=template.render_user({"line": line_text(line), "conversation": transcript_json(view)}),
+        schema_name=kind.value,
+        output_schema=_schema(kind, view.institution),
+        max_tokens=template.source.max_tokens,
+        timeout=CALL_TIMEOUT,
+    )
+
+
+def check_result(kind: AnalysisKind, text: str, institution: Institution) -> Result:
+    """Parse the answer and hold it against the institution.
+
+    Raises:
+        ValidationError: it is not of the schema's shape.
+        UnusableModelOutputError: it names a field that the institution does not have.
+    """
+    if kind is AnalysisKind.CONVERSATION_REVIEW:
+        return ConversationReview.model_validate_json(text)
+    summary = HandoffSummary.model_validate_json(text)
+    if any(institution.field(fact.name) is None for fact in summary.collected):
+        raise UnusableModelOutputError("collected may only name ids of the institution's fields")
+    return summary
+
+
+def transcript_json(view: AnalysisView) -> str:
+    """The conversation as one line of JSON in which no text of a person can close the tag around it.
+
+    A very long one is shortened at its beginning; `omitted` counts what is left out.
+    """
+    conversation = view.conversation
+    said = _newest(view.transcript)
+    content: dict[str, Any] = {
+        "business_line": conversation.business_line,
+        "channel": conversation.address.channel.value if conversation.address else None,
+        "episode": conversation.episode,
+        "fields": conversation.fields,
+        "history": said,
+        "intent": conversation.intent,
+        "omitted": len(view.transcript) - len(said),
+        "person_name": conversation.person_name,
+        "previous_episodes": [
+            {"business_line": ended.business_line, "ended_at": ended.ended_at.isoformat(), "state": ended.state.value}
+            for ended in conversation.previous_episodes
+        ],
+        "state": conversation.state.value,
+        "waiting_for": conversation.waiting_for.value,
+    }
+    return escaped_json(content)
+
+
+def _newest(transcript: Sequence[Utterance]) -> list[dict[str, Any]]:
+    """What was said last, as much as there is room for, oldest first."""
+    kept: list[dict[str, Any]] = []
+    room = HISTORY_CHARACTERS
+    for said in reversed(transcript[-LAST_UTTERANCES:]):
+        text = said.text[:UTTERANCE_CHARACTERS]
+        room -= len(text)
+        if room < 0:
+            break
+        kept.append(
+            {
+                "at": said.at.isoformat(timespec="seconds"),
+                "options": list(said.options),
+                "speaker": said.speaker.value,
+                "text": text,
+            }
+        )
+    return kept[::-1]
+
+
+def _schema(kind: AnalysisKind, institution: Institution) -> dict[str, Any]:
+    if kind is AnalysisKind.CONVERSATION_REVIEW:
+        return schemas.review_schema()
+    return schemas.summary_schema(fields=[field.id for field in institution.fields])

@@ -20,6 +20,8 @@ from contracts.settings import Settings, read_settings
 
 AWAIT_SECONDS = 30.0
 
+app = typer.Typer(add_completion=False)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -132,6 +134,7 @@ async def _show(traffic: Traffic, collector: Collector | None, shows: bool) -> N
             await asyncio.sleep(0.25)
 
 
+@app.command()
 def load(
     rate: Annotated[float, typer.Option(min=0.01, help="Messages a second.")] = 10.0,
     seconds: Annotated[float, typer.Option(min=0.1, help="For how long.")] = 10.0,

@@ -13,7 +13,7 @@ import httpx
 
 from sandbox.whatsapp_webhooks import envelope, inbound_text, signed
 from tests.bench.engine import console, percentile
-from tests.engine.killing import PHONE_NUMBER_ID, SECRET, running_processes
+from tests.load.installation import PHONE_NUMBER_ID, SECRET, installed
 
 BURST = 300
 PROBES = 200
@@ -22,8 +22,8 @@ PROBES_A_SECOND = 40
 
 async def measure(folder: Path) -> list[float]:
     """Milliseconds from the intended moment to the answer, for each probe."""
-    async with running_processes(folder) as (_, app_url, _), httpx.AsyncClient(timeout=30) as client:
-        url = f"{app_url}/webhooks/whatsapp"
+    async with installed("embedded", folder) as installation, httpx.AsyncClient(timeout=30) as client:
+        url = f"{installation.url}/webhooks/whatsapp"
 
         async def post(*people: str) -> None:
             changes = [inbound_text(person, "qual o horário?", phone_number_id=PHONE_NUMBER_ID) for person in people]

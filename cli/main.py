@@ -112,6 +112,7 @@ def worker(
     name: Annotated[str | None, typer.Option(help="Its name among the workers; default: celery@HOST.")] = None,
 ) -> None:
     """Run a Celery worker: it drains conversations, hundreds at once, on one event loop."""
+    from dataclasses import replace
     from functools import partial
 
     from worker.backends import required
@@ -120,13 +121,15 @@ def worker(
     if concurrency is not None:
         settings = settings.model_copy(update={"worker_concurrency": concurrency})
     with required("Celery"):
-        from worker.celery_app import QUEUES, create_celery, run_worker
-    from cli.worker_role import open_worker_process
+        from worker.celery_app import ANALYSIS, QUEUES, create_celery, run_worker
+    from cli.worker_role import BESIDE_TIMERS, open_worker_process
 
     unknown = sorted(set(queue or ()) - set(QUEUES))
     if unknown:
         raise ConfigurationError(f"no queue {', '.join(unknown)}: there are {' and '.join(QUEUES)}")
-    celery = create_celery(_redis_url(settings), partial(open_worker_process, settings))
+    # A worker of the fast queue alone leaves analyses to the others, also those that its sweep would find.
+    sweeping = replace(BESIDE_TIMERS, analyses=ANALYSIS in (queue or QUEUES))
+    celery = create_celery(_redis_url(settings), partial(open_worker_process, settings, sweeping=sweeping))
     print("Prosa's worker is starting", flush=True)
     raise SystemExit(run_worker(celery, concurrency=settings.worker_concurrency, queues=queue or QUEUES, name=name))
 

@@ -12,6 +12,7 @@ from contracts.ports import Faults, WakeUps
 from contracts.settings import Settings
 from webhook.app import create_app
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
+from worker.analysis_desk import desk_without_engine
 from worker.backends import Backend, open_backend, open_wake_ups
 
 KEEP_ALIVE = timedelta(seconds=15)
@@ -39,6 +40,7 @@ def webhook_dependencies(
         inbox=backend.inbox,
         store=backend.store,
         queue=queue,
+        analyses=desk_without_engine(effective, backend.store, SystemClock(), queue),
         events=backend.events,
         clock=SystemClock(),
         faults=faults or NoFaults(),

@@ -52,6 +52,7 @@ async def open_tasks(settings: Settings) -> AsyncIterator[Starlette]:
             yield create_tasks_app(
                 TasksDependencies(
                     drain=worker.drain,
+                    analyse=worker.analyse,
                     sweep=worker.sweep_and_clean,
                     ready=ready,
                     verifier=verifier,

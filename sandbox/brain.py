@@ -1,4 +1,4 @@
-"""Sensible answers to the three tasks, out of the institution's documents and nothing else."""
+"""Sensible answers to every task, out of the institution's documents and nothing else."""
 
 import re
 from dataclasses import dataclass, replace
@@ -7,6 +7,7 @@ from typing import Any
 from contracts.conversation import State, TaskName, WaitingFor
 from contracts.institution import FieldSpec, FixedText, Institution, Intent
 from contracts.messages import MessageType
+from sandbox.analyses import review_of, summary_of
 from sandbox.cheating import cheats_for
 from sandbox.collecting import answered, kind_of, mentioned, tidy, without_introduction
 from sandbox.language import fold
@@ -126,6 +127,10 @@ class Brain:
                 return self._state(prompted)
             case TaskName.MESSAGE_TYPE:
                 return self._message_type(prompted)
+            case TaskName.HANDOFF_SUMMARY:
+                return summary_of(prompted, self._institution)
+            case TaskName.CONVERSATION_REVIEW:
+                return review_of(prompted, self._institution)
         return {"text": self._response(prompted)}
 
     def cheat(self, prompt: str, number: int, cheats: tuple[str, ...]) -> dict[str, Any]:

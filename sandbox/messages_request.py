@@ -32,7 +32,13 @@ _CREATED = _COUNTED | {
 }
 _EFFORTS = (None, "low", "medium", "high", "xhigh", "max")
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")
-_TASKS = {"next_state": TaskName.STATE, "text": TaskName.RESPONSE, "type": TaskName.MESSAGE_TYPE}
+_TASKS = {
+    "next_state": TaskName.STATE,
+    "text": TaskName.RESPONSE,
+    "type": TaskName.MESSAGE_TYPE,
+    "wants": TaskName.HANDOFF_SUMMARY,
+    "assessment": TaskName.CONVERSATION_REVIEW,
+}
 
 
 class ApiError(Exception):

@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from contracts.errors import TransientError
 from observability.logs import logger
 from webhook.access import console_guard
+from webhook.analyses import analysis_routes
 from webhook.chat import chat_routes
 from webhook.console import console_routes
 from webhook.dependencies import WebhookDependencies
@@ -31,6 +32,7 @@ def create_app(deps: WebhookDependencies) -> FastAPI:
     app.include_router(whatsapp_routes(deps))
     app.include_router(chat_routes(deps))
     app.include_router(console_routes(deps))
+    app.include_router(analysis_routes(deps))
     add_documentation(app, console_guard(deps.console_token))
 
     @app.get("/healthz", tags=["operation"], summary="Alive")

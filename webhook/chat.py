@@ -32,12 +32,11 @@ from webhook.dependencies import WebhookDependencies
 from webhook.ingest import make_durable
 from webhook.problems import Problem
 from webhook.rate_limit import RateLimit
-from webhook.request_body import read_body
+from webhook.request_body import read_body, wait_seconds
 
 log = logger(__name__)
 
 MAX_BODY = 64 * 1024
-MAX_WAIT_SECONDS = 30.0
 CATCH_UP_REPLIES = 100
 EVENT_NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -65,7 +64,7 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
     @router.get("/messages/{message_id}", summary="What became of a message; ?wait=seconds polls long")
     async def status(conversation: str, message_id: str, request: Request) -> Response:
         _require_name(conversation)
-        wait = _wait_seconds(request.query_params.get("wait", "0"))
+        wait = wait_seconds(request.query_params.get("wait", "0"))
         found = await _status(web_conversation_id(conversation), MessageId(message_id), wait, deps)
         if found is None:
             raise Problem(404, "No such message", "This conversation has no message of that id.")
@@ -125,16 +124,6 @@ def _read_message(body: bytes) -> tuple[MessageId, str, str | None]:
 def _require_name(conversation: str) -> None:
     if not CONVERSATION_NAME.fullmatch(conversation):
         raise Problem(404, "Bad conversation", "A conversation's name has 1 to 64 letters, digits and . _ ~ -")
-
-
-def _wait_seconds(value: str) -> float:
-    try:
-        wait = float(value)
-    except ValueError:
-        wait = -1.0
-    if not 0 <= wait <= MAX_WAIT_SECONDS:
-        raise Problem(400, "Bad wait", f"wait is a number of seconds from 0 to {MAX_WAIT_SECONDS:g}.")
-    return wait
 
 
 async def _status(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from contracts.ports import Clock, Events, Faults, Inbox, Store, WakeUps
+from contracts.ports import Analyses, Clock, Events, Faults, Inbox, Store, WakeUps
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class WebhookDependencies:
     inbox: Inbox
     store: Store
     queue: WakeUps
+    analyses: Analyses
     events: Events
     clock: Clock
     faults: Faults

@@ -1,4 +1,4 @@
-"""Reads a body under a cap and a time-out."""
+"""Reads what a request carries: a body under a cap and a time-out, how long its sender wants to wait."""
 
 import asyncio
 
@@ -7,6 +7,7 @@ from starlette.requests import ClientDisconnect, Request
 from webhook.problems import Problem
 
 READ_TIMEOUT_SECONDS = 10
+MAX_WAIT_SECONDS = 30.0
 
 
 async def read_body(request: Request, *, limit: int) -> bytes:
@@ -37,3 +38,18 @@ async def read_body(request: Request, *, limit: int) -> bytes:
 
 def _too_large(limit: int) -> Problem:
     return Problem(413, "Body too large", f"The body may have at most {limit} bytes.", headers={"Connection": "close"})
+
+
+def wait_seconds(value: str) -> float:
+    """The number of seconds of a long poll.
+
+    Raises:
+        Problem: 400 when it is not a number from 0 to `MAX_WAIT_SECONDS`.
+    """
+    try:
+        wait = float(value)
+    except ValueError:
+        wait = -1.0
+    if not 0 <= wait <= MAX_WAIT_SECONDS:
+        raise Problem(400, "Bad wait", f"wait is a number of seconds from 0 to {MAX_WAIT_SECONDS:g}.")
+    return wait

@@ -35,6 +35,7 @@ MAX_ID_LENGTH = 1024
 READ_TIMEOUT_SECONDS = 5
 READY_TIMEOUT_SECONDS = 2
 RETRY_AFTER = timedelta(seconds=2)
+CONVERSATION, ANALYSIS = "conversation_id", "analysis_id"
 FORWARDING = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
 
 
@@ -71,13 +72,14 @@ async def _nothing() -> None:
 class TasksDependencies:
     """What the endpoint works with.
 
-    `drain` answers what waits in a conversation, `sweep` looks for what nobody was woken for, once. `idle` returns when
-    nothing that they have started is left running (wake-ups on their way): between two requests Cloud Run gives the
-    process no CPU. `ready` raises `TransientError` while the process cannot work. `time_limit` lies below the dispatch
-    deadline of the tasks. `count` is told what became of each request.
+    `drain` answers what waits in a conversation, `analyse` works on one analysis, `sweep` looks for what nobody was
+    woken for, once. `idle` returns when nothing that they have started is left running (wake-ups on their way): between two
+    requests Cloud Run gives the process no CPU. `ready` raises `TransientError` while the process cannot work. The time
+    limits lie below the dispatch deadlines of the tasks. `count` is told what became of each request.
     """
 
     drain: Callable[[ConversationId], Awaitable[None]]
+    analyse: Callable[[str], Awaitable[None]]
     sweep: Callable[[], Awaitable[None]]
     ready: Callable[[], Awaitable[None]]
     verifier: Verifier
@@ -85,6 +87,7 @@ class TasksDependencies:
     idle: Callable[[], Awaitable[None]] = _nothing
     console_token: str | None = None
     time_limit: timedelta = timedelta(seconds=25)
+    analysis_time_limit: timedelta = timedelta(seconds=110)
 
 
 def create_tasks_app(deps: TasksDependencies) -> Starlette:
@@ -107,23 +110,25 @@ class _Endpoint:
         self._deps = deps
 
     async def process(self, request: Request) -> Response:
-        """A task of the queue: drain the conversation it names, for as long as its deadline allows."""
+        """A task of the queue: drain the conversation or do the analysis it names, while its deadline allows."""
         if refusal := await self._refusal(request):
             return refusal
         try:
-            conversation_id = _conversation_id(await _read_body(request))
+            field, name = _named(await _read_body(request))
         except MalformedMessageError as exc:
             # A task never changes, so refusing it would bring it back for ever.
             self._deps.count(WakeUpOutcome.MALFORMED)
             log.error("wake_up.malformed", reason=str(exc))
             return _outcome(WakeUpOutcome.MALFORMED)
-        return await self._carry_out(lambda: self._deps.drain(conversation_id))
+        if field == ANALYSIS:
+            return await self._carry_out(lambda: self._deps.analyse(name), self._deps.analysis_time_limit)
+        return await self._carry_out(lambda: self._deps.drain(ConversationId(name)), self._deps.time_limit)
 
     async def sweep(self, request: Request) -> Response:
         """A job of the scheduler: look for what nobody was woken for."""
-        return await self._refusal(request) or await self._carry_out(self._deps.sweep)
+        return await self._refusal(request) or await self._carry_out(self._deps.sweep, self._deps.time_limit)
 
-    async def _carry_out(self, work: Callable[[], Awaitable[None]]) -> Response:
+    async def _carry_out(self, work: Callable[[], Awaitable[None]], time_limit: timedelta) -> Response:
         """Do the work and wait for what it has started; what it could not do is due again by the inbox.
 
         A drain does not raise: it gives its conversation back with a time when it is due again, and one that somebody
@@ -132,14 +137,14 @@ class _Endpoint:
         claim its conversation or of a sweep, is answered 503: then there is nothing to slow down for the others.
         """
         try:
-            async with asyncio.timeout(self._deps.time_limit.total_seconds()) as limit:
+            async with asyncio.timeout(time_limit.total_seconds()) as limit:
                 await work()
                 await self._deps.idle()
         except TimeoutError:
             if not limit.expired():
                 raise
             # Cancelled, a drain gives its lease back at once; the inbox keeps the rest and the sweep goes on with it.
-            log.warning("wake_up.cut", duration_ms=self._deps.time_limit / timedelta(milliseconds=1))
+            log.warning("wake_up.cut", duration_ms=time_limit / timedelta(milliseconds=1))
             self._deps.count(WakeUpOutcome.CUT)
             return _outcome(WakeUpOutcome.CUT)
         except TransientError as exc:
@@ -231,20 +236,21 @@ async def _read_body(request: Request) -> bytes:
     return b"".join(pieces)
 
 
-def _conversation_id(body: bytes) -> ConversationId:
-    """The conversation a task names; fields that another version may have added are left alone.
+def _named(body: bytes) -> tuple[str, str]:
+    """What a task names, and by which field; fields that another version may have added are left alone.
 
     Raises:
-        MalformedMessageError: it names none.
+        MalformedMessageError: it names nothing.
     """
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
         raise MalformedMessageError("not JSON") from exc
-    conversation_id = content.get("conversation_id") if isinstance(content, dict) else None
-    if not isinstance(conversation_id, str) or not 0 < len(conversation_id) <= MAX_ID_LENGTH:
-        raise MalformedMessageError("no conversation_id")
-    return ConversationId(conversation_id)
+    for field in (CONVERSATION, ANALYSIS):
+        name = content.get(field) if isinstance(content, dict) else None
+        if isinstance(name, str) and 0 < len(name) <= MAX_ID_LENGTH:
+            return field, name
+    raise MalformedMessageError("no conversation_id")
 
 
 def _outcome(outcome: WakeUpOutcome) -> Response:

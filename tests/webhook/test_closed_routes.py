@@ -25,6 +25,7 @@ CLOSED = (
     "/console/about",
     "/console/conversations",
     "/console/conversations/web:c-1",
+    "/analyses/0123456789abcdef-handoff_summary-9999999998-0123456789abcdef01234567",
 )
 # Header values travel as Latin-1; curl and browsers send UTF-8 in them, which Basic can carry and Bearer cannot.
 PLAIN = "plain-token"

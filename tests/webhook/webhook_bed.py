@@ -17,18 +17,23 @@ from contracts.delivery import Arrival, InboxEntry, OutboxRow, TurnCommit
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.messages import InboundMessage, OutboundMessage, StatusUpdate
 from contracts.ports import Inbox, LiveEvent, Store
+from contracts.settings import Settings
 from contracts.values import ConversationId, OutboxId, TurnId
 from contracts.views import reply_view
 from sandbox.transport import listen
 from sandbox.whatsapp_webhooks import DEFAULT_PHONE_NUMBER_ID, Change, envelope, sign, to_bytes
-from tests.builders import START, CrashAt, SteppingClock, conversation_id, open_backend
+from tests.builders import DOCUMENTS, START, CrashAt, SteppingClock, conversation_id, open_backend
 from webhook.app import create_app
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
+from worker.analysis_desk import desk_without_engine
 
 SECRET, PREVIOUS_SECRET, VERIFY_TOKEN = "agora", "antes", "handshake"
 ACCOUNT = DEFAULT_PHONE_NUMBER_ID
 ANA = "5511987654321"
 HOOK = "/webhooks/whatsapp"
+
+
+SETTINGS = Settings(PROSA_INSTITUTION=DOCUMENTS / "pyloto")
 
 
 class RecordingQueue:
@@ -37,8 +42,13 @@ class RecordingQueue:
     def __init__(self) -> None:
         self.woken: list[ConversationId] = []
 
+        self.asked: list[str] = []
+
     async def wake(self, conversation_id: ConversationId) -> None:
         self.woken.append(conversation_id)
+
+    async def analyse(self, key: str) -> None:
+        self.asked.append(key)
 
 
 class BreakableInbox:
@@ -233,6 +243,7 @@ async def webhook_bed(kind: str, folder: Path, **settings: Any) -> AsyncIterator
                 inbox=inbox,  # type: ignore[arg-type]
                 store=store,  # type: ignore[arg-type]
                 queue=queue,
+                analyses=desk_without_engine(SETTINGS, store, clock, queue),  # type: ignore[arg-type]
                 events=events,
                 clock=clock,
                 faults=faults,

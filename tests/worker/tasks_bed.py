@@ -51,7 +51,7 @@ class Anyone:
 
 def dependencies(**changes: Any) -> TasksDependencies:
     """An endpoint with nothing to do behind it."""
-    given: dict[str, Any] = {"drain": nothing, "sweep": nothing, "ready": nothing}
+    given: dict[str, Any] = {"drain": nothing, "analyse": nothing, "sweep": nothing, "ready": nothing}
     given |= {"verifier": Anyone(), "count": lambda _: None}
     return TasksDependencies(**(given | changes))
 

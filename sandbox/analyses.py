@@ -1,0 +1,139 @@
+"""Plain analyses of a conversation, by counting and copying: what a stand-in can know of it without understanding."""
+
+from typing import Any
+
+from contracts.analysis import Answered, Sentiment, Tone
+from contracts.conversation import State
+from contracts.institution import FixedText, Institution
+from sandbox.language import family, fold
+from sandbox.prompted import Prompted, Said
+from sandbox.signs import is_trickery, shows_distress
+
+_PRICE = ("preco", "valor", "quanto custa", "desconto", "price", "how much", "discount")
+_UPSET = (
+    "absurdo",
+    "ridiculo",
+    "pessimo",
+    "horrivel",
+    "reclamacao",
+    "ridiculous",
+    "terrible",
+    "complaint",
+    "unacceptable",
+)
+_IMPATIENT = ("urgente", "rapido", "agora mesmo", "demora", "urgent", "hurry", "quickly", "waiting")
+_FRIENDLY = ("obrigad", "valeu", "thank", "otimo", "great")
+_QUOTED = 300
+_LISTED = 5
+_WORDS = {
+    "pt": {
+        "somebody": "Alguém que não disse o nome",
+        "about": " (assunto: {about})",
+        "nothing": "Não disse o que quer.",
+        "trickery": " Uma mensagem tentou mudar as regras do assistente.",
+        "refused": "Perguntou por preço ou valor e não recebeu nenhum: \u201c{text}\u201d",
+        "assessment": "{said} mensagens da pessoa, {replies} respostas. O assunto reconhecido foi: {about}.",
+        "unknown": "nenhum",
+        "suggestion": "uma intenção para: {text}",
+    },
+    "en": {
+        "somebody": "Somebody who gave no name",
+        "about": " (about: {about})",
+        "nothing": "They did not say what they want.",
+        "trickery": " One message tried to change the assistant's rules.",
+        "refused": "Asked for a price and got none: \u201c{text}\u201d",
+        "assessment": "{said} messages of the person, {replies} replies. What was understood: {about}.",
+        "unknown": "nothing",
+        "suggestion": "an intent for: {text}",
+    },
+}
+
+
+def summary_of(prompted: Prompted, institution: Institution) -> dict[str, Any]:
+    """A hand-off summary."""
+    words = _WORDS[family(institution.language)]
+    asked = _of_person(prompted)
+    name = prompted.fields.get("name") or prompted.person_name or words["somebody"]
+    company = prompted.fields.get("company")
+    wants = " / ".join(asked[-3:])[:_QUOTED] or words["nothing"]
+    if intent := institution.intent(prompted.intent):
+        wants += words["about"].format(about=intent.id)
+    if any(map(is_trickery, asked)):
+        wants += words["trickery"]
+    return {
+        "person": f"{name}, {company}" if company else name,
+        "wants": wants,
+        "collected": [
+            {"name": field, "value": value} for field, value in prompted.fields.items() if institution.field(field)
+        ],
+        "promised": [],
+        "refused": [words["refused"].format(text=text) for text in asked if _has(text, _PRICE)][:_LISTED],
+        "open_questions": _open_questions(prompted),
+        "tone": _tone(asked[-3:]),
+    }
+
+
+def review_of(prompted: Prompted, institution: Institution) -> dict[str, Any]:
+    """A review: a reply that asked what was meant stands for a need that has no intent."""
+    words = _WORDS[family(institution.language)]
+    asked = _of_person(prompted)
+    unclear = _not_understood(prompted, institution)
+    waits = prompted.state in (State.ESCALATING, State.FAILED)
+    tone = _tone(asked[-3:])
+    intent = institution.intent(prompted.intent)
+    sentiment = {Tone.FRIENDLY: Sentiment.POSITIVE, Tone.CALM: Sentiment.NEUTRAL}.get(tone, Sentiment.NEGATIVE)
+    answered = Answered.PARTLY if unclear or waits else Answered.YES
+    return {
+        "answered": answered if prompted.replies else Answered.NO,
+        "sentiment": sentiment,
+        "assessment": words["assessment"].format(
+            said=len(asked), replies=len(prompted.replies), about=intent.id if intent else words["unknown"]
+        ),
+        "unresolved_needs": unclear,
+        "taxonomy_gaps": [{"need": text, "suggestion": words["suggestion"].format(text=text)} for text in unclear],
+    }
+
+
+def _of_person(prompted: Prompted) -> list[str]:
+    return [_line(said) for said in prompted.history if said.speaker == "person" and said.text.strip()]
+
+
+def _line(said: Said) -> str:
+    return " ".join(said.text.split())[:_QUOTED]
+
+
+def _open_questions(prompted: Prompted) -> list[str]:
+    """The person's questions since the last reply, else the question that this ended with."""
+    since: list[str] = []
+    for said in reversed(prompted.history):
+        if said.speaker != "person":
+            return since[::-1][-_LISTED:] or ([_line(said)] if said.text.rstrip().endswith("?") else [])
+        if "?" in said.text:
+            since.append(_line(said))
+    return since[::-1][-_LISTED:]
+
+
+def _not_understood(prompted: Prompted, institution: Institution) -> list[str]:
+    clarify = fold(institution.text(FixedText.CLARIFY))
+    found = []
+    last = ""
+    for said in prompted.history:
+        if said.speaker == "person":
+            last = _line(said)
+        elif last and clarify in fold(said.text):
+            found.append(last)
+    return found[:_LISTED]
+
+
+def _tone(texts: list[str]) -> Tone:
+    if any(map(shows_distress, texts)):
+        return Tone.DISTRESSED
+    for tone, signs in ((Tone.UPSET, _UPSET), (Tone.IMPATIENT, _IMPATIENT), (Tone.FRIENDLY, _FRIENDLY)):
+        if any(_has(text, signs) for text in texts):
+            return tone
+    return Tone.CALM
+
+
+def _has(text: str, signs: tuple[str, ...]) -> bool:
+    plain = fold(text)
+    return any(sign in plain for sign in signs)

@@ -100,6 +100,10 @@ async def test_a_lease_is_kept_over_what_another_process_appends(inboxes: Pair) 
     await mine.remove(C1, [1])
     assert await texts_of(mine) == ["dois"]
     assert await theirs.due(at=START + TTL, limit=9) == [C1]
+    await mine.append([inbound("três")])
+    await theirs.remove(C1, [2, 3])
+    # And now it says that something waits.
+    assert await mine.release(lease)
 
 
 async def test_a_burst_shares_its_writes(inbox: FirestoreInbox, commits: list[int]) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 import hiredis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.exceptions import (
-    MasterDownError,
+    ClusterDownError,
+    NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -38,8 +39,8 @@ FLUSH_LIMIT = 512
 KEEP_ALIVE = {4: 15, 5: 5, 6: 3}
 
 # Answers that speak of the server's condition; any other error reply is a defect of ours and concerns one caller.
-SERVER_CONDITIONS = (OutOfMemoryError, ReadOnlyError, MasterDownError, TryAgainError)
-SERVER_CONDITION_CODES = ("MISCONF", "NOREPLICAS", "BUSY", "UNBLOCKED", "NOTREADY")
+SERVER_CONDITIONS = (OutOfMemoryError, ReadOnlyError, NoPermissionError, ClusterDownError, TryAgainError)
+SERVER_CONDITION_CODES = ("MISCONF", "NOREPLICAS", "BUSY")
 
 Argument = str | bytes | int | float
 

@@ -131,15 +131,19 @@ class RedisStore:
 
     async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
         sending = row.sending(deadline=deadline, at=at)
+        if await self._replace(_json(row).encode(), sending):
+            return sending
+        # It changed; or it is the same, written down differently by another version.
         return await self._change(row.id, lambda stored: sending if stored == row else None)
 
     async def mark_sent(self, row_id: OutboxId, *, platform_message_id: str, at: datetime) -> None:
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             before = await self._row(row_id)
             if before is None:
                 return
             row = OutboxRow.model_validate_json(before).sent(platform_message_id=platform_message_id, at=at)
-            parked = await self._command("LRANGE", f"{KEYS}parked:{_platform_of(row)}", 0, -1)
+            # Statuses seldom come before their row's id: the first time, none are expected, and the script checks it.
+            parked = await self._command("LRANGE", f"{KEYS}parked:{_platform_of(row)}", 0, -1) if attempt else []
             for update in _values(StatusUpdate, parked):
                 row = row.reported(update)
             if await self._replace(before, row, parked=len(parked)):

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import httpx
 import pytest
 
 EMULATOR = "cloud_firestore_emulator"
@@ -58,7 +59,15 @@ def firestore_host() -> str:
     port = free_port()
     command = [str(program), "start", "--host=127.0.0.1", f"--port={port}"]
     start_server(command, ready=lambda: accepts(port), name=EMULATOR)
+    _warm_up(port)
     return f"127.0.0.1:{port}"
+
+
+def _warm_up(port: int) -> None:
+    """Read and write once: the first answers of a Java that has just started take seconds."""
+    documents = f"http://127.0.0.1:{port}/v1/projects/warm-up/databases/(default)/documents/warm-up"
+    httpx.post(documents, json={"fields": {}}, timeout=START_SECONDS)
+    httpx.get(documents, timeout=START_SECONDS)
 
 
 def firestore_emulator() -> Path | None:

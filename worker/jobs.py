@@ -9,9 +9,11 @@ from functools import partial
 from typing import Any
 
 from adapters.queues.embedded import MAX_AT_ONCE, EmbeddedQueue
+from contracts.errors import TransientError
 from contracts.ports import Faults
 from contracts.settings import Settings
 from contracts.values import ConversationId
+from observability.logs import logger
 from worker import sweeper
 from worker.analysis import analyse
 from worker.backends import Backend
@@ -19,7 +21,10 @@ from worker.bootstrap import Engine, open_engine
 from worker.dependencies import Dependencies
 from worker.drain import drain
 
+log = logger(__name__)
+
 GRACE_SECONDS = 7.0
+PUBLISH_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -79,14 +84,28 @@ async def open_worker(
     Without `sweeping` nothing is done that nobody asked for.
     """
     async with open_engine(settings, backend, faults=faults) as engine:
-        await backend.store.publish(engine.rulebooks.current().institution, at=engine.deps.clock.now())
         work = partial(drain, deps=engine.deps), partial(analyse, deps=engine.deps)
         queue = EmbeddedQueue(*work, at_once=at_once)
         try:
-            async with running_beside(_sweeping(queue, engine.deps, sweeping)):
+            async with (
+                running_beside(_publish(engine)),
+                running_beside(_sweeping(queue, engine.deps, sweeping)),
+            ):
                 yield Worker(engine, queue)
         finally:
             await queue.close(grace_seconds=GRACE_SECONDS)
+
+
+async def _publish(engine: Engine) -> None:
+    """Publish the documents in force, as soon as the store can: work begins without waiting for it."""
+    while True:
+        try:
+            await engine.deps.store.publish(engine.rulebooks.current().institution, at=engine.deps.clock.now())
+        except TransientError as exc:
+            log.warning("institution.unpublished", error=type(exc).__name__)
+            await asyncio.sleep(PUBLISH_AGAIN_SECONDS)
+        else:
+            return
 
 
 async def _sweeping(queue: EmbeddedQueue, deps: Dependencies, how: Sweeping | None) -> None:

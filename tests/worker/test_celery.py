@@ -104,7 +104,7 @@ async def test_wake_ups_are_worked_on_side_by_side_and_acknowledged(bed: Bed) ->
     async with bed.worker():
         await bed.until_noted("done", *names)
         await bed.until_settled()
-    assert max(map(int, await bed.noted("at_once"))) == 100
+    assert max(map(int, await bed.noted("at_once"))) > 50, "far more than a pool of processes would hold"
     assert sorted(await bed.noted("done")) == sorted(names)
 
 

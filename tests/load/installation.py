@@ -84,11 +84,19 @@ async def _put(url: str, behaviour: Mapping[str, Any]) -> None:
 
 @asynccontextmanager
 async def installed(
-    engine: EngineName, folder: Path, *, workers: int = 2, proxied: bool = False, log_level: str = "WARNING"
+    engine: EngineName,
+    folder: Path,
+    *,
+    workers: int = 2,
+    proxied: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Installation]:
-    """Start everything of an engine and leave nothing running behind; `proxied` puts a proxy before its store."""
+    """Start everything of an engine and leave nothing running behind.
+
+    `proxied` puts a proxy before its store, `environment` adds to the settings of its processes.
+    """
     async with AsyncExitStack() as stack:
-        builder = _Builder(engine, folder, stack, proxied, log_level)
+        builder = _Builder(engine, folder, stack, proxied, environment or {})
         await builder.sandbox()
         installation = await builder.build(workers)
         await installation.platform()
@@ -96,7 +104,14 @@ async def installed(
 
 
 class _Builder:
-    def __init__(self, engine: EngineName, folder: Path, stack: AsyncExitStack, proxied: bool, log_level: str) -> None:
+    def __init__(
+        self,
+        engine: EngineName,
+        folder: Path,
+        stack: AsyncExitStack,
+        proxied: bool,
+        environment: Mapping[str, str],
+    ) -> None:
         self._engine, self._folder, self._stack, self._proxied = engine, folder, stack, proxied
         port, self._sandbox_port = free_port(), free_port()
         self.url, self.sandbox_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{self._sandbox_port}"
@@ -104,7 +119,7 @@ class _Builder:
             "PROSA_ENGINE": engine,
             "PORT": str(port),
             "PROSA_DATA_DIR": str(folder),
-            "PROSA_LOG_LEVEL": log_level,
+            "PROSA_LOG_LEVEL": "WARNING",
             "ANTHROPIC_API_KEY": "sandbox",
             "ANTHROPIC_BASE_URL": f"{self.sandbox_url}/anthropic",
             "WHATSAPP_APP_SECRET": SECRET,
@@ -112,6 +127,7 @@ class _Builder:
             "WHATSAPP_ACCESS_TOKEN": "sandbox",
             "WHATSAPP_PHONE_NUMBER_ID": PHONE_NUMBER_ID,
             "WHATSAPP_API_URL": f"{self.sandbox_url}/graph/v26.0",
+            **environment,
         }
 
     async def sandbox(self) -> None:

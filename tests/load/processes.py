@@ -27,6 +27,15 @@ class Usage:
     memory_mb: float
 
 
+def usage_of(pid: int) -> Usage:
+    """From /proc, of the process alone, without its children."""
+    proc = Path("/proc") / str(pid)
+    fields = (proc / "stat").read_text().rpartition(")")[2].split()
+    pages = int((proc / "statm").read_text().split()[1])
+    ticks = int(fields[11]) + int(fields[12])
+    return Usage(ticks / TICKS, pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+
+
 class Process:
     """One Python process of ours. `kill` is SIGKILL: nothing in it gets a chance to tidy up."""
 
@@ -97,14 +106,10 @@ class Process:
     def go_on(self) -> None:
         self._signal(signal.SIGCONT)
 
-    def usage(self) -> Usage:
-        """From /proc, of the process alone."""
+    @property
+    def pid(self) -> int:
         assert self._running is not None
-        proc = Path("/proc") / str(self._running.pid)
-        fields = (proc / "stat").read_text().rpartition(")")[2].split()
-        pages = int((proc / "statm").read_text().split()[1])
-        ticks = int(fields[11]) + int(fields[12])
-        return Usage(ticks / TICKS, pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+        return self._running.pid
 
     def tail(self, characters: int = 2_000) -> str:
         return self.log.read_text(errors="replace")[-characters:] if self.log.exists() else ""

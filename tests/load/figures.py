@@ -1,0 +1,274 @@
+"""The Celery engine's figures on this machine, in real processes: `python -m tests.load.figures steady`.
+
+`steady` and `burst` are the load, `hot` one person who writes too fast beside the others, `takeover` a killed worker's
+conversations until another one has them, `cold-start` a worker until its first commit, `events` a worker's news until
+a web client has them. The sandbox's statuses (three for each reply) come on top of what is sent.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+from redis import Redis
+
+from adapters.channels.web import web_conversation_id, web_message
+from adapters.clock import SystemClock
+from cli.load import Outcome, percentiles, run
+from cli.traffic import Load
+from contracts.messages import InboundMessage
+from contracts.ports import LiveEvent
+from contracts.values import MessageId
+from tests.load.counts import count, settled
+from tests.load.installation import PHONE_NUMBER_ID, SECRET, Installation, installed, warmed
+from tests.load.processes import usage_of
+from worker.backends import Backend, open_backend
+
+MODEL_MS = 1_000.0
+CRITICAL_PATH_MS = 2 * MODEL_MS
+# Longer than a model may take by itself: the conversations stay in the hands of who took them.
+THINKING_MS = 30_000.0
+
+
+@asynccontextmanager
+async def _celery(folder: Path, *, workers: int, model_ms: float = MODEL_MS) -> AsyncIterator[Installation]:
+    async with installed("celery", folder, workers=workers) as installation:
+        await installation.model()
+        await warmed(installation)
+        await installation.model(latency=model_ms)
+        yield installation
+
+
+async def _drive(installation: Installation, load: Load) -> Outcome:
+    return await run(
+        load,
+        url=installation.url,
+        secret=SECRET,
+        phone_number_id=PHONE_NUMBER_ID,
+        sandbox_url=installation.sandbox_url,
+        await_seconds=60,
+    )
+
+
+async def loaded(folder: Path, load: Load, *, workers: int) -> dict[str, Any]:
+    """One load: acknowledgements, replies over the model's critical path, loss, and what each process used."""
+    async with _celery(folder, workers=workers) as installation:
+        pids = _pids(installation)
+        before = {name: usage_of(pid) for name, pid in pids.items()}
+        outcome = await _drive(installation, load)
+        after = {name: usage_of(pid) for name, pid in pids.items()}
+        await settled(installation)
+        assert outcome.replies is not None
+        counts = await count(installation, outcome.sent, [])
+        statuses = await _posted_statuses(installation)
+    used = {name: after[name].cpu_seconds - before[name].cpu_seconds for name in pids}
+    view = outcome.view()
+    return {
+        **view,
+        "over_critical_path_ms": round(view["reply_ms"]["p50"] - CRITICAL_PATH_MS, 1),
+        "statuses_a_second": round(statuses / outcome.seconds),
+        "cpu_ms_a_message": {name: round(1000 * seconds / load.messages, 2) for name, seconds in used.items()},
+        "memory_mb": {name: round(usage.memory_mb) for name, usage in after.items()},
+        "in_store": {"lost": counts.lost, "doubled": counts.doubled, "out_of_order": counts.out_of_order},
+        "load_average": [round(value, 1) for value in os.getloadavg()],
+    }
+
+
+def _pids(installation: Installation) -> dict[str, int]:
+    assert installation.redis is not None
+    with Redis.from_url(installation.redis.url) as client:
+        redis = int(client.info("server")["process_id"])
+    own = (installation.webhook, *installation.workers, installation.sandbox)
+    return {process.name: process.pid for process in own} | {"redis": redis}
+
+
+async def _posted_statuses(installation: Installation) -> int:
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"{installation.sandbox_url}/graph/sandbox/messages", params={"limit": 1})
+        return int(answer.json()["counters"].get("statuses_posted", 0))
+
+
+async def hot(folder: Path, *, workers: int) -> dict[str, Any]:
+    """The same load without and with one person more who writes ten messages a second."""
+    quiet = Load(messages=1_800, people=600, rate=30, seed=1)
+    figures = {}
+    for name, hot_rate in (("without", 0.0), ("with", 10.0)):
+        part = folder / name
+        part.mkdir()
+        async with _celery(part, workers=workers) as installation:
+            given = Load(quiet.messages, quiet.people, quiet.rate, hot_rate=hot_rate, seed=quiet.seed)
+            view = (await _drive(installation, given)).view()
+            figures[name] = {key: view[key] for key in ("reply_ms", "ack_ms", "lost", "doubled")}
+    return figures | {"load_average": [round(value, 1) for value in os.getloadavg()]}
+
+
+async def takeover(folder: Path, *, rounds: int = 8, conversations: int = 50) -> dict[str, Any]:
+    """A worker is killed with conversations in its hands; the time until another one has taken each of them.
+
+    A second attempt in the inbox shows that it was claimed again; it is looked for every few milliseconds.
+    """
+    taken: list[float] = []
+    async with _celery(folder, workers=1, model_ms=THINKING_MS) as installation, _backend(installation) as backend:
+        for number in range(rounds):
+            messages = [_question(f"takeover-{number}-{each}") for each in range(conversations)]
+            await backend.inbox.append(messages)
+            await _until(partial(_all_tried, messages, 1, backend))
+            await _start_beside(installation, f"next-{number}")
+            killed = installation.workers.pop(0)
+            at = time.monotonic()
+            killed.kill()
+            waiting = list(messages)
+            while waiting:
+                tried = await asyncio.gather(*(_attempts(one, backend) for one in waiting))
+                taken += [time.monotonic() - at for attempts in tried if attempts > 1]
+                waiting = [one for one, attempts in zip(waiting, tried, strict=True) if attempts == 1]
+                await asyncio.sleep(0.01)
+            for one in messages:
+                await backend.inbox.forget(one.conversation_id)
+    return {"conversations": len(taken), "claimed_again_ms": percentiles(taken)}
+
+
+async def _start_beside(installation: Installation, name: str) -> None:
+    """Start a worker and wait until it listens for wake-ups, beside the one that is there."""
+    worker = installation.worker(name)
+    installation.workers.append(worker)
+    worker.spawn()
+    await _until(partial(_are_listening, installation, len(installation.workers)))
+
+
+async def _are_listening(installation: Installation, count: int) -> bool:
+    """Whether so many workers wait at the broker's queues."""
+    assert installation.redis is not None
+    with Redis.from_url(installation.redis.url) as client:
+        return sum(each["cmd"] == "brpop" for each in client.client_list()) >= count
+
+
+async def cold_start(folder: Path, *, starts: int = 10) -> dict[str, Any]:
+    """A worker is started with a message waiting; the time until its turn is committed. The model answers at once."""
+    times: list[float] = []
+    async with _celery(folder, workers=1, model_ms=0) as installation, _backend(installation) as backend:
+        for number in range(starts):
+            for worker in installation.workers:
+                worker.kill()
+            message = _question(f"cold-{number}")
+            await backend.inbox.append([message])
+            worker = installation.worker(f"cold-{number}")
+            installation.workers = [worker]
+            at = time.monotonic()
+            worker.spawn()
+            await _until(partial(_is_answered, message, backend))
+            times.append(time.monotonic() - at)
+        installation.workers[0].kill()
+    return {"starts": starts, "first_commit_ms": percentiles(times), "load_average": round(os.getloadavg()[0], 1)}
+
+
+async def events(folder: Path, *, count: int = 500, rate: float = 50.0, load: Load | None = None) -> dict[str, Any]:
+    """News published as a worker does, until a web client has them from the webhook's stream, by one clock."""
+    async with _celery(folder, workers=1) as installation, _backend(installation) as backend:
+        conversation = "watched"
+        url = f"{installation.url}/chat/{conversation}/events"
+        seconds: list[float] = []
+        beside = asyncio.create_task(_drive(installation, load)) if load else None
+        async with httpx.AsyncClient(timeout=60) as client, client.stream("GET", url) as response:
+            lines = response.aiter_lines()
+            async for line in lines:
+                if line.startswith(": connected"):
+                    break
+            publishing = asyncio.create_task(_publish(backend, conversation, count, rate))
+            async for line in lines:
+                if line.startswith("data:") and "published" in (data := orjson.loads(line.removeprefix("data:"))):
+                    seconds.append(time.perf_counter() - data["published"])
+                    if len(seconds) == count:
+                        break
+            await publishing
+        if beside is not None:
+            await beside
+    return {"events": len(seconds), "publish_to_client_ms": percentiles(seconds)}
+
+
+async def _publish(backend: Backend, conversation: str, count: int, rate: float) -> None:
+    for _ in range(count):
+        event = LiveEvent(name="state", data={"published": time.perf_counter()})
+        await backend.events.publish(web_conversation_id(conversation), event)
+        await asyncio.sleep(1 / rate)
+
+
+@asynccontextmanager
+async def _backend(installation: Installation) -> AsyncIterator[Backend]:
+    async with open_backend(installation.settings) as backend:
+        yield backend
+
+
+def _question(conversation: str) -> InboundMessage:
+    return web_message(conversation, MessageId("m-1"), "Qual o horário das entregas?", at=SystemClock().now())
+
+
+async def _attempts(message: InboundMessage, backend: Backend) -> int:
+    return max((entry.attempts for entry in await backend.inbox.pending(message.conversation_id)), default=0)
+
+
+async def _all_tried(messages: list[InboundMessage], times: int, backend: Backend) -> bool:
+    return min(await asyncio.gather(*(_attempts(one, backend) for one in messages))) >= times
+
+
+async def _is_answered(message: InboundMessage, backend: Backend) -> bool:
+    return await backend.store.receipt(message.conversation_id, message.id) is not None
+
+
+async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
+    while not await holds():  # noqa: ASYNC110 - another process makes it true
+        await asyncio.sleep(0.01)
+
+
+STEADY = Load(messages=30_000, people=3_000, rate=100)
+BURST = Load(messages=1_000, people=1_000, rate=None)
+BACKGROUND = Load(messages=600, people=300, rate=50)
+
+
+async def _play(name: str, folder: Path, *, workers: int, seconds: float | None) -> dict[str, Any]:
+    match name:
+        case "steady":
+            messages = int(seconds * 100) if seconds else STEADY.messages
+            return await loaded(folder, Load(messages, min(messages, STEADY.people), STEADY.rate), workers=workers)
+        case "burst":
+            return await loaded(folder, BURST, workers=workers)
+        case "hot":
+            return await hot(folder, workers=workers)
+        case "takeover":
+            return await takeover(folder)
+        case "cold-start":
+            return await cold_start(folder)
+        case "events":
+            return await events(folder)
+        case _:
+            return await events(folder, load=BACKGROUND)
+
+
+NAMES = ("steady", "burst", "hot", "takeover", "cold-start", "events", "events-under-load")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.load.figures", description=__doc__)
+    parser.add_argument("name", nargs="+", choices=[*NAMES, "all"])
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seconds", type=float, help="of the steady load; default: 300")
+    given = parser.parse_args()
+    for name in NAMES if "all" in given.name else given.name:
+        with tempfile.TemporaryDirectory(prefix="prosa-figures-") as folder:
+            figures = asyncio.run(_play(name, Path(folder), workers=given.workers, seconds=given.seconds))
+        print(json.dumps({"figure": name} | figures), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

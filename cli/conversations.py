@@ -7,18 +7,24 @@ from typing import Annotated
 
 import typer
 
+from adapters.clock import SystemClock
+from cli.analyses import analyse, print_analysis
 from cli.output import AsJson, clock_time, console, fail, print_json, print_table
 from cli.trace import trace as trace_events
+from contracts.analysis import Analysis, AnalysisKind
 from contracts.conversation import Conversation, State, Trigger
 from contracts.errors import IllegalTransitionError
 from contracts.ports import Store
 from contracts.settings import read_settings
 from contracts.values import ConversationId, MessageId
+from contracts.views import analysis_view
 from worker import operations
+from worker.analysis_desk import analyses_of
 from worker.backends import Backend, open_backend
 from worker.bootstrap import open_operations
 
 app = typer.Typer(add_completion=False, help="Look at conversations and act on them.", no_args_is_help=True)
+app.command()(analyse)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="A conversation's id; web:NAME may be written NAME.")]
 
@@ -44,7 +50,7 @@ def list_(
 
 @app.command()
 def show(conversation: Id, as_json: AsJson = False) -> None:
-    """Show a conversation: state, collected fields, and what was said."""
+    """Show a conversation: state, collected fields, what was said, and the summary for who takes over."""
     asyncio.run(_show(conversation, as_json))
 
 
@@ -131,9 +137,10 @@ async def _list(state: State | None, limit: int) -> list[dict[str, object]]:
 async def _show(given: str, as_json: bool) -> None:
     async with _existing(given) as (head, backend):
         said = await backend.store.transcript(head.id)
+        summary = await _summary(head.id, backend)
         if as_json:
             content = head.model_dump(mode="json") | {"transcript": [one.model_dump(mode="json") for one in said]}
-            print_json(content)
+            print_json(content | {"handoff_summary": analysis_view(summary) if summary else None})
             return
         console.print(f"[bold]{head.id}[/]  {head.state}, episode {head.episode}, {head.turns} turns")
         console.print(f"line {head.business_line or '-'}, intent {head.intent or '-'}, waiting for {head.waiting_for}")
@@ -143,6 +150,14 @@ async def _show(given: str, as_json: bool) -> None:
             console.print(f"{clock_time(one.at)}  {one.speaker:>9}  {one.text}", markup=False)
             if one.options:
                 console.print(f"{'':>36}[{'] ['.join(one.options)}]", markup=False)
+        if summary is not None:
+            print_analysis(summary)
+
+
+async def _summary(conversation_id: ConversationId, backend: Backend) -> Analysis | None:
+    """The newest hand-off summary that there is; more may have been said since."""
+    found = await analyses_of(conversation_id, backend.store, at=SystemClock().now())
+    return next((one for one in found if one.context.kind is AnalysisKind.HANDOFF_SUMMARY and one.result), None)
 
 
 async def _trace(given: str, as_json: bool) -> None:

@@ -327,10 +327,6 @@ class Analyses(Protocol):
 
     async def find(self, analysis_id: str) -> Analysis | None: ...
 
-    async def newest(self, conversation_id: ConversationId, kind: AnalysisKind) -> Analysis | None:
-        """The one asked for last, whatever has been said since."""
-        ...
-
 
 class Callback(Protocol):
     """The one receiver that is told when an analysis has ended."""

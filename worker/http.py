@@ -73,9 +73,9 @@ class TasksDependencies:
     """What the endpoint works with.
 
     `drain` answers what waits in a conversation, `analyse` works on one analysis, `sweep` looks for what nobody was
-    woken for, once. `idle` returns when nothing that they have started is left running (wake-ups on their way): between two
-    requests Cloud Run gives the process no CPU. `ready` raises `TransientError` while the process cannot work. The time
-    limits lie below the dispatch deadlines of the tasks. `count` is told what became of each request.
+    woken for, once. `idle` returns when nothing that they have started is left running (wake-ups on their way): between
+    two requests Cloud Run gives the process no CPU. `ready` raises `TransientError` while the process cannot work. The
+    time limits lie below the dispatch deadlines of the tasks. `count` is told what became of each request.
     """
 
     drain: Callable[[ConversationId], Awaitable[None]]

@@ -1,0 +1,108 @@
+"""`prosa conversations analyse`: ask for an analysis of a conversation, and with `--wait` do it at once."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from cli.output import AsJson, console, fail, print_json
+from contracts.analysis import Analysis, AnalysisKind, AnalysisStatus
+from contracts.conversation import Conversation
+from contracts.ports import Store
+from contracts.settings import read_settings
+from contracts.values import ConversationId
+from contracts.views import analysis_view
+from observability.logs import configure_logs
+
+Kind = Annotated[AnalysisKind, typer.Option(help="What is asked about it.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Work on it here, and print the result.")]
+
+ASK_AGAIN_SECONDS = 0.25
+
+
+def analyse(
+    conversation: Annotated[
+        str, typer.Argument(metavar="ID", help="A conversation's id; web:NAME may be written NAME.")
+    ],
+    kind: Kind = AnalysisKind.HANDOFF_SUMMARY,
+    wait: Wait = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have a conversation summarised for who takes over, or reviewed; the same question again is the same answer."""
+    configure_logs(level="ERROR")
+    analysis = asyncio.run(_waited(conversation, kind) if wait else _asked(conversation, kind))
+    if as_json:
+        print_json(analysis_view(analysis))
+    elif analysis.is_finished:
+        print_analysis(analysis)
+    else:
+        console.print(f"{analysis.id} is {analysis.status}; the workers see to it.")
+    if analysis.status is AnalysisStatus.FAILED:
+        raise fail(f"the analysis failed: {analysis.error}")
+
+
+def print_analysis(analysis: Analysis) -> None:
+    """The result, line by line, as people read it."""
+    console.print(
+        f"[bold]{analysis.context.kind}[/]  {analysis.status}, of version {analysis.context.conversation_version}"
+    )
+    for name, value in (analysis.result or {}).items():
+        lines = _lines(value)
+        console.print(f"  {name}: {lines[0] if len(lines) == 1 else ''}".rstrip(), markup=False)
+        if len(lines) > 1:
+            for line in lines:
+                console.print(f"    - {line}", markup=False)
+
+
+def _lines(value: Any) -> list[str]:
+    if not isinstance(value, list):
+        return [str(value)]
+    return [": ".join(map(str, one.values())) if isinstance(one, Mapping) else str(one) for one in value] or ["-"]
+
+
+async def _asked(given: str, kind: AnalysisKind) -> Analysis:
+    from worker.analysis import desk_of
+    from worker.bootstrap import open_operations
+
+    async with open_operations(read_settings()) as deps:
+        head = await _existing(given, deps.store)
+        return _found(await desk_of(deps).request(head.id, kind), given)
+
+
+async def _waited(given: str, kind: AnalysisKind) -> Analysis:
+    """Ask, and work on it in this process unless somebody else is at it."""
+    from cli.sandboxed import sandboxed
+    from worker import analysis as work
+    from worker.backends import open_backend
+    from worker.bootstrap import open_engine
+
+    async with (
+        sandboxed(read_settings()) as (settings, _),
+        open_backend(settings) as backend,
+        open_engine(settings, backend) as engine,
+    ):
+        deps = engine.deps
+        head = await _existing(given, deps.store)
+        desk = work.desk_of(deps)
+        analysis = _found(await desk.request(head.id, kind), given)
+        while not analysis.is_finished:
+            await work.analyse(analysis.id, deps)
+            analysis = _found(await desk.find(analysis.id), given)
+            if not analysis.is_finished:
+                await asyncio.sleep(ASK_AGAIN_SECONDS)
+        return analysis
+
+
+async def _existing(given: str, store: Store) -> Conversation:
+    for candidate in (given,) if ":" in given else (f"web:{given}", given):
+        head = await store.load(ConversationId(candidate))
+        if head is not None and head.turns:
+            return head
+    raise fail(f"there is no conversation {given}; prosa conversations list shows what there is")
+
+
+def _found(analysis: Analysis | None, given: str) -> Analysis:
+    if analysis is None:
+        raise fail(f"{given} was erased meanwhile")
+    return analysis

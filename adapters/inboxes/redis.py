@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from adapters.instants import micros
 from adapters.redis_database import PREFIX, Argument, RedisDatabase, Script
-from adapters.sqlite_database import micros
 from contracts.delivery import Arrival, InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, LeaseLostError
 from contracts.messages import InboundMessage

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from adapters.sqlite_database import Database, micros
+from adapters.instants import micros
+from adapters.sqlite_database import Database
 from contracts.delivery import Arrival, InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, LeaseLostError
 from contracts.messages import InboundMessage

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from adapters.instants import from_micros, micros
 from adapters.redis_database import PREFIX, Argument, RedisDatabase, Script
-from adapters.sqlite_database import from_micros, micros
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import (
     ConversationArchive,

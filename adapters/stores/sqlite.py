@@ -4,7 +4,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from adapters.sqlite_database import Database, from_micros, micros, micros_or_none
+from adapters.instants import from_micros, micros, micros_or_none
+from adapters.sqlite_database import Database
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import (
     ConversationArchive,

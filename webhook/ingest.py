@@ -15,8 +15,6 @@ from webhook.problems import Problem
 
 log = logger(__name__)
 
-DURABLE_WITHIN_SECONDS = 2.0
-
 
 async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependencies) -> list[Arrival]:
     """Append all messages, then wake their conversations; durable on return.
@@ -29,7 +27,7 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
     await deps.faults.reach("ingest.before_append")
     try:
         # What is appended after the time is over is a duplicate of what the sender then tries again.
-        async with asyncio.timeout(DURABLE_WITHIN_SECONDS):
+        async with asyncio.timeout(deps.durable_within.total_seconds()):
             arrivals = await deps.inbox.append(messages)
     except (InboxUnavailableError, TimeoutError) as exc:
         raise _unavailable() from exc

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -237,7 +238,9 @@ async def webhook_bed(kind: str, folder: Path, **settings: Any) -> AsyncIterator
     queue, events, clock, faults = RecordingQueue(), WatchedEvents(), SteppingClock(), CrashAt()
     async with open_backend(kind, folder) as (real_inbox, real_store):
         inbox, store = BreakableInbox(real_inbox), BreakableStore(real_store)
-        chosen = {"whatsapp": WhatsAppSecrets((SECRET, PREVIOUS_SECRET), VERIFY_TOKEN)} | settings
+        secrets = WhatsAppSecrets((SECRET, PREVIOUS_SECRET), VERIFY_TOKEN)
+        # A busy machine must not decide what a test of something else sees.
+        chosen = {"whatsapp": secrets, "durable_within": timedelta(seconds=60)} | settings
         app = create_app(
             WebhookDependencies(
                 inbox=inbox,  # type: ignore[arg-type]

@@ -18,7 +18,8 @@ class WhatsAppSecrets:
 class WebhookDependencies:
     """The ports and secrets of the HTTP side. `whatsapp` is None where the channel is not set up.
 
-    What is not durable after `durable_within` is answered 503. A stream of events that has had no news for `look_again` looks into the store for replies, and says it is there.
+    What is not durable after `durable_within` is answered 503. A stream of events that has had no news for `look_again`
+    looks into the store for replies, and says it is there.
     """
 
     inbox: Inbox

@@ -1,0 +1,208 @@
+"""The callback against a real receiver: what it is sent, how it verifies that, and what counts as an answer."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from adapters import callbacks
+from adapters.callbacks import HttpCallback
+from cli.serving import server_of
+from contracts.analysis import AnalysisKind, AnalysisStatus, CallbackState
+from contracts.errors import CallbackRefusedError
+from sandbox.transport import listen
+from tests.builders import ROOT, START, conversation_id, engine_bed, inbound, open_backend
+from tests.real_services import free_port
+from worker.analysis import LIMITS, analyse, desk_of
+from worker.drain import drain
+
+SECRET = "segredo-ção"
+CONTENT = {"id": "a", "status": "done"}
+
+
+def documented() -> Callable[..., bool]:
+    """The receiver's check as docs/analyses.md gives it."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "analyses.md").read_text(encoding="utf-8"), re.S)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    check: Callable[..., bool] = names["is_from_prosa"]
+    return check
+
+
+@dataclass
+class Receiver:
+    """Somebody's server: it keeps what came, and answers what it is told to."""
+
+    url: str = ""
+    answers: list[int] = field(default_factory=list)
+    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    redirected: int = 0
+
+    async def take(self, request: Request) -> Response:
+        self.got.append((dict(request.headers), await request.body()))
+        status = self.answers.pop(0) if self.answers else 204
+        return RedirectResponse("/elsewhere", status) if 300 <= status <= 399 else Response(status_code=status)
+
+    async def elsewhere(self, _: Request) -> Response:
+        self.redirected += 1
+        return Response()
+
+    async def endless(self, _: Request) -> Response:
+        async def drip() -> AsyncIterator[bytes]:
+            while True:
+                yield b"x" * 1_000
+                await asyncio.sleep(0.001)
+
+        return StreamingResponse(drip())
+
+    async def silent(self, _: Request) -> Response:
+        await asyncio.sleep(60)
+        return Response()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    app = Starlette(
+        routes=[
+            Route("/told", receiver.take, methods=["POST"]),
+            Route("/elsewhere", receiver.elsewhere, methods=["GET", "POST"]),
+            Route("/endless", receiver.endless, methods=["POST"]),
+            Route("/silent", receiver.silent, methods=["POST"]),
+        ]
+    )
+    async with server_of(app).running(listen("127.0.0.1", 0)) as url:
+        receiver.url = url
+        yield receiver
+
+
+@asynccontextmanager
+async def calling(url: str) -> AsyncIterator[HttpCallback]:
+    callback = HttpCallback(url, secret=SECRET)
+    try:
+        yield callback
+    finally:
+        await callback.close()
+
+
+async def test_the_documented_check_believes_what_is_sent_and_nothing_else(receiver: Receiver) -> None:
+    async with calling(f"{receiver.url}/told") as callback:
+        await callback.send(CONTENT, delivery_id="d-1", at=START)
+    ((headers, body),) = receiver.got
+    assert orjson.loads(body) == CONTENT
+    assert (headers["content-type"], headers["prosa-delivery"]) == ("application/json", "d-1")
+    check, now = documented(), START.timestamp()
+    assert check(headers, body, SECRET, now)
+    assert check(headers, body, SECRET, now + 299)
+    assert not check(headers, body, SECRET, now + 301)
+    assert not check(headers, body, SECRET, now - 301)
+    assert not check(headers, body + b" ", SECRET, now)
+    assert not check(headers, body, "another", now)
+    for changed in (
+        {"prosa-timestamp": str(int(now) + 1)},
+        {"prosa-timestamp": "x"},
+        {"prosa-timestamp": ""},
+        {"prosa-signature": ""},
+        {"prosa-signature": headers["prosa-signature"].removeprefix("v1=")},
+        {"prosa-signature": "v1=ção"},
+    ):
+        assert not check(headers | changed, body, SECRET, now), changed
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 401, 404, 410, 429, 500, 503])
+async def test_anything_but_2xx_is_a_refusal_and_no_redirect_is_followed(receiver: Receiver, status: int) -> None:
+    receiver.answers = [status]
+    async with calling(f"{receiver.url}/told") as callback:
+        with pytest.raises(CallbackRefusedError, match=str(status)):
+            await callback.send(CONTENT, delivery_id="d", at=START)
+        await callback.send(CONTENT, delivery_id="d", at=START)
+    assert receiver.redirected == 0
+    assert len(receiver.got) == 2
+
+
+async def test_a_receiver_that_never_ends_its_answer_is_believed_by_its_status(receiver: Receiver) -> None:
+    async with calling(f"{receiver.url}/endless") as callback:
+        await callback.send(CONTENT, delivery_id="d", at=START)
+
+
+async def test_a_receiver_that_does_not_answer_is_not_waited_for(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks, "TIMEOUT", timedelta(milliseconds=50))
+    async with calling(f"{receiver.url}/silent") as callback:
+        with pytest.raises(CallbackRefusedError):
+            await callback.send(CONTENT, delivery_id="d", at=START)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}/told", "http://[", "http://"])
+async def test_nobody_there_is_a_refusal(address: str) -> None:
+    async with calling(address.format(port=free_port())) as callback:
+        with pytest.raises(CallbackRefusedError):
+            await callback.send(CONTENT, delivery_id="d", at=START)
+
+
+async def test_a_refused_callback_comes_again_with_the_same_id_until_it_is_accepted(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.answers = [500, 302, 200]
+    async with (
+        calling(f"{receiver.url}/told") as callback,
+        open_backend("sqlite", tmp_path) as (inbox, store),
+    ):
+        bed = engine_bed(inbox, store, callback=callback)
+        await inbox.append([inbound("Oi")])
+        await drain(conversation_id(), bed.deps)
+        asked = await desk_of(bed.deps).request(conversation_id(), AnalysisKind.HANDOFF_SUMMARY)
+        assert asked is not None
+        pauses = [10, 40, 160]
+        for tries, pause in enumerate(pauses, start=1):
+            await analyse(asked.id, bed.deps)
+            assert len(receiver.got) == tries
+            bed.clock.move(timedelta(seconds=pause - 0.001))
+            await analyse(asked.id, bed.deps)
+            assert len(receiver.got) == tries, "too early"
+            bed.clock.move(timedelta(seconds=pause / 2))
+        await analyse(asked.id, bed.deps)
+        told = await desk_of(bed.deps).find(asked.id)
+    assert told is not None
+    assert (told.status, told.callback, told.attempts) == (AnalysisStatus.DONE, CallbackState.ACCEPTED, 1)
+    assert len(receiver.got) == 3
+    assert len({headers["prosa-delivery"] for headers, _ in receiver.got}) == 1
+    assert len({headers["prosa-timestamp"] for headers, _ in receiver.got}) == 3, "each is signed anew"
+    bodies = {body for _, body in receiver.got}
+    assert len(bodies) == 1
+    content = orjson.loads(bodies.pop())
+    assert set(content) == {"id", "kind", "conversation", "status", "at"}
+    assert (content["id"], content["status"]) == (asked.id, "done")
+
+
+async def test_after_five_refusals_it_is_given_up(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.answers = [500] * 9
+    async with (
+        calling(f"{receiver.url}/told") as callback,
+        open_backend("sqlite", tmp_path) as (inbox, store),
+    ):
+        bed = engine_bed(inbox, store, callback=callback)
+        await inbox.append([inbound("Oi")])
+        await drain(conversation_id(), bed.deps)
+        asked = await desk_of(bed.deps).request(conversation_id(), AnalysisKind.CONVERSATION_REVIEW)
+        assert asked is not None
+        for _ in range(8):
+            await analyse(asked.id, bed.deps)
+            bed.clock.move(timedelta(hours=1))
+        told = await desk_of(bed.deps).find(asked.id)
+    assert told is not None
+    assert (told.callback, told.callback_attempts) == (CallbackState.GIVEN_UP, LIMITS.callback_attempts)
+    assert len(receiver.got) == LIMITS.callback_attempts
+    assert told.result is not None

@@ -54,6 +54,11 @@ def test_each_engine_has_its_places(environ: dict[str, str], store: str, inbox: 
         ({"PROSA_ENGINE": "celery"}, "REDIS_URL"),
         ({"PROSA_STORE": "redis"}, "REDIS_URL"),
         ({"PROSA_STORE": "firestore"}, "GOOGLE_CLOUD_PROJECT"),
+        ({"PROSA_ANALYSIS_CALLBACK_URL": "https://x.example"}, "PROSA_ANALYSIS_CALLBACK_SECRET"),
+        (
+            {"PROSA_ANALYSIS_CALLBACK_URL": "file:///etc/passwd", "PROSA_ANALYSIS_CALLBACK_SECRET": "s"},
+            "begins with https:// or http://",
+        ),
         ({"PROSA_STORE": "mongo"}, "sqlite:PATH, redis or firestore"),
         ({"PROSA_STORE": "sqlite:"}, "sqlite:PATH"),
         ({"PROSA_ENGINE": "celery", "PROSA_STORE": "sqlite:x"} | REDIS, "redis or firestore"),

@@ -22,7 +22,7 @@ from cli.traffic import Load, Traffic
 from tests.adapters.redis_server import RedisServer
 from tests.load.counts import Counts, count, settled
 from tests.load.installation import PHONE_NUMBER_ID, SECRET, Installation, installed, warmed
-from tests.load.processes import Process
+from tests.load.processes import Process, end_when_told
 from tests.load.proxy import Proxy
 from tests.load.scenarios import FULL, SHORT, Fault, Kind, Scenario
 
@@ -181,6 +181,7 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="a folder for the logs; default: thrown away")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    end_when_told()
     table = FULL if given.full else SHORT
     names = list(table) if "all" in (given.scenario or ["all"]) else given.scenario
     clean = True

@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -31,18 +31,21 @@ from contracts.ports import LiveEvent
 from contracts.values import MessageId
 from tests.load.counts import count, settled
 from tests.load.installation import PHONE_NUMBER_ID, SECRET, Installation, installed, warmed
-from tests.load.processes import usage_of
+from tests.load.processes import end_when_told, usage_of
 from worker.backends import Backend, open_backend
 
 MODEL_MS = 1_000.0
 CRITICAL_PATH_MS = 2 * MODEL_MS
-# Longer than a model may take by itself: the conversations stay in the hands of who took them.
-THINKING_MS = 30_000.0
+# So long that the conversations stay in the hands of who took them.
+THINKING_MS = 60_000.0
+PATIENT = {"PROSA_MODEL_TIMEOUT_S": "60", "PROSA_TURN_BUDGET_S": "120"}
 
 
 @asynccontextmanager
-async def _celery(folder: Path, *, workers: int, model_ms: float = MODEL_MS) -> AsyncIterator[Installation]:
-    async with installed("celery", folder, workers=workers) as installation:
+async def _celery(
+    folder: Path, *, workers: int, model_ms: float = MODEL_MS, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Installation]:
+    async with installed("celery", folder, workers=workers, environment=environment) as installation:
         await installation.model()
         await warmed(installation)
         await installation.model(latency=model_ms)
@@ -118,7 +121,10 @@ async def takeover(folder: Path, *, rounds: int = 8, conversations: int = 50) ->
     A second attempt in the inbox shows that it was claimed again; it is looked for every few milliseconds.
     """
     taken: list[float] = []
-    async with _celery(folder, workers=1, model_ms=THINKING_MS) as installation, _backend(installation) as backend:
+    async with (
+        _celery(folder, workers=1, model_ms=THINKING_MS, environment=PATIENT) as installation,
+        _backend(installation) as backend,
+    ):
         for number in range(rounds):
             messages = [_question(f"takeover-{number}-{each}") for each in range(conversations)]
             await backend.inbox.append(messages)
@@ -150,7 +156,8 @@ async def _are_listening(installation: Installation, count: int) -> bool:
     """Whether so many workers wait at the broker's queues."""
     assert installation.redis is not None
     with Redis.from_url(installation.redis.url) as client:
-        return sum(each["cmd"] == "brpop" for each in client.client_list()) >= count
+        waiting = [each for each in client.client_list() if each["cmd"] == "brpop"]
+    return len(waiting) >= count
 
 
 async def cold_start(folder: Path, *, starts: int = 10) -> dict[str, Any]:
@@ -263,6 +270,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, help="of the steady load; default: 300")
     given = parser.parse_args()
+    end_when_told()
     for name in NAMES if "all" in given.name else given.name:
         with tempfile.TemporaryDirectory(prefix="prosa-figures-") as folder:
             figures = asyncio.run(_play(name, Path(folder), workers=given.workers, seconds=given.seconds))

@@ -47,6 +47,11 @@ class Installation:
     proxy: Proxy | None = None
     tasks_url: str = ""
 
+    def kill(self) -> None:
+        """Everything of Prosa, also workers that came later."""
+        for process in (self.webhook, *self.workers, *self.others):
+            process.kill()
+
     def worker(self, name: str) -> Process:
         """One more worker of the Celery engine, not started."""
         return Process(name, ["-m", "cli.main", "worker", "--name", name], self.environment, self.folder)
@@ -99,6 +104,7 @@ async def installed(
         builder = _Builder(engine, folder, stack, proxied, environment or {})
         await builder.sandbox()
         installation = await builder.build(workers)
+        stack.callback(installation.kill)
         await installation.platform()
         yield installation
 

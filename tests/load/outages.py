@@ -24,6 +24,7 @@ from sandbox.whatsapp_webhooks import envelope, inbound_text, signed
 from tests.adapters.redis_server import redis_server
 from tests.load.counts import Counts, count, settled
 from tests.load.installation import PHONE_NUMBER_ID, SECRET, Installation, installed, warmed
+from tests.load.processes import end_when_told
 
 POSTS = 50
 
@@ -168,6 +169,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load.outages", description=__doc__)
     parser.add_argument("name", nargs="+", choices=[*OUTAGES, "all"], help="one or more, or all")
     given = parser.parse_args()
+    end_when_told()
     for name in OUTAGES if "all" in given.name else given.name:
         with tempfile.TemporaryDirectory(prefix="prosa-outages-") as folder:
             found = asyncio.run(_play(name, Path(folder)))

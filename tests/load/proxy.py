@@ -3,9 +3,11 @@
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from enum import Enum, auto
 
 CHUNK = 65_536
 # Closing with this makes the other end see a reset instead of an orderly end.
@@ -21,17 +23,25 @@ class Direction:
     swallowed: bool = False
 
 
+SWALLOWED = Direction(swallowed=True)
+
+
 @dataclass(frozen=True)
 class Weather:
-    """Both directions; `refusing` closes what connects at once."""
+    """Both directions of every connection."""
 
-    to_server: Direction = field(default_factory=Direction)
-    to_client: Direction = field(default_factory=Direction)
-    refusing: bool = False
+    to_server: Direction = Direction()
+    to_client: Direction = Direction()
 
 
 CLEAR = Weather()
-BLACK_HOLE = Weather(Direction(swallowed=True), Direction(swallowed=True))
+
+
+class Trouble(Enum):
+    """What a part of a run brings over everybody."""
+
+    REFUSING = auto()
+    SILENT = auto()
 
 
 class Proxy:
@@ -42,6 +52,7 @@ class Proxy:
         self._links: set[_Link] = set()
         self._serving: set[asyncio.Task[None]] = set()
         self._listening: asyncio.Server | None = None
+        self._troubles: Counter[Trouble] = Counter()
         self.weather = CLEAR
         self.port = 0
 
@@ -55,6 +66,12 @@ class Proxy:
         self.cut()
         if self._serving:
             await asyncio.wait(self._serving)
+
+    def direction(self, *, to_server: bool) -> Direction:
+        """How bytes travel now."""
+        if self._troubles[Trouble.SILENT]:
+            return SWALLOWED
+        return self.weather.to_server if to_server else self.weather.to_client
 
     def cut(self) -> None:
         """End every connection in order, as a server that is shut down does."""
@@ -74,22 +91,25 @@ class Proxy:
     @asynccontextmanager
     async def outage(self) -> AsyncIterator[None]:
         """Inside nobody gets through: connections are reset, new ones closed at once."""
-        before, self.weather = self.weather, replace(self.weather, refusing=True)
         self.reset()
-        try:
+        with self._while(Trouble.REFUSING):
             yield
-        finally:
-            self.weather = before
 
     @asynccontextmanager
     async def silence(self) -> AsyncIterator[None]:
         """Inside connections stay open and nothing comes through; what was sent in it is lost, and they end with it."""
-        before, self.weather = self.weather, BLACK_HOLE
+        with self._while(Trouble.SILENT):
+            yield
+        self.reset()
+
+    @contextmanager
+    def _while(self, trouble: Trouble) -> Iterator[None]:
+        """Troubles may overlap: each ends when the last who brought it takes it away."""
+        self._troubles[trouble] += 1
         try:
             yield
         finally:
-            self.weather = before
-            self.reset()
+            self._troubles[trouble] -= 1
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
@@ -97,7 +117,7 @@ class Proxy:
         task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.weather.refusing:
+        if self._troubles[Trouble.REFUSING]:
             _reset(writer)
             return
         try:
@@ -139,8 +159,7 @@ class _Link:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, to_server: bool) -> None:
         with suppress(OSError):
             while chunk := await reader.read(CHUNK):
-                weather = self._proxy.weather
-                direction = weather.to_server if to_server else weather.to_client
+                direction = self._proxy.direction(to_server=to_server)
                 if direction.delay_s:
                     await asyncio.sleep(direction.delay_s)
                 if direction.bytes_per_s:

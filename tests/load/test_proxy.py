@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -89,6 +89,16 @@ async def test_silence_swallows_what_is_said_in_it() -> None:
         with pytest.raises(ConnectionResetError):
             await reader.read(1)
         writer.close()
+
+
+async def test_troubles_may_overlap_and_end_in_any_order() -> None:
+    async with echoing() as proxy:
+        async with AsyncExitStack() as first:
+            await first.enter_async_context(proxy.outage())
+            async with AsyncExitStack() as second:
+                await second.enter_async_context(proxy.silence())
+                await first.aclose()
+        assert await said(proxy, b"hello") == b"hello"
 
 
 async def test_a_half_closed_connection_still_brings_the_other_half() -> None:

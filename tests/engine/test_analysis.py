@@ -328,7 +328,10 @@ async def test_a_model_that_is_away_is_asked_again_later_and_later(lasting: Call
     assert asked_of(model) == 3, "not due yet: the first pause is 1 to 2 seconds"
     bed.clock.move(timedelta(seconds=1.001))
     await look(bed)
-    bed.clock.move(timedelta(seconds=4))
+    bed.clock.move(timedelta(seconds=1.999))
+    await look(bed)
+    assert asked_of(model) == 6, "the second pause is 2 to 4 seconds"
+    bed.clock.move(timedelta(seconds=2.001))
     await look(bed)
     done = await find(bed, asked)
     assert (done.status, done.attempts, done.error) == (AnalysisStatus.DONE, 3, None)

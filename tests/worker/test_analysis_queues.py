@@ -1,7 +1,7 @@
 """Analyses on their way to a worker: in the process, over Cloud Tasks, and past the workers that leave them alone."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import orjson

@@ -22,7 +22,9 @@ SENDS = _counter("outbox_sends_total", "Attempts to send a reply", ["channel", "
 WAKE_UPS_LOST = _counter("queue_wake_ups_lost_total", "Wake-ups that could not be sent; the sweeper finds their work")
 EVENTS_DROPPED = _counter("events_dropped_total", "News for watching clients that could not be passed on")
 CACHE_AWAY = _counter("store_cache_away_total", "Reads and writes that went past the cache because it did not answer")
-TASK_REQUESTS = _counter("worker_task_requests_total", "Requests of the queue and the scheduler by outcome", ["outcome"])
+TASK_REQUESTS = _counter(
+    "worker_task_requests_total", "Requests of the queue and the scheduler by outcome", ["outcome"]
+)
 ANALYSES = _counter("analyses_total", "Analyses asked for, and what became of each attempt", ["kind", "outcome"])
 ANALYSIS_SECONDS = _histogram(
     "analysis_seconds", "Time of one attempt of an analysis", ["kind"], buckets=(0.5, 1, 2, 5, 10, 20, 40, 60)

@@ -12,6 +12,7 @@ from contracts.institution import Institution
 from contracts.ports import ModelRequest, SystemBlock
 from prompts import schemas
 from prompts.executor import Deadline, Executor, TaskResult
+from prompts.inputs import TranscriptInput
 from prompts.registry import PromptRegistry, PromptTemplate
 from prompts.render import escaped_json, line_text
 
@@ -70,10 +71,10 @@ def analysis_request(template: PromptTemplate, kind: AnalysisKind, view: Analysi
             SystemBlock(text=view.institution.prompt_core, cached=True),
             SystemBlock(text=template.system, cached=True),
         ),
-        user=template.render_user({"line": line_text(line), "conversation": transcript_json(view)}),
+        user=template.render_user(TranscriptInput(line=line_text(line), conversation=transcript_json(view))),
         schema_name=kind.value,
         output_schema=_schema(kind, view.institution),
-        max_tokens=template.source.max_tokens,
+        max_tokens=template.settings.max_tokens,
         timeout=CALL_TIMEOUT,
     )
 

@@ -12,6 +12,7 @@ from contracts.decisions import StateDecision
 from contracts.institution import BusinessLine, Institution
 from contracts.messages import ChannelName, InboundMessage
 from contracts.ports import ModelRequest, SystemBlock
+from prompts.inputs import TurnInput
 from prompts.registry import PromptTemplate
 
 HISTORY_UTTERANCES = 12
@@ -49,11 +50,11 @@ def build_request(
             SystemBlock(text=template.system, cached=True),
         ),
         user=template.render_user(
-            {"line": line_text(_line_in_question(view)), "conversation": conversation_json(view)}
+            TurnInput(line=line_text(_line_in_question(view)), conversation=conversation_json(view))
         ),
         schema_name=schema_name,
         output_schema=schema,
-        max_tokens=template.source.max_tokens,
+        max_tokens=template.settings.max_tokens,
         timeout=timeout,
     )
 

@@ -172,7 +172,7 @@ def test_the_prompts_can_be_read(prosa: Prosa) -> None:
     assert "TASK: decide the next state" in rendered
     unknown = prosa("prompts", "render", "nothing")
     assert unknown.returncode == 2
-    assert "there are: generate_response v1" in unknown.stderr
+    assert "generate_response v1" in unknown.stderr
 
 
 def test_doctor_says_what_is_there_and_what_to_do_next(prosa: Prosa) -> None:

@@ -1,8 +1,6 @@
 """Templates and requests: the stable prefix to the byte, and a person's words as data."""
 
-import hashlib
 from datetime import timedelta
-from pathlib import Path
 
 import orjson
 import pytest
@@ -12,7 +10,7 @@ from hypothesis import strategies as st
 from context.loader import load_institution
 from contracts.conversation import Conversation, State
 from contracts.decisions import StateDecision
-from contracts.errors import ConfigurationError, PromptNotFoundError
+from contracts.errors import PromptNotFoundError
 from contracts.messages import ChannelName
 from contracts.ports import ModelRequest
 from contracts.values import ConversationId
@@ -21,7 +19,6 @@ from prompts.render import TurnView, build_request
 from tests.builders import DOCUMENTS, inbound, pyloto
 
 TASKS = ("select_state", "generate_response", "select_message_type")
-ANALYSES = ("handoff_summary", "conversation_review")
 
 
 def request(task: str, text: str = "Oi", **changes: object) -> ModelRequest:
@@ -52,13 +49,18 @@ def test_the_prefix_is_the_same_bytes_whenever_it_is_built() -> None:
     assert request("select_state", institution=again).system == request("select_state").system
 
 
+# The hash stands in every turn's record: whoever changes what a template says changes its line here, on purpose.
+LABELS = {
+    "conversation_review_v1@3367d591",
+    "generate_response_v1@b9e8d7dc",
+    "handoff_summary_v1@7dee6cb7",
+    "select_message_type_v1@8a4f6822",
+    "select_state_v1@a7b329d3",
+}
+
+
 def test_a_change_of_a_template_is_meant() -> None:
-    """The hash stands in every turn's record; whoever changes a template's words changes its version, or this line."""
-    labels = {template.source.name: template.label for template in PromptRegistry.read().all()}
-    assert set(labels) == {*TASKS, *ANALYSES}
-    for name, label in labels.items():
-        source = PromptRegistry.read().get(name).source
-        assert label == f"{name}_v{source.version}@{hashlib.sha256(source.model_dump_json().encode()).hexdigest()[:8]}"
+    assert {template.label for template in PromptRegistry.read().all()} == LABELS
 
 
 @given(st.text(max_size=300))
@@ -85,26 +87,3 @@ def test_an_unknown_template_is_named_with_what_there_is() -> None:
         PromptRegistry.read().get("greet")
     with pytest.raises(PromptNotFoundError, match="version 9"):
         PromptRegistry.read().get("select_state", 9)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "expected"),
-    [
-        ("x_v1.yaml", "name: x\nversion: 1\n", "system"),
-        ("x_v1.yaml", "name: [", "x_v1.yaml"),
-        ("x_v2.yaml", "name: x\nversion: 1\ndescription: d\nmax_tokens: 1\nsystem: s\nuser: u\n", "rename one"),
-        ("x_v1.yaml", "name: x\nversion: 1\ndescription: d\nmax_tokens: 1\nsystem: s\nuser: '{{ x '\n", "x_v1.yaml"),
-        ("x_v1.yaml", "name: x\nversion: 1\ndescription: d\nmax_tokens: 1\nsystem: s\nuser: u\nmore: 1\n", "more"),
-    ],
-)
-def test_a_bad_template_stops_the_start(tmp_path: Path, name: str, content: str, expected: str) -> None:
-    (tmp_path / name).write_text(content, encoding="utf-8")
-    with pytest.raises(ConfigurationError, match=expected):
-        PromptRegistry.read(tmp_path)
-
-
-def test_a_template_that_names_an_unknown_value_is_an_error_not_a_gap(tmp_path: Path) -> None:
-    text = "name: x\nversion: 1\ndescription: d\nmax_tokens: 1\nsystem: s\nuser: '{{ nothing }}'\n"
-    (tmp_path / "x.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="nothing"):
-        PromptRegistry.read(tmp_path).get("x").render_user({})

@@ -1,0 +1,74 @@
+"""What the YAML file of a template may say."""
+
+import re
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from contracts.values import Value
+
+_VERSIONED = re.compile(r"([a-z][a-z0-9_]*)_v([1-9][0-9]*)")
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
+VersionedName = Annotated[str, StringConstraints(pattern=rf"^{_VERSIONED.pattern}$")]
+
+
+class CallSettings(Value):
+    """How the model is called with this template."""
+
+    max_tokens: int = Field(ge=1, le=32_000)
+
+
+class OwnStep(Value):
+    """A step that only this template has: a sentence that begins with a verb."""
+
+    do: str = Field(min_length=1)
+
+
+class SharedStep(Value):
+    """A step out of `prompts/steps`, with its parameters."""
+
+    step: str
+    parameters: dict[str, str] = Field(default_factory=dict, alias="with")
+
+
+class Sample(Value):
+    """Values of the input, and what the task and user parts must come to with them, in estimated tokens too."""
+
+    name: Name
+    input: dict[str, str]
+    contains: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    max_tokens: int | None = Field(default=None, ge=1)
+
+
+class TemplateSource(Value):
+    """One template as its file gives it. What it does not say itself, it takes from the one it extends.
+
+    `system` and `user` are the text of a template that extends none; one that extends another changes `blocks` of it.
+    An abstract template is there to be extended and is never sent.
+    """
+
+    name: Name
+    version: int = Field(ge=1)
+    description: str = ""
+    abstract: bool = False
+    extends: VersionedName | None = None
+    input: str | None = None
+    output: str | None = None
+    settings: CallSettings | None = None
+    system: str | None = None
+    user: str | None = None
+    blocks: dict[Name, str] = Field(default_factory=dict)
+    steps: tuple[OwnStep | SharedStep, ...] | None = None
+    samples: tuple[Sample, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}_v{self.version}"
+
+
+def split_version(reference: str) -> tuple[str, int | None]:
+    """`name_v2` is version 2 of `name`; a name alone says no version."""
+    matched = _VERSIONED.fullmatch(reference)
+    return (matched[1], int(matched[2])) if matched else (reference, None)

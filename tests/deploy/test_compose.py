@@ -113,7 +113,7 @@ def test_what_a_service_names_is_a_service(name: str) -> None:
     hosts = set(
         re.findall(r"(?:^|//)([a-z-]+):\d+", "\n".join(map(str, service.get("environment", {}).values())), re.M)
     )
-    assert bool(hosts) is (name in PROSA)
+    assert bool(hosts) == (name in PROSA)
     for host in hosts:
         assert set(SERVICES[host]["networks"]) & set(service["networks"]), f"{name} does not reach {host}"
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+from pydantic import Field
+
 from contracts.analysis import ConversationReview, HandoffSummary
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
-from contracts.values import Value
+from contracts.values import Text, Value
 
 
 class PromptInput(Value):
@@ -22,8 +24,22 @@ class TranscriptInput(PromptInput):
     """`conversation` is that of `prompts/analyses.py`: everything that was said."""
 
 
+class InterviewQuestion(Value):
+    """One question for one missing field; `field` is None and `question` empty when nothing is missing."""
+
+    field: str | None
+    question: Text = Field(max_length=1_000)
+
+
 INPUTS: Mapping[str, type[PromptInput]] = {model.__name__: model for model in (TurnInput, TranscriptInput)}
 OUTPUTS: Mapping[str, type[Value]] = {
     model.__name__: model
-    for model in (StateDecision, ResponseDraft, MessageTypeChoice, HandoffSummary, ConversationReview)
+    for model in (
+        StateDecision,
+        ResponseDraft,
+        MessageTypeChoice,
+        HandoffSummary,
+        ConversationReview,
+        InterviewQuestion,
+    )
 }

@@ -241,7 +241,7 @@ class _Workshop:
                 continue
             texts.append(self._shared(each, file, number, line))
             used[self._steps.get(each.step).source.key] = texts[-1]  # type: ignore[union-attr]
-        return "\n".join(f"STEP {number}: {text}" for number, text in enumerate(texts, start=1)), used
+        return "\n".join(f"STEP {number} {text}" for number, text in enumerate(texts, start=1)), used
 
     def _shared(self, use: SharedStep, file: TemplateFile, number: int, line: Lineage) -> str:
         step = self._steps.get(use.step)

@@ -47,6 +47,10 @@ def message_type_schema(*, types: Iterable[MessageType], assets: Iterable[str]) 
     )
 
 
+def question_schema(*, askable: Iterable[str]) -> Schema:
+    return _object({"field": _enum_or_null(askable), "question": {"type": "string", "description": "plain text"}})
+
+
 def summary_schema(*, fields: Iterable[str]) -> Schema:
     fact = _object({"name": _enum(fields), "value": {"type": "string"}})
     return _object(

@@ -76,7 +76,7 @@ def test_steps_are_numbered_and_shared_ones_filled_in(tmp_path: Path) -> None:
     steps = "steps:\n- do: READ it.\n- {step: greet, with: {whom: them}}\n"
     text = GREETS.replace("A{% endblock %}", "{{ steps }}\n  {{ step('greet_v1', whom='us') }}{% endblock %}") + steps
     template = read(tmp_path, {"x_v1.yaml": text}, {"greet_v1.yaml": STEP}).get("x")
-    assert template.system == "STEP 1: READ it.\nSTEP 2: GREET them.\nGREET us."
+    assert template.system == "STEP 1 READ it.\nSTEP 2 GREET them.\nGREET us."
     assert set(template.steps_used) == {"greet_v1"}
 
 
@@ -103,7 +103,7 @@ def test_a_file_without_a_version_in_its_name_serves_every_version(tmp_path: Pat
 
 
 BAD = {
-    "no yaml": ({"x_v1.yaml": "name: ["}, "x_v1.yaml:1: "),
+    "no yaml": ({"x_v1.yaml": "name: [1, 2}\n"}, "x_v1.yaml:1: "),
     "not utf-8": ({"x_v1.yaml": "name: \x00"}, "x_v1.yaml:1: "),
     "empty": ({"x_v1.yaml": ""}, "x_v1.yaml:1: "),
     "an unknown key": ({"x_v1.yaml": GREETS + "more: 1\n"}, "x_v1.yaml:10: more: Extra inputs"),

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from context.loader import load_institution
@@ -18,6 +18,7 @@ from prompts.registry import PromptRegistry
 from prompts.render import TurnView, build_request
 from tests.builders import DOCUMENTS, inbound, pyloto
 
+REGISTRY = PromptRegistry.read()
 TASKS = ("select_state", "generate_response", "select_message_type")
 
 
@@ -31,7 +32,7 @@ def request(task: str, text: str = "Oi", **changes: object) -> ModelRequest:
         "askable_fields": ("name",),
     }
     view = TurnView(**(base | changes))  # type: ignore[arg-type]
-    template = PromptRegistry.read().get(task)
+    template = REGISTRY.get(task)
     return build_request(template, view, model="m", schema_name="s", schema={}, timeout=timedelta(seconds=1))
 
 
@@ -53,16 +54,23 @@ def test_the_prefix_is_the_same_bytes_whenever_it_is_built() -> None:
 LABELS = {
     "conversation_review_v1@3367d591",
     "generate_response_v1@b9e8d7dc",
+    "generate_response_v2@ad001055",
     "handoff_summary_v1@7dee6cb7",
+    "handoff_summary_v2@1ae3cb9b",
+    "interview_question_v1@01c8c1a4",
+    "interview_question_v2@c353aee6",
     "select_message_type_v1@8a4f6822",
+    "select_message_type_v2@9473e2b2",
     "select_state_v1@a7b329d3",
+    "select_state_v2@6c1c1140",
 }
 
 
 def test_a_change_of_a_template_is_meant() -> None:
-    assert {template.label for template in PromptRegistry.read().all()} == LABELS
+    assert {template.label for template in REGISTRY.all()} == LABELS
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_no_text_of_a_person_can_leave_its_tag(text: str) -> None:
     user = request("select_state", text.encode("utf-8", "replace").decode()).user
@@ -84,6 +92,6 @@ def test_only_the_line_in_question_is_there_in_full() -> None:
 
 def test_an_unknown_template_is_named_with_what_there_is() -> None:
     with pytest.raises(PromptNotFoundError, match=r"no template 'greet'.*select_state v1"):
-        PromptRegistry.read().get("greet")
+        REGISTRY.get("greet")
     with pytest.raises(PromptNotFoundError, match="version 9"):
-        PromptRegistry.read().get("select_state", 9)
+        REGISTRY.get("select_state", 9)

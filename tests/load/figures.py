@@ -103,7 +103,7 @@ async def _posted_statuses(installation: Installation) -> int:
 
 async def hot(folder: Path, *, workers: int) -> dict[str, Any]:
     """The same load without and with one person more who writes ten messages a second."""
-    quiet = Load(messages=1_800, people=600, rate=30, seed=1)
+    quiet = Load(messages=720, people=360, rate=12, seed=1)
     figures = {}
     for name, hot_rate in (("without", 0.0), ("with", 10.0)):
         part = folder / name
@@ -237,16 +237,16 @@ async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.01)
 
 
-STEADY = Load(messages=30_000, people=3_000, rate=100)
+STEADY_SECONDS, STEADY_RATE, STEADY_PEOPLE = 300.0, 100.0, 3_000
 BURST = Load(messages=1_000, people=1_000, rate=None)
-BACKGROUND = Load(messages=600, people=300, rate=50)
+BACKGROUND = Load(messages=400, people=200, rate=15)
 
 
-async def _play(name: str, folder: Path, *, workers: int, seconds: float | None) -> dict[str, Any]:
+async def _play(name: str, folder: Path, *, workers: int, seconds: float, rate: float) -> dict[str, Any]:
     match name:
         case "steady":
-            messages = int(seconds * 100) if seconds else STEADY.messages
-            return await loaded(folder, Load(messages, min(messages, STEADY.people), STEADY.rate), workers=workers)
+            messages = int(seconds * rate)
+            return await loaded(folder, Load(messages, min(messages, STEADY_PEOPLE), rate), workers=workers)
         case "burst":
             return await loaded(folder, BURST, workers=workers)
         case "hot":
@@ -268,12 +268,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load.figures", description=__doc__)
     parser.add_argument("name", nargs="+", choices=[*NAMES, "all"])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--seconds", type=float, help="of the steady load; default: 300")
+    parser.add_argument("--seconds", type=float, default=STEADY_SECONDS, help="of the steady load")
+    parser.add_argument("--rate", type=float, default=STEADY_RATE, help="of the steady load, messages a second")
     given = parser.parse_args()
     end_when_told()
     for name in NAMES if "all" in given.name else given.name:
         with tempfile.TemporaryDirectory(prefix="prosa-figures-") as folder:
-            figures = asyncio.run(_play(name, Path(folder), workers=given.workers, seconds=given.seconds))
+            figures = asyncio.run(
+                _play(name, Path(folder), workers=given.workers, seconds=given.seconds, rate=given.rate)
+            )
         print(json.dumps({"figure": name} | figures), flush=True)
     return 0
 

@@ -102,6 +102,7 @@ class Conversation(Value):
     The whole history stands beside it in the store (transitions, transcript, turns); the head carries only the window
     that a prompt needs. `version` is the compare-and-set token of the store, `last_sequence` the inbox position that
     has been answered. A conversation that comes back after its end continues as the next `episode` of the same head.
+    `spent_usd` is what its calls count against the ceiling of a conversation, in this episode.
     """
 
     id: ConversationId
@@ -130,6 +131,7 @@ class Conversation(Value):
     last_inbound_at: Instant | None = None
     times_out_at: Instant | None = None
     moved_to: str | None = None
+    spent_usd: str = "0"
 
     @property
     def is_final(self) -> bool:
@@ -165,6 +167,7 @@ class Conversation(Value):
                 "previous_episodes": (*self.previous_episodes, ended)[-RECENT_EPISODES:],
                 "turns_in_episode": 0,
                 "unclear_turns": 0,
+                "spent_usd": "0",
                 "business_line": None,
                 "intent": None,
             }
@@ -182,12 +185,16 @@ class TaskName(StrEnum):
 
 
 class TokenCount(Value):
-    """Tokens as the provider bills them: `input` excludes what was read from or written to its prompt cache."""
+    """Tokens as the provider bills them: `input` excludes what was read from or written to its prompt cache.
+
+    `cache_write_1h` are those of `cache_write` that it keeps for an hour instead of five minutes.
+    """
 
     input: int = 0
     output: int = 0
     cache_read: int = 0
     cache_write: int = 0
+    cache_write_1h: int = Field(0, exclude_if=lambda count: count == 0)
 
     def __add__(self, other: "TokenCount") -> "TokenCount":
         return TokenCount(
@@ -195,14 +202,24 @@ class TokenCount(Value):
             output=self.output + other.output,
             cache_read=self.cache_read + other.cache_read,
             cache_write=self.cache_write + other.cache_write,
+            cache_write_1h=self.cache_write_1h + other.cache_write_1h,
         )
+
+
+class CallRecord(Value):
+    """One call that came back. `model` is the one the provider says it used; `cost_usd` decimal text, None: unknown."""
+
+    model: str
+    tokens: TokenCount = TokenCount()
+    cost_usd: str | None = None
 
 
 class TaskRecord(Value):
     """One prompt task of a turn: when it ran (ms after the turn's start), what it cost and how it went.
 
-    `cost_usd` is a decimal as text, None when the price of the model is unknown. `outcome` is `ok`, `repaired`,
-    `fallback` or `failed`.
+    `bill` has every call that came back, also those whose answer was no use; `calls`, `tokens` and `cost_usd` are its
+    sums, the last one None when the price of a model is unknown. `outcome` is `ok`, `repaired`, `fallback_model` or
+    `failed`.
     """
 
     task: TaskName
@@ -213,6 +230,7 @@ class TaskRecord(Value):
     calls: int = 1
     tokens: TokenCount = TokenCount()
     cost_usd: str | None = None
+    bill: tuple[CallRecord, ...] = ()
     outcome: str = "ok"
 
 

@@ -73,6 +73,10 @@ class UnusableModelOutputError(PermanentError):
     """The model's answer stayed invalid after its one repair."""
 
 
+class BudgetSpentError(PermanentError):
+    """The call might cost more than a ceiling leaves: no model is asked, neither this one nor a smaller one."""
+
+
 class ModelRequestRejectedError(PermanentError):
     """The provider refuses the request as such (400, 401, 403): a retry with the same request cannot help."""
 

@@ -4,9 +4,11 @@ import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -18,7 +20,7 @@ SAMPLE_INSTITUTION = Path(__file__).parents[1] / "context" / "documents" / "pylo
 TASKS_QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
-
+Usd = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=6)]
 StoreKind = Literal["sqlite", "redis", "firestore"]
 # Where each engine keeps conversations when PROSA_STORE says nothing, and where it may.
 STORES: Mapping[str, tuple[StoreKind, ...]] = {
@@ -69,6 +71,11 @@ class Settings(BaseModel):
     model_message_type: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_MESSAGE_TYPE")
     model_analysis: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_ANALYSIS")
     model_fallback: str | None = Field(None, validation_alias="PROSA_MODEL_FALLBACK")
+    model_economy: str | None = Field(None, validation_alias="PROSA_MODEL_ECONOMY")
+    budget_turn_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_TURN_USD")
+    budget_conversation_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_CONVERSATION_USD")
+    budget_day_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_DAY_USD")
+    time_zone: str = Field("UTC", validation_alias="PROSA_TIME_ZONE")
     model_timeout_s: float = Field(6, gt=0, le=60, validation_alias="PROSA_MODEL_TIMEOUT_S")
     turn_budget_s: float = Field(12, gt=0, le=120, validation_alias="PROSA_TURN_BUDGET_S")
 
@@ -137,6 +144,20 @@ class Settings(BaseModel):
     @property
     def turn_budget(self) -> timedelta:
         return timedelta(seconds=self.turn_budget_s)
+
+    @property
+    def zone(self) -> tzinfo:
+        """Where the institution's days begin."""
+        # UTC needs no data base of time zones, which a small image may lack.
+        return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
+
+    @model_validator(mode="after")
+    def _time_zone_is_known(self) -> Self:
+        try:
+            _ = self.zone
+        except (ValueError, OSError, LookupError):
+            raise ValueError(f"PROSA_TIME_ZONE={self.time_zone}: say UTC or one like America/Sao_Paulo") from None
+        return self
 
     @model_validator(mode="after")
     def _store_fits_the_engine(self) -> Self:

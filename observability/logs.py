@@ -63,6 +63,8 @@ ALLOWED_KEYS = frozenset(
         "duplicates",
         "statuses",
         "ignored",
+        "percent",
+        "ceiling_usd",
     }
 )
 

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
-from contracts.conversation import TaskName, TaskRecord, TokenCount
+from contracts.conversation import CallRecord, TaskName, TaskRecord, TokenCount
 from contracts.errors import (
     ModelRequestRejectedError,
     ModelUnavailableError,
@@ -16,8 +16,9 @@ from contracts.errors import (
     WorkerError,
 )
 from contracts.ports import LanguageModel, ModelRequest, ModelResponse
-from observability.metrics import PROMPT_TASKS
-from prompts.pricing import PriceBook, total_cost
+from observability.metrics import note_prompt_task
+from prompts.budget import Meter, Tab
+from prompts.pricing import total_cost
 
 T = TypeVar("T")
 
@@ -47,18 +48,6 @@ class TaskResult(Generic[T]):
     error: WorkerError | None = None
 
 
-@dataclass(frozen=True)
-class _Bill:
-    """What the calls of one task have used so far."""
-
-    calls: int = 0
-    tokens: TokenCount = field(default_factory=TokenCount)
-    costs: tuple[str | None, ...] = ()
-
-    def with_call(self, response: ModelResponse, cost: str | None) -> "_Bill":
-        return _Bill(self.calls + 1, self.tokens + response.tokens, (*self.costs, cost))
-
-
 class Executor:
     """Runs tasks against a model. `monotonic` gives seconds, `chance` a number in [0, 1) for the jitter."""
 
@@ -67,14 +56,14 @@ class Executor:
         model: LanguageModel,
         *,
         fallback_model: str | None,
-        prices: PriceBook,
+        meter: Meter,
         monotonic: Callable[[], float],
         chance: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._model = model
         self._fallback_model = fallback_model
-        self._prices = prices
+        self._meter = meter
         self._monotonic = monotonic
         self._chance = chance
         self._sleep = sleep
@@ -88,13 +77,14 @@ class Executor:
         check: Callable[[str], T],
         deadline: Deadline,
         turn_started: float,
+        tab: Tab | None = None,
     ) -> TaskResult[T]:
         """Return the checked answer, or the error after repair, retries and fallback model are used up.
 
         `check` turns the model's text into the value and raises ValidationError or UnusableModelOutputError.
-        Usage is booked for every call that came back, also for one whose answer was no use.
+        Usage is booked for every call that came back, also for one whose answer was no use; `tab` is the turn's.
         """
-        run = _Run(self, task, request, template, deadline, turn_started)
+        run = _Run(self, task, request, template, deadline, turn_started, tab or Tab())
         try:
             value = await run.answer(check)
         except WorkerError as exc:
@@ -132,6 +122,7 @@ class _Run:
         template: str,
         deadline: Deadline,
         turn_started: float,
+        tab: Tab,
     ) -> None:
         self._executor = executor
         self._task = task
@@ -139,8 +130,9 @@ class _Run:
         self._template = template
         self._deadline = deadline
         self._turn_started = turn_started
+        self._tab = tab
         self._started = executor._monotonic()
-        self._bill = _Bill()
+        self._bill: list[CallRecord] = []
         self.outcome = "ok"
 
     async def answer(self, check: Callable[[str], T]) -> T:
@@ -160,7 +152,7 @@ class _Run:
         for attempt in range(ATTEMPTS):
             request = self._request_for(attempt, request)
             try:
-                response = await self._executor._call(request, self._deadline)
+                return await self._billed(request)
             except ModelUnavailableError as exc:
                 if attempt + 1 == ATTEMPTS:
                     raise
@@ -170,11 +162,14 @@ class _Run:
                 if self._executor._fallback_model in (None, request.model):
                     raise
                 request = request.model_copy(update={"model": self._executor._fallback_model})
-            else:
-                cost = self._executor._prices.cost(response.model, response.tokens)
-                self._bill = self._bill.with_call(response, cost)
-                return response
         raise ModelUnavailableError("every attempt was refused")
+
+    async def _billed(self, request: ModelRequest) -> ModelResponse:
+        """One call under the budget, which may choose a smaller model for it."""
+        with self._executor._meter.hold(self._task, self._template, request, self._tab) as hold:
+            response = await self._executor._call(hold.request, self._deadline)
+            self._bill.append(hold.settle(response))
+            return response
 
     def _request_for(self, attempt: int, request: ModelRequest) -> ModelRequest:
         fallback = self._executor._fallback_model
@@ -184,18 +179,20 @@ class _Run:
         return request
 
     def record(self, outcome: str) -> TaskRecord:
-        PROMPT_TASKS.labels(task=self._task.value, outcome=outcome).inc()
-        return TaskRecord(
+        record = TaskRecord(
             task=self._task,
             model=self._request.model,
             template=self._template,
             started_ms=_milliseconds(self._started - self._turn_started),
             ended_ms=_milliseconds(self._executor._monotonic() - self._turn_started),
-            calls=self._bill.calls,
-            tokens=self._bill.tokens,
-            cost_usd=total_cost(self._bill.costs),
+            calls=len(self._bill),
+            tokens=sum((call.tokens for call in self._bill), TokenCount()),
+            cost_usd=total_cost(call.cost_usd for call in self._bill),
+            bill=tuple(self._bill),
             outcome=outcome,
         )
+        note_prompt_task(record)
+        return record
 
 
 def _checked(response: ModelResponse, check: Callable[[str], T]) -> T:

@@ -11,6 +11,7 @@ from contracts.errors import UnusableModelOutputError
 from contracts.messages import MessageType
 from contracts.ports import ChannelLimits
 from prompts import schemas
+from prompts.budget import Tab
 from prompts.executor import Deadline, Executor, TaskResult
 from prompts.registry import PromptRegistry
 from prompts.render import TurnView, build_request
@@ -27,10 +28,11 @@ class TaskModels:
 
 @dataclass(frozen=True)
 class TurnClock:
-    """When the turn began, in monotonic seconds, and by when its answers are due."""
+    """When the turn began, in monotonic seconds, by when its answers are due, and what they cost."""
 
     started: float
     deadline: Deadline
+    tab: Tab
 
 
 class Prompter:
@@ -55,8 +57,8 @@ class Prompter:
         self._generate_response = registry.get("generate_response")
         self._select_message_type = registry.get("select_message_type")
 
-    def start_clock(self) -> TurnClock:
-        return TurnClock(self._monotonic(), Deadline(self._turn_budget, self._monotonic))
+    def start_clock(self, tab: Tab | None = None) -> TurnClock:
+        return TurnClock(self._monotonic(), Deadline(self._turn_budget, self._monotonic), tab or Tab())
 
     async def select_state(self, view: TurnView, clock: TurnClock) -> TaskResult[StateDecision]:
         """Task 1, always first: everything after it depends on what it decides."""
@@ -82,6 +84,7 @@ class Prompter:
             check=lambda text: check_state_decision(text, view),
             deadline=clock.deadline,
             turn_started=clock.started,
+            tab=clock.tab,
         )
 
     async def write_and_shape(
@@ -111,6 +114,7 @@ class Prompter:
             check=ResponseDraft.model_validate_json,
             deadline=clock.deadline,
             turn_started=clock.started,
+            tab=clock.tab,
         )
 
     async def select_message_type(
@@ -134,6 +138,7 @@ class Prompter:
             check=MessageTypeChoice.model_validate_json,
             deadline=clock.deadline,
             turn_started=clock.started,
+            tab=clock.tab,
         )
 
 

@@ -43,12 +43,14 @@ from contracts.ports import ChannelLimits, Faults, Inbox, ModelRequest, Store
 from contracts.values import ConversationId, MessageId
 from fsm.machine import ConversationMachine
 from prompts.analyses import Analyst
+from prompts.budget import Meter
 from prompts.executor import Executor
 from prompts.pricing import PriceBook
 from prompts.prompter import Prompter, TaskModels
 from prompts.registry import PromptRegistry
 from tests.real_services import firestore_host, redis_url
 from worker.dependencies import Dependencies, DrainLimits, Rulebook
+from worker.ledger import Ledger
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ROOT / "context" / "documents"
@@ -226,11 +228,15 @@ def scripted(
     return ScriptedModel(answer)
 
 
+def meter(clock: SteppingClock | None = None, **options: Any) -> Meter:
+    return Meter(PriceBook(), now=(clock or SteppingClock()).now, zone=UTC, **options)
+
+
 def executor(model: ScriptedModel, **options: Any) -> Executor:
     return Executor(
         model,
         fallback_model=options.get("fallback_model"),
-        prices=PriceBook(),
+        meter=options.get("meter") or meter(),
         monotonic=time.monotonic,
         chance=lambda: 0.0,
     )
@@ -300,6 +306,7 @@ def engine_bed(
         monotonic=time.monotonic,
         chance=random.Random(0).random,
         faults=faults,
+        ledger=Ledger(store, writer=uuid.uuid4().hex[:8], clock=clock),
         drain_limits=limits or DrainLimits(),
         callback=options.get("callback"),
         **({"listening_since": options["listening_since"]} if "listening_since" in options else {}),

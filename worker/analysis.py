@@ -19,9 +19,10 @@ from contracts.analysis import (
     CallbackState,
     Filed,
 )
-from contracts.conversation import Conversation, State
+from contracts.conversation import Conversation, State, TaskRecord
 from contracts.delivery import Record
 from contracts.errors import CallbackRefusedError, PermanentError, TransientError, WorkerError
+from contracts.ledger import BilledCall
 from contracts.ports import WakeUps
 from fsm.migrations import migrate
 from observability.logs import conversation_logged, logger
@@ -141,6 +142,7 @@ class _Work:
             await asyncio.shield(self._give_back(claimed))
             raise
         ANALYSIS_SECONDS.labels(kind=analysis.context.kind.value).observe(deps.monotonic() - started)
+        await self._book(result.record, head.business_line)
         await deps.faults.reach("analysis.thought")
         billed = analysis.with_changes(tasks=(*analysis.tasks, result.record))
         if result.value is not None:
@@ -152,6 +154,15 @@ class _Work:
         if await self._write(claimed, waiting, due_at=deps.clock.now() + self._pause(analysis.attempts)):
             self._note(waiting, "postponed")
         return None
+
+    async def _book(self, task: TaskRecord, line: str | None) -> None:
+        """Written before the result is: a record of an analysis does not last, and one that is lost is paid again."""
+        self._deps.ledger.book_apart(BilledCall.of((task,)), line=line)
+        try:
+            await self._deps.ledger.flush()
+        except TransientError as exc:
+            # It stays booked in this process, which goes on trying.
+            log.warning("ledger.late", error=type(exc).__name__)
 
     async def _ask(self, analysis: Analysis, head: Conversation) -> TaskResult[Result]:
         deps = self._deps

@@ -1,6 +1,7 @@
 """Settings become an engine, once; here alone the engine meets its adapters."""
 
 import random
+import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -23,12 +24,15 @@ from contracts.settings import Settings
 from fsm.machine import ConversationMachine
 from fsm.static_check import problems
 from prompts.analyses import Analyst
+from prompts.budget import Ceilings, Meter
 from prompts.executor import Executor
 from prompts.pricing import PriceBook
 from prompts.prompter import Prompter, TaskModels
 from prompts.registry import PromptRegistry
 from worker.backends import Backend, open_backend
 from worker.dependencies import Dependencies, Rulebook
+from worker.ledger import Ledger, kept
+from worker.spending import Exchange
 
 
 class Rulebooks:
@@ -79,8 +83,13 @@ async def open_engine(
     clock = clock or SystemClock()
     model = model or _model(settings)
     channels = _channels(settings, backend.events)
-    executor, registry = make_executor(settings, model), PromptRegistry.read()
+    meter = make_meter(settings, clock)
+    executor, registry = make_executor(settings, model, meter), PromptRegistry.read()
     callback = _callback(settings)
+    # Shards of the ledger belong to one process: its name must be one that no other has.
+    writer = secrets.token_hex(6)
+    ledger = Ledger(backend.store, writer=writer, clock=clock)
+    exchange = Exchange(backend.store, meter.day, writer=writer, clock=clock)
     deps = Dependencies(
         inbox=backend.inbox,
         store=backend.store,
@@ -94,12 +103,14 @@ async def open_engine(
         monotonic=time.monotonic,
         chance=random.random,
         faults=faults or NoFaults(),
+        ledger=ledger,
         retention=timedelta(days=settings.retention_days),
         listening_since=clock.now(),
         callback=callback,
     )
     try:
-        yield Engine(deps, rulebooks)
+        async with kept(ledger, exchange):
+            yield Engine(deps, rulebooks)
     finally:
         await model.close()
         for channel in channels.values():
@@ -115,11 +126,25 @@ async def open_operations(settings: Settings) -> AsyncIterator[Dependencies]:
         yield engine.deps
 
 
-def make_executor(settings: Settings, model: LanguageModel) -> Executor:
+def make_meter(settings: Settings, clock: Clock) -> Meter:
+    return Meter(
+        PriceBook(),
+        now=clock.now,
+        ceilings=Ceilings(
+            turn=settings.budget_turn_usd,
+            conversation=settings.budget_conversation_usd,
+            day=settings.budget_day_usd,
+        ),
+        economy_model=settings.model_economy or settings.model_fallback,
+        zone=settings.zone,
+    )
+
+
+def make_executor(settings: Settings, model: LanguageModel, meter: Meter) -> Executor:
     return Executor(
         model,
         fallback_model=settings.model_fallback,
-        prices=PriceBook(),
+        meter=meter,
         monotonic=time.monotonic,
         chance=random.random,
     )

@@ -15,6 +15,7 @@ from contracts.values import ConversationId
 from fsm.machine import ConversationMachine
 from prompts.analyses import Analyst
 from prompts.prompter import Prompter
+from worker.ledger import Ledger
 from worker.rules import ConsentWords, FloodLimit
 
 
@@ -85,6 +86,7 @@ class Dependencies:
     monotonic: Callable[[], float]
     chance: Callable[[], float]
     faults: Faults
+    ledger: Ledger
     drain_limits: DrainLimits = field(default_factory=DrainLimits)
     confidence: Confidence = field(default_factory=Confidence)
     flood: FloodLimit = field(default_factory=FloodLimit)

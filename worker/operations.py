@@ -104,8 +104,10 @@ async def erase(conversation_id: ConversationId, deps: Dependencies) -> bool:
     waiting = await deps.inbox.pending(conversation_id)
     last_sequence = await deps.inbox.forget(conversation_id)
     await deps.faults.reach("erase.inbox_gone")
+    turns = await deps.store.turns(conversation_id)
     # Whoever took messages before and has not loaded the head yet finds them answered.
     erased = await deps.store.erase(conversation_id, at=deps.clock.now(), answered_up_to=last_sequence)
+    deps.ledger.book_erased(turns)
     return erased or bool(waiting)
 
 

@@ -1,10 +1,14 @@
 """The life of one turn, from what a person wrote to the committed reply."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from enum import StrEnum
 
 from contracts.conversation import Conversation, State, Trigger
 from contracts.decisions import StateDecision
+from contracts.delivery import TurnCommit
 from contracts.institution import FixedText
 from fsm.machine import Walk
 from fsm.migrations import migrate
@@ -40,22 +44,41 @@ async def answer_turn(turn: Turn, deps: Dependencies, *, may_grow: bool = False)
         return Outcome.DUPLICATE
 
     desk = Desk(turn, deps.rulebook(), deps)
-    draft = await _work_out(_opened(conversation, desk), desk)
+    with _paid(turn, conversation, deps):
+        draft = await _work_out(_opened(conversation, desk), desk)
 
-    await deps.faults.reach("turn.thought")
-    if may_grow and await deps.inbox.has_newer(turn.conversation_id, turn.last_sequence):
-        return Outcome.STALE
-    elapsed = deps.monotonic() - started
-    timing = Timing(at=deps.clock.now(), total_ms=round(elapsed * 1000, 2))
-    # Committed before it is sent: a crash from here on repeats the send, not the thinking.
-    await deps.faults.reach("turn.before_commit")
-    await deps.store.commit(to_commit(turn, draft, timing, desk.institution.version))
+        await deps.faults.reach("turn.thought")
+        if may_grow and await deps.inbox.has_newer(turn.conversation_id, turn.last_sequence):
+            return Outcome.STALE
+        elapsed = deps.monotonic() - started
+        timing = Timing(at=deps.clock.now(), total_ms=round(elapsed * 1000, 2))
+        commit = to_commit(turn, draft, timing, desk.institution.version)
+        # Committed before it is sent: a crash from here on repeats the send, not the thinking.
+        await deps.faults.reach("turn.before_commit")
+        await deps.store.commit(commit)
+        _book(commit, turn, deps)
     await deps.faults.reach("turn.committed")
     TURN_SECONDS.observe(elapsed)
     if any(move.dest is State.ESCALATING for move in draft.walk.records):
         deps.escalations.note(turn.conversation_id)
     await desk.tell(draft)
     return Outcome.REPLIED if draft.replies else Outcome.SILENT
+
+
+@contextmanager
+def _paid(turn: Turn, conversation: Conversation, deps: Dependencies) -> Iterator[None]:
+    """Calls whose draft is dropped in here, for whatever reason, were paid all the same."""
+    try:
+        yield
+    finally:
+        deps.ledger.book_apart(turn.tab.take(), line=conversation.business_line)
+
+
+def _book(commit: TurnCommit, turn: Turn, deps: Dependencies) -> None:
+    """The turn is in the store, and every call of its draft is part of its record."""
+    if commit.turn is not None:
+        deps.ledger.book_turn(commit.turn)
+    turn.tab.take()
 
 
 async def _load(turn: Turn, deps: Dependencies) -> Conversation:
@@ -103,7 +126,8 @@ async def _work_out(conversation: Conversation, desk: Desk) -> Draft:
 
 async def _ask_model(draft: Draft, desk: Desk) -> Draft:
     """Task 1 decides; Tasks 2 and 3 write and shape the reply, or a fixed text takes their place."""
-    clock = desk.deps.prompter.start_clock()
+    desk.turn.tab.before = Decimal(draft.walk.conversation.spent_usd)
+    clock = desk.deps.prompter.start_clock(desk.turn.tab)
     _show_that_we_read(desk)
     await desk.tell(draft)
     result = await desk.deps.prompter.select_state(desk.view(draft.walk.conversation), clock)

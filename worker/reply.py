@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from contracts.conversation import Conversation, Speaker, Trigger, ViolationRecord
 from contracts.decisions import MessageTypeChoice, StateDecision
-from contracts.errors import ModelUnavailableError, WorkerError
+from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerError
 from contracts.guardrails import Finding, KnownFacts
 from contracts.institution import FixedText
 from contracts.messages import OutboundMessage
@@ -68,6 +68,8 @@ def call_a_person(draft: Draft, text: FixedText, reason: str, desk: Desk) -> Dra
 
 def failure(error: WorkerError | None) -> str:
     """The reason, of a closed set, for a task that gave nothing."""
+    if isinstance(error, BudgetSpentError):
+        return "budget"
     return "model_unavailable" if isinstance(error, ModelUnavailableError) else "model_output_unusable"
 
 

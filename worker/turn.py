@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Self
 
 from contracts.conversation import (
@@ -20,15 +21,20 @@ from contracts.delivery import InboxEntry, OutboxRow, TurnCommit
 from contracts.messages import InboundMessage, OutboundMessage
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from fsm.machine import Walk
-from prompts.pricing import total_cost
+from prompts.budget import Tab
+from prompts.pricing import total_cost, usd_text
 
 
 @dataclass(frozen=True)
 class Turn:
-    """The messages of one conversation that get one reply; people write in bursts."""
+    """The messages of one conversation that get one reply; people write in bursts.
+
+    `tab` is what is spent on it, by drafts that were dropped too.
+    """
 
     conversation_id: ConversationId
     entries: tuple[InboxEntry, ...]
+    tab: Tab = field(default_factory=Tab, compare=False)
 
     @property
     def id(self) -> TurnId:
@@ -118,6 +124,7 @@ def to_commit(turn: Turn, draft: Draft, timing: Timing, institution_version: str
             "next_outbox_number": conversation.next_outbox_number + len(rows),
             "updated_at": timing.at,
             "created_at": conversation.created_at or timing.at,
+            "spent_usd": usd_text(Decimal(conversation.spent_usd) + turn.tab.spent),
         }
     )
     return TurnCommit(

@@ -8,14 +8,13 @@ import pytest
 
 from adapters.channels.web import LIMITS
 from adapters.models.scripted import ScriptedModel
-from contracts.conversation import Conversation, State, TokenCount
+from contracts.conversation import Conversation, State
 from contracts.decisions import StateDecision
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError, UnusableModelOutputError
 from contracts.messages import ChannelName
 from contracts.ports import ModelRequest, ModelResponse
 from contracts.values import ConversationId
 from prompts.executor import ATTEMPTS
-from prompts.pricing import PriceBook, total_cost
 from prompts.render import TurnView
 from tests.builders import agreeable, decision, inbound, prompter, pyloto, scripted
 
@@ -176,16 +175,3 @@ async def test_tasks_2_and_3_run_at_the_same_time() -> None:
     assert form.value is not None
     assert response.record.started_ms < form.record.ended_ms
     assert form.record.started_ms < response.record.ended_ms
-
-
-def test_the_price_of_a_call_counts_cached_tokens_at_their_price() -> None:
-    """Haiku 5.5: 0.10 USD per million in, 0.50 out; a read of the cache a tenth of the input, a write 1.25 times."""
-    tokens = TokenCount(input=200, cache_read=5_000, cache_write=1_000, output=300)
-    expected = (200 * 0.10 + 5_000 * 0.01 + 1_000 * 0.125 + 300 * 0.50) / 1_000_000
-    assert float(PriceBook().cost("claude-haiku-5-5", tokens) or 0) == pytest.approx(expected)
-
-
-def test_an_unknown_model_has_no_price() -> None:
-    assert PriceBook().cost("claude-of-the-future", TokenCount(input=1)) is None
-    assert total_cost(["0.1", None]) is None
-    assert total_cost(["0.1", "0.02"]) == "0.12"

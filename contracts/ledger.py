@@ -1,0 +1,167 @@
+"""What was spent, added up by hour of the day (UTC), business line, task, model, template and arm of an experiment.
+
+Money is exact: `Decimal` here, its text in the store. There is no id of a conversation and no word of anybody in it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, NamedTuple, Self
+
+from contracts.conversation import CallRecord, TaskRecord, TurnRecord
+
+COLLECTION = "ledger"
+
+
+@dataclass(frozen=True)
+class BilledCall:
+    """A call that came back, with the task it was made for and the label of its template."""
+
+    task: str
+    template: str
+    call: CallRecord
+
+    @classmethod
+    def of(cls, tasks: Iterable[TaskRecord]) -> tuple[Self, ...]:
+        return tuple(cls(task.task.value, task.template, call) for task in tasks for call in task.bill)
+
+
+class Group(NamedTuple):
+    """What a row is about. `line` is '' while no business line is known, `arm` where there is no experiment."""
+
+    hour: int
+    line: str
+    task: str
+    model: str
+    template: str
+    arm: str = ""
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """Calls, their tokens and their price; `unpriced` of the calls have no known price and are not in `usd`."""
+
+    calls: int = 0
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    usd: Decimal = Decimal(0)
+    unpriced: int = 0
+
+    @classmethod
+    def of(cls, call: CallRecord) -> Self:
+        tokens = call.tokens
+        return cls(
+            calls=1,
+            input=tokens.input,
+            output=tokens.output,
+            cache_read=tokens.cache_read,
+            cache_write=tokens.cache_write,
+            usd=Decimal(call.cost_usd or 0),
+            unpriced=int(call.cost_usd is None),
+        )
+
+    def __add__(self, other: "Amounts") -> "Amounts":
+        return Amounts(
+            calls=self.calls + other.calls,
+            input=self.input + other.input,
+            output=self.output + other.output,
+            cache_read=self.cache_read + other.cache_read,
+            cache_write=self.cache_write + other.cache_write,
+            usd=self.usd + other.usd,
+            unpriced=self.unpriced + other.unpriced,
+        )
+
+
+NOTHING = Amounts()
+
+
+@dataclass
+class Page:
+    """The sums of one day. `turns` counts, by hour and line, the turns for which a model was asked."""
+
+    rows: dict[Group, Amounts] = field(default_factory=dict)
+    turns: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    def add_calls(self, calls: Iterable[BilledCall], *, line: str | None, at: datetime) -> None:
+        hour = at.astimezone(UTC).hour
+        for billed in calls:
+            group = Group(hour, line or "", billed.task, billed.call.model, billed.template)
+            self.rows[group] = self.rows.get(group, NOTHING) + Amounts.of(billed.call)
+
+    def add_turn(self, turn: TurnRecord) -> bool:
+        """Add a committed turn; False when no call of it came back."""
+        calls = BilledCall.of(turn.tasks)
+        if not calls:
+            return False
+        self.add_calls(calls, line=turn.business_line, at=turn.at)
+        key = (turn.at.astimezone(UTC).hour, turn.business_line or "")
+        self.turns[key] = self.turns.get(key, 0) + 1
+        return True
+
+    def add_page(self, other: "Page") -> None:
+        for group, amounts in other.rows.items():
+            self.rows[group] = self.rows.get(group, NOTHING) + amounts
+        for key, turns in other.turns.items():
+            self.turns[key] = self.turns.get(key, 0) + turns
+
+    def within(self, hours: range) -> "Page":
+        """The part of these hours."""
+        rows = {group: amounts for group, amounts in self.rows.items() if group.hour in hours}
+        return Page(rows, {key: turns for key, turns in self.turns.items() if key[0] in hours})
+
+    @property
+    def total(self) -> Amounts:
+        return sum(self.rows.values(), NOTHING)
+
+    @property
+    def turn_count(self) -> int:
+        return sum(self.turns.values())
+
+    def body(self) -> dict[str, Any]:
+        """The page as a document: rows as lists, money as text."""
+        rows = [[*group, *_plain(amounts)] for group, amounts in sorted(self.rows.items())]
+        return {"rows": rows, "turns": [[*key, turns] for key, turns in sorted(self.turns.items())]}
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        width = len(Group._fields)
+        rows = {Group(*row[:width]): _amounts(row[width:]) for row in body["rows"]}
+        return cls(rows, {(hour, line): turns for hour, line, turns in body["turns"]})
+
+
+def _plain(amounts: Amounts) -> Iterator[int | str]:
+    yield from (amounts.calls, amounts.input, amounts.output, amounts.cache_read, amounts.cache_write)
+    yield format(amounts.usd, "f")
+    yield amounts.unpriced
+
+
+def _amounts(values: list[Any]) -> Amounts:
+    *counts, usd, unpriced = values
+    return replace(Amounts(*counts), usd=Decimal(usd), unpriced=unpriced)
+
+
+class Kind(StrEnum):
+    """What a shard of the ledger holds.
+
+    `TURNS`: committed turns, which stand in the store one by one as well. `APART`: calls that stand nowhere else, of
+    analyses and of drafts that were dropped. `ERASED`: of `TURNS`, those whose conversation was erased since.
+    `RECOUNT`: a whole day of turns, counted again; from then on it stands for all of `TURNS` and `ERASED`.
+    """
+
+    TURNS = "turns"
+    APART = "apart"
+    ERASED = "erased"
+    RECOUNT = "recount"
+
+
+def shard_key(day: date, kind: Kind, writer: str) -> str:
+    """Shards of one day follow each other."""
+    return f"{day.isoformat()}/{kind.value}/{writer}"
+
+
+def kind_of(key: str) -> Kind:
+    return Kind(key.split("/")[1])

@@ -11,6 +11,7 @@ GROUPS = {
     "context": "cli.context",
     "prompts": "cli.prompts",
     "load": "cli.load",
+    "report": "cli.report",
 }
 
 

@@ -240,18 +240,19 @@ class Meter:
         filling = next((pocket for pocket in pockets if pocket.is_filling), None)
         wanted, smaller = (request, self.bound(request)), self._smaller(request)
         candidates = [one for one in (None if filling and smaller else wanted, smaller) if one is not None]
-        lacking: _Pocket | None = None
+        short = filling
         for candidate, amount in candidates:
             lacking = next((pocket for pocket in pockets if pocket.room < amount), None)
             if lacking is None:
-                if candidate is not request:
-                    BUDGET_RUNGS.labels(scope=(filling or pockets[0]).scope.value, rung="economy").inc()
+                if short is not None and candidate is not request:
+                    BUDGET_RUNGS.labels(scope=short.scope.value, rung="economy").inc()
                 return candidate, amount
-        assert lacking is not None  # noqa: S101 - there is always a candidate
-        BUDGET_RUNGS.labels(scope=lacking.scope.value, rung="refused").inc()
-        if lacking.scope is Scope.DAY:
+            short = lacking
+        assert short is not None  # noqa: S101 - there is always a candidate, and none of them fitted
+        BUDGET_RUNGS.labels(scope=short.scope.value, rung="refused").inc()
+        if short.scope is Scope.DAY:
             self.day.refuse()
-        raise BudgetSpentError(f"the ceiling of a {lacking.scope} leaves too little for a call")
+        raise BudgetSpentError(f"the ceiling of a {short.scope} leaves too little for a call")
 
     def _smaller(self, request: ModelRequest) -> tuple[ModelRequest, Decimal] | None:
         """The request to the economy model, when that one really costs less."""

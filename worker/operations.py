@@ -34,7 +34,11 @@ async def pull(conversation_id: ConversationId, trigger: Trigger, deps: Dependen
 
     def move(conversation: Conversation) -> Walk:
         metadata = {"reason": reason}
-        return deps.machine.advance(Walk(conversation), trigger, at=deps.clock.now(), metadata=metadata)
+        walk = deps.machine.advance(Walk(conversation), trigger, at=deps.clock.now(), metadata=metadata)
+        if trigger is Trigger.HAND_BACK:
+            # Somebody has looked at it: it may spend its ceiling once more.
+            return walk.holding(walk.conversation.model_copy(update={"spent_usd": "0"}))
+        return walk
 
     return await _change(conversation_id, move, deps, reason=reason)
 

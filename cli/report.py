@@ -1,0 +1,140 @@
+"""`prosa report`: what was spent, and what models cost."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Annotated
+
+import typer
+
+from cli.output import AsJson, console, fail, print_json, print_table
+from contracts.ledger import Amounts
+from contracts.settings import read_settings
+from prompts.pricing import KnownModel, PriceBook, Rate, Rates, usd_text
+from worker.backends import open_backend
+from worker.cost_report import By, CostReport, Line, Span, cost_report
+from worker.recount import recount as recount_day
+
+app = typer.Typer(add_completion=False, help="What was spent, and what models cost.", no_args_is_help=True)
+
+DAY = "%Y-%m-%d"
+Day = Annotated[datetime | None, typer.Option("--day", formats=[DAY], help="One day instead of the last ones.")]
+Days = Annotated[int, typer.Option("--days", min=1, max=400, help="The last days, today included.")]
+Grouped = Annotated[By, typer.Option("--by", help="What the money is grouped by.")]
+Recount = Annotated[
+    datetime | None, typer.Option("--recount", formats=[DAY], help="First count a day (UTC) again, from its turns.")
+]
+
+
+@app.command()
+def cost(
+    day: Day = None, days: Days = 1, by: Grouped = By.MODEL, recount: Recount = None, as_json: AsJson = False
+) -> None:
+    """Print what was spent: calls, tokens, USD, USD for each turn, and its share.
+
+    Days begin in PROSA_TIME_ZONE. What a process spent in the last seconds is not in it yet, and by conversation only
+    turns are.
+    """
+    settings = read_settings()
+    span = _span(day.date() if day else None, days, settings.zone)
+    report = asyncio.run(_report(span, by, recount.date() if recount else None))
+    if as_json:
+        print_json(report.view())
+    else:
+        _print(report)
+
+
+@app.command()
+def prices(as_json: AsJson = False) -> None:
+    """List the models whose price is known, in USD for a million tokens, with the day of the list."""
+    book = PriceBook()
+    known = list(book.known(at=datetime.now(UTC)))
+    if as_json:
+        print_json(
+            {
+                "taken": book.taken.isoformat(),
+                "genai_prices": book.release,
+                "models": [{"model": model.id, "name": model.name} | _view(model) for model in known],
+            }
+        )
+        return
+    console.print(f"Anthropic, as genai-prices {book.release} had it on {book.taken}. USD for a million tokens.")
+    columns = ("model", "input", "cache read", "write 5 min", "write 1 h", "output")
+    print_table(columns, [row for model in known for row in _price_rows(model)], empty="")
+    console.print("A prompt of more than > tokens pays that price for all of it. Any other model: unknown.")
+
+
+async def _report(span: Span, by: By, again: date | None) -> CostReport:
+    at = datetime.now(UTC)
+    async with open_backend(read_settings()) as backend:
+        if again is not None:
+            try:
+                await recount_day(backend.store, again, at=at)
+            except ValueError as exc:
+                raise fail(str(exc)) from exc
+        return await cost_report(backend.store, span, by, at=at)
+
+
+def _span(day: date | None, days: int, zone: tzinfo) -> Span:
+    if day is not None:
+        return Span(day, day, zone)
+    today = datetime.now(zone).date()
+    return Span(today - timedelta(days=days - 1), today, zone)
+
+
+def _print(report: CostReport) -> None:
+    span = report.span
+    days = span.first.isoformat() if span.first == span.last else f"{span.first} to {span.last}"
+    console.print(f"{days} ({span.zone}), by {report.by}", markup=False)
+    columns = (report.by.value, "calls", "turns", "in", "out", "cache read", "cache write", "USD", "USD/turn", "share")
+    total = Line("total", report.total, report.turns)
+    rows = [_row(line, report) for line in (*report.lines, total)] if report.lines else []
+    print_table(columns, rows, empty="Nothing was spent.")
+
+
+def _row(line: Line, report: CostReport) -> tuple[object, ...]:
+    amounts, share, per_turn = line.amounts, report.share(line.amounts), report.per_turn(line)
+    return (
+        line.name or "-",
+        amounts.calls,
+        line.turns,
+        amounts.input,
+        amounts.output,
+        amounts.cache_read,
+        amounts.cache_write,
+        _money(amounts),
+        "" if per_turn is None else usd_text(per_turn),
+        "" if share is None else f"{share * 100:.1f} %",
+    )
+
+
+def _money(amounts: Amounts) -> str:
+    """The known part, and how many calls have no known price: those are not nothing."""
+    if not amounts.unpriced:
+        return usd_text(amounts.usd)
+    unknown = f"unknown for {amounts.unpriced}"
+    return f"{usd_text(amounts.usd)} + {unknown}" if amounts.usd else unknown
+
+
+def _kinds(rates: Rates) -> tuple[Rate, ...]:
+    return (rates.input, rates.cache_read, rates.cache_write, rates.cache_write_1h, rates.output)
+
+
+def _price_rows(model: KnownModel) -> Iterator[tuple[str, ...]]:
+    """The ordinary prices, and below them those of longer prompts."""
+    kinds = _kinds(model.rates)
+    yield (model.id, *(usd_text(rate.usd) for rate in kinds))
+    for start in sorted({start for rate in kinds for start, _ in rate.tiers}):
+        yield (f"  > {start}", *(usd_text(rate.at(start + 1)) for rate in kinds))
+
+
+def _view(model: KnownModel) -> dict[str, object]:
+    names = ("input", "cache_read", "cache_write", "cache_write_1h", "output")
+
+    def of(rates: Rates) -> dict[str, object]:
+        return {
+            name: {"usd": usd_text(rate.usd), "tiers": [[start, usd_text(usd)] for start, usd in rate.tiers]}
+            for name, rate in zip(names, _kinds(rates), strict=True)
+        }
+
+    return {"usd_per_million_tokens": of(model.rates), "batch": of(model.batch) if model.batch else None}

@@ -115,8 +115,9 @@ class _Conversation:
 
     @classmethod
     async def read(cls, conversation_id: ConversationId, store: Store) -> "_Conversation":
-        receipts = {receipt.message.id: receipt for receipt in await store.receipts(conversation_id)}
+        # Receipts last: where work still goes on, they cover at least the turns that were read.
         turns = await store.turns(conversation_id)
+        receipts = {receipt.message.id: receipt for receipt in await store.receipts(conversation_id)}
         moves = await store.transitions(conversation_id)
         answered = [receipts[message_id] for turn in turns for message_id in turn.message_ids]
         illegal = sum((move.source, move.trigger, move.dest) not in LEGAL for move in moves)

@@ -1,63 +1,219 @@
 """`prosa prompts`: the templates."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated
+import difflib
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
+import orjson
 import typer
 
 from adapters.channels.web import web_message
-from cli.output import AsJson, console, print_json, print_table
+from cli.output import AsJson, console, fail, print_json, print_table
 from context.loader import load_institution
-from contracts.conversation import Conversation, State
-from contracts.decisions import StateDecision
+from contracts.analysis import AnalysisKind
+from contracts.conversation import Conversation, Speaker, State, Utterance
+from contracts.decisions import MessageTypeChoice, StateDecision
+from contracts.errors import PromptNotFoundError
 from contracts.messages import ChannelName
-from contracts.settings import read_settings
+from contracts.ports import ModelRequest
+from contracts.settings import Settings, read_settings
 from contracts.values import ConversationId, MessageId
-from prompts.registry import PromptRegistry
+from prompts import schemas
+from prompts.analyses import AnalysisView, analysis_request
+from prompts.inputs import InterviewQuestion, TranscriptInput
+from prompts.lint import findings
+from prompts.prompter import OFFERED_TYPES
+from prompts.registry import PromptRegistry, PromptTemplate
 from prompts.render import TurnView, build_request
+from prompts.tokens import estimated_tokens
+from prompts.trials import sample_input, trials
 
 app = typer.Typer(add_completion=False, help="What is said to the model.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="A template's name, e.g. select_state.")]
+ESTIMATE = "tokens are an estimate (prompts/tokens.py)"
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the templates with their versions."""
-    templates = PromptRegistry.read().all()
+    """List the templates with their versions; tokens are those of the task's own text."""
+    registry = PromptRegistry.read()
+    views = [_view(template, registry) for template in registry.all()]
     if as_json:
-        print_json([{"label": one.label, "description": one.source.description} for one in templates])
+        print_json(views)
         return
-    print_table(("template", "description"), [(one.label, one.source.description) for one in templates], empty="None.")
+    rows = [
+        (view["label"], view["parent"], view["tokens"], "default" if view["default"] else "", view["description"])
+        for view in views
+    ]
+    print_table(("template", "extends", "tokens", "", "description"), rows, empty="None.")
+
+
+def _view(template: PromptTemplate, registry: PromptRegistry) -> dict[str, Any]:
+    return {
+        "name": template.name,
+        "version": template.version,
+        "hash": template.hash,
+        "label": template.label,
+        "parent": template.parent,
+        "steps": sorted(template.steps_used),
+        "tokens": estimated_tokens(template.system),
+        "default": template.version == registry.default_version(template.name),
+        "input": template.input.__name__,
+        "output": template.output.__name__,
+        "description": template.source.description,
+    }
 
 
 @app.command()
 def render(
-    name: Annotated[str, typer.Argument(help="A template's name, e.g. select_state.")],
+    name: Name,
+    version: Annotated[int | None, typer.Option(min=1, help="Default: as prosa prompts list says.")] = None,
+    sample: Annotated[str | None, typer.Option(help="A sample of the template; default: a first message.")] = None,
     text: Annotated[str, typer.Option(help="What the person wrote.")] = "Oi, bom dia",
+    as_json: AsJson = False,
 ) -> None:
-    """Print the whole prompt of a first message, as the model gets it."""
+    """Print the whole request as it is sent, with the tokens of each block and whether the provider may cache it."""
     settings = read_settings()
-    institution = load_institution(settings.institution)
+    template = PromptRegistry.read().get(name, version)
+    request = _request(template, settings, text=text)
+    if sample is not None:
+        chosen = next((one for one in template.source.samples if one.name == sample), None)
+        if chosen is None:
+            known = ", ".join(one.name for one in template.source.samples) or "none"
+            raise PromptNotFoundError(f"{template.label} has no sample '{sample}'; there are: {known}")
+        request = request.model_copy(update={"user": template.render_user(sample_input(template, chosen))})
+    schema = orjson.dumps(request.output_schema).decode()
+    institution, task = request.system
+    blocks = [
+        ("institution", institution.text, institution.cached),
+        ("task", task.text, task.cached),
+        ("user", request.user, False),
+        ("schema", schema, False),
+    ]
+    if as_json:
+        counted = {block: {"tokens": estimated_tokens(said), "cached": cached} for block, said, cached in blocks}
+        print_json({"label": template.label, "request": request.model_dump(mode="json"), "blocks": counted})
+        return
+    for block, said, cached in blocks:
+        rule = f"{block} · {estimated_tokens(said):,} tokens · {'cached' if cached else 'not cached'}"
+        typer.echo(f"--- {rule} {'-' * max(0, 76 - len(rule))}\n{said}\n")
+    total = sum(estimated_tokens(said) for _, said, _ in blocks)
+    typer.echo(f"{template.label} · {request.model} · at most {request.max_tokens:,} tokens out · {total:,} in all")
+    typer.echo(ESTIMATE)
+
+
+def _request(template: PromptTemplate, settings: Settings, *, text: str) -> ModelRequest:
+    """The request of a first message, or of an analysis of a conversation that consists of it."""
+    institution, now = load_institution(settings.institution), datetime.now(UTC)
     conversation = Conversation(id=ConversationId("web:sample"), state=State.UNDERSTANDING_INTENT)
-    message = web_message("sample", MessageId("sample"), text, at=datetime.now(UTC))
+    if template.input is TranscriptInput:
+        said = (Utterance(speaker=Speaker.PERSON, text=text, at=now),)
+        seen = AnalysisView(institution, conversation, said)
+        return analysis_request(template, AnalysisKind(template.name), seen, model=settings.model_analysis)
     view = TurnView(
         institution=institution,
         conversation=conversation,
-        messages=(message,),
+        messages=(web_message("sample", MessageId("sample"), text, at=now),),
         channel=ChannelName.WEB,
         allowed_states=(State.PROCESSING, State.ESCALATING, State.SPAM),
         askable_fields=tuple(field.id for field in institution.fields),
-        decision=None if name == "select_state" else StateDecision(next_state=State.PROCESSING, confidence=1),
+        decision=None if template.output is StateDecision else StateDecision(next_state=State.PROCESSING, confidence=1),
     )
-    template = PromptRegistry.read().get(name)
-    request = build_request(
-        template, view, model=settings.model_state, schema_name=name, schema={}, timeout=timedelta(seconds=1)
+    model, schema_name, schema = _call(template, view, settings)
+    return build_request(
+        template, view, model=model, schema_name=schema_name, schema=schema, timeout=settings.model_timeout
     )
-    for block in request.system:
-        typer.echo(f"{block.text}\n\n{'-' * 80}\n")
-    typer.echo(request.user)
+
+
+def _call(template: PromptTemplate, view: TurnView, settings: Settings) -> tuple[str, str, dict[str, Any]]:
+    """Model, name of the schema, and schema, by what the template is answered with."""
+    institution = view.institution
+    if template.output is StateDecision:
+        schema = schemas.state_schema(
+            states=view.allowed_states,
+            lines=[line.id for line in institution.lines],
+            intents=[intent.id for intent in institution.intents],
+            fields=[field.id for field in institution.fields],
+            askable=view.askable_fields,
+        )
+        return settings.model_state, "state_decision", schema
+    if template.output is MessageTypeChoice:
+        assets = [asset.id for asset in institution.assets]
+        schema = schemas.message_type_schema(types=OFFERED_TYPES, assets=assets)
+        return settings.model_message_type, "message_type_choice", schema
+    if template.output is InterviewQuestion:
+        return settings.model_response, "interview_question", schemas.question_schema(askable=view.askable_fields)
+    return settings.model_response, "response_draft", schemas.response_schema()
 
 
 @app.command()
-def lint() -> None:
-    """Read every template; a mistake is named with its file, and the command ends with 2."""
-    console.print(f"{len(PromptRegistry.read().all())} templates are sound.")
+def lint(as_json: AsJson = False) -> None:
+    """Look for what is sound and yet not as it should be; ends with 1 when there is something, with 2 when unsound."""
+    registry = PromptRegistry.read()
+    found = findings(registry, institution=load_institution(read_settings().institution).prompt_core)
+    if as_json:
+        print_json([{"file": one.file, "line": one.line, "text": one.text} for one in found])
+    else:
+        for one in found:
+            typer.echo(str(one))
+    if found:
+        raise fail(f"{len(found)} findings")
+    if not as_json:
+        console.print(f"{len(registry.all())} templates and {len(registry.steps.all())} steps are sound.")
+
+
+@app.command()
+def diff(
+    name: Name,
+    before: Annotated[int, typer.Argument(min=1, help="A version.")],
+    after: Annotated[int, typer.Argument(min=1, help="Another one.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare two versions as the model gets them, blocks and steps filled in, and their tokens."""
+    registry = PromptRegistry.read()
+    old, new = registry.get(name, before), registry.get(name, after)
+    lines = list(
+        difflib.unified_diff(
+            _said(old), _said(new), fromfile=old.label, tofile=new.label, lineterm="", n=max(len(_said(old)), 3)
+        )
+    )
+    counts = [estimated_tokens("\n".join(_said(template))) for template in (old, new)]
+    ratio = round(counts[1] / counts[0] - 1, 3)
+    if as_json:
+        print_json(
+            {
+                "before": {"label": old.label, "tokens": counts[0]},
+                "after": {"label": new.label, "tokens": counts[1]},
+                "change": ratio,
+                "diff": lines,
+            }
+        )
+        return
+    typer.echo("\n".join(lines))
+    typer.echo(f"\n{counts[0]} tokens before, {counts[1]} after: {ratio:+.1%}; {ESTIMATE}")
+
+
+def _said(template: PromptTemplate) -> list[str]:
+    """What of a template reaches the model: its text, and the frame that is filled with the conversation."""
+    frame = template.render_user(template.input(line="", conversation="..."))
+    return f"{template.system}\n\n{frame}".splitlines()
+
+
+@app.command("test")
+def try_(as_json: AsJson = False) -> None:
+    """Try the steps' own cases and the templates' samples; no model is asked. Ends with 1 when one fails."""
+    tried = trials(PromptRegistry.read())
+    failed = [trial for trial in tried if trial.problems]
+    if as_json:
+        print_json(
+            [
+                {"of": one.of, "case": one.case, "ok": not one.problems, "problems": one.problems, "tokens": one.tokens}
+                for one in tried
+            ]
+        )
+    else:
+        rows = [(one.of, one.case, one.tokens, "; ".join(one.problems) or "ok") for one in tried]
+        print_table(("of", "case", "tokens", "result"), rows, empty="None.")
+    if failed:
+        raise fail(f"{len(failed)} of {len(tried)} cases failed")

@@ -175,6 +175,30 @@ def test_the_prompts_can_be_read(prosa: Prosa) -> None:
     assert "generate_response v1" in unknown.stderr
 
 
+def test_the_prompts_can_be_read_by_programs(prosa: Prosa) -> None:
+    listed = json.loads(prosa("prompts", "list", "--json").stdout)
+    assert [one["version"] for one in listed if one["name"] == "select_state" and one["default"]] == [1]
+    assert json.loads(prosa("prompts", "lint", "--json").stdout) == []
+    assert all(one["ok"] for one in json.loads(prosa("prompts", "test", "--json").stdout))
+    change = json.loads(prosa("prompts", "diff", "select_state", "1", "2", "--json").stdout)
+    assert change["change"] <= -0.25
+    assert "+ACTION: decide" in "\n".join(change["diff"])
+    for name in {one["name"] for one in listed}:
+        newest = max(one["version"] for one in listed if one["name"] == name)
+        shown = json.loads(prosa("prompts", "render", name, "--version", str(newest), "--json").stdout)
+        assert [block for block, facts in shown["blocks"].items() if facts["cached"]] == ["institution", "task"]
+        assert "Oi, bom dia" in shown["request"]["user"]
+
+
+def test_a_sample_is_rendered_or_the_samples_are_named(prosa: Prosa) -> None:
+    shown = prosa("prompts", "render", "handoff_summary", "--version", "2", "--sample", "passed_on").stdout
+    assert "Quero um atendente" in shown
+    assert "--- task" in shown
+    refused = prosa("prompts", "render", "handoff_summary", "--sample", "other")
+    assert refused.returncode == 2
+    assert "there are: passed_on" in refused.stderr
+
+
 def test_doctor_says_what_is_there_and_what_to_do_next(prosa: Prosa) -> None:
     done = prosa("doctor", "--json")
     assert done.returncode == 0

@@ -1,7 +1,6 @@
 """Template files: what they may say, what they inherit, and the words in which a mistake stops the start."""
 
 import string
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,35 +10,8 @@ from hypothesis import strategies as st
 
 from contracts.errors import ConfigurationError, PromptNotFoundError
 from prompts.inputs import TranscriptInput, TurnInput
-from prompts.registry import PromptRegistry, PromptTemplate
-from prompts.steps import StepLibrary
-
-HEAD = "name: {name}\nversion: {version}\ndescription: d\n"
-ROOT = "input: TurnInput\noutput: ResponseDraft\nsettings: {{max_tokens: 10}}\n"
-GREETS = (HEAD + ROOT).format(name="x", version=1) + "system: |\n  {% block a %}A{% endblock %}\nuser: '{{ line }}'\n"
-STEP = """name: greet
-version: 1
-description: d
-parameters: [whom]
-text: GREET {{ whom }}.
-tests:
-- {with: {whom: Ana}, gives: GREET Ana.}
-"""
-NOTHING = TurnInput(line="", conversation="{}")
-
-
-def read(folder: Path, files: Mapping[str, str], steps: Mapping[str, str] | None = None) -> PromptRegistry:
-    for place, texts in ((folder / "templates", files), (folder / "steps", steps or {})):
-        place.mkdir(exist_ok=True)
-        for old in place.iterdir():
-            old.unlink()
-        for name, text in texts.items():
-            (place / name).write_text(text, encoding="utf-8")
-    return PromptRegistry.read(folder / "templates", steps=StepLibrary.read(folder / "steps"))
-
-
-def child(version: int, parent: str, rest: str) -> str:
-    return HEAD.format(name="x", version=version) + f"extends: {parent}\n{rest}"
+from prompts.registry import PromptTemplate
+from tests.template_files import GREETS, HEAD, ROOT, STEP, child, read
 
 
 def test_a_child_changes_blocks_and_takes_the_rest_from_above(tmp_path: Path) -> None:

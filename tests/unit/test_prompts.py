@@ -60,7 +60,7 @@ LABELS = {
     "interview_question_v1@01c8c1a4",
     "interview_question_v2@c353aee6",
     "select_message_type_v1@8a4f6822",
-    "select_message_type_v2@9473e2b2",
+    "select_message_type_v2@72f9ca5d",
     "select_state_v1@a7b329d3",
     "select_state_v2@6c1c1140",
 }

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from adapters.queues.pace import Pace
 from contracts.values import ConversationId
 
 # The HTTP side shares the event loop: more turns at once than this would make its answers wait.
@@ -56,12 +57,13 @@ class EmbeddedQueue:
 
 
 class _Lane:
-    """One kind of work: so many at once, and of one id one at a time."""
+    """One kind of work: so many at once, as fast as the loop keeps up, and of one id one at a time."""
 
     def __init__(self, work: Work, at_once: int, *, name: str) -> None:
         self._work = work
         self._name = name
         self._room = asyncio.Semaphore(at_once)
+        self._pace = Pace()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
         self._closed = False
@@ -95,6 +97,7 @@ class _Lane:
     async def _until_quiet(self, which: str) -> None:
         try:
             async with self._room:
+                await self._pace.admitted()
                 await self._work(which)
                 while which in self._again and not self._closed:
                     self._again.discard(which)

@@ -102,6 +102,7 @@ class Conversation(Value):
     The whole history stands beside it in the store (transitions, transcript, turns); the head carries only the window
     that a prompt needs. `version` is the compare-and-set token of the store, `last_sequence` the inbox position that
     has been answered. A conversation that comes back after its end continues as the next `episode` of the same head.
+    `prompt_versions` are the templates' versions that were chosen at its first turn, kept to the episode's end.
     `spent_usd` is what its calls count against the ceiling of a conversation, in this episode.
     """
 
@@ -132,6 +133,7 @@ class Conversation(Value):
     times_out_at: Instant | None = None
     moved_to: str | None = None
     spent_usd: str = "0"
+    prompt_versions: dict[str, int] = Field(default_factory=dict)
 
     @property
     def is_final(self) -> bool:

@@ -79,6 +79,9 @@ class Settings(BaseModel):
     model_timeout_s: float = Field(6, gt=0, le=60, validation_alias="PROSA_MODEL_TIMEOUT_S")
     turn_budget_s: float = Field(12, gt=0, le=120, validation_alias="PROSA_TURN_BUDGET_S")
 
+    use_templates: bool = Field(True, validation_alias="PROMPTER_USE_TEMPLATES")
+    use_structured_templates: bool = Field(False, validation_alias="PROMPTER_USE_STRUCTURED_TEMPLATES")
+
     whatsapp_app_secret: SecretStr | None = Field(None, validation_alias="WHATSAPP_APP_SECRET")
     whatsapp_app_secret_previous: SecretStr | None = Field(None, validation_alias="WHATSAPP_APP_SECRET_PREVIOUS")
     whatsapp_verify_token: SecretStr | None = Field(None, validation_alias="WHATSAPP_VERIFY_TOKEN")
@@ -194,6 +197,15 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _structured_templates_are_chosen(self) -> Self:
+        if self.use_structured_templates and not self.use_templates:
+            raise ValueError(
+                "PROMPTER_USE_STRUCTURED_TEMPLATES chooses versions of templates, PROMPTER_USE_TEMPLATES=false lets "
+                "nothing choose: set one of them the other way"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _callback_is_signed(self) -> Self:
         if self.analysis_callback_url is not None and self.analysis_callback_secret is None:
             raise ValueError(
@@ -297,7 +309,7 @@ def _unknown(values: Iterable[str]) -> list[str]:
     known = known_names()
     problems = []
     for name in sorted(values):
-        if name.startswith(("PROSA_", "WHATSAPP_")) and name not in known:
+        if name.startswith(("PROSA_", "WHATSAPP_", "PROMPTER_")) and name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             problems.append(f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else ""))
     return problems

@@ -13,8 +13,9 @@ from contracts.ports import ModelRequest, SystemBlock
 from prompts import schemas
 from prompts.executor import Deadline, Executor, TaskResult
 from prompts.inputs import TranscriptInput
-from prompts.registry import PromptRegistry, PromptTemplate
+from prompts.registry import PromptTemplate
 from prompts.render import escaped_json, line_text
+from prompts.versions import PromptVersions
 
 Result = HandoffSummary | ConversationReview
 
@@ -39,12 +40,12 @@ class Analyst:
     """Asks the model about a whole conversation. Holds no state of one."""
 
     def __init__(
-        self, executor: Executor, registry: PromptRegistry, model: str, *, monotonic: Callable[[], float]
+        self, executor: Executor, versions: PromptVersions, model: str, *, monotonic: Callable[[], float]
     ) -> None:
         self._executor = executor
         self._monotonic = monotonic
         self.model = model
-        self._templates = {kind: registry.get(kind.value) for kind in AnalysisKind}
+        self._templates = {kind: versions.for_everybody(kind.value) for kind in AnalysisKind}
 
     def label(self, kind: AnalysisKind) -> str:
         return self._templates[kind].label

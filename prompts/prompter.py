@@ -10,11 +10,13 @@ from contracts.decisions import MAX_OPTIONS, MessageTypeChoice, ResponseDraft, S
 from contracts.errors import UnusableModelOutputError
 from contracts.messages import MessageType
 from contracts.ports import ChannelLimits
+from contracts.values import ConversationId
 from prompts import schemas
 from prompts.budget import Tab
 from prompts.executor import Deadline, Executor, TaskResult
-from prompts.registry import PromptRegistry
+from prompts.registry import PromptTemplate
 from prompts.render import TurnView, build_request
+from prompts.versions import PromptVersions
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Prompter:
     def __init__(
         self,
         executor: Executor,
-        registry: PromptRegistry,
+        versions: PromptVersions,
         models: TaskModels,
         *,
         call_timeout: timedelta,
@@ -53,18 +55,22 @@ class Prompter:
         self._call_timeout = call_timeout
         self._turn_budget = turn_budget
         self._monotonic = monotonic
-        self._select_state = registry.get("select_state")
-        self._generate_response = registry.get("generate_response")
-        self._select_message_type = registry.get("select_message_type")
+        self._versions = versions
+        for name in TURN_TEMPLATES:
+            versions.template(name, {})
+
+    def versions_for(self, conversation_id: ConversationId) -> dict[str, int]:
+        """The versions of templates that a conversation which begins now keeps to its end."""
+        return self._versions.chosen(TURN_TEMPLATES, conversation_id)
 
     def start_clock(self, tab: Tab | None = None) -> TurnClock:
         return TurnClock(self._monotonic(), Deadline(self._turn_budget, self._monotonic), tab or Tab())
 
     async def select_state(self, view: TurnView, clock: TurnClock) -> TaskResult[StateDecision]:
         """Task 1, always first: everything after it depends on what it decides."""
-        institution = view.institution
+        institution, template = view.institution, self._template("select_state", view)
         request = build_request(
-            self._select_state,
+            template,
             view,
             model=self._models.state,
             schema_name="state_decision",
@@ -80,7 +86,7 @@ class Prompter:
         return await self._executor.run(
             TaskName.STATE,
             request,
-            template=self._select_state.label,
+            template=template.label,
             check=lambda text: check_state_decision(text, view),
             deadline=clock.deadline,
             turn_started=clock.started,
@@ -99,8 +105,9 @@ class Prompter:
 
     async def generate_response(self, view: TurnView, clock: TurnClock) -> TaskResult[ResponseDraft]:
         """Task 2. `view.decision` is set; `view.rewrite` names the rules an earlier draft broke."""
+        template = self._template("generate_response", view)
         request = build_request(
-            self._generate_response,
+            template,
             view,
             model=self._models.response,
             schema_name="response_draft",
@@ -110,7 +117,7 @@ class Prompter:
         return await self._executor.run(
             TaskName.RESPONSE,
             request,
-            template=self._generate_response.label,
+            template=template.label,
             check=ResponseDraft.model_validate_json,
             deadline=clock.deadline,
             turn_started=clock.started,
@@ -123,8 +130,9 @@ class Prompter:
         """Task 3. Only the types of this channel are offered, and of the assets only those it can carry."""
         types = [kind for kind in OFFERED_TYPES if kind in limits.types]
         assets = [asset.id for asset in view.institution.assets if asset.type in limits.types]
+        template = self._template("select_message_type", view)
         request = build_request(
-            self._select_message_type,
+            template,
             view,
             model=self._models.message_type,
             schema_name="message_type_choice",
@@ -134,13 +142,18 @@ class Prompter:
         return await self._executor.run(
             TaskName.MESSAGE_TYPE,
             request,
-            template=self._select_message_type.label,
+            template=template.label,
             check=MessageTypeChoice.model_validate_json,
             deadline=clock.deadline,
             turn_started=clock.started,
             tab=clock.tab,
         )
 
+    def _template(self, name: str, view: TurnView) -> PromptTemplate:
+        return self._versions.template(name, view.conversation.prompt_versions)
+
+
+TURN_TEMPLATES = ("select_state", "generate_response", "select_message_type")
 
 # What a reply can be. Templates and reactions are sent by rules of the engine, not chosen by the model.
 OFFERED_TYPES = tuple(kind for kind in MessageType if kind not in (MessageType.TEMPLATE, MessageType.REACTION))

@@ -48,6 +48,7 @@ from prompts.executor import Executor
 from prompts.pricing import PriceBook
 from prompts.prompter import Prompter, TaskModels
 from prompts.registry import PromptRegistry
+from prompts.versions import PromptVersions
 from tests.real_services import firestore_host, redis_url
 from worker.dependencies import Dependencies, DrainLimits, Rulebook
 from worker.ledger import Ledger
@@ -242,15 +243,20 @@ def executor(model: ScriptedModel, **options: Any) -> Executor:
     )
 
 
+@cache
+def registry() -> PromptRegistry:
+    return PromptRegistry.read()
+
+
 def analyst(model: ScriptedModel) -> Analyst:
-    return Analyst(executor(model), PromptRegistry.read(), "claude-haiku-5-5", monotonic=time.monotonic)
+    return Analyst(executor(model), PromptVersions(registry()), "claude-haiku-5-5", monotonic=time.monotonic)
 
 
 def prompter(model: ScriptedModel, *, budget: timedelta = timedelta(seconds=12), **options: Any) -> Prompter:
     models = TaskModels(state="claude-haiku-5-5", response="claude-haiku-5-5", message_type="claude-haiku-5-5")
     return Prompter(
         executor(model, **options),
-        PromptRegistry.read(),
+        PromptVersions(registry(), options.get("choosers", ())),
         models,
         call_timeout=timedelta(seconds=6),
         turn_budget=budget,

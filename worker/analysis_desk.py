@@ -108,8 +108,12 @@ def desk_without_engine(settings: Settings, store: Store, clock: Clock, queue: W
     @cache
     def label(kind: AnalysisKind) -> str:
         from prompts.registry import PromptRegistry
+        from prompts.versions import versions_for
 
-        return PromptRegistry.read().get(kind.value).label
+        versions = versions_for(
+            PromptRegistry.read(), choice=settings.use_templates, structured=settings.use_structured_templates
+        )
+        return versions.for_everybody(kind.value).label
 
     async def institution_version() -> str:
         institution = await store.published()

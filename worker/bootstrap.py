@@ -29,6 +29,7 @@ from prompts.executor import Executor
 from prompts.pricing import PriceBook
 from prompts.prompter import Prompter, TaskModels
 from prompts.registry import PromptRegistry
+from prompts.versions import PromptVersions, versions_for
 from worker.backends import Backend, open_backend
 from worker.dependencies import Dependencies, Rulebook
 from worker.ledger import Ledger, kept
@@ -84,7 +85,10 @@ async def open_engine(
     model = model or _model(settings)
     channels = _channels(settings, backend.events)
     meter = make_meter(settings, clock)
-    executor, registry = make_executor(settings, model, meter), PromptRegistry.read()
+    executor = make_executor(settings, model, meter)
+    versions = versions_for(
+        PromptRegistry.read(), choice=settings.use_templates, structured=settings.use_structured_templates
+    )
     callback = _callback(settings)
     # Shards of the ledger belong to one process: its name must be one that no other has.
     writer = secrets.token_hex(6)
@@ -94,8 +98,8 @@ async def open_engine(
         inbox=backend.inbox,
         store=backend.store,
         channels=channels,
-        prompter=make_prompter(settings, executor, registry),
-        analyst=Analyst(executor, registry, settings.model_analysis, monotonic=time.monotonic),
+        prompter=make_prompter(settings, executor, versions),
+        analyst=Analyst(executor, versions, settings.model_analysis, monotonic=time.monotonic),
         machine=ConversationMachine(),
         rulebook=rulebooks.current,
         events=backend.events,
@@ -150,13 +154,13 @@ def make_executor(settings: Settings, model: LanguageModel, meter: Meter) -> Exe
     )
 
 
-def make_prompter(settings: Settings, executor: Executor, registry: PromptRegistry) -> Prompter:
+def make_prompter(settings: Settings, executor: Executor, versions: PromptVersions) -> Prompter:
     models = TaskModels(
         state=settings.model_state, response=settings.model_response, message_type=settings.model_message_type
     )
     return Prompter(
         executor,
-        registry,
+        versions,
         models,
         call_timeout=settings.model_timeout,
         turn_budget=settings.turn_budget,

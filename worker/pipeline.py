@@ -100,6 +100,9 @@ def _opened(conversation: Conversation, desk: Desk) -> Conversation:
             "last_inbound_at": newest.received_at,
         }
     )
+    if opened.turns_in_episode == 0:
+        # Chosen once: one conversation is not told half of it by one version and half by another.
+        opened = opened.model_copy(update={"prompt_versions": desk.deps.prompter.versions_for(opened.id)})
     return note_arrivals(opened, turn.entries)
 
 

@@ -70,6 +70,10 @@ class Inbox(Protocol):
         """
         ...
 
+    async def spare(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+        """Take back one counted attempt of each of these messages, if they still wait: it was not their fault."""
+        ...
+
     async def has_newer(self, conversation_id: ConversationId, sequence: int) -> bool:
         """Whether a message after `sequence` waits."""
         ...

@@ -39,10 +39,10 @@ class DrainLimits:
     """How a conversation is held and how often a message is tried.
 
     A lease runs out `lease` after its last heartbeat, which comes four times in that span. After `attempts` tries a
-    message goes to the dead letters. From `isolate_after` tries on it is worked on without the others of its
-    conversation, and with at most `suspects_at_once` such conversations in a process; before its last tries with no
-    other one. One of them may be what kills the process, and those that only happened to be there must get through
-    before their attempts are used up.
+    message goes to the dead letters; tries that an outage ended do not count for `outage_patience`. From
+    `isolate_after` tries on it is worked on without the others of its conversation, and with at most
+    `suspects_at_once` such conversations in a process; before its last tries with no other one. One of them may be what
+    kills the process, and those that only happened to be there must get through before their attempts are used up.
     """
 
     lease: timedelta = timedelta(seconds=1.5)
@@ -53,6 +53,7 @@ class DrainLimits:
     stale_drafts: int = 2
     first_backoff: timedelta = timedelta(milliseconds=500)
     longest_backoff: timedelta = timedelta(seconds=30)
+    outage_patience: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 from contracts.delivery import DeadLetter, InboxEntry, Lease
-from contracts.errors import ConversationConflictError, LeaseLostError, PermanentError, TransientError, WorkerError
+from contracts.errors import (
+    ConversationConflictError,
+    ConversationMovedError,
+    InboxUnavailableError,
+    LeaseLostError,
+    PermanentError,
+    StoreUnavailableError,
+    TransientError,
+    WorkerError,
+)
 from contracts.values import ConversationId
 from fsm.migrations import migrate
 from observability.logs import conversation_logged, logger
@@ -20,6 +29,9 @@ from worker.turn import Turn
 log = logger(__name__)
 
 HEARTBEATS_PER_LEASE = 4
+# Outages are mostly short: the inbox is asked again for some seconds.
+OUTAGES = (StoreUnavailableError, InboxUnavailableError, ConversationMovedError)
+SPARE_PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 async def drain(conversation_id: ConversationId, deps: Dependencies) -> None:
@@ -60,6 +72,8 @@ async def _settling_errors(lease: Lease, deps: Dependencies) -> None:
     except* WorkerError as errors:
         _note(errors)
         await _abandon(lease, _backoff(work.attempts, deps), deps)
+        if all(isinstance(leaf, OUTAGES) for leaf in _leaves(errors)):
+            await _spare(work.hands, deps)
     except* Exception as errors:
         _note(errors)
         log.error("drain.defect", exc_info=errors)
@@ -73,6 +87,7 @@ class _Drain:
         self._lease = lease
         self._deps = deps
         self.attempts = 0
+        self.hands: Sequence[InboxEntry] = ()
 
     async def until_empty(self) -> None:
         conversation_id, deps = self._lease.conversation_id, self._deps
@@ -88,7 +103,9 @@ class _Drain:
             await deps.faults.reach("drain.taken")
             if entries:
                 self.attempts = entries[0].attempts
+                self.hands = entries
                 await self._settle(entries)
+                self.hands = ()
             elif await self._release():
                 return
 
@@ -218,6 +235,23 @@ async def _abandon(lease: Lease, pause: timedelta, deps: Dependencies) -> None:
     except TransientError as exc:
         # The inbox is away: the lease runs out by itself and the sweeper finds the conversation.
         _note(exc)
+
+
+async def _spare(entries: Sequence[InboxEntry], deps: Dependencies) -> None:
+    """Take back the attempt of messages that met an outage: they must not be given up for it.
+
+    Only while they are young: a message that brings the outage about itself has to be given up some day.
+    """
+    young = deps.clock.now() - deps.drain_limits.outage_patience
+    spared = [entry for entry in entries if entry.message.received_at > young]
+    for pause in SPARE_PAUSES_SECONDS if spared else ():
+        try:
+            await deps.inbox.spare(spared[0].message.conversation_id, [entry.sequence for entry in spared])
+        except TransientError as exc:
+            _note(exc)
+            await asyncio.sleep(pause)
+        else:
+            return
 
 
 def _note(error: BaseException) -> None:

@@ -1,8 +1,10 @@
 """Committed replies leave here: in order for each conversation, at least once, and settled when the answer got lost."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
@@ -77,7 +79,19 @@ async def _send(row: OutboxRow, deps: Dependencies) -> bool:
     if sending is None:
         return False
     await deps.faults.reach("outbox.sending")
-    return await _deliver(_Attempt(sending, channel), deps)
+    return await _undisturbed(_deliver(_Attempt(sending, channel), deps))
+
+
+async def _undisturbed(work: Coroutine[Any, Any, bool]) -> bool:
+    """Finish the work even when its drain is cancelled: a request that has left cannot be called back, and who does not
+    wait for the answer does not know whether to send again."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if not task.done():
+            await asyncio.wait([task])
+        raise
 
 
 async def _deliver(attempt: _Attempt, deps: Dependencies) -> bool:

@@ -231,6 +231,18 @@ class FirestoreInbox:
 
         return await self._change(lease.conversation_id, decide)
 
+    async def spare(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+        async def decide(box: _Box, is_first: bool) -> _Step[None]:
+            paths = [_entry_path(box, sequence) for sequence in sequences]
+            there = await self._documents.get_all(paths, fields=("attempts",))
+            writes = [
+                Amend(path, {"attempts": max(0, int(document.fields["attempts"]) - 1)})
+                for path, document in there.items()
+            ]
+            return _Step(None, replace(box), writes) if writes else _Step(None)
+
+        await self._change(conversation_id, decide)
+
     async def has_newer(self, conversation_id: ConversationId, sequence: int) -> bool:
         newer = ("sequence", ">", sequence)
         return bool(await self._documents.find(_entries_path(conversation_id), newer, limit=1, fields=("sequence",)))

@@ -72,6 +72,12 @@ class MemoryInbox:
         box.entries.update({entry.sequence: entry for entry in counted})
         return counted
 
+    async def spare(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+        entries = self._box(conversation_id).entries
+        for sequence in entries.keys() & set(sequences):
+            entry = entries[sequence]
+            entries[sequence] = entry.model_copy(update={"attempts": max(0, entry.attempts - 1)})
+
     async def has_newer(self, conversation_id: ConversationId, sequence: int) -> bool:
         return any(waiting > sequence for waiting in self._box(conversation_id).entries)
 

@@ -122,6 +122,14 @@ function methods.take(_, id, token, isolate_after)
 end
 
 -- Then the sequences.
+function methods.spare(_, id)
+  local counts = P .. 'attempts:' .. id
+  for n = 4, #ARGV do
+    if tonumber(call('HGET', counts, ARGV[n]) or 0) > 0 then call('HINCRBY', counts, ARGV[n], -1) end
+  end
+end
+
+-- Then the sequences.
 function methods.remove(keep_ms, id)
   for n = 4, #ARGV do
     call('DECRBY', DEPTH, call('ZREMRANGEBYSCORE', P .. 'entries:' .. id, ARGV[n], ARGV[n]))

@@ -106,6 +106,15 @@ class SqliteInbox:
 
         return await self._run(work)
 
+    async def spare(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+        def work(c: sqlite3.Connection) -> None:
+            c.executemany(
+                "UPDATE inbox_entries SET attempts = max(0, attempts - 1) WHERE conversation_id = ? AND sequence = ?",
+                [(conversation_id, sequence) for sequence in sequences],
+            )
+
+        await self._run(work)
+
     async def has_newer(self, conversation_id: ConversationId, sequence: int) -> bool:
         query = "SELECT 1 FROM inbox_entries WHERE conversation_id = ? AND sequence > ? LIMIT 1"
         return await self._run(lambda c: c.execute(query, (conversation_id, sequence)).fetchone() is not None)

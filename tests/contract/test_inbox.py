@@ -108,6 +108,21 @@ async def test_taking_counts_an_attempt_and_removes_nothing(inbox: Inbox) -> Non
     assert [entry.attempts for entry in await inbox.pending(C1)] == [1, 1]
 
 
+async def test_an_attempt_that_was_nobody_s_fault_is_taken_back(inbox: Inbox) -> None:
+    await inbox.append([inbound("a"), inbound("b"), inbound("c")])
+    lease = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lease
+    await inbox.take(lease, isolate_after=5)
+    await inbox.take(lease, isolate_after=5)
+    first, second, third = await sequences_of(inbox)
+    await inbox.remove(C1, [third])
+    await inbox.spare(C1, [first, third, third + 1])
+    assert [entry.attempts for entry in await inbox.pending(C1)] == [1, 2]
+    for _ in range(3):
+        await inbox.spare(C1, [first])
+    assert [(entry.sequence, entry.attempts) for entry in await inbox.pending(C1)] == [(first, 0), (second, 2)]
+
+
 async def test_a_message_that_was_tried_often_comes_alone(inbox: Inbox) -> None:
     await inbox.append([inbound("bad"), inbound("good")])
     lease = await inbox.claim(C1, ttl=TTL, at=START)

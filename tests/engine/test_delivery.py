@@ -480,6 +480,30 @@ async def test_a_sweep_survives_a_conversation_that_cannot_be_read(bed: EngineBe
     sweeping.cancel()
 
 
+async def test_a_send_is_finished_when_its_drain_is_cancelled(bed: EngineBed) -> None:
+    """A lease that was lost, or a process that stops: the answer to a request that has left is still waited for."""
+    entered, goes_on = asyncio.Event(), asyncio.Event()
+    send = bed.channel.send
+
+    async def slow(row: OutboxRow) -> str:
+        entered.set()
+        await goes_on.wait()
+        return await send(row)
+
+    bed.channel.send = slow  # type: ignore[method-assign]
+    await bed.inbox.append([inbound()])
+    draining = asyncio.create_task(drain(C1, bed.deps))
+    await entered.wait()
+    draining.cancel()
+    await asyncio.sleep(0)
+    goes_on.set()
+    await asyncio.wait([draining])
+    (row,) = await bed.store.rows(C1)
+    assert row.state is DeliveryState.SENT
+    await recover(bed)
+    assert len(bed.channel.accepted) == 1
+
+
 class Outage:
     """Makes the methods of a port fail while it lasts."""
 
@@ -522,6 +546,25 @@ async def test_a_store_that_is_away_costs_no_attempt(bed: EngineBed) -> None:
         await drain(C1, broken.deps)
         broken.clock.move(timedelta(seconds=40))
     assert [entry.attempts for entry in await bed.inbox.pending(C1)] == [0]
+
+
+async def test_a_store_that_goes_away_in_mid_turn_costs_no_attempt_for_an_hour(bed: EngineBed) -> None:
+    """Each time it is back when the turn begins, and away at the commit."""
+    store = Outage(bed.store, StoreUnavailableError("down"), "commit")
+    broken = engine_bed(bed.inbox, store, clock=bed.clock)
+    await bed.inbox.append([inbound()])
+    store.is_down = True
+    for _ in range(20):
+        await drain(C1, broken.deps)
+        broken.clock.move(timedelta(seconds=40))
+    assert [entry.attempts for entry in await bed.inbox.pending(C1)] == [0]
+    broken.clock.move(broken.deps.drain_limits.outage_patience)
+    for _ in range(2):
+        await drain(C1, broken.deps)
+        broken.clock.move(timedelta(seconds=40))
+    assert [entry.attempts for entry in await bed.inbox.pending(C1)] == [2], (
+        "it may be the message that brings it about"
+    )
 
 
 async def test_an_inbox_that_is_away_leaves_the_worker_idle(bed: EngineBed) -> None:

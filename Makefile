@@ -19,7 +19,10 @@ check: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+# In CI every test follows in `make test`.
+ifndef CI
 	@$(BIN)/python -m pytest tests -n auto -m "not slow and not browser"
+endif
 
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.bench.engine

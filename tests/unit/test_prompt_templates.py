@@ -1,5 +1,6 @@
 """Template files: what they may say, what they inherit, and the words in which a mistake stops the start."""
 
+import re
 import string
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from contracts.errors import ConfigurationError, PromptNotFoundError
 from prompts.inputs import TranscriptInput, TurnInput
-from prompts.registry import PromptTemplate
+from prompts.registry import TEMPLATES_FOLDER, PromptRegistry, PromptTemplate
+from prompts.trials import trials
 from tests.template_files import GREETS, HEAD, ROOT, STEP, child, read
 
 
@@ -204,6 +206,20 @@ def test_the_values_are_those_of_the_input(tmp_path: Path) -> None:
     template = read(tmp_path, {"x_v1.yaml": GREETS}).get("x")
     with pytest.raises(ConfigurationError, match="is filled with TurnInput"):
         template.render_user(TranscriptInput(line="", conversation="{}"))
+
+
+def test_the_example_of_the_documentation_is_sound(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "prompts.md").read_text(encoding="utf-8")
+    template, step = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    for path in TEMPLATES_FOLDER.glob("*.yaml"):
+        (tmp_path / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "select_state_v3.yaml").write_text(template, encoding="utf-8")
+    registry = PromptRegistry.read(tmp_path)
+    assert registry.get("select_state", 3).chain == ("select_state_v3", "structured_v1")
+    assert [trial.problems for trial in trials(registry) if trial.of.startswith("select_state_v3")] == [()]
+    shared = registry.steps.get("ask_once")
+    assert shared is not None
+    assert yaml.safe_load(step) == yaml.safe_load(shared.file.text)
 
 
 # Whatever templates extend each other

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import httpx
+import aiohttp
 
 from sandbox.behaviour import Counters, StatusBehaviour
 from sandbox.whatsapp_webhooks import envelope, signed, statuses
@@ -17,6 +17,8 @@ MAX_WAITING = 100_000
 MAX_POSTS_AT_ONCE = 16
 POST_TIMEOUT_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 30.0
+# Shorter than a server's usual five seconds, so that no post leaves on a connection that is being closed.
+KEEP_ALIVE_SECONDS = 4.0
 
 
 class WebhookSender:
@@ -33,7 +35,7 @@ class WebhookSender:
         self._pump: asyncio.Task[None] | None = None
         self._posting: set[asyncio.Task[bool]] = set()
         self._free = asyncio.Semaphore(MAX_POSTS_AT_ONCE)
-        self._client: httpx.AsyncClient | None = None
+        self._session: aiohttp.ClientSession | None = None
         self.behaviour = StatusBehaviour()
 
     def schedule(self, element: dict[str, Any], after_ms: float, phone_number_id: str) -> None:
@@ -59,17 +61,18 @@ class WebhookSender:
         if self.url is None:
             return False
         body, headers = signed(content, self._app_secret)
-        client = self._client = self._client or httpx.AsyncClient(timeout=POST_TIMEOUT_SECONDS)
+        session = self._session = self._session or _session()
         pause = self.behaviour.backoff_ms / 1000
         for attempt in range(self.behaviour.attempts):
             if attempt:
                 self._counters.add("webhooks_repeated")
                 await asyncio.sleep(min(pause * 2 ** (attempt - 1), LONGEST_PAUSE_SECONDS))
             try:
-                response = await client.post(self.url, content=body, headers=headers)
-            except httpx.HTTPError:
+                async with session.post(self.url, data=body, headers=headers, allow_redirects=False) as response:
+                    await response.read()
+            except (aiohttp.ClientError, TimeoutError):
                 continue
-            if response.status_code == 200:
+            if response.status == 200:
                 self._counters.add("webhooks_taken")
                 return True
         self._counters.add("webhooks_given_up")
@@ -91,9 +94,9 @@ class WebhookSender:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
     async def _run(self) -> None:
         while True:
@@ -132,3 +135,11 @@ class WebhookSender:
         async with self._free:
             self._counters.add("statuses_posted", len(batch))
             return await self.post(envelope(*changes))
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=POST_TIMEOUT_SECONDS),
+    )

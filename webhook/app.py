@@ -14,8 +14,9 @@ from webhook.chat import chat_routes
 from webhook.console import console_routes
 from webhook.dependencies import WebhookDependencies
 from webhook.documentation import add_documentation
+from webhook.platform_posts import PlatformPosts
 from webhook.problems import Problem
-from webhook.whatsapp import whatsapp_routes
+from webhook.whatsapp import WHATSAPP_PATH, whatsapp_receiver, whatsapp_routes
 
 log = logger(__name__)
 
@@ -39,6 +40,8 @@ def create_app(deps: WebhookDependencies) -> FastAPI:
     async def alive() -> Response:
         return PlainTextResponse("ok")
 
+    receivers = {WHATSAPP_PATH: whatsapp_receiver(deps)}
+    app.add_middleware(PlatformPosts, receivers=receivers, refusal=_refusal)
     if deps.allowed_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -57,6 +60,10 @@ def create_app(deps: WebhookDependencies) -> FastAPI:
 async def _problem(_: Request, exc: Exception) -> Response:
     assert isinstance(exc, Problem)  # noqa: S101 - registered for it
     return exc.response()
+
+
+async def _refusal(request: Request, exc: Exception) -> Response:
+    return await (_problem if isinstance(exc, Problem) else _transient)(request, exc)
 
 
 async def _http_problem(_: Request, exc: Exception) -> Response:

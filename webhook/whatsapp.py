@@ -10,15 +10,17 @@ from contracts.messages import ChannelName
 from observability.metrics import REFUSED
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
 from webhook.ingest import apply_statuses, count_ignored, keep_broken, make_durable
+from webhook.platform_posts import Receiver
 from webhook.problems import Problem
 from webhook.request_body import read_body
 
 # Meta's limit is 3 MB; a little more is accepted so that the limit is theirs and not ours.
 MAX_BODY = 4 * 1024 * 1024
+WHATSAPP_PATH = "/webhooks/whatsapp"
 
 
 def whatsapp_routes(deps: WebhookDependencies) -> APIRouter:
-    router = APIRouter(prefix="/webhooks/whatsapp", tags=["platform webhooks"])
+    router = APIRouter(prefix=WHATSAPP_PATH, tags=["platform webhooks"])
 
     @router.get("", summary="Meta's handshake")
     async def handshake(request: Request) -> Response:
@@ -30,7 +32,11 @@ def whatsapp_routes(deps: WebhookDependencies) -> APIRouter:
             raise Problem(403, "Handshake refused", "hub.verify_token is not WHATSAPP_VERIFY_TOKEN.")
         return PlainTextResponse(query.get("hub.challenge", ""))
 
-    @router.post("", summary="Messages and statuses, signed by Meta")
+    router.post("", summary="Messages and statuses, signed by Meta")(whatsapp_receiver(deps))
+    return router
+
+
+def whatsapp_receiver(deps: WebhookDependencies) -> Receiver:
     async def receive(request: Request) -> Response:
         secrets = _secrets(deps)
         body = await read_body(request, limit=MAX_BODY)
@@ -45,7 +51,7 @@ def whatsapp_routes(deps: WebhookDependencies) -> APIRouter:
         await deps.faults.reach("ingest.before_answer")
         return PlainTextResponse("ok")
 
-    return router
+    return receive
 
 
 def _secrets(deps: WebhookDependencies) -> WhatsAppSecrets:

@@ -103,7 +103,7 @@ def _row(line: Line, report: CostReport) -> tuple[object, ...]:
         amounts.cache_read,
         amounts.cache_write,
         _money(amounts),
-        "" if per_turn is None else usd_text(per_turn),
+        ("unknown" if amounts.unpriced else "") if per_turn is None else usd_text(per_turn),
         "" if share is None else f"{share * 100:.1f} %",
     )
 
@@ -113,7 +113,7 @@ def _money(amounts: Amounts) -> str:
     if not amounts.unpriced:
         return usd_text(amounts.usd)
     unknown = f"unknown for {amounts.unpriced}"
-    return f"{usd_text(amounts.usd)} + {unknown}" if amounts.usd else unknown
+    return f"{usd_text(amounts.usd)} + {unknown}" if amounts.is_known else unknown
 
 
 def _kinds(rates: Rates) -> tuple[Rate, ...]:

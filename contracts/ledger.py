@@ -64,6 +64,11 @@ class Amounts:
             unpriced=int(call.cost_usd is None),
         )
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the price of any call is known, or there was none."""
+        return self.unpriced < self.calls or not self.calls
+
     def __add__(self, other: "Amounts") -> "Amounts":
         return Amounts(
             calls=self.calls + other.calls,

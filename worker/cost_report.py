@@ -65,9 +65,9 @@ class CostReport:
         return sum((line.amounts for line in self.lines), NOTHING)
 
     def per_turn(self, line: Line) -> Decimal | None:
-        """USD, of the group's own turns or else of all turns; None without turns."""
+        """USD of known price, of the group's own turns or else of all turns; None without turns or without a price."""
         turns = self.turns if line.turns is None else line.turns
-        return (line.amounts.usd / turns).quantize(QUOTIENT) if turns else None
+        return (line.amounts.usd / turns).quantize(QUOTIENT) if turns and line.amounts.is_known else None
 
     def share(self, amounts: Amounts) -> Decimal | None:
         """Of all the money, in [0, 1]; None when nothing of known price was spent."""
@@ -96,7 +96,7 @@ class CostReport:
                 "cache_read": amounts.cache_read,
                 "cache_write": amounts.cache_write,
             },
-            "cost_usd": usd_text(amounts.usd),
+            "cost_usd": usd_text(amounts.usd) if amounts.is_known else None,
             "unknown_price_calls": amounts.unpriced,
             "cost_per_turn_usd": None if per_turn is None else usd_text(per_turn),
             "share": None if share is None else usd_text(share),

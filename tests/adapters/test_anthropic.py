@@ -5,10 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from adapters.models.anthropic import AnthropicModel
 from cli.serving import server_of
-from contracts.conversation import State
+from contracts.conversation import State, TokenCount
 from contracts.decisions import StateDecision
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
 from contracts.ports import ModelRequest, SystemBlock
@@ -108,6 +109,39 @@ async def test_a_slow_model_is_unavailable_after_the_time_out(bed: Bed) -> None:
     bed.behave(latency={"median_ms": 5_000})
     with pytest.raises(ModelUnavailableError, match="Timeout"):
         await bed.model.complete(request(timeout=timedelta(milliseconds=100)))
+
+
+USAGE = {"input_tokens": 1, "output_tokens": 1}
+MESSAGE = {"model": "m", "stop_reason": "end_turn", "content": [{"type": "text", "text": "{}"}], "usage": USAGE}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(PlainTextResponse("<html>"), PlainTextResponse("{", media_type="application/json"), Response()),
+        *(PlainTextResponse(b"\xff", media_type="application/json"),),
+        *(JSONResponse(content) for content in (None, [], {}, "message", 7)),
+        *(JSONResponse({name: MESSAGE[name] for name in MESSAGE if name != missing}) for missing in MESSAGE),
+        *(JSONResponse(MESSAGE | {"content": content}) for content in (None, ["text"], [{"type": "text"}])),
+        JSONResponse(MESSAGE | {"usage": USAGE | {"input_tokens": "many"}}),
+        JSONResponse(MESSAGE | {"usage": USAGE | {"cache_creation": []} | {"output_tokens": None}}),
+    ],
+)
+async def test_what_is_no_message_is_unavailable(answer: Response) -> None:
+    async with server_of(answer).running(listen("127.0.0.1", 0)) as url:
+        model = AnthropicModel(api_key="x", base_url=url)
+        with pytest.raises(ModelUnavailableError, match="not"):
+            await model.complete(request())
+        await model.close()
+
+
+async def test_a_message_without_counts_of_the_cache_has_a_bill() -> None:
+    usage = USAGE | {"cache_read_input_tokens": None, "cache_creation": None}
+    async with server_of(JSONResponse(MESSAGE | {"usage": usage})).running(listen("127.0.0.1", 0)) as url:
+        model = AnthropicModel(api_key="x", base_url=url)
+        answer = await model.complete(request())
+        await model.close()
+    assert (answer.text, answer.tokens) == ("{}", TokenCount(input=1, output=1))
 
 
 async def test_nobody_there_is_unavailable() -> None:

@@ -4,6 +4,9 @@ import re
 import unicodedata
 from functools import lru_cache
 
+# The three calls of a turn look at the same texts, and at those of the institution at every turn.
+KEPT_TEXTS = 10_000
+
 _ABBREVIATIONS = {
     "vc": "voce",
     "vcs": "voces",
@@ -96,6 +99,7 @@ def family(language: str) -> str:
     return "en" if language.casefold().startswith("en") else "pt"
 
 
+@lru_cache(maxsize=KEPT_TEXTS)
 def fold(text: str) -> str:
     """Lower case without accents and punctuation, one space between words."""
     plain = "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
@@ -104,13 +108,18 @@ def fold(text: str) -> str:
 
 def words(text: str, language: str) -> list[str]:
     """The words of a text, with the abbreviations of chats written out."""
-    written_out = []
+    return list(_words(text, language))
+
+
+@lru_cache(maxsize=KEPT_TEXTS)
+def _words(text: str, language: str) -> tuple[str, ...]:
+    written_out: list[str] = []
     for word in fold(text).split():
         longer = _ABBREVIATIONS.get(word, word)
         if language == "en" and word in _PORTUGUESE_ONLY:
             longer = word
         written_out.extend(longer.split())
-    return written_out
+    return tuple(written_out)
 
 
 def is_stop_word(word: str, language: str) -> bool:

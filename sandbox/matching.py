@@ -86,6 +86,8 @@ class IntentIndex:
         self._corrected = lru_cache(maxsize=10_000)(
             lambda word: next(iter(difflib.get_close_matches(word, by_letter[word[0]], n=1, cutoff=0.82)), word)
         )
+        self._best = lru_cache(maxsize=10_000)(self._find_best)
+        self._spam_signs = self._telling_of_spam()
         self.greeting = self._greeting()
         self.human = self._human()
         self.courtesies = self._courtesies()
@@ -106,6 +108,9 @@ class IntentIndex:
 
     def best(self, text: str, *, line: str | None = None) -> Match | None:
         """The intent that fits best; those of `line`, the business line in question, are preferred a little."""
+        return self._best(text, line)
+
+    def _find_best(self, text: str, line: str | None) -> Match | None:
         said = words(text, self.language)
         bare = without((*GREETINGS[self.language], *THANKS[self.language]), said)
         if any(not is_stop_word(each, self.language) for each in bare):
@@ -183,12 +188,7 @@ class IntentIndex:
     def is_spam(self, text: str) -> bool:
         """Whether every telling word of a spam trigger is there as it stands: alone, or two of them at least."""
         said = frozenset(self.stems(text))
-        for number, stems in self._triggers:
-            if self._institution.intents[number].spam:
-                telling = {each for each in stems if not _is_stop_stem(each, self.language)}
-                if telling and telling <= said and (len(telling) >= 2 or telling == said):
-                    return True
-        return False
+        return any(telling <= said and (len(telling) >= 2 or telling == said) for telling in self._spam_signs)
 
     def is_about(self, line: str | None, text: str) -> bool:
         """Whether everything said occurs in the own section of this business line."""
@@ -240,6 +240,12 @@ class IntentIndex:
             for intent in self._institution.intents
             if not intent.conclude and any(" ".join(words(each, self.language)) in polite for each in intent.triggers)
         )
+
+    def _telling_of_spam(self) -> list[frozenset[str]]:
+        """The telling words of each spam trigger that has some."""
+        spam = (stems for number, stems in self._triggers if self._institution.intents[number].spam)
+        telling = (frozenset(each for each in stems if not _is_stop_stem(each, self.language)) for stems in spam)
+        return [stems for stems in telling if stems]
 
     def _of_sign(self, shows: Callable[[str], bool]) -> Intent | None:
         """The intent most of whose triggers show a sign."""

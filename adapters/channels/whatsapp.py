@@ -4,12 +4,15 @@ Shapes and limits: Meta's "Send messages" and message-type pages; error classes:
 """
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-import httpx
+import aiohttp
 import orjson
+from yarl import URL
 
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
@@ -41,10 +44,22 @@ ACCOUNT_PAUSE = timedelta(minutes=5)
 PAIR_RATE_CODE = 131056
 PAIR_RATE_BASE = 4
 
-SEND_TIMEOUT = httpx.Timeout(5.0, connect=2.0)
+# `connect` is the wait for a free connection and the making of a new one. The wait for an answer is `sock_read`.
+SEND_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5.0, sock_connect=2.0, sock_read=5.0)
+CONNECTIONS = 200
+KEEP_ALIVE_SECONDS = 5.0
 
-# Whatever else breaks may have broken after the bytes had left.
-NOTHING_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.LocalProtocolError)
+# A ValueError speaks of an address or a header that cannot be written. Whatever else breaks may have broken after the
+# bytes had left.
+NOTHING_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the platform said to one request."""
+
+    status: int
+    content: bytes
 
 
 class WhatsAppChannel:
@@ -58,26 +73,28 @@ class WhatsAppChannel:
 
     def __init__(self, *, api_url: str, access_token: str, phone_number_id: str) -> None:
         self._phone_number_id = phone_number_id
-        self._client = httpx.AsyncClient(
-            base_url=api_url.rstrip("/"),
-            headers={"Authorization": f"Bearer {access_token.strip()}"},
+        self._api_url = api_url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {access_token.strip()}", "Content-Type": "application/json"}
+        self._proxy = _proxy_to(self._api_url)
+        self._client = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS),
+            cookie_jar=aiohttp.DummyCookieJar(),
             timeout=SEND_TIMEOUT,
-            limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
         )
         self._background: set[asyncio.Task[None]] = set()
 
     async def send(self, row: OutboxRow) -> str:
         account = row.address.account or self._phone_number_id
         try:
-            response = await self._post(account, payload(row))
+            answer = await self._post(account, payload(row))
         except NOTHING_LEFT as exc:
             raise ChannelUnavailableError(type(exc).__name__) from exc
-        except httpx.HTTPError as exc:
+        except aiohttp.ClientError as exc:
             # The bytes may have arrived: a status will tell, or the deadline passes.
             raise SendOutcomeUnknownError(type(exc).__name__) from exc
-        if response.is_success:
-            return _message_id(response)
-        raise _refusal(response, row.attempts)
+        if 200 <= answer.status <= 299:
+            return _message_id(answer)
+        raise _refusal(answer, row.attempts)
 
     def acknowledge(self, address: Address, platform_message_id: str) -> None:
         task = asyncio.create_task(self._mark_read(address.account, platform_message_id))
@@ -88,7 +105,7 @@ class WhatsAppChannel:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        await self._client.aclose()
+        await self._client.close()
 
     async def _mark_read(self, account: str, platform_message_id: str) -> None:
         mark = {
@@ -99,15 +116,23 @@ class WhatsAppChannel:
         }
         try:
             await self._post(account, mark)
-        except httpx.HTTPError as exc:
+        except (aiohttp.ClientError, ValueError) as exc:
             log.info("whatsapp.read_mark_failed", error=type(exc).__name__)
 
-    async def _post(self, account: str, content: dict[str, Any]) -> httpx.Response:
-        return await self._client.post(
-            f"/{quote(account, safe='')}/messages",
-            content=orjson.dumps(content),
-            headers={"Content-Type": "application/json"},
-        )
+    async def _post(self, account: str, content: dict[str, Any]) -> _Answer:
+        # Already as it has to be sent: an odd account must stay one piece of the path.
+        url = URL(f"{self._api_url}/{quote(account, safe='')}/messages", encoded=True)
+        # Whoever redirects would be given the token.
+        async with self._client.post(
+            url, data=orjson.dumps(content), headers=self._headers, proxy=self._proxy, allow_redirects=False
+        ) as response:
+            return _Answer(response.status, await response.read())
+
+
+def _proxy_to(url: str) -> str | None:
+    """The proxy that the environment names, looked up once: aiohttp would look for each request, in a thread."""
+    address = urlsplit(url)
+    return None if proxy_bypass(address.netloc) else getproxies().get(address.scheme)
 
 
 def payload(row: OutboxRow) -> dict[str, Any]:
@@ -197,9 +222,9 @@ def _template(message: OutboundMessage) -> dict[str, Any]:
     return {"name": template.name, "language": {"code": template.language}, "components": components}
 
 
-def _message_id(response: httpx.Response) -> str:
+def _message_id(answer: _Answer) -> str:
     try:
-        message_id = orjson.loads(response.content)["messages"][0]["id"]
+        message_id = orjson.loads(answer.content)["messages"][0]["id"]
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError) as exc:
         raise SendOutcomeUnknownError("accepted without an id") from exc
     if not isinstance(message_id, str) or not message_id:
@@ -207,25 +232,25 @@ def _message_id(response: httpx.Response) -> str:
     return message_id
 
 
-def _refusal(response: httpx.Response, attempts: int) -> ChannelUnavailableError | ChannelRefusedError:
+def _refusal(answer: _Answer, attempts: int) -> ChannelUnavailableError | ChannelRefusedError:
     """Decide by the platform's code; the HTTP status does not separate the classes (throttling arrives as 400)."""
-    code = _code(response)
+    code = _code(answer)
     if code is None:
         # A gateway between here and there, or a wrong address: nobody has judged the message yet.
-        pause = None if response.status_code == 429 or response.status_code >= 500 else ACCOUNT_PAUSE
-        return ChannelUnavailableError(f"no code, status {response.status_code}", retry_after=pause)
+        pause = None if answer.status == 429 or answer.status >= 500 else ACCOUNT_PAUSE
+        return ChannelUnavailableError(f"no code, status {answer.status}", retry_after=pause)
     if code in ACCOUNT_CODES or 200 <= code <= 299:
         return ChannelUnavailableError(f"account {code}", retry_after=ACCOUNT_PAUSE)
     if code == PAIR_RATE_CODE:
         pause = timedelta(seconds=PAIR_RATE_BASE ** min(attempts - 1, 4))
         return ChannelUnavailableError(f"pair rate {code}", retry_after=pause)
-    if code in WAIT_CODES or response.status_code == 429 or response.status_code >= 500:
+    if code in WAIT_CODES or answer.status == 429 or answer.status >= 500:
         return ChannelUnavailableError(f"platform {code}")
     return ChannelRefusedError("the platform refuses the message", code=str(code))
 
 
-def _code(response: httpx.Response) -> int | None:
+def _code(answer: _Answer) -> int | None:
     try:
-        return int(orjson.loads(response.content)["error"]["code"])
+        return int(orjson.loads(answer.content)["error"]["code"])
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, OverflowError):
         return None

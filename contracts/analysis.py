@@ -11,7 +11,7 @@ from pydantic import Field
 
 from contracts.conversation import TaskRecord
 from contracts.delivery import Record
-from contracts.values import ConversationId, Instant, Text, Value
+from contracts.values import ConversationId, Instant, Kept, Text, Value
 
 COLLECTION = "analyses"
 ANALYSIS_ID = re.compile(r"[0-9a-f]{16}-[a-z_]{1,40}-[0-9]{10}-[0-9a-f]{24}")
@@ -53,21 +53,21 @@ class Answered(StrEnum):
     NO = "no"
 
 
-class CollectedFact(Value):
+class CollectedFact(Kept):
     """One thing the person told; `name` is an id of the institution's fields."""
 
     name: str
     value: Text = Field(min_length=1, max_length=500)
 
 
-class TaxonomyGap(Value):
+class TaxonomyGap(Kept):
     """Something that was asked for and has no intent; `suggestion` says what an intent for it would be."""
 
     need: Text = Field(min_length=1, max_length=500)
     suggestion: Text = Field(min_length=1, max_length=500)
 
 
-class HandoffSummary(Value):
+class HandoffSummary(Kept):
     """What a person who takes over must know."""
 
     person: Text = Field(min_length=1, max_length=500)
@@ -79,7 +79,7 @@ class HandoffSummary(Value):
     tone: Tone
 
 
-class ConversationReview(Value):
+class ConversationReview(Kept):
     """How well a conversation was answered."""
 
     answered: Answered
@@ -102,7 +102,7 @@ class CallbackState(StrEnum):
     GIVEN_UP = "given_up"
 
 
-class AnalysisContext(Value):
+class AnalysisContext(Kept):
     """Everything an analysis depends on: two requests with the same context are one analysis.
 
     `conversation_version` stands for what was said; it grows with every commit, over an erasure too. `template` is the
@@ -129,7 +129,7 @@ def family(conversation_id: ConversationId, kind: AnalysisKind | None = None) ->
     return f"{conversation}-" if kind is None else f"{conversation}-{kind.value}-"
 
 
-class Analysis(Value):
+class Analysis(Kept):
     """One analysis: asked for, worked on, or with its result, which is what a model said of what a person wrote.
 
     `attempts` are counted at the claim, before the work. `error` is the family or name of what ended a failed one;

@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field
 
 from contracts.messages import Address, OutboundMessage
-from contracts.values import ConversationId, Instant, MessageId, Text, TurnId, Value
+from contracts.values import ConversationId, Instant, Kept, MessageId, Text, TurnId
 
 
 class State(StrEnum):
@@ -55,7 +55,7 @@ class WaitingFor(StrEnum):
     CHOICE = "choice"
 
 
-class TransitionRecord(Value):
+class TransitionRecord(Kept):
     """One move of the state machine. `confidence` is the model's, in [0, 1], where a model decided."""
 
     source: State
@@ -72,7 +72,7 @@ class Speaker(StrEnum):
     OPERATOR = "operator"
 
 
-class Utterance(Value):
+class Utterance(Kept):
     """One line of the transcript: what somebody said, and the options that were offered with it."""
 
     speaker: Speaker
@@ -81,7 +81,7 @@ class Utterance(Value):
     at: Instant
 
 
-class Episode(Value):
+class Episode(Kept):
     """How an earlier conversation with the same person ended; its successor knows it by this."""
 
     number: int
@@ -96,7 +96,7 @@ RECENT_ARRIVALS = 64
 RECENT_EPISODES = 10
 
 
-class Conversation(Value):
+class Conversation(Kept):
     """The head of a conversation: small, one document, read and written once a turn.
 
     The whole history stands beside it in the store (transitions, transcript, turns); the head carries only the window
@@ -186,7 +186,7 @@ class TaskName(StrEnum):
     CONVERSATION_REVIEW = "conversation_review"
 
 
-class TokenCount(Value):
+class TokenCount(Kept):
     """Tokens as the provider bills them: `input` excludes what was read from or written to its prompt cache.
 
     `cache_write_1h` are those of `cache_write` that it keeps for an hour instead of five minutes.
@@ -208,7 +208,7 @@ class TokenCount(Value):
         )
 
 
-class CallRecord(Value):
+class CallRecord(Kept):
     """One call that came back. `model` is the one the provider says it used; `cost_usd` decimal text, None: unknown."""
 
     model: str
@@ -216,7 +216,7 @@ class CallRecord(Value):
     cost_usd: str | None = None
 
 
-class TaskRecord(Value):
+class TaskRecord(Kept):
     """One prompt task of a turn: when it ran (ms after the turn's start), what it cost and how it went.
 
     `bill` has every call that came back, also those whose answer was no use; `calls`, `tokens` and `cost_usd` are its
@@ -236,7 +236,7 @@ class TaskRecord(Value):
     outcome: str = "ok"
 
 
-class ViolationRecord(Value):
+class ViolationRecord(Kept):
     """A finding of the guardrail gate, for which a draft was withheld; drafts of a turn are numbered from 1."""
 
     rule: str
@@ -244,14 +244,14 @@ class ViolationRecord(Value):
     draft: int
 
 
-class TurnMilliseconds(Value):
+class TurnMilliseconds(Kept):
     total: float = 0
     state: float = 0
     response: float = 0
     message_type: float = 0
 
 
-class TurnRecord(Value):
+class TurnRecord(Kept):
     """Everything about one turn that a person may ask for later: why this reply, why none, what it cost."""
 
     id: TurnId

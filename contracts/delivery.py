@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
 from contracts.messages import Address, DeliveryState, InboundMessage, OutboundMessage, StatusUpdate
-from contracts.values import ConversationId, Instant, MessageId, OutboxId, TurnId, Value
+from contracts.values import ConversationId, Instant, Kept, MessageId, OutboxId, TurnId, Value
 
 
 class Lease(Value):
@@ -21,7 +21,7 @@ class Lease(Value):
     oldest_attempts: int = 0
 
 
-class InboxEntry(Value):
+class InboxEntry(Kept):
     """A durable message that has no reply yet. `sequence` orders the messages of one conversation."""
 
     sequence: int
@@ -37,7 +37,7 @@ class Arrival(StrEnum):
     DUPLICATE_DONE = "duplicate_done"
 
 
-class OutboxRow(Value):
+class OutboxRow(Kept):
     """A committed reply on its way. `number` orders the rows of a conversation; `deadline` ends a `sending`.
 
     `correlation_id` is the first message that the reply answers: every line of a message's life is logged with it.
@@ -112,7 +112,7 @@ def _rank(state: DeliveryState) -> int:
     return _ORDER.index(state)
 
 
-class Receipt(Value):
+class Receipt(Kept):
     """What the store knows of one inbound message after its turn."""
 
     message: InboundMessage
@@ -142,7 +142,7 @@ class TurnCommit(Value):
         )
 
 
-class DeadLetter(Value):
+class DeadLetter(Kept):
     """A message that could not be processed, kept as it came until a person looks at it."""
 
     id: str
@@ -196,7 +196,7 @@ class ConversationSummary(Value):
         )
 
 
-class Record(Value):
+class Record(Kept):
     """A small document of one collection, beside the conversations: an analysis, a flag, an amount of money.
 
     `version` is the compare-and-set token, 0 before the first write. With an `owner` it is erased when that

@@ -3,16 +3,16 @@
 from enum import StrEnum
 
 from contracts.messages import ContactCard, Location, Media, MessageType
-from contracts.values import Value
+from contracts.values import Kept
 
 
-class Principle(Value):
+class Principle(Kept):
     id: str
     title: str
     text: str
 
 
-class BusinessLine(Value):
+class BusinessLine(Kept):
     """One line of business. `body` is its whole section, injected in full only when the line is in question."""
 
     id: str
@@ -23,7 +23,7 @@ class BusinessLine(Value):
     body: str
 
 
-class Intent(Value):
+class Intent(Kept):
     """One thing people come with.
 
     `triggers` are phrases people use for it, `answer` the canonical reply, `options` titles to offer as buttons or
@@ -45,7 +45,7 @@ class Intent(Value):
     spam: bool = False
 
 
-class FieldSpec(Value):
+class FieldSpec(Kept):
     """Something worth knowing about the person, asked once: `question` is how the institution asks for it."""
 
     id: str
@@ -53,7 +53,7 @@ class FieldSpec(Value):
     question: str
 
 
-class Asset(Value):
+class Asset(Kept):
     """A file, place or contact card the institution offers; Task 3 names it by `id`, the fitter fills the message."""
 
     id: str
@@ -80,7 +80,7 @@ class FixedText(StrEnum):
     WELCOME_BACK = "welcome_back"
 
 
-class Institution(Value):
+class Institution(Kept):
     """Everything a prompt or the guardrail gate may take as true.
 
     `version` is a hash of the documents' content, `documents` their raw text by file name. `prompt_core` is the stable

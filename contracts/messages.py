@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field
 
-from contracts.values import ConversationId, Instant, MessageId, Text, Value
+from contracts.values import ConversationId, Instant, Kept, MessageId, Text
 
 
 class ChannelName(StrEnum):
@@ -50,7 +50,7 @@ RECORDED_ONLY_KINDS = frozenset(
 )
 
 
-class Address(Value):
+class Address(Kept):
     """Where a reply goes: the account that was written to and the person who wrote, as the platform names them."""
 
     channel: ChannelName
@@ -59,7 +59,7 @@ class Address(Value):
     aliases: tuple[str, ...] = ()
 
 
-class InboundMedia(Value):
+class InboundMedia(Kept):
     """A file the platform keeps for us; `reference` is its id there, never the bytes."""
 
     reference: str
@@ -68,7 +68,7 @@ class InboundMedia(Value):
     sha256: str = ""
 
 
-class InboundMessage(Value):
+class InboundMessage(Kept):
     """One message of one person.
 
     `id` names it inside the product and is safe to log; `platform_id` is the platform's own and may contain a phone
@@ -123,7 +123,7 @@ class MessageType(StrEnum):
 MEDIA_TYPES = frozenset({MessageType.IMAGE, MessageType.VIDEO, MessageType.AUDIO, MessageType.DOCUMENT})
 
 
-class Option(Value):
+class Option(Kept):
     """Something a person can choose: a button, or a row of a list (which alone shows a description)."""
 
     id: str
@@ -131,7 +131,7 @@ class Option(Value):
     description: Text = ""
 
 
-class Media(Value):
+class Media(Kept):
     """A file we send: exactly one of a public link and an id the platform gave for an upload."""
 
     link: str | None = None
@@ -139,20 +139,20 @@ class Media(Value):
     filename: Text = ""
 
 
-class Location(Value):
+class Location(Kept):
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
     name: Text = ""
     address: Text = ""
 
 
-class ContactCard(Value):
+class ContactCard(Kept):
     name: Text
     phone: str
     organization: Text = ""
 
 
-class Template(Value):
+class Template(Kept):
     """A message the platform approved beforehand, the only kind allowed outside the reply window."""
 
     name: str
@@ -160,14 +160,14 @@ class Template(Value):
     parameters: tuple[Text, ...] = ()
 
 
-class Reaction(Value):
+class Reaction(Kept):
     """An emoji on a message of the person; an empty emoji takes it back."""
 
     platform_message_id: str
     emoji: str
 
 
-class OutboundMessage(Value):
+class OutboundMessage(Kept):
     """One message to one person. `text` is the body or a file's caption; `type` says which other field counts."""
 
     type: MessageType = MessageType.TEXT
@@ -216,7 +216,7 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
 
 
-class StatusUpdate(Value):
+class StatusUpdate(Kept):
     """What a platform reports about one of our messages; `client_reference` is the outbox id, where it echoes one."""
 
     channel: ChannelName

@@ -16,6 +16,16 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Kept(Value):
+    """A value that stands in an inbox or a store.
+
+    What a newer release added to it is passed over: while one release replaces another, both read the same documents.
+    What the older one writes back lacks the addition, so an addition needs a default that is right without it.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+
 def without_lone_surrogates(text: str) -> str:
     """Replace lone surrogates by U+FFFD: JSON parsers let them pass and every UTF-8 encoder behind breaks on them."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

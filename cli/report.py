@@ -66,10 +66,11 @@ def prices(as_json: AsJson = False) -> None:
 
 async def _report(span: Span, by: By, again: date | None) -> CostReport:
     at = datetime.now(UTC)
-    async with open_backend(read_settings()) as backend:
+    settings = read_settings()
+    async with open_backend(settings) as backend:
         if again is not None:
             try:
-                await recount_day(backend.store, again, at=at)
+                await recount_day(backend.store, again, at=at, retention=timedelta(days=settings.retention_days))
             except ValueError as exc:
                 raise fail(str(exc)) from exc
         return await cost_report(backend.store, span, by, at=at)

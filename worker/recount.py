@@ -28,18 +28,20 @@ async def read_day(store: Records, day: date, *, at: datetime) -> Page:
     return total
 
 
-async def recount(store: Store, day: date, *, at: datetime) -> Page:
+async def recount(store: Store, day: date, *, at: datetime, retention: timedelta = timedelta(days=90)) -> Page:
     """Count the turns of a day of UTC again, and let that stand for what the processes have written of them.
 
     Exact when nobody erases at the same time. Turns of a conversation that came from another store count here.
 
     Raises:
-        ValueError: the day is not over.
+        ValueError: the day is not over, or so long ago that conversations of it may have been forgotten.
     """
     begin = datetime.combine(day, time.min, UTC)
     end = begin + timedelta(days=1)
     if at < end + SETTLED_AFTER:
         raise ValueError(f"{day} (UTC) is not over: its turns are still being written")
+    if begin < at - retention:
+        raise ValueError(f"of {day} conversations may have been forgotten: what is in the ledger is all there is")
     page = Page()
     async for record in _shards(store, day, at=at):
         if kind_of(record.key) is Kind.ERASED:

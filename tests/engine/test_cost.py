@@ -116,6 +116,8 @@ async def test_what_a_dead_process_had_not_written_is_found_by_a_recount(shared:
     assert (await read_day(store, TODAY, at=START)).turn_count == 2
     with pytest.raises(ValueError, match="not over"):
         await recount(store, TODAY, at=START)
+    with pytest.raises(ValueError, match="forgotten"):
+        await recount(store, TODAY, at=START + timedelta(days=91))
     counted = await recount(store, TODAY, at=TOMORROW)
     assert counted == await truth(store) == await read_day(store, TODAY, at=TOMORROW)
     assert counted.turn_count == 3

@@ -163,14 +163,17 @@ class RedisStore:
         platform = digest(update.channel, update.account, update.platform_message_id)
         for _ in range(ATTEMPTS):
             of_reference, of_platform = await self._run("find_row", update.client_reference or "", platform)
-            before = of_reference if _is_on_channel(of_reference, update) else of_platform
-            if before is None:
+            before, row = of_reference, _value(OutboxRow, of_reference)
+            if row is None or row.address.channel is not update.channel:
+                before, row = of_platform, _value(OutboxRow, of_platform)
+            if before is None or row is None:
                 if await self._run("park", platform, PARKED_LIMIT, PARKED_OF_ONE, _json(update)):
                     return None
                 continue
-            row = OutboxRow.model_validate_json(before).reported(update)
-            if await self._replace(before, row):
-                return row
+            reported = row.reported(update)
+            # What changes nothing needs no write: it counted at the moment of the look, whoever writes after it.
+            if reported is row or await self._replace(before, reported):
+                return reported
         raise _contended(platform)
 
     async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
@@ -326,10 +329,6 @@ def _platform_of(row: OutboxRow) -> str:
     if row.platform_message_id is None:
         return ""
     return digest(row.address.channel, row.address.account, row.platform_message_id)
-
-
-def _is_on_channel(row: bytes | None, update: StatusUpdate) -> bool:
-    return row is not None and OutboxRow.model_validate_json(row).address.channel is update.channel
 
 
 def _json(value: BaseModel) -> str:

@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from adapters.channels.whatsapp_inbound import Broken
-from contracts.delivery import Arrival, DeadLetter
+from contracts.delivery import Arrival, DeadLetter, OutboxRow
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.messages import ChannelName, InboundMessage, StatusUpdate, digest
+from contracts.ports import Store
 from observability.logs import logger
 from observability.metrics import DEAD_LETTERS, INBOUND, STATUSES
 from webhook.dependencies import WebhookDependencies
@@ -56,8 +57,7 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
         Problem: 503 when one could not be kept; the platform sends them again, which changes nothing.
     """
     try:
-        # Side by side, so that the store can write a whole batch at once; they begin in the order they came in.
-        rows = await asyncio.gather(*(deps.store.apply_status(update) for update in updates))
+        rows = await _applied(updates, deps.store)
     except StoreUnavailableError as exc:
         raise _unavailable() from exc
     for update, row in zip(updates, rows, strict=True):
@@ -71,6 +71,14 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
                 state=update.state.value,
                 code=update.error_code,
             )
+
+
+async def _applied(updates: Sequence[StatusUpdate], store: Store) -> list[OutboxRow | None]:
+    # Most posts carry one status or none, for which a task would cost more than it saves.
+    if len(updates) <= 1:
+        return [await store.apply_status(update) for update in updates]
+    # Side by side, so that the store can write a whole batch at once; they begin in the order they came in.
+    return await asyncio.gather(*(store.apply_status(update) for update in updates))
 
 
 async def keep_broken(channel: ChannelName, pieces: Sequence[Broken], deps: WebhookDependencies) -> None:
@@ -100,6 +108,8 @@ async def keep_broken(channel: ChannelName, pieces: Sequence[Broken], deps: Webh
 
 
 def count_ignored(channel: ChannelName, names: Sequence[str]) -> None:
+    if not names:
+        return
     for name, count in Counter(names).items():
         log.info("event.ignored", channel=channel.value, kind=name, count=count)
 

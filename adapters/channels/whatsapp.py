@@ -11,11 +11,12 @@ from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+import httpx
 import orjson
 from yarl import URL
 
 from contracts.delivery import OutboxRow
-from contracts.errors import ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
+from contracts.errors import ChannelRefusedError, ChannelUnavailableError, ConfigurationError, SendOutcomeUnknownError
 from contracts.messages import MEDIA_TYPES, Address, ChannelName, MessageType, OutboundMessage
 from contracts.ports import ChannelLimits
 from observability.logs import logger
@@ -49,9 +50,8 @@ SEND_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5.0, sock_connect=2.0, 
 CONNECTIONS = 200
 KEEP_ALIVE_SECONDS = 5.0
 
-# A ValueError speaks of an address or a header that cannot be written. Whatever else breaks may have broken after the
-# bytes had left.
-NOTHING_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, ValueError)
+# Whatever else breaks may have broken after the bytes had left.
+NOTHING_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,13 @@ class _Answer:
 
 
 class WhatsAppChannel:
-    """Satisfies the `Channel` port. `api_url` is the Graph API with its version, e.g. `https://graph…/v26.0`."""
+    """Satisfies the `Channel` port. `api_url` is the Graph API with its version, e.g. `https://graph…/v26.0`.
+
+    Made where an event loop runs.
+
+    Raises:
+        ConfigurationError: `access_token` cannot stand in a header.
+    """
 
     name = ChannelName.WHATSAPP
     limits = LIMITS
@@ -74,10 +80,15 @@ class WhatsAppChannel:
     def __init__(self, *, api_url: str, access_token: str, phone_number_id: str) -> None:
         self._phone_number_id = phone_number_id
         self._api_url = api_url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {access_token.strip()}", "Content-Type": "application/json"}
+        self._headers = {"Authorization": f"Bearer {_writable(access_token)}", "Content-Type": "application/json"}
         self._proxy = _proxy_to(self._api_url)
         self._client = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS),
+            connector=aiohttp.TCPConnector(
+                limit=CONNECTIONS,
+                keepalive_timeout=KEEP_ALIVE_SECONDS,
+                # The authorities that come with the libraries: an image need not have any of its own.
+                ssl=httpx.create_ssl_context(),
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=SEND_TIMEOUT,
         )
@@ -116,7 +127,7 @@ class WhatsAppChannel:
         }
         try:
             await self._post(account, mark)
-        except (aiohttp.ClientError, ValueError) as exc:
+        except aiohttp.ClientError as exc:
             log.info("whatsapp.read_mark_failed", error=type(exc).__name__)
 
     async def _post(self, account: str, content: dict[str, Any]) -> _Answer:
@@ -127,6 +138,13 @@ class WhatsAppChannel:
             url, data=orjson.dumps(content), headers=self._headers, proxy=self._proxy, allow_redirects=False
         ) as response:
             return _Answer(response.status, await response.read())
+
+
+def _writable(access_token: str) -> str:
+    token = access_token.strip()
+    if not (token.isascii() and token.isprintable()):
+        raise ConfigurationError("WHATSAPP_ACCESS_TOKEN holds what no header can: copy the token again, in one line")
+    return token
 
 
 def _proxy_to(url: str) -> str | None:

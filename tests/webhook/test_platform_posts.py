@@ -1,0 +1,49 @@
+"""A platform's post goes past the router and is answered as any route answers."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from webhook_bed import ANA, HOOK, WebhookBed, assert_problem, webhook_bed
+
+from contracts.errors import StoreUnavailableError
+from sandbox import whatsapp_webhooks as meta
+
+PAGE = "https://loja.example.com"
+
+
+async def test_a_post_needs_no_router(bed: WebhookBed) -> None:
+    bed.app.router.routes.clear()
+    assert [message.text for message in await bed.receive(meta.inbound_text(ANA, "oi"))] == ["oi"]
+    assert_problem(await bed.http.get("/healthz"), 404)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+async def test_another_method_is_refused(bed: WebhookBed, method: str) -> None:
+    assert_problem(await bed.http.request(method, HOOK), 405)
+
+
+async def test_what_passes_is_503(bed: WebhookBed) -> None:
+    async def away(*_: Any) -> None:
+        raise StoreUnavailableError("away")
+
+    bed.queue.wake = away  # type: ignore[method-assign]
+    response = await bed.post(meta.inbound_text(ANA, "oi"))
+    assert_problem(response, 503)
+    assert response.headers["retry-after"] == "1"
+
+
+async def test_a_defect_is_500(bed: WebhookBed) -> None:
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("broken")
+
+    bed.inbox.append = broken  # type: ignore[method-assign,assignment]
+    bed.http._transport.raise_app_exceptions = False  # type: ignore[attr-defined]
+    assert_problem(await bed.post(meta.inbound_text(ANA, "oi")), 500)
+
+
+async def test_allowed_origins_hold_for_it_too(tmp_path: Path) -> None:
+    async with webhook_bed("memory", tmp_path, allowed_origins=frozenset({PAGE})) as bed:
+        answer = await bed.http.post(HOOK, content=b"{}", headers={"origin": PAGE})
+        assert_problem(answer, 401)
+        assert answer.headers["access-control-allow-origin"] == PAGE

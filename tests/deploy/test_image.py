@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -75,8 +76,10 @@ def image() -> Iterator[Path]:
 
 
 def as_user(command: list[str]) -> list[str]:
-    """The command as the image's user, where this process may become it."""
-    if os.getuid() == 0 and shutil.which("setpriv"):
+    """The command as the image's user, where this process may become it and that user may run this Python."""
+    python = Path(sys.executable).resolve()
+    is_reachable = all(stat.S_IMODE(path.stat().st_mode) & stat.S_IXOTH for path in (python, *python.parents))
+    if os.getuid() == 0 and shutil.which("setpriv") and is_reachable:
         return ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--no-new-privs", *command]
     return command
 

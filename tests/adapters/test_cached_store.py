@@ -143,7 +143,7 @@ async def test_a_commit_without_an_answer_is_looked_up_in_the_store(bed: CacheBe
 
 async def test_what_cannot_be_read_is_not_there(bed: CacheBed) -> None:
     saved = await bed.cached.commit(turn_commit())
-    await bed.cache.command("HSET", HEAD, "json", '{"id":"c-1","of_another_version":1}')
+    await bed.cache.command("HSET", HEAD, "json", '{"id":"c-1","turns":"of another kind"}')
     assert await bed.cached.load(C1) == saved
 
 

@@ -53,21 +53,21 @@ class Answered(StrEnum):
     NO = "no"
 
 
-class CollectedFact(Kept):
+class CollectedFact(Value):
     """One thing the person told; `name` is an id of the institution's fields."""
 
     name: str
     value: Text = Field(min_length=1, max_length=500)
 
 
-class TaxonomyGap(Kept):
+class TaxonomyGap(Value):
     """Something that was asked for and has no intent; `suggestion` says what an intent for it would be."""
 
     need: Text = Field(min_length=1, max_length=500)
     suggestion: Text = Field(min_length=1, max_length=500)
 
 
-class HandoffSummary(Kept):
+class HandoffSummary(Value):
     """What a person who takes over must know."""
 
     person: Text = Field(min_length=1, max_length=500)
@@ -79,7 +79,7 @@ class HandoffSummary(Kept):
     tone: Tone
 
 
-class ConversationReview(Kept):
+class ConversationReview(Value):
     """How well a conversation was answered."""
 
     answered: Answered

@@ -220,8 +220,9 @@ class TaskRecord(Kept):
     """One prompt task of a turn: when it ran (ms after the turn's start), what it cost and how it went.
 
     `bill` has every call that came back, also those whose answer was no use; `calls`, `tokens` and `cost_usd` are its
-    sums, the last one None when the price of a model is unknown. `outcome` is `ok`, `repaired`, `fallback_model` or
-    `failed`.
+    sums, the last one None when the price of a model is unknown. `outcome` is `ok`, `repaired`, `fallback_model`,
+    `cached` or `failed`. `attempts` counts the calls that were tried, `cache` names the level that served the answer,
+    `scores` are in [0, 1] by validator and `quality` is their weighted mean.
     """
 
     task: TaskName
@@ -234,6 +235,10 @@ class TaskRecord(Kept):
     cost_usd: str | None = None
     bill: tuple[CallRecord, ...] = ()
     outcome: str = "ok"
+    attempts: int = 1
+    cache: str | None = Field(None, exclude_if=lambda level: level is None)
+    scores: dict[str, float] = Field(default_factory=dict)
+    quality: float | None = None
 
 
 class ViolationRecord(Kept):

@@ -1,8 +1,9 @@
 """What the engine needs from the outside world. Every adapter of a port passes the port's contract tests."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Protocol
 
 from contracts.analysis import Analysis, AnalysisKind
@@ -353,8 +354,16 @@ class SystemBlock(Value):
     cached: bool = False
 
 
+class Effort(StrEnum):
+    """How thoroughly a model works on an answer; not every model can be told."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
 class ModelRequest(Value):
-    """One call of a language model with a JSON schema for its answer."""
+    """One call of a language model with a JSON schema for its answer. Without `effort` it is the provider's default."""
 
     model: str
     system: tuple[SystemBlock, ...]
@@ -365,6 +374,7 @@ class ModelRequest(Value):
     timeout: timedelta
     repair_of: str | None = None
     repair_reason: str | None = None
+    effort: Effort | None = None
 
 
 class ModelResponse(Value):
@@ -376,9 +386,13 @@ class ModelResponse(Value):
     tokens: TokenCount
 
 
+TextHeard = Callable[[str], Awaitable[None]]
+"""Told each piece of an answer's text as it comes, in order."""
+
+
 class LanguageModel(Protocol):
-    async def complete(self, request: ModelRequest) -> ModelResponse:
-        """Ask once; no retries inside.
+    async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
+        """Ask once; no retries inside. With `on_text` the answer is streamed, and is whole in the end all the same.
 
         Raises:
             ModelUnavailableError: overloaded, away or too slow.
@@ -414,6 +428,8 @@ class Channel(Protocol):
     """How long one send may take."""
     settle_after: timedelta
     """How long a status is waited for, after a send whose answer got lost, before it is made again."""
+    shows_forming_text: bool
+    """Whether its clients can show a reply while it forms."""
     reply_window: timedelta | None
     """How long after a person's message the platform takes replies; later ones fail instead of waiting for ever."""
 

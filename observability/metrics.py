@@ -5,7 +5,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from contracts.conversation import TaskRecord
+from contracts.conversation import TaskName, TaskRecord
 
 REGISTRY = CollectorRegistry()
 _counter = partial(Counter, registry=REGISTRY)
@@ -23,6 +23,46 @@ PROMPT_COST = _histogram(
     "Price of one prompt task, where it is known",
     ["task"],
     buckets=(1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1),
+)
+PROMPT_SECONDS = _histogram(
+    "prompter_execution_duration_seconds",
+    "Time of one prompt task, its repeated calls included",
+    ["task"],
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 40, 60),
+)
+PROMPT_QUALITY = _histogram(
+    "prompter_quality_score",
+    "Quality of an answer that a turn was committed with, from 0 to 1",
+    ["task"],
+    buckets=(0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1),
+)
+VALIDATION_FAILURES = _counter(
+    "prompter_validation_failures_total", "Answers that were no use: refused, cut off, or invalid", ["task", "reason"]
+)
+TEMPLATE_USAGE = _counter("prompter_template_usage", "Prompt tasks by template and version", ["template"])
+TEMPLATE_SECONDS = _histogram(
+    "prompter_template_render_duration_seconds",
+    "Time to build one request from its template",
+    ["task"],
+    buckets=(1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1),
+)
+RETRIES = _counter(
+    "prompter_retry_attempts_total", "Calls that were made again after the model was unavailable", ["task"]
+)
+FALLBACK_MODEL_USAGE = _counter(
+    "prompter_fallback_model_usage_total", "Prompt tasks that the fallback model answered", ["task"]
+)
+BREAKER_OPENED = _counter(
+    "prompter_breaker_opened_total", "Times that a model's circuit opened, failed probes included"
+)
+BREAKER_REFUSED = _counter("prompter_breaker_refused_total", "Calls that an open circuit did not let through")
+PROMPT_CACHE_MISSED = _counter(
+    "prompter_prompt_cache_missed_total",
+    "Calls that asked the provider to cache their prefix and were billed for none of it",
+    ["task"],
+)
+FORMING_SENTENCES = _counter(
+    "worker_forming_sentences_total", "Sentences of forming replies: told to watching clients, or withheld", ["outcome"]
 )
 UNPRICED_CALLS = _counter("prompter_unpriced_calls_total", "Calls to a model whose price is not known")
 BUDGET_RUNGS = _counter(
@@ -60,6 +100,12 @@ def note_prompt_task(record: TaskRecord) -> None:
     """Count a prompt task with its tokens and its price."""
     task = record.task.value
     _child(PROMPT_TASKS, task=task, outcome=record.outcome).inc()
+    _child(PROMPT_SECONDS, task=task).observe((record.ended_ms - record.started_ms) / 1000)
+    _child(TEMPLATE_USAGE, template=record.template.partition("@")[0]).inc()
+    if record.attempts > record.calls:
+        _child(RETRIES, task=task).inc(record.attempts - record.calls)
+    if record.outcome == "fallback_model":
+        _child(FALLBACK_MODEL_USAGE, task=task).inc()
     if not record.calls:
         return
     tokens = record.tokens
@@ -67,6 +113,22 @@ def note_prompt_task(record: TaskRecord) -> None:
         _child(PROMPT_TOKENS, task=task, kind=kind).observe(getattr(tokens, kind))
     if record.cost_usd is not None:
         _child(PROMPT_COST, task=task).observe(float(record.cost_usd))
+
+
+def note_quality(record: TaskRecord) -> None:
+    """Count how good the answer was; one that nobody scored is not counted."""
+    if record.quality is not None:
+        _child(PROMPT_QUALITY, task=record.task.value).observe(record.quality)
+
+
+def note_validation_failure(task: TaskName, stop_reason: str) -> None:
+    """Count an answer that was no use. `stop_reason` is the provider's word, of which two are told apart."""
+    reason = stop_reason if stop_reason in ("refusal", "max_tokens") else "invalid"
+    _child(VALIDATION_FAILURES, task=task.value, reason=reason).inc()
+
+
+def note_render(task: TaskName, seconds: float) -> None:
+    _child(TEMPLATE_SECONDS, task=task.value).observe(seconds)
 
 
 @cache

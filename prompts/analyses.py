@@ -11,7 +11,7 @@ from contracts.errors import UnusableModelOutputError
 from contracts.institution import Institution
 from contracts.ports import ModelRequest, SystemBlock
 from prompts import schemas
-from prompts.executor import Deadline, Executor, TaskResult
+from prompts.executor import Deadline, Executor, PromptTask, TaskResult, TurnClock
 from prompts.inputs import TranscriptInput
 from prompts.registry import PromptTemplate
 from prompts.render import escaped_json, line_text
@@ -53,14 +53,13 @@ class Analyst:
     async def write(self, kind: AnalysisKind, view: AnalysisView) -> TaskResult[Result]:
         """Ask, check, repair once, retry within the budget; a value, or the error after all that."""
         template = self._templates[kind]
-        return await self._executor.run(
-            TaskName(kind.value),
-            analysis_request(template, kind, view, model=self.model),
+        task = PromptTask(
+            name=TaskName(kind.value),
             template=template.label,
+            request=analysis_request(template, kind, view, model=self.model),
             check=lambda text: check_result(kind, text, view.institution),
-            deadline=Deadline(BUDGET, self._monotonic),
-            turn_started=self._monotonic(),
         )
+        return await self._executor.run(task, TurnClock(self._monotonic(), Deadline(BUDGET, self._monotonic)))
 
 
 def analysis_request(template: PromptTemplate, kind: AnalysisKind, view: AnalysisView, *, model: str) -> ModelRequest:

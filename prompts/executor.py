@@ -1,10 +1,14 @@
-"""One prompt task: call, check, repair once, retry within a budget, then another model, then an error with its bill."""
+"""One question to a model, whatever it is about: hooks before, cache, call, check, hooks after.
+
+A call is retried within the turn's budget, an invalid answer is repaired once, the last attempt asks another model;
+what remains after that is an error with its bill.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,9 +20,12 @@ from contracts.errors import (
     WorkerError,
 )
 from contracts.ports import LanguageModel, ModelRequest, ModelResponse
-from observability.metrics import note_prompt_task
+from observability.metrics import note_validation_failure
+from prompts.breaker import Breakers
 from prompts.budget import Meter, Tab
 from prompts.pricing import total_cost
+from prompts.quality import Scores, scored
+from prompts.strategies import Strategy
 
 T = TypeVar("T")
 
@@ -40,12 +47,63 @@ class Deadline:
 
 
 @dataclass(frozen=True)
+class TurnClock:
+    """When the turn began, in monotonic seconds, by when its answers are due, and what they cost."""
+
+    started: float
+    deadline: Deadline
+    tab: Tab = field(default_factory=Tab)
+
+
+class Listener(Protocol):
+    """Hears an answer while it forms. A repeated call begins it again: what was heard before is void."""
+
+    def begin(self) -> None: ...
+
+    async def hear(self, piece: str) -> None: ...
+
+    async def end(self) -> None:
+        """The answer is whole."""
+        ...
+
+
+def unjudged(_: object) -> Scores:
+    return {}
+
+
+@dataclass(frozen=True)
+class PromptTask(Generic[T]):
+    """What is asked, and how its answer is taken.
+
+    `check` turns the model's text into the value and raises ValidationError or UnusableModelOutputError, `judge` scores
+    the value, `listener` hears it form.
+    """
+
+    name: TaskName
+    template: str
+    request: ModelRequest
+    check: Callable[[str], T]
+    judge: Callable[[T], Scores] = unjudged
+    strategy: Strategy = Strategy.BALANCED
+    listener: Listener | None = None
+
+    def asking(self, request: ModelRequest) -> Self:
+        return replace(self, request=request)
+
+
+@dataclass(frozen=True)
 class TaskResult(Generic[T]):
     """What a task gave. `value` is None when it failed for good; then `error` says why, and `record` what it cost."""
 
     value: T | None
     record: TaskRecord
     error: WorkerError | None = None
+
+
+Before = Callable[[PromptTask[Any]], PromptTask[Any]]
+"""A hook before the call: it returns the task as it is to be asked. An error of the `WorkerError` family fails it."""
+After = Callable[[PromptTask[Any], TaskRecord], None]
+"""A hook after the answer, or after the failure: it looks and changes nothing."""
 
 
 class Executor:
@@ -59,6 +117,9 @@ class Executor:
         meter: Meter,
         monotonic: Callable[[], float],
         chance: Callable[[], float],
+        breakers: Breakers | None = None,
+        before: Sequence[Before] = (),
+        after: Sequence[After] = (),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._model = model
@@ -66,41 +127,51 @@ class Executor:
         self._meter = meter
         self._monotonic = monotonic
         self._chance = chance
+        self._breakers = breakers or Breakers(monotonic=monotonic)
+        self._before = tuple(before)
+        self._after = tuple(after)
         self._sleep = sleep
 
-    async def run(
-        self,
-        task: TaskName,
-        request: ModelRequest,
-        *,
-        template: str,
-        check: Callable[[str], T],
-        deadline: Deadline,
-        turn_started: float,
-        tab: Tab | None = None,
-    ) -> TaskResult[T]:
+    async def run(self, task: PromptTask[T], clock: TurnClock) -> TaskResult[T]:
         """Return the checked answer, or the error after repair, retries and fallback model are used up.
 
-        `check` turns the model's text into the value and raises ValidationError or UnusableModelOutputError.
-        Usage is booked for every call that came back, also for one whose answer was no use; `tab` is the turn's.
+        Usage is booked on the clock's tab for every call that came back, also for one whose answer was no use.
         """
-        run = _Run(self, task, request, template, deadline, turn_started, tab or Tab())
+        run = _Run(self, task, clock)
         try:
-            value = await run.answer(check)
+            result = await run.asked(self._prepared(task))
         except WorkerError as exc:
-            return TaskResult(None, run.record("failed"), exc)
-        return TaskResult(value, run.record(run.outcome))
+            result = TaskResult(None, run.record("failed"), exc)
+        for hook in self._after:
+            hook(run.task, result.record)
+        return result
 
-    async def _call(self, request: ModelRequest, deadline: Deadline) -> ModelResponse:
+    def _prepared(self, task: PromptTask[T]) -> PromptTask[T]:
+        for hook in self._before:
+            task = hook(task)
+        return task
+
+    async def _call(self, request: ModelRequest, deadline: Deadline, listener: Listener | None) -> ModelResponse:
         timeout = min(request.timeout, deadline.remaining)
         if timeout <= timedelta(0):
             raise ModelUnavailableError("the turn's time is used up")
-        try:
-            # The adapter's own time-out is for each read: a model that drips one byte a second would never meet it.
-            async with asyncio.timeout(timeout.total_seconds()):
-                return await self._model.complete(request.model_copy(update={"timeout": timeout}))
-        except TimeoutError as exc:
-            raise ModelUnavailableError("no answer within its time") from exc
+        with self._breakers.of(request.model).call() as verdict:
+            try:
+                # The adapter's own time-out is for each read: a model that drips one byte a second never meets it.
+                async with asyncio.timeout(timeout.total_seconds()):
+                    return await self._heard(request.model_copy(update={"timeout": timeout}), listener)
+            except TimeoutError as exc:
+                # Cut short by what was left of the turn: that says nothing of the model.
+                verdict.is_void = timeout < request.timeout
+                raise ModelUnavailableError("no answer within its time") from exc
+
+    async def _heard(self, request: ModelRequest, listener: Listener | None) -> ModelResponse:
+        if listener is None:
+            return await self._model.complete(request)
+        listener.begin()
+        response = await self._model.complete(request, on_text=listener.hear)
+        await listener.end()
+        return response
 
     async def _pause(self, attempt: int, error: ModelUnavailableError, deadline: Deadline) -> None:
         """Full jitter; the provider's own `retry-after` is kept when there is time for it."""
@@ -114,38 +185,34 @@ class Executor:
 class _Run:
     """The state of one task while it is worked on."""
 
-    def __init__(
-        self,
-        executor: Executor,
-        task: TaskName,
-        request: ModelRequest,
-        template: str,
-        deadline: Deadline,
-        turn_started: float,
-        tab: Tab,
-    ) -> None:
+    def __init__(self, executor: Executor, task: PromptTask[Any], clock: TurnClock) -> None:
         self._executor = executor
-        self._task = task
-        self._request = request
-        self._template = template
-        self._deadline = deadline
-        self._turn_started = turn_started
-        self._tab = tab
+        self.task = task
+        self._clock = clock
         self._started = executor._monotonic()
+        self._attempts = 0
         self._bill: list[CallRecord] = []
-        self.outcome = "ok"
+        self._outcome = "ok"
 
-    async def answer(self, check: Callable[[str], T]) -> T:
-        response = await self._respond(self._request)
+    async def asked(self, task: PromptTask[T]) -> TaskResult[T]:
+        self.task = task
+        value = await self._answer(task)
+        schema = {"schema": 0.5 if self._outcome == "repaired" else 1.0}
+        return TaskResult(value, scored(self.record(self._outcome), {**schema, **task.judge(value)}))
+
+    async def _answer(self, task: PromptTask[T]) -> T:
+        response = await self._respond(task.request)
         try:
-            return _checked(response, check)
+            return _checked(response, task.check)
         except (ValidationError, UnusableModelOutputError) as exc:
-            repair = self._request.model_copy(update={"repair_of": response.text, "repair_reason": _reason(exc)})
+            note_validation_failure(task.name, response.stop_reason)
+            repair = task.request.model_copy(update={"repair_of": response.text, "repair_reason": _reason(exc)})
         repaired = await self._respond(repair)
-        self.outcome = "repaired"
+        self._outcome = "repaired"
         try:
-            return _checked(repaired, check)
-        except ValidationError as exc:
+            return _checked(repaired, task.check)
+        except (ValidationError, UnusableModelOutputError) as exc:
+            note_validation_failure(task.name, repaired.stop_reason)
             raise UnusableModelOutputError(_reason(exc)) from exc
 
     async def _respond(self, request: ModelRequest) -> ModelResponse:
@@ -156,43 +223,50 @@ class _Run:
             except ModelUnavailableError as exc:
                 if attempt + 1 == ATTEMPTS:
                     raise
-                await self._executor._pause(attempt, exc, self._deadline)
+                await self._executor._pause(attempt, exc, self._clock.deadline)
             except ModelRequestRejectedError:
                 # Another model may take what this one refuses; the same one will not.
                 if self._executor._fallback_model in (None, request.model):
                     raise
-                request = request.model_copy(update={"model": self._executor._fallback_model})
+                request = self._to_fallback(request)
         raise ModelUnavailableError("every attempt was refused")
 
     async def _billed(self, request: ModelRequest) -> ModelResponse:
         """One call under the budget, which may choose a smaller model for it."""
-        with self._executor._meter.hold(self._task, self._template, request, self._tab) as hold:
-            response = await self._executor._call(hold.request, self._deadline)
+        executor, task, clock = self._executor, self.task, self._clock
+        self._attempts += 1
+        with executor._meter.hold(task.name, task.template, request, clock.tab) as hold:
+            response = await executor._call(hold.request, clock.deadline, task.listener)
             self._bill.append(hold.settle(response))
             return response
 
     def _request_for(self, attempt: int, request: ModelRequest) -> ModelRequest:
-        fallback = self._executor._fallback_model
-        if attempt + 1 == ATTEMPTS and fallback is not None and fallback != request.model:
-            self.outcome = "fallback_model"
-            return request.model_copy(update={"model": fallback})
-        return request
+        """The last attempt goes to the fallback model, and an earlier one does when the model's circuit is open."""
+        fallback, breakers = self._executor._fallback_model, self._executor._breakers
+        if fallback is None or fallback == request.model:
+            return request
+        is_shut_out = not breakers.of(request.model).admits and breakers.of(fallback).admits
+        return self._to_fallback(request) if is_shut_out or attempt + 1 == ATTEMPTS else request
+
+    def _to_fallback(self, request: ModelRequest) -> ModelRequest:
+        self._outcome = "fallback_model"
+        return request.model_copy(update={"model": self._executor._fallback_model, "effort": None})
 
     def record(self, outcome: str) -> TaskRecord:
-        record = TaskRecord(
-            task=self._task,
-            model=self._request.model,
-            template=self._template,
-            started_ms=_milliseconds(self._started - self._turn_started),
-            ended_ms=_milliseconds(self._executor._monotonic() - self._turn_started),
+        started, clock = self._clock.started, self._executor._monotonic
+        return TaskRecord(
+            task=self.task.name,
+            model=self.task.request.model,
+            template=self.task.template,
+            started_ms=_milliseconds(self._started - started),
+            ended_ms=_milliseconds(clock() - started),
             calls=len(self._bill),
+            attempts=self._attempts,
             tokens=sum((call.tokens for call in self._bill), TokenCount()),
             cost_usd=total_cost(call.cost_usd for call in self._bill),
             bill=tuple(self._bill),
             outcome=outcome,
         )
-        note_prompt_task(record)
-        return record
 
 
 def _checked(response: ModelResponse, check: Callable[[str], T]) -> T:

@@ -2,39 +2,26 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from contracts.conversation import State, TaskName, WaitingFor
 from contracts.decisions import MAX_OPTIONS, MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.errors import UnusableModelOutputError
 from contracts.messages import MessageType
-from contracts.ports import ChannelLimits
+from contracts.ports import ChannelLimits, ModelRequest
 from contracts.values import ConversationId
+from observability.metrics import note_render
 from prompts import schemas
 from prompts.budget import Tab
-from prompts.executor import Deadline, Executor, TaskResult
+from prompts.executor import Deadline, Executor, Listener, PromptTask, TaskResult, TurnClock
+from prompts.language import base_language, likely_language
+from prompts.quality import response_scores
 from prompts.registry import PromptTemplate
 from prompts.render import TurnView, build_request
+from prompts.strategies import Strategy, TaskModels
 from prompts.versions import PromptVersions
-
-
-@dataclass(frozen=True)
-class TaskModels:
-    """Which model answers which task."""
-
-    state: str
-    response: str
-    message_type: str
-
-
-@dataclass(frozen=True)
-class TurnClock:
-    """When the turn began, in monotonic seconds, by when its answers are due, and what they cost."""
-
-    started: float
-    deadline: Deadline
-    tab: Tab
 
 
 class Prompter:
@@ -49,12 +36,14 @@ class Prompter:
         call_timeout: timedelta,
         turn_budget: timedelta,
         monotonic: Callable[[], float],
+        strategy: Strategy = Strategy.BALANCED,
     ) -> None:
         self._executor = executor
         self._models = models
         self._call_timeout = call_timeout
         self._turn_budget = turn_budget
         self._monotonic = monotonic
+        self._strategy = strategy
         self._versions = versions
         for name in TURN_TEMPLATES:
             versions.template(name, {})
@@ -69,60 +58,56 @@ class Prompter:
     async def select_state(self, view: TurnView, clock: TurnClock) -> TaskResult[StateDecision]:
         """Task 1, always first: everything after it depends on what it decides."""
         institution, template = view.institution, self._template("select_state", view)
-        request = build_request(
-            template,
-            view,
-            model=self._models.state,
-            schema_name="state_decision",
-            schema=schemas.state_schema(
-                states=view.allowed_states,
-                lines=[line.id for line in institution.lines],
-                intents=[intent.id for intent in institution.intents],
-                fields=[field.id for field in institution.fields],
-                askable=view.askable_fields,
-            ),
-            timeout=self._call_timeout,
+        schema = schemas.state_schema(
+            states=view.allowed_states,
+            lines=[line.id for line in institution.lines],
+            intents=[intent.id for intent in institution.intents],
+            fields=[field.id for field in institution.fields],
+            askable=view.askable_fields,
         )
-        return await self._executor.run(
-            TaskName.STATE,
-            request,
+        task = PromptTask(
+            name=TaskName.STATE,
             template=template.label,
+            request=self._request(TaskName.STATE, template, view, self._models.state, schema),
             check=lambda text: check_state_decision(text, view),
-            deadline=clock.deadline,
-            turn_started=clock.started,
-            tab=clock.tab,
+            strategy=self._strategy,
         )
+        return await self._executor.run(task, clock)
 
     async def write_and_shape(
-        self, view: TurnView, decision: StateDecision, limits: ChannelLimits, clock: TurnClock
+        self,
+        view: TurnView,
+        decision: StateDecision,
+        limits: ChannelLimits,
+        clock: TurnClock,
+        listener: Listener | None = None,
     ) -> tuple[TaskResult[ResponseDraft], TaskResult[MessageTypeChoice]]:
         """Tasks 2 and 3 at the same time: neither needs the other's answer."""
         decided = replace(view, decision=decision)
         async with asyncio.TaskGroup() as both:
-            response = both.create_task(self.generate_response(decided, clock))
+            response = both.create_task(self.generate_response(decided, clock, listener))
             message_type = both.create_task(self.select_message_type(decided, limits, clock))
         return response.result(), message_type.result()
 
-    async def generate_response(self, view: TurnView, clock: TurnClock) -> TaskResult[ResponseDraft]:
-        """Task 2. `view.decision` is set; `view.rewrite` names the rules an earlier draft broke."""
+    async def generate_response(
+        self, view: TurnView, clock: TurnClock, listener: Listener | None = None
+    ) -> TaskResult[ResponseDraft]:
+        """Task 2. `view.decision` is set; `view.rewrite` names the rules an earlier draft broke.
+
+        `listener` hears the answer, which is JSON, while it forms.
+        """
         template = self._template("generate_response", view)
-        request = build_request(
-            template,
-            view,
-            model=self._models.response,
-            schema_name="response_draft",
-            schema=schemas.response_schema(),
-            timeout=self._call_timeout,
-        )
-        return await self._executor.run(
-            TaskName.RESPONSE,
-            request,
+        languages = _fitting_languages(view)
+        task = PromptTask(
+            name=TaskName.RESPONSE,
             template=template.label,
+            request=self._request(TaskName.RESPONSE, template, view, self._models.response, schemas.response_schema()),
             check=ResponseDraft.model_validate_json,
-            deadline=clock.deadline,
-            turn_started=clock.started,
-            tab=clock.tab,
+            judge=lambda draft: response_scores(draft, languages=languages),
+            strategy=self._strategy,
+            listener=listener,
         )
+        return await self._executor.run(task, clock)
 
     async def select_message_type(
         self, view: TurnView, limits: ChannelLimits, clock: TurnClock
@@ -131,28 +116,40 @@ class Prompter:
         types = [kind for kind in OFFERED_TYPES if kind in limits.types]
         assets = [asset.id for asset in view.institution.assets if asset.type in limits.types]
         template = self._template("select_message_type", view)
+        schema = schemas.message_type_schema(types=types, assets=assets)
+        task = PromptTask(
+            name=TaskName.MESSAGE_TYPE,
+            template=template.label,
+            request=self._request(TaskName.MESSAGE_TYPE, template, view, self._models.message_type, schema),
+            check=MessageTypeChoice.model_validate_json,
+            strategy=self._strategy,
+        )
+        return await self._executor.run(task, clock)
+
+    def _request(
+        self, task: TaskName, template: PromptTemplate, view: TurnView, model: str, schema: dict[str, Any]
+    ) -> ModelRequest:
+        started = self._monotonic()
         request = build_request(
             template,
             view,
-            model=self._models.message_type,
-            schema_name="message_type_choice",
-            schema=schemas.message_type_schema(types=types, assets=assets),
+            model=model,
+            schema_name=SCHEMA_NAMES[task],
+            schema=schema,
             timeout=self._call_timeout,
         )
-        return await self._executor.run(
-            TaskName.MESSAGE_TYPE,
-            request,
-            template=template.label,
-            check=MessageTypeChoice.model_validate_json,
-            deadline=clock.deadline,
-            turn_started=clock.started,
-            tab=clock.tab,
-        )
+        note_render(task, self._monotonic() - started)
+        return request
 
     def _template(self, name: str, view: TurnView) -> PromptTemplate:
         return self._versions.template(name, view.conversation.prompt_versions)
 
 
+SCHEMA_NAMES = {
+    TaskName.STATE: "state_decision",
+    TaskName.RESPONSE: "response_draft",
+    TaskName.MESSAGE_TYPE: "message_type_choice",
+}
 TURN_TEMPLATES = ("select_state", "generate_response", "select_message_type")
 
 # What a reply can be. Templates and reactions are sent by rules of the engine, not chosen by the model.
@@ -205,6 +202,12 @@ def clarification(decision: StateDecision, options: tuple[str, ...]) -> StateDec
             "options": options[:MAX_OPTIONS],
         }
     )
+
+
+def _fitting_languages(view: TurnView) -> frozenset[str]:
+    """The institution's language, and the one the person has just written in."""
+    written = likely_language(" ".join(message.text for message in view.messages))
+    return frozenset({base_language(view.institution.language), *([written] if written else [])})
 
 
 def _require(condition: bool, message: str) -> None:

@@ -43,11 +43,14 @@ from contracts.ports import ChannelLimits, Faults, Inbox, ModelRequest, Store
 from contracts.values import ConversationId, MessageId
 from fsm.machine import ConversationMachine
 from prompts.analyses import Analyst
+from prompts.breaker import BreakerLimits, Breakers
 from prompts.budget import Meter
 from prompts.executor import Executor
+from prompts.hooks import count
 from prompts.pricing import PriceBook
-from prompts.prompter import Prompter, TaskModels
+from prompts.prompter import Prompter
 from prompts.registry import PromptRegistry
+from prompts.strategies import Strategy, TaskModels
 from prompts.versions import PromptVersions
 from tests.real_services import firestore_host, redis_url
 from worker.dependencies import Dependencies, DrainLimits, Rulebook
@@ -129,6 +132,7 @@ class RecordingChannel:
     limits: ChannelLimits = WEB_LIMITS
     send_timeout: timedelta = timedelta(seconds=5)
     settle_after: timedelta = timedelta(seconds=4)
+    shows_forming_text: bool = True
     reply_window: timedelta | None = timedelta(hours=24)
     accepted: list[OutboxRow] = field(default_factory=list)
     next_errors: list[Exception] = field(default_factory=list)
@@ -240,6 +244,10 @@ def executor(model: ScriptedModel, **options: Any) -> Executor:
         meter=options.get("meter") or meter(),
         monotonic=time.monotonic,
         chance=lambda: 0.0,
+        # Clocks stand still here: a circuit that has opened is half-open at once, so that no test waits for it.
+        breakers=Breakers(monotonic=time.monotonic, limits=BreakerLimits(first_pause=timedelta(0))),
+        before=options.get("before", ()),
+        after=[count, *options.get("after", ())],
     )
 
 
@@ -261,6 +269,7 @@ def prompter(model: ScriptedModel, *, budget: timedelta = timedelta(seconds=12),
         call_timeout=timedelta(seconds=6),
         turn_budget=budget,
         monotonic=time.monotonic,
+        strategy=options.get("strategy", Strategy.BALANCED),
     )
 
 

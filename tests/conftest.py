@@ -3,8 +3,13 @@
 import io
 
 import pytest
+from hypothesis import settings
 
 from observability.logs import configure_logs
+
+# How long an example takes says more of the machine than of the code: limits of time live in the benchmarks.
+settings.register_profile("prosa", deadline=None)
+settings.load_profile("prosa")
 
 
 @pytest.fixture(autouse=True)

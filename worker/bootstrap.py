@@ -24,11 +24,14 @@ from contracts.settings import Settings
 from fsm.machine import ConversationMachine
 from fsm.static_check import problems
 from prompts.analyses import Analyst
+from prompts.breaker import Breakers
 from prompts.budget import Ceilings, Meter
 from prompts.executor import Executor
+from prompts.hooks import PromptCacheWatch, bending, count
 from prompts.pricing import PriceBook
-from prompts.prompter import Prompter, TaskModels
+from prompts.prompter import Prompter
 from prompts.registry import PromptRegistry
+from prompts.strategies import Strategies, Strategy, TaskModels
 from prompts.versions import PromptVersions, versions_for
 from worker.backends import Backend, open_backend
 from worker.dependencies import Dependencies, Rulebook
@@ -145,12 +148,18 @@ def make_meter(settings: Settings, clock: Clock) -> Meter:
 
 
 def make_executor(settings: Settings, model: LanguageModel, meter: Meter) -> Executor:
+    strategies = Strategies(
+        economy_model=settings.model_economy or settings.model_fallback, quality_model=settings.model_quality
+    )
     return Executor(
         model,
         fallback_model=settings.model_fallback,
         meter=meter,
         monotonic=time.monotonic,
         chance=random.random,
+        breakers=Breakers(monotonic=time.monotonic),
+        before=[bending(strategies)],
+        after=[count, PromptCacheWatch()],
     )
 
 
@@ -165,6 +174,7 @@ def make_prompter(settings: Settings, executor: Executor, versions: PromptVersio
         call_timeout=settings.model_timeout,
         turn_budget=settings.turn_budget,
         monotonic=time.monotonic,
+        strategy=Strategy(settings.strategy),
     )
 
 
@@ -189,7 +199,7 @@ def _callback(settings: Settings) -> Callback | None:
 
 
 def _channels(settings: Settings, events: Events) -> Mapping[ChannelName, Channel]:
-    channels: dict[ChannelName, Channel] = {ChannelName.WEB: WebChannel(events)}
+    channels: dict[ChannelName, Channel] = {ChannelName.WEB: WebChannel(events, shows_forming_text=settings.streaming)}
     if settings.whatsapp_access_token is not None and settings.whatsapp_phone_number_id is not None:
         channels[ChannelName.WHATSAPP] = WhatsAppChannel(
             api_url=settings.whatsapp_api_url,

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from contracts.conversation import Conversation, State, Trigger
+from contracts.conversation import Conversation, Speaker, State, Trigger
 from contracts.decisions import StateDecision
+from contracts.guardrails import KnownFacts
 from contracts.institution import FixedText, Institution
 from contracts.messages import OutboundMessage
-from contracts.ports import ChannelLimits, LiveEvent
+from contracts.ports import Channel, ChannelLimits, LiveEvent
 from prompts.render import TurnView
 from worker.dependencies import Dependencies, Rulebook
 from worker.turn import Draft, Turn
@@ -26,8 +27,12 @@ class Desk:
         return self.rulebook.institution
 
     @property
+    def channel(self) -> Channel:
+        return self.deps.channels[self.turn.messages[-1].address.channel]
+
+    @property
     def limits(self) -> ChannelLimits:
-        return self.deps.channels[self.turn.messages[-1].address.channel].limits
+        return self.channel.limits
 
     def fixed(self, which: FixedText) -> OutboundMessage:
         return OutboundMessage.of_text(self.institution.text(which))
@@ -44,6 +49,17 @@ class Desk:
             channel=self.turn.messages[-1].address.channel,
             allowed_states=tuple(self.deps.machine.open_moves(conversation, by="model")),
             askable_fields=tuple(field.id for field in self.institution.fields if field.id not in known),
+        )
+
+    def known_facts(self, view: TurnView) -> KnownFacts:
+        """What a reply may repeat although the institution does not say it."""
+        conversation = view.conversation
+        earlier = (said.text for said in conversation.window if said.speaker is Speaker.PERSON)
+        return KnownFacts(
+            person_texts=(*earlier, *(message.text for message in view.messages)),
+            fields=conversation.fields,
+            person_name=conversation.person_name,
+            person_address=conversation.address.person if conversation.address else None,
         )
 
     def pull(

@@ -12,7 +12,7 @@ from contracts.delivery import TurnCommit
 from contracts.institution import FixedText
 from fsm.machine import Walk
 from fsm.migrations import migrate
-from observability.metrics import TURN_SECONDS
+from observability.metrics import TURN_SECONDS, note_quality
 from prompts.prompter import clarification
 from worker.dependencies import Dependencies
 from worker.desk import Desk
@@ -78,6 +78,8 @@ def _book(commit: TurnCommit, turn: Turn, deps: Dependencies) -> None:
     """The turn is in the store, and every call of its draft is part of its record."""
     if commit.turn is not None:
         deps.ledger.book_turn(commit.turn)
+        for task in commit.turn.tasks:
+            note_quality(task)
     turn.tab.take()
 
 

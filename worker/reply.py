@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass, replace
 
-from contracts.conversation import Conversation, Speaker, Trigger, ViolationRecord
-from contracts.decisions import MessageTypeChoice, StateDecision
+from contracts.conversation import TaskRecord, Trigger, ViolationRecord
+from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerError
-from contracts.guardrails import Finding, KnownFacts
+from contracts.guardrails import Finding
 from contracts.institution import FixedText
 from contracts.messages import OutboundMessage
 from observability.metrics import FALLBACKS, GATE_FINDINGS
-from prompts.prompter import TurnClock, fallback_message_type
+from prompts.executor import TaskResult, TurnClock
+from prompts.prompter import fallback_message_type
+from prompts.quality import gate_scores, scored
 from prompts.render import TurnView
 from worker.desk import Desk
 from worker.fitter import fit
+from worker.live_text import listener_for
 from worker.turn import Draft
 
 
@@ -21,23 +24,26 @@ async def draft_reply(draft: Draft, decision: StateDecision, clock: TurnClock, d
     draft = desk.pull(draft, Trigger.DRAFT)
     await desk.tell(draft)
     view = desk.view(draft.walk.conversation)
-    response, form = await desk.deps.prompter.write_and_shape(view, decision, desk.limits, clock)
-    draft = draft.with_task(response.record, form.record)
+    listener = listener_for(view, desk)
+    response, form = await desk.deps.prompter.write_and_shape(view, decision, desk.limits, clock, listener)
     text = response.value.text if response.value else _canonical_answer(decision, desk)
     if text is None:
+        draft = draft.with_task(response.record, form.record)
         return call_a_person(draft, FixedText.MODEL_AWAY, failure(response.error), desk)
     draft = replace(draft, fallback=draft.fallback or response.value is None or form.value is None)
 
     shape = _Shape(form.value or _usual_form(decision), decision, view, desk)
-    replies, findings = shape.check(text, draft.walk.conversation)
+    replies, findings = shape.check(text)
+    draft = draft.with_task(_judged(response, findings), form.record)
     if findings:
         draft = _with_findings(draft, findings)
         rules = tuple(dict.fromkeys(finding.rule.value for finding in findings))
-        rewritten = await desk.deps.prompter.generate_response(replace(view, decision=decision, rewrite=rules), clock)
-        draft = draft.with_task(rewritten.record)
+        rewrite = replace(view, decision=decision, rewrite=rules)
+        rewritten = await desk.deps.prompter.generate_response(rewrite, clock, listener)
         if rewritten.value is None:
-            return call_a_person(draft, FixedText.BLOCKED, "gate", desk)
-        replies, findings = shape.check(rewritten.value.text, draft.walk.conversation)
+            return call_a_person(draft.with_task(rewritten.record), FixedText.BLOCKED, "gate", desk)
+        replies, findings = shape.check(rewritten.value.text)
+        draft = draft.with_task(_judged(rewritten, findings))
     if findings:
         return call_a_person(_with_findings(draft, findings), FixedText.BLOCKED, "gate", desk)
     return desk.pull(draft, Trigger.RESPOND, Trigger.SEND).saying(*replies, reason=draft.reason)
@@ -82,22 +88,17 @@ class _Shape:
     view: TurnView
     desk: Desk
 
-    def check(self, text: str, conversation: Conversation) -> tuple[tuple[OutboundMessage, ...], tuple[Finding, ...]]:
+    def check(self, text: str) -> tuple[tuple[OutboundMessage, ...], tuple[Finding, ...]]:
         """What would be sent, and what the gate says to every word of it."""
         desk = self.desk
         replies = fit(text, self.form, self.decision.options, desk.institution, desk.limits)
         visible = [words for reply in replies for words in reply.visible_texts()]
-        return replies, desk.rulebook.gate.check(visible, _known_facts(self.view, conversation))
+        return replies, desk.rulebook.gate.check(visible, desk.known_facts(self.view))
 
 
-def _known_facts(view: TurnView, conversation: Conversation) -> KnownFacts:
-    earlier = (said.text for said in conversation.window if said.speaker is Speaker.PERSON)
-    return KnownFacts(
-        person_texts=(*earlier, *(message.text for message in view.messages)),
-        fields=conversation.fields,
-        person_name=conversation.person_name,
-        person_address=conversation.address.person if conversation.address else None,
-    )
+def _judged(response: TaskResult[ResponseDraft], findings: tuple[Finding, ...]) -> TaskRecord:
+    """The record of the task that wrote the text, with what the gate said of it."""
+    return scored(response.record, gate_scores(findings)) if response.value else response.record
 
 
 def _with_findings(draft: Draft, findings: tuple[Finding, ...]) -> Draft:

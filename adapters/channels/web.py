@@ -37,8 +37,9 @@ class WebChannel:
     settle_after = timedelta(0)
     reply_window: timedelta | None = None
 
-    def __init__(self, events: Events) -> None:
+    def __init__(self, events: Events, *, shows_forming_text: bool = True) -> None:
         self._events = events
+        self.shows_forming_text = shows_forming_text
 
     async def send(self, row: OutboxRow) -> str:
         data = {"id": row.id, "turn": row.turn_id, "reply": reply_view((row.message,))}

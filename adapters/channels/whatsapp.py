@@ -75,6 +75,7 @@ class WhatsAppChannel:
     limits = LIMITS
     send_timeout = timedelta(seconds=5)
     settle_after = timedelta(seconds=4)
+    shows_forming_text = False
     reply_window: timedelta | None = timedelta(hours=24)
 
     def __init__(self, *, api_url: str, access_token: str, phone_number_id: str) -> None:

@@ -3,7 +3,10 @@
 from collections.abc import Awaitable, Callable
 
 from contracts.conversation import TokenCount
-from contracts.ports import ModelRequest, ModelResponse
+from contracts.ports import ModelRequest, ModelResponse, TextHeard
+
+# Shorter than a word or an escape sequence: what listens must put them together.
+PIECE = 3
 
 
 class ScriptedModel:
@@ -13,9 +16,12 @@ class ScriptedModel:
         self._answer = answer
         self.requests: list[ModelRequest] = []
 
-    async def complete(self, request: ModelRequest) -> ModelResponse:
+    async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
         self.requests.append(request)
         text = await self._answer(request)
+        if on_text is not None:
+            for start in range(0, len(text), PIECE):
+                await on_text(text[start : start + PIECE])
         tokens = TokenCount(input=len(request.user) // 4, output=len(text) // 4)
         return ModelResponse(text=text, stop_reason="end_turn", model=request.model, tokens=tokens)
 

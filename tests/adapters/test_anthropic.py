@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
@@ -12,7 +13,7 @@ from cli.serving import server_of
 from contracts.conversation import State, TokenCount
 from contracts.decisions import StateDecision
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
-from contracts.ports import ModelRequest, SystemBlock
+from contracts.ports import Effort, ModelRequest, ModelResponse, SystemBlock
 from prompts.schemas import response_schema, state_schema
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
@@ -184,3 +185,66 @@ async def test_a_repair_shows_the_model_what_was_wrong(bed: Bed) -> None:
 async def test_every_schema_we_send_is_one_the_api_takes(bed: Bed) -> None:
     answer = await bed.model.complete(request(output_schema=response_schema(), schema_name="response_draft"))
     assert '"text"' in answer.text
+
+
+async def heard(bed: Bed, asked: ModelRequest) -> tuple[ModelResponse, list[str]]:
+    pieces: list[str] = []
+
+    async def hear(piece: str) -> None:
+        pieces.append(piece)
+
+    return await bed.model.complete(asked, on_text=hear), pieces
+
+
+async def test_a_streamed_answer_is_the_same_as_a_whole_one(bed: Bed) -> None:
+    whole = await bed.model.complete(request())
+    streamed, pieces = await heard(bed, request())
+    assert len(pieces) > 3
+    assert "".join(pieces) == streamed.text == whole.text
+    assert (streamed.stop_reason, streamed.model) == (whole.stop_reason, whole.model)
+    assert streamed.tokens.output == whole.tokens.output
+    assert streamed.tokens.cache_read == whole.tokens.cache_read + whole.tokens.cache_write
+
+
+@pytest.mark.parametrize(
+    "fault", ["cut_before_headers", "cut_after_headers", "stream_error", "overloaded", "rate_limited", "server_error"]
+)
+async def test_a_stream_that_breaks_off_is_unavailable(bed: Bed, fault: str) -> None:
+    bed.behave(**{fault: 1.0})
+    with pytest.raises(ModelUnavailableError):
+        await heard(bed, request())
+    bed.behave()
+    assert (await heard(bed, request()))[0].stop_reason == "end_turn"
+
+
+async def test_a_stream_of_a_refusal_says_so(bed: Bed) -> None:
+    bed.behave(refusal=1.0)
+    assert (await heard(bed, request()))[0].stop_reason == "refusal"
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        b"",
+        b"event: message_start\ndata: {}\n\n",
+        b'event: message_start\ndata: {"type": "message_start"}\n\n',
+        b'event: message_stop\ndata: {"type": "message_stop"}\n\n',
+        b"event: message_start\ndata: nonsense\n\n",
+        b'event: content_block_delta\ndata: {"type": "content_block_delta", "delta": []}\n\n',
+        b'event: error\ndata: {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}\n\n',
+    ],
+)
+async def test_what_is_no_stream_of_a_message_is_unavailable(events: bytes) -> None:
+    answer = Response(events, media_type="text/event-stream")
+    async with server_of(answer).running(listen("127.0.0.1", 0)) as url:
+        model = AnthropicModel(api_key="x", base_url=url)
+        with pytest.raises(ModelUnavailableError):
+            await heard(Bed(model, url, None), request())
+        await model.close()
+
+
+@pytest.mark.parametrize("effort", [None, Effort.LOW])
+async def test_effort_is_sent_where_it_is_asked_for(bed: Bed, effort: Effort | None) -> None:
+    await bed.model.complete(request(model="claude-sonnet-5-5", effort=effort))
+    body = orjson.loads(bed.app.state.model._bodies[-1][1])
+    assert body["output_config"].get("effort") == effort

@@ -18,7 +18,7 @@ from contracts.conversation import State, TokenCount, Trigger, TurnRecord
 from contracts.errors import ModelUnavailableError, StoreUnavailableError
 from contracts.institution import FixedText
 from contracts.ledger import COLLECTION, Kind, Page, kind_of
-from contracts.ports import ModelRequest, ModelResponse, Store
+from contracts.ports import ModelRequest, ModelResponse, Store, TextHeard
 from observability.logs import configure_logs
 from observability.metrics import BUDGET_ALONE, BUDGET_NOTICES, BUDGET_RUNGS, LEDGER_LATE, UNPRICED_CALLS
 from prompts.budget import Ceilings, Meter
@@ -249,7 +249,7 @@ async def test_analyses_are_booked_before_their_result_is_written(beds: Any) -> 
 
 async def test_a_call_without_a_price_is_unknown_in_the_books(beds: Any) -> None:
     class Renaming(ScriptedModel):
-        async def complete(self, request: ModelRequest) -> ModelResponse:
+        async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
             return (await super().complete(request)).model_copy(update={"model": "claude-of-the-future"})
 
     before = UNPRICED_CALLS._value.get()
@@ -319,7 +319,7 @@ def limited(clock: SteppingClock | None = None, economy: str | None = None, **ce
 class Verbose(ScriptedModel):
     """Every call costs about half of what is held for it: USD 0.00085 of Haiku."""
 
-    async def complete(self, request: ModelRequest) -> ModelResponse:
+    async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
         answer = await super().complete(request)
         return answer.model_copy(update={"tokens": TokenCount(input=8_000, output=100)})
 

@@ -12,7 +12,7 @@ from contracts.conversation import Conversation, State
 from contracts.decisions import StateDecision
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError, UnusableModelOutputError
 from contracts.messages import ChannelName
-from contracts.ports import ModelRequest, ModelResponse
+from contracts.ports import ModelRequest, ModelResponse, TextHeard
 from contracts.values import ConversationId
 from prompts.executor import ATTEMPTS
 from prompts.render import TurnView
@@ -90,7 +90,7 @@ class Stubborn(ScriptedModel):
         self.errors = errors
         self.stop_reason = stop_reason
 
-    async def complete(self, request: ModelRequest) -> ModelResponse:
+    async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
         if self.errors:
             self.requests.append(request)
             raise self.errors.pop(0)

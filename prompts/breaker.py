@@ -1,0 +1,142 @@
+"""A circuit breaker for each model: one that keeps failing is left alone for a while, then asked by one call alone."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from contracts.errors import ModelUnavailableError
+from observability.logs import logger
+from observability.metrics import BREAKER_OPENED, BREAKER_REFUSED
+
+log = logger(__name__)
+
+
+class Circuit(StrEnum):
+    """Closed lets every call through, open none, half-open one, whose outcome decides."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+@dataclass(frozen=True)
+class BreakerLimits:
+    """It opens when of the last `window` calls `failures` failed.
+
+    With one call in ten failing, which retries take care of, the chance of ten in twenty is 7e-6 (binomial). The first
+    pause is short, since most outages are; each failed probe doubles it up to the longest.
+    """
+
+    window: int = 20
+    failures: int = 10
+    first_pause: timedelta = timedelta(seconds=1)
+    longest_pause: timedelta = timedelta(seconds=30)
+
+
+class Breaker:
+    """The circuit of one model. `monotonic` gives seconds."""
+
+    def __init__(self, model: str, *, monotonic: Callable[[], float], limits: BreakerLimits = BreakerLimits()) -> None:
+        self._model = model
+        self._monotonic = monotonic
+        self._limits = limits
+        self._outcomes: deque[bool] = deque(maxlen=limits.window)
+        self._pause = limits.first_pause
+        self._opens_again: float | None = None
+        self._probing = False
+
+    @property
+    def circuit(self) -> Circuit:
+        if self._opens_again is None:
+            return Circuit.CLOSED
+        return Circuit.OPEN if self._monotonic() < self._opens_again else Circuit.HALF_OPEN
+
+    @property
+    def admits(self) -> bool:
+        """Whether a call would be let through now."""
+        match self.circuit:
+            case Circuit.CLOSED:
+                return True
+            case Circuit.OPEN:
+                return False
+            case Circuit.HALF_OPEN:
+                return not self._probing
+
+    @contextmanager
+    def call(self) -> Iterator["Verdict"]:
+        """One call through the circuit. It failed if it left with `ModelUnavailableError`, unless the verdict is void.
+
+        Raises:
+            ModelUnavailableError: the circuit is open; `retry_after` says until when.
+        """
+        if not self.admits:
+            BREAKER_REFUSED.inc()
+            raise ModelUnavailableError("its circuit is open", retry_after=self._left())
+        probe = self._probing = self.circuit is Circuit.HALF_OPEN
+        verdict = Verdict()
+        failed: bool | None = None
+        try:
+            yield verdict
+            failed = False
+        except ModelUnavailableError:
+            failed = True
+            raise
+        finally:
+            if probe:
+                self._probing = False
+            if failed is not None and not verdict.is_void:
+                self._note(failed, probe=probe)
+
+    def _note(self, failed: bool, *, probe: bool) -> None:
+        if probe:
+            self._settle_probe(failed)
+        elif self.circuit is Circuit.CLOSED:
+            self._outcomes.append(failed)
+            if sum(self._outcomes) >= self._limits.failures:
+                self._open()
+
+    def _settle_probe(self, failed: bool) -> None:
+        if failed:
+            self._pause = min(self._limits.longest_pause, self._pause * 2)
+            self._open()
+            return
+        self._outcomes.clear()
+        self._pause = self._limits.first_pause
+        self._opens_again = None
+        log.info("breaker.closed", model=self._model)
+
+    def _open(self) -> None:
+        if self._opens_again is None:
+            log.warning("breaker.opened", model=self._model)
+        BREAKER_OPENED.inc()
+        self._opens_again = self._monotonic() + self._pause.total_seconds()
+
+    def _left(self) -> timedelta:
+        """Until the next probe; while one is under way, as long as it may take is not known: the shortest pause."""
+        assert self._opens_again is not None  # noqa: S101 - only an open circuit refuses
+        left = timedelta(seconds=self._opens_again - self._monotonic())
+        return left if left > timedelta(0) else self._limits.first_pause
+
+
+@dataclass
+class Verdict:
+    """What a call says of its model. `is_void`: nothing, since it ended for a reason of ours."""
+
+    is_void: bool = False
+
+
+class Breakers:
+    """One for each model; there are as many models as the settings name."""
+
+    def __init__(self, *, monotonic: Callable[[], float], limits: BreakerLimits = BreakerLimits()) -> None:
+        self._monotonic = monotonic
+        self._limits = limits
+        self._breakers: dict[str, Breaker] = {}
+
+    def of(self, model: str) -> Breaker:
+        if model not in self._breakers:
+            self._breakers[model] = Breaker(model, monotonic=self._monotonic, limits=self._limits)
+        return self._breakers[model]

@@ -1,0 +1,67 @@
+"""Which model a task is asked of, and how hard it should think: the models of the settings, bent by a strategy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from contracts.conversation import TaskName
+from contracts.ports import Effort, ModelRequest
+
+
+class Strategy(StrEnum):
+    """What to favour.
+
+    `balanced` takes what the settings say; `cost` the economy model at low effort; `speed` the task's own model at low
+    effort; `quality` the quality model at high effort, for the tasks whose words a person reads or that decide.
+    """
+
+    COST = "cost"
+    QUALITY = "quality"
+    SPEED = "speed"
+    BALANCED = "balanced"
+
+
+@dataclass(frozen=True)
+class TaskModels:
+    """Which model answers which task."""
+
+    state: str
+    response: str
+    message_type: str
+
+
+@dataclass(frozen=True)
+class Strategies:
+    """Bends a request to a strategy. A model that is not set leaves the task's own in its place."""
+
+    economy_model: str | None = None
+    quality_model: str | None = None
+
+    def bend(self, request: ModelRequest, task: TaskName, strategy: Strategy) -> ModelRequest:
+        """The request as the strategy would have it."""
+        match strategy:
+            case Strategy.BALANCED:
+                return request
+            case Strategy.COST:
+                return _asking(request, self.economy_model, Effort.LOW)
+            case Strategy.SPEED:
+                return _asking(request, None, Effort.LOW)
+            case Strategy.QUALITY:
+                return _asking(request, self.quality_model if task in DECIDING else None, Effort.HIGH)
+
+
+# The form of a reply is a small choice: a dearer model does not make a better one.
+DECIDING = frozenset(task for task in TaskName if task is not TaskName.MESSAGE_TYPE)
+
+# Families that take `output_config.effort`; the API refuses it with 400 from others, so a family that is not known to
+# take it is not sent it. Source: platform.claude.com, "Effort"; `capabilities.effort` of GET /v1/models/{model}.
+FAMILIES_WITH_EFFORT: Mapping[str, bool] = {"opus": True, "sonnet": True, "haiku": False}
+
+
+def takes_effort(model: str) -> bool:
+    return any(takes for family, takes in FAMILIES_WITH_EFFORT.items() if f"-{family}-" in f"{model}-")
+
+
+def _asking(request: ModelRequest, model: str | None, effort: Effort) -> ModelRequest:
+    chosen = model or request.model
+    return request.model_copy(update={"model": chosen, "effort": effort if takes_effort(chosen) else None})

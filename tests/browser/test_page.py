@@ -244,10 +244,41 @@ async def test_refused_message_offers_another_try(devtools: str, prosa: Prosa) -
         assert await mine(window) == ["Oi, bom dia"]
 
 
+SLOW_STREAM = {"stream_chunk_characters": 8, "stream_interval_ms": 40}
+WATCH_IT_FORM = """
+  window.formed = [];
+  new MutationObserver(() => {
+    const text = document.getElementById('forming-text').textContent;
+    if (text && text !== window.formed.at(-1)) window.formed.push(text);
+  }).observe(document.getElementById('forming-text'), {childList: true, characterData: true, subtree: true});
+"""
+
+
+async def test_reply_is_seen_forming_sentence_by_sentence(page: Page, prosa: Prosa) -> None:
+    sentences = ["Oi! ", "Tudo bem por aqui. ", "Como podemos ajudar hoje? ", "Conte para nós."]
+    await page.run(WATCH_IT_FORM)
+    async with scripted(prosa, text="".join(sentences), **SLOW_STREAM):
+        await ask(page, "Oi, bom dia")
+    formed = await page.run("window.formed")
+    assert formed == ["Oi!", "Oi! Tudo bem por aqui.", "".join(sentences[:3]).strip(), "".join(sentences)]
+    assert await replies(page) == ["".join(sentences)]
+    assert await page.run("document.getElementById('forming').hidden")
+
+
+async def test_sentence_that_the_gate_withholds_is_never_seen(page: Page, prosa: Prosa) -> None:
+    await page.run(WATCH_IT_FORM)
+    async with scripted(prosa, text="Oi! Custa R$ 1.500,00 por mês. Quer fechar?", **SLOW_STREAM):
+        await ask(page, "Oi, bom dia")
+    formed = await page.run("window.formed")
+    assert formed[0] == "Oi!"
+    assert not any("1.500" in text or "fechar" in text for text in formed)
+    assert not any("1.500" in text for text in await replies(page))
+
+
 @asynccontextmanager
-async def scripted(prosa: Prosa, *, text: str) -> AsyncIterator[None]:
+async def scripted(prosa: Prosa, *, text: str, **behaviour: Any) -> AsyncIterator[None]:
     """The sandbox model answers the next Task 2 with this."""
-    behaviour = {"script": [{"task": "response", "answer": {"text": text}}]}
+    behaviour |= {"script": [{"task": "response", "answer": {"text": text}}]}
     async with aiohttp.ClientSession(raise_for_status=True) as client:
         async with client.put(prosa.behaviour_url, json=behaviour):
             pass

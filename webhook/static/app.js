@@ -213,6 +213,7 @@ function open(name) {
     detail: null,
     selected: null,
     live: null,
+    forming: null,
     stream: null,
     watching: false,
     loading: null,
@@ -223,6 +224,7 @@ function open(name) {
   $("elsewhere").hidden = true;
   machine.reset();
   for (const entry of conversation.entries) showEntry(entry);
+  showForming();
   keep();
   listen();
   refresh();
@@ -336,6 +338,7 @@ function listen() {
     if (stream.readyState === EventSource.CLOSED) setTimeout(() => here === conversation && listen(), 3000);
   });
   stream.addEventListener("state", (event) => onState(here, JSON.parse(event.data)));
+  stream.addEventListener("token", (event) => onToken(here, JSON.parse(event.data)));
   stream.addEventListener("reply", (event) => addReply(here, JSON.parse(event.data)));
 }
 
@@ -354,11 +357,31 @@ function onState(here, { state, path, turn }) {
   showStanding();
 }
 
+/** A reply while it forms, sentence by sentence: index 0 begins anew, the reply itself takes the place of all of it. */
+function onToken(here, { turn, index, text }) {
+  if (here !== conversation || here.entries.some((entry) => entry.turn === turn && entry.reply)) return;
+  if (index === 0) here.forming = { turn, index: 0, text: "" };
+  if (here.forming?.turn !== turn || here.forming.index !== index) return; // a piece was lost: the reply will say it
+  here.forming.text += text;
+  here.forming.index += 1;
+  showForming();
+}
+
+function showForming() {
+  const { forming } = conversation;
+  const isAtEnd = isScrolledDown();
+  $("forming").hidden = !forming;
+  $("forming-text").textContent = forming?.text ?? "";
+  if (forming && isAtEnd) scrollDown();
+}
+
 /** A reply may come twice, as an event and after a reload or a lost line: its id tells. */
 function addReply(here, { id, turn, reply }) {
   if (here !== conversation) return;
   const known = here.entries.find((entry) => entry.id === id);
   if (known?.reply) return;
+  here.forming = null;
+  showForming();
   const stopgap = here.entries.find((entry) => entry.id === `${turn}/status`);
   if (stopgap && stopgap.id !== id) remove(here, stopgap);
   if (known) {

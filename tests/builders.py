@@ -245,7 +245,8 @@ def executor(model: ScriptedModel, **options: Any) -> Executor:
         monotonic=time.monotonic,
         chance=lambda: 0.0,
         # Clocks stand still here: a circuit that has opened is half-open at once, so that no test waits for it.
-        breakers=Breakers(monotonic=time.monotonic, limits=BreakerLimits(first_pause=timedelta(0))),
+        breakers=options.get("breakers")
+        or Breakers(monotonic=time.monotonic, limits=BreakerLimits(first_pause=timedelta(0))),
         before=options.get("before", ()),
         after=[count, *options.get("after", ())],
     )

@@ -3,19 +3,24 @@
 import asyncio
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from adapters.channels.web import LIMITS
 from adapters.models.scripted import ScriptedModel
-from contracts.conversation import Conversation, State
+from contracts.conversation import Conversation, State, TaskRecord
 from contracts.decisions import StateDecision
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError, UnusableModelOutputError
 from contracts.messages import ChannelName
-from contracts.ports import ModelRequest, ModelResponse, TextHeard
+from contracts.ports import Effort, ModelRequest, ModelResponse, TextHeard
 from contracts.values import ConversationId
-from prompts.executor import ATTEMPTS
+from observability.metrics import PROMPT_CACHE_MISSED
+from prompts.breaker import BreakerLimits, Breakers
+from prompts.executor import ATTEMPTS, PromptTask
+from prompts.hooks import PromptCacheWatch, bending
 from prompts.render import TurnView
+from prompts.strategies import Strategies, Strategy
 from tests.builders import agreeable, decision, inbound, prompter, pyloto, scripted
 
 
@@ -175,3 +180,107 @@ async def test_tasks_2_and_3_run_at_the_same_time() -> None:
     assert form.value is not None
     assert response.record.started_ms < form.record.ended_ms
     assert form.record.started_ms < response.record.ended_ms
+
+
+async def test_hooks_run_before_and_after_and_see_what_was_asked() -> None:
+    seen: list[tuple[str, str]] = []
+
+    def to_sonnet(task: PromptTask[Any]) -> PromptTask[Any]:
+        return task.asking(task.request.model_copy(update={"model": "claude-sonnet-5-5"}))
+
+    def look(task: PromptTask[Any], record: TaskRecord) -> None:
+        seen.append((task.request.model, record.outcome))
+
+    model = scripted()
+    result = await ask(model, before=[to_sonnet], after=[look])
+    assert model.requests[0].model == result.record.model == "claude-sonnet-5-5"
+    assert seen == [("claude-sonnet-5-5", "ok")]
+
+
+async def test_a_hook_that_refuses_fails_the_task_and_the_others_hear_of_it() -> None:
+    outcomes: list[str] = []
+
+    def refuse(task: PromptTask[Any]) -> PromptTask[Any]:
+        raise UnusableModelOutputError("not today")
+
+    model = scripted()
+    result = await ask(model, before=[refuse], after=[lambda _, record: outcomes.append(record.outcome)])
+    assert isinstance(result.error, UnusableModelOutputError)
+    assert (model.requests, outcomes) == ([], ["failed"])
+
+
+async def test_a_strategy_of_quality_asks_for_effort() -> None:
+    model = scripted()
+    strategies = Strategies(quality_model="claude-opus-5-5")
+    await ask(model, before=[bending(strategies)], strategy=Strategy.QUALITY)
+    assert [(request.model, request.effort) for request in model.requests] == [("claude-opus-5-5", Effort.HIGH)]
+
+
+async def test_an_open_circuit_sends_the_first_attempt_to_the_fallback_model() -> None:
+    model = Stubborn([ModelUnavailableError("529")] * 100)
+    breakers = Breakers(monotonic=time.monotonic, limits=BreakerLimits(first_pause=timedelta(hours=1)))
+    for _ in range(BreakerLimits().failures):
+        await ask(model, breakers=breakers)
+    model.errors.clear()
+    model.requests.clear()
+    result = await ask(model, breakers=breakers, fallback_model="claude-sonnet-5-5")
+    assert [request.model for request in model.requests] == ["claude-sonnet-5-5"]
+    assert (result.record.outcome, result.record.attempts) == ("fallback_model", 1)
+
+
+async def test_an_open_circuit_without_a_fallback_model_is_an_answer_at_once() -> None:
+    model = Stubborn([ModelUnavailableError("529")] * 100)
+    breakers = Breakers(monotonic=time.monotonic, limits=BreakerLimits(first_pause=timedelta(hours=1)))
+    for _ in range(BreakerLimits().failures):
+        await ask(model, breakers=breakers)
+    model.requests.clear()
+    result = await ask(model, breakers=breakers)
+    assert isinstance(result.error, ModelUnavailableError)
+    assert model.requests == []
+
+
+async def test_answers_are_scored() -> None:
+    good = await ask(scripted(state=decision()))
+    repaired = await ask(scripted(state=["no json", decision()]))
+    failed = await ask(scripted(state="no json"))
+    assert (good.record.quality, repaired.record.quality, failed.record.quality) == (1.0, 0.5, None)
+    asker = prompter(scripted())
+    decided = StateDecision(next_state=State.PROCESSING, confidence=1)
+    response, _ = await asker.write_and_shape(view(), decided, LIMITS, asker.start_clock())
+    assert set(response.record.scores) == {"schema", "length", "language"}
+
+
+async def test_a_listener_hears_every_attempt_from_its_beginning() -> None:
+    class Heard:
+        def __init__(self) -> None:
+            self.attempts: list[str] = []
+            self.ended = 0
+
+        def begin(self) -> None:
+            self.attempts.append("")
+
+        async def hear(self, piece: str) -> None:
+            self.attempts[-1] += piece
+
+        async def end(self) -> None:
+            self.ended += 1
+
+    heard = Heard()
+    asker = prompter(scripted(text=["no json", '{"text": "Oi"}']))
+    decided = StateDecision(next_state=State.PROCESSING, confidence=1)
+    response, _ = await asker.write_and_shape(view(), decided, LIMITS, asker.start_clock(), heard)
+    assert response.value is not None
+    assert (heard.attempts, heard.ended) == (["no json", '{"text": "Oi"}'], 2)
+
+
+async def test_a_prefix_that_the_provider_does_not_cache_is_told_once() -> None:
+    watch = PromptCacheWatch()
+    before = _missed()
+    model = scripted()
+    for _ in range(3):
+        await ask(model, after=[watch])
+    assert _missed() == before + 3
+
+
+def _missed() -> float:
+    return PROMPT_CACHE_MISSED.labels(task="state")._value.get()

@@ -142,7 +142,7 @@ class ModelSandbox:
         headers = self._headers(request_id, dice)
         if asked.stream:
             cut_at_end = fault is ModelFault.CUT_AFTER_HEADERS
-            events = self._events(message, answer, fault)
+            events = self._events(message, answer, fault, entry)
             return Chunked(events, media_type="text/event-stream", headers=headers, cut_at_end=cut_at_end)
         content = orjson.dumps(message)
         if fault is ModelFault.SLOW_DRIP:
@@ -271,8 +271,10 @@ class ModelSandbox:
         self.requests.append(entry)
         self._bodies.append((entry["request_id"], body))
 
-    async def _events(self, message: dict[str, Any], answer: Answer, fault: ModelFault | None) -> AsyncIterator[bytes]:
-        """The events of a stream; a fault ends them in the middle."""
+    async def _events(
+        self, message: dict[str, Any], answer: Answer, fault: ModelFault | None, entry: dict[str, Any]
+    ) -> AsyncIterator[bytes]:
+        """The events of a stream; a fault ends them in the middle. The log learns when its text began."""
         opening = {**message, "content": [], "stop_reason": None, "stop_sequence": None, "stop_details": None}
         opening["usage"] = {**message["usage"], "output_tokens": 1}
         yield _event("message_start", message=opening)
@@ -287,6 +289,7 @@ class ModelSandbox:
         for piece in pieces[: len(pieces) // 2] if interrupted else pieces:
             if pause > 0:
                 await asyncio.sleep(pause)
+            entry.setdefault("first_text_at", time.time())
             yield _event("content_block_delta", index=0, delta={"type": "text_delta", "text": piece})
         if fault is ModelFault.STREAM_ERROR:
             yield _event("error", error={"type": "overloaded_error", "message": "Overloaded"})

@@ -1,20 +1,17 @@
 """A model that fails as the real one does, over HTTP: every message is answered, hardly anybody notices."""
 
-import asyncio
 from pathlib import Path
 
 import httpx
 import pytest
 
-from adapters.channels.web import web_message
-from adapters.waiting import wait_for_receipt
 from cli.demo import read_samples
-from cli.runtime import Runtime, open_runtime
-from contracts.conversation import State, TurnRecord
+from cli.runtime import open_runtime
+from contracts.conversation import State
 from contracts.institution import FixedText
 from contracts.settings import read_settings
-from contracts.values import MessageId
 from tests.builders import pyloto
+from tests.playing import play_all
 
 CONVERSATIONS = 120
 # Of every hundred calls: ten overloaded or rate limited, two cut, one invalid or illegal.
@@ -37,7 +34,8 @@ async def test_less_than_one_turn_in_a_hundred_shows_it(tmp_path: Path) -> None:
     async with open_runtime(settings) as runtime, httpx.AsyncClient() as client:
         behaviour = f"{runtime.sandbox_url}/anthropic/sandbox/behaviour"
         (await client.put(behaviour, json=FAULTS)).raise_for_status()
-        turns = await _played(runtime)
+        samples = [sample.says for sample in read_samples("pt-BR") if len(sample.says) > 1]
+        turns = await play_all(runtime, [samples[number % len(samples)] for number in range(CONVERSATIONS)])
         seen = (await client.get(f"{runtime.sandbox_url}/anthropic/sandbox/requests?limit=1")).json()["counters"]
     failures = sum(count for name, count in seen.items() if name.startswith("fault_"))
     assert failures > 0.1 * seen["requests"], "the model did not fail as often as it was told to"
@@ -49,27 +47,3 @@ async def test_less_than_one_turn_in_a_hundred_shows_it(tmp_path: Path) -> None:
     visible = [turn for turn in asked if any(reply.text == away for reply in turn.replies)]
     assert len(visible) < 0.01 * len(asked)
     assert all(turn.state is State.ESCALATING for turn in visible)
-
-
-async def _played(runtime: Runtime) -> list[TurnRecord]:
-    samples = [sample for sample in read_samples("pt-BR") if len(sample.says) > 1]
-    async with asyncio.TaskGroup() as group:
-        plays = [
-            group.create_task(_play(runtime, f"c{number}", samples[number % len(samples)].says))
-            for number in range(CONVERSATIONS)
-        ]
-    return [turn for play in plays for turn in play.result()]
-
-
-async def _play(runtime: Runtime, name: str, says: tuple[str, ...]) -> list[TurnRecord]:
-    deps, turns = runtime.deps, []
-    for number, text in enumerate(says):
-        message = web_message(name, MessageId(f"m{number}"), text, at=deps.clock.now())
-        await deps.inbox.append([message])
-        await runtime.queue.wake(message.conversation_id)
-        receipt = await wait_for_receipt(deps.store, deps.events, message.conversation_id, message.id, seconds=60)
-        assert receipt is not None, "a message without an answer"
-        turn = await deps.store.turn_of(receipt)
-        assert turn is not None
-        turns.append(turn)
-    return turns

@@ -29,7 +29,7 @@ from prompts.strategies import Strategy
 
 T = TypeVar("T")
 
-ATTEMPTS = 3
+ATTEMPTS = 4
 BASE_PAUSE = timedelta(milliseconds=200)
 MAX_PAUSE = timedelta(seconds=2)
 

@@ -28,6 +28,7 @@ from contracts.errors import CallbackRefusedError, ModelRequestRejectedError, Mo
 from contracts.ports import ModelRequest
 from contracts.settings import Settings
 from prompts.analyses import HISTORY_CHARACTERS, AnalysisView, analysis_request
+from prompts.executor import ATTEMPTS
 from prompts.registry import PromptRegistry
 from tests.builders import (
     BACKENDS,
@@ -315,8 +316,8 @@ async def test_a_process_that_is_told_to_stop_gives_the_work_back_at_once(lastin
 
 
 async def test_a_model_that_is_away_is_asked_again_later_and_later(lasting: Callable[..., EngineBed]) -> None:
-    # The executor asks three times in one attempt.
-    model = failing(*[ModelUnavailableError("away")] * 6)
+    # The executor asks so many times in one attempt of an analysis.
+    model = failing(*[ModelUnavailableError("away")] * (2 * ATTEMPTS))
     bed = lasting(model=model)
     await say(bed)
     asked = await ask(bed)
@@ -325,12 +326,12 @@ async def test_a_model_that_is_away_is_asked_again_later_and_later(lasting: Call
     assert (waiting.status, waiting.error) == (AnalysisStatus.QUEUED, "ModelUnavailableError")
     bed.clock.move(timedelta(milliseconds=999))
     await look(bed)
-    assert asked_of(model) == 3, "not due yet: the first pause is 1 to 2 seconds"
+    assert asked_of(model) == ATTEMPTS, "not due yet: the first pause is 1 to 2 seconds"
     bed.clock.move(timedelta(seconds=1.001))
     await look(bed)
     bed.clock.move(timedelta(seconds=1.999))
     await look(bed)
-    assert asked_of(model) == 6, "the second pause is 2 to 4 seconds"
+    assert asked_of(model) == 2 * ATTEMPTS, "the second pause is 2 to 4 seconds"
     bed.clock.move(timedelta(seconds=2.001))
     await look(bed)
     done = await find(bed, asked)
@@ -341,7 +342,7 @@ async def test_a_model_that_is_away_is_asked_again_later_and_later(lasting: Call
 async def test_after_four_attempts_it_has_failed_and_a_new_request_begins_again(
     lasting: Callable[..., EngineBed],
 ) -> None:
-    bed = lasting(model=failing(*[ModelUnavailableError("away")] * 12))
+    bed = lasting(model=failing(*[ModelUnavailableError("away")] * (4 * ATTEMPTS)))
     await say(bed)
     asked = await ask(bed)
     for _ in range(8):

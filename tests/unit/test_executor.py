@@ -103,7 +103,7 @@ class Stubborn(ScriptedModel):
 
 
 async def test_an_overloaded_model_is_asked_again() -> None:
-    model = Stubborn([ModelUnavailableError("529"), ModelUnavailableError("529")])
+    model = Stubborn([ModelUnavailableError("529")] * (ATTEMPTS - 1))
     result = await ask(model)
     assert result.value is not None
     assert len(model.requests) == ATTEMPTS

@@ -41,11 +41,14 @@ def prosa() -> None:
 @app.command()
 def run() -> None:
     """Run everything in one process: webhook, worker, and the sandbox where no key is set."""
+    from adapters.event_loop import run_serving
+
     settings = _settings_for("embedded", instead="prosa webhook, prosa worker and prosa beat")
-    raise SystemExit(asyncio.run(_run(settings)))
+    raise SystemExit(run_serving(_run(settings)))
 
 
 async def _run(settings: Settings) -> int:
+    from adapters.event_loop import keep_what_is_loaded
     from cli.runtime import open_runtime
     from cli.serving import listening, server_of, stop_signal
     from worker.jobs import running_beside
@@ -60,6 +63,7 @@ async def _run(settings: Settings) -> int:
         running_beside(_reload_when(told, runtime)),
     ):
         _announce(url, runtime)
+        keep_what_is_loaded()
         await stop_signal()
         log.info("process.stopping")
     return SUCCESS
@@ -68,16 +72,20 @@ async def _run(settings: Settings) -> int:
 @app.command()
 def webhook() -> None:
     """Run the HTTP side: it makes messages durable, wakes the workers, and serves the web chat and the console."""
+    from adapters.event_loop import run_serving
+
     settings = _settings_for("celery", "cloud_tasks", instead="prosa run")
-    raise SystemExit(asyncio.run(_webhook(settings)))
+    raise SystemExit(run_serving(_webhook(settings)))
 
 
 async def _webhook(settings: Settings) -> int:
+    from adapters.event_loop import keep_what_is_loaded
     from cli.serving import listening, server_of, stop_signal
     from cli.webhook_role import open_webhook
 
     listener = listening(settings)
     async with open_webhook(settings) as http, server_of(http).running(listener) as url:
+        keep_what_is_loaded()
         print(f"Prosa's webhook is at {url}/", flush=True)
         await stop_signal()
         log.info("process.stopping")
@@ -87,16 +95,20 @@ async def _webhook(settings: Settings) -> int:
 @app.command()
 def tasks() -> None:
     """Run the HTTP worker of Cloud Tasks: POST /tasks/process drains a conversation, POST /tasks/sweep looks around."""
+    from adapters.event_loop import run_serving
+
     settings = _settings_for("cloud_tasks", instead="prosa run, or prosa worker for Celery")
-    raise SystemExit(asyncio.run(_tasks(settings)))
+    raise SystemExit(run_serving(_tasks(settings)))
 
 
 async def _tasks(settings: Settings) -> int:
+    from adapters.event_loop import keep_what_is_loaded
     from cli.serving import listening, server_of, stop_signal
     from cli.worker_role import open_tasks
 
     listener = listening(settings)
     async with open_tasks(settings) as http, server_of(http).running(listener) as url:
+        keep_what_is_loaded()
         print(f"Prosa's worker takes tasks at {url}/tasks/process", flush=True)
         await stop_signal()
         log.info("process.stopping")

@@ -1,4 +1,7 @@
-"""The JSON schema of each task's answer, narrowed to what is legal now: the model cannot choose what is not listed."""
+"""The JSON schema of each task's answer, narrowed to what is legal now: the model cannot choose what is not listed.
+
+They are as the provider's SDK would send them (its `transform_schema` leaves them as they are; a test looks).
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -87,13 +90,13 @@ def _object(properties: Schema) -> Schema:
     return {
         "type": "object",
         "properties": properties,
-        "required": list(properties),
         "additionalProperties": False,
+        "required": list(properties),
     }
 
 
 def _enum(values: Iterable[str]) -> Schema:
-    return {"type": "string", "enum": list(values)}
+    return {"enum": list(values)}
 
 
 def _enum_or_null(values: Iterable[str]) -> Schema:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import uvicorn
 
+from adapters.event_loop import keep_what_is_loaded, run_serving
 from contracts.errors import InstitutionError
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
@@ -43,7 +44,8 @@ def main() -> int:
     sys.stdout.write(f"Prosa sandbox on http://{host}:{port}/\n")
     sys.stdout.flush()
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
-    uvicorn.Server(config).run(sockets=[listener])
+    keep_what_is_loaded()
+    run_serving(uvicorn.Server(config).serve(sockets=[listener]))
     return 0
 
 

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from adapters.callbacks import HttpCallback
 from adapters.channels.web import WebChannel
 from adapters.channels.whatsapp import WhatsAppChannel
 from adapters.clock import NoFaults, SystemClock
 from adapters.models.absent import AbsentModel
+from adapters.models.anthropic import AnthropicModel
 from context.constraints import Gate
 from context.optout import OptOutWords
 from context.source import InstitutionSource
@@ -185,15 +185,15 @@ def _rulebook(institution: Institution) -> Rulebook:
 def _model(settings: Settings) -> LanguageModel:
     if settings.anthropic_api_key is None:
         raise ConfigurationError("no model: set ANTHROPIC_API_KEY, or use a command that starts the sandbox")
-    # The SDK takes most of a second to import; commands that ask no model do not pay for it.
-    from adapters.models.anthropic import AnthropicModel
-
     return AnthropicModel(api_key=settings.anthropic_api_key.get_secret_value(), base_url=settings.anthropic_base_url)
 
 
 def _callback(settings: Settings) -> Callback | None:
     if settings.analysis_callback_url is None or settings.analysis_callback_secret is None:
         return None
+    # Its client takes long to import: only a process that uses it waits for it.
+    from adapters.callbacks import HttpCallback
+
     secret = settings.analysis_callback_secret.get_secret_value()
     return HttpCallback(settings.analysis_callback_url, secret=secret)
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from celery import Celery, signals
 from kombu.entity import Queue
 
+from adapters.event_loop import keep_what_is_loaded
 from adapters.queues.celery import ANALYSE, ANALYSIS, CLEAN, DRAIN, FAST, KEY_PREFIX, SWEEP, TEND
 from worker.celery_pool import EventLoopPool
 from worker.process import EngineProcess
@@ -106,6 +107,7 @@ def run_worker(app: Celery, *, concurrency: int, queues: Sequence[str] = QUEUES,
     """
     # Before Celery, which would log a failure to start and go on.
     app.engine.start()
+    keep_what_is_loaded()
     signals.setup_logging.connect(_keep_logging, weak=False)
     worker = app.Worker(
         pool_cls=EventLoopPool,

@@ -7,6 +7,8 @@ from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, TypeVar
 
+from adapters.event_loop import run_serving
+
 E = TypeVar("E")
 R = TypeVar("R")
 
@@ -60,7 +62,7 @@ class EngineProcess(Generic[E]):
 
     def _live(self) -> None:
         try:
-            asyncio.run(self._open_until_stopped())
+            run_serving(self._open_until_stopped())
         except BaseException as exc:
             # Before it was open the one who waits for it is told; afterwards the thread ends with its traceback.
             if self._opened.done():

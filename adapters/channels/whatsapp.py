@@ -7,14 +7,13 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import quote
 
 import aiohttp
-import httpx
 import orjson
 from yarl import URL
 
+from adapters.http_session import open_session, proxy_to
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelRefusedError, ChannelUnavailableError, ConfigurationError, SendOutcomeUnknownError
 from contracts.messages import MEDIA_TYPES, Address, ChannelName, MessageType, OutboundMessage
@@ -82,16 +81,9 @@ class WhatsAppChannel:
         self._phone_number_id = phone_number_id
         self._api_url = api_url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {_writable(access_token)}", "Content-Type": "application/json"}
-        self._proxy = _proxy_to(self._api_url)
-        self._client = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=CONNECTIONS,
-                keepalive_timeout=KEEP_ALIVE_SECONDS,
-                # The authorities that come with the libraries: an image need not have any of its own.
-                ssl=httpx.create_ssl_context(),
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=SEND_TIMEOUT,
+        self._proxy = proxy_to(self._api_url)
+        self._client = open_session(
+            connections=CONNECTIONS, keep_alive_seconds=KEEP_ALIVE_SECONDS, timeout=SEND_TIMEOUT
         )
         self._background: set[asyncio.Task[None]] = set()
 
@@ -146,12 +138,6 @@ def _writable(access_token: str) -> str:
     if not (token.isascii() and token.isprintable()):
         raise ConfigurationError("WHATSAPP_ACCESS_TOKEN holds what no header can: copy the token again, in one line")
     return token
-
-
-def _proxy_to(url: str) -> str | None:
-    """The proxy that the environment names, looked up once: aiohttp would look for each request, in a thread."""
-    address = urlsplit(url)
-    return None if proxy_bypass(address.netloc) else getproxies().get(address.scheme)
 
 
 def payload(row: OutboxRow) -> dict[str, Any]:

@@ -1,20 +1,31 @@
-"""The Anthropic adapter through the real SDK against the sandbox's Messages API: answers, bills and every error."""
+"""The Anthropic adapter against the sandbox's Messages API, and beside the SDK: answers, bills and every error."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import anthropic
 import orjson
 import pytest
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from anthropic import transform_schema
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from adapters.models.anthropic import AnthropicModel
 from cli.serving import server_of
 from contracts.conversation import State, TokenCount
 from contracts.decisions import StateDecision
-from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
+from contracts.errors import ConfigurationError, ModelRequestRejectedError, ModelUnavailableError
+from contracts.messages import MessageType
 from contracts.ports import Effort, ModelRequest, ModelResponse, SystemBlock
-from prompts.schemas import response_schema, state_schema
+from prompts.schemas import (
+    message_type_schema,
+    question_schema,
+    response_schema,
+    review_schema,
+    state_schema,
+    summary_schema,
+)
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
 from sandbox.transport import listen
@@ -143,6 +154,101 @@ async def test_a_message_without_counts_of_the_cache_has_a_bill() -> None:
         answer = await model.complete(request())
         await model.close()
     assert (answer.text, answer.tokens) == ("{}", TokenCount(input=1, output=1))
+
+
+class Recorder:
+    """Answers every request with one message and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, dict[str, str], Any]] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        content = orjson.loads(await request.body())
+        self.asked.append((request.method, request.url.path, dict(request.headers), content))
+        await JSONResponse(MESSAGE | {"id": "msg_1", "type": "message", "role": "assistant"})(scope, receive, send)
+
+
+@pytest.mark.parametrize("repair", [{}, {"repair_of": "{", "repair_reason": "cut"}])
+async def test_the_request_is_the_one_that_the_sdk_sends(repair: dict[str, str]) -> None:
+    recorder, asked = Recorder(), request(**repair)
+    async with server_of(recorder).running(listen("127.0.0.1", 0)) as url:
+        model = AnthropicModel(api_key="key", base_url=url)
+        await model.complete(asked)
+        await model.close()
+        async with anthropic.AsyncAnthropic(api_key="key", auth_token=None, base_url=url, max_retries=0) as sdk:
+            await sdk.messages.create(**recorder.asked[0][3])
+    ours, theirs = recorder.asked
+    assert ours[:2] == theirs[:2] == ("POST", "/v1/messages")
+    assert ours[3] == theirs[3]
+    for name in ("authorization", "anthropic-version", "content-type", "accept"):
+        assert ours[2][name] == theirs[2][name]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        _schema(),
+        response_schema(),
+        message_type_schema(types=list(MessageType), assets=["map"]),
+        message_type_schema(types=[MessageType.TEXT], assets=[]),
+        question_schema(askable=["name"]),
+        summary_schema(fields=["name"]),
+        review_schema(),
+    ],
+)
+def test_a_schema_is_as_the_sdk_would_send_it(schema: dict[str, Any]) -> None:
+    assert orjson.dumps(transform_schema(schema)) == orjson.dumps(schema)
+
+
+async def test_a_request_that_failed_can_be_named_to_the_provider() -> None:
+    for request_id, text in (("req_01aB-c", "answered 529 to req_01aB-c$"), ("req\t1", "answered 529$")):
+        answer = JSONResponse({}, 529, headers={"request-id": request_id})
+        async with server_of(answer).running(listen("127.0.0.1", 0)) as url:
+            model = AnthropicModel(api_key="x", base_url=url)
+            with pytest.raises(ModelUnavailableError, match=text):
+                await model.complete(request())
+            await model.close()
+
+
+async def test_a_date_to_come_back_at_is_measured_by_the_servers_clock() -> None:
+    moments = {"date": "Sat, 21 Nov 2026 10:00:00 GMT", "retry-after": "Sat, 21 Nov 2026 10:00:09 GMT"}
+    async with server_of(JSONResponse({}, 503, headers=moments)).running(listen("127.0.0.1", 0)) as url:
+        model = AnthropicModel(api_key="x", base_url=url)
+        with pytest.raises(ModelUnavailableError) as caught:
+            await model.complete(request())
+        await model.close()
+    assert caught.value.retry_after == timedelta(seconds=9)
+
+
+async def test_nobody_is_followed_elsewhere() -> None:
+    """The key would go along."""
+    recorder = Recorder()
+    async with (
+        server_of(recorder).running(listen("127.0.0.1", 0)) as elsewhere,
+        server_of(RedirectResponse(elsewhere)).running(listen("127.0.0.1", 0)) as url,
+    ):
+        model = AnthropicModel(api_key="x", base_url=url)
+        with pytest.raises(ModelRequestRejectedError, match="307"):
+            await model.complete(request())
+        await model.close()
+    assert not recorder.asked
+
+
+async def test_the_environments_proxy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    async with server_of(recorder).running(listen("127.0.0.1", 0)) as url:
+        monkeypatch.setenv("http_proxy", url)
+        model = AnthropicModel(api_key="x", base_url="http://anthropic.test")
+        await model.complete(request())
+        await model.close()
+    assert recorder.asked[0][2]["host"] == "anthropic.test"
+
+
+@pytest.mark.parametrize("key", ["a\nb", "a\0b", "chave-é"])
+async def test_a_key_that_cannot_be_written_stops_the_start(key: str) -> None:
+    with pytest.raises(ConfigurationError, match="ANTHROPIC_API_KEY"):
+        AnthropicModel(api_key=key)
 
 
 async def test_nobody_there_is_unavailable() -> None:

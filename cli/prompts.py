@@ -20,7 +20,7 @@ from contracts.settings import Settings, read_settings
 from contracts.values import ConversationId, MessageId
 from prompts import schemas
 from prompts.analyses import AnalysisView, analysis_request
-from prompts.inputs import InterviewQuestion, TranscriptInput
+from prompts.inputs import TranscriptInput
 from prompts.lint import findings
 from prompts.prompter import OFFERED_TYPES
 from prompts.registry import PromptRegistry, PromptTemplate
@@ -142,8 +142,6 @@ def _call(template: PromptTemplate, view: TurnView, settings: Settings) -> tuple
         assets = [asset.id for asset in institution.assets]
         schema = schemas.message_type_schema(types=OFFERED_TYPES, assets=assets)
         return settings.model_message_type, "message_type_choice", schema
-    if template.output is InterviewQuestion:
-        return settings.model_response, "interview_question", schemas.question_schema(askable=view.askable_fields)
     return settings.model_response, "response_draft", schemas.response_schema()
 
 

@@ -20,16 +20,18 @@ LAST_VERSION = 9_999_999_999
 
 
 class AnalysisKind(StrEnum):
-    """A hand-off summary is for the person who takes over, a review for those who improve the answers."""
+    """A summary and the next question are for the person who takes over, a review for those who improve the answers."""
 
     HANDOFF_SUMMARY = "handoff_summary"
     CONVERSATION_REVIEW = "conversation_review"
+    INTERVIEW_QUESTION = "interview_question"
 
 
 # How long a result is the answer to the same question.
 TIME_TO_LIVE: Mapping[AnalysisKind, timedelta] = {
     AnalysisKind.HANDOFF_SUMMARY: timedelta(days=7),
     AnalysisKind.CONVERSATION_REVIEW: timedelta(days=1),
+    AnalysisKind.INTERVIEW_QUESTION: timedelta(days=1),
 }
 
 
@@ -87,6 +89,13 @@ class ConversationReview(Value):
     assessment: Text = Field(min_length=1, max_length=2000)
     unresolved_needs: tuple[Text, ...] = Field(max_length=20)
     taxonomy_gaps: tuple[TaxonomyGap, ...] = Field(max_length=20)
+
+
+class InterviewQuestion(Value):
+    """One question for one missing field; `field` is None and `question` empty when nothing is missing."""
+
+    field: str | None
+    question: Text = Field(max_length=1_000)
 
 
 class AnalysisStatus(StrEnum):

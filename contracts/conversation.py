@@ -184,6 +184,7 @@ class TaskName(StrEnum):
     MESSAGE_TYPE = "message_type"
     HANDOFF_SUMMARY = "handoff_summary"
     CONVERSATION_REVIEW = "conversation_review"
+    INTERVIEW_QUESTION = "interview_question"
 
 
 class TokenCount(Kept):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from contracts.analysis import AnalysisKind, ConversationReview, HandoffSummary
+from contracts.analysis import AnalysisKind, ConversationReview, HandoffSummary, InterviewQuestion
 from contracts.conversation import Conversation, TaskName, Utterance
 from contracts.errors import UnusableModelOutputError
 from contracts.institution import Institution
@@ -17,7 +17,7 @@ from prompts.registry import PromptTemplate
 from prompts.render import escaped_json, line_text
 from prompts.versions import PromptVersions
 
-Result = HandoffSummary | ConversationReview
+Result = HandoffSummary | ConversationReview | InterviewQuestion
 
 LAST_UTTERANCES = 200
 UTTERANCE_CHARACTERS = 4_000
@@ -34,6 +34,13 @@ class AnalysisView:
     institution: Institution
     conversation: Conversation
     transcript: Sequence[Utterance]
+
+    @property
+    def askable_fields(self) -> list[str]:
+        """A field is asked for once: neither when it is known nor when it was asked before."""
+        head = self.conversation
+        known = {*head.fields, *head.asked_fields, *(["name"] if head.person_name else [])}
+        return [field.id for field in self.institution.fields if field.id not in known]
 
 
 class Analyst:
@@ -57,7 +64,7 @@ class Analyst:
             name=TaskName(kind.value),
             template=template.label,
             request=analysis_request(template, kind, view, model=self.model),
-            check=lambda text: check_result(kind, text, view.institution),
+            check=lambda text: check_result(kind, text, view),
         )
         return await self._executor.run(task, TurnClock(self._monotonic(), Deadline(BUDGET, self._monotonic)))
 
@@ -71,30 +78,45 @@ def analysis_request(template: PromptTemplate, kind: AnalysisKind, view: Analysi
             SystemBlock(text=view.institution.prompt_core, cached=True),
             SystemBlock(text=template.system, cached=True),
         ),
-        user=template.render_user(TranscriptInput(line=line_text(line), conversation=transcript_json(view))),
+        user=template.render_user(TranscriptInput(line=line_text(line), conversation=transcript_json(kind, view))),
         schema_name=kind.value,
-        output_schema=_schema(kind, view.institution),
+        output_schema=_schema(kind, view),
         max_tokens=template.settings.max_tokens,
         timeout=CALL_TIMEOUT,
     )
 
 
-def check_result(kind: AnalysisKind, text: str, institution: Institution) -> Result:
+def check_result(kind: AnalysisKind, text: str, view: AnalysisView) -> Result:
     """Parse the answer and hold it against the institution.
 
     Raises:
         ValidationError: it is not of the schema's shape.
-        UnusableModelOutputError: it names a field that the institution does not have.
+        UnusableModelOutputError: it names a field that the institution does not have, or that may not be asked for.
     """
-    if kind is AnalysisKind.CONVERSATION_REVIEW:
-        return ConversationReview.model_validate_json(text)
-    summary = HandoffSummary.model_validate_json(text)
-    if any(institution.field(fact.name) is None for fact in summary.collected):
+    match kind:
+        case AnalysisKind.CONVERSATION_REVIEW:
+            return ConversationReview.model_validate_json(text)
+        case AnalysisKind.INTERVIEW_QUESTION:
+            return _checked_question(InterviewQuestion.model_validate_json(text), view)
+        case AnalysisKind.HANDOFF_SUMMARY:
+            return _checked_summary(HandoffSummary.model_validate_json(text), view)
+
+
+def _checked_summary(summary: HandoffSummary, view: AnalysisView) -> HandoffSummary:
+    if any(view.institution.field(fact.name) is None for fact in summary.collected):
         raise UnusableModelOutputError("collected may only name ids of the institution's fields")
     return summary
 
 
-def transcript_json(view: AnalysisView) -> str:
+def _checked_question(asked: InterviewQuestion, view: AnalysisView) -> InterviewQuestion:
+    if asked.field is not None and asked.field not in view.askable_fields:
+        raise UnusableModelOutputError("field must be one of askable_fields or null")
+    if (asked.field is None) != (asked.question.strip() == ""):
+        raise UnusableModelOutputError("question is empty when field is null, and only then")
+    return asked
+
+
+def transcript_json(kind: AnalysisKind, view: AnalysisView) -> str:
     """The conversation as one line of JSON in which no text of a person can close the tag around it.
 
     A very long one is shortened at its beginning; `omitted` counts what is left out.
@@ -117,6 +139,8 @@ def transcript_json(view: AnalysisView) -> str:
         "state": conversation.state.value,
         "waiting_for": conversation.waiting_for.value,
     }
+    if kind is AnalysisKind.INTERVIEW_QUESTION:
+        content["askable_fields"] = view.askable_fields
     return escaped_json(content)
 
 
@@ -140,7 +164,11 @@ def _newest(transcript: Sequence[Utterance]) -> list[dict[str, Any]]:
     return kept[::-1]
 
 
-def _schema(kind: AnalysisKind, institution: Institution) -> dict[str, Any]:
-    if kind is AnalysisKind.CONVERSATION_REVIEW:
-        return schemas.review_schema()
-    return schemas.summary_schema(fields=[field.id for field in institution.fields])
+def _schema(kind: AnalysisKind, view: AnalysisView) -> dict[str, Any]:
+    match kind:
+        case AnalysisKind.CONVERSATION_REVIEW:
+            return schemas.review_schema()
+        case AnalysisKind.INTERVIEW_QUESTION:
+            return schemas.question_schema(askable=view.askable_fields)
+        case AnalysisKind.HANDOFF_SUMMARY:
+            return schemas.summary_schema(fields=[field.id for field in view.institution.fields])

@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 
-from pydantic import Field
-
-from contracts.analysis import ConversationReview, HandoffSummary
+from contracts.analysis import ConversationReview, HandoffSummary, InterviewQuestion
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
-from contracts.values import Text, Value
+from contracts.values import Value
 
 
 class PromptInput(Value):
@@ -22,13 +20,6 @@ class TurnInput(PromptInput):
 
 class TranscriptInput(PromptInput):
     """`conversation` is that of `prompts/analyses.py`: everything that was said."""
-
-
-class InterviewQuestion(Value):
-    """One question for one missing field; `field` is None and `question` empty when nothing is missing."""
-
-    field: str | None
-    question: Text = Field(max_length=1_000)
 
 
 INPUTS: Mapping[str, type[PromptInput]] = {model.__name__: model for model in (TurnInput, TranscriptInput)}

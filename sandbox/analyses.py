@@ -94,6 +94,15 @@ def review_of(prompted: Prompted, institution: Institution) -> dict[str, Any]:
     }
 
 
+def question_of(prompted: Prompted, institution: Institution) -> dict[str, Any]:
+    """The institution's own question for the first field that the intent needs and that may still be asked for."""
+    intent = institution.intent(prompted.intent)
+    askable = prompted.askable_fields or ()
+    wanted = [name for name in (intent.fields if intent else ()) if name in askable]
+    field = institution.field(next(iter(wanted or askable), ""))
+    return {"field": field.id, "question": field.question} if field else {"field": None, "question": ""}
+
+
 def _of_person(prompted: Prompted) -> list[str]:
     return [_line(said) for said in prompted.history if said.speaker == "person" and said.text.strip()]
 

@@ -7,7 +7,7 @@ from typing import Any
 from contracts.conversation import State, TaskName, WaitingFor
 from contracts.institution import FieldSpec, FixedText, Institution, Intent
 from contracts.messages import MessageType
-from sandbox.analyses import review_of, summary_of
+from sandbox.analyses import question_of, review_of, summary_of
 from sandbox.cheating import cheats_for
 from sandbox.collecting import answered, kind_of, mentioned, tidy, without_introduction
 from sandbox.language import fold
@@ -131,6 +131,8 @@ class Brain:
                 return summary_of(prompted, self._institution)
             case TaskName.CONVERSATION_REVIEW:
                 return review_of(prompted, self._institution)
+            case TaskName.INTERVIEW_QUESTION:
+                return question_of(prompted, self._institution)
         return {"text": self._response(prompted)}
 
     def cheat(self, prompt: str, number: int, cheats: tuple[str, ...]) -> dict[str, Any]:

@@ -38,6 +38,7 @@ _TASKS = {
     "type": TaskName.MESSAGE_TYPE,
     "wants": TaskName.HANDOFF_SUMMARY,
     "assessment": TaskName.CONVERSATION_REVIEW,
+    "question": TaskName.INTERVIEW_QUESTION,
 }
 
 

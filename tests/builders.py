@@ -198,6 +198,11 @@ def review(**changes: Any) -> str:
     return orjson.dumps(answer | changes).decode()
 
 
+def question(**changes: Any) -> str:
+    """The next question for a missing field as JSON."""
+    return orjson.dumps({"field": "company", "question": "Qual é o nome da sua empresa?"} | changes).decode()
+
+
 def message_type(kind: str = "TEXT", **changes: Any) -> str:
     return orjson.dumps({"type": kind, "asset": None, "list_label": ""} | changes).decode()
 
@@ -210,6 +215,7 @@ async def agreeable(request: ModelRequest) -> str:
         "message_type_choice": message_type(),
         "handoff_summary": summary(),
         "conversation_review": review(),
+        "interview_question": question(),
     }[request.schema_name]
 
 

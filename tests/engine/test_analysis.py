@@ -22,6 +22,7 @@ from contracts.analysis import (
     CallbackState,
     ConversationReview,
     HandoffSummary,
+    InterviewQuestion,
 )
 from contracts.conversation import Conversation, Speaker, State, Utterance
 from contracts.errors import CallbackRefusedError, ModelRequestRejectedError, ModelUnavailableError
@@ -44,6 +45,7 @@ from tests.builders import (
     inbound,
     open_backend,
     pyloto,
+    question,
     review,
     scripted,
     summary,
@@ -54,7 +56,7 @@ from worker.drain import drain
 from worker.sweeper import clean, sweep
 
 C1 = conversation_id()
-SUMMARY, REVIEW = AnalysisKind.HANDOFF_SUMMARY, AnalysisKind.CONVERSATION_REVIEW
+SUMMARY, REVIEW, QUESTION = AnalysisKind
 MINUTE = timedelta(minutes=1)
 
 
@@ -101,8 +103,8 @@ async def lasting(tmp_path: Path) -> AsyncIterator[Callable[..., EngineBed]]:
         yield lambda **options: engine_bed(inbox, store, **options)
 
 
-async def say(bed: EngineBed, text: str = "quanto custa uma entrega em Campinas?") -> None:
-    await bed.inbox.append([inbound(text, at=bed.clock.now())])
+async def say(bed: EngineBed, text: str = "quanto custa uma entrega em Campinas?", **changes: Any) -> None:
+    await bed.inbox.append([inbound(text, at=bed.clock.now(), **changes)])
     await drain(C1, bed.deps)
 
 
@@ -142,7 +144,7 @@ def failing(*errors: Exception) -> ScriptedModel:
 # The life of one
 
 
-@pytest.mark.parametrize(("kind", "answer"), [(SUMMARY, summary()), (REVIEW, review())])
+@pytest.mark.parametrize(("kind", "answer"), [(SUMMARY, summary()), (REVIEW, review()), (QUESTION, question())])
 async def test_an_analysis_is_worked_on_and_its_result_found_again(
     bed: EngineBed, kind: AnalysisKind, answer: str
 ) -> None:
@@ -390,6 +392,27 @@ async def test_an_answer_that_is_no_use_is_repaired_once(lasting: Callable[..., 
     assert model.requests[-1].repair_of == bad
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        question(field="password"),
+        question(field="name"),
+        question(field=None),
+        question(question=" "),
+        question(question="x" * 1_001),
+    ],
+)
+async def test_a_question_that_must_not_be_asked_is_repaired(lasting: Callable[..., EngineBed], bad: str) -> None:
+    """The name is known from the platform, so nobody may ask for it again."""
+    bed = lasting(model=scripted(interview_question=[bad, question(field=None, question="")]))
+    await say(bed, person_name="Ana")
+    asked = await ask(bed, QUESTION)
+    await look(bed)
+    done = await find(bed, asked)
+    assert (done.status, done.tasks[0].outcome) == (AnalysisStatus.DONE, "repaired")
+    assert done.result == {"field": None, "question": ""}
+
+
 async def test_an_answer_that_stays_no_use_fails_with_its_bill(lasting: Callable[..., EngineBed]) -> None:
     bed = lasting(model=scripted(conversation_review="no json"))
     await say(bed)
@@ -545,7 +568,7 @@ def test_a_very_long_conversation_loses_its_beginning() -> None:
 # The sandbox's model, over HTTP
 
 
-async def test_the_sandbox_answers_both_kinds_in_the_institution_s_language(tmp_path: Path) -> None:
+async def test_the_sandbox_answers_every_kind_in_the_institution_s_language(tmp_path: Path) -> None:
     settings = Settings(PROSA_DATA_DIR=tmp_path, PROSA_INSTITUTION=DOCUMENTS / "pyloto", PORT=0)
     async with open_runtime(settings, sweeping=False) as runtime:
         assert isinstance(runtime.deps.analyst._executor._model, AnthropicModel)
@@ -571,4 +594,7 @@ async def test_the_sandbox_answers_both_kinds_in_the_institution_s_language(tmp_
     assert len(said.refused) == 1
     judged = ConversationReview.model_validate(found[REVIEW]["result"])
     assert judged.answered == "partly"
+    next_question = InterviewQuestion.model_validate(found[QUESTION]["result"])
+    assert next_question.field not in (None, "name")
+    assert "?" in next_question.question
     assert "Ana" not in judged.assessment

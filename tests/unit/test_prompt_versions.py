@@ -180,6 +180,7 @@ def test_an_analysis_is_asked_with_the_chosen_version() -> None:
     assert {analyst(model).label(kind).partition("@")[0] for kind in analyst(model)._templates} == {
         "handoff_summary_v1",
         "conversation_review_v1",
+        "interview_question_v1",
     }
 
 

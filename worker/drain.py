@@ -106,7 +106,8 @@ class _Drain:
                 self.hands = entries
                 await self._settle(entries)
                 self.hands = ()
-            elif await self._release():
+            # Mostly nothing has come meanwhile; else the lease is kept, and the next ones are taken.
+            if await self._release():
                 return
 
     async def _settle(self, entries: list[InboxEntry]) -> None:
@@ -216,8 +217,10 @@ async def _was_erased(entry: InboxEntry, deps: Dependencies) -> bool:
 async def _keep(lease: Lease, deps: Dependencies) -> None:
     """Extend the lease until cancelled; when it is lost, the work stops with `LeaseLostError`."""
     ttl = deps.drain_limits.lease
+    every = ttl.total_seconds() / HEARTBEATS_PER_LEASE
     while True:
-        await asyncio.sleep(ttl.total_seconds() / HEARTBEATS_PER_LEASE)
+        # All at the same moments, so that the leases of a process are extended in one write.
+        await asyncio.sleep(every - deps.monotonic() % every)
         await deps.inbox.renew(lease, ttl=ttl, at=deps.clock.now())
 
 

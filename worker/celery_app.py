@@ -55,8 +55,8 @@ def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextMana
         broker_connection_max_retries=None,
         broker_transport_options={
             "global_keyprefix": KEY_PREFIX,
-            # A wake-up that was taken is kept in mind by its worker and not in Redis: what a killed one had taken is found
-            # by the others' sweeps. Writing it down and out again took half of a wake-up's time.
+            # A wake-up that was taken is kept in mind by its worker and not in Redis: what a killed one had taken, the
+            # others' sweeps find. Writing it down and out again took half of a wake-up's time.
             "ack_emulation": False,
             "priority_steps": [0],
             "socket_connect_timeout": 1,

@@ -6,41 +6,29 @@ by its deduplication key), so this is one primary, with or without replicas, and
 
 import asyncio
 import hashlib
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import hiredis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.exceptions import (
-    ClusterDownError,
-    NoPermissionError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TryAgainError,
-)
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from adapters.redis_wire import Call, Wire, pack
 from contracts.errors import StoreUnavailableError, TransientError
 
 PREFIX = "prosa:"
 CONNECT_TIMEOUT = timedelta(milliseconds=500)
 COMMAND_TIMEOUT = timedelta(seconds=1)
-CONNECTIONS = 8
-FLUSH_LIMIT = 512
 # Finds out, without a round trip, that the other end of an idle connection is gone: Linux's option numbers
 # TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT, in seconds and times.
 KEEP_ALIVE = {4: 15, 5: 5, 6: 3}
 
-# Answers that speak of the server's condition; any other error reply is a defect of ours and concerns one caller.
-SERVER_CONDITIONS = (OutOfMemoryError, ReadOnlyError, NoPermissionError, ClusterDownError, TryAgainError)
-SERVER_CONDITION_CODES = ("MISCONF", "NOREPLICAS", "BUSY")
+# How a server that hangs is told from one that is not there.
+SILENCE = (TimeoutError, RedisTimeoutError)
 
 Argument = str | bytes | int | float
 
@@ -61,20 +49,16 @@ class Script:
         return cls.of(path.read_text(encoding="utf-8"))
 
 
-@dataclass(slots=True)
-class _Call:
-    packed: bytes
-    script: Script | None
-    unavailable: type[TransientError]
-    future: "asyncio.Future[Any]"
-
-
 class RedisDatabase:
-    """Sends commands and scripts; calls that wait together leave together, in one flush on one connection.
+    """Sends commands and scripts over one connection; calls that wait together leave together, in one flush.
 
     Nothing is sent a second time when its answer got lost: whether it ran is not known here, and what may be repeated
     (an append, which deduplicates; a commit, which compares) is repeated by who called. The one exception are scripts
     that the server answers not to know: they have not run, so they are sent again behind their text.
+
+    With `refuse_after`, a server that has said nothing for so long while it was asked is not asked any more until it
+    answers a ping: whoever calls meanwhile is refused at once, and only the first ones wait for their time-out. That is
+    for who must say no quickly; others had better wait for a server that is slow.
     """
 
     def __init__(
@@ -83,25 +67,25 @@ class RedisDatabase:
         *,
         connect_timeout: timedelta = CONNECT_TIMEOUT,
         command_timeout: timedelta = COMMAND_TIMEOUT,
-        connections: int = CONNECTIONS,
+        refuse_after: timedelta | None = None,
     ) -> None:
         self._timeout = command_timeout.total_seconds()
-        self._limit = connections
+        self._refuse_after = refuse_after.total_seconds() if refuse_after else None
         source = ConnectionPool.from_url(
             url,
             protocol=2,
             driver_info=None,
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
-            # The time-out of a flush is one for all of it, below; one for each answer would cost as much as the answer.
             socket_timeout=None,
             socket_connect_timeout=connect_timeout.total_seconds(),
             socket_keepalive=True,
             socket_keepalive_options=KEEP_ALIVE,
         )
         self._make_connection: Callable[[], AbstractConnection] = source.make_connection
-        self._idle: list[AbstractConnection] = []
-        self._waiting: list[_Call] = []
-        self._flushing: set[asyncio.Task[None]] = set()
+        self._wire: Wire | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._probing: asyncio.Task[None] | None = None
+        self._waiting: list[Call] = []
         self._closed = False
         self.flushes = 0
 
@@ -118,7 +102,7 @@ class RedisDatabase:
         self, script: Script, *arguments: Argument, unavailable: type[TransientError] = StoreUnavailableError
     ) -> Any:
         """Run the script with `arguments` as its ARGV; as `command` otherwise."""
-        return await self._call(("EVALSHA", script.sha, 0, *arguments), script, unavailable)
+        return await self._call(("EVALSHA", script.sha, 0, *arguments), script.text, unavailable)
 
     async def ping(self, *, unavailable: type[TransientError] = StoreUnavailableError) -> None:
         """Return when the server takes a write.
@@ -167,115 +151,106 @@ class RedisDatabase:
         return connection
 
     async def close(self) -> None:
-        """Finish what is waiting and close the connections."""
+        """Finish what is waiting and close the connection."""
         self._closed = True
-        while self._flushing:
-            await asyncio.wait(self._flushing)
-        await self._drop_idle()
+        self._flush()
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.wait([self._probing])
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+        if self._wire is not None:
+            await self._wire.close()
 
-    async def _call(self, parts: Sequence[Argument], script: Script | None, unavailable: type[TransientError]) -> Any:
+    async def _call(self, parts: Sequence[Argument], script: str | None, unavailable: type[TransientError]) -> Any:
         if self._closed:
             raise unavailable("the connection to Redis is closed")
+        if self._probing is not None or (self._wire is not None and self._wire.silent):
+            raise unavailable("Redis does not answer")
         loop = asyncio.get_running_loop()
-        call = _Call(_pack(*parts), script, unavailable, loop.create_future())
+        call = Call(pack(*parts), script, loop.create_future(), loop.time())
         self._waiting.append(call)
         if len(self._waiting) == 1:
             # Not now but at the end of this tick of the loop, together with whoever else asks in it.
-            loop.call_soon(self._start_flushes)
-        return await call.future
+            loop.call_soon(self._flush)
+        try:
+            return await call.future
+        except ConnectionError as exc:
+            raise unavailable(f"Redis: {exc}") from exc
 
-    def _start_flushes(self) -> None:
-        """As many flushes as there are connections; what is left over joins the next one that becomes free."""
-        while self._waiting and len(self._flushing) < self._limit:
-            calls, self._waiting = self._waiting[:FLUSH_LIMIT], self._waiting[FLUSH_LIMIT:]
-            if wanted := [call for call in calls if not call.future.done()]:
-                task = asyncio.create_task(self._flush(wanted))
-                self._flushing.add(task)
-                task.add_done_callback(self._flushed)
+    def _flush(self) -> None:
+        """Send what waits, or have a connection opened for it."""
+        if self._opening is not None:
+            return
+        if self._wire is not None and self._wire.is_open:
+            self._send_waiting(self._wire)
+        elif self._waiting:
+            self._opening = asyncio.create_task(self._open_for_waiting())
 
-    def _flushed(self, task: "asyncio.Task[None]") -> None:
-        self._flushing.discard(task)
-        self._start_flushes()
+    def _send_waiting(self, wire: Wire) -> None:
+        calls, self._waiting = [call for call in self._waiting if not call.future.done()], []
+        if calls:
+            self.flushes += 1
+            wire.send(calls)
 
-    async def _flush(self, calls: list[_Call]) -> None:
-        self.flushes += 1
+    async def _open_for_waiting(self) -> None:
+        try:
+            self._wire = await self._open()
+            self._send_waiting(self._wire)
+        except (RedisError, OSError) as exc:
+            for call in self._waiting:
+                call.fail(str(exc) or type(exc).__name__)
+            self._waiting.clear()
+            if isinstance(exc, SILENCE):
+                self._go_silent()
+        finally:
+            self._opening = None
+
+    async def _open(self) -> Wire:
+        connection = await self.connect()
+        return Wire(connection, timeout=self._timeout, refuse_after=self._refuse_after, on_lost=self._note_lost)
+
+    def _note_lost(self, wire: Wire) -> None:
+        if wire is self._wire:
+            self._wire = None
+            if wire.silent:
+                self._go_silent()
+
+    def _go_silent(self) -> None:
+        if self._refuse_after is not None and self._probing is None and not self._closed:
+            self._probing = asyncio.create_task(self._probe())
+
+    async def _probe(self) -> None:
+        """Ask over new connections until one is answered, which is then the one, or until nobody is there to ask."""
+        try:
+            while self._wire is None:
+                try:
+                    self._wire = await self._answering()
+                except SILENCE:
+                    continue
+        except (RedisError, OSError):
+            # It does not hang any more, it is away: whoever asks next finds that out as quickly.
+            return
+        finally:
+            self._probing = None
+
+    async def _answering(self) -> Wire:
+        """A new connection over which a ping was answered.
+
+        Raises:
+            RedisError, OSError: one of `SILENCE` when it was not.
+        """
+        wire = await self._open()
+        loop = asyncio.get_running_loop()
+        ping = Call(pack("PING"), None, loop.create_future(), loop.time())
+        wire.send([ping])
         try:
             async with asyncio.timeout(self._timeout):
-                connection = await self._take_connection()
-                replies = await _exchange(connection, calls)
-            self._idle.append(connection)
-        except (RedisError, OSError) as exc:
-            # The other connections were most likely cut by the same thing: let each failure be paid for once.
-            await self._drop_idle()
-            for call in calls:
-                _fail(call, exc)
-        else:
-            for call, reply in zip(calls, replies, strict=True):
-                _settle(call, reply)
-        finally:
-            for call in calls:
-                _fail(call, ConnectionError("stopped"))
-
-    async def _take_connection(self) -> AbstractConnection:
-        while self._idle:
-            connection = self._idle.pop()
-            if not await connection.can_read():
-                return connection
-            # Nothing was asked yet, so what there is to read is its end.
-            await connection.disconnect(nowait=True)
-        return await self.connect()
-
-    async def _drop_idle(self) -> None:
-        dropped, self._idle = self._idle, []
-        for connection in dropped:
-            await connection.disconnect(nowait=True)
-
-
-def _pack(*parts: Argument) -> bytes:
-    packed: bytes = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub says a tuple of one
-    return packed
-
-
-async def _exchange(connection: AbstractConnection, calls: list[_Call]) -> list[Any]:
-    replies = await _round_trip(connection, [call.packed for call in calls])
-    unknown = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-    if unknown:
-        texts = {script.text for n in unknown if (script := calls[n].script)}
-        loads = [_pack("SCRIPT", "LOAD", text) for text in texts]
-        again = await _round_trip(connection, [*loads, *(calls[n].packed for n in unknown)])
-        for n, reply in zip(unknown, again[len(loads) :], strict=True):
-            replies[n] = reply
-    return replies
-
-
-async def _round_trip(connection: AbstractConnection, packed: Iterable[bytes]) -> list[Any]:
-    packed = list(packed)
-    await connection.send_packed_command(b"".join(packed), check_health=False)
-    return [await _reply(connection) for _ in packed]
-
-
-async def _reply(connection: AbstractConnection) -> Any:
-    try:
-        return await connection.read_response(timeout=math.inf)
-    except ResponseError as exc:
-        return exc
-
-
-def _settle(call: _Call, reply: Any) -> None:
-    if isinstance(reply, ResponseError):
-        if isinstance(reply, SERVER_CONDITIONS) or str(reply).startswith(SERVER_CONDITION_CODES):
-            _fail(call, reply)
-        elif not call.future.done():
-            call.future.set_exception(reply)
-    elif not call.future.done():
-        call.future.set_result(reply)
-
-
-def _fail(call: _Call, exc: Exception) -> None:
-    if not call.future.done():
-        error = call.unavailable(f"Redis: {exc or type(exc).__name__}")
-        error.__cause__ = exc
-        call.future.set_exception(error)
+                await ping.future
+        except BaseException:
+            wire.drop("no answer to a ping")
+            raise
+        return wire
 
 
 def _parse_info(info: bytes) -> dict[str, str]:

@@ -5,9 +5,7 @@ from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
 
-from cli.serving import server_of
 from contracts.settings import Settings
-from sandbox.transport import listen
 
 SANDBOX_SECRET = "sandbox"  # noqa: S105 - signs webhooks between this process and its own stand-in
 SANDBOX_PHONE_NUMBER_ID = "100000000000001"
@@ -52,9 +50,11 @@ async def sandboxed(settings: Settings, *, serving: bool = True) -> AsyncIterato
     if not serving:
         yield with_sandbox(settings, "http://127.0.0.1:0"), None
         return
-    # Only a process that imitates something loads the stand-ins.
+    # Only a process that imitates something loads the stand-ins and a server.
+    from cli.serving import server_of
     from sandbox.app import SandboxSettings
     from sandbox.app import create_app as create_sandbox
+    from sandbox.transport import listen
 
     webhook_url = f"http://127.0.0.1:{settings.port}/webhooks/whatsapp" if settings.port else None
     sandbox = create_sandbox(

@@ -18,6 +18,8 @@ from worker.backends import Backend, open_backend, open_wake_ups
 KEEP_ALIVE = timedelta(seconds=15)
 # Where no news comes from the workers' processes, a watching client's replies are looked for in the store.
 POLLING = timedelta(seconds=1)
+# Redis answers in a millisecond or two. A platform that is refused tries again, one that waits runs into its time-out.
+REFUSE_AFTER = timedelta(milliseconds=250)
 
 
 @asynccontextmanager
@@ -25,7 +27,7 @@ async def open_webhook(settings: Settings) -> AsyncIterator[FastAPI]:
     """The HTTP side alone: it makes messages durable and wakes the workers."""
     async with (
         sandboxed(settings, serving=False) as (effective, _),
-        open_backend(effective) as backend,
+        open_backend(effective, refuse_after=REFUSE_AFTER) as backend,
         open_wake_ups(effective, backend) as queue,
     ):
         yield create_app(webhook_dependencies(effective, settings, backend, queue, None))

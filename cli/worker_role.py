@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-
-from starlette.applications import Starlette
+from typing import TYPE_CHECKING
 
 from adapters.clock import SystemClock
 from cli.sandboxed import sandboxed
@@ -12,6 +11,9 @@ from contracts.settings import Settings
 from observability.metrics import TASK_REQUESTS
 from worker.backends import open_backend, required
 from worker.jobs import Sweeping, Worker, open_worker
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 # Where a process for timers or a scheduler runs beside the workers, they tend rarely.
 BESIDE_TIMERS = Sweeping(tend_every=timedelta(minutes=1))
@@ -30,7 +32,7 @@ async def open_worker_process(settings: Settings, *, sweeping: Sweeping = BESIDE
 
 
 @asynccontextmanager
-async def open_tasks(settings: Settings) -> AsyncIterator[Starlette]:
+async def open_tasks(settings: Settings) -> AsyncIterator["Starlette"]:
     """The worker's side behind HTTP, for Cloud Tasks and Cloud Scheduler."""
     with required("Cloud Tasks"):
         from adapters.oidc import OidcVerifier

@@ -14,12 +14,12 @@ from context.normalize import flat, folded, lowered, seen, squeezed, words
 from context.optout import OptOutWords
 from context.phrases import (
     EXCERPT,
-    PRICE_PATTERN,
     disguised_findings,
     duration_findings,
     is_denied,
     phrase_findings,
     price_findings,
+    price_spans,
     state_name_findings,
 )
 from context.wording import ORDINARY, STOP_WORDS, TALK, TRANSLATED
@@ -375,8 +375,7 @@ def _known_evidence(known: KnownFacts) -> Evidence:
 def _without_money(plain: str) -> str:
     """A text of the person's without the sums in it; what is a phone, a date or a number of things stays."""
     things = [one for one in read_figures(plain) if one.kind not in _MAY_BE_MONEY or _counts_things(one)]
-    sums = [match.span() for match in PRICE_PATTERN.finditer(_blanked(plain, things))]
-    return blanked(plain, sums).replace(BLANK, " ")
+    return blanked(plain, price_spans(_blanked(plain, things))).replace(BLANK, " ")
 
 
 def _counts_things(figure: Figure) -> bool:

@@ -450,7 +450,6 @@ def _begins_at_word(pattern: str) -> bool:
     return pattern.startswith((r"\b(?:", r"\b100")) and r"|\b" not in pattern
 
 
-PRICE_PATTERN = _joined((*_PRICE_WITH_NUMBER, *_PRICE_IN_WORDS))
 _WITH_NUMBER = _joined(_PRICE_WITH_NUMBER)
 _IN_WORDS = _joined(_PRICE_IN_WORDS)
 _NUMBER_OR_SIGN = re.compile(rf"[\d$]|\b{NUMBER_WORD}\b")
@@ -467,9 +466,18 @@ RULES = (
 
 def price_findings(text: str) -> Iterator[Finding]:
     """Prices and money in a flat text, from which supported hours, phones and quantities have been blanked."""
-    yield from (_finding(Rule.PRICE, match) for match in _IN_WORDS.finditer(text))
+    yield from (_finding(Rule.PRICE, match) for match in _prices(text))
+
+
+def price_spans(text: str) -> list[tuple[int, int]]:
+    """Where prices and money stand in a flat text."""
+    return [match.span() for match in _prices(text)]
+
+
+def _prices(text: str) -> Iterator[re.Match[str]]:
+    yield from _IN_WORDS.finditer(text)
     for start, end in _surroundings(text):
-        yield from (_finding(Rule.PRICE, match) for match in _WITH_NUMBER.finditer(text, start, end))
+        yield from _WITH_NUMBER.finditer(text, start, end)
 
 
 def _surroundings(text: str) -> Iterator[tuple[int, int]]:

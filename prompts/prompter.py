@@ -53,7 +53,8 @@ class Prompter:
         return self._versions.chosen(TURN_TEMPLATES, conversation_id)
 
     def start_clock(self, tab: Tab | None = None) -> TurnClock:
-        return TurnClock(self._monotonic(), Deadline(self._turn_budget, self._monotonic), tab or Tab())
+        thinking = self._turn_budget * SHARE_FOR_THINKING
+        return TurnClock(self._monotonic(), Deadline(thinking, self._monotonic), tab or Tab())
 
     async def select_state(self, view: TurnView, clock: TurnClock) -> TaskResult[StateDecision]:
         """Task 1, always first: everything after it depends on what it decides."""
@@ -150,6 +151,9 @@ SCHEMA_NAMES = {
     TaskName.RESPONSE: "response_draft",
     TaskName.MESSAGE_TYPE: "message_type_choice",
 }
+
+# Of a turn's budget: what is left takes the reply to the person, also when it is a fixed one because no answer came.
+SHARE_FOR_THINKING = 0.9
 TURN_TEMPLATES = ("select_state", "generate_response", "select_message_type")
 
 # What a reply can be. Templates and reactions are sent by rules of the engine, not chosen by the model.

@@ -1,10 +1,13 @@
 """Builds the ASGI app of the HTTP side."""
 
+from collections.abc import Mapping
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp
 
 from contracts.errors import TransientError
 from observability.logs import logger
@@ -14,16 +17,26 @@ from webhook.chat import chat_routes
 from webhook.console import console_routes
 from webhook.dependencies import WebhookDependencies
 from webhook.documentation import add_documentation
-from webhook.platform_posts import PlatformPosts
+from webhook.platform_posts import PlatformPosts, Receiver
 from webhook.problems import Problem
 from webhook.whatsapp import WHATSAPP_PATH, whatsapp_receiver, whatsapp_routes
 
 log = logger(__name__)
 
 
+class _App(FastAPI):
+    """FastAPI with the short way of platforms' posts around everything."""
+
+    receivers: Mapping[str, Receiver]
+
+    def build_middleware_stack(self) -> ASGIApp:
+        app = super().build_middleware_stack()
+        return PlatformPosts(app, receivers=self.receivers, refusal=_refusal, defect=_defect)
+
+
 def create_app(deps: WebhookDependencies) -> FastAPI:
     """Everything under one app: platform webhooks, web chat, and the console with its page."""
-    app = FastAPI(
+    app = _App(
         title="Prosa",
         summary="Conversations, answered within the rules of an institution",
         docs_url=None,
@@ -40,8 +53,7 @@ def create_app(deps: WebhookDependencies) -> FastAPI:
     async def alive() -> Response:
         return PlainTextResponse("ok")
 
-    receivers = {WHATSAPP_PATH: whatsapp_receiver(deps)}
-    app.add_middleware(PlatformPosts, receivers=receivers, refusal=_refusal)
+    app.receivers = {WHATSAPP_PATH: whatsapp_receiver(deps)}
     if deps.allowed_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -17,6 +17,7 @@ from webhook.request_body import read_body
 # Meta's limit is 3 MB; a little more is accepted so that the limit is theirs and not ours.
 MAX_BODY = 4 * 1024 * 1024
 WHATSAPP_PATH = "/webhooks/whatsapp"
+TAKEN = PlainTextResponse("ok")
 
 
 def whatsapp_routes(deps: WebhookDependencies) -> APIRouter:
@@ -49,7 +50,7 @@ def whatsapp_receiver(deps: WebhookDependencies) -> Receiver:
         await keep_broken(ChannelName.WHATSAPP, parsed.broken, deps)
         count_ignored(ChannelName.WHATSAPP, parsed.ignored)
         await deps.faults.reach("ingest.before_answer")
-        return PlainTextResponse("ok")
+        return TAKEN
 
     return receive
 

@@ -37,8 +37,10 @@ class Backend:
 
 
 @asynccontextmanager
-async def open_backend(settings: Settings) -> AsyncIterator[Backend]:
+async def open_backend(settings: Settings, *, refuse_after: timedelta | None = None) -> AsyncIterator[Backend]:
     """Open inbox, store and events; a SQLite file is made when there is none.
+
+    A Redis that has been silent for `refuse_after` is not waited for until it answers again.
 
     Raises:
         ConfigurationError: the file cannot be made or opened, a library is missing, or in production the inbox's Redis
@@ -46,7 +48,7 @@ async def open_backend(settings: Settings) -> AsyncIterator[Backend]:
         StoreUnavailableError, InboxUnavailableError: the server did not answer.
     """
     async with AsyncExitStack() as stack:
-        opening = _Opening(settings, stack)
+        opening = _Opening(settings, stack, refuse_after)
         inbox, store = await opening.inbox_and_store()
         yield Backend(inbox, store, await opening.events(), opening.redis)
 
@@ -107,9 +109,10 @@ async def open_wake_ups(settings: Settings, backend: Backend) -> AsyncIterator[W
 class _Opening:
     """Opens each database once, however many adapters stand on it; the stack closes what was opened."""
 
-    def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
+    def __init__(self, settings: Settings, stack: AsyncExitStack, refuse_after: timedelta | None) -> None:
         self._settings = settings
         self._stack = stack
+        self._refuse_after = refuse_after
         self.redis: RedisDatabase | None = None
         self._cache: RedisDatabase | None = None
         self._firestore: FirestoreDatabase | None = None
@@ -183,7 +186,7 @@ class _Opening:
 
         assert url is not None  # noqa: S101 - the settings were checked for it
         try:
-            database = RedisDatabase(url.get_secret_value())
+            database = RedisDatabase(url.get_secret_value(), refuse_after=self._refuse_after)
         except ValueError as exc:
             raise ConfigurationError("a Redis address is redis://HOST:PORT/DB, or rediss:// with TLS") from exc
         self._stack.push_async_callback(database.close)

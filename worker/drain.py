@@ -63,7 +63,7 @@ async def _settling_errors(lease: Lease, deps: Dependencies) -> None:
     work = _Drain(lease, deps)
     try:
         async with asyncio.TaskGroup() as group:
-            heartbeat = group.create_task(_keep(lease, deps))
+            heartbeat = group.create_task(work.keep_lease())
             await work.until_empty()
             heartbeat.cancel()
     except* LeaseLostError as errors:
@@ -88,6 +88,17 @@ class _Drain:
         self._deps = deps
         self.attempts = 0
         self.hands: Sequence[InboxEntry] = ()
+        self._releasing = False
+
+    async def keep_lease(self) -> None:
+        """Extend the lease until cancelled; when it is lost, the work stops with `LeaseLostError`."""
+        deps, ttl = self._deps, self._deps.drain_limits.lease
+        every = ttl.total_seconds() / HEARTBEATS_PER_LEASE
+        while True:
+            # All at the same moments, so that the leases of a process are extended in one write.
+            await asyncio.sleep(every - deps.monotonic() % every)
+            if not self._releasing:
+                await deps.inbox.renew(self._lease, ttl=ttl, at=deps.clock.now())
 
     async def until_empty(self) -> None:
         conversation_id, deps = self._lease.conversation_id, self._deps
@@ -106,7 +117,8 @@ class _Drain:
                 self.hands = entries
                 await self._settle(entries)
                 self.hands = ()
-            elif await self._release():
+            # Mostly nothing has come meanwhile; else the lease is kept, and the next ones are taken.
+            if await self._release():
                 return
 
     async def _settle(self, entries: list[InboxEntry]) -> None:
@@ -171,7 +183,10 @@ class _Drain:
 
     async def _release(self) -> bool:
         await self._deps.faults.reach("drain.releasing")
-        return await self._deps.inbox.release(self._lease)
+        # A heartbeat that came behind the release would lock the conversation for nobody.
+        self._releasing = True
+        self._releasing = released = await self._deps.inbox.release(self._lease)
+        return released
 
 
 async def give_up(entry: InboxEntry, reason: str, deps: Dependencies) -> None:
@@ -211,14 +226,6 @@ async def _was_erased(entry: InboxEntry, deps: Dependencies) -> bool:
     """Whether the conversation was erased since its message was taken: an empty head that has passed it."""
     head = await deps.store.load(entry.message.conversation_id)
     return head is not None and head.turns == 0 and head.last_sequence >= entry.sequence
-
-
-async def _keep(lease: Lease, deps: Dependencies) -> None:
-    """Extend the lease until cancelled; when it is lost, the work stops with `LeaseLostError`."""
-    ttl = deps.drain_limits.lease
-    while True:
-        await asyncio.sleep(ttl.total_seconds() / HEARTBEATS_PER_LEASE)
-        await deps.inbox.renew(lease, ttl=ttl, at=deps.clock.now())
 
 
 def _backoff(attempts: int, deps: Dependencies) -> timedelta:

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from redis.exceptions import ResponseError
 
-from adapters.redis_database import FLUSH_LIMIT, RedisDatabase, Script
+from adapters.redis_database import RedisDatabase, Script
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from tests.adapters.redis_server import redis_server
 from tests.builders import open_redis
-from tests.real_services import free_port
+from tests.real_services import free_port, redis_url
 
+MANY = 512
 ADD = Script.of("return redis.call('INCRBY', ARGV[1], ARGV[2])")
 PUSH = Script.of("return redis.call('RPUSH', ARGV[1], ARGV[2])")
 HOUR = timedelta(hours=1)
@@ -28,13 +29,13 @@ async def database() -> AsyncIterator[RedisDatabase]:
 
 async def test_calls_of_the_same_moment_leave_in_one_flush(database: RedisDatabase) -> None:
     before = database.flushes
-    replies = await asyncio.gather(*(database.command("ECHO", number) for number in range(FLUSH_LIMIT)))
-    assert replies == [b"%d" % number for number in range(FLUSH_LIMIT)]
+    replies = await asyncio.gather(*(database.command("ECHO", number) for number in range(MANY)))
+    assert replies == [b"%d" % number for number in range(MANY)]
     assert database.flushes - before == 1
 
 
-async def test_more_than_a_flush_holds_reaches_every_caller(database: RedisDatabase) -> None:
-    many = 20 * FLUSH_LIMIT
+async def test_more_than_a_read_holds_reaches_every_caller(database: RedisDatabase) -> None:
+    many = 20 * MANY
     replies = await asyncio.gather(*(database.command("ECHO", number) for number in range(many)))
     assert replies == [b"%d" % number for number in range(many)]
 
@@ -96,39 +97,38 @@ async def test_where_nobody_listens_the_answer_is_at_once() -> None:
 
 async def test_after_a_kill_it_fails_and_then_recovers_by_itself(tmp_path: Path) -> None:
     with redis_server(tmp_path) as server:
-        database = server.open(connections=4)
-        await asyncio.gather(*(database.run(PUSH, "kept", number) for number in range(5 * FLUSH_LIMIT)))
+        database = server.open()
+        await asyncio.gather(*(database.run(PUSH, "kept", number) for number in range(5 * MANY)))
         server.kill()
         for _ in range(2):
             down = await asyncio.gather(*(database.run(ADD, "n", 1) for _ in range(20)), return_exceptions=True)
             assert {type(error) for error in down} == {StoreUnavailableError}
         server.start()
         assert set(await asyncio.gather(*(database.run(ADD, "n", 1) for _ in range(20)))) == set(range(1, 21))
-        assert await database.command("LLEN", "kept") == 5 * FLUSH_LIMIT
+        assert await database.command("LLEN", "kept") == 5 * MANY
         await database.close()
 
 
 async def test_a_restart_that_nobody_noticed_fails_nobody(tmp_path: Path) -> None:
-    """All connections of the pool are dead, and the server knows no script; the next calls find out before they ask."""
+    """The connection is dead, and the server knows no script; the next calls find out before they ask."""
     with redis_server(tmp_path) as server:
-        database = server.open(connections=4)
-        await asyncio.gather(*(database.run(PUSH, "kept", number) for number in range(5 * FLUSH_LIMIT)))
+        database = server.open()
+        await asyncio.gather(*(database.run(PUSH, "kept", number) for number in range(5 * MANY)))
         server.kill()
         server.start()
-        await asyncio.gather(*(database.run(PUSH, "kept", number) for number in range(5 * FLUSH_LIMIT)))
-        assert await database.command("LLEN", "kept") == 10 * FLUSH_LIMIT
+        await asyncio.gather(*(database.run(PUSH, "kept", number) for number in range(5 * MANY)))
+        assert await database.command("LLEN", "kept") == 10 * MANY
         await database.close()
 
 
-async def test_connections_that_were_reset_fail_one_flush_and_not_each(tmp_path: Path) -> None:
-    """A server that dies with something unread resets its connections, and nothing to read tells so."""
+async def test_a_connection_that_was_reset_fails_one_flush(tmp_path: Path) -> None:
+    """A server that dies with something unread resets its connection, and nothing to read tells so."""
     with redis_server(tmp_path) as server:
-        database = server.open(connections=4)
-        await asyncio.gather(*(database.run(PUSH, "kept", number) for number in range(5 * FLUSH_LIMIT)))
-        assert len(database._idle) == 4
+        database = server.open()
+        await database.ping()
         server.pause()
-        for connection in database._idle:
-            await connection.send_command("PING", check_health=False)
+        hung = asyncio.create_task(database.ping())
+        await asyncio.sleep(0.01)
         server.kill()
         server.start()
         failures = 0
@@ -138,14 +138,16 @@ async def test_connections_that_were_reset_fail_one_flush_and_not_each(tmp_path:
             except StoreUnavailableError:
                 failures += 1
         assert failures <= 1
+        with suppress(StoreUnavailableError):
+            await hung
         await database.close()
 
 
 async def test_a_kill_in_the_middle_of_flushes_leaves_nobody_waiting(tmp_path: Path) -> None:
     """What was answered is there after the restart; what was not may be, since nothing is sent twice, at most once."""
     with redis_server(tmp_path) as server:
-        database = server.open(connections=4)
-        calls = [asyncio.create_task(database.run(ADD, f"n{number}", 1)) for number in range(20 * FLUSH_LIMIT)]
+        database = server.open()
+        calls = [asyncio.create_task(database.run(ADD, f"n{number}", 1)) for number in range(20 * MANY)]
         await calls[0]
         server.kill()
         replies = await asyncio.gather(*calls, return_exceptions=True)
@@ -169,11 +171,73 @@ async def test_a_server_that_hangs_is_given_up_and_works_again_later(tmp_path: P
         await database.close()
 
 
+async def test_a_slow_server_fails_only_those_who_have_waited_too_long(database: RedisDatabase) -> None:
+    """It is heard, so the connection stays: an answer that nobody waits for any more is passed over."""
+    slow = RedisDatabase(redis_url(), command_timeout=timedelta(milliseconds=300))
+    await slow.ping()
+    late = asyncio.create_task(slow.command("BLPOP", "nothing", 0.6))
+    await asyncio.sleep(0.25)
+    quick = asyncio.create_task(slow.command("ECHO", "a"))
+    with pytest.raises(StoreUnavailableError, match="within its time"):
+        await late
+    await asyncio.wait([quick])
+    await slow.close()
+
+
+async def test_whoever_asks_a_silent_server_is_refused_at_once_until_it_answers(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
+        database = server.open(command_timeout=timedelta(seconds=1), refuse_after=timedelta(milliseconds=50))
+        await answered(database)
+        server.pause()
+        first = asyncio.create_task(database.run(ADD, "n", 1))
+        await asyncio.sleep(0.1)
+        for _ in range(20):
+            # Refused before anything is sent, so that a second one in the same moment is too.
+            with pytest.raises(StoreUnavailableError, match="does not answer"):
+                await asyncio.wait_for(database.run(ADD, "n", 1), 0.05)
+        with pytest.raises(StoreUnavailableError, match="within its time"):
+            await first
+        with pytest.raises(StoreUnavailableError, match="does not answer"):
+            await database.ping()
+        server.go_on()
+        await answered(database)
+        await database.close()
+
+
+async def test_a_silent_server_that_then_answers_is_asked_again_over_the_same_connection(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
+        database = server.open(command_timeout=timedelta(seconds=20), refuse_after=timedelta(milliseconds=50))
+        await answered(database)
+        server.pause()
+        first = asyncio.create_task(database.run(ADD, "n", 1))
+        await asyncio.sleep(0.1)
+        with pytest.raises(StoreUnavailableError, match="does not answer"):
+            await database.ping()
+        server.go_on()
+        assert await first == 1
+        assert await database.run(ADD, "n", 1) == 2
+        await database.close()
+
+
+async def test_a_silent_server_that_dies_is_away(tmp_path: Path) -> None:
+    with redis_server(tmp_path) as server:
+        database = server.open(command_timeout=timedelta(milliseconds=200), refuse_after=timedelta(milliseconds=50))
+        await answered(database)
+        server.pause()
+        with pytest.raises(StoreUnavailableError, match="within its time"):
+            await database.ping()
+        server.kill()
+        server.start()
+        await answered(database)
+        await database.close()
+
+
 async def answered(database: RedisDatabase) -> None:
     """Ask until the server answers, which on a busy machine may take it longer than the time-out."""
     while True:
         with suppress(StoreUnavailableError):
             return await database.ping()
+        await asyncio.sleep(0.01)
 
 
 async def test_a_server_without_memory_is_away_and_has_written_nothing(tmp_path: Path) -> None:

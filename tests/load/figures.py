@@ -163,6 +163,7 @@ async def _are_listening(installation: Installation, count: int) -> bool:
 async def cold_start(folder: Path, *, starts: int = 10) -> dict[str, Any]:
     """A worker is started with a message waiting; the time until its turn is committed. The model answers at once."""
     times: list[float] = []
+    cpu_seconds: list[float] = []
     async with _celery(folder, workers=1, model_ms=0) as installation, _backend(installation) as backend:
         for number in range(starts):
             for worker in installation.workers:
@@ -175,8 +176,14 @@ async def cold_start(folder: Path, *, starts: int = 10) -> dict[str, Any]:
             worker.spawn()
             await _until(partial(_is_answered, message, backend))
             times.append(time.monotonic() - at)
+            cpu_seconds.append(usage_of(worker.pid).cpu_seconds)
         installation.workers[0].kill()
-    return {"starts": starts, "first_commit_ms": percentiles(times), "load_average": round(os.getloadavg()[0], 1)}
+    return {
+        "starts": starts,
+        "first_commit_ms": percentiles(times),
+        "cpu_ms": percentiles(cpu_seconds),
+        "load_average": round(os.getloadavg()[0], 1),
+    }
 
 
 async def events(folder: Path, *, count: int = 500, rate: float = 50.0, load: Load | None = None) -> dict[str, Any]:
@@ -238,17 +245,22 @@ async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
 
 
 STEADY_SECONDS, STEADY_RATE, STEADY_PEOPLE = 300.0, 100.0, 3_000
-BURST = Load(messages=1_000, people=1_000, rate=None)
+# Three statuses follow each reply, in a post of its own each, as WhatsApp sends them.
+STATUSES_OF_A_REPLY = 3
+BURST_MESSAGES = 1_000
 BACKGROUND = Load(messages=400, people=200, rate=15)
 
 
-async def _play(name: str, folder: Path, *, workers: int, seconds: float, rate: float) -> dict[str, Any]:
+async def _play(name: str, folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+    workers = given.workers
     match name:
         case "steady":
-            messages = int(seconds * rate)
-            return await loaded(folder, Load(messages, min(messages, STEADY_PEOPLE), rate), workers=workers)
+            messages = int(given.seconds * given.rate)
+            foreign = max(0.0, given.statuses - STATUSES_OF_A_REPLY * given.rate)
+            load = Load(messages, min(messages, STEADY_PEOPLE), given.rate, statuses_rate=foreign)
+            return await loaded(folder, load, workers=workers)
         case "burst":
-            return await loaded(folder, BURST, workers=workers)
+            return await loaded(folder, Load(given.messages, given.messages, rate=None), workers=workers)
         case "hot":
             return await hot(folder, workers=workers)
         case "takeover":
@@ -270,13 +282,15 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=STEADY_SECONDS, help="of the steady load")
     parser.add_argument("--rate", type=float, default=STEADY_RATE, help="of the steady load, messages a second")
+    parser.add_argument(
+        "--statuses", type=float, default=0, help="in all, a second of the steady load; three follow each reply anyway"
+    )
+    parser.add_argument("--messages", type=int, default=BURST_MESSAGES, help="of the burst")
     given = parser.parse_args()
     end_when_told()
     for name in NAMES if "all" in given.name else given.name:
         with tempfile.TemporaryDirectory(prefix="prosa-figures-") as folder:
-            figures = asyncio.run(
-                _play(name, Path(folder), workers=given.workers, seconds=given.seconds, rate=given.rate)
-            )
+            figures = asyncio.run(_play(name, Path(folder), given))
         print(json.dumps({"figure": name} | figures), flush=True)
     return 0
 

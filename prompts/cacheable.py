@@ -105,7 +105,7 @@ class CachePolicy:
         text = view.messages[0].text
         unsaid = _digest(_context(replace(view, messages=())))
         place = scope.of("semantic", str(self.embedder), unsaid)
-        return SemanticPlace(place, _digest(normalised(text)), text, content.signature)
+        return SemanticPlace(place, _digest(normalised(text)), content.text, content.signature)
 
     def _template(self, scope: "_Scope", content: Content, view: TurnView) -> Place | None:
         """An intent that has a canonical answer, asked for by a message that adds nothing to it."""

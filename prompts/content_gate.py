@@ -7,12 +7,14 @@ order, typing variants and words without content apart.
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 
 from prompts.content_words import (
     ANSWERS,
+    COPULAS,
     COURTESIES,
     DATES,
     ENGLISH_NEGATIONS,
@@ -20,6 +22,7 @@ from prompts.content_words import (
     FILLERS,
     NEGATIONS,
     NUMBER_WORDS,
+    QUESTION_OPENING,
     QUESTION_WORDS,
     SHORT_FORMS,
 )
@@ -27,10 +30,13 @@ from prompts.content_words import (
 MOST_CHARACTERS = 500
 # Five letters and more: shorter words have too many neighbours that are other words.
 REPAIRABLE_LETTERS = 5
+# A text with more words that nobody knows is not a common one, however many of them are mistyped.
+MOST_REPAIRS = 4
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 _TOKEN = re.compile(r"\d+(?:[.,:/-]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)?|[%$€£+=<>&@#*/°]|[^\W_]|[^\w\s]|[.!?\n]")
 _SENTENCE_END = frozenset(".!?\n")
+_STOPS = _SENTENCE_END | frozenset(",;:")
 _REPEATED = re.compile(r"([^\W\d_])\1{2,}")
 _COURTESY = re.compile(rf"\b(?:{'|'.join(COURTESIES)})\b")
 _COUNTING_SIGNS = frozenset("%$€£+=<>&@#*/°")
@@ -55,23 +61,30 @@ def normalised(text: str) -> str:
     """A text without what makes no difference to it: case, accents, most punctuation, spaces.
 
     Signs beside digits stay, and whatever follows a yes or a no: "Não, quero" is not "Não quero", nor is "Sim?" an
-    answer.
+    answer. A question mark stays where it alone makes the question, as it often does in Portuguese.
     """
     kept: list[str] = []
     for word in re.findall(r"\d+(?:[.,:/-]\d+)*|[^\W_]+|[^\w\s]|_", folded(text)):
         is_sign = not word[0].isalnum() and unicodedata.category(word[0]).startswith("P") and word not in "%#@&*/"
         if not is_sign or (kept and kept[-1] in _MEANINGFUL):
             kept.append(word)
-    while kept and kept[-1] in ".,;:!":
+    while kept and kept[-1] in ".,;:!?":
         kept.pop()
-    return " ".join(kept)
+    return " ".join([*kept, "?"] if _asks_by_its_mark(text, kept) else kept)
+
+
+def _asks_by_its_mark(text: str, words: Sequence[str]) -> bool:
+    return "?" in text and QUESTION_WORDS.isdisjoint(words[:QUESTION_OPENING])
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What counts of a text, in its order. `unknown` are words outside the vocabulary: names, mostly."""
+    """What counts of a text, in its order. `unknown` are words outside the vocabulary: names, mostly.
 
-    words: tuple[str, ...]
+    `spelled` is the text in one spelling, fillers included and courtesies left out: what an embedding is made of.
+    """
+
+    words: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     dates: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
@@ -79,6 +92,11 @@ class Content:
     answers: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    spelled: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.spelled)
 
     @property
     def is_plain(self) -> bool:
@@ -108,12 +126,19 @@ class Vocabulary:
             for place, word in enumerate(re.findall(r"[^\W\d_]+", sentence)):
                 (names if place and word[0].isupper() else words).add(folded(word))
         self.names = frozenset(names - EVERYDAY - FILLERS)
-        self.words = frozenset(words) - self.names | EVERYDAY | FILLERS | DATES | NUMBER_WORDS | NEGATIONS | ANSWERS
+        self.words = (
+            frozenset(words) - self.names | EVERYDAY | FILLERS | COPULAS | DATES | NUMBER_WORDS | NEGATIONS | ANSWERS
+        )
         self.words |= QUESTION_WORDS
 
     def content(self, text: str, *, language: str = "") -> Content:
-        """Read a text; the vocabulary repairs typing mistakes in words that it alone can have meant."""
-        return _Reading(self, text[:MOST_CHARACTERS], ENGLISH_NEGATIONS if language.startswith("en") else ()).content()
+        """Read a text, repairing typing mistakes in words that can only have been one of the vocabulary's.
+
+        Of a text that is too long for a question nothing is read: it is neither plain nor common.
+        """
+        if len(text) > MOST_CHARACTERS:
+            return Content()
+        return _Reading(self, text, ENGLISH_NEGATIONS if language.startswith("en") else ()).content()
 
     def repaired(self, word: str) -> str:
         """The one known word that is a typing mistake away inside, or the word itself.
@@ -138,16 +163,29 @@ class _Reading:
         self._text = unicodedata.normalize("NFKC", text).replace("’", "'")
         self._negations = NEGATIONS.union(more_negations)
         self._found: dict[str, list[str]] = {name: [] for name in Content.__slots__}
+        self._turns = False
+        self._asked = False
+        self._repairs = MOST_REPAIRS
 
     def content(self) -> Content:
         begins = True
         for token in self._tokens():
-            if token in _SENTENCE_END:
-                begins = True
-                continue
-            self._read(token, begins=begins)
-            begins = False
+            if token in _STOPS:
+                begins = token in _SENTENCE_END
+                self._read_stop()
+            else:
+                self._read(token, begins=begins)
+                begins = False
+        said = [word.rpartition(":")[2] for word in self._found["words"]]
+        if said and _asks_by_its_mark(self._text, said):
+            self._found["words"].append("?")
         return Content(**{name: tuple(words) for name, words in self._found.items()})
+
+    def _read_stop(self) -> None:
+        """After a yes or a no it counts: "Não, quero" says the opposite of "Não quero"."""
+        if self._turns:
+            self._found["words"].append(",")
+        self._turns = False
 
     def _tokens(self) -> list[str]:
         """The tokens as they were written, without courtesies; capitals are needed to know names."""
@@ -168,8 +206,10 @@ class _Reading:
     def _read(self, token: str, *, begins: bool) -> None:
         if token[0].isdigit():
             # With its separators: 1.500 and 1,500 are other numbers in other languages.
+            self._found["spelled"].append(token)
             self._note(token, "numbers")
         elif token in _COUNTING_SIGNS:
+            self._found["spelled"].append(token)
             self._note(token, "numbers")
         elif token[0].isalpha():
             flat = _REPEATED.sub(r"\1", folded(token))
@@ -181,12 +221,21 @@ class _Reading:
             self._note(token, "unknown")
 
     def _read_word(self, word: str, *, is_name: bool) -> None:
-        if word in FILLERS:
-            return
         if not is_name:
-            word = self._known.repaired(word)
-        if word in FILLERS:
-            return
+            word = self._repaired(word)
+        self._found["spelled"].append(word)
+        is_copula = self._asked and word in COPULAS
+        self._turns, self._asked = word in _MEANINGFUL, word in QUESTION_WORDS
+        if word not in FILLERS and not is_copula:
+            self._note_word(word, is_name=is_name)
+
+    def _repaired(self, word: str) -> str:
+        if not self._repairs or word in self._known.words:
+            return word
+        self._repairs -= 1
+        return self._known.repaired(word)
+
+    def _note_word(self, word: str, *, is_name: bool) -> None:
         if word in NUMBER_WORDS:
             self._note(word, "numbers")
         elif word in self._negations:

@@ -24,9 +24,12 @@ COURTESIES = (
 
 # Words that a question may have or lack without becoming another one.
 FILLERS = _words(
-    """o os as um uma uns umas de do da dos das e e ser sao voce voces ai ne viu oi oie ola opa entao obrigado obrigada
-    valeu beleza the an is are of do does please hi hello hey thanks thank well so it's"""
+    """o os as um uma uns umas de do da dos das voce voces ai ne viu oi oie ola opa entao obrigado obrigada
+    valeu beleza the an of do does please hi hello hey thanks thank it's"""
 )
+
+# After a question word they may be left out; elsewhere their place can make a statement a question.
+COPULAS = _words("e sao is are")
 
 NEGATIONS = _words(
     """nao nem nunca jamais sem nenhum nenhuma nada ninguem tampouco exceto menos salvo fora not never without none
@@ -45,6 +48,9 @@ QUESTION_WORDS = _words(
     """que qual quais quando onde quem como quanto quanta quantos quantas porque what which when where who whom whose
     how why"""
 )
+
+# How many of the first words are looked at for one that makes a text a question with or without its mark.
+QUESTION_OPENING = 3
 
 DATES = _words(
     """segunda terca quarta quinta sexta sabado domingo feira segundas tercas quartas quintas sextas sabados domingos

@@ -51,9 +51,7 @@ class VectorIndex:
         self.last_number = max(self.last_number, number)
 
     def remove(self, key: str) -> None:
-        row = self._rows.pop(key, None)
-        if row is not None:
-            self._matrix[row] = 0
+        self._rows.pop(key, None)
 
     def nearest(self, vector: bytes, *, threshold: float, signature: str | None) -> tuple[Near | None, bool]:
         """The most similar row that says the same, if it reaches `threshold`; and whether one that does not say the
@@ -63,6 +61,8 @@ class VectorIndex:
         reaching = np.flatnonzero(similar >= threshold)
         is_refused = False
         for row in reaching[np.argsort(-similar[reaching], kind="stable")]:
+            if self._rows.get(self._keys[row]) != row:
+                continue
             if signature is None or self._signatures[row] == signature:
                 return Near(self._keys[row], min(1.0, float(similar[row]))), is_refused
             is_refused = True

@@ -21,6 +21,7 @@ from prompts.render import TurnView, conversation_json
 CONFIDENT = 0.8
 """Below it a decision is not sure enough to stand for others; the engine itself asks again below 0.5."""
 
+SEPARATOR = "|"
 _PERSONAL = re.compile(r"@|(?:\d[\s().+/-]{0,3}){7,}")
 _DIGITS = re.compile(r"\d+")
 _WORDS = re.compile(r"[^\W\d_]+")
@@ -136,6 +137,25 @@ def may_stand(decision: StateDecision | None) -> bool:
 
 
 @dataclass(frozen=True)
+class ScopeParts:
+    """What the name of a scope says; `more` tells scopes of the semantic level apart."""
+
+    level: str
+    task: str
+    institution: str
+    version: str
+    language: str
+    template: str
+    model: str
+    more: str = ""
+
+    @classmethod
+    def read(cls, scope: str) -> "ScopeParts":
+        parts = [*scope.split(SEPARATOR, 7), *[""] * 7]
+        return cls(*parts[:8])
+
+
+@dataclass(frozen=True)
 class _Scope:
     task: TaskName
     label: str
@@ -145,7 +165,7 @@ class _Scope:
     def of(self, level: str, *more: str) -> str:
         house = self.institution
         parts = (level, self.task.value, house.name, house.version, house.language, self.label, self.model, *more)
-        return "|".join(part.replace("|", "/") for part in parts)
+        return SEPARATOR.join(part.replace(SEPARATOR, "/") for part in parts)
 
 
 def _is_impersonal(view: TurnView) -> bool:

@@ -25,9 +25,10 @@ ifndef CI
 	@$(BIN)/python -m pytest tests -n auto -m "not slow and not browser"
 endif
 
-bench: $(VENV)/.ready-dev
+bench: $(VENV)/.ready-dev semantic
 	@$(BIN)/python -m tests.bench.engine
 	@$(BIN)/python -m tests.bench.acknowledgement
+	@$(BIN)/python -m tests.bench.caching
 
 engines: $(VENV)/.ready-engines
 

@@ -417,7 +417,7 @@ class Cache(Protocol):
         ...
 
     async def entries(self, scope: str, *, after: int = 0, limit: int) -> list[CacheEntry]:
-        """The newest `limit` of those with a number above `after`, oldest first."""
+        """The oldest `limit` of those with a number above `after`, oldest first: one page after the other."""
         ...
 
     async def drop(self, scope: str) -> int:

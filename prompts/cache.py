@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SIMILARITY = 0.95
-INDEXED_AT_ONCE = 10_000
+# A process that has just started takes up what is there over its first questions, so that none waits for all of it.
+INDEXED_AT_ONCE = 200
 ALIKE = 0.5
 NAME_SLOT = "{person}"
 

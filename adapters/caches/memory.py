@@ -68,14 +68,13 @@ class MemoryCache:
 
     async def entries(self, scope: str, *, after: int = 0, limit: int) -> list[CacheEntry]:
         found: list[CacheEntry] = []
-        for key in reversed(list(self._scopes.get(scope, ()))):
+        for key in list(self._scopes.get(scope, ())):
             kept = self._live(scope, key)
-            if kept is None:
-                continue
-            if kept.number <= after or len(found) == limit:
+            if kept is not None and kept.number > after:
+                found.append(CacheEntry(number=kept.number, key=key, value=kept.value))
+            if len(found) == limit:
                 break
-            found.append(CacheEntry(number=kept.number, key=key, value=kept.value))
-        return found[::-1]
+        return found
 
     async def drop(self, scope: str) -> int:
         live = [key for key in list(self._scopes.get(scope, ())) if self._live(scope, key)]

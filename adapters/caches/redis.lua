@@ -47,9 +47,11 @@ if what == 'put' then
   return size
 elseif what == 'entries' then
   local after, most = ARGV[4], ARGV[5]
-  local listed = redis.call('ZREVRANGEBYSCORE', order, '+inf', '(' .. after, 'WITHSCORES', 'LIMIT', 0, most)
+  -- What has expired would fill pages that bring nothing.
+  forget_expired()
+  local listed = redis.call('ZRANGEBYSCORE', order, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
   local found = {}
-  for n = #listed - 1, 1, -2 do
+  for n = 1, #listed, 2 do
     local value = redis.call('GET', value_of(listed[n]))
     if value then
       found[#found + 1] = listed[n + 1]

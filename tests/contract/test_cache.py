@@ -80,7 +80,8 @@ async def test_entries_after_a_number_are_those_that_came_later(cache: Cache) ->
     assert first.number < second.number < third.number
     assert await cache.entries("s", after=first.number, limit=9) == [second, third]
     assert await cache.entries("s", after=third.number, limit=9) == []
-    assert await cache.entries("s", limit=2) == [second, third]
+    assert await cache.entries("s", limit=2) == [first, second]
+    assert await cache.entries("s", after=second.number, limit=2) == [third]
 
 
 async def test_a_value_expires(cache: Cache) -> None:

@@ -2,7 +2,7 @@
 
 | level | found by | kept for |
 | exact | all that the model would be told, the person's words normalised | 7 days |
-| template | the decision of Task 1, for messages that add nothing to it; the person's name is a slot | 30 days |
+| template | the decision of Task 1, for messages that add nothing to it: a wording of the canonical answer | 30 days |
 | semantic | an embedding with a cosine of 0.95 or more, and the same content | 1 day |
 
 They are asked in this order, the cheap ones first. What may be asked and kept at all, `prompts/cacheable.py` says.
@@ -32,7 +32,7 @@ from observability.metrics import (
     note_cache_sample,
     note_cache_size,
 )
-from prompts.cacheable import Place, Question, SemanticPlace, holds_any, may_stand
+from prompts.cacheable import Place, Question, SemanticPlace, holds_any, may_stand, says_again
 from prompts.content_gate import normalised
 from prompts.single_flight import Landed, SingleFlight
 
@@ -230,7 +230,7 @@ class AnswerCache:
 
     async def _keep_template(self, question: Question, text: str) -> bool:
         place = question.template
-        worded = _worded(text, question) if place is not None else None
+        worded = _worded(text, question)
         if place is None or worded is None:
             return False
         answer = KeptAnswer(text=worded, at=self._now())
@@ -273,7 +273,10 @@ def _may_be_kept(question: Question, text: str) -> bool:
 
 
 def _worded(text: str, question: Question) -> str | None:
-    """The answer with a slot for the person's name; None when it holds anything else of theirs, or a slot already."""
+    """The canonical answer as the model has worded it, with a slot for the person's name.
+
+    None when it is something else, or holds more of the person, or a slot already.
+    """
     try:
         said = ResponseDraft.model_validate_json(text).text
     except ValidationError:
@@ -282,7 +285,10 @@ def _worded(text: str, question: Question) -> str | None:
         return None
     if question.name is not None:
         said = re.sub(rf"(?<!\w){re.escape(question.name)}(?!\w)", lambda _: NAME_SLOT, said)
-    return None if holds_any(said.replace(NAME_SLOT, ""), question.private) else said
+    unnamed = said.replace(NAME_SLOT, "")
+    if question.template is None or not says_again(unnamed, question.template.canonical):
+        return None
+    return None if holds_any(unnamed, question.private) else said
 
 
 def _filled(worded: str, name: str | None) -> str | None:

@@ -16,10 +16,15 @@ from contracts.decisions import StateDecision
 from contracts.institution import Institution
 from contracts.messages import InboundKind
 from prompts.content_gate import Content, Vocabulary, folded, normalised, vocabulary
+from prompts.content_words import ANSWERS, NEGATIONS
 from prompts.render import TurnView, conversation_json
 
 CONFIDENT = 0.8
 """Below it a decision is not sure enough to stand for others; the engine itself asks again below 0.5."""
+
+SAID_AGAIN = 0.6
+"""The share of the canonical answer's words in a wording of it; articles and the like, shorter words, do not count."""
+TELLING_LETTERS = 4
 
 SEPARATOR = "|"
 _PERSONAL = re.compile(r"@|(?:\d[\s().+/-]{0,3}){7,}")
@@ -46,6 +51,13 @@ class SemanticPlace:
 
 
 @dataclass(frozen=True)
+class TemplatePlace(Place):
+    """Where the wording of an answer is kept; `canonical` is the institution's own, which it has to say again."""
+
+    canonical: str
+
+
+@dataclass(frozen=True)
 class Question:
     """One question to a model, in the cache's terms. A level on which it may not be answered is None.
 
@@ -55,7 +67,7 @@ class Question:
     task: TaskName
     exact: Place
     semantic: SemanticPlace | None = None
-    template: Place | None = None
+    template: TemplatePlace | None = None
     private: frozenset[str] = frozenset()
     name: str | None = None
 
@@ -108,7 +120,7 @@ class CachePolicy:
         place = scope.of("semantic", str(self.embedder), unsaid)
         return SemanticPlace(place, _digest(normalised(text)), content.text, content.signature)
 
-    def _template(self, scope: "_Scope", content: Content, view: TurnView) -> Place | None:
+    def _template(self, scope: "_Scope", content: Content, view: TurnView) -> TemplatePlace | None:
         """An intent that has a canonical answer, asked for by a message that adds nothing to it."""
         decision, conversation = view.decision, view.conversation
         intent = view.institution.intent(decision.intent if decision else None)
@@ -123,7 +135,7 @@ class CachePolicy:
             "begins": not conversation.window,
             "named": _short_name(conversation.person_name) is not None,
         }
-        return Place(scope.of("template"), _digest(kind))
+        return TemplatePlace(scope.of("template"), _digest(kind), intent.answer)
 
 
 def may_stand(decision: StateDecision | None) -> bool:
@@ -230,6 +242,18 @@ def holds_any(text: str, private: frozenset[str]) -> bool:
     """Whether one of the words or runs of digits stands in the text."""
     flat = folded(text)
     return bool(private) and not private.isdisjoint((*_WORDS.findall(flat), *_DIGITS.findall(flat)))
+
+
+def says_again(text: str, canonical: str) -> bool:
+    """Whether a text is a wording of the canonical answer, and not an answer to one way of asking.
+
+    Most of its words are the canonical ones, all its numbers, and it says neither yes nor no by itself.
+    """
+    said, known = normalised(text).split(), set(normalised(canonical).split())
+    telling = [word for word in said if len(word) >= TELLING_LETTERS]
+    if any(word not in known for word in said if word[0].isdigit() or word in ANSWERS or word in NEGATIONS):
+        return False
+    return bool(telling) and sum(word in known for word in telling) >= SAID_AGAIN * len(telling)
 
 
 def _words(text: str) -> list[str]:

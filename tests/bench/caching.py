@@ -19,6 +19,7 @@ from rich.table import Table
 from adapters.caches.memory import MemoryCache
 from adapters.caches.redis import RedisCache
 from adapters.models.anthropic import AnthropicModel
+from adapters.models.scripted import ScriptedModel
 from cli.serving import server_of
 from contracts.conversation import TaskName
 from contracts.ports import Cache, Embedder, LanguageModel, ModelRequest, ModelResponse, SystemBlock
@@ -90,6 +91,18 @@ async def exact_level(table: Table) -> None:
         return build.question(TaskName.RESPONSE, "generate_response_v1@0000", MODEL, turn)
 
     _row(table, "the question's key", await timed(key))
+
+
+async def grouping_alone(table: Table) -> None:
+    """What a request pays for being looked at, beside a model that answers at once."""
+
+    async def at_once(_: ModelRequest) -> str:
+        return "{}"
+
+    one, plain = request("oi"), ScriptedModel(at_once)
+    grouped = GroupedModel(plain, monotonic=time.monotonic)
+    _row(table, "a model that answers at once", await timed(lambda: plain.complete(one)))
+    _row(table, "the same, grouped", await timed(lambda: grouped.complete(one)))
 
 
 async def semantic_level(table: Table) -> None:
@@ -251,6 +264,7 @@ def _table(title: str, *columns: str) -> Table:
 async def measure() -> None:
     costs = _table("The cache, one check after the other, in ms", "check", "p50", "p99", "CPU p50")
     await exact_level(costs)
+    await grouping_alone(costs)
     await semantic_level(costs)
     console.print(costs)
     console.print()

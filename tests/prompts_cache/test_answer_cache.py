@@ -16,6 +16,9 @@ from tests.builders import SteppingClock, decision, message_type, response
 from tests.prompts_cache.hashed_embedder import HashedEmbedder
 from tests.prompts_cache.turns import asked
 
+# Of the canonical answer to the intent that these questions have.
+WORDING = "aqui é o atendimento da Pyloto. Trabalhamos com entregas, serviços de campo e tecnologia."
+
 
 class Bed:
     def __init__(self, **options: Any) -> None:
@@ -55,7 +58,7 @@ async def test_each_level_has_its_time(level: CacheLevel, again: Question, days:
     kept = asked("qual o horário")
     if level is CacheLevel.SEMANTIC:
         kept, again = (_without_template(one) for one in (kept, again))
-    await bed.cache.keep(kept, response("Em horário comercial."))
+    await bed.cache.keep(kept, response(WORDING))
     bed.clock.move(timedelta(days=days, seconds=-1))
     assert await bed.level(again) is level
     bed.clock.move(timedelta(seconds=1))
@@ -86,18 +89,35 @@ async def test_an_answer_that_holds_something_of_the_person_is_not_shared(text: 
 
 async def test_a_template_s_name_is_a_slot() -> None:
     bed = Bed()
-    await bed.cache.keep(asked("quando abrem", name="Ana Souza"), response("Ana, abrimos em horário comercial."))
+    await bed.cache.keep(asked("quando abrem", name="Ana Souza"), response(f"Ana, {WORDING}"))
     hit = await bed.cache.find(asked("qual o horário", name="Bruno Lima"))
     assert hit
     assert hit.level is CacheLevel.TEMPLATE
-    assert orjson.loads(hit.text) == {"text": "Bruno, abrimos em horário comercial."}
+    assert orjson.loads(hit.text) == {"text": f"Bruno, {WORDING}"}
     assert await bed.cache.find(asked("qual o horário")) is None
     assert await bed.cache.find(asked("qual o horário", name="<script> x")) is None
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"Sim, {WORDING}",
+        f"{WORDING} Não fazemos coletas.",
+        f"{WORDING} Somos 30 pessoas.",
+        "A manutenção que você pediu é feita por nossa equipe na sua casa.",
+        "Olá!",
+    ],
+)
+async def test_an_answer_to_one_way_of_asking_is_no_template(answer: str) -> None:
+    bed = Bed()
+    await bed.cache.keep(asked("quando abrem"), response(answer))
+    assert await bed.level(asked("qual o horário")) is None
+    assert await bed.level(asked("quando abrem")) is CacheLevel.EXACT
+
+
 async def test_a_template_with_a_slot_of_its_own_is_not_kept() -> None:
     bed = Bed()
-    await bed.cache.keep(asked("quando abrem", name="Ana"), response("{person}, abrimos cedo."))
+    await bed.cache.keep(asked("quando abrem", name="Ana"), response("{person}, " + WORDING))
     assert await bed.level(asked("qual o horário", name="Bruno")) is None
 
 

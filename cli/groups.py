@@ -12,6 +12,7 @@ GROUPS = {
     "prompts": "cli.prompts",
     "load": "cli.load",
     "report": "cli.report",
+    "cache": "cli.cache",
 }
 
 

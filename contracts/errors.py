@@ -37,12 +37,20 @@ class ConversationMovedError(TransientError):
     """Another store holds the conversation now; its messages wait here until they are moved there."""
 
 
+class CacheUnavailableError(TransientError):
+    """The cache did not answer within its time-out; what it holds can be made again."""
+
+
 class LeaseLostError(TransientError):
     """The lease expired and another worker holds the conversation now."""
 
 
 class ModelUnavailableError(TransientError):
     """The model could not be reached, timed out, or is overloaded (429, 529, 5xx)."""
+
+
+class GroupClosedError(TransientError):
+    """Work waited to be done together with other work when the process began to stop."""
 
 
 class ChannelUnavailableError(TransientError):

@@ -378,12 +378,16 @@ class ModelRequest(Value):
 
 
 class ModelResponse(Value):
-    """What came back; `stop_reason` is the provider's word (`end_turn`, `max_tokens`, `refusal`)."""
+    """What came back; `stop_reason` is the provider's word (`end_turn`, `max_tokens`, `refusal`).
+
+    `shared`: it came back to somebody else who had asked the same in the same moment, and is booked there: no tokens.
+    """
 
     text: str
     stop_reason: str
     model: str
     tokens: TokenCount
+    shared: bool = False
 
 
 TextHeard = Callable[[str], Awaitable[None]]
@@ -398,6 +402,57 @@ class LanguageModel(Protocol):
             ModelUnavailableError: overloaded, away or too slow.
             ModelRequestRejectedError: the request itself is refused.
         """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class CacheEntry(Value):
+    """One value of a scope; of two entries of a scope the later one has the higher `number`, in every process."""
+
+    number: int
+    key: str
+    value: bytes
+
+
+class Cache(Protocol):
+    """Values that can be made again, by scope and key, each for a while. Losing any of them loses nothing.
+
+    A scope is what is counted, listed and dropped together. A full one gives up its oldest values.
+
+    Raises:
+        CacheUnavailableError: from every method, when the backend did not answer within its time-out.
+    """
+
+    async def get(self, scope: str, key: str) -> bytes | None: ...
+
+    async def put(self, scope: str, key: str, value: bytes, *, ttl: timedelta) -> int:
+        """Keep the value, in the place of an earlier one; return how many the scope holds now."""
+        ...
+
+    async def entries(self, scope: str, *, after: int = 0, limit: int) -> list[CacheEntry]:
+        """The oldest `limit` of those with a number above `after`, oldest first: one page after the other."""
+        ...
+
+    async def drop(self, scope: str) -> int:
+        """Forget everything of the scope; return how many values that were."""
+        ...
+
+    async def sizes(self) -> dict[str, int]:
+        """How many values each scope holds; scopes that hold none are left out."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors whose cosine says how alike their meanings are. `name` is part of what is kept by it."""
+
+    name: str
+    width: int
+
+    async def embed(self, texts: Sequence[str]) -> list[bytes]:
+        """One vector for each text, in order: `width` little-endian float32, of unit length."""
         ...
 
     async def close(self) -> None: ...

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from contracts.conversation import TaskName
 from contracts.errors import ConfigurationError
 
 GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v3/certs"
@@ -85,6 +86,13 @@ class Settings(BaseModel):
     use_templates: bool = Field(True, validation_alias="PROMPTER_USE_TEMPLATES")
     use_structured_templates: bool = Field(False, validation_alias="PROMPTER_USE_STRUCTURED_TEMPLATES")
 
+    use_cache: bool = Field(False, validation_alias="PROMPTER_USE_CACHE")
+    use_batching: bool = Field(False, validation_alias="PROMPTER_USE_BATCHING")
+    cache_semantic: str = Field("", validation_alias="PROSA_CACHE_SEMANTIC")
+    cache_template: bool = Field(False, validation_alias="PROSA_CACHE_TEMPLATE")
+    cache_sample: float = Field(0.02, ge=0, le=1, validation_alias="PROSA_CACHE_SAMPLE")
+    embedder: str = Field("all-MiniLM-L6-v2", min_length=1, validation_alias="PROSA_EMBEDDER")
+
     whatsapp_app_secret: SecretStr | None = Field(None, validation_alias="WHATSAPP_APP_SECRET")
     whatsapp_app_secret_previous: SecretStr | None = Field(None, validation_alias="WHATSAPP_APP_SECRET_PREVIOUS")
     whatsapp_verify_token: SecretStr | None = Field(None, validation_alias="WHATSAPP_VERIFY_TOKEN")
@@ -152,6 +160,11 @@ class Settings(BaseModel):
         return timedelta(seconds=self.turn_budget_s)
 
     @property
+    def semantic_tasks(self) -> frozenset[TaskName]:
+        """The tasks whose answers may come from a question that is only alike."""
+        return frozenset(TaskName(task) for task in _listed(self.cache_semantic))
+
+    @property
     def zone(self) -> tzinfo:
         """Where the institution's days begin."""
         # UTC needs no data base of time zones, which a small image may lack.
@@ -205,6 +218,19 @@ class Settings(BaseModel):
             raise ValueError(
                 "PROMPTER_USE_STRUCTURED_TEMPLATES chooses versions of templates, PROMPTER_USE_TEMPLATES=false lets "
                 "nothing choose: set one of them the other way"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _cache_levels_are_sound(self) -> Self:
+        # Task 1 depends on its conversation, and a form on the options: neither is anybody else's.
+        wrong = [task for task in _listed(self.cache_semantic) if task != TaskName.RESPONSE]
+        if wrong:
+            raise ValueError(f"PROSA_CACHE_SEMANTIC={', '.join(wrong)}: only {TaskName.RESPONSE} has a semantic level")
+        if (self.cache_semantic or self.cache_template) and not self.use_cache:
+            raise ValueError(
+                "PROSA_CACHE_SEMANTIC and PROSA_CACHE_TEMPLATE are levels of a cache that is off: "
+                "set PROMPTER_USE_CACHE=true, or neither"
             )
         return self
 
@@ -301,6 +327,10 @@ def _validated(named: Mapping[str, Any]) -> Settings:
         return Settings.model_validate(named)
     except ValidationError as exc:
         raise ConfigurationError("; ".join(_problem(error) for error in exc.errors(include_input=False))) from None
+
+
+def _listed(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def known_names() -> list[str]:

@@ -3,12 +3,13 @@
 from functools import cache, partial
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from contracts.conversation import TaskName, TaskRecord
 
 REGISTRY = CollectorRegistry()
 _counter = partial(Counter, registry=REGISTRY)
+_gauge = partial(Gauge, registry=REGISTRY)
 _histogram = partial(Histogram, registry=REGISTRY)
 
 PROMPT_TASKS = _counter("prompter_executions_total", "Prompt tasks by how they ended", ["task", "outcome"])
@@ -65,6 +66,38 @@ FORMING_SENTENCES = _counter(
     "worker_forming_sentences_total", "Sentences of forming replies: told to watching clients, or withheld", ["outcome"]
 )
 UNPRICED_CALLS = _counter("prompter_unpriced_calls_total", "Calls to a model whose price is not known")
+CACHE_HITS = _counter("prompter_cache_hits_total", "Answers that came from the cache", ["task", "level"])
+CACHE_MISSES = _counter(
+    "prompter_cache_misses_total", "Questions whose answer might have been kept and was not", ["task"]
+)
+CACHE_HIT_RATE = _gauge("prompter_cache_hit_rate", "Share of this process's questions that the cache has answered")
+CACHE_SIZE = _gauge(
+    "prompter_cache_size", "Answers kept by level, in the scopes this process has written to", ["level"]
+)
+CACHE_REFUSALS = _counter(
+    "prompter_cache_gate_refusals_total",
+    "Questions near enough for the semantic level that say something else",
+    ["task"],
+)
+CACHE_SAMPLES = _counter(
+    "prompter_cache_samples_total", "Hits that were asked again, and how the new answer compared", ["level", "outcome"]
+)
+ANSWERS_AWAY = _counter(
+    "prompter_cache_away_total", "Questions to the shared cache that this process's own memory answered instead"
+)
+BATCH_SIZE = _histogram(
+    "prompter_batch_size", "Requests that were done together, by usage", ["usage"], buckets=(1, 2, 3, 4, 5, 6, 8, 10)
+)
+BATCH_WAIT = _histogram(
+    "prompter_batch_wait_time_ms",
+    "How long a request waited for others, in milliseconds",
+    ["usage"],
+    buckets=(0.1, 1, 5, 10, 25, 50, 100, 250, 500, 1_000),
+)
+BATCH_OVERFLOW = _counter("prompter_batch_overflow_total", "Requests that ran alone since too many waited", ["usage"])
+SHARED_CALLS = _counter(
+    "prompter_shared_calls_total", "Requests that were answered by an identical one of the same moment", ["usage"]
+)
 BUDGET_RUNGS = _counter(
     "budget_rungs_total", "Calls that a ceiling sent to a smaller model, or refused", ["scope", "rung"]
 )
@@ -129,6 +162,42 @@ def note_validation_failure(task: TaskName, stop_reason: str) -> None:
 
 def note_render(task: TaskName, seconds: float) -> None:
     _child(TEMPLATE_SECONDS, task=task.value).observe(seconds)
+
+
+def note_cache_hit(task: str, level: str) -> None:
+    _child(CACHE_HITS, task=task, level=level).inc()
+
+
+def note_cache_miss(task: str) -> None:
+    _child(CACHE_MISSES, task=task).inc()
+
+
+def note_cache_size(level: str, entries: int) -> None:
+    _child(CACHE_SIZE, level=level).set(entries)
+
+
+def note_cache_refusal(task: str) -> None:
+    _child(CACHE_REFUSALS, task=task).inc()
+
+
+def note_cache_sample(level: str, outcome: str) -> None:
+    _child(CACHE_SAMPLES, level=level, outcome=outcome).inc()
+
+
+def note_batch(usage: str, size: int) -> None:
+    _child(BATCH_SIZE, usage=usage).observe(size)
+
+
+def note_batch_wait(usage: str, milliseconds: float) -> None:
+    _child(BATCH_WAIT, usage=usage).observe(milliseconds)
+
+
+def note_batch_overflow(usage: str) -> None:
+    _child(BATCH_OVERFLOW, usage=usage).inc()
+
+
+def note_shared_call(usage: str) -> None:
+    _child(SHARED_CALLS, usage=usage).inc()
 
 
 @cache

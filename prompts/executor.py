@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
+from operator import attrgetter
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from pydantic import ValidationError
@@ -23,6 +25,8 @@ from contracts.ports import LanguageModel, ModelRequest, ModelResponse
 from observability.metrics import note_validation_failure
 from prompts.breaker import Breakers
 from prompts.budget import Meter, Tab
+from prompts.cache import AnswerCache, Hit
+from prompts.cacheable import Question
 from prompts.pricing import total_cost
 from prompts.quality import Scores, scored
 from prompts.strategies import Strategy
@@ -32,6 +36,8 @@ T = TypeVar("T")
 ATTEMPTS = 4
 BASE_PAUSE = timedelta(milliseconds=200)
 MAX_PAUSE = timedelta(seconds=2)
+# The level of an answer that somebody else was being given in the same moment.
+SHARED = "shared"
 
 
 class Deadline:
@@ -71,12 +77,17 @@ def unjudged(_: object) -> Scores:
     return {}
 
 
+def unanswered(_: str) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class PromptTask(Generic[T]):
     """What is asked, and how its answer is taken.
 
     `check` turns the model's text into the value and raises ValidationError or UnusableModelOutputError, `judge` scores
-    the value, `listener` hears it form.
+    the value, `listener` hears it form. `question` is what is asked of that model in the cache's terms, None where its
+    answer may neither come from there nor go there; one that is `gated` is kept by who has seen it pass the gate.
     """
 
     name: TaskName
@@ -86,6 +97,8 @@ class PromptTask(Generic[T]):
     judge: Callable[[T], Scores] = unjudged
     strategy: Strategy = Strategy.BALANCED
     listener: Listener | None = None
+    question: Callable[[str], Question | None] = unanswered
+    gated: bool = False
 
     def asking(self, request: ModelRequest) -> Self:
         return replace(self, request=request)
@@ -93,11 +106,15 @@ class PromptTask(Generic[T]):
 
 @dataclass(frozen=True)
 class TaskResult(Generic[T]):
-    """What a task gave. `value` is None when it failed for good; then `error` says why, and `record` what it cost."""
+    """What a task gave. `value` is None when it failed for good; then `error` says why, and `record` what it cost.
+
+    `fresh` is the answer as the model gave it, with what was asked, when it may be given again.
+    """
 
     value: T | None
     record: TaskRecord
     error: WorkerError | None = None
+    fresh: tuple[Question, str] | None = None
 
 
 Before = Callable[[PromptTask[Any]], PromptTask[Any]]
@@ -118,6 +135,7 @@ class Executor:
         monotonic: Callable[[], float],
         chance: Callable[[], float],
         breakers: Breakers | None = None,
+        cache: AnswerCache | None = None,
         before: Sequence[Before] = (),
         after: Sequence[After] = (),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -128,6 +146,7 @@ class Executor:
         self._monotonic = monotonic
         self._chance = chance
         self._breakers = breakers or Breakers(monotonic=monotonic)
+        self._cache = cache
         self._before = tuple(before)
         self._after = tuple(after)
         self._sleep = sleep
@@ -144,7 +163,14 @@ class Executor:
             result = TaskResult(None, run.record("failed"), exc)
         for hook in self._after:
             hook(run.task, result.record)
+        if not run.task.gated:
+            await self.keep(result)
         return result
+
+    async def keep(self, result: TaskResult[Any]) -> None:
+        """Let the answer be given again to who asks the same; words to a person, once the gate has let them pass."""
+        if self._cache is not None and result.fresh is not None:
+            await self._cache.keep(*result.fresh)
 
     def _prepared(self, task: PromptTask[T]) -> PromptTask[T]:
         for hook in self._before:
@@ -193,15 +219,56 @@ class _Run:
         self._attempts = 0
         self._bill: list[CallRecord] = []
         self._outcome = "ok"
+        self._level: str | None = None
+        self._text = ""
 
     async def asked(self, task: PromptTask[T]) -> TaskResult[T]:
         self.task = task
-        value = await self._answer(task)
+        cache, question = self._executor._cache, task.question(task.request.model)
+        if cache is None or question is None:
+            return self._result(await self._answer(task), task)
+        hit = await cache.find(question)
+        if hit is not None and not hit.sampled and (kept := self._served(hit, task)) is not None:
+            return kept
+        answer = await self._answer(task, partial(self._asked_once, cache, question, task))
+        if hit is not None:
+            # One hit in so many is asked for all the same: nothing else says how often the cache is wrong.
+            cache.compare(hit, task.name, self._text)
+        result = self._result(answer, task)
+        return replace(result, fresh=(question, self._text)) if self._is_the_models_own(task) else result
+
+    def _result(self, value: T, task: PromptTask[T]) -> TaskResult[T]:
         schema = {"schema": 0.5 if self._outcome == "repaired" else 1.0}
         return TaskResult(value, scored(self.record(self._outcome), {**schema, **task.judge(value)}))
 
-    async def _answer(self, task: PromptTask[T]) -> T:
-        response = await self._respond(task.request)
+    def _served(self, hit: Hit, task: PromptTask[T]) -> TaskResult[T] | None:
+        """The answer out of the cache; None when this release would not take it."""
+        try:
+            value = task.check(hit.text)
+        except (ValidationError, UnusableModelOutputError):
+            return None
+        self._outcome = "cached"
+        self._level = hit.level.value
+        return self._result(value, task)
+
+    async def _asked_once(self, cache: AnswerCache, question: Question, task: PromptTask[T]) -> ModelResponse:
+        """Ask, or wait for who asks the same in this moment; an answer that is heard forming is nobody else's."""
+        if task.listener is not None:
+            return await self._respond(task.request)
+        landed = await cache.once(question, partial(self._respond, task.request), text_of=attrgetter("text"))
+        if landed.shared:
+            self._outcome = "cached"
+            self._level = SHARED
+        response: ModelResponse = landed.value
+        return response
+
+    def _is_the_models_own(self, task: PromptTask[T]) -> bool:
+        """Whether the model that was asked has said it itself, at once: no other's answer, no repair."""
+        return self._outcome == "ok" and self._bill[-1].model.startswith(task.request.model)
+
+    async def _answer(self, task: PromptTask[T], ask: Callable[[], Awaitable[ModelResponse]] | None = None) -> T:
+        response = await (ask or partial(self._respond, task.request))()
+        self._text = response.text
         try:
             return _checked(response, task.check)
         except (ValidationError, UnusableModelOutputError) as exc:
@@ -266,6 +333,7 @@ class _Run:
             cost_usd=total_cost(call.cost_usd for call in self._bill),
             bill=tuple(self._bill),
             outcome=outcome,
+            cache=self._level,
         )
 
 

@@ -15,7 +15,8 @@ from contracts.values import ConversationId
 from observability.metrics import note_render
 from prompts import schemas
 from prompts.budget import Tab
-from prompts.executor import Deadline, Executor, Listener, PromptTask, TaskResult, TurnClock
+from prompts.cacheable import CachePolicy, Question
+from prompts.executor import Deadline, Executor, Listener, PromptTask, TaskResult, TurnClock, unanswered
 from prompts.language import base_language, likely_language
 from prompts.quality import response_scores
 from prompts.registry import PromptTemplate
@@ -37,6 +38,7 @@ class Prompter:
         turn_budget: timedelta,
         monotonic: Callable[[], float],
         strategy: Strategy = Strategy.BALANCED,
+        cache_policy: CachePolicy | None = None,
     ) -> None:
         self._executor = executor
         self._models = models
@@ -44,6 +46,7 @@ class Prompter:
         self._turn_budget = turn_budget
         self._monotonic = monotonic
         self._strategy = strategy
+        self._cache_policy = cache_policy
         self._versions = versions
         for name in TURN_TEMPLATES:
             versions.template(name, {})
@@ -72,6 +75,7 @@ class Prompter:
             request=self._request(TaskName.STATE, template, view, self._models.state, schema),
             check=lambda text: check_state_decision(text, view),
             strategy=self._strategy,
+            question=self._question(TaskName.STATE, template, view),
         )
         return await self._executor.run(task, clock)
 
@@ -107,6 +111,8 @@ class Prompter:
             judge=lambda draft: response_scores(draft, languages=languages),
             strategy=self._strategy,
             listener=listener,
+            question=self._question(TaskName.RESPONSE, template, view),
+            gated=True,
         )
         return await self._executor.run(task, clock)
 
@@ -124,6 +130,7 @@ class Prompter:
             request=self._request(TaskName.MESSAGE_TYPE, template, view, self._models.message_type, schema),
             check=MessageTypeChoice.model_validate_json,
             strategy=self._strategy,
+            question=self._question(TaskName.MESSAGE_TYPE, template, view),
         )
         return await self._executor.run(task, clock)
 
@@ -141,6 +148,17 @@ class Prompter:
         )
         note_render(task, self._monotonic() - started)
         return request
+
+    async def keep(self, response: TaskResult[ResponseDraft]) -> None:
+        """The gate had nothing against the words: from now on they may be given again."""
+        await self._executor.keep(response)
+
+    def _question(self, task: TaskName, template: PromptTemplate, view: TurnView) -> Callable[[str], Question | None]:
+        """What is asked, in the cache's terms, of whatever model the strategy chooses."""
+        policy = self._cache_policy
+        if policy is None:
+            return unanswered
+        return lambda model: policy.question(task, template.label, model, view)
 
     def _template(self, name: str, view: TurnView) -> PromptTemplate:
         return self._versions.template(name, view.conversation.prompt_versions)

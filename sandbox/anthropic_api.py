@@ -74,6 +74,7 @@ class ModelSandbox:
         self._initial = behaviour or ModelBehaviour()
         self._seed = seed
         self._schemas = SchemaShelf()
+        self._clock = clock
         self.prompt_cache = PromptCache(clock)
         self.counters = Counters()
         self.requests: deque[dict[str, Any]] = deque(maxlen=KEPT_REQUESTS)
@@ -108,6 +109,7 @@ class ModelSandbox:
         except ApiError as exc:
             return self._error(exc.status, exc.kind, exc.message)
 
+        asked_at = self._clock()
         dice, times = self._chance.dice(body)
         request_id = f"req_{int(dice.draw('id') * 2**52):013x}{times:04x}"
         scripted = self._script.take(lambda entry: entry.matches(asked.task, asked.user_text))
@@ -135,7 +137,7 @@ class ModelSandbox:
             return self._error(status, kind, reason, request_id)
 
         answer = self._answer(asked, dice, times, scripted, fault)
-        use = self._cache_use(asked)
+        use = self._cache_use(asked, asked_at)
         usage = _usage(use, answer.tokens if answer.text else 0)
         self._note(entry, body, started, status=200, answer=answer, usage=usage)
         message = _message(asked, answer, usage, request_id)
@@ -220,11 +222,11 @@ class ModelSandbox:
             return text[: 2 * len(text) // 3]
         return text
 
-    def _cache_use(self, asked: MessagesRequest) -> CacheUse:
+    def _cache_use(self, asked: MessagesRequest, asked_at: float) -> CacheUse:
         scope = asked.model.encode()
         if self.behaviour.cache_follows_format:
             scope += b"\0" + asked.format_bytes
-        return self.prompt_cache.use(scope, asked.blocks)
+        return self.prompt_cache.use(scope, asked.blocks, asked_at=asked_at)
 
     def _headers(self, request_id: str, dice: Dice) -> dict[str, str]:
         left = RATE_LIMIT_REQUESTS - 1 - dice.pick("requests left", 100)

@@ -42,6 +42,7 @@ class CacheUse:
 
 @dataclass(slots=True)
 class _Entry:
+    since: float
     expires_at: float
     ttl_seconds: float
 
@@ -61,17 +62,19 @@ class PromptCache:
     def clear(self) -> None:
         self._entries.clear()
 
-    def use(self, scope: bytes, blocks: Sequence[Block]) -> CacheUse:
+    def use(self, scope: bytes, blocks: Sequence[Block], *, asked_at: float | None = None) -> CacheUse:
         """Read the longest prefix that is kept, keep what the breakpoints ask for; `scope` separates models.
 
-        A prefix shorter than the minimum is not kept, silently. Reading a prefix renews its time.
+        A prefix shorter than the minimum is not kept, silently. Reading a prefix renews its time. What another request
+        has written since `asked_at` (default: now) is not read: the provider has a prefix only once the answer to who
+        wrote it begins.
         """
         now = self._clock()
         if not any(block.ttl_seconds for block in blocks):
             return CacheUse(uncached=sum(block.tokens for block in blocks))
         keys, ends = self._prefixes(scope, blocks)
         breakpoints = [index for index, block in enumerate(blocks) if block.ttl_seconds]
-        last_read = self._longest_kept(keys, breakpoints, now)
+        last_read = self._longest_kept(keys, breakpoints, now, now if asked_at is None else asked_at)
         read = ends[last_read] if last_read is not None else 0
         written = {FIVE_MINUTES: 0, ONE_HOUR: 0}
         position = read
@@ -98,11 +101,13 @@ class PromptCache:
             ends.append(tokens)
         return keys, ends
 
-    def _longest_kept(self, keys: Sequence[bytes], breakpoints: Sequence[int], now: float) -> int | None:
+    def _longest_kept(
+        self, keys: Sequence[bytes], breakpoints: Sequence[int], now: float, asked_at: float
+    ) -> int | None:
         for end in reversed(breakpoints):
             for index in range(end, max(end - LOOK_BACK_BLOCKS, 0) - 1, -1):
                 entry = self._entries.get(keys[index])
-                if entry is not None and entry.expires_at > now:
+                if entry is not None and entry.since <= asked_at and entry.expires_at > now:
                     self._renew(keys[index], now)
                     return index
         return None
@@ -114,7 +119,9 @@ class PromptCache:
             self._entries.move_to_end(key)
 
     def _keep(self, key: bytes, now: float, ttl: float) -> None:
-        self._entries[key] = _Entry(now + ttl, ttl)
+        earlier = self._entries.get(key)
+        since = earlier.since if earlier is not None and earlier.expires_at > now else now
+        self._entries[key] = _Entry(since, now + ttl, ttl)
         self._entries.move_to_end(key)
         if len(self._entries) > self._size:
             self._entries.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Real servers for the tests, one of each kind for a test process: redis-server and the Firestore emulator.
+"""Real servers for the tests, one of a kind for a test process: redis-server and the Firestore emulator. And a model.
 
 Each is started when it is first asked for and stopped when the process ends. A server that is not on the machine
 skips the test that asked for it; with `CI` set it fails it.
@@ -13,10 +13,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+
+if TYPE_CHECKING:
+    from adapters.embedders.bert import BertEmbedder
 
 EMULATOR = "cloud_firestore_emulator"
 EMULATOR_FOLDER = Path("platform") / "cloud-firestore-emulator"
@@ -108,6 +113,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@cache
+def minilm() -> "BertEmbedder":
+    """all-MiniLM-L6-v2, read once for a test process."""
+    from adapters.embedders.bert import PACKAGES, load_embedder
+
+    if find_spec(PACKAGES["all-MiniLM-L6-v2"]) is None:
+        _absent("the model all-MiniLM-L6-v2", "make semantic")
+    return load_embedder("all-MiniLM-L6-v2")
 
 
 def _absent(what: str, next_step: str) -> None:

@@ -1,23 +1,26 @@
 """Where messages wait and conversations are kept, opened as the settings say."""
 
 import random
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from adapters.caches.memory import MemoryCache
+from adapters.caches.standby import StandbyCache
 from adapters.events.memory import MemoryEvents
 from adapters.inboxes.sqlite import SqliteInbox
 from adapters.sqlite_database import Database
 from adapters.stores.sqlite import SqliteStore
 from contracts.errors import ConfigurationError
-from contracts.ports import Events, Inbox, Store, WakeUps
+from contracts.ports import Cache, Events, Inbox, Store, WakeUps
 from contracts.settings import Settings
-from observability.metrics import CACHE_AWAY, EVENTS_DROPPED, WAKE_UPS_LOST
+from observability.metrics import ANSWERS_AWAY, CACHE_AWAY, EVENTS_DROPPED, WAKE_UPS_LOST
 
 if TYPE_CHECKING:
     from adapters.firestore_database import FirestoreDatabase
@@ -54,7 +57,7 @@ async def open_backend(settings: Settings, *, refuse_after: timedelta | None = N
 
 
 @contextmanager
-def required(what: str) -> Iterator[None]:
+def required(what: str, remedy: str = "make engines, or pip install -r requirements-engines.lock") -> Iterator[None]:
     """Import a library that belongs to an extra.
 
     Raises:
@@ -65,9 +68,7 @@ def required(what: str) -> Iterator[None]:
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.startswith("adapters"):
             raise
-        raise ConfigurationError(
-            f"{what} needs the library {exc.name}: make engines, or pip install -r requirements-engines.lock"
-        ) from exc
+        raise ConfigurationError(f"{what} needs the library {exc.name}: {remedy}") from exc
 
 
 @asynccontextmanager
@@ -104,6 +105,41 @@ async def open_wake_ups(settings: Settings, backend: Backend) -> AsyncIterator[W
             await tasks.close()
         return
     raise ConfigurationError(f"PROSA_ENGINE={settings.engine} has no queue between processes: use prosa run")
+
+
+@asynccontextmanager
+async def open_answers(settings: Settings) -> AsyncIterator[Cache]:
+    """Where answers are kept to be given again: in Redis for all processes, in this one's memory while it is away.
+
+    Without Redis, in memory alone.
+    """
+    own = MemoryCache(monotonic=time.monotonic)
+    url = settings.redis_cache_url or settings.redis_url
+    if url is None:
+        yield own
+        return
+    database = open_redis(url)
+    from adapters.caches.redis import RedisCache
+
+    try:
+        yield StandbyCache(RedisCache(database), own, monotonic=time.monotonic, on_away=ANSWERS_AWAY.inc)
+    finally:
+        await database.close()
+
+
+def open_redis(url: SecretStr, **limits: Any) -> "RedisDatabase":
+    """A database that connects when it is first asked.
+
+    Raises:
+        ConfigurationError: it is no address of a Redis, or the library is missing.
+    """
+    with required("Redis"):
+        from adapters.redis_database import RedisDatabase
+
+    try:
+        return RedisDatabase(url.get_secret_value(), **limits)
+    except ValueError as exc:
+        raise ConfigurationError("a Redis address is redis://HOST:PORT/DB, or rediss:// with TLS") from exc
 
 
 class _Opening:
@@ -182,13 +218,8 @@ class _Opening:
         return self._cache
 
     def _open_redis(self, url: SecretStr | None) -> "RedisDatabase":
-        from adapters.redis_database import RedisDatabase
-
         assert url is not None  # noqa: S101 - the settings were checked for it
-        try:
-            database = RedisDatabase(url.get_secret_value(), refuse_after=self._refuse_after)
-        except ValueError as exc:
-            raise ConfigurationError("a Redis address is redis://HOST:PORT/DB, or rediss:// with TLS") from exc
+        database = open_redis(url, refuse_after=self._refuse_after)
         self._stack.push_async_callback(database.close)
         return database
 

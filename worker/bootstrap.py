@@ -4,7 +4,7 @@ import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,13 +19,16 @@ from context.source import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
 from contracts.messages import ChannelName
-from contracts.ports import Callback, Channel, Clock, Events, Faults, LanguageModel
+from contracts.ports import Callback, Channel, Clock, Embedder, Events, Faults, LanguageModel
 from contracts.settings import Settings
 from fsm.machine import ConversationMachine
 from fsm.static_check import problems
 from prompts.analyses import Analyst
+from prompts.batching import GroupedEmbedder, GroupedModel
 from prompts.breaker import Breakers
 from prompts.budget import Ceilings, Meter
+from prompts.cache import AnswerCache
+from prompts.cacheable import CachePolicy
 from prompts.executor import Executor
 from prompts.hooks import PromptCacheWatch, bending, count
 from prompts.pricing import PriceBook
@@ -33,7 +36,7 @@ from prompts.prompter import Prompter
 from prompts.registry import PromptRegistry
 from prompts.strategies import Strategies, Strategy, TaskModels
 from prompts.versions import PromptVersions, versions_for
-from worker.backends import Backend, open_backend
+from worker.backends import Backend, open_answers, open_backend, required
 from worker.dependencies import Dependencies, Rulebook
 from worker.ledger import Ledger, kept
 from worker.spending import Exchange
@@ -86,9 +89,13 @@ async def open_engine(
     rulebooks = Rulebooks(InstitutionSource(settings.institution))
     clock = clock or SystemClock()
     model = model or _model(settings)
+    if settings.use_batching:
+        model = GroupedModel(model, monotonic=time.monotonic)
     channels = _channels(settings, backend.events)
     meter = make_meter(settings, clock)
-    executor = make_executor(settings, model, meter)
+    stack = AsyncExitStack()
+    cache = await stack.enter_async_context(_answer_cache(settings, clock))
+    executor = make_executor(settings, model, meter, cache)
     versions = versions_for(
         PromptRegistry.read(), choice=settings.use_templates, structured=settings.use_structured_templates
     )
@@ -116,7 +123,7 @@ async def open_engine(
         callback=callback,
     )
     try:
-        async with kept(ledger, exchange):
+        async with stack, kept(ledger, exchange):
             yield Engine(deps, rulebooks)
     finally:
         await model.close()
@@ -147,7 +154,7 @@ def make_meter(settings: Settings, clock: Clock) -> Meter:
     )
 
 
-def make_executor(settings: Settings, model: LanguageModel, meter: Meter) -> Executor:
+def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache: AnswerCache | None = None) -> Executor:
     strategies = Strategies(
         economy_model=settings.model_economy or settings.model_fallback, quality_model=settings.model_quality
     )
@@ -158,6 +165,7 @@ def make_executor(settings: Settings, model: LanguageModel, meter: Meter) -> Exe
         monotonic=time.monotonic,
         chance=random.random,
         breakers=Breakers(monotonic=time.monotonic),
+        cache=cache,
         before=[bending(strategies)],
         after=[count, PromptCacheWatch()],
     )
@@ -175,7 +183,49 @@ def make_prompter(settings: Settings, executor: Executor, versions: PromptVersio
         turn_budget=settings.turn_budget,
         monotonic=time.monotonic,
         strategy=Strategy(settings.strategy),
+        cache_policy=_cache_policy(settings),
     )
+
+
+def _cache_policy(settings: Settings) -> CachePolicy | None:
+    if not settings.use_cache:
+        return None
+    return CachePolicy(
+        semantic_tasks=settings.semantic_tasks,
+        template=settings.cache_template,
+        embedder=settings.embedder if settings.semantic_tasks else None,
+    )
+
+
+@asynccontextmanager
+async def _answer_cache(settings: Settings, clock: Clock) -> AsyncIterator[AnswerCache | None]:
+    if not settings.use_cache:
+        yield None
+        return
+    async with open_answers(settings) as answers, _embedder(settings) as embedder:
+        cache = AnswerCache(
+            answers, now=clock.now, chance=random.random, embedder=embedder, sample=settings.cache_sample
+        )
+        try:
+            yield cache
+        finally:
+            await cache.close()
+
+
+@asynccontextmanager
+async def _embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
+    """One pass for the texts of many callers; None where no task has a semantic level."""
+    if not settings.semantic_tasks:
+        yield None
+        return
+    with required("The semantic level of the cache", "make semantic"):
+        from adapters.embedders.bert import load_embedder
+
+    embedder = GroupedEmbedder(load_embedder(settings.embedder))
+    try:
+        yield embedder
+    finally:
+        await embedder.close()
 
 
 def _rulebook(institution: Institution) -> Rulebook:

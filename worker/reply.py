@@ -35,7 +35,9 @@ async def draft_reply(draft: Draft, decision: StateDecision, clock: TurnClock, d
     shape = _Shape(form.value or _usual_form(decision), decision, view, desk)
     replies, findings = shape.check(text)
     draft = draft.with_task(_judged(response, findings), form.record)
-    if findings:
+    if not findings:
+        await desk.deps.prompter.keep(response)
+    else:
         draft = _with_findings(draft, findings)
         rules = tuple(dict.fromkeys(finding.rule.value for finding in findings))
         rewrite = replace(view, decision=decision, rewrite=rules)

@@ -37,6 +37,14 @@ def test_written_once_then_read(cache: PromptCache) -> None:
     assert first.total == second.total
 
 
+def test_what_is_written_meanwhile_is_not_read(cache: PromptCache, clock: Clock) -> None:
+    prompt = blocks(("core", 2000, FIVE_MINUTES), ("question", 50, None))
+    clock.now = 1.0
+    assert cache.use(b"m", prompt, asked_at=0.0).written == 2000
+    assert cache.use(b"m", prompt, asked_at=0.5).written == 2000
+    assert cache.use(b"m", prompt, asked_at=1.0).read == 2000
+
+
 def test_short_prefix_is_ignored_silently(cache: PromptCache) -> None:
     prompt = blocks(("core", 1023, FIVE_MINUTES), ("question", 50, None))
     assert cache.use(b"m", prompt) == cache.use(b"m", prompt)

@@ -1,0 +1,167 @@
+"""`prosa cache`: the answers that are kept, on the Redis that the workers share."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from cli.output import AsJson, console, errors, fail, print_json, print_table
+from contracts.errors import ConfigurationError
+from contracts.ports import Cache
+from contracts.settings import Settings, read_settings
+from observability.logs import configure_logs
+from prompts.cacheable import ScopeParts
+
+app = typer.Typer(add_completion=False, help="Answers that are kept to be given again.", no_args_is_help=True)
+
+Level = Annotated[str | None, typer.Option(help="exact, template or semantic.")]
+Task = Annotated[str | None, typer.Option(help="state, response or message_type.")]
+Version = Annotated[
+    str | None, typer.Option("--institution-version", help="Of the documents, as in prosa context show.")
+]
+Template = Annotated[str | None, typer.Option(help="A template's label, or the name and version it begins with.")]
+
+
+@app.command()
+def stats(as_json: AsJson = False) -> None:
+    """Count the answers that are kept, by level, task, template, model and version of the documents.
+
+    How many questions they have answered is at /metrics of the workers: prompter_cache_hits_total.
+    """
+    sizes = asyncio.run(_sizes(read_settings()))
+    views = [asdict(parts) | {"entries": size} for parts, size in _by_parts(sizes).items()]
+    if as_json:
+        print_json({"entries": sum(sizes.values()), "scopes": views})
+        return
+    columns = ("level", "task", "institution", "version", "language", "template", "model", "entries")
+    print_table(columns, [tuple(view[column] for column in columns) for view in views], empty="No answers are kept.")
+
+
+@app.command()
+def clear(
+    level: Level = None,
+    task: Task = None,
+    institution_version: Version = None,
+    template: Template = None,
+    everything: Annotated[bool, typer.Option("--all", help="Whatever there is.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forget answers: those that fit everything that is said, or all.
+
+    What other documents, another template or another model have answered is never given, with or without this.
+    """
+    wanted = {"level": level, "task": task, "version": institution_version, "template": template}
+    chosen = {name: value for name, value in wanted.items() if value is not None}
+    if bool(chosen) is everything:
+        raise ConfigurationError(
+            "say what is to be forgotten: --level, --task, --institution-version, --template; or --all"
+        )
+    dropped = asyncio.run(_clear(read_settings(), chosen))
+    if as_json:
+        print_json({"forgotten": dropped})
+    else:
+        console.print(f"{dropped} answers are forgotten.")
+
+
+@app.command()
+def warm(
+    file: Annotated[Path, typer.Argument(help="One question a line.")],
+    channel: Annotated[str, typer.Option(help="web or whatsapp: an answer is kept for one of them.")] = "whatsapp",
+    as_json: AsJson = False,
+) -> None:
+    """Ask the model each question as the first message of somebody, so that its answer is there when people come.
+
+    Costs what the questions cost. Nothing is sent and no conversation is stored.
+    """
+    from cli.warming import CHANNELS, read_questions, warm_up
+
+    settings = read_settings()
+    if not settings.use_cache:
+        raise ConfigurationError("there is no cache to warm: set PROMPTER_USE_CACHE=true")
+    if channel not in CHANNELS:
+        raise ConfigurationError(f"--channel {channel}: say {' or '.join(CHANNELS)}")
+    questions = read_questions(file)
+    configure_logs(level="ERROR")
+    before = sum(asyncio.run(_sizes(settings)).values())
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
+        bar = progress.add_task("Asking", total=len(questions))
+        answered = asyncio.run(warm_up(settings, questions, channel, advance=lambda: progress.advance(bar)))
+    after = sum(asyncio.run(_sizes(settings)).values())
+    if as_json:
+        print_json({"questions": len(questions), "answered": answered, "entries": {"before": before, "after": after}})
+    else:
+        console.print(
+            f"{answered} of {len(questions)} questions were answered; {after} answers are kept, {before} before."
+        )
+    if answered < len(questions):
+        raise fail(f"{len(questions) - answered} questions got no answer of a model")
+
+
+async def _sizes(settings: Settings) -> dict[str, int]:
+    async with _open_cache(settings) as cache:
+        return await cache.sizes()
+
+
+async def _clear(settings: Settings, wanted: Mapping[str, str]) -> int:
+    async with _open_cache(settings) as cache:
+        scopes = [scope for scope in await cache.sizes() if _fits(ScopeParts.read(scope), wanted)]
+        return sum([await cache.drop(scope) for scope in scopes])
+
+
+def _fits(parts: ScopeParts, wanted: Mapping[str, str]) -> bool:
+    """A template is also named by the beginning of its label: without the hash, or without the version."""
+    for name, value in wanted.items():
+        given = getattr(parts, name)
+        if given != value and not (name == "template" and given.startswith((f"{value}@", f"{value}_v"))):
+            return False
+    return True
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A scope without what only tells semantic scopes apart."""
+
+    level: str
+    task: str
+    institution: str
+    version: str
+    language: str
+    template: str
+    model: str
+
+
+def _by_parts(sizes: Mapping[str, int]) -> dict[_Row, int]:
+    rows: dict[_Row, int] = {}
+    for scope, size in sorted(sizes.items()):
+        parts = ScopeParts.read(scope)
+        row = _Row(**{name: getattr(parts, name) for name in _Row.__dataclass_fields__})
+        rows[row] = rows.get(row, 0) + size
+    return rows
+
+
+@asynccontextmanager
+async def _open_cache(settings: Settings) -> AsyncIterator[Cache]:
+    """The shared cache.
+
+    Raises:
+        ConfigurationError: there is none: without Redis each process keeps its answers to itself.
+    """
+    from worker.backends import open_redis
+
+    url = settings.redis_cache_url or settings.redis_url
+    if url is None:
+        raise ConfigurationError(
+            "answers are kept in the memory of each process: set REDIS_CACHE_URL to keep them where all find them"
+        )
+    database = open_redis(url)
+    from adapters.caches.redis import RedisCache
+
+    try:
+        yield RedisCache(database)
+    finally:
+        await database.close()

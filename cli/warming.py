@@ -1,0 +1,99 @@
+"""Plays questions through the real pipeline, into a store that is thrown away and a channel that sends nothing."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from adapters.channels.web import LIMITS as WEB_LIMITS
+from adapters.channels.web import web_message
+from adapters.channels.whatsapp import LIMITS as WHATSAPP_LIMITS
+from adapters.events.memory import MemoryEvents
+from adapters.inboxes.memory import MemoryInbox
+from adapters.stores.memory import MemoryStore
+from cli.sandboxed import sandboxed
+from contracts.delivery import OutboxRow
+from contracts.errors import ConfigurationError
+from contracts.messages import Address, ChannelName
+from contracts.ports import ChannelLimits
+from contracts.settings import Settings
+from contracts.values import MessageId
+from worker.backends import Backend
+from worker.bootstrap import open_engine
+from worker.dependencies import Dependencies
+from worker.drain import drain
+
+AT_ONCE = 10
+MOST_CHARACTERS = 500
+CHANNELS: Mapping[str, ChannelLimits] = {"web": WEB_LIMITS, "whatsapp": WHATSAPP_LIMITS}
+# WhatsApp always names people, and answers to people with a name are kept apart. This one is said by nobody, so an
+# answer that holds it is a template's, with a slot.
+STAND_IN = "Pessoa"
+
+
+def read_questions(path: Path) -> list[str]:
+    """The lines of a file that are not empty, each once.
+
+    Raises:
+        ConfigurationError: it cannot be read, or has a line that is too long for a question.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigurationError(f"{path} cannot be read: {exc}") from exc
+    for number, line in enumerate(lines, start=1):
+        if len(line) > MOST_CHARACTERS:
+            raise ConfigurationError(f"{path.name}:{number}: more than {MOST_CHARACTERS} characters")
+    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
+
+async def warm_up(settings: Settings, questions: Sequence[str], channel: str, *, advance: Callable[[], object]) -> int:
+    """Ask each question; return how many a model has answered."""
+    name = ChannelName(channel)
+    backend = Backend(MemoryInbox(), MemoryStore(), MemoryEvents())
+    room = asyncio.Semaphore(AT_ONCE)
+    async with sandboxed(settings) as (effective, _), open_engine(effective, backend) as engine:
+        deps = replace(engine.deps, channels={name: _SilentChannel(name, CHANNELS[channel])})
+
+        async def ask(question: str) -> bool:
+            async with room:
+                answered = await _ask(question, name, deps)
+                advance()
+                return answered
+
+        return sum(await asyncio.gather(*(ask(question) for question in questions)))
+
+
+async def _ask(question: str, channel: ChannelName, deps: Dependencies) -> bool:
+    """The question as the first message of somebody who is not."""
+    nobody = f"warming-{secrets.token_hex(8)}"
+    name = STAND_IN if channel is ChannelName.WHATSAPP else None
+    message = web_message(nobody, MessageId(nobody), question, at=deps.clock.now(), person_name=name)
+    address = Address(channel=channel, account=channel, person=nobody)
+    await deps.inbox.append([message.model_copy(update={"address": address})])
+    await drain(message.conversation_id, deps)
+    turns = await deps.store.turns(message.conversation_id)
+    return any(turn.replies and not turn.fallback for turn in turns)
+
+
+@dataclass
+class _SilentChannel:
+    """Satisfies the `Channel` port by sending nothing."""
+
+    name: ChannelName
+    limits: ChannelLimits
+    send_timeout: timedelta = timedelta(seconds=1)
+    settle_after: timedelta = timedelta(seconds=1)
+    shows_forming_text: bool = False
+    reply_window: timedelta | None = None
+
+    async def send(self, row: OutboxRow) -> str:
+        return f"unsent-{row.id}"
+
+    def acknowledge(self, address: Address, platform_message_id: str) -> None:
+        return
+
+    async def close(self) -> None:
+        return

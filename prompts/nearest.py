@@ -1,0 +1,109 @@
+"""The nearest of some thousand vectors, by one product with a matrix. Only who uses it loads numpy."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.errors import ConfigurationError
+
+FIRST_ROWS = 64
+MOST_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Near:
+    """A row, by its key, and the cosine between it and what was asked."""
+
+    key: str
+    similarity: float
+
+
+class VectorIndex:
+    """Unit vectors of one scope with what their texts say; the oldest row gives its place to the newest.
+
+    `width` is the length of a vector; 384 in all-MiniLM-L6-v2.
+    """
+
+    def __init__(self, width: int, *, most: int = MOST_ROWS) -> None:
+        self._width = width
+        self._most = most
+        self._matrix: NDArray[np.float32] = np.zeros((min(FIRST_ROWS, most), width), dtype=np.float32)
+        self._signatures: list[str] = []
+        self._keys: list[str] = []
+        self._rows: dict[str, int] = {}
+        self._next = 0
+        self.last_number = 0
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, key: str, signature: str, vector: bytes, *, number: int) -> None:
+        """Put a row in, in the place of an earlier one of that key.
+
+        Raises:
+            ConfigurationError: the vector has another width.
+        """
+        row = self._row_for(key)
+        self._matrix[row] = self._vector(vector)
+        self._signatures[row], self._keys[row], self._rows[key] = signature, key, row
+        self.last_number = max(self.last_number, number)
+
+    def remove(self, key: str) -> None:
+        self._rows.pop(key, None)
+
+    def nearest(self, vector: bytes, *, threshold: float, signature: str | None) -> tuple[Near | None, bool]:
+        """The most similar row that says the same, if it reaches `threshold`; and whether one that does not say the
+        same reaches it. `signature` None: whatever it says.
+        """
+        similar = self._matrix[: len(self._keys)] @ self._vector(vector)
+        reaching = np.flatnonzero(similar >= threshold)
+        is_refused = False
+        for row in reaching[np.argsort(-similar[reaching], kind="stable")]:
+            if self._rows.get(self._keys[row]) != row:
+                continue
+            if signature is None or self._signatures[row] == signature:
+                return Near(self._keys[row], min(1.0, float(similar[row]))), is_refused
+            is_refused = True
+        return None, is_refused
+
+    def _row_for(self, key: str) -> int:
+        if key in self._rows:
+            return self._rows[key]
+        if len(self._keys) < self._most:
+            self._keys.append("")
+            self._signatures.append("")
+            if len(self._keys) > len(self._matrix):
+                more = np.zeros((min(2 * len(self._matrix), self._most), self._width), dtype=np.float32)
+                more[: len(self._matrix)] = self._matrix
+                self._matrix = more
+            return len(self._keys) - 1
+        row, self._next = self._next, (self._next + 1) % self._most
+        if self._rows.get(self._keys[row]) == row:
+            del self._rows[self._keys[row]]
+        return row
+
+    def _vector(self, raw: bytes) -> NDArray[np.float32]:
+        vector = np.frombuffer(raw, dtype="<f4")
+        if vector.shape != (self._width,):
+            raise ConfigurationError(f"a vector of {vector.size} numbers where there should be {self._width}")
+        return vector
+
+
+class Indexes:
+    """The index of each scope that was asked for lately."""
+
+    def __init__(self, width: int, *, most_scopes: int = 64, most_rows: int = MOST_ROWS) -> None:
+        self._width = width
+        self._most_scopes = most_scopes
+        self._most_rows = most_rows
+        self._indexes: OrderedDict[str, VectorIndex] = OrderedDict()
+
+    def of(self, scope: str) -> VectorIndex:
+        if scope not in self._indexes:
+            self._indexes[scope] = VectorIndex(self._width, most=self._most_rows)
+        self._indexes.move_to_end(scope)
+        if len(self._indexes) > self._most_scopes:
+            self._indexes.popitem(last=False)
+        return self._indexes[scope]

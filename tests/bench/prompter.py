@@ -30,6 +30,15 @@ CONVERSATIONS_A_ROUND = 30
 MEASURES: dict[str, dict[str, str]] = {
     "prose (v1)": {},
     "structured (v2)": {"PROMPTER_USE_STRUCTURED_TEMPLATES": "true"},
+    "v1, batching": {"PROMPTER_USE_BATCHING": "true", "PROSA_STREAMING": "false"},
+    "v1, exact cache": {"PROMPTER_USE_CACHE": "true"},
+    "v1, exact and template cache": {"PROMPTER_USE_CACHE": "true", "PROSA_CACHE_TEMPLATE": "true"},
+    "v2, exact and template cache, batching": {
+        "PROMPTER_USE_STRUCTURED_TEMPLATES": "true",
+        "PROMPTER_USE_CACHE": "true",
+        "PROSA_CACHE_TEMPLATE": "true",
+        "PROMPTER_USE_BATCHING": "true",
+    },
 }
 PRICES = PriceBook()
 NOW = datetime.now(UTC)

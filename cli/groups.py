@@ -10,6 +10,7 @@ GROUPS = {
     "dead-letters": "cli.dead_letters",
     "context": "cli.context",
     "prompts": "cli.prompts",
+    "flags": "cli.flags",
     "load": "cli.load",
     "report": "cli.report",
 }

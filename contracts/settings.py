@@ -81,6 +81,7 @@ class Settings(BaseModel):
 
     use_templates: bool = Field(True, validation_alias="PROMPTER_USE_TEMPLATES")
     use_structured_templates: bool = Field(False, validation_alias="PROMPTER_USE_STRUCTURED_TEMPLATES")
+    flags_file: Path | None = Field(None, validation_alias="PROSA_FLAGS_FILE")
 
     whatsapp_app_secret: SecretStr | None = Field(None, validation_alias="WHATSAPP_APP_SECRET")
     whatsapp_app_secret_previous: SecretStr | None = Field(None, validation_alias="WHATSAPP_APP_SECRET_PREVIOUS")
@@ -147,6 +148,12 @@ class Settings(BaseModel):
     @property
     def turn_budget(self) -> timedelta:
         return timedelta(seconds=self.turn_budget_s)
+
+    @property
+    def prompter_switches(self) -> Mapping[str, bool]:
+        """The `PROMPTER_USE_*` that were said, by their names: those win over flags, the others leave it to them."""
+        names = {name: str(field.validation_alias) for name, field in type(self).model_fields.items()}
+        return {names[one]: getattr(self, one) for one in self.model_fields_set if names[one].startswith("PROMPTER_")}
 
     @property
     def zone(self) -> tzinfo:
@@ -256,6 +263,11 @@ class Settings(BaseModel):
             raise ValueError(f"PROSA_ENV=production with {', '.join(emulated)}: an emulator forgets everything")
         if self.redis_url is not None and self.redis_url == self.redis_cache_url:
             raise ValueError("REDIS_URL and REDIS_CACHE_URL are the same: a cache that evicts would eat the inbox")
+        if self.flags_file is not None:
+            raise ValueError(
+                "PROSA_FLAGS_FILE is for development, as its changes leave no trace: "
+                "prosa flags set KEY --file FILE takes a definition over"
+            )
         return self
 
     @model_validator(mode="after")

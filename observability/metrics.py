@@ -55,6 +55,9 @@ ANALYSIS_SECONDS = _histogram(
 )
 CALLBACKS = _counter("callbacks_total", "Calls to the receiver that is told when an analysis has ended", ["outcome"])
 
+FLAG_EVALUATIONS = _counter("flags_evaluations_total", "Questions to a flag by why it answered what it did", ["reason"])
+FLAG_REFRESHES = _counter("flags_refreshes_total", "Looks at the flags in the store by what came of them", ["outcome"])
+
 
 def note_prompt_task(record: TaskRecord) -> None:
     """Count a prompt task with its tokens and its price."""

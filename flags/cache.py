@@ -1,0 +1,154 @@
+"""The flags in this process's memory, and how they are kept fresh without anybody waiting for it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Protocol
+
+from contracts.errors import ConfigurationError, TransientError
+from contracts.ports import Events
+from flags.evaluation import CompiledFlag
+from flags.register import CHANNEL
+from observability.logs import logger
+from observability.metrics import FLAG_REFRESHES
+
+log = logger(__name__)
+
+MAX_AGE = timedelta(minutes=5)
+LOOK_EVERY = timedelta(seconds=5)
+# A store that takes longer has failed, for us: the flags of before go on being used.
+PATIENCE = timedelta(seconds=2)
+
+
+class Source(Protocol):
+    """Where flags come from.
+
+    Raises:
+        TransientError, ConfigurationError: they cannot be read now.
+    """
+
+    async def load(self) -> Mapping[str, CompiledFlag]: ...
+
+    async def stamp(self) -> str:
+        """Another text whenever `load` may have another answer; cheap."""
+        ...
+
+
+class FlagCache:
+    """Satisfies `Flags`. Asking never waits: flags that are too old are served once more while they are read again."""
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        max_age: timedelta = MAX_AGE,
+        patience: timedelta = PATIENCE,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._max_age = max_age.total_seconds()
+        self._patience = patience.total_seconds()
+        self._monotonic = monotonic
+        self._flags: Mapping[str, CompiledFlag] = {}
+        self._stamp: str | None = None
+        self._too_old_at = float("-inf")
+        self._reading = asyncio.Lock()
+        self._asked: asyncio.Task[bool] | None = None
+        self.is_ready = False
+
+    def get(self, key: str) -> CompiledFlag | None:
+        if self._monotonic() >= self._too_old_at:
+            self._ask()
+        return self._flags.get(key)
+
+    async def look(self) -> bool:
+        """Read the flags if they changed or are too old; False when that failed, and those of before stay in force."""
+        return await self._attempt(only_if_changed=True)
+
+    async def refresh(self) -> bool:
+        """Read the flags; False when that failed, and those of before stay in force."""
+        return await self._attempt(only_if_changed=False)
+
+    async def _attempt(self, *, only_if_changed: bool) -> bool:
+        async with self._reading:
+            try:
+                async with asyncio.timeout(self._patience):
+                    outcome = await self._read(only_if_changed=only_if_changed)
+            except (TransientError, ConfigurationError, TimeoutError) as exc:
+                FLAG_REFRESHES.labels(outcome="failed").inc()
+                log.warning("flags.not_refreshed", error=type(exc).__name__)
+                self._wait_a_while()
+                return False
+            except Exception as exc:
+                FLAG_REFRESHES.labels(outcome="defect").inc()
+                log.error("flags.defect", exc_info=exc)
+                self._wait_a_while()
+                return False
+            FLAG_REFRESHES.labels(outcome=outcome).inc()
+            return True
+
+    async def _read(self, *, only_if_changed: bool) -> str:
+        # Read before the flags: what changes in between is found again at the next look.
+        stamp = await self._source.stamp()
+        is_fresh = self._monotonic() < self._too_old_at and self.is_ready
+        if only_if_changed and is_fresh and stamp == self._stamp:
+            return "unchanged"
+        self._flags = await self._source.load()
+        self._stamp = stamp
+        self._too_old_at = self._monotonic() + self._max_age
+        self.is_ready = True
+        return "read"
+
+    def _wait_a_while(self) -> None:
+        """Not every evaluation has to find out that the source is away."""
+        self._too_old_at = self._monotonic() + min(self._max_age, LOOK_EVERY.total_seconds())
+
+    def _ask(self) -> None:
+        """Have the flags read in the background, where there is an event loop and nobody does so already."""
+        if self._asked is not None and not self._asked.done():
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._asked = loop.create_task(self.refresh())
+
+    async def close(self) -> None:
+        """Leave off reading."""
+        if self._asked is not None:
+            self._asked.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._asked
+
+
+@asynccontextmanager
+async def kept_fresh(cache: FlagCache, events: Events, *, every: timedelta = LOOK_EVERY) -> AsyncIterator[None]:
+    """Look for changes while the context is open: when told, and every few seconds whether told or not.
+
+    Waits for the first reading, as long as the cache's patience at most.
+    """
+    await cache.refresh()
+    tasks = [asyncio.create_task(_look(cache, every)), asyncio.create_task(_listen(cache, events))]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        await cache.close()
+
+
+async def _look(cache: FlagCache, every: timedelta) -> None:
+    while True:
+        await asyncio.sleep(every.total_seconds())
+        await cache.look()
+
+
+async def _listen(cache: FlagCache, events: Events) -> None:
+    async with events.subscribe(CHANNEL) as news:
+        async for _ in news:
+            await cache.look()

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from openfeature.evaluation_context import EvaluationContext
 
-from flags.definitions import OFF, ON, Flag, Hashing, Operator, Rule, Scalar, Segment, Status, Variant, is_number
+from flags.definitions import Flag, Hashing, Operator, Rule, Scalar, Segment, Status, Variant, is_number
 from flags.hashing import SCALE, Draw, draw, threshold
 from observability.logs import logger
 from observability.metrics import FLAG_EVALUATIONS
@@ -20,7 +20,7 @@ log = logger(__name__)
 
 
 class Reason(StrEnum):
-    """Why a flag answered what it did. The last ones mean that the caller's default was taken."""
+    """Why a flag answered what it did; at the last four the caller's default holds."""
 
     STATIC = "static"
     TARGETING_MATCH = "targeting_match"
@@ -66,6 +66,7 @@ class CompiledFlag:
         self._is_test = flag.status is Status.AB_TEST
         drawn = [variant for variant in flag.drawn if variant.weight > 0]
         self._variants = drawn
+        self._keyless = Evaluation(flag.key, Reason.NO_TARGETING_KEY, revision=revision)
         # Cumulative, as whole numbers: the last one is the scale itself, so that every draw finds a variant.
         total = sum(variant.weight for variant in drawn)
         self._bounds = [round(part / total * SCALE) for part in accumulate(variant.weight for variant in drawn)][:-1]
@@ -92,7 +93,7 @@ class CompiledFlag:
         elif context.targeting_key:
             drawn = draw(self.flag.key, self.flag.salt, context.targeting_key)
         else:
-            return control.keyless
+            return self._keyless
         if drawn.reach >= reach.threshold:
             # Outside an A/B test; inside a rollout, as one of those whom it is compared with.
             return control.not_targeted if self._is_test else control.split
@@ -111,7 +112,6 @@ class _Answers:
         self.split = answer(Reason.SPLIT, drawn=True)
         self.not_targeted = answer(Reason.NOT_TARGETED)
         self.disabled = answer(Reason.DISABLED)
-        self.keyless = answer(Reason.NO_TARGETING_KEY)
 
 
 class _Reach:
@@ -184,23 +184,18 @@ class Flags(Protocol):
 
 
 class Evaluator:
-    """Answers from the flags that are in memory. Nothing here waits or raises.
-
-    `switches` win over every flag: by the part of a key that comes first, whether everything under it may be on.
-    """
+    """Answers from the flags that are in memory. Nothing here waits or raises."""
 
     def __init__(
         self,
         flags: Flags,
         *,
         now: Callable[[], datetime],
-        switches: Mapping[str, bool] | None = None,
         chance: Callable[[], Draw] = random_draw,
     ) -> None:
         self._flags = flags
         self._now = now
         self._chance = chance
-        self._switches = dict(switches or {})
 
     def evaluate(self, key: str, context: EvaluationContext) -> Evaluation:
         answer = self._evaluate(key, context)
@@ -217,10 +212,6 @@ class Evaluator:
 
     def _evaluate(self, key: str, context: EvaluationContext) -> Evaluation:
         compiled = self._flags.get(key)
-        if self._switches:
-            switch = self._switch(key)
-            if switch is not None:
-                return _switched(key, compiled, on=switch)
         if compiled is None:
             return Evaluation(key, Reason.UNKNOWN if self._flags.is_ready else Reason.NOT_READY)
         if self._now() >= compiled.expires_at:
@@ -229,25 +220,6 @@ class Evaluator:
                 log.warning("flag.expired", flag=key)
             return Evaluation(key, Reason.EXPIRED, revision=compiled.revision)
         return compiled.evaluate(context, self._chance)
-
-    def _switch(self, key: str) -> bool | None:
-        """What a switch says of this key: one that is on says nothing of what is under it."""
-        own = self._switches.get(key)
-        if own is not None:
-            return own
-        part = key
-        while "." in part:
-            part = part.rpartition(".")[0]
-            if self._switches.get(part) is False:
-                return False
-        return None
-
-
-def _switched(key: str, compiled: CompiledFlag | None, *, on: bool) -> Evaluation:
-    if on:
-        return Evaluation(key, Reason.SWITCHED, ON, treated=True)
-    control = OFF if compiled is None else compiled.flag.control_variant
-    return Evaluation(key, Reason.SWITCHED, control)
 
 
 def enabled(answer: Evaluation, default: bool) -> bool:

@@ -1,6 +1,5 @@
 """What the tests of flags are made of."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,7 +36,5 @@ class Known:
         return self.compiled.get(key)
 
 
-def evaluator(
-    *flags: Flag, switches: Mapping[str, bool] | None = None, at: datetime = START, **options: Any
-) -> Evaluator:
-    return Evaluator(Known(*flags), now=lambda: at, switches=switches, **options)
+def evaluator(*flags: Flag, at: datetime = START, **options: Any) -> Evaluator:
+    return Evaluator(Known(*flags), now=lambda: at, **options)

@@ -15,7 +15,6 @@ from openfeature.evaluation_context import EvaluationContext
 from flags.definitions import Flag, Status
 from flags.evaluation import Evaluator, Reason
 from flags.hashing import SCALE, Draw
-from flags.switches import GOVERNS, governed
 from observability.logs import configure_logs
 from observability.metrics import FLAG_EVALUATIONS
 from tests.builders import START
@@ -132,10 +131,11 @@ def test_random_is_drawn_anew_and_needs_no_person() -> None:
     assert abs(sum(answers) / PEOPLE - 0.3) < SLACK
 
 
-def test_without_a_targeting_key_a_stable_flag_is_off() -> None:
+def test_without_a_targeting_key_a_stable_draw_is_the_default() -> None:
     found = evaluator(flag(status="gradual_rollout", percentage=99.9))
     assert found.evaluate("x", EvaluationContext()).reason is Reason.NO_TARGETING_KEY
-    assert not found.is_enabled("x", EvaluationContext(), default=True)
+    for default in (True, False):
+        assert found.is_enabled("x", EvaluationContext(), default=default) is default
     assert evaluator(flag()).is_enabled("x", EvaluationContext())
 
 
@@ -260,31 +260,6 @@ def test_an_expired_flag_answers_the_default_and_warns_once() -> None:
     said = [json.loads(line) for line in logs.getvalue().splitlines()]
     assert [(line["event"], line["flag"]) for line in said] == [("flag.expired", "x")]
     assert found.evaluate("x", person()).reason is Reason.EXPIRED
-
-
-# Switches
-
-
-@pytest.mark.parametrize("name", GOVERNS)
-def test_a_switch_wins_over_every_status(name: str) -> None:
-    key = GOVERNS[name]
-    for status in Status:
-        one = flag(key, status=status, percentage=50, variants=variants(control=1, v2=1))
-        for said in (True, False):
-            found = evaluator(one, switches=governed({name: said}))
-            assert {found.is_enabled(key, person(n)) for n in range(50)} == {said}
-            assert found.evaluate(key, person()).reason is Reason.SWITCHED
-            # It wins over flags that are not there as well.
-            assert evaluator(switches=governed({name: said})).is_enabled(key, person(), default=not said) is said
-
-
-def test_a_switch_that_is_off_turns_off_what_is_under_it_and_nothing_else() -> None:
-    one, other = flag("cache.semantic"), flag("cached")
-    off = evaluator(one, other, switches={"cache": False})
-    assert not off.is_enabled("cache.semantic", person(), default=True)
-    assert off.is_enabled("cached", person())
-    on = evaluator(flag("cache.semantic", status="disabled"), other, switches={"cache": True})
-    assert not on.is_enabled("cache.semantic", person())
 
 
 # Definitions

@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check bench docs lock clean format engines
+.PHONY: run demo test check bench docs lock clean format engines stats
 
 run: $(VENV)/.ready
 	@$(BIN)/python -m cli.main run
@@ -31,6 +31,8 @@ bench: $(VENV)/.ready-dev
 
 engines: $(VENV)/.ready-engines
 
+stats: $(VENV)/.ready-stats
+
 docs: $(VENV)/.ready
 	@$(BIN)/python -m fsm.diagram
 
@@ -52,6 +54,11 @@ $(VENV)/.ready-engines: requirements-engines.lock $(VENV)/.ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-engines.lock
 	@touch $@
 
+$(VENV)/.ready-stats: requirements-stats.lock $(VENV)/.ready
+	@echo "Installing SciPy for exact tests in reports into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-stats.lock
+	@touch $@
+
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 	@echo "Installing what the tests need into $(VENV) (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
@@ -61,7 +68,8 @@ lock: $(VENV)/.ready
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra celery --extra gcp -o requirements-engines.lock
-	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra celery --extra gcp --extra dev -o requirements-dev.lock
+	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra celery --extra gcp --extra stats --extra dev -o requirements-dev.lock
+	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra stats -o requirements-stats.lock
 
 clean:
 	rm -rf $(VENV) .prosa .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,16 +1,15 @@
-"""The flags in this process's memory, and how they are kept fresh without anybody waiting for it."""
+"""Flags and experiments in this process's memory, and how they are kept fresh without anybody waiting for it."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from contracts.errors import ConfigurationError, TransientError
 from contracts.ports import Events
-from flags.evaluation import CompiledFlag
-from flags.register import CHANNEL
+from flags.news import CHANNEL
 from observability.logs import logger
 from observability.metrics import FLAG_REFRESHES
 
@@ -18,30 +17,34 @@ log = logger(__name__)
 
 MAX_AGE = timedelta(minutes=5)
 LOOK_EVERY = timedelta(seconds=5)
-# A store that takes longer has failed, for us: the flags of before go on being used.
+# A store that takes longer has failed, for us: what it said before goes on being used.
 PATIENCE = timedelta(seconds=2)
 
 
-class Source(Protocol):
-    """Where flags come from.
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Source(Protocol[T_co]):
+    """Where they come from, by key.
 
     Raises:
         TransientError, ConfigurationError: they cannot be read now.
     """
 
-    async def load(self) -> Mapping[str, CompiledFlag]: ...
+    async def load(self) -> Mapping[str, T_co]: ...
 
     async def stamp(self) -> str:
         """Another text whenever `load` may have another answer; cheap."""
         ...
 
 
-class FlagCache:
-    """Satisfies `Flags`. Asking never waits: flags that are too old are served once more while they are read again."""
+class Cache(Generic[T]):
+    """Asking never waits: what is too old is served once more while it is read again."""
 
     def __init__(
         self,
-        source: Source,
+        source: Source[T],
         *,
         max_age: timedelta = MAX_AGE,
         patience: timedelta = PATIENCE,
@@ -51,24 +54,29 @@ class FlagCache:
         self._max_age = max_age.total_seconds()
         self._patience = patience.total_seconds()
         self._monotonic = monotonic
-        self._flags: Mapping[str, CompiledFlag] = {}
+        self._known: Mapping[str, T] = {}
         self._stamp: str | None = None
         self._too_old_at = float("-inf")
         self._reading = asyncio.Lock()
         self._asked: asyncio.Task[bool] | None = None
         self.is_ready = False
 
-    def get(self, key: str) -> CompiledFlag | None:
+    def get(self, key: str) -> T | None:
+        return self.known.get(key)
+
+    @property
+    def known(self) -> Mapping[str, T]:
+        """All of them."""
         if self._monotonic() >= self._too_old_at:
             self._ask()
-        return self._flags.get(key)
+        return self._known
 
     async def look(self) -> bool:
-        """Read the flags if they changed or are too old; False when that failed, and those of before stay in force."""
+        """Read them if they changed or are too old; False when that failed, and those of before stay in force."""
         return await self._attempt(only_if_changed=True)
 
     async def refresh(self) -> bool:
-        """Read the flags; False when that failed, and those of before stay in force."""
+        """Read them; False when that failed, and those of before stay in force."""
         return await self._attempt(only_if_changed=False)
 
     async def _attempt(self, *, only_if_changed: bool) -> bool:
@@ -90,12 +98,12 @@ class FlagCache:
             return True
 
     async def _read(self, *, only_if_changed: bool) -> str:
-        # Read before the flags: what changes in between is found again at the next look.
+        # Read first: what changes in between is found again at the next look.
         stamp = await self._source.stamp()
         is_fresh = self._monotonic() < self._too_old_at and self.is_ready
         if only_if_changed and is_fresh and stamp == self._stamp:
             return "unchanged"
-        self._flags = await self._source.load()
+        self._known = await self._source.load()
         self._stamp = stamp
         self._too_old_at = self._monotonic() + self._max_age
         self.is_ready = True
@@ -106,7 +114,7 @@ class FlagCache:
         self._too_old_at = self._monotonic() + min(self._max_age, LOOK_EVERY.total_seconds())
 
     def _ask(self) -> None:
-        """Have the flags read in the background, where there is an event loop and nobody does so already."""
+        """Have them read in the background, where there is an event loop and nobody does so already."""
         if self._asked is not None and not self._asked.done():
             return
         try:
@@ -124,7 +132,7 @@ class FlagCache:
 
 
 @asynccontextmanager
-async def kept_fresh(cache: FlagCache, events: Events, *, every: timedelta = LOOK_EVERY) -> AsyncIterator[None]:
+async def kept_fresh(cache: Cache[Any], events: Events, *, every: timedelta = LOOK_EVERY) -> AsyncIterator[None]:
     """Look for changes while the context is open: when told, and every few seconds whether told or not.
 
     Waits for the first reading, as long as the cache's patience at most.
@@ -142,13 +150,13 @@ async def kept_fresh(cache: FlagCache, events: Events, *, every: timedelta = LOO
         await cache.close()
 
 
-async def _look(cache: FlagCache, every: timedelta) -> None:
+async def _look(cache: Cache[Any], every: timedelta) -> None:
     while True:
         await asyncio.sleep(every.total_seconds())
         await cache.look()
 
 
-async def _listen(cache: FlagCache, events: Events) -> None:
+async def _listen(cache: Cache[Any], events: Events) -> None:
     async with events.subscribe(CHANNEL) as news:
         async for _ in news:
             await cache.look()

@@ -50,6 +50,7 @@ class Evaluation:
     treated: bool = False
     drawn: bool = False
     revision: int = 0
+    status: str = ""
 
 
 class CompiledFlag:
@@ -71,7 +72,7 @@ class CompiledFlag:
         total = sum(variant.weight for variant in drawn)
         self._bounds = [round(part / total * SCALE) for part in accumulate(variant.weight for variant in drawn)][:-1]
         self._answers = {
-            variant.name: _Answers(flag.key, variant, revision, treated=variant.name != self._control)
+            variant.name: _Answers(flag, variant, revision, treated=variant.name != self._control)
             for variant in flag.answers
         }
 
@@ -103,9 +104,9 @@ class CompiledFlag:
 class _Answers:
     """One variant's possible answers, made once."""
 
-    def __init__(self, key: str, variant: Variant, revision: int, *, treated: bool) -> None:
+    def __init__(self, flag: Flag, variant: Variant, revision: int, *, treated: bool) -> None:
         def answer(reason: Reason, *, drawn: bool = False) -> Evaluation:
-            return Evaluation(key, reason, variant, treated, drawn, revision)
+            return Evaluation(flag.key, reason, variant, treated, drawn, revision, flag.status.value)
 
         self.static = answer(Reason.STATIC)
         self.matched = answer(Reason.TARGETING_MATCH)

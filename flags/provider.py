@@ -21,15 +21,15 @@ from openfeature.provider import AbstractProvider, FeatureProvider, Metadata
 from openfeature.provider.no_op_provider import NoOpProvider
 
 from contracts.ports import Clock, Events
-from flags.cache import FlagCache, Source, kept_fresh
-from flags.evaluation import Evaluation, Evaluator, Reason, enabled
+from flags.cache import Cache, Source, kept_fresh
+from flags.evaluation import CompiledFlag, Evaluation, Evaluator, Reason, enabled
 from observability.metrics import FLAG_EVALUATIONS
 
 Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 T = TypeVar("T")
 
 SWITCHED = "SWITCHED"
-DRAWN, REVISION = "drawn", "revision"
+DRAWN, REVISION, STATUS = "drawn", "revision", "status"
 
 _REASONS: Mapping[Reason, OpenFeatureReason] = {
     Reason.STATIC: OpenFeatureReason.STATIC,
@@ -114,7 +114,7 @@ def _details(answer: Evaluation, value: T) -> FlagResolutionDetails[T]:
         error_code=_ERRORS.get(answer.reason),
         reason=_REASONS[answer.reason],
         variant=answer.variant.name if answer.variant else None,
-        flag_metadata={DRAWN: answer.drawn, REVISION: answer.revision},
+        flag_metadata={DRAWN: answer.drawn, REVISION: answer.revision, STATUS: answer.status},
     )
 
 
@@ -212,13 +212,18 @@ async def provided(provider: FeatureProvider, *, domain: str | None = None) -> A
 
 @asynccontextmanager
 async def open_flags(
-    source: Source, events: Events, clock: Clock, *, switches: Mapping[str, bool], domain: str | None = None
+    source: Source[CompiledFlag],
+    events: Events,
+    clock: Clock,
+    *,
+    switches: Mapping[str, bool],
+    domain: str | None = None,
 ) -> AsyncIterator[OpenFeatureClient]:
     """A client of the source's flags, kept fresh while the context is open, behind the switches.
 
     It opens also when the source cannot be read: until it can, every flag is the caller's default.
     """
-    cache = FlagCache(source)
+    cache = Cache(source)
     provider = SwitchedProvider(ProsaProvider(Evaluator(cache, now=clock.now)), switches)
     async with kept_fresh(cache, events), provided(provider, domain=domain) as client:
         yield client

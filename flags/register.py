@@ -1,26 +1,24 @@
 """The flags in the store: every change is an entry that says who, why and what, and can be taken back."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from contracts.delivery import Record
-from contracts.errors import ChangeRefusedError, StoreUnavailableError
-from contracts.ports import Clock, Events, LiveEvent, Records
-from contracts.values import ConversationId, Instant, Kept
+from contracts.errors import ChangeRefusedError
+from contracts.ports import Clock, Events, Records
+from contracts.values import Instant, Kept
 from flags.definitions import Flag, Line, difference, plain
 from flags.evaluation import CompiledFlag
+from flags.news import News
+from flags.paging import all_records
 from observability.logs import logger
 
 log = logger(__name__)
 
-FLAGS, OLDER, NEWS = "flags", "flag_changes", "flag_news"
-STAMP = "stamp"
-# News of flags travel as those of a conversation do; no conversation has such an id.
-CHANNEL = ConversationId("flags:news")
-PAGE = 200
+FLAGS, OLDER = "flags", "flag_changes"
 
 
 class Change(Kept):
@@ -55,21 +53,20 @@ class FlagRegister:
 
     def __init__(self, store: Records, events: Events, clock: Clock) -> None:
         self._store = store
-        self._events = events
         self._clock = clock
+        self._news = News(store, events, FLAGS)
 
     async def load(self) -> Mapping[str, CompiledFlag]:
         """Every flag that there is, ready to be asked. One that this release cannot read is left out, with an error."""
         compiled = {}
-        async for record in self._all(FLAGS):
+        async for record in all_records(self._store, FLAGS, at=self._clock.now()):
             if (change := _read(record)) is not None and change.flag is not None:
                 compiled[change.key] = CompiledFlag(change.flag, change.revision)
         return compiled
 
     async def stamp(self) -> str:
         """Another text whenever a flag was changed."""
-        record = await self._store.record(NEWS, STAMP, at=self._clock.now())
-        return str(record.version) if record else ""
+        return await self._news.stamp(self._clock.now())
 
     async def flags(self) -> list[Flag]:
         return [compiled.flag for compiled in (await self.load()).values()]
@@ -84,12 +81,10 @@ class FlagRegister:
         record = await self._store.record(FLAGS, key, at=self._clock.now())
         if record is None:
             return []
-        newest, older = Change.model_validate(record.body), []
-        async for one in self._all(OLDER, f"{key}/"):
-            if not one.key.startswith(f"{key}/"):
-                break
-            older.append(Change.model_validate(one.body))
-        return [*(change for change in older if change.revision < newest.revision), newest]
+        older = all_records(self._store, OLDER, at=self._clock.now(), prefix=f"{key}/")
+        newest = Change.model_validate(record.body)
+        kept = [Change.model_validate(one.body) async for one in older]
+        return [*(change for change in kept if change.revision < newest.revision), newest]
 
     async def put(self, flag: Flag, *, author: str, reason: str, expected: int) -> Change:
         """Make `flag` what holds, if the newest revision is still `expected` (0: there was none).
@@ -145,7 +140,7 @@ class FlagRegister:
         if written is None:
             raise _conflict(key, await self.newest(key))
         log.info("flag.changed", flag=key, version=change.revision)
-        await self._tell(at)
+        await self._news.tell(at)
         return change
 
     async def _keep(self, change: Change, at: datetime) -> None:
@@ -158,26 +153,6 @@ class FlagRegister:
                 updated_at=at,
             )
         )
-
-    async def _tell(self, at: datetime) -> None:
-        """Have the others read the flags again. The change holds already: who is not told finds it minutes later."""
-        try:
-            record = await self._store.record(NEWS, STAMP, at=at)
-            version = record.version if record else 0
-            # Where somebody else came first, they did so after our change, and those whom they tell see it too.
-            await self._store.put_record(Record(collection=NEWS, key=STAMP, version=version, body={}, updated_at=at))
-        except StoreUnavailableError:
-            log.warning("flag.untold")
-        await self._events.publish(CHANNEL, LiveEvent(name="flags", data={}))
-
-    async def _all(self, collection: str, after: str = "") -> AsyncIterator[Record]:
-        at = self._clock.now()
-        while page := await self._store.records(collection, at=at, after=after, limit=PAGE):
-            for record in page:
-                yield record
-            if len(page) < PAGE:
-                return
-            after = page[-1].key
 
 
 def _read(record: Record) -> Change | None:

@@ -13,7 +13,7 @@ from adapters.events.redis import RedisEvents
 from adapters.stores.memory import MemoryStore
 from adapters.stores.redis import RedisStore
 from contracts.errors import ConfigurationError, StoreUnavailableError
-from flags.cache import MAX_AGE, FlagCache, kept_fresh
+from flags.cache import MAX_AGE, Cache, kept_fresh
 from flags.evaluation import CompiledFlag, Evaluator
 from flags.file import FileSource
 from flags.register import FlagRegister
@@ -66,7 +66,7 @@ def failed() -> float:
 
 async def test_they_are_read_once_and_again_after_five_minutes_in_the_background() -> None:
     source, clock = Source("a"), Seconds()
-    cache = FlagCache(source, monotonic=clock)
+    cache = Cache(source, monotonic=clock)
     await cache.refresh()
     for clock.at in (0, 1, MAX_AGE.total_seconds() - 1):
         assert cache.get("a")
@@ -83,7 +83,7 @@ async def test_they_are_read_once_and_again_after_five_minutes_in_the_background
 
 async def test_a_look_reads_them_only_when_something_changed() -> None:
     source = Source("a")
-    cache = FlagCache(source)
+    cache = Cache(source)
     assert await cache.look()
     assert await cache.look()
     assert (source.stamps, source.loads) == (2, 1)
@@ -94,7 +94,7 @@ async def test_a_look_reads_them_only_when_something_changed() -> None:
 
 async def test_a_store_that_fails_leaves_the_flags_of_before_in_force() -> None:
     source, clock, count = Source("a"), Seconds(), failed()
-    cache = FlagCache(source, monotonic=clock)
+    cache = Cache(source, monotonic=clock)
     evaluator = Evaluator(cache, now=lambda: START)
     source.error = StoreUnavailableError("away")
     assert not await cache.refresh()
@@ -115,7 +115,7 @@ async def test_a_store_that_fails_leaves_the_flags_of_before_in_force() -> None:
 
 async def test_a_mistake_of_ours_is_told_and_stops_nothing() -> None:
     source, clock = Source("a"), Seconds()
-    cache = FlagCache(source, monotonic=clock)
+    cache = Cache(source, monotonic=clock)
     await cache.refresh()
     source.error = KeyError("a bug")
     assert not await cache.look()
@@ -125,7 +125,7 @@ async def test_a_mistake_of_ours_is_told_and_stops_nothing() -> None:
 async def test_a_store_that_hangs_delays_nobody() -> None:
     source = Source("a")
     source.hangs = True
-    cache = FlagCache(source, patience=timedelta(milliseconds=50))
+    cache = Cache(source, patience=timedelta(milliseconds=50))
     started = time.monotonic()
     async with kept_fresh(cache, MemoryEvents(), every=timedelta(milliseconds=10)):
         assert time.monotonic() - started < PATIENCE.total_seconds()
@@ -137,13 +137,13 @@ async def test_a_store_that_hangs_delays_nobody() -> None:
 
 
 def test_without_an_event_loop_they_can_still_be_asked() -> None:
-    assert FlagCache(Source("a")).get("a") is None
+    assert Cache(Source("a")).get("a") is None
 
 
 async def test_a_change_in_the_same_process_is_seen_when_it_is_told() -> None:
     events = MemoryEvents()
     register = FlagRegister(MemoryStore(), events, SteppingClock())
-    cache = FlagCache(register)
+    cache = Cache(register)
     async with kept_fresh(cache, events, every=NEVER):
         assert cache.get("x") is None
         await asyncio.sleep(0)
@@ -156,7 +156,7 @@ async def test_a_change_in_another_process_is_told_over_redis() -> None:
     async with open_redis() as here, open_redis() as there:
         mine, theirs = RedisEvents(here), RedisEvents(there)
         register = FlagRegister(RedisStore(there), theirs, SteppingClock())
-        cache = FlagCache(FlagRegister(RedisStore(here), mine, SteppingClock()))
+        cache = Cache(FlagRegister(RedisStore(here), mine, SteppingClock()))
         try:
             async with kept_fresh(cache, mine, every=NEVER):
                 # The listener subscribes in the background.
@@ -172,7 +172,7 @@ async def test_a_change_in_another_process_is_told_over_redis() -> None:
 
 async def test_a_change_that_nobody_is_told_of_is_seen_at_the_next_look() -> None:
     store = MemoryStore()
-    cache = FlagCache(FlagRegister(store, MemoryEvents(), SteppingClock()))
+    cache = Cache(FlagRegister(store, MemoryEvents(), SteppingClock()))
     async with kept_fresh(cache, MemoryEvents(), every=timedelta(milliseconds=20)):
         elsewhere = FlagRegister(store, MemoryEvents(), SteppingClock())
         await elsewhere.put(flag(), author="a", reason="r", expected=0)
@@ -194,7 +194,7 @@ flags:
 async def test_a_file_is_read_again_when_it_was_saved(tmp_path: Path) -> None:
     path = tmp_path / "flags.yaml"
     path.write_text(FILE)
-    cache = FlagCache(FileSource(path))
+    cache = Cache(FileSource(path))
     assert await cache.refresh()
     found = cache.get("prompts.select_state")
     assert found

@@ -64,7 +64,7 @@ async def test_typed_questions_get_the_variant_s_value(client: OpenFeatureClient
     assert (test.reason, test.variant in {"control", "v2"}, test.flag_metadata) == (
         Reason.SPLIT,
         True,
-        {"drawn": True, "revision": 7},
+        {"drawn": True, "revision": 7, "status": "ab_test"},
     )
     assert test.value is (test.variant == "v2")
     assert (await client.get_boolean_details_async("test", False, person())).value is test.value

@@ -16,7 +16,8 @@ from contracts.delivery import Record
 from contracts.errors import ChangeRefusedError, StoreUnavailableError
 from contracts.ports import Store
 from flags.definitions import Flag, Status
-from flags.register import CHANNEL, FlagRegister, changed
+from flags.news import CHANNEL
+from flags.register import FlagRegister, changed
 from tests.builders import BACKENDS, START, SteppingClock, open_backend
 from tests.flags.making import flag, variants
 

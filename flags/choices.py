@@ -11,6 +11,7 @@ from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
 from flags.definitions import Status
 from flags.experiments import Experiment
 from flags.provider import DRAWN, REVISION, STATUS
+from flags.switches import switched
 
 V = TypeVar("V", bool, int, float, str)
 
@@ -50,10 +51,13 @@ class NoExperiments:
 
 
 class Choices:
-    """Asks experiments before flags. No waiting, no errors: what cannot be asked is the default."""
+    """Asks switches before experiments, and those before flags. No waiting: what cannot be asked is the default."""
 
-    def __init__(self, client: OpenFeatureClient, experiments: Active) -> None:
+    def __init__(
+        self, client: OpenFeatureClient, experiments: Active, switches: Mapping[str, bool] | None = None
+    ) -> None:
         self._client = client
+        self._switches = dict(switches or {})
         self._experiments = experiments
         self._asking: Mapping[type, Callable[..., FlagEvaluationDetails[Any]]] = {
             bool: client.get_boolean_details,
@@ -64,6 +68,9 @@ class Choices:
 
     def value(self, key: str, default: V, context: EvaluationContext) -> Choice[V]:
         """What `key` is for this person; of the type of `default`."""
+        if switched(key, self._switches) is not None:
+            # No experiment can override what is switched.
+            return self._of_flag(key, default, context)
         for experiment in self._experiments.known.values():
             if key not in experiment.overrides:
                 continue

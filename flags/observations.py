@@ -36,7 +36,8 @@ class Row:
     sums: dict[str, Sums] = field(default_factory=dict)
 
     def body(self, person: str, variant: str) -> list[Any]:
-        return [person, variant, self.exposed_at, self.first_event_at, self.sums]
+        # A copy: the row goes on while the record is under way.
+        return [person, variant, self.exposed_at, self.first_event_at, dict(self.sums)]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from openfeature.provider.no_op_provider import NoOpProvider
 from contracts.ports import Clock, Events
 from flags.cache import Cache, Source, kept_fresh
 from flags.evaluation import CompiledFlag, Evaluation, Evaluator, Reason, enabled
+from flags.switches import switched
 from observability.metrics import FLAG_EVALUATIONS
 
 Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
@@ -153,7 +154,7 @@ class SwitchedProvider(AbstractProvider):
     def resolve_boolean_details(
         self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[bool]:
-        switch = self._switch(flag_key)
+        switch = switched(flag_key, self._switches)
         if switch is not None:
             self._count.inc()
             return FlagResolutionDetails(switch, reason=SWITCHED, variant="on" if switch else "off")
@@ -184,20 +185,10 @@ class SwitchedProvider(AbstractProvider):
         return off or self._inner.resolve_object_details(flag_key, default_value, evaluation_context)
 
     def _off(self, key: str, default: T) -> FlagResolutionDetails[T] | None:
-        if self._switch(key) is not False:
+        if switched(key, self._switches) is not False:
             return None
         self._count.inc()
         return FlagResolutionDetails(default, reason=SWITCHED)
-
-    def _switch(self, key: str) -> bool | None:
-        switches = self._switches
-        if not switches:
-            return None
-        own = switches.get(key)
-        while own is None and "." in key:
-            key = key.rpartition(".")[0]
-            own = False if switches.get(key) is False else None
-        return own
 
 
 @asynccontextmanager

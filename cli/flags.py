@@ -1,8 +1,6 @@
 """`prosa flags`: who gets what, who changed it, and how to take it back."""
 
 import asyncio
-import getpass
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,7 +12,8 @@ import typer
 from pydantic import ValidationError
 
 from adapters.clock import SystemClock
-from cli.output import AsJson, clock_time, console, fail, print_json, print_table
+from cli.output import AsJson, clock_time, console, fail, log_only_errors, print_json, print_table
+from cli.signature import Author, Signature, Why, Yes
 from contracts.errors import ConfigurationError
 from contracts.settings import read_settings
 from flags.definitions import Flag, Status, plain
@@ -23,12 +22,14 @@ from flags.file import read_flag_file
 from flags.register import Change, FlagRegister, change_view, changed
 from worker.backends import open_backend
 
-app = typer.Typer(add_completion=False, help="Flags: who gets what, and who changed it.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="Flags: who gets what, and who changed it.",
+    no_args_is_help=True,
+    callback=log_only_errors,
+)
 
 Key = Annotated[str, typer.Argument(metavar="KEY")]
-Author = Annotated[str | None, typer.Option(help="Who changes it; default: the user of this machine.")]
-Why = Annotated[str | None, typer.Option("--reason", help="Why; asked for on a terminal.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether to.")]
 
 
 class Format(StrEnum):
@@ -92,13 +93,13 @@ def set_(
     changes = {name: value for name, value in given.items() if value is not None}
     if file is None and not changes and not weight:
         raise typer.BadParameter("say what to change; prosa flags set --help lists it")
-    asyncio.run(_set(key, _from_file(key, file), changes, _weights(weight or ()), _Signature(author, why, yes)))
+    asyncio.run(_set(key, _from_file(key, file), changes, _weights(weight or ()), Signature(author, why, yes)))
 
 
 @app.command()
 def delete(key: Key, author: Author = None, why: Why = None, yes: Yes = False) -> None:
     """Take a flag away; its history stays, and a rollback brings it back."""
-    asyncio.run(_delete(key, _Signature(author, why, yes)))
+    asyncio.run(_delete(key, Signature(author, why, yes)))
 
 
 @app.command()
@@ -124,7 +125,7 @@ def rollback(
     yes: Yes = False,
 ) -> None:
     """Make what an earlier revision said hold again, as a new revision."""
-    asyncio.run(_roll_back(key, revision, _Signature(author, why, yes)))
+    asyncio.run(_roll_back(key, revision, Signature(author, why, yes)))
 
 
 @app.command()
@@ -152,32 +153,6 @@ def export(format: Annotated[Format, typer.Option(help="yaml is what --file read
         typer.echo(as_yaml(flags), nl=False)
     else:
         print_json(as_flagd(flags) if format is Format.FLAGD else [plain(flag) for flag in flags])
-
-
-class _Signature:
-    """Who makes a change and why; what was not said is asked for on a terminal."""
-
-    def __init__(self, author: str | None, why: str | None, yes: bool) -> None:
-        self.author = author or getpass.getuser()
-        self.is_sure = yes
-        self._why = why
-
-    def confirm(self, lines: list[str]) -> str:
-        """Show what would change, ask, and return why.
-
-        Raises:
-            Abort: the person does not want to.
-            BadParameter: there is nobody to ask.
-        """
-        for line in lines:
-            console.print(f"  {line}", markup=False)
-        asks = sys.stdin.isatty()
-        if not asks and (self._why is None or not self.is_sure):
-            raise typer.BadParameter("without a terminal a change needs --reason and --yes")
-        why = self._why or str(typer.prompt("Why"))
-        if not self.is_sure:
-            typer.confirm(f"Change it as {self.author}?", abort=True)
-        return why
 
 
 @asynccontextmanager
@@ -225,7 +200,7 @@ async def _history(key: str) -> list[Change]:
 
 
 async def _set(
-    key: str, taken: Flag | None, changes: Mapping[str, Any], weights: Mapping[str, float], signature: _Signature
+    key: str, taken: Flag | None, changes: Mapping[str, Any], weights: Mapping[str, float], signature: Signature
 ) -> None:
     async with _changing() as register:
         newest = await register.newest(key)
@@ -245,7 +220,7 @@ async def _set(
     console.print(f"{key} is at revision {change.revision}.")
 
 
-async def _delete(key: str, signature: _Signature) -> None:
+async def _delete(key: str, signature: Signature) -> None:
     async with _changing() as register:
         newest = await register.newest(key)
         if newest is None or newest.flag is None:
@@ -255,7 +230,7 @@ async def _delete(key: str, signature: _Signature) -> None:
     console.print(f"{key} is gone; prosa flags rollback {key} brings it back.")
 
 
-async def _roll_back(key: str, revision: int | None, signature: _Signature) -> None:
+async def _roll_back(key: str, revision: int | None, signature: Signature) -> None:
     async with _changing() as register:
         changes = await register.history(key)
         if not changes:

@@ -11,6 +11,7 @@ GROUPS = {
     "context": "cli.context",
     "prompts": "cli.prompts",
     "flags": "cli.flags",
+    "experiments": "cli.experiments",
     "load": "cli.load",
     "report": "cli.report",
 }

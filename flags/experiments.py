@@ -80,11 +80,11 @@ class Plan(Kept):
         return people_for_mean(self.baseline, self.deviation, self.lift, alpha=alpha, power=POWER)
 
 
-class Experiment(Kept):
-    """One experiment. Its flag is `experiments.` and its key; the first arm is the control.
+class ExperimentPlan(Kept):
+    """What is decided before the start. The first arm is the control.
 
     The arms' `config` overrides the values of flags: only what an arm overrides can show a difference, and only who met
-    that counts. `assignment` is what the draw depended on at the start.
+    that counts.
     """
 
     key: FlagKey
@@ -97,12 +97,6 @@ class Experiment(Kept):
     plan: Plan
     percentage: Percentage = 100
     segments: tuple[Segment, ...] = ()
-    phase: Phase = Phase.DRAFT
-    started_at: Instant | None = None
-    ended_at: Instant | None = None
-    assignment: str | None = None
-    life: tuple[Entry, ...] = ()
-    result: dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -139,6 +133,40 @@ class Experiment(Kept):
     def planned(self) -> int:
         """Persons for each arm; arms that are smaller than the largest take longer to have them."""
         return self.plan.people_per_arm(self.primary.kind, len(self.treatments))
+
+    def _problems(self) -> Iterator[str]:
+        names = [arm.name for arm in self.arms]
+        if len(set(names)) < len(names):
+            yield "two arms have the same name"
+        if any(arm.weight <= 0 for arm in self.arms):
+            yield "every arm needs a weight above 0"
+        if not self.overrides:
+            yield "no arm overrides anything: give one a config, as {prompts.select_state: 2}"
+        metrics = [metric.name for metric in self.metrics]
+        if len(set(metrics)) < len(metrics):
+            yield "two metrics have the same name"
+        if self.primary.kind is MetricKind.PROPORTION:
+            if not 0 < self.plan.baseline * (1 + self.plan.lift) < 1 or self.plan.baseline >= 1:
+                yield "baseline, and baseline x (1 + lift), of a proportion are between 0 and 1"
+        elif self.plan.deviation is None:
+            yield f"the plan of a {self.primary.kind} needs a deviation"
+        if self.plan.lift == 0:
+            yield "a lift of 0 cannot be found"
+
+
+class Experiment(ExperimentPlan):
+    """A plan and where it stands. Its flag is `experiments.` and its key.
+
+    `assignment` is what the draw depended on at the start, `result` the analysis at its end: by then the rows of the
+    persons are forgotten.
+    """
+
+    phase: Phase = Phase.DRAFT
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    assignment: str | None = None
+    life: tuple[Entry, ...] = ()
+    result: dict[str, Any] | None = None
 
     def moved(self, phase: Phase, *, author: str, reason: str, at: datetime) -> Self:
         """The experiment one step on.
@@ -179,25 +207,6 @@ class Experiment(Kept):
             control=self.control,
             metadata={"experiment": self.key},
         )
-
-    def _problems(self) -> Iterator[str]:
-        names = [arm.name for arm in self.arms]
-        if len(set(names)) < len(names):
-            yield "two arms have the same name"
-        if any(arm.weight <= 0 for arm in self.arms):
-            yield "every arm needs a weight above 0"
-        if not self.overrides:
-            yield "no arm overrides anything: give one a config, as {prompts.select_state: 2}"
-        metrics = [metric.name for metric in self.metrics]
-        if len(set(metrics)) < len(metrics):
-            yield "two metrics have the same name"
-        if self.primary.kind is MetricKind.PROPORTION:
-            if not 0 < self.plan.baseline * (1 + self.plan.lift) < 1 or self.plan.baseline >= 1:
-                yield "baseline, and baseline x (1 + lift), of a proportion are between 0 and 1"
-        elif self.plan.deviation is None:
-            yield f"the plan of a {self.primary.kind} needs a deviation"
-        if self.plan.lift == 0:
-            yield "a lift of 0 cannot be found"
 
 
 def assignment_of(flag: Flag) -> str:

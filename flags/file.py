@@ -1,4 +1,4 @@
-"""Flags in a YAML file: for development, and for taking definitions over."""
+"""Flags and experiments in YAML files: for development, and for taking definitions over."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +11,7 @@ from contracts.values import Value
 from contracts.yaml_file import read_yaml
 from flags.definitions import Flag, FlagKey
 from flags.evaluation import CompiledFlag
+from flags.experiments import Experiment, ExperimentPlan
 
 
 class FlagFile(Value):
@@ -62,3 +63,21 @@ class FileSource:
         except OSError as exc:
             raise ConfigurationError(f"{self._path}: {exc.strerror}") from exc
         return f"{found.st_mtime_ns}-{found.st_size}"
+
+
+class ExperimentFile(Value):
+    """`experiment:` and under it the plan, as `docs/experiments.md` describes it."""
+
+    experiment: ExperimentPlan
+
+
+SAMPLE_EXPERIMENT = Path(__file__).parent / "samples" / "structured_prompts.yaml"
+
+
+def read_experiment_file(path: Path) -> Experiment:
+    """The experiment that the file plans, as a draft.
+
+    Raises:
+        ConfigurationError: as `read_flag_file`.
+    """
+    return Experiment.model_validate(read_yaml(path, ExperimentFile).value.experiment.model_dump())

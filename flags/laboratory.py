@@ -9,11 +9,16 @@ from pydantic import ValidationError
 from contracts.delivery import Record
 from contracts.errors import ChangeRefusedError
 from contracts.ports import Clock, Events, Records
+from flags.analysis import analyse
 from flags.definitions import Flag, Status
+from flags.exact import Exactness
 from flags.experiments import Experiment, Phase, assignment_of
 from flags.news import News
+from flags.observations import forget, observed
 from flags.paging import all_records
+from flags.recommendation import recommend
 from flags.register import FlagRegister
+from flags.report import report
 from observability.logs import logger
 
 log = logger(__name__)
@@ -99,9 +104,10 @@ class Laboratory:
         return await self._write(moved, version, at)
 
     async def complete(
-        self, key: str, *, author: str, reason: str, result: dict[str, Any], ship: str | None = None
+        self, key: str, exactness: Exactness, *, author: str, reason: str, ship: str | None = None
     ) -> Experiment:
-        """End it with its result; with `ship` everybody gets that arm, else everybody the control.
+        """End it, keep what it showed, and forget the rows of its persons; with `ship` everybody gets that arm, else
+        everybody the control.
 
         Raises:
             ChangeRefusedError: it is not under way, or has no such arm.
@@ -112,8 +118,29 @@ class Laboratory:
             raise ChangeRefusedError(f"{key} has no arm {ship}; it has: {', '.join(names)}")
         at = self._clock.now()
         moved = experiment.moved(Phase.COMPLETED, author=author, reason=reason, at=at)
+        result = await self._report_on(moved, exactness)
         await self._set_flag(moved.flag(at, ship=ship), author=author, reason=reason)
-        return await self._write(moved.model_copy(update={"result": result}), version, at)
+        completed = await self._write(moved.model_copy(update={"result": result}), version, at)
+        await forget(self._store, key, at=at)
+        return completed
+
+    async def report(self, key: str, exactness: Exactness) -> dict[str, Any]:
+        """What it shows now, or showed at its end.
+
+        Raises:
+            ChangeRefusedError: there is none of that key, or it has not begun.
+        """
+        experiment, _ = await self._read(key)
+        if experiment.phase is Phase.DRAFT:
+            raise ChangeRefusedError(f"{key} has not begun: prosa experiments start {key}")
+        return experiment.result or await self._report_on(experiment, exactness)
+
+    async def _report_on(self, experiment: Experiment, exactness: Exactness) -> dict[str, Any]:
+        at = experiment.ended_at or self._clock.now()
+        observations = await observed(self._store, experiment.key, experiment.weights, at=at)
+        changed = await self.was_changed(experiment)
+        analysis = analyse(experiment, observations, exactness, at=at, was_changed=changed)
+        return report(experiment, analysis, recommend(analysis), observations)
 
     async def was_changed(self, experiment: Experiment) -> bool:
         """Whether its flag assigned people in another way at any time since the start."""

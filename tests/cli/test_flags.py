@@ -188,16 +188,16 @@ def test_a_file_of_flags_is_looked_at_and_not_changed(flags: Flags, tmp_path: Pa
 
 def test_what_changed_meanwhile_is_not_overwritten(flags: Flags, monkeypatch: pytest.MonkeyPatch) -> None:
     assert flags("set", "x", *NEW, *SIGNED).exit_code == 0
-    asked = cli.flags._Signature.confirm
+    asked = cli.flags.Signature.confirm
 
-    def somebody_is_faster(signature: cli.flags._Signature, lines: list[str]) -> str:
-        monkeypatch.setattr(cli.flags._Signature, "confirm", asked)
+    def somebody_is_faster(signature: cli.flags.Signature, lines: list[str]) -> str:
+        monkeypatch.setattr(cli.flags.Signature, "confirm", asked)
         faster = threading.Thread(target=flags, args=("set", "x", "--status", "enabled", *SIGNED))
         faster.start()
         faster.join()
         return asked(signature, lines)
 
-    monkeypatch.setattr(cli.flags._Signature, "confirm", somebody_is_faster)
+    monkeypatch.setattr(cli.flags.Signature, "confirm", somebody_is_faster)
     late = flags("set", "x", "--description", "mine", *SIGNED)
     assert isinstance(late.exception, ChangeRefusedError)
     assert "was changed meanwhile by ana" in str(late.exception)

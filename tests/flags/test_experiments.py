@@ -29,7 +29,7 @@ from prompts.registry import PromptRegistry
 from prompts.versions import PromptVersions
 from tests.builders import BACKENDS, START, SteppingClock, open_backend
 from tests.flags.making import Known, evaluator, flag, person, variants
-from tests.flags.test_recommendation import experiment
+from tests.flags.test_recommendation import EXACT, experiment
 
 SIGNED = {"author": "ana", "reason": "because"}
 
@@ -80,13 +80,12 @@ async def test_its_life_moves_its_flag_and_leaves_who_and_why(store: Store) -> N
     assert again.started_at == START
     bench.clock.move(timedelta(days=1))
     assert not await laboratory.was_changed(again)
-    over = await laboratory.complete("prompt-v2", **SIGNED, result={"verdict": "KEEP"})
+    over = await laboratory.complete("prompt-v2", EXACT, **SIGNED)
     assert (await bench.flag()).status is Status.DISABLED
-    assert (over.phase, over.ended_at, over.result) == (
-        Phase.COMPLETED,
-        START + timedelta(days=3),
-        {"verdict": "KEEP"},
-    )
+    assert (over.phase, over.ended_at) == (Phase.COMPLETED, START + timedelta(days=3))
+    assert over.result
+    assert over.result["verdict"] == "CONTINUE"
+    assert await laboratory.report("prompt-v2", EXACT) == over.result
     assert [(one.phase.value, one.author) for one in over.life] == [
         ("ACTIVE", "ana"),
         ("PAUSED", "ana"),
@@ -102,8 +101,8 @@ async def test_shipping_gives_everybody_the_arm_that_won() -> None:
     await bench.laboratory.plan(draft(arms=[{"name": "v1"}, *_arms("v2", "v3")]))
     await bench.laboratory.start("prompt-v2", **SIGNED)
     with pytest.raises(ChangeRefusedError, match="has no arm v9; it has: v1, v2, v3"):
-        await bench.laboratory.complete("prompt-v2", **SIGNED, result={}, ship="v9")
-    await bench.laboratory.complete("prompt-v2", **SIGNED, result={}, ship="v3")
+        await bench.laboratory.complete("prompt-v2", EXACT, **SIGNED, ship="v9")
+    await bench.laboratory.complete("prompt-v2", EXACT, **SIGNED, ship="v3")
     shipped = await bench.flag()
     found = evaluator(shipped)
     assert {found.variant(shipped.key, person(n), default="") for n in range(100)} == {"v3"}
@@ -127,7 +126,7 @@ async def test_what_cannot_be_is_refused_with_what_can() -> None:
     await laboratory.plan(draft(key="other"))
     with pytest.raises(ChangeRefusedError, match=r"prompt-v2 is active and overrides prompts\.select_state as well"):
         await laboratory.start("other", **SIGNED)
-    await laboratory.complete("prompt-v2", **SIGNED, result={})
+    await laboratory.complete("prompt-v2", EXACT, **SIGNED)
     with pytest.raises(ChangeRefusedError, match="can become nothing: plan a new one"):
         await laboratory.start("prompt-v2", **SIGNED)
     await laboratory.start("other", **SIGNED)

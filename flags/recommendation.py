@@ -57,7 +57,9 @@ def recommend(analysis: Analysis) -> Recommendation:
         return Recommendation(Verdict.KEEP, _stopped([*harm.values(), *worse.values()], analysis), is_difference=True)
     better = [one for one in left if _is_better(one.always, one.metric)]
     if better:
-        return _ship(better, analysis, "The result is clear before the planned sample is there.")
+        is_early = analysis.decisive is None
+        when = "The result is clear before the planned sample is there." if is_early else "The planned sample is there."
+        return _ship(better, analysis, when)
     if analysis.decisive is None:
         return _continue(analysis, "No difference can be told yet.")
     return _at_the_plan(left, analysis)
@@ -121,7 +123,7 @@ def _ship(better: Sequence[Comparison], analysis: Analysis, when: str) -> Recomm
     guardrails = [one for one in analysis.of(Role.GUARDRAIL) if one.arm == best.arm]
     # Losing nothing is said of what could be looked at.
     seen = [one for one in guardrails if one.is_enough]
-    held = f" No guardrail got worse ({', '.join(one.metric.name for one in seen)})." if seen else ""
+    held = f" No guardrail was found worse ({', '.join(one.metric.name for one in seen)})." if seen else ""
     sentence = f"Ship {best.arm}: {told(best)}. {when}{held}"
     return Recommendation(Verdict.SHIP, sentence, arm=best.arm, is_difference=True)
 

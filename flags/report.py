@@ -154,17 +154,17 @@ def rows(found: dict[str, Any]) -> list[Sequence[object]]:
             one["metric"],
             one["role"],
             one["arm"],
+            one["state"],
             *one["said"],
             percent(one["lift"]),
             spread(one["lift_interval"]),
             "" if one["p"] is None else f"{one['p']:.3g}",
-            one["state"],
         )
         for one in found["metrics"]
     ]
 
 
-COLUMNS = ("metric", "role", "arm", "control", "arm's", "lift", "95 % interval", "p", "state")
+COLUMNS = ("metric", "role", "arm", "state", "control", "arm's", "lift", "95 % interval", "p")
 
 
 def percent(value: float | None) -> str:

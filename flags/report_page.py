@@ -47,6 +47,10 @@ class _Scale:
         share = (value - self.low) / (self.high - self.low)
         return round(self._start + share * (self._end - self._start), 1)
 
+    def within(self, value: float) -> float:
+        """As far as the scale goes."""
+        return self(min(max(value, self.low), self.high))
+
     def ticks(self, count: int = 4) -> list[float]:
         """Round numbers between the ends."""
         step = _round_step((self.high - self.low) / count)
@@ -63,10 +67,14 @@ def people_plot(found: dict[str, Any], names: Sequence[str]) -> Markup | None:
     counts = [point["people"][name] for point in points for name in names]
     up = _Scale([0, found["planned_per_arm"], *counts], HEIGHT - BOTTOM, TOP)
     parts = _axes(across, up, points, [f"{tick:,.0f}" for tick in up.ticks()])
-    parts += _level(up(found["planned_per_arm"]), "planned", "plan")
+    planned = up(found["planned_per_arm"])
+    parts.append(_line(LEFT, WIDTH - RIGHT, planned, planned, "plan"))
+    ends = [(planned, "planned", "")]
     for number, name in enumerate(names):
         line = [(across(_seconds(point["at"])), up(point["people"][name])) for point in points]
-        parts += [_polyline(line, f"arm{number}"), _end(line[-1], name, f"arm{number}")]
+        parts.append(_polyline(line, f"arm{number}"))
+        ends.append((line[-1][1], name, f"arm{number}"))
+    parts += _labels(ends)
     return _svg(parts, HEIGHT, "Persons in each arm over time")
 
 
@@ -76,24 +84,26 @@ def difference_plot(found: dict[str, Any], names: Sequence[str]) -> Markup | Non
     if len(points) < 2:
         return None
     across = _times(points)
-    bounds = [value for point in points for one in point["differences"].values() for value in one if value is not None]
+    # The first looks know next to nothing: were they to fit, nothing else could be seen.
+    later = points[len(points) // 4 :]
+    bounds = [value for point in later for one in point["differences"].values() for value in one if value is not None]
     up = _Scale([0, *bounds], HEIGHT - BOTTOM, TOP)
     is_share = found["metrics"][0]["kind"] == "proportion"
-    labels = [f"{tick * 100:+.3g} pp" if is_share else f"{tick:+.3g}" for tick in up.ticks()]
+    labels = [f"{tick * 100:+.3g} pp" if is_share and tick else f"{tick:+.3g}" if tick else "0" for tick in up.ticks()]
     parts = _axes(across, up, points, labels)
-    parts += _level(up(0), "no difference", "zero")
+    parts.append(_line(LEFT, WIDTH - RIGHT, up(0), up(0), "zero"))
+    ends = [(up(0), "no difference", "")]
     for number, name in enumerate(names[1:], start=1):
         known = [point for point in points if name in point["differences"]]
         if not known:
             continue
         ways = [(across(_seconds(point["at"])), *point["differences"][name]) for point in known]
-        band = [(x, up(low)) for x, _, low, _ in ways] + [(x, up(high)) for x, _, _, high in reversed(ways)]
-        line = [(x, up(middle)) for x, middle, _, _ in ways]
-        parts += [
-            _polygon(band, f"band{number}"),
-            _polyline(line, f"arm{number}"),
-            _end(line[-1], name, f"arm{number}"),
-        ]
+        band = [(x, up.within(low)) for x, _, low, _ in ways]
+        band += [(x, up.within(high)) for x, _, _, high in reversed(ways)]
+        line = [(x, up.within(middle)) for x, middle, _, _ in ways]
+        parts += [_polygon(band, f"band{number}"), _polyline(line, f"arm{number}")]
+        ends.append((line[-1][1], name, f"arm{number}"))
+    parts += _labels(ends)
     return _svg(parts, HEIGHT, "Difference of the primary metric over time")
 
 
@@ -145,9 +155,15 @@ def _axes(across: _Scale, up: _Scale, points: Sequence[dict[str, Any]], labels: 
     return parts
 
 
-def _level(y: float, label: str, kind: str) -> list[Markup]:
-    text = Markup('<text class="label" x="{}" y="{}">{}</text>').format(WIDTH - RIGHT + 8, y + 4, label)
-    return [_line(LEFT, WIDTH - RIGHT, y, y, kind), text]
+def _labels(ends: Sequence[tuple[float, str, str]]) -> list[Markup]:
+    """What the lines are, beside their ends, from top to bottom and never one on another."""
+    parts, free = [], 0.0
+    for y, label, kind in sorted(ends):
+        free = max(y + 4, free)
+        text = Markup('<text class="label {}" x="{}" y="{}">{}</text>')
+        parts.append(text.format(kind, WIDTH - RIGHT + 8, round(free, 1), label))
+        free += 14
+    return parts
 
 
 def _line(x1: float, x2: float, y1: float, y2: float, kind: str) -> Markup:
@@ -160,10 +176,6 @@ def _polyline(points: Sequence[tuple[float, float]], kind: str) -> Markup:
 
 def _polygon(points: Sequence[tuple[float, float]], kind: str) -> Markup:
     return Markup('<polygon class="band {}" points="{}"/>').format(kind, _coordinates(points))
-
-
-def _end(point: tuple[float, float], label: str, kind: str) -> Markup:
-    return Markup('<text class="label {}" x="{}" y="{}">{}</text>').format(kind, point[0] + 8, point[1] + 4, label)
 
 
 def _coordinates(points: Sequence[tuple[float, float]]) -> str:

@@ -49,7 +49,7 @@ async def test_a_better_arm_is_shipped_and_its_report_stays() -> None:
     found = await course.report()
     assert (found["verdict"], found["ship"]) == ("SHIP", "v2")
     assert "conversion rose from" in found["sentence"]
-    assert "No guardrail got worse (error, response_time_ms)." in found["sentence"]
+    assert "The planned sample is there. No guardrail was found worse (error, response_time_ms)." in found["sentence"]
     assert found["fulfilled_at"]
     assert sum(arm["people"] for arm in found["arms"]) == 14 * 420
     states = {one["metric"]: one["state"] for one in found["metrics"]}

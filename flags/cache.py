@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
@@ -132,13 +132,13 @@ class Cache(Generic[T]):
 
 
 @asynccontextmanager
-async def kept_fresh(cache: Cache[Any], events: Events, *, every: timedelta = LOOK_EVERY) -> AsyncIterator[None]:
+async def kept_fresh(events: Events, *caches: Cache[Any], every: timedelta = LOOK_EVERY) -> AsyncIterator[None]:
     """Look for changes while the context is open: when told, and every few seconds whether told or not.
 
-    Waits for the first reading, as long as the cache's patience at most.
+    Waits for the first reading, as long as a cache's patience at most.
     """
-    await cache.refresh()
-    tasks = [asyncio.create_task(_look(cache, every)), asyncio.create_task(_listen(cache, events))]
+    await asyncio.gather(*(cache.refresh() for cache in caches))
+    tasks = [asyncio.create_task(_look(caches, every)), asyncio.create_task(_listen(caches, events))]
     try:
         yield
     finally:
@@ -147,16 +147,19 @@ async def kept_fresh(cache: Cache[Any], events: Events, *, every: timedelta = LO
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
-        await cache.close()
+        for cache in caches:
+            await cache.close()
 
 
-async def _look(cache: Cache[Any], every: timedelta) -> None:
+async def _look(caches: Sequence[Cache[Any]], every: timedelta) -> None:
     while True:
         await asyncio.sleep(every.total_seconds())
-        await cache.look()
+        for cache in caches:
+            await cache.look()
 
 
-async def _listen(cache: Cache[Any], events: Events) -> None:
+async def _listen(caches: Sequence[Cache[Any]], events: Events) -> None:
     async with events.subscribe(CHANNEL) as news:
         async for _ in news:
-            await cache.look()
+            for cache in caches:
+                await cache.look()

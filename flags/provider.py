@@ -20,9 +20,7 @@ from openfeature.hook import Hook
 from openfeature.provider import AbstractProvider, FeatureProvider, Metadata
 from openfeature.provider.no_op_provider import NoOpProvider
 
-from contracts.ports import Clock, Events
-from flags.cache import Cache, Source, kept_fresh
-from flags.evaluation import CompiledFlag, Evaluation, Evaluator, Reason, enabled
+from flags.evaluation import Evaluation, Evaluator, Reason, enabled
 from flags.switches import switched
 from observability.metrics import FLAG_EVALUATIONS
 
@@ -199,25 +197,6 @@ async def provided(provider: FeatureProvider, *, domain: str | None = None) -> A
         yield api.get_client(domain)
     finally:
         _provide(NoOpProvider(), domain)
-
-
-@asynccontextmanager
-async def open_flags(
-    source: Source[CompiledFlag],
-    events: Events,
-    clock: Clock,
-    *,
-    switches: Mapping[str, bool],
-    domain: str | None = None,
-) -> AsyncIterator[OpenFeatureClient]:
-    """A client of the source's flags, kept fresh while the context is open, behind the switches.
-
-    It opens also when the source cannot be read: until it can, every flag is the caller's default.
-    """
-    cache = Cache(source)
-    provider = SwitchedProvider(ProsaProvider(Evaluator(cache, now=clock.now)), switches)
-    async with kept_fresh(cache, events), provided(provider, domain=domain) as client:
-        yield client
 
 
 def _provide(provider: FeatureProvider, domain: str | None) -> None:

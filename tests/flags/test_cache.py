@@ -127,7 +127,7 @@ async def test_a_store_that_hangs_delays_nobody() -> None:
     source.hangs = True
     cache = Cache(source, patience=timedelta(milliseconds=50))
     started = time.monotonic()
-    async with kept_fresh(cache, MemoryEvents(), every=timedelta(milliseconds=10)):
+    async with kept_fresh(MemoryEvents(), cache, every=timedelta(milliseconds=10)):
         assert time.monotonic() - started < PATIENCE.total_seconds()
         evaluator = Evaluator(cache, now=lambda: START)
         assert evaluator.is_enabled("a", person(), default=True)
@@ -144,7 +144,7 @@ async def test_a_change_in_the_same_process_is_seen_when_it_is_told() -> None:
     events = MemoryEvents()
     register = FlagRegister(MemoryStore(), events, SteppingClock())
     cache = Cache(register)
-    async with kept_fresh(cache, events, every=NEVER):
+    async with kept_fresh(events, cache, every=NEVER):
         assert cache.get("x") is None
         await asyncio.sleep(0)
         await register.put(flag(), author="a", reason="r", expected=0)
@@ -158,7 +158,7 @@ async def test_a_change_in_another_process_is_told_over_redis() -> None:
         register = FlagRegister(RedisStore(there), theirs, SteppingClock())
         cache = Cache(FlagRegister(RedisStore(here), mine, SteppingClock()))
         try:
-            async with kept_fresh(cache, mine, every=NEVER):
+            async with kept_fresh(mine, cache, every=NEVER):
                 # The listener subscribes in the background.
                 await until(
                     lambda: bool(mine._watched) and all(one.confirmed.is_set() for one in mine._watched.values())
@@ -173,7 +173,7 @@ async def test_a_change_in_another_process_is_told_over_redis() -> None:
 async def test_a_change_that_nobody_is_told_of_is_seen_at_the_next_look() -> None:
     store = MemoryStore()
     cache = Cache(FlagRegister(store, MemoryEvents(), SteppingClock()))
-    async with kept_fresh(cache, MemoryEvents(), every=timedelta(milliseconds=20)):
+    async with kept_fresh(MemoryEvents(), cache, every=timedelta(milliseconds=20)):
         elsewhere = FlagRegister(store, MemoryEvents(), SteppingClock())
         await elsewhere.put(flag(), author="a", reason="r", expected=0)
         await until(lambda: cache.get("x") is not None)

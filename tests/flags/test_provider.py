@@ -1,6 +1,5 @@
 """Flags through OpenFeature: our provider, the switches in front of any, and the decorator."""
 
-import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -16,16 +15,12 @@ from openfeature.provider import FeatureProvider
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 
 from adapters.clock import SystemClock
-from adapters.events.memory import MemoryEvents
-from adapters.stores.memory import MemoryStore
 from contracts.settings import read_settings
 from flags.definitions import Status
 from flags.gating import behind
-from flags.provider import ProsaProvider, SwitchedProvider, open_flags, provided
-from flags.register import FlagRegister
+from flags.provider import ProsaProvider, SwitchedProvider, provided
 from flags.switches import GOVERNS, governed
 from observability.logs import configure_logs
-from tests.builders import PATIENCE, SteppingClock
 from tests.flags.making import Known, evaluator, flag, person, variants
 
 MODELS = [
@@ -138,23 +133,6 @@ def test_only_switches_that_were_said_speak() -> None:
     assert read_settings({}, env_file=None).prompter_switches == {}
     said = read_settings({"PROMPTER_USE_TEMPLATES": "false"}, env_file=None).prompter_switches
     assert governed(said) == {"prompts": False}
-
-
-# The whole way
-
-
-async def test_a_change_in_the_store_reaches_the_client() -> None:
-    events, clock = MemoryEvents(), SteppingClock()
-    register = FlagRegister(MemoryStore(), events, clock)
-    async with open_flags(register, events, clock, switches={}, domain=uuid4().hex) as client:
-        assert not client.get_boolean_value("x", False, person())
-        await asyncio.sleep(0)
-        await register.put(flag(), author="a", reason="r", expected=0)
-        async with asyncio.timeout(PATIENCE.total_seconds()):
-            while not client.get_boolean_value("x", False, person()):  # noqa: ASYNC110 - nobody tells
-                await asyncio.sleep(0.01)
-    # What was set is gone with it.
-    assert not client.get_boolean_value("x", False, person())
 
 
 # The decorator

@@ -4,11 +4,14 @@ A shard is written by one process and holds rows: a person's pseudonym, the arm,
 had the first event (seconds since 1970), and for each metric how many events and their sum.
 """
 
+import hashlib
+import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from contracts.delivery import Record
 from contracts.ports import Records
 from flags.definitions import Metric, MetricKind
 from flags.paging import all_records
@@ -149,6 +152,30 @@ async def observed(store: Records, subject: str, arms: Iterable[str], *, at: dat
     """
     shards = [record.body async for record in all_records(store, COLLECTION, at=at, prefix=f"{subject}/")]
     return merged(shards, arms)
+
+
+def pseudonym(salt: bytes, subject: str, person: str) -> str:
+    """Another one in each experiment, so that a person cannot be followed from one to the next."""
+    text = f"{subject}:{person}".encode("utf-8", "surrogatepass")
+    return hmac.new(salt, text, hashlib.sha256).hexdigest()[:20]
+
+
+async def erase_person(store: Records, person: str, *, salt: bytes, at: datetime) -> None:
+    """Take the person's rows out of every shard; those who wrote them notice, and let go of the person as well.
+
+    Raises:
+        StoreUnavailableError: some are left.
+    """
+    async for record in all_records(store, COLLECTION, at=at):
+        name = pseudonym(salt, record.key.rpartition("/")[0], person)
+        found: Record | None = record
+        while found is not None and any(row[0] == name for row in found.body["rows"]):
+            rows = [row for row in found.body["rows"] if row[0] != name]
+            body = found.body | {"rows": rows}
+            if await store.put_record(found.model_copy(update={"body": body, "updated_at": at})) is not None:
+                break
+            # Its writer was faster: once more, on what it wrote.
+            found = await store.record(COLLECTION, record.key, at=at)
 
 
 async def forget(store: Records, subject: str, *, at: datetime) -> None:

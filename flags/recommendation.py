@@ -15,7 +15,7 @@ from flags.statistics import Interval
 # Source: Fabijan et al. (2019), who look at p < 0.001 in the same way.
 RATIO_P = 0.001
 # A larger share of persons in two arms says that people do not stay where they were put.
-CROSSOVERS = 0.01
+CROSSOVERS, SOME = 0.01, 5
 DAY = timedelta(days=1)
 
 
@@ -85,7 +85,7 @@ def _unsound(analysis: Analysis) -> str | None:
             "of one arm are lost, so the arms are not alike. Find out where before anything else."
         )
     everybody = sum(analysis.people.values()) + analysis.crossovers
-    if everybody and analysis.crossovers / everybody > CROSSOVERS:
+    if analysis.crossovers >= SOME and analysis.crossovers / everybody > CROSSOVERS:
         return (
             f"The result says nothing: {analysis.crossovers:,} of {everybody:,} persons were in two arms. "
             "People must keep the arm they were given."

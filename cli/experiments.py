@@ -1,0 +1,212 @@
+"""`prosa experiments`: plan, start, pause, complete, and what came of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from adapters.clock import SystemClock
+from cli.output import AsJson, console, log_only_errors, print_json, print_table
+from cli.signature import Author, Signature, Why, Yes
+from contracts.errors import ConfigurationError
+from contracts.settings import read_settings
+from flags.exact import best_available
+from flags.experiments import FINAL_ALPHA, POWER, Experiment
+from flags.file import SAMPLE_EXPERIMENT, read_experiment_file
+from flags.laboratory import Laboratory
+from flags.report import COLUMNS, lines, rows
+from worker.backends import open_backend
+
+app = typer.Typer(
+    add_completion=False,
+    help="Experiments: plan, start, pause, complete, report.",
+    no_args_is_help=True,
+    callback=log_only_errors,
+)
+
+Key = Annotated[str, typer.Argument(metavar="KEY")]
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the experiments and where they stand."""
+    found = _run(_all())
+    if as_json:
+        print_json([_view(one) for one in found])
+        return
+    table = [
+        (one.key, one.phase, _since(one), ", ".join(one.weights), one.primary.name, one.planned, one.owner)
+        for one in found
+    ]
+    columns = ("key", "phase", "since", "arms", "primary", "persons per arm", "owner")
+    print_table(columns, table, empty="No experiments; prosa experiments plan --sample makes one.")
+
+
+@app.command()
+def show(key: Key) -> None:
+    """Print an experiment as JSON: its plan, its arms, and who did what to it."""
+    print_json(_view(_run(_get(key))))
+
+
+@app.command()
+def plan(
+    file: Annotated[Path | None, typer.Argument(help="YAML; docs/experiments.md describes it.")] = None,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="The sample: prose prompts against structured ones.")
+    ] = False,
+    a_day: Annotated[int | None, typer.Option("--people-a-day", min=1, help="Say how long it will take.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Plan an experiment: how many persons it needs, and a draft of it; nobody is taken in yet."""
+    if sample is (file is not None):
+        raise typer.BadParameter("name a FILE, or say --sample")
+    experiment = read_experiment_file(file or SAMPLE_EXPERIMENT)
+    _run(_plan(experiment))
+    if as_json:
+        print_json(_view(experiment))
+        return
+    console.print(f"{experiment.key} is planned: {experiment.hypothesis}", markup=False)
+    console.print(_needs(experiment, a_day), markup=False)
+    console.print(f"prosa experiments start {experiment.key} takes people in.", markup=False)
+
+
+@app.command()
+def start(key: Key, author: Author = None, why: Why = None, yes: Yes = False) -> None:
+    """Take people in, for the first time or again after a pause."""
+    _run(_start(key, Signature(author, why, yes)))
+
+
+@app.command()
+def pause(key: Key, author: Author = None, why: Why = None, yes: Yes = False) -> None:
+    """Take in nobody for a while; the same people come back to the same arms."""
+    _run(_pause(key, Signature(author, why, yes)))
+
+
+@app.command()
+def complete(
+    key: Key,
+    ship: Annotated[
+        str | None, typer.Option(metavar="ARM", help="Give everybody this arm; default: the control.")
+    ] = None,
+    author: Author = None,
+    why: Why = None,
+    yes: Yes = False,
+) -> None:
+    """End an experiment: what it showed is kept, what was observed of each person is forgotten."""
+    _run(_complete(key, ship, Signature(author, why, yes)))
+
+
+@app.command()
+def report(
+    key: Key,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what an experiment shows, and what to do now."""
+    found = _run(_report(key))
+    if html is not None:
+        from flags.report_page import page
+
+        html.write_text(page(found), encoding="utf-8")
+    if as_json:
+        print_json(found)
+        return
+    for line in lines(found):
+        console.print(line, markup=False)
+    print_table(COLUMNS, rows(found), empty="Nothing was measured yet.")
+    if html is not None:
+        console.print(f"The page is {html}.", markup=False)
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(work)
+
+
+@asynccontextmanager
+async def _laboratory() -> AsyncIterator[Laboratory]:
+    settings = read_settings()
+    if settings.flags_file is not None:
+        raise ConfigurationError(
+            f"flags come from PROSA_FLAGS_FILE={settings.flags_file}, and experiments need those of the store: unset it"
+        )
+    async with open_backend(settings) as backend:
+        yield Laboratory(backend.store, backend.events, SystemClock())
+
+
+async def _all() -> list[Experiment]:
+    async with _laboratory() as laboratory:
+        return await laboratory.all()
+
+
+async def _get(key: str) -> Experiment:
+    async with _laboratory() as laboratory:
+        return await laboratory.get(key)
+
+
+async def _plan(experiment: Experiment) -> None:
+    async with _laboratory() as laboratory:
+        await laboratory.plan(experiment)
+
+
+async def _report(key: str) -> dict[str, Any]:
+    async with _laboratory() as laboratory:
+        return await laboratory.report(key, best_available())
+
+
+async def _start(key: str, signature: Signature) -> None:
+    async with _laboratory() as laboratory:
+        experiment = await laboratory.get(key)
+        shares = ", ".join(f"{name} {weight:g}" for name, weight in experiment.weights.items())
+        why = signature.confirm([f"{key} takes in {experiment.percentage:g} % of the people: {shares}"])
+        await laboratory.start(key, author=signature.author, reason=why)
+    console.print(f"{key} is ACTIVE; prosa experiments report {key} says what it shows.", markup=False)
+
+
+async def _pause(key: str, signature: Signature) -> None:
+    async with _laboratory() as laboratory:
+        why = signature.confirm([f"{key} takes in nobody until prosa experiments start {key}"])
+        await laboratory.pause(key, author=signature.author, reason=why)
+    console.print(f"{key} is PAUSED.", markup=False)
+
+
+async def _complete(key: str, ship: str | None, signature: Signature) -> None:
+    async with _laboratory() as laboratory:
+        found = await laboratory.report(key, best_available())
+        told = [f"{found['verdict']}: {found['sentence']}"]
+        if ship is not None and ship != found["ship"]:
+            told.append(f"{ship} is not what is recommended.")
+        told.append("What was observed of each person is forgotten; the report stays.")
+        why = signature.confirm(told)
+        experiment = await laboratory.complete(key, best_available(), author=signature.author, reason=why, ship=ship)
+    console.print(f"{key} is COMPLETED: everybody gets {ship or experiment.control}.", markup=False)
+    if ship is not None and ship != experiment.control:
+        flag = experiment.flag_key
+        console.print(
+            f"The flag {flag} holds that until it expires: put it into the code, then delete it.", markup=False
+        )
+
+
+def _needs(experiment: Experiment, a_day: int | None) -> str:
+    """The sample size, with what it is calculated from."""
+    planned, chosen = experiment.planned, experiment.plan
+    people = planned * len(experiment.arms)
+    told = (
+        f"To find {experiment.primary.name} changed from {chosen.baseline:g} by {chosen.lift:+.0%} in {POWER:.0%} of "
+        f"the cases, at {FINAL_ALPHA:.0%} false alarms, each arm needs {planned:,} persons, {people:,} in all"
+    )
+    if a_day is None:
+        return f"{told}, and {chosen.days} days."
+    days = max(chosen.days, -(-people // max(1, round(a_day * experiment.percentage / 100))))
+    return f"{told}: {days} days with {a_day:,} persons a day."
+
+
+def _since(experiment: Experiment) -> str:
+    return experiment.started_at.strftime("%Y-%m-%d") if experiment.started_at else ""
+
+
+def _view(experiment: Experiment) -> dict[str, Any]:
+    view: dict[str, Any] = experiment.model_dump(mode="json", exclude={"result"})
+    return view | {"flag": experiment.flag_key, "planned_per_arm": experiment.planned}

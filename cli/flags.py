@@ -1,0 +1,335 @@
+"""`prosa flags`: who gets what, who changed it, and how to take it back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from adapters.clock import SystemClock
+from cli.output import AsJson, clock_time, console, fail, log_only_errors, print_json, print_table
+from cli.signature import Author, Signature, Why, Yes
+from contracts.errors import ConfigurationError
+from contracts.settings import read_settings
+from flags.definitions import Flag, Status, plain
+from flags.export import as_flagd, as_yaml
+from flags.file import read_flag_file
+from flags.register import Change, FlagRegister, change_view, changed
+from worker.backends import open_backend
+
+app = typer.Typer(
+    add_completion=False,
+    help="Flags: who gets what, and who changed it.",
+    no_args_is_help=True,
+    callback=log_only_errors,
+)
+
+Key = Annotated[str, typer.Argument(metavar="KEY")]
+
+
+class Format(StrEnum):
+    YAML = "yaml"
+    JSON = "json"
+    FLAGD = "flagd"
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the flags with their status, reach, owner and expiry."""
+    flags = asyncio.run(_flags())
+    if as_json:
+        print_json([plain(flag) for flag in flags])
+        return
+    rows = [(flag.key, flag.status, _reach(flag), _split(flag), flag.owner, _day(flag)) for flag in flags]
+    print_table(("key", "status", "reach", "variants", "owner", "expires"), rows, empty="No flags.")
+
+
+@app.command()
+def show(key: Key, as_json: AsJson = False) -> None:
+    """Print a flag as a file would say it, and its last change."""
+    flag, change = asyncio.run(_show(key))
+    if as_json:
+        print_json(plain(flag) | {"revision": change.revision if change else 0})
+        return
+    typer.echo(as_yaml([flag]), nl=False)
+    if change is not None:
+        console.print(f"Revision {change.revision}, {_signed(change)}", markup=False)
+
+
+@app.command("set")
+def set_(
+    key: Key,
+    status: Annotated[Status | None, typer.Option(help="What it does.")] = None,
+    percentage: Annotated[float | None, typer.Option(min=0, max=100, help="How many of its people it reaches.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Whom to ask about it.")] = None,
+    expires: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day from which on it answers nothing any more.")
+    ] = None,
+    description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
+    weight: Annotated[list[str] | None, typer.Option(metavar="VARIANT=WEIGHT", help="A variant's weight.")] = None,
+    salt: Annotated[str | None, typer.Option(help="Another salt: everybody is drawn anew.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Take the definition from this file of flags.")] = None,
+    author: Author = None,
+    why: Why = None,
+    yes: Yes = False,
+) -> None:
+    """Make or change a flag: shows what would change, asks, and keeps who did it and why.
+
+    A new flag needs --owner and --expires. Segments, variants and guardrails come from a file.
+    """
+    given: dict[str, Any] = {
+        "status": status,
+        "percentage": percentage,
+        "owner": owner,
+        "expires_at": expires.replace(tzinfo=UTC) if expires else None,
+        "description": description,
+        "salt": salt,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    if file is None and not changes and not weight:
+        raise typer.BadParameter("say what to change; prosa flags set --help lists it")
+    asyncio.run(_set(key, _from_file(key, file), changes, _weights(weight or ()), Signature(author, why, yes)))
+
+
+@app.command()
+def delete(key: Key, author: Author = None, why: Why = None, yes: Yes = False) -> None:
+    """Take a flag away; its history stays, and a rollback brings it back."""
+    asyncio.run(_delete(key, Signature(author, why, yes)))
+
+
+@app.command()
+def history(key: Key, as_json: AsJson = False) -> None:
+    """List the changes of a flag, the newest first: who, why, and what."""
+    changes = asyncio.run(_history(key))
+    before = [None, *(change.flag for change in changes)]
+    if as_json:
+        print_json([change_view(change, old) for change, old in zip(changes, before, strict=False)][::-1])
+        return
+    for change, old in list(zip(changes, before, strict=False))[::-1]:
+        console.print(f"{change.revision}  {_signed(change)}", markup=False)
+        for line in changed(old, change.flag) if change.flag else ("deleted",):
+            console.print(f"     {line}", markup=False)
+
+
+@app.command()
+def rollback(
+    key: Key,
+    revision: Annotated[int | None, typer.Argument(min=1, help="Default: the one before the newest.")] = None,
+    author: Author = None,
+    why: Why = None,
+    yes: Yes = False,
+) -> None:
+    """Make what an earlier revision said hold again, as a new revision."""
+    asyncio.run(_roll_back(key, revision, Signature(author, why, yes)))
+
+
+@app.command()
+def stale(
+    within: Annotated[int, typer.Option(min=0, help="Days ahead that are looked at as well.")] = 14,
+    as_json: AsJson = False,
+) -> None:
+    """List flags that have expired, expire soon, or have nothing left to decide; ends with 1 when there are any."""
+    now = datetime.now(UTC)
+    found = [(flag, why) for flag in asyncio.run(_flags()) if (why := _staleness(flag, now, timedelta(days=within)))]
+    if as_json:
+        print_json([{"key": flag.key, "owner": flag.owner, "expires": _day(flag), "why": why} for flag, why in found])
+    else:
+        rows = [(flag.key, flag.owner, _day(flag), why) for flag, why in found]
+        print_table(("key", "owner", "expires", "why"), rows, empty="No stale flags.")
+    if found:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(format: Annotated[Format, typer.Option(help="yaml is what --file reads.")] = Format.YAML) -> None:
+    """Print all flags as a file, for another installation or another tool."""
+    flags = asyncio.run(_flags())
+    if format is Format.YAML:
+        typer.echo(as_yaml(flags), nl=False)
+    else:
+        print_json(as_flagd(flags) if format is Format.FLAGD else [plain(flag) for flag in flags])
+
+
+@asynccontextmanager
+async def _register() -> AsyncIterator[FlagRegister]:
+    async with open_backend(read_settings()) as backend:
+        yield FlagRegister(backend.store, backend.events, SystemClock())
+
+
+@asynccontextmanager
+async def _changing() -> AsyncIterator[FlagRegister]:
+    file = read_settings().flags_file
+    if file is not None:
+        raise ConfigurationError(f"flags come from PROSA_FLAGS_FILE={file}: edit that file, or unset it")
+    async with _register() as register:
+        yield register
+
+
+async def _flags() -> list[Flag]:
+    file = read_settings().flags_file
+    if file is not None:
+        return sorted(read_flag_file(file).values(), key=lambda flag: flag.key)
+    async with _register() as register:
+        return await register.flags()
+
+
+async def _show(key: str) -> tuple[Flag, Change | None]:
+    file = read_settings().flags_file
+    if file is not None:
+        flag, change = read_flag_file(file).get(key), None
+    else:
+        async with _register() as register:
+            change = await register.newest(key)
+        flag = change.flag if change else None
+    if flag is None:
+        raise fail(f"there is no flag {key}; prosa flags list shows them")
+    return flag, change
+
+
+async def _history(key: str) -> list[Change]:
+    async with _register() as register:
+        changes = await register.history(key)
+    if not changes:
+        raise fail(f"there is no flag {key}; prosa flags list shows them")
+    return changes
+
+
+async def _set(
+    key: str, taken: Flag | None, changes: Mapping[str, Any], weights: Mapping[str, float], signature: Signature
+) -> None:
+    async with _changing() as register:
+        newest = await register.newest(key)
+        before = newest.flag if newest else None
+        base = taken or before
+        after = _valid((base.model_dump() if base else {"key": key}) | _weighed(base, weights) | dict(changes))
+        lines = changed(before, after)
+        if not lines:
+            console.print(f"{key} says just that already.")
+            return
+        if before is not None and before.salt != after.salt:
+            lines.append("Everybody is drawn anew: people change variant, experiments on this flag become invalid.")
+        why = signature.confirm(lines)
+        change = await register.put(
+            after, author=signature.author, reason=why, expected=newest.revision if newest else 0
+        )
+    console.print(f"{key} is at revision {change.revision}.")
+
+
+async def _delete(key: str, signature: Signature) -> None:
+    async with _changing() as register:
+        newest = await register.newest(key)
+        if newest is None or newest.flag is None:
+            raise fail(f"there is no flag {key}; prosa flags list shows them")
+        why = signature.confirm([f"{key} goes away: {newest.flag.status}, {_reach(newest.flag)}"])
+        await register.delete(key, author=signature.author, reason=why, expected=newest.revision)
+    console.print(f"{key} is gone; prosa flags rollback {key} brings it back.")
+
+
+async def _roll_back(key: str, revision: int | None, signature: Signature) -> None:
+    async with _changing() as register:
+        changes = await register.history(key)
+        if not changes:
+            raise fail(f"there is no flag {key}; prosa flags list shows them")
+        newest = changes[-1]
+        wanted = newest.revision - 1 if revision is None else revision
+        earlier = next((change for change in changes if change.revision == wanted), None)
+        if earlier is None:
+            raise fail(f"{key} has no revision {wanted}; prosa flags history {key} lists them")
+        lines = changed(newest.flag, earlier.flag)
+        if not lines:
+            raise fail(f"revision {wanted} of {key} says what holds now")
+        why = signature.confirm(lines)
+        change = await register.roll_back(key, wanted, author=signature.author, reason=why, expected=newest.revision)
+    console.print(f"{key} is at revision {change.revision}, which says what revision {wanted} said.")
+
+
+def _valid(content: Mapping[str, Any]) -> Flag:
+    """
+    Raises:
+        BadParameter: the flag does not hold together, each mistake in a line.
+    """
+    try:
+        return Flag.model_validate(content)
+    except ValidationError as exc:
+        missing = {"owner": "--owner", "expires_at": "--expires"}
+        problems = []
+        for error in exc.errors(include_url=False, include_input=False):
+            where = ".".join(map(str, error["loc"]))
+            needed = missing.get(where) if error["type"] == "missing" else None
+            message = str(error["msg"]).removeprefix("Value error, ")
+            problems.append(f"a new flag needs {needed}" if needed else f"{where}: {message}" if where else message)
+        raise typer.BadParameter("; ".join(problems)) from None
+
+
+def _from_file(key: str, file: Path | None) -> Flag | None:
+    if file is None:
+        return None
+    flags = read_flag_file(file)
+    if key not in flags:
+        raise typer.BadParameter(f"{file} has no flag {key}; it has: {', '.join(sorted(flags)) or 'none'}")
+    return flags[key]
+
+
+def _weights(given: list[str] | tuple[str, ...]) -> dict[str, float]:
+    weights = {}
+    for one in given:
+        name, separator, number = one.rpartition("=")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            separator = ""
+        if not separator or not name:
+            raise typer.BadParameter(f"--weight {one}: say VARIANT=WEIGHT, as v2=50")
+    return weights
+
+
+def _weighed(flag: Flag | None, weights: Mapping[str, float]) -> dict[str, Any]:
+    if not weights:
+        return {}
+    variants = flag.variants if flag else ()
+    unknown = sorted(weights.keys() - {variant.name for variant in variants})
+    if unknown:
+        names = ", ".join(variant.name for variant in variants) or "none"
+        raise typer.BadParameter(f"no variant {', '.join(unknown)}; there are: {names}")
+    return {
+        "variants": [
+            variant.model_dump() | {"weight": weights.get(variant.name, variant.weight)} for variant in variants
+        ]
+    }
+
+
+def _reach(flag: Flag) -> str:
+    segments = f" of {', '.join(segment.name for segment in flag.segments)}" if flag.segments else ""
+    own = {segment.percentage for segment in flag.segments if segment.percentage is not None}
+    share = "various" if own and flag.status not in (Status.ENABLED, Status.DISABLED) else f"{flag.share_of(None):g} %"
+    return f"{share}{segments}"
+
+
+def _split(flag: Flag) -> str:
+    return ", ".join(f"{variant.name} {variant.weight:g}" for variant in flag.variants)
+
+
+def _day(flag: Flag) -> str:
+    return flag.expires_at.astimezone(UTC).date().isoformat()
+
+
+def _signed(change: Change) -> str:
+    restores = f" (restores {change.restores})" if change.restores else ""
+    return f"{clock_time(change.at)}  {change.author}: {change.reason}{restores}"
+
+
+def _staleness(flag: Flag, now: datetime, ahead: timedelta) -> str:
+    """Why a flag should leave the code, or nothing."""
+    if flag.has_expired(now):
+        return "expired: the default holds for everybody"
+    if flag.has_expired(now + ahead):
+        return "expires soon"
+    decides = flag.status in (Status.AB_TEST, Status.CANARY) or flag.segments
+    if not decides and flag.status is not Status.DISABLED and flag.share_of(None) == 100 and len(flag.drawn) == 1:
+        return "reaches everybody: put what it decides into the code"
+    return ""

@@ -1,0 +1,1 @@
+"""Who gets which variant: flags, experiments, and what came of them."""

@@ -1,0 +1,165 @@
+"""Flags and experiments in this process's memory, and how they are kept fresh without anybody waiting for it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any, Generic, Protocol, TypeVar
+
+from contracts.errors import ConfigurationError, TransientError
+from contracts.ports import Events
+from flags.news import CHANNEL
+from observability.logs import logger
+from observability.metrics import FLAG_REFRESHES
+
+log = logger(__name__)
+
+MAX_AGE = timedelta(minutes=5)
+LOOK_EVERY = timedelta(seconds=5)
+# A store that takes longer has failed, for us: what it said before goes on being used.
+PATIENCE = timedelta(seconds=2)
+
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Source(Protocol[T_co]):
+    """Where they come from, by key.
+
+    Raises:
+        TransientError, ConfigurationError: they cannot be read now.
+    """
+
+    async def load(self) -> Mapping[str, T_co]: ...
+
+    async def stamp(self) -> str:
+        """Another text whenever `load` may have another answer; cheap."""
+        ...
+
+
+class Cache(Generic[T]):
+    """Asking never waits: what is too old is served once more while it is read again."""
+
+    def __init__(
+        self,
+        source: Source[T],
+        *,
+        max_age: timedelta = MAX_AGE,
+        patience: timedelta = PATIENCE,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._max_age = max_age.total_seconds()
+        self._patience = patience.total_seconds()
+        self._monotonic = monotonic
+        self._known: Mapping[str, T] = {}
+        self._stamp: str | None = None
+        self._too_old_at = float("-inf")
+        self._reading = asyncio.Lock()
+        self._asked: asyncio.Task[bool] | None = None
+        self.is_ready = False
+
+    def get(self, key: str) -> T | None:
+        return self.known.get(key)
+
+    @property
+    def known(self) -> Mapping[str, T]:
+        """All of them."""
+        if self._monotonic() >= self._too_old_at:
+            self._ask()
+        return self._known
+
+    async def look(self) -> bool:
+        """Read them if they changed or are too old; False when that failed, and those of before stay in force."""
+        return await self._attempt(only_if_changed=True)
+
+    async def refresh(self) -> bool:
+        """Read them; False when that failed, and those of before stay in force."""
+        return await self._attempt(only_if_changed=False)
+
+    async def _attempt(self, *, only_if_changed: bool) -> bool:
+        async with self._reading:
+            try:
+                async with asyncio.timeout(self._patience):
+                    outcome = await self._read(only_if_changed=only_if_changed)
+            except (TransientError, ConfigurationError, TimeoutError) as exc:
+                FLAG_REFRESHES.labels(outcome="failed").inc()
+                log.warning("flags.not_refreshed", error=type(exc).__name__)
+                self._wait_a_while()
+                return False
+            except Exception as exc:
+                FLAG_REFRESHES.labels(outcome="defect").inc()
+                log.error("flags.defect", exc_info=exc)
+                self._wait_a_while()
+                return False
+            FLAG_REFRESHES.labels(outcome=outcome).inc()
+            return True
+
+    async def _read(self, *, only_if_changed: bool) -> str:
+        # Read first: what changes in between is found again at the next look.
+        stamp = await self._source.stamp()
+        is_fresh = self._monotonic() < self._too_old_at and self.is_ready
+        if only_if_changed and is_fresh and stamp == self._stamp:
+            return "unchanged"
+        self._known = await self._source.load()
+        self._stamp = stamp
+        self._too_old_at = self._monotonic() + self._max_age
+        self.is_ready = True
+        return "read"
+
+    def _wait_a_while(self) -> None:
+        """Not every evaluation has to find out that the source is away."""
+        self._too_old_at = self._monotonic() + min(self._max_age, LOOK_EVERY.total_seconds())
+
+    def _ask(self) -> None:
+        """Have them read in the background, where there is an event loop and nobody does so already."""
+        if self._asked is not None and not self._asked.done():
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._asked = loop.create_task(self.refresh())
+
+    async def close(self) -> None:
+        """Leave off reading."""
+        if self._asked is not None:
+            self._asked.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._asked
+
+
+@asynccontextmanager
+async def kept_fresh(events: Events, *caches: Cache[Any], every: timedelta = LOOK_EVERY) -> AsyncIterator[None]:
+    """Look for changes while the context is open: when told, and every few seconds whether told or not.
+
+    Waits for the first reading, as long as a cache's patience at most.
+    """
+    await asyncio.gather(*(cache.refresh() for cache in caches))
+    tasks = [asyncio.create_task(_look(caches, every)), asyncio.create_task(_listen(caches, events))]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        for cache in caches:
+            await cache.close()
+
+
+async def _look(caches: Sequence[Cache[Any]], every: timedelta) -> None:
+    while True:
+        await asyncio.sleep(every.total_seconds())
+        for cache in caches:
+            await cache.look()
+
+
+async def _listen(caches: Sequence[Cache[Any]], events: Events) -> None:
+    async with events.subscribe(CHANNEL) as news:
+        async for _ in news:
+            for cache in caches:
+                await cache.look()

@@ -1,0 +1,140 @@
+"""What holds for a person: what an experiment overrides, else what a flag says, else the caller's default."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from openfeature.client import OpenFeatureClient
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
+
+from flags.definitions import Status
+from flags.experiments import Experiment
+from flags.provider import DRAWN, REVISION, STATUS
+from flags.switches import switched
+
+V = TypeVar("V", bool, int, float, str)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The arm of an experiment, or the side of a canary, that chance gave to a person.
+
+    `subject` is the experiment's key, or what `canary_subject` says.
+    """
+
+    subject: str
+    variant: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}={self.variant}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Generic[V]):
+    """A value, and the assignments that could have made it another one: using it exposes the person to those."""
+
+    value: V
+    assignments: tuple[Assignment, ...] = ()
+
+
+class Active(Protocol):
+    """The experiments that take people in, as last known."""
+
+    @property
+    def known(self) -> Mapping[str, Experiment]: ...
+
+
+@dataclass(frozen=True)
+class NoExperiments:
+    known: Mapping[str, Experiment] = field(default_factory=dict)
+
+
+class Choices:
+    """Asks switches before experiments, and those before flags. No waiting: what cannot be asked is the default."""
+
+    def __init__(
+        self, client: OpenFeatureClient, experiments: Active, switches: Mapping[str, bool] | None = None
+    ) -> None:
+        self._client = client
+        self._switches = dict(switches or {})
+        self._experiments = experiments
+        self._asking: Mapping[type, Callable[..., FlagEvaluationDetails[Any]]] = {
+            bool: client.get_boolean_details,
+            int: client.get_integer_details,
+            float: client.get_float_details,
+            str: client.get_string_details,
+        }
+
+    def value(self, key: str, default: V, context: EvaluationContext) -> Choice[V]:
+        """What `key` is for this person; of the type of `default`."""
+        if switched(key, self._switches) is not None:
+            # No experiment can override what is switched.
+            return self._of_flag(key, default, context)
+        for experiment in self._experiments.known.values():
+            if key not in experiment.overrides:
+                continue
+            details = self._client.get_object_details(experiment.flag_key, {}, context)
+            assignment = _arm(experiment, details)
+            if assignment is None:
+                continue
+            found = details.value.get(key) if isinstance(details.value, Mapping) else None
+            if type(found) is type(default):
+                return Choice(found, (assignment,))
+            # An arm that overrides nothing gets what holds without the experiment, and is compared all the same.
+            without: Choice[V] = self._of_flag(key, default, context)
+            return Choice(without.value, (assignment, *without.assignments))
+        return self._of_flag(key, default, context)
+
+    def assignments(
+        self, keys: Mapping[str, bool | int | float | str], context: EvaluationContext
+    ) -> tuple[Assignment, ...]:
+        """What a person is exposed to by whom these keys, given with their defaults, were used; each once."""
+        found = dict.fromkeys(
+            one
+            for key, default in keys.items()
+            for one in self.value(key, default, context).assignments  # type: ignore[type-var]
+        )
+        return tuple(found)
+
+    def _of_flag(self, key: str, default: V, context: EvaluationContext) -> Choice[V]:
+        details = self._asking[type(default)](key, default, context)
+        # Another provider may answer with what it likes.
+        value = details.value if type(details.value) is type(default) else default
+        metadata = details.flag_metadata
+        if details.variant and metadata.get(DRAWN) and metadata.get(STATUS) == Status.CANARY:
+            subject = canary_subject(key, metadata.get(REVISION))
+            return Choice(value, (Assignment(subject, details.variant),))
+        return Choice(value)
+
+
+def _arm(experiment: Experiment, details: FlagEvaluationDetails[Any]) -> Assignment | None:
+    """The arm that was drawn; None for those outside, and for those whose segment gives them a variant."""
+    if details.reason not in (Reason.SPLIT, Reason.TARGETING_MATCH) or details.variant not in experiment.weights:
+        return None
+    # Other providers do not say; there, a match of the targeting is a draw as well.
+    if not details.flag_metadata.get(DRAWN, True):
+        return None
+    return Assignment(experiment.key, details.variant)
+
+
+def canary_subject(key: str, revision: object) -> str:
+    """What is observed of one revision of a canary stands apart: no key of an experiment has an @."""
+    return f"{key}@{revision}"
+
+
+PROMPTS = "prompts."
+
+
+def prompt_version_chooser(
+    choices: Choices, context_of: Callable[[str], EvaluationContext] = EvaluationContext
+) -> Callable[[str, str], int | None]:
+    """A chooser for `prompts.versions`: of the template NAME, what experiments and then the flag `prompts.NAME` say.
+
+    `context_of` makes the evaluation context from a conversation's id.
+    """
+
+    def choose(name: str, targeting: str) -> int | None:
+        return choices.value(PROMPTS + name, 0, context_of(targeting)).value or None
+
+    return choose

@@ -1,0 +1,231 @@
+"""What a flag answers for one person: no waiting, no errors, a few microseconds."""
+
+import random
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import accumulate
+from typing import Any, Protocol
+
+from openfeature.evaluation_context import EvaluationContext
+
+from flags.definitions import Flag, Hashing, Operator, Rule, Scalar, Segment, Status, Variant, is_number
+from flags.hashing import SCALE, Draw, draw, threshold
+from observability.logs import logger
+from observability.metrics import FLAG_EVALUATIONS
+
+log = logger(__name__)
+
+
+class Reason(StrEnum):
+    """Why a flag answered what it did; at the last four the caller's default holds."""
+
+    STATIC = "static"
+    TARGETING_MATCH = "targeting_match"
+    SPLIT = "split"
+    NOT_TARGETED = "not_targeted"
+    DISABLED = "disabled"
+    SWITCHED = "switched"
+    UNKNOWN = "unknown"
+    NOT_READY = "not_ready"
+    EXPIRED = "expired"
+    NO_TARGETING_KEY = "no_targeting_key"
+
+
+_COUNTED = {reason: FLAG_EVALUATIONS.labels(reason=reason.value) for reason in Reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The answer. Without a `variant` the caller's default holds; `treated` is whether it is another than the control.
+
+    `drawn` is whether chance decided: only then the person can take part in an experiment.
+    """
+
+    key: str
+    reason: Reason
+    variant: Variant | None = None
+    treated: bool = False
+    drawn: bool = False
+    revision: int = 0
+    status: str = ""
+
+
+class CompiledFlag:
+    """A flag made ready to be asked often."""
+
+    def __init__(self, flag: Flag, revision: int = 0) -> None:
+        self.flag = flag
+        self.revision = revision
+        self.expires_at = flag.expires_at
+        self.has_warned = False
+        self._control = flag.control_variant.name
+        self._reaches = [_Reach(flag, segment) for segment in flag.segments] or [_Reach(flag, None)]
+        self._is_random = flag.hashing is Hashing.RANDOM
+        self._is_test = flag.status is Status.AB_TEST
+        drawn = [variant for variant in flag.drawn if variant.weight > 0]
+        self._variants = drawn
+        self._keyless = Evaluation(flag.key, Reason.NO_TARGETING_KEY, revision=revision)
+        # Cumulative, as whole numbers: the last one is the scale itself, so that every draw finds a variant.
+        total = sum(variant.weight for variant in drawn)
+        self._bounds = [round(part / total * SCALE) for part in accumulate(variant.weight for variant in drawn)][:-1]
+        self._answers = {
+            variant.name: _Answers(flag, variant, revision, treated=variant.name != self._control)
+            for variant in flag.answers
+        }
+
+    def evaluate(self, context: EvaluationContext, chance: Callable[[], Draw]) -> Evaluation:
+        control = self._answers[self._control]
+        if self.flag.status is Status.DISABLED:
+            return control.disabled
+        attributes = context.attributes
+        reach = next((reach for reach in self._reaches if reach.takes(attributes)), None)
+        if reach is None:
+            return control.not_targeted
+        if reach.variant is not None:
+            return self._answers[reach.variant].matched
+        if reach.reaches_all and len(self._variants) == 1:
+            only = self._answers[self._variants[0].name]
+            return only.matched if reach.has_rules else only.static
+        if self._is_random:
+            drawn = chance()
+        elif context.targeting_key:
+            drawn = draw(self.flag.key, self.flag.salt, context.targeting_key)
+        else:
+            return self._keyless
+        if drawn.reach >= reach.threshold:
+            # Outside an A/B test; inside a rollout, as one of those whom it is compared with.
+            return control.not_targeted if self._is_test else control.split
+        return self._answers[self._variants[bisect_right(self._bounds, drawn.choice)].name].split
+
+
+class _Answers:
+    """One variant's possible answers, made once."""
+
+    def __init__(self, flag: Flag, variant: Variant, revision: int, *, treated: bool) -> None:
+        def answer(reason: Reason, *, drawn: bool = False) -> Evaluation:
+            return Evaluation(flag.key, reason, variant, treated, drawn, revision, flag.status.value)
+
+        self.static = answer(Reason.STATIC)
+        self.matched = answer(Reason.TARGETING_MATCH)
+        self.split = answer(Reason.SPLIT, drawn=True)
+        self.not_targeted = answer(Reason.NOT_TARGETED)
+        self.disabled = answer(Reason.DISABLED)
+
+
+class _Reach:
+    """A segment with how much of it the flag reaches."""
+
+    def __init__(self, flag: Flag, segment: Segment | None) -> None:
+        self._tests = tuple(_test(rule) for rule in segment.rules) if segment else ()
+        self.has_rules = bool(self._tests)
+        self.variant = segment.variant if segment else None
+        share = flag.share_of(segment)
+        self.threshold = threshold(share)
+        self.reaches_all = share == 100
+
+    def takes(self, attributes: Mapping[str, Any]) -> bool:
+        return all(test(attributes) for test in self._tests)
+
+
+def _test(rule: Rule) -> Callable[[Mapping[str, Any]], bool]:
+    """The rule as a function that takes any attribute for what it is and raises nothing."""
+    name = rule.attribute
+    if rule.operator in (Operator.AT_LEAST, Operator.BELOW):
+        limit = float(rule.values[0])
+        wants_more = rule.operator is Operator.AT_LEAST
+
+        def compared(attributes: Mapping[str, Any]) -> bool:
+            value = attributes.get(name)
+            return is_number(value) and (value >= limit if wants_more else value < limit)
+
+        return compared
+    texts = tuple(_text(value) for value in rule.values)
+    if rule.operator in (Operator.STARTS_WITH, Operator.ENDS_WITH):
+        at_start = rule.operator is Operator.STARTS_WITH
+
+        def bordered(attributes: Mapping[str, Any]) -> bool:
+            value = attributes.get(name)
+            return isinstance(value, str) and (value.startswith(texts) if at_start else value.endswith(texts))
+
+        return bordered
+    among, wants_in = frozenset(texts), rule.operator is Operator.IN
+
+    def listed(attributes: Mapping[str, Any]) -> bool:
+        value = attributes.get(name)
+        if isinstance(value, list | tuple | set | frozenset):
+            return any(_text(one) in among for one in value) is wants_in
+        return value is not None and (_text(value) in among) is wants_in
+
+    return listed
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        # A member of an enumeration is the text that it stands for.
+        return str.__str__(value)
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def random_draw() -> Draw:
+    return Draw(random.getrandbits(64), random.getrandbits(64))
+
+
+class Flags(Protocol):
+    """The flags as last known."""
+
+    def get(self, key: str) -> CompiledFlag | None: ...
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether any were ever read."""
+        ...
+
+
+class Evaluator:
+    """Answers from the flags that are in memory. Nothing here waits or raises."""
+
+    def __init__(
+        self,
+        flags: Flags,
+        *,
+        now: Callable[[], datetime],
+        chance: Callable[[], Draw] = random_draw,
+    ) -> None:
+        self._flags = flags
+        self._now = now
+        self._chance = chance
+
+    def evaluate(self, key: str, context: EvaluationContext) -> Evaluation:
+        answer = self._evaluate(key, context)
+        _COUNTED[answer.reason].inc()
+        return answer
+
+    def is_enabled(self, key: str, context: EvaluationContext, *, default: bool = False) -> bool:
+        return enabled(self.evaluate(key, context), default)
+
+    def variant(self, key: str, context: EvaluationContext, *, default: str) -> str:
+        """The name of the variant."""
+        answer = self.evaluate(key, context)
+        return default if answer.variant is None else answer.variant.name
+
+    def _evaluate(self, key: str, context: EvaluationContext) -> Evaluation:
+        compiled = self._flags.get(key)
+        if compiled is None:
+            return Evaluation(key, Reason.UNKNOWN if self._flags.is_ready else Reason.NOT_READY)
+        if self._now() >= compiled.expires_at:
+            if not compiled.has_warned:
+                compiled.has_warned = True
+                log.warning("flag.expired", flag=key)
+            return Evaluation(key, Reason.EXPIRED, revision=compiled.revision)
+        return compiled.evaluate(context, self._chance)
+
+
+def enabled(answer: Evaluation, default: bool) -> bool:
+    """Whether the answer means on: its value where that is a truth value, else whether it is not the control."""
+    if answer.variant is None:
+        return default
+    value: Scalar | None = answer.variant.value
+    return value if isinstance(value, bool) else answer.treated

@@ -1,0 +1,90 @@
+"""Flags as other tools read them, so that leaving is easy."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from flags.definitions import Flag, Operator, Rule, Segment, Status, Variant, plain
+
+FLAGD_SCHEMA = "https://flagd.dev/schema/v0/flags.json"
+
+
+def as_yaml(flags: Iterable[Flag]) -> str:
+    """As `PROSA_FLAGS_FILE` and `prosa flags set --file` read them."""
+    content = {flag.key: {name: part for name, part in plain(flag).items() if name != "key"} for flag in flags}
+    return yaml.safe_dump({"flags": content}, sort_keys=True, allow_unicode=True)
+
+
+def as_flagd(flags: Iterable[Flag]) -> dict[str, Any]:
+    """As flagd reads them. It draws by another hash, so people are in other variants there.
+
+    Flags that are drawn anew at each evaluation become stable, as flagd knows nothing else.
+    """
+    return {"$schema": FLAGD_SCHEMA, "flags": {flag.key: _flagd(flag) for flag in flags}}
+
+
+def _flagd(flag: Flag) -> dict[str, Any]:
+    control = flag.control_variant
+    content: dict[str, Any] = {
+        "state": "DISABLED" if flag.status is Status.DISABLED else "ENABLED",
+        "variants": {variant.name: _value(flag, variant) for variant in flag.answers},
+        "defaultVariant": control.name,
+        "metadata": dict(flag.metadata)
+        | {"owner": flag.owner, "expiresAt": flag.expires_at.isoformat(), "description": flag.description},
+    }
+    if flag.status is not Status.DISABLED:
+        content["targeting"] = _targeting(flag)
+    return content
+
+
+def _value(flag: Flag, variant: Variant) -> Any:
+    """flagd wants values of one type: the flag's own where there are any, else the overrides."""
+    if all(one.value is not None for one in flag.answers):
+        return variant.value
+    return dict(variant.config) | ({} if variant.value is None else {"value": variant.value})
+
+
+def _targeting(flag: Flag) -> Any:
+    """The segments as nested conditions, the first one outermost."""
+    if not flag.segments:
+        return _split(flag, None)
+    found: Any = flag.control_variant.name
+    for segment in reversed(flag.segments):
+        answer = segment.variant or _split(flag, segment)
+        found = {"if": [_all_of(segment), answer, found]} if segment.rules else answer
+    return found
+
+
+def _all_of(segment: Segment) -> Any:
+    return {"and": [_rule(rule) for rule in segment.rules]}
+
+
+def _rule(rule: Rule) -> Any:
+    variable = {"var": rule.attribute}
+    match rule.operator:
+        case Operator.IN:
+            return {"in": [variable, list(rule.values)]}
+        case Operator.NOT_IN:
+            return {"and": [{"!!": [variable]}, {"!": [{"in": [variable, list(rule.values)]}]}]}
+        case Operator.AT_LEAST:
+            return {">=": [variable, rule.values[0]]}
+        case Operator.BELOW:
+            return {"<": [variable, rule.values[0]]}
+        case _:
+            return {"or": [{rule.operator.value: [variable, str(value)]} for value in rule.values]}
+
+
+def _split(flag: Flag, segment: Segment | None) -> Any:
+    """flagd's weights are whole numbers: shares of all people in hundred-thousandths."""
+    drawn = [variant for variant in flag.drawn if variant.weight > 0]
+    share, total = flag.share_of(segment), sum(variant.weight for variant in drawn)
+    counts = [(variant.name, round(share * 1_000 * variant.weight / total)) for variant in drawn]
+    parts: list[list[object]] = [list(one) for one in counts]
+    rest = 100_000 - sum(share for _, share in counts)
+    if rest > 0:
+        parts.append([flag.control_variant.name, rest])
+    if len(parts) == 1:
+        return parts[0][0]
+    seed = {"cat": [flag.key, ":", flag.salt, ":", {"var": "targetingKey"}]}
+    return {"fractional": [seed, *parts]}

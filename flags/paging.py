@@ -1,0 +1,26 @@
+"""All records of a collection, however many there are."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from contracts.delivery import Record
+from contracts.ports import Records
+
+PAGE = 200
+
+
+async def all_records(store: Records, collection: str, *, at: datetime, prefix: str = "") -> AsyncIterator[Record]:
+    """Those whose keys begin so, in the order of their keys.
+
+    Raises:
+        StoreUnavailableError: it cannot be read now.
+    """
+    after = prefix
+    while page := await store.records(collection, at=at, after=after, limit=PAGE):
+        for record in page:
+            if not record.key.startswith(prefix):
+                return
+            yield record
+        if len(page) < PAGE:
+            return
+        after = page[-1].key

@@ -1,0 +1,206 @@
+"""Flags through the OpenFeature interface: any other provider can be set in the place of ours, the switches stay.
+
+A flag is asked through a client (`openfeature.api.get_client()`): `get_boolean_value` whether it is on,
+`get_string_details(...).variant` which variant, `get_integer_value` and its like for what the variant's `value` is,
+`get_object_value` for what it overrides. What the flag does not say is the caller's default.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from openfeature import api
+from openfeature.client import OpenFeatureClient
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.event import ProviderEvent, ProviderEventDetails
+from openfeature.exception import ErrorCode
+from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
+from openfeature.flag_evaluation import Reason as OpenFeatureReason
+from openfeature.hook import Hook
+from openfeature.provider import AbstractProvider, FeatureProvider, Metadata
+from openfeature.provider.no_op_provider import NoOpProvider
+
+from flags.evaluation import Evaluation, Evaluator, Reason, enabled
+from flags.switches import switched
+from observability.metrics import FLAG_EVALUATIONS
+
+Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
+T = TypeVar("T")
+
+SWITCHED = "SWITCHED"
+DRAWN, REVISION, STATUS = "drawn", "revision", "status"
+
+_REASONS: Mapping[Reason, OpenFeatureReason] = {
+    Reason.STATIC: OpenFeatureReason.STATIC,
+    Reason.TARGETING_MATCH: OpenFeatureReason.TARGETING_MATCH,
+    Reason.SPLIT: OpenFeatureReason.SPLIT,
+    Reason.NOT_TARGETED: OpenFeatureReason.DEFAULT,
+    Reason.DISABLED: OpenFeatureReason.DISABLED,
+    Reason.EXPIRED: OpenFeatureReason.DEFAULT,
+    Reason.UNKNOWN: OpenFeatureReason.ERROR,
+    Reason.NOT_READY: OpenFeatureReason.ERROR,
+    Reason.NO_TARGETING_KEY: OpenFeatureReason.ERROR,
+}
+_ERRORS: Mapping[Reason, ErrorCode] = {
+    Reason.UNKNOWN: ErrorCode.FLAG_NOT_FOUND,
+    Reason.NOT_READY: ErrorCode.PROVIDER_NOT_READY,
+    Reason.NO_TARGETING_KEY: ErrorCode.TARGETING_KEY_MISSING,
+}
+_NOBODY = EvaluationContext()
+
+
+class ProsaProvider(AbstractProvider):
+    """Answers from the flags in memory; an unknown flag is the default and a reason, never an exception."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        super().__init__()
+        self._evaluator = evaluator
+
+    def get_metadata(self) -> Metadata:
+        return Metadata(name="prosa")
+
+    def resolve_boolean_details(
+        self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[bool]:
+        answer = self._evaluator.evaluate(flag_key, evaluation_context or _NOBODY)
+        return _details(answer, enabled(answer, default_value))
+
+    def resolve_string_details(
+        self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[str]:
+        return self._resolve(flag_key, default_value, evaluation_context, str)
+
+    def resolve_integer_details(
+        self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[int]:
+        return self._resolve(flag_key, default_value, evaluation_context, int)
+
+    def resolve_float_details(
+        self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[float]:
+        return self._resolve(flag_key, default_value, evaluation_context, float)
+
+    def resolve_object_details(
+        self, flag_key: str, default_value: Object, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[Object]:
+        answer = self._evaluator.evaluate(flag_key, evaluation_context or _NOBODY)
+        config: Object = dict(answer.variant.config) if answer.variant else {}
+        return _details(answer, config or default_value)
+
+    def _resolve(
+        self, key: str, default: T, context: EvaluationContext | None, wanted: type[T]
+    ) -> FlagResolutionDetails[T]:
+        answer = self._evaluator.evaluate(key, context or _NOBODY)
+        value: Any = answer.variant.value if answer.variant else None
+        if value is None:
+            return _details(answer, default)
+        if wanted is float and type(value) is int:
+            value = float(value)
+        # A truth value is a number for Python, and a mistake here.
+        if type(value) is not wanted:
+            return FlagResolutionDetails(
+                default,
+                error_code=ErrorCode.TYPE_MISMATCH,
+                error_message=f"the value of {key} is no {wanted.__name__}",
+                reason=OpenFeatureReason.ERROR,
+            )
+        return _details(answer, value)
+
+
+def _details(answer: Evaluation, value: T) -> FlagResolutionDetails[T]:
+    return FlagResolutionDetails(
+        value,
+        error_code=_ERRORS.get(answer.reason),
+        reason=_REASONS[answer.reason],
+        variant=answer.variant.name if answer.variant else None,
+        flag_metadata={DRAWN: answer.drawn, REVISION: answer.revision, STATUS: answer.status},
+    )
+
+
+class SwitchedProvider(AbstractProvider):
+    """Another provider behind the kill switches: what they say wins over whatever it answers.
+
+    A switch that is off turns off its key and everything under it: truth values are false, anything else is the
+    caller's default. One that is on turns on its own key alone.
+    """
+
+    def __init__(self, inner: FeatureProvider, switches: Mapping[str, bool]) -> None:
+        super().__init__()
+        self._inner = inner
+        self._switches = dict(switches)
+        self._count = FLAG_EVALUATIONS.labels(reason="switched")
+
+    def attach(self, on_emit: Callable[[FeatureProvider, ProviderEvent, ProviderEventDetails], None]) -> None:
+        """What the other provider tells, it tells as this one: that is who was set."""
+        self._inner.attach(lambda _, event, details: on_emit(self, event, details))
+
+    def detach(self) -> None:
+        self._inner.detach()
+
+    def initialize(self, evaluation_context: EvaluationContext) -> None:
+        self._inner.initialize(evaluation_context)
+
+    def shutdown(self) -> None:
+        self._inner.shutdown()
+
+    def get_provider_hooks(self) -> list[Hook]:
+        return self._inner.get_provider_hooks()
+
+    def get_metadata(self) -> Metadata:
+        return self._inner.get_metadata()
+
+    def resolve_boolean_details(
+        self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[bool]:
+        switch = switched(flag_key, self._switches)
+        if switch is not None:
+            self._count.inc()
+            return FlagResolutionDetails(switch, reason=SWITCHED, variant="on" if switch else "off")
+        return self._inner.resolve_boolean_details(flag_key, default_value, evaluation_context)
+
+    def resolve_string_details(
+        self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[str]:
+        off = self._off(flag_key, default_value)
+        return off or self._inner.resolve_string_details(flag_key, default_value, evaluation_context)
+
+    def resolve_integer_details(
+        self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[int]:
+        off = self._off(flag_key, default_value)
+        return off or self._inner.resolve_integer_details(flag_key, default_value, evaluation_context)
+
+    def resolve_float_details(
+        self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[float]:
+        off = self._off(flag_key, default_value)
+        return off or self._inner.resolve_float_details(flag_key, default_value, evaluation_context)
+
+    def resolve_object_details(
+        self, flag_key: str, default_value: Object, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[Object]:
+        off = self._off(flag_key, default_value)
+        return off or self._inner.resolve_object_details(flag_key, default_value, evaluation_context)
+
+    def _off(self, key: str, default: T) -> FlagResolutionDetails[T] | None:
+        if switched(key, self._switches) is not False:
+            return None
+        self._count.inc()
+        return FlagResolutionDetails(default, reason=SWITCHED)
+
+
+@asynccontextmanager
+async def provided(provider: FeatureProvider, *, domain: str | None = None) -> AsyncIterator[OpenFeatureClient]:
+    """A client of this provider while the context is open; without a domain, that of all clients of this process."""
+    _provide(provider, domain)
+    try:
+        yield api.get_client(domain)
+    finally:
+        _provide(NoOpProvider(), domain)
+
+
+def _provide(provider: FeatureProvider, domain: str | None) -> None:
+    if domain is None:
+        api.set_provider_and_wait(provider)
+    else:
+        api.set_provider_and_wait(provider, domain)

@@ -1,0 +1,40 @@
+"""What the tests of flags are made of."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from openfeature.evaluation_context import EvaluationContext
+
+from flags.definitions import Flag, Status
+from flags.evaluation import CompiledFlag, Evaluator
+from tests.builders import START
+
+LATER = START + timedelta(days=90)
+
+
+def flag(key: str = "x", **changes: Any) -> Flag:
+    given: dict[str, Any] = {"key": key, "owner": "team", "expires_at": LATER, "status": Status.ENABLED} | changes
+    return Flag.model_validate(given)
+
+
+def variants(**weights: float) -> list[dict[str, Any]]:
+    return [{"name": name, "weight": weight} for name, weight in weights.items()]
+
+
+def person(number: object = 1, **attributes: Any) -> EvaluationContext:
+    return EvaluationContext(f"web:{number}", attributes)
+
+
+class Known:
+    """Satisfies `Flags` with those that are given."""
+
+    def __init__(self, *flags: Flag, is_ready: bool = True) -> None:
+        self.compiled = {one.key: CompiledFlag(one, 7) for one in flags}
+        self.is_ready = is_ready
+
+    def get(self, key: str) -> CompiledFlag | None:
+        return self.compiled.get(key)
+
+
+def evaluator(*flags: Flag, at: datetime = START, **options: Any) -> Evaluator:
+    return Evaluator(Known(*flags), now=lambda: at, **options)

@@ -1,0 +1,168 @@
+"""What a manager reads: of an experiment that people really went through, as text, as JSON and as a page."""
+
+import json
+import re
+from datetime import timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from adapters.events.memory import MemoryEvents
+from adapters.stores.memory import MemoryStore
+from contracts.errors import ChangeRefusedError
+from flags.exact import Approximate, Exactness
+from flags.experiments import Experiment, Phase
+from flags.file import SAMPLE_EXPERIMENT, read_experiment_file
+from flags.laboratory import Laboratory
+from flags.observations import COLLECTION
+from flags.paging import all_records
+from flags.report import lines, rows
+from flags.report_page import page
+from tests.builders import SteppingClock
+from tests.flags.simulation import Effect, take_part
+from tests.flags.test_recommendation import EXACT
+
+SIGNED = {"author": "ana <b>", "reason": "because"}
+SAMPLE = read_experiment_file(SAMPLE_EXPERIMENT)
+
+
+class Course:
+    """The sample experiment under way."""
+
+    def __init__(self, experiment: Experiment = SAMPLE) -> None:
+        self.store, self.clock, self.experiment = MemoryStore(), SteppingClock(), experiment
+        self.laboratory = Laboratory(self.store, MemoryEvents(), self.clock)
+
+    async def run(self, effects: dict[str, Effect], *, days: int, a_day: int) -> None:
+        await self.laboratory.plan(self.experiment)
+        started = await self.laboratory.start(self.experiment.key, **SIGNED)
+        await take_part(started, self.store, self.clock, effects, days=days, a_day=a_day)
+
+    async def report(self, exactness: Exactness = EXACT) -> dict[str, Any]:
+        return await self.laboratory.report(self.experiment.key, exactness)
+
+
+async def test_a_better_arm_is_shipped_and_its_report_stays() -> None:
+    course = Course()
+    await course.run({"v1": Effect(0.4), "v2": Effect(0.46, quality=0.85)}, days=14, a_day=420)
+    found = await course.report()
+    assert (found["verdict"], found["ship"]) == ("SHIP", "v2")
+    assert "conversion rose from" in found["sentence"]
+    assert "The planned sample is there. No guardrail was found worse (error, response_time_ms)." in found["sentence"]
+    assert found["fulfilled_at"]
+    assert sum(arm["people"] for arm in found["arms"]) == 14 * 420
+    states = {one["metric"]: one["state"] for one in found["metrics"]}
+    assert states == {"conversion": "better", "error": "holds", "response_time_ms": "holds", "quality_score": "better"}
+    # Exactly what JSON can hold.
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+    done = await course.laboratory.complete(SAMPLE.key, EXACT, **SIGNED, ship="v2")
+    assert done.result
+    assert await course.report() == done.result
+    assert {name: done.result[name] for name in ("verdict", "metrics", "arms")} == {
+        name: found[name] for name in ("verdict", "metrics", "arms")
+    }
+    assert done.result["phase"] == "COMPLETED"
+    assert [record async for record in all_records(course.store, COLLECTION, at=course.clock.now())] == []
+
+
+async def test_a_harmful_arm_is_stopped_long_before_its_planned_sample() -> None:
+    course = Course()
+    await course.run({"v1": Effect(0.4), "v2": Effect(0.42, error=0.15)}, days=3, a_day=300)
+    found = await course.report()
+    assert found["verdict"] == "KEEP"
+    assert "stop now: with v2 error rose from" in found["sentence"]
+    assert max(arm["people"] for arm in found["arms"]) < found["planned_per_arm"] / 4
+
+
+async def test_people_who_come_after_the_plan_is_fulfilled_change_nothing_in_its_test() -> None:
+    course = Course()
+    await course.run({"v1": Effect(0.4), "v2": Effect(0.4)}, days=14, a_day=420)
+    before = await course.report()
+    assert before["fulfilled_at"]
+    running = await course.laboratory.get(SAMPLE.key)
+    course.clock.move(timedelta(seconds=1))
+    await take_part(
+        running, course.store, course.clock, {"v1": Effect(0.4), "v2": Effect(0.44)}, days=2, a_day=500, seed=2
+    )
+    after = await course.report()
+    assert after["at_the_plan"] == before["at_the_plan"]
+    assert after["metrics"] != before["metrics"]
+
+
+async def test_without_scipy_the_same_is_said_with_what_is_missing() -> None:
+    course = Course()
+    await course.run({"v1": Effect(0.4), "v2": Effect(0.4)}, days=2, a_day=200)
+    exact, rough = await course.report(), await course.report(Approximate())
+    assert exact["lacks"] == []
+    assert len(rough["lacks"]) == 3
+    assert "Without SciPy (make stats): no exact test" in "\n".join(lines(rough))
+    assert (exact["verdict"], exact["sentence"]) == (rough["verdict"], rough["sentence"])
+    for one, other in zip(exact["metrics"], rough["metrics"], strict=True):
+        assert one["p"] == pytest.approx(other["p"], abs=0.002)
+
+
+async def test_a_draft_has_no_report_and_an_empty_start_has_one() -> None:
+    course = Course()
+    await course.laboratory.plan(SAMPLE)
+    with pytest.raises(ChangeRefusedError, match="has not begun: prosa experiments start structured-prompts"):
+        await course.report()
+    await course.laboratory.start(SAMPLE.key, **SIGNED)
+    found = await course.report()
+    assert (found["verdict"], found["over_time"]) == ("CONTINUE", [])
+    assert "<svg" not in page(found)
+
+
+class Seen(HTMLParser):
+    """Tags that are open and what they hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+async def test_the_page_holds_everything_and_loads_nothing() -> None:
+    course = Course(SAMPLE.model_copy(update={"hypothesis": "<script>alert(1)</script> & more"}))
+    await course.run({"v1": Effect(0.4), "v2": Effect(0.46)}, days=14, a_day=420)
+    found = await course.report()
+    text = page(found)
+    seen = Seen()
+    seen.feed(text)
+    assert seen.open == []
+    assert seen.addresses == []
+    assert seen.tags.count("svg") == 3
+    assert not {"script", "img", "link", "iframe"} & set(seen.tags)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in text
+    assert "ana &lt;b&gt;" in text
+    assert found["sentence"].replace("'", "&#39;") in text
+    assert not re.search(r"\bnan\b|\binf\b|None", text)
+    for row in rows(found):
+        assert str(row[0]) in text
+
+
+async def test_an_experiment_of_several_arms_has_a_page_as_well() -> None:
+    arms = [*SAMPLE.arms, SAMPLE.arms[1].model_copy(update={"name": "v3"})]
+    course = Course(SAMPLE.model_copy(update={"arms": tuple(arms)}))
+    await course.run({"v1": Effect(0.4), "v2": Effect(0.4), "v3": Effect(0.6)}, days=4, a_day=300)
+    found = await course.report()
+    assert (found["verdict"], found["ship"]) == ("SHIP", "v3")
+    assert len(found["metrics"]) == 8
+    seen = Seen()
+    seen.feed(page(found))
+    assert seen.open == []
+    assert (await course.laboratory.get(SAMPLE.key)).phase is Phase.ACTIVE

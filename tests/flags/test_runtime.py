@@ -1,0 +1,134 @@
+"""The whole of it, as a worker opens it: changes arrive, people are counted, and a broken store breaks nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
+
+from adapters.events.memory import MemoryEvents
+from adapters.stores.memory import MemoryStore
+from contracts.delivery import Record
+from contracts.errors import StoreUnavailableError
+from contracts.ports import Store
+from flags.choices import prompt_version_chooser
+from flags.laboratory import Laboratory
+from flags.recorder import CONVERSION
+from flags.register import FlagRegister
+from flags.runtime import FlagRuntime, open_flags
+from tests.builders import BACKENDS, PATIENCE, SteppingClock, open_backend
+from tests.flags.making import flag, person
+from tests.flags.test_flag_cache import FILE, until
+from tests.flags.test_experiments import SIGNED, draft
+from tests.flags.test_recommendation import EXACT
+
+
+@pytest.fixture(params=BACKENDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    async with open_backend(request.param, tmp_path) as (_, store):
+        yield store
+
+
+def opened(store: Store, events: MemoryEvents, **options: Any) -> AbstractAsyncContextManager[FlagRuntime]:
+    given: dict[str, Any] = {"writer": uuid4().hex, "salt": "salt", "said": {}} | options
+    return open_flags(store, events, SteppingClock(), **given)
+
+
+async def test_an_experiment_goes_its_whole_way(store: Store) -> None:
+    """Started by an operator's process, met by people in a worker's, reported by another one."""
+    events, clock = MemoryEvents(), SteppingClock()
+    laboratory = Laboratory(store, events, clock)
+    async with opened(store, events) as flags:
+        choose = prompt_version_chooser(flags.choices)
+        assert choose("select_state", "web:1") is None
+        # The listener subscribes in the background.
+        await asyncio.sleep(0.05)
+        await laboratory.plan(draft())
+        await laboratory.start("prompt-v2", **SIGNED)
+        await until(lambda: flags.choices.value("prompts.select_state", 0, person(1)).assignments != ())
+        for number in range(100):
+            chosen = flags.choices.value("prompts.select_state", 0, person(number))
+            assert chosen.value == {"prompt-v2=v1": 0, "prompt-v2=v2": 2}[str(chosen.assignments[0])]
+            flags.recorder.expose(chosen.assignments, f"web:{number}")
+            if chosen.value == 2:
+                flags.recorder.note(chosen.assignments, f"web:{number}", CONVERSION)
+    found = await laboratory.report("prompt-v2", EXACT)
+    assert sum(arm["people"] for arm in found["arms"]) == 100
+    assert found["metrics"][0]["values"] == [0, 1]
+    assert (found["verdict"], found["ship"]) == ("SHIP", "v2")
+
+
+async def test_a_flag_that_is_changed_reaches_those_who_ask() -> None:
+    store, events = MemoryStore(), MemoryEvents()
+    register = FlagRegister(store, events, SteppingClock())
+    async with opened(store, events) as flags:
+        assert not flags.client.get_boolean_value("x", False, person())
+        await asyncio.sleep(0.05)
+        await register.put(flag(), author="a", reason="r", expected=0)
+        await until(lambda: flags.client.get_boolean_value("x", False, person()))
+    # What was set is gone with it.
+    assert not flags.client.get_boolean_value("x", False, person())
+
+
+async def test_two_of_them_in_one_process_do_not_mix() -> None:
+    one, other = MemoryStore(), MemoryStore()
+    await FlagRegister(one, MemoryEvents(), SteppingClock()).put(flag(), author="a", reason="r", expected=0)
+    async with opened(one, MemoryEvents()) as mine, opened(other, MemoryEvents()) as theirs:
+        assert mine.client.get_boolean_value("x", False, person())
+        assert not theirs.client.get_boolean_value("x", False, person())
+
+
+async def test_flags_of_a_file_and_of_another_provider(tmp_path: Path) -> None:
+    file = tmp_path / "flags.yaml"
+    file.write_text(FILE)
+    async with opened(MemoryStore(), MemoryEvents(), file=file) as flags:
+        assert flags.choices.value("prompts.select_state", 0, person(1)).value in (1, 2)
+    theirs = InMemoryProvider({"cache": InMemoryFlag("on", {"on": True}), "other": InMemoryFlag("on", {"on": True})})
+    said = {"PROMPTER_USE_CACHE": False}
+    async with opened(MemoryStore(), MemoryEvents(), provider=theirs, said=said) as flags:
+        assert flags.client.get_boolean_value("other", False, person())
+        assert not flags.choices.value("cache", True, person()).value
+
+
+class Broken(MemoryStore):
+    """Hangs or fails at everything that flags and experiments ask of it."""
+
+    def __init__(self, *, hangs: bool) -> None:
+        super().__init__()
+        self._hangs = hangs
+
+    async def _fail(self) -> None:
+        if self._hangs:
+            await asyncio.sleep(3_600)
+        raise StoreUnavailableError("away")
+
+    async def record(self, *args: Any, **kwargs: Any) -> Record | None:
+        await self._fail()
+        raise AssertionError
+
+    async def records(self, *args: Any, **kwargs: Any) -> list[Record]:
+        await self._fail()
+        raise AssertionError
+
+    async def put_record(self, record: Record) -> Record | None:
+        raise StoreUnavailableError("away")
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+async def test_a_store_that_hangs_or_fails_costs_a_turn_nothing(hangs: bool) -> None:
+    """What a turn asks and records, a thousand times, while nothing of it can be read or written."""
+    async with asyncio.timeout(PATIENCE.total_seconds()):
+        async with opened(Broken(hangs=hangs), MemoryEvents()) as flags:
+            loop = asyncio.get_running_loop()
+            waited = loop.create_task(asyncio.sleep(0))
+            for number in range(1_000):
+                chosen = flags.choices.value("prompts.select_state", 1, person(number))
+                assert (chosen.value, chosen.assignments) == (1, ())
+                flags.recorder.expose(chosen.assignments, f"web:{number}")
+            # A thousand turns ended without once giving way to another task.
+            assert not waited.done()
+            await waited

@@ -95,6 +95,7 @@ TestBoundedMemory = BoundedMemory.TestCase
 TestBoundedMemory.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
+@settings(deadline=None)
 @given(sizes=st.lists(st.integers(0, 3_000), max_size=30))
 def test_its_bytes_have_a_bound(sizes: list[int]) -> None:
     cache = MemoryCache(monotonic=Ticks(), size_bytes=5_000)

@@ -22,8 +22,8 @@ from flags.register import FlagRegister
 from flags.runtime import FlagRuntime, open_flags
 from tests.builders import BACKENDS, PATIENCE, SteppingClock, open_backend
 from tests.flags.making import flag, person
-from tests.flags.test_flag_cache import FILE, until
 from tests.flags.test_experiments import SIGNED, draft
+from tests.flags.test_flag_cache import FILE, until
 from tests.flags.test_recommendation import EXACT
 
 

@@ -91,6 +91,23 @@ class Episode(Kept):
     ended_at: Instant
 
 
+class Tuning(Kept):
+    """How an episode is worked on, as flags and experiments have chosen at its first turn; None: as the settings say.
+
+    `models` are by task. `ask_below` is the confidence, in [0, 1], below which the engine asks what was meant. `arms`
+    are the arms of experiments, and sides of canaries, that chance gave to the person, as `subject=variant`.
+    """
+
+    models: dict[str, str] = Field(default_factory=dict)
+    strategy: str | None = None
+    cache: bool | None = None
+    cache_semantic: bool | None = None
+    cache_template: bool | None = None
+    batching: bool | None = None
+    ask_below: float | None = None
+    arms: tuple[str, ...] = ()
+
+
 WINDOW_UTTERANCES = 20
 RECENT_ARRIVALS = 64
 RECENT_EPISODES = 10
@@ -102,7 +119,7 @@ class Conversation(Kept):
     The whole history stands beside it in the store (transitions, transcript, turns); the head carries only the window
     that a prompt needs. `version` is the compare-and-set token of the store, `last_sequence` the inbox position that
     has been answered. A conversation that comes back after its end continues as the next `episode` of the same head.
-    `prompt_versions` are the templates' versions that were chosen at its first turn, kept to the episode's end.
+    `prompt_versions` and `tuning` were chosen at its first turn and are kept to the episode's end.
     `spent_usd` is what its calls count against the ceiling of a conversation, in this episode.
     """
 
@@ -134,6 +151,8 @@ class Conversation(Kept):
     moved_to: str | None = None
     spent_usd: str = "0"
     prompt_versions: dict[str, int] = Field(default_factory=dict)
+    tuning: Tuning = Field(default_factory=Tuning, exclude_if=lambda tuning: tuning == Tuning())
+    episode_began_at: Instant | None = None
 
     @property
     def is_final(self) -> bool:
@@ -281,5 +300,7 @@ class TurnRecord(Kept):
     ms: TurnMilliseconds = TurnMilliseconds()
     attempts: int = 1
     institution_version: str = ""
+    table_version: int = 1
+    arms: tuple[str, ...] = ()
     received_at: Instant | None = None
     at: Instant

@@ -80,6 +80,14 @@ class CachePolicy:
     template: bool = False
     embedder: str | None = None
 
+    def narrowed(self, *, semantic: bool | None, template: bool | None) -> "CachePolicy":
+        """The same with a level turned off; what is not on here cannot be turned on."""
+        return replace(
+            self,
+            semantic_tasks=frozenset() if semantic is False else self.semantic_tasks,
+            template=self.template and template is not False,
+        )
+
     def question(self, task: TaskName, label: str, model: str, view: TurnView) -> Question | None:
         """What is asked, or None where nothing may be kept; `label` is the template's, with its hash.
 

@@ -87,7 +87,8 @@ class PromptTask(Generic[T]):
 
     `check` turns the model's text into the value and raises ValidationError or UnusableModelOutputError, `judge` scores
     the value, `listener` hears it form. `question` is what is asked of that model in the cache's terms, None where its
-    answer may neither come from there nor go there; one that is `gated` is kept by who has seen it pass the gate.
+    answer may neither come from there nor go there; one that is `gated` is kept by who has seen it pass the gate. A
+    `batched` one shares identical calls and cold prefixes with others of its moment.
     """
 
     name: TaskName
@@ -99,6 +100,7 @@ class PromptTask(Generic[T]):
     listener: Listener | None = None
     question: Callable[[str], Question | None] = unanswered
     gated: bool = False
+    batched: bool = False
 
     def asking(self, request: ModelRequest) -> Self:
         return replace(self, request=request)
@@ -134,6 +136,7 @@ class Executor:
         meter: Meter,
         monotonic: Callable[[], float],
         chance: Callable[[], float],
+        grouped: LanguageModel | None = None,
         breakers: Breakers | None = None,
         cache: AnswerCache | None = None,
         before: Sequence[Before] = (),
@@ -141,6 +144,7 @@ class Executor:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._model = model
+        self._grouped = grouped
         self._fallback_model = fallback_model
         self._meter = meter
         self._monotonic = monotonic
@@ -177,7 +181,7 @@ class Executor:
             task = hook(task)
         return task
 
-    async def _call(self, request: ModelRequest, deadline: Deadline, listener: Listener | None) -> ModelResponse:
+    async def _call(self, request: ModelRequest, deadline: Deadline, task: PromptTask[Any]) -> ModelResponse:
         timeout = min(request.timeout, deadline.remaining)
         if timeout <= timedelta(0):
             raise ModelUnavailableError("the turn's time is used up")
@@ -185,17 +189,19 @@ class Executor:
             try:
                 # The adapter's own time-out is for each read: a model that drips one byte a second never meets it.
                 async with asyncio.timeout(timeout.total_seconds()):
-                    return await self._heard(request.model_copy(update={"timeout": timeout}), listener)
+                    return await self._heard(request.model_copy(update={"timeout": timeout}), task)
             except TimeoutError as exc:
                 # Cut short by what was left of the turn: that says nothing of the model.
                 verdict.is_void = timeout < request.timeout
                 raise ModelUnavailableError("no answer within its time") from exc
 
-    async def _heard(self, request: ModelRequest, listener: Listener | None) -> ModelResponse:
+    async def _heard(self, request: ModelRequest, task: PromptTask[Any]) -> ModelResponse:
+        model = self._grouped if task.batched and self._grouped is not None else self._model
+        listener = task.listener
         if listener is None:
-            return await self._model.complete(request)
+            return await model.complete(request)
         listener.begin()
-        response = await self._model.complete(request, on_text=listener.hear)
+        response = await model.complete(request, on_text=listener.hear)
         await listener.end()
         return response
 
@@ -303,7 +309,7 @@ class _Run:
         executor, task, clock = self._executor, self.task, self._clock
         self._attempts += 1
         with executor._meter.hold(task.name, task.template, request, clock.tab) as hold:
-            response = await executor._call(hold.request, clock.deadline, task.listener)
+            response = await executor._call(hold.request, clock.deadline, task)
             self._bill.append(hold.settle(response))
             return response
 

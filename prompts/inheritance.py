@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from jinja2 import Environment, nodes
 
+from contracts.yaml_file import YamlFile
 from prompts.strict_text import StrictText, blocks_of
 from prompts.template_source import TemplateSource
-from prompts.yaml_file import YamlFile
 
 Part = Literal["system", "user"]
 PARTS: tuple[Part, ...] = ("system", "user")

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from contracts.yaml_file import YamlFile
 from prompts.registry import PromptRegistry, PromptTemplate
 from prompts.steps import Step, StepSource
 from prompts.template_source import TemplateSource
-from prompts.yaml_file import YamlFile
 
 REPEATED_WORDS = 8
 _BLOCK = re.compile(r"{%-?\s*block\s+([a-z_][a-z0-9_]*)")

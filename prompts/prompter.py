@@ -26,7 +26,11 @@ from prompts.versions import PromptVersions
 
 
 class Prompter:
-    """Asks the model the three questions. Holds no state of a conversation."""
+    """Asks the model the three questions. Holds no state of a conversation.
+
+    `uses_cache` and `uses_batching` hold for conversations for which nothing else was chosen; without a `cache_policy`
+    there is no cache for anybody.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,8 @@ class Prompter:
         monotonic: Callable[[], float],
         strategy: Strategy = Strategy.BALANCED,
         cache_policy: CachePolicy | None = None,
+        uses_cache: bool = True,
+        uses_batching: bool = False,
     ) -> None:
         self._executor = executor
         self._models = models
@@ -47,6 +53,8 @@ class Prompter:
         self._monotonic = monotonic
         self._strategy = strategy
         self._cache_policy = cache_policy
+        self.uses_cache = uses_cache
+        self.uses_batching = uses_batching
         self._versions = versions
         for name in TURN_TEMPLATES:
             versions.template(name, {})
@@ -54,6 +62,10 @@ class Prompter:
     def versions_for(self, conversation_id: ConversationId) -> dict[str, int]:
         """The versions of templates that a conversation which begins now keeps to its end."""
         return self._versions.chosen(TURN_TEMPLATES, conversation_id)
+
+    def has_version(self, name: str, version: int) -> bool:
+        """Whether there is a template of that name and version to choose."""
+        return self._versions.has(name, version)
 
     def start_clock(self, tab: Tab | None = None) -> TurnClock:
         thinking = self._turn_budget * SHARE_FOR_THINKING
@@ -72,9 +84,10 @@ class Prompter:
         task = PromptTask(
             name=TaskName.STATE,
             template=template.label,
-            request=self._request(TaskName.STATE, template, view, self._models.state, schema),
+            request=self._request(TaskName.STATE, template, view, schema),
             check=lambda text: check_state_decision(text, view),
-            strategy=self._strategy,
+            strategy=self._strategy_for(view),
+            batched=self._batches(view),
             question=self._question(TaskName.STATE, template, view),
         )
         return await self._executor.run(task, clock)
@@ -106,10 +119,11 @@ class Prompter:
         task = PromptTask(
             name=TaskName.RESPONSE,
             template=template.label,
-            request=self._request(TaskName.RESPONSE, template, view, self._models.response, schemas.response_schema()),
+            request=self._request(TaskName.RESPONSE, template, view, schemas.response_schema()),
             check=ResponseDraft.model_validate_json,
             judge=lambda draft: response_scores(draft, languages=languages),
-            strategy=self._strategy,
+            strategy=self._strategy_for(view),
+            batched=self._batches(view),
             listener=listener,
             question=self._question(TaskName.RESPONSE, template, view),
             gated=True,
@@ -127,21 +141,22 @@ class Prompter:
         task = PromptTask(
             name=TaskName.MESSAGE_TYPE,
             template=template.label,
-            request=self._request(TaskName.MESSAGE_TYPE, template, view, self._models.message_type, schema),
+            request=self._request(TaskName.MESSAGE_TYPE, template, view, schema),
             check=MessageTypeChoice.model_validate_json,
-            strategy=self._strategy,
+            strategy=self._strategy_for(view),
+            batched=self._batches(view),
             question=self._question(TaskName.MESSAGE_TYPE, template, view),
         )
         return await self._executor.run(task, clock)
 
     def _request(
-        self, task: TaskName, template: PromptTemplate, view: TurnView, model: str, schema: dict[str, Any]
+        self, task: TaskName, template: PromptTemplate, view: TurnView, schema: dict[str, Any]
     ) -> ModelRequest:
         started = self._monotonic()
         request = build_request(
             template,
             view,
-            model=model,
+            model=view.conversation.tuning.models.get(task, self._models.of(task)),
             schema_name=SCHEMA_NAMES[task],
             schema=schema,
             timeout=self._call_timeout,
@@ -155,10 +170,20 @@ class Prompter:
 
     def _question(self, task: TaskName, template: PromptTemplate, view: TurnView) -> Callable[[str], Question | None]:
         """What is asked, in the cache's terms, of whatever model the strategy chooses."""
-        policy = self._cache_policy
-        if policy is None:
+        tuning, policy = view.conversation.tuning, self._cache_policy
+        is_wanted = self.uses_cache if tuning.cache is None else tuning.cache
+        if policy is None or not is_wanted:
             return unanswered
+        policy = policy.narrowed(semantic=tuning.cache_semantic, template=tuning.cache_template)
         return lambda model: policy.question(task, template.label, model, view)
+
+    def _strategy_for(self, view: TurnView) -> Strategy:
+        chosen = view.conversation.tuning.strategy
+        return self._strategy if chosen is None else Strategy(chosen)
+
+    def _batches(self, view: TurnView) -> bool:
+        chosen = view.conversation.tuning.batching
+        return self.uses_batching if chosen is None else chosen
 
     def _template(self, name: str, view: TurnView) -> PromptTemplate:
         return self._versions.template(name, view.conversation.prompt_versions)

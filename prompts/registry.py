@@ -13,12 +13,12 @@ from jinja2 import Template as CompiledTemplate
 
 from contracts.errors import ConfigurationError, PromptNotFoundError
 from contracts.values import Value
+from contracts.yaml_file import YamlFile, problem, read_yaml
 from prompts.inheritance import PARTS, Inherited, Lineage, Part, TemplateFile, inherit, lineage, source_name
 from prompts.inputs import INPUTS, OUTPUTS, PromptInput
 from prompts.steps import StepLibrary
 from prompts.strict_text import RENDERING_ERRORS, place_of, strict_environment
 from prompts.template_source import CallSettings, OwnStep, SharedStep, TemplateSource
-from prompts.yaml_file import YamlFile, problem, read_yaml
 
 TEMPLATES_FOLDER = Path(__file__).parent / "templates"
 # The version that is used when nobody chooses one; 1 for names that are not here.

@@ -9,9 +9,9 @@ from pydantic import Field
 
 from contracts.errors import ConfigurationError
 from contracts.values import Value
+from contracts.yaml_file import YamlFile, read_yaml
 from prompts.strict_text import RENDERING_ERRORS, StrictText, place_of, strict_environment
 from prompts.template_source import Name, split_version
-from prompts.yaml_file import YamlFile, read_yaml
 
 STEPS_FOLDER = Path(__file__).parent / "steps"
 

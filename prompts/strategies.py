@@ -29,6 +29,14 @@ class TaskModels:
     response: str
     message_type: str
 
+    def of(self, task: TaskName) -> str:
+        """The model of one of the three tasks of a turn."""
+        return {
+            TaskName.STATE: self.state,
+            TaskName.RESPONSE: self.response,
+            TaskName.MESSAGE_TYPE: self.message_type,
+        }[task]
+
 
 @dataclass(frozen=True)
 class Strategies:

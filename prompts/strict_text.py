@@ -7,7 +7,7 @@ from jinja2 import Environment, StrictUndefined, TemplateError, TemplateSyntaxEr
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from contracts.errors import ConfigurationError
-from prompts.yaml_file import problem
+from contracts.yaml_file import problem
 
 # What rendering may raise beside the library's own errors: an expression can divide by zero or add text to a number.
 RENDERING_ERRORS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError)

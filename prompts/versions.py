@@ -47,6 +47,9 @@ class PromptVersions:
             log.warning("prompt.version_missing", template=f"{name}_v{version}")
         return self._registry.default_version(name)
 
+    def has(self, name: str, version: int) -> bool:
+        return self._registry.has(name, version)
+
     def chosen(self, names: Iterable[str], targeting: str) -> dict[str, int]:
         return {name: self.choose(name, targeting) for name in names}
 

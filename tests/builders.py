@@ -55,6 +55,7 @@ from prompts.versions import PromptVersions
 from tests.real_services import firestore_host, redis_url
 from worker.dependencies import Dependencies, DrainLimits, Rulebook
 from worker.ledger import Ledger
+from worker.tuning import SettingsTuner
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ROOT / "context" / "documents"
@@ -315,11 +316,13 @@ def engine_bed(
     events = MemoryEvents()
     faults = faults or CrashAt()
     model = model or ScriptedModel(agreeable)
+    asker = prompter(model, **options)
     deps = Dependencies(
         inbox=inbox,
         store=store,
         channels={ChannelName.WEB: channel, ChannelName.WHATSAPP: channel},
-        prompter=prompter(model, **options),
+        prompter=asker,
+        tuner=options.get("tuner") or SettingsTuner(asker, store, clock, "salt"),
         analyst=analyst(model),
         machine=ConversationMachine(),
         rulebook=rulebook,

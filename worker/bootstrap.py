@@ -21,6 +21,8 @@ from contracts.institution import Institution
 from contracts.messages import ChannelName
 from contracts.ports import Callback, Channel, Clock, Embedder, Events, Faults, LanguageModel
 from contracts.settings import Settings
+from flags.file import read_flag_file
+from flags.runtime import open_flags
 from fsm.machine import ConversationMachine
 from fsm.static_check import problems
 from prompts.analyses import Analyst
@@ -40,6 +42,7 @@ from worker.backends import Backend, open_answers, open_backend, required
 from worker.dependencies import Dependencies, Rulebook
 from worker.ledger import Ledger, kept
 from worker.spending import Exchange
+from worker.tuning import FlagTuner, SettingsTuner, Tuner
 
 
 class Rulebooks:
@@ -78,37 +81,59 @@ async def open_engine(
     clock: Clock | None = None,
     faults: Faults | None = None,
     model: LanguageModel | None = None,
+    flagged: bool = True,
 ) -> AsyncIterator[Engine]:
-    """Build the worker's side.
+    """Build the worker's side; `flagged` with flags and experiments.
 
     Raises:
         ConfigurationError: documents, templates, table or settings do not hold together; the text says which.
     """
     if unsound := problems():
         raise ConfigurationError(f"the state table is unsound: {'; '.join(unsound)}")
+    async with AsyncExitStack() as stack:
+        yield await _opened(settings, backend, stack, clock or SystemClock(), faults or NoFaults(), model, flagged)
+
+
+async def _opened(
+    settings: Settings,
+    backend: Backend,
+    stack: AsyncExitStack,
+    clock: Clock,
+    faults: Faults,
+    model: LanguageModel | None,
+    flagged: bool,
+) -> Engine:
+    """The engine; what has to be closed goes on the stack."""
     rulebooks = Rulebooks(InstitutionSource(settings.institution))
-    clock = clock or SystemClock()
     model = model or _model(settings)
-    if settings.use_batching:
-        model = GroupedModel(model, monotonic=time.monotonic)
+    stack.push_async_callback(model.close)
     channels = _channels(settings, backend.events)
+    for channel in channels.values():
+        stack.push_async_callback(channel.close)
+    callback = _callback(settings)
+    if callback is not None:
+        stack.push_async_callback(callback.close)
     meter = make_meter(settings, clock)
-    stack = AsyncExitStack()
     cache = await stack.enter_async_context(_answer_cache(settings, clock))
-    executor = make_executor(settings, model, meter, cache)
+    executor = make_executor(settings, model, meter, cache, GroupedModel(model, monotonic=time.monotonic))
     versions = versions_for(
         PromptRegistry.read(), choice=settings.use_templates, structured=settings.use_structured_templates
     )
-    callback = _callback(settings)
+    prompter = make_prompter(settings, executor, versions)
     # Shards of the ledger belong to one process: its name must be one that no other has.
     writer = secrets.token_hex(6)
+    tuner: Tuner = SettingsTuner(prompter, backend.store, clock, settings.id_salt.get_secret_value())
+    if flagged:
+        language = rulebooks.current().institution.language
+        tuner = await stack.enter_async_context(_flag_tuner(settings, backend, clock, prompter, writer, language))
     ledger = Ledger(backend.store, writer=writer, clock=clock)
-    exchange = Exchange(backend.store, meter.day, writer=writer, clock=clock)
+    await stack.enter_async_context(kept(ledger, Exchange(backend.store, meter.day, writer=writer, clock=clock)))
     deps = Dependencies(
         inbox=backend.inbox,
         store=backend.store,
         channels=channels,
-        prompter=make_prompter(settings, executor, versions),
+        prompter=prompter,
+        tuner=tuner,
         analyst=Analyst(executor, versions, settings.model_analysis, monotonic=time.monotonic),
         machine=ConversationMachine(),
         rulebook=rulebooks.current,
@@ -116,27 +141,22 @@ async def open_engine(
         clock=clock,
         monotonic=time.monotonic,
         chance=random.random,
-        faults=faults or NoFaults(),
+        faults=faults,
         ledger=ledger,
         retention=timedelta(days=settings.retention_days),
         listening_since=clock.now(),
         callback=callback,
     )
-    try:
-        async with stack, kept(ledger, exchange):
-            yield Engine(deps, rulebooks)
-    finally:
-        await model.close()
-        for channel in channels.values():
-            await channel.close()
-        if callback is not None:
-            await callback.close()
+    return Engine(deps, rulebooks)
 
 
 @asynccontextmanager
 async def open_operations(settings: Settings) -> AsyncIterator[Dependencies]:
     """What an operator's command needs: the backend and the table, and a model that is not there to be asked."""
-    async with open_backend(settings) as backend, open_engine(settings, backend, model=AbsentModel()) as engine:
+    async with (
+        open_backend(settings) as backend,
+        open_engine(settings, backend, model=AbsentModel(), flagged=False) as engine,
+    ):
         yield engine.deps
 
 
@@ -154,7 +174,13 @@ def make_meter(settings: Settings, clock: Clock) -> Meter:
     )
 
 
-def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache: AnswerCache | None = None) -> Executor:
+def make_executor(
+    settings: Settings,
+    model: LanguageModel,
+    meter: Meter,
+    cache: AnswerCache | None = None,
+    grouped: LanguageModel | None = None,
+) -> Executor:
     strategies = Strategies(
         economy_model=settings.model_economy or settings.model_fallback, quality_model=settings.model_quality
     )
@@ -166,6 +192,7 @@ def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache:
         chance=random.random,
         breakers=Breakers(monotonic=time.monotonic),
         cache=cache,
+        grouped=grouped,
         before=[bending(strategies)],
         after=[count, PromptCacheWatch()],
     )
@@ -184,11 +211,18 @@ def make_prompter(settings: Settings, executor: Executor, versions: PromptVersio
         monotonic=time.monotonic,
         strategy=Strategy(settings.strategy),
         cache_policy=_cache_policy(settings),
+        uses_cache=settings.use_cache,
+        uses_batching=settings.use_batching,
     )
 
 
+def _may_cache(settings: Settings) -> bool:
+    """A flag may turn the cache on for some, unless it is switched off for all."""
+    return settings.use_cache or "PROMPTER_USE_CACHE" not in settings.prompter_switches
+
+
 def _cache_policy(settings: Settings) -> CachePolicy | None:
-    if not settings.use_cache:
+    if not _may_cache(settings):
         return None
     return CachePolicy(
         semantic_tasks=settings.semantic_tasks,
@@ -198,8 +232,29 @@ def _cache_policy(settings: Settings) -> CachePolicy | None:
 
 
 @asynccontextmanager
+async def _flag_tuner(
+    settings: Settings, backend: Backend, clock: Clock, prompter: Prompter, writer: str, language: str
+) -> AsyncIterator[Tuner]:
+    switches = settings.prompter_switches
+    if settings.flags_file is not None:
+        # While it is edited later, one with mistakes leaves the earlier flags in force; one to begin with has none.
+        read_flag_file(settings.flags_file)
+    async with open_flags(
+        backend.store,
+        backend.events,
+        clock,
+        writer=writer,
+        salt=settings.id_salt.get_secret_value(),
+        said=switches,
+        file=settings.flags_file,
+    ) as flags:
+        asks_prompts = settings.use_templates and "PROMPTER_USE_STRUCTURED_TEMPLATES" not in switches
+        yield FlagTuner(prompter, flags.choices, flags.recorder, language, asks_prompts)
+
+
+@asynccontextmanager
 async def _answer_cache(settings: Settings, clock: Clock) -> AsyncIterator[AnswerCache | None]:
-    if not settings.use_cache:
+    if not _may_cache(settings):
         yield None
         return
     async with open_answers(settings) as answers, _embedder(settings) as embedder:

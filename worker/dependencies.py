@@ -17,6 +17,7 @@ from prompts.analyses import Analyst
 from prompts.prompter import Prompter
 from worker.ledger import Ledger
 from worker.rules import ConsentWords, FloodLimit
+from worker.tuning import Tuner
 
 
 class GuardrailGate(Protocol):
@@ -79,6 +80,7 @@ class Dependencies:
     store: Store
     channels: Mapping[ChannelName, Channel]
     prompter: Prompter
+    tuner: Tuner
     analyst: Analyst
     machine: ConversationMachine
     rulebook: Callable[[], Rulebook]

@@ -112,6 +112,7 @@ async def erase(conversation_id: ConversationId, deps: Dependencies) -> bool:
     # Whoever took messages before and has not loaded the head yet finds them answered.
     erased = await deps.store.erase(conversation_id, at=deps.clock.now(), answered_up_to=last_sequence)
     deps.ledger.book_erased(turns)
+    await deps.tuner.forget(conversation_id)
     return erased or bool(waiting)
 
 

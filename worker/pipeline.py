@@ -76,6 +76,7 @@ def _paid(turn: Turn, conversation: Conversation, deps: Dependencies) -> Iterato
 
 def _book(commit: TurnCommit, turn: Turn, deps: Dependencies) -> None:
     """The turn is in the store, and every call of its draft is part of its record."""
+    deps.tuner.observe(commit)
     if commit.turn is not None:
         deps.ledger.book_turn(commit.turn)
         for task in commit.turn.tasks:
@@ -104,7 +105,8 @@ def _opened(conversation: Conversation, desk: Desk) -> Conversation:
     )
     if opened.turns_in_episode == 0:
         # Chosen once: one conversation is not told half of it by one version and half by another.
-        opened = opened.model_copy(update={"prompt_versions": desk.deps.prompter.versions_for(opened.id)})
+        began = {"episode_began_at": turn.messages[0].received_at}
+        opened = opened.model_copy(update={**desk.deps.tuner.chosen(opened), **began})
     return note_arrivals(opened, turn.entries)
 
 
@@ -162,8 +164,9 @@ DECIDED, UNCLEAR = "decided", "unclear"
 
 def _weighed(decision: StateDecision, conversation: Conversation, desk: Desk) -> tuple[StateDecision, str]:
     """The decision to follow, and why: below the threshold of confidence the engine asks, and then calls a person."""
-    confidence = desk.deps.confidence
-    if decision.confidence >= confidence.ask_below or decision.next_state is State.ESCALATING:
+    confidence, chosen = desk.deps.confidence, conversation.tuning.ask_below
+    ask_below = confidence.ask_below if chosen is None else chosen
+    if decision.confidence >= ask_below or decision.next_state is State.ESCALATING:
         return decision, DECIDED
     if conversation.unclear_turns >= confidence.unclear_turns:
         return decision.model_copy(update={"next_state": State.ESCALATING}), UNCLEAR

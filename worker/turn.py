@@ -181,6 +181,8 @@ def _record(turn: Turn, draft: Draft, timing: Timing, institution_version: str) 
         ms=_milliseconds(draft.tasks, timing.total_ms),
         attempts=max(entry.attempts for entry in turn.entries),
         institution_version=institution_version,
+        table_version=conversation.table_version,
+        arms=conversation.tuning.arms,
         received_at=min(message.received_at for message in turn.messages),
         at=timing.at,
     )

@@ -27,6 +27,7 @@ endif
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.bench.engine
 	@$(BIN)/python -m tests.bench.acknowledgement
+	@$(BIN)/python -m tests.bench.ingest
 
 engines: $(VENV)/.ready-engines
 

@@ -31,6 +31,7 @@ bench: $(VENV)/.ready-dev semantic
 	@$(BIN)/python -m tests.bench.prompter
 	@$(BIN)/python -m tests.bench.caching
 	@$(BIN)/python -m tests.bench.flags
+	@$(BIN)/python -m tests.bench.ingest
 
 engines: $(VENV)/.ready-engines
 

@@ -19,6 +19,11 @@ def run_serving(main: Coroutine[Any, Any, R]) -> R:
         return runner.run(main)
 
 
+def load_without_collecting() -> None:
+    """Called when a process starts: nearly all that it makes until it is ready stays to its end."""
+    gc.disable()
+
+
 def keep_what_is_loaded() -> None:
     """Take everything that was made so far out of the collector's sight: code, documents and patterns stay anyway.
 
@@ -26,4 +31,5 @@ def keep_what_is_loaded() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(COLLECT_EVERY, 20, 20)

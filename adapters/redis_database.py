@@ -245,7 +245,8 @@ class RedisDatabase:
         ping = Call(pack("PING"), None, loop.create_future(), loop.time())
         wire.send([ping])
         try:
-            async with asyncio.timeout(self._timeout):
+            # Sooner than the connection gives the ping up: that would look like a server that is away.
+            async with asyncio.timeout(self._timeout / 2):
                 await ping.future
         except BaseException:
             wire.drop("no answer to a ping")

@@ -127,9 +127,11 @@ def worker(
     from dataclasses import replace
     from functools import partial
 
+    from adapters.event_loop import load_without_collecting
     from worker.backends import required
 
     settings = _settings_for("celery", instead="prosa run, or prosa tasks for Cloud Tasks")
+    load_without_collecting()
     if concurrency is not None:
         settings = settings.model_copy(update={"worker_concurrency": concurrency})
     with required("Celery"):

@@ -89,7 +89,7 @@ class ModelSandbox:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/v1/messages", self._create, methods=["POST"]),
+            Route("/v1/messages", self.create, methods=["POST"]),
             Route("/v1/messages/count_tokens", self._count_tokens, methods=["POST"]),
             Route("/v1/models", self._list_models, methods=["GET"]),
             Route("/v1/models/{model}", self._get_model, methods=["GET"]),
@@ -97,7 +97,8 @@ class ModelSandbox:
             Route("/sandbox/requests", self._show_requests, methods=["GET", "DELETE"]),
         ]
 
-    async def _create(self, request: Request) -> Response:
+    async def create(self, request: Request) -> Response:
+        """One call of the model: its answer, or the failure that the behaviour asks for."""
         started = time.perf_counter()
         self.counters.add("requests")
         try:

@@ -146,8 +146,7 @@ async def turns_in_open_loop(folder: Path) -> tuple[list[float], float]:
             await asyncio.sleep(intended - time.perf_counter())
             name = f"p-{number}"
             await bed.inbox.append([inbound(conversation=name, at=bed.deps.clock.now())])
-            await queue.wake(conversation_id(name))
-            await queue._running[conversation_id(name)]
+            await queue.work(conversation_id(name))
             totals.append((time.perf_counter() - intended) * 1000)
 
         # The first turn loads documents and prices; a process does that once.

@@ -32,6 +32,7 @@ engines: $(VENV)/.ready-engines
 
 docs: $(VENV)/.ready
 	@$(BIN)/python -m fsm.diagram
+	@$(BIN)/python -m observability.signals
 
 format: $(VENV)/.ready-dev
 	@$(BIN)/ruff check --fix .

@@ -37,6 +37,7 @@ class Settings(BaseModel):
 
     env: Literal["development", "production"] = Field("development", validation_alias="PROSA_ENV")
     port: int = Field(8000, ge=0, le=65_535, validation_alias="PORT")
+    metrics_port: int | None = Field(None, ge=0, le=65_535, validation_alias="PROSA_METRICS_PORT")
     host: str = Field("127.0.0.1", validation_alias="PROSA_HOST")
     engine: Literal["embedded", "celery", "cloud_tasks"] = Field("embedded", validation_alias="PROSA_ENGINE")
     store: str = Field("", validation_alias="PROSA_STORE")

@@ -302,6 +302,12 @@ def note_reply(channel: ChannelName, seconds: float) -> None:
     _child(REPLY_SECONDS, channel=channel.value).observe(seconds)
 
 
+def expect_acknowledgements(channel: str) -> None:
+    """Let the channel's figures begin at 0: that nothing comes in must be told from that nobody counts."""
+    for answer in LABEL_VALUES["webhook_ack_seconds"]["answer"]:
+        _child(ACK_SECONDS, channel=channel, answer=answer)
+
+
 def note_acknowledgement(channel: str, status: int, seconds: float) -> None:
     """A platform's post was answered."""
     _child(ACK_SECONDS, channel=channel, answer=f"{status // 100}xx").observe(seconds)

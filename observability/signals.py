@@ -34,7 +34,8 @@ def catalogue() -> list[Metric]:
 
 def process_samples() -> frozenset[str]:
     """What is counted of the process beside them."""
-    return frozenset(metric.name for metric in ProcessCollector(registry=None).collect())
+    found = ProcessCollector(registry=None).collect()
+    return frozenset(sample.name for metric in found for sample in metric.samples)
 
 
 def table() -> str:

@@ -7,8 +7,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
 
 from contracts.errors import TransientError
+from contracts.messages import ChannelName
 from observability.logs import logger
 from webhook.access import console_guard
+from webhook.acknowledgements import timed
 from webhook.analyses import analysis_routes
 from webhook.chat import chat_routes
 from webhook.console import console_routes
@@ -40,7 +42,7 @@ def create_app(deps: WebhookDependencies) -> FastAPI:
     async def alive() -> Response:
         return PlainTextResponse("ok")
 
-    receivers = {WHATSAPP_PATH: whatsapp_receiver(deps)}
+    receivers = {WHATSAPP_PATH: timed(ChannelName.WHATSAPP, whatsapp_receiver(deps))}
     app.add_middleware(PlatformPosts, receivers=receivers, refusal=_refusal)
     if deps.allowed_origins:
         app.add_middleware(

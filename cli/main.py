@@ -282,6 +282,17 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
+@app.command()
+def status(
+    as_json: AsJson = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write it as a page to this file.")] = None,
+) -> None:
+    """Print the first five numbers: who waits, how long replies take, what fails, what it costs, who answers."""
+    from cli.digests import status as print_status
+
+    print_status(as_json, html)
+
+
 def main() -> None:
     """Run the command; a mistake in usage or configuration ends with 2, a failure of the thing asked for with 1."""
     try:

@@ -160,14 +160,14 @@ class Page:
 
     def add_turn(self, turn: TurnRecord) -> None:
         """Add a committed turn."""
-        self.counts[Count.ANSWERS, answered_by(turn)] += 1
-        self.counts[Count.STATES, turn.state] += 1
+        self._count(Count.ANSWERS, answered_by(turn))
+        self._count(Count.STATES, turn.state)
         if turn.fallback:
-            self.counts[Count.FALLBACKS, turn.reason or "unknown"] += 1
+            self._count(Count.FALLBACKS, turn.reason or "unknown")
         if cause := failure_of(turn):
-            self.counts[Count.FAILURES, cause] += 1
+            self._count(Count.FAILURES, cause)
         for violation in turn.violations:
-            self.counts[Count.WITHHELD, violation.rule] += 1
+            self._count(Count.WITHHELD, violation.rule)
         if turn.ms.total:
             self._times(Times.TURN).add(turn.ms.total)
             self._times(Times.ENGINE).add(turn.ms.total - _waited_for_the_model(turn))
@@ -179,7 +179,7 @@ class Page:
         self._times(Times.REPLY).add((sent_at - received_at).total_seconds() * 1000)
 
     def add_failure(self, cause: Cause) -> None:
-        self.counts[Count.FAILURES, cause] += 1
+        self._count(Count.FAILURES, cause)
 
     def add_page(self, other: "Page") -> None:
         self.counts.update(other.counts)
@@ -228,15 +228,19 @@ class Page:
 
     def _add_task(self, task: TaskRecord) -> None:
         name = task.task.value
-        self.counts[Count.TASKS, f"{name}:{task.outcome}"] += 1
+        self._count(Count.TASKS, f"{name}:{task.outcome}")
         if task.attempts > task.calls:
-            self.counts[Count.RETRIES, name] += task.attempts - task.calls
+            self._count(Count.RETRIES, name, task.attempts - task.calls)
         self._times(name).add(task.ended_ms - task.started_ms)
         if task.quality is not None:
             self.quality.setdefault(name, Mean()).add(task.quality)
 
     def _times(self, name: str) -> Distribution:
-        return self.times.setdefault(name, Distribution())
+        return self.times.setdefault(str(name), Distribution())
+
+    def _count(self, kind: Count, name: str, number: int = 1) -> None:
+        # Plain text, as it comes back from the store.
+        self.counts[str(kind), str(name)] += number
 
 
 def _waited_for_the_model(turn: TurnRecord) -> float:

@@ -345,6 +345,22 @@ class Analyses(Protocol):
     async def find(self, analysis_id: str) -> Analysis | None: ...
 
 
+class Reports(Protocol):
+    """How it goes and what it costs: `status`, `daily`, `weekly`, `cost`, `performance`.
+
+    Raises:
+        StoreUnavailableError, InboxUnavailableError: from every method, when a backend did not answer in time.
+    """
+
+    async def view(self, name: str) -> dict[str, Any] | None:
+        """For programs; None when there is no report of that name."""
+        ...
+
+    async def page(self, name: str) -> str | None:
+        """As HTML that loads nothing; None when there is no report of that name."""
+        ...
+
+
 class Callback(Protocol):
     """The one receiver that is told when an analysis has ended."""
 

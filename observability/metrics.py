@@ -242,6 +242,11 @@ ANALYSIS_SECONDS = _histogram(
     {"kind": tuple(AnalysisKind)},
     buckets=(0.5, 1, 2, 5, 10, 20, 40, 60),
 )
+REPORTS_POSTED = _counter(
+    "reports_posted_total",
+    "Daily and weekly reports: posted to the team, or not taken",
+    {"outcome": ("posted", "failed")},
+)
 CALLBACKS = _counter(
     "callbacks_total",
     "Calls to the receiver that is told when an analysis has ended",

@@ -18,6 +18,7 @@ from webhook.dependencies import WebhookDependencies
 from webhook.documentation import add_documentation
 from webhook.platform_posts import PlatformPosts
 from webhook.problems import Problem
+from webhook.reports import report_routes
 from webhook.whatsapp import WHATSAPP_PATH, whatsapp_receiver, whatsapp_routes
 
 log = logger(__name__)
@@ -36,6 +37,7 @@ def create_app(deps: WebhookDependencies) -> FastAPI:
     app.include_router(chat_routes(deps))
     app.include_router(console_routes(deps))
     app.include_router(analysis_routes(deps))
+    app.include_router(report_routes(deps))
     add_documentation(app, console_guard(deps.console_token))
 
     @app.get("/healthz", tags=["operation"], summary="Alive")

@@ -10,9 +10,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
 import pytest
 import yaml
+from typer.main import get_command
 
+from cli.main import app
+from contracts.settings import known_names
 from observability.metrics import LABEL_VALUES
 from observability.signals import catalogue, process_samples
 from tests.deploy.dockerfile import ROOT
@@ -154,6 +158,29 @@ def test_every_page_belongs_to_an_alert() -> None:
     assert {page.name for page in PAGES} - {"README.md"} == {
         Path(rule["annotations"]["runbook"]).name for rule in RULES.values()
     }
+
+
+def commands() -> dict[str, set[str]]:
+    """Sub-commands by command; none for one without."""
+    root: Any = get_command(app)
+    context = click.Context(root)
+    found = {name: root.get_command(context, name) for name in root.list_commands(context)}
+    return {name: set(getattr(command, "commands", {})) for name, command in found.items()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages_name_commands_links_metrics_and_settings_that_there_are(page: Path) -> None:
+    text, known = " ".join(page.read_text().split()), commands()
+    for command, sub in re.findall(r"`prosa ([a-z-]+)(?: ([a-z-]+))?", text):
+        assert command in known
+        assert not known[command] or sub in known[command], f"prosa {command} {sub}"
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (page.parent / target).exists(), target
+    names = {metric.name for metric in catalogue()}
+    for quoted in re.findall(r"`((?:prompter|worker|webhook|outbox|inbox|budget|ledger)_[a-z_]+)`", text):
+        assert quoted in names, quoted
+    for setting in re.findall(r"`((?:PROSA|PROMPTER|WHATSAPP|ANTHROPIC)_[A-Z_]+)(?:=\w+)?`", text):
+        assert setting in known_names() or any(name.startswith(setting) for name in known_names()), setting
 
 
 @pytest.mark.parametrize("name", POLICIES)

@@ -48,7 +48,7 @@ def run() -> None:
 async def _run(settings: Settings) -> int:
     from cli.runtime import open_runtime
     from cli.serving import listening, server_of, stop_signal
-    from worker.jobs import running_beside
+    from worker.jobs import report_forever, running_beside
 
     listener = listening(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
@@ -58,6 +58,7 @@ async def _run(settings: Settings) -> int:
         open_runtime(settings) as runtime,
         server_of(runtime.webhook).running(listener) as url,
         running_beside(_reload_when(told, runtime)),
+        running_beside(report_forever(runtime.worker)),
     ):
         _announce(url, runtime)
         await stop_signal()

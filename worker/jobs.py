@@ -99,12 +99,10 @@ async def open_worker(
         work = partial(drain, deps=engine.deps), partial(analyse, deps=engine.deps)
         queue = EmbeddedQueue(*work, at_once=at_once)
         worker = Worker(engine, queue, _posting(settings, engine.deps))
-        has_timers = settings.engine == "embedded" and sweeping is not None
         try:
             async with (
                 running_beside(_publish(engine)),
                 running_beside(_sweeping(queue, engine.deps, sweeping)),
-                running_beside(_reporting(worker if has_timers else None)),
             ):
                 yield worker
         finally:
@@ -136,9 +134,9 @@ def _posting(settings: Settings, deps: Dependencies) -> ReportPosting | None:
     return ReportPosting(reporting, deps.store, webhook.post)
 
 
-async def _reporting(worker: Worker | None) -> None:
-    """The timer of an engine that is one process."""
-    while worker is not None:
+async def report_forever(worker: Worker) -> None:
+    """The timer of a server that is one process; commands that open an engine for a moment have none."""
+    while True:
         await worker.report()
         await asyncio.sleep(LOOK_FOR_REPORTS_SECONDS)
 

@@ -41,6 +41,9 @@ stats: $(VENV)/.ready-stats
 
 docs: $(VENV)/.ready
 	@$(BIN)/python -m fsm.diagram
+	@$(BIN)/python -m observability.signals
+	@$(BIN)/python deploy/observability/dashboards.py
+	@$(BIN)/python deploy/observability/policies.py
 
 format: $(VENV)/.ready-dev
 	@$(BIN)/ruff check --fix .

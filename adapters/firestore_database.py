@@ -228,9 +228,11 @@ class Documents:
 
         return await self._call(read)
 
-    async def count(self, collection: str, *, everywhere: bool = False) -> int:
+    async def count(self, collection: str, *conditions: Condition, everywhere: bool = False) -> int:
         async def read(client: AsyncClient) -> int:
             query: Any = client.collection_group(collection) if everywhere else client.collection(collection)
+            for name, operator, value in conditions:
+                query = query.where(filter=FieldFilter(name, operator, value))
             ((result,),) = await query.count().get(retry=None, timeout=self._seconds)
             return int(result.value)
 

@@ -51,7 +51,7 @@ async def _run(settings: Settings) -> int:
     from adapters.event_loop import keep_what_is_loaded
     from cli.runtime import open_runtime
     from cli.serving import listening, server_of, stop_signal
-    from worker.jobs import running_beside
+    from worker.jobs import report_forever, running_beside
 
     listener = listening(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
@@ -61,6 +61,7 @@ async def _run(settings: Settings) -> int:
         open_runtime(settings) as runtime,
         server_of(runtime.webhook).running(listener) as url,
         running_beside(_reload_when(told, runtime)),
+        running_beside(report_forever(runtime.worker)),
     ):
         _announce(url, runtime)
         keep_what_is_loaded()
@@ -122,6 +123,9 @@ def worker(
     ] = None,
     queue: Annotated[list[str] | None, typer.Option(help="fast, analysis, or both (the default).")] = None,
     name: Annotated[str | None, typer.Option(help="Its name among the workers; default: celery@HOST.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="Where it answers /metrics; default: PROSA_METRICS_PORT.")
+    ] = None,
 ) -> None:
     """Run a Celery worker: it drains conversations, hundreds at once, on one event loop."""
     from dataclasses import replace
@@ -134,17 +138,25 @@ def worker(
     load_without_collecting()
     if concurrency is not None:
         settings = settings.model_copy(update={"worker_concurrency": concurrency})
+    if metrics_port is not None:
+        settings = settings.model_copy(update={"metrics_port": metrics_port})
     with required("Celery"):
         from worker.celery_app import ANALYSIS, QUEUES, create_celery, run_worker
-    from cli.worker_role import BESIDE_TIMERS, open_worker_process
+    from cli.serving import listening_for_metrics
+    from cli.worker_role import BESIDE_TIMERS, open_celery_worker
 
     unknown = sorted(set(queue or ()) - set(QUEUES))
     if unknown:
         raise ConfigurationError(f"no queue {', '.join(unknown)}: there are {' and '.join(QUEUES)}")
     # A worker of the fast queue alone leaves analyses to the others, also those that its sweep would find.
     sweeping = replace(BESIDE_TIMERS, analyses=ANALYSIS in (queue or QUEUES))
-    celery = create_celery(_redis_url(settings), partial(open_worker_process, settings, sweeping=sweeping))
+    listener = listening_for_metrics(settings)
+    opening = partial(open_celery_worker, settings, sweeping=sweeping, listener=listener)
+    celery = create_celery(_redis_url(settings), opening)
     print("Prosa's worker is starting", flush=True)
+    if listener is not None:
+        host, port = listener.getsockname()[:2]
+        print(f"Its metrics are at http://{host}:{port}/metrics", flush=True)
     raise SystemExit(run_worker(celery, concurrency=settings.worker_concurrency, queues=queue or QUEUES, name=name))
 
 
@@ -283,6 +295,17 @@ def doctor(as_json: AsJson = False) -> None:
         print_table(("check", "health", "what", "next step"), rows, empty="")
     if any(finding.health is Health.FAILED for finding in findings):
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def status(
+    as_json: AsJson = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Write it as a page to this file.")] = None,
+) -> None:
+    """Print the first five numbers: who waits, how long replies take, what fails, what it costs, who answers."""
+    from cli.digests import status as print_status
+
+    print_status(as_json, html)
 
 
 def main() -> None:

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.digests import Html, baseline, daily, performance, reporting, weekly, write
 from cli.output import AsJson, console, fail, print_json, print_table
 from contracts.ledger import Amounts
 from contracts.settings import read_settings
@@ -15,7 +17,9 @@ from worker.backends import open_backend
 from worker.cost_report import By, CostReport, Line, Span, cost_report
 from worker.recount import recount as recount_day
 
-app = typer.Typer(add_completion=False, help="What was spent, and what models cost.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="What it costs, and how it goes.", no_args_is_help=True)
+for command in (performance, daily, weekly, baseline):
+    app.command()(command)
 
 DAY = "%Y-%m-%d"
 Day = Annotated[datetime | None, typer.Option("--day", formats=[DAY], help="One day instead of the last ones.")]
@@ -28,7 +32,12 @@ Recount = Annotated[
 
 @app.command()
 def cost(
-    day: Day = None, days: Days = 1, by: Grouped = By.MODEL, recount: Recount = None, as_json: AsJson = False
+    day: Day = None,
+    days: Days = 1,
+    by: Grouped = By.MODEL,
+    recount: Recount = None,
+    as_json: AsJson = False,
+    html: Html = None,
 ) -> None:
     """Print what was spent: calls, tokens, USD, USD for each turn, and its share.
 
@@ -38,6 +47,8 @@ def cost(
     settings = read_settings()
     span = _span(day.date() if day else None, days, settings.zone)
     report = asyncio.run(_report(span, by, recount.date() if recount else None))
+    if html is not None:
+        asyncio.run(_write_page(html, span))
     if as_json:
         print_json(report.view())
     else:
@@ -62,6 +73,13 @@ def prices(as_json: AsJson = False) -> None:
     columns = ("model", "input", "cache read", "write 5 min", "write 1 h", "output")
     print_table(columns, [row for model in known for row in _price_rows(model)], empty="")
     console.print("A prompt of more than > tokens pays that price for all of it. Any other model: unknown.")
+
+
+async def _write_page(path: Path, span: Span) -> None:
+    """By day and by model, whatever the report on the terminal is grouped by."""
+    async with reporting(read_settings()) as found:
+        wording = await found.wording()
+        write(path, await found.cost_page(span, wording), wording)
 
 
 async def _report(span: Span, by: By, again: date | None) -> CostReport:

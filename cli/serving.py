@@ -20,11 +20,26 @@ def listening(settings: Settings) -> socket.socket:
     Raises:
         ConfigurationError: the port is taken or not allowed.
     """
+    return _listening(settings.host, settings.port, named="PORT")
+
+
+def listening_for_metrics(settings: Settings) -> socket.socket | None:
+    """The socket of a process that serves nothing else; None where PROSA_METRICS_PORT is not set.
+
+    Raises:
+        ConfigurationError: the port is taken or not allowed.
+    """
+    if settings.metrics_port is None:
+        return None
+    return _listening(settings.host, settings.metrics_port, named="PROSA_METRICS_PORT")
+
+
+def _listening(host: str, port: int, *, named: str) -> socket.socket:
     try:
-        return listen(settings.host, settings.port)
+        return listen(host, port)
     except OSError as exc:
         raise ConfigurationError(
-            f"port {settings.port} on {settings.host} cannot be used ({exc.strerror}): set PORT to another one"
+            f"port {port} on {host} cannot be used ({exc.strerror}): set {named} to another one"
         ) from exc
 
 

@@ -14,6 +14,7 @@ from webhook.app import create_app
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
 from worker.analysis_desk import desk_without_engine
 from worker.backends import Backend, open_backend, open_wake_ups
+from worker.reporting import Reporting
 
 KEEP_ALIVE = timedelta(seconds=15)
 # Where no news comes from the workers' processes, a watching client's replies are looked for in the store.
@@ -43,6 +44,7 @@ def webhook_dependencies(
         store=backend.store,
         queue=queue,
         analyses=desk_without_engine(effective, backend.store, SystemClock(), queue),
+        reports=Reporting(backend.inbox, backend.store, SystemClock(), effective.zone, effective.budget_day_usd),
         events=backend.events,
         clock=SystemClock(),
         faults=faults or NoFaults(),

@@ -1,16 +1,20 @@
 """The worker's side as a process of its own: behind Celery, or behind HTTP for Cloud Tasks."""
 
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from adapters.clock import SystemClock
 from cli.sandboxed import sandboxed
+from cli.serving import server_of
 from contracts.settings import Settings
+from observability.exposition import Exposition
 from observability.metrics import TASK_REQUESTS
 from worker.backends import open_backend, required
 from worker.jobs import Sweeping, Worker, open_worker
+from worker.operation import Operation, create_app
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -32,6 +36,29 @@ async def open_worker_process(settings: Settings, *, sweeping: Sweeping = BESIDE
 
 
 @asynccontextmanager
+async def open_celery_worker(
+    settings: Settings, *, sweeping: Sweeping, listener: socket.socket | None
+) -> AsyncIterator[Worker]:
+    """The worker's side behind Celery; on `listener` it answers `/metrics`, `/healthz` and `/readyz`."""
+    async with AsyncExitStack() as stack:
+        worker = await stack.enter_async_context(open_worker_process(settings, sweeping=sweeping))
+        if listener is not None:
+            app = create_app(*operation_of(worker, settings).routes())
+            await stack.enter_async_context(server_of(app).running(listener))
+        yield worker
+
+
+def operation_of(worker: Worker, settings: Settings) -> Operation:
+    deps = worker.deps
+    token = settings.console_token
+    return Operation(
+        ready=deps.store.ping,
+        metrics=Exposition(deps.inbox, deps.store, deps.clock).text,
+        console_token=token.get_secret_value() if token else None,
+    )
+
+
+@asynccontextmanager
 async def open_tasks(settings: Settings) -> AsyncIterator["Starlette"]:
     """The worker's side behind HTTP, for Cloud Tasks and Cloud Scheduler."""
     with required("Cloud Tasks"):
@@ -46,20 +73,15 @@ async def open_tasks(settings: Settings) -> AsyncIterator["Starlette"]:
         certs_url=settings.tasks_certs_url,
     )
     async with open_worker_process(settings, sweeping=BESIDE_SCHEDULER) as worker:
-
-        async def ready() -> None:
-            await worker.deps.store.ping()
-
         try:
             yield create_tasks_app(
                 TasksDependencies(
                     drain=worker.drain,
                     analyse=worker.analyse,
                     sweep=worker.sweep_and_clean,
-                    ready=ready,
                     verifier=verifier,
                     count=lambda outcome: TASK_REQUESTS.labels(outcome=outcome.value).inc(),
-                    console_token=settings.console_token.get_secret_value() if settings.console_token else None,
+                    operation=operation_of(worker, settings),
                 )
             )
         finally:

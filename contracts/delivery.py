@@ -1,5 +1,6 @@
 """What travels between the webhook, the inbox, the worker and the outbox."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -29,6 +30,19 @@ class InboxEntry(Kept):
     message: InboundMessage
 
 
+class Ages(Value):
+    """How long the messages of an inbox have waited: when the oldest came, and how many came before a given moment."""
+
+    oldest_received_at: Instant | None = None
+    overdue: int = 0
+
+    @classmethod
+    def of(cls, received: Iterable[datetime], *, overdue_before: datetime) -> Self:
+        moments = list(received)
+        overdue = sum(1 for moment in moments if moment < overdue_before)
+        return cls(oldest_received_at=min(moments, default=None), overdue=overdue)
+
+
 class Arrival(StrEnum):
     """What the inbox did with a message. A duplicate whose first copy still waits re-arms the wake-up."""
 
@@ -40,7 +54,8 @@ class Arrival(StrEnum):
 class OutboxRow(Kept):
     """A committed reply on its way. `number` orders the rows of a conversation; `deadline` ends a `sending`.
 
-    `correlation_id` is the first message that the reply answers: every line of a message's life is logged with it.
+    `correlation_id` is the first message that the reply answers, which came at `received_at`: every line of a message's
+    life is logged with it.
     """
 
     id: OutboxId
@@ -50,6 +65,7 @@ class OutboxRow(Kept):
     address: Address
     message: OutboundMessage
     correlation_id: MessageId | None = None
+    received_at: Instant | None = None
     state: DeliveryState = DeliveryState.PENDING
     attempts: int = 0
     deadline: Instant | None = None

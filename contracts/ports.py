@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from contracts.analysis import Analysis, AnalysisKind
 from contracts.conversation import Conversation, TokenCount, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import (
+    Ages,
     Arrival,
     ConversationArchive,
     ConversationSummary,
@@ -101,6 +102,13 @@ class Inbox(Protocol):
 
     async def depth(self) -> int:
         """How many messages wait in all."""
+        ...
+
+    async def ages(self, *, overdue_before: datetime) -> Ages:
+        """When the oldest waiting message was received, and how many were before the given moment.
+
+        It looks at every waiting message where the backend keeps no order of them: for who looks now and then.
+        """
         ...
 
     async def forget(self, conversation_id: ConversationId) -> int:
@@ -222,6 +230,10 @@ class Outbox(Protocol):
         """Move the row forward, never back; park a status whose row is not known yet and return None."""
         ...
 
+    async def unsent_count(self) -> int:
+        """How many rows of all conversations are pending or sending."""
+        ...
+
     async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
         """Conversations whose first unsent row may be sent (again) now."""
         ...
@@ -331,6 +343,22 @@ class Analyses(Protocol):
         ...
 
     async def find(self, analysis_id: str) -> Analysis | None: ...
+
+
+class Reports(Protocol):
+    """How it goes and what it costs: `status`, `daily`, `weekly`, `cost`, `performance`.
+
+    Raises:
+        StoreUnavailableError, InboxUnavailableError: from every method, when a backend did not answer in time.
+    """
+
+    async def view(self, name: str) -> dict[str, Any] | None:
+        """For programs; None when there is no report of that name."""
+        ...
+
+    async def page(self, name: str) -> str | None:
+        """As HTML that loads nothing; None when there is no report of that name."""
+        ...
 
 
 class Callback(Protocol):

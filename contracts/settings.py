@@ -38,6 +38,7 @@ class Settings(BaseModel):
 
     env: Literal["development", "production"] = Field("development", validation_alias="PROSA_ENV")
     port: int = Field(8000, ge=0, le=65_535, validation_alias="PORT")
+    metrics_port: int | None = Field(None, ge=0, le=65_535, validation_alias="PROSA_METRICS_PORT")
     host: str = Field("127.0.0.1", validation_alias="PROSA_HOST")
     engine: Literal["embedded", "celery", "cloud_tasks"] = Field("embedded", validation_alias="PROSA_ENGINE")
     store: str = Field("", validation_alias="PROSA_STORE")
@@ -79,6 +80,7 @@ class Settings(BaseModel):
     budget_turn_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_TURN_USD")
     budget_conversation_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_CONVERSATION_USD")
     budget_day_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_DAY_USD")
+    slack_webhook_url: SecretStr | None = Field(None, validation_alias="PROSA_SLACK_WEBHOOK_URL")
     time_zone: str = Field("UTC", validation_alias="PROSA_TIME_ZONE")
     model_timeout_s: float = Field(6, gt=0, le=60, validation_alias="PROSA_MODEL_TIMEOUT_S")
     turn_budget_s: float = Field(12, gt=0, le=120, validation_alias="PROSA_TURN_BUDGET_S")
@@ -250,6 +252,14 @@ class Settings(BaseModel):
         schemes = ("https://",) if self.is_production else ("https://", "http://")
         if self.analysis_callback_url is not None and not self.analysis_callback_url.startswith(schemes):
             raise ValueError(f"PROSA_ANALYSIS_CALLBACK_URL begins with {' or '.join(schemes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _slack_webhook_is_an_address(self) -> Self:
+        schemes = ("https://",) if self.is_production else ("https://", "http://")
+        url = self.slack_webhook_url
+        if url is not None and not url.get_secret_value().startswith(schemes):
+            raise ValueError(f"PROSA_SLACK_WEBHOOK_URL begins with {' or '.join(schemes)}")
         return self
 
     @model_validator(mode="after")

@@ -1,57 +1,114 @@
-"""Every instrument, in one place. Label sets are closed: nothing a person or a platform sends becomes a label."""
+"""Every instrument, in one place. Label sets are closed: nothing a person or a platform sends becomes a label.
 
-from functools import cache, partial
+The descriptions here are the ones of `/metrics` and of `docs/signals.md` (`make docs`). A label whose values are given
+here is closed by them, and each child of such a counter begins at 0: an alert on the increase of a counter that is born
+with its first event never sees that event.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from contracts.conversation import TaskName, TaskRecord
+from contracts.analysis import AnalysisKind
+from contracts.conversation import TaskName, TaskRecord, TransitionRecord
+from contracts.delivery import Arrival
+from contracts.guardrails import Rule
+from contracts.messages import ChannelName, DeliveryState
+from contracts.performance import AnswerSource
 
 REGISTRY = CollectorRegistry()
-_counter = partial(Counter, registry=REGISTRY)
-_gauge = partial(Gauge, registry=REGISTRY)
-_histogram = partial(Histogram, registry=REGISTRY)
+LABEL_VALUES: dict[str, Mapping[str, tuple[str, ...]]] = {}
+"""The closed labels of each metric, by the name under which it is exposed."""
 
-PROMPT_TASKS = _counter("prompter_executions_total", "Prompt tasks by how they ended", ["task", "outcome"])
+Labels = Mapping[str, Iterable[str]] | Sequence[str]
+
+# What the metric's own library counts of this process: memory, CPU, open files.
+ProcessCollector(registry=REGISTRY)
+
+
+def _counter(name: str, description: str, labels: Labels = ()) -> Counter:
+    counter = Counter(name, description, list(labels), registry=REGISTRY)
+    values = _closed(name if name.endswith("_total") else f"{name}_total", labels)
+    for combination in itertools.product(*values.values()) if values else ():
+        counter.labels(*combination)
+    return counter
+
+
+def _gauge(name: str, description: str, labels: Labels = ()) -> Gauge:
+    _closed(name, labels)
+    return Gauge(name, description, list(labels), registry=REGISTRY)
+
+
+def _histogram(name: str, description: str, labels: Labels = (), buckets: Sequence[float] = ()) -> Histogram:
+    _closed(name, labels)
+    return Histogram(name, description, list(labels), registry=REGISTRY, buckets=buckets or Histogram.DEFAULT_BUCKETS)
+
+
+def _closed(name: str, labels: Labels) -> Mapping[str, tuple[str, ...]]:
+    given = labels if isinstance(labels, Mapping) else {}
+    LABEL_VALUES[name] = {label: tuple(map(str, values)) for label, values in given.items()}
+    return LABEL_VALUES[name]
+
+
+TASKS = tuple(TaskName)
+CHANNELS = tuple(ChannelName)
+CACHE_LEVELS = ("exact", "template", "semantic")
+
+PROMPT_TASKS = _counter(
+    "prompter_executions_total",
+    "Prompt tasks by how they ended",
+    {"task": TASKS, "outcome": ("ok", "repaired", "fallback_model", "cached", "failed")},
+)
 PROMPT_TOKENS = _histogram(
     "prompter_token_usage",
-    "Tokens of one prompt task, by kind",
-    ["task", "kind"],
+    "Tokens of one prompt task, by kind; input excludes what the provider's prompt cache read or wrote",
+    {"task": TASKS, "kind": ("input", "output", "cache_read", "cache_write")},
     buckets=(16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144),
 )
 PROMPT_COST = _histogram(
     "prompter_cost_per_execution_usd",
     "Price of one prompt task, where it is known",
-    ["task"],
+    {"task": TASKS},
     buckets=(1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1),
 )
+MODEL_SPENT = _counter("prompter_spent_usd_total", "Money spent on models whose price is known", ["model"])
 PROMPT_SECONDS = _histogram(
     "prompter_execution_duration_seconds",
     "Time of one prompt task, its repeated calls included",
-    ["task"],
+    {"task": TASKS},
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 40, 60),
 )
 PROMPT_QUALITY = _histogram(
     "prompter_quality_score",
     "Quality of an answer that a turn was committed with, from 0 to 1",
-    ["task"],
+    {"task": TASKS},
     buckets=(0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1),
 )
 VALIDATION_FAILURES = _counter(
-    "prompter_validation_failures_total", "Answers that were no use: refused, cut off, or invalid", ["task", "reason"]
+    "prompter_validation_failures_total",
+    "Answers that were no use: refused, cut off, or invalid",
+    {"task": TASKS, "reason": ("refusal", "max_tokens", "invalid")},
+)
+MODEL_ERRORS = _counter(
+    "prompter_model_errors_total",
+    "Calls that gave no answer: out of time, unavailable (no connection, 429, 5xx), or rejected as such (4xx)",
+    {"kind": ("timeout", "unavailable", "rejected")},
 )
 TEMPLATE_USAGE = _counter("prompter_template_usage", "Prompt tasks by template and version", ["template"])
 TEMPLATE_SECONDS = _histogram(
     "prompter_template_render_duration_seconds",
     "Time to build one request from its template",
-    ["task"],
+    {"task": TASKS},
     buckets=(1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1),
 )
 RETRIES = _counter(
-    "prompter_retry_attempts_total", "Calls that were made again after the model was unavailable", ["task"]
+    "prompter_retry_attempts_total", "Calls that were made again after the model was unavailable", {"task": TASKS}
 )
 FALLBACK_MODEL_USAGE = _counter(
-    "prompter_fallback_model_usage_total", "Prompt tasks that the fallback model answered", ["task"]
+    "prompter_fallback_model_usage_total", "Prompt tasks that the fallback model answered", {"task": TASKS}
 )
 BREAKER_OPENED = _counter(
     "prompter_breaker_opened_total", "Times that a model's circuit opened, failed probes included"
@@ -60,27 +117,32 @@ BREAKER_REFUSED = _counter("prompter_breaker_refused_total", "Calls that an open
 PROMPT_CACHE_MISSED = _counter(
     "prompter_prompt_cache_missed_total",
     "Calls that asked the provider to cache their prefix and were billed for none of it",
-    ["task"],
+    {"task": TASKS},
 )
 FORMING_SENTENCES = _counter(
-    "worker_forming_sentences_total", "Sentences of forming replies: told to watching clients, or withheld", ["outcome"]
+    "worker_forming_sentences_total",
+    "Sentences of forming replies: told to watching clients, or withheld by the gate",
+    {"outcome": ("told", "withheld")},
 )
-UNPRICED_CALLS = _counter("prompter_unpriced_calls_total", "Calls to a model whose price is not known")
-CACHE_HITS = _counter("prompter_cache_hits_total", "Answers that came from the cache", ["task", "level"])
+CACHE_HITS = _counter(
+    "prompter_cache_hits_total", "Answers that came from the cache", {"task": TASKS, "level": CACHE_LEVELS}
+)
 CACHE_MISSES = _counter(
-    "prompter_cache_misses_total", "Questions whose answer might have been kept and was not", ["task"]
+    "prompter_cache_misses_total", "Questions whose answer might have been kept and was not", {"task": TASKS}
 )
 CACHE_HIT_RATE = _gauge("prompter_cache_hit_rate", "Share of this process's questions that the cache has answered")
 CACHE_SIZE = _gauge(
-    "prompter_cache_size", "Answers kept by level, in the scopes this process has written to", ["level"]
+    "prompter_cache_size", "Answers kept by level, in the scopes this process has written to", {"level": CACHE_LEVELS}
 )
 CACHE_REFUSALS = _counter(
     "prompter_cache_gate_refusals_total",
     "Questions near enough for the semantic level that say something else",
-    ["task"],
+    {"task": TASKS},
 )
 CACHE_SAMPLES = _counter(
-    "prompter_cache_samples_total", "Hits that were asked again, and how the new answer compared", ["level", "outcome"]
+    "prompter_cache_samples_total",
+    "Hits that were asked again, and how the new answer compared",
+    {"level": CACHE_LEVELS, "outcome": ("same", "alike", "different")},
 )
 ANSWERS_AWAY = _counter(
     "prompter_cache_away_total", "Questions to the shared cache that this process's own memory answered instead"
@@ -98,45 +160,150 @@ BATCH_OVERFLOW = _counter("prompter_batch_overflow_total", "Requests that ran al
 SHARED_CALLS = _counter(
     "prompter_shared_calls_total", "Requests that were answered by an identical one of the same moment", ["usage"]
 )
+UNPRICED_CALLS = _counter("prompter_unpriced_calls_total", "Calls to a model whose price is not known")
 BUDGET_RUNGS = _counter(
-    "budget_rungs_total", "Calls that a ceiling sent to a smaller model, or refused", ["scope", "rung"]
+    "budget_rungs_total",
+    "Calls that a ceiling sent to a smaller model, or refused",
+    {"scope": ("turn", "conversation", "day"), "rung": ("economy", "refused")},
 )
-BUDGET_NOTICES = _counter("budget_notices_total", "Times that a share of a day's ceiling was reached", ["percent"])
+BUDGET_NOTICES = _counter(
+    "budget_notices_total",
+    "Times that a share of a day's ceiling was reached; counted by one process",
+    {"percent": ("80", "95", "100")},
+)
+BUDGET_SHARE = _gauge(
+    "budget_day_spent_ratio",
+    "Share of the day's ceiling that all processes have spent, as this one knows; 0 without a ceiling",
+)
 BUDGET_ALONE = _counter(
     "budget_exchanges_missed_total", "Times that a process could not learn what the others have spent"
 )
 LEDGER_LATE = _counter("ledger_flushes_missed_total", "Times that what was booked could not be written yet")
-INBOUND = _counter("webhook_messages_total", "Inbound messages and what became of them", ["channel", "outcome"])
-REFUSED = _counter("webhook_refused_total", "Requests refused before anything was read", ["channel", "reason"])
-STATUSES = _counter("webhook_statuses_total", "Delivery reports by channel and state", ["channel", "state"])
-TURNS = _counter("worker_turns_total", "Turns by outcome", ["outcome"])
+ACK_SECONDS = _histogram(
+    "webhook_ack_seconds",
+    "Time from a platform's post to our answer, by the class of its status",
+    {"channel": CHANNELS, "answer": ("2xx", "4xx", "5xx")},
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+INBOUND = _counter(
+    "webhook_messages_total",
+    "Inbound messages and what became of them",
+    {"channel": CHANNELS, "outcome": tuple(Arrival)},
+)
+REFUSED = _counter(
+    "webhook_refused_total",
+    "Requests refused before anything was read",
+    {"channel": CHANNELS, "reason": ("handshake", "signature")},
+)
+STATUSES = _counter(
+    "webhook_statuses_total",
+    "Delivery reports by channel and state",
+    {"channel": CHANNELS, "state": tuple(DeliveryState)},
+)
+INBOX_DEPTH = _gauge("inbox_messages_waiting", "Messages that have no reply yet, of all processes: take the maximum")
+INBOX_OVERDUE = _gauge(
+    "inbox_messages_overdue", "Of those, the ones that came more than a minute ago, of all processes"
+)
+INBOX_OLDEST = _gauge(
+    "inbox_oldest_waiting_seconds", "Age of the oldest message without a reply, of all processes; 0 without any"
+)
+OUTBOX_DEPTH = _gauge("outbox_replies_waiting", "Committed replies that no platform has taken yet, of all processes")
+UNREAD_BACKLOGS = _counter(
+    "backlog_reads_missed_total", "Times that inbox or outbox could not be counted: those gauges are then NaN"
+)
+TURNS = _counter("worker_turns_total", "Turns by outcome", {"outcome": ("replied", "silent", "duplicate", "stale")})
 TURN_SECONDS = _histogram("worker_turn_seconds", "Time of a turn from its start to its commit")
-FALLBACKS = _counter("worker_fallbacks_total", "Replies that no model wrote, by reason", ["reason"])
-GATE_FINDINGS = _counter("worker_gate_findings_total", "Drafts withheld by the guardrail gate", ["rule"])
-DRAIN_ERRORS = _counter("worker_drain_errors_total", "Errors while draining, by family", ["family"])
-DEAD_LETTERS = _counter("worker_dead_letters_total", "Messages given up, by reason", ["reason"])
-SENDS = _counter("outbox_sends_total", "Attempts to send a reply", ["channel", "outcome"])
+ANSWERS = _counter(
+    "worker_answers_total",
+    "Committed turns by who wrote the reply: the model, the cache, a fixed text, a fallback, or nobody",
+    {"source": tuple(AnswerSource)},
+)
+REPLY_SECONDS = _histogram(
+    "worker_reply_seconds",
+    "Time from the arrival of a message to the platform's acceptance of its reply",
+    {"channel": CHANNELS},
+    buckets=(0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 8, 12, 20, 60, 300),
+)
+TRANSITIONS = _counter(
+    "fsm_transitions_total",
+    "Committed moves of the state machine; which there are is in docs/fsm.md",
+    ["trigger", "source", "dest"],
+)
+FALLBACKS = _counter(
+    "worker_fallbacks_total",
+    "What a fixed text or the usual form stood in for, by reason",
+    {
+        "reason": (
+            "model_unavailable",
+            "model_output_unusable",
+            "budget",
+            "gate",
+            "canonical_answer",
+            "message_type",
+        )
+    },
+)
+GATE_FINDINGS = _counter("worker_gate_findings_total", "Drafts withheld by the guardrail gate", {"rule": tuple(Rule)})
+DRAIN_ERRORS = _counter(
+    "worker_drain_errors_total",
+    "Errors while draining and sweeping, by family",
+    {"family": ("transient", "permanent", "defect")},
+)
+DEAD_LETTERS = _counter(
+    "worker_dead_letters_total", "Messages given up, by reason", {"reason": ("unreadable", "attempts", "permanent")}
+)
+SENDS = _counter(
+    "outbox_sends_total",
+    "Attempts to send a reply",
+    {"channel": CHANNELS, "outcome": ("sent", "postponed", "unknown", "resent", "refused", "no_channel")},
+)
 WAKE_UPS_LOST = _counter("queue_wake_ups_lost_total", "Wake-ups that could not be sent; the sweeper finds their work")
 EVENTS_DROPPED = _counter("events_dropped_total", "News for watching clients that could not be passed on")
 CACHE_AWAY = _counter("store_cache_away_total", "Reads and writes that went past the cache because it did not answer")
 TASK_REQUESTS = _counter(
-    "worker_task_requests_total", "Requests of the queue and the scheduler by outcome", ["outcome"]
+    "worker_task_requests_total",
+    "Requests of the queue and the scheduler by outcome",
+    {"outcome": ("done", "cut", "malformed", "unauthenticated", "forbidden", "unavailable")},
 )
-ANALYSES = _counter("analyses_total", "Analyses asked for, and what became of each attempt", ["kind", "outcome"])
+ANALYSES = _counter(
+    "analyses_total",
+    "Analyses asked for, found (known), and what became of each attempt",
+    {
+        "kind": tuple(AnalysisKind),
+        "outcome": ("known", "asked", "done", "failed", "postponed", "dropped"),
+    },
+)
 ANALYSIS_SECONDS = _histogram(
-    "analysis_seconds", "Time of one attempt of an analysis", ["kind"], buckets=(0.5, 1, 2, 5, 10, 20, 40, 60)
+    "analysis_seconds",
+    "Time of one attempt of an analysis",
+    {"kind": tuple(AnalysisKind)},
+    buckets=(0.5, 1, 2, 5, 10, 20, 40, 60),
 )
-CALLBACKS = _counter("callbacks_total", "Calls to the receiver that is told when an analysis has ended", ["outcome"])
-
+REPORTS_POSTED = _counter(
+    "reports_posted_total",
+    "Daily and weekly reports: posted to the team, or not taken",
+    {"outcome": ("posted", "failed")},
+)
+CALLBACKS = _counter(
+    "callbacks_total",
+    "Calls to the receiver that is told when an analysis has ended",
+    {"outcome": ("accepted", "refused", "given_up")},
+)
 FLAG_EVALUATIONS = _counter("flags_evaluations_total", "Questions to a flag by why it answered what it did", ["reason"])
 EXPERIMENT_EVENTS = _counter(
-    "experiments_events_total", "Exposures and metric events by what became of them", ["outcome"]
+    "experiments_events_total",
+    "Exposures and metric events by what became of them",
+    {"outcome": ("recorded", "dropped", "unusable")},
 )
 EXPERIMENT_FLUSHES_MISSED = _counter(
     "experiments_flushes_missed_total", "Times that what was observed could not be written yet"
 )
 CANARY_STEPS_BACK = _counter("flags_canary_steps_back_total", "Canaries that went back because a guardrail was worse")
-FLAG_REFRESHES = _counter("flags_refreshes_total", "Looks at the flags in the store by what came of them", ["outcome"])
+FLAG_REFRESHES = _counter(
+    "flags_refreshes_total",
+    "Looks at the flags in the store by what came of them",
+    {"outcome": ("read", "unchanged", "failed", "defect")},
+)
 
 
 def note_prompt_task(record: TaskRecord) -> None:
@@ -156,6 +323,10 @@ def note_prompt_task(record: TaskRecord) -> None:
         _child(PROMPT_TOKENS, task=task, kind=kind).observe(getattr(tokens, kind))
     if record.cost_usd is not None:
         _child(PROMPT_COST, task=task).observe(float(record.cost_usd))
+    for call in record.bill:
+        # Only models of the price list have a price: whatever else a provider calls itself does not become a label.
+        if call.cost_usd is not None:
+            _child(MODEL_SPENT, model=call.model).inc(float(call.cost_usd))
 
 
 def note_quality(record: TaskRecord) -> None:
@@ -172,6 +343,31 @@ def note_validation_failure(task: TaskName, stop_reason: str) -> None:
 
 def note_render(task: TaskName, seconds: float) -> None:
     _child(TEMPLATE_SECONDS, task=task.value).observe(seconds)
+
+
+def note_transitions(records: Iterable[TransitionRecord]) -> None:
+    """Count the moves of one commit."""
+    for record in records:
+        _child(TRANSITIONS, trigger=record.trigger.value, source=record.source.value, dest=record.dest.value).inc()
+
+
+def note_answer(source: AnswerSource) -> None:
+    _child(ANSWERS, source=source.value).inc()
+
+
+def note_reply(channel: ChannelName, seconds: float) -> None:
+    _child(REPLY_SECONDS, channel=channel.value).observe(seconds)
+
+
+def expect_acknowledgements(channel: str) -> None:
+    """Let the channel's figures begin at 0: that nothing comes in must be told from that nobody counts."""
+    for answer in LABEL_VALUES["webhook_ack_seconds"]["answer"]:
+        _child(ACK_SECONDS, channel=channel, answer=answer)
+
+
+def note_acknowledgement(channel: str, status: int, seconds: float) -> None:
+    """A platform's post was answered."""
+    _child(ACK_SECONDS, channel=channel, answer=f"{status // 100}xx").observe(seconds)
 
 
 def note_cache_hit(task: str, level: str) -> None:

@@ -114,6 +114,11 @@ class DaySpending:
         return self.spent + self.held + self._elsewhere.spent + self._elsewhere.held
 
     @property
+    def share(self) -> Decimal:
+        """Of the ceiling, what was spent today, here and elsewhere; 0 without a ceiling."""
+        return (self.spent + self._elsewhere.spent) / self.ceiling if self.ceiling else ZERO
+
+    @property
     def room(self) -> Decimal | None:
         """What this process may still spend before the next exchange; None without a ceiling."""
         if self.ceiling is None:

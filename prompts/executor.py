@@ -22,7 +22,7 @@ from contracts.errors import (
     WorkerError,
 )
 from contracts.ports import LanguageModel, ModelRequest, ModelResponse
-from observability.metrics import note_validation_failure
+from observability.metrics import MODEL_ERRORS, note_validation_failure
 from prompts.breaker import Breakers
 from prompts.budget import Meter, Tab
 from prompts.cache import AnswerCache, Hit
@@ -190,7 +190,12 @@ class Executor:
                 # The adapter's own time-out is for each read: a model that drips one byte a second never meets it.
                 async with asyncio.timeout(timeout.total_seconds()):
                     return await self._heard(request.model_copy(update={"timeout": timeout}), task)
+            except (ModelUnavailableError, ModelRequestRejectedError) as exc:
+                kind = "unavailable" if isinstance(exc, ModelUnavailableError) else "rejected"
+                MODEL_ERRORS.labels(kind=kind).inc()
+                raise
             except TimeoutError as exc:
+                MODEL_ERRORS.labels(kind="timeout").inc()
                 # Cut short by what was left of the turn: that says nothing of the model.
                 verdict.is_void = timeout < request.timeout
                 raise ModelUnavailableError("no answer within its time") from exc

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import httpx
 import pytest
@@ -34,7 +34,7 @@ def redis_url() -> str:
     """The address of a redis-server of this test process, set up as an inbox has to be: no eviction, append-only."""
     program = shutil.which("redis-server")
     if program is None:
-        _absent("redis-server", "install Debian's package redis-server")
+        absent("redis-server", "install Debian's package redis-server")
     port, folder = free_port(), tempfile.mkdtemp(prefix="prosa-redis-")
     start_server(redis_command(program, port, Path(folder)), ready=lambda: accepts(port), name="redis-server")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -60,7 +60,7 @@ def firestore_host() -> str:
     """`host:port` of a Firestore emulator of this test process; every test takes a project id of its own."""
     program = firestore_emulator()
     if program is None or shutil.which("java") is None:
-        _absent("the Firestore emulator", "install google-cloud-cli-firestore-emulator and a Java runtime")
+        absent("the Firestore emulator", "install google-cloud-cli-firestore-emulator and a Java runtime")
     port = free_port()
     command = [str(program), "start", "--host=127.0.0.1", f"--port={port}"]
     start_server(command, ready=lambda: accepts(port), name=EMULATOR)
@@ -121,11 +121,12 @@ def minilm() -> "BertEmbedder":
     from adapters.embedders.bert import PACKAGES, load_embedder
 
     if find_spec(PACKAGES["all-MiniLM-L6-v2"]) is None:
-        _absent("the model all-MiniLM-L6-v2", "make semantic")
+        absent("the model all-MiniLM-L6-v2", "make semantic")
     return load_embedder("all-MiniLM-L6-v2")
 
 
-def _absent(what: str, next_step: str) -> None:
+def absent(what: str, next_step: str) -> NoReturn:
+    """Skip the test that asked for it, or fail it where CI is set."""
     reason = f"{what} is not on this machine: {next_step}"
     if os.environ.get("CI"):
         pytest.fail(reason)

@@ -1,4 +1,4 @@
-"""Sets up what the tests need beside Python: Chromium, redis-server, and the Firestore emulator with its Java.
+"""Sets up what the tests need beside Python: Chromium, redis-server, Prometheus, and the Firestore emulator.
 
 On a machine where packages may be installed it installs what is missing; elsewhere it says loudly what will be
 skipped. With `CI` set, what cannot be had is a failure.
@@ -15,6 +15,8 @@ PROGRAMS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
     "redis-server": ("redis-server",),
     "default-jre-headless": ("java",),
+    # With promtool. Grafana and Jaeger are in no package source of Debian.
+    "prometheus": ("prometheus",),
 }
 # Comes from Google's own package repository, or with the Google Cloud SDK as a component.
 EMULATOR_PACKAGE = "google-cloud-cli-firestore-emulator"

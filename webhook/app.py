@@ -10,8 +10,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
 
 from contracts.errors import TransientError
+from contracts.messages import ChannelName
 from observability.logs import logger
 from webhook.access import console_guard
+from webhook.acknowledgements import timed
 from webhook.analyses import analysis_routes
 from webhook.chat import chat_routes
 from webhook.console import console_routes
@@ -19,6 +21,7 @@ from webhook.dependencies import WebhookDependencies
 from webhook.documentation import add_documentation
 from webhook.platform_posts import PlatformPosts, Receiver
 from webhook.problems import Problem
+from webhook.reports import report_routes
 from webhook.whatsapp import WHATSAPP_PATH, whatsapp_receiver, whatsapp_routes
 
 log = logger(__name__)
@@ -47,13 +50,14 @@ def create_app(deps: WebhookDependencies) -> FastAPI:
     app.include_router(chat_routes(deps))
     app.include_router(console_routes(deps))
     app.include_router(analysis_routes(deps))
+    app.include_router(report_routes(deps))
     add_documentation(app, console_guard(deps.console_token))
 
     @app.get("/healthz", tags=["operation"], summary="Alive")
     async def alive() -> Response:
         return PlainTextResponse("ok")
 
-    app.receivers = {WHATSAPP_PATH: whatsapp_receiver(deps)}
+    app.receivers = {WHATSAPP_PATH: timed(ChannelName.WHATSAPP, whatsapp_receiver(deps))}
     if deps.allowed_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -6,14 +6,13 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, Request
-from prometheus_client import generate_latest
 from starlette.responses import FileResponse, Response
 
 from contracts.conversation import Conversation
 from contracts.errors import TransientError
 from contracts.values import ConversationId
 from contracts.views import turn_view
-from observability.metrics import REGISTRY
+from observability.exposition import CONTENT_TYPE, Exposition
 from webhook.access import console_guard
 from webhook.dependencies import WebhookDependencies
 from webhook.problems import Problem
@@ -33,6 +32,7 @@ READY_SECONDS = 2.0
 
 def console_routes(deps: WebhookDependencies) -> APIRouter:
     guard = console_guard(deps.console_token)
+    exposition = Exposition(deps.inbox, deps.store, deps.clock)
 
     def check(request: Request) -> None:
         guard(request)
@@ -51,7 +51,7 @@ def console_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.get("/metrics", tags=["operation"], summary="Prometheus")
     async def metrics() -> Response:
-        return Response(generate_latest(REGISTRY), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(await exposition.text(), media_type=CONTENT_TYPE)
 
     @router.get("/readyz", tags=["operation"], summary="Able to make a message durable")
     async def ready() -> Response:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from contracts.ports import Analyses, Clock, Events, Faults, Inbox, Store, WakeUps
+from contracts.ports import Analyses, Clock, Events, Faults, Inbox, Reports, Store, WakeUps
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class WebhookDependencies:
     store: Store
     queue: WakeUps
     analyses: Analyses
+    reports: Reports
     events: Events
     clock: Clock
     faults: Faults

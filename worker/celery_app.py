@@ -14,12 +14,15 @@ from celery import Celery, signals
 from kombu.entity import Queue
 
 from adapters.event_loop import keep_what_is_loaded
-from adapters.queues.celery import ANALYSE, ANALYSIS, CLEAN, DRAIN, FAST, KEY_PREFIX, SWEEP, TEND
+from adapters.queues.celery import ANALYSE, ANALYSIS, CLEAN, DRAIN, FAST, KEY_PREFIX, REPORT, SWEEP, TEND
 from worker.celery_pool import EventLoopPool
 from worker.process import EngineProcess
 
 QUEUES = (FAST, ANALYSIS)
 TEND_EVERY, SWEEP_EVERY, CLEAN_EVERY = timedelta(seconds=5), timedelta(seconds=10), timedelta(minutes=1)
+# A report that is due is posted within this time; whether one is due, the job finds out.
+REPORT_EVERY = timedelta(minutes=5)
+TIMERS = ((TEND, TEND_EVERY), (SWEEP, SWEEP_EVERY), (CLEAN, CLEAN_EVERY), (REPORT, REPORT_EVERY))
 
 
 class Jobs(Protocol):
@@ -30,6 +33,7 @@ class Jobs(Protocol):
     async def tend(self) -> None: ...
     async def sweep(self) -> None: ...
     async def clean(self) -> None: ...
+    async def report(self) -> None: ...
 
 
 def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextManager[Jobs]] | None = None) -> Celery:
@@ -65,7 +69,7 @@ def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextMana
         },
         beat_schedule={
             name: {"task": name, "schedule": every, "options": {"expires": every.total_seconds()}}
-            for name, every in ((TEND, TEND_EVERY), (SWEEP, SWEEP_EVERY), (CLEAN, CLEAN_EVERY))
+            for name, every in TIMERS
         },
     )
     app.engine = EngineProcess(opening) if opening is not None else None
@@ -80,6 +84,7 @@ _JOBS: dict[str, Callable[..., Awaitable[None]]] = {
     TEND: lambda jobs: jobs.tend(),
     SWEEP: lambda jobs: jobs.sweep(),
     CLEAN: lambda jobs: jobs.clean(),
+    REPORT: lambda jobs: jobs.report(),
 }
 
 

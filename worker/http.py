@@ -5,7 +5,6 @@ and 503 slow the whole queue down besides. So whatever a repetition cannot mend 
 """
 
 import asyncio
-import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,19 +12,17 @@ from enum import StrEnum
 from typing import Protocol
 
 import orjson
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from adapters.oidc import ForbiddenCallerError, UnauthenticatedError
 from contracts.errors import MalformedMessageError, TransientError
-from contracts.settings import LOOPBACK
 from contracts.values import ConversationId
 from observability.logs import logger
-from observability.metrics import REGISTRY
+from worker.operation import Operation, create_app, problem
 
 log = logger(__name__)
 
@@ -33,10 +30,8 @@ log = logger(__name__)
 MAX_BODY_BYTES = 128 * 1024
 MAX_ID_LENGTH = 1024
 READ_TIMEOUT_SECONDS = 5
-READY_TIMEOUT_SECONDS = 2
 RETRY_AFTER = timedelta(seconds=2)
 CONVERSATION, ANALYSIS = "conversation_id", "analysis_id"
-FORWARDING = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
 
 
 class WakeUpOutcome(StrEnum):
@@ -74,18 +69,17 @@ class TasksDependencies:
 
     `drain` answers what waits in a conversation, `analyse` works on one analysis, `sweep` looks for what nobody was
     woken for, once. `idle` returns when nothing that they have started is left running (wake-ups on their way): between
-    two requests Cloud Run gives the process no CPU. `ready` raises `TransientError` while the process cannot work. The
-    time limits lie below the dispatch deadlines of the tasks. `count` is told what became of each request.
+    two requests Cloud Run gives the process no CPU. `count` is told what became of each request. The time limits lie
+    below the dispatch deadlines of the tasks.
     """
 
     drain: Callable[[ConversationId], Awaitable[None]]
     analyse: Callable[[str], Awaitable[None]]
     sweep: Callable[[], Awaitable[None]]
-    ready: Callable[[], Awaitable[None]]
     verifier: Verifier
     count: Callable[[WakeUpOutcome], None]
+    operation: Operation
     idle: Callable[[], Awaitable[None]] = _nothing
-    console_token: str | None = None
     time_limit: timedelta = timedelta(seconds=25)
     analysis_time_limit: timedelta = timedelta(seconds=110)
 
@@ -93,15 +87,10 @@ class TasksDependencies:
 def create_tasks_app(deps: TasksDependencies) -> Starlette:
     """The app of `prosa tasks`."""
     endpoint = _Endpoint(deps)
-    return Starlette(
-        routes=[
-            Route("/tasks/process", endpoint.process, methods=["POST"]),
-            Route("/tasks/sweep", endpoint.sweep, methods=["POST"]),
-            Route("/healthz", endpoint.alive, methods=["GET"]),
-            Route("/readyz", endpoint.ready, methods=["GET"]),
-            Route("/metrics", endpoint.metrics, methods=["GET"]),
-        ],
-        exception_handlers={HTTPException: _http_problem, Exception: _defect},
+    return create_app(
+        Route("/tasks/process", endpoint.process, methods=["POST"]),
+        Route("/tasks/sweep", endpoint.sweep, methods=["POST"]),
+        *deps.operation.routes(),
     )
 
 
@@ -163,11 +152,11 @@ class _Endpoint:
             self._deps.count(WakeUpOutcome.UNAUTHENTICATED)
             log.warning("wake_up.unauthenticated", reason=str(exc))
             challenge = {"WWW-Authenticate": "Bearer"}
-            return _problem(401, "Token needed", "Send a token of the queue's service account.", challenge)
+            return problem(401, "Token needed", "Send a token of the queue's service account.", challenge)
         except ForbiddenCallerError as exc:
             self._deps.count(WakeUpOutcome.FORBIDDEN)
             log.warning("wake_up.forbidden", reason=str(exc))
-            return _problem(403, "Forbidden", "The token is of another account than the queue's.")
+            return problem(403, "Forbidden", "The token is of another account than the queue's.")
         except TransientError as exc:
             return self._unavailable(exc)
         return None
@@ -177,41 +166,7 @@ class _Endpoint:
         log.warning("wake_up.unavailable", error=type(error).__name__)
         wait = max(timedelta(seconds=1), error.retry_after or RETRY_AFTER)
         seconds = {"Retry-After": str(round(wait.total_seconds()))}
-        return _problem(503, "Not available", "Try again in a moment.", seconds)
-
-    async def alive(self, _: Request) -> Response:
-        return PlainTextResponse("ok")
-
-    async def ready(self, _: Request) -> Response:
-        try:
-            async with asyncio.timeout(READY_TIMEOUT_SECONDS):
-                await self._deps.ready()
-        except (TransientError, TimeoutError):
-            return _problem(503, "Not ready", "A backend does not answer.", {"Retry-After": "1"})
-        return PlainTextResponse("ready")
-
-    async def metrics(self, request: Request) -> Response:
-        if not (self._has_console_token(request) or _is_local(request)):
-            return _problem(
-                401, "Token needed", "Send PROSA_CONSOLE_TOKEN as bearer token.", {"WWW-Authenticate": "Bearer"}
-            )
-        return Response(generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    def _has_console_token(self, request: Request) -> bool:
-        token = self._deps.console_token
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        # An empty token would be matched by giving none.
-        return bool(token) and scheme.lower() == "bearer" and _same(given.strip(), token or "")
-
-
-def _same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
-
-
-def _is_local(request: Request) -> bool:
-    """Whether the call comes from this machine, and not through a proxy on it for somebody elsewhere."""
-    is_forwarded = any(name in request.headers for name in FORWARDING)
-    return not is_forwarded and request.client is not None and request.client.host in LOOPBACK
+        return problem(503, "Not available", "Try again in a moment.", seconds)
 
 
 async def _read_body(request: Request) -> bytes:
@@ -255,19 +210,3 @@ def _named(body: bytes) -> tuple[str, str]:
 
 def _outcome(outcome: WakeUpOutcome) -> Response:
     return Response(orjson.dumps({"outcome": outcome}), media_type="application/json")
-
-
-def _problem(status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """An error as `application/problem+json` (RFC 9457)."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return Response(orjson.dumps(body), status, headers=headers, media_type="application/problem+json")
-
-
-async def _http_problem(_: Request, exc: Exception) -> Response:
-    assert isinstance(exc, HTTPException)  # noqa: S101 - registered for it
-    return _problem(exc.status_code, exc.detail, "There is nothing here for that request.", dict(exc.headers or {}))
-
-
-async def _defect(_: Request, exc: Exception) -> Response:
-    log.error("request.defect", error=type(exc).__name__)
-    return _problem(500, "Internal error", "This is our mistake; it has been logged.")

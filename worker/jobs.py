@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from adapters.queues.embedded import MAX_AT_ONCE, EmbeddedQueue
+from adapters.slack_webhook import SlackWebhook
 from contracts.errors import TransientError
 from contracts.ports import Faults
 from contracts.settings import Settings
@@ -20,11 +21,14 @@ from worker.backends import Backend
 from worker.bootstrap import Engine, open_engine
 from worker.dependencies import Dependencies
 from worker.drain import drain
+from worker.report_posting import ReportPosting
+from worker.reporting import Reporting
 
 log = logger(__name__)
 
 GRACE_SECONDS = 7.0
 PUBLISH_AGAIN_SECONDS = 1.0
+LOOK_FOR_REPORTS_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Worker:
 
     engine: Engine
     queue: EmbeddedQueue
+    posting: ReportPosting | None = None
 
     @property
     def deps(self) -> Dependencies:
@@ -63,11 +68,18 @@ class Worker:
         await sweeper.sweep(self.queue, self.deps)
 
     async def sweep_and_clean(self) -> None:
+        """All that timers do elsewhere, where a scheduler calls once a minute."""
         await self.sweep()
         await self.clean()
+        await self.report()
 
     async def clean(self) -> None:
         await sweeper.clean(self.deps)
+
+    async def report(self) -> None:
+        """Post the report that is due, where the team has a place for it."""
+        if self.posting is not None:
+            await self.posting.run()
 
 
 @asynccontextmanager
@@ -86,12 +98,13 @@ async def open_worker(
     async with open_engine(settings, backend, faults=faults) as engine:
         work = partial(drain, deps=engine.deps), partial(analyse, deps=engine.deps)
         queue = EmbeddedQueue(*work, at_once=at_once)
+        worker = Worker(engine, queue, _posting(settings, engine.deps))
         try:
             async with (
                 running_beside(_publish(engine)),
                 running_beside(_sweeping(queue, engine.deps, sweeping)),
             ):
-                yield Worker(engine, queue)
+                yield worker
         finally:
             await queue.close(grace_seconds=GRACE_SECONDS)
 
@@ -111,6 +124,21 @@ async def _publish(engine: Engine) -> None:
 async def _sweeping(queue: EmbeddedQueue, deps: Dependencies, how: Sweeping | None) -> None:
     if how is not None:
         await sweeper.sweep_forever(queue, deps, every=how.every, tend_every=how.tend_every, analyses=how.analyses)
+
+
+def _posting(settings: Settings, deps: Dependencies) -> ReportPosting | None:
+    if settings.slack_webhook_url is None:
+        return None
+    reporting = Reporting(deps.inbox, deps.store, deps.clock, settings.zone, settings.budget_day_usd)
+    webhook = SlackWebhook(settings.slack_webhook_url.get_secret_value())
+    return ReportPosting(reporting, deps.store, webhook.post)
+
+
+async def report_forever(worker: Worker) -> None:
+    """The timer of a server that is one process; commands that open an engine for a moment have none."""
+    while True:
+        await worker.report()
+        await asyncio.sleep(LOOK_FOR_REPORTS_SECONDS)
 
 
 @asynccontextmanager

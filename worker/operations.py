@@ -8,9 +8,11 @@ from contracts.delivery import InboxEntry, TurnCommit
 from contracts.errors import ConversationConflictError, IllegalTransitionError
 from contracts.institution import FixedText
 from contracts.messages import OutboundMessage
+from contracts.performance import Cause
 from contracts.values import ConversationId, TurnId
 from fsm.machine import Walk
 from fsm.migrations import migrate
+from observability.metrics import note_transitions
 from worker.analysis_desk import analyses_of
 from worker.dependencies import Dependencies
 from worker.turn import Draft, Timing, Turn, to_commit
@@ -91,10 +93,13 @@ async def escalate_for_dead_letter(entry: InboxEntry, deps: Dependencies) -> Non
             hold = OutboundMessage.of_text(institution.text(FixedText.ESCALATED))
             draft = draft.saying(hold, reason="dead_letter", fallback=True)
         turn = Turn(entry.message.conversation_id, (entry,))
+        commit = to_commit(turn, draft, Timing(at=deps.clock.now()), institution.version)
         try:
-            await deps.store.commit(to_commit(turn, draft, Timing(at=deps.clock.now()), institution.version))
+            await deps.store.commit(commit)
         except ConversationConflictError:
             continue
+        note_transitions(commit.transitions)
+        deps.ledger.book_failure(Cause.DEAD_LETTER)
         return
     raise ConversationConflictError(entry.message.conversation_id)
 
@@ -170,9 +175,11 @@ async def _change(
         if walk == Walk(stored):
             return stored
         try:
-            return await deps.store.commit(_operation(walk, reason, deps))
+            saved = await deps.store.commit(_operation(walk, reason, deps))
         except ConversationConflictError:
             continue
+        note_transitions(walk.records)
+        return saved
     raise ConversationConflictError(conversation_id)
 
 

@@ -9,10 +9,11 @@ from typing import Any
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
 from contracts.messages import DeliveryState
+from contracts.performance import Cause
 from contracts.ports import Channel
 from contracts.values import ConversationId
 from observability.logs import logger
-from observability.metrics import SENDS
+from observability.metrics import SENDS, note_reply
 from worker.dependencies import Dependencies
 
 log = logger(__name__)
@@ -68,6 +69,7 @@ async def _send(row: OutboxRow, deps: Dependencies) -> bool:
     if channel.reply_window is not None and now > row.created_at + channel.reply_window:
         await deps.store.mark_failed(row.id, error_code=WINDOW_CLOSED, at=now)
         _Attempt(row, channel).note("refused", code=WINDOW_CLOSED)
+        deps.ledger.book_failure(Cause.REFUSED)
         return True
     if row.state is DeliveryState.SENDING:
         if now < deps.listening_since + channel.settle_after:
@@ -110,10 +112,15 @@ async def _deliver(attempt: _Attempt, deps: Dependencies) -> bool:
     except ChannelRefusedError as exc:
         await deps.store.mark_failed(row.id, error_code=exc.code, at=deps.clock.now())
         attempt.note("refused", code=exc.code)
+        deps.ledger.book_failure(Cause.REFUSED)
         return True
     await deps.faults.reach("outbox.accepted")
-    await _mark_sent(row, platform_message_id, deps.clock.now(), deps)
+    at = deps.clock.now()
+    await _mark_sent(row, platform_message_id, at, deps)
     attempt.note("sent")
+    if row.received_at is not None:
+        note_reply(attempt.channel.name, (at - row.received_at).total_seconds())
+        deps.ledger.book_reply(received_at=row.received_at, sent_at=at)
     return True
 
 

@@ -10,9 +10,10 @@ from contracts.conversation import Conversation, State, Trigger
 from contracts.decisions import StateDecision
 from contracts.delivery import TurnCommit
 from contracts.institution import FixedText
+from contracts.performance import answered_by
 from fsm.machine import Walk
 from fsm.migrations import migrate
-from observability.metrics import TURN_SECONDS, note_quality
+from observability.metrics import TURN_SECONDS, note_answer, note_quality, note_transitions
 from prompts.prompter import clarification
 from worker.dependencies import Dependencies
 from worker.desk import Desk
@@ -79,8 +80,10 @@ def _book(commit: TurnCommit, turn: Turn, deps: Dependencies) -> None:
     deps.tuner.observe(commit)
     if commit.turn is not None:
         deps.ledger.book_turn(commit.turn)
+        note_answer(answered_by(commit.turn))
         for task in commit.turn.tasks:
             note_quality(task)
+    note_transitions(commit.transitions)
     turn.tab.take()
 
 

@@ -9,7 +9,7 @@ from contracts.errors import StoreUnavailableError
 from contracts.ledger import COLLECTION, Kind, Page, kind_of, shard_key
 from contracts.ports import Records, Store
 from contracts.values import ConversationId
-from worker.ledger import KEPT_FOR
+from worker.shards import KEPT_FOR
 
 PAGE = 200
 # By then every turn of the day is committed.

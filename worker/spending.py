@@ -10,7 +10,7 @@ from contracts.delivery import Record
 from contracts.errors import TransientError
 from contracts.ports import Clock, Records
 from observability.logs import logger
-from observability.metrics import BUDGET_ALONE, BUDGET_NOTICES, DRAIN_ERRORS
+from observability.metrics import BUDGET_ALONE, BUDGET_NOTICES, BUDGET_SHARE, DRAIN_ERRORS
 from prompts.budget import DaySpending, Elsewhere
 from prompts.pricing import ZERO, usd_text
 
@@ -42,6 +42,7 @@ class Exchange:
             day = self._spending.day()
             await self._say(day)
             self._spending.exchange(day, await self._elsewhere(day))
+            BUDGET_SHARE.set(float(self._spending.share))
             await self._notice(day)
         except TransientError as exc:
             BUDGET_ALONE.inc()

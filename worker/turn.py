@@ -149,6 +149,7 @@ def _outbox_rows(turn: Turn, draft: Draft, at: datetime) -> tuple[OutboxRow, ...
             address=address,
             message=reply,
             correlation_id=turn.correlation_id,
+            received_at=min(message.received_at for message in turn.messages),
             created_at=at,
             updated_at=at,
         )

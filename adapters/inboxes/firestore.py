@@ -33,7 +33,7 @@ from adapters.firestore_database import (
     chunks,
     document_id,
 )
-from contracts.delivery import Arrival, InboxEntry, Lease
+from contracts.delivery import Ages, Arrival, InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, LeaseLostError, PermanentError, WorkerError
 from contracts.messages import InboundMessage
 from contracts.values import ConversationId
@@ -289,6 +289,14 @@ class FirestoreInbox:
     async def depth(self) -> int:
         return await self._documents.count(ENTRIES, everywhere=True)
 
+    async def ages(self, *, overdue_before: datetime) -> Ages:
+        """As the port says, of messages that this release or a later one has written."""
+        oldest = await self._documents.find(
+            ENTRIES, order_by="received_at", limit=1, fields=("received_at",), everywhere=True
+        )
+        overdue = await self._documents.count(ENTRIES, ("received_at", "<", overdue_before), everywhere=True)
+        return Ages(oldest_received_at=oldest[0].fields["received_at"] if oldest else None, overdue=overdue)
+
     async def forget(self, conversation_id: ConversationId) -> int:
         async def decide(box: _Box, is_first: bool) -> _Step[tuple[int, bool]]:
             path = _entries_path(conversation_id)
@@ -474,7 +482,12 @@ def _entry(document: Document) -> InboxEntry:
 
 
 def _appended(box: _Box, one: _Waiting) -> tuple[Write, Write]:
-    entry = {"sequence": box.last_sequence, "attempts": 0, "message": one.text}
+    entry = {
+        "sequence": box.last_sequence,
+        "attempts": 0,
+        "message": one.text,
+        "received_at": one.message.received_at,
+    }
     return Put(_entry_path(box, box.last_sequence), entry), _mark(one.message, box.last_sequence)
 
 

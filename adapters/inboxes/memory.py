@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from contracts.delivery import Arrival, InboxEntry, Lease
+from contracts.delivery import Ages, Arrival, InboxEntry, Lease
 from contracts.errors import LeaseLostError
 from contracts.messages import InboundMessage
 from contracts.values import ConversationId
@@ -110,6 +110,10 @@ class MemoryInbox:
 
     async def depth(self) -> int:
         return sum(len(box.entries) for box in self._boxes.values())
+
+    async def ages(self, *, overdue_before: datetime) -> Ages:
+        received = (entry.message.received_at for box in self._boxes.values() for entry in box.entries.values())
+        return Ages.of(received, overdue_before=overdue_before)
 
     async def forget(self, conversation_id: ConversationId) -> int:
         box = self._box(conversation_id)

@@ -163,6 +163,17 @@ function methods.pending(_, id)
   return waiting
 end
 
+-- Then the conversations: when each of their messages was received.
+function methods.received()
+  local moments = {}
+  for n = 3, #ARGV do
+    for _, entry in ipairs(call('ZRANGE', P .. 'entries:' .. ARGV[n], 0, -1)) do
+      moments[#moments + 1] = cjson.decode(entry:match('^%d+:(.*)$')).received_at
+    end
+  end
+  return moments
+end
+
 function methods.forget(keep_ms, id)
   call('DECRBY', DEPTH, call('ZCARD', P .. 'entries:' .. id))
   call('DEL', P .. 'entries:' .. id, P .. 'attempts:' .. id)

@@ -7,7 +7,7 @@ from typing import Any
 
 from adapters.instants import micros
 from adapters.redis_database import PREFIX, Argument, RedisDatabase, Script
-from contracts.delivery import Arrival, InboxEntry, Lease
+from contracts.delivery import Ages, Arrival, InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, LeaseLostError
 from contracts.messages import InboundMessage
 from contracts.values import ConversationId
@@ -16,6 +16,8 @@ SCRIPT = Script.read(Path(__file__).with_suffix(".lua"))
 KEYS = f"{PREFIX}inbox:"
 # Longer than any platform repeats a message (WhatsApp: seven days).
 REDELIVERY = timedelta(days=9)
+# A millisecond or two of Redis's time.
+LOOKED_AT_ONCE = 100
 
 
 class RedisInbox:
@@ -81,6 +83,14 @@ class RedisInbox:
     async def depth(self) -> int:
         return int(await self._command("GET", f"{KEYS}depth") or 0)
 
+    async def ages(self, *, overdue_before: datetime) -> Ages:
+        """As the port says; some conversations at a time, so that nobody waits behind it for long."""
+        conversations = await self._command("ZRANGE", f"{KEYS}due", 0, -1)
+        received: list[datetime] = []
+        for some in _chunks(conversations, LOOKED_AT_ONCE):
+            received += [datetime.fromisoformat(at.decode()) for at in await self._run("received", *some)]
+        return Ages.of(received, overdue_before=overdue_before)
+
     async def forget(self, conversation_id: ConversationId) -> int:
         return int(await self._run("forget", conversation_id))
 
@@ -107,6 +117,10 @@ def _parts(message: InboundMessage) -> tuple[Argument, ...]:
 def _entries(pairs: Sequence[Any]) -> list[InboxEntry]:
     """The entries of a reply that lists attempts and `sequence:message` in turn."""
     return [_entry(attempts, *entry.split(b":", 1)) for attempts, entry in _in_pairs(pairs)]
+
+
+def _chunks(items: Sequence[bytes], size: int) -> Iterable[Sequence[bytes]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _in_pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from adapters.instants import micros
 from adapters.sqlite_database import Database
-from contracts.delivery import Arrival, InboxEntry, Lease
+from contracts.delivery import Ages, Arrival, InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, LeaseLostError
 from contracts.messages import InboundMessage
 from contracts.values import ConversationId
@@ -164,6 +164,11 @@ class SqliteInbox:
 
     async def depth(self) -> int:
         return await self._run(lambda c: int(c.execute("SELECT count(*) FROM inbox_entries").fetchone()[0]))
+
+    async def ages(self, *, overdue_before: datetime) -> Ages:
+        query = "SELECT json_extract(message, '$.received_at') FROM inbox_entries"
+        rows = await self._run(lambda c: c.execute(query).fetchall())
+        return Ages.of((datetime.fromisoformat(row[0]) for row in rows), overdue_before=overdue_before)
 
     async def forget(self, conversation_id: ConversationId) -> int:
         def work(c: sqlite3.Connection) -> int:

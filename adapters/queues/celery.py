@@ -18,6 +18,7 @@ from contracts.values import ConversationId
 
 FAST, ANALYSIS = "fast", "analysis"
 DRAIN, ANALYSE, TEND, SWEEP, CLEAN = "prosa.drain", "prosa.analyse", "prosa.tend", "prosa.sweep", "prosa.clean"
+REPORT = "prosa.report"
 KEY_PREFIX = "prosa:broker:"
 
 MAX_BATCH = 500

@@ -62,6 +62,7 @@ class CachedStore:
         self.list_conversations = store.list_conversations
         self.timed_out, self.expired = store.timed_out, store.expired
         self.rows, self.unsent, self.sendable = store.rows, store.unsent, store.sendable
+        self.unsent_count = store.unsent_count
         self.begin_send, self.mark_sent, self.mark_failed = store.begin_send, store.mark_sent, store.mark_failed
         self.postpone, self.apply_status = store.postpone, store.apply_status
         self.to_escalate, self.escalation_done = store.to_escalate, store.escalation_done

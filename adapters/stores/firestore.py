@@ -286,6 +286,9 @@ class FirestoreStore:
             await self._documents.apply([Delete(parked.path)])
         return await self._report(row_id, update)
 
+    async def unsent_count(self) -> int:
+        return await self._documents.count(OUTBOX, ("unsent", "==", True))
+
     async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
         """As the port says. Rows that wait behind one that is not due cost a look each time: they are read past."""
         ready: dict[ConversationId, None] = {}

@@ -173,6 +173,9 @@ class MemoryStore:
         self._outbox[row.id] = row = row.reported(update)
         return row
 
+    async def unsent_count(self) -> int:
+        return sum(1 for row in self._outbox.values() if row.is_unsent)
+
     async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
         first: dict[ConversationId, OutboxRow] = {}
         for row in sorted(self._outbox.values(), key=lambda row: row.number):

@@ -213,6 +213,13 @@ function steps.rows()
   return jsons('row:', call('ZRANGE', P .. kind .. ':' .. id, 0, -1))
 end
 
+-- Every conversation with an unsent row is in the index of those that are to be sent.
+function steps.unsent_count()
+  local count = 0
+  for _, id in ipairs(call('ZRANGE', P .. 'sendable', 0, -1)) do count = count + call('ZCARD', P .. 'unsent:' .. id) end
+  return count
+end
+
 function steps.to_escalate()
   return jsons('row:', call('ZRANGE', P .. 'to_escalate', 0, tonumber(argument()) - 1))
 end

@@ -176,6 +176,9 @@ class RedisStore:
                 return reported
         raise _contended(platform)
 
+    async def unsent_count(self) -> int:
+        return int(await self._run("unsent_count"))
+
     async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
         return await self._first("sendable", micros(at), limit)
 

@@ -293,6 +293,10 @@ class SqliteStore:
 
         return await self._run(work)
 
+    async def unsent_count(self) -> int:
+        query = "SELECT count(*) FROM outbox WHERE unsent = 1"
+        return await self._run(lambda c: int(c.execute(query).fetchone()[0]))
+
     async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
         query = (
             "SELECT conversation_id FROM outbox AS o WHERE unsent = 1 AND sendable_at <= ?1 AND NOT EXISTS "

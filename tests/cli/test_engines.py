@@ -80,6 +80,10 @@ def converse(url: str) -> dict[str, object]:
     return dict(status)
 
 
+def sample(metrics: str, name: str) -> float:
+    return next(float(line.rpartition(" ")[2]) for line in metrics.splitlines() if line.startswith(f"{name} "))
+
+
 def test_celery_answers_and_every_process_ends_in_order(tmp_path: Path) -> None:
     Redis.from_url(redis_url()).flushall()
     port = free_port()
@@ -98,6 +102,30 @@ def test_celery_answers_and_every_process_ends_in_order(tmp_path: Path) -> None:
             assert next(line for line in events.iter_lines() if line.startswith("event:")) == "event: reply"
         examined = {one["check"]: one for one in json.loads(prosa(tmp_path, "doctor", "--json", **shared).stdout)}
         assert examined["inbox"]["health"] == examined["redis"]["health"] == "ok"
+
+
+def test_every_worker_of_a_machine_tells_its_own_figures(tmp_path: Path) -> None:
+    """Two of them, each on a port: what one has done is not counted by the other, and what waits both of them see."""
+    Redis.from_url(redis_url()).flushall()
+    port, *ports = (free_port() for _ in range(3))
+    shared = {"PROSA_ENGINE": "celery", "REDIS_URL": redis_url(), "PORT": str(port)}
+    first, second = (("cli.main", "worker", "--name", f"w{n}@test", "--metrics-port", str(n)) for n in ports)
+    with (
+        running(tmp_path, "webhook", "cli.main", "webhook", **shared) as webhook,
+        running(tmp_path, "first", *first, **shared) as one,
+        running(tmp_path, "second", *second, **shared) as two,
+    ):
+        answers(f"http://127.0.0.1:{port}", webhook)
+        for its_port, process in zip(ports, (one, two), strict=True):
+            answers(f"http://127.0.0.1:{its_port}", process)
+            assert httpx.get(f"http://127.0.0.1:{its_port}/readyz", timeout=5).status_code == 200
+        assert converse(f"http://127.0.0.1:{port}")["status"] == "replied"
+        told = [httpx.get(f"http://127.0.0.1:{its_port}/metrics", timeout=5).text for its_port in ports]
+        assert sum(sample(text, 'worker_turns_total{outcome="replied"}') for text in told) == 1
+        assert [sample(text, "inbox_messages_waiting") for text in told] == [0, 0]
+        taken = prosa(tmp_path, "worker", "--metrics-port", str(ports[0]), **shared)
+        assert taken.returncode == 2
+        assert "PROSA_METRICS_PORT" in taken.stderr
 
 
 def test_cloud_tasks_answers_and_every_process_ends_in_order(tmp_path: Path) -> None:
@@ -124,7 +152,7 @@ def test_cloud_tasks_answers_and_every_process_ends_in_order(tmp_path: Path) -> 
         answers(url, webhook)
         assert converse(url)["status"] == "replied", (tmp_path / "tasks.log").read_text()
         metrics = httpx.get(f"http://127.0.0.1:{tasks_port}/metrics", timeout=5).text
-        assert 'worker_task_requests_total{outcome="done"}' in metrics
+        assert sample(metrics, 'worker_task_requests_total{outcome="done"}') > 0
         assert httpx.post(shared["PROSA_TASKS_URL"], json={"conversation_id": "web:ana"}, timeout=5).status_code == 401
         examined = {one["check"]: one for one in json.loads(prosa(tmp_path, "doctor", "--json", **shared).stdout)}
         assert examined["store"]["health"] == examined["cloud tasks"]["health"] == "ok"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.delivery import Arrival
+from contracts.delivery import Ages, Arrival
 from contracts.errors import LeaseLostError
 from contracts.ports import Inbox
 from tests.builders import BACKENDS, START, conversation_id, inbound, open_backend
@@ -154,6 +154,26 @@ async def test_the_longest_waiting_conversation_is_due_first(inbox: Inbox) -> No
     at = START + timedelta(seconds=1)
     assert await inbox.due(at=at, limit=10) == [conversation_id("early"), conversation_id("late")]
     assert await inbox.due(at=at, limit=1) == [conversation_id("early")]
+
+
+async def test_it_tells_how_long_messages_have_waited_whoever_holds_them(inbox: Inbox) -> None:
+    assert await inbox.ages(overdue_before=START) == Ages()
+    minute = timedelta(minutes=1)
+    # A text is a person's: it may look like the field that is asked for.
+    hostile = '"received_at":"1999-01-01T00:00:00Z"'
+    await inbox.append([inbound(hostile, at=START + timedelta(microseconds=123_456)), inbound(at=START + minute)])
+    await inbox.append([inbound(conversation="another", at=START + 2 * minute)])
+    await inbox.claim(C1, ttl=TTL, at=START)
+    ages = await inbox.ages(overdue_before=START + minute)
+    assert ages == Ages(oldest_received_at=START + timedelta(microseconds=123_456), overdue=1)
+    await inbox.remove(C1, await sequences_of(inbox))
+    assert await inbox.ages(overdue_before=START + 3 * minute) == Ages(oldest_received_at=START + 2 * minute, overdue=1)
+
+
+async def test_the_ages_of_many_conversations(inbox: Inbox) -> None:
+    await inbox.append([inbound(conversation=f"c-{n}", at=START + timedelta(seconds=n)) for n in range(250)])
+    ages = await inbox.ages(overdue_before=START + timedelta(seconds=240))
+    assert ages == Ages(oldest_received_at=START, overdue=240)
 
 
 async def test_it_tells_whether_something_newer_waits(inbox: Inbox) -> None:

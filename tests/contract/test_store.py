@@ -200,12 +200,14 @@ async def test_rows_wait_for_their_time_and_for_their_turn(store: Store) -> None
     await store.commit(turn_commit(replies=2))
     later = START + timedelta(minutes=1)
     assert await store.sendable(at=later, limit=10) == [C1]
+    assert await store.unsent_count() == 2
     first, second = await store.unsent(C1)
     await store.postpone(first.id, not_before=later, error_code="busy", at=START)
     assert await store.sendable(at=later - SECOND, limit=10) == []
     await store.mark_sent(first.id, platform_message_id="p-1", at=later)
     assert await store.sendable(at=later, limit=10) == [C1]
     assert await store.unsent(C1) == [second]
+    assert await store.unsent_count() == 1
 
 
 @pytest.mark.parametrize("by", ["reference", "platform_id"])

@@ -177,11 +177,12 @@ async def test_a_write_whose_answer_got_lost_is_not_counted_twice(shared: Any) -
         raise StoreUnavailableError("the answer got lost")
 
     await say(bed)
-    ledger = Ledger(_Puts(bed.store, written_but_unheard), writer="w", clock=bed.clock)
+    records = _Puts(bed.store, written_but_unheard)
+    ledger = Ledger(records, writer="w", clock=bed.clock)
     ledger.book_turn((await bed.store.turns(C1))[-1])
     with pytest.raises(StoreUnavailableError):
         await ledger.flush()
-    ledger._store.put_record = put  # type: ignore[method-assign]
+    records.put_record = put
     ledger.book_turn((await bed.store.turns(C1))[-1])
     await ledger.flush()
     assert (await read_day(bed.store, TODAY, at=START)).turn_count == 2

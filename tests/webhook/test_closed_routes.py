@@ -19,6 +19,8 @@ CLOSED = (
     "/static/app.js",
     "/static/nothing.js",
     "/metrics",
+    "/console/status",
+    "/console/reports/daily",
     "/readyz",
     "/docs",
     "/openapi.json",
@@ -40,6 +42,18 @@ async def client_from(bed: WebhookBed, address: str, host: str) -> AsyncIterator
 
 def basic(password: str, user: str = "admin") -> dict[str, str]:
     return {"authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+OPENED = (
+    "/",
+    "/metrics",
+    "/readyz",
+    "/docs",
+    "/openapi.json",
+    "/console/about",
+    "/console/conversations",
+    "/console/status",
+)
 
 
 @pytest.mark.parametrize("path", CLOSED)
@@ -67,7 +81,16 @@ async def test_without_a_token_only_this_machine_gets_in(bed: WebhookBed, path: 
 )
 async def test_this_machine_does(bed: WebhookBed, address: str, host: str) -> None:
     async with client_from(bed, address, host) as http:
-        for path in ("/", "/metrics", "/readyz", "/docs", "/openapi.json", "/console/about", "/console/conversations"):
+        for path in (
+            "/",
+            "/metrics",
+            "/readyz",
+            "/docs",
+            "/openapi.json",
+            "/console/about",
+            "/console/conversations",
+            "/console/status",
+        ):
             assert (await http.get(path)).status_code == 200, path
 
 
@@ -117,7 +140,16 @@ async def test_with_the_token_anybody_does(tmp_path: Path, token: str, headers: 
         webhook_bed("memory", tmp_path, console_token=token) as bed,
         client_from(bed, "203.0.113.5", "prosa.example.com") as http,
     ):
-        for path in ("/", "/metrics", "/readyz", "/docs", "/openapi.json", "/console/about", "/console/conversations"):
+        for path in (
+            "/",
+            "/metrics",
+            "/readyz",
+            "/docs",
+            "/openapi.json",
+            "/console/about",
+            "/console/conversations",
+            "/console/status",
+        ):
             assert (await http.get(path, headers=headers)).status_code == 200, path
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tests.builders import DOCUMENTS, START, CrashAt, SteppingClock, conversatio
 from webhook.app import create_app
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
 from worker.analysis_desk import desk_without_engine
+from worker.reporting import Reporting
 
 SECRET, PREVIOUS_SECRET, VERIFY_TOKEN = "agora", "antes", "handshake"
 ACCOUNT = DEFAULT_PHONE_NUMBER_ID
@@ -247,6 +248,7 @@ async def webhook_bed(kind: str, folder: Path, **settings: Any) -> AsyncIterator
                 store=store,  # type: ignore[arg-type]
                 queue=queue,
                 analyses=desk_without_engine(SETTINGS, store, clock, queue),  # type: ignore[arg-type]
+                reports=Reporting(inbox, store, clock, UTC, None),  # type: ignore[arg-type]
                 events=events,
                 clock=clock,
                 faults=faults,

@@ -43,6 +43,9 @@ class RecordingJobs:
     async def clean(self) -> None:
         await self._note("timers", "clean")
 
+    async def report(self) -> None:
+        await self._note("timers", "report")
+
     async def _note(self, list_name: str, what: str) -> None:
         await self._redis.rpush(f"noted:{list_name}", what)
 

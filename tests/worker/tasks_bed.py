@@ -9,14 +9,17 @@ from typing import Any
 
 import httpx
 import uvicorn
+from prometheus_client import generate_latest
 
 from adapters.clock import SystemClock
 from adapters.oidc import OidcVerifier
 from adapters.queues.cloud_tasks import CloudTasksQueue
 from contracts.values import ConversationId
+from observability.metrics import REGISTRY
 from sandbox.cloud_tasks.double import CloudTasksDouble, running_cloud_tasks
 from sandbox.transport import listen
 from worker.http import TasksDependencies, WakeUpOutcome, create_tasks_app
+from worker.operation import Operation
 
 QUEUE = "projects/p/locations/l/queues/wake-ups"
 AUDIENCE = "https://worker.example.run.app"
@@ -42,6 +45,10 @@ async def nothing(*_: Any) -> None:
     return
 
 
+async def no_metrics() -> bytes:
+    return generate_latest(REGISTRY)
+
+
 class Anyone:
     """Lets everybody in: for tests of what comes after."""
 
@@ -51,7 +58,10 @@ class Anyone:
 
 def dependencies(**changes: Any) -> TasksDependencies:
     """An endpoint with nothing to do behind it."""
-    given: dict[str, Any] = {"drain": nothing, "analyse": nothing, "sweep": nothing, "ready": nothing}
+    operation = Operation(
+        ready=changes.pop("ready", nothing), metrics=no_metrics, console_token=changes.pop("console_token", None)
+    )
+    given: dict[str, Any] = {"drain": nothing, "analyse": nothing, "sweep": nothing, "operation": operation}
     given |= {"verifier": Anyone(), "count": lambda _: None}
     return TasksDependencies(**(given | changes))
 

@@ -18,7 +18,7 @@ from adapters.queues.celery import ANALYSIS, FAST, KEY_PREFIX, CeleryQueue, enve
 from adapters.redis_database import RedisDatabase
 from contracts.values import ConversationId
 from tests.real_services import redis_url
-from worker.celery_app import CLEAN_EVERY, TEND_EVERY, create_celery
+from worker.celery_app import CLEAN_EVERY, REPORT_EVERY, TEND_EVERY, create_celery
 
 SCRIPT = Path(__file__).with_name("recording_worker.py")
 ROOT = Path(__file__).parents[2]
@@ -170,4 +170,5 @@ def test_the_timers_are_sent_often_enough() -> None:
     intervals = {name: entry["schedule"] for name, entry in app.conf.beat_schedule.items()}
     assert intervals["prosa.tend"] == TEND_EVERY
     assert intervals["prosa.clean"] == CLEAN_EVERY
+    assert intervals["prosa.report"] == REPORT_EVERY
     assert all(name in app.tasks for name in intervals)

@@ -27,6 +27,7 @@ from sandbox.cloud_tasks.tokens import TokenSigner
 from tests.builders import EngineBed, agreeable, conversation_id, engine_bed, inbound, scripted
 from tests.worker.tasks_bed import AUDIENCE, EMAIL, QUEUE, TasksBed, dependencies, direct, served, tasks_bed
 from worker import http as endpoint
+from worker import operation
 from worker.drain import drain
 from worker.http import MAX_BODY_BYTES, MAX_ID_LENGTH, WakeUpOutcome, create_tasks_app
 from worker.sweeper import sweep
@@ -427,7 +428,7 @@ async def test_a_sweep_that_finds_the_inbox_away_is_done_again_later() -> None:
 
 
 async def test_the_process_is_alive_and_ready_when_its_backends_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "READY_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(operation, "READY_TIMEOUT_SECONDS", 0.01)
 
     async def away() -> None:
         raise StoreUnavailableError("down")

@@ -1,0 +1,59 @@
+"""Slack's incoming webhook: one post, into one chat of the team."""
+
+from datetime import timedelta
+
+import httpx
+
+from contracts.errors import TransientError
+
+TIMEOUT = timedelta(seconds=10)
+# What Slack answers in words, and what to do about it. Source: Slack, Sending messages using incoming webhooks.
+NEXT_STEPS = {
+    "invalid_payload": "the message is not one that Slack reads; this is a mistake of ours",
+    "no_service": "the webhook was removed or disabled: make a new one",
+    "no_team": "the workspace is gone or the address is not whole",
+    "channel_not_found": "the channel is gone: make a new webhook",
+    "channel_is_archived": "the channel is archived: make a new webhook",
+    "action_prohibited": "an administrator does not allow it",
+    "posting_to_general_channel_denied": "an administrator does not allow posts to that channel",
+    "user_not_found": "the person it posts to is gone: make a new webhook",
+}
+
+
+class SlackWebhookError(TransientError):
+    """The message was not taken; the text says why and never where, since the address is the secret."""
+
+
+class SlackWebhook:
+    """Posts to the address; `transport` is for tests of what a network does."""
+
+    def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._url = url
+        self._transport = transport
+
+    async def post(self, text: str) -> None:
+        """Post the text, in Slack's markup.
+
+        Raises:
+            SlackWebhookError: no answer, or none of 2xx; `retry_after` is Slack's own wish.
+        """
+        try:
+            async with httpx.AsyncClient(timeout=TIMEOUT.total_seconds(), transport=self._transport) as client:
+                answer = await client.post(self._url, json={"text": text})
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
+            # Their texts may name the address.
+            raise SlackWebhookError(f"no answer ({type(exc).__name__})") from None
+        if answer.is_success:
+            return
+        word = answer.text.strip()
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            wait = _seconds(answer.headers.get("retry-after"))
+            raise SlackWebhookError(f"too many messages; again in {wait} s", retry_after=timedelta(seconds=wait))
+        step = NEXT_STEPS.get(word, "see its documentation of incoming webhooks")
+        known = word if word in NEXT_STEPS else ""
+        raise SlackWebhookError(f"{answer.status_code} {known}: {step}".replace(" :", ":"))
+
+
+def _seconds(header: str | None) -> int:
+    """Source: RFC 9110, `Retry-After`; Slack sends seconds."""
+    return int(header) if header is not None and header.isascii() and header.isdigit() else 30

@@ -1,0 +1,207 @@
+"""`prosa report performance|daily|weekly|baseline` and `prosa status`: how it goes, and what it costs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from adapters.clock import SystemClock
+from adapters.slack_webhook import SlackWebhook, SlackWebhookError
+from cli.output import AsJson, console, fail, print_json, print_table
+from contracts.errors import ConfigurationError
+from contracts.settings import Settings, read_settings
+from worker.backends import open_backend
+from worker.baseline import Baseline, Difference, collect, compare, switches_of
+from worker.cost_report import Span
+from worker.digest import Digest, Period
+from worker.performance_report import PerformanceReport, performance_report
+from worker.report_page import ReportPage, digest_page, performance_page, render, status_page
+from worker.report_text import digest_text
+from worker.report_words import Wording
+from worker.reporting import Reporting
+
+DAY = "%Y-%m-%d"
+Html = Annotated[Path | None, typer.Option("--html", help="Write it as a page to this file.")]
+Ending = Annotated[
+    datetime | None, typer.Option("--day", formats=[DAY], help="The (last) day; default: yesterday, which is over.")
+]
+Slack = Annotated[bool, typer.Option("--slack", help="Post it to PROSA_SLACK_WEBHOOK_URL.")]
+
+
+def status(as_json: bool, html: Path | None) -> None:
+    """Print the first five numbers, and write their page."""
+    found, wording = asyncio.run(_status())
+    page = status_page(found, wording)
+    write(html, page, wording)
+    if as_json:
+        print_json(found.view())
+    else:
+        _print_page(page)
+
+
+def performance(
+    day: Annotated[
+        datetime | None, typer.Option("--day", formats=[DAY], help="One day instead of the last ones.")
+    ] = None,
+    days: Annotated[int, typer.Option("--days", min=1, max=400, help="The last days, today included.")] = 1,
+    as_json: AsJson = False,
+    html: Html = None,
+) -> None:
+    """Print how turns went: time to the reply, tasks, failures, quality; against as many days before.
+
+    Days begin in PROSA_TIME_ZONE. From the performance ledger: percentiles are within 2 %, the last seconds are not in
+    it yet.
+    """
+    report, wording = asyncio.run(_performance(day, days))
+    page = performance_page(report, wording)
+    write(html, page, wording)
+    if as_json:
+        print_json(report.view())
+    else:
+        _print_page(page)
+
+
+def daily(day: Ending = None, as_json: AsJson = False, html: Html = None, slack: Slack = False) -> None:
+    """Print the report of a day against the day before, and what left its usual band."""
+    _digest(Period.DAILY, day, as_json=as_json, html=html, slack=slack)
+
+
+def weekly(day: Ending = None, as_json: AsJson = False, html: Html = None, slack: Slack = False) -> None:
+    """Print the report of seven days against the seven before, and what left its usual band."""
+    _digest(Period.WEEKLY, day, as_json=as_json, html=html, slack=slack)
+
+
+def baseline(
+    days: Annotated[int, typer.Option("--days", min=1, max=400, help="The last days, today included.")] = 7,
+    save: Annotated[Path | None, typer.Option("--save", help="Keep the figures in this file.")] = None,
+    against: Annotated[Path | None, typer.Option("--compare", help="Print them against those of this file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Collect cost, latency, error rate and quality before a switch (PROMPTER_USE_*) is turned, or after it."""
+    then = Baseline.read(against) if against else None
+    now = asyncio.run(_baseline(days))
+    if save is not None:
+        now.save(save)
+    differences = compare(then, now) if then else []
+    if as_json:
+        print_json(now.model_dump(mode="json") | ({"compared": [one.view() for one in differences]} if then else {}))
+    elif then:
+        _print_differences(then, now, differences)
+    else:
+        _print_baseline(now)
+
+
+def _digest(period: Period, day: datetime | None, *, as_json: bool, html: Path | None, slack: bool) -> None:
+    settings = read_settings()
+    webhook = _slack(settings) if slack else None
+    found, wording = asyncio.run(_read_digest(period, day, settings))
+    page = digest_page(found, wording)
+    write(html, page, wording)
+    if as_json:
+        print_json(found.view())
+    else:
+        _print_page(page)
+    if webhook is not None:
+        asyncio.run(_post(webhook, digest_text(found, wording)))
+
+
+def _slack(settings: Settings) -> SlackWebhook:
+    if settings.slack_webhook_url is None:
+        raise ConfigurationError("--slack needs PROSA_SLACK_WEBHOOK_URL: an incoming webhook of your workspace")
+    return SlackWebhook(settings.slack_webhook_url.get_secret_value())
+
+
+async def _post(webhook: SlackWebhook, text: str) -> None:
+    try:
+        await webhook.post(text)
+    except SlackWebhookError as exc:
+        raise fail(f"Slack: {exc}") from exc
+
+
+@asynccontextmanager
+async def reporting(settings: Settings) -> AsyncIterator[Reporting]:
+    async with open_backend(settings) as backend:
+        yield Reporting(backend.inbox, backend.store, SystemClock(), settings.zone, settings.budget_day_usd)
+
+
+async def _status() -> tuple[Any, Wording]:
+    async with reporting(read_settings()) as found:
+        return await found.status(), await found.wording()
+
+
+async def _performance(day: datetime | None, days: int) -> tuple[PerformanceReport, Wording]:
+    async with reporting(read_settings()) as found:
+        span = Span(day.date(), day.date(), found.zone) if day else found.last_days(days)
+        report = await performance_report(found.store, span, at=found.clock.now())
+        return report, await found.wording()
+
+
+async def _read_digest(period: Period, day: datetime | None, settings: Settings) -> tuple[Digest, Wording]:
+    async with reporting(settings) as found:
+        return await found.digest(period, day.date() if day else None), await found.wording()
+
+
+async def _baseline(days: int) -> Baseline:
+    settings = read_settings()
+    async with reporting(settings) as found:
+        span = found.last_days(days)
+        return await collect(found.store, span, switches_of(settings), at=found.clock.now())
+
+
+def write(path: Path | None, page: ReportPage, wording: Wording) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text(render(page, wording), encoding="utf-8")
+    except OSError as exc:
+        raise ConfigurationError(f"{path} cannot be written ({exc.strerror})") from exc
+
+
+def _print_page(page: ReportPage) -> None:
+    """What is on the page, but for the plots."""
+    console.print(f"{page.title}. {page.subtitle}", markup=False)
+    for notice in page.notices:
+        console.print(("! " if notice.is_bad else "") + notice.text, markup=False)
+    rows = [(tile.name, tile.value, tile.detail.replace("\n", "; ")) for tile in page.tiles]
+    print_table(("", "", ""), rows, empty="")
+    for table in page.tables:
+        if table.rows:
+            console.print(f"\n{table.title}", style="bold", markup=False)
+            print_table(table.columns, table.rows, empty="")
+
+
+def _print_baseline(found: Baseline) -> None:
+    console.print(f"{found.first} to {found.last}. {_switches(found)}", markup=False)
+    rows = [(name, _value(figure.value), figure.behind) for name, figure in found.figures.items()]
+    print_table(("figure", "value", "behind it"), rows, empty="")
+
+
+def _print_differences(then: Baseline, now: Baseline, differences: list[Difference]) -> None:
+    for word, one in (("then", then), ("now", now)):
+        console.print(f"{word}: {one.first} to {one.last}. {_switches(one)}", markup=False)
+    rows = [
+        (
+            one.name,
+            _value(one.then.value),
+            one.then.behind,
+            _value(one.now.value),
+            one.now.behind,
+            "" if one.change is None else f"{one.change:+.1%}",
+            "few" if one.is_thin else "",
+        )
+        for one in differences
+    ]
+    print_table(("figure", "then", "behind it", "now", "behind it", "change", ""), rows, empty="")
+
+
+def _switches(found: Baseline) -> str:
+    on = [name for name, is_on in found.switches.items() if is_on]
+    return f"On: {', '.join(on) or 'none'}"
+
+
+def _value(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

@@ -1,0 +1,258 @@
+"""How turns went, added up by hour: who answered, what failed, how long it took, how good it was.
+
+There is no id of a conversation and no word of anybody in it.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from contracts.conversation import State, TaskName, TaskRecord, TurnRecord
+
+COLLECTION = "performance"
+
+# Neighbouring bounds are 4 % apart, so that the middle between two is within 2 % of everything between them. Source of
+# the form: Masson, Rim, Lee, DDSketch, VLDB 2019.
+ACCURACY = 0.02
+GROWTH = math.log((1 + ACCURACY) / (1 - ACCURACY))
+# A thousandth of a millisecond: nothing that is measured here is shorter.
+SMALLEST_MS = 0.001
+
+
+@dataclass
+class Distribution:
+    """Times in milliseconds, kept as how many fell between each two bounds: sums of several are exact, quantiles within
+    2 %."""
+
+    bins: Counter[int] = field(default_factory=Counter)
+    total_ms: float = 0.0
+
+    def add(self, milliseconds: float) -> None:
+        value = max(milliseconds, SMALLEST_MS)
+        self.bins[math.ceil(math.log(value) / GROWTH)] += 1
+        self.total_ms += value
+
+    def add_all(self, other: "Distribution") -> None:
+        self.bins.update(other.bins)
+        self.total_ms += other.total_ms
+
+    @property
+    def count(self) -> int:
+        return self.bins.total()
+
+    @property
+    def mean(self) -> float | None:
+        """In milliseconds; None of nothing."""
+        return self.total_ms / self.count if self.bins else None
+
+    def quantile(self, share: float) -> float | None:
+        """The time, in milliseconds, that `share` (in [0, 1]) of all are no longer than; None of nothing."""
+        if not self.bins:
+            return None
+        wanted = max(1, math.ceil(share * self.count))
+        passed = 0
+        for index in sorted(self.bins):
+            passed += self.bins[index]
+            if passed >= wanted:
+                break
+        return 2 * math.exp(index * GROWTH) / (1 + math.exp(GROWTH))
+
+
+@dataclass
+class Mean:
+    """Scores in [0, 1], by their number and sum."""
+
+    count: int = 0
+    total: float = 0.0
+
+    def add(self, score: float) -> None:
+        self.count += 1
+        self.total += score
+
+    def add_all(self, other: "Mean") -> None:
+        self.count += other.count
+        self.total += other.total
+
+    @property
+    def value(self) -> float | None:
+        return self.total / self.count if self.count else None
+
+
+class AnswerSource(StrEnum):
+    """Who wrote what a turn answered: the model, the cache of its answers, the institution's own texts where they are
+    the right answer, or those that stand in for a model that gave nothing usable. `NOBODY`: the turn has no reply."""
+
+    MODEL = "model"
+    CACHE = "cache"
+    TEMPLATE = "template"
+    FALLBACK = "fallback"
+    NOBODY = "nobody"
+
+
+class Cause(StrEnum):
+    """Why a person did not get the answer they should have got."""
+
+    MODEL_UNAVAILABLE = "model_unavailable"
+    MODEL_OUTPUT_UNUSABLE = "model_output_unusable"
+    BUDGET = "budget"
+    GATE = "gate"
+    DEAD_LETTER = "dead_letter"
+    REFUSED = "refused"
+
+
+def answered_by(turn: TurnRecord) -> AnswerSource:
+    if not turn.replies:
+        return AnswerSource.NOBODY
+    written = [task for task in turn.tasks if task.task is TaskName.RESPONSE and task.outcome != "failed"]
+    # A draft that was withheld was written too; then a fixed text calls a person in its place.
+    if written and not (turn.fallback and turn.state is State.ESCALATING):
+        return AnswerSource.CACHE if written[-1].cache else AnswerSource.MODEL
+    return AnswerSource.FALLBACK if turn.fallback else AnswerSource.TEMPLATE
+
+
+def failure_of(turn: TurnRecord) -> Cause | None:
+    """What kept the model's answer from the person, or None when nothing did."""
+    if answered_by(turn) is not AnswerSource.FALLBACK:
+        return None
+    if turn.reason in set(Cause):
+        return Cause(turn.reason)
+    failed = any(task.task is TaskName.RESPONSE and task.outcome == "failed" for task in turn.tasks)
+    # The canonical answer of the intent stood in; which error it was is not in the record.
+    return Cause.MODEL_UNAVAILABLE if failed else None
+
+
+class Times(StrEnum):
+    """What is timed beside the tasks.
+
+    `REPLY`: from the arrival of a message to the platform's acceptance of its reply. `TURN`: from a turn's start to its
+    commit. `ENGINE`: of that, the time in which no model was waited for.
+    """
+
+    REPLY = "reply"
+    TURN = "turn"
+    ENGINE = "engine"
+
+
+class Count(StrEnum):
+    """What is counted. `ANSWERS` by source, `FAILURES` by cause, `FALLBACKS` by reason, `STATES` by the state a turn
+    ended in, `TASKS` by task and outcome (`state:ok`), `RETRIES` by task, `WITHHELD` by rule of the gate."""
+
+    ANSWERS = "answers"
+    FAILURES = "failures"
+    FALLBACKS = "fallbacks"
+    STATES = "states"
+    TASKS = "tasks"
+    RETRIES = "retries"
+    WITHHELD = "withheld"
+
+
+@dataclass
+class Page:
+    """What was added up, at most of one hour where it is kept; times by name of `Times` or of the task."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    times: dict[str, Distribution] = field(default_factory=dict)
+    quality: dict[str, Mean] = field(default_factory=dict)
+
+    def add_turn(self, turn: TurnRecord) -> None:
+        """Add a committed turn."""
+        self._count(Count.ANSWERS, answered_by(turn))
+        self._count(Count.STATES, turn.state)
+        if turn.fallback:
+            self._count(Count.FALLBACKS, turn.reason or "unknown")
+        if cause := failure_of(turn):
+            self._count(Count.FAILURES, cause)
+        for violation in turn.violations:
+            self._count(Count.WITHHELD, violation.rule)
+        if turn.ms.total:
+            self._times(Times.TURN).add(turn.ms.total)
+            self._times(Times.ENGINE).add(turn.ms.total - _waited_for_the_model(turn))
+        for task in turn.tasks:
+            self._add_task(task)
+
+    def add_reply(self, *, received_at: datetime, sent_at: datetime) -> None:
+        """A platform took the reply to a message."""
+        self._times(Times.REPLY).add((sent_at - received_at).total_seconds() * 1000)
+
+    def add_failure(self, cause: Cause) -> None:
+        self._count(Count.FAILURES, cause)
+
+    def add_page(self, other: "Page") -> None:
+        self.counts.update(other.counts)
+        for name, times in other.times.items():
+            self._times(name).add_all(times)
+        for task, scores in other.quality.items():
+            self.quality.setdefault(task, Mean()).add_all(scores)
+
+    @property
+    def turns(self) -> int:
+        return sum(self.of(Count.ANSWERS).values())
+
+    def of(self, kind: Count) -> dict[str, int]:
+        """The counts of one kind, the largest first."""
+        found = {name: number for (counted, name), number in self.counts.items() if counted == kind}
+        return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
+
+    def time(self, name: str) -> Distribution:
+        return self.times.get(name, Distribution())
+
+    def body(self) -> dict[str, Any]:
+        """The page as a document."""
+        return {
+            "counts": [[*key, number] for key, number in sorted(self.counts.items())],
+            "times": [
+                [name, round(times.total_ms, 3), sorted(map(list, times.bins.items()))]
+                for name, times in sorted(self.times.items())
+            ],
+            "quality": [[task, mean.count, round(mean.total, 6)] for task, mean in sorted(self.quality.items())],
+        }
+
+    @classmethod
+    def of_body(cls, body: Mapping[str, Any]) -> Self:
+        return cls(
+            counts=Counter({(kind, name): number for kind, name, number in body["counts"]}),
+            times={name: Distribution(Counter(dict(bins)), total) for name, total, bins in body["times"]},
+            quality={task: Mean(count, total) for task, count, total in body["quality"]},
+        )
+
+    @classmethod
+    def sum(cls, pages: Iterable["Page"]) -> Self:
+        total = cls()
+        for page in pages:
+            total.add_page(page)
+        return total
+
+    def _add_task(self, task: TaskRecord) -> None:
+        name = task.task.value
+        self._count(Count.TASKS, f"{name}:{task.outcome}")
+        if task.attempts > task.calls:
+            self._count(Count.RETRIES, name, task.attempts - task.calls)
+        self._times(name).add(task.ended_ms - task.started_ms)
+        if task.quality is not None:
+            self.quality.setdefault(name, Mean()).add(task.quality)
+
+    def _times(self, name: str) -> Distribution:
+        return self.times.setdefault(str(name), Distribution())
+
+    def _count(self, kind: Count, name: str, number: int = 1) -> None:
+        # Plain text, as it comes back from the store.
+        self.counts[str(kind), str(name)] += number
+
+
+def _waited_for_the_model(turn: TurnRecord) -> float:
+    """Milliseconds of the critical path: Task 1, then the slower of the other two, which run side by side."""
+    return turn.ms.state + max(turn.ms.response, turn.ms.message_type)
+
+
+def shard_key(hour: datetime, writer: str) -> str:
+    """Shards of one day of UTC, and in it of one hour, follow each other."""
+    return f"{hour:%Y-%m-%d/%H}/{writer}"
+
+
+def hour_of(key: str) -> datetime:
+    """The hour, in UTC, that a shard is of."""
+    return datetime.strptime(key[:13], "%Y-%m-%d/%H").replace(tzinfo=UTC)

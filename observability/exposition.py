@@ -1,0 +1,66 @@
+"""What `/metrics` answers: the instruments of this process, and what waits in inbox and outbox, counted when asked."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from prometheus_client import generate_latest
+
+from contracts.errors import TransientError
+from contracts.ports import Clock, Inbox, Outbox
+from observability.metrics import (
+    INBOX_DEPTH,
+    INBOX_OLDEST,
+    INBOX_OVERDUE,
+    OUTBOX_DEPTH,
+    REGISTRY,
+    UNREAD_BACKLOGS,
+)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OVERDUE_AFTER = timedelta(minutes=1)
+# Several who ask at once, or soon after each other, share one look at the store.
+LOOK_EVERY = timedelta(seconds=5)
+LOOK_WITHIN_SECONDS = 2.0
+
+
+class Exposition:
+    """The text of `/metrics`. No message waits for it: what is counted is counted here, when somebody asks."""
+
+    def __init__(
+        self, inbox: Inbox, outbox: Outbox, clock: Clock, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._inbox = inbox
+        self._outbox = outbox
+        self._clock = clock
+        self._monotonic = monotonic
+        self._looking = asyncio.Lock()
+        self._looked_at = -math.inf
+
+    async def text(self) -> bytes:
+        async with self._looking:
+            if self._monotonic() >= self._looked_at + LOOK_EVERY.total_seconds():
+                await self._look()
+                self._looked_at = self._monotonic()
+        return generate_latest(REGISTRY)
+
+    async def _look(self) -> None:
+        """What cannot be counted now is not a number: the last one would be taken for today's."""
+        now = self._clock.now()
+        try:
+            async with asyncio.timeout(LOOK_WITHIN_SECONDS):
+                depth = await self._inbox.depth()
+                ages = await self._inbox.ages(overdue_before=now - OVERDUE_AFTER)
+                unsent = await self._outbox.unsent_count()
+        except (TransientError, TimeoutError):
+            UNREAD_BACKLOGS.inc()
+            for gauge in (INBOX_DEPTH, INBOX_OVERDUE, INBOX_OLDEST, OUTBOX_DEPTH):
+                gauge.set(math.nan)
+            return
+        oldest = ages.oldest_received_at
+        INBOX_DEPTH.set(depth)
+        INBOX_OVERDUE.set(ages.overdue)
+        INBOX_OLDEST.set(max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
+        OUTBOX_DEPTH.set(unsent)

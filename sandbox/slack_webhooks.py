@@ -1,0 +1,62 @@
+"""Slack's incoming webhooks, as far as a sender meets them: `POST /services/T.../B.../...`.
+
+Source: Slack, Sending messages using incoming webhooks, and its rate limits (one message a second for each webhook,
+with short bursts): 200 `ok`; 400 `invalid_payload` for a body that is no message; 404 `no_service` for an address that
+is not one, or no more; 429 with `Retry-After`.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import orjson
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+# Longer texts are refused.
+MAX_TEXT = 40_000
+BURST = 4
+RETRY_AFTER_SECONDS = 1
+
+
+@dataclass
+class SlackWebhooks:
+    """Webhooks by their path below `/services/`; `posted` has what each of them took, oldest first."""
+
+    paths: set[str]
+    monotonic: Callable[[], float] = time.monotonic
+    posted: dict[str, list[str]] = field(default_factory=dict)
+    _times: dict[str, list[float]] = field(default_factory=dict)
+
+    def app(self) -> Starlette:
+        return Starlette(routes=[Route("/services/{path:path}", self._post, methods=["POST"])])
+
+    async def _post(self, request: Request) -> Response:
+        path = request.path_params["path"]
+        if path not in self.paths:
+            return PlainTextResponse("no_service", 404)
+        text = _text(await request.body())
+        if text is None:
+            return PlainTextResponse("invalid_payload", 400)
+        if self._is_too_often(path):
+            return PlainTextResponse("rate_limited", 429, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        self.posted.setdefault(path, []).append(text)
+        return PlainTextResponse("ok")
+
+    def _is_too_often(self, path: str) -> bool:
+        now = self.monotonic()
+        recent = [at for at in self._times.get(path, []) if at > now - 1]
+        self._times[path] = recent if len(recent) >= BURST else [*recent, now]
+        return len(recent) >= BURST
+
+
+def _text(body: bytes) -> str | None:
+    """The message's text, or None when it is no message."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    text = content.get("text") if isinstance(content, dict) else None
+    return text if isinstance(text, str) and 0 < len(text) <= MAX_TEXT else None

@@ -14,8 +14,8 @@ Series = Mapping[str, Sequence[float | None]]
 Unit = Callable[[float], str]
 
 
-def bars(labels: Sequence[str], series: Series, *, unit: Unit, title: str) -> str:
-    """Stacked bars, one for each label; a series has a value for each of them."""
+def bars(labels: Sequence[str], series: Series, *, unit: Unit, title: str, counts: bool = False) -> str:
+    """Stacked bars, one for each label; a series has a value for each of them. `counts` have whole ticks."""
     heights = [sum(values[index] or 0 for values in series.values()) for index in range(len(labels))]
     scale = _Scale(max(heights, default=0), len(labels))
     drawn = []
@@ -31,7 +31,7 @@ def bars(labels: Sequence[str], series: Series, *, unit: Unit, title: str) -> st
                     f'<rect class="c{number}" x="{scale.x(index) - width / 2:.1f}" y="{top:.1f}" width="{width:.1f}" '
                     f'height="{bottom - top:.1f}"><title>{escape(f"{label}, {name}: {unit(value)}")}</title></rect>'
                 )
-    return _drawing(title, scale, labels, unit, drawn)
+    return _drawing(title, scale, labels, unit, drawn, counts=counts)
 
 
 def lines(labels: Sequence[str], series: Series, *, unit: Unit, title: str) -> str:
@@ -77,10 +77,17 @@ def _round_up(highest: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= highest * (1 - 1e-9))
 
 
-def _drawing(title: str, scale: _Scale, labels: Sequence[str], unit: Unit, drawn: Sequence[str]) -> str:
+def _ticks(top: float, *, counts: bool) -> list[float]:
+    if not counts:
+        return [top * tick / TICKS for tick in range(TICKS + 1)]
+    return [float(tick) for tick in range(0, int(top) + 1, max(1, -int(-top // TICKS)))]
+
+
+def _drawing(
+    title: str, scale: _Scale, labels: Sequence[str], unit: Unit, drawn: Sequence[str], *, counts: bool = False
+) -> str:
     grid = []
-    for tick in range(TICKS + 1):
-        value = scale.top * tick / TICKS
+    for value in _ticks(scale.top, counts=counts):
         y = scale.y(value)
         grid.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         grid.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(unit(value))}</text>')

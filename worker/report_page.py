@@ -227,12 +227,12 @@ def performance_page(performance: PerformanceReport, wording: Wording) -> Report
         ),
         Plot(
             say("answers_by_day"),
-            bars(labels, answers, unit=wording.number, title=say("answers_by_day")),
+            bars(labels, answers, unit=wording.number, title=say("answers_by_day"), counts=True),
             tuple(answers),
         ),
         Plot(
             say("failures_by_day"),
-            bars(labels, failures, unit=wording.number, title=say("failures_by_day")),
+            bars(labels, failures, unit=wording.number, title=say("failures_by_day"), counts=True),
             tuple(failures),
         ),
         Plot(

@@ -1,5 +1,6 @@
 """Reports from the ledgers: sums by day, against the time before, and what left its band; on every backend."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -23,6 +24,7 @@ from worker.baseline import Baseline, collect, compare
 from worker.cost_report import Span
 from worker.digest import Period
 from worker.performance_report import figures, performance_report
+from worker.plots import bars
 from worker.report_page import NAMES
 from worker.report_text import digest_text
 from worker.report_words import EN, PT, Wording
@@ -298,3 +300,11 @@ async def test_latency_is_booked_where_the_reply_went_out() -> None:
     page = (await performance_report(store, Span(TODAY, TODAY, UTC), at=NOON)).total
     assert page.time(Times.REPLY).count == 3
     assert page.of(Count.STATES) == {"AWAITING_USER": 3}
+
+
+@pytest.mark.parametrize("highest", [1, 2, 3, 7, 40])
+def test_ticks_of_counts_are_whole_and_said_once(highest: int) -> None:
+    drawn = bars(["a"], {"turns": [highest]}, unit=lambda value: f"{value:g}", title="t", counts=True)
+    ticks = re.findall(r'text-anchor="end">([^<]+)<', drawn)
+    assert ticks == [str(int(float(tick))) for tick in ticks]
+    assert len(set(ticks)) == len(ticks) >= 2

@@ -12,7 +12,7 @@ from context.constraints import Gate
 from context.outline import Block, BlockKind, Entry, Line, Outline, Problem, Section, read_outline
 from context.view import render_core
 from contracts.errors import InstitutionError
-from contracts.institution import Asset, BusinessLine, FieldSpec, FixedText, Institution, Intent, Principle
+from contracts.institution import RATING, Asset, BusinessLine, FieldSpec, FixedText, Institution, Intent, Principle
 from contracts.messages import MEDIA_TYPES, ContactCard, Location, Media, MessageType
 
 PRINCIPLES = "principles.md"
@@ -33,7 +33,8 @@ VERSION_DIGITS = 12
 MAX_TEXT = 4096
 MAX_OPTIONS = 10
 MAX_OPTION_TITLE = 24
-MAX_LIST_LABEL = 20
+MAX_LABEL = 20
+LABELS = (FixedText.LIST_LABEL, FixedText.SATISFIED, FixedText.UNSATISFIED)
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}")
@@ -385,10 +386,11 @@ def _texts(page: _Page) -> dict[FixedText, str]:
             continue
         page.only(entry, BlockKind.QUOTE)
         texts[known[entry.id]] = page.quote(entry, "text")
-        if entry.id == FixedText.LIST_LABEL and len(texts[FixedText.LIST_LABEL]) > MAX_LIST_LABEL:
-            page.problem(entry.line, f"the label of a list has at most {MAX_LIST_LABEL} characters; shorten it")
+        if entry.id in LABELS and len(texts[known[entry.id]]) > MAX_LABEL:
+            page.problem(entry.line, f"what stands on a button has at most {MAX_LABEL} characters; shorten it")
+    rates = any(which in texts for which in RATING)
     for which in FixedText:
-        if which not in texts:
+        if which not in texts and (rates or which not in RATING):
             page.problem(section.line, f'the fixed text "{which}" is missing; add "## {which}" and its text after ">"')
     return texts
 

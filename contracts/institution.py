@@ -65,7 +65,10 @@ class Asset(Kept):
 
 
 class FixedText(StrEnum):
-    """Replies that no model writes. Every institution provides all of them, in its own language."""
+    """Replies that no model writes. Every institution provides them, in its own language.
+
+    It may leave out those of `RATING`, all together: then nobody is asked at the end whether they were helped.
+    """
 
     ESCALATED = "escalated"
     MODEL_AWAY = "model_away"
@@ -78,6 +81,14 @@ class FixedText(StrEnum):
     TOO_MANY = "too_many"
     LIST_LABEL = "list_label"
     WELCOME_BACK = "welcome_back"
+    SATISFACTION = "satisfaction"
+    SATISFIED = "satisfied"
+    UNSATISFIED = "unsatisfied"
+    RATED = "rated"
+
+
+# The question, the two buttons under it, and what is said to who has pressed one.
+RATING = (FixedText.SATISFACTION, FixedText.SATISFIED, FixedText.UNSATISFIED, FixedText.RATED)
 
 
 class Institution(Kept):
@@ -114,6 +125,10 @@ class Institution(Kept):
 
     def asset(self, asset_id: str | None) -> Asset | None:
         return next((asset for asset in self.assets if asset.id == asset_id), None)
+
+    @property
+    def asks_satisfaction(self) -> bool:
+        return FixedText.SATISFACTION in self.texts
 
     def text(self, which: FixedText) -> str:
         return self.texts[which]

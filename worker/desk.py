@@ -4,23 +4,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from contracts.conversation import Conversation, Speaker, State, Trigger
-from contracts.decisions import StateDecision
+from contracts.decisions import MessageTypeChoice, StateDecision
 from contracts.guardrails import KnownFacts
 from contracts.institution import FixedText, Institution
-from contracts.messages import OutboundMessage
+from contracts.messages import MessageType, OutboundMessage
 from contracts.ports import Channel, ChannelLimits, LiveEvent
 from prompts.render import TurnView
 from worker.dependencies import Dependencies, Rulebook
+from worker.fitter import fit
+from worker.rules import RATINGS, Course
 from worker.turn import Draft, Turn
 
 
 @dataclass(frozen=True)
 class Desk:
-    """One turn with one version of the documents and the ports of the process."""
+    """One turn with one version of the documents and the ports of the process.
+
+    `rating` is what the person says of the conversation that has just ended, where the turn is that and nothing else.
+    """
 
     turn: Turn
     rulebook: Rulebook
     deps: Dependencies
+    rating: Course | None = None
 
     @property
     def institution(self) -> Institution:
@@ -36,6 +42,15 @@ class Desk:
 
     def fixed(self, which: FixedText) -> OutboundMessage:
         return OutboundMessage.of_text(self.institution.text(which))
+
+    def how_was_it(self) -> tuple[OutboundMessage, ...]:
+        """The question at the end of a conversation, with its two buttons; nothing where the institution asks none."""
+        institution = self.institution
+        if not institution.asks_satisfaction:
+            return ()
+        titles = [institution.text(answer) for answer in RATINGS]
+        form = MessageTypeChoice(type=MessageType.BUTTON)
+        return fit(institution.text(FixedText.SATISFACTION), form, titles, institution, self.limits)
 
     def view(self, conversation: Conversation) -> TurnView:
         """What the tasks may know. A field is asked for once: neither when it is known nor when it was asked before."""

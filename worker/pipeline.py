@@ -18,7 +18,7 @@ from prompts.prompter import clarification
 from worker.dependencies import Dependencies
 from worker.desk import Desk
 from worker.reply import answer_fixed, ask_what_was_meant, call_a_person, draft_reply, failure
-from worker.rules import Course, course_of, note_arrivals, was_flood_already
+from worker.rules import Course, course_of, note_arrivals, rating_of, was_said_last
 from worker.turn import Draft, Timing, Turn, to_commit
 
 
@@ -44,7 +44,8 @@ async def answer_turn(turn: Turn, deps: Dependencies, *, may_grow: bool = False)
     if not turn.entries:
         return Outcome.DUPLICATE
 
-    desk = Desk(turn, deps.rulebook(), deps)
+    rulebook = deps.rulebook()
+    desk = Desk(turn, rulebook, deps, rating_of(conversation, turn.answerable, rulebook.institution))
     with _paid(turn, conversation, deps):
         draft = await _work_out(_opened(conversation, desk), desk)
 
@@ -96,7 +97,7 @@ def _opened(conversation: Conversation, desk: Desk) -> Conversation:
     """The conversation as this turn finds it: a closed one continues as its successor."""
     turn = desk.turn
     newest = turn.messages[-1]
-    if conversation.is_final and conversation.state is not State.SPAM and turn.answerable:
+    if conversation.is_final and conversation.state is not State.SPAM and turn.answerable and not desk.rating:
         conversation = conversation.successor(desk.deps.clock.now())
     names = [message.person_name for message in turn.messages if message.person_name]
     opened = conversation.model_copy(
@@ -117,7 +118,7 @@ async def _work_out(conversation: Conversation, desk: Desk) -> Draft:
     """Decide what becomes of the turn: most are for the model, some are settled by a rule before it."""
     deps = desk.deps
     consent, at = desk.rulebook.consent, deps.clock.now()
-    course = course_of(conversation, desk.turn.entries, consent=consent, flood=deps.flood, at=at)
+    course = desk.rating or course_of(conversation, desk.turn.entries, consent=consent, flood=deps.flood, at=at)
     draft = Draft(Walk(conversation), reason=course.value)
     match course:
         case Course.ASK_MODEL:
@@ -130,6 +131,8 @@ async def _work_out(conversation: Conversation, desk: Desk) -> Draft:
             return _warn_of_flood(draft, desk)
         case Course.HOLD:
             return draft.saying(desk.fixed(FixedText.ESCALATED), reason=course.value)
+        case Course.SATISFIED | Course.UNSATISFIED:
+            return draft.saying(desk.fixed(FixedText.RATED), reason=course.value)
         case Course.RECORD:
             return draft
 
@@ -152,7 +155,7 @@ async def _ask_model(draft: Draft, desk: Desk) -> Draft:
             return call_a_person(draft, FixedText.ESCALATED, reason, desk)
         case State.COMPLETED:
             closed = desk.pull(draft, Trigger.CONCLUDE, by=decision)
-            return closed.saying(desk.fixed(FixedText.COMPLETED), reason=reason)
+            return closed.saying(desk.fixed(FixedText.COMPLETED), *desk.how_was_it(), reason=reason)
         case State.SPAM:
             return desk.pull(draft, Trigger.MARK_SPAM, by=decision)
         case _:
@@ -204,7 +207,7 @@ def _record_consent(draft: Draft, course: Course, desk: Desk) -> Draft:
 
 def _warn_of_flood(draft: Draft, desk: Desk) -> Draft:
     warning = desk.fixed(FixedText.TOO_MANY)
-    if was_flood_already(draft.walk.conversation, warning.text):
+    if was_said_last(draft.walk.conversation, warning.text):
         return draft
     return draft.saying(warning, reason=draft.reason, fallback=True)
 

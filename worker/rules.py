@@ -8,6 +8,7 @@ from typing import Protocol
 
 from contracts.conversation import RECENT_ARRIVALS, Conversation, Speaker, State
 from contracts.delivery import InboxEntry
+from contracts.institution import FixedText, Institution
 from contracts.messages import InboundKind, InboundMessage
 
 
@@ -21,6 +22,8 @@ class Course(StrEnum):
     FLOOD = "flood"
     UNREADABLE = "unreadable"
     HOLD = "hold"
+    SATISFIED = "satisfied"
+    UNSATISFIED = "unsatisfied"
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class ConsentWords(Protocol):
     def is_opt_in(self, text: str) -> bool: ...
 
 
+RATINGS = {FixedText.SATISFIED: Course.SATISFIED, FixedText.UNSATISFIED: Course.UNSATISFIED}
 HOLD_AGAIN_AFTER = timedelta(minutes=10)
 
 # Kinds without words: there is nothing in them that the model could answer.
@@ -82,6 +86,18 @@ def course_of(
     return Course.ASK_MODEL
 
 
+def rating_of(
+    conversation: Conversation, messages: Sequence[InboundMessage], institution: Institution
+) -> Course | None:
+    """What a person says of a conversation that has just ended and asked them; None when they say something else."""
+    if conversation.state is not State.COMPLETED or not institution.asks_satisfaction or len(messages) != 1:
+        return None
+    if not was_said_last(conversation, institution.text(FixedText.SATISFACTION)):
+        return None
+    said = messages[0].text.strip().casefold()
+    return next((course for text, course in RATINGS.items() if said == institution.text(text).casefold()), None)
+
+
 def _newest_wish(messages: Sequence[InboundMessage], consent: ConsentWords) -> Course | None:
     """The last word of consent counts, whatever was said before it."""
     for message in reversed(messages):
@@ -103,8 +119,8 @@ def is_flood(conversation: Conversation, flood: FloodLimit, at: datetime) -> boo
     return recent > flood.messages
 
 
-def was_flood_already(conversation: Conversation, text: str) -> bool:
-    """Whether the person has been told: once is enough."""
+def was_said_last(conversation: Conversation, text: str) -> bool:
+    """Whether these were the last words to the person."""
     spoken = [said for said in conversation.window if said.speaker is not Speaker.PERSON]
     return bool(spoken) and spoken[-1].text == text
 

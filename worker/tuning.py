@@ -16,6 +16,7 @@ from flags.recorder import CONVERSION, ERROR, QUALITY_SCORE, RESPONSE_TIME_MS, R
 from observability.logs import logger
 from prompts.prompter import TURN_TEMPLATES, Prompter
 from prompts.strategies import Strategy
+from worker.rules import Course
 
 log = logger(__name__)
 
@@ -23,6 +24,10 @@ V = TypeVar("V", bool, int, float, str)
 
 # Beside the metric events that experiments know by name.
 ESCALATION, UNCLEAR, COST_USD, RESOLUTION_SECONDS = "escalation", "unclear", "cost_usd", "resolution_seconds"
+
+
+SATISFACTION = "satisfaction"
+RATED = {Course.SATISFIED.value: 1.0, Course.UNSATISFIED.value: 0.0}
 
 
 class Tuner(Protocol):
@@ -99,8 +104,12 @@ class FlagTuner:
     def observe(self, commit: TurnCommit) -> None:
         head, turn = commit.conversation, commit.turn
         arms = [Assignment(*arm.split("=", 1)) for arm in head.tuning.arms]
+        if not arms or turn is None:
+            return
+        if turn.reason in RATED:
+            self.recorder.note(arms, head.id, SATISFACTION, RATED[turn.reason])
         # A turn that asked no model was not worked on in any way that was chosen.
-        if not arms or turn is None or not turn.tasks:
+        if not turn.tasks:
             return
         self.recorder.expose(arms, head.id)
         for metric, value in _metrics(head, turn).items():

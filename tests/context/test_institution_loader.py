@@ -260,6 +260,8 @@ MISTAKES = (
     ),
     (TAXONOMY, "## blocked\n", "## bloqueado\n", "## bloqueado", 'there is no fixed text "bloqueado"'),
     (TAXONOMY, "## blocked\n", "## bloqueado\n", "# Texts", 'the fixed text "blocked" is missing'),
+    (TAXONOMY, "> Sim, resolveu", "> Sim, vocês resolveram tudo", "## satisfied", "at most 20 characters"),
+    (TAXONOMY, "## rated\n\n> Obrigado por responder. Isso nos ajuda a melhorar.\n", "", "# Texts", 'add "## rated"'),
     (TAXONOMY, "> Ver opções", "> Ver todas as opções agora", "## list_label", "at most 20 characters"),
     (TAXONOMY, "- triggers: obrigado;", "- gatilhos: obrigado;", "## thanks", 'the intent "thanks" has no triggers'),
     (TAXONOMY, "- triggers: obrigado;", "- gatilhos: obrigado;", "- gatilhos", "is not a setting"),

@@ -148,12 +148,47 @@ async def test_a_conversation_that_ended_continues_as_its_successor(beds: Any) -
     bed = beds(model=scripted(state=[decision(), decision(next_state="COMPLETED"), decision()]))
     await say(bed, "Oi")
     turn = await say(bed, "obrigado, era isso")
-    assert (turn.state, sent(bed)[-1]) == (State.COMPLETED, fixed(FixedText.COMPLETED))
+    assert turn.state is State.COMPLETED
+    assert sent(bed)[-2:] == [fixed(FixedText.COMPLETED), fixed(FixedText.SATISFACTION)]
     turn = await say(bed, "voltei")
     assert (turn.episode, turn.path[0]) == (2, State.INIT)
     head = await bed.store.load(C1)
     assert head
     assert [episode.state for episode in head.previous_episodes] == [State.COMPLETED]
+
+
+ENDING = [decision(), decision(next_state="COMPLETED"), decision()]
+
+
+@pytest.mark.parametrize(("pressed", "course"), [("Sim, resolveu", "satisfied"), ("ainda não ", "unsatisfied")])
+async def test_who_is_asked_at_the_end_may_say_whether_it_helped(beds: Any, pressed: str, course: str) -> None:
+    bed = beds(model=scripted(state=ENDING))
+    await say(bed, "Oi")
+    await say(bed, "obrigado, era isso")
+    asked = bed.channel.accepted[-1].message
+    assert [option.title for option in asked.buttons] == ["Sim, resolveu", "Ainda não"]
+    rated = await say(bed, pressed)
+    assert (rated.state, rated.episode, rated.reason, rated.tasks) == (State.COMPLETED, 1, course, ())
+    assert sent(bed)[-1] == fixed(FixedText.RATED)
+    # Once: the same words again are the beginning of another conversation, as anything else is.
+    again = await say(bed, pressed)
+    assert (again.episode, again.state) == (2, State.AWAITING_USER)
+
+
+@pytest.mark.parametrize("said", ["Sim", "resolveu sim, obrigado!", "quero outra coisa"])
+async def test_who_says_something_else_begins_anew(beds: Any, said: str) -> None:
+    bed = beds(model=scripted(state=ENDING))
+    await say(bed, "Oi")
+    await say(bed, "obrigado, era isso")
+    turn = await say(bed, said)
+    assert (turn.episode, turn.state) == (2, State.AWAITING_USER)
+
+
+async def test_an_opt_out_at_the_end_is_an_opt_out(beds: Any) -> None:
+    bed = beds(model=scripted(state=ENDING))
+    await say(bed, "Oi")
+    await say(bed, "obrigado, era isso")
+    assert (await say(bed, "parar")).reason == "opt_out"
 
 
 async def test_the_model_cannot_end_a_conversation_at_its_first_message(beds: Any) -> None:

@@ -311,7 +311,157 @@ PERFORMANCE = Dashboard(
     ],
 )
 
-DASHBOARDS = (OVERVIEW, COST, PERFORMANCE)
+ASKED_OF_THE_CACHE = "(sum(increase(prompter_cache_hits_total[{0}])) + sum(increase(prompter_cache_misses_total[{0}])))"
+
+CACHE = Dashboard(
+    "prosa-cache",
+    "Prosa: cache",
+    [
+        Panel(
+            "Answered by the cache",
+            [("share", f"{increase('prompter_cache_hits_total')} / {ASKED_OF_THE_CACHE.format('$__range')}")],
+            "percentunit",
+            "stat",
+            6,
+            note="Of the questions whose answer may be kept.",
+        ),
+        Panel("Answers kept", [("answers", "sum(max by (level) (prompter_cache_size))")], "short", "stat", 6),
+        Panel(
+            "Hits that were asked again and came out different",
+            [
+                (
+                    "share",
+                    'sum(increase(prompter_cache_samples_total{outcome="different"}[$__range])) / '
+                    "sum(increase(prompter_cache_samples_total[$__range]))",
+                )
+            ],
+            "percentunit",
+            "stat",
+            6,
+            alert_at=0.01,
+        ),
+        Panel("Away from the shared cache", [("questions", increase("prompter_cache_away_total"))], "short", "stat", 6),
+        Panel("Hits by level", [("{{level}}", rate("prompter_cache_hits_total", "level"))], "reqps", stacked=True),
+        Panel(
+            "Hits and misses by task",
+            [
+                ("{{task}} hit", rate("prompter_cache_hits_total", "task")),
+                ("{{task}} miss", rate("prompter_cache_misses_total", "task")),
+            ],
+            "reqps",
+        ),
+        Panel(
+            "Share of hits",
+            [
+                (
+                    "now",
+                    f"{rate('prompter_cache_hits_total')} / "
+                    f"({rate('prompter_cache_hits_total')} + {rate('prompter_cache_misses_total')})",
+                ),
+                ("{{instance}} since its start", "prompter_cache_hit_rate"),
+            ],
+            "percentunit",
+        ),
+        Panel("Size by level", [("{{level}}", "max by (level) (prompter_cache_size)")], stacked=True),
+        Panel(
+            "Near, and refused by the gate",
+            [("{{task}}", rate("prompter_cache_gate_refusals_total", "task"))],
+            "reqps",
+        ),
+        Panel(
+            "Hits asked again",
+            [("{{level}} {{outcome}}", increase("prompter_cache_samples_total", "level, outcome", over="5m"))],
+            stacked=True,
+        ),
+        Panel("Requests done together", [("{{usage}}", mean("prompter_batch_size", "usage"))]),
+        Panel(
+            "Waiting for others, p95",
+            [("{{usage}}", percentile(0.95, "prompter_batch_wait_time_ms", "usage"))],
+            "ms",
+        ),
+        Panel(
+            "Alone, or shared",
+            [
+                ("{{usage}} alone: too many waited", increase("prompter_batch_overflow_total", "usage", over="5m")),
+                ("{{usage}} shared a call", increase("prompter_shared_calls_total", "usage", over="5m")),
+            ],
+        ),
+        Panel(
+            "Input read from the provider's cache",
+            [
+                (
+                    "{{task}}",
+                    'sum by (task) (rate(prompter_token_usage_sum{kind="cache_read"}[$__rate_interval])) / '
+                    'sum by (task) (rate(prompter_token_usage_sum{kind=~"input|cache_read|cache_write"}'
+                    "[$__rate_interval]))",
+                )
+            ],
+            "percentunit",
+        ),
+        Panel("Store reads past its cache", [("reads", increase("store_cache_away_total", over="5m"))]),
+    ],
+)
+
+EXPERIMENTS = Dashboard(
+    "prosa-experiments",
+    "Prosa: experiments",
+    [
+        Panel(
+            "Canaries that went back",
+            [("times", increase("flags_canary_steps_back_total"))],
+            "short",
+            "stat",
+            6,
+            alert_at=1,
+        ),
+        Panel(
+            "Events not kept",
+            [("events", increase("experiments_events_total", where='{outcome!="recorded"}'))],
+            "short",
+            "stat",
+            6,
+            alert_at=1,
+        ),
+        Panel(
+            "Flags not read",
+            [("times", increase("flags_refreshes_total", where='{outcome=~"failed|defect"}'))],
+            "short",
+            "stat",
+            6,
+            alert_at=1,
+        ),
+        Panel(
+            "Observed late", [("times", increase("experiments_flushes_missed_total"))], "short", "stat", 6, alert_at=1
+        ),
+        Panel(
+            "Answers of flags by reason", [("{{reason}}", rate("flags_evaluations_total", "reason"))], "reqps", width=12
+        ),
+        Panel(
+            "Exposures and metric events",
+            [("{{outcome}}", rate("experiments_events_total", "outcome"))],
+            "reqps",
+            width=12,
+        ),
+        Panel(
+            "Versions of templates",
+            [("{{template}}", rate("prompter_template_usage_total", "template"))],
+            "reqps",
+            width=12,
+            stacked=True,
+            note="What arms and switches choose between. Rates of arms, intervals and verdicts: prosa experiments.",
+        ),
+        Panel("Quality by task", [("{{task}}", mean("prompter_quality_score", "task"))], "percentunit", width=12),
+        Panel(
+            "How episodes end",
+            [("{{dest}}", increase("fsm_transitions_total", "dest", '{dest=~"COMPLETED|ESCALATING|FAILED"}', "1h"))],
+            width=12,
+            stacked=True,
+        ),
+        Panel("Looks at the flags", [("{{outcome}}", rate("flags_refreshes_total", "outcome"))], "reqps", width=12),
+    ],
+)
+
+DASHBOARDS = (OVERVIEW, COST, PERFORMANCE, CACHE, EXPERIMENTS)
 
 
 def render(dashboard: Dashboard) -> dict[str, Any]:

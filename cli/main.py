@@ -51,7 +51,8 @@ async def _run(settings: Settings) -> int:
     from adapters.event_loop import keep_what_is_loaded
     from cli.runtime import open_runtime
     from cli.serving import listening, server_of, stop_signal
-    from worker.jobs import report_forever, running_beside
+    from contracts.beside import running_beside
+    from worker.jobs import report_forever
 
     listener = listening(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})

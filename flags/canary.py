@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from contracts.beside import running_beside
 from contracts.errors import ChangeRefusedError, TransientError
 from contracts.ports import Clock, Records
 from flags.analysis import Comparison, Role, compare
@@ -114,13 +115,8 @@ def _reaches_somebody(flag: Flag) -> bool:
 @asynccontextmanager
 async def watching(watch: CanaryWatch, *, every: timedelta = LOOK_EVERY) -> AsyncIterator[None]:
     """Look at the canaries while the context is open."""
-    task = asyncio.create_task(_keep(watch, every))
-    try:
+    async with running_beside(_keep(watch, every)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _keep(watch: CanaryWatch, every: timedelta) -> None:

@@ -7,10 +7,11 @@ got lost is written again and counts once. A process that dies loses its last se
 import asyncio
 import math
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from contracts.beside import running_beside
 from contracts.delivery import Record
 from contracts.errors import TransientError
 from contracts.ports import Clock, Records
@@ -198,13 +199,10 @@ def _add(row: Row, metric: str, value: float, now: int) -> None:
 @asynccontextmanager
 async def recording(recorder: Recorder, *, every: timedelta = FLUSH_EVERY) -> AsyncIterator[None]:
     """Write what was observed while the context is open, and once at its end."""
-    task = asyncio.create_task(_keep(recorder, every))
     try:
-        yield
+        async with running_beside(_keep(recorder, every)):
+            yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         await _once(recorder)
 
 

@@ -1,15 +1,15 @@
 """A worker at work: its engine, its queue, its sweeper, and what it does for each kind of job."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from adapters.queues.embedded import MAX_AT_ONCE, EmbeddedQueue
 from adapters.slack_webhook import SlackWebhook
+from contracts.beside import running_beside
 from contracts.errors import TransientError
 from contracts.ports import Faults
 from contracts.settings import Settings
@@ -139,15 +139,3 @@ async def report_forever(worker: Worker) -> None:
     while True:
         await worker.report()
         await asyncio.sleep(LOOK_FOR_REPORTS_SECONDS)
-
-
-@asynccontextmanager
-async def running_beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run the work while the context is open."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

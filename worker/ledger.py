@@ -6,10 +6,11 @@ process had not written when it died is, of the money, found by `worker.recount`
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from contracts import performance
+from contracts.beside import running_beside
 from contracts.conversation import TurnRecord
 from contracts.errors import TransientError
 from contracts.ledger import COLLECTION, BilledCall, Kind, Page, shard_key
@@ -76,13 +77,10 @@ class Ledger:
 @asynccontextmanager
 async def kept(ledger: Ledger, exchange: Exchange, *, every: timedelta = FLUSH_EVERY) -> AsyncIterator[None]:
     """Write what is booked, and learn what others have spent, while the context is open and once at its end."""
-    task = asyncio.create_task(_keep(ledger, exchange, every))
     try:
-        yield
+        async with running_beside(_keep(ledger, exchange, every)):
+            yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
         await _once(ledger, exchange)
 
 

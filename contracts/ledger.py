@@ -29,7 +29,10 @@ class BilledCall:
 
 
 class Group(NamedTuple):
-    """What a row is about. `line` is '' while no business line is known, `arm` where there is no experiment."""
+    """What a row is about. `line` is '' while no business line is known, `arm` where there is no experiment.
+
+    Who is in several experiments has their arms in one `arm`, in order, with a space between: each call counts once.
+    """
 
     hour: int
     line: str
@@ -91,10 +94,12 @@ class Page:
     rows: dict[Group, Amounts] = field(default_factory=dict)
     turns: dict[tuple[int, str], int] = field(default_factory=dict)
 
-    def add_calls(self, calls: Iterable[BilledCall], *, line: str | None, at: datetime) -> None:
-        hour = at.astimezone(UTC).hour
+    def add_calls(
+        self, calls: Iterable[BilledCall], *, line: str | None, at: datetime, arms: Iterable[str] = ()
+    ) -> None:
+        hour, arm = at.astimezone(UTC).hour, " ".join(sorted(arms))
         for billed in calls:
-            group = Group(hour, line or "", billed.task, billed.call.model, billed.template)
+            group = Group(hour, line or "", billed.task, billed.call.model, billed.template, arm)
             self.rows[group] = self.rows.get(group, NOTHING) + Amounts.of(billed.call)
 
     def add_turn(self, turn: TurnRecord) -> bool:
@@ -102,7 +107,7 @@ class Page:
         calls = BilledCall.of(turn.tasks)
         if not calls:
             return False
-        self.add_calls(calls, line=turn.business_line, at=turn.at)
+        self.add_calls(calls, line=turn.business_line, at=turn.at, arms=turn.arms)
         key = (turn.at.astimezone(UTC).hour, turn.business_line or "")
         self.turns[key] = self.turns.get(key, 0) + 1
         return True

@@ -20,6 +20,7 @@ class By(StrEnum):
     MODEL = "model"
     TASK = "task"
     LINE = "line"
+    ARM = "arm"
     HOUR = "hour"
     TEMPLATE = "template"
     CONVERSATION = "conversation"
@@ -158,6 +159,7 @@ def _namer(by: By, day: date, zone: tzinfo) -> Callable[[Group], str]:
         By.MODEL: lambda group: group.model,
         By.TASK: lambda group: group.task,
         By.LINE: lambda group: group.line,
+        By.ARM: lambda group: group.arm,
         By.TEMPLATE: lambda group: group.template,
         By.HOUR: hour,
     }

@@ -43,11 +43,11 @@ class Ledger:
             self._money.page(turn.at, Kind.TURNS).add_turn(turn)
         self._performance.page(turn.at, "").add_turn(turn)
 
-    def book_apart(self, calls: Sequence[BilledCall], *, line: str | None) -> None:
+    def book_apart(self, calls: Sequence[BilledCall], *, line: str | None, arms: Iterable[str] = ()) -> None:
         """Calls were paid of which no turn's record will tell."""
         if calls:
             at = self._clock.now()
-            self._money.page(at, Kind.APART).add_calls(calls, line=line, at=at)
+            self._money.page(at, Kind.APART).add_calls(calls, line=line, at=at, arms=arms)
 
     def book_erased(self, turns: Iterable[TurnRecord]) -> None:
         """The records of these turns are gone: a recount must still find their money."""

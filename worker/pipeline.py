@@ -73,7 +73,8 @@ def _paid(turn: Turn, conversation: Conversation, deps: Dependencies) -> Iterato
     try:
         yield
     finally:
-        deps.ledger.book_apart(turn.tab.take(), line=conversation.business_line)
+        tuning = conversation.tuning
+        deps.ledger.book_apart(turn.tab.take(), line=conversation.business_line, arms=tuning.arms)
 
 
 def _book(commit: TurnCommit, turn: Turn, deps: Dependencies) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.engine.test_cached_answers import behave
 from tests.flags.test_experiments import SIGNED, draft
 from tests.flags.test_recommendation import EXACT
 from tests.playing import play, play_all
+from worker.cost_report import By, Span, cost_report
 from worker.operations import erase
 
 SAYS = ["Oi, bom dia", "Como funciona a entrega de documentos?"]
@@ -143,6 +145,11 @@ async def test_an_experiment_counts_persons_and_an_erased_one_leaves(opened: Ope
         for turn in turns:
             version = 2 if turn.arms == ("prompt-v2=v2",) else 1
             assert f"select_state_v{version}" in labels([turn])
+        await runtime.deps.ledger.flush()
+        today = turns[0].at.date()
+        costs = await cost_report(runtime.deps.store, Span(today, today, UTC), By.ARM, at=turns[0].at)
+        assert {line.name for line in costs.lines} == {one[0] for one in arms.values()}
+        assert costs.total.calls == sum(task.calls for turn in turns for task in turn.tasks)
         await runtime.deps.tuner.recorder.flush()  # type: ignore[attr-defined]
         laboratory = Laboratory(runtime.deps.store, runtime.deps.events, SteppingClock())
         found = await laboratory.report("prompt-v2", EXACT)

@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from adapters.clock import SystemClock
 from cli.sandboxed import sandboxed
+from cli.tracing import traced
 from contracts.settings import Settings
 from observability.metrics import TASK_REQUESTS
+from observability.tracing import flush_spans
 from worker.backends import open_backend, required
 from worker.jobs import Sweeping, Worker, open_worker
 
@@ -20,15 +23,20 @@ BESIDE_TIMERS = Sweeping(tend_every=timedelta(minutes=1))
 BESIDE_SCHEDULER = Sweeping(every=timedelta(seconds=1), tend_every=timedelta(minutes=1))
 
 
+# What a request of the queue may take longer for its spans; behind its answer the process may get no CPU.
+FLUSH_WITHIN = timedelta(milliseconds=300)
+
+
 @asynccontextmanager
 async def open_worker_process(settings: Settings, *, sweeping: Sweeping = BESIDE_TIMERS) -> AsyncIterator[Worker]:
     """The worker's side alone, as large as the settings say."""
-    async with (
-        sandboxed(settings) as (effective, _),
-        open_backend(effective) as backend,
-        open_worker(effective, backend, at_once=settings.worker_concurrency, sweeping=sweeping) as worker,
-    ):
-        yield worker
+    with traced(settings):
+        async with (
+            sandboxed(settings) as (effective, _),
+            open_backend(effective) as backend,
+            open_worker(effective, backend, at_once=settings.worker_concurrency, sweeping=sweeping) as worker,
+        ):
+            yield worker
 
 
 @asynccontextmanager
@@ -59,6 +67,7 @@ async def open_tasks(settings: Settings) -> AsyncIterator["Starlette"]:
                     ready=ready,
                     verifier=verifier,
                     count=lambda outcome: TASK_REQUESTS.labels(outcome=outcome.value).inc(),
+                    idle=partial(flush_spans, FLUSH_WITHIN),
                     console_token=settings.console_token.get_secret_value() if settings.console_token else None,
                 )
             )

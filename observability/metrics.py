@@ -127,6 +127,7 @@ ANALYSIS_SECONDS = _histogram(
     "analysis_seconds", "Time of one attempt of an analysis", ["kind"], buckets=(0.5, 1, 2, 5, 10, 20, 40, 60)
 )
 CALLBACKS = _counter("callbacks_total", "Calls to the receiver that is told when an analysis has ended", ["outcome"])
+SPANS_DROPPED = _counter("tracing_spans_dropped_total", "Spans that did not reach the collector", ["reason"])
 
 
 def note_prompt_task(record: TaskRecord) -> None:
@@ -198,6 +199,12 @@ def note_batch_overflow(usage: str) -> None:
 
 def note_shared_call(usage: str) -> None:
     _child(SHARED_CALLS, usage=usage).inc()
+
+
+def note_spans_dropped(reason: str, count: int) -> None:
+    """Count them by reason: full (too many waited), lost (refused or not answered), closed (the process has ended)."""
+    if count:
+        _child(SPANS_DROPPED, reason=reason).inc(count)
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +21,7 @@ from contracts.errors import ConfigurationError
 from contracts.ports import Cache, Events, Inbox, Store, WakeUps
 from contracts.settings import Settings
 from observability.metrics import ANSWERS_AWAY, CACHE_AWAY, EVENTS_DROPPED, WAKE_UPS_LOST
+from observability.tracing import current_traceparent
 
 if TYPE_CHECKING:
     from adapters.firestore_database import FirestoreDatabase
@@ -98,6 +99,7 @@ async def open_wake_ups(settings: Settings, backend: Backend) -> AsyncIterator[W
             on_lost=WAKE_UPS_LOST.inc,
             audience=settings.tasks_audience,
             emulator_host=settings.tasks_emulator_host,
+            headers=_trace_headers,
         )
         try:
             yield tasks
@@ -105,6 +107,11 @@ async def open_wake_ups(settings: Settings, backend: Backend) -> AsyncIterator[W
             await tasks.close()
         return
     raise ConfigurationError(f"PROSA_ENGINE={settings.engine} has no queue between processes: use prosa run")
+
+
+def _trace_headers() -> Mapping[str, str]:
+    traceparent = current_traceparent()
+    return {"traceparent": traceparent} if traceparent else {}
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ bench: $(VENV)/.ready-dev semantic
 	@$(BIN)/python -m tests.bench.acknowledgement
 	@$(BIN)/python -m tests.bench.prompter
 	@$(BIN)/python -m tests.bench.caching
+	@$(BIN)/python -m tests.bench.tracing
 
 engines: $(VENV)/.ready-engines
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from struct import Struct
 
 from observability import attributes as names
-from observability.tracing import Attribute, Span
+from observability.tracing import Attribute, Inherited, Span
 
 LENGTH_DELIMITED, VARINT, FIXED64 = 2, 0, 1
 STATUS_ERROR = 2
@@ -37,7 +37,8 @@ def _span(span: Span) -> bytes:
         _times(START_TAG, span.start_ns, END_TAG, span.end_ns),
     ]
     parts += [_key_value(9, name, value) for name, value in span.attributes.items()]
-    parts += [_key_value(9, name, value) for name, value in span.inherited]
+    if span.inherited:
+        parts.append(_attributes(span.inherited))
     for link in span.links:
         ids = b"\x0a\x10" + link.trace_id.to_bytes(16, "big") + b"\x12\x08" + link.span_id.to_bytes(8, "big")
         parts.append(_field(13, ids))
@@ -58,6 +59,11 @@ def _failure(failure: tuple[str, str], at_ns: int) -> bytes:
 @lru_cache(maxsize=256)
 def _name_and_kind(name: str, kind: int) -> bytes:
     return _field(5, name.encode()) + bytes((6 << 3 | VARINT, kind))
+
+
+@lru_cache(maxsize=1_024)
+def _attributes(pairs: Inherited) -> bytes:
+    return b"".join(_key_value(9, name, value) for name, value in pairs)
 
 
 # Ids come a few times each, in the spans of their turn; everything else always again.

@@ -28,7 +28,7 @@ log = logger(__name__)
 
 CAPACITY = 8_192
 BATCH = 512
-EVERY_SECONDS = 0.5
+EVERY_SECONDS = 2.0
 TIMEOUT_SECONDS = 3.0
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -47,8 +47,9 @@ class _Answer(Enum):
 class SpanExporter:
     """Satisfies the tracer's `Exporter`. `endpoint` is what `OTEL_EXPORTER_OTLP_ENDPOINT` says: `/v1/traces` is added.
 
-    At most `capacity` spans wait; then the oldest are dropped. A batch without an answer is not sent again, since the
-    collector may have it. `chance` gives a number in [0, 1) for the jitter of the pauses.
+    Spans leave every two seconds, or when half of `capacity` wait; at most `capacity` do, then the oldest are dropped.
+    A batch without an answer is not sent again, since the collector may have it. `chance` gives a number in [0, 1) for
+    the jitter of the pauses.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class SpanExporter:
         self._resource = resource
         self._chance = chance
         self._capacity = capacity
+        self._half = capacity // 2
         self._every = every_seconds
         self._ended: deque[Span] = deque(maxlen=capacity)
         self._bell = threading.Event()
@@ -79,8 +81,11 @@ class SpanExporter:
         self._thread.start()
 
     def add(self, span: Span) -> None:
-        if len(self._ended) == self._capacity:
+        waiting = len(self._ended)
+        if waiting == self._capacity:
             note_spans_dropped("full", 1)
+        elif waiting == self._half and not self._failures:
+            self._bell.set()
         self._ended.append(span)
 
     async def flush(self, limit: timedelta) -> None:

@@ -24,7 +24,7 @@ from typing import Final, Protocol, Self, TypeAlias
 from observability.places import places
 
 Attribute: TypeAlias = str | bool | int | float | tuple[str, ...]
-Inherited: TypeAlias = tuple[tuple[str, Attribute], ...]
+Inherited: TypeAlias = tuple[tuple[str, str], ...]
 NOTHING: Mapping[str, Attribute] = {}
 
 TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")

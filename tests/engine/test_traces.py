@@ -15,6 +15,7 @@ from cli.runtime import Runtime, open_runtime
 from cli.sandboxed import SANDBOX_PHONE_NUMBER_ID, SANDBOX_SECRET
 from cli.trace import trace
 from contracts.errors import ConversationConflictError
+from contracts.messages import DeliveryState
 from contracts.settings import Settings
 from contracts.values import ConversationId
 from observability.logs import configure_logs
@@ -22,10 +23,12 @@ from observability.tracing import Tracer, current_traceparent, root_span, tracin
 from sandbox.whatsapp_webhooks import envelope, inbound_text, signed, status
 from tests.builders import DOCUMENTS, conversation_id, engine_bed, inbound, open_backend, scripted
 from tests.collector import Collector, Received, collecting
+from tests.real_services import free_port
 from tests.unit.test_tracing import Kept
 from worker.drain import drain
 
 PHONE = "5511987654321"
+DELIVERED = {DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ}
 STEPS = ("pre_hooks", "cache.check", "ai.execute", "validation", "post_hooks")
 
 
@@ -209,6 +212,27 @@ async def test_a_draft_that_somebody_else_overtook_is_a_turn_that_failed(tmp_pat
     assert overtaken_turn.failure is not None
     assert overtaken_turn.failure[0] == "ConversationConflictError"
     assert (answered.failure, answered.attributes["prosa.outcome"]) == (None, "replied")
+
+
+@pytest.mark.parametrize("behaviour", [{"silent": True}, {"delay_seconds": 10.0}, {"status": 503}, None])
+async def test_no_message_is_lost_while_the_collector_is_away(tmp_path: Path, behaviour: dict[str, Any] | None) -> None:
+    """Silent, slower than its time-out, overloaded, and refused."""
+    people = [f"55119{number:08d}" for number in range(20)]
+    with collecting(**(behaviour or {})) as collector:
+        if behaviour is None:
+            collector.url = f"http://127.0.0.1:{free_port()}"
+        async with traced_runtime(tmp_path, collector) as runtime, whatsapp(runtime) as client:
+            for person in people:
+                await post(client, text("Oi, bom dia", person))
+            await runtime.queue.idle()
+            store = runtime.deps.store
+            listed = await store.list_conversations(limit=100)
+            assert len(listed) == len(people)
+            for one in listed:
+                assert await store.turns(one.id)
+                assert {row.state for row in await store.rows(one.id)} <= DELIVERED
+        collector.released.set()
+    assert collector.spans == []
 
 
 class _Overtaken:

@@ -369,7 +369,7 @@ def is_web_address(text: str) -> bool:
     """Whether it is an address of a server that speaks HTTP."""
     try:
         parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None and parts.port != 0
     except ValueError:
         return False
 

@@ -1,7 +1,7 @@
 """The spans of the HTTP side: how a message was received, and what a platform said of a reply."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from contracts.delivery import Arrival, OutboxRow
@@ -9,6 +9,9 @@ from contracts.messages import InboundMessage, StatusUpdate
 from contracts.values import ConversationId
 from observability import attributes as names
 from observability.tracing import UNRECORDED, AnySpan, Kind, ended, inside, is_tracing, remote_span, root_span, span
+
+# The webhook is everybody's way in: where nothing is recorded it pays for nothing.
+NOTHING = nullcontext()
 
 
 @dataclass(frozen=True)
@@ -21,41 +24,41 @@ class Reception:
     messages: Sequence[InboundMessage]
     spans: Sequence[AnySpan] = ()
 
-    @contextmanager
-    def appending(self) -> Iterator[None]:
+    def appending(self) -> AbstractContextManager[None]:
         """One write for all of them, shown in each of the traces."""
-        writes = [span("inbox.append", kind=Kind.CLIENT, parent=received.context) for received in self.spans]
-        with ended(writes):
-            yield
+        if not self.spans:
+            return NOTHING
+        return ended([span("inbox.append", kind=Kind.CLIENT, parent=received.context) for received in self.spans])
 
-    @contextmanager
-    def noting(self, number: int, arrival: Arrival) -> Iterator[None]:
+    def noting(self, number: int, arrival: Arrival) -> AbstractContextManager[None]:
         """What became of one of them, told in its trace."""
         if not self.spans:
-            yield
-            return
+            return NOTHING
         received = self.spans[number]
         received.set(names.OUTCOME, arrival.value)
-        with inside(received.context):
-            yield
+        return inside(received.context)
 
-    @contextmanager
-    def waking(self, conversation_id: ConversationId) -> Iterator[None]:
+    def waking(self, conversation_id: ConversationId) -> AbstractContextManager[None]:
         """The wake-up of a conversation: in the trace of its first message here."""
-        for message, received in zip(self.messages, self.spans, strict=False):
-            if message.conversation_id == conversation_id:
-                with inside(received.context), span("queue.wake", kind=Kind.PRODUCER):
-                    yield
-                return
-        yield
+        if not self.spans:
+            return NOTHING
+        first = [message.conversation_id for message in self.messages].index(conversation_id)
+        return _waking(self.spans[first])
 
 
 @contextmanager
-def receiving(messages: Sequence[InboundMessage]) -> Iterator[Reception]:
+def _waking(received: AnySpan) -> Iterator[None]:
+    with inside(received.context), span("queue.wake", kind=Kind.PRODUCER):
+        yield
+
+
+def receiving(messages: Sequence[InboundMessage]) -> AbstractContextManager[Reception]:
     """Open a span for each message, until all are durable and their conversations are woken."""
-    if not is_tracing():
-        yield Reception(messages)
-        return
+    return _receiving(messages) if is_tracing() else nullcontext(Reception(messages))
+
+
+@contextmanager
+def _receiving(messages: Sequence[InboundMessage]) -> Iterator[Reception]:
     spans = [_reception(message) for message in messages]
     named = [
         message.model_copy(update={"traceparent": received.traceparent})

@@ -69,6 +69,7 @@ def test_each_engine_has_its_places(environ: dict[str, str], store: str, inbox: 
         ({"PROSA_CACHE_SAMPLE": "2"}, "PROSA_CACHE_SAMPLE"),
         ({"PROMPTER_USE_TRACING": "true"}, "needs OTEL_EXPORTER_OTLP_ENDPOINT"),
         ({"PROMPTER_USE_TRACING": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4317"}, "OTLP over HTTP"),
+        ({"PROMPTER_USE_TRACING": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://a:b@c:4318"}, "OTLP over HTTP"),
         (
             {
                 "PROMPTER_USE_TRACING": "true",

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from adapters.queues.embedded import EmbeddedQueue
 from cli.sandboxed import sandboxed
+from cli.tracing import traced
 from cli.webhook_role import webhook_dependencies
 from contracts.ports import Faults
 from contracts.settings import Settings
@@ -47,6 +48,7 @@ async def open_runtime(
 ) -> AsyncIterator[Runtime]:
     """Open everything but the public server."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(traced(settings))
         effective, sandbox_url = await stack.enter_async_context(sandboxed(settings))
         backend = await stack.enter_async_context(open_backend(effective))
         worker = await stack.enter_async_context(

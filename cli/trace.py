@@ -8,6 +8,7 @@ from contracts.conversation import TransitionRecord, TurnRecord
 from contracts.delivery import InboxEntry, OutboxRow, Receipt
 from contracts.ports import Inbox, Store
 from contracts.values import ConversationId, MessageId
+from observability.tracing import trace_id_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ async def trace(
 def _received(receipts: list[Receipt]) -> Iterator[Event]:
     for receipt in receipts:
         message = receipt.message
-        detail = f"{message.id} ({message.kind}), inbox position {receipt.sequence}"
+        detail = f"{message.id} ({message.kind}), inbox position {receipt.sequence}{_traced(message.traceparent)}"
         yield Event(message.received_at, "received, durable", detail, receipt.turn_id)
 
 
@@ -66,7 +67,8 @@ def _waiting(entries: list[InboxEntry]) -> Iterator[Event]:
     for entry in entries:
         message = entry.message
         state = f"claimed {entry.attempts} times, not answered" if entry.attempts else "not claimed yet"
-        yield Event(message.received_at, "received, waiting", f"{message.id} ({message.kind}), {state}")
+        detail = f"{message.id} ({message.kind}), {state}{_traced(message.traceparent)}"
+        yield Event(message.received_at, "received, waiting", detail)
 
 
 def _moves(transitions: list[TransitionRecord]) -> Iterator[Event]:
@@ -99,4 +101,11 @@ def _row(row: OutboxRow) -> Iterator[Event]:
         detail += f", platform id {row.platform_message_id}"
     if row.error_code:
         detail += f", {row.error_code}"
+    detail += _traced(row.traceparent)
     yield Event(row.updated_at, f"outbox {row.state}", f"{row.id}: {detail}", row.turn_id)
+
+
+def _traced(traceparent: str | None) -> str:
+    """The trace to look for in the collector, where it was recorded."""
+    trace_id = trace_id_of(traceparent)
+    return f", trace {trace_id}" if trace_id else ""

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from adapters.clock import NoFaults, SystemClock
 from cli.sandboxed import sandboxed
+from cli.tracing import traced
 from contracts.ports import Faults, WakeUps
 from contracts.settings import Settings
 from webhook.app import create_app
@@ -26,12 +27,13 @@ REFUSE_AFTER = timedelta(milliseconds=250)
 @asynccontextmanager
 async def open_webhook(settings: Settings) -> AsyncIterator[FastAPI]:
     """The HTTP side alone: it makes messages durable and wakes the workers."""
-    async with (
-        sandboxed(settings, serving=False) as (effective, _),
-        open_backend(effective, refuse_after=REFUSE_AFTER) as backend,
-        open_wake_ups(effective, backend) as queue,
-    ):
-        yield create_app(webhook_dependencies(effective, settings, backend, queue, None))
+    with traced(settings):
+        async with (
+            sandboxed(settings, serving=False) as (effective, _),
+            open_backend(effective, refuse_after=REFUSE_AFTER) as backend,
+            open_wake_ups(effective, backend) as queue,
+        ):
+            yield create_app(webhook_dependencies(effective, settings, backend, queue, None))
 
 
 def webhook_dependencies(

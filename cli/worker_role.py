@@ -4,14 +4,17 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from adapters.clock import SystemClock
 from cli.sandboxed import sandboxed
 from cli.serving import server_of
+from cli.tracing import traced
 from contracts.settings import Settings
 from observability.exposition import Exposition
 from observability.metrics import TASK_REQUESTS
+from observability.tracing import flush_spans
 from worker.backends import open_backend, required
 from worker.jobs import Sweeping, Worker, open_worker
 from worker.operation import Operation, create_app
@@ -24,15 +27,20 @@ BESIDE_TIMERS = Sweeping(tend_every=timedelta(minutes=1))
 BESIDE_SCHEDULER = Sweeping(every=timedelta(seconds=1), tend_every=timedelta(minutes=1))
 
 
+# What a request of the queue may take longer for its spans; behind its answer the process may get no CPU.
+FLUSH_WITHIN = timedelta(milliseconds=300)
+
+
 @asynccontextmanager
 async def open_worker_process(settings: Settings, *, sweeping: Sweeping = BESIDE_TIMERS) -> AsyncIterator[Worker]:
     """The worker's side alone, as large as the settings say."""
-    async with (
-        sandboxed(settings) as (effective, _),
-        open_backend(effective) as backend,
-        open_worker(effective, backend, at_once=settings.worker_concurrency, sweeping=sweeping) as worker,
-    ):
-        yield worker
+    with traced(settings):
+        async with (
+            sandboxed(settings) as (effective, _),
+            open_backend(effective) as backend,
+            open_worker(effective, backend, at_once=settings.worker_concurrency, sweeping=sweeping) as worker,
+        ):
+            yield worker
 
 
 @asynccontextmanager
@@ -82,6 +90,7 @@ async def open_tasks(settings: Settings) -> AsyncIterator["Starlette"]:
                     verifier=verifier,
                     count=lambda outcome: TASK_REQUESTS.labels(outcome=outcome.value).inc(),
                     operation=operation_of(worker, settings),
+                    idle=partial(flush_spans, FLUSH_WITHIN),
                 )
             )
         finally:

@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 
+from pydantic import Field
+
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
 from contracts.messages import Address, DeliveryState, InboundMessage, OutboundMessage, StatusUpdate
 from contracts.values import ConversationId, Instant, Kept, MessageId, OutboxId, TurnId, Value
@@ -55,7 +57,8 @@ class OutboxRow(Kept):
     """A committed reply on its way. `number` orders the rows of a conversation; `deadline` ends a `sending`.
 
     `correlation_id` is the first message that the reply answers, which came at `received_at`: every line of a message's
-    life is logged with it.
+    life is logged with it. `traceparent` names the span of the turn that wrote it, where there is one: sends and
+    statuses belong to its trace.
     """
 
     id: OutboxId
@@ -66,6 +69,7 @@ class OutboxRow(Kept):
     message: OutboundMessage
     correlation_id: MessageId | None = None
     received_at: Instant | None = None
+    traceparent: str | None = Field(None, exclude_if=lambda name: name is None)
     state: DeliveryState = DeliveryState.PENDING
     attempts: int = 0
     deadline: Instant | None = None

@@ -73,6 +73,7 @@ class InboundMessage(Kept):
 
     `id` names it inside the product and is safe to log; `platform_id` is the platform's own and may contain a phone
     number, so it stays in the store. `text` is everything of it that can be read: body, caption, chosen title.
+    `traceparent` names the span of its reception (W3C Trace Context), where one was made.
     """
 
     id: MessageId
@@ -89,6 +90,7 @@ class InboundMessage(Kept):
     recorded_only: bool = False
     sent_at: Instant | None = None
     received_at: Instant
+    traceparent: str | None = Field(None, exclude_if=lambda name: name is None)
 
     @property
     def dedup_key(self) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -19,6 +20,7 @@ GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v3/certs"
 DEFAULT_MODEL = "claude-haiku-5-5"
 SAMPLE_INSTITUTION = Path(__file__).parents[1] / "context" / "documents" / "pyloto"
 TASKS_QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+")
+HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x20-\x7e]*")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Usd = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=6)]
@@ -95,6 +97,13 @@ class Settings(BaseModel):
     cache_template: bool = Field(False, validation_alias="PROSA_CACHE_TEMPLATE")
     cache_sample: float = Field(0.02, ge=0, le=1, validation_alias="PROSA_CACHE_SAMPLE")
     embedder: str = Field("all-MiniLM-L6-v2", min_length=1, validation_alias="PROSA_EMBEDDER")
+
+    use_tracing: bool = Field(False, validation_alias="PROMPTER_USE_TRACING")
+    trace_sample: float = Field(1.0, ge=0, le=1, validation_alias="PROSA_TRACE_SAMPLE")
+    otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    otlp_headers: SecretStr = Field(SecretStr(""), validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
+    otlp_protocol: Literal["http/protobuf"] = Field("http/protobuf", validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL")
+    service_name: str = Field("prosa", min_length=1, validation_alias="OTEL_SERVICE_NAME")
 
     whatsapp_app_secret: SecretStr | None = Field(None, validation_alias="WHATSAPP_APP_SECRET")
     whatsapp_app_secret_previous: SecretStr | None = Field(None, validation_alias="WHATSAPP_APP_SECRET_PREVIOUS")
@@ -174,6 +183,17 @@ class Settings(BaseModel):
         return {names[one]: getattr(self, one) for one in self.model_fields_set if names[one].startswith("PROMPTER_")}
 
     @property
+    def collector(self) -> str | None:
+        """Where spans go; None where no trace is recorded."""
+        return self.otlp_endpoint if self.use_tracing else None
+
+    @property
+    def collector_headers(self) -> Mapping[str, str]:
+        """What the collector wants to be told with each batch. Source: W3C Baggage, as OpenTelemetry reads it."""
+        pairs = (one.partition("=") for one in _listed(self.otlp_headers.get_secret_value()))
+        return {unquote(name).strip(): unquote(value).strip() for name, _, value in pairs}
+
+    @property
     def zone(self) -> tzinfo:
         """Where the institution's days begin."""
         # UTC needs no data base of time zones, which a small image may lack.
@@ -241,6 +261,22 @@ class Settings(BaseModel):
                 "PROSA_CACHE_SEMANTIC and PROSA_CACHE_TEMPLATE are levels of a cache that is off: "
                 "set PROMPTER_USE_CACHE=true, or neither"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _spans_have_a_collector(self) -> Self:
+        if not self.use_tracing:
+            # The variables are OpenTelemetry's: they may stand there for others.
+            return self
+        if self.otlp_endpoint is None:
+            raise ValueError(
+                "PROMPTER_USE_TRACING=true needs OTEL_EXPORTER_OTLP_ENDPOINT, the address of a collector such as "
+                "http://127.0.0.1:4318"
+            )
+        if not is_web_address(self.otlp_endpoint):
+            raise ValueError("OTEL_EXPORTER_OTLP_ENDPOINT is http://HOST:PORT or https://HOST, OTLP over HTTP")
+        if not all(HEADER.fullmatch(f"{name}: {value}") for name, value in self.collector_headers.items()):
+            raise ValueError("OTEL_EXPORTER_OTLP_HEADERS is NAME=VALUE,NAME=VALUE in ASCII")
         return self
 
     @model_validator(mode="after")
@@ -349,6 +385,15 @@ def _validated(named: Mapping[str, Any]) -> Settings:
         return Settings.model_validate(named)
     except ValidationError as exc:
         raise ConfigurationError("; ".join(_problem(error) for error in exc.errors(include_input=False))) from None
+
+
+def is_web_address(text: str) -> bool:
+    """Whether it is an address of a server that speaks HTTP."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _listed(names: str) -> list[str]:

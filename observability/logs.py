@@ -5,14 +5,20 @@ Redaction denies by default: a key that is not listed in `ALLOWED_KEYS` is repla
 
 import logging
 import sys
-import traceback
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 from typing import Any, TextIO
 
 import orjson
 import structlog
+
+from observability.places import places
+from observability.tracing import current_span
+
+# What Google's logging looks for: https://docs.cloud.google.com/logging/docs/structured-logging
+TRACE, SPAN = "logging.googleapis.com/trace", "logging.googleapis.com/spanId"
+SAMPLED = "logging.googleapis.com/trace_sampled"
 
 ALLOWED_KEYS = frozenset(
     {
@@ -69,11 +75,24 @@ ALLOWED_KEYS = frozenset(
         "experiment",
         "variant",
         "metric",
+        "severity",
+        TRACE,
+        SPAN,
+        SAMPLED,
     }
 )
 
 REDACTED = "[redacted]"
-EXCEPTION_FRAMES = 6
+SEVERITIES = {
+    "debug": "DEBUG",
+    "info": "INFO",
+    "warning": "WARNING",
+    "warn": "WARNING",
+    "error": "ERROR",
+    "exception": "ERROR",
+    "critical": "CRITICAL",
+    "fatal": "CRITICAL",
+}
 
 
 def logger(name: str) -> Any:
@@ -81,17 +100,24 @@ def logger(name: str) -> Any:
     return structlog.get_logger(module=name)
 
 
-def configure_logs(*, level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Send all loggers, those of libraries included, through one pipeline: JSON, or for a terminal coloured lines."""
+def configure_logs(*, level: str = "INFO", stream: TextIO | None = None, project: str | None = None) -> None:
+    """Send all loggers, those of libraries included, through one pipeline: JSON, or for a terminal coloured lines.
+
+    `project` is that of Google Cloud, where traces have its name in theirs.
+    """
     out = stream or sys.stdout
+    is_terminal = out.isatty()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
+        structlog.processors.add_log_level if is_terminal else add_severity,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        partial(add_trace, prefix=f"projects/{project}/traces/" if project else ""),
         name_exception,
         redact,
     ]
-    renderer: structlog.typing.Processor = _renderer(out)
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer(_dumps)
+    )
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, renderer],
@@ -116,24 +142,36 @@ def conversation_logged(conversation_id: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def message_logged(correlation_id: str) -> Iterator[None]:
+    """Bind a message's id to every line logged inside: by it, the lines of its life are found."""
+    with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
+        yield
+
+
+def add_severity(_: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The level under the name, and in the words, that Google's logging knows."""
+    event["severity"] = SEVERITIES.get(method, "DEFAULT")
+    return event
+
+
+def add_trace(_: Any, __: str, event: MutableMapping[str, Any], *, prefix: str) -> MutableMapping[str, Any]:
+    """The span in which the line is written, so that it is found beside its trace."""
+    span = current_span()
+    if span is not None:
+        event[TRACE] = f"{prefix}{span.trace_id:032x}"
+        event[SPAN] = f"{span.span_id:016x}"
+        event[SAMPLED] = span.sampled
+    return event
+
+
 def name_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Say which exceptions came from where, but not their texts: those may quote what a person wrote."""
     given = event.pop("exc_info", None)
     error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
     if isinstance(error, BaseException):
-        event["exception"] = list(_places(error))
+        event["exception"] = list(places(error))
     return event
-
-
-def _places(error: BaseException) -> Iterator[str]:
-    """Each exception of a group and each cause, with its innermost frames."""
-    frames = traceback.extract_tb(error.__traceback__)[-EXCEPTION_FRAMES:]
-    where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
-    yield f"{type(error).__name__} at {where}" if where else type(error).__name__
-    for part in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
-        yield from _places(part)
-    if error.__cause__ is not None:
-        yield from _places(error.__cause__)
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -149,10 +187,6 @@ def _name_library(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMa
     record = event["_record"]
     event["module"], event["event"] = record.name, f"library.{record.levelname.lower()}"
     return event
-
-
-def _renderer(out: TextIO) -> structlog.typing.Processor:
-    return structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer(_dumps)
 
 
 def _dumps(value: Any, **_: Any) -> str:

@@ -304,6 +304,11 @@ FLAG_REFRESHES = _counter(
     "Looks at the flags in the store by what came of them",
     {"outcome": ("read", "unchanged", "failed", "defect")},
 )
+SPANS_DROPPED = _counter(
+    "tracing_spans_dropped_total",
+    "Spans that did not reach the collector",
+    {"reason": ("full", "lost", "closed")},
+)
 
 
 def note_prompt_task(record: TaskRecord) -> None:
@@ -404,6 +409,12 @@ def note_batch_overflow(usage: str) -> None:
 
 def note_shared_call(usage: str) -> None:
     _child(SHARED_CALLS, usage=usage).inc()
+
+
+def note_spans_dropped(reason: str, count: int) -> None:
+    """Count them by reason: full (too many waited), lost (refused or not answered), closed (the process has ended)."""
+    if count:
+        _child(SPANS_DROPPED, reason=reason).inc(count)
 
 
 @cache

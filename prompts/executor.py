@@ -22,13 +22,16 @@ from contracts.errors import (
     WorkerError,
 )
 from contracts.ports import LanguageModel, ModelRequest, ModelResponse
+from observability import attributes as names
 from observability.metrics import MODEL_ERRORS, note_validation_failure
+from observability.tracing import span
 from prompts.breaker import Breakers
 from prompts.budget import Meter, Tab
 from prompts.cache import AnswerCache, Hit
 from prompts.cacheable import Question
 from prompts.pricing import total_cost
 from prompts.quality import Scores, scored
+from prompts.spans import call_span, describe_call, describe_task, task_span
 from prompts.strategies import Strategy
 
 T = TypeVar("T")
@@ -160,25 +163,31 @@ class Executor:
 
         Usage is booked on the clock's tab for every call that came back, also for one whose answer was no use.
         """
-        run = _Run(self, task, clock)
-        try:
-            result = await run.asked(self._prepared(task))
-        except WorkerError as exc:
-            result = TaskResult(None, run.record("failed"), exc)
-        for hook in self._after:
-            hook(run.task, result.record)
-        if not run.task.gated:
-            await self.keep(result)
+        with task_span(task) as executed:
+            run = _Run(self, task, clock)
+            try:
+                result = await run.asked(self._prepared(task))
+            except WorkerError as exc:
+                executed.fail(exc)
+                result = TaskResult(None, run.record("failed"), exc)
+            describe_task(executed, result.record)
+            with span("post_hooks"):
+                for hook in self._after:
+                    hook(run.task, result.record)
+            if not run.task.gated:
+                await self.keep(result)
         return result
 
     async def keep(self, result: TaskResult[Any]) -> None:
         """Let the answer be given again to who asks the same; words to a person, once the gate has let them pass."""
         if self._cache is not None and result.fresh is not None:
-            await self._cache.keep(*result.fresh)
+            with span("cache.store"):
+                await self._cache.keep(*result.fresh)
 
     def _prepared(self, task: PromptTask[T]) -> PromptTask[T]:
-        for hook in self._before:
-            task = hook(task)
+        with span("pre_hooks"):
+            for hook in self._before:
+                task = hook(task)
         return task
 
     async def _call(self, request: ModelRequest, deadline: Deadline, task: PromptTask[Any]) -> ModelResponse:
@@ -238,7 +247,9 @@ class _Run:
         cache, question = self._executor._cache, task.question(task.request.model)
         if cache is None or question is None:
             return self._result(await self._answer(task), task)
-        hit = await cache.find(question)
+        with span("cache.check") as check:
+            hit = await cache.find(question)
+            check.set(names.CACHE_LEVEL, hit.level.value if hit else "none")
         if hit is not None and not hit.sampled and (kept := self._served(hit, task)) is not None:
             return kept
         answer = await self._answer(task, partial(self._asked_once, cache, question, task))
@@ -314,8 +325,11 @@ class _Run:
         executor, task, clock = self._executor, self.task, self._clock
         self._attempts += 1
         with executor._meter.hold(task.name, task.template, request, clock.tab) as hold:
-            response = await executor._call(hold.request, clock.deadline, task)
-            self._bill.append(hold.settle(response))
+            with call_span(task, hold.request, attempt=self._attempts) as called:
+                response = await executor._call(hold.request, clock.deadline, task)
+                call = hold.settle(response)
+                describe_call(called, response, call)
+            self._bill.append(call)
             return response
 
     def _request_for(self, attempt: int, request: ModelRequest) -> ModelRequest:
@@ -349,11 +363,12 @@ class _Run:
 
 
 def _checked(response: ModelResponse, check: Callable[[str], T]) -> T:
-    if response.stop_reason == "refusal":
-        raise UnusableModelOutputError("the model refused")
-    if response.stop_reason == "max_tokens":
-        raise UnusableModelOutputError("the answer was cut off: be shorter")
-    return check(response.text)
+    with span("validation"):
+        if response.stop_reason == "refusal":
+            raise UnusableModelOutputError("the model refused")
+        if response.stop_reason == "max_tokens":
+            raise UnusableModelOutputError("the answer was cut off: be shorter")
+        return check(response.text)
 
 
 def _reason(error: ValidationError | UnusableModelOutputError) -> str:

@@ -1,6 +1,7 @@
 """Makes what arrived durable and wakes the worker: the only work between a platform's POST and its 200."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ from observability.logs import logger
 from observability.metrics import DEAD_LETTERS, INBOUND, STATUSES
 from webhook.dependencies import WebhookDependencies
 from webhook.problems import Problem
+from webhook.spans import receiving, status_span
 
 log = logger(__name__)
 
@@ -26,26 +28,34 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
     if not messages:
         return []
     await deps.faults.reach("ingest.before_append")
-    try:
-        # What is appended after the time is over is a duplicate of what the sender then tries again.
-        async with asyncio.timeout(deps.durable_within.total_seconds()):
-            arrivals = await deps.inbox.append(messages)
-    except (InboxUnavailableError, TimeoutError) as exc:
-        raise _unavailable() from exc
-    await deps.faults.reach("ingest.appended")
-    for message, arrival in zip(messages, arrivals, strict=True):
-        INBOUND.labels(channel=message.address.channel.value, outcome=arrival.value).inc()
-        log.info(
-            "message.received",
-            correlation_id=message.id,
-            conversation_id=message.conversation_id,
-            channel=message.address.channel.value,
-            kind=message.kind.value,
-            outcome=arrival.value,
-        )
-    for conversation_id in dict.fromkeys(message.conversation_id for message in messages):
-        await deps.queue.wake(conversation_id)
+    with receiving(messages) as reception:
+        try:
+            # What is appended after the time is over is a duplicate of what the sender then tries again.
+            async with asyncio.timeout(deps.durable_within.total_seconds()):
+                with reception.appending():
+                    arrivals = await deps.inbox.append(reception.messages)
+        except (InboxUnavailableError, TimeoutError) as exc:
+            raise _unavailable() from exc
+        await deps.faults.reach("ingest.appended")
+        for number, (message, arrival) in enumerate(zip(messages, arrivals, strict=True)):
+            with reception.noting(number, arrival):
+                _tell(message, arrival)
+        for conversation_id in dict.fromkeys(message.conversation_id for message in messages):
+            with reception.waking(conversation_id):
+                await deps.queue.wake(conversation_id)
     return arrivals
+
+
+def _tell(message: InboundMessage, arrival: Arrival) -> None:
+    INBOUND.labels(channel=message.address.channel.value, outcome=arrival.value).inc()
+    log.info(
+        "message.received",
+        correlation_id=message.id,
+        conversation_id=message.conversation_id,
+        channel=message.address.channel.value,
+        kind=message.kind.value,
+        outcome=arrival.value,
+    )
 
 
 async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependencies) -> None:
@@ -56,6 +66,7 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
     Raises:
         Problem: 503 when one could not be kept; the platform sends them again, which changes nothing.
     """
+    began = time.time_ns()
     try:
         rows = await _applied(updates, deps.store)
     except StoreUnavailableError as exc:
@@ -63,14 +74,15 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
     for update, row in zip(updates, rows, strict=True):
         STATUSES.labels(channel=update.channel.value, state=update.state.value).inc()
         if row is not None:
-            log.info(
-                "status.applied",
-                correlation_id=row.correlation_id,
-                conversation_id=row.conversation_id,
-                outbox_id=row.id,
-                state=update.state.value,
-                code=update.error_code,
-            )
+            with status_span(row, update, start_ns=began):
+                log.info(
+                    "status.applied",
+                    correlation_id=row.correlation_id,
+                    conversation_id=row.conversation_id,
+                    outbox_id=row.id,
+                    state=update.state.value,
+                    code=update.error_code,
+                )
 
 
 async def _applied(updates: Sequence[StatusUpdate], store: Store) -> list[OutboxRow | None]:

@@ -31,6 +31,7 @@ from prompts.analyses import BUDGET, AnalysisView, Result
 from prompts.executor import TaskResult
 from worker.analysis_desk import AnalysisDesk
 from worker.dependencies import Dependencies
+from worker.spans import analysis_span
 
 log = logger(__name__)
 
@@ -168,7 +169,8 @@ class _Work:
         deps = self._deps
         transcript = await deps.store.transcript(head.id)
         view = AnalysisView(deps.rulebook().institution, head, transcript)
-        return await deps.analyst.write(analysis.context.kind, view)
+        with analysis_span(analysis):
+            return await deps.analyst.write(analysis.context.kind, view)
 
     async def _end(
         self, filed: Filed, analysis: Analysis, *, result: dict[str, Any] | None = None, error: str | None = None

@@ -2,8 +2,8 @@
 
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -17,10 +17,11 @@ from adapters.events.memory import MemoryEvents
 from adapters.inboxes.sqlite import SqliteInbox
 from adapters.sqlite_database import Database
 from adapters.stores.sqlite import SqliteStore
-from contracts.errors import ConfigurationError
+from contracts.errors import CacheUnavailableError, ConfigurationError
 from contracts.ports import Cache, Events, Inbox, Store, WakeUps
 from contracts.settings import Settings
 from observability.metrics import ANSWERS_AWAY, CACHE_AWAY, EVENTS_DROPPED, WAKE_UPS_LOST
+from observability.tracing import current_traceparent
 
 if TYPE_CHECKING:
     from adapters.firestore_database import FirestoreDatabase
@@ -98,6 +99,7 @@ async def open_wake_ups(settings: Settings, backend: Backend) -> AsyncIterator[W
             on_lost=WAKE_UPS_LOST.inc,
             audience=settings.tasks_audience,
             emulator_host=settings.tasks_emulator_host,
+            headers=_trace_headers,
         )
         try:
             yield tasks
@@ -105,6 +107,11 @@ async def open_wake_ups(settings: Settings, backend: Backend) -> AsyncIterator[W
             await tasks.close()
         return
     raise ConfigurationError(f"PROSA_ENGINE={settings.engine} has no queue between processes: use prosa run")
+
+
+def _trace_headers() -> Mapping[str, str]:
+    traceparent = current_traceparent()
+    return {"traceparent": traceparent} if traceparent else {}
 
 
 @asynccontextmanager
@@ -121,8 +128,12 @@ async def open_answers(settings: Settings) -> AsyncIterator[Cache]:
     database = open_redis(url)
     from adapters.caches.redis import RedisCache
 
+    shared = RedisCache(database)
     try:
-        yield StandbyCache(RedisCache(database), own, monotonic=time.monotonic, on_away=ANSWERS_AWAY.inc)
+        with suppress(CacheUnavailableError):
+            # Connected now, so that the first question does not take the time of it for absence.
+            await shared.get("", "")
+        yield StandbyCache(shared, own, monotonic=time.monotonic, on_away=ANSWERS_AWAY.inc)
     finally:
         await database.close()
 

@@ -15,6 +15,7 @@ from kombu.entity import Queue
 
 from adapters.event_loop import keep_what_is_loaded
 from adapters.queues.celery import ANALYSE, ANALYSIS, CLEAN, DRAIN, FAST, KEY_PREFIX, REPORT, SWEEP, TEND
+from observability.tracing import inside, remote_span
 from worker.celery_pool import EventLoopPool
 from worker.process import EngineProcess
 
@@ -92,12 +93,16 @@ def _register(app: Celery, name: str, job: Callable[..., Awaitable[None]]) -> No
     async def coroutine(*given: Any) -> None:
         await job(app.engine.current, *given)
 
-    def run(*given: Any) -> None:
+    async def traced(traceparent: str | None, *given: Any) -> None:
+        with inside(remote_span(traceparent)):
+            await coroutine(*given)
+
+    def run(task: Any, *given: Any) -> None:
         """For the pools that Celery brings: they open an engine in each of their processes and wait for its loop."""
         app.engine.start()
-        app.engine.submit(coroutine(*given)).result()
+        app.engine.submit(traced(task.request.get("traceparent"), *given)).result()
 
-    app.task(run, name=name, coroutine=staticmethod(coroutine))
+    app.task(run, name=name, bind=True, coroutine=staticmethod(coroutine))
 
 
 def run_worker(app: Celery, *, concurrency: int, queues: Sequence[str] = QUEUES, name: str | None = None) -> int:

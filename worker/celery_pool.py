@@ -14,6 +14,8 @@ from billiard.einfo import ExceptionInfo
 from celery.concurrency.base import BasePool
 from kombu.serialization import loads
 
+from observability.tracing import inside, remote_span
+
 Settle = Callable[[], None]
 
 
@@ -49,17 +51,20 @@ class EventLoopPool(BasePool):
         **_: Any,
     ) -> None:
         """Start one job; `args` are those of Celery's tracer: name, id, request, body, content type and encoding."""
-        name, _id, _request, *body = args
+        name, _id, request, *body = args
         if accept_callback is not None:
             accept_callback(os.getpid(), time.monotonic())
         self._running += 1
-        work = partial(self._work, name, *body)
+        work = partial(self._work, name, request.get("traceparent"), *body)
         self.app.engine.run_soon(work, partial(self._end, callback, time.monotonic()))
 
-    async def _work(self, name: str, body: Any, content_type: str, content_encoding: str) -> None:
+    async def _work(
+        self, name: str, traceparent: str | None, body: Any, content_type: str, content_encoding: str
+    ) -> None:
         """A body that cannot be read fails its job, and nothing else."""
         given, named, _embedded = loads(body, content_type, content_encoding, accept={"application/json"})
-        await self.app.tasks[name].coroutine(*given, **named)
+        with inside(remote_span(traceparent)):
+            await self.app.tasks[name].coroutine(*given, **named)
 
     def on_stop(self) -> None:
         """Let the engine close, which gives running jobs its time of grace.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,12 +19,14 @@ from contracts.errors import (
 )
 from contracts.values import ConversationId
 from fsm.migrations import migrate
-from observability.logs import conversation_logged, logger
+from observability import attributes as names
+from observability.logs import conversation_logged, logger, message_logged
 from observability.metrics import DEAD_LETTERS, DRAIN_ERRORS, TURNS
 from worker import outbox
 from worker.dependencies import Dependencies
 from worker.operations import escalate_for_dead_letter
 from worker.pipeline import Outcome, answer_turn
+from worker.spans import drain_span, turn_span
 from worker.turn import Turn
 
 log = logger(__name__)
@@ -37,7 +40,7 @@ SPARE_PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 async def drain(conversation_id: ConversationId, deps: Dependencies) -> None:
     """Answer everything that waits in a conversation. Harmless when nothing does, or when somebody else is at it."""
     limits = deps.drain_limits
-    with conversation_logged(conversation_id):
+    with conversation_logged(conversation_id), drain_span(conversation_id):
         try:
             lease = await deps.inbox.claim(conversation_id, ttl=limits.lease, at=deps.clock.now())
         except TransientError as exc:
@@ -68,16 +71,24 @@ async def _settling_errors(lease: Lease, deps: Dependencies) -> None:
             heartbeat.cancel()
     except* LeaseLostError as errors:
         # Another worker holds it; whatever was not committed here is theirs to do.
-        _note(errors)
+        with _logged(work.hands):
+            _note(errors)
     except* WorkerError as errors:
-        _note(errors)
+        with _logged(work.hands):
+            _note(errors)
         await _abandon(lease, _backoff(work.attempts, deps), deps)
         if all(isinstance(leaf, OUTAGES) for leaf in _leaves(errors)):
             await _spare(work.hands, deps)
     except* Exception as errors:
-        _note(errors)
-        log.error("drain.defect", exc_info=errors)
+        with _logged(work.hands):
+            _note(errors)
+            log.error("drain.defect", exc_info=errors)
         await _abandon(lease, _backoff(work.attempts, deps), deps)
+
+
+def _logged(entries: Sequence[InboxEntry]) -> AbstractContextManager[None]:
+    """Every line about messages that are in hand names the first of them."""
+    return message_logged(entries[0].message.id) if entries else nullcontext()
 
 
 class _Drain:
@@ -115,7 +126,8 @@ class _Drain:
             if entries:
                 self.attempts = entries[0].attempts
                 self.hands = entries
-                await self._settle(entries)
+                with _logged(entries):
+                    await self._settle(entries)
                 self.hands = ()
             # Mostly nothing has come meanwhile; else the lease is kept, and the next ones are taken.
             if await self._release():
@@ -154,7 +166,9 @@ class _Drain:
         while turn.entries:
             may_grow = not alone and stale < deps.drain_limits.stale_drafts
             try:
-                outcome = await answer_turn(turn, deps, may_grow=may_grow)
+                with turn_span(turn) as answered:
+                    outcome = await answer_turn(turn, deps, may_grow=may_grow)
+                    answered.set(names.OUTCOME, outcome.value)
             except ConversationConflictError:
                 conflicts += 1
                 if conflicts >= deps.drain_limits.conflicts:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Protocol
 
 import orjson
@@ -22,6 +23,7 @@ from adapters.oidc import ForbiddenCallerError, UnauthenticatedError
 from contracts.errors import MalformedMessageError, TransientError
 from contracts.values import ConversationId
 from observability.logs import logger
+from observability.tracing import inside, remote_span
 from worker.operation import Operation, create_app, problem
 
 log = logger(__name__)
@@ -109,15 +111,19 @@ class _Endpoint:
             self._deps.count(WakeUpOutcome.MALFORMED)
             log.error("wake_up.malformed", reason=str(exc))
             return _outcome(WakeUpOutcome.MALFORMED)
+        work: Callable[[], Awaitable[None]] = partial(self._deps.drain, ConversationId(name))
+        time_limit = self._deps.time_limit
         if field == ANALYSIS:
-            return await self._carry_out(lambda: self._deps.analyse(name), self._deps.analysis_time_limit)
-        return await self._carry_out(lambda: self._deps.drain(ConversationId(name)), self._deps.time_limit)
+            work, time_limit = partial(self._deps.analyse, name), self._deps.analysis_time_limit
+        return await self._carry_out(work, time_limit, traceparent=request.headers.get("traceparent"))
 
     async def sweep(self, request: Request) -> Response:
         """A job of the scheduler: look for what nobody was woken for."""
         return await self._refusal(request) or await self._carry_out(self._deps.sweep, self._deps.time_limit)
 
-    async def _carry_out(self, work: Callable[[], Awaitable[None]], time_limit: timedelta) -> Response:
+    async def _carry_out(
+        self, work: Callable[[], Awaitable[None]], time_limit: timedelta, *, traceparent: str | None = None
+    ) -> Response:
         """Do the work and wait for what it has started; what it could not do is due again by the inbox.
 
         A drain does not raise: it gives its conversation back with a time when it is due again, and one that somebody
@@ -127,7 +133,8 @@ class _Endpoint:
         """
         try:
             async with asyncio.timeout(time_limit.total_seconds()) as limit:
-                await work()
+                with inside(remote_span(traceparent)):
+                    await work()
                 await self._deps.idle()
         except TimeoutError:
             if not limit.expired():

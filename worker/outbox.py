@@ -15,6 +15,7 @@ from contracts.values import ConversationId
 from observability.logs import logger
 from observability.metrics import SENDS, note_reply
 from worker.dependencies import Dependencies
+from worker.spans import send_span
 
 log = logger(__name__)
 
@@ -33,7 +34,13 @@ async def flush(conversation_id: ConversationId, deps: Dependencies) -> None:
 async def _wait_for_channel(row: OutboxRow, deps: Dependencies) -> None:
     """The channel is not set up in this process any more: its replies wait, new messages are still worked on."""
     SENDS.labels(channel=row.address.channel.value, outcome="no_channel").inc()
-    log.error("outbox.no_channel", conversation_id=row.conversation_id, outbox_id=row.id, channel=row.address.channel)
+    log.error(
+        "outbox.no_channel",
+        conversation_id=row.conversation_id,
+        correlation_id=row.correlation_id,
+        outbox_id=row.id,
+        channel=row.address.channel,
+    )
     not_before = deps.clock.now() + LONGEST_BACKOFF
     await deps.store.postpone(row.id, not_before=not_before, error_code="no_channel", at=deps.clock.now())
 
@@ -99,7 +106,8 @@ async def _undisturbed(work: Coroutine[Any, Any, bool]) -> bool:
 async def _deliver(attempt: _Attempt, deps: Dependencies) -> bool:
     row = attempt.row
     try:
-        platform_message_id = await _send_in_time(attempt)
+        with send_span(row):
+            platform_message_id = await _send_in_time(attempt)
     except ChannelUnavailableError as exc:
         not_before = deps.clock.now() + _backoff(row.attempts, exc, deps)
         await deps.store.postpone(row.id, not_before=not_before, error_code=str(exc), at=deps.clock.now())

@@ -14,6 +14,7 @@ from contracts.performance import answered_by
 from fsm.machine import Walk
 from fsm.migrations import migrate
 from observability.metrics import TURN_SECONDS, note_answer, note_quality, note_transitions
+from observability.tracing import span
 from prompts.prompter import clarification
 from worker.dependencies import Dependencies
 from worker.desk import Desk
@@ -57,7 +58,8 @@ async def answer_turn(turn: Turn, deps: Dependencies, *, may_grow: bool = False)
         commit = to_commit(turn, draft, timing, desk.institution.version)
         # Committed before it is sent: a crash from here on repeats the send, not the thinking.
         await deps.faults.reach("turn.before_commit")
-        await deps.store.commit(commit)
+        with span("store.commit"):
+            await deps.store.commit(commit)
         _book(commit, turn, deps)
     await deps.faults.reach("turn.committed")
     TURN_SECONDS.observe(elapsed)

@@ -21,6 +21,7 @@ from contracts.delivery import InboxEntry, OutboxRow, TurnCommit
 from contracts.messages import InboundMessage, OutboundMessage
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from fsm.machine import Walk
+from observability.tracing import current_traceparent
 from prompts.budget import Tab
 from prompts.pricing import total_cost, usd_text
 
@@ -150,6 +151,7 @@ def _outbox_rows(turn: Turn, draft: Draft, at: datetime) -> tuple[OutboxRow, ...
             message=reply,
             correlation_id=turn.correlation_id,
             received_at=min(message.received_at for message in turn.messages),
+            traceparent=current_traceparent(),
             created_at=at,
             updated_at=at,
         )

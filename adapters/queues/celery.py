@@ -8,13 +8,14 @@ it most of a second. The message is Celery's protocol 2 in Kombu's Redis envelop
 import asyncio
 import base64
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 import orjson
 
 from adapters.redis_database import RedisDatabase
 from contracts.errors import TransientError
 from contracts.values import ConversationId
+from observability.tracing import current_traceparent
 
 FAST, ANALYSIS = "fast", "analysis"
 DRAIN, ANALYSE, TEND, SWEEP, CLEAN = "prosa.drain", "prosa.analyse", "prosa.tend", "prosa.sweep", "prosa.clean"
@@ -33,7 +34,7 @@ class CeleryQueue:
     def __init__(self, database: RedisDatabase, *, on_lost: Callable[[int], None]) -> None:
         self._database = database
         self._on_lost = on_lost
-        self._waiting: dict[tuple[str, str], None] = {}
+        self._waiting: dict[tuple[str, str], str | None] = {}
         self._sending: asyncio.Task[None] | None = None
 
     async def wake(self, conversation_id: ConversationId) -> None:
@@ -50,30 +51,29 @@ class CeleryQueue:
             self._sending.cancel()
 
     def _send(self, task: str, argument: str) -> None:
-        self._waiting[task, argument] = None
+        # Of wake-ups that merge the first one's trace goes on: its message has waited longest.
+        self._waiting.setdefault((task, argument), current_traceparent())
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_waiting())
 
     async def _send_waiting(self) -> None:
         while self._waiting:
-            batch = list(self._waiting)[:MAX_BATCH]
-            for job in batch:
-                del self._waiting[job]
+            batch = {job: self._waiting.pop(job) for job in list(self._waiting)[:MAX_BATCH]}
             try:
                 await self._push(batch)
             except TransientError:
                 self._on_lost(len(batch))
 
-    async def _push(self, jobs: Iterable[tuple[str, str]]) -> None:
+    async def _push(self, jobs: Mapping[tuple[str, str], str | None]) -> None:
         queues: dict[str, list[bytes]] = {}
-        for task, argument in jobs:
+        for (task, argument), traceparent in jobs.items():
             queue = ANALYSIS if task == ANALYSE else FAST
-            queues.setdefault(queue, []).append(envelope(task, argument, queue=queue))
+            queues.setdefault(queue, []).append(envelope(task, argument, queue=queue, traceparent=traceparent))
         pushes = [self._database.command("LPUSH", KEY_PREFIX + queue, *messages) for queue, messages in queues.items()]
         await asyncio.gather(*pushes)
 
 
-def envelope(task: str, argument: str, *, queue: str) -> bytes:
+def envelope(task: str, argument: str, *, queue: str, traceparent: str | None = None) -> bytes:
     """One message as Kombu's Redis transport keeps it in the list of its queue."""
     job_id = str(uuid.uuid4())
     body = orjson.dumps([[argument], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}])
@@ -96,6 +96,7 @@ def envelope(task: str, argument: str, *, queue: str) -> bytes:
                 "argsrepr": "",
                 "kwargsrepr": "",
                 "ignore_result": True,
+                **({"traceparent": traceparent} if traceparent else {}),
             },
             "properties": {
                 "correlation_id": job_id,

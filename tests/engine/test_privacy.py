@@ -9,6 +9,7 @@ import httpx
 import orjson
 import pytest
 from prometheus_client import generate_latest
+from redis.asyncio import Redis
 
 from adapters.models.scripted import ScriptedModel
 from adapters.waiting import wait_for_receipt
@@ -21,11 +22,28 @@ from observability.logs import configure_logs, logger
 from observability.metrics import REGISTRY
 from sandbox.whatsapp_webhooks import envelope, inbound_text, signed
 from tests.builders import DOCUMENTS, conversation_id, engine_bed, inbound, open_backend
+from tests.collector import collecting
+from tests.playing import play
+from tests.real_services import redis_url
 from worker.drain import drain
 
 MARKER = "zebra-azul-4711"
 PHONE = "5511987654321"
 SECRETS = (MARKER, PHONE, "ana.souza@example.com", "123.456.789-09", "Ana Souza da Silva")
+
+
+# Eight kinds, and a word of the person's own: as they would stand in a message, in a sentence each.
+PERSONAL = {
+    "name": ("Quitéria Xavantes", "Meu nome é {}."),
+    "phone": ("+55 11 98765-4321", "Me liga no {}."),
+    "e-mail": ("quiteria.xavantes@example.com", "Meu e-mail é {}."),
+    "CPF": ("529.982.247-25", "Meu CPF é {}."),
+    "company": ("11.444.777/0001-61", "O CNPJ é {}."),
+    "address": ("Rua das Jabuticabeiras 731", "Moro na {}."),
+    "birth": ("17/08/1983", "Nasci em {}."),
+    "card": ("4539 1488 0343 6467", "O cartão é {}."),
+    "word": (MARKER, "O código é {}."),
+}
 
 
 @pytest.fixture
@@ -114,3 +132,122 @@ def test_a_library_says_that_it_spoke_but_not_what(logs: io.StringIO) -> None:
     logging.getLogger("some.library").warning("got %s", MARKER)
     (line,) = assert_clean(logs)
     assert (line["event"], line["module"]) == ("library.warning", "some.library")
+
+
+async def test_personal_data_of_eight_kinds_goes_through_everything_and_is_found_nowhere(
+    logs: io.StringIO, tmp_path: Path
+) -> None:
+    """Answered, cached, refused, failed and traced; then logs, spans, metrics, shared caches, answers are searched."""
+    cache = Redis.from_url(redis_url())
+    await cache.flushall()
+    with collecting() as collector:
+        settings = Settings(
+            PROSA_DATA_DIR=tmp_path,
+            PROSA_INSTITUTION=DOCUMENTS / "pyloto",
+            PORT=0,
+            REDIS_CACHE_URL=redis_url(),
+            PROMPTER_USE_CACHE=True,
+            PROMPTER_USE_BATCHING=True,
+            PROSA_CACHE_TEMPLATE=True,
+            PROMPTER_USE_TRACING=True,
+            OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+        )
+        async with open_runtime(settings) as runtime:
+            await until_something_is_kept(runtime, cache)
+            answers = await say_everything(runtime)
+    kept = [piece async for piece in contents(cache)]
+    await cache.aclose()
+    places = {
+        "logs": logs.getvalue().encode(),
+        "spans": b"".join(collector.bodies),
+        "metrics": generate_latest(REGISTRY),
+        "caches": b"".join(kept),
+        "answers": "".join(answers).encode(),
+    }
+    found = {(place, kind) for place, content in places.items() for kind in PERSONAL if holds(content, kind)}
+    assert found == set()
+    # All of it would have been found.
+    assert all(holds(everything_personal().encode(), kind) for kind in PERSONAL)
+    assert b"message.received" in places["logs"]
+    assert b"turn.ended" in places["logs"]
+    spans = collector.spans
+    assert {"turn", "ai.execute", "cache.check", "cache.store", "outbox.send"} <= {span.name for span in spans}
+    assert {"ValidationError"} <= {span.failure for span in spans}
+    assert kept
+    assert "[redacted]" not in logs.getvalue()
+
+
+async def until_something_is_kept(runtime: Runtime, cache: Redis) -> None:
+    """On a machine that is busy a question may be answered from the process's memory; then somebody else asks."""
+    for number in range(50):
+        await play(runtime, f"harmless-{number}", ["Como funciona a entrega de documentos?"])
+        if await cache.keys("*"):
+            return
+
+
+async def contents(cache: Redis) -> AsyncIterator[bytes]:
+    """Every key of a Redis with everything that stands in it."""
+    for key in await cache.keys("*"):
+        yield key
+        match await cache.type(key):
+            case b"string":
+                yield await cache.get(key) or b""
+            case b"hash":
+                for field, value in (await cache.hgetall(key)).items():
+                    yield field + b" " + value
+            case b"set":
+                for member in await cache.smembers(key):
+                    yield member
+            case b"zset":
+                for member in await cache.zrange(key, 0, -1):
+                    yield member
+            case other:
+                raise AssertionError(f"nobody looks into a {other!r}")
+
+
+def everything_personal() -> str:
+    return " ".join(sentence.format(said) for said, sentence in PERSONAL.values())
+
+
+def holds(content: bytes, kind: str) -> bool:
+    """Whether it stands there as it was written, in small letters, or as its digits alone."""
+    said, _ = PERSONAL[kind]
+    digits = "".join(filter(str.isdigit, said))
+    forms = {said, said.casefold(), *([digits] if len(digits) > 7 else []), orjson.dumps(said).decode()[1:-1]}
+    return any(form.encode() in content or form.encode() in content.lower() for form in forms)
+
+
+async def say_everything(runtime: Runtime) -> list[str]:
+    """Every kind by every way in, with a model that answers and with one that does not; what was answered to it."""
+    answers: list[str] = []
+    whole = everything_personal()
+    name = PERSONAL["name"][0]
+    transport = httpx.ASGITransport(runtime.webhook, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+
+        async def post(words: str, phone: str = PHONE, secret: str = SANDBOX_SECRET) -> None:
+            event = inbound_text(phone, words, name=name, phone_number_id=SANDBOX_PHONE_NUMBER_ID)
+            body, headers = signed(envelope(event), secret)
+            answers.append((await client.post("/webhooks/whatsapp", content=body, headers=headers)).text)
+
+        for number, (said, sentence) in enumerate(PERSONAL.values()):
+            await post("Oi, bom dia", f"55119{number:08d}")
+            await post(sentence.format(said), f"55119{number:08d}")
+            await post(f"Vocês entregam em Campinas? {sentence.format(said)}", f"55118{number:08d}")
+        await post(whole)
+        await runtime.queue.idle()
+        behaviour = f"{runtime.sandbox_url}/anthropic/sandbox/behaviour"
+        async with httpx.AsyncClient() as sandbox:
+            (await sandbox.put(behaviour, json={"invalid_json": 1.0})).raise_for_status()
+        await post(whole, "5511900000099")
+        await runtime.queue.idle()
+        await post(whole, secret="wrong")
+        wrong = ({"text": whole * 100}, {"text": {"deep": whole}}, {"id": whole, "text": "oi"}, {"txt": whole})
+        refused = [
+            *[await client.get(path) for path in (f"/chat/{whole}/messages/x", f"/chat/c/events?after={whole}")],
+            await client.get(f"/{whole}"),
+            *[await client.post("/chat/c/messages", json=content) for content in wrong],
+            await client.post("/chat/c/messages", content=whole.encode()),
+        ]
+        assert all(answer.is_client_error for answer in refused)
+    return [*answers, *(answer.text for answer in refused)]

@@ -67,6 +67,19 @@ def test_each_engine_has_its_places(environ: dict[str, str], store: str, inbox: 
         ({"PROSA_CACHE_SEMANTIC": "response"}, "PROMPTER_USE_CACHE=true"),
         ({"PROSA_CACHE_TEMPLATE": "true"}, "PROMPTER_USE_CACHE=true"),
         ({"PROSA_CACHE_SAMPLE": "2"}, "PROSA_CACHE_SAMPLE"),
+        ({"PROMPTER_USE_TRACING": "true"}, "needs OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ({"PROMPTER_USE_TRACING": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4317"}, "OTLP over HTTP"),
+        ({"PROMPTER_USE_TRACING": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://a:b@c:4318"}, "OTLP over HTTP"),
+        (
+            {
+                "PROMPTER_USE_TRACING": "true",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318",
+                "OTEL_EXPORTER_OTLP_HEADERS": "no pair",
+            },
+            "NAME=VALUE,NAME=VALUE",
+        ),
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        ({"PROSA_TRACE_SAMPLE": "1.5"}, "PROSA_TRACE_SAMPLE"),
         ({"PROSA_STORE": "mongo"}, "sqlite:PATH, redis or firestore"),
         ({"PROSA_STORE": "sqlite:"}, "sqlite:PATH"),
         ({"PROSA_ENGINE": "celery", "PROSA_STORE": "sqlite:x"} | REDIS, "redis or firestore"),
@@ -100,3 +113,16 @@ def test_no_secret_is_shown(recwarn: pytest.WarningsRecorder) -> None:
 def test_the_example_lists_every_setting() -> None:
     listed = {line.lstrip("#").partition("=")[0] for line in (ROOT / ".env.example").read_text().splitlines()}
     assert set(known_names()) <= listed
+
+
+def test_spans_go_where_the_variables_of_opentelemetry_say() -> None:
+    collector = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    assert settings_of(**collector).collector is None
+    on = settings_of(
+        **collector,
+        PROMPTER_USE_TRACING="true",
+        OTEL_EXPORTER_OTLP_HEADERS="Authorization=Basic%20abc%3D, x-project = p",
+    )
+    assert on.collector == "http://127.0.0.1:4318"
+    assert on.collector_headers == {"Authorization": "Basic abc=", "x-project": "p"}
+    assert (on.service_name, on.trace_sample) == ("prosa", 1.0)

@@ -303,7 +303,7 @@ async def test_a_body_that_can_never_work_ends_its_task_and_is_counted_and_logge
     assert (response.status_code, response.json()) == (200, {"outcome": "malformed"})
     assert (drained, counted) == ([], [WakeUpOutcome.MALFORMED])
     (line,) = (orjson.loads(line) for line in stream.getvalue().splitlines())
-    assert (line["event"], line["level"]) == ("wake_up.malformed", "error")
+    assert (line["event"], line["severity"]) == ("wake_up.malformed", "ERROR")
 
 
 @given(

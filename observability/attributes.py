@@ -1,0 +1,46 @@
+"""The names of what spans carry, in one place: OpenTelemetry's where it has one, else ours.
+
+`gen_ai.*` is still in development and its names move
+(https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/): dashboards stand on our metrics. Nothing that a
+person wrote, and no address of theirs, is the value of any of them.
+"""
+
+CONVERSATION = "gen_ai.conversation.id"
+CORRELATION = "prosa.correlation_id"
+
+CHANNEL = "prosa.channel"
+KIND = "prosa.message.kind"
+OUTCOME = "prosa.outcome"
+MESSAGES = "prosa.messages"
+ATTEMPT = "prosa.attempt"
+STATE = "prosa.state"
+CODE = "prosa.code"
+OUTBOX = "prosa.outbox_id"
+ANALYSIS = "prosa.analysis.kind"
+
+USAGE = "prosa.usage_type"
+TEMPLATE = "prosa.template"
+ATTEMPTS = "prosa.attempts"
+QUALITY = "prosa.quality_score"
+CACHE_LEVEL = "prosa.cache.level"
+COST = "prosa.cost_usd"
+
+OPERATION = "gen_ai.operation.name"
+PROVIDER = "gen_ai.provider.name"
+REQUEST_MODEL = "gen_ai.request.model"
+RESPONSE_MODEL = "gen_ai.response.model"
+FINISH_REASONS = "gen_ai.response.finish_reasons"
+# As the provider's own SDK counts: what was read from or written to the prompt cache is part of the input.
+INPUT_TOKENS = "gen_ai.usage.input_tokens"
+OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+CACHE_READ_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+CACHE_WRITE_TOKENS = "gen_ai.usage.cache_write.input_tokens"
+RESENT = "http.request.resend_count"
+
+ERROR = "error.type"
+EXCEPTION_TYPE = "exception.type"
+EXCEPTION_PLACES = "exception.stacktrace"
+
+SERVICE = "service.name"
+INSTANCE = "service.instance.id"
+ENVIRONMENT = "deployment.environment.name"

@@ -1,0 +1,74 @@
+"""What the spans of a prompt task say: which question, which model, what it cost. Never a word of it."""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from contracts.conversation import CallRecord, TaskRecord
+from contracts.ports import ModelRequest, ModelResponse
+from observability import attributes as names
+from observability.tracing import AnySpan, Kind, span
+
+if TYPE_CHECKING:
+    from prompts.executor import PromptTask
+
+PROVIDER = "anthropic"
+# The provider's own word; what is none is not passed on.
+STOP_REASON = re.compile(r"[a-z_]{1,40}")
+
+
+def task_span(task: "PromptTask[Any]") -> AnySpan:
+    return span("prompter.execute", {names.USAGE: task.name.value, names.TEMPLATE: task.template})
+
+
+def call_span(task: "PromptTask[Any]", request: ModelRequest, *, attempt: int) -> AnySpan:
+    """One call of the model, from here to the provider and back; the first is attempt 1."""
+    described = {
+        names.OPERATION: "chat",
+        names.PROVIDER: PROVIDER,
+        names.REQUEST_MODEL: request.model,
+        names.USAGE: task.name.value,
+        names.TEMPLATE: task.template,
+    }
+    called = span("ai.execute", described, kind=Kind.CLIENT)
+    called.set(names.RESENT, attempt - 1 or None)
+    return called
+
+
+def describe_task(executed: AnySpan, record: TaskRecord) -> None:
+    if not executed.sampled:
+        return
+    tokens = record.tokens
+    executed.attributes.update(
+        {
+            names.REQUEST_MODEL: record.model,
+            names.OUTCOME: record.outcome,
+            names.ATTEMPTS: record.attempts,
+            names.INPUT_TOKENS: tokens.input + tokens.cache_read + tokens.cache_write,
+            names.OUTPUT_TOKENS: tokens.output,
+        }
+    )
+    executed.set(names.COST, _amount(record.cost_usd))
+    executed.set(names.QUALITY, record.quality)
+    executed.set(names.CACHE_LEVEL, record.cache)
+
+
+def describe_call(called: AnySpan, response: ModelResponse, call: CallRecord) -> None:
+    if not called.sampled:
+        return
+    tokens = response.tokens
+    called.attributes.update(
+        {
+            names.RESPONSE_MODEL: response.model,
+            names.INPUT_TOKENS: tokens.input + tokens.cache_read + tokens.cache_write,
+            names.OUTPUT_TOKENS: tokens.output,
+            names.CACHE_READ_TOKENS: tokens.cache_read,
+            names.CACHE_WRITE_TOKENS: tokens.cache_write,
+        }
+    )
+    called.set(names.COST, _amount(call.cost_usd))
+    if STOP_REASON.fullmatch(response.stop_reason):
+        called.set(names.FINISH_REASONS, (response.stop_reason,))
+
+
+def _amount(cost_usd: str | None) -> float | None:
+    return float(cost_usd) if cost_usd is not None else None

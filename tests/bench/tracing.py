@@ -1,0 +1,286 @@
+"""What traces and metrics cost a worker: `python -m tests.bench.tracing`, or `make bench`.
+
+The same turns with and without them, in rounds side by side of one process whose order changes: a worker as it runs
+behind Celery, on a real Redis, with its logs, asking the sandbox's model and replying to its WhatsApp over HTTP. What
+counts is the processor time of the thread that works and of the one that takes the spans to a collector; sandbox and
+collector are other processes. Times are of this machine at this moment; the shares are what to compare.
+"""
+
+import asyncio
+import io
+import itertools
+import multiprocessing
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from prometheus_client import Counter, Gauge, Histogram
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from adapters.channels.whatsapp_inbound import parse
+from adapters.event_loop import keep_what_is_loaded, run_serving
+from contracts.settings import Settings
+from contracts.values import ConversationId
+from observability.logs import configure_logs
+from observability.otlp import trace_request
+from observability.span_export import SpanExporter
+from observability.tracing import Span, Tracer, span, tracing_with
+from sandbox.whatsapp_webhooks import envelope, inbound_text, to_bytes
+from tests.collector import collecting
+from tests.real_services import accepts, free_port, redis_url, start_server
+from webhook.spans import receiving
+from worker.backends import open_backend
+from worker.dependencies import Dependencies
+from worker.drain import drain
+from worker.jobs import open_worker
+
+ROUNDS = 60
+TURNS_A_ROUND = 8
+SAMPLED = 0.1
+PHONE_NUMBER_ID = "100000000000001"
+
+console = Console(highlight=False)
+_numbers = itertools.count()
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Metrics whose observations do nothing."""
+
+    def nothing(*_: Any, **__: Any) -> None:
+        return
+
+    with (
+        patch.object(Counter, "inc", nothing),
+        patch.object(Gauge, "set", nothing),
+        patch.object(Histogram, "observe", nothing),
+    ):
+        yield
+
+
+class Kept:
+    """Spans that are kept and go nowhere."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+
+    def add(self, span: Span) -> None:
+        self.spans.append(span)
+
+    async def flush(self, limit: timedelta) -> None:
+        return
+
+
+@dataclass
+class Mode:
+    """What is recorded in some of the rounds: the processor milliseconds of a turn in each of them."""
+
+    name: str
+    recording: Callable[[], AbstractContextManager[None]]
+    exporter: SpanExporter | None = None
+    rounds: list[float] = field(default_factory=list)
+
+    @property
+    def export_ms(self) -> float:
+        """Of the thread that takes the spans away, for one turn."""
+        if self.exporter is None:
+            return 0.0
+        clock = time.pthread_getcpuclockid(self.exporter._thread.ident or 0)
+        return time.clock_gettime(clock) * 1000 / (len(self.rounds) * TURNS_A_ROUND)
+
+    @property
+    def turn_ms(self) -> float:
+        return statistics.median(self.rounds) + self.export_ms
+
+
+async def arrive(deps: Dependencies, count: int) -> list[ConversationId]:
+    """Messages in the inbox, received as by the webhook: those of a turn that is traced name their trace."""
+    # A new person each time: who writes twenty times in a minute is answered by a rule.
+    phones = [f"55119{next(_numbers):08d}" for _ in range(count)]
+    events = [inbound_text(phone, "Oi, bom dia", phone_number_id=PHONE_NUMBER_ID) for phone in phones]
+    messages = parse(to_bytes(envelope(*events)), id_salt="bench", at=datetime.now(UTC)).messages
+    with receiving(messages) as reception:
+        await deps.inbox.append(reception.messages)
+    return [message.conversation_id for message in messages]
+
+
+async def turns(deps: Dependencies, arrived: Sequence[ConversationId]) -> None:
+    await asyncio.gather(*(drain(conversation_id, deps) for conversation_id in arrived))
+
+
+async def measure(deps: Dependencies, collector_url: str) -> None:
+    whole, share = exporter_to(collector_url), exporter_to(collector_url)
+    modes = [
+        Mode("neither", uncounted),
+        Mode("metrics", nullcontext),
+        Mode("metrics, every turn traced", lambda: tracing_with(Tracer(whole)), whole),
+        Mode(f"metrics, {SAMPLED:.0%} of the turns traced", lambda: tracing_with(Tracer(share, sample=SAMPLED)), share),
+    ]
+    chance = random.Random(0)
+    for _ in range(5):
+        await turns(deps, await arrive(deps, TURNS_A_ROUND))
+    keep_what_is_loaded()
+    for _ in track(range(ROUNDS), description="Turns", console=console, transient=True):
+        for mode in chance.sample(modes, len(modes)):
+            with mode.recording():
+                arrived = await arrive(deps, TURNS_A_ROUND)
+                began = time.thread_time()
+                await turns(deps, arrived)
+                mode.rounds.append((time.thread_time() - began) * 1000 / TURNS_A_ROUND)
+    for exporter in (whole, share):
+        await exporter.flush(timedelta(seconds=5))
+    report(modes)
+    for exporter in (whole, share):
+        exporter.close(timedelta(seconds=2))
+    console.print()
+    report_spans(await spans_of_a_turn(deps))
+
+
+def exporter_to(url: str) -> SpanExporter:
+    exporter = SpanExporter(url, resource={"service.name": "bench"}, headers={}, chance=random.random)
+    exporter.start()
+    return exporter
+
+
+async def spans_of_a_turn(deps: Dependencies) -> list[Span]:
+    kept = Kept()
+    with tracing_with(Tracer(kept)):
+        await turns(deps, await arrive(deps, 1))
+    return [one for one in kept.spans if one.name != "webhook.receive"]
+
+
+def report(modes: Sequence[Mode]) -> None:
+    table = Table(title=f"Processor time of a worker's turn: {ROUNDS} rounds of {TURNS_A_ROUND} turns", box=None)
+    for column in ("recorded", "ms a turn", "of it export", "over neither"):
+        table.add_column(column, justify="left" if column == "recorded" else "right")
+    bare = modes[0].turn_ms
+    for mode in modes:
+        share = "" if mode is modes[0] else f"{mode.turn_ms / bare - 1:+.1%}"
+        table.add_row(mode.name, f"{mode.turn_ms:.2f}", f"{mode.export_ms:.2f}" if mode.exporter else "", share)
+    console.print(table)
+
+
+def report_spans(spans: list[Span]) -> None:
+    """The spans of one turn made and written by us, and the same by OpenTelemetry's SDK, one after the other."""
+    body = trace_request({}, spans)
+    ours, sdk = Tracer(Kept()), TracerProvider().get_tracer("bench")
+    made: list[ReadableSpan] = []
+
+    def make_ours() -> None:
+        ours.ended = lambda _: None
+        with tracing_with(ours):
+            for one in spans:
+                with span(one.name, one.attributes):
+                    pass
+
+    def make_theirs() -> None:
+        made.clear()
+        for one in spans:
+            with sdk.start_as_current_span(one.name, attributes=one.attributes) as opened:
+                pass
+            made.append(opened)  # type: ignore[arg-type]
+
+    rows: dict[str, Callable[[], object]] = {
+        "made: ours": make_ours,
+        "made: OpenTelemetry's SDK": make_theirs,
+        "written: ours": lambda: trace_request({}, spans),
+        "written: opentelemetry-proto": lambda: generated(spans).SerializeToString(),
+        "written: the SDK's encoder": lambda: encode_spans(made).SerializeToString(),
+    }
+    table = Table(title=f"The {len(spans)} spans of a turn, {len(body)} bytes of OTLP", box=None)
+    for column in ("work", "us a span"):
+        table.add_column(column, justify="left" if column == "work" else "right")
+    for name, work in rows.items():
+        table.add_row(name, f"{_microseconds(work) / len(spans):.1f}")
+    console.print(table)
+
+
+def generated(spans: Sequence[Span]) -> ExportTraceServiceRequest:
+    """The same message in the classes that are generated from its definition."""
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    for one in spans:
+        message = scope.spans.add(
+            trace_id=one.trace_id.to_bytes(16, "big"),
+            span_id=one.span_id.to_bytes(8, "big"),
+            parent_span_id=one.parent_id.to_bytes(8, "big"),
+            name=one.name,
+            kind=one.kind,  # type: ignore[arg-type]
+            start_time_unix_nano=one.start_ns,
+            end_time_unix_nano=one.end_ns,
+        )
+        for name, value in (*one.attributes.items(), *one.inherited):
+            attribute = message.attributes.add(key=name)
+            if isinstance(value, str):
+                attribute.value.string_value = value
+            elif isinstance(value, int):
+                attribute.value.int_value = value
+            elif isinstance(value, float):
+                attribute.value.double_value = value
+    return request
+
+
+def _microseconds(work: Callable[[], object], times: int = 300) -> float:
+    samples = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        samples.append((time.perf_counter() - began) * 1e6)
+    return statistics.median(samples)
+
+
+def _collect(ready: Connection) -> None:
+    with collecting() as collector:
+        ready.send(collector.url)
+        ready.recv()
+
+
+async def _work(folder: Path, sandbox_url: str, collector_url: str) -> None:
+    settings = Settings(
+        PROSA_ENGINE="celery",
+        REDIS_URL=redis_url(),
+        PROSA_DATA_DIR=folder,
+        ANTHROPIC_API_KEY="sandbox",
+        ANTHROPIC_BASE_URL=f"{sandbox_url}/anthropic",
+        WHATSAPP_APP_SECRET="sandbox",
+        WHATSAPP_VERIFY_TOKEN="sandbox",
+        WHATSAPP_ACCESS_TOKEN="sandbox",
+        WHATSAPP_PHONE_NUMBER_ID=PHONE_NUMBER_ID,
+        WHATSAPP_API_URL=f"{sandbox_url}/graph/v26.0",
+    )
+    async with open_backend(settings) as backend, open_worker(settings, backend) as worker:
+        await measure(worker.deps, collector_url)
+
+
+def main() -> None:
+    configure_logs(stream=io.StringIO())
+    ours, theirs = multiprocessing.Pipe()
+    collector = multiprocessing.get_context("spawn").Process(target=_collect, args=(theirs,))
+    collector.start()
+    port = free_port()
+    start_server([sys.executable, "-m", "sandbox", "--port", str(port)], ready=lambda: accepts(port), name="sandbox")
+    try:
+        with tempfile.TemporaryDirectory(prefix="prosa-bench-") as folder:
+            run_serving(_work(Path(folder), f"http://127.0.0.1:{port}", ours.recv()))
+    finally:
+        ours.send("done")
+        collector.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -167,7 +167,7 @@ class Gate:
         if "\N{HANDSHAKE}" in shown:
             yield Finding(rule=Rule.CLOSING, excerpt="\N{HANDSHAKE}")
         yield from duration_findings(_blanked(fresh, measured))
-        yield from disguised_findings(_blanked(fresh, measured))
+        yield from disguised_findings(_blanked(fresh, measured), commitment_findings)
         yield from state_name_findings(shown)
         leaked = self._hidden.found_in(text)
         if leaked is not None:

@@ -4,7 +4,7 @@ Every pattern runs on flat text (see `normalize.flat`) and has a bounded reach, 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from context.alternatives import sharing
@@ -513,13 +513,14 @@ def phrase_findings(text: str) -> Iterator[Finding]:
                 yield _finding(rule.rule, match)
 
 
-def disguised_findings(text: str) -> Iterator[Finding]:
-    """The same rules on every other reading of the sentences that have one."""
+def disguised_findings(text: str, also: Callable[[str], Iterable[Finding]]) -> Iterator[Finding]:
+    """The same rules, and `also`, on every other reading of the sentences that have one."""
     disguised = _sentences(text) if without_disguise(text) else ()
     for sentence in disguised:
         for reading in without_disguise(sentence):
             yield from price_findings(reading)
             yield from phrase_findings(reading)
+            yield from also(reading)
             yield from _spelled_out(sentence, reading)
     if _BROKEN_LINE.search(text):
         joined = _BROKEN_LINE.sub(" ", text)

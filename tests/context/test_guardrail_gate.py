@@ -319,3 +319,10 @@ def test_a_disguise_never_lets_a_price_through(draft: str, disguises: list[Calla
     for disguise in disguises:
         text = disguise(text)
     assert PYLOTO.check([text], NOBODY)
+
+
+@pytest.mark.parametrize(
+    "draft", ["Sobre a entrega: D E A L !", "Sobre a entrega: F E C H A D O !", "Então: c o m b i n a d o"]
+)
+def test_a_closing_that_is_spelled_out_is_one_behind_other_words_too(draft: str) -> None:
+    assert PYLOTO.check([draft], NOBODY)

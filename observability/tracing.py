@@ -270,7 +270,7 @@ def span(
         return tracer.root(name, kind, attributes, inherited, links)
     if not within.sampled:
         return UNRECORDED if parent is None else Unrecorded(within)  # type: ignore[arg-type]
-    passed = inherited + within.inherited if inherited else within.inherited
+    passed = tuple((dict(within.inherited) | dict(inherited)).items()) if inherited else within.inherited
     opened = Span(tracer, name, kind, within.trace_id, within.span_id, attributes, passed, links)
     if start_ns is not None:
         opened.start_ns = start_ns

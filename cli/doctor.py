@@ -55,6 +55,7 @@ async def examine(settings: Settings) -> list[Finding]:
         "model": _model,
         "whatsapp": _whatsapp,
         "console": _console,
+        "traces": _traces,
     }
     findings = []
     for name, check in checks.items():
@@ -198,3 +199,21 @@ async def _console(settings: Settings) -> Finding:
     if settings.console_token is None:
         return Finding("console", Health.OK, "open on this machine only")
     return Finding("console", Health.OK, "needs PROSA_CONSOLE_TOKEN")
+
+
+async def _traces(settings: Settings) -> Finding:
+    """A collector that is away stops nothing, so it is no failure."""
+    if settings.collector is None:
+        return Finding("traces", Health.OK, "none are recorded")
+    url = f"{settings.collector.rstrip('/')}/v1/traces"
+    headers = {"Content-Type": "application/x-protobuf", **settings.collector_headers}
+    step = "check OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS; until then spans are dropped, and nothing else"
+    try:
+        async with httpx.AsyncClient(timeout=5) as client:
+            # No bytes are a request without spans.
+            response = await client.post(url, content=b"", headers=headers)
+    except httpx.HTTPError as exc:
+        return Finding("traces", Health.NOTE, f"{url}: {type(exc).__name__}", step)
+    if not response.is_success:
+        return Finding("traces", Health.NOTE, f"{url} answered {response.status_code}", step)
+    return Finding("traces", Health.OK, f"{url} takes {settings.trace_sample:.0%} of the traces")

@@ -151,12 +151,18 @@ def words(flat_text: str) -> Iterator[str]:
     return iter(_WORD.findall(flat_text))
 
 
+def with_letters_joined(flat_text: str) -> tuple[str, ...]:
+    """Readings of a flat text in which letters that stand one by one are words; the text itself where none do."""
+    return tuple(
+        pattern.sub(lambda match: re.sub(_BETWEEN, "", match[0]), flat_text) for pattern in (_SPELLED, _SPELLED_WORDS)
+    )
+
+
 def without_disguise(flat_text: str) -> tuple[str, ...]:
     """Other readings of a flat text, where letters are spaced out, split by signs, drawn out, or written as digits."""
     has_digit = _DIGIT.search(flat_text) is not None
     readings = {
-        _SPELLED.sub(lambda match: re.sub(_BETWEEN, "", match[0]), flat_text),
-        _SPELLED_WORDS.sub(lambda match: re.sub(_BETWEEN, "", match[0]), flat_text),
+        *with_letters_joined(flat_text),
         _SPLIT_WORD.sub("", flat_text),
         _REPEATED.sub(r"\1", flat_text),
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from context.alternatives import sharing
 from context.figures import NUMBER_WORD
-from context.normalize import squeezed, without_disguise
+from context.normalize import squeezed, with_letters_joined, without_disguise
 from contracts.guardrails import Finding, Rule
 
 EXCERPT = 80
@@ -514,13 +514,14 @@ def phrase_findings(text: str) -> Iterator[Finding]:
 
 
 def disguised_findings(text: str, also: Callable[[str], Iterable[Finding]]) -> Iterator[Finding]:
-    """The same rules, and `also`, on every other reading of the sentences that have one."""
+    """The same rules on every other reading of the sentences that have one; `also` where letters stood one by one."""
     disguised = _sentences(text) if without_disguise(text) else ()
     for sentence in disguised:
         for reading in without_disguise(sentence):
             yield from price_findings(reading)
             yield from phrase_findings(reading)
-            yield from also(reading)
+            if reading in with_letters_joined(sentence):
+                yield from also(reading)
             yield from _spelled_out(sentence, reading)
     if _BROKEN_LINE.search(text):
         joined = _BROKEN_LINE.sub(" ", text)

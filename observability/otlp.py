@@ -30,21 +30,19 @@ def trace_request(resource: Mapping[str, Attribute], spans: Iterable[Span]) -> b
 
 
 def _span(span: Span) -> bytes:
-    parts = [
-        b"\x0a\x10" + span.trace_id.to_bytes(16, "big") + b"\x12\x08" + span.span_id.to_bytes(8, "big"),
-        b"\x22\x08" + span.parent_id.to_bytes(8, "big") if span.parent_id else b"",
-        _name_and_kind(span.name, span.kind),
-        _times(START_TAG, span.start_ns, END_TAG, span.end_ns),
-    ]
-    parts += [_key_value(9, name, value) for name, value in span.attributes.items()]
-    if span.inherited:
-        parts.append(_attributes(span.inherited))
+    content = (
+        b"\x0a\x10%b\x12\x08%b" % (span.trace_id.to_bytes(16, "big"), span.span_id.to_bytes(8, "big"))
+        + (b"\x22\x08" + span.parent_id.to_bytes(8, "big") if span.parent_id else b"")
+        + _name_and_kind(span.name, span.kind)
+        + _times(START_TAG, span.start_ns, END_TAG, span.end_ns)
+        + (_attributes(span.inherited) if span.inherited else b"")
+    )
+    if span.attributes:
+        content += b"".join([_key_value(9, name, value) for name, value in span.attributes.items()])
     for link in span.links:
         ids = b"\x0a\x10" + link.trace_id.to_bytes(16, "big") + b"\x12\x08" + link.span_id.to_bytes(8, "big")
-        parts.append(_field(13, ids))
-    if span.failure is not None:
-        parts.append(_failure(span.failure, span.end_ns))
-    return b"".join(parts)
+        content += _field(13, ids)
+    return content if span.failure is None else content + _failure(span.failure, span.end_ns)
 
 
 def _failure(failure: tuple[str, str], at_ns: int) -> bytes:
@@ -69,7 +67,12 @@ def _attributes(pairs: Inherited) -> bytes:
 # Ids come a few times each, in the spans of their turn; everything else always again.
 @lru_cache(maxsize=4_096, typed=True)
 def _key_value(number: int, name: str, value: Attribute) -> bytes:
-    return _field(number, _field(1, name.encode()) + _field(2, _any_value(value)))
+    return _field(number, _key(name) + _field(2, _any_value(value)))
+
+
+@lru_cache(maxsize=256)
+def _key(name: str) -> bytes:
+    return _field(1, name.encode())
 
 
 def _any_value(value: Attribute) -> bytes:
@@ -91,12 +94,15 @@ def _values(values: Sequence[str]) -> bytes:
 
 
 def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | LENGTH_DELIMITED) + _varint(len(content)) + content
+    size = len(content)
+    if number < 16 and size < 128:
+        return bytes((number << 3 | LENGTH_DELIMITED, size)) + content
+    if number < 16 and size < 16_384:
+        return bytes((number << 3 | LENGTH_DELIMITED, size & 0x7F | 0x80, size >> 7)) + content
+    return _varint(number << 3 | LENGTH_DELIMITED) + _varint(size) + content
 
 
 def _varint(number: int) -> bytes:
-    if number < 0x80:
-        return number.to_bytes(1, "little")
     written = bytearray()
     while number >= 0x80:
         written.append(number & 0x7F | 0x80)

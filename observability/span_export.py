@@ -28,7 +28,8 @@ log = logger(__name__)
 
 CAPACITY = 8_192
 BATCH = 512
-EVERY_SECONDS = 2.0
+# As OpenTelemetry waits between two batches (OTEL_BSP_SCHEDULE_DELAY).
+EVERY_SECONDS = 5.0
 TIMEOUT_SECONDS = 3.0
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -47,7 +48,7 @@ class _Answer(Enum):
 class SpanExporter:
     """Satisfies the tracer's `Exporter`. `endpoint` is what `OTEL_EXPORTER_OTLP_ENDPOINT` says: `/v1/traces` is added.
 
-    Spans leave every two seconds, or when half of `capacity` wait; at most `capacity` do, then the oldest are dropped.
+    Spans leave every five seconds, or when half of `capacity` wait; at most `capacity` do, then the oldest are dropped.
     A batch without an answer is not sent again, since the collector may have it. `chance` gives a number in [0, 1) for
     the jitter of the pauses.
     """

@@ -88,6 +88,8 @@ def _received(span: SpanMessage, resource: dict[str, Any]) -> Received:
 
 
 def _attributes(pairs: Any) -> dict[str, Any]:
+    names = [pair.key for pair in pairs]
+    assert len(names) == len(set(names)), names
     return {pair.key: _value(pair.value) for pair in pairs}
 
 

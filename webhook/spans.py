@@ -38,18 +38,15 @@ class Reception:
         received.set(names.OUTCOME, arrival.value)
         return inside(received.context)
 
-    def waking(self, conversation_id: ConversationId) -> AbstractContextManager[None]:
+    def waking(self, conversation_id: ConversationId) -> AbstractContextManager[object]:
         """The wake-up of a conversation: in the trace of its first message here."""
         if not self.spans:
             return NOTHING
         first = [message.conversation_id for message in self.messages].index(conversation_id)
-        return _waking(self.spans[first])
-
-
-@contextmanager
-def _waking(received: AnySpan) -> Iterator[None]:
-    with inside(received.context), span("queue.wake", kind=Kind.PRODUCER):
-        yield
+        received = self.spans[first]
+        if not received.sampled:
+            return inside(received.context)
+        return span("queue.wake", kind=Kind.PRODUCER, parent=received.context)
 
 
 def receiving(messages: Sequence[InboundMessage]) -> AbstractContextManager[Reception]:

@@ -12,7 +12,7 @@ def drain_span(conversation_id: ConversationId) -> AnySpan:
     """In the trace of the message that it was woken for; a drain that the sweep began has none of its own."""
     if current_span() is None:
         return UNRECORDED
-    return span("drain", {names.CONVERSATION: conversation_id}, kind=Kind.CONSUMER)
+    return span("drain", kind=Kind.CONSUMER, inherited=((names.CONVERSATION, conversation_id),))
 
 
 def turn_span(turn: Turn) -> AnySpan:

@@ -49,8 +49,8 @@ from worker.dependencies import Dependencies
 from worker.drain import drain
 from worker.jobs import open_worker
 
-ROUNDS = 60
-TURNS_A_ROUND = 8
+ROUNDS = 150
+TURNS_A_ROUND = 4
 SAMPLED = 0.1
 PHONE_NUMBER_ID = "100000000000001"
 
@@ -105,7 +105,8 @@ class Mode:
 
     @property
     def turn_ms(self) -> float:
-        return statistics.median(self.rounds) + self.export_ms
+        # The lower quartile: whatever else the machine does can only add to a round.
+        return statistics.quantiles(self.rounds, n=4)[0] + self.export_ms
 
 
 async def arrive(deps: Dependencies, count: int) -> list[ConversationId]:

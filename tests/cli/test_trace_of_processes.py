@@ -116,6 +116,19 @@ def sandbox(url: str, port: int, webhook_port: int) -> tuple[str, ...]:
     )
 
 
+def test_doctor_asks_the_collector(tmp_path: Path) -> None:
+    def traces(endpoint: str) -> dict[str, str]:
+        done = prosa(tmp_path, "doctor", "--json", PROMPTER_USE_TRACING="true", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+        (found,) = [one for one in json.loads(done.stdout) if one["check"] == "traces"]
+        return dict(found)
+
+    with collecting() as collector:
+        assert traces(collector.url)["health"] == "ok"
+    away = traces(collector.url)
+    assert away["health"] == "note"
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in away["next_step"]
+
+
 def test_celery(tmp_path: Path) -> None:
     Redis.from_url(redis_url()).flushall()
     port, sandbox_port = free_port(), free_port()

@@ -132,6 +132,7 @@ async def test_one_trace_has_the_whole_way_of_a_message(tmp_path: Path, collecto
     assert {"delivered", "read"} <= {span.attributes["prosa.state"] for span in states}
     assert {span.resource["service.name"] for span in spans} == {"prosa-test"}
     assert all(span.start_ns <= span.end_ns for span in spans)
+    assert all(span.attributes["prosa.correlation_id"] for span in spans if span.name != "status.apply")
     assert {event.what for event in events if trace_id in event.detail} == {"received, durable", "outbox read"}
 
 

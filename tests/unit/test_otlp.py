@@ -46,7 +46,7 @@ def read(*spans: Span, **resource: Any) -> list[Received]:
 @given(
     name=st.text(max_size=300),
     attributes=ATTRIBUTES,
-    inherited=st.dictionaries(st.text(min_size=1), st.text(), max_size=3),
+    inherited=st.dictionaries(st.text(min_size=1).map("of all: {}".format), st.text(), max_size=3),
     trace_id=st.integers(1, 2**128 - 1),
     parent_id=st.integers(0, 2**64 - 1),
     kind=st.sampled_from(Kind),

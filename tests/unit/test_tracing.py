@@ -69,6 +69,12 @@ def test_a_span_is_the_child_of_the_one_it_is_opened_in(kept: Kept) -> None:
     assert outer.sampled
 
 
+def test_what_is_inherited_is_said_once(kept: Kept) -> None:
+    with span("outer", inherited=(("id", "a"), ("message", "m"))), span("inner", inherited=(("id", "b"),)):
+        pass
+    assert kept.named("inner").inherited == (("id", "b"), ("message", "m"))
+
+
 async def test_tasks_that_are_started_in_a_span_belong_to_it(kept: Kept) -> None:
     async def work(name: str) -> None:
         with span(name):

@@ -1,0 +1,68 @@
+"""Log lines as Google's logging reads them, and as a person does."""
+
+import io
+import logging
+
+import orjson
+import pytest
+
+from observability.logs import configure_logs, logger, message_logged
+from observability.tracing import Tracer, span, tracing_with
+from tests.unit.test_tracing import Kept
+
+TRACE, SPAN = "logging.googleapis.com/trace", "logging.googleapis.com/spanId"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [orjson.loads(line) for line in stream.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error", "critical"])
+def test_severity_has_the_words_of_google(level: str) -> None:
+    stream = io.StringIO()
+    configure_logs(level="DEBUG", stream=stream)
+    getattr(logger("test"), level)("something.happened")
+    (line,) = lines(stream)
+    assert line["severity"] == level.upper()
+    assert "level" not in line
+
+
+def test_a_library_speaks_through_the_same_pipeline() -> None:
+    stream = io.StringIO()
+    configure_logs(stream=stream)
+    with tracing_with(Tracer(Kept(), seed=1)), span("turn") as turn, message_logged("m-1"):
+        logging.getLogger("some.library").error("words")
+    (line,) = lines(stream)
+    assert (line["severity"], line["correlation_id"]) == ("ERROR", "m-1")
+    assert line[SPAN] == f"{turn.span_id:016x}"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("project", "prefix"), [(None, ""), ("p-1", "projects/p-1/traces/")])
+def test_a_line_is_found_beside_its_trace(project: str | None, prefix: str) -> None:
+    stream = io.StringIO()
+    configure_logs(stream=stream, project=project)
+    log = logger("test")
+    with tracing_with(Tracer(Kept(), seed=1)), span("turn") as turn:
+        log.info("inside")
+    log.info("outside")
+    inside, outside = lines(stream)
+    assert inside[TRACE] == f"{prefix}{turn.trace_id:032x}"  # type: ignore[union-attr]
+    assert inside["logging.googleapis.com/trace_sampled"] is True
+    assert TRACE not in outside
+
+
+def test_on_a_terminal_a_person_reads() -> None:
+    stream = Terminal()
+    configure_logs(stream=stream)
+    logger("test").warning("something.happened", count=2, text="what somebody wrote")
+    written = stream.getvalue()
+    assert "something.happened" in written
+    assert "warning" in written
+    assert "what somebody wrote" not in written
+    with pytest.raises(orjson.JSONDecodeError):
+        orjson.loads(written)

@@ -11,8 +11,9 @@ from contracts.errors import UnusableModelOutputError
 from contracts.institution import Institution
 from contracts.ports import ModelRequest, SystemBlock
 from prompts import schemas
-from prompts.executor import Deadline, Executor, PromptTask, TaskResult, TurnClock
+from prompts.executor import Executor
 from prompts.inputs import TranscriptInput
+from prompts.prompt_task import Deadline, PromptTask, TaskResult, TurnClock
 from prompts.registry import PromptTemplate
 from prompts.render import escaped_json, line_text
 from prompts.versions import PromptVersions

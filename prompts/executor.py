@@ -1,4 +1,4 @@
-"""One question to a model, whatever it is about: hooks before, cache, call, check, hooks after.
+"""Asks a model, whatever it is about: hooks before, cache, call, check, hooks after.
 
 A call is retried within the turn's budget, an invalid answer is repaired once, the last attempt asks another model;
 what remains after that is an error with its bill.
@@ -6,15 +6,15 @@ what remains after that is an error with its bill.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from operator import attrgetter
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from contracts.conversation import CallRecord, TaskName, TaskRecord, TokenCount
+from contracts.conversation import CallRecord, TaskRecord, TokenCount
 from contracts.errors import (
     ModelRequestRejectedError,
     ModelUnavailableError,
@@ -26,13 +26,13 @@ from observability import attributes as names
 from observability.metrics import MODEL_ERRORS, note_validation_failure
 from observability.tracing import span
 from prompts.breaker import Breakers
-from prompts.budget import Meter, Tab
+from prompts.budget import Meter
 from prompts.cache import AnswerCache, Hit
 from prompts.cacheable import Question
 from prompts.pricing import total_cost
-from prompts.quality import Scores, scored
+from prompts.prompt_task import After, Before, Deadline, PromptTask, TaskResult, TurnClock
+from prompts.quality import scored
 from prompts.spans import call_span, describe_call, describe_task, task_span
-from prompts.strategies import Strategy
 
 T = TypeVar("T")
 
@@ -41,91 +41,6 @@ BASE_PAUSE = timedelta(milliseconds=200)
 MAX_PAUSE = timedelta(seconds=2)
 # The level of an answer that somebody else was being given in the same moment.
 SHARED = "shared"
-
-
-class Deadline:
-    """A moment on the monotonic clock by which a turn must have its answers."""
-
-    def __init__(self, budget: timedelta, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._ends = monotonic() + budget.total_seconds()
-
-    @property
-    def remaining(self) -> timedelta:
-        return timedelta(seconds=max(0.0, self._ends - self._monotonic()))
-
-
-@dataclass(frozen=True)
-class TurnClock:
-    """When the turn began, in monotonic seconds, by when its answers are due, and what they cost."""
-
-    started: float
-    deadline: Deadline
-    tab: Tab = field(default_factory=Tab)
-
-
-class Listener(Protocol):
-    """Hears an answer while it forms. A repeated call begins it again: what was heard before is void."""
-
-    def begin(self) -> None: ...
-
-    async def hear(self, piece: str) -> None: ...
-
-    async def end(self) -> None:
-        """The answer is whole."""
-        ...
-
-
-def unjudged(_: object) -> Scores:
-    return {}
-
-
-def unanswered(_: str) -> None:
-    return None
-
-
-@dataclass(frozen=True)
-class PromptTask(Generic[T]):
-    """What is asked, and how its answer is taken.
-
-    `check` turns the model's text into the value and raises ValidationError or UnusableModelOutputError, `judge` scores
-    the value, `listener` hears it form. `question` is what is asked of that model in the cache's terms, None where its
-    answer may neither come from there nor go there; one that is `gated` is kept by who has seen it pass the gate. A
-    `batched` one shares identical calls and cold prefixes with others of its moment.
-    """
-
-    name: TaskName
-    template: str
-    request: ModelRequest
-    check: Callable[[str], T]
-    judge: Callable[[T], Scores] = unjudged
-    strategy: Strategy = Strategy.BALANCED
-    listener: Listener | None = None
-    question: Callable[[str], Question | None] = unanswered
-    gated: bool = False
-    batched: bool = False
-
-    def asking(self, request: ModelRequest) -> Self:
-        return replace(self, request=request)
-
-
-@dataclass(frozen=True)
-class TaskResult(Generic[T]):
-    """What a task gave. `value` is None when it failed for good; then `error` says why, and `record` what it cost.
-
-    `fresh` is the answer as the model gave it, with what was asked, when it may be given again.
-    """
-
-    value: T | None
-    record: TaskRecord
-    error: WorkerError | None = None
-    fresh: tuple[Question, str] | None = None
-
-
-Before = Callable[[PromptTask[Any]], PromptTask[Any]]
-"""A hook before the call: it returns the task as it is to be asked. An error of the `WorkerError` family fails it."""
-After = Callable[[PromptTask[Any], TaskRecord], None]
-"""A hook after the answer, or after the failure: it looks and changes nothing."""
 
 
 class Executor:

@@ -5,7 +5,7 @@ from typing import Any
 from contracts.conversation import TaskRecord
 from observability.logs import logger
 from observability.metrics import PROMPT_CACHE_MISSED, note_prompt_task
-from prompts.executor import Before, PromptTask
+from prompts.prompt_task import Before, PromptTask
 from prompts.strategies import Strategies
 
 log = logger(__name__)

@@ -16,8 +16,9 @@ from observability.metrics import note_render
 from prompts import schemas
 from prompts.budget import Tab
 from prompts.cacheable import CachePolicy, Question
-from prompts.executor import Deadline, Executor, Listener, PromptTask, TaskResult, TurnClock, unanswered
+from prompts.executor import Executor
 from prompts.language import base_language, likely_language
+from prompts.prompt_task import Deadline, Listener, PromptTask, TaskResult, TurnClock, unanswered
 from prompts.quality import response_scores
 from prompts.registry import PromptTemplate
 from prompts.render import TurnView, build_request

@@ -1,26 +1,24 @@
 """What the spans of a prompt task say: which question, which model, what it cost. Never a word of it."""
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from contracts.conversation import CallRecord, TaskRecord
 from contracts.ports import ModelRequest, ModelResponse
 from observability import attributes as names
 from observability.tracing import AnySpan, Kind, span
-
-if TYPE_CHECKING:
-    from prompts.executor import PromptTask
+from prompts.prompt_task import PromptTask
 
 PROVIDER = "anthropic"
 # The provider's own word; what is none is not passed on.
 STOP_REASON = re.compile(r"[a-z_]{1,40}")
 
 
-def task_span(task: "PromptTask[Any]") -> AnySpan:
+def task_span(task: PromptTask[Any]) -> AnySpan:
     return span("prompter.execute", {names.USAGE: task.name.value, names.TEMPLATE: task.template})
 
 
-def call_span(task: "PromptTask[Any]", request: ModelRequest, *, attempt: int) -> AnySpan:
+def call_span(task: PromptTask[Any], request: ModelRequest, *, attempt: int) -> AnySpan:
     """One call of the model, from here to the provider and back; the first is attempt 1."""
     described = {
         names.OPERATION: "chat",

@@ -28,7 +28,7 @@ from fsm.migrations import migrate
 from observability.logs import conversation_logged, logger
 from observability.metrics import ANALYSES, ANALYSIS_SECONDS, CALLBACKS, DRAIN_ERRORS
 from prompts.analyses import BUDGET, AnalysisView, Result
-from prompts.executor import TaskResult
+from prompts.prompt_task import TaskResult
 from worker.analysis_desk import AnalysisDesk
 from worker.dependencies import Dependencies
 from worker.spans import analysis_span

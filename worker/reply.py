@@ -9,7 +9,7 @@ from contracts.guardrails import Finding
 from contracts.institution import FixedText
 from contracts.messages import OutboundMessage
 from observability.metrics import FALLBACKS, GATE_FINDINGS
-from prompts.executor import TaskResult, TurnClock
+from prompts.prompt_task import TaskResult, TurnClock
 from prompts.prompter import fallback_message_type
 from prompts.quality import gate_scores, scored
 from prompts.render import TurnView

@@ -17,8 +17,9 @@ from contracts.ports import Effort, ModelRequest, ModelResponse, TextHeard
 from contracts.values import ConversationId
 from observability.metrics import PROMPT_CACHE_MISSED
 from prompts.breaker import BreakerLimits, Breakers
-from prompts.executor import ATTEMPTS, PromptTask
+from prompts.executor import ATTEMPTS
 from prompts.hooks import PromptCacheWatch, bending
+from prompts.prompt_task import PromptTask
 from prompts.render import TurnView
 from prompts.strategies import Strategies, Strategy
 from tests.builders import agreeable, decision, inbound, prompter, pyloto, scripted

@@ -216,4 +216,4 @@ async def _traces(settings: Settings) -> Finding:
         return Finding("traces", Health.NOTE, f"{url}: {type(exc).__name__}", step)
     if not response.is_success:
         return Finding("traces", Health.NOTE, f"{url} answered {response.status_code}", step)
-    return Finding("traces", Health.OK, f"{url} takes {settings.trace_sample:.0%} of the traces")
+    return Finding("traces", Health.OK, f"{url} takes {settings.traced_share:.0%} of the traces")

@@ -38,7 +38,7 @@ def traced(settings: Settings) -> Iterator[None]:
     )
     exporter.start()
     try:
-        with tracing_with(Tracer(exporter, sample=settings.trace_sample)):
+        with tracing_with(Tracer(exporter, sample=settings.traced_share)):
             yield
     finally:
         exporter.close(CLOSE_WITHIN)

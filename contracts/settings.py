@@ -99,7 +99,7 @@ class Settings(BaseModel):
     embedder: str = Field("all-MiniLM-L6-v2", min_length=1, validation_alias="PROSA_EMBEDDER")
 
     use_tracing: bool = Field(False, validation_alias="PROMPTER_USE_TRACING")
-    trace_sample: float = Field(1.0, ge=0, le=1, validation_alias="PROSA_TRACE_SAMPLE")
+    trace_sample: float | None = Field(None, ge=0, le=1, validation_alias="PROSA_TRACE_SAMPLE")
     otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     otlp_headers: SecretStr = Field(SecretStr(""), validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
     otlp_protocol: Literal["http/protobuf"] = Field("http/protobuf", validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL")
@@ -181,6 +181,12 @@ class Settings(BaseModel):
         """The `PROMPTER_USE_*` that were said, by their names: those win over flags, the others leave it to them."""
         names = {name: str(field.validation_alias) for name, field in type(self).model_fields.items()}
         return {names[one]: getattr(self, one) for one in self.model_fields_set if names[one].startswith("PROMPTER_")}
+
+    @property
+    def traced_share(self) -> float:
+        """Of the turns, in [0, 1]. In production a tenth, so that seeing costs less than 5 % (docs/tracing.md)."""
+        default = 0.1 if self.is_production else 1.0
+        return default if self.trace_sample is None else self.trace_sample
 
     @property
     def collector(self) -> str | None:

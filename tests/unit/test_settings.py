@@ -125,4 +125,13 @@ def test_spans_go_where_the_variables_of_opentelemetry_say() -> None:
     )
     assert on.collector == "http://127.0.0.1:4318"
     assert on.collector_headers == {"Authorization": "Basic abc=", "x-project": "p"}
-    assert (on.service_name, on.trace_sample) == ("prosa", 1.0)
+    assert (on.service_name, on.traced_share) == ("prosa", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("env", "said", "share"), [("development", None, 1.0), ("production", None, 0.1), ("production", "1", 1.0)]
+)
+def test_a_tenth_of_the_turns_is_traced_in_production(env: str, said: str | None, share: float) -> None:
+    given = {"PROSA_ENV": env, "ANTHROPIC_API_KEY": "k", "PROSA_CONSOLE_TOKEN": "t", "PROSA_ID_SALT": "s"}
+    settings = read_settings(given | ({"PROSA_TRACE_SAMPLE": said} if said else {}), env_file=None)
+    assert settings.traced_share == share

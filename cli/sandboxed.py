@@ -60,5 +60,9 @@ async def sandboxed(settings: Settings, *, serving: bool = True) -> AsyncIterato
     sandbox = create_sandbox(
         SandboxSettings(institution=settings.institution, webhook_url=webhook_url, app_secret=SANDBOX_SECRET)
     )
-    async with server_of(sandbox).running(listen("127.0.0.1", 0)) as url:
+    # The server leaves an app's beginning and end to who made the app.
+    async with (
+        sandbox.router.lifespan_context(sandbox),
+        server_of(sandbox).running(listen("127.0.0.1", 0)) as url,
+    ):
         yield with_sandbox(settings, url), url

@@ -33,6 +33,19 @@ CLOSED = (
 PLAIN = "plain-token"
 
 
+# What opens for this machine, and for who has the token.
+OPENED = (
+    "/",
+    "/metrics",
+    "/readyz",
+    "/docs",
+    "/openapi.json",
+    "/console/about",
+    "/console/conversations",
+    "/console/status",
+)
+
+
 @asynccontextmanager
 async def client_from(bed: WebhookBed, address: str, host: str) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(bed.app, client=(address, 50_000))
@@ -81,16 +94,7 @@ async def test_without_a_token_only_this_machine_gets_in(bed: WebhookBed, path: 
 )
 async def test_this_machine_does(bed: WebhookBed, address: str, host: str) -> None:
     async with client_from(bed, address, host) as http:
-        for path in (
-            "/",
-            "/metrics",
-            "/readyz",
-            "/docs",
-            "/openapi.json",
-            "/console/about",
-            "/console/conversations",
-            "/console/status",
-        ):
+        for path in OPENED:
             assert (await http.get(path)).status_code == 200, path
 
 
@@ -140,16 +144,7 @@ async def test_with_the_token_anybody_does(tmp_path: Path, token: str, headers: 
         webhook_bed("memory", tmp_path, console_token=token) as bed,
         client_from(bed, "203.0.113.5", "prosa.example.com") as http,
     ):
-        for path in (
-            "/",
-            "/metrics",
-            "/readyz",
-            "/docs",
-            "/openapi.json",
-            "/console/about",
-            "/console/conversations",
-            "/console/status",
-        ):
+        for path in OPENED:
             assert (await http.get(path, headers=headers)).status_code == 200, path
 
 

@@ -184,7 +184,7 @@ def _settings_for(*engines: str, instead: str) -> Settings:
     settings = read_settings()
     if settings.engine not in engines:
         raise ConfigurationError(f"PROSA_ENGINE={settings.engine} does not use this command: {instead}")
-    configure_logs(level=settings.log_level, project=settings.google_cloud_project)
+    configure_logs(level=settings.log_level, project=settings.google_cloud_project, lasting=True)
     return settings
 
 

@@ -100,10 +100,13 @@ def logger(name: str) -> Any:
     return structlog.get_logger(module=name)
 
 
-def configure_logs(*, level: str = "INFO", stream: TextIO | None = None, project: str | None = None) -> None:
+def configure_logs(
+    *, level: str = "INFO", stream: TextIO | None = None, project: str | None = None, lasting: bool = False
+) -> None:
     """Send all loggers, those of libraries included, through one pipeline: JSON, or for a terminal coloured lines.
 
-    `project` is that of Google Cloud, where traces have its name in theirs.
+    `project` is that of Google Cloud, where traces have its name in theirs. `lasting` says that this holds until the
+    process ends: each logger is then made once and not for every line, of which most are below the level.
     """
     out = stream or sys.stdout
     is_terminal = out.isatty()
@@ -123,7 +126,7 @@ def configure_logs(*, level: str = "INFO", stream: TextIO | None = None, project
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(out),
-        cache_logger_on_first_use=False,
+        cache_logger_on_first_use=lasting,
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(

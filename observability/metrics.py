@@ -364,6 +364,14 @@ def note_reply(channel: ChannelName, seconds: float) -> None:
     _child(REPLY_SECONDS, channel=channel.value).observe(seconds)
 
 
+def note_inbound(channel: ChannelName, outcome: Arrival) -> None:
+    _child(INBOUND, channel=channel.value, outcome=outcome.value).inc()
+
+
+def note_status(channel: ChannelName, state: DeliveryState) -> None:
+    _child(STATUSES, channel=channel.value, state=state.value).inc()
+
+
 def expect_acknowledgements(channel: str) -> None:
     """Let the channel's figures begin at 0: that nothing comes in must be told from that nobody counts."""
     for answer in LABEL_VALUES["webhook_ack_seconds"]["answer"]:

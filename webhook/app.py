@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp
+from starlette.types import Receive, Scope, Send
 
 from contracts.errors import TransientError
 from contracts.messages import ChannelName
@@ -30,11 +30,13 @@ log = logger(__name__)
 class _App(FastAPI):
     """FastAPI with the short way of platforms' posts around everything."""
 
-    receivers: Mapping[str, Receiver]
+    posts: PlatformPosts
 
-    def build_middleware_stack(self) -> ASGIApp:
-        app = super().build_middleware_stack()
-        return PlatformPosts(app, receivers=self.receivers, refusal=_refusal, defect=_defect)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.posts(scope, receive, send)
+
+    def take_posts(self, receivers: Mapping[str, Receiver]) -> None:
+        self.posts = PlatformPosts(super().__call__, receivers=receivers, refusal=_refusal, defect=_defect)
 
 
 def create_app(deps: WebhookDependencies) -> FastAPI:
@@ -57,7 +59,7 @@ def create_app(deps: WebhookDependencies) -> FastAPI:
     async def alive() -> Response:
         return PlainTextResponse("ok")
 
-    app.receivers = {WHATSAPP_PATH: timed(ChannelName.WHATSAPP, whatsapp_receiver(deps))}
+    app.take_posts({WHATSAPP_PATH: timed(ChannelName.WHATSAPP, whatsapp_receiver(deps))})
     if deps.allowed_origins:
         app.add_middleware(
             CORSMiddleware,

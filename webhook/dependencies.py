@@ -18,8 +18,8 @@ class WhatsAppSecrets:
 class WebhookDependencies:
     """The ports and secrets of the HTTP side. `whatsapp` is None where the channel is not set up.
 
-    What is not durable after `durable_within` is answered 503. A stream of events that has had no news for `look_again`
-    looks into the store for replies, and says it is there.
+    What is not durable after `durable_within` is answered 503; None where the inbox itself is as prompt. A stream of
+    events that has had no news for `look_again` looks into the store for replies, and says it is there.
     """
 
     inbox: Inbox
@@ -35,5 +35,5 @@ class WebhookDependencies:
     console_token: str | None = None
     allowed_origins: frozenset[str] = field(default=frozenset())
     is_sandbox_model: bool = False
-    durable_within: timedelta = timedelta(seconds=2)
+    durable_within: timedelta | None = timedelta(seconds=2)
     look_again: timedelta = timedelta(seconds=15)

@@ -11,7 +11,7 @@ from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.messages import ChannelName, InboundMessage, StatusUpdate, digest
 from contracts.ports import Store
 from observability.logs import logger
-from observability.metrics import DEAD_LETTERS, INBOUND, STATUSES
+from observability.metrics import DEAD_LETTERS, note_inbound, note_status
 from webhook.dependencies import WebhookDependencies
 from webhook.problems import Problem
 from webhook.spans import receiving, status_span
@@ -30,10 +30,8 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
     await deps.faults.reach("ingest.before_append")
     with receiving(messages) as reception:
         try:
-            # What is appended after the time is over is a duplicate of what the sender then tries again.
-            async with asyncio.timeout(deps.durable_within.total_seconds()):
-                with reception.appending():
-                    arrivals = await deps.inbox.append(reception.messages)
+            with reception.appending():
+                arrivals = await _appended(reception.messages, deps)
         except (InboxUnavailableError, TimeoutError) as exc:
             raise _unavailable() from exc
         await deps.faults.reach("ingest.appended")
@@ -46,8 +44,16 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
     return arrivals
 
 
+async def _appended(messages: Sequence[InboundMessage], deps: WebhookDependencies) -> list[Arrival]:
+    if deps.durable_within is None:
+        return await deps.inbox.append(messages)
+    # What is appended after the time is over is a duplicate of what the sender then tries again.
+    async with asyncio.timeout(deps.durable_within.total_seconds()):
+        return await deps.inbox.append(messages)
+
+
 def _tell(message: InboundMessage, arrival: Arrival) -> None:
-    INBOUND.labels(channel=message.address.channel.value, outcome=arrival.value).inc()
+    note_inbound(message.address.channel, arrival)
     log.info(
         "message.received",
         correlation_id=message.id,
@@ -72,7 +78,7 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
     except StoreUnavailableError as exc:
         raise _unavailable() from exc
     for update, row in zip(updates, rows, strict=True):
-        STATUSES.labels(channel=update.channel.value, state=update.state.value).inc()
+        note_status(update.channel, update.state)
         if row is not None:
             with status_span(row, update, start_ns=began):
                 log.info(

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from webhook.problems import Problem
 
@@ -20,10 +20,14 @@ async def read_body(request: Request, *, limit: int) -> bytes:
     if declared.isdecimal() and declared.isascii() and int(declared[:20]) > limit:
         raise _too_large(limit)
     chunks: list[bytes] = []
-    size = 0
+    size, more = 0, True
     try:
         async with asyncio.timeout(READ_TIMEOUT_SECONDS):
-            async for chunk in request.stream():
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise Problem(400, "Incomplete request", "The connection ended before the body did.")
+                chunk, more = message.get("body", b""), message.get("more_body", False)
                 size += len(chunk)
                 if size > limit:
                     raise _too_large(limit)
@@ -31,8 +35,6 @@ async def read_body(request: Request, *, limit: int) -> bytes:
     except TimeoutError as exc:
         close = {"Connection": "close"}
         raise Problem(408, "Request timeout", "The body did not arrive in time; send it again.", headers=close) from exc
-    except ClientDisconnect as exc:
-        raise Problem(400, "Incomplete request", "The connection ended before the body did.") from exc
     return b"".join(chunks)
 
 

@@ -59,18 +59,19 @@ class CeleryQueue:
     async def _send_waiting(self) -> None:
         while self._waiting:
             batch = {job: self._waiting.pop(job) for job in list(self._waiting)[:MAX_BATCH]}
-            try:
-                await self._push(batch)
-            except TransientError:
-                self._on_lost(len(batch))
+            for queue, messages in _by_queue(batch).items():
+                try:
+                    await self._database.command("LPUSH", KEY_PREFIX + queue, *messages)
+                except TransientError:
+                    self._on_lost(len(messages))
 
-    async def _push(self, jobs: Mapping[tuple[str, str], str | None]) -> None:
-        queues: dict[str, list[bytes]] = {}
-        for (task, argument), traceparent in jobs.items():
-            queue = ANALYSIS if task == ANALYSE else FAST
-            queues.setdefault(queue, []).append(envelope(task, argument, queue=queue, traceparent=traceparent))
-        pushes = [self._database.command("LPUSH", KEY_PREFIX + queue, *messages) for queue, messages in queues.items()]
-        await asyncio.gather(*pushes)
+
+def _by_queue(jobs: Mapping[tuple[str, str], str | None]) -> dict[str, list[bytes]]:
+    queues: dict[str, list[bytes]] = {}
+    for (task, argument), traceparent in jobs.items():
+        queue = ANALYSIS if task == ANALYSE else FAST
+        queues.setdefault(queue, []).append(envelope(task, argument, queue=queue, traceparent=traceparent))
+    return queues
 
 
 def envelope(task: str, argument: str, *, queue: str, traceparent: str | None = None) -> bytes:

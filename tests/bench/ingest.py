@@ -32,7 +32,7 @@ from tests.load.installation import PHONE_NUMBER_ID, SECRET
 from tests.load.processes import Process, usage_of
 from tests.real_services import free_port
 
-POSTS, AT_ONCE, ROUNDS = 3_000, 16, 3
+POSTS, AT_ONCE, ROUNDS = 1_500, 16, 8
 PATH = "/webhooks/whatsapp"
 KEEP = Script.of("redis.call('RPUSH', 'bare:' .. ARGV[1], ARGV[2]) return redis.call('INCR', 'bare:depth')")
 

@@ -12,6 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 
+from adapters.event_loop import run_serving
 from cli.output import FAILED, AsJson, console, fail, print_json, print_table
 from cli.replies import Collector, Matched, match
 from cli.traffic import LATE_SECONDS, Load, Sent, Traffic
@@ -75,16 +76,22 @@ def percentiles(seconds: Sequence[float]) -> dict[str, float]:
 async def run(
     load: Load,
     *,
-    url: str,
+    urls: Sequence[str],
     secret: str,
     phone_number_id: str,
     sandbox_url: str | None = None,
     await_seconds: float = AWAIT_SECONDS,
     shows_progress: bool = False,
 ) -> Outcome:
-    """Drive the load at `url`, a Prosa's address; with a sandbox, wait up to `await_seconds` for the last replies."""
+    """Drive the load at a Prosa; with a sandbox, wait up to `await_seconds` for the last replies.
+
+    `urls` are the addresses of its webhooks, which get the posts in turn.
+
+    Raises:
+        OSError: nobody is there when messages are to leave all at once.
+    """
     traffic = Traffic(
-        f"{url.rstrip('/')}/webhooks/whatsapp",
+        *(f"{url.rstrip('/')}/webhooks/whatsapp" for url in urls),
         secret=secret,
         phone_number_id=phone_number_id,
         run=str(time.time_ns() // 1_000_000)[-10:],
@@ -145,7 +152,10 @@ def load(
     statuses_rate: Annotated[float, typer.Option(min=0, help="Statuses of foreign messages a second.")] = 0.0,
     hot_rate: Annotated[float, typer.Option(min=0, help="One person more, who writes so fast.")] = 0.0,
     even: Annotated[bool, typer.Option("--even", help="Even arrivals instead of random ones.")] = False,
-    target: Annotated[str | None, typer.Option(help="Prosa's address; default: this machine at PORT.")] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Prosa's address, or those of several webhooks of it; default: this machine at PORT."),
+    ] = None,
     sandbox: Annotated[str | None, typer.Option(help="The sandbox's address: replies are counted there.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same plan.")] = 0,
     as_json: AsJson = False,
@@ -168,11 +178,12 @@ def load(
         hot_rate=hot_rate,
         seed=seed,
     )
+    urls = target or [f"http://{settings.host}:{settings.port}"]
     try:
-        outcome = asyncio.run(
+        outcome = run_serving(
             run(
                 given,
-                url=target or f"http://{settings.host}:{settings.port}",
+                urls=urls,
                 secret=secret,
                 phone_number_id=phone_number_id,
                 sandbox_url=sandbox,
@@ -181,6 +192,8 @@ def load(
         )
     except aiohttp.ClientError as exc:
         raise fail(f"the sandbox at {sandbox} does not answer: {exc}") from exc
+    except OSError as exc:
+        raise fail(f"nobody answers at {', '.join(urls)}: start Prosa there, or give its address as --target") from exc
     view = outcome.view()
     if as_json:
         print_json(view)

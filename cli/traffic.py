@@ -5,15 +5,13 @@ import itertools
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import aiohttp
+from cli.posting import Poster
+from sandbox.whatsapp_webhooks import envelope, inbound_text, signed, status, wamid
 
-from sandbox.whatsapp_webhooks import Change, envelope, inbound_text, signed, status, wamid
-
-CONNECTIONS = 256
-ANSWER_WITHIN = aiohttp.ClientTimeout(total=10)
+CONNECTIONS = 1_000
 # A platform repeats for days; a run that gets no 200 for so long gives the message up and counts it.
 PATIENCE_SECONDS = 90.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.5
@@ -21,6 +19,9 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.5
 DUPLICATE_WITHIN_SECONDS = 2.0
 LATE_SECONDS = 0.05
 QUESTION = "pergunta {number}: qual o horário das entregas?"
+
+# A body and its headers.
+Post = tuple[bytes, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -104,11 +105,14 @@ class Progress:
 
 
 class Traffic:
-    """Posts a plan to one webhook. The numbers of its people are its own, so that runs do not meet."""
+    """Posts a plan to one or more webhooks. The numbers of its people are its own, so that runs do not meet."""
 
-    def __init__(self, url: str, *, secret: str, phone_number_id: str, run: str) -> None:
-        """Take the webhook's whole address; `run` (digits) goes into each person's number and each message's id."""
-        self._url = url
+    def __init__(self, *urls: str, secret: str, phone_number_id: str, run: str) -> None:
+        """Take whole addresses; `run` (digits) goes into each person's number and each message's id.
+
+        Several webhooks get the posts in turn, as behind a load balancer.
+        """
+        self._urls = urls
         self._secret = secret
         self._phone_number_id = phone_number_id
         self._run = run
@@ -120,54 +124,66 @@ class Traffic:
         return f"55{self._run[-4:]:0>4}{number:07d}"
 
     async def drive(self, load: Load) -> list[Sent]:
-        """Send the plan, wait until everything was taken or given up, and say how it went, in the plan's order."""
+        """Send the plan, wait until everything was taken or given up, and say how it went, in the plan's order.
+
+        Raises:
+            OSError: the webhook is not there when messages are to leave all at once.
+        """
         messages = plan(load)
+        posts = [self._signed(message) for message in messages]
         self.progress.planned = len(messages)
-        connector = aiohttp.TCPConnector(limit=CONNECTIONS)
-        async with aiohttp.ClientSession(connector=connector, timeout=ANSWER_WITHIN) as session:
-            chance = random.Random(load.seed)
-            begin, wall = time.perf_counter(), time.time()
-            statuses = asyncio.create_task(self._report_statuses(session, load, begin))
-            running = []
-            for message in messages:
-                if (wait := begin + message.at - time.perf_counter()) > 0:
-                    await asyncio.sleep(wait)
-                write = self._write(session, message, wall + message.at, chance.random())
-                running.append(asyncio.create_task(write))
-            sent = list(await asyncio.gather(*running))
-            await statuses
+        poster = Poster(self._urls, connections=CONNECTIONS)
+        if load.rate is None:
+            # A platform has its connections; opening them is not what is measured.
+            await poster.open(min(len(messages), CONNECTIONS))
+        try:
+            return await self._drive(load, messages, posts, poster)
+        finally:
+            poster.close()
+
+    async def _drive(
+        self, load: Load, messages: Sequence[Planned], posts: Sequence[Post], poster: Poster
+    ) -> list[Sent]:
+        chance = random.Random(load.seed)
+        begin, wall = time.perf_counter(), time.time()
+        statuses = asyncio.create_task(self._report_statuses(poster, load, begin))
+        running = []
+        for message, post in zip(messages, posts, strict=True):
+            if (wait := begin + message.at - time.perf_counter()) > 0:
+                await asyncio.sleep(wait)
+            write = self._write(poster, message, post, wall + message.at, chance.random())
+            running.append(asyncio.create_task(write))
+        sent = list(await asyncio.gather(*running))
+        await statuses
         return sent
 
-    async def _write(self, session: aiohttp.ClientSession, message: Planned, intended: float, later: float) -> Sent:
+    async def _write(self, poster: Poster, message: Planned, post: Post, intended: float, later: float) -> Sent:
         """A person's next message leaves when the one before was taken: a platform keeps their order."""
-        person = self.person(message.person)
         async with self._turns.setdefault(message.person, asyncio.Lock()):
             left = time.time()
             self.progress.left += 1
-            body, headers = signed(envelope(self._change(message, person)), self._secret)
-            refusals = await self._post_until_taken(session, body, headers)
+            refusals = await self._post_until_taken(poster, post)
             taken = time.time() if refusals is not None else None
         self.progress.taken += taken is not None
         if message.doubled:
             await asyncio.sleep(later * DUPLICATE_WITHIN_SECONDS)
-            await self._post_until_taken(session, body, headers)
-        return Sent(message, person, intended, left, taken, refusals or 0)
+            await self._post_until_taken(poster, post)
+        return Sent(message, self.person(message.person), intended, left, taken, refusals or 0)
 
-    def _change(self, message: Planned, person: str) -> Change:
-        return inbound_text(
-            person,
+    def _signed(self, message: Planned) -> Post:
+        change = inbound_text(
+            self.person(message.person),
             QUESTION.format(number=message.number),
             id=f"wamid.{self._run}.{message.person}.{message.number}",
             phone_number_id=self._phone_number_id,
         )
+        return signed(envelope(change), self._secret)
 
-    async def _post_until_taken(
-        self, session: aiohttp.ClientSession, body: bytes, headers: dict[str, str]
-    ) -> int | None:
+    async def _post_until_taken(self, poster: Poster, post: Post) -> int | None:
         """How often it was refused before it was taken; None when it was given up."""
         ends, pause = time.monotonic() + PATIENCE_SECONDS, FIRST_PAUSE_SECONDS
         for refusals in itertools.count():
-            if (answer := await self._post(session, body, headers)) == "200":
+            if (answer := await poster.post(*post)) == "200":
                 return refusals
             self.progress.refused[answer] += 1
             if time.monotonic() > ends:
@@ -176,26 +192,17 @@ class Traffic:
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
         return None
 
-    async def _post(self, session: aiohttp.ClientSession, body: bytes, headers: dict[str, str]) -> str:
-        """The status, or the name of what kept it from coming."""
-        try:
-            async with session.post(self._url, data=body, headers=headers) as response:
-                await response.read()
-                return str(response.status)
-        except (aiohttp.ClientError, OSError, TimeoutError) as exc:
-            return type(exc).__name__
-
-    async def _report_statuses(self, session: aiohttp.ClientSession, load: Load, begin: float) -> None:
+    async def _report_statuses(self, poster: Poster, load: Load, begin: float) -> None:
         """Statuses of messages that nobody here has sent: they are read, parked and never touch a conversation."""
         posts = []
         for number in range(int(load.statuses_rate * load.seconds)):
             at = begin + number / load.statuses_rate
             if (wait := at - time.perf_counter()) > 0:
                 await asyncio.sleep(wait)
-            posts.append(asyncio.create_task(self._report(session, at)))
+            posts.append(asyncio.create_task(self._report(poster, at)))
         await asyncio.gather(*posts)
 
-    async def _report(self, session: aiohttp.ClientSession, at: float) -> None:
+    async def _report(self, poster: Poster, at: float) -> None:
         change = status(wamid(), "delivered", self.person(9_999_999), phone_number_id=self._phone_number_id)
-        await self._post_until_taken(session, *signed(envelope(change), self._secret))
+        await self._post_until_taken(poster, signed(envelope(change), self._secret))
         self.status_seconds.append(time.perf_counter() - at)

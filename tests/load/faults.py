@@ -107,7 +107,7 @@ class Faults:
         one = self.installation
         while True:
             self.done["ended_by_itself"] += sum(
-                process.revive() for process in (one.webhook, *one.workers, *one.others)
+                process.revive() for process in (*one.webhooks, *one.workers, *one.others)
             )
             await asyncio.sleep(0.5)
 
@@ -124,7 +124,7 @@ class Faults:
             case Kind.PAUSE_WORKER:
                 await self._pause_worker(seconds)
             case Kind.KILL_WEBHOOK:
-                await _again(self.installation.webhook)
+                await _again(self.installation.webhooks[0])
             case Kind.KILL_REDIS:
                 await self._kill_redis(seconds)
             case Kind.STORE_OUTAGE:

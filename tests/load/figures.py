@@ -24,6 +24,7 @@ from redis import Redis
 
 from adapters.channels.web import web_conversation_id, web_message
 from adapters.clock import SystemClock
+from adapters.event_loop import run_serving
 from cli.load import Outcome, percentiles, run
 from cli.traffic import Load
 from contracts.messages import InboundMessage
@@ -43,9 +44,14 @@ PATIENT = {"PROSA_MODEL_TIMEOUT_S": "60", "PROSA_TURN_BUDGET_S": "120"}
 
 @asynccontextmanager
 async def _celery(
-    folder: Path, *, workers: int, model_ms: float = MODEL_MS, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    workers: int,
+    webhooks: int = 1,
+    model_ms: float = MODEL_MS,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Installation]:
-    async with installed("celery", folder, workers=workers, environment=environment) as installation:
+    async with installed("celery", folder, workers=workers, webhooks=webhooks, environment=environment) as installation:
         await installation.model()
         await warmed(installation)
         await installation.model(latency=model_ms)
@@ -55,7 +61,7 @@ async def _celery(
 async def _drive(installation: Installation, load: Load) -> Outcome:
     return await run(
         load,
-        url=installation.url,
+        urls=installation.urls,
         secret=SECRET,
         phone_number_id=PHONE_NUMBER_ID,
         sandbox_url=installation.sandbox_url,
@@ -63,9 +69,9 @@ async def _drive(installation: Installation, load: Load) -> Outcome:
     )
 
 
-async def loaded(folder: Path, load: Load, *, workers: int) -> dict[str, Any]:
+async def loaded(folder: Path, load: Load, *, workers: int, webhooks: int) -> dict[str, Any]:
     """One load: acknowledgements, replies over the model's critical path, loss, and what each process used."""
-    async with _celery(folder, workers=workers) as installation:
+    async with _celery(folder, workers=workers, webhooks=webhooks) as installation:
         pids = _pids(installation)
         before = {name: usage_of(pid) for name, pid in pids.items()}
         outcome = await _drive(installation, load)
@@ -91,7 +97,7 @@ def _pids(installation: Installation) -> dict[str, int]:
     assert installation.redis is not None
     with Redis.from_url(installation.redis.url) as client:
         redis = int(client.info("server")["process_id"])
-    own = (installation.webhook, *installation.workers, installation.sandbox)
+    own = (*installation.webhooks, *installation.workers, installation.sandbox)
     return {process.name: process.pid for process in own} | {"redis": redis}
 
 
@@ -258,9 +264,10 @@ async def _play(name: str, folder: Path, given: argparse.Namespace) -> dict[str,
             messages = int(given.seconds * given.rate)
             foreign = max(0.0, given.statuses - STATUSES_OF_A_REPLY * given.rate)
             load = Load(messages, min(messages, STEADY_PEOPLE), given.rate, statuses_rate=foreign)
-            return await loaded(folder, load, workers=workers)
+            return await loaded(folder, load, workers=workers, webhooks=given.webhooks)
         case "burst":
-            return await loaded(folder, Load(given.messages, given.messages, rate=None), workers=workers)
+            load = Load(given.messages, given.messages, rate=None)
+            return await loaded(folder, load, workers=workers, webhooks=given.webhooks)
         case "hot":
             return await hot(folder, workers=workers)
         case "takeover":
@@ -280,6 +287,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load.figures", description=__doc__)
     parser.add_argument("name", nargs="+", choices=[*NAMES, "all"])
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--webhooks", type=int, default=1, help="which get the load's posts in turn")
     parser.add_argument("--seconds", type=float, default=STEADY_SECONDS, help="of the steady load")
     parser.add_argument("--rate", type=float, default=STEADY_RATE, help="of the steady load, messages a second")
     parser.add_argument(
@@ -290,7 +298,7 @@ def main() -> int:
     end_when_told()
     for name in NAMES if "all" in given.name else given.name:
         with tempfile.TemporaryDirectory(prefix="prosa-figures-") as folder:
-            figures = asyncio.run(_play(name, Path(folder), given))
+            figures = run_serving(_play(name, Path(folder), given))
         print(json.dumps({"figure": name} | figures), flush=True)
     return 0
 

@@ -25,6 +25,8 @@ SECRET = "load-secret"
 PHONE_NUMBER_ID = "200000000000002"
 QUEUE = "projects/p/locations/l/queues/wake-ups"
 ACCOUNT = "queue@p.iam.gserviceaccount.com"
+# Where all share a machine, the webhook goes first (docs/deployment.md).
+WORKERS_NICENESS = 10
 # A platform reports for days; a stand-in that gave up after seconds would hide what a status settles.
 STATUSES = {"attempts": 20, "backoff_ms": 100}
 
@@ -35,26 +37,32 @@ class Installation:
 
     engine: EngineName
     folder: Path
-    url: str
+    urls: list[str]
     sandbox_url: str
     environment: dict[str, str]
     settings: Settings
     sandbox: Process
-    webhook: Process
+    webhooks: list[Process]
     workers: list[Process] = field(default_factory=list)
     others: list[Process] = field(default_factory=list)
     redis: RedisServer | None = None
     proxy: Proxy | None = None
     tasks_url: str = ""
 
+    @property
+    def url(self) -> str:
+        """The first webhook's, and what else it serves."""
+        return self.urls[0]
+
     def kill(self) -> None:
         """Everything of Prosa, also workers that came later."""
-        for process in (self.webhook, *self.workers, *self.others):
+        for process in (*self.webhooks, *self.workers, *self.others):
             process.kill()
 
     def worker(self, name: str) -> Process:
         """One more worker of the Celery engine, not started."""
-        return Process(name, ["-m", "cli.main", "worker", "--name", name], self.environment, self.folder)
+        arguments = ["-m", "cli.main", "worker", "--name", name]
+        return Process(name, arguments, self.environment, self.folder, niceness=WORKERS_NICENESS)
 
     async def model(self, **behaviour: Any) -> None:
         await _put(f"{self.sandbox_url}/anthropic/sandbox/behaviour", behaviour)
@@ -93,17 +101,19 @@ async def installed(
     folder: Path,
     *,
     workers: int = 2,
+    webhooks: int = 1,
     proxied: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Installation]:
     """Start everything of an engine and leave nothing running behind.
 
-    `proxied` puts a proxy before its store, `environment` adds to the settings of its processes.
+    `proxied` puts a proxy before its store, `environment` adds to the settings of its processes. Several webhooks are
+    for the Celery engine; the sandbox posts to the first one.
     """
     async with AsyncExitStack() as stack:
         builder = _Builder(engine, folder, stack, proxied, environment or {})
         await builder.sandbox()
-        installation = await builder.build(workers)
+        installation = await builder.build(workers, webhooks)
         stack.callback(installation.kill)
         await installation.platform()
         yield installation
@@ -141,25 +151,27 @@ class _Builder:
         arguments = ["--port", str(self._sandbox_port), "--webhook-url", webhook, "--app-secret", SECRET]
         self._sandbox = await self._started("sandbox", ["-m", "sandbox", *arguments], f"{self.sandbox_url}/healthz")
 
-    async def build(self, workers: int) -> Installation:
+    async def build(self, workers: int, webhooks: int) -> Installation:
         match self._engine:
             case "embedded":
                 return await self._embedded()
             case "celery":
-                return await self._celery(workers)
+                return await self._celery(workers, webhooks)
             case "cloud_tasks":
                 return await self._cloud_tasks()
 
     async def _embedded(self) -> Installation:
         process = await self._started("run", ["-m", "cli.main", "run"], f"{self.url}/healthz")
-        return self._installation({}, webhook=process, workers=[process])
+        return self._installation({}, webhooks=[process], workers=[process])
 
-    async def _celery(self, workers: int) -> Installation:
+    async def _celery(self, workers: int, webhooks: int) -> Installation:
         redis = self._stack.enter_context(redis_server(self._folder))
         proxy = await self._proxy(redis.url.removeprefix("redis://").partition("/")[0])
         self._environment["REDIS_URL"] = f"redis://127.0.0.1:{proxy.port}/0" if proxy else redis.url
-        webhook = await self._started("webhook", ["-m", "cli.main", "webhook"], f"{self.url}/healthz")
-        installation = self._installation({"REDIS_URL": redis.url}, webhook=webhook, redis=redis, proxy=proxy)
+        first = await self._started("webhook", ["-m", "cli.main", "webhook"], f"{self.url}/healthz")
+        installation = self._installation({"REDIS_URL": redis.url}, webhooks=[first], redis=redis, proxy=proxy)
+        for number in range(1, webhooks):
+            await self._add_webhook(installation, f"webhook-{number}")
         for number in range(workers):
             worker = installation.worker(f"worker-{number}")
             self._stack.callback(worker.kill)
@@ -167,6 +179,16 @@ class _Builder:
             installation.workers.append(worker)
         installation.others.append(await self._started("beat", ["-m", "cli.main", "beat"]))
         return installation
+
+    async def _add_webhook(self, installation: Installation, name: str) -> None:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        environment = self._environment | {"PORT": str(port)}
+        webhook = Process(name, ["-m", "cli.main", "webhook"], environment, self._folder, health=f"{url}/healthz")
+        self._stack.callback(webhook.kill)
+        await webhook.start()
+        installation.webhooks.append(webhook)
+        installation.urls.append(url)
 
     async def _cloud_tasks(self) -> Installation:
         emulator = firestore_host()
@@ -192,7 +214,7 @@ class _Builder:
         self._stack.callback(worker.kill)
         await worker.start()
         direct = {"FIRESTORE_EMULATOR_HOST": emulator}
-        installation = self._installation(direct, webhook=webhook, workers=[worker], others=[double], proxy=proxy)
+        installation = self._installation(direct, webhooks=[webhook], workers=[worker], others=[double], proxy=proxy)
         installation.tasks_url = tasks_url
         # The client of Firestore reads this one from the environment of its process.
         patch = pytest.MonkeyPatch()
@@ -219,7 +241,7 @@ class _Builder:
         return Installation(
             engine=self._engine,
             folder=self._folder,
-            url=self.url,
+            urls=[self.url],
             sandbox_url=self.sandbox_url,
             environment=self._environment,
             settings=read_settings(self._environment | direct, env_file=None),

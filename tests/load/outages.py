@@ -146,7 +146,7 @@ async def _during(installation: Installation, fault: Callable[[], Awaitable[Any]
 async def _drive(installation: Installation) -> Outcome:
     return await run(
         Load(messages=150, people=150, rate=10, poisson=False),
-        url=installation.url,
+        urls=[installation.url],
         secret=SECRET,
         phone_number_id=PHONE_NUMBER_ID,
         sandbox_url=installation.sandbox_url,

@@ -45,10 +45,18 @@ class Process:
     """One Python process of ours. `kill` is SIGKILL: nothing in it gets a chance to tidy up."""
 
     def __init__(
-        self, name: str, arguments: Sequence[str], environment: Mapping[str, str], folder: Path, *, health: str = ""
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        health: str = "",
+        niceness: int = 0,
     ) -> None:
-        """Take what follows `python`; `health` is an address that answers 200 once it is up."""
+        """Take what follows `python`; `health` is an address that answers 200 once it is up, `niceness` as for nice."""
         self.name = name
+        self._niceness = niceness
         self._arguments = arguments
         self._environment = environment
         self._health = health
@@ -74,6 +82,7 @@ class Process:
                 stderr=log,
                 start_new_session=True,
             )
+        os.setpriority(os.PRIO_PROCESS, self._running.pid, self._niceness)
 
     async def start(self) -> None:
         """Start it and wait until it is up, where it has an address to ask."""

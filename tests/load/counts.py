@@ -13,6 +13,7 @@ from adapters.clock import SystemClock
 from cli.replies import Reply
 from cli.traffic import Sent
 from contracts.delivery import OutboxRow, Receipt
+from contracts.errors import TransientError
 from contracts.ports import Store
 from contracts.values import ConversationId
 from fsm.table import MOVES
@@ -65,7 +66,12 @@ async def settled(installation: Installation, *, seconds: float = 120.0) -> floa
 
 
 async def _is_settled(backend: Backend) -> bool:
-    return not await backend.inbox.depth() and not await backend.store.sendable(at=SystemClock().now() + FAR, limit=1)
+    try:
+        waiting = await backend.inbox.depth() or await backend.store.sendable(at=SystemClock().now() + FAR, limit=1)
+    except TransientError:
+        # Too busy to say, or just away.
+        return False
+    return not waiting
 
 
 async def count(installation: Installation, sent: Sequence[Sent], replies: Iterable[Reply]) -> Counts:

@@ -129,11 +129,19 @@ FULL: dict[str, Scenario] = {
     "tasks-workers-killed": Scenario(
         engine="cloud_tasks",
         says="kill -9 of the worker; deliveries lost, doubled and reordered",
-        faults=(Fault(Kind.KILL_WORKER, 12, pause=(5.0, 9.0)),),
+        faults=(Fault(Kind.KILL_WORKER, 20, pause=(20.0, 28.0)),),
+        messages=10_000,
+        people=500,
+        seconds=500,
+        tasks={"dropped": 0.05, "doubled": 0.1, "held_back": 0.2, "held_back_ms": 500, "create_failed": 0.05},
+    ),
+    "tasks-workers-paused": Scenario(
+        engine="cloud_tasks",
+        says="SIGSTOP of the worker for 3 s, past its leases",
+        faults=(Fault(Kind.PAUSE_WORKER, 12, pause=(4.0, 8.0), lasts=(3.0, 3.0)),),
         messages=2_000,
         people=100,
         seconds=120,
-        tasks={"dropped": 0.05, "doubled": 0.1, "held_back": 0.2, "held_back_ms": 500, "create_failed": 0.05},
     ),
     "tasks-store-outages": Scenario(
         engine="cloud_tasks",
@@ -182,6 +190,9 @@ SHORT: dict[str, Scenario] = {
     "embedded-killed": _short("embedded-killed", messages=600, people=60, seconds=14, times={Kind.KILL_WORKER: 6}),
     "tasks-workers-killed": _short(
         "tasks-workers-killed", messages=200, people=40, seconds=12, times={Kind.KILL_WORKER: 3}
+    ),
+    "tasks-workers-paused": _short(
+        "tasks-workers-paused", messages=200, people=40, seconds=12, times={Kind.PAUSE_WORKER: 2}
     ),
     "tasks-store-outages": _short(
         "tasks-store-outages",

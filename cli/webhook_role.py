@@ -20,7 +20,6 @@ from worker.reporting import Reporting
 KEEP_ALIVE = timedelta(seconds=15)
 # Where no news comes from the workers' processes, a watching client's replies are looked for in the store.
 POLLING = timedelta(seconds=1)
-DURABLE_WITHIN = timedelta(seconds=2)
 # Redis answers in a millisecond or two. A platform that is refused tries again, one that waits runs into its time-out.
 REFUSE_AFTER = timedelta(milliseconds=250)
 
@@ -61,7 +60,5 @@ def webhook_dependencies(
         console_token=given.console_token.get_secret_value() if given.console_token else None,
         allowed_origins=given.allowed_origins,
         is_sandbox_model=given.uses_sandbox_model,
-        # Redis's commands have a time-out of their own, and a second timer costs a twentieth of a post.
-        durable_within=None if effective.engine == "celery" else DURABLE_WITHIN,
         look_again=KEEP_ALIVE if given.has_shared_events else POLLING,
     )

@@ -15,7 +15,7 @@ from contracts.views import analysis_view
 from webhook.access import console_guard, require_allowed_origin
 from webhook.dependencies import WebhookDependencies
 from webhook.problems import Problem
-from webhook.request_body import read_body, wait_seconds
+from webhook.request_body import BodyReader, wait_seconds
 
 MAX_BODY = 4 * 1024
 MAX_ID = 1024
@@ -42,6 +42,7 @@ REQUEST_SCHEMA: dict[str, Any] = {
 
 def analysis_routes(deps: WebhookDependencies) -> APIRouter:
     guard = console_guard(deps.console_token)
+    read_body = BodyReader(MAX_BODY, deps.read_within)
 
     def check(request: Request) -> None:
         guard(request)
@@ -52,7 +53,7 @@ def analysis_routes(deps: WebhookDependencies) -> APIRouter:
     async def ask(request: Request) -> Response:
         # Whoever the browser lets in here spends money: a page of another site must not make it ask.
         require_allowed_origin(request, deps.allowed_origins)
-        conversation_id, kind = _read_request(await read_body(request, limit=MAX_BODY))
+        conversation_id, kind = _read_request(await read_body(request))
         analysis = await deps.analyses.request(conversation_id, kind)
         if analysis is None:
             raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")

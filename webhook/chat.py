@@ -32,7 +32,7 @@ from webhook.dependencies import WebhookDependencies
 from webhook.ingest import make_durable
 from webhook.problems import Problem
 from webhook.rate_limit import RateLimit
-from webhook.request_body import read_body, wait_seconds
+from webhook.request_body import BodyReader, wait_seconds
 
 log = logger(__name__)
 
@@ -44,13 +44,14 @@ EVENT_NUMBER = re.compile(r"[0-9]{1,18}")
 def chat_routes(deps: WebhookDependencies) -> APIRouter:
     router = APIRouter(prefix="/chat/{conversation}", tags=["web chat"])
     rate = RateLimit(burst=60, per_second=2.0)
+    read_body = BodyReader(MAX_BODY, deps.read_within)
 
     @router.post("/messages", status_code=202, summary="Write a message: {id?, text}", openapi_extra=MESSAGE_SCHEMA)
     async def write(conversation: str, request: Request) -> Response:
         require_allowed_origin(request, deps.allowed_origins)
         _require_name(conversation)
         rate.take(conversation)
-        message_id, text, person = _read_message(await read_body(request, limit=MAX_BODY))
+        message_id, text, person = _read_message(await read_body(request))
         message = web_message(conversation, message_id, text, at=deps.clock.now(), person_name=person)
         await make_durable([message], deps)
         base = f"/chat/{conversation}"

@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from adapters.time_limit import TimeLimit
 from contracts.ports import Analyses, Clock, Events, Faults, Inbox, Reports, Store, WakeUps
+
+READ_SECONDS, DURABLE_SECONDS = 10.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class WhatsAppSecrets:
 class WebhookDependencies:
     """The ports and secrets of the HTTP side. `whatsapp` is None where the channel is not set up.
 
-    What is not durable after `durable_within` is answered 503; None where the inbox itself is as prompt. A stream of
+    A body that has not come in `read_within` is answered 408, what is not durable in `durable_within` 503. A stream of
     events that has had no news for `look_again` looks into the store for replies, and says it is there.
     """
 
@@ -35,5 +38,6 @@ class WebhookDependencies:
     console_token: str | None = None
     allowed_origins: frozenset[str] = field(default=frozenset())
     is_sandbox_model: bool = False
-    durable_within: timedelta | None = timedelta(seconds=2)
+    read_within: TimeLimit = field(default_factory=lambda: TimeLimit(READ_SECONDS))
+    durable_within: TimeLimit = field(default_factory=lambda: TimeLimit(DURABLE_SECONDS))
     look_again: timedelta = timedelta(seconds=15)

@@ -30,8 +30,9 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
     await deps.faults.reach("ingest.before_append")
     with receiving(messages) as reception:
         try:
-            with reception.appending():
-                arrivals = await _appended(reception.messages, deps)
+            # What is appended after the time is over is a duplicate of what the sender then tries again.
+            with deps.durable_within(), reception.appending():
+                arrivals = await deps.inbox.append(reception.messages)
         except (InboxUnavailableError, TimeoutError) as exc:
             raise _unavailable() from exc
         await deps.faults.reach("ingest.appended")
@@ -42,14 +43,6 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
             with reception.waking(conversation_id):
                 await deps.queue.wake(conversation_id)
     return arrivals
-
-
-async def _appended(messages: Sequence[InboundMessage], deps: WebhookDependencies) -> list[Arrival]:
-    if deps.durable_within is None:
-        return await deps.inbox.append(messages)
-    # What is appended after the time is over is a duplicate of what the sender then tries again.
-    async with asyncio.timeout(deps.durable_within.total_seconds()):
-        return await deps.inbox.append(messages)
 
 
 def _tell(message: InboundMessage, arrival: Arrival) -> None:

@@ -1,41 +1,49 @@
 """Reads what a request carries: a body under a cap and a time-out, how long its sender wants to wait."""
 
-import asyncio
-
 from starlette.requests import Request
 
+from adapters.time_limit import TimeLimit
 from webhook.problems import Problem
 
-READ_TIMEOUT_SECONDS = 10
 MAX_WAIT_SECONDS = 30.0
 
 
-async def read_body(request: Request, *, limit: int) -> bytes:
-    """Return the raw body.
+class BodyReader:
+    """Reads bodies of at most `limit` bytes, if they come `within` a time."""
 
-    Raises:
-        Problem: 413 when it is larger than `limit` bytes, 408 when it does not come, 400 when the client went away.
-    """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and declared.isascii() and int(declared[:20]) > limit:
-        raise _too_large(limit)
-    chunks: list[bytes] = []
-    size, more = 0, True
-    try:
-        async with asyncio.timeout(READ_TIMEOUT_SECONDS):
-            while more:
-                message = await request.receive()
-                if message["type"] == "http.disconnect":
-                    raise Problem(400, "Incomplete request", "The connection ended before the body did.")
-                chunk, more = message.get("body", b""), message.get("more_body", False)
-                size += len(chunk)
-                if size > limit:
-                    raise _too_large(limit)
-                chunks.append(chunk)
-    except TimeoutError as exc:
-        close = {"Connection": "close"}
-        raise Problem(408, "Request timeout", "The body did not arrive in time; send it again.", headers=close) from exc
-    return b"".join(chunks)
+    def __init__(self, limit: int, within: TimeLimit) -> None:
+        self._limit = limit
+        self._within = within
+
+    async def __call__(self, request: Request) -> bytes:
+        """Return the raw body.
+
+        Raises:
+            Problem: 413 when it is too large, 408 when it does not come, 400 when the client went away.
+        """
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and declared.isascii() and int(declared[:20]) > self._limit:
+            raise _too_large(self._limit)
+        try:
+            with self._within():
+                return await self._read(request)
+        except TimeoutError as exc:
+            detail = "The body did not arrive in time; send it again."
+            raise Problem(408, "Request timeout", detail, headers={"Connection": "close"}) from exc
+
+    async def _read(self, request: Request) -> bytes:
+        chunks: list[bytes] = []
+        size, more = 0, True
+        while more:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise Problem(400, "Incomplete request", "The connection ended before the body did.")
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+            size += len(chunk)
+            if size > self._limit:
+                raise _too_large(self._limit)
+            chunks.append(chunk)
+        return b"".join(chunks)
 
 
 def _too_large(limit: int) -> Problem:

@@ -12,7 +12,7 @@ from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
 from webhook.ingest import apply_statuses, count_ignored, keep_broken, make_durable
 from webhook.platform_posts import Receiver
 from webhook.problems import Problem
-from webhook.request_body import read_body
+from webhook.request_body import BodyReader
 
 # Meta's limit is 3 MB; a little more is accepted so that the limit is theirs and not ours.
 MAX_BODY = 4 * 1024 * 1024
@@ -38,9 +38,11 @@ def whatsapp_routes(deps: WebhookDependencies) -> APIRouter:
 
 
 def whatsapp_receiver(deps: WebhookDependencies) -> Receiver:
+    read_body = BodyReader(MAX_BODY, deps.read_within)
+
     async def receive(request: Request) -> Response:
         secrets = _secrets(deps)
-        body = await read_body(request, limit=MAX_BODY)
+        body = await read_body(request)
         if not is_signed(body, request.headers.get("x-hub-signature-256"), secrets.app_secrets):
             REFUSED.labels(channel="whatsapp", reason="signature").inc()
             raise Problem(401, "Bad signature", "X-Hub-Signature-256 is not the body's HMAC under the app secret.")

@@ -1,14 +1,16 @@
 """Bodies that are too large, too slow, cut off or lie about their length; other methods and paths."""
 
 import asyncio
+from pathlib import Path
 
 import httpx
 import pytest
-from webhook_bed import ANA, HOOK, SECRET, WebhookBed, assert_problem, raw_exchange
+from webhook_bed import ANA, HOOK, SECRET, WebhookBed, assert_problem, raw_exchange, webhook_bed
 
+from adapters.time_limit import TimeLimit
 from sandbox import whatsapp_webhooks as meta
 from sandbox.whatsapp_webhooks import envelope, sign, to_bytes
-from webhook import chat, request_body, whatsapp
+from webhook import chat, whatsapp
 
 MEGABYTE = 1024 * 1024
 
@@ -87,11 +89,8 @@ async def test_the_server_refuses_such_a_length_by_itself(bed: WebhookBed, decla
 
 
 @pytest.mark.parametrize("path", [HOOK, "/chat/c-1/messages"])
-async def test_a_body_that_does_not_come_is_given_up(
-    bed: WebhookBed, path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(request_body, "READ_TIMEOUT_SECONDS", 0.05)
-    async with bed.served() as url:
+async def test_a_body_that_does_not_come_is_given_up(path: str, tmp_path: Path) -> None:
+    async with webhook_bed("memory", tmp_path, read_within=TimeLimit(0.05)) as bed, bed.served() as url:
         answer = await raw_exchange(url, head(path, "Content-Length: 1000") + b'{"text": ')
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"application/problem+json" in answer
@@ -99,16 +98,15 @@ async def test_a_body_that_does_not_come_is_given_up(
     assert not bed.kept
 
 
-async def test_a_body_that_crawls_is_given_up_too(bed: WebhookBed, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_crawls_is_given_up_too(tmp_path: Path) -> None:
     """The time is for the whole body, not for each piece."""
-    monkeypatch.setattr(request_body, "READ_TIMEOUT_SECONDS", 0.2)
 
     async def crawl() -> object:
         while True:
             yield b" "
             await asyncio.sleep(0.01)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(5), webhook_bed("memory", tmp_path, read_within=TimeLimit(0.2)) as bed:
         assert_problem(await bed.http.post(HOOK, content=crawl()), 408)  # type: ignore[arg-type]
 
 

@@ -115,6 +115,8 @@ def migrate(
 ) -> None:
     """Copy live conversations to another store, verified; again, only what changed since; --cut-over goes on there.
 
+    Flags, experiments and figures beside them are copied too; what is newer there stays.
+
     The way back is the same command with FROM and TO exchanged.
     """
     from cli.migration import run_migration
@@ -124,8 +126,8 @@ def migrate(
         print_json(counts)
     else:
         print_table(("conversations", ""), list(counts.items()), empty="")
-    if counts["different"]:
-        raise fail(f"{counts['different']} did not read back as they were written: run the command again")
+    if different := counts["different"] + counts["records different"]:
+        raise fail(f"{different} did not read back as they were written: run the command again")
 
 
 async def _list(state: State | None, limit: int) -> list[dict[str, object]]:

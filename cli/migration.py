@@ -4,15 +4,17 @@ from collections import Counter
 
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
+from adapters.clock import SystemClock
 from cli.output import console
 from contracts.errors import ConfigurationError
 from contracts.settings import STORES, Settings, checked
 from worker.backends import open_backend
 from worker.migration import Migration, Moved, Place, conversations_of
+from worker.record_migration import copy_records
 
 
 async def run_migration(settings: Settings, source: str, target: str, *, cut_over: bool, quiet: bool) -> dict[str, int]:
-    """Migrate everything; returns how many conversations met which end, and the messages that were handed over.
+    """Migrate everything; returns how many conversations met which end, and how many records beside them.
 
     Raises:
         ConfigurationError: a place is not known, or both are the same one.
@@ -22,6 +24,9 @@ async def run_migration(settings: Settings, source: str, target: str, *, cut_ove
         raise ConfigurationError(f"FROM and TO are the same store: {source}")
     shares_inbox = here.inbox_kind == there.inbox_kind != "sqlite"
     counts = Counter[str]({moved.value: 0 for moved in Moved})
+    counts.update(
+        {f"records {moved.value}": 0 for moved in (Moved.COPIED, Moved.UNCHANGED, Moved.AHEAD, Moved.DIFFERENT)}
+    )
     async with open_backend(here) as first, open_backend(there) as second:
         migration = Migration(Place(source, first), Place(target, second), shares_inbox)
         columns = (TextColumn("{task.description}"), MofNCompleteColumn())
@@ -30,6 +35,10 @@ async def run_migration(settings: Settings, source: str, target: str, *, cut_ove
             async for conversation_id in conversations_of(first.store):
                 work = migration.cut_over if cut_over else migration.copy
                 counts[(await work(conversation_id)).value] += 1
+                progress.advance(line)
+            line = progress.add_task("records", total=None)
+            async for moved in copy_records(first.store, second.store, at=SystemClock().now()):
+                counts[f"records {moved.value}"] += 1
                 progress.advance(line)
     return dict(counts)
 

@@ -172,8 +172,15 @@ def test_conversations_move_to_redis_and_back(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         return dict(json.loads(done.stdout))
 
-    assert migrate(here, "redis")["copied"] == 5
-    assert migrate(here, "redis")["unchanged"] == 5
+    flag = ("flags", "set", "cache.exact", "--status", "disabled", "--owner", "ana", "--expires", "2099-01-01")
+    assert (
+        prosa(tmp_path, *flag, "--author", "ana", "--reason", "too many hits", "--yes", PROSA_STORE=here).returncode == 0
+    )
+    first = migrate(here, "redis")
+    assert first["copied"] == 5
+    assert first["records copied"] >= 2, "the flag and its history"
+    again = migrate(here, "redis")
+    assert (again["unchanged"], again["records copied"]) == (5, 0)
     assert migrate(here, "redis", "--cut-over")["cut over"] == 5
     listed = prosa(tmp_path, "conversations", "list", "--json", PROSA_STORE="redis", **redis)
     assert sorted(one["id"] for one in json.loads(listed.stdout)) == [f"web:c-{n}" for n in range(5)]

@@ -84,8 +84,11 @@ class Inbox(Protocol):
         """Forget answered messages; their deduplication keys stay. Removing twice is harmless."""
         ...
 
-    async def release(self, lease: Lease) -> bool:
-        """Give the lease back if it is mine and nothing is pending, in one step; else False and nothing changes."""
+    async def release(self, lease: Lease, *, answered: Sequence[int] = ()) -> bool:
+        """Forget the answered messages; then give the lease back if it is mine and nothing is pending, in one step.
+
+        Else False, and the lease stays as it is.
+        """
         ...
 
     async def abandon(self, lease: Lease, *, due_at: datetime) -> None:

@@ -64,6 +64,8 @@ SCHEMA = (
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS outbox_conversation ON outbox (conversation_id, number)",
     "CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox (sendable_at) WHERE unsent = 1",
+    # Without it every turn reads all replies that its conversation has ever had.
+    "CREATE INDEX IF NOT EXISTS outbox_unsent_of ON outbox (conversation_id, number) WHERE unsent = 1",
     "CREATE INDEX IF NOT EXISTS outbox_escalation ON outbox (id) WHERE needs_escalation = 1",
     "CREATE INDEX IF NOT EXISTS outbox_platform ON outbox (platform_key) WHERE platform_key IS NOT NULL",
     """CREATE TABLE IF NOT EXISTS parked_statuses (

@@ -32,6 +32,8 @@ bench: $(VENV)/.ready-dev semantic
 	@$(BIN)/python -m tests.bench.caching
 	@$(BIN)/python -m tests.bench.flags
 	@$(BIN)/python -m tests.bench.ingest
+	@$(BIN)/python -m tests.bench.turn
+	@$(BIN)/python -m tests.bench.growth
 	@$(BIN)/python -m tests.bench.tracing
 
 engines: $(VENV)/.ready-engines

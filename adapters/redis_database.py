@@ -6,6 +6,7 @@ by its deduplication key), so this is one primary, with or without replicas, and
 
 import asyncio
 import hashlib
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from adapters.redis_wire import Call, Wire, pack
-from contracts.errors import StoreUnavailableError, TransientError
+from contracts.errors import ConfigurationError, StoreUnavailableError, TransientError
 
 PREFIX = "prosa:"
 CONNECT_TIMEOUT = timedelta(milliseconds=500)
@@ -59,6 +60,10 @@ class RedisDatabase:
     With `refuse_after`, a server that has said nothing for so long while it was asked is not asked any more until it
     answers a ping: whoever calls meanwhile is refused at once, and only the first ones wait for their time-out. That is
     for who must say no quickly; others had better wait for a server that is slow.
+
+    Raises:
+        ConfigurationError: `url` names a file of certificates that is not there.
+        ValueError: `url` is no address of a Redis.
     """
 
     def __init__(
@@ -81,6 +86,9 @@ class RedisDatabase:
             socket_keepalive=True,
             socket_keepalive_options=KEEP_ALIVE,
         )
+        authority = source.connection_kwargs.get("ssl_ca_certs")
+        if authority is not None and not Path(authority).is_file():
+            raise ConfigurationError(f"the address of Redis says ssl_ca_certs={authority}, and there is no such file")
         self._make_connection: Callable[[], AbstractConnection] = source.make_connection
         self._wire: Wire | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -199,7 +207,7 @@ class RedisDatabase:
             self._send_waiting(self._wire)
         except (RedisError, OSError) as exc:
             for call in self._waiting:
-                call.fail(str(exc) or type(exc).__name__)
+                call.fail(_in_words(exc))
             self._waiting.clear()
             if isinstance(exc, SILENCE):
                 self._go_silent()
@@ -252,6 +260,19 @@ class RedisDatabase:
             wire.drop("no answer to a ping")
             raise
         return wire
+
+
+def _in_words(error: Exception) -> str:
+    """Why there is no connection. Of a certificate that was refused, what to do: it does not mend itself."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"its certificate was refused ({cause.verify_message.rstrip('.')}): name the file with its authority "
+                "in the address, rediss://...?ssl_ca_certs=FILE, and the host as the certificate does"
+            )
+        cause = cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__
 
 
 def _parse_info(info: bytes) -> dict[str, str]:

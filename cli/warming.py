@@ -86,6 +86,7 @@ class _SilentChannel:
     limits: ChannelLimits
     send_timeout: timedelta = timedelta(seconds=1)
     settle_after: timedelta = timedelta(seconds=1)
+    is_watched: bool = False
     shows_forming_text: bool = False
     reply_window: timedelta | None = None
 

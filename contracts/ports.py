@@ -84,8 +84,11 @@ class Inbox(Protocol):
         """Forget answered messages; their deduplication keys stay. Removing twice is harmless."""
         ...
 
-    async def release(self, lease: Lease) -> bool:
-        """Give the lease back if it is mine and nothing is pending, in one step; else False and nothing changes."""
+    async def release(self, lease: Lease, *, answered: Sequence[int] = ()) -> bool:
+        """Forget the answered messages; then give the lease back if it is mine and nothing is pending, in one step.
+
+        Else False, and the lease stays as it is.
+        """
         ...
 
     async def abandon(self, lease: Lease, *, due_at: datetime) -> None:
@@ -214,8 +217,8 @@ class Outbox(Protocol):
         """Mark the row sending and count the attempt, unless it changed since it was read: then None."""
         ...
 
-    async def mark_sent(self, row_id: OutboxId, *, platform_message_id: str, at: datetime) -> None:
-        """Record the platform's id, and any status that came before it."""
+    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
+        """Record the platform's id, and any status that came before it. `row` is as `begin_send` returned it."""
         ...
 
     async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
@@ -511,6 +514,8 @@ class Channel(Protocol):
     """How long one send may take."""
     settle_after: timedelta
     """How long a status is waited for, after a send whose answer got lost, before it is made again."""
+    is_watched: bool
+    """Whether its clients watch a conversation here, and are told how far a turn has come."""
     shows_forming_text: bool
     """Whether its clients can show a reply while it forms."""
     reply_window: timedelta | None

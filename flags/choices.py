@@ -51,12 +51,21 @@ class NoExperiments:
 
 
 class Choices:
-    """Asks switches before experiments, and those before flags. No waiting: what cannot be asked is the default."""
+    """Asks switches before experiments, and those before flags. No waiting: what cannot be asked is the default.
+
+    `has_flag` says of a key whether there is a flag to be asked, where that is known: an episode asks for a dozen.
+    """
 
     def __init__(
-        self, client: OpenFeatureClient, experiments: Active, switches: Mapping[str, bool] | None = None
+        self,
+        client: OpenFeatureClient,
+        experiments: Active,
+        switches: Mapping[str, bool] | None = None,
+        *,
+        has_flag: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._client = client
+        self._has_flag = has_flag
         self._switches = dict(switches or {})
         self._experiments = experiments
         self._asking: Mapping[type, Callable[..., FlagEvaluationDetails[Any]]] = {
@@ -70,7 +79,7 @@ class Choices:
         """What `key` is for this person; of the type of `default`."""
         if switched(key, self._switches) is not None:
             # No experiment can override what is switched.
-            return self._of_flag(key, default, context)
+            return self._asked(key, default, context)
         for experiment in self._experiments.known.values():
             if key not in experiment.overrides:
                 continue
@@ -98,6 +107,9 @@ class Choices:
         return tuple(found)
 
     def _of_flag(self, key: str, default: V, context: EvaluationContext) -> Choice[V]:
+        return self._asked(key, default, context) if self._has_flag(key) else Choice(default)
+
+    def _asked(self, key: str, default: V, context: EvaluationContext) -> Choice[V]:
         details = self._asking[type(default)](key, default, context)
         # Another provider may answer with what it likes.
         value = details.value if type(details.value) is type(default) else default

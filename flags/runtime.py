@@ -63,4 +63,6 @@ async def open_flags(
         recording(recorder),
         watching(CanaryWatch(store, register, clock)),
     ):
-        yield FlagRuntime(client, Choices(client, experiments, switches), recorder)
+        # What another provider knows, only its answers tell.
+        has_flag = (lambda key: flags.get(key) is not None) if provider is None else (lambda _: True)
+        yield FlagRuntime(client, Choices(client, experiments, switches, has_flag=has_flag), recorder)

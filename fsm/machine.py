@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from transitions import EventData, Machine, MachineError
@@ -66,6 +67,8 @@ class ConversationMachine:
                 move.dest.value,
                 conditions=[_condition(move)] if move.guard else None,
             )
+        # The table does not change and its guards see the facts alone, so there is one answer to each of few questions.
+        self._destination = cache(self._pulled)
 
     def advance(
         self,
@@ -102,7 +105,7 @@ class ConversationMachine:
             if move.source is conversation.state and move.by == by and (move.guard is None or move.guard(facts))
         }
 
-    def _destination(self, source: State, trigger: Trigger, facts: Facts) -> State:
+    def _pulled(self, source: State, trigger: Trigger, facts: Facts) -> State:
         cursor = _Cursor(source, facts)
         try:
             moved = self._machine.events[trigger.value].trigger(cursor)

@@ -133,6 +133,7 @@ class RecordingChannel:
     limits: ChannelLimits = WEB_LIMITS
     send_timeout: timedelta = timedelta(seconds=5)
     settle_after: timedelta = timedelta(seconds=4)
+    is_watched: bool = True
     shows_forming_text: bool = True
     reply_window: timedelta | None = timedelta(hours=24)
     accepted: list[OutboxRow] = field(default_factory=list)

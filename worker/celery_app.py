@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
 
 from celery import Celery, signals
 from kombu.entity import Queue
@@ -39,7 +40,7 @@ class Jobs(Protocol):
 
 def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextManager[Jobs]] | None = None) -> Celery:
     """The app with its queues and jobs; `opening` builds a worker's engine, once for the process, when it starts."""
-    app = Celery("prosa", broker=redis_url, set_as_current=False)
+    app = Celery("prosa", broker=_checking(redis_url), set_as_current=False)
     app.conf.update(
         task_queues=[Queue(name) for name in QUEUES],
         task_default_queue=FAST,
@@ -77,6 +78,14 @@ def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextMana
     for name, job in _JOBS.items():
         _register(app, name, job)
     return app
+
+
+def _checking(redis_url: str) -> str:
+    """The address for Celery's client, which trusts anybody where nothing is said about certificates."""
+    address = urlsplit(redis_url)
+    if address.scheme != "rediss" or "ssl_cert_reqs=" in address.query:
+        return redis_url
+    return urlunsplit(address._replace(query=f"{address.query}&ssl_cert_reqs=required".lstrip("&")))
 
 
 _JOBS: dict[str, Callable[..., Awaitable[None]]] = {

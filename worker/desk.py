@@ -111,7 +111,9 @@ class Desk:
         return self.pull(draft, Trigger.RECEIVE)
 
     async def tell(self, draft: Draft) -> None:
-        """Let watching clients know how far the turn has come."""
+        """Let watching clients know how far the turn has come, where the channel has any."""
+        if not self.channel.is_watched:
+            return
         path = [state.value for state in draft.walk.path]
         data = {"state": draft.walk.state.value, "path": path, "turn": self.turn.id}
         await self.deps.events.publish(self.turn.conversation_id, LiveEvent(name="state", data=data))

@@ -123,39 +123,38 @@ class _Drain:
         while True:
             entries = await deps.inbox.take(self._lease, isolate_after=deps.drain_limits.isolate_after)
             await deps.faults.reach("drain.taken")
+            answered: Sequence[int] = ()
             if entries:
                 self.attempts = entries[0].attempts
                 self.hands = entries
                 with _logged(entries):
-                    await self._settle(entries)
+                    answered = await self._settle(entries)
                 self.hands = ()
             # Mostly nothing has come meanwhile; else the lease is kept, and the next ones are taken.
-            if await self._release():
+            if await self._release(answered):
                 return
 
-    async def _settle(self, entries: list[InboxEntry]) -> None:
-        """Answer the messages, or give up the one that was tried too often."""
+    async def _settle(self, entries: list[InboxEntry]) -> Sequence[int]:
+        """Answer the messages, or give up the one that was tried too often; return those that wait no more."""
         deps = self._deps
         if entries[0].attempts > deps.drain_limits.attempts:
             await give_up(entries[0], "attempts", deps)
-            return
+            return ()
         try:
             answered = await self._answer(entries)
         except PermanentError as exc:
             _note(exc)
-            await self._give_up_all(entries, type(exc).__name__)
-            return
+            return await self._give_up_all(entries, type(exc).__name__)
         await outbox.flush(self._lease.conversation_id, deps)
         await deps.faults.reach("drain.flushed")
-        await deps.inbox.remove(self._lease.conversation_id, [entry.sequence for entry in answered])
+        return [entry.sequence for entry in answered]
 
-    async def _give_up_all(self, entries: list[InboxEntry], reason: str) -> None:
+    async def _give_up_all(self, entries: list[InboxEntry], reason: str) -> Sequence[int]:
         """One bad message must not take its neighbours along: of several, each is first tried alone."""
         if len(entries) == 1:
             await give_up(entries[0], reason, self._deps)
-            return
-        for entry in entries:
-            await self._settle([entry])
+            return ()
+        return [sequence for entry in entries for sequence in await self._settle([entry])]
 
     async def _answer(self, entries: Sequence[InboxEntry]) -> Sequence[InboxEntry]:
         """Answer the entries as one turn; what arrives meanwhile joins it, a bounded number of times."""
@@ -195,11 +194,11 @@ class _Drain:
         kept = [mine.get(entry.sequence, entry) for entry in pending if grow or entry.sequence in mine]
         return replace(turn, entries=tuple(kept))
 
-    async def _release(self) -> bool:
+    async def _release(self, answered: Sequence[int]) -> bool:
         await self._deps.faults.reach("drain.releasing")
         # A heartbeat that came behind the release would lock the conversation for nobody.
         self._releasing = True
-        self._releasing = released = await self._deps.inbox.release(self._lease)
+        self._releasing = released = await self._deps.inbox.release(self._lease, answered=answered)
         return released
 
 

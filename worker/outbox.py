@@ -142,7 +142,7 @@ async def _send_in_time(attempt: _Attempt) -> str:
 
 
 async def _mark_sent(row: OutboxRow, platform_message_id: str, at: datetime, deps: Dependencies) -> None:
-    await deps.store.mark_sent(row.id, platform_message_id=platform_message_id, at=at)
+    await deps.store.mark_sent(row, platform_message_id=platform_message_id, at=at)
     await deps.faults.reach("outbox.marked")
 
 

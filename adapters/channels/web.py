@@ -35,6 +35,7 @@ class WebChannel:
     limits = LIMITS
     send_timeout = timedelta(seconds=1)
     settle_after = timedelta(0)
+    is_watched = True
     reply_window: timedelta | None = None
 
     def __init__(self, events: Events, *, shows_forming_text: bool = True) -> None:

@@ -74,6 +74,7 @@ class WhatsAppChannel:
     limits = LIMITS
     send_timeout = timedelta(seconds=5)
     settle_after = timedelta(seconds=4)
+    is_watched = False
     shows_forming_text = False
     reply_window: timedelta | None = timedelta(hours=24)
 

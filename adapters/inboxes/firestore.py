@@ -261,7 +261,9 @@ class FirestoreInbox:
 
             await self._change(conversation_id, decide)
 
-    async def release(self, lease: Lease) -> bool:
+    async def release(self, lease: Lease, *, answered: Sequence[int] = ()) -> bool:
+        await self.remove(lease.conversation_id, answered)
+
         async def decide(box: _Box, is_first: bool) -> _Step[bool]:
             if box.lease_token != lease.token or box.pending:
                 return _Step(False)

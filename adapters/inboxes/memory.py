@@ -85,7 +85,8 @@ class MemoryInbox:
         for sequence in sequences:
             self._box(conversation_id).entries.pop(sequence, None)
 
-    async def release(self, lease: Lease) -> bool:
+    async def release(self, lease: Lease, *, answered: Sequence[int] = ()) -> bool:
+        await self.remove(lease.conversation_id, answered)
         box = self._box(lease.conversation_id)
         if box.lease_token != lease.token or box.entries:
             return False

@@ -80,6 +80,14 @@ local function append_again(seen, at, keep_ms)
   return 'duplicate_pending'
 end
 
+-- Takes the entries away whose sequences are the arguments from `first` on.
+local function drop(id, first)
+  for n = first, #ARGV do
+    call('DECRBY', DEPTH, call('ZREMRANGEBYSCORE', P .. 'entries:' .. id, ARGV[n], ARGV[n]))
+    call('HDEL', P .. 'attempts:' .. id, ARGV[n])
+  end
+end
+
 local methods = {}
 
 -- Then four for each message: conversation, deduplication key, moment, message.
@@ -144,18 +152,17 @@ end
 
 -- Then the sequences.
 function methods.remove(keep_ms, id)
-  for n = 4, #ARGV do
-    call('DECRBY', DEPTH, call('ZREMRANGEBYSCORE', P .. 'entries:' .. id, ARGV[n], ARGV[n]))
-    call('HDEL', P .. 'attempts:' .. id, ARGV[n])
-  end
+  drop(id, 4)
   settle(id, keep_ms)
 end
 
+-- Then the sequences that were answered.
 function methods.release(keep_ms, id, token)
-  if not is_mine(id, token) or call('EXISTS', P .. 'entries:' .. id) == 1 then return 0 end
-  call('HDEL', P .. 'head:' .. id, 'until', 'due')
+  drop(id, 5)
+  local is_over = is_mine(id, token) and call('EXISTS', P .. 'entries:' .. id) == 0
+  if is_over then call('HDEL', P .. 'head:' .. id, 'until', 'due') end
   settle(id, keep_ms)
-  return 1
+  return is_over and 1 or 0
 end
 
 function methods.abandon(keep_ms, id, token, due)

@@ -67,8 +67,8 @@ class RedisInbox:
     async def remove(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
         await self._run("remove", conversation_id, *sequences)
 
-    async def release(self, lease: Lease) -> bool:
-        return bool(await self._run("release", lease.conversation_id, lease.token))
+    async def release(self, lease: Lease, *, answered: Sequence[int] = ()) -> bool:
+        return bool(await self._run("release", lease.conversation_id, lease.token, *answered))
 
     async def abandon(self, lease: Lease, *, due_at: datetime) -> None:
         await self._run("abandon", lease.conversation_id, lease.token, micros(due_at))

@@ -120,16 +120,11 @@ class SqliteInbox:
         return await self._run(lambda c: c.execute(query, (conversation_id, sequence)).fetchone() is not None)
 
     async def remove(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
-        def work(c: sqlite3.Connection) -> None:
-            c.executemany(
-                "DELETE FROM inbox_entries WHERE conversation_id = ? AND sequence = ?",
-                [(conversation_id, sequence) for sequence in sequences],
-            )
+        await self._run(lambda c: _remove(c, conversation_id, sequences))
 
-        await self._run(work)
-
-    async def release(self, lease: Lease) -> bool:
+    async def release(self, lease: Lease, *, answered: Sequence[int] = ()) -> bool:
         def work(c: sqlite3.Connection) -> bool:
+            _remove(c, lease.conversation_id, answered)
             return (
                 c.execute(
                     "UPDATE inbox_conversations SET lease_expires_at = NULL, due_at = NULL "
@@ -254,6 +249,13 @@ def _require_mine(c: sqlite3.Connection, lease: Lease) -> None:
     ).fetchone()
     if row is None or row[0] != lease.token:
         raise LeaseLostError(lease.conversation_id)
+
+
+def _remove(c: sqlite3.Connection, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+    c.executemany(
+        "DELETE FROM inbox_entries WHERE conversation_id = ? AND sequence = ?",
+        [(conversation_id, sequence) for sequence in sequences],
+    )
 
 
 def _pending(c: sqlite3.Connection, conversation_id: ConversationId) -> list[InboxEntry]:

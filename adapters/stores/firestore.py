@@ -252,14 +252,16 @@ class FirestoreStore:
 
         return await self._change_row(row.id, begin)
 
-    async def mark_sent(self, row_id: OutboxId, *, platform_message_id: str, at: datetime) -> None:
-        row = await self._change_row(row_id, lambda row: row.sent(platform_message_id=platform_message_id, at=at))
-        if row is None:
+    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
+        sent = await self._change_row(
+            row.id, lambda stored: stored.sent(platform_message_id=platform_message_id, at=at)
+        )
+        if sent is None:
             return
         # From here on a status finds the row by its platform id; one that did not is parked, or looks once more after
         # it has parked. Either way one of the two sees the other.
-        for document in await self._find(PARKED, ("platform_key", "==", _platform_key_of(row))):
-            await self._report(row_id, _read(StatusUpdate, document))
+        for document in await self._find(PARKED, ("platform_key", "==", _platform_key_of(sent))):
+            await self._report(row.id, _read(StatusUpdate, document))
             await self._documents.apply([Delete(document.path)])
 
     async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:

@@ -143,15 +143,15 @@ class MemoryStore:
         self._outbox[row.id] = sending = row.sending(deadline=deadline, at=at)
         return sending
 
-    async def mark_sent(self, row_id: OutboxId, *, platform_message_id: str, at: datetime) -> None:
-        row = self._outbox.get(row_id)
-        if row is None:
+    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
+        stored = self._outbox.get(row.id)
+        if stored is None:
             return
-        row = row.sent(platform_message_id=platform_message_id, at=at)
+        row = stored.sent(platform_message_id=platform_message_id, at=at)
         for update in [update for update in self._parked if _is_about(update, row)]:
             self._parked.remove(update)
             row = row.reported(update)
-        self._outbox[row_id] = row
+        self._outbox[row.id] = row
 
     async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
         row = self._outbox.get(row_id)

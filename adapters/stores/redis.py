@@ -136,19 +136,21 @@ class RedisStore:
         # It changed; or it is the same, written down differently by another version.
         return await self._change(row.id, lambda stored: sending if stored == row else None)
 
-    async def mark_sent(self, row_id: OutboxId, *, platform_message_id: str, at: datetime) -> None:
-        for attempt in range(ATTEMPTS):
-            before = await self._row(row_id)
-            if before is None:
+    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
+        # Mostly it stands there as it was sent, and no status has come before its row's id: the script checks both.
+        stored, before, parked = row, _json(row).encode(), list[StatusUpdate]()
+        for _ in range(ATTEMPTS):
+            sent = stored.sent(platform_message_id=platform_message_id, at=at)
+            for update in parked:
+                sent = sent.reported(update)
+            if await self._replace(before, sent, parked=len(parked)):
                 return
-            row = OutboxRow.model_validate_json(before).sent(platform_message_id=platform_message_id, at=at)
-            # Statuses seldom come before their row's id: the first time, none are expected, and the script checks it.
-            parked = await self._command("LRANGE", f"{KEYS}parked:{_platform_of(row)}", 0, -1) if attempt else []
-            for update in _values(StatusUpdate, parked):
-                row = row.reported(update)
-            if await self._replace(before, row, parked=len(parked)):
+            found = await self._row(row.id)
+            if found is None:
                 return
-        raise _contended(row_id)
+            stored, before = OutboxRow.model_validate_json(found), found
+            parked = _values(StatusUpdate, await self._command("LRANGE", f"{KEYS}parked:{_platform_of(sent)}", 0, -1))
+        raise _contended(row.id)
 
     async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
         await self._change(

@@ -64,6 +64,8 @@ SCHEMA = (
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS outbox_conversation ON outbox (conversation_id, number)",
     "CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox (sendable_at) WHERE unsent = 1",
+    # Without it every turn reads all replies that its conversation has ever had.
+    "CREATE INDEX IF NOT EXISTS outbox_unsent_of ON outbox (conversation_id, number) WHERE unsent = 1",
     "CREATE INDEX IF NOT EXISTS outbox_escalation ON outbox (id) WHERE needs_escalation = 1",
     "CREATE INDEX IF NOT EXISTS outbox_platform ON outbox (platform_key) WHERE platform_key IS NOT NULL",
     """CREATE TABLE IF NOT EXISTS parked_statuses (
@@ -253,15 +255,15 @@ class SqliteStore:
 
         return await self._run(work)
 
-    async def mark_sent(self, row_id: OutboxId, *, platform_message_id: str, at: datetime) -> None:
+    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
         def work(c: sqlite3.Connection) -> None:
-            row = _outbox_row(c, row_id)
-            if row is None:
+            stored = _outbox_row(c, row.id)
+            if stored is None:
                 return
-            row = row.sent(platform_message_id=platform_message_id, at=at)
-            for parked in _take_parked(c, _platform_key_of(row)):
-                row = row.reported(parked)
-            _put_outbox_row(c, row)
+            sent = stored.sent(platform_message_id=platform_message_id, at=at)
+            for parked in _take_parked(c, _platform_key_of(sent)):
+                sent = sent.reported(parked)
+            _put_outbox_row(c, sent)
 
         await self._run(work)
 

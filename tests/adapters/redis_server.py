@@ -7,24 +7,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from adapters.redis_database import RedisDatabase
+from tests.adapters.certificates import Certificates
 from tests.builders import PATIENCE
 from tests.real_services import free_port, redis_command, redis_url, start_server, stop_server
 
 
 class RedisServer:
-    def __init__(self, folder: Path, **options: str) -> None:
+    """`certificates` makes it speak TLS and nothing else, `password` has to be given by who connects."""
+
+    def __init__(
+        self, folder: Path, *, certificates: Certificates | None = None, password: str = "", **options: str
+    ) -> None:
         program = shutil.which("redis-server")
         assert program
-        self._port = free_port()
+        self._port, self._password = free_port(), password
+        if password:
+            options |= {"requirepass": password}
+        if certificates is not None:
+            options |= _speaking_tls(self._port, certificates)
         changes = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", value)]
         self._command = [*redis_command(program, self._port, folder), *changes]
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.url = self.address(authority=certificates.authority if certificates else None)
+
+    def address(self, *, authority: Path | None) -> str:
+        """Its address for who trusts that authority; without one, as a server that does not speak TLS."""
+        password = f":{quote(self._password)}@" if self._password else ""
+        place = f"{password}127.0.0.1:{self._port}/0"
+        return f"rediss://{place}?ssl_ca_certs={authority}" if authority else f"redis://{place}"
 
     def open(self, **options: Any) -> RedisDatabase:
         """A connection whose time-out is long, as `open_redis` makes it."""
@@ -52,8 +68,19 @@ class RedisServer:
         self._process.send_signal(signal.SIGCONT)
 
 
+def _speaking_tls(port: int, certificates: Certificates) -> dict[str, str]:
+    return {
+        "port": "0",
+        "tls_port": str(port),
+        "tls_cert_file": str(certificates.server),
+        "tls_key_file": str(certificates.key),
+        "tls_ca_cert_file": str(certificates.authority),
+        "tls_auth_clients": "no",
+    }
+
+
 @contextmanager
-def redis_server(folder: Path, **options: str) -> Iterator[RedisServer]:
+def redis_server(folder: Path, **options: Any) -> Iterator[RedisServer]:
     """Running, append-only and without eviction unless the options say otherwise."""
     redis_url()  # skips where there is no redis-server
     server = RedisServer(folder, **options)

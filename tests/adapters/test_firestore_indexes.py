@@ -108,7 +108,7 @@ async def use_everything(inbox: FirestoreInbox, store: FirestoreStore) -> None:
     await store.unsent_count()
     first, second = await store.unsent(C1)
     await store.apply_status(status(first).model_copy(update={"platform_message_id": "parked"}))
-    await store.mark_sent(first.id, platform_message_id="p-1", at=START)
+    await store.mark_sent(first, platform_message_id="p-1", at=START)
     await store.apply_status(status(first, DeliveryState.READ))
     await store.begin_send(second, deadline=LATER, at=START)
     await store.mark_failed(second.id, error_code="x", at=START)

@@ -155,7 +155,7 @@ async def test_a_row_that_another_process_changed_is_read_again(stores: tuple[Fi
     mine, theirs = stores
     await mine.commit(turn_commit())
     (row,) = await mine.unsent(C1)
-    await theirs.mark_sent(row.id, platform_message_id="p-1", at=START)
+    await theirs.mark_sent(row, platform_message_id="p-1", at=START)
     assert await mine.begin_send(row, deadline=START + SECOND, at=START) is None
     await mine.postpone(row.id, not_before=START, error_code="busy", at=START)
     (stored,) = await mine.rows(C1)
@@ -176,7 +176,7 @@ async def test_a_status_that_parks_after_the_row_was_marked_looks_again(
 
     async def late(writes: Iterable[Write]) -> None:
         if (await sender.rows(C1))[0].state is DeliveryState.PENDING:
-            await sender.mark_sent(row.id, platform_message_id="p-1", at=START)
+            await sender.mark_sent(row, platform_message_id="p-1", at=START)
         await apply(writes)
 
     monkeypatch.setattr(receiver._documents, "apply", late)
@@ -194,7 +194,7 @@ async def test_whoever_comes_first_a_status_reaches_its_row(stores: tuple[Firest
         (row,) = await sender.unsent(C1)
         update = status(row).model_copy(update={"platform_message_id": f"p-{row.id}"})
         await asyncio.gather(
-            sender.mark_sent(row.id, platform_message_id=f"p-{row.id}", at=START), receiver.apply_status(update)
+            sender.mark_sent(row, platform_message_id=f"p-{row.id}", at=START), receiver.apply_status(update)
         )
     assert {row.state for row in await sender.rows(C1)} == {DeliveryState.DELIVERED}
     assert await receiver._documents.find(firestore.PARKED) == []
@@ -474,5 +474,5 @@ async def test_a_row_is_found_by_its_id_alone(store: FirestoreStore) -> None:
     commit = turn_commit()
     odd = tuple(row.model_copy(update={"id": OutboxId("no slash, no number")}) for row in commit.outbox)
     await store.commit(commit.model_copy(update={"outbox": odd}))
-    await store.mark_sent(odd[0].id, platform_message_id="p-1", at=START)
+    await store.mark_sent(odd[0], platform_message_id="p-1", at=START)
     assert await store.unsent(C1) == []

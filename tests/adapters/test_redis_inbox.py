@@ -231,10 +231,14 @@ class TwoInboxes(RuleBasedStateMachine):
             assert model == real
 
     @precondition(lambda self: self.leases)
-    @rule(data=st.data())
-    def release(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), chosen=st.sets(st.integers(0, 4), max_size=3))
+    def release(self, data: st.DataObject, chosen: set[int]) -> None:
         mine, theirs = data.draw(st.sampled_from(self.leases))
-        assert self.run(self.model.release(mine)) == self.run(self.real.release(theirs))
+        released = [
+            self.run(inbox.release(lease, answered=self.waiting_at(inbox, lease.conversation_id, chosen)))
+            for inbox, lease in ((self.model, mine), (self.real, theirs))
+        ]
+        assert released[0] == released[1]
 
     @precondition(lambda self: self.leases)
     @rule(data=st.data(), wait=st.integers(0, 5))
@@ -247,9 +251,13 @@ class TwoInboxes(RuleBasedStateMachine):
     @rule(name=st.sampled_from(CONVERSATIONS), chosen=st.sets(st.integers(0, 4), max_size=3))
     def remove(self, name: str, chosen: set[int]) -> None:
         for inbox in (self.model, self.real):
-            waiting = self.run(inbox.pending(conversation_id(name)))
-            removed = [entry.sequence for number, entry in enumerate(waiting) if number in chosen]
+            removed = self.waiting_at(inbox, conversation_id(name), chosen)
             self.run(inbox.remove(conversation_id(name), [*removed, *removed]))
+
+    def waiting_at(self, inbox: Inbox, name: ConversationId, chosen: set[int]) -> list[int]:
+        """The messages in these places of the queue: the two inboxes number them differently."""
+        waiting = self.run(inbox.pending(name))
+        return [entry.sequence for number, entry in enumerate(waiting) if number in chosen]
 
     @rule(name=st.sampled_from(CONVERSATIONS))
     def forget(self, name: str) -> None:

@@ -63,12 +63,12 @@ async def test_after_an_erasure_nothing_of_the_person_is_in_any_key(redis: Redis
     saved = await store.commit(commit.model_copy(update={"conversation": head}))
     await store.commit(turn_commit(saved, inbound(MARKER, id="second")))
     sent, failed, _, pending = await store.unsent(C1)
-    await store.mark_sent(sent.id, platform_message_id=f"wamid.{MARKER}", at=START)
+    await store.mark_sent(sent, platform_message_id=f"wamid.{MARKER}", at=START)
     report = status(sent, DeliveryState.READ, reference=None)
     # A status that came before its row's platform id, and one that came after it was taken.
     early = report.model_copy(update={"platform_message_id": f"early.{MARKER}"})
     assert await store.apply_status(early) is None
-    await store.mark_sent(failed.id, platform_message_id=f"early.{MARKER}", at=START)
+    await store.mark_sent(failed, platform_message_id=f"early.{MARKER}", at=START)
     await store.apply_status(report.model_copy(update={"platform_message_id": f"wamid.{MARKER}"}))
     await store.mark_failed(pending.id, error_code="131047", at=START)
     letter = DeadLetter(
@@ -93,7 +93,7 @@ async def test_every_one_of_many_changes_of_a_row_is_kept(store: RedisStore) -> 
     assert sending
     states = [DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ, DeliveryState.FAILED] * 5
     statuses = [store.apply_status(status(row, state, reference=row.id)) for state in states]
-    mark = store.mark_sent(row.id, platform_message_id="p-1", at=START)
+    mark = store.mark_sent(row, platform_message_id="p-1", at=START)
     reported = await asyncio.gather(*statuses, mark)
     assert all(reported[:-1])
     (stored,) = await store.rows(C1)
@@ -110,7 +110,7 @@ async def test_a_status_beside_the_mark_of_its_row_is_never_lost(store: RedisSto
             await asyncio.sleep(0)
         await store.apply_status(status(row, DeliveryState.DELIVERED, reference=None))
 
-    mark = store.mark_sent(row.id, platform_message_id="p-1", at=START)
+    mark = store.mark_sent(row, platform_message_id="p-1", at=START)
     await asyncio.gather(mark, after(n), after(2 * n))
     (stored,) = await store.rows(C1)
     assert stored.state is DeliveryState.DELIVERED
@@ -132,7 +132,7 @@ async def test_statuses_of_foreign_messages_do_not_pile_up(
         await store.apply_status(foreign[-1])
     lengths = [await redis.command("LLEN", key) for key in await redis.command("KEYS", "prosa:store:parked:*")]
     assert sum(lengths) == 4 + redis_store.PARKED_OF_ONE
-    await store.mark_sent(row.id, platform_message_id="p-19", at=START)
+    await store.mark_sent(row, platform_message_id="p-19", at=START)
     assert len(await redis.command("KEYS", "prosa:store:parked:*")) == 4
 
 
@@ -140,7 +140,7 @@ async def test_a_row_that_was_erased_meanwhile_is_not_written_back(redis: RedisD
     row = await one_row(store)
     await store.erase(C1, at=START)
     assert await store.begin_send(row, deadline=START, at=START) is None
-    await store.mark_sent(row.id, platform_message_id="p-1", at=START)
+    await store.mark_sent(row, platform_message_id="p-1", at=START)
     await store.mark_failed(row.id, error_code="x", at=START)
     await store.escalation_done(row.id)
     assert set(await whole_content(redis)) == {f"prosa:store:head:{C1}"}
@@ -160,8 +160,8 @@ async def test_a_status_that_came_before_its_row_was_restored_is_erased_with_it(
 
 async def test_a_second_platform_id_replaces_the_first(store: RedisStore) -> None:
     row = await one_row(store)
-    await store.mark_sent(row.id, platform_message_id="p-0", at=START)
-    await store.mark_sent(row.id, platform_message_id="p-1", at=START)
+    await store.mark_sent(row, platform_message_id="p-0", at=START)
+    await store.mark_sent(row, platform_message_id="p-1", at=START)
     assert await store.apply_status(status(row, DeliveryState.READ, reference=None))
     old = status(row, DeliveryState.READ, reference=None).model_copy(update={"platform_message_id": "p-0"})
     assert await store.apply_status(old) is None
@@ -176,7 +176,7 @@ async def test_a_turn_costs_the_same_however_much_there_is(redis: RedisDatabase,
         saved = await store.commit(turn_commit(head))
         (row,) = await store.unsent(C1)
         await store.begin_send(row, deadline=START + SECOND, at=START)
-        await store.mark_sent(row.id, platform_message_id=f"p-{saved.version}", at=START)
+        await store.mark_sent(row, platform_message_id=f"p-{saved.version}", at=START)
         assert loaded == head or head.version == 0
         return await _commands(redis) - before, saved
 

@@ -125,7 +125,7 @@ async def commits_and_reads() -> list[Measured]:
         async def send(number: int) -> None:
             at = rows[number].created_at
             await store.begin_send(rows[number], deadline=at + timedelta(seconds=9), at=at)
-            await store.mark_sent(rows[number].id, platform_message_id=f"p-{number}", at=at)
+            await store.mark_sent(rows[number], platform_message_id=f"p-{number}", at=at)
 
         return [
             committed,

@@ -96,7 +96,7 @@ async def turn(store: RedisStore, head: Conversation) -> Conversation:
     (row,) = await store.unsent(head.id)
     sending = await store.begin_send(row, deadline=row.created_at, at=row.created_at)
     assert sending
-    await store.mark_sent(row.id, platform_message_id=row.id, at=row.created_at)
+    await store.mark_sent(row, platform_message_id=row.id, at=row.created_at)
     return saved
 
 
@@ -108,7 +108,7 @@ async def turns_of_a_growing_conversation(database: RedisDatabase) -> None:
         while head.turns < grown:
             head = await store.commit(turn_commit(head))
             for row in await store.unsent(head.id):
-                await store.mark_sent(row.id, platform_message_id=row.id, at=row.created_at)
+                await store.mark_sent(row, platform_message_id=row.id, at=row.created_at)
         times = []
         await database.command("CONFIG", "RESETSTAT")
         for _ in range(100):

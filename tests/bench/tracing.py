@@ -251,19 +251,25 @@ def _collect(ready: Connection) -> None:
         ready.recv()
 
 
+def worker_settings(folder: Path, sandbox_url: str, **changes: Any) -> Settings:
+    """Of a worker that asks the sandbox's model and replies to its WhatsApp; on the Redis of this process."""
+    given: dict[str, Any] = {
+        "PROSA_ENGINE": "celery",
+        "REDIS_URL": redis_url(),
+        "PROSA_DATA_DIR": folder,
+        "ANTHROPIC_API_KEY": "sandbox",
+        "ANTHROPIC_BASE_URL": f"{sandbox_url}/anthropic",
+        "WHATSAPP_APP_SECRET": "sandbox",
+        "WHATSAPP_VERIFY_TOKEN": "sandbox",
+        "WHATSAPP_ACCESS_TOKEN": "sandbox",
+        "WHATSAPP_PHONE_NUMBER_ID": PHONE_NUMBER_ID,
+        "WHATSAPP_API_URL": f"{sandbox_url}/graph/v26.0",
+    }
+    return Settings(**given | changes)
+
+
 async def _work(folder: Path, sandbox_url: str, collector_url: str) -> None:
-    settings = Settings(
-        PROSA_ENGINE="celery",
-        REDIS_URL=redis_url(),
-        PROSA_DATA_DIR=folder,
-        ANTHROPIC_API_KEY="sandbox",
-        ANTHROPIC_BASE_URL=f"{sandbox_url}/anthropic",
-        WHATSAPP_APP_SECRET="sandbox",
-        WHATSAPP_VERIFY_TOKEN="sandbox",
-        WHATSAPP_ACCESS_TOKEN="sandbox",
-        WHATSAPP_PHONE_NUMBER_ID=PHONE_NUMBER_ID,
-        WHATSAPP_API_URL=f"{sandbox_url}/graph/v26.0",
-    )
+    settings = worker_settings(folder, sandbox_url)
     async with open_backend(settings) as backend, open_worker(settings, backend) as worker:
         await measure(worker.deps, collector_url)
 

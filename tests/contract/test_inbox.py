@@ -147,6 +147,30 @@ async def test_a_lease_is_not_given_back_while_something_waits(inbox: Inbox) -> 
     assert await inbox.due(at=START + timedelta(days=1), limit=10) == []
 
 
+async def test_what_was_answered_goes_with_the_lease_or_without_it(inbox: Inbox) -> None:
+    """A message that came meanwhile keeps the lease; the answered one is gone either way."""
+    lease = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lease
+    await inbox.append([inbound("first", id="m-1"), inbound("second", id="m-2")])
+    first, second = await sequences_of(inbox)
+    assert not await inbox.release(lease, answered=[first])
+    assert await sequences_of(inbox) == [second]
+    assert await inbox.due(at=START, limit=10) == []
+    assert await inbox.release(lease, answered=[first, second])
+    assert (await inbox.depth(), await inbox.due(at=START + timedelta(days=1), limit=10)) == (0, [])
+    assert await inbox.claim(C1, ttl=TTL, at=START)
+
+
+async def test_who_has_lost_the_lease_still_forgets_what_was_answered(inbox: Inbox) -> None:
+    lost = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lost
+    await inbox.append([inbound()])
+    assert await inbox.claim(C1, ttl=TTL, at=START + TTL)
+    assert not await inbox.release(lost, answered=await sequences_of(inbox))
+    assert await inbox.depth() == 0
+    assert await inbox.claim(C1, ttl=TTL, at=START + TTL) is None
+
+
 async def test_the_longest_waiting_conversation_is_due_first(inbox: Inbox) -> None:
     await inbox.append([inbound(conversation="late", at=START + timedelta(seconds=1))])
     await inbox.append([inbound(conversation="early", at=START)])

@@ -204,7 +204,7 @@ async def test_rows_wait_for_their_time_and_for_their_turn(store: Store) -> None
     first, second = await store.unsent(C1)
     await store.postpone(first.id, not_before=later, error_code="busy", at=START)
     assert await store.sendable(at=later - SECOND, limit=10) == []
-    await store.mark_sent(first.id, platform_message_id="p-1", at=later)
+    await store.mark_sent(first, platform_message_id="p-1", at=later)
     assert await store.sendable(at=later, limit=10) == [C1]
     assert await store.unsent(C1) == [second]
     assert await store.unsent_count() == 1
@@ -216,14 +216,14 @@ async def test_statuses_only_move_forward(store: Store, by: str) -> None:
     (row,) = await store.unsent(C1)
     await store.begin_send(row, deadline=START + SECOND, at=START)
     if by == "platform_id":
-        await store.mark_sent(row.id, platform_message_id="p-1", at=START)
+        await store.mark_sent(row, platform_message_id="p-1", at=START)
     for state in (DeliveryState.DELIVERED, DeliveryState.SENT, DeliveryState.FAILED):
         changed = await store.apply_status(status(row, state, reference=row.id if by == "reference" else None))
         assert changed
         assert changed.state is DeliveryState.DELIVERED
     assert await store.unsent(C1) == []
     if by == "reference":
-        await store.mark_sent(row.id, platform_message_id="p-1", at=START)
+        await store.mark_sent(row, platform_message_id="p-1", at=START)
     (stored,) = await store.rows(C1)
     assert (stored.state, stored.platform_message_id) == (DeliveryState.DELIVERED, "p-1")
 
@@ -232,7 +232,7 @@ async def test_a_status_before_its_message_is_parked(store: Store) -> None:
     await store.commit(turn_commit())
     (row,) = await store.unsent(C1)
     assert await store.apply_status(status(row, DeliveryState.READ, reference=None)) is None
-    await store.mark_sent(row.id, platform_message_id="p-1", at=START)
+    await store.mark_sent(row, platform_message_id="p-1", at=START)
     (stored,) = await store.rows(C1)
     assert stored.state is DeliveryState.READ
 
@@ -255,7 +255,7 @@ async def test_a_failed_row_asks_for_an_escalation_once(store: Store, how: str) 
     if how == "refused":
         await store.mark_failed(row.id, error_code="131047", at=START)
     else:
-        await store.mark_sent(row.id, platform_message_id="p-1", at=START)
+        await store.mark_sent(row, platform_message_id="p-1", at=START)
         await store.apply_status(status(row, DeliveryState.FAILED, reference=row.id))
     (failed,) = await store.to_escalate(limit=10)
     assert (failed.id, failed.error_code) == (row.id, "131047")

@@ -12,9 +12,10 @@ from contracts.conversation import State, Trigger, TurnRecord, WaitingFor
 from contracts.errors import ChannelRefusedError, IllegalTransitionError, ModelUnavailableError
 from contracts.institution import FixedText
 from contracts.messages import InboundKind, InboundMessage, MessageType
-from contracts.ports import ModelRequest
+from contracts.ports import LiveEvent, ModelRequest
 from tests.builders import (
     EngineBed,
+    RecordingChannel,
     agreeable,
     conversation_id,
     decision,
@@ -421,3 +422,24 @@ async def test_an_export_holds_everything_and_an_erasure_leaves_nothing(beds: An
 class NoQueue:
     async def wake(self, conversation_id: str) -> None:
         return
+
+
+@pytest.mark.parametrize("is_watched", [True, False])
+async def test_how_far_a_turn_has_come_is_told_where_somebody_may_watch(beds: Any, is_watched: bool) -> None:
+    """A platform's people watch nothing here: their turns pay for no news."""
+    channel = RecordingChannel(is_watched=is_watched, shows_forming_text=False)
+    bed: EngineBed = beds(channel=channel)
+    last = LiveEvent(name="last", data={})
+    async with bed.deps.events.subscribe(C1) as news:
+        await say(bed, "Oi, bom dia")
+        await bed.deps.events.publish(C1, last)
+        told = [event async for event in until(last, news)]
+    states = [State.UNDERSTANDING_INTENT, State.GENERATING_RESPONSE, State.AWAITING_USER]
+    assert [event.data["state"] for event in told] == (states if is_watched else [])
+
+
+async def until(last: LiveEvent, news: AsyncIterator[LiveEvent]) -> AsyncIterator[LiveEvent]:
+    async for event in news:
+        if event == last:
+            return
+        yield event

@@ -97,7 +97,7 @@ async def test_a_status_before_its_message_waits_for_it(durable_bed: WebhookBed)
     await report(durable_bed, "delivered")
     assert (await row_of(durable_bed)).state is DeliveryState.SENDING
     assert not durable_bed.queue.woken
-    await durable_bed.store.mark_sent(ROW, platform_message_id=PLATFORM_ID, at=START)
+    await durable_bed.store.mark_sent(await row_of(durable_bed), platform_message_id=PLATFORM_ID, at=START)
     assert (await row_of(durable_bed)).state is DeliveryState.DELIVERED
 
 
@@ -177,5 +177,5 @@ async def test_any_moment_is_stored(durable_bed: WebhookBed, timestamp: Any) -> 
     change["value"]["statuses"][0]["timestamp"] = timestamp
     await durable_bed.receive(change)
     await commit_row(durable_bed, DeliveryState.SENDING, platform_message_id=None)
-    await durable_bed.store.mark_sent(ROW, platform_message_id="wamid.UNKNOWN", at=START)
+    await durable_bed.store.mark_sent(await row_of(durable_bed), platform_message_id="wamid.UNKNOWN", at=START)
     assert (await row_of(durable_bed)).state is DeliveryState.SENT

@@ -172,10 +172,8 @@ def test_conversations_move_to_redis_and_back(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         return dict(json.loads(done.stdout))
 
-    flag = ("flags", "set", "cache.exact", "--status", "disabled", "--owner", "ana", "--expires", "2099-01-01")
-    assert (
-        prosa(tmp_path, *flag, "--author", "ana", "--reason", "too many hits", "--yes", PROSA_STORE=here).returncode == 0
-    )
+    change = ("--status", "disabled", "--owner", "ana", "--expires", "2099-01-01", "--reason", "too many hits", "--yes")
+    assert prosa(tmp_path, "flags", "set", "cache.exact", *change, PROSA_STORE=here).returncode == 0
     first = migrate(here, "redis")
     assert first["copied"] == 5
     assert first["records copied"] >= 2, "the flag and its history"

@@ -38,10 +38,10 @@ def list_(as_json: AsJson = False) -> None:
         print_json([_view(one) for one in found])
         return
     table = [
-        (one.key, one.phase, _since(one), ", ".join(one.weights), one.primary.name, one.planned, one.owner)
+        (one.key, one.phase, _since(one), ", ".join(one.weights), one.primary.name, _people(one), one.owner)
         for one in found
     ]
-    columns = ("key", "phase", "since", "arms", "primary", "persons per arm", "owner")
+    columns = ("key", "phase", "since", "arms", "primary", "persons", "owner")
     print_table(columns, table, empty="No experiments; prosa experiments plan --sample makes one.")
 
 
@@ -191,16 +191,21 @@ async def _complete(key: str, ship: str | None, signature: Signature) -> None:
 
 def _needs(experiment: Experiment, a_day: int | None) -> str:
     """The sample size, with what it is calculated from."""
-    planned, chosen = experiment.planned, experiment.plan
-    people = planned * len(experiment.arms)
+    chosen, people = experiment.plan, sum(experiment.planned.values())
+    is_even = len(set(experiment.planned.values())) == 1
+    arms = f"each arm needs {people // len(experiment.arms):,}" if is_even else f"the arms need {_people(experiment)}"
     told = (
         f"To find {experiment.primary.name} changed from {chosen.baseline:g} by {chosen.lift:+.0%} in {POWER:.0%} of "
-        f"the cases, at {FINAL_ALPHA:.0%} false alarms, each arm needs {planned:,} persons, {people:,} in all"
+        f"the cases, at {FINAL_ALPHA:.0%} false alarms, {arms} persons, {people:,} in all"
     )
     if a_day is None:
         return f"{told}, and {chosen.days} days."
     days = max(chosen.days, -(-people // max(1, round(a_day * experiment.percentage / 100))))
     return f"{told}: {days} days with {a_day:,} persons a day."
+
+
+def _people(experiment: Experiment) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in experiment.planned.items())
 
 
 def _since(experiment: Experiment) -> str:

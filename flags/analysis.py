@@ -41,6 +41,7 @@ class Role(StrEnum):
 class Comparison:
     """One metric of one arm against the control. Differences are treatment minus control, in the metric's own unit.
 
+    `people` are those of the smaller side who say something of the metric: of a ratio, who have a denominator.
     `always` holds at all looks together, `interval` (95 %) and `test` for this one look. `p_corrected` is for all
     metrics and arms together, the primary one apart. `lift` is the share of the control's value.
     """
@@ -50,6 +51,7 @@ class Comparison:
     arm: str
     control: Sample
     treatment: Sample
+    people: int
     difference: float
     interval: Interval
     lift: float | None
@@ -63,7 +65,7 @@ class Comparison:
 
     @property
     def is_enough(self) -> bool:
-        return min(self.control.people, self.treatment.people) > MORE_THAN
+        return self.people > MORE_THAN
 
     @property
     def gains(self) -> bool:
@@ -128,9 +130,10 @@ def fulfilled_at(experiment: Experiment, observations: Observations) -> datetime
     last = experiment.started_at + timedelta(days=experiment.plan.days)
     for name in experiment.weights:
         people = observations.arms[name].people
-        if len(people) < experiment.planned:
+        planned = experiment.planned[name]
+        if len(people) < planned:
             return None
-        last = max(last, people[experiment.planned - 1].exposed_at)
+        last = max(last, people[planned - 1].exposed_at)
     return last
 
 
@@ -150,7 +153,7 @@ def compare_all(experiment: Experiment, observations: Observations, exactness: E
             control,
             observations.arms[arm],
             exactness,
-            planned=2 * experiment.planned,
+            planned=experiment.planned[experiment.control] + experiment.planned[arm],
             alpha=alpha / len(treatments),
         )
         for role, metrics, alpha in roles
@@ -178,6 +181,8 @@ def compare(
         )
     one, two = control.sample(metric), treatment.sample(metric)
     found = compare_samples(metric, role, name, one, two, exactness, planned, alpha)
+    if metric.kind is MetricKind.RATIO:
+        return replace(found, people=min(control.saying(metric), treatment.saying(metric)))
     if metric.kind is MetricKind.TOTAL and found.is_enough:
         bootstrap = exactness.bootstrap(control.values(metric), treatment.values(metric))
         return replace(found, bootstrap=bootstrap)
@@ -208,6 +213,7 @@ def compare_counts(
         arm=name,
         control=control.sample,
         treatment=treatment.sample,
+        people=min(control.people, treatment.people),
         difference=difference,
         interval=newcombe(control, treatment) if has_both else EVERYTHING,
         lift=difference / control.rate if control.rate else None,
@@ -233,7 +239,7 @@ def compare_samples(
     planned: int,
     alpha: float,
 ) -> Comparison:
-    """A mean over persons."""
+    """A mean over persons, or a ratio as the mean of their parts in it."""
     people = control.people + treatment.people
     enough = min(control.people, treatment.people) >= 2
     found = welch(control, treatment) if enough else None
@@ -244,9 +250,10 @@ def compare_samples(
         arm=name,
         control=control,
         treatment=treatment,
+        people=min(control.people, treatment.people),
         difference=difference,
         interval=exactness.mean_interval(found) if found else EVERYTHING,
-        lift=difference / control.mean if control.mean else None,
+        lift=difference / control.mean if control.mean and treatment.people else None,
         lift_interval=lift(control, treatment) if enough else None,
         effect_name="Hedges' g",
         effect=hedges_g(control, treatment) if enough else 0.0,

@@ -101,11 +101,15 @@ class Variant(Kept):
 
 
 class MetricKind(StrEnum):
-    """What a metric says of one person: had it at least one event, the mean of its values, or their sum."""
+    """What a metric says of one person: had it at least one event, the mean of its values, or their sum.
+
+    `RATIO` is of all persons of an arm together: the sum of one event's values over that of another's.
+    """
 
     PROPORTION = "proportion"
     MEAN = "mean"
     TOTAL = "total"
+    RATIO = "ratio"
 
 
 class Better(StrEnum):
@@ -113,13 +117,33 @@ class Better(StrEnum):
     LOWER = "lower"
 
 
-class Metric(Kept):
-    """A question about each person. As a guardrail it may be worse by `margin`, as a share of the control's value."""
+EventName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+class Metric(Kept):
+    """A question about each person. As a guardrail it may be worse by `margin`, as a share of the control's value.
+
+    `name` is that of the events it is made of; a ratio has a name of its own, and two names of events.
+    """
+
+    name: EventName
     kind: MetricKind = MetricKind.PROPORTION
     better: Better = Better.HIGHER
     margin: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0
+    numerator: EventName | None = None
+    denominator: EventName | None = None
+
+    @model_validator(mode="after")
+    def _has_the_parts_of_its_kind(self) -> Self:
+        parts = (self.numerator, self.denominator)
+        if self.kind is MetricKind.RATIO:
+            if None in parts:
+                raise ValueError("a ratio needs a numerator and a denominator: the names of two events")
+            if self.numerator == self.denominator:
+                raise ValueError("a ratio of an event to itself is always 1")
+        elif parts != (None, None):
+            raise ValueError(f"a {self.kind} has no numerator and no denominator: its events have its own name")
+        return self
 
 
 def _as_instant(given: object) -> object:

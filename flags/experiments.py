@@ -1,6 +1,7 @@
 """An experiment: what is believed, what is measured, how long, and where it stands."""
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -63,7 +64,7 @@ class Plan(Kept):
     """What the sample size is calculated from. `baseline` is the control's value of the primary metric as it is known.
 
     `lift` is the smallest relative change that is worth finding, `deviation` that of a person's value where the metric
-    is a mean or a total.
+    is a mean or a total, and that of a person's part in it where it is a ratio.
     """
 
     baseline: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -71,13 +72,17 @@ class Plan(Kept):
     deviation: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     days: Annotated[int, Field(ge=1, le=365)] = 14
 
-    def people_per_arm(self, kind: MetricKind, treatments: int) -> int:
-        """How many persons each arm needs to find that change four times in five."""
+    def people(self, kind: MetricKind, *, allocation: float, treatments: int) -> int:
+        """How many persons the control needs to find that change four times in five, against an arm of `allocation`
+        times its size.
+        """
         alpha = FINAL_ALPHA / treatments
         if kind is MetricKind.PROPORTION:
-            return people_for_proportion(self.baseline, self.lift, alpha=alpha, power=POWER)
+            return people_for_proportion(self.baseline, self.lift, allocation=allocation, alpha=alpha, power=POWER)
         assert self.deviation is not None  # noqa: S101 - the experiment was checked for it
-        return people_for_mean(self.baseline, self.deviation, self.lift, alpha=alpha, power=POWER)
+        return people_for_mean(
+            self.baseline, self.deviation, self.lift, allocation=allocation, alpha=alpha, power=POWER
+        )
 
 
 class ExperimentPlan(Kept):
@@ -130,9 +135,13 @@ class ExperimentPlan(Kept):
         return (self.primary, *self.guardrails, *self.secondary)
 
     @property
-    def planned(self) -> int:
-        """Persons for each arm; arms that are smaller than the largest take longer to have them."""
-        return self.plan.people_per_arm(self.primary.kind, len(self.treatments))
+    def planned(self) -> dict[str, int]:
+        """Persons for each arm, in the proportion of the weights: enough to tell every treatment from the control."""
+        sizes = [arm.weight / self.arms[0].weight for arm in self.arms]
+        control = max(
+            self.plan.people(self.primary.kind, allocation=size, treatments=len(self.treatments)) for size in sizes[1:]
+        )
+        return {arm.name: math.ceil(control * size) for arm, size in zip(self.arms, sizes, strict=True)}
 
     def _problems(self) -> Iterator[str]:
         names = [arm.name for arm in self.arms]

@@ -15,7 +15,7 @@ from contracts.delivery import Record
 from contracts.ports import Records
 from flags.definitions import Metric, MetricKind
 from flags.paging import all_records
-from flags.statistics import Count, Sample
+from flags.statistics import Count, Sample, parts_of_ratio
 
 COLLECTION = "experiment_results"
 
@@ -50,8 +50,13 @@ class Person:
     exposed_at: datetime
     sums: Mapping[str, Sums]
 
+    def total(self, event: str | None) -> float:
+        return self.sums.get(event or "", Sums()).total
+
     def value(self, metric: Metric) -> float | None:
-        """What the metric says of this person; None where a mean has no event to be made of."""
+        """What the metric says of this person; None where a mean has no event to be made of, or a ratio nothing to be
+        divided by.
+        """
         sums = self.sums.get(metric.name, Sums())
         match metric.kind:
             case MetricKind.PROPORTION:
@@ -60,6 +65,9 @@ class Person:
                 return sums.total
             case MetricKind.MEAN:
                 return sums.total / sums.events if sums.events else None
+            case MetricKind.RATIO:
+                below = self.total(metric.denominator)
+                return self.total(metric.numerator) / below if below else None
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,17 @@ class Arm:
         return Arm(tuple(person for person in self.people if person.exposed_at <= moment))
 
     def values(self, metric: Metric) -> list[float]:
+        """Of each person who says something of the metric; of a ratio, each person's part in that of the arm."""
+        if metric.kind is MetricKind.RATIO:
+            return parts_of_ratio(
+                [person.total(metric.numerator) for person in self.people],
+                [person.total(metric.denominator) for person in self.people],
+            )
         return [value for person in self.people if (value := person.value(metric)) is not None]
+
+    def saying(self, metric: Metric) -> int:
+        """How many persons say something of the metric."""
+        return sum(person.value(metric) is not None for person in self.people)
 
     def sample(self, metric: Metric) -> Sample:
         return Sample.of(self.values(metric))

@@ -1,14 +1,14 @@
 """What to do now, in a word and in a sentence that needs no statistics to be understood."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
 from flags.analysis import MORE_THAN, Analysis, Comparison, Role
 from flags.definitions import Better, Metric, MetricKind
-from flags.experiments import FINAL_ALPHA
+from flags.experiments import FINAL_ALPHA, Experiment
 from flags.statistics import Interval
 
 # A sample ratio that is off by so much is a broken experiment, not chance.
@@ -30,7 +30,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Recommendation:
-    """`arm` is the one to ship; `more` and `days` are how many persons each arm still needs, and how long that takes.
+    """`arm` is the one to ship; `more` and `days` are how many persons arms still need, and how long that takes.
 
     `is_difference` is whether it claims that the arms differ, for the better or the worse.
     """
@@ -39,7 +39,7 @@ class Recommendation:
     sentence: str
     arm: str | None = None
     is_difference: bool = False
-    more: int = 0
+    more: Mapping[str, int] = field(default_factory=dict)
     days: int | None = None
 
 
@@ -49,7 +49,10 @@ def recommend(analysis: Analysis) -> Recommendation:
         return Recommendation(Verdict.INVALID, unsound)
     primaries = {one.arm: one for one in analysis.of(Role.PRIMARY)}
     if not all(one.is_enough for one in primaries.values()):
-        return _continue(analysis, f"It is too early to say anything: every arm needs more than {MORE_THAN} persons.")
+        who = f" with {of}" if (of := analysis.experiment.primary.denominator) else ""
+        return _continue(
+            analysis, f"It is too early to say anything: every arm needs more than {MORE_THAN} persons{who}."
+        )
     harm = {one.arm: one for one in analysis.of(Role.GUARDRAIL) if is_harmed(one)}
     worse = {name: one for name, one in primaries.items() if name not in harm and _is_worse(one.always, one.metric, 0)}
     left = [one for name, one in primaries.items() if name not in harm and name not in worse]
@@ -98,11 +101,12 @@ def _at_the_plan(left: Sequence[Comparison], analysis: Analysis) -> Recommendati
     names = {one.arm for one in left}
     alpha = FINAL_ALPHA / len(analysis.experiment.treatments)
     decisive = [one for one in analysis.of(Role.PRIMARY, analysis.decisive) if one.arm in names]
-    won = [one for one in decisive if one.gains and one.test is not None and one.test.p < alpha]
+    told_apart = [one for one in decisive if one.is_enough and one.test is not None and one.test.p < alpha]
+    won = [one for one in told_apart if one.gains]
     if won:
         return _ship(won, analysis, "The planned sample is there.")
     control = analysis.experiment.control
-    lost = [one for one in decisive if not one.gains and one.test is not None and one.test.p < alpha]
+    lost = [one for one in told_apart if not one.gains]
     if len(lost) == len(decisive):
         return Recommendation(Verdict.KEEP, f"Keep {control}: {told(lost[0])}.", is_difference=True)
     untested = (
@@ -135,24 +139,31 @@ def _stopped(against: Sequence[Comparison], analysis: Analysis) -> str:
 
 def _continue(analysis: Analysis, why: str) -> Recommendation:
     experiment = analysis.experiment
-    more = max(0, experiment.planned - min(analysis.people.values()))
+    missing = {name: planned - analysis.people[name] for name, planned in experiment.planned.items()}
+    more = {name: count for name, count in missing.items() if count > 0}
     days = _days_left(analysis, more)
     wait = f"about {days} more {'day' if days == 1 else 'days'}" if days is not None else "as long as that takes"
-    needs = f"each arm needs {more:,} more persons" if more else "the planned days are not over"
+    needs = f"{_needs(experiment, more)} more persons" if more else "the planned days are not over"
     return Recommendation(Verdict.CONTINUE, f"Go on: {needs}, {wait}. {why}", more=more, days=days)
 
 
-def _days_left(analysis: Analysis, more: int) -> int | None:
-    """At the pace so far of the smallest arm, and not before the planned days are over; None without a pace."""
+def _needs(experiment: Experiment, more: Mapping[str, int]) -> str:
+    """Of arms that are to be equal, what the one needs that is furthest behind."""
+    if len(set(experiment.planned.values())) == 1:
+        return f"each arm needs {max(more.values()):,}"
+    return " and ".join(f"{name} needs {count:,}" for name, count in more.items())
+
+
+def _days_left(analysis: Analysis, more: Mapping[str, int]) -> int | None:
+    """At the pace so far of each arm, and not before the planned days are over; None without a pace."""
     started = analysis.experiment.started_at
     if started is None:
         return None
     gone = (analysis.at - started) / DAY
     planned = max(0, math.ceil(analysis.experiment.plan.days - gone))
-    pace = min(analysis.people.values()) / gone if gone > 0 else 0
-    if not more:
-        return planned
-    return max(planned, math.ceil(more / pace)) if pace else None
+    if not all(analysis.people[name] and gone > 0 for name in more):
+        return None
+    return max([planned, *(math.ceil(count * gone / analysis.people[name]) for name, count in more.items())])
 
 
 def _is_better(interval: Interval, metric: Metric) -> bool:

@@ -31,7 +31,7 @@ def report(
         "verdict": recommendation.verdict.value,
         "sentence": recommendation.sentence,
         "ship": recommendation.arm,
-        "more_per_arm": recommendation.more,
+        "more_per_arm": dict(recommendation.more),
         "days_left": recommendation.days,
         "planned_per_arm": experiment.planned,
         "planned_days": experiment.plan.days,
@@ -87,10 +87,11 @@ def _metric(one: Comparison) -> dict[str, Any]:
         "margin": one.metric.margin,
         "role": one.role.value,
         "arm": one.arm,
+        "ratio": f"{one.metric.numerator} / {one.metric.denominator}" if one.metric.denominator else None,
         "people": [one.control.people, one.treatment.people],
         "values": [one.control.mean, one.treatment.mean],
         "deviations": [one.control.deviation, one.treatment.deviation],
-        "said": [said(one.metric, one.control.mean), said(one.metric, one.treatment.mean)],
+        "said": [said(one.metric, side.mean) if side.people else "" for side in (one.control, one.treatment)],
         "difference": one.difference,
         "interval": _bounds(one.interval),
         "always_valid": _bounds(one.always),
@@ -131,11 +132,12 @@ def _time(moment: datetime | None) -> str | None:
 
 def lines(found: dict[str, Any]) -> list[str]:
     """The report for a terminal, but for its table."""
-    people = ", ".join(f"{arm['name']} {arm['people']:,}" for arm in found["arms"])
+    planned = found["planned_per_arm"]
+    people = ", ".join(f"{arm['name']} {arm['people']:,} of {planned[arm['name']]:,}" for arm in found["arms"])
     told = [
         f"{found['experiment']} ({found['phase']}): {found['hypothesis']}",
         f"{found['verdict']}: {found['sentence']}",
-        f"Persons: {people}; planned {found['planned_per_arm']:,} in each arm and {found['planned_days']} days.",
+        f"Persons: {people} that are planned, in {found['planned_days']} days.",
     ]
     if found["sample_ratio_p"] is not None:
         told.append(f"Sample ratio: p = {found['sample_ratio_p']:.3g} (below 0.001 the experiment is broken).")

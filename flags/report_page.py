@@ -65,11 +65,13 @@ def people_plot(found: dict[str, Any], names: Sequence[str]) -> Markup | None:
         return None
     across = _times(points)
     counts = [point["people"][name] for point in points for name in names]
-    up = _Scale([0, found["planned_per_arm"], *counts], HEIGHT - BOTTOM, TOP)
+    planned = {count: name for name, count in found["planned_per_arm"].items()}
+    up = _Scale([0, *planned, *counts], HEIGHT - BOTTOM, TOP)
     parts = _axes(across, up, points, [f"{tick:,.0f}" for tick in up.ticks()])
-    planned = up(found["planned_per_arm"])
-    parts.append(_line(LEFT, WIDTH - RIGHT, planned, planned, "plan"))
-    ends = [(planned, "planned", "")]
+    ends = []
+    for count, name in planned.items():
+        parts.append(_line(LEFT, WIDTH - RIGHT, up(count), up(count), "plan"))
+        ends.append((up(count), f"planned {name}" if len(planned) > 1 else "planned", ""))
     for number, name in enumerate(names):
         line = [(across(_seconds(point["at"])), up(point["people"][name])) for point in points]
         parts.append(_polyline(line, f"arm{number}"))

@@ -192,6 +192,26 @@ def lift(control: Sample, treatment: Sample, level: float = 0.95) -> Interval | 
     return Interval(ratio * math.exp(-half) - 1, ratio * math.exp(half) - 1)
 
 
+# Ratios of two totals
+
+
+def parts_of_ratio(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
+    """For each person a value whose mean is sum(numerators) / sum(denominators), and whose variance over the number of
+    persons is that of the ratio by the delta method: what is made for means, intervals included, holds for the ratio.
+
+    The person is what is drawn, so one who has many of both counts as one. Nothing where the denominators' sum is not
+    above 0.
+
+    Source: Cochran, Sampling Techniques, 3rd ed. (1977), 2.11; Deng, Knoblich & Lu, Applying the delta method in metric
+    analytics, KDD 2018, 3.1.
+    """
+    total = math.fsum(denominators)
+    if total <= 0:
+        return []
+    ratio, mean = math.fsum(numerators) / total, total / len(denominators)
+    return [ratio + (above - ratio * below) / mean for above, below in zip(numerators, denominators, strict=True)]
+
+
 # Several looks, several metrics, unequal arms
 
 
@@ -240,26 +260,35 @@ def sample_ratio(counts: Sequence[int], weights: Sequence[float]) -> Test:
 # Planning
 
 
-def people_for_proportion(baseline: float, lift: float, *, alpha: float = 0.05, power: float = 0.8) -> int:
-    """Persons for each of two equal arms to find a relative change of a proportion.
+def people_for_proportion(
+    baseline: float, lift: float, *, allocation: float = 1, alpha: float = 0.05, power: float = 0.8
+) -> int:
+    """Persons for the control to find a relative change of a proportion; the other arm has `allocation` times as many.
 
     Source: Cohen (1988), 6.4: the two-sided normal test of h, without the chance of being wrong at the other end.
     """
     changed = baseline * (1 + lift)
     h = 2 * math.asin(math.sqrt(changed)) - 2 * math.asin(math.sqrt(baseline))
-    return math.ceil(2 * (_sum_of_quantiles(alpha, power) / h) ** 2)
+    return _people(h, allocation, alpha, power)
 
 
-def people_for_mean(mean: float, deviation: float, lift: float, *, alpha: float = 0.05, power: float = 0.8) -> int:
-    """Persons for each of two equal arms to find a relative change of a mean.
+def people_for_mean(
+    mean: float, deviation: float, lift: float, *, allocation: float = 1, alpha: float = 0.05, power: float = 0.8
+) -> int:
+    """Persons for the control to find a relative change of a mean; the other arm has `allocation` times as many.
 
     Source: Cohen (1988), 2.4, by the normal distribution.
     """
-    return math.ceil(2 * (_sum_of_quantiles(alpha, power) * deviation / (mean * lift)) ** 2)
+    return _people(mean * lift / deviation, allocation, alpha, power)
 
 
-def _sum_of_quantiles(alpha: float, power: float) -> float:
-    return NORMAL.inv_cdf(1 - alpha / 2) + NORMAL.inv_cdf(power)
+def _people(effect: float, allocation: float, alpha: float, power: float) -> int:
+    """
+    Source: Chow, Shao & Wang, Sample Size Calculations in Clinical Research, 2nd ed. (2008), 3.2.1, for arms that are
+    not equal.
+    """
+    quantiles = NORMAL.inv_cdf(1 - alpha / 2) + NORMAL.inv_cdf(power)
+    return math.ceil((1 + 1 / allocation) * (quantiles / effect) ** 2)
 
 
 # Distributions

@@ -51,7 +51,7 @@ def test_the_sample_goes_its_whole_way(experiments: Experiments, tmp_path: Path)
     assert planned.exit_code == 0, planned.output
     assert "each arm needs 2,761 persons, 5,522 in all: 14 days with 400 persons a day" in words(planned)
     [listed] = json.loads(experiments("list", "--json").output)
-    assert (listed["key"], listed["phase"], listed["planned_per_arm"]) == (KEY, "DRAFT", 2_761)
+    assert (listed["key"], listed["phase"], listed["planned_per_arm"]) == (KEY, "DRAFT", {"v1": 2_761, "v2": 2_761})
     started = experiments("start", KEY, *SIGNED)
     assert "takes in 100 % of the people: v1 1, v2 1" in words(started)
     flag = json.loads(experiments("list", "--json", group=flags_app).output)[0]
@@ -96,7 +96,7 @@ def test_shipping_what_is_not_recommended_is_said(experiments: Experiments) -> N
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (("lift: 0.1", "lfit: 0.1"), r":20: experiment.plan.lfit: Extra inputs are not permitted"),
+        (("lift: 0.1", "lfit: 0.1"), r":22: experiment.plan.lfit: Extra inputs are not permitted"),
         (("lift: 0.1 ", "lift: 2 "), r"of a proportion are between 0 and 1"),
         (("better: higher}\n  guardrails", "beter: higher}\n  guardrails"), r"experiment.primary.beter"),
         (("kind: proportion, better: higher}\n  guard", "kind: mean, better: higher}\n  guard"), "needs a deviation"),

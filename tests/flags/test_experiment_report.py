@@ -53,7 +53,15 @@ async def test_a_better_arm_is_shipped_and_its_report_stays() -> None:
     assert found["fulfilled_at"]
     assert sum(arm["people"] for arm in found["arms"]) == 14 * 420
     states = {one["metric"]: one["state"] for one in found["metrics"]}
-    assert states == {"conversion": "better", "error": "holds", "response_time_ms": "holds", "quality_score": "better"}
+    assert states == {
+        "conversion": "better",
+        "error": "holds",
+        "response_time_ms": "holds",
+        "quality_score": "better",
+        "classification_accuracy": "open",
+        # As dear as before, and more conversations come to their end.
+        "cost_per_resolution": "better",
+    }
     # Exactly what JSON can hold.
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
@@ -73,7 +81,44 @@ async def test_a_harmful_arm_is_stopped_long_before_its_planned_sample() -> None
     found = await course.report()
     assert found["verdict"] == "KEEP"
     assert "stop now: with v2 error rose from" in found["sentence"]
-    assert max(arm["people"] for arm in found["arms"]) < found["planned_per_arm"] / 4
+    assert max(arm["people"] for arm in found["arms"]) < found["planned_per_arm"]["v1"] / 4
+
+
+async def test_ratios_are_of_the_arm_s_totals_and_can_decide_and_guard() -> None:
+    """What a resolved conversation costs decides, the share of right classifications guards."""
+    plan = {"baseline": 0.0125, "lift": -0.2, "deviation": 0.02, "days": 7}
+    accuracy, cost = (metric for metric in SAMPLE.secondary if metric.denominator)
+    given = SAMPLE.model_dump() | {"primary": cost, "guardrails": [accuracy], "secondary": [], "plan": plan}
+    cheaper = Course(Experiment.model_validate(given))
+    await cheaper.run({"v1": Effect(0.4), "v2": Effect(0.4, cost_usd=0.0014)}, days=7, a_day=300)
+    found = await cheaper.report()
+    assert (found["verdict"], found["ship"]) == ("SHIP", "v2")
+    price, share = found["metrics"]
+    assert price["ratio"] == "cost_usd / conversion"
+    assert price["values"][0] == pytest.approx(0.002 * 2.5 / 0.4, rel=0.1)
+    assert price["values"][1] == pytest.approx(0.0014 * 2.5 / 0.4, rel=0.1)
+    assert price["lift_interval"][0] < 0.7 - 1 < price["lift_interval"][1]
+    assert share["values"] == pytest.approx([0.9, 0.9], abs=0.02)
+    assert share["state"] == "holds"
+    assert "cost_per_resolution" in page(found)
+
+    wrong = Course(Experiment.model_validate(given))
+    await wrong.run({"v1": Effect(0.4), "v2": Effect(0.4, cost_usd=0.0014, accuracy=0.8)}, days=3, a_day=300)
+    stopped = await wrong.report()
+    assert stopped["verdict"] == "KEEP"
+    assert "stop now: with v2 classification_accuracy fell from" in stopped["sentence"]
+
+
+async def test_a_ratio_needs_persons_who_have_something_to_be_divided_by() -> None:
+    plan = {"baseline": 0.0125, "lift": -0.2, "deviation": 0.02}
+    (cost,) = (metric for metric in SAMPLE.secondary if metric.numerator == "cost_usd")
+    course = Course(Experiment.model_validate(SAMPLE.model_dump() | {"primary": cost, "secondary": [], "plan": plan}))
+    await course.run({"v1": Effect(0.1), "v2": Effect(0.0)}, days=1, a_day=400)
+    found = await course.report()
+    assert found["verdict"] == "CONTINUE"
+    assert "more than 30 persons with conversion" in found["sentence"]
+    nobody = found["metrics"][0]
+    assert (nobody["state"], nobody["said"][1], nobody["lift"]) == ("too few", "", None)
 
 
 async def test_people_who_come_after_the_plan_is_fulfilled_change_nothing_in_its_test() -> None:
@@ -161,7 +206,7 @@ async def test_an_experiment_of_several_arms_has_a_page_as_well() -> None:
     await course.run({"v1": Effect(0.4), "v2": Effect(0.4), "v3": Effect(0.6)}, days=4, a_day=300)
     found = await course.report()
     assert (found["verdict"], found["ship"]) == ("SHIP", "v3")
-    assert len(found["metrics"]) == 8
+    assert len(found["metrics"]) == 12
     seen = Seen()
     seen.feed(page(found))
     assert seen.open == []

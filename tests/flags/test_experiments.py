@@ -1,5 +1,6 @@
 """Experiments in every store: their life, their flag, and who is in which arm."""
 
+import math
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -108,6 +109,9 @@ async def test_shipping_gives_everybody_the_arm_that_won() -> None:
     assert {found.variant(shipped.key, person(n), default="") for n in range(100)} == {"v3"}
 
 
+RATIO = {"name": "cost_per_resolution", "kind": "ratio", "numerator": "cost_usd", "denominator": "conversion"}
+
+
 def _arms(*names: str) -> list[dict[str, Any]]:
     return [{"name": name, "config": {"prompts.select_state": 2}} for name in names]
 
@@ -185,6 +189,10 @@ def test_growing_the_percentage_leaves_the_assignment_as_it_is() -> None:
         ({"plan": {"baseline": 0.9, "lift": 0.2}}, "of a proportion are between 0 and 1"),
         ({"plan": {"baseline": 0.3, "lift": 0}}, "a lift of 0 cannot be found"),
         ({"primary": {"name": "response_time_ms", "kind": "mean"}}, "the plan of a mean needs a deviation"),
+        ({"primary": RATIO}, "the plan of a ratio needs a deviation"),
+        ({"secondary": [RATIO | {"denominator": None}]}, "a ratio needs a numerator and a denominator"),
+        ({"secondary": [RATIO | {"numerator": "conversion"}]}, "a ratio of an event to itself is always 1"),
+        ({"secondary": [RATIO | {"kind": "total"}]}, "a total has no numerator and no denominator"),
     ],
 )
 def test_a_plan_that_does_not_hold_together_is_refused(changes: dict[str, Any], problem: str) -> None:
@@ -193,14 +201,27 @@ def test_a_plan_that_does_not_hold_together_is_refused(changes: dict[str, Any], 
 
 
 def test_the_plan_says_how_many_persons_each_arm_needs() -> None:
-    assert draft().planned == people_for_proportion(0.3, 0.2, alpha=FINAL_ALPHA)
+    equal = people_for_proportion(0.3, 0.2, alpha=FINAL_ALPHA)
+    assert draft().planned == {"v1": equal, "v2": equal}
     mean = draft(
         primary={"name": "response_time_ms", "kind": "mean", "better": "lower"},
         plan={"baseline": 800, "lift": -0.1, "deviation": 600},
     )
-    assert mean.planned == people_for_mean(800, 600, -0.1, alpha=FINAL_ALPHA)
+    assert mean.planned["v1"] == people_for_mean(800, 600, -0.1, alpha=FINAL_ALPHA)
     three = draft(arms=[{"name": "v1"}, *_arms("v2", "v3")])
-    assert three.planned > draft().planned
+    assert three.planned["v1"] > equal
+
+
+def test_arms_of_unequal_weight_have_persons_by_their_weights_and_enough_for_each_comparison() -> None:
+    small, large = _arms("small", "large")
+    arms = [{"name": "v1", "weight": 6}, {**small, "weight": 1}, {**large, "weight": 3}]
+    planned = draft(arms=arms).planned
+    control = people_for_proportion(0.3, 0.2, allocation=1 / 6, alpha=FINAL_ALPHA / 2)
+    assert planned == {"v1": control, "small": math.ceil(control / 6), "large": math.ceil(control / 2)}
+    # Against the small arm nothing is to spare; against the other one there is.
+    assert control > people_for_proportion(0.3, 0.2, allocation=1 / 2, alpha=FINAL_ALPHA / 2)
+    # Unequal arms cost persons in all.
+    assert sum(planned.values()) > sum(draft(arms=[{"name": "v1"}, small, large]).planned.values())
 
 
 # Who gets what

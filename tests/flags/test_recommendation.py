@@ -45,11 +45,11 @@ def look(
 ) -> Recommendation:
     """What is recommended when the two arms have these persons."""
     comparisons = [
-        compare_counts(given.primary, Role.PRIMARY, "v2", *conversions, EXACT, 2 * given.planned, EARLY_ALPHA)
+        compare_counts(given.primary, Role.PRIMARY, "v2", *conversions, EXACT, 2 * given.planned["v1"], EARLY_ALPHA)
     ]
     if errors:
         comparisons.append(
-            compare_counts(ERROR, Role.GUARDRAIL, "v2", *errors, EXACT, 2 * given.planned, GUARDRAIL_ALPHA)
+            compare_counts(ERROR, Role.GUARDRAIL, "v2", *errors, EXACT, 2 * given.planned["v1"], GUARDRAIL_ALPHA)
         )
     people = [count.people for count in conversions]
     known: dict[str, Any] = {
@@ -78,7 +78,7 @@ def looks(
     """An experiment looked at so often, the last time when its plan is fulfilled."""
     hits, errors, people = [0, 0], [0, 0], 0
     for time in range(1, times + 1):
-        until = given.planned * time // times
+        until = given.planned["v1"] * time // times
         for arm in (0, 1):
             draws = [drawn.random() for _ in range(2 * (until - people))]
             half = len(draws) // 2
@@ -177,15 +177,27 @@ def test_until_the_plan_is_fulfilled_a_small_p_value_decides_nothing() -> None:
 def test_going_on_says_how_many_more_and_how_long() -> None:
     given = experiment()
     found = look(given, (Count(30, 100), Count(31, 100)), days=2)
-    assert found.more == given.planned - 100
-    assert found.days == -(-found.more // 50)
+    planned = given.planned["v1"]
+    assert found.more == {"v1": planned - 100, "v2": planned - 100}
+    assert found.days == -(-found.more["v1"] // 50)
     assert found.sentence.startswith(
-        f"Go on: each arm needs {found.more:,} more persons, about {found.days} more days."
+        f"Go on: each arm needs {found.more['v1']:,} more persons, about {found.days} more days."
     )
     # Enough persons on the second day, yet a week has other days too.
-    early = look(given, (Count(400, given.planned), Count(410, given.planned)), days=2)
-    assert (early.more, early.days) == (0, 12)
+    early = look(given, (Count(400, planned), Count(410, planned)), days=2)
+    assert (early.more, early.days) == ({}, 12)
     assert "the planned days are not over" in early.sentence
+
+
+def test_of_unequal_arms_each_says_what_it_lacks() -> None:
+    given = experiment(arms=[{"name": "v1", "weight": 4}, {"name": "v2", "config": {"prompts.select_state": 2}}])
+    assert given.planned["v2"] == -(-given.planned["v1"] // 4)
+    lacks = given.planned["v2"] - 100
+    found = look(given, (Count(300, 1_000), Count(31, 100)), days=2, ratio=sample_ratio([1_000, 250], [4, 1]))
+    assert found.more == {"v1": given.planned["v1"] - 1_000, "v2": lacks}
+    # The smaller one has further to go at its pace.
+    assert found.days == -(-lacks // 50)
+    assert f"v2 needs {lacks:,} more persons, about {found.days} more days" in found.sentence
 
 
 @pytest.mark.parametrize(
@@ -214,10 +226,17 @@ def test_a_guardrail_may_be_worse_by_its_margin() -> None:
 
     def found(given: Experiment) -> Verdict:
         comparison = compare_counts(
-            given.guardrails[0], Role.GUARDRAIL, "v2", *errors, EXACT, 2 * given.planned, GUARDRAIL_ALPHA
+            given.guardrails[0], Role.GUARDRAIL, "v2", *errors, EXACT, 2 * given.planned["v1"], GUARDRAIL_ALPHA
         )
         primary = compare_counts(
-            given.primary, Role.PRIMARY, "v2", Count(300, 1_000), Count(300, 1_000), EXACT, 2 * given.planned, 0.01
+            given.primary,
+            Role.PRIMARY,
+            "v2",
+            Count(300, 1_000),
+            Count(300, 1_000),
+            EXACT,
+            2 * given.planned["v1"],
+            0.01,
         )
         return look(given, (Count(300, 1_000), Count(300, 1_000)), comparisons=(primary, comparison)).verdict
 

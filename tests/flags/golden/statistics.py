@@ -9,6 +9,7 @@ import random
 
 import numpy as np
 from scipy import stats
+from statsmodels.api import WLS
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import NormalIndPower
 from statsmodels.stats.proportion import (
@@ -69,6 +70,33 @@ def means(control: list[float], treatment: list[float]) -> dict[str, object]:
     }
 
 
+def ratio(numerators: list[float], denominators: list[int]) -> dict[str, object]:
+    """By a regression through the origin, where nobody has nothing to be divided by; and by drawing persons again.
+
+    Weighted by 1 / x, its slope is sum(y) / sum(x), and White's error with n / (n - 1) that of the delta method.
+    """
+    y, x = np.array(numerators), np.array(denominators, dtype=float)
+    fitted = WLS(y, x, weights=1 / x).fit(cov_type="HC1") if x.all() else None
+    drawn = stats.bootstrap(
+        (y, x),
+        lambda y, x, axis: y.sum(axis=axis) / x.sum(axis=axis),
+        paired=True,
+        vectorized=True,
+        n_resamples=20_000,
+        batch=500,
+        method="percentile",
+        rng=1,
+    )
+    return {
+        "numerators": numerators,
+        "denominators": denominators,
+        "slope": [float(fitted.params[0]), float(fitted.bse[0])] if fitted else None,
+        "ratio": float(y.sum() / x.sum()),
+        "bootstrap_error": float(drawn.standard_error),
+        "bootstrap": list(drawn.confidence_interval),
+    }
+
+
 def plain(value: object) -> object:
     return float(value) if isinstance(value, np.floating) else value.tolist()
 
@@ -78,11 +106,16 @@ samples = [
     ([chance.expovariate(1 / 800) for _ in range(60)], [chance.expovariate(1 / 900) for _ in range(31)]),
     ([chance.gauss(0.8, 0.1) for _ in range(31)], [chance.gauss(0.8, 0.1) for _ in range(200)]),
 ]
+RATIOS = [
+    ([chance.gammavariate(2, 0.004) * n for n in counts], counts)
+    for counts in ([chance.randint(1, 9) for _ in range(60)], [chance.choice((0, 0, 1, 2)) for _ in range(150)])
+]
 p_values = [0.001, 0.04, 0.03, 0.2, 0.9, 0.04]
 power = NormalIndPower()
 made = {
     "proportions": [proportions(*one) for one in COUNTS],
     "means": [means(*one) for one in samples],
+    "ratios": [ratio(*one) for one in RATIOS],
     "chi_squared": [
         [x, df, float(stats.chi2.sf(x, df))] for x in (0.01, 1, 3.84, 10.8, 60) for df in (1, 2, 3, 4, 7, 10)
     ],
@@ -97,13 +130,33 @@ made = {
             lift,
             alpha,
             wanted,
-            power.solve_power(proportion_effectsize(base * (1 + lift), base), power=wanted, alpha=alpha),
+            share,
+            power.solve_power(proportion_effectsize(base * (1 + lift), base), power=wanted, alpha=alpha, ratio=share),
         ]
-        for base, lift, alpha, wanted in ((0.3, 0.1, 0.05, 0.8), (0.05, 0.2, 0.05, 0.9), (0.6, -0.05, 0.04, 0.8))
+        for base, lift, alpha, wanted, share in (
+            (0.3, 0.1, 0.05, 0.8, 1),
+            (0.05, 0.2, 0.05, 0.9, 1),
+            (0.6, -0.05, 0.04, 0.8, 1),
+            (0.3, 0.1, 0.05, 0.8, 0.25),
+            (0.4, -0.1, 0.03, 0.8, 3),
+        )
     ],
     "people_for_mean": [
-        [mean, deviation, lift, alpha, wanted, power.solve_power(mean * lift / deviation, power=wanted, alpha=alpha)]
-        for mean, deviation, lift, alpha, wanted in ((800, 600, 0.05, 0.05, 0.8), (4.2, 1.1, 0.02, 0.04, 0.9))
+        [
+            mean,
+            deviation,
+            lift,
+            alpha,
+            wanted,
+            share,
+            power.solve_power(mean * lift / deviation, power=wanted, alpha=alpha, ratio=share),
+        ]
+        for mean, deviation, lift, alpha, wanted, share in (
+            (800, 600, 0.05, 0.05, 0.8, 1),
+            (4.2, 1.1, 0.02, 0.04, 0.9, 1),
+            (800, 600, 0.05, 0.03, 0.8, 0.1),
+            (4.2, 1.1, -0.02, 0.015, 0.8, 2.5),
+        )
     ],
 }
 print(json.dumps(made, default=plain, indent=1))

@@ -212,7 +212,7 @@ async def _pull_async(given: str, trigger: Trigger) -> None:
     async with open_operations(read_settings()) as deps:
         head = await _head(given, deps.store)
         try:
-            moved = await operations.pull(head.id, trigger, deps, reason="operator")
+            moved = await operations.pull(head.id, trigger, deps, reason=operations.OPERATOR)
         except IllegalTransitionError as exc:
             raise fail(f"{head.id} is {head.state}: {exc}") from exc
     console.print(f"{moved.id} is {moved.state}.")
@@ -221,7 +221,7 @@ async def _pull_async(given: str, trigger: Trigger) -> None:
 async def _escalate(given: str) -> None:
     async with open_operations(read_settings()) as deps:
         head = await _head(given, deps.store)
-        await operations.escalate(head.id, deps, reason="operator")
+        await operations.escalate(head.id, deps, reason=operations.OPERATOR)
         moved = await _head(head.id, deps.store)
     if moved.state is not State.ESCALATING:
         raise fail(f"{moved.id} is {moved.state}; prosa conversations reopen opens it again")

@@ -108,6 +108,15 @@ class Tuning(Kept):
     arms: tuple[str, ...] = ()
 
 
+class Classification(Kept):
+    """What Task 1 decided and the engine followed: where to, about which business line, in which `arms`."""
+
+    dest: State
+    business_line: str | None = None
+    arms: tuple[str, ...] = ()
+    at: Instant
+
+
 WINDOW_UTTERANCES = 20
 RECENT_ARRIVALS = 64
 RECENT_EPISODES = 10
@@ -120,7 +129,8 @@ class Conversation(Kept):
     that a prompt needs. `version` is the compare-and-set token of the store, `last_sequence` the inbox position that
     has been answered. A conversation that comes back after its end continues as the next `episode` of the same head.
     `prompt_versions` and `tuning` were chosen at its first turn and are kept to the episode's end.
-    `spent_usd` is what its calls count against the ceiling of a conversation, in this episode.
+    `spent_usd` is what its calls count against the ceiling of a conversation, in this episode. `classified` is the last
+    classification, until it was taken back or an operator or timer moved the conversation.
     """
 
     id: ConversationId
@@ -153,6 +163,7 @@ class Conversation(Kept):
     prompt_versions: dict[str, int] = Field(default_factory=dict)
     tuning: Tuning = Field(default_factory=Tuning, exclude_if=lambda tuning: tuning == Tuning())
     episode_began_at: Instant | None = None
+    classified: Classification | None = Field(None, exclude_if=lambda found: found is None)
 
     @property
     def is_final(self) -> bool:
@@ -277,7 +288,10 @@ class TurnMilliseconds(Kept):
 
 
 class TurnRecord(Kept):
-    """Everything about one turn that a person may ask for later: why this reply, why none, what it cost."""
+    """Everything about one turn that a person may ask for later: why this reply, why none, what it cost.
+
+    `corrects` is the classification before it, where this turn showed that it was wrong.
+    """
 
     id: TurnId
     conversation_id: ConversationId
@@ -302,5 +316,6 @@ class TurnRecord(Kept):
     institution_version: str = ""
     table_version: int = 1
     arms: tuple[str, ...] = ()
+    corrects: Classification | None = Field(None, exclude_if=lambda found: found is None)
     received_at: Instant | None = None
     at: Instant

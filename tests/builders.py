@@ -41,6 +41,7 @@ from contracts.institution import Institution
 from contracts.messages import Address, ChannelName, InboundMessage
 from contracts.ports import ChannelLimits, Faults, Inbox, ModelRequest, Store
 from contracts.values import ConversationId, MessageId
+from flags.recorder import Recorder
 from fsm.machine import ConversationMachine
 from prompts.analyses import Analyst
 from prompts.breaker import BreakerLimits, Breakers
@@ -323,7 +324,8 @@ def engine_bed(
         store=store,
         channels={ChannelName.WEB: channel, ChannelName.WHATSAPP: channel},
         prompter=asker,
-        tuner=options.get("tuner") or SettingsTuner(asker, store, clock, "salt"),
+        tuner=options.get("tuner")
+        or SettingsTuner(asker, Recorder(store, writer=uuid.uuid4().hex[:8], salt="salt", clock=clock)),
         analyst=analyst(model),
         machine=ConversationMachine(),
         rulebook=rulebook,

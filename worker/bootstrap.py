@@ -22,6 +22,7 @@ from contracts.messages import ChannelName
 from contracts.ports import Callback, Channel, Clock, Embedder, Events, Faults, LanguageModel
 from contracts.settings import Settings
 from flags.file import read_flag_file
+from flags.recorder import Recorder, recording
 from flags.runtime import open_flags
 from fsm.machine import ConversationMachine
 from fsm.static_check import problems
@@ -122,10 +123,12 @@ async def _opened(
     prompter = make_prompter(settings, executor, versions)
     # Shards of the ledger belong to one process: its name must be one that no other has.
     writer = secrets.token_hex(6)
-    tuner: Tuner = SettingsTuner(prompter, backend.store, clock, settings.id_salt.get_secret_value())
-    if flagged:
-        language = rulebooks.current().institution.language
-        tuner = await stack.enter_async_context(_flag_tuner(settings, backend, clock, prompter, writer, language))
+    language = rulebooks.current().institution.language
+    tuner = await stack.enter_async_context(
+        _flag_tuner(settings, backend, clock, prompter, writer, language)
+        if flagged
+        else _settings_tuner(settings, backend, clock, prompter, writer)
+    )
     ledger = Ledger(backend.store, writer=writer, clock=clock)
     await stack.enter_async_context(kept(ledger, Exchange(backend.store, meter.day, writer=writer, clock=clock)))
     deps = Dependencies(
@@ -232,6 +235,15 @@ def _cache_policy(settings: Settings) -> CachePolicy | None:
 
 
 @asynccontextmanager
+async def _settings_tuner(
+    settings: Settings, backend: Backend, clock: Clock, prompter: Prompter, writer: str
+) -> AsyncIterator[Tuner]:
+    recorder = Recorder(backend.store, writer=writer, salt=settings.id_salt.get_secret_value(), clock=clock)
+    async with recording(recorder):
+        yield SettingsTuner(prompter, recorder)
+
+
+@asynccontextmanager
 async def _flag_tuner(
     settings: Settings, backend: Backend, clock: Clock, prompter: Prompter, writer: str, language: str
 ) -> AsyncIterator[Tuner]:
@@ -249,7 +261,7 @@ async def _flag_tuner(
         file=settings.flags_file,
     ) as flags:
         asks_prompts = settings.use_templates and "PROMPTER_USE_STRUCTURED_TEMPLATES" not in switches
-        yield FlagTuner(prompter, flags.choices, flags.recorder, language, asks_prompts)
+        yield FlagTuner(prompter, flags.recorder, flags.choices, language, asks_prompts)
 
 
 @asynccontextmanager

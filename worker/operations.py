@@ -13,11 +13,14 @@ from contracts.values import ConversationId, TurnId
 from fsm.machine import Walk
 from fsm.migrations import migrate
 from observability.metrics import note_transitions
+from worker.accuracy import overruled
 from worker.analysis_desk import analyses_of
 from worker.dependencies import Dependencies
 from worker.turn import Draft, Timing, Turn, to_commit
 
 CONFLICT_RETRIES = 5
+# Who moved a conversation, where it was a person of the team.
+OPERATOR, REOPENED = "operator", "reopened"
 
 # The triggers that lead to a person, by the state a conversation rests in.
 _WAY_TO_A_PERSON = {
@@ -75,7 +78,7 @@ async def reopen(conversation_id: ConversationId, deps: Dependencies) -> Convers
             raise IllegalTransitionError(f"{conversation_id} is {conversation.state}, not at an end")
         return Walk(conversation.successor(deps.clock.now()))
 
-    return await _change(conversation_id, move, deps, reason="reopened")
+    return await _change(conversation_id, move, deps, reason=REOPENED)
 
 
 async def escalate_for_dead_letter(entry: InboxEntry, deps: Dependencies) -> None:
@@ -175,18 +178,21 @@ async def _change(
         if walk == Walk(stored):
             return stored
         try:
-            saved = await deps.store.commit(_operation(walk, reason, deps))
+            commit = _operation(stored, walk, reason, deps)
+            saved = await deps.store.commit(commit)
         except ConversationConflictError:
             continue
         note_transitions(walk.records)
+        deps.tuner.observe(commit)
         return saved
     raise ConversationConflictError(conversation_id)
 
 
-def _operation(walk: Walk, reason: str, deps: Dependencies) -> TurnCommit:
+def _operation(before: Conversation, walk: Walk, reason: str, deps: Dependencies) -> TurnCommit:
     """What a move outside a turn writes: the head, its history and a record with no messages and no reply."""
     at = deps.clock.now()
-    conversation = walk.conversation.model_copy(update={"updated_at": at, "waiting_for": WaitingFor.ANYTHING})
+    changes = {"updated_at": at, "waiting_for": WaitingFor.ANYTHING, "classified": None}
+    conversation = walk.conversation.model_copy(update=changes)
     record = TurnRecord(
         id=TurnId(f"{conversation.id}/v{conversation.version}"),
         conversation_id=conversation.id,
@@ -198,6 +204,7 @@ def _operation(walk: Walk, reason: str, deps: Dependencies) -> TurnCommit:
         reason=reason,
         business_line=conversation.business_line,
         intent=conversation.intent,
+        corrects=overruled(before, conversation.state) if reason in (OPERATOR, REOPENED) else None,
         at=at,
     )
     return TurnCommit(conversation=conversation, transitions=walk.records, turn=record)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -16,6 +17,7 @@ from fsm.migrations import migrate
 from observability.metrics import TURN_SECONDS, note_answer, note_quality, note_transitions
 from observability.tracing import span
 from prompts.prompter import clarification
+from worker.accuracy import UNCLEAR, classification, taken_back
 from worker.dependencies import Dependencies
 from worker.desk import Desk
 from worker.reply import answer_fixed, ask_what_was_meant, call_a_person, draft_reply, failure
@@ -152,7 +154,7 @@ async def _ask_model(draft: Draft, desk: Desk) -> Draft:
         return call_a_person(draft, FixedText.MODEL_AWAY, failure(result.error), desk)
 
     decision, reason = _weighed(result.value, draft.walk.conversation, desk)
-    draft = _understood(draft, decision, reason)
+    draft = _understood(draft, decision, reason, desk.deps.clock.now())
     match decision.next_state:
         case State.ESCALATING:
             return call_a_person(draft, FixedText.ESCALATED, reason, desk)
@@ -168,7 +170,7 @@ async def _ask_model(draft: Draft, desk: Desk) -> Draft:
             return await draft_reply(draft, decision, clock, desk)
 
 
-DECIDED, UNCLEAR = "decided", "unclear"
+DECIDED = "decided"
 
 
 def _weighed(decision: StateDecision, conversation: Conversation, desk: Desk) -> tuple[StateDecision, str]:
@@ -183,10 +185,11 @@ def _weighed(decision: StateDecision, conversation: Conversation, desk: Desk) ->
     return clarification(decision, decision.options or lines), UNCLEAR
 
 
-def _understood(draft: Draft, decision: StateDecision, reason: str) -> Draft:
+def _understood(draft: Draft, decision: StateDecision, reason: str, at: datetime) -> Draft:
     """Keep what was understood: line and intent, what the person told about themselves, what they are asked for."""
     conversation = draft.walk.conversation
     asked = (decision.ask_field,) if decision.ask_field else ()
+    before, is_followed = conversation.classified, reason == DECIDED
     understood = conversation.model_copy(
         update={
             "business_line": decision.business_line or conversation.business_line,
@@ -194,10 +197,12 @@ def _understood(draft: Draft, decision: StateDecision, reason: str) -> Draft:
             "fields": conversation.fields | {field.name: field.value for field in decision.collected},
             "asked_fields": (*conversation.asked_fields, *asked),
             "waiting_for": decision.waiting_for,
-            "unclear_turns": conversation.unclear_turns + 1 if reason == UNCLEAR else 0,
+            "unclear_turns": 0 if is_followed else conversation.unclear_turns + 1,
+            "classified": classification(decision, conversation, at) if is_followed else before,
         }
     )
-    return replace(draft, walk=draft.walk.holding(understood), decision=decision, reason=reason)
+    corrects = taken_back(before, decision, at) if is_followed else None
+    return replace(draft, walk=draft.walk.holding(understood), decision=decision, reason=reason, corrects=corrects)
 
 
 def _record_consent(draft: Draft, course: Course, desk: Desk) -> Draft:

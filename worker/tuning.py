@@ -1,6 +1,6 @@
 """How an episode is worked on, chosen at its first turn: by experiments, then flags, then the settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -8,14 +8,13 @@ from openfeature.evaluation_context import EvaluationContext
 
 from contracts.conversation import Conversation, State, TaskName, Tuning, TurnRecord
 from contracts.delivery import TurnCommit
-from contracts.ports import Clock, Records
 from contracts.values import ConversationId
 from flags.choices import PROMPTS, Assignment, Choices
-from flags.observations import erase_person
 from flags.recorder import CONVERSION, ERROR, QUALITY_SCORE, RESPONSE_TIME_MS, Recorder
 from observability.logs import logger
 from prompts.prompter import TURN_TEMPLATES, Prompter
 from prompts.strategies import Strategy
+from worker import accuracy
 from worker.rules import Course
 
 log = logger(__name__)
@@ -24,8 +23,8 @@ V = TypeVar("V", bool, int, float, str)
 
 # Beside the metric events that experiments know by name.
 ESCALATION, UNCLEAR, COST_USD, RESOLUTION_SECONDS = "escalation", "unclear", "cost_usd", "resolution_seconds"
-
-
+# Of each classification one event, and one of value 1 while it holds: -1 takes it back, so that their sums are a share.
+CLASSIFICATION, CLASSIFICATION_HELD, CORRECTION = "classification", "classification_held", "correction"
 SATISFACTION = "satisfaction"
 RATED = {Course.SATISFIED.value: 1.0, Course.UNSATISFIED.value: 0.0}
 
@@ -51,34 +50,49 @@ class Tuner(Protocol):
 
 
 @dataclass(frozen=True)
-class SettingsTuner:
-    """Everything as the settings say, for everybody. `salt` made the pseudonyms that other processes have written."""
+class _Observer:
+    """Tells the recorder what became of those whose conversation has arms, whoever has chosen them."""
 
     prompter: Prompter
-    store: Records
-    clock: Clock
-    salt: str
+    recorder: Recorder
+
+    def observe(self, commit: TurnCommit) -> None:
+        head, turn = commit.conversation, commit.turn
+        if turn is None:
+            return
+        arms = _assignments(head.tuning.arms)
+        if turn.reason in RATED:
+            self.recorder.note(arms, head.id, SATISFACTION, RATED[turn.reason])
+        # A turn that asked no model was not worked on in any way that was chosen.
+        if turn.tasks:
+            self.recorder.expose(arms, head.id)
+            for metric, value in _metrics(head, turn):
+                self.recorder.note(arms, head.id, metric, value)
+        if turn.corrects is not None:
+            # The arms in which it was classified; a successor may have others.
+            for metric, value in _CORRECTED:
+                self.recorder.note(_assignments(turn.corrects.arms), head.id, metric, value)
+
+    async def forget(self, conversation_id: ConversationId) -> None:
+        await self.recorder.erase(conversation_id)
+
+
+@dataclass(frozen=True)
+class SettingsTuner(_Observer):
+    """Everything as the settings say, for everybody."""
 
     def chosen(self, conversation: Conversation) -> Mapping[str, Any]:
         return {"prompt_versions": self.prompter.versions_for(conversation.id), "tuning": Tuning()}
 
-    def observe(self, commit: TurnCommit) -> None:
-        return
-
-    async def forget(self, conversation_id: ConversationId) -> None:
-        await erase_person(self.store, conversation_id, salt=self.salt.encode(), at=self.clock.now())
-
 
 @dataclass(frozen=True)
-class FlagTuner:
+class FlagTuner(_Observer):
     """Asks experiments, then flags; what neither says is the settings'.
 
     `language` is the institution's. `asks_prompts` is off where a switch has chosen the templates' versions.
     """
 
-    prompter: Prompter
     choices: Choices
-    recorder: Recorder
     language: str
     asks_prompts: bool
 
@@ -100,23 +114,6 @@ class FlagTuner:
             arms=tuple(map(str, picks.assignments)),
         )
         return {"prompt_versions": versions, "tuning": tuning}
-
-    def observe(self, commit: TurnCommit) -> None:
-        head, turn = commit.conversation, commit.turn
-        arms = [Assignment(*arm.split("=", 1)) for arm in head.tuning.arms]
-        if not arms or turn is None:
-            return
-        if turn.reason in RATED:
-            self.recorder.note(arms, head.id, SATISFACTION, RATED[turn.reason])
-        # A turn that asked no model was not worked on in any way that was chosen.
-        if not turn.tasks:
-            return
-        self.recorder.expose(arms, head.id)
-        for metric, value in _metrics(head, turn).items():
-            self.recorder.note(arms, head.id, metric, value)
-
-    async def forget(self, conversation_id: ConversationId) -> None:
-        await self.recorder.erase(conversation_id)
 
 
 TURN_TASKS = (TaskName.STATE, TaskName.RESPONSE, TaskName.MESSAGE_TYPE)
@@ -148,24 +145,37 @@ def _context(conversation: Conversation, language: str) -> EvaluationContext:
     return EvaluationContext(targeting_key=conversation.id, attributes=attributes)
 
 
-def _metrics(head: Conversation, turn: TurnRecord) -> dict[str, float]:
-    """What a turn says of the arms that its person is in."""
-    found: dict[str, float] = {ERROR: float(turn.fallback), ESCALATION: float(turn.state is State.ESCALATING)}
+def _assignments(arms: Iterable[str]) -> list[Assignment]:
+    return [Assignment(*arm.split("=", 1)) for arm in arms]
+
+
+_CORRECTED = ((CORRECTION, 1.0), (CLASSIFICATION_HELD, -1.0))
+
+
+def _metrics(head: Conversation, turn: TurnRecord) -> Iterator[tuple[str, float]]:
+    """What a turn says of the arms that its person is in; of what did not happen there is no event."""
+    if turn.fallback:
+        yield ERROR, 1.0
+    if turn.state is State.ESCALATING:
+        yield ESCALATION, 1.0
     if turn.received_at is not None:
-        found[RESPONSE_TIME_MS] = (turn.at - turn.received_at).total_seconds() * 1000
-    if turn.reason == "unclear":
-        found[UNCLEAR] = 1.0
+        yield RESPONSE_TIME_MS, (turn.at - turn.received_at).total_seconds() * 1000
+    if turn.reason == accuracy.UNCLEAR:
+        yield UNCLEAR, 1.0
     if turn.cost_usd is not None:
-        found[COST_USD] = float(turn.cost_usd)
+        yield COST_USD, float(turn.cost_usd)
     qualities = [task.quality for task in turn.tasks if task.task is TaskName.RESPONSE and task.quality is not None]
     if qualities:
-        found[QUALITY_SCORE] = qualities[-1]
+        yield QUALITY_SCORE, qualities[-1]
     if turn.state is State.COMPLETED:
-        found[CONVERSION] = 1.0
+        yield CONVERSION, 1.0
         if head.episode_began_at is not None:
-            found[RESOLUTION_SECONDS] = (turn.at - head.episode_began_at).total_seconds()
-    # Of what did not happen there is no event: shares are of the persons who have met the arm.
-    return {name: value for name, value in found.items() if value or name not in (ERROR, ESCALATION)}
+            yield RESOLUTION_SECONDS, (turn.at - head.episode_began_at).total_seconds()
+    if accuracy.was_classified(turn):
+        yield CLASSIFICATION, 1.0
+        yield CLASSIFICATION_HELD, 1.0
+        if accuracy.gave_up(turn):
+            yield from _CORRECTED
 
 
 def _strategy(name: str) -> str | None:

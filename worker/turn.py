@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Self
 
 from contracts.conversation import (
+    Classification,
     Speaker,
     TaskRecord,
     TokenCount,
@@ -71,6 +72,7 @@ class Draft:
     reason: str = ""
     replies: tuple[OutboundMessage, ...] = ()
     decision: StateDecision | None = None
+    corrects: Classification | None = None
     tasks: tuple[TaskRecord, ...] = ()
     violations: tuple[ViolationRecord, ...] = ()
     fallback: bool = False
@@ -186,6 +188,7 @@ def _record(turn: Turn, draft: Draft, timing: Timing, institution_version: str) 
         institution_version=institution_version,
         table_version=conversation.table_version,
         arms=conversation.tuning.arms,
+        corrects=draft.corrects,
         received_at=min(message.received_at for message in turn.messages),
         at=timing.at,
     )

@@ -318,7 +318,7 @@ def engine_bed(
     events = MemoryEvents()
     faults = faults or CrashAt()
     model = model or ScriptedModel(agreeable)
-    asker = prompter(model, **options)
+    asker = options.get("prompter") or prompter(model, **options)
     deps = Dependencies(
         inbox=inbox,
         store=store,

@@ -29,6 +29,22 @@ SATISFACTION = "satisfaction"
 RATED = {Course.SATISFIED.value: 1.0, Course.UNSATISFIED.value: 0.0}
 
 
+TURN_TASKS = (TaskName.STATE, TaskName.RESPONSE, TaskName.MESSAGE_TYPE)
+MODELS = "models."
+# What the engine asks for, and the type of its value. Tests run both states of each, and `prosa doctor` tells of flags
+# that are none of these.
+ENGINE_FLAGS: Mapping[str, type[bool | int | float | str]] = {
+    **{PROMPTS + name: int for name in TURN_TEMPLATES},
+    **{MODELS + task: str for task in TURN_TASKS},
+    "strategy": str,
+    "cache": bool,
+    "cache.semantic": bool,
+    "cache.template": bool,
+    "batching": bool,
+    "confidence.ask_below": float,
+}
+
+
 class Tuner(Protocol):
     """Chooses for an episode, and tells what became of those for whom chance chose."""
 
@@ -102,7 +118,7 @@ class FlagTuner(_Observer):
         if self.asks_prompts:
             wanted = {name: picks.of(PROMPTS + name, 0) for name in TURN_TEMPLATES}
             versions |= {name: version for name, version in wanted.items() if self.prompter.has_version(name, version)}
-        models = {task.value: picks.of(f"models.{task}", "") for task in TURN_TASKS}
+        models = {task.value: picks.of(MODELS + task, "") for task in TURN_TASKS}
         tuning = Tuning(
             models={task: model for task, model in models.items() if model},
             strategy=_strategy(picks.of("strategy", "")),
@@ -114,9 +130,6 @@ class FlagTuner(_Observer):
             arms=tuple(map(str, picks.assignments)),
         )
         return {"prompt_versions": versions, "tuning": tuning}
-
-
-TURN_TASKS = (TaskName.STATE, TaskName.RESPONSE, TaskName.MESSAGE_TYPE)
 
 
 @dataclass

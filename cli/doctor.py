@@ -8,13 +8,21 @@ from enum import StrEnum
 
 import httpx
 
+from adapters.clock import SystemClock
 from context.loader import load_institution
 from contracts.errors import StoreUnavailableError, TransientError, WorkerError
 from contracts.settings import Settings
+from flags.experiments import Phase
+from flags.file import read_flag_file
+from flags.inspection import Trouble, troubles
+from flags.laboratory import Laboratory
+from flags.register import FlagRegister
+from flags.switches import governed
 from fsm.static_check import problems
 from prompts.registry import PromptRegistry
 from sandbox.transport import listen
 from worker.backends import open_backend, required
+from worker.tuning import ENGINE_FLAGS
 
 # A message that has waited so long was not picked up by anybody.
 OVERDUE = timedelta(seconds=15)
@@ -47,6 +55,7 @@ async def examine(settings: Settings) -> list[Finding]:
         "templates": _templates,
         "state table": _table,
         "store": _store,
+        "flags": _flags,
         "inbox": _inbox,
         "redis": _redis,
         "cache": _cache,
@@ -95,6 +104,34 @@ async def _store(settings: Settings) -> Finding:
     if letters:
         return Finding("store", Health.NOTE, detail, "prosa dead-letters list")
     return Finding("store", Health.OK, detail)
+
+
+async def _flags(settings: Settings) -> Finding:
+    try:
+        async with open_backend(settings) as backend:
+            clock = SystemClock()
+            register = FlagRegister(backend.store, backend.events, clock)
+            laboratory = Laboratory(backend.store, backend.events, clock)
+            experiments = await laboratory.all()
+            unreadable = [*await register.unreadable(), *await laboratory.unreadable()]
+            stored = await register.flags()
+    except StoreUnavailableError as exc:
+        step = (
+            "the line of the store says more; until it answers what was known goes on, and a new process gives defaults"
+        )
+        return Finding("flags", Health.FAILED, f"they cannot be read: {exc}", step)
+    file = settings.flags_file
+    flags = list(read_flag_file(file).values()) if file else stored
+    step = "go back to the release that wrote it; here its default holds"
+    found = [Trouble(f"{key} cannot be read by this release", step, is_broken=True) for key in unreadable]
+    switches = governed(settings.prompter_switches)
+    found += troubles(flags, experiments, asked=ENGINE_FLAGS, switches=switches, at=clock.now())
+    if not found:
+        running = sum(one.phase is Phase.ACTIVE for one in experiments)
+        return Finding("flags", Health.OK, f"{len(flags)} flags, {running} experiments under way")
+    health = Health.FAILED if any(one.is_broken for one in found) else Health.NOTE
+    steps = "; ".join(dict.fromkeys(one.next_step for one in found))
+    return Finding("flags", health, "; ".join(one.detail for one in found), steps)
 
 
 async def _inbox(settings: Settings) -> Finding:

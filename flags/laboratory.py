@@ -47,13 +47,13 @@ class Laboratory:
 
     async def all(self) -> list[Experiment]:
         """Every one that this release can read, by key."""
-        found = []
-        async for record in all_records(self._store, COLLECTION, at=self._clock.now()):
-            try:
-                found.append(Experiment.model_validate(record.body))
-            except ValidationError as exc:
-                log.error("experiment.unreadable", experiment=record.key, error=type(exc).__name__)
-        return found
+        records = [record async for record in all_records(self._store, COLLECTION, at=self._clock.now())]
+        return [experiment for record in records if (experiment := _read(record)) is not None]
+
+    async def unreadable(self) -> list[str]:
+        """The keys of those that this release cannot read."""
+        records = [record async for record in all_records(self._store, COLLECTION, at=self._clock.now())]
+        return [record.key for record in records if _read(record) is None]
 
     async def get(self, key: str) -> Experiment:
         """
@@ -191,6 +191,14 @@ class Laboratory:
                     f"{other.key} is active and overrides {', '.join(shared)} as well: "
                     "pause or complete it first, or neither would show what it does"
                 )
+
+
+def _read(record: Record) -> Experiment | None:
+    try:
+        return Experiment.model_validate(record.body)
+    except ValidationError as exc:
+        log.error("experiment.unreadable", experiment=record.key, error=type(exc).__name__)
+        return None
 
 
 def _assigns_differently(flag: Flag | None, experiment: Experiment) -> bool:

@@ -68,6 +68,12 @@ class FlagRegister:
         """Another text whenever a flag was changed."""
         return await self._news.stamp(self._clock.now())
 
+    async def unreadable(self) -> list[str]:
+        """The keys of those that this release cannot read."""
+        return [
+            record.key async for record in all_records(self._store, FLAGS, at=self._clock.now()) if not _read(record)
+        ]
+
     async def flags(self) -> list[Flag]:
         return [compiled.flag for compiled in (await self.load()).values()]
 

@@ -83,8 +83,7 @@ class Choices:
         for experiment in self._experiments.known.values():
             if key not in experiment.overrides:
                 continue
-            details = self._client.get_object_details(experiment.flag_key, {}, context)
-            assignment = _arm(experiment, details)
+            details, assignment = self._drawn(experiment, context)
             if assignment is None:
                 continue
             found = details.value.get(key) if isinstance(details.value, Mapping) else None
@@ -105,6 +104,17 @@ class Choices:
             for one in self.value(key, default, context).assignments  # type: ignore[type-var]
         )
         return tuple(found)
+
+    def arms(self, context: EvaluationContext) -> tuple[Assignment, ...]:
+        """The person's arms in all active experiments, whether they have met them or not."""
+        drawn = [self._drawn(experiment, context)[1] for experiment in self._experiments.known.values()]
+        return tuple(assignment for assignment in drawn if assignment is not None)
+
+    def _drawn(
+        self, experiment: Experiment, context: EvaluationContext
+    ) -> tuple[FlagEvaluationDetails[Any], Assignment | None]:
+        details = self._client.get_object_details(experiment.flag_key, {}, context)
+        return details, _arm(experiment, details)
 
     def _of_flag(self, key: str, default: V, context: EvaluationContext) -> Choice[V]:
         return self._asked(key, default, context) if self._has_flag(key) else Choice(default)

@@ -117,7 +117,8 @@ class Better(StrEnum):
     LOWER = "lower"
 
 
-EventName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+EVENT_NAME = r"^[a-z][a-z0-9_]{0,63}$"
+EventName = Annotated[str, StringConstraints(pattern=EVENT_NAME)]
 
 
 class Metric(Kept):

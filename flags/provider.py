@@ -19,11 +19,14 @@ from openfeature.flag_evaluation import Reason as OpenFeatureReason
 from openfeature.hook import Hook
 from openfeature.provider import AbstractProvider, FeatureProvider, Metadata
 from openfeature.provider.no_op_provider import NoOpProvider
+from openfeature.track import TrackingEventDetails
 
 from flags.evaluation import Evaluation, Evaluator, Reason, enabled
 from flags.switches import switched
 from observability.metrics import FLAG_EVALUATIONS
 
+# Takes the name of an event, the person, and its value.
+Tracker = Callable[[str, EvaluationContext | None, TrackingEventDetails | None], None]
 Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 T = TypeVar("T")
 
@@ -121,12 +124,14 @@ class SwitchedProvider(AbstractProvider):
     """Another provider behind the kill switches: what they say wins over whatever it answers.
 
     A switch that is off turns off its key and everything under it: truth values are false, anything else is the
-    caller's default. One that is on turns on its own key alone.
+    caller's default. One that is on turns on its own key alone. What is tracked goes to `tracker`, and to the other
+    provider as well.
     """
 
-    def __init__(self, inner: FeatureProvider, switches: Mapping[str, bool]) -> None:
+    def __init__(self, inner: FeatureProvider, switches: Mapping[str, bool], tracker: Tracker | None = None) -> None:
         super().__init__()
         self._inner = inner
+        self._tracker = tracker
         self._switches = dict(switches)
         self._count = FLAG_EVALUATIONS.labels(reason="switched")
 
@@ -142,6 +147,16 @@ class SwitchedProvider(AbstractProvider):
 
     def shutdown(self) -> None:
         self._inner.shutdown()
+
+    def track(
+        self,
+        tracking_event_name: str,
+        evaluation_context: EvaluationContext | None = None,
+        tracking_event_details: TrackingEventDetails | None = None,
+    ) -> None:
+        if self._tracker is not None:
+            self._tracker(tracking_event_name, evaluation_context, tracking_event_details)
+        self._inner.track(tracking_event_name, evaluation_context, tracking_event_details)
 
     def get_provider_hooks(self) -> list[Hook]:
         return self._inner.get_provider_hooks()

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from openfeature import api
 from openfeature.client import OpenFeatureClient
 from openfeature.provider import FeatureProvider
 
@@ -19,6 +20,7 @@ from flags.provider import ProsaProvider, SwitchedProvider, provided
 from flags.recorder import Recorder, recording
 from flags.register import FlagRegister
 from flags.switches import governed
+from flags.tracking import tracker
 
 
 @dataclass(frozen=True)
@@ -55,14 +57,16 @@ async def open_flags(
     register = FlagRegister(store, events, clock)
     source: Source[CompiledFlag] = FileSource(file) if file else register
     flags, experiments = Cache(source), Cache(Laboratory(store, events, clock))
-    ours = SwitchedProvider(provider or ProsaProvider(Evaluator(flags, now=clock.now)), switches)
     recorder = Recorder(store, writer=writer, salt=salt, clock=clock)
+    # What another provider knows, only its answers tell.
+    has_flag = (lambda key: flags.get(key) is not None) if provider is None else (lambda _: True)
+    choices = Choices(api.get_client(writer), experiments, switches, has_flag=has_flag)
+    asked = provider or ProsaProvider(Evaluator(flags, now=clock.now))
+    ours = SwitchedProvider(asked, switches, tracker(choices, recorder))
     async with (
         kept_fresh(events, flags, experiments),
         provided(ours, domain=writer) as client,
         recording(recorder),
         watching(CanaryWatch(store, register, clock)),
     ):
-        # What another provider knows, only its answers tell.
-        has_flag = (lambda key: flags.get(key) is not None) if provider is None else (lambda _: True)
-        yield FlagRuntime(client, Choices(client, experiments, switches, has_flag=has_flag), recorder)
+        yield FlagRuntime(client, choices, recorder)

@@ -1,14 +1,18 @@
 """The whole of it, as a worker opens it: changes arrive, people are counted, and a broken store breaks nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
+from openfeature.track import TrackingEventDetails
 
 from adapters.events.memory import MemoryEvents
 from adapters.stores.memory import MemoryStore
@@ -20,6 +24,7 @@ from flags.laboratory import Laboratory
 from flags.recorder import CONVERSION
 from flags.register import FlagRegister
 from flags.runtime import FlagRuntime, open_flags
+from observability.metrics import REGISTRY
 from tests.builders import BACKENDS, PATIENCE, SteppingClock, open_backend
 from tests.flags.making import flag, person
 from tests.flags.test_experiments import SIGNED, draft
@@ -60,6 +65,62 @@ async def test_an_experiment_goes_its_whole_way(store: Store) -> None:
     assert sum(arm["people"] for arm in found["arms"]) == 100
     assert found["metrics"][0]["values"] == [0, 1]
     assert (found["verdict"], found["ship"]) == ("SHIP", "v2")
+
+
+class Theirs(InMemoryProvider):
+    """Another provider, that wants to know what is tracked."""
+
+    def __init__(self, flags: dict[str, InMemoryFlag[Any]]) -> None:
+        super().__init__(flags)
+        self.tracked: list[str] = []
+
+    def track(self, tracking_event_name: str, *_: Any) -> None:
+        self.tracked.append(tracking_event_name)
+
+
+@pytest.mark.parametrize("is_theirs", [False, True])
+async def test_what_is_tracked_counts_for_the_person_s_arm_in_each_active_experiment(is_theirs: bool) -> None:
+    store, events, clock = MemoryStore(), MemoryEvents(), SteppingClock()
+    laboratory = Laboratory(store, events, clock)
+    custom = {"name": "order_value", "kind": "total"}
+    other = draft(key="other", arms=[{"name": "a"}, {"name": "b", "config": {"strategy": "cost"}}], secondary=[custom])
+    for one in (draft(secondary=[custom]), other):
+        await laboratory.plan(one)
+        await laboratory.start(one.key, **SIGNED)
+    halves = {"experiments.prompt-v2": ("v1", "v2"), "experiments.other": ("a", "b")}
+    theirs = Theirs(
+        {
+            key: InMemoryFlag("", {name: {} for name in names}, context_evaluator=_half(names))
+            for key, names in halves.items()
+        }
+    )
+    unusable = REGISTRY.get_sample_value("experiments_events_total", {"outcome": "unusable"}) or 0
+    async with opened(store, events, provider=theirs if is_theirs else None) as flags:
+        for number in range(40):
+            flags.recorder.expose(flags.choices.arms(person(number)), f"web:{number}")
+            flags.client.track("order_value", person(number), TrackingEventDetails(10.5))
+            flags.client.track("order_value", person(number))
+        # Who has not met an arm, has no name, or what no metric can be called: nothing of it is in a report.
+        flags.client.track("order_value", person("unexposed"), TrackingEventDetails(1e6))
+        flags.client.track("order_value", EvaluationContext(attributes={"channel": "web"}), TrackingEventDetails(1e6))
+        flags.client.track("Order Value", person(1), TrackingEventDetails(1e6))
+        flags.client.track("order_value", person(1), TrackingEventDetails(math.inf))
+    assert (REGISTRY.get_sample_value("experiments_events_total", {"outcome": "unusable"}) or 0) - unusable == 3
+    for key in ("prompt-v2", "other"):
+        found = await laboratory.report(key, EXACT)
+        assert all(arm["people"] > 0 for arm in found["arms"])
+        assert sum(arm["people"] for arm in found["arms"]) == 40
+        (orders,) = (one for one in found["metrics"] if one["metric"] == "order_value")
+        assert orders["values"] == pytest.approx([11.5, 11.5])
+    assert len(theirs.tracked) == (84 if is_theirs else 0)
+
+
+def _half(names: tuple[str, ...]) -> Callable[..., FlagResolutionDetails[Any]]:
+    def resolve(_: InMemoryFlag[Any], context: EvaluationContext) -> FlagResolutionDetails[Any]:
+        assert context.targeting_key
+        return FlagResolutionDetails({}, reason=Reason.SPLIT, variant=names[len(context.targeting_key) % 2])
+
+    return resolve
 
 
 async def test_a_flag_that_is_changed_reaches_those_who_ask() -> None:

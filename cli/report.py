@@ -105,8 +105,11 @@ def _print(report: CostReport) -> None:
     span = report.span
     days = span.first.isoformat() if span.first == span.last else f"{span.first} to {span.last}"
     console.print(f"{days} ({span.zone}), by {report.by}", markup=False)
-    columns = (report.by.value, "calls", "turns", "in", "out", "cache read", "cache write", "USD", "USD/turn", "share")
-    total = Line("total", report.total, report.turns)
+    columns: tuple[str, ...] = (report.by.value, "calls", "turns", "in", "out", "cache read", "cache write", "USD")
+    columns += ("USD/turn", "share")
+    total = Line("total", report.total, report.turns, report.resolved)
+    if report.by is By.ARM:
+        columns += ("resolved", "USD/resolved")
     rows = [_row(line, report) for line in (*report.lines, total)] if report.lines else []
     print_table(columns, rows, empty="Nothing was spent.")
 
@@ -124,7 +127,16 @@ def _row(line: Line, report: CostReport) -> tuple[object, ...]:
         _money(amounts),
         ("unknown" if amounts.unpriced else "") if per_turn is None else usd_text(per_turn),
         "" if share is None else f"{share * 100:.1f} %",
+        *_resolved(line, report),
     )
+
+
+def _resolved(line: Line, report: CostReport) -> tuple[object, ...]:
+    """Only by arm."""
+    if line.resolved is None:
+        return ()
+    each = report.per_resolved(line)
+    return line.resolved, "" if each is None else usd_text(each)
 
 
 def _money(amounts: Amounts) -> str:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
-from contracts.conversation import CallRecord, TaskRecord, TurnRecord
+from contracts.conversation import CallRecord, State, TaskRecord, TurnRecord
 
 COLLECTION = "ledger"
 
@@ -89,21 +89,27 @@ NOTHING = Amounts()
 
 @dataclass
 class Page:
-    """The sums of one day. `turns` counts, by hour and line, the turns for which a model was asked."""
+    """The sums of one day. `turns` counts, by hour and line, the turns for which a model was asked; `resolved`, by hour
+    and arm, the conversations that came to their end.
+    """
 
     rows: dict[Group, Amounts] = field(default_factory=dict)
     turns: dict[tuple[int, str], int] = field(default_factory=dict)
+    resolved: dict[tuple[int, str], int] = field(default_factory=dict)
 
     def add_calls(
         self, calls: Iterable[BilledCall], *, line: str | None, at: datetime, arms: Iterable[str] = ()
     ) -> None:
-        hour, arm = at.astimezone(UTC).hour, " ".join(sorted(arms))
+        hour, arm = at.astimezone(UTC).hour, _arm(arms)
         for billed in calls:
             group = Group(hour, line or "", billed.task, billed.call.model, billed.template, arm)
             self.rows[group] = self.rows.get(group, NOTHING) + Amounts.of(billed.call)
 
     def add_turn(self, turn: TurnRecord) -> bool:
         """Add a committed turn; False when no call of it came back."""
+        if turn.tasks and turn.state is State.COMPLETED:
+            resolved = (turn.at.astimezone(UTC).hour, _arm(turn.arms))
+            self.resolved[resolved] = self.resolved.get(resolved, 0) + 1
         calls = BilledCall.of(turn.tasks)
         if not calls:
             return False
@@ -117,11 +123,16 @@ class Page:
             self.rows[group] = self.rows.get(group, NOTHING) + amounts
         for key, turns in other.turns.items():
             self.turns[key] = self.turns.get(key, 0) + turns
+        for key, resolved in other.resolved.items():
+            self.resolved[key] = self.resolved.get(key, 0) + resolved
 
     def within(self, hours: range) -> "Page":
         """The part of these hours."""
         rows = {group: amounts for group, amounts in self.rows.items() if group.hour in hours}
-        return Page(rows, {key: turns for key, turns in self.turns.items() if key[0] in hours})
+        turns, resolved = (
+            {key: count for key, count in counts.items() if key[0] in hours} for counts in (self.turns, self.resolved)
+        )
+        return Page(rows, turns, resolved)
 
     @property
     def total(self) -> Amounts:
@@ -134,13 +145,23 @@ class Page:
     def body(self) -> dict[str, Any]:
         """The page as a document: rows as lists, money as text."""
         rows = [[*group, *_plain(amounts)] for group, amounts in sorted(self.rows.items())]
-        return {"rows": rows, "turns": [[*key, turns] for key, turns in sorted(self.turns.items())]}
+        turns, resolved = ([[*key, count] for key, count in sorted(one.items())] for one in (self.turns, self.resolved))
+        return {"rows": rows, "turns": turns} | ({"resolved": resolved} if resolved else {})
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
         width = len(Group._fields)
         rows = {Group(*row[:width]): _amounts(row[width:]) for row in body["rows"]}
-        return cls(rows, {(hour, line): turns for hour, line, turns in body["turns"]})
+        # Earlier releases did not count what was resolved.
+        turns, resolved = (
+            {(hour, name): count for hour, name, count in counts}
+            for counts in (body["turns"], body.get("resolved", ()))
+        )
+        return cls(rows, turns, resolved)
+
+
+def _arm(arms: Iterable[str]) -> str:
+    return " ".join(sorted(arms))
 
 
 def _plain(amounts: Amounts) -> Iterator[int | str]:

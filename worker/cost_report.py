@@ -45,11 +45,15 @@ class Span:
 
 @dataclass(frozen=True)
 class Line:
-    """One group. `turns` is None where a turn may be in several groups."""
+    """One group. `turns` is None where a turn may be in several groups, `resolved` where a conversation may.
+
+    `resolved` are the conversations that came to their end.
+    """
 
     name: str
     amounts: Amounts
     turns: int | None
+    resolved: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,25 @@ class CostReport:
         turns = self.turns if line.turns is None else line.turns
         return (line.amounts.usd / turns).quantize(QUOTIENT) if turns and line.amounts.is_known else None
 
+    @property
+    def resolved(self) -> int | None:
+        """All of them, where they are known by group."""
+        known = [line.resolved for line in self.lines if line.resolved is not None]
+        return sum(known) if known else None
+
+    def per_resolved(self, line: Line) -> Decimal | None:
+        """USD of known price, of the unresolved as well, for each that was resolved; None without any, or a price."""
+        if not line.resolved or not line.amounts.is_known:
+            return None
+        return (line.amounts.usd / line.resolved).quantize(QUOTIENT)
+
     def share(self, amounts: Amounts) -> Decimal | None:
         """Of all the money, in [0, 1]; None when nothing of known price was spent."""
         return (amounts.usd / self.total.usd).quantize(Decimal("0.0001")) if self.total.usd else None
 
     def view(self) -> dict[str, object]:
         """For programs; money is decimal text."""
-        everything = Line("total", self.total, self.turns)
+        everything = Line("total", self.total, self.turns, self.resolved)
         return {
             "from": self.span.first.isoformat(),
             "to": self.span.last.isoformat(),
@@ -88,7 +104,12 @@ class CostReport:
 
     def _view(self, line: Line) -> dict[str, object]:
         amounts, per_turn, share = line.amounts, self.per_turn(line), self.share(line.amounts)
-        return {
+        per_resolved = self.per_resolved(line)
+        resolved = {
+            "resolved": line.resolved,
+            "cost_per_resolved_usd": None if per_resolved is None else usd_text(per_resolved),
+        }
+        return ({} if line.resolved is None else resolved) | {
             "calls": amounts.calls,
             "turns": line.turns,
             "tokens": {
@@ -110,6 +131,7 @@ async def cost_report(store: Store, span: Span, by: By, *, at: datetime) -> Cost
         return await _by_conversation(store, span)
     groups: dict[str, Amounts] = {}
     turns: dict[str, int] = {}
+    resolved: dict[str, int] = {}
     count = 0
     for day, page in [(day, await read_day(store, day, at=at)) for day in _utc_days(span)]:
         page = _part(page, day, span)
@@ -120,6 +142,11 @@ async def cost_report(store: Store, span: Span, by: By, *, at: datetime) -> Cost
         for (hour, line), number in page.turns.items():
             key = name(Group(hour, line, "", "", ""))
             turns[key] = turns.get(key, 0) + number
+        for (_, arm), number in page.resolved.items():
+            resolved[arm] = resolved.get(arm, 0) + number
+    if by is By.ARM:
+        lines = [Line(arm, groups.get(arm, NOTHING), None, resolved.get(arm, 0)) for arm in groups | resolved]
+        return CostReport(span, by, _ordered(lines, by), count)
     has_turns = by in (By.LINE, By.HOUR)
     lines = [Line(name, amounts, turns.get(name, 0) if has_turns else None) for name, amounts in groups.items()]
     return CostReport(span, by, _ordered(lines, by), count)

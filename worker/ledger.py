@@ -39,7 +39,7 @@ class Ledger:
 
     def book_turn(self, turn: TurnRecord) -> None:
         """A turn was committed."""
-        if any(task.bill for task in turn.tasks):
+        if turn.tasks:
             self._money.page(turn.at, Kind.TURNS).add_turn(turn)
         self._performance.page(turn.at, "").add_turn(turn)
 
@@ -52,7 +52,7 @@ class Ledger:
     def book_erased(self, turns: Iterable[TurnRecord]) -> None:
         """The records of these turns are gone: a recount must still find their money."""
         for turn in turns:
-            if any(task.bill for task in turn.tasks):
+            if turn.tasks:
                 self._money.page(turn.at, Kind.ERASED).add_turn(turn)
 
     def book_reply(self, *, received_at: datetime, sent_at: datetime) -> None:

@@ -52,6 +52,16 @@ def test_the_table_says_what_is_unknown(wide: None, capsys: pytest.CaptureFixtur
     assert _words(capsys.readouterr().out) == _words(GOLDEN)
 
 
+def test_by_arm_the_table_says_what_a_resolved_conversation_costs(
+    wide: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arms = (Line("x=v1", KNOWN, None, 3), Line("x=v2", PARTLY, None, 0), Line("x=v3", UNKNOWN, None, 1))
+    cli.report._print(CostReport(Span(DAY, DAY, UTC), By.ARM, arms, turns=4))
+    head, *rows = capsys.readouterr().out.splitlines()[1:]
+    assert head.endswith("resolved  USD/resolved")
+    assert [row.split()[-2:] for row in rows] == [["3", "0.00115"], ["%", "0"], ["%", "1"], ["4", "0.00115"]]
+
+
 def test_nothing_spent_is_said_in_words(wide: None, capsys: pytest.CaptureFixture[str]) -> None:
     cli.report._print(CostReport(Span(DAY, DAY, UTC), By.MODEL, (), turns=0))
     assert capsys.readouterr().out == "2026-11-20 (UTC), by model\nNothing was spent.\n"

@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ import pytest
 from adapters.models.scripted import ScriptedModel
 from contracts.analysis import AnalysisKind
 from contracts.conversation import State, TokenCount, Trigger, TurnRecord
+from contracts.delivery import Record
 from contracts.errors import ModelUnavailableError, StoreUnavailableError
 from contracts.institution import FixedText
-from contracts.ledger import COLLECTION, Kind, Page, kind_of
+from contracts.ledger import COLLECTION, Kind, Page, kind_of, shard_key
 from contracts.ports import ModelRequest, ModelResponse, Store, TextHeard
 from observability.logs import configure_logs
 from observability.metrics import BUDGET_ALONE, BUDGET_NOTICES, BUDGET_RUNGS, LEDGER_LATE, UNPRICED_CALLS
@@ -103,6 +104,34 @@ async def test_the_books_of_many_workers_are_the_sum_of_all_turns(shared: Any) -
     assert {group.line for group in booked.rows} == {"delivery"}
     heads = [await store.load(conversation_id(f"c-{number}")) for number in range(12)]
     assert sum(Decimal(head.spent_usd) for head in heads if head) == booked.total.usd
+
+
+async def test_what_a_resolved_conversation_costs_by_arm(shared: Any) -> None:
+    """Also of one that was resolved by an answer out of the cache, and after a recount."""
+    ends = decision(next_state="COMPLETED")
+    bed = shared(model=scripted(state=[decision(), ends, decision(), decision()]))
+    turns = [await say(bed, text, conversation) for conversation in ("c-1", "c-2") for text in ("Oi", "só isso")]
+    page = Page()
+    for turn, arm in zip(turns, ("v1", "v1", "v2", "v2"), strict=True):
+        page.add_turn(turn.model_copy(update={"arms": (f"x={arm}",)}))
+    unpaid = turns[1].tasks[0].model_copy(update={"bill": ()})
+    page.add_turn(turns[1].model_copy(update={"arms": ("x=v3",), "tasks": (unpaid,)}))
+    assert Page.of(page.body()) == page
+    assert Page.of({"rows": [], "turns": []}) == Page()
+    await bed.store.put_record(
+        Record(collection=COLLECTION, key=shard_key(TODAY, Kind.TURNS, "w"), body=page.body(), updated_at=START)
+    )
+    report = await cost_report(bed.store, Span(TODAY, TODAY, UTC), By.ARM, at=START)
+    of_v1 = sum(Decimal(turn.cost_usd or 0) for turn in turns[:2])
+    lines = {line.name: (line.resolved, report.per_resolved(line)) for line in report.lines}
+    assert lines == {"x=v1": (1, of_v1), "x=v2": (0, None), "x=v3": (1, Decimal(0))}
+    assert report.resolved == 2
+    by_name = {row["arm"]: row for row in report.view()["rows"]}  # type: ignore[attr-defined]
+    assert Decimal(by_name["x=v1"]["cost_per_resolved_usd"]) == of_v1
+    assert by_name["x=v2"]["cost_per_resolved_usd"] is None
+    await bed.deps.ledger.flush()
+    recounted = await recount(bed.store, TODAY, at=TOMORROW)
+    assert recounted.resolved == (await truth(bed.store)).resolved == {(12, ""): 1}
 
 
 async def test_what_a_dead_process_had_not_written_is_found_by_a_recount(shared: Any) -> None:

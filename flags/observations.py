@@ -124,7 +124,6 @@ def merged(bodies: Iterable[Mapping[str, Any]], arms: Iterable[str]) -> Observat
     rows: dict[str, list[tuple[str, Row]]] = {}
     ignored = 0
     for body in bodies:
-        ignored += body["ignored"]
         for person, variant, exposed_at, first_event_at, sums in body["rows"]:
             row = Row(exposed_at, first_event_at, {name: Sums(*one) for name, one in sums.items()})
             rows.setdefault(person, []).append((variant, row))

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from contracts.beside import running_beside
 from contracts.delivery import Record
@@ -42,9 +43,11 @@ _UNUSABLE = EXPERIMENT_EVENTS.labels(outcome="unusable")
 
 @dataclass
 class _Shard:
+    """`earlier` has what was seen of persons before this process exposed them; another one may have done so before."""
+
     key: str
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
-    ignored: int = 0
+    earlier: dict[tuple[str, str], Row] = field(default_factory=dict)
     version: int = 0
     is_written: bool = True
     stored: set[tuple[str, str]] = field(default_factory=set)
@@ -56,6 +59,15 @@ class _Shard:
     @property
     def is_full(self) -> bool:
         return len(self.rows) >= ROWS
+
+    def bodies(self) -> list[list[Any]]:
+        both = (*self.earlier.items(), *self.rows.items())
+        return [row.body(person, variant) for (person, variant), row in both]
+
+    def drop(self, keys: Iterable[tuple[str, str]]) -> None:
+        for key in keys:
+            self.rows.pop(key, None)
+            self.earlier.pop(key, None)
 
 
 class Recorder:
@@ -80,9 +92,7 @@ class Recorder:
                 continue
             shard, row = found
             if row.exposed_at is None:
-                # What this process saw of the person before is not the arm's doing.
-                shard.ignored += sum(sums.events for sums in row.sums.values())
-                row.exposed_at, row.first_event_at, row.sums = now, None, {}
+                row = self._exposed(shard, row, assignment, person, now)
             _add(row, IMPRESSION, 1, now)
             shard.is_written = False
             _RECORDED.inc()
@@ -125,12 +135,21 @@ class Recorder:
         async with self._flushing:
             for shard in (*self._full, *self._open.values()):
                 name = pseudonym(self._salt, shard.subject, person)
-                kept = {key: row for key, row in shard.rows.items() if key[0] != name}
-                shard.is_written = shard.is_written and len(kept) == len(shard.rows)
-                shard.rows = kept
+                theirs = [key for key in shard.rows if key[0] == name]
+                shard.is_written = shard.is_written and not theirs
+                shard.drop(theirs)
                 # Who comes back is somebody new.
                 shard.stored = {key for key in shard.stored if key[0] != name}
             await erase_person(self._store, person, salt=self._salt, at=self._clock.now())
+
+    def _exposed(self, shard: _Shard, row: Row, assignment: Assignment, person: str, now: int) -> Row:
+        """The row from now on. What was seen before counts only if another process had exposed the person."""
+        key = (pseudonym(self._salt, assignment.subject, person), assignment.variant)
+        if row.first_event_at is not None:
+            # It came before, if in the same second.
+            shard.earlier[key] = Row(None, min(row.first_event_at, now - 1), row.sums)
+        shard.rows[key] = exposed = Row(exposed_at=now)
+        return exposed
 
     def _row(self, assignment: Assignment, person: str) -> tuple[_Shard, Row] | None:
         """The row to add to; None when too much waits for the store already."""
@@ -155,12 +174,12 @@ class Recorder:
             if shard.is_written:
                 return
             at = self._clock.now()
-            rows = [row.body(person, variant) for (person, variant), row in shard.rows.items()]
+            rows = shard.bodies()
             record = Record(
                 collection=COLLECTION,
                 key=shard.key,
                 version=shard.version,
-                body={"rows": rows, "ignored": shard.ignored},
+                body={"rows": rows},
                 expires_at=at + KEPT_FOR,
                 updated_at=at,
             )
@@ -185,8 +204,7 @@ def _take_up(shard: _Shard, stored: Record | None) -> None:
     """
     shard.version = stored.version if stored else 0
     left = {(row[0], row[1]) for row in stored.body["rows"]} if stored else set()
-    for key in shard.stored - left:
-        shard.rows.pop(key, None)
+    shard.drop(shard.stored - left)
     shard.stored = left
 
 

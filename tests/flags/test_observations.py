@@ -121,6 +121,28 @@ async def test_events_before_the_exposure_are_not_the_arm_s_doing() -> None:
     assert found.until(START).people == 0
 
 
+async def test_what_a_process_sees_of_a_person_whom_another_one_exposed_stays_when_it_exposes_them_as_well() -> None:
+    """A second worker takes the answer to the question at the end, and the next conversation as well."""
+    store, clock = MemoryStore(), SteppingClock()
+    one, two = recorder(store, "w1", clock), recorder(store, "w2", clock)
+    one.expose([V1], "a")
+    clock.move(SECOND)
+    two.note([V1], "a", "satisfaction")
+    await two.flush()
+    clock.move(SECOND)
+    two.expose([V1], "a")
+    two.note([V1], "a", CONVERSION)
+    await one.flush()
+    await two.flush()
+    found = await read(store)
+    [person] = found.arms["v1"].people
+    assert person.total("satisfaction") == person.total(CONVERSION) == 1
+    assert (person.total(IMPRESSION), found.ignored) == (2, 0)
+    await two.erase("a")
+    assert (await read(store)).people == 0
+    assert [record.body["rows"] async for record in all_records(store, COLLECTION, at=START)] == [[], []]
+
+
 async def test_nobody_stands_in_it_by_name_or_can_be_followed() -> None:
     store = MemoryStore()
     ours = recorder(store)
@@ -322,9 +344,9 @@ TestProcesses.settings = settings(max_examples=40, stateful_step_count=25, deadl
 
 def test_a_random_order_of_shards_reads_the_same() -> None:
     bodies = [
-        {"rows": [["p1", "v1", 10, 10, {CONVERSION: [1, 1.0]}]], "ignored": 0},
-        {"rows": [["p1", "v1", None, 12, {CONVERSION: [2, 2.0]}]], "ignored": 1},
-        {"rows": [["p1", "v1", 8, 9, {CONVERSION: [4, 4.0]}], ["p2", "v2", 3, 3, {}]], "ignored": 0},
+        {"rows": [["p1", "v1", 10, 10, {CONVERSION: [1, 1.0]}]]},
+        {"rows": [["p1", "v1", None, 12, {CONVERSION: [2, 2.0]}]]},
+        {"rows": [["p1", "v1", 8, 9, {CONVERSION: [4, 4.0]}], ["p2", "v2", 3, 3, {}]]},
     ]
     expected = merged(bodies, ["v1", "v2"])
     assert expected.arms["v1"].people[0].sums[CONVERSION].events == 7

@@ -437,11 +437,16 @@ async def test_no_more_tasks_are_out_at_once_than_the_queue_allows(
     double: CloudTasksDouble, client: tasks_v2.CloudTasksAsyncClient, serve: Serve
 ) -> None:
     now = most = 0
+    # As many as are allowed come together, however slow the machine is; a fourth would show.
+    together = asyncio.Event()
 
     async def slow(_: Request) -> Response:
         nonlocal now, most
         now += 1
         most = max(most, now)
+        if now == 3:
+            together.set()
+        await together.wait()
         await asyncio.sleep(0.002)
         now -= 1
         return Response()

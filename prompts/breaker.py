@@ -1,5 +1,6 @@
 """A circuit breaker for each model: one that keeps failing is left alone for a while, then asked by one call alone."""
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,14 +25,19 @@ class Circuit(StrEnum):
 
 @dataclass(frozen=True)
 class BreakerLimits:
-    """It opens when of the last `window` calls `failures` failed.
+    """It opens when of the last `window` calls to end `failures` failed, or as large a share of those and of the calls
+    that had begun before the last failed one and still run.
 
-    With one call in ten failing, which retries take care of, the chance of ten in twenty is 7e-6 (binomial). The first
-    pause is short, since most outages are; each failed probe doubles it up to the longest.
+    While one call in eight fails, retries take care of it, and to leave the model alone would do the harm: the chance
+    of fifteen in twenty is 2e-10, of ten it would be 5e-5 (binomial), which is once a day. Even at one in two, four
+    attempts answer nineteen turns of twenty. That holds if what ended is a fair draw of what began, and it is not: an
+    error comes back at once and an answer after seconds, so of a hundred calls that begin together the failed ones end
+    first. So who has waited longer than a failed one counts as not failed. The first pause is short, since most outages
+    are; each failed probe doubles it up to the longest.
     """
 
     window: int = 20
-    failures: int = 10
+    failures: int = 15
     first_pause: timedelta = timedelta(seconds=1)
     longest_pause: timedelta = timedelta(seconds=30)
 
@@ -43,7 +49,10 @@ class Breaker:
         self._model = model
         self._monotonic = monotonic
         self._limits = limits
-        self._outcomes: deque[bool] = deque(maxlen=limits.window)
+        self._outcomes: deque[tuple[int, bool]] = deque(maxlen=limits.window)
+        self._begun = itertools.count()
+        # In the order in which they began.
+        self._running: dict[int, None] = {}
         self._pause = limits.first_pause
         self._opens_again: float | None = None
         self._probing = False
@@ -76,7 +85,8 @@ class Breaker:
             BREAKER_REFUSED.inc()
             raise ModelUnavailableError("its circuit is open", retry_after=self._left())
         probe = self._probing = self.circuit is Circuit.HALF_OPEN
-        verdict = Verdict()
+        verdict, number = Verdict(), next(self._begun)
+        self._running[number] = None
         failed: bool | None = None
         try:
             yield verdict
@@ -85,18 +95,28 @@ class Breaker:
             failed = True
             raise
         finally:
+            del self._running[number]
             if probe:
                 self._probing = False
             if failed is not None and not verdict.is_void:
-                self._note(failed, probe=probe)
+                self._note(number, failed, probe=probe)
 
-    def _note(self, failed: bool, *, probe: bool) -> None:
+    def _note(self, number: int, failed: bool, *, probe: bool) -> None:
         if probe:
             self._settle_probe(failed)
         elif self.circuit is Circuit.CLOSED:
-            self._outcomes.append(failed)
-            if sum(self._outcomes) >= self._limits.failures:
+            self._outcomes.append((number, failed))
+            if self._is_failing():
                 self._open()
+
+    def _is_failing(self) -> bool:
+        failures = [number for number, failed in self._outcomes if failed]
+        if len(failures) < self._limits.failures:
+            return False
+        last = max(failures)
+        undecided = sum(1 for _ in itertools.takewhile(lambda number: number < last, self._running))
+        share = self._limits.failures / self._limits.window
+        return len(failures) >= share * (len(self._outcomes) + undecided)
 
     def _settle_probe(self, failed: bool) -> None:
         if failed:

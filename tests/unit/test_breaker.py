@@ -1,5 +1,6 @@
 """The circuit of a model: opens on a run of failures, lets one probe through after its pause, and never stays shut."""
 
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 
 import pytest
@@ -63,6 +64,53 @@ def test_some_failures_among_successes_do_not_open_it() -> None:
         fail(one)
         succeed(one)
     assert one.circuit is Circuit.CLOSED
+
+
+def at_once(one: Breaker, count: int) -> list[ExitStack]:
+    """So many calls that have begun and still run."""
+    calls = []
+    for _ in range(count):
+        running = ExitStack()
+        running.enter_context(one.call())
+        calls.append(running)
+    return calls
+
+
+def end(running: ExitStack, *, failed: bool) -> None:
+    with suppress(ModelUnavailableError), running:
+        if failed:
+            raise ModelUnavailableError("down")
+
+
+def test_of_many_calls_that_begin_together_the_few_that_fail_end_first_and_do_not_open_it() -> None:
+    one = breaker(Watch())
+    calls = at_once(one, 100)
+    failing = calls[::8]
+    for running in failing:
+        end(running, failed=True)
+        assert one.circuit is Circuit.CLOSED
+    for running in calls:
+        if running not in failing:
+            end(running, failed=False)
+    assert one.circuit is Circuit.CLOSED
+
+
+def test_of_many_calls_that_begin_together_and_all_fail_the_last_ones_open_it() -> None:
+    one = breaker(Watch())
+    for running in at_once(one, 100):
+        end(running, failed=True)
+    assert one.circuit is Circuit.OPEN
+
+
+def test_a_model_that_hangs_opens_it_when_the_first_calls_have_waited_too_long() -> None:
+    one = breaker(Watch())
+    calls = at_once(one, 100)
+    for running in calls[: LIMITS.failures]:
+        assert one.circuit is Circuit.CLOSED
+        end(running, failed=True)
+    assert one.circuit is Circuit.OPEN, "those that began later have not had their time yet"
+    for running in calls[LIMITS.failures :]:
+        end(running, failed=True)
 
 
 def test_one_probe_decides_and_the_others_wait() -> None:

@@ -35,12 +35,7 @@ Slack = Annotated[bool, typer.Option("--slack", help="Post it to PROSA_SLACK_WEB
 def status(as_json: bool, html: Path | None) -> None:
     """Print the first five numbers, and write their page."""
     found, wording = asyncio.run(_status())
-    page = status_page(found, wording)
-    write(html, page, wording)
-    if as_json:
-        print_json(found.view())
-    else:
-        _print_page(page)
+    _show(status_page(found, wording), wording, found.view(), as_json=as_json, html=html)
 
 
 def performance(
@@ -57,12 +52,7 @@ def performance(
     it yet.
     """
     report, wording = asyncio.run(_performance(day, days))
-    page = performance_page(report, wording)
-    write(html, page, wording)
-    if as_json:
-        print_json(report.view())
-    else:
-        _print_page(page)
+    _show(performance_page(report, wording), wording, report.view(), as_json=as_json, html=html)
 
 
 def daily(day: Ending = None, as_json: AsJson = False, html: Html = None, slack: Slack = False) -> None:
@@ -99,12 +89,7 @@ def _digest(period: Period, day: datetime | None, *, as_json: bool, html: Path |
     settings = read_settings()
     webhook = _slack(settings) if slack else None
     found, wording = asyncio.run(_read_digest(period, day, settings))
-    page = digest_page(found, wording)
-    write(html, page, wording)
-    if as_json:
-        print_json(found.view())
-    else:
-        _print_page(page)
+    _show(digest_page(found, wording), wording, found.view(), as_json=as_json, html=html)
     if webhook is not None:
         asyncio.run(_post(webhook, digest_text(found, wording)))
 
@@ -159,6 +144,15 @@ def write(path: Path | None, page: ReportPage, wording: Wording) -> None:
         path.write_text(render(page, wording), encoding="utf-8")
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be written ({exc.strerror})") from exc
+
+
+def _show(page: ReportPage, wording: Wording, view: dict[str, Any], *, as_json: bool, html: Path | None) -> None:
+    """The page as a file where one is asked for, and on the terminal in words or as JSON."""
+    write(html, page, wording)
+    if as_json:
+        print_json(view)
+    else:
+        _print_page(page)
 
 
 def _print_page(page: ReportPage) -> None:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from contracts.delivery import Record
 from contracts.errors import ChangeRefusedError
+from contracts.paging import all_records
 from contracts.ports import Clock, Events, Records
 from flags.analysis import analyse
 from flags.definitions import Flag, Status
@@ -15,7 +16,6 @@ from flags.exact import Exactness
 from flags.experiments import Experiment, Phase, assignment_of
 from flags.news import News
 from flags.observations import forget, observed
-from flags.paging import all_records
 from flags.recommendation import recommend
 from flags.register import FlagRegister
 from flags.report import report

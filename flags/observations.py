@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from contracts.delivery import Record
+from contracts.paging import all_records
 from contracts.ports import Records
 from flags.definitions import Metric, MetricKind
-from flags.paging import all_records
 from flags.statistics import Count, Sample, parts_of_ratio
 
 COLLECTION = "experiment_results"

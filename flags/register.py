@@ -8,12 +8,12 @@ from pydantic import ValidationError
 
 from contracts.delivery import Record
 from contracts.errors import ChangeRefusedError
+from contracts.paging import all_records
 from contracts.ports import Clock, Events, Records
 from contracts.values import Instant, Kept
 from flags.definitions import Flag, Line, difference, plain
 from flags.evaluation import CompiledFlag
 from flags.news import News
-from flags.paging import all_records
 from observability.logs import logger
 
 log = logger(__name__)

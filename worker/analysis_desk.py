@@ -16,6 +16,7 @@ from contracts.analysis import (
 )
 from contracts.conversation import Conversation
 from contracts.errors import ConversationMovedError, StoreUnavailableError
+from contracts.paging import all_records
 from contracts.ports import Clock, Records, Store, WakeUps
 from contracts.settings import Settings
 from contracts.values import ConversationId
@@ -24,7 +25,6 @@ from observability.metrics import ANALYSES
 
 log = logger(__name__)
 
-PAGE = 100
 REQUEST_ATTEMPTS = 5
 # Left to the worker that the queue wakes, before the sweep looks by itself.
 WOKEN = timedelta(seconds=5)
@@ -131,12 +131,5 @@ def desk_without_engine(settings: Settings, store: Store, clock: Clock, queue: W
 
 async def analyses_of(conversation_id: ConversationId, records: Records, *, at: datetime) -> list[Analysis]:
     """Everything that was asked about one conversation and has not expired."""
-    mine, found = family(conversation_id), list[Analysis]()
-    after = mine
-    while True:
-        page = await records.records(COLLECTION, at=at, after=after, limit=PAGE)
-        own = [record for record in page if record.key.startswith(mine)]
-        found += [Filed.of(record).analysis for record in own]
-        if len(own) < PAGE:
-            return found
-        after = own[-1].key
+    found = all_records(records, COLLECTION, at=at, prefix=family(conversation_id))
+    return [Filed.of(record).analysis async for record in found]

@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from contracts.conversation import State, TaskName
+from contracts.paging import all_records
 from contracts.performance import COLLECTION, Cause, Count, Distribution, Page, Times, hour_of
 from contracts.ports import Records
 from worker.cost_report import Span
 
-PAGE = 200
 PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 # As figures are told: a tenth of a millisecond, a tenth of a per mille.
 DIGITS, SHARE_DIGITS = 1, 4
@@ -58,18 +58,12 @@ async def hours(
 ) -> AsyncIterator[tuple[datetime, Page]]:
     """Every page of a process whose hour begins in that time; of one hour there are as many as there were processes."""
     first, last = begin.astimezone(UTC), end.astimezone(UTC)
-    after = f"{first:%Y-%m-%d}/"
-    while True:
-        records = await store.records(COLLECTION, at=at, after=after, limit=PAGE)
-        for record in records:
-            hour = hour_of(record.key)
-            if hour >= last:
-                return
-            if hour >= first:
-                yield hour, Page.of_body(record.body)
-        if len(records) < PAGE:
+    async for record in all_records(store, COLLECTION, at=at, after=f"{first:%Y-%m-%d}/"):
+        hour = hour_of(record.key)
+        if hour >= last:
             return
-        after = records[-1].key
+        if hour >= first:
+            yield hour, Page.of_body(record.body)
 
 
 def preceding(span: Span) -> Span:

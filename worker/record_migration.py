@@ -9,9 +9,9 @@ from datetime import datetime
 
 from contracts import ledger, performance
 from contracts.delivery import Record
+from contracts.paging import all_records
 from contracts.ports import Records
 from flags import laboratory, news, observations
-from flags.paging import all_records
 from flags.register import FLAGS, OLDER
 from worker import report_posting, spending
 from worker.migration import Moved

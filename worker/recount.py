@@ -7,6 +7,7 @@ from contracts.conversation import TurnRecord
 from contracts.delivery import Record
 from contracts.errors import StoreUnavailableError
 from contracts.ledger import COLLECTION, Kind, Page, kind_of, shard_key
+from contracts.paging import all_records
 from contracts.ports import Records, Store
 from contracts.values import ConversationId
 from worker.shards import KEPT_FOR
@@ -81,17 +82,8 @@ async def _touched_since(store: Store, begin: datetime) -> AsyncIterator[Convers
         before = moved
 
 
-async def _shards(store: Records, day: date, *, at: datetime) -> AsyncIterator[Record]:
-    prefix = after = f"{day.isoformat()}/"
-    while True:
-        records = await store.records(COLLECTION, at=at, after=after, limit=PAGE)
-        for record in records:
-            if not record.key.startswith(prefix):
-                return
-            yield record
-        if len(records) < PAGE:
-            return
-        after = records[-1].key
+def _shards(store: Records, day: date, *, at: datetime) -> AsyncIterator[Record]:
+    return all_records(store, COLLECTION, at=at, prefix=f"{day.isoformat()}/")
 
 
 async def _put(store: Records, key: str, page: Page, *, at: datetime) -> None:

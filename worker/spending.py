@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from contracts.delivery import Record
 from contracts.errors import TransientError
+from contracts.paging import all_records
 from contracts.ports import Clock, Records
 from observability.logs import logger
 from observability.metrics import BUDGET_ALONE, BUDGET_NOTICES, BUDGET_SHARE, DRAIN_ERRORS
@@ -20,7 +21,6 @@ COLLECTION = "spending"
 KEPT_FOR = timedelta(days=3)
 # A process that has said nothing for so long holds nothing any more: it has died, or has nothing to do.
 BUSY_WITHIN = timedelta(seconds=15)
-PAGE = 200
 
 
 class Exchange:
@@ -71,20 +71,14 @@ class Exchange:
         at = self._clock.now()
         spent = held = ZERO
         busy = 0
-        prefix = after = f"{day.isoformat()}/process/"
-        while True:
-            records = await self._store.records(COLLECTION, at=at, after=after, limit=PAGE)
-            for record in records:
-                if not record.key.startswith(prefix):
-                    return Elsewhere(spent, held, busy)
-                if record.key != f"{prefix}{self._writer}":
-                    spent += Decimal(record.body["spent"])
-                    if record.updated_at > at - BUSY_WITHIN:
-                        busy += 1
-                        held += Decimal(record.body["held"])
-            if len(records) < PAGE:
-                return Elsewhere(spent, held, busy)
-            after = records[-1].key
+        prefix = f"{day.isoformat()}/process/"
+        async for record in all_records(self._store, COLLECTION, at=at, prefix=prefix):
+            if record.key != f"{prefix}{self._writer}":
+                spent += Decimal(record.body["spent"])
+                if record.updated_at > at - BUSY_WITHIN:
+                    busy += 1
+                    held += Decimal(record.body["held"])
+        return Elsewhere(spent, held, busy)
 
     async def _notice(self, day: date) -> None:
         """Of all processes, the one that writes the notice tells."""

@@ -11,12 +11,12 @@ import pytest
 from adapters.events.memory import MemoryEvents
 from adapters.stores.memory import MemoryStore
 from contracts.errors import ChangeRefusedError
+from contracts.paging import all_records
 from flags.exact import Approximate, Exactness
 from flags.experiments import Experiment, Phase
 from flags.file import SAMPLE_EXPERIMENT, read_experiment_file
 from flags.laboratory import Laboratory
 from flags.observations import COLLECTION
-from flags.paging import all_records
 from flags.report import lines, rows
 from flags.report_page import page
 from tests.builders import SteppingClock

@@ -14,12 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from adapters.stores.memory import MemoryStore
 from contracts.delivery import Record
 from contracts.errors import StoreUnavailableError
+from contracts.paging import all_records
 from contracts.ports import Store
 from flags import recorder as recording_module
 from flags.choices import Assignment
 from flags.definitions import Metric, MetricKind
 from flags.observations import COLLECTION, Observations, forget, merged, observed
-from flags.paging import all_records
 from flags.recorder import BACKLOG, CONVERSION, IMPRESSION, RESPONSE_TIME_MS, ROWS, Recorder, recording
 from observability.metrics import EXPERIMENT_EVENTS, EXPERIMENT_FLUSHES_MISSED
 from tests.builders import BACKENDS, START, SteppingClock, open_backend

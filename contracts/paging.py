@@ -9,13 +9,15 @@ from contracts.ports import Records
 PAGE = 200
 
 
-async def all_records(store: Records, collection: str, *, at: datetime, prefix: str = "") -> AsyncIterator[Record]:
-    """Those whose keys begin so, in the order of their keys.
+async def all_records(
+    store: Records, collection: str, *, at: datetime, prefix: str = "", after: str = ""
+) -> AsyncIterator[Record]:
+    """Those whose keys begin so and come behind `after`, in the order of their keys.
 
     Raises:
         StoreUnavailableError: it cannot be read now.
     """
-    after = prefix
+    after = after or prefix
     while page := await store.records(collection, at=at, after=after, limit=PAGE):
         for record in page:
             if not record.key.startswith(prefix):

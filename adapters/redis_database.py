@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.maint_notifications import MaintNotificationsConfig
 
@@ -146,6 +146,17 @@ class RedisDatabase:
             ),
         )
         return [problem for holds, problem in checks if not holds]
+
+    async def append_policy(self) -> str | None:
+        """When the append-only file is written to disk: `always` (before the answer), `everysec` or `no`.
+
+        None where the server does not say; managed ones know no CONFIG, or forbid it (NOPERM).
+        """
+        try:
+            told = await self.command("CONFIG", "GET", "appendfsync")
+        except (ResponseError, StoreUnavailableError):
+            return None
+        return str(told[1].decode()) if told else None
 
     async def connect(self) -> AbstractConnection:
         """A connection outside the flushes, for who listens; whoever asked for it disconnects it.

@@ -153,10 +153,18 @@ async def _redis(settings: Settings) -> Finding:
         if backend.redis is None:
             return Finding("redis", Health.OK, f"the {settings.engine} engine keeps its messages elsewhere")
         found = await backend.redis.problems()
+        policy = await backend.redis.append_policy()
     if found:
         health = Health.FAILED if settings.is_production else Health.NOTE
         return Finding("redis", health, "REDIS_URL may lose messages", "; ".join(found))
-    return Finding("redis", Health.OK, "never evicts, and writes to its append-only file")
+    match policy:
+        case "always":
+            return Finding("redis", Health.OK, "never evicts, and writes to its append-only file before it answers")
+        case None:
+            detail = "never evicts, and has an append-only file; when it writes to it, it does not say"
+            return Finding("redis", Health.NOTE, detail, "its appendfsync should be always")
+    detail = f"it answers before its append-only file is written (appendfsync is {policy}): a crash loses messages"
+    return Finding("redis", Health.NOTE, detail, "set appendfsync to always")
 
 
 async def _cache(settings: Settings) -> Finding:

@@ -380,7 +380,7 @@ async def open_sqlite(folder: Path) -> AsyncIterator[tuple[Inbox, Store]]:
 @asynccontextmanager
 async def open_redis() -> AsyncIterator[RedisDatabase]:
     """The Redis of this test process, emptied."""
-    database = RedisDatabase(redis_url(), command_timeout=PATIENCE)
+    database = RedisDatabase(redis_url(), connect_timeout=PATIENCE, command_timeout=PATIENCE)
     await database.command("FLUSHALL")
     try:
         yield database

@@ -27,6 +27,7 @@ EMULATOR = "cloud_firestore_emulator"
 EMULATOR_FOLDER = Path("platform") / "cloud-firestore-emulator"
 SDK_FOLDERS = (Path("/usr/lib/google-cloud-sdk"), Path("/usr/share/google-cloud-sdk"), Path("/opt/google-cloud-sdk"))
 START_SECONDS = 60
+MEMORY = Path("/dev/shm")
 
 
 @cache
@@ -35,7 +36,8 @@ def redis_url() -> str:
     program = shutil.which("redis-server")
     if program is None:
         absent("redis-server", "install Debian's package redis-server")
-    port, folder = free_port(), tempfile.mkdtemp(prefix="prosa-redis-")
+    # In memory where there is such a place: nobody kills this one, and a busy disk must not fail tests of other things.
+    port, folder = free_port(), tempfile.mkdtemp(prefix="prosa-redis-", dir=MEMORY if MEMORY.is_dir() else None)
     start_server(redis_command(program, port, Path(folder)), ready=lambda: accepts(port), name="redis-server")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return f"redis://127.0.0.1:{port}/0"
@@ -48,7 +50,7 @@ def redis_command(program: str, port: int, folder: Path) -> list[str]:
         "dir": str(folder),
         "save": "",
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        "appendfsync": "always",
         "maxmemory-policy": "noeviction",
         "loglevel": "warning",
     }

@@ -111,7 +111,8 @@ def _register(app: Celery, name: str, job: Callable[..., Awaitable[None]]) -> No
         app.engine.start()
         app.engine.submit(traced(task.request.get("traceparent"), *given)).result()
 
-    app.task(run, name=name, bind=True, coroutine=staticmethod(coroutine))
+    # Not shared: Celery would give a job to every other app of the process as well.
+    app.task(run, name=name, bind=True, shared=False, coroutine=staticmethod(coroutine))
 
 
 def run_worker(app: Celery, *, concurrency: int, queues: Sequence[str] = QUEUES, name: str | None = None) -> int:

@@ -44,7 +44,7 @@ class RedisServer:
 
     def open(self, **options: Any) -> RedisDatabase:
         """A connection whose time-out is long, as `open_redis` makes it."""
-        return RedisDatabase(self.url, **({"command_timeout": PATIENCE} | options))
+        return RedisDatabase(self.url, **({"connect_timeout": PATIENCE, "command_timeout": PATIENCE} | options))
 
     def start(self) -> None:
         """Return when it has read its files: it accepts connections before that, and refuses what is asked."""

@@ -269,6 +269,17 @@ async def test_a_server_that_may_lose_messages_is_told_from_one_that_may_not(
         await careless.close()
 
 
+async def test_when_a_server_writes_to_its_file_is_told_where_it_says_so(tmp_path: Path) -> None:
+    with redis_server(tmp_path, appendfsync="everysec") as server:
+        database = server.open()
+        assert await database.append_policy() == "everysec"
+        await database.command("CONFIG", "SET", "appendfsync", "always")
+        assert await database.append_policy() == "always"
+        await database.command("ACL", "SETUSER", "default", "-config")
+        assert await database.append_policy() is None
+        await database.close()
+
+
 async def test_what_was_asked_before_the_close_is_answered(database: RedisDatabase) -> None:
     calls = [asyncio.create_task(database.run(ADD, "n", 1)) for _ in range(3)]
     await asyncio.sleep(0)

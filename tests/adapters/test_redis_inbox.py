@@ -302,7 +302,7 @@ class TwoInboxes(RuleBasedStateMachine):
 
 
 async def _empty_redis() -> RedisDatabase:
-    redis = RedisDatabase(redis_url(), command_timeout=PATIENCE)
+    redis = RedisDatabase(redis_url(), connect_timeout=PATIENCE, command_timeout=PATIENCE)
     await redis.command("FLUSHALL")
     return redis
 

@@ -90,6 +90,7 @@ def test_the_inbox_never_evicts_and_never_forgets() -> None:
     options = redis_options("redis")
     assert options["maxmemory-policy"] == "noeviction"
     assert options["appendonly"] == "yes"
+    assert options["appendfsync"] == "always"
     assert SERVICES["redis"]["volumes"] == ["redis:/data"]
 
 

@@ -62,7 +62,7 @@ FULL: dict[str, Scenario] = {
     ),
     "celery-redis-killed": Scenario(
         engine="celery",
-        says="kill -9 of Redis, AOF with appendfsync everysec",
+        says="kill -9 of Redis, AOF with appendfsync always",
         faults=(Fault(Kind.KILL_REDIS, 8, pause=(6.0, 10.0), lasts=(0.0, 1.0)),),
         messages=4_000,
         people=200,

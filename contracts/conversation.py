@@ -120,6 +120,8 @@ class Classification(Kept):
 WINDOW_UTTERANCES = 20
 RECENT_ARRIVALS = 64
 RECENT_EPISODES = 10
+# `moved_to` of a conversation whose records are being written: what there is of it is elsewhere still.
+RESTORING = "the place it is being restored from"
 
 
 class Conversation(Kept):
@@ -178,6 +180,11 @@ class Conversation(Kept):
             next_outbox_number=self.next_outbox_number,
             updated_at=at,
         )
+
+    def being_restored(self, *, over: int) -> Self:
+        """What stands for it while its records are written: above version `over`, and nobody goes on with it."""
+        version = max(self.version, over) + 1
+        return type(self)(id=self.id, version=version, updated_at=self.updated_at, moved_to=RESTORING)
 
     def says(self, *utterances: Utterance) -> Self:
         return self.model_copy(update={"window": (*self.window, *utterances)[-WINDOW_UTTERANCES:]})

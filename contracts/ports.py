@@ -198,7 +198,11 @@ class ConversationStore(Protocol):
         ...
 
     async def restore(self, archive: ConversationArchive) -> None:
-        """Put the conversation, as another store had it, in the place of whatever is here; the version is kept."""
+        """Put the conversation, as another store had it, in the place of whatever is here; the version is kept.
+
+        Until it is whole, and after a crash in the middle until that is done again, its head counts as moved
+        (`RESTORING`).
+        """
         ...
 
 

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from contracts.conversation import Conversation
-from contracts.delivery import ConversationArchive, OutboxRow, TurnCommit
+from contracts.conversation import RESTORING, Conversation
+from contracts.delivery import ConversationArchive, TurnCommit
 from contracts.errors import ConversationConflictError, StoreUnavailableError
-from contracts.messages import DeliveryState
 from contracts.ports import Inbox, Store
 from contracts.values import ConversationId
 from worker.backends import Backend
 
 PAGE = 500
 SNAPSHOT_ATTEMPTS = 10
+# Error code of a reply that is the target's to send.
+WITHDRAWN = "moved"
 
 
 class Moved(StrEnum):
@@ -73,13 +74,16 @@ class Migration:
         if sealed is None:
             return Moved.AHEAD
         there = await self.target.store.load(conversation_id)
-        outcome = Moved.AHEAD
-        if not _is_ahead(there, sealed.head):
-            opened = sealed.model_copy(update={"head": sealed.head.model_copy(update={"moved_to": None})})
+        opened = sealed.model_copy(update={"head": sealed.head.model_copy(update={"moved_to": None})})
+        if _is_ahead(there, sealed.head):
+            outcome = Moved.AHEAD
+        elif there == opened.head:
+            # An earlier run has written it. Its replies stay: here they may be withdrawn already.
+            outcome = await self._compared(opened, Moved.CUT_OVER)
+        else:
             outcome = await self._write(opened, Moved.CUT_OVER)
         if outcome is not Moved.DIFFERENT:
-            # From here on the target sends what was not sent.
-            await self.source.store.restore(sealed.model_copy(update={"outbox": tuple(map(_withdrawn, sealed.outbox))}))
+            await self._withdraw_replies(conversation_id)
             await self.move_messages(conversation_id)
         return outcome
 
@@ -95,10 +99,19 @@ class Migration:
         await self.source.inbox.remove(conversation_id, [entry.sequence for entry in entries])
         return len(waiting)
 
+    async def _withdraw_replies(self, conversation_id: ConversationId) -> None:
+        """From here on the target sends what was not sent. Nothing else is written here: a crash must leave all."""
+        for row in await self.source.store.rows(conversation_id):
+            if row.is_unsent:
+                await self.source.store.mark_failed(row.id, error_code=WITHDRAWN, at=row.updated_at)
+        for row in await self.source.store.rows(conversation_id):
+            if row.needs_escalation and row.error_code == WITHDRAWN:
+                await self.source.store.escalation_done(row.id)
+
     async def _seal(self, conversation_id: ConversationId) -> ConversationArchive | None:
         for _ in range(SNAPSHOT_ATTEMPTS):
             head = await self.source.store.load(conversation_id)
-            if head is None:
+            if head is None or head.moved_to == RESTORING:
                 return None
             if head.moved_to is None:
                 sealing = TurnCommit(conversation=head.model_copy(update={"moved_to": self.target.name}))
@@ -115,6 +128,15 @@ class Migration:
         await self.target.inbox.advance(archive.head.id, past=archive.head.last_sequence, answered=answered)
         written = await archive_of(archive.head.id, self.target.store)
         return done if written == archive else Moved.DIFFERENT
+
+    async def _compared(self, archive: ConversationArchive, done: Moved) -> Moved:
+        """Whether the target holds it, its replies aside: those go on their way as soon as they are there."""
+        written = await archive_of(archive.head.id, self.target.store)
+        return (
+            done
+            if written == archive.model_copy(update={"outbox": written.outbox if written else ()})
+            else Moved.DIFFERENT
+        )
 
 
 async def conversations_of(store: Store) -> AsyncIterator[ConversationId]:
@@ -162,10 +184,3 @@ async def archive_of(conversation_id: ConversationId, store: Store) -> Conversat
 def _is_ahead(there: Conversation | None, head: Conversation) -> bool:
     """Whether the target has gone on by itself: it holds a higher version that was not sealed there."""
     return there is not None and there.moved_to is None and there.version > head.version
-
-
-def _withdrawn(row: OutboxRow) -> OutboxRow:
-    """An unsent reply as its source keeps it: never to be sent from there."""
-    if not row.is_unsent:
-        return row
-    return row.model_copy(update={"state": DeliveryState.FAILED, "error_code": "moved", "needs_escalation": False})

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from adapters.instants import micros
 from adapters.redis_database import PREFIX, Argument, RedisDatabase, Script
@@ -18,6 +18,10 @@ KEYS = f"{PREFIX}inbox:"
 REDELIVERY = timedelta(days=9)
 # A millisecond or two of Redis's time.
 LOOKED_AT_ONCE = 100
+ADVANCED_AT_ONCE = 1_000
+
+
+T = TypeVar("T")
 
 
 class RedisInbox:
@@ -97,7 +101,9 @@ class RedisInbox:
     async def advance(
         self, conversation_id: ConversationId, *, past: int, answered: Sequence[InboundMessage] = ()
     ) -> None:
-        await self._run("advance", conversation_id, past, *(message.dedup_key for message in answered))
+        keys = [message.dedup_key for message in answered]
+        for some in _chunks(keys, ADVANCED_AT_ONCE) if keys else ([],):
+            await self._run("advance", conversation_id, past, *some)
 
     async def prune(self, *, before: datetime) -> int:
         """Deduplication keys expire by themselves, `redelivery` after their message came."""
@@ -119,7 +125,7 @@ def _entries(pairs: Sequence[Any]) -> list[InboxEntry]:
     return [_entry(attempts, *entry.split(b":", 1)) for attempts, entry in _in_pairs(pairs)]
 
 
-def _chunks(items: Sequence[bytes], size: int) -> Iterable[Sequence[bytes]]:
+def _chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 

@@ -211,16 +211,16 @@ class FirestoreStore:
         return [_conversation_of(document) for document in found]
 
     async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
-        emptied, had_turns = await self._empty(conversation_id, at=at, answered_up_to=answered_up_to)
+        emptied, erased = await self._replace_head(
+            conversation_id, lambda stored: stored.emptied(at, answered_up_to=answered_up_to)
+        )
         deleted = await self._delete_everything(conversation_id, up_to=emptied.version)
-        return had_turns or deleted > 0
+        return erased.turns > 0 or deleted > 0
 
     async def restore(self, archive: ConversationArchive) -> None:
-        """As the port says; after a crash in the middle the conversation is an erased one, until it is done again."""
         head = archive.head
-        at = head.updated_at or self._clock.now()
-        emptied, _ = await self._empty(head.id, at=at, at_least=head.version)
-        await self._delete_everything(head.id, up_to=emptied.version)
+        unfinished, _ = await self._replace_head(head.id, lambda stored: head.being_restored(over=stored.version))
+        await self._delete_everything(head.id, up_to=unfinished.version)
         await self._documents.apply(
             [
                 *self._additions(head, archive.turns, archive.transitions, archive.utterances),
@@ -229,7 +229,7 @@ class FirestoreStore:
                 *(self._letter(letter) for letter in archive.dead_letters),
             ]
         )
-        await self._write_head(head, await self._unchanged_since(emptied))
+        await self._write_head(head, await self._unchanged_since(unfinished))
 
     # Outbox
 
@@ -478,21 +478,20 @@ class FirestoreStore:
         _keep(self._heads, saved.id, (saved.version, written))
         return saved
 
-    async def _empty(
-        self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0, at_least: int = 0
-    ) -> tuple[Conversation, bool]:
-        """Put an empty head there, above the stored version and `at_least`; whether the old one had turns."""
+    async def _replace_head(
+        self, conversation_id: ConversationId, replacement: Callable[[Conversation], Conversation]
+    ) -> tuple[Conversation, Conversation]:
+        """Put there what is made of the stored head; returns it, and the stored one."""
         for attempt in range(ATTEMPTS):
             document = await self._documents.get(_head_path(conversation_id))
-            head = _read(Conversation, document) if document else Conversation(id=conversation_id)
-            above = head.model_copy(update={"version": max(head.version, at_least)})
-            emptied = above.emptied(at, answered_up_to=answered_up_to)
+            stored = _read(Conversation, document) if document else Conversation(id=conversation_id)
+            head = replacement(stored)
             try:
-                await self._write_head(emptied, document.update_time if document else None)
+                await self._write_head(head, document.update_time if document else None)
             except ConversationConflictError:
                 await self._database.pause(attempt)
                 continue
-            return emptied, head.turns > 0
+            return head, stored
         raise StoreUnavailableError(f"{conversation_id} keeps changing")
 
     async def _delete_everything(self, conversation_id: ConversationId, *, up_to: int) -> int:

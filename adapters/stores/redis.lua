@@ -186,12 +186,18 @@ function steps.erase()
   return 1
 end
 
-function steps.restore()
-  local id = argument()
-  clear_records(id)
-  write_head(id)
+function steps.add()
+  local id, expected = argument(), argument()
+  if not is_version(id, expected) then return 0 end
   write_records(id)
-  each(function() write_letter(id) end)
+  return 1
+end
+
+function steps.set_head()
+  local id, expected = argument(), argument()
+  if not is_version(id, expected) then return 0 end
+  write_head(id)
+  return 1
 end
 
 function steps.heads()

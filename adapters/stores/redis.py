@@ -1,6 +1,6 @@
 """Conversations, outbox, dead letters, institutions and records in Redis; `redis.lua` says how they are laid out."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +33,8 @@ PARKED_LIMIT = 10_000
 PARKED_OF_ONE = 16
 # Whoever changes a row between our look and our write has changed it for good: each time one of us gets through.
 ATTEMPTS = 50
+# A millisecond or two of Redis's time.
+RESTORED_AT_ONCE = 200
 NEVER = NOBODY = ""
 
 M = TypeVar("M", bound=BaseModel)
@@ -109,17 +111,33 @@ class RedisStore:
         return await self._first("updated", f"({micros(updated_before)}", limit)
 
     async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
-        for _ in range(ATTEMPTS):
-            head = await self.load(conversation_id) or Conversation(id=conversation_id)
-            empty = head.emptied(at, answered_up_to=answered_up_to)
-            if await self._run("erase", conversation_id, head.version, *_head(empty)):
-                return head.turns > 0
-        raise _contended(conversation_id)
+        _, erased = await self._replace_all(
+            conversation_id, lambda stored: stored.emptied(at, answered_up_to=answered_up_to)
+        )
+        return erased.turns > 0
 
     async def restore(self, archive: ConversationArchive) -> None:
-        records = _records(archive.transitions, archive.utterances, archive.turns, archive.receipts, archive.outbox)
-        letters = _group([(letter.id, micros(letter.at), _json(letter)) for letter in archive.dead_letters])
-        await self._run("restore", archive.head.id, *_head(archive.head), *records, *letters)
+        """As the port says; a long conversation in one script would keep everybody else waiting."""
+        head = archive.head
+        unfinished, _ = await self._replace_all(head.id, lambda stored: head.being_restored(over=stored.version))
+        for piece in _pieces(archive):
+            if not await self._run("add", head.id, unfinished.version, *piece):
+                raise _contended(head.id)
+        for letter in archive.dead_letters:
+            await self.add_dead_letter(letter)
+        if not await self._run("set_head", head.id, unfinished.version, *_head(head)):
+            raise _contended(head.id)
+
+    async def _replace_all(
+        self, conversation_id: ConversationId, replacement: Callable[[Conversation], Conversation]
+    ) -> tuple[Conversation, Conversation]:
+        """Put what is made of the stored head in the place of everything; returns it, and the stored one."""
+        for _ in range(ATTEMPTS):
+            stored = await self.load(conversation_id) or Conversation(id=conversation_id)
+            head = replacement(stored)
+            if await self._run("erase", conversation_id, stored.version, *_head(head)):
+                return head, stored
+        raise _contended(conversation_id)
 
     # Outbox
 
@@ -311,6 +329,22 @@ def _records(
         *_group([(receipt.message.id, _json(receipt)) for receipt in receipts]),
         *_group([_row_parts(row) for row in rows]),
     ]
+
+
+def _pieces(archive: ConversationArchive) -> Iterator[list[Argument]]:
+    """Its records in their order, so many for a script."""
+    groups: tuple[tuple[Any, ...], ...] = (
+        archive.transitions,
+        archive.utterances,
+        archive.turns,
+        archive.receipts,
+        archive.outbox,
+    )
+    for position, records in enumerate(groups):
+        for start in range(0, len(records), RESTORED_AT_ONCE):
+            piece: list[tuple[Any, ...]] = [()] * len(groups)
+            piece[position] = records[start : start + RESTORED_AT_ONCE]
+            yield _records(*piece)
 
 
 def _group(members: Sequence[tuple[Argument, ...]]) -> list[Argument]:

@@ -13,7 +13,7 @@ from google.cloud.firestore_v1 import AsyncWriteBatch
 from adapters.firestore_database import FirestoreDatabase, Write
 from adapters.stores import firestore
 from adapters.stores.firestore import HEAD_BYTES, FirestoreStore
-from contracts.conversation import Conversation, Speaker, Utterance
+from contracts.conversation import RESTORING, Conversation, Speaker, Utterance
 from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow
 from contracts.errors import ConversationConflictError, PermanentError, StoreUnavailableError
 from contracts.messages import DeliveryState, StatusUpdate
@@ -298,7 +298,7 @@ async def test_more_than_a_batch_is_erased(store: FirestoreStore, monkeypatch: p
 async def test_a_restoration_that_broke_off_can_be_repeated(
     store: FirestoreStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In between the conversation is an erased one; nothing of the half that was written stays."""
+    """In between the conversation counts as moved; nothing of the half that was written stays."""
     commit = turn_commit(replies=2)
     head = commit.conversation.model_copy(update={"version": 7})
     archive = ConversationArchive(
@@ -309,6 +309,9 @@ async def test_a_restoration_that_broke_off_can_be_repeated(
         with pytest.raises(StoreUnavailableError):
             await store.restore(archive)
     assert await store.list_conversations() == []
+    unfinished = await store.load(C1)
+    assert unfinished
+    assert unfinished.moved_to == RESTORING
     await store.restore(archive)
     assert await store.load(C1) == head
     assert await store.transcript(C1) == list(archive.utterances)

@@ -357,6 +357,25 @@ async def test_a_conversation_is_restored_as_another_store_had_it(store: Store) 
     assert saved.version == 8
 
 
+async def test_a_long_conversation_is_restored_in_its_order(store: Store) -> None:
+    turn = turn_commit(message=inbound("Olá", id="m-1"))
+    said = tuple(turn.utterances[0].model_copy(update={"text": f"{number}"}) for number in range(650))
+    archive = ConversationArchive(
+        head=turn.conversation.model_copy(update={"version": 3}),
+        transitions=turn.transitions * 450,
+        utterances=said,
+        receipts=tuple(
+            turn.receipts[0].model_copy(update={"sequence": number, "message": inbound("Olá", id=f"m-{number}")})
+            for number in range(1, 451)
+        ),
+    )
+    await store.restore(archive)
+    assert await store.load(C1) == archive.head
+    assert await store.transcript(C1) == list(said)
+    assert len(await store.transitions(C1)) == len(archive.transitions)
+    assert await store.receipts(C1) == list(archive.receipts)
+
+
 async def test_institutions_are_kept_by_version(store: Store) -> None:
     institution = pyloto()
     assert await store.published() is None

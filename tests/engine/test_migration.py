@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from adapters.events.memory import MemoryEvents
+from adapters.inboxes.redis import RedisInbox
+from adapters.stores.redis import RedisStore
+from contracts.conversation import RESTORING
 from contracts.delivery import Arrival
-from contracts.errors import ConversationMovedError
+from contracts.errors import ConversationMovedError, StoreUnavailableError
 from contracts.messages import DeliveryState
 from fsm.migrations import migrate
+from tests.adapters.redis_server import redis_server
 from tests.builders import (
     BACKENDS,
     START,
@@ -150,6 +154,21 @@ async def test_a_reply_that_was_not_sent_is_sent_from_there_only(two: Two) -> No
     assert (row.state, row.error_code) == (DeliveryState.FAILED, "moved")
 
 
+async def test_a_cut_over_that_is_done_twice_sends_what_was_not_sent_once(two: Two) -> None:
+    """The second run finds the reply withdrawn at its source, which says nothing of the one at the target."""
+    two.here.faults.armed = "turn.committed"
+    with pytest.raises((CrashError, BaseExceptionGroup)):
+        await say(two.here, "um")
+    for _ in range(2):
+        assert await two.migration().cut_over(C1) is Moved.CUT_OVER
+    for bed in (two.here, two.there):
+        bed.clock.move(timedelta(minutes=5))
+        await sweep(Draining(bed), bed.deps)
+    assert len(two.here.channel.accepted) == 0
+    assert len(two.there.channel.accepted) == 1
+    assert await two.here.store.to_escalate(limit=10) == []
+
+
 async def test_the_way_back_carries_what_was_said_meanwhile(two: Two) -> None:
     await say(two.here, "um")
     await two.migration().cut_over(C1)
@@ -169,6 +188,34 @@ async def test_a_cut_over_that_was_interrupted_is_taken_up(two: Two) -> None:
     assert await migration.cut_over(C1) is Moved.CUT_OVER
     await drain(C1, two.there.deps)
     assert await texts_of(two.there) == ["um", "dois"]
+
+
+async def test_a_target_that_fills_up_in_the_middle_is_nowhere_ahead(tmp_path: Path) -> None:
+    clock = SteppingClock()
+    with redis_server(tmp_path) as server:
+        database = server.open()
+        here, there = open_backend("memory", tmp_path), (RedisInbox(database), RedisStore(database))
+        async with here as first:
+            two = Two(engine_bed(*first, clock=clock), engine_bed(*there, clock=clock))
+            await say(two.here, "um")
+            whole = await archive_of(C1, two.here.store)
+            assert whole
+            said = whole.utterances[0].model_copy(update={"text": "x" * 10_000})
+            await two.here.store.restore(whole.model_copy(update={"utterances": (said,) * 2_000}))
+            used = int((await database.command("INFO", "memory")).split(b"used_memory:")[1].split()[0])
+            await database.command("CONFIG", "SET", "maxmemory", str(used + 10_000_000))
+            with pytest.raises(StoreUnavailableError):
+                await two.migration().cut_over(C1)
+            head = await two.there.store.load(C1)
+            assert head
+            assert head.moved_to == RESTORING
+            assert await two.migration(back=True).cut_over(C1) is Moved.AHEAD, "half of it is not carried back"
+            await database.command("CONFIG", "SET", "maxmemory", "0")
+            assert await two.migration().cut_over(C1) is Moved.CUT_OVER
+            await say(two.there, "dois")
+            assert await texts_of(two.there) == ["um", "dois"]
+            assert len(await two.there.store.transcript(C1)) > 2_000
+        await database.close()
 
 
 async def test_every_conversation_is_found_also_when_many_share_a_moment(two: Two) -> None:

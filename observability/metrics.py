@@ -249,6 +249,14 @@ DRAIN_ERRORS = _counter(
     "Errors while draining and sweeping, by family",
     {"family": ("transient", "permanent", "defect")},
 )
+DRAINS_LIMIT = _gauge(
+    "worker_drains_limit_count",
+    "Conversations that this process works on at once at most, by how inbox and store answer; 0 in an outage of them",
+)
+OUTAGES = _counter("worker_outages_total", "Times that inbox or store did not answer this process any more")
+DRAINS_REFUSED = _counter(
+    "worker_drains_refused_total", "Wake-ups that were left to the sweep because of an outage of inbox or store"
+)
 DEAD_LETTERS = _counter(
     "worker_dead_letters_total", "Messages given up, by reason", {"reason": ("unreadable", "attempts", "permanent")}
 )
@@ -362,6 +370,10 @@ def note_answer(source: AnswerSource) -> None:
 
 def note_reply(channel: ChannelName, seconds: float) -> None:
     _child(REPLY_SECONDS, channel=channel.value).observe(seconds)
+
+
+def note_room(conversations: int) -> None:
+    DRAINS_LIMIT.set(conversations)
 
 
 def note_inbound(channel: ChannelName, outcome: Arrival) -> None:

@@ -2,8 +2,9 @@
 
 While they fail, nothing begins but one probe after each of a row of growing pauses: a store that is away is not asked,
 and one that is overloaded gets the time it needs. What does not begin stays in the inbox, where the sweep finds it.
-Afterwards, and while only some calls fail, as many conversations are worked on at once as the store answers for: one
-more for each answer, half as many when they fail (TCP's congestion control, RFC 5681: the answers keep time).
+Afterwards, and while only some calls fail, as many conversations are worked on at once as the store has answers for:
+one more for each quick answer, half as many when they fail (congestion control as TCP does it, RFC 5681). Every
+conversation in work loads the store for as long as it lasts, by its heartbeats: what counts is how many there are.
 """
 
 from asyncio import CancelledError, Future, get_running_loop
@@ -23,6 +24,8 @@ FIRST_PAUSE = timedelta(milliseconds=250)
 LONGEST_PAUSE = timedelta(seconds=4)
 # So few are no load, and a single failure in a quiet process says little.
 LEAST_ROOM = 4
+# Many times what the first calls of a drain take; a store that takes so long for them has enough to do.
+QUICK = timedelta(milliseconds=500)
 REMEMBERED = 10_000
 
 
@@ -30,19 +33,20 @@ REMEMBERED = 10_000
 class Visit:
     """One piece of work that asks inbox and store, and says how they answer. One that says nothing tells nothing.
 
-    `number` is its place among all of them. It is about one conversation, or about none: that is the sweep.
+    `number` is its place among all of them, `began` in seconds. It is about a conversation, or none: that is the sweep.
     """
 
     number: int
+    began: float
     conversation_id: ConversationId | None
     _admission: "Admission"
     has_answer: bool = False
     has_failed: bool = False
 
     def answered(self) -> None:
-        """Inbox and store have answered; it may be said again at a later answer."""
-        self.has_answer = True
-        self._admission._note_answer()
+        """Inbox and store have answered; it may be said again at a later answer, which tells nothing of their speed."""
+        is_first, self.has_answer = not self.has_answer, True
+        self._admission._note_answer(self, is_first=is_first)
 
     def failed(self) -> None:
         """One of them did not answer."""
@@ -55,8 +59,8 @@ class Admission:
     answer at all.
 
     One conversation can fail for a reason of its own. So it takes two that fail one after the other, with no answer to
-    anybody in between, to call it an outage, and as many as are left; and of one that fails again and again only the
-    first failure makes the room smaller.
+    anybody in between, to call it an outage, and as many as are left. Where room is short, as many wait for it as there
+    is room; the others do not begin either.
 
     `monotonic` gives seconds, `chance` spreads the pauses: from half of each to the whole.
     """
@@ -75,7 +79,7 @@ class Admission:
         self._chance = chance
         self._first_pause = first_pause
         self._longest_pause = longest_pause
-        self._room = at_once
+        self._room = float(at_once)
         self._running = 0
         self._waiting: deque[Future[bool]] = deque()
         self._begun = 0
@@ -93,7 +97,7 @@ class Admission:
     @property
     def room(self) -> int:
         """How many conversations may be worked on at once, when there is no outage."""
-        return self._room
+        return int(self._room)
 
     @property
     def is_away(self) -> bool:
@@ -113,7 +117,7 @@ class Admission:
 
     @asynccontextmanager
     async def conversation(self, conversation_id: ConversationId) -> AsyncIterator[Visit | None]:
-        """Room for work on a conversation, waited for in the order of asking; None in an outage: it must not begin."""
+        """Room for work on a conversation, waited for in the order of asking; None: it must not begin."""
         if not await self._is_admitted():
             DRAINS_REFUSED.inc()
             self._refused += 1
@@ -147,12 +151,14 @@ class Admission:
         return self._probe is None and not self.pause_left
 
     async def _is_admitted(self) -> bool:
-        """Take up room, at once or after a while; False, without, in an outage or when one begins meanwhile."""
+        """Take up room, at once or after a while; False, without, in an outage or when too many wait."""
         if self.is_away and not self._may_probe():
             return False
-        if self.is_away or (self._running < self._room and not self._waiting):
+        if self.is_away or (self._running < self.room and not self._waiting):
             self._running += 1
             return True
+        if len(self._waiting) >= self.room:
+            return False
         turn: Future[bool] = get_running_loop().create_future()
         self._waiting.append(turn)
         try:
@@ -166,7 +172,7 @@ class Admission:
             raise
 
     def _admit_waiting(self) -> None:
-        while self._waiting and self._running < self._room:
+        while self._waiting and self._running < self.room:
             turn = self._waiting.popleft()
             if not turn.done():
                 self._running += 1
@@ -174,7 +180,7 @@ class Admission:
 
     def _begin(self, conversation_id: ConversationId | None) -> Visit:
         self._begun += 1
-        visit = Visit(self._begun, conversation_id, self)
+        visit = Visit(self._begun, self._monotonic(), conversation_id, self)
         if self.is_away:
             self._probe = visit
         return visit
@@ -185,16 +191,18 @@ class Admission:
 
     # Answers and failures
 
-    def _note_answer(self) -> None:
+    def _note_answer(self, visit: Visit, *, is_first: bool) -> None:
         self._failed_in_a_row.clear()
         if self.is_away:
             self._end_outage()
-        elif self._room < self._at_once:
-            self._set_room(self._room + 1)
+        elif is_first and self._room < self._at_once:
+            is_quick = self._monotonic() - visit.began <= QUICK.total_seconds()
+            self._set_room(self._room + (1 if is_quick else 1 / self._room))
         self._admit_waiting()
 
     def _note_failure(self, visit: Visit) -> None:
-        is_news = self._is_first_in_a_row(visit.conversation_id)
+        if visit.conversation_id is not None:
+            self._count_failure(visit.conversation_id)
         self._failed_in_a_row.add(visit.conversation_id or visit.number)
         if self.is_away:
             if visit is self._probe:
@@ -202,25 +210,20 @@ class Admission:
                 self._wait_longer()
         elif len(self._failed_in_a_row) >= max(2, self._running):
             self._begin_outage()
-        elif is_news and visit.number > self._cut_at:
+        elif visit.number > self._cut_at:
             self._cut_at = self._begun
-            self._set_room(max(LEAST_ROOM, min(self._room, self._running) // 2))
+            self._set_room(min(self._room, max(LEAST_ROOM, min(self._room, self._running) / 2)))
 
-    def _is_first_in_a_row(self, conversation_id: ConversationId | None) -> bool:
-        """Count the failure; whether it is the first since the conversation was last answered."""
-        if conversation_id is None:
-            return True
-        count = self._failures.pop(conversation_id, 0) + 1
-        self._failures[conversation_id] = count
+    def _count_failure(self, conversation_id: ConversationId) -> None:
+        self._failures[conversation_id] = self._failures.pop(conversation_id, 0) + 1
         if len(self._failures) > REMEMBERED:
             del self._failures[next(iter(self._failures))]
-        return count == 1
 
-    def _set_room(self, room: int) -> None:
-        self._room = min(room, self._at_once)
-        if self._room == self._at_once:
+    def _set_room(self, room: float) -> None:
+        self._room = min(room, float(self._at_once))
+        if self.room == self._at_once:
             self._pause = self._first_pause
-        note_room(self._room)
+        note_room(self.room)
 
     # Outages
 

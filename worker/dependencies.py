@@ -1,7 +1,6 @@
 """What a turn needs from outside itself, gathered once when the process starts."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -43,10 +42,10 @@ class DrainLimits:
 
     `at_once` is for the whole process, while inbox and store answer (`worker/admission.py`). A lease runs out `lease`
     after its last heartbeat, which comes four times in that span. After `attempts` tries a message goes to the dead
-    letters; tries that an outage ended do not count for `outage_patience`. From `isolate_after` tries on it is worked on
-    without the others of its conversation, and with at most `suspects_at_once` such conversations in a process; before
-    its last tries with no other one. One of them may be what kills the process, and those that only happened to be there
-    must get through before their attempts are used up.
+    letters; tries that an outage ended do not count for `outage_patience`. From `isolate_after` tries on it is worked
+    on without the others of its conversation, and with at most `suspects_at_once` such conversations in a process;
+    before its last tries with no other one. One of them may be what kills the process, and those that only happened to
+    be there must get through before their attempts are used up.
     """
 
     at_once: int = 500
@@ -130,20 +129,24 @@ class Lanes:
 
 
 class SparedAttempts:
-    """Attempts that an outage ended, to be taken back when the inbox answers again.
+    """Attempts that an outage ended and that could not be taken back in it, by conversation and sequence.
 
-    They get lost with the process: what they cost is one attempt of five.
+    They are when the inbox answers again. They get lost with the process: what that costs is one attempt of five.
     """
 
     def __init__(self) -> None:
-        self._noted: deque[tuple[ConversationId, Sequence[int]]] = deque(maxlen=NOTED_ATTEMPTS)
+        self._noted: dict[ConversationId, Sequence[int]] = {}
+
+    @property
+    def conversations(self) -> list[ConversationId]:
+        return list(self._noted)
 
     def note(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
-        self._noted.append((conversation_id, sequences))
+        if len(self._noted) < NOTED_ATTEMPTS:
+            self._noted[conversation_id] = sequences
 
-    def take(self) -> tuple[ConversationId, Sequence[int]] | None:
-        """Those of one conversation, the first first, or None when there are none left."""
-        return self._noted.popleft() if self._noted else None
+    def take(self, conversation_id: ConversationId) -> Sequence[int]:
+        return self._noted.pop(conversation_id, ())
 
 
 class Escalations:

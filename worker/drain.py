@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
@@ -131,6 +131,7 @@ class _Drain:
         # Replies of an earlier turn go first. This also meets a store that is away before an attempt is counted.
         await outbox.flush(conversation_id, deps)
         self._visit.answered()
+        await return_attempts(conversation_id, deps)
         async with deps.lanes.of(self._lease.oldest_attempts):
             await self._take_until_empty()
         self._visit.answered()
@@ -286,24 +287,29 @@ async def _spare(entries: Sequence[InboxEntry], deps: Dependencies, *, now: bool
     spared = [entry for entry in entries if entry.message.received_at > young]
     if not spared:
         return
-    deps.attempts.note(spared[0].message.conversation_id, [entry.sequence for entry in spared])
+    conversation_id = spared[0].message.conversation_id
+    deps.attempts.note(conversation_id, [entry.sequence for entry in spared])
     if now:
-        with suppress(InboxUnavailableError):
-            await return_attempts(deps)
+        try:
+            await return_attempts(conversation_id, deps)
+        except InboxUnavailableError as exc:
+            _note(exc)
 
 
-async def return_attempts(deps: Dependencies) -> None:
-    """Take back what was noted of attempts.
+async def return_attempts(conversation_id: ConversationId, deps: Dependencies) -> None:
+    """Take back what is noted of the conversation's attempts.
 
     Raises:
-        InboxUnavailableError: it has to be done later.
+        InboxUnavailableError: it stays noted.
     """
-    while (noted := deps.attempts.take()) is not None:
-        try:
-            await deps.inbox.spare(*noted)
-        except InboxUnavailableError:
-            deps.attempts.note(*noted)
-            raise
+    sequences = deps.attempts.take(conversation_id)
+    if not sequences:
+        return
+    try:
+        await deps.inbox.spare(conversation_id, sequences)
+    except InboxUnavailableError:
+        deps.attempts.note(conversation_id, sequences)
+        raise
 
 
 def _note(error: BaseException) -> None:

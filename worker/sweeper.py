@@ -1,12 +1,13 @@
 """Finds what nobody was woken for: it bounds every recovery, whatever happened to the queue."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from datetime import timedelta
 from typing import Any
 
 from contracts.errors import IllegalTransitionError, TransientError, WorkerError
 from contracts.ports import WakeUps
+from contracts.values import ConversationId
 from observability.logs import logger
 from observability.metrics import DRAIN_ERRORS
 from worker.admission import LONGEST_PAUSE, Visit
@@ -46,7 +47,7 @@ async def sweep_forever(
         has_answered = await _look(queue, deps)
         took = min(LONGEST_PAUSE, timedelta(seconds=deps.monotonic() - began))
         if has_answered:
-            await _tolerating(return_attempts(deps), "sweep.error")
+            await _tolerating(settle_attempts(deps), "sweep.error")
             if number % SWEEPS_PER_LOOK_AT_ANALYSES == 0:
                 await _tolerating(request_handoffs(deps), "sweep.analyses")
                 if analyses:
@@ -71,29 +72,41 @@ async def _look(queue: WakeUps, deps: Dependencies) -> bool:
 
 async def _recover_visiting(queue: WakeUps, deps: Dependencies, visit: Visit) -> None:
     try:
-        await recover(queue, deps)
+        found = await _unattended(deps)
     except AWAY:
         visit.failed()
         raise
     visit.answered()
+    for conversation_id in found:
+        await queue.wake(conversation_id)
 
 
 async def sweep(queue: WakeUps, deps: Dependencies) -> None:
     """Everything that is due, once."""
     await recover(queue, deps)
-    await return_attempts(deps)
+    await settle_attempts(deps)
     await tend(deps)
     await request_handoffs(deps)
     await recover_analyses(queue, deps, limit=BATCH)
 
 
 async def recover(queue: WakeUps, deps: Dependencies) -> None:
-    """Wake every conversation with something to do: messages, replies."""
+    """Wake every conversation with something to do."""
+    for conversation_id in await _unattended(deps):
+        await queue.wake(conversation_id)
+
+
+async def _unattended(deps: Dependencies) -> Iterable[ConversationId]:
+    """Conversations with messages or replies that wait for nobody, each once, those with messages first."""
     now = deps.clock.now()
-    for conversation_id in await deps.inbox.due(at=now, limit=BATCH):
-        await queue.wake(conversation_id)
-    for conversation_id in await deps.store.sendable(at=now, limit=BATCH):
-        await queue.wake(conversation_id)
+    due = await deps.inbox.due(at=now, limit=BATCH)
+    return dict.fromkeys([*due, *await deps.store.sendable(at=now, limit=BATCH)])
+
+
+async def settle_attempts(deps: Dependencies) -> None:
+    """Take back the attempts that an outage ended, of conversations that are worked on elsewhere by now."""
+    for conversation_id in deps.attempts.conversations:
+        await return_attempts(conversation_id, deps)
 
 
 async def tend(deps: Dependencies) -> None:

@@ -249,9 +249,9 @@ DRAIN_ERRORS = _counter(
     "Errors while draining and sweeping, by family",
     {"family": ("transient", "permanent", "defect")},
 )
-DRAINS_LIMIT = _gauge(
-    "worker_drains_limit_count",
-    "Conversations that this process works on at once at most, by how inbox and store answer; 0 in an outage of them",
+ROOM_WITHHELD = _gauge(
+    "worker_room_withheld_ratio",
+    "Share of its room for conversations that this process leaves empty since inbox or store fail; 1 in an outage",
 )
 OUTAGES = _counter("worker_outages_total", "Times that inbox or store did not answer this process any more")
 DRAINS_REFUSED = _counter(
@@ -372,8 +372,8 @@ def note_reply(channel: ChannelName, seconds: float) -> None:
     _child(REPLY_SECONDS, channel=channel.value).observe(seconds)
 
 
-def note_room(conversations: int) -> None:
-    DRAINS_LIMIT.set(conversations)
+def note_room(withheld_ratio: float) -> None:
+    ROOM_WITHHELD.set(withheld_ratio)
 
 
 def note_inbound(channel: ChannelName, outcome: Arrival) -> None:

@@ -26,6 +26,7 @@ LONGEST_PAUSE = timedelta(seconds=4)
 LEAST_ROOM = 4
 # Many times what the first calls of a drain take; a store that takes so long for them has enough to do.
 QUICK = timedelta(milliseconds=500)
+GROWTH = 1.0
 REMEMBERED = 10_000
 
 
@@ -92,7 +93,7 @@ class Admission:
         self._opens_at: float | None = None
         self._probe: Visit | None = None
         self._refused = 0
-        note_room(at_once)
+        note_room(0)
 
     @property
     def room(self) -> int:
@@ -197,7 +198,7 @@ class Admission:
             self._end_outage()
         elif is_first and self._room < self._at_once:
             is_quick = self._monotonic() - visit.began <= QUICK.total_seconds()
-            self._set_room(self._room + (1 if is_quick else 1 / self._room))
+            self._set_room(self._room + (GROWTH if is_quick else GROWTH / self._room))
         self._admit_waiting()
 
     def _note_failure(self, visit: Visit) -> None:
@@ -223,7 +224,7 @@ class Admission:
         self._room = min(room, float(self._at_once))
         if self.room == self._at_once:
             self._pause = self._first_pause
-        note_room(self.room)
+        note_room(1 - self.room / self._at_once)
 
     # Outages
 
@@ -245,7 +246,7 @@ class Admission:
     def _wait(self) -> None:
         seconds = self._pause.total_seconds() * (0.5 + self._chance() / 2)
         self._opens_at = self._monotonic() + seconds
-        note_room(0)
+        note_room(1)
 
     def _end_outage(self) -> None:
         """Those that still run keep their room; one more may begin."""

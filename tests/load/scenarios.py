@@ -133,8 +133,8 @@ FULL: dict[str, Scenario] = {
         faults=(Fault(Kind.KILL_WORKER, 20, pause=(30.0, 45.0)),),
         messages=10_000,
         people=500,
-        seconds=1_200,
-        settle_seconds=900,
+        seconds=840,
+        settle_seconds=600,
         tasks={"dropped": 0.05, "doubled": 0.1, "held_back": 0.2, "held_back_ms": 500, "create_failed": 0.05},
     ),
     "tasks-workers-paused": Scenario(

@@ -26,6 +26,7 @@ LONGEST_PAUSE = timedelta(seconds=4)
 LEAST_ROOM = 4
 # Many times what the first calls of a drain take; a store that takes so long for them has enough to do.
 QUICK = timedelta(milliseconds=500)
+# A quarter is slower and two no faster: `python -m tests.bench.overload`.
 GROWTH = 1.0
 REMEMBERED = 10_000
 
@@ -204,12 +205,13 @@ class Admission:
     def _note_failure(self, visit: Visit) -> None:
         if visit.conversation_id is not None:
             self._count_failure(visit.conversation_id)
-        self._failed_in_a_row.add(visit.conversation_id or visit.number)
         if self.is_away:
             if visit is self._probe:
                 self._probe = None
                 self._wait_longer()
-        elif len(self._failed_in_a_row) >= max(2, self._running):
+            return
+        self._failed_in_a_row.add(visit.conversation_id or visit.number)
+        if len(self._failed_in_a_row) >= max(2, self._running):
             self._begin_outage()
         elif visit.number > self._cut_at:
             self._cut_at = self._begun

@@ -129,7 +129,7 @@ FULL: dict[str, Scenario] = {
     "tasks-workers-killed": Scenario(
         engine="cloud_tasks",
         says="kill -9 of the worker; deliveries lost, doubled and reordered",
-        # Some ten messages a second are what the emulator keeps up with on two cores that others use as well.
+        # More than the emulator keeps up with on two cores: what waits is answered when the last message has come.
         faults=(Fault(Kind.KILL_WORKER, 20, pause=(30.0, 45.0)),),
         messages=10_000,
         people=500,

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -164,6 +164,27 @@ async def test_an_outage_in_the_middle_of_the_turns_costs_no_attempt() -> None:
         await all_answered(one, names)
         assert set(one.inbox.attempts) == {1}
         assert one.bed.deps.attempts.conversations == []
+
+
+async def test_the_next_drain_takes_the_attempt_back_before_it_counts_its_own() -> None:
+    inbox, store = (
+        Failing(MemoryInbox(), InboxUnavailableError("down")),
+        Failing(MemoryStore(), StoreUnavailableError("down")),
+    )
+
+    async def cut_off(request: ModelRequest) -> str:
+        inbox.is_down = store.is_down = True
+        return await agreeable(request)
+
+    name = conversation_id()
+    broken = engine_bed(inbox, store, model=ScriptedModel(cut_off))  # type: ignore[arg-type]
+    await broken.inbox.append([inbound()])
+    await drain(name, broken.deps)
+    assert broken.deps.attempts.conversations == [name]
+    inbox.is_down = store.is_down = False
+    broken.clock.move(timedelta(seconds=5))
+    await drain(name, broken.deps)
+    assert inbox.attempts == [1, 1]
 
 
 async def test_one_conversation_that_cannot_be_kept_holds_up_nobody() -> None:

@@ -284,6 +284,19 @@ async def test_a_probe_that_ends_without_a_word_makes_way_for_another() -> None:
         await one.settle()
 
 
+async def test_who_is_stopped_in_the_moment_of_being_let_in_gives_the_room_back() -> None:
+    one = bed(at_once=1)
+    first, second = await one.asked(2)
+    first.leaves.set()
+    await asyncio.sleep(0)
+    one.tasks[id(second)].cancel()
+    await one.settle()
+    assert second.visit is None
+    third = one.ask("third")
+    await one.settle()
+    assert third.is_inside
+
+
 class Admitting(RuleBasedStateMachine):
     """Work that begins, is answered, fails, gives up and ends in any order."""
 
@@ -359,7 +372,6 @@ class Admitting(RuleBasedStateMachine):
         data.draw(st.sampled_from(self.bed.inside)).leaves.set()
 
         async def both() -> None:
-            await asyncio.sleep(0)
             self.bed.tasks[id(first)].cancel()
             await self.bed.settle()
 

@@ -249,6 +249,14 @@ DRAIN_ERRORS = _counter(
     "Errors while draining and sweeping, by family",
     {"family": ("transient", "permanent", "defect")},
 )
+ROOM_WITHHELD = _gauge(
+    "worker_room_withheld_ratio",
+    "Share of its room for conversations that this process leaves empty since inbox or store fail; 1 in an outage",
+)
+OUTAGES = _counter("worker_outages_total", "Times that inbox or store did not answer this process any more")
+DRAINS_REFUSED = _counter(
+    "worker_drains_refused_total", "Wake-ups that were left to the sweep because of an outage of inbox or store"
+)
 DEAD_LETTERS = _counter(
     "worker_dead_letters_total", "Messages given up, by reason", {"reason": ("unreadable", "attempts", "permanent")}
 )
@@ -362,6 +370,10 @@ def note_answer(source: AnswerSource) -> None:
 
 def note_reply(channel: ChannelName, seconds: float) -> None:
     _child(REPLY_SECONDS, channel=channel.value).observe(seconds)
+
+
+def note_room(withheld_ratio: float) -> None:
+    ROOM_WITHHELD.set(withheld_ratio)
 
 
 def note_inbound(channel: ChannelName, outcome: Arrival) -> None:

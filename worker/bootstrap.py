@@ -40,7 +40,7 @@ from prompts.registry import PromptRegistry
 from prompts.strategies import Strategies, Strategy, TaskModels
 from prompts.versions import PromptVersions, versions_for
 from worker.backends import Backend, open_answers, open_backend, required
-from worker.dependencies import Dependencies, Rulebook
+from worker.dependencies import Dependencies, DrainLimits, Rulebook
 from worker.ledger import Ledger, kept
 from worker.spending import Exchange
 from worker.tuning import FlagTuner, SettingsTuner, Tuner
@@ -83,6 +83,7 @@ async def open_engine(
     faults: Faults | None = None,
     model: LanguageModel | None = None,
     flagged: bool = True,
+    limits: DrainLimits | None = None,
 ) -> AsyncIterator[Engine]:
     """Build the worker's side; `flagged` with flags and experiments.
 
@@ -92,7 +93,9 @@ async def open_engine(
     if unsound := problems():
         raise ConfigurationError(f"the state table is unsound: {'; '.join(unsound)}")
     async with AsyncExitStack() as stack:
-        yield await _opened(settings, backend, stack, clock or SystemClock(), faults or NoFaults(), model, flagged)
+        yield await _opened(
+            settings, backend, stack, clock or SystemClock(), faults or NoFaults(), model, flagged, limits
+        )
 
 
 async def _opened(
@@ -103,6 +106,7 @@ async def _opened(
     faults: Faults,
     model: LanguageModel | None,
     flagged: bool,
+    limits: DrainLimits | None,
 ) -> Engine:
     """The engine; what has to be closed goes on the stack."""
     rulebooks = Rulebooks(InstitutionSource(settings.institution))
@@ -146,6 +150,7 @@ async def _opened(
         chance=random.random,
         faults=faults,
         ledger=ledger,
+        drain_limits=limits or DrainLimits(),
         retention=timedelta(days=settings.retention_days),
         listening_since=clock.now(),
         callback=callback,

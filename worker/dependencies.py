@@ -15,6 +15,7 @@ from contracts.values import ConversationId
 from fsm.machine import ConversationMachine
 from prompts.analyses import Analyst
 from prompts.prompter import Prompter
+from worker.admission import Admission
 from worker.ledger import Ledger
 from worker.rules import ConsentWords, FloodLimit
 from worker.tuning import Tuner
@@ -37,15 +38,17 @@ class Rulebook:
 
 @dataclass(frozen=True)
 class DrainLimits:
-    """How a conversation is held and how often a message is tried.
+    """How many conversations are worked on, how each is held and how often a message is tried.
 
-    A lease runs out `lease` after its last heartbeat, which comes four times in that span. After `attempts` tries a
-    message goes to the dead letters; tries that an outage ended do not count for `outage_patience`. From
-    `isolate_after` tries on it is worked on without the others of its conversation, and with at most
-    `suspects_at_once` such conversations in a process; before its last tries with no other one. One of them may be what
-    kills the process, and those that only happened to be there must get through before their attempts are used up.
+    `at_once` is for the whole process, while inbox and store answer (`worker/admission.py`). A lease runs out `lease`
+    after its last heartbeat, which comes four times in that span. After `attempts` tries a message goes to the dead
+    letters; tries that an outage ended do not count for `outage_patience`. From `isolate_after` tries on it is worked
+    on without the others of its conversation, and with at most `suspects_at_once` such conversations in a process;
+    before its last tries with no other one. One of them may be what kills the process, and those that only happened to
+    be there must get through before their attempts are used up.
     """
 
+    at_once: int = 500
     lease: timedelta = timedelta(seconds=1.5)
     attempts: int = 5
     isolate_after: int = 2
@@ -67,6 +70,7 @@ class Confidence:
 
 EVER_SINCE = datetime.min.replace(tzinfo=UTC)
 NOTED_ESCALATIONS = 10_000
+NOTED_ATTEMPTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -96,11 +100,16 @@ class Dependencies:
     retention: timedelta = timedelta(days=90)
     listening_since: datetime = EVER_SINCE
     callback: Callback | None = None
+    admission: Admission = field(init=False)
     lanes: "Lanes" = field(init=False)
+    attempts: "SparedAttempts" = field(init=False)
     escalations: "Escalations" = field(init=False)
 
     def __post_init__(self) -> None:
+        admission = Admission(self.drain_limits.at_once, monotonic=self.monotonic, chance=self.chance)
+        object.__setattr__(self, "admission", admission)
         object.__setattr__(self, "lanes", Lanes(self.drain_limits))
+        object.__setattr__(self, "attempts", SparedAttempts())
         object.__setattr__(self, "escalations", Escalations())
 
 
@@ -117,6 +126,27 @@ class Lanes:
         if attempts < self._limits.isolate_after:
             return nullcontext()
         return self._suspects if attempts < self._limits.attempts - 1 else self._prime_suspects
+
+
+class SparedAttempts:
+    """Attempts that an outage ended and that could not be taken back in it, by conversation and sequence.
+
+    They are when the inbox answers again. They get lost with the process: what that costs is one attempt of five.
+    """
+
+    def __init__(self) -> None:
+        self._noted: dict[ConversationId, Sequence[int]] = {}
+
+    @property
+    def conversations(self) -> list[ConversationId]:
+        return list(self._noted)
+
+    def note(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+        if len(self._noted) < NOTED_ATTEMPTS:
+            self._noted[conversation_id] = sequences
+
+    def take(self, conversation_id: ConversationId) -> Sequence[int]:
+        return self._noted.pop(conversation_id, ())
 
 
 class Escalations:

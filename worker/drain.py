@@ -23,6 +23,7 @@ from observability import attributes as names
 from observability.logs import conversation_logged, logger, message_logged
 from observability.metrics import DEAD_LETTERS, DRAIN_ERRORS, TURNS
 from worker import outbox
+from worker.admission import Visit
 from worker.dependencies import Dependencies
 from worker.operations import escalate_for_dead_letter
 from worker.pipeline import Outcome, answer_turn
@@ -32,38 +33,47 @@ from worker.turn import Turn
 log = logger(__name__)
 
 HEARTBEATS_PER_LEASE = 4
-# Outages are mostly short: the inbox is asked again for some seconds.
-OUTAGES = (StoreUnavailableError, InboxUnavailableError, ConversationMovedError)
-SPARE_PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0, 4.0)
+AWAY = (StoreUnavailableError, InboxUnavailableError)
+# What costs a message no attempt.
+OUTAGES = (*AWAY, ConversationMovedError)
 
 
 async def drain(conversation_id: ConversationId, deps: Dependencies) -> None:
-    """Answer everything that waits in a conversation. Harmless when nothing does, or when somebody else is at it."""
-    limits = deps.drain_limits
-    with conversation_logged(conversation_id), drain_span(conversation_id):
-        try:
-            lease = await deps.inbox.claim(conversation_id, ttl=limits.lease, at=deps.clock.now())
-        except TransientError as exc:
-            _note(exc)
-            return
-        if lease is None:
-            return
-        await deps.faults.reach("drain.claimed")
-        await _drain_holding(lease, deps)
+    """Answer everything that waits in a conversation. Harmless when nothing does, or when somebody else is at it.
+
+    In an outage of inbox or store it returns at once: the sweep comes back to what waits.
+    """
+    async with deps.admission.conversation(conversation_id) as visit:
+        if visit is not None:
+            with conversation_logged(conversation_id), drain_span(conversation_id):
+                await _drain_admitted(conversation_id, visit, deps)
 
 
-async def _drain_holding(lease: Lease, deps: Dependencies) -> None:
+async def _drain_admitted(conversation_id: ConversationId, visit: Visit, deps: Dependencies) -> None:
+    try:
+        lease = await deps.inbox.claim(conversation_id, ttl=deps.drain_limits.lease, at=deps.clock.now())
+    except TransientError as exc:
+        _note(exc)
+        visit.failed()
+        return
+    if lease is None:
+        return
+    await deps.faults.reach("drain.claimed")
+    await _drain_holding(lease, visit, deps)
+
+
+async def _drain_holding(lease: Lease, visit: Visit, deps: Dependencies) -> None:
     """Work under the lease; a process that is told to stop gives it back at once, so that another goes on."""
     try:
-        await _settling_errors(lease, deps)
+        await _settling_errors(lease, visit, deps)
     except asyncio.CancelledError:
         await asyncio.shield(_abandon(lease, timedelta(0), deps))
         raise
 
 
-async def _settling_errors(lease: Lease, deps: Dependencies) -> None:
+async def _settling_errors(lease: Lease, visit: Visit, deps: Dependencies) -> None:
     """Decide what an error means: leave the work to another worker, wait, or count a defect."""
-    work = _Drain(lease, deps)
+    work = _Drain(lease, visit, deps)
     try:
         async with asyncio.TaskGroup() as group:
             heartbeat = group.create_task(work.keep_lease())
@@ -76,9 +86,13 @@ async def _settling_errors(lease: Lease, deps: Dependencies) -> None:
     except* WorkerError as errors:
         with _logged(work.hands):
             _note(errors)
-        await _abandon(lease, _backoff(work.attempts, deps), deps)
-        if all(isinstance(leaf, OUTAGES) for leaf in _leaves(errors)):
-            await _spare(work.hands, deps)
+        leaves = _leaves(errors)
+        if any(isinstance(leaf, AWAY) for leaf in leaves):
+            visit.failed()
+        failures = max(work.attempts, deps.admission.failures(lease.conversation_id))
+        is_back = await _abandon(lease, _backoff(failures, deps), deps)
+        if all(isinstance(leaf, OUTAGES) for leaf in leaves):
+            await _spare(work.hands, deps, now=is_back)
     except* Exception as errors:
         with _logged(work.hands):
             _note(errors)
@@ -94,8 +108,9 @@ def _logged(entries: Sequence[InboxEntry]) -> AbstractContextManager[None]:
 class _Drain:
     """The work on one conversation while its lease is held."""
 
-    def __init__(self, lease: Lease, deps: Dependencies) -> None:
+    def __init__(self, lease: Lease, visit: Visit, deps: Dependencies) -> None:
         self._lease = lease
+        self._visit = visit
         self._deps = deps
         self.attempts = 0
         self.hands: Sequence[InboxEntry] = ()
@@ -115,8 +130,11 @@ class _Drain:
         conversation_id, deps = self._lease.conversation_id, self._deps
         # Replies of an earlier turn go first. This also meets a store that is away before an attempt is counted.
         await outbox.flush(conversation_id, deps)
+        self._visit.answered()
+        await return_attempts(conversation_id, deps)
         async with deps.lanes.of(self._lease.oldest_attempts):
             await self._take_until_empty()
+        self._visit.answered()
 
     async def _take_until_empty(self) -> None:
         deps = self._deps
@@ -248,30 +266,50 @@ def _backoff(attempts: int, deps: Dependencies) -> timedelta:
     return pause * (0.5 + deps.chance() / 2)
 
 
-async def _abandon(lease: Lease, pause: timedelta, deps: Dependencies) -> None:
+async def _abandon(lease: Lease, pause: timedelta, deps: Dependencies) -> bool:
+    """Whether the lease was given back. Else the inbox is away: it runs out, and the sweeper finds the conversation."""
     due_at = deps.clock.now() + pause
     try:
         await deps.inbox.abandon(lease, due_at=due_at)
     except TransientError as exc:
-        # The inbox is away: the lease runs out by itself and the sweeper finds the conversation.
         _note(exc)
+        return False
+    return True
 
 
-async def _spare(entries: Sequence[InboxEntry], deps: Dependencies) -> None:
-    """Take back the attempt of messages that met an outage: they must not be given up for it.
+async def _spare(entries: Sequence[InboxEntry], deps: Dependencies, *, now: bool) -> None:
+    """Take back the attempt of messages that met an outage, `now` or when the inbox answers again: they must not be
+    given up for it.
 
     Only while they are young: a message that brings the outage about itself has to be given up some day.
     """
     young = deps.clock.now() - deps.drain_limits.outage_patience
     spared = [entry for entry in entries if entry.message.received_at > young]
-    for pause in SPARE_PAUSES_SECONDS if spared else ():
+    if not spared:
+        return
+    conversation_id = spared[0].message.conversation_id
+    deps.attempts.note(conversation_id, [entry.sequence for entry in spared])
+    if now:
         try:
-            await deps.inbox.spare(spared[0].message.conversation_id, [entry.sequence for entry in spared])
-        except TransientError as exc:
+            await return_attempts(conversation_id, deps)
+        except InboxUnavailableError as exc:
             _note(exc)
-            await asyncio.sleep(pause)
-        else:
-            return
+
+
+async def return_attempts(conversation_id: ConversationId, deps: Dependencies) -> None:
+    """Take back what is noted of the conversation's attempts.
+
+    Raises:
+        InboxUnavailableError: it stays noted.
+    """
+    sequences = deps.attempts.take(conversation_id)
+    if not sequences:
+        return
+    try:
+        await deps.inbox.spare(conversation_id, sequences)
+    except InboxUnavailableError:
+        deps.attempts.note(conversation_id, sequences)
+        raise
 
 
 def _note(error: BaseException) -> None:

@@ -19,7 +19,7 @@ from worker import sweeper
 from worker.analysis import analyse
 from worker.backends import Backend
 from worker.bootstrap import Engine, open_engine
-from worker.dependencies import Dependencies
+from worker.dependencies import Dependencies, DrainLimits
 from worker.drain import drain
 from worker.report_posting import ReportPosting
 from worker.reporting import Reporting
@@ -95,7 +95,7 @@ async def open_worker(
 
     Without `sweeping` nothing is done that nobody asked for.
     """
-    async with open_engine(settings, backend, faults=faults) as engine:
+    async with open_engine(settings, backend, faults=faults, limits=DrainLimits(at_once=at_once)) as engine:
         work = partial(drain, deps=engine.deps), partial(analyse, deps=engine.deps)
         queue = EmbeddedQueue(*work, at_once=at_once)
         worker = Worker(engine, queue, _posting(settings, engine.deps))

@@ -1,17 +1,19 @@
 """Finds what nobody was woken for: it bounds every recovery, whatever happened to the queue."""
 
 import asyncio
-import itertools
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from datetime import timedelta
 from typing import Any
 
 from contracts.errors import IllegalTransitionError, TransientError, WorkerError
 from contracts.ports import WakeUps
+from contracts.values import ConversationId
 from observability.logs import logger
 from observability.metrics import DRAIN_ERRORS
+from worker.admission import LONGEST_PAUSE, Visit
 from worker.analysis import recover_analyses, renew_handoffs, request_handoffs
 from worker.dependencies import Dependencies
+from worker.drain import AWAY, return_attempts
 from worker.operations import escalate, expire, time_out
 
 log = logger(__name__)
@@ -39,34 +41,72 @@ async def sweep_forever(
     Without `analyses` those that are due are left to other workers.
     """
     sweeps_per_tending = max(1, round(tend_every / every))
-    for number in itertools.count():
-        await _tolerating(recover(queue, deps), "sweep.error")
-        if number % SWEEPS_PER_LOOK_AT_ANALYSES == 0:
-            await _tolerating(request_handoffs(deps), "sweep.analyses")
-            if analyses:
-                await _tolerating(recover_analyses(queue, deps, limit=BATCH), "sweep.analyses")
-        if number % sweeps_per_tending == 0:
-            await _tolerating(tend(deps), "sweep.error")
-        if number % SWEEPS_PER_CLEANING == 0:
-            await _tolerating(clean(deps), "sweep.clean")
-        await asyncio.sleep(every.total_seconds())
+    number = 0
+    while True:
+        began = deps.monotonic()
+        has_answered = await _look(queue, deps)
+        took = min(LONGEST_PAUSE, timedelta(seconds=deps.monotonic() - began))
+        if has_answered:
+            await _tolerating(settle_attempts(deps), "sweep.error")
+            if number % SWEEPS_PER_LOOK_AT_ANALYSES == 0:
+                await _tolerating(request_handoffs(deps), "sweep.analyses")
+                if analyses:
+                    await _tolerating(recover_analyses(queue, deps, limit=BATCH), "sweep.analyses")
+            if number % sweeps_per_tending == 0:
+                await _tolerating(tend(deps), "sweep.error")
+            if number % SWEEPS_PER_CLEANING == 0:
+                await _tolerating(clean(deps), "sweep.clean")
+            number += 1
+        # A store that is slow to answer is not asked all the time.
+        await asyncio.sleep(max(every, took, deps.admission.pause_left).total_seconds())
+
+
+async def _look(queue: WakeUps, deps: Dependencies) -> bool:
+    """Look once for what to wake, unless there is an outage; whether inbox and store have answered."""
+    with deps.admission.look() as visit:
+        if visit is None:
+            return False
+        await _tolerating(_recover_visiting(queue, deps, visit), "sweep.error")
+        return not visit.has_failed
+
+
+async def _recover_visiting(queue: WakeUps, deps: Dependencies, visit: Visit) -> None:
+    try:
+        found = await _unattended(deps)
+    except AWAY:
+        visit.failed()
+        raise
+    visit.answered()
+    for conversation_id in found:
+        await queue.wake(conversation_id)
 
 
 async def sweep(queue: WakeUps, deps: Dependencies) -> None:
     """Everything that is due, once."""
     await recover(queue, deps)
+    await settle_attempts(deps)
     await tend(deps)
     await request_handoffs(deps)
     await recover_analyses(queue, deps, limit=BATCH)
 
 
 async def recover(queue: WakeUps, deps: Dependencies) -> None:
-    """Wake every conversation with something to do: messages, replies."""
+    """Wake every conversation with something to do."""
+    for conversation_id in await _unattended(deps):
+        await queue.wake(conversation_id)
+
+
+async def _unattended(deps: Dependencies) -> Iterable[ConversationId]:
+    """Conversations with messages or replies that wait for nobody, each once, those with messages first."""
     now = deps.clock.now()
-    for conversation_id in await deps.inbox.due(at=now, limit=BATCH):
-        await queue.wake(conversation_id)
-    for conversation_id in await deps.store.sendable(at=now, limit=BATCH):
-        await queue.wake(conversation_id)
+    due = await deps.inbox.due(at=now, limit=BATCH)
+    return dict.fromkeys([*due, *await deps.store.sendable(at=now, limit=BATCH)])
+
+
+async def settle_attempts(deps: Dependencies) -> None:
+    """Take back the attempts that an outage ended, of conversations that are worked on elsewhere by now."""
+    for conversation_id in deps.attempts.conversations:
+        await return_attempts(conversation_id, deps)
 
 
 async def tend(deps: Dependencies) -> None:

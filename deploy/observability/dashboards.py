@@ -148,6 +148,11 @@ OVERVIEW = Dashboard(
             stacked=True,
         ),
         Panel(
+            "Room left empty since inbox or store fail",
+            [("{{instance}}", "max by (instance) (worker_room_withheld_ratio)")],
+            "percentunit",
+        ),
+        Panel(
             "Where conversations go",
             [
                 (

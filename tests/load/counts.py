@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from adapters.clock import SystemClock
 from cli.replies import Reply
@@ -22,7 +23,12 @@ from worker.backends import Backend, open_backend
 
 LEGAL = {(move.source, move.trigger, move.dest) for move in MOVES}
 FAR = timedelta(days=1)
-AT_ONCE = 50
+# A store that has just been through a fault, or is an emulator on a busy machine, is given the time it needs.
+AT_ONCE = 4
+READS = 60
+PAUSE_SECONDS = 1.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -81,15 +87,15 @@ async def count(installation: Installation, sent: Sequence[Sent], replies: Itera
     first = {reply.reference: place for place, reply in reversed(list(enumerate(accepted)))}
     async with open_backend(installation.settings) as backend:
         store = backend.store
-        summaries = await store.list_conversations(limit=len(sent) * 2 + 1)
+        summaries = await _patiently(lambda: store.list_conversations(limit=len(sent) * 2 + 1))
         limit = asyncio.Semaphore(AT_ONCE)
 
         async def read(conversation_id: ConversationId) -> _Conversation:
             async with limit:
-                return await _Conversation.read(conversation_id, store)
+                return await _patiently(lambda: _Conversation.read(conversation_id, store))
 
         conversations = await asyncio.gather(*(read(summary.id) for summary in summaries))
-        dead_letters = len(await store.dead_letters(limit=len(sent) + 1))
+        dead_letters = len(await _patiently(lambda: store.dead_letters(limit=len(sent) + 1)))
     answered = Counter(message_id for one in conversations for message_id in one.answered)
     expected = {_name(one) for one in sent if one.taken_at is not None}
     return Counts(
@@ -103,6 +109,14 @@ async def count(installation: Installation, sent: Sequence[Sent], replies: Itera
         silent_turns=sum(one.silent_turns for one in conversations),
         dead_letters=dead_letters,
     )
+
+
+async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
+    for _ in range(READS):
+        with suppress(TransientError):
+            return await read()
+        await asyncio.sleep(PAUSE_SECONDS)
+    return await read()
 
 
 def _name(one: Sent) -> str:

@@ -129,11 +129,12 @@ FULL: dict[str, Scenario] = {
     "tasks-workers-killed": Scenario(
         engine="cloud_tasks",
         says="kill -9 of the worker; deliveries lost, doubled and reordered",
-        # Some twenty messages a second are the most that the emulator keeps up with on two cores.
+        # More than the emulator keeps up with on two cores: what waits is answered when the last message has come.
         faults=(Fault(Kind.KILL_WORKER, 20, pause=(30.0, 45.0)),),
         messages=10_000,
         people=500,
         seconds=840,
+        settle_seconds=600,
         tasks={"dropped": 0.05, "doubled": 0.1, "held_back": 0.2, "held_back_ms": 500, "create_failed": 0.05},
     ),
     "tasks-workers-paused": Scenario(

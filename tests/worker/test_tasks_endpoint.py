@@ -3,6 +3,7 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -201,6 +202,22 @@ async def test_an_outage_that_comes_out_of_the_drain_brings_the_task_back_later(
     assert [first.status, second.status, third.status] == [503, 503, 200]
     assert second.scheduled_at - first.ended_at == timedelta(seconds=2)
     assert bed.outcomes == {WakeUpOutcome.UNAVAILABLE: 2, WakeUpOutcome.DONE: 1}
+
+
+async def test_a_task_in_an_outage_ends_at_once_and_leaves_its_conversation_to_the_sweep(bed: TasksBed) -> None:
+    running = engine(bed)
+    stopped = replace(running.deps, monotonic=lambda: 0.0)
+    bed.drain = lambda conversation_id: drain(conversation_id, stopped)
+    await running.inbox.append([inbound()])
+    for _ in range(2):
+        with stopped.admission.look() as look:
+            assert look is not None
+            look.failed()
+    await bed.wake(C1)
+    await bed.double.idle()
+    assert [one.status for one in bed.double.attempts] == [200]
+    assert running.faults.passed == []
+    assert await running.inbox.due(at=running.clock.now(), limit=1) == [C1]
 
 
 async def test_keys_that_cannot_be_had_bring_the_task_back_later() -> None:

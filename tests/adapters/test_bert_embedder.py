@@ -30,9 +30,10 @@ async def test_what_every_embedder_guarantees() -> None:
         texts = ["Olá 👋", "", "Qual é o horário?", "x " * 2_000, "Olá 👋"]
         raws = await embedder.embed(texts)
         assert {len(raw) for raw in raws} == {4 * embedder.width}
-        lengths = [float(np.linalg.norm(np.frombuffer(raw, dtype="<f4"))) for raw in raws]
-        assert lengths == pytest.approx([1] * 5, abs=1e-5)
-        assert raws[0] == raws[4]
+        found = np.array([np.frombuffer(raw, dtype="<f4") for raw in raws])
+        assert np.linalg.norm(found, axis=1) == pytest.approx(1, abs=1e-5)
+        # Not to the last bit: which rows of a matrix are summed together, and in which order, is the library's matter.
+        assert np.abs(found[0] - found[4]).max() < 1e-5
         assert await embedder.embed([]) == []
 
 

@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from adapters.queues.celery import ANALYSIS, FAST, KEY_PREFIX, CeleryQueue, envelope
 from adapters.redis_database import RedisDatabase
 from contracts.values import ConversationId
+from tests.builders import PATIENCE
 from tests.real_services import redis_url
 from worker.celery_app import CLEAN_EVERY, REPORT_EVERY, TEND_EVERY, create_celery
 
@@ -32,7 +33,7 @@ class Bed:
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
         self.lost: list[int] = []
-        self.database = RedisDatabase(redis_url())
+        self.database = RedisDatabase(redis_url(), connect_timeout=PATIENCE, command_timeout=PATIENCE)
         self.queue = CeleryQueue(self.database, on_lost=self.lost.append)
 
     async def noted(self, name: str) -> list[str]:

@@ -79,12 +79,13 @@ class Costs:
     idle: list[float] = field(default_factory=list)
 
 
-async def costs(folder: Path, *, turns: int, rounds: int) -> dict[str, Costs]:
+async def costs(folder: Path, *, turns: int, rounds: int, kind: str | None = None) -> dict[str, Costs]:
     with collecting() as collector:
-        of_kind = kinds(collector.url)
+        every_kind = kinds(collector.url)
+        of_kind = every_kind if kind is None else {kind: every_kind[kind]}
         found = {name: Costs() for name in of_kind}
         # The webhook opens the traces, and so decides for how many turns there is one.
-        async with installed("celery", folder, workers=1, environment=of_kind["everything on"]) as installation:
+        async with installed("celery", folder, workers=1, environment=every_kind["everything on"]) as installation:
             await installation.model()
             await warmed(installation)
             await installation.model(latency=MODEL_MS)
@@ -146,7 +147,8 @@ async def _model_calls(installation: Installation) -> int:
 
 def report(found: Mapping[str, Costs], *, turns: int) -> None:
     columns = (f"at {TURNS_A_SECOND} a second", "all at once", "an idle second")
-    rounds = len(found["everything on"].steady)
+    first = next(iter(found.values()))
+    rounds = len(first.steady)
     table = Table(
         title=f"CPU ms of a Celery worker for one of {turns} turns, least of {rounds}, load {os.getloadavg()[0]:.1f}",
         box=None,
@@ -155,7 +157,7 @@ def report(found: Mapping[str, Costs], *, turns: int) -> None:
         table.add_column(column, justify="left" if column == "worker" else "right")
     # Whatever else the machine does can only add.
     least = {name: (min(one.steady), min(one.burst), min(one.idle)) for name, one in found.items()}
-    whole = least["everything on"]
+    whole = next(iter(least.values()))
     for name, ms in least.items():
         shares = [f"{value:.2f} ({value / all_on:.0%})" for value, all_on in zip(ms[:2], whole[:2], strict=True)]
         table.add_row(name, *shares, f"{ms[2]:.1f}")
@@ -167,11 +169,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.turn", description=__doc__)
     parser.add_argument("--turns", type=int, default=TURNS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--kind", choices=list(kinds("")), help="measure this one alone, each round, and no memory")
     parser.add_argument("--in-flight", type=int, default=IN_FLIGHT)
     given = parser.parse_args()
     end_when_told()
     with tempfile.TemporaryDirectory(prefix="prosa-turn-") as folder:
-        report(asyncio.run(costs(Path(folder), turns=given.turns, rounds=given.rounds)), turns=given.turns)
+        found = asyncio.run(costs(Path(folder), turns=given.turns, rounds=given.rounds, kind=given.kind))
+        report(found, turns=given.turns)
+    if given.kind:
+        each = found[given.kind]
+        rounds = (" ".join(f"{ms:.1f}" for ms in samples) for samples in (each.steady, each.burst))
+        console.print("each round: at a rate {}, at once {}".format(*rounds))
+        return 0
     with tempfile.TemporaryDirectory(prefix="prosa-turn-") as folder:
         before, full = asyncio.run(memory(Path(folder), in_flight=given.in_flight))
     console.print(

@@ -4,6 +4,7 @@ Messages are appended until some moment, every one of them acknowledged; then th
 its files, and its messages are counted. Other processes write and flush large files to the same disk all the while.
 """
 
+import argparse
 import asyncio
 import multiprocessing
 import os
@@ -71,22 +72,28 @@ async def lost_in_a_kill(server: RedisServer) -> int:
     return acknowledged - kept
 
 
-async def main() -> int:
-    table = Table(title=f"{KILLS} kills of Redis beside {WRITERS} writers to its disk", box=None)
+async def compare(kills: int) -> None:
+    table = Table(title=f"{kills} kills of Redis beside {WRITERS} writers to its disk", box=None)
     for column in ("appendfsync", "kills that lost messages", "messages lost"):
         table.add_column(column, justify="left" if column == "appendfsync" else "right")
     with tempfile.TemporaryDirectory(prefix="prosa-kills-") as folder, busy_disk(Path(folder)):
         for policy in POLICIES:
             lost = []
-            for number in range(KILLS):
+            for number in range(kills):
                 own = Path(folder) / f"{policy}-{number}"
                 own.mkdir()
                 with redis_server(own, appendfsync=policy) as server:
                     lost.append(await lost_in_a_kill(server))
             table.add_row(policy, str(sum(1 for one in lost if one)), str(sum(lost)))
     Console(highlight=False).print(table)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.load.redis_kills", description=__doc__)
+    parser.add_argument("--kills", type=int, default=KILLS, help="of each policy")
+    asyncio.run(compare(parser.parse_args().kills))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(main())

@@ -163,7 +163,7 @@ async def _redis(settings: Settings) -> Finding:
         case None:
             detail = "never evicts, and has an append-only file; when it writes to it, it does not say"
             return Finding("redis", Health.NOTE, detail, "its appendfsync should be always")
-    detail = f"it answers before its append-only file is written (appendfsync is {policy}): a crash loses messages"
+    detail = f"it answers before its append-only file is written (appendfsync is {policy}): a crash may lose some"
     return Finding("redis", Health.NOTE, detail, "set appendfsync to always")
 
 

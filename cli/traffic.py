@@ -18,6 +18,8 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.5
 # A duplicate comes within this time after the first copy was taken.
 DUPLICATE_WITHIN_SECONDS = 2.0
 LATE_SECONDS = 0.05
+# Bytes leave between two rounds of the loop: a thousand posts in one round would all leave with the last of them.
+WRITTEN_AT_ONCE = 20
 QUESTION = "pergunta {number}: qual o horário das entregas?"
 
 # A body and its headers.
@@ -148,9 +150,11 @@ class Traffic:
         begin, wall = time.perf_counter(), time.time()
         statuses = asyncio.create_task(self._report_statuses(poster, load, begin))
         running = []
-        for message, post in zip(messages, posts, strict=True):
+        for number, (message, post) in enumerate(zip(messages, posts, strict=True)):
             if (wait := begin + message.at - time.perf_counter()) > 0:
                 await asyncio.sleep(wait)
+            elif number % WRITTEN_AT_ONCE == 0:
+                await asyncio.sleep(0)
             write = self._write(poster, message, post, wall + message.at, chance.random())
             running.append(asyncio.create_task(write))
         sent = list(await asyncio.gather(*running))

@@ -1,54 +1,46 @@
 """Builds the ASGI app of the HTTP side."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contracts.errors import TransientError
 from contracts.messages import ChannelName
-from observability.logs import logger
 from webhook.access import console_guard
-from webhook.acknowledgements import timed
 from webhook.analyses import analysis_routes
 from webhook.chat import chat_routes
 from webhook.console import console_routes
 from webhook.dependencies import WebhookDependencies
 from webhook.documentation import add_documentation
-from webhook.platform_posts import PlatformPosts, Receiver
-from webhook.problems import Problem
+from webhook.platform_posts import Intake
+from webhook.problems import Problem, answer_to
 from webhook.reports import report_routes
-from webhook.whatsapp import WHATSAPP_PATH, whatsapp_receiver, whatsapp_routes
-
-log = logger(__name__)
+from webhook.whatsapp import WHATSAPP_PATH, WhatsAppReceiver, whatsapp_routes
 
 
-class _App(FastAPI):
-    """FastAPI with the short way of platforms' posts around everything."""
+class WebhookApp(FastAPI):
+    """`intakes` are those of platforms' posts, by path; a server gives them what comes in one piece."""
 
-    posts: PlatformPosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.posts(scope, receive, send)
-
-    def take_posts(self, receivers: Mapping[str, Receiver]) -> None:
-        self.posts = PlatformPosts(super().__call__, receivers=receivers, refusal=_refusal, defect=_defect)
+    intakes: Mapping[str, Intake]
 
 
-def create_app(deps: WebhookDependencies) -> FastAPI:
+def create_app(deps: WebhookDependencies) -> WebhookApp:
     """Everything under one app: platform webhooks, web chat, and the console with its page."""
-    app = _App(
+    whatsapp = Intake(ChannelName.WHATSAPP, WhatsAppReceiver(deps))
+    app = WebhookApp(
         title="Prosa",
         summary="Conversations, answered within the rules of an institution",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
     )
-    app.include_router(whatsapp_routes(deps))
+    app.intakes = {WHATSAPP_PATH: whatsapp}
+    app.include_router(whatsapp_routes(deps, whatsapp))
     app.include_router(chat_routes(deps))
     app.include_router(console_routes(deps))
     app.include_router(analysis_routes(deps))
@@ -59,29 +51,35 @@ def create_app(deps: WebhookDependencies) -> FastAPI:
     async def alive() -> Response:
         return PlainTextResponse("ok")
 
-    app.take_posts({WHATSAPP_PATH: timed(ChannelName.WHATSAPP, whatsapp_receiver(deps))})
     if deps.allowed_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=sorted(deps.allowed_origins),
-            allow_methods=["GET", "POST"],
-            allow_headers=["Content-Type", "Last-Event-ID"],
-        )
-    app.add_exception_handler(Problem, _problem)
+        app.add_middleware(_Origins, origins=sorted(deps.allowed_origins), platforms=app.intakes)
+    app.add_exception_handler(Problem, _answer)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(TransientError, _transient)
-    app.add_exception_handler(Exception, _defect)
+    app.add_exception_handler(TransientError, _answer)
+    app.add_exception_handler(Exception, _answer)
     return app
 
 
-async def _problem(_: Request, exc: Exception) -> Response:
-    assert isinstance(exc, Problem)  # noqa: S101 - registered for it
-    return exc.response()
+class _Origins(CORSMiddleware):
+    """Lets pages of allowed origins read answers, but not those to `platforms`, which are servers."""
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str], platforms: Container[str]) -> None:
+        super().__init__(
+            app,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Content-Type", "Last-Event-ID"],
+        )
+        self._platforms = platforms
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_platform = scope["type"] == "http" and scope["path"] in self._platforms
+        await (self.app if is_platform else super().__call__)(scope, receive, send)
 
 
-async def _refusal(request: Request, exc: Exception) -> Response:
-    return await (_problem if isinstance(exc, Problem) else _transient)(request, exc)
+async def _answer(_: Request, exc: Exception) -> Response:
+    return answer_to(exc)
 
 
 async def _http_problem(_: Request, exc: Exception) -> Response:
@@ -97,13 +95,3 @@ async def _invalid(_: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)  # noqa: S101 - registered for it
     names = sorted({str(error["loc"][-1]) for error in exc.errors()})
     return Problem(422, "Bad parameter", f"Check {', '.join(names)}; /docs says what it may be.").response()
-
-
-async def _transient(_: Request, exc: Exception) -> Response:
-    log.warning("request.unavailable", error=type(exc).__name__)
-    return Problem(503, "Not available", "Try again in a moment.", headers={"Retry-After": "1"}).response()
-
-
-async def _defect(_: Request, exc: Exception) -> Response:
-    log.error("request.defect", error=type(exc).__name__)
-    return Problem(500, "Internal error", "This is our mistake; it has been logged.").response()

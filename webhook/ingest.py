@@ -3,13 +3,13 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 from adapters.channels.whatsapp_inbound import Broken
-from contracts.delivery import Arrival, DeadLetter, OutboxRow
+from contracts.delivery import Arrival, DeadLetter
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.messages import ChannelName, InboundMessage, StatusUpdate, digest
-from contracts.ports import Store
 from observability.logs import logger
 from observability.metrics import DEAD_LETTERS, note_inbound, note_status
 from webhook.dependencies import WebhookDependencies
@@ -17,6 +17,8 @@ from webhook.problems import Problem
 from webhook.spans import receiving, status_span
 
 log = logger(__name__)
+
+T = TypeVar("T")
 
 
 async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependencies) -> list[Arrival]:
@@ -67,7 +69,8 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
     """
     began = time.time_ns()
     try:
-        rows = await _applied(updates, deps.store)
+        # A store writes those that come together at once; they begin in the order they came in.
+        rows = await side_by_side([deps.store.apply_status(update) for update in updates])
     except StoreUnavailableError as exc:
         raise _unavailable() from exc
     for update, row in zip(updates, rows, strict=True):
@@ -84,12 +87,11 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
                 )
 
 
-async def _applied(updates: Sequence[StatusUpdate], store: Store) -> list[OutboxRow | None]:
-    # Most posts carry one status or none, for which a task would cost more than it saves.
-    if len(updates) <= 1:
-        return [await store.apply_status(update) for update in updates]
-    # Side by side, so that the store can write a whole batch at once; they begin in the order they came in.
-    return await asyncio.gather(*(store.apply_status(update) for update in updates))
+async def side_by_side(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results, in order. Mostly it is one or nothing, for which a task would cost more than it saves."""
+    if len(work) <= 1:
+        return [await one for one in work]
+    return await asyncio.gather(*work)
 
 
 async def keep_broken(channel: ChannelName, pieces: Sequence[Broken], deps: WebhookDependencies) -> None:

@@ -3,7 +3,11 @@
 import orjson
 from starlette.responses import Response
 
-from contracts.errors import WorkerError
+from contracts.errors import TransientError, WorkerError
+from observability.logs import logger
+from observability.places import places
+
+log = logger(__name__)
 
 
 class Problem(WorkerError):
@@ -19,3 +23,21 @@ class Problem(WorkerError):
     def response(self) -> Response:
         body = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
         return Response(orjson.dumps(body), self.status, headers=self.headers, media_type="application/problem+json")
+
+
+def status_of(error: Exception) -> int:
+    """The status that the error is answered with."""
+    if isinstance(error, Problem):
+        return error.status
+    return 503 if isinstance(error, TransientError) else 500
+
+
+def answer_to(error: Exception) -> Response:
+    """What the caller is told; what is not the caller's is logged."""
+    if isinstance(error, Problem):
+        return error.response()
+    if isinstance(error, TransientError):
+        log.warning("request.unavailable", error=type(error).__name__)
+        return Problem(503, "Not available", "Try again in a moment.", headers={"Retry-After": "1"}).response()
+    log.error("request.defect", error=type(error).__name__, exception=list(places(error)))
+    return Problem(500, "Internal error", "This is our mistake; it has been logged.").response()

@@ -1,27 +1,28 @@
 """`/webhooks/whatsapp`: Meta's handshake and events."""
 
 import hmac
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
-from adapters.channels.whatsapp_inbound import is_signed, parse
+from adapters.channels.whatsapp_inbound import Parsed, is_signed, parse
 from contracts.messages import ChannelName
 from observability.metrics import REFUSED
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
-from webhook.ingest import apply_statuses, count_ignored, keep_broken, make_durable
-from webhook.platform_posts import Receiver
+from webhook.ingest import apply_statuses, count_ignored, keep_broken, make_durable, side_by_side
+from webhook.platform_posts import TAKEN, Intake, Outcomes, Post
 from webhook.problems import Problem
 from webhook.request_body import BodyReader
 
 # Meta's limit is 3 MB; a little more is accepted so that the limit is theirs and not ours.
 MAX_BODY = 4 * 1024 * 1024
 WHATSAPP_PATH = "/webhooks/whatsapp"
-TAKEN = PlainTextResponse("ok")
 
 
-def whatsapp_routes(deps: WebhookDependencies) -> APIRouter:
+def whatsapp_routes(deps: WebhookDependencies, intake: Intake) -> APIRouter:
     router = APIRouter(prefix=WHATSAPP_PATH, tags=["platform webhooks"])
+    read_body = BodyReader(MAX_BODY, deps.read_within)
 
     @router.get("", summary="Meta's handshake")
     async def handshake(request: Request) -> Response:
@@ -33,28 +34,58 @@ def whatsapp_routes(deps: WebhookDependencies) -> APIRouter:
             raise Problem(403, "Handshake refused", "hub.verify_token is not WHATSAPP_VERIFY_TOKEN.")
         return PlainTextResponse(query.get("hub.challenge", ""))
 
-    router.post("", summary="Messages and statuses, signed by Meta")(whatsapp_receiver(deps))
+    @router.post("", summary="Messages and statuses, signed by Meta")
+    async def receive(request: Request) -> Response:
+        await intake.take_request(request, read_body)
+        return TAKEN
+
     return router
 
 
-def whatsapp_receiver(deps: WebhookDependencies) -> Receiver:
-    read_body = BodyReader(MAX_BODY, deps.read_within)
+class WhatsAppReceiver:
+    """Satisfies `Receiver`: what is not durable is not taken, and comes again."""
 
-    async def receive(request: Request) -> Response:
-        secrets = _secrets(deps)
-        body = await read_body(request)
-        if not is_signed(body, request.headers.get("x-hub-signature-256"), secrets.app_secrets):
+    def __init__(self, deps: WebhookDependencies) -> None:
+        self._deps = deps
+
+    async def __call__(self, posts: Sequence[Post]) -> Outcomes:
+        secrets = _secrets(self._deps)
+        read = [self._read(post, secrets) for post in posts]
+        unavailable = await self._keep_messages(read)
+        outcomes = [one if isinstance(one, Problem) else unavailable if one.messages else None for one in read]
+        more = {
+            number: self._keep_more(one)
+            for number, one in enumerate(read)
+            if outcomes[number] is None and isinstance(one, Parsed) and one.has_more
+        }
+        for number, outcome in zip(more, await side_by_side(list(more.values())), strict=True):
+            outcomes[number] = outcome
+        await self._deps.faults.reach("ingest.before_answer")
+        return outcomes
+
+    def _read(self, post: Post, secrets: WhatsAppSecrets) -> Parsed | Problem:
+        if not is_signed(post.body, post.header(b"x-hub-signature-256"), secrets.app_secrets):
             REFUSED.labels(channel="whatsapp", reason="signature").inc()
-            raise Problem(401, "Bad signature", "X-Hub-Signature-256 is not the body's HMAC under the app secret.")
-        parsed = parse(body, id_salt=deps.id_salt, at=deps.clock.now())
-        await make_durable(parsed.messages, deps)
-        await apply_statuses(parsed.statuses, deps)
-        await keep_broken(ChannelName.WHATSAPP, parsed.broken, deps)
-        count_ignored(ChannelName.WHATSAPP, parsed.ignored)
-        await deps.faults.reach("ingest.before_answer")
-        return TAKEN
+            return Problem(401, "Bad signature", "X-Hub-Signature-256 is not the body's HMAC under the app secret.")
+        return parse(post.body, id_salt=self._deps.id_salt, at=self._deps.clock.now())
 
-    return receive
+    async def _keep_messages(self, read: Sequence[Parsed | Problem]) -> Problem | None:
+        messages = [message for one in read if isinstance(one, Parsed) for message in one.messages]
+        try:
+            await make_durable(messages, self._deps)
+        except Problem as exc:
+            return exc
+        return None
+
+    async def _keep_more(self, parsed: Parsed) -> Problem | None:
+        """What of a post is no message."""
+        try:
+            await apply_statuses(parsed.statuses, self._deps)
+            await keep_broken(ChannelName.WHATSAPP, parsed.broken, self._deps)
+        except Problem as exc:
+            return exc
+        count_ignored(ChannelName.WHATSAPP, parsed.ignored)
+        return None
 
 
 def _secrets(deps: WebhookDependencies) -> WhatsAppSecrets:

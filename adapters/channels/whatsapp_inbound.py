@@ -63,6 +63,11 @@ class Parsed:
     broken: tuple[Broken, ...] = ()
     ignored: tuple[str, ...] = field(default=())
 
+    @property
+    def has_more(self) -> bool:
+        """Whether there is anything in it but messages."""
+        return bool(self.statuses or self.broken or self.ignored)
+
 
 def is_signed(body: bytes, header: str | None, secrets: Sequence[str]) -> bool:
     """Whether `X-Hub-Signature-256` is the HMAC-SHA256 of the raw body under one of the secrets (now, before)."""

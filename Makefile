@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 .PHONY: run demo test check bench docs lock clean format engines semantic stats
 
 run: $(VENV)/.ready
-	@$(BIN)/python -m cli.main run
+	@$(BIN)/prosa run
 
 demo: $(VENV)/.ready
-	@$(BIN)/python -m cli.main demo
+	@$(BIN)/prosa demo
 
 test: $(VENV)/.ready-dev
 	@$(MAKE) --no-print-directory semantic || echo "MISSING: the weights of the embedder; the tests that need it are SKIPPED"
@@ -52,13 +52,13 @@ format: $(VENV)/.ready-dev
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-# uv installs what uv.lock names, by hash; it comes into the environment first, by hash too.
-SYNC := $(BIN)/uv sync --frozen --inexact --quiet --no-python-downloads
+# uv installs what uv.lock names, by hash. Itself and the build backend come first, by hash too.
+SYNC := $(BIN)/uv sync --frozen --inexact --quiet --no-python-downloads --no-build-isolation
 
-$(VENV)/.ready: uv.lock requirements-uv.lock
+$(VENV)/.ready: uv.lock requirements-build.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing what Prosa needs into $(VENV) (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-build.lock
 	@$(SYNC)
 	@touch $@
 
@@ -82,11 +82,11 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 	@$(SYNC) --all-extras --group dev
 	@touch $@
 
-# uv.lock is the one lock; requirements.lock is the part of it that the image installs with pip.
+# uv.lock is the one lock; requirements.lock is the part of it that the image, and others who use pip, install.
 lock: $(VENV)/.ready
 	@$(BIN)/uv lock
 	@$(BIN)/uv export --frozen --quiet --no-annotate --no-header --no-emit-project --extra celery --extra gcp --extra vertex -o requirements.lock
-	@echo "uv" | $(BIN)/uv pip compile - --universal --generate-hashes --no-annotate --no-header --quiet -o requirements-uv.lock
+	@printf 'uv\nhatchling\n' | $(BIN)/uv pip compile - --universal --generate-hashes --no-annotate --no-header --quiet -o requirements-build.lock
 
 clean:
 	rm -rf $(VENV) .prosa .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import uuid
 from contextlib import nullcontext
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,9 +34,19 @@ if TYPE_CHECKING:
 log = logger(__name__)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"prosa {metadata.version('prosa')}")
+        raise typer.Exit(SUCCESS)
+
+
 @app.callback()
-def prosa() -> None:
-    """Answers conversations within the rules of an institution."""
+def prosa(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Answer conversations within the rules of an institution."""
 
 
 @app.command()

@@ -58,7 +58,7 @@ async def open_backend(settings: Settings, *, refuse_after: timedelta | None = N
 
 
 @contextmanager
-def required(what: str, remedy: str = "make engines, or pip install -r requirements-engines.lock") -> Iterator[None]:
+def required(what: str, remedy: str = "make engines, or pip install 'prosa[celery,gcp]'") -> Iterator[None]:
     """Import a library that belongs to an extra.
 
     Raises:

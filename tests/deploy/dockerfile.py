@@ -45,7 +45,7 @@ def read_stages() -> list[Stage]:
 def copies(stage: Stage) -> list[tuple[str, str]]:
     """Source and target of each COPY from the build's context."""
     found = (shlex.split(text) for text in stage.all("COPY"))
-    return [(words[0], words[1]) for words in found if not words[0].startswith("--from")]
+    return [(source, words[-1]) for words in found if not words[0].startswith("--from") for source in words[:-1]]
 
 
 def is_in_context(path: str) -> bool:
@@ -66,16 +66,17 @@ def is_in_context(path: str) -> bool:
 
 
 def build(stage: Stage, root: Path) -> None:
-    """Follow RUN and COPY of a stage, with our folder of the image under `root`."""
+    """Follow a stage's RUN and COPY, with our folder of the image under `root`, until its user changes."""
 
     def here(text: str) -> str:
         return text.replace(PREFIX, f"{root}{PREFIX}")
 
-    (root / PREFIX.lstrip("/")).mkdir(parents=True)
+    (root / PREFIX.lstrip("/")).mkdir(parents=True, exist_ok=True)
     for kind, text in stage.steps:
         if kind == "COPY":
-            source, target = shlex.split(text)
-            _copy(source, Path(here(target)), into_folder=target.endswith("/"))
+            *sources, target = shlex.split(text)
+            for source in sources:
+                _copy(source, Path(here(target)), into_folder=target.endswith("/"))
         elif kind == "RUN":
             subprocess.run(["/bin/sh", "-ec", here(text)], check=True, cwd=root, env=_plain_environment())
         else:

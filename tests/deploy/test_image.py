@@ -31,7 +31,7 @@ def test_every_source_exists_and_is_let_into_the_build() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["tests/builders.py", "docs/fsm.md", ".env", "deploy/.env", ".git/config", "README.md"]
+    "name", ["tests/builders.py", "docs/fsm.md", ".env", "deploy/.env", ".git/config", "CHANGELOG.md"]
 )
 def test_what_no_process_needs_stays_outside(name: str) -> None:
     assert not is_in_context(name)
@@ -41,7 +41,7 @@ def test_every_package_that_is_imported_is_copied() -> None:
     """A new top-level package must come into the image, or its processes end at the first import."""
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
     assert packages
-    assert packages == {source for source, _ in copies(BUILDER) if "/" not in source and "." not in source}
+    assert packages == {source for source, _ in copies(BUILDER) if (ROOT / source).is_dir()}
 
 
 def test_processes_run_as_nobody_in_particular_and_end_by_a_signal() -> None:
@@ -51,14 +51,24 @@ def test_processes_run_as_nobody_in_particular_and_end_by_a_signal() -> None:
     assert "RUN" not in kinds[kinds.index("USER") :]
     assert not any("apt" in text or "pip" in text for text in FINAL.all("RUN"))
     assert FINAL.all("STOPSIGNAL") == ["SIGTERM"]
-    assert json.loads(FINAL.all("ENTRYPOINT")[0]) == ["python", "-m", "cli.main"]
+    assert json.loads(FINAL.all("ENTRYPOINT")[0]) == ["prosa"]
     assert json.loads(FINAL.all("CMD")[0]) == ["webhook"]
 
 
 def test_libraries_are_those_of_the_lock() -> None:
-    (install,) = [text for text in BUILDER.all("RUN") if "pip install" in text]
-    assert "--require-hashes" in install
-    assert "requirements-engines.lock" in install
+    installs = [text for text in BUILDER.all("RUN") if "pip install" in text and "wheels" not in text]
+    assert all("--require-hashes" in install for install in installs)
+    assert [install.rpartition("/")[2] for install in installs] == ["requirements.lock", "requirements-build.lock"]
+
+
+def test_the_locks_are_parts_of_the_one_lock() -> None:
+    """`requirements.lock` is what `make lock` exports; by hand it would go stale."""
+    command = [
+        *(str(Path(sys.prefix) / "bin" / "uv"), "export", "--frozen", "--no-annotate", "--no-header"),
+        *("--no-emit-project", "--extra", "celery", "--extra", "gcp", "--extra", "vertex"),
+    ]
+    exported = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert exported == (ROOT / "requirements.lock").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +77,9 @@ def image() -> Iterator[Path]:
     root = Path(tempfile.mkdtemp(prefix="prosa-image-"))
     root.chmod(0o755)
     build(BUILDER, root)
+    healthcheck = root / PREFIX.lstrip("/") / "app" / "deploy"
+    healthcheck.mkdir(parents=True)
+    shutil.copy(ROOT / "deploy" / "healthcheck.py", healthcheck)
     for path in (root / PREFIX.lstrip("/")).rglob("*"):
         if not path.is_symlink():
             path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
@@ -102,17 +115,19 @@ def data() -> Iterator[Path]:
 @pytest.mark.slow
 def test_the_steps_make_a_command_that_runs_as_its_user(image: Path, data: Path) -> None:
     app = image / f"{PREFIX.lstrip('/')}/app"
-    command = as_user(["python", "-m", "cli.main", "--help"])
+    command = as_user(["prosa", "--help"])
     ended = subprocess.run(
         command, cwd=app, env=environment(image, data), capture_output=True, text=True, check=False, timeout=120
     )
     assert ended.returncode == 0, ended.stderr
     assert "webhook" in ended.stdout
-    assert list(app.rglob("*.lua"))
-    assert not list(app.rglob("test_*.py"))
+    (packages,) = (image / f"{PREFIX.lstrip('/')}/venv/lib").glob("python*/site-packages")
+    ours = [packages / name for name in ("adapters", "cli", "context", "worker")]
+    assert list((packages / "adapters").rglob("*.lua"))
+    assert not (packages / "tests").exists()
     # Whoever is not root compiles nothing, so everything has to be compiled already.
-    sources = list(app.rglob("*.py"))
-    compiled = {path.name.split(".")[0] + str(path.parent.parent) for path in app.rglob("*.pyc")}
+    sources = [path for room in ours for path in room.rglob("*.py")]
+    compiled = {path.name.split(".")[0] + str(path.parent.parent) for room in ours for path in room.rglob("*.pyc")}
     assert all(path.stem + str(path.parent) in compiled for path in sources)
 
 
@@ -125,7 +140,7 @@ def test_the_processes_of_celery_work_on_a_tree_that_nobody_may_write(image: Pat
     try:
         for name in ("webhook", "beat"):
             with (tmp_path / name).open("wb") as log:
-                command = as_user(["python", "-m", "cli.main", name])
+                command = as_user(["prosa", name])
                 running[name] = subprocess.Popen(command, cwd=app, env=settings, stdout=log, stderr=log)
         url = f"http://127.0.0.1:{port}/healthz"
         assert until(lambda: answers(url), running["webhook"]), (tmp_path / "webhook").read_text()

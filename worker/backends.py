@@ -150,7 +150,9 @@ def open_redis(url: SecretStr, **limits: Any) -> "RedisDatabase":
     try:
         return RedisDatabase(url.get_secret_value(), **limits)
     except ValueError as exc:
-        raise ConfigurationError("a Redis address is redis://HOST:PORT/DB, or rediss:// with TLS") from exc
+        raise ConfigurationError(
+            "a Redis address is redis://HOST:PORT/DB, rediss:// with TLS, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE"
+        ) from exc
 
 
 class _Opening:

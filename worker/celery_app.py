@@ -9,16 +9,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any, Protocol
-from urllib.parse import urlsplit, urlunsplit
 
 from celery import Celery, signals
 from kombu.entity import Queue
 
 from adapters.event_loop import keep_what_is_loaded
 from adapters.queues.celery import ANALYSE, ANALYSIS, CLEAN, DRAIN, FAST, KEY_PREFIX, REPORT, SWEEP, TEND
+from adapters.redis_address import RedisAddress
+from observability.logs import logger
 from observability.tracing import inside, remote_span
 from worker.celery_pool import EventLoopPool
 from worker.process import EngineProcess
+
+log = logger(__name__)
 
 QUEUES = (FAST, ANALYSIS)
 TEND_EVERY, SWEEP_EVERY, CLEAN_EVERY = timedelta(seconds=5), timedelta(seconds=10), timedelta(minutes=1)
@@ -40,7 +43,8 @@ class Jobs(Protocol):
 
 def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextManager[Jobs]] | None = None) -> Celery:
     """The app with its queues and jobs; `opening` builds a worker's engine, once for the process, when it starts."""
-    app = Celery("prosa", broker=_checking(redis_url), set_as_current=False)
+    broker, of_sentinels = RedisAddress.parse(redis_url).for_celery()
+    app = Celery("prosa", broker=broker, set_as_current=False)
     app.conf.update(
         task_queues=[Queue(name) for name in QUEUES],
         task_default_queue=FAST,
@@ -59,6 +63,8 @@ def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextMana
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A failover interrupts the blocking read with an error reply; without this the worker would end.
+        broker_channel_error_retry=True,
         broker_transport_options={
             "global_keyprefix": KEY_PREFIX,
             # A wake-up that was taken is kept in mind by its worker and not in Redis: what a killed one had taken, the
@@ -68,6 +74,7 @@ def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextMana
             "socket_connect_timeout": 1,
             "socket_timeout": 5,
             "health_check_interval": 10,
+            **of_sentinels,
         },
         beat_schedule={
             name: {"task": name, "schedule": every, "options": {"expires": every.total_seconds()}}
@@ -78,14 +85,6 @@ def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextMana
     for name, job in _JOBS.items():
         _register(app, name, job)
     return app
-
-
-def _checking(redis_url: str) -> str:
-    """The address for Celery's client, which trusts anybody where nothing is said about certificates."""
-    address = urlsplit(redis_url)
-    if address.scheme != "rediss" or "ssl_cert_reqs=" in address.query:
-        return redis_url
-    return urlunsplit(address._replace(query=f"{address.query}&ssl_cert_reqs=required".lstrip("&")))
 
 
 _JOBS: dict[str, Callable[..., Awaitable[None]]] = {
@@ -136,6 +135,8 @@ def run_worker(app: Celery, *, concurrency: int, queues: Sequence[str] = QUEUES,
         quiet=True,
     )
     worker.start()
+    if worker.exitcode:
+        log.error("worker.failed", code=worker.exitcode)
     return int(worker.exitcode or 0)
 
 

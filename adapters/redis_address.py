@@ -1,0 +1,86 @@
+"""Where a Redis is: one server, or the Sentinels that know which server is the primary."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio.connection import parse_url
+from redis.asyncio.sentinel import Sentinel
+
+SENTINEL = "redis+sentinel"
+SENTINEL_PORT = 26379
+FORM = "redis+sentinel://[USER:PASSWORD@]HOST:PORT[,HOST:PORT ...]/SERVICE[/DB]"
+
+
+@dataclass(frozen=True)
+class RedisAddress:
+    """What an address says. Without Sentinels `service` is empty and `url` is redis-py's own.
+
+    Attributes:
+        options: redis-py's connection options, as TLS, user, password and database (in the form of Sentinels no TLS).
+        sentinels: host and port of each.
+        service: the name by which the Sentinels know the primary.
+    """
+
+    url: str
+    options: Mapping[str, Any]
+    sentinels: Sequence[tuple[str, int]] = ()
+    service: str = ""
+
+    @classmethod
+    def parse(cls, url: str) -> "RedisAddress":
+        """Read `redis://`, `rediss://` (TLS), `unix://` or `redis+sentinel://`.
+
+        Raises:
+            ValueError: it is none of them.
+        """
+        parts = urlsplit(url)
+        if parts.scheme != SENTINEL:
+            return cls(url, parse_url(url))
+        service, _, database = parts.path.strip("/").partition("/")
+        user, at, hosts = parts.netloc.rpartition("@")
+        sentinels = [_host_and_port(host) for host in hosts.split(",") if host]
+        if not service or not sentinels:
+            raise ValueError(f"an address of Sentinels is {FORM}")
+        plain = SplitResult("redis", f"{user}{at}sentinel", f"/{database}", parts.query, "")
+        options = parse_url(urlunsplit(plain))
+        return cls(url, {name: value for name, value in options.items() if name != "host"}, sentinels, service)
+
+    def connect(self, **options: Any) -> tuple[Redis, Sentinel | None]:
+        """A client of the primary, and the Sentinels that it asks at each new connection; the caller closes both."""
+        if not self.sentinels:
+            return Redis.from_pool(ConnectionPool.from_url(self.url, **options)), None
+        limit = options["socket_connect_timeout"]
+        sentinel = Sentinel(
+            list(self.sentinels), sentinel_kwargs={"socket_connect_timeout": limit, "socket_timeout": limit}
+        )
+        given: dict[str, Any] = {**self.options, **options}
+        return sentinel.master_for(self.service, **given), sentinel
+
+    def for_celery(self) -> tuple[str, Mapping[str, Any]]:
+        """The address in Kombu's form, and the transport options that go with it."""
+        if not self.sentinels:
+            return _checking(self.url), {}
+        parts = urlsplit(self.url)
+        user, at, _ = parts.netloc.rpartition("@")
+        database = self.options.get("db", 0)
+        nodes = ";".join(f"sentinel://{user}{at}{host}:{port}/{database}" for host, port in self.sentinels)
+        return nodes, {"master_name": self.service}
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    try:
+        return (host, int(port)) if host else (text, SENTINEL_PORT)
+    except ValueError:
+        raise ValueError(f"an address of Sentinels is {FORM}") from None
+
+
+def _checking(url: str) -> str:
+    """The address with certificates checked, which Celery's client leaves out where nothing is said about them."""
+    address = urlsplit(url)
+    if address.scheme != "rediss" or "ssl_cert_reqs=" in address.query:
+        return url
+    return urlunsplit(address._replace(query=f"{address.query}&ssl_cert_reqs=required".lstrip("&")))

@@ -7,7 +7,7 @@ by its deduplication key), so this is one primary, with or without replicas and 
 import asyncio
 import hashlib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -269,7 +269,7 @@ class RedisDatabase:
         failure: Exception = RedisTimeoutError("the process is stopping")
         try:
             async with asyncio.timeout(self._timeout):
-                await self._exchange(calls)
+                await self._exchange(calls, watch)
             self._silent = False
         except SILENCE:
             failure = RedisTimeoutError("no answer within its time")
@@ -282,18 +282,18 @@ class RedisDatabase:
             for call in calls:
                 call.settle(failure)
 
-    async def _exchange(self, calls: Sequence[_Call]) -> None:
+    async def _exchange(self, calls: Sequence[_Call], watch: "_Watch") -> None:
         """Write all commands at once, then read their replies; each call is settled with its own."""
         pool = self._client.connection_pool
         connection = await pool.get_connection()
         try:
-            unknown = await self._ask(connection, calls)
+            unknown = await self._ask(connection, calls, watch)
             if unknown:
-                await self._teach(connection, unknown)
+                await self._teach(connection, unknown, watch)
         finally:
             await pool.release(connection)
 
-    async def _ask(self, connection: AbstractConnection, calls: Sequence[_Call]) -> list[_Call]:
+    async def _ask(self, connection: AbstractConnection, calls: Sequence[_Call], watch: "_Watch") -> list[_Call]:
         """Settle the calls; return those whose scripts the server does not know, so that they have not run."""
         await connection.send_packed_command(connection.pack_commands([call.parts for call in calls]))
         unknown = []
@@ -308,14 +308,15 @@ class RedisDatabase:
                     connection.mark_for_reconnect()
             else:
                 call.settle(reply)
+            watch.heard()
         return unknown
 
-    async def _teach(self, connection: AbstractConnection, calls: Sequence[_Call]) -> None:
+    async def _teach(self, connection: AbstractConnection, calls: Sequence[_Call], watch: "_Watch") -> None:
         """Send the scripts' texts, and the calls again behind them."""
         texts = dict.fromkeys(call.script.text for call in calls if call.script)
         loop = asyncio.get_running_loop()
         loads = [_Call(("SCRIPT", "LOAD", text), None, loop.create_future()) for text in texts]
-        await self._ask(connection, [*loads, *calls])
+        await self._ask(connection, [*loads, *calls], watch)
         for load in loads:
             # An error of a script's text is told to its callers, by their own replies.
             load.future.exception()
@@ -352,29 +353,38 @@ class RedisDatabase:
 
 
 class _Watch:
-    """Calls back when a group has had no answer for `seconds`, unless it is the process that was late."""
+    """Calls `on_silence` when the server has not been heard for `seconds`, unless it is the process that was late."""
 
     # A timer that fires so much later than it should says that the process had no time to read.
     LATE_SECONDS = 0.05
 
-    def __init__(self, seconds: float | None, on_silence: Any) -> None:
+    def __init__(self, seconds: float | None, on_silence: Callable[[], None]) -> None:
         self._seconds = seconds
         self._on_silence = on_silence
         self._loop = asyncio.get_running_loop()
+        self._heard_at = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
-        self._begin()
+        if seconds is not None:
+            self._look_at(self._heard_at + seconds)
+
+    def heard(self) -> None:
+        if self._seconds is not None:
+            self._heard_at = self._loop.time()
 
     def end(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _begin(self) -> None:
-        if self._seconds is not None:
-            self._timer = self._loop.call_later(self._seconds, self._look, self._loop.time() + self._seconds)
+    def _look_at(self, due: float) -> None:
+        self._timer = self._loop.call_at(due, self._look, due)
 
     def _look(self, due: float) -> None:
-        if self._loop.time() - due > self.LATE_SECONDS:
-            self._begin()
+        assert self._seconds is not None  # noqa: S101 - only then a timer is set
+        now = self._loop.time()
+        if now - due > self.LATE_SECONDS:
+            self._look_at(now + self._seconds)
+        elif now < self._heard_at + self._seconds:
+            self._look_at(self._heard_at + self._seconds)
         else:
             self._on_silence()
 

@@ -71,7 +71,7 @@ async def _run(settings: Settings) -> int:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, told.set)
     async with (
         open_runtime(settings) as runtime,
-        server_of(runtime.webhook, intakes=runtime.webhook.intakes).running(listener) as url,
+        server_of(runtime.webhook).running(listener) as url,
         running_beside(_reload_when(told, runtime)),
         running_beside(report_forever(runtime.worker)),
     ):
@@ -97,7 +97,7 @@ async def _webhook(settings: Settings) -> int:
     from cli.webhook_role import open_webhook
 
     listener = listening(settings)
-    async with open_webhook(settings) as http, server_of(http, intakes=http.intakes).running(listener) as url:
+    async with open_webhook(settings) as http, server_of(http).running(listener) as url:
         keep_what_is_loaded()
         print(f"Prosa's webhook is at {url}/", flush=True)
         await stop_signal()
@@ -265,7 +265,7 @@ async def _demo(settings: Settings) -> None:
         )
         async with (
             open_runtime(imitating_everything(settings)) as runtime,
-            server_of(runtime.webhook, intakes=runtime.webhook.intakes).running(listener) as url,
+            server_of(runtime.webhook).running(listener) as url,
         ):
             await play_demo(runtime, url)
 

@@ -4,13 +4,15 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from starlette.types import ASGIApp
+
 from adapters.queues.embedded import EmbeddedQueue
 from cli.sandboxed import sandboxed
 from cli.tracing import traced
 from cli.webhook_role import webhook_dependencies
 from contracts.ports import Faults
 from contracts.settings import Settings
-from webhook.app import WebhookApp, create_app
+from webhook.app import create_app
 from worker.backends import open_backend
 from worker.bootstrap import Engine
 from worker.dependencies import Dependencies
@@ -23,7 +25,7 @@ class Runtime:
 
     settings: Settings
     worker: Worker
-    webhook: WebhookApp
+    webhook: ASGIApp
     sandbox_url: str | None
     imitates_model: bool
 

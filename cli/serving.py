@@ -3,9 +3,8 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 import uvicorn
@@ -13,8 +12,6 @@ import uvicorn
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
 from sandbox.transport import listen
-from webhook.platform_posts import Intake
-from webhook.post_protocol import PostProtocol
 
 
 def listening(settings: Settings) -> socket.socket:
@@ -72,12 +69,10 @@ class Server(uvicorn.Server):
             await serving
 
 
-def server_of(app: Any, *, intakes: Mapping[str, Intake] | None = None) -> Server:
-    """A server of the app; posts to the paths of `intakes` go there without a detour."""
+def server_of(app: Any) -> Server:
     config = uvicorn.Config(
         app,
-        # Whatever makes a protocol will do.
-        http=partial(PostProtocol, intakes=intakes) if intakes else "httptools",  # type: ignore[arg-type]
+        http="httptools",
         access_log=False,
         log_config=None,
         lifespan="off",

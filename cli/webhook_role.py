@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+from starlette.types import ASGIApp
+
 from adapters.clock import NoFaults, SystemClock
 from cli.sandboxed import sandboxed
 from cli.tracing import traced
 from contracts.ports import Faults, WakeUps
 from contracts.settings import Settings
-from webhook.app import WebhookApp, create_app
+from webhook.app import create_app
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
 from worker.analysis_desk import desk_without_engine
 from worker.backends import Backend, open_backend, open_wake_ups
@@ -23,7 +25,7 @@ REFUSE_AFTER = timedelta(milliseconds=250)
 
 
 @asynccontextmanager
-async def open_webhook(settings: Settings) -> AsyncIterator[WebhookApp]:
+async def open_webhook(settings: Settings) -> AsyncIterator[ASGIApp]:
     """The HTTP side alone: it makes messages durable and wakes the workers."""
     with traced(settings):
         async with (

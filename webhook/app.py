@@ -1,81 +1,60 @@
 """Builds the ASGI app of the HTTP side."""
 
-from collections.abc import Container, Mapping, Sequence
-
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
+from adapters.http_addresses import SameAddresses
 from contracts.errors import TransientError
-from contracts.messages import ChannelName
 from webhook.access import console_guard
 from webhook.analyses import analysis_routes
 from webhook.chat import chat_routes
 from webhook.console import console_routes
 from webhook.dependencies import WebhookDependencies
 from webhook.documentation import add_documentation
-from webhook.platform_posts import Intake
+from webhook.platform_posts import PlatformFront
 from webhook.problems import Problem, answer_to
 from webhook.reports import report_routes
-from webhook.whatsapp import WHATSAPP_PATH, WhatsAppReceiver, whatsapp_routes
+from webhook.whatsapp import WHATSAPP_PATH, whatsapp_intake, whatsapp_routes
 
 
-class WebhookApp(FastAPI):
-    """`intakes` are those of platforms' posts, by path; a server gives them what comes in one piece."""
-
-    intakes: Mapping[str, Intake]
-
-
-def create_app(deps: WebhookDependencies) -> WebhookApp:
+def create_app(deps: WebhookDependencies) -> ASGIApp:
     """Everything under one app: platform webhooks, web chat, and the console with its page."""
-    whatsapp = Intake(ChannelName.WHATSAPP, WhatsAppReceiver(deps))
-    app = WebhookApp(
+    intakes = {WHATSAPP_PATH: whatsapp_intake(deps)}
+    api = FastAPI(
         title="Prosa",
         summary="Conversations, answered within the rules of an institution",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
     )
-    app.intakes = {WHATSAPP_PATH: whatsapp}
-    app.include_router(whatsapp_routes(deps, whatsapp))
-    app.include_router(chat_routes(deps))
-    app.include_router(console_routes(deps))
-    app.include_router(analysis_routes(deps))
-    app.include_router(report_routes(deps))
-    add_documentation(app, console_guard(deps.console_token))
+    api.include_router(whatsapp_routes(deps))
+    api.include_router(chat_routes(deps))
+    api.include_router(console_routes(deps))
+    api.include_router(analysis_routes(deps))
+    api.include_router(report_routes(deps))
+    add_documentation(api, console_guard(deps.console_token), posts={WHATSAPP_PATH: "Messages and statuses, signed"})
 
-    @app.get("/healthz", tags=["operation"], summary="Alive")
+    @api.get("/healthz", tags=["operation"], summary="Alive")
     async def alive() -> Response:
         return PlainTextResponse("ok")
 
     if deps.allowed_origins:
-        app.add_middleware(_Origins, origins=sorted(deps.allowed_origins), platforms=app.intakes)
-    app.add_exception_handler(Problem, _answer)
-    app.add_exception_handler(HTTPException, _http_problem)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(TransientError, _answer)
-    app.add_exception_handler(Exception, _answer)
-    return app
-
-
-class _Origins(CORSMiddleware):
-    """Lets pages of allowed origins read answers, but not those to `platforms`, which are servers."""
-
-    def __init__(self, app: ASGIApp, origins: Sequence[str], platforms: Container[str]) -> None:
-        super().__init__(
-            app,
-            allow_origins=origins,
+        api.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(deps.allowed_origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Content-Type", "Last-Event-ID"],
         )
-        self._platforms = platforms
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_platform = scope["type"] == "http" and scope["path"] in self._platforms
-        await (self.app if is_platform else super().__call__)(scope, receive, send)
+    api.add_exception_handler(Problem, _answer)
+    api.add_exception_handler(HTTPException, _http_problem)
+    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(TransientError, _answer)
+    api.add_exception_handler(Exception, _answer)
+    return SameAddresses(PlatformFront(api, intakes))
 
 
 async def _answer(_: Request, exc: Exception) -> Response:

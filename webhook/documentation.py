@@ -1,6 +1,6 @@
 """`/docs` and `/openapi.json`: what can be asked of this process, on a page that needs nothing from elsewhere."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
@@ -18,18 +18,29 @@ _PAGE = """<!doctype html>
 _POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 
-def add_documentation(app: FastAPI, guard: Callable[[Request], None]) -> None:
-    """Serve both under the console's guard."""
+def add_documentation(app: FastAPI, guard: Callable[[Request], None], *, posts: Mapping[str, str]) -> None:
+    """Serve both under the console's guard. `posts` are the summaries of platforms' posts, which pass the framework."""
+
+    def description() -> dict[str, Any]:
+        described: dict[str, Any] = app.openapi()
+        for path, summary in posts.items():
+            described["paths"].setdefault(path, {})["post"] = {
+                "tags": ["platform webhooks"],
+                "summary": summary,
+                "operationId": f"post{path.replace('/', '_')}",
+                "responses": {"200": {"description": "Durable, or nothing to keep"}},
+            }
+        return described
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi(request: Request) -> Response:
         guard(request)
-        return JSONResponse(app.openapi())
+        return JSONResponse(description())
 
     @app.get("/docs", include_in_schema=False)
     async def docs(request: Request) -> Response:
         guard(request)
-        return HTMLResponse(_page(app.openapi()), headers={"Content-Security-Policy": _POLICY})
+        return HTMLResponse(_page(description()), headers={"Content-Security-Policy": _POLICY})
 
 
 def _page(description: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from contracts.messages import ChannelName
 from observability.metrics import REFUSED
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
 from webhook.ingest import apply_statuses, count_ignored, keep_broken, make_durable, side_by_side
-from webhook.platform_posts import TAKEN, Intake, Outcomes, Post
+from webhook.platform_posts import Intake, Outcomes, Post
 from webhook.problems import Problem
 from webhook.request_body import BodyReader
 
@@ -20,9 +20,13 @@ MAX_BODY = 4 * 1024 * 1024
 WHATSAPP_PATH = "/webhooks/whatsapp"
 
 
-def whatsapp_routes(deps: WebhookDependencies, intake: Intake) -> APIRouter:
+def whatsapp_intake(deps: WebhookDependencies) -> Intake:
+    return Intake(ChannelName.WHATSAPP, WhatsAppReceiver(deps), BodyReader(MAX_BODY, deps.read_within))
+
+
+def whatsapp_routes(deps: WebhookDependencies) -> APIRouter:
+    """The handshake; posts go to the intake."""
     router = APIRouter(prefix=WHATSAPP_PATH, tags=["platform webhooks"])
-    read_body = BodyReader(MAX_BODY, deps.read_within)
 
     @router.get("", summary="Meta's handshake")
     async def handshake(request: Request) -> Response:
@@ -33,11 +37,6 @@ def whatsapp_routes(deps: WebhookDependencies, intake: Intake) -> APIRouter:
             REFUSED.labels(channel="whatsapp", reason="handshake").inc()
             raise Problem(403, "Handshake refused", "hub.verify_token is not WHATSAPP_VERIFY_TOKEN.")
         return PlainTextResponse(query.get("hub.challenge", ""))
-
-    @router.post("", summary="Messages and statuses, signed by Meta")
-    async def receive(request: Request) -> Response:
-        await intake.take_request(request, read_body)
-        return TAKEN
 
     return router
 

@@ -76,7 +76,7 @@ async def cpu_us_a_post(process: Process, url: str, numbers: Iterator[int]) -> f
         async def post() -> None:
             for body, headers in waiting:
                 async with session.post(url, data=body, headers=headers) as response:
-                    assert response.status == 200
+                    assert response.status == 200, (url, response.status, await response.text())
                     await response.read()
 
         before = usage_of(process.pid).cpu_seconds

@@ -65,7 +65,7 @@ async def opened(folder: Path) -> AsyncIterator[Whole]:
     settings = read_settings({"PROSA_DATA_DIR": str(folder), "PORT": "0"}, env_file=None)
     async with (
         open_runtime(settings) as runtime,
-        server_of(runtime.webhook, intakes=runtime.webhook.intakes).running(listen("127.0.0.1", 0)) as url,
+        server_of(runtime.webhook).running(listen("127.0.0.1", 0)) as url,
         httpx.AsyncClient(base_url=url, timeout=30, limits=httpx.Limits(max_connections=60)) as http,
     ):
         yield Whole(runtime, http)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp
 
 from adapters.events.memory import MemoryEvents
 from adapters.time_limit import TimeLimit
@@ -24,7 +25,7 @@ from contracts.views import reply_view
 from sandbox.transport import listen
 from sandbox.whatsapp_webhooks import DEFAULT_PHONE_NUMBER_ID, Change, envelope, sign, to_bytes
 from tests.builders import DOCUMENTS, START, CrashAt, SteppingClock, conversation_id, open_backend
-from webhook.app import WebhookApp, create_app
+from webhook.app import create_app
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
 from worker.analysis_desk import desk_without_engine
 from worker.reporting import Reporting
@@ -144,7 +145,7 @@ class WatchedEvents(MemoryEvents):
 class WebhookBed:
     """The app and everything a test looks at."""
 
-    app: WebhookApp
+    app: ASGIApp
     inbox: BreakableInbox
     store: BreakableStore
     http: httpx.AsyncClient
@@ -217,7 +218,7 @@ class WebhookBed:
     @asynccontextmanager
     async def served(self) -> AsyncIterator[str]:
         """The app on a real socket."""
-        async with server_of(self.app, intakes=self.app.intakes).running(listen("127.0.0.1", 0)) as url:
+        async with server_of(self.app).running(listen("127.0.0.1", 0)) as url:
             yield url
 
 

@@ -336,7 +336,7 @@ async def test_a_server_that_stops_answers_what_it_has_taken(bed: WebhookBed, ca
 
 
 async def test_more_connections_than_there_is_room_for_are_told_so(bed: WebhookBed, caller: Caller) -> None:
-    server = server_of(bed.app, intakes=bed.app.intakes)
+    server = server_of(bed.app)
     server.config.limit_concurrency = 2
     async with server.running(listen("127.0.0.1", 0)) as url:
         line = await caller.to(url)

@@ -85,7 +85,7 @@ async def open_tasks(settings: Settings) -> AsyncIterator["Starlette"]:
             yield create_tasks_app(
                 TasksDependencies(
                     drain=worker.drain,
-                    analyse=worker.analyse,
+                    analyse=worker.queue.work_on_analysis,
                     sweep=worker.sweep_and_clean,
                     verifier=verifier,
                     count=lambda outcome: TASK_REQUESTS.labels(outcome=outcome.value).inc(),

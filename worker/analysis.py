@@ -96,6 +96,25 @@ async def analyse(key: str, deps: Dependencies) -> None:
         log.error("analysis.defect", analysis_id=key, exc_info=exc)
 
 
+class AnalysisPostponedError(TransientError):
+    """The analysis, or its callback, is due again in `retry_after`."""
+
+
+async def time_to_next_step(key: str, deps: Dependencies) -> timedelta | None:
+    """The time until the analysis is due again after a failure; None when nothing is to be tried again.
+
+    Raises:
+        StoreUnavailableError: the store did not answer.
+    """
+    at = deps.clock.now()
+    record = await deps.store.record(COLLECTION, key, at=at)
+    if record is None or record.due_at is None:
+        return None
+    analysis = Filed.of(record).analysis
+    was_tried = analysis.callback_attempts if analysis.is_finished else analysis.error
+    return max(timedelta(0), record.due_at - at) if was_tried else None
+
+
 class _Work:
     """What one job does with one analysis. Each step is a compare-and-set: who loses one leaves the rest."""
 

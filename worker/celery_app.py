@@ -1,11 +1,13 @@
 """The Celery engine: queues by complexity, the jobs on them, and the process that works them off.
 
-Jobs are wake-ups. What is to be done, how often it was tried and when it is due stand in the inbox and the store, so a
-job that is lost, doubled or late costs at most a moment. That is also why no job is retried by Celery: a conversation
-that could not be answered is due again by the inbox's own back-off, an analysis by its record's.
+Jobs are wake-ups. What is to be done, how often it was tried and when it is due is in the inbox and the store, so a job
+that is lost, doubled or late costs at most a moment. One drain job serves all conversations that were woken in one
+moment; a conversation that could not be answered is due again by the inbox's back-off. Analyses and timers have time
+limits and are retried by Celery; the sweep is there for the retry that gets lost.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any, Protocol
@@ -16,9 +18,11 @@ from kombu.entity import Queue
 from adapters.event_loop import keep_what_is_loaded
 from adapters.queues.celery import ANALYSE, ANALYSIS, CLEAN, DRAIN, FAST, KEY_PREFIX, REPORT, SWEEP, TEND
 from adapters.redis_address import RedisAddress
+from contracts.errors import TransientError
 from observability.logs import logger
 from observability.tracing import inside, remote_span
-from worker.celery_pool import EventLoopPool
+from worker.analysis import LIMITS
+from worker.celery_pool import EventLoopPool, retry_countdown
 from worker.process import EngineProcess
 
 log = logger(__name__)
@@ -31,7 +35,7 @@ TIMERS = ((TEND, TEND_EVERY), (SWEEP, SWEEP_EVERY), (CLEAN, CLEAN_EVERY), (REPOR
 
 
 class Jobs(Protocol):
-    """What a worker process does for each kind of job. Nothing is raised that another attempt would mend."""
+    """What a worker process does for each kind of job. A `TransientError` has the job retried, where it may be."""
 
     async def drain(self, conversation_id: str) -> None: ...
     async def analyse(self, key: str) -> None: ...
@@ -87,31 +91,66 @@ def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextMana
     return app
 
 
+async def _drain(jobs: Jobs, *conversation_ids: str, traces: Mapping[str, str] | None = None) -> None:
+    """One wake-up serves all the conversations it names, side by side, each in the trace of its message."""
+    drains = []
+    for conversation_id in conversation_ids:
+        with inside(remote_span((traces or {}).get(conversation_id))):
+            drains.append(asyncio.create_task(jobs.drain(conversation_id)))
+    try:
+        # One that fails is a defect of its own; the others go on.
+        await asyncio.wait(drains)
+    except asyncio.CancelledError:
+        for drain in drains:
+            drain.cancel()
+        await asyncio.wait(drains)
+        raise
+    for drain in drains:
+        drain.result()
+
+
+async def _analyse(jobs: Jobs, key: str, *, trace: str | None = None) -> None:
+    with inside(remote_span(trace)):
+        await jobs.analyse(key)
+
+
 _JOBS: dict[str, Callable[..., Awaitable[None]]] = {
-    DRAIN: lambda jobs, conversation_id: jobs.drain(conversation_id),
-    ANALYSE: lambda jobs, key: jobs.analyse(key),
+    DRAIN: _drain,
+    ANALYSE: _analyse,
     TEND: lambda jobs: jobs.tend(),
     SWEEP: lambda jobs: jobs.sweep(),
     CLEAN: lambda jobs: jobs.clean(),
     REPORT: lambda jobs: jobs.report(),
 }
+# A drain has no limit and is not retried: it is bounded by the turn's budget, and the inbox has its own back-off.
+# What a timer does not end in its limit is done by its next job; only a report's is rarer than a retry.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    ANALYSE: {
+        "soft_time_limit": LIMITS.lease.total_seconds(),
+        "max_retries": LIMITS.attempts + LIMITS.callback_attempts,
+    },
+    TEND: {"soft_time_limit": 30, "max_retries": 0},
+    SWEEP: {"soft_time_limit": 30, "max_retries": 0},
+    CLEAN: {"soft_time_limit": 300, "max_retries": 2},
+    REPORT: {"soft_time_limit": 60, "max_retries": 3},
+}
 
 
 def _register(app: Celery, name: str, job: Callable[..., Awaitable[None]]) -> None:
-    async def coroutine(*given: Any) -> None:
-        await job(app.engine.current, *given)
+    async def coroutine(*given: Any, **named: Any) -> None:
+        await job(app.engine.current, *given, **named)
 
-    async def traced(traceparent: str | None, *given: Any) -> None:
-        with inside(remote_span(traceparent)):
-            await coroutine(*given)
-
-    def run(task: Any, *given: Any) -> None:
+    def run(task: Any, *given: Any, **named: Any) -> None:
         """For the pools that Celery brings: they open an engine in each of their processes and wait for its loop."""
         app.engine.start()
-        app.engine.submit(traced(task.request.get("traceparent"), *given)).result()
+        try:
+            app.engine.submit(coroutine(*given, **named)).result()
+        except TransientError as exc:
+            raise task.retry(exc=exc, countdown=retry_countdown(exc, task.request.retries)) from exc
 
     # Not shared: Celery would give a job to every other app of the process as well.
-    app.task(run, name=name, bind=True, shared=False, coroutine=staticmethod(coroutine))
+    options = _OPTIONS.get(name, {})
+    app.task(run, name=name, bind=True, shared=False, coroutine=staticmethod(coroutine), **options)
 
 
 def run_worker(app: Celery, *, concurrency: int, queues: Sequence[str] = QUEUES, name: str | None = None) -> int:

@@ -7,15 +7,22 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
 from celery.concurrency.base import BasePool
+from celery.utils.time import get_exponential_backoff_interval
+from kombu.exceptions import OperationalError
 from kombu.serialization import loads
 
-from observability.tracing import inside, remote_span
+from contracts.errors import TransientError
+from observability.logs import logger
 
+log = logger(__name__)
+
+LONGEST_COUNTDOWN = 30
 Settle = Callable[[], None]
 
 
@@ -48,23 +55,23 @@ class EventLoopPool(BasePool):
         kwargs: Mapping[str, Any] | None = None,
         callback: Callable[..., Any] = lambda outcome: None,
         accept_callback: Callable[..., Any] | None = None,
+        timeout: float | None = None,
+        soft_timeout: float | None = None,
         **_: Any,
     ) -> None:
         """Start one job; `args` are those of Celery's tracer: name, id, request, body, content type and encoding."""
-        name, _id, request, *body = args
+        name, _id, request, data, content_type, encoding = args
         if accept_callback is not None:
             accept_callback(os.getpid(), time.monotonic())
         self._running += 1
-        work = partial(self._work, name, request.get("traceparent"), *body)
-        self.app.engine.run_soon(work, partial(self._end, callback, time.monotonic()))
+        job = _Job(name, request, (data, content_type, encoding), soft_timeout or timeout)
+        self.app.engine.run_soon(partial(self._work, job), partial(self._end, job, callback, time.monotonic()))
 
-    async def _work(
-        self, name: str, traceparent: str | None, body: Any, content_type: str, content_encoding: str
-    ) -> None:
+    async def _work(self, job: "_Job") -> None:
         """A body that cannot be read fails its job, and nothing else."""
-        given, named, _embedded = loads(body, content_type, content_encoding, accept={"application/json"})
-        with inside(remote_span(traceparent)):
-            await self.app.tasks[name].coroutine(*given, **named)
+        given, named = job.arguments()
+        async with asyncio.timeout(job.limit_seconds):
+            await self.app.tasks[job.name].coroutine(*given, **named)
 
     def on_stop(self) -> None:
         """Let the engine close, which gives running jobs its time of grace.
@@ -77,34 +84,86 @@ class EventLoopPool(BasePool):
     def on_terminate(self) -> None:
         self.app.engine.stop()
 
-    def _end(self, callback: Callable[..., Any], started: float, job: "asyncio.Future[Any]") -> None:
+    def _end(self, job: "_Job", callback: Callable[..., Any], started: float, work: "asyncio.Future[Any]") -> None:
         """On the engine's loop: hand the outcome to Celery's thread."""
-        outcome = _outcome(job)
-        if outcome is None:
-            # Cancelled at shut-down: unacknowledged, so that the broker gives the wake-up to another worker.
+        if work.cancelled():
+            # At shut-down: unacknowledged, so that the broker gives the wake-up to another worker.
             return
-        failed, value = outcome
-        self._ended.append(partial(callback, (failed, value, time.monotonic() - started)))
+        error = work.exception()
+        # As Celery's tracer would say it: whether the job failed, and the value or the exception.
+        failed, value = (
+            (False, None) if error is None else (True, ExceptionInfo((type(error), error, error.__traceback__)))
+        )
+        if error is not None and self._is_retried(job, error):
+            self._ended.append(partial(self._retry, job, error))
+            failed, value = False, None
+        self._ended.append(partial(self._settle, callback, (failed, value, time.monotonic() - started)))
         with suppress(BlockingIOError):
             # A full socket has rung already.
             self._bell_rope.send(b"\0")
+
+    def _is_retried(self, job: "_Job", error: BaseException) -> bool:
+        is_transient = isinstance(error, (TransientError, TimeoutError))
+        return is_transient and job.retries < (self.app.tasks[job.name].max_retries or 0)
+
+    def _retry(self, job: "_Job", error: BaseException) -> None:
+        """Send the job again, as `Task.retry` does; when the broker cannot take it, the sweep finds the work."""
+        given, named = job.arguments()
+        try:
+            self.app.send_task(
+                job.name,
+                given,
+                named,
+                task_id=job.request["id"],
+                retries=job.retries + 1,
+                countdown=retry_countdown(error, job.retries),
+                retry=False,
+            )
+        except OperationalError as exc:
+            log.warning("job.retry_lost", job=job.name, error=type(exc).__name__)
 
     def _settle_ended(self) -> None:
         with suppress(BlockingIOError):
             self._bell.recv(65_536)
         while self._ended:
-            self._running -= 1
             self._ended.popleft()()
+
+    def _settle(self, callback: Callable[..., Any], outcome: tuple[bool, Any, float]) -> None:
+        self._running -= 1
+        callback(outcome)
 
     def _get_info(self) -> dict[str, Any]:
         return {**super()._get_info(), "running": self._running}
 
 
-def _outcome(job: "asyncio.Future[Any]") -> tuple[bool, Any] | None:
-    """What Celery's tracer would have returned: whether it failed, and the value or the exception."""
-    if job.cancelled():
-        return None
-    error = job.exception()
-    if error is None:
-        return False, None
-    return True, ExceptionInfo((type(error), error, error.__traceback__))
+@dataclass(frozen=True)
+class _Job:
+    """One job as Celery's tracer is given it; `body` is data, content type and encoding."""
+
+    name: str
+    request: Mapping[str, Any]
+    body: tuple[Any, str, str]
+    limit_seconds: float | None
+
+    @property
+    def retries(self) -> int:
+        return int(self.request.get("retries") or 0)
+
+    def arguments(self) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        data, content_type, encoding = self.body
+        given, named, _embedded = loads(data, content_type, encoding, accept={"application/json"})
+        return given, named
+
+
+def retry_countdown(error: BaseException, retries: int) -> float:
+    """Seconds until a job is tried again: what the error asks for, else growing with jitter; at most half a minute.
+
+    A worker holds a job that waits in its memory, where it is lost with the worker: so the wait is short.
+    """
+    wish = error.retry_after if isinstance(error, TransientError) else None
+    if wish is not None:
+        return min(LONGEST_COUNTDOWN, wish.total_seconds())
+    pause: float = get_exponential_backoff_interval(
+        factor=2, retries=retries, maximum=LONGEST_COUNTDOWN, full_jitter=True
+    )
+    return pause

@@ -16,7 +16,7 @@ from contracts.settings import Settings
 from contracts.values import ConversationId
 from observability.logs import logger
 from worker import sweeper
-from worker.analysis import analyse
+from worker.analysis import AnalysisPostponedError, analyse, time_to_next_step
 from worker.backends import Backend
 from worker.bootstrap import Engine, open_engine
 from worker.dependencies import Dependencies, DrainLimits
@@ -59,7 +59,14 @@ class Worker:
         await self.queue.work(ConversationId(conversation_id))
 
     async def analyse(self, key: str) -> None:
+        """Do what is due of an analysis.
+
+        Raises:
+            AnalysisPostponedError: it is due again later.
+        """
         await self.queue.work_on_analysis(key)
+        if (pause := await time_to_next_step(key, self.deps)) is not None:
+            raise AnalysisPostponedError(key, retry_after=pause)
 
     async def tend(self) -> None:
         await sweeper.tend(self.deps)

@@ -7,9 +7,11 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from redis.asyncio import Redis
 
+from contracts.errors import StoreUnavailableError
 from worker import celery_app
 
 
@@ -32,7 +34,14 @@ class RecordingJobs:
         await self._note("done", conversation_id)
 
     async def analyse(self, key: str) -> None:
+        """`later:N:NAME` is done at its Nth attempt, `stuck:NAME` never ends."""
         await self._note("analysed", key)
+        what, _, rest = key.partition(":")
+        if what == "stuck":
+            await asyncio.sleep(600)
+        if what == "later" and len(await self._noted("analysed", key)) < int(rest.partition(":")[0]):
+            raise StoreUnavailableError("not yet", retry_after=timedelta(milliseconds=10))
+        await self._note("analysis_done", key)
 
     async def tend(self) -> None:
         await self._note("timers", "tend")
@@ -45,6 +54,10 @@ class RecordingJobs:
 
     async def report(self) -> None:
         await self._note("timers", "report")
+
+    async def _noted(self, list_name: str, what: str) -> list[bytes]:
+        noted: list[bytes] = await self._redis.lrange(f"noted:{list_name}", 0, -1)
+        return [one for one in noted if one.decode() == what]
 
     async def _note(self, list_name: str, what: str) -> None:
         await self._redis.rpush(f"noted:{list_name}", what)
@@ -61,6 +74,7 @@ def main() -> int:
         await redis.aclose()
 
     app = celery_app.create_celery(url, opening)
+    app.tasks["prosa.analyse"].soft_time_limit = 2
     if pool:
         # One of Celery's own pools, as somebody might use who does not start the worker through `prosa`.
         app.Worker(pool_cls=pool, concurrency=2, queues="fast,analysis", quiet=True, without_heartbeat=True).start()

@@ -14,7 +14,7 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-from adapters.queues.celery import ANALYSIS, FAST, KEY_PREFIX, CeleryQueue, envelope
+from adapters.queues.celery import ANALYSIS, CONVERSATIONS_A_JOB, FAST, KEY_PREFIX, CeleryQueue, envelope
 from adapters.redis_database import RedisDatabase
 from contracts.values import ConversationId
 from tests.builders import PATIENCE
@@ -144,6 +144,38 @@ async def test_long_jobs_have_a_queue_of_their_own(bed: Bed) -> None:
     assert await bed.redis.llen(KEY_PREFIX + FAST) == 0
     async with bed.worker():
         await bed.until_noted("analysed", "summary:1")
+
+
+async def test_wake_ups_of_a_moment_share_a_job_and_a_burst_is_shared_by_workers(bed: Bed) -> None:
+    await wake(bed, "first")
+    await until(lambda: bed.redis.llen(KEY_PREFIX + FAST), 1)
+    await wake(bed, *(f"c{number}" for number in range(CONVERSATIONS_A_JOB + 1)), "c0")
+    await until(lambda: bed.redis.llen(KEY_PREFIX + FAST), 3)
+    async with bed.worker():
+        await bed.until_noted("done", "first", *(f"c{number}" for number in range(CONVERSATIONS_A_JOB + 1)))
+        await bed.until_taken()
+    assert len(await bed.noted("done")) == CONVERSATIONS_A_JOB + 2
+
+
+async def test_a_conversation_that_fails_costs_those_of_its_job_nothing(bed: Bed) -> None:
+    await wake(bed, "first")
+    await wake(bed, "fail:1", "good", "sleep:0.2:1")
+    async with bed.worker():
+        await bed.until_noted("done", "good", "sleep:0.2:1")
+
+
+@pytest.mark.parametrize("pool", ["", "celery.concurrency.thread:TaskPool"])
+async def test_a_job_that_asks_for_another_attempt_is_retried_by_celery(bed: Bed, pool: str) -> None:
+    await bed.queue.analyse("later:3:summary")
+    async with bed.worker(pool):
+        await bed.until_noted("analysis_done", "later:3:summary")
+    assert await bed.noted("analysed") == ["later:3:summary"] * 3
+
+
+async def test_a_job_ends_at_its_time_limit_and_is_tried_again(bed: Bed) -> None:
+    await bed.queue.analyse("stuck:summary")
+    async with bed.worker():
+        await until(lambda: bed.noted("analysed"), ["stuck:summary"] * 2)
 
 
 @pytest.mark.parametrize("pool", ["celery.concurrency.thread:TaskPool", "celery.concurrency.prefork:TaskPool"])

@@ -1,41 +1,38 @@
 """Draws the table: `docs/fsm.md`, its picture, and the copy of it that the page colours while a turn runs.
 
 `python -m fsm.diagram` writes the three files, `python -m fsm.diagram --check` exits with 1 where one is out of date.
+Places and lines come from Graphviz's `dot`, so a state that is added to the table is drawn without anything else.
 """
 
+import hashlib
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import Enum
 from html import escape
-from itertools import pairwise
-from math import asinh, copysign, hypot, sqrt
+from math import copysign, hypot
 from pathlib import Path
 
-from contracts.conversation import State, Trigger
-from fsm.table import ENGINE, MODEL, MOVES, OPERATOR, STATES, TIMER, Move, StateRow
+from contracts.conversation import State
+from contracts.errors import ConfigurationError
+from fsm.table import ENGINE, MODEL, MOVES, OPERATOR, PASSING, STATES, TIMER, Move, StateRow
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = Path("docs/fsm.md")
 PICTURES = (Path("docs/images/fsm.svg"), Path("webhook/static/fsm.svg"))
 
-
-class Side(Enum):
-    """A side of a box, as the direction in which it is left."""
-
-    LEFT = (-1, 0)
-    RIGHT = (1, 0)
-    TOP = (0, -1)
-    BOTTOM = (0, 1)
-
-    @property
-    def is_horizontal(self) -> bool:
-        return self.value[1] == 0
+BOX_WIDTH, BOX_HEIGHT = 104, 40
+MARGIN, LEGEND_HEIGHT = 12, 34
+HEAD = 7.0
+POINTS_AN_INCH = 72
 
 
 @dataclass(frozen=True)
 class Point:
+    """A place in the picture, in px from its upper left corner."""
+
     x: float
     y: float
 
@@ -46,92 +43,22 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Route:
-    """How a move is drawn: out of one side, along lanes, into another side.
+class Line:
+    """A move's line: control points of cubic Bezier curves, and the place of its label."""
 
-    Attributes:
-        at, to: px from the middle of the side, where the line leaves and where it enters.
-        lanes: px; x and y in turns of the lanes between, beginning with x when it leaves to the left or right.
-        label: where the trigger is written; None where a neighbouring line already says it.
-        anchor: which end of the label stands there.
-    """
-
-    leave: Side
-    enter: Side
-    at: float = 0
-    to: float = 0
-    lanes: tuple[float, ...] = ()
+    points: tuple[Point, ...]
     label: Point | None = None
-    anchor: str = "start"
 
 
-WIDTH, HEIGHT = 460, 722
-BOX_WIDTH, BOX_HEIGHT = 114, 42
-CORNER, HEAD, DASH = 9.0, 7.0, 6.0
-# Length of a corner drawn as a quadratic curve, in units of CORNER.
-BEND = 1 + asinh(1) / sqrt(2)
+@dataclass(frozen=True)
+class Layout:
+    """Where dot puts the states' middles and the moves' lines, in the order of the moves."""
 
-LEFT, MIDDLE, RIGHT = 64.0, 208.0, 370.0
-PLACES: Mapping[State, Point] = {
-    State.INIT: Point(MIDDLE, 40),
-    State.IDENTIFYING: Point(MIDDLE, 122),
-    State.UNDERSTANDING_INTENT: Point(MIDDLE, 206),
-    State.PROCESSING: Point(MIDDLE, 302),
-    State.GENERATING_RESPONSE: Point(MIDDLE, 388),
-    State.SELECTING_MESSAGE_TYPE: Point(MIDDLE, 474),
-    State.AWAITING_USER: Point(MIDDLE, 570),
-    State.ESCALATING: Point(RIGHT, 388),
-    State.COMPLETED: Point(RIGHT, 662),
-    State.FAILED: Point(LEFT, 662),
-    State.SPAM: Point(LEFT, 40),
-}
+    width: float
+    height: float
+    places: Mapping[str, Point]
+    lines: Sequence[Line]
 
-# All time-outs of the states that a turn passes share one lane to FAILED, the way back to the person's word another.
-TIME_OUT_LANE, RECEIVE_LANE = 135.5, 290.0
-PASSING_TIME_OUT = Route(Side.LEFT, Side.RIGHT, at=12, lanes=(TIME_OUT_LANE,))
-
-ROUTES: Mapping[tuple[State, Trigger], Route] = {
-    (State.INIT, Trigger.BEGIN): Route(Side.BOTTOM, Side.TOP, label=Point(215, 85)),
-    (State.INIT, Trigger.MARK_SPAM): Route(Side.LEFT, Side.RIGHT),
-    (State.INIT, Trigger.TIME_OUT): PASSING_TIME_OUT,
-    (State.IDENTIFYING, Trigger.IDENTIFIED): Route(Side.BOTTOM, Side.TOP, label=Point(215, 168)),
-    (State.IDENTIFYING, Trigger.MARK_SPAM): Route(Side.LEFT, Side.BOTTOM, to=20),
-    (State.IDENTIFYING, Trigger.TIME_OUT): PASSING_TIME_OUT,
-    (State.UNDERSTANDING_INTENT, Trigger.PROCESS): Route(Side.BOTTOM, Side.TOP, label=Point(215, 258)),
-    (State.UNDERSTANDING_INTENT, Trigger.ESCALATE): Route(Side.RIGHT, Side.TOP, to=16, label=Point(304, 201)),
-    (State.UNDERSTANDING_INTENT, Trigger.CONCLUDE): Route(
-        Side.RIGHT, Side.RIGHT, at=-14, lanes=(453,), label=Point(304, 187)
-    ),
-    (State.UNDERSTANDING_INTENT, Trigger.MARK_SPAM): Route(Side.LEFT, Side.BOTTOM, at=-6, to=-20, label=Point(58, 195)),
-    (State.UNDERSTANDING_INTENT, Trigger.TIME_OUT): PASSING_TIME_OUT,
-    (State.PROCESSING, Trigger.DRAFT): Route(Side.BOTTOM, Side.TOP, label=Point(215, 349)),
-    (State.PROCESSING, Trigger.ESCALATE): Route(Side.RIGHT, Side.TOP, to=-16, label=Point(300, 297)),
-    (State.PROCESSING, Trigger.FAIL): Route(Side.LEFT, Side.TOP, at=-6, label=Point(76, 291)),
-    (State.PROCESSING, Trigger.TIME_OUT): PASSING_TIME_OUT,
-    (State.GENERATING_RESPONSE, Trigger.RESPOND): Route(Side.BOTTOM, Side.TOP, label=Point(215, 435)),
-    (State.GENERATING_RESPONSE, Trigger.ESCALATE): Route(Side.RIGHT, Side.LEFT),
-    (State.GENERATING_RESPONSE, Trigger.FAIL): Route(Side.LEFT, Side.TOP, at=-6, label=Point(76, 377)),
-    (State.GENERATING_RESPONSE, Trigger.TIME_OUT): PASSING_TIME_OUT,
-    (State.SELECTING_MESSAGE_TYPE, Trigger.SEND): Route(Side.BOTTOM, Side.TOP, label=Point(215, 526)),
-    (State.SELECTING_MESSAGE_TYPE, Trigger.CONCLUDE): Route(Side.RIGHT, Side.TOP, to=-48, label=Point(297, 469)),
-    (State.SELECTING_MESSAGE_TYPE, Trigger.FAIL): Route(Side.LEFT, Side.TOP, at=-6, label=Point(76, 463)),
-    (State.SELECTING_MESSAGE_TYPE, Trigger.TIME_OUT): PASSING_TIME_OUT,
-    (State.AWAITING_USER, Trigger.RECEIVE): Route(
-        Side.RIGHT, Side.RIGHT, at=-14, to=14, lanes=(RECEIVE_LANE,), label=Point(296, 346)
-    ),
-    (State.AWAITING_USER, Trigger.CONCLUDE): Route(Side.BOTTOM, Side.LEFT, at=14, to=-8, label=Point(240, 649)),
-    (State.AWAITING_USER, Trigger.ESCALATE): Route(Side.RIGHT, Side.BOTTOM, at=14, to=24, label=Point(330, 597)),
-    (State.AWAITING_USER, Trigger.TIME_OUT): Route(Side.BOTTOM, Side.LEFT, at=-8, to=8, label=Point(240, 684)),
-    (State.ESCALATING, Trigger.HAND_BACK): Route(Side.BOTTOM, Side.RIGHT, at=8, label=Point(373, 528), anchor="end"),
-    (State.ESCALATING, Trigger.CONCLUDE): Route(
-        Side.BOTTOM, Side.TOP, at=40, to=40, label=Point(405, 619), anchor="end"
-    ),
-    (State.ESCALATING, Trigger.FAIL): Route(
-        Side.RIGHT, Side.BOTTOM, at=-6, to=-10, lanes=(445, 714), label=Point(240, 710)
-    ),
-    (State.ESCALATING, Trigger.TIME_OUT): Route(Side.RIGHT, Side.BOTTOM, at=8, to=10, lanes=(437, 704)),
-}
-LANE_LABEL = Point(TIME_OUT_LANE + 6, 622)
 
 COLOURS: Mapping[str, tuple[str, str]] = {
     # by: on light, on dark
@@ -164,34 +91,108 @@ with. Only `SPAM` stays shut until an operator reopens it.
 """
 
 
+def dot_source(states: Sequence[StateRow], moves: Sequence[Move]) -> str:
+    """The table in Graphviz's language.
+
+    Time-outs have no say in the layout: there is one for nearly each state, and all end in the same place.
+    """
+    size = f"width={BOX_WIDTH / POINTS_AN_INCH:.3f} height={BOX_HEIGHT / POINTS_AN_INCH:.3f}"
+    lines = [f'node [shape=box fixedsize=true label="" {size}]', "edge [fontsize=9]", "nodesep=0.3", "ranksep=0.36"]
+    # The states that a turn passes are one column.
+    lines += [f'"{row.state}" [group="{"turn" if row.limit == PASSING else row.state}"]' for row in states]
+    for move in moves:
+        # What the engine and the model do is the main way, and goes down in a line.
+        weight = {ENGINE: 8, MODEL: 2}.get(move.by, 1)
+        if move.by != TIMER:
+            lines.append(f'"{move.source}" -> "{move.dest}" [label="{move.trigger}" weight={weight}]')
+    return "\n".join(["digraph fsm {", *lines, "}"])
+
+
+def laid_out(states: Sequence[StateRow], moves: Sequence[Move]) -> Layout:
+    """Have dot lay the table out.
+
+    Raises:
+        ConfigurationError: Graphviz is not installed.
+    """
+    program = shutil.which("dot")
+    if program is None:
+        raise ConfigurationError("the picture needs Graphviz's dot: install Debian's package graphviz")
+    plain = subprocess.run(  # noqa: S603 - our own source
+        [program, "-Tplain"], input=dot_source(states, moves), capture_output=True, text=True, check=True
+    ).stdout
+    places: dict[str, Point] = {}
+    lines: dict[tuple[str, ...], Line] = {}
+    width = height = 0.0
+    for kind, *words in (line.split() for line in plain.splitlines()):
+        if kind == "graph":
+            width, height = (float(word) * POINTS_AN_INCH for word in words[1:3])
+        elif kind == "node":
+            places[words[0].strip('"')] = _point(words[1], words[2], height)
+        elif kind == "edge":
+            count = int(words[2])
+            ends = 3 + 2 * count
+            points = tuple(_point(*pair, height) for pair in zip(words[3:ends:2], words[4:ends:2], strict=True))
+            tail, head, label = words[0].strip('"'), words[1].strip('"'), words[ends].strip('"')
+            lines[tail, head, label] = Line(points, _point(words[ends + 1], words[ends + 2], height))
+    return Layout(
+        width + 2 * MARGIN,
+        height + LEGEND_HEIGHT + 2 * MARGIN,
+        places,
+        [lines.get((move.source, move.dest, move.trigger)) or _straight(places, move) for move in moves],
+    )
+
+
+def _point(x: str, y: str, height: float) -> Point:
+    """dot's inches, counted from below, as px of the picture."""
+    return Point(float(x) * POINTS_AN_INCH + MARGIN, height - float(y) * POINTS_AN_INCH + LEGEND_HEIGHT + MARGIN)
+
+
+def _straight(places: Mapping[str, Point], move: Move) -> Line:
+    source, dest = places[move.source.value], places[move.dest.value]
+    start, end = _border(source, dest), _border(dest, source)
+    return Line((start, start, end, end))
+
+
 def svg(states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> str:
-    """The state diagram as one SVG document, 460 px wide, without anything to load or to run.
+    """The state diagram as one SVG document, without anything to load or to run.
 
     Each state is a group `#state-NAME` of class `state`, with `final` where it ends a conversation; each move a group
     of class `move by-WHO` with `data-source`, `data-dest` and `data-trigger`. A page that inlines it drops the style.
+
+    Raises:
+        ConfigurationError: Graphviz is not installed.
     """
+    layout = laid_out(states, moves)
+    size = f'width="{layout.width:.0f}" height="{layout.height:.0f}"'
     # Time-outs first: what happens oftener is drawn over them.
-    ordered = sorted(moves, key=lambda move: move.by != TIMER)
+    ordered = sorted(zip(moves, layout.lines, strict=True), key=lambda pair: pair[0].by != TIMER)
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width:.0f} {layout.height:.0f}" role="img"'
         ' aria-labelledby="fsm-title" preserveAspectRatio="xMidYMin">',
+        f"<!-- table {digest(states, moves)} -->",
         '<title id="fsm-title">The states of a conversation and the moves between them</title>',
         f"<style>{_style()}</style>",
-        f'<rect class="sheet" width="{WIDTH}" height="{HEIGHT}"/>',
+        f'<rect class="sheet" {size}/>',
         *_legend(),
         '<g class="moves">',
-        *(_move(move) for move in ordered),
+        *(_move(move, line) for move, line in ordered),
         "</g>",
         '<g class="labels">',
-        *(label for move in ordered if (label := _label(move))),
-        _text(LANE_LABEL, Trigger.TIME_OUT.value, "label by-timer"),
+        *(_text(line.label, move.trigger.value, f"label by-{move.by}") for move, line in ordered if line.label),
         "</g>",
         '<g class="states">',
-        *(_state(row) for row in states),
+        *(_state(row, layout.places[row.state.value]) for row in states),
         "</g>",
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
+
+
+def digest(states: Sequence[StateRow], moves: Sequence[Move]) -> str:
+    """What a picture shows, whatever version of dot has drawn it."""
+    shown = [dot_source(states, moves), *(f"{row.state}: {row.meaning} {row.limit}" for row in states)]
+    shown += [_sentence(move) for move in moves]
+    return hashlib.sha256("\n".join(shown).encode()).hexdigest()[:16]
 
 
 def markdown(states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> str:
@@ -223,47 +224,46 @@ def _style() -> str:
 
 def _legend() -> Iterator[str]:
     yield '<g class="legend">'
-    for row, by in enumerate((ENGINE, MODEL, OPERATOR, TIMER)):
-        y = 26 + row * 17
+    for column, by in enumerate((ENGINE, MODEL, OPERATOR, TIMER)):
+        x, y = MARGIN + column * 96, 18
         yield (
-            f'<g class="move by-{by}" data-legend="{by}"><path class="line" d="M330 {y}H358"/>'
-            f'{_head(Point(350, y), Point(362, y))}<text class="label by-{by}" x="370" y="{y + 3.5:g}">{by}</text></g>'
+            f'<g class="move by-{by}" data-legend="{by}"><path class="line" d="M{x} {y}H{x + 22}"/>'
+            f'{_head(Point(x + 16, y), Point(x + 26, y))}<text class="label by-{by}" x="{x + 32}" y="{y + 3.5:g}">{by}'
+            "</text></g>"
         )
     yield "</g>"
 
 
-def _state(row: StateRow) -> str:
-    place = PLACES[row.state]
+def _state(row: StateRow, place: Point) -> str:
     x, y = place.x - BOX_WIDTH / 2, place.y - BOX_HEIGHT / 2
     inner = ""
     if row.is_final:
         size = f'width="{BOX_WIDTH - 6}" height="{BOX_HEIGHT - 6}"'
-        inner = f'<rect class="inner" x="{x + 3:g}" y="{y + 3:g}" {size} rx="6"/>'
+        inner = f'<rect class="inner" x="{x + 3:.2f}" y="{y + 3:.2f}" {size} rx="6"/>'
     return (
         f'<g id="state-{row.state}" class="{"state final" if row.is_final else "state"}" data-state="{row.state}">'
         f"<title>{escape(f'{row.state}: {row.meaning}')}</title>"
-        f'<rect class="box" x="{x:g}" y="{y:g}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="9"/>{inner}'
+        f'<rect class="box" x="{x:.2f}" y="{y:.2f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="9"/>{inner}'
         f"{_name(row.state, place)}</g>"
     )
 
 
 def _name(state: State, place: Point) -> str:
-    """A long name stands on two lines, broken after its first word."""
+    """A long name on two lines, broken after its first word."""
     first, _, rest = state.value.partition("_")
     words = [first, rest.replace("_", " ")] if len(state.value) > 13 else [state.value.replace("_", " ")]
     top = place.y + 3.8 - 6.5 * (len(words) - 1)
-    spans = "".join(f'<tspan x="{place.x:g}" y="{top + 13 * row:g}">{word}</tspan>' for row, word in enumerate(words))
+    spans = "".join(
+        f'<tspan x="{place.x:.2f}" y="{top + 13 * row:.2f}">{word}</tspan>' for row, word in enumerate(words)
+    )
     return f'<text class="name">{spans}</text>'
 
 
-def _move(move: Move) -> str:
-    points = _points(move)
-    # The dashes of moves that share a lane are counted from where they all end, so that they fall on one another.
-    dashes = f' stroke-dashoffset="{-_length(points) % DASH:.2f}"' if move.by == TIMER else ""
+def _move(move: Move, line: Line) -> str:
     return (
         f'<g class="move by-{move.by}" data-source="{move.source}" data-dest="{move.dest}"'
         f' data-trigger="{move.trigger}"><title>{escape(_sentence(move))}</title>'
-        f'<path class="line" d="{_path(points)}"{dashes}/>{_head(points[-2], points[-1])}</g>'
+        f'<path class="line" d="{_path(line.points)}"/>{_head(*_tip(line.points))}</g>'
     )
 
 
@@ -272,39 +272,8 @@ def _sentence(move: Move) -> str:
     return f"{move.trigger}{guard}: {move.source} to {move.dest}, by {WHO.get(move.by, move.by)}"
 
 
-def _label(move: Move) -> str | None:
-    route = ROUTES.get((move.source, move.trigger))
-    if route is None or route.label is None:
-        return None
-    return _text(route.label, move.trigger.value, f"label by-{move.by}", anchor=route.anchor)
-
-
-def _text(place: Point, words: str, classes: str, *, anchor: str = "start") -> str:
-    end = "" if anchor == "start" else f' text-anchor="{anchor}"'
-    return f'<text class="{classes}" x="{place.x:g}" y="{place.y:g}"{end}>{words}</text>'
-
-
-def _points(move: Move) -> list[Point]:
-    """The corners of a move's line, first to last; a move without a route is drawn straight between the boxes."""
-    source, dest = PLACES[move.source], PLACES[move.dest]
-    route = ROUTES.get((move.source, move.trigger))
-    if route is None:
-        return [_border(source, dest), _border(dest, source)]
-    here, end = _port(source, route.leave, route.at), _port(dest, route.enter, route.to)
-    points, is_horizontal = [here], route.leave.is_horizontal
-    for lane in route.lanes:
-        here = Point(lane, here.y) if is_horizontal else Point(here.x, lane)
-        points.append(here)
-        is_horizontal = not is_horizontal
-    if is_horizontal != route.enter.is_horizontal:
-        points.append(Point(end.x, here.y) if is_horizontal else Point(here.x, end.y))
-    return [*points, end]
-
-
-def _port(place: Point, side: Side, offset: float) -> Point:
-    x, y = side.value
-    along_x, along_y = (0.0, offset) if side.is_horizontal else (offset, 0.0)
-    return Point(place.x + x * BOX_WIDTH / 2 + along_x, place.y + y * BOX_HEIGHT / 2 + along_y)
+def _text(place: Point, words: str, classes: str) -> str:
+    return f'<text class="{classes}" x="{place.x:.2f}" y="{place.y + 3:.2f}" text-anchor="middle">{words}</text>'
 
 
 def _border(place: Point, towards: Point) -> Point:
@@ -316,18 +285,16 @@ def _border(place: Point, towards: Point) -> Point:
 
 
 def _path(points: Sequence[Point]) -> str:
-    """Lines with rounded corners, ending where the arrow head begins."""
-    ends = [*points[:-1], points[-1].towards(points[-2], HEAD - 1)]
-    steps = [f"M{_xy(ends[0])}"]
-    for before, corner, after in zip(ends, ends[1:], ends[2:], strict=False):
-        steps.append(f"L{_xy(corner.towards(before, CORNER))}Q{_xy(corner)} {_xy(corner.towards(after, CORNER))}")
-    return "".join([*steps, f"L{_xy(ends[-1])}"])
+    first, *rest = points
+    curves = zip(rest[::3], rest[1::3], rest[2::3], strict=True)
+    return f"M{_xy(first)}" + "".join(f"C{_xy(one)} {_xy(two)} {_xy(end)}" for one, two, end in curves)
 
 
-def _length(points: Sequence[Point]) -> float:
-    """Px along the line as drawn, its rounded corners included."""
-    straight = sum(hypot(b.x - a.x, b.y - a.y) for a, b in pairwise(points)) - HEAD + 1
-    return straight - (len(points) - 2) * CORNER * (2 - BEND)
+def _tip(points: Sequence[Point]) -> tuple[Point, Point]:
+    """Where an arrow head begins and ends: dot's line ends a head's length before the box."""
+    last = points[-1]
+    before = next(point for point in reversed(points) if point != last)
+    return last.towards(before, 1), last.towards(before, -HEAD if before != points[0] else 0)
 
 
 def _head(before: Point, tip: Point) -> str:
@@ -338,7 +305,7 @@ def _head(before: Point, tip: Point) -> str:
 
 
 def _xy(point: Point) -> str:
-    return f"{round(point.x, 2):g} {round(point.y, 2):g}"
+    return f"{point.x:.2f} {point.y:.2f}"
 
 
 # -- The page in the docs ---------------------------------------------------------------------------------------------
@@ -397,18 +364,13 @@ def _guards(moves: Sequence[Move]) -> Iterator[str]:
 # -- The command ------------------------------------------------------------------------------------------------------
 
 
-def files() -> dict[Path, str]:
-    """What the table should look like on disk: path below the repository's root -> content."""
-    picture = svg()
-    return {DOCUMENT: markdown(), **dict.fromkeys(PICTURES, picture)}
-
-
 def out_of_date(root: Path = ROOT) -> list[Path]:
     """The files that are missing or show another table than the current one."""
+    shown = {DOCUMENT: markdown(), **dict.fromkeys(PICTURES, f"<!-- table {digest(STATES, MOVES)} -->")}
     return [
         path
-        for path, content in files().items()
-        if not (root / path).is_file() or (root / path).read_text(encoding="utf-8") != content
+        for path, expected in shown.items()
+        if not (root / path).is_file() or expected not in (root / path).read_text(encoding="utf-8")
     ]
 
 
@@ -418,7 +380,8 @@ def main(arguments: Sequence[str]) -> None:
         if stale := out_of_date():
             raise SystemExit(f"out of date: {', '.join(map(str, stale))} (make docs)")
         return
-    for path, content in files().items():
+    picture = svg()
+    for path, content in {DOCUMENT: markdown(), **dict.fromkeys(PICTURES, picture)}.items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / path).write_text(content, encoding="utf-8")
 

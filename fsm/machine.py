@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from transitions import EventData, Machine, MachineError
@@ -67,8 +66,6 @@ class ConversationMachine:
                 move.dest.value,
                 conditions=[_condition(move)] if move.guard else None,
             )
-        # The table does not change and its guards see the facts alone, so there is one answer to each of few questions.
-        self._destination = cache(self._pulled)
 
     def advance(
         self,
@@ -85,7 +82,7 @@ class ConversationMachine:
             IllegalTransitionError: the table has no such move from this state, or its guard is closed.
         """
         source = walk.state
-        dest = self._destination(source, trigger, facts_of(walk.conversation))
+        dest = self._pulled(source, trigger, facts_of(walk.conversation))
         record = TransitionRecord(
             source=source,
             dest=dest,

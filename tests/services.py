@@ -1,4 +1,4 @@
-"""Sets up what the tests need beside Python: Chromium, redis-server, Prometheus, and the Firestore emulator.
+"""Sets up what the tests need beside Python: Chromium, Graphviz, redis-server, Prometheus, the Firestore emulator.
 
 On a machine where packages may be installed it installs what is missing; elsewhere it says loudly what will be
 skipped. With `CI` set, what cannot be had is a failure.
@@ -13,6 +13,7 @@ from real_services import firestore_emulator
 
 PROGRAMS = {
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "graphviz": ("dot",),
     "redis-server": ("redis-server",),
     "default-jre-headless": ("java",),
     # With promtool. Grafana and Jaeger are in no package source of Debian.

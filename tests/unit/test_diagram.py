@@ -1,16 +1,28 @@
 """The diagram shows the table, all of it, and the copies on disk are the current ones."""
 
+import shutil
 from dataclasses import replace
+from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from contracts.conversation import FINAL_STATES, State, Trigger
-from fsm.diagram import PLACES, ROUTES, main, markdown, out_of_date, svg
-from fsm.table import ENGINE, MOVES, STATES, Move
+from fsm.diagram import BOX_HEIGHT, BOX_WIDTH, laid_out, main, markdown, out_of_date, svg
+from fsm.table import ENGINE, MODEL, MOVES, OPERATOR, STATES, TIMER, Move, StateRow
+from tests.real_services import absent
+
+pytestmark = pytest.mark.usefixtures("graphviz")
 
 SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def graphviz() -> None:
+    if shutil.which("dot") is None:
+        absent("Graphviz", "install Debian's package graphviz")
 
 
 def groups(picture: str, name: str) -> list[ElementTree.Element]:
@@ -53,23 +65,37 @@ def test_every_move_is_drawn_once_under_who_makes_it() -> None:
     assert sorted(drawn) == sorted(expected)
 
 
-def test_layout_names_only_what_the_table_has() -> None:
-    """A state or move that left the table leaves the layout with it."""
-    assert set(PLACES) == {row.state for row in STATES}
-    assert set(ROUTES) == {(move.source, move.trigger) for move in MOVES}
-
-
 def test_no_two_boxes_touch() -> None:
-    places = list(PLACES.values())
+    places = list(laid_out(STATES, MOVES).places.values())
+    assert len(places) == len(STATES)
     for number, one in enumerate(places):
         for other in places[number + 1 :]:
-            assert abs(one.x - other.x) > 120 or abs(one.y - other.y) > 50
+            assert abs(one.x - other.x) > BOX_WIDTH + 8 or abs(one.y - other.y) > BOX_HEIGHT + 8
 
 
-def test_a_move_nobody_has_laid_out_yet_is_drawn_straight() -> None:
-    added = Move(Trigger.FAIL, State.INIT, State.AWAITING_USER, ENGINE)
-    drawn = groups(svg(moves=(*MOVES, added)), "move")
-    assert len(drawn) == len(MOVES) + 1
+def test_each_line_leads_from_its_source_to_its_dest() -> None:
+    layout = laid_out(STATES, MOVES)
+    for move, line in zip(MOVES, layout.lines, strict=True):
+        for end, state in ((line.points[0], move.source), (line.points[-1], move.dest)):
+            place = layout.places[state.value]
+            assert abs(end.x - place.x) < BOX_WIDTH / 2 + 12, move
+            assert abs(end.y - place.y) < BOX_HEIGHT / 2 + 12, move
+
+
+def test_a_state_that_is_added_to_the_table_is_drawn_with_its_moves() -> None:
+    paused = StrEnum("Added", ["PAUSED"])("paused")
+    row = StateRow(paused, "waits for the customer's bank", timedelta(hours=1))  # type: ignore[arg-type]
+    added = [
+        Move(Trigger.SEND, State.AWAITING_USER, paused, ENGINE),  # type: ignore[arg-type]
+        Move(Trigger.RECEIVE, paused, State.UNDERSTANDING_INTENT, MODEL),  # type: ignore[arg-type]
+        Move(Trigger.HAND_BACK, paused, State.ESCALATING, OPERATOR),  # type: ignore[arg-type]
+        Move(Trigger.TIME_OUT, paused, State.COMPLETED, TIMER),  # type: ignore[arg-type]
+    ]
+    picture = svg((*STATES, row), (*MOVES, *added))
+    assert len(groups(picture, "state")) == len(STATES) + 1
+    assert len(groups(picture, "move")) == len(MOVES) + 4
+    assert "waits for the customer" in picture
+    assert "| `paused` |" in markdown((*STATES, row), (*MOVES, *added))
 
 
 def test_picture_needs_nothing_from_elsewhere() -> None:

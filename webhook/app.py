@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from adapters.http.problems import Problem, on_error, on_refusal
 from contracts.errors import TransientError
 from contracts.messages import ChannelName
 from webhook.access import console_guard
@@ -18,7 +19,6 @@ from webhook.console import console_routes
 from webhook.dependencies import WebhookDependencies
 from webhook.documentation import add_documentation
 from webhook.platform_posts import Intake
-from webhook.problems import Problem, answer_to
 from webhook.reports import report_routes
 from webhook.whatsapp import WHATSAPP_PATH, WhatsAppReceiver, whatsapp_routes
 
@@ -53,11 +53,11 @@ def create_app(deps: WebhookDependencies) -> WebhookApp:
 
     if deps.allowed_origins:
         app.add_middleware(_Origins, origins=sorted(deps.allowed_origins), platforms=app.intakes)
-    app.add_exception_handler(Problem, _answer)
-    app.add_exception_handler(HTTPException, _http_problem)
+    app.add_exception_handler(Problem, on_error)
+    app.add_exception_handler(HTTPException, on_refusal)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(TransientError, _answer)
-    app.add_exception_handler(Exception, _answer)
+    app.add_exception_handler(TransientError, on_error)
+    app.add_exception_handler(Exception, on_error)
     return app
 
 
@@ -76,19 +76,6 @@ class _Origins(CORSMiddleware):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_platform = scope["type"] == "http" and scope["path"] in self._platforms
         await (self.app if is_platform else super().__call__)(scope, receive, send)
-
-
-async def _answer(_: Request, exc: Exception) -> Response:
-    return answer_to(exc)
-
-
-async def _http_problem(_: Request, exc: Exception) -> Response:
-    assert isinstance(exc, HTTPException)  # noqa: S101 - registered for it
-    titles = {404: "Not found", 405: "Method not allowed"}
-    title = titles.get(exc.status_code, "Refused")
-    headers = dict(exc.headers or {})
-    detail = "There is nothing here for that request; /docs lists what there is."
-    return Problem(exc.status_code, title, detail, headers=headers).response()
 
 
 async def _invalid(_: Request, exc: Exception) -> Response:

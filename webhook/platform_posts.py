@@ -9,11 +9,11 @@ from typing import TypeAlias
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
+from adapters.http.inbound import BodyReader
+from adapters.http.problems import Problem, status_of
 from contracts.errors import TransientError
 from contracts.messages import ChannelName
 from observability.metrics import expect_acknowledgements, note_acknowledgement
-from webhook.problems import Problem, status_of
-from webhook.request_body import BodyReader
 
 # A write of so many messages keeps Redis for some two milliseconds, in which nobody else is served.
 TAKEN_TOGETHER = 64

@@ -17,8 +17,8 @@ from typing import Any
 from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from adapters.http.problems import answer_to
 from webhook.platform_posts import TAKEN, Intake, Post
-from webhook.problems import answer_to
 
 # uvicorn wakes a cycle's reader when the connection ends. A post has been read.
 NOBODY_READS = asyncio.Event()

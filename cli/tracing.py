@@ -1,6 +1,7 @@
 """Settings become traces: OpenTelemetry's SDK makes this process's spans, samples and exports them."""
 
 import logging
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -36,7 +37,11 @@ def traced(settings: Settings) -> Iterator[None]:
     # Its words cannot be logged, and a line for each span that a full queue drops is none either: we count and log.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     described = {names.SERVICE: settings.service_name, names.ENVIRONMENT: settings.env}
-    exporter = OTLPSpanExporter(endpoint=settings.collector, headers=settings.collector_headers)
+    exporter = OTLPSpanExporter(
+        endpoint=settings.collector,
+        headers=settings.collector_headers,
+        certificate_file=settings.collector_authority or _authorities(),
+    )
     try:
         export = BatchExport(exporter, capacity=settings.span_queue)
     except ValueError as exc:
@@ -53,3 +58,9 @@ def traced(settings: Settings) -> Iterator[None]:
             yield
     finally:
         export.close(CLOSE_WITHIN)
+
+
+def _authorities() -> str | None:
+    """The file that `SSL_CERT_FILE` names: the exporter's HTTP client does not look at it."""
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile if paths.cafile != paths.openssl_cafile else None

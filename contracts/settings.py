@@ -104,6 +104,8 @@ class Settings(BaseModel):
     otlp_headers: SecretStr = Field(SecretStr(""), validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
     otlp_traces_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
     otlp_traces_headers: SecretStr = Field(SecretStr(""), validation_alias="OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+    otlp_certificate: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_CERTIFICATE")
+    otlp_traces_certificate: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE")
     otlp_protocol: Literal["http/protobuf"] = Field("http/protobuf", validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL")
     service_name: str = Field("prosa", min_length=1, validation_alias="OTEL_SERVICE_NAME")
     span_queue: int = Field(2048, ge=1, validation_alias="OTEL_BSP_MAX_QUEUE_SIZE")
@@ -196,6 +198,11 @@ class Settings(BaseModel):
         """The address that spans are posted to; None where no trace is recorded."""
         of_all_signals = f"{self.otlp_endpoint.rstrip('/')}/v1/traces" if self.otlp_endpoint else None
         return (self.otlp_traces_endpoint or of_all_signals) if self.use_tracing else None
+
+    @property
+    def collector_authority(self) -> str | None:
+        """The file of the authority that the collector's certificate is of; None for those of everything else."""
+        return self.otlp_traces_certificate or self.otlp_certificate
 
     @property
     def collector_headers(self) -> Mapping[str, str]:

@@ -1,6 +1,7 @@
 """A collector that speaks OTLP over HTTP, for real: it reads what it is sent with OpenTelemetry's own classes."""
 
 import gzip
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -104,7 +105,7 @@ def _value(value: AnyValue) -> Any:
 
 
 @contextmanager
-def collecting(**behaviour: Any) -> Iterator[Collector]:
+def collecting(*, tls: ssl.SSLContext | None = None, **behaviour: Any) -> Iterator[Collector]:
     """Serve a collector on a free port."""
     collector = Collector(**behaviour)
 
@@ -140,7 +141,9 @@ def collecting(**behaviour: Any) -> Iterator[Collector]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    collector.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    collector.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

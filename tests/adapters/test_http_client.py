@@ -101,7 +101,7 @@ async def test_what_is_encrypted_goes_through_it_to_a_server_of_a_private_author
 ) -> None:
     made = Certificates.made_in(tmp_path)
     proxy = Proxy()
-    async with speaking(saying(OK), _tls(made)) as url, speaking(proxy) as address:
+    async with speaking(saying(OK), made.context()) as url, speaking(proxy) as address:
         monkeypatch.setenv("https_proxy", address)
         monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
         assert (await get(url, is_hot)).content == b"ok"
@@ -112,7 +112,7 @@ async def test_what_is_encrypted_goes_through_it_to_a_server_of_a_private_author
 
 
 async def test_a_server_of_an_authority_that_is_not_named_gets_nothing(is_hot: bool, tmp_path: Path) -> None:
-    async with speaking(saying(OK), _tls(Certificates.made_in(tmp_path))) as url:
+    async with speaking(saying(OK), Certificates.made_in(tmp_path).context()) as url:
         with pytest.raises(HttpError) as refused:
             await get(url, is_hot)
     assert not refused.value.was_sent
@@ -202,9 +202,3 @@ async def test_a_redirect_is_an_answer(is_hot: bool) -> None:
 async def test_a_body_that_is_not_asked_for_is_not_read(is_hot: bool) -> None:
     async with speaking(saying(b"HTTP/1.1 204 No Content\r\nContent-Length: 90\r\n\r\n")) as url:
         assert (await get(url, is_hot, max_bytes=0)).is_success
-
-
-def _tls(made: Certificates) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(made.server, made.key)
-    return context

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -19,6 +20,7 @@ from observability.logs import configure_logs
 from observability.metrics import REGISTRY
 from observability.span_export import BatchExport
 from observability.tracing import flush_spans, span, tracing_with
+from tests.adapters.certificates import Certificates
 from tests.collector import Collector, collecting
 from tests.real_services import free_port
 
@@ -102,6 +104,24 @@ def test_an_address_for_traces_alone_is_taken_as_it_is(collector: Collector) -> 
     with traced(settings("http://127.0.0.1:1", **given)):
         work(1)
     assert collector.headers[0]["x-key"] == "traces"
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "OTEL_EXPORTER_OTLP_CERTIFICATE"])
+def test_a_collector_of_a_private_authority_is_trusted_by_its_file(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Certificates.made_in(tmp_path)
+    with collecting(tls=made.context()) as collector:
+        for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            monkeypatch.delenv(name, raising=False)
+        with traced(settings(collector.url)):
+            work(1)
+        assert collector.spans == []
+        monkeypatch.setenv(variable, str(made.authority))
+        named = {variable: str(made.authority)} if variable.startswith("OTEL") else {}
+        with traced(settings(collector.url, **named)):
+            work(1)
+        assert len(collector.spans) == 1
 
 
 def test_variables_that_contradict_each_other_are_named() -> None:

@@ -83,6 +83,8 @@ class BatchExport(BatchSpanProcessor):
         return self._counted.failures > 0
 
     def on_end(self, span: ReadableSpan) -> None:
+        # A batch leaves the queue before it is counted: what was taken for dropped in between was not.
+        self._kept = max(self._kept, self._counted.taken)
         if self._kept - self._counted.taken >= self._capacity:
             note_spans_dropped("full", 1)
         else:
@@ -91,7 +93,7 @@ class BatchExport(BatchSpanProcessor):
 
     async def flush(self, limit: timedelta) -> None:
         """Return when everything that has ended is exported, after `limit`, or at once while the exporter fails."""
-        if self.is_failing or self._kept == self._counted.settled:
+        if self.is_failing or self._kept <= self._counted.settled:
             return
         loop, done = asyncio.get_running_loop(), asyncio.Event()
         self._flushes.put(lambda: loop.call_soon_threadsafe(done.set))
@@ -105,7 +107,7 @@ class BatchExport(BatchSpanProcessor):
         closing = threading.Thread(target=self.shutdown, name="span-shutdown", daemon=True)
         closing.start()
         closing.join(limit.total_seconds())
-        note_spans_dropped("closed", self._kept - self._counted.settled)
+        note_spans_dropped("closed", max(0, self._kept - self._counted.settled))
 
     def _flush_forever(self) -> None:
         """Flush for one caller after the other, in a thread of its own: the processor's flush blocks without limit."""

@@ -74,7 +74,7 @@ class BatchExport(BatchSpanProcessor):
         self._counted = CountedExporter(exporter)
         self._capacity = capacity
         self._kept = 0
-        self._flushes: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._flushes: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         super().__init__(self._counted, max_queue_size=capacity)
         threading.Thread(target=self._flush_forever, name="span-flush", daemon=True).start()
 
@@ -107,12 +107,12 @@ class BatchExport(BatchSpanProcessor):
         closing = threading.Thread(target=self.shutdown, name="span-shutdown", daemon=True)
         closing.start()
         closing.join(limit.total_seconds())
+        self._flushes.put(None)
         note_spans_dropped("closed", max(0, self._kept - self._counted.settled))
 
     def _flush_forever(self) -> None:
         """Flush for one caller after the other, in a thread of its own: the processor's flush blocks without limit."""
-        while True:
-            is_done = self._flushes.get()
+        while is_done := self._flushes.get():
             self.force_flush()
             # The loop of a caller that gave up may be closed.
             with suppress(RuntimeError):

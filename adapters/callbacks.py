@@ -1,60 +1,78 @@
-"""Tells the one configured receiver that an analysis has ended: signed, in five seconds or not at all.
+"""The callback of an ended analysis to the one configured receiver: signed, in five seconds or not at all.
 
-The address comes from the settings alone: one that a caller gave would let them reach into our network. For the same
-reason no redirect is followed. docs/analyses.md says what the receiver does.
+The address comes from the settings alone: one that a caller gave would let them reach into our network. The signature
+is that of Standard Webhooks (https://www.standardwebhooks.com). docs/analyses.md says what the receiver does.
 """
 
-import asyncio
+import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-import httpx
 import orjson
 
-from contracts.errors import CallbackRefusedError
+from adapters.http.client import HttpError, ask, open_client
+from contracts.errors import CallbackRefusedError, ConfigurationError
 
 TIMEOUT = timedelta(seconds=5)
-VERSION = "v1"
+VERSION, SECRET_PREFIX = "v1", "whsec_"
 
 
 class HttpCallback:
-    """Satisfies the `Callback` port."""
+    """Satisfies the `Callback` port. `secret` is `whsec_` and base64, or any other text.
+
+    Raises:
+        ConfigurationError: what follows `whsec_` is not base64.
+    """
 
     def __init__(self, url: str, *, secret: str) -> None:
         self._url = url
-        self._secret = secret
-        self._client = httpx.AsyncClient(
-            follow_redirects=False,
-            timeout=TIMEOUT.total_seconds(),
-            headers={"Content-Type": "application/json", "User-Agent": "Prosa"},
-        )
+        self._key = signing_key(secret)
+        self._client = open_client(within=TIMEOUT, headers={"Content-Type": "application/json"})
 
     async def send(self, content: Mapping[str, Any], *, delivery_id: str, at: datetime) -> None:
         body = orjson.dumps(content)
         timestamp = str(int(at.timestamp()))
         headers = {
-            "Prosa-Timestamp": timestamp,
-            "Prosa-Signature": f"{VERSION}={signature(self._secret, timestamp, body)}",
-            "Prosa-Delivery": delivery_id,
+            "webhook-id": delivery_id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": f"{VERSION},{signature(self._key, delivery_id, timestamp, body)}",
         }
         try:
-            # The client's own time-out is for each read; a receiver that drips would never meet it.
-            async with asyncio.timeout(TIMEOUT.total_seconds()):
-                # What it answers beside its status is not read, however long it is.
-                async with self._client.stream("POST", self._url, content=body, headers=headers) as response:
-                    status = response.status_code
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as exc:
-            raise CallbackRefusedError(type(exc).__name__) from exc
-        if not 200 <= status <= 299:
-            raise CallbackRefusedError(f"status {status}")
+            # What the receiver answers beside its status is not read, however long it is.
+            answer = await ask(
+                self._client, "POST", self._url, within=TIMEOUT, max_bytes=0, content=body, headers=headers
+            )
+        except HttpError as exc:
+            raise CallbackRefusedError(str(exc)) from exc
+        if not answer.is_success:
+            raise CallbackRefusedError(f"status {answer.status}")
 
     async def close(self) -> None:
         await self._client.aclose()
 
 
-def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """HMAC-SHA256 over `timestamp.body`, in hexadecimal digits."""
-    return hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+def signing_key(secret: str) -> bytes:
+    """The bytes that sign: those that a `whsec_` secret encodes, or the text itself.
+
+    Raises:
+        ConfigurationError: what follows `whsec_` is not base64.
+    """
+    if not secret.startswith(SECRET_PREFIX):
+        return secret.encode()
+    encoded = secret.removeprefix(SECRET_PREFIX).rstrip("=")
+    try:
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError as exc:
+        raise ConfigurationError("PROSA_ANALYSIS_CALLBACK_SECRET begins with whsec_, and base64 has to follow") from exc
+    if not key:
+        raise ConfigurationError("PROSA_ANALYSIS_CALLBACK_SECRET is whsec_ alone: base64 has to follow")
+    return key
+
+
+def signature(key: bytes, delivery_id: str, timestamp: str, body: bytes) -> str:
+    """HMAC-SHA256 over `id.timestamp.body`, in base64. Source: Standard Webhooks 1.0, "Signature scheme"."""
+    signed = b".".join((delivery_id.encode(), timestamp.encode(), body))
+    return base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

@@ -1,26 +1,22 @@
-"""Checks the tokens that Google signs for a service account: who calls, whom the call is for, and until when.
+"""Verification of the tokens that Google signs for a service account: who calls, whom the call is for, until when.
 
-`google.auth.jwt.decode` is not enough here: it takes ES256 beside RS256, tries every key when a token names none, reads
-base64 that no encoder writes, knows no `nbf`, no issuer and no e-mail, asks the machine for the time, and puts pieces
-of the token into its errors.
+PyJWT reads the token, the keys and the signature. Its own checks of the claims are left off: they ask the machine for
+the time, take a list of audiences, and quote the token in their errors.
 """
 
 import asyncio
-import base64
-import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
+import jwt
 import orjson
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from jwt.types import Options
 
+from adapters.http.client import HttpError, ask, open_client
 from contracts.errors import PermanentError, TransientError
 from contracts.ports import Clock
 from observability.logs import logger
@@ -29,6 +25,7 @@ log = logger(__name__)
 
 GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v3/certs"
 ISSUERS = frozenset({"https://accounts.google.com", "accounts.google.com"})
+ALGORITHM = "RS256"
 LEEWAY = timedelta(seconds=10)
 MAX_TOKEN_LENGTH = 8192
 MIN_KEY_BITS = 2048
@@ -38,9 +35,19 @@ LONGEST_CACHING = timedelta(hours=24)
 # Forged key ids, and a key server that is away, make us ask at most this often.
 BETWEEN_FETCHES = timedelta(seconds=30)
 AFTER_FAILED_FETCH = timedelta(seconds=5)
-FETCH_TIMEOUT_SECONDS = 2.0
+FETCH_WITHIN = timedelta(seconds=2)
 MAX_KEYS_BYTES = 256 * 1024
 
+_SIGNATURE_ALONE: Options = {
+    "verify_signature": True,
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})(?:$|[,\s])", re.IGNORECASE)
 
 
@@ -71,7 +78,7 @@ class OidcVerifier:
         self._audience = audience
         self._email = email
         self._clock = clock
-        self._http = http or httpx.AsyncClient(timeout=FETCH_TIMEOUT_SECONDS)
+        self._http = http or open_client(within=FETCH_WITHIN)
         self._keys = _KeySet(certs_url, self._http, clock)
 
     async def verify(self, token: str) -> None:
@@ -82,15 +89,10 @@ class OidcVerifier:
             ForbiddenCallerError: it is of another account.
             KeysUnavailableError: nothing can be said about it now.
         """
-        parsed = _parse(token)
-        key = await self._keys.find(parsed.key_id)
+        key = await self._keys.find(_key_id(token))
         if key is None:
             raise UnauthenticatedError("no such key")
-        try:
-            key.verify(parsed.signature, parsed.signed, PKCS1v15(), SHA256())
-        except InvalidSignature as exc:
-            raise UnauthenticatedError("the signature does not match") from exc
-        self._check_claims(parsed.claims)
+        self._check_claims(_claims(token, key))
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -119,12 +121,12 @@ class _KeySet:
         self._url = url
         self._http = http
         self._clock = clock
-        self._keys: Mapping[str, RSAPublicKey] = {}
+        self._keys: Mapping[str, jwt.PyJWK] = {}
         self._fresh_until: datetime | None = None
         self._not_before: datetime | None = None
         self._fetching = asyncio.Lock()
 
-    async def find(self, key_id: str) -> RSAPublicKey | None:
+    async def find(self, key_id: str) -> jwt.PyJWK | None:
         if self._needs_fetch(key_id):
             async with self._fetching:
                 # Another request may have fetched them while this one waited.
@@ -142,16 +144,17 @@ class _KeySet:
 
     async def _fetch(self) -> None:
         try:
-            response = await self._http.get(self._url)
-            response.raise_for_status()
-            keys = _read_keys(response.content)
-        except (httpx.HTTPError, _UnreadableKeysError) as exc:
+            answer = await ask(self._http, "GET", self._url, within=FETCH_WITHIN, max_bytes=MAX_KEYS_BYTES)
+            if not answer.is_success:
+                raise _UnreadableKeysError(f"status {answer.status}")
+            keys = _read_keys(answer.content)
+        except (HttpError, _UnreadableKeysError) as exc:
             self._not_before = self._clock.now() + AFTER_FAILED_FETCH
             log.warning("oidc.keys_unavailable", error=type(exc).__name__)
             return
         now = self._clock.now()
         self._keys = keys
-        self._fresh_until = now + _caching(response.headers.get("cache-control", ""))
+        self._fresh_until = now + _caching(answer.headers.get("cache-control", ""))
         self._not_before = now + BETWEEN_FETCHES
 
 
@@ -159,21 +162,15 @@ class _UnreadableKeysError(Exception):
     """What came is not a set of keys."""
 
 
-@dataclass(frozen=True)
-class _Token:
-    key_id: str
-    claims: Mapping[str, Any]
-    signed: bytes
-    signature: bytes
-
-
-def _parse(token: str) -> _Token:
-    """Take the token apart without believing it."""
-    if len(token) > MAX_TOKEN_LENGTH or not token.isascii() or token.count(".") != 2:
+def _key_id(token: str) -> str:
+    """The id of the key that the token says it is signed with; nothing else of it is believed yet."""
+    if len(token) > MAX_TOKEN_LENGTH or not token.isascii() or "=" in token:
         raise UnauthenticatedError("not a token")
-    head, body, signature = token.split(".")
-    header, claims = _json_object(head), _json_object(body)
-    if header.get("alg") != "RS256":
+    try:
+        header = jwt.get_unverified_header(token)
+    except jwt.PyJWTError as exc:
+        raise UnauthenticatedError("not a token") from exc
+    if header.get("alg") != ALGORITHM:
         raise UnauthenticatedError("wrong algorithm")
     if "crit" in header:
         # It lists what a verifier must understand; Google's tokens have none.
@@ -181,32 +178,18 @@ def _parse(token: str) -> _Token:
     key_id = header.get("kid")
     if not isinstance(key_id, str) or not key_id:
         raise UnauthenticatedError("no key id")
-    return _Token(key_id, claims, f"{head}.{body}".encode(), _decode(signature))
+    return key_id
 
 
-def _json_object(part: str) -> Mapping[str, Any]:
+def _claims(token: str, key: jwt.PyJWK) -> Mapping[str, Any]:
+    """What the token says, once its signature matches."""
     try:
-        value = orjson.loads(_decode(part))
-    except orjson.JSONDecodeError as exc:
+        # Times and names are checked by our own clock and without its texts, which quote the token.
+        return jwt.decode(token, key, algorithms=[ALGORITHM], options=_SIGNATURE_ALONE)
+    except jwt.InvalidSignatureError as exc:
+        raise UnauthenticatedError("the signature does not match") from exc
+    except jwt.PyJWTError as exc:
         raise UnauthenticatedError("not a token") from exc
-    if not isinstance(value, dict):
-        raise UnauthenticatedError("not a token")
-    return value
-
-
-def _decode(part: str) -> bytes:
-    """Decode base64url as it is written by the standard: one text for each value, so no token has a twin."""
-    try:
-        decoded = base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
-    except binascii.Error as exc:
-        raise UnauthenticatedError("not a token") from exc
-    if _encode(decoded) != part:
-        raise UnauthenticatedError("not a token")
-    return decoded
-
-
-def _encode(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def _seconds(claims: Mapping[str, Any], name: str) -> float:
@@ -216,33 +199,30 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float:
     return float(value)
 
 
-def _read_keys(content: bytes) -> Mapping[str, RSAPublicKey]:
-    """The RSA keys of a JWK set; keys of other kinds are left out.
+def _read_keys(content: bytes) -> Mapping[str, jwt.PyJWK]:
+    """The RSA keys of a JWK set by id; keys of other kinds are left out.
 
     Raises:
         _UnreadableKeysError: it is no such set, or has no usable key.
     """
-    if len(content) > MAX_KEYS_BYTES:
-        raise _UnreadableKeysError("too large")
     try:
-        listed = orjson.loads(content)["keys"]
-        keys = {one["kid"]: _public_key(one) for one in listed if _is_ours(one)}
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, UnauthenticatedError) as exc:
+        keys = jwt.PyJWKSet.from_dict(orjson.loads(content)).keys
+    except (orjson.JSONDecodeError, jwt.PyJWTError, AttributeError) as exc:
         raise _UnreadableKeysError("not a set of keys") from exc
-    if not keys:
+    ours = {key.key_id: key for key in keys if key.key_id and _is_ours(key)}
+    if not ours:
         raise _UnreadableKeysError("no usable key")
-    return keys
+    return ours
 
 
-def _is_ours(key: Mapping[str, Any]) -> bool:
-    return key.get("kty") == "RSA" and key.get("alg", "RS256") == "RS256" and key.get("use", "sig") == "sig"
-
-
-def _public_key(key: Mapping[str, str]) -> RSAPublicKey:
-    modulus, exponent = (int.from_bytes(_decode(key[name])) for name in ("n", "e"))
-    if modulus.bit_length() < MIN_KEY_BITS:
-        raise ValueError("the key is too short")
-    return RSAPublicNumbers(exponent, modulus).public_key()
+def _is_ours(key: jwt.PyJWK) -> bool:
+    is_for_signing = key.public_key_use in (None, "sig")
+    return (
+        is_for_signing
+        and key.algorithm_name == ALGORITHM
+        and isinstance(key.key, RSAPublicKey)
+        and key.key.key_size >= MIN_KEY_BITS
+    )
 
 
 def _caching(cache_control: str) -> timedelta:

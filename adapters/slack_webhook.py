@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import httpx
 
+from adapters.http.client import HttpError, ask, open_client
 from contracts.errors import TransientError
 
 TIMEOUT = timedelta(seconds=10)
@@ -38,20 +39,20 @@ class SlackWebhook:
             SlackWebhookError: no answer, or none of 2xx; `retry_after` is Slack's own wish.
         """
         try:
-            async with httpx.AsyncClient(timeout=TIMEOUT.total_seconds(), transport=self._transport) as client:
-                answer = await client.post(self._url, json={"text": text})
-        except (httpx.HTTPError, httpx.InvalidURL) as exc:
-            # Their texts may name the address.
-            raise SlackWebhookError(f"no answer ({type(exc).__name__})") from None
+            async with open_client(within=TIMEOUT, transport=self._transport) as client:
+                answer = await ask(client, "POST", self._url, within=TIMEOUT, json={"text": text})
+        except HttpError as exc:
+            # Its cause may name the address.
+            raise SlackWebhookError(f"no answer ({exc})") from None
         if answer.is_success:
             return
-        word = answer.text.strip()
-        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+        word = answer.content.decode(errors="replace").strip()
+        if answer.status == httpx.codes.TOO_MANY_REQUESTS:
             wait = _seconds(answer.headers.get("retry-after"))
             raise SlackWebhookError(f"too many messages; again in {wait} s", retry_after=timedelta(seconds=wait))
         step = NEXT_STEPS.get(word, "see its documentation of incoming webhooks")
         known = word if word in NEXT_STEPS else ""
-        raise SlackWebhookError(f"{answer.status_code} {known}: {step}".replace(" :", ":"))
+        raise SlackWebhookError(f"{answer.status} {known}: {step}".replace(" :", ":"))
 
 
 def _seconds(header: str | None) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ import yaml
 from rich.table import Table
 
 from adapters.channels.whatsapp_inbound import parse
+from adapters.http.client import open_client
 from adapters.waiting import wait_for_receipt
 from cli.output import console
 from cli.runtime import Runtime
@@ -22,6 +24,7 @@ from sandbox.whatsapp_webhooks import envelope, inbound_list_reply, inbound_text
 
 SAMPLES = Path(__file__).parent / "samples"
 TURN_SECONDS = 30.0
+ANSWER_WITHIN = timedelta(seconds=10)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ async def play_demo(runtime: Runtime, url: str) -> None:
     institution = runtime.deps.rulebook().institution
     console.print(f"[bold]{institution.name}[/] at {url} - the model and WhatsApp are the sandbox's\n")
     turns: list[TurnRecord] = []
-    async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+    async with open_client(within=ANSWER_WITHIN, base_url=url, is_direct=True) as client:
         for sample in read_samples(institution.language):
             console.rule(f"{sample.title} ({sample.channel})", align="left")
             turns += await _play(sample, runtime, client)

@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-import httpx
-
 from adapters.clock import SystemClock
+from adapters.http.client import HttpError, ask, open_client
 from context.loader import load_institution
 from contracts.errors import StoreUnavailableError, TransientError, WorkerError
 from contracts.settings import Settings
@@ -26,6 +25,7 @@ from worker.tuning import ENGINE_FLAGS
 
 # A message that has waited so long was not picked up by anybody.
 OVERDUE = timedelta(seconds=15)
+ANSWER_WITHIN = timedelta(seconds=10)
 
 
 class Health(StrEnum):
@@ -219,16 +219,14 @@ async def _model(settings: Settings) -> Finding:
         "anthropic-version": "2026-10-21",
     }
     try:
-        async with httpx.AsyncClient(timeout=10) as client:
-            response = await client.get(f"{base}/v1/models", headers=headers)
-    except httpx.HTTPError as exc:
-        return Finding(
-            "model", Health.FAILED, f"{base}: {type(exc).__name__}", "check ANTHROPIC_BASE_URL and the network"
-        )
-    if response.status_code == 401:
+        async with open_client(within=ANSWER_WITHIN) as client:
+            answer = await ask(client, "GET", f"{base}/v1/models", headers=headers)
+    except HttpError as exc:
+        return Finding("model", Health.FAILED, f"{base}: {exc}", "check ANTHROPIC_BASE_URL and the network")
+    if answer.status == 401:
         return Finding("model", Health.FAILED, f"{base} refuses the key", "check ANTHROPIC_API_KEY")
-    if not response.is_success:
-        return Finding("model", Health.FAILED, f"{base} answered {response.status_code}", "try again later")
+    if not answer.is_success:
+        return Finding("model", Health.FAILED, f"{base} answered {answer.status}", "try again later")
     return Finding("model", Health.OK, f"{base} answers")
 
 
@@ -247,18 +245,18 @@ async def _console(settings: Settings) -> Finding:
 
 
 async def _traces(settings: Settings) -> Finding:
-    """A collector that is away stops nothing, so it is no failure."""
+    """Ask the collector; one that is unavailable stops nothing, so it is no failure."""
     if settings.collector is None:
         return Finding("traces", Health.OK, "none are recorded")
-    url = f"{settings.collector.rstrip('/')}/v1/traces"
+    url = settings.collector
     headers = {"Content-Type": "application/x-protobuf", **settings.collector_headers}
     step = "check OTEL_EXPORTER_OTLP_ENDPOINT and _HEADERS; until then spans are dropped, and nothing else"
     try:
-        async with httpx.AsyncClient(timeout=5) as client:
+        async with open_client(within=ANSWER_WITHIN) as client:
             # No bytes are a request without spans.
-            response = await client.post(url, content=b"", headers=headers)
-    except httpx.HTTPError as exc:
-        return Finding("traces", Health.NOTE, f"{url}: {type(exc).__name__}", step)
-    if not response.is_success:
-        return Finding("traces", Health.NOTE, f"{url} answered {response.status_code}", step)
+            answer = await ask(client, "POST", url, content=b"", headers=headers)
+    except HttpError as exc:
+        return Finding("traces", Health.NOTE, f"{url}: {exc}", step)
+    if not answer.is_success:
+        return Finding("traces", Health.NOTE, f"{url} answered {answer.status}", step)
     return Finding("traces", Health.OK, f"{url} takes {settings.traced_share:.0%} of the traces")

@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-import aiohttp
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 
 from adapters.event_loop import run_serving
+from adapters.http.client import HttpError
 from cli.output import FAILED, AsJson, console, fail, print_json, print_table
 from cli.replies import Collector, Matched, match
 from cli.traffic import LATE_SECONDS, Load, Sent, Traffic
@@ -190,7 +190,7 @@ def load(
                 shows_progress=console.is_terminal and not as_json,
             )
         )
-    except aiohttp.ClientError as exc:
+    except HttpError as exc:
         raise fail(f"the sandbox at {sandbox} does not answer: {exc}") from exc
     except OSError as exc:
         raise fail(f"nobody answers at {', '.join(urls)}: start Prosa there, or give its address as --target") from exc

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from adapters.time_limit import TimeLimit
 from contracts.errors import ConfigurationError
 
 ANSWER_SECONDS = 10.0
@@ -61,7 +60,6 @@ class Poster:
         self._room = asyncio.Semaphore(connections)
         self._idle: deque[_Connection] = deque()
         self._opened = 0
-        self._time = TimeLimit(ANSWER_SECONDS)
 
     async def open(self, count: int) -> None:
         """Have so many connections open before they are needed.
@@ -75,7 +73,7 @@ class Poster:
         """The answer's status, or the name of what kept it from coming."""
         async with self._room:
             try:
-                with self._time():
+                async with asyncio.timeout(ANSWER_SECONDS):
                     connection = self._take() or await self._connected()
                     try:
                         status = await connection.post(body, headers)

@@ -4,16 +4,18 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 
-import aiohttp
+import httpx
 import orjson
 
+from adapters.http.client import HttpError, ask, open_client
 from cli.traffic import Sent
 
 PAGE = 1000
 LOOK_EVERY_SECONDS = 0.5
+ANSWER_WITHIN, MAX_PAGE_BYTES = timedelta(seconds=60), 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Collector:
 
     async def look(self) -> None:
         """Read what is new."""
-        async with aiohttp.ClientSession() as session:
-            while page := await self._page(session):
+        async with open_client(within=ANSWER_WITHIN, is_direct=True) as client:
+            while page := await self._page(client):
                 self.replies += page
 
     async def look_forever(self) -> None:
@@ -49,10 +51,12 @@ class Collector:
             await self.look()
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
-    async def _page(self, session: aiohttp.ClientSession) -> list[Reply]:
-        async with session.get(self._url, params={"after": self._after, "limit": PAGE}) as response:
-            response.raise_for_status()
-            found = orjson.loads(await response.read())["messages"]
+    async def _page(self, client: httpx.AsyncClient) -> list[Reply]:
+        params = {"after": self._after, "limit": PAGE}
+        answer = await ask(client, "GET", self._url, max_bytes=MAX_PAGE_BYTES, params=params)
+        if not answer.is_success:
+            raise HttpError(f"status {answer.status}", was_sent=True)
+        found = orjson.loads(answer.content)["messages"]
         if found:
             self._after = found[-1]["number"]
         return [

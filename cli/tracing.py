@@ -1,44 +1,66 @@
-"""Settings become traces: this process's spans on their way to the collector."""
+"""Settings become traces: OpenTelemetry's SDK makes this process's spans, samples and exports them."""
 
-import os
-import random
-import secrets
+import logging
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from contracts.errors import ConfigurationError
 from contracts.settings import Settings
 from observability import attributes as names
-from observability.tracing import Tracer, tracing_with
+from observability.tracing import tracing_with
 
 CLOSE_WITHIN = timedelta(seconds=2)
 
 
 @contextmanager
 def traced(settings: Settings) -> Iterator[None]:
-    """Record what the process does while the context is open, where the settings say so; then send what is left.
+    """Record what the process does while the context is open, where the settings say so; then export what is left.
 
-    Processes that are forked from this one record nothing: a thread does not come along.
+    Opened after a fork, by each process for itself.
+
+    Raises:
+        ConfigurationError: a variable of OpenTelemetry's is not usable.
     """
     if settings.collector is None:
         yield
         return
-    # Only who records loads what sends.
-    from observability.span_export import SpanExporter
+    # Only a process that records pays for the SDK, its exporter and their HTTP client.
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
-    exporter = SpanExporter(
-        settings.collector,
-        resource={
-            names.SERVICE: settings.service_name,
-            names.INSTANCE: f"{os.getpid()}-{secrets.token_hex(4)}",
-            names.ENVIRONMENT: settings.env,
-        },
+    from observability.span_export import BatchExport
+
+    # Its words cannot be logged, and a line for each span that a full queue drops is none either: we count and log.
+    logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
+    described = {names.SERVICE: settings.service_name, names.ENVIRONMENT: settings.env}
+    exporter = OTLPSpanExporter(
+        endpoint=settings.collector,
         headers=settings.collector_headers,
-        chance=random.random,
+        certificate_file=settings.collector_authority or _authorities(),
     )
-    exporter.start()
     try:
-        with tracing_with(Tracer(exporter, sample=settings.traced_share)):
+        export = BatchExport(exporter, capacity=settings.span_queue)
+    except ValueError as exc:
+        raise ConfigurationError(f"the OTEL_BSP_* variables contradict each other: {exc}") from exc
+    provider = TracerProvider(
+        sampler=ParentBased(TraceIdRatioBased(settings.traced_share)),
+        # What the operator says of the resource counts more than what we know of it.
+        resource=Resource.create(described).merge(OTELResourceDetector().detect()),
+        shutdown_on_exit=False,
+    )
+    provider.add_span_processor(export)
+    try:
+        with tracing_with(provider.get_tracer("prosa"), export.flush):
             yield
     finally:
-        exporter.close(CLOSE_WITHIN)
+        export.close(CLOSE_WITHIN)
+
+
+def _authorities() -> str | None:
+    """The file that `SSL_CERT_FILE` names: the exporter's HTTP client does not look at it."""
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile if paths.cafile != paths.openssl_cafile else None

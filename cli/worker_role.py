@@ -20,7 +20,7 @@ from worker.jobs import Sweeping, Worker, open_worker
 from worker.operation import Operation, create_app
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
 # Where a process for timers or a scheduler runs beside the workers, they tend rarely.
 BESIDE_TIMERS = Sweeping(tend_every=timedelta(minutes=1))
@@ -67,7 +67,7 @@ def operation_of(worker: Worker, settings: Settings) -> Operation:
 
 
 @asynccontextmanager
-async def open_tasks(settings: Settings) -> AsyncIterator["Starlette"]:
+async def open_tasks(settings: Settings) -> AsyncIterator["ASGIApp"]:
     """The worker's side behind HTTP, for Cloud Tasks and Cloud Scheduler."""
     with required("Cloud Tasks"):
         from adapters.oidc import OidcVerifier

@@ -102,8 +102,13 @@ class Settings(BaseModel):
     trace_sample: float | None = Field(None, ge=0, le=1, validation_alias="PROSA_TRACE_SAMPLE")
     otlp_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     otlp_headers: SecretStr = Field(SecretStr(""), validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
+    otlp_traces_endpoint: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    otlp_traces_headers: SecretStr = Field(SecretStr(""), validation_alias="OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+    otlp_certificate: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_CERTIFICATE")
+    otlp_traces_certificate: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE")
     otlp_protocol: Literal["http/protobuf"] = Field("http/protobuf", validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL")
     service_name: str = Field("prosa", min_length=1, validation_alias="OTEL_SERVICE_NAME")
+    span_queue: int = Field(2048, ge=1, validation_alias="OTEL_BSP_MAX_QUEUE_SIZE")
 
     whatsapp_app_secret: SecretStr | None = Field(None, validation_alias="WHATSAPP_APP_SECRET")
     whatsapp_app_secret_previous: SecretStr | None = Field(None, validation_alias="WHATSAPP_APP_SECRET_PREVIOUS")
@@ -190,13 +195,20 @@ class Settings(BaseModel):
 
     @property
     def collector(self) -> str | None:
-        """Where spans go; None where no trace is recorded."""
-        return self.otlp_endpoint if self.use_tracing else None
+        """The address that spans are posted to; None where no trace is recorded."""
+        of_all_signals = f"{self.otlp_endpoint.rstrip('/')}/v1/traces" if self.otlp_endpoint else None
+        return (self.otlp_traces_endpoint or of_all_signals) if self.use_tracing else None
+
+    @property
+    def collector_authority(self) -> str | None:
+        """The file of the authority that the collector's certificate is of; None for those of everything else."""
+        return self.otlp_traces_certificate or self.otlp_certificate
 
     @property
     def collector_headers(self) -> Mapping[str, str]:
         """What the collector wants to be told with each batch. Source: W3C Baggage, as OpenTelemetry reads it."""
-        pairs = (one.partition("=") for one in _listed(self.otlp_headers.get_secret_value()))
+        given = self.otlp_traces_headers.get_secret_value() or self.otlp_headers.get_secret_value()
+        pairs = (one.partition("=") for one in _listed(given))
         return {unquote(name).strip(): unquote(value).strip() for name, _, value in pairs}
 
     @property
@@ -274,12 +286,12 @@ class Settings(BaseModel):
         if not self.use_tracing:
             # The variables are OpenTelemetry's: they may stand there for others.
             return self
-        if self.otlp_endpoint is None:
+        if self.collector is None:
             raise ValueError(
                 "PROMPTER_USE_TRACING=true needs OTEL_EXPORTER_OTLP_ENDPOINT, the address of a collector such as "
                 "http://127.0.0.1:4318"
             )
-        if not is_web_address(self.otlp_endpoint):
+        if not is_web_address(self.collector):
             raise ValueError("OTEL_EXPORTER_OTLP_ENDPOINT is http://HOST:PORT or https://HOST, OTLP over HTTP")
         if not all(HEADER.fullmatch(f"{name}: {value}") for name, value in self.collector_headers.items()):
             raise ValueError("OTEL_EXPORTER_OTLP_HEADERS is NAME=VALUE,NAME=VALUE in ASCII")

@@ -164,7 +164,7 @@ def add_trace(_: Any, __: str, event: MutableMapping[str, Any], *, prefix: str) 
     if span is not None:
         event[TRACE] = f"{prefix}{span.trace_id:032x}"
         event[SPAN] = f"{span.span_id:016x}"
-        event[SAMPLED] = span.sampled
+        event[SAMPLED] = span.trace_flags.sampled
     return event
 
 

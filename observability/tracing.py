@@ -1,246 +1,112 @@
-"""Traces: what a message meets on its way, as spans that belong together across processes.
+"""Traces: the steps of a message as spans that belong together across processes.
 
     with span("store.commit") as committing:
         committing.set(attributes.OUTCOME, "replied")
 
-A span is the child of the one it is opened in, or of the one named. Where it was decided that a trace is not recorded,
-and where tracing is off, the same lines do next to nothing. What else is opened in other processes is reached by the
-W3C `traceparent` (https://www.w3.org/TR/trace-context/#traceparent-header), a string kept with what it is about.
+A span is the child of the one it is opened in, or of the one named. OpenTelemetry's SDK makes and exports it
+(`cli/tracing.py`); within a trace that is not sampled, and where tracing is off, the same lines do not reach it.
+Another process continues a trace by its W3C `traceparent` (https://www.w3.org/TR/trace-context/#traceparent-header), a
+string that is kept with its message.
 """
 
-import os
-import random
-import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar, Token
-from dataclasses import dataclass
+from contextvars import Token
 from datetime import timedelta
-from enum import IntEnum
 from types import TracebackType
-from typing import Final, Protocol, Self, TypeAlias
+from typing import Self, TypeAlias
 
+from opentelemetry import trace
+from opentelemetry.context import Context, attach, create_key, detach, get_current, get_value, set_value
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from observability import attributes as names
 from observability.places import places
 
 Attribute: TypeAlias = str | bool | int | float | tuple[str, ...]
-Inherited: TypeAlias = tuple[tuple[str, str], ...]
+Kind: TypeAlias = trace.SpanKind
+Flush: TypeAlias = Callable[[timedelta], Awaitable[None]]
+
 NOTHING: Mapping[str, Attribute] = {}
+NOT_INHERITED: Mapping[str, str] = {}
+INHERITED = create_key("prosa.inherited")
 
-TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-LOW_BITS = (1 << 64) - 1
-
-
-class Kind(IntEnum):
-    """OTLP's `SpanKind`."""
-
-    INTERNAL = 1
-    SERVER = 2
-    CLIENT = 3
-    PRODUCER = 4
-    CONSUMER = 5
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteSpan:
-    """A span that was opened elsewhere: what is needed to be its child."""
-
-    trace_id: int
-    span_id: int
-    sampled: bool
-    inherited: Inherited = ()
-
-    @property
-    def traceparent(self) -> str:
-        return _traceparent(self.trace_id, self.span_id, self.sampled)
+_traceparents = TraceContextTextMapPropagator()
 
 
 class Span:
-    """One piece of work, open while its context is. Goes to the collector when it ends; what it is told after is lost.
+    """One piece of work, current while its `with` block runs; `context` is where its children are opened.
 
-    Times are nanoseconds since the epoch. `inherited` are attributes of it and of all spans opened in it.
+    Without a context it is no span at all and leaves the current one as it is. `sampled` says whether anything of it is
+    recorded.
     """
 
-    __slots__ = (
-        "_tracer",
-        "_was",
-        "attributes",
-        "end_ns",
-        "failure",
-        "inherited",
-        "kind",
-        "links",
-        "name",
-        "parent_id",
-        "span_id",
-        "start_ns",
-        "trace_id",
-    )
+    __slots__ = ("_has_failed", "_span", "_token", "context", "sampled")
 
-    sampled: Final = True
-
-    def __init__(
-        self,
-        tracer: "Tracer",
-        name: str,
-        kind: Kind,
-        trace_id: int,
-        parent_id: int,
-        attributes: Mapping[str, Attribute],
-        inherited: Inherited,
-        links: Sequence[RemoteSpan],
-    ) -> None:
-        self._tracer = tracer
-        self._was: Token[Context | None] | None = None
-        self.name = name
-        self.kind = kind
-        self.trace_id = trace_id
-        self.span_id = tracer.new_id(64)
-        self.parent_id = parent_id
-        self.attributes = dict(attributes)
-        self.inherited = inherited
-        self.links = links
-        self.failure: tuple[str, str] | None = None
-        self.start_ns = tracer.now_ns()
-        self.end_ns = 0
+    def __init__(self, span: trace.Span, context: Context | None) -> None:
+        self._span = span
+        self._token: Token[Context] | None = None
+        self._has_failed = False
+        self.context = context
+        self.sampled = span.is_recording()
 
     @property
-    def traceparent(self) -> str:
-        return _traceparent(self.trace_id, self.span_id, sampled=True)
+    def traceparent(self) -> str | None:
+        return _traceparent(self.context)
 
     def set(self, name: str, value: Attribute | None) -> None:
         """Add an attribute; None adds nothing."""
-        if value is not None and not self.end_ns:
-            self.attributes[name] = value
+        if self.sampled and value is not None:
+            self._span.set_attribute(name, value)
+
+    def update(self, attributes: Mapping[str, Attribute]) -> None:
+        if self.sampled:
+            self._span.set_attributes(attributes)
 
     def fail(self, error: BaseException) -> None:
-        """The work has failed: its types and places are kept, not its text, which may quote what a person wrote."""
-        self.failure = (type(error).__name__, "\n".join(places(error)))
+        """Record the types and places of the first failure, not its text, which may quote what a person wrote."""
+        if not self.sampled or self._has_failed:
+            return
+        self._has_failed = True
+        kind = type(error).__name__
+        described = {names.EXCEPTION_TYPE: kind, names.EXCEPTION_PLACES: "\n".join(places(error))}
+        self._span.add_event("exception", described)
+        self._span.set_attribute(names.ERROR, kind)
+        self._span.set_status(trace.Status(trace.StatusCode.ERROR, kind))
 
     def end(self) -> None:
-        self.end_ns = self._tracer.now_ns()
-        self._tracer.ended(self)
-
-    @property
-    def context(self) -> "Context | None":
-        """What others are opened in."""
-        return self
+        if self.sampled:
+            self._span.end()
 
     def __enter__(self) -> Self:
-        self._was = _current.set(self)
+        if self.context is not None:
+            self._token = attach(self.context)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if self._was is not None:
-            _current.reset(self._was)
-        if error is not None and self.failure is None:
+        if self._token is not None:
+            detach(self._token)
+        if error is not None:
             self.fail(error)
         self.end()
 
 
-class Unrecorded:
-    """Stands for a span that nobody will see. In it, where it begins such a trace, nothing else is recorded either."""
+UNRECORDED = Span(trace.INVALID_SPAN, None)
 
-    __slots__ = ("_begins", "_was")
-
-    sampled: Final = False
-    attributes: Final[dict[str, Attribute]] = {}
-
-    def __init__(self, begins: RemoteSpan | None = None) -> None:
-        self._begins = begins
-        self._was: Token[Context | None] | None = None
-
-    @property
-    def traceparent(self) -> str | None:
-        return self._begins.traceparent if self._begins else None
-
-    @property
-    def context(self) -> "Context | None":
-        return self._begins
-
-    def set(self, name: str, value: Attribute | None) -> None:
-        return
-
-    def fail(self, error: BaseException) -> None:
-        return
-
-    def end(self) -> None:
-        return
-
-    def __enter__(self) -> Self:
-        if self._begins is not None:
-            self._was = _current.set(self._begins)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._was is not None:
-            _current.reset(self._was)
-
-
-Context: TypeAlias = Span | RemoteSpan
-AnySpan: TypeAlias = Span | Unrecorded
-
-UNRECORDED = Unrecorded()
-_current: ContextVar[Context | None] = ContextVar("span", default=None)
-
-
-class Exporter(Protocol):
-    """Where spans go when they have ended. Neither waits nor fails."""
-
-    def add(self, span: Span) -> None: ...
-
-    async def flush(self, limit: timedelta) -> None:
-        """Return when all that was added is with the collector, or after `limit`."""
-        ...
-
-
-class Tracer:
-    """Makes spans. Whether a trace is recorded is decided at its first span, by its id, in `sample` of the cases.
-
-    Source: the ratio is held against the low 64 bits of the id, as OpenTelemetry's `TraceIdRatioBased` does.
-    """
-
-    def __init__(
-        self,
-        exporter: Exporter,
-        *,
-        sample: float = 1.0,
-        now_ns: Callable[[], int] = time.time_ns,
-        seed: int | None = None,
-    ) -> None:
-        self._bound = round(sample * (LOW_BITS + 1))
-        self.exporter = exporter
-        self.ended = exporter.add
-        self.now_ns = now_ns
-        # Its own, seeded anew: processes that were forked would else give the same ids.
-        self.new_id = random.Random(os.urandom(16) if seed is None else seed).getrandbits
-
-    def root(
-        self,
-        name: str,
-        kind: Kind,
-        attributes: Mapping[str, Attribute],
-        inherited: Inherited,
-        links: Sequence[RemoteSpan],
-    ) -> AnySpan:
-        trace_id = self.new_id(128)
-        if trace_id & LOW_BITS < self._bound:
-            return Span(self, name, kind, trace_id, 0, attributes, inherited, links)
-        return Unrecorded(RemoteSpan(trace_id, self.new_id(64), sampled=False))
-
-
-_tracer: Tracer | None = None
+_tracer: trace.Tracer | None = None
+_flush: Flush | None = None
 
 
 @contextmanager
-def tracing_with(tracer: Tracer) -> Iterator[None]:
-    """Record what this process does while the context is open."""
-    global _tracer
-    before, _tracer = _tracer, tracer
+def tracing_with(tracer: trace.Tracer, flush: Flush | None = None) -> Iterator[None]:
+    """Record what this process does while the context is open; `flush` exports what has ended, within a time."""
+    global _tracer, _flush
+    before = _tracer, _flush
+    _tracer, _flush = tracer, flush
     try:
         yield
     finally:
-        _tracer = before
+        _tracer, _flush = before
 
 
 def is_tracing() -> bool:
@@ -251,41 +117,61 @@ def span(
     name: str,
     attributes: Mapping[str, Attribute] = NOTHING,
     *,
-    kind: Kind = Kind.INTERNAL,
+    kind: Kind = trace.SpanKind.INTERNAL,
     parent: Context | None = None,
-    links: Sequence[RemoteSpan] = (),
-    inherited: Inherited = (),
+    links: Sequence[Context] = (),
+    inherited: Mapping[str, str] = NOT_INHERITED,
     start_ns: int | None = None,
-) -> AnySpan:
+) -> Span:
     """Open a span in the current one, or in `parent`; without either it begins a trace.
 
-    `inherited` goes to all spans within as well. `start_ns` is for work that had begun before it was known what it
-    belongs to.
+    `inherited` are attributes of it and of all spans opened in it. `start_ns`, nanoseconds since the epoch, is for work
+    that began before its trace was known.
     """
-    tracer = _tracer
-    if tracer is None:
+    if _tracer is None:
         return UNRECORDED
-    within = parent or _current.get()
-    if within is None:
-        return tracer.root(name, kind, attributes, inherited, links)
-    if not within.sampled:
-        return UNRECORDED if parent is None else Unrecorded(within)  # type: ignore[arg-type]
-    passed = tuple((dict(within.inherited) | dict(inherited)).items()) if inherited else within.inherited
-    opened = Span(tracer, name, kind, within.trace_id, within.span_id, attributes, passed, links)
-    if start_ns is not None:
-        opened.start_ns = start_ns
-    return opened
+    within = get_current() if parent is None else parent
+    of_parent = trace.get_current_span(within).get_span_context()
+    # The sampler would say the same, after the SDK had made a span's context.
+    if of_parent.is_valid and not of_parent.trace_flags.sampled:
+        return UNRECORDED if parent is None else Span(trace.INVALID_SPAN, parent)
+    return _open(_tracer, name, attributes, kind, within, links, inherited, start_ns)
 
 
 def root_span(
     name: str,
     attributes: Mapping[str, Attribute],
     *,
-    kind: Kind = Kind.INTERNAL,
-    inherited: Inherited = (),
-) -> AnySpan:
+    kind: Kind = trace.SpanKind.INTERNAL,
+    inherited: Mapping[str, str] = NOT_INHERITED,
+) -> Span:
     """Open a span that begins a trace, whatever it is opened in."""
-    return _tracer.root(name, kind, attributes, inherited, ()) if _tracer is not None else UNRECORDED
+    return _open(_tracer, name, attributes, kind, Context(), (), inherited, None) if _tracer else UNRECORDED
+
+
+def _open(
+    tracer: trace.Tracer,
+    name: str,
+    attributes: Mapping[str, Attribute],
+    kind: Kind,
+    within: Context,
+    links: Sequence[Context],
+    inherited: Mapping[str, str],
+    start_ns: int | None,
+) -> Span:
+    passed = inherited_in(within)
+    if inherited:
+        passed = {**passed, **inherited}
+        within = set_value(INHERITED, passed, within)
+    linked = [trace.Link(trace.get_current_span(one).get_span_context()) for one in links]
+    opened = tracer.start_span(name, within, kind, {**passed, **attributes}, linked, start_ns)
+    return Span(opened, trace.set_span_in_context(opened, within))
+
+
+def inherited_in(context: Context) -> Mapping[str, str]:
+    """The attributes that every span opened in the context has."""
+    passed = get_value(INHERITED, context)
+    return passed if isinstance(passed, dict) else NOT_INHERITED
 
 
 def inside(context: Context | None) -> AbstractContextManager[None]:
@@ -296,20 +182,20 @@ def inside(context: Context | None) -> AbstractContextManager[None]:
 class _Inside:
     """A class, since a generator takes several times as long."""
 
-    __slots__ = ("_context", "_was")
+    __slots__ = ("_context", "_token")
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     def __enter__(self) -> None:
-        self._was = _current.set(self._context)
+        self._token = attach(self._context)
 
     def __exit__(self, *_: object) -> None:
-        _current.reset(self._was)
+        detach(self._token)
 
 
 @contextmanager
-def ended(spans: Sequence[AnySpan]) -> Iterator[None]:
+def ended(spans: Sequence[Span]) -> Iterator[None]:
     """End all of them with the context; what is raised in it is what they failed with."""
     try:
         yield
@@ -322,50 +208,55 @@ def ended(spans: Sequence[AnySpan]) -> Iterator[None]:
             one.end()
 
 
-def remote_span(traceparent: str | None) -> RemoteSpan | None:
-    """The span of that name; None when tracing is off, when there is none, and when it is malformed."""
+def remote_span(traceparent: str | None) -> Context | None:
+    """The context of a span of another process; None when tracing is off, without a name, or when it is malformed."""
     if _tracer is None or traceparent is None:
         return None
-    match = TRACEPARENT.fullmatch(traceparent)
-    if match is None:
-        return None
-    trace_id, span_id = int(match[1], 16), int(match[2], 16)
-    return RemoteSpan(trace_id, span_id, bool(int(match[3], 16) & 1)) if trace_id and span_id else None
+    return _traceparents.extract({"traceparent": traceparent}) or None
 
 
 def nearest(traceparent: str | None) -> Context | None:
-    """The current span where it is of that trace, else the one named: a child of what happens, in the trace it is of.
+    """Where to open a span of the trace that is named: None, for in the current one, where that is of the same trace.
 
-    Without a name, the current one.
+    A wake-up may have been changed on its way, as a proxy decides for itself what it records: then the name counts.
     """
-    named, current = remote_span(traceparent), _current.get()
-    # What came with a wake-up may have been changed on its way: a proxy decides for itself what it records.
-    is_ours = isinstance(current, Span) and named is not None and current.trace_id == named.trace_id
-    return current if named is None or is_ours else named
+    named, current = remote_span(traceparent), current_span()
+    if named is None or current is None or current.is_remote:
+        return named
+    return None if current.trace_id == trace.get_current_span(named).get_span_context().trace_id else named
 
 
-def current_span() -> Context | None:
-    return _current.get()
+def is_sampled(context: Context) -> bool:
+    return trace.get_current_span(context).get_span_context().trace_flags.sampled
+
+
+def current_span() -> trace.SpanContext | None:
+    """The ids of the current span, also of one that is not recorded."""
+    current = trace.get_current_span().get_span_context()
+    return current if current.is_valid else None
 
 
 def current_traceparent() -> str | None:
-    """The name of the current span, for who goes on with its trace elsewhere; None where there is none."""
-    current = _current.get() if _tracer is not None else None
-    return current.traceparent if current is not None else None
-
-
-async def flush_spans(limit: timedelta) -> None:
-    """Return when what has ended until now is with the collector, or after `limit`; a collector that is away is not
-    waited for."""
-    if _tracer is not None:
-        await _tracer.exporter.flush(limit)
+    """The name of the current span, for the process that continues its trace; None where there is none."""
+    return _traceparent(get_current()) if _tracer is not None else None
 
 
 def trace_id_of(traceparent: str | None) -> str | None:
     """The id of the trace in hex digits, as collectors show it; None unless it was recorded."""
-    match = TRACEPARENT.fullmatch(traceparent or "")
-    return match[1] if match is not None and int(match[3], 16) & 1 else None
+    context = _traceparents.extract({"traceparent": traceparent}) if traceparent else Context()
+    if not is_sampled(context):
+        return None
+    return trace.format_trace_id(trace.get_current_span(context).get_span_context().trace_id)
 
 
-def _traceparent(trace_id: int, span_id: int, sampled: bool) -> str:
-    return f"00-{trace_id:032x}-{span_id:016x}-{'01' if sampled else '00'}"
+async def flush_spans(limit: timedelta) -> None:
+    """Return when what has ended until now is with the collector, or after `limit`; at once while it is unavailable."""
+    if _flush is not None:
+        await _flush(limit)
+
+
+def _traceparent(context: Context | None) -> str | None:
+    carrier: dict[str, str] = {}
+    if context is not None:
+        _traceparents.inject(carrier, context)
+    return carrier.get("traceparent")

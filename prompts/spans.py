@@ -6,7 +6,7 @@ from typing import Any
 from contracts.conversation import CallRecord, TaskRecord
 from contracts.ports import ModelRequest, ModelResponse
 from observability import attributes as names
-from observability.tracing import AnySpan, Kind, span
+from observability.tracing import Kind, Span, span
 from prompts.prompt_task import PromptTask
 
 PROVIDER = "anthropic"
@@ -14,11 +14,11 @@ PROVIDER = "anthropic"
 STOP_REASON = re.compile(r"[a-z_]{1,40}")
 
 
-def task_span(task: PromptTask[Any]) -> AnySpan:
+def task_span(task: PromptTask[Any]) -> Span:
     return span("prompter.execute", {names.USAGE: task.name.value, names.TEMPLATE: task.template})
 
 
-def call_span(task: PromptTask[Any], request: ModelRequest, *, attempt: int) -> AnySpan:
+def call_span(task: PromptTask[Any], request: ModelRequest, *, attempt: int) -> Span:
     """One call of the model, from here to the provider and back; the first is attempt 1."""
     described = {
         names.OPERATION: "chat",
@@ -32,11 +32,11 @@ def call_span(task: PromptTask[Any], request: ModelRequest, *, attempt: int) -> 
     return called
 
 
-def describe_task(executed: AnySpan, record: TaskRecord) -> None:
+def describe_task(executed: Span, record: TaskRecord) -> None:
     if not executed.sampled:
         return
     tokens = record.tokens
-    executed.attributes.update(
+    executed.update(
         {
             names.REQUEST_MODEL: record.model,
             names.OUTCOME: record.outcome,
@@ -50,11 +50,11 @@ def describe_task(executed: AnySpan, record: TaskRecord) -> None:
     executed.set(names.CACHE_LEVEL, record.cache)
 
 
-def describe_call(called: AnySpan, response: ModelResponse, call: CallRecord) -> None:
+def describe_call(called: Span, response: ModelResponse, call: CallRecord) -> None:
     if not called.sampled:
         return
     tokens = response.tokens
-    called.attributes.update(
+    called.update(
         {
             names.RESPONSE_MODEL: response.model,
             names.INPUT_TOKENS: tokens.input + tokens.cache_read + tokens.cache_write,

@@ -6,16 +6,18 @@ import heapq
 import itertools
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
-import aiohttp
+import httpx
 
+from adapters.http.client import HttpError, ask, open_client
 from sandbox.behaviour import Counters, StatusBehaviour
 from sandbox.whatsapp_webhooks import envelope, signed, statuses
 
 MAX_WAITING = 100_000
 MAX_POSTS_AT_ONCE = 16
-POST_TIMEOUT_SECONDS = 10.0
+POST_WITHIN = timedelta(seconds=10)
 LONGEST_PAUSE_SECONDS = 30.0
 # Shorter than a server's usual five seconds, so that no post leaves on a connection that is being closed.
 KEEP_ALIVE_SECONDS = 4.0
@@ -35,7 +37,7 @@ class WebhookSender:
         self._pump: asyncio.Task[None] | None = None
         self._posting: set[asyncio.Task[bool]] = set()
         self._free = asyncio.Semaphore(MAX_POSTS_AT_ONCE)
-        self._session: aiohttp.ClientSession | None = None
+        self._client: httpx.AsyncClient | None = None
         self.behaviour = StatusBehaviour()
 
     def schedule(self, element: dict[str, Any], after_ms: float, phone_number_id: str) -> None:
@@ -54,25 +56,24 @@ class WebhookSender:
         """Post one status before anything else happens; a webhook that hangs is not waited for."""
         content = envelope(statuses(element, phone_number_id=phone_number_id))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.post(content), POST_TIMEOUT_SECONDS)
+            await asyncio.wait_for(self.post(content), POST_WITHIN.total_seconds())
 
     async def post(self, content: dict[str, Any]) -> bool:
         """Post one envelope until it is taken with 200, with growing pauses; False when it was given up."""
         if self.url is None:
             return False
         body, headers = signed(content, self._app_secret)
-        session = self._session = self._session or _session()
+        client = self._client = self._client or _client()
         pause = self.behaviour.backoff_ms / 1000
         for attempt in range(self.behaviour.attempts):
             if attempt:
                 self._counters.add("webhooks_repeated")
                 await asyncio.sleep(min(pause * 2 ** (attempt - 1), LONGEST_PAUSE_SECONDS))
             try:
-                async with session.post(self.url, data=body, headers=headers, allow_redirects=False) as response:
-                    await response.read()
-            except (aiohttp.ClientError, TimeoutError):
+                answer = await ask(client, "POST", self.url, within=POST_WITHIN, content=body, headers=headers)
+            except HttpError:
                 continue
-            if response.status == 200:
+            if answer.status == 200:
                 self._counters.add("webhooks_taken")
                 return True
         self._counters.add("webhooks_given_up")
@@ -94,9 +95,9 @@ class WebhookSender:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
 
     async def _run(self) -> None:
         while True:
@@ -137,9 +138,7 @@ class WebhookSender:
             return await self.post(envelope(*changes))
 
 
-def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=POST_TIMEOUT_SECONDS),
+def _client() -> httpx.AsyncClient:
+    return open_client(
+        within=POST_WITHIN, connections=1_000, keep_alive_seconds=KEEP_ALIVE_SECONDS, is_hot=True, is_direct=True
     )

@@ -1,5 +1,7 @@
 """A collector that speaks OTLP over HTTP, for real: it reads what it is sent with OpenTelemetry's own classes."""
 
+import gzip
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -34,7 +36,10 @@ class Received:
 
 @dataclass
 class Collector:
-    """What came in, and how it behaves: `status` answers each batch after `delay_seconds`, `silent` never does."""
+    """What came in, and how it behaves: `status` answers each batch after `delay_seconds`, `silent` never does.
+
+    `refused` are the statuses of what was not taken.
+    """
 
     url: str = ""
     status: int = 200
@@ -43,6 +48,7 @@ class Collector:
     closes: bool = False
     bodies: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -99,7 +105,7 @@ def _value(value: AnyValue) -> Any:
 
 
 @contextmanager
-def collecting(**behaviour: Any) -> Iterator[Collector]:
+def collecting(*, tls: ssl.SSLContext | None = None, **behaviour: Any) -> Iterator[Collector]:
     """Serve a collector on a free port."""
     collector = Collector(**behaviour)
 
@@ -116,10 +122,14 @@ def collecting(**behaviour: Any) -> Iterator[Collector]:
             if self.path != "/v1/traces":
                 self.send_error(404)
                 return
-            if collector.status == 200:
-                collector.bodies.append(body)
-                collector.headers.append(dict(self.headers))
-            self.send_response(collector.status)
+            status = collector.status
+            if status == 200:
+                is_packed = self.headers["Content-Encoding"] == "gzip"
+                collector.bodies.append(gzip.decompress(body) if is_packed else body)
+                collector.headers.append({name.lower(): value for name, value in self.headers.items()})
+            else:
+                collector.refused.append(status)
+            self.send_response(status)
             self.send_header("Content-Length", "0")
             if collector.closes:
                 # Without a word of it, as a balancer does.
@@ -131,7 +141,9 @@ def collecting(**behaviour: Any) -> Iterator[Collector]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    collector.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    collector.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -6,6 +6,8 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from adapters.http.inbound import BodyReader, wait_seconds
+from adapters.http.problems import Problem
 from adapters.json_input import parse_json
 from adapters.waiting import wait_for_analysis
 from contracts.analysis import ANALYSIS_ID, Analysis, AnalysisKind, AnalysisStatus
@@ -14,8 +16,6 @@ from contracts.values import ConversationId
 from contracts.views import analysis_view
 from webhook.access import console_guard, require_allowed_origin
 from webhook.dependencies import WebhookDependencies
-from webhook.problems import Problem
-from webhook.request_body import BodyReader, wait_seconds
 
 MAX_BODY = 4 * 1024
 MAX_ID = 1024

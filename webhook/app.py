@@ -7,7 +7,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
 
-from adapters.http_addresses import SameAddresses
+from adapters.http.addresses import SameAddresses
+from adapters.http.problems import Problem, on_error, on_refusal
 from contracts.errors import TransientError
 from webhook.access import console_guard
 from webhook.analyses import analysis_routes
@@ -16,7 +17,6 @@ from webhook.console import console_routes
 from webhook.dependencies import WebhookDependencies
 from webhook.documentation import add_documentation
 from webhook.platform_posts import PlatformFront
-from webhook.problems import Problem, answer_to
 from webhook.reports import report_routes
 from webhook.whatsapp import WHATSAPP_PATH, whatsapp_intake, whatsapp_routes
 
@@ -49,25 +49,12 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
             allow_methods=["GET", "POST"],
             allow_headers=["Content-Type", "Last-Event-ID"],
         )
-    api.add_exception_handler(Problem, _answer)
-    api.add_exception_handler(HTTPException, _http_problem)
+    api.add_exception_handler(Problem, on_error)
+    api.add_exception_handler(HTTPException, on_refusal)
     api.add_exception_handler(RequestValidationError, _invalid)
-    api.add_exception_handler(TransientError, _answer)
-    api.add_exception_handler(Exception, _answer)
+    api.add_exception_handler(TransientError, on_error)
+    api.add_exception_handler(Exception, on_error)
     return SameAddresses(PlatformFront(api, intakes))
-
-
-async def _answer(_: Request, exc: Exception) -> Response:
-    return answer_to(exc)
-
-
-async def _http_problem(_: Request, exc: Exception) -> Response:
-    assert isinstance(exc, HTTPException)  # noqa: S101 - registered for it
-    titles = {404: "Not found", 405: "Method not allowed"}
-    title = titles.get(exc.status_code, "Refused")
-    headers = dict(exc.headers or {})
-    detail = "There is nothing here for that request; /docs lists what there is."
-    return Problem(exc.status_code, title, detail, headers=headers).response()
 
 
 async def _invalid(_: Request, exc: Exception) -> Response:

@@ -18,6 +18,8 @@ from adapters.channels.web import (
     web_conversation_id,
     web_message,
 )
+from adapters.http.inbound import BodyReader, wait_seconds
+from adapters.http.problems import Problem
 from adapters.json_input import parse_json
 from adapters.waiting import wait_for_receipt
 from contracts.conversation import State, TurnRecord
@@ -30,9 +32,7 @@ from observability.logs import logger
 from webhook.access import require_allowed_origin
 from webhook.dependencies import WebhookDependencies
 from webhook.ingest import make_durable
-from webhook.problems import Problem
 from webhook.rate_limit import RateLimit
-from webhook.request_body import BodyReader, wait_seconds
 
 log = logger(__name__)
 

@@ -8,6 +8,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import FileResponse, Response
 
+from adapters.http.problems import Problem
 from contracts.conversation import Conversation
 from contracts.errors import TransientError
 from contracts.values import ConversationId
@@ -15,7 +16,6 @@ from contracts.views import turn_view
 from observability.exposition import CONTENT_TYPE, Exposition
 from webhook.access import console_guard
 from webhook.dependencies import WebhookDependencies
-from webhook.problems import Problem
 
 STATIC_FOLDER = Path(__file__).parent / "static"
 STATIC_FILES = {

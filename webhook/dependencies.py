@@ -3,10 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from adapters.time_limit import TimeLimit
 from contracts.ports import Analyses, Clock, Events, Faults, Inbox, Reports, Store, WakeUps
-
-READ_SECONDS, DURABLE_SECONDS = 10.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,6 @@ class WebhookDependencies:
     console_token: str | None = None
     allowed_origins: frozenset[str] = field(default=frozenset())
     is_sandbox_model: bool = False
-    read_within: TimeLimit = field(default_factory=lambda: TimeLimit(READ_SECONDS))
-    durable_within: TimeLimit = field(default_factory=lambda: TimeLimit(DURABLE_SECONDS))
+    read_within: timedelta = timedelta(seconds=10)
+    durable_within: timedelta = timedelta(seconds=2)
     look_again: timedelta = timedelta(seconds=15)

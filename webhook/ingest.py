@@ -7,13 +7,13 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from adapters.channels.whatsapp_inbound import Broken
+from adapters.http.problems import Problem
 from contracts.delivery import Arrival, DeadLetter
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.messages import ChannelName, InboundMessage, StatusUpdate, digest
 from observability.logs import logger
 from observability.metrics import DEAD_LETTERS, note_inbound, note_status
 from webhook.dependencies import WebhookDependencies
-from webhook.problems import Problem
 from webhook.spans import receiving, status_span
 
 log = logger(__name__)
@@ -33,8 +33,9 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
     with receiving(messages) as reception:
         try:
             # What is appended after the time is over is a duplicate of what the sender then tries again.
-            with deps.durable_within(), reception.appending():
-                arrivals = await deps.inbox.append(reception.messages)
+            async with asyncio.timeout(deps.durable_within.total_seconds()):
+                with reception.appending():
+                    arrivals = await deps.inbox.append(reception.messages)
         except (InboxUnavailableError, TimeoutError) as exc:
             raise _unavailable() from exc
         await deps.faults.reach("ingest.appended")

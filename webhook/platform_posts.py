@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from adapters.http.inbound import BodyReader
+from adapters.http.problems import Problem, answer_to, status_of
 from contracts.errors import TransientError
 from contracts.messages import ChannelName
 from observability.metrics import expect_acknowledgements, note_acknowledgement
-from webhook.problems import Problem, answer_to, status_of
-from webhook.request_body import BodyReader
 
 # A write of so many messages keeps Redis for some two milliseconds, in which nobody else is served.
 TAKEN_TOGETHER = 64

@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from webhook.problems import Problem
+from adapters.http.problems import Problem
 
 MAX_CONVERSATIONS = 50_000
 

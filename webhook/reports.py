@@ -8,9 +8,9 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from adapters.http.problems import Problem
 from webhook.access import console_guard
 from webhook.dependencies import WebhookDependencies
-from webhook.problems import Problem
 
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 

@@ -8,7 +8,7 @@ from contracts.delivery import Arrival, OutboxRow
 from contracts.messages import InboundMessage, StatusUpdate
 from contracts.values import ConversationId
 from observability import attributes as names
-from observability.tracing import UNRECORDED, AnySpan, Kind, ended, inside, is_tracing, remote_span, root_span, span
+from observability.tracing import UNRECORDED, Kind, Span, ended, inside, is_tracing, remote_span, root_span, span
 
 # The webhook is everybody's way in: where nothing is recorded it pays for nothing.
 NOTHING = nullcontext()
@@ -22,7 +22,7 @@ class Reception:
     """
 
     messages: Sequence[InboundMessage]
-    spans: Sequence[AnySpan] = ()
+    spans: Sequence[Span] = ()
 
     def appending(self) -> AbstractContextManager[None]:
         """One write for all of them, shown in each of the traces."""
@@ -65,9 +65,9 @@ def _receiving(messages: Sequence[InboundMessage]) -> Iterator[Reception]:
         yield Reception(named, spans)
 
 
-def _reception(message: InboundMessage) -> AnySpan:
+def _reception(message: InboundMessage) -> Span:
     described = {names.CHANNEL: message.address.channel.value, names.KIND: message.kind.value}
-    of_message = ((names.CONVERSATION, message.conversation_id), (names.CORRELATION, message.id))
+    of_message = {names.CONVERSATION: message.conversation_id, names.CORRELATION: message.id}
     return root_span("webhook.receive", described, kind=Kind.SERVER, inherited=of_message)
 
 

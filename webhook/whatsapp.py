@@ -7,13 +7,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import PlainTextResponse, Response
 
 from adapters.channels.whatsapp_inbound import Parsed, is_signed, parse
+from adapters.http.inbound import BodyReader
+from adapters.http.problems import Problem
 from contracts.messages import ChannelName
 from observability.metrics import REFUSED
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
 from webhook.ingest import apply_statuses, count_ignored, keep_broken, make_durable, side_by_side
 from webhook.platform_posts import Intake, Outcomes, Post
-from webhook.problems import Problem
-from webhook.request_body import BodyReader
 
 # Meta's limit is 3 MB; a little more is accepted so that the limit is theirs and not ours.
 MAX_BODY = 4 * 1024 * 1024

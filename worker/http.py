@@ -13,25 +13,26 @@ from functools import partial
 from typing import Protocol
 
 import orjson
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
+from adapters.http.inbound import BodyReader
+from adapters.http.problems import Problem
 from adapters.oidc import ForbiddenCallerError, UnauthenticatedError
 from contracts.errors import MalformedMessageError, TransientError
 from contracts.values import ConversationId
 from observability.logs import logger
 from observability.tracing import inside, remote_span
-from worker.operation import Operation, create_app, problem
+from worker.operation import Operation, create_app
 
 log = logger(__name__)
 
 # A task has at most 100 KB: what is larger does not come from the queue.
 MAX_BODY_BYTES = 128 * 1024
 MAX_ID_LENGTH = 1024
-READ_TIMEOUT_SECONDS = 5
+READ_WITHIN = timedelta(seconds=5)
 RETRY_AFTER = timedelta(seconds=2)
 CONVERSATION, ANALYSIS = "conversation_id", "analysis_id"
 
@@ -86,7 +87,7 @@ class TasksDependencies:
     analysis_time_limit: timedelta = timedelta(seconds=110)
 
 
-def create_tasks_app(deps: TasksDependencies) -> Starlette:
+def create_tasks_app(deps: TasksDependencies) -> ASGIApp:
     """The app of `prosa tasks`."""
     endpoint = _Endpoint(deps)
     return create_app(
@@ -99,13 +100,14 @@ def create_tasks_app(deps: TasksDependencies) -> Starlette:
 class _Endpoint:
     def __init__(self, deps: TasksDependencies) -> None:
         self._deps = deps
+        self._read_body = BodyReader(MAX_BODY_BYTES, READ_WITHIN)
 
     async def process(self, request: Request) -> Response:
         """A task of the queue: drain the conversation or do the analysis it names, while its deadline allows."""
         if refusal := await self._refusal(request):
             return refusal
         try:
-            field, name = _named(await _read_body(request))
+            field, name = _named(await self._read_body(request))
         except MalformedMessageError as exc:
             # A task never changes, so refusing it would bring it back for ever.
             self._deps.count(WakeUpOutcome.MALFORMED)
@@ -159,11 +161,12 @@ class _Endpoint:
             self._deps.count(WakeUpOutcome.UNAUTHENTICATED)
             log.warning("wake_up.unauthenticated", reason=str(exc))
             challenge = {"WWW-Authenticate": "Bearer"}
-            return problem(401, "Token needed", "Send a token of the queue's service account.", challenge)
+            detail = "Send a token of the queue's service account."
+            return Problem(401, "Token needed", detail, headers=challenge).response()
         except ForbiddenCallerError as exc:
             self._deps.count(WakeUpOutcome.FORBIDDEN)
             log.warning("wake_up.forbidden", reason=str(exc))
-            return problem(403, "Forbidden", "The token is of another account than the queue's.")
+            return Problem(403, "Forbidden", "The token is of another account than the queue's.").response()
         except TransientError as exc:
             return self._unavailable(exc)
         return None
@@ -173,29 +176,7 @@ class _Endpoint:
         log.warning("wake_up.unavailable", error=type(error).__name__)
         wait = max(timedelta(seconds=1), error.retry_after or RETRY_AFTER)
         seconds = {"Retry-After": str(round(wait.total_seconds()))}
-        return problem(503, "Not available", "Try again in a moment.", seconds)
-
-
-async def _read_body(request: Request) -> bytes:
-    """The body under a cap and a time-out.
-
-    Raises:
-        HTTPException: 413, 408, or 400 when the caller went away; the queue's tasks meet none of them for long.
-    """
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(READ_TIMEOUT_SECONDS):
-            async for piece in request.stream():
-                size += len(piece)
-                if size > MAX_BODY_BYTES:
-                    raise HTTPException(413, headers={"Connection": "close"})
-                pieces.append(piece)
-    except TimeoutError as exc:
-        raise HTTPException(408, headers={"Connection": "close"}) from exc
-    except ClientDisconnect as exc:
-        raise HTTPException(400) from exc
-    return b"".join(pieces)
+        return Problem(503, "Not available", "Try again in a moment.", headers=seconds).response()
 
 
 def _named(body: bytes) -> tuple[str, str]:

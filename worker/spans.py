@@ -4,18 +4,28 @@ from contracts.analysis import Analysis
 from contracts.delivery import OutboxRow
 from contracts.values import ConversationId
 from observability import attributes as names
-from observability.tracing import UNRECORDED, AnySpan, Kind, current_span, nearest, remote_span, root_span, span
+from observability.tracing import (
+    UNRECORDED,
+    Kind,
+    Span,
+    current_span,
+    is_sampled,
+    nearest,
+    remote_span,
+    root_span,
+    span,
+)
 from worker.turn import Turn
 
 
-def drain_span(conversation_id: ConversationId) -> AnySpan:
+def drain_span(conversation_id: ConversationId) -> Span:
     """In the trace of the message that it was woken for; a drain that the sweep began has none of its own."""
     if current_span() is None:
         return UNRECORDED
-    return span("drain", kind=Kind.CONSUMER, inherited=((names.CONVERSATION, conversation_id),))
+    return span("drain", kind=Kind.CONSUMER, inherited={names.CONVERSATION: conversation_id})
 
 
-def turn_span(turn: Turn) -> AnySpan:
+def turn_span(turn: Turn) -> Span:
     """In the trace of the turn's first message, linked to those of the messages that it answers as well."""
     first, *merged = turn.messages
     described = {
@@ -28,18 +38,18 @@ def turn_span(turn: Turn) -> AnySpan:
         "turn",
         described,
         parent=nearest(first.traceparent),
-        links=[one for one in named if one is not None and one.sampled],
-        inherited=((names.CONVERSATION, turn.conversation_id), (names.CORRELATION, turn.correlation_id)),
+        links=[one for one in named if one is not None and is_sampled(one)],
+        inherited={names.CONVERSATION: turn.conversation_id, names.CORRELATION: turn.correlation_id},
     )
 
 
-def analysis_span(analysis: Analysis) -> AnySpan:
+def analysis_span(analysis: Analysis) -> Span:
     """A trace of its own: it is asked for when its conversation is long past the turn."""
     described = {names.ANALYSIS: analysis.context.kind.value}
-    return root_span("analysis", described, inherited=((names.CONVERSATION, analysis.context.conversation_id),))
+    return root_span("analysis", described, inherited={names.CONVERSATION: analysis.context.conversation_id})
 
 
-def send_span(row: OutboxRow) -> AnySpan:
+def send_span(row: OutboxRow) -> Span:
     """In the trace of the turn that wrote the reply, whoever sends it and however late."""
     turn = remote_span(row.traceparent)
     if turn is None:

@@ -1,10 +1,10 @@
 """Goes on in this process's memory while the shared cache is away."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
 
-from adapters.time_limit import TimeLimit
 from contracts.errors import CacheUnavailableError
 from contracts.ports import Cache, CacheEntry
 
@@ -40,7 +40,7 @@ class StandbyCache:
         self._shared = shared
         self._own = own
         self._monotonic = monotonic
-        self._patience = TimeLimit(patience.total_seconds())
+        self._patience = patience.total_seconds()
         self._rest = rest.total_seconds()
         self._on_away = on_away
         self._away_until = float("-inf")
@@ -70,7 +70,7 @@ class StandbyCache:
     ) -> T:
         if self._monotonic() >= self._away_until:
             try:
-                with self._patience():
+                async with asyncio.timeout(self._patience):
                     return await shared(*args, **options)
             except (CacheUnavailableError, TimeoutError):
                 self._away_until = self._monotonic() + self._rest

@@ -4,16 +4,13 @@ Shapes and limits: Meta's "Send messages" and message-type pages; error classes:
 """
 
 import asyncio
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-import aiohttp
 import orjson
-from yarl import URL
 
-from adapters.http_session import open_session, proxy_to
+from adapters.http.client import Answer, HttpError, ask, open_client
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelRefusedError, ChannelUnavailableError, ConfigurationError, SendOutcomeUnknownError
 from contracts.messages import MEDIA_TYPES, Address, ChannelName, MessageType, OutboundMessage
@@ -44,21 +41,8 @@ ACCOUNT_PAUSE = timedelta(minutes=5)
 PAIR_RATE_CODE = 131056
 PAIR_RATE_BASE = 4
 
-# `connect` is the wait for a free connection and the making of a new one. The wait for an answer is `sock_read`.
-SEND_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5.0, sock_connect=2.0, sock_read=5.0)
+SEND_WITHIN, CONNECT_WITHIN = timedelta(seconds=5), timedelta(seconds=2)
 CONNECTIONS = 200
-KEEP_ALIVE_SECONDS = 5.0
-
-# Whatever else breaks may have broken after the bytes had left.
-NOTHING_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What the platform said to one request."""
-
-    status: int
-    content: bytes
 
 
 class WhatsAppChannel:
@@ -72,7 +56,7 @@ class WhatsAppChannel:
 
     name = ChannelName.WHATSAPP
     limits = LIMITS
-    send_timeout = timedelta(seconds=5)
+    send_timeout = SEND_WITHIN
     settle_after = timedelta(seconds=4)
     is_watched = False
     shows_forming_text = False
@@ -81,10 +65,12 @@ class WhatsAppChannel:
     def __init__(self, *, api_url: str, access_token: str, phone_number_id: str) -> None:
         self._phone_number_id = phone_number_id
         self._api_url = api_url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {_writable(access_token)}", "Content-Type": "application/json"}
-        self._proxy = proxy_to(self._api_url)
-        self._client = open_session(
-            connections=CONNECTIONS, keep_alive_seconds=KEEP_ALIVE_SECONDS, timeout=SEND_TIMEOUT
+        self._client = open_client(
+            within=SEND_WITHIN,
+            connect_within=CONNECT_WITHIN,
+            connections=CONNECTIONS,
+            headers={"Authorization": f"Bearer {_writable(access_token)}", "Content-Type": "application/json"},
+            is_hot=True,
         )
         self._background: set[asyncio.Task[None]] = set()
 
@@ -92,12 +78,10 @@ class WhatsAppChannel:
         account = row.address.account or self._phone_number_id
         try:
             answer = await self._post(account, payload(row))
-        except NOTHING_LEFT as exc:
-            raise ChannelUnavailableError(type(exc).__name__) from exc
-        except aiohttp.ClientError as exc:
+        except HttpError as exc:
             # The bytes may have arrived: a status will tell, or the deadline passes.
-            raise SendOutcomeUnknownError(type(exc).__name__) from exc
-        if 200 <= answer.status <= 299:
+            raise (SendOutcomeUnknownError if exc.was_sent else ChannelUnavailableError)(str(exc)) from exc
+        if answer.is_success:
             return _message_id(answer)
         raise _refusal(answer, row.attempts)
 
@@ -110,7 +94,7 @@ class WhatsAppChannel:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        await self._client.close()
+        await self._client.aclose()
 
     async def _mark_read(self, account: str, platform_message_id: str) -> None:
         mark = {
@@ -121,17 +105,13 @@ class WhatsAppChannel:
         }
         try:
             await self._post(account, mark)
-        except aiohttp.ClientError as exc:
-            log.info("whatsapp.read_mark_failed", error=type(exc).__name__)
+        except HttpError as exc:
+            log.info("whatsapp.read_mark_failed", error=str(exc))
 
-    async def _post(self, account: str, content: dict[str, Any]) -> _Answer:
-        # Already as it has to be sent: an odd account must stay one piece of the path.
-        url = URL(f"{self._api_url}/{quote(account, safe='')}/messages", encoded=True)
-        # Whoever redirects would be given the token.
-        async with self._client.post(
-            url, data=orjson.dumps(content), headers=self._headers, proxy=self._proxy, allow_redirects=False
-        ) as response:
-            return _Answer(response.status, await response.read())
+    async def _post(self, account: str, content: dict[str, Any]) -> Answer:
+        # An odd account must stay one piece of the path.
+        url = f"{self._api_url}/{quote(account, safe='')}/messages"
+        return await ask(self._client, "POST", url, content=orjson.dumps(content))
 
 
 def _writable(access_token: str) -> str:
@@ -228,7 +208,7 @@ def _template(message: OutboundMessage) -> dict[str, Any]:
     return {"name": template.name, "language": {"code": template.language}, "components": components}
 
 
-def _message_id(answer: _Answer) -> str:
+def _message_id(answer: Answer) -> str:
     try:
         message_id = orjson.loads(answer.content)["messages"][0]["id"]
     except (orjson.JSONDecodeError, KeyError, IndexError, TypeError) as exc:
@@ -238,7 +218,7 @@ def _message_id(answer: _Answer) -> str:
     return message_id
 
 
-def _refusal(answer: _Answer, attempts: int) -> ChannelUnavailableError | ChannelRefusedError:
+def _refusal(answer: Answer, attempts: int) -> ChannelUnavailableError | ChannelRefusedError:
     """Decide by the platform's code; the HTTP status does not separate the classes (throttling arrives as 400)."""
     code = _code(answer)
     if code is None:
@@ -255,7 +235,7 @@ def _refusal(answer: _Answer, attempts: int) -> ChannelUnavailableError | Channe
     return ChannelRefusedError("the platform refuses the message", code=str(code))
 
 
-def _code(answer: _Answer) -> int | None:
+def _code(answer: Answer) -> int | None:
     try:
         return int(orjson.loads(answer.content)["error"]["code"])
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, OverflowError):

@@ -1,5 +1,6 @@
 """A cache for the heads of conversations, and for the published institution, in front of another store."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 from redis.exceptions import RedisError
 
 from adapters.redis_database import PREFIX, Argument, RedisDatabase, Script
-from adapters.time_limit import TimeLimit
 from contracts.conversation import Conversation
 from contracts.delivery import ConversationArchive, TurnCommit
 from contracts.errors import StoreUnavailableError, TransientError
@@ -51,7 +51,7 @@ class CachedStore:
         self._store = store
         self._cache = cache
         self._ttl_ms = round(ttl / timedelta(milliseconds=1))
-        self._patience = TimeLimit(patience.total_seconds())
+        self._patience = patience.total_seconds()
         self._on_away = on_away
 
         # Everything else is the store's own.
@@ -153,7 +153,7 @@ class CachedStore:
     async def _patiently(self, asking: Awaitable[Any]) -> Any:
         """What the cache says; None when it does not, or not in time."""
         try:
-            with self._patience():
+            async with asyncio.timeout(self._patience):
                 return await asking
         except (StoreUnavailableError, RedisError, TimeoutError):
             self._on_away()

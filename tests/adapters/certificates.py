@@ -1,6 +1,7 @@
 """An authority of a test's own, as a company has one, and the certificate it gives to a server on this machine."""
 
 import ipaddress
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -34,6 +35,12 @@ class Certificates:
         made.server.write_bytes(server.sign(authority_key, SHA256()).public_bytes(Encoding.PEM))
         made.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         return made
+
+    def context(self) -> ssl.SSLContext:
+        """For the server."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.server, self.key)
+        return context
 
 
 def _builder(subject: str, issuer: str, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:

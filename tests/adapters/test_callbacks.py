@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from adapters import callbacks
 from adapters.callbacks import HttpCallback
 from cli.serving import server_of
 from contracts.analysis import AnalysisKind, AnalysisStatus, CallbackState
-from contracts.errors import CallbackRefusedError
+from contracts.errors import CallbackRefusedError, ConfigurationError
 from sandbox.transport import listen
 from tests.builders import ROOT, START, conversation_id, engine_bed, inbound, open_backend
 from tests.real_services import free_port
@@ -28,6 +28,7 @@ from worker.analysis import LIMITS, analyse, desk_of
 from worker.drain import drain
 
 SECRET = "segredo-ção"
+SECRETS = (SECRET, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2VncmVkbw==", "whsec_c2VncmVkbw")
 CONTENT = {"id": "a", "status": "done"}
 
 
@@ -88,8 +89,8 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @asynccontextmanager
-async def calling(url: str) -> AsyncIterator[HttpCallback]:
-    callback = HttpCallback(url, secret=SECRET)
+async def calling(url: str, secret: str = SECRET) -> AsyncIterator[HttpCallback]:
+    callback = HttpCallback(url, secret=secret)
     try:
         yield callback
     finally:
@@ -97,27 +98,38 @@ async def calling(url: str) -> AsyncIterator[HttpCallback]:
 
 
 async def test_the_documented_check_believes_what_is_sent_and_nothing_else(receiver: Receiver) -> None:
-    async with calling(f"{receiver.url}/told") as callback:
-        await callback.send(CONTENT, delivery_id="d-1", at=START)
-    ((headers, body),) = receiver.got
-    assert orjson.loads(body) == CONTENT
-    assert (headers["content-type"], headers["prosa-delivery"]) == ("application/json", "d-1")
-    check, now = documented(), START.timestamp()
-    assert check(headers, body, SECRET, now)
-    assert check(headers, body, SECRET, now + 299)
-    assert not check(headers, body, SECRET, now + 301)
-    assert not check(headers, body, SECRET, now - 301)
-    assert not check(headers, body + b" ", SECRET, now)
-    assert not check(headers, body, "another", now)
-    for changed in (
-        {"prosa-timestamp": str(int(now) + 1)},
-        {"prosa-timestamp": "x"},
-        {"prosa-timestamp": ""},
-        {"prosa-signature": ""},
-        {"prosa-signature": headers["prosa-signature"].removeprefix("v1=")},
-        {"prosa-signature": "v1=ção"},
-    ):
-        assert not check(headers | changed, body, SECRET, now), changed
+    """The check is that of Standard Webhooks' own library, which asks the machine for the time."""
+    check, now = documented(), datetime.now(UTC)
+    for secret in SECRETS:
+        receiver.got.clear()
+        async with calling(f"{receiver.url}/told", secret) as callback:
+            await callback.send(CONTENT, delivery_id="d-1", at=now)
+            await callback.send(CONTENT, delivery_id="d-1", at=now - timedelta(seconds=301))
+            await callback.send(CONTENT, delivery_id="d-1", at=now + timedelta(seconds=330))
+        (headers, body), early, late = receiver.got
+        assert orjson.loads(body) == CONTENT
+        assert (headers["content-type"], headers["webhook-id"]) == ("application/json", "d-1")
+        assert check(headers, body, secret)
+        assert not check(*early, secret)
+        assert not check(*late, secret)
+        assert not check(headers, body + b" ", secret)
+        assert not check(headers, body, "another")
+        for changed in (
+            {"webhook-id": "d-2"},
+            {"webhook-timestamp": str(int(now.timestamp()) + 1)},
+            {"webhook-timestamp": "x"},
+            {"webhook-timestamp": ""},
+            {"webhook-signature": ""},
+            {"webhook-signature": headers["webhook-signature"].removeprefix("v1,")},
+            {"webhook-signature": "v1,ção"},
+        ):
+            assert not check(headers | changed, body, secret), changed
+
+
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_a", "whsec_ção", "whsec_a b="])
+def test_a_secret_that_only_looks_like_one_stops_the_start(secret: str) -> None:
+    with pytest.raises(ConfigurationError, match="base64"):
+        HttpCallback("http://127.0.0.1", secret=secret)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 401, 404, 410, 429, 500, 503])
@@ -178,8 +190,8 @@ async def test_a_refused_callback_comes_again_with_the_same_id_until_it_is_accep
     assert told is not None
     assert (told.status, told.callback, told.attempts) == (AnalysisStatus.DONE, CallbackState.ACCEPTED, 1)
     assert len(receiver.got) == 3
-    assert len({headers["prosa-delivery"] for headers, _ in receiver.got}) == 1
-    assert len({headers["prosa-timestamp"] for headers, _ in receiver.got}) == 3, "each is signed anew"
+    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
+    assert len({headers["webhook-timestamp"] for headers, _ in receiver.got}) == 3, "each is signed anew"
     bodies = {body for _, body in receiver.got}
     assert len(bodies) == 1
     content = orjson.loads(bodies.pop())

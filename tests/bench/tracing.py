@@ -14,6 +14,7 @@ import random
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -25,8 +26,10 @@ from typing import Any
 from unittest.mock import patch
 
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import Tracer
 from prometheus_client import Counter, Gauge, Histogram
 from rich.console import Console
 from rich.progress import track
@@ -37,12 +40,12 @@ from adapters.event_loop import keep_what_is_loaded, run_serving
 from contracts.settings import Settings
 from contracts.values import ConversationId
 from observability.logs import configure_logs
-from observability.otlp import trace_request
-from observability.span_export import SpanExporter
-from observability.tracing import Span, Tracer, span, tracing_with
+from observability.span_export import BatchExport
+from observability.tracing import root_span, span, tracing_with
 from sandbox.whatsapp_webhooks import envelope, inbound_text, to_bytes
 from tests.collector import collecting
 from tests.real_services import accepts, free_port, redis_url, start_server
+from tests.spans import Kept, tracer
 from webhook.spans import receiving
 from worker.backends import open_backend
 from worker.dependencies import Dependencies
@@ -73,17 +76,21 @@ def uncounted() -> Iterator[None]:
         yield
 
 
-class Kept:
-    """Spans that are kept and go nowhere."""
+class Export:
+    """A tracer whose spans go to a collector, and the threads that take them there."""
 
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
+    def __init__(self, url: str, *, sample: float) -> None:
+        before = set(threading.enumerate())
+        self.batches = BatchExport(OTLPSpanExporter(f"{url}/v1/traces"), capacity=8_192)
+        self._threads = [one for one in threading.enumerate() if one not in before]
+        provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(sample)), shutdown_on_exit=False)
+        provider.add_span_processor(self.batches)
+        self.tracer = provider.get_tracer("bench")
 
-    def add(self, span: Span) -> None:
-        self.spans.append(span)
-
-    async def flush(self, limit: timedelta) -> None:
-        return
+    @property
+    def cpu_ms(self) -> float:
+        clocks = [time.pthread_getcpuclockid(one.ident or 0) for one in self._threads]
+        return sum(map(time.clock_gettime, clocks)) * 1000
 
 
 @dataclass
@@ -92,16 +99,13 @@ class Mode:
 
     name: str
     recording: Callable[[], AbstractContextManager[None]]
-    exporter: SpanExporter | None = None
+    export: Export | None = None
     rounds: list[float] = field(default_factory=list)
 
     @property
     def export_ms(self) -> float:
-        """Of the thread that takes the spans away, for one turn."""
-        if self.exporter is None:
-            return 0.0
-        clock = time.pthread_getcpuclockid(self.exporter._thread.ident or 0)
-        return time.clock_gettime(clock) * 1000 / (len(self.rounds) * TURNS_A_ROUND)
+        """Of the threads that take the spans away, for one turn."""
+        return self.export.cpu_ms / (len(self.rounds) * TURNS_A_ROUND) if self.export else 0.0
 
     @property
     def turn_ms(self) -> float:
@@ -125,12 +129,12 @@ async def turns(deps: Dependencies, arrived: Sequence[ConversationId]) -> None:
 
 
 async def measure(deps: Dependencies, collector_url: str) -> None:
-    whole, share = exporter_to(collector_url), exporter_to(collector_url)
+    whole, share = Export(collector_url, sample=1.0), Export(collector_url, sample=SAMPLED)
     modes = [
         Mode("neither", uncounted),
         Mode("metrics", nullcontext),
-        Mode("metrics, every turn traced", lambda: tracing_with(Tracer(whole)), whole),
-        Mode(f"metrics, {SAMPLED:.0%} of the turns traced", lambda: tracing_with(Tracer(share, sample=SAMPLED)), share),
+        Mode("metrics, every turn traced", lambda: tracing_with(whole.tracer), whole),
+        Mode(f"metrics, {SAMPLED:.0%} of the turns traced", lambda: tracing_with(share.tracer), share),
     ]
     chance = random.Random(0)
     for _ in range(5):
@@ -143,26 +147,20 @@ async def measure(deps: Dependencies, collector_url: str) -> None:
                 began = time.thread_time()
                 await turns(deps, arrived)
                 mode.rounds.append((time.thread_time() - began) * 1000 / TURNS_A_ROUND)
-    for exporter in (whole, share):
-        await exporter.flush(timedelta(seconds=5))
+    for export in (whole, share):
+        await export.batches.flush(timedelta(seconds=5))
     report(modes)
-    for exporter in (whole, share):
-        exporter.close(timedelta(seconds=2))
+    for export in (whole, share):
+        export.batches.close(timedelta(seconds=2))
     console.print()
     report_spans(await spans_of_a_turn(deps))
 
 
-def exporter_to(url: str) -> SpanExporter:
-    exporter = SpanExporter(url, resource={"service.name": "bench"}, headers={}, chance=random.random)
-    exporter.start()
-    return exporter
-
-
-async def spans_of_a_turn(deps: Dependencies) -> list[Span]:
+async def spans_of_a_turn(deps: Dependencies) -> list[ReadableSpan]:
     kept = Kept()
-    with tracing_with(Tracer(kept)):
+    with tracing_with(tracer(kept)):
         await turns(deps, await arrive(deps, 1))
-    return [one for one in kept.spans if one.name != "webhook.receive"]
+    return [one for one in kept.exporter.get_finished_spans() if one.name != "webhook.receive"]
 
 
 def report(modes: Sequence[Mode]) -> None:
@@ -172,68 +170,36 @@ def report(modes: Sequence[Mode]) -> None:
     bare = modes[0].turn_ms
     for mode in modes:
         share = "" if mode is modes[0] else f"{mode.turn_ms / bare - 1:+.1%}"
-        table.add_row(mode.name, f"{mode.turn_ms:.2f}", f"{mode.export_ms:.2f}" if mode.exporter else "", share)
+        table.add_row(mode.name, f"{mode.turn_ms:.2f}", f"{mode.export_ms:.2f}" if mode.export else "", share)
     console.print(table)
 
 
-def report_spans(spans: list[Span]) -> None:
-    """The spans of one turn made and written by us, and the same by OpenTelemetry's SDK, one after the other."""
-    body = trace_request({}, spans)
-    ours, sdk = Tracer(Kept()), TracerProvider().get_tracer("bench")
-    made: list[ReadableSpan] = []
+def report_spans(spans: Sequence[ReadableSpan]) -> None:
+    """The spans of one turn made again, sampled and not, and written as they go to the collector."""
 
-    def make_ours() -> None:
-        ours.ended = lambda _: None
-        with tracing_with(ours):
+    def make(recorder: Tracer | None) -> None:
+        with tracing_with(recorder) if recorder else nullcontext(), root_span("webhook.receive", {}):
             for one in spans:
-                with span(one.name, one.attributes):
+                with span(one.name, one.attributes or {}):  # type: ignore[arg-type]
                     pass
 
-    def make_theirs() -> None:
-        made.clear()
-        for one in spans:
-            with sdk.start_as_current_span(one.name, attributes=one.attributes) as opened:
-                pass
-            made.append(opened)  # type: ignore[arg-type]
+    def of_share(share: float) -> Tracer:
+        return TracerProvider(sampler=ParentBased(TraceIdRatioBased(share)), shutdown_on_exit=False).get_tracer("bench")
 
+    every, none = of_share(1.0), of_share(0.0)
     rows: dict[str, Callable[[], object]] = {
-        "made: ours": make_ours,
-        "made: OpenTelemetry's SDK": make_theirs,
-        "written: ours": lambda: trace_request({}, spans),
-        "written: opentelemetry-proto": lambda: generated(spans).SerializeToString(),
-        "written: the SDK's encoder": lambda: encode_spans(made).SerializeToString(),
+        "made, tracing off": lambda: make(None),
+        "made, not sampled": lambda: make(none),
+        "made, sampled": lambda: make(every),
+        "written, in the thread that exports": lambda: encode_spans(spans).SerializeToString(),
     }
-    table = Table(title=f"The {len(spans)} spans of a turn, {len(body)} bytes of OTLP", box=None)
+    size = len(encode_spans(spans).SerializeToString())
+    table = Table(title=f"The {len(spans)} spans of a turn, {size} bytes of OTLP", box=None)
     for column in ("work", "us a span"):
         table.add_column(column, justify="left" if column == "work" else "right")
     for name, work in rows.items():
         table.add_row(name, f"{_microseconds(work) / len(spans):.1f}")
     console.print(table)
-
-
-def generated(spans: Sequence[Span]) -> ExportTraceServiceRequest:
-    """The same message in the classes that are generated from its definition."""
-    request = ExportTraceServiceRequest()
-    scope = request.resource_spans.add().scope_spans.add()
-    for one in spans:
-        message = scope.spans.add(
-            trace_id=one.trace_id.to_bytes(16, "big"),
-            span_id=one.span_id.to_bytes(8, "big"),
-            parent_span_id=one.parent_id.to_bytes(8, "big"),
-            name=one.name,
-            kind=one.kind,  # type: ignore[arg-type]
-            start_time_unix_nano=one.start_ns,
-            end_time_unix_nano=one.end_ns,
-        )
-        for name, value in (*one.attributes.items(), *one.inherited):
-            attribute = message.attributes.add(key=name)
-            if isinstance(value, str):
-                attribute.value.string_value = value
-            elif isinstance(value, int):
-                attribute.value.int_value = value
-            elif isinstance(value, float):
-                attribute.value.double_value = value
-    return request
 
 
 def _microseconds(work: Callable[[], object], times: int = 300) -> float:

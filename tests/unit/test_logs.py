@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from observability.logs import configure_logs, logger, message_logged
-from observability.tracing import Tracer, span, tracing_with
-from tests.unit.test_tracing import Kept
+from observability.tracing import span
+from tests.spans import keeping
 
 TRACE, SPAN = "logging.googleapis.com/trace", "logging.googleapis.com/spanId"
 
@@ -35,11 +35,11 @@ def test_severity_has_the_words_of_google(level: str) -> None:
 def test_a_library_speaks_through_the_same_pipeline() -> None:
     stream = io.StringIO()
     configure_logs(stream=stream)
-    with tracing_with(Tracer(Kept(), seed=1)), span("turn") as turn, message_logged("m-1"):
+    with keeping() as kept, span("turn"), message_logged("m-1"):
         logging.getLogger("some.library").error("words")
     (line,) = lines(stream)
     assert (line["severity"], line["correlation_id"]) == ("ERROR", "m-1")
-    assert line[SPAN] == f"{turn.span_id:016x}"  # type: ignore[union-attr]
+    assert line[SPAN] == kept.named("turn").span_id
 
 
 @pytest.mark.parametrize(("project", "prefix"), [(None, ""), ("p-1", "projects/p-1/traces/")])
@@ -47,11 +47,11 @@ def test_a_line_is_found_beside_its_trace(project: str | None, prefix: str) -> N
     stream = io.StringIO()
     configure_logs(stream=stream, project=project)
     log = logger("test")
-    with tracing_with(Tracer(Kept(), seed=1)), span("turn") as turn:
+    with keeping() as kept, span("turn"):
         log.info("inside")
     log.info("outside")
     inside, outside = lines(stream)
-    assert inside[TRACE] == f"{prefix}{turn.trace_id:032x}"  # type: ignore[union-attr]
+    assert inside[TRACE] == f"{prefix}{kept.named('turn').trace_id}"
     assert inside["logging.googleapis.com/trace_sampled"] is True
     assert TRACE not in outside
 

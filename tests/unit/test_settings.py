@@ -123,7 +123,7 @@ def test_spans_go_where_the_variables_of_opentelemetry_say() -> None:
         PROMPTER_USE_TRACING="true",
         OTEL_EXPORTER_OTLP_HEADERS="Authorization=Basic%20abc%3D, x-project = p",
     )
-    assert on.collector == "http://127.0.0.1:4318"
+    assert on.collector == "http://127.0.0.1:4318/v1/traces"
     assert on.collector_headers == {"Authorization": "Basic abc=", "x-project": "p"}
     assert (on.service_name, on.traced_share) == ("prosa", 1.0)
 

@@ -10,8 +10,8 @@ import pytest
 from webhook_bed import WebhookBed, assert_problem, webhook_bed
 
 from adapters.channels.web import MAX_TEXT
+from adapters.http.problems import Problem
 from tests.builders import conversation_id
-from webhook.problems import Problem
 from webhook.rate_limit import RateLimit
 
 

@@ -1,13 +1,13 @@
 """Bodies that are too large, too slow, cut off or lie about their length; other methods and paths."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from webhook_bed import ANA, HOOK, SECRET, WebhookBed, assert_problem, raw_exchange, webhook_bed
 
-from adapters.time_limit import TimeLimit
 from sandbox import whatsapp_webhooks as meta
 from sandbox.whatsapp_webhooks import envelope, sign, to_bytes
 from webhook import chat, whatsapp
@@ -90,7 +90,7 @@ async def test_the_server_refuses_such_a_length_by_itself(bed: WebhookBed, decla
 
 @pytest.mark.parametrize("path", [HOOK, "/chat/c-1/messages"])
 async def test_a_body_that_does_not_come_is_given_up(path: str, tmp_path: Path) -> None:
-    async with webhook_bed("memory", tmp_path, read_within=TimeLimit(0.05)) as bed, bed.served() as url:
+    async with webhook_bed("memory", tmp_path, read_within=timedelta(milliseconds=50)) as bed, bed.served() as url:
         answer = await raw_exchange(url, head(path, "Content-Length: 1000") + b'{"text": ')
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"application/problem+json" in answer
@@ -106,7 +106,7 @@ async def test_a_body_that_crawls_is_given_up_too(tmp_path: Path) -> None:
             yield b" "
             await asyncio.sleep(0.01)
 
-    async with asyncio.timeout(5), webhook_bed("memory", tmp_path, read_within=TimeLimit(0.2)) as bed:
+    async with asyncio.timeout(5), webhook_bed("memory", tmp_path, read_within=timedelta(milliseconds=200)) as bed:
         assert_problem(await bed.http.post(HOOK, content=crawl()), 408)  # type: ignore[arg-type]
 
 

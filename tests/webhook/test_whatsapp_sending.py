@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import aiohttp
 import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from webhook_bed import ACCOUNT, ANA
@@ -318,7 +317,7 @@ async def test_an_answer_that_does_not_come_is_unknown(
     sandbox: tuple[GraphSandbox, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph, url = sandbox
-    monkeypatch.setattr(whatsapp, "SEND_TIMEOUT", aiohttp.ClientTimeout(sock_read=0.1))
+    monkeypatch.setattr(whatsapp, "SEND_WITHIN", timedelta(milliseconds=100))
     graph.behave(GraphBehaviour(latency=1_000))  # type: ignore[arg-type]
     async with channel_to(url) as channel:
         with pytest.raises(SendOutcomeUnknownError, match="SocketTimeoutError"):

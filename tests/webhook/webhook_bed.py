@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import httpx
 from starlette.types import ASGIApp
 
 from adapters.events.memory import MemoryEvents
-from adapters.time_limit import TimeLimit
 from cli.serving import server_of
 from contracts.conversation import Conversation, State, TurnRecord, Utterance
 from contracts.delivery import Arrival, InboxEntry, OutboxRow, TurnCommit
@@ -242,7 +241,7 @@ async def webhook_bed(kind: str, folder: Path, **settings: Any) -> AsyncIterator
         inbox, store = BreakableInbox(real_inbox), BreakableStore(real_store)
         secrets = WhatsAppSecrets((SECRET, PREVIOUS_SECRET), VERIFY_TOKEN)
         # A busy machine must not decide what a test of something else sees.
-        chosen = {"whatsapp": secrets, "durable_within": TimeLimit(60)} | settings
+        chosen = {"whatsapp": secrets, "durable_within": timedelta(seconds=60)} | settings
         app = create_app(
             WebhookDependencies(
                 inbox=inbox,  # type: ignore[arg-type]

@@ -71,7 +71,7 @@ async def direct(deps: TasksDependencies, *, host: str = "127.0.0.1") -> AsyncIt
     """The app without a server between, called from `host` with a token."""
     transport = httpx.ASGITransport(create_tasks_app(deps), client=(host, 1), raise_app_exceptions=False)
     headers = {"Authorization": "Bearer token"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://worker", headers=headers) as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
         yield client
 
 

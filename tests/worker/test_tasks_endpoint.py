@@ -381,7 +381,7 @@ async def test_a_body_larger_than_a_task_can_be_is_refused() -> None:
 
 
 async def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "READ_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(endpoint, "READ_WITHIN", timedelta(milliseconds=50))
     async with served(create_tasks_app(dependencies())) as url:
         reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
         writer.write(
@@ -474,6 +474,8 @@ async def test_the_process_is_alive_and_ready_when_its_backends_are(monkeypatch:
         ("", "10.0.0.1", {"Authorization": "Bearer "}, 401),
         (None, "127.0.0.1", {}, 200),
         (None, "127.0.0.1", {"X-Forwarded-For": "10.0.0.1"}, 401),
+        (None, "127.0.0.1", {"CF-Connecting-IP": "10.0.0.1"}, 401),
+        (None, "127.0.0.1", {"Host": "attacker.test"}, 401),
         ("secret", "127.0.0.1", {"X-Forwarded-For": "10.0.0.1", "Authorization": "Bearer secret"}, 200),
     ],
 )

@@ -1,6 +1,8 @@
 """Errors as `application/problem+json` (RFC 9457): what is wrong, and what to do about it."""
 
 import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts.errors import TransientError, WorkerError
@@ -41,3 +43,17 @@ def answer_to(error: Exception) -> Response:
         return Problem(503, "Not available", "Try again in a moment.", headers={"Retry-After": "1"}).response()
     log.error("request.defect", error=type(error).__name__, exception=list(places(error)))
     return Problem(500, "Internal error", "This is our mistake; it has been logged.").response()
+
+
+async def on_error(_: Request, exc: Exception) -> Response:
+    """An app's handler of everything that a route raises and does not answer itself."""
+    return answer_to(exc)
+
+
+async def on_refusal(_: Request, exc: Exception) -> Response:
+    """An app's handler of what the framework refuses: a path or a method that is not there."""
+    assert isinstance(exc, HTTPException)  # noqa: S101 - registered for it
+    titles = {404: "Not found", 405: "Method not allowed"}
+    title = titles.get(exc.status_code, "Refused")
+    detail = "There is nothing here for that request; /docs lists what there is."
+    return Problem(exc.status_code, title, detail, headers=dict(exc.headers or {})).response()

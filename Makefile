@@ -86,7 +86,7 @@ $(VENV)/.ready-dev: $(VENV)/.ready
 lock: $(VENV)/.ready
 	@$(BIN)/uv lock
 	@$(BIN)/uv export --frozen --quiet --no-annotate --no-header --no-emit-project --extra celery --extra gcp --extra vertex -o requirements.lock
-	@printf 'uv\nhatchling\n' | $(BIN)/uv pip compile - --universal --generate-hashes --no-annotate --no-header --quiet -o requirements-build.lock
+	@printf 'uv\nhatchling\neditables\n' | $(BIN)/uv pip compile - --universal --generate-hashes --no-annotate --no-header --quiet -o requirements-build.lock
 
 clean:
 	rm -rf $(VENV) .prosa .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -18,6 +18,8 @@ GROUP_LIMIT = 512
 # What one function did wrong; any other error of SQLite (locked, disk full, damaged) concerns the whole group.
 FAULTS_OF_A_JOB = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 BUSY_TIMEOUT_MS = 5_000
+# A message with its deduplication key and the changed pages of the indexes.
+ROOM_BYTES = 32 * 1024
 
 
 @dataclass(slots=True)
@@ -68,6 +70,21 @@ class Database:
         self._queue.put(job)
         result: T = await job.future
         return result
+
+    async def prove_writable(self, *, unavailable: type[TransientError] = StoreUnavailableError) -> None:
+        """Return when there is room on the disk for a message: one is written, and what proved it last time is deleted.
+
+        Raises:
+            `unavailable`: the disk is full, the file is read-only, or as `run`.
+        """
+
+        def work(c: sqlite3.Connection) -> None:
+            c.execute("CREATE TABLE IF NOT EXISTS room (id INTEGER PRIMARY KEY, filler BLOB NOT NULL)")
+            # In this order: what is deleted first would be room that no message has.
+            kept = c.execute("INSERT INTO room (filler) VALUES (zeroblob(?))", (ROOM_BYTES,)).lastrowid
+            c.execute("DELETE FROM room WHERE id <> ?", (kept,))
+
+        await self.run(work, unavailable=unavailable)
 
     def close(self) -> None:
         """Finish what is queued and close the file."""

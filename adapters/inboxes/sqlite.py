@@ -53,8 +53,7 @@ class SqliteInbox:
         await self._run(lambda c: _execute_each(c, SCHEMA))
 
     async def ping(self) -> None:
-        # Every piece of work is a transaction that takes the write lock.
-        await self._run(lambda c: c.execute("SELECT 1").fetchone())
+        await self._database.prove_writable(unavailable=InboxUnavailableError)
 
     async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
         rows = [(message, message.model_dump_json()) for message in messages]

@@ -114,7 +114,7 @@ class SqliteStore:
         await self._run(work)
 
     async def ping(self) -> None:
-        await self._run(lambda c: c.execute("SELECT 1").fetchone())
+        await self._database.prove_writable()
 
     async def close(self) -> None:
         self._database.close()

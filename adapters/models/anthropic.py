@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import anthropic
 import httpx2
 import orjson
+from anthropic.types import MessageParam
 
 from adapters.models.messages import StreamedMessage, read_message, request_body
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
@@ -78,16 +79,17 @@ class MessagesModel:
         except self._failures as exc:
             raise ModelUnavailableError(type(exc).__name__) from exc
 
-    async def count_tokens(self, request: ModelRequest) -> int:
-        """Tokens of the request's input, as the provider counts them; it is not answered and costs nothing.
+    async def count_tokens(self, text: str, *, model: str, within: timedelta) -> int:
+        """Tokens of a text as the only message of a request, counted by the provider; that costs nothing.
 
         Raises:
             ModelUnavailableError, ModelRequestRejectedError: it could not be counted, or not on this platform.
         """
-        body = request_body(request, self._output)
-        del body["max_tokens"]
+        message: MessageParam = {"role": "user", "content": text}
         try:
-            counted = await self._client.messages.count_tokens(**body, timeout=request.timeout.total_seconds())
+            counted = await self._client.messages.count_tokens(
+                model=model, messages=[message], timeout=within.total_seconds()
+            )
         except anthropic.APIStatusError as exc:
             raise _refusal(exc.response) from None
         except self._failures as exc:
@@ -151,7 +153,7 @@ def _refusal(response: httpx2.Response) -> ModelUnavailableError | ModelRequestR
     text = f"the provider answered {status}{asked}"
     if status in (408, 409, 429) or status >= 500:
         return ModelUnavailableError(text, retry_after=_retry_after(headers))
-    return ModelRequestRejectedError(text)
+    return ModelRequestRejectedError(text, status=status)
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta | None:

@@ -192,6 +192,11 @@ class Settings(BaseModel):
         return timedelta(seconds=self.turn_budget_s)
 
     @property
+    def turn_patience(self) -> timedelta:
+        """How long a command waits for a turn, whose attempts have a budget each."""
+        return 5 * self.turn_budget
+
+    @property
     def semantic_tasks(self) -> frozenset[TaskName]:
         """The tasks whose answers may come from a question that is only alike."""
         return frozenset(TaskName(task) for task in _listed(self.cache_semantic))

@@ -167,6 +167,8 @@ def test_another_provider_needs_no_key_of_anthropic() -> None:
 def test_a_slow_model_may_take_ten_minutes() -> None:
     settings = settings_of(PROSA_MODEL_TIMEOUT_S="600", PROSA_TURN_BUDGET_S="600")
     assert settings.model_timeout == settings.turn_budget == timedelta(minutes=10)
+    assert settings.turn_patience > settings.turn_budget
+    assert settings_of().turn_patience == timedelta(minutes=1)
 
 
 def test_cloud_tasks_turns_end_before_the_worker_cuts_them() -> None:

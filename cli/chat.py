@@ -15,8 +15,6 @@ from contracts.settings import Settings
 from contracts.values import MessageId
 from contracts.views import turn_view
 
-TURN_SECONDS = 60.0
-
 
 async def chat(settings: Settings, name: str, *, as_json: bool) -> None:
     """Read lines until the end of the input; a number chooses one of the offered options."""
@@ -64,13 +62,11 @@ def _chosen(text: str, options: list[str]) -> str:
 
 
 async def _say(runtime: Runtime, name: str, text: str) -> TurnRecord | None:
-    deps = runtime.deps
+    deps, patience = runtime.deps, runtime.settings.turn_patience.total_seconds()
     message = web_message(name, MessageId(uuid.uuid4().hex), text, at=deps.clock.now())
     await deps.inbox.append([message])
     await runtime.queue.wake(message.conversation_id)
-    receipt = await wait_for_receipt(
-        deps.store, deps.events, web_conversation_id(name), message.id, seconds=TURN_SECONDS
-    )
+    receipt = await wait_for_receipt(deps.store, deps.events, web_conversation_id(name), message.id, seconds=patience)
     return await deps.store.turn_of(receipt) if receipt else None
 
 

@@ -2,12 +2,12 @@
 
 import platform
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 
 from adapters.clock import SystemClock
 from adapters.http.client import HttpError, ask, open_client
+from cli.findings import Finding, Health
+from cli.model_doctor import examine_model
 from context.loader import load_institution
 from contracts.errors import StoreUnavailableError, TransientError, WorkerError
 from contracts.settings import Settings
@@ -28,25 +28,6 @@ OVERDUE = timedelta(seconds=15)
 ANSWER_WITHIN = timedelta(seconds=10)
 
 
-class Health(StrEnum):
-    OK = "ok"
-    NOTE = "note"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found, and what to do next where that is not nothing."""
-
-    check: str
-    health: Health
-    detail: str
-    next_step: str = ""
-
-    def view(self) -> dict[str, str]:
-        return asdict(self)
-
-
 async def examine(settings: Settings) -> list[Finding]:
     """Run every check; a failing one never keeps the others from running."""
     checks: dict[str, Callable[[Settings], Awaitable[Finding]]] = {
@@ -61,7 +42,7 @@ async def examine(settings: Settings) -> list[Finding]:
         "cache": _cache,
         "cloud tasks": _tasks,
         "port": _port,
-        "model": _model,
+        "model": examine_model,
         "whatsapp": _whatsapp,
         "console": _console,
         "traces": _traces,
@@ -208,26 +189,6 @@ async def _port(settings: Settings) -> Finding:
         step = "prosa may be running already; else set PORT"
         return Finding("port", Health.NOTE, f"{settings.host}:{settings.port} {exc.strerror}", step)
     return Finding("port", Health.OK, f"{settings.host}:{settings.port} is free")
-
-
-async def _model(settings: Settings) -> Finding:
-    if settings.anthropic_api_key is None:
-        return Finding("model", Health.NOTE, "the sandbox answers", "set ANTHROPIC_API_KEY for a real model")
-    base = (settings.anthropic_base_url or "https://api.anthropic.com").rstrip("/")
-    headers = {
-        "Authorization": f"Bearer {settings.anthropic_api_key.get_secret_value()}",
-        "anthropic-version": "2026-10-21",
-    }
-    try:
-        async with open_client(within=ANSWER_WITHIN) as client:
-            answer = await ask(client, "GET", f"{base}/v1/models", headers=headers)
-    except HttpError as exc:
-        return Finding("model", Health.FAILED, f"{base}: {exc}", "check ANTHROPIC_BASE_URL and the network")
-    if answer.status == 401:
-        return Finding("model", Health.FAILED, f"{base} refuses the key", "check ANTHROPIC_API_KEY")
-    if not answer.is_success:
-        return Finding("model", Health.FAILED, f"{base} answered {answer.status}", "try again later")
-    return Finding("model", Health.OK, f"{base} answers")
 
 
 async def _whatsapp(settings: Settings) -> Finding:

@@ -297,7 +297,8 @@ def replay(
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Look at everything a process needs and say the next step where something is missing."""
-    from cli.doctor import Health, examine
+    from cli.doctor import examine
+    from cli.findings import Health
 
     findings = asyncio.run(examine(read_settings()))
     if as_json:

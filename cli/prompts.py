@@ -9,6 +9,7 @@ import typer
 
 from adapters.channels.web import web_message
 from cli.output import AsJson, console, fail, print_json, print_table
+from cli.token_count import TokensBy, count_tokens
 from context.loader import load_institution
 from contracts.analysis import AnalysisKind
 from contracts.conversation import Conversation, Speaker, State, Utterance
@@ -25,20 +26,22 @@ from prompts.lint import findings
 from prompts.prompter import OFFERED_TYPES
 from prompts.registry import PromptRegistry, PromptTemplate
 from prompts.render import TurnView, build_request
-from prompts.tokens import estimated_tokens
 from prompts.trials import sample_input, trials
 
 app = typer.Typer(add_completion=False, help="What is said to the model.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="A template's name, e.g. select_state.")]
-ESTIMATE = "tokens are an estimate (prompts/tokens.py)"
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the templates with their versions; tokens are those of the task's own text."""
     registry = PromptRegistry.read()
-    views = [_view(template, registry) for template in registry.all()]
+    templates = registry.all()
+    counts = count_tokens(read_settings(), [template.system for template in templates])
+    views = [
+        _view(template, registry, tokens, counts.by) for template, tokens in zip(templates, counts.tokens, strict=True)
+    ]
     if as_json:
         print_json(views)
         return
@@ -47,9 +50,10 @@ def list_(as_json: AsJson = False) -> None:
         for view in views
     ]
     print_table(("template", "extends", "tokens", "", "description"), rows, empty="None.")
+    console.print(counts.note)
 
 
-def _view(template: PromptTemplate, registry: PromptRegistry) -> dict[str, Any]:
+def _view(template: PromptTemplate, registry: PromptRegistry, tokens: int, by: TokensBy) -> dict[str, Any]:
     return {
         "name": template.name,
         "version": template.version,
@@ -57,7 +61,8 @@ def _view(template: PromptTemplate, registry: PromptRegistry) -> dict[str, Any]:
         "label": template.label,
         "parent": template.parent,
         "steps": sorted(template.steps_used),
-        "tokens": estimated_tokens(template.system),
+        "tokens": tokens,
+        "tokens_by": by,
         "default": template.version == registry.default_version(template.name),
         "input": template.input.__name__,
         "output": template.output.__name__,
@@ -91,16 +96,19 @@ def render(
         ("user", request.user, False),
         ("schema", schema, False),
     ]
+    counts = count_tokens(settings, [said for _, said, _ in blocks])
+    counted = list(zip(blocks, counts.tokens, strict=True))
     if as_json:
-        counted = {block: {"tokens": estimated_tokens(said), "cached": cached} for block, said, cached in blocks}
-        print_json({"label": template.label, "request": request.model_dump(mode="json"), "blocks": counted})
+        view = {block: {"tokens": tokens, "cached": cached} for (block, _, cached), tokens in counted}
+        request_view = request.model_dump(mode="json")
+        print_json({"label": template.label, "request": request_view, "blocks": view, "tokens_by": counts.by})
         return
-    for block, said, cached in blocks:
-        rule = f"{block} · {estimated_tokens(said):,} tokens · {'cached' if cached else 'not cached'}"
+    for (block, said, cached), tokens in counted:
+        rule = f"{block} · {tokens:,} tokens · {'cached' if cached else 'not cached'}"
         typer.echo(f"--- {rule} {'-' * max(0, 76 - len(rule))}\n{said}\n")
-    total = sum(estimated_tokens(said) for _, said, _ in blocks)
+    total = sum(counts.tokens)
     typer.echo(f"{template.label} · {request.model} · at most {request.max_tokens:,} tokens out · {total:,} in all")
-    typer.echo(ESTIMATE)
+    typer.echo(counts.note)
 
 
 def _request(template: PromptTemplate, settings: Settings, *, text: str) -> ModelRequest:
@@ -176,20 +184,22 @@ def diff(
             _said(old), _said(new), fromfile=old.label, tofile=new.label, lineterm="", n=max(len(_said(old)), 3)
         )
     )
-    counts = [estimated_tokens("\n".join(_said(template))) for template in (old, new)]
-    ratio = round(counts[1] / counts[0] - 1, 3)
+    counts = count_tokens(read_settings(), ["\n".join(_said(template)) for template in (old, new)])
+    tokens_before, tokens_after = counts.tokens
+    ratio = round(tokens_after / tokens_before - 1, 3)
     if as_json:
         print_json(
             {
-                "before": {"label": old.label, "tokens": counts[0]},
-                "after": {"label": new.label, "tokens": counts[1]},
+                "before": {"label": old.label, "tokens": tokens_before},
+                "after": {"label": new.label, "tokens": tokens_after},
                 "change": ratio,
+                "tokens_by": counts.by,
                 "diff": lines,
             }
         )
         return
     typer.echo("\n".join(lines))
-    typer.echo(f"\n{counts[0]} tokens before, {counts[1]} after: {ratio:+.1%}; {ESTIMATE}")
+    typer.echo(f"\n{tokens_before} tokens before, {tokens_after} after: {ratio:+.1%}; {counts.note}")
 
 
 def _said(template: PromptTemplate) -> list[str]:
@@ -206,7 +216,14 @@ def try_(as_json: AsJson = False) -> None:
     if as_json:
         print_json(
             [
-                {"of": one.of, "case": one.case, "ok": not one.problems, "problems": one.problems, "tokens": one.tokens}
+                {
+                    "of": one.of,
+                    "case": one.case,
+                    "ok": not one.problems,
+                    "problems": one.problems,
+                    "tokens": one.tokens,
+                    "tokens_by": TokensBy.ESTIMATE,
+                }
                 for one in tried
             ]
         )

@@ -23,7 +23,6 @@ from contracts.values import MessageId, Text, Value
 from contracts.views import turn_view
 
 CONVERSATIONS_AT_ONCE = 50
-TURN_SECONDS = 60.0
 
 
 class Line(Value):
@@ -117,20 +116,20 @@ async def _play_all(
 
 async def _play(runtime: Runtime, one: Recorded) -> dict[str, Any] | None:
     """One message in, its turn out; None when no turn came in time."""
-    deps, line = runtime.deps, one.line
+    deps, line, patience = runtime.deps, one.line, runtime.settings.turn_patience.total_seconds()
     at = deps.clock.now()
     message = web_message(line.conversation, one.message_id, line.text, at=at, person_name=line.name)
     try:
         await deps.inbox.append([message])
         await runtime.queue.wake(message.conversation_id)
         receipt = await wait_for_receipt(
-            deps.store, deps.events, web_conversation_id(line.conversation), one.message_id, seconds=TURN_SECONDS
+            deps.store, deps.events, web_conversation_id(line.conversation), one.message_id, seconds=patience
         )
         turn = await deps.store.turn_of(receipt) if receipt else None
     except TransientError as exc:
         errors.print(f"line {one.number}: {type(exc).__name__}")
         return None
     if turn is None:
-        errors.print(f"line {one.number}: no turn within {TURN_SECONDS:g} s")
+        errors.print(f"line {one.number}: no turn within {patience:g} s")
         return None
     return turn_view(turn) | {"conversation": line.conversation, "turn": turn.id}

@@ -57,19 +57,18 @@ def cost(
 
 @app.command()
 def prices(as_json: AsJson = False) -> None:
-    """List the models whose price is known, in USD for a million tokens, with the day of the list."""
+    """List the models whose price is known, in USD for a million tokens, with the release of the list."""
     book = PriceBook()
     known = list(book.known(at=datetime.now(UTC)))
     if as_json:
         print_json(
             {
-                "taken": book.taken.isoformat(),
                 "genai_prices": book.release,
                 "models": [{"model": model.id, "name": model.name} | _view(model) for model in known],
             }
         )
         return
-    console.print(f"Anthropic, as genai-prices {book.release} had it on {book.taken}. USD for a million tokens.")
+    console.print(f"Anthropic, as genai-prices {book.release} has it. USD for a million tokens.")
     columns = ("model", "input", "cache read", "write 5 min", "write 1 h", "output")
     print_table(columns, [row for model in known for row in _price_rows(model)], empty="")
     console.print("A prompt of more than > tokens pays that price for all of it. Any other model: unknown.")

@@ -13,7 +13,8 @@ SANDBOX_PHONE_NUMBER_ID = "100000000000001"
 
 def imitating_everything(settings: Settings) -> Settings:
     """The settings without keys and platforms: for a demonstration, which must not reach anybody real."""
-    names = [name for name in Settings.model_fields if name.startswith(("anthropic_", "whatsapp_"))]
+    imitated = ("anthropic_", "whatsapp_", "model_", "structured_output")
+    names = [name for name in Settings.model_fields if name.startswith(imitated)]
     return settings.model_copy(update={name: Settings.model_fields[name].default for name in names})
 
 

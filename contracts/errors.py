@@ -86,7 +86,14 @@ class BudgetSpentError(PermanentError):
 
 
 class ModelRequestRejectedError(PermanentError):
-    """The provider refuses the request as such (400, 401, 403): a retry with the same request cannot help."""
+    """The provider refuses the request as such (400, 401, 403): a retry with the same request cannot help.
+
+    `status` is its HTTP status, None where it was not asked.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ChannelRefusedError(PermanentError):

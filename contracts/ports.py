@@ -397,6 +397,14 @@ class Effort(StrEnum):
     HIGH = "high"
 
 
+class StructuredOutput(StrEnum):
+    """How a model is asked for JSON: by the API's own parameter, as the input of a forced tool, or in words."""
+
+    OUTPUT_CONFIG = "output_config"
+    TOOL = "tool"
+    PROMPT = "prompt"
+
+
 class ModelRequest(Value):
     """One call of a language model with a JSON schema for its answer. Without `effort` it is the provider's default."""
 
@@ -415,13 +423,14 @@ class ModelRequest(Value):
 class ModelResponse(Value):
     """What came back; `stop_reason` is the provider's word (`end_turn`, `max_tokens`, `refusal`).
 
-    `shared`: it came back to somebody else who had asked the same in the same moment, and is booked there: no tokens.
+    `tokens` is None where the server does not count them. `shared`: it came back to somebody else who had asked the
+    same in the same moment, and is booked there: no tokens.
     """
 
     text: str
     stop_reason: str
     model: str
-    tokens: TokenCount
+    tokens: TokenCount | None
     shared: bool = False
 
 

@@ -15,9 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from contracts.conversation import TaskName
 from contracts.errors import ConfigurationError
+from contracts.ports import StructuredOutput
 
 GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v3/certs"
 DEFAULT_MODEL = "claude-haiku-5-5"
+# Of the 30 s that Cloud Tasks gives an attempt the worker takes 25 (`worker/http.py`).
+LONGEST_TURN_OF_CLOUD_TASKS_S = 25
 SAMPLE_INSTITUTION = Path(__file__).parents[1] / "context" / "documents" / "pyloto"
 TASKS_QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+")
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x20-\x7e]*")
@@ -70,6 +73,17 @@ class Settings(BaseModel):
 
     anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
     anthropic_base_url: str | None = Field(None, validation_alias="ANTHROPIC_BASE_URL")
+    model_provider: Literal["anthropic", "vertex", "bedrock"] = Field(
+        "anthropic", validation_alias="PROSA_MODEL_PROVIDER"
+    )
+    structured_output: StructuredOutput = Field(
+        StructuredOutput.OUTPUT_CONFIG, validation_alias="PROSA_STRUCTURED_OUTPUT"
+    )
+    cloud_ml_region: str | None = Field(None, validation_alias="CLOUD_ML_REGION")
+    vertex_base_url: str | None = Field(None, validation_alias="ANTHROPIC_VERTEX_BASE_URL")
+    aws_region: str | None = Field(None, validation_alias="AWS_REGION")
+    bedrock_api_key: SecretStr | None = Field(None, validation_alias="AWS_BEARER_TOKEN_BEDROCK")
+    bedrock_base_url: str | None = Field(None, validation_alias="ANTHROPIC_BEDROCK_BASE_URL")
     model_state: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_STATE")
     model_response: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_RESPONSE")
     model_message_type: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_MESSAGE_TYPE")
@@ -84,8 +98,8 @@ class Settings(BaseModel):
     budget_day_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_DAY_USD")
     slack_webhook_url: SecretStr | None = Field(None, validation_alias="PROSA_SLACK_WEBHOOK_URL")
     time_zone: str = Field("UTC", validation_alias="PROSA_TIME_ZONE")
-    model_timeout_s: float = Field(6, gt=0, le=60, validation_alias="PROSA_MODEL_TIMEOUT_S")
-    turn_budget_s: float = Field(12, gt=0, le=120, validation_alias="PROSA_TURN_BUDGET_S")
+    model_timeout_s: float = Field(6, gt=0, le=600, validation_alias="PROSA_MODEL_TIMEOUT_S")
+    turn_budget_s: float = Field(12, gt=0, le=600, validation_alias="PROSA_TURN_BUDGET_S")
 
     use_templates: bool = Field(True, validation_alias="PROMPTER_USE_TEMPLATES")
     use_structured_templates: bool = Field(False, validation_alias="PROMPTER_USE_STRUCTURED_TEMPLATES")
@@ -158,7 +172,13 @@ class Settings(BaseModel):
 
     @property
     def uses_sandbox_model(self) -> bool:
-        return self.anthropic_api_key is None
+        return self.model_provider == "anthropic" and self.anthropic_api_key is None
+
+    @property
+    def models_of_tasks(self) -> Mapping[str, str]:
+        """The model of each task, by its variable."""
+        fields = ("model_state", "model_response", "model_message_type", "model_analysis")
+        return {str(type(self).model_fields[field].validation_alias): getattr(self, field) for field in fields}
 
     @property
     def has_whatsapp(self) -> bool:
@@ -175,6 +195,11 @@ class Settings(BaseModel):
     @property
     def turn_budget(self) -> timedelta:
         return timedelta(seconds=self.turn_budget_s)
+
+    @property
+    def turn_patience(self) -> timedelta:
+        """How long a command waits for a turn, whose attempts have a budget each."""
+        return 5 * self.turn_budget
 
     @property
     def semantic_tasks(self) -> frozenset[TaskName]:
@@ -260,6 +285,50 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _turns_end_before_cloud_tasks_gives_up(self) -> Self:
+        if self.engine == "cloud_tasks" and self.turn_budget_s > LONGEST_TURN_OF_CLOUD_TASKS_S:
+            raise ValueError(
+                f"PROSA_TURN_BUDGET_S={self.turn_budget_s:g} does not go with PROSA_ENGINE=cloud_tasks, which cuts a "
+                f"turn after {LONGEST_TURN_OF_CLOUD_TASKS_S} s and would begin it again: use a faster model or "
+                "another engine"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _provider_has_what_it_needs(self) -> Self:
+        provider = self.model_provider
+        needed: Mapping[str, Mapping[str, object]] = {
+            "anthropic": {},
+            "vertex": {"GOOGLE_CLOUD_PROJECT": self.google_cloud_project, "CLOUD_ML_REGION": self.cloud_ml_region},
+            "bedrock": {"AWS_REGION": self.aws_region},
+        }
+        if missing := [name for name, value in needed[provider].items() if value is None]:
+            raise ValueError(f"PROSA_MODEL_PROVIDER={provider} needs {', '.join(missing)}")
+        if provider != "anthropic" and self.anthropic_base_url is not None:
+            raise ValueError(
+                f"PROSA_MODEL_PROVIDER={provider} does not use ANTHROPIC_BASE_URL: unset it, or set "
+                f"ANTHROPIC_{provider.upper()}_BASE_URL"
+            )
+        if provider == "bedrock" and DEFAULT_MODEL in self.models_of_tasks.values():
+            unset = [name for name, model in self.models_of_tasks.items() if model == DEFAULT_MODEL]
+            raise ValueError(
+                f"PROSA_MODEL_PROVIDER=bedrock has its own names of models, such as us.anthropic.{DEFAULT_MODEL}-v1:0: "
+                f"set {', '.join(unset)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keys_fit_a_header(self) -> Self:
+        for name, key in {
+            "ANTHROPIC_API_KEY": self.anthropic_api_key,
+            "AWS_BEARER_TOKEN_BEDROCK": self.bedrock_api_key,
+        }.items():
+            text = key.get_secret_value() if key else ""
+            if not (text.isascii() and text.isprintable()):
+                raise ValueError(f"{name} holds what no header can: copy the key again, in one line")
+        return self
+
+    @model_validator(mode="after")
     def _structured_templates_are_chosen(self) -> Self:
         if self.use_structured_templates and not self.use_templates:
             raise ValueError(
@@ -336,7 +405,7 @@ class Settings(BaseModel):
         missing = [
             name
             for name, absent in {
-                "ANTHROPIC_API_KEY": self.anthropic_api_key is None,
+                "ANTHROPIC_API_KEY": self.uses_sandbox_model,
                 "PROSA_CONSOLE_TOKEN": self.console_token is None,
                 "PROSA_ID_SALT": self.id_salt.get_secret_value() == "development",
             }.items()

@@ -208,7 +208,7 @@ class Meter:
         admitted, amount = self._admitted(request, tab)
 
         def settle(response: ModelResponse) -> CallRecord:
-            return self._settle(task, template, response, tab)
+            return self._settle(task, template, admitted, response, tab)
 
         tab.held += amount
         self.day.held += amount
@@ -225,12 +225,22 @@ class Meter:
         tokens = TokenCount(input=theirs, cache_write=-(-ours // BYTES_PER_TOKEN_OF_OURS), output=request.max_tokens)
         return self._charge(request.model, tokens)
 
-    def _settle(self, task: TaskName, template: str, response: ModelResponse, tab: Tab) -> CallRecord:
-        at = self._now()
-        cost = self._prices.booked(response.model, response.tokens, at=at)
-        charge = self._prices.dearest(response.tokens, at=at) if cost is None else cost
+    def _settle(
+        self, task: TaskName, template: str, request: ModelRequest, response: ModelResponse, tab: Tab
+    ) -> CallRecord:
+        at, tokens = self._now(), response.tokens
+        cost = self._prices.booked(response.model, tokens, at=at)
+        if cost is not None:
+            charge = cost
+        elif tokens is not None:
+            charge = self._prices.dearest(tokens, at=at)
+        else:
+            # Nothing was counted: a ceiling takes what the call might have cost at most.
+            charge = self.bound(request)
         call = CallRecord(
-            model=response.model, tokens=response.tokens, cost_usd=None if cost is None else usd_text(cost)
+            model=response.model,
+            tokens=tokens or TokenCount(),
+            cost_usd=None if cost is None else usd_text(cost),
         )
         tab.spent += charge
         tab.unbooked.append(BilledCall(task=task.value, template=template, call=call))

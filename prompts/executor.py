@@ -32,7 +32,7 @@ from prompts.cacheable import Question
 from prompts.pricing import total_cost
 from prompts.prompt_task import After, Before, Deadline, PromptTask, TaskResult, TurnClock
 from prompts.quality import scored
-from prompts.spans import call_span, describe_call, describe_task, task_span
+from prompts.spans import PROVIDERS, call_span, describe_call, describe_task, task_span
 
 T = TypeVar("T")
 
@@ -60,6 +60,7 @@ class Executor:
         before: Sequence[Before] = (),
         after: Sequence[After] = (),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        provider: str = PROVIDERS["anthropic"],
     ) -> None:
         self._model = model
         self._grouped = grouped
@@ -72,6 +73,7 @@ class Executor:
         self._before = tuple(before)
         self._after = tuple(after)
         self._sleep = sleep
+        self._provider = provider
 
     async def run(self, task: PromptTask[T], clock: TurnClock) -> TaskResult[T]:
         """Return the checked answer, or the error after repair, retries and fallback model are used up.
@@ -240,7 +242,7 @@ class _Run:
         executor, task, clock = self._executor, self.task, self._clock
         self._attempts += 1
         with executor._meter.hold(task.name, task.template, request, clock.tab) as hold:
-            with call_span(task, hold.request, attempt=self._attempts) as called:
+            with call_span(task, hold.request, attempt=self._attempts, provider=executor._provider) as called:
                 response = await executor._call(hold.request, clock.deadline, task)
                 call = hold.settle(response)
                 describe_call(called, response, call)

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from contracts.conversation import TokenCount
@@ -19,6 +20,8 @@ log = logger(__name__)
 ZERO = Decimal(0)
 MILLION = Decimal(1_000_000)
 BATCH = {"processing": "batch"}
+# Who bills for a call, by PROSA_MODEL_PROVIDER: Bedrock's regional prices are a tenth above Anthropic's.
+SELLERS = {"anthropic": "anthropic", "vertex": "google", "bedrock": "aws"}
 
 
 @dataclass(frozen=True)
@@ -69,54 +72,47 @@ class KnownModel:
 
 
 class PriceBook:
-    """Anthropic's prices of the day when the snapshot was taken; nothing is fetched at run time.
+    """Prices of Anthropic's models as the installed `genai-prices` carries them; nothing is fetched at run time.
 
-    The list is the one of `genai-prices`; the sums are our own, as its `calc_price` takes thirty times as long. A test
-    holds the two against each other.
+    `seller` is the provider's id in that list, one of SELLERS.
+
+    The sums are our own, as the library's `calc_price` takes thirty times as long. A test holds the two against each
+    other.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seller: str = "anthropic") -> None:
+        self._seller = seller
         self._unpriced: set[str] = set()
 
     def cost(self, model: str, tokens: TokenCount, *, at: datetime, batch: bool = False) -> Decimal | None:
         """The price of one call in USD, or None when the list does not know the model."""
-        rates = _rates(model, _day(at), batch)
+        rates = _rates(self._seller, model, _day(at), batch)
         return None if rates is None else rates.cost(tokens)
 
-    def booked(self, model: str, tokens: TokenCount, *, at: datetime) -> Decimal | None:
-        """The price of a call that was made: when it is unknown, that is counted, and said once."""
-        cost = self.cost(model, tokens, at=at)
+    def booked(self, model: str, tokens: TokenCount | None, *, at: datetime) -> Decimal | None:
+        """The price of a call that was made: when it or its tokens are unknown, that is counted, and said once."""
+        cost = None if tokens is None else self.cost(model, tokens, at=at)
         if cost is None:
             UNPRICED_CALLS.inc()
             if model not in self._unpriced:
                 self._unpriced.add(model)
-                log.warning("price.unknown", model=model)
+                log.warning("price.unknown", model=model, reason="no token counts" if tokens is None else "not listed")
         return cost
 
     def dearest(self, tokens: TokenCount, *, at: datetime) -> Decimal:
         """What the tokens would cost at the most expensive model of the list: the bound for one that is not on it."""
-        return max(rates.cost(tokens) for rates in _all_rates(_day(at)))
+        return max(rates.cost(tokens) for rates in _all_rates(self._seller, _day(at)))
 
     def known(self, *, at: datetime) -> Iterator[KnownModel]:
         """The list, in its own order."""
-        for model in _provider().models:
-            rates, batch = _rates(model.id, _day(at), False), _rates(model.id, _day(at), True)
-            if rates is not None:
-                yield KnownModel(model.id, model.name or model.id, rates, None if batch == rates else batch)
-
-    @property
-    def taken(self) -> date:
-        """The day of the snapshot."""
-        from prompts.anthropic_prices import TAKEN
-
-        return TAKEN
+        for model in _models(self._seller):
+            rates, batch = _rates_of(model, _day(at), batch=False), _rates_of(model, _day(at), batch=True)
+            yield KnownModel(model.id, model.name or model.id, rates, None if batch == rates else batch)
 
     @property
     def release(self) -> str:
-        """The release of `genai-prices` that it was taken from."""
-        from prompts.anthropic_prices import RELEASE
-
-        return RELEASE
+        """The installed release of `genai-prices`."""
+        return version("genai-prices")
 
 
 def total_cost(costs: Iterable[str | None]) -> str | None:
@@ -134,11 +130,21 @@ def usd_text(amount: Decimal) -> str:
     return format(amount.normalize(), "f")
 
 
-def _provider() -> "Provider":
-    # The library takes a third of a second to import: a process that never asks for a price does not pay for it.
-    from prompts.anthropic_prices import PROVIDER
+@cache
+def _provider(seller: str) -> "Provider":
+    # The library takes half a second to import: a process that never asks for a price does not pay for it.
+    from genai_prices.data_snapshot import get_snapshot
 
-    return PROVIDER
+    return get_snapshot().find_provider(None, seller, None)
+
+
+def _models(seller: str) -> "list[ModelInfo]":
+    return [model for model in _provider(seller).models if "claude" in model.id]
+
+
+def load_prices(seller: str = "anthropic") -> None:
+    """Import the list now, for instance in a thread, and not with the first price that is asked for."""
+    _provider(seller)
 
 
 def _day(at: datetime) -> date:
@@ -147,14 +153,14 @@ def _day(at: datetime) -> date:
 
 
 @lru_cache(maxsize=256)
-def _rates(model: str, day: date, batch: bool) -> Rates | None:
-    found = _provider().find_model(model)
+def _rates(seller: str, model: str, day: date, batch: bool) -> Rates | None:
+    found = _provider(seller).find_model(model)
     return None if found is None else _rates_of(found, day, batch)
 
 
 @lru_cache(maxsize=4)
-def _all_rates(day: date) -> tuple[Rates, ...]:
-    return tuple(_rates_of(model, day, batch=False) for model in _provider().models)
+def _all_rates(seller: str, day: date) -> tuple[Rates, ...]:
+    return tuple(_rates_of(model, day, batch=False) for model in _models(seller))
 
 
 def _rates_of(model: "ModelInfo", day: date, batch: bool) -> Rates:

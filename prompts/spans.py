@@ -9,7 +9,8 @@ from observability import attributes as names
 from observability.tracing import Kind, Span, span
 from prompts.prompt_task import PromptTask
 
-PROVIDER = "anthropic"
+# Values of `gen_ai.provider.name` by PROSA_MODEL_PROVIDER. Source: OpenTelemetry's conventions for generative AI.
+PROVIDERS = {"anthropic": "anthropic", "vertex": "gcp.vertex_ai", "bedrock": "aws.bedrock"}
 # The provider's own word; what is none is not passed on.
 STOP_REASON = re.compile(r"[a-z_]{1,40}")
 
@@ -18,11 +19,11 @@ def task_span(task: PromptTask[Any]) -> Span:
     return span("prompter.execute", {names.USAGE: task.name.value, names.TEMPLATE: task.template})
 
 
-def call_span(task: PromptTask[Any], request: ModelRequest, *, attempt: int) -> Span:
-    """One call of the model, from here to the provider and back; the first is attempt 1."""
+def call_span(task: PromptTask[Any], request: ModelRequest, *, attempt: int, provider: str) -> Span:
+    """One call of the model, from here to the provider and back; attempts from 1, `provider` one of PROVIDERS."""
     described = {
         names.OPERATION: "chat",
-        names.PROVIDER: PROVIDER,
+        names.PROVIDER: provider,
         names.REQUEST_MODEL: request.model,
         names.USAGE: task.name.value,
         names.TEMPLATE: task.template,
@@ -53,7 +54,7 @@ def describe_task(executed: Span, record: TaskRecord) -> None:
 def describe_call(called: Span, response: ModelResponse, call: CallRecord) -> None:
     if not called.sampled:
         return
-    tokens = response.tokens
+    tokens = call.tokens
     called.update(
         {
             names.RESPONSE_MODEL: response.model,

@@ -1,6 +1,7 @@
 """An estimate of tokens, for comparing texts with each other when the provider cannot be asked.
 
-No tokenizer of the provider can be had offline; `count_tokens` of its API is the truth. The estimate cuts a text as
+No tokenizer of the provider can be had offline; `count_tokens` of its API is the truth, which `cli/token_count.py` asks
+for where there is a key. The estimate cuts a text as
 public byte-pair encodings do before they merge: a word takes the space or sign before it along, numbers go in threes,
 signs with the line end after them. Then it counts how many tokens a piece is likely to become: a lower-case English
 word of up to eight letters is one, capitals, accents and other scripts break into shorter ones. How far this is from

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from sandbox.messages_request import (
     estimated_tokens,
     parse_request,
 )
+from sandbox.model_platforms import PLAIN, Platform
 from sandbox.prompt_cache import CacheUse, PromptCache
 from sandbox.schema import SchemaShelf
 from sandbox.transport import JSON, BodyTooLargeError, Chunked, Cut, read_body
@@ -53,6 +54,7 @@ class Answer:
     stop_reason: str = "end_turn"
     stop_sequence: str | None = None
     stop_details: dict[str, Any] | None = None
+    tool: str | None = None
 
     @property
     def tokens(self) -> int:
@@ -90,7 +92,7 @@ class ModelSandbox:
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/v1/messages", self.create, methods=["POST"]),
-            Route("/v1/messages/count_tokens", self._count_tokens, methods=["POST"]),
+            Route("/v1/messages/count_tokens", self.count_tokens, methods=["POST"]),
             Route("/v1/models", self._list_models, methods=["GET"]),
             Route("/v1/models/{model}", self._get_model, methods=["GET"]),
             Route("/sandbox/behaviour", self._change_behaviour, methods=["GET", "PUT", "DELETE"]),
@@ -99,12 +101,16 @@ class ModelSandbox:
 
     async def create(self, request: Request) -> Response:
         """One call of the model: its answer, or the failure that the behaviour asks for."""
+        return await self.answered(request, PLAIN)
+
+    async def answered(self, request: Request, platform: Platform) -> Response:
+        """One call of the model over a platform that wraps the Messages API in a form of its own."""
         started = time.perf_counter()
         self.counters.add("requests")
         try:
-            body = await read_body(request, MAX_BODY_BYTES)
-            check_headers(request.headers)
-            asked = parse_request(body, self._schemas)
+            body = platform.read(request, await read_body(request, MAX_BODY_BYTES))
+            takes_config = not self.behaviour.without_output_config
+            asked = parse_request(body, self._schemas, takes_output_config=takes_config)
         except BodyTooLargeError:
             return self._error(413, "request_too_large", "Request exceeds the maximum size")
         except ApiError as exc:
@@ -137,16 +143,18 @@ class ModelSandbox:
             self._note(entry, body, started, status=status)
             return self._error(status, kind, reason, request_id)
 
-        answer = self._answer(asked, dice, times, scripted, fault)
+        answer = self._in_form(asked, self._answer(asked, dice, times, scripted, fault))
         use = self._cache_use(asked, asked_at)
         usage = _usage(use, answer.tokens if answer.text else 0)
         self._note(entry, body, started, status=200, answer=answer, usage=usage)
         message = _message(asked, answer, usage, request_id)
+        if self.behaviour.without_usage:
+            del message["usage"]
         headers = self._headers(request_id, dice)
         if asked.stream:
             cut_at_end = fault is ModelFault.CUT_AFTER_HEADERS
-            events = self._events(message, answer, fault, entry)
-            return Chunked(events, media_type="text/event-stream", headers=headers, cut_at_end=cut_at_end)
+            events = platform.frame(self._events(message, answer, fault, entry))
+            return Chunked(events, media_type=platform.stream_type, headers=headers, cut_at_end=cut_at_end)
         content = orjson.dumps(message)
         if fault is ModelFault.SLOW_DRIP:
             return Chunked(self._drip(content), media_type="application/json", headers=headers)
@@ -191,6 +199,14 @@ class ModelSandbox:
         if estimated_tokens(text) > asked.max_tokens:
             return Answer(text[: asked.max_tokens * 4], "max_tokens")
         return Answer(text)
+
+    def _in_form(self, asked: MessagesRequest, answer: Answer) -> Answer:
+        """The answer as the input of the tool that is forced, or as a chat model writes JSON when asked in words."""
+        if asked.tool is not None and answer.stop_reason == "end_turn" and not self.behaviour.without_forced_tools:
+            return replace(answer, stop_reason="tool_use", tool=asked.tool)
+        if self.behaviour.fenced and not asked.format_bytes and answer.text.startswith("{"):
+            return replace(answer, text=f"Here it is:\n```json\n{answer.text}\n```\n")
+        return answer
 
     def _text(
         self,
@@ -279,9 +295,13 @@ class ModelSandbox:
     ) -> AsyncIterator[bytes]:
         """The events of a stream; a fault ends them in the middle. The log learns when its text began."""
         opening = {**message, "content": [], "stop_reason": None, "stop_sequence": None, "stop_details": None}
-        opening["usage"] = {**message["usage"], "output_tokens": 1}
+        if "usage" in message:
+            opening["usage"] = {**message["usage"], "output_tokens": 1}
         yield _event("message_start", message=opening)
-        yield _event("content_block_start", index=0, content_block={"type": "text", "text": ""})
+        block: dict[str, Any] = {"type": "text", "text": ""}
+        if answer.tool is not None:
+            block = {"type": "tool_use", "id": message["content"][0]["id"], "name": answer.tool, "input": {}}
+        yield _event("content_block_start", index=0, content_block=block)
         yield _event("ping")
         size = self.behaviour.stream_chunk_characters
         pieces = [answer.text[start : start + size] for start in range(0, len(answer.text), size)]
@@ -293,15 +313,19 @@ class ModelSandbox:
             if pause > 0:
                 await asyncio.sleep(pause)
             entry.setdefault("first_text_at", time.time())
-            yield _event("content_block_delta", index=0, delta={"type": "text_delta", "text": piece})
+            delta = {"type": "text_delta", "text": piece}
+            if answer.tool is not None:
+                delta = {"type": "input_json_delta", "partial_json": piece}
+            yield _event("content_block_delta", index=0, delta=delta)
         if fault is ModelFault.STREAM_ERROR:
             yield _event("error", error={"type": "overloaded_error", "message": "Overloaded"})
         if interrupted:
             return
         yield _event("content_block_stop", index=0)
-        delta = {name: message[name] for name in ("stop_reason", "stop_sequence", "stop_details")}
+        ending = {name: message[name] for name in ("stop_reason", "stop_sequence", "stop_details")}
         counted = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-        yield _event("message_delta", delta=delta, usage={name: message["usage"][name] for name in counted})
+        usage = {name: message["usage"][name] for name in counted if "usage" in message}
+        yield _event("message_delta", delta=ending, usage=usage)
         yield _event("message_stop")
 
     async def _drip(self, content: bytes) -> AsyncIterator[bytes]:
@@ -310,10 +334,12 @@ class ModelSandbox:
             await asyncio.sleep(self.behaviour.slow_drip_ms / 1000 / _SLICES_OF_A_DRIP)
             yield content[start : start + size]
 
-    async def _count_tokens(self, request: Request) -> Response:
+    async def count_tokens(self, request: Request) -> Response:
+        return await self.counted(request, PLAIN)
+
+    async def counted(self, request: Request, platform: Platform) -> Response:
         try:
-            body = await read_body(request, MAX_BODY_BYTES)
-            check_headers(request.headers)
+            body = platform.read(request, await read_body(request, MAX_BODY_BYTES))
             asked = parse_request(body, self._schemas, counting=True)
         except BodyTooLargeError:
             return self._error(413, "request_too_large", "Request exceeds the maximum size")
@@ -390,11 +416,28 @@ def _message(asked: MessagesRequest, answer: Answer, usage: dict[str, Any], requ
         "type": "message",
         "role": "assistant",
         "model": asked.model,
-        "content": [{"type": "text", "text": answer.text}] if asked.max_tokens else [],
+        "content": [_block(answer, request_id)] if asked.max_tokens else [],
         "stop_reason": answer.stop_reason,
         "stop_sequence": answer.stop_sequence,
         "stop_details": answer.stop_details,
         "usage": usage,
+    }
+
+
+def _block(answer: Answer, request_id: str) -> dict[str, Any]:
+    if answer.tool is None:
+        return {"type": "text", "text": answer.text}
+    try:
+        given = orjson.loads(answer.text)
+    except orjson.JSONDecodeError:
+        # What a tool is called with is always an object; a broken one arrives as an empty one.
+        given = {}
+    return {
+        "type": "tool_use",
+        "id": f"toolu_{request_id.removeprefix('req_')}",
+        "name": answer.tool,
+        "input": given,
+        "caller": {"type": "direct"},
     }
 
 

@@ -1,4 +1,4 @@
-"""The sandbox as one application: the model's API at /anthropic, WhatsApp's at /graph, and a page that says so."""
+"""The sandbox as one application: a model's API at /anthropic, /vertex, /bedrock, WhatsApp's at /graph, and a page."""
 
 import html
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,6 +18,7 @@ from contracts.institution import Institution
 from sandbox.anthropic_api import ModelSandbox
 from sandbox.behaviour import GraphBehaviour, ModelBehaviour
 from sandbox.graph_api import GraphSandbox
+from sandbox.model_platforms import bedrock_routes, vertex_routes
 from sandbox.transport import JSON, SandboxMark
 
 NOTICE = (
@@ -114,6 +115,8 @@ def create_app(settings: SandboxSettings) -> Starlette:
             Route("/", front_page),
             Route("/healthz", health),
             Mount("/anthropic", routes=model.routes()),
+            Mount("/vertex", routes=vertex_routes(model.answered, model.counted)),
+            Mount("/bedrock", routes=bedrock_routes(model.answered)),
             Mount("/graph", routes=graph.routes()),
         ],
         lifespan=lifespan,

@@ -68,7 +68,12 @@ class ScriptedAnswer(Setting):
 
 
 class ModelBehaviour(Setting):
-    """The model's side. Rates are probabilities in [0, 1] for one call; `fault_tasks` limits them to some tasks."""
+    """The model's side. Rates are probabilities in [0, 1] for one call; `fault_tasks` limits them to some tasks.
+
+    As local servers do: `without_output_config` refuses that parameter, `without_forced_tools` answers in words
+    whatever tool is forced, `without_usage` counts no tokens, `fenced` puts JSON that is asked for in words into a code
+    block.
+    """
 
     mode: Literal["normal", "cheating"] = "normal"
     cheats: tuple[str, ...] = ()
@@ -96,6 +101,10 @@ class ModelBehaviour(Setting):
     stream_chunk_characters: Annotated[int, Field(ge=1)] = 24
     stream_interval_ms: Milliseconds = 0
     cache_follows_format: bool = False
+    without_output_config: bool = False
+    without_forced_tools: bool = False
+    without_usage: bool = False
+    fenced: bool = False
     script: tuple[ScriptedAnswer, ...] = ()
 
     def rate_of(self, fault: ModelFault) -> float:

@@ -58,13 +58,17 @@ def invalid(message: str) -> ApiError:
 
 @dataclass(frozen=True, slots=True)
 class MessagesRequest:
-    """What the answer depends on. `user_text` is what all user turns say, `blocks` the prompt as the cache sees it."""
+    """What the answer depends on. `user_text` is what all user turns say, `blocks` the prompt as the cache sees it.
+
+    `tool` names the tool that must be called; its input is the answer.
+    """
 
     model: str
     max_tokens: int
     stream: bool
     blocks: tuple[Block, ...]
     schema: OutputSchema | None
+    tool: str | None
     format_bytes: bytes
     user_text: str
     stop_sequences: tuple[str, ...]
@@ -92,8 +96,10 @@ def check_headers(headers: Mapping[str, str]) -> None:
         raise invalid(f"anthropic-version: {version!r} is not a valid version")
 
 
-def parse_request(body: bytes, schemas: SchemaShelf, *, counting: bool = False) -> MessagesRequest:
-    """Raises ApiError for what the API would answer 400 or 404 to."""
+def parse_request(
+    body: bytes, schemas: SchemaShelf, *, counting: bool = False, takes_output_config: bool = True
+) -> MessagesRequest:
+    """Raises ApiError for what the API would answer 400 or 404 to, or a server without structured output."""
     try:
         request = orjson.loads(body)
     except orjson.JSONDecodeError as exc:
@@ -101,14 +107,22 @@ def parse_request(body: bytes, schemas: SchemaShelf, *, counting: bool = False) 
     if not isinstance(request, dict):
         raise invalid("The request body must be a JSON object")
     _check_parameters(request, counting=counting)
+    if not takes_output_config and "output_config" in request:
+        raise invalid("output_config: Extra inputs are not permitted")
     blocks, user_text = _read_prompt(request)
     schema, format_bytes = _read_format(request, schemas)
+    tool = _forced_tool(request)
+    if tool is not None:
+        schema = _checked(schemas, tool["input_schema"], "tools.0.input_schema")
+    elif schema is None:
+        schema = _schema_in_words(request, schemas)
     return MessagesRequest(
         model=request["model"],
         max_tokens=request.get("max_tokens", 0),
         stream=request.get("stream") is True,
         blocks=blocks,
         schema=schema,
+        tool=None if tool is None else tool["name"],
         format_bytes=format_bytes,
         user_text=user_text,
         stop_sequences=tuple(request.get("stop_sequences") or ()),
@@ -307,7 +321,34 @@ def _read_format(request: dict[str, Any], schemas: SchemaShelf) -> tuple[OutputS
     schema = output_format.get("schema")
     if not isinstance(schema, dict):
         raise invalid("output_config.format.schema: Field required")
+    return _checked(schemas, schema, "output_config.format.schema"), orjson.dumps(schema)
+
+
+def _checked(schemas: SchemaShelf, schema: dict[str, Any], where: str) -> OutputSchema:
     try:
-        return schemas.checked(schema), orjson.dumps(schema)
+        return schemas.checked(schema)
     except UnsupportedSchemaError as exc:
-        raise invalid(f"output_config.format.schema: {exc}") from exc
+        raise invalid(f"{where}: {exc}") from exc
+
+
+def _forced_tool(request: dict[str, Any]) -> dict[str, Any] | None:
+    choice = request.get("tool_choice")
+    if not isinstance(choice, dict) or choice.get("type") != "tool":
+        return None
+    for tool in request.get("tools") or ():
+        if tool["name"] == choice.get("name") and isinstance(tool.get("input_schema"), dict):
+            return dict(tool)
+    raise invalid(f"tool_choice.name: Tool {choice.get('name')!r} not found in provided tools")
+
+
+def _schema_in_words(request: dict[str, Any], schemas: SchemaShelf) -> OutputSchema | None:
+    """The schema that the last system block shows between its tags, as a model that reads well would find it."""
+    system = request.get("system")
+    text = system[-1]["text"] if isinstance(system, list) and system else ""
+    _, opening, rest = text.rpartition("<schema>")
+    if not opening:
+        return None
+    try:
+        return _checked(schemas, orjson.loads(rest.partition("</schema>")[0]), "system")
+    except orjson.JSONDecodeError:
+        return None

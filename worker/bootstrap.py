@@ -1,18 +1,23 @@
 """Settings become an engine, once; here alone the engine meets its adapters."""
 
+import gc
 import random
 import secrets
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from adapters.channels.web import WebChannel
 from adapters.channels.whatsapp import WhatsAppChannel
 from adapters.clock import NoFaults, SystemClock
 from adapters.models.absent import AbsentModel
-from adapters.models.anthropic import AnthropicModel
+from adapters.models.deferred import DeferredModel
 from context.constraints import Gate
 from context.optout import OptOutWords
 from context.source import InstitutionSource
@@ -34,9 +39,10 @@ from prompts.cache import AnswerCache
 from prompts.cacheable import CachePolicy
 from prompts.executor import Executor
 from prompts.hooks import PromptCacheWatch, bending, count
-from prompts.pricing import PriceBook
+from prompts.pricing import SELLERS, PriceBook, load_prices
 from prompts.prompter import Prompter
 from prompts.registry import PromptRegistry
+from prompts.spans import PROVIDERS
 from prompts.strategies import Strategies, Strategy, TaskModels
 from prompts.versions import PromptVersions, versions_for
 from worker.backends import Backend, open_answers, open_backend, required
@@ -44,6 +50,16 @@ from worker.dependencies import Dependencies, DrainLimits, Rulebook
 from worker.ledger import Ledger, kept
 from worker.spending import Exchange
 from worker.tuning import FlagTuner, SettingsTuner, Tuner
+
+if TYPE_CHECKING:
+    from adapters.models.anthropic import MessagesModel
+
+# What each provider of the model needs beyond Prosa's own dependencies; the extras have the providers' names.
+LIBRARIES: Mapping[str, tuple[str, ...]] = {
+    "anthropic": (),
+    "vertex": ("google.auth", "requests"),
+    "bedrock": ("boto3",),
+}
 
 
 class Rulebooks:
@@ -170,7 +186,7 @@ async def open_operations(settings: Settings) -> AsyncIterator[Dependencies]:
 
 def make_meter(settings: Settings, clock: Clock) -> Meter:
     return Meter(
-        PriceBook(),
+        PriceBook(SELLERS[settings.model_provider]),
         now=clock.now,
         ceilings=Ceilings(
             turn=settings.budget_turn_usd,
@@ -203,6 +219,7 @@ def make_executor(
         grouped=grouped,
         before=[bending(strategies)],
         after=[count, PromptCacheWatch()],
+        provider=PROVIDERS[settings.model_provider],
     )
 
 
@@ -305,9 +322,68 @@ def _rulebook(institution: Institution) -> Rulebook:
 
 
 def _model(settings: Settings) -> LanguageModel:
-    if settings.anthropic_api_key is None:
+    """The model, whose SDK is imported in the background: it takes as long as everything else of a start.
+
+    Raises:
+        ConfigurationError: there is no key, or a library of the provider is not installed.
+    """
+    check_model(settings)
+    return DeferredModel(partial(_loaded_model, settings))
+
+
+def check_model(settings: Settings) -> None:
+    """Find out, without importing anything, whether `make_model` can make a model.
+
+    Raises:
+        ConfigurationError: there is no key, or a library of the provider is not installed.
+    """
+    if settings.uses_sandbox_model:
         raise ConfigurationError("no model: set ANTHROPIC_API_KEY, or use a command that starts the sandbox")
-    return AnthropicModel(api_key=settings.anthropic_api_key.get_secret_value(), base_url=settings.anthropic_base_url)
+    provider = settings.model_provider
+    with required(
+        f"PROSA_MODEL_PROVIDER={provider}", f"uv sync --extra {provider}, or pip install 'prosa[{provider}]'"
+    ):
+        for library in LIBRARIES[provider]:
+            if find_spec(library) is None:
+                raise ModuleNotFoundError(name=library)
+
+
+def _loaded_model(settings: Settings) -> LanguageModel:
+    is_first = "anthropic" not in sys.modules
+    model = make_model(settings)
+    load_prices(SELLERS[settings.model_provider])
+    if is_first:
+        # What was imported after the start stays as long: out of the collector's sight (`adapters/event_loop.py`).
+        gc.freeze()
+    return model
+
+
+def make_model(settings: Settings) -> "MessagesModel":
+    """The model of the provider that the settings name; importing its SDK takes most of a second."""
+    output = settings.structured_output
+    if settings.model_provider == "vertex":
+        from adapters.models.vertex import VertexModel
+
+        project, region = settings.google_cloud_project, settings.cloud_ml_region
+        assert project is not None and region is not None  # noqa: S101, PT018 - the settings were checked for them
+        return VertexModel(project=project, region=region, base_url=settings.vertex_base_url, output=output)
+    if settings.model_provider == "bedrock":
+        from adapters.models.bedrock import BedrockModel
+
+        key = settings.bedrock_api_key
+        assert settings.aws_region is not None  # noqa: S101 - the settings were checked for it
+        return BedrockModel(
+            region=settings.aws_region,
+            api_key=key.get_secret_value() if key else None,
+            base_url=settings.bedrock_base_url,
+            output=output,
+        )
+    from adapters.models.anthropic import AnthropicModel
+
+    assert settings.anthropic_api_key is not None  # noqa: S101 - it was checked
+    return AnthropicModel(
+        api_key=settings.anthropic_api_key.get_secret_value(), base_url=settings.anthropic_base_url, output=output
+    )
 
 
 def _callback(settings: Settings) -> Callback | None:

@@ -1,213 +1,159 @@
-"""Anthropic's Messages API: structured output, prompt caching, one request for each question and none repeated.
+"""The `anthropic` SDK as a language model: one request for each question, none repeated, the answer's bytes read once.
 
-Spoken over HTTP and not through the SDK, whose layers cost a worker a quarter of its time
-(`docs/decisions/0013-lean-processes.md`); a test holds the request against the one that the SDK sends.
-Shapes, headers and error types: https://platform.claude.com/docs/en/api/messages and .../api/errors.
+The SDK carries what every platform does differently (addresses, credentials, framing of streams); retries, deadlines,
+spans and the check of an answer are the executor's. Errors: https://platform.claude.com/docs/en/api/errors
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
-import aiohttp
+import anthropic
+import httpx2
 import orjson
-from pydantic import ValidationError
-from yarl import URL
+from anthropic.types import MessageParam
 
-from adapters.http_session import open_session, proxy_to
-from contracts.conversation import TokenCount
-from contracts.errors import ConfigurationError, ModelRequestRejectedError, ModelUnavailableError
-from contracts.ports import ModelRequest, ModelResponse, SystemBlock, TextHeard
+from adapters.models.messages import StreamedMessage, read_message, request_body
+from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
+from contracts.ports import ModelRequest, ModelResponse, StructuredOutput, TextHeard
+
+Client: TypeAlias = anthropic.AsyncAnthropic | anthropic.AsyncAnthropicVertex | anthropic.AsyncAnthropicBedrock
 
 PUBLIC_URL = "https://api.anthropic.com"
-API_VERSION = "2026-10-21"
-# A turn asks twice at the same time; a worker holds 500 turns.
-CONNECTIONS = 1_000
-KEEP_ALIVE_SECONDS = 30.0
+# A turn asks twice at the same time; a worker holds 500 turns. Conversations pause for longer than the SDK's 5 s.
+LIMITS = httpx2.Limits(max_connections=1_000, keepalive_expiry=30.0)
 REQUEST_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
-class AnthropicModel:
-    """Satisfies the `LanguageModel` port. `base_url` points at anything that speaks the Messages API.
+def sdk_options() -> dict[str, Any]:
+    """What is the same for the client of every platform."""
+    return {
+        "max_retries": 0,
+        # The key or token would go along with a redirect.
+        "http_client": anthropic.DefaultAioHttpClient(limits=LIMITS, follow_redirects=False),
+        # The executor has a span of the call, and its id is of no use to the provider.
+        "open_telemetry": {"traces": False, "propagation": False},
+    }
 
-    Made where an event loop runs.
 
-    Raises:
-        ConfigurationError: `api_key` cannot stand in a header.
+class MessagesModel:
+    """Satisfies the `LanguageModel` port with a client of the SDK; closes the client.
+
+    `failures` are what the libraries of a platform raise while they look for credentials or read a stream.
     """
 
-    def __init__(self, *, api_key: str, base_url: str | None = None) -> None:
-        base_url = (base_url or PUBLIC_URL).rstrip("/")
-        self._url = URL(f"{base_url}/v1/messages")
-        self._proxy = proxy_to(base_url)
-        self._headers = {
-            "Authorization": f"Bearer {_writable(api_key)}",
-            "anthropic-version": API_VERSION,
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "User-Agent": "Prosa",
-        }
-        self._session = open_session(connections=CONNECTIONS, keep_alive_seconds=KEEP_ALIVE_SECONDS)
+    def __init__(
+        self,
+        client: Client,
+        *,
+        output: StructuredOutput = StructuredOutput.OUTPUT_CONFIG,
+        failures: tuple[type[Exception], ...] = (),
+    ) -> None:
+        self._client = client
+        self._output = output
+        self._failures: tuple[type[Exception], ...] = (
+            anthropic.APIConnectionError,
+            httpx2.HTTPError,
+            TimeoutError,
+            *failures,
+        )
 
     async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
+        body = request_body(request, self._output, stream=on_text is not None)
+        seconds = request.timeout.total_seconds()
         try:
-            async with self._post(_body(request, stream=on_text is not None), request.timeout) as answer:
-                if answer.status != 200:
-                    raise _refusal(answer.status, answer.headers)
-                if on_text is None:
-                    return _response(await answer.read())
-                return await _streamed(answer.content, on_text)
-        except (aiohttp.ClientError, TimeoutError) as exc:
+            # The SDK's time-out is for each read: a model that drips one byte a second never meets it.
+            async with asyncio.timeout(seconds):
+                if on_text is not None:
+                    return await self._streamed(body, seconds, on_text)
+                answer = await self._client.post(
+                    "/v1/messages", cast_to=httpx2.Response, options={"timeout": seconds}, **self._sent(body)
+                )
+                return read_message(answer.content)
+        except anthropic.APIStatusError as exc:
+            # Its text may quote the prompt.
+            raise _refusal(exc.response) from None
+        except self._failures as exc:
             raise ModelUnavailableError(type(exc).__name__) from exc
 
-    async def close(self) -> None:
-        await self._session.close()
+    async def count_tokens(self, text: str, *, model: str, within: timedelta) -> int:
+        """Tokens of a text as the only message of a request, counted by the provider; that costs nothing.
 
-    def _post(self, body: bytes, timeout: timedelta) -> Any:
-        # Whoever redirects would be given the key.
-        return self._session.post(
-            self._url,
-            data=body,
-            headers=self._headers,
-            timeout=aiohttp.ClientTimeout(total=timeout.total_seconds()),
-            proxy=self._proxy,
-            allow_redirects=False,
-        )
-
-
-def _writable(api_key: str) -> str:
-    key = api_key.strip()
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigurationError("ANTHROPIC_API_KEY holds what no header can: copy the key again, in one line")
-    return key
-
-
-def _body(request: ModelRequest, *, stream: bool = False) -> bytes:
-    config: dict[str, Any] = {"format": {"type": "json_schema", "schema": request.output_schema}}
-    if request.effort is not None:
-        config["effort"] = request.effort.value
-    content = {
-        "model": request.model,
-        "max_tokens": request.max_tokens,
-        "system": [_system(block) for block in request.system],
-        "messages": _messages(request),
-        "output_config": config,
-    }
-    return orjson.dumps({**content, "stream": True} if stream else content)
-
-
-@lru_cache(maxsize=256)
-def _system(block: SystemBlock) -> orjson.Fragment:
-    """The parts of the prefix are the same for everybody: each is encoded once."""
-    content: dict[str, Any] = {"type": "text", "text": block.text}
-    if block.cached:
-        content["cache_control"] = {"type": "ephemeral"}
-    return orjson.Fragment(orjson.dumps(content))
-
-
-def _messages(request: ModelRequest) -> list[dict[str, str]]:
-    messages = [{"role": "user", "content": request.user}]
-    if request.repair_of is not None:
-        messages.append({"role": "assistant", "content": request.repair_of.strip() or "(empty)"})
-        messages.append({"role": "user", "content": f"That answer is invalid: {request.repair_reason}. Answer again."})
-    return messages
-
-
-class StreamedMessage:
-    """A message of the Messages API, put together from the events of its stream.
-
-    Source: https://platform.claude.com/docs/en/build-with-claude/streaming
-    """
-
-    def __init__(self) -> None:
-        self._message: dict[str, Any] = {}
-        self._texts: list[str] = []
-        self._has_ended = False
-
-    def add(self, data: bytes) -> str:
-        """Take the data of the next event; return the text that came with it. Kinds that are new are passed over."""
-        event = _decoded(data)
+        Raises:
+            ModelUnavailableError, ModelRequestRejectedError: it could not be counted, or not on this platform.
+        """
+        message: MessageParam = {"role": "user", "content": text}
         try:
-            match event["type"]:
-                case "message_start":
-                    self._message = dict(event["message"])
-                case "content_block_delta" if event["delta"]["type"] == "text_delta":
-                    self._texts.append(event["delta"]["text"])
-                    return self._texts[-1]
-                case "message_delta":
-                    self._message["stop_reason"] = event["delta"]["stop_reason"]
-                    self._message["usage"] = self._message["usage"] | event["usage"]
-                case "message_stop":
-                    self._has_ended = True
-                case "error":
-                    # Overloaded in the middle of an answer: its status was 200.
-                    raise ModelUnavailableError("the provider broke its answer off")
-        except (KeyError, TypeError, AttributeError, ValueError) as exc:
-            raise ModelUnavailableError("the provider's stream is not one of a message") from exc
-        return ""
+            counted = await self._client.messages.count_tokens(
+                model=model, messages=[message], timeout=within.total_seconds()
+            )
+        except anthropic.APIStatusError as exc:
+            raise _refusal(exc.response) from None
+        except self._failures as exc:
+            raise ModelUnavailableError(type(exc).__name__) from exc
+        except anthropic.AnthropicError as exc:
+            raise ModelRequestRejectedError("the platform does not count tokens") from exc
+        return counted.input_tokens
 
-    def whole(self) -> ModelResponse:
-        if not self._has_ended:
-            raise ModelUnavailableError("the provider's stream has no end")
-        return _message({**self._message, "content": [{"type": "text", "text": "".join(self._texts)}]})
+    async def close(self) -> None:
+        await self._client.close()
 
+    def _sent(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The body as the SDK takes it: here as what it still rewrites for its platform."""
+        return {"body": body}
 
-async def _streamed(lines: aiohttp.StreamReader, on_text: TextHeard) -> ModelResponse:
-    """Server-Sent Events: of each only its data is of interest, which names the event once more."""
-    message = StreamedMessage()
-    try:
-        async for line in lines:
-            if line.startswith(b"data:") and (text := message.add(line.removeprefix(b"data:"))):
-                await on_text(text)
-    except ValueError as exc:
-        raise ModelUnavailableError("the provider's stream has a line without end") from exc
-    return message.whole()
-
-
-def _response(content: bytes) -> ModelResponse:
-    return _message(_decoded(content))
+    async def _streamed(self, body: dict[str, Any], seconds: float, on_text: TextHeard) -> ModelResponse:
+        message = StreamedMessage()
+        try:
+            async with await self._client.post(
+                "/v1/messages",
+                cast_to=object,
+                stream=True,
+                stream_cls=anthropic.AsyncStream[object],
+                options={"timeout": seconds},
+                **self._sent(body),
+            ) as events:
+                async for event in events:
+                    if text := message.add(event):
+                        await on_text(text)
+        except ValueError as exc:
+            raise ModelUnavailableError("the provider's stream is not JSON") from exc
+        return message.whole()
 
 
-def _decoded(content: bytes) -> Any:
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError as exc:
-        raise ModelUnavailableError("the provider's answer is not JSON") from exc
+class AnthropicModel(MessagesModel):
+    """Anthropic's API by a key, or anything at `base_url` that speaks the Messages API."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str | None = None,
+        output: StructuredOutput = StructuredOutput.OUTPUT_CONFIG,
+    ) -> None:
+        client = anthropic.AsyncAnthropic(api_key=api_key, base_url=base_url or PUBLIC_URL, **sdk_options())
+        super().__init__(client, output=output)
+
+    def _sent(self, body: dict[str, Any]) -> dict[str, Any]:
+        # Nothing to rewrite: encoded here, the SDK does not walk through it, a quarter of what a call costs.
+        return {"content": orjson.dumps(body)}
 
 
-def _message(answer: Any) -> ModelResponse:
-    try:
-        return ModelResponse(
-            text="".join(block["text"] for block in answer["content"] if block["type"] == "text"),
-            stop_reason=answer["stop_reason"] or "unknown",
-            model=answer["model"],
-            tokens=_tokens(answer["usage"]),
-        )
-    except (KeyError, TypeError, AttributeError, ValidationError) as exc:
-        raise ModelUnavailableError("the provider's answer is not a message") from exc
-
-
-def _tokens(usage: Mapping[str, Any]) -> TokenCount:
-    return TokenCount(
-        input=usage["input_tokens"],
-        output=usage["output_tokens"],
-        cache_read=usage.get("cache_read_input_tokens") or 0,
-        cache_write=usage.get("cache_creation_input_tokens") or 0,
-        cache_write_1h=(usage.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0,
-    )
-
-
-def _refusal(status: int, headers: Mapping[str, str]) -> ModelUnavailableError | ModelRequestRejectedError:
+def _refusal(response: httpx2.Response) -> ModelUnavailableError | ModelRequestRejectedError:
     """Status and request id go into the text; the provider's message may quote the prompt."""
-    request_id = headers.get("request-id", "")
+    status, headers = response.status_code, response.headers
+    if response.is_success:
+        # Overloaded in the middle of an answer.
+        return ModelUnavailableError("the provider broke its answer off")
+    request_id = headers.get("request-id") or headers.get("x-amzn-requestid") or ""
     asked = f" to {request_id}" if REQUEST_ID.fullmatch(request_id) else ""
     text = f"the provider answered {status}{asked}"
     if status in (408, 409, 429) or status >= 500:
         return ModelUnavailableError(text, retry_after=_retry_after(headers))
-    return ModelRequestRejectedError(text)
+    return ModelRequestRejectedError(text, status=status)
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from adapters.clock import SystemClock
-from cli.doctor import Finding, Health, examine
+from cli.doctor import examine
+from cli.findings import Finding, Health
 from contracts.delivery import Record
 from contracts.settings import read_settings
 from flags.laboratory import Laboratory

@@ -118,11 +118,11 @@ def test_a_recording_is_in_the_report_with_every_call(prosa: Prosa, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_the_known_prices_are_listed_with_their_day(prosa: Prosa) -> None:  # noqa: F811
+def test_the_known_prices_are_listed_with_the_release_of_the_list(prosa: Prosa) -> None:  # noqa: F811
     listed = json.loads(prosa("report", "prices", "--json").stdout)
     haiku = next(model for model in listed["models"] if model["model"] == "claude-haiku-5-5")
     assert haiku["usd_per_million_tokens"]["input"] == {"usd": "0.1", "tiers": [[100_000, "0.5"]]}
     assert haiku["batch"]["output"]["usd"] == "0.25"
     text = prosa("report", "prices").stdout
-    assert listed["taken"] in text
+    assert f"genai-prices {listed['genai_prices']}" in text
     assert "> 100000" in text

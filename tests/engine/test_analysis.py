@@ -10,7 +10,6 @@ import httpx
 import orjson
 import pytest
 
-from adapters.models.anthropic import AnthropicModel
 from adapters.models.scripted import ScriptedModel
 from cli.runtime import open_runtime
 from contracts.analysis import (
@@ -571,7 +570,7 @@ def test_a_very_long_conversation_loses_its_beginning() -> None:
 async def test_the_sandbox_answers_every_kind_in_the_institution_s_language(tmp_path: Path) -> None:
     settings = Settings(PROSA_DATA_DIR=tmp_path, PROSA_INSTITUTION=DOCUMENTS / "pyloto", PORT=0)
     async with open_runtime(settings, sweeping=False) as runtime:
-        assert isinstance(runtime.deps.analyst._executor._model, AnthropicModel)
+        assert runtime.imitates_model
         transport = httpx.ASGITransport(runtime.webhook)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             await http.post(

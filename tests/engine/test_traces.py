@@ -124,6 +124,7 @@ async def test_one_trace_has_the_whole_way_of_a_message(tmp_path: Path, collecto
     assert [span for span in spans if span.name in ("cache.check", "cache.store")]
     called = next(span for span in spans if span.name == "ai.execute")
     assert (called.kind, called.attributes["gen_ai.operation.name"]) == ("CLIENT", "chat")
+    assert called.attributes["gen_ai.provider.name"] == "anthropic"
     assert called.attributes["gen_ai.response.finish_reasons"] == ("end_turn",)
     assert only(spans, "store.commit").parent_id == turn.span_id
     assert only(spans, "outbox.send").parent_id == turn.span_id

@@ -72,6 +72,14 @@ def test_without_a_ceiling_nothing_is_held_and_everything_is_counted() -> None:
     assert tab.take() == ()
 
 
+def test_a_call_whose_tokens_nobody_counted_has_no_price_and_fills_ceilings_with_its_bound() -> None:
+    tab, spending = Tab(), limited(turn="1")
+    with hold(spending, tab) as held:
+        call = held.settle(answered().model_copy(update={"tokens": None}))
+    assert (call.cost_usd, call.tokens) == (None, TokenCount())
+    assert tab.spent == spending.day.spent == BOUND
+
+
 def test_a_call_that_does_not_come_back_gives_its_money_back() -> None:
     tab, limit = Tab(), limited(day="1")
     with hold(limit, tab):

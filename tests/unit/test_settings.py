@@ -1,11 +1,13 @@
 """What is set wrongly stops the process at its start, and the sentence names what to change."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from contracts.errors import ConfigurationError
-from contracts.settings import known_names, read_settings
+from contracts.settings import LONGEST_TURN_OF_CLOUD_TASKS_S, known_names, read_settings
+from worker.http import TasksDependencies
 
 ROOT = Path(__file__).parents[2]
 REDIS = {"REDIS_URL": "redis://127.0.0.1:6379/0"}
@@ -22,6 +24,9 @@ PRODUCTION = {
     "PROSA_CONSOLE_TOKEN": "t",
     "PROSA_ID_SALT": "s",
 }
+
+# Keys that no header can hold.
+HEADERLESS = ("a\nb", "a\0b", "chave-é")
 
 
 def settings_of(**environ: str):  # type: ignore[no-untyped-def]
@@ -52,6 +57,20 @@ def test_each_engine_has_its_places(environ: dict[str, str], store: str, inbox: 
     ("environ", "named"),
     [
         ({"PROSA_ENGINE": "celery"}, "REDIS_URL"),
+        ({"PROSA_MODEL_PROVIDER": "openai"}, "PROSA_MODEL_PROVIDER"),
+        ({"PROSA_STRUCTURED_OUTPUT": "xml"}, "PROSA_STRUCTURED_OUTPUT"),
+        ({"PROSA_MODEL_PROVIDER": "vertex"}, "needs GOOGLE_CLOUD_PROJECT, CLOUD_ML_REGION"),
+        ({"PROSA_MODEL_PROVIDER": "bedrock"}, "needs AWS_REGION"),
+        ({"PROSA_MODEL_PROVIDER": "bedrock", "AWS_REGION": "r", "PROSA_MODEL_STATE": "a"}, "set PROSA_MODEL_RESPONSE"),
+        (
+            {"PROSA_MODEL_PROVIDER": "vertex", "GOOGLE_CLOUD_PROJECT": "p", "CLOUD_ML_REGION": "eu"}
+            | {"ANTHROPIC_BASE_URL": "http://x"},
+            "set ANTHROPIC_VERTEX_BASE_URL",
+        ),
+        *(({name: key}, name) for name in ("ANTHROPIC_API_KEY", "AWS_BEARER_TOKEN_BEDROCK") for key in HEADERLESS),
+        ({"PROSA_MODEL_TIMEOUT_S": "601"}, "PROSA_MODEL_TIMEOUT_S"),
+        ({"PROSA_TURN_BUDGET_S": "601"}, "PROSA_TURN_BUDGET_S"),
+        (TASKS | {"PROSA_TURN_BUDGET_S": "26"}, "cuts a turn after 25 s"),
         ({"PROSA_STORE": "redis"}, "REDIS_URL"),
         ({"PROSA_STORE": "firestore"}, "GOOGLE_CLOUD_PROJECT"),
         ({"PROSA_ANALYSIS_CALLBACK_URL": "https://x.example"}, "PROSA_ANALYSIS_CALLBACK_SECRET"),
@@ -135,3 +154,22 @@ def test_a_tenth_of_the_turns_is_traced_in_production(env: str, said: str | None
     given = {"PROSA_ENV": env, "ANTHROPIC_API_KEY": "k", "PROSA_CONSOLE_TOKEN": "t", "PROSA_ID_SALT": "s"}
     settings = read_settings(given | ({"PROSA_TRACE_SAMPLE": said} if said else {}), env_file=None)
     assert settings.traced_share == share
+
+
+def test_another_provider_needs_no_key_of_anthropic() -> None:
+    vertex = {"PROSA_MODEL_PROVIDER": "vertex", "GOOGLE_CLOUD_PROJECT": "p", "CLOUD_ML_REGION": "eu"}
+    assert settings_of().uses_sandbox_model
+    assert not settings_of(**vertex).uses_sandbox_model
+    production = {name: value for name, value in PRODUCTION.items() if name != "ANTHROPIC_API_KEY"}
+    assert settings_of(**production, **vertex).model_provider == "vertex"
+
+
+def test_a_slow_model_may_take_ten_minutes() -> None:
+    settings = settings_of(PROSA_MODEL_TIMEOUT_S="600", PROSA_TURN_BUDGET_S="600")
+    assert settings.model_timeout == settings.turn_budget == timedelta(minutes=10)
+    assert settings.turn_patience > settings.turn_budget
+    assert settings_of().turn_patience == timedelta(minutes=1)
+
+
+def test_cloud_tasks_turns_end_before_the_worker_cuts_them() -> None:
+    assert TasksDependencies.time_limit.total_seconds() == LONGEST_TURN_OF_CLOUD_TASKS_S

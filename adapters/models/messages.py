@@ -1,0 +1,164 @@
+"""The Messages API as plain values: what is sent in each form of structured output, and how an answer is read.
+
+Shapes: https://platform.claude.com/docs/en/api/messages
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from contracts.conversation import TokenCount
+from contracts.errors import ModelUnavailableError
+from contracts.ports import ModelRequest, ModelResponse, StructuredOutput, SystemBlock
+
+# One block between fences, as chat models write it; an answer that begins with a brace is never searched.
+FENCED = re.compile(r"```[a-z]*[ \t]*\r?\n(.*?)```", re.DOTALL | re.IGNORECASE)
+SCHEMA_AS_TEXT = (
+    "Answer with one JSON object and nothing else. It conforms to this JSON Schema:\n<schema>\n{}\n</schema>"
+)
+
+
+def request_body(request: ModelRequest, form: StructuredOutput, *, stream: bool = False) -> dict[str, Any]:
+    """The body of `POST /v1/messages`.
+
+    `effort` goes along in the form `output_config` alone: a server that needs another one refuses the parameter.
+    """
+    body: dict[str, Any] = {
+        "model": request.model,
+        "max_tokens": request.max_tokens,
+        "system": [_system(block) for block in request.system],
+        "messages": _messages(request),
+    }
+    match form:
+        case StructuredOutput.OUTPUT_CONFIG:
+            effort = {} if request.effort is None else {"effort": request.effort.value}
+            body["output_config"] = {"format": {"type": "json_schema", "schema": request.output_schema}, **effort}
+        case StructuredOutput.TOOL:
+            answer = {"name": request.schema_name, "description": "The answer.", "input_schema": request.output_schema}
+            body |= {"tools": [answer], "tool_choice": {"type": "tool", "name": request.schema_name}}
+        case StructuredOutput.PROMPT:
+            # Behind the cached prefix: the schema follows the conversation's state.
+            schema = orjson.dumps(request.output_schema).decode()
+            body["system"].append({"type": "text", "text": SCHEMA_AS_TEXT.format(schema)})
+    return {**body, "stream": True} if stream else body
+
+
+def _system(block: SystemBlock) -> dict[str, Any]:
+    marker = {"cache_control": {"type": "ephemeral"}} if block.cached else {}
+    return {"type": "text", "text": block.text, **marker}
+
+
+def _messages(request: ModelRequest) -> list[dict[str, str]]:
+    messages = [{"role": "user", "content": request.user}]
+    if request.repair_of is not None:
+        messages.append({"role": "assistant", "content": request.repair_of.strip() or "(empty)"})
+        messages.append({"role": "user", "content": f"That answer is invalid: {request.repair_reason}. Answer again."})
+    return messages
+
+
+def read_message(content: bytes) -> ModelResponse:
+    """The answer of `POST /v1/messages`, read once.
+
+    Raises:
+        ModelUnavailableError: it is not a message.
+    """
+    try:
+        return _response(orjson.loads(content))
+    except orjson.JSONDecodeError as exc:
+        raise ModelUnavailableError("the provider's answer is not JSON") from exc
+
+
+class StreamedMessage:
+    """A message put together from the events of its stream.
+
+    Source: https://platform.claude.com/docs/en/build-with-claude/streaming
+    """
+
+    def __init__(self) -> None:
+        self._message: dict[str, Any] = {}
+        self._texts: list[str] = []
+        self._inputs: list[str] = []
+        self._has_ended = False
+
+    def add(self, event: Any) -> str:
+        """Take the next event; return the text that came with it. Kinds that are new are passed over."""
+        try:
+            match event["type"]:
+                case "message_start":
+                    self._message = dict(event["message"])
+                case "content_block_delta":
+                    return self._grown(event["delta"])
+                case "message_delta":
+                    self._message["stop_reason"] = event["delta"]["stop_reason"]
+                    self._message["usage"] = (self._message.get("usage") or {}) | (event.get("usage") or {})
+                case "message_stop":
+                    self._has_ended = True
+        except (KeyError, TypeError, AttributeError, ValueError) as exc:
+            raise ModelUnavailableError("the provider's stream is not one of a message") from exc
+        return ""
+
+    def whole(self) -> ModelResponse:
+        """The message, once its stream has ended.
+
+        Raises:
+            ModelUnavailableError: it broke off, or what came is not a message.
+        """
+        if not self._has_ended:
+            raise ModelUnavailableError("the provider's stream has no end")
+        text = "".join(self._inputs or self._texts)
+        return _response({**self._message, "content": [{"type": "text", "text": text}]})
+
+    def _grown(self, delta: Mapping[str, Any]) -> str:
+        match delta["type"]:
+            case "text_delta":
+                self._texts.append(delta["text"])
+                return self._texts[-1]
+            case "input_json_delta":
+                self._inputs.append(delta["partial_json"])
+                return self._inputs[-1]
+        return ""
+
+
+def _response(message: Any) -> ModelResponse:
+    try:
+        return ModelResponse(
+            text=_text(message["content"]),
+            stop_reason=message["stop_reason"] or "unknown",
+            model=message["model"],
+            tokens=_tokens(message.get("usage")),
+        )
+    except (KeyError, TypeError, AttributeError, ValidationError) as exc:
+        raise ModelUnavailableError("the provider's answer is not a message") from exc
+
+
+def _text(blocks: list[Mapping[str, Any]]) -> str:
+    """What the tool was called with, else what was said."""
+    called = next((block["input"] for block in blocks if block["type"] == "tool_use"), None)
+    if called is not None:
+        return orjson.dumps(called).decode()
+    return _unfenced("".join(block["text"] for block in blocks if block["type"] == "text"))
+
+
+def _unfenced(text: str) -> str:
+    """The one fenced block of an answer, without the words around it; any other answer as it is."""
+    if text.lstrip().startswith("{"):
+        return text
+    blocks = FENCED.findall(text)
+    return blocks[0].strip() if len(blocks) == 1 else text
+
+
+def _tokens(usage: Mapping[str, Any] | None) -> TokenCount | None:
+    """None where the server does not count: gateways and local servers may leave out either number."""
+    counts = usage or {}
+    if counts.get("input_tokens") is None or counts.get("output_tokens") is None:
+        return None
+    return TokenCount(
+        input=counts["input_tokens"],
+        output=counts["output_tokens"],
+        cache_read=counts.get("cache_read_input_tokens") or 0,
+        cache_write=counts.get("cache_creation_input_tokens") or 0,
+        cache_write_1h=(counts.get("cache_creation") or {}).get("ephemeral_1h_input_tokens") or 0,
+    )

@@ -9,9 +9,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote, urlsplit
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from contracts.conversation import TaskName
 from contracts.errors import ConfigurationError
@@ -36,10 +38,22 @@ STORES: Mapping[str, tuple[StoreKind, ...]] = {
 }
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """Every setting of every process, by the name of its environment variable. `.env.example` says what each does."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Values are given: `read_settings` reads the environment, where every mistake is named at once."""
+        return (init_settings,)
 
     env: Literal["development", "production"] = Field("development", validation_alias="PROSA_ENV")
     port: int = Field(8000, ge=0, le=65_535, validation_alias="PORT")
@@ -247,6 +261,11 @@ class Settings(BaseModel):
         try:
             _ = self.zone
         except (ValueError, OSError, LookupError):
+            if not available_timezones():
+                raise ValueError(
+                    f"PROSA_TIME_ZONE={self.time_zone} cannot be looked up, as this machine has no time-zone database: "
+                    "install tzdata (pip install tzdata, or your system's package)"
+                ) from None
             raise ValueError(f"PROSA_TIME_ZONE={self.time_zone}: say UTC or one like America/Sao_Paulo") from None
         return self
 
@@ -442,19 +461,20 @@ class Settings(BaseModel):
 
 
 def read_settings(environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")) -> Settings:
-    """Read the environment, and in development the `.env` file, which the environment overrides.
+    """Read the environment, and in development the `.env` file, which the environment overrides; empty is not set.
 
     Raises:
         ConfigurationError: a setting is unknown, malformed, missing or contradicts another; every one is named.
     """
+    source = EnvSettingsSource(Settings, case_sensitive=True)
     own = dict(os.environ if environ is None else environ)
-    from_file = _read_env_file(env_file) if own.get("PROSA_ENV", "development") == "development" else {}
-    values = {**from_file, **own}
-    unknown = _unknown(values)
-    if unknown:
+    is_development = own.get("PROSA_ENV", "development") == "development"
+    from_file = dotenv_values(env_file, interpolate=False) if is_development and env_file is not None else {}
+    values = {name: (value or "").strip() for name, value in {**from_file, **own}.items()}
+    if unknown := _unknown(values):
         raise ConfigurationError("; ".join(unknown))
-    given = {name: values.get(name, "").strip() for name in known_names()}
-    return _validated({name: value for name, value in given.items() if value})
+    source.env_vars = {name: value for name, value in values.items() if value}
+    return _validated(source())
 
 
 def checked(settings: Settings, *, store: str) -> Settings:
@@ -469,7 +489,7 @@ def checked(settings: Settings, *, store: str) -> Settings:
 
 def _validated(named: Mapping[str, Any]) -> Settings:
     try:
-        return Settings.model_validate(named)
+        return Settings(**named)
     except ValidationError as exc:
         raise ConfigurationError("; ".join(_problem(error) for error in exc.errors(include_input=False))) from None
 
@@ -506,14 +526,3 @@ def _problem(error: Any) -> str:
     where = ".".join(map(str, error["loc"]))
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{where}: {message}" if where else message
-
-
-def _read_env_file(path: Path | None) -> dict[str, str]:
-    if path is None or not path.is_file():
-        return {}
-    values = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        name, separator, value = line.strip().removeprefix("export ").partition("=")
-        if separator and not name.startswith("#"):
-            values[name.strip()] = value.strip().strip("\"'")
-    return values

@@ -1,12 +1,16 @@
 """What is set wrongly stops the process at its start, and the sentence names what to change."""
 
+import os
+import re
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from contracts.errors import ConfigurationError
-from contracts.settings import LONGEST_TURN_OF_CLOUD_TASKS_S, known_names, read_settings
+from contracts.settings import LONGEST_TURN_OF_CLOUD_TASKS_S, Settings, known_names, read_settings
 from worker.http import TasksDependencies
 
 ROOT = Path(__file__).parents[2]
@@ -173,3 +177,53 @@ def test_a_slow_model_may_take_ten_minutes() -> None:
 
 def test_cloud_tasks_turns_end_before_the_worker_cuts_them() -> None:
     assert TasksDependencies.time_limit.total_seconds() == LONGEST_TURN_OF_CLOUD_TASKS_S
+
+
+EXAMPLE = (ROOT / ".env.example").read_text().splitlines()
+ASSIGNMENTS = [line.lstrip("#") for line in EXAMPLE if re.fullmatch(r"#?[A-Z][A-Z0-9_]*=.*", line)]
+
+
+@pytest.mark.parametrize("line", ASSIGNMENTS)
+def test_any_line_of_the_example_may_be_uncommented(line: str, tmp_path: Path) -> None:
+    """What it says is the default, so nothing changes; where it is empty, nothing is set."""
+    file = tmp_path / ".env"
+    file.write_text("\n".join(line if each.lstrip("#") == line else each for each in EXAMPLE))
+    name, _, value = line.partition("=")
+    settings = read_settings({}, env_file=file)
+    field = next(field for field, info in Settings.model_fields.items() if info.validation_alias == name)
+    if value:
+        assert resolved(settings.model_dump()[field]) == resolved(Settings().model_dump()[field])
+
+
+def resolved(value: object) -> object:
+    return value.resolve() if isinstance(value, Path) else value
+
+
+def test_the_file_is_read_as_such_files_are(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(
+        "PORT=8123 # inline comment\nexport PROSA_HOST='127.0.0.1'\nPROSA_ID_SALT=\"a # b\"\n\n"
+        "PROSA_TIME_ZONE = America/Sao_Paulo\nPROSA_LOG_LEVEL=\nREDIS_URL=redis://:p${HOME}w@h/0\n"
+    )
+    settings = read_settings({"PROSA_RETENTION_DAYS": " 7 "}, env_file=file)
+    assert (settings.port, settings.host, settings.retention_days) == (8123, "127.0.0.1", 7)
+    assert settings.id_salt.get_secret_value() == "a # b"
+    assert settings.time_zone == "America/Sao_Paulo"
+    assert settings.log_level == "INFO"
+    assert settings.redis_url
+    assert settings.redis_url.get_secret_value() == "redis://:p${HOME}w@h/0"
+
+
+def test_a_machine_without_time_zones_is_told_so_and_not_that_the_setting_is_wrong(tmp_path: Path) -> None:
+    """Neither the system's database nor the package: as in a small image."""
+    code = (
+        "import sys; sys.modules['tzdata'] = None\n"
+        "from contracts.settings import read_settings\n"
+        "read_settings({'PROSA_TIME_ZONE': 'America/Sao_Paulo'}, env_file=None)"
+    )
+    environment = os.environ | {"PYTHONTZPATH": "", "PYTHONPATH": str(ROOT)}
+    asked = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "no time-zone database" in asked.stderr
+    assert "install tzdata" in asked.stderr

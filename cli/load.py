@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -12,14 +13,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as ProgressBar
 
 from adapters.event_loop import run_serving
-from adapters.http.client import HttpError
+from adapters.http.client import HttpError, ask, open_client
 from cli.output import FAILED, AsJson, console, fail, print_json, print_table
 from cli.replies import Collector, Matched, match
 from cli.traffic import LATE_SECONDS, Load, Sent, Traffic
-from contracts.errors import ConfigurationError
+from contracts.errors import ConfigurationError, WorkerError
 from contracts.settings import Settings, read_settings
+from sandbox.whatsapp_webhooks import envelope, signed
 
 AWAIT_SECONDS = 30.0
+FIRST_ANSWER_WITHIN = timedelta(seconds=5)
 
 app = typer.Typer(add_completion=False)
 
@@ -180,6 +183,8 @@ def load(
     )
     urls = target or [f"http://{settings.host}:{settings.port}"]
     try:
+        for url in urls:
+            asyncio.run(require_prosa(url, secret))
         outcome = run_serving(
             run(
                 given,
@@ -201,6 +206,32 @@ def load(
         print_table(("figure", "value"), [(name, _cell(value)) for name, value in view.items()], empty="")
     if outcome.lost:
         raise typer.Exit(FAILED)
+
+
+async def require_prosa(url: str, secret: str) -> None:
+    """Post once, signed and without a message, before anything is measured.
+
+    Raises:
+        WorkerError: nothing there takes our posts; the text says why and what to do.
+    """
+    body, headers = signed(envelope(), secret)
+    address = f"{url.rstrip('/')}/webhooks/whatsapp"
+    try:
+        async with open_client(within=FIRST_ANSWER_WITHIN) as client:
+            answer = await ask(client, "POST", address, within=FIRST_ANSWER_WITHIN, content=body, headers=headers)
+    except HttpError as exc:
+        raise WorkerError(
+            f"no Prosa answers at {url} ({exc}): start it there, or give its address as --target"
+        ) from exc
+    match answer.status:
+        case 200:
+            return
+        case 401 | 403:
+            raise WorkerError(f"{url} refuses our signature: set WHATSAPP_APP_SECRET here as that Prosa has it")
+        case 503:
+            raise WorkerError(f"{url} cannot store messages now (503): prosa doctor says why")
+        case _:
+            raise WorkerError(f"{url} answers {answer.status} where a Prosa with WhatsApp takes posts: check --target")
 
 
 def _signing(settings: Settings) -> tuple[str, str]:

@@ -6,6 +6,7 @@ leaves `fit` breaks a limit of the channel.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from contracts.decisions import MessageTypeChoice
@@ -14,6 +15,11 @@ from contracts.messages import MessageType, Option, OutboundMessage
 from contracts.ports import ChannelLimits
 
 MAX_PARTS = 4
+# Zero width joiner and non-joiner; the letters of flags of regions; the flag they follow; Fitzpatrick modifiers.
+JOINERS = frozenset("\u200d\u200c")
+EMOJI_TAGS = frozenset(map(chr, range(0xE0020, 0xE0080)))
+BLACK_FLAG = "\U0001f3f4"
+SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|\n+")
 
 
@@ -107,9 +113,33 @@ def _numbered(options: Sequence[Option]) -> str:
 
 
 def _tidy(text: str) -> str:
-    """What a chat shows badly goes: control characters, trailing blanks, more than one empty line."""
-    printable = "".join(character for character in text if character.isprintable() or character == "\n")
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in printable.split("\n"))).strip()
+    """The text as a chat shows it well: one kind of space and of line end, no control characters, no gap of lines.
+
+    What joins characters into one sign stays: emoji, and letters of scripts that need it.
+    """
+    text = re.sub(r"\r\n?|[\u2028\u2029\x85\v\f]", "\n", text)
+    shown = "".join(
+        " " if _is_space(character) else character
+        for index, character in enumerate(text)
+        if character.isprintable() or _is_space(character) or character == "\n" or _joins(text, index)
+    )
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.rstrip() for line in shown.split("\n"))).strip()
+
+
+def _is_space(character: str) -> bool:
+    """Spaces of any width, no-break ones included, and tabs."""
+    return character == "\t" or unicodedata.category(character) == "Zs"
+
+
+def _joins(text: str, index: int) -> bool:
+    """Whether an invisible character is part of the sign before it. Source: Unicode TR 51, emoji sequences.
+
+    Between letters of our own script it joins nothing, and would only hide a word.
+    """
+    before, after = text[index - 1 : index], text[index + 1 : index + 2]
+    if text[index] in JOINERS:
+        return all(one and not one.isascii() and "LATIN" not in unicodedata.name(one, "") for one in (before, after))
+    return text[index] in EMOJI_TAGS and (before == BLACK_FLAG or before in EMOJI_TAGS)
 
 
 def _split(text: str, limit: int, *, last_limit: int | None = None) -> list[str]:
@@ -144,8 +174,22 @@ def _cut(text: str, limit: int) -> str:
     for index, character in enumerate(text):
         room -= 2 if ord(character) > 0xFFFF else 1
         if room < 0:
-            return text[:index]
+            return text[: _start_of_sign(text, index)]
     return text
+
+
+def _start_of_sign(text: str, index: int) -> int:
+    """The begin of the sign that `index` is in the middle of, else `index`: a family is not cut to a father."""
+    start = index
+    while start > 0 and (
+        text[start] in JOINERS | EMOJI_TAGS
+        or text[start - 1] in JOINERS
+        or unicodedata.category(text[start]) in ("Mn", "Me")
+        or text[start] in SKIN_TONES
+    ):
+        start -= 1
+    # A text of nothing but one sign: half of it is more than none.
+    return start or index
 
 
 def _shorten(text: str, limit: int) -> str:

@@ -1,5 +1,8 @@
 """The fitter: whatever the two tasks say, nothing leaves that breaks a limit of the platform."""
 
+import unicodedata
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -132,3 +135,52 @@ def test_an_asset_that_does_not_exist_leaves_the_words() -> None:
 def test_control_characters_do_not_reach_a_person() -> None:
     (message,) = fitted("Olá\x00\x07,\n\n\n\ntudo bem?\u202e  ")
     assert message.text == "Olá,\n\ntudo bem?"
+
+
+SPACES = [chr(code) for code in range(0x110000) if unicodedata.category(chr(code)) == "Zs"]
+
+
+@pytest.mark.parametrize("space", [*SPACES, "\t"], ids=lambda space: f"{ord(space):04x}")
+def test_a_space_of_any_width_is_a_space(space: str) -> None:
+    (message,) = fitted(f"Claro!{space}Sobre qual delas?")
+    assert message.text == "Claro! Sobre qual delas?"
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r", "\u2028", "\u2029", "\x85"], ids=ascii)
+def test_a_line_end_of_any_kind_is_a_line_end(end: str) -> None:
+    (message,) = fitted(f"Claro!{end}Sobre qual delas?")
+    assert message.text == "Claro!\nSobre qual delas?"
+
+
+SIGNS = [
+    "\U0001f469\u200d\u2695\ufe0f",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "\U0001f3f3\ufe0f\u200d\U0001f308",
+    "\U0001f44d\U0001f3fd",
+    "\U0001f469\U0001f3ff\u200d\U0001f680",
+    "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+    "1\ufe0f\u20e3",
+    "\U0001f1e7\U0001f1f7",
+]
+
+
+@pytest.mark.parametrize("sign", [*SIGNS, "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"], ids=ascii)
+def test_a_sign_of_several_characters_arrives_whole(sign: str) -> None:
+    (message,) = fitted(f"Oi! {sign} Em que posso ajudar?")
+    assert message.text == f"Oi! {sign} Em que posso ajudar?"
+
+
+@pytest.mark.parametrize("sign", SIGNS[:6], ids=ascii)
+def test_a_title_is_not_cut_within_a_sign(sign: str) -> None:
+    for before in range(14, 22):
+        (message,) = fitted("Qual delas?", "LIST", ("a" * before + sign + "b" * 9, "Outra", "Mais uma", "E outra"))
+        titles = [option.title for option in message.options] or message.text.splitlines()
+        for title in titles:
+            rest = title.partition("a" * before)[2]
+            assert rest.rstrip("b…") in ("", sign) or not title.startswith("a"), ascii(title)
+
+
+def test_a_joiner_that_joins_nothing_does_not_hide_a_word() -> None:
+    (message,) = fitted("o pre\u200d\u00e7o \u200d e o p\u200dre\u200cço \u200b!")
+    assert "\u200d" not in message.text
+    assert "\u200c" not in message.text

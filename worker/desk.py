@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from contracts.conversation import Conversation, Speaker, State, Trigger
 from contracts.decisions import MessageTypeChoice, StateDecision
@@ -14,6 +15,8 @@ from worker.dependencies import Dependencies, Rulebook
 from worker.fitter import fit
 from worker.rules import RATINGS, Course
 from worker.turn import Draft, Turn
+
+Replies: TypeAlias = tuple[OutboundMessage, ...]
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,18 @@ class Desk:
 
     def fixed(self, which: FixedText) -> OutboundMessage:
         return OutboundMessage.of_text(self.institution.text(which))
+
+    def written_answer(self, decision: StateDecision, kind: Literal["escalate", "conclude", "spam"]) -> Replies:
+        """What the institution wrote for an intent of this kind, with its asset; nothing for any other intent.
+
+        It goes out before the fixed text: whoever cannot breathe must read "call 999" and not only that a person comes.
+        """
+        intent = self.institution.intent(decision.intent)
+        if intent is None or not getattr(intent, kind):
+            return ()
+        asset = self.institution.asset(intent.asset)
+        form = MessageTypeChoice(type=asset.type if asset else MessageType.TEXT, asset=intent.asset)
+        return fit(intent.answer, form, (), self.institution, self.limits)
 
     def how_was_it(self) -> tuple[OutboundMessage, ...]:
         """The question at the end of a conversation, with its two buttons; nothing where the institution asks none."""

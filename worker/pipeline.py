@@ -157,12 +157,15 @@ async def _ask_model(draft: Draft, desk: Desk) -> Draft:
     draft = _understood(draft, decision, reason, desk.deps.clock.now())
     match decision.next_state:
         case State.ESCALATING:
-            return call_a_person(draft, FixedText.ESCALATED, reason, desk)
+            answer = desk.written_answer(decision, "escalate")
+            return call_a_person(draft, FixedText.ESCALATED, reason, desk, first=answer)
         case State.COMPLETED:
             closed = desk.pull(draft, Trigger.CONCLUDE, by=decision)
-            return closed.saying(desk.fixed(FixedText.COMPLETED), *desk.how_was_it(), reason=reason)
+            answer = desk.written_answer(decision, "conclude")
+            return closed.saying(*answer, desk.fixed(FixedText.COMPLETED), *desk.how_was_it(), reason=reason)
         case State.SPAM:
-            return desk.pull(draft, Trigger.MARK_SPAM, by=decision)
+            marked = desk.pull(draft, Trigger.MARK_SPAM, by=decision)
+            return marked.saying(*desk.written_answer(decision, "spam"), reason=reason)
         case _:
             draft = desk.pull(draft, Trigger.PROCESS, by=decision)
             if reason == UNCLEAR:

@@ -1,5 +1,6 @@
 """What a turn answers: a draft of Tasks 2 and 3, fitted and checked, or one of the institution's fixed texts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from contracts.conversation import TaskRecord, Trigger, ViolationRecord
@@ -65,13 +66,15 @@ def answer_fixed(draft: Draft, text: FixedText, desk: Desk) -> Draft:
     return draft.saying(desk.fixed(text), reason=draft.reason, fallback=True)
 
 
-def call_a_person(draft: Draft, text: FixedText, reason: str, desk: Desk) -> Draft:
-    """Hand the conversation to the team, and say so."""
+def call_a_person(
+    draft: Draft, text: FixedText, reason: str, desk: Desk, *, first: Sequence[OutboundMessage] = ()
+) -> Draft:
+    """Hand the conversation to the team, and say so after what is to be said `first`."""
     fallback = text is not FixedText.ESCALATED
     if fallback:
         FALLBACKS.labels(reason=reason).inc()
     draft = desk.pull(draft, Trigger.ESCALATE, by=draft.decision, metadata={"reason": reason})
-    return draft.saying(desk.fixed(text), reason=reason, fallback=fallback)
+    return draft.saying(*first, desk.fixed(text), reason=reason, fallback=fallback)
 
 
 def failure(error: WorkerError | None) -> str:

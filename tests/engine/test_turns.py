@@ -63,6 +63,44 @@ def sent(bed: EngineBed) -> list[str]:
     return [row.message.text for row in bed.channel.accepted]
 
 
+@pytest.mark.parametrize(
+    ("intent", "state", "after"),
+    [
+        ("distress", "ESCALATING", (FixedText.ESCALATED,)),
+        ("complaint", "ESCALATING", (FixedText.ESCALATED,)),
+        ("spam", "SPAM", ()),
+    ],
+)
+async def test_what_the_institution_wrote_is_said_before_the_fixed_text(
+    beds: Any, intent: str, state: str, after: tuple[FixedText, ...]
+) -> None:
+    bed = beds(model=scripted(state=decision(next_state=state, intent=intent)))
+    turn = await say(bed, "quem escreve")
+    written = pyloto().intent(intent)
+    assert written
+    assert sent(bed) == [written.answer, *map(fixed, after)]
+    assert turn.state is State[state]
+
+
+async def test_a_goodbye_is_answered_as_written_before_the_conversation_is_closed(beds: Any) -> None:
+    states = [decision(), decision(next_state="COMPLETED", intent="goodbye")]
+    bed = beds(model=scripted(state=states))
+    await say(bed, "Oi")
+    before = len(sent(bed))
+    turn = await say(bed, "era só isso, obrigada")
+    written = pyloto().intent("goodbye")
+    assert written
+    assert sent(bed)[before : before + 2] == [written.answer, fixed(FixedText.COMPLETED)]
+    assert turn.state is State.COMPLETED
+
+
+async def test_an_answer_that_does_not_escalate_is_not_said_when_the_model_escalates(beds: Any) -> None:
+    """Its intent is what the person came with, and not why a person of the team is called."""
+    bed = beds(model=scripted(state=decision(next_state="ESCALATING", intent="greeting")))
+    await say(bed, "Oi")
+    assert sent(bed) == [fixed(FixedText.ESCALATED)]
+
+
 async def test_a_first_message_goes_the_whole_way(beds: Any) -> None:
     bed = beds(model=scripted(state=decision(intent="greeting", business_line="delivery"), text=response("Olá!")))
     turn = await say(bed, "Oi, bom dia")

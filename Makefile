@@ -53,7 +53,7 @@ format: $(VENV)/.ready-dev
 	@$(BIN)/ruff format .
 
 # uv installs what uv.lock names, by hash. Itself and the build backend come first, by hash too.
-SYNC := $(BIN)/uv sync --frozen --inexact --quiet --no-python-downloads --no-build-isolation
+SYNC := $(BIN)/uv sync --frozen --inexact --quiet --no-python-downloads --no-build-isolation --compile-bytecode
 
 $(VENV)/.ready: uv.lock requirements-build.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -9,6 +9,8 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.connection import parse_url
 from redis.asyncio.sentinel import Sentinel
 
+from contracts.errors import ConfigurationError
+
 SENTINEL = "redis+sentinel"
 SENTINEL_PORT = 26379
 FORM = "redis+sentinel://[USER:PASSWORD@]HOST:PORT[,HOST:PORT ...]/SERVICE[/DB]"
@@ -34,18 +36,18 @@ class RedisAddress:
         """Read `redis://`, `rediss://` (TLS), `unix://` or `redis+sentinel://`.
 
         Raises:
-            ValueError: it is none of them.
+            ConfigurationError: it is none of them.
         """
         parts = urlsplit(url)
         if parts.scheme != SENTINEL:
-            return cls(url, parse_url(url))
+            return cls(url, _options(url))
         service, _, database = parts.path.strip("/").partition("/")
         user, at, hosts = parts.netloc.rpartition("@")
         sentinels = [_host_and_port(host) for host in hosts.split(",") if host]
         if not service or not sentinels:
-            raise ValueError(f"an address of Sentinels is {FORM}")
+            raise ConfigurationError(f"an address of Sentinels is {FORM}")
         plain = SplitResult("redis", f"{user}{at}sentinel", f"/{database}", parts.query, "")
-        options = parse_url(urlunsplit(plain))
+        options = _options(urlunsplit(plain))
         return cls(url, {name: value for name, value in options.items() if name != "host"}, sentinels, service)
 
     def connect(self, **options: Any) -> tuple[Redis, Sentinel | None]:
@@ -75,7 +77,16 @@ def _host_and_port(text: str) -> tuple[str, int]:
     try:
         return (host, int(port)) if host else (text, SENTINEL_PORT)
     except ValueError:
-        raise ValueError(f"an address of Sentinels is {FORM}") from None
+        raise ConfigurationError(f"an address of Sentinels is {FORM}") from None
+
+
+def _options(url: str) -> Mapping[str, Any]:
+    try:
+        return parse_url(url)
+    except ValueError as exc:
+        raise ConfigurationError(
+            f"a Redis address is redis://HOST:PORT/DB, rediss://HOST:PORT/DB with TLS, or {FORM}"
+        ) from exc
 
 
 def _checking(url: str) -> str:

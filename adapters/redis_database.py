@@ -110,8 +110,7 @@ class RedisDatabase:
     say no quickly; others had better wait for a server that is slow.
 
     Raises:
-        ConfigurationError: `url` names a file of certificates that is not there.
-        ValueError: `url` is no address of a Redis.
+        ConfigurationError: `url` is no address of a Redis, or names a file of certificates that is not there.
     """
 
     def __init__(

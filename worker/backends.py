@@ -147,12 +147,7 @@ def open_redis(url: SecretStr, **limits: Any) -> "RedisDatabase":
     with required("Redis"):
         from adapters.redis_database import RedisDatabase
 
-    try:
-        return RedisDatabase(url.get_secret_value(), **limits)
-    except ValueError as exc:
-        raise ConfigurationError(
-            "a Redis address is redis://HOST:PORT/DB, rediss:// with TLS, or redis+sentinel://HOST:PORT,HOST:PORT/SERVICE"
-        ) from exc
+    return RedisDatabase(url.get_secret_value(), **limits)
 
 
 class _Opening:

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from adapters.redis_address import RedisAddress
 from adapters.redis_database import RedisDatabase, Script
-from contracts.errors import StoreUnavailableError
+from contracts.errors import ConfigurationError, StoreUnavailableError
 from tests.adapters.redis_server import RedisServer, redis_server
 from tests.real_services import free_port, start_server, stop_server
 
@@ -74,7 +74,7 @@ def test_celery_is_given_the_same_address(url: str, broker: str, options: dict[s
     "url", ["http://h", "redis+sentinel://h:1", "redis+sentinel:///name", "redis+sentinel://h:x/name"]
 )
 def test_what_is_no_address_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match=r"redis"):
+    with pytest.raises(ConfigurationError, match=r"redis"):
         RedisAddress.parse(url)
 
 

@@ -40,7 +40,8 @@ def prosa(tmp_path: Path) -> Prosa:
 
 def own_environment(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PROSA_", "ANTHROPIC", "WHATS"))}
-    return kept | {"PROSA_DATA_DIR": str(folder / "data"), "COLUMNS": "200"}
+    # Any free port: something else may listen at the usual one.
+    return kept | {"PROSA_DATA_DIR": str(folder / "data"), "COLUMNS": "200", "PORT": "0"}
 
 
 def lines(path: Path, *content: object) -> str:

@@ -24,7 +24,11 @@ pytestmark = pytest.mark.slow
 def environment(folder: Path, **changes: str) -> dict[str, str]:
     ours = ("PROSA_", "ANTHROPIC", "WHATS", "REDIS_", "FIRESTORE_", "GOOGLE_", "CLOUD_TASKS_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return kept | {"PROSA_DATA_DIR": str(folder / "data"), "COLUMNS": "200", "PYTHONWARNINGS": "ignore"} | changes
+    return (
+        kept
+        | {"PROSA_DATA_DIR": str(folder / "data"), "COLUMNS": "200", "PYTHONWARNINGS": "ignore", "PORT": "0"}
+        | changes
+    )
 
 
 @contextmanager

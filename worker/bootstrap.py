@@ -126,7 +126,9 @@ async def _opened(
 ) -> Engine:
     """The engine; what has to be closed goes on the stack."""
     rulebooks = Rulebooks(InstitutionSource(settings.institution))
-    model = model or _model(settings)
+    deferred = None if model else _deferred_model(settings)
+    model = model or deferred
+    assert model is not None  # noqa: S101 - one of them is
     stack.push_async_callback(model.close)
     channels = _channels(settings, backend.events)
     for channel in channels.values():
@@ -171,6 +173,8 @@ async def _opened(
         listening_since=clock.now(),
         callback=callback,
     )
+    if deferred is not None:
+        await deferred.ready()
     return Engine(deps, rulebooks)
 
 
@@ -321,7 +325,7 @@ def _rulebook(institution: Institution) -> Rulebook:
     return Rulebook(institution=institution, gate=Gate(institution), consent=OptOutWords(institution))
 
 
-def _model(settings: Settings) -> LanguageModel:
+def _deferred_model(settings: Settings) -> DeferredModel:
     """The model, whose SDK is imported in the background: it takes as long as everything else of a start.
 
     Raises:

@@ -20,6 +20,10 @@ class DeferredModel:
         model = await asyncio.shield(self._making)
         return await model.complete(request, on_text=on_text)
 
+    async def ready(self) -> None:
+        """Return when calls no longer wait: what comes before would spend a turn's time on imports."""
+        await asyncio.shield(self._making)
+
     async def close(self) -> None:
         model = await self._making
         await model.close()

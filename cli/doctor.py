@@ -8,6 +8,7 @@ from adapters.clock import SystemClock
 from adapters.http.client import HttpError, ask, open_client
 from cli.findings import Finding, Health
 from cli.model_doctor import examine_model
+from cli.whatsapp_doctor import examine_whatsapp
 from context.loader import load_institution
 from contracts.errors import StoreUnavailableError, TransientError, WorkerError
 from contracts.settings import Settings
@@ -43,7 +44,7 @@ async def examine(settings: Settings) -> list[Finding]:
         "cloud tasks": _tasks,
         "port": _port,
         "model": examine_model,
-        "whatsapp": _whatsapp,
+        "whatsapp": examine_whatsapp,
         "console": _console,
         "traces": _traces,
     }
@@ -189,13 +190,6 @@ async def _port(settings: Settings) -> Finding:
         step = "prosa may be running already; else set PORT"
         return Finding("port", Health.NOTE, f"{settings.host}:{settings.port} {exc.strerror}", step)
     return Finding("port", Health.OK, f"{settings.host}:{settings.port} is free")
-
-
-async def _whatsapp(settings: Settings) -> Finding:
-    if not settings.has_whatsapp:
-        step = "set WHATSAPP_APP_SECRET, _VERIFY_TOKEN, _ACCESS_TOKEN and _PHONE_NUMBER_ID; README says where they are"
-        return Finding("whatsapp", Health.NOTE, "not connected", step)
-    return Finding("whatsapp", Health.OK, f"number {settings.whatsapp_phone_number_id}")
 
 
 async def _console(settings: Settings) -> Finding:

@@ -20,8 +20,10 @@ from contracts.messages import ChannelName, DeliveryState
 from contracts.performance import AnswerSource
 
 REGISTRY = CollectorRegistry()
+LABELS: dict[str, tuple[str, ...]] = {}
+"""The labels of each metric, by the name under which it is exposed."""
 LABEL_VALUES: dict[str, Mapping[str, tuple[str, ...]]] = {}
-"""The closed labels of each metric, by the name under which it is exposed."""
+"""The closed ones among them, with their values."""
 
 Labels = Mapping[str, Iterable[str]] | Sequence[str]
 
@@ -48,6 +50,7 @@ def _histogram(name: str, description: str, labels: Labels = (), buckets: Sequen
 
 
 def _closed(name: str, labels: Labels) -> Mapping[str, tuple[str, ...]]:
+    LABELS[name] = tuple(labels)
     given = labels if isinstance(labels, Mapping) else {}
     LABEL_VALUES[name] = {label: tuple(map(str, values)) for label, values in given.items()}
     return LABEL_VALUES[name]

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from prometheus_client import Metric as Family
 from prometheus_client import ProcessCollector
-from prometheus_client.metrics import MetricWrapperBase
 
-from observability.metrics import LABEL_VALUES, REGISTRY
+from observability.metrics import LABEL_VALUES, LABELS, REGISTRY
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "signals.md"
 BEGIN, END = "<!-- metrics: make docs -->\n", "<!-- end of metrics -->"
@@ -29,7 +29,7 @@ class Metric:
 
 def catalogue() -> list[Metric]:
     """Every instrument of ours, in the order of the catalogue."""
-    return [_metric(one) for one in REGISTRY._collector_to_names if isinstance(one, MetricWrapperBase)]
+    return [metric for family in REGISTRY.collect() if (metric := _metric(family)).name in LABELS]
 
 
 def process_samples() -> frozenset[str]:
@@ -56,12 +56,11 @@ def document(text: str) -> str:
     return f"{before}{BEGIN}{table()}{END}{after}"
 
 
-def _metric(collector: MetricWrapperBase) -> Metric:
-    (described,) = collector.describe()
-    name = f"{described.name}_total" if described.type == "counter" else described.name
+def _metric(family: Family) -> Metric:
+    name = f"{family.name}_total" if family.type == "counter" else family.name
     suffixes = {"counter": (name,), "histogram": tuple(f"{name}_{part}" for part in ("bucket", "count", "sum"))}
-    samples = suffixes.get(described.type, (name,))
-    return Metric(name, described.type, tuple(collector._labelnames), described.documentation, samples)
+    samples = suffixes.get(family.type, (name,))
+    return Metric(name, family.type, LABELS.get(name, ()), family.documentation, samples)
 
 
 def _labels(metric: Metric) -> Iterator[str]:

@@ -158,6 +158,15 @@ class StatusBehaviour(Setting):
     backoff_ms: Milliseconds = 200
 
 
+class AccessToken(StrEnum):
+    """What the platform makes of every token but `invalid`."""
+
+    LASTING = "lasting"
+    TEMPORARY = "temporary"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+
+
 class GraphBehaviour(Setting):
     """The WhatsApp side. `error_rates` maps a code of the platform to its rate, `"131056": 0.1` for one in ten."""
 
@@ -172,6 +181,12 @@ class GraphBehaviour(Setting):
     closed_windows: bool = False
     known_people: tuple[str, ...] = ()
     brazilian_numbers_without_nine: bool = False
+    token: AccessToken = AccessToken.LASTING
+    missing_scopes: tuple[str, ...] = ()
+    unknown_numbers: tuple[str, ...] = ()
+    quality_rating: str = "GREEN"
+    code_verification_status: str = "VERIFIED"
+    subscribed: bool = True
     statuses: StatusBehaviour = StatusBehaviour()
     script: tuple[ScriptedSend, ...] = ()
 

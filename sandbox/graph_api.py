@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from sandbox.behaviour import Counters, GraphBehaviour, Script, ScriptedSend, SendFault
 from sandbox.chance import Chance, Dice
+from sandbox.graph_account import check_proof, check_token, debugged, number, subscribed_apps
 from sandbox.graph_media import MAX_UPLOAD_BYTES, MediaShelf
 from sandbox.graph_statuses import WebhookSender
 from sandbox.graph_validation import GraphError, check_message, check_read_mark
@@ -49,6 +50,7 @@ class GraphSandbox:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._seed = seed
+        self._app_secret = app_secret
         self._clock = clock
         self._initial = behaviour or GraphBehaviour()
         self._numbers = itertools.count(1)
@@ -83,6 +85,8 @@ class GraphSandbox:
                 for route in (
                     Route(version + "/{phone_number_id}/messages", self._send, methods=["POST"]),
                     Route(version + "/{phone_number_id}/media", self._upload, methods=["POST"]),
+                    Route(version + "/debug_token", self._debug_token, methods=["GET"]),
+                    Route(version + "/{account_id}/subscribed_apps", self._subscribed_apps, methods=["GET"]),
                     Route(version + "/{media_id}", self._media, methods=["GET", "DELETE"]),
                 )
             ),
@@ -205,9 +209,9 @@ class GraphSandbox:
         if not _VERSION.fullmatch(request.path_params.get("version", "v26.0")):
             raise GraphError(100, "Unknown path components: the version is written like v24.0.", status=404)
         authorization = request.headers.get("authorization", "")
-        token = authorization.removeprefix("Bearer ").strip()
-        if not authorization.startswith("Bearer ") or not token or token == "invalid":
-            raise GraphError(190, "Invalid OAuth access token - Cannot parse access token")
+        token = authorization.removeprefix("Bearer ").strip() if authorization.startswith("Bearer ") else ""
+        check_token(token, self.behaviour)
+        check_proof(request.query_params.get("appsecret_proof"), token=token, app_secret=self._app_secret)
 
     def _check_window(self, to: str, content: dict[str, Any]) -> None:
         person = self._wa_id(to)
@@ -254,10 +258,29 @@ class GraphSandbox:
         self.counters.add("uploads")
         return JSON({"id": file.id})
 
-    async def _media(self, request: Request) -> Response:
-        media_id = request.path_params["media_id"]
+    async def _debug_token(self, request: Request) -> Response:
         try:
             self._check_access(request)
+            check_token(request.query_params.get("input_token", ""), self.behaviour)
+        except GraphError as exc:
+            return self._refuse(exc, b"")
+        return JSON(debugged(self.behaviour))
+
+    async def _subscribed_apps(self, request: Request) -> Response:
+        try:
+            self._check_access(request)
+            return JSON(subscribed_apps(request.path_params["account_id"], self.behaviour))
+        except GraphError as exc:
+            return self._refuse(exc, b"")
+
+    async def _media(self, request: Request) -> Response:
+        """A file's link; with `fields` the same path reads a number."""
+        media_id = request.path_params["media_id"]
+        fields = request.query_params.get("fields")
+        try:
+            self._check_access(request)
+            if fields is not None:
+                return JSON(number(media_id, fields, self.behaviour))
             file = self.media.get(media_id)
             if file is None:
                 raise GraphError(100, f"Unsupported request. Object with ID {media_id!r} does not exist.")

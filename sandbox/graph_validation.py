@@ -55,22 +55,33 @@ _LINK = re.compile(r"https?://[^\s/]+\.[^\s]+|https?://(?:localhost|127\.0\.0\.1
 class GraphError(Exception):
     """A refusal in the platform's form; throttling arrives as 400 too, so the status says little."""
 
-    def __init__(self, code: int, details: str = "", status: int | None = None) -> None:
+    def __init__(
+        self,
+        code: int,
+        details: str = "",
+        status: int | None = None,
+        *,
+        message: str = "",
+        subcode: int | None = None,
+        kind: str = "OAuthException",
+    ) -> None:
         super().__init__(f"({code}) {details}")
         self.code = code
         self.status = status or STATUS_OF_CODE.get(code, 400)
         self.details = details or TITLES.get(code, "Unknown error")
+        self.message = message
+        self.subcode = subcode
+        self.kind = kind
 
     def body(self, trace: str) -> dict[str, Any]:
-        return {
-            "error": {
-                "message": f"(#{self.code}) {TITLES.get(self.code, 'Unknown error')}",
-                "type": "OAuthException",
-                "code": self.code,
-                "error_data": {"messaging_product": "whatsapp", "details": self.details},
-                "fbtrace_id": trace,
-            }
-        }
+        """The form of the whole Graph API where there is a message, else that of WhatsApp's part with its details."""
+        error: dict[str, Any] = {"message": self.message, "type": self.kind, "code": self.code}
+        if not self.message:
+            error["message"] = f"(#{self.code}) {TITLES.get(self.code, 'Unknown error')}"
+            error["error_data"] = {"messaging_product": "whatsapp", "details": self.details}
+        if self.subcode is not None:
+            error["error_subcode"] = self.subcode
+        return {"error": error | {"fbtrace_id": trace}}
 
 
 def check_message(request: dict[str, Any]) -> None:

@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -21,7 +20,7 @@ import httpx
 import pytest
 
 if TYPE_CHECKING:
-    from adapters.embedders.bert import BertEmbedder
+    from adapters.embedders.onnx import OnnxEmbedder
 
 EMULATOR = "cloud_firestore_emulator"
 EMULATOR_FOLDER = Path("platform") / "cloud-firestore-emulator"
@@ -118,13 +117,19 @@ def free_port() -> int:
 
 
 @cache
-def minilm() -> "BertEmbedder":
+def minilm() -> "OnnxEmbedder":
     """all-MiniLM-L6-v2, read once for a test process."""
-    from adapters.embedders.bert import PACKAGES, load_embedder
+    from adapters.embedders.onnx import load_embedder
 
-    if find_spec(PACKAGES["all-MiniLM-L6-v2"]) is None:
-        absent("the model all-MiniLM-L6-v2", "make semantic")
+    need_minilm()
     return load_embedder("all-MiniLM-L6-v2")
+
+
+def need_minilm() -> None:
+    from adapters.embedders.onnx import MODELS
+
+    if not (MODELS / "all-MiniLM-L6-v2" / "model.onnx").is_file():
+        absent("the model all-MiniLM-L6-v2", "make semantic")
 
 
 def absent(what: str, next_step: str) -> NoReturn:

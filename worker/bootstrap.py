@@ -312,7 +312,7 @@ async def _embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
         yield None
         return
     with required("The semantic level of the cache", "make semantic"):
-        from adapters.embedders.bert import load_embedder
+        from adapters.embedders.onnx import load_embedder
 
     embedder = GroupedEmbedder(load_embedder(settings.embedder))
     try:

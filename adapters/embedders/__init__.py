@@ -1,1 +1,1 @@
-"""Models that turn texts into vectors. Their libraries are an extra; nothing imports this that does not use it."""
+"""Models that turn texts into vectors. Their libraries are an extra; they are imported where they are used."""

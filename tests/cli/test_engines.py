@@ -84,6 +84,27 @@ def converse(url: str) -> dict[str, object]:
     return dict(status)
 
 
+QUEUE = "projects/p/locations/l/queues/q"
+
+
+def cloud_tasks(*, tasks_port: int, grpc_port: int, keys_port: int) -> dict[str, str]:
+    """The settings of the engine with both doubles of Google Cloud."""
+    return {
+        "PROSA_ENGINE": "cloud_tasks",
+        "GOOGLE_CLOUD_PROJECT": f"p-{uuid.uuid4().hex[:8]}",
+        "FIRESTORE_EMULATOR_HOST": firestore_host(),
+        "CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{grpc_port}",
+        "PROSA_TASKS_QUEUE": QUEUE,
+        "PROSA_TASKS_URL": f"http://127.0.0.1:{tasks_port}/tasks/process",
+        "PROSA_TASKS_SERVICE_ACCOUNT": "tasks@p.iam.gserviceaccount.com",
+        "PROSA_TASKS_CERTS_URL": f"http://127.0.0.1:{keys_port}/oauth2/v3/certs",
+    }
+
+
+def double_of_queue(grpc_port: int, keys_port: int) -> tuple[str, ...]:
+    return ("sandbox.cloud_tasks", "--port", str(grpc_port), "--http-port", str(keys_port), "--queue", QUEUE)
+
+
 def sample(metrics: str, name: str) -> float:
     return next(float(line.rpartition(" ")[2]) for line in metrics.splitlines() if line.startswith(f"{name} "))
 
@@ -134,21 +155,10 @@ def test_every_worker_of_a_machine_tells_its_own_figures(tmp_path: Path) -> None
 
 def test_cloud_tasks_answers_and_every_process_ends_in_order(tmp_path: Path) -> None:
     webhook_port, tasks_port, grpc_port, keys_port = (free_port() for _ in range(4))
-    queue = "projects/p/locations/l/queues/q"
-    shared = {
-        "PROSA_ENGINE": "cloud_tasks",
-        "GOOGLE_CLOUD_PROJECT": f"p-{uuid.uuid4().hex[:8]}",
-        "FIRESTORE_EMULATOR_HOST": firestore_host(),
-        "CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{grpc_port}",
-        "PROSA_TASKS_QUEUE": queue,
-        "PROSA_TASKS_URL": f"http://127.0.0.1:{tasks_port}/tasks/process",
-        "PROSA_TASKS_SERVICE_ACCOUNT": "tasks@p.iam.gserviceaccount.com",
-        "PROSA_TASKS_CERTS_URL": f"http://127.0.0.1:{keys_port}/oauth2/v3/certs",
-    }
-    double = ("sandbox.cloud_tasks", "--port", str(grpc_port), "--http-port", str(keys_port), "--queue", queue)
+    shared = cloud_tasks(tasks_port=tasks_port, grpc_port=grpc_port, keys_port=keys_port)
     url = f"http://127.0.0.1:{webhook_port}"
     with (
-        running(tmp_path, "double", *double),
+        running(tmp_path, "double", *double_of_queue(grpc_port, keys_port)),
         running(tmp_path, "tasks", "cli.main", "tasks", **shared, PORT=str(tasks_port)) as tasks,
         running(tmp_path, "webhook", "cli.main", "webhook", **shared, PORT=str(webhook_port)) as webhook,
     ):

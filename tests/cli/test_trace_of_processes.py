@@ -2,7 +2,6 @@
 
 import json
 import time
-import uuid
 from pathlib import Path
 
 import httpx
@@ -10,9 +9,9 @@ import pytest
 from redis import Redis
 
 from sandbox.whatsapp_webhooks import envelope, inbound_text, signed
-from tests.cli.test_engines import answers, prosa, running
+from tests.cli.test_engines import answers, cloud_tasks, double_of_queue, prosa, running
 from tests.collector import Collector, Received, collecting
-from tests.real_services import firestore_host, free_port, redis_url
+from tests.real_services import free_port, redis_url
 
 pytestmark = pytest.mark.slow
 
@@ -155,26 +154,13 @@ def test_celery(tmp_path: Path) -> None:
 def test_cloud_tasks(tmp_path: Path) -> None:
     """What a request of the queue has recorded is with the collector when it is answered."""
     port, tasks_port, grpc_port, keys_port, sandbox_port = (free_port() for _ in range(5))
-    url, sandbox_url, queue = (
-        f"http://127.0.0.1:{port}",
-        f"http://127.0.0.1:{sandbox_port}",
-        "projects/p/locations/l/queues/q",
-    )
-    double = ("sandbox.cloud_tasks", "--port", str(grpc_port), "--http-port", str(keys_port), "--queue", queue)
+    url, sandbox_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"
     with collecting() as collector:
-        settings = shared(collector, sandbox_url, port) | {
-            "PROSA_ENGINE": "cloud_tasks",
-            "GOOGLE_CLOUD_PROJECT": f"p-{uuid.uuid4().hex[:8]}",
-            "FIRESTORE_EMULATOR_HOST": firestore_host(),
-            "CLOUD_TASKS_EMULATOR_HOST": f"127.0.0.1:{grpc_port}",
-            "PROSA_TASKS_QUEUE": queue,
-            "PROSA_TASKS_URL": f"http://127.0.0.1:{tasks_port}/tasks/process",
-            "PROSA_TASKS_SERVICE_ACCOUNT": "tasks@p.iam.gserviceaccount.com",
-            "PROSA_TASKS_CERTS_URL": f"http://127.0.0.1:{keys_port}/oauth2/v3/certs",
-        }
+        engine = cloud_tasks(tasks_port=tasks_port, grpc_port=grpc_port, keys_port=keys_port)
+        settings = shared(collector, sandbox_url, port) | engine
         with (
             running(tmp_path, "sandbox", *sandbox(sandbox_url, sandbox_port, port)) as model,
-            running(tmp_path, "double", *double),
+            running(tmp_path, "double", *double_of_queue(grpc_port, keys_port)),
             running(tmp_path, "tasks", "cli.main", "tasks", **settings | {"PORT": str(tasks_port)}) as tasks,
             running(tmp_path, "webhook", "cli.main", "webhook", **settings) as webhook,
         ):

@@ -13,7 +13,7 @@ from functools import cache
 
 import numpy as np
 
-from adapters.embedders.bert import load_embedder
+from adapters.embedders.onnx import load_embedder
 from context.loader import load_institution
 from prompts.cache import SIMILARITY
 from prompts.content_gate import Content, Vocabulary, normalised, vocabulary

@@ -1,0 +1,163 @@
+"""WhatsApp under examination: token, permissions, number, app secret and subscription, as the Graph API sees them.
+
+Documented by Meta: `debug_token` with the token itself ("Permissions" of the WhatsApp platform), `appsecret_proof` for
+every call ("Secure Graph API calls"), the fields of a business phone number, `subscribed_apps` of a business account.
+The callback address and the verify token cannot be read with a system user's token.
+"""
+
+import hmac
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import orjson
+
+from adapters.http.client import HttpError, ask, open_client
+from cli.findings import Finding, Health
+from contracts.settings import Settings
+
+WITHIN = timedelta(seconds=10)
+FIELDS = "verified_name,display_phone_number,quality_rating,code_verification_status"
+MANAGEMENT, MESSAGING = "whatsapp_business_management", "whatsapp_business_messaging"
+LASTING = (
+    "make a token of a system user in Meta's business settings, which does not expire, and set WHATSAPP_ACCESS_TOKEN"
+)
+
+TOKEN_REFUSED, PARAMETER, UNKNOWN_OBJECT = 190, 100, 33
+# Of the platform's texts only this much is shown: others may repeat the token.
+_EXPIRED = re.compile(r"has expired on ([\w ,:-]{10,60})\.")
+
+
+class _Refusal(Exception):
+    """A failed finding: what is wrong, and the next step."""
+
+    def __init__(self, detail: str, next_step: str) -> None:
+        super().__init__(detail)
+        self.next_step = next_step
+
+
+async def examine_whatsapp(settings: Settings) -> Finding:
+    """Read what the platform knows of the four values; nothing is sent or changed."""
+    if not settings.has_whatsapp:
+        step = "set WHATSAPP_APP_SECRET, _VERIFY_TOKEN, _ACCESS_TOKEN and _PHONE_NUMBER_ID; README says where they are"
+        return Finding("whatsapp", Health.NOTE, "not connected", step)
+    async with open_client(within=WITHIN) as client:
+        try:
+            return await _Examination(settings, client).finding()
+        except _Refusal as exc:
+            return Finding("whatsapp", Health.FAILED, str(exc), exc.next_step)
+
+
+class _Examination:
+    """One token and one number at one address."""
+
+    def __init__(self, settings: Settings, client: httpx.AsyncClient) -> None:
+        # The settings are whole: all four are there or none.
+        secrets = (settings.whatsapp_access_token, settings.whatsapp_app_secret)
+        self._token, app_secret = ("" if secret is None else secret.get_secret_value() for secret in secrets)
+        self._proof = hmac.new(app_secret.encode(), self._token.encode(), sha256).hexdigest()
+        self._number_id = settings.whatsapp_phone_number_id or ""
+        self._url = settings.whatsapp_api_url.rstrip("/")
+        self._client = client
+
+    async def finding(self) -> Finding:
+        token = await self._read_token()
+        number = await self._read(quote(self._number_id, safe=""), fields=FIELDS)
+        name, written = number.get("verified_name", "no name"), number.get("display_phone_number", self._number_id)
+        notes = [*_notes_of_token(token), *_notes_of_number(number), *await self._notes_of_subscription(token)]
+        detail = "; ".join([f"{written}, {name}", *(note for note, _ in notes)])
+        return Finding("whatsapp", Health.NOTE if notes else Health.OK, detail, "; ".join(step for _, step in notes))
+
+    async def _read_token(self) -> dict[str, Any]:
+        """Permissions and expiry of the token."""
+        token: dict[str, Any] = (await self._read("debug_token", input_token=self._token)).get("data", {})
+        missing = [scope for scope in (MESSAGING, MANAGEMENT) if scope not in token.get("scopes", [])]
+        if missing:
+            step = "give the system user this permission, make another token, and set WHATSAPP_ACCESS_TOKEN"
+            raise _Refusal(f"the token lacks the permission {' and '.join(missing)}", step)
+        return token
+
+    async def _notes_of_subscription(self, token: dict[str, Any]) -> Sequence[tuple[str, str]]:
+        """Whether an account of the token sends its webhooks to the token's app; the callback address is not read."""
+        accounts = [
+            account
+            for granted in token.get("granular_scopes", [])
+            if granted.get("scope") == MANAGEMENT
+            for account in granted.get("target_ids", [])
+        ]
+        if not accounts:
+            return []
+        for account in accounts:
+            apps = (await self._read(f"{quote(str(account), safe='')}/subscribed_apps")).get("data", [])
+            if any(app.get("whatsapp_business_api_data", {}).get("id") == token.get("app_id") for app in apps):
+                return []
+        step = (
+            f"POST {self._url}/{accounts[0]}/subscribed_apps with the token, as docs/runbook/subscription-lost.md says"
+        )
+        raise _Refusal("no business account of the token sends its webhooks to the app: no message arrives", step)
+
+    async def _read(self, path: str, **parameters: str) -> dict[str, Any]:
+        """Ask the Graph API with the proof of the app secret.
+
+        Raises:
+            _Refusal: it did not answer, or refuses.
+        """
+        try:
+            answer = await ask(
+                self._client,
+                "GET",
+                f"{self._url}/{path}",
+                within=WITHIN,
+                params={**parameters, "appsecret_proof": self._proof},
+                headers={"Authorization": f"Bearer {self._token}"},
+            )
+            content = orjson.loads(answer.content)
+        except HttpError as exc:
+            raise _Refusal(f"{self._url}: {exc}", "check WHATSAPP_API_URL, proxy and network") from exc
+        except orjson.JSONDecodeError as exc:
+            raise _Refusal(f"{self._url} answers {answer.status} without JSON", "check WHATSAPP_API_URL") from exc
+        if answer.is_success and isinstance(content, dict):
+            return content
+        raise self._refusal(answer.status, content.get("error", {}) if isinstance(content, dict) else {})
+
+    def _refusal(self, status: int, error: dict[str, Any]) -> _Refusal:
+        code, subcode, message = error.get("code"), error.get("error_subcode"), str(error.get("message", ""))
+        if code == TOKEN_REFUSED:
+            expired = _EXPIRED.search(message)
+            return _Refusal(f"the token expired on {expired[1]}" if expired else "the token is refused (190)", LASTING)
+        if code == PARAMETER and "appsecret_proof" in message:
+            step = "take WHATSAPP_APP_SECRET from the basic settings of the app that made the token"
+            return _Refusal("the app secret is not that of the token's app: webhooks would be refused", step)
+        if (code, subcode) == (PARAMETER, UNKNOWN_OBJECT):
+            step = (
+                "take WHATSAPP_PHONE_NUMBER_ID from WhatsApp's page in the app dashboard (it is no telephone number), "
+                "and assign its business account to the system user"
+            )
+            return _Refusal(f"the token sees no number {self._number_id}", step)
+        if code == 10 or (isinstance(code, int) and 200 <= code <= 299):
+            step = "assign the business account to the system user in Meta's business settings"
+            return _Refusal(f"the token may not read it ({code})", step)
+        step = "try again later; https://metastatus.com/whatsapp-business-api says whether the platform has trouble"
+        return _Refusal(f"{self._url} answers {status} ({code}/{subcode})", step)
+
+
+def _notes_of_token(token: dict[str, Any]) -> Sequence[tuple[str, str]]:
+    expires_at = token.get("expires_at")
+    if not isinstance(expires_at, int) or expires_at == 0:
+        return []
+    at = datetime.fromtimestamp(expires_at, UTC)
+    return [(f"the token expires at {at:%Y-%m-%d %H:%M} UTC", LASTING)]
+
+
+def _notes_of_number(number: dict[str, Any]) -> Sequence[tuple[str, str]]:
+    notes = []
+    verification = number.get("code_verification_status", "VERIFIED")
+    if verification != "VERIFIED":
+        notes.append((f"the number is {verification}", "verify it in WhatsApp Manager"))
+    if number.get("quality_rating") == "RED":
+        notes.append(("its quality is RED", "WhatsApp Manager says what people report; its limits may fall"))
+    return notes

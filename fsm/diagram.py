@@ -97,7 +97,7 @@ def dot_source(states: Sequence[StateRow], moves: Sequence[Move]) -> str:
     Time-outs have no say in the layout: there is one for nearly each state, and all end in the same place.
     """
     size = f"width={BOX_WIDTH / POINTS_AN_INCH:.3f} height={BOX_HEIGHT / POINTS_AN_INCH:.3f}"
-    lines = [f'node [shape=box fixedsize=true label="" {size}]', "edge [fontsize=9]", "nodesep=0.3", "ranksep=0.36"]
+    lines = [f'node [shape=box fixedsize=true label="" {size}]', "edge [fontsize=12]", "nodesep=0.3", "ranksep=0.36"]
     # The states that a turn passes are one column.
     lines += [f'"{row.state}" [group="{"turn" if row.limit == PASSING else row.state}"]' for row in states]
     for move in moves:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions as google
-from google.cloud.firestore_v1 import AsyncWriteBatch
+from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 
 from adapters.firestore_database import DOCUMENT_BYTES, Delete
 from adapters.inboxes import firestore
@@ -29,7 +29,7 @@ async def inboxes() -> AsyncIterator[Pair]:
     """Two inboxes with connections of their own to the same data, as two processes have them."""
     async with AsyncExitStack() as stack:
         mine = await stack.enter_async_context(open_firestore())
-        theirs = await stack.enter_async_context(open_firestore(mine._project))
+        theirs = await stack.enter_async_context(open_firestore(mine.project))
         yield FirestoreInbox(mine), FirestoreInbox(theirs)
 
 
@@ -42,13 +42,13 @@ def inbox(inboxes: Pair) -> FirestoreInbox:
 def commits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many documents each commit wrote."""
     sizes: list[int] = []
-    commit = AsyncWriteBatch.commit
+    commit = FirestoreAsyncClient.commit
 
-    async def counted(batch: AsyncWriteBatch, **options: Any) -> Any:
-        sizes.append(len(batch))
-        return await commit(batch, **options)
+    async def counted(client: FirestoreAsyncClient, *args: Any, **options: Any) -> Any:
+        sizes.append(len(args[0].writes))
+        return await commit(client, *args, **options)
 
-    monkeypatch.setattr(AsyncWriteBatch, "commit", counted)
+    monkeypatch.setattr(FirestoreAsyncClient, "commit", counted)
     return sizes
 
 
@@ -162,15 +162,15 @@ async def test_who_is_cancelled_takes_nobody_along(inbox: FirestoreInbox, monkey
 async def test_an_append_whose_answer_got_lost_is_accepted_once(
     inbox: FirestoreInbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = AsyncWriteBatch.commit
+    commit = FirestoreAsyncClient.commit
 
-    async def lost(batch: AsyncWriteBatch, **options: Any) -> None:
-        await commit(batch, **options)
+    async def lost(client: FirestoreAsyncClient, *args: Any, **options: Any) -> None:
+        await commit(client, *args, **options)
         monkeypatch.undo()
         raise google.DeadlineExceeded("lost")
 
     message = inbound()
-    monkeypatch.setattr(AsyncWriteBatch, "commit", lost)
+    monkeypatch.setattr(FirestoreAsyncClient, "commit", lost)
     assert await inbox.append([message]) == [Arrival.ACCEPTED]
     assert await inbox.append([message]) == [Arrival.DUPLICATE_PENDING]
     assert await inbox.depth() == 1
@@ -179,12 +179,12 @@ async def test_an_append_whose_answer_got_lost_is_accepted_once(
 async def test_an_append_that_cannot_be_made_is_told_to_all_who_share_it(
     inbox: FirestoreInbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(batch: AsyncWriteBatch, **options: Any) -> None:
+    async def away(client: FirestoreAsyncClient, *args: Any, **options: Any) -> None:
         raise google.ServiceUnavailable("away")
 
     messages = [inbound() for _ in range(5)]
     with monkeypatch.context() as patched:
-        patched.setattr(AsyncWriteBatch, "commit", away)
+        patched.setattr(FirestoreAsyncClient, "commit", away)
         results = await asyncio.gather(*(inbox.append([one]) for one in messages), return_exceptions=True)
     assert [type(result) for result in results] == [InboxUnavailableError] * 5
     assert await inbox.append(messages) == [Arrival.ACCEPTED] * 5

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions as google
-from google.cloud.firestore_v1 import AsyncWriteBatch
+from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 
 from adapters.firestore_database import FirestoreDatabase, Write
 from adapters.stores import firestore
@@ -31,7 +31,7 @@ async def databases() -> AsyncIterator[tuple[FirestoreDatabase, FirestoreDatabas
     """Two connections to the same data, as two processes have them."""
     async with AsyncExitStack() as stack:
         mine = await stack.enter_async_context(open_firestore())
-        theirs = await stack.enter_async_context(open_firestore(mine._project))
+        theirs = await stack.enter_async_context(open_firestore(mine.project))
         yield mine, theirs
 
 
@@ -48,17 +48,19 @@ def store(stores: tuple[FirestoreStore, FirestoreStore]) -> FirestoreStore:
 
 async def everything(database: FirestoreDatabase) -> list[tuple[str, dict[str, Any]]]:
     """Every document of the project with its path, wherever it is."""
+    client, documents = database.client(), database.documents(StoreUnavailableError)
+    root = f"{database.name}/documents"
     found: list[tuple[str, dict[str, Any]]] = []
 
-    async def walk(collections: Any) -> None:
-        async for collection in collections:
-            async for reference in collection.list_documents():
-                snapshot = await reference.get()
-                if snapshot.exists:
-                    found.append((reference.path, snapshot.to_dict()))
-                await walk(reference.collections())
+    async def walk(parent: str) -> None:
+        async for collection in await client.list_collection_ids({"parent": parent}, metadata=database.metadata):
+            asked = {"parent": parent, "collection_id": collection, "show_missing": True}
+            async for each in await client.list_documents(asked, metadata=database.metadata):
+                if document := await documents.get(each.name.removeprefix(f"{root}/")):
+                    found.append((document.path, dict(document.fields)))
+                await walk(each.name)
 
-    await walk(database.client().collections())
+    await walk(root)
     return found
 
 
@@ -111,14 +113,14 @@ async def test_a_commit_whose_answer_got_lost_is_found_there(
     store: FirestoreStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = await store.commit(turn_commit())
-    commit = AsyncWriteBatch.commit
+    commit = FirestoreAsyncClient.commit
 
-    async def lost(batch: AsyncWriteBatch, **options: Any) -> None:
-        await commit(batch, **options)
+    async def lost(client: FirestoreAsyncClient, *args: Any, **options: Any) -> None:
+        await commit(client, *args, **options)
         monkeypatch.undo()
         raise google.DeadlineExceeded("lost")
 
-    monkeypatch.setattr(AsyncWriteBatch, "commit", lost)
+    monkeypatch.setattr(FirestoreAsyncClient, "commit", lost)
     saved = await store.commit(turn_commit(head))
     assert await store.load(C1) == saved
     assert (await store.commit(turn_commit(saved))).version == 3
@@ -129,11 +131,11 @@ async def test_a_commit_that_never_arrives_is_unavailable_and_leaves_nothing(
 ) -> None:
     head = await store.commit(turn_commit())
 
-    async def lost(batch: AsyncWriteBatch, **options: Any) -> None:
+    async def lost(client: FirestoreAsyncClient, *args: Any, **options: Any) -> None:
         raise google.ServiceUnavailable("lost")
 
     with monkeypatch.context() as patched:
-        patched.setattr(AsyncWriteBatch, "commit", lost)
+        patched.setattr(FirestoreAsyncClient, "commit", lost)
         with pytest.raises(StoreUnavailableError):
             await store.commit(turn_commit(head))
     assert await store.load(C1) == head

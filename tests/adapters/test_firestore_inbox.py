@@ -10,7 +10,7 @@ import pytest
 from google.api_core import exceptions as google
 from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 
-from adapters.firestore_database import DOCUMENT_BYTES, Delete
+from adapters.firestore_database import DOCUMENT_BYTES, Amend, Delete, Guarded
 from adapters.inboxes import firestore
 from adapters.inboxes.firestore import SEEN_FOR, FirestoreInbox
 from contracts.delivery import Arrival
@@ -236,6 +236,69 @@ async def test_a_wrong_count_keeps_nobody_at_an_empty_inbox(inbox: FirestoreInbo
     assert await inbox.take(lease, isolate_after=2) == []
     assert await inbox.release(lease)
     assert await inbox.due(at=START + timedelta(days=1), limit=9) == []
+
+
+async def as_before(inbox: FirestoreInbox, *, attempts: int) -> None:
+    """Attempts as earlier releases counted them: in each message."""
+    box = await inbox._documents.get(firestore._box_path(C1))
+    assert box
+    # Their writes leave alone what they do not know.
+    entries = await inbox._documents.find(firestore._entries_path(C1))
+    known = {name: value for name, value in box.fields.items() if name != "attempts"}
+    await inbox._documents.commit(
+        Guarded(box.path, known | {"is_tried": True}, box.update_time),
+        *(Amend(entry.path, {"attempts": attempts}) for entry in entries),
+    )
+
+
+async def test_attempts_that_an_earlier_release_counted_count(inboxes: Pair) -> None:
+    mine, theirs = inboxes
+    await mine.append([inbound("um"), inbound("dois")])
+    await as_before(mine, attempts=1)
+    lease = await theirs.claim(C1, ttl=TTL, at=START)
+    assert lease
+    assert lease.oldest_attempts == 1
+    assert [entry.attempts for entry in await theirs.take(lease, isolate_after=2)] == [2, 2]
+    assert [entry.attempts for entry in await mine.pending(C1)] == [2, 2]
+    # An earlier release takes once more, and knows nothing of the list; what it leaves of it is added up.
+    await as_before(mine, attempts=2)
+    again = await theirs.claim(C1, ttl=TTL, at=START + TTL)
+    assert again
+    assert again.oldest_attempts == 3
+    assert [entry.attempts for entry in await theirs.take(again, isolate_after=2)] == [4]
+    await mine.spare(C1, [1])
+    assert [entry.attempts for entry in await mine.pending(C1)] == [3, 3]
+
+
+async def test_a_beat_is_written_when_half_of_the_lease_is_over(inbox: FirestoreInbox, commits: list[int]) -> None:
+    await inbox.append([inbound()])
+    lease = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lease
+    commits.clear()
+    for beat, (writes, expires_at) in enumerate([(0, START + TTL), (1, START + TTL * 1.5), (1, START + TTL * 1.5)], 1):
+        lease = await inbox.renew(lease, ttl=TTL, at=START + beat * TTL / 4)
+        assert (len(commits), lease.expires_at) == (writes, expires_at)
+
+
+async def test_what_was_answered_and_the_lease_go_in_one_write(inbox: FirestoreInbox, commits: list[int]) -> None:
+    await inbox.append([inbound("um"), inbound("dois")])
+    lease = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lease
+    taken = await inbox.take(lease, isolate_after=2)
+    commits.clear()
+    assert await inbox.release(lease, answered=[entry.sequence for entry in taken])
+    assert commits == [3]
+
+
+async def test_a_box_that_was_left_alone_for_long_is_read_and_not_guessed(
+    inboxes: Pair, commits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, theirs = inboxes
+    monkeypatch.setattr(firestore, "REMEMBERED_SECONDS", 0.0)
+    for _ in range(3):
+        for inbox in (mine, theirs):
+            await inbox.append([inbound()])
+    assert commits == [3] * 6
 
 
 async def test_old_marks_are_forgotten_in_batches(

@@ -128,6 +128,9 @@ async def use_everything(inbox: FirestoreInbox, store: FirestoreStore) -> None:
     await store.prune_records(at=START)
     await store.ping()
     await store.commit(turn_commit(Conversation(id=conversation_id("erased"))))
+    lease = await inbox.claim(C1, ttl=TTL, at=LATER)
+    assert lease
+    await inbox.take(lease, isolate_after=2)
 
 
 async def test_every_query_has_its_index_and_every_index_its_query(

@@ -54,7 +54,7 @@ ANSWERED_ELSEWHERE = 0
 # How often a step is worked out again when another process was faster.
 ATTEMPTS = 12
 # After that another process has changed the box, as a rule: reading it costs less than a write that is refused.
-REMEMBERED_SECONDS = 1.0
+REMEMBERED_SECONDS = 1.5
 LANES = 10_000
 APPENDED_AT_ONCE = 100
 BYTES_AT_ONCE = 4_000_000

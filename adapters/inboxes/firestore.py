@@ -53,8 +53,9 @@ SEEN_FOR = timedelta(days=9)
 ANSWERED_ELSEWHERE = 0
 # How often a step is worked out again when another process was faster.
 ATTEMPTS = 12
-# After that another process has changed the box, as a rule: reading it costs less than a write that is refused.
-REMEMBERED_SECONDS = 1.5
+# After that another process has changed the box, as a rule: reading it costs less than a write that is refused. A box
+# that no worker holds is claimed next, and not by the webhook that has appended to it.
+REMEMBERED_SECONDS, UNHELD_SECONDS = 1.5, 0.05
 LANES = 10_000
 APPENDED_AT_ONCE = 100
 BYTES_AT_ONCE = 4_000_000
@@ -189,7 +190,8 @@ class _Lane:
         self.remembered_at = asyncio.get_running_loop().time()
 
     def forget_if_old(self) -> None:
-        if asyncio.get_running_loop().time() > self.remembered_at + REMEMBERED_SECONDS:
+        seconds = REMEMBERED_SECONDS if self.box and self.box.lease_expires_at else UNHELD_SECONDS
+        if asyncio.get_running_loop().time() > self.remembered_at + seconds:
             self.forget()
 
 

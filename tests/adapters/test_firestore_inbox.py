@@ -294,7 +294,7 @@ async def test_a_box_that_was_left_alone_for_long_is_read_and_not_guessed(
     inboxes: Pair, commits: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine, theirs = inboxes
-    monkeypatch.setattr(firestore, "REMEMBERED_SECONDS", 0.0)
+    monkeypatch.setattr(firestore, "UNHELD_SECONDS", 0.0)
     for _ in range(3):
         for inbox in (mine, theirs):
             await inbox.append([inbound()])

@@ -35,6 +35,7 @@ bench: $(VENV)/.ready-dev semantic
 	@$(BIN)/python -m tests.bench.turn
 	@$(BIN)/python -m tests.bench.growth
 	@$(BIN)/python -m tests.bench.tracing
+	@$(BIN)/python -m tests.bench.firestore
 
 engines: $(VENV)/.ready-engines
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 import random
 import time
 import uuid
@@ -13,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import orjson
 
@@ -394,13 +392,13 @@ async def open_firestore(project: str | None = None, **options: Any) -> AsyncIte
 
     Its deadline is long: an emulator that has just started, on a busy machine, takes seconds for its first answers.
     """
-    with patch.dict(os.environ, FIRESTORE_EMULATOR_HOST=firestore_host()):
-        options = {"deadline": timedelta(seconds=60)} | options
-        database = FirestoreDatabase(project or f"prosa-{uuid.uuid4().hex}", **options)
-        try:
-            yield database
-        finally:
-            await database.close()
+    patience = {"deadline": timedelta(seconds=60), "retry_within": timedelta(seconds=1)}
+    options = patience | {"emulator_host": firestore_host()} | options
+    database = FirestoreDatabase(project or f"prosa-{uuid.uuid4().hex}", **options)
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 def conversation_id(name: str = "c-1") -> ConversationId:

@@ -1,6 +1,5 @@
 """Where messages wait and conversations are kept, opened as the settings say."""
 
-import random
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -95,7 +94,6 @@ async def open_wake_ups(settings: Settings, backend: Backend) -> AsyncIterator[W
             queue,
             url=url,
             service_account_email=account,
-            chance=random.random,
             on_lost=WAKE_UPS_LOST.inc,
             audience=settings.tasks_audience,
             emulator_host=settings.tasks_emulator_host,
@@ -237,7 +235,9 @@ class _Opening:
         if self._firestore is None:
             assert self._settings.google_cloud_project is not None  # noqa: S101 - the settings were checked for it
             self._firestore = FirestoreDatabase(
-                self._settings.google_cloud_project, database=self._settings.firestore_database
+                self._settings.google_cloud_project,
+                database=self._settings.firestore_database,
+                emulator_host=self._settings.firestore_emulator_host,
             )
             self._stack.push_async_callback(self._firestore.close)
         return self._firestore

@@ -21,8 +21,11 @@ log = logger(__name__)
 INTERVAL = timedelta(milliseconds=250)
 BATCH = 200
 SWEEPS_PER_CLEANING = 240
-# Nobody waits in the chat for an analysis: once a second is soon enough for a store that is paid by the look.
-SWEEPS_PER_LOOK_AT_ANALYSES = 4
+# A look at the store costs money where it is paid by the document. Replies of a worker that died are found with their
+# messages; here it is about those that had to wait, for half a second or longer.
+SWEEPS_PER_LOOK_AT_REPLIES = 4
+# Nobody waits in the chat for an analysis.
+SWEEPS_PER_LOOK_AT_ANALYSES = 12
 # Longer than any platform repeats a message (WhatsApp: seven days).
 REDELIVERY = timedelta(days=9)
 
@@ -44,7 +47,9 @@ async def sweep_forever(
     number = 0
     while True:
         began = deps.monotonic()
-        has_answered = await _look(queue, deps)
+        # While anything fails, an answer of the inbox alone must not pass for one of both.
+        is_short = deps.admission.is_away or deps.admission.room < deps.drain_limits.at_once
+        has_answered = await _look(queue, deps, replies=is_short or number % SWEEPS_PER_LOOK_AT_REPLIES == 0)
         took = min(LONGEST_PAUSE, timedelta(seconds=deps.monotonic() - began))
         if has_answered:
             await _tolerating(settle_attempts(deps), "sweep.error")
@@ -61,18 +66,18 @@ async def sweep_forever(
         await asyncio.sleep(max(every, took, deps.admission.pause_left).total_seconds())
 
 
-async def _look(queue: WakeUps, deps: Dependencies) -> bool:
+async def _look(queue: WakeUps, deps: Dependencies, *, replies: bool) -> bool:
     """Look once for what to wake, unless there is an outage; whether inbox and store have answered."""
     with deps.admission.look() as visit:
         if visit is None:
             return False
-        await _tolerating(_recover_visiting(queue, deps, visit), "sweep.error")
+        await _tolerating(_recover_visiting(queue, deps, visit, replies=replies), "sweep.error")
         return not visit.has_failed
 
 
-async def _recover_visiting(queue: WakeUps, deps: Dependencies, visit: Visit) -> None:
+async def _recover_visiting(queue: WakeUps, deps: Dependencies, visit: Visit, *, replies: bool) -> None:
     try:
-        found = await _unattended(deps)
+        found = await _unattended(deps, replies=replies)
     except AWAY:
         visit.failed()
         raise
@@ -92,13 +97,15 @@ async def sweep(queue: WakeUps, deps: Dependencies) -> None:
 
 async def recover(queue: WakeUps, deps: Dependencies) -> None:
     """Wake every conversation with something to do."""
-    for conversation_id in await _unattended(deps):
+    for conversation_id in await _unattended(deps, replies=True):
         await queue.wake(conversation_id)
 
 
-async def _unattended(deps: Dependencies) -> Iterable[ConversationId]:
-    """Conversations with messages or replies that wait for nobody, each once, those with messages first."""
+async def _unattended(deps: Dependencies, *, replies: bool) -> Iterable[ConversationId]:
+    """Conversations with messages, or with `replies` also those with replies, that wait for nobody, each once."""
     now = deps.clock.now()
+    if not replies:
+        return await deps.inbox.due(at=now, limit=BATCH)
     # At the same time, so that one Redis answers both in one round trip.
     due, sendable = await asyncio.gather(deps.inbox.due(at=now, limit=BATCH), deps.store.sendable(at=now, limit=BATCH))
     return dict.fromkeys([*due, *sendable])

@@ -1,7 +1,7 @@
 """The inbox in Firestore: the Cloud Tasks engine's.
 
-    inbox_conversations/{id}                          its box: numbering, lease, due time, how many wait
-    inbox_conversations/{id}/inbox_entries/{sequence} a message that waits, and how often it was tried
+    inbox_conversations/{id}                          its box: numbering, lease, due time, how many wait, what was tried
+    inbox_conversations/{id}/inbox_entries/{sequence} a message that waits
     inbox_seen/{deduplication key}                    a message that came, for as long as a platform may repeat it
 
 Whatever changes anything of a conversation writes its box too, on condition that the box is as it was read. So
@@ -9,12 +9,16 @@ deduplicating, appending and arming are one atomic step, and so is every other m
 locks (`adapters/firestore_database.py` says why). Within a process the steps of one conversation take turns, and
 messages that arrive while one is under way share the next: a burst costs a few writes, and only processes compete.
 
+A document costs money each time that it is read or written (`python -m tests.bench.firestore` counts), so a step writes
+the box and what nothing else can say. An attempt is a number in the box, and not a field of each message; releases of
+before counted it in the message, and both are added up.
+
 The box has no time to live: the numbering of a conversation must not begin again below what its head has answered.
 """
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Generic, Self, TypeVar
@@ -22,7 +26,6 @@ from typing import Any, Generic, Self, TypeVar
 from adapters.firestore_database import (
     BATCH_LIMIT,
     DOCUMENT_BYTES,
-    Amend,
     Delete,
     Document,
     FirestoreDatabase,
@@ -50,6 +53,9 @@ SEEN_FOR = timedelta(days=9)
 ANSWERED_ELSEWHERE = 0
 # How often a step is worked out again when another process was faster.
 ATTEMPTS = 12
+# After that another process has changed the box, as a rule: reading it costs less than a write that is refused. A box
+# that no worker holds is claimed next, and not by the webhook that has appended to it.
+REMEMBERED_SECONDS, UNHELD_SECONDS = 1.5, 0.05
 LANES = 10_000
 APPENDED_AT_ONCE = 100
 BYTES_AT_ONCE = 4_000_000
@@ -57,7 +63,10 @@ BYTES_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """What is known of a conversation beside its messages."""
+    """What is known of a conversation apart from its messages.
+
+    `attempts` counts those of each message that waits, by its sequence.
+    """
 
     conversation_id: ConversationId
     last_sequence: int = 0
@@ -67,6 +76,7 @@ class _Box:
     pending: int = 0
     is_tried: bool = False
     """Whether something that waits may have been taken before."""
+    attempts: Mapping[int, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, conversation_id: ConversationId, document: Document | None) -> Self:
@@ -81,6 +91,7 @@ class _Box:
             due_at=fields.get("due_at"),
             pending=fields["pending"],
             is_tried=fields["is_tried"],
+            attempts=_pairs(fields.get("attempts", [])),
         )
 
     @property
@@ -93,6 +104,7 @@ class _Box:
             "due_at": self.due_at,
             "pending": self.pending,
             "is_tried": self.is_tried,
+            "attempts": [number for pair in self.attempts.items() for number in pair] or None,
             "takable_at": self.takable_at,
         }
 
@@ -111,8 +123,18 @@ class _Box:
 
     def with_pending(self, pending: int) -> Self:
         if pending == 0:
-            return replace(self, pending=0, due_at=None, is_tried=False)
+            return replace(self, pending=0, due_at=None, is_tried=False, attempts={})
         return replace(self, pending=pending)
+
+    def without(self, sequences: Collection[int]) -> Self:
+        """The box when these wait no more."""
+        attempts = {sequence: count for sequence, count in self.attempts.items() if sequence not in sequences}
+        return replace(self, attempts=attempts).with_pending(self.pending - len(sequences))
+
+    def spared(self, sequences: Collection[int]) -> Self:
+        """The box with one attempt of each of these taken back, as far as it has counted any."""
+        attempts = {name: max(0, count - (name in sequences)) for name, count in self.attempts.items()}
+        return replace(self, attempts=attempts)
 
     def require(self, lease: Lease) -> None:
         if self.lease_token != lease.token:
@@ -153,6 +175,7 @@ class _Lane:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     box: _Box | None = None
     update_time: datetime | None = None
+    remembered_at: float = 0.0
     waiting: list[_Waiting] = field(default_factory=list)
 
     @property
@@ -164,6 +187,12 @@ class _Lane:
 
     def remember(self, box: _Box, update_time: datetime | None) -> None:
         self.box, self.update_time = box, update_time
+        self.remembered_at = asyncio.get_running_loop().time()
+
+    def forget_if_old(self) -> None:
+        seconds = REMEMBERED_SECONDS if self.box and self.box.lease_expires_at else UNHELD_SECONDS
+        if asyncio.get_running_loop().time() > self.remembered_at + seconds:
+            self.forget()
 
 
 class FirestoreInbox:
@@ -204,10 +233,14 @@ class FirestoreInbox:
         return await self._change(conversation_id, decide)
 
     async def renew(self, lease: Lease, *, ttl: timedelta, at: datetime) -> Lease:
+        """As the port says, written when half of the lease is over: a beat that fails is made up for by the next."""
         renewed = lease.model_copy(update={"expires_at": at + ttl})
 
         async def decide(box: _Box, is_first: bool) -> _Step[Lease]:
             box.require(lease)
+            if box.lease_expires_at is not None and box.lease_expires_at > at + ttl / 2:
+                # A claim of another process is found out by the next write, and by every commit.
+                return _Step(lease.model_copy(update={"expires_at": box.lease_expires_at}), holds_anyway=True)
             return _Step(renewed, replace(box, lease_expires_at=at + ttl))
 
         return await self._change(lease.conversation_id, decide)
@@ -218,28 +251,23 @@ class FirestoreInbox:
         async def decide(box: _Box, is_first: bool) -> _Step[list[InboxEntry]]:
             box.require(lease)
             entries = await self._entries(box, limit=BATCH_LIMIT)
-            # Counted anew where all are at hand, so that a wrong count cannot keep a worker at an empty inbox.
+            # Counted again where all are at hand, so that a wrong count cannot keep a worker at an empty inbox.
             pending = box.pending if len(entries) == BATCH_LIMIT else len(entries)
             if entries and entries[0].attempts >= isolate_after:
                 entries = entries[:1]
-            counted = [entry.model_copy(update={"attempts": entry.attempts + 1}) for entry in entries]
-            if not counted and pending == box.pending:
+            if not entries and pending == box.pending:
                 # Whoever finds nothing gives the lease back next, and that is refused if something came.
                 return _Step([], holds_anyway=True)
-            writes = [Amend(_entry_path(box, entry.sequence), {"attempts": entry.attempts}) for entry in counted]
-            return _Step(counted, replace(box, is_tried=True).with_pending(pending), writes)
+            tries = {entry.sequence: box.attempts.get(entry.sequence, 0) + 1 for entry in entries}
+            changed = replace(box, is_tried=True, attempts={**box.attempts, **tries}).with_pending(pending)
+            return _Step([entry.model_copy(update={"attempts": entry.attempts + 1}) for entry in entries], changed)
 
         return await self._change(lease.conversation_id, decide)
 
     async def spare(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
         async def decide(box: _Box, is_first: bool) -> _Step[None]:
-            paths = [_entry_path(box, sequence) for sequence in sequences]
-            there = await self._documents.get_all(paths, fields=("attempts",))
-            writes = [
-                Amend(path, {"attempts": max(0, int(document.fields["attempts"]) - 1)})
-                for path, document in there.items()
-            ]
-            return _Step(None, replace(box), writes) if writes else _Step(None)
+            changed = box.spared(sequences)
+            return _Step(None, changed if changed != box else None)
 
         await self._change(conversation_id, decide)
 
@@ -251,23 +279,22 @@ class FirestoreInbox:
         for some in chunks(sequences, BATCH_LIMIT):
 
             async def decide(box: _Box, is_first: bool, some: Sequence[int] = some) -> _Step[None]:
-                there: Collection[str] = {_entry_path(box, sequence) for sequence in some}
-                if not is_first or len(there) > box.pending:
-                    there = await self._documents.get_all(there, fields=("sequence",))
-                if not there:
-                    return _Step(None)
-                deletes = [Delete(path, must_exist=True) for path in there]
-                return _Step(None, box.with_pending(box.pending - len(there)), deletes)
+                there = await self._waiting(box, some, are_there=is_first)
+                return _Step(None, box.without(there) if there else None, _deletes(box, there))
 
             await self._change(conversation_id, decide)
 
     async def release(self, lease: Lease, *, answered: Sequence[int] = ()) -> bool:
-        await self.remove(lease.conversation_id, answered)
+        *first, last = chunks(answered, BATCH_LIMIT) or [()]
+        for some in first:
+            await self.remove(lease.conversation_id, some)
 
         async def decide(box: _Box, is_first: bool) -> _Step[bool]:
-            if box.lease_token != lease.token or box.pending:
-                return _Step(False)
-            return _Step(True, replace(box, lease_expires_at=None, due_at=None))
+            there = await self._waiting(box, last, are_there=is_first)
+            left = box.without(there)
+            if box.lease_token == lease.token and not left.pending:
+                return _Step(True, replace(left, lease_expires_at=None, due_at=None), _deletes(box, there))
+            return _Step(False, left if there else None, _deletes(box, there))
 
         return await self._change(lease.conversation_id, decide)
 
@@ -286,7 +313,9 @@ class FirestoreInbox:
         return [ConversationId(document.fields["conversation_id"]) for document in found]
 
     async def pending(self, conversation_id: ConversationId) -> list[InboxEntry]:
-        return [_entry(document) for document in await self._documents.find(_entries_path(conversation_id))]
+        box = _Box.read(conversation_id, await self._documents.get(_box_path(conversation_id)))
+        found = await self._documents.find(_entries_path(conversation_id))
+        return [_entry(document, box) for document in found]
 
     async def depth(self) -> int:
         return await self._documents.count(ENTRIES, everywhere=True)
@@ -408,6 +437,7 @@ class FirestoreInbox:
         true of a box that was just read.
         """
         path = _box_path(lane.conversation_id)
+        lane.forget_if_old()
         for attempt in range(ATTEMPTS):
             is_fresh = lane.box is None
             if lane.box is None:
@@ -427,7 +457,7 @@ class FirestoreInbox:
             lane.forget()
             if step.box is None:
                 if is_fresh or step.holds_anyway:
-                    lane.remember(box, since)
+                    lane.box, lane.update_time = box, since
                     return step.answer
                 continue
             try:
@@ -454,7 +484,14 @@ class FirestoreInbox:
         if box.pending == 0:
             return []
         found = await self._documents.find(_entries_path(box.conversation_id), limit=limit)
-        return [_entry(document) for document in found]
+        return [_entry(document, box) for document in found]
+
+    async def _waiting(self, box: _Box, sequences: Sequence[int], *, are_there: bool) -> Collection[int]:
+        """Those that wait. Taken to be there, one that is not has the deletion refused, and is looked for."""
+        if are_there and len(sequences) <= box.pending:
+            return set(sequences)
+        paths = {_entry_path(box, sequence): sequence for sequence in sequences}
+        return {paths[path] for path in await self._documents.get_all(paths, fields=("sequence",))}
 
 
 def _box_path(conversation_id: ConversationId) -> str:
@@ -477,10 +514,19 @@ def _seen_entry_path(seen: Document) -> str:
     return f"{_entries_path(ConversationId(seen.fields['conversation_id']))}/{seen.fields['sequence']:020}"
 
 
-def _entry(document: Document) -> InboxEntry:
+def _entry(document: Document, box: _Box) -> InboxEntry:
     fields = document.fields
     message = InboundMessage.model_validate_json(fields["message"])
-    return InboxEntry(sequence=fields["sequence"], attempts=fields["attempts"], message=message)
+    attempts = fields["attempts"] + box.attempts.get(fields["sequence"], 0)
+    return InboxEntry(sequence=fields["sequence"], attempts=attempts, message=message)
+
+
+def _pairs(numbers: Sequence[int]) -> dict[int, int]:
+    return dict(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _deletes(box: _Box, sequences: Iterable[int]) -> list[Delete]:
+    return [Delete(_entry_path(box, sequence), must_exist=True) for sequence in sequences]
 
 
 def _appended(box: _Box, one: _Waiting) -> tuple[Write, Write]:

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import grpc.aio  # type: ignore[import-untyped]
 import orjson
-from google.api_core.exceptions import GoogleAPICallError, ServiceUnavailable
+from google.api_core.exceptions import GoogleAPICallError, RetryError, ServiceUnavailable
+from google.api_core.retry import AsyncRetry, if_exception_type
 from google.auth.exceptions import DefaultCredentialsError
 from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcAsyncIOTransport
@@ -26,8 +27,8 @@ log = logger(__name__)
 DISPATCH_DEADLINE = timedelta(seconds=30)
 ANALYSIS_DEADLINE = timedelta(seconds=120)
 CALL_TIMEOUT_SECONDS = 2.0
-ATTEMPTS = 3
-FIRST_PAUSE_SECONDS = 0.1
+# While the service is unavailable; a task that was created after all is a wake-up twice, which does no harm.
+RETRY = AsyncRetry(if_exception_type(ServiceUnavailable), initial=0.1, multiplier=2, maximum=0.4, timeout=1.0)
 AT_ONCE = 32
 CAPACITY = 10_000
 
@@ -57,7 +58,6 @@ class CloudTasksQueue:
         *,
         url: str,
         service_account_email: str,
-        chance: Callable[[], float],
         on_lost: Callable[[int], None],
         audience: str | None = None,
         emulator_host: str | None = None,
@@ -76,7 +76,6 @@ class CloudTasksQueue:
         self._parent = parent
         self._url = url
         self._oidc = tasks_v2.OidcToken(service_account_email=service_account_email, audience=audience or url)
-        self._chance = chance
         self._on_lost = on_lost
         self._headers = headers
         self._capacity = capacity
@@ -127,24 +126,13 @@ class CloudTasksQueue:
             # From here on a new message of the conversation needs a task of its own: this one may be drained already.
             self._waiting.discard(job)
             try:
-                await self._create(self._task(job, headers))
-            except GoogleAPICallError as exc:
-                self._lose(type(exc).__name__)
+                request = tasks_v2.CreateTaskRequest(parent=self._parent, task=self._task(job, headers))
+                await self._client.create_task(request, retry=RETRY, timeout=CALL_TIMEOUT_SECONDS)
+            except (GoogleAPICallError, RetryError) as exc:
+                cause = exc.cause if isinstance(exc, RetryError) else exc
+                self._lose(type(cause).__name__)
             else:
                 self._recover()
-
-    async def _create(self, task: tasks_v2.Task) -> None:
-        """Create the task, with a few more tries while the service is away; a second copy would do no harm."""
-        request = tasks_v2.CreateTaskRequest(parent=self._parent, task=task)
-        for attempt in range(ATTEMPTS):
-            try:
-                await self._client.create_task(request, retry=None, timeout=CALL_TIMEOUT_SECONDS)
-            except ServiceUnavailable:
-                if attempt == ATTEMPTS - 1:
-                    raise
-                await asyncio.sleep(FIRST_PAUSE_SECONDS * 2**attempt * (0.5 + self._chance()))
-            else:
-                return
 
     def _task(self, job: "_Job", headers: dict[str, str]) -> tasks_v2.Task:
         return tasks_v2.Task(

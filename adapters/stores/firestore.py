@@ -1,8 +1,8 @@
 """Conversations, outbox, dead letters and institutions in Firestore.
 
     conversations/{id}                    the head: small, one conditional write for each turn
-    conversations/{id}/history/{version}  what one commit added: its transitions, its utterances, its turn
-    conversations/{id}/receipts/{sequence}
+    conversations/{id}/history/{version}  what one commit added: its transitions, its utterances, its turn, its receipts
+    conversations/{id}/receipts/{sequence}, as releases of before wrote them
     outbox/{row id}                       beside the conversations, so that a row is found by its id alone
     parked_statuses/{hash}                statuses whose row is not known yet
     dead_letters/{id}
@@ -18,8 +18,9 @@ a day late or more, so what has expired is passed over here too.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial, reduce
 from itertools import zip_longest
 from typing import Any, Self, TypeVar
 
@@ -75,8 +76,8 @@ PINGS = "pings"
 HEAD_BYTES = 100_000
 # A status that matches no row after this long was about a message that is not ours.
 PARKED_FOR = timedelta(days=1)
-# What a process keeps in mind of heads, and of rows on their way, to write them without reading them first.
-REMEMBERED = 10_000
+# What a process keeps in mind of heads, rows and records, to write them without reading them first.
+REMEMBERED = 5_000
 # How often a change is worked out again when somebody else was faster.
 ATTEMPTS = 12
 # Of the longest lines a platform lets through, so many fit into a document.
@@ -84,6 +85,7 @@ LINES_IN_A_DOCUMENT = 10
 # Firestore compares a field with at most this many values at once.
 VALUES_IN_A_CONDITION = 30
 PAGE = 200
+FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,19 @@ class _Stored:
     def read(cls, document: Document) -> Self:
         fields = document.fields
         return cls(_read(OutboxRow, document), fields["version"], fields["expires_at"], document.update_time)
+
+
+@dataclass(slots=True, eq=False)
+class _Reports:
+    """Statuses of one row that wait for their turn in this process, and the row as the last of them left it.
+
+    One whose write failed stays with those that wait: writing it with them does no harm.
+    """
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: list[StatusUpdate] = field(default_factory=list)
+    callers: int = 0
+    row: OutboxRow | None = None
 
 
 class FirestoreStore:
@@ -122,12 +137,14 @@ class FirestoreStore:
         self._process = database.new_id()
         # The update time of the heads that were read or written here, by the version they had then.
         self._heads: OrderedDict[ConversationId, tuple[int, datetime]] = OrderedDict()
-        self._on_their_way: OrderedDict[OutboxId, _Stored] = OrderedDict()
+        self._rows: OrderedDict[OutboxId, _Stored] = OrderedDict()
+        self._reports: dict[OutboxId, _Reports] = {}
+        # Of records that were written here: their version, until when they are there, the time of the write.
+        self._known_records: OrderedDict[str, tuple[int, datetime, datetime]] = OrderedDict()
 
     async def ping(self) -> None:
-        # A document for each process: one for all would be written by all of them every second.
-        expires_at = self._clock.now() + timedelta(days=1)
-        await self._documents.apply([Put(f"{PINGS}/{self._process}", {"expires_at": expires_at})])
+        # A write that leaves nothing behind; one document for all processes would be written by all of them at once.
+        await self._documents.apply([Delete(f"{PINGS}/{self._process}")])
 
     async def close(self) -> None:
         await self._database.close()
@@ -152,8 +169,7 @@ class FirestoreStore:
         saved = head.model_copy(update={"version": head.version + 1})
         turns = (commit.turn,) if commit.turn else ()
         others = [
-            *self._additions(saved, turns, commit.transitions, commit.utterances),
-            *(self._receipt(saved, receipt) for receipt in commit.receipts),
+            *self._additions(saved, turns, commit.transitions, commit.utterances, commit.receipts),
             *(self._row(row, saved.version) for row in commit.outbox),
         ]
         return await self._write_head(saved, await self._unchanged_since(head), *others)
@@ -173,11 +189,22 @@ class FirestoreStore:
         return [_read(TurnRecord, document, "turn") for document in reversed(found)]
 
     async def receipt(self, conversation_id: ConversationId, message_id: MessageId) -> Receipt | None:
-        path = f"{_head_path(conversation_id)}/{RECEIPTS}"
-        return next(iter(_receipts(await self._find(path, ("message_key", "==", document_id(message_id))))), None)
+        head, key = _head_path(conversation_id), document_id(message_id)
+        receipts = _receipts(
+            *await asyncio.gather(
+                self._find(f"{head}/{HISTORY}", ("message_keys", "array_contains", key)),
+                self._find(f"{head}/{RECEIPTS}", ("message_key", "==", key)),
+            )
+        )
+        return next((receipt for receipt in receipts if receipt.message.id == message_id), None)
 
     async def receipts(self, conversation_id: ConversationId) -> list[Receipt]:
-        return _receipts(await self._find(f"{_head_path(conversation_id)}/{RECEIPTS}"))
+        head = _head_path(conversation_id)
+        return _receipts(
+            *await asyncio.gather(
+                self._find(f"{head}/{HISTORY}", fields=("receipts", "expires_at")), self._find(f"{head}/{RECEIPTS}")
+            )
+        )
 
     async def turn_of(self, receipt: Receipt) -> TurnRecord | None:
         path = f"{_head_path(receipt.message.conversation_id)}/{HISTORY}"
@@ -185,8 +212,12 @@ class FirestoreStore:
         return next((_read(TurnRecord, document, "turn") for document in found), None)
 
     async def find_message(self, message_id: MessageId) -> list[ConversationId]:
-        found = await self._find(RECEIPTS, ("message_key", "==", document_id(message_id)), limit=100, everywhere=True)
-        return sorted({_conversation_of(document) for document in found})
+        key = document_id(message_id)
+        found = await asyncio.gather(
+            self._find(HISTORY, ("message_keys", "array_contains", key), limit=100, everywhere=True),
+            self._find(RECEIPTS, ("message_key", "==", key), limit=100, everywhere=True),
+        )
+        return sorted({_conversation_of(document) for documents in found for document in documents})
 
     async def list_conversations(
         self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
@@ -223,8 +254,7 @@ class FirestoreStore:
         await self._delete_everything(head.id, up_to=unfinished.version)
         await self._documents.apply(
             [
-                *self._additions(head, archive.turns, archive.transitions, archive.utterances),
-                *(self._receipt(head, receipt) for receipt in archive.receipts),
+                *self._additions(head, archive.turns, archive.transitions, archive.utterances, archive.receipts),
                 *(self._row(row, head.version) for row in archive.outbox),
                 *(self._letter(letter) for letter in archive.dead_letters),
             ]
@@ -243,7 +273,7 @@ class FirestoreStore:
         found = await self._find(OUTBOX, mine, ("unsent", "==", True))
         stored = sorted((_Stored.read(document) for document in found), key=lambda one: one.row.number)
         for one in stored:
-            _keep(self._on_their_way, one.row.id, one)
+            _keep(self._rows, one.row.id, one)
         return [one.row for one in stored]
 
     async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
@@ -277,6 +307,7 @@ class FirestoreStore:
         await self._change_row(row_id, fail)
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
+        """As the port says; those of one row that come while one is being written share the next write."""
         row_id = await self._row_for(update)
         if row_id is None:
             parked = self._parked(update)
@@ -394,11 +425,16 @@ class FirestoreStore:
 
     async def put_record(self, record: Record) -> Record | None:
         path = f"{_records_path(record.collection)}/{document_id(record.key)}"
-        stored = await self._documents.get(path)
-        version = _read(Record, stored).version if stored and _is_kept(stored, record.updated_at) else 0
-        if record.version != version:
-            return None
-        saved = record.model_copy(update={"version": version + 1})
+        remembered = self._known_records.pop(path, None)
+        if remembered is not None and remembered[0] == record.version and remembered[1] > record.updated_at:
+            since: datetime | None = remembered[2]
+        else:
+            stored = await self._documents.get(path)
+            version = _read(Record, stored).version if stored and _is_kept(stored, record.updated_at) else 0
+            if record.version != version:
+                return None
+            since = stored.update_time if stored else None
+        saved = record.model_copy(update={"version": record.version + 1})
         fields = {
             "key": saved.key,
             "owner_key": document_id(saved.owner) if saved.owner is not None else None,
@@ -407,9 +443,10 @@ class FirestoreStore:
             "record": saved.model_dump_json(),
         }
         try:
-            await self._documents.commit(Guarded(path, fields, stored.update_time if stored else None))
+            written = await self._documents.commit(Guarded(path, fields, since))
         except WriteRefusedError:
             return None
+        _keep(self._known_records, path, (saved.version, saved.expires_at or FOREVER, written))
         return saved
 
     async def records(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
@@ -499,6 +536,8 @@ class FirestoreStore:
 
         Done again after a crash in the middle it goes on where it stopped.
         """
+        for row_id in [row_id for row_id, one in self._rows.items() if one.row.conversation_id == conversation_id]:
+            del self._rows[row_id]
         head, old = _head_path(conversation_id), ("version", "<=", up_to)
         mine = ("conversation_key", "==", document_id(conversation_id))
         await self._forget_parked(mine)
@@ -531,10 +570,12 @@ class FirestoreStore:
         turns: Sequence[TurnRecord],
         transitions: Sequence[TransitionRecord],
         utterances: Sequence[Utterance],
+        receipts: Sequence[Receipt],
     ) -> list[Put]:
         """Documents of the history, one as a rule; the ids of later commits sort later."""
+        size = LINES_IN_A_DOCUMENT
         parts = zip_longest(
-            turns, chunks(transitions, LINES_IN_A_DOCUMENT), chunks(utterances, LINES_IN_A_DOCUMENT), fillvalue=None
+            turns, chunks(transitions, size), chunks(utterances, size), chunks(receipts, size), fillvalue=None
         )
         return [self._addition(head, number, *part) for number, part in enumerate(parts)]
 
@@ -545,28 +586,22 @@ class FirestoreStore:
         turn: TurnRecord | None,
         transitions: Sequence[TransitionRecord] | None,
         utterances: Sequence[Utterance] | None,
+        receipts: Sequence[Receipt] | None,
     ) -> Put:
         order = f"{head.version:012}-{number:06}"
         fields = {
+            "conversation_id": head.id,
             "version": head.version,
             "transitions": [record.model_dump_json() for record in transitions or ()],
             "utterances": [said.model_dump_json() for said in utterances or ()],
             "turn": turn.model_dump_json() if turn else None,
             "turn_id": turn.id if turn else None,
             "turn_order": order if turn else None,
+            "receipts": [receipt.model_dump_json() for receipt in receipts or ()] or None,
+            "message_keys": [document_id(receipt.message.id) for receipt in receipts or ()] or None,
             "expires_at": self._expires_at(),
         }
         return Put(f"{_head_path(head.id)}/{HISTORY}/{order}", fields)
-
-    def _receipt(self, head: Conversation, receipt: Receipt) -> Put:
-        fields = {
-            "conversation_id": head.id,
-            "version": head.version,
-            "message_key": document_id(receipt.message.id),
-            "record": receipt.model_dump_json(),
-            "expires_at": self._expires_at(),
-        }
-        return Put(f"{_head_path(head.id)}/{RECEIPTS}/{receipt.sequence:020}", fields)
 
     def _row(self, row: OutboxRow, version: int) -> Put:
         fields = {
@@ -621,11 +656,16 @@ class FirestoreStore:
 
     # Rows
 
-    async def _change_row(self, row_id: OutboxId, change: Callable[[OutboxRow], OutboxRow | None]) -> OutboxRow | None:
-        """Replace the row by what `change` makes of it; None when there is no row, or when it makes nothing of it."""
+    async def _change_row(
+        self, row_id: OutboxId, change: Callable[[OutboxRow], OutboxRow | None], *, only_forward: bool = False
+    ) -> OutboxRow | None:
+        """Replace the row by what `change` makes of it; None when there is no row, or when it makes nothing of it.
+
+        Where a row only moves forward, one that was ahead when it was kept in mind is still.
+        """
         for attempt in range(ATTEMPTS):
-            # One that was kept in mind will do for a write on condition; an answer without a write is read afresh.
-            stored = self._on_their_way.pop(row_id, None)
+            # One that was kept in mind will do for a write on condition; another answer without a write is read afresh.
+            stored = self._rows.pop(row_id, None)
             is_fresh = stored is None
             if stored is None:
                 document = await self._documents.get(_row_path(row_id))
@@ -634,7 +674,8 @@ class FirestoreStore:
                 return None
             changed = change(stored.row)
             if changed is None or changed == stored.row:
-                if is_fresh:
+                if is_fresh or only_forward:
+                    _keep(self._rows, row_id, stored)
                     return changed
                 continue
             write = self._row(changed, stored.version)
@@ -643,28 +684,59 @@ class FirestoreStore:
             except WriteRefusedError:
                 await self._database.pause(attempt)
                 continue
-            if changed.is_unsent:
-                expires_at = write.fields["expires_at"]
-                _keep(self._on_their_way, row_id, _Stored(changed, stored.version, expires_at, written))
+            expires_at = write.fields["expires_at"]
+            _keep(self._rows, row_id, _Stored(changed, stored.version, expires_at, written))
             return changed
         raise StoreUnavailableError(f"the outbox row {row_id} keeps changing")
 
     async def _report(self, row_id: OutboxId, update: StatusUpdate) -> OutboxRow | None:
-        return await self._change_row(row_id, lambda row: row.reported(update))
+        """Wait for the row's turn; whoever gets it writes all that waits, so that most find theirs written already."""
+        reports = self._reports.setdefault(row_id, _Reports())
+        reports.waiting.append(update)
+        reports.callers += 1
+        try:
+            async with reports.lock:
+                # Those of one post begin one after the other: all of them get into the row's turn.
+                await asyncio.sleep(0)
+                if batch := tuple(reports.waiting):
+                    reports.row = await self._change_row(row_id, partial(_reported, batch), only_forward=True)
+                    del reports.waiting[: len(batch)]
+                return reports.row
+        finally:
+            reports.callers -= 1
+            if not reports.callers:
+                del self._reports[row_id]
 
     async def _row_for(self, update: StatusUpdate) -> OutboxId | None:
         if update.client_reference:
-            document = await self._documents.get(_row_path(OutboxId(update.client_reference)))
-            if document is not None and self._is_alive(document):
-                row = _read(OutboxRow, document)
-                if row.address.channel is update.channel:
-                    return row.id
+            row = await self._row_of(OutboxId(update.client_reference))
+            if row is not None and row.address.channel is update.channel:
+                return row.id
         key = _platform_key(update.channel, update.account, update.platform_message_id)
         found = await self._find(OUTBOX, ("platform_key", "==", key), limit=1)
-        return _read(OutboxRow, found[0]).id if found else None
+        if not found:
+            return None
+        stored = _Stored.read(found[0])
+        _keep(self._rows, stored.row.id, stored)
+        return stored.row.id
+
+    async def _row_of(self, row_id: OutboxId) -> OutboxRow | None:
+        """The row, as it is or was: its address never changes."""
+        stored = self._rows.get(row_id)
+        if stored is None:
+            document = await self._documents.get(_row_path(row_id))
+            if document is None:
+                return None
+            stored = _Stored.read(document)
+            _keep(self._rows, row_id, stored)
+        return stored.row if stored.expires_at > self._clock.now() else None
 
     async def _first_unsent(self, conversation_id: ConversationId) -> OutboxRow | None:
         return next(iter(await self.unsent(conversation_id)), None)
+
+
+def _reported(updates: Sequence[StatusUpdate], row: OutboxRow) -> OutboxRow:
+    return reduce(OutboxRow.reported, updates, row)
 
 
 def _fitting(head: Conversation) -> tuple[Conversation, str]:
@@ -718,10 +790,13 @@ def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:
         kept.popitem(last=False)
 
 
-def _receipts(documents: Iterable[Document]) -> list[Receipt]:
-    """By sequence; of a message that was answered twice (a dead letter that was tried again) the first."""
+def _receipts(additions: Iterable[Document], alone: Iterable[Document]) -> list[Receipt]:
+    """Those in the history and those of earlier releases, by sequence; of a message that was answered twice (a dead
+    letter that was tried again) the first."""
+    texts = [text for document in additions for text in document.fields.get("receipts", ())]
+    texts += [document.fields["record"] for document in alone]
     first: dict[MessageId, Receipt] = {}
-    for receipt in sorted((_read(Receipt, document) for document in documents), key=lambda one: one.sequence):
+    for receipt in sorted(map(Receipt.model_validate_json, texts), key=lambda one: one.sequence):
         first.setdefault(receipt.message.id, receipt)
     return list(first.values())
 

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from adapters.queues import cloud_tasks
-from adapters.queues.cloud_tasks import ATTEMPTS, CloudTasksQueue, QueueUnavailableError, queue_state
+from adapters.queues.cloud_tasks import CloudTasksQueue, QueueUnavailableError, queue_state
 from contracts.errors import ConfigurationError
 from contracts.values import ConversationId
 from observability.logs import configure_logs
@@ -44,7 +44,7 @@ class Lost:
 async def queue_on(
     double: CloudTasksDouble, lost: Callable[[int], None], **options: Any
 ) -> AsyncIterator[CloudTasksQueue]:
-    given = {"url": URL, "service_account_email": EMAIL, "chance": lambda: 0.0, "emulator_host": double.target}
+    given = {"url": URL, "service_account_email": EMAIL, "emulator_host": double.target}
     queue = CloudTasksQueue(QUEUE, on_lost=lost, **(given | options))
     try:
         yield queue
@@ -140,7 +140,7 @@ async def test_idle_waits_for_what_was_handed_over_and_not_for_what_comes_meanwh
 async def test_a_service_that_is_away_for_a_moment_is_asked_again(
     double: CloudTasksDouble, queue: CloudTasksQueue, lost: Lost
 ) -> None:
-    double.set(create_fails_next=ATTEMPTS - 1)
+    double.set(create_fails_next=2)
     await queue.wake(A)
     await queue.idle()
     assert (woken(double), lost.count) == (["a"], 0)
@@ -149,11 +149,12 @@ async def test_a_service_that_is_away_for_a_moment_is_asked_again(
 async def test_a_service_that_stays_away_is_given_up_and_counted(
     double: CloudTasksDouble, queue: CloudTasksQueue, lost: Lost
 ) -> None:
-    double.set(create_fails_next=ATTEMPTS)
+    double.set(create_fails_next=1_000)
     await queue.wake(A)
-    await queue.idle()
+    async with asyncio.timeout(10):
+        await queue.idle()
     assert (woken(double), lost.count) == ([], 1)
-    assert double.counters.all()["calls_CreateTask"] == ATTEMPTS
+    assert 2 <= double.counters.all()["calls_CreateTask"] <= 50
 
 
 @pytest.mark.parametrize("fault", ["DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL"])
@@ -232,9 +233,8 @@ async def test_closing_sends_what_it_can_and_counts_the_rest(double: CloudTasksD
 
 
 async def test_while_the_service_is_down_nothing_is_raised_and_afterwards_tasks_are_made_again(
-    double: CloudTasksDouble, queue: CloudTasksQueue, lost: Lost, monkeypatch: pytest.MonkeyPatch
+    double: CloudTasksDouble, queue: CloudTasksQueue, lost: Lost
 ) -> None:
-    monkeypatch.setattr(cloud_tasks, "FIRST_PAUSE_SECONDS", 0.001)
     await double.stop()
     await queue.wake(A)
     await queue.idle()
@@ -254,7 +254,7 @@ async def test_without_credentials_the_process_does_not_come_up(
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     monkeypatch.delenv("CLOUDSDK_CONFIG", raising=False)
     with pytest.raises(ConfigurationError, match="CLOUD_TASKS_EMULATOR_HOST"):
-        CloudTasksQueue(QUEUE, url=URL, service_account_email=EMAIL, chance=lambda: 0.0, on_lost=Lost())
+        CloudTasksQueue(QUEUE, url=URL, service_account_email=EMAIL, on_lost=Lost())
 
 
 async def test_the_state_of_the_queue_is_told(double: CloudTasksDouble) -> None:

@@ -1,7 +1,6 @@
 """Deadlines, lost answers, a server that is away and comes back; ids that Firestore would refuse."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -10,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 from google.api_core import exceptions as google
-from google.cloud.firestore_v1 import AsyncWriteBatch
+from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,15 +97,15 @@ async def test_a_document_that_is_too_big_is_refused_for_good(documents: Documen
         await documents.commit(Guarded("things/big", {"text": "x" * 1_100_000}, None))
 
 
-def losing_answers(arriving: list[bool], error: type[Exception]) -> Callable[[AsyncWriteBatch], Awaitable[Any]]:
+def losing_answers(arriving: list[bool], error: type[Exception]) -> Callable[[FirestoreAsyncClient], Awaitable[Any]]:
     """Commits whose answers get lost: those that are True arrive before, those that are False never do."""
-    commit: Commit = AsyncWriteBatch.commit
+    commit: Commit = FirestoreAsyncClient.commit
 
-    async def lost(batch: AsyncWriteBatch, *args: Any, **kwargs: Any) -> Any:
+    async def lost(client: FirestoreAsyncClient, *args: Any, **kwargs: Any) -> Any:
         if not arriving:
-            return await commit(batch, *args, **kwargs)
+            return await commit(client, *args, **kwargs)
         if arriving.pop(0):
-            await commit(batch, *args, **kwargs)
+            await commit(client, *args, **kwargs)
         raise error("lost")
 
     return lost
@@ -117,7 +116,7 @@ async def test_a_write_whose_answer_got_lost_is_recognised(
     documents: Documents, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     since = await created(documents)
-    monkeypatch.setattr(AsyncWriteBatch, "commit", losing_answers([True], error))
+    monkeypatch.setattr(FirestoreAsyncClient, "commit", losing_answers([True], error))
     written = await documents.commit(Guarded("things/one", {"n": 2}, since))
     document = await documents.get("things/one")
     assert document
@@ -126,7 +125,7 @@ async def test_a_write_whose_answer_got_lost_is_recognised(
 
 async def test_a_write_that_never_arrived_is_made_again(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
     since = await created(documents)
-    monkeypatch.setattr(AsyncWriteBatch, "commit", losing_answers([False, False], google.ServiceUnavailable))
+    monkeypatch.setattr(FirestoreAsyncClient, "commit", losing_answers([False, False], google.ServiceUnavailable))
     await documents.commit(Guarded("things/one", {"n": 2}, since))
     assert await number(documents) == 2
 
@@ -136,17 +135,17 @@ async def test_a_write_that_arrives_after_it_was_looked_for_counts_once(
 ) -> None:
     """The first attempt is still on its way when the document is read; the second one is then refused."""
     since = await created(documents)
-    commit: Commit = AsyncWriteBatch.commit
-    late: list[AsyncWriteBatch] = []
+    commit: Commit = FirestoreAsyncClient.commit
+    late: list[Any] = []
 
-    async def slow(batch: AsyncWriteBatch, *args: Any, **kwargs: Any) -> Any:
+    async def slow(client: FirestoreAsyncClient, *args: Any, **kwargs: Any) -> Any:
         if not late:
-            late.append(batch)
+            late.extend(args)
             raise google.ServiceUnavailable("lost")
-        await commit(late[0], *args, **kwargs)
-        return await commit(batch, *args, **kwargs)
+        await commit(client, *late, **kwargs)
+        return await commit(client, *args, **kwargs)
 
-    monkeypatch.setattr(AsyncWriteBatch, "commit", slow)
+    monkeypatch.setattr(FirestoreAsyncClient, "commit", slow)
     written = await documents.commit(Guarded("things/one", {"n": 2}, since))
     document = await documents.get("things/one")
     assert document
@@ -157,7 +156,7 @@ async def test_a_write_that_stays_without_an_answer_is_unavailable(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     since = await created(documents)
-    monkeypatch.setattr(AsyncWriteBatch, "commit", losing_answers([False] * 10, google.ServiceUnavailable))
+    monkeypatch.setattr(FirestoreAsyncClient, "commit", losing_answers([False] * 1_000, google.ServiceUnavailable))
     with pytest.raises(StoreUnavailableError):
         await documents.commit(Guarded("things/one", {"n": 2}, since))
     assert await number(documents) == 1
@@ -167,7 +166,7 @@ async def test_a_write_that_was_overtaken_after_its_answer_got_lost_is_refused(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     since = await created(documents)
-    monkeypatch.setattr(AsyncWriteBatch, "commit", losing_answers([False], google.ServiceUnavailable))
+    monkeypatch.setattr(FirestoreAsyncClient, "commit", losing_answers([False], google.ServiceUnavailable))
     get = documents.get
 
     async def overtaken(path: str) -> Any:
@@ -180,19 +179,18 @@ async def test_a_write_that_was_overtaken_after_its_answer_got_lost_is_refused(
 
 
 async def test_busy_is_tried_again(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(AsyncWriteBatch, "commit", losing_answers([False, False], google.Aborted))
+    monkeypatch.setattr(FirestoreAsyncClient, "commit", losing_answers([False, False], google.Aborted))
     await created(documents)
     assert await number(documents) == 1
 
 
 @asynccontextmanager
 async def connection_to(host: str, **options: Any) -> AsyncIterator[FirestoreDatabase]:
-    with patch.dict(os.environ, FIRESTORE_EMULATOR_HOST=host):
-        database = FirestoreDatabase("prosa-away", **options)
-        try:
-            yield database
-        finally:
-            await database.close()
+    database = FirestoreDatabase("prosa-away", emulator_host=host, **options)
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 @asynccontextmanager
@@ -260,6 +258,35 @@ async def until_it_answers(documents: Documents) -> None:
         except StoreUnavailableError:
             continue
         return
+
+
+async def test_a_read_that_fails_at_once_is_made_again_and_one_that_was_slow_is_not(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that has too much to do must not get more; what is left of the deadline bounds each attempt."""
+    await created(documents)
+    get = FirestoreAsyncClient.batch_get_documents
+    timeouts: list[float] = []
+
+    def failing(pause: float, times: int) -> Any:
+        async def fail(client: FirestoreAsyncClient, *args: Any, **options: Any) -> Any:
+            timeouts.append(options["timeout"])
+            if len(timeouts) > times:
+                return await get(client, *args, **options)
+            await asyncio.sleep(pause)
+            raise google.ServiceUnavailable("lost")
+
+        return fail
+
+    monkeypatch.setattr(FirestoreAsyncClient, "batch_get_documents", failing(0.0, 2))
+    assert await number(documents) == 1
+    assert timeouts == sorted(timeouts, reverse=True)
+    assert timeouts.pop(0) <= 60
+    timeouts.clear()
+    monkeypatch.setattr(FirestoreAsyncClient, "batch_get_documents", failing(1.1, 9))
+    with pytest.raises(StoreUnavailableError, match="ServiceUnavailable"):
+        await number(documents)
+    assert len(timeouts) == 1
 
 
 async def test_a_lost_server_is_looked_for_again_within_a_second() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions as google
-from google.cloud.firestore_v1 import AsyncWriteBatch
+from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 
-from adapters.firestore_database import DOCUMENT_BYTES, Delete
+from adapters.firestore_database import DOCUMENT_BYTES, Amend, Delete, Guarded
 from adapters.inboxes import firestore
 from adapters.inboxes.firestore import SEEN_FOR, FirestoreInbox
 from contracts.delivery import Arrival
@@ -29,7 +29,7 @@ async def inboxes() -> AsyncIterator[Pair]:
     """Two inboxes with connections of their own to the same data, as two processes have them."""
     async with AsyncExitStack() as stack:
         mine = await stack.enter_async_context(open_firestore())
-        theirs = await stack.enter_async_context(open_firestore(mine._project))
+        theirs = await stack.enter_async_context(open_firestore(mine.project))
         yield FirestoreInbox(mine), FirestoreInbox(theirs)
 
 
@@ -42,13 +42,13 @@ def inbox(inboxes: Pair) -> FirestoreInbox:
 def commits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many documents each commit wrote."""
     sizes: list[int] = []
-    commit = AsyncWriteBatch.commit
+    commit = FirestoreAsyncClient.commit
 
-    async def counted(batch: AsyncWriteBatch, **options: Any) -> Any:
-        sizes.append(len(batch))
-        return await commit(batch, **options)
+    async def counted(client: FirestoreAsyncClient, *args: Any, **options: Any) -> Any:
+        sizes.append(len(args[0].writes))
+        return await commit(client, *args, **options)
 
-    monkeypatch.setattr(AsyncWriteBatch, "commit", counted)
+    monkeypatch.setattr(FirestoreAsyncClient, "commit", counted)
     return sizes
 
 
@@ -162,15 +162,15 @@ async def test_who_is_cancelled_takes_nobody_along(inbox: FirestoreInbox, monkey
 async def test_an_append_whose_answer_got_lost_is_accepted_once(
     inbox: FirestoreInbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = AsyncWriteBatch.commit
+    commit = FirestoreAsyncClient.commit
 
-    async def lost(batch: AsyncWriteBatch, **options: Any) -> None:
-        await commit(batch, **options)
+    async def lost(client: FirestoreAsyncClient, *args: Any, **options: Any) -> None:
+        await commit(client, *args, **options)
         monkeypatch.undo()
         raise google.DeadlineExceeded("lost")
 
     message = inbound()
-    monkeypatch.setattr(AsyncWriteBatch, "commit", lost)
+    monkeypatch.setattr(FirestoreAsyncClient, "commit", lost)
     assert await inbox.append([message]) == [Arrival.ACCEPTED]
     assert await inbox.append([message]) == [Arrival.DUPLICATE_PENDING]
     assert await inbox.depth() == 1
@@ -179,12 +179,12 @@ async def test_an_append_whose_answer_got_lost_is_accepted_once(
 async def test_an_append_that_cannot_be_made_is_told_to_all_who_share_it(
     inbox: FirestoreInbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def away(batch: AsyncWriteBatch, **options: Any) -> None:
+    async def away(client: FirestoreAsyncClient, *args: Any, **options: Any) -> None:
         raise google.ServiceUnavailable("away")
 
     messages = [inbound() for _ in range(5)]
     with monkeypatch.context() as patched:
-        patched.setattr(AsyncWriteBatch, "commit", away)
+        patched.setattr(FirestoreAsyncClient, "commit", away)
         results = await asyncio.gather(*(inbox.append([one]) for one in messages), return_exceptions=True)
     assert [type(result) for result in results] == [InboxUnavailableError] * 5
     assert await inbox.append(messages) == [Arrival.ACCEPTED] * 5
@@ -236,6 +236,69 @@ async def test_a_wrong_count_keeps_nobody_at_an_empty_inbox(inbox: FirestoreInbo
     assert await inbox.take(lease, isolate_after=2) == []
     assert await inbox.release(lease)
     assert await inbox.due(at=START + timedelta(days=1), limit=9) == []
+
+
+async def as_before(inbox: FirestoreInbox, *, attempts: int) -> None:
+    """Attempts as earlier releases counted them: in each message."""
+    box = await inbox._documents.get(firestore._box_path(C1))
+    assert box
+    # Their writes leave alone what they do not know.
+    entries = await inbox._documents.find(firestore._entries_path(C1))
+    known = {name: value for name, value in box.fields.items() if name != "attempts"}
+    await inbox._documents.commit(
+        Guarded(box.path, known | {"is_tried": True}, box.update_time),
+        *(Amend(entry.path, {"attempts": attempts}) for entry in entries),
+    )
+
+
+async def test_attempts_that_an_earlier_release_counted_count(inboxes: Pair) -> None:
+    mine, theirs = inboxes
+    await mine.append([inbound("um"), inbound("dois")])
+    await as_before(mine, attempts=1)
+    lease = await theirs.claim(C1, ttl=TTL, at=START)
+    assert lease
+    assert lease.oldest_attempts == 1
+    assert [entry.attempts for entry in await theirs.take(lease, isolate_after=2)] == [2, 2]
+    assert [entry.attempts for entry in await mine.pending(C1)] == [2, 2]
+    # An earlier release takes once more, and knows nothing of the list; what it leaves of it is added up.
+    await as_before(mine, attempts=2)
+    again = await theirs.claim(C1, ttl=TTL, at=START + TTL)
+    assert again
+    assert again.oldest_attempts == 3
+    assert [entry.attempts for entry in await theirs.take(again, isolate_after=2)] == [4]
+    await mine.spare(C1, [1])
+    assert [entry.attempts for entry in await mine.pending(C1)] == [3, 3]
+
+
+async def test_a_beat_is_written_when_half_of_the_lease_is_over(inbox: FirestoreInbox, commits: list[int]) -> None:
+    await inbox.append([inbound()])
+    lease = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lease
+    commits.clear()
+    for beat, (writes, expires_at) in enumerate([(0, START + TTL), (1, START + TTL * 1.5), (1, START + TTL * 1.5)], 1):
+        lease = await inbox.renew(lease, ttl=TTL, at=START + beat * TTL / 4)
+        assert (len(commits), lease.expires_at) == (writes, expires_at)
+
+
+async def test_what_was_answered_and_the_lease_go_in_one_write(inbox: FirestoreInbox, commits: list[int]) -> None:
+    await inbox.append([inbound("um"), inbound("dois")])
+    lease = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lease
+    taken = await inbox.take(lease, isolate_after=2)
+    commits.clear()
+    assert await inbox.release(lease, answered=[entry.sequence for entry in taken])
+    assert commits == [3]
+
+
+async def test_a_box_that_was_left_alone_for_long_is_read_and_not_guessed(
+    inboxes: Pair, commits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, theirs = inboxes
+    monkeypatch.setattr(firestore, "UNHELD_SECONDS", 0.0)
+    for _ in range(3):
+        for inbox in (mine, theirs):
+            await inbox.append([inbound()])
+    assert commits == [3] * 6
 
 
 async def test_old_marks_are_forgotten_in_batches(

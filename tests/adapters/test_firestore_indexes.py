@@ -15,7 +15,7 @@ from contracts.conversation import Conversation
 from contracts.delivery import Record
 from contracts.messages import DeliveryState
 from contracts.values import MessageId
-from tests.adapters.test_firestore_store import everything, letter, status
+from tests.adapters.test_firestore_store import everything, letter, receipts_alone, status
 from tests.builders import ROOT, START, SteppingClock, conversation_id, inbound, open_firestore, pyloto
 from tests.contract.test_store import turn_commit
 
@@ -56,28 +56,32 @@ def indexes_for(group: str, conditions: Any, options: dict[str, Any]) -> set[Ind
     """Source: Firestore's documentation of index types. Equalities share single-field indexes; an order does not."""
     scope = "COLLECTION_GROUP" if options.get("everywhere") else "COLLECTION"
     equal = [name for name, operator, _ in conditions if operator in ("==", "in")]
-    ranged = {name for name, operator, _ in conditions if operator not in ("==", "in")}
+    held = {name for name, operator, _ in conditions if operator == "array_contains"}
+    ranged = {name for name, _, _ in conditions} - {*equal, *held}
     order = options.get("order_by") or next(iter(ranged), None)
     direction = "DESCENDING" if options.get("descending") else "ASCENDING"
     assert ranged <= {order}, "one range, and by that the order"
     if equal and order:
         return {("composite", group, *((name, "ASCENDING") for name in equal), (order, direction))}
-    return {("single", group, name, "ASCENDING", scope) for name in equal} | (
-        {("single", group, order, direction, scope)} if order else set()
+    return (
+        {("single", group, name, "ASCENDING", scope) for name in equal}
+        | {("single", group, name, "CONTAINS", scope) for name in held}
+        | ({("single", group, order, direction, scope)} if order else set())
     )
 
 
 def declared() -> set[Index]:
     single = {
-        ("single", group, field, index["order"], index["queryScope"])
+        ("single", group, field, index.get("order") or index["arrayConfig"], index["queryScope"])
         for (group, field), one in FIELDS.items()
         for index in one["indexes"]
     }
     return single | {("composite", *one) for one in COMPOSITES}
 
 
-async def use_everything(inbox: FirestoreInbox, store: FirestoreStore) -> None:
+async def use_everything(database: FirestoreDatabase) -> None:
     """Every method that reads or writes documents of its own kind, some of them twice."""
+    inbox, store = FirestoreInbox(database), FirestoreStore(database, clock=SteppingClock())
     await inbox.append([inbound(), inbound()])
     assert await inbox.due(at=START, limit=1)
     lease = await inbox.claim(C1, ttl=TTL, at=START)
@@ -94,6 +98,7 @@ async def use_everything(inbox: FirestoreInbox, store: FirestoreStore) -> None:
     commit = turn_commit(message=inbound(id="m-1"), replies=2)
     timed = commit.conversation.model_copy(update={"times_out_at": START})
     head = await store.commit(commit.model_copy(update={"conversation": timed}))
+    await receipts_alone(database, C1)
     await store.turns(C1, limit=1)
     receipt = await store.receipt(C1, MessageId("m-1"))
     assert receipt
@@ -128,20 +133,22 @@ async def use_everything(inbox: FirestoreInbox, store: FirestoreStore) -> None:
     await store.prune_records(at=START)
     await store.ping()
     await store.commit(turn_commit(Conversation(id=conversation_id("erased"))))
+    lease = await inbox.claim(C1, ttl=TTL, at=LATER)
+    assert lease
+    await inbox.take(lease, isolate_after=2)
 
 
 async def test_every_query_has_its_index_and_every_index_its_query(
     database: FirestoreDatabase, asked: set[Index]
 ) -> None:
-    store = FirestoreStore(database, clock=SteppingClock())
-    await use_everything(FirestoreInbox(database), store)
-    await store.erase(C1, at=START)
+    await use_everything(database)
+    await FirestoreStore(database, clock=SteppingClock()).erase(C1, at=START)
     assert asked - declared() == set()
     assert declared() - asked == set()
 
 
 async def test_every_field_that_is_written_is_declared_and_no_other(database: FirestoreDatabase) -> None:
-    await use_everything(FirestoreInbox(database), FirestoreStore(database, clock=SteppingClock()))
+    await use_everything(database)
     written = {(path.split("/")[-2], field) for path, fields in await everything(database) for field in fields}
     assert written == FIELDS.keys()
 

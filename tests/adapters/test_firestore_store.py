@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from google.api_core import exceptions as google
-from google.cloud.firestore_v1 import AsyncWriteBatch
+from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 
-from adapters.firestore_database import FirestoreDatabase, Write
+from adapters.firestore_database import FirestoreDatabase, Put, Write, document_id
 from adapters.stores import firestore
 from adapters.stores.firestore import HEAD_BYTES, FirestoreStore
 from contracts.conversation import RESTORING, Conversation, Speaker, Utterance
-from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow
+from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow, Receipt, Record
 from contracts.errors import ConversationConflictError, PermanentError, StoreUnavailableError
 from contracts.messages import DeliveryState, StatusUpdate
 from contracts.values import ConversationId, MessageId, OutboxId
@@ -23,6 +23,7 @@ from tests.contract.test_store import turn_commit
 
 C1 = conversation_id("c-1")
 SECOND = timedelta(seconds=1)
+REPORTED = (DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ)
 SECRET = "um segredo que ninguém mais pode ler"
 
 
@@ -31,7 +32,7 @@ async def databases() -> AsyncIterator[tuple[FirestoreDatabase, FirestoreDatabas
     """Two connections to the same data, as two processes have them."""
     async with AsyncExitStack() as stack:
         mine = await stack.enter_async_context(open_firestore())
-        theirs = await stack.enter_async_context(open_firestore(mine._project))
+        theirs = await stack.enter_async_context(open_firestore(mine.project))
         yield mine, theirs
 
 
@@ -48,18 +49,142 @@ def store(stores: tuple[FirestoreStore, FirestoreStore]) -> FirestoreStore:
 
 async def everything(database: FirestoreDatabase) -> list[tuple[str, dict[str, Any]]]:
     """Every document of the project with its path, wherever it is."""
+    client, documents = database.client(), database.documents(StoreUnavailableError)
+    root = f"{database.name}/documents"
     found: list[tuple[str, dict[str, Any]]] = []
 
-    async def walk(collections: Any) -> None:
-        async for collection in collections:
-            async for reference in collection.list_documents():
-                snapshot = await reference.get()
-                if snapshot.exists:
-                    found.append((reference.path, snapshot.to_dict()))
-                await walk(reference.collections())
+    async def walk(parent: str) -> None:
+        async for collection in await client.list_collection_ids({"parent": parent}, metadata=database.metadata):
+            asked = {"parent": parent, "collection_id": collection, "show_missing": True}
+            async for each in await client.list_documents(asked, metadata=database.metadata):
+                if document := await documents.get(each.name.removeprefix(f"{root}/")):
+                    found.append((document.path, dict(document.fields)))
+                await walk(each.name)
 
-    await walk(database.client().collections())
+    await walk(root)
     return found
+
+
+async def receipts_alone(database: FirestoreDatabase, conversation: ConversationId) -> None:
+    """Keep the receipts of a conversation as earlier releases did: each in a document of its own."""
+    documents = database.documents(StoreUnavailableError)
+    head = firestore._head_path(conversation)
+    for document in await documents.find(f"{head}/{firestore.HISTORY}"):
+        kept = {name: document.fields[name] for name in ("version", "expires_at")}
+        for text in document.fields.get("receipts", []):
+            receipt = Receipt.model_validate_json(text)
+            mine = {"conversation_id": conversation, "message_key": document_id(receipt.message.id), "record": text}
+            await documents.apply([Put(f"{head}/{firestore.RECEIPTS}/{receipt.sequence:020}", kept | mine)])
+        now = {"receipts", "message_keys", "conversation_id"}
+        before = {name: value for name, value in document.fields.items() if name not in now}
+        await documents.apply([Put(document.path, before)])
+
+
+async def test_what_earlier_releases_wrote_is_read_and_erased_with_what_is_new(
+    store: FirestoreStore, databases: tuple[FirestoreDatabase, FirestoreDatabase]
+) -> None:
+    old, new = inbound("antes", id="m-old"), inbound("agora", id="m-new")
+    head = await store.commit(turn_commit(message=old))
+    await receipts_alone(databases[0], C1)
+    await store.commit(turn_commit(head, new))
+    receipts = await store.receipts(C1)
+    assert [receipt.message for receipt in receipts] == [old, new]
+    for receipt in receipts:
+        assert await store.receipt(C1, receipt.message.id) == receipt
+        assert await store.turn_of(receipt)
+        assert await store.find_message(receipt.message.id) == [C1]
+    assert await store.receipt(C1, MessageId("m-other")) is None
+    assert await store.erase(C1, at=START)
+    assert not await store.receipts(C1)
+    assert not [path for path, _ in await everything(databases[0]) if "/receipts/" in path or "/history/" in path]
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What Firestore is asked."""
+    asked: list[str] = []
+
+    def noted(name: str) -> Any:
+        method = getattr(FirestoreAsyncClient, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            asked.append(name)
+            return method(*args, **options)
+
+        return call
+
+    for name in ("commit", "batch_get_documents", "run_query"):
+        monkeypatch.setattr(FirestoreAsyncClient, name, noted(name))
+    return asked
+
+
+async def sent_row(store: FirestoreStore) -> OutboxRow:
+    await store.commit(turn_commit())
+    (row,) = await store.unsent(C1)
+    await store.mark_sent(row, platform_message_id="p-1", at=START)
+    return row
+
+
+async def test_statuses_of_one_moment_share_a_write(
+    stores: tuple[FirestoreStore, FirestoreStore], calls: list[str]
+) -> None:
+    sender, receiver = stores
+    row = await sent_row(sender)
+    updates = [status(row, state).model_copy(update={"client_reference": row.id}) for state in REPORTED]
+    await receiver.apply_status(updates[0])
+    calls.clear()
+    rows = await asyncio.gather(*(receiver.apply_status(update) for update in updates))
+    assert [one.state for one in rows if one] == [DeliveryState.READ] * 3
+    assert calls == ["commit"]
+    (stored,) = await sender.rows(C1)
+    assert stored.state is DeliveryState.READ
+
+
+async def test_of_statuses_that_follow_each_other_the_row_is_read_once(
+    stores: tuple[FirestoreStore, FirestoreStore], calls: list[str]
+) -> None:
+    sender, receiver = stores
+    row = await sent_row(sender)
+    calls.clear()
+    for state in (*REPORTED, *REPORTED):
+        changed = await receiver.apply_status(status(row, state).model_copy(update={"client_reference": row.id}))
+        assert changed
+    assert calls == ["batch_get_documents", "commit", "commit"]
+
+
+async def test_a_status_whose_write_failed_is_written_with_the_next(
+    store: FirestoreStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = await sent_row(store)
+
+    async def away(*args: Any, **options: Any) -> None:
+        raise google.ServiceUnavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FirestoreAsyncClient, "commit", away)
+        reports = (store.apply_status(status(row, state)) for state in REPORTED)
+        results = await asyncio.gather(*reports, return_exceptions=True)
+    assert StoreUnavailableError in [type(result) for result in results]
+    changed = await store.apply_status(status(row))
+    assert changed
+    assert changed.state is DeliveryState.DELIVERED
+
+
+async def test_a_record_that_was_written_here_is_not_read_before_the_next_write(
+    stores: tuple[FirestoreStore, FirestoreStore], calls: list[str]
+) -> None:
+    mine, theirs = stores
+    record = Record(collection="sums", key="k", body={}, updated_at=START)
+    for _ in range(3):
+        saved = await mine.put_record(record)
+        assert saved
+        record = saved
+    assert calls == ["batch_get_documents", "commit", "commit", "commit"]
+    assert await theirs.put_record(record)
+    assert await mine.put_record(record) is None
+    newest = await mine.record("sums", "k", at=START)
+    assert newest
+    assert await mine.put_record(newest)
 
 
 def letter(raw: str = SECRET, conversation: ConversationId = C1) -> DeadLetter:
@@ -111,14 +236,14 @@ async def test_a_commit_whose_answer_got_lost_is_found_there(
     store: FirestoreStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = await store.commit(turn_commit())
-    commit = AsyncWriteBatch.commit
+    commit = FirestoreAsyncClient.commit
 
-    async def lost(batch: AsyncWriteBatch, **options: Any) -> None:
-        await commit(batch, **options)
+    async def lost(client: FirestoreAsyncClient, *args: Any, **options: Any) -> None:
+        await commit(client, *args, **options)
         monkeypatch.undo()
         raise google.DeadlineExceeded("lost")
 
-    monkeypatch.setattr(AsyncWriteBatch, "commit", lost)
+    monkeypatch.setattr(FirestoreAsyncClient, "commit", lost)
     saved = await store.commit(turn_commit(head))
     assert await store.load(C1) == saved
     assert (await store.commit(turn_commit(saved))).version == 3
@@ -129,11 +254,11 @@ async def test_a_commit_that_never_arrives_is_unavailable_and_leaves_nothing(
 ) -> None:
     head = await store.commit(turn_commit())
 
-    async def lost(batch: AsyncWriteBatch, **options: Any) -> None:
+    async def lost(client: FirestoreAsyncClient, *args: Any, **options: Any) -> None:
         raise google.ServiceUnavailable("lost")
 
     with monkeypatch.context() as patched:
-        patched.setattr(AsyncWriteBatch, "commit", lost)
+        patched.setattr(FirestoreAsyncClient, "commit", lost)
         with pytest.raises(StoreUnavailableError):
             await store.commit(turn_commit(head))
     assert await store.load(C1) == head
@@ -229,7 +354,7 @@ async def test_after_an_erasure_no_document_knows_what_was_said(
 ) -> None:
     await written_everywhere(store)
     written = [path.split("/")[-2] for path, fields in await everything(databases[0]) if SECRET in str(fields)]
-    assert set(written) == {"conversations", "history", "receipts", "outbox", "dead_letters", "parked_statuses"}
+    assert set(written) == {"conversations", "history", "outbox", "dead_letters", "parked_statuses"}
     assert await store.erase(C1, at=START)
     left = await everything(databases[0])
     assert [path for path, fields in left if SECRET in str(fields)] == []

@@ -1,199 +1,401 @@
-"""What Firestore costs, against the emulator: `python -m tests.bench.firestore`.
+"""What a message costs on Firestore, counted: `python -m tests.bench.firestore`, or `make bench`.
 
-Beside the adapters stands the bare client, which reads and writes the same documents in the same run: the ratio is
-what the adapters add. The emulator shares the machine, so calls a second say what the two of them can do here.
+A real webhook app and a real engine, each with a connection of its own to the emulator as two processes have them,
+answer conversations of several messages; three statuses follow each reply, in a post each. An interceptor sees every
+call: what is counted is what Firestore would charge, whatever our code believes that it does. A query costs the
+documents that it returns, at least one; a missing document costs a read; a write whose condition does not hold costs
+nothing but its call. Documents with a time to live are deleted for money one day: that is the step `expiry`. Then one
+minute of a worker without work. Times do not matter here, so a busy machine changes little but heartbeats.
 """
 
+import argparse
 import asyncio
 import io
-import itertools
+import json
+import math
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from datetime import UTC, timedelta
+from functools import partial
 from typing import Any
 
-from google.cloud.firestore_v1 import AsyncClient
+import httpx
+from google.cloud.firestore_v1 import types
+from grpc import StatusCode, aio  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.table import Table
 
+from adapters.channels.whatsapp import LIMITS
 from adapters.clock import SystemClock
+from adapters.events.memory import MemoryEvents
+from adapters.firestore_database import FirestoreDatabase
 from adapters.inboxes.firestore import FirestoreInbox
-from adapters.inboxes.memory import MemoryInbox
 from adapters.models.scripted import ScriptedModel
 from adapters.stores.firestore import FirestoreStore
-from adapters.stores.memory import MemoryStore
-from contracts.conversation import Conversation
-from contracts.delivery import OutboxRow, TurnCommit
+from cli.worker_role import BESIDE_SCHEDULER
+from contracts.messages import ChannelName
+from contracts.ports import ModelRequest
+from contracts.settings import Settings, read_settings
 from contracts.values import ConversationId
 from observability.logs import configure_logs
-from tests.builders import agreeable, conversation_id, engine_bed, inbound, open_firestore
+from sandbox.whatsapp_webhooks import Change, envelope, inbound_text, signed, status
+from tests.builders import DOCUMENTS, CrashAt, RecordingChannel, agreeable, open_firestore
+from webhook.app import create_app
+from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
+from worker.analysis_desk import desk_without_engine
+from worker.backends import Backend
+from worker.bootstrap import open_engine
 from worker.drain import drain
+from worker.jobs import open_worker
+from worker.reporting import Reporting
 
-TIMES = 400
-AT_ONCE = 32
-TEXT = "Bom dia! Vocês entregam no sábado?"
+SECRET = "bench"
+HOOK = "/webhooks/whatsapp"
+MODEL_SECONDS = 1.0
+# Between sent, delivered and read, as WhatsApp reports of a person who looks at the phone.
+STATUS_SECONDS = 0.3
+A_MONTH = 100_000
+MINUTES_A_MONTH = 60 * 24 * 30
+
+# Firestore, Standard edition, us-central1, US dollars for one document beyond the free quota. Other regions cost up to
+# twice as much. Source: cloud.google.com/firestore/pricing, read in November 2026.
+PRICE_SOURCE = "cloud.google.com/firestore/pricing, Standard edition, us-central1, November 2026"
+READ_USD, WRITE_USD, DELETE_USD = 0.03 / 100_000, 0.09 / 100_000, 0.01 / 100_000
+
+STEPS = {
+    "append": "ingest",
+    "claim": "claim and take",
+    "take": "claim and take",
+    "load": "load",
+    "has_newer": "commit",
+    "commit": "commit",
+    "unsent": "send",
+    "begin_send": "send",
+    "mark_sent": "send",
+    "apply_status": "statuses",
+    "apply_statuses": "statuses",
+    "renew": "heartbeat",
+    "remove": "release",
+    "release": "release",
+    "abandon": "release",
+    "due": "sweep",
+    "sendable": "sweep",
+    "timed_out": "timers",
+    "to_escalate": "timers",
+    "due_records": "analyses",
+    "ping": "ping",
+    "record": "figures, flags",
+    "records": "figures, flags",
+    "put_record": "figures, flags",
+}
+OTHER = "cleaning, start"
+EXPIRY = "expiry"
+STEP: ContextVar[str] = ContextVar("step", default=OTHER)
 
 console = Console(highlight=False)
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One kind of call, made `TIMES` times, `AT_ONCE` at a time."""
+@dataclass
+class Bill:
+    """Calls and documents of one step."""
 
-    name: str
-    per_second: float
-    cpu_ms: float
+    calls: int = 0
+    reads: int = 0
+    writes: int = 0
+    deletes: int = 0
 
-
-class Keeping(MemoryStore):
-    """Keeps the commits as the engine makes them."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.commits: list[TurnCommit] = []
-
-    async def commit(self, commit: TurnCommit) -> Conversation:
-        self.commits.append(commit)
-        return await super().commit(commit)
+    @property
+    def usd(self) -> float:
+        return self.reads * READ_USD + self.writes * WRITE_USD + self.deletes * DELETE_USD
 
 
-async def measure(name: str, call: Callable[[int], Awaitable[object]]) -> Measured:
-    numbers = iter(range(TIMES))
+@dataclass
+class Ledger:
+    """What came over the wire, by step."""
 
-    async def work() -> None:
-        for number in numbers:
-            await call(number)
+    bills: dict[str, Bill] = field(default_factory=lambda: defaultdict(Bill))
+    expiring: set[str] = field(default_factory=set)
+    refused: Counter[str] = field(default_factory=Counter)
 
-    started, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
-    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
-    return Measured(name, TIMES / seconds, cpu_seconds * 1000 / TIMES)
+    def begin(self) -> None:
+        """Count from here on; what was written before expires all the same, but is not counted again."""
+        self.bills.clear()
+        self.refused.clear()
 
-
-async def first_turns() -> list[TurnCommit]:
-    """What the engine commits for one message and one reply, each in a conversation of its own."""
-    inbox, store = MemoryInbox(), Keeping()
-    bed = engine_bed(inbox, store, model=ScriptedModel(agreeable))
-    for number in range(TIMES):
-        await inbox.append([inbound(TEXT, conversation=f"c-{number}")])
-        await drain(conversation_id(f"c-{number}"), bed.deps)
-    return store.commits
-
-
-async def documents_of(client: AsyncClient, conversation: ConversationId) -> dict[str, dict[str, Any]]:
-    """What one commit left of a conversation, by its kind."""
-    head = client.document("conversations", conversation)
-    found = {"conversations": (await head.get()).to_dict() or {}}
-    async for collection in head.collections():
-        async for snapshot in collection.stream():
-            found[collection.id] = snapshot.to_dict() or {}
-    async for snapshot in client.collection("outbox").limit(1).stream():
-        found["outbox"] = snapshot.to_dict() or {}
-    return found
+    def book_writes(self, bill: Bill, request: types.CommitRequest) -> None:
+        for write in types.CommitRequest.pb(request).writes:
+            if write.HasField("delete"):
+                bill.deletes += 1
+                self.expiring.discard(write.delete)
+                continue
+            bill.writes += 1
+            if "expires_at" in write.update.fields and write.update.name not in self.expiring:
+                self.expiring.add(write.update.name)
+                self.bills[EXPIRY].deletes += 1
 
 
-async def commits_and_reads() -> list[Measured]:
-    turns = await first_turns()
-    ids = [turn.conversation.id for turn in turns]
-    async with open_firestore() as database:
-        client, store = database.client(), FirestoreStore(database, clock=SystemClock())
-        await store.ping()
-        committed = await measure("store: commit of a turn", lambda n: store.commit(turns[n]))
-        documents = await documents_of(client, ids[0])
+class CountingCalls(aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+    """Sees commits."""
 
-        async def bare_commit(number: int) -> None:
-            batch = client.batch()
-            for kind, fields in documents.items():
-                batch.create(client.document(f"bare-{kind}/{number}"), fields)
-            await batch.commit(retry=None, timeout=30)
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
 
-        async def bare_commit_of_each_line(number: int) -> None:
-            """The layout that was not taken: every transition and every line of the transcript by itself."""
-            batch = client.batch()
-            for kind, fields in documents.items():
-                batch.create(client.document(f"lines-{kind}/{number}"), fields)
-            for index, line in enumerate((*documents["history"]["transitions"], *documents["history"]["utterances"])):
-                batch.create(client.document(f"lines-{number}/{index}"), {"record": line})
-            await batch.commit(retry=None, timeout=30)
-
-        rows: list[OutboxRow] = []
-
-        async def unsent(number: int) -> None:
-            rows.extend(await store.unsent(ids[number]))
-
-        async def send(number: int) -> None:
-            at = rows[number].created_at
-            await store.begin_send(rows[number], deadline=at + timedelta(seconds=9), at=at)
-            await store.mark_sent(rows[number], platform_message_id=f"p-{number}", at=at)
-
-        return [
-            committed,
-            await measure(f"bare client: the same {len(documents)} documents", bare_commit),
-            await measure("bare client: a document for each line", bare_commit_of_each_line),
-            await measure("store: load", lambda n: store.load(ids[n])),
-            await measure("bare client: get", lambda n: client.document("conversations", ids[n]).get(timeout=30)),
-            await measure("store: unsent", unsent),
-            await measure("store: begin and mark a send", send),
-        ]
+    async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        bill = self._ledger.bills[STEP.get()]
+        bill.calls += 1
+        call = await continuation(details, request)
+        if await call.code() is StatusCode.OK:
+            self._ledger.book_writes(bill, request)
+        else:
+            self._ledger.refused[STEP.get()] += 1
+        return call
 
 
-async def arrivals() -> list[Measured]:
-    async with open_firestore() as database:
-        client, inbox = database.client(), FirestoreInbox(database)
-        await inbox.depth()
-        number_of = itertools.count()
+class CountingReads(aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
+    """Sees reads: their answers are charged, and at least one."""
 
-        async def bare_append(number: int) -> None:
-            await client.document(f"bare-boxes/{number}").get(timeout=30)
-            await client.document(f"bare-seen/{number}").get(timeout=30)
-            batch = client.batch()
-            text = inbound(TEXT).model_dump_json()
-            batch.create(client.document(f"bare-boxes/{number}"), {"last_sequence": 1, "pending": 1})
-            batch.create(client.document(f"bare-entries/{number}"), {"sequence": 1, "attempts": 0, "message": text})
-            batch.create(client.document(f"bare-seen/{number}"), {"sequence": 1, "conversation_id": "c"})
-            await batch.commit(retry=None, timeout=30)
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
 
-        async def alone(number: int) -> None:
-            await inbox.append([inbound(TEXT, conversation=f"c-{number}")])
+    async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
+        bill = self._ledger.bills[STEP.get()]
+        bill.calls += 1
+        return self._counted(await continuation(details, request), bill)
 
-        async def together(number: int) -> None:
-            await inbox.append([inbound(TEXT, conversation=f"burst-{next(number_of) % 4}")])
-
-        return [
-            await measure("inbox: append, each in its conversation", alone),
-            await measure("bare client: two reads, three documents", bare_append),
-            await measure("inbox: append, all in four conversations", together),
-        ]
+    async def _counted(self, call: Any, bill: Bill) -> AsyncIterator[Any]:
+        reads = 0
+        async for answer in call:
+            reads += _charged(answer)
+            yield answer
+        bill.reads += max(1, reads)
 
 
-async def whole_turns() -> list[Measured]:
-    """Append, drain, send: the engine with a model and a platform that answer at once."""
-    async with open_firestore() as database:
-        store = FirestoreStore(database, clock=SystemClock())
-        bed = engine_bed(FirestoreInbox(database), store, model=ScriptedModel(agreeable), clock=None)
-        memory = engine_bed(MemoryInbox(), MemoryStore(), model=ScriptedModel(agreeable))
-        await store.ping()
+def _charged(answer: Any) -> int:
+    match answer:
+        case types.RunQueryResponse():
+            return int(types.RunQueryResponse.pb(answer).HasField("document"))
+        case types.RunAggregationQueryResponse():
+            counted = types.RunAggregationQueryResponse.pb(answer).result.aggregate_fields
+            # One read for up to a thousand entries of an index.
+            return sum(math.ceil(value.integer_value / 1_000) for value in counted.values())
+        case _:
+            return 1
 
-        async def turn(number: int, on: Any) -> None:
-            message = inbound(TEXT, conversation=f"c-{number}")
-            await on.inbox.append([message])
-            await drain(message.conversation_id, on.deps)
 
-        return [
-            await measure("engine: a turn, all in Firestore", lambda n: turn(n, bed)),
-            await measure("engine: a turn, all in memory", lambda n: turn(n, memory)),
-        ]
+class Stepped:
+    """A port whose calls say to which step they belong, also to what they start."""
+
+    def __init__(self, port: Any) -> None:
+        self._port = port
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+        if not callable(method):
+            return method
+
+        async def stepped(*args: Any, **options: Any) -> Any:
+            token = STEP.set(STEPS.get(name, OTHER))
+            try:
+                return await method(*args, **options)
+            finally:
+                STEP.reset(token)
+
+        return stepped
+
+
+@asynccontextmanager
+async def counted_firestore(ledger: Ledger, project: str | None = None) -> AsyncIterator[FirestoreDatabase]:
+    interceptors = (CountingCalls(ledger), CountingReads(ledger))
+    async with open_firestore(project, interceptors=interceptors) as database:
+        yield database
+
+
+def backend_of(database: FirestoreDatabase) -> Backend:
+    inbox, store = Stepped(FirestoreInbox(database)), Stepped(FirestoreStore(database))
+    return Backend(inbox, store, MemoryEvents())  # type: ignore[arg-type]
+
+
+def bench_settings() -> Settings:
+    environment = {"PROSA_INSTITUTION": str(DOCUMENTS / "pyloto"), "ANTHROPIC_API_KEY": "none"}
+    return read_settings(environment, env_file=None)
+
+
+@dataclass
+class Waking:
+    """The queue: a wake-up is a drain, as the task of Cloud Tasks that posts to the worker."""
+
+    drain: Callable[[ConversationId], Any]
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    created: int = 0
+
+    async def wake(self, conversation_id: ConversationId) -> None:
+        self.created += 1
+        task = asyncio.create_task(self.drain(conversation_id))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def analyse(self, key: str) -> None:
+        return
+
+
+@dataclass
+class Bench:
+    """A webhook and a worker, and the person who writes."""
+
+    http: httpx.AsyncClient
+    queue: Waking
+    channel: RecordingChannel
+
+    async def post(self, change: Change) -> None:
+        body, headers = signed(envelope(change), SECRET)
+        answer = await self.http.post(HOOK, content=body, headers=headers)
+        answer.raise_for_status()
+
+    async def say(self, person: str, number: int) -> None:
+        """One message, its reply, its three statuses."""
+        before = len(self.channel.accepted)
+        await self.post(inbound_text(person, f"Mensagem {number}: vocês entregam no sábado?"))
+        while self.queue.tasks:
+            await asyncio.gather(*list(self.queue.tasks))
+        mine = [row for row in self.channel.accepted[before:] if row.address.person == person]
+        for row in mine:
+            place = self.channel.accepted.index(row) + 1
+            for state in ("sent", "delivered", "read"):
+                await self.post(status(f"platform-{row.id}-{place}", state, person, client_reference=row.id))
+                await asyncio.sleep(STATUS_SECONDS)
+
+
+async def thinking(request: ModelRequest) -> str:
+    await asyncio.sleep(MODEL_SECONDS)
+    return await agreeable(request)
+
+
+@asynccontextmanager
+async def bench(ledger: Ledger) -> AsyncIterator[Bench]:
+    async with counted_firestore(ledger) as front, counted_firestore(ledger, front.project) as back:
+        settings, backend = bench_settings(), backend_of(back)
+        async with open_engine(settings, backend, model=ScriptedModel(thinking)) as engine:
+            channel = RecordingChannel(ChannelName.WHATSAPP, LIMITS, is_watched=False, shows_forming_text=False)
+            deps = replace(engine.deps, channels={ChannelName.WHATSAPP: channel})
+            queue = Waking(partial(drain, deps=deps))
+            app = create_app(webhook_of(backend_of(front), queue, settings))
+            transport = httpx.ASGITransport(app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+                yield Bench(http, queue, channel)
+
+
+def webhook_of(backend: Backend, queue: Waking, settings: Settings) -> WebhookDependencies:
+    clock = SystemClock()
+    return WebhookDependencies(
+        inbox=backend.inbox,
+        store=backend.store,
+        queue=queue,
+        analyses=desk_without_engine(settings, backend.store, clock, queue),
+        reports=Reporting(backend.inbox, backend.store, clock, UTC, None),
+        events=backend.events,
+        clock=clock,
+        faults=CrashAt(),
+        id_salt="salt",
+        whatsapp=WhatsAppSecrets((SECRET,), "verify"),
+        durable_within=timedelta(seconds=60),
+    )
+
+
+async def of_a_message(people: int, messages: int) -> tuple[dict[str, Bill], Counter[str], float, int]:
+    """The bills of all messages but the first ones, how many they were, and of how many tasks."""
+    ledger = Ledger()
+    async with bench(ledger) as one:
+
+        async def talk(person: str, numbers: range) -> None:
+            for number in numbers:
+                await one.say(person, number)
+
+        names = [f"55119876500{number:02}" for number in range(people)]
+        await asyncio.gather(*(talk(name, range(1)) for name in names))
+        await asyncio.sleep(3)
+        ledger.begin()
+        one.queue.created = 0
+        before = len(one.channel.accepted)
+        await asyncio.gather(*(talk(name, range(1, messages + 1)) for name in names))
+        # What is booked of the last turns is written every few seconds.
+        await asyncio.sleep(6)
+        replies = len(one.channel.accepted) - before
+        return dict(ledger.bills), ledger.refused, replies / (people * messages), one.queue.created
+
+
+async def of_an_idle_minute(seconds: float) -> dict[str, Bill]:
+    """A worker that runs and has nothing to do, by the bills of so many seconds, and a readiness look at each side."""
+    ledger = Ledger()
+    async with counted_firestore(ledger) as database:
+        backend = backend_of(database)
+        async with open_worker(bench_settings(), backend, sweeping=BESIDE_SCHEDULER):
+            await asyncio.sleep(5)
+            ledger.begin()
+            ends = time.monotonic() + seconds
+            while (left := ends - time.monotonic()) > 0:
+                await backend.store.ping()
+                await backend.inbox.ping()
+                await asyncio.sleep(min(10.0, left))
+            return dict(ledger.bills)
+
+
+def per(bills: dict[str, Bill], count: float) -> dict[str, dict[str, float]]:
+    rows = {}
+    for step in dict.fromkeys([*STEPS.values(), OTHER, EXPIRY]):
+        if step in bills:
+            bill = bills[step]
+            rows[step] = {
+                "calls": bill.calls / count,
+                "reads": bill.reads / count,
+                "writes": bill.writes / count,
+                "deletes": bill.deletes / count,
+                "usd": bill.usd / count,
+            }
+    names = ("calls", "reads", "writes", "deletes", "usd")
+    rows["in all"] = {name: sum(row[name] for row in rows.values()) for name in names}
+    return rows
+
+
+def show(title: str, rows: dict[str, dict[str, float]], money: dict[str, float]) -> None:
+    table = Table(title=title)
+    for name in ("step", "calls", "reads", "writes", "deletes", *money):
+        table.add_column(name, justify="left" if name == "step" else "right")
+    for step, row in rows.items():
+        amounts = [f"{row[name]:.1f}" for name in ("calls", "reads", "writes", "deletes")]
+        table.add_row(step, *amounts, *(f"{row['usd'] * times:.4f}" for times in money.values()))
+    console.print(table)
 
 
 async def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.firestore", description=__doc__)
+    parser.add_argument("--people", type=int, default=6)
+    parser.add_argument("--messages", type=int, default=4, help="of each of them, that are counted")
+    parser.add_argument("--idle-seconds", type=float, default=60.0)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
     configure_logs(level="ERROR", stream=io.StringIO())
-    table = Table(title=f"Firestore's emulator, {TIMES} calls, {AT_ONCE} at a time")
-    for column in ("call", "a second", "CPU ms of this process"):
-        table.add_column(column, justify="left" if column == "call" else "right")
-    for measured in (*await commits_and_reads(), *await arrivals(), *await whole_turns()):
-        table.add_row(measured.name, f"{measured.per_second:.0f}", f"{measured.cpu_ms:.2f}")
-    console.print(table)
+    bills, refused, replies, tasks = await of_a_message(given.people, given.messages)
+    count = given.people * given.messages
+    message = per(bills, count)
+    minute = per(await of_an_idle_minute(given.idle_seconds), given.idle_seconds / 60)
+    if given.json:
+        view = {"message": message, "idle_minute": minute, "replies_a_message": replies, "tasks": tasks / count}
+        view |= {"refused": {step: times / count for step, times in refused.items()}, "prices": PRICE_SOURCE}
+        print(json.dumps(view))
+        return
+    show(
+        f"A message, its {replies:.1f} replies and three statuses of each; {tasks / count:.1f} tasks of the queue",
+        message,
+        {"$ for 1,000 messages": 1_000, f"$ a month at {A_MONTH:,}": A_MONTH},
+    )
+    if refused:
+        console.print("refused writes, a message:", {step: round(n / count, 2) for step, n in refused.items()})
+    show("A minute of an idle worker, with six readiness looks", minute, {"$ a month": MINUTES_A_MONTH})
+    console.print(f"Prices: {PRICE_SOURCE}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""The Celery engine's figures on this machine, in real processes: `python -m tests.load.figures steady`.
+"""The figures of an engine on this machine, in real processes: `python -m tests.load.figures steady`.
+
+It is the Celery engine, or for `steady` and `burst` the one of Cloud Tasks with `--engine cloud_tasks`.
 
 `steady` and `burst` are the load, `hot` one person who writes too fast beside the others, `takeover` a killed worker's
 conversations until another one has them, `cold-start` a worker until its first commit, `events` a worker's news until
@@ -31,7 +33,7 @@ from contracts.messages import InboundMessage
 from contracts.ports import LiveEvent
 from contracts.values import MessageId
 from tests.load.counts import count, settled
-from tests.load.installation import PHONE_NUMBER_ID, SECRET, Installation, installed, warmed
+from tests.load.installation import PHONE_NUMBER_ID, SECRET, EngineName, Installation, installed, warmed
 from tests.load.processes import end_when_told, usage_of
 from worker.backends import Backend, open_backend
 
@@ -43,15 +45,16 @@ PATIENT = {"PROSA_MODEL_TIMEOUT_S": "60", "PROSA_TURN_BUDGET_S": "120"}
 
 
 @asynccontextmanager
-async def _celery(
+async def _running(
     folder: Path,
+    engine: EngineName = "celery",
     *,
     workers: int,
     webhooks: int = 1,
     model_ms: float = MODEL_MS,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Installation]:
-    async with installed("celery", folder, workers=workers, webhooks=webhooks, environment=environment) as installation:
+    async with installed(engine, folder, workers=workers, webhooks=webhooks, environment=environment) as installation:
         await installation.model()
         await warmed(installation)
         await installation.model(latency=model_ms)
@@ -69,9 +72,9 @@ async def _drive(installation: Installation, load: Load) -> Outcome:
     )
 
 
-async def loaded(folder: Path, load: Load, *, workers: int, webhooks: int) -> dict[str, Any]:
+async def loaded(folder: Path, load: Load, engine: EngineName, *, workers: int, webhooks: int) -> dict[str, Any]:
     """One load: acknowledgements, replies over the model's critical path, loss, and what each process used."""
-    async with _celery(folder, workers=workers, webhooks=webhooks) as installation:
+    async with _running(folder, engine, workers=workers, webhooks=webhooks) as installation:
         pids = _pids(installation)
         before = {name: usage_of(pid) for name, pid in pids.items()}
         outcome = await _drive(installation, load)
@@ -94,11 +97,12 @@ async def loaded(folder: Path, load: Load, *, workers: int, webhooks: int) -> di
 
 
 def _pids(installation: Installation) -> dict[str, int]:
-    assert installation.redis is not None
-    with Redis.from_url(installation.redis.url) as client:
-        redis = int(client.info("server")["process_id"])
     own = (*installation.webhooks, *installation.workers, installation.sandbox)
-    return {process.name: process.pid for process in own} | {"redis": redis}
+    pids = {process.name: process.pid for process in own}
+    if installation.redis is not None:
+        with Redis.from_url(installation.redis.url) as client:
+            pids["redis"] = int(client.info("server")["process_id"])
+    return pids
 
 
 async def _posted_statuses(installation: Installation) -> int:
@@ -114,7 +118,7 @@ async def hot(folder: Path, *, workers: int) -> dict[str, Any]:
     for name, hot_rate in (("without", 0.0), ("with", 10.0)):
         part = folder / name
         part.mkdir()
-        async with _celery(part, workers=workers) as installation:
+        async with _running(part, workers=workers) as installation:
             given = Load(quiet.messages, quiet.people, quiet.rate, hot_rate=hot_rate, seed=quiet.seed)
             view = (await _drive(installation, given)).view()
             figures[name] = {key: view[key] for key in ("reply_ms", "ack_ms", "lost", "doubled")}
@@ -128,7 +132,7 @@ async def takeover(folder: Path, *, rounds: int = 8, conversations: int = 50) ->
     """
     taken: list[float] = []
     async with (
-        _celery(folder, workers=1, model_ms=THINKING_MS, environment=PATIENT) as installation,
+        _running(folder, workers=1, model_ms=THINKING_MS, environment=PATIENT) as installation,
         _backend(installation) as backend,
     ):
         for number in range(rounds):
@@ -170,7 +174,7 @@ async def cold_start(folder: Path, *, starts: int = 10) -> dict[str, Any]:
     """A worker is started with a message waiting; the time until its turn is committed. The model answers at once."""
     times: list[float] = []
     cpu_seconds: list[float] = []
-    async with _celery(folder, workers=1, model_ms=0) as installation, _backend(installation) as backend:
+    async with _running(folder, workers=1, model_ms=0) as installation, _backend(installation) as backend:
         for number in range(starts):
             for worker in installation.workers:
                 worker.kill()
@@ -194,7 +198,7 @@ async def cold_start(folder: Path, *, starts: int = 10) -> dict[str, Any]:
 
 async def events(folder: Path, *, count: int = 500, rate: float = 50.0, load: Load | None = None) -> dict[str, Any]:
     """News published as a worker does, until a web client has them from the webhook's stream, by one clock."""
-    async with _celery(folder, workers=1) as installation, _backend(installation) as backend:
+    async with _running(folder, workers=1) as installation, _backend(installation) as backend:
         conversation = "watched"
         url = f"{installation.url}/chat/{conversation}/events"
         seconds: list[float] = []
@@ -264,10 +268,10 @@ async def _play(name: str, folder: Path, given: argparse.Namespace) -> dict[str,
             messages = int(given.seconds * given.rate)
             foreign = max(0.0, given.statuses - STATUSES_OF_A_REPLY * given.rate)
             load = Load(messages, min(messages, STEADY_PEOPLE), given.rate, statuses_rate=foreign)
-            return await loaded(folder, load, workers=workers, webhooks=given.webhooks)
+            return await loaded(folder, load, given.engine, workers=workers, webhooks=given.webhooks)
         case "burst":
             load = Load(given.messages, given.messages, rate=None)
-            return await loaded(folder, load, workers=workers, webhooks=given.webhooks)
+            return await loaded(folder, load, given.engine, workers=workers, webhooks=given.webhooks)
         case "hot":
             return await hot(folder, workers=workers)
         case "takeover":
@@ -286,6 +290,7 @@ NAMES = ("steady", "burst", "hot", "takeover", "cold-start", "events", "events-u
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load.figures", description=__doc__)
     parser.add_argument("name", nargs="+", choices=[*NAMES, "all"])
+    parser.add_argument("--engine", choices=["celery", "cloud_tasks"], default="celery", help="of steady and burst")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--webhooks", type=int, default=1, help="which get the load's posts in turn")
     parser.add_argument("--seconds", type=float, default=STEADY_SECONDS, help="of the steady load")

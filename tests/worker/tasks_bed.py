@@ -119,7 +119,6 @@ async def tasks_bed(**options: Any) -> AsyncIterator[TasksBed]:
                 url=f"{url}/tasks/process",
                 service_account_email=EMAIL,
                 audience=AUDIENCE,
-                chance=lambda: 0.0,
                 on_lost=bed._lose,
                 emulator_host=double.target,
             )

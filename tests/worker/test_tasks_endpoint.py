@@ -17,7 +17,6 @@ from adapters.clock import SystemClock
 from adapters.inboxes.memory import MemoryInbox
 from adapters.models.scripted import ScriptedModel
 from adapters.oidc import OidcVerifier
-from adapters.queues import cloud_tasks
 from adapters.stores.memory import MemoryStore
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.ports import ModelRequest
@@ -116,10 +115,7 @@ async def test_a_lost_wake_up_is_repaired_by_the_sweep(bed: TasksBed) -> None:
     await assert_answered_once(running, C1, ["Oi"])
 
 
-async def test_a_wake_up_while_the_queue_is_down_is_repaired_by_the_sweep(
-    bed: TasksBed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cloud_tasks, "FIRST_PAUSE_SECONDS", 0.001)
+async def test_a_wake_up_while_the_queue_is_down_is_repaired_by_the_sweep(bed: TasksBed) -> None:
     running = engine(bed)
     await bed.double.stop()
     await running.inbox.append([inbound("Oi")])

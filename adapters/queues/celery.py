@@ -29,7 +29,7 @@ KEY_PREFIX = "prosa:broker:"
 CONVERSATIONS_A_JOB = 16
 # What comes within this time of a wake-up that was sent waits for its end and shares a job: a job costs a worker a
 # millisecond of its processor, whatever it carries. The first one of a quiet time leaves at once.
-GATHER = timedelta(milliseconds=30)
+GATHER = timedelta(milliseconds=20)
 
 
 class CeleryQueue:

@@ -264,7 +264,7 @@ class RedisDatabase:
 
     async def _send(self, calls: Sequence[_Call]) -> None:
         """Settle each of the calls, whatever happens to the connection."""
-        watch = _Watch(self._refuse_after, self._go_silent)
+        watch = _Watch(self._refuse_after, self._note_silence)
         failure: Exception = RedisTimeoutError("the process is stopping")
         try:
             async with asyncio.timeout(self._timeout):
@@ -320,18 +320,19 @@ class RedisDatabase:
             # An error of a script's text is told to its callers, by their own replies.
             load.future.exception()
 
-    def _go_silent(self) -> None:
-        """Refuse callers, also those that have not been sent yet, until the server is heard."""
+    def _note_silence(self) -> None:
+        """Refuse new callers; those before them may still be answered, when the server only stopped for a moment."""
         self._silent = True
-        waiting, self._waiting = self._waiting, []
-        for call in waiting:
-            call.settle(RedisTimeoutError("does not answer"))
 
     def _probe_when_silent(self, *, is_certain: bool) -> None:
+        """Refuse everybody, until a probe is answered, where the server has not been heard for a whole time-out."""
         if self._refuse_after is None or self._closed:
             self._silent = False
         elif (is_certain or self._silent) and self._probing is None:
-            self._go_silent()
+            self._silent = True
+            waiting, self._waiting = self._waiting, []
+            for call in waiting:
+                call.settle(RedisTimeoutError("does not answer"))
             self._probing = asyncio.create_task(self._probe())
 
     async def _probe(self) -> None:

@@ -107,6 +107,9 @@ class BatchExport(BatchSpanProcessor):
         closing = threading.Thread(target=self.shutdown, name="span-shutdown", daemon=True)
         closing.start()
         closing.join(limit.total_seconds())
+        if closing.is_alive():
+            # Ends the exporter's wait for its next attempt, and with it the thread.
+            self._counted.shutdown()
         self._flushes.put(None)
         note_spans_dropped("closed", max(0, self._kept - self._counted.settled))
 

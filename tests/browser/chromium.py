@@ -61,6 +61,24 @@ def _devtools_address(announced: Path, process: subprocess.Popen[bytes]) -> str:
     raise RuntimeError(f"Chromium did not come up (exit code {process.poll()})")
 
 
+# The middle of an element that has been in its place, and uncovered, for three frames: a log that is scrolled to its
+# end moves it after a reply came. What stays covered for two seconds is clicked all the same.
+STABLE_PLACE = """async (node) => {
+  node.scrollIntoView({block: 'nearest'});
+  let before = '', still = 0, place = [0, 0];
+  for (let frames = 0; frames < 120 && still < 3; frames += 1) {
+    await new Promise(requestAnimationFrame);
+    const box = node.getBoundingClientRect();
+    place = [box.x + box.width / 2, box.y + box.height / 2];
+    const there = document.elementFromPoint(...place);
+    const isUncovered = there !== null && (node.contains(there) || there.contains(node));
+    still = isUncovered && place.join() === before ? still + 1 : 0;
+    before = place.join();
+  }
+  return place;
+}"""
+
+
 class Browser:
     """The socket to a running Chromium: calls go out, answers and events come back."""
 
@@ -186,13 +204,9 @@ class Page:
         await self.call("Input.dispatchKeyEvent", type="keyUp", **common)
 
     async def click(self, expression: str) -> None:
-        """Click in the middle of the element that the expression gives, as a mouse would."""
+        """Click in the middle of the element that the expression gives, as a mouse would, once it has come to rest."""
         await self.until(f"{expression} !== null")
-        place = await self.run(
-            f"(async () => {{ const node = {expression}; node.scrollIntoView({{block: 'nearest'}});"
-            " for (let frames = 0; frames < 3; frames += 1) await new Promise(requestAnimationFrame);"  # it may scroll
-            " const box = node.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"
-        )
+        place = await self.run(f"({STABLE_PLACE})({expression})")
         for kind in ("mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1)
 

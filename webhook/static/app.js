@@ -213,6 +213,8 @@ function open(name) {
     detail: null,
     selected: null,
     live: null,
+    asked: 0,
+    answered: 0,
     forming: null,
     stream: null,
     watching: false,
@@ -415,17 +417,21 @@ function refresh() {
 }
 
 async function readTurns(here) {
-  let answer;
+  const asked = (here.asked += 1);
+  let answer, detail;
   try {
     answer = await fetch(`/console/conversations/web:${here.name}`);
+    detail = answer.ok ? await answer.json() : null;
   } catch {
     here.failure = "unavailable";
     return;
   }
-  if (here !== conversation) return;
+  // Of two answers under way the older may come last: it would hide the newest turn, and then undo what a person chose.
+  if (here !== conversation || asked < here.answered) return;
+  here.answered = asked;
   here.failure = answer.status === 401 || answer.status === 403 ? "closed" : null;
   if (!answer.ok) return showTurn();
-  here.detail = await answer.json();
+  here.detail = detail;
   here.turns = here.detail.turns.sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
   nameTurns(here);
   const newest = here.turns.at(-1);

@@ -20,7 +20,7 @@ class SameAddresses:
             return
         path: str = scope["path"]
         if path.endswith("/") and path != "/":
-            scope = {**scope, "path": path.rstrip("/") or "/", "raw_path": scope["raw_path"].rstrip(b"/") or b"/"}
+            scope = {**scope, "path": path.rstrip("/") or "/"}
         if scope["method"] == "HEAD":
             await self._answer_head({**scope, "method": "GET"}, receive, send)
         else:

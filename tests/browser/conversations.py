@@ -12,9 +12,13 @@ async def ask(page: Page, text: str, *, turns: int = 1) -> None:
 
 
 async def settled(page: Page, *, turns: int) -> None:
-    """Every message has its outcome, and the newest turn is on show."""
+    """Every message has its outcome, its reply or note is drawn, and the newest turn is on show.
+
+    A reply comes by another line than the outcome, and would move what a test is about to click."""
     await page.until(
         "[...document.querySelectorAll('.entry.mine .mark')].every((mark) => mark.classList.contains('answered'))"
+        " && [...document.querySelectorAll('.entry.mine')].every(({dataset}) => dataset.turn &&"
+        " document.querySelector(`.entry:not(.mine):not([hidden])[data-turn='${dataset.turn}']`) !== null)"
         f" && document.getElementById('turn-title').textContent.endsWith(' {turns}')"
         " && document.querySelector('#turn .block') !== null"
     )

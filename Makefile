@@ -45,7 +45,7 @@ stats: $(VENV)/.ready-stats
 
 docs: $(VENV)/.ready
 	@$(BIN)/python -m fsm.diagram
-	@$(BIN)/python -m observability.signals
+	@$(BIN)/python -m tools.signals
 	@$(BIN)/python deploy/observability/dashboards.py
 	@$(BIN)/python deploy/observability/policies.py
 

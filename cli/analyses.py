@@ -62,7 +62,7 @@ def _lines(value: Any) -> list[str]:
 
 
 async def _asked(given: str, kind: AnalysisKind) -> Analysis:
-    from worker.analysis import desk_of
+    from worker.analyses.processing import desk_of
     from worker.bootstrap import open_operations
 
     async with open_operations(read_settings()) as deps:
@@ -73,7 +73,7 @@ async def _asked(given: str, kind: AnalysisKind) -> Analysis:
 async def _waited(given: str, kind: AnalysisKind) -> Analysis:
     """Ask, and work on it in this process unless somebody else is at it."""
     from cli.sandboxed import sandboxed
-    from worker import analysis as work
+    from worker.analyses import processing as work
     from worker.backends import open_backend
     from worker.bootstrap import open_engine
 

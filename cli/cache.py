@@ -15,7 +15,7 @@ from contracts.errors import ConfigurationError
 from contracts.ports import Cache
 from contracts.settings import Settings, read_settings
 from observability.logs import configure_logs
-from prompts.cacheable import ScopeParts
+from prompts.caching.questions import ScopeParts
 
 app = typer.Typer(add_completion=False, help="Answers that are kept to be given again.", no_args_is_help=True)
 
@@ -159,7 +159,7 @@ async def _open_cache(settings: Settings) -> AsyncIterator[Cache]:
             "answers are kept in the memory of each process: set REDIS_CACHE_URL to keep them where all find them"
         )
     database = open_redis(url)
-    from adapters.caches.redis import RedisCache
+    from adapters.redis.cache import RedisCache
 
     try:
         yield RedisCache(database)

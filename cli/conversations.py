@@ -18,8 +18,8 @@ from contracts.ports import Store
 from contracts.settings import read_settings
 from contracts.values import ConversationId, MessageId
 from contracts.views import analysis_view
-from worker import operations
-from worker.analysis_desk import analyses_of
+from worker import operator_actions
+from worker.analyses.requests import analyses_of
 from worker.backends import Backend, open_backend
 from worker.bootstrap import open_operations
 
@@ -188,7 +188,7 @@ async def _located(given: str, backend: Backend) -> tuple[ConversationId | None,
 async def _export(given: str) -> None:
     async with open_operations(read_settings()) as deps:
         for candidate in _candidates(given):
-            content = await operations.export(candidate, deps)
+            content = await operator_actions.export(candidate, deps)
             if content is not None:
                 print_json(content)
                 return
@@ -198,7 +198,7 @@ async def _export(given: str) -> None:
 async def _erase(given: str) -> None:
     async with open_operations(read_settings()) as deps:
         for candidate in _candidates(given):
-            if await operations.erase(candidate, deps):
+            if await operator_actions.erase(candidate, deps):
                 console.print(f"Erased {candidate}.")
                 return
     raise fail(f"there is nothing of {given} to erase")
@@ -212,7 +212,7 @@ async def _pull_async(given: str, trigger: Trigger) -> None:
     async with open_operations(read_settings()) as deps:
         head = await _head(given, deps.store)
         try:
-            moved = await operations.pull(head.id, trigger, deps, reason=operations.OPERATOR)
+            moved = await operator_actions.pull(head.id, trigger, deps, reason=operator_actions.OPERATOR)
         except IllegalTransitionError as exc:
             raise fail(f"{head.id} is {head.state}: {exc}") from exc
     console.print(f"{moved.id} is {moved.state}.")
@@ -221,7 +221,7 @@ async def _pull_async(given: str, trigger: Trigger) -> None:
 async def _escalate(given: str) -> None:
     async with open_operations(read_settings()) as deps:
         head = await _head(given, deps.store)
-        await operations.escalate(head.id, deps, reason=operations.OPERATOR)
+        await operator_actions.escalate(head.id, deps, reason=operator_actions.OPERATOR)
         moved = await _head(head.id, deps.store)
     if moved.state is not State.ESCALATING:
         raise fail(f"{moved.id} is {moved.state}; prosa conversations reopen opens it again")
@@ -232,7 +232,7 @@ async def _reopen(given: str) -> None:
     async with open_operations(read_settings()) as deps:
         head = await _head(given, deps.store)
         try:
-            opened = await operations.reopen(head.id, deps)
+            opened = await operator_actions.reopen(head.id, deps)
         except IllegalTransitionError as exc:
             raise fail(str(exc)) from exc
     console.print(f"{opened.id} is open again, episode {opened.episode}.")

@@ -7,7 +7,7 @@ import typer
 
 from cli.output import AsJson, clock_time, console, fail, print_json, print_table
 from contracts.settings import read_settings
-from worker import operations
+from worker import operator_actions
 from worker.backends import open_backend
 from worker.bootstrap import open_operations
 
@@ -63,7 +63,7 @@ async def _show(letter_id: str) -> None:
 
 async def _retry(letter_id: str) -> None:
     async with open_operations(read_settings()) as deps:
-        conversation_id = await operations.retry_dead_letter(letter_id, deps)
+        conversation_id = await operator_actions.retry_dead_letter(letter_id, deps)
     if conversation_id is None:
         raise fail(f"{letter_id} cannot be retried: there is none, or it was never a readable message")
     console.print(f"Back in {conversation_id}; prosa conversations trace {conversation_id} follows it.")

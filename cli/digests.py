@@ -10,19 +10,19 @@ from typing import Annotated, Any
 import typer
 
 from adapters.clock import SystemClock
-from adapters.slack_webhook import SlackWebhook, SlackWebhookError
+from adapters.http.slack import SlackWebhook, SlackWebhookError
 from cli.output import AsJson, console, fail, print_json, print_table
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings, read_settings
+from reports.baseline import Baseline, Difference, collect, compare, switches_of
+from reports.cost import Span
+from reports.digest import Digest, Period
+from reports.performance import PerformanceReport, performance_report
+from reports.render.page import ReportPage, digest_page, performance_page, render, status_page
+from reports.render.text import digest_text
+from reports.render.words import Wording
+from reports.reporting import Reporting
 from worker.backends import open_backend
-from worker.baseline import Baseline, Difference, collect, compare, switches_of
-from worker.cost_report import Span
-from worker.digest import Digest, Period
-from worker.performance_report import PerformanceReport, performance_report
-from worker.report_page import ReportPage, digest_page, performance_page, render, status_page
-from worker.report_text import digest_text
-from worker.report_words import Wording
-from worker.reporting import Reporting
 
 DAY = "%Y-%m-%d"
 Html = Annotated[Path | None, typer.Option("--html", help="Write it as a page to this file.")]

@@ -12,17 +12,17 @@ from cli.whatsapp_doctor import examine_whatsapp
 from context.loader import load_institution
 from contracts.errors import StoreUnavailableError, TransientError, WorkerError
 from contracts.settings import Settings
-from flags.experiments import Phase
+from flags.experiments.definitions import Phase
+from flags.experiments.store import ExperimentStore
 from flags.file import read_flag_file
-from flags.inspection import Trouble, troubles
-from flags.laboratory import Laboratory
-from flags.register import FlagRegister
+from flags.inspection import Problem, problems
+from flags.store import FlagStore
 from flags.switches import governed
-from fsm.static_check import problems
-from prompts.registry import PromptRegistry
+from fsm import static_check
+from prompts.templating.registry import PromptRegistry
 from sandbox.transport import listen
 from worker.backends import open_backend, required
-from worker.tuning import ENGINE_FLAGS
+from worker.variants import ENGINE_FLAGS
 
 # A message that has waited so long was not picked up by anybody.
 OVERDUE = timedelta(seconds=15)
@@ -72,9 +72,9 @@ async def _templates(_: Settings) -> Finding:
 
 
 async def _table(_: Settings) -> Finding:
-    found = problems()
+    found = static_check.problems()
     if found:
-        return Finding("state table", Health.FAILED, "; ".join(found), "mend fsm/table.py")
+        return Finding("state table", Health.FAILED, "; ".join(found), "correct fsm/table.py")
     return Finding("state table", Health.OK, "sound")
 
 
@@ -92,11 +92,11 @@ async def _flags(settings: Settings) -> Finding:
     try:
         async with open_backend(settings) as backend:
             clock = SystemClock()
-            register = FlagRegister(backend.store, backend.events, clock)
-            laboratory = Laboratory(backend.store, backend.events, clock)
-            experiments = await laboratory.all()
-            unreadable = [*await register.unreadable(), *await laboratory.unreadable()]
-            stored = await register.flags()
+            flag_store = FlagStore(backend.store, backend.events, clock)
+            experiment_store = ExperimentStore(backend.store, backend.events, clock)
+            experiments = await experiment_store.all()
+            unreadable = [*await flag_store.unreadable(), *await experiment_store.unreadable()]
+            stored = await flag_store.flags()
     except StoreUnavailableError as exc:
         step = (
             "the line of the store says more; until it answers what was known goes on, and a new process gives defaults"
@@ -105,9 +105,9 @@ async def _flags(settings: Settings) -> Finding:
     file = settings.flags_file
     flags = list(read_flag_file(file).values()) if file else stored
     step = "go back to the release that wrote it; here its default holds"
-    found = [Trouble(f"{key} cannot be read by this release", step, is_broken=True) for key in unreadable]
+    found = [Problem(f"{key} cannot be read by this release", step, is_broken=True) for key in unreadable]
     switches = governed(settings.prompter_switches)
-    found += troubles(flags, experiments, asked=ENGINE_FLAGS, switches=switches, at=clock.now())
+    found += problems(flags, experiments, asked=ENGINE_FLAGS, switches=switches, at=clock.now())
     if not found:
         running = sum(one.phase is Phase.ACTIVE for one in experiments)
         return Finding("flags", Health.OK, f"{len(flags)} flags, {running} experiments under way")
@@ -154,7 +154,7 @@ async def _cache(settings: Settings) -> Finding:
         step = "" if settings.engine == "embedded" else "set REDIS_CACHE_URL to a second Redis"
         return Finding("cache", Health.NOTE if step else Health.OK, "none of its own", step)
     with required("Redis"):
-        from adapters.redis_database import RedisDatabase
+        from adapters.redis.database import RedisDatabase
     database = RedisDatabase(settings.redis_cache_url.get_secret_value())
     try:
         await database.ping()
@@ -171,7 +171,7 @@ async def _tasks(settings: Settings) -> Finding:
     if settings.engine != "cloud_tasks":
         return Finding("cloud tasks", Health.OK, f"the {settings.engine} engine does not use it")
     with required("Cloud Tasks"):
-        from adapters.queues.cloud_tasks import queue_state
+        from adapters.google.cloud_tasks import queue_state
     assert settings.tasks_queue is not None  # noqa: S101 - the settings were checked for it
     try:
         state = await queue_state(settings.tasks_queue, emulator_host=settings.tasks_emulator_host)

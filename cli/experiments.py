@@ -13,11 +13,11 @@ from cli.output import AsJson, console, log_only_errors, print_json, print_table
 from cli.signature import Author, Signature, Why, Yes
 from contracts.errors import ConfigurationError
 from contracts.settings import read_settings
-from flags.exact import best_available
-from flags.experiments import FINAL_ALPHA, POWER, Experiment
+from flags.experiments.definitions import FINAL_ALPHA, POWER, Experiment
+from flags.experiments.exact import best_available
+from flags.experiments.report import COLUMNS, lines, rows
+from flags.experiments.store import ExperimentStore
 from flags.file import SAMPLE_EXPERIMENT, read_experiment_file
-from flags.laboratory import Laboratory
-from flags.report import COLUMNS, lines, rows
 from worker.backends import open_backend
 
 app = typer.Typer(
@@ -108,7 +108,7 @@ def report(
     """Say what an experiment shows, and what to do now."""
     found = _run(_report(key))
     if html is not None:
-        from flags.report_page import page
+        from flags.experiments.report_page import page
 
         html.write_text(page(found), encoding="utf-8")
     if as_json:
@@ -126,61 +126,61 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
 
 
 @asynccontextmanager
-async def _laboratory() -> AsyncIterator[Laboratory]:
+async def _store() -> AsyncIterator[ExperimentStore]:
     settings = read_settings()
     if settings.flags_file is not None:
         raise ConfigurationError(
             f"flags come from PROSA_FLAGS_FILE={settings.flags_file}, and experiments need those of the store: unset it"
         )
     async with open_backend(settings) as backend:
-        yield Laboratory(backend.store, backend.events, SystemClock())
+        yield ExperimentStore(backend.store, backend.events, SystemClock())
 
 
 async def _all() -> list[Experiment]:
-    async with _laboratory() as laboratory:
-        return await laboratory.all()
+    async with _store() as experiments:
+        return await experiments.all()
 
 
 async def _get(key: str) -> Experiment:
-    async with _laboratory() as laboratory:
-        return await laboratory.get(key)
+    async with _store() as experiments:
+        return await experiments.get(key)
 
 
 async def _plan(experiment: Experiment) -> None:
-    async with _laboratory() as laboratory:
-        await laboratory.plan(experiment)
+    async with _store() as experiments:
+        await experiments.plan(experiment)
 
 
 async def _report(key: str) -> dict[str, Any]:
-    async with _laboratory() as laboratory:
-        return await laboratory.report(key, best_available())
+    async with _store() as experiments:
+        return await experiments.report(key, best_available())
 
 
 async def _start(key: str, signature: Signature) -> None:
-    async with _laboratory() as laboratory:
-        experiment = await laboratory.get(key)
+    async with _store() as experiments:
+        experiment = await experiments.get(key)
         shares = ", ".join(f"{name} {weight:g}" for name, weight in experiment.weights.items())
         why = signature.confirm([f"{key} takes in {experiment.percentage:g} % of the people: {shares}"])
-        await laboratory.start(key, author=signature.author, reason=why)
+        await experiments.start(key, author=signature.author, reason=why)
     console.print(f"{key} is ACTIVE; prosa experiments report {key} says what it shows.", markup=False)
 
 
 async def _pause(key: str, signature: Signature) -> None:
-    async with _laboratory() as laboratory:
+    async with _store() as experiments:
         why = signature.confirm([f"{key} takes in nobody until prosa experiments start {key}"])
-        await laboratory.pause(key, author=signature.author, reason=why)
+        await experiments.pause(key, author=signature.author, reason=why)
     console.print(f"{key} is PAUSED.", markup=False)
 
 
 async def _complete(key: str, ship: str | None, signature: Signature) -> None:
-    async with _laboratory() as laboratory:
-        found = await laboratory.report(key, best_available())
+    async with _store() as experiments:
+        found = await experiments.report(key, best_available())
         told = [f"{found['verdict']}: {found['sentence']}"]
         if ship is not None and ship != found["ship"]:
             told.append(f"{ship} is not what is recommended.")
         told.append("What was observed of each person is forgotten; the report stays.")
         why = signature.confirm(told)
-        experiment = await laboratory.complete(key, best_available(), author=signature.author, reason=why, ship=ship)
+        experiment = await experiments.complete(key, best_available(), author=signature.author, reason=why, ship=ship)
     console.print(f"{key} is COMPLETED: everybody gets {ship or experiment.control}.", markup=False)
     if ship is not None and ship != experiment.control:
         flag = experiment.flag_key

@@ -19,7 +19,7 @@ from contracts.settings import read_settings
 from flags.definitions import Flag, Status, plain
 from flags.export import as_flagd, as_yaml
 from flags.file import read_flag_file
-from flags.register import Change, FlagRegister, change_view, changed
+from flags.store import Change, FlagStore, change_view, changed
 from worker.backends import open_backend
 
 app = typer.Typer(
@@ -156,26 +156,26 @@ def export(format: Annotated[Format, typer.Option(help="yaml is what --file read
 
 
 @asynccontextmanager
-async def _register() -> AsyncIterator[FlagRegister]:
+async def _store() -> AsyncIterator[FlagStore]:
     async with open_backend(read_settings()) as backend:
-        yield FlagRegister(backend.store, backend.events, SystemClock())
+        yield FlagStore(backend.store, backend.events, SystemClock())
 
 
 @asynccontextmanager
-async def _changing() -> AsyncIterator[FlagRegister]:
+async def _changing() -> AsyncIterator[FlagStore]:
     file = read_settings().flags_file
     if file is not None:
         raise ConfigurationError(f"flags come from PROSA_FLAGS_FILE={file}: edit that file, or unset it")
-    async with _register() as register:
-        yield register
+    async with _store() as store:
+        yield store
 
 
 async def _flags() -> list[Flag]:
     file = read_settings().flags_file
     if file is not None:
         return sorted(read_flag_file(file).values(), key=lambda flag: flag.key)
-    async with _register() as register:
-        return await register.flags()
+    async with _store() as store:
+        return await store.flags()
 
 
 async def _show(key: str) -> tuple[Flag, Change | None]:
@@ -183,8 +183,8 @@ async def _show(key: str) -> tuple[Flag, Change | None]:
     if file is not None:
         flag, change = read_flag_file(file).get(key), None
     else:
-        async with _register() as register:
-            change = await register.newest(key)
+        async with _store() as store:
+            change = await store.newest(key)
         flag = change.flag if change else None
     if flag is None:
         raise fail(f"there is no flag {key}; prosa flags list shows them")
@@ -192,8 +192,8 @@ async def _show(key: str) -> tuple[Flag, Change | None]:
 
 
 async def _history(key: str) -> list[Change]:
-    async with _register() as register:
-        changes = await register.history(key)
+    async with _store() as store:
+        changes = await store.history(key)
     if not changes:
         raise fail(f"there is no flag {key}; prosa flags list shows them")
     return changes
@@ -202,8 +202,8 @@ async def _history(key: str) -> list[Change]:
 async def _set(
     key: str, taken: Flag | None, changes: Mapping[str, Any], weights: Mapping[str, float], signature: Signature
 ) -> None:
-    async with _changing() as register:
-        newest = await register.newest(key)
+    async with _changing() as store:
+        newest = await store.newest(key)
         before = newest.flag if newest else None
         base = taken or before
         after = _valid((base.model_dump() if base else {"key": key}) | _weighed(base, weights) | dict(changes))
@@ -214,25 +214,23 @@ async def _set(
         if before is not None and before.salt != after.salt:
             lines.append("Everybody is drawn anew: people change variant, experiments on this flag become invalid.")
         why = signature.confirm(lines)
-        change = await register.put(
-            after, author=signature.author, reason=why, expected=newest.revision if newest else 0
-        )
+        change = await store.put(after, author=signature.author, reason=why, expected=newest.revision if newest else 0)
     console.print(f"{key} is at revision {change.revision}.")
 
 
 async def _delete(key: str, signature: Signature) -> None:
-    async with _changing() as register:
-        newest = await register.newest(key)
+    async with _changing() as store:
+        newest = await store.newest(key)
         if newest is None or newest.flag is None:
             raise fail(f"there is no flag {key}; prosa flags list shows them")
         why = signature.confirm([f"{key} goes away: {newest.flag.status}, {_reach(newest.flag)}"])
-        await register.delete(key, author=signature.author, reason=why, expected=newest.revision)
+        await store.delete(key, author=signature.author, reason=why, expected=newest.revision)
     console.print(f"{key} is gone; prosa flags rollback {key} brings it back.")
 
 
 async def _roll_back(key: str, revision: int | None, signature: Signature) -> None:
-    async with _changing() as register:
-        changes = await register.history(key)
+    async with _changing() as store:
+        changes = await store.history(key)
         if not changes:
             raise fail(f"there is no flag {key}; prosa flags list shows them")
         newest = changes[-1]
@@ -244,7 +242,7 @@ async def _roll_back(key: str, revision: int | None, signature: Signature) -> No
         if not lines:
             raise fail(f"revision {wanted} of {key} says what holds now")
         why = signature.confirm(lines)
-        change = await register.roll_back(key, wanted, author=signature.author, reason=why, expected=newest.revision)
+        change = await store.roll_back(key, wanted, author=signature.author, reason=why, expected=newest.revision)
     console.print(f"{key} is at revision {change.revision}, which says what revision {wanted} said.")
 
 

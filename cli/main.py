@@ -62,8 +62,8 @@ async def _run(settings: Settings) -> int:
     from adapters.event_loop import keep_what_is_loaded
     from cli.runtime import open_runtime
     from cli.serving import listening, server_of, stop_signal
-    from contracts.beside import running_beside
-    from worker.jobs import report_forever
+    from contracts.alongside import running_beside
+    from worker.service import report_forever
 
     listener = listening(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
@@ -153,7 +153,7 @@ def worker(
     if metrics_port is not None:
         settings = settings.model_copy(update={"metrics_port": metrics_port})
     with required("Celery"):
-        from worker.celery_app import ANALYSIS, QUEUES, create_celery, run_worker
+        from worker.engines.celery_app import ANALYSIS, QUEUES, create_celery, run_worker
     from cli.serving import listening_for_metrics
     from cli.worker_role import BESIDE_TIMERS, open_celery_worker
 
@@ -179,7 +179,7 @@ def beat() -> None:
 
     settings = _settings_for("celery", instead="prosa run, which has its own timers")
     with required("Celery"):
-        from worker.celery_app import create_celery, run_beat
+        from worker.engines.celery_app import create_celery, run_beat
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     celery = create_celery(_redis_url(settings))
     print("Prosa's timers are running", flush=True)

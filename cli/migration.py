@@ -9,8 +9,8 @@ from cli.output import console
 from contracts.errors import ConfigurationError
 from contracts.settings import STORES, Settings, checked
 from worker.backends import open_backend
-from worker.migration import Migration, Moved, Place, conversations_of
-from worker.record_migration import copy_records
+from worker.migration.conversations import Migration, Moved, Place, conversations_of
+from worker.migration.records import copy_records
 
 
 async def run_migration(settings: Settings, source: str, target: str, *, cut_over: bool, quiet: bool) -> dict[str, int]:

@@ -19,14 +19,14 @@ from contracts.messages import ChannelName
 from contracts.ports import ModelRequest
 from contracts.settings import Settings, read_settings
 from contracts.values import ConversationId, MessageId
-from prompts import schemas
-from prompts.analyses import AnalysisView, analysis_request
-from prompts.inputs import TranscriptInput
-from prompts.lint import findings
 from prompts.prompter import OFFERED_TYPES
-from prompts.registry import PromptRegistry, PromptTemplate
-from prompts.render import TurnView, build_request
-from prompts.trials import sample_input, trials
+from prompts.request import TurnView, build_request
+from prompts.tasks import schemas
+from prompts.tasks.analyses import AnalysisView, analysis_request
+from prompts.templating.inputs import TranscriptInput
+from prompts.templating.lint import findings
+from prompts.templating.registry import PromptRegistry, PromptTemplate
+from prompts.templating.trials import sample_input, trials
 
 app = typer.Typer(add_completion=False, help="What is said to the model.", no_args_is_help=True)
 

@@ -12,10 +12,10 @@ from cli.digests import Html, baseline, daily, performance, reporting, weekly, w
 from cli.output import AsJson, console, fail, print_json, print_table
 from contracts.ledger import Amounts
 from contracts.settings import read_settings
-from prompts.pricing import KnownModel, PriceBook, Rate, Rates, usd_text
+from prompts.pricing.prices import KnownModel, PriceBook, Rate, Rates, usd_text
+from reports.cost import By, CostReport, Line, Span, cost_report
+from reports.recount import recount as recount_day
 from worker.backends import open_backend
-from worker.cost_report import By, CostReport, Line, Span, cost_report
-from worker.recount import recount as recount_day
 
 app = typer.Typer(add_completion=False, help="What it costs, and how it goes.", no_args_is_help=True)
 for command in (performance, daily, weekly, baseline):

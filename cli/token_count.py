@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
 from contracts.settings import Settings
-from prompts.tokens import estimated_tokens
+from prompts.pricing.tokens import estimated_tokens
 from worker.bootstrap import make_model
 
 PATIENCE = timedelta(seconds=10)
@@ -33,7 +33,7 @@ class TokenCounts:
         """For a person: where the numbers come from."""
         if self.by is TokensBy.PROVIDER:
             return "tokens are the provider's count"
-        return "tokens are an estimate (prompts/tokens.py); with ANTHROPIC_API_KEY the provider is asked"
+        return "tokens are an estimate (prompts/pricing/tokens.py); with ANTHROPIC_API_KEY the provider is asked"
 
 
 def count_tokens(settings: Settings, texts: Sequence[str]) -> TokenCounts:

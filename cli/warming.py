@@ -10,9 +10,9 @@ from pathlib import Path
 from adapters.channels.web import LIMITS as WEB_LIMITS
 from adapters.channels.web import web_message
 from adapters.channels.whatsapp import LIMITS as WHATSAPP_LIMITS
-from adapters.events.memory import MemoryEvents
-from adapters.inboxes.memory import MemoryInbox
-from adapters.stores.memory import MemoryStore
+from adapters.memory.events import MemoryEvents
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.store import MemoryStore
 from cli.sandboxed import sandboxed
 from contracts.delivery import OutboxRow
 from contracts.errors import ConfigurationError

@@ -11,11 +11,11 @@ from cli.sandboxed import sandboxed
 from cli.tracing import traced
 from contracts.ports import Faults, WakeUps
 from contracts.settings import Settings
+from reports.reporting import Reporting
 from webhook.app import create_app
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
-from worker.analysis_desk import desk_without_engine
+from worker.analyses.requests import desk_without_engine
 from worker.backends import Backend, open_backend, open_wake_ups
-from worker.reporting import Reporting
 
 KEEP_ALIVE = timedelta(seconds=15)
 # Where no news comes from the workers' processes, a watching client's replies are looked for in the store.

@@ -16,8 +16,8 @@ from observability.exposition import Exposition
 from observability.metrics import TASK_REQUESTS
 from observability.tracing import flush_spans
 from worker.backends import open_backend, required
-from worker.jobs import Sweeping, Worker, open_worker
-from worker.operation import Operation, create_app
+from worker.health import Operation, create_app
+from worker.service import Sweeping, Worker, open_worker
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -70,8 +70,8 @@ def operation_of(worker: Worker, settings: Settings) -> Operation:
 async def open_tasks(settings: Settings) -> AsyncIterator["ASGIApp"]:
     """The worker's side behind HTTP, for Cloud Tasks and Cloud Scheduler."""
     with required("Cloud Tasks"):
-        from adapters.oidc import OidcVerifier
-        from worker.http import TasksDependencies, create_tasks_app
+        from adapters.google.oidc import OidcVerifier
+        from worker.engines.cloud_tasks import TasksDependencies, create_tasks_app
 
     assert settings.tasks_url is not None and settings.tasks_service_account is not None  # noqa: S101, PT018 - checked
     verifier = OidcVerifier(

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from context.commitments import commitment_findings
+from context.consent import OptOutWords
 from context.evidence import RANGE, Evidence, evidence_of, hidden_text_of, national, sentences
 from context.figures import BLANK, Figure, Hours, Kind, blanked, day_groups, read_figures, read_hours, remember, stem
 from context.links import Form, Link, plain_links, read_links
 from context.names import NameReader
 from context.normalize import flat, folded, lowered, seen, squeezed, words
-from context.optout import OptOutWords
 from context.phrases import (
     EXCERPT,
     disguised_findings,

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from context.constraints import Gate
-from context.outline import Block, BlockKind, Entry, Line, Outline, Problem, Section, read_outline
+from context.markdown import Block, BlockKind, Entry, Line, Outline, Problem, Section, read_outline
 from context.view import render_core
 from contracts.errors import InstitutionError
 from contracts.institution import RATING, Asset, BusinessLine, FieldSpec, FixedText, Institution, Intent, Principle

@@ -21,7 +21,7 @@ from contracts.ports import StructuredOutput
 
 GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v3/certs"
 DEFAULT_MODEL = "claude-haiku-5-5"
-# Of the 30 s that Cloud Tasks gives an attempt the worker takes 25 (`worker/http.py`).
+# Of the 30 s that Cloud Tasks gives an attempt the worker takes 25 (`worker/engines/cloud_tasks.py`).
 LONGEST_TURN_OF_CLOUD_TASKS_S = 25
 SAMPLE_INSTITUTION = Path(__file__).parents[1] / "context" / "documents" / "pyloto"
 TASKS_QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+")

@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from contracts.errors import ConfigurationError, TransientError
 from contracts.ports import Events
-from flags.news import CHANNEL
+from flags.invalidation import CHANNEL
 from observability.logs import logger
 from observability.metrics import FLAG_REFRESHES
 

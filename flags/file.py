@@ -11,7 +11,7 @@ from contracts.values import Value
 from contracts.yaml_file import read_yaml
 from flags.definitions import Flag, FlagKey
 from flags.evaluation import CompiledFlag
-from flags.experiments import Experiment, ExperimentPlan
+from flags.experiments.definitions import Experiment, ExperimentPlan
 
 
 class FlagFile(Value):

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from flags.definitions import Flag, Status, is_number
-from flags.experiments import PREFIX, Experiment, Phase
+from flags.experiments.definitions import PREFIX, Experiment, Phase
 from flags.switches import switched
 
 
-class Trouble(NamedTuple):
+class Problem(NamedTuple):
     """`is_broken` where somebody does not get what was decided for them; else it only wants to be known."""
 
     detail: str
@@ -17,14 +17,14 @@ class Trouble(NamedTuple):
     is_broken: bool = False
 
 
-def troubles(
+def problems(
     flags: Iterable[Flag],
     experiments: Iterable[Experiment],
     *,
     asked: Mapping[str, type],
     switches: Mapping[str, bool],
     at: datetime,
-) -> Iterator[Trouble]:
+) -> Iterator[Problem]:
     """Everything that is found, flag by flag and then experiment by experiment.
 
     Args:
@@ -37,7 +37,7 @@ def troubles(
         experiment = by_key.get(flag.key.removeprefix(PREFIX)) if flag.key.startswith(PREFIX) else None
         if flag.has_expired(at):
             step = f"prosa experiments complete {experiment.key}" if experiment else f"prosa flags delete {flag.key}"
-            yield Trouble(f"{flag.key} has expired: its default holds for everybody", step)
+            yield Problem(f"{flag.key} has expired: its default holds for everybody", step)
         elif experiment is None:
             yield from _of_flag(flag, active, asked, switches)
     for one in active:
@@ -46,23 +46,23 @@ def troubles(
 
 def _of_flag(
     flag: Flag, active: Iterable[Experiment], asked: Mapping[str, type], switches: Mapping[str, bool]
-) -> Iterator[Trouble]:
+) -> Iterator[Problem]:
     if flag.key not in asked:
-        yield Trouble(f"nothing asks for {flag.key}", f"is it misspelt? else prosa flags delete {flag.key}")
+        yield Problem(f"nothing asks for {flag.key}", f"is it misspelt? else prosa flags delete {flag.key}")
         return
     for variant in flag.variants:
         if variant.value is not None and not _fits(variant.value, asked[flag.key]):
             detail = f"{flag.key}: the value of {variant.name} is no {asked[flag.key].__name__}: the default holds"
-            yield Trouble(detail, f"prosa flags set {flag.key} --file FILE", is_broken=True)
+            yield Problem(detail, f"prosa flags set {flag.key} --file FILE", is_broken=True)
     if flag.status is Status.DISABLED:
         return
     if switched(flag.key, switches) is not None:
-        yield Trouble(
+        yield Problem(
             f"a switch wins over {flag.key}", "unset the PROMPTER_USE_* that speaks for it, if the flag should"
         )
     for experiment in active:
         if flag.key in experiment.overrides:
-            yield Trouble(
+            yield Problem(
                 f"{experiment.key} overrides {flag.key} for those who take part",
                 f"prosa flags set {flag.key} --status disabled, or wait for the experiment's end",
             )
@@ -74,24 +74,24 @@ def _of_experiment(
     flags: Mapping[str, Flag],
     asked: Mapping[str, type],
     switches: Mapping[str, bool],
-) -> Iterator[Trouble]:
+) -> Iterator[Problem]:
     flag = flags.get(one.flag_key)
     if flag is None or flag.status is not Status.AB_TEST:
         step = f"prosa experiments pause {one.key}, and start it again; with PROSA_FLAGS_FILE set it cannot run"
-        yield Trouble(f"{one.key} is active and its flag {one.flag_key} draws nobody", step, is_broken=True)
+        yield Problem(f"{one.key} is active and its flag {one.flag_key} draws nobody", step, is_broken=True)
     for key in sorted(one.overrides):
         values = [arm.config[key] for arm in one.arms if key in arm.config]
         if key not in asked:
-            yield Trouble(
+            yield Problem(
                 f"{one.key} overrides {key}, which nothing asks for", f"prosa experiments complete {one.key}", True
             )
         elif not all(_fits(value, asked[key]) for value in values):
             kind = asked[key].__name__
-            yield Trouble(
+            yield Problem(
                 f"{one.key} gives {key} a value that is no {kind}", f"prosa experiments complete {one.key}", True
             )
         if switched(key, switches) is not None:
-            yield Trouble(
+            yield Problem(
                 f"a switch wins over {key}, so that {one.key} shows nothing",
                 f"prosa experiments pause {one.key}, or unset the PROMPTER_USE_* that speaks for it",
                 is_broken=True,
@@ -99,7 +99,7 @@ def _of_experiment(
         for other in active:
             if other.key > one.key and key in other.overrides:
                 detail = f"{one.key} and {other.key} both override {key}: neither shows what it does"
-                yield Trouble(detail, f"prosa experiments complete {other.key}", is_broken=True)
+                yield Problem(detail, f"prosa experiments complete {other.key}", is_broken=True)
 
 
 def _fits(value: object, wanted: type) -> bool:

@@ -11,24 +11,24 @@ from openfeature.provider import FeatureProvider
 
 from contracts.ports import Clock, Events, Records
 from flags.cache import Cache, Source, kept_fresh
-from flags.canary import CanaryWatch, watching
-from flags.choices import Choices
 from flags.evaluation import CompiledFlag, Evaluator
+from flags.experiments.canary import CanaryWatch, watching
+from flags.experiments.recorder import Recorder, recording
+from flags.experiments.store import ExperimentStore
+from flags.experiments.tracking import tracker
 from flags.file import FileSource
-from flags.laboratory import Laboratory
 from flags.provider import ProsaProvider, SwitchedProvider, provided
-from flags.recorder import Recorder, recording
-from flags.register import FlagRegister
+from flags.resolver import Resolver
+from flags.store import FlagStore
 from flags.switches import governed
-from flags.tracking import tracker
 
 
 @dataclass(frozen=True)
 class FlagRuntime:
-    """`client` asks flags, `choices` experiments before flags; `recorder` takes what people then meet."""
+    """`client` asks flags, `resolver` experiments before flags; `recorder` takes what people then meet."""
 
     client: OpenFeatureClient
-    choices: Choices
+    resolver: Resolver
     recorder: Recorder
 
 
@@ -54,19 +54,19 @@ async def open_flags(
         provider: another OpenFeature provider, in the place of ours.
     """
     switches = governed(said)
-    register = FlagRegister(store, events, clock)
-    source: Source[CompiledFlag] = FileSource(file) if file else register
-    flags, experiments = Cache(source), Cache(Laboratory(store, events, clock))
+    flag_store = FlagStore(store, events, clock)
+    source: Source[CompiledFlag] = FileSource(file) if file else flag_store
+    flags, experiments = Cache(source), Cache(ExperimentStore(store, events, clock))
     recorder = Recorder(store, writer=writer, salt=salt, clock=clock)
     # What another provider knows, only its answers tell.
     has_flag = (lambda key: flags.get(key) is not None) if provider is None else (lambda _: True)
-    choices = Choices(api.get_client(writer), experiments, switches, has_flag=has_flag)
+    resolver = Resolver(api.get_client(writer), experiments, switches, has_flag=has_flag)
     asked = provider or ProsaProvider(Evaluator(flags, now=clock.now))
-    ours = SwitchedProvider(asked, switches, tracker(choices, recorder))
+    ours = SwitchedProvider(asked, switches, tracker(resolver, recorder))
     async with (
         kept_fresh(events, flags, experiments),
         provided(ours, domain=writer) as client,
         recording(recorder),
-        watching(CanaryWatch(store, register, clock)),
+        watching(CanaryWatch(store, flag_store, clock)),
     ):
-        yield FlagRuntime(client, choices, recorder)
+        yield FlagRuntime(client, resolver, recorder)

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 import orjson
 import structlog
 
-from observability.places import places
+from observability.exceptions import places
 from observability.tracing import current_span
 
 # What Google's logging looks for: https://docs.cloud.google.com/logging/docs/structured-logging

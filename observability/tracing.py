@@ -21,7 +21,7 @@ from opentelemetry.context import Context, attach, create_key, detach, get_curre
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from observability import attributes as names
-from observability.places import places
+from observability.exceptions import places
 
 Attribute: TypeAlias = str | bool | int | float | tuple[str, ...]
 Kind: TypeAlias = trace.SpanKind

@@ -13,17 +13,17 @@ from contracts.messages import MessageType
 from contracts.ports import ChannelLimits, ModelRequest
 from contracts.values import ConversationId
 from observability.metrics import note_render
-from prompts import schemas
-from prompts.budget import Tab
-from prompts.cacheable import CachePolicy, Question
-from prompts.executor import Executor
+from prompts.caching.questions import CachePolicy, Question
+from prompts.execution.executor import Executor
+from prompts.execution.prompt_task import Deadline, Listener, PromptTask, TaskResult, TurnClock, unanswered
+from prompts.execution.quality import response_scores
+from prompts.execution.strategies import Strategy, TaskModels
 from prompts.language import base_language, likely_language
-from prompts.prompt_task import Deadline, Listener, PromptTask, TaskResult, TurnClock, unanswered
-from prompts.quality import response_scores
-from prompts.registry import PromptTemplate
-from prompts.render import TurnView, build_request
-from prompts.strategies import Strategy, TaskModels
-from prompts.versions import PromptVersions
+from prompts.pricing.budget import Tab
+from prompts.request import TurnView, build_request
+from prompts.tasks import schemas
+from prompts.templating.registry import PromptTemplate
+from prompts.templating.versions import PromptVersions
 
 
 class Prompter:

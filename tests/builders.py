@@ -17,44 +17,44 @@ import orjson
 
 from adapters.channels.web import LIMITS as WEB_LIMITS
 from adapters.channels.web import web_conversation_id, web_message
-from adapters.events.memory import MemoryEvents
-from adapters.firestore_database import FirestoreDatabase
-from adapters.inboxes.firestore import FirestoreInbox
-from adapters.inboxes.memory import MemoryInbox
-from adapters.inboxes.redis import RedisInbox
-from adapters.inboxes.sqlite import SqliteInbox
+from adapters.firestore.database import FirestoreDatabase
+from adapters.firestore.inbox import FirestoreInbox
+from adapters.firestore.store import FirestoreStore
+from adapters.memory.events import MemoryEvents
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
-from adapters.redis_database import RedisDatabase
-from adapters.sqlite_database import Database
-from adapters.stores.cached import CachedStore
-from adapters.stores.firestore import FirestoreStore
-from adapters.stores.memory import MemoryStore
-from adapters.stores.redis import RedisStore
-from adapters.stores.sqlite import SqliteStore
+from adapters.redis.cached_store import CachedStore
+from adapters.redis.database import RedisDatabase
+from adapters.redis.inbox import RedisInbox
+from adapters.redis.store import RedisStore
+from adapters.sqlite.database import Database
+from adapters.sqlite.inbox import SqliteInbox
+from adapters.sqlite.store import SqliteStore
+from context.consent import OptOutWords
 from context.constraints import Gate
 from context.loader import load_institution
-from context.optout import OptOutWords
 from contracts.delivery import OutboxRow
 from contracts.institution import Institution
 from contracts.messages import Address, ChannelName, InboundMessage
 from contracts.ports import ChannelLimits, Faults, Inbox, ModelRequest, Store
 from contracts.values import ConversationId, MessageId
-from flags.recorder import Recorder
+from flags.experiments.recorder import Recorder
 from fsm.machine import ConversationMachine
-from prompts.analyses import Analyst
-from prompts.breaker import BreakerLimits, Breakers
-from prompts.budget import Meter
-from prompts.executor import Executor
-from prompts.hooks import count
-from prompts.pricing import PriceBook
+from prompts.execution.breaker import BreakerLimits, Breakers
+from prompts.execution.executor import Executor
+from prompts.execution.hooks import count
+from prompts.execution.strategies import Strategy, TaskModels
+from prompts.pricing.budget import Meter
+from prompts.pricing.prices import PriceBook
 from prompts.prompter import Prompter
-from prompts.registry import PromptRegistry
-from prompts.strategies import Strategy, TaskModels
-from prompts.versions import PromptVersions
+from prompts.tasks.analyses import Analyst
+from prompts.templating.registry import PromptRegistry
+from prompts.templating.versions import PromptVersions
+from reports.ledger import Ledger
 from tests.real_services import firestore_host, redis_url
 from worker.dependencies import Dependencies, DrainLimits, Rulebook
-from worker.ledger import Ledger
-from worker.tuning import SettingsTuner
+from worker.variants import SettingsVariantAssigner
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ROOT / "context" / "documents"
@@ -323,7 +323,7 @@ def engine_bed(
         channels={ChannelName.WEB: channel, ChannelName.WHATSAPP: channel},
         prompter=asker,
         tuner=options.get("tuner")
-        or SettingsTuner(asker, Recorder(store, writer=uuid.uuid4().hex[:8], salt="salt", clock=clock)),
+        or SettingsVariantAssigner(asker, Recorder(store, writer=uuid.uuid4().hex[:8], salt="salt", clock=clock)),
         analyst=analyst(model),
         machine=ConversationMachine(),
         rulebook=rulebook,

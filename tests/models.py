@@ -18,7 +18,7 @@ from adapters.models.vertex import VertexModel
 from cli.serving import server_of
 from contracts.conversation import State
 from contracts.ports import ModelRequest, ModelResponse, StructuredOutput, SystemBlock
-from prompts.schemas import state_schema
+from prompts.tasks.schemas import state_schema
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
 from sandbox.transport import listen

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 if TYPE_CHECKING:
-    from adapters.embedders.onnx import OnnxEmbedder
+    from adapters.models.onnx_embedder import OnnxEmbedder
 
 EMULATOR = "cloud_firestore_emulator"
 EMULATOR_FOLDER = Path("platform") / "cloud-firestore-emulator"
@@ -119,14 +119,14 @@ def free_port() -> int:
 @cache
 def minilm() -> "OnnxEmbedder":
     """all-MiniLM-L6-v2, read once for a test process."""
-    from adapters.embedders.onnx import load_embedder
+    from adapters.models.onnx_embedder import load_embedder
 
     need_minilm()
     return load_embedder("all-MiniLM-L6-v2")
 
 
 def need_minilm() -> None:
-    from adapters.embedders.onnx import MODELS
+    from adapters.models.onnx_embedder import MODELS
 
     if not (MODELS / "all-MiniLM-L6-v2" / "model.onnx").is_file():
         absent("the model all-MiniLM-L6-v2", "make semantic")

@@ -16,8 +16,8 @@ from contracts.conversation import (
 from contracts.messages import OutboundMessage
 from contracts.ports import Store
 from contracts.values import ConversationId, TurnId
+from reports.ledger import Ledger
 from tests.builders import SteppingClock
-from worker.ledger import Ledger
 
 MODEL = "claude-haiku-5-5"
 

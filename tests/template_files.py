@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from prompts.registry import PromptRegistry
-from prompts.steps import StepLibrary
+from prompts.templating.registry import PromptRegistry
+from prompts.templating.steps import StepLibrary
 
 HEAD = "name: {name}\nversion: {version}\ndescription: d\n"
 ROOT = "input: TurnInput\noutput: ResponseDraft\nsettings: {{max_tokens: 10}}\n"

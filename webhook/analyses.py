@@ -14,8 +14,8 @@ from contracts.analysis import ANALYSIS_ID, Analysis, AnalysisKind, AnalysisStat
 from contracts.errors import MalformedMessageError
 from contracts.values import ConversationId
 from contracts.views import analysis_view
-from webhook.access import console_guard, require_allowed_origin
 from webhook.dependencies import WebhookDependencies
+from webhook.http.access import console_guard, require_allowed_origin
 
 MAX_BODY = 4 * 1024
 MAX_ID = 1024

@@ -10,14 +10,14 @@ from starlette.types import ASGIApp
 from adapters.http.addresses import SameAddresses
 from adapters.http.problems import Problem, on_error, on_refusal
 from contracts.errors import TransientError
-from webhook.access import console_guard
 from webhook.analyses import analysis_routes
 from webhook.chat import chat_routes
-from webhook.console import console_routes
+from webhook.console.page import console_routes
+from webhook.console.reports import report_routes
 from webhook.dependencies import WebhookDependencies
-from webhook.documentation import add_documentation
-from webhook.platform_posts import PlatformFront
-from webhook.reports import report_routes
+from webhook.http.access import console_guard
+from webhook.http.documentation import add_documentation
+from webhook.platforms import PlatformFront
 from webhook.whatsapp import WHATSAPP_PATH, whatsapp_intake, whatsapp_routes
 
 

@@ -29,10 +29,10 @@ from contracts.ports import LiveEvent
 from contracts.values import ConversationId, MessageId, without_lone_surrogates
 from contracts.views import reply_view
 from observability.logs import logger
-from webhook.access import require_allowed_origin
 from webhook.dependencies import WebhookDependencies
-from webhook.ingest import make_durable
-from webhook.rate_limit import RateLimit
+from webhook.http.access import require_allowed_origin
+from webhook.http.rate_limit import RateLimit
+from webhook.receive import make_durable
 
 log = logger(__name__)
 

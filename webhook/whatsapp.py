@@ -12,8 +12,8 @@ from adapters.http.problems import Problem
 from contracts.messages import ChannelName
 from observability.metrics import REFUSED
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
-from webhook.ingest import apply_statuses, count_ignored, keep_broken, make_durable, side_by_side
-from webhook.platform_posts import Intake, Outcomes, Post
+from webhook.platforms import Intake, Outcomes, Post
+from webhook.receive import apply_statuses, count_ignored, keep_broken, make_durable, side_by_side
 
 # Meta's limit is 3 MB; a little more is accepted so that the limit is theirs and not ours.
 MAX_BODY = 4 * 1024 * 1024

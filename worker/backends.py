@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from adapters.caches.memory import MemoryCache
-from adapters.caches.standby import StandbyCache
-from adapters.events.memory import MemoryEvents
-from adapters.inboxes.sqlite import SqliteInbox
-from adapters.sqlite_database import Database
-from adapters.stores.sqlite import SqliteStore
+from adapters.memory.cache import MemoryCache
+from adapters.memory.events import MemoryEvents
+from adapters.redis.standby_cache import StandbyCache
+from adapters.sqlite.database import Database
+from adapters.sqlite.inbox import SqliteInbox
+from adapters.sqlite.store import SqliteStore
 from contracts.errors import CacheUnavailableError, ConfigurationError
 from contracts.ports import Cache, Events, Inbox, Store, WakeUps
 from contracts.settings import Settings
@@ -23,8 +23,8 @@ from observability.metrics import ANSWERS_AWAY, CACHE_AWAY, EVENTS_DROPPED, WAKE
 from observability.tracing import current_traceparent
 
 if TYPE_CHECKING:
-    from adapters.firestore_database import FirestoreDatabase
-    from adapters.redis_database import RedisDatabase
+    from adapters.firestore.database import FirestoreDatabase
+    from adapters.redis.database import RedisDatabase
 
 # The libraries of Redis and of Google Cloud are extras, and take long to import: only who uses them loads them.
 
@@ -75,7 +75,7 @@ def required(what: str, remedy: str = "make engines, or pip install 'prosa[celer
 async def open_wake_ups(settings: Settings, backend: Backend) -> AsyncIterator[WakeUps]:
     """The sending side of the engine's queue, for a process that does no work itself."""
     if settings.engine == "celery":
-        from adapters.queues.celery import CeleryQueue
+        from adapters.redis.celery_queue import CeleryQueue
 
         assert backend.redis is not None  # noqa: S101 - its inbox is on Redis
         celery = CeleryQueue(backend.redis, on_lost=WAKE_UPS_LOST.inc)
@@ -86,7 +86,7 @@ async def open_wake_ups(settings: Settings, backend: Backend) -> AsyncIterator[W
         return
     if settings.engine == "cloud_tasks":
         with required("Cloud Tasks"):
-            from adapters.queues.cloud_tasks import CloudTasksQueue
+            from adapters.google.cloud_tasks import CloudTasksQueue
 
         queue, url, account = settings.tasks_queue, settings.tasks_url, settings.tasks_service_account
         assert queue is not None and url is not None and account is not None  # noqa: S101, PT018 - they were checked
@@ -124,7 +124,7 @@ async def open_answers(settings: Settings) -> AsyncIterator[Cache]:
         yield own
         return
     database = open_redis(url)
-    from adapters.caches.redis import RedisCache
+    from adapters.redis.cache import RedisCache
 
     shared = RedisCache(database)
     try:
@@ -143,7 +143,7 @@ def open_redis(url: SecretStr, **limits: Any) -> "RedisDatabase":
         ConfigurationError: it is no address of a Redis, or the library is missing.
     """
     with required("Redis"):
-        from adapters.redis_database import RedisDatabase
+        from adapters.redis.database import RedisDatabase
 
     return RedisDatabase(url.get_secret_value(), **limits)
 
@@ -172,7 +172,7 @@ class _Opening:
         if self._settings.engine == "embedded" or url is None:
             return MemoryEvents()
         with required("Redis"):
-            from adapters.events.redis import RedisEvents
+            from adapters.redis.events import RedisEvents
 
         events = RedisEvents(await self._cache_database(), on_dropped=EVENTS_DROPPED.inc)
         self._stack.push_async_callback(events.close)
@@ -180,7 +180,7 @@ class _Opening:
 
     async def _redis_inbox(self) -> Inbox:
         with required("Redis"):
-            from adapters.inboxes.redis import RedisInbox
+            from adapters.redis.inbox import RedisInbox
 
         database = await self._redis_database()
         await self._require_lasting(database)
@@ -188,25 +188,25 @@ class _Opening:
 
     async def _redis_store(self) -> Store:
         with required("Redis"):
-            from adapters.stores.redis import RedisStore
+            from adapters.redis.store import RedisStore
 
         return RedisStore(await self._redis_database())
 
     def _firestore_inbox(self) -> Inbox:
         with required("Firestore"):
-            from adapters.inboxes.firestore import FirestoreInbox
+            from adapters.firestore.inbox import FirestoreInbox
 
         return FirestoreInbox(self._firestore_database())
 
     async def _firestore_store(self) -> Store:
         with required("Firestore"):
-            from adapters.stores.firestore import FirestoreStore
+            from adapters.firestore.store import FirestoreStore
 
         retention = timedelta(days=self._settings.retention_days)
         store = FirestoreStore(self._firestore_database(), retention=retention)
         if self._settings.redis_cache_url is None:
             return store
-        from adapters.stores.cached import CachedStore
+        from adapters.redis.cached_store import CachedStore
 
         return CachedStore(store, await self._cache_database(), on_away=CACHE_AWAY.inc)
 
@@ -230,7 +230,7 @@ class _Opening:
         return database
 
     def _firestore_database(self) -> "FirestoreDatabase":
-        from adapters.firestore_database import FirestoreDatabase
+        from adapters.firestore.database import FirestoreDatabase
 
         if self._firestore is None:
             assert self._settings.google_cloud_project is not None  # noqa: S101 - the settings were checked for it

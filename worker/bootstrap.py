@@ -18,38 +18,38 @@ from adapters.channels.whatsapp import WhatsAppChannel
 from adapters.clock import NoFaults, SystemClock
 from adapters.models.absent import AbsentModel
 from adapters.models.deferred import DeferredModel
+from context.consent import OptOutWords
 from context.constraints import Gate
-from context.optout import OptOutWords
-from context.source import InstitutionSource
+from context.institution_source import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
 from contracts.messages import ChannelName
 from contracts.ports import Callback, Channel, Clock, Embedder, Events, Faults, LanguageModel
 from contracts.settings import Settings
+from flags.experiments.recorder import Recorder, recording
 from flags.file import read_flag_file
-from flags.recorder import Recorder, recording
 from flags.runtime import open_flags
 from fsm.machine import ConversationMachine
 from fsm.static_check import problems
-from prompts.analyses import Analyst
-from prompts.batching import GroupedEmbedder, GroupedModel
-from prompts.breaker import Breakers
-from prompts.budget import Ceilings, Meter
-from prompts.cache import AnswerCache
-from prompts.cacheable import CachePolicy
-from prompts.executor import Executor
-from prompts.hooks import PromptCacheWatch, bending, count
-from prompts.pricing import SELLERS, PriceBook, load_prices
+from prompts.caching.answers import AnswerCache
+from prompts.caching.questions import CachePolicy
+from prompts.execution.batching import GroupedEmbedder, GroupedModel
+from prompts.execution.breaker import Breakers
+from prompts.execution.executor import Executor
+from prompts.execution.hooks import PromptCacheWatch, bending, count
+from prompts.execution.spans import PROVIDERS
+from prompts.execution.strategies import Strategies, Strategy, TaskModels
+from prompts.pricing.budget import Ceilings, Meter
+from prompts.pricing.prices import SELLERS, PriceBook, load_prices
 from prompts.prompter import Prompter
-from prompts.registry import PromptRegistry
-from prompts.spans import PROVIDERS
-from prompts.strategies import Strategies, Strategy, TaskModels
-from prompts.versions import PromptVersions, versions_for
+from prompts.tasks.analyses import Analyst
+from prompts.templating.registry import PromptRegistry
+from prompts.templating.versions import PromptVersions, versions_for
+from reports.budget import Exchange
+from reports.ledger import Ledger, kept
 from worker.backends import Backend, open_answers, open_backend, required
 from worker.dependencies import Dependencies, DrainLimits, Rulebook
-from worker.ledger import Ledger, kept
-from worker.spending import Exchange
-from worker.tuning import FlagTuner, SettingsTuner, Tuner
+from worker.variants import FlagVariantAssigner, SettingsVariantAssigner, VariantAssigner
 
 if TYPE_CHECKING:
     from adapters.models.anthropic import MessagesModel
@@ -263,16 +263,16 @@ def _cache_policy(settings: Settings) -> CachePolicy | None:
 @asynccontextmanager
 async def _settings_tuner(
     settings: Settings, backend: Backend, clock: Clock, prompter: Prompter, writer: str
-) -> AsyncIterator[Tuner]:
+) -> AsyncIterator[VariantAssigner]:
     recorder = Recorder(backend.store, writer=writer, salt=settings.id_salt.get_secret_value(), clock=clock)
     async with recording(recorder):
-        yield SettingsTuner(prompter, recorder)
+        yield SettingsVariantAssigner(prompter, recorder)
 
 
 @asynccontextmanager
 async def _flag_tuner(
     settings: Settings, backend: Backend, clock: Clock, prompter: Prompter, writer: str, language: str
-) -> AsyncIterator[Tuner]:
+) -> AsyncIterator[VariantAssigner]:
     switches = settings.prompter_switches
     if settings.flags_file is not None:
         # While it is edited later, one with mistakes leaves the earlier flags in force; one to begin with has none.
@@ -287,7 +287,7 @@ async def _flag_tuner(
         file=settings.flags_file,
     ) as flags:
         asks_prompts = settings.use_templates and "PROMPTER_USE_STRUCTURED_TEMPLATES" not in switches
-        yield FlagTuner(prompter, flags.recorder, flags.choices, language, asks_prompts)
+        yield FlagVariantAssigner(prompter, flags.recorder, flags.resolver, language, asks_prompts)
 
 
 @asynccontextmanager
@@ -312,7 +312,7 @@ async def _embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
         yield None
         return
     with required("The semantic level of the cache", "make semantic"):
-        from adapters.embedders.onnx import load_embedder
+        from adapters.models.onnx_embedder import load_embedder
 
     embedder = GroupedEmbedder(load_embedder(settings.embedder))
     try:
@@ -394,7 +394,7 @@ def _callback(settings: Settings) -> Callback | None:
     if settings.analysis_callback_url is None or settings.analysis_callback_secret is None:
         return None
     # Its client takes long to import: only a process that uses it waits for it.
-    from adapters.callbacks import HttpCallback
+    from adapters.http.callbacks import HttpCallback
 
     secret = settings.analysis_callback_secret.get_secret_value()
     return HttpCallback(settings.analysis_callback_url, secret=secret)

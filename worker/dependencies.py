@@ -13,12 +13,12 @@ from contracts.messages import ChannelName
 from contracts.ports import Callback, Channel, Clock, Events, Faults, Inbox, Store
 from contracts.values import ConversationId
 from fsm.machine import ConversationMachine
-from prompts.analyses import Analyst
 from prompts.prompter import Prompter
-from worker.admission import Admission
-from worker.ledger import Ledger
-from worker.rules import ConsentWords, FloodLimit
-from worker.tuning import Tuner
+from prompts.tasks.analyses import Analyst
+from reports.ledger import Ledger
+from worker.routing import ConsentWords, FloodLimit
+from worker.scheduling.admission import Admission
+from worker.variants import VariantAssigner
 
 
 class GuardrailGate(Protocol):
@@ -40,7 +40,7 @@ class Rulebook:
 class DrainLimits:
     """How many conversations are worked on, how each is held and how often a message is tried.
 
-    `at_once` is for the whole process, while inbox and store answer (`worker/admission.py`). A lease runs out `lease`
+    `at_once` is for the whole process, while inbox and store answer (`scheduling/`). A lease runs out `lease`
     after its last heartbeat, which comes four times in that span. After `attempts` tries a message goes to the dead
     letters; tries that an outage ended do not count for `outage_patience`. From `isolate_after` tries on it is worked
     on without the others of its conversation, and with at most `suspects_at_once` such conversations in a process;
@@ -84,7 +84,7 @@ class Dependencies:
     store: Store
     channels: Mapping[ChannelName, Channel]
     prompter: Prompter
-    tuner: Tuner
+    tuner: VariantAssigner
     analyst: Analyst
     machine: ConversationMachine
     rulebook: Callable[[], Rulebook]

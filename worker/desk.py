@@ -10,10 +10,10 @@ from contracts.guardrails import KnownFacts
 from contracts.institution import FixedText, Institution
 from contracts.messages import MessageType, OutboundMessage
 from contracts.ports import Channel, ChannelLimits, LiveEvent
-from prompts.render import TurnView
+from prompts.request import TurnView
+from worker.composer import fit
 from worker.dependencies import Dependencies, Rulebook
-from worker.fitter import fit
-from worker.rules import RATINGS, Course
+from worker.routing import RATINGS, Course
 from worker.turn import Draft, Turn
 
 Replies: TypeAlias = tuple[OutboundMessage, ...]

@@ -23,10 +23,10 @@ from observability import attributes as names
 from observability.logs import conversation_logged, logger, message_logged
 from observability.metrics import DEAD_LETTERS, DRAIN_ERRORS, TURNS
 from worker import outbox
-from worker.admission import Visit
 from worker.dependencies import Dependencies
-from worker.operations import escalate_for_dead_letter
+from worker.operator_actions import escalate_for_dead_letter
 from worker.pipeline import Outcome, answer_turn
+from worker.scheduling.admission import Visit
 from worker.spans import drain_span, turn_span
 from worker.turn import Turn
 

@@ -21,7 +21,7 @@ from worker.accuracy import UNCLEAR, classification, taken_back
 from worker.dependencies import Dependencies
 from worker.desk import Desk
 from worker.reply import answer_fixed, ask_what_was_meant, call_a_person, draft_reply, failure
-from worker.rules import Course, course_of, note_arrivals, rating_of, was_said_last
+from worker.routing import Course, course_of, note_arrivals, rating_of, was_said_last
 from worker.turn import Draft, Timing, Turn, to_commit
 
 

@@ -10,13 +10,13 @@ from contracts.guardrails import Finding
 from contracts.institution import FixedText
 from contracts.messages import OutboundMessage
 from observability.metrics import FALLBACKS, GATE_FINDINGS
-from prompts.prompt_task import TaskResult, TurnClock
+from prompts.execution.prompt_task import TaskResult, TurnClock
+from prompts.execution.quality import gate_scores, scored
 from prompts.prompter import fallback_message_type
-from prompts.quality import gate_scores, scored
-from prompts.render import TurnView
+from prompts.request import TurnView
+from worker.composer import fit
 from worker.desk import Desk
-from worker.fitter import fit
-from worker.live_text import listener_for
+from worker.live_reply import listener_for
 from worker.turn import Draft
 
 

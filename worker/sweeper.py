@@ -10,11 +10,11 @@ from contracts.ports import WakeUps
 from contracts.values import ConversationId
 from observability.logs import logger
 from observability.metrics import DRAIN_ERRORS
-from worker.admission import LONGEST_PAUSE, Visit
-from worker.analysis import recover_analyses, renew_handoffs, request_handoffs
+from worker.analyses.processing import recover_analyses, renew_handoffs, request_handoffs
 from worker.dependencies import Dependencies
 from worker.drain import AWAY, return_attempts
-from worker.operations import escalate, expire, time_out
+from worker.operator_actions import escalate, expire, time_out
+from worker.scheduling.admission import LONGEST_PAUSE, Visit
 
 log = logger(__name__)
 

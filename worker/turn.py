@@ -23,8 +23,8 @@ from contracts.messages import InboundMessage, OutboundMessage
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from fsm.machine import Walk
 from observability.tracing import current_traceparent
-from prompts.budget import Tab
-from prompts.pricing import total_cost, usd_text
+from prompts.pricing.budget import Tab
+from prompts.pricing.prices import total_cost, usd_text
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""HTTP in and out: bodies, problems, clients, callbacks, Slack."""

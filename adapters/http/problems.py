@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from contracts.errors import TransientError, WorkerError
+from observability.exceptions import places
 from observability.logs import logger
-from observability.places import places
 
 log = logger(__name__)
 

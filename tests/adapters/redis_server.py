@@ -12,7 +12,7 @@ from urllib.parse import quote
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from adapters.redis_database import RedisDatabase
+from adapters.redis.database import RedisDatabase
 from tests.adapters.certificates import Certificates
 from tests.builders import PATIENCE
 from tests.real_services import free_port, redis_command, redis_url, start_server, stop_server

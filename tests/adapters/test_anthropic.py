@@ -27,7 +27,7 @@ from contracts.messages import MessageType
 from contracts.ports import Effort, StructuredOutput
 from contracts.settings import read_settings
 from observability.tracing import span
-from prompts.schemas import (
+from prompts.tasks.schemas import (
     message_type_schema,
     question_schema,
     response_schema,
@@ -306,7 +306,7 @@ print([name for name in ("anthropic", "httpx2", "genai_prices", "boto3", "google
 
 @pytest.mark.parametrize(
     "imports",
-    ["import cli.main", "import worker.bootstrap, worker.jobs, cli.runtime", "import cli.webhook_role, webhook.app"],
+    ["import cli.main", "import worker.bootstrap, worker.service, cli.runtime", "import cli.webhook_role, webhook.app"],
 )
 def test_a_process_starts_without_the_sdk(imports: str) -> None:
     done = subprocess.run(

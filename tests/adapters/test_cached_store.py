@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from adapters.redis_database import RedisDatabase
-from adapters.stores.cached import CachedStore
-from adapters.stores.memory import MemoryStore
+from adapters.memory.store import MemoryStore
+from adapters.redis.cached_store import CachedStore
+from adapters.redis.database import RedisDatabase
 from contracts.conversation import Conversation
 from contracts.delivery import ConversationArchive, TurnCommit
 from contracts.errors import ConversationConflictError, StoreUnavailableError

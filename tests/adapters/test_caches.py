@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from adapters.caches.memory import MemoryCache
-from adapters.caches.redis import RedisCache
-from adapters.caches.standby import StandbyCache
+from adapters.memory.cache import MemoryCache
+from adapters.redis.cache import RedisCache
+from adapters.redis.standby_cache import StandbyCache
 from contracts.errors import CacheUnavailableError
 from tests.adapters.redis_server import redis_server
 from tests.builders import PATIENCE

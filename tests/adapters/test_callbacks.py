@@ -16,15 +16,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from adapters import callbacks
-from adapters.callbacks import HttpCallback
+from adapters.http import callbacks
+from adapters.http.callbacks import HttpCallback
 from cli.serving import server_of
 from contracts.analysis import AnalysisKind, AnalysisStatus, CallbackState
 from contracts.errors import CallbackRefusedError, ConfigurationError
 from sandbox.transport import listen
 from tests.builders import ROOT, START, conversation_id, engine_bed, inbound, open_backend
 from tests.real_services import free_port
-from worker.analysis import LIMITS, analyse, desk_of
+from worker.analyses.processing import LIMITS, analyse, desk_of
 from worker.drain import drain
 
 SECRET = "segredo-ção"

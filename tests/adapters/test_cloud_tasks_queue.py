@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
-from adapters.queues import cloud_tasks
-from adapters.queues.cloud_tasks import CloudTasksQueue, QueueUnavailableError, queue_state
+from adapters.google import cloud_tasks
+from adapters.google.cloud_tasks import CloudTasksQueue, QueueUnavailableError, queue_state
 from contracts.errors import ConfigurationError
 from contracts.values import ConversationId
 from observability.logs import configure_logs

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from adapters.queues.embedded import EmbeddedQueue
+from adapters.memory.queue import EmbeddedQueue
 from contracts.values import ConversationId
 
 C = ConversationId("c")

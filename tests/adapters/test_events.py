@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from adapters.events.memory import BACKLOG, MemoryEvents
-from adapters.events.redis import RedisEvents
+from adapters.memory.events import BACKLOG, MemoryEvents
+from adapters.redis.events import RedisEvents
 from contracts.ports import Events, LiveEvent
 from tests.builders import PATIENCE, conversation_id, open_redis
 

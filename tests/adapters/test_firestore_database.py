@@ -13,8 +13,8 @@ from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters import firestore_database
-from adapters.firestore_database import (
+from adapters.firestore import database as firestore_database
+from adapters.firestore.database import (
     Amend,
     Delete,
     Documents,
@@ -24,8 +24,8 @@ from adapters.firestore_database import (
     WriteRefusedError,
     document_id,
 )
-from adapters.inboxes.firestore import FirestoreInbox
-from adapters.stores.firestore import FirestoreStore
+from adapters.firestore.inbox import FirestoreInbox
+from adapters.firestore.store import FirestoreStore
 from contracts.errors import InboxUnavailableError, PermanentError, StoreUnavailableError
 from contracts.values import ConversationId
 from tests.builders import START, inbound, open_firestore

@@ -10,9 +10,9 @@ import pytest
 from google.api_core import exceptions as google
 from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 
-from adapters.firestore_database import DOCUMENT_BYTES, Amend, Delete, Guarded
-from adapters.inboxes import firestore
-from adapters.inboxes.firestore import SEEN_FOR, FirestoreInbox
+from adapters.firestore import inbox as firestore_inbox
+from adapters.firestore.database import DOCUMENT_BYTES, Amend, Delete, Guarded
+from adapters.firestore.inbox import SEEN_FOR, FirestoreInbox
 from contracts.delivery import Arrival
 from contracts.errors import InboxUnavailableError, LeaseLostError, PermanentError
 from contracts.messages import InboundMessage
@@ -115,7 +115,7 @@ async def test_a_burst_shares_its_writes(inbox: FirestoreInbox, commits: list[in
 
 
 async def test_a_large_burst_goes_in_parts(inbox: FirestoreInbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(firestore, "BYTES_AT_ONCE", 5_000)
+    monkeypatch.setattr(firestore_inbox, "BYTES_AT_ONCE", 5_000)
     messages = [inbound(f"{n}" * 2_000) for n in range(9)]
     assert await inbox.append(messages) == [Arrival.ACCEPTED] * 9
     assert await texts_of(inbox) == [message.text for message in messages]
@@ -213,7 +213,7 @@ async def test_hostile_conversation_ids_are_ids_like_others(inbox: FirestoreInbo
 async def test_more_than_a_batch_is_taken_and_forgotten_in_parts(
     inbox: FirestoreInbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(firestore, "BATCH_LIMIT", 2)
+    monkeypatch.setattr(firestore_inbox, "BATCH_LIMIT", 2)
     await inbox.append([inbound(f"{n}") for n in range(5)])
     lease = await inbox.claim(C1, ttl=TTL, at=START)
     assert lease
@@ -229,7 +229,7 @@ async def test_more_than_a_batch_is_taken_and_forgotten_in_parts(
 async def test_a_wrong_count_keeps_nobody_at_an_empty_inbox(inbox: FirestoreInbox) -> None:
     """Somebody deleted a message by hand: the next worker finds nothing, and goes."""
     await inbox.append([inbound()])
-    await inbox._documents.apply([Delete(firestore._entry_path(firestore._Box(C1), 1))])
+    await inbox._documents.apply([Delete(firestore_inbox._entry_path(firestore_inbox._Box(C1), 1))])
     lease = await inbox.claim(C1, ttl=TTL, at=START)
     assert lease
     assert not await inbox.release(lease)
@@ -240,10 +240,10 @@ async def test_a_wrong_count_keeps_nobody_at_an_empty_inbox(inbox: FirestoreInbo
 
 async def as_before(inbox: FirestoreInbox, *, attempts: int) -> None:
     """Attempts as earlier releases counted them: in each message."""
-    box = await inbox._documents.get(firestore._box_path(C1))
+    box = await inbox._documents.get(firestore_inbox._box_path(C1))
     assert box
     # Their writes leave alone what they do not know.
-    entries = await inbox._documents.find(firestore._entries_path(C1))
+    entries = await inbox._documents.find(firestore_inbox._entries_path(C1))
     known = {name: value for name, value in box.fields.items() if name != "attempts"}
     await inbox._documents.commit(
         Guarded(box.path, known | {"is_tried": True}, box.update_time),
@@ -294,7 +294,7 @@ async def test_a_box_that_was_left_alone_for_long_is_read_and_not_guessed(
     inboxes: Pair, commits: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine, theirs = inboxes
-    monkeypatch.setattr(firestore, "UNHELD_SECONDS", 0.0)
+    monkeypatch.setattr(firestore_inbox, "UNHELD_SECONDS", 0.0)
     for _ in range(3):
         for inbox in (mine, theirs):
             await inbox.append([inbound()])
@@ -304,7 +304,7 @@ async def test_a_box_that_was_left_alone_for_long_is_read_and_not_guessed(
 async def test_old_marks_are_forgotten_in_batches(
     inbox: FirestoreInbox, inboxes: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.firestore_database.BATCH_LIMIT", 2)
+    monkeypatch.setattr("adapters.firestore.database.BATCH_LIMIT", 2)
     old = [inbound(f"{n}", at=START) for n in range(5)]
     new = inbound("new", at=START + timedelta(days=1))
     await inbox.append([*old, new])
@@ -316,13 +316,13 @@ async def test_old_marks_are_forgotten_in_batches(
 
 async def test_marks_have_a_time_to_live_beyond_every_platform_s_retries(inbox: FirestoreInbox) -> None:
     await inbox.append([inbound()])
-    (mark,) = await inbox._documents.find(firestore.SEEN)
+    (mark,) = await inbox._documents.find(firestore_inbox.SEEN)
     assert mark.fields["expires_at"] == START + SEEN_FOR
     assert timedelta(days=7) < SEEN_FOR
 
 
 async def test_idle_conversations_are_not_kept_in_mind(inbox: FirestoreInbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(firestore, "LANES", 3)
+    monkeypatch.setattr(firestore_inbox, "LANES", 3)
     for number in range(6):
         await inbox.append([inbound(conversation=f"{number}")])
     assert len(inbox._lanes) == 3

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from adapters.firestore_database import Documents, FirestoreDatabase
-from adapters.inboxes.firestore import FirestoreInbox
-from adapters.stores.firestore import FirestoreStore
+from adapters.firestore.database import Documents, FirestoreDatabase
+from adapters.firestore.inbox import FirestoreInbox
+from adapters.firestore.store import FirestoreStore
 from contracts.conversation import Conversation
 from contracts.delivery import Record
 from contracts.messages import DeliveryState

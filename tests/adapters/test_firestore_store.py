@@ -10,9 +10,9 @@ import pytest
 from google.api_core import exceptions as google
 from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 
-from adapters.firestore_database import FirestoreDatabase, Put, Write, document_id
-from adapters.stores import firestore
-from adapters.stores.firestore import HEAD_BYTES, FirestoreStore
+from adapters.firestore import store as firestore_store
+from adapters.firestore.database import FirestoreDatabase, Put, Write, document_id
+from adapters.firestore.store import HEAD_BYTES, FirestoreStore
 from contracts.conversation import RESTORING, Conversation, Speaker, Utterance
 from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow, Receipt, Record
 from contracts.errors import ConversationConflictError, PermanentError, StoreUnavailableError
@@ -68,13 +68,13 @@ async def everything(database: FirestoreDatabase) -> list[tuple[str, dict[str, A
 async def receipts_alone(database: FirestoreDatabase, conversation: ConversationId) -> None:
     """Keep the receipts of a conversation as earlier releases did: each in a document of its own."""
     documents = database.documents(StoreUnavailableError)
-    head = firestore._head_path(conversation)
-    for document in await documents.find(f"{head}/{firestore.HISTORY}"):
+    head = firestore_store._head_path(conversation)
+    for document in await documents.find(f"{head}/{firestore_store.HISTORY}"):
         kept = {name: document.fields[name] for name in ("version", "expires_at")}
         for text in document.fields.get("receipts", []):
             receipt = Receipt.model_validate_json(text)
             mine = {"conversation_id": conversation, "message_key": document_id(receipt.message.id), "record": text}
-            await documents.apply([Put(f"{head}/{firestore.RECEIPTS}/{receipt.sequence:020}", kept | mine)])
+            await documents.apply([Put(f"{head}/{firestore_store.RECEIPTS}/{receipt.sequence:020}", kept | mine)])
         now = {"receipts", "message_keys", "conversation_id"}
         before = {name: value for name, value in document.fields.items() if name not in now}
         await documents.apply([Put(document.path, before)])
@@ -308,7 +308,7 @@ async def test_a_status_that_parks_after_the_row_was_marked_looks_again(
     changed = await receiver.apply_status(status(row))
     assert changed
     assert changed.state is DeliveryState.DELIVERED
-    assert await receiver._documents.find(firestore.PARKED) == []
+    assert await receiver._documents.find(firestore_store.PARKED) == []
 
 
 async def test_whoever_comes_first_a_status_reaches_its_row(stores: tuple[FirestoreStore, FirestoreStore]) -> None:
@@ -322,7 +322,7 @@ async def test_whoever_comes_first_a_status_reaches_its_row(stores: tuple[Firest
             sender.mark_sent(row, platform_message_id=f"p-{row.id}", at=START), receiver.apply_status(update)
         )
     assert {row.state for row in await sender.rows(C1)} == {DeliveryState.DELIVERED}
-    assert await receiver._documents.find(firestore.PARKED) == []
+    assert await receiver._documents.find(firestore_store.PARKED) == []
 
 
 # Erasure
@@ -408,8 +408,8 @@ async def test_what_begins_while_an_erasure_deletes_is_left_alone(
 
 
 async def test_more_than_a_batch_is_erased(store: FirestoreStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.firestore_database.BATCH_LIMIT", 2)
-    monkeypatch.setattr(firestore, "BATCH_LIMIT", 2)
+    monkeypatch.setattr("adapters.firestore.database.BATCH_LIMIT", 2)
+    monkeypatch.setattr(firestore_store, "BATCH_LIMIT", 2)
     head = await store.commit(turn_commit(replies=5))
     await store.commit(turn_commit(head, replies=5))
     for row in await store.rows(C1):
@@ -417,7 +417,7 @@ async def test_more_than_a_batch_is_erased(store: FirestoreStore, monkeypatch: p
         await store._documents.apply([store._row(row.sent(platform_message_id=f"p-{row.id}", at=START), 1)])
     assert await store.erase(C1, at=START)
     assert await store.rows(C1) == []
-    assert await store._documents.find(firestore.PARKED) == []
+    assert await store._documents.find(firestore_store.PARKED) == []
 
 
 async def test_a_restoration_that_broke_off_can_be_repeated(
@@ -532,7 +532,7 @@ async def test_two_processes_that_publish_at_once_publish_once(
 async def test_conversations_that_wait_do_not_hide_those_that_need_not(
     store: FirestoreStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(firestore, "PAGE", 3)
+    monkeypatch.setattr(firestore_store, "PAGE", 3)
     later = START + timedelta(hours=1)
     for number in range(5):
         waiting = Conversation(id=conversation_id(f"waits-{number}"))

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from adapters.oidc import (
+from adapters.google.oidc import (
     BETWEEN_FETCHES,
     LONGEST_CACHING,
     MAX_TOKEN_LENGTH,

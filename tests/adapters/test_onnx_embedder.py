@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from adapters.embedders.onnx import load_embedder
+from adapters.models.onnx_embedder import load_embedder
 from contracts.errors import ConfigurationError
 from tests.adapters.small_models import WIDTH, write_model
 from tests.builders import ROOT
@@ -63,7 +63,7 @@ def test_a_model_that_is_not_there_is_named_with_the_next_step(tmp_path: Path, m
         ConfigurationError, match=r"no-such-model: there is no such model; give a folder with model\.onnx"
     ):
         load_embedder("no-such-model")
-    monkeypatch.setattr("adapters.embedders.onnx.MODELS", tmp_path)
+    monkeypatch.setattr("adapters.models.onnx_embedder.MODELS", tmp_path)
     with pytest.raises(ConfigurationError, match="make semantic"):
         load_embedder("all-MiniLM-L6-v2")
 
@@ -97,7 +97,7 @@ def test_a_model_that_pools_otherwise_is_refused(tmp_path: Path) -> None:
 
 def test_without_the_semantic_level_none_of_its_libraries_is_loaded() -> None:
     code = (
-        "import sys, prompts.cache, prompts.batching, webhook.app, worker.bootstrap\n"
+        "import sys, prompts.caching.answers, prompts.execution.batching, webhook.app, worker.bootstrap\n"
         "sys.exit(any(name in sys.modules for name in ('numpy', 'tokenizers', 'onnxruntime')))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from adapters.queues.pace import Pace
+from adapters.memory.pace import Pace
 
 
 async def test_the_first_ones_begin_at_once_and_the_others_in_their_order() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis.exceptions import ResponseError
 
-from adapters.redis_database import RedisDatabase, Script
+from adapters.redis.database import RedisDatabase, Script
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from tests.adapters.redis_server import redis_server
 from tests.builders import open_redis

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.events.redis import BUFFER, RedisEvents
-from adapters.redis_database import RedisDatabase
+from adapters.redis.database import RedisDatabase
+from adapters.redis.events import BUFFER, RedisEvents
 from contracts.ports import LiveEvent
 from tests.adapters.redis_server import redis_server
 from tests.builders import PATIENCE, conversation_id, open_redis
@@ -156,7 +156,7 @@ async def test_a_listener_that_hears_nothing_asks_and_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other end may be gone without a word; here it is stopped, and its connection stays open."""
-    monkeypatch.setattr("adapters.events.redis.SILENCE", timedelta(milliseconds=50))
+    monkeypatch.setattr("adapters.redis.events.SILENCE", timedelta(milliseconds=50))
     with redis_server(tmp_path) as server:
         redis = server.open()
         web = RedisEvents(redis, confirm_within=PATIENCE)

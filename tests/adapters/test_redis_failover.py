@@ -11,8 +11,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
-from adapters.redis_address import RedisAddress
-from adapters.redis_database import RedisDatabase, Script
+from adapters.redis.address import RedisAddress
+from adapters.redis.database import RedisDatabase, Script
 from contracts.errors import ConfigurationError, StoreUnavailableError
 from tests.adapters.redis_server import RedisServer, redis_server
 from tests.real_services import free_port, start_server, stop_server

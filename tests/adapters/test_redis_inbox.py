@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from adapters.inboxes.memory import MemoryInbox
-from adapters.inboxes.redis import RedisInbox
-from adapters.redis_database import RedisDatabase
+from adapters.memory.inbox import MemoryInbox
+from adapters.redis.database import RedisDatabase
+from adapters.redis.inbox import RedisInbox
 from contracts.delivery import Arrival, InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, LeaseLostError
 from contracts.messages import InboundMessage

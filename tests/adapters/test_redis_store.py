@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-import adapters.stores.redis as redis_store
-from adapters.redis_database import RedisDatabase
-from adapters.stores.redis import RedisStore
+import adapters.redis.store as redis_store
+from adapters.redis.database import RedisDatabase
+from adapters.redis.store import RedisStore
 from contracts.conversation import Conversation, State
 from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow, Record
 from contracts.messages import DeliveryState

@@ -10,15 +10,15 @@ import pytest
 from kombu.exceptions import OperationalError
 
 from adapters.event_loop import run_serving
-from adapters.events.redis import RedisEvents
-from adapters.queues.celery import FAST, KEY_PREFIX
-from adapters.redis_database import RedisDatabase, Script
+from adapters.redis.celery_queue import FAST, KEY_PREFIX
+from adapters.redis.database import RedisDatabase, Script
+from adapters.redis.events import RedisEvents
 from contracts.errors import ConfigurationError, StoreUnavailableError
 from contracts.ports import LiveEvent
 from tests.adapters.certificates import Certificates
 from tests.adapters.redis_server import RedisServer, redis_server
 from tests.builders import PATIENCE, conversation_id
-from worker.celery_app import create_celery
+from worker.engines.celery_app import create_celery
 
 PASSWORD = "of the test"
 ADD = Script.of("return redis.call('INCRBY', ARGV[1], ARGV[2])")

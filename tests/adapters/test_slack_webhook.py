@@ -6,7 +6,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from adapters.slack_webhook import SlackWebhook, SlackWebhookError
+from adapters.http.slack import SlackWebhook, SlackWebhookError
 from sandbox.slack_webhooks import BURST, MAX_TEXT, SlackWebhooks
 
 PATH = "T000/B000/a-secret"

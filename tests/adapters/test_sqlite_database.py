@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.sqlite_database import Database
+from adapters.sqlite.database import Database
 from contracts.errors import ConfigurationError, InboxUnavailableError, StoreUnavailableError
 
 

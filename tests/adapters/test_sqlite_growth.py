@@ -3,8 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
-from adapters.sqlite_database import Database
-from adapters.stores.sqlite import SqliteStore
+from adapters.sqlite.database import Database
+from adapters.sqlite.store import SqliteStore
 from contracts.conversation import Conversation
 from contracts.values import ConversationId
 from tests.contract.test_store import turn_commit

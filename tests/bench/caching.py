@@ -16,19 +16,19 @@ from decimal import Decimal
 
 from rich.table import Table
 
-from adapters.caches.memory import MemoryCache
-from adapters.caches.redis import RedisCache
+from adapters.memory.cache import MemoryCache
 from adapters.models.anthropic import AnthropicModel
 from adapters.models.scripted import ScriptedModel
+from adapters.redis.cache import RedisCache
 from cli.serving import server_of
 from contracts.conversation import TaskName
 from contracts.ports import Cache, Embedder, LanguageModel, ModelRequest, ModelResponse, SystemBlock
 from observability.logs import configure_logs
-from prompts.batching import GroupedEmbedder, GroupedModel
-from prompts.cache import INDEXED_AT_ONCE, AnswerCache, KeptAnswer
-from prompts.cacheable import CachePolicy, Question
-from prompts.pricing import PriceBook
-from prompts.schemas import response_schema
+from prompts.caching.answers import INDEXED_AT_ONCE, AnswerCache, KeptAnswer
+from prompts.caching.questions import CachePolicy, Question
+from prompts.execution.batching import GroupedEmbedder, GroupedModel
+from prompts.pricing.prices import PriceBook
+from prompts.tasks.schemas import response_schema
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
 from sandbox.transport import listen

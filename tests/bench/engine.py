@@ -21,8 +21,8 @@ from rich.table import Table
 
 from adapters.channels.web import LIMITS
 from adapters.clock import SystemClock
+from adapters.memory.queue import EmbeddedQueue
 from adapters.models.scripted import ScriptedModel
-from adapters.queues.embedded import EmbeddedQueue
 from contracts.conversation import Conversation, State, Trigger
 from contracts.decisions import MessageTypeChoice, StateDecision
 from contracts.guardrails import KnownFacts
@@ -31,11 +31,11 @@ from contracts.ports import ModelRequest
 from contracts.values import ConversationId
 from fsm.machine import ConversationMachine, Walk
 from observability.logs import configure_logs
-from prompts.registry import PromptRegistry
-from prompts.render import TurnView, build_request
+from prompts.request import TurnView, build_request
+from prompts.templating.registry import PromptRegistry
 from tests.builders import START, agreeable, conversation_id, engine_bed, inbound, open_backend, pyloto, rulebook
+from worker.composer import fit
 from worker.drain import drain
-from worker.fitter import fit
 
 TURNS_ALONE = 300
 # Half of what 32 turns at once can do at this speed of the model.

@@ -31,27 +31,27 @@ from rich.table import Table
 
 from adapters.channels.whatsapp import LIMITS
 from adapters.clock import SystemClock
-from adapters.events.memory import MemoryEvents
-from adapters.firestore_database import FirestoreDatabase
-from adapters.inboxes.firestore import FirestoreInbox
+from adapters.firestore.database import FirestoreDatabase
+from adapters.firestore.inbox import FirestoreInbox
+from adapters.firestore.store import FirestoreStore
+from adapters.memory.events import MemoryEvents
 from adapters.models.scripted import ScriptedModel
-from adapters.stores.firestore import FirestoreStore
 from cli.worker_role import BESIDE_SCHEDULER
 from contracts.messages import ChannelName
 from contracts.ports import ModelRequest
 from contracts.settings import Settings, read_settings
 from contracts.values import ConversationId
 from observability.logs import configure_logs
+from reports.reporting import Reporting
 from sandbox.whatsapp_webhooks import Change, envelope, inbound_text, signed, status
 from tests.builders import DOCUMENTS, CrashAt, RecordingChannel, agreeable, open_firestore
 from webhook.app import create_app
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
-from worker.analysis_desk import desk_without_engine
+from worker.analyses.requests import desk_without_engine
 from worker.backends import Backend
 from worker.bootstrap import open_engine
 from worker.drain import drain
-from worker.jobs import open_worker
-from worker.reporting import Reporting
+from worker.service import open_worker
 
 SECRET = "bench"
 HOOK = "/webhooks/whatsapp"

@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.clock import SystemClock
-from adapters.stores.memory import MemoryStore
-from flags.choices import Assignment, Choices
+from adapters.memory.store import MemoryStore
 from flags.definitions import Flag
 from flags.evaluation import Evaluator
+from flags.experiments.recorder import CONVERSION, Recorder
 from flags.provider import ProsaProvider, SwitchedProvider, provided
-from flags.recorder import CONVERSION, Recorder
+from flags.resolver import Assignment, Resolver
 from tests.flags.making import Known, flag, person, variants
 from tests.flags.test_experiments import Running, started
 
@@ -70,7 +70,7 @@ async def main() -> None:
             whole = microseconds(lambda one, key=key: client.get_boolean_details(key, False, one))
             slowest = max(slowest, alone)
             table.add_row(name, f"{alone:.2f} us", f"{whole:.1f} us", f"{alone / hashing:.1f}, {whole / hashing:.0f}")
-        choices = Choices(client, Running(EXPERIMENT))
+        choices = Resolver(client, Running(EXPERIMENT))
         chosen = microseconds(lambda one: choices.value("prompts.select_state", 0, one))
         table.add_row("a prompt's version, with an experiment on it", "", f"{chosen:.1f} us", f"{chosen / hashing:.0f}")
         recorder = Recorder(MemoryStore(), writer="bench", salt="salt", clock=SystemClock())

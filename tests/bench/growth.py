@@ -39,7 +39,7 @@ from tests.real_services import accepts, firestore_host, free_port, redis_url, s
 from worker.backends import open_backend
 from worker.dependencies import Dependencies
 from worker.drain import drain
-from worker.jobs import open_worker
+from worker.service import open_worker
 
 # Messages, replies counted, and how many conversations there are of that length: few turns must not make them longer.
 LENGTHS = {10: 30, 1_000: 8, 10_000: 3, 100_000: 2}

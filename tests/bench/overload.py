@@ -19,17 +19,17 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.clock import SystemClock
-from adapters.inboxes.memory import MemoryInbox
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.queue import EmbeddedQueue
+from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
-from adapters.queues.embedded import EmbeddedQueue
-from adapters.stores.memory import MemoryStore
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.ports import ModelRequest
 from tests.builders import EngineBed, agreeable, engine_bed, inbound
-from worker import admission
-from worker.admission import Visit
 from worker.dependencies import DrainLimits
 from worker.drain import drain
+from worker.scheduling import admission
+from worker.scheduling.admission import Visit
 from worker.sweeper import sweep_forever
 
 PEOPLE = 300

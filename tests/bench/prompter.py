@@ -21,7 +21,7 @@ from cli.runtime import open_runtime
 from contracts.conversation import CallRecord, TokenCount, TurnRecord
 from contracts.settings import read_settings
 from observability.logs import configure_logs
-from prompts.pricing import PriceBook
+from prompts.pricing.prices import PriceBook
 from tests.playing import play_all
 
 ROUNDS = 3

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 
 from redis.asyncio import Redis
 
-from adapters.inboxes.redis import SCRIPT, RedisInbox, _parts
-from adapters.redis_database import RedisDatabase
-from adapters.stores.redis import RedisStore
+from adapters.redis.database import RedisDatabase
+from adapters.redis.inbox import SCRIPT, RedisInbox, _parts
+from adapters.redis.store import RedisStore
 from contracts.conversation import Conversation
 from contracts.errors import TransientError
 from contracts.messages import InboundMessage

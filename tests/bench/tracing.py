@@ -50,7 +50,7 @@ from webhook.spans import receiving
 from worker.backends import open_backend
 from worker.dependencies import Dependencies
 from worker.drain import drain
-from worker.jobs import open_worker
+from worker.service import open_worker
 
 ROUNDS = 150
 TURNS_A_ROUND = 4

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.caches.redis import RedisCache
+from adapters.redis.cache import RedisCache
 from contracts.conversation import TaskName
-from prompts.cacheable import CachePolicy
+from prompts.caching.questions import CachePolicy
 from tests.builders import open_redis
 from tests.cli.test_commands import Prosa, prosa  # noqa: F401 - a fixture
 from tests.prompts_cache.turns import EVERYTHING, view

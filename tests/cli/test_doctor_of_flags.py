@@ -11,8 +11,8 @@ from cli.doctor import examine
 from cli.findings import Finding, Health
 from contracts.delivery import Record
 from contracts.settings import read_settings
-from flags.laboratory import Laboratory
-from flags.register import FLAGS, FlagRegister
+from flags.experiments.store import ExperimentStore
+from flags.store import FLAGS, FlagStore
 from tests.flags.making import flag
 from tests.flags.test_experiments import SIGNED, draft
 from worker.backends import open_backend
@@ -33,9 +33,9 @@ async def flags_of(environment: dict[str, str]) -> Finding:
 
 async def test_sound_flags_and_experiments_are_counted(environment: dict[str, str]) -> None:
     async with open_backend(read_settings(environment, env_file=None)) as backend:
-        register = FlagRegister(backend.store, backend.events, SystemClock())
+        register = FlagStore(backend.store, backend.events, SystemClock())
         await register.put(flag("cache", expires_at=EXPIRES), expected=0, **SIGNED)
-        laboratory = Laboratory(backend.store, backend.events, SystemClock())
+        laboratory = ExperimentStore(backend.store, backend.events, SystemClock())
         await laboratory.plan(draft())
         await laboratory.start("prompt-v2", **SIGNED)
     found = await flags_of(environment)
@@ -46,7 +46,7 @@ async def test_sound_flags_and_experiments_are_counted(environment: dict[str, st
 
 async def test_what_cannot_be_read_fails_and_what_nobody_asks_for_is_noted(environment: dict[str, str]) -> None:
     async with open_backend(read_settings(environment, env_file=None)) as backend:
-        register = FlagRegister(backend.store, backend.events, SystemClock())
+        register = FlagStore(backend.store, backend.events, SystemClock())
         await register.put(flag("cahce", expires_at=EXPIRES), expected=0, **SIGNED)
     noted = await flags_of(environment)
     assert (noted.health, noted.detail) == (Health.NOTE, "nothing asks for cahce")

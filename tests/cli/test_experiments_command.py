@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from cli.experiments import app
 from cli.flags import app as flags_app
 from contracts.errors import ChangeRefusedError, ConfigurationError
-from flags.experiments import Experiment
+from flags.experiments.definitions import Experiment
 from flags.file import SAMPLE_EXPERIMENT
 from tests.builders import SteppingClock, open_sqlite
 from tests.flags.simulation import Effect, take_part

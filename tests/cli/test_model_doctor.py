@@ -12,7 +12,7 @@ from cli.model_doctor import examine_model
 from cli.serving import server_of
 from cli.token_count import TokensBy, count_tokens
 from contracts.settings import Settings, read_settings
-from prompts.tokens import estimated_tokens
+from prompts.pricing.tokens import estimated_tokens
 from sandbox.transport import listen
 from tests.models import sandboxed_model
 

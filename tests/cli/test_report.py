@@ -11,8 +11,8 @@ from rich.console import Console
 import cli.output
 import cli.report
 from contracts.ledger import Amounts
+from reports.cost import By, CostReport, Line, Span
 from tests.cli.test_commands import Prosa, lines, prosa  # noqa: F401 - a fixture
-from worker.cost_report import By, CostReport, Line, Span
 
 DAY = date(2026, 11, 20)
 KNOWN = Amounts(calls=6, input=1_200, output=900, cache_read=30_000, cache_write=6_000, usd=Decimal("0.0034500"))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from context.institution_source import InstitutionSource
 from context.loader import BUSINESS_LINES, MAX_FILE_BYTES, PRINCIPLES, SECTIONS, TAXONOMY, load_institution
-from context.source import InstitutionSource
 from context.view import line_view
 from contracts.errors import InstitutionError
 from contracts.institution import FixedText, Institution

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.caches.memory import MemoryCache
-from adapters.caches.redis import KEYS, RedisCache
-from adapters.caches.standby import StandbyCache
+from adapters.memory.cache import MemoryCache
+from adapters.redis.cache import KEYS, RedisCache
+from adapters.redis.standby_cache import StandbyCache
 from contracts.ports import Cache
 from tests.builders import PATIENCE, open_redis
 

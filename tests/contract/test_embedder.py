@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.embedders.onnx import load_embedder
+from adapters.models.onnx_embedder import load_embedder
 from contracts.ports import Embedder
-from prompts.batching import GroupedEmbedder
+from prompts.execution.batching import GroupedEmbedder
 from tests.adapters.small_models import write_model
 from tests.prompts_cache.hashed_embedder import HashedEmbedder
 from tests.real_services import need_minilm

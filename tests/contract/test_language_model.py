@@ -15,7 +15,7 @@ from contracts.conversation import TokenCount
 from contracts.decisions import StateDecision
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
 from contracts.ports import LanguageModel, ModelRequest, StructuredOutput, SystemBlock
-from prompts.schemas import response_schema
+from prompts.tasks.schemas import response_schema
 from sandbox.app import SandboxSettings, create_app
 from sandbox.transport import listen
 from tests.builders import pyloto

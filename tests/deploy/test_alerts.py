@@ -18,10 +18,10 @@ from typer.main import get_command
 from cli.main import app
 from contracts.settings import known_names
 from observability.metrics import LABEL_VALUES
-from observability.signals import catalogue, process_samples
 from tests.deploy.dockerfile import ROOT
 from tests.deploy.promql import OF_THE_SCRAPE, groupings, selectors
 from tests.real_services import absent
+from tools.signals import catalogue, process_samples
 
 FOLDER = ROOT / "deploy" / "observability"
 GROUPS = yaml.safe_load((FOLDER / "rules.yaml").read_text())["groups"]

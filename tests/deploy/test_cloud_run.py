@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from adapters.queues.cloud_tasks import ANALYSIS_DEADLINE
+from adapters.google.cloud_tasks import ANALYSIS_DEADLINE
 from contracts.settings import known_names, read_settings
 from tests.deploy.dockerfile import ROOT
 

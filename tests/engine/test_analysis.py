@@ -27,9 +27,9 @@ from contracts.conversation import Conversation, Speaker, State, Utterance
 from contracts.errors import CallbackRefusedError, ModelRequestRejectedError, ModelUnavailableError
 from contracts.ports import ModelRequest
 from contracts.settings import Settings
-from prompts.analyses import HISTORY_CHARACTERS, AnalysisView, analysis_request
-from prompts.executor import ATTEMPTS
-from prompts.registry import PromptRegistry
+from prompts.execution.executor import ATTEMPTS
+from prompts.tasks.analyses import HISTORY_CHARACTERS, AnalysisView, analysis_request
+from prompts.templating.registry import PromptRegistry
 from tests.builders import (
     BACKENDS,
     DOCUMENTS,
@@ -49,8 +49,8 @@ from tests.builders import (
     scripted,
     summary,
 )
-from worker import operations
-from worker.analysis import LIMITS, analyse, desk_of, recover_analyses
+from worker import operator_actions
+from worker.analyses.processing import LIMITS, analyse, desk_of, recover_analyses
 from worker.drain import drain
 from worker.sweeper import clean, sweep
 
@@ -206,7 +206,7 @@ async def test_there_is_nothing_to_say_about_a_conversation_that_is_not_there(be
     assert await desk_of(bed.deps).request(C1, SUMMARY) is None
     await analyse("nothing", bed.deps)
     await say(bed)
-    await operations.erase(C1, bed.deps)
+    await operator_actions.erase(C1, bed.deps)
     assert await desk_of(bed.deps).request(C1, SUMMARY) is None
 
 
@@ -439,10 +439,10 @@ async def test_erasing_takes_the_analyses_along(bed: EngineBed) -> None:
     await say(bed)
     asked = await ask(bed)
     await look(bed)
-    exported = await operations.export(C1, bed.deps)
+    exported = await operator_actions.export(C1, bed.deps)
     assert exported is not None
     assert [one["result"]["person"] for one in exported["analyses"]] == ["Ana, da Padaria Sol"]
-    await operations.erase(C1, bed.deps)
+    await operator_actions.erase(C1, bed.deps)
     assert await desk_of(bed.deps).find(asked.id) is None
     assert await bed.store.records(COLLECTION, at=bed.clock.now()) == []
 
@@ -453,7 +453,7 @@ async def test_what_was_thought_of_an_erased_conversation_is_not_written(bed: En
     asked = await ask(bed)
 
     async def erased() -> None:
-        await operations.erase(C1, bed.deps)
+        await operator_actions.erase(C1, bed.deps)
 
     bed.faults.pausing[point] = erased
     await analyse(asked.id, bed.deps)
@@ -471,7 +471,7 @@ async def test_a_request_that_outlived_the_erasure_is_dropped(lasting: Callable[
     asked = await ask(bed)
     record = await bed.store.record(COLLECTION, asked.id, at=bed.clock.now())
     assert record
-    await operations.erase(C1, bed.deps)
+    await operator_actions.erase(C1, bed.deps)
     await bed.store.put_record(record.model_copy(update={"version": 0}))
     await look(bed)
     assert await bed.store.records(COLLECTION, at=bed.clock.now()) == []

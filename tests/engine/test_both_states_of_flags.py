@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 from openfeature.provider import FeatureProvider
 
-from adapters.caches.memory import MemoryCache
-from adapters.events.memory import MemoryEvents
-from adapters.inboxes.memory import MemoryInbox
+from adapters.memory.cache import MemoryCache
+from adapters.memory.events import MemoryEvents
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
-from adapters.stores.memory import MemoryStore
 from contracts.conversation import TaskName, TaskRecord, TurnRecord
 from contracts.ports import ModelRequest
 from contracts.settings import read_settings
 from flags.provider import ProsaProvider
-from flags.register import FlagRegister
 from flags.runtime import open_flags
-from prompts.batching import GroupedModel
-from prompts.cache import AnswerCache
+from flags.store import FlagStore
+from prompts.caching.answers import AnswerCache
+from prompts.execution.batching import GroupedModel
+from prompts.execution.strategies import Strategy
 from prompts.prompter import TURN_TEMPLATES
-from prompts.strategies import Strategy
-from prompts.versions import versions_for
+from prompts.templating.versions import versions_for
 from tests.builders import (
     SteppingClock,
     conversation_id,
@@ -40,7 +40,7 @@ from tests.flags.making import evaluator, flag
 from tests.prompts_cache.hashed_embedder import HashedEmbedder
 from worker.bootstrap import make_executor, make_prompter
 from worker.drain import drain
-from worker.tuning import ENGINE_FLAGS, TURN_TASKS, FlagTuner
+from worker.variants import ENGINE_FLAGS, TURN_TASKS, FlagVariantAssigner
 
 INTENT = "delivery_how"
 ASKED = "Como funciona a entrega de documentos?"
@@ -93,7 +93,7 @@ async def played(
             given = flag(key, status="enabled" if value else "disabled")
         else:
             given = flag(key, variants=[{"name": "before", "weight": 0}, {"name": "asked", "value": value}])
-        await FlagRegister(store, events, clock).put(given, author="ana", reason="to see", expected=0)
+        await FlagStore(store, events, clock).put(given, author="ana", reason="to see", expected=0)
     model = ScriptedModel(answer)
     grouped = GroupedModel(model, monotonic=time.monotonic)
     settings = read_settings(SETTINGS | environment, env_file=None)
@@ -106,7 +106,7 @@ async def played(
         versions_for(registry(), choice=True, structured=False),
     )
     async with open_flags(store, events, clock, writer="worker", salt="salt", said={}, provider=provider) as flags:
-        tuner = FlagTuner(prompter, flags.recorder, flags.choices, "pt-BR", asks_prompts=True)
+        tuner = FlagVariantAssigner(prompter, flags.recorder, flags.resolver, "pt-BR", asks_prompts=True)
         bed = engine_bed(MemoryInbox(), store, model=model, clock=clock, tuner=tuner, prompter=prompter)
         for number, text in enumerate(asks):
             model.requests.clear()

@@ -7,24 +7,24 @@ from typing import Any
 
 import pytest
 
-from adapters.events.memory import MemoryEvents
-from adapters.inboxes.memory import MemoryInbox
+from adapters.memory.events import MemoryEvents
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
-from adapters.stores.memory import MemoryStore
 from contracts.conversation import State, Trigger
 from contracts.ports import ModelRequest
 from contracts.values import ConversationId
-from flags.exact import best_available
-from flags.experiments import Experiment
-from flags.laboratory import Laboratory
-from flags.observations import Person, observed
-from flags.recorder import Recorder
+from flags.experiments.definitions import Experiment
+from flags.experiments.exact import best_available
+from flags.experiments.observations import Person, observed
+from flags.experiments.recorder import Recorder
+from flags.experiments.store import ExperimentStore
 from flags.runtime import open_flags
 from tests.builders import EngineBed, SteppingClock, agreeable, conversation_id, decision, engine_bed, inbound, prompter
-from worker import operations
+from worker import operator_actions
 from worker.accuracy import BACK_WITHIN
 from worker.drain import drain
-from worker.tuning import FlagTuner, SettingsTuner
+from worker.variants import FlagVariantAssigner, SettingsVariantAssigner
 
 KEY = "ask-sooner"
 SIGNED = {"author": "ana", "reason": "because"}
@@ -57,9 +57,9 @@ def experiment() -> Experiment:
 class Course:
     """An engine under an experiment; what Task 1 decides is said beside what the person writes."""
 
-    def __init__(self, bed: EngineBed, tuner: FlagTuner, decide: Callable[[str], None]) -> None:
+    def __init__(self, bed: EngineBed, tuner: FlagVariantAssigner, decide: Callable[[str], None]) -> None:
         self.bed, self.tuner, self._decide = bed, tuner, decide
-        self.laboratory = Laboratory(bed.store, bed.events, bed.clock)
+        self.laboratory = ExperimentStore(bed.store, bed.events, bed.clock)
 
     async def say(self, decided: str, name: str = "c-1") -> None:
         self._decide(decided)
@@ -88,11 +88,11 @@ async def under_way() -> AsyncIterator[Course]:
         return decided[0] if request.schema_name == "state_decision" else await agreeable(request)
 
     model = ScriptedModel(answer)
-    laboratory = Laboratory(store, events, clock)
+    laboratory = ExperimentStore(store, events, clock)
     await laboratory.plan(experiment())
     await laboratory.start(KEY, **SIGNED)
     async with open_flags(store, events, clock, writer="worker", salt="salt", said={}) as flags:
-        tuner = FlagTuner(prompter(model), flags.recorder, flags.choices, "pt-BR", asks_prompts=True)
+        tuner = FlagVariantAssigner(prompter(model), flags.recorder, flags.resolver, "pt-BR", asks_prompts=True)
         bed = engine_bed(MemoryInbox(), store, model=model, clock=clock, tuner=tuner)
 
         def decide(what: str) -> None:
@@ -106,19 +106,19 @@ Step = str | timedelta | Callable[[EngineBed], Awaitable[Any]]
 
 
 def taken_over(bed: EngineBed) -> Awaitable[None]:
-    return operations.escalate(C1, bed.deps, reason=operations.OPERATOR)
+    return operator_actions.escalate(C1, bed.deps, reason=operator_actions.OPERATOR)
 
 
 def undeliverable(bed: EngineBed) -> Awaitable[None]:
-    return operations.escalate(C1, bed.deps, reason="undeliverable 131026")
+    return operator_actions.escalate(C1, bed.deps, reason="undeliverable 131026")
 
 
 def reopened(bed: EngineBed) -> Awaitable[Any]:
-    return operations.reopen(C1, bed.deps)
+    return operator_actions.reopen(C1, bed.deps)
 
 
 def pulled(trigger: Trigger) -> Callable[[EngineBed], Awaitable[Any]]:
-    return lambda bed: operations.pull(C1, trigger, bed.deps, reason=operations.OPERATOR)
+    return lambda bed: operator_actions.pull(C1, trigger, bed.deps, reason=operator_actions.OPERATOR)
 
 
 @pytest.mark.parametrize(
@@ -184,9 +184,9 @@ async def test_a_correction_in_another_process_counts_for_the_arm_of_before() ->
             MemoryInbox(),
             course.bed.store,
             clock=course.bed.clock,
-            tuner=SettingsTuner(prompter(ScriptedModel(agreeable)), command),
+            tuner=SettingsVariantAssigner(prompter(ScriptedModel(agreeable)), command),
         ).deps
-        await operations.reopen(C1, deps)
+        await operator_actions.reopen(C1, deps)
         await command.flush()
         assert await course.counted() == (1, 0, 1)
 

@@ -22,7 +22,11 @@ from contracts.ledger import COLLECTION, Kind, Page, kind_of, shard_key
 from contracts.ports import ModelRequest, ModelResponse, Store, TextHeard
 from observability.logs import configure_logs
 from observability.metrics import BUDGET_ALONE, BUDGET_NOTICES, BUDGET_RUNGS, LEDGER_LATE, UNPRICED_CALLS
-from prompts.budget import Ceilings, Meter
+from prompts.pricing.budget import Ceilings, Meter
+from reports.budget import Exchange
+from reports.cost import By, Span, cost_report
+from reports.ledger import Ledger, kept
+from reports.recount import read_day, recount, turns_between
 from tests.builders import (
     BACKENDS,
     START,
@@ -41,13 +45,9 @@ from tests.builders import (
     response,
     scripted,
 )
-from worker import operations
-from worker.analysis import analyse, desk_of
-from worker.cost_report import By, Span, cost_report
+from worker import operator_actions
+from worker.analyses.processing import analyse, desk_of
 from worker.drain import drain
-from worker.ledger import Ledger, kept
-from worker.recount import read_day, recount, turns_between
-from worker.spending import Exchange
 
 TODAY = START.date()
 TOMORROW = START + timedelta(days=1)
@@ -173,7 +173,7 @@ async def test_an_erased_conversation_takes_no_money_out_of_the_books(shared: An
     await say(bed, conversation="c-2")
     await bed.deps.ledger.flush()
     before = await read_day(bed.store, TODAY, at=START)
-    await operations.erase(C1, bed.deps)
+    await operator_actions.erase(C1, bed.deps)
     await bed.deps.ledger.flush()
     assert await read_day(bed.store, TODAY, at=START) == before
     assert await recount(bed.store, TODAY, at=TOMORROW) == before
@@ -384,7 +384,7 @@ async def test_a_conversation_that_has_spent_its_ceiling_goes_to_a_person_and_ma
     head = await bed.store.load(conversation_id("c-2"))
     assert head is not None
     assert one_turn < Decimal(head.spent_usd) <= ceiling
-    await operations.pull(head.id, Trigger.HAND_BACK, bed.deps, reason="operator")
+    await operator_actions.pull(head.id, Trigger.HAND_BACK, bed.deps, reason="operator")
     assert (await say(bed, conversation="c-2")).state is State.AWAITING_USER
 
 

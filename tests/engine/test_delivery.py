@@ -39,8 +39,8 @@ from tests.builders import (
     inbound,
     open_backend,
 )
-from worker import operations, outbox
-from worker.analysis import analyse
+from worker import operator_actions, outbox
+from worker.analyses.processing import analyse
 from worker.dependencies import DrainLimits
 from worker.drain import drain
 from worker.sweeper import clean, sweep, sweep_forever
@@ -300,12 +300,12 @@ async def test_a_dead_letter_can_be_tried_again(bed: EngineBed) -> None:
     await bed.inbox.append([inbound("de novo")])
     await drain(C1, limited.deps)
     (letter,) = await bed.store.dead_letters()
-    await operations.pull(C1, Trigger.HAND_BACK, bed.deps, reason="operator")
-    assert await operations.retry_dead_letter(letter.id, bed.deps) == C1
+    await operator_actions.pull(C1, Trigger.HAND_BACK, bed.deps, reason="operator")
+    assert await operator_actions.retry_dead_letter(letter.id, bed.deps) == C1
     await drain(C1, bed.deps)
     assert await bed.store.dead_letters() == []
     assert (await bed.store.turns(C1))[-1].reason == "decided"
-    assert await operations.retry_dead_letter("nothing", bed.deps) is None
+    assert await operator_actions.retry_dead_letter("nothing", bed.deps) is None
 
 
 async def test_an_erasure_while_the_model_thinks_is_not_written_over(bed: EngineBed) -> None:
@@ -323,7 +323,7 @@ async def test_an_erasure_while_the_model_thinks_is_not_written_over(bed: Engine
 
 
 async def _erase(bed: EngineBed) -> None:
-    await operations.erase(C1, bed.deps)
+    await operator_actions.erase(C1, bed.deps)
 
 
 async def test_a_person_who_takes_over_while_the_model_thinks_wins(bed: EngineBed) -> None:
@@ -331,7 +331,7 @@ async def test_a_person_who_takes_over_while_the_model_thinks_wins(bed: EngineBe
     await drain(C1, bed.deps)
 
     async def take_over() -> None:
-        await operations.escalate(C1, bed.deps, reason="operator")
+        await operator_actions.escalate(C1, bed.deps, reason="operator")
 
     bed.faults.pausing["turn.before_commit"] = take_over
     await bed.inbox.append([inbound("e o horário?")])
@@ -692,7 +692,7 @@ class Delivery(RuleBasedStateMachine):
     def operator_takes_over(self) -> None:
         head = self.run(self.bed.store.load(C1))
         if head is not None and head.turns:
-            self.run(operations.escalate(C1, self.bed.deps, reason="operator"))
+            self.run(operator_actions.escalate(C1, self.bed.deps, reason="operator"))
 
     @rule()
     def channel_fails_once(self) -> None:
@@ -711,7 +711,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def erase(self) -> None:
-        self.run(operations.erase(C1, self.bed.deps))
+        self.run(operator_actions.erase(C1, self.bed.deps))
         self.erased |= set(self.accepted)
 
     @rule(seconds=st.integers(1, 30))

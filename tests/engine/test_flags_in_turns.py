@@ -14,15 +14,15 @@ from cli.runtime import Runtime, open_runtime
 from contracts.conversation import TurnRecord
 from contracts.errors import ConfigurationError
 from contracts.settings import read_settings
-from flags.laboratory import Laboratory
-from prompts.registry import PromptRegistry
+from flags.experiments.store import ExperimentStore
+from prompts.templating.registry import PromptRegistry
+from reports.cost import By, Span, cost_report
 from tests.builders import SteppingClock
 from tests.engine.test_cached_answers import behave
 from tests.flags.test_experiments import SIGNED, draft
 from tests.flags.test_recommendation import EXACT
 from tests.playing import play, play_all
-from worker.cost_report import By, Span, cost_report
-from worker.operations import erase
+from worker.operator_actions import erase
 
 SAYS = ["Oi, bom dia", "Como funciona a entrega de documentos?"]
 REGISTRY = PromptRegistry.read()
@@ -132,7 +132,7 @@ async def test_a_switch_wins_over_a_flag(opened: Open) -> None:
 
 async def test_an_experiment_counts_persons_and_an_erased_one_leaves(opened: Open) -> None:
     async with opened() as runtime:
-        laboratory = Laboratory(runtime.deps.store, runtime.deps.events, SteppingClock())
+        laboratory = ExperimentStore(runtime.deps.store, runtime.deps.events, SteppingClock())
         await laboratory.plan(
             draft(),
         )
@@ -151,7 +151,7 @@ async def test_an_experiment_counts_persons_and_an_erased_one_leaves(opened: Ope
         assert {line.name for line in costs.lines} == {one[0] for one in arms.values()}
         assert costs.total.calls == sum(task.calls for turn in turns for task in turn.tasks)
         await runtime.deps.tuner.recorder.flush()  # type: ignore[attr-defined]
-        laboratory = Laboratory(runtime.deps.store, runtime.deps.events, SteppingClock())
+        laboratory = ExperimentStore(runtime.deps.store, runtime.deps.events, SteppingClock())
         found = await laboratory.report("prompt-v2", EXACT)
         assert sum(arm["people"] for arm in found["arms"]) == 20
         await erase(turns[0].conversation_id, runtime.deps)

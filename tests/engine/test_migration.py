@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.events.memory import MemoryEvents
-from adapters.inboxes.redis import RedisInbox
-from adapters.stores.redis import RedisStore
+from adapters.memory.events import MemoryEvents
+from adapters.redis.inbox import RedisInbox
+from adapters.redis.store import RedisStore
 from contracts.conversation import RESTORING
 from contracts.delivery import Arrival
 from contracts.errors import ConversationMovedError, StoreUnavailableError
@@ -28,10 +28,10 @@ from tests.builders import (
     inbound,
     open_backend,
 )
-from worker.analysis import analyse
+from worker.analyses.processing import analyse
 from worker.backends import Backend
 from worker.drain import drain
-from worker.migration import Migration, Moved, Place, archive_of, conversations_of
+from worker.migration.conversations import Migration, Moved, Place, archive_of, conversations_of
 from worker.sweeper import sweep
 
 C1 = conversation_id()

@@ -12,9 +12,9 @@ import pytest
 from prometheus_client import generate_latest
 from redis.asyncio import Redis
 
-from adapters.caches.standby import StandbyCache
 from adapters.models.scripted import ScriptedModel
-from adapters.redis_database import RedisDatabase
+from adapters.redis.database import RedisDatabase
+from adapters.redis.standby_cache import StandbyCache
 from adapters.waiting import wait_for_receipt
 from cli.runtime import Runtime, open_runtime
 from cli.sandboxed import SANDBOX_PHONE_NUMBER_ID, SANDBOX_SECRET

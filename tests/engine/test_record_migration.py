@@ -13,8 +13,8 @@ from contracts import analysis
 from contracts.delivery import Record
 from contracts.ports import Store
 from tests.builders import BACKENDS, START, open_backend
-from worker.migration import Moved
-from worker.record_migration import COLLECTIONS, copy_records
+from worker.migration.conversations import Moved
+from worker.migration.records import COLLECTIONS, copy_records
 
 ROOT = Path(__file__).parents[2]
 LATER = START + timedelta(hours=1)
@@ -98,7 +98,7 @@ async def test_an_analysis_stays_since_it_is_asked_for_anew(stores: tuple[Store,
 def test_no_collection_is_forgotten() -> None:
     """Whoever adds a collection decides whether it moves: all of them are named where they are made."""
     named = set()
-    for folder in ("contracts", "flags", "worker", "prompts", "adapters"):
+    for folder in ("contracts", "flags", "worker", "reports", "prompts", "adapters"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.parse(path.read_text(encoding="utf-8")).body:
                 if not isinstance(node, ast.Assign):

@@ -8,15 +8,15 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from adapters.inboxes.memory import MemoryInbox
-from adapters.slack_webhook import SlackWebhook
-from adapters.stores.memory import MemoryStore
+from adapters.http.slack import SlackWebhook
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.store import MemoryStore
 from observability.metrics import REGISTRY
+from reports.digest import Period
+from reports.posting import CLAIMED_FOR, ReportPosting, due_periods
+from reports.reporting import Reporting
 from sandbox.slack_webhooks import SlackWebhooks
 from tests.builders import SteppingClock
-from worker.digest import Period
-from worker.report_posting import CLAIMED_FOR, ReportPosting, due_periods
-from worker.reporting import Reporting
 
 PATH = "T1/B1/secret"
 # A Monday.

@@ -11,24 +11,24 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from adapters.inboxes.memory import MemoryInbox
-from adapters.stores.memory import MemoryStore
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.store import MemoryStore
 from context.loader import load_institution
 from contracts.errors import ConfigurationError
 from contracts.performance import Count, Times
 from contracts.ports import Inbox, Store
+from reports.bands import Band
+from reports.baseline import Baseline, collect, compare
+from reports.cost import Span
+from reports.digest import Period
+from reports.performance import figures, performance_report
+from reports.render.charts import bars
+from reports.render.page import NAMES
+from reports.render.text import digest_text
+from reports.render.words import EN, PT, Wording
+from reports.reporting import Reporting
 from tests.builders import BACKENDS, DOCUMENTS, SteppingClock, inbound, open_backend, pyloto
 from tests.reporting import Kind, book
-from worker.bands import Band
-from worker.baseline import Baseline, collect, compare
-from worker.cost_report import Span
-from worker.digest import Period
-from worker.performance_report import figures, performance_report
-from worker.plots import bars
-from worker.report_page import NAMES
-from worker.report_text import digest_text
-from worker.report_words import EN, PT, Wording
-from worker.reporting import Reporting
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TODAY = NOON.date()

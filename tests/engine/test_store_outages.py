@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from adapters.inboxes.memory import MemoryInbox
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.queue import EmbeddedQueue
+from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
-from adapters.queues.embedded import EmbeddedQueue
-from adapters.stores.memory import MemoryStore
 from contracts.delivery import InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.ports import Inbox, ModelRequest, Store

@@ -6,18 +6,18 @@ from decimal import Decimal
 
 import pytest
 
-from adapters.inboxes.memory import MemoryInbox
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
-from adapters.stores.memory import MemoryStore
 from contracts.errors import ChannelRefusedError, ModelRequestRejectedError, ModelUnavailableError
 from contracts.performance import COLLECTION, Count, Page, Times
 from contracts.ports import ModelRequest
 from observability.metrics import REGISTRY
-from prompts.budget import Ceilings
+from prompts.pricing.budget import Ceilings
+from reports.budget import Exchange
 from tests.builders import EngineBed, SteppingClock, conversation_id, engine_bed, inbound, meter
 from worker.drain import drain
-from worker.operations import escalate
-from worker.spending import Exchange
+from worker.operator_actions import escalate
 
 C1 = conversation_id("c-1")
 

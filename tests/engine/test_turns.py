@@ -26,7 +26,7 @@ from tests.builders import (
     response,
     scripted,
 )
-from worker import operations
+from worker import operator_actions
 from worker.drain import drain
 from worker.sweeper import clean, sweep
 
@@ -330,7 +330,7 @@ async def test_while_a_person_has_the_word_the_assistant_is_silent(beds: Any) ->
 async def test_a_person_hands_the_conversation_back(beds: Any) -> None:
     bed = beds(model=scripted(state=[decision(next_state="ESCALATING"), decision()]))
     await say(bed, "quero falar com alguém")
-    await operations.pull(C1, Trigger.HAND_BACK, bed.deps, reason="operator")
+    await operator_actions.pull(C1, Trigger.HAND_BACK, bed.deps, reason="operator")
     assert (await say(bed, "e o horário?")).state is State.AWAITING_USER
 
 
@@ -340,10 +340,10 @@ async def test_spam_is_not_answered_until_an_operator_undoes_it(beds: Any) -> No
     turn = await say(bed, "GANHE MAIS")
     assert (turn.state, turn.tasks) == (State.SPAM, ())
     assert sent(bed) == []
-    await operations.reopen(C1, bed.deps)
+    await operator_actions.reopen(C1, bed.deps)
     assert (await say(bed, "desculpe, era engano")).state is State.AWAITING_USER
     with pytest.raises(IllegalTransitionError):
-        await operations.reopen(C1, bed.deps)
+        await operator_actions.reopen(C1, bed.deps)
 
 
 async def test_somebody_we_know_is_not_spam(beds: Any) -> None:
@@ -379,7 +379,7 @@ async def test_consent_is_kept_in_every_state(beds: Any) -> None:
     bed = beds(model=scripted(state=decision(next_state="SPAM")))
     await say(bed, "GANHE DINHEIRO")
     await say(bed, "SAIR")
-    await operations.reopen(C1, bed.deps)
+    await operator_actions.reopen(C1, bed.deps)
     assert (await say(bed, "oi")).reason == "record"
 
 
@@ -449,12 +449,12 @@ async def test_conversations_are_forgotten_after_their_time(beds: Any) -> None:
 async def test_an_export_holds_everything_and_an_erasure_leaves_nothing(beds: Any) -> None:
     bed = beds()
     await say(bed, "meu segredo é azul")
-    exported = await operations.export(C1, bed.deps)
+    exported = await operator_actions.export(C1, bed.deps)
     assert exported
     assert str(exported).count("meu segredo é azul") >= 2
-    assert await operations.erase(C1, bed.deps)
-    assert await operations.export(C1, bed.deps) is None
-    assert not await operations.erase(C1, bed.deps)
+    assert await operator_actions.erase(C1, bed.deps)
+    assert await operator_actions.export(C1, bed.deps) is None
+    assert not await operator_actions.erase(C1, bed.deps)
 
 
 class NoQueue:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.ports import Store
-from flags.choices import Assignment
-from flags.experiments import Experiment
-from flags.recorder import CONVERSION, ERROR, QUALITY_SCORE, RESPONSE_TIME_MS, Recorder
+from flags.experiments.definitions import Experiment
+from flags.experiments.recorder import CONVERSION, ERROR, QUALITY_SCORE, RESPONSE_TIME_MS, Recorder
+from flags.resolver import Assignment
 from tests.builders import SteppingClock
 from tests.flags.making import evaluator, person
 

@@ -6,15 +6,15 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.events.memory import MemoryEvents
-from adapters.stores.memory import MemoryStore
+from adapters.memory.events import MemoryEvents
+from adapters.memory.store import MemoryStore
 from contracts.errors import StoreUnavailableError
-from flags.canary import AUTHOR, CanaryWatch, step_back, watching
-from flags.choices import Assignment
 from flags.definitions import Flag
-from flags.observations import Arm, Observations, Person, Sums
-from flags.recorder import ERROR, RESPONSE_TIME_MS, Recorder
-from flags.register import FlagRegister
+from flags.experiments.canary import AUTHOR, CanaryWatch, step_back, watching
+from flags.experiments.observations import Arm, Observations, Person, Sums
+from flags.experiments.recorder import ERROR, RESPONSE_TIME_MS, Recorder
+from flags.resolver import Assignment
+from flags.store import FlagStore
 from tests.builders import PATIENCE, START, SteppingClock
 from tests.flags.making import flag
 from tests.flags.test_flag_cache import until
@@ -85,7 +85,7 @@ class Flying:
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.store = store or MemoryStore()
         self.clock = SteppingClock()
-        self.register = FlagRegister(self.store, MemoryEvents(), self.clock)
+        self.register = FlagStore(self.store, MemoryEvents(), self.clock)
         self.watch = CanaryWatch(self.store, self.register, self.clock)
 
     async def set(self, wanted: Flag, revision: int = 0) -> None:

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from adapters.events.memory import MemoryEvents
-from adapters.stores.memory import MemoryStore
+from adapters.memory.events import MemoryEvents
+from adapters.memory.store import MemoryStore
 from contracts.errors import ChangeRefusedError
 from contracts.paging import all_records
-from flags.exact import Approximate, Exactness
-from flags.experiments import Experiment, Phase
+from flags.experiments.definitions import Experiment, Phase
+from flags.experiments.exact import Approximate, Exactness
+from flags.experiments.observations import COLLECTION
+from flags.experiments.report import lines, rows
+from flags.experiments.report_page import page
+from flags.experiments.store import ExperimentStore
 from flags.file import SAMPLE_EXPERIMENT, read_experiment_file
-from flags.laboratory import Laboratory
-from flags.observations import COLLECTION
-from flags.report import lines, rows
-from flags.report_page import page
 from tests.builders import SteppingClock
 from tests.flags.simulation import Effect, take_part
 from tests.flags.test_recommendation import EXACT
@@ -32,7 +32,7 @@ class Course:
 
     def __init__(self, experiment: Experiment = SAMPLE) -> None:
         self.store, self.clock, self.experiment = MemoryStore(), SteppingClock(), experiment
-        self.laboratory = Laboratory(self.store, MemoryEvents(), self.clock)
+        self.laboratory = ExperimentStore(self.store, MemoryEvents(), self.clock)
 
     async def run(self, effects: dict[str, Effect], *, days: int, a_day: int) -> None:
         await self.laboratory.plan(self.experiment)

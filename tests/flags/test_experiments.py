@@ -13,21 +13,21 @@ from hypothesis import strategies as st
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 
-from adapters.events.memory import MemoryEvents
-from adapters.stores.memory import MemoryStore
+from adapters.memory.events import MemoryEvents
+from adapters.memory.store import MemoryStore
 from contracts.errors import ChangeRefusedError
 from contracts.ports import Store
 from flags.cache import Cache
-from flags.choices import Assignment, Choice, Choices, NoExperiments, prompt_version_chooser
 from flags.definitions import Flag, Status
 from flags.evaluation import random_draw
-from flags.experiments import FINAL_ALPHA, LEGAL, Experiment, Phase, assignment_of
-from flags.laboratory import Laboratory
+from flags.experiments.definitions import FINAL_ALPHA, LEGAL, Experiment, Phase, assignment_of
+from flags.experiments.statistics import people_for_mean, people_for_proportion
+from flags.experiments.store import ExperimentStore
 from flags.provider import ProsaProvider, SwitchedProvider, provided
-from flags.register import FlagRegister
-from flags.statistics import people_for_mean, people_for_proportion
-from prompts.registry import PromptRegistry
-from prompts.versions import PromptVersions
+from flags.resolver import Assignment, Choice, NoExperiments, Resolver, prompt_version_chooser
+from flags.store import FlagStore
+from prompts.templating.registry import PromptRegistry
+from prompts.templating.versions import PromptVersions
 from tests.builders import BACKENDS, START, SteppingClock, open_backend
 from tests.flags.making import Known, evaluator, flag, person, variants
 from tests.flags.test_recommendation import EXACT, experiment
@@ -50,8 +50,8 @@ class Bench:
 
     def __init__(self, store: Store) -> None:
         self.clock = SteppingClock()
-        self.flags = FlagRegister(store, MemoryEvents(), self.clock)
-        self.laboratory = Laboratory(store, MemoryEvents(), self.clock)
+        self.flags = FlagStore(store, MemoryEvents(), self.clock)
+        self.laboratory = ExperimentStore(store, MemoryEvents(), self.clock)
 
     async def flag(self, key: str = "experiments.prompt-v2") -> Flag:
         change = await self.flags.newest(key)
@@ -246,7 +246,7 @@ async def test_experiment_before_flag_before_default() -> None:
     of_everybody = flag("prompts.select_state", variants=[{"name": "as before"}, {"name": "third", "value": 3}])
     provider = ProsaProvider(evaluator(running.flag(START), of_everybody))
     async with provided(provider, domain=uuid4().hex) as client:
-        choices = Choices(client, Running(running))
+        choices = Resolver(client, Running(running))
         found = {n: choices.value("prompts.select_state", 0, person(n)) for n in range(400)}
         arms = {n: choice.assignments for n, choice in found.items()}
         v1, v2 = (Assignment("prompt-v2", name) for name in ("v1", "v2"))
@@ -257,7 +257,7 @@ async def test_experiment_before_flag_before_default() -> None:
         sizes = [sum(one == wanted for one in arms.values()) for wanted in ((v1,), (v2,), ())]
         assert all(abs(size - expected) < 45 for size, expected in zip(sizes, (100, 100, 200), strict=True))
         assert choices.value("prompts.generate_response", 7, person()).value == 7
-        assert Choices(client, NoExperiments()).value("prompts.select_state", 0, person()).value == 3
+        assert Resolver(client, NoExperiments()).value("prompts.select_state", 0, person()).value == 3
         assert str(v2) == "prompt-v2=v2"
 
 
@@ -265,7 +265,7 @@ async def test_a_chooser_of_prompt_versions() -> None:
     running = started()
     provider = ProsaProvider(evaluator(running.flag(START), flag("prompts.generate_response", variants=VERSIONS)))
     async with provided(provider, domain=uuid4().hex) as client:
-        choose = prompt_version_chooser(Choices(client, Running(running)))
+        choose = prompt_version_chooser(Resolver(client, Running(running)))
         versions = PromptVersions(PromptRegistry.read(), [choose])
         chosen = [versions.chosen(["select_state", "generate_response"], f"web:{n}") for n in range(100)]
         assert {one["generate_response"] for one in chosen} == {2}
@@ -281,7 +281,7 @@ async def test_no_experiment_overrides_what_is_switched() -> None:
     )
     ours = ProsaProvider(evaluator(running.flag(START), flag("prompts.select_state", variants=VERSIONS), flag("cache")))
     async with provided(SwitchedProvider(ours, switches), domain=uuid4().hex) as client:
-        choices = Choices(client, Running(running), switches)
+        choices = Resolver(client, Running(running), switches)
         choose = prompt_version_chooser(choices)
         assert {choose("select_state", f"web:{n}") for n in range(50)} == {None}
         assert {choices.value("cache", True, person(n)) for n in range(50)} == {Choice(False)}
@@ -291,7 +291,7 @@ async def test_pinned_people_take_no_part() -> None:
     testers = {"name": "testers", "rules": [{"attribute": "tester", "values": [True]}], "variant": "v2"}
     running = started(segments=[testers, {"name": "all"}])
     async with provided(ProsaProvider(evaluator(running.flag(START))), domain=uuid4().hex) as client:
-        choices = Choices(client, Running(running))
+        choices = Resolver(client, Running(running))
         assert choices.value("prompts.select_state", 0, person(tester=True)).assignments == ()
         assert choices.value("prompts.select_state", 0, person()).assignments
 
@@ -313,7 +313,7 @@ async def test_another_provider_assigns_as_well_and_its_mistakes_are_the_default
         }
     )
     async with provided(elsewhere, domain=uuid4().hex) as client:
-        choices = Choices(client, Running(running))
+        choices = Resolver(client, Running(running))
         chosen = choices.value("prompts.select_state", 0, person())
         assert (chosen.value, chosen.assignments) == (2, (Assignment("prompt-v2", "v2"),))
         assert choices.value("prompts.generate_response", 1, person()).value == 1
@@ -322,7 +322,7 @@ async def test_another_provider_assigns_as_well_and_its_mistakes_are_the_default
 async def test_canaries_assign_both_sides() -> None:
     canary = flag("cache.semantic", status="canary", percentage=30)
     async with provided(ProsaProvider(evaluator(canary)), domain=uuid4().hex) as client:
-        choices = Choices(client, NoExperiments())
+        choices = Resolver(client, NoExperiments())
         found = [choices.value("cache.semantic", False, person(n)) for n in range(100)]
         assert {choice.assignments for choice in found} == {
             (Assignment("cache.semantic@7", "on"),),

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from flags.experiments import Experiment
-from flags.inspection import Trouble, troubles
+from flags.experiments.definitions import Experiment
+from flags.inspection import Problem, problems
 from tests.builders import START
 from tests.flags.making import flag
 from tests.flags.test_recommendation import experiment
@@ -15,8 +15,8 @@ RUNNING = experiment()
 DRAWING = RUNNING.flag(START)
 
 
-def found(*flags: Any, experiments: tuple[Experiment, ...] = (), **switches: bool) -> list[Trouble]:
-    return list(troubles(flags, experiments, asked=ASKED, switches=switches, at=START))
+def found(*flags: Any, experiments: tuple[Experiment, ...] = (), **switches: bool) -> list[Problem]:
+    return list(problems(flags, experiments, asked=ASKED, switches=switches, at=START))
 
 
 def test_a_sound_set_has_no_trouble() -> None:

@@ -11,16 +11,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from adapters.stores.memory import MemoryStore
+from adapters.memory.store import MemoryStore
 from contracts.delivery import Record
 from contracts.errors import StoreUnavailableError
 from contracts.paging import all_records
 from contracts.ports import Store
-from flags import recorder as recording_module
-from flags.choices import Assignment
 from flags.definitions import Metric, MetricKind
-from flags.observations import COLLECTION, Observations, forget, merged, observed
-from flags.recorder import BACKLOG, CONVERSION, IMPRESSION, RESPONSE_TIME_MS, ROWS, Recorder, recording
+from flags.experiments import recorder as recording_module
+from flags.experiments.observations import COLLECTION, Observations, forget, merged, observed
+from flags.experiments.recorder import BACKLOG, CONVERSION, IMPRESSION, RESPONSE_TIME_MS, ROWS, Recorder, recording
+from flags.resolver import Assignment
 from observability.metrics import EXPERIMENT_EVENTS, EXPERIMENT_FLUSHES_MISSED
 from tests.builders import BACKENDS, START, SteppingClock, open_backend
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from flags.analysis import Analysis, Role, compare_counts
 from flags.definitions import Better, Metric
-from flags.exact import Approximate, best_available
-from flags.experiments import EARLY_ALPHA, GUARDRAIL_ALPHA, Experiment, Phase
-from flags.recommendation import Recommendation, Verdict, recommend
-from flags.statistics import Count, sample_ratio
+from flags.experiments.analysis import Analysis, Role, compare_counts
+from flags.experiments.definitions import EARLY_ALPHA, GUARDRAIL_ALPHA, Experiment, Phase
+from flags.experiments.exact import Approximate, best_available
+from flags.experiments.recommendation import Recommendation, Verdict, recommend
+from flags.experiments.statistics import Count, sample_ratio
 from tests.builders import START
 
 EXACT = best_available()

@@ -10,14 +10,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from adapters.events.memory import MemoryEvents
-from adapters.stores.memory import MemoryStore
+from adapters.memory.events import MemoryEvents
+from adapters.memory.store import MemoryStore
 from contracts.delivery import Record
 from contracts.errors import ChangeRefusedError, StoreUnavailableError
 from contracts.ports import Store
 from flags.definitions import Flag, Status
-from flags.news import CHANNEL
-from flags.register import FlagRegister, changed
+from flags.invalidation import CHANNEL
+from flags.store import FlagStore, changed
 from tests.builders import BACKENDS, START, SteppingClock, open_backend
 from tests.flags.making import flag, variants
 
@@ -28,8 +28,8 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield store
 
 
-def register(store: Store) -> FlagRegister:
-    return FlagRegister(store, MemoryEvents(), SteppingClock())
+def register(store: Store) -> FlagStore:
+    return FlagStore(store, MemoryEvents(), SteppingClock())
 
 
 async def test_what_is_set_holds_and_its_whole_history_stays(store: Store) -> None:
@@ -96,7 +96,7 @@ async def test_nothing_is_written_when_nothing_changes() -> None:
 
 async def test_a_change_tells_those_who_listen() -> None:
     events = MemoryEvents()
-    flags = FlagRegister(MemoryStore(), events, SteppingClock())
+    flags = FlagStore(MemoryStore(), events, SteppingClock())
     async with events.subscribe(CHANNEL) as news:
         await flags.put(flag(), author="a", reason="r", expected=0)
         assert (await asyncio.wait_for(anext(news), 5)).name == "flags"
@@ -132,7 +132,7 @@ class History(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.clock = SteppingClock()
-        self.flags = FlagRegister(MemoryStore(), MemoryEvents(), self.clock)
+        self.flags = FlagStore(MemoryStore(), MemoryEvents(), self.clock)
         self.said: list[Flag | None] = []
 
     def run(self, work):  # type: ignore[no-untyped-def]

@@ -14,16 +14,16 @@ from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 from openfeature.track import TrackingEventDetails
 
-from adapters.events.memory import MemoryEvents
-from adapters.stores.memory import MemoryStore
+from adapters.memory.events import MemoryEvents
+from adapters.memory.store import MemoryStore
 from contracts.delivery import Record
 from contracts.errors import StoreUnavailableError
 from contracts.ports import Store
-from flags.choices import prompt_version_chooser
-from flags.laboratory import Laboratory
-from flags.recorder import CONVERSION
-from flags.register import FlagRegister
+from flags.experiments.recorder import CONVERSION
+from flags.experiments.store import ExperimentStore
+from flags.resolver import prompt_version_chooser
 from flags.runtime import FlagRuntime, open_flags
+from flags.store import FlagStore
 from observability.metrics import REGISTRY
 from tests.builders import BACKENDS, PATIENCE, SteppingClock, open_backend
 from tests.flags.making import flag, person
@@ -46,17 +46,17 @@ def opened(store: Store, events: MemoryEvents, **options: Any) -> AbstractAsyncC
 async def test_an_experiment_goes_its_whole_way(store: Store) -> None:
     """Started by an operator's process, met by people in a worker's, reported by another one."""
     events, clock = MemoryEvents(), SteppingClock()
-    laboratory = Laboratory(store, events, clock)
+    laboratory = ExperimentStore(store, events, clock)
     async with opened(store, events) as flags:
-        choose = prompt_version_chooser(flags.choices)
+        choose = prompt_version_chooser(flags.resolver)
         assert choose("select_state", "web:1") is None
         # The listener subscribes in the background.
         await asyncio.sleep(0.05)
         await laboratory.plan(draft())
         await laboratory.start("prompt-v2", **SIGNED)
-        await until(lambda: flags.choices.value("prompts.select_state", 0, person(1)).assignments != ())
+        await until(lambda: flags.resolver.value("prompts.select_state", 0, person(1)).assignments != ())
         for number in range(100):
-            chosen = flags.choices.value("prompts.select_state", 0, person(number))
+            chosen = flags.resolver.value("prompts.select_state", 0, person(number))
             assert chosen.value == {"prompt-v2=v1": 0, "prompt-v2=v2": 2}[str(chosen.assignments[0])]
             flags.recorder.expose(chosen.assignments, f"web:{number}")
             if chosen.value == 2:
@@ -81,7 +81,7 @@ class Theirs(InMemoryProvider):
 @pytest.mark.parametrize("is_theirs", [False, True])
 async def test_what_is_tracked_counts_for_the_person_s_arm_in_each_active_experiment(is_theirs: bool) -> None:
     store, events, clock = MemoryStore(), MemoryEvents(), SteppingClock()
-    laboratory = Laboratory(store, events, clock)
+    laboratory = ExperimentStore(store, events, clock)
     custom = {"name": "order_value", "kind": "total"}
     other = draft(key="other", arms=[{"name": "a"}, {"name": "b", "config": {"strategy": "cost"}}], secondary=[custom])
     for one in (draft(secondary=[custom]), other):
@@ -97,7 +97,7 @@ async def test_what_is_tracked_counts_for_the_person_s_arm_in_each_active_experi
     unusable = REGISTRY.get_sample_value("experiments_events_total", {"outcome": "unusable"}) or 0
     async with opened(store, events, provider=theirs if is_theirs else None) as flags:
         for number in range(40):
-            flags.recorder.expose(flags.choices.arms(person(number)), f"web:{number}")
+            flags.recorder.expose(flags.resolver.arms(person(number)), f"web:{number}")
             flags.client.track("order_value", person(number), TrackingEventDetails(10.5))
             flags.client.track("order_value", person(number))
         # Who has not met an arm, has no name, or what no metric can be called: nothing of it is in a report.
@@ -125,7 +125,7 @@ def _half(names: tuple[str, ...]) -> Callable[..., FlagResolutionDetails[Any]]:
 
 async def test_a_flag_that_is_changed_reaches_those_who_ask() -> None:
     store, events = MemoryStore(), MemoryEvents()
-    register = FlagRegister(store, events, SteppingClock())
+    register = FlagStore(store, events, SteppingClock())
     async with opened(store, events) as flags:
         assert not flags.client.get_boolean_value("x", False, person())
         await asyncio.sleep(0.05)
@@ -137,7 +137,7 @@ async def test_a_flag_that_is_changed_reaches_those_who_ask() -> None:
 
 async def test_two_of_them_in_one_process_do_not_mix() -> None:
     one, other = MemoryStore(), MemoryStore()
-    await FlagRegister(one, MemoryEvents(), SteppingClock()).put(flag(), author="a", reason="r", expected=0)
+    await FlagStore(one, MemoryEvents(), SteppingClock()).put(flag(), author="a", reason="r", expected=0)
     async with opened(one, MemoryEvents()) as mine, opened(other, MemoryEvents()) as theirs:
         assert mine.client.get_boolean_value("x", False, person())
         assert not theirs.client.get_boolean_value("x", False, person())
@@ -147,12 +147,12 @@ async def test_flags_of_a_file_and_of_another_provider(tmp_path: Path) -> None:
     file = tmp_path / "flags.yaml"
     file.write_text(FILE)
     async with opened(MemoryStore(), MemoryEvents(), file=file) as flags:
-        assert flags.choices.value("prompts.select_state", 0, person(1)).value in (1, 2)
+        assert flags.resolver.value("prompts.select_state", 0, person(1)).value in (1, 2)
     theirs = InMemoryProvider({"cache": InMemoryFlag("on", {"on": True}), "other": InMemoryFlag("on", {"on": True})})
     said = {"PROMPTER_USE_CACHE": False}
     async with opened(MemoryStore(), MemoryEvents(), provider=theirs, said=said) as flags:
         assert flags.client.get_boolean_value("other", False, person())
-        assert not flags.choices.value("cache", True, person()).value
+        assert not flags.resolver.value("cache", True, person()).value
 
 
 class Broken(MemoryStore):
@@ -187,7 +187,7 @@ async def test_a_store_that_hangs_or_fails_costs_a_turn_nothing(hangs: bool) -> 
             loop = asyncio.get_running_loop()
             waited = loop.create_task(asyncio.sleep(0))
             for number in range(1_000):
-                chosen = flags.choices.value("prompts.select_state", 1, person(number))
+                chosen = flags.resolver.value("prompts.select_state", 1, person(number))
                 assert (chosen.value, chosen.assignments) == (1, ())
                 flags.recorder.expose(chosen.assignments, f"web:{number}")
             # A thousand turns ended without once giving way to another task.

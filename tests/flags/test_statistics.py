@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flags.exact import Approximate, Exact, best_available
-from flags.statistics import (
+from flags.experiments.exact import Approximate, Exact, best_available
+from flags.experiments.statistics import (
     Count,
     Sample,
     always_valid,
@@ -135,7 +135,7 @@ def test_without_scipy_it_is_said_what_is_missing() -> None:
     """In a process of its own, in which SciPy cannot be imported."""
     program = (
         "import sys; sys.modules['scipy'] = None\n"
-        "from flags.exact import best_available\n"
+        "from flags.experiments.exact import best_available\n"
         "found = best_available()\n"
         "print(type(found).__name__, len(found.lacks), found.small_cells(None, None), found.bootstrap([], []))"
     )

@@ -15,8 +15,8 @@ from typing import Any
 
 from rich.console import Console
 
-from adapters.queues.celery import ANALYSIS, FAST, KEY_PREFIX
-from adapters.redis_database import RedisDatabase
+from adapters.redis.celery_queue import ANALYSIS, FAST, KEY_PREFIX
+from adapters.redis.database import RedisDatabase
 from cli.replies import Collector
 from cli.traffic import Load, Traffic
 from tests.adapters.redis_server import RedisServer

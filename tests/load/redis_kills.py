@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from adapters.inboxes.redis import RedisInbox
+from adapters.redis.inbox import RedisInbox
 from tests.adapters.redis_server import RedisServer, redis_server
 from tests.builders import inbound
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from struct import pack
 
-from prompts.content_gate import folded
+from prompts.caching.content import folded
 
 WIDTH = 256
 

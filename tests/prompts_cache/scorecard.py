@@ -13,10 +13,10 @@ from functools import cache
 
 import numpy as np
 
-from adapters.embedders.onnx import load_embedder
+from adapters.models.onnx_embedder import load_embedder
 from context.loader import load_institution
-from prompts.cache import SIMILARITY
-from prompts.content_gate import Content, Vocabulary, normalised, vocabulary
+from prompts.caching.answers import SIMILARITY
+from prompts.caching.content import Content, Vocabulary, normalised, vocabulary
 from tests.builders import DOCUMENTS
 from tests.prompts_cache.corpus import PORTUGUESE, Pair, edits, hand_written_traps, paraphrases, reversals, traps
 

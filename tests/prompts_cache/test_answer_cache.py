@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
-from adapters.caches.memory import MemoryCache
+from adapters.memory.cache import MemoryCache
 from contracts.conversation import TaskName
-from prompts.cache import AnswerCache, CacheLevel, SampleOutcome
-from prompts.cacheable import Question
+from prompts.caching.answers import AnswerCache, CacheLevel, SampleOutcome
+from prompts.caching.questions import Question
 from tests.builders import SteppingClock, decision, message_type, response
 from tests.prompts_cache.hashed_embedder import HashedEmbedder
 from tests.prompts_cache.turns import asked

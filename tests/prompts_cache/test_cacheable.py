@@ -8,7 +8,7 @@ import pytest
 from contracts.conversation import Speaker, State, TaskName
 from contracts.decisions import CollectedField
 from contracts.messages import ChannelName, InboundKind
-from prompts.cacheable import CachePolicy
+from prompts.caching.questions import CachePolicy
 from tests.builders import inbound
 from tests.prompts_cache.turns import EVERYTHING, asked, decided, question, said, view
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompts.content_gate import MOST_CHARACTERS, Content, Vocabulary, folded, normalised
+from prompts.caching.content import MOST_CHARACTERS, Content, Vocabulary, folded, normalised
 from tests.prompts_cache.corpus import PORTUGUESE
 from tests.prompts_cache.scorecard import vocabulary_of
 

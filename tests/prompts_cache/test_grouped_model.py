@@ -11,7 +11,7 @@ from adapters.models.scripted import ScriptedModel
 from contracts.conversation import TokenCount
 from contracts.errors import GroupClosedError, ModelUnavailableError
 from contracts.ports import ModelRequest, ModelResponse, SystemBlock
-from prompts.batching import GroupedModel
+from prompts.execution.batching import GroupedModel
 
 HOUR = timedelta(hours=1)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from contracts.errors import GroupClosedError
-from prompts.batching import GroupedEmbedder, Grouper
+from prompts.execution.batching import GroupedEmbedder, Grouper
 from tests.prompts_cache.hashed_embedder import HashedEmbedder
 
 SIZE, CAPACITY, WINDOW = 3, 5, timedelta(seconds=1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prompts.cache import SIMILARITY
+from prompts.caching.answers import SIMILARITY
 from tests.prompts_cache.corpus import edits, hand_written_traps, paraphrases, reversals, traps
 from tests.prompts_cache.scorecard import Verdict, judged
 from tests.real_services import minilm

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import ConfigurationError
-from prompts.nearest import Indexes, VectorIndex
+from prompts.caching.nearest import Indexes, VectorIndex
 
 WIDTH, MOST = 4, 5
 KEYS = "abcdefghij"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from contracts.errors import GroupClosedError
-from prompts.single_flight import Landed, SingleFlight
+from prompts.execution.single_flight import Landed, SingleFlight
 from tests.prompts_cache.test_grouper import SteppedLoop, WorkError
 
 

@@ -6,8 +6,8 @@ from contracts.conversation import Conversation, Speaker, State, TaskName, Utter
 from contracts.decisions import StateDecision
 from contracts.messages import ChannelName, InboundMessage
 from contracts.values import ConversationId
-from prompts.cacheable import CachePolicy, Question
-from prompts.render import TurnView
+from prompts.caching.questions import CachePolicy, Question
+from prompts.request import TurnView
 from tests.builders import START, inbound, pyloto
 
 EVERYTHING = CachePolicy(frozenset({TaskName.RESPONSE}), template=True, embedder="hashed")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from contracts.conversation import TaskName, TokenCount
 from contracts.errors import BudgetSpentError
 from contracts.ports import ModelRequest, ModelResponse, SystemBlock
-from prompts.budget import Ceilings, DaySpending, Elsewhere, Hold, Meter, Tab
-from prompts.pricing import ZERO, PriceBook
+from prompts.pricing.budget import Ceilings, DaySpending, Elsewhere, Hold, Meter, Tab
+from prompts.pricing.prices import ZERO, PriceBook
 from tests.builders import START, SteppingClock, meter
 
 HAIKU, OPUS, UNKNOWN = "claude-haiku-5-5", "claude-opus-5-5", "claude-of-the-future"

@@ -14,8 +14,8 @@ import pytest
 from tests.builders import ROOT
 
 PRODUCT = (
-    "adapters", "cli", "context", "contracts", "flags", "fsm", "observability", "prompts", "sandbox", "webhook",
-    "worker",
+    "adapters", "cli", "context", "contracts", "flags", "fsm", "observability", "prompts", "reports", "sandbox",
+    "webhook", "worker",
 )  # fmt: skip
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NOT_IMPORTED = {

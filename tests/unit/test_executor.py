@@ -16,12 +16,12 @@ from contracts.messages import ChannelName
 from contracts.ports import Effort, ModelRequest, ModelResponse, TextHeard
 from contracts.values import ConversationId
 from observability.metrics import PROMPT_CACHE_MISSED
-from prompts.breaker import BreakerLimits, Breakers
-from prompts.executor import ATTEMPTS
-from prompts.hooks import PromptCacheWatch, bending
-from prompts.prompt_task import PromptTask
-from prompts.render import TurnView
-from prompts.strategies import Strategies, Strategy
+from prompts.execution.breaker import BreakerLimits, Breakers
+from prompts.execution.executor import ATTEMPTS
+from prompts.execution.hooks import PromptCacheWatch, bending
+from prompts.execution.prompt_task import PromptTask
+from prompts.execution.strategies import Strategies, Strategy
+from prompts.request import TurnView
 from tests.builders import agreeable, decision, inbound, prompter, pyloto, scripted
 
 

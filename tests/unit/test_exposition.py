@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.inboxes.memory import MemoryInbox
-from adapters.stores.memory import MemoryStore
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.store import MemoryStore
 from contracts.errors import InboxUnavailableError
 from observability.exposition import LOOK_EVERY, Exposition
 from observability.metrics import REGISTRY

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from contracts.conversation import TokenCount
 from observability.metrics import REGISTRY
-from prompts.pricing import SELLERS, PriceBook, total_cost, usd_text
+from prompts.pricing.prices import SELLERS, PriceBook, total_cost, usd_text
 from tests.builders import ROOT, START
 
 PROVIDER = next(one for one in providers if one.id == "anthropic")
@@ -152,7 +152,7 @@ def refuse(*args, **kwargs):
 socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse
 from datetime import UTC, datetime
 from contracts.conversation import TokenCount
-from prompts.pricing import PriceBook
+from prompts.pricing.prices import PriceBook
 
 assert "genai_prices" not in sys.modules, "the library is loaded before a price is asked for"
 assert PriceBook().cost("claude-haiku-5-5", TokenCount(input=10**6), at=datetime(2026, 11, 20, tzinfo=UTC))

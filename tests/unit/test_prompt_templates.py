@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import ConfigurationError, PromptNotFoundError
-from prompts.inputs import TranscriptInput, TurnInput
-from prompts.registry import TEMPLATES_FOLDER, PromptRegistry, PromptTemplate
-from prompts.trials import trials
+from prompts.templating.inputs import TranscriptInput, TurnInput
+from prompts.templating.registry import TEMPLATES_FOLDER, PromptRegistry, PromptTemplate
+from prompts.templating.trials import trials
 from tests.template_files import GREETS, HEAD, ROOT, STEP, child, read
 
 

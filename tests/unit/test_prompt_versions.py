@@ -8,15 +8,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.inboxes.memory import MemoryInbox
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
-from adapters.stores.memory import MemoryStore
 from contracts.conversation import Conversation, State, TaskName, TurnRecord
 from contracts.errors import ConfigurationError, PromptNotFoundError
 from contracts.ports import ModelRequest
 from contracts.settings import Settings, read_settings
 from prompts.prompter import TURN_TEMPLATES
-from prompts.versions import STRUCTURED, Chooser, PromptVersions, fixed, versions_for
+from prompts.templating.versions import STRUCTURED, Chooser, PromptVersions, fixed, versions_for
 from sandbox.brain import Brain
 from tests.builders import (
     ROOT,

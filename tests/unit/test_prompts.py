@@ -14,8 +14,8 @@ from contracts.errors import PromptNotFoundError
 from contracts.messages import ChannelName
 from contracts.ports import ModelRequest
 from contracts.values import ConversationId
-from prompts.registry import PromptRegistry
-from prompts.render import TurnView, build_request
+from prompts.request import TurnView, build_request
+from prompts.templating.registry import PromptRegistry
 from tests.builders import DOCUMENTS, inbound, pyloto
 
 REGISTRY = PromptRegistry.read()

@@ -10,9 +10,9 @@ from contracts.conversation import TaskName
 from contracts.decisions import ResponseDraft
 from contracts.guardrails import Finding, Rule
 from contracts.ports import Effort, ModelRequest
+from prompts.execution.quality import WEIGHTS, gate_scores, length_score, quality_of, response_scores
+from prompts.execution.strategies import Strategies, Strategy, takes_effort
 from prompts.language import base_language, likely_language
-from prompts.quality import WEIGHTS, gate_scores, length_score, quality_of, response_scores
-from prompts.strategies import Strategies, Strategy, takes_effort
 from tests.builders import pyloto
 
 

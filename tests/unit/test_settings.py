@@ -11,7 +11,7 @@ import pytest
 
 from contracts.errors import ConfigurationError
 from contracts.settings import LONGEST_TURN_OF_CLOUD_TASKS_S, Settings, known_names, read_settings
-from worker.http import TasksDependencies
+from worker.engines.cloud_tasks import TasksDependencies
 
 ROOT = Path(__file__).parents[2]
 REDIS = {"REDIS_URL": "redis://127.0.0.1:6379/0"}

@@ -6,10 +6,10 @@ from enum import StrEnum
 import pytest
 
 from observability.metrics import LABEL_VALUES, REGISTRY
-from observability.signals import catalogue, document
-from prompts.budget import NOTICES, Scope
+from prompts.pricing.budget import NOTICES, Scope
 from tests.builders import ROOT
-from worker.http import WakeUpOutcome
+from tools.signals import catalogue, document
+from worker.engines.cloud_tasks import WakeUpOutcome
 from worker.pipeline import Outcome
 
 SIGNALS = (ROOT / "docs" / "signals.md").read_text(encoding="utf-8")

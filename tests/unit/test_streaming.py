@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from contracts.ports import LiveEvent
 from contracts.values import TurnId
-from prompts.streaming import FormingText, sentence_ends
-from worker.live_text import LiveText
+from prompts.execution.streaming import FormingText, sentence_ends
+from worker.live_reply import LiveText
 
 
 @given(text=st.text(max_size=60), cuts=st.lists(st.integers(0, 400), max_size=12))

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from contracts.conversation import State
-from prompts import schemas
-from prompts.registry import PromptRegistry, PromptTemplate
-from prompts.tokens import estimated_tokens
+from prompts.pricing.tokens import estimated_tokens
+from prompts.tasks import schemas
+from prompts.templating.registry import PromptRegistry, PromptTemplate
 
 REGISTRY = PromptRegistry.read()
 FORM = re.compile(

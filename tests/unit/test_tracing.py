@@ -214,6 +214,6 @@ def test_what_is_no_traceparent_begins_nothing(text: str) -> None:
 
 def test_names_are_those_of_the_attributes_module() -> None:
     """One module has all of them: no other one spells a name of OpenTelemetry's."""
-    for folder in ("worker", "webhook", "prompts", "adapters", "cli"):
+    for folder in ("worker", "reports", "webhook", "prompts", "adapters", "cli"):
         for path in (ROOT / folder).rglob("*.py"):
             assert '"gen_ai.' not in path.read_text(encoding="utf-8"), path

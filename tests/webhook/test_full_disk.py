@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from webhook_bed import webhook_bed
 
-from adapters.sqlite_database import Database
+from adapters.sqlite.database import Database
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from sandbox import whatsapp_webhooks as meta
 

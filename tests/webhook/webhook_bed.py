@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from adapters.events.memory import MemoryEvents
+from adapters.memory.events import MemoryEvents
 from cli.serving import server_of
 from contracts.conversation import Conversation, State, TurnRecord, Utterance
 from contracts.delivery import Arrival, InboxEntry, OutboxRow, TurnCommit
@@ -21,13 +21,13 @@ from contracts.ports import Inbox, LiveEvent, Store
 from contracts.settings import Settings
 from contracts.values import ConversationId, OutboxId, TurnId
 from contracts.views import reply_view
+from reports.reporting import Reporting
 from sandbox.transport import listen
 from sandbox.whatsapp_webhooks import DEFAULT_PHONE_NUMBER_ID, Change, envelope, sign, to_bytes
 from tests.builders import DOCUMENTS, START, CrashAt, SteppingClock, conversation_id, open_backend
 from webhook.app import create_app
 from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
-from worker.analysis_desk import desk_without_engine
-from worker.reporting import Reporting
+from worker.analyses.requests import desk_without_engine
 
 SECRET, PREVIOUS_SECRET, VERIFY_TOKEN = "agora", "antes", "handshake"
 ACCOUNT = DEFAULT_PHONE_NUMBER_ID

@@ -12,7 +12,7 @@ from datetime import timedelta
 from redis.asyncio import Redis
 
 from contracts.errors import StoreUnavailableError
-from worker import celery_app
+from worker.engines import celery_app
 
 
 class RecordingJobs:

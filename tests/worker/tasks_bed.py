@@ -12,14 +12,14 @@ import uvicorn
 from prometheus_client import generate_latest
 
 from adapters.clock import SystemClock
-from adapters.oidc import OidcVerifier
-from adapters.queues.cloud_tasks import CloudTasksQueue
+from adapters.google.cloud_tasks import CloudTasksQueue
+from adapters.google.oidc import OidcVerifier
 from contracts.values import ConversationId
 from observability.metrics import REGISTRY
 from sandbox.cloud_tasks.double import CloudTasksDouble, running_cloud_tasks
 from sandbox.transport import listen
-from worker.http import TasksDependencies, WakeUpOutcome, create_tasks_app
-from worker.operation import Operation
+from worker.engines.cloud_tasks import TasksDependencies, WakeUpOutcome, create_tasks_app
+from worker.health import Operation
 
 QUEUE = "projects/p/locations/l/queues/wake-ups"
 AUDIENCE = "https://worker.example.run.app"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from contracts.values import ConversationId
-from worker.admission import LEAST_ROOM, Admission, Visit
+from worker.scheduling.admission import LEAST_ROOM, Admission, Visit
 
 AT_ONCE = 12
 FIRST, LONGEST = timedelta(milliseconds=250), timedelta(seconds=4)

@@ -7,17 +7,17 @@ from pathlib import Path
 import orjson
 import pytest
 
-from adapters.inboxes.memory import MemoryInbox
-from adapters.queues.cloud_tasks import ANALYSIS_DEADLINE
-from adapters.queues.embedded import EmbeddedQueue
-from adapters.stores.memory import MemoryStore
+from adapters.google.cloud_tasks import ANALYSIS_DEADLINE
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.queue import EmbeddedQueue
+from adapters.memory.store import MemoryStore
 from contracts.analysis import Analysis, AnalysisKind, AnalysisStatus
 from contracts.ports import WakeUps
 from contracts.settings import Settings
 from contracts.values import ConversationId
 from tests.builders import DOCUMENTS, EngineBed, SteppingClock, conversation_id, engine_bed, inbound
 from tests.worker.tasks_bed import dependencies, direct, tasks_bed
-from worker.analysis import LIMITS, analyse, desk_of
+from worker.analyses.processing import LIMITS, analyse, desk_of
 from worker.backends import open_backend
 from worker.bootstrap import open_engine
 from worker.drain import drain

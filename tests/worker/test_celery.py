@@ -14,12 +14,12 @@ import orjson
 import pytest
 from redis.asyncio import Redis
 
-from adapters.queues.celery import ANALYSIS, CONVERSATIONS_A_JOB, FAST, KEY_PREFIX, CeleryQueue, envelope
-from adapters.redis_database import RedisDatabase
+from adapters.redis.celery_queue import ANALYSIS, CONVERSATIONS_A_JOB, FAST, KEY_PREFIX, CeleryQueue, envelope
+from adapters.redis.database import RedisDatabase
 from contracts.values import ConversationId
 from tests.builders import PATIENCE
 from tests.real_services import redis_url
-from worker.celery_app import CLEAN_EVERY, REPORT_EVERY, TEND_EVERY, create_celery
+from worker.engines.celery_app import CLEAN_EVERY, REPORT_EVERY, TEND_EVERY, create_celery
 
 SCRIPT = Path(__file__).with_name("recording_worker.py")
 ROOT = Path(__file__).parents[2]

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.clock import SystemClock
-from adapters.inboxes.memory import MemoryInbox
+from adapters.google.oidc import OidcVerifier
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
-from adapters.oidc import OidcVerifier
-from adapters.stores.memory import MemoryStore
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.ports import ModelRequest
 from contracts.values import ConversationId
@@ -26,10 +26,10 @@ from sandbox.cloud_tasks.behaviour import TokenFault
 from sandbox.cloud_tasks.tokens import TokenSigner
 from tests.builders import EngineBed, agreeable, conversation_id, engine_bed, inbound, scripted
 from tests.worker.tasks_bed import AUDIENCE, EMAIL, QUEUE, TasksBed, dependencies, direct, served, tasks_bed
-from worker import http as endpoint
-from worker import operation
+from worker import health
 from worker.drain import drain
-from worker.http import MAX_BODY_BYTES, MAX_ID_LENGTH, WakeUpOutcome, create_tasks_app
+from worker.engines import cloud_tasks as endpoint
+from worker.engines.cloud_tasks import MAX_BODY_BYTES, MAX_ID_LENGTH, WakeUpOutcome, create_tasks_app
 from worker.sweeper import sweep
 
 C1 = conversation_id("c-1")
@@ -441,7 +441,7 @@ async def test_a_sweep_that_finds_the_inbox_away_is_done_again_later() -> None:
 
 
 async def test_the_process_is_alive_and_ready_when_its_backends_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operation, "READY_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(health, "READY_TIMEOUT_SECONDS", 0.01)
 
     async def away() -> None:
         raise StoreUnavailableError("down")

@@ -1,0 +1,1 @@
+"""Firestore: the store and the inbox of the Cloud Tasks engine."""

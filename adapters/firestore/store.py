@@ -1,0 +1,811 @@
+"""Conversations, outbox, dead letters and institutions in Firestore.
+
+    conversations/{id}                    the head: small, one conditional write for each turn
+    conversations/{id}/history/{version}  what one commit added: its transitions, its utterances, its turn, its receipts
+    conversations/{id}/receipts/{sequence}, as releases of before wrote them
+    outbox/{row id}                       beside the conversations, so that a row is found by its id alone
+    parked_statuses/{hash}                statuses whose row is not known yet
+    dead_letters/{id}
+    institutions/{version}, its parts/{n}, and published/institution, which points at the current one
+    records/{collection}/record_entries/{key}
+
+Values are kept as the JSON text of their models, beside the few fields that are asked for. A field that has nothing to
+say is absent, and so in no index. A `..._key` is an id in the form of `document_id`, since a condition may not name a
+value of more than 1,500 bytes. What belongs to a person carries `expires_at`, for Firestore's TTL policy; that deletes
+a day late or more, so what has expired is passed over here too.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial, reduce
+from itertools import zip_longest
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel
+
+from adapters.clock import SystemClock
+from adapters.firestore.database import (
+    BATCH_LIMIT,
+    DOCUMENT_BYTES,
+    Condition,
+    Delete,
+    Document,
+    FirestoreDatabase,
+    Guarded,
+    Put,
+    Write,
+    WriteRefusedError,
+    chunks,
+    document_id,
+)
+from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
+from contracts.delivery import (
+    ConversationArchive,
+    ConversationSummary,
+    DeadLetter,
+    OutboxRow,
+    Receipt,
+    Record,
+    TurnCommit,
+)
+from contracts.errors import ConversationConflictError, PermanentError, StoreUnavailableError
+from contracts.institution import Institution
+from contracts.messages import ChannelName, StatusUpdate, digest
+from contracts.ports import Clock
+from contracts.values import ConversationId, MessageId, OutboxId
+
+M = TypeVar("M", bound=BaseModel)
+K = TypeVar("K")
+V = TypeVar("V")
+
+CONVERSATIONS = "conversations"
+HISTORY = "history"
+RECEIPTS = "receipts"
+OUTBOX = "outbox"
+PARKED = "parked_statuses"
+DEAD_LETTERS = "dead_letters"
+INSTITUTIONS = "institutions"
+PARTS = "parts"
+PUBLISHED = "published/institution"
+RECORDS = "record_entries"
+PINGS = "pings"
+
+HEAD_BYTES = 100_000
+# A status that matches no row after this long was about a message that is not ours.
+PARKED_FOR = timedelta(days=1)
+# What a process keeps in mind of heads, rows and records, to write them without reading them first.
+REMEMBERED = 5_000
+# How often a change is worked out again when somebody else was faster.
+ATTEMPTS = 12
+# Of the longest lines a platform lets through, so many fit into a document.
+LINES_IN_A_DOCUMENT = 10
+# Firestore compares a field with at most this many values at once.
+VALUES_IN_A_CONDITION = 30
+PAGE = 200
+FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A row of the outbox as it was read or written last, and the commit it came with."""
+
+    row: OutboxRow
+    version: int
+    expires_at: datetime
+    update_time: datetime
+
+    @classmethod
+    def read(cls, document: Document) -> Self:
+        fields = document.fields
+        return cls(_read(OutboxRow, document), fields["version"], fields["expires_at"], document.update_time)
+
+
+@dataclass(slots=True, eq=False)
+class _Reports:
+    """Statuses of one row that wait for their turn in this process, and the row as the last of them left it.
+
+    One whose write failed stays with those that wait: writing it with them does no harm.
+    """
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: list[StatusUpdate] = field(default_factory=list)
+    callers: int = 0
+    row: OutboxRow | None = None
+
+
+class FirestoreStore:
+    """Satisfies the `Store` port, for any number of processes.
+
+    Args:
+        retention: how long anything of a person is kept after it was written.
+    """
+
+    def __init__(
+        self,
+        database: FirestoreDatabase,
+        *,
+        clock: Clock | None = None,
+        retention: timedelta = timedelta(days=90),
+    ) -> None:
+        self._database = database
+        self._documents = database.documents(StoreUnavailableError)
+        self._clock = clock or SystemClock()
+        self._retention = retention
+        self._process = database.new_id()
+        # The update time of the heads that were read or written here, by the version they had then.
+        self._heads: OrderedDict[ConversationId, tuple[int, datetime]] = OrderedDict()
+        self._rows: OrderedDict[OutboxId, _Stored] = OrderedDict()
+        self._reports: dict[OutboxId, _Reports] = {}
+        # Of records that were written here: their version, until when they are there, the time of the write.
+        self._known_records: OrderedDict[str, tuple[int, datetime, datetime]] = OrderedDict()
+
+    async def ping(self) -> None:
+        # A write that leaves nothing behind; one document for all processes would be written by all of them at once.
+        await self._documents.apply([Delete(f"{PINGS}/{self._process}")])
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    # Conversations
+
+    async def load(self, conversation_id: ConversationId) -> Conversation | None:
+        document = await self._documents.get(_head_path(conversation_id))
+        if document is None:
+            self._heads.pop(conversation_id, None)
+            return None
+        if not self._is_alive(document):
+            # The first commit of a new conversation takes the place of what the TTL policy has not deleted yet.
+            _keep(self._heads, conversation_id, (0, document.update_time))
+            return None
+        head = _read(Conversation, document)
+        _keep(self._heads, conversation_id, (head.version, document.update_time))
+        return head
+
+    async def commit(self, commit: TurnCommit) -> Conversation:
+        head = commit.conversation
+        saved = head.model_copy(update={"version": head.version + 1})
+        turns = (commit.turn,) if commit.turn else ()
+        others = [
+            *self._additions(saved, turns, commit.transitions, commit.utterances, commit.receipts),
+            *(self._row(row, saved.version) for row in commit.outbox),
+        ]
+        return await self._write_head(saved, await self._unchanged_since(head), *others)
+
+    async def transitions(self, conversation_id: ConversationId) -> list[TransitionRecord]:
+        texts = await self._history(conversation_id, "transitions")
+        return [TransitionRecord.model_validate_json(text) for text in texts]
+
+    async def transcript(self, conversation_id: ConversationId) -> list[Utterance]:
+        return [Utterance.model_validate_json(text) for text in await self._history(conversation_id, "utterances")]
+
+    async def turns(self, conversation_id: ConversationId, *, limit: int | None = None) -> list[TurnRecord]:
+        # Documents without a turn have no `turn_order`, and what has no such field is not in that order.
+        found = await self._find(
+            f"{_head_path(conversation_id)}/{HISTORY}", order_by="turn_order", descending=True, limit=limit
+        )
+        return [_read(TurnRecord, document, "turn") for document in reversed(found)]
+
+    async def receipt(self, conversation_id: ConversationId, message_id: MessageId) -> Receipt | None:
+        head, key = _head_path(conversation_id), document_id(message_id)
+        receipts = _receipts(
+            *await asyncio.gather(
+                self._find(f"{head}/{HISTORY}", ("message_keys", "array_contains", key)),
+                self._find(f"{head}/{RECEIPTS}", ("message_key", "==", key)),
+            )
+        )
+        return next((receipt for receipt in receipts if receipt.message.id == message_id), None)
+
+    async def receipts(self, conversation_id: ConversationId) -> list[Receipt]:
+        head = _head_path(conversation_id)
+        return _receipts(
+            *await asyncio.gather(
+                self._find(f"{head}/{HISTORY}", fields=("receipts", "expires_at")), self._find(f"{head}/{RECEIPTS}")
+            )
+        )
+
+    async def turn_of(self, receipt: Receipt) -> TurnRecord | None:
+        path = f"{_head_path(receipt.message.conversation_id)}/{HISTORY}"
+        found = await self._find(path, ("turn_id", "==", receipt.turn_id), limit=1)
+        return next((_read(TurnRecord, document, "turn") for document in found), None)
+
+    async def find_message(self, message_id: MessageId) -> list[ConversationId]:
+        key = document_id(message_id)
+        found = await asyncio.gather(
+            self._find(HISTORY, ("message_keys", "array_contains", key), limit=100, everywhere=True),
+            self._find(RECEIPTS, ("message_key", "==", key), limit=100, everywhere=True),
+        )
+        return sorted({_conversation_of(document) for documents in found for document in documents})
+
+    async def list_conversations(
+        self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
+    ) -> list[ConversationSummary]:
+        conditions: list[Condition] = []
+        if state is not None:
+            conditions.append(("state", "==", state))
+        if before is not None:
+            conditions.append(("listed_at", "<", before))
+        found = await self._find(CONVERSATIONS, *conditions, order_by="listed_at", descending=True, limit=limit)
+        return [ConversationSummary.of(_read(Conversation, document)) for document in found]
+
+    async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:
+        condition = ("times_out_at", "<=", at)
+        found = await self._find(CONVERSATIONS, condition, order_by="times_out_at", limit=limit)
+        return [_conversation_of(document) for document in found]
+
+    async def expired(self, *, updated_before: datetime, limit: int) -> list[ConversationId]:
+        condition = ("listed_at", "<", updated_before)
+        # Those that expired in the eyes of the TTL policy too: an erasure takes everything of them at once.
+        found = await self._documents.find(CONVERSATIONS, condition, order_by="listed_at", limit=limit)
+        return [_conversation_of(document) for document in found]
+
+    async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
+        emptied, erased = await self._replace_head(
+            conversation_id, lambda stored: stored.emptied(at, answered_up_to=answered_up_to)
+        )
+        deleted = await self._delete_everything(conversation_id, up_to=emptied.version)
+        return erased.turns > 0 or deleted > 0
+
+    async def restore(self, archive: ConversationArchive) -> None:
+        head = archive.head
+        unfinished, _ = await self._replace_head(head.id, lambda stored: head.being_restored(over=stored.version))
+        await self._delete_everything(head.id, up_to=unfinished.version)
+        await self._documents.apply(
+            [
+                *self._additions(head, archive.turns, archive.transitions, archive.utterances, archive.receipts),
+                *(self._row(row, head.version) for row in archive.outbox),
+                *(self._letter(letter) for letter in archive.dead_letters),
+            ]
+        )
+        await self._write_head(head, await self._unchanged_since(unfinished))
+
+    # Outbox
+
+    async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
+        found = await self._find(OUTBOX, ("conversation_key", "==", document_id(conversation_id)))
+        return sorted((_read(OutboxRow, document) for document in found), key=lambda row: row.number)
+
+    async def unsent(self, conversation_id: ConversationId) -> list[OutboxRow]:
+        # Two conditions of equality need no index of their own; an order would.
+        mine = ("conversation_key", "==", document_id(conversation_id))
+        found = await self._find(OUTBOX, mine, ("unsent", "==", True))
+        stored = sorted((_Stored.read(document) for document in found), key=lambda one: one.row.number)
+        for one in stored:
+            _keep(self._rows, one.row.id, one)
+        return [one.row for one in stored]
+
+    async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
+        def begin(stored: OutboxRow) -> OutboxRow | None:
+            return stored.sending(deadline=deadline, at=at) if stored == row else None
+
+        return await self._change_row(row.id, begin)
+
+    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
+        sent = await self._change_row(
+            row.id, lambda stored: stored.sent(platform_message_id=platform_message_id, at=at)
+        )
+        if sent is None:
+            return
+        # From here on a status finds the row by its platform id; one that did not is parked, or looks once more after
+        # it has parked. Either way one of the two sees the other.
+        for document in await self._find(PARKED, ("platform_key", "==", _platform_key_of(sent))):
+            await self._report(row.id, _read(StatusUpdate, document))
+            await self._documents.apply([Delete(document.path)])
+
+    async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
+        def postpone(row: OutboxRow) -> OutboxRow | None:
+            return row.postponed(not_before=not_before, error_code=error_code, at=at) if row.is_unsent else None
+
+        await self._change_row(row_id, postpone)
+
+    async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
+        def fail(row: OutboxRow) -> OutboxRow | None:
+            return row.failed(error_code=error_code, at=at) if row.is_unsent else None
+
+        await self._change_row(row_id, fail)
+
+    async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
+        """As the port says; those of one row that come while one is being written share the next write."""
+        row_id = await self._row_for(update)
+        if row_id is None:
+            parked = self._parked(update)
+            await self._documents.apply([parked])
+            # `mark_sent` may have looked for parked statuses just before this one was there.
+            row_id = await self._row_for(update)
+            if row_id is None:
+                return None
+            await self._documents.apply([Delete(parked.path)])
+        return await self._report(row_id, update)
+
+    async def unsent_count(self) -> int:
+        return await self._documents.count(OUTBOX, ("unsent", "==", True))
+
+    async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
+        """As the port says. Rows that wait behind one that is not due cost a look each time: they are read past."""
+        ready: dict[ConversationId, None] = {}
+        looked_at: set[ConversationId] = set()
+        last: Document | None = None
+        while len(ready) < limit:
+            found = await self._documents.find(
+                OUTBOX,
+                ("sendable_at", "<=", at),
+                order_by="sendable_at",
+                after=last,
+                limit=PAGE,
+                fields=("conversation_id", "sendable_at", "expires_at"),
+            )
+            candidates = dict.fromkeys(_conversation_of(document) for document in found if self._is_alive(document))
+            unknown = [one for one in candidates if one not in looked_at]
+            looked_at.update(unknown)
+            firsts = await asyncio.gather(*(self._first_unsent(one) for one in unknown))
+            ready.update(
+                (one, None)
+                for one, first in zip(unknown, firsts, strict=True)
+                if first is not None and first.sendable_at <= at
+            )
+            if len(found) < PAGE:
+                break
+            last = found[-1]
+        return list(ready)[:limit]
+
+    async def to_escalate(self, *, limit: int) -> list[OutboxRow]:
+        found = await self._find(OUTBOX, ("needs_escalation", "==", True), limit=limit)
+        return [_read(OutboxRow, document) for document in found]
+
+    async def escalation_done(self, row_id: OutboxId) -> None:
+        await self._change_row(row_id, lambda row: row.model_copy(update={"needs_escalation": False}))
+
+    # Dead letters
+
+    async def add_dead_letter(self, letter: DeadLetter) -> None:
+        write = self._letter(letter)
+        try:
+            await self._documents.commit(Guarded(write.path, write.fields, unchanged_since=None))
+        except WriteRefusedError:
+            return
+
+    async def dead_letters(
+        self, *, conversation_id: ConversationId | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        conditions = [] if conversation_id is None else [("conversation_key", "==", document_id(conversation_id))]
+        found = await self._find(DEAD_LETTERS, *conditions, order_by="at", descending=True, limit=limit)
+        return [_read(DeadLetter, document) for document in found]
+
+    async def dead_letter(self, letter_id: str) -> DeadLetter | None:
+        document = await self._documents.get(_letter_path(letter_id))
+        return _read(DeadLetter, document) if document is not None and self._is_alive(document) else None
+
+    async def drop_dead_letter(self, letter_id: str) -> bool:
+        return await self._drop(_letter_path(letter_id))
+
+    async def prune_dead_letters(self, *, before: datetime) -> int:
+        return await self._documents.delete_all(DEAD_LETTERS, ("at", "<", before))
+
+    # Institutions: no person's, so nothing of them expires.
+
+    async def publish(self, institution: Institution, *, at: datetime) -> bool:
+        path = f"{INSTITUTIONS}/{document_id(institution.version)}"
+        about = {"version": institution.version, "published_at": at}
+        text = institution.model_dump_json().encode()
+        parts = [
+            Put(f"{path}/{PARTS}/{number:04}", {"text": part})
+            for number, part in enumerate(chunks(text, DOCUMENT_BYTES))
+        ]
+        for attempt in range(ATTEMPTS):
+            current = await self._documents.get(PUBLISHED)
+            if current is not None and current.fields["version"] == institution.version:
+                return False
+            try:
+                since = current.update_time if current else None
+                await self._documents.commit(Guarded(PUBLISHED, about, since), Put(path, about), *parts)
+            except WriteRefusedError:
+                await self._database.pause(attempt)
+                continue
+            return True
+        raise StoreUnavailableError("other processes keep publishing institutions")
+
+    async def published(self) -> Institution | None:
+        current = await self._documents.get(PUBLISHED)
+        if current is None:
+            return None
+        parts = await self._documents.find(f"{INSTITUTIONS}/{document_id(current.fields['version'])}/{PARTS}")
+        return Institution.model_validate_json(b"".join(part.fields["text"] for part in parts))
+
+    async def published_versions(self) -> list[tuple[str, datetime]]:
+        found = await self._documents.find(INSTITUTIONS, order_by="published_at", descending=True)
+        return [(document.fields["version"], document.fields["published_at"]) for document in found]
+
+    # Records
+
+    async def record(self, collection: str, key: str, *, at: datetime) -> Record | None:
+        document = await self._documents.get(f"{_records_path(collection)}/{document_id(key)}")
+        return _read(Record, document) if document is not None and _is_kept(document, at) else None
+
+    async def put_record(self, record: Record) -> Record | None:
+        path = f"{_records_path(record.collection)}/{document_id(record.key)}"
+        remembered = self._known_records.pop(path, None)
+        if remembered is not None and remembered[0] == record.version and remembered[1] > record.updated_at:
+            since: datetime | None = remembered[2]
+        else:
+            stored = await self._documents.get(path)
+            version = _read(Record, stored).version if stored and _is_kept(stored, record.updated_at) else 0
+            if record.version != version:
+                return None
+            since = stored.update_time if stored else None
+        saved = record.model_copy(update={"version": record.version + 1})
+        fields = {
+            "key": saved.key,
+            "owner_key": document_id(saved.owner) if saved.owner is not None else None,
+            "due_at": saved.due_at,
+            "expires_at": saved.expires_at,
+            "record": saved.model_dump_json(),
+        }
+        try:
+            written = await self._documents.commit(Guarded(path, fields, since))
+        except WriteRefusedError:
+            return None
+        _keep(self._known_records, path, (saved.version, saved.expires_at or FOREVER, written))
+        return saved
+
+    async def records(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
+        return await self._records(collection, ("key", ">", after), order_by="key", at=at, limit=limit)
+
+    async def due_records(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
+        return await self._records(collection, ("due_at", "<=", at), order_by="due_at", at=at, limit=limit)
+
+    async def drop_record(self, collection: str, key: str) -> bool:
+        return await self._drop(f"{_records_path(collection)}/{document_id(key)}")
+
+    async def prune_records(self, *, at: datetime) -> int:
+        return await self._documents.delete_all(RECORDS, ("expires_at", "<=", at), everywhere=True)
+
+    async def _records(
+        self, collection: str, condition: Condition, *, order_by: str, at: datetime, limit: int
+    ) -> list[Record]:
+        """Up to `limit`, also where some that have expired stand in between."""
+        kept: list[Record] = []
+        last: Document | None = None
+        while len(kept) < limit:
+            found = await self._documents.find(
+                _records_path(collection), condition, order_by=order_by, after=last, limit=min(limit, PAGE)
+            )
+            kept += [_read(Record, document) for document in found if _is_kept(document, at)]
+            if len(found) < min(limit, PAGE):
+                break
+            last = found[-1]
+        return kept[:limit]
+
+    # Heads
+
+    async def _unchanged_since(self, head: Conversation) -> datetime | None:
+        """The update time of the stored head, on condition of which `head` may be replaced; None when there is none.
+
+        Raises:
+            ConversationConflictError: the stored version is another one.
+        """
+        remembered = self._heads.get(head.id)
+        if remembered is not None and remembered[0] == head.version:
+            return remembered[1]
+        if head.version == 0 and remembered is None:
+            # If there is one after all, the write is refused.
+            return None
+        stored = await self.load(head.id)
+        if head.version != (stored.version if stored else 0):
+            raise ConversationConflictError(head.id)
+        known = self._heads.get(head.id)
+        return known[1] if known else None
+
+    async def _write_head(self, head: Conversation, since: datetime | None, *others: Write) -> Conversation:
+        saved, record = _fitting(head)
+        fields = {
+            "conversation_id": saved.id,
+            "state": saved.state.value,
+            "listed_at": saved.updated_at if saved.turns > 0 else None,
+            "times_out_at": saved.times_out_at,
+            "record": record,
+            "expires_at": self._expires_at(),
+        }
+        self._heads.pop(saved.id, None)
+        try:
+            written = await self._documents.commit(Guarded(_head_path(saved.id), fields, since), *others)
+        except WriteRefusedError as exc:
+            raise ConversationConflictError(saved.id) from exc
+        _keep(self._heads, saved.id, (saved.version, written))
+        return saved
+
+    async def _replace_head(
+        self, conversation_id: ConversationId, replacement: Callable[[Conversation], Conversation]
+    ) -> tuple[Conversation, Conversation]:
+        """Put there what is made of the stored head; returns it, and the stored one."""
+        for attempt in range(ATTEMPTS):
+            document = await self._documents.get(_head_path(conversation_id))
+            stored = _read(Conversation, document) if document else Conversation(id=conversation_id)
+            head = replacement(stored)
+            try:
+                await self._write_head(head, document.update_time if document else None)
+            except ConversationConflictError:
+                await self._database.pause(attempt)
+                continue
+            return head, stored
+        raise StoreUnavailableError(f"{conversation_id} keeps changing")
+
+    async def _delete_everything(self, conversation_id: ConversationId, *, up_to: int) -> int:
+        """Delete what commits up to that version wrote: a new conversation may have begun since the head was emptied.
+
+        Done again after a crash in the middle it goes on where it stopped.
+        """
+        for row_id in [row_id for row_id, one in self._rows.items() if one.row.conversation_id == conversation_id]:
+            del self._rows[row_id]
+        head, old = _head_path(conversation_id), ("version", "<=", up_to)
+        mine = ("conversation_key", "==", document_id(conversation_id))
+        await self._forget_parked(mine)
+        return (
+            await self._documents.delete_all(f"{head}/{HISTORY}", old)
+            + await self._documents.delete_all(f"{head}/{RECEIPTS}", old)
+            + await self._documents.delete_all(OUTBOX, mine, old)
+            + await self._documents.delete_all(DEAD_LETTERS, mine)
+            + await self._documents.delete_all(
+                RECORDS, ("owner_key", "==", document_id(conversation_id)), everywhere=True
+            )
+        )
+
+    async def _forget_parked(self, mine: Condition) -> None:
+        last: Document | None = None
+        while True:
+            found = await self._documents.find(OUTBOX, mine, after=last, limit=BATCH_LIMIT, fields=("platform_key",))
+            keys = [key for document in found if (key := document.fields.get("platform_key"))]
+            for some in chunks(keys, VALUES_IN_A_CONDITION):
+                await self._documents.delete_all(PARKED, ("platform_key", "in", list(some)))
+            if len(found) < BATCH_LIMIT:
+                return
+            last = found[-1]
+
+    # Documents
+
+    def _additions(
+        self,
+        head: Conversation,
+        turns: Sequence[TurnRecord],
+        transitions: Sequence[TransitionRecord],
+        utterances: Sequence[Utterance],
+        receipts: Sequence[Receipt],
+    ) -> list[Put]:
+        """Documents of the history, one as a rule; the ids of later commits sort later."""
+        size = LINES_IN_A_DOCUMENT
+        parts = zip_longest(
+            turns, chunks(transitions, size), chunks(utterances, size), chunks(receipts, size), fillvalue=None
+        )
+        return [self._addition(head, number, *part) for number, part in enumerate(parts)]
+
+    def _addition(
+        self,
+        head: Conversation,
+        number: int,
+        turn: TurnRecord | None,
+        transitions: Sequence[TransitionRecord] | None,
+        utterances: Sequence[Utterance] | None,
+        receipts: Sequence[Receipt] | None,
+    ) -> Put:
+        order = f"{head.version:012}-{number:06}"
+        fields = {
+            "conversation_id": head.id,
+            "version": head.version,
+            "transitions": [record.model_dump_json() for record in transitions or ()],
+            "utterances": [said.model_dump_json() for said in utterances or ()],
+            "turn": turn.model_dump_json() if turn else None,
+            "turn_id": turn.id if turn else None,
+            "turn_order": order if turn else None,
+            "receipts": [receipt.model_dump_json() for receipt in receipts or ()] or None,
+            "message_keys": [document_id(receipt.message.id) for receipt in receipts or ()] or None,
+            "expires_at": self._expires_at(),
+        }
+        return Put(f"{_head_path(head.id)}/{HISTORY}/{order}", fields)
+
+    def _row(self, row: OutboxRow, version: int) -> Put:
+        fields = {
+            "conversation_id": row.conversation_id,
+            "conversation_key": document_id(row.conversation_id),
+            "version": version,
+            "unsent": True if row.is_unsent else None,
+            "sendable_at": row.sendable_at if row.is_unsent else None,
+            "needs_escalation": True if row.needs_escalation else None,
+            "platform_key": _platform_key_of(row),
+            "record": row.model_dump_json(),
+            "expires_at": self._expires_at(),
+        }
+        return Put(_row_path(row.id), fields)
+
+    def _parked(self, update: StatusUpdate) -> Put:
+        key = _platform_key(update.channel, update.account, update.platform_message_id)
+        fields = {
+            "platform_key": key,
+            "record": update.model_dump_json(),
+            "expires_at": self._clock.now() + PARKED_FOR,
+        }
+        return Put(f"{PARKED}/{key}-{update.state.value}", fields)
+
+    def _letter(self, letter: DeadLetter) -> Put:
+        fields = {
+            "conversation_key": document_id(letter.conversation_id) if letter.conversation_id is not None else None,
+            "at": letter.at,
+            "record": letter.model_dump_json(),
+            "expires_at": self._expires_at(),
+        }
+        return Put(_letter_path(letter.id), fields)
+
+    async def _drop(self, path: str) -> bool:
+        was_there = await self._documents.get(path) is not None
+        await self._documents.apply([Delete(path)])
+        return was_there
+
+    async def _history(self, conversation_id: ConversationId, kind: str) -> Iterable[str]:
+        found = await self._find(f"{_head_path(conversation_id)}/{HISTORY}", fields=(kind, "expires_at"))
+        return [text for document in found for text in document.fields[kind]]
+
+    async def _find(self, collection: str, *conditions: Condition, **options: Any) -> list[Document]:
+        """What is there and has not expired."""
+        return [one for one in await self._documents.find(collection, *conditions, **options) if self._is_alive(one)]
+
+    def _expires_at(self) -> datetime:
+        return self._clock.now() + self._retention
+
+    def _is_alive(self, document: Document) -> bool:
+        return _is_kept(document, self._clock.now())
+
+    # Rows
+
+    async def _change_row(
+        self, row_id: OutboxId, change: Callable[[OutboxRow], OutboxRow | None], *, only_forward: bool = False
+    ) -> OutboxRow | None:
+        """Replace the row by what `change` makes of it; None when there is no row, or when it makes nothing of it.
+
+        Where a row only moves forward, one that was ahead when it was kept in mind is still.
+        """
+        for attempt in range(ATTEMPTS):
+            # One that was kept in mind will do for a write on condition; another answer without a write is read afresh.
+            stored = self._rows.pop(row_id, None)
+            is_fresh = stored is None
+            if stored is None:
+                document = await self._documents.get(_row_path(row_id))
+                stored = _Stored.read(document) if document is not None else None
+            if stored is None or stored.expires_at <= self._clock.now():
+                return None
+            changed = change(stored.row)
+            if changed is None or changed == stored.row:
+                if is_fresh or only_forward:
+                    _keep(self._rows, row_id, stored)
+                    return changed
+                continue
+            write = self._row(changed, stored.version)
+            try:
+                written = await self._documents.commit(Guarded(write.path, write.fields, stored.update_time))
+            except WriteRefusedError:
+                await self._database.pause(attempt)
+                continue
+            expires_at = write.fields["expires_at"]
+            _keep(self._rows, row_id, _Stored(changed, stored.version, expires_at, written))
+            return changed
+        raise StoreUnavailableError(f"the outbox row {row_id} keeps changing")
+
+    async def _report(self, row_id: OutboxId, update: StatusUpdate) -> OutboxRow | None:
+        """Wait for the row's turn; whoever gets it writes all that waits, so that most find theirs written already."""
+        reports = self._reports.setdefault(row_id, _Reports())
+        reports.waiting.append(update)
+        reports.callers += 1
+        try:
+            async with reports.lock:
+                # Those of one post begin one after the other: all of them get into the row's turn.
+                await asyncio.sleep(0)
+                if batch := tuple(reports.waiting):
+                    reports.row = await self._change_row(row_id, partial(_reported, batch), only_forward=True)
+                    del reports.waiting[: len(batch)]
+                return reports.row
+        finally:
+            reports.callers -= 1
+            if not reports.callers:
+                del self._reports[row_id]
+
+    async def _row_for(self, update: StatusUpdate) -> OutboxId | None:
+        if update.client_reference:
+            row = await self._row_of(OutboxId(update.client_reference))
+            if row is not None and row.address.channel is update.channel:
+                return row.id
+        key = _platform_key(update.channel, update.account, update.platform_message_id)
+        found = await self._find(OUTBOX, ("platform_key", "==", key), limit=1)
+        if not found:
+            return None
+        stored = _Stored.read(found[0])
+        _keep(self._rows, stored.row.id, stored)
+        return stored.row.id
+
+    async def _row_of(self, row_id: OutboxId) -> OutboxRow | None:
+        """The row, as it is or was: its address never changes."""
+        stored = self._rows.get(row_id)
+        if stored is None:
+            document = await self._documents.get(_row_path(row_id))
+            if document is None:
+                return None
+            stored = _Stored.read(document)
+            _keep(self._rows, row_id, stored)
+        return stored.row if stored.expires_at > self._clock.now() else None
+
+    async def _first_unsent(self, conversation_id: ConversationId) -> OutboxRow | None:
+        return next(iter(await self.unsent(conversation_id)), None)
+
+
+def _reported(updates: Sequence[StatusUpdate], row: OutboxRow) -> OutboxRow:
+    return reduce(OutboxRow.reported, updates, row)
+
+
+def _fitting(head: Conversation) -> tuple[Conversation, str]:
+    """The head and its text, without the oldest lines of its window where they would make it too big.
+
+    The transcript keeps them: the window is what the next prompt is reminded of.
+    """
+    while True:
+        record = head.model_dump_json()
+        if len(record.encode()) <= HEAD_BYTES:
+            return head, record
+        if not head.window:
+            raise PermanentError(f"the head of {head.id} has more than {HEAD_BYTES} bytes without its window")
+        head = head.model_copy(update={"window": head.window[1:]})
+
+
+def _head_path(conversation_id: ConversationId) -> str:
+    return f"{CONVERSATIONS}/{document_id(conversation_id)}"
+
+
+def _row_path(row_id: OutboxId) -> str:
+    return f"{OUTBOX}/{document_id(row_id)}"
+
+
+def _letter_path(letter_id: str) -> str:
+    return f"{DEAD_LETTERS}/{document_id(letter_id)}"
+
+
+def _records_path(collection: str) -> str:
+    return f"records/{document_id(collection)}/{RECORDS}"
+
+
+def _is_kept(document: Document, at: datetime) -> bool:
+    expires_at: datetime | None = document.fields.get("expires_at")
+    return expires_at is None or expires_at > at
+
+
+def _conversation_of(document: Document) -> ConversationId:
+    return ConversationId(document.fields["conversation_id"])
+
+
+def _read(model: type[M], document: Document, name: str = "record") -> M:
+    return model.model_validate_json(document.fields[name])
+
+
+def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:
+    """Keep the newest `REMEMBERED` in mind."""
+    kept[key] = value
+    kept.move_to_end(key)
+    if len(kept) > REMEMBERED:
+        kept.popitem(last=False)
+
+
+def _receipts(additions: Iterable[Document], alone: Iterable[Document]) -> list[Receipt]:
+    """Those in the history and those of earlier releases, by sequence; of a message that was answered twice (a dead
+    letter that was tried again) the first."""
+    texts = [text for document in additions for text in document.fields.get("receipts", ())]
+    texts += [document.fields["record"] for document in alone]
+    first: dict[MessageId, Receipt] = {}
+    for receipt in sorted(map(Receipt.model_validate_json, texts), key=lambda one: one.sequence):
+        first.setdefault(receipt.message.id, receipt)
+    return list(first.values())
+
+
+def _platform_key(channel: ChannelName, account: str, platform_message_id: str) -> str:
+    return digest(channel, account, platform_message_id)
+
+
+def _platform_key_of(row: OutboxRow) -> str | None:
+    if row.platform_message_id is None:
+        return None
+    return _platform_key(row.address.channel, row.address.account, row.platform_message_id)

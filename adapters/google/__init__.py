@@ -1,0 +1,1 @@
+"""Google Cloud: the Cloud Tasks queue and the verification of its tokens."""

@@ -1,0 +1,1 @@
+"""Redis: store, inbox, cache, events and the queue of the Celery engine."""

@@ -1,0 +1,191 @@
+"""News of conversations between processes, over Redis's publish and subscribe."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+from pydantic import ValidationError
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from adapters.memory.events import MemoryEvents
+from adapters.redis.database import PREFIX, RedisDatabase, Script
+from contracts.errors import StoreUnavailableError
+from contracts.ports import LiveEvent
+from contracts.values import ConversationId
+
+CHANNELS = f"{PREFIX}events:"
+# One call for a batch, since two of them could overtake each other on two connections.
+PUBLISH = Script.of("for n = 1, #ARGV, 2 do redis.call('PUBLISH', ARGV[n], ARGV[n + 1]) end")
+BATCH = 256
+# What a process may have to tell while Redis does not listen; the rest is dropped.
+BUFFER = 4_096
+# How long a watcher waits for Redis to confirm before it goes on without: it then sees what comes once Redis is back.
+CONFIRM_WITHIN = timedelta(seconds=1)
+RECONNECT_AFTER = timedelta(milliseconds=200)
+# After so long a silence the other end is asked whether it is there, and has as long again to say so.
+SILENCE = timedelta(seconds=15)
+
+
+def _count_nothing(_: int) -> None:
+    return
+
+
+class RedisEvents:
+    """Satisfies the `Events` port among all processes of one Redis.
+
+    Publishing never waits: it goes out in the background, in order, and is dropped and counted while Redis is away.
+    One connection listens for all watchers of this process; it subscribes to what is watched here and nothing else.
+    """
+
+    def __init__(
+        self,
+        database: RedisDatabase,
+        *,
+        on_dropped: Callable[[int], object] = _count_nothing,
+        confirm_within: timedelta = CONFIRM_WITHIN,
+    ) -> None:
+        self._database = database
+        self._on_dropped = on_dropped
+        self._confirm_seconds = confirm_within.total_seconds()
+        self._outgoing: deque[tuple[str, str]] = deque()
+        self._publishing: asyncio.Task[None] | None = None
+        self._here = MemoryEvents()
+        self._watched: dict[str, _Channel] = {}
+        self._listening: asyncio.Task[None] | None = None
+        self._connection: AbstractConnection | None = None
+        # Subscriptions without an answer, by channel. Who leaves and comes back at once has asked twice, and only the
+        # answer to the last asking means that nothing is missed from there on.
+        self._unanswered: Counter[str] = Counter()
+
+    async def publish(self, conversation_id: ConversationId, event: LiveEvent) -> None:
+        if len(self._outgoing) >= BUFFER:
+            self._on_dropped(1)
+            return
+        self._outgoing.append((CHANNELS + conversation_id, event.model_dump_json()))
+        if self._publishing is None:
+            self._publishing = asyncio.create_task(self._publish_all())
+
+    @asynccontextmanager
+    async def subscribe(self, conversation_id: ConversationId) -> AsyncIterator[AsyncIterator[LiveEvent]]:
+        name = CHANNELS + conversation_id
+        async with self._here.subscribe(conversation_id) as news:
+            channel = self._watched.setdefault(name, _Channel())
+            channel.watchers += 1
+            try:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._confirm_seconds):
+                        await self._join(name, channel)
+                yield news
+            finally:
+                channel.watchers -= 1
+                if not channel.watchers:
+                    del self._watched[name]
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._confirm_seconds):
+                            await self._send("UNSUBSCRIBE", name)
+
+    async def flushed(self) -> None:
+        """Wait until what was published has left or has been dropped."""
+        while self._publishing is not None:
+            await asyncio.wait([self._publishing])
+
+    async def close(self) -> None:
+        """Send what is left and stop listening."""
+        await self.flushed()
+        if self._listening is not None:
+            self._listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listening
+
+    async def _publish_all(self) -> None:
+        try:
+            while self._outgoing:
+                batch = [self._outgoing.popleft() for _ in range(min(BATCH, len(self._outgoing)))]
+                try:
+                    await self._database.run(
+                        PUBLISH, *(part for channel_and_event in batch for part in channel_and_event)
+                    )
+                except StoreUnavailableError:
+                    self._on_dropped(len(batch))
+        finally:
+            self._publishing = None
+
+    async def _join(self, name: str, channel: "_Channel") -> None:
+        if self._listening is None:
+            self._listening = asyncio.create_task(self._listen_forever())
+        elif channel.watchers == 1:
+            await self._send("SUBSCRIBE", name)
+        await channel.confirmed.wait()
+
+    async def _send(self, command: str, *names: str) -> None:
+        """Tell Redis, if there is a connection; a new connection subscribes to everything that is watched then."""
+        connection = self._connection
+        if connection is None or not connection.is_connected:
+            return
+        if command == "SUBSCRIBE":
+            self._unanswered.update(names)
+        # Where it fails the listener finds out.
+        with suppress(RedisError, OSError):
+            await connection.send_command(command, *names, check_health=False)
+
+    async def _listen_forever(self) -> None:
+        while True:
+            with suppress(RedisError, OSError):
+                await self._listen()
+            await asyncio.sleep(RECONNECT_AFTER.total_seconds())
+
+    async def _listen(self) -> None:
+        self._connection = connection = await self._database.connect()
+        try:
+            if self._watched:
+                await self._send("SUBSCRIBE", *self._watched)
+            await self._read(connection)
+        finally:
+            self._connection = None
+            self._unanswered.clear()
+            for channel in self._watched.values():
+                channel.confirmed.clear()
+            await connection.disconnect(nowait=True)
+
+    async def _read(self, connection: AbstractConnection) -> None:
+        is_asked = False
+        while True:
+            reply = await connection.read_response(timeout=SILENCE.total_seconds())
+            if reply is None and is_asked:
+                raise RedisConnectionError("silent")
+            is_asked = reply is None
+            match reply:
+                case None:
+                    await connection.send_command("PING", check_health=False)
+                case [b"message", name, text]:
+                    await self._tell(name.decode(), text)
+                case [b"subscribe", name, _]:
+                    self._confirm(name.decode())
+
+    async def _tell(self, name: str, text: bytes) -> None:
+        try:
+            event = LiveEvent.model_validate_json(text)
+        except ValidationError:
+            # From a process of another version.
+            self._on_dropped(1)
+            return
+        await self._here.publish(ConversationId(name.removeprefix(CHANNELS)), event)
+
+    def _confirm(self, name: str) -> None:
+        self._unanswered[name] -= 1
+        if self._unanswered[name] <= 0:
+            del self._unanswered[name]
+            if name in self._watched:
+                self._watched[name].confirmed.set()
+
+
+class _Channel:
+    """What this process watches: by how many, and whether Redis has said that it tells us."""
+
+    def __init__(self) -> None:
+        self.watchers = 0
+        self.confirmed = asyncio.Event()

@@ -1,0 +1,386 @@
+"""Conversations, outbox, dead letters, institutions and records in Redis; `redis.lua` says how they are laid out."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from adapters.instants import from_micros, micros
+from adapters.redis.database import PREFIX, Argument, RedisDatabase, Script
+from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
+from contracts.delivery import (
+    ConversationArchive,
+    ConversationSummary,
+    DeadLetter,
+    OutboxRow,
+    Receipt,
+    Record,
+    TurnCommit,
+)
+from contracts.errors import ConversationConflictError, StoreUnavailableError
+from contracts.institution import Institution
+from contracts.messages import StatusUpdate, digest
+from contracts.values import ConversationId, MessageId, OutboxId
+
+SCRIPT = Script.read(Path(__file__).with_suffix(".lua"))
+KEYS = f"{PREFIX}store:"
+
+# A status that still matches no row after those of this many other messages was about a message that is not ours.
+PARKED_LIMIT = 10_000
+# A message has four states, and each is reported a few times at most.
+PARKED_OF_ONE = 16
+# Whoever changes a row between our look and our write has changed it for good: each time one of us gets through.
+ATTEMPTS = 50
+# A millisecond or two of Redis's time.
+RESTORED_AT_ONCE = 200
+NEVER = NOBODY = ""
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class RedisStore:
+    """Satisfies the `Store` port. What must be one step is one script, which compares before it writes."""
+
+    def __init__(self, database: RedisDatabase) -> None:
+        self._database = database
+
+    async def ping(self) -> None:
+        await self._database.ping()
+
+    async def close(self) -> None:
+        await self._database.close()
+
+    # Conversations
+
+    async def load(self, conversation_id: ConversationId) -> Conversation | None:
+        return _value(Conversation, await self._command("HGET", f"{KEYS}head:{conversation_id}", "json"))
+
+    async def commit(self, commit: TurnCommit) -> Conversation:
+        head = commit.conversation
+        saved = head.model_copy(update={"version": head.version + 1})
+        records = _records(
+            commit.transitions,
+            commit.utterances,
+            () if commit.turn is None else (commit.turn,),
+            commit.receipts,
+            commit.outbox,
+        )
+        if not await self._run("commit", head.id, head.version, *_head(saved), *records):
+            raise ConversationConflictError(head.id)
+        return saved
+
+    async def transitions(self, conversation_id: ConversationId) -> list[TransitionRecord]:
+        return _values(TransitionRecord, await self._command("LRANGE", f"{KEYS}transitions:{conversation_id}", 0, -1))
+
+    async def transcript(self, conversation_id: ConversationId) -> list[Utterance]:
+        return _values(Utterance, await self._command("LRANGE", f"{KEYS}utterances:{conversation_id}", 0, -1))
+
+    async def turns(self, conversation_id: ConversationId, *, limit: int | None = None) -> list[TurnRecord]:
+        if limit == 0:
+            return []
+        return _values(TurnRecord, await self._run("turns", conversation_id, 0 if limit is None else -limit))
+
+    async def receipt(self, conversation_id: ConversationId, message_id: MessageId) -> Receipt | None:
+        return _value(Receipt, await self._command("HGET", f"{KEYS}receipts:{conversation_id}", message_id))
+
+    async def receipts(self, conversation_id: ConversationId) -> list[Receipt]:
+        receipts = _values(Receipt, await self._command("HVALS", f"{KEYS}receipts:{conversation_id}"))
+        return sorted(receipts, key=lambda receipt: receipt.sequence)
+
+    async def turn_of(self, receipt: Receipt) -> TurnRecord | None:
+        key = f"{KEYS}turn:{receipt.message.conversation_id}"
+        return _value(TurnRecord, await self._command("HGET", key, receipt.turn_id))
+
+    async def find_message(self, message_id: MessageId) -> list[ConversationId]:
+        return _ids(await self._command("ZRANGE", f"{KEYS}message:{message_id}", 0, 99))
+
+    async def list_conversations(
+        self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
+    ) -> list[ConversationSummary]:
+        index = "updated" if state is None else f"updated:{state}"
+        highest = "+inf" if before is None else f"({micros(before)}"
+        heads = await self._run("heads", index, highest, limit)
+        return [ConversationSummary.of(head) for head in _values(Conversation, heads)]
+
+    async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:
+        return await self._first("timeouts", micros(at), limit)
+
+    async def expired(self, *, updated_before: datetime, limit: int) -> list[ConversationId]:
+        return await self._first("updated", f"({micros(updated_before)}", limit)
+
+    async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
+        _, erased = await self._replace_all(
+            conversation_id, lambda stored: stored.emptied(at, answered_up_to=answered_up_to)
+        )
+        return erased.turns > 0
+
+    async def restore(self, archive: ConversationArchive) -> None:
+        """As the port says; a long conversation in one script would keep everybody else waiting."""
+        head = archive.head
+        unfinished, _ = await self._replace_all(head.id, lambda stored: head.being_restored(over=stored.version))
+        for piece in _pieces(archive):
+            if not await self._run("add", head.id, unfinished.version, *piece):
+                raise _contended(head.id)
+        for letter in archive.dead_letters:
+            await self.add_dead_letter(letter)
+        if not await self._run("set_head", head.id, unfinished.version, *_head(head)):
+            raise _contended(head.id)
+
+    async def _replace_all(
+        self, conversation_id: ConversationId, replacement: Callable[[Conversation], Conversation]
+    ) -> tuple[Conversation, Conversation]:
+        """Put what is made of the stored head in the place of everything; returns it, and the stored one."""
+        for _ in range(ATTEMPTS):
+            stored = await self.load(conversation_id) or Conversation(id=conversation_id)
+            head = replacement(stored)
+            if await self._run("erase", conversation_id, stored.version, *_head(head)):
+                return head, stored
+        raise _contended(conversation_id)
+
+    # Outbox
+
+    async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
+        return _values(OutboxRow, await self._run("rows", "rows", conversation_id))
+
+    async def unsent(self, conversation_id: ConversationId) -> list[OutboxRow]:
+        return _values(OutboxRow, await self._run("rows", "unsent", conversation_id))
+
+    async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
+        sending = row.sending(deadline=deadline, at=at)
+        if await self._replace(_json(row).encode(), sending):
+            return sending
+        # It changed; or it is the same, written down differently by another version.
+        return await self._change(row.id, lambda stored: sending if stored == row else None)
+
+    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
+        # Mostly it stands there as it was sent, and no status has come before its row's id: the script checks both.
+        stored, before, parked = row, _json(row).encode(), list[StatusUpdate]()
+        for _ in range(ATTEMPTS):
+            sent = stored.sent(platform_message_id=platform_message_id, at=at)
+            for update in parked:
+                sent = sent.reported(update)
+            if await self._replace(before, sent, parked=len(parked)):
+                return
+            found = await self._row(row.id)
+            if found is None:
+                return
+            stored, before = OutboxRow.model_validate_json(found), found
+            parked = _values(StatusUpdate, await self._command("LRANGE", f"{KEYS}parked:{_platform_of(sent)}", 0, -1))
+        raise _contended(row.id)
+
+    async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
+        await self._change(
+            row_id,
+            lambda row: row.postponed(not_before=not_before, error_code=error_code, at=at) if row.is_unsent else None,
+        )
+
+    async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
+        await self._change(row_id, lambda row: row.failed(error_code=error_code, at=at) if row.is_unsent else None)
+
+    async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
+        platform = digest(update.channel, update.account, update.platform_message_id)
+        for _ in range(ATTEMPTS):
+            of_reference, of_platform = await self._run("find_row", update.client_reference or "", platform)
+            before, row = of_reference, _value(OutboxRow, of_reference)
+            if row is None or row.address.channel is not update.channel:
+                before, row = of_platform, _value(OutboxRow, of_platform)
+            if before is None or row is None:
+                if await self._run("park", platform, PARKED_LIMIT, PARKED_OF_ONE, _json(update)):
+                    return None
+                continue
+            reported = row.reported(update)
+            # What changes nothing needs no write: it counted at the moment of the look, whoever writes after it.
+            if reported is row or await self._replace(before, reported):
+                return reported
+        raise _contended(platform)
+
+    async def unsent_count(self) -> int:
+        return int(await self._run("unsent_count"))
+
+    async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
+        return await self._first("sendable", micros(at), limit)
+
+    async def to_escalate(self, *, limit: int) -> list[OutboxRow]:
+        return _values(OutboxRow, await self._run("to_escalate", limit))
+
+    async def escalation_done(self, row_id: OutboxId) -> None:
+        await self._change(row_id, lambda row: row.model_copy(update={"needs_escalation": False}))
+
+    # Dead letters
+
+    async def add_dead_letter(self, letter: DeadLetter) -> None:
+        await self._run("add_letter", letter.conversation_id or NOBODY, letter.id, micros(letter.at), _json(letter))
+
+    async def dead_letters(
+        self, *, conversation_id: ConversationId | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        index = "letters" if conversation_id is None else f"letters:{conversation_id}"
+        return _values(DeadLetter, await self._run("letters", index, limit))
+
+    async def dead_letter(self, letter_id: str) -> DeadLetter | None:
+        return _value(DeadLetter, await self._command("HGET", f"{KEYS}letter:{letter_id}", "json"))
+
+    async def drop_dead_letter(self, letter_id: str) -> bool:
+        return bool(await self._run("drop_letter", letter_id))
+
+    async def prune_dead_letters(self, *, before: datetime) -> int:
+        return int(await self._run("prune_letters", f"({micros(before)}"))
+
+    # Institutions
+
+    async def publish(self, institution: Institution, *, at: datetime) -> bool:
+        return bool(await self._run("publish", institution.version, micros(at), _json(institution)))
+
+    async def published(self) -> Institution | None:
+        return _value(Institution, await self._run("published"))
+
+    async def published_versions(self) -> list[tuple[str, datetime]]:
+        flat = await self._command("ZREVRANGE", f"{KEYS}published", 0, -1, "WITHSCORES")
+        return [(version.decode(), from_micros(int(at))) for version, at in zip(flat[::2], flat[1::2], strict=True)]
+
+    # Records
+
+    async def record(self, collection: str, key: str, *, at: datetime) -> Record | None:
+        record = _value(Record, await self._command("HGET", f"{KEYS}record:{collection}\0{key}", "json"))
+        return record if record and (record.expires_at is None or record.expires_at > at) else None
+
+    async def put_record(self, record: Record) -> Record | None:
+        saved = record.model_copy(update={"version": record.version + 1})
+        written = await self._run(
+            "put_record",
+            record.collection,
+            record.key,
+            record.version,
+            saved.version,
+            saved.owner or NOBODY,
+            _moment(saved.due_at),
+            _moment(saved.expires_at),
+            _json(saved),
+        )
+        return saved if written else None
+
+    async def records(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
+        return _values(Record, await self._run("records", collection, f"({after}", micros(at), limit))
+
+    async def due_records(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
+        return _values(Record, await self._run("due_records", collection, micros(at), limit))
+
+    async def drop_record(self, collection: str, key: str) -> bool:
+        return bool(await self._run("drop_record", collection, key))
+
+    async def prune_records(self, *, at: datetime) -> int:
+        return int(await self._run("prune_records", micros(at)))
+
+    async def _first(self, index: str, highest: int | str, limit: int) -> list[ConversationId]:
+        return _ids(await self._command("ZRANGEBYSCORE", f"{KEYS}{index}", "-inf", highest, "LIMIT", 0, limit))
+
+    async def _row(self, row_id: OutboxId) -> bytes | None:
+        row: bytes | None = await self._command("HGET", f"{KEYS}row:{row_id}", "json")
+        return row
+
+    async def _change(self, row_id: OutboxId, change: Callable[[OutboxRow], OutboxRow | None]) -> OutboxRow | None:
+        """Write what `change` makes of the stored row, looking again when somebody else wrote in between."""
+        for _ in range(ATTEMPTS):
+            before = await self._row(row_id)
+            changed = change(OutboxRow.model_validate_json(before)) if before else None
+            if before is None or changed is None:
+                return None
+            if await self._replace(before, changed):
+                return changed
+        raise _contended(row_id)
+
+    async def _replace(self, before: bytes, row: OutboxRow, *, parked: int | str = "") -> bool:
+        """Write the row if its stored text is still `before`; with `parked`, if so many statuses wait for it, too."""
+        return bool(await self._run("change_row", before, parked, row.conversation_id, *_row_parts(row)))
+
+    async def _run(self, step: str, *arguments: Argument) -> Any:
+        return await self._database.run(SCRIPT, step, *arguments)
+
+    async def _command(self, *parts: Argument) -> Any:
+        return await self._database.command(*parts)
+
+
+def _contended(what: str) -> StoreUnavailableError:
+    return StoreUnavailableError(f"{what} was changed by others {ATTEMPTS} times in a row")
+
+
+def _head(head: Conversation) -> tuple[Argument, ...]:
+    updated_at = _moment(head.updated_at) if head.turns else NEVER
+    return head.version, head.state.value, updated_at, _moment(head.times_out_at), _json(head)
+
+
+def _moment(moment: datetime | None) -> int | str:
+    return NEVER if moment is None else micros(moment)
+
+
+def _records(
+    transitions: Iterable[TransitionRecord],
+    utterances: Iterable[Utterance],
+    turns: Iterable[TurnRecord],
+    receipts: Iterable[Receipt],
+    rows: Iterable[OutboxRow],
+) -> list[Argument]:
+    return [
+        *_group([(_json(transition),) for transition in transitions]),
+        *_group([(_json(utterance),) for utterance in utterances]),
+        *_group([(turn.id, _json(turn)) for turn in turns]),
+        *_group([(receipt.message.id, _json(receipt)) for receipt in receipts]),
+        *_group([_row_parts(row) for row in rows]),
+    ]
+
+
+def _pieces(archive: ConversationArchive) -> Iterator[list[Argument]]:
+    """Its records in their order, so many for a script."""
+    groups: tuple[tuple[Any, ...], ...] = (
+        archive.transitions,
+        archive.utterances,
+        archive.turns,
+        archive.receipts,
+        archive.outbox,
+    )
+    for position, records in enumerate(groups):
+        for start in range(0, len(records), RESTORED_AT_ONCE):
+            piece: list[tuple[Any, ...]] = [()] * len(groups)
+            piece[position] = records[start : start + RESTORED_AT_ONCE]
+            yield _records(*piece)
+
+
+def _group(members: Sequence[tuple[Argument, ...]]) -> list[Argument]:
+    return [len(members), *(part for member in members for part in member)]
+
+
+def _row_parts(row: OutboxRow) -> tuple[Argument, ...]:
+    return (
+        row.id,
+        row.number,
+        int(row.is_unsent),
+        micros(row.sendable_at),
+        int(row.needs_escalation),
+        _platform_of(row),
+        _json(row),
+    )
+
+
+def _platform_of(row: OutboxRow) -> str:
+    """By what a status finds the row, hashed since platforms' ids may carry phone numbers; empty before it is sent."""
+    if row.platform_message_id is None:
+        return ""
+    return digest(row.address.channel, row.address.account, row.platform_message_id)
+
+
+def _json(value: BaseModel) -> str:
+    return value.model_dump_json()
+
+
+def _value(model: type[M], json: bytes | None) -> M | None:
+    return None if json is None else model.model_validate_json(json)
+
+
+def _values(model: type[M], jsons: Iterable[bytes]) -> list[M]:
+    return [model.model_validate_json(json) for json in jsons]
+
+
+def _ids(members: Iterable[bytes]) -> list[ConversationId]:
+    return [ConversationId(member.decode()) for member in members]

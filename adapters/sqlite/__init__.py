@@ -1,0 +1,1 @@
+"""SQLite: the store and the inbox of the embedded engine."""

@@ -1,0 +1,268 @@
+"""The inbox in a SQLite file: the embedded engine's."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from adapters.instants import micros
+from adapters.sqlite.database import Database
+from contracts.delivery import Ages, Arrival, InboxEntry, Lease
+from contracts.errors import InboxUnavailableError, LeaseLostError
+from contracts.messages import InboundMessage
+from contracts.values import ConversationId
+
+T = TypeVar("T")
+
+# A sequence that no entry has.
+ANSWERED_ELSEWHERE = 0
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS inbox_conversations (
+    conversation_id TEXT PRIMARY KEY,
+    last_sequence INTEGER NOT NULL DEFAULT 0,
+    lease_token INTEGER NOT NULL DEFAULT 0,
+    lease_expires_at INTEGER,
+    due_at INTEGER
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS inbox_due ON inbox_conversations (due_at) WHERE due_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS inbox_entries (
+    conversation_id TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    message TEXT NOT NULL,
+    PRIMARY KEY (conversation_id, sequence)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS inbox_seen (
+    dedup_key TEXT PRIMARY KEY,
+    conversation_id TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    received_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS inbox_seen_age ON inbox_seen (received_at);
+"""
+
+
+class SqliteInbox:
+    """Satisfies the `Inbox` port. Shares its database, and so its group commits, with the SQLite store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def prepare(self) -> None:
+        await self._run(lambda c: _execute_each(c, SCHEMA))
+
+    async def ping(self) -> None:
+        await self._database.prove_writable(unavailable=InboxUnavailableError)
+
+    async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
+        rows = [(message, message.model_dump_json()) for message in messages]
+        return await self._run(lambda c: [_append(c, message, row) for message, row in rows])
+
+    async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
+        def work(c: sqlite3.Connection) -> tuple[int, int] | None:
+            _ensure_conversation(c, conversation_id)
+            token = c.execute(
+                "UPDATE inbox_conversations SET lease_token = lease_token + 1, lease_expires_at = ? "
+                "WHERE conversation_id = ? AND (lease_expires_at IS NULL OR lease_expires_at <= ?) "
+                "RETURNING lease_token",
+                (micros(at + ttl), conversation_id, micros(at)),
+            ).fetchone()
+            oldest = c.execute(
+                "SELECT attempts FROM inbox_entries WHERE conversation_id = ? ORDER BY sequence LIMIT 1",
+                (conversation_id,),
+            ).fetchone()
+            return (token[0], oldest[0] if oldest else 0) if token else None
+
+        taken = await self._run(work)
+        if taken is None:
+            return None
+        token, oldest_attempts = taken
+        return Lease(conversation_id=conversation_id, token=token, expires_at=at + ttl, oldest_attempts=oldest_attempts)
+
+    async def renew(self, lease: Lease, *, ttl: timedelta, at: datetime) -> Lease:
+        def work(c: sqlite3.Connection) -> None:
+            _require_mine(c, lease)
+            c.execute(
+                "UPDATE inbox_conversations SET lease_expires_at = ? WHERE conversation_id = ?",
+                (micros(at + ttl), lease.conversation_id),
+            )
+
+        await self._run(work)
+        return lease.model_copy(update={"expires_at": at + ttl})
+
+    async def take(self, lease: Lease, *, isolate_after: int) -> list[InboxEntry]:
+        def work(c: sqlite3.Connection) -> list[InboxEntry]:
+            _require_mine(c, lease)
+            entries = _pending(c, lease.conversation_id)
+            if entries and entries[0].attempts >= isolate_after:
+                entries = entries[:1]
+            c.executemany(
+                "UPDATE inbox_entries SET attempts = attempts + 1 WHERE conversation_id = ? AND sequence = ?",
+                [(lease.conversation_id, entry.sequence) for entry in entries],
+            )
+            return [entry.model_copy(update={"attempts": entry.attempts + 1}) for entry in entries]
+
+        return await self._run(work)
+
+    async def spare(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+        def work(c: sqlite3.Connection) -> None:
+            c.executemany(
+                "UPDATE inbox_entries SET attempts = max(0, attempts - 1) WHERE conversation_id = ? AND sequence = ?",
+                [(conversation_id, sequence) for sequence in sequences],
+            )
+
+        await self._run(work)
+
+    async def has_newer(self, conversation_id: ConversationId, sequence: int) -> bool:
+        query = "SELECT 1 FROM inbox_entries WHERE conversation_id = ? AND sequence > ? LIMIT 1"
+        return await self._run(lambda c: c.execute(query, (conversation_id, sequence)).fetchone() is not None)
+
+    async def remove(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+        await self._run(lambda c: _remove(c, conversation_id, sequences))
+
+    async def release(self, lease: Lease, *, answered: Sequence[int] = ()) -> bool:
+        def work(c: sqlite3.Connection) -> bool:
+            _remove(c, lease.conversation_id, answered)
+            return (
+                c.execute(
+                    "UPDATE inbox_conversations SET lease_expires_at = NULL, due_at = NULL "
+                    "WHERE conversation_id = ?1 AND lease_token = ?2 "
+                    "AND NOT EXISTS (SELECT 1 FROM inbox_entries WHERE conversation_id = ?1)",
+                    (lease.conversation_id, lease.token),
+                ).rowcount
+                == 1
+            )
+
+        return await self._run(work)
+
+    async def abandon(self, lease: Lease, *, due_at: datetime) -> None:
+        def work(c: sqlite3.Connection) -> None:
+            c.execute(
+                "UPDATE inbox_conversations SET lease_expires_at = NULL, due_at = ? "
+                "WHERE conversation_id = ? AND lease_token = ?",
+                (micros(due_at), lease.conversation_id, lease.token),
+            )
+
+        await self._run(work)
+
+    async def due(self, *, at: datetime, limit: int) -> list[ConversationId]:
+        query = (
+            "SELECT conversation_id FROM inbox_conversations WHERE due_at <= ?1 "
+            "AND (lease_expires_at IS NULL OR lease_expires_at <= ?1) ORDER BY due_at LIMIT ?2"
+        )
+        return await self._run(lambda c: [ConversationId(row[0]) for row in c.execute(query, (micros(at), limit))])
+
+    async def pending(self, conversation_id: ConversationId) -> list[InboxEntry]:
+        return await self._run(lambda c: _pending(c, conversation_id))
+
+    async def depth(self) -> int:
+        return await self._run(lambda c: int(c.execute("SELECT count(*) FROM inbox_entries").fetchone()[0]))
+
+    async def ages(self, *, overdue_before: datetime) -> Ages:
+        query = "SELECT json_extract(message, '$.received_at') FROM inbox_entries"
+        rows = await self._run(lambda c: c.execute(query).fetchall())
+        return Ages.of((datetime.fromisoformat(row[0]) for row in rows), overdue_before=overdue_before)
+
+    async def forget(self, conversation_id: ConversationId) -> int:
+        def work(c: sqlite3.Connection) -> int:
+            c.execute("DELETE FROM inbox_entries WHERE conversation_id = ?", (conversation_id,))
+            query = "SELECT last_sequence FROM inbox_conversations WHERE conversation_id = ?"
+            row = c.execute(query, (conversation_id,)).fetchone()
+            return row[0] if row else 0
+
+        return await self._run(work)
+
+    async def advance(
+        self, conversation_id: ConversationId, *, past: int, answered: Sequence[InboundMessage] = ()
+    ) -> None:
+        def work(c: sqlite3.Connection) -> None:
+            c.execute(
+                "INSERT INTO inbox_conversations (conversation_id, last_sequence) VALUES (?1, ?2) "
+                "ON CONFLICT (conversation_id) DO UPDATE SET last_sequence = max(last_sequence, ?2)",
+                (conversation_id, past),
+            )
+            c.executemany(
+                "INSERT OR IGNORE INTO inbox_seen VALUES (?, ?, ?, ?)",
+                [
+                    (message.dedup_key, conversation_id, ANSWERED_ELSEWHERE, micros(message.received_at))
+                    for message in answered
+                ],
+            )
+
+        await self._run(work)
+
+    async def prune(self, *, before: datetime) -> int:
+        query = "DELETE FROM inbox_seen WHERE received_at < ?"
+        return await self._run(lambda c: c.execute(query, (micros(before),)).rowcount)
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._database.run(work, unavailable=InboxUnavailableError)
+
+
+def _execute_each(connection: sqlite3.Connection, script: str) -> None:
+    """Run the statements of a script inside the surrounding transaction, which `executescript` would commit."""
+    for statement in script.split(";\n"):
+        if statement.strip():
+            connection.execute(statement)
+
+
+def _ensure_conversation(c: sqlite3.Connection, conversation_id: ConversationId) -> None:
+    c.execute("INSERT OR IGNORE INTO inbox_conversations (conversation_id) VALUES (?)", (conversation_id,))
+
+
+def _append(c: sqlite3.Connection, message: InboundMessage, row: str) -> Arrival:
+    conversation_id, at = message.conversation_id, micros(message.received_at)
+    seen = c.execute(
+        "SELECT conversation_id, sequence FROM inbox_seen WHERE dedup_key = ?", (message.dedup_key,)
+    ).fetchone()
+    if seen is not None:
+        return _rearm(c, ConversationId(seen[0]), seen[1], at)
+    (sequence,) = c.execute(
+        "INSERT INTO inbox_conversations (conversation_id, last_sequence, due_at) VALUES (?1, 1, ?2) "
+        "ON CONFLICT (conversation_id) DO UPDATE SET last_sequence = last_sequence + 1, "
+        "due_at = min(coalesce(due_at, ?2), ?2) RETURNING last_sequence",
+        (conversation_id, at),
+    ).fetchone()
+    c.execute("INSERT INTO inbox_entries VALUES (?, ?, 0, ?)", (conversation_id, sequence, row))
+    c.execute("INSERT INTO inbox_seen VALUES (?, ?, ?, ?)", (message.dedup_key, conversation_id, sequence, at))
+    return Arrival.ACCEPTED
+
+
+def _rearm(c: sqlite3.Connection, conversation_id: ConversationId, sequence: int, at: int) -> Arrival:
+    pending = c.execute(
+        "SELECT 1 FROM inbox_entries WHERE conversation_id = ? AND sequence = ?", (conversation_id, sequence)
+    ).fetchone()
+    if pending is None:
+        return Arrival.DUPLICATE_DONE
+    c.execute(
+        "UPDATE inbox_conversations SET due_at = min(coalesce(due_at, ?1), ?1) WHERE conversation_id = ?2",
+        (at, conversation_id),
+    )
+    return Arrival.DUPLICATE_PENDING
+
+
+def _require_mine(c: sqlite3.Connection, lease: Lease) -> None:
+    row = c.execute(
+        "SELECT lease_token FROM inbox_conversations WHERE conversation_id = ?", (lease.conversation_id,)
+    ).fetchone()
+    if row is None or row[0] != lease.token:
+        raise LeaseLostError(lease.conversation_id)
+
+
+def _remove(c: sqlite3.Connection, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+    c.executemany(
+        "DELETE FROM inbox_entries WHERE conversation_id = ? AND sequence = ?",
+        [(conversation_id, sequence) for sequence in sequences],
+    )
+
+
+def _pending(c: sqlite3.Connection, conversation_id: ConversationId) -> list[InboxEntry]:
+    rows = c.execute(
+        "SELECT sequence, attempts, message FROM inbox_entries WHERE conversation_id = ? ORDER BY sequence",
+        (conversation_id,),
+    )
+    return [
+        InboxEntry(sequence=sequence, attempts=attempts, message=InboundMessage.model_validate_json(message))
+        for sequence, attempts, message in rows
+    ]

@@ -1,0 +1,569 @@
+"""Conversations, outbox, dead letters and institutions in a SQLite file."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from adapters.instants import from_micros, micros, micros_or_none
+from adapters.sqlite.database import Database
+from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
+from contracts.delivery import (
+    ConversationArchive,
+    ConversationSummary,
+    DeadLetter,
+    OutboxRow,
+    Receipt,
+    Record,
+    TurnCommit,
+)
+from contracts.errors import ConversationConflictError
+from contracts.institution import Institution
+from contracts.messages import InboundMessage, StatusUpdate
+from contracts.values import ConversationId, MessageId, OutboxId, TurnId
+
+SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS conversations (
+        id TEXT PRIMARY KEY,
+        version INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        turns INTEGER NOT NULL,
+        updated_at INTEGER,
+        times_out_at INTEGER,
+        head TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS conversations_updated ON conversations (updated_at)",
+    "CREATE INDEX IF NOT EXISTS conversations_timeout ON conversations (times_out_at) WHERE times_out_at IS NOT NULL",
+    """CREATE TABLE IF NOT EXISTS transitions (
+        n INTEGER PRIMARY KEY, conversation_id TEXT NOT NULL, record TEXT NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS transitions_conversation ON transitions (conversation_id, n)",
+    """CREATE TABLE IF NOT EXISTS utterances (
+        n INTEGER PRIMARY KEY, conversation_id TEXT NOT NULL, record TEXT NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS utterances_conversation ON utterances (conversation_id, n)",
+    """CREATE TABLE IF NOT EXISTS turns (
+        n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, conversation_id TEXT NOT NULL, record TEXT NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS turns_conversation ON turns (conversation_id, n)",
+    """CREATE TABLE IF NOT EXISTS receipts (
+        conversation_id TEXT NOT NULL,
+        message_id TEXT NOT NULL,
+        sequence INTEGER NOT NULL,
+        turn_id TEXT NOT NULL,
+        answered_at INTEGER NOT NULL,
+        message TEXT NOT NULL,
+        PRIMARY KEY (conversation_id, message_id)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS receipts_message ON receipts (message_id)",
+    """CREATE TABLE IF NOT EXISTS outbox (
+        id TEXT PRIMARY KEY,
+        conversation_id TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        unsent INTEGER NOT NULL,
+        sendable_at INTEGER NOT NULL,
+        needs_escalation INTEGER NOT NULL,
+        platform_key TEXT,
+        row TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS outbox_conversation ON outbox (conversation_id, number)",
+    "CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox (sendable_at) WHERE unsent = 1",
+    # Without it every turn reads all replies that its conversation has ever had.
+    "CREATE INDEX IF NOT EXISTS outbox_unsent_of ON outbox (conversation_id, number) WHERE unsent = 1",
+    "CREATE INDEX IF NOT EXISTS outbox_escalation ON outbox (id) WHERE needs_escalation = 1",
+    "CREATE INDEX IF NOT EXISTS outbox_platform ON outbox (platform_key) WHERE platform_key IS NOT NULL",
+    """CREATE TABLE IF NOT EXISTS parked_statuses (
+        n INTEGER PRIMARY KEY, platform_key TEXT NOT NULL, at INTEGER NOT NULL, record TEXT NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS parked_platform ON parked_statuses (platform_key)",
+    """CREATE TABLE IF NOT EXISTS dead_letters (
+        id TEXT PRIMARY KEY, conversation_id TEXT, at INTEGER NOT NULL, record TEXT NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS institutions (
+        version TEXT PRIMARY KEY, published_at INTEGER NOT NULL, record TEXT NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS records (
+        collection TEXT NOT NULL,
+        key TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        conversation_id TEXT,
+        due_at INTEGER,
+        expires_at INTEGER,
+        record TEXT NOT NULL,
+        PRIMARY KEY (collection, key)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS records_due ON records (collection, due_at) WHERE due_at IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS records_expiry ON records (expires_at) WHERE expires_at IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS records_owner ON records (conversation_id) WHERE conversation_id IS NOT NULL",
+)
+
+# A status that still matches no row after this many others was about a message that is not ours.
+PARKED_LIMIT = 10_000
+
+RECEIPT = "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?)"
+DEAD_LETTER = "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?)"
+
+CONVERSATION_TABLES = ("transitions", "utterances", "turns", "receipts", "outbox", "dead_letters", "records")
+
+
+class SqliteStore:
+    """Satisfies the `Store` port on a file that one or several processes of a machine open."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._run = database.run
+
+    async def prepare(self) -> None:
+        def work(c: sqlite3.Connection) -> None:
+            for statement in SCHEMA:
+                c.execute(statement)
+
+        await self._run(work)
+
+    async def ping(self) -> None:
+        await self._database.prove_writable()
+
+    async def close(self) -> None:
+        self._database.close()
+
+    # Conversations
+
+    async def load(self, conversation_id: ConversationId) -> Conversation | None:
+        row = await self._run(
+            lambda c: c.execute("SELECT head FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
+        )
+        return Conversation.model_validate_json(row[0]) if row else None
+
+    async def commit(self, commit: TurnCommit) -> Conversation:
+        head = commit.conversation
+        saved = head.model_copy(update={"version": head.version + 1})
+
+        def work(c: sqlite3.Connection) -> None:
+            _write_head(c, saved, expected_version=head.version)
+            _insert_records(c, "transitions", head.id, commit.transitions)
+            _insert_records(c, "utterances", head.id, commit.utterances)
+            if commit.turn is not None:
+                _insert_turn(c, commit.turn)
+                c.executemany(RECEIPT, [_receipt_row(receipt) for receipt in commit.receipts])
+            for row in commit.outbox:
+                _put_outbox_row(c, row)
+
+        await self._run(work)
+        return saved
+
+    async def transitions(self, conversation_id: ConversationId) -> list[TransitionRecord]:
+        return [
+            TransitionRecord.model_validate_json(record)
+            for record in await self._records("transitions", conversation_id)
+        ]
+
+    async def transcript(self, conversation_id: ConversationId) -> list[Utterance]:
+        return [Utterance.model_validate_json(record) for record in await self._records("utterances", conversation_id)]
+
+    async def turns(self, conversation_id: ConversationId, *, limit: int | None = None) -> list[TurnRecord]:
+        query = (
+            "SELECT record FROM (SELECT n, record FROM turns WHERE conversation_id = ? ORDER BY n DESC LIMIT ?) "
+            "ORDER BY n"
+        )
+        rows = await self._run(lambda c: c.execute(query, (conversation_id, -1 if limit is None else limit)).fetchall())
+        return [TurnRecord.model_validate_json(row[0]) for row in rows]
+
+    async def receipt(self, conversation_id: ConversationId, message_id: MessageId) -> Receipt | None:
+        query = "SELECT * FROM receipts WHERE conversation_id = ? AND message_id = ?"
+        row = await self._run(lambda c: c.execute(query, (conversation_id, message_id)).fetchone())
+        return _receipt(row) if row else None
+
+    async def receipts(self, conversation_id: ConversationId) -> list[Receipt]:
+        query = "SELECT * FROM receipts WHERE conversation_id = ? ORDER BY sequence"
+        rows = await self._run(lambda c: c.execute(query, (conversation_id,)).fetchall())
+        return [_receipt(row) for row in rows]
+
+    async def turn_of(self, receipt: Receipt) -> TurnRecord | None:
+        row = await self._run(
+            lambda c: c.execute("SELECT record FROM turns WHERE id = ?", (receipt.turn_id,)).fetchone()
+        )
+        return TurnRecord.model_validate_json(row[0]) if row else None
+
+    async def find_message(self, message_id: MessageId) -> list[ConversationId]:
+        query = "SELECT conversation_id FROM receipts WHERE message_id = ? ORDER BY conversation_id LIMIT 100"
+        rows = await self._run(lambda c: c.execute(query, (message_id,)).fetchall())
+        return [ConversationId(row[0]) for row in rows]
+
+    async def list_conversations(
+        self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
+    ) -> list[ConversationSummary]:
+        query = (
+            "SELECT head FROM conversations WHERE turns > 0 AND (?1 IS NULL OR state = ?1) "
+            "AND (?2 IS NULL OR updated_at < ?2) ORDER BY updated_at DESC LIMIT ?3"
+        )
+        rows = await self._run(lambda c: c.execute(query, (state, micros_or_none(before), limit)).fetchall())
+        return [ConversationSummary.of(Conversation.model_validate_json(row[0])) for row in rows]
+
+    async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:
+        query = "SELECT id FROM conversations WHERE times_out_at <= ? ORDER BY times_out_at LIMIT ?"
+        rows = await self._run(lambda c: c.execute(query, (micros(at), limit)).fetchall())
+        return [ConversationId(row[0]) for row in rows]
+
+    async def expired(self, *, updated_before: datetime, limit: int) -> list[ConversationId]:
+        query = "SELECT id FROM conversations WHERE turns > 0 AND updated_at < ? ORDER BY updated_at LIMIT ?"
+        rows = await self._run(lambda c: c.execute(query, (micros(updated_before), limit)).fetchall())
+        return [ConversationId(row[0]) for row in rows]
+
+    async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
+        def work(c: sqlite3.Connection) -> bool:
+            row = c.execute("SELECT head FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
+            head = Conversation.model_validate_json(row[0]) if row else Conversation(id=conversation_id)
+            _forget_parked(c, conversation_id)
+            for table in CONVERSATION_TABLES:
+                c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))  # noqa: S608
+            _write_head(c, head.emptied(at, answered_up_to=answered_up_to), expected_version=head.version)
+            return head.turns > 0
+
+        return await self._run(work)
+
+    async def restore(self, archive: ConversationArchive) -> None:
+        head = archive.head
+
+        def work(c: sqlite3.Connection) -> None:
+            _forget_parked(c, head.id)
+            for table in CONVERSATION_TABLES:
+                c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (head.id,))  # noqa: S608 - a constant name
+            c.execute("DELETE FROM conversations WHERE id = ?", (head.id,))
+            _write_head(c, head, expected_version=0)
+            _insert_records(c, "transitions", head.id, archive.transitions)
+            _insert_records(c, "utterances", head.id, archive.utterances)
+            for turn in archive.turns:
+                _insert_turn(c, turn)
+            c.executemany(RECEIPT, [_receipt_row(receipt) for receipt in archive.receipts])
+            for row in archive.outbox:
+                _put_outbox_row(c, row)
+            for letter in archive.dead_letters:
+                c.execute(DEAD_LETTER, _letter_row(letter))
+
+        await self._run(work)
+
+    # Outbox
+
+    async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
+        query = "SELECT row FROM outbox WHERE conversation_id = ? ORDER BY number"
+        return await self._outbox_rows(query, conversation_id)
+
+    async def unsent(self, conversation_id: ConversationId) -> list[OutboxRow]:
+        query = "SELECT row FROM outbox WHERE conversation_id = ? AND unsent = 1 ORDER BY number"
+        return await self._outbox_rows(query, conversation_id)
+
+    async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
+        def work(c: sqlite3.Connection) -> OutboxRow | None:
+            if _outbox_row(c, row.id) != row:
+                return None
+            sending = row.sending(deadline=deadline, at=at)
+            _put_outbox_row(c, sending)
+            return sending
+
+        return await self._run(work)
+
+    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
+        def work(c: sqlite3.Connection) -> None:
+            stored = _outbox_row(c, row.id)
+            if stored is None:
+                return
+            sent = stored.sent(platform_message_id=platform_message_id, at=at)
+            for parked in _take_parked(c, _platform_key_of(sent)):
+                sent = sent.reported(parked)
+            _put_outbox_row(c, sent)
+
+        await self._run(work)
+
+    async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
+        def work(c: sqlite3.Connection) -> None:
+            row = _outbox_row(c, row_id)
+            if row is not None and row.is_unsent:
+                _put_outbox_row(c, row.postponed(not_before=not_before, error_code=error_code, at=at))
+
+        await self._run(work)
+
+    async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
+        def work(c: sqlite3.Connection) -> None:
+            row = _outbox_row(c, row_id)
+            if row is not None and row.is_unsent:
+                _put_outbox_row(c, row.failed(error_code=error_code, at=at))
+
+        await self._run(work)
+
+    async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
+        def work(c: sqlite3.Connection) -> OutboxRow | None:
+            row = _row_for(c, update)
+            if row is None:
+                _park(c, update)
+                return None
+            row = row.reported(update)
+            _put_outbox_row(c, row)
+            return row
+
+        return await self._run(work)
+
+    async def unsent_count(self) -> int:
+        query = "SELECT count(*) FROM outbox WHERE unsent = 1"
+        return await self._run(lambda c: int(c.execute(query).fetchone()[0]))
+
+    async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
+        query = (
+            "SELECT conversation_id FROM outbox AS o WHERE unsent = 1 AND sendable_at <= ?1 AND NOT EXISTS "
+            "(SELECT 1 FROM outbox WHERE conversation_id = o.conversation_id AND unsent = 1 AND number < o.number) "
+            "ORDER BY sendable_at LIMIT ?2"
+        )
+        rows = await self._run(lambda c: c.execute(query, (micros(at), limit)).fetchall())
+        return [ConversationId(row[0]) for row in rows]
+
+    async def to_escalate(self, *, limit: int) -> list[OutboxRow]:
+        rows = await self._run(
+            lambda c: c.execute("SELECT row FROM outbox WHERE needs_escalation = 1 LIMIT ?", (limit,)).fetchall()
+        )
+        return [OutboxRow.model_validate_json(row[0]) for row in rows]
+
+    async def escalation_done(self, row_id: OutboxId) -> None:
+        def work(c: sqlite3.Connection) -> None:
+            row = _outbox_row(c, row_id)
+            if row is not None:
+                _put_outbox_row(c, row.model_copy(update={"needs_escalation": False}))
+
+        await self._run(work)
+
+    # Dead letters
+
+    async def add_dead_letter(self, letter: DeadLetter) -> None:
+        await self._run(lambda c: c.execute(DEAD_LETTER, _letter_row(letter)).rowcount)
+
+    async def dead_letters(
+        self, *, conversation_id: ConversationId | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        query = "SELECT record FROM dead_letters WHERE ?1 IS NULL OR conversation_id = ?1 ORDER BY at DESC LIMIT ?2"
+        rows = await self._run(lambda c: c.execute(query, (conversation_id, limit)).fetchall())
+        return [DeadLetter.model_validate_json(row[0]) for row in rows]
+
+    async def dead_letter(self, letter_id: str) -> DeadLetter | None:
+        query = "SELECT record FROM dead_letters WHERE id = ?"
+        row = await self._run(lambda c: c.execute(query, (letter_id,)).fetchone())
+        return DeadLetter.model_validate_json(row[0]) if row else None
+
+    async def drop_dead_letter(self, letter_id: str) -> bool:
+        return await self._run(lambda c: c.execute("DELETE FROM dead_letters WHERE id = ?", (letter_id,)).rowcount == 1)
+
+    async def prune_dead_letters(self, *, before: datetime) -> int:
+        query = "DELETE FROM dead_letters WHERE at < ?"
+        return await self._run(lambda c: c.execute(query, (micros(before),)).rowcount)
+
+    # Institutions
+
+    async def publish(self, institution: Institution, *, at: datetime) -> bool:
+        def work(c: sqlite3.Connection) -> bool:
+            newest = c.execute("SELECT version FROM institutions ORDER BY published_at DESC LIMIT 1").fetchone()
+            if newest and newest[0] == institution.version:
+                return False
+            c.execute(
+                "INSERT OR REPLACE INTO institutions VALUES (?, ?, ?)",
+                (institution.version, micros(at), institution.model_dump_json()),
+            )
+            return True
+
+        return await self._run(work)
+
+    async def published(self) -> Institution | None:
+        query = "SELECT record FROM institutions ORDER BY published_at DESC LIMIT 1"
+        row = await self._run(lambda c: c.execute(query).fetchone())
+        return Institution.model_validate_json(row[0]) if row else None
+
+    async def published_versions(self) -> list[tuple[str, datetime]]:
+        query = "SELECT version, published_at FROM institutions ORDER BY published_at DESC"
+        rows = await self._run(lambda c: c.execute(query).fetchall())
+        return [(row[0], from_micros(row[1])) for row in rows]
+
+    # Records
+
+    async def record(self, collection: str, key: str, *, at: datetime) -> Record | None:
+        query = "SELECT record FROM records WHERE collection = ? AND key = ? AND coalesce(expires_at > ?, 1)"
+        found = await self._kept_records(query, (collection, key, micros(at)))
+        return found[0] if found else None
+
+    async def put_record(self, record: Record) -> Record | None:
+        saved = record.model_copy(update={"version": record.version + 1})
+        values = (
+            saved.version,
+            saved.owner,
+            micros_or_none(saved.due_at),
+            micros_or_none(saved.expires_at),
+            saved.model_dump_json(),
+            saved.collection,
+            saved.key,
+        )
+        insert = (
+            "INSERT OR IGNORE INTO records (version, conversation_id, due_at, expires_at, record, collection, key) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)"
+        )
+        update = (
+            "UPDATE records SET version = ?, conversation_id = ?, due_at = ?, expires_at = ?, record = ? "
+            "WHERE collection = ? AND key = ? AND version = ?"
+        )
+        query, given = (update, (*values, record.version)) if record.version else (insert, values)
+        written = await self._run(lambda c: c.execute(query, given).rowcount)
+        return saved if written == 1 else None
+
+    async def records(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
+        query = (
+            "SELECT record FROM records WHERE collection = ? AND key > ? AND coalesce(expires_at > ?, 1) "
+            "ORDER BY key LIMIT ?"
+        )
+        return await self._kept_records(query, (collection, after, micros(at), limit))
+
+    async def due_records(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
+        query = (
+            "SELECT record FROM records WHERE collection = ?1 AND due_at <= ?2 AND coalesce(expires_at > ?2, 1) "
+            "ORDER BY due_at, key LIMIT ?3"
+        )
+        return await self._kept_records(query, (collection, micros(at), limit))
+
+    async def drop_record(self, collection: str, key: str) -> bool:
+        query = "DELETE FROM records WHERE collection = ? AND key = ?"
+        return await self._run(lambda c: c.execute(query, (collection, key)).rowcount == 1)
+
+    async def prune_records(self, *, at: datetime) -> int:
+        query = "DELETE FROM records WHERE expires_at <= ?"
+        return await self._run(lambda c: c.execute(query, (micros(at),)).rowcount)
+
+    async def _kept_records(self, query: str, given: tuple[object, ...]) -> list[Record]:
+        rows = await self._run(lambda c: c.execute(query, given).fetchall())
+        return [Record.model_validate_json(row[0]) for row in rows]
+
+    async def _records(self, table: str, conversation_id: ConversationId) -> list[str]:
+        query = f"SELECT record FROM {table} WHERE conversation_id = ? ORDER BY n"  # noqa: S608 - a constant name
+        return await self._run(lambda c: [row[0] for row in c.execute(query, (conversation_id,))])
+
+    async def _outbox_rows(self, query: str, conversation_id: ConversationId) -> list[OutboxRow]:
+        rows = await self._run(lambda c: c.execute(query, (conversation_id,)).fetchall())
+        return [OutboxRow.model_validate_json(row[0]) for row in rows]
+
+
+def _write_head(c: sqlite3.Connection, saved: Conversation, *, expected_version: int) -> None:
+    values = (
+        saved.version,
+        saved.state.value,
+        saved.turns,
+        micros_or_none(saved.updated_at),
+        micros_or_none(saved.times_out_at),
+        saved.model_dump_json(),
+        saved.id,
+    )
+    if expected_version == 0:
+        written = c.execute(
+            "INSERT OR IGNORE INTO conversations (version, state, turns, updated_at, times_out_at, head, id) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            values,
+        ).rowcount
+    else:
+        written = c.execute(
+            "UPDATE conversations SET version = ?, state = ?, turns = ?, updated_at = ?, times_out_at = ?, head = ? "
+            "WHERE id = ? AND version = ?",
+            (*values, expected_version),
+        ).rowcount
+    if written != 1:
+        raise ConversationConflictError(saved.id)
+
+
+def _insert_records(
+    c: sqlite3.Connection,
+    table: str,
+    conversation_id: ConversationId,
+    records: Iterable[TransitionRecord] | Iterable[Utterance],
+) -> None:
+    c.executemany(
+        f"INSERT INTO {table} (conversation_id, record) VALUES (?, ?)",  # noqa: S608 - a constant name
+        [(conversation_id, record.model_dump_json()) for record in records],
+    )
+
+
+def _insert_turn(c: sqlite3.Connection, turn: TurnRecord) -> None:
+    c.execute(
+        "INSERT INTO turns (id, conversation_id, record) VALUES (?, ?, ?)",
+        (turn.id, turn.conversation_id, turn.model_dump_json()),
+    )
+
+
+def _receipt_row(receipt: Receipt) -> tuple[object, ...]:
+    message = receipt.message
+    return (
+        message.conversation_id,
+        message.id,
+        receipt.sequence,
+        receipt.turn_id,
+        micros(receipt.answered_at),
+        message.model_dump_json(),
+    )
+
+
+def _letter_row(letter: DeadLetter) -> tuple[object, ...]:
+    return (letter.id, letter.conversation_id, micros(letter.at), letter.model_dump_json())
+
+
+def _receipt(row: Sequence[object]) -> Receipt:
+    _, _, sequence, turn_id, answered_at, message = row
+    return Receipt(
+        message=InboundMessage.model_validate_json(str(message)),
+        sequence=int(str(sequence)),
+        turn_id=TurnId(str(turn_id)),
+        answered_at=from_micros(int(str(answered_at))),
+    )
+
+
+def _platform_key(channel: str, account: str, platform_message_id: str) -> str:
+    return f"{channel}\0{account}\0{platform_message_id}"
+
+
+def _platform_key_of(row: OutboxRow) -> str | None:
+    if row.platform_message_id is None:
+        return None
+    return _platform_key(row.address.channel, row.address.account, row.platform_message_id)
+
+
+def _outbox_row(c: sqlite3.Connection, row_id: OutboxId) -> OutboxRow | None:
+    found = c.execute("SELECT row FROM outbox WHERE id = ?", (row_id,)).fetchone()
+    return OutboxRow.model_validate_json(found[0]) if found else None
+
+
+def _put_outbox_row(c: sqlite3.Connection, row: OutboxRow) -> None:
+    c.execute(
+        "INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            row.id,
+            row.conversation_id,
+            row.number,
+            row.is_unsent,
+            micros(row.sendable_at),
+            row.needs_escalation,
+            _platform_key_of(row),
+            row.model_dump_json(),
+        ),
+    )
+
+
+def _row_for(c: sqlite3.Connection, update: StatusUpdate) -> OutboxRow | None:
+    if update.client_reference:
+        row = _outbox_row(c, OutboxId(update.client_reference))
+        if row is not None and row.address.channel is update.channel:
+            return row
+    key = _platform_key(update.channel, update.account, update.platform_message_id)
+    found = c.execute("SELECT row FROM outbox WHERE platform_key = ?", (key,)).fetchone()
+    return OutboxRow.model_validate_json(found[0]) if found else None
+
+
+def _park(c: sqlite3.Connection, update: StatusUpdate) -> None:
+    key = _platform_key(update.channel, update.account, update.platform_message_id)
+    c.execute(
+        "INSERT INTO parked_statuses (platform_key, at, record) VALUES (?, ?, ?)",
+        (key, micros(update.at), update.model_dump_json()),
+    )
+    c.execute("DELETE FROM parked_statuses WHERE n <= (SELECT max(n) FROM parked_statuses) - ?", (PARKED_LIMIT,))
+
+
+def _take_parked(c: sqlite3.Connection, platform_key: str | None) -> list[StatusUpdate]:
+    rows = c.execute("DELETE FROM parked_statuses WHERE platform_key = ? RETURNING record", (platform_key,)).fetchall()
+    return [StatusUpdate.model_validate_json(row[0]) for row in rows]
+
+
+def _forget_parked(c: sqlite3.Connection, conversation_id: ConversationId) -> None:
+    c.execute(
+        "DELETE FROM parked_statuses WHERE platform_key IN (SELECT platform_key FROM outbox WHERE conversation_id = ?)",
+        (conversation_id,),
+    )

@@ -1,0 +1,1 @@
+"""Experiments: plan, assignment, observation, analysis and report."""

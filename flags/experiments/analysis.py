@@ -1,0 +1,289 @@
+"""What an experiment shows: each arm against the control, metric by metric, person by person."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from flags.definitions import Metric, MetricKind
+from flags.experiments.definitions import EARLY_ALPHA, GUARDRAIL_ALPHA, Experiment
+from flags.experiments.exact import Exactness
+from flags.experiments.observations import Arm, Observations
+from flags.experiments.statistics import (
+    Count,
+    Interval,
+    Sample,
+    Test,
+    always_valid,
+    benjamini_hochberg,
+    cohen_h,
+    has_small_cell,
+    hedges_g,
+    lift,
+    newcombe,
+    sample_ratio,
+    two_proportions,
+    welch,
+)
+
+# Fewer say nothing: neither the intervals nor a person's eye can be trusted.
+MORE_THAN = 30
+
+
+class Role(StrEnum):
+    PRIMARY = "primary"
+    GUARDRAIL = "guardrail"
+    SECONDARY = "secondary"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of one arm against the control. Differences are treatment minus control, in the metric's own unit.
+
+    `people` are those of the smaller side who say something of the metric: of a ratio, who have a denominator.
+    `always` holds at all looks together, `interval` (95 %) and `test` for this one look. `p_corrected` is for all
+    metrics and arms together, the primary one apart. `lift` is the share of the control's value.
+    """
+
+    metric: Metric
+    role: Role
+    arm: str
+    control: Sample
+    treatment: Sample
+    people: int
+    difference: float
+    interval: Interval
+    lift: float | None
+    lift_interval: Interval | None
+    effect_name: str
+    effect: float
+    test: Test | None
+    always: Interval
+    p_corrected: float | None = None
+    bootstrap: Interval | None = None
+
+    @property
+    def is_enough(self) -> bool:
+        return self.people > MORE_THAN
+
+    @property
+    def gains(self) -> bool:
+        """Whether what there is of a difference is to the good."""
+        return self.difference > 0 if self.metric.better == "higher" else self.difference < 0
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Everything that a recommendation and a report are made of.
+
+    `decisive` compares the persons who were there when the plan was fulfilled, None before: later ones change nothing.
+    """
+
+    experiment: Experiment
+    at: datetime
+    people: dict[str, int]
+    crossovers: int
+    ignored: int
+    ratio: Test | None
+    was_changed: bool
+    comparisons: tuple[Comparison, ...]
+    decisive: tuple[Comparison, ...] | None
+    fulfilled_at: datetime | None
+    lacks: tuple[str, ...]
+
+    def of(self, role: Role, comparisons: Sequence[Comparison] | None = None) -> Iterator[Comparison]:
+        return (one for one in (self.comparisons if comparisons is None else comparisons) if one.role is role)
+
+
+def analyse(
+    experiment: Experiment, observations: Observations, exactness: Exactness, *, at: datetime, was_changed: bool = False
+) -> Analysis:
+    """Compare every arm with the control.
+
+    Args:
+        at: now; for an experiment that is over, its end.
+        was_changed: people were assigned in another way for a while.
+    """
+    counts = [len(observations.arms[name].people) for name in experiment.weights]
+    fulfilled = fulfilled_at(experiment, observations)
+    fulfilled = fulfilled if fulfilled is not None and fulfilled <= at else None
+    return Analysis(
+        experiment=experiment,
+        at=at,
+        people=dict(zip(experiment.weights, counts, strict=True)),
+        crossovers=observations.crossovers,
+        ignored=observations.ignored,
+        ratio=sample_ratio(counts, list(experiment.weights.values())) if sum(counts) else None,
+        was_changed=was_changed,
+        comparisons=compare_all(experiment, observations, exactness),
+        decisive=compare_all(experiment, observations.until(fulfilled), exactness) if fulfilled else None,
+        fulfilled_at=fulfilled,
+        lacks=exactness.lacks,
+    )
+
+
+def fulfilled_at(experiment: Experiment, observations: Observations) -> datetime | None:
+    """When every arm had the persons that were planned and the planned days were over; None while an arm lacks some."""
+    if experiment.started_at is None:
+        return None
+    last = experiment.started_at + timedelta(days=experiment.plan.days)
+    for name in experiment.weights:
+        people = observations.arms[name].people
+        planned = experiment.planned[name]
+        if len(people) < planned:
+            return None
+        last = max(last, people[planned - 1].exposed_at)
+    return last
+
+
+def compare_all(experiment: Experiment, observations: Observations, exactness: Exactness) -> tuple[Comparison, ...]:
+    """Every metric of every treatment against the control, the primary metric first."""
+    roles = (
+        (Role.PRIMARY, (experiment.primary,), EARLY_ALPHA),
+        (Role.GUARDRAIL, experiment.guardrails, GUARDRAIL_ALPHA / max(1, len(experiment.guardrails))),
+        (Role.SECONDARY, experiment.secondary, EARLY_ALPHA),
+    )
+    control, treatments = observations.arms[experiment.control], experiment.treatments
+    found = [
+        compare(
+            metric,
+            role,
+            arm,
+            control,
+            observations.arms[arm],
+            exactness,
+            planned=experiment.planned[experiment.control] + experiment.planned[arm],
+            alpha=alpha / len(treatments),
+        )
+        for role, metrics, alpha in roles
+        for metric in metrics
+        for arm in treatments
+    ]
+    return tuple(_corrected(found))
+
+
+def compare(
+    metric: Metric,
+    role: Role,
+    name: str,
+    control: Arm,
+    treatment: Arm,
+    exactness: Exactness,
+    *,
+    planned: int,
+    alpha: float,
+) -> Comparison:
+    """One metric of two arms; `planned` persons in both together, `alpha` for the always-valid interval."""
+    if metric.kind is MetricKind.PROPORTION:
+        return compare_counts(
+            metric, role, name, control.count(metric), treatment.count(metric), exactness, planned, alpha
+        )
+    one, two = control.sample(metric), treatment.sample(metric)
+    found = compare_samples(metric, role, name, one, two, exactness, planned, alpha)
+    if metric.kind is MetricKind.RATIO:
+        return replace(found, people=min(control.saying(metric), treatment.saying(metric)))
+    if metric.kind is MetricKind.TOTAL and found.is_enough:
+        bootstrap = exactness.bootstrap(control.values(metric), treatment.values(metric))
+        return replace(found, bootstrap=bootstrap)
+    return found
+
+
+def compare_counts(
+    metric: Metric,
+    role: Role,
+    name: str,
+    control: Count,
+    treatment: Count,
+    exactness: Exactness,
+    planned: int,
+    alpha: float,
+) -> Comparison:
+    """A proportion of persons."""
+    people = control.people + treatment.people
+    difference = treatment.rate - control.rate
+    has_both = control.people > 0 and treatment.people > 0
+    small = has_both and has_small_cell(control, treatment)
+    test = None
+    if has_both:
+        test = exactness.small_cells(control, treatment) if small else two_proportions(control, treatment)
+    return Comparison(
+        metric=metric,
+        role=role,
+        arm=name,
+        control=control.sample,
+        treatment=treatment.sample,
+        people=min(control.people, treatment.people),
+        difference=difference,
+        interval=newcombe(control, treatment) if has_both else EVERYTHING,
+        lift=difference / control.rate if control.rate else None,
+        lift_interval=lift(control.sample, treatment.sample),
+        effect_name="Cohen's h",
+        effect=cohen_h(control, treatment),
+        test=test,
+        always=always_valid(
+            difference, _cautious_error(control, treatment), people=people, planned=planned, alpha=alpha
+        )
+        if has_both
+        else EVERYTHING,
+    )
+
+
+def compare_samples(
+    metric: Metric,
+    role: Role,
+    name: str,
+    control: Sample,
+    treatment: Sample,
+    exactness: Exactness,
+    planned: int,
+    alpha: float,
+) -> Comparison:
+    """A mean over persons, or a ratio as the mean of their parts in it."""
+    people = control.people + treatment.people
+    enough = min(control.people, treatment.people) >= 2
+    found = welch(control, treatment) if enough else None
+    difference = treatment.mean - control.mean
+    return Comparison(
+        metric=metric,
+        role=role,
+        arm=name,
+        control=control,
+        treatment=treatment,
+        people=min(control.people, treatment.people),
+        difference=difference,
+        interval=exactness.mean_interval(found) if found else EVERYTHING,
+        lift=difference / control.mean if control.mean and treatment.people else None,
+        lift_interval=lift(control, treatment) if enough else None,
+        effect_name="Hedges' g",
+        effect=hedges_g(control, treatment) if enough else 0.0,
+        test=exactness.welch_test(found) if found else None,
+        always=always_valid(difference, found.error, people=people, planned=planned, alpha=alpha)
+        if found and found.error
+        else EVERYTHING,
+    )
+
+
+EVERYTHING = Interval(-math.inf, math.inf)
+
+
+def _cautious_error(control: Count, treatment: Count) -> float:
+    """The standard error of a difference of proportions that is never 0, not even where nobody had a hit.
+
+    Source: Agresti & Caffo, Simple and effective confidence intervals for proportions and differences of proportions
+    result from adding two successes and two failures, American Statistician 54 (2000).
+    """
+    squared = 0.0
+    for one in (control, treatment):
+        rate = (one.hits + 1) / (one.people + 2)
+        squared += rate * (1 - rate) / (one.people + 2)
+    return math.sqrt(squared)
+
+
+def _corrected(found: list[Comparison]) -> list[Comparison]:
+    """p-values of all but the primary metric corrected for their number."""
+    places = [n for n, one in enumerate(found) if one.test is not None and one.role is not Role.PRIMARY]
+    p_values = benjamini_hochberg([test.p for n in places if (test := found[n].test) is not None])
+    for n, p in zip(places, p_values, strict=True):
+        found[n] = replace(found[n], p_corrected=p)
+    return found

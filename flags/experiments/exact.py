@@ -1,0 +1,103 @@
+"""What SciPy adds: exact tests for small cells, Student's t, and the bootstrap. For reports, never for a worker.
+
+SciPy is the extra `stats`; it takes a second and more to import, so nothing that answers people imports this module.
+"""
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Protocol
+
+from flags.experiments.statistics import Count, Interval, Test, Welch, quantile, two_sided
+
+
+class Exactness(Protocol):
+    """How the tests are made that need more than the normal distribution. `lacks` says what could not be done."""
+
+    lacks: tuple[str, ...]
+
+    def welch_test(self, found: Welch) -> Test: ...
+
+    def mean_interval(self, found: Welch, level: float = 0.95) -> Interval: ...
+
+    def small_cells(self, control: Count, treatment: Count) -> Test | None:
+        """The exact test, or None without one."""
+        ...
+
+    def bootstrap(self, control: Sequence[float], treatment: Sequence[float], level: float = 0.95) -> Interval | None:
+        """Interval of the difference of means where a few large values count; None without it."""
+        ...
+
+
+class Approximate:
+    """The normal distribution for everything: right for the 31 and more persons that a result needs anyway."""
+
+    lacks: tuple[str, ...] = (
+        "Welch's test by the normal distribution instead of Student's t",
+        "no exact test where fewer than five persons are expected in a cell",
+        "no bootstrap for metrics with a few large values",
+    )
+
+    def welch_test(self, found: Welch) -> Test:
+        return Test(found.t, two_sided(found.t), "Welch's test, normal distribution")
+
+    def mean_interval(self, found: Welch, level: float = 0.95) -> Interval:
+        half = quantile(level) * found.error
+        return Interval(found.difference - half, found.difference + half)
+
+    def small_cells(self, control: Count, treatment: Count) -> Test | None:
+        return None
+
+    def bootstrap(self, control: Sequence[float], treatment: Sequence[float], level: float = 0.95) -> Interval | None:
+        return None
+
+
+RESAMPLES = 2_000
+
+
+class Exact:
+    """SciPy's distributions."""
+
+    lacks: tuple[str, ...] = ()
+
+    def __init__(self, stats: ModuleType) -> None:
+        self._stats = stats
+
+    def welch_test(self, found: Welch) -> Test:
+        if not found.error:
+            return Test(0.0, 1.0, "Welch's t-test")
+        return Test(found.t, float(2 * self._stats.t.sf(abs(found.t), found.freedom)), "Welch's t-test")
+
+    def mean_interval(self, found: Welch, level: float = 0.95) -> Interval:
+        half = float(self._stats.t.ppf(0.5 + level / 2, found.freedom)) * found.error
+        return Interval(found.difference - half, found.difference + half)
+
+    def small_cells(self, control: Count, treatment: Count) -> Test | None:
+        """Source: Fisher, The logic of inductive inference, JRSS 98 (1935)."""
+        table = [[one.hits, one.people - one.hits] for one in (treatment, control)]
+        found = self._stats.fisher_exact(table)
+        return Test(float(found.statistic), float(found.pvalue), "Fisher's exact test")
+
+    def bootstrap(self, control: Sequence[float], treatment: Sequence[float], level: float = 0.95) -> Interval | None:
+        """Percentile bootstrap; the same draws every time.
+
+        Source: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
+        """
+        found = self._stats.bootstrap(
+            (treatment, control),
+            lambda one, other, axis: one.mean(axis=axis) - other.mean(axis=axis),
+            confidence_level=level,
+            n_resamples=RESAMPLES,
+            batch=100,
+            method="percentile",
+            rng=0,
+        )
+        return Interval(float(found.confidence_interval.low), float(found.confidence_interval.high))
+
+
+def best_available() -> Exactness:
+    """SciPy where it is installed."""
+    try:
+        from scipy import stats
+    except ModuleNotFoundError:
+        return Approximate()
+    return Exact(stats)

@@ -1,0 +1,193 @@
+"""What to do now, in a word and in a sentence that needs no statistics to be understood."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from flags.definitions import Better, Metric, MetricKind
+from flags.experiments.analysis import MORE_THAN, Analysis, Comparison, Role
+from flags.experiments.definitions import FINAL_ALPHA, Experiment
+from flags.experiments.statistics import Interval
+
+# A sample ratio that is off by so much is a broken experiment, not chance.
+# Source: Fabijan et al. (2019), who look at p < 0.001 in the same way.
+RATIO_P = 0.001
+# A larger share of persons in two arms says that people do not stay where they were put.
+CROSSOVERS, SOME = 0.01, 5
+DAY = timedelta(days=1)
+
+
+class Verdict(StrEnum):
+    """`INVALID`: what was measured says nothing, whatever it looks like."""
+
+    SHIP = "SHIP"
+    KEEP = "KEEP"
+    CONTINUE = "CONTINUE"
+    INVALID = "INVALID"
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """`arm` is the one to ship; `more` and `days` are how many persons arms still need, and how long that takes.
+
+    `is_difference` is whether it claims that the arms differ, for the better or the worse.
+    """
+
+    verdict: Verdict
+    sentence: str
+    arm: str | None = None
+    is_difference: bool = False
+    more: Mapping[str, int] = field(default_factory=dict)
+    days: int | None = None
+
+
+def recommend(analysis: Analysis) -> Recommendation:
+    """First whether the experiment is sound, then whether it harms, then whether it helps, then how much is missing."""
+    if unsound := _unsound(analysis):
+        return Recommendation(Verdict.INVALID, unsound)
+    primaries = {one.arm: one for one in analysis.of(Role.PRIMARY)}
+    if not all(one.is_enough for one in primaries.values()):
+        who = f" with {of}" if (of := analysis.experiment.primary.denominator) else ""
+        return _continue(
+            analysis, f"It is too early to say anything: every arm needs more than {MORE_THAN} persons{who}."
+        )
+    harm = {one.arm: one for one in analysis.of(Role.GUARDRAIL) if is_harmed(one)}
+    worse = {name: one for name, one in primaries.items() if name not in harm and _is_worse(one.always, one.metric, 0)}
+    left = [one for name, one in primaries.items() if name not in harm and name not in worse]
+    if not left:
+        return Recommendation(Verdict.KEEP, _stopped([*harm.values(), *worse.values()], analysis), is_difference=True)
+    better = [one for one in left if _is_better(one.always, one.metric)]
+    if better:
+        is_early = analysis.decisive is None
+        when = "The result is clear before the planned sample is there." if is_early else "The planned sample is there."
+        return _ship(better, analysis, when)
+    if analysis.decisive is None:
+        return _continue(analysis, "No difference can be told yet.")
+    return _at_the_plan(left, analysis)
+
+
+def is_harmed(guardrail: Comparison) -> bool:
+    """Whether the guardrail is worse by more than its margin, as sure as an always-valid interval is."""
+    return guardrail.is_enough and _is_worse(
+        guardrail.always, guardrail.metric, guardrail.metric.margin * abs(guardrail.control.mean)
+    )
+
+
+def _unsound(analysis: Analysis) -> str | None:
+    if analysis.was_changed:
+        return (
+            "The result says nothing: who is in which arm, or what an arm is, was changed while people took part. "
+            "Plan it again under another key."
+        )
+    if analysis.ratio is not None and analysis.ratio.p < RATIO_P:
+        counts = ", ".join(f"{name} {count:,}" for name, count in analysis.people.items())
+        return (
+            f"The result says nothing: the arms do not have the persons that their weights say ({counts}). Some people "
+            "of one arm are lost, so the arms are not alike. Find out where before anything else."
+        )
+    everybody = sum(analysis.people.values()) + analysis.crossovers
+    if analysis.crossovers >= SOME and analysis.crossovers / everybody > CROSSOVERS:
+        return (
+            f"The result says nothing: {analysis.crossovers:,} of {everybody:,} persons were in two arms. "
+            "People must keep the arm they were given."
+        )
+    return None
+
+
+def _at_the_plan(left: Sequence[Comparison], analysis: Analysis) -> Recommendation:
+    """The one test that was planned, on the persons who were there then."""
+    names = {one.arm for one in left}
+    alpha = FINAL_ALPHA / len(analysis.experiment.treatments)
+    decisive = [one for one in analysis.of(Role.PRIMARY, analysis.decisive) if one.arm in names]
+    told_apart = [one for one in decisive if one.is_enough and one.test is not None and one.test.p < alpha]
+    won = [one for one in told_apart if one.gains]
+    if won:
+        return _ship(won, analysis, "The planned sample is there.")
+    control = analysis.experiment.control
+    lost = [one for one in told_apart if not one.gains]
+    if len(lost) == len(decisive):
+        return Recommendation(Verdict.KEEP, f"Keep {control}: {told(lost[0])}.", is_difference=True)
+    untested = (
+        " The cells are too small for the usual test; make stats installs the exact one."
+        if any(one.test is None for one in decisive)
+        else ""
+    )
+    closest = max(decisive, key=lambda one: one.difference if one.metric.better is Better.HIGHER else -one.difference)
+    return Recommendation(
+        Verdict.KEEP,
+        f"Keep {control}: the planned sample is there, and no difference of the size that was worth finding was found. "
+        f"{told(closest)[0].upper()}{told(closest)[1:]}.{untested}",
+    )
+
+
+def _ship(better: Sequence[Comparison], analysis: Analysis, when: str) -> Recommendation:
+    best = max(better, key=lambda one: abs(one.difference))
+    guardrails = [one for one in analysis.of(Role.GUARDRAIL) if one.arm == best.arm]
+    # Losing nothing is said of what could be looked at.
+    seen = [one for one in guardrails if one.is_enough]
+    held = f" No guardrail was found worse ({', '.join(one.metric.name for one in seen)})." if seen else ""
+    sentence = f"Ship {best.arm}: {told(best)}. {when}{held}"
+    return Recommendation(Verdict.SHIP, sentence, arm=best.arm, is_difference=True)
+
+
+def _stopped(against: Sequence[Comparison], analysis: Analysis) -> str:
+    harms = "; ".join(f"with {one.arm} {told(one)}" for one in against)
+    return f"Keep {analysis.experiment.control} and stop now: {harms}. That is no chance."
+
+
+def _continue(analysis: Analysis, why: str) -> Recommendation:
+    experiment = analysis.experiment
+    missing = {name: planned - analysis.people[name] for name, planned in experiment.planned.items()}
+    more = {name: count for name, count in missing.items() if count > 0}
+    days = _days_left(analysis, more)
+    wait = f"about {days} more {'day' if days == 1 else 'days'}" if days is not None else "as long as that takes"
+    needs = f"{_needs(experiment, more)} more persons" if more else "the planned days are not over"
+    return Recommendation(Verdict.CONTINUE, f"Go on: {needs}, {wait}. {why}", more=more, days=days)
+
+
+def _needs(experiment: Experiment, more: Mapping[str, int]) -> str:
+    """Of arms that are to be equal, what the one needs that is furthest behind."""
+    if len(set(experiment.planned.values())) == 1:
+        return f"each arm needs {max(more.values()):,}"
+    return " and ".join(f"{name} needs {count:,}" for name, count in more.items())
+
+
+def _days_left(analysis: Analysis, more: Mapping[str, int]) -> int | None:
+    """At the pace so far of each arm, and not before the planned days are over; None without a pace."""
+    started = analysis.experiment.started_at
+    if started is None:
+        return None
+    gone = (analysis.at - started) / DAY
+    planned = max(0, math.ceil(analysis.experiment.plan.days - gone))
+    if not all(analysis.people[name] and gone > 0 for name in more):
+        return None
+    return max([planned, *(math.ceil(count * gone / analysis.people[name]) for name, count in more.items())])
+
+
+def _is_better(interval: Interval, metric: Metric) -> bool:
+    return interval.low > 0 if metric.better is Better.HIGHER else interval.high < 0
+
+
+def _is_worse(interval: Interval, metric: Metric, margin: float) -> bool:
+    return interval.high < -margin if metric.better is Better.HIGHER else interval.low > margin
+
+
+def told(one: Comparison) -> str:
+    """The difference as one would tell it."""
+    went = "stayed at" if not one.difference else "rose from" if one.difference > 0 else "fell from"
+    before, after = said(one.metric, one.control.mean), said(one.metric, one.treatment.mean)
+    values = before if not one.difference else f"{before} to {after}"
+    change = ""
+    if one.lift is not None and one.difference:
+        change = f" ({one.lift:+.1%}"
+        if one.lift_interval is not None:
+            change += f", 95 % interval {one.lift_interval.low:+.1%} to {one.lift_interval.high:+.1%}"
+        change += ")"
+    return f"{one.metric.name} {went} {values}{change}"
+
+
+def said(metric: Metric, value: float) -> str:
+    """A person's value in the metric's unit."""
+    return f"{value:.1%}" if metric.kind is MetricKind.PROPORTION else f"{value:,.4g}"

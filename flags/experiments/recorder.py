@@ -1,0 +1,242 @@
+"""What this process observes of experiments: added up in memory, written every few seconds; no turn waits for it.
+
+As in the ledger, a process writes shards that no other process writes, always the whole of one: a write whose answer
+got lost is written again and counts once. A process that dies loses its last seconds.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from contracts.alongside import running_beside
+from contracts.delivery import Record
+from contracts.errors import TransientError
+from contracts.ports import Clock, Records
+from flags.experiments.observations import COLLECTION, Row, Sums, erase_person, pseudonym
+from flags.resolver import Assignment
+from observability.logs import logger
+from observability.metrics import EXPERIMENT_EVENTS, EXPERIMENT_FLUSHES_MISSED
+
+log = logger(__name__)
+
+# Events that the engine records; others may be recorded under any name.
+IMPRESSION, CONVERSION, ERROR = "impression", "conversion", "error"
+RESPONSE_TIME_MS, QUALITY_SCORE = "response_time_ms", "quality_score"
+
+FLUSH_EVERY = timedelta(seconds=5)
+KEPT_FOR = timedelta(days=400)
+# Of one shard, which is written whole: some 20 KB.
+ROWS = 200
+# Shards that wait for a store that is away; beyond, what is observed is dropped and counted.
+BACKLOG = 50
+# The second attempt finds a record that the first one has written without our hearing of it.
+ATTEMPTS = 3
+
+_RECORDED = EXPERIMENT_EVENTS.labels(outcome="recorded")
+_DROPPED = EXPERIMENT_EVENTS.labels(outcome="dropped")
+_UNUSABLE = EXPERIMENT_EVENTS.labels(outcome="unusable")
+
+
+@dataclass
+class _Shard:
+    """`earlier` has what was seen of persons before this process exposed them; another one may have done so before."""
+
+    key: str
+    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
+    earlier: dict[tuple[str, str], Row] = field(default_factory=dict)
+    version: int = 0
+    is_written: bool = True
+    stored: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def subject(self) -> str:
+        return self.key.rpartition("/")[0]
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.rows) >= ROWS
+
+    def bodies(self) -> list[list[Any]]:
+        both = (*self.earlier.items(), *self.rows.items())
+        return [row.body(person, variant) for (person, variant), row in both]
+
+    def drop(self, keys: Iterable[tuple[str, str]]) -> None:
+        for key in keys:
+            self.rows.pop(key, None)
+            self.earlier.pop(key, None)
+
+
+class Recorder:
+    """Records exposures and metric events of persons, who stand in it under a pseudonym made with `salt`."""
+
+    def __init__(self, store: Records, *, writer: str, salt: str, clock: Clock) -> None:
+        self._store = store
+        self._writer = writer
+        self._salt = salt.encode()
+        self._clock = clock
+        self._open: dict[str, _Shard] = {}
+        self._full: list[_Shard] = []
+        self._opened = 0
+        self._flushing = asyncio.Lock()
+
+    def expose(self, assignments: Iterable[Assignment], person: str) -> None:
+        """These arms made what the person gets now, or would have made it another thing; call it at every use."""
+        now = int(self._clock.now().timestamp())
+        for assignment in assignments:
+            found = self._row(assignment, person)
+            if found is None:
+                continue
+            shard, row = found
+            if row.exposed_at is None:
+                row = self._exposed(shard, row, assignment, person, now)
+            _add(row, IMPRESSION, 1, now)
+            shard.is_written = False
+            _RECORDED.inc()
+
+    def note(self, assignments: Iterable[Assignment], person: str, metric: str, value: float = 1.0) -> None:
+        """Something happened to a person who is in these arms."""
+        if not math.isfinite(value):
+            _UNUSABLE.inc()
+            return
+        now = int(self._clock.now().timestamp())
+        for assignment in assignments:
+            found = self._row(assignment, person)
+            if found is None:
+                continue
+            shard, row = found
+            _add(row, metric, value, now)
+            shard.is_written = False
+            _RECORDED.inc()
+
+    async def flush(self) -> None:
+        """Write every shard that has changed, and let go of those that are full.
+
+        Raises:
+            StoreUnavailableError: some of it waits for the next time.
+        """
+        async with self._flushing:
+            for shard in list(self._full):
+                await self._write(shard)
+                if shard.is_written:
+                    self._full.remove(shard)
+            for shard in list(self._open.values()):
+                await self._write(shard)
+
+    async def erase(self, person: str) -> None:
+        """Leave nothing of the person, but for what other processes saw in their last seconds.
+
+        Raises:
+            StoreUnavailableError: something may be left; do it again.
+        """
+        async with self._flushing:
+            for shard in (*self._full, *self._open.values()):
+                name = pseudonym(self._salt, shard.subject, person)
+                theirs = [key for key in shard.rows if key[0] == name]
+                shard.is_written = shard.is_written and not theirs
+                shard.drop(theirs)
+                # Who comes back is somebody new.
+                shard.stored = {key for key in shard.stored if key[0] != name}
+            await erase_person(self._store, person, salt=self._salt, at=self._clock.now())
+
+    def _exposed(self, shard: _Shard, row: Row, assignment: Assignment, person: str, now: int) -> Row:
+        """The row from now on. What was seen before counts only if another process had exposed the person."""
+        key = (pseudonym(self._salt, assignment.subject, person), assignment.variant)
+        if row.first_event_at is not None:
+            # It came before, if in the same second.
+            shard.earlier[key] = Row(None, min(row.first_event_at, now - 1), row.sums)
+        shard.rows[key] = exposed = Row(exposed_at=now)
+        return exposed
+
+    def _row(self, assignment: Assignment, person: str) -> tuple[_Shard, Row] | None:
+        """The row to add to; None when too much waits for the store already."""
+        subject = assignment.subject
+        key = (pseudonym(self._salt, subject, person), assignment.variant)
+        shard = self._open.get(subject)
+        if shard is not None and key in shard.rows:
+            return shard, shard.rows[key]
+        if shard is None or shard.is_full:
+            if len(self._full) >= BACKLOG:
+                _DROPPED.inc()
+                return None
+            if shard is not None:
+                self._full.append(shard)
+            self._opened += 1
+            self._open[subject] = shard = _Shard(f"{subject}/{self._writer}-{self._opened:06d}")
+        shard.rows[key] = row = Row()
+        return shard, row
+
+    async def _write(self, shard: _Shard) -> None:
+        for _ in range(ATTEMPTS):
+            if shard.is_written:
+                return
+            at = self._clock.now()
+            rows = shard.bodies()
+            record = Record(
+                collection=COLLECTION,
+                key=shard.key,
+                version=shard.version,
+                body={"rows": rows},
+                expires_at=at + KEPT_FOR,
+                updated_at=at,
+            )
+            # What is observed while we wait is for the next write.
+            shard.is_written = True
+            try:
+                saved = await self._store.put_record(record)
+                if saved is None:
+                    _take_up(shard, await self._store.record(COLLECTION, shard.key, at=at))
+                else:
+                    shard.version = saved.version
+                    shard.stored |= {(row[0], row[1]) for row in rows}
+            except BaseException:
+                shard.is_written = False
+                raise
+            shard.is_written = shard.is_written and saved is not None
+
+
+def _take_up(shard: _Shard, stored: Record | None) -> None:
+    """The record is another one than we wrote last: of our own write whose answer got lost, or without somebody who was
+    erased, whom we then let go of as well.
+    """
+    shard.version = stored.version if stored else 0
+    left = {(row[0], row[1]) for row in stored.body["rows"]} if stored else set()
+    shard.drop(shard.stored - left)
+    shard.stored = left
+
+
+def _add(row: Row, metric: str, value: float, now: int) -> None:
+    if row.first_event_at is None:
+        row.first_event_at = now
+    row.sums[metric] = row.sums.get(metric, Sums()).plus(1, value)
+
+
+@asynccontextmanager
+async def recording(recorder: Recorder, *, every: timedelta = FLUSH_EVERY) -> AsyncIterator[None]:
+    """Write what was observed while the context is open, and once at its end."""
+    try:
+        async with running_beside(_keep(recorder, every)):
+            yield
+    finally:
+        await _once(recorder)
+
+
+async def _keep(recorder: Recorder, every: timedelta) -> None:
+    while True:
+        await asyncio.sleep(every.total_seconds())
+        await _once(recorder)
+
+
+async def _once(recorder: Recorder) -> None:
+    """What could not be written stays here until the next time."""
+    try:
+        await recorder.flush()
+    except TransientError as exc:
+        EXPERIMENT_FLUSHES_MISSED.inc()
+        log.warning("experiments.late", error=type(exc).__name__)
+    except Exception as exc:
+        EXPERIMENT_FLUSHES_MISSED.inc()
+        log.error("experiments.defect", exc_info=exc)

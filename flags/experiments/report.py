@@ -1,0 +1,179 @@
+"""What is reported of an experiment, as a document that stays when the persons' rows are gone."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from flags.experiments.analysis import Analysis, Comparison, Role, compare_all
+from flags.experiments.definitions import Experiment
+from flags.experiments.exact import Approximate
+from flags.experiments.observations import Observations
+from flags.experiments.recommendation import Recommendation, is_harmed, said
+from flags.experiments.statistics import Interval
+
+# Points of a curve over time.
+POINTS = 40
+
+
+def report(
+    experiment: Experiment, analysis: Analysis, recommendation: Recommendation, observations: Observations
+) -> dict[str, Any]:
+    """Everything about it in plain values; times in ISO 8601, numbers that are not known or not finite as None."""
+    return {
+        "experiment": experiment.key,
+        "hypothesis": experiment.hypothesis,
+        "owner": experiment.owner,
+        "phase": experiment.phase.value,
+        "started_at": _time(experiment.started_at),
+        "ended_at": _time(experiment.ended_at),
+        "at": _time(analysis.at),
+        "verdict": recommendation.verdict.value,
+        "sentence": recommendation.sentence,
+        "ship": recommendation.arm,
+        "more_per_arm": dict(recommendation.more),
+        "days_left": recommendation.days,
+        "planned_per_arm": experiment.planned,
+        "planned_days": experiment.plan.days,
+        "plan": {"baseline": experiment.plan.baseline, "lift": experiment.plan.lift},
+        "fulfilled_at": _time(analysis.fulfilled_at),
+        "arms": [
+            {"name": arm.name, "weight": arm.weight, "config": dict(arm.config), "people": analysis.people[arm.name]}
+            for arm in experiment.arms
+        ],
+        "sample_ratio_p": analysis.ratio.p if analysis.ratio else None,
+        "crossovers": analysis.crossovers,
+        "ignored_events": analysis.ignored,
+        "was_changed": analysis.was_changed,
+        "metrics": [_metric(one) for one in analysis.comparisons],
+        "at_the_plan": [_metric(one) for one in analysis.decisive or () if one.role is Role.PRIMARY],
+        "lacks": list(analysis.lacks),
+        "life": [entry.model_dump(mode="json") for entry in experiment.life],
+        "over_time": over_time(experiment, observations, analysis.at),
+    }
+
+
+def over_time(experiment: Experiment, observations: Observations, until: datetime) -> list[dict[str, Any]]:
+    """At equal steps from the start: the persons of each arm, and the difference of the primary metric so far.
+
+    Metrics are of the persons who had been exposed by then, with all that is known of them now.
+    """
+    started = experiment.started_at
+    if started is None or until <= started or not observations.people:
+        return []
+    step = max((until - started) / POINTS, timedelta(minutes=1))
+    points = []
+    for number in range(1, math.floor((until - started) / step) + 1):
+        moment = started + number * step
+        seen = observations.until(moment)
+        found = compare_all(experiment.model_copy(update={"guardrails": (), "secondary": ()}), seen, Approximate())
+        points.append(
+            {
+                "at": _time(moment),
+                "people": {name: len(arm.people) for name, arm in seen.arms.items()},
+                "differences": {
+                    one.arm: [_finite(one.difference), *_bounds(one.always)] for one in found if one.is_enough
+                },
+            }
+        )
+    return points
+
+
+def _metric(one: Comparison) -> dict[str, Any]:
+    return {
+        "metric": one.metric.name,
+        "kind": one.metric.kind.value,
+        "better": one.metric.better.value,
+        "margin": one.metric.margin,
+        "role": one.role.value,
+        "arm": one.arm,
+        "ratio": f"{one.metric.numerator} / {one.metric.denominator}" if one.metric.denominator else None,
+        "people": [one.control.people, one.treatment.people],
+        "values": [one.control.mean, one.treatment.mean],
+        "deviations": [one.control.deviation, one.treatment.deviation],
+        "said": [said(one.metric, side.mean) if side.people else "" for side in (one.control, one.treatment)],
+        "difference": one.difference,
+        "interval": _bounds(one.interval),
+        "always_valid": _bounds(one.always),
+        "bootstrap": _bounds(one.bootstrap) if one.bootstrap else None,
+        "lift": one.lift,
+        "lift_interval": _bounds(one.lift_interval) if one.lift_interval else None,
+        "effect": {"name": one.effect_name, "value": one.effect},
+        "p": one.test.p if one.test else None,
+        "p_corrected": one.p_corrected,
+        "method": one.test.method if one.test else None,
+        "is_enough": one.is_enough,
+        "state": _state(one),
+    }
+
+
+def _state(one: Comparison) -> str:
+    """In a word, by the interval that holds at all looks."""
+    if not one.is_enough:
+        return "too few"
+    if one.role is Role.GUARDRAIL:
+        return "worse" if is_harmed(one) else "holds"
+    if 0 in one.always:
+        return "open"
+    return "better" if one.gains else "worse"
+
+
+def _bounds(interval: Interval) -> list[float | None]:
+    return [_finite(interval.low), _finite(interval.high)]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _time(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """The report for a terminal, but for its table."""
+    planned = found["planned_per_arm"]
+    people = ", ".join(f"{arm['name']} {arm['people']:,} of {planned[arm['name']]:,}" for arm in found["arms"])
+    told = [
+        f"{found['experiment']} ({found['phase']}): {found['hypothesis']}",
+        f"{found['verdict']}: {found['sentence']}",
+        f"Persons: {people} that are planned, in {found['planned_days']} days.",
+    ]
+    if found["sample_ratio_p"] is not None:
+        told.append(f"Sample ratio: p = {found['sample_ratio_p']:.3g} (below 0.001 the experiment is broken).")
+    if found["crossovers"]:
+        told.append(f"{found['crossovers']:,} persons were in two arms and are left out.")
+    if found["ignored_events"]:
+        told.append(f"{found['ignored_events']:,} events came before the person was exposed and are left out.")
+    told += [f"Without SciPy (make stats): {lack}." for lack in found["lacks"]]
+    return told
+
+
+def rows(found: dict[str, Any]) -> list[Sequence[object]]:
+    """The table: one row for each metric and arm."""
+    return [
+        (
+            one["metric"],
+            one["role"],
+            one["arm"],
+            one["state"],
+            *one["said"],
+            percent(one["lift"]),
+            spread(one["lift_interval"]),
+            "" if one["p"] is None else f"{one['p']:.3g}",
+        )
+        for one in found["metrics"]
+    ]
+
+
+COLUMNS = ("metric", "role", "arm", "state", "control", "arm's", "lift", "95 % interval", "p")
+
+
+def percent(value: float | None) -> str:
+    return "" if value is None else f"{value:+.1%}"
+
+
+def spread(bounds: Sequence[float | None] | None) -> str:
+    if bounds is None or None in bounds:
+        return ""
+    return " to ".join(percent(bound) for bound in bounds)

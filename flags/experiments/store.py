@@ -1,0 +1,208 @@
+"""Experiments in the store, and the flag of each: they are planned, started, paused and completed here."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from contracts.delivery import Record
+from contracts.errors import ChangeRefusedError
+from contracts.paging import all_records
+from contracts.ports import Clock, Events, Records
+from flags.definitions import Flag, Status
+from flags.experiments.analysis import analyse
+from flags.experiments.definitions import Experiment, Phase, assignment_of
+from flags.experiments.exact import Exactness
+from flags.experiments.observations import forget, observed
+from flags.experiments.recommendation import recommend
+from flags.experiments.report import report
+from flags.invalidation import Invalidation
+from flags.store import FlagStore
+from observability.logs import logger
+
+log = logger(__name__)
+
+COLLECTION = "experiments"
+
+
+class ExperimentStore:
+    """Keeps experiments; as a source for a cache it has those that are active.
+
+    Raises:
+        StoreUnavailableError: from every method.
+    """
+
+    def __init__(self, store: Records, events: Events, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._flags = FlagStore(store, events, clock)
+        self._invalidation = Invalidation(store, events, COLLECTION)
+
+    async def load(self) -> Mapping[str, Experiment]:
+        return {one.key: one for one in await self.all() if one.phase is Phase.ACTIVE}
+
+    async def stamp(self) -> str:
+        return await self._invalidation.stamp(self._clock.now())
+
+    async def all(self) -> list[Experiment]:
+        """Every one that this release can read, by key."""
+        records = [record async for record in all_records(self._store, COLLECTION, at=self._clock.now())]
+        return [experiment for record in records if (experiment := _read(record)) is not None]
+
+    async def unreadable(self) -> list[str]:
+        """The keys of those that this release cannot read."""
+        records = [record async for record in all_records(self._store, COLLECTION, at=self._clock.now())]
+        return [record.key for record in records if _read(record) is None]
+
+    async def get(self, key: str) -> Experiment:
+        """
+        Raises:
+            ChangeRefusedError: there is none of that key.
+        """
+        experiment, _ = await self._read(key)
+        return experiment
+
+    async def plan(self, experiment: Experiment) -> Experiment:
+        """Keep a draft, or another version of one.
+
+        Raises:
+            ChangeRefusedError: one of that key is under way or over.
+        """
+        at = self._clock.now()
+        record = await self._store.record(COLLECTION, experiment.key, at=at)
+        if record is not None and (phase := Experiment.model_validate(record.body).phase) is not Phase.DRAFT:
+            raise ChangeRefusedError(f"{experiment.key} is {phase}: give the new plan another key")
+        return await self._write(experiment, record.version if record else 0, at)
+
+    async def start(self, key: str, *, author: str, reason: str) -> Experiment:
+        """Take people in, for the first time or again after a pause; doing it twice does it once.
+
+        Raises:
+            ChangeRefusedError: it cannot be started, or another active one overrides the same.
+        """
+        experiment, version = await self._read(key)
+        if experiment.phase is not Phase.ACTIVE:
+            await self._refuse_overlaps(experiment)
+            at = self._clock.now()
+            moved = experiment.moved(Phase.ACTIVE, author=author, reason=reason, at=at)
+            experiment = await self._write(moved, version, at)
+        # Active before its flag draws anybody: who is assigned is then always known for whose experiment.
+        await self._set_flag(experiment.flag(self._clock.now()), author=author, reason=reason)
+        return experiment
+
+    async def pause(self, key: str, *, author: str, reason: str) -> Experiment:
+        """Take in nobody; running conversations keep what they have, and the same people come back to the same arms.
+
+        Raises:
+            ChangeRefusedError: it is not active.
+        """
+        experiment, version = await self._read(key)
+        at = self._clock.now()
+        moved = experiment.moved(Phase.PAUSED, author=author, reason=reason, at=at)
+        await self._set_flag(moved.flag(at), author=author, reason=reason)
+        return await self._write(moved, version, at)
+
+    async def complete(
+        self, key: str, exactness: Exactness, *, author: str, reason: str, ship: str | None = None
+    ) -> Experiment:
+        """End it, keep what it showed, and forget the rows of its persons; with `ship` everybody gets that arm, else
+        everybody the control.
+
+        Raises:
+            ChangeRefusedError: it is not under way, or has no such arm.
+        """
+        experiment, version = await self._read(key)
+        names = (experiment.control, *experiment.treatments)
+        if ship is not None and ship not in names:
+            raise ChangeRefusedError(f"{key} has no arm {ship}; it has: {', '.join(names)}")
+        at = self._clock.now()
+        moved = experiment.moved(Phase.COMPLETED, author=author, reason=reason, at=at)
+        result = await self._report_on(moved, exactness)
+        await self._set_flag(moved.flag(at, ship=ship), author=author, reason=reason)
+        completed = await self._write(moved.model_copy(update={"result": result}), version, at)
+        await forget(self._store, key, at=at)
+        return completed
+
+    async def report(self, key: str, exactness: Exactness) -> dict[str, Any]:
+        """What it shows now, or showed at its end.
+
+        Raises:
+            ChangeRefusedError: there is none of that key, or it has not begun.
+        """
+        experiment, _ = await self._read(key)
+        if experiment.phase is Phase.DRAFT:
+            raise ChangeRefusedError(f"{key} has not begun: prosa experiments start {key}")
+        return experiment.result or await self._report_on(experiment, exactness)
+
+    async def _report_on(self, experiment: Experiment, exactness: Exactness) -> dict[str, Any]:
+        at = experiment.ended_at or self._clock.now()
+        observations = await observed(self._store, experiment.key, experiment.weights, at=at)
+        changed = await self.was_changed(experiment)
+        analysis = analyse(experiment, observations, exactness, at=at, was_changed=changed)
+        return report(experiment, analysis, recommend(analysis), observations)
+
+    async def was_changed(self, experiment: Experiment) -> bool:
+        """Whether its flag assigned people in another way at any time since the start."""
+        if experiment.started_at is None:
+            return False
+        ended = experiment.ended_at
+        return any(
+            _assigns_differently(change.flag, experiment)
+            for change in await self._flags.history(experiment.flag_key)
+            if change.at >= experiment.started_at and (ended is None or change.at < ended)
+        )
+
+    async def _read(self, key: str) -> tuple[Experiment, int]:
+        record = await self._store.record(COLLECTION, key, at=self._clock.now())
+        if record is None:
+            raise ChangeRefusedError(f"there is no experiment {key}: prosa experiments list")
+        return Experiment.model_validate(record.body), record.version
+
+    async def _write(self, experiment: Experiment, version: int, at: datetime) -> Experiment:
+        saved = await self._store.put_record(
+            Record(
+                collection=COLLECTION,
+                key=experiment.key,
+                version=version,
+                body=experiment.model_dump(mode="json"),
+                updated_at=at,
+            )
+        )
+        if saved is None:
+            raise ChangeRefusedError(f"{experiment.key} was changed meanwhile: look at it and repeat")
+        log.info("experiment.changed", experiment=experiment.key, state=experiment.phase)
+        await self._invalidation.tell(at)
+        return experiment
+
+    async def _set_flag(self, flag: Flag, *, author: str, reason: str) -> None:
+        newest = await self._flags.newest(flag.key)
+        before = newest.flag if newest else None
+        if before is not None and flag.status is Status.AB_TEST and before.status is Status.AB_TEST:
+            return
+        if flag != before:
+            await self._flags.put(flag, author=author, reason=reason, expected=newest.revision if newest else 0)
+
+    async def _refuse_overlaps(self, experiment: Experiment) -> None:
+        for other in (await self.load()).values():
+            shared = sorted(other.overrides & experiment.overrides)
+            if shared:
+                raise ChangeRefusedError(
+                    f"{other.key} is active and overrides {', '.join(shared)} as well: "
+                    "pause or complete it first, or neither would show what it does"
+                )
+
+
+def _read(record: Record) -> Experiment | None:
+    try:
+        return Experiment.model_validate(record.body)
+    except ValidationError as exc:
+        log.error("experiment.unreadable", experiment=record.key, error=type(exc).__name__)
+        return None
+
+
+def _assigns_differently(flag: Flag | None, experiment: Experiment) -> bool:
+    """A flag that is off, or not there, assigns nobody, as in a pause."""
+    if flag is None or flag.status is Status.DISABLED:
+        return False
+    return flag.status is not Status.AB_TEST or assignment_of(flag) != experiment.assignment

@@ -1,0 +1,162 @@
+"""What holds for a person: what an experiment overrides, else what a flag says, else the caller's default."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from openfeature.client import OpenFeatureClient
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
+
+from flags.definitions import Status
+from flags.experiments.definitions import Experiment
+from flags.provider import DRAWN, REVISION, STATUS
+from flags.switches import switched
+
+V = TypeVar("V", bool, int, float, str)
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The arm of an experiment, or the side of a canary, that chance gave to a person.
+
+    `subject` is the experiment's key, or what `canary_subject` says.
+    """
+
+    subject: str
+    variant: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}={self.variant}"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Generic[V]):
+    """A value, and the assignments that could have made it another one: using it exposes the person to those."""
+
+    value: V
+    assignments: tuple[Assignment, ...] = ()
+
+
+class Active(Protocol):
+    """The experiments that take people in, as last known."""
+
+    @property
+    def known(self) -> Mapping[str, Experiment]: ...
+
+
+@dataclass(frozen=True)
+class NoExperiments:
+    known: Mapping[str, Experiment] = field(default_factory=dict)
+
+
+class Resolver:
+    """Asks switches before experiments, and those before flags. No waiting: what cannot be asked is the default.
+
+    `has_flag` says of a key whether there is a flag to be asked, where that is known: an episode asks for a dozen.
+    """
+
+    def __init__(
+        self,
+        client: OpenFeatureClient,
+        experiments: Active,
+        switches: Mapping[str, bool] | None = None,
+        *,
+        has_flag: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        self._client = client
+        self._has_flag = has_flag
+        self._switches = dict(switches or {})
+        self._experiments = experiments
+        self._asking: Mapping[type, Callable[..., FlagEvaluationDetails[Any]]] = {
+            bool: client.get_boolean_details,
+            int: client.get_integer_details,
+            float: client.get_float_details,
+            str: client.get_string_details,
+        }
+
+    def value(self, key: str, default: V, context: EvaluationContext) -> Choice[V]:
+        """What `key` is for this person; of the type of `default`."""
+        if switched(key, self._switches) is not None:
+            # No experiment can override what is switched.
+            return self._asked(key, default, context)
+        for experiment in self._experiments.known.values():
+            if key not in experiment.overrides:
+                continue
+            details, assignment = self._drawn(experiment, context)
+            if assignment is None:
+                continue
+            found = details.value.get(key) if isinstance(details.value, Mapping) else None
+            if type(found) is type(default):
+                return Choice(found, (assignment,))
+            # An arm that overrides nothing gets what holds without the experiment, and is compared all the same.
+            without: Choice[V] = self._of_flag(key, default, context)
+            return Choice(without.value, (assignment, *without.assignments))
+        return self._of_flag(key, default, context)
+
+    def assignments(
+        self, keys: Mapping[str, bool | int | float | str], context: EvaluationContext
+    ) -> tuple[Assignment, ...]:
+        """What a person is exposed to by whom these keys, given with their defaults, were used; each once."""
+        found = dict.fromkeys(
+            one
+            for key, default in keys.items()
+            for one in self.value(key, default, context).assignments  # type: ignore[type-var]
+        )
+        return tuple(found)
+
+    def arms(self, context: EvaluationContext) -> tuple[Assignment, ...]:
+        """The person's arms in all active experiments, whether they have met them or not."""
+        drawn = [self._drawn(experiment, context)[1] for experiment in self._experiments.known.values()]
+        return tuple(assignment for assignment in drawn if assignment is not None)
+
+    def _drawn(
+        self, experiment: Experiment, context: EvaluationContext
+    ) -> tuple[FlagEvaluationDetails[Any], Assignment | None]:
+        details = self._client.get_object_details(experiment.flag_key, {}, context)
+        return details, _arm(experiment, details)
+
+    def _of_flag(self, key: str, default: V, context: EvaluationContext) -> Choice[V]:
+        return self._asked(key, default, context) if self._has_flag(key) else Choice(default)
+
+    def _asked(self, key: str, default: V, context: EvaluationContext) -> Choice[V]:
+        details = self._asking[type(default)](key, default, context)
+        # Another provider may answer with what it likes.
+        value = details.value if type(details.value) is type(default) else default
+        metadata = details.flag_metadata
+        if details.variant and metadata.get(DRAWN) and metadata.get(STATUS) == Status.CANARY:
+            subject = canary_subject(key, metadata.get(REVISION))
+            return Choice(value, (Assignment(subject, details.variant),))
+        return Choice(value)
+
+
+def _arm(experiment: Experiment, details: FlagEvaluationDetails[Any]) -> Assignment | None:
+    """The arm that was drawn; None for those outside, and for those whose segment gives them a variant."""
+    if details.reason not in (Reason.SPLIT, Reason.TARGETING_MATCH) or details.variant not in experiment.weights:
+        return None
+    # Other providers do not say; there, a match of the targeting is a draw as well.
+    if not details.flag_metadata.get(DRAWN, True):
+        return None
+    return Assignment(experiment.key, details.variant)
+
+
+def canary_subject(key: str, revision: object) -> str:
+    """What is observed of one revision of a canary stands apart: no key of an experiment has an @."""
+    return f"{key}@{revision}"
+
+
+PROMPTS = "prompts."
+
+
+def prompt_version_chooser(
+    resolver: Resolver, context_of: Callable[[str], EvaluationContext] = EvaluationContext
+) -> Callable[[str, str], int | None]:
+    """Return a chooser of template versions: for NAME, experiments decide, then the flag `prompts.NAME`.
+
+    `context_of` makes the evaluation context from a conversation's id.
+    """
+
+    def choose(name: str, targeting: str) -> int | None:
+        return resolver.value(PROMPTS + name, 0, context_of(targeting)).value or None
+
+    return choose

@@ -1,0 +1,188 @@
+"""The flags in the store: every change is an entry that says who, why and what, and can be taken back."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from contracts.delivery import Record
+from contracts.errors import ChangeRefusedError
+from contracts.paging import all_records
+from contracts.ports import Clock, Events, Records
+from contracts.values import Instant, Kept
+from flags.definitions import Flag, Line, difference, plain
+from flags.evaluation import CompiledFlag
+from flags.invalidation import Invalidation
+from observability.logs import logger
+
+log = logger(__name__)
+
+FLAGS, OLDER = "flags", "flag_changes"
+
+
+class Change(Kept):
+    """An entry of a flag's history. `flag` is what it said from then on, None when it was deleted.
+
+    Revisions of one key count from 1 and go on after a deletion. `restores` is the revision that a rollback took up.
+    """
+
+    key: str
+    revision: int
+    flag: Flag | None
+    author: Line
+    reason: Line
+    at: Instant
+    restores: int | None = None
+
+
+def changed(before: Flag | None, after: Flag | None) -> list[str]:
+    """What a change changed, one line each."""
+    return difference(plain(before) if before else {}, plain(after) if after else {})
+
+
+class FlagStore:
+    """Keeps flags and their history in any store.
+
+    The newest change stands in the flag's own record, so that a change and its entry are one write; before it is
+    replaced it is kept among the older ones.
+
+    Raises:
+        StoreUnavailableError: from every method.
+    """
+
+    def __init__(self, store: Records, events: Events, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._invalidation = Invalidation(store, events, FLAGS)
+
+    async def load(self) -> Mapping[str, CompiledFlag]:
+        """Every flag that there is, ready to be asked. One that this release cannot read is left out, with an error."""
+        compiled = {}
+        async for record in all_records(self._store, FLAGS, at=self._clock.now()):
+            if (change := _read(record)) is not None and change.flag is not None:
+                compiled[change.key] = CompiledFlag(change.flag, change.revision)
+        return compiled
+
+    async def stamp(self) -> str:
+        """Another text whenever a flag was changed."""
+        return await self._invalidation.stamp(self._clock.now())
+
+    async def unreadable(self) -> list[str]:
+        """The keys of those that this release cannot read."""
+        return [
+            record.key async for record in all_records(self._store, FLAGS, at=self._clock.now()) if not _read(record)
+        ]
+
+    async def flags(self) -> list[Flag]:
+        return [compiled.flag for compiled in (await self.load()).values()]
+
+    async def newest(self, key: str) -> Change | None:
+        """The last change of the flag; after a deletion its `flag` is None."""
+        record = await self._store.record(FLAGS, key, at=self._clock.now())
+        return Change.model_validate(record.body) if record else None
+
+    async def history(self, key: str) -> list[Change]:
+        """Oldest first."""
+        record = await self._store.record(FLAGS, key, at=self._clock.now())
+        if record is None:
+            return []
+        older = all_records(self._store, OLDER, at=self._clock.now(), prefix=f"{key}/")
+        newest = Change.model_validate(record.body)
+        kept = [Change.model_validate(one.body) async for one in older]
+        return [*(change for change in kept if change.revision < newest.revision), newest]
+
+    async def put(self, flag: Flag, *, author: str, reason: str, expected: int) -> Change:
+        """Make `flag` what holds, if the newest revision is still `expected` (0: there was none).
+
+        Raises:
+            ChangeRefusedError: somebody else changed it meanwhile, or nothing would change.
+        """
+        return await self._change(flag.key, flag, author=author, reason=reason, expected=expected)
+
+    async def delete(self, key: str, *, author: str, reason: str, expected: int) -> Change:
+        """Take the flag away; its history stays, and a rollback brings it back.
+
+        Raises:
+            ChangeRefusedError: as `put`.
+        """
+        return await self._change(key, None, author=author, reason=reason, expected=expected)
+
+    async def roll_back(self, key: str, revision: int, *, author: str, reason: str, expected: int) -> Change:
+        """Make what an earlier revision said hold again, as a new revision.
+
+        Raises:
+            ChangeRefusedError: as `put`, or there is no such revision.
+        """
+        earlier = next((change for change in await self.history(key) if change.revision == revision), None)
+        if earlier is None:
+            raise ChangeRefusedError(f"{key} has no revision {revision}: prosa flags history {key}")
+        return await self._change(key, earlier.flag, author=author, reason=reason, expected=expected, restores=revision)
+
+    async def _change(
+        self, key: str, flag: Flag | None, *, author: str, reason: str, expected: int, restores: int | None = None
+    ) -> Change:
+        at = self._clock.now()
+        record = await self._store.record(FLAGS, key, at=at)
+        before = Change.model_validate(record.body) if record else None
+        if (before.revision if before else 0) != expected:
+            raise _conflict(key, before)
+        if flag == (before.flag if before else None):
+            raise ChangeRefusedError(f"{key} says just that already" if flag else f"there is no flag {key}")
+        if before is not None:
+            await self._keep(before, at)
+        change = Change(
+            key=key, revision=expected + 1, flag=flag, author=author, reason=reason, at=at, restores=restores
+        )
+        written = await self._store.put_record(
+            Record(
+                collection=FLAGS,
+                key=key,
+                version=record.version if record else 0,
+                body=change.model_dump(mode="json"),
+                updated_at=at,
+            )
+        )
+        if written is None:
+            raise _conflict(key, await self.newest(key))
+        log.info("flag.changed", flag=key, version=change.revision)
+        await self._invalidation.tell(at)
+        return change
+
+    async def _keep(self, change: Change, at: datetime) -> None:
+        """Keep a change that is about to be replaced; having been kept before is as good."""
+        await self._store.put_record(
+            Record(
+                collection=OLDER,
+                key=f"{change.key}/{change.revision:08d}",
+                body=change.model_dump(mode="json"),
+                updated_at=at,
+            )
+        )
+
+
+def _read(record: Record) -> Change | None:
+    try:
+        return Change.model_validate(record.body)
+    except ValidationError as exc:
+        log.error("flag.unreadable", flag=record.key, error=type(exc).__name__)
+        return None
+
+
+def _conflict(key: str, newest: Change | None) -> ChangeRefusedError:
+    by = f"by {newest.author} at {newest.at:%Y-%m-%d %H:%M} UTC" if newest else "by somebody else"
+    return ChangeRefusedError(f"{key} was changed meanwhile {by}: look at it with prosa flags show {key} and repeat")
+
+
+def change_view(change: Change, before: Flag | None) -> dict[str, Any]:
+    """The entry for programs, with what it changed."""
+    return {
+        "key": change.key,
+        "revision": change.revision,
+        "at": change.at.isoformat(),
+        "author": change.author,
+        "reason": change.reason,
+        "restores": change.restores,
+        "changes": changed(before, change.flag),
+        "flag": plain(change.flag) if change.flag else None,
+    }

@@ -1,0 +1,1 @@
+"""Three-level answer cache: exact, template, semantic."""

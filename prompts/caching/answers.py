@@ -1,0 +1,340 @@
+"""Answers that were given before: exactly that question, one that is only typed differently, or a template's.
+
+| level | found by | kept for |
+| exact | all that the model would be told, the person's words normalised | 7 days |
+| template | the decision of Task 1, for messages that add nothing to it: a wording of the canonical answer | 30 days |
+| semantic | an embedding with a cosine of 0.95 or more, and the same content | 1 day |
+
+They are asked in this order, the cheap ones first. `questions.py` says what may be asked and kept at all.
+"""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+from pydantic import ValidationError
+
+from contracts.conversation import TaskName
+from contracts.decisions import ResponseDraft, StateDecision
+from contracts.ports import Cache, Embedder
+from contracts.values import Instant, Kept
+from observability.metrics import (
+    CACHE_HIT_RATE,
+    note_cache_hit,
+    note_cache_miss,
+    note_cache_refusal,
+    note_cache_sample,
+    note_cache_size,
+)
+from prompts.caching.content import normalised
+from prompts.caching.questions import Place, Question, SemanticPlace, holds_any, may_stand, says_again
+from prompts.execution.single_flight import Landed, SingleFlight
+
+if TYPE_CHECKING:
+    from prompts.caching.nearest import Indexes, VectorIndex
+
+T = TypeVar("T")
+
+SIMILARITY = 0.95
+# A process that has just started takes up what is there over its first questions, so that none waits for all of it.
+INDEXED_AT_ONCE = 200
+ALIKE = 0.5
+NAME_SLOT = "{person}"
+
+
+class CacheLevel(StrEnum):
+    EXACT = "exact"
+    TEMPLATE = "template"
+    SEMANTIC = "semantic"
+
+
+@dataclass(frozen=True)
+class Ttls:
+    """How long an answer is kept on each level."""
+
+    exact: timedelta = timedelta(days=7)
+    template: timedelta = timedelta(days=30)
+    semantic: timedelta = timedelta(days=1)
+
+
+class KeptAnswer(Kept):
+    """What stands in the cache: the model's text. `signature` is what the question says, on the semantic level."""
+
+    text: str
+    at: Instant
+    signature: str = ""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """An answer from the cache, as the model gave it. `similarity` is a cosine; `sampled` asks to have it compared."""
+
+    text: str
+    level: CacheLevel
+    similarity: float
+    age: timedelta
+    sampled: bool
+
+
+class SampleOutcome(StrEnum):
+    """How a hit compares with what the model says now: the same words, much the same, or something else."""
+
+    SAME = "same"
+    ALIKE = "alike"
+    DIFFERENT = "different"
+
+
+@dataclass
+class CacheStatistics:
+    """What this process has seen since its start."""
+
+    hits: Counter[tuple[TaskName, CacheLevel]] = field(default_factory=Counter)
+    misses: Counter[TaskName] = field(default_factory=Counter)
+    samples: Counter[tuple[CacheLevel, SampleOutcome]] = field(default_factory=Counter)
+    refusals: int = 0
+
+    @property
+    def hit_rate(self) -> float:
+        """In [0, 1]; 0 before the first question."""
+        hits = self.hits.total()
+        return hits / (hits + self.misses.total()) if hits else 0.0
+
+
+class AnswerCache:
+    """Finds answers and keeps them.
+
+    `now` is the wall clock, by which the age of a hit is told; `chance` gives a number in [0, 1), and the share
+    `sample` of the hits asks to be compared. Without an `embedder` there is no semantic level.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        *,
+        now: Callable[[], datetime],
+        chance: Callable[[], float],
+        embedder: Embedder | None = None,
+        sample: float = 0.02,
+        similarity: float = SIMILARITY,
+        ttls: Ttls | None = None,
+    ) -> None:
+        self._cache = cache
+        self._now = now
+        self._chance = chance
+        self._embedder = embedder
+        self._sample = sample
+        self._similarity = similarity
+        self._ttls = ttls or Ttls()
+        self._indexes = _indexes(embedder)
+        self._sizes: dict[str, int] = {}
+        self._flights: SingleFlight[Any] = SingleFlight()
+        self.statistics = CacheStatistics()
+
+    async def find(self, question: Question) -> Hit | None:
+        """The answer that was kept for the question, or for one like it; it has to pass the guardrail gate again."""
+        hit = await self._find(question)
+        self._count(question.task, hit)
+        return hit
+
+    async def keep(self, question: Question, text: str) -> bool:
+        """Keep the model's answer, as it came, on every level it may stand on; False when on none.
+
+        Call it for an answer that the model which was asked has given itself, that was accepted by the task's check
+        and, for words to a person, by the guardrail gate: never for a refusal, a fallback, a repaired answer or a text
+        of the institution.
+        """
+        if not _may_be_kept(question, text):
+            return await self._keep_template(question, text)
+        answer = KeptAnswer(text=text, at=self._now())
+        await self._put(CacheLevel.EXACT, question.exact, _packed(answer), self._ttls.exact)
+        await self._keep_semantic(question.semantic, answer)
+        await self._keep_template(question, text)
+        return True
+
+    async def once(
+        self, question: Question, ask: Callable[[], Awaitable[T]], *, text_of: Callable[[T], str]
+    ) -> Landed[T]:
+        """Ask, unless the same question is being asked: then wait for that answer, if it may be shared.
+
+        Cancelling one who waits cancels nothing for the others. Each of them gets the error of who asked.
+        """
+
+        async def asked() -> tuple[T, bool]:
+            answer = await ask()
+            # Whether it may be shared, who asked can tell: it is their name that it may hold.
+            return answer, _may_be_kept(question, text_of(answer))
+
+        flown = await self._flights.run(question.exact, asked)
+        answer, may_be_shared = flown.value
+        if flown.shared and not may_be_shared:
+            return Landed(await ask(), shared=False)
+        return Landed(answer, flown.shared)
+
+    def compare(self, hit: Hit, task: TaskName, text: str) -> SampleOutcome:
+        """Count how a hit compares with the answer that the model gives to the same question now."""
+        outcome = _compared(task, hit.text, text)
+        self.statistics.samples[hit.level, outcome] += 1
+        note_cache_sample(hit.level.value, outcome.value)
+        return outcome
+
+    async def close(self) -> None:
+        await self._flights.close()
+
+    async def _find(self, question: Question) -> Hit | None:
+        exact, template = await asyncio.gather(self._get(question.exact), self._get(question.template))
+        if exact is not None:
+            return self._hit(CacheLevel.EXACT, exact)
+        if template is not None and (filled := _filled(template.text, question.name)) is not None:
+            return self._hit(CacheLevel.TEMPLATE, template, text=filled)
+        return await self._find_semantic(question)
+
+    async def _find_semantic(self, question: Question) -> Hit | None:
+        place = question.semantic
+        if place is None or self._embedder is None or self._indexes is None:
+            return None
+        index = self._indexes.of(place.scope)
+        (vector,), _ = await asyncio.gather(self._embedder.embed([place.text]), self._refresh(index, place.scope))
+        near, is_refused = index.nearest(vector, threshold=self._similarity, signature=place.signature)
+        if near is None:
+            if is_refused:
+                self.statistics.refusals += 1
+                note_cache_refusal(question.task.value)
+            return None
+        # The index only says where: what expired or was dropped since is not there any more.
+        kept = await self._get(Place(place.scope, near.key))
+        if kept is None:
+            index.remove(near.key)
+            return None
+        return self._hit(CacheLevel.SEMANTIC, kept, similarity=near.similarity)
+
+    async def _refresh(self, index: "VectorIndex", scope: str) -> None:
+        """Take up what any process has kept since the last look."""
+        for entry in await self._cache.entries(scope, after=index.last_number, limit=INDEXED_AT_ONCE):
+            answer, vector = _unpacked(entry.value)
+            if answer is not None and self._embedder is not None and len(vector) == 4 * self._embedder.width:
+                index.add(entry.key, answer.signature, vector, number=entry.number)
+
+    async def _keep_semantic(self, place: SemanticPlace | None, answer: KeptAnswer) -> None:
+        if place is None or self._embedder is None:
+            return
+        (vector,) = await self._embedder.embed([place.text])
+        signed = answer.model_copy(update={"signature": place.signature})
+        spot = Place(place.scope, place.key)
+        await self._put(CacheLevel.SEMANTIC, spot, _packed(signed, vector), self._ttls.semantic)
+
+    async def _keep_template(self, question: Question, text: str) -> bool:
+        place = question.template
+        worded = _worded(text, question)
+        if place is None or worded is None:
+            return False
+        answer = KeptAnswer(text=worded, at=self._now())
+        await self._put(CacheLevel.TEMPLATE, place, _packed(answer), self._ttls.template)
+        return True
+
+    async def _get(self, place: Place | None) -> KeptAnswer | None:
+        raw = await self._cache.get(place.scope, place.key) if place is not None else None
+        return _unpacked(raw)[0] if raw is not None else None
+
+    async def _put(self, level: CacheLevel, place: Place, value: bytes, ttl: timedelta) -> None:
+        self._sizes[place.scope] = await self._cache.put(place.scope, place.key, value, ttl=ttl)
+        known = sum(size for scope, size in self._sizes.items() if scope.startswith(f"{level.value}|"))
+        note_cache_size(level.value, known)
+
+    def _hit(self, level: CacheLevel, kept: KeptAnswer, *, text: str | None = None, similarity: float = 1.0) -> Hit:
+        age = max(timedelta(0), self._now() - kept.at)
+        return Hit(kept.text if text is None else text, level, similarity, age, self._chance() < self._sample)
+
+    def _count(self, task: TaskName, hit: Hit | None) -> None:
+        if hit is None:
+            self.statistics.misses[task] += 1
+            note_cache_miss(task.value)
+        else:
+            self.statistics.hits[task, hit.level] += 1
+            note_cache_hit(task.value, hit.level.value)
+        CACHE_HIT_RATE.set(self.statistics.hit_rate)
+
+
+def _may_be_kept(question: Question, text: str) -> bool:
+    """Whether the answer may stand for others: it holds nothing of the person, and a decision is one to build on."""
+    try:
+        if question.task is TaskName.STATE:
+            return may_stand(StateDecision.model_validate_json(text))
+        if question.task is TaskName.RESPONSE:
+            return not holds_any(ResponseDraft.model_validate_json(text).text, question.private)
+    except ValidationError:
+        return False
+    return True
+
+
+def _worded(text: str, question: Question) -> str | None:
+    """The canonical answer as the model has worded it, with a slot for the person's name.
+
+    None when it is something else, or holds more of the person, or a slot already.
+    """
+    try:
+        said = ResponseDraft.model_validate_json(text).text
+    except ValidationError:
+        return None
+    if NAME_SLOT in said:
+        return None
+    if question.name is not None:
+        said = re.sub(rf"(?<!\w){re.escape(question.name)}(?!\w)", lambda _: NAME_SLOT, said)
+    unnamed = said.replace(NAME_SLOT, "")
+    if question.template is None or not says_again(unnamed, question.template.canonical):
+        return None
+    return None if holds_any(unnamed, question.private) else said
+
+
+def _filled(worded: str, name: str | None) -> str | None:
+    """The model's answer as it would be to this person; None when it needs a name and there is none."""
+    if NAME_SLOT in worded and name is None:
+        return None
+    return ResponseDraft(text=worded.replace(NAME_SLOT, name or "")).model_dump_json()
+
+
+def _compared(task: TaskName, before: str, after: str) -> SampleOutcome:
+    if before == after:
+        return SampleOutcome.SAME
+    if task is not TaskName.RESPONSE:
+        return SampleOutcome.SAME if _same_json(before, after) else SampleOutcome.DIFFERENT
+    first, second = (normalised(ResponseDraft.model_validate_json(text).text).split() for text in (before, after))
+    if first == second:
+        return SampleOutcome.SAME
+    # Other numbers are another answer, however alike the rest is.
+    numbers = [sorted(word for word in words if word[0].isdigit()) for words in (first, second)]
+    shared = len(set(first) & set(second)) / max(1, len(set(first) | set(second)))
+    return SampleOutcome.ALIKE if numbers[0] == numbers[1] and shared >= ALIKE else SampleOutcome.DIFFERENT
+
+
+def _same_json(before: str, after: str) -> bool:
+    first, second = orjson.loads(before), orjson.loads(after)
+    return {**first, "confidence": None} == {**second, "confidence": None}
+
+
+def _packed(answer: KeptAnswer, vector: bytes = b"") -> bytes:
+    """JSON, and behind a zero byte, which JSON cannot hold, the vector as float32."""
+    return answer.model_dump_json().encode() + b"\0" + vector
+
+
+def _unpacked(raw: bytes) -> tuple[KeptAnswer | None, bytes]:
+    """The answer and its vector; no answer when another release has written it in a way that is not ours."""
+    json, _, vector = raw.partition(b"\0")
+    try:
+        return KeptAnswer.model_validate_json(json), vector
+    except ValidationError:
+        return None, b""
+
+
+def _indexes(embedder: Embedder | None) -> "Indexes | None":
+    if embedder is None:
+        return None
+    # numpy comes with the extra of the semantic level, and is loaded by who has switched it on.
+    from prompts.caching.nearest import Indexes
+
+    return Indexes(embedder.width)

@@ -1,0 +1,268 @@
+"""What a text says, apart from how it is typed: two questions may share an answer only when they say the same.
+
+The cosine of two embeddings says little about that: "entregam no sábado" and "não entregam no sábado" are as near to
+each other as two spellings of one of them. So a semantic hit needs the same content as well: the same words in the same
+order, typing variants and words without content apart.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+
+from prompts.caching.words import (
+    ANSWERS,
+    COPULAS,
+    COURTESIES,
+    DATES,
+    ENGLISH_NEGATIONS,
+    EVERYDAY,
+    FILLERS,
+    NEGATIONS,
+    NUMBER_WORDS,
+    QUESTION_OPENING,
+    QUESTION_WORDS,
+    SHORT_FORMS,
+)
+
+MOST_CHARACTERS = 500
+# Five letters and more: shorter words have too many neighbours that are other words.
+REPAIRABLE_LETTERS = 5
+# A text with more words that nobody knows is not a common one, however many of them are mistyped.
+MOST_REPAIRS = 4
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+_TOKEN = re.compile(r"\d+(?:[.,:/-]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)?|[%$€£+=<>&@#*/°]|[^\W_]|[^\w\s]|[.!?\n]")
+_SENTENCE_END = frozenset(".!?\n")
+_STOPS = _SENTENCE_END | frozenset(",;:")
+_REPEATED = re.compile(r"([^\W\d_])\1{2,}")
+_COURTESY = re.compile(rf"\b(?:{'|'.join(COURTESIES)})\b")
+_COUNTING_SIGNS = frozenset("%$€£+=<>&@#*/°")
+_MEANINGFUL = NEGATIONS | ENGLISH_NEGATIONS | ANSWERS
+# Both are usual with their accent, and it is all that keeps them apart.
+_KEEPS_ACCENT = frozenset({"avó", "avô", "avós", "avôs"})
+
+
+def folded(text: str) -> str:
+    """Small letters without accents or invisible characters; digits and letters of every width in their usual one."""
+    return "".join(map(_folded_word, re.split(r"(\W+)", unicodedata.normalize("NFKC", text).casefold())))
+
+
+def _folded_word(word: str) -> str:
+    if word in _KEEPS_ACCENT:
+        return word
+    decomposed = unicodedata.normalize("NFD", word)
+    return "".join(letter for letter in decomposed if unicodedata.category(letter) not in ("Mn", "Cf", "Me"))
+
+
+def normalised(text: str) -> str:
+    """A text without what makes no difference to it: case, accents, most punctuation, spaces.
+
+    Signs beside digits stay, and whatever follows a yes or a no: "Não, quero" is not "Não quero", nor is "Sim?" an
+    answer. A question mark stays where it alone makes the question, as it often does in Portuguese.
+    """
+    kept: list[str] = []
+    for word in re.findall(r"\d+(?:[.,:/-]\d+)*|[^\W_]+|[^\w\s]|_", folded(text)):
+        is_sign = not word[0].isalnum() and unicodedata.category(word[0]).startswith("P") and word not in "%#@&*/"
+        if not is_sign or (kept and kept[-1] in _MEANINGFUL):
+            kept.append(word)
+    while kept and kept[-1] in ".,;:!?":
+        kept.pop()
+    return " ".join([*kept, "?"] if _asks_by_its_mark(text, kept) else kept)
+
+
+def _asks_by_its_mark(text: str, words: Sequence[str]) -> bool:
+    return "?" in text and QUESTION_WORDS.isdisjoint(words[:QUESTION_OPENING])
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What counts of a text, in its order. `unknown` are words outside the vocabulary: names, mostly.
+
+    `spelled` is the text in one spelling, fillers included and courtesies left out: what an embedding is made of.
+    """
+
+    words: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    dates: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    negations: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    spelled: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.spelled)
+
+    @property
+    def is_plain(self) -> bool:
+        """It asks for something known and adds nothing to it: no number, date, name, negation, yes or no."""
+        return bool(self.words) and not (
+            self.numbers or self.dates or self.names or self.negations or self.answers or self.unknown
+        )
+
+    @property
+    def is_common(self) -> bool:
+        """It is made of known words alone, so that nothing about anybody can be read out of what is kept of it."""
+        return bool(self.words) and not (self.names or self.unknown)
+
+    @property
+    def signature(self) -> str:
+        """The same for two texts when they say the same; nothing of them can be read in it."""
+        return sha256("\0".join(self.words).encode()).hexdigest()[:32]
+
+
+class Vocabulary:
+    """The words that an institution and everybody uses, without the names that stand in its documents."""
+
+    def __init__(self, documents: str) -> None:
+        words: set[str] = set()
+        names: set[str] = set()
+        for sentence in re.split(r"[.!?;:|>\n]+\s*", documents):
+            for place, word in enumerate(re.findall(r"[^\W\d_]+", sentence)):
+                (names if place and word[0].isupper() else words).add(folded(word))
+        self.names = frozenset(names - EVERYDAY - FILLERS)
+        self.words = (
+            frozenset(words) - self.names | EVERYDAY | FILLERS | COPULAS | DATES | NUMBER_WORDS | NEGATIONS | ANSWERS
+        )
+        self.words |= QUESTION_WORDS
+
+    def content(self, text: str, *, language: str = "") -> Content:
+        """Read a text, repairing typing mistakes in words that can only have been one of the vocabulary's.
+
+        Of a text that is too long for a question nothing is read: it is neither plain nor common.
+        """
+        if len(text) > MOST_CHARACTERS:
+            return Content()
+        return _Reading(self, text, ENGLISH_NEGATIONS if language.startswith("en") else ()).content()
+
+    def repaired(self, word: str) -> str:
+        """The one known word that is a typing mistake away inside, or the word itself.
+
+        First and last letter stay: in Portuguese the last one is who does it, or how many.
+        """
+        if len(word) < REPAIRABLE_LETTERS or word in self.words or word in self.names:
+            return word
+        meant = _one_edit_away(word) & self.words
+        return meant.pop() if len(meant) == 1 else word
+
+
+@lru_cache(maxsize=16)
+def vocabulary(documents: tuple[str, ...]) -> Vocabulary:
+    """The vocabulary of an institution, by the texts of its documents, read once."""
+    return Vocabulary("\n".join(documents))
+
+
+class _Reading:
+    def __init__(self, known: Vocabulary, text: str, more_negations: frozenset[str] | tuple[()]) -> None:
+        self._known = known
+        self._text = unicodedata.normalize("NFKC", text).replace("’", "'")
+        self._negations = NEGATIONS.union(more_negations)
+        self._found: dict[str, list[str]] = {name: [] for name in Content.__slots__}
+        self._turns = False
+        self._asked = False
+        self._repairs = MOST_REPAIRS
+
+    def content(self) -> Content:
+        begins = True
+        for token in self._tokens():
+            if token in _STOPS:
+                begins = token in _SENTENCE_END
+                self._read_stop()
+            else:
+                self._read(token, begins=begins)
+                begins = False
+        said = [word.rpartition(":")[2] for word in self._found["words"]]
+        if said and _asks_by_its_mark(self._text, said):
+            self._found["words"].append("?")
+        return Content(**{name: tuple(words) for name, words in self._found.items()})
+
+    def _read_stop(self) -> None:
+        """After a yes or a no it counts: "Não, quero" says the opposite of "Não quero"."""
+        if self._turns:
+            self._found["words"].append(",")
+        self._turns = False
+
+    def _tokens(self) -> list[str]:
+        """The tokens as they were written, without courtesies; capitals are needed to know names."""
+        written = _TOKEN.findall(self._text)
+        flat = [folded(token) for token in written]
+        line = " ".join(flat)
+        starts = [0]
+        for token in flat:
+            starts.append(starts[-1] + len(token) + 1)
+        polite = {
+            place
+            for match in _COURTESY.finditer(line)
+            for place in range(len(flat))
+            if match.start() <= starts[place] < match.end()
+        }
+        return [token for place, token in enumerate(written) if place not in polite]
+
+    def _read(self, token: str, *, begins: bool) -> None:
+        if token[0].isdigit():
+            # With its separators: 1.500 and 1,500 are other numbers in other languages.
+            self._found["spelled"].append(token)
+            self._note(token, "numbers")
+        elif token in _COUNTING_SIGNS:
+            self._found["spelled"].append(token)
+            self._note(token, "numbers")
+        elif token[0].isalpha():
+            flat = _REPEATED.sub(r"\1", folded(token))
+            is_name = not begins and token[0].isupper() and not token.isupper()
+            for word in SHORT_FORMS.get(flat, flat).split():
+                self._read_word(word, is_name=is_name)
+        elif unicodedata.category(token).startswith("S"):
+            # A thumb up is an answer, and one down another.
+            self._note(token, "unknown")
+
+    def _read_word(self, word: str, *, is_name: bool) -> None:
+        if not is_name:
+            word = self._repaired(word)
+        self._found["spelled"].append(word)
+        is_copula = self._asked and word in COPULAS
+        self._turns, self._asked = word in _MEANINGFUL, word in QUESTION_WORDS
+        if word not in FILLERS and not is_copula:
+            self._note_word(word, is_name=is_name)
+
+    def _repaired(self, word: str) -> str:
+        if not self._repairs or word in self._known.words:
+            return word
+        self._repairs -= 1
+        return self._known.repaired(word)
+
+    def _note_word(self, word: str, *, is_name: bool) -> None:
+        if word in NUMBER_WORDS:
+            self._note(word, "numbers")
+        elif word in self._negations:
+            self._note(word, "negations")
+        elif word in DATES:
+            self._note(word, "dates")
+        elif word in ANSWERS:
+            self._note(word, "answers")
+        elif word in QUESTION_WORDS:
+            self._note(word, "questions")
+        elif word in self._known.names or (is_name and word not in EVERYDAY):
+            self._note(word, "names")
+        elif word not in self._known.words:
+            self._note(word, "unknown")
+        else:
+            self._found["words"].append(word)
+
+    def _note(self, word: str, kind: str) -> None:
+        self._found["words"].append(f"{kind}:{word}")
+        self._found[kind].append(word)
+
+
+def _one_edit_away(word: str) -> set[str]:
+    first, inner, last = word[0], word[1:-1], word[-1]
+    splits = [(inner[:n], inner[n:]) for n in range(len(inner) + 1)]
+    shorter = (a + b[1:] for a, b in splits if b)
+    swapped = (a + b[1] + b[0] + b[2:] for a, b in splits if len(b) > 1)
+    other = (a + c + b[1:] for a, b in splits if b for c in LETTERS)
+    longer = (a + c + b for a, b in splits for c in LETTERS)
+    return {first + edited + last for group in (shorter, swapped, other, longer) for edited in group}

@@ -1,0 +1,290 @@
+"""Which questions may be answered out of the cache, and by what each is known there.
+
+The rule is that an answer may be given to somebody else only when nothing of a person is in the question or in the
+answer. What cannot be shown to be so is asked.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+import orjson
+
+from contracts.conversation import Conversation, Speaker, State, TaskName
+from contracts.decisions import StateDecision
+from contracts.institution import Institution
+from contracts.messages import InboundKind
+from prompts.caching.content import Content, Vocabulary, folded, normalised, vocabulary
+from prompts.caching.words import ANSWERS, NEGATIONS
+from prompts.request import TurnView, conversation_json
+
+CONFIDENT = 0.8
+"""Below it a decision is not sure enough to stand for others; the engine itself asks again below 0.5."""
+
+SAID_AGAIN = 0.6
+"""The share of the canonical answer's words in a wording of it; articles and the like, shorter words, do not count."""
+TELLING_LETTERS = 4
+
+SEPARATOR = "|"
+_PERSONAL = re.compile(r"@|(?:\d[\s().+/-]{0,3}){7,}")
+_DIGITS = re.compile(r"\d+")
+_WORDS = re.compile(r"[^\W\d_]+")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an answer is kept. The scope can be read: what was asked of whom, apart from the words."""
+
+    scope: str
+    key: str
+
+
+@dataclass(frozen=True)
+class SemanticPlace:
+    """Where answers to questions of this kind are kept; `text` is embedded, `signature` is what it says."""
+
+    scope: str
+    key: str
+    text: str
+    signature: str
+
+
+@dataclass(frozen=True)
+class TemplatePlace(Place):
+    """Where the wording of an answer is kept; `canonical` is the institution's own, which it has to say again."""
+
+    canonical: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question to a model, in the cache's terms. A level on which it may not be answered is None.
+
+    `private` are folded words and runs of digits that no shared answer may hold; `name` fills the slot of a template.
+    """
+
+    task: TaskName
+    exact: Place
+    semantic: SemanticPlace | None = None
+    template: TemplatePlace | None = None
+    private: frozenset[str] = frozenset()
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class CachePolicy:
+    """Which levels are on. `embedder` is the name of the one whose vectors are compared; None: no semantic level."""
+
+    semantic_tasks: frozenset[TaskName] = frozenset()
+    template: bool = False
+    embedder: str | None = None
+
+    def narrowed(self, *, semantic: bool | None, template: bool | None) -> "CachePolicy":
+        """The same with a level turned off; what is not on here cannot be turned on."""
+        return replace(
+            self,
+            semantic_tasks=frozenset() if semantic is False else self.semantic_tasks,
+            template=self.template and template is not False,
+        )
+
+    def question(self, task: TaskName, label: str, model: str, view: TurnView) -> Question | None:
+        """What is asked, or None where nothing may be kept; `label` is the template's, with its hash.
+
+        Task 1 stays within its own conversation, and Tasks 2 and 3 follow a sure decision that collected nothing.
+        """
+        if not _is_impersonal(view):
+            return None
+        scope = _Scope(task, label, model, view.institution)
+        if task is TaskName.STATE:
+            return Question(task, Place(scope.of("exact"), _digest(view.conversation.id, _context(view))))
+        if task not in (TaskName.RESPONSE, TaskName.MESSAGE_TYPE) or not may_stand(view.decision):
+            return None
+        question = Question(
+            task,
+            Place(scope.of("exact"), _digest(_context(view))),
+            private=frozenset(_private(view)),
+            name=_short_name(view.conversation.person_name),
+        )
+        content = _sole_content(view)
+        if task is not TaskName.RESPONSE or content is None:
+            return question
+        return replace(
+            question,
+            semantic=self._semantic(task, scope, content, view),
+            template=self._template(scope, content, view),
+        )
+
+    def _semantic(self, task: TaskName, scope: "_Scope", content: Content, view: TurnView) -> SemanticPlace | None:
+        """FAQ-like questions alone: the first message, made of known words, and nothing is asked back."""
+        is_open = task in self.semantic_tasks and self.embedder is not None
+        decision = view.decision
+        if not (is_open and content.is_common and decision and decision.ask_field is None):
+            return None
+        if view.conversation.window:
+            return None
+        text = view.messages[0].text
+        unsaid = _digest(_context(replace(view, messages=())))
+        place = scope.of("semantic", str(self.embedder), unsaid)
+        return SemanticPlace(place, _digest(normalised(text)), content.text, content.signature)
+
+    def _template(self, scope: "_Scope", content: Content, view: TurnView) -> TemplatePlace | None:
+        """An intent that has a canonical answer, asked for by a message that adds nothing to it."""
+        decision, conversation = view.decision, view.conversation
+        intent = view.institution.intent(decision.intent if decision else None)
+        if not (self.template and content.is_plain and decision and intent):
+            return None
+        kind = {
+            "decision": _decided(decision),
+            "line": conversation.business_line,
+            "state": conversation.state,
+            "channel": view.channel,
+            "first": not conversation.previous_episodes,
+            "begins": not conversation.window,
+            "named": _short_name(conversation.person_name) is not None,
+        }
+        return TemplatePlace(scope.of("template"), _digest(kind), intent.answer)
+
+
+def may_stand(decision: StateDecision | None) -> bool:
+    """Whether what follows from the decision may be kept: it is sure, goes on, and learnt nothing about the person."""
+    return (
+        decision is not None
+        and decision.next_state is State.PROCESSING
+        and decision.confidence >= CONFIDENT
+        and not decision.collected
+    )
+
+
+@dataclass(frozen=True)
+class ScopeParts:
+    """What the name of a scope says; `more` tells scopes of the semantic level apart."""
+
+    level: str
+    task: str
+    institution: str
+    version: str
+    language: str
+    template: str
+    model: str
+    more: str = ""
+
+    @classmethod
+    def read(cls, scope: str) -> "ScopeParts":
+        parts = [*scope.split(SEPARATOR, 7), *[""] * 7]
+        return cls(*parts[:8])
+
+
+@dataclass(frozen=True)
+class _Scope:
+    task: TaskName
+    label: str
+    model: str
+    institution: Institution
+
+    def of(self, level: str, *more: str) -> str:
+        house = self.institution
+        parts = (level, self.task.value, house.name, house.version, house.language, self.label, self.model, *more)
+        return SEPARATOR.join(part.replace(SEPARATOR, "/") for part in parts)
+
+
+def _is_impersonal(view: TurnView) -> bool:
+    """No rewrite, nothing collected, only texts and choices, nobody of the team, and nothing that names the person."""
+    conversation = view.conversation
+    if view.rewrite or conversation.fields or not view.messages:
+        return False
+    if any(message.kind not in (InboundKind.TEXT, InboundKind.CHOICE) or message.media for message in view.messages):
+        return False
+    if any(said.speaker is Speaker.OPERATOR for said in conversation.window):
+        return False
+    texts = list(_written(view))
+    if any(_PERSONAL.search(text) for text in texts):
+        return False
+    return not (_name_words(conversation.person_name) & {word for text in texts for word in _words(text)})
+
+
+def _sole_content(view: TurnView) -> Content | None:
+    """What the one message says; None when there are several, or when it is a choice."""
+    if len(view.messages) != 1 or view.messages[0].kind is not InboundKind.TEXT:
+        return None
+    return _vocabulary(view.institution).content(view.messages[0].text, language=view.institution.language)
+
+
+def _context(view: TurnView) -> str:
+    """Everything that the model would be told, with the person's words normalised and their name left out."""
+    name = _name_words(view.conversation.person_name)
+    said = tuple(
+        utterance.model_copy(update={"text": normalised(utterance.text)})
+        if utterance.speaker is Speaker.PERSON
+        else utterance.model_copy(update={"text": _without(utterance.text, name)})
+        for utterance in view.conversation.window
+    )
+    conversation = view.conversation.model_copy(update={"window": said, "person_name": None})
+    messages = tuple(message.model_copy(update={"text": normalised(message.text)}) for message in view.messages)
+    told = replace(view, conversation=conversation, messages=messages, decision=None)
+    named = bool(view.conversation.person_name)
+    return f"{named}{_decided(view.decision) if view.decision else ''}{conversation_json(told)}"
+
+
+def _decided(decision: StateDecision) -> str:
+    # How sure it was varies from one time to the next; that it was sure enough is asked before.
+    return decision.model_dump_json(exclude={"confidence"})
+
+
+def _written(view: TurnView) -> Iterator[str]:
+    yield from (message.text for message in view.messages)
+    yield from _said_before(view.conversation)
+
+
+def _said_before(conversation: Conversation) -> Iterator[str]:
+    return (said.text for said in conversation.window if said.speaker is Speaker.PERSON)
+
+
+def _private(view: TurnView) -> Iterator[str]:
+    yield from _name_words(view.conversation.person_name)
+    for text in _written(view):
+        yield from _DIGITS.findall(folded(text))
+
+
+def holds_any(text: str, private: frozenset[str]) -> bool:
+    """Whether one of the words or runs of digits stands in the text."""
+    flat = folded(text)
+    return bool(private) and not private.isdisjoint((*_WORDS.findall(flat), *_DIGITS.findall(flat)))
+
+
+def says_again(text: str, canonical: str) -> bool:
+    """Whether a text is a wording of the canonical answer, and not an answer to one way of asking.
+
+    Most of its words are the canonical ones, all its numbers, and it says neither yes nor no by itself.
+    """
+    said, known = normalised(text).split(), set(normalised(canonical).split())
+    telling = [word for word in said if len(word) >= TELLING_LETTERS]
+    if any(word not in known for word in said if word[0].isdigit() or word in ANSWERS or word in NEGATIONS):
+        return False
+    return bool(telling) and sum(word in known for word in telling) >= SAID_AGAIN * len(telling)
+
+
+def _words(text: str) -> list[str]:
+    return _WORDS.findall(folded(text))
+
+
+def _name_words(name: str | None) -> frozenset[str]:
+    return frozenset(_words(name or ""))
+
+
+def _without(text: str, words: frozenset[str]) -> str:
+    return _WORDS.sub(lambda found: "" if folded(found[0]) in words else found[0], text) if words else text
+
+
+def _short_name(name: str | None) -> str | None:
+    """The first word of a name, if it can be said in a sentence: a profile's name may be anything."""
+    first = (name or "").split()[:1]
+    return first[0] if first and first[0].isalpha() and 2 <= len(first[0]) <= 20 else None
+
+
+def _digest(*parts: object) -> str:
+    return sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:40]
+
+
+def _vocabulary(institution: Institution) -> Vocabulary:
+    return vocabulary(tuple(institution.documents.values()))

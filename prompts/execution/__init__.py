@@ -1,0 +1,1 @@
+"""Execution of a prompt task: retries, circuit, fallback, batching, quality."""

@@ -1,0 +1,108 @@
+"""Builds the request of a task: what never changes first, so that the provider's prompt cache serves most of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from contracts.conversation import Conversation, State
+from contracts.decisions import StateDecision
+from contracts.institution import BusinessLine, Institution
+from contracts.messages import ChannelName, InboundMessage
+from contracts.ports import ModelRequest, SystemBlock
+from prompts.templating.inputs import TurnInput
+from prompts.templating.registry import PromptTemplate
+
+HISTORY_UTTERANCES = 12
+MESSAGE_CHARACTERS = 4_000
+
+
+@dataclass(frozen=True)
+class TurnView:
+    """What the three tasks may know of a turn."""
+
+    institution: Institution
+    conversation: Conversation
+    messages: Sequence[InboundMessage]
+    channel: ChannelName
+    allowed_states: Sequence[State]
+    askable_fields: Sequence[str]
+    decision: StateDecision | None = None
+    rewrite: Sequence[str] = field(default=())
+
+
+def build_request(
+    template: PromptTemplate,
+    view: TurnView,
+    *,
+    model: str,
+    schema_name: str,
+    schema: dict[str, Any],
+    timeout: timedelta,
+) -> ModelRequest:
+    """Institution, then task, then conversation; only the business line in question is there in full."""
+    return ModelRequest(
+        model=model,
+        system=(
+            SystemBlock(text=view.institution.prompt_core, cached=True),
+            SystemBlock(text=template.system, cached=True),
+        ),
+        user=template.render_user(
+            TurnInput(line=line_text(_line_in_question(view)), conversation=conversation_json(view))
+        ),
+        schema_name=schema_name,
+        output_schema=schema,
+        max_tokens=template.settings.max_tokens,
+        timeout=timeout,
+    )
+
+
+def conversation_json(view: TurnView) -> str:
+    """The conversation as one line of JSON in which no text of a person can close the tag around it."""
+    conversation = view.conversation
+    content: dict[str, Any] = {
+        "allowed_states": [state.value for state in view.allowed_states],
+        "askable_fields": list(view.askable_fields),
+        "business_line": conversation.business_line,
+        "channel": view.channel.value,
+        "fields": conversation.fields,
+        "first_conversation": not conversation.previous_episodes,
+        "history": [
+            {"options": list(said.options), "speaker": said.speaker.value, "text": said.text}
+            for said in conversation.window[-HISTORY_UTTERANCES:]
+        ],
+        "intent": conversation.intent,
+        "messages": [
+            {"choice": message.choice_id, "kind": message.kind.value, "text": message.text[:MESSAGE_CHARACTERS]}
+            for message in view.messages
+        ],
+        "person_name": conversation.person_name,
+        "returning": bool(conversation.previous_episodes) and conversation.turns_in_episode == 0,
+        "state": conversation.state.value,
+        "waiting_for": conversation.waiting_for.value,
+    }
+    if view.decision is not None:
+        content["decision"] = view.decision.model_dump(mode="json")
+    if view.rewrite:
+        content["rewrite"] = list(view.rewrite)
+    return escaped_json(content)
+
+
+def escaped_json(content: dict[str, Any]) -> str:
+    """One line of JSON, keys in order, without the characters that tags are made of."""
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode().translate(_ESCAPES)
+
+
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+
+
+def line_text(line: BusinessLine | None) -> str:
+    """What a prompt adds about the business line in question."""
+    return f'<business_line id="{line.id}">\n{line.body}\n</business_line>\n' if line else ""
+
+
+def _line_in_question(view: TurnView) -> BusinessLine | None:
+    chosen = view.decision.business_line if view.decision else None
+    return view.institution.line(chosen or view.conversation.business_line)

@@ -1,0 +1,1 @@
+"""Prompt tasks and the schemas of their answers."""

@@ -1,0 +1,1 @@
+"""Prompt templates: parsing, inheritance, checks and versions."""

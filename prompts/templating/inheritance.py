@@ -1,0 +1,153 @@
+"""Templates that extend others: one parent each, whose blocks they change."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from jinja2 import Environment, nodes
+
+from contracts.yaml_file import YamlFile
+from prompts.templating.source import TemplateSource
+from prompts.templating.strict_text import StrictText, blocks_of
+
+Part = Literal["system", "user"]
+PARTS: tuple[Part, ...] = ("system", "user")
+TemplateFile = YamlFile[TemplateSource]
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """A template and those it extends, itself first."""
+
+    members: tuple[TemplateFile, ...]
+
+    @property
+    def own(self) -> TemplateFile:
+        return self.members[0]
+
+    @property
+    def root(self) -> TemplateFile:
+        return self.members[-1]
+
+    @property
+    def chain(self) -> str:
+        return " -> ".join(member.value.key for member in self.members)
+
+    def nearest(self, what: str) -> tuple[TemplateFile, Any] | None:
+        """What the template says itself, or the first of its ancestors that says it; with the file that does."""
+        for member in self.members:
+            said = getattr(member.value, what)
+            if said is not None:
+                return member, said
+        return None
+
+
+def lineage(key: str, files: Mapping[str, TemplateFile]) -> Lineage:
+    """Follow `extends:` to the end.
+
+    Raises:
+        ConfigurationError: a parent is missing, or a template comes back to itself.
+    """
+    members = [files[key]]
+    seen = [key]
+    while (parent := members[-1].value.extends) is not None:
+        chain = " -> ".join((*seen, parent))
+        if parent not in files:
+            known = ", ".join(sorted(files))
+            raise members[-1].problem(f"there is no template {parent}; there are: {known}", "extends", chain=chain)
+        if parent in seen:
+            raise members[-1].problem(f"{key} extends itself", "extends", chain=chain)
+        seen.append(parent)
+        members.append(files[parent])
+    return Lineage(tuple(members))
+
+
+@dataclass
+class Inherited:
+    """The text of one template, part by part: what its root says, and every block somebody below it changed.
+
+    `sources` are jinja sources by name, `parsed` the texts they are made of.
+    """
+
+    sources: dict[str, str] = field(default_factory=dict)
+    parsed: dict[Part, list[tuple[StrictText, nodes.Template]]] = field(default_factory=dict)
+
+    def texts(self, part: Part) -> list[tuple[StrictText, nodes.Template]]:
+        return self.parsed[part]
+
+
+def source_name(key: str, part: Part) -> str:
+    return f"{key}:{part}"
+
+
+def inherit(line: Lineage, environment: Environment) -> Inherited:
+    """Turn a lineage into sources for jinja's own `extends` and blocks.
+
+    Raises:
+        ConfigurationError: a text is missing, is not well formed, or changes a block that no ancestor has.
+    """
+    inherited = Inherited()
+    owner: dict[str, Part] = {}
+    for part in PARTS:
+        text = _text_of_root(line, part)
+        parsed = text.parse(environment)
+        for block in blocks_of(parsed):
+            if block.name in owner:
+                raise text.problem(f"the block '{block.name}' is in both parts", block.lineno)
+            owner[block.name] = part
+        inherited.parsed[part] = [(text, parsed)]
+        inherited.sources[source_name(line.root.value.key, part)] = text.source
+    for member in reversed(line.members[:-1]):
+        _add_member(member, line, environment, inherited, owner)
+    return inherited
+
+
+def _text_of_root(line: Lineage, part: Part) -> StrictText:
+    root = line.root
+    if root.value.blocks:
+        raise root.problem("blocks are for a template that extends another", "blocks", chain=line.chain)
+    text = getattr(root.value, part)
+    if text is None:
+        raise root.problem(f"'{part}' is missing", chain=line.chain)
+    return StrictText(root.name, root.line(part), text, line.chain)
+
+
+def _add_member(
+    member: TemplateFile, line: Lineage, environment: Environment, inherited: Inherited, owner: dict[str, Part]
+) -> None:
+    for part in PARTS:
+        if getattr(member.value, part) is not None:
+            raise member.problem(
+                f"a template that extends another changes its blocks and has no '{part}'", part, chain=line.chain
+            )
+    changed: dict[Part, list[tuple[str, StrictText]]] = {part: [] for part in PARTS}
+    known = dict(owner)
+    for name, words in member.value.blocks.items():
+        text = StrictText(member.name, member.line("blocks", name), words, line.chain)
+        if name not in known:
+            blocks = ", ".join(sorted(known)) or "none"
+            raise text.problem(f"no template above has a block '{name}'; there are: {blocks}")
+        parsed = text.parse(environment)
+        for block in blocks_of(parsed):
+            if owner.setdefault(block.name, known[name]) != known[name]:
+                raise text.problem(f"the block '{block.name}' is in both parts", block.lineno)
+        inherited.parsed[known[name]].append((text, parsed))
+        changed[known[name]].append((name, text))
+    for part in PARTS:
+        source = _child_source(str(member.value.extends), part, changed[part])
+        inherited.sources[source_name(member.value.key, part)] = source
+
+
+def _child_source(parent: str, part: Part, changed: list[tuple[str, StrictText]]) -> str:
+    """The blocks in the order of the file, each on the line it has there."""
+    return "".join(_lines(f'{{% extends "{source_name(parent, part)}" %}}', changed))
+
+
+def _lines(opening: str, changed: list[tuple[str, StrictText]]) -> Iterator[str]:
+    yield opening
+    line = 1
+    for name, text in sorted(changed, key=lambda each: each[1].line):
+        words = text.text.rstrip()
+        yield "\n" * max(0, text.line - line)
+        yield f"{{% block {name} %}}{words}{{% endblock %}}"
+        line = max(line, text.line) + words.count("\n")

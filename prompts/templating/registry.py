@@ -1,0 +1,299 @@
+"""The templates: read once at start, checked, compiled, found by name and version."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import orjson
+from jinja2 import FunctionLoader
+from jinja2 import Template as CompiledTemplate
+
+from contracts.errors import ConfigurationError, PromptNotFoundError
+from contracts.values import Value
+from contracts.yaml_file import YamlFile, problem, read_yaml
+from prompts.templating.inheritance import PARTS, Inherited, Lineage, Part, TemplateFile, inherit, lineage, source_name
+from prompts.templating.inputs import INPUTS, OUTPUTS, PromptInput
+from prompts.templating.source import CallSettings, OwnStep, SharedStep, TemplateSource
+from prompts.templating.steps import StepLibrary
+from prompts.templating.strict_text import RENDERING_ERRORS, place_of, strict_environment
+
+TEMPLATES_FOLDER = Path(__file__).parents[1] / "templates"
+# The version that is used when nobody chooses one; 1 for names that are not here.
+DEFAULT_VERSIONS: Mapping[str, int] = {}
+STEPS = "steps"
+
+
+@dataclass(frozen=True)
+class PromptTemplate:
+    """A template ready to be rendered. Its `label` (name, version, content hash) stands on every call and turn."""
+
+    file: YamlFile[TemplateSource]
+    chain: tuple[str, ...]
+    """Its own key (`name_vN`), its parent's, and so on."""
+    system: str
+    """What does not vary: it follows the institution in the prefix that the provider's prompt cache serves."""
+    user: CompiledTemplate
+    user_sources: tuple[str, ...]
+    steps_used: Mapping[str, str]
+    """Every shared step of both parts, by key, with its text."""
+    settings: CallSettings
+    input: type[PromptInput]
+    output: type[Value]
+
+    @property
+    def source(self) -> TemplateSource:
+        return self.file.value
+
+    @property
+    def name(self) -> str:
+        return self.source.name
+
+    @property
+    def version(self) -> int:
+        return self.source.version
+
+    @property
+    def parent(self) -> str | None:
+        return self.source.extends
+
+    @property
+    def hash(self) -> str:
+        """Eight hex digits of a SHA-256 over all that reaches the model, wherever it is inherited from."""
+        return self.label.rpartition("@")[2]
+
+    @cached_property
+    def label(self) -> str:
+        content = [
+            self.system,
+            self.user_sources,
+            sorted(self.steps_used.items()),
+            self.settings.model_dump(),
+            self.input.__name__,
+            self.output.__name__,
+        ]
+        return f"{self.source.key}@{sha256(orjson.dumps(content)).hexdigest()[:8]}"
+
+    def render_user(self, values: PromptInput) -> str:
+        """Fill the user part.
+
+        Raises:
+            ConfigurationError: the values are those of another input, or the text cannot be made with them.
+        """
+        if not isinstance(values, self.input):
+            raise ConfigurationError(f"template {self.label}: is filled with {self.input.__name__}")
+        try:
+            return self.user.render(dict(values)).strip()
+        except RENDERING_ERRORS as exc:
+            file, line = place_of(exc, self.file.name, self.file.line("user"))
+            raise problem(file, line, str(exc), chain=" -> ".join(self.chain)) from exc
+
+
+class PromptRegistry:
+    """All templates of a folder, by name and version."""
+
+    def __init__(
+        self,
+        templates: Iterable[PromptTemplate],
+        *,
+        files: Mapping[str, TemplateFile],
+        steps: StepLibrary,
+        defaults: Mapping[str, int],
+    ) -> None:
+        self._templates = {(template.name, template.version): template for template in templates}
+        self._defaults = dict(defaults)
+        self.files = dict(files)
+        self.steps = steps
+
+    @classmethod
+    def read(
+        cls,
+        folder: Path = TEMPLATES_FOLDER,
+        *,
+        steps: StepLibrary | None = None,
+        defaults: Mapping[str, int] = DEFAULT_VERSIONS,
+    ) -> "PromptRegistry":
+        """Read every `name_vN.yaml` (or `name.yaml`, the version it says) of the folder.
+
+        Raises:
+            ConfigurationError: files are not sound templates; the text names each file, line, chain and reason.
+        """
+        steps = steps or StepLibrary.read()
+        files: dict[str, TemplateFile] = {}
+        problems: list[str] = []
+        for path in sorted(folder.glob("*.yaml")):
+            try:
+                file = _read_file(path, files)
+                files[file.value.key] = file
+            except ConfigurationError as exc:
+                problems.append(str(exc))
+        if problems:
+            raise ConfigurationError("\n".join(problems))
+        templates = []
+        workshop = _Workshop(files, steps)
+        for key in files:
+            try:
+                templates += workshop.build(key)
+            except ConfigurationError as exc:
+                problems.append(str(exc))
+        if problems:
+            raise ConfigurationError("\n".join(dict.fromkeys(problems)))
+        return cls(templates, files=files, steps=steps, defaults=defaults)
+
+    def default_version(self, name: str) -> int:
+        """The version that is used when nobody chooses one."""
+        return self._defaults.get(name, 1)
+
+    def has(self, name: str, version: int) -> bool:
+        return self._find(name, version) is not None
+
+    def get(self, name: str, version: int | None = None) -> PromptTemplate:
+        """Return the template of that version (`name_vN.yaml`, else `name.yaml`); without one, the default.
+
+        Raises:
+            PromptNotFoundError: there is none; the text lists what there is.
+        """
+        version = self.default_version(name) if version is None else version
+        template = self._find(name, version)
+        if template is None:
+            known = ", ".join(f"{named} v{number}" for named, number in sorted(self._templates))
+            raise PromptNotFoundError(f"no template '{name}' version {version}; there are: {known}")
+        return template
+
+    def all(self) -> list[PromptTemplate]:
+        """Every template that can be sent; the abstract ones are in `files` alone."""
+        return [self._templates[key] for key in sorted(self._templates)]
+
+    def _find(self, name: str, version: int) -> PromptTemplate | None:
+        return self._templates.get((name, version)) or next(
+            (template for template in self._templates.values() if template.file.name == f"{name}.yaml"), None
+        )
+
+
+def _read_file(path: Path, files: Mapping[str, TemplateFile]) -> TemplateFile:
+    file = read_yaml(path, TemplateSource)
+    source = file.value
+    if path.stem not in (source.key, source.name):
+        raise file.problem(f"says it is {source.name} version {source.version}; rename one of them", "name")
+    if source.key in files:
+        raise file.problem(f"{source.key} is also in {files[source.key].name}", "version")
+    return file
+
+
+class _Workshop:
+    """Builds templates out of their files, with one environment whose sources are all of them."""
+
+    def __init__(self, files: Mapping[str, TemplateFile], steps: StepLibrary) -> None:
+        self._files = files
+        self._steps = steps
+        self._sources: dict[str, tuple[str, str]] = {}
+        self._environment = strict_environment()
+        self._environment.loader = FunctionLoader(self._load)
+        self._environment.globals["step"] = steps.render
+
+    def build(self, key: str) -> list[PromptTemplate]:
+        """The template, or nothing for an abstract one, which is checked all the same."""
+        line = lineage(key, self._files)
+        inherited = inherit(line, self._environment)
+        for name, source in inherited.sources.items():
+            self._sources[name] = (source, self._files[name.partition(":")[0]].name)
+        input_model = _named(line, "input", INPUTS)
+        listed, used = self._listed_steps(line)
+        for part in PARTS:
+            used |= self._check(part, inherited, input_model, line)
+        if line.own.value.abstract:
+            return []
+        output, settings = _named(line, "output", OUTPUTS), line.nearest("settings")
+        if settings is None:
+            raise line.own.problem("'settings' is missing", chain=line.chain)
+        user = self._compiled(key, "user", line)
+        self._rendered(user, dict.fromkeys(input_model.model_fields, ""), "user", line)
+        return [
+            PromptTemplate(
+                file=line.own,
+                chain=tuple(member.value.key for member in line.members),
+                system=self._rendered(self._compiled(key, "system", line), {STEPS: listed}, "system", line),
+                user=user,
+                user_sources=tuple(text.text for text, _ in inherited.texts("user")),
+                steps_used=used,
+                settings=settings[1],
+                input=input_model,
+                output=output,
+            )
+        ]
+
+    def _load(self, name: str) -> tuple[str, str, Any] | None:
+        known = self._sources.get(name)
+        return (*known, lambda: True) if known else None
+
+    def _listed_steps(self, line: Lineage) -> tuple[str, dict[str, str]]:
+        """`{{ steps }}`: the template's steps, numbered."""
+        found = line.nearest("steps")
+        if found is None:
+            return "", {}
+        file, steps = found
+        texts, used = [], {}
+        for number, each in enumerate(steps):
+            if isinstance(each, OwnStep):
+                texts.append(each.do.strip())
+                continue
+            texts.append(self._shared(each, file, number, line))
+            used[self._steps.get(each.step).source.key] = texts[-1]  # type: ignore[union-attr]
+        return "\n".join(f"STEP {number} {text}" for number, text in enumerate(texts, start=1)), used
+
+    def _shared(self, use: SharedStep, file: TemplateFile, number: int, line: Lineage) -> str:
+        step = self._steps.get(use.step)
+        where = ("steps", number, "step")
+        if step is None:
+            raise file.problem(self._steps.missing(use.step), *where, chain=line.chain)
+        if set(use.parameters) != set(step.source.parameters):
+            raise file.problem(f"the step {step.source.key} takes {step.wanted}", *where, chain=line.chain)
+        return step.render(use.parameters)
+
+    def _check(self, part: Part, inherited: Inherited, input_model: type[PromptInput], line: Lineage) -> dict[str, str]:
+        """Refuse what cannot be filled in; return the steps that the part takes in."""
+        known = tuple(input_model.model_fields) if part == "user" else (STEPS,)
+        instead = (
+            f"{input_model.__name__} has {', '.join(known)}"
+            if part == "user"
+            else f"'system' is the same for everybody and takes {STEPS} alone"
+        )
+        used = {}
+        for number, (text, parsed) in enumerate(inherited.texts(part)):
+            # The root's text has nothing above it that super() could stand for.
+            text.refuse_unknown(parsed, (*known, "super") if number else known, instead)
+            for call in text.step_calls(parsed):
+                step = self._steps.get(call.name)
+                if step is None:
+                    raise text.problem(self._steps.missing(call.name), call.line)
+                if call.parameters is not None and call.parameters != set(step.source.parameters):
+                    raise text.problem(f"the step {step.source.key} takes {step.wanted}", call.line)
+                used[step.source.key] = step.source.text
+        return used
+
+    def _compiled(self, key: str, part: Part, line: Lineage) -> CompiledTemplate:
+        try:
+            return self._environment.get_template(source_name(key, part))
+        except RENDERING_ERRORS as exc:
+            raise line.own.problem(str(exc), part, chain=line.chain) from exc
+
+    def _rendered(self, compiled: CompiledTemplate, values: Mapping[str, str], part: Part, line: Lineage) -> str:
+        """Fill a part at the start, so that what no parse can see does not wait for a person's message."""
+        try:
+            return compiled.render(values).strip()
+        except (*RENDERING_ERRORS, ConfigurationError) as exc:
+            file, number = place_of(exc, line.own.name, line.own.line(part))
+            raise problem(file, number, str(exc), chain=line.chain) from exc
+
+
+def _named(line: Lineage, what: str, known: Mapping[str, Any]) -> Any:
+    """The model that the template names as its input or output."""
+    found = line.nearest(what)
+    if found is None:
+        raise line.own.problem(f"'{what}' is missing; there are: {', '.join(sorted(known))}", chain=line.chain)
+    file, name = found
+    if name not in known:
+        raise file.problem(f"there is no {what} {name}; there are: {', '.join(sorted(known))}", what, chain=line.chain)
+    return known[name]

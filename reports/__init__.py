@@ -1,0 +1,1 @@
+"""Reports: what was spent, how turns went, and what left its band."""

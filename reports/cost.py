@@ -1,0 +1,199 @@
+"""What was spent in a span of days, grouped one way, from the ledger or, by conversation, from the turns themselves."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from decimal import Decimal
+from enum import StrEnum
+
+from contracts.ledger import NOTHING, Amounts, BilledCall, Group, Page
+from contracts.ports import Store
+from prompts.pricing.prices import usd_text
+from reports.recount import read_day, turns_between
+
+HOUR = timedelta(hours=1)
+# A quotient is rounded, a sum never is.
+QUOTIENT = Decimal("0.00000001")
+
+
+class By(StrEnum):
+    MODEL = "model"
+    TASK = "task"
+    LINE = "line"
+    ARM = "arm"
+    HOUR = "hour"
+    TEMPLATE = "template"
+    CONVERSATION = "conversation"
+
+
+@dataclass(frozen=True)
+class Span:
+    """Days of the institution's calendar, the first and the last included."""
+
+    first: date
+    last: date
+    zone: tzinfo
+
+    @property
+    def begin(self) -> datetime:
+        return datetime.combine(self.first, time.min, self.zone).astimezone(UTC)
+
+    @property
+    def end(self) -> datetime:
+        return datetime.combine(self.last + timedelta(days=1), time.min, self.zone).astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One group. `turns` is None where a turn may be in several groups, `resolved` where a conversation may.
+
+    `resolved` are the conversations that came to their end.
+    """
+
+    name: str
+    amounts: Amounts
+    turns: int | None
+    resolved: int | None = None
+
+
+@dataclass(frozen=True)
+class CostReport:
+    """Groups, the dearest first, hours in their order. `turns` are those for which a model was asked."""
+
+    span: Span
+    by: By
+    lines: tuple[Line, ...]
+    turns: int
+
+    @property
+    def total(self) -> Amounts:
+        return sum((line.amounts for line in self.lines), NOTHING)
+
+    def per_turn(self, line: Line) -> Decimal | None:
+        """USD of known price, of the group's own turns or else of all turns; None without turns or without a price."""
+        turns = self.turns if line.turns is None else line.turns
+        return (line.amounts.usd / turns).quantize(QUOTIENT) if turns and line.amounts.is_known else None
+
+    @property
+    def resolved(self) -> int | None:
+        """All of them, where they are known by group."""
+        known = [line.resolved for line in self.lines if line.resolved is not None]
+        return sum(known) if known else None
+
+    def per_resolved(self, line: Line) -> Decimal | None:
+        """USD of known price, of the unresolved as well, for each that was resolved; None without any, or a price."""
+        if not line.resolved or not line.amounts.is_known:
+            return None
+        return (line.amounts.usd / line.resolved).quantize(QUOTIENT)
+
+    def share(self, amounts: Amounts) -> Decimal | None:
+        """Of all the money, in [0, 1]; None when nothing of known price was spent."""
+        return (amounts.usd / self.total.usd).quantize(Decimal("0.0001")) if self.total.usd else None
+
+    def view(self) -> dict[str, object]:
+        """For programs; money is decimal text."""
+        everything = Line("total", self.total, self.turns, self.resolved)
+        return {
+            "from": self.span.first.isoformat(),
+            "to": self.span.last.isoformat(),
+            "time_zone": str(self.span.zone),
+            "by": self.by.value,
+            "rows": [{self.by.value: line.name or None} | self._view(line) for line in self.lines],
+            "total": self._view(everything),
+        }
+
+    def _view(self, line: Line) -> dict[str, object]:
+        amounts, per_turn, share = line.amounts, self.per_turn(line), self.share(line.amounts)
+        per_resolved = self.per_resolved(line)
+        resolved = {
+            "resolved": line.resolved,
+            "cost_per_resolved_usd": None if per_resolved is None else usd_text(per_resolved),
+        }
+        return ({} if line.resolved is None else resolved) | {
+            "calls": amounts.calls,
+            "turns": line.turns,
+            "tokens": {
+                "input": amounts.input,
+                "output": amounts.output,
+                "cache_read": amounts.cache_read,
+                "cache_write": amounts.cache_write,
+            },
+            "cost_usd": usd_text(amounts.usd) if amounts.is_known else None,
+            "unknown_price_calls": amounts.unpriced,
+            "cost_per_turn_usd": None if per_turn is None else usd_text(per_turn),
+            "share": None if share is None else usd_text(share),
+        }
+
+
+async def cost_report(store: Store, span: Span, by: By, *, at: datetime) -> CostReport:
+    """Add up the span. Whole hours are counted to the day in which they begin."""
+    if by is By.CONVERSATION:
+        return await _by_conversation(store, span)
+    groups: dict[str, Amounts] = {}
+    turns: dict[str, int] = {}
+    resolved: dict[str, int] = {}
+    count = 0
+    for day, page in [(day, await read_day(store, day, at=at)) for day in _utc_days(span)]:
+        page = _part(page, day, span)
+        count += page.turn_count
+        name = _namer(by, day, span.zone)
+        for group, amounts in page.rows.items():
+            groups[name(group)] = groups.get(name(group), NOTHING) + amounts
+        for (hour, line), number in page.turns.items():
+            key = name(Group(hour, line, "", "", ""))
+            turns[key] = turns.get(key, 0) + number
+        for (_, arm), number in page.resolved.items():
+            resolved[arm] = resolved.get(arm, 0) + number
+    if by is By.ARM:
+        lines = [Line(arm, groups.get(arm, NOTHING), None, resolved.get(arm, 0)) for arm in groups | resolved]
+        return CostReport(span, by, _ordered(lines, by), count)
+    has_turns = by in (By.LINE, By.HOUR)
+    lines = [Line(name, amounts, turns.get(name, 0) if has_turns else None) for name, amounts in groups.items()]
+    return CostReport(span, by, _ordered(lines, by), count)
+
+
+async def _by_conversation(store: Store, span: Span) -> CostReport:
+    """Turns only: who asked for an analysis is not in the ledger."""
+    groups: dict[str, Amounts] = {}
+    turns: dict[str, int] = {}
+    async for turn in turns_between(store, span.begin, span.end):
+        calls = BilledCall.of(turn.tasks)
+        if calls:
+            spent = sum((Amounts.of(billed.call) for billed in calls), NOTHING)
+            groups[turn.conversation_id] = groups.get(turn.conversation_id, NOTHING) + spent
+            turns[turn.conversation_id] = turns.get(turn.conversation_id, 0) + 1
+    lines = [Line(name, amounts, turns[name]) for name, amounts in groups.items()]
+    return CostReport(span, By.CONVERSATION, _ordered(lines, By.CONVERSATION), sum(turns.values()))
+
+
+def _utc_days(span: Span) -> list[date]:
+    first, last = span.begin.date(), (span.end - timedelta(microseconds=1)).date()
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
+
+
+def _part(page: Page, day: date, span: Span) -> Page:
+    begin = datetime.combine(day, time.min, UTC)
+    inside = [hour for hour in range(24) if span.begin <= begin + hour * HOUR < span.end]
+    return page.within(range(inside[0], inside[-1] + 1)) if inside else Page()
+
+
+def _namer(by: By, day: date, zone: tzinfo) -> Callable[[Group], str]:
+    def hour(group: Group) -> str:
+        moment = datetime.combine(day, time(group.hour), UTC).astimezone(zone)
+        return moment.strftime("%Y-%m-%d %H:00")
+
+    names: Mapping[By, Callable[[Group], str]] = {
+        By.MODEL: lambda group: group.model,
+        By.TASK: lambda group: group.task,
+        By.LINE: lambda group: group.line,
+        By.ARM: lambda group: group.arm,
+        By.TEMPLATE: lambda group: group.template,
+        By.HOUR: hour,
+    }
+    return names[by]
+
+
+def _ordered(lines: list[Line], by: By) -> tuple[Line, ...]:
+    if by is By.HOUR:
+        return tuple(sorted(lines, key=lambda line: line.name))
+    return tuple(sorted(lines, key=lambda line: (-line.amounts.usd, line.name)))

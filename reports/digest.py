@@ -1,0 +1,171 @@
+"""The daily and the weekly report: what was spent, how turns went, both against the time before; what left its band."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from decimal import Decimal
+from enum import StrEnum
+
+from contracts.ledger import Amounts
+from contracts.performance import Page, Times
+from contracts.ports import Store
+from prompts.pricing.prices import usd_text
+from reports.bands import Band
+from reports.cost import By, CostReport, Span, cost_report
+from reports.performance import (
+    PerformanceReport,
+    days_of,
+    failure_rate,
+    hours,
+    performance_report,
+    preceding,
+    quality,
+)
+
+HISTORY = timedelta(days=14)
+
+
+class Period(StrEnum):
+    """A day, or seven; each against as many before."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+    @property
+    def length(self) -> timedelta:
+        return timedelta(days=1 if self is Period.DAILY else 7)
+
+
+@dataclass(frozen=True)
+class Day:
+    """The figures of one day that have a band; None where there is nothing to measure."""
+
+    usd: float
+    usd_per_turn: float | None
+    reply_p95_ms: float | None
+    failure_rate: float | None
+    quality: float | None
+    turns: int
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A figure that is watched; `worse` says on which side leaving the band is bad news: both are told."""
+
+    name: str
+    of: Callable[[Day], float | None]
+    worse_above: bool
+
+
+WATCHED = (
+    Watched("cost_usd", lambda day: day.usd, worse_above=True),
+    Watched("cost_per_turn_usd", lambda day: day.usd_per_turn, worse_above=True),
+    Watched("reply_p95_ms", lambda day: day.reply_p95_ms, worse_above=True),
+    Watched("failure_rate", lambda day: day.failure_rate, worse_above=True),
+    Watched("quality", lambda day: day.quality, worse_above=False),
+)
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """A day on which a figure was outside its band, of the days before it."""
+
+    day: date
+    figure: str
+    value: float
+    band: Band
+    is_worse: bool
+
+    def view(self) -> dict[str, object]:
+        return {
+            "day": self.day.isoformat(),
+            "figure": self.figure,
+            "value": self.value,
+            "usual": self.band.middle,
+            "band": [self.band.low, self.band.high],
+            "is_worse": self.is_worse,
+        }
+
+
+@dataclass(frozen=True)
+class Digest:
+    """One report. `by_day` has the days of the period and those before it that the bands are made of."""
+
+    period: Period
+    span: Span
+    cost: CostReport
+    cost_before: CostReport
+    performance: PerformanceReport
+    by_day: Mapping[date, Day]
+    anomalies: Sequence[Anomaly]
+
+    @property
+    def name(self) -> str:
+        """`daily/2026-11-20`; of a week, its last day."""
+        return f"{self.period}/{self.span.last.isoformat()}"
+
+    def view(self) -> dict[str, object]:
+        return {
+            "period": self.period.value,
+            "cost": self.cost.view() | {"before_usd": _usd(self.cost_before.total)},
+            "performance": self.performance.view(),
+            "anomalies": [anomaly.view() for anomaly in self.anomalies],
+        }
+
+
+def span_of(period: Period, last: date, zone: tzinfo) -> Span:
+    return Span(last - period.length + timedelta(days=1), last, zone)
+
+
+async def digest(store: Store, period: Period, last: date, zone: tzinfo, *, at: datetime) -> Digest:
+    """The period that ends with the day `last`."""
+    span = span_of(period, last, zone)
+    by_day = await _by_day(store, Span(span.first - HISTORY, span.last, zone), at=at)
+    return Digest(
+        period,
+        span,
+        cost=await cost_report(store, span, By.MODEL, at=at),
+        cost_before=await cost_report(store, preceding(span), By.MODEL, at=at),
+        performance=await performance_report(store, span, at=at),
+        by_day=by_day,
+        anomalies=tuple(_anomalies(by_day, span)),
+    )
+
+
+async def _by_day(store: Store, span: Span, *, at: datetime) -> dict[date, Day]:
+    pages = {day: Page() for day in days_of(span)}
+    async for hour, page in hours(store, span.begin, span.end, at=at):
+        pages[hour.astimezone(span.zone).date()].add_page(page)
+    spent = dict.fromkeys(pages, Decimal(0))
+    for line in (await cost_report(store, span, By.HOUR, at=at)).lines:
+        spent[date.fromisoformat(line.name[:10])] += line.amounts.usd
+    return {day: _day(page, spent[day]) for day, page in pages.items()}
+
+
+def _day(page: Page, usd: Decimal) -> Day:
+    return Day(
+        usd=float(usd),
+        usd_per_turn=float(usd) / page.turns if page.turns else None,
+        reply_p95_ms=page.time(Times.REPLY).quantile(0.95),
+        failure_rate=failure_rate(page),
+        quality=quality(page),
+        turns=page.turns,
+    )
+
+
+def _anomalies(by_day: Mapping[date, Day], span: Span) -> list[Anomaly]:
+    """Days without a turn, as before the first one, belong to no band."""
+    found = []
+    for day in days_of(span):
+        history = [by_day[past] for past in by_day if day - HISTORY <= past < day and by_day[past].turns]
+        for watched in WATCHED:
+            value = watched.of(by_day[day]) if by_day[day].turns else None
+            band = Band.of([past for one in history if (past := watched.of(one)) is not None])
+            if value is not None and band is not None and not band.low <= value <= band.high:
+                is_worse = (value > band.high) == watched.worse_above
+                found.append(Anomaly(day, watched.name, round(value, 6), band, is_worse))
+    return found
+
+
+def _usd(amounts: Amounts) -> str | None:
+    return usd_text(amounts.usd) if amounts.is_known else None

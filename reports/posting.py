@@ -1,0 +1,85 @@
+"""Posts the daily and the weekly report to the team, once for each period, however many processes try."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from contracts.delivery import Record
+from contracts.errors import TransientError
+from contracts.ports import Records
+from observability.logs import logger
+from observability.metrics import DRAIN_ERRORS, REPORTS_POSTED
+from reports.digest import Period
+from reports.render.text import digest_text
+from reports.reporting import Reporting
+
+log = logger(__name__)
+
+COLLECTION = "report_posts"
+# In the institution's zone: when the day begins for who reads it, and what was spent is in the ledger for long.
+FROM_HOUR = 8
+# A report that could not be posted by then is of yesterday's interest.
+WITHIN = timedelta(hours=12)
+# Who has claimed a post and said nothing for so long has died.
+CLAIMED_FOR = timedelta(minutes=10)
+KEPT_FOR = timedelta(days=40)
+MONDAY = 0
+
+Post = Callable[[str], Awaitable[None]]
+"""Posts one text. Raises `TransientError` when it was not taken."""
+
+
+@dataclass(frozen=True)
+class ReportPosting:
+    """A record for each period says who posts it and whether it is posted; who writes it first, posts."""
+
+    reporting: Reporting
+    records: Records
+    post: Post
+
+    async def run(self) -> None:
+        """Post what is due now. What could not be posted is tried again later; nothing is raised for it."""
+        at = self.reporting.clock.now()
+        for period in due_periods(at.astimezone(self.reporting.zone)):
+            try:
+                await self._post_once(period, self.reporting.yesterday, at)
+            except TransientError as exc:
+                REPORTS_POSTED.labels(outcome="failed").inc()
+                log.warning("report.unposted", kind=period.value, error=type(exc).__name__)
+            except Exception as exc:
+                DRAIN_ERRORS.labels(family="defect").inc()
+                log.error("report.defect", exc_info=exc)
+
+    async def _post_once(self, period: Period, last: date, at: datetime) -> None:
+        key = f"{period}/{last.isoformat()}"
+        claimed = await self._claim(key, at)
+        if claimed is None:
+            return
+        digest = await self.reporting.digest(period, last)
+        await self.post(digest_text(digest, await self.reporting.wording()))
+        REPORTS_POSTED.labels(outcome="posted").inc()
+        log.info("report.posted", kind=period.value)
+        await self.records.put_record(claimed.model_copy(update={"body": {"posted": True}}))
+
+    async def _claim(self, key: str, at: datetime) -> Record | None:
+        """The record, ours for a while; None when it is posted, or somebody else's."""
+        stored = await self.records.record(COLLECTION, key, at=at)
+        if stored is not None and (stored.body["posted"] or stored.updated_at > at - CLAIMED_FOR):
+            return None
+        record = Record(
+            collection=COLLECTION,
+            key=key,
+            version=stored.version if stored else 0,
+            body={"posted": False},
+            expires_at=at + KEPT_FOR,
+            updated_at=at,
+        )
+        return await self.records.put_record(record)
+
+
+def due_periods(local: datetime) -> list[Period]:
+    """What is due at a moment of the institution's zone: each morning the day's report, on Mondays the week's too."""
+    begin = local.replace(hour=FROM_HOUR, minute=0, second=0, microsecond=0)
+    if not begin <= local < begin + WITHIN:
+        return []
+    return [Period.DAILY, Period.WEEKLY] if local.weekday() == MONDAY else [Period.DAILY]

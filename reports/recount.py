@@ -1,0 +1,104 @@
+"""The ledger read, and a day of it counted again from the records of the turns."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime, time, timedelta
+
+from contracts.conversation import TurnRecord
+from contracts.delivery import Record
+from contracts.errors import StoreUnavailableError
+from contracts.ledger import COLLECTION, Kind, Page, kind_of, shard_key
+from contracts.paging import all_records
+from contracts.ports import Records, Store
+from contracts.values import ConversationId
+from reports.totals import KEPT_FOR
+
+PAGE = 200
+# By then every turn of the day is committed.
+SETTLED_AFTER = timedelta(minutes=10)
+RECOUNT_ATTEMPTS = 5
+
+
+async def read_day(store: Records, day: date, *, at: datetime) -> Page:
+    """The sums of one day of UTC, of all processes."""
+    shards = [(kind_of(record.key), Page.of(record.body)) async for record in _shards(store, day, at=at)]
+    turns = Kind.RECOUNT if any(kind is Kind.RECOUNT for kind, _ in shards) else Kind.TURNS
+    total = Page()
+    for kind, page in shards:
+        if kind in (turns, Kind.APART):
+            total.add_page(page)
+    return total
+
+
+async def recount(store: Store, day: date, *, at: datetime, retention: timedelta = timedelta(days=90)) -> Page:
+    """Count the turns of a day of UTC again, and let that stand for what the processes have written of them.
+
+    Exact when nobody erases at the same time. Turns of a conversation that came from another store count here.
+
+    Raises:
+        ValueError: the day is not over, or so long ago that conversations of it may have been forgotten.
+    """
+    begin = datetime.combine(day, time.min, UTC)
+    end = begin + timedelta(days=1)
+    if at < end + SETTLED_AFTER:
+        raise ValueError(f"{day} (UTC) is not over: its turns are still being written")
+    if begin < at - retention:
+        raise ValueError(f"of {day} conversations may have been forgotten: what is in the ledger is all there is")
+    page = Page()
+    async for record in _shards(store, day, at=at):
+        if kind_of(record.key) is Kind.ERASED:
+            page.add_page(Page.of(record.body))
+    async for turn in turns_between(store, begin, end):
+        page.add_turn(turn)
+    await _put(store, shard_key(day, Kind.RECOUNT, "all"), page, at=at)
+    return page
+
+
+async def turns_between(store: Store, begin: datetime, end: datetime) -> AsyncIterator[TurnRecord]:
+    """Every turn that was committed in that time, by conversation. It reads all conversations touched since."""
+    async for conversation_id in _touched_since(store, begin):
+        for turn in await store.turns(conversation_id):
+            if begin <= turn.at < end:
+                yield turn
+
+
+async def _touched_since(store: Store, begin: datetime) -> AsyncIterator[ConversationId]:
+    seen: set[ConversationId] = set()
+    before, limit = None, PAGE
+    while True:
+        page = await store.list_conversations(limit=limit, before=before)
+        for summary in page:
+            if summary.updated_at is not None and summary.updated_at < begin:
+                return
+            if summary.id not in seen:
+                seen.add(summary.id)
+                yield summary.id
+        if len(page) < limit:
+            return
+        newest_left = page[-1].updated_at
+        assert newest_left is not None  # noqa: S101 - what is listed was updated by a turn
+        # Several may have been touched at the same moment: look from just after it, at more when all are of one moment.
+        moved = newest_left + timedelta(microseconds=1)
+        limit = limit * 2 if moved == before else PAGE
+        before = moved
+
+
+def _shards(store: Records, day: date, *, at: datetime) -> AsyncIterator[Record]:
+    return all_records(store, COLLECTION, at=at, prefix=f"{day.isoformat()}/")
+
+
+async def _put(store: Records, key: str, page: Page, *, at: datetime) -> None:
+    for _ in range(RECOUNT_ATTEMPTS):
+        stored = await store.record(COLLECTION, key, at=at)
+        written = await store.put_record(
+            Record(
+                collection=COLLECTION,
+                key=key,
+                version=stored.version if stored else 0,
+                body=page.body(),
+                expires_at=at + KEPT_FOR,
+                updated_at=at,
+            )
+        )
+        if written is not None:
+            return
+    raise StoreUnavailableError(f"{key} keeps changing")

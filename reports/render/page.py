@@ -1,0 +1,378 @@
+"""Reports as one page: tiles, plots and tables in the institution's language, complete in itself."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from contracts.conversation import TaskName
+from contracts.performance import AnswerSource, Cause, Count, Page, Times
+from reports.cost import CostReport
+from reports.digest import Anomaly, Digest
+from reports.performance import PerformanceReport, failure_rate, figures, quality
+from reports.render.charts import bars, lines
+from reports.render.words import Wording
+from reports.status import Status
+
+FOLDER = Path(__file__).parent / "pages"
+STYLE = (FOLDER / "report.css").read_text(encoding="utf-8")
+# Names of pages, in the order in which they link to each other.
+NAMES = ("status", "daily", "weekly", "cost", "performance")
+# What is more than this is shown in the colour of bad news: the line of the alert (deploy/observability/rules.yaml).
+FAILURES_ARE_BAD_FROM = 0.05
+SLOW_FROM_MS = 5_000
+MONEY_IS_SHORT_FROM = 0.8
+# Figures that cannot be more than 1, whatever their band.
+SHARES = frozenset({"failure_rate", "quality"})
+
+
+@dataclass(frozen=True)
+class Tile:
+    name: str
+    value: str
+    detail: str = ""
+    is_bad: bool = False
+
+
+@dataclass(frozen=True)
+class Plot:
+    title: str
+    svg: str
+    legend: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Notice:
+    text: str
+    is_bad: bool
+
+
+@dataclass(frozen=True)
+class ReportPage:
+    """What is on a page, in words."""
+
+    title: str
+    subtitle: str
+    tiles: Sequence[Tile] = ()
+    plots: Sequence[Plot] = ()
+    tables: Sequence[Table] = ()
+    notices: Sequence[Notice] = ()
+    links: Sequence[Mapping[str, Any]] = field(default=())
+
+
+def render(page: ReportPage, wording: Wording) -> str:
+    """The page as HTML that loads nothing."""
+    html: str = _template().render(
+        language=wording.language,
+        style=STYLE,
+        nothing=wording.say("nothing"),
+        footer=wording.say("footer"),
+        **vars(page),
+    )
+    return html
+
+
+def links_to(name: str, wording: Wording) -> list[Mapping[str, Any]]:
+    """Links between the console's pages."""
+    hrefs = {one: f"/console/reports/{one}" for one in NAMES} | {"status": "/console/status"}
+    return [{"href": hrefs[one], "text": wording.say(one), "is_here": one == name} for one in NAMES]
+
+
+def status_page(status: Status, wording: Wording) -> ReportPage:
+    """The first five numbers."""
+    say = wording.say
+    view = status.view()
+    reply = view["reply_ms"]
+    share = status.share_of_ceiling
+    waits = say("waiting", status.waiting, wording.time(status.oldest_seconds * 1000))
+    money = [say("of_ceiling", wording.percent(share), wording.usd(float(status.ceiling)))] if status.ceiling else []
+    if status.unpriced_calls:
+        money.append(say("unknown_calls", status.unpriced_calls))
+    rate = failure_rate(status.page)
+    tiles = (
+        Tile(
+            say("unanswered"),
+            wording.number(status.overdue),
+            "\n".join(
+                [waits if status.waiting else say("none_waits")]
+                + ([say("unsent", status.unsent)] if status.unsent else [])
+            ),
+            is_bad=status.overdue > 0,
+        ),
+        Tile(
+            say("reply_p95"),
+            wording.time(reply["p95"]),
+            say("behind_replies", reply["count"], wording.time(reply["p50"]), wording.time(reply["p99"])),
+            is_bad=(reply["p95"] or 0) > SLOW_FROM_MS,
+        ),
+        Tile(
+            say("failure_rate"),
+            wording.percent(rate),
+            _named_counts(status.page.of(Count.FAILURES), wording),
+            is_bad=(rate or 0) > FAILURES_ARE_BAD_FROM,
+        ),
+        Tile(
+            say("money_today"),
+            wording.usd(float(status.spent)),
+            "\n".join(money or [say("no_ceiling")]),
+            is_bad=(share or 0) >= MONEY_IS_SHORT_FROM,
+        ),
+        Tile(say("answered"), *_answers(status.page, wording)),
+    )
+    since = status.since.astimezone(status.zone)
+    subtitle = say("since", f"{since:%H:%M}", f"{status.at.astimezone(status.zone):%Y-%m-%d %H:%M:%S}")
+    return ReportPage(say("status"), subtitle, tiles)
+
+
+def digest_page(digest: Digest, wording: Wording) -> ReportPage:
+    """A day or a week: against the time before, with the days that its bands are made of."""
+    say = wording.say
+    performance, cost = digest.performance, digest.cost
+    total, before = performance.total, performance.before
+    days = list(digest.by_day)
+    labels = [_day(day) for day in days]
+    found = digest.by_day
+    plots = (
+        Plot(
+            say("money_by_day"),
+            bars(labels, {"USD": [found[day].usd for day in days]}, unit=wording.usd, title=say("money_by_day")),
+        ),
+        Plot(
+            say("latency_by_day"),
+            lines(
+                labels,
+                {"p95": [found[day].reply_p95_ms for day in days]},
+                unit=wording.time,
+                title=say("latency_by_day"),
+            ),
+        ),
+        Plot(
+            say("failure_rate_by_day"),
+            lines(
+                labels,
+                {say("failure_rate"): [found[day].failure_rate for day in days]},
+                unit=wording.percent,
+                title=say("failure_rate_by_day"),
+            ),
+        ),
+    )
+    tiles = (
+        Tile(
+            say("money"),
+            wording.amounts(cost.total),
+            say("before", wording.amounts(digest.cost_before.total)),
+        ),
+        _per_turn(cost, digest.cost_before, wording),
+        *_performance_tiles(total, before, wording),
+    )
+    notices = [Notice(anomaly_line(one, wording), one.is_worse) for one in digest.anomalies] or [
+        Notice(say("in_band"), is_bad=False)
+    ]
+    tables = (_model_table(cost, wording), *_performance_tables(total, wording))
+    return ReportPage(say(digest.period), _span(performance, wording), tiles, plots, tables, notices)
+
+
+def cost_page(cost: CostReport, by_hour: CostReport, wording: Wording) -> ReportPage:
+    """What was spent, by day and by model."""
+    say = wording.say
+    spent: dict[date, float] = {}
+    for line in by_hour.lines:
+        day = date.fromisoformat(line.name[:10])
+        spent[day] = spent.get(day, 0.0) + float(line.amounts.usd)
+    days = sorted(spent)
+    plot = bars(
+        [_day(day) for day in days],
+        {"USD": [spent[day] for day in days]},
+        unit=wording.usd,
+        title=say("money_by_day"),
+    )
+    tiles = (
+        Tile(say("money"), wording.amounts(cost.total)),
+        _per_turn(cost, None, wording),
+        Tile(say("turns"), wording.number(cost.turns)),
+    )
+    subtitle = say("days", cost.span.first, cost.span.last, cost.span.zone)
+    return ReportPage(say("cost"), subtitle, tiles, [Plot(say("money_by_day"), plot)], [_model_table(cost, wording)])
+
+
+def performance_page(performance: PerformanceReport, wording: Wording) -> ReportPage:
+    """How turns went, by day."""
+    say = wording.say
+    days, pages = list(performance.days), list(performance.days.values())
+    labels = [_day(day) for day in days]
+    latency = {
+        name: [page.time(Times.REPLY).quantile(share) for page in pages]
+        for name, share in {"p50": 0.5, "p95": 0.95, "p99": 0.99}.items()
+    }
+    answers = {say(source): [float(page.of(Count.ANSWERS).get(source, 0)) for page in pages] for source in AnswerSource}
+    failures = {say(cause): [float(page.of(Count.FAILURES).get(cause, 0)) for page in pages] for cause in Cause}
+    scores = {
+        say(task): [mean.value if (mean := page.quality.get(task)) else None for page in pages]
+        for task in (TaskName.STATE, TaskName.RESPONSE, TaskName.MESSAGE_TYPE)
+    }
+    plots = (
+        Plot(
+            say("latency_by_day"),
+            lines(labels, latency, unit=wording.time, title=say("latency_by_day")),
+            tuple(latency),
+        ),
+        Plot(
+            say("answers_by_day"),
+            bars(labels, answers, unit=wording.number, title=say("answers_by_day"), counts=True),
+            tuple(answers),
+        ),
+        Plot(
+            say("failures_by_day"),
+            bars(labels, failures, unit=wording.number, title=say("failures_by_day"), counts=True),
+            tuple(failures),
+        ),
+        Plot(
+            say("quality_by_day"),
+            lines(labels, scores, unit=lambda score: wording.number(score, 2), title=say("quality_by_day")),
+            tuple(scores),
+        ),
+    )
+    tiles = tuple(_performance_tiles(performance.total, performance.before, wording))
+    tables = tuple(_performance_tables(performance.total, wording))
+    return ReportPage(say("performance"), _span(performance, wording), tiles, plots, tables)
+
+
+def anomaly_line(anomaly: Anomaly, wording: Wording) -> str:
+    """One line: which figure left its band on which day."""
+    shows: Mapping[str, Callable[[float], str]] = {
+        "reply_p95_ms": wording.time,
+        "failure_rate": wording.percent,
+        "quality": lambda value: wording.number(value, 2),
+    }
+    show = shows.get(anomaly.figure, wording.usd)
+    return wording.say(
+        "anomaly_worse" if anomaly.is_worse else "anomaly_better",
+        anomaly.day,
+        wording.say(anomaly.figure),
+        show(max(0.0, anomaly.band.low)),
+        show(min(1.0, anomaly.band.high) if anomaly.figure in SHARES else anomaly.band.high),
+        show(anomaly.value),
+    )
+
+
+def _performance_tiles(total: Page, before: Page, wording: Wording) -> list[Tile]:
+    say = wording.say
+    now, then = figures(total), figures(before)
+    return [
+        Tile(say("turns"), wording.number(now["turns"]), say("before", wording.number(then["turns"]))),
+        Tile(
+            say("reply_p95"),
+            wording.time(now["reply_ms"]["p95"]),
+            say("before", wording.time(then["reply_ms"]["p95"])),
+            is_bad=(now["reply_ms"]["p95"] or 0) > SLOW_FROM_MS,
+        ),
+        Tile(
+            say("failure_rate"),
+            wording.percent(now["failure_rate"]),
+            say("before", wording.percent(then["failure_rate"])),
+            is_bad=(now["failure_rate"] or 0) > FAILURES_ARE_BAD_FROM,
+        ),
+        Tile(say("quality"), wording.number(quality(total), 2), say("before", wording.number(quality(before), 2))),
+        Tile(say("escalated"), wording.number(now["escalated"]), say("before", wording.number(then["escalated"]))),
+        Tile(say("answered"), *_answers(total, wording)),
+    ]
+
+
+def _performance_tables(total: Page, wording: Wording) -> list[Table]:
+    say, found = wording.say, figures(total)
+    times = [(say(name), found[f"{name}_ms"]) for name in Times] + [
+        (say(task), one["ms"]) for task, one in found["tasks"].items()
+    ]
+    time_rows = [
+        (name, wording.number(one["count"]), *(wording.time(one[share]) for share in ("p50", "p95", "p99")))
+        for name, one in times
+        if one["count"]
+    ]
+    task_rows = [
+        (
+            say(task),
+            ", ".join(f"{name} {wording.number(number)}" for name, number in one["outcomes"].items()),
+            wording.number(one["retries"]),
+            wording.number(one["quality"], 2),
+        )
+        for task, one in found["tasks"].items()
+    ]
+    return [
+        Table(say("times"), (say("what"), say("number"), "p50", "p95", "p99"), time_rows),
+        Table(say("tasks"), (say("task"), say("outcomes"), say("retries"), say("quality")), task_rows),
+        _count_table("causes", "cause", found["failures"], wording),
+        _count_table("fallbacks", "reason", found["fallbacks"], wording),
+        _count_table("states", "where", found["states"], wording),
+    ]
+
+
+def _count_table(title: str, column: str, counts: Mapping[str, int], wording: Wording) -> Table:
+    rows = [(wording.say(name), wording.number(number)) for name, number in counts.items()]
+    return Table(wording.say(title), (wording.say(column), wording.say("number")), rows)
+
+
+def _model_table(cost: CostReport, wording: Wording) -> Table:
+    say = wording.say
+    columns = ("model_name", "calls", "tokens_in", "tokens_out", "cache_read", "money", "share")
+    rows = [
+        (
+            line.name or "–",
+            wording.number(line.amounts.calls),
+            wording.number(line.amounts.input),
+            wording.number(line.amounts.output),
+            wording.number(line.amounts.cache_read),
+            wording.amounts(line.amounts),
+            wording.percent(None if (share := cost.share(line.amounts)) is None else float(share)),
+        )
+        for line in cost.lines
+    ]
+    return Table(say("by_model"), [say(column) for column in columns], rows)
+
+
+def _per_turn(cost: CostReport, before: CostReport | None, wording: Wording) -> Tile:
+    def per_turn(report: CostReport) -> str:
+        return wording.usd(float(report.total.usd) / report.turns if report.turns else None)
+
+    detail = wording.say("before", per_turn(before)) if before is not None else ""
+    return Tile(wording.say("per_turn"), per_turn(cost), detail)
+
+
+def _answers(page: Page, wording: Wording) -> tuple[str, str]:
+    """The share of the model, and those of the others."""
+    answers, turns = page.of(Count.ANSWERS), page.turns
+    if not turns:
+        return "–", ""
+    (first, most), *others = answers.items()
+    details = [f"{wording.say(source)} {wording.percent(number / turns)}" for source, number in others]
+    return wording.percent(most / turns), "\n".join([wording.say(first), *details])
+
+
+def _named_counts(counts: Mapping[str, int], wording: Wording) -> str:
+    return "\n".join(f"{wording.say(name)}: {wording.number(number)}" for name, number in counts.items())
+
+
+def _span(performance: PerformanceReport, wording: Wording) -> str:
+    span = performance.span
+    return wording.say("days", span.first, span.last, span.zone)
+
+
+def _day(day: date) -> str:
+    return f"{day:%d/%m}"
+
+
+@cache
+def _template() -> Any:
+    # A process that shows no page does not load it: the webhook's cold start counts.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("report.html")

@@ -1,0 +1,102 @@
+"""Reports for who asks: the console's pages, and the commands."""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import Any
+
+from contracts.ports import Clock, Inbox, Store
+from reports.cost import By, Span, cost_report
+from reports.digest import Digest, Period, digest
+from reports.performance import performance_report
+from reports.render.page import (
+    ReportPage,
+    cost_page,
+    digest_page,
+    links_to,
+    performance_page,
+    render,
+    status_page,
+)
+from reports.render.words import Wording
+from reports.status import Status, read_status
+
+# What the pages of cost and performance show.
+SHOWN_DAYS = 14
+DEFAULT_LANGUAGE = "pt-BR"
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """Satisfies the `Reports` port. `zone` is where days begin, `ceiling` the day's money."""
+
+    inbox: Inbox
+    store: Store
+    clock: Clock
+    zone: tzinfo
+    ceiling: Decimal | None
+
+    @property
+    def today(self) -> date:
+        return self.clock.now().astimezone(self.zone).date()
+
+    @property
+    def yesterday(self) -> date:
+        return self.today - timedelta(days=1)
+
+    def last_days(self, number: int) -> Span:
+        """Today included."""
+        return Span(self.today - timedelta(days=number - 1), self.today, self.zone)
+
+    async def status(self) -> Status:
+        return await read_status(self.inbox, self.store, zone=self.zone, ceiling=self.ceiling, at=self.clock.now())
+
+    async def digest(self, period: Period, last: date | None = None) -> Digest:
+        """The period that ends with the day, by default yesterday, which is over."""
+        return await digest(self.store, period, last or self.yesterday, self.zone, at=self.clock.now())
+
+    async def wording(self) -> Wording:
+        """In the language of the published institution."""
+        institution = await self.store.published()
+        return Wording(institution.language if institution else DEFAULT_LANGUAGE)
+
+    async def view(self, name: str) -> dict[str, Any] | None:
+        """A report for programs; None when there is none of that name."""
+        at, span = self.clock.now(), self.last_days(SHOWN_DAYS)
+        match name:
+            case "status":
+                return (await self.status()).view()
+            case "daily" | "weekly":
+                return (await self.digest(Period(name))).view()
+            case "cost":
+                return (await cost_report(self.store, span, By.MODEL, at=at)).view()
+            case "performance":
+                return (await performance_report(self.store, span, at=at)).view()
+            case _:
+                return None
+
+    async def page(self, name: str) -> str | None:
+        """A report as a page of HTML, with links to the others; None when there is none of that name."""
+        wording = await self.wording()
+        page = await self._page(name, wording)
+        return render(replace(page, links=links_to(name, wording)), wording) if page else None
+
+    async def _page(self, name: str, wording: Wording) -> ReportPage | None:
+        span, at = self.last_days(SHOWN_DAYS), self.clock.now()
+        match name:
+            case "status":
+                return status_page(await self.status(), wording)
+            case "daily" | "weekly":
+                return digest_page(await self.digest(Period(name)), wording)
+            case "cost":
+                return await self.cost_page(span, wording)
+            case "performance":
+                return performance_page(await performance_report(self.store, span, at=at), wording)
+            case _:
+                return None
+
+    async def cost_page(self, span: Span, wording: Wording) -> ReportPage:
+        at: datetime = self.clock.now()
+        by_model = await cost_report(self.store, span, By.MODEL, at=at)
+        by_hour = await cost_report(self.store, span, By.HOUR, at=at)
+        return cost_page(by_model, by_hour, wording)

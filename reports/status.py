@@ -1,0 +1,85 @@
+"""The first five numbers: who waits, how long replies take, what fails, what it costs, who answers."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import Any
+
+from contracts.performance import Count, Page, Times
+from contracts.ports import Inbox, Store
+from observability.exposition import OVERDUE_AFTER
+from prompts.pricing.prices import usd_text
+from reports.cost import By, Span, cost_report
+from reports.performance import SHARE_DIGITS, failure_rate, hours, times
+
+
+@dataclass(frozen=True)
+class Status:
+    """Now, for latency, failures and answers since `since`, for money since the day began in the institution's zone."""
+
+    at: datetime
+    since: datetime
+    zone: tzinfo
+    waiting: int
+    overdue: int
+    oldest_seconds: float
+    unsent: int
+    page: Page
+    spent: Decimal
+    unpriced_calls: int
+    ceiling: Decimal | None
+
+    @property
+    def share_of_ceiling(self) -> float | None:
+        return round(float(self.spent / self.ceiling), SHARE_DIGITS) if self.ceiling else None
+
+    def view(self) -> dict[str, Any]:
+        turns = self.page.turns
+        answers = self.page.of(Count.ANSWERS)
+        return {
+            "at": self.at.isoformat(),
+            "since": self.since.isoformat(),
+            "unanswered": {
+                "older_than_a_minute": self.overdue,
+                "oldest_seconds": round(self.oldest_seconds, 1),
+                "waiting": self.waiting,
+                "replies_unsent": self.unsent,
+            },
+            "reply_ms": times(self.page.time(Times.REPLY)),
+            "failures": {"rate": failure_rate(self.page), "by_cause": self.page.of(Count.FAILURES), "turns": turns},
+            "money": {
+                "today_usd": usd_text(self.spent),
+                "unknown_price_calls": self.unpriced_calls,
+                "ceiling_usd": usd_text(self.ceiling) if self.ceiling else None,
+                "share": self.share_of_ceiling,
+            },
+            "answers": {
+                source: {"turns": number, "share": round(number / turns, SHARE_DIGITS)}
+                for source, number in answers.items()
+            },
+        }
+
+
+async def read_status(inbox: Inbox, store: Store, *, zone: tzinfo, ceiling: Decimal | None, at: datetime) -> Status:
+    """Look now. Latency, failures and answers are those of this hour (UTC) and the one before."""
+    since = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    ages = await inbox.ages(overdue_before=at - OVERDUE_AFTER)
+    oldest = ages.oldest_received_at
+    today = at.astimezone(zone).date()
+    spent = (await cost_report(store, Span(today, today, zone), By.MODEL, at=at)).total
+    page = Page()
+    async for _, one in hours(store, since, at + timedelta(hours=1), at=at):
+        page.add_page(one)
+    return Status(
+        at=at,
+        since=since,
+        zone=zone,
+        waiting=await inbox.depth(),
+        overdue=ages.overdue,
+        oldest_seconds=max(0.0, (at - oldest).total_seconds()) if oldest else 0.0,
+        unsent=await store.unsent_count(),
+        page=page,
+        spent=spent.usd,
+        unpriced_calls=spent.unpriced,
+        ceiling=ceiling,
+    )

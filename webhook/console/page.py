@@ -1,0 +1,128 @@
+"""The page at `/` and what it shows beside the chat; read only, and closed unless opened."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import FileResponse, Response
+
+from adapters.http.problems import Problem
+from contracts.conversation import Conversation
+from contracts.errors import TransientError
+from contracts.values import ConversationId
+from contracts.views import turn_view
+from observability.exposition import CONTENT_TYPE, Exposition
+from webhook.dependencies import WebhookDependencies
+from webhook.http.access import console_guard
+
+STATIC_FOLDER = Path(__file__).parents[1] / "static"
+STATIC_FILES = {
+    "app.js": "text/javascript",
+    "style.css": "text/css",
+    "docs.css": "text/css",
+    "fsm.svg": "image/svg+xml",
+}
+# Nothing from elsewhere is loaded or run, whatever a reply contains.
+PAGE_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+MAX_TURNS = 200
+READY_SECONDS = 2.0
+
+
+def console_routes(deps: WebhookDependencies) -> APIRouter:
+    guard = console_guard(deps.console_token)
+    exposition = Exposition(deps.inbox, deps.store, deps.clock)
+
+    def check(request: Request) -> None:
+        guard(request)
+
+    router = APIRouter(dependencies=[Depends(check)])
+
+    @router.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return _file("index.html", "text/html; charset=utf-8")
+
+    @router.get("/static/{name}", include_in_schema=False)
+    async def static(name: str) -> Response:
+        if name not in STATIC_FILES:
+            raise Problem(404, "Not found", "There is no such file.")
+        return _file(name, STATIC_FILES[name])
+
+    @router.get("/metrics", tags=["operation"], summary="Prometheus")
+    async def metrics() -> Response:
+        return Response(await exposition.text(), media_type=CONTENT_TYPE)
+
+    @router.get("/readyz", tags=["operation"], summary="Able to make a message durable")
+    async def ready() -> Response:
+        return await _readiness(deps)
+
+    @router.get("/console/about", tags=["console"], summary="What runs here")
+    async def about() -> Response:
+        institution = await deps.store.published()
+        return _json(
+            {
+                "institution": institution.name if institution else None,
+                "language": institution.language if institution else None,
+                "version": institution.version if institution else None,
+                "lines": {line.id: line.name for line in institution.lines} if institution else {},
+                "fields": {field.id: field.label for field in institution.fields} if institution else {},
+                "sandbox_model": deps.is_sandbox_model,
+            }
+        )
+
+    @router.get("/console/conversations", tags=["console"], summary="Newest conversations")
+    async def conversations(state: str | None = None, limit: Annotated[int, "at most 500"] = 50) -> Response:
+        found = await deps.store.list_conversations(state=state, limit=max(1, min(limit, 500)))
+        return _json({"conversations": [summary.model_dump(mode="json") for summary in found]})
+
+    @router.get("/console/conversations/{conversation_id}", tags=["console"], summary="One, with its newest turns")
+    async def conversation(conversation_id: str) -> Response:
+        head = await deps.store.load(ConversationId(conversation_id))
+        if head is None or head.turns == 0:
+            raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")
+        return _json(await _detail(head, deps))
+
+    return router
+
+
+async def _detail(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:
+    turns = await deps.store.turns(head.id, limit=MAX_TURNS)
+    rows = await deps.store.rows(head.id)
+    return {
+        "conversation": head.model_dump(mode="json", exclude={"recent_arrivals"}),
+        "turns": [
+            turn_view(turn)
+            | {
+                "id": turn.id,
+                "at": turn.at.isoformat(),
+                "waiting_for": turn.waiting_for.value,
+                "attempts": turn.attempts,
+                "tasks": [task.model_dump(mode="json") for task in turn.tasks],
+            }
+            for turn in turns
+        ],
+        "outbox": [
+            {"id": row.id, "turn_id": row.turn_id, "state": row.state.value, "error_code": row.error_code}
+            for row in rows[-MAX_TURNS:]
+        ],
+    }
+
+
+async def _readiness(deps: WebhookDependencies) -> Response:
+    """Ready is who can make a message durable; a store that is away elsewhere does not keep messages from coming in."""
+    try:
+        async with asyncio.timeout(READY_SECONDS):
+            await deps.inbox.ping()
+    except (TransientError, TimeoutError) as exc:
+        raise Problem(503, "Not ready", f"{type(exc).__name__}: messages cannot be stored now.") from exc
+    return _json({"status": "ready"})
+
+
+def _file(name: str, media_type: str) -> Response:
+    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+    return FileResponse(STATIC_FOLDER / name, media_type=media_type, headers=headers)
+
+
+def _json(content: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json", headers={"Cache-Control": "no-store"})

@@ -1,0 +1,1 @@
+"""Cross-cutting HTTP: access, limits, documentation."""

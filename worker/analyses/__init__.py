@@ -1,0 +1,1 @@
+"""Background analyses of whole conversations."""

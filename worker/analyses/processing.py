@@ -1,0 +1,338 @@
+"""Analyses of whole conversations, in the background: asked for once, worked on by one, told about at their end.
+
+An analysis lives in a record whose key is the hash of everything it depends on, so that a second request for the same
+context finds the first one, running or done. Whoever works on it claims the record by compare-and-set and leaves in
+`due_at` when it is due again: after a worker that died, after a failure, or for the callback. A queue only says which
+record to look at; a wake-up that is lost, doubled or late costs at most a moment.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from contracts.analysis import (
+    COLLECTION,
+    Analysis,
+    AnalysisKind,
+    AnalysisStatus,
+    CallbackState,
+    Filed,
+)
+from contracts.conversation import Conversation, State, TaskRecord
+from contracts.delivery import Record
+from contracts.errors import CallbackRefusedError, PermanentError, TransientError, WorkerError
+from contracts.ledger import BilledCall
+from contracts.ports import WakeUps
+from fsm.migrations import migrate
+from observability.logs import conversation_logged, logger
+from observability.metrics import ANALYSES, ANALYSIS_SECONDS, CALLBACKS, DRAIN_ERRORS
+from prompts.execution.prompt_task import TaskResult
+from prompts.tasks.analyses import BUDGET, AnalysisView, Result
+from worker.analyses.requests import AnalysisRequests
+from worker.dependencies import Dependencies
+from worker.spans import analysis_span
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True)
+class AnalysisLimits:
+    """How long a claim lasts, how often the work is tried, and how often the callback.
+
+    A claim outlasts all the time the work may take, so that it runs out only when its worker died. A callback's pauses
+    are also its claims: each is longer than one call may take.
+    """
+
+    lease: timedelta = BUDGET + timedelta(seconds=15)
+    attempts: int = 4
+    first_pause: timedelta = timedelta(seconds=2)
+    longest_pause: timedelta = timedelta(seconds=30)
+    callback_attempts: int = 5
+    first_callback_pause: timedelta = timedelta(seconds=10)
+
+
+LIMITS = AnalysisLimits()
+
+
+def desk_of(deps: Dependencies, queue: WakeUps | None = None) -> AnalysisRequests:
+    """Where this worker's process asks for analyses."""
+
+    async def institution_version() -> str:
+        return deps.rulebook().institution.version
+
+    return AnalysisRequests(
+        store=deps.store,
+        clock=deps.clock,
+        model=deps.analyst.model,
+        label=deps.analyst.label,
+        institution_version=institution_version,
+        queue=queue,
+    )
+
+
+# The work
+
+
+async def analyse(key: str, deps: Dependencies) -> None:
+    """Do what is due of an analysis: ask the model, tell the receiver.
+
+    Harmless when nothing is due, or when somebody else is at it. Nothing is raised: what failed is due again by its
+    record.
+    """
+    try:
+        record = await deps.store.record(COLLECTION, key, at=deps.clock.now())
+        if record is None:
+            return
+        filed = Filed.of(record)
+        with conversation_logged(filed.analysis.context.conversation_id):
+            await _Work(deps).on(filed)
+    except WorkerError as exc:
+        family_of_error = "transient" if isinstance(exc, TransientError) else "permanent"
+        DRAIN_ERRORS.labels(family=family_of_error).inc()
+        log.warning("analysis.error", analysis_id=key, family=family_of_error, error=type(exc).__name__)
+    except Exception as exc:
+        DRAIN_ERRORS.labels(family="defect").inc()
+        log.error("analysis.defect", analysis_id=key, exc_info=exc)
+
+
+class AnalysisPostponedError(TransientError):
+    """The analysis, or its callback, is due again in `retry_after`."""
+
+
+async def time_to_next_step(key: str, deps: Dependencies) -> timedelta | None:
+    """The time until the analysis is due again after a failure; None when nothing is to be tried again.
+
+    Raises:
+        StoreUnavailableError: the store did not answer.
+    """
+    at = deps.clock.now()
+    record = await deps.store.record(COLLECTION, key, at=at)
+    if record is None or record.due_at is None:
+        return None
+    analysis = Filed.of(record).analysis
+    was_tried = analysis.callback_attempts if analysis.is_finished else analysis.error
+    return max(timedelta(0), record.due_at - at) if was_tried else None
+
+
+class _Work:
+    """What one job does with one analysis. Each step is a compare-and-set: who loses one leaves the rest."""
+
+    def __init__(self, deps: Dependencies) -> None:
+        self._deps = deps
+
+    async def on(self, filed: Filed) -> None:
+        if not filed.analysis.is_finished:
+            claimed = await self._claimed(filed)
+            if claimed is None:
+                return
+            await self._deps.faults.reach("analysis.claimed")
+            answered = await self._answered(claimed)
+            if answered is None:
+                return
+            filed = answered
+            await self._deps.faults.reach("analysis.answered")
+        await self._tell(filed)
+
+    async def _claimed(self, filed: Filed) -> Filed | None:
+        """The analysis as mine, its attempt counted; None when it is not due, or its last attempt has died."""
+        analysis, at = filed.analysis, self._deps.clock.now()
+        is_new = analysis.status is AnalysisStatus.QUEUED and analysis.attempts == 0
+        if not is_new and not _is_due(filed.record, at):
+            return None
+        if analysis.attempts >= LIMITS.attempts:
+            await self._end(filed, analysis, error="attempts")
+            return None
+        mine = analysis.with_changes(status=AnalysisStatus.RUNNING, attempts=analysis.attempts + 1)
+        return await self._write(filed, mine, due_at=at + LIMITS.lease)
+
+    async def _answered(self, claimed: Filed) -> Filed | None:
+        """The analysis with its end, written; None when it is to be tried again, or nobody wants it any more."""
+        deps, analysis = self._deps, claimed.analysis
+        head = await deps.store.load(analysis.context.conversation_id)
+        if head is None or head.turns == 0 or head.moved_to is not None:
+            # Erased, or gone to another store: there is nobody left to say anything about.
+            await deps.store.drop_record(COLLECTION, analysis.id)
+            self._note(analysis, "dropped")
+            return None
+        started = deps.monotonic()
+        try:
+            result = await self._ask(analysis, migrate(head))
+        except asyncio.CancelledError:
+            await asyncio.shield(self._give_back(claimed))
+            raise
+        ANALYSIS_SECONDS.labels(kind=analysis.context.kind.value).observe(deps.monotonic() - started)
+        await self._book(result.record, head.business_line)
+        await deps.faults.reach("analysis.thought")
+        billed = analysis.with_changes(tasks=(*analysis.tasks, result.record))
+        if result.value is not None:
+            return await self._end(claimed, billed, result=result.value.model_dump(mode="json"))
+        error = type(result.error).__name__
+        if isinstance(result.error, PermanentError) or analysis.attempts >= LIMITS.attempts:
+            return await self._end(claimed, billed, error=error)
+        waiting = billed.with_changes(status=AnalysisStatus.QUEUED, error=error)
+        if await self._write(claimed, waiting, due_at=deps.clock.now() + self._pause(analysis.attempts)):
+            self._note(waiting, "postponed")
+        return None
+
+    async def _book(self, task: TaskRecord, line: str | None) -> None:
+        """Written before the result is: a record of an analysis does not last, and one that is lost is paid again."""
+        self._deps.ledger.book_apart(BilledCall.of((task,)), line=line)
+        try:
+            await self._deps.ledger.flush()
+        except TransientError as exc:
+            # It stays booked in this process, which goes on trying.
+            log.warning("ledger.late", error=type(exc).__name__)
+
+    async def _ask(self, analysis: Analysis, head: Conversation) -> TaskResult[Result]:
+        deps = self._deps
+        transcript = await deps.store.transcript(head.id)
+        view = AnalysisView(deps.rulebook().institution, head, transcript)
+        with analysis_span(analysis):
+            return await deps.analyst.write(analysis.context.kind, view)
+
+    async def _end(
+        self, filed: Filed, analysis: Analysis, *, result: dict[str, Any] | None = None, error: str | None = None
+    ) -> Filed | None:
+        at = self._deps.clock.now()
+        tells = self._deps.callback is not None
+        ended = analysis.with_changes(
+            status=AnalysisStatus.FAILED if result is None else AnalysisStatus.DONE,
+            result=result,
+            error=error,
+            finished_at=at,
+            callback=CallbackState.PENDING if tells else None,
+        )
+        written = await self._write(filed, ended, due_at=at if tells else None)
+        # The record is gone with its conversation, or another worker has taken it since: what was thought is dropped.
+        self._note(ended, ended.status.value if written else "dropped")
+        return written
+
+    async def _give_back(self, claimed: Filed) -> None:
+        """A process that is told to stop gives the work back at once; that was no attempt."""
+        analysis = claimed.analysis
+        waiting = analysis.with_changes(status=AnalysisStatus.QUEUED, attempts=analysis.attempts - 1)
+        try:
+            await self._write(claimed, waiting, due_at=self._deps.clock.now())
+        except TransientError as exc:
+            # The store is away: the claim runs out by itself.
+            log.warning("analysis.error", analysis_id=analysis.id, family="transient", error=type(exc).__name__)
+
+    # The callback
+
+    async def _tell(self, filed: Filed) -> None:
+        deps, analysis, at = self._deps, filed.analysis, self._deps.clock.now()
+        if analysis.callback is not CallbackState.PENDING or not _is_due(filed.record, at):
+            return
+        if deps.callback is None:
+            # There was a receiver when it ended; there is none any more.
+            await self._write(filed, analysis.with_changes(callback=None), due_at=None)
+            return
+        if analysis.callback_attempts >= LIMITS.callback_attempts:
+            await self._settle_callback(filed, CallbackState.GIVEN_UP)
+            return
+        counted = analysis.with_changes(callback_attempts=analysis.callback_attempts + 1)
+        pause = LIMITS.first_callback_pause * 4**analysis.callback_attempts * (1 + deps.chance() / 2)
+        claimed = await self._write(filed, counted, due_at=at + pause)
+        if claimed is None:
+            return
+        await deps.faults.reach("callback.claimed")
+        try:
+            await deps.callback.send(callback_content(analysis), delivery_id=analysis.delivery_id, at=at)
+        except CallbackRefusedError as exc:
+            await self._refused(claimed, str(exc))
+            return
+        await deps.faults.reach("callback.accepted")
+        await self._settle_callback(claimed, CallbackState.ACCEPTED)
+
+    async def _refused(self, claimed: Filed, reason: str) -> None:
+        if claimed.analysis.callback_attempts >= LIMITS.callback_attempts:
+            await self._settle_callback(claimed, CallbackState.GIVEN_UP)
+            return
+        CALLBACKS.labels(outcome="refused").inc()
+        log.warning(
+            "callback.refused",
+            analysis_id=claimed.analysis.id,
+            attempts=claimed.analysis.callback_attempts,
+            reason=reason,
+        )
+
+    async def _settle_callback(self, filed: Filed, state: CallbackState) -> None:
+        analysis = filed.analysis
+        if await self._write(filed, analysis.with_changes(callback=state), due_at=None):
+            CALLBACKS.labels(outcome=state.value).inc()
+            say = log.info if state is CallbackState.ACCEPTED else log.error
+            say("callback.settled", analysis_id=analysis.id, outcome=state.value, attempts=analysis.callback_attempts)
+
+    # What all steps do
+
+    async def _write(self, filed: Filed, analysis: Analysis, *, due_at: datetime | None) -> Filed | None:
+        changed = filed.changed(analysis, due_at=due_at, at=self._deps.clock.now())
+        saved = await self._deps.store.put_record(changed.record)
+        return Filed(record=saved, analysis=analysis) if saved else None
+
+    def _pause(self, attempts: int) -> timedelta:
+        """Exponential with jitter."""
+        pause: timedelta = min(LIMITS.longest_pause, LIMITS.first_pause * 2 ** (attempts - 1))
+        return pause * (0.5 + self._deps.chance() / 2)
+
+    def _note(self, analysis: Analysis, outcome: str) -> None:
+        kind = analysis.context.kind.value
+        ANALYSES.labels(kind=kind, outcome=outcome).inc()
+        log.info(
+            "analysis.worked_on",
+            analysis_id=analysis.id,
+            kind=kind,
+            outcome=outcome,
+            attempts=analysis.attempts,
+            error=analysis.error,
+        )
+
+
+def callback_content(analysis: Analysis) -> dict[str, str]:
+    """What the receiver is told: no word of anybody; the result is fetched from the status endpoint."""
+    return {
+        "id": analysis.id,
+        "kind": analysis.context.kind.value,
+        "conversation": analysis.context.conversation_id,
+        "status": analysis.status.value,
+        "at": analysis.finished_at.isoformat() if analysis.finished_at else "",
+    }
+
+
+def _is_due(record: Record, at: datetime) -> bool:
+    return record.due_at is not None and record.due_at <= at
+
+
+# The sweep's part
+
+
+async def recover_analyses(queue: WakeUps, deps: Dependencies, *, limit: int) -> None:
+    """Wake whoever works on analyses for every one that is due."""
+    for record in await deps.store.due_records(COLLECTION, at=deps.clock.now(), limit=limit):
+        await queue.analyse(record.key)
+
+
+async def request_handoffs(deps: Dependencies) -> None:
+    """Ask for a summary of every conversation that this process has passed to a person since the last look."""
+    desk = desk_of(deps)
+    while conversation_id := deps.escalations.take():
+        try:
+            await desk.request(conversation_id, AnalysisKind.HANDOFF_SUMMARY)
+        except TransientError as exc:
+            # `renew_handoffs` will see that there is none.
+            log.warning("analysis.error", family="transient", error=type(exc).__name__)
+            return
+
+
+async def renew_handoffs(deps: Dependencies, *, limit: int) -> None:
+    """See to it that the conversations passed to a person have a summary, and one of what was said since.
+
+    Those whose process died before it asked, those that an operator passed on, and those in which the person goes on
+    writing. A failed one is left as it is: it would fail for ever.
+    """
+    desk = desk_of(deps)
+    for conversation in await deps.store.list_conversations(state=State.ESCALATING, limit=limit):
+        newest = await desk.newest(conversation.id, AnalysisKind.HANDOFF_SUMMARY)
+        if newest is None or (conversation.updated_at and newest.requested_at < conversation.updated_at):
+            await desk.request(conversation.id, AnalysisKind.HANDOFF_SUMMARY)

@@ -1,0 +1,1 @@
+"""Engines: the Celery worker and the Cloud Tasks endpoint."""

@@ -1,0 +1,217 @@
+"""What happens to a conversation outside its turns: operators, timers, undeliverable replies, erasure, export."""
+
+from collections.abc import Callable
+from typing import Any
+
+from contracts.conversation import Conversation, State, Trigger, TurnRecord, WaitingFor
+from contracts.delivery import InboxEntry, TurnCommit
+from contracts.errors import ConversationConflictError, IllegalTransitionError
+from contracts.institution import FixedText
+from contracts.messages import OutboundMessage
+from contracts.performance import Cause
+from contracts.values import ConversationId, TurnId
+from fsm.machine import Walk
+from fsm.migrations import migrate
+from observability.metrics import note_transitions
+from worker.accuracy import overruled
+from worker.analyses.requests import analyses_of
+from worker.dependencies import Dependencies
+from worker.turn import Draft, Timing, Turn, to_commit
+
+CONFLICT_RETRIES = 5
+# Who moved a conversation, where it was a person of the team.
+OPERATOR, REOPENED = "operator", "reopened"
+
+# The triggers that lead to a person, by the state a conversation rests in.
+_WAY_TO_A_PERSON = {
+    State.INIT: (Trigger.BEGIN, Trigger.IDENTIFIED, Trigger.ESCALATE),
+    State.AWAITING_USER: (Trigger.ESCALATE,),
+}
+
+
+async def pull(conversation_id: ConversationId, trigger: Trigger, deps: Dependencies, *, reason: str) -> Conversation:
+    """Move a conversation by an operator's or a timer's hand.
+
+    Raises:
+        IllegalTransitionError: the table has no such move from the state it is in, or there is no such conversation.
+        ConversationConflictError: it kept changing meanwhile.
+    """
+
+    def move(conversation: Conversation) -> Walk:
+        metadata = {"reason": reason}
+        walk = deps.machine.advance(Walk(conversation), trigger, at=deps.clock.now(), metadata=metadata)
+        if trigger is Trigger.HAND_BACK:
+            # Somebody has looked at it: it may spend its ceiling once more.
+            return walk.holding(walk.conversation.model_copy(update={"spent_usd": "0"}))
+        return walk
+
+    return await _change(conversation_id, move, deps, reason=reason)
+
+
+async def time_out(conversation_id: ConversationId, deps: Dependencies) -> None:
+    """End a wait that has lasted longer than the table allows; nothing when it ended meanwhile."""
+    conversation = await deps.store.load(conversation_id)
+    if conversation is None or conversation.moved_to is not None or conversation.times_out_at is None:
+        return
+    if conversation.times_out_at <= deps.clock.now():
+        await pull(conversation_id, Trigger.TIME_OUT, deps, reason="time_out")
+
+
+async def escalate(conversation_id: ConversationId, deps: Dependencies, *, reason: str) -> None:
+    """Call a person of the team, without a word to the person who writes; nothing when one is called already."""
+
+    def move(conversation: Conversation) -> Walk:
+        return _to_a_person(conversation, reason, deps)
+
+    await _change(conversation_id, move, deps, reason=reason)
+
+
+async def reopen(conversation_id: ConversationId, deps: Dependencies) -> Conversation:
+    """Undo SPAM, or any other end: the conversation goes on as its own successor, waiting for the person.
+
+    Raises:
+        IllegalTransitionError: it has not ended.
+    """
+
+    def move(conversation: Conversation) -> Walk:
+        if not conversation.is_final:
+            raise IllegalTransitionError(f"{conversation_id} is {conversation.state}, not at an end")
+        return Walk(conversation.successor(deps.clock.now()))
+
+    return await _change(conversation_id, move, deps, reason=REOPENED)
+
+
+async def escalate_for_dead_letter(entry: InboxEntry, deps: Dependencies) -> None:
+    """Pass the message in the conversation, tell the person that somebody will look, and call that somebody."""
+    for _ in range(CONFLICT_RETRIES):
+        stored = await deps.store.load(entry.message.conversation_id)
+        conversation = migrate(stored) if stored else Conversation(id=entry.message.conversation_id)
+        if conversation.last_sequence >= entry.sequence:
+            return
+        address = entry.message.address
+        walk = _to_a_person(conversation.model_copy(update={"address": address}), "dead_letter", deps)
+        institution = deps.rulebook().institution
+        draft = Draft(walk, reason="dead_letter", fallback=True)
+        if walk.state is State.ESCALATING and not conversation.opted_out:
+            hold = OutboundMessage.of_text(institution.text(FixedText.ESCALATED))
+            draft = draft.saying(hold, reason="dead_letter", fallback=True)
+        turn = Turn(entry.message.conversation_id, (entry,))
+        commit = to_commit(turn, draft, Timing(at=deps.clock.now()), institution.version)
+        try:
+            await deps.store.commit(commit)
+        except ConversationConflictError:
+            continue
+        note_transitions(commit.transitions)
+        deps.ledger.book_failure(Cause.DEAD_LETTER)
+        return
+    raise ConversationConflictError(entry.message.conversation_id)
+
+
+async def erase(conversation_id: ConversationId, deps: Dependencies) -> bool:
+    """Delete everything of a person's conversation; a worker that is thinking about it cannot write it back.
+
+    The inbox goes first: whoever re-reads it after the store refused their commit finds nothing to write again.
+    Erasing twice, or again after a crash in the middle, is harmless. Returns whether there was anything.
+    """
+    waiting = await deps.inbox.pending(conversation_id)
+    last_sequence = await deps.inbox.forget(conversation_id)
+    await deps.faults.reach("erase.inbox_gone")
+    turns = await deps.store.turns(conversation_id)
+    # Whoever took messages before and has not loaded the head yet finds them answered.
+    erased = await deps.store.erase(conversation_id, at=deps.clock.now(), answered_up_to=last_sequence)
+    deps.ledger.book_erased(turns)
+    await deps.tuner.forget(conversation_id)
+    return erased or bool(waiting)
+
+
+async def expire(conversation_id: ConversationId, deps: Dependencies) -> None:
+    """Forget what was said; a message that waits or is being thought about begins a new conversation."""
+    await deps.store.erase(conversation_id, at=deps.clock.now())
+
+
+async def export(conversation_id: ConversationId, deps: Dependencies) -> dict[str, Any] | None:
+    """Everything that is kept about a conversation, as JSON values; None when nothing is."""
+    head = await deps.store.load(conversation_id)
+    waiting = await deps.inbox.pending(conversation_id)
+    if (head is None or head.turns == 0) and not waiting:
+        return None
+    return {
+        "conversation": head.model_dump(mode="json") if head else None,
+        "waiting": [entry.model_dump(mode="json") for entry in waiting],
+        "messages": [receipt.model_dump(mode="json") for receipt in await deps.store.receipts(conversation_id)],
+        "transcript": [said.model_dump(mode="json") for said in await deps.store.transcript(conversation_id)],
+        "transitions": [record.model_dump(mode="json") for record in await deps.store.transitions(conversation_id)],
+        "turns": [turn.model_dump(mode="json") for turn in await deps.store.turns(conversation_id)],
+        "outbox": [row.model_dump(mode="json") for row in await deps.store.rows(conversation_id)],
+        "dead_letters": [
+            letter.model_dump(mode="json")
+            for letter in await deps.store.dead_letters(conversation_id=conversation_id, limit=10_000)
+        ],
+        "analyses": [
+            analysis.model_dump(mode="json")
+            for analysis in await analyses_of(conversation_id, deps.store, at=deps.clock.now())
+        ],
+    }
+
+
+async def retry_dead_letter(letter_id: str, deps: Dependencies) -> ConversationId | None:
+    """Put a dead letter back into its inbox under a new platform id; None when there is no such letter to retry."""
+    letter = await deps.store.dead_letter(letter_id)
+    if letter is None or letter.message is None:
+        return None
+    message = letter.message
+    again = f"{message.platform_id}#retry@{deps.clock.now().isoformat()}"
+    retried = message.model_copy(update={"platform_id": again, "received_at": deps.clock.now()})
+    await deps.inbox.append([retried])
+    await deps.store.drop_dead_letter(letter_id)
+    return message.conversation_id
+
+
+async def _change(
+    conversation_id: ConversationId, move: Callable[[Conversation], Walk], deps: Dependencies, *, reason: str
+) -> Conversation:
+    for _ in range(CONFLICT_RETRIES):
+        stored = await deps.store.load(conversation_id)
+        if stored is None or stored.turns == 0:
+            raise IllegalTransitionError(f"there is no conversation {conversation_id}")
+        walk = move(migrate(stored))
+        if walk == Walk(stored):
+            return stored
+        try:
+            commit = _operation(stored, walk, reason, deps)
+            saved = await deps.store.commit(commit)
+        except ConversationConflictError:
+            continue
+        note_transitions(walk.records)
+        deps.tuner.observe(commit)
+        return saved
+    raise ConversationConflictError(conversation_id)
+
+
+def _operation(before: Conversation, walk: Walk, reason: str, deps: Dependencies) -> TurnCommit:
+    """What a move outside a turn writes: the head, its history and a record with no messages and no reply."""
+    at = deps.clock.now()
+    changes = {"updated_at": at, "waiting_for": WaitingFor.ANYTHING, "classified": None}
+    conversation = walk.conversation.model_copy(update=changes)
+    record = TurnRecord(
+        id=TurnId(f"{conversation.id}/v{conversation.version}"),
+        conversation_id=conversation.id,
+        episode=conversation.episode,
+        message_ids=(),
+        path=walk.path,
+        state=conversation.state,
+        trigger=walk.records[-1].trigger if walk.records else None,
+        reason=reason,
+        business_line=conversation.business_line,
+        intent=conversation.intent,
+        corrects=overruled(before, conversation.state) if reason in (OPERATOR, REOPENED) else None,
+        at=at,
+    )
+    return TurnCommit(conversation=conversation, transitions=walk.records, turn=record)
+
+
+def _to_a_person(conversation: Conversation, reason: str, deps: Dependencies) -> Walk:
+    walk = Walk(conversation)
+    for trigger in _WAY_TO_A_PERSON.get(conversation.state, ()):
+        walk = deps.machine.advance(walk, trigger, at=deps.clock.now(), metadata={"reason": reason})
+    return walk

@@ -1,0 +1,1 @@
+"""Scheduling: which conversation a process begins, and when."""

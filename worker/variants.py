@@ -1,0 +1,202 @@
+"""How an episode is worked on, chosen at its first turn: by experiments, then flags, then the settings."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from openfeature.evaluation_context import EvaluationContext
+
+from contracts.conversation import Conversation, State, TaskName, Tuning, TurnRecord
+from contracts.delivery import TurnCommit
+from contracts.values import ConversationId
+from flags.experiments.recorder import CONVERSION, ERROR, QUALITY_SCORE, RESPONSE_TIME_MS, Recorder
+from flags.resolver import PROMPTS, Assignment, Resolver
+from observability.logs import logger
+from prompts.execution.strategies import Strategy
+from prompts.prompter import TURN_TEMPLATES, Prompter
+from worker import accuracy
+from worker.routing import Course
+
+log = logger(__name__)
+
+V = TypeVar("V", bool, int, float, str)
+
+# Beside the metric events that experiments know by name.
+ESCALATION, UNCLEAR, COST_USD, RESOLUTION_SECONDS = "escalation", "unclear", "cost_usd", "resolution_seconds"
+# Of each classification one event, and one of value 1 while it holds: -1 takes it back, so that their sums are a share.
+CLASSIFICATION, CLASSIFICATION_HELD, CORRECTION = "classification", "classification_held", "correction"
+SATISFACTION = "satisfaction"
+RATED = {Course.SATISFIED.value: 1.0, Course.UNSATISFIED.value: 0.0}
+
+
+TURN_TASKS = (TaskName.STATE, TaskName.RESPONSE, TaskName.MESSAGE_TYPE)
+MODELS = "models."
+# What the engine asks for, and the type of its value. Tests run both states of each, and `prosa doctor` tells of flags
+# that are none of these.
+ENGINE_FLAGS: Mapping[str, type[bool | int | float | str]] = {
+    **{PROMPTS + name: int for name in TURN_TEMPLATES},
+    **{MODELS + task: str for task in TURN_TASKS},
+    "strategy": str,
+    "cache": bool,
+    "cache.semantic": bool,
+    "cache.template": bool,
+    "batching": bool,
+    "confidence.ask_below": float,
+}
+
+
+class VariantAssigner(Protocol):
+    """Chooses for an episode, and tells what became of those for whom chance chose."""
+
+    def chosen(self, conversation: Conversation) -> Mapping[str, Any]:
+        """The fields of the head that hold what was chosen; asks nobody and never fails."""
+        ...
+
+    def observe(self, commit: TurnCommit) -> None:
+        """A turn was committed: the person has met what was chosen for them."""
+        ...
+
+    async def forget(self, conversation_id: ConversationId) -> None:
+        """Leave nothing of an erased person.
+
+        Raises:
+            StoreUnavailableError: something may be left; do it again.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class _Observer:
+    """Tells the recorder what became of those whose conversation has arms, whoever has chosen them."""
+
+    prompter: Prompter
+    recorder: Recorder
+
+    def observe(self, commit: TurnCommit) -> None:
+        head, turn = commit.conversation, commit.turn
+        if turn is None:
+            return
+        arms = _assignments(head.tuning.arms)
+        if turn.reason in RATED:
+            self.recorder.note(arms, head.id, SATISFACTION, RATED[turn.reason])
+        # A turn that asked no model was not worked on in any way that was chosen.
+        if turn.tasks:
+            self.recorder.expose(arms, head.id)
+            for metric, value in _metrics(head, turn):
+                self.recorder.note(arms, head.id, metric, value)
+        if turn.corrects is not None:
+            # The arms in which it was classified; a successor may have others.
+            for metric, value in _CORRECTED:
+                self.recorder.note(_assignments(turn.corrects.arms), head.id, metric, value)
+
+    async def forget(self, conversation_id: ConversationId) -> None:
+        await self.recorder.erase(conversation_id)
+
+
+@dataclass(frozen=True)
+class SettingsVariantAssigner(_Observer):
+    """Everything as the settings say, for everybody."""
+
+    def chosen(self, conversation: Conversation) -> Mapping[str, Any]:
+        return {"prompt_versions": self.prompter.versions_for(conversation.id), "tuning": Tuning()}
+
+
+@dataclass(frozen=True)
+class FlagVariantAssigner(_Observer):
+    """Asks experiments, then flags; what neither says is the settings'.
+
+    `language` is the institution's. `asks_prompts` is off where a switch has chosen the templates' versions.
+    """
+
+    resolver: Resolver
+    language: str
+    asks_prompts: bool
+
+    def chosen(self, conversation: Conversation) -> Mapping[str, Any]:
+        picks = _Picks(self.resolver, _context(conversation, self.language))
+        versions = self.prompter.versions_for(conversation.id)
+        if self.asks_prompts:
+            wanted = {name: picks.of(PROMPTS + name, 0) for name in TURN_TEMPLATES}
+            versions |= {name: version for name, version in wanted.items() if self.prompter.has_version(name, version)}
+        models = {task.value: picks.of(MODELS + task, "") for task in TURN_TASKS}
+        tuning = Tuning(
+            models={task: model for task, model in models.items() if model},
+            strategy=_strategy(picks.of("strategy", "")),
+            cache=picks.of("cache", self.prompter.uses_cache),
+            cache_semantic=picks.of("cache.semantic", True),
+            cache_template=picks.of("cache.template", True),
+            batching=picks.of("batching", self.prompter.uses_batching),
+            ask_below=_share(picks.of("confidence.ask_below", -1.0)),
+            arms=tuple(map(str, picks.assignments)),
+        )
+        return {"prompt_versions": versions, "tuning": tuning}
+
+
+@dataclass
+class _Picks:
+    """Asks one key after the other, and remembers in which arms that put the person; each once."""
+
+    resolver: Resolver
+    context: EvaluationContext
+    assignments: dict[Assignment, None] = field(default_factory=dict)
+
+    def of(self, key: str, default: V) -> V:
+        choice = self.resolver.value(key, default, self.context)
+        self.assignments |= dict.fromkeys(choice.assignments)
+        return choice.value
+
+
+def _context(conversation: Conversation, language: str) -> EvaluationContext:
+    channel = conversation.address.channel.value if conversation.address else "unknown"
+    attributes: dict[str, Any] = {
+        "channel": channel,
+        "language": language,
+        "returning": bool(conversation.previous_episodes),
+    }
+    if conversation.business_line:
+        attributes["business_line"] = conversation.business_line
+    return EvaluationContext(targeting_key=conversation.id, attributes=attributes)
+
+
+def _assignments(arms: Iterable[str]) -> list[Assignment]:
+    return [Assignment(*arm.split("=", 1)) for arm in arms]
+
+
+_CORRECTED = ((CORRECTION, 1.0), (CLASSIFICATION_HELD, -1.0))
+
+
+def _metrics(head: Conversation, turn: TurnRecord) -> Iterator[tuple[str, float]]:
+    """What a turn says of the arms that its person is in; of what did not happen there is no event."""
+    if turn.fallback:
+        yield ERROR, 1.0
+    if turn.state is State.ESCALATING:
+        yield ESCALATION, 1.0
+    if turn.received_at is not None:
+        yield RESPONSE_TIME_MS, (turn.at - turn.received_at).total_seconds() * 1000
+    if turn.reason == accuracy.UNCLEAR:
+        yield UNCLEAR, 1.0
+    if turn.cost_usd is not None:
+        yield COST_USD, float(turn.cost_usd)
+    qualities = [task.quality for task in turn.tasks if task.task is TaskName.RESPONSE and task.quality is not None]
+    if qualities:
+        yield QUALITY_SCORE, qualities[-1]
+    if turn.state is State.COMPLETED:
+        yield CONVERSION, 1.0
+        if head.episode_began_at is not None:
+            yield RESOLUTION_SECONDS, (turn.at - head.episode_began_at).total_seconds()
+    if accuracy.was_classified(turn):
+        yield CLASSIFICATION, 1.0
+        yield CLASSIFICATION_HELD, 1.0
+        if accuracy.gave_up(turn):
+            yield from _CORRECTED
+
+
+def _strategy(name: str) -> str | None:
+    if name and name not in list(Strategy):
+        log.warning("flag.unusable", setting="strategy")
+        return None
+    return name or None
+
+
+def _share(value: float) -> float | None:
+    return value if 0 <= value <= 1 else None

@@ -7,6 +7,10 @@ WorkerError
 """
 
 from datetime import timedelta
+from typing import Literal, TypeAlias
+
+ErrorFamily: TypeAlias = Literal["transient", "permanent", "defect"]
+FAMILIES: tuple[ErrorFamily, ...] = ("transient", "permanent", "defect")
 
 
 class WorkerError(Exception):
@@ -14,7 +18,7 @@ class WorkerError(Exception):
 
 
 class TransientError(WorkerError):
-    """Something outside is busy or away; `retry_after` is its own wish, if it has one."""
+    """Something outside is busy or unavailable; `retry_after` is the pause it asks for, if any."""
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
         super().__init__(message)
@@ -30,7 +34,7 @@ class InboxUnavailableError(TransientError):
 
 
 class ConversationConflictError(TransientError):
-    """The stored version is not the one that was loaded: somebody else wrote in between."""
+    """The stored version is not the loaded one: another worker wrote in between."""
 
 
 class ConversationMovedError(TransientError):
@@ -62,7 +66,7 @@ class SendOutcomeUnknownError(TransientError):
 
 
 class CallbackRefusedError(TransientError):
-    """Who is to be told that an analysis has ended did not answer 2xx in time."""
+    """The receiver of a finished analysis did not answer 2xx in time."""
 
 
 class PermanentError(WorkerError):
@@ -118,3 +122,17 @@ class PromptNotFoundError(ConfigurationError):
 
 class InstitutionError(ConfigurationError):
     """The institution's documents do not say what they must; one line per problem, with file and line."""
+
+
+def family_of(error: BaseException) -> ErrorFamily:
+    """Return the family of `error`; `defect` is everything that the product does not raise on purpose at run time."""
+    if isinstance(error, TransientError):
+        return "transient"
+    return "permanent" if isinstance(error, PermanentError) else "defect"
+
+
+def leaves_of(error: BaseException) -> list[BaseException]:
+    """Return the errors inside an exception group, in order; of any other error, itself."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for part in error.exceptions for leaf in leaves_of(part)]
+    return [error]

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from contracts.analysis import AnalysisKind
 from contracts.conversation import TaskName, TaskRecord, TransitionRecord
 from contracts.delivery import Arrival
+from contracts.errors import FAMILIES
 from contracts.guardrails import Rule
 from contracts.messages import ChannelName, DeliveryState
 from contracts.performance import AnswerSource
@@ -250,7 +251,12 @@ GATE_FINDINGS = _counter("worker_gate_findings_total", "Drafts withheld by the g
 DRAIN_ERRORS = _counter(
     "worker_drain_errors_total",
     "Errors while draining and sweeping, by family",
-    {"family": ("transient", "permanent", "defect")},
+    {"family": FAMILIES},
+)
+BACKGROUND_ERRORS = _counter(
+    "worker_background_errors_total",
+    "Errors of work that no message waits for, by job and family",
+    {"job": ("ledger", "budget", "report", "analysis"), "family": FAMILIES},
 )
 ROOM_WITHHELD = _gauge(
     "worker_room_withheld_ratio",

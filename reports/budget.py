@@ -11,7 +11,7 @@ from contracts.errors import TransientError
 from contracts.paging import all_records
 from contracts.ports import Clock, Records
 from observability.logs import logger
-from observability.metrics import BUDGET_ALONE, BUDGET_NOTICES, BUDGET_SHARE, DRAIN_ERRORS
+from observability.metrics import BACKGROUND_ERRORS, BUDGET_ALONE, BUDGET_NOTICES, BUDGET_SHARE
 from prompts.pricing.budget import DaySpending, Elsewhere
 from prompts.pricing.prices import ZERO, usd_text
 
@@ -48,7 +48,7 @@ class Exchange:
             BUDGET_ALONE.inc()
             log.warning("budget.alone", error=type(exc).__name__)
         except Exception as exc:
-            DRAIN_ERRORS.labels(family="defect").inc()
+            BACKGROUND_ERRORS.labels(job="budget", family="defect").inc()
             log.error("budget.defect", exc_info=exc)
 
     async def _say(self, day: date) -> None:

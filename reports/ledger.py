@@ -17,7 +17,7 @@ from contracts.ledger import COLLECTION, BilledCall, Kind, Page, shard_key
 from contracts.performance import Cause
 from contracts.ports import Clock, Records
 from observability.logs import logger
-from observability.metrics import DRAIN_ERRORS, LEDGER_LATE
+from observability.metrics import BACKGROUND_ERRORS, LEDGER_LATE
 from reports.budget import Exchange
 from reports.totals import Shards
 
@@ -98,7 +98,7 @@ async def _once(ledger: Ledger, exchange: Exchange) -> None:
         LEDGER_LATE.inc()
         log.warning("ledger.late", error=type(exc).__name__)
     except Exception as exc:
-        DRAIN_ERRORS.labels(family="defect").inc()
+        BACKGROUND_ERRORS.labels(job="ledger", family="defect").inc()
         log.error("ledger.defect", exc_info=exc)
     await exchange.run()
 

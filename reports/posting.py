@@ -8,7 +8,7 @@ from contracts.delivery import Record
 from contracts.errors import TransientError
 from contracts.ports import Records
 from observability.logs import logger
-from observability.metrics import DRAIN_ERRORS, REPORTS_POSTED
+from observability.metrics import BACKGROUND_ERRORS, REPORTS_POSTED
 from reports.digest import Period
 from reports.render.text import digest_text
 from reports.reporting import Reporting
@@ -47,7 +47,7 @@ class ReportPosting:
                 REPORTS_POSTED.labels(outcome="failed").inc()
                 log.warning("report.unposted", kind=period.value, error=type(exc).__name__)
             except Exception as exc:
-                DRAIN_ERRORS.labels(family="defect").inc()
+                BACKGROUND_ERRORS.labels(job="report", family="defect").inc()
                 log.error("report.defect", exc_info=exc)
 
     async def _post_once(self, period: Period, last: date, at: datetime) -> None:

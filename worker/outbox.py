@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from contracts.backoff import Backoff
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
 from contracts.messages import DeliveryState
@@ -19,8 +20,7 @@ from worker.spans import send_span
 
 log = logger(__name__)
 
-FIRST_BACKOFF = timedelta(seconds=1)
-LONGEST_BACKOFF = timedelta(minutes=1)
+BACKOFF = Backoff(timedelta(seconds=1), timedelta(minutes=1))
 WINDOW_CLOSED = "window_closed"
 
 
@@ -41,7 +41,7 @@ async def _wait_for_channel(row: OutboxRow, deps: Dependencies) -> None:
         outbox_id=row.id,
         channel=row.address.channel,
     )
-    not_before = deps.clock.now() + LONGEST_BACKOFF
+    not_before = deps.clock.now() + BACKOFF.longest
     await deps.store.postpone(row.id, not_before=not_before, error_code="no_channel", at=deps.clock.now())
 
 
@@ -109,7 +109,9 @@ async def _deliver(attempt: _Attempt, deps: Dependencies) -> bool:
         with send_span(row):
             platform_message_id = await _send_in_time(attempt)
     except ChannelUnavailableError as exc:
-        not_before = deps.clock.now() + _backoff(row.attempts, exc, deps)
+        # Never less than the platform asks for.
+        pause = max(exc.retry_after or timedelta(0), BACKOFF.pause(row.attempts, deps.chance))
+        not_before = deps.clock.now() + pause
         await deps.store.postpone(row.id, not_before=not_before, error_code=str(exc), at=deps.clock.now())
         attempt.note("postponed", reason=str(exc))
         return False
@@ -144,9 +146,3 @@ async def _send_in_time(attempt: _Attempt) -> str:
 async def _mark_sent(row: OutboxRow, platform_message_id: str, at: datetime, deps: Dependencies) -> None:
     await deps.store.mark_sent(row, platform_message_id=platform_message_id, at=at)
     await deps.faults.reach("outbox.marked")
-
-
-def _backoff(attempts: int, error: ChannelUnavailableError, deps: Dependencies) -> timedelta:
-    """Exponential with jitter; never less than the platform asked for."""
-    ceiling: timedelta = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(attempts - 1, 10))
-    return max(error.retry_after or timedelta(0), ceiling * (0.5 + deps.chance() / 2))

@@ -5,7 +5,7 @@ from collections.abc import Coroutine, Iterable
 from datetime import timedelta
 from typing import Any
 
-from contracts.errors import IllegalTransitionError, TransientError, WorkerError
+from contracts.errors import IllegalTransitionError, WorkerError, family_of
 from contracts.ports import WakeUps
 from contracts.values import ConversationId
 from observability.logs import logger
@@ -146,7 +146,7 @@ async def _tolerating(work: Coroutine[Any, Any, None], event: str) -> bool:
     except IllegalTransitionError as exc:
         log.warning(event, error=type(exc).__name__)
     except WorkerError as exc:
-        DRAIN_ERRORS.labels(family="transient" if isinstance(exc, TransientError) else "permanent").inc()
+        DRAIN_ERRORS.labels(family=family_of(exc)).inc()
         log.warning(event, error=type(exc).__name__)
         return False
     except Exception as exc:

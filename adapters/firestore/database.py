@@ -28,11 +28,13 @@ from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrp
 from google.protobuf.timestamp_pb2 import Timestamp  # type: ignore[import-untyped]
 from grpc import aio  # type: ignore[import-untyped]
 
+from contracts.backoff import Backoff
 from contracts.errors import ConfigurationError, PermanentError, TransientError
 from contracts.messages import digest
 
 T = TypeVar("T")
 
+BACKOFF = Backoff(timedelta(milliseconds=20), timedelta(milliseconds=320))
 # What a batch may hold at most; Firestore takes 10 MiB in all and counts every index entry.
 BATCH_LIMIT = 400
 # A document may have 1 MiB, its other fields and its name included.
@@ -191,8 +193,8 @@ class FirestoreDatabase:
             ) from exc
 
     async def pause(self, attempt: int) -> None:
-        """Wait before the next attempt: 10, 20, 40 ... at most 160 ms, and up to as much again."""
-        await asyncio.sleep(0.01 * 2 ** min(attempt, 4) * (1 + self._chance()))
+        """Wait after an attempt, counted from 0: 10, 20, 40 ... at most 160 ms, and up to as much again."""
+        await asyncio.sleep(BACKOFF.pause(attempt + 1, self._chance).total_seconds())
 
     async def close(self) -> None:
         client, self._client = self._client, None

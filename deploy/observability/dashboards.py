@@ -143,7 +143,10 @@ OVERVIEW = Dashboard(
         ),
         Panel(
             "Errors while working, by family",
-            [("{{family}}", rate("worker_drain_errors_total", "family"))],
+            [
+                ("{{family}}", rate("worker_drain_errors_total", "family")),
+                ("{{job}}: {{family}}", rate("worker_background_errors_total", "job, family")),
+            ],
             unit="reqps",
             stacked=True,
         ),

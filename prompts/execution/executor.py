@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from contracts.backoff import Backoff
 from contracts.conversation import CallRecord, TaskRecord, TokenCount
 from contracts.errors import (
     ModelRequestRejectedError,
@@ -37,8 +38,7 @@ from prompts.pricing.prices import total_cost
 T = TypeVar("T")
 
 ATTEMPTS = 4
-BASE_PAUSE = timedelta(milliseconds=200)
-MAX_PAUSE = timedelta(seconds=2)
+BACKOFF = Backoff(timedelta(milliseconds=200), timedelta(seconds=2), jitter=1.0)
 # The level of an answer that somebody else was being given in the same moment.
 SHARED = "shared"
 
@@ -138,8 +138,7 @@ class Executor:
 
     async def _pause(self, attempt: int, error: ModelUnavailableError, deadline: Deadline) -> None:
         """Full jitter; the provider's own `retry-after` is kept when there is time for it."""
-        ceiling = min(MAX_PAUSE, BASE_PAUSE * 2**attempt)
-        wanted = max(error.retry_after or timedelta(0), ceiling * self._chance())
+        wanted = max(error.retry_after or timedelta(0), BACKOFF.pause(attempt + 1, self._chance))
         if wanted >= deadline.remaining:
             raise error
         await self._sleep(wanted.total_seconds())

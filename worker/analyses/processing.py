@@ -19,14 +19,15 @@ from contracts.analysis import (
     CallbackState,
     Filed,
 )
+from contracts.backoff import Backoff
 from contracts.conversation import Conversation, State, TaskRecord
 from contracts.delivery import Record
-from contracts.errors import CallbackRefusedError, PermanentError, TransientError, WorkerError
+from contracts.errors import CallbackRefusedError, PermanentError, TransientError, WorkerError, family_of
 from contracts.ledger import BilledCall
 from contracts.ports import WakeUps
 from fsm.migrations import migrate
 from observability.logs import conversation_logged, logger
-from observability.metrics import ANALYSES, ANALYSIS_SECONDS, CALLBACKS, DRAIN_ERRORS
+from observability.metrics import ANALYSES, ANALYSIS_SECONDS, BACKGROUND_ERRORS, CALLBACKS
 from prompts.execution.prompt_task import TaskResult
 from prompts.tasks.analyses import BUDGET, AnalysisView, Result
 from worker.analyses.requests import AnalysisRequests
@@ -46,13 +47,12 @@ class AnalysisLimits:
 
     lease: timedelta = BUDGET + timedelta(seconds=15)
     attempts: int = 4
-    first_pause: timedelta = timedelta(seconds=2)
-    longest_pause: timedelta = timedelta(seconds=30)
     callback_attempts: int = 5
     first_callback_pause: timedelta = timedelta(seconds=10)
 
 
 LIMITS = AnalysisLimits()
+BACKOFF = Backoff(timedelta(seconds=2), timedelta(seconds=30))
 
 
 def desk_of(deps: Dependencies, queue: WakeUps | None = None) -> AnalysisRequests:
@@ -88,11 +88,11 @@ async def analyse(key: str, deps: Dependencies) -> None:
         with conversation_logged(filed.analysis.context.conversation_id):
             await _Work(deps).on(filed)
     except WorkerError as exc:
-        family_of_error = "transient" if isinstance(exc, TransientError) else "permanent"
-        DRAIN_ERRORS.labels(family=family_of_error).inc()
-        log.warning("analysis.error", analysis_id=key, family=family_of_error, error=type(exc).__name__)
+        family = family_of(exc)
+        BACKGROUND_ERRORS.labels(job="analysis", family=family).inc()
+        log.warning("analysis.error", analysis_id=key, family=family, error=type(exc).__name__)
     except Exception as exc:
-        DRAIN_ERRORS.labels(family="defect").inc()
+        BACKGROUND_ERRORS.labels(job="analysis", family="defect").inc()
         log.error("analysis.defect", analysis_id=key, exc_info=exc)
 
 
@@ -171,7 +171,8 @@ class _Work:
         if isinstance(result.error, PermanentError) or analysis.attempts >= LIMITS.attempts:
             return await self._end(claimed, billed, error=error)
         waiting = billed.with_changes(status=AnalysisStatus.QUEUED, error=error)
-        if await self._write(claimed, waiting, due_at=deps.clock.now() + self._pause(analysis.attempts)):
+        pause = BACKOFF.pause(analysis.attempts, deps.chance)
+        if await self._write(claimed, waiting, due_at=deps.clock.now() + pause):
             self._note(waiting, "postponed")
         return None
 
@@ -270,11 +271,6 @@ class _Work:
         changed = filed.changed(analysis, due_at=due_at, at=self._deps.clock.now())
         saved = await self._deps.store.put_record(changed.record)
         return Filed(record=saved, analysis=analysis) if saved else None
-
-    def _pause(self, attempts: int) -> timedelta:
-        """Exponential with jitter."""
-        pause: timedelta = min(LIMITS.longest_pause, LIMITS.first_pause * 2 ** (attempts - 1))
-        return pause * (0.5 + self._deps.chance() / 2)
 
     def _note(self, analysis: Analysis, outcome: str) -> None:
         kind = analysis.context.kind.value

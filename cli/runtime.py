@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
-from adapters.memory.queue import EmbeddedQueue
 from cli.sandboxed import sandboxed
 from cli.tracing import traced
 from cli.webhook_role import webhook_dependencies
@@ -16,6 +15,7 @@ from webhook.app import create_app
 from worker.backends import open_backend
 from worker.bootstrap import Engine
 from worker.dependencies import Dependencies
+from worker.scheduling.keyed_queue import EmbeddedQueue
 from worker.service import Sweeping, Worker, open_worker
 
 

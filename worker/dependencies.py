@@ -1,8 +1,6 @@
 """What a turn needs from outside itself, gathered once when the process starts."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -17,7 +15,7 @@ from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
 from worker.routing import ConsentWords, FloodLimit
-from worker.scheduling.admission import Admission
+from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.variants import VariantAssigner
 
 
@@ -100,35 +98,23 @@ class Dependencies:
     retention: timedelta = timedelta(days=90)
     listening_since: datetime = EVER_SINCE
     callback: Callback | None = None
-    admission: Admission = field(init=False)
-    lanes: "Lanes" = field(init=False)
-    attempts: "SparedAttempts" = field(init=False)
+    limiter: Limiter = field(init=False)
+    isolation: PoisonIsolation = field(init=False)
+    refunds: "AttemptRefunds" = field(init=False)
     escalations: "Escalations" = field(init=False)
 
     def __post_init__(self) -> None:
-        admission = Admission(self.drain_limits.at_once, monotonic=self.monotonic, chance=self.chance)
-        object.__setattr__(self, "admission", admission)
-        object.__setattr__(self, "lanes", Lanes(self.drain_limits))
-        object.__setattr__(self, "attempts", SparedAttempts())
+        limits = self.drain_limits
+        object.__setattr__(self, "limiter", Limiter(limits.at_once, monotonic=self.monotonic, chance=self.chance))
+        isolation = PoisonIsolation(
+            isolate_after=limits.isolate_after, attempts=limits.attempts, at_once=limits.suspects_at_once
+        )
+        object.__setattr__(self, "isolation", isolation)
+        object.__setattr__(self, "refunds", AttemptRefunds())
         object.__setattr__(self, "escalations", Escalations())
 
 
-class Lanes:
-    """How many conversations a process works on at once, by how often their oldest message has been tried."""
-
-    def __init__(self, limits: DrainLimits) -> None:
-        self._limits = limits
-        self._suspects = asyncio.Semaphore(limits.suspects_at_once)
-        self._prime_suspects = asyncio.Semaphore(1)
-
-    def of(self, attempts: int) -> AbstractAsyncContextManager[None]:
-        """The lane for a conversation whose oldest message has had so many attempts."""
-        if attempts < self._limits.isolate_after:
-            return nullcontext()
-        return self._suspects if attempts < self._limits.attempts - 1 else self._prime_suspects
-
-
-class SparedAttempts:
+class AttemptRefunds:
     """Attempts that an outage ended and that could not be taken back in it, by conversation and sequence.
 
     They are when the inbox answers again. They get lost with the process: what that costs is one attempt of five.

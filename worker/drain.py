@@ -26,7 +26,7 @@ from worker import outbox
 from worker.dependencies import Dependencies
 from worker.operator_actions import escalate_for_dead_letter
 from worker.pipeline import Outcome, answer_turn
-from worker.scheduling.admission import Visit
+from worker.scheduling.limiter import Attempt
 from worker.spans import drain_span, turn_span
 from worker.turn import Turn
 
@@ -43,37 +43,37 @@ async def drain(conversation_id: ConversationId, deps: Dependencies) -> None:
 
     In an outage of inbox or store it returns at once: the sweep comes back to what waits.
     """
-    async with deps.admission.conversation(conversation_id) as visit:
-        if visit is not None:
+    async with deps.limiter.conversation(conversation_id) as attempt:
+        if attempt is not None:
             with conversation_logged(conversation_id), drain_span(conversation_id):
-                await _drain_admitted(conversation_id, visit, deps)
+                await _drain_admitted(conversation_id, attempt, deps)
 
 
-async def _drain_admitted(conversation_id: ConversationId, visit: Visit, deps: Dependencies) -> None:
+async def _drain_admitted(conversation_id: ConversationId, attempt: Attempt, deps: Dependencies) -> None:
     try:
         lease = await deps.inbox.claim(conversation_id, ttl=deps.drain_limits.lease, at=deps.clock.now())
     except TransientError as exc:
         _note(exc)
-        visit.failed()
+        attempt.failed()
         return
     if lease is None:
         return
     await deps.faults.reach("drain.claimed")
-    await _drain_holding(lease, visit, deps)
+    await _drain_holding(lease, attempt, deps)
 
 
-async def _drain_holding(lease: Lease, visit: Visit, deps: Dependencies) -> None:
+async def _drain_holding(lease: Lease, attempt: Attempt, deps: Dependencies) -> None:
     """Work under the lease; a process that is told to stop gives it back at once, so that another goes on."""
     try:
-        await _settling_errors(lease, visit, deps)
+        await _settling_errors(lease, attempt, deps)
     except asyncio.CancelledError:
         await asyncio.shield(_abandon(lease, timedelta(0), deps))
         raise
 
 
-async def _settling_errors(lease: Lease, visit: Visit, deps: Dependencies) -> None:
+async def _settling_errors(lease: Lease, attempt: Attempt, deps: Dependencies) -> None:
     """Decide what an error means: leave the work to another worker, wait, or count a defect."""
-    work = _Drain(lease, visit, deps)
+    work = _Drain(lease, attempt, deps)
     try:
         async with asyncio.TaskGroup() as group:
             heartbeat = group.create_task(work.keep_lease())
@@ -88,8 +88,8 @@ async def _settling_errors(lease: Lease, visit: Visit, deps: Dependencies) -> No
             _note(errors)
         leaves = _leaves(errors)
         if any(isinstance(leaf, AWAY) for leaf in leaves):
-            visit.failed()
-        failures = max(work.attempts, deps.admission.failures(lease.conversation_id))
+            attempt.failed()
+        failures = max(work.attempts, deps.limiter.failures(lease.conversation_id))
         is_back = await _abandon(lease, _backoff(failures, deps), deps)
         if all(isinstance(leaf, OUTAGES) for leaf in leaves):
             await _spare(work.hands, deps, now=is_back)
@@ -108,9 +108,9 @@ def _logged(entries: Sequence[InboxEntry]) -> AbstractContextManager[None]:
 class _Drain:
     """The work on one conversation while its lease is held."""
 
-    def __init__(self, lease: Lease, visit: Visit, deps: Dependencies) -> None:
+    def __init__(self, lease: Lease, attempt: Attempt, deps: Dependencies) -> None:
         self._lease = lease
-        self._visit = visit
+        self._visit = attempt
         self._deps = deps
         self.attempts = 0
         self.hands: Sequence[InboxEntry] = ()
@@ -131,8 +131,8 @@ class _Drain:
         # Replies of an earlier turn go first. This also meets a store that is away before an attempt is counted.
         await outbox.flush(conversation_id, deps)
         self._visit.answered()
-        await return_attempts(conversation_id, deps)
-        async with deps.lanes.of(self._lease.oldest_attempts):
+        await refund_attempts(conversation_id, deps)
+        async with deps.isolation.of(self._lease.oldest_attempts):
             await self._take_until_empty()
         self._visit.answered()
 
@@ -288,27 +288,27 @@ async def _spare(entries: Sequence[InboxEntry], deps: Dependencies, *, now: bool
     if not spared:
         return
     conversation_id = spared[0].message.conversation_id
-    deps.attempts.note(conversation_id, [entry.sequence for entry in spared])
+    deps.refunds.note(conversation_id, [entry.sequence for entry in spared])
     if now:
         try:
-            await return_attempts(conversation_id, deps)
+            await refund_attempts(conversation_id, deps)
         except InboxUnavailableError as exc:
             _note(exc)
 
 
-async def return_attempts(conversation_id: ConversationId, deps: Dependencies) -> None:
+async def refund_attempts(conversation_id: ConversationId, deps: Dependencies) -> None:
     """Take back what is noted of the conversation's attempts.
 
     Raises:
         InboxUnavailableError: it stays noted.
     """
-    sequences = deps.attempts.take(conversation_id)
+    sequences = deps.refunds.take(conversation_id)
     if not sequences:
         return
     try:
         await deps.inbox.spare(conversation_id, sequences)
     except InboxUnavailableError:
-        deps.attempts.note(conversation_id, sequences)
+        deps.refunds.note(conversation_id, sequences)
         raise
 
 

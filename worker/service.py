@@ -8,7 +8,6 @@ from datetime import timedelta
 from functools import partial
 
 from adapters.http.slack import SlackWebhook
-from adapters.memory.queue import MAX_AT_ONCE, EmbeddedQueue
 from contracts.alongside import running_beside
 from contracts.errors import TransientError
 from contracts.ports import Faults
@@ -23,6 +22,7 @@ from worker.backends import Backend
 from worker.bootstrap import Engine, open_engine
 from worker.dependencies import Dependencies, DrainLimits
 from worker.drain import drain
+from worker.scheduling.keyed_queue import MAX_AT_ONCE, EmbeddedQueue
 
 log = logger(__name__)
 

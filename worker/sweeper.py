@@ -12,9 +12,9 @@ from observability.logs import logger
 from observability.metrics import DRAIN_ERRORS
 from worker.analyses.processing import recover_analyses, renew_handoffs, request_handoffs
 from worker.dependencies import Dependencies
-from worker.drain import AWAY, return_attempts
+from worker.drain import AWAY, refund_attempts
 from worker.operator_actions import escalate, expire, time_out
-from worker.scheduling.admission import LONGEST_PAUSE, Visit
+from worker.scheduling.limiter import PROBE_BACKOFF, Attempt
 
 log = logger(__name__)
 
@@ -48,9 +48,9 @@ async def sweep_forever(
     while True:
         began = deps.monotonic()
         # While anything fails, an answer of the inbox alone must not pass for one of both.
-        is_short = deps.admission.is_away or deps.admission.room < deps.drain_limits.at_once
+        is_short = deps.limiter.in_outage or deps.limiter.limit < deps.drain_limits.at_once
         has_answered = await _look(queue, deps, replies=is_short or number % SWEEPS_PER_LOOK_AT_REPLIES == 0)
-        took = min(LONGEST_PAUSE, timedelta(seconds=deps.monotonic() - began))
+        took = min(PROBE_BACKOFF.longest, timedelta(seconds=deps.monotonic() - began))
         if has_answered:
             await _tolerating(settle_attempts(deps), "sweep.error")
             if number % SWEEPS_PER_LOOK_AT_ANALYSES == 0:
@@ -63,25 +63,25 @@ async def sweep_forever(
                 await _tolerating(clean(deps), "sweep.clean")
             number += 1
         # A store that is slow to answer is not asked all the time.
-        await asyncio.sleep(max(every, took, deps.admission.pause_left).total_seconds())
+        await asyncio.sleep(max(every, took, deps.limiter.pause_left).total_seconds())
 
 
 async def _look(queue: WakeUps, deps: Dependencies, *, replies: bool) -> bool:
     """Look once for what to wake, unless there is an outage; whether inbox and store have answered."""
-    with deps.admission.look() as visit:
-        if visit is None:
+    with deps.limiter.probe() as attempt:
+        if attempt is None:
             return False
-        await _tolerating(_recover_visiting(queue, deps, visit, replies=replies), "sweep.error")
-        return not visit.has_failed
+        await _tolerating(_recover(queue, deps, attempt, replies=replies), "sweep.error")
+        return not attempt.has_failed
 
 
-async def _recover_visiting(queue: WakeUps, deps: Dependencies, visit: Visit, *, replies: bool) -> None:
+async def _recover(queue: WakeUps, deps: Dependencies, attempt: Attempt, *, replies: bool) -> None:
     try:
         found = await _unattended(deps, replies=replies)
     except AWAY:
-        visit.failed()
+        attempt.failed()
         raise
-    visit.answered()
+    attempt.answered()
     for conversation_id in found:
         await queue.wake(conversation_id)
 
@@ -113,8 +113,8 @@ async def _unattended(deps: Dependencies, *, replies: bool) -> Iterable[Conversa
 
 async def settle_attempts(deps: Dependencies) -> None:
     """Take back the attempts that an outage ended, of conversations that are worked on elsewhere by now."""
-    for conversation_id in deps.attempts.conversations:
-        await return_attempts(conversation_id, deps)
+    for conversation_id in deps.refunds.conversations:
+        await refund_attempts(conversation_id, deps)
 
 
 async def tend(deps: Dependencies) -> None:

@@ -21,7 +21,6 @@ from rich.table import Table
 
 from adapters.channels.web import LIMITS
 from adapters.clock import SystemClock
-from adapters.memory.queue import EmbeddedQueue
 from adapters.models.scripted import ScriptedModel
 from contracts.conversation import Conversation, State, Trigger
 from contracts.decisions import MessageTypeChoice, StateDecision
@@ -36,6 +35,7 @@ from prompts.templating.registry import PromptRegistry
 from tests.builders import START, agreeable, conversation_id, engine_bed, inbound, open_backend, pyloto, rulebook
 from worker.composer import fit
 from worker.drain import drain
+from worker.scheduling.keyed_queue import EmbeddedQueue
 
 TURNS_ALONE = 300
 # Half of what 32 turns at once can do at this speed of the model.

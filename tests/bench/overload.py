@@ -20,7 +20,6 @@ from rich.table import Table
 
 from adapters.clock import SystemClock
 from adapters.memory.inbox import MemoryInbox
-from adapters.memory.queue import EmbeddedQueue
 from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
@@ -28,8 +27,9 @@ from contracts.ports import ModelRequest
 from tests.builders import EngineBed, agreeable, engine_bed, inbound
 from worker.dependencies import DrainLimits
 from worker.drain import drain
-from worker.scheduling import admission
-from worker.scheduling.admission import Visit
+from worker.scheduling import limiter
+from worker.scheduling.keyed_queue import EmbeddedQueue
+from worker.scheduling.limiter import Attempt
 from worker.sweeper import sweep_forever
 
 PEOPLE = 300
@@ -87,7 +87,7 @@ class Served:
 @contextmanager
 def without_it() -> Iterator[None]:
     """As before: nobody says how the store answers, so everything begins at once, always."""
-    with patch.object(Visit, "answered", lambda _: None), patch.object(Visit, "failed", lambda _: None):
+    with patch.object(Attempt, "answered", lambda _: None), patch.object(Attempt, "failed", lambda _: None):
         yield
 
 
@@ -135,7 +135,7 @@ def main() -> None:
     )
     for service_ms in given.service_ms or (0.5, 4.0):
         for growth in (None, 0.25, 1.0, 2.0):
-            with without_it() if growth is None else patch.object(admission, "GROWTH", growth):
+            with without_it() if growth is None else patch.object(limiter, "GROWTH", growth):
                 took, calls = asyncio.run(measured(service_ms))
             table.add_row(
                 f"{service_ms:g}",

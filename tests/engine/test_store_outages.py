@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from adapters.memory.inbox import MemoryInbox
-from adapters.memory.queue import EmbeddedQueue
 from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
 from contracts.delivery import InboxEntry, Lease
@@ -23,6 +22,7 @@ from contracts.values import ConversationId
 from tests.builders import EngineBed, agreeable, conversation_id, engine_bed, inbound
 from worker.dependencies import DrainLimits
 from worker.drain import drain
+from worker.scheduling.keyed_queue import EmbeddedQueue
 from worker.sweeper import sweep_forever
 
 PEOPLE = 300
@@ -131,14 +131,14 @@ async def test_an_outage_is_asked_about_by_few_and_nobody_who_waited_is_forgotte
                 await one.queue.wake(conversation_id(name))
             await asyncio.sleep(0.01)
         seconds = time.monotonic() - began
-        assert one.bed.deps.admission.is_away
+        assert one.bed.deps.limiter.in_outage
         # Half of those who were let in before it was known, and then one after each pause: 0.125 s, 0.25 s, 0.5 s ...
         probes = 4 + seconds / 2
         assert sum(one.calls.values()) <= AT_ONCE + 4 + probes, one.calls
         one.set_down(False)
         await all_answered(one, names)
         assert set(one.inbox.attempts) == {1}
-        assert not one.bed.deps.admission.is_away
+        assert not one.bed.deps.limiter.in_outage
 
 
 async def test_an_outage_in_the_middle_of_the_turns_costs_no_attempt() -> None:
@@ -156,14 +156,14 @@ async def test_an_outage_in_the_middle_of_the_turns_costs_no_attempt() -> None:
         await one.until(lambda: thinking == PEOPLE)
         one.set_down(True)
         goes_on.set()
-        await one.until(lambda: len(one.bed.deps.attempts.conversations) == PEOPLE)
+        await one.until(lambda: len(one.bed.deps.refunds.conversations) == PEOPLE)
         # Each fails once and gives back once what it cannot give back; nobody asks for his attempt.
         assert one.calls["abandon"] == PEOPLE
         assert one.calls["spare"] == one.calls["take"] == 0
         one.set_down(False)
         await all_answered(one, names)
         assert set(one.inbox.attempts) == {1}
-        assert one.bed.deps.attempts.conversations == []
+        assert one.bed.deps.refunds.conversations == []
 
 
 async def test_the_next_drain_takes_the_attempt_back_before_it_counts_its_own() -> None:
@@ -180,7 +180,7 @@ async def test_the_next_drain_takes_the_attempt_back_before_it_counts_its_own() 
     broken = engine_bed(inbox, store, model=ScriptedModel(cut_off))  # type: ignore[arg-type]
     await broken.inbox.append([inbound()])
     await drain(name, broken.deps)
-    assert broken.deps.attempts.conversations == [name]
+    assert broken.deps.refunds.conversations == [name]
     inbox.is_down = store.is_down = False
     broken.clock.move(timedelta(seconds=5))
     await drain(name, broken.deps)
@@ -197,9 +197,9 @@ async def test_one_conversation_that_cannot_be_kept_holds_up_nobody() -> None:
         for name in names:
             await one.bed.inbox.append([inbound(name, conversation=name, at=datetime.now(UTC))])
             await one.queue.wake(conversation_id(name))
-            assert not one.bed.deps.admission.is_away
+            assert not one.bed.deps.limiter.in_outage
         await one.until(lambda: len(one.bed.channel.accepted) == len(names))
-        assert one.bed.deps.admission.failures(bad) >= 3
+        assert one.bed.deps.limiter.failures(bad) >= 3
         assert [entry.attempts for entry in await one.bed.inbox.pending(bad)] == [0]
 
 
@@ -216,6 +216,6 @@ async def test_a_process_that_stops_waits_for_no_pause_and_no_room(is_away: bool
         await one.bed.deps.inbox.inner.append([inbound(conversation=name) for name in people(20)])  # type: ignore[attr-defined]
         for name in people(20):
             await one.queue.wake(conversation_id(name))
-        await one.until(lambda: one.bed.deps.admission.is_away is is_away)
+        await one.until(lambda: one.bed.deps.limiter.in_outage is is_away)
         await asyncio.wait_for(one.queue.close(grace_seconds=0.01), PATIENCE_SECONDS)
         assert one.queue._drains.running == []

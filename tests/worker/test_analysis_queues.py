@@ -9,7 +9,6 @@ import pytest
 
 from adapters.google.cloud_tasks import ANALYSIS_DEADLINE
 from adapters.memory.inbox import MemoryInbox
-from adapters.memory.queue import EmbeddedQueue
 from adapters.memory.store import MemoryStore
 from contracts.analysis import Analysis, AnalysisKind, AnalysisStatus
 from contracts.ports import WakeUps
@@ -21,6 +20,7 @@ from worker.analyses.processing import LIMITS, analyse, desk_of
 from worker.backends import open_backend
 from worker.bootstrap import open_engine
 from worker.drain import drain
+from worker.scheduling.keyed_queue import EmbeddedQueue
 from worker.sweeper import sweep_forever
 
 C1 = conversation_id()

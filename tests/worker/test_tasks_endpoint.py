@@ -206,7 +206,7 @@ async def test_a_task_in_an_outage_ends_at_once_and_leaves_its_conversation_to_t
     bed.drain = lambda conversation_id: drain(conversation_id, stopped)
     await running.inbox.append([inbound()])
     for _ in range(2):
-        with stopped.admission.look() as look:
+        with stopped.limiter.probe() as look:
             assert look is not None
             look.failed()
     await bed.wake(C1)

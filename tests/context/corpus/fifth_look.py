@@ -984,7 +984,7 @@ We stock Oral-B brushes.
 Our app is SmileTrack.
 Text 07700 900123.
 Email reception@harbourdental.example.
-Visit harbour-dental.co.uk.
+Attempt harbour-dental.co.uk.
 We're next to the Greenbank Hotel.
 We have a second surgery in Redruth.
 Braces take 12 to 18 months.

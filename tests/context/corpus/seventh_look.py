@@ -318,7 +318,7 @@ A first check-up takes 35 minutes.
 The orthodontist is in on Thursday.
 Dr Walker will look at it.
 We do teeth whitening and Botox.
-Visit www.harbourdental.net.
+Attempt www.harbourdental.net.
 Email info@harbourdental.example.
 We have 8 dentists.
 We've been here since 1985.

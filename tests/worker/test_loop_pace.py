@@ -3,11 +3,11 @@
 import asyncio
 import time
 
-from adapters.memory.pace import Pace
+from worker.scheduling.limiter import LoopPace
 
 
 async def test_the_first_ones_begin_at_once_and_the_others_in_their_order() -> None:
-    pace, begun = Pace(begin_each_beat=2), list[int]()
+    pace, begun = LoopPace(begin_each_beat=2), list[int]()
 
     async def begin(number: int) -> None:
         await pace.admitted()
@@ -22,7 +22,7 @@ async def test_the_first_ones_begin_at_once_and_the_others_in_their_order() -> N
 
 
 async def test_nothing_begins_while_the_loop_is_late() -> None:
-    pace, begun = Pace(late=0.05, beat=0.01, begin_each_beat=1), list[float]()
+    pace, begun = LoopPace(late=0.05, beat=0.01, begin_each_beat=1), list[float]()
     is_busy = True
 
     async def hold_up() -> None:
@@ -47,7 +47,7 @@ async def test_nothing_begins_while_the_loop_is_late() -> None:
 
 
 async def test_who_gives_up_waiting_holds_up_nobody() -> None:
-    pace, begun = Pace(begin_each_beat=1), list[str]()
+    pace, begun = LoopPace(begin_each_beat=1), list[str]()
 
     async def begin(name: str) -> None:
         await pace.admitted()
@@ -62,7 +62,7 @@ async def test_who_gives_up_waiting_holds_up_nobody() -> None:
 
 
 async def test_after_a_quiet_moment_it_begins_anew() -> None:
-    pace = Pace(beat=0.001, begin_each_beat=1)
+    pace = LoopPace(beat=0.001, begin_each_beat=1)
     for _ in range(3):
         await asyncio.wait_for(pace.admitted(), 5)
         await asyncio.sleep(0.02)

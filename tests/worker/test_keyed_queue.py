@@ -2,8 +2,8 @@
 
 import asyncio
 
-from adapters.memory.queue import EmbeddedQueue
 from contracts.values import ConversationId
+from worker.scheduling.keyed_queue import EmbeddedQueue
 
 C = ConversationId("c")
 

@@ -65,7 +65,8 @@ async def _asked(given: str, kind: AnalysisKind) -> Analysis:
     from worker.analyses.processing import desk_of
     from worker.bootstrap import open_operations
 
-    async with open_operations(read_settings()) as deps:
+    async with open_operations(read_settings()) as engine:
+        deps = engine.analyses
         head = await _existing(given, deps.store)
         return _found(await desk_of(deps).request(head.id, kind), given)
 
@@ -82,7 +83,7 @@ async def _waited(given: str, kind: AnalysisKind) -> Analysis:
         open_backend(settings) as backend,
         open_engine(settings, backend) as engine,
     ):
-        deps = engine.deps
+        deps = engine.analyses
         head = await _existing(given, deps.store)
         desk = work.desk_of(deps)
         analysis = _found(await desk.request(head.id, kind), given)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from adapters.channels.web import web_conversation_id, web_message
+from adapters.clock import SystemClock
 from adapters.waiting import wait_for_receipt
 from cli.output import console, print_json
 from cli.runtime import Runtime, open_runtime
@@ -20,7 +21,7 @@ async def chat(settings: Settings, name: str, *, as_json: bool) -> None:
     """Read lines until the end of the input; a number chooses one of the offered options."""
     async with open_runtime(settings.model_copy(update={"port": 0})) as runtime:
         if not as_json:
-            institution = runtime.deps.rulebook().institution.name
+            institution = runtime.engine.rulebooks.current().institution.name
             sandbox = " (the sandbox model answers)" if runtime.imitates_model else ""
             console.print(f"{institution}, conversation {name}{sandbox}. End with Ctrl-D.", markup=False)
         options: list[str] = []
@@ -62,12 +63,14 @@ def _chosen(text: str, options: list[str]) -> str:
 
 
 async def _say(runtime: Runtime, name: str, text: str) -> TurnRecord | None:
-    deps, patience = runtime.deps, runtime.settings.turn_patience.total_seconds()
-    message = web_message(name, MessageId(uuid.uuid4().hex), text, at=deps.clock.now())
-    await deps.inbox.append([message])
+    backend, patience = runtime.backend, runtime.settings.turn_patience.total_seconds()
+    message = web_message(name, MessageId(uuid.uuid4().hex), text, at=SystemClock().now())
+    await backend.inbox.append([message])
     await runtime.queue.wake(message.conversation_id)
-    receipt = await wait_for_receipt(deps.store, deps.events, web_conversation_id(name), message.id, seconds=patience)
-    return await deps.store.turn_of(receipt) if receipt else None
+    receipt = await wait_for_receipt(
+        backend.store, backend.events, web_conversation_id(name), message.id, seconds=patience
+    )
+    return await backend.store.turn_of(receipt) if receipt else None
 
 
 def _show(turn: TurnRecord, as_json: bool) -> list[str]:

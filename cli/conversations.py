@@ -16,6 +16,7 @@ from contracts.conversation import Conversation, State, Trigger
 from contracts.errors import IllegalTransitionError
 from contracts.ports import Store
 from contracts.settings import read_settings
+from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId
 from contracts.views import analysis_view
 from worker import operator_actions
@@ -186,7 +187,8 @@ async def _located(given: str, backend: Backend) -> tuple[ConversationId | None,
 
 
 async def _export(given: str) -> None:
-    async with open_operations(read_settings()) as deps:
+    async with open_operations(read_settings()) as engine:
+        deps = engine.operators
         for candidate in _candidates(given):
             content = await operator_actions.export(candidate, deps)
             if content is not None:
@@ -196,7 +198,8 @@ async def _export(given: str) -> None:
 
 
 async def _erase(given: str) -> None:
-    async with open_operations(read_settings()) as deps:
+    async with open_operations(read_settings()) as engine:
+        deps = engine.operators
         for candidate in _candidates(given):
             if await operator_actions.erase(candidate, deps):
                 console.print(f"Erased {candidate}.")
@@ -209,19 +212,21 @@ def _pull(given: str, trigger: Trigger) -> None:
 
 
 async def _pull_async(given: str, trigger: Trigger) -> None:
-    async with open_operations(read_settings()) as deps:
+    async with open_operations(read_settings()) as engine:
+        deps = engine.operators
         head = await _head(given, deps.store)
         try:
-            moved = await operator_actions.pull(head.id, trigger, deps, reason=operator_actions.OPERATOR)
+            moved = await operator_actions.pull(head.id, trigger, deps, reason=TurnReason.BY_OPERATOR)
         except IllegalTransitionError as exc:
             raise fail(f"{head.id} is {head.state}: {exc}") from exc
     console.print(f"{moved.id} is {moved.state}.")
 
 
 async def _escalate(given: str) -> None:
-    async with open_operations(read_settings()) as deps:
+    async with open_operations(read_settings()) as engine:
+        deps = engine.operators
         head = await _head(given, deps.store)
-        await operator_actions.escalate(head.id, deps, reason=operator_actions.OPERATOR)
+        await operator_actions.escalate(head.id, deps, reason=TurnReason.BY_OPERATOR)
         moved = await _head(head.id, deps.store)
     if moved.state is not State.ESCALATING:
         raise fail(f"{moved.id} is {moved.state}; prosa conversations reopen opens it again")
@@ -229,7 +234,8 @@ async def _escalate(given: str) -> None:
 
 
 async def _reopen(given: str) -> None:
-    async with open_operations(read_settings()) as deps:
+    async with open_operations(read_settings()) as engine:
+        deps = engine.operators
         head = await _head(given, deps.store)
         try:
             opened = await operator_actions.reopen(head.id, deps)

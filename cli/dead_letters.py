@@ -62,8 +62,8 @@ async def _show(letter_id: str) -> None:
 
 
 async def _retry(letter_id: str) -> None:
-    async with open_operations(read_settings()) as deps:
-        conversation_id = await operator_actions.retry_dead_letter(letter_id, deps)
+    async with open_operations(read_settings()) as engine:
+        conversation_id = await operator_actions.retry_dead_letter(letter_id, engine.operators)
     if conversation_id is None:
         raise fail(f"{letter_id} cannot be retried: there is none, or it was never a readable message")
     console.print(f"Back in {conversation_id}; prosa conversations trace {conversation_id} follows it.")

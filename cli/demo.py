@@ -11,6 +11,7 @@ import yaml
 from rich.table import Table
 
 from adapters.channels.whatsapp_inbound import parse
+from adapters.clock import SystemClock
 from adapters.http.client import open_client
 from adapters.waiting import wait_for_receipt
 from cli.output import console
@@ -58,7 +59,7 @@ async def play_demo(runtime: Runtime, url: str) -> None:
     Raises:
         DemoFailedError: a message was refused or got no turn.
     """
-    institution = runtime.deps.rulebook().institution
+    institution = runtime.engine.rulebooks.current().institution
     console.print(f"[bold]{institution.name}[/] at {url} - the model and WhatsApp are the sandbox's\n")
     turns: list[TurnRecord] = []
     async with open_client(within=ANSWER_WITHIN, base_url=url, is_direct=True) as client:
@@ -74,9 +75,9 @@ async def _play(sample: Sample, runtime: Runtime, client: httpx.AsyncClient) -> 
         offered = [option.title for reply in turns[-1].replies for option in reply.options] if turns else []
         conversation_id, message_id = await _post(sample, text, runtime, client, tapped=text in offered)
         receipt = await wait_for_receipt(
-            runtime.deps.store, runtime.deps.events, conversation_id, message_id, seconds=TURN_SECONDS
+            runtime.backend.store, runtime.backend.events, conversation_id, message_id, seconds=TURN_SECONDS
         )
-        turn = await runtime.deps.store.turn_of(receipt) if receipt else None
+        turn = await runtime.backend.store.turn_of(receipt) if receipt else None
         if turn is None:
             raise DemoFailedError(f"no turn within {TURN_SECONDS:g} s for message {message_id}")
         _print_turn(text, turn, tapped=text in offered)
@@ -100,14 +101,14 @@ async def _post(
     body, headers = signed(envelope(event), SANDBOX_SECRET)
     (await client.post("/webhooks/whatsapp", content=body, headers=headers)).raise_for_status()
     salt = runtime.settings.id_salt.get_secret_value()
-    (message,) = parse(body, id_salt=salt, at=runtime.deps.clock.now()).messages
+    (message,) = parse(body, id_salt=salt, at=SystemClock().now()).messages
     return message.conversation_id, message.id
 
 
 async def _settled(conversation_id: ConversationId, runtime: Runtime) -> None:
     """Give the statuses of the last replies a moment to come back."""
     for _ in range(40):
-        rows = await runtime.deps.store.rows(conversation_id)
+        rows = await runtime.backend.store.rows(conversation_id)
         if all(row.state in ("delivered", "read", "failed") for row in rows):
             return
         if all(row.address.channel is ChannelName.WEB and not row.is_unsent for row in rows):
@@ -133,7 +134,7 @@ def _print_turn(text: str, turn: TurnRecord, *, tapped: bool) -> None:
 
 
 async def _print_delivery(conversation_id: ConversationId, runtime: Runtime) -> None:
-    states = [row.state.value for row in await runtime.deps.store.rows(conversation_id)]
+    states = [row.state.value for row in await runtime.backend.store.rows(conversation_id)]
     if not states:
         return
     counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from adapters.clock import SystemClock
 from cli.groups import Commands
 from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_json, print_table
 from contracts.errors import ConfigurationError, WorkerError
@@ -211,7 +212,7 @@ async def _reload_when(told: asyncio.Event, runtime: "Runtime") -> None:
         told.clear()
         try:
             institution = runtime.engine.rulebooks.reload()
-            await runtime.deps.store.publish(institution, at=runtime.deps.clock.now())
+            await runtime.backend.store.publish(institution, at=SystemClock().now())
         except WorkerError as exc:
             log.error("institution.refused", error=type(exc).__name__)
             print(exc, file=sys.stderr, flush=True)

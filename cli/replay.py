@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from rich.progress import Progress
 
 from adapters.channels.web import web_conversation_id, web_message
+from adapters.clock import SystemClock
 from adapters.waiting import wait_for_receipt
 from cli.output import errors
 from cli.runtime import Runtime, open_runtime
@@ -116,16 +117,16 @@ async def _play_all(
 
 async def _play(runtime: Runtime, one: Recorded) -> dict[str, Any] | None:
     """One message in, its turn out; None when no turn came in time."""
-    deps, line, patience = runtime.deps, one.line, runtime.settings.turn_patience.total_seconds()
-    at = deps.clock.now()
+    backend, line, patience = runtime.backend, one.line, runtime.settings.turn_patience.total_seconds()
+    at = SystemClock().now()
     message = web_message(line.conversation, one.message_id, line.text, at=at, person_name=line.name)
     try:
-        await deps.inbox.append([message])
+        await backend.inbox.append([message])
         await runtime.queue.wake(message.conversation_id)
         receipt = await wait_for_receipt(
-            deps.store, deps.events, web_conversation_id(line.conversation), one.message_id, seconds=patience
+            backend.store, backend.events, web_conversation_id(line.conversation), one.message_id, seconds=patience
         )
-        turn = await deps.store.turn_of(receipt) if receipt else None
+        turn = await backend.store.turn_of(receipt) if receipt else None
     except TransientError as exc:
         errors.print(f"line {one.number}: {type(exc).__name__}")
         return None

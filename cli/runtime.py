@@ -12,9 +12,8 @@ from cli.webhook_role import webhook_dependencies
 from contracts.ports import Faults
 from contracts.settings import Settings
 from webhook.app import create_app
-from worker.backends import open_backend
+from worker.backends import Backend, open_backend
 from worker.bootstrap import Engine
-from worker.dependencies import Dependencies
 from worker.scheduling.keyed_queue import EmbeddedQueue
 from worker.service import Sweeping, Worker, open_worker
 
@@ -38,8 +37,8 @@ class Runtime:
         return self.worker.queue
 
     @property
-    def deps(self) -> Dependencies:
-        return self.worker.deps
+    def backend(self) -> Backend:
+        return self.worker.backend
 
 
 @asynccontextmanager

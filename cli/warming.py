@@ -3,13 +3,14 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from adapters.channels.web import LIMITS as WEB_LIMITS
 from adapters.channels.web import web_message
 from adapters.channels.whatsapp import LIMITS as WHATSAPP_LIMITS
+from adapters.clock import SystemClock
 from adapters.memory.events import MemoryEvents
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.store import MemoryStore
@@ -21,8 +22,7 @@ from contracts.ports import ChannelLimits
 from contracts.settings import Settings
 from contracts.values import MessageId
 from worker.backends import Backend
-from worker.bootstrap import open_engine
-from worker.dependencies import Dependencies
+from worker.bootstrap import Engine, open_engine
 from worker.drain import drain
 
 AT_ONCE = 10
@@ -54,27 +54,27 @@ async def warm_up(settings: Settings, questions: Sequence[str], channel: str, *,
     name = ChannelName(channel)
     backend = Backend(MemoryInbox(), MemoryStore(), MemoryEvents())
     room = asyncio.Semaphore(AT_ONCE)
-    async with sandboxed(settings) as (effective, _), open_engine(effective, backend) as engine:
-        deps = replace(engine.deps, channels={name: _SilentChannel(name, CHANNELS[channel])})
+    silent = {name: _SilentChannel(name, CHANNELS[channel])}
+    async with sandboxed(settings) as (effective, _), open_engine(effective, backend, channels=silent) as engine:
 
         async def ask(question: str) -> bool:
             async with room:
-                answered = await _ask(question, name, deps)
+                answered = await _ask(question, name, backend, engine)
                 advance()
                 return answered
 
         return sum(await asyncio.gather(*(ask(question) for question in questions)))
 
 
-async def _ask(question: str, channel: ChannelName, deps: Dependencies) -> bool:
+async def _ask(question: str, channel: ChannelName, backend: Backend, engine: Engine) -> bool:
     """The question as the first message of somebody who is not."""
     nobody = f"warming-{secrets.token_hex(8)}"
     name = STAND_IN if channel is ChannelName.WHATSAPP else None
-    message = web_message(nobody, MessageId(nobody), question, at=deps.clock.now(), person_name=name)
+    message = web_message(nobody, MessageId(nobody), question, at=SystemClock().now(), person_name=name)
     address = Address(channel=channel, account=channel, person=nobody)
-    await deps.inbox.append([message.model_copy(update={"address": address})])
-    await drain(message.conversation_id, deps)
-    turns = await deps.store.turns(message.conversation_id)
+    await backend.inbox.append([message.model_copy(update={"address": address})])
+    await drain(message.conversation_id, engine.drain)
+    turns = await backend.store.turns(message.conversation_id)
     return any(turn.replies and not turn.fallback for turn in turns)
 
 

@@ -16,7 +16,7 @@ from observability.exposition import Exposition
 from observability.metrics import TASK_REQUESTS
 from observability.tracing import flush_spans
 from worker.backends import open_backend, required
-from worker.health import Operation, create_app
+from worker.engines.health import Operation, create_app
 from worker.service import Sweeping, Worker, open_worker
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ async def open_celery_worker(
 
 
 def operation_of(worker: Worker, settings: Settings) -> Operation:
-    deps = worker.deps
+    inbox, store = worker.backend.inbox, worker.backend.store
     token = settings.console_token
     return Operation(
-        ready=deps.store.ping,
-        metrics=Exposition(deps.inbox, deps.store, deps.clock).text,
+        ready=store.ping,
+        metrics=Exposition(inbox, store, SystemClock()).text,
         console_token=token.get_secret_value() if token else None,
     )
 

@@ -72,7 +72,7 @@ class Inbox(Protocol):
         """
         ...
 
-    async def spare(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+    async def refund_attempts(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
         """Take back one counted attempt of each of these messages, if they still wait: it was not their fault."""
         ...
 

@@ -1,4 +1,4 @@
-"""Runs the table on `transitions`: one machine for all conversations, since building one costs more than moving it."""
+"""State machine on the `transitions` library: one for all conversations, as building one costs more than a move."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from fsm.table import MOVES, STATES, Move, StateRow
 
 
 class _Cursor:
-    """The stateful object that `transitions` moves; one for each step, thrown away after it."""
+    """Stateful model that the library moves; one for each trigger."""
 
     __slots__ = ("facts", "state")
 
@@ -24,8 +24,8 @@ class _Cursor:
 
 
 @dataclass(frozen=True)
-class Walk:
-    """A conversation on its way through the table, with the moves made since it was loaded."""
+class Transitions:
+    """A conversation with the transitions made since it was loaded."""
 
     conversation: Conversation
     records: tuple[TransitionRecord, ...] = field(default=())
@@ -41,13 +41,13 @@ class Walk:
             return (self.state,)
         return (self.records[0].source, *(record.dest for record in self.records))
 
-    def holding(self, conversation: Conversation) -> "Walk":
-        """The same walk after something other than the state changed."""
+    def holding(self, conversation: Conversation) -> "Transitions":
+        """Return the same transitions after something other than the state changed."""
         return replace(self, conversation=conversation)
 
 
 class ConversationMachine:
-    """The table in operation. Stateless: it can be shared by all conversations of a process."""
+    """State machine of the table. Stateless: all conversations of a process share it."""
 
     def __init__(self, states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> None:
         self._moves = tuple(moves)
@@ -69,20 +69,20 @@ class ConversationMachine:
 
     def advance(
         self,
-        walk: Walk,
+        transitions: Transitions,
         trigger: Trigger,
         *,
         at: datetime,
         confidence: float | None = None,
         metadata: Mapping[str, str] | None = None,
-    ) -> Walk:
-        """Pull one trigger.
+    ) -> Transitions:
+        """Fire one trigger.
 
         Raises:
             IllegalTransitionError: the table has no such move from this state, or its guard is closed.
         """
-        source = walk.state
-        dest = self._pulled(source, trigger, facts_of(walk.conversation))
+        source = transitions.state
+        dest = self._fired(source, trigger, facts_of(transitions.conversation))
         record = TransitionRecord(
             source=source,
             dest=dest,
@@ -91,10 +91,10 @@ class ConversationMachine:
             metadata=dict(metadata or {}),
             at=at,
         )
-        return Walk(self._enter(walk.conversation, dest, at), (*walk.records, record))
+        return Transitions(self._enter(transitions.conversation, dest, at), (*transitions.records, record))
 
     def open_moves(self, conversation: Conversation, *, by: str) -> dict[State, Trigger]:
-        """The destinations `by` may choose from here now, each with the trigger that leads there."""
+        """Return the destinations that `by` may choose now, each with its trigger."""
         facts = facts_of(conversation)
         return {
             move.dest: move.trigger
@@ -102,7 +102,7 @@ class ConversationMachine:
             if move.source is conversation.state and move.by == by and (move.guard is None or move.guard(facts))
         }
 
-    def _pulled(self, source: State, trigger: Trigger, facts: Facts) -> State:
+    def _fired(self, source: State, trigger: Trigger, facts: Facts) -> State:
         cursor = _Cursor(source, facts)
         try:
             moved = self._machine.events[trigger.value].trigger(cursor)

@@ -31,16 +31,13 @@ from adapters.redis.store import RedisStore
 from adapters.sqlite.database import Database
 from adapters.sqlite.inbox import SqliteInbox
 from adapters.sqlite.store import SqliteStore
-from context.consent import OptOutWords
-from context.constraints import Gate
-from context.loader import load_institution
+from context.institution_source import InstitutionSource
 from contracts.delivery import OutboxRow
 from contracts.institution import Institution
 from contracts.messages import Address, ChannelName, InboundMessage
 from contracts.ports import ChannelLimits, Faults, Inbox, ModelRequest, Store
 from contracts.values import ConversationId, MessageId
 from flags.experiments.recorder import Recorder
-from fsm.machine import ConversationMachine
 from prompts.execution.breaker import BreakerLimits, Breakers
 from prompts.execution.executor import Executor
 from prompts.execution.hooks import count
@@ -53,7 +50,9 @@ from prompts.templating.registry import PromptRegistry
 from prompts.templating.versions import PromptVersions
 from reports.ledger import Ledger
 from tests.real_services import firestore_host, redis_url
-from worker.dependencies import Dependencies, DrainLimits, Rulebook
+from worker.backends import Backend
+from worker.bootstrap import Engine, Rulebooks, assemble
+from worker.dependencies import EVER_SINCE, DrainLimits, Rulebook
 from worker.variants import SettingsVariantAssigner
 
 ROOT = Path(__file__).parents[1]
@@ -65,14 +64,16 @@ BACKENDS = ("memory", "sqlite", "redis", "cached", "firestore")
 
 
 @cache
+def rulebooks() -> Rulebooks:
+    return Rulebooks(InstitutionSource(DOCUMENTS / "pyloto"))
+
+
 def pyloto() -> Institution:
-    return load_institution(DOCUMENTS / "pyloto")
+    return rulebook().institution
 
 
-@cache
 def rulebook() -> Rulebook:
-    institution = pyloto()
-    return Rulebook(institution=institution, gate=Gate(institution), consent=OptOutWords(institution))
+    return rulebooks().current()
 
 
 def inbound(
@@ -285,7 +286,7 @@ def prompter(model: ScriptedModel, *, budget: timedelta = timedelta(seconds=12),
 class EngineBed:
     """An engine and everything a test looks at."""
 
-    deps: Dependencies
+    engine: Engine
     clock: SteppingClock
     channel: RecordingChannel
     events: MemoryEvents
@@ -293,11 +294,15 @@ class EngineBed:
 
     @property
     def inbox(self) -> Inbox:
-        return self.deps.inbox
+        return self.engine.drain.inbox
 
     @property
     def store(self) -> Store:
-        return self.deps.store
+        return self.engine.turn.store
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.engine.turn.ledger
 
 
 def engine_bed(
@@ -317,27 +322,25 @@ def engine_bed(
     faults = faults or CrashAt()
     model = model or ScriptedModel(agreeable)
     asker = options.get("prompter") or prompter(model, **options)
-    deps = Dependencies(
-        inbox=inbox,
-        store=store,
-        channels={ChannelName.WEB: channel, ChannelName.WHATSAPP: channel},
+    engine = assemble(
+        Backend(inbox, store, events),
+        rulebooks(),
+        channels=options.get("channels") or {ChannelName.WEB: channel, ChannelName.WHATSAPP: channel},
         prompter=asker,
-        tuner=options.get("tuner")
+        variants=options.get("variants")
         or SettingsVariantAssigner(asker, Recorder(store, writer=uuid.uuid4().hex[:8], salt="salt", clock=clock)),
         analyst=analyst(model),
-        machine=ConversationMachine(),
-        rulebook=rulebook,
-        events=events,
-        clock=clock,
-        monotonic=time.monotonic,
-        chance=random.Random(0).random,
-        faults=faults,
         ledger=Ledger(store, writer=uuid.uuid4().hex[:8], clock=clock),
-        drain_limits=limits or DrainLimits(),
+        clock=clock,
+        faults=faults,
+        limits=limits or DrainLimits(),
+        retention=timedelta(days=90),
+        listening_since=options.get("listening_since", EVER_SINCE),
         callback=options.get("callback"),
-        **({"listening_since": options["listening_since"]} if "listening_since" in options else {}),
+        monotonic=options.get("monotonic", time.monotonic),
+        chance=random.Random(0).random,
     )
-    return EngineBed(deps, clock, channel, events, faults)  # type: ignore[arg-type]
+    return EngineBed(engine, clock, channel, events, faults)  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -27,16 +27,16 @@ async def play(runtime: Runtime, name: str, says: Sequence[str]) -> list[TurnRec
     Raises:
         AssertionError: a message got no turn.
     """
-    deps, turns = runtime.deps, []
+    backend, turns = runtime.backend, []
     for number, text in enumerate(says):
-        message = web_message(name, MessageId(f"m{number}"), text, at=deps.clock.now())
-        await deps.inbox.append([message])
+        message = web_message(name, MessageId(f"m{number}"), text, at=runtime.engine.drain.clock.now())
+        await backend.inbox.append([message])
         await runtime.queue.wake(message.conversation_id)
         receipt = await wait_for_receipt(
-            deps.store, deps.events, message.conversation_id, message.id, seconds=ANSWER_SECONDS
+            backend.store, backend.events, message.conversation_id, message.id, seconds=ANSWER_SECONDS
         )
         assert receipt is not None, "a message without an answer"
-        turn = await deps.store.turn_of(receipt)
+        turn = await backend.store.turn_of(receipt)
         assert turn is not None
         turns.append(turn)
     return turns

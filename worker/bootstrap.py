@@ -1,14 +1,14 @@
-"""Settings become an engine, once; here alone the engine meets its adapters."""
+"""Engine of a worker process, built from the settings once: here the engine meets its adapters."""
 
 import gc
 import random
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -48,7 +48,19 @@ from prompts.templating.versions import PromptVersions, versions_for
 from reports.budget import Exchange
 from reports.ledger import Ledger, kept
 from worker.backends import Backend, open_answers, open_backend, required
-from worker.dependencies import Dependencies, DrainLimits, Rulebook
+from worker.dependencies import (
+    AnalysisDependencies,
+    DrainDependencies,
+    DrainLimits,
+    Escalations,
+    OperatorDependencies,
+    OutboxDependencies,
+    Rulebook,
+    SweepDependencies,
+    TurnDependencies,
+)
+from worker.scheduling.limiter import Limiter, PoisonIsolation
+from worker.scheduling.refunds import AttemptRefunds
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner, VariantAssigner
 
 if TYPE_CHECKING:
@@ -82,11 +94,20 @@ class Rulebooks:
         return self._current.institution
 
 
+def _rulebook(institution: Institution) -> Rulebook:
+    return Rulebook(institution=institution, gate=Gate(institution), consent=OptOutWords(institution))
+
+
 @dataclass(frozen=True)
 class Engine:
-    """A worker ready to drain."""
+    """A worker ready to drain: what each of its parts works with."""
 
-    deps: Dependencies
+    turn: TurnDependencies
+    outbox: OutboxDependencies
+    drain: DrainDependencies
+    operators: OperatorDependencies
+    analyses: AnalysisDependencies
+    sweep: SweepDependencies
     rulebooks: Rulebooks
 
 
@@ -98,10 +119,11 @@ async def open_engine(
     clock: Clock | None = None,
     faults: Faults | None = None,
     model: LanguageModel | None = None,
+    channels: Mapping[ChannelName, Channel] | None = None,
     flagged: bool = True,
     limits: DrainLimits | None = None,
 ) -> AsyncIterator[Engine]:
-    """Build the worker's side; `flagged` with flags and experiments.
+    """Build the worker's side; `flagged` with flags and experiments. What is not given is built from the settings.
 
     Raises:
         ConfigurationError: documents, templates, table or settings do not hold together; the text says which.
@@ -109,83 +131,128 @@ async def open_engine(
     if unsound := problems():
         raise ConfigurationError(f"the state table is unsound: {'; '.join(unsound)}")
     async with AsyncExitStack() as stack:
-        yield await _opened(
-            settings, backend, stack, clock or SystemClock(), faults or NoFaults(), model, flagged, limits
+        clock = clock or SystemClock()
+        rulebooks = Rulebooks(InstitutionSource(settings.institution))
+
+        deferred = None if model else _deferred_model(settings)
+        model = model or deferred
+        assert model is not None  # noqa: S101 - one of them is
+        stack.push_async_callback(model.close)
+        channels = channels or _channels(settings, backend.events)
+        callback = _callback(settings)
+        for channel in channels.values():
+            stack.push_async_callback(channel.close)
+        if callback is not None:
+            stack.push_async_callback(callback.close)
+
+        meter = make_meter(settings, clock)
+        cache = await stack.enter_async_context(_answer_cache(settings, clock))
+        executor = make_executor(settings, model, meter, cache, GroupedModel(model, monotonic=time.monotonic))
+        versions = versions_for(
+            PromptRegistry.read(), choice=settings.use_templates, structured=settings.use_structured_templates
         )
+        prompter = make_prompter(settings, executor, versions)
+
+        # Shards of the ledger belong to one process: its name must be one that no other has.
+        writer = secrets.token_hex(6)
+        language = rulebooks.current().institution.language
+        variants = await stack.enter_async_context(
+            _variants_by_flags(settings, backend, clock, prompter, writer, language)
+            if flagged
+            else _variants_by_settings(settings, backend, clock, prompter, writer)
+        )
+        ledger = Ledger(backend.store, writer=writer, clock=clock)
+        await stack.enter_async_context(kept(ledger, Exchange(backend.store, meter.day, writer=writer, clock=clock)))
+        engine = assemble(
+            backend,
+            rulebooks,
+            channels=channels,
+            prompter=prompter,
+            variants=variants,
+            analyst=Analyst(executor, versions, settings.model_analysis, monotonic=time.monotonic),
+            ledger=ledger,
+            clock=clock,
+            faults=faults or NoFaults(),
+            limits=limits or DrainLimits(),
+            retention=timedelta(days=settings.retention_days),
+            listening_since=clock.now(),
+            callback=callback,
+        )
+        if deferred is not None:
+            await deferred.ready()
+        yield engine
 
 
-async def _opened(
-    settings: Settings,
+def assemble(
     backend: Backend,
-    stack: AsyncExitStack,
+    rulebooks: Rulebooks,
+    *,
+    channels: Mapping[ChannelName, Channel],
+    prompter: Prompter,
+    variants: VariantAssigner,
+    analyst: Analyst,
+    ledger: Ledger,
     clock: Clock,
     faults: Faults,
-    model: LanguageModel | None,
-    flagged: bool,
-    limits: DrainLimits | None,
+    limits: DrainLimits,
+    retention: timedelta,
+    listening_since: datetime,
+    callback: Callback | None,
+    monotonic: Callable[[], float] = time.monotonic,
+    chance: Callable[[], float] = random.random,
 ) -> Engine:
-    """The engine; what has to be closed goes on the stack."""
-    rulebooks = Rulebooks(InstitutionSource(settings.institution))
-    deferred = None if model else _deferred_model(settings)
-    model = model or deferred
-    assert model is not None  # noqa: S101 - one of them is
-    stack.push_async_callback(model.close)
-    channels = _channels(settings, backend.events)
-    for channel in channels.values():
-        stack.push_async_callback(channel.close)
-    callback = _callback(settings)
-    if callback is not None:
-        stack.push_async_callback(callback.close)
-    meter = make_meter(settings, clock)
-    cache = await stack.enter_async_context(_answer_cache(settings, clock))
-    executor = make_executor(settings, model, meter, cache, GroupedModel(model, monotonic=time.monotonic))
-    versions = versions_for(
-        PromptRegistry.read(), choice=settings.use_templates, structured=settings.use_structured_templates
-    )
-    prompter = make_prompter(settings, executor, versions)
-    # Shards of the ledger belong to one process: its name must be one that no other has.
-    writer = secrets.token_hex(6)
-    language = rulebooks.current().institution.language
-    tuner = await stack.enter_async_context(
-        _flag_tuner(settings, backend, clock, prompter, writer, language)
-        if flagged
-        else _settings_tuner(settings, backend, clock, prompter, writer)
-    )
-    ledger = Ledger(backend.store, writer=writer, clock=clock)
-    await stack.enter_async_context(kept(ledger, Exchange(backend.store, meter.day, writer=writer, clock=clock)))
-    deps = Dependencies(
-        inbox=backend.inbox,
-        store=backend.store,
+    """Give each part of the worker what it works with; what they share is the same object in all of them."""
+    inbox, store, rulebook = backend.inbox, backend.store, rulebooks.current
+    machine, escalations, refunds = ConversationMachine(), Escalations(), AttemptRefunds(inbox)
+    limiter = Limiter(limits.at_once, monotonic=monotonic, chance=chance)
+    turn = TurnDependencies(
+        inbox=inbox,
+        store=store,
         channels=channels,
         prompter=prompter,
-        tuner=tuner,
-        analyst=Analyst(executor, versions, settings.model_analysis, monotonic=time.monotonic),
-        machine=ConversationMachine(),
-        rulebook=rulebooks.current,
+        variants=variants,
+        machine=machine,
+        rulebook=rulebook,
         events=backend.events,
-        clock=clock,
-        monotonic=time.monotonic,
-        chance=random.random,
-        faults=faults,
         ledger=ledger,
-        drain_limits=limits or DrainLimits(),
-        retention=timedelta(days=settings.retention_days),
-        listening_since=clock.now(),
-        callback=callback,
+        escalations=escalations,
+        clock=clock,
+        monotonic=monotonic,
+        faults=faults,
     )
-    if deferred is not None:
-        await deferred.ready()
-    return Engine(deps, rulebooks)
+    outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
+    operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults)
+    analyses = AnalysisDependencies(
+        store, analyst, rulebook, ledger, escalations, clock, monotonic, chance, faults, callback
+    )
+    drain = DrainDependencies(
+        inbox=inbox,
+        turn=turn,
+        outbox=outbox,
+        operators=operators,
+        limiter=limiter,
+        isolation=PoisonIsolation(
+            isolate_after=limits.isolate_after, attempts=limits.attempts, at_once=limits.isolated_at_once
+        ),
+        refunds=refunds,
+        clock=clock,
+        monotonic=monotonic,
+        chance=chance,
+        faults=faults,
+        limits=limits,
+    )
+    sweep = SweepDependencies(inbox, store, operators, analyses, limiter, refunds, clock, monotonic, retention)
+    return Engine(turn, outbox, drain, operators, analyses, sweep, rulebooks)
 
 
 @asynccontextmanager
-async def open_operations(settings: Settings) -> AsyncIterator[Dependencies]:
-    """What an operator's command needs: the backend and the table, and a model that is not there to be asked."""
+async def open_operations(settings: Settings) -> AsyncIterator[Engine]:
+    """Open what an operator's command needs: the backend and the table, and a model that cannot be asked."""
     async with (
         open_backend(settings) as backend,
         open_engine(settings, backend, model=AbsentModel(), flagged=False) as engine,
     ):
-        yield engine.deps
+        yield engine
 
 
 def make_meter(settings: Settings, clock: Clock) -> Meter:
@@ -261,7 +328,7 @@ def _cache_policy(settings: Settings) -> CachePolicy | None:
 
 
 @asynccontextmanager
-async def _settings_tuner(
+async def _variants_by_settings(
     settings: Settings, backend: Backend, clock: Clock, prompter: Prompter, writer: str
 ) -> AsyncIterator[VariantAssigner]:
     recorder = Recorder(backend.store, writer=writer, salt=settings.id_salt.get_secret_value(), clock=clock)
@@ -270,7 +337,7 @@ async def _settings_tuner(
 
 
 @asynccontextmanager
-async def _flag_tuner(
+async def _variants_by_flags(
     settings: Settings, backend: Backend, clock: Clock, prompter: Prompter, writer: str, language: str
 ) -> AsyncIterator[VariantAssigner]:
     switches = settings.prompter_switches
@@ -319,10 +386,6 @@ async def _embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
         yield embedder
     finally:
         await embedder.close()
-
-
-def _rulebook(institution: Institution) -> Rulebook:
-    return Rulebook(institution=institution, gate=Gate(institution), consent=OptOutWords(institution))
 
 
 def _deferred_model(settings: Settings) -> DeferredModel:

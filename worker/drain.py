@@ -1,12 +1,12 @@
-"""One worker, one conversation: take the lease, answer what waits, give the lease back when nothing does."""
+"""Work of one worker on one conversation: take the lease, answer what waits, give the lease back."""
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from contracts.delivery import DeadLetter, InboxEntry, Lease
+from contracts.delivery import InboxEntry, Lease
 from contracts.errors import (
     ConversationConflictError,
     ConversationMovedError,
@@ -15,314 +15,232 @@ from contracts.errors import (
     PermanentError,
     StoreUnavailableError,
     TransientError,
-    WorkerError,
+    family_of,
+    leaves_of,
 )
+from contracts.turn import Turn
 from contracts.values import ConversationId
-from fsm.migrations import migrate
 from observability import attributes as names
 from observability.logs import conversation_logged, logger, message_logged
-from observability.metrics import DEAD_LETTERS, DRAIN_ERRORS, TURNS
+from observability.metrics import DRAIN_ERRORS, TURNS
+from observability.turn_spans import drain_span, turn_span
+from prompts.pricing.budget import Tab as TurnCost
 from worker import outbox
-from worker.dependencies import Dependencies
-from worker.operator_actions import escalate_for_dead_letter
+from worker.dead_letters import give_up
+from worker.dependencies import DrainDependencies
 from worker.pipeline import Outcome, answer_turn
 from worker.scheduling.limiter import Attempt
-from worker.spans import drain_span, turn_span
-from worker.turn import Turn
 
 log = logger(__name__)
 
 HEARTBEATS_PER_LEASE = 4
-AWAY = (StoreUnavailableError, InboxUnavailableError)
+UNAVAILABLE = (StoreUnavailableError, InboxUnavailableError)
 # What costs a message no attempt.
-OUTAGES = (*AWAY, ConversationMovedError)
+OUTAGES = (*UNAVAILABLE, ConversationMovedError)
 
 
-async def drain(conversation_id: ConversationId, deps: Dependencies) -> None:
-    """Answer everything that waits in a conversation. Harmless when nothing does, or when somebody else is at it.
+@dataclass
+class DrainProgress:
+    """How far a drain has come: the messages in hand, and how often the newest turn's were tried."""
 
-    In an outage of inbox or store it returns at once: the sweep comes back to what waits.
+    entries: Sequence[InboxEntry] = ()
+    attempts: int = 0
+    is_releasing: bool = False
+
+
+async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> None:
+    """Answer everything that waits in a conversation. Harmless when nothing does, or when another worker holds it.
+
+    An outage of inbox or store ends it at once: the sweep comes back to what waits. Errors, by what follows:
+
+    - `PermanentError` of one message: `answer_current` gives the message up and goes on.
+    - `CancelledError`: the process stops; the lease is given back at once, so that another one goes on.
+    - `LeaseLostError`: another worker holds the conversation, and does what was not committed here.
+    - Any other error: the lease is given back with a back-off. An outage takes back the attempts of the messages in
+      hand; what is not a `WorkerError` is a defect, and logged with its traceback.
     """
     async with deps.limiter.conversation(conversation_id) as attempt:
-        if attempt is not None:
-            with conversation_logged(conversation_id), drain_span(conversation_id):
-                await _drain_admitted(conversation_id, attempt, deps)
+        if attempt is None:
+            return
+        with conversation_logged(conversation_id), drain_span(conversation_id):
+            progress, lease = DrainProgress(), await _claim(conversation_id, attempt, deps)
+            if lease is None:
+                return
+            await deps.faults.reach("drain.claimed")
+            try:
+                async with asyncio.TaskGroup() as group:
+                    heartbeat = group.create_task(_keep_lease(lease, progress, deps))
+                    await answer_pending(lease, attempt, progress, deps)
+                    heartbeat.cancel()
+            except asyncio.CancelledError:
+                await asyncio.shield(_give_back(lease, timedelta(0), deps))
+                raise
+            except ExceptionGroup as group_error:
+                errors = leaves_of(group_error)
+                with _logged(progress.entries):
+                    note_errors(*errors)
+                    if any(family_of(error) == "defect" for error in errors):
+                        log.error("drain.defect", exc_info=group_error)
+                own = [error for error in errors if not isinstance(error, LeaseLostError)]
+                if not own:
+                    return
+                if any(isinstance(error, UNAVAILABLE) for error in own):
+                    attempt.failed()
+                failures = max(progress.attempts, deps.limiter.failures(conversation_id))
+                is_given_back = await _give_back(lease, deps.backoff.pause(failures, deps.chance), deps)
+                if all(isinstance(error, OUTAGES) for error in own):
+                    await _refund(progress.entries, deps, now=is_given_back)
 
 
-async def _drain_admitted(conversation_id: ConversationId, attempt: Attempt, deps: Dependencies) -> None:
-    try:
-        lease = await deps.inbox.claim(conversation_id, ttl=deps.drain_limits.lease, at=deps.clock.now())
-    except TransientError as exc:
-        _note(exc)
-        attempt.failed()
-        return
-    if lease is None:
-        return
-    await deps.faults.reach("drain.claimed")
-    await _drain_holding(lease, attempt, deps)
+async def answer_pending(lease: Lease, attempt: Attempt, progress: DrainProgress, deps: DrainDependencies) -> None:
+    """Send the replies of earlier turns, then answer turn after turn until nothing waits and the lease is given back.
 
-
-async def _drain_holding(lease: Lease, attempt: Attempt, deps: Dependencies) -> None:
-    """Work under the lease; a process that is told to stop gives it back at once, so that another goes on."""
-    try:
-        await _settling_errors(lease, attempt, deps)
-    except asyncio.CancelledError:
-        await asyncio.shield(_abandon(lease, timedelta(0), deps))
-        raise
-
-
-async def _settling_errors(lease: Lease, attempt: Attempt, deps: Dependencies) -> None:
-    """Decide what an error means: leave the work to another worker, wait, or count a defect."""
-    work = _Drain(lease, attempt, deps)
-    try:
-        async with asyncio.TaskGroup() as group:
-            heartbeat = group.create_task(work.keep_lease())
-            await work.until_empty()
-            heartbeat.cancel()
-    except* LeaseLostError as errors:
-        # Another worker holds it; whatever was not committed here is theirs to do.
-        with _logged(work.hands):
-            _note(errors)
-    except* WorkerError as errors:
-        with _logged(work.hands):
-            _note(errors)
-        leaves = _leaves(errors)
-        if any(isinstance(leaf, AWAY) for leaf in leaves):
-            attempt.failed()
-        failures = max(work.attempts, deps.limiter.failures(lease.conversation_id))
-        is_back = await _abandon(lease, _backoff(failures, deps), deps)
-        if all(isinstance(leaf, OUTAGES) for leaf in leaves):
-            await _spare(work.hands, deps, now=is_back)
-    except* Exception as errors:
-        with _logged(work.hands):
-            _note(errors)
-            log.error("drain.defect", exc_info=errors)
-        await _abandon(lease, _backoff(work.attempts, deps), deps)
-
-
-def _logged(entries: Sequence[InboxEntry]) -> AbstractContextManager[None]:
-    """Every line about messages that are in hand names the first of them."""
-    return message_logged(entries[0].message.id) if entries else nullcontext()
-
-
-class _Drain:
-    """The work on one conversation while its lease is held."""
-
-    def __init__(self, lease: Lease, attempt: Attempt, deps: Dependencies) -> None:
-        self._lease = lease
-        self._visit = attempt
-        self._deps = deps
-        self.attempts = 0
-        self.hands: Sequence[InboxEntry] = ()
-        self._releasing = False
-
-    async def keep_lease(self) -> None:
-        """Extend the lease until cancelled; when it is lost, the work stops with `LeaseLostError`."""
-        deps, ttl = self._deps, self._deps.drain_limits.lease
-        every = ttl.total_seconds() / HEARTBEATS_PER_LEASE
-        while True:
-            # All at the same moments, so that the leases of a process are extended in one write.
-            await asyncio.sleep(every - deps.monotonic() % every)
-            if not self._releasing:
-                await deps.inbox.renew(self._lease, ttl=ttl, at=deps.clock.now())
-
-    async def until_empty(self) -> None:
-        conversation_id, deps = self._lease.conversation_id, self._deps
-        # Replies of an earlier turn go first. This also meets a store that is away before an attempt is counted.
-        await outbox.flush(conversation_id, deps)
-        self._visit.answered()
-        await refund_attempts(conversation_id, deps)
-        async with deps.isolation.of(self._lease.oldest_attempts):
-            await self._take_until_empty()
-        self._visit.answered()
-
-    async def _take_until_empty(self) -> None:
-        deps = self._deps
-        while True:
-            entries = await deps.inbox.take(self._lease, isolate_after=deps.drain_limits.isolate_after)
+    Raises:
+        LeaseLostError, TransientError: as the ports say; what was not committed waits.
+    """
+    # This also meets an unavailable store before an attempt is counted.
+    await outbox.flush(lease.conversation_id, deps.outbox)
+    attempt.answered()
+    await deps.refunds.refund(lease.conversation_id)
+    async with deps.isolation.of(lease.oldest_attempts):
+        is_released = False
+        while not is_released:
+            entries = await deps.inbox.take(lease, isolate_after=deps.limits.isolate_after)
             await deps.faults.reach("drain.taken")
             answered: Sequence[int] = ()
             if entries:
-                self.attempts = entries[0].attempts
-                self.hands = entries
+                progress.entries, progress.attempts = entries, entries[0].attempts
                 with _logged(entries):
-                    answered = await self._settle(entries)
-                self.hands = ()
-            # Mostly nothing has come meanwhile; else the lease is kept, and the next ones are taken.
-            if await self._release(answered):
-                return
+                    answered = await answer_current(lease.conversation_id, entries, deps)
+                progress.entries = ()
+            await deps.faults.reach("drain.releasing")
+            # A heartbeat behind the release would lock a conversation that nothing holds.
+            progress.is_releasing = True
+            # Mostly nothing has come since; else the lease is kept, and the next messages are taken.
+            is_released = await deps.inbox.release(lease, answered=answered)
+            progress.is_releasing = is_released
+    attempt.answered()
 
-    async def _settle(self, entries: list[InboxEntry]) -> Sequence[int]:
-        """Answer the messages, or give up the one that was tried too often; return those that wait no more."""
-        deps = self._deps
-        if entries[0].attempts > deps.drain_limits.attempts:
-            await give_up(entries[0], "attempts", deps)
-            return ()
-        try:
-            answered = await self._answer(entries)
-        except PermanentError as exc:
-            _note(exc)
-            return await self._give_up_all(entries, type(exc).__name__)
-        await outbox.flush(self._lease.conversation_id, deps)
-        await deps.faults.reach("drain.flushed")
-        return [entry.sequence for entry in answered]
 
-    async def _give_up_all(self, entries: list[InboxEntry], reason: str) -> Sequence[int]:
-        """One bad message must not take its neighbours along: of several, each is first tried alone."""
-        if len(entries) == 1:
-            await give_up(entries[0], reason, self._deps)
-            return ()
-        return [sequence for entry in entries for sequence in await self._settle([entry])]
+async def answer_current(
+    conversation_id: ConversationId, entries: Sequence[InboxEntry], deps: DrainDependencies
+) -> Sequence[int]:
+    """Answer the messages as one turn, or give one up that fails for good or was tried too often.
 
-    async def _answer(self, entries: Sequence[InboxEntry]) -> Sequence[InboxEntry]:
-        """Answer the entries as one turn; what arrives meanwhile joins it, a bounded number of times."""
-        deps = self._deps
-        turn = Turn(self._lease.conversation_id, tuple(entries))
-        alone = entries[0].attempts >= deps.drain_limits.isolate_after
-        stale = conflicts = 0
+    What arrives before the commit joins the turn, a bounded number of times. Returns the sequences that wait no more.
+
+    Raises:
+        TransientError: nothing was written; the messages are tried again.
+    """
+    limits, first = deps.limits, entries[0]
+    if first.attempts > limits.attempts:
+        await give_up(first, "attempts", deps.operators, deps.outbox)
+        return ()
+    turn, cost, stale, conflicts = Turn(conversation_id, tuple(entries)), TurnCost(), 0, 0
+    try:
         while turn.entries:
-            may_grow = not alone and stale < deps.drain_limits.stale_drafts
+            may_grow = first.attempts < limits.isolate_after and stale < limits.stale_drafts
             try:
                 with turn_span(turn) as answered:
-                    outcome = await answer_turn(turn, deps, may_grow=may_grow)
+                    outcome = await answer_turn(turn, deps.turn, cost, may_grow=may_grow)
                     answered.set(names.OUTCOME, outcome.value)
             except ConversationConflictError:
                 conflicts += 1
-                if conflicts >= deps.drain_limits.conflicts:
+                if conflicts >= limits.conflicts:
                     raise
-                turn = await self._still_pending(turn, grow=False)
+                turn = await _still_pending(turn, deps, grow=False)
                 continue
             TURNS.labels(outcome=outcome.value).inc()
             if outcome is not Outcome.STALE:
-                log.info(
-                    "turn.ended",
-                    correlation_id=turn.correlation_id,
-                    outcome=outcome.value,
-                    messages=len(turn.entries),
-                )
-                return turn.entries
+                ended = {"outcome": outcome.value, "messages": len(turn.entries)}
+                log.info("turn.ended", correlation_id=turn.correlation_id, **ended)
+                break
             stale += 1
-            turn = await self._still_pending(turn, grow=True)
+            turn = await _still_pending(turn, deps, grow=True)
+    except PermanentError as exc:
+        note_errors(exc)
+        if len(entries) > 1:
+            # One bad message must not take its neighbours along: each is tried alone.
+            alone = [await answer_current(conversation_id, [entry], deps) for entry in entries]
+            return [sequence for answered_alone in alone for sequence in answered_alone]
+        await give_up(first, type(exc).__name__, deps.operators, deps.outbox)
         return ()
-
-    async def _still_pending(self, turn: Turn, *, grow: bool) -> Turn:
-        """The turn as the inbox has it now: an erased message is gone from it, a newer one may have come."""
-        pending = await self._deps.inbox.pending(turn.conversation_id)
-        mine = {entry.sequence: entry for entry in turn.entries}
-        kept = [mine.get(entry.sequence, entry) for entry in pending if grow or entry.sequence in mine]
-        return replace(turn, entries=tuple(kept))
-
-    async def _release(self, answered: Sequence[int]) -> bool:
-        await self._deps.faults.reach("drain.releasing")
-        # A heartbeat that came behind the release would lock the conversation for nobody.
-        self._releasing = True
-        self._releasing = released = await self._deps.inbox.release(self._lease, answered=answered)
-        return released
+    await outbox.flush(conversation_id, deps.outbox)
+    await deps.faults.reach("drain.flushed")
+    return [entry.sequence for entry in turn.entries]
 
 
-async def give_up(entry: InboxEntry, reason: str, deps: Dependencies) -> None:
-    """Keep the message as a dead letter, tell the conversation, go on. Doing it twice is the same as once.
-
-    Raises:
-        TransientError: also when the conversation is not this worker's to answer, and so not its to give up.
-    """
-    message = entry.message
-    head = await deps.store.load(message.conversation_id)
-    if head is not None:
-        migrate(head)
-    await deps.store.add_dead_letter(
-        DeadLetter(
-            id=message.dedup_key,
-            conversation_id=message.conversation_id,
-            message_id=message.id,
-            channel=message.address.channel,
-            reason=reason,
-            attempts=entry.attempts,
-            message=message,
-            at=deps.clock.now(),
-        )
-    )
-    DEAD_LETTERS.labels(reason=reason if reason == "attempts" else "permanent").inc()
-    log.error("message.dead_lettered", correlation_id=message.id, reason=reason, attempts=entry.attempts)
-    await deps.faults.reach("dead_letter.kept")
-    if await _was_erased(entry, deps):
-        await deps.store.drop_dead_letter(message.dedup_key)
-        return
-    await escalate_for_dead_letter(entry, deps)
-    await outbox.flush(message.conversation_id, deps)
-    await deps.inbox.remove(message.conversation_id, [entry.sequence])
+async def _still_pending(turn: Turn, deps: DrainDependencies, *, grow: bool) -> Turn:
+    """Return the turn as the inbox has it now: an erased message is gone from it, a newer one may have come."""
+    pending = await deps.inbox.pending(turn.conversation_id)
+    mine = {entry.sequence: entry for entry in turn.entries}
+    kept = [mine.get(entry.sequence, entry) for entry in pending if grow or entry.sequence in mine]
+    return replace(turn, entries=tuple(kept))
 
 
-async def _was_erased(entry: InboxEntry, deps: Dependencies) -> bool:
-    """Whether the conversation was erased since its message was taken: an empty head that has passed it."""
-    head = await deps.store.load(entry.message.conversation_id)
-    return head is not None and head.turns == 0 and head.last_sequence >= entry.sequence
+# The lease
 
 
-def _backoff(attempts: int, deps: Dependencies) -> timedelta:
-    """Exponential with jitter, also when the work failed before an attempt was counted."""
-    limits = deps.drain_limits
-    pause: timedelta = min(limits.longest_backoff, limits.first_backoff * 2 ** max(0, attempts - 1))
-    return pause * (0.5 + deps.chance() / 2)
-
-
-async def _abandon(lease: Lease, pause: timedelta, deps: Dependencies) -> bool:
-    """Whether the lease was given back. Else the inbox is away: it runs out, and the sweeper finds the conversation."""
-    due_at = deps.clock.now() + pause
+async def _claim(conversation_id: ConversationId, attempt: Attempt, deps: DrainDependencies) -> Lease | None:
+    """Take the lease; None: another worker holds it, or the inbox is unavailable."""
     try:
-        await deps.inbox.abandon(lease, due_at=due_at)
+        return await deps.inbox.claim(conversation_id, ttl=deps.limits.lease, at=deps.clock.now())
     except TransientError as exc:
-        _note(exc)
+        note_errors(exc)
+        attempt.failed()
+        return None
+
+
+async def _keep_lease(lease: Lease, progress: DrainProgress, deps: DrainDependencies) -> None:
+    """Extend the lease until cancelled; when it is lost, the work stops with `LeaseLostError`."""
+    ttl = deps.limits.lease
+    every = ttl.total_seconds() / HEARTBEATS_PER_LEASE
+    while True:
+        # All at the same moments, so that the leases of a process are extended in one write.
+        await asyncio.sleep(every - deps.monotonic() % every)
+        if not progress.is_releasing:
+            await deps.inbox.renew(lease, ttl=ttl, at=deps.clock.now())
+
+
+async def _give_back(lease: Lease, pause: timedelta, deps: DrainDependencies) -> bool:
+    """Give the lease back with work left; False: the inbox is unavailable, and the lease runs out by itself."""
+    try:
+        await deps.inbox.abandon(lease, due_at=deps.clock.now() + pause)
+    except TransientError as exc:
+        note_errors(exc)
         return False
     return True
 
 
-async def _spare(entries: Sequence[InboxEntry], deps: Dependencies, *, now: bool) -> None:
-    """Take back the attempt of messages that met an outage, `now` or when the inbox answers again: they must not be
-    given up for it.
+# Errors
+
+
+async def _refund(entries: Sequence[InboxEntry], deps: DrainDependencies, *, now: bool) -> None:
+    """Take back the attempt of messages that met an outage, `now` or when the inbox answers again.
 
     Only while they are young: a message that brings the outage about itself has to be given up some day.
     """
-    young = deps.clock.now() - deps.drain_limits.outage_patience
-    spared = [entry for entry in entries if entry.message.received_at > young]
-    if not spared:
+    young = deps.clock.now() - deps.limits.outage_patience
+    refunded = [entry for entry in entries if entry.message.received_at > young]
+    if not refunded:
         return
-    conversation_id = spared[0].message.conversation_id
-    deps.refunds.note(conversation_id, [entry.sequence for entry in spared])
+    conversation_id = refunded[0].message.conversation_id
+    deps.refunds.note(conversation_id, [entry.sequence for entry in refunded])
     if now:
         try:
-            await refund_attempts(conversation_id, deps)
+            await deps.refunds.refund(conversation_id)
         except InboxUnavailableError as exc:
-            _note(exc)
+            note_errors(exc)
 
 
-async def refund_attempts(conversation_id: ConversationId, deps: Dependencies) -> None:
-    """Take back what is noted of the conversation's attempts.
-
-    Raises:
-        InboxUnavailableError: it stays noted.
-    """
-    sequences = deps.refunds.take(conversation_id)
-    if not sequences:
-        return
-    try:
-        await deps.inbox.spare(conversation_id, sequences)
-    except InboxUnavailableError:
-        deps.refunds.note(conversation_id, sequences)
-        raise
-
-
-def _note(error: BaseException) -> None:
-    """Count and log the families of errors, by their own names: their texts may come from outside."""
-    leaves = _leaves(error)
-    for leaf in leaves:
-        family = "transient" if isinstance(leaf, TransientError) else "defect"
-        family = "permanent" if isinstance(leaf, PermanentError) else family
+def note_errors(*errors: BaseException) -> None:
+    """Count and log errors by their own names: their texts may come from outside."""
+    for error in errors:
+        family = family_of(error)
         DRAIN_ERRORS.labels(family=family).inc()
-        log.warning("drain.error", family=family, error=type(leaf).__name__)
+        log.warning("drain.error", family=family, error=type(error).__name__)
 
 
-def _leaves(error: BaseException) -> list[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for part in error.exceptions for leaf in _leaves(part)]
-    return [error]
+def _logged(entries: Sequence[InboxEntry]) -> AbstractContextManager[None]:
+    """Name the first of the messages in hand in every log line about them."""
+    return message_logged(entries[0].message.id) if entries else nullcontext()

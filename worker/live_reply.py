@@ -1,4 +1,4 @@
-"""A reply while it forms, for clients that can show it: sentence by sentence, each after the gate has read it."""
+"""Reply that is shown while it forms, sentence by sentence, each after the gate has read it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -6,31 +6,17 @@ from contracts.ports import LiveEvent
 from contracts.values import TurnId
 from observability.metrics import FORMING_SENTENCES
 from prompts.execution.streaming import FormingText, sentence_ends
-from prompts.request import TurnView
-from worker.desk import Desk
 
 Permits = Callable[[str], bool]
 Publish = Callable[[LiveEvent], Awaitable[None]]
 
 
-def listener_for(view: TurnView, desk: Desk) -> "LiveText | None":
-    """Who tells the clients of this turn how its reply forms; None where the channel has none that could show it."""
-    if not desk.channel.shows_forming_text:
-        return None
-    known, gate, events = desk.known_facts(view), desk.rulebook.gate, desk.deps.events
-
-    async def publish(event: LiveEvent) -> None:
-        await events.publish(desk.turn.conversation_id, event)
-
-    return LiveText(desk.turn.id, permits=lambda text: not gate.check((text,), known), publish=publish)
-
-
 class LiveText:
-    """Satisfies `Listener`: tells the sentences of Task 2's answer as `token` events.
+    """`Listener` that publishes the sentences of Task 2's answer as `token` events.
 
-    An event is `{"turn", "index", "text"}`. Index 0 begins anew: the call was repeated, or the draft is another one.
-    What is told is always the beginning of a text in which the gate found nothing; from its first finding on the rest
-    of the draft stays untold. The `reply` event, which alone is durable, takes the place of all of it.
+    An event is `{"turn", "index", "text"}`. Index 0 begins a new text: the call was repeated, or the draft rewritten.
+    Only the beginning of a text in which the gate found nothing is published; from its first finding on the rest is
+    withheld. The `reply` event, which alone is durable, replaces all of it.
     """
 
     def __init__(self, turn_id: TurnId, *, permits: Permits, publish: Publish) -> None:
@@ -41,31 +27,29 @@ class LiveText:
 
     def begin(self) -> None:
         self._forming = FormingText("text")
-        self._told = 0
+        self._published = 0
         self._index = 0
         self._is_withheld = False
 
-    async def hear(self, piece: str) -> None:
+    async def on_token(self, piece: str) -> None:
         text = self._forming.add(piece)
-        await self._tell(text, sentence_ends(text))
+        await self._publish_until(sentence_ends(text), text)
 
     async def end(self) -> None:
-        """What is left after the last stop is a sentence too."""
+        """Publish what is left after the last stop: a sentence too."""
         text = self._forming.text
-        await self._tell(text, [*sentence_ends(text), len(text)])
+        await self._publish_until([*sentence_ends(text), len(text)], text)
 
-    async def _tell(self, text: str, ends: Sequence[int]) -> None:
+    async def _publish_until(self, ends: Sequence[int], text: str) -> None:
         for end in ends:
-            if end > self._told and not self._is_withheld:
-                await self._tell_until(end, text)
-
-    async def _tell_until(self, end: int, text: str) -> None:
-        if not self._permits(text[:end]):
-            self._is_withheld = True
-            FORMING_SENTENCES.labels(outcome="withheld").inc()
-            return
-        data = {"turn": self._turn_id, "index": self._index, "text": text[self._told : end]}
-        await self._publish(LiveEvent(name="token", data=data))
-        FORMING_SENTENCES.labels(outcome="told").inc()
-        self._told = end
-        self._index += 1
+            if end <= self._published or self._is_withheld:
+                continue
+            if not self._permits(text[:end]):
+                self._is_withheld = True
+                FORMING_SENTENCES.labels(outcome="withheld").inc()
+                return
+            data = {"turn": self._turn_id, "index": self._index, "text": text[self._published : end]}
+            await self._publish(LiveEvent(name="token", data=data))
+            FORMING_SENTENCES.labels(outcome="told").inc()
+            self._published = end
+            self._index += 1

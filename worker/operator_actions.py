@@ -9,18 +9,17 @@ from contracts.errors import ConversationConflictError, IllegalTransitionError
 from contracts.institution import FixedText
 from contracts.messages import OutboundMessage
 from contracts.performance import Cause
+from contracts.turn import Timing, Turn, TurnReason
 from contracts.values import ConversationId, TurnId
-from fsm.machine import Walk
+from fsm.machine import Transitions
 from fsm.migrations import migrate
 from observability.metrics import note_transitions
-from worker.accuracy import overruled
+from reports.accuracy import overruled
 from worker.analyses.requests import analyses_of
-from worker.dependencies import Dependencies
-from worker.turn import Draft, Timing, Turn, to_commit
+from worker.dependencies import OperatorDependencies
+from worker.turn import Draft, to_commit
 
 CONFLICT_RETRIES = 5
-# Who moved a conversation, where it was a person of the team.
-OPERATOR, REOPENED = "operator", "reopened"
 
 # The triggers that lead to a person, by the state a conversation rests in.
 _WAY_TO_A_PERSON = {
@@ -29,7 +28,9 @@ _WAY_TO_A_PERSON = {
 }
 
 
-async def pull(conversation_id: ConversationId, trigger: Trigger, deps: Dependencies, *, reason: str) -> Conversation:
+async def pull(
+    conversation_id: ConversationId, trigger: Trigger, deps: OperatorDependencies, *, reason: str
+) -> Conversation:
     """Move a conversation by an operator's or a timer's hand.
 
     Raises:
@@ -37,51 +38,51 @@ async def pull(conversation_id: ConversationId, trigger: Trigger, deps: Dependen
         ConversationConflictError: it kept changing meanwhile.
     """
 
-    def move(conversation: Conversation) -> Walk:
+    def move(conversation: Conversation) -> Transitions:
         metadata = {"reason": reason}
-        walk = deps.machine.advance(Walk(conversation), trigger, at=deps.clock.now(), metadata=metadata)
+        transitions = deps.machine.advance(Transitions(conversation), trigger, at=deps.clock.now(), metadata=metadata)
         if trigger is Trigger.HAND_BACK:
             # Somebody has looked at it: it may spend its ceiling once more.
-            return walk.holding(walk.conversation.model_copy(update={"spent_usd": "0"}))
-        return walk
+            return transitions.holding(transitions.conversation.model_copy(update={"spent_usd": "0"}))
+        return transitions
 
     return await _change(conversation_id, move, deps, reason=reason)
 
 
-async def time_out(conversation_id: ConversationId, deps: Dependencies) -> None:
+async def time_out(conversation_id: ConversationId, deps: OperatorDependencies) -> None:
     """End a wait that has lasted longer than the table allows; nothing when it ended meanwhile."""
     conversation = await deps.store.load(conversation_id)
     if conversation is None or conversation.moved_to is not None or conversation.times_out_at is None:
         return
     if conversation.times_out_at <= deps.clock.now():
-        await pull(conversation_id, Trigger.TIME_OUT, deps, reason="time_out")
+        await pull(conversation_id, Trigger.TIME_OUT, deps, reason=TurnReason.TIMED_OUT)
 
 
-async def escalate(conversation_id: ConversationId, deps: Dependencies, *, reason: str) -> None:
+async def escalate(conversation_id: ConversationId, deps: OperatorDependencies, *, reason: str) -> None:
     """Call a person of the team, without a word to the person who writes; nothing when one is called already."""
 
-    def move(conversation: Conversation) -> Walk:
+    def move(conversation: Conversation) -> Transitions:
         return _to_a_person(conversation, reason, deps)
 
     await _change(conversation_id, move, deps, reason=reason)
 
 
-async def reopen(conversation_id: ConversationId, deps: Dependencies) -> Conversation:
+async def reopen(conversation_id: ConversationId, deps: OperatorDependencies) -> Conversation:
     """Undo SPAM, or any other end: the conversation goes on as its own successor, waiting for the person.
 
     Raises:
         IllegalTransitionError: it has not ended.
     """
 
-    def move(conversation: Conversation) -> Walk:
+    def move(conversation: Conversation) -> Transitions:
         if not conversation.is_final:
             raise IllegalTransitionError(f"{conversation_id} is {conversation.state}, not at an end")
-        return Walk(conversation.successor(deps.clock.now()))
+        return Transitions(conversation.successor(deps.clock.now()))
 
-    return await _change(conversation_id, move, deps, reason=REOPENED)
+    return await _change(conversation_id, move, deps, reason=TurnReason.REOPENED)
 
 
-async def escalate_for_dead_letter(entry: InboxEntry, deps: Dependencies) -> None:
+async def escalate_for_dead_letter(entry: InboxEntry, deps: OperatorDependencies) -> None:
     """Pass the message in the conversation, tell the person that somebody will look, and call that somebody."""
     for _ in range(CONFLICT_RETRIES):
         stored = await deps.store.load(entry.message.conversation_id)
@@ -89,12 +90,12 @@ async def escalate_for_dead_letter(entry: InboxEntry, deps: Dependencies) -> Non
         if conversation.last_sequence >= entry.sequence:
             return
         address = entry.message.address
-        walk = _to_a_person(conversation.model_copy(update={"address": address}), "dead_letter", deps)
+        transitions = _to_a_person(conversation.model_copy(update={"address": address}), TurnReason.DEAD_LETTERED, deps)
         institution = deps.rulebook().institution
-        draft = Draft(walk, reason="dead_letter", fallback=True)
-        if walk.state is State.ESCALATING and not conversation.opted_out:
+        draft = Draft(transitions, reason=TurnReason.DEAD_LETTERED, fallback=True)
+        if transitions.state is State.ESCALATING and not conversation.opted_out:
             hold = OutboundMessage.of_text(institution.text(FixedText.ESCALATED))
-            draft = draft.saying(hold, reason="dead_letter", fallback=True)
+            draft = draft.with_reply(hold)
         turn = Turn(entry.message.conversation_id, (entry,))
         commit = to_commit(turn, draft, Timing(at=deps.clock.now()), institution.version)
         try:
@@ -107,7 +108,7 @@ async def escalate_for_dead_letter(entry: InboxEntry, deps: Dependencies) -> Non
     raise ConversationConflictError(entry.message.conversation_id)
 
 
-async def erase(conversation_id: ConversationId, deps: Dependencies) -> bool:
+async def erase(conversation_id: ConversationId, deps: OperatorDependencies) -> bool:
     """Delete everything of a person's conversation; a worker that is thinking about it cannot write it back.
 
     The inbox goes first: whoever re-reads it after the store refused their commit finds nothing to write again.
@@ -120,16 +121,16 @@ async def erase(conversation_id: ConversationId, deps: Dependencies) -> bool:
     # Whoever took messages before and has not loaded the head yet finds them answered.
     erased = await deps.store.erase(conversation_id, at=deps.clock.now(), answered_up_to=last_sequence)
     deps.ledger.book_erased(turns)
-    await deps.tuner.forget(conversation_id)
+    await deps.variants.forget(conversation_id)
     return erased or bool(waiting)
 
 
-async def expire(conversation_id: ConversationId, deps: Dependencies) -> None:
+async def expire(conversation_id: ConversationId, deps: OperatorDependencies) -> None:
     """Forget what was said; a message that waits or is being thought about begins a new conversation."""
     await deps.store.erase(conversation_id, at=deps.clock.now())
 
 
-async def export(conversation_id: ConversationId, deps: Dependencies) -> dict[str, Any] | None:
+async def export(conversation_id: ConversationId, deps: OperatorDependencies) -> dict[str, Any] | None:
     """Everything that is kept about a conversation, as JSON values; None when nothing is."""
     head = await deps.store.load(conversation_id)
     waiting = await deps.inbox.pending(conversation_id)
@@ -154,7 +155,7 @@ async def export(conversation_id: ConversationId, deps: Dependencies) -> dict[st
     }
 
 
-async def retry_dead_letter(letter_id: str, deps: Dependencies) -> ConversationId | None:
+async def retry_dead_letter(letter_id: str, deps: OperatorDependencies) -> ConversationId | None:
     """Put a dead letter back into its inbox under a new platform id; None when there is no such letter to retry."""
     letter = await deps.store.dead_letter(letter_id)
     if letter is None or letter.message is None:
@@ -168,50 +169,56 @@ async def retry_dead_letter(letter_id: str, deps: Dependencies) -> ConversationI
 
 
 async def _change(
-    conversation_id: ConversationId, move: Callable[[Conversation], Walk], deps: Dependencies, *, reason: str
+    conversation_id: ConversationId,
+    move: Callable[[Conversation], Transitions],
+    deps: OperatorDependencies,
+    *,
+    reason: str,
 ) -> Conversation:
     for _ in range(CONFLICT_RETRIES):
         stored = await deps.store.load(conversation_id)
         if stored is None or stored.turns == 0:
             raise IllegalTransitionError(f"there is no conversation {conversation_id}")
-        walk = move(migrate(stored))
-        if walk == Walk(stored):
+        transitions = move(migrate(stored))
+        if transitions == Transitions(stored):
             return stored
         try:
-            commit = _operation(stored, walk, reason, deps)
+            commit = _operation(stored, transitions, reason, deps)
             saved = await deps.store.commit(commit)
         except ConversationConflictError:
             continue
-        note_transitions(walk.records)
-        deps.tuner.observe(commit)
+        note_transitions(transitions.records)
+        deps.variants.observe(commit)
         return saved
     raise ConversationConflictError(conversation_id)
 
 
-def _operation(before: Conversation, walk: Walk, reason: str, deps: Dependencies) -> TurnCommit:
+def _operation(before: Conversation, transitions: Transitions, reason: str, deps: OperatorDependencies) -> TurnCommit:
     """What a move outside a turn writes: the head, its history and a record with no messages and no reply."""
     at = deps.clock.now()
     changes = {"updated_at": at, "waiting_for": WaitingFor.ANYTHING, "classified": None}
-    conversation = walk.conversation.model_copy(update=changes)
+    conversation = transitions.conversation.model_copy(update=changes)
     record = TurnRecord(
         id=TurnId(f"{conversation.id}/v{conversation.version}"),
         conversation_id=conversation.id,
         episode=conversation.episode,
         message_ids=(),
-        path=walk.path,
+        path=transitions.path,
         state=conversation.state,
-        trigger=walk.records[-1].trigger if walk.records else None,
+        trigger=transitions.records[-1].trigger if transitions.records else None,
         reason=reason,
         business_line=conversation.business_line,
         intent=conversation.intent,
-        corrects=overruled(before, conversation.state) if reason in (OPERATOR, REOPENED) else None,
+        corrects=overruled(before, conversation.state)
+        if reason in (TurnReason.BY_OPERATOR, TurnReason.REOPENED)
+        else None,
         at=at,
     )
-    return TurnCommit(conversation=conversation, transitions=walk.records, turn=record)
+    return TurnCommit(conversation=conversation, transitions=transitions.records, turn=record)
 
 
-def _to_a_person(conversation: Conversation, reason: str, deps: Dependencies) -> Walk:
-    walk = Walk(conversation)
+def _to_a_person(conversation: Conversation, reason: str, deps: OperatorDependencies) -> Transitions:
+    transitions = Transitions(conversation)
     for trigger in _WAY_TO_A_PERSON.get(conversation.state, ()):
-        walk = deps.machine.advance(walk, trigger, at=deps.clock.now(), metadata={"reason": reason})
-    return walk
+        transitions = deps.machine.advance(transitions, trigger, at=deps.clock.now(), metadata={"reason": reason})
+    return transitions

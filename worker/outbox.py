@@ -15,8 +15,8 @@ from contracts.ports import Channel
 from contracts.values import ConversationId
 from observability.logs import logger
 from observability.metrics import SENDS, note_reply
-from worker.dependencies import Dependencies
-from worker.spans import send_span
+from observability.turn_spans import send_span
+from worker.dependencies import OutboxDependencies
 
 log = logger(__name__)
 
@@ -24,14 +24,14 @@ BACKOFF = Backoff(timedelta(seconds=1), timedelta(minutes=1))
 WINDOW_CLOSED = "window_closed"
 
 
-async def flush(conversation_id: ConversationId, deps: Dependencies) -> None:
+async def flush(conversation_id: ConversationId, deps: OutboxDependencies) -> None:
     """Send what may be sent now. A row that has to wait holds back the later ones of its conversation."""
     for row in await deps.store.unsent(conversation_id):
         if not await _send(row, deps):
             return
 
 
-async def _wait_for_channel(row: OutboxRow, deps: Dependencies) -> None:
+async def _wait_for_channel(row: OutboxRow, deps: OutboxDependencies) -> None:
     """The channel is not set up in this process any more: its replies wait, new messages are still worked on."""
     SENDS.labels(channel=row.address.channel.value, outcome="no_channel").inc()
     log.error(
@@ -64,7 +64,7 @@ class _Attempt:
         )
 
 
-async def _send(row: OutboxRow, deps: Dependencies) -> bool:
+async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
     """Try one row; True when the next one may follow."""
     now = deps.clock.now()
     if row.sendable_at > now:
@@ -103,7 +103,7 @@ async def _undisturbed(work: Coroutine[Any, Any, bool]) -> bool:
         raise
 
 
-async def _deliver(attempt: _Attempt, deps: Dependencies) -> bool:
+async def _deliver(attempt: _Attempt, deps: OutboxDependencies) -> bool:
     row = attempt.row
     try:
         with send_span(row):
@@ -143,6 +143,6 @@ async def _send_in_time(attempt: _Attempt) -> str:
         raise SendOutcomeUnknownError("no answer within the channel's time") from exc
 
 
-async def _mark_sent(row: OutboxRow, platform_message_id: str, at: datetime, deps: Dependencies) -> None:
+async def _mark_sent(row: OutboxRow, platform_message_id: str, at: datetime, deps: OutboxDependencies) -> None:
     await deps.store.mark_sent(row, platform_message_id=platform_message_id, at=at)
     await deps.faults.reach("outbox.marked")

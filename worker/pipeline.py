@@ -1,32 +1,42 @@
-"""The life of one turn, from what a person wrote to the committed reply."""
+"""Life of one turn, from what a person wrote to the committed reply, one function for each stage."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Literal, TypeAlias
 
-from contracts.conversation import Conversation, State, Trigger
-from contracts.decisions import StateDecision
-from contracts.delivery import TurnCommit
-from contracts.institution import FixedText
+from contracts.conversation import Conversation, Speaker, State, Trigger, ViolationRecord
+from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
+from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerError
+from contracts.guardrails import Finding, KnownFacts
+from contracts.institution import FixedText, Institution
+from contracts.messages import MessageType, OutboundMessage
 from contracts.performance import answered_by
-from fsm.machine import Walk
+from contracts.ports import Channel, Clock, Events, LiveEvent
+from contracts.turn import Timing, Turn, TurnReason
+from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import migrate
-from observability.metrics import TURN_SECONDS, note_answer, note_quality, note_transitions
+from observability.metrics import FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_answer, note_quality, note_transitions
 from observability.tracing import span
-from prompts.prompter import clarification
-from worker.accuracy import UNCLEAR, classification, taken_back
-from worker.dependencies import Dependencies
-from worker.desk import Desk
-from worker.reply import answer_fixed, ask_what_was_meant, call_a_person, draft_reply, failure
-from worker.routing import Course, course_of, note_arrivals, rating_of, was_said_last
-from worker.turn import Draft, Timing, Turn, to_commit
+from prompts.execution.prompt_task import TaskResult, TurnClock
+from prompts.execution.quality import gate_scores, scored
+from prompts.pricing.budget import Tab as TurnCost
+from prompts.prompter import Prompter, clarification, fallback_message_type
+from prompts.request import TurnView
+from reports.accuracy import classification, taken_back
+from worker import routing
+from worker.composer import fit
+from worker.dependencies import Confidence, Rulebook, TurnDependencies
+from worker.live_reply import LiveText
+from worker.turn import Draft, WrittenReply, to_commit
+
+Replies: TypeAlias = tuple[OutboundMessage, ...]
 
 
 class Outcome(StrEnum):
-    """How a turn ended. `STALE`: a newer message came while the model was thinking, and nothing was written."""
+    """Outcome of a turn. `STALE`: a newer message came while the model was thinking; nothing was written."""
 
     REPLIED = "replied"
     SILENT = "silent"
@@ -34,165 +44,256 @@ class Outcome(StrEnum):
     STALE = "stale"
 
 
-async def answer_turn(turn: Turn, deps: Dependencies, *, may_grow: bool = False) -> Outcome:
-    """Answer what one person wrote since the last reply; a second delivery of it changes nothing.
+async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may_grow: bool = False) -> Outcome:
+    """Answer what one person wrote since the last reply; a second delivery changes nothing.
+
+    `cost` counts against the ceilings of the turn and the conversation, over all its drafts.
 
     Raises:
-        ConversationConflictError: somebody else wrote the conversation meanwhile; nothing was written here.
+        ConversationConflictError: another worker wrote the conversation since it was loaded; nothing was written here.
         TransientError, PermanentError: as the ports say; nothing was written.
     """
     started = deps.monotonic()
-    conversation = await _load(turn, deps)
-    turn = turn.after(conversation.last_sequence)
-    if not turn.entries:
+    context = await open_turn(turn, deps)
+    if context is None:
         return Outcome.DUPLICATE
-
-    rulebook = deps.rulebook()
-    desk = Desk(turn, rulebook, deps, rating_of(conversation, turn.answerable, rulebook.institution))
-    with _paid(turn, conversation, deps):
-        draft = await _work_out(_opened(conversation, desk), desk)
-
+    draft = route(context, deps.flood)
+    is_committed = False
+    try:
+        if draft is None:
+            cost.before = Decimal(context.conversation.spent_usd)
+            clock = deps.prompter.start_clock(cost)
+            draft = await select_state(context, deps.prompter, clock, deps.confidence)
+            if draft.needs_reply:
+                draft = await write_reply(draft, context, deps.prompter, clock)
+            if draft.written is not None:
+                draft = await check_reply(draft, draft.written, context, deps.prompter, clock)
         await deps.faults.reach("turn.thought")
         if may_grow and await deps.inbox.has_newer(turn.conversation_id, turn.last_sequence):
             return Outcome.STALE
-        elapsed = deps.monotonic() - started
-        timing = Timing(at=deps.clock.now(), total_ms=round(elapsed * 1000, 2))
-        commit = to_commit(turn, draft, timing, desk.institution.version)
         # Committed before it is sent: a crash from here on repeats the send, not the thinking.
-        await deps.faults.reach("turn.before_commit")
-        with span("store.commit"):
-            await deps.store.commit(commit)
-        _book(commit, turn, deps)
+        elapsed = deps.monotonic() - started
+        await commit(draft, context, deps, spent=cost.spent, elapsed=elapsed)
+        is_committed = True
+    finally:
+        if draft is not None and not is_committed:
+            record_discarded(draft, context, deps)
     await deps.faults.reach("turn.committed")
     TURN_SECONDS.observe(elapsed)
-    if any(move.dest is State.ESCALATING for move in draft.walk.records):
+    if any(move.dest is State.ESCALATING for move in draft.transitions.records):
         deps.escalations.note(turn.conversation_id)
-    await desk.tell(draft)
+    await context.publish(draft)
     return Outcome.REPLIED if draft.replies else Outcome.SILENT
 
 
-@contextmanager
-def _paid(turn: Turn, conversation: Conversation, deps: Dependencies) -> Iterator[None]:
-    """Calls whose draft is dropped in here, for whatever reason, were paid all the same."""
-    try:
-        yield
-    finally:
-        tuning = conversation.tuning
-        deps.ledger.book_apart(turn.tab.take(), line=conversation.business_line, arms=tuning.arms)
+@dataclass(frozen=True)
+class TurnContext:
+    """One turn with the conversation it found, one version of the documents, and what moves and shows it.
+
+    `rating` is the person's rating of the conversation that has just ended, where the turn is that and nothing else.
+    """
+
+    turn: Turn
+    conversation: Conversation
+    rating: TurnReason | None
+    rulebook: Rulebook
+    channel: Channel
+    machine: ConversationMachine
+    events: Events
+    clock: Clock
+
+    @property
+    def institution(self) -> Institution:
+        return self.rulebook.institution
+
+    def fixed(self, which: FixedText) -> OutboundMessage:
+        return OutboundMessage.of_text(self.institution.text(which))
+
+    def fitted(self, text: str, form: MessageTypeChoice, options: tuple[str, ...] = ()) -> Replies:
+        """Return the text in that form, within the limits of the channel."""
+        return fit(text, form, options, self.institution, self.channel.limits)
+
+    def advance(
+        self,
+        draft: Draft,
+        *triggers: Trigger,
+        by: StateDecision | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> Draft:
+        """Fire triggers in order; a transition that Task 1 decided carries its confidence and what it understood.
+
+        Raises:
+            IllegalTransitionError: the table has no such move.
+        """
+        details = dict(metadata or {})
+        if by is not None:
+            details |= {"intent": by.intent or "", "business_line": by.business_line or ""}
+        transitions, confidence = draft.transitions, by.confidence if by else None
+        for trigger in triggers:
+            transitions = self.machine.advance(
+                transitions, trigger, at=self.clock.now(), confidence=confidence, metadata=details
+            )
+        return replace(draft, transitions=transitions)
+
+    def to_understanding(self, draft: Draft) -> Draft:
+        """Bring the conversation from its resting state to the one in which Task 1 decides."""
+        if draft.conversation.state is State.INIT:
+            known = {"known": str(draft.conversation.person_name is not None).lower()}
+            return self.advance(draft, Trigger.BEGIN, Trigger.IDENTIFIED, metadata=known)
+        return self.advance(draft, Trigger.RECEIVE)
+
+    def view(self, conversation: Conversation) -> TurnView:
+        """Return what the tasks may know. A field that is known or was asked for is not asked for again."""
+        known = {*conversation.fields, *conversation.asked_fields}
+        if conversation.person_name:
+            known.add("name")
+        return TurnView(
+            institution=self.institution,
+            conversation=conversation,
+            messages=self.turn.answerable,
+            channel=self.turn.messages[-1].address.channel,
+            allowed_states=tuple(self.machine.open_moves(conversation, by="model")),
+            askable_fields=tuple(field.id for field in self.institution.fields if field.id not in known),
+        )
+
+    async def publish(self, draft: Draft) -> None:
+        """Show watching clients the state of the turn, where the channel has any."""
+        if not self.channel.is_watched:
+            return
+        path = [state.value for state in draft.transitions.path]
+        data = {"state": draft.conversation.state.value, "path": path, "turn": self.turn.id}
+        await self.events.publish(self.turn.conversation_id, LiveEvent(name="state", data=data))
 
 
-def _book(commit: TurnCommit, turn: Turn, deps: Dependencies) -> None:
-    """The turn is in the store, and every call of its draft is part of its record."""
-    deps.tuner.observe(commit)
-    if commit.turn is not None:
-        deps.ledger.book_turn(commit.turn)
-        note_answer(answered_by(commit.turn))
-        for task in commit.turn.tasks:
-            note_quality(task)
-    note_transitions(commit.transitions)
-    turn.tab.take()
+# Stage: open the turn
 
 
-async def _load(turn: Turn, deps: Dependencies) -> Conversation:
+async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
+    """Load and migrate the conversation, continue or begin an episode, assign variants; None: answered before."""
     stored = await deps.store.load(turn.conversation_id)
-    return migrate(stored) if stored else Conversation(id=turn.conversation_id)
-
-
-def _opened(conversation: Conversation, desk: Desk) -> Conversation:
-    """The conversation as this turn finds it: a closed one continues as its successor."""
-    turn = desk.turn
-    newest = turn.messages[-1]
-    if conversation.is_final and conversation.state is not State.SPAM and turn.answerable and not desk.rating:
-        conversation = conversation.successor(desk.deps.clock.now())
+    conversation = migrate(stored) if stored else Conversation(id=turn.conversation_id)
+    turn = turn.after(conversation.last_sequence)
+    if not turn.entries:
+        return None
+    rulebook, newest = deps.rulebook(), turn.messages[-1]
+    rating = routing.rating_of(conversation, turn.answerable, rulebook.institution)
+    if conversation.is_final and conversation.state is not State.SPAM and turn.answerable and not rating:
+        conversation = conversation.successor(deps.clock.now())
     names = [message.person_name for message in turn.messages if message.person_name]
-    opened = conversation.model_copy(
-        update={
-            "address": newest.address,
-            "person_name": names[-1] if names else conversation.person_name,
-            "last_inbound_at": newest.received_at,
-        }
-    )
-    if opened.turns_in_episode == 0:
-        # Chosen once: one conversation is not told half of it by one version and half by another.
+    changes = {
+        "address": newest.address,
+        "person_name": names[-1] if names else conversation.person_name,
+        "last_inbound_at": newest.received_at,
+    }
+    conversation = conversation.model_copy(update=changes)
+    if conversation.turns_in_episode == 0:
+        # Chosen once: a conversation does not change its versions in the middle.
         began = {"episode_began_at": turn.messages[0].received_at}
-        opened = opened.model_copy(update={**desk.deps.tuner.chosen(opened), **began})
-    return note_arrivals(opened, turn.entries)
+        conversation = conversation.model_copy(update={**deps.variants.chosen(conversation), **began})
+    return TurnContext(
+        turn=turn,
+        conversation=routing.note_arrivals(conversation, turn.entries),
+        rating=rating,
+        rulebook=rulebook,
+        channel=deps.channels[newest.address.channel],
+        machine=deps.machine,
+        events=deps.events,
+        clock=deps.clock,
+    )
 
 
-async def _work_out(conversation: Conversation, desk: Desk) -> Draft:
-    """Decide what becomes of the turn: most are for the model, some are settled by a rule before it."""
-    deps = desk.deps
-    consent, at = desk.rulebook.consent, deps.clock.now()
-    course = desk.rating or course_of(conversation, desk.turn.entries, consent=consent, flood=deps.flood, at=at)
-    draft = Draft(Walk(conversation), reason=course.value)
-    match course:
-        case Course.ASK_MODEL:
-            return await _ask_model(desk.to_understanding(draft), desk)
-        case Course.UNREADABLE:
-            return answer_fixed(desk.to_understanding(draft), FixedText.UNREADABLE, desk)
-        case Course.OPT_OUT | Course.OPT_IN:
-            return _record_consent(draft, course, desk)
-        case Course.FLOOD:
-            return _warn_of_flood(draft, desk)
-        case Course.HOLD:
-            return draft.saying(desk.fixed(FixedText.ESCALATED), reason=course.value)
-        case Course.SATISFIED | Course.UNSATISFIED:
-            return draft.saying(desk.fixed(FixedText.RATED), reason=course.value)
-        case Course.RECORD:
+# Stage: route
+
+
+def route(context: TurnContext, flood: routing.FloodLimit) -> Draft | None:
+    """Draft the turns that rules settle: silence, consent, floods, ratings, unreadable ones; None: ask the model."""
+    reason = context.rating or routing.route(
+        context.conversation,
+        context.turn.entries,
+        consent=context.rulebook.consent,
+        flood=flood,
+        at=context.clock.now(),
+    )
+    if reason is None:
+        return None
+    draft = Draft(Transitions(context.conversation), reason=reason)
+    match reason:
+        case TurnReason.UNREADABLE:
+            draft = context.to_understanding(draft)
+            draft = context.advance(draft, Trigger.PROCESS, Trigger.DRAFT, Trigger.RESPOND, Trigger.SEND)
+            return draft.with_reply(context.fixed(FixedText.UNREADABLE), fallback=True)
+        case TurnReason.OPTED_OUT | TurnReason.OPTED_IN:
+            # Consent is no state of the machine: it holds in every state and across episodes.
+            opted_out = reason is TurnReason.OPTED_OUT
+            draft = draft.with_conversation(context.conversation.model_copy(update={"opted_out": opted_out}))
+            return draft.with_reply(context.fixed(FixedText.OPTED_OUT if opted_out else FixedText.OPTED_IN))
+        case TurnReason.FLOODED:
+            warning = context.fixed(FixedText.TOO_MANY)
+            was_warned = routing.was_said_last(context.conversation, warning.text)
+            return draft if was_warned else draft.with_reply(warning, fallback=True)
+        case TurnReason.AGENT_OWNS_IT:
+            return draft.with_reply(context.fixed(FixedText.ESCALATED))
+        case TurnReason.RATED_SATISFIED | TurnReason.RATED_UNSATISFIED:
+            return draft.with_reply(context.fixed(FixedText.RATED))
+        case _:
             return draft
 
 
-async def _ask_model(draft: Draft, desk: Desk) -> Draft:
-    """Task 1 decides; Tasks 2 and 3 write and shape the reply, or a fixed text takes their place."""
-    desk.turn.tab.before = Decimal(draft.walk.conversation.spent_usd)
-    clock = desk.deps.prompter.start_clock(desk.turn.tab)
-    _show_that_we_read(desk)
-    await desk.tell(draft)
-    result = await desk.deps.prompter.select_state(desk.view(draft.walk.conversation), clock)
+# Stage: select the state
+
+
+async def select_state(context: TurnContext, prompter: Prompter, clock: TurnClock, confidence: Confidence) -> Draft:
+    """Ask Task 1 and move the conversation: to a written reply, or to a fixed text that ends the turn."""
+    draft = context.to_understanding(Draft(Transitions(context.conversation)))
+    newest = context.turn.answerable[-1]
+    context.channel.acknowledge(newest.address, newest.platform_id)
+    await context.publish(draft)
+    result = await prompter.select_state(context.view(draft.conversation), clock)
     draft = draft.with_task(result.record)
     if result.value is None:
-        return call_a_person(draft, FixedText.MODEL_AWAY, failure(result.error), desk)
+        return escalate(draft, FixedText.MODEL_AWAY, failure(result.error), context)
 
-    decision, reason = _weighed(result.value, draft.walk.conversation, desk)
-    draft = _understood(draft, decision, reason, desk.deps.clock.now())
+    decision, reason = weigh(result.value, draft.conversation, confidence, context.institution)
+    draft = understand(draft, decision, reason, context.clock.now())
     match decision.next_state:
         case State.ESCALATING:
-            answer = desk.written_answer(decision, "escalate")
-            return call_a_person(draft, FixedText.ESCALATED, reason, desk, first=answer)
+            return escalate(
+                draft, FixedText.ESCALATED, reason, context, first=written_answer(decision, "escalate", context)
+            )
         case State.COMPLETED:
-            closed = desk.pull(draft, Trigger.CONCLUDE, by=decision)
-            answer = desk.written_answer(decision, "conclude")
-            return closed.saying(*answer, desk.fixed(FixedText.COMPLETED), *desk.how_was_it(), reason=reason)
+            draft = context.advance(draft, Trigger.CONCLUDE, by=decision)
+            answer = written_answer(decision, "conclude", context)
+            return draft.with_reply(*answer, context.fixed(FixedText.COMPLETED), *satisfaction_prompt(context))
         case State.SPAM:
-            marked = desk.pull(draft, Trigger.MARK_SPAM, by=decision)
-            return marked.saying(*desk.written_answer(decision, "spam"), reason=reason)
-        case _:
-            draft = desk.pull(draft, Trigger.PROCESS, by=decision)
-            if reason == UNCLEAR:
-                return ask_what_was_meant(draft, decision, desk)
-            return await draft_reply(draft, decision, clock, desk)
+            draft = context.advance(draft, Trigger.MARK_SPAM, by=decision)
+            return draft.with_reply(*written_answer(decision, "spam", context))
+    draft = context.advance(draft, Trigger.PROCESS, by=decision)
+    if reason is TurnReason.UNCLEAR:
+        text, form = context.institution.text(FixedText.CLARIFY), fallback_message_type(decision)
+        draft = context.advance(draft, Trigger.DRAFT, Trigger.RESPOND, Trigger.SEND)
+        return draft.with_reply(*context.fitted(text, form, decision.options))
+    return draft
 
 
-DECIDED = "decided"
-
-
-def _weighed(decision: StateDecision, conversation: Conversation, desk: Desk) -> tuple[StateDecision, str]:
-    """The decision to follow, and why: below the threshold of confidence the engine asks, and then calls a person."""
-    confidence, chosen = desk.deps.confidence, conversation.tuning.ask_below
+def weigh(
+    decision: StateDecision, conversation: Conversation, confidence: Confidence, institution: Institution
+) -> tuple[StateDecision, TurnReason]:
+    """Return the decision to follow: below the threshold of confidence, ask what was meant, and later escalate."""
+    chosen = conversation.tuning.ask_below
     ask_below = confidence.ask_below if chosen is None else chosen
     if decision.confidence >= ask_below or decision.next_state is State.ESCALATING:
-        return decision, DECIDED
+        return decision, TurnReason.DECIDED
     if conversation.unclear_turns >= confidence.unclear_turns:
-        return decision.model_copy(update={"next_state": State.ESCALATING}), UNCLEAR
-    lines = tuple(line.name for line in desk.institution.lines)
-    return clarification(decision, decision.options or lines), UNCLEAR
+        return decision.model_copy(update={"next_state": State.ESCALATING}), TurnReason.UNCLEAR
+    lines = tuple(line.name for line in institution.lines)
+    return clarification(decision, decision.options or lines), TurnReason.UNCLEAR
 
 
-def _understood(draft: Draft, decision: StateDecision, reason: str, at: datetime) -> Draft:
-    """Keep what was understood: line and intent, what the person told about themselves, what they are asked for."""
-    conversation = draft.walk.conversation
+def understand(draft: Draft, decision: StateDecision, reason: TurnReason, at: datetime) -> Draft:
+    """Keep what was understood: line and intent, the collected fields, and what the person is asked for."""
+    conversation = draft.conversation
     asked = (decision.ask_field,) if decision.ask_field else ()
-    before, is_followed = conversation.classified, reason == DECIDED
+    before, is_followed = conversation.classified, reason is TurnReason.DECIDED
     understood = conversation.model_copy(
         update={
             "business_line": decision.business_line or conversation.business_line,
@@ -205,24 +306,170 @@ def _understood(draft: Draft, decision: StateDecision, reason: str, at: datetime
         }
     )
     corrects = taken_back(before, decision, at) if is_followed else None
-    return replace(draft, walk=draft.walk.holding(understood), decision=decision, reason=reason, corrects=corrects)
+    return replace(draft.with_conversation(understood), decision=decision, reason=reason, corrects=corrects)
 
 
-def _record_consent(draft: Draft, course: Course, desk: Desk) -> Draft:
-    """Consent stands outside the state machine: it holds in every state and across episodes."""
-    opted_out = course is Course.OPT_OUT
-    conversation = draft.walk.conversation.model_copy(update={"opted_out": opted_out})
-    text = FixedText.OPTED_OUT if opted_out else FixedText.OPTED_IN
-    return draft.on(draft.walk.holding(conversation)).saying(desk.fixed(text), reason=draft.reason)
+def written_answer(
+    decision: StateDecision, kind: Literal["escalate", "conclude", "spam"], context: TurnContext
+) -> Replies:
+    """Return the institution's answer to an intent of this kind, with its asset; nothing for any other intent.
+
+    It goes out before the fixed text: in an emergency "call 999" must be read, and not only that a person comes.
+    """
+    intent = context.institution.intent(decision.intent)
+    if intent is None or not getattr(intent, kind):
+        return ()
+    asset = context.institution.asset(intent.asset)
+    form = MessageTypeChoice(type=asset.type if asset else MessageType.TEXT, asset=intent.asset)
+    return context.fitted(intent.answer, form)
 
 
-def _warn_of_flood(draft: Draft, desk: Desk) -> Draft:
-    warning = desk.fixed(FixedText.TOO_MANY)
-    if was_said_last(draft.walk.conversation, warning.text):
-        return draft
-    return draft.saying(warning, reason=draft.reason, fallback=True)
+def satisfaction_prompt(context: TurnContext) -> Replies:
+    """Return the question at the end of a conversation, with its two buttons, where the institution asks it."""
+    institution = context.institution
+    if not institution.asks_satisfaction:
+        return ()
+    titles = tuple(institution.text(answer) for answer in routing.RATINGS)
+    return context.fitted(institution.text(FixedText.SATISFACTION), MessageTypeChoice(type=MessageType.BUTTON), titles)
 
 
-def _show_that_we_read(desk: Desk) -> None:
-    newest = desk.turn.answerable[-1]
-    desk.deps.channels[newest.address.channel].acknowledge(newest.address, newest.platform_id)
+# Stage: write the reply
+
+
+async def write_reply(draft: Draft, context: TurnContext, prompter: Prompter, clock: TurnClock) -> Draft:
+    """Ask Tasks 2 and 3 in parallel; without words, take the intent's canonical answer, else escalate."""
+    decision = draft.decision
+    assert decision is not None  # noqa: S101 - Task 1 has decided that a reply is to be written
+    draft = context.advance(draft, Trigger.DRAFT)
+    await context.publish(draft)
+    view = context.view(draft.conversation)
+    response, form = await prompter.write_and_shape(
+        view, decision, context.channel.limits, clock, forming_reply(view, context)
+    )
+    draft = draft.with_task(response.record, form.record)
+    text = response.value.text if response.value else None
+    intent = context.institution.intent(decision.intent)
+    if text is None and intent is not None:
+        FALLBACKS.labels(reason="canonical_answer").inc()
+        text = intent.answer
+    if text is None:
+        return escalate(draft, FixedText.MODEL_AWAY, failure(response.error), context)
+    if form.value is None:
+        FALLBACKS.labels(reason="message_type").inc()
+    written = WrittenReply(text, form.value or fallback_message_type(decision), response)
+    is_fallback = response.value is None or form.value is None
+    return replace(draft, written=written, fallback=draft.fallback or is_fallback)
+
+
+def forming_reply(view: TurnView, context: TurnContext) -> LiveText | None:
+    """Return the listener that shows the reply while it forms, where the channel can show it."""
+    if not context.channel.shows_forming_text:
+        return None
+    known, gate = known_facts(view), context.rulebook.gate
+
+    async def publish(event: LiveEvent) -> None:
+        await context.events.publish(context.turn.conversation_id, event)
+
+    return LiveText(context.turn.id, permits=lambda text: not gate.check((text,), known), publish=publish)
+
+
+# Stage: check the reply
+
+
+async def check_reply(
+    draft: Draft, written: WrittenReply, context: TurnContext, prompter: Prompter, clock: TurnClock
+) -> Draft:
+    """Compose the reply and let the gate read it; blocked, have it rewritten once; still blocked, escalate."""
+    view = replace(context.view(draft.conversation), decision=draft.decision)
+    replies, findings = compose(written.text, written.form, view, context)
+    draft = judged(draft, written.response, findings)
+    if not findings:
+        await prompter.keep(written.response)
+    else:
+        rules = tuple(dict.fromkeys(finding.rule.value for finding in findings))
+        listener = forming_reply(view, context)
+        rewritten = await prompter.generate_response(replace(view, rewrite=rules), clock, listener)
+        draft = draft.with_task(rewritten.record)
+        if rewritten.value is not None:
+            replies, findings = compose(rewritten.value.text, written.form, view, context)
+            draft = judged(draft, rewritten, findings)
+    if findings:
+        return escalate(draft, FixedText.BLOCKED, TurnReason.REPLY_BLOCKED, context)
+    return context.advance(draft, Trigger.RESPOND, Trigger.SEND).with_reply(*replies)
+
+
+def compose(
+    text: str, form: MessageTypeChoice, view: TurnView, context: TurnContext
+) -> tuple[Replies, tuple[Finding, ...]]:
+    """Return what would be sent, and what the gate finds in every word of it."""
+    replies = context.fitted(text, form, view.decision.options if view.decision else ())
+    visible = [words for reply in replies for words in reply.visible_texts()]
+    return replies, context.rulebook.gate.check(visible, known_facts(view))
+
+
+def known_facts(view: TurnView) -> KnownFacts:
+    """Return what a reply may repeat although the institution does not say it."""
+    conversation = view.conversation
+    earlier = (said.text for said in conversation.window if said.speaker is Speaker.PERSON)
+    return KnownFacts(
+        person_texts=(*earlier, *(message.text for message in view.messages)),
+        fields=conversation.fields,
+        person_name=conversation.person_name,
+        person_address=conversation.address.person if conversation.address else None,
+    )
+
+
+def judged(draft: Draft, response: TaskResult[ResponseDraft], findings: tuple[Finding, ...]) -> Draft:
+    """Record the gate's findings: in the score of the task that wrote the text, and as violations."""
+    record = scored(response.record, gate_scores(findings)) if response.value else response.record
+    for finding in findings:
+        GATE_FINDINGS.labels(rule=finding.rule.value).inc()
+    number = 1 + max((violation.draft for violation in draft.violations), default=0)
+    found = (ViolationRecord(rule=one.rule.value, excerpt=one.excerpt, draft=number) for one in findings)
+    return replace(
+        draft,
+        tasks=tuple(record if task is response.record else task for task in draft.tasks),
+        violations=(*draft.violations, *found),
+    )
+
+
+def escalate(draft: Draft, text: FixedText, reason: TurnReason, context: TurnContext, *, first: Replies = ()) -> Draft:
+    """Hand the conversation to the team; `text` announces it after the messages of `first`."""
+    fallback = text is not FixedText.ESCALATED
+    if fallback:
+        FALLBACKS.labels(reason=reason.value).inc()
+    draft = context.advance(draft, Trigger.ESCALATE, by=draft.decision, metadata={"reason": reason.value})
+    return draft.with_reply(*first, context.fixed(text), reason=reason, fallback=fallback)
+
+
+def failure(error: WorkerError | None) -> TurnReason:
+    """Return the reason for a task that gave no answer."""
+    if isinstance(error, BudgetSpentError):
+        return TurnReason.BUDGET_SPENT
+    is_unavailable = isinstance(error, ModelUnavailableError)
+    return TurnReason.MODEL_UNAVAILABLE if is_unavailable else TurnReason.MODEL_OUTPUT_UNUSABLE
+
+
+# Stage: commit
+
+
+async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, spent: Decimal, elapsed: float) -> None:
+    """Write the turn in one step, then count it. `spent` is in USD, `elapsed` in seconds."""
+    timing = Timing(at=deps.clock.now(), total_ms=round(elapsed * 1000, 2))
+    written = to_commit(context.turn, draft, timing, context.institution.version, spent=spent)
+    await deps.faults.reach("turn.before_commit")
+    with span("store.commit"):
+        await deps.store.commit(written)
+    deps.variants.observe(written)
+    if written.turn is not None:
+        deps.ledger.book_turn(written.turn)
+        note_answer(answered_by(written.turn))
+        for task in written.turn.tasks:
+            note_quality(task)
+    note_transitions(written.transitions)
+
+
+def record_discarded(draft: Draft, context: TurnContext, deps: TurnDependencies) -> None:
+    """Book the calls of a draft that is dropped: they were paid all the same."""
+    conversation = context.conversation
+    deps.ledger.book_apart(draft.calls, line=conversation.business_line, arms=conversation.tuning.arms)

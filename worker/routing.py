@@ -1,29 +1,15 @@
-"""What is decided before any model is asked: silence, floods, words of consent, people who come back."""
+"""Routing before any model call: silence, floods, words of consent, ratings, conversations that an agent owns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Protocol
 
 from contracts.conversation import RECENT_ARRIVALS, Conversation, Speaker, State
 from contracts.delivery import InboxEntry
 from contracts.institution import FixedText, Institution
 from contracts.messages import InboundKind, InboundMessage
-
-
-class Course(StrEnum):
-    """What becomes of a turn before the model is asked."""
-
-    ASK_MODEL = "ask_model"
-    RECORD = "record"
-    OPT_OUT = "opt_out"
-    OPT_IN = "opt_in"
-    FLOOD = "flood"
-    UNREADABLE = "unreadable"
-    HOLD = "hold"
-    SATISFIED = "satisfied"
-    UNSATISFIED = "unsatisfied"
+from contracts.turn import TurnReason
 
 
 @dataclass(frozen=True)
@@ -35,14 +21,17 @@ class FloodLimit:
 
 
 class ConsentWords(Protocol):
-    """Recognises a message that as a whole asks to be left alone, or to be written to again."""
+    """Recognises a message that as a whole asks for no further messages, or for messages again."""
 
     def is_opt_out(self, text: str) -> bool: ...
 
     def is_opt_in(self, text: str) -> bool: ...
 
 
-RATINGS = {FixedText.SATISFIED: Course.SATISFIED, FixedText.UNSATISFIED: Course.UNSATISFIED}
+RATINGS = {
+    FixedText.SATISFIED: TurnReason.RATED_SATISFIED,
+    FixedText.UNSATISFIED: TurnReason.RATED_UNSATISFIED,
+}
 HOLD_AGAIN_AFTER = timedelta(minutes=10)
 
 # Kinds without words: there is nothing in them that the model could answer.
@@ -58,58 +47,58 @@ WORDLESS_KINDS = frozenset(
 )
 
 
-def course_of(
+def route(
     conversation: Conversation,
     entries: Sequence[InboxEntry],
     *,
     consent: ConsentWords,
     flood: FloodLimit,
     at: datetime,
-) -> Course:
-    """Decide how the turn goes on. The order of the questions is the order of their weight."""
+) -> TurnReason | None:
+    """Return the reason to answer without a model, the weightiest first; None: the model is to be asked."""
     answerable = [entry.message for entry in entries if not entry.message.is_recorded_only]
     if not answerable:
-        return Course.RECORD
+        return TurnReason.RECORDED_ONLY
     wish = _newest_wish(answerable, consent)
-    if wish is Course.OPT_OUT and not conversation.opted_out:
-        return Course.OPT_OUT
-    if wish is Course.OPT_IN and conversation.opted_out:
-        return Course.OPT_IN
+    if wish is TurnReason.OPTED_OUT and not conversation.opted_out:
+        return wish
+    if wish is TurnReason.OPTED_IN and conversation.opted_out:
+        return wish
     if conversation.opted_out or conversation.state is State.SPAM:
-        return Course.RECORD
+        return TurnReason.RECORDED_ONLY
     if conversation.state is State.ESCALATING:
-        return Course.HOLD if _hold_is_due(conversation, at) else Course.RECORD
+        return TurnReason.AGENT_OWNS_IT if _hold_is_due(conversation, at) else TurnReason.RECORDED_ONLY
     if is_flood(conversation, flood, at):
-        return Course.FLOOD
+        return TurnReason.FLOODED
     if all(not message.text.strip() and message.kind in WORDLESS_KINDS for message in answerable):
-        return Course.UNREADABLE
-    return Course.ASK_MODEL
+        return TurnReason.UNREADABLE
+    return None
 
 
 def rating_of(
     conversation: Conversation, messages: Sequence[InboundMessage], institution: Institution
-) -> Course | None:
-    """What a person says of a conversation that has just ended and asked them; None when they say something else."""
+) -> TurnReason | None:
+    """Return the rating of a conversation that has just ended with the satisfaction prompt; None: it is none."""
     if conversation.state is not State.COMPLETED or not institution.asks_satisfaction or len(messages) != 1:
         return None
     if not was_said_last(conversation, institution.text(FixedText.SATISFACTION)):
         return None
     said = messages[0].text.strip().casefold()
-    return next((course for text, course in RATINGS.items() if said == institution.text(text).casefold()), None)
+    return next((rating for text, rating in RATINGS.items() if said == institution.text(text).casefold()), None)
 
 
-def _newest_wish(messages: Sequence[InboundMessage], consent: ConsentWords) -> Course | None:
-    """The last word of consent counts, whatever was said before it."""
+def _newest_wish(messages: Sequence[InboundMessage], consent: ConsentWords) -> TurnReason | None:
+    """Return the last word of consent, which counts whatever was said before it."""
     for message in reversed(messages):
         if consent.is_opt_out(message.text):
-            return Course.OPT_OUT
+            return TurnReason.OPTED_OUT
         if consent.is_opt_in(message.text):
-            return Course.OPT_IN
+            return TurnReason.OPTED_IN
     return None
 
 
 def note_arrivals(conversation: Conversation, entries: Sequence[InboxEntry]) -> Conversation:
-    """Remember when the newest messages came, for the flood rule."""
+    """Keep the arrival times of the newest messages, for the flood rule."""
     arrivals = [*conversation.recent_arrivals, *(entry.message.received_at for entry in entries)]
     return conversation.model_copy(update={"recent_arrivals": tuple(arrivals[-RECENT_ARRIVALS:])})
 
@@ -126,6 +115,6 @@ def was_said_last(conversation: Conversation, text: str) -> bool:
 
 
 def _hold_is_due(conversation: Conversation, at: datetime) -> bool:
-    """While a person of the team has the word, the assistant says so at most once in a while."""
+    """Whether the person is to be told again that an agent owns the conversation: at most once in a while."""
     spoken = [said.at for said in conversation.window if said.speaker is not Speaker.PERSON]
     return not spoken or at - spoken[-1] >= HOLD_AGAIN_AFTER

@@ -1,8 +1,8 @@
-"""A worker at work: its engine, its queue, its sweeper, and what it does for each kind of job."""
+"""Worker process: an engine, its queue, its sweeper, and the work for each kind of job."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -10,7 +10,7 @@ from functools import partial
 from adapters.http.slack import SlackWebhook
 from contracts.alongside import running_beside
 from contracts.errors import TransientError
-from contracts.ports import Faults
+from contracts.ports import Clock, Faults
 from contracts.settings import Settings
 from contracts.values import ConversationId
 from observability.logs import logger
@@ -20,7 +20,7 @@ from worker import sweeper
 from worker.analyses.processing import AnalysisPostponedError, analyse, time_to_next_step
 from worker.backends import Backend
 from worker.bootstrap import Engine, open_engine
-from worker.dependencies import Dependencies, DrainLimits
+from worker.dependencies import DrainLimits
 from worker.drain import drain
 from worker.scheduling.keyed_queue import MAX_AT_ONCE, EmbeddedQueue
 
@@ -33,7 +33,7 @@ LOOK_FOR_REPORTS_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Sweeping:
-    """How often a worker looks by itself for what nobody woke it for; `tend_every` for time-outs and escalations.
+    """How often a worker looks for work without a wake-up; `tend_every` for time-outs and escalations.
 
     Without `analyses` it leaves those to others: a worker of the fast queue alone.
     """
@@ -45,15 +45,12 @@ class Sweeping:
 
 @dataclass(frozen=True)
 class Worker:
-    """Satisfies the `Jobs` of the Celery app; the HTTP worker and the embedded engine use the same."""
+    """Work of one process for each kind of job: the `Jobs` of the Celery app, the HTTP worker, the embedded engine."""
 
     engine: Engine
+    backend: Backend
     queue: EmbeddedQueue
     posting: ReportPosting | None = None
-
-    @property
-    def deps(self) -> Dependencies:
-        return self.engine.deps
 
     async def drain(self, conversation_id: str) -> None:
         await self.queue.work(ConversationId(conversation_id))
@@ -65,28 +62,28 @@ class Worker:
             AnalysisPostponedError: it is due again later.
         """
         await self.queue.work_on_analysis(key)
-        if (pause := await time_to_next_step(key, self.deps)) is not None:
+        if (pause := await time_to_next_step(key, self.engine.analyses)) is not None:
             raise AnalysisPostponedError(key, retry_after=pause)
 
     async def tend(self) -> None:
-        await sweeper.tend(self.deps)
+        await sweeper.tend(self.engine.sweep)
 
     async def sweep(self) -> None:
-        await sweeper.sweep(self.queue, self.deps)
-
-    async def sweep_and_clean(self) -> None:
-        """All that timers do elsewhere, where a scheduler calls once a minute."""
-        await self.sweep()
-        await self.clean()
-        await self.report()
+        await sweeper.sweep(self.queue, self.engine.sweep)
 
     async def clean(self) -> None:
-        await sweeper.clean(self.deps)
+        await sweeper.clean(self.engine.sweep)
 
     async def report(self) -> None:
         """Post the report that is due, where the team has a place for it."""
         if self.posting is not None:
             await self.posting.run()
+
+    async def sweep_and_clean(self) -> None:
+        """Do all that timers do elsewhere, where a scheduler calls once a minute."""
+        await self.sweep()
+        await self.clean()
+        await self.report()
 
 
 @asynccontextmanager
@@ -100,17 +97,25 @@ async def open_worker(
 ) -> AsyncIterator[Worker]:
     """Open the engine and publish its institution; on leaving, running turns get a little time, the rest stays durable.
 
-    Without `sweeping` nothing is done that nobody asked for.
+    Without `sweeping` only what was asked for is done.
     """
     async with open_engine(settings, backend, faults=faults, limits=DrainLimits(at_once=at_once)) as engine:
-        work = partial(drain, deps=engine.deps), partial(analyse, deps=engine.deps)
-        queue = EmbeddedQueue(*work, at_once=at_once)
-        worker = Worker(engine, queue, _posting(settings, engine.deps))
+        queue = EmbeddedQueue(
+            partial(drain, deps=engine.drain), partial(analyse, deps=engine.analyses), at_once=at_once
+        )
+        worker = Worker(engine, backend, queue, _posting(settings, backend, engine.drain.clock))
         try:
-            async with (
-                running_beside(_publish(engine)),
-                running_beside(_sweeping(queue, engine.deps, sweeping)),
-            ):
+            async with AsyncExitStack() as beside:
+                await beside.enter_async_context(running_beside(_publish(engine)))
+                if sweeping is not None:
+                    sweeps = sweeper.sweep_forever(
+                        queue,
+                        engine.sweep,
+                        every=sweeping.every,
+                        tend_every=sweeping.tend_every,
+                        analyses=sweeping.analyses,
+                    )
+                    await beside.enter_async_context(running_beside(sweeps))
                 yield worker
         finally:
             await queue.close(grace_seconds=GRACE_SECONDS)
@@ -118,9 +123,10 @@ async def open_worker(
 
 async def _publish(engine: Engine) -> None:
     """Publish the documents in force, as soon as the store can: work begins without waiting for it."""
+    store, clock = engine.operators.store, engine.operators.clock
     while True:
         try:
-            await engine.deps.store.publish(engine.rulebooks.current().institution, at=engine.deps.clock.now())
+            await store.publish(engine.rulebooks.current().institution, at=clock.now())
         except TransientError as exc:
             log.warning("institution.unpublished", error=type(exc).__name__)
             await asyncio.sleep(PUBLISH_AGAIN_SECONDS)
@@ -128,21 +134,16 @@ async def _publish(engine: Engine) -> None:
             return
 
 
-async def _sweeping(queue: EmbeddedQueue, deps: Dependencies, how: Sweeping | None) -> None:
-    if how is not None:
-        await sweeper.sweep_forever(queue, deps, every=how.every, tend_every=how.tend_every, analyses=how.analyses)
-
-
-def _posting(settings: Settings, deps: Dependencies) -> ReportPosting | None:
+def _posting(settings: Settings, backend: Backend, clock: Clock) -> ReportPosting | None:
     if settings.slack_webhook_url is None:
         return None
-    reporting = Reporting(deps.inbox, deps.store, deps.clock, settings.zone, settings.budget_day_usd)
+    reporting = Reporting(backend.inbox, backend.store, clock, settings.zone, settings.budget_day_usd)
     webhook = SlackWebhook(settings.slack_webhook_url.get_secret_value())
-    return ReportPosting(reporting, deps.store, webhook.post)
+    return ReportPosting(reporting, backend.store, webhook.post)
 
 
 async def report_forever(worker: Worker) -> None:
-    """The timer of a server that is one process; commands that open an engine for a moment have none."""
+    """Run the timer of a server that is one process; commands that open an engine for a moment have none."""
     while True:
         await worker.report()
         await asyncio.sleep(LOOK_FOR_REPORTS_SECONDS)

@@ -1,4 +1,4 @@
-"""Finds what nobody was woken for: it bounds every recovery, whatever happened to the queue."""
+"""Sweep for work without a wake-up: it bounds every recovery, whatever happened to the queue."""
 
 import asyncio
 from collections.abc import Coroutine, Iterable
@@ -11,10 +11,10 @@ from contracts.values import ConversationId
 from observability.logs import logger
 from observability.metrics import DRAIN_ERRORS
 from worker.analyses.processing import recover_analyses, renew_handoffs, request_handoffs
-from worker.dependencies import Dependencies
-from worker.drain import AWAY, refund_attempts
+from worker.dependencies import SweepDependencies
+from worker.drain import UNAVAILABLE
 from worker.operator_actions import escalate, expire, time_out
-from worker.scheduling.limiter import PROBE_BACKOFF, Attempt
+from worker.scheduling.limiter import PROBE_BACKOFF
 
 log = logger(__name__)
 
@@ -24,7 +24,7 @@ SWEEPS_PER_CLEANING = 240
 # A look at the store costs money where it is paid by the document. Replies of a worker that died are found with their
 # messages; here it is about those that had to wait, for half a second or longer.
 SWEEPS_PER_LOOK_AT_REPLIES = 4
-# Nobody waits in the chat for an analysis.
+# No person waits in the chat for an analysis.
 SWEEPS_PER_LOOK_AT_ANALYSES = 12
 # Longer than any platform repeats a message (WhatsApp: seven days).
 REDELIVERY = timedelta(days=9)
@@ -32,7 +32,7 @@ REDELIVERY = timedelta(days=9)
 
 async def sweep_forever(
     queue: WakeUps,
-    deps: Dependencies,
+    deps: SweepDependencies,
     *,
     every: timedelta = INTERVAL,
     tend_every: timedelta = INTERVAL,
@@ -48,15 +48,15 @@ async def sweep_forever(
     while True:
         began = deps.monotonic()
         # While anything fails, an answer of the inbox alone must not pass for one of both.
-        is_short = deps.limiter.in_outage or deps.limiter.limit < deps.drain_limits.at_once
-        has_answered = await _look(queue, deps, replies=is_short or number % SWEEPS_PER_LOOK_AT_REPLIES == 0)
+        is_short = deps.limiter.in_outage or deps.limiter.limit < deps.limiter.at_once
+        has_answered = await _probe(queue, deps, replies=is_short or number % SWEEPS_PER_LOOK_AT_REPLIES == 0)
         took = min(PROBE_BACKOFF.longest, timedelta(seconds=deps.monotonic() - began))
         if has_answered:
-            await _tolerating(settle_attempts(deps), "sweep.error")
+            await _tolerating(settle_refunds(deps), "sweep.error")
             if number % SWEEPS_PER_LOOK_AT_ANALYSES == 0:
-                await _tolerating(request_handoffs(deps), "sweep.analyses")
+                await _tolerating(request_handoffs(deps.analyses), "sweep.analyses")
                 if analyses:
-                    await _tolerating(recover_analyses(queue, deps, limit=BATCH), "sweep.analyses")
+                    await _tolerating(recover_analyses(queue, deps.analyses, limit=BATCH), "sweep.analyses")
             if number % sweeps_per_tending == 0:
                 await _tolerating(tend(deps), "sweep.error")
             if number % SWEEPS_PER_CLEANING == 0:
@@ -66,43 +66,43 @@ async def sweep_forever(
         await asyncio.sleep(max(every, took, deps.limiter.pause_left).total_seconds())
 
 
-async def _look(queue: WakeUps, deps: Dependencies, *, replies: bool) -> bool:
-    """Look once for what to wake, unless there is an outage; whether inbox and store have answered."""
+async def _probe(queue: WakeUps, deps: SweepDependencies, *, replies: bool) -> bool:
+    """Look once for what to wake, unless there is an outage; return whether inbox and store have answered."""
     with deps.limiter.probe() as attempt:
         if attempt is None:
             return False
-        await _tolerating(_recover(queue, deps, attempt, replies=replies), "sweep.error")
+
+        async def recover_once() -> None:
+            try:
+                found = await _unattended(deps, replies=replies)
+            except UNAVAILABLE:
+                attempt.failed()
+                raise
+            attempt.answered()
+            for conversation_id in found:
+                await queue.wake(conversation_id)
+
+        await _tolerating(recover_once(), "sweep.error")
         return not attempt.has_failed
 
 
-async def _recover(queue: WakeUps, deps: Dependencies, attempt: Attempt, *, replies: bool) -> None:
-    try:
-        found = await _unattended(deps, replies=replies)
-    except AWAY:
-        attempt.failed()
-        raise
-    attempt.answered()
-    for conversation_id in found:
-        await queue.wake(conversation_id)
-
-
-async def sweep(queue: WakeUps, deps: Dependencies) -> None:
-    """Everything that is due, once."""
+async def sweep(queue: WakeUps, deps: SweepDependencies) -> None:
+    """Do everything that is due, once."""
     await recover(queue, deps)
-    await settle_attempts(deps)
+    await settle_refunds(deps)
     await tend(deps)
-    await request_handoffs(deps)
-    await recover_analyses(queue, deps, limit=BATCH)
+    await request_handoffs(deps.analyses)
+    await recover_analyses(queue, deps.analyses, limit=BATCH)
 
 
-async def recover(queue: WakeUps, deps: Dependencies) -> None:
+async def recover(queue: WakeUps, deps: SweepDependencies) -> None:
     """Wake every conversation with something to do."""
     for conversation_id in await _unattended(deps, replies=True):
         await queue.wake(conversation_id)
 
 
-async def _unattended(deps: Dependencies, *, replies: bool) -> Iterable[ConversationId]:
-    """Conversations with messages, or with `replies` also those with replies, that wait for nobody, each once."""
+async def _unattended(deps: SweepDependencies, *, replies: bool) -> Iterable[ConversationId]:
+    """Return, each once, the conversations with due messages; with `replies`, those with sendable replies too."""
     now = deps.clock.now()
     if not replies:
         return await deps.inbox.due(at=now, limit=BATCH)
@@ -111,36 +111,36 @@ async def _unattended(deps: Dependencies, *, replies: bool) -> Iterable[Conversa
     return dict.fromkeys([*due, *sendable])
 
 
-async def settle_attempts(deps: Dependencies) -> None:
-    """Take back the attempts that an outage ended, of conversations that are worked on elsewhere by now."""
+async def settle_refunds(deps: SweepDependencies) -> None:
+    """Take back the attempts that an outage ended, of conversations that other workers hold by now."""
     for conversation_id in deps.refunds.conversations:
-        await refund_attempts(conversation_id, deps)
+        await deps.refunds.refund(conversation_id)
 
 
-async def tend(deps: Dependencies) -> None:
-    """End the waits that lasted too long, and call a person where a reply was refused."""
+async def tend(deps: SweepDependencies) -> None:
+    """End the waits that lasted too long, and escalate where a reply was refused."""
     for conversation_id in await deps.store.timed_out(at=deps.clock.now(), limit=BATCH):
-        await _tolerating(time_out(conversation_id, deps), "sweep.time_out")
+        await _tolerating(time_out(conversation_id, deps.operators), "sweep.time_out")
     for row in await deps.store.to_escalate(limit=BATCH):
-        escalation = escalate(row.conversation_id, deps, reason=f"undeliverable {row.error_code}")
+        escalation = escalate(row.conversation_id, deps.operators, reason=f"undeliverable {row.error_code}")
         if await _tolerating(escalation, "sweep.escalate"):
             await deps.store.escalation_done(row.id)
 
 
-async def clean(deps: Dependencies) -> None:
+async def clean(deps: SweepDependencies) -> None:
     """Forget what is older than the time of retention: conversations, dead letters, deduplication keys."""
     now = deps.clock.now()
     for conversation_id in await deps.store.expired(updated_before=now - deps.retention, limit=BATCH):
-        await _tolerating(expire(conversation_id, deps), "sweep.expire")
+        await _tolerating(expire(conversation_id, deps.operators), "sweep.expire")
         log.info("conversation.expired", conversation_id=conversation_id)
-    await _tolerating(renew_handoffs(deps, limit=BATCH), "sweep.analyses")
+    await _tolerating(renew_handoffs(deps.analyses, limit=BATCH), "sweep.analyses")
     await deps.store.prune_dead_letters(before=now - deps.retention)
     await deps.store.prune_records(at=now)
     await deps.inbox.prune(before=now - REDELIVERY)
 
 
 async def _tolerating(work: Coroutine[Any, Any, None], event: str) -> bool:
-    """Whether the work is done with; one conversation that cannot be moved must not keep the sweep from the others."""
+    """Return whether the work is done; one conversation that fails must not keep the sweep from the others."""
     try:
         await work
     except IllegalTransitionError as exc:

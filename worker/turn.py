@@ -1,14 +1,16 @@
-"""One turn: the messages answered together, and what is worked out for them until the commit."""
+"""Draft of a turn, and the commit that makes it durable."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Self
 
 from contracts.conversation import (
     Classification,
+    Conversation,
     Speaker,
+    State,
     TaskRecord,
     TokenCount,
     Trigger,
@@ -17,82 +19,63 @@ from contracts.conversation import (
     Utterance,
     ViolationRecord,
 )
-from contracts.decisions import StateDecision
-from contracts.delivery import InboxEntry, OutboxRow, TurnCommit
+from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
+from contracts.delivery import OutboxRow, TurnCommit
+from contracts.ledger import BilledCall
 from contracts.messages import InboundMessage, OutboundMessage
-from contracts.values import ConversationId, MessageId, OutboxId, TurnId
-from fsm.machine import Walk
+from contracts.turn import Timing, Turn, TurnReason
+from contracts.values import OutboxId
+from fsm.machine import Transitions
 from observability.tracing import current_traceparent
-from prompts.pricing.budget import Tab
-from prompts.pricing.prices import total_cost, usd_text
+from prompts.execution.prompt_task import TaskResult
+from prompts.pricing.prices import ZERO, total_cost, usd_text
 
 
 @dataclass(frozen=True)
-class Turn:
-    """The messages of one conversation that get one reply; people write in bursts.
+class WrittenReply:
+    """Answers of Tasks 2 and 3: the words, the form to put them in, and the task that wrote the words."""
 
-    `tab` is what is spent on it, by drafts that were dropped too.
-    """
-
-    conversation_id: ConversationId
-    entries: tuple[InboxEntry, ...]
-    tab: Tab = field(default_factory=Tab, compare=False)
-
-    @property
-    def id(self) -> TurnId:
-        return TurnId(f"{self.conversation_id}/{self.last_sequence}")
-
-    @property
-    def last_sequence(self) -> int:
-        return self.entries[-1].sequence
-
-    @property
-    def messages(self) -> tuple[InboundMessage, ...]:
-        return tuple(entry.message for entry in self.entries)
-
-    @property
-    def correlation_id(self) -> MessageId:
-        """The first message of the turn: its id stands in every log line about the turn."""
-        return self.entries[0].message.id
-
-    @property
-    def answerable(self) -> tuple[InboundMessage, ...]:
-        return tuple(message for message in self.messages if not message.is_recorded_only)
-
-    def after(self, sequence: int) -> Self:
-        """What is left of the turn when everything up to `sequence` has been answered."""
-        return replace(self, entries=tuple(entry for entry in self.entries if entry.sequence > sequence))
+    text: str
+    form: MessageTypeChoice
+    response: TaskResult[ResponseDraft]
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What a turn has come to so far. Every step returns a new one; `commit` makes it durable."""
+    """What a turn has come to so far. Every stage returns a new one; the commit makes it durable."""
 
-    walk: Walk
-    reason: str = ""
+    transitions: Transitions
+    reason: TurnReason = TurnReason.DECIDED
     replies: tuple[OutboundMessage, ...] = ()
     decision: StateDecision | None = None
     corrects: Classification | None = None
     tasks: tuple[TaskRecord, ...] = ()
     violations: tuple[ViolationRecord, ...] = ()
     fallback: bool = False
+    written: WrittenReply | None = None
 
-    def on(self, walk: Walk) -> Self:
-        return replace(self, walk=walk)
+    @property
+    def conversation(self) -> Conversation:
+        return self.transitions.conversation
+
+    @property
+    def needs_reply(self) -> bool:
+        """Whether Tasks 2 and 3 are to be asked: Task 1 has decided to go on."""
+        return self.conversation.state is State.PROCESSING
+
+    @property
+    def calls(self) -> tuple[BilledCall, ...]:
+        """Every model call of the draft that came back."""
+        return BilledCall.of(self.tasks)
+
+    def with_conversation(self, conversation: Conversation) -> Self:
+        return replace(self, transitions=self.transitions.holding(conversation))
 
     def with_task(self, *records: TaskRecord) -> Self:
         return replace(self, tasks=(*self.tasks, *records))
 
-    def saying(self, *replies: OutboundMessage, reason: str, fallback: bool = False) -> Self:
-        return replace(self, replies=replies, reason=reason, fallback=self.fallback or fallback)
-
-
-@dataclass(frozen=True)
-class Timing:
-    """When the turn began on the wall, and how long it has taken."""
-
-    at: datetime
-    total_ms: float = field(default=0.0)
+    def with_reply(self, *replies: OutboundMessage, reason: TurnReason | None = None, fallback: bool = False) -> Self:
+        return replace(self, replies=replies, reason=reason or self.reason, fallback=self.fallback or fallback)
 
 
 def person_said(messages: Sequence[InboundMessage]) -> tuple[Utterance, ...]:
@@ -114,9 +97,14 @@ def assistant_said(replies: Sequence[OutboundMessage], at: datetime) -> tuple[Ut
     )
 
 
-def to_commit(turn: Turn, draft: Draft, timing: Timing, institution_version: str) -> TurnCommit:
-    """Everything the turn writes: head, history, transcript, record, receipts and outbox, for one atomic step."""
-    conversation = draft.walk.conversation
+def to_commit(
+    turn: Turn, draft: Draft, timing: Timing, institution_version: str, *, spent: Decimal = ZERO
+) -> TurnCommit:
+    """Return everything that the turn writes in one step: head, history, transcript, record, receipts and outbox.
+
+    `spent` is the cost of the turn in USD, dropped drafts included.
+    """
+    conversation = draft.conversation
     said = (*person_said(turn.answerable), *assistant_said(draft.replies, timing.at))
     rows = _outbox_rows(turn, draft, timing.at)
     head = conversation.says(*said).model_copy(
@@ -127,12 +115,12 @@ def to_commit(turn: Turn, draft: Draft, timing: Timing, institution_version: str
             "next_outbox_number": conversation.next_outbox_number + len(rows),
             "updated_at": timing.at,
             "created_at": conversation.created_at or timing.at,
-            "spent_usd": usd_text(Decimal(conversation.spent_usd) + turn.tab.spent),
+            "spent_usd": usd_text(Decimal(conversation.spent_usd) + spent),
         }
     )
     return TurnCommit(
         conversation=head,
-        transitions=draft.walk.records,
+        transitions=draft.transitions.records,
         utterances=said,
         turn=_record(turn, draft, timing, institution_version),
         answered=turn.entries,
@@ -141,7 +129,7 @@ def to_commit(turn: Turn, draft: Draft, timing: Timing, institution_version: str
 
 
 def _outbox_rows(turn: Turn, draft: Draft, at: datetime) -> tuple[OutboxRow, ...]:
-    first = draft.walk.conversation.next_outbox_number
+    first = draft.conversation.next_outbox_number
     address = turn.messages[-1].address
     return tuple(
         OutboxRow(
@@ -162,17 +150,17 @@ def _outbox_rows(turn: Turn, draft: Draft, at: datetime) -> tuple[OutboxRow, ...
 
 
 def _record(turn: Turn, draft: Draft, timing: Timing, institution_version: str) -> TurnRecord:
-    conversation = draft.walk.conversation
+    conversation = draft.conversation
     decision = draft.decision
     return TurnRecord(
         id=turn.id,
         conversation_id=turn.conversation_id,
         episode=conversation.episode,
         message_ids=tuple(message.id for message in turn.messages),
-        path=draft.walk.path,
+        path=draft.transitions.path,
         state=conversation.state,
         trigger=_decisive_trigger(draft),
-        reason=draft.reason,
+        reason=draft.reason.value,
         confidence=decision.confidence if decision else None,
         business_line=conversation.business_line,
         intent=conversation.intent,
@@ -195,10 +183,10 @@ def _record(turn: Turn, draft: Draft, timing: Timing, institution_version: str) 
 
 
 def _decisive_trigger(draft: Draft) -> Trigger | None:
-    """The trigger that a decision pulled: Task 1's where there was one, else the last that was pulled at all."""
-    decided = [record.trigger for record in draft.walk.records if record.confidence is not None]
-    pulled = decided or [record.trigger for record in draft.walk.records[-1:]]
-    return pulled[0] if pulled else None
+    """Return the trigger that Task 1 decided, else the last one."""
+    decided = [record.trigger for record in draft.transitions.records if record.confidence is not None]
+    triggers = decided or [record.trigger for record in draft.transitions.records[-1:]]
+    return triggers[0] if triggers else None
 
 
 def _milliseconds(tasks: Sequence[TaskRecord], total: float) -> TurnMilliseconds:

@@ -1,4 +1,4 @@
-"""How an episode is worked on, chosen at its first turn: by experiments, then flags, then the settings."""
+"""Variants of an episode, chosen at its first turn: by experiments, then flags, then the settings."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from openfeature.evaluation_context import EvaluationContext
 
 from contracts.conversation import Conversation, State, TaskName, Tuning, TurnRecord
 from contracts.delivery import TurnCommit
+from contracts.turn import TurnReason
 from contracts.values import ConversationId
 from flags.experiments.recorder import CONVERSION, ERROR, QUALITY_SCORE, RESPONSE_TIME_MS, Recorder
 from flags.resolver import PROMPTS, Assignment, Resolver
 from observability.logs import logger
 from prompts.execution.strategies import Strategy
 from prompts.prompter import TURN_TEMPLATES, Prompter
-from worker import accuracy
-from worker.routing import Course
+from reports import accuracy
 
 log = logger(__name__)
 
@@ -26,7 +26,7 @@ ESCALATION, UNCLEAR, COST_USD, RESOLUTION_SECONDS = "escalation", "unclear", "co
 # Of each classification one event, and one of value 1 while it holds: -1 takes it back, so that their sums are a share.
 CLASSIFICATION, CLASSIFICATION_HELD, CORRECTION = "classification", "classification_held", "correction"
 SATISFACTION = "satisfaction"
-RATED = {Course.SATISFIED.value: 1.0, Course.UNSATISFIED.value: 0.0}
+RATED = {TurnReason.RATED_SATISFIED.value: 1.0, TurnReason.RATED_UNSATISFIED.value: 0.0}
 
 
 TURN_TASKS = (TaskName.STATE, TaskName.RESPONSE, TaskName.MESSAGE_TYPE)
@@ -46,10 +46,10 @@ ENGINE_FLAGS: Mapping[str, type[bool | int | float | str]] = {
 
 
 class VariantAssigner(Protocol):
-    """Chooses for an episode, and tells what became of those for whom chance chose."""
+    """Choice of variants for an episode, and the record of what became of those that chance chose."""
 
     def chosen(self, conversation: Conversation) -> Mapping[str, Any]:
-        """The fields of the head that hold what was chosen; asks nobody and never fails."""
+        """Return the fields of the head that hold the choice; no I/O, never fails."""
         ...
 
     def observe(self, commit: TurnCommit) -> None:
@@ -67,7 +67,7 @@ class VariantAssigner(Protocol):
 
 @dataclass(frozen=True)
 class _Observer:
-    """Tells the recorder what became of those whose conversation has arms, whoever has chosen them."""
+    """Record of the outcomes of conversations that have arms."""
 
     prompter: Prompter
     recorder: Recorder
@@ -95,7 +95,7 @@ class _Observer:
 
 @dataclass(frozen=True)
 class SettingsVariantAssigner(_Observer):
-    """Everything as the settings say, for everybody."""
+    """Variants by the settings alone, the same for every conversation."""
 
     def chosen(self, conversation: Conversation) -> Mapping[str, Any]:
         return {"prompt_versions": self.prompter.versions_for(conversation.id), "tuning": Tuning()}
@@ -103,7 +103,7 @@ class SettingsVariantAssigner(_Observer):
 
 @dataclass(frozen=True)
 class FlagVariantAssigner(_Observer):
-    """Asks experiments, then flags; what neither says is the settings'.
+    """Variants by experiments, then flags, then the settings.
 
     `language` is the institution's. `asks_prompts` is off where a switch has chosen the templates' versions.
     """
@@ -173,7 +173,7 @@ def _metrics(head: Conversation, turn: TurnRecord) -> Iterator[tuple[str, float]
         yield ESCALATION, 1.0
     if turn.received_at is not None:
         yield RESPONSE_TIME_MS, (turn.at - turn.received_at).total_seconds() * 1000
-    if turn.reason == accuracy.UNCLEAR:
+    if turn.reason == TurnReason.UNCLEAR:
         yield UNCLEAR, 1.0
     if turn.cost_usd is not None:
         yield COST_USD, float(turn.cost_usd)

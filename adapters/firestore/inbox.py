@@ -264,7 +264,7 @@ class FirestoreInbox:
 
         return await self._change(lease.conversation_id, decide)
 
-    async def spare(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+    async def refund_attempts(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
         async def decide(box: _Box, is_first: bool) -> _Step[None]:
             changed = box.spared(sequences)
             return _Step(None, changed if changed != box else None)

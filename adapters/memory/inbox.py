@@ -72,7 +72,7 @@ class MemoryInbox:
         box.entries.update({entry.sequence: entry for entry in counted})
         return counted
 
-    async def spare(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+    async def refund_attempts(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
         entries = self._box(conversation_id).entries
         for sequence in entries.keys() & set(sequences):
             entry = entries[sequence]

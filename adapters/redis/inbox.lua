@@ -143,7 +143,7 @@ function methods.take(_, id, token, isolate_after)
 end
 
 -- Then the sequences.
-function methods.spare(_, id)
+function methods.refund_attempts(_, id)
   local counts = P .. 'attempts:' .. id
   for n = 4, #ARGV do
     if tonumber(call('HGET', counts, ARGV[n]) or 0) > 0 then call('HINCRBY', counts, ARGV[n], -1) end

@@ -62,8 +62,8 @@ class RedisInbox:
             raise LeaseLostError(lease.conversation_id)
         return _entries(taken)
 
-    async def spare(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
-        await self._run("spare", conversation_id, *sequences)
+    async def refund_attempts(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+        await self._run("refund_attempts", conversation_id, *sequences)
 
     async def has_newer(self, conversation_id: ConversationId, sequence: int) -> bool:
         return bool(await self._command("ZCOUNT", f"{KEYS}entries:{conversation_id}", f"({sequence}", "+inf"))

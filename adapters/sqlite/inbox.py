@@ -105,7 +105,7 @@ class SqliteInbox:
 
         return await self._run(work)
 
-    async def spare(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+    async def refund_attempts(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
         def work(c: sqlite3.Connection) -> None:
             c.executemany(
                 "UPDATE inbox_entries SET attempts = max(0, attempts - 1) WHERE conversation_id = ? AND sequence = ?",

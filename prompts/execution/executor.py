@@ -132,7 +132,7 @@ class Executor:
         if listener is None:
             return await model.complete(request)
         listener.begin()
-        response = await model.complete(request, on_text=listener.hear)
+        response = await model.complete(request, on_text=listener.on_token)
         await listener.end()
         return response
 

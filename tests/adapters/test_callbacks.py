@@ -174,19 +174,19 @@ async def test_a_refused_callback_comes_again_with_the_same_id_until_it_is_accep
     ):
         bed = engine_bed(inbox, store, callback=callback)
         await inbox.append([inbound("Oi")])
-        await drain(conversation_id(), bed.deps)
-        asked = await desk_of(bed.deps).request(conversation_id(), AnalysisKind.HANDOFF_SUMMARY)
+        await drain(conversation_id(), bed.engine.drain)
+        asked = await desk_of(bed.engine.analyses).request(conversation_id(), AnalysisKind.HANDOFF_SUMMARY)
         assert asked is not None
         pauses = [10, 40, 160]
         for tries, pause in enumerate(pauses, start=1):
-            await analyse(asked.id, bed.deps)
+            await analyse(asked.id, bed.engine.analyses)
             assert len(receiver.got) == tries
             bed.clock.move(timedelta(seconds=pause - 0.001))
-            await analyse(asked.id, bed.deps)
+            await analyse(asked.id, bed.engine.analyses)
             assert len(receiver.got) == tries, "too early"
             bed.clock.move(timedelta(seconds=pause / 2))
-        await analyse(asked.id, bed.deps)
-        told = await desk_of(bed.deps).find(asked.id)
+        await analyse(asked.id, bed.engine.analyses)
+        told = await desk_of(bed.engine.analyses).find(asked.id)
     assert told is not None
     assert (told.status, told.callback, told.attempts) == (AnalysisStatus.DONE, CallbackState.ACCEPTED, 1)
     assert len(receiver.got) == 3
@@ -207,13 +207,13 @@ async def test_after_five_refusals_it_is_given_up(receiver: Receiver, tmp_path: 
     ):
         bed = engine_bed(inbox, store, callback=callback)
         await inbox.append([inbound("Oi")])
-        await drain(conversation_id(), bed.deps)
-        asked = await desk_of(bed.deps).request(conversation_id(), AnalysisKind.CONVERSATION_REVIEW)
+        await drain(conversation_id(), bed.engine.drain)
+        asked = await desk_of(bed.engine.analyses).request(conversation_id(), AnalysisKind.CONVERSATION_REVIEW)
         assert asked is not None
         for _ in range(8):
-            await analyse(asked.id, bed.deps)
+            await analyse(asked.id, bed.engine.analyses)
             bed.clock.move(timedelta(hours=1))
-        told = await desk_of(bed.deps).find(asked.id)
+        told = await desk_of(bed.engine.analyses).find(asked.id)
     assert told is not None
     assert (told.callback, told.callback_attempts) == (CallbackState.GIVEN_UP, LIMITS.callback_attempts)
     assert len(receiver.got) == LIMITS.callback_attempts

@@ -266,7 +266,7 @@ async def test_attempts_that_an_earlier_release_counted_count(inboxes: Pair) -> 
     assert again
     assert again.oldest_attempts == 3
     assert [entry.attempts for entry in await theirs.take(again, isolate_after=2)] == [4]
-    await mine.spare(C1, [1])
+    await mine.refund_attempts(C1, [1])
     assert [entry.attempts for entry in await mine.pending(C1)] == [3, 3]
 
 

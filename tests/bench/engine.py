@@ -28,7 +28,7 @@ from contracts.guardrails import KnownFacts
 from contracts.messages import ChannelName, MessageType
 from contracts.ports import ModelRequest
 from contracts.values import ConversationId
-from fsm.machine import ConversationMachine, Walk
+from fsm.machine import ConversationMachine, Transitions
 from observability.logs import configure_logs
 from prompts.request import TurnView, build_request
 from prompts.templating.registry import PromptRegistry
@@ -76,10 +76,10 @@ async def turns_alone(folder: Path) -> tuple[dict[str, list[float]], list[float]
             if number == 20:
                 spent.clear()
                 totals.clear()
-            message = inbound(conversation=f"c-{number % 20}", at=bed.deps.clock.now())
+            message = inbound(conversation=f"c-{number % 20}", at=bed.clock.now())
             started = time.perf_counter()
             await bed.inbox.append([message])
-            await drain(message.conversation_id, bed.deps)
+            await drain(message.conversation_id, bed.engine.drain)
             totals.append((time.perf_counter() - started) * 1000)
     return spent, totals
 
@@ -102,7 +102,7 @@ def pure_stages() -> dict[str, float]:
             build_request(template, view, model="m", schema_name="s", schema={}, timeout=timedelta(seconds=1))
 
     def walk() -> None:
-        walked = Walk(Conversation(id=ConversationId("c")))
+        walked = Transitions(Conversation(id=ConversationId("c")))
         for trigger in path:
             walked = machine.advance(walked, trigger, at=START)
 
@@ -140,18 +140,18 @@ async def turns_in_open_loop(folder: Path) -> tuple[list[float], float]:
     totals: list[float] = []
     async with open_backend("sqlite", folder) as (inbox, store):
         bed = engine_bed(inbox, store, model=ScriptedModel(thinking), clock=SystemClock())  # type: ignore[arg-type]
-        queue = EmbeddedQueue(partial(drain, deps=bed.deps))
+        queue = EmbeddedQueue(partial(drain, deps=bed.engine.drain))
 
         async def turn(number: int, intended: float) -> None:
             await asyncio.sleep(intended - time.perf_counter())
             name = f"p-{number}"
-            await bed.inbox.append([inbound(conversation=name, at=bed.deps.clock.now())])
+            await bed.inbox.append([inbound(conversation=name, at=bed.clock.now())])
             await queue.work(conversation_id(name))
             totals.append((time.perf_counter() - intended) * 1000)
 
         # The first turn loads documents and prices; a process does that once.
-        await bed.inbox.append([inbound(conversation="warm", at=bed.deps.clock.now())])
-        await drain(conversation_id("warm"), bed.deps)
+        await bed.inbox.append([inbound(conversation="warm", at=bed.clock.now())])
+        await drain(conversation_id("warm"), bed.engine.drain)
         cpu, begin = time.process_time(), time.perf_counter() + 0.1
         await asyncio.gather(*(turn(n, begin + n / TURNS_A_SECOND) for n in range(TURNS_OPEN_LOOP)))
         used = time.process_time() - cpu

@@ -18,7 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from functools import partial
 from typing import Any
@@ -278,10 +278,10 @@ async def thinking(request: ModelRequest) -> str:
 async def bench(ledger: Ledger) -> AsyncIterator[Bench]:
     async with counted_firestore(ledger) as front, counted_firestore(ledger, front.project) as back:
         settings, backend = bench_settings(), backend_of(back)
-        async with open_engine(settings, backend, model=ScriptedModel(thinking)) as engine:
-            channel = RecordingChannel(ChannelName.WHATSAPP, LIMITS, is_watched=False, shows_forming_text=False)
-            deps = replace(engine.deps, channels={ChannelName.WHATSAPP: channel})
-            queue = Waking(partial(drain, deps=deps))
+        channel = RecordingChannel(ChannelName.WHATSAPP, LIMITS, is_watched=False, shows_forming_text=False)
+        channels = {ChannelName.WHATSAPP: channel}
+        async with open_engine(settings, backend, model=ScriptedModel(thinking), channels=channels) as engine:
+            queue = Waking(partial(drain, deps=engine.drain))
             app = create_app(webhook_of(backend_of(front), queue, settings))
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:

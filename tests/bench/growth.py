@@ -37,9 +37,8 @@ from sandbox.whatsapp_webhooks import envelope, inbound_text, to_bytes
 from tests.bench.tracing import PHONE_NUMBER_ID, worker_settings
 from tests.real_services import accepts, firestore_host, free_port, redis_url, start_server
 from worker.backends import open_backend
-from worker.dependencies import Dependencies
 from worker.drain import drain
-from worker.service import open_worker
+from worker.service import Worker, open_worker
 
 # Messages, replies counted, and how many conversations there are of that length: few turns must not make them longer.
 LENGTHS = {10: 30, 1_000: 8, 10_000: 3, 100_000: 2}
@@ -63,25 +62,25 @@ class Long:
     servers: list[float] = field(default_factory=list)
 
 
-async def arrive(deps: Dependencies, phone: str) -> ConversationId:
+async def arrive(worker: Worker, phone: str) -> ConversationId:
     event = inbound_text(phone, "Qual o horário das entregas?", phone_number_id=PHONE_NUMBER_ID)
     at = datetime.now(UTC) - SINCE + next(_minutes) * timedelta(seconds=5)
     messages = parse(to_bytes(envelope(event)), id_salt="bench", at=at).messages
-    await deps.inbox.append(messages)
+    await worker.backend.inbox.append(messages)
     return messages[0].conversation_id
 
 
-async def turn(deps: Dependencies, phone: str) -> ConversationId:
-    conversation_id = await arrive(deps, phone)
-    await drain(conversation_id, deps)
+async def turn(worker: Worker, phone: str) -> ConversationId:
+    conversation_id = await arrive(worker, phone)
+    await drain(conversation_id, worker.engine.drain)
     return conversation_id
 
 
-async def grow(deps: Dependencies, length: int) -> str:
+async def grow(worker: Worker, length: int) -> str:
     """A new person whose conversation has so many messages; what it has is what a real turn of it has written."""
     phone = f"55119{next(_phones):08d}"
-    conversation_id = await turn(deps, phone)
-    store = deps.store
+    conversation_id = await turn(worker, phone)
+    store = worker.backend.store
     head = await store.load(conversation_id)
     assert head is not None
     written = TurnCommit(
@@ -99,7 +98,7 @@ async def grow(deps: Dependencies, length: int) -> str:
     while missing > 0:
         head = await store.commit(_again(written, head, min(missing, TOGETHER)))
         missing -= TOGETHER
-    await deps.inbox.advance(conversation_id, past=head.last_sequence)
+    await worker.backend.inbox.advance(conversation_id, past=head.last_sequence)
     return phone
 
 
@@ -138,13 +137,13 @@ def _sent(row: OutboxRow, turn_id: TurnId, number: int) -> OutboxRow:
     return row.model_copy(update={**changes, "state": DeliveryState.READ, "needs_escalation": False})
 
 
-async def measure(deps: Dependencies, lengths: Mapping[int, int], server_seconds: Any, *, name: str) -> list[Long]:
+async def measure(worker: Worker, lengths: Mapping[int, int], server_seconds: Any, *, name: str) -> list[Long]:
     found = [Long(length) for length in lengths]
     for one in found:
         for _ in track(
             range(lengths[one.length]), description=f"{name}: {one.length:,}", console=console, transient=True
         ):
-            one.phones.append(await grow(deps, one.length))
+            one.phones.append(await grow(worker, one.length))
     keep_what_is_loaded()
     chance = random.Random(0)
     for _ in track(range(ROUNDS), description=f"{name}: turns", console=console, transient=True):
@@ -153,14 +152,14 @@ async def measure(deps: Dependencies, lengths: Mapping[int, int], server_seconds
             one.phones = one.phones[TURNS_A_ROUND % len(one.phones) :] + one.phones[: TURNS_A_ROUND % len(one.phones)]
             ours, servers = time.process_time(), await server_seconds()
             for phone in phones:
-                await turn(deps, phone)
+                await turn(worker, phone)
             one.ours.append((time.process_time() - ours) * 1000 / TURNS_A_ROUND)
             one.servers.append((await server_seconds() - servers) * 1000 / TURNS_A_ROUND)
     return found
 
 
 @asynccontextmanager
-async def stores(kind: str, folder: Path, sandbox_url: str) -> AsyncIterator[tuple[Dependencies, Any]]:
+async def stores(kind: str, folder: Path, sandbox_url: str) -> AsyncIterator[tuple[Worker, Any]]:
     """A worker on that store, and what its server has used until now."""
     where: dict[str, Any] = {"PROSA_ENGINE": "embedded"}
     if kind != "SQLite":
@@ -177,7 +176,7 @@ async def stores(kind: str, folder: Path, sandbox_url: str) -> AsyncIterator[tup
             used = dict(line.split(":", 1) for line in lines if ":" in line)
             return float(used["used_cpu_user"]) + float(used["used_cpu_sys"])
 
-        yield worker.deps, seconds
+        yield worker, seconds
 
 
 def report(found: Mapping[str, list[Long]]) -> None:
@@ -209,9 +208,9 @@ async def work(folder: Path, sandbox_url: str, longest: int, *, with_firestore: 
     for kind in ("Redis", "SQLite", *(("Firestore",) if with_firestore else ())):
         # The emulator takes minutes to be filled.
         wanted = {length: min(count, 4) for length, count in lengths.items() if length <= 1_000}
-        async with stores(kind, folder, sandbox_url) as (deps, server_seconds):
+        async with stores(kind, folder, sandbox_url) as (worker, server_seconds):
             given = wanted if kind == "Firestore" else lengths
-            found[kind] = await measure(deps, given, server_seconds, name=kind)
+            found[kind] = await measure(worker, given, server_seconds, name=kind)
     return found
 
 

@@ -103,12 +103,12 @@ async def measured(service_ms: float) -> tuple[float | None, Counter[str]]:
 
     clock: Any = SystemClock()
     bed = engine_bed(inbox, store, model=ScriptedModel(thinking), clock=clock, limits=DrainLimits())
-    queue = EmbeddedQueue(partial(drain, deps=bed.deps), at_once=DrainLimits().at_once)
+    queue = EmbeddedQueue(partial(drain, deps=bed.engine.drain), at_once=DrainLimits().at_once)
     names = [f"c-{number}" for number in range(PEOPLE)]
     await inbox.append([inbound(conversation=name, at=clock.now()) for name in names])
     for entry in await inbox.inner.due(at=clock.now(), limit=PEOPLE):
         await queue.wake(entry)
-    sweeping = asyncio.create_task(sweep_forever(queue, bed.deps))
+    sweeping = asyncio.create_task(sweep_forever(queue, bed.engine.sweep))
     await asyncio.sleep(OUTAGE_SECONDS)
     server.is_down = False
     took = await _all_replied(bed)

@@ -48,9 +48,8 @@ from tests.real_services import accepts, free_port, redis_url, start_server
 from tests.spans import Kept, tracer
 from webhook.spans import receiving
 from worker.backends import open_backend
-from worker.dependencies import Dependencies
 from worker.drain import drain
-from worker.service import open_worker
+from worker.service import Worker, open_worker
 
 ROUNDS = 150
 TURNS_A_ROUND = 4
@@ -113,22 +112,22 @@ class Mode:
         return statistics.quantiles(self.rounds, n=4)[0] + self.export_ms
 
 
-async def arrive(deps: Dependencies, count: int) -> list[ConversationId]:
+async def arrive(worker: Worker, count: int) -> list[ConversationId]:
     """Messages in the inbox, received as by the webhook: those of a turn that is traced name their trace."""
     # A new person each time: who writes twenty times in a minute is answered by a rule.
     phones = [f"55119{next(_numbers):08d}" for _ in range(count)]
     events = [inbound_text(phone, "Oi, bom dia", phone_number_id=PHONE_NUMBER_ID) for phone in phones]
     messages = parse(to_bytes(envelope(*events)), id_salt="bench", at=datetime.now(UTC)).messages
     with receiving(messages) as reception:
-        await deps.inbox.append(reception.messages)
+        await worker.backend.inbox.append(reception.messages)
     return [message.conversation_id for message in messages]
 
 
-async def turns(deps: Dependencies, arrived: Sequence[ConversationId]) -> None:
-    await asyncio.gather(*(drain(conversation_id, deps) for conversation_id in arrived))
+async def turns(worker: Worker, arrived: Sequence[ConversationId]) -> None:
+    await asyncio.gather(*(drain(conversation_id, worker.engine.drain) for conversation_id in arrived))
 
 
-async def measure(deps: Dependencies, collector_url: str) -> None:
+async def measure(worker: Worker, collector_url: str) -> None:
     whole, share = Export(collector_url, sample=1.0), Export(collector_url, sample=SAMPLED)
     modes = [
         Mode("neither", uncounted),
@@ -138,14 +137,14 @@ async def measure(deps: Dependencies, collector_url: str) -> None:
     ]
     chance = random.Random(0)
     for _ in range(5):
-        await turns(deps, await arrive(deps, TURNS_A_ROUND))
+        await turns(worker, await arrive(worker, TURNS_A_ROUND))
     keep_what_is_loaded()
     for _ in track(range(ROUNDS), description="Turns", console=console, transient=True):
         for mode in chance.sample(modes, len(modes)):
             with mode.recording():
-                arrived = await arrive(deps, TURNS_A_ROUND)
+                arrived = await arrive(worker, TURNS_A_ROUND)
                 began = time.thread_time()
-                await turns(deps, arrived)
+                await turns(worker, arrived)
                 mode.rounds.append((time.thread_time() - began) * 1000 / TURNS_A_ROUND)
     for export in (whole, share):
         await export.batches.flush(timedelta(seconds=5))
@@ -153,13 +152,13 @@ async def measure(deps: Dependencies, collector_url: str) -> None:
     for export in (whole, share):
         export.batches.close(timedelta(seconds=2))
     console.print()
-    report_spans(await spans_of_a_turn(deps))
+    report_spans(await spans_of_a_turn(worker))
 
 
-async def spans_of_a_turn(deps: Dependencies) -> list[ReadableSpan]:
+async def spans_of_a_turn(worker: Worker) -> list[ReadableSpan]:
     kept = Kept()
     with tracing_with(tracer(kept)):
-        await turns(deps, await arrive(deps, 1))
+        await turns(worker, await arrive(worker, 1))
     return [one for one in kept.exporter.get_finished_spans() if one.name != "webhook.receive"]
 
 
@@ -237,7 +236,7 @@ def worker_settings(folder: Path, sandbox_url: str, **changes: Any) -> Settings:
 async def _work(folder: Path, sandbox_url: str, collector_url: str) -> None:
     settings = worker_settings(folder, sandbox_url)
     async with open_backend(settings) as backend, open_worker(settings, backend) as worker:
-        await measure(worker.deps, collector_url)
+        await measure(worker, collector_url)
 
 
 def main() -> None:

@@ -116,10 +116,10 @@ async def test_an_attempt_that_was_nobody_s_fault_is_taken_back(inbox: Inbox) ->
     await inbox.take(lease, isolate_after=5)
     first, second, third = await sequences_of(inbox)
     await inbox.remove(C1, [third])
-    await inbox.spare(C1, [first, third, third + 1])
+    await inbox.refund_attempts(C1, [first, third, third + 1])
     assert [entry.attempts for entry in await inbox.pending(C1)] == [1, 2]
     for _ in range(3):
-        await inbox.spare(C1, [first])
+        await inbox.refund_attempts(C1, [first])
     assert [(entry.sequence, entry.attempts) for entry in await inbox.pending(C1)] == [(first, 0), (second, 2)]
 
 

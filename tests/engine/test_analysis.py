@@ -83,10 +83,10 @@ class Working:
         self.bed = bed
 
     async def wake(self, woken: Any) -> None:
-        await drain(woken, self.bed.deps)
+        await drain(woken, self.bed.engine.drain)
 
     async def analyse(self, key: str) -> None:
-        await analyse(key, self.bed.deps)
+        await analyse(key, self.bed.engine.analyses)
 
 
 @pytest.fixture(params=BACKENDS)
@@ -104,24 +104,24 @@ async def lasting(tmp_path: Path) -> AsyncIterator[Callable[..., EngineBed]]:
 
 async def say(bed: EngineBed, text: str = "quanto custa uma entrega em Campinas?", **changes: Any) -> None:
     await bed.inbox.append([inbound(text, at=bed.clock.now(), **changes)])
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
 
 
 async def ask(bed: EngineBed, kind: AnalysisKind = SUMMARY) -> Analysis:
-    analysis = await desk_of(bed.deps).request(C1, kind)
+    analysis = await desk_of(bed.engine.analyses).request(C1, kind)
     assert analysis is not None
     return analysis
 
 
 async def find(bed: EngineBed, analysis: Analysis) -> Analysis:
-    found = await desk_of(bed.deps).find(analysis.id)
+    found = await desk_of(bed.engine.analyses).find(analysis.id)
     assert found is not None
     return found
 
 
 async def look(bed: EngineBed) -> None:
     """One look of a sweep at the analyses."""
-    await recover_analyses(Working(bed), bed.deps, limit=10)
+    await recover_analyses(Working(bed), bed.engine.analyses, limit=10)
 
 
 def asked_of(model: ScriptedModel, kind: AnalysisKind = SUMMARY) -> int:
@@ -162,11 +162,11 @@ async def test_an_analysis_is_worked_on_and_its_result_found_again(
 
 
 async def test_a_second_request_is_the_same_analysis_running_or_done(bed: EngineBed) -> None:
-    model = bed.deps.analyst._executor._model
+    model = bed.engine.analyses.analyst._executor._model
     await say(bed)
     many = await asyncio.gather(*[ask(bed) for _ in range(10)])
     assert len({one.id for one in many}) == 1
-    await asyncio.gather(*[analyse(many[0].id, bed.deps) for _ in range(5)])
+    await asyncio.gather(*[analyse(many[0].id, bed.engine.analyses) for _ in range(5)])
     again = await ask(bed)
     assert again.status is AnalysisStatus.DONE
     await look(bed)
@@ -180,14 +180,14 @@ async def test_what_was_said_since_makes_another_one_and_the_newest_comes_first(
     second = await ask(bed)
     assert first.id != second.id
     assert (await ask(bed, REVIEW)).id not in (first.id, second.id)
-    newest = await desk_of(bed.deps).newest(C1, SUMMARY)
+    newest = await desk_of(bed.engine.analyses).newest(C1, SUMMARY)
     assert newest is not None
     assert newest.id == second.id
-    assert await desk_of(bed.deps).newest(conversation_id("c-2"), SUMMARY) is None
+    assert await desk_of(bed.engine.analyses).newest(conversation_id("c-2"), SUMMARY) is None
 
 
 async def test_a_result_is_kept_for_the_time_of_its_kind(bed: EngineBed) -> None:
-    model = bed.deps.analyst._executor._model
+    model = bed.engine.analyses.analyst._executor._model
     await say(bed)
     for kind in AnalysisKind:
         asked = await ask(bed, kind)
@@ -195,7 +195,7 @@ async def test_a_result_is_kept_for_the_time_of_its_kind(bed: EngineBed) -> None
         bed.clock.move(TIME_TO_LIVE[kind] - timedelta(seconds=1))
         assert (await ask(bed, kind)).status is AnalysisStatus.DONE
         bed.clock.move(timedelta(seconds=1))
-        assert await desk_of(bed.deps).find(asked.id) is None
+        assert await desk_of(bed.engine.analyses).find(asked.id) is None
         again = await ask(bed, kind)
         assert (again.id, again.status) == (asked.id, AnalysisStatus.QUEUED)
         await look(bed)
@@ -203,11 +203,11 @@ async def test_a_result_is_kept_for_the_time_of_its_kind(bed: EngineBed) -> None
 
 
 async def test_there_is_nothing_to_say_about_a_conversation_that_is_not_there(bed: EngineBed) -> None:
-    assert await desk_of(bed.deps).request(C1, SUMMARY) is None
-    await analyse("nothing", bed.deps)
+    assert await desk_of(bed.engine.analyses).request(C1, SUMMARY) is None
+    await analyse("nothing", bed.engine.analyses)
     await say(bed)
-    await operator_actions.erase(C1, bed.deps)
-    assert await desk_of(bed.deps).request(C1, SUMMARY) is None
+    await operator_actions.erase(C1, bed.engine.operators)
+    assert await desk_of(bed.engine.analyses).request(C1, SUMMARY) is None
 
 
 # Two workers, and workers that die
@@ -223,12 +223,12 @@ async def test_of_two_workers_one_asks_the_model(bed: EngineBed) -> None:
         return await agreeable(request)
 
     model = ScriptedModel(slow)
-    object.__setattr__(bed.deps, "analyst", analyst(model))
+    object.__setattr__(bed.engine.analyses, "analyst", analyst(model))
     await say(bed)
     asked = await ask(bed)
-    first = asyncio.create_task(analyse(asked.id, bed.deps))
+    first = asyncio.create_task(analyse(asked.id, bed.engine.analyses))
     await thinking.wait()
-    await analyse(asked.id, bed.deps)
+    await analyse(asked.id, bed.engine.analyses)
     await look(bed)
     assert (await find(bed, asked)).status is AnalysisStatus.RUNNING
     goes_on.set()
@@ -245,11 +245,11 @@ async def test_a_worker_that_lost_its_claim_does_not_write(lasting: Callable[...
 
     async def overtaken() -> None:
         bed.clock.move(LIMITS.lease)
-        object.__setattr__(bed.deps, "analyst", analyst(scripted(handoff_summary=summary(tone="calm"))))
-        await analyse(asked.id, bed.deps)
+        object.__setattr__(bed.engine.analyses, "analyst", analyst(scripted(handoff_summary=summary(tone="calm"))))
+        await analyse(asked.id, bed.engine.analyses)
 
     bed.faults.pausing["analysis.thought"] = overtaken
-    await analyse(asked.id, bed.deps)
+    await analyse(asked.id, bed.engine.analyses)
     done = await find(bed, asked)
     assert (done.attempts, (done.result or {})["tone"]) == (2, "calm")
 
@@ -259,12 +259,12 @@ async def test_a_worker_that_lost_its_claim_does_not_write(lasting: Callable[...
 )
 async def test_a_crash_at_any_step_leaves_it_due_again(bed: EngineBed, point: str) -> None:
     receiver = Receiver()
-    object.__setattr__(bed.deps, "callback", receiver)
+    object.__setattr__(bed.engine.analyses, "callback", receiver)
     await say(bed)
     asked = await ask(bed)
     bed.faults.armed = point
     with pytest.raises(CrashError):
-        await analyse(asked.id, bed.deps)
+        await analyse(asked.id, bed.engine.analyses)
     await look(bed)
     for _ in range(3):
         bed.clock.move(LIMITS.lease)
@@ -283,7 +283,7 @@ async def test_what_always_kills_its_worker_is_given_up_after_four_attempts(last
     for _ in range(LIMITS.attempts):
         bed.faults.armed = "analysis.claimed"
         with pytest.raises(CrashError):
-            await analyse(asked.id, bed.deps)
+            await analyse(asked.id, bed.engine.analyses)
         bed.clock.move(LIMITS.lease)
     await look(bed)
     failed = await find(bed, asked)
@@ -303,7 +303,7 @@ async def test_a_process_that_is_told_to_stop_gives_the_work_back_at_once(lastin
     bed = lasting(model=ScriptedModel(endless))
     await say(bed)
     asked = await ask(bed)
-    stopped = asyncio.create_task(analyse(asked.id, bed.deps))
+    stopped = asyncio.create_task(analyse(asked.id, bed.engine.analyses))
     await thinking.wait()
     stopped.cancel()
     await asyncio.gather(stopped, return_exceptions=True)
@@ -439,11 +439,11 @@ async def test_erasing_takes_the_analyses_along(bed: EngineBed) -> None:
     await say(bed)
     asked = await ask(bed)
     await look(bed)
-    exported = await operator_actions.export(C1, bed.deps)
+    exported = await operator_actions.export(C1, bed.engine.operators)
     assert exported is not None
     assert [one["result"]["person"] for one in exported["analyses"]] == ["Ana, da Padaria Sol"]
-    await operator_actions.erase(C1, bed.deps)
-    assert await desk_of(bed.deps).find(asked.id) is None
+    await operator_actions.erase(C1, bed.engine.operators)
+    assert await desk_of(bed.engine.analyses).find(asked.id) is None
     assert await bed.store.records(COLLECTION, at=bed.clock.now()) == []
 
 
@@ -453,10 +453,10 @@ async def test_what_was_thought_of_an_erased_conversation_is_not_written(bed: En
     asked = await ask(bed)
 
     async def erased() -> None:
-        await operator_actions.erase(C1, bed.deps)
+        await operator_actions.erase(C1, bed.engine.operators)
 
     bed.faults.pausing[point] = erased
-    await analyse(asked.id, bed.deps)
+    await analyse(asked.id, bed.engine.analyses)
     assert await bed.store.records(COLLECTION, at=bed.clock.now()) == []
     await say(bed, "voltei")
     again = await ask(bed)
@@ -471,7 +471,7 @@ async def test_a_request_that_outlived_the_erasure_is_dropped(lasting: Callable[
     asked = await ask(bed)
     record = await bed.store.record(COLLECTION, asked.id, at=bed.clock.now())
     assert record
-    await operator_actions.erase(C1, bed.deps)
+    await operator_actions.erase(C1, bed.engine.operators)
     await bed.store.put_record(record.model_copy(update={"version": 0}))
     await look(bed)
     assert await bed.store.records(COLLECTION, at=bed.clock.now()) == []
@@ -494,13 +494,13 @@ async def test_a_conversation_passed_to_a_person_has_a_summary(tmp_path: Path) -
         bed = engine_bed(inbox, store, model=model)
         await escalate(bed)
         assert await store.records(COLLECTION, at=START) == [], "the turn does not wait for it"
-        await sweep(Working(bed), bed.deps)
-        newest = await desk_of(bed.deps).newest(C1, SUMMARY)
+        await sweep(Working(bed), bed.engine.sweep)
+        newest = await desk_of(bed.engine.analyses).newest(C1, SUMMARY)
         assert newest is not None
         assert newest.status is AnalysisStatus.DONE
-        await sweep(Working(bed), bed.deps)
-        await clean(bed.deps)
-        await sweep(Working(bed), bed.deps)
+        await sweep(Working(bed), bed.engine.sweep)
+        await clean(bed.engine.sweep)
+        await sweep(Working(bed), bed.engine.sweep)
         assert asked_of(model) == 1
 
 
@@ -509,17 +509,17 @@ async def test_a_summary_that_nobody_asked_for_or_that_has_aged_is_asked_for_by_
     async with open_backend("sqlite", tmp_path) as (inbox, store):
         await escalate(engine_bed(inbox, store, model=model))
         bed = engine_bed(inbox, store, model=model)  # the process that knew of the escalation is gone
-        await sweep(Working(bed), bed.deps)
+        await sweep(Working(bed), bed.engine.sweep)
         assert asked_of(model) == 0
-        await clean(bed.deps)
-        await sweep(Working(bed), bed.deps)
+        await clean(bed.engine.sweep)
+        await sweep(Working(bed), bed.engine.sweep)
         assert asked_of(model) == 1
         bed.clock.move(MINUTE)
         await say(bed, "ainda estou aqui")
-        await sweep(Working(bed), bed.deps)
+        await sweep(Working(bed), bed.engine.sweep)
         assert asked_of(model) == 1, "not one for each message"
-        await clean(bed.deps)
-        await sweep(Working(bed), bed.deps)
+        await clean(bed.engine.sweep)
+        await sweep(Working(bed), bed.engine.sweep)
         assert asked_of(model) == 2
         assert "ainda estou aqui" in model.requests[-1].user
 

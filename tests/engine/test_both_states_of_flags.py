@@ -106,13 +106,13 @@ async def played(
         versions_for(registry(), choice=True, structured=False),
     )
     async with open_flags(store, events, clock, writer="worker", salt="salt", said={}, provider=provider) as flags:
-        tuner = FlagVariantAssigner(prompter, flags.recorder, flags.resolver, "pt-BR", asks_prompts=True)
-        bed = engine_bed(MemoryInbox(), store, model=model, clock=clock, tuner=tuner, prompter=prompter)
+        variants = FlagVariantAssigner(prompter, flags.recorder, flags.resolver, "pt-BR", asks_prompts=True)
+        bed = engine_bed(MemoryInbox(), store, model=model, clock=clock, variants=variants, prompter=prompter)
         for number, text in enumerate(asks):
             model.requests.clear()
             who = conversation_id(f"p{number}")
             await bed.inbox.append([inbound(text, conversation=f"p{number}", at=clock.now())])
-            await drain(who, bed.deps)
+            await drain(who, bed.engine.drain)
         (turn,) = await store.turns(who)
     await cache.close()
     return Seen(turn, list(model.requests), has_grouped=bool(grouped.statistics))

@@ -13,6 +13,7 @@ from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
 from contracts.conversation import State, Trigger
 from contracts.ports import ModelRequest
+from contracts.turn import TurnReason
 from contracts.values import ConversationId
 from flags.experiments.definitions import Experiment
 from flags.experiments.exact import best_available
@@ -20,9 +21,9 @@ from flags.experiments.observations import Person, observed
 from flags.experiments.recorder import Recorder
 from flags.experiments.store import ExperimentStore
 from flags.runtime import open_flags
+from reports.accuracy import BACK_WITHIN
 from tests.builders import EngineBed, SteppingClock, agreeable, conversation_id, decision, engine_bed, inbound, prompter
 from worker import operator_actions
-from worker.accuracy import BACK_WITHIN
 from worker.drain import drain
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner
 
@@ -57,19 +58,19 @@ def experiment() -> Experiment:
 class Course:
     """An engine under an experiment; what Task 1 decides is said beside what the person writes."""
 
-    def __init__(self, bed: EngineBed, tuner: FlagVariantAssigner, decide: Callable[[str], None]) -> None:
-        self.bed, self.tuner, self._decide = bed, tuner, decide
+    def __init__(self, bed: EngineBed, variants: FlagVariantAssigner, decide: Callable[[str], None]) -> None:
+        self.bed, self.variants, self._decide = bed, variants, decide
         self.laboratory = ExperimentStore(bed.store, bed.events, bed.clock)
 
     async def say(self, decided: str, name: str = "c-1") -> None:
         self._decide(decided)
         at = self.bed.clock.now()
         await self.bed.inbox.append([inbound("Oi, e agora?", conversation=name, at=at)])
-        await drain(conversation_id(name), self.bed.deps)
+        await drain(conversation_id(name), self.bed.engine.drain)
         self.bed.clock.move(timedelta(seconds=20))
 
     async def people(self) -> dict[str, list[Person]]:
-        await self.tuner.recorder.flush()
+        await self.variants.recorder.flush()
         found = await observed(self.bed.store, KEY, experiment().weights, at=self.bed.clock.now())
         assert found.ignored == found.crossovers == 0
         return {name: list(arm.people) for name, arm in found.arms.items()}
@@ -92,13 +93,13 @@ async def under_way() -> AsyncIterator[Course]:
     await laboratory.plan(experiment())
     await laboratory.start(KEY, **SIGNED)
     async with open_flags(store, events, clock, writer="worker", salt="salt", said={}) as flags:
-        tuner = FlagVariantAssigner(prompter(model), flags.recorder, flags.resolver, "pt-BR", asks_prompts=True)
-        bed = engine_bed(MemoryInbox(), store, model=model, clock=clock, tuner=tuner)
+        variants = FlagVariantAssigner(prompter(model), flags.recorder, flags.resolver, "pt-BR", asks_prompts=True)
+        bed = engine_bed(MemoryInbox(), store, model=model, clock=clock, variants=variants)
 
         def decide(what: str) -> None:
             decided[0] = what
 
-        yield Course(bed, tuner, decide)
+        yield Course(bed, variants, decide)
 
 
 C1 = conversation_id()
@@ -106,19 +107,19 @@ Step = str | timedelta | Callable[[EngineBed], Awaitable[Any]]
 
 
 def taken_over(bed: EngineBed) -> Awaitable[None]:
-    return operator_actions.escalate(C1, bed.deps, reason=operator_actions.OPERATOR)
+    return operator_actions.escalate(C1, bed.engine.operators, reason=TurnReason.BY_OPERATOR)
 
 
 def undeliverable(bed: EngineBed) -> Awaitable[None]:
-    return operator_actions.escalate(C1, bed.deps, reason="undeliverable 131026")
+    return operator_actions.escalate(C1, bed.engine.operators, reason="undeliverable 131026")
 
 
 def reopened(bed: EngineBed) -> Awaitable[Any]:
-    return operator_actions.reopen(C1, bed.deps)
+    return operator_actions.reopen(C1, bed.engine.operators)
 
 
 def pulled(trigger: Trigger) -> Callable[[EngineBed], Awaitable[Any]]:
-    return lambda bed: operator_actions.pull(C1, trigger, bed.deps, reason=operator_actions.OPERATOR)
+    return lambda bed: operator_actions.pull(C1, trigger, bed.engine.operators, reason=TurnReason.BY_OPERATOR)
 
 
 @pytest.mark.parametrize(
@@ -180,13 +181,13 @@ async def test_a_correction_in_another_process_counts_for_the_arm_of_before() ->
     async with under_way() as course:
         await course.say(SPAM)
         command = Recorder(course.bed.store, writer="command", salt="salt", clock=course.bed.clock)
-        deps = engine_bed(
+        elsewhere = engine_bed(
             MemoryInbox(),
             course.bed.store,
             clock=course.bed.clock,
-            tuner=SettingsVariantAssigner(prompter(ScriptedModel(agreeable)), command),
-        ).deps
-        await operator_actions.reopen(C1, deps)
+            variants=SettingsVariantAssigner(prompter(ScriptedModel(agreeable)), command),
+        )
+        await operator_actions.reopen(C1, elsewhere.engine.operators)
         await command.flush()
         assert await course.counted() == (1, 0, 1)
 
@@ -210,7 +211,7 @@ async def test_accuracy_and_the_cost_of_a_resolved_conversation_stand_in_the_rep
             expected[arm][0] += 1
             expected[arm][1] += len(turns)
             expected[arm][2] += DONE in said
-        await course.tuner.recorder.flush()
+        await course.variants.recorder.flush()
         found = await course.laboratory.report(KEY, best_available())
         assert {one["name"]: one["people"] for one in found["arms"]} == {name: one[0] for name, one in expected.items()}
         accuracy, price = found["metrics"]

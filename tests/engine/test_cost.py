@@ -69,7 +69,7 @@ async def beds(tmp_path: Path) -> AsyncIterator[Any]:
 
 async def say(bed: EngineBed, text: str = "Oi", conversation: str = "c-1") -> TurnRecord:
     await bed.inbox.append([inbound(text, conversation=conversation, at=bed.clock.now())])
-    await drain(conversation_id(conversation), bed.deps)
+    await drain(conversation_id(conversation), bed.engine.drain)
     return (await bed.store.turns(conversation_id(conversation)))[-1]
 
 
@@ -90,7 +90,7 @@ async def test_the_books_of_many_workers_are_the_sum_of_all_turns(shared: Any) -
 
     async def flush_often() -> None:
         for _ in range(5):
-            await asyncio.gather(*(worker.deps.ledger.flush() for worker in workers))
+            await asyncio.gather(*(worker.engine.turn.ledger.flush() for worker in workers))
 
     await asyncio.gather(*(talk(number) for number in range(12)), flush_often())
     await flush_often()
@@ -129,7 +129,7 @@ async def test_what_a_resolved_conversation_costs_by_arm(shared: Any) -> None:
     by_name = {row["arm"]: row for row in report.view()["rows"]}  # type: ignore[attr-defined]
     assert Decimal(by_name["x=v1"]["cost_per_resolved_usd"]) == of_v1
     assert by_name["x=v2"]["cost_per_resolved_usd"] is None
-    await bed.deps.ledger.flush()
+    await bed.engine.turn.ledger.flush()
     recounted = await recount(bed.store, TODAY, at=TOMORROW)
     assert recounted.resolved == (await truth(bed.store)).resolved == {(12, ""): 1}
 
@@ -137,10 +137,10 @@ async def test_what_a_resolved_conversation_costs_by_arm(shared: Any) -> None:
 async def test_what_a_dead_process_had_not_written_is_found_by_a_recount(shared: Any) -> None:
     dead, alive = shared(), shared()
     await say(dead)
-    await dead.deps.ledger.flush()
+    await dead.engine.turn.ledger.flush()
     await say(dead, conversation="c-2")
     await say(alive, conversation="c-3")
-    await alive.deps.ledger.flush()
+    await alive.engine.turn.ledger.flush()
     store = alive.store
     assert (await read_day(store, TODAY, at=START)).turn_count == 2
     with pytest.raises(ValueError, match="not over"):
@@ -151,7 +151,7 @@ async def test_what_a_dead_process_had_not_written_is_found_by_a_recount(shared:
     assert counted == await truth(store) == await read_day(store, TODAY, at=TOMORROW)
     assert counted.turn_count == 3
     # The other comes late with what it had, and a second recount comes to the same.
-    await dead.deps.ledger.flush()
+    await dead.engine.turn.ledger.flush()
     assert await read_day(store, TODAY, at=TOMORROW) == counted
     assert await recount(store, TODAY, at=TOMORROW) == counted
 
@@ -161,7 +161,7 @@ async def test_a_recount_equals_the_ledger_where_nothing_was_lost(shared: Any) -
     for number in range(3):
         await say(bed, conversation=f"c-{number}")
         bed.clock.move(timedelta(hours=1))
-    await bed.deps.ledger.flush()
+    await bed.engine.turn.ledger.flush()
     before = await read_day(bed.store, TODAY, at=bed.clock.now())
     assert await recount(bed.store, TODAY, at=TOMORROW) == before
     assert {group.hour for group in before.rows} == {12, 13, 14}
@@ -171,10 +171,10 @@ async def test_an_erased_conversation_takes_no_money_out_of_the_books(shared: An
     bed = shared()
     await say(bed)
     await say(bed, conversation="c-2")
-    await bed.deps.ledger.flush()
+    await bed.engine.turn.ledger.flush()
     before = await read_day(bed.store, TODAY, at=START)
-    await operator_actions.erase(C1, bed.deps)
-    await bed.deps.ledger.flush()
+    await operator_actions.erase(C1, bed.engine.operators)
+    await bed.engine.turn.ledger.flush()
     assert await read_day(bed.store, TODAY, at=START) == before
     assert await recount(bed.store, TODAY, at=TOMORROW) == before
     assert await read_day(bed.store, TODAY, at=TOMORROW) == before
@@ -188,11 +188,11 @@ async def test_a_crash_between_call_and_settling_loses_no_turn_and_holds_nothing
     first.faults.armed = "turn.before_commit"
     await first.inbox.append([inbound(at=START)])
     with pytest.raises(BaseExceptionGroup) as died:
-        await drain(C1, first.deps)
+        await drain(C1, first.engine.drain)
     assert died.group_contains(CrashError)
     second = shared(clock=SteppingClock(START + timedelta(minutes=5)))
-    await drain(C1, second.deps)
-    await second.deps.ledger.flush()
+    await drain(C1, second.engine.drain)
+    await second.engine.turn.ledger.flush()
     assert await read_day(second.store, TODAY, at=START) == await truth(second.store)
     assert (await truth(second.store)).turn_count == 1
 
@@ -238,7 +238,7 @@ async def test_dropped_drafts_and_refused_answers_were_paid(beds: Any) -> None:
     bed = beds(model=model)
     bed.model = model
     turn = await say(bed)
-    await bed.deps.ledger.flush()
+    await bed.engine.turn.ledger.flush()
     booked = await read_day(bed.store, TODAY, at=START)
     assert booked.total.calls == len(model.requests) == 7
     assert sum(task.calls for task in turn.tasks) == 3
@@ -256,23 +256,23 @@ async def test_a_commit_that_failed_was_paid(beds: Any) -> None:
     commit = bed.store.commit
     bed.store.commit = AsyncMock(side_effect=StoreUnavailableError("away"))
     await bed.inbox.append([inbound(at=START)])
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     bed.store.commit = commit
     bed.clock.move(timedelta(minutes=1))
-    await drain(C1, bed.deps)
-    await bed.deps.ledger.flush()
+    await drain(C1, bed.engine.drain)
+    await bed.engine.turn.ledger.flush()
     assert (await read_day(bed.store, TODAY, at=START)).total.calls == 6
 
 
 async def test_analyses_are_booked_before_their_result_is_written(beds: Any) -> None:
     bed = beds()
     await say(bed)
-    desk = desk_of(bed.deps)
+    desk = desk_of(bed.engine.analyses)
     asked = await desk.request(C1, AnalysisKind.HANDOFF_SUMMARY)
     assert asked is not None
     bed.faults.armed = "analysis.thought"
     with pytest.raises(CrashError):
-        await analyse(asked.id, bed.deps)
+        await analyse(asked.id, bed.engine.analyses)
     booked = await read_day(bed.store, TODAY, at=START)
     assert sum(amounts.calls for group, amounts in booked.rows.items() if group.task == "handoff_summary") == 1
 
@@ -286,7 +286,7 @@ async def test_a_call_without_a_price_is_unknown_in_the_books(beds: Any) -> None
     bed = beds(model=Renaming(agreeable))
     turn = await say(bed)
     assert turn.cost_usd is None
-    await bed.deps.ledger.flush()
+    await bed.engine.turn.ledger.flush()
     total = (await read_day(bed.store, TODAY, at=START)).total
     assert (total.calls, total.unpriced, total.usd) == (3, 3, 0)
     assert UNPRICED_CALLS._value.get() == before + 3
@@ -304,7 +304,7 @@ async def test_the_report_groups_the_same_money_in_every_way(beds: Any) -> None:
     await say(bed, conversation="c-2")
     bed.clock.move(timedelta(hours=1))
     await say(bed)
-    await bed.deps.ledger.flush()
+    await bed.engine.turn.ledger.flush()
     span = Span(TODAY, TODAY, START.tzinfo)  # type: ignore[arg-type]
     reports = {by: await cost_report(bed.store, span, by, at=START) for by in By}
     total = (await truth(bed.store)).total
@@ -329,7 +329,7 @@ async def test_a_day_of_the_institution_is_made_of_two_of_utc(beds: Any) -> None
     for hours in (-12, -10, -8):
         bed.clock.at = START + timedelta(hours=hours)
         await say(bed)
-    await bed.deps.ledger.flush()
+    await bed.engine.turn.ledger.flush()
     zone = ZoneInfo("America/Sao_Paulo")
     turns = [
         (await cost_report(bed.store, Span(day, day, zone), By.HOUR, at=START)).turns
@@ -384,7 +384,7 @@ async def test_a_conversation_that_has_spent_its_ceiling_goes_to_a_person_and_ma
     head = await bed.store.load(conversation_id("c-2"))
     assert head is not None
     assert one_turn < Decimal(head.spent_usd) <= ceiling
-    await operator_actions.pull(head.id, Trigger.HAND_BACK, bed.deps, reason="operator")
+    await operator_actions.pull(head.id, Trigger.HAND_BACK, bed.engine.operators, reason="operator")
     assert (await say(bed, conversation="c-2")).state is State.AWAITING_USER
 
 
@@ -397,7 +397,9 @@ async def test_a_filling_ceiling_asks_the_smaller_model(beds: Any) -> None:
     model = ScriptedModel(agreeable)
     bed = beds(model=model, meter=limited(conversation="1", economy="claude-haiku-5-5"))
     # Tasks are for Haiku in the tests; the wish for a dearer one is put in here.
-    bed.deps.prompter._models = bed.deps.prompter._models.__class__("claude-sonnet-5-5", *["claude-sonnet-5-5"] * 2)
+    bed.engine.turn.prompter._models = bed.engine.turn.prompter._models.__class__(
+        "claude-sonnet-5-5", *["claude-sonnet-5-5"] * 2
+    )
     turn = await say(bed)
     assert {call.model for task in turn.tasks for call in task.bill} == {"claude-sonnet-5-5"}
     head = await bed.store.load(C1)
@@ -512,7 +514,7 @@ async def test_a_store_that_is_away_stops_no_message_and_loses_no_money(beds: An
     put, bed.store.put_record = bed.store.put_record, away
     late, alone = LEDGER_LATE._value.get(), BUDGET_ALONE._value.get()
     exchange = Exchange(bed.store, limit.day, writer="w", clock=bed.clock)
-    async with kept(bed.deps.ledger, exchange, every=timedelta(milliseconds=1)):
+    async with kept(bed.engine.turn.ledger, exchange, every=timedelta(milliseconds=1)):
         turn = await say(bed)
         await refused.wait()
         assert turn.state is State.AWAITING_USER
@@ -524,11 +526,11 @@ async def test_a_store_that_is_away_stops_no_message_and_loses_no_money(beds: An
 async def test_an_analysis_beyond_the_day_s_ceiling_ends_with_a_reason(beds: Any) -> None:
     bed = beds()
     await say(bed)
-    bed.deps.analyst._executor._meter = limited(day="0.000001")
-    desk = desk_of(bed.deps)
+    bed.engine.analyses.analyst._executor._meter = limited(day="0.000001")
+    desk = desk_of(bed.engine.analyses)
     asked = await desk.request(C1, AnalysisKind.HANDOFF_SUMMARY)
     assert asked is not None
-    await analyse(asked.id, bed.deps)
+    await analyse(asked.id, bed.engine.analyses)
     ended = await desk.find(asked.id)
     assert ended is not None
     assert (ended.status, ended.error) == ("failed", "BudgetSpentError")
@@ -551,7 +553,7 @@ async def test_a_call_that_failed_costs_nothing_and_holds_nothing() -> None:
 async def test_texts_of_people_stay_out_of_the_books(beds: Any) -> None:
     bed = beds(model=scripted(text=response("Certo, Ana.")))
     await say(bed, "meu cpf é 123.456.789-00", conversation="ana-silva")
-    await bed.deps.ledger.flush()
+    await bed.engine.turn.ledger.flush()
     for record in await bed.store.records(COLLECTION, at=START):
         content = record.model_dump_json()
         assert not any(word in content for word in ("ana-silva", "123.456", "Certo"))

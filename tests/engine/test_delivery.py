@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -75,16 +74,16 @@ class DrainingQueue:
         self.bed = bed
 
     async def wake(self, conversation_id: Any) -> None:
-        await drain(conversation_id, self.bed.deps)
+        await drain(conversation_id, self.bed.engine.drain)
 
     async def analyse(self, key: str) -> None:
-        await analyse(key, self.bed.deps)
+        await analyse(key, self.bed.engine.analyses)
 
 
 async def drain_or_die(bed: EngineBed) -> bool:
     """Drain once; True when the process died in it."""
     try:
-        await drain(C1, bed.deps)
+        await drain(C1, bed.engine.drain)
     except CrashError:
         return True
     except BaseExceptionGroup as group:
@@ -98,7 +97,7 @@ async def recover(bed: EngineBed) -> None:
     """What another worker does: wait for leases and deadlines to run out, and sweep until nothing is due."""
     for _ in range(12):
         bed.clock.move(timedelta(seconds=10))
-        await sweep(DrainingQueue(bed), bed.deps)
+        await sweep(DrainingQueue(bed), bed.engine.sweep)
 
 
 async def assert_answered_once(bed: EngineBed, texts: list[str]) -> None:
@@ -141,12 +140,12 @@ async def test_a_status_settles_a_send_whose_answer_was_lost(bed: EngineBed) -> 
 async def test_without_a_status_it_is_sent_once_more_after_its_deadline(bed: EngineBed) -> None:
     bed.channel.errors_after_accepting = [SendOutcomeUnknownError("cut")]
     await bed.inbox.append([inbound()])
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     bed.clock.move(bed.channel.send_timeout + bed.channel.settle_after - timedelta(seconds=1))
-    await outbox.flush(C1, bed.deps)
+    await outbox.flush(C1, bed.engine.outbox)
     assert len(bed.channel.accepted) == 1
     bed.clock.move(timedelta(seconds=1))
-    await outbox.flush(C1, bed.deps)
+    await outbox.flush(C1, bed.engine.outbox)
     assert len(bed.channel.accepted) == 2
     assert await bed.store.unsent(C1) == []
 
@@ -158,10 +157,10 @@ async def test_after_a_long_silence_a_status_gets_its_time_first(bed: EngineBed)
     assert await drain_or_die(bed)
     bed.clock.move(timedelta(hours=1))
     back = engine_bed(bed.inbox, bed.store, clock=bed.clock, channel=bed.channel, listening_since=bed.clock.now())
-    await outbox.flush(C1, back.deps)
+    await outbox.flush(C1, back.engine.outbox)
     assert len(bed.channel.accepted) == 1
     bed.clock.move(bed.channel.settle_after)
-    await outbox.flush(C1, back.deps)
+    await outbox.flush(C1, back.engine.outbox)
     assert len(bed.channel.accepted) == 2
 
 
@@ -169,7 +168,7 @@ async def test_a_channel_that_is_away_holds_later_replies_back_in_order(bed: Eng
     bed.channel.next_errors = [ChannelUnavailableError("503")] * 3
     for text in ("um", "dois", "três"):
         await bed.inbox.append([inbound(text)])
-        await drain(C1, bed.deps)
+        await drain(C1, bed.engine.drain)
     assert bed.channel.accepted == []
     await recover(bed)
     assert [row.number for row in bed.channel.accepted] == [1, 2, 3]
@@ -197,10 +196,10 @@ async def test_a_worker_paused_past_its_lease_writes_nothing(bed: EngineBed) -> 
         await goes_on.wait()
 
     bed.faults.pausing["turn.before_commit"] = pause
-    first = asyncio.create_task(drain(C1, bed.deps))
+    first = asyncio.create_task(drain(C1, bed.engine.drain))
     await paused.wait()
     bed.clock.move(timedelta(seconds=2))
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     goes_on.set()
     await first
     await assert_answered_once(bed, ["Oi, bom dia"])
@@ -209,7 +208,7 @@ async def test_a_worker_paused_past_its_lease_writes_nothing(bed: EngineBed) -> 
 
 async def test_two_hundred_wake_ups_are_one_turn(bed: EngineBed) -> None:
     await bed.inbox.append([inbound()])
-    await asyncio.gather(*(drain(C1, bed.deps) for _ in range(200)))
+    await asyncio.gather(*(drain(C1, bed.engine.drain) for _ in range(200)))
     assert len(await bed.store.turns(C1)) == 1
     assert len(bed.channel.accepted) == 1
 
@@ -218,7 +217,7 @@ async def test_a_message_that_kills_its_worker_goes_to_the_dead_letters(bed: Eng
     """And does not take its neighbours along; the person is told and somebody is called."""
     bed.clock.at = inbound().received_at
     await bed.inbox.append([inbound("mata"), inbound("vive")])
-    attempts = bed.deps.drain_limits.attempts
+    attempts = bed.engine.drain.limits.attempts
 
     async def killing(request: ModelRequest) -> str:
         if "mata" in request.user.split('"messages":')[1]:
@@ -229,7 +228,7 @@ async def test_a_message_that_kills_its_worker_goes_to_the_dead_letters(bed: Eng
     for _ in range(attempts):
         assert await drain_or_die(dying)
         dying.clock.move(timedelta(seconds=60))
-    await drain(C1, dying.deps)
+    await drain(C1, dying.engine.drain)
     (letter,) = await bed.store.dead_letters()
     assert letter.message
     assert (letter.message.text, letter.reason, letter.attempts) == ("mata", "attempts", attempts + 1)
@@ -253,14 +252,14 @@ async def test_those_that_were_only_there_get_through_before_their_attempts_are_
         await asyncio.sleep(0)
         return await agreeable(request)
 
-    limits = DrainLimits(suspects_at_once=4)
+    limits = DrainLimits(isolated_at_once=4)
     await bed.inbox.append([inbound("mata" if name == killer else "vive", conversation=name) for name in names])
     for _ in range(40):
         # Once the process is dead nothing of it reaches the backends any more.
         inbox, store = (Outage(port, CrashError("dead")) for port in (bed.inbox, bed.store))
         process = engine_bed(inbox, store, model=ScriptedModel(killing), clock=bed.clock, limits=limits)
         due = await bed.inbox.due(at=bed.clock.now(), limit=200)
-        drains = [asyncio.create_task(drain(one, process.deps)) for one in due]
+        drains = [asyncio.create_task(drain(one, process.engine.drain)) for one in due]
         # The crash of one is the end of all.
         done, others = await asyncio.wait(drains, return_when=asyncio.FIRST_EXCEPTION) if drains else ((), ())
         for task in others:
@@ -275,12 +274,12 @@ async def test_those_that_were_only_there_get_through_before_their_attempts_are_
 async def test_a_reply_that_waited_past_the_window_fails_and_calls_a_person(bed: EngineBed) -> None:
     bed.channel.next_errors = [ChannelUnavailableError("gateway")] * 2
     await bed.inbox.append([inbound()])
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     bed.clock.move(timedelta(hours=25))
-    await sweep(DrainingQueue(bed), bed.deps)
+    await sweep(DrainingQueue(bed), bed.engine.sweep)
     (row,) = await bed.store.rows(C1)
     assert (row.state, row.error_code) == (DeliveryState.FAILED, "window_closed")
-    await sweep(DrainingQueue(bed), bed.deps)
+    await sweep(DrainingQueue(bed), bed.engine.sweep)
     assert await bed.store.to_escalate(limit=1) == []
 
 
@@ -290,7 +289,7 @@ async def test_a_crash_while_dead_lettering_is_redone(bed: EngineBed) -> None:
     limited.faults.armed = "dead_letter.kept"
     assert await drain_or_die(limited)
     limited.clock.move(timedelta(seconds=60))
-    await drain(C1, limited.deps)
+    await drain(C1, limited.engine.drain)
     assert len(await bed.store.dead_letters()) == 1
     assert len(await bed.store.turns(C1)) == 1
 
@@ -298,14 +297,14 @@ async def test_a_crash_while_dead_lettering_is_redone(bed: EngineBed) -> None:
 async def test_a_dead_letter_can_be_tried_again(bed: EngineBed) -> None:
     limited = engine_bed(bed.inbox, bed.store, clock=bed.clock, limits=DrainLimits(attempts=0))
     await bed.inbox.append([inbound("de novo")])
-    await drain(C1, limited.deps)
+    await drain(C1, limited.engine.drain)
     (letter,) = await bed.store.dead_letters()
-    await operator_actions.pull(C1, Trigger.HAND_BACK, bed.deps, reason="operator")
-    assert await operator_actions.retry_dead_letter(letter.id, bed.deps) == C1
-    await drain(C1, bed.deps)
+    await operator_actions.pull(C1, Trigger.HAND_BACK, bed.engine.operators, reason="operator")
+    assert await operator_actions.retry_dead_letter(letter.id, bed.engine.operators) == C1
+    await drain(C1, bed.engine.drain)
     assert await bed.store.dead_letters() == []
     assert (await bed.store.turns(C1))[-1].reason == "decided"
-    assert await operator_actions.retry_dead_letter("nothing", bed.deps) is None
+    assert await operator_actions.retry_dead_letter("nothing", bed.engine.operators) is None
 
 
 async def test_an_erasure_while_the_model_thinks_is_not_written_over(bed: EngineBed) -> None:
@@ -313,29 +312,29 @@ async def test_an_erasure_while_the_model_thinks_is_not_written_over(bed: Engine
     for erased_before in (False, True):
         await bed.inbox.append([inbound("apague isto")])
         bed.faults.pausing["turn.before_commit"] = lambda: _erase(bed)
-        await drain(C1, bed.deps)
+        await drain(C1, bed.engine.drain)
         assert await bed.store.turns(C1) == [], erased_before
         assert await bed.inbox.pending(C1) == []
         assert await bed.store.rows(C1) == []
     await bed.inbox.append([inbound("sou nova aqui")])
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     assert len(await bed.store.turns(C1)) == 1
 
 
 async def _erase(bed: EngineBed) -> None:
-    await operator_actions.erase(C1, bed.deps)
+    await operator_actions.erase(C1, bed.engine.operators)
 
 
 async def test_a_person_who_takes_over_while_the_model_thinks_wins(bed: EngineBed) -> None:
     await bed.inbox.append([inbound("oi")])
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
 
     async def take_over() -> None:
-        await operator_actions.escalate(C1, bed.deps, reason="operator")
+        await operator_actions.escalate(C1, bed.engine.operators, reason="operator")
 
     bed.faults.pausing["turn.before_commit"] = take_over
     await bed.inbox.append([inbound("e o horário?")])
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     turns = await bed.store.turns(C1)
     assert [turn.state for turn in turns] == [State.AWAITING_USER, State.ESCALATING, State.ESCALATING]
     assert len(bed.channel.accepted) == 1
@@ -345,7 +344,7 @@ async def test_a_person_who_takes_over_while_the_model_thinks_wins(bed: EngineBe
 async def test_an_erasure_at_any_moment_of_a_turn_leaves_nothing(bed: EngineBed, point: str) -> None:
     await bed.inbox.append([inbound("meu segredo")])
     bed.faults.pausing[point] = lambda: _erase(bed)
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     assert await bed.store.transcript(C1) == []
     assert await bed.store.receipts(C1) == []
     assert await bed.inbox.pending(C1) == []
@@ -355,31 +354,31 @@ async def test_an_erasure_while_dead_lettering_leaves_nothing(bed: EngineBed) ->
     limited = engine_bed(bed.inbox, bed.store, clock=bed.clock, limits=DrainLimits(attempts=0))
     await bed.inbox.append([inbound("meu segredo")])
     limited.faults.pausing["dead_letter.kept"] = lambda: _erase(bed)
-    await drain(C1, limited.deps)
+    await drain(C1, limited.engine.drain)
     assert await bed.store.dead_letters() == []
     assert await bed.store.turns(C1) == []
 
 
 async def test_replies_after_an_erasure_have_numbers_that_nobody_has_seen(bed: EngineBed) -> None:
     await bed.inbox.append([inbound()])
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     await _erase(bed)
     await bed.inbox.append([inbound()])
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     assert [row.number for row in bed.channel.accepted] == [1, 2]
 
 
 async def test_retention_forgets_what_was_said_but_answers_what_just_came(bed: EngineBed) -> None:
     await bed.inbox.append([inbound("há muito tempo")])
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     bed.clock.move(timedelta(days=91))
     await bed.inbox.append([inbound("voltei", at=bed.clock.now())])
 
     async def clean_now() -> None:
-        await clean(bed.deps)
+        await clean(bed.engine.sweep)
 
     bed.faults.pausing["turn.before_commit"] = clean_now
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     assert (await bed.store.transcript(C1))[0].text == "voltei"
     assert len(await bed.store.turns(C1)) == 1
     assert await bed.inbox.pending(C1) == []
@@ -388,12 +387,12 @@ async def test_retention_forgets_what_was_said_but_answers_what_just_came(bed: E
 async def test_old_dead_letters_are_forgotten(bed: EngineBed) -> None:
     limited = engine_bed(bed.inbox, bed.store, clock=bed.clock, limits=DrainLimits(attempts=0))
     await bed.inbox.append([inbound()])
-    await drain(C1, limited.deps)
+    await drain(C1, limited.engine.drain)
     bed.clock.move(timedelta(days=8))
-    await clean(bed.deps)
+    await clean(bed.engine.sweep)
     assert await bed.store.dead_letters()
     bed.clock.move(timedelta(days=91))
-    await clean(bed.deps)
+    await clean(bed.engine.sweep)
     assert await bed.store.dead_letters() == []
 
 
@@ -404,12 +403,12 @@ async def test_old_deduplication_keys_are_forgotten(kind: str, tmp_path: Path) -
         bed = engine_bed(inbox, store)
         message = inbound()
         await inbox.append([message])
-        await drain(C1, bed.deps)
+        await drain(C1, bed.engine.drain)
         bed.clock.move(timedelta(days=8))
-        await clean(bed.deps)
+        await clean(bed.engine.sweep)
         assert await inbox.append([message]) == [Arrival.DUPLICATE_DONE]
         bed.clock.move(timedelta(days=91))
-        await clean(bed.deps)
+        await clean(bed.engine.sweep)
         assert await inbox.append([message]) == [Arrival.ACCEPTED]
 
 
@@ -423,7 +422,7 @@ async def test_a_model_that_drips_its_answer_is_away(bed: EngineBed) -> None:
     slow = engine_bed(bed.inbox, bed.store, model=ScriptedModel(dripping), budget=timedelta(milliseconds=50))
     await bed.inbox.append([inbound()])
     async with asyncio.timeout(5):
-        await drain(C1, slow.deps)
+        await drain(C1, slow.engine.drain)
     assert (await bed.store.turns(C1))[0].reason == "model_unavailable"
 
 
@@ -436,7 +435,7 @@ async def test_a_platform_that_drips_its_answer_leaves_the_send_to_be_settled(be
     slow = engine_bed(bed.inbox, bed.store, channel=Dripping(send_timeout=timedelta(milliseconds=20)))
     await bed.inbox.append([inbound()])
     async with asyncio.timeout(5):
-        await drain(C1, slow.deps)
+        await drain(C1, slow.engine.drain)
     (row,) = await bed.store.rows(C1)
     assert row.state is DeliveryState.SENDING
 
@@ -444,11 +443,10 @@ async def test_a_platform_that_drips_its_answer_leaves_the_send_to_be_settled(be
 async def test_a_channel_that_is_gone_does_not_keep_new_messages_from_their_turn(bed: EngineBed) -> None:
     bed.channel.next_errors = [ChannelUnavailableError("down")]
     await bed.inbox.append([inbound()])
-    await drain(C1, bed.deps)
-    gone = engine_bed(bed.inbox, bed.store, clock=bed.clock)
-    without = replace(gone.deps, channels={ChannelName.WHATSAPP: bed.channel})
+    await drain(C1, bed.engine.drain)
+    gone = engine_bed(bed.inbox, bed.store, clock=bed.clock, channels={ChannelName.WHATSAPP: bed.channel})
     bed.clock.move(timedelta(minutes=1))
-    await outbox.flush(C1, without)
+    await outbox.flush(C1, gone.engine.outbox)
     (row,) = await bed.store.rows(C1)
     assert (row.state, row.error_code) == (DeliveryState.PENDING, "no_channel")
 
@@ -460,7 +458,7 @@ async def test_a_sweep_survives_a_conversation_that_cannot_be_read(bed: EngineBe
     store = Broken(bed.store, ValueError("does not parse"), "load")
     broken = engine_bed(bed.inbox, store, clock=bed.clock)
     await bed.inbox.append([inbound()])
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     bed.clock.move(timedelta(days=2))
     await bed.inbox.append([inbound(conversation="other", at=bed.clock.now())])
     store.is_down = True
@@ -473,7 +471,7 @@ async def test_a_sweep_survives_a_conversation_that_cannot_be_read(bed: EngineBe
             if len(woken) >= 3:
                 often.set()
 
-    sweeping = asyncio.create_task(sweep_forever(Queue(), broken.deps, every=timedelta(milliseconds=1)))  # type: ignore[arg-type]
+    sweeping = asyncio.create_task(sweep_forever(Queue(), broken.engine.sweep, every=timedelta(milliseconds=1)))  # type: ignore[arg-type]
     async with asyncio.timeout(5):
         await often.wait()
     assert not sweeping.done()
@@ -492,7 +490,7 @@ async def test_a_send_is_finished_when_its_drain_is_cancelled(bed: EngineBed) ->
 
     bed.channel.send = slow  # type: ignore[method-assign]
     await bed.inbox.append([inbound()])
-    draining = asyncio.create_task(drain(C1, bed.deps))
+    draining = asyncio.create_task(drain(C1, bed.engine.drain))
     await entered.wait()
     draining.cancel()
     await asyncio.sleep(0)
@@ -529,7 +527,7 @@ async def test_while_the_store_is_away_the_entries_are_kept(bed: EngineBed, meth
     await bed.inbox.append([inbound()])
     store.is_down = True
     for _ in range(3):
-        await drain(C1, broken.deps)
+        await drain(C1, broken.engine.drain)
         broken.clock.move(timedelta(seconds=40))
     store.is_down = False
     await recover(broken)
@@ -543,7 +541,7 @@ async def test_a_store_that_is_away_costs_no_attempt(bed: EngineBed) -> None:
     await bed.inbox.append([inbound()])
     store.is_down = True
     for _ in range(20):
-        await drain(C1, broken.deps)
+        await drain(C1, broken.engine.drain)
         broken.clock.move(timedelta(seconds=40))
     assert [entry.attempts for entry in await bed.inbox.pending(C1)] == [0]
 
@@ -555,12 +553,12 @@ async def test_a_store_that_goes_away_in_mid_turn_costs_no_attempt_for_an_hour(b
     await bed.inbox.append([inbound()])
     store.is_down = True
     for _ in range(20):
-        await drain(C1, broken.deps)
+        await drain(C1, broken.engine.drain)
         broken.clock.move(timedelta(seconds=40))
     assert [entry.attempts for entry in await bed.inbox.pending(C1)] == [0]
-    broken.clock.move(broken.deps.drain_limits.outage_patience)
+    broken.clock.move(broken.engine.drain.limits.outage_patience)
     for _ in range(2):
-        await drain(C1, broken.deps)
+        await drain(C1, broken.engine.drain)
         broken.clock.move(timedelta(seconds=40))
     assert [entry.attempts for entry in await bed.inbox.pending(C1)] == [2], (
         "it may be the message that brings it about"
@@ -572,7 +570,7 @@ async def test_an_inbox_that_is_away_leaves_the_worker_idle(bed: EngineBed) -> N
     broken = engine_bed(inbox, bed.store, clock=bed.clock, channel=bed.channel)
     await bed.inbox.append([inbound()])
     inbox.is_down = True
-    await drain(C1, broken.deps)
+    await drain(C1, broken.engine.drain)
     inbox.is_down = False
     await recover(broken)
     await assert_answered_once(bed, ["Oi, bom dia"])
@@ -583,8 +581,8 @@ async def test_conflicts_are_retried_a_bounded_number_of_times(bed: EngineBed) -
     contested = engine_bed(bed.inbox, store, clock=bed.clock)
     await bed.inbox.append([inbound()])
     store.is_down = True
-    await drain(C1, contested.deps)
-    assert contested.faults.passed.count("turn.before_commit") == contested.deps.drain_limits.conflicts
+    await drain(C1, contested.engine.drain)
+    assert contested.faults.passed.count("turn.before_commit") == contested.engine.drain.limits.conflicts
     (entry,) = await bed.inbox.pending(C1)
     assert entry.attempts == 1
 
@@ -598,7 +596,7 @@ async def test_a_defect_is_counted_kept_and_dead_lettered(bed: EngineBed) -> Non
     await recover(broken)
     await recover(broken)
     (letter,) = await bed.store.dead_letters()
-    assert letter.attempts == broken.deps.drain_limits.attempts + 1
+    assert letter.attempts == broken.engine.drain.limits.attempts + 1
     assert (await bed.store.turns(C1))[-1].reason == "dead_letter"
 
 
@@ -612,7 +610,7 @@ async def test_a_process_that_stops_gives_its_conversation_back_at_once(bed: Eng
         return ""
 
     stopping = engine_bed(bed.inbox, bed.store, model=ScriptedModel(slow), clock=bed.clock)
-    task = asyncio.create_task(drain(C1, stopping.deps))
+    task = asyncio.create_task(drain(C1, stopping.engine.drain))
     await thinking.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -677,12 +675,12 @@ class Delivery(RuleBasedStateMachine):
             await goes_on.wait()
 
         self.bed.faults.pausing["turn.before_commit"] = pause
-        first = asyncio.create_task(drain(C1, self.bed.deps))
+        first = asyncio.create_task(drain(C1, self.bed.engine.drain))
         stopped = asyncio.create_task(paused.wait())
         await asyncio.wait([first, stopped], return_when=asyncio.FIRST_COMPLETED)
         if paused.is_set():
             self.bed.clock.move(timedelta(seconds=2))
-            await drain(C1, self.bed.deps)
+            await drain(C1, self.bed.engine.drain)
             goes_on.set()
         stopped.cancel()
         self.bed.faults.pausing.clear()
@@ -692,7 +690,7 @@ class Delivery(RuleBasedStateMachine):
     def operator_takes_over(self) -> None:
         head = self.run(self.bed.store.load(C1))
         if head is not None and head.turns:
-            self.run(operator_actions.escalate(C1, self.bed.deps, reason="operator"))
+            self.run(operator_actions.escalate(C1, self.bed.engine.operators, reason="operator"))
 
     @rule()
     def channel_fails_once(self) -> None:
@@ -711,13 +709,13 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def erase(self) -> None:
-        self.run(operator_actions.erase(C1, self.bed.deps))
+        self.run(operator_actions.erase(C1, self.bed.engine.operators))
         self.erased |= set(self.accepted)
 
     @rule(seconds=st.integers(1, 30))
     def time_passes(self, seconds: int) -> None:
         self.bed.clock.move(timedelta(seconds=seconds))
-        self.run(sweep(DrainingQueue(self.bed), self.bed.deps))
+        self.run(sweep(DrainingQueue(self.bed), self.bed.engine.sweep))
 
     @invariant()
     def every_message_is_answered_or_waits(self) -> None:
@@ -756,7 +754,7 @@ class Delivery(RuleBasedStateMachine):
 
 
 async def _gather_drains(bed: EngineBed, times: int) -> None:
-    await asyncio.gather(*(drain(C1, bed.deps) for _ in range(times)))
+    await asyncio.gather(*(drain(C1, bed.engine.drain) for _ in range(times)))
 
 
 TestDelivery = Delivery.TestCase

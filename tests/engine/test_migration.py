@@ -67,15 +67,15 @@ class Draining:
         self.bed = bed
 
     async def wake(self, woken: object) -> None:
-        await drain(woken, self.bed.deps)  # type: ignore[arg-type]
+        await drain(woken, self.bed.engine.drain)  # type: ignore[arg-type]
 
     async def analyse(self, key: str) -> None:
-        await analyse(key, self.bed.deps)
+        await analyse(key, self.bed.engine.analyses)
 
 
 async def say(bed: EngineBed, *texts: str) -> None:
     await bed.inbox.append([inbound(text, at=bed.clock.now()) for text in texts])
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
 
 
 async def texts_of(bed: EngineBed) -> list[str]:
@@ -86,7 +86,7 @@ async def sent_from_there_alone(two: Two) -> None:
     """Some minutes later one reply has left, and not from here."""
     for bed in (two.here, two.there):
         bed.clock.move(timedelta(minutes=5))
-        await sweep(Draining(bed), bed.deps)
+        await sweep(Draining(bed), bed.engine.sweep)
     assert len(two.here.channel.accepted) == 0
     assert len(two.there.channel.accepted) == 1
 
@@ -107,11 +107,11 @@ async def test_after_the_cut_over_the_conversation_goes_on_there_and_nothing_is_
     await two.here.inbox.append([inbound("dois")])
     assert await two.migration().cut_over(C1) is Moved.CUT_OVER
     await two.here.inbox.append([inbound("três")])
-    await drain(C1, two.here.deps)
+    await drain(C1, two.here.engine.drain)
     assert await texts_of(two.here) == ["um"]
-    await drain(C1, two.there.deps)
+    await drain(C1, two.there.engine.drain)
     assert await two.migration().cut_over(C1) is Moved.AHEAD, "it has gone on there"
-    await drain(C1, two.there.deps)
+    await drain(C1, two.there.engine.drain)
     assert await texts_of(two.there) == ["um", "dois", "três"]
     assert await two.here.inbox.depth() == 0
     head = await two.here.store.load(C1)
@@ -123,7 +123,7 @@ async def test_after_the_cut_over_the_conversation_goes_on_there_and_nothing_is_
 async def test_a_platform_s_repetition_is_recognised_after_the_move(two: Two) -> None:
     message = inbound("um")
     await two.here.inbox.append([message])
-    await drain(C1, two.here.deps)
+    await drain(C1, two.here.engine.drain)
     await two.migration().cut_over(C1)
     assert await two.there.inbox.append([message]) == [Arrival.DUPLICATE_DONE]
     await say(two.there, "dois")
@@ -142,10 +142,10 @@ async def test_a_draft_that_was_being_written_is_dropped_by_the_cut_over(two: Tw
     assert await texts_of(two.here) == ["um"]
     for _ in range(6):
         two.here.clock.move(timedelta(seconds=30))
-        await sweep(Draining(two.here), two.here.deps)
+        await sweep(Draining(two.here), two.here.engine.sweep)
     assert await two.here.store.dead_letters() == []
     await two.migration().move_messages(C1)
-    await drain(C1, two.there.deps)
+    await drain(C1, two.there.engine.drain)
     assert await texts_of(two.there) == ["um", "dois"]
 
 
@@ -187,7 +187,7 @@ async def test_a_cut_over_that_was_interrupted_is_taken_up(two: Two) -> None:
     await migration._seal(C1)
     await two.here.inbox.append([inbound("dois")])
     assert await migration.cut_over(C1) is Moved.CUT_OVER
-    await drain(C1, two.there.deps)
+    await drain(C1, two.there.engine.drain)
     assert await texts_of(two.there) == ["um", "dois"]
 
 
@@ -223,10 +223,10 @@ async def test_every_conversation_is_found_also_when_many_share_a_moment(two: Tw
     names = [f"c-{number}" for number in range(1_200)]
     for name in names[:600]:
         await two.here.inbox.append([inbound(conversation=name, at=START)])
-        await drain(conversation_id(name), two.here.deps)
+        await drain(conversation_id(name), two.here.engine.drain)
     two.here.clock.move(timedelta(seconds=1))
     for name in names[600:]:
         await two.here.inbox.append([inbound(conversation=name, at=START)])
-        await drain(conversation_id(name), two.here.deps)
+        await drain(conversation_id(name), two.here.engine.drain)
     found = [one async for one in conversations_of(two.here.store)]
     assert sorted(found) == sorted(conversation_id(name) for name in names)

@@ -24,13 +24,15 @@ async def turn_of(folder: Path, behaviour: dict[str, bool] | None = None, **envi
         if behaviour is not None:
             async with httpx.AsyncClient() as client:
                 await client.put(f"{runtime.sandbox_url}/anthropic/sandbox/behaviour", json=behaviour)
-        deps = runtime.deps
-        message = web_message("m", MessageId("m-1"), "Oi, bom dia", at=deps.clock.now())
-        await deps.inbox.append([message])
+        backend = runtime.backend
+        message = web_message("m", MessageId("m-1"), "Oi, bom dia", at=runtime.engine.drain.clock.now())
+        await backend.inbox.append([message])
         await runtime.queue.wake(message.conversation_id)
-        receipt = await wait_for_receipt(deps.store, deps.events, web_conversation_id("m"), message.id, seconds=30)
+        receipt = await wait_for_receipt(
+            backend.store, backend.events, web_conversation_id("m"), message.id, seconds=30
+        )
         assert receipt is not None
-        turn = await deps.store.turn_of(receipt)
+        turn = await backend.store.turn_of(receipt)
         assert turn is not None
         return turn
 

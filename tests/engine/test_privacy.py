@@ -91,7 +91,7 @@ async def test_a_message_with_personal_data_leaves_none_in_logs_and_metrics(
         for one in assert_clean(logs)
         if one.get("channel") == "whatsapp" and "conversation_id" in one
     ]
-    store, events = runtime.deps.store, runtime.deps.events
+    store, events = runtime.backend.store, runtime.backend.events
     message_id = MessageId(written.json()["message_id"])
     assert await wait_for_receipt(store, events, conversation_id("c"), message_id, seconds=20)
     await runtime.queue.idle()
@@ -105,7 +105,7 @@ async def test_one_id_leads_from_the_webhook_to_the_reply(logs: io.StringIO, run
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         await client.post("/chat/c/messages", json={"text": "Oi", "id": "follow-me"})
     assert await wait_for_receipt(
-        runtime.deps.store, runtime.deps.events, conversation_id("c"), MessageId("follow-me"), seconds=20
+        runtime.backend.store, runtime.backend.events, conversation_id("c"), MessageId("follow-me"), seconds=20
     )
     await runtime.queue.idle()
     followed = [line["event"] for line in assert_clean(logs) if line.get("correlation_id") == "follow-me"]
@@ -119,7 +119,7 @@ async def test_a_defect_is_logged_without_the_words_it_quotes(logs: io.StringIO,
     async with open_backend("memory", tmp_path) as (inbox, store):
         bed = engine_bed(inbox, store, model=ScriptedModel(quoting))
         await bed.inbox.append([inbound(MARKER)])
-        await drain(conversation_id(), bed.deps)
+        await drain(conversation_id(), bed.engine.drain)
     (defect,) = [line for line in assert_clean(logs) if line["event"] == "drain.defect"]
     assert "ValueError at test_privacy.py" in str(defect["exception"])
 

@@ -95,8 +95,8 @@ async def process(model: ScriptedModel | None = None, *, at_once: int = AT_ONCE)
     typed_store: Store = store  # type: ignore[assignment]
     clock: Any = SystemTime()
     bed = engine_bed(typed_inbox, typed_store, model=model, clock=clock, limits=DrainLimits(at_once=at_once))
-    queue = EmbeddedQueue(partial(drain, deps=bed.deps), at_once=at_once)
-    sweeping = asyncio.create_task(sweep_forever(queue, bed.deps))
+    queue = EmbeddedQueue(partial(drain, deps=bed.engine.drain), at_once=at_once)
+    sweeping = asyncio.create_task(sweep_forever(queue, bed.engine.sweep))
     try:
         yield Process(bed, inbox, store, queue)
     finally:
@@ -131,14 +131,14 @@ async def test_an_outage_is_asked_about_by_few_and_nobody_who_waited_is_forgotte
                 await one.queue.wake(conversation_id(name))
             await asyncio.sleep(0.01)
         seconds = time.monotonic() - began
-        assert one.bed.deps.limiter.in_outage
+        assert one.bed.engine.drain.limiter.in_outage
         # Half of those who were let in before it was known, and then one after each pause: 0.125 s, 0.25 s, 0.5 s ...
         probes = 4 + seconds / 2
         assert sum(one.calls.values()) <= AT_ONCE + 4 + probes, one.calls
         one.set_down(False)
         await all_answered(one, names)
         assert set(one.inbox.attempts) == {1}
-        assert not one.bed.deps.limiter.in_outage
+        assert not one.bed.engine.drain.limiter.in_outage
 
 
 async def test_an_outage_in_the_middle_of_the_turns_costs_no_attempt() -> None:
@@ -156,14 +156,14 @@ async def test_an_outage_in_the_middle_of_the_turns_costs_no_attempt() -> None:
         await one.until(lambda: thinking == PEOPLE)
         one.set_down(True)
         goes_on.set()
-        await one.until(lambda: len(one.bed.deps.refunds.conversations) == PEOPLE)
+        await one.until(lambda: len(one.bed.engine.drain.refunds.conversations) == PEOPLE)
         # Each fails once and gives back once what it cannot give back; nobody asks for his attempt.
         assert one.calls["abandon"] == PEOPLE
-        assert one.calls["spare"] == one.calls["take"] == 0
+        assert one.calls["refund_attempts"] == one.calls["take"] == 0
         one.set_down(False)
         await all_answered(one, names)
         assert set(one.inbox.attempts) == {1}
-        assert one.bed.deps.refunds.conversations == []
+        assert one.bed.engine.drain.refunds.conversations == []
 
 
 async def test_the_next_drain_takes_the_attempt_back_before_it_counts_its_own() -> None:
@@ -179,11 +179,11 @@ async def test_the_next_drain_takes_the_attempt_back_before_it_counts_its_own() 
     name = conversation_id()
     broken = engine_bed(inbox, store, model=ScriptedModel(cut_off))  # type: ignore[arg-type]
     await broken.inbox.append([inbound()])
-    await drain(name, broken.deps)
-    assert broken.deps.refunds.conversations == [name]
+    await drain(name, broken.engine.drain)
+    assert broken.engine.drain.refunds.conversations == [name]
     inbox.is_down = store.is_down = False
     broken.clock.move(timedelta(seconds=5))
-    await drain(name, broken.deps)
+    await drain(name, broken.engine.drain)
     assert inbox.attempts == [1, 1]
 
 
@@ -197,9 +197,9 @@ async def test_one_conversation_that_cannot_be_kept_holds_up_nobody() -> None:
         for name in names:
             await one.bed.inbox.append([inbound(name, conversation=name, at=datetime.now(UTC))])
             await one.queue.wake(conversation_id(name))
-            assert not one.bed.deps.limiter.in_outage
+            assert not one.bed.engine.drain.limiter.in_outage
         await one.until(lambda: len(one.bed.channel.accepted) == len(names))
-        assert one.bed.deps.limiter.failures(bad) >= 3
+        assert one.bed.engine.drain.limiter.failures(bad) >= 3
         assert [entry.attempts for entry in await one.bed.inbox.pending(bad)] == [0]
 
 
@@ -213,9 +213,9 @@ async def test_a_process_that_stops_waits_for_no_pause_and_no_room(is_away: bool
 
     async with process(ScriptedModel(silent), at_once=2) as one:
         one.set_down(is_away)
-        await one.bed.deps.inbox.inner.append([inbound(conversation=name) for name in people(20)])  # type: ignore[attr-defined]
+        await one.bed.inbox.inner.append([inbound(conversation=name) for name in people(20)])  # type: ignore[attr-defined]
         for name in people(20):
             await one.queue.wake(conversation_id(name))
-        await one.until(lambda: one.bed.deps.limiter.in_outage is is_away)
+        await one.until(lambda: one.bed.engine.drain.limiter.in_outage is is_away)
         await asyncio.wait_for(one.queue.close(grace_seconds=0.01), PATIENCE_SECONDS)
         assert one.queue._drains.running == []

@@ -3,7 +3,6 @@
 import io
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +83,8 @@ async def test_one_trace_has_the_whole_way_of_a_message(tmp_path: Path, collecto
     async with traced_runtime(tmp_path, collector) as runtime, whatsapp(runtime) as client:
         await post(client, text("Oi, bom dia"))
         await runtime.queue.idle()
-        (listed,) = await runtime.deps.store.list_conversations(limit=1)
-        (row, *_) = await runtime.deps.store.rows(listed.id)
+        (listed,) = await runtime.backend.store.list_conversations(limit=1)
+        (row, *_) = await runtime.backend.store.rows(listed.id)
         for state in ("delivered", "read"):
             told = status(
                 row.platform_message_id or "",
@@ -95,7 +94,7 @@ async def test_one_trace_has_the_whole_way_of_a_message(tmp_path: Path, collecto
                 phone_number_id=SANDBOX_PHONE_NUMBER_ID,
             )
             await post(client, told)
-        events = await trace(listed.id, runtime.deps.inbox, runtime.deps.store)
+        events = await trace(listed.id, runtime.backend.inbox, runtime.backend.store)
     spans = collector.spans
 
     (trace_id,) = {span.trace_id for span in spans}
@@ -152,8 +151,8 @@ async def test_not_sampled_nothing_leaves_and_everything_is_answered(tmp_path: P
     async with traced_runtime(tmp_path, collector, PROSA_TRACE_SAMPLE=0.0) as runtime, whatsapp(runtime) as client:
         await post(client, text("Oi"))
         await runtime.queue.idle()
-        (listed,) = await runtime.deps.store.list_conversations(limit=1)
-        assert await runtime.deps.store.turns(listed.id)
+        (listed,) = await runtime.backend.store.list_conversations(limit=1)
+        assert await runtime.backend.store.turns(listed.id)
     assert collector.spans == []
 
 
@@ -167,7 +166,7 @@ async def test_messages_that_are_answered_together_are_linked_to_the_turn_of_the
             bed = engine_bed(inbox, store)
             await bed.inbox.append([inbound("Oi", traceparent=name) for name in traceparents])
             # The sweep found it: nobody's wake-up came along.
-            await drain(conversation_id(), bed.deps)
+            await drain(conversation_id(), bed.engine.drain)
             (row,) = await bed.store.rows(conversation_id())
     first, second, third = (span for span in kept.spans if span.name == "webhook.receive")
     turn = kept.named("turn")
@@ -184,7 +183,7 @@ async def test_a_turn_that_failed_says_so_and_not_why(tmp_path: Path) -> None:
         async with open_backend("memory", tmp_path) as (inbox, store):
             bed = engine_bed(inbox, store, model=model)
             await bed.inbox.append([inbound("Oi")])
-            await drain(conversation_id(), bed.deps)
+            await drain(conversation_id(), bed.engine.drain)
     executed = next(span for span in kept.spans if span.name == "prompter.execute")
     assert executed.failure == "UnusableModelOutputError"
     assert executed.attributes["prosa.outcome"] == "failed"
@@ -196,7 +195,6 @@ async def test_a_turn_that_failed_says_so_and_not_why(tmp_path: Path) -> None:
 async def test_a_draft_that_somebody_else_overtook_is_a_turn_that_failed(tmp_path: Path) -> None:
     with keeping() as kept:
         async with open_backend("memory", tmp_path) as (inbox, store):
-            bed = engine_bed(inbox, store)
             commit, conflicts = store.commit, [True]
 
             async def overtaken(turn: Any) -> Any:
@@ -204,9 +202,9 @@ async def test_a_draft_that_somebody_else_overtook_is_a_turn_that_failed(tmp_pat
                     raise ConversationConflictError("c-1")
                 return await commit(turn)
 
-            bed = replace(bed, deps=replace(bed.deps, store=_Overtaken(store, overtaken)))
+            bed = engine_bed(inbox, _Overtaken(store, overtaken))
             await bed.inbox.append([inbound("Oi")])
-            await drain(conversation_id(), bed.deps)
+            await drain(conversation_id(), bed.engine.drain)
     overtaken_turn, answered = (span for span in kept.spans if span.name == "turn")
     assert overtaken_turn.failure == "ConversationConflictError"
     assert (answered.failure, answered.attributes["prosa.outcome"]) == (None, "replied")
@@ -223,7 +221,7 @@ async def test_no_message_is_lost_while_the_collector_is_away(tmp_path: Path, be
             for person in people:
                 await post(client, text("Oi, bom dia", person))
             await runtime.queue.idle()
-            store = runtime.deps.store
+            store = runtime.backend.store
             listed = await store.list_conversations(limit=100)
             assert len(listed) == len(people)
             for one in listed:
@@ -270,10 +268,9 @@ async def test_what_the_product_logs_inside_a_turn_names_its_message(tmp_path: P
         raise RuntimeError("zebra-azul-4711")
 
     async with open_backend("memory", tmp_path) as (inbox, store):
-        bed = engine_bed(inbox, store)
-        bed = replace(bed, deps=replace(bed.deps, store=_Overtaken(store, defect)))
+        bed = engine_bed(inbox, _Overtaken(store, defect))
         await bed.inbox.append([inbound("Oi", id="m-first")])
-        await drain(conversation_id(), bed.deps)
+        await drain(conversation_id(), bed.engine.drain)
     lines = [orjson.loads(line) for line in stream.getvalue().splitlines()]
     assert {line["event"] for line in lines} >= {"drain.error", "drain.defect"}
     for line in lines:

@@ -34,11 +34,11 @@ def rise(name: str, **labels: str) -> Callable[[], float]:
 async def say(bed: EngineBed, text: str = "Oi, bom dia", *, waited: timedelta = timedelta(0)) -> None:
     await bed.inbox.append([inbound(text, at=bed.clock.now())])
     bed.clock.move(waited)
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
 
 
 async def booked(bed: EngineBed) -> Page:
-    await bed.deps.ledger.flush()
+    await bed.engine.turn.ledger.flush()
     records = await bed.store.records(COLLECTION, at=bed.clock.now())
     return Page.sum(Page.of_body(record.body) for record in records)
 
@@ -62,7 +62,7 @@ async def test_a_move_outside_a_turn_is_counted_too() -> None:
     bed = engine_bed(MemoryInbox(), MemoryStore())
     await say(bed)
     moved = rise("fsm_transitions_total", trigger="escalate", source="AWAITING_USER", dest="ESCALATING")
-    await escalate(C1, bed.deps, reason="test")
+    await escalate(C1, bed.engine.operators, reason="test")
     assert moved() == 1
 
 

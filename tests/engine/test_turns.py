@@ -50,7 +50,7 @@ async def say(bed: EngineBed, *texts: str | InboundMessage) -> TurnRecord:
     """The messages arrive together; returns the newest turn."""
     messages = [inbound(text, at=bed.clock.now()) if isinstance(text, str) else text for text in texts]
     await bed.inbox.append(messages)
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     assert await bed.inbox.pending(C1) == []
     return (await bed.store.turns(C1))[-1]
 
@@ -147,7 +147,7 @@ async def test_a_newer_message_joins_the_turn_that_is_thought_about(beds: Any) -
 
     bed = beds(model=ScriptedModel(answer))
     await bed.inbox.append([inbound("Oi")])
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     turns = await bed.store.turns(C1)
     assert texts[:3] == [1, 2, 3]
     assert [len(turn.message_ids) for turn in turns] == [3, 2]
@@ -162,7 +162,7 @@ async def test_fields_are_collected_and_never_asked_for_twice(beds: Any) -> None
     assert head
     assert (head.fields, head.asked_fields) == ({"need": "um site"}, ("company",))
     await say(bed, "não quero dizer")
-    model: ScriptedModel = bed.deps.prompter._executor._model  # type: ignore[attr-defined]
+    model: ScriptedModel = bed.engine.turn.prompter._executor._model  # type: ignore[attr-defined]
     second = [request for request in model.requests if request.schema_name == "state_decision"][1]
     askable = second.output_schema["properties"]["ask_field"]["anyOf"][0]["enum"]
     assert "company" not in askable
@@ -300,7 +300,7 @@ async def test_a_draft_that_breaks_a_rule_is_rewritten_once(beds: Any) -> None:
     assert sent(bed) == ["Quem passa os valores é a nossa equipe."]
     assert {found.rule for found in turn.violations} >= {"price"}
     assert [task.task for task in turn.tasks] == ["state", "response", "message_type", "response"]
-    model: ScriptedModel = bed.deps.prompter._executor._model  # type: ignore[attr-defined]
+    model: ScriptedModel = bed.engine.turn.prompter._executor._model  # type: ignore[attr-defined]
     assert '"rewrite":["price"' in model.requests[-1].user
 
 
@@ -330,7 +330,7 @@ async def test_while_a_person_has_the_word_the_assistant_is_silent(beds: Any) ->
 async def test_a_person_hands_the_conversation_back(beds: Any) -> None:
     bed = beds(model=scripted(state=[decision(next_state="ESCALATING"), decision()]))
     await say(bed, "quero falar com alguém")
-    await operator_actions.pull(C1, Trigger.HAND_BACK, bed.deps, reason="operator")
+    await operator_actions.pull(C1, Trigger.HAND_BACK, bed.engine.operators, reason="operator")
     assert (await say(bed, "e o horário?")).state is State.AWAITING_USER
 
 
@@ -340,10 +340,10 @@ async def test_spam_is_not_answered_until_an_operator_undoes_it(beds: Any) -> No
     turn = await say(bed, "GANHE MAIS")
     assert (turn.state, turn.tasks) == (State.SPAM, ())
     assert sent(bed) == []
-    await operator_actions.reopen(C1, bed.deps)
+    await operator_actions.reopen(C1, bed.engine.operators)
     assert (await say(bed, "desculpe, era engano")).state is State.AWAITING_USER
     with pytest.raises(IllegalTransitionError):
-        await operator_actions.reopen(C1, bed.deps)
+        await operator_actions.reopen(C1, bed.engine.operators)
 
 
 async def test_somebody_we_know_is_not_spam(beds: Any) -> None:
@@ -379,7 +379,7 @@ async def test_consent_is_kept_in_every_state(beds: Any) -> None:
     bed = beds(model=scripted(state=decision(next_state="SPAM")))
     await say(bed, "GANHE DINHEIRO")
     await say(bed, "SAIR")
-    await operator_actions.reopen(C1, bed.deps)
+    await operator_actions.reopen(C1, bed.engine.operators)
     assert (await say(bed, "oi")).reason == "record"
 
 
@@ -417,7 +417,7 @@ async def test_a_wait_that_lasts_too_long_ends(beds: Any) -> None:
     bed = beds()
     await say(bed, "Oi")
     bed.clock.move(timedelta(hours=24))
-    await sweep(NoQueue(), bed.deps)
+    await sweep(NoQueue(), bed.engine.sweep)
     head = await bed.store.load(C1)
     assert head
     assert head.state is State.COMPLETED
@@ -428,7 +428,7 @@ async def test_a_reply_that_the_platform_refuses_calls_a_person(beds: Any) -> No
     bed = beds()
     bed.channel.next_errors = [ChannelRefusedError("window closed", code="131047")]
     await say(bed, "Oi")
-    await sweep(NoQueue(), bed.deps)
+    await sweep(NoQueue(), bed.engine.sweep)
     head = await bed.store.load(C1)
     assert head
     assert head.state is State.ESCALATING
@@ -439,22 +439,22 @@ async def test_a_reply_that_the_platform_refuses_calls_a_person(beds: Any) -> No
 async def test_conversations_are_forgotten_after_their_time(beds: Any) -> None:
     bed = beds()
     await say(bed, "Oi")
-    await clean(bed.deps)
+    await clean(bed.engine.sweep)
     assert await bed.store.turns(C1)
     bed.clock.move(timedelta(days=91))
-    await clean(bed.deps)
+    await clean(bed.engine.sweep)
     assert await bed.store.turns(C1) == []
 
 
 async def test_an_export_holds_everything_and_an_erasure_leaves_nothing(beds: Any) -> None:
     bed = beds()
     await say(bed, "meu segredo é azul")
-    exported = await operator_actions.export(C1, bed.deps)
+    exported = await operator_actions.export(C1, bed.engine.operators)
     assert exported
     assert str(exported).count("meu segredo é azul") >= 2
-    assert await operator_actions.erase(C1, bed.deps)
-    assert await operator_actions.export(C1, bed.deps) is None
-    assert not await operator_actions.erase(C1, bed.deps)
+    assert await operator_actions.erase(C1, bed.engine.operators)
+    assert await operator_actions.export(C1, bed.engine.operators) is None
+    assert not await operator_actions.erase(C1, bed.engine.operators)
 
 
 class NoQueue:
@@ -468,9 +468,9 @@ async def test_how_far_a_turn_has_come_is_told_where_somebody_may_watch(beds: An
     channel = RecordingChannel(is_watched=is_watched, shows_forming_text=False)
     bed: EngineBed = beds(channel=channel)
     last = LiveEvent(name="last", data={})
-    async with bed.deps.events.subscribe(C1) as news:
+    async with bed.events.subscribe(C1) as news:
         await say(bed, "Oi, bom dia")
-        await bed.deps.events.publish(C1, last)
+        await bed.events.publish(C1, last)
         told = [event async for event in until(last, news)]
     states = [State.UNDERSTANDING_INTENT, State.GENERATING_RESPONSE, State.AWAITING_USER]
     assert [event.data["state"] for event in told] == (states if is_watched else [])

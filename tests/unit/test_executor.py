@@ -260,7 +260,7 @@ async def test_a_listener_hears_every_attempt_from_its_beginning() -> None:
         def begin(self) -> None:
             self.attempts.append("")
 
-        async def hear(self, piece: str) -> None:
+        async def on_token(self, piece: str) -> None:
             self.attempts[-1] += piece
 
         async def end(self) -> None:

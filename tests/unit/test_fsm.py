@@ -11,7 +11,7 @@ from contracts.conversation import FINAL_STATES, Conversation, Episode, State, T
 from contracts.errors import IllegalTransitionError
 from contracts.values import ConversationId
 from fsm.guards import facts_of
-from fsm.machine import ConversationMachine, Walk
+from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import NewerTableError, migrate
 from fsm.static_check import all_facts, problems
 from fsm.table import MOVES, STATES, TABLE_VERSION, Move
@@ -39,10 +39,10 @@ def test_every_pair_does_what_the_table_says_and_nothing_else(state: State, trig
         is_open = move is not None and (move.guard is None or move.guard(facts))
         if not is_open:
             with pytest.raises(IllegalTransitionError):
-                MACHINE.advance(Walk(subject), trigger, at=START)
+                MACHINE.advance(Transitions(subject), trigger, at=START)
             continue
         assert move is not None
-        walk = MACHINE.advance(Walk(subject), trigger, at=START, confidence=0.7, metadata={"why": "test"})
+        walk = MACHINE.advance(Transitions(subject), trigger, at=START, confidence=0.7, metadata={"why": "test"})
         assert walk.state is move.dest
         (record,) = walk.records
         assert (record.source, record.dest, record.trigger) == (state, move.dest, trigger)
@@ -51,7 +51,7 @@ def test_every_pair_does_what_the_table_says_and_nothing_else(state: State, trig
 
 @given(st.lists(st.sampled_from(Trigger), max_size=40), st.data())
 def test_random_conversations_make_no_illegal_move(triggers: list[Trigger], data: st.DataObject) -> None:
-    walk = Walk(conversation())
+    walk = Transitions(conversation())
     for trigger in triggers:
         answered = data.draw(st.integers(0, 2))
         known = {"name": "Ana"} if data.draw(st.booleans()) else {}
@@ -131,7 +131,7 @@ def test_the_model_chooses_among_the_open_moves_only() -> None:
 
 
 def test_entering_a_state_sets_its_time_out() -> None:
-    waiting = MACHINE.advance(Walk(conversation(State.SELECTING_MESSAGE_TYPE)), Trigger.SEND, at=START)
+    waiting = MACHINE.advance(Transitions(conversation(State.SELECTING_MESSAGE_TYPE)), Trigger.SEND, at=START)
     assert waiting.conversation.times_out_at == START + timedelta(hours=24)
     closed = MACHINE.advance(waiting, Trigger.TIME_OUT, at=START)
     assert closed.state is State.COMPLETED

@@ -48,7 +48,7 @@ def bed_of(*choosers: Chooser, after: EngineBed | None = None, model: ScriptedMo
 async def say(bed: EngineBed, text: str = "Oi", conversation: str = "c-1") -> TurnRecord:
     message = inbound(text, conversation=conversation, at=bed.clock.now())
     await bed.inbox.append([message])
-    await drain(message.conversation_id, bed.deps)
+    await drain(message.conversation_id, bed.engine.drain)
     turn = (await bed.store.turns(message.conversation_id))[-1]
     assert message.id in turn.message_ids
     return turn

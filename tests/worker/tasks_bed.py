@@ -19,7 +19,7 @@ from observability.metrics import REGISTRY
 from sandbox.cloud_tasks.double import CloudTasksDouble, running_cloud_tasks
 from sandbox.transport import listen
 from worker.engines.cloud_tasks import TasksDependencies, WakeUpOutcome, create_tasks_app
-from worker.health import Operation
+from worker.engines.health import Operation
 
 QUEUE = "projects/p/locations/l/queues/wake-ups"
 AUDIENCE = "https://worker.example.run.app"

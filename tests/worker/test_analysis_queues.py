@@ -31,18 +31,18 @@ async def bed() -> EngineBed:
     """An engine with one conversation."""
     bed = engine_bed(MemoryInbox(), MemoryStore())
     await bed.inbox.append([inbound("Oi")])
-    await drain(C1, bed.deps)
+    await drain(C1, bed.engine.drain)
     return bed
 
 
 async def asked(bed: EngineBed, queue: WakeUps | None = None) -> Analysis:
-    analysis = await desk_of(bed.deps, queue).request(C1, AnalysisKind.HANDOFF_SUMMARY)
+    analysis = await desk_of(bed.engine.analyses, queue).request(C1, AnalysisKind.HANDOFF_SUMMARY)
     assert analysis is not None
     return analysis
 
 
 async def status(bed: EngineBed, analysis: Analysis) -> AnalysisStatus:
-    found = await desk_of(bed.deps).find(analysis.id)
+    found = await desk_of(bed.engine.analyses).find(analysis.id)
     assert found is not None
     return found.status
 
@@ -54,7 +54,7 @@ async def test_in_one_process_a_request_wakes_the_work_apart_from_the_drains(bed
         await drains.wait()
 
     async def work(key: str) -> None:
-        await analyse(key, bed.deps)
+        await analyse(key, bed.engine.analyses)
 
     queue = EmbeddedQueue(waiting, work, at_once=1)
     await queue.wake(C1)
@@ -89,7 +89,7 @@ async def test_over_cloud_tasks_the_worker_works_on_it(bed: EngineBed) -> None:
     ended = asyncio.Event()
 
     async def work(key: str) -> None:
-        await analyse(key, bed.deps)
+        await analyse(key, bed.engine.analyses)
         ended.set()
 
     async with tasks_bed(analyse=work) as tasks:
@@ -149,8 +149,10 @@ async def test_a_worker_of_the_fast_queue_leaves_what_is_due_to_others(bed: Engi
             self.keys.add(key)
 
     queue, clock = Queue(), Counting(200)
-    object.__setattr__(bed.deps, "clock", clock)
-    sweeping = asyncio.create_task(sweep_forever(queue, bed.deps, every=timedelta(microseconds=1), analyses=analyses))
+    object.__setattr__(bed.engine.sweep, "clock", clock)
+    sweeping = asyncio.create_task(
+        sweep_forever(queue, bed.engine.sweep, every=timedelta(microseconds=1), analyses=analyses)
+    )
     await clock.looked.wait()
     sweeping.cancel()
     await asyncio.gather(sweeping, return_exceptions=True)
@@ -162,4 +164,4 @@ async def test_the_engine_tells_the_configured_receiver_and_nobody_without_one(t
     told = {"PROSA_ANALYSIS_CALLBACK_URL": "http://127.0.0.1:9/", "PROSA_ANALYSIS_CALLBACK_SECRET": "s"}
     for settings, is_there in ((Settings(**given), False), (Settings(**given, **told), True)):
         async with open_backend(settings) as backend, open_engine(settings, backend) as engine:
-            assert (engine.deps.callback is not None) is is_there
+            assert (engine.analyses.callback is not None) is is_there

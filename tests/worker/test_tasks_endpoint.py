@@ -26,10 +26,11 @@ from sandbox.cloud_tasks.behaviour import TokenFault
 from sandbox.cloud_tasks.tokens import TokenSigner
 from tests.builders import EngineBed, agreeable, conversation_id, engine_bed, inbound, scripted
 from tests.worker.tasks_bed import AUDIENCE, EMAIL, QUEUE, TasksBed, dependencies, direct, served, tasks_bed
-from worker import health
 from worker.drain import drain
 from worker.engines import cloud_tasks as endpoint
+from worker.engines import health
 from worker.engines.cloud_tasks import MAX_BODY_BYTES, MAX_ID_LENGTH, WakeUpOutcome, create_tasks_app
+from worker.scheduling.limiter import Limiter
 from worker.sweeper import sweep
 
 C1 = conversation_id("c-1")
@@ -45,7 +46,7 @@ async def bed() -> AsyncIterator[TasksBed]:
 def engine(bed: TasksBed, **options: Any) -> EngineBed:
     """An engine in memory whose drains the endpoint runs."""
     running = engine_bed(MemoryInbox(), MemoryStore(), **options)
-    bed.drain = lambda conversation_id: drain(conversation_id, running.deps)
+    bed.drain = lambda conversation_id: drain(conversation_id, running.engine.drain)
     return running
 
 
@@ -109,7 +110,7 @@ async def test_a_lost_wake_up_is_repaired_by_the_sweep(bed: TasksBed) -> None:
     await bed.double.idle()
     assert bed.drained == []
     bed.double.set()
-    await sweep(bed.queue, running.deps)
+    await sweep(bed.queue, running.engine.sweep)
     await bed.queue.idle()
     await bed.double.idle()
     await assert_answered_once(running, C1, ["Oi"])
@@ -124,7 +125,7 @@ async def test_a_wake_up_while_the_queue_is_down_is_repaired_by_the_sweep(bed: T
     await bed.double.start()
     while not await running.store.receipts(C1):
         # As the process does each second, while its connection comes back.
-        await sweep(bed.queue, running.deps)
+        await sweep(bed.queue, running.engine.sweep)
         await bed.queue.idle()
         await bed.double.idle()
     await assert_answered_once(running, C1, ["Oi"])
@@ -145,7 +146,7 @@ async def test_doubled_lost_and_reordered_deliveries_double_lose_and_reorder_not
     bed.double.set()
     while await running.inbox.depth():
         running.clock.move(timedelta(minutes=1))
-        await sweep(bed.queue, running.deps)
+        await sweep(bed.queue, running.engine.sweep)
         await bed.queue.idle()
         await bed.double.idle()
     for name in names:
@@ -202,7 +203,7 @@ async def test_an_outage_that_comes_out_of_the_drain_brings_the_task_back_later(
 
 async def test_a_task_in_an_outage_ends_at_once_and_leaves_its_conversation_to_the_sweep(bed: TasksBed) -> None:
     running = engine(bed)
-    stopped = replace(running.deps, monotonic=lambda: 0.0)
+    stopped = replace(running.engine.drain, limiter=Limiter(1, monotonic=lambda: 0.0, chance=lambda: 0.0))
     bed.drain = lambda conversation_id: drain(conversation_id, stopped)
     await running.inbox.append([inbound()])
     for _ in range(2):

@@ -28,11 +28,11 @@ from contracts.ports import WakeUps
 from fsm.migrations import migrate
 from observability.logs import conversation_logged, logger
 from observability.metrics import ANALYSES, ANALYSIS_SECONDS, BACKGROUND_ERRORS, CALLBACKS
+from observability.turn_spans import analysis_span
 from prompts.execution.prompt_task import TaskResult
 from prompts.tasks.analyses import BUDGET, AnalysisView, Result
 from worker.analyses.requests import AnalysisRequests
-from worker.dependencies import Dependencies
-from worker.spans import analysis_span
+from worker.dependencies import AnalysisDependencies
 
 log = logger(__name__)
 
@@ -55,7 +55,7 @@ LIMITS = AnalysisLimits()
 BACKOFF = Backoff(timedelta(seconds=2), timedelta(seconds=30))
 
 
-def desk_of(deps: Dependencies, queue: WakeUps | None = None) -> AnalysisRequests:
+def desk_of(deps: AnalysisDependencies, queue: WakeUps | None = None) -> AnalysisRequests:
     """Where this worker's process asks for analyses."""
 
     async def institution_version() -> str:
@@ -74,7 +74,7 @@ def desk_of(deps: Dependencies, queue: WakeUps | None = None) -> AnalysisRequest
 # The work
 
 
-async def analyse(key: str, deps: Dependencies) -> None:
+async def analyse(key: str, deps: AnalysisDependencies) -> None:
     """Do what is due of an analysis: ask the model, tell the receiver.
 
     Harmless when nothing is due, or when somebody else is at it. Nothing is raised: what failed is due again by its
@@ -100,7 +100,7 @@ class AnalysisPostponedError(TransientError):
     """The analysis, or its callback, is due again in `retry_after`."""
 
 
-async def time_to_next_step(key: str, deps: Dependencies) -> timedelta | None:
+async def time_to_next_step(key: str, deps: AnalysisDependencies) -> timedelta | None:
     """The time until the analysis is due again after a failure; None when nothing is to be tried again.
 
     Raises:
@@ -118,7 +118,7 @@ async def time_to_next_step(key: str, deps: Dependencies) -> timedelta | None:
 class _Work:
     """What one job does with one analysis. Each step is a compare-and-set: who loses one leaves the rest."""
 
-    def __init__(self, deps: Dependencies) -> None:
+    def __init__(self, deps: AnalysisDependencies) -> None:
         self._deps = deps
 
     async def on(self, filed: Filed) -> None:
@@ -303,13 +303,13 @@ def _is_due(record: Record, at: datetime) -> bool:
 # The sweep's part
 
 
-async def recover_analyses(queue: WakeUps, deps: Dependencies, *, limit: int) -> None:
+async def recover_analyses(queue: WakeUps, deps: AnalysisDependencies, *, limit: int) -> None:
     """Wake whoever works on analyses for every one that is due."""
     for record in await deps.store.due_records(COLLECTION, at=deps.clock.now(), limit=limit):
         await queue.analyse(record.key)
 
 
-async def request_handoffs(deps: Dependencies) -> None:
+async def request_handoffs(deps: AnalysisDependencies) -> None:
     """Ask for a summary of every conversation that this process has passed to a person since the last look."""
     desk = desk_of(deps)
     while conversation_id := deps.escalations.take():
@@ -321,7 +321,7 @@ async def request_handoffs(deps: Dependencies) -> None:
             return
 
 
-async def renew_handoffs(deps: Dependencies, *, limit: int) -> None:
+async def renew_handoffs(deps: AnalysisDependencies, *, limit: int) -> None:
     """See to it that the conversations passed to a person have a summary, and one of what was said since.
 
     Those whose process died before it asked, those that an operator passed on, and those in which the person goes on

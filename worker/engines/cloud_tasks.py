@@ -25,7 +25,7 @@ from contracts.errors import MalformedMessageError, TransientError
 from contracts.values import ConversationId
 from observability.logs import logger
 from observability.tracing import inside, remote_span
-from worker.health import Operation, create_app
+from worker.engines.health import Operation, create_app
 
 log = logger(__name__)
 

@@ -1,7 +1,8 @@
-"""The spans of the worker: a drain, a turn, a send. One trace for each turn: that of its first message."""
+"""Spans of a drain, a turn, a send and an analysis. Each turn has one trace: that of its first message."""
 
 from contracts.analysis import Analysis
 from contracts.delivery import OutboxRow
+from contracts.turn import Turn
 from contracts.values import ConversationId
 from observability import attributes as names
 from observability.tracing import (
@@ -15,18 +16,17 @@ from observability.tracing import (
     root_span,
     span,
 )
-from worker.turn import Turn
 
 
 def drain_span(conversation_id: ConversationId) -> Span:
-    """In the trace of the message that it was woken for; a drain that the sweep began has none of its own."""
+    """Begin a span in the trace of the message that woke the drain; a drain of the sweep has none."""
     if current_span() is None:
         return UNRECORDED
     return span("drain", kind=Kind.CONSUMER, inherited={names.CONVERSATION: conversation_id})
 
 
 def turn_span(turn: Turn) -> Span:
-    """In the trace of the turn's first message, linked to those of the messages that it answers as well."""
+    """Begin a span in the trace of the turn's first message, linked to those of its other messages."""
     first, *merged = turn.messages
     described = {
         names.CHANNEL: first.address.channel.value,
@@ -44,13 +44,13 @@ def turn_span(turn: Turn) -> Span:
 
 
 def analysis_span(analysis: Analysis) -> Span:
-    """A trace of its own: it is asked for when its conversation is long past the turn."""
+    """Begin a trace of its own: an analysis is asked for long after the turn."""
     described = {names.ANALYSIS: analysis.context.kind.value}
     return root_span("analysis", described, inherited={names.CONVERSATION: analysis.context.conversation_id})
 
 
 def send_span(row: OutboxRow) -> Span:
-    """In the trace of the turn that wrote the reply, whoever sends it and however late."""
+    """Begin a span in the trace of the turn that wrote the reply, however late it is sent."""
     turn = remote_span(row.traceparent)
     if turn is None:
         return UNRECORDED

@@ -1,4 +1,4 @@
-"""What Task 1 decided, and whether it turned out wrong: by the next words of the person, or by an operator's hand.
+"""Accuracy of Task 1: its classifications, and those that the person's next words or an operator overruled.
 
 `docs/experiments.md` says what is counted and what cannot be seen.
 """
@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from contracts.conversation import Classification, Conversation, State, TurnRecord
 from contracts.decisions import StateDecision
+from contracts.turn import TurnReason
 
-# Who is back so soon after the end had not come to it.
+# A person who is back so soon had not come to the end.
 BACK_WITHIN = timedelta(minutes=10)
 # Where a classification led, and where an operator put the conversation afterwards.
 _OVERRULED = {
@@ -16,19 +17,17 @@ _OVERRULED = {
     (State.COMPLETED, State.INIT),
     (State.SPAM, State.INIT),
 }
-# The reason of a turn below the threshold of confidence.
-UNCLEAR = "unclear"
 
 
 def classification(decision: StateDecision, conversation: Conversation, at: datetime) -> Classification:
-    """What is kept of a decision that is followed, until the next one."""
+    """Return what is kept of a followed decision, until the next one."""
     return Classification(
         dest=decision.next_state, business_line=decision.business_line, arms=conversation.tuning.arms, at=at
     )
 
 
 def taken_back(before: Classification | None, decision: StateDecision, at: datetime) -> Classification | None:
-    """The classification before, where this decision says that the person has just taken it back.
+    """Return the classification before, where this decision shows that the person has just taken it back.
 
     Either the person goes on with another business line at once, or is back soon after the end with a matter of a
     business line, or with one for a person of the team. Thanks and greetings have no line.
@@ -43,7 +42,7 @@ def taken_back(before: Classification | None, decision: StateDecision, at: datet
 
 
 def overruled(before: Conversation, after: State) -> Classification | None:
-    """The classification before, where an operator puts the conversation elsewhere than it led to.
+    """Return the classification before, where an operator puts the conversation elsewhere than it led to.
 
     An operator who calls a person takes over from an assistant that went on; one who reopens undoes an end. Handing
     back and closing say nothing of how it was understood.
@@ -54,9 +53,9 @@ def overruled(before: Conversation, after: State) -> Classification | None:
 
 def gave_up(turn: TurnRecord) -> bool:
     """Whether a person was called because it could not be understood what was meant, after asking."""
-    return turn.reason == UNCLEAR and turn.state is State.ESCALATING
+    return turn.reason == TurnReason.UNCLEAR and turn.state is State.ESCALATING
 
 
 def was_classified(turn: TurnRecord) -> bool:
     """Whether the engine followed a decision of Task 1, or gave up; a question back is neither."""
-    return turn.confidence is not None and (turn.reason != UNCLEAR or gave_up(turn))
+    return turn.confidence is not None and (turn.reason != TurnReason.UNCLEAR or gave_up(turn))

@@ -1,0 +1,78 @@
+"""One turn of a conversation: the messages answered together, and the reason for what became of them."""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from contracts.delivery import InboxEntry
+from contracts.messages import InboundMessage
+from contracts.values import ConversationId, MessageId, TurnId
+
+
+class TurnReason(StrEnum):
+    """Reason for the outcome of a turn, or of a move outside one. Values are stored and shown: they stay."""
+
+    # Without a model call
+    RECORDED_ONLY = "record"
+    OPTED_OUT = "opt_out"
+    OPTED_IN = "opt_in"
+    FLOODED = "flood"
+    UNREADABLE = "unreadable"
+    AGENT_OWNS_IT = "hold"
+    RATED_SATISFIED = "satisfied"
+    RATED_UNSATISFIED = "unsatisfied"
+    # Task 1 was followed, or its confidence was below the threshold
+    DECIDED = "decided"
+    UNCLEAR = "unclear"
+    # No answer of the model could be sent
+    MODEL_UNAVAILABLE = "model_unavailable"
+    MODEL_OUTPUT_UNUSABLE = "model_output_unusable"
+    BUDGET_SPENT = "budget"
+    REPLY_BLOCKED = "gate"
+    # Outside the pipeline
+    DEAD_LETTERED = "dead_letter"
+    BY_OPERATOR = "operator"
+    REOPENED = "reopened"
+    TIMED_OUT = "time_out"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Messages of one conversation that get one reply; people write in bursts."""
+
+    conversation_id: ConversationId
+    entries: tuple[InboxEntry, ...]
+
+    @property
+    def id(self) -> TurnId:
+        return TurnId(f"{self.conversation_id}/{self.last_sequence}")
+
+    @property
+    def last_sequence(self) -> int:
+        return self.entries[-1].sequence
+
+    @property
+    def messages(self) -> tuple[InboundMessage, ...]:
+        return tuple(entry.message for entry in self.entries)
+
+    @property
+    def correlation_id(self) -> MessageId:
+        """Id of the turn's first message, which every log line about the turn carries."""
+        return self.entries[0].message.id
+
+    @property
+    def answerable(self) -> tuple[InboundMessage, ...]:
+        return tuple(message for message in self.messages if not message.is_recorded_only)
+
+    def after(self, sequence: int) -> Self:
+        """Return what is left of the turn when everything up to `sequence` has been answered."""
+        return replace(self, entries=tuple(entry for entry in self.entries if entry.sequence > sequence))
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Wall-clock time of a turn's commit, and the milliseconds that the turn took until then."""
+
+    at: datetime
+    total_ms: float = field(default=0.0)

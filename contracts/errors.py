@@ -1,4 +1,4 @@
-"""What can go wrong, grouped by what the worker does next.
+"""Errors, grouped by what the worker does next.
 
 WorkerError
   + TransientError(retry_after)   the work is kept and tried again with backoff; after five attempts dead-lettered

@@ -1,7 +1,6 @@
 """One turn of a conversation: the messages answered together, and the reason for what became of them."""
 
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
@@ -68,11 +67,3 @@ class Turn:
     def after(self, sequence: int) -> Self:
         """Return what is left of the turn when everything up to `sequence` has been answered."""
         return replace(self, entries=tuple(entry for entry in self.entries if entry.sequence > sequence))
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Wall-clock time of a turn's commit, and the milliseconds that the turn took until then."""
-
-    at: datetime
-    total_ms: float = field(default=0.0)

@@ -1,11 +1,10 @@
-"""Where messages wait and conversations are kept, opened as the settings say."""
+"""Inbox, store, events, cache and wake-ups of a process, opened as the settings say."""
 
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -26,12 +25,12 @@ if TYPE_CHECKING:
     from adapters.firestore.database import FirestoreDatabase
     from adapters.redis.database import RedisDatabase
 
-# The libraries of Redis and of Google Cloud are extras, and take long to import: only who uses them loads them.
+# The libraries of Redis and of Google Cloud are extras, and take long to import: they are loaded where they are used.
 
 
 @dataclass(frozen=True)
 class Backend:
-    """What the processes share. `redis` is the inbox's and the broker's."""
+    """Backends that the processes share. `redis` is the inbox's and the broker's."""
 
     inbox: Inbox
     store: Store
@@ -51,9 +50,114 @@ async def open_backend(settings: Settings, *, refuse_after: timedelta | None = N
         StoreUnavailableError, InboxUnavailableError: the server did not answer.
     """
     async with AsyncExitStack() as stack:
-        opening = _Opening(settings, stack, refuse_after)
-        inbox, store = await opening.inbox_and_store()
-        yield Backend(inbox, store, await opening.events(), opening.redis)
+        databases = _Databases(settings, stack, refuse_after)
+        if settings.store_kind == "sqlite":
+            inbox, store = await _open_sqlite(settings, stack)
+        else:
+            inbox, store = await _open_inbox(settings, databases), _open_store(settings, databases)
+        yield Backend(inbox, store, _open_events(settings, databases, stack), databases.opened_redis)
+
+
+async def _open_sqlite(settings: Settings, stack: AsyncExitStack) -> tuple[Inbox, Store]:
+    folder = settings.store_path.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise ConfigurationError(f"{folder} cannot be made ({exc.strerror}): set PROSA_DATA_DIR") from exc
+    database = Database(settings.store_path)
+    stack.callback(database.close)
+    inbox, store = SqliteInbox(database), SqliteStore(database)
+    await inbox.prepare()
+    await store.prepare()
+    return inbox, store
+
+
+async def _open_inbox(settings: Settings, databases: "_Databases") -> Inbox:
+    if settings.inbox_kind == "redis":
+        with required("Redis"):
+            from adapters.redis.inbox import RedisInbox
+
+        database = databases.redis()
+        if settings.is_production and (problems := await database.problems()):
+            raise ConfigurationError(f"REDIS_URL must not hold messages: {'; '.join(problems)}")
+        return RedisInbox(database)
+    with required("Firestore"):
+        from adapters.firestore.inbox import FirestoreInbox
+
+    return FirestoreInbox(databases.firestore())
+
+
+def _open_store(settings: Settings, databases: "_Databases") -> Store:
+    if settings.store_kind == "redis":
+        with required("Redis"):
+            from adapters.redis.store import RedisStore
+
+        return RedisStore(databases.redis())
+    with required("Firestore"):
+        from adapters.firestore.store import FirestoreStore
+
+    store = FirestoreStore(databases.firestore(), retention=timedelta(days=settings.retention_days))
+    if settings.redis_cache_url is None:
+        return store
+    from adapters.redis.cached_store import CachedStore
+
+    return CachedStore(store, databases.cache_redis(), on_away=CACHE_AWAY.inc)
+
+
+def _open_events(settings: Settings, databases: "_Databases", stack: AsyncExitStack) -> Events:
+    """Open the news between processes; over the cache's Redis, since losing one loses nothing."""
+    if settings.engine == "embedded" or (settings.redis_cache_url or settings.redis_url) is None:
+        return MemoryEvents()
+    with required("Redis"):
+        from adapters.redis.events import RedisEvents
+
+    events = RedisEvents(databases.cache_redis(), on_dropped=EVENTS_DROPPED.inc)
+    stack.push_async_callback(events.close)
+    return events
+
+
+class _Databases:
+    """Databases of one process, each opened once, however many adapters use it; the stack closes them."""
+
+    def __init__(self, settings: Settings, stack: AsyncExitStack, refuse_after: timedelta | None) -> None:
+        self._settings = settings
+        self._stack = stack
+        self._refuse_after = refuse_after
+        self.opened_redis: RedisDatabase | None = None
+        self._cache: RedisDatabase | None = None
+        self._firestore: FirestoreDatabase | None = None
+
+    def redis(self) -> "RedisDatabase":
+        if self.opened_redis is None:
+            self.opened_redis = self._open_redis(self._settings.redis_url)
+        return self.opened_redis
+
+    def cache_redis(self) -> "RedisDatabase":
+        """Return the cache's Redis; without one of its own, as in development, the inbox's."""
+        if self._settings.redis_cache_url is None:
+            return self.redis()
+        if self._cache is None:
+            self._cache = self._open_redis(self._settings.redis_cache_url)
+        return self._cache
+
+    def firestore(self) -> "FirestoreDatabase":
+        from adapters.firestore.database import FirestoreDatabase
+
+        if self._firestore is None:
+            assert self._settings.google_cloud_project is not None  # noqa: S101 - the settings were checked for it
+            self._firestore = FirestoreDatabase(
+                self._settings.google_cloud_project,
+                database=self._settings.firestore_database,
+                emulator_host=self._settings.firestore_emulator_host,
+            )
+            self._stack.push_async_callback(self._firestore.close)
+        return self._firestore
+
+    def _open_redis(self, url: SecretStr | None) -> "RedisDatabase":
+        assert url is not None  # noqa: S101 - the settings were checked for it
+        database = open_redis(url, refuse_after=self._refuse_after)
+        self._stack.push_async_callback(database.close)
+        return database
 
 
 @contextmanager
@@ -114,7 +218,7 @@ def _trace_headers() -> Mapping[str, str]:
 
 @asynccontextmanager
 async def open_answers(settings: Settings) -> AsyncIterator[Cache]:
-    """Where answers are kept to be given again: in Redis for all processes, in this one's memory while it is away.
+    """Open the cache of answers: in Redis for all processes, in this one's memory while Redis is unavailable.
 
     Without Redis, in memory alone.
     """
@@ -146,120 +250,3 @@ def open_redis(url: SecretStr, **limits: Any) -> "RedisDatabase":
         from adapters.redis.database import RedisDatabase
 
     return RedisDatabase(url.get_secret_value(), **limits)
-
-
-class _Opening:
-    """Opens each database once, however many adapters stand on it; the stack closes what was opened."""
-
-    def __init__(self, settings: Settings, stack: AsyncExitStack, refuse_after: timedelta | None) -> None:
-        self._settings = settings
-        self._stack = stack
-        self._refuse_after = refuse_after
-        self.redis: RedisDatabase | None = None
-        self._cache: RedisDatabase | None = None
-        self._firestore: FirestoreDatabase | None = None
-
-    async def inbox_and_store(self) -> tuple[Inbox, Store]:
-        if self._settings.store_kind == "sqlite":
-            return await self._sqlite()
-        inbox = await self._redis_inbox() if self._settings.inbox_kind == "redis" else self._firestore_inbox()
-        store = await self._redis_store() if self._settings.store_kind == "redis" else await self._firestore_store()
-        return inbox, store
-
-    async def events(self) -> Events:
-        """News between processes where there are several; over the cache's Redis, since losing one loses nothing."""
-        url = self._settings.redis_cache_url or self._settings.redis_url
-        if self._settings.engine == "embedded" or url is None:
-            return MemoryEvents()
-        with required("Redis"):
-            from adapters.redis.events import RedisEvents
-
-        events = RedisEvents(await self._cache_database(), on_dropped=EVENTS_DROPPED.inc)
-        self._stack.push_async_callback(events.close)
-        return events
-
-    async def _redis_inbox(self) -> Inbox:
-        with required("Redis"):
-            from adapters.redis.inbox import RedisInbox
-
-        database = await self._redis_database()
-        await self._require_lasting(database)
-        return RedisInbox(database)
-
-    async def _redis_store(self) -> Store:
-        with required("Redis"):
-            from adapters.redis.store import RedisStore
-
-        return RedisStore(await self._redis_database())
-
-    def _firestore_inbox(self) -> Inbox:
-        with required("Firestore"):
-            from adapters.firestore.inbox import FirestoreInbox
-
-        return FirestoreInbox(self._firestore_database())
-
-    async def _firestore_store(self) -> Store:
-        with required("Firestore"):
-            from adapters.firestore.store import FirestoreStore
-
-        retention = timedelta(days=self._settings.retention_days)
-        store = FirestoreStore(self._firestore_database(), retention=retention)
-        if self._settings.redis_cache_url is None:
-            return store
-        from adapters.redis.cached_store import CachedStore
-
-        return CachedStore(store, await self._cache_database(), on_away=CACHE_AWAY.inc)
-
-    async def _redis_database(self) -> "RedisDatabase":
-        if self.redis is None:
-            self.redis = self._open_redis(self._settings.redis_url)
-        return self.redis
-
-    async def _cache_database(self) -> "RedisDatabase":
-        """The cache's Redis; without one of its own, as in development, the inbox's."""
-        if self._settings.redis_cache_url is None:
-            return await self._redis_database()
-        if self._cache is None:
-            self._cache = self._open_redis(self._settings.redis_cache_url)
-        return self._cache
-
-    def _open_redis(self, url: SecretStr | None) -> "RedisDatabase":
-        assert url is not None  # noqa: S101 - the settings were checked for it
-        database = open_redis(url, refuse_after=self._refuse_after)
-        self._stack.push_async_callback(database.close)
-        return database
-
-    def _firestore_database(self) -> "FirestoreDatabase":
-        from adapters.firestore.database import FirestoreDatabase
-
-        if self._firestore is None:
-            assert self._settings.google_cloud_project is not None  # noqa: S101 - the settings were checked for it
-            self._firestore = FirestoreDatabase(
-                self._settings.google_cloud_project,
-                database=self._settings.firestore_database,
-                emulator_host=self._settings.firestore_emulator_host,
-            )
-            self._stack.push_async_callback(self._firestore.close)
-        return self._firestore
-
-    async def _require_lasting(self, database: "RedisDatabase") -> None:
-        if not self._settings.is_production:
-            return
-        if problems := await database.problems():
-            raise ConfigurationError(f"REDIS_URL must not hold messages: {'; '.join(problems)}")
-
-    async def _sqlite(self) -> tuple[Inbox, Store]:
-        database = Database(_writable(self._settings.store_path))
-        self._stack.callback(database.close)
-        inbox, store = SqliteInbox(database), SqliteStore(database)
-        await inbox.prepare()
-        await store.prepare()
-        return inbox, store
-
-
-def _writable(path: Path) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise ConfigurationError(f"{path.parent} cannot be made ({exc.strerror}): set PROSA_DATA_DIR") from exc
-    return path

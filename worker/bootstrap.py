@@ -157,9 +157,7 @@ async def open_engine(
         writer = secrets.token_hex(6)
         language = rulebooks.current().institution.language
         variants = await stack.enter_async_context(
-            _variants_by_flags(settings, backend, clock, prompter, writer, language)
-            if flagged
-            else _variants_by_settings(settings, backend, clock, prompter, writer)
+            _variants(settings, backend, clock, prompter, writer, language, flagged=flagged)
         )
         ledger = Ledger(backend.store, writer=writer, clock=clock)
         await stack.enter_async_context(kept(ledger, Exchange(backend.store, meter.day, writer=writer, clock=clock)))
@@ -328,19 +326,22 @@ def _cache_policy(settings: Settings) -> CachePolicy | None:
 
 
 @asynccontextmanager
-async def _variants_by_settings(
-    settings: Settings, backend: Backend, clock: Clock, prompter: Prompter, writer: str
+async def _variants(
+    settings: Settings,
+    backend: Backend,
+    clock: Clock,
+    prompter: Prompter,
+    writer: str,
+    language: str,
+    *,
+    flagged: bool,
 ) -> AsyncIterator[VariantAssigner]:
-    recorder = Recorder(backend.store, writer=writer, salt=settings.id_salt.get_secret_value(), clock=clock)
-    async with recording(recorder):
-        yield SettingsVariantAssigner(prompter, recorder)
-
-
-@asynccontextmanager
-async def _variants_by_flags(
-    settings: Settings, backend: Backend, clock: Clock, prompter: Prompter, writer: str, language: str
-) -> AsyncIterator[VariantAssigner]:
-    switches = settings.prompter_switches
+    salt, switches = settings.id_salt.get_secret_value(), settings.prompter_switches
+    if not flagged:
+        recorder = Recorder(backend.store, writer=writer, salt=salt, clock=clock)
+        async with recording(recorder):
+            yield SettingsVariantAssigner(prompter, recorder)
+        return
     if settings.flags_file is not None:
         # While it is edited later, one with mistakes leaves the earlier flags in force; one to begin with has none.
         read_flag_file(settings.flags_file)
@@ -349,7 +350,7 @@ async def _variants_by_flags(
         backend.events,
         clock,
         writer=writer,
-        salt=settings.id_salt.get_secret_value(),
+        salt=salt,
         said=switches,
         file=settings.flags_file,
     ) as flags:
@@ -374,7 +375,7 @@ async def _answer_cache(settings: Settings, clock: Clock) -> AsyncIterator[Answe
 
 @asynccontextmanager
 async def _embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
-    """One pass for the texts of many callers; None where no task has a semantic level."""
+    """Load the embedder, which takes the texts of many callers in one pass; None: no task has a semantic level."""
     if not settings.semantic_tasks:
         yield None
         return
@@ -389,7 +390,7 @@ async def _embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
 
 
 def _deferred_model(settings: Settings) -> DeferredModel:
-    """The model, whose SDK is imported in the background: it takes as long as everything else of a start.
+    """Return the model; its SDK is imported in the background, which takes as long as everything else of a start.
 
     Raises:
         ConfigurationError: there is no key, or a library of the provider is not installed.
@@ -426,7 +427,7 @@ def _loaded_model(settings: Settings) -> LanguageModel:
 
 
 def make_model(settings: Settings) -> "MessagesModel":
-    """The model of the provider that the settings name; importing its SDK takes most of a second."""
+    """Return the model of the settings' provider; importing its SDK takes most of a second."""
     output = settings.structured_output
     if settings.model_provider == "vertex":
         from adapters.models.vertex import VertexModel

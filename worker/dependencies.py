@@ -1,4 +1,4 @@
-"""What each part of the worker works with, built once when the process starts (`worker/bootstrap.py`)."""
+"""Dependencies of each part of the worker, built once when the process starts (`worker/bootstrap.py`)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Rulebook:
 
 @dataclass(frozen=True)
 class DrainLimits:
-    """How many conversations are worked on, how each is held and how often a message is tried.
+    """Limits of a drain: conversations in work, the lease of each, and attempts at a message.
 
     `at_once` is for the whole process, while inbox and store answer (`scheduling/`). A lease runs out `lease`
     after its last heartbeat, which comes four times in that span. After `attempts` tries a message goes to the dead
@@ -94,7 +94,7 @@ class Escalations:
 
 @dataclass(frozen=True)
 class TurnDependencies:
-    """What the pipeline works with."""
+    """Dependencies of the pipeline."""
 
     inbox: Inbox
     store: Store
@@ -115,7 +115,7 @@ class TurnDependencies:
 
 @dataclass(frozen=True)
 class OutboxDependencies:
-    """What sending replies works with.
+    """Dependencies of sending replies.
 
     `listening_since` is when this installation began to hear statuses again; before it none could have arrived.
     """
@@ -131,7 +131,7 @@ class OutboxDependencies:
 
 @dataclass(frozen=True)
 class OperatorDependencies:
-    """What moves outside a turn work with: operators, timers, dead letters, erasure."""
+    """Dependencies of moves outside a turn: operators, timers, dead letters, erasure."""
 
     inbox: Inbox
     store: Store
@@ -145,7 +145,7 @@ class OperatorDependencies:
 
 @dataclass(frozen=True)
 class AnalysisDependencies:
-    """What analyses in the background work with; without a `callback` no receiver is told of their end."""
+    """Dependencies of analyses in the background; without a `callback` no receiver learns of their end."""
 
     store: Store
     analyst: Analyst
@@ -161,7 +161,7 @@ class AnalysisDependencies:
 
 @dataclass(frozen=True)
 class DrainDependencies:
-    """What a drain works with, and what it passes on: to the turn, to the outbox, to the dead letters."""
+    """Dependencies of a drain, with those that it passes on: to the turn, the outbox and the dead letters."""
 
     inbox: Inbox
     turn: TurnDependencies
@@ -180,7 +180,7 @@ class DrainDependencies:
 
 @dataclass(frozen=True)
 class SweepDependencies:
-    """What the sweeper works with, and what it passes on: to operators' moves and to the analyses."""
+    """Dependencies of the sweeper, with those that it passes on: to operators' moves and to the analyses."""
 
     inbox: Inbox
     store: Store

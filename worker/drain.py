@@ -1,4 +1,4 @@
-"""Work of one worker on one conversation: take the lease, answer what waits, give the lease back."""
+"""Drain of one conversation by one worker: take the lease, answer what waits, give the lease back."""
 
 import asyncio
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ OUTAGES = (*UNAVAILABLE, ConversationMovedError)
 
 @dataclass
 class DrainProgress:
-    """How far a drain has come: the messages in hand, and how often the newest turn's were tried."""
+    """Progress of a drain: the messages in hand, and the attempts at those of the newest turn."""
 
     entries: Sequence[InboxEntry] = ()
     attempts: int = 0

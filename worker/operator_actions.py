@@ -1,4 +1,4 @@
-"""What happens to a conversation outside its turns: operators, timers, undeliverable replies, erasure, export."""
+"""Moves of a conversation outside its turns: operators, timers, undeliverable replies, erasure, export."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from contracts.errors import ConversationConflictError, IllegalTransitionError
 from contracts.institution import FixedText
 from contracts.messages import OutboundMessage
 from contracts.performance import Cause
-from contracts.turn import Timing, Turn, TurnReason
+from contracts.turn import Turn, TurnReason
 from contracts.values import ConversationId, TurnId
 from fsm.machine import Transitions
 from fsm.migrations import migrate
@@ -35,7 +35,7 @@ async def pull(
 
     Raises:
         IllegalTransitionError: the table has no such move from the state it is in, or there is no such conversation.
-        ConversationConflictError: it kept changing meanwhile.
+        ConversationConflictError: it kept changing.
     """
 
     def move(conversation: Conversation) -> Transitions:
@@ -50,7 +50,7 @@ async def pull(
 
 
 async def time_out(conversation_id: ConversationId, deps: OperatorDependencies) -> None:
-    """End a wait that has lasted longer than the table allows; nothing when it ended meanwhile."""
+    """End a wait that has lasted longer than the table allows; nothing when it has ended already."""
     conversation = await deps.store.load(conversation_id)
     if conversation is None or conversation.moved_to is not None or conversation.times_out_at is None:
         return
@@ -83,7 +83,7 @@ async def reopen(conversation_id: ConversationId, deps: OperatorDependencies) ->
 
 
 async def escalate_for_dead_letter(entry: InboxEntry, deps: OperatorDependencies) -> None:
-    """Pass the message in the conversation, tell the person that somebody will look, and call that somebody."""
+    """Pass over the message, announce an agent to the person, and hand the conversation to the team."""
     for _ in range(CONFLICT_RETRIES):
         stored = await deps.store.load(entry.message.conversation_id)
         conversation = migrate(stored) if stored else Conversation(id=entry.message.conversation_id)
@@ -97,7 +97,7 @@ async def escalate_for_dead_letter(entry: InboxEntry, deps: OperatorDependencies
             hold = OutboundMessage.of_text(institution.text(FixedText.ESCALATED))
             draft = draft.with_reply(hold)
         turn = Turn(entry.message.conversation_id, (entry,))
-        commit = to_commit(turn, draft, Timing(at=deps.clock.now()), institution.version)
+        commit = to_commit(turn, draft, institution.version, at=deps.clock.now())
         try:
             await deps.store.commit(commit)
         except ConversationConflictError:
@@ -111,7 +111,7 @@ async def escalate_for_dead_letter(entry: InboxEntry, deps: OperatorDependencies
 async def erase(conversation_id: ConversationId, deps: OperatorDependencies) -> bool:
     """Delete everything of a person's conversation; a worker that is thinking about it cannot write it back.
 
-    The inbox goes first: whoever re-reads it after the store refused their commit finds nothing to write again.
+    The inbox goes first: a worker that re-reads it after the store refused its commit finds nothing to write again.
     Erasing twice, or again after a crash in the middle, is harmless. Returns whether there was anything.
     """
     waiting = await deps.inbox.pending(conversation_id)
@@ -194,7 +194,7 @@ async def _change(
 
 
 def _operation(before: Conversation, transitions: Transitions, reason: str, deps: OperatorDependencies) -> TurnCommit:
-    """What a move outside a turn writes: the head, its history and a record with no messages and no reply."""
+    """Return what a move outside a turn writes: head, history, and a record with no messages and no reply."""
     at = deps.clock.now()
     changes = {"updated_at": at, "waiting_for": WaitingFor.ANYTHING, "classified": None}
     conversation = transitions.conversation.model_copy(update=changes)

@@ -1,10 +1,7 @@
-"""Committed replies leave here: in order for each conversation, at least once, and settled when the answer got lost."""
+"""Outbox: committed replies are sent in order for each conversation, at least once."""
 
 import asyncio
-from collections.abc import Coroutine
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 from contracts.backoff import Backoff
 from contracts.delivery import OutboxRow
@@ -31,118 +28,92 @@ async def flush(conversation_id: ConversationId, deps: OutboxDependencies) -> No
             return
 
 
-async def _wait_for_channel(row: OutboxRow, deps: OutboxDependencies) -> None:
-    """The channel is not set up in this process any more: its replies wait, new messages are still worked on."""
-    SENDS.labels(channel=row.address.channel.value, outcome="no_channel").inc()
-    log.error(
-        "outbox.no_channel",
-        conversation_id=row.conversation_id,
-        correlation_id=row.correlation_id,
-        outbox_id=row.id,
-        channel=row.address.channel,
-    )
-    not_before = deps.clock.now() + BACKOFF.longest
-    await deps.store.postpone(row.id, not_before=not_before, error_code="no_channel", at=deps.clock.now())
-
-
-@dataclass(frozen=True)
-class _Attempt:
-    """One attempt at one row: where it is logged and counted from."""
-
-    row: OutboxRow
-    channel: Channel
-
-    def note(self, outcome: str, **details: object) -> None:
-        SENDS.labels(channel=self.channel.name.value, outcome=outcome).inc()
-        log.info(
-            f"outbox.{outcome}",
-            conversation_id=self.row.conversation_id,
-            correlation_id=self.row.correlation_id,
-            outbox_id=self.row.id,
-            attempt=self.row.attempts,
-            **details,
-        )
-
-
 async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
     """Try one row; True when the next one may follow."""
-    now = deps.clock.now()
+    now, channel = deps.clock.now(), deps.channels.get(row.address.channel)
     if row.sendable_at > now:
         return False
-    channel = deps.channels.get(row.address.channel)
     if channel is None:
-        await _wait_for_channel(row, deps)
+        # It is not set up in this process any more: its replies wait, new messages are still worked on.
+        _note(row, "no_channel", error=True, channel=row.address.channel)
+        not_before = now + BACKOFF.longest
+        await deps.store.postpone(row.id, not_before=not_before, error_code="no_channel", at=now)
         return False
     if channel.reply_window is not None and now > row.created_at + channel.reply_window:
         await deps.store.mark_failed(row.id, error_code=WINDOW_CLOSED, at=now)
-        _Attempt(row, channel).note("refused", code=WINDOW_CLOSED)
+        _note(row, "refused", code=WINDOW_CLOSED)
         deps.ledger.book_failure(Cause.REFUSED)
         return True
     if row.state is DeliveryState.SENDING:
         if now < deps.listening_since + channel.settle_after:
-            # While nobody listened no status could come: it gets its time now.
+            # Until then no status could come: it gets its time now.
             return False
         # Its deadline passed and no status settled it: one more send is the lesser evil.
-        _Attempt(row, channel).note("resent")
+        _note(row, "resent")
     sending = await deps.store.begin_send(row, deadline=now + channel.send_timeout + channel.settle_after, at=now)
     if sending is None:
         return False
     await deps.faults.reach("outbox.sending")
-    return await _undisturbed(_deliver(_Attempt(sending, channel), deps))
-
-
-async def _undisturbed(work: Coroutine[Any, Any, bool]) -> bool:
-    """Finish the work even when its drain is cancelled: a request that has left cannot be called back, and who does not
-    wait for the answer does not know whether to send again."""
-    task = asyncio.ensure_future(work)
+    # A request that has left cannot be called back, and without its answer it is not known whether to send again: so
+    # it is waited for even when the drain is cancelled.
+    delivery = asyncio.ensure_future(_deliver(sending, channel, deps))
     try:
-        return await asyncio.shield(task)
+        return await asyncio.shield(delivery)
     except asyncio.CancelledError:
-        if not task.done():
-            await asyncio.wait([task])
+        if not delivery.done():
+            await asyncio.wait([delivery])
         raise
 
 
-async def _deliver(attempt: _Attempt, deps: OutboxDependencies) -> bool:
-    row = attempt.row
+async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies) -> bool:
+    """Send the row and settle it by the answer; True when the next one may follow."""
     try:
         with send_span(row):
-            platform_message_id = await _send_in_time(attempt)
+            platform_message_id = await _send_in_time(row, channel)
     except ChannelUnavailableError as exc:
-        # Never less than the platform asks for.
+        # Never sooner than the platform asks for.
         pause = max(exc.retry_after or timedelta(0), BACKOFF.pause(row.attempts, deps.chance))
-        not_before = deps.clock.now() + pause
-        await deps.store.postpone(row.id, not_before=not_before, error_code=str(exc), at=deps.clock.now())
-        attempt.note("postponed", reason=str(exc))
+        at = deps.clock.now()
+        await deps.store.postpone(row.id, not_before=at + pause, error_code=str(exc), at=at)
+        _note(row, "postponed", reason=str(exc))
         return False
     except SendOutcomeUnknownError:
         # The row stays `sending`: a status settles it, or its deadline brings the next attempt.
-        attempt.note("unknown")
+        _note(row, "unknown")
         return False
     except ChannelRefusedError as exc:
         await deps.store.mark_failed(row.id, error_code=exc.code, at=deps.clock.now())
-        attempt.note("refused", code=exc.code)
+        _note(row, "refused", code=exc.code)
         deps.ledger.book_failure(Cause.REFUSED)
         return True
     await deps.faults.reach("outbox.accepted")
     at = deps.clock.now()
-    await _mark_sent(row, platform_message_id, at, deps)
-    attempt.note("sent")
+    await deps.store.mark_sent(row, platform_message_id=platform_message_id, at=at)
+    await deps.faults.reach("outbox.marked")
+    _note(row, "sent")
     if row.received_at is not None:
-        note_reply(attempt.channel.name, (at - row.received_at).total_seconds())
+        note_reply(channel.name, (at - row.received_at).total_seconds())
         deps.ledger.book_reply(received_at=row.received_at, sent_at=at)
     return True
 
 
-async def _send_in_time(attempt: _Attempt) -> str:
+async def _send_in_time(row: OutboxRow, channel: Channel) -> str:
     """Send within the channel's time in all; a platform that drips its answer may well have taken the message."""
     try:
-        async with asyncio.timeout(attempt.channel.send_timeout.total_seconds()):
-            return await attempt.channel.send(attempt.row)
+        async with asyncio.timeout(channel.send_timeout.total_seconds()):
+            return await channel.send(row)
     except TimeoutError as exc:
         raise SendOutcomeUnknownError("no answer within the channel's time") from exc
 
 
-async def _mark_sent(row: OutboxRow, platform_message_id: str, at: datetime, deps: OutboxDependencies) -> None:
-    await deps.store.mark_sent(row, platform_message_id=platform_message_id, at=at)
-    await deps.faults.reach("outbox.marked")
+def _note(row: OutboxRow, outcome: str, *, error: bool = False, **details: object) -> None:
+    """Count and log one attempt at a row."""
+    SENDS.labels(channel=row.address.channel.value, outcome=outcome).inc()
+    (log.error if error else log.info)(
+        f"outbox.{outcome}",
+        conversation_id=row.conversation_id,
+        correlation_id=row.correlation_id,
+        outbox_id=row.id,
+        attempt=row.attempts,
+        **details,
+    )

@@ -15,7 +15,7 @@ from contracts.institution import FixedText, Institution
 from contracts.messages import MessageType, OutboundMessage
 from contracts.performance import answered_by
 from contracts.ports import Channel, Clock, Events, LiveEvent
-from contracts.turn import Timing, Turn, TurnReason
+from contracts.turn import Turn, TurnReason
 from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import migrate
 from observability.metrics import FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_answer, note_quality, note_transitions
@@ -455,8 +455,14 @@ def failure(error: WorkerError | None) -> TurnReason:
 
 async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, spent: Decimal, elapsed: float) -> None:
     """Write the turn in one step, then count it. `spent` is in USD, `elapsed` in seconds."""
-    timing = Timing(at=deps.clock.now(), total_ms=round(elapsed * 1000, 2))
-    written = to_commit(context.turn, draft, timing, context.institution.version, spent=spent)
+    written = to_commit(
+        context.turn,
+        draft,
+        context.institution.version,
+        at=deps.clock.now(),
+        total_ms=round(elapsed * 1000, 2),
+        spent=spent,
+    )
     await deps.faults.reach("turn.before_commit")
     with span("store.commit"):
         await deps.store.commit(written)

@@ -115,6 +115,6 @@ def was_said_last(conversation: Conversation, text: str) -> bool:
 
 
 def _hold_is_due(conversation: Conversation, at: datetime) -> bool:
-    """Whether the person is to be told again that an agent owns the conversation: at most once in a while."""
+    """Whether to say again that an agent owns the conversation: at most once in a while."""
     spoken = [said.at for said in conversation.window if said.speaker is not Speaker.PERSON]
     return not spoken or at - spoken[-1] >= HOLD_AGAIN_AFTER

@@ -33,7 +33,7 @@ LOOK_FOR_REPORTS_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Sweeping:
-    """How often a worker looks for work without a wake-up; `tend_every` for time-outs and escalations.
+    """Intervals at which a worker looks for work without a wake-up; `tend_every` for time-outs and escalations.
 
     Without `analyses` it leaves those to others: a worker of the fast queue alone.
     """

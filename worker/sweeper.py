@@ -1,20 +1,20 @@
 """Sweep for work without a wake-up: it bounds every recovery, whatever happened to the queue."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 from contracts.errors import IllegalTransitionError, WorkerError, family_of
 from contracts.ports import WakeUps
-from contracts.values import ConversationId
 from observability.logs import logger
 from observability.metrics import DRAIN_ERRORS
 from worker.analyses.processing import recover_analyses, renew_handoffs, request_handoffs
 from worker.dependencies import SweepDependencies
 from worker.drain import UNAVAILABLE
 from worker.operator_actions import escalate, expire, time_out
-from worker.scheduling.limiter import PROBE_BACKOFF
+from worker.scheduling.limiter import PROBE_BACKOFF, Attempt
 
 log = logger(__name__)
 
@@ -71,19 +71,27 @@ async def _probe(queue: WakeUps, deps: SweepDependencies, *, replies: bool) -> b
     with deps.limiter.probe() as attempt:
         if attempt is None:
             return False
-
-        async def recover_once() -> None:
-            try:
-                found = await _unattended(deps, replies=replies)
-            except UNAVAILABLE:
-                attempt.failed()
-                raise
-            attempt.answered()
-            for conversation_id in found:
-                await queue.wake(conversation_id)
-
-        await _tolerating(recover_once(), "sweep.error")
+        await _tolerating(recover(queue, deps, attempt, replies=replies), "sweep.error")
         return not attempt.has_failed
+
+
+async def recover(
+    queue: WakeUps, deps: SweepDependencies, attempt: Attempt | None = None, *, replies: bool = True
+) -> None:
+    """Wake, each once, the conversations with due messages, and those with `replies` to send; report to `attempt`."""
+    now = deps.clock.now()
+    looks = [deps.inbox.due(at=now, limit=BATCH), *([deps.store.sendable(at=now, limit=BATCH)] if replies else [])]
+    try:
+        # At the same time, so that one Redis answers both in one round trip.
+        found = await asyncio.gather(*looks)
+    except UNAVAILABLE:
+        if attempt is not None:
+            attempt.failed()
+        raise
+    if attempt is not None:
+        attempt.answered()
+    for conversation_id in dict.fromkeys(chain.from_iterable(found)):
+        await queue.wake(conversation_id)
 
 
 async def sweep(queue: WakeUps, deps: SweepDependencies) -> None:
@@ -93,22 +101,6 @@ async def sweep(queue: WakeUps, deps: SweepDependencies) -> None:
     await tend(deps)
     await request_handoffs(deps.analyses)
     await recover_analyses(queue, deps.analyses, limit=BATCH)
-
-
-async def recover(queue: WakeUps, deps: SweepDependencies) -> None:
-    """Wake every conversation with something to do."""
-    for conversation_id in await _unattended(deps, replies=True):
-        await queue.wake(conversation_id)
-
-
-async def _unattended(deps: SweepDependencies, *, replies: bool) -> Iterable[ConversationId]:
-    """Return, each once, the conversations with due messages; with `replies`, those with sendable replies too."""
-    now = deps.clock.now()
-    if not replies:
-        return await deps.inbox.due(at=now, limit=BATCH)
-    # At the same time, so that one Redis answers both in one round trip.
-    due, sendable = await asyncio.gather(deps.inbox.due(at=now, limit=BATCH), deps.store.sendable(at=now, limit=BATCH))
-    return dict.fromkeys([*due, *sendable])
 
 
 async def settle_refunds(deps: SweepDependencies) -> None:

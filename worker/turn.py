@@ -23,7 +23,7 @@ from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.delivery import OutboxRow, TurnCommit
 from contracts.ledger import BilledCall
 from contracts.messages import InboundMessage, OutboundMessage
-from contracts.turn import Timing, Turn, TurnReason
+from contracts.turn import Turn, TurnReason
 from contracts.values import OutboxId
 from fsm.machine import Transitions
 from observability.tracing import current_traceparent
@@ -42,7 +42,7 @@ class WrittenReply:
 
 @dataclass(frozen=True)
 class Draft:
-    """What a turn has come to so far. Every stage returns a new one; the commit makes it durable."""
+    """A turn as far as it has come. Every stage returns a new one; the commit makes it durable."""
 
     transitions: Transitions
     reason: TurnReason = TurnReason.DECIDED
@@ -98,23 +98,29 @@ def assistant_said(replies: Sequence[OutboundMessage], at: datetime) -> tuple[Ut
 
 
 def to_commit(
-    turn: Turn, draft: Draft, timing: Timing, institution_version: str, *, spent: Decimal = ZERO
+    turn: Turn,
+    draft: Draft,
+    institution_version: str,
+    *,
+    at: datetime,
+    total_ms: float = 0.0,
+    spent: Decimal = ZERO,
 ) -> TurnCommit:
     """Return everything that the turn writes in one step: head, history, transcript, record, receipts and outbox.
 
-    `spent` is the cost of the turn in USD, dropped drafts included.
+    `total_ms` is what the turn has taken until `at`, `spent` its cost in USD, dropped drafts included.
     """
     conversation = draft.conversation
-    said = (*person_said(turn.answerable), *assistant_said(draft.replies, timing.at))
-    rows = _outbox_rows(turn, draft, timing.at)
+    said = (*person_said(turn.answerable), *assistant_said(draft.replies, at))
+    rows = _outbox_rows(turn, draft, at)
     head = conversation.says(*said).model_copy(
         update={
             "last_sequence": turn.last_sequence,
             "turns": conversation.turns + 1,
             "turns_in_episode": conversation.turns_in_episode + 1,
             "next_outbox_number": conversation.next_outbox_number + len(rows),
-            "updated_at": timing.at,
-            "created_at": conversation.created_at or timing.at,
+            "updated_at": at,
+            "created_at": conversation.created_at or at,
             "spent_usd": usd_text(Decimal(conversation.spent_usd) + spent),
         }
     )
@@ -122,7 +128,7 @@ def to_commit(
         conversation=head,
         transitions=draft.transitions.records,
         utterances=said,
-        turn=_record(turn, draft, timing, institution_version),
+        turn=_record(turn, draft, institution_version, at, total_ms),
         answered=turn.entries,
         outbox=rows,
     )
@@ -149,7 +155,7 @@ def _outbox_rows(turn: Turn, draft: Draft, at: datetime) -> tuple[OutboxRow, ...
     )
 
 
-def _record(turn: Turn, draft: Draft, timing: Timing, institution_version: str) -> TurnRecord:
+def _record(turn: Turn, draft: Draft, institution_version: str, at: datetime, total_ms: float) -> TurnRecord:
     conversation = draft.conversation
     decision = draft.decision
     return TurnRecord(
@@ -171,14 +177,14 @@ def _record(turn: Turn, draft: Draft, timing: Timing, institution_version: str) 
         tasks=draft.tasks,
         tokens=sum((task.tokens for task in draft.tasks), TokenCount()),
         cost_usd=total_cost(task.cost_usd for task in draft.tasks),
-        ms=_milliseconds(draft.tasks, timing.total_ms),
+        ms=_milliseconds(draft.tasks, total_ms),
         attempts=max(entry.attempts for entry in turn.entries),
         institution_version=institution_version,
         table_version=conversation.table_version,
         arms=conversation.tuning.arms,
         corrects=draft.corrects,
         received_at=min(message.received_at for message in turn.messages),
-        at=timing.at,
+        at=at,
     )
 
 

@@ -31,8 +31,8 @@ RATED = {TurnReason.RATED_SATISFIED.value: 1.0, TurnReason.RATED_UNSATISFIED.val
 
 TURN_TASKS = (TaskName.STATE, TaskName.RESPONSE, TaskName.MESSAGE_TYPE)
 MODELS = "models."
-# What the engine asks for, and the type of its value. Tests run both states of each, and `prosa doctor` tells of flags
-# that are none of these.
+# Flags that the engine asks for, and the types of their values. Tests run both states of each, and `prosa doctor` names
+# flags that are none of these.
 ENGINE_FLAGS: Mapping[str, type[bool | int | float | str]] = {
     **{PROMPTS + name: int for name in TURN_TEMPLATES},
     **{MODELS + task: str for task in TURN_TASKS},
@@ -166,7 +166,7 @@ _CORRECTED = ((CORRECTION, 1.0), (CLASSIFICATION_HELD, -1.0))
 
 
 def _metrics(head: Conversation, turn: TurnRecord) -> Iterator[tuple[str, float]]:
-    """What a turn says of the arms that its person is in; of what did not happen there is no event."""
+    """Yield the metric events of a turn, for the arms of its person; what did not happen has no event."""
     if turn.fallback:
         yield ERROR, 1.0
     if turn.state is State.ESCALATING:

@@ -35,7 +35,7 @@ TIMERS = ((TEND, TEND_EVERY), (SWEEP, SWEEP_EVERY), (CLEAN, CLEAN_EVERY), (REPOR
 
 
 class Jobs(Protocol):
-    """What a worker process does for each kind of job. A `TransientError` has the job retried, where it may be."""
+    """Work of a process for each kind of job. A `TransientError` has the job retried, where it may be."""
 
     async def drain(self, conversation_id: str) -> None: ...
     async def analyse(self, key: str) -> None: ...

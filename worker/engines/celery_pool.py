@@ -77,7 +77,7 @@ class EventLoopPool(BasePool):
         """Let the engine close, which gives running jobs its time of grace.
 
         The connection to the broker is closed by now: Celery puts every unacknowledged wake-up back, also those of jobs
-        that ended in that time, and whoever takes one finds nothing to do.
+        that ended in that time, and the worker that takes one finds nothing to do.
         """
         self.app.engine.stop()
 

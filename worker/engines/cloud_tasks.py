@@ -1,7 +1,7 @@
 """The worker as Cloud Tasks and Cloud Scheduler see it: a wake-up is a request, and ends with its answer.
 
 What an answer means to the queue: 2xx ends the task; everything else repeats it, with unlimited attempts for ever; 429
-and 503 slow the whole queue down besides. So whatever a repetition cannot mend is answered 200.
+and 503 slow the whole queue down besides. So whatever a repetition cannot repair is answered 200.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ CONVERSATION, ANALYSIS = "conversation_id", "analysis_id"
 
 
 class WakeUpOutcome(StrEnum):
-    """What became of one request of the queue or the scheduler; a closed set, for a counter's label."""
+    """Outcome of one request of the queue or the scheduler; a closed set, for a counter's label."""
 
     DONE = "done"
     CUT = "cut"
@@ -56,7 +56,7 @@ class Verifier(Protocol):
 
         Raises:
             UnauthenticatedError: it is no valid token for us.
-            ForbiddenCallerError: it is somebody else's.
+            ForbiddenCallerError: it is another account's.
             TransientError: nothing can be said about it now.
         """
         ...
@@ -68,12 +68,12 @@ async def _nothing() -> None:
 
 @dataclass(frozen=True)
 class TasksDependencies:
-    """What the endpoint works with.
+    """Dependencies of the endpoint.
 
-    `drain` answers what waits in a conversation, `analyse` works on one analysis, `sweep` looks for what nobody was
-    woken for, once. `idle` returns when nothing that they have started is left running (wake-ups on their way): between
-    two requests Cloud Run gives the process no CPU. `count` is told what became of each request. The time limits lie
-    below the dispatch deadlines of the tasks.
+    `drain` answers what waits in a conversation, `analyse` works on one analysis, `sweep` looks once for work without a
+    wake-up. `idle` returns when nothing that they have started is left running (wake-ups on their way): between two
+    requests Cloud Run gives the process no CPU. `count` gets the outcome of each request. The time limits lie below the
+    dispatch deadlines of the tasks.
     """
 
     drain: Callable[[ConversationId], Awaitable[None]]
@@ -120,7 +120,7 @@ class _Endpoint:
         return await self._carry_out(work, time_limit, traceparent=request.headers.get("traceparent"))
 
     async def sweep(self, request: Request) -> Response:
-        """A job of the scheduler: look for what nobody was woken for."""
+        """Do a job of the scheduler: look for work without a wake-up."""
         return await self._refusal(request) or await self._carry_out(self._deps.sweep, self._deps.time_limit)
 
     async def _carry_out(
@@ -128,8 +128,8 @@ class _Endpoint:
     ) -> Response:
         """Do the work and wait for what it has started; what it could not do is due again by the inbox.
 
-        A drain does not raise: it gives its conversation back with a time when it is due again, and one that somebody
-        else holds is left to them. Both are answered 200, since the sweep goes on at that time, and a 503 would slow
+        A drain does not raise: it gives its conversation back with a time when it is due again, and one that another
+        worker holds is left to it. Both are answered 200, since the sweep goes on at that time, and a 503 would slow
         the queue down for every other conversation. An outage that does come out, that of a drain which could not even
         claim its conversation or of a sweep, is answered 503: then there is nothing to slow down for the others.
         """
@@ -180,7 +180,7 @@ class _Endpoint:
 
 
 def _named(body: bytes) -> tuple[str, str]:
-    """What a task names, and by which field; fields that another version may have added are left alone.
+    """Return the field of a task and what it names; fields that another version may have added are left alone.
 
     Raises:
         MalformedMessageError: it names nothing.

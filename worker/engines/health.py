@@ -1,4 +1,4 @@
-"""What every worker process answers over HTTP: alive, ready, and `/metrics`."""
+"""HTTP side of every worker process: alive, ready, and `/metrics`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,10 +23,10 @@ READY_TIMEOUT_SECONDS = 2
 
 @dataclass(frozen=True)
 class Operation:
-    """What the answers come from.
+    """Sources of the answers.
 
     `ready` raises `TransientError` while the process cannot work. `metrics` is the text of `/metrics`, which is given
-    to who has the token, and on this machine to everybody.
+    to callers with the token, and on this machine to every caller.
     """
 
     ready: Callable[[], Awaitable[None]]

@@ -19,7 +19,7 @@ class EngineProcess(Generic[E]):
     """Opens an engine on an event loop in a thread of its own, and runs coroutines there for other threads.
 
     One loop for the life of the process: connection pools belong to the loop they were made on, so a loop for each
-    job would open them anew each time, or fail with "event loop is closed".
+    job would open them again each time, or fail with "event loop is closed".
     """
 
     def __init__(self, opening: Callable[[], AbstractAsyncContextManager[E]]) -> None:
@@ -64,7 +64,7 @@ class EngineProcess(Generic[E]):
         try:
             run_serving(self._open_until_stopped())
         except BaseException as exc:
-            # Before it was open the one who waits for it is told; afterwards the thread ends with its traceback.
+            # Before it was open, `start` raises it; afterwards the thread ends with its traceback.
             if self._opened.done():
                 raise
             self._opened.set_exception(exc)

@@ -97,7 +97,7 @@ class Limiter:
 
     @property
     def limit(self) -> int:
-        """How many conversations may be in work at once outside an outage."""
+        """Number of conversations that may be in work at once outside an outage."""
         return int(self._limit)
 
     @property

@@ -91,7 +91,9 @@ class ConversationMachine:
             metadata=dict(metadata or {}),
             at=at,
         )
-        return Transitions(self._enter(transitions.conversation, dest, at), (*transitions.records, record))
+        limit = self._limits[dest]
+        changes = {"state": dest, "times_out_at": at + limit if limit else None}
+        return Transitions(transitions.conversation.model_copy(update=changes), (*transitions.records, record))
 
     def open_moves(self, conversation: Conversation, *, by: str) -> dict[State, Trigger]:
         """Return the destinations that `by` may choose now, each with its trigger."""
@@ -111,10 +113,6 @@ class ConversationMachine:
         if not moved:
             raise IllegalTransitionError(f"the guard of '{trigger}' from {source} is closed")
         return State(cursor.state)
-
-    def _enter(self, conversation: Conversation, state: State, at: datetime) -> Conversation:
-        limit = self._limits[state]
-        return conversation.model_copy(update={"state": state, "times_out_at": at + limit if limit else None})
 
 
 def _condition(move: Move) -> Any:

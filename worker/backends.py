@@ -1,7 +1,7 @@
 """Inbox, store, events, cache and wake-ups of a process, opened as the settings say."""
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -201,7 +201,7 @@ async def open_wake_ups(settings: Settings, backend: Backend) -> AsyncIterator[W
             on_lost=WAKE_UPS_LOST.inc,
             audience=settings.tasks_audience,
             emulator_host=settings.tasks_emulator_host,
-            headers=_trace_headers,
+            headers=lambda: {"traceparent": traceparent} if (traceparent := current_traceparent()) else {},
         )
         try:
             yield tasks
@@ -209,11 +209,6 @@ async def open_wake_ups(settings: Settings, backend: Backend) -> AsyncIterator[W
             await tasks.close()
         return
     raise ConfigurationError(f"PROSA_ENGINE={settings.engine} has no queue between processes: use prosa run")
-
-
-def _trace_headers() -> Mapping[str, str]:
-    traceparent = current_traceparent()
-    return {"traceparent": traceparent} if traceparent else {}
 
 
 @asynccontextmanager

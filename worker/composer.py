@@ -1,4 +1,4 @@
-"""Joins the words of Task 2 and the form of Task 3 into messages that the platform accepts.
+"""Composition of the words of Task 2 and the form of Task 3 into messages that the platform accepts.
 
 The two tasks cannot see each other, so what does not go together is settled here, by rules: buttons that do not fit
 become a list, a list that does not fit becomes numbered text, a long text is split between sentences. Nothing that
@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from contracts.decisions import MessageTypeChoice
-from contracts.institution import Asset, FixedText, Institution
+from contracts.institution import FixedText, Institution
 from contracts.messages import MessageType, Option, OutboundMessage
 from contracts.ports import ChannelLimits
 
@@ -34,44 +34,30 @@ def fit(
     body = _tidy(text)
     asset = institution.asset(choice.asset)
     if asset is not None and asset.type in limits.types:
-        return _with_asset(body, asset, limits)
+        if asset.media is not None and length(body) <= limits.caption and asset.type is not MessageType.AUDIO:
+            return (OutboundMessage(type=asset.type, text=body, media=asset.media),)
+        carried = OutboundMessage(type=asset.type, media=asset.media, location=asset.location, contact=asset.contact)
+        return (*_as_text(body, limits), carried)
     options = _options(titles)
-    if options and len(body) > 0:
+    if not options or not body:
+        return _as_text(body, limits)
+    # Options that Task 1 found are shown even when Task 3, which did not see the text, chose plain text.
+    is_list = choice.type is MessageType.LIST or (choice.type is not MessageType.BUTTON and len(options) > 3)
+    if not is_list and _carries(MessageType.BUTTON, options, limits.buttons, limits.button_title, limits):
+        *before, last = _split(body, limits.text, last_limit=limits.button_body)
+        return (*_texts(before), OutboundMessage(type=MessageType.BUTTON, text=last, buttons=options))
+    if _carries(MessageType.LIST, options, limits.rows, limits.row_title, limits):
         label = _shorten(choice.list_label or institution.text(FixedText.LIST_LABEL), limits.list_label)
-        return _with_options(body, options, _wanted_form(choice, options), label, limits)
-    return _as_text(body, limits)
+        *before, last = _split(body, limits.text, last_limit=limits.list_body)
+        listed = OutboundMessage(type=MessageType.LIST, text=last, rows=options, list_label=label)
+        return (*_texts(before), listed)
+    numbered = "\n".join(f"{number}. {option.title}" for number, option in enumerate(options, start=1))
+    return _as_text(f"{body}\n\n{numbered}", limits)
 
 
 def length(text: str) -> int:
     """Length in UTF-16 code units: what platforms count is not documented, and no way of counting gives more."""
     return len(text) + sum(1 for character in text if ord(character) > 0xFFFF)
-
-
-def _wanted_form(choice: MessageTypeChoice, options: Sequence[Option]) -> MessageType:
-    """Options that Task 1 found are shown even when Task 3, which did not see the text, chose plain text."""
-    if choice.type in (MessageType.BUTTON, MessageType.LIST):
-        return choice.type
-    return MessageType.BUTTON if len(options) <= 3 else MessageType.LIST
-
-
-def _with_options(
-    body: str, options: tuple[Option, ...], form: MessageType, label: str, limits: ChannelLimits
-) -> tuple[OutboundMessage, ...]:
-    if form is MessageType.BUTTON and _buttons_fit(options, limits):
-        *before, last = _split(body, limits.text, last_limit=limits.button_body)
-        return (*_texts(before), OutboundMessage(type=MessageType.BUTTON, text=last, buttons=options))
-    if _rows_fit(options, limits):
-        *before, last = _split(body, limits.text, last_limit=limits.list_body)
-        listed = OutboundMessage(type=MessageType.LIST, text=last, rows=options, list_label=label)
-        return (*_texts(before), listed)
-    return _as_text(f"{body}\n\n{_numbered(options)}", limits)
-
-
-def _with_asset(body: str, asset: Asset, limits: ChannelLimits) -> tuple[OutboundMessage, ...]:
-    if asset.media is not None and length(body) <= limits.caption and asset.type is not MessageType.AUDIO:
-        return (OutboundMessage(type=asset.type, text=body, media=asset.media),)
-    carried = OutboundMessage(type=asset.type, media=asset.media, location=asset.location, contact=asset.contact)
-    return (*_as_text(body, limits), carried)
 
 
 def _as_text(body: str, limits: ChannelLimits) -> tuple[OutboundMessage, ...]:
@@ -82,24 +68,13 @@ def _texts(parts: Iterable[str]) -> tuple[OutboundMessage, ...]:
     return tuple(OutboundMessage.of_text(part) for part in parts if part)
 
 
-def _buttons_fit(options: Sequence[Option], limits: ChannelLimits) -> bool:
-    return (
-        MessageType.BUTTON in limits.types
-        and len(options) <= limits.buttons
-        and all(length(option.title) <= limits.button_title for option in options)
-    )
-
-
-def _rows_fit(options: Sequence[Option], limits: ChannelLimits) -> bool:
-    return (
-        MessageType.LIST in limits.types
-        and len(options) <= limits.rows
-        and all(length(option.title) <= limits.row_title for option in options)
-    )
+def _carries(kind: MessageType, options: Sequence[Option], most: int, title: int, limits: ChannelLimits) -> bool:
+    """Whether a message of that kind may carry the options: their number and the length of each title."""
+    return kind in limits.types and len(options) <= most and all(length(option.title) <= title for option in options)
 
 
 def _options(titles: Sequence[str]) -> tuple[Option, ...]:
-    """One option for each different title, with an id that is unique in the message and says what it was."""
+    """Return one option for each different title, with an id that is unique in the message."""
     unique = dict.fromkeys(" ".join(title.split()) for title in titles)
     seen: dict[str, str] = {}
     for title in unique:
@@ -108,12 +83,8 @@ def _options(titles: Sequence[str]) -> tuple[Option, ...]:
     return tuple(Option(id=f"option-{number}", title=title) for number, title in enumerate(seen.values(), start=1))
 
 
-def _numbered(options: Sequence[Option]) -> str:
-    return "\n".join(f"{number}. {option.title}" for number, option in enumerate(options, start=1))
-
-
 def _tidy(text: str) -> str:
-    """The text as a chat shows it well: one kind of space and of line end, no control characters, no gap of lines.
+    """Return the text as a chat shows it: one kind of space and of line end, no control characters, no gap of lines.
 
     What joins characters into one sign stays: emoji, and letters of scripts that need it.
     """
@@ -157,7 +128,7 @@ def _split(text: str, limit: int, *, last_limit: int | None = None) -> list[str]
 
 
 def _head(text: str, limit: int) -> str:
-    """The longest run of whole sentences within the limit, else of words, else of characters."""
+    """Return the longest run of whole sentences within the limit, else of words, else of characters."""
     window = _cut(text, limit)
     for boundary in (_SENTENCE_END, re.compile(r"\s+")):
         ends = [
@@ -169,7 +140,7 @@ def _head(text: str, limit: int) -> str:
 
 
 def _cut(text: str, limit: int) -> str:
-    """The first characters that need at most `limit` UTF-16 units; never half a surrogate pair."""
+    """Return the first characters that need at most `limit` UTF-16 units; never half a surrogate pair."""
     room = limit
     for index, character in enumerate(text):
         room -= 2 if ord(character) > 0xFFFF else 1
@@ -179,7 +150,7 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _start_of_sign(text: str, index: int) -> int:
-    """The begin of the sign that `index` is in the middle of, else `index`: a family is not cut to a father."""
+    """Return the begin of the sign that `index` is in the middle of, else `index`: a family is not cut to a father."""
     start = index
     while start > 0 and (
         text[start] in JOINERS | EMOJI_TAGS

@@ -67,7 +67,10 @@ def route(
     if conversation.opted_out or conversation.state is State.SPAM:
         return TurnReason.RECORDED_ONLY
     if conversation.state is State.ESCALATING:
-        return TurnReason.AGENT_OWNS_IT if _hold_is_due(conversation, at) else TurnReason.RECORDED_ONLY
+        # The person reads again that an agent owns the conversation, at most once in a while.
+        spoken = [said.at for said in conversation.window if said.speaker is not Speaker.PERSON]
+        is_due = not spoken or at - spoken[-1] >= HOLD_AGAIN_AFTER
+        return TurnReason.AGENT_OWNS_IT if is_due else TurnReason.RECORDED_ONLY
     if is_flood(conversation, flood, at):
         return TurnReason.FLOODED
     if all(not message.text.strip() and message.kind in WORDLESS_KINDS for message in answerable):
@@ -112,9 +115,3 @@ def was_said_last(conversation: Conversation, text: str) -> bool:
     """Whether these were the last words to the person."""
     spoken = [said for said in conversation.window if said.speaker is not Speaker.PERSON]
     return bool(spoken) and spoken[-1].text == text
-
-
-def _hold_is_due(conversation: Conversation, at: datetime) -> bool:
-    """Whether to say again that an agent owns the conversation: at most once in a while."""
-    spoken = [said.at for said in conversation.window if said.speaker is not Speaker.PERSON]
-    return not spoken or at - spoken[-1] >= HOLD_AGAIN_AFTER

@@ -13,7 +13,6 @@ from contracts.conversation import (
     State,
     TaskRecord,
     TokenCount,
-    Trigger,
     TurnMilliseconds,
     TurnRecord,
     Utterance,
@@ -156,8 +155,13 @@ def _outbox_rows(turn: Turn, draft: Draft, at: datetime) -> tuple[OutboxRow, ...
 
 
 def _record(turn: Turn, draft: Draft, institution_version: str, at: datetime, total_ms: float) -> TurnRecord:
-    conversation = draft.conversation
-    decision = draft.decision
+    conversation, decision, records = draft.conversation, draft.decision, draft.transitions.records
+    # The trigger that Task 1 decided, else the last one.
+    decided = [record.trigger for record in records if record.confidence is not None]
+    triggers = decided or [record.trigger for record in records[-1:]]
+    thinking: dict[str, float] = {}
+    for task in draft.tasks:
+        thinking[task.task] = thinking.get(task.task, 0.0) + task.ended_ms - task.started_ms
     return TurnRecord(
         id=turn.id,
         conversation_id=turn.conversation_id,
@@ -165,7 +169,7 @@ def _record(turn: Turn, draft: Draft, institution_version: str, at: datetime, to
         message_ids=tuple(message.id for message in turn.messages),
         path=draft.transitions.path,
         state=conversation.state,
-        trigger=_decisive_trigger(draft),
+        trigger=triggers[0] if triggers else None,
         reason=draft.reason.value,
         confidence=decision.confidence if decision else None,
         business_line=conversation.business_line,
@@ -177,7 +181,7 @@ def _record(turn: Turn, draft: Draft, institution_version: str, at: datetime, to
         tasks=draft.tasks,
         tokens=sum((task.tokens for task in draft.tasks), TokenCount()),
         cost_usd=total_cost(task.cost_usd for task in draft.tasks),
-        ms=_milliseconds(draft.tasks, total_ms),
+        ms=TurnMilliseconds(total=total_ms, **{name: round(ms, 2) for name, ms in thinking.items()}),
         attempts=max(entry.attempts for entry in turn.entries),
         institution_version=institution_version,
         table_version=conversation.table_version,
@@ -186,17 +190,3 @@ def _record(turn: Turn, draft: Draft, institution_version: str, at: datetime, to
         received_at=min(message.received_at for message in turn.messages),
         at=at,
     )
-
-
-def _decisive_trigger(draft: Draft) -> Trigger | None:
-    """Return the trigger that Task 1 decided, else the last one."""
-    decided = [record.trigger for record in draft.transitions.records if record.confidence is not None]
-    triggers = decided or [record.trigger for record in draft.transitions.records[-1:]]
-    return triggers[0] if triggers else None
-
-
-def _milliseconds(tasks: Sequence[TaskRecord], total: float) -> TurnMilliseconds:
-    spent: dict[str, float] = {}
-    for task in tasks:
-        spent[task.task] = spent.get(task.task, 0.0) + task.ended_ms - task.started_ms
-    return TurnMilliseconds(total=total, **{name: round(ms, 2) for name, ms in spent.items()})

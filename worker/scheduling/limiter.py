@@ -203,8 +203,10 @@ class Limiter:
         self._admit_waiting()
 
     def _note_failure(self, attempt: Attempt) -> None:
-        if attempt.conversation_id is not None:
-            self._count_failure(attempt.conversation_id)
+        if (failed := attempt.conversation_id) is not None:
+            self._failures[failed] = self._failures.pop(failed, 0) + 1
+            if len(self._failures) > REMEMBERED:
+                del self._failures[next(iter(self._failures))]
         if self.in_outage:
             if attempt is self._probe:
                 self._probe = None
@@ -217,11 +219,6 @@ class Limiter:
         elif attempt.number > self._cut_at:
             self._cut_at = self._begun
             self._set_limit(min(self._limit, max(LEAST_LIMIT, min(self._limit, self._running) / 2)))
-
-    def _count_failure(self, conversation_id: ConversationId) -> None:
-        self._failures[conversation_id] = self._failures.pop(conversation_id, 0) + 1
-        if len(self._failures) > REMEMBERED:
-            del self._failures[next(iter(self._failures))]
 
     def _set_limit(self, limit: float) -> None:
         self._limit = min(limit, float(self.at_once))

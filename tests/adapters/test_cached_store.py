@@ -116,7 +116,7 @@ async def test_what_is_not_there_is_asked_for_again(bed: CacheBed) -> None:
 async def test_a_delayed_writer_does_not_put_an_old_head_back(bed: CacheBed) -> None:
     first = await bed.cached.conversations.commit(turn_commit())
     second = await bed.cached.conversations.commit(turn_commit(first))
-    await bed.other._put(first)
+    await bed.other.conversations._put(first)
     assert await bed.cached.conversations.load(C1) == second
 
 
@@ -135,7 +135,7 @@ async def test_a_cache_that_is_ahead_of_the_store_costs_one_conflict(bed: CacheB
     """As after the store was put back to an earlier day."""
     saved = await bed.store.conversations.commit(turn_commit())
     ahead = saved.model_copy(update={"version": 9})
-    await bed.cached._put(ahead)
+    await bed.cached.conversations._put(ahead)
     with pytest.raises(ConversationConflictError):
         await bed.cached.conversations.commit(turn_commit(await bed.cached.conversations.load(C1)))
     assert await bed.cached.conversations.load(C1) == saved
@@ -164,7 +164,7 @@ async def test_an_erasure_leaves_nothing_personal_and_refuses_what_comes_late(be
     assert MARKER in (await bed.cache.command("HGET", HEAD, "json")).decode()
     await bed.cached.conversations.erase(C1, at=START, answered_up_to=7)
     # One that loaded it before and fills the cache only now.
-    await bed.other._put(saved)
+    await bed.other.conversations._put(saved)
     assert MARKER not in (await bed.cache.command("HGET", HEAD, "json")).decode()
     empty = await bed.other.conversations.load(C1)
     assert empty

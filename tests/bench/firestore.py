@@ -86,11 +86,10 @@ STEPS = {
     "sendable": "sweep",
     "timed_out": "timers",
     "to_escalate": "timers",
-    "due_records": "analyses",
     "ping": "ping",
-    "record": "figures, flags",
-    "records": "figures, flags",
-    "put_record": "figures, flags",
+    "get": "figures, flags",
+    "page": "figures, flags",
+    "put": "figures, flags",
 }
 OTHER = "cleaning, start"
 EXPIRY = "expiry"

@@ -91,6 +91,9 @@ def inbound(
 _numbers = itertools.count(1)
 
 
+REPOSITORIES = ("conversations", "outbox", "dead_letters", "institutions", "records")
+
+
 class SteppingClock:
     """A clock that stands still until it is moved."""
 

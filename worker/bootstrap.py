@@ -346,7 +346,7 @@ async def _variants(
         # While it is edited later, one with mistakes leaves the earlier flags in force; one to begin with has none.
         read_flag_file(settings.flags_file)
     async with open_flags(
-        backend.store,
+        backend.store.records,
         backend.events,
         clock,
         writer=writer,

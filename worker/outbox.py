@@ -23,7 +23,7 @@ WINDOW_CLOSED = "window_closed"
 
 async def flush(conversation_id: ConversationId, deps: OutboxDependencies) -> None:
     """Send what may be sent now. A row that has to wait holds back the later ones of its conversation."""
-    for row in await deps.store.unsent(conversation_id):
+    for row in await deps.store.outbox.unsent(conversation_id):
         if not await _send(row, deps):
             return
 

@@ -116,7 +116,7 @@ async def tend(deps: SweepDependencies) -> None:
     for row in await deps.store.to_escalate(limit=BATCH):
         escalation = escalate(row.conversation_id, deps.operators, reason=f"undeliverable {row.error_code}")
         if await _tolerating(escalation, "sweep.escalate"):
-            await deps.store.escalation_done(row.id)
+            await deps.store.outbox.escalation_done(row.id)
 
 
 async def clean(deps: SweepDependencies) -> None:

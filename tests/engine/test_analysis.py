@@ -158,7 +158,7 @@ async def test_an_analysis_is_worked_on_and_its_result_found_again(
     assert (task.task, task.calls, task.outcome) == (kind.value, 1, "ok")
     assert task.tokens.output > 0
     assert float(task.cost_usd or 0) > 0
-    assert await bed.store.due_records(COLLECTION, at=START + 10 * MINUTE, limit=10) == []
+    assert await bed.store.records.due(COLLECTION, at=START + 10 * MINUTE, limit=10) == []
 
 
 async def test_a_second_request_is_the_same_analysis_running_or_done(bed: EngineBed) -> None:
@@ -273,7 +273,7 @@ async def test_a_crash_at_any_step_leaves_it_due_again(bed: EngineBed, point: st
     assert (done.status, done.callback) == (AnalysisStatus.DONE, CallbackState.ACCEPTED)
     assert len({delivery for _, delivery in receiver.told}) == 1
     assert len(receiver.told) == (2 if point == "callback.accepted" else 1), "told once more when the mark got lost"
-    assert await bed.store.due_records(COLLECTION, at=bed.clock.now() + 60 * MINUTE, limit=10) == []
+    assert await bed.store.records.due(COLLECTION, at=bed.clock.now() + 60 * MINUTE, limit=10) == []
 
 
 async def test_what_always_kills_its_worker_is_given_up_after_four_attempts(lasting: Callable[..., EngineBed]) -> None:
@@ -469,12 +469,12 @@ async def test_a_request_that_outlived_the_erasure_is_dropped(lasting: Callable[
     bed = lasting(model=model)
     await say(bed)
     asked = await ask(bed)
-    record = await bed.store.record(COLLECTION, asked.id, at=bed.clock.now())
+    record = await bed.store.records.get(COLLECTION, asked.id, at=bed.clock.now())
     assert record
     await operator_actions.erase(C1, bed.engine.operators)
     await bed.store.put_record(record.model_copy(update={"version": 0}))
     await look(bed)
-    assert await bed.store.records(COLLECTION, at=bed.clock.now()) == []
+    assert await bed.store.records.page(COLLECTION, at=bed.clock.now()) == []
     assert asked_of(model) == 0
 
 
@@ -483,7 +483,7 @@ async def test_a_request_that_outlived_the_erasure_is_dropped(lasting: Callable[
 
 async def escalate(bed: EngineBed) -> None:
     await say(bed, "quero falar com uma pessoa")
-    head = await bed.store.load(C1)
+    head = await bed.store.conversations.load(C1)
     assert head is not None
     assert head.state is State.ESCALATING
 

@@ -93,7 +93,7 @@ async def played(
             given = flag(key, status="enabled" if value else "disabled")
         else:
             given = flag(key, variants=[{"name": "before", "weight": 0}, {"name": "asked", "value": value}])
-        await FlagStore(store, events, clock).put(given, author="ana", reason="to see", expected=0)
+        await FlagStore(store.records, events, clock).put(given, author="ana", reason="to see", expected=0)
     model = ScriptedModel(answer)
     grouped = GroupedModel(model, monotonic=time.monotonic)
     settings = read_settings(SETTINGS | environment, env_file=None)

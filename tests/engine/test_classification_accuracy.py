@@ -89,7 +89,7 @@ async def under_way() -> AsyncIterator[Course]:
         return decided[0] if request.schema_name == "state_decision" else await agreeable(request)
 
     model = ScriptedModel(answer)
-    laboratory = ExperimentStore(store, events, clock)
+    laboratory = ExperimentStore(store.records, events, clock)
     await laboratory.plan(experiment())
     await laboratory.start(KEY, **SIGNED)
     async with open_flags(store, events, clock, writer="worker", salt="salt", said={}) as flags:
@@ -165,13 +165,13 @@ async def test_the_turn_s_record_says_what_it_took_back() -> None:
     async with under_way() as course:
         await course.say(DELIVERY)
         await course.say(TECHNOLOGY)
-        first, second = await course.bed.store.turns(C1)
+        first, second = await course.bed.store.conversations.turns(C1)
         assert first.corrects is None
         assert second.corrects is not None
         assert (second.corrects.dest, second.corrects.business_line) == (State.PROCESSING, "delivery")
         assert second.corrects.arms == first.arms != ()
         await taken_over(course.bed)
-        operation = (await course.bed.store.turns(C1))[-1]
+        operation = (await course.bed.store.conversations.turns(C1))[-1]
         assert operation.corrects is not None
         assert operation.corrects.business_line == "technology"
 
@@ -206,7 +206,7 @@ async def test_accuracy_and_the_cost_of_a_resolved_conversation_stand_in_the_rep
             said += [DONE] if seen % 4 == 0 else []
             for what in said:
                 await course.say(what, name)
-            turns = await course.bed.store.turns(conversation_id(name))
+            turns = await course.bed.store.conversations.turns(conversation_id(name))
             spent[arm] += sum(float(turn.cost_usd or 0) for turn in turns)
             expected[arm][0] += 1
             expected[arm][1] += len(turns)
@@ -224,4 +224,4 @@ async def test_accuracy_and_the_cost_of_a_resolved_conversation_stand_in_the_rep
 
 
 async def _head(course: Course, name: str) -> Any:
-    return await course.bed.store.load(ConversationId(conversation_id(name)))
+    return await course.bed.store.conversations.load(ConversationId(conversation_id(name)))

@@ -27,6 +27,7 @@ from contracts.ports import ModelRequest
 from fsm.table import MOVES
 from tests.builders import (
     BACKENDS,
+    REPOSITORIES,
     CrashError,
     EngineBed,
     RecordingChannel,
@@ -101,13 +102,13 @@ async def recover(bed: EngineBed) -> None:
 
 
 async def assert_answered_once(bed: EngineBed, texts: list[str]) -> None:
-    turns = await bed.store.turns(C1)
-    receipts = await bed.store.receipts(C1)
+    turns = await bed.store.conversations.turns(C1)
+    receipts = await bed.store.conversations.receipts(C1)
     assert [receipt.message.text for receipt in receipts] == texts
     assert [one for turn in turns for one in turn.message_ids] == [receipt.message.id for receipt in receipts]
     assert await bed.inbox.pending(C1) == []
-    assert await bed.store.unsent(C1) == []
-    moves = await bed.store.transitions(C1)
+    assert await bed.store.outbox.unsent(C1) == []
+    moves = await bed.store.conversations.transitions(C1)
     for move, following in pairwise(moves):
         assert move.dest is following.source
     assert all((move.source, move.trigger, move.dest) in LEGAL for move in moves)
@@ -121,7 +122,7 @@ async def test_a_crash_anywhere_loses_and_doubles_nothing(bed: EngineBed, point:
     await bed.inbox.append([inbound("três")])
     await recover(bed)
     await assert_answered_once(bed, ["um", "dois", "três"])
-    resent = len(bed.channel.accepted) - len(await bed.store.rows(C1))
+    resent = len(bed.channel.accepted) - len(await bed.store.outbox.rows(C1))
     assert resent == (1 if point == "outbox.accepted" else 0)
 
 
@@ -129,12 +130,12 @@ async def test_a_status_settles_a_send_whose_answer_was_lost(bed: EngineBed) -> 
     await bed.inbox.append([inbound()])
     bed.faults.armed = "outbox.accepted"
     assert await drain_or_die(bed)
-    (row,) = await bed.store.unsent(C1)
+    (row,) = await bed.store.outbox.unsent(C1)
     assert row.state is DeliveryState.SENDING
-    await bed.store.apply_status(status_of(bed, row.id))
+    await bed.store.outbox.apply_status(status_of(bed, row.id))
     await recover(bed)
     assert len(bed.channel.accepted) == 1
-    assert await bed.store.unsent(C1) == []
+    assert await bed.store.outbox.unsent(C1) == []
 
 
 async def test_without_a_status_it_is_sent_once_more_after_its_deadline(bed: EngineBed) -> None:
@@ -147,7 +148,7 @@ async def test_without_a_status_it_is_sent_once_more_after_its_deadline(bed: Eng
     bed.clock.move(timedelta(seconds=1))
     await outbox.flush(C1, bed.engine.outbox)
     assert len(bed.channel.accepted) == 2
-    assert await bed.store.unsent(C1) == []
+    assert await bed.store.outbox.unsent(C1) == []
 
 
 async def test_after_a_long_silence_a_status_gets_its_time_first(bed: EngineBed) -> None:
@@ -232,7 +233,7 @@ async def test_a_message_that_kills_its_worker_goes_to_the_dead_letters(bed: Eng
     (letter,) = await bed.store.dead_letters()
     assert letter.message
     assert (letter.message.text, letter.reason, letter.attempts) == ("mata", "attempts", attempts + 1)
-    turns = await bed.store.turns(C1)
+    turns = await bed.store.conversations.turns(C1)
     assert [turn.reason for turn in turns] == ["dead_letter", "record"]
     assert turns[-1].state is State.ESCALATING
     assert len(bed.channel.accepted) == 1
@@ -266,7 +267,7 @@ async def test_those_that_were_only_there_get_through_before_their_attempts_are_
             task.cancel()
         await asyncio.gather(*done, *others, return_exceptions=True)
         bed.clock.move(timedelta(seconds=40))
-    letters = await bed.store.dead_letters()
+    letters = await bed.store.dead_letters.letters()
     assert [letter.conversation_id for letter in letters] == [conversation_id(killer)]
     assert await bed.inbox.depth() == 0
 
@@ -315,7 +316,7 @@ async def test_an_erasure_while_the_model_thinks_is_not_written_over(bed: Engine
         await drain(C1, bed.engine.drain)
         assert await bed.store.turns(C1) == [], erased_before
         assert await bed.inbox.pending(C1) == []
-        assert await bed.store.rows(C1) == []
+        assert await bed.store.outbox.rows(C1) == []
     await bed.inbox.append([inbound("sou nova aqui")])
     await drain(C1, bed.engine.drain)
     assert len(await bed.store.turns(C1)) == 1
@@ -496,7 +497,7 @@ async def test_a_send_is_finished_when_its_drain_is_cancelled(bed: EngineBed) ->
     await asyncio.sleep(0)
     goes_on.set()
     await asyncio.wait([draining])
-    (row,) = await bed.store.rows(C1)
+    (row,) = await bed.store.outbox.rows(C1)
     assert row.state is DeliveryState.SENT
     await recover(bed)
     assert len(bed.channel.accepted) == 1
@@ -507,10 +508,25 @@ class Outage:
 
     def __init__(self, inner: Any, error: BaseException, *names: str) -> None:
         self._inner, self._error, self._names = inner, error, names
-        self.is_down = False
+        self._repositories: dict[str, Outage] = {}
+        self._is_down = False
+
+    @property
+    def is_down(self) -> bool:
+        return self._is_down
+
+    @is_down.setter
+    def is_down(self, is_down: bool) -> None:
+        self._is_down = is_down
+        for one in self._repositories.values():
+            one.is_down = is_down
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
+        if name in REPOSITORIES:
+            one = self._repositories.setdefault(name, Outage(method, self._error, *self._names))
+            one.is_down = self.is_down
+            return one
         if self.is_down and (name in self._names or not self._names):
 
             async def fail(*_: Any, **__: Any) -> None:
@@ -532,7 +548,7 @@ async def test_while_the_store_is_away_the_entries_are_kept(bed: EngineBed, meth
     store.is_down = False
     await recover(broken)
     await assert_answered_once(bed, ["Oi, bom dia"])
-    assert await bed.store.dead_letters() == []
+    assert await bed.store.dead_letters.letters() == []
 
 
 async def test_a_store_that_is_away_costs_no_attempt(bed: EngineBed) -> None:
@@ -688,7 +704,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def operator_takes_over(self) -> None:
-        head = self.run(self.bed.store.load(C1))
+        head = self.run(self.bed.store.conversations.load(C1))
         if head is not None and head.turns:
             self.run(operator_actions.escalate(C1, self.bed.engine.operators, reason="operator"))
 
@@ -703,9 +719,9 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def statuses_arrive(self) -> None:
-        for row in self.run(self.bed.store.rows(C1)):
+        for row in self.run(self.bed.store.outbox.rows(C1)):
             if row.id in {accepted.id for accepted in self.bed.channel.accepted}:
-                self.run(self.bed.store.apply_status(status_of(self.bed, row.id)))
+                self.run(self.bed.store.outbox.apply_status(status_of(self.bed, row.id)))
 
     @rule()
     def erase(self) -> None:
@@ -719,20 +735,20 @@ class Delivery(RuleBasedStateMachine):
 
     @invariant()
     def every_message_is_answered_or_waits(self) -> None:
-        answered = [receipt.message.id for receipt in self.run(self.bed.store.receipts(C1))]
+        answered = [receipt.message.id for receipt in self.run(self.bed.store.conversations.receipts(C1))]
         waiting = [entry.message.id for entry in self.run(self.bed.inbox.pending(C1))]
         assert set(self.accepted) - self.erased <= {*answered, *waiting}
         assert not self.erased & {*answered, *waiting}
 
     @invariant()
     def no_message_has_two_turns_and_order_is_kept(self) -> None:
-        in_turns = [one for turn in self.run(self.bed.store.turns(C1)) for one in turn.message_ids]
+        in_turns = [one for turn in self.run(self.bed.store.conversations.turns(C1)) for one in turn.message_ids]
         assert len(in_turns) == len(set(in_turns))
         assert in_turns == [one for one in self.order if one in set(in_turns)]
 
     @invariant()
     def every_move_is_legal_and_follows_the_one_before(self) -> None:
-        moves = self.run(self.bed.store.transitions(C1))
+        moves = self.run(self.bed.store.conversations.transitions(C1))
         assert all((move.source, move.trigger, move.dest) in LEGAL for move in moves)
         for move, following in pairwise(moves):
             assert move.dest is following.source or following.source is State.INIT
@@ -748,7 +764,7 @@ class Delivery(RuleBasedStateMachine):
         self.bed.channel.errors_after_accepting.clear()
         self.run(recover(self.bed))
         assert self.run(self.bed.inbox.pending(C1)) == []
-        assert self.run(self.bed.store.unsent(C1)) == []
+        assert self.run(self.bed.store.outbox.unsent(C1)) == []
         self.every_message_is_answered_or_waits()
         self.loop.close()
 

@@ -93,9 +93,9 @@ async def test_a_message_with_personal_data_leaves_none_in_logs_and_metrics(
     ]
     store, events = runtime.backend.store, runtime.backend.events
     message_id = MessageId(written.json()["message_id"])
-    assert await wait_for_receipt(store, events, conversation_id("c"), message_id, seconds=20)
+    assert await wait_for_receipt(store.conversations, events, conversation_id("c"), message_id, seconds=20)
     await runtime.queue.idle()
-    assert (await store.turns(conversation))[0].message_ids
+    assert (await store.conversations.turns(conversation))[0].message_ids
     events_logged = {str(line["event"]) for line in assert_clean(logs)}
     assert {"message.received", "turn.ended", "outbox.sent", "message.unreadable"} <= events_logged
 

@@ -156,9 +156,9 @@ async def test_statuses_reach_the_reply_and_never_the_state_machine(whole: Whole
     for _ in range(3):
         assert (await whole.post(report)).status_code == 200
     await whole.runtime.queue.idle()
-    (row,) = await store.rows(turn.conversation_id)
+    (row,) = await store.outbox.rows(turn.conversation_id)
     assert row.state == "read"
-    assert await store.transitions(turn.conversation_id) == before
+    assert await store.conversations.transitions(turn.conversation_id) == before
     assert len(await whole.turns()) == 1
 
 

@@ -68,9 +68,9 @@ async def _say(runtime: Runtime, name: str, text: str) -> TurnRecord | None:
     await backend.inbox.append([message])
     await runtime.queue.wake(message.conversation_id)
     receipt = await wait_for_receipt(
-        backend.store, backend.events, web_conversation_id(name), message.id, seconds=patience
+        backend.store.conversations, backend.events, web_conversation_id(name), message.id, seconds=patience
     )
-    return await backend.store.turn_of(receipt) if receipt else None
+    return await backend.store.conversations.turn_of(receipt) if receipt else None
 
 
 def _show(turn: TurnRecord, as_json: bool) -> list[str]:

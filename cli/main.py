@@ -212,7 +212,7 @@ async def _reload_when(told: asyncio.Event, runtime: "Runtime") -> None:
         told.clear()
         try:
             institution = runtime.engine.rulebooks.reload()
-            await runtime.backend.store.publish(institution, at=SystemClock().now())
+            await runtime.backend.store.institutions.publish(institution, at=SystemClock().now())
         except WorkerError as exc:
             log.error("institution.refused", error=type(exc).__name__)
             print(exc, file=sys.stderr, flush=True)

@@ -124,9 +124,13 @@ async def _play(runtime: Runtime, one: Recorded) -> dict[str, Any] | None:
         await backend.inbox.append([message])
         await runtime.queue.wake(message.conversation_id)
         receipt = await wait_for_receipt(
-            backend.store, backend.events, web_conversation_id(line.conversation), one.message_id, seconds=patience
+            backend.store.conversations,
+            backend.events,
+            web_conversation_id(line.conversation),
+            one.message_id,
+            seconds=patience,
         )
-        turn = await backend.store.turn_of(receipt) if receipt else None
+        turn = await backend.store.conversations.turn_of(receipt) if receipt else None
     except TransientError as exc:
         errors.print(f"line {one.number}: {type(exc).__name__}")
         return None

@@ -74,7 +74,7 @@ async def _ask(question: str, channel: ChannelName, backend: Backend, engine: En
     address = Address(channel=channel, account=channel, person=nobody)
     await backend.inbox.append([message.model_copy(update={"address": address})])
     await drain(message.conversation_id, engine.drain)
-    turns = await backend.store.turns(message.conversation_id)
+    turns = await backend.store.conversations.turns(message.conversation_id)
     return any(turn.replies and not turn.fallback for turn in turns)
 
 

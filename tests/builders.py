@@ -331,9 +331,11 @@ def engine_bed(
         channels=options.get("channels") or {ChannelName.WEB: channel, ChannelName.WHATSAPP: channel},
         prompter=asker,
         variants=options.get("variants")
-        or SettingsVariantAssigner(asker, Recorder(store, writer=uuid.uuid4().hex[:8], salt="salt", clock=clock)),
+        or SettingsVariantAssigner(
+            asker, Recorder(store.records, writer=uuid.uuid4().hex[:8], salt="salt", clock=clock)
+        ),
         analyst=analyst(model),
-        ledger=Ledger(store, writer=uuid.uuid4().hex[:8], clock=clock),
+        ledger=Ledger(store.records, writer=uuid.uuid4().hex[:8], clock=clock),
         clock=clock,
         faults=faults,
         limits=limits or DrainLimits(),

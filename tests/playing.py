@@ -33,10 +33,10 @@ async def play(runtime: Runtime, name: str, says: Sequence[str]) -> list[TurnRec
         await backend.inbox.append([message])
         await runtime.queue.wake(message.conversation_id)
         receipt = await wait_for_receipt(
-            backend.store, backend.events, message.conversation_id, message.id, seconds=ANSWER_SECONDS
+            backend.store.conversations, backend.events, message.conversation_id, message.id, seconds=ANSWER_SECONDS
         )
         assert receipt is not None, "a message without an answer"
-        turn = await backend.store.turn_of(receipt)
+        turn = await backend.store.conversations.turn_of(receipt)
         assert turn is not None
         turns.append(turn)
     return turns

@@ -159,8 +159,10 @@ async def open_engine(
         variants = await stack.enter_async_context(
             _variants(settings, backend, clock, prompter, writer, language, flagged=flagged)
         )
-        ledger = Ledger(backend.store, writer=writer, clock=clock)
-        await stack.enter_async_context(kept(ledger, Exchange(backend.store, meter.day, writer=writer, clock=clock)))
+        ledger = Ledger(backend.store.records, writer=writer, clock=clock)
+        await stack.enter_async_context(
+            kept(ledger, Exchange(backend.store.records, meter.day, writer=writer, clock=clock))
+        )
         engine = assemble(
             backend,
             rulebooks,
@@ -338,7 +340,7 @@ async def _variants(
 ) -> AsyncIterator[VariantAssigner]:
     salt, switches = settings.id_salt.get_secret_value(), settings.prompter_switches
     if not flagged:
-        recorder = Recorder(backend.store, writer=writer, salt=salt, clock=clock)
+        recorder = Recorder(backend.store.records, writer=writer, salt=salt, clock=clock)
         async with recording(recorder):
             yield SettingsVariantAssigner(prompter, recorder)
         return

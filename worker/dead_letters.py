@@ -18,10 +18,10 @@ async def give_up(entry: InboxEntry, reason: str, deps: OperatorDependencies, se
         TransientError: also when another store or release answers the conversation, and so gives it up.
     """
     message = entry.message
-    head = await deps.store.load(message.conversation_id)
+    head = await deps.store.conversations.load(message.conversation_id)
     if head is not None:
         migrate(head)
-    await deps.store.add_dead_letter(
+    await deps.store.dead_letters.add(
         DeadLetter(
             id=message.dedup_key,
             conversation_id=message.conversation_id,
@@ -36,10 +36,10 @@ async def give_up(entry: InboxEntry, reason: str, deps: OperatorDependencies, se
     DEAD_LETTERS.labels(reason=reason if reason == "attempts" else "permanent").inc()
     log.error("message.dead_lettered", correlation_id=message.id, reason=reason, attempts=entry.attempts)
     await deps.faults.reach("dead_letter.kept")
-    head = await deps.store.load(message.conversation_id)
+    head = await deps.store.conversations.load(message.conversation_id)
     if head is not None and head.turns == 0 and head.last_sequence >= entry.sequence:
         # Erased since the message was taken: an empty head that has passed it.
-        await deps.store.drop_dead_letter(message.dedup_key)
+        await deps.store.dead_letters.drop(message.dedup_key)
         return
     await escalate_for_dead_letter(entry, deps)
     await outbox.flush(message.conversation_id, sending)

@@ -51,7 +51,7 @@ async def pull(
 
 async def time_out(conversation_id: ConversationId, deps: OperatorDependencies) -> None:
     """End a wait that has lasted longer than the table allows; nothing when it has ended already."""
-    conversation = await deps.store.load(conversation_id)
+    conversation = await deps.store.conversations.load(conversation_id)
     if conversation is None or conversation.moved_to is not None or conversation.times_out_at is None:
         return
     if conversation.times_out_at <= deps.clock.now():
@@ -190,7 +190,7 @@ async def _change(
             return stored
         try:
             commit = _operation(stored, transitions, reason, deps)
-            saved = await deps.store.commit(commit)
+            saved = await deps.store.conversations.commit(commit)
         except ConversationConflictError:
             continue
         note_transitions(transitions.records)

@@ -37,10 +37,10 @@ async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
         # It is not set up in this process any more: its replies wait, new messages are still worked on.
         _note(row, "no_channel", error=True, channel=row.address.channel)
         not_before = now + BACKOFF.longest
-        await deps.store.postpone(row.id, not_before=not_before, error_code="no_channel", at=now)
+        await deps.store.outbox.postpone(row.id, not_before=not_before, error_code="no_channel", at=now)
         return False
     if channel.reply_window is not None and now > row.created_at + channel.reply_window:
-        await deps.store.mark_failed(row.id, error_code=WINDOW_CLOSED, at=now)
+        await deps.store.outbox.mark_failed(row.id, error_code=WINDOW_CLOSED, at=now)
         _note(row, "refused", code=WINDOW_CLOSED)
         deps.ledger.book_failure(Cause.REFUSED)
         return True
@@ -50,7 +50,9 @@ async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
             return False
         # Its deadline passed and no status settled it: one more send is the lesser evil.
         _note(row, "resent")
-    sending = await deps.store.begin_send(row, deadline=now + channel.send_timeout + channel.settle_after, at=now)
+    sending = await deps.store.outbox.begin_send(
+        row, deadline=now + channel.send_timeout + channel.settle_after, at=now
+    )
     if sending is None:
         return False
     await deps.faults.reach("outbox.sending")
@@ -74,7 +76,7 @@ async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies) -
         # Never sooner than the platform asks for.
         pause = max(exc.retry_after or timedelta(0), BACKOFF.pause(row.attempts, deps.chance))
         at = deps.clock.now()
-        await deps.store.postpone(row.id, not_before=at + pause, error_code=str(exc), at=at)
+        await deps.store.outbox.postpone(row.id, not_before=at + pause, error_code=str(exc), at=at)
         _note(row, "postponed", reason=str(exc))
         return False
     except SendOutcomeUnknownError:
@@ -82,13 +84,13 @@ async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies) -
         _note(row, "unknown")
         return False
     except ChannelRefusedError as exc:
-        await deps.store.mark_failed(row.id, error_code=exc.code, at=deps.clock.now())
+        await deps.store.outbox.mark_failed(row.id, error_code=exc.code, at=deps.clock.now())
         _note(row, "refused", code=exc.code)
         deps.ledger.book_failure(Cause.REFUSED)
         return True
     await deps.faults.reach("outbox.accepted")
     at = deps.clock.now()
-    await deps.store.mark_sent(row, platform_message_id=platform_message_id, at=at)
+    await deps.store.outbox.mark_sent(row, platform_message_id=platform_message_id, at=at)
     await deps.faults.reach("outbox.marked")
     _note(row, "sent")
     if row.received_at is not None:

@@ -170,7 +170,7 @@ class TurnContext:
 
 async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     """Load and migrate the conversation, continue or begin an episode, assign variants; None: answered before."""
-    stored = await deps.store.load(turn.conversation_id)
+    stored = await deps.store.conversations.load(turn.conversation_id)
     conversation = migrate(stored) if stored else Conversation(id=turn.conversation_id)
     turn = turn.after(conversation.last_sequence)
     if not turn.entries:
@@ -465,7 +465,7 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
     )
     await deps.faults.reach("turn.before_commit")
     with span("store.commit"):
-        await deps.store.commit(written)
+        await deps.store.conversations.commit(written)
     deps.variants.observe(written)
     if written.turn is not None:
         deps.ledger.book_turn(written.turn)

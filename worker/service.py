@@ -126,7 +126,7 @@ async def _publish(engine: Engine) -> None:
     store, clock = engine.operators.store, engine.operators.clock
     while True:
         try:
-            await store.publish(engine.rulebooks.current().institution, at=clock.now())
+            await store.institutions.publish(engine.rulebooks.current().institution, at=clock.now())
         except TransientError as exc:
             log.warning("institution.unpublished", error=type(exc).__name__)
             await asyncio.sleep(PUBLISH_AGAIN_SECONDS)
@@ -139,7 +139,7 @@ def _posting(settings: Settings, backend: Backend, clock: Clock) -> ReportPostin
         return None
     reporting = Reporting(backend.inbox, backend.store, clock, settings.zone, settings.budget_day_usd)
     webhook = SlackWebhook(settings.slack_webhook_url.get_secret_value())
-    return ReportPosting(reporting, backend.store, webhook.post)
+    return ReportPosting(reporting, backend.store.records, webhook.post)
 
 
 async def report_forever(worker: Worker) -> None:

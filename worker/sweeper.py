@@ -80,7 +80,10 @@ async def recover(
 ) -> None:
     """Wake, each once, the conversations with due messages, and those with `replies` to send; report to `attempt`."""
     now = deps.clock.now()
-    looks = [deps.inbox.due(at=now, limit=BATCH), *([deps.store.sendable(at=now, limit=BATCH)] if replies else [])]
+    looks = [
+        deps.inbox.due(at=now, limit=BATCH),
+        *([deps.store.outbox.sendable(at=now, limit=BATCH)] if replies else []),
+    ]
     try:
         # At the same time, so that one Redis answers both in one round trip.
         found = await asyncio.gather(*looks)
@@ -111,9 +114,9 @@ async def settle_refunds(deps: SweepDependencies) -> None:
 
 async def tend(deps: SweepDependencies) -> None:
     """End the waits that lasted too long, and escalate where a reply was refused."""
-    for conversation_id in await deps.store.timed_out(at=deps.clock.now(), limit=BATCH):
+    for conversation_id in await deps.store.conversations.timed_out(at=deps.clock.now(), limit=BATCH):
         await _tolerating(time_out(conversation_id, deps.operators), "sweep.time_out")
-    for row in await deps.store.to_escalate(limit=BATCH):
+    for row in await deps.store.outbox.to_escalate(limit=BATCH):
         escalation = escalate(row.conversation_id, deps.operators, reason=f"undeliverable {row.error_code}")
         if await _tolerating(escalation, "sweep.escalate"):
             await deps.store.outbox.escalation_done(row.id)
@@ -122,12 +125,12 @@ async def tend(deps: SweepDependencies) -> None:
 async def clean(deps: SweepDependencies) -> None:
     """Forget what is older than the time of retention: conversations, dead letters, deduplication keys."""
     now = deps.clock.now()
-    for conversation_id in await deps.store.expired(updated_before=now - deps.retention, limit=BATCH):
+    for conversation_id in await deps.store.conversations.expired(updated_before=now - deps.retention, limit=BATCH):
         await _tolerating(expire(conversation_id, deps.operators), "sweep.expire")
         log.info("conversation.expired", conversation_id=conversation_id)
     await _tolerating(renew_handoffs(deps.analyses, limit=BATCH), "sweep.analyses")
-    await deps.store.prune_dead_letters(before=now - deps.retention)
-    await deps.store.prune_records(at=now)
+    await deps.store.dead_letters.prune(before=now - deps.retention)
+    await deps.store.records.prune(at=now)
     await deps.inbox.prune(before=now - REDELIVERY)
 
 

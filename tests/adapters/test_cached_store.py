@@ -253,7 +253,7 @@ async def test_a_cache_that_is_emptied_in_the_middle_of_a_turn_breaks_nothing(tm
             faults.pausing[point] = lambda: _empty(cache)
             await inbox.append([inbound(text)])
             await drain(C1, bed.engine.drain)
-        assert [receipt.message.text for receipt in await store.receipts(C1)] == ["um", "dois", "três"]
+        assert [receipt.message.text for receipt in await store.conversations.receipts(C1)] == ["um", "dois", "três"]
         assert len(bed.channel.accepted) == 3
 
 

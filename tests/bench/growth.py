@@ -81,7 +81,7 @@ async def grow(worker: Worker, length: int) -> str:
     phone = f"55119{next(_phones):08d}"
     conversation_id = await turn(worker, phone)
     store = worker.backend.store
-    head = await store.load(conversation_id)
+    head = await store.conversations.load(conversation_id)
     assert head is not None
     written = TurnCommit(
         conversation=head,

@@ -444,7 +444,7 @@ async def test_erasing_takes_the_analyses_along(bed: EngineBed) -> None:
     assert [one["result"]["person"] for one in exported["analyses"]] == ["Ana, da Padaria Sol"]
     await operator_actions.erase(C1, bed.engine.operators)
     assert await desk_of(bed.engine.analyses).find(asked.id) is None
-    assert await bed.store.records(COLLECTION, at=bed.clock.now()) == []
+    assert await bed.store.records.page(COLLECTION, at=bed.clock.now()) == []
 
 
 @pytest.mark.parametrize("point", ["analysis.claimed", "analysis.thought"])
@@ -457,7 +457,7 @@ async def test_what_was_thought_of_an_erased_conversation_is_not_written(bed: En
 
     bed.faults.pausing[point] = erased
     await analyse(asked.id, bed.engine.analyses)
-    assert await bed.store.records(COLLECTION, at=bed.clock.now()) == []
+    assert await bed.store.records.page(COLLECTION, at=bed.clock.now()) == []
     await say(bed, "voltei")
     again = await ask(bed)
     assert again.id != asked.id, "what the person says after an erasure is another context"
@@ -472,7 +472,7 @@ async def test_a_request_that_outlived_the_erasure_is_dropped(lasting: Callable[
     record = await bed.store.records.get(COLLECTION, asked.id, at=bed.clock.now())
     assert record
     await operator_actions.erase(C1, bed.engine.operators)
-    await bed.store.put_record(record.model_copy(update={"version": 0}))
+    await bed.store.records.put(record.model_copy(update={"version": 0}))
     await look(bed)
     assert await bed.store.records.page(COLLECTION, at=bed.clock.now()) == []
     assert asked_of(model) == 0
@@ -493,7 +493,7 @@ async def test_a_conversation_passed_to_a_person_has_a_summary(tmp_path: Path) -
     async with open_backend("sqlite", tmp_path) as (inbox, store):
         bed = engine_bed(inbox, store, model=model)
         await escalate(bed)
-        assert await store.records(COLLECTION, at=START) == [], "the turn does not wait for it"
+        assert await store.records.page(COLLECTION, at=START) == [], "the turn does not wait for it"
         await sweep(Working(bed), bed.engine.sweep)
         newest = await desk_of(bed.engine.analyses).newest(C1, SUMMARY)
         assert newest is not None

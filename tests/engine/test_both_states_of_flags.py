@@ -105,7 +105,9 @@ async def played(
         make_executor(settings, model, meter(clock), cache, grouped),
         versions_for(registry(), choice=True, structured=False),
     )
-    async with open_flags(store, events, clock, writer="worker", salt="salt", said={}, provider=provider) as flags:
+    async with open_flags(
+        store.records, events, clock, writer="worker", salt="salt", said={}, provider=provider
+    ) as flags:
         variants = FlagVariantAssigner(prompter, flags.recorder, flags.resolver, "pt-BR", asks_prompts=True)
         bed = engine_bed(MemoryInbox(), store, model=model, clock=clock, variants=variants, prompter=prompter)
         for number, text in enumerate(asks):
@@ -113,7 +115,7 @@ async def played(
             who = conversation_id(f"p{number}")
             await bed.inbox.append([inbound(text, conversation=f"p{number}", at=clock.now())])
             await drain(who, bed.engine.drain)
-        (turn,) = await store.turns(who)
+        (turn,) = await store.conversations.turns(who)
     await cache.close()
     return Seen(turn, list(model.requests), has_grouped=bool(grouped.statistics))
 

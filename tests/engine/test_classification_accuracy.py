@@ -60,7 +60,7 @@ class Course:
 
     def __init__(self, bed: EngineBed, variants: FlagVariantAssigner, decide: Callable[[str], None]) -> None:
         self.bed, self.variants, self._decide = bed, variants, decide
-        self.laboratory = ExperimentStore(bed.store, bed.events, bed.clock)
+        self.laboratory = ExperimentStore(bed.store.records, bed.events, bed.clock)
 
     async def say(self, decided: str, name: str = "c-1") -> None:
         self._decide(decided)
@@ -71,7 +71,7 @@ class Course:
 
     async def people(self) -> dict[str, list[Person]]:
         await self.variants.recorder.flush()
-        found = await observed(self.bed.store, KEY, experiment().weights, at=self.bed.clock.now())
+        found = await observed(self.bed.store.records, KEY, experiment().weights, at=self.bed.clock.now())
         assert found.ignored == found.crossovers == 0
         return {name: list(arm.people) for name, arm in found.arms.items()}
 
@@ -92,7 +92,7 @@ async def under_way() -> AsyncIterator[Course]:
     laboratory = ExperimentStore(store.records, events, clock)
     await laboratory.plan(experiment())
     await laboratory.start(KEY, **SIGNED)
-    async with open_flags(store, events, clock, writer="worker", salt="salt", said={}) as flags:
+    async with open_flags(store.records, events, clock, writer="worker", salt="salt", said={}) as flags:
         variants = FlagVariantAssigner(prompter(model), flags.recorder, flags.resolver, "pt-BR", asks_prompts=True)
         bed = engine_bed(MemoryInbox(), store, model=model, clock=clock, variants=variants)
 
@@ -180,7 +180,7 @@ async def test_a_correction_in_another_process_counts_for_the_arm_of_before() ->
     """A command of an operator has no flags, and the conversation's arms all the same."""
     async with under_way() as course:
         await course.say(SPAM)
-        command = Recorder(course.bed.store, writer="command", salt="salt", clock=course.bed.clock)
+        command = Recorder(course.bed.store.records, writer="command", salt="salt", clock=course.bed.clock)
         elsewhere = engine_bed(
             MemoryInbox(),
             course.bed.store,

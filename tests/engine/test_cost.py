@@ -70,7 +70,7 @@ async def beds(tmp_path: Path) -> AsyncIterator[Any]:
 async def say(bed: EngineBed, text: str = "Oi", conversation: str = "c-1") -> TurnRecord:
     await bed.inbox.append([inbound(text, conversation=conversation, at=bed.clock.now())])
     await drain(conversation_id(conversation), bed.engine.drain)
-    return (await bed.store.turns(conversation_id(conversation)))[-1]
+    return (await bed.store.conversations.turns(conversation_id(conversation)))[-1]
 
 
 async def truth(store: Store) -> Page:
@@ -152,7 +152,7 @@ async def test_what_a_dead_process_had_not_written_is_found_by_a_recount(shared:
     assert counted.turn_count == 3
     # The other comes late with what it had, and a second recount comes to the same.
     await dead.engine.turn.ledger.flush()
-    assert await read_day(store, TODAY, at=TOMORROW) == counted
+    assert await read_day(store.records, TODAY, at=TOMORROW) == counted
     assert await recount(store, TODAY, at=TOMORROW) == counted
 
 
@@ -162,7 +162,7 @@ async def test_a_recount_equals_the_ledger_where_nothing_was_lost(shared: Any) -
         await say(bed, conversation=f"c-{number}")
         bed.clock.move(timedelta(hours=1))
     await bed.engine.turn.ledger.flush()
-    before = await read_day(bed.store, TODAY, at=bed.clock.now())
+    before = await read_day(bed.store.records, TODAY, at=bed.clock.now())
     assert await recount(bed.store, TODAY, at=TOMORROW) == before
     assert {group.hour for group in before.rows} == {12, 13, 14}
 
@@ -172,10 +172,10 @@ async def test_an_erased_conversation_takes_no_money_out_of_the_books(shared: An
     await say(bed)
     await say(bed, conversation="c-2")
     await bed.engine.turn.ledger.flush()
-    before = await read_day(bed.store, TODAY, at=START)
+    before = await read_day(bed.store.records, TODAY, at=START)
     await operator_actions.erase(C1, bed.engine.operators)
     await bed.engine.turn.ledger.flush()
-    assert await read_day(bed.store, TODAY, at=START) == before
+    assert await read_day(bed.store.records, TODAY, at=START) == before
     assert await recount(bed.store, TODAY, at=TOMORROW) == before
     assert await read_day(bed.store.records, TODAY, at=TOMORROW) == before
     kept_shards = await bed.store.records.page(COLLECTION, at=TOMORROW)
@@ -193,7 +193,7 @@ async def test_a_crash_between_call_and_settling_loses_no_turn_and_holds_nothing
     second = shared(clock=SteppingClock(START + timedelta(minutes=5)))
     await drain(C1, second.engine.drain)
     await second.engine.turn.ledger.flush()
-    assert await read_day(second.store, TODAY, at=START) == await truth(second.store)
+    assert await read_day(second.store.records, TODAY, at=START) == await truth(second.store)
     assert (await truth(second.store)).turn_count == 1
 
 
@@ -239,7 +239,7 @@ async def test_dropped_drafts_and_refused_answers_were_paid(beds: Any) -> None:
     bed.model = model
     turn = await say(bed)
     await bed.engine.turn.ledger.flush()
-    booked = await read_day(bed.store, TODAY, at=START)
+    booked = await read_day(bed.store.records, TODAY, at=START)
     assert booked.total.calls == len(model.requests) == 7
     assert sum(task.calls for task in turn.tasks) == 3
     apart = [one for one in await bed.store.records.page(COLLECTION, at=START) if kind_of(one.key) is Kind.APART]
@@ -261,7 +261,7 @@ async def test_a_commit_that_failed_was_paid(beds: Any) -> None:
     bed.clock.move(timedelta(minutes=1))
     await drain(C1, bed.engine.drain)
     await bed.engine.turn.ledger.flush()
-    assert (await read_day(bed.store, TODAY, at=START)).total.calls == 6
+    assert (await read_day(bed.store.records, TODAY, at=START)).total.calls == 6
 
 
 async def test_analyses_are_booked_before_their_result_is_written(beds: Any) -> None:
@@ -273,7 +273,7 @@ async def test_analyses_are_booked_before_their_result_is_written(beds: Any) -> 
     bed.faults.armed = "analysis.thought"
     with pytest.raises(CrashError):
         await analyse(asked.id, bed.engine.analyses)
-    booked = await read_day(bed.store, TODAY, at=START)
+    booked = await read_day(bed.store.records, TODAY, at=START)
     assert sum(amounts.calls for group, amounts in booked.rows.items() if group.task == "handoff_summary") == 1
 
 
@@ -287,7 +287,7 @@ async def test_a_call_without_a_price_is_unknown_in_the_books(beds: Any) -> None
     turn = await say(bed)
     assert turn.cost_usd is None
     await bed.engine.turn.ledger.flush()
-    total = (await read_day(bed.store, TODAY, at=START)).total
+    total = (await read_day(bed.store.records, TODAY, at=START)).total
     assert (total.calls, total.unpriced, total.usd) == (3, 3, 0)
     assert UNPRICED_CALLS._value.get() == before + 3
     head = await bed.store.conversations.load(C1)
@@ -513,7 +513,7 @@ async def test_a_store_that_is_away_stops_no_message_and_loses_no_money(beds: An
 
     put, bed.store.records.put = bed.store.records.put, away
     late, alone = LEDGER_LATE._value.get(), BUDGET_ALONE._value.get()
-    exchange = Exchange(bed.store, limit.day, writer="w", clock=bed.clock)
+    exchange = Exchange(bed.store.records, limit.day, writer="w", clock=bed.clock)
     async with kept(bed.engine.turn.ledger, exchange, every=timedelta(milliseconds=1)):
         turn = await say(bed)
         await refused.wait()
@@ -554,6 +554,6 @@ async def test_texts_of_people_stay_out_of_the_books(beds: Any) -> None:
     bed = beds(model=scripted(text=response("Certo, Ana.")))
     await say(bed, "meu cpf é 123.456.789-00", conversation="ana-silva")
     await bed.engine.turn.ledger.flush()
-    for record in await bed.store.records(COLLECTION, at=START):
+    for record in await bed.store.records.page(COLLECTION, at=START):
         content = record.model_dump_json()
         assert not any(word in content for word in ("ana-silva", "123.456", "Certo"))

@@ -210,7 +210,7 @@ async def test_a_worker_paused_past_its_lease_writes_nothing(bed: EngineBed) -> 
 async def test_two_hundred_wake_ups_are_one_turn(bed: EngineBed) -> None:
     await bed.inbox.append([inbound()])
     await asyncio.gather(*(drain(C1, bed.engine.drain) for _ in range(200)))
-    assert len(await bed.store.turns(C1)) == 1
+    assert len(await bed.store.conversations.turns(C1)) == 1
     assert len(bed.channel.accepted) == 1
 
 
@@ -230,7 +230,7 @@ async def test_a_message_that_kills_its_worker_goes_to_the_dead_letters(bed: Eng
         assert await drain_or_die(dying)
         dying.clock.move(timedelta(seconds=60))
     await drain(C1, dying.engine.drain)
-    (letter,) = await bed.store.dead_letters()
+    (letter,) = await bed.store.dead_letters.letters()
     assert letter.message
     assert (letter.message.text, letter.reason, letter.attempts) == ("mata", "attempts", attempts + 1)
     turns = await bed.store.conversations.turns(C1)
@@ -278,10 +278,10 @@ async def test_a_reply_that_waited_past_the_window_fails_and_calls_a_person(bed:
     await drain(C1, bed.engine.drain)
     bed.clock.move(timedelta(hours=25))
     await sweep(DrainingQueue(bed), bed.engine.sweep)
-    (row,) = await bed.store.rows(C1)
+    (row,) = await bed.store.outbox.rows(C1)
     assert (row.state, row.error_code) == (DeliveryState.FAILED, "window_closed")
     await sweep(DrainingQueue(bed), bed.engine.sweep)
-    assert await bed.store.to_escalate(limit=1) == []
+    assert await bed.store.outbox.to_escalate(limit=1) == []
 
 
 async def test_a_crash_while_dead_lettering_is_redone(bed: EngineBed) -> None:
@@ -291,20 +291,20 @@ async def test_a_crash_while_dead_lettering_is_redone(bed: EngineBed) -> None:
     assert await drain_or_die(limited)
     limited.clock.move(timedelta(seconds=60))
     await drain(C1, limited.engine.drain)
-    assert len(await bed.store.dead_letters()) == 1
-    assert len(await bed.store.turns(C1)) == 1
+    assert len(await bed.store.dead_letters.letters()) == 1
+    assert len(await bed.store.conversations.turns(C1)) == 1
 
 
 async def test_a_dead_letter_can_be_tried_again(bed: EngineBed) -> None:
     limited = engine_bed(bed.inbox, bed.store, clock=bed.clock, limits=DrainLimits(attempts=0))
     await bed.inbox.append([inbound("de novo")])
     await drain(C1, limited.engine.drain)
-    (letter,) = await bed.store.dead_letters()
+    (letter,) = await bed.store.dead_letters.letters()
     await operator_actions.pull(C1, Trigger.HAND_BACK, bed.engine.operators, reason="operator")
     assert await operator_actions.retry_dead_letter(letter.id, bed.engine.operators) == C1
     await drain(C1, bed.engine.drain)
-    assert await bed.store.dead_letters() == []
-    assert (await bed.store.turns(C1))[-1].reason == "decided"
+    assert await bed.store.dead_letters.letters() == []
+    assert (await bed.store.conversations.turns(C1))[-1].reason == "decided"
     assert await operator_actions.retry_dead_letter("nothing", bed.engine.operators) is None
 
 
@@ -314,12 +314,12 @@ async def test_an_erasure_while_the_model_thinks_is_not_written_over(bed: Engine
         await bed.inbox.append([inbound("apague isto")])
         bed.faults.pausing["turn.before_commit"] = lambda: _erase(bed)
         await drain(C1, bed.engine.drain)
-        assert await bed.store.turns(C1) == [], erased_before
+        assert await bed.store.conversations.turns(C1) == [], erased_before
         assert await bed.inbox.pending(C1) == []
         assert await bed.store.outbox.rows(C1) == []
     await bed.inbox.append([inbound("sou nova aqui")])
     await drain(C1, bed.engine.drain)
-    assert len(await bed.store.turns(C1)) == 1
+    assert len(await bed.store.conversations.turns(C1)) == 1
 
 
 async def _erase(bed: EngineBed) -> None:
@@ -336,7 +336,7 @@ async def test_a_person_who_takes_over_while_the_model_thinks_wins(bed: EngineBe
     bed.faults.pausing["turn.before_commit"] = take_over
     await bed.inbox.append([inbound("e o horário?")])
     await drain(C1, bed.engine.drain)
-    turns = await bed.store.turns(C1)
+    turns = await bed.store.conversations.turns(C1)
     assert [turn.state for turn in turns] == [State.AWAITING_USER, State.ESCALATING, State.ESCALATING]
     assert len(bed.channel.accepted) == 1
 
@@ -346,8 +346,8 @@ async def test_an_erasure_at_any_moment_of_a_turn_leaves_nothing(bed: EngineBed,
     await bed.inbox.append([inbound("meu segredo")])
     bed.faults.pausing[point] = lambda: _erase(bed)
     await drain(C1, bed.engine.drain)
-    assert await bed.store.transcript(C1) == []
-    assert await bed.store.receipts(C1) == []
+    assert await bed.store.conversations.transcript(C1) == []
+    assert await bed.store.conversations.receipts(C1) == []
     assert await bed.inbox.pending(C1) == []
 
 
@@ -356,8 +356,8 @@ async def test_an_erasure_while_dead_lettering_leaves_nothing(bed: EngineBed) ->
     await bed.inbox.append([inbound("meu segredo")])
     limited.faults.pausing["dead_letter.kept"] = lambda: _erase(bed)
     await drain(C1, limited.engine.drain)
-    assert await bed.store.dead_letters() == []
-    assert await bed.store.turns(C1) == []
+    assert await bed.store.dead_letters.letters() == []
+    assert await bed.store.conversations.turns(C1) == []
 
 
 async def test_replies_after_an_erasure_have_numbers_that_nobody_has_seen(bed: EngineBed) -> None:
@@ -380,8 +380,8 @@ async def test_retention_forgets_what_was_said_but_answers_what_just_came(bed: E
 
     bed.faults.pausing["turn.before_commit"] = clean_now
     await drain(C1, bed.engine.drain)
-    assert (await bed.store.transcript(C1))[0].text == "voltei"
-    assert len(await bed.store.turns(C1)) == 1
+    assert (await bed.store.conversations.transcript(C1))[0].text == "voltei"
+    assert len(await bed.store.conversations.turns(C1)) == 1
     assert await bed.inbox.pending(C1) == []
 
 
@@ -391,10 +391,10 @@ async def test_old_dead_letters_are_forgotten(bed: EngineBed) -> None:
     await drain(C1, limited.engine.drain)
     bed.clock.move(timedelta(days=8))
     await clean(bed.engine.sweep)
-    assert await bed.store.dead_letters()
+    assert await bed.store.dead_letters.letters()
     bed.clock.move(timedelta(days=91))
     await clean(bed.engine.sweep)
-    assert await bed.store.dead_letters() == []
+    assert await bed.store.dead_letters.letters() == []
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
@@ -424,7 +424,7 @@ async def test_a_model_that_drips_its_answer_is_away(bed: EngineBed) -> None:
     await bed.inbox.append([inbound()])
     async with asyncio.timeout(5):
         await drain(C1, slow.engine.drain)
-    assert (await bed.store.turns(C1))[0].reason == "model_unavailable"
+    assert (await bed.store.conversations.turns(C1))[0].reason == "model_unavailable"
 
 
 async def test_a_platform_that_drips_its_answer_leaves_the_send_to_be_settled(bed: EngineBed) -> None:
@@ -437,7 +437,7 @@ async def test_a_platform_that_drips_its_answer_leaves_the_send_to_be_settled(be
     await bed.inbox.append([inbound()])
     async with asyncio.timeout(5):
         await drain(C1, slow.engine.drain)
-    (row,) = await bed.store.rows(C1)
+    (row,) = await bed.store.outbox.rows(C1)
     assert row.state is DeliveryState.SENDING
 
 
@@ -448,7 +448,7 @@ async def test_a_channel_that_is_gone_does_not_keep_new_messages_from_their_turn
     gone = engine_bed(bed.inbox, bed.store, clock=bed.clock, channels={ChannelName.WHATSAPP: bed.channel})
     bed.clock.move(timedelta(minutes=1))
     await outbox.flush(C1, gone.engine.outbox)
-    (row,) = await bed.store.rows(C1)
+    (row,) = await bed.store.outbox.rows(C1)
     assert (row.state, row.error_code) == (DeliveryState.PENDING, "no_channel")
 
 
@@ -611,9 +611,9 @@ async def test_a_defect_is_counted_kept_and_dead_lettered(bed: EngineBed) -> Non
     await bed.inbox.append([inbound()])
     await recover(broken)
     await recover(broken)
-    (letter,) = await bed.store.dead_letters()
+    (letter,) = await bed.store.dead_letters.letters()
     assert letter.attempts == broken.engine.drain.limits.attempts + 1
-    assert (await bed.store.turns(C1))[-1].reason == "dead_letter"
+    assert (await bed.store.conversations.turns(C1))[-1].reason == "dead_letter"
 
 
 async def test_a_process_that_stops_gives_its_conversation_back_at_once(bed: EngineBed) -> None:

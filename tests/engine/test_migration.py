@@ -143,7 +143,7 @@ async def test_a_draft_that_was_being_written_is_dropped_by_the_cut_over(two: Tw
     for _ in range(6):
         two.here.clock.move(timedelta(seconds=30))
         await sweep(Draining(two.here), two.here.engine.sweep)
-    assert await two.here.store.dead_letters() == []
+    assert await two.here.store.dead_letters.letters() == []
     await two.migration().move_messages(C1)
     await drain(C1, two.there.engine.drain)
     assert await texts_of(two.there) == ["um", "dois"]

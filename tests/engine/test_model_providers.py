@@ -29,10 +29,10 @@ async def turn_of(folder: Path, behaviour: dict[str, bool] | None = None, **envi
         await backend.inbox.append([message])
         await runtime.queue.wake(message.conversation_id)
         receipt = await wait_for_receipt(
-            backend.store, backend.events, web_conversation_id("m"), message.id, seconds=30
+            backend.store.conversations, backend.events, web_conversation_id("m"), message.id, seconds=30
         )
         assert receipt is not None
-        turn = await backend.store.turn_of(receipt)
+        turn = await backend.store.conversations.turn_of(receipt)
         assert turn is not None
         return turn
 

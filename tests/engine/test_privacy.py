@@ -105,7 +105,11 @@ async def test_one_id_leads_from_the_webhook_to_the_reply(logs: io.StringIO, run
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         await client.post("/chat/c/messages", json={"text": "Oi", "id": "follow-me"})
     assert await wait_for_receipt(
-        runtime.backend.store, runtime.backend.events, conversation_id("c"), MessageId("follow-me"), seconds=20
+        runtime.backend.store.conversations,
+        runtime.backend.events,
+        conversation_id("c"),
+        MessageId("follow-me"),
+        seconds=20,
     )
     await runtime.queue.idle()
     followed = [line["event"] for line in assert_clean(logs) if line.get("correlation_id") == "follow-me"]

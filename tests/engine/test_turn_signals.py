@@ -39,7 +39,7 @@ async def say(bed: EngineBed, text: str = "Oi, bom dia", *, waited: timedelta = 
 
 async def booked(bed: EngineBed) -> Page:
     await bed.engine.turn.ledger.flush()
-    records = await bed.store.records(COLLECTION, at=bed.clock.now())
+    records = await bed.store.records.page(COLLECTION, at=bed.clock.now())
     return Page.sum(Page.of_body(record.body) for record in records)
 
 

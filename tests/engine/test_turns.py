@@ -152,7 +152,7 @@ async def test_a_newer_message_joins_the_turn_that_is_thought_about(beds: Any) -
     bed = beds(model=ScriptedModel(answer))
     await bed.inbox.append([inbound("Oi")])
     await drain(C1, bed.engine.drain)
-    turns = await bed.store.turns(C1)
+    turns = await bed.store.conversations.turns(C1)
     assert texts[:3] == [1, 2, 3]
     assert [len(turn.message_ids) for turn in turns] == [3, 2]
     assert len(bed.channel.accepted) == 2
@@ -422,7 +422,7 @@ async def test_a_wait_that_lasts_too_long_ends(beds: Any) -> None:
     await say(bed, "Oi")
     bed.clock.move(timedelta(hours=24))
     await sweep(NoQueue(), bed.engine.sweep)
-    head = await bed.store.load(C1)
+    head = await bed.store.conversations.load(C1)
     assert head
     assert head.state is State.COMPLETED
     assert (await bed.store.conversations.transitions(C1))[-1].trigger is Trigger.TIME_OUT
@@ -433,7 +433,7 @@ async def test_a_reply_that_the_platform_refuses_calls_a_person(beds: Any) -> No
     bed.channel.next_errors = [ChannelRefusedError("window closed", code="131047")]
     await say(bed, "Oi")
     await sweep(NoQueue(), bed.engine.sweep)
-    head = await bed.store.load(C1)
+    head = await bed.store.conversations.load(C1)
     assert head
     assert head.state is State.ESCALATING
     assert (await bed.store.conversations.transitions(C1))[-1].metadata == {"reason": "undeliverable 131047"}
@@ -444,10 +444,10 @@ async def test_conversations_are_forgotten_after_their_time(beds: Any) -> None:
     bed = beds()
     await say(bed, "Oi")
     await clean(bed.engine.sweep)
-    assert await bed.store.turns(C1)
+    assert await bed.store.conversations.turns(C1)
     bed.clock.move(timedelta(days=91))
     await clean(bed.engine.sweep)
-    assert await bed.store.turns(C1) == []
+    assert await bed.store.conversations.turns(C1) == []
 
 
 async def test_an_export_holds_everything_and_an_erasure_leaves_nothing(beds: Any) -> None:

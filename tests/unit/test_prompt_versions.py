@@ -49,7 +49,7 @@ async def say(bed: EngineBed, text: str = "Oi", conversation: str = "c-1") -> Tu
     message = inbound(text, conversation=conversation, at=bed.clock.now())
     await bed.inbox.append([message])
     await drain(message.conversation_id, bed.engine.drain)
-    turn = (await bed.store.turns(message.conversation_id))[-1]
+    turn = (await bed.store.conversations.turns(message.conversation_id))[-1]
     assert message.id in turn.message_ids
     return turn
 

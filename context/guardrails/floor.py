@@ -1,0 +1,302 @@
+"""The mechanical floor: compares every atom of a draft with cited passages and the person's words, without a model."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import combinations
+
+from context.guardrails.atoms import Atom, AtomReader, Kind
+from context.guardrails.leaks import Leaks
+from context.guardrails.passages import passages_of, says_listed_prices
+from context.guardrails.sentences import folded, seen, sentences
+from context.guardrails.words import Words
+from contracts.guardrails import Finding, KnownFacts, Passage, PartKind, ReplyPart, Rule
+from contracts.institution import Institution
+
+LONGEST_DRAFT = 16_000
+EXCERPT = 80
+SMALL = 10
+# So large that two passages do not have the same one by chance: a house number, an emergency number, a year.
+TELLING = 100
+_MOST_ADDENDS = 6
+_WORD = re.compile(r"[^\W\d_]+")
+
+_RULES = {
+    Kind.MONEY: Rule.PRICE,
+    Kind.LINK: Rule.LINK,
+    Kind.EMAIL: Rule.LINK,
+    Kind.HANDLE: Rule.LINK,
+    Kind.PHONE: Rule.PERSONAL_DATA,
+    Kind.DIGITS: Rule.PERSONAL_DATA,
+    Kind.DATE: Rule.UNSUPPORTED_DATE,
+    Kind.PERCENT: Rule.UNSUPPORTED_PERCENTAGE,
+    Kind.CODE: Rule.UNSUPPORTED_CODE,
+    Kind.SIZE: Rule.UNSUPPORTED_NUMBER,
+    Kind.HOURS: Rule.UNSUPPORTED_HOURS,
+    Kind.COUNT: Rule.UNSUPPORTED_NUMBER,
+    Kind.NAME: Rule.UNSUPPORTED_NAME,
+    Kind.UNREADABLE: Rule.UNREADABLE,
+}
+# What a person wrote is repeated as theirs, never stated as the company's own.
+_NEVER_OURS = frozenset((Kind.LINK, Kind.EMAIL, Kind.HANDLE, Kind.PHONE, Kind.DIGITS, Kind.CODE, Kind.HOURS))
+
+
+@dataclass
+class _Facts:
+    """Atoms of some texts, indexed for comparison."""
+
+    values: set[tuple[Kind, str]] = field(default_factory=set)
+    counts: dict[str, list[Atom]] = field(default_factory=dict)
+    hours: list[Atom] = field(default_factory=list)
+    counted: set[str] = field(default_factory=set)
+    labelled: set[str] = field(default_factory=set)
+
+    def add(self, atoms: Iterable[Atom]) -> None:
+        for atom in atoms:
+            self.values.add((atom.kind, atom.value))
+            if atom.kind is Kind.HOURS:
+                self.hours.append(atom)
+            elif atom.kind is Kind.SIZE:
+                self.add(replace(atom, kind=Kind.COUNT, value=side) for side in atom.value.split("x"))
+            elif atom.kind is Kind.COUNT:
+                self.counts.setdefault(atom.value, []).append(atom)
+                self.counted |= atom.first_units
+                self.labelled |= frozenset() if atom.first_units else atom.label
+
+
+@dataclass(frozen=True)
+class _Person:
+    """What is this conversation's own: atoms and words of the person's messages, and the words of the person's name."""
+
+    facts: _Facts
+    words: frozenset[str]
+    sums: frozenset[str]
+    scripts: frozenset[str]
+
+
+class Floor:
+    """Checks drafts against one institution. What it compares with is worked out once."""
+
+    def __init__(self, institution: Institution) -> None:
+        self.passages = passages_of(institution)
+        self._words = Words(institution.language)
+        self._reader = AtomReader(self._words, institution.allowed_domains)
+        self._leaks = Leaks(institution, self.passages)
+        self._read = lru_cache(maxsize=4096)(self._reader.read)
+        self._facts_of = {passage.id: self._facts((passage.text,)) for passage in self.passages}
+        self._everything = self._facts(passage.text for passage in self.passages)
+        self._documents = _words_of(*institution.documents.values(), *(passage.text for passage in self.passages))
+        self._own_hosts = frozenset(institution.allowed_domains)
+        self._says_prices = says_listed_prices(institution)
+
+    def check(self, parts: Sequence[ReplyPart], known: KnownFacts, also: Sequence[str] = ()) -> tuple[Finding, ...]:
+        """Return every reason to withhold a draft, none when the floor lets it pass.
+
+        Args:
+            parts: the reply in order; sentences are numbered over all of them, then over `also`.
+            known: what the person wrote and is called. What was collected about the person supports nothing.
+            also: button titles, captions and other visible texts that no part carries; any passage supports them.
+        """
+        whole = [part.text for part in parts] + list(also)
+        if refused := _refused_unread(whole):
+            return (refused,)
+        person = self._person(known)
+        findings, number = list[Finding](), 0
+        for part in parts:
+            findings += self._missing_sources(part, number)
+            cited = self._cited(part)
+            for sentence in sentences(part.text):
+                findings += self._findings(sentence, number, part.says, cited, person)
+                number += 1
+        for text in also:
+            for sentence in sentences(text):
+                findings += self._findings(sentence, number, None, (self._everything,), person)
+                number += 1
+        return tuple(dict.fromkeys(findings))
+
+    def check_text(self, text: str, known: KnownFacts) -> tuple[Finding, ...]:
+        """Return every reason to withhold a text without parts: each sentence may rely on every passage."""
+        return self.check((), known, also=(text,))
+
+    def check_wording(self, text: str) -> tuple[Finding, ...]:
+        """Return what a text of the institution itself may not say: money, links elsewhere, what cannot be read."""
+        findings = []
+        for number, sentence in enumerate(sentences(text)):
+            for atom in self._read(sentence):
+                elsewhere = atom.kind is Kind.LINK and not self._is_own_host(atom.value)
+                priced = atom.kind is Kind.MONEY and not self._says_prices
+                if elsewhere or priced or (atom.kind is Kind.UNREADABLE and not atom.value.isupper()):
+                    findings.append(self._finding(atom, number, "the documents may not say this", ()))
+        return tuple(dict.fromkeys(findings))
+
+    def _findings(
+        self, sentence: str, number: int, says: PartKind | None, cited: Sequence[_Facts], person: _Person
+    ) -> Iterator[Finding]:
+        for piece in self._leaks.found_in(sentence):
+            if folded(piece) not in person.words:
+                why = "this is text of the instructions, not of a reply"
+                yield Finding(rule=Rule.PROMPT_LEAK, excerpt=piece[:EXCERPT], sentence=number, why=why)
+        foreign = self._is_foreign(sentence)
+        for atom in self._read(sentence):
+            why = self._why_not(atom, says, cited, person, foreign=foreign)
+            if why:
+                yield self._finding(atom, number, why, cited)
+
+    def _why_not(
+        self, atom: Atom, says: PartKind | None, cited: Sequence[_Facts], person: _Person, *, foreign: bool
+    ) -> str:
+        """Say why an atom may not be said, or nothing when it may."""
+        if atom.kind is Kind.UNREADABLE:
+            return "" if atom.value in person.scripts else "letters are spelled out or of another script"
+        if atom.kind is Kind.MONEY:
+            listed = says in (PartKind.INFORM, None) and any((atom.kind, atom.value) in one.values for one in cited)
+            return "" if self._says_prices and listed else "a sum of money is never said"
+        if atom.kind is Kind.NAME:
+            known = atom.value in self._documents or atom.value in person.words
+            return "" if known else "neither the documents nor the person name this"
+        if says in (PartKind.INFORM, None) and any(self._supports(facts, atom, foreign=foreign) for facts in cited):
+            return ""
+        if (says is not PartKind.INFORM or atom.kind not in _NEVER_OURS) and self._person_said(atom, person):
+            return ""
+        if atom.kind is Kind.COUNT and self._is_free(atom):
+            return ""
+        if atom.kind is Kind.LINK and says is not PartKind.ECHO and atom.value in self._own_hosts:
+            return ""
+        if says is PartKind.INFORM:
+            return "no cited passage says this"
+        return "neither a passage nor the person says this" if says is None else f'a part that says "{says}" states no facts'
+
+    def _supports(self, facts: _Facts, atom: Atom, *, foreign: bool) -> bool:
+        if atom.kind is Kind.HOURS:
+            return _hours_agree(atom, facts.hours)
+        if atom.kind is Kind.PHONE or atom.kind is Kind.DIGITS:
+            return _phones_agree(atom, facts)
+        if atom.kind is not Kind.COUNT:
+            return (atom.kind, atom.value) in facts.values
+        same = facts.counts.get(atom.value, ())
+        if not same:
+            return False
+        if any(atom.units & one.units or atom.label & one.label for one in same):
+            return True
+        if atom.first_units & self._everything.counted or (not atom.units and atom.label & self._everything.labelled):
+            return False
+        if any(unit.find("-") > 0 for unit in atom.units):  # a unit of measure
+            return False
+        return foreign or not atom.units or float(atom.value) >= TELLING
+
+    def _person_said(self, atom: Atom, person: _Person) -> bool:
+        if atom.kind is Kind.COUNT:
+            return atom.value in person.sums
+        return self._supports(person.facts, atom, foreign=False)
+
+    def _is_free(self, atom: Atom) -> bool:
+        """Whether a small count is of something that no document counts: "two more questions"."""
+        whole = atom.value.isdigit() and int(atom.value) <= SMALL
+        if not whole or (not atom.units and not atom.spoken):
+            return False
+        measured = any("-" in unit for unit in atom.units)
+        return not measured and not atom.units & self._everything.counted
+
+    def _is_foreign(self, sentence: str) -> bool:
+        """Whether a sentence is in another language than the documents: fewer than half its words are theirs."""
+        words = _WORD.findall(folded(sentence))
+        return sum(word in self._documents for word in words) * 2 < len(words)
+
+    def _is_own_host(self, link: str) -> bool:
+        host = link.partition("/")[0]
+        return any(host == own or host.endswith(f".{own}") for own in self._own_hosts)
+
+    def _cited(self, part: ReplyPart) -> tuple[_Facts, ...]:
+        return tuple(self._facts_of[source] for source in part.sources if source in self._facts_of)
+
+    def _missing_sources(self, part: ReplyPart, number: int) -> Iterator[Finding]:
+        unknown = [source for source in part.sources if source not in self._facts_of]
+        if unknown or (part.says is PartKind.INFORM and not part.sources):
+            why = f"there is no passage {unknown[0][:EXCERPT]}" if unknown else "what informs cites a passage"
+            yield Finding(rule=Rule.SOURCE_MISSING, excerpt=part.text[:EXCERPT], sentence=number, why=why)
+
+    def _finding(self, atom: Atom, number: int, why: str, cited: Sequence[_Facts]) -> Finding:
+        nearest = self._nearest(atom)
+        text = nearest.text if nearest else ""
+        return Finding(rule=_RULES[atom.kind], excerpt=atom.text[:EXCERPT], sentence=number, why=why, nearest=text)
+
+    def _nearest(self, atom: Atom) -> Passage | None:
+        """The passage with an atom of the same kind that is most like this one."""
+        if atom.kind in (Kind.MONEY, Kind.NAME, Kind.UNREADABLE):
+            return None
+        best, score = None, 0.0
+        for passage in self.passages:
+            likeness = max((_likeness(atom, one) for one in self._atoms(passage.text)), default=0.0)
+            if likeness > score:
+                best, score = passage, likeness
+        return best
+
+    def _atoms(self, text: str) -> Iterator[Atom]:
+        return (atom for sentence in sentences(text) for atom in self._read(sentence))
+
+    def _facts(self, texts: Iterable[str]) -> _Facts:
+        facts = _Facts()
+        for text in texts:
+            facts.add(self._atoms(text))
+        return facts
+
+    def _person(self, known: KnownFacts) -> _Person:
+        facts = self._facts(known.person_texts)
+        name = [word for word in (known.person_name or "").split() if word.isalpha()]
+        numbers = [float(value) for value in facts.counts][:_MOST_ADDENDS]
+        sums = {sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size)}
+        if known.person_address:
+            facts.add(self._atoms(f"+{known.person_address.lstrip('+')}"))
+        return _Person(
+            facts,
+            _words_of(*known.person_texts, *name),
+            frozenset(facts.counts) | {f"{value:g}" for value in sums},
+            frozenset(value for kind, value in facts.values if kind is Kind.UNREADABLE),
+        )
+
+
+def _refused_unread(texts: Sequence[str]) -> Finding | None:
+    """A finding for a draft without anything visible, or too long to be read."""
+    if sum(map(len, texts)) > LONGEST_DRAFT:
+        return Finding(rule=Rule.TOO_LONG, excerpt="", why=f"longer than {LONGEST_DRAFT} characters")
+    if not any(seen(text).strip() for text in texts):
+        return Finding(rule=Rule.EMPTY, excerpt="", why="nothing in it is visible")
+    return None
+
+
+def _words_of(*texts: str) -> frozenset[str]:
+    return frozenset(word for text in texts for word in _WORD.findall(folded(seen(text))))
+
+
+def _hours_agree(said: Atom, hours: Sequence[Atom]) -> bool:
+    """Whether texts give these hours, on every day that they are said of."""
+    same = [one for one in hours if _same_hours(said, one)]
+    if not same or said.days is None or any(one.days is None for one in same):
+        return bool(same)
+    return said.days <= frozenset[int]().union(*(one.days or frozenset() for one in same))
+
+
+def _same_hours(said: Atom, written: Atom) -> bool:
+    if said.closes:
+        return bool(said.opens & written.opens and said.closes & written.closes)
+    return bool(said.opens & (written.opens | written.closes))
+
+
+def _phones_agree(said: Atom, facts: _Facts) -> bool:
+    """Whether a text has this number, with or without the codes before it."""
+    digits = said.value.lstrip("+")
+    written = (value for kind, value in facts.values if kind in (Kind.PHONE, Kind.DIGITS))
+    return any(
+        value.lstrip("+") == digits or (len(digits) >= 7 and value.endswith(digits.lstrip("0"))) for value in written
+    )
+
+
+def _likeness(said: Atom, written: Atom) -> float:
+    if said.kind is not written.kind:
+        return 0.0
+    shared = bool(said.units & written.units) + bool(said.label & written.label)
+    days = bool(said.days and written.days and said.days & written.days)
+    edges = bool(said.opens & written.opens) + bool(said.closes & written.closes)
+    alike = len(set(said.value) & set(written.value)) / (len(set(said.value) | set(written.value)) or 1)
+    return 0.1 + shared + days + edges + alike

@@ -16,7 +16,7 @@ from linkify_it.tlds import TLDS
 from text_to_num import find_numbers
 
 from context.guardrails.sentences import folded
-from context.guardrails.words import MIDNIGHT, NOON, Words
+from context.guardrails.words import MIDNIGHT, NOON, Token, Words
 
 DAY = 24 * 60
 _MAY_BE_LINK = re.compile(r"[^\W_]\.[^\W\d_]|@|//|[\[({] ?\w{1,6} ?[\])}]")
@@ -35,20 +35,26 @@ _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?!\w)")
 _MIXED = re.compile(r"(?<!\w)(?:\d+[^\W\d_]|[^\W\d_]+\d)\w*")
 _GLUED = re.compile(r"(\d+)([^\W\d_]+)")
 _SIGNED = re.compile(
-    r"(?P<sign>[a-z]{0,3}[$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0e3f\u17db\u20a0-\u20cf]) ?"
+    r"(?P<sign>[a-z]{0,3}[$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0e3f\u17db\u20a0-\u20cf\U0001f4b2]) ?"
     r"(?P<after>\d+(?:[.,]\d+)*)?"
 )
 _ENDS_IN_NUMBER = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)*) ?$")
 _ORDINAL = frozenset(("o", "a", "º", "ª", "st", "nd", "rd", "th"))
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 _LETTERS = re.compile(r"[^\W\d_]+")
+_GAP = re.compile(r"\W*$")
+_LONGEST_GAP = 6
+_DIGIT = re.compile(r"\d")
+_ELSEWHERE = re.compile(r"[^\W\d_\u0000-\u024f]")  # letters that are not Latin
+_JAPANESE = frozenset(("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"))
+_DECIMALS = re.compile(r"\d[.,]\d\d$")
 _CLOCK_HOURS = frozenset(("duration-hour",))
 _MARKER = re.compile(r"\(?\d{1,2}[.)]\s")
 _AFTER = re.compile(r"[ ]?([^\W\d_]+)|[ ](\d)")
 _BETWEEN_WORDS = re.compile(r"[ ]|-")
 _GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 _SPELLED = re.compile(r"(?<!\w)\w(?:[ .\-_*|~]{1,3}\w(?!\w)){3,}")
-_NAMED = re.compile(r"(?<![\w'-])[^\W\d_]+(?:['-][^\W\d_]+)*(?!\w)")
+_NAMED = re.compile(r"(?<![\w'-])[^\W\d_a-z\u00df-\u00ff][^\W\d_]*(?:['-][^\W\d_]+)*(?!\w)")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _OPENS = re.compile(r"[\"'\u201c\u201d\u00ab(\[*_#>\u2013\u2014:\u00bf\u00a1\-\u2022\u00b7/|]")
 _SHORTEST_UNIT = 3
@@ -121,22 +127,6 @@ class _Days(NamedTuple):
     days: frozenset[int]
 
 
-class _Token:
-    """A word as text2num asks for it."""
-
-    def __init__(self, text: str, follows: bool) -> None:
-        self._text, self._follows = text, follows
-
-    def text(self) -> str:
-        return self._text
-
-    def nt_separated(self, previous: "_Token") -> bool:
-        return not self._follows
-
-    def not_a_number_part(self) -> bool:
-        return False
-
-
 @cache
 def _linkifier(more_endings: frozenset[str]) -> LinkifyIt:
     return LinkifyIt().tlds(sorted(_ENDINGS | more_endings))
@@ -173,7 +163,7 @@ class _Reading:
         yield from self._unreadable()
         yield from self._links()
         yield from self._names()
-        if not any(character.isdigit() for character in self.rest):
+        if not _DIGIT.search(self.rest):
             numbers = list(self._spoken())
             if not numbers and not _SIGNED.search(self.rest) and not self.words.noon_pattern.search(self.rest):
                 return
@@ -200,11 +190,11 @@ class _Reading:
         for match in _SPELLED.finditer(self.rest):
             if not match[0].replace(" ", "").isdigit():
                 yield Atom(Kind.UNREADABLE, match[0], match[0])
-        if self.sentence.isascii():
+        if not _ELSEWHERE.search(self.sentence):
             return
         for match in _WORD.finditer(self.sentence):
             scripts = {_script(letter) for letter in match[0] if letter.isalpha()}
-            if len(scripts) > 1 and not scripts <= {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"}:
+            if len(scripts) > 1 and not scripts <= _JAPANESE:
                 yield Atom(Kind.UNREADABLE, match[0], match[0])
             elif scripts - {"LATIN"}:
                 yield Atom(Kind.UNREADABLE, min(scripts), match[0])
@@ -215,7 +205,12 @@ class _Reading:
         for match in self.linkifier.match(self.sentence) or ():
             kind = Kind.EMAIL if match.schema == "mailto:" else Kind.LINK
             yield self._link(kind, match.index, match.last_index)
-        for kind, pattern in ((Kind.EMAIL, _EMAIL), (Kind.LINK, _SCHEME), (Kind.LINK, _HIDDEN_LINK), (Kind.HANDLE, _HANDLE)):
+        for kind, pattern in (
+            (Kind.EMAIL, _EMAIL),
+            (Kind.LINK, _SCHEME),
+            (Kind.LINK, _HIDDEN_LINK),
+            (Kind.HANDLE, _HANDLE),
+        ):
             for found in pattern.finditer(self.rest):
                 if pattern is not _HIDDEN_LINK or found["ending"] in _ENDINGS:
                     yield self._link(kind, *found.span())
@@ -230,11 +225,10 @@ class _Reading:
         """Capitalised words after the sentence's first: the names that somebody has to be known by."""
         if self.words.capitalises_nouns:
             return
-        first, end = True, 0
-        for match in _NAMED.finditer(self.sentence):
-            word, gap = match[0], self.sentence[end : match.start()]
-            opens = first or _OPENS.search(gap) is not None
-            first, end = False, match.end()
+        opening = _LETTERS.search(self.sentence)
+        for match in _NAMED.finditer(self.sentence, opening.end() if opening else 0):
+            word, gap = match[0], _GAP.search(self.sentence, max(0, match.start() - _LONGEST_GAP), match.start())
+            opens = gap is not None and _OPENS.search(gap[0])
             if opens or not word[0].isupper() or self.rest[match.start()] == "\0":
                 continue
             plain = self.rest[match.start() : match.end()].split("'")[0]
@@ -341,7 +335,7 @@ class _Reading:
                 units = self.words.stems(glued[2])
                 self._take(*match.span())
                 yield Atom(Kind.COUNT, _canonical(glued[1]), match[0], units, units)
-            elif glued and glued[2] in _ORDINAL and int(glued[1]) <= 10:
+            elif glued and glued[2] in _ORDINAL and int(glued[1]) <= 10 and self.sentence[match.end() - 1].islower():
                 self._take(*match.span())
             else:
                 yield self._atom(Kind.CODE, match[0], *match.span())
@@ -353,15 +347,24 @@ class _Reading:
     def _spoken(self) -> Iterator[_Number]:
         """Numbers written in words, in whichever language reads most of them."""
         found = list(_LETTERS.finditer(self.rest))
+        if not any(self.words.is_number(match[0]) for match in found):
+            return
         gaps = (_BETWEEN_WORDS.fullmatch(self.rest, one.end(), two.start()) for one, two in pairwise(found))
-        tokens = [_Token(match[0], gap is not None) for match, gap in zip(found, (None, *gaps), strict=False)]
+        tokens = [Token(match[0], follows=gap is not None) for match, gap in zip(found, (None, *gaps), strict=False)]
         read = [
-            [one for one in find_numbers(tokens, language, threshold=0) if not one.is_ordinal and one.value > 1]
+            [one for one in find_numbers(tokens, language, threshold=0) if not one.is_ordinal and one.end > one.start]
             for language in self.words.number_languages
         ]
         for one in max(read, key=len, default=[]):
-            value = f"{one.value:.0f}" if one.value == int(one.value) else str(one.value)
-            yield _Number(found[one.start].start(), found[one.end - 1].end(), value, spoken=True)
+            start, end = found[one.start].start(), found[one.end - 1].end()
+            if one.value > 1 or (end - start > 1 and self._measures(end)):  # "um", "uma" and "one" are articles too
+                yield _Number(start, end, f"{one.value:g}", spoken=True)
+
+    def _measures(self, end: int) -> bool:
+        """Whether the next word is a currency or a unit of measure."""
+        after = _AFTER.match(self.rest, end)
+        word = after[1] if after else None
+        return word is not None and (word in self.words.currency_nouns or bool(self.words.measures(word)))
 
     def _without_bare_hours(
         self, numbers: Sequence[_Number], times: list[_Time], days: Sequence[_Days]
@@ -428,6 +431,7 @@ class _Reading:
         return len(gap) <= _LONGEST_RANGE and len(_WORD.findall(gap)) <= 2 and not re.search(r"[,;.:/\0]", gap)
 
     def _counts(self, numbers: Sequence[_Number]) -> Iterator[Atom]:
+        counted = self._all_units(numbers)
         for position, number in enumerate(numbers):
             text = self.sentence[number.start : number.end]
             percent = self.words.percent_pattern.match(self.rest, number.end)
@@ -440,22 +444,37 @@ class _Reading:
             if month := self._month_beside(number):
                 yield Atom(Kind.DATE, f"{number.value}/{month}", text)
                 continue
-            units, all_units = self._units(number)
-            after = numbers[position + 1] if position + 1 < len(numbers) else None
-            if not units and after and after.start - number.end <= _LONGEST_RANGE:
-                units, all_units = self._units(after)
+            units, all_units = counted[position]
+            if not units and _DECIMALS.search(text):
+                yield Atom(Kind.MONEY, number.value, text)
+                continue
             label = self._label(number)
+            for other in numbers[max(0, position - 1) : position + 2]:
+                gap = max(other.start, number.start) - min(other.end, number.end)
+                if other is not number and gap <= _LONGEST_RANGE:
+                    label |= {f"beside {other.value}"}
             yield Atom(Kind.COUNT, number.value, text, all_units, units, label, spoken=number.spoken)
+
+    def _all_units(self, numbers: Sequence[_Number]) -> list[tuple[frozenset[str], frozenset[str]]]:
+        """The units of every number; in "2 a 50 pessoas" the first number has those of the second."""
+        units = [self._units(number) for number in numbers]
+        for position in range(len(numbers) - 2, -1, -1):
+            near = numbers[position + 1].start - numbers[position].end <= _LONGEST_RANGE
+            if near and not units[position][0]:
+                units[position] = units[position + 1]
+        return units
 
     def _money_beside(self, number: _Number) -> str:
         """The currency whose noun or code is beside a number."""
-        after = _WORD.match(self.rest, number.end + 1)
-        if after and (after[0] in self.words.currency_nouns or self._is_code(*after.span())):
-            return after[0]
-        before = re.search(r"(?<!\w)([a-z]{3})[ :]{1,2}$", self.rest[max(0, number.start - 6) : number.start])
-        if before and self._is_code(number.start - len(before[0]), number.start - len(before[0]) + 3):
-            return before[1]
-        return ""
+        after = re.compile(r"[ )\]]{1,3}([^\W\d_]+)").match(self.rest, number.end)
+        if after and (after[1] in self.words.currency_nouns or self._is_code(*after.span(1))):
+            return after[1]
+        before = re.search(r"(?<!\w)([^\W\d_]{3,})(: ?| )$", self.rest[max(0, number.start - 14) : number.start])
+        if before is None:
+            return ""
+        start = number.start - len(before[0])
+        coded = self._is_code(start, start + len(before[1]))
+        return before[1] if coded or (":" in before[2] and before[1] in self.words.currency_nouns) else ""
 
     def _is_code(self, start: int, end: int) -> bool:
         return self.sentence[start:end] in self.words.currency_codes
@@ -466,8 +485,11 @@ class _Reading:
         after = re.match(r"(?:[ ][a-z]{2})?[ ]([^\W\d_]{3,})", self.rest[number.end : number.end + 20])
         before = re.search(r"([^\W\d_]{3,})[ ]$", self.rest[max(0, number.start - 14) : number.start])
         for match, offset in ((after, number.end), (before, max(0, number.start - 14))):
-            if match and match[1] in self.words.months and (match[1] not in ("may", "mar", "set", "march") or
-                                                           self.sentence[offset + match.start(1)].isupper()):
+            if (
+                match
+                and match[1] in self.words.months
+                and (match[1] not in ("may", "mar", "set", "march") or self.sentence[offset + match.start(1)].isupper())
+            ):
                 return self.words.months[match[1]]
         return 0
 

@@ -11,7 +11,7 @@ from context.guardrails.leaks import Leaks
 from context.guardrails.passages import passages_of, says_listed_prices
 from context.guardrails.sentences import folded, seen, sentences
 from context.guardrails.words import Words
-from contracts.guardrails import Finding, KnownFacts, Passage, PartKind, ReplyPart, Rule
+from contracts.guardrails import Finding, KnownFacts, PartKind, ReplyPart, Rule
 from contracts.institution import Institution
 
 LONGEST_DRAFT = 16_000
@@ -19,6 +19,7 @@ EXCERPT = 80
 SMALL = 10
 # So large that two passages do not have the same one by chance: a house number, an emergency number, a year.
 TELLING = 100
+MOST_EXPLAINED = 16
 _MOST_ADDENDS = 6
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -42,6 +43,9 @@ _RULES = {
 _NEVER_OURS = frozenset((Kind.LINK, Kind.EMAIL, Kind.HANDLE, Kind.PHONE, Kind.DIGITS, Kind.CODE, Kind.HOURS))
 
 
+_Found = tuple[Finding, Atom | None]
+
+
 @dataclass
 class _Facts:
     """Atoms of some texts, indexed for comparison."""
@@ -50,7 +54,6 @@ class _Facts:
     counts: dict[str, list[Atom]] = field(default_factory=dict)
     hours: list[Atom] = field(default_factory=list)
     counted: set[str] = field(default_factory=set)
-    labelled: set[str] = field(default_factory=set)
 
     def add(self, atoms: Iterable[Atom]) -> None:
         for atom in atoms:
@@ -62,7 +65,6 @@ class _Facts:
             elif atom.kind is Kind.COUNT:
                 self.counts.setdefault(atom.value, []).append(atom)
                 self.counted |= atom.first_units
-                self.labelled |= frozenset() if atom.first_units else atom.label
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class Floor:
         self._reader = AtomReader(self._words, institution.allowed_domains)
         self._leaks = Leaks(institution, self.passages)
         self._read = lru_cache(maxsize=4096)(self._reader.read)
+        self._passage_atoms = tuple((one, atom) for one in self.passages for atom in self._atoms(one.text))
         self._facts_of = {passage.id: self._facts((passage.text,)) for passage in self.passages}
         self._everything = self._facts(passage.text for passage in self.passages)
         self._documents = _words_of(*institution.documents.values(), *(passage.text for passage in self.passages))
@@ -102,18 +105,18 @@ class Floor:
         if refused := _refused_unread(whole):
             return (refused,)
         person = self._person(known)
-        findings, number = list[Finding](), 0
+        found, number = list[_Found](), 0
         for part in parts:
-            findings += self._missing_sources(part, number)
+            found += self._missing_sources(part, number)
             cited = self._cited(part)
             for sentence in sentences(part.text):
-                findings += self._findings(sentence, number, part.says, cited, person)
+                found += self._findings(sentence, number, part.says, cited, person)
                 number += 1
         for text in also:
             for sentence in sentences(text):
-                findings += self._findings(sentence, number, None, (self._everything,), person)
+                found += self._findings(sentence, number, None, (self._everything,), person)
                 number += 1
-        return tuple(dict.fromkeys(findings))
+        return self._explained(found)
 
     def check_text(self, text: str, known: KnownFacts) -> tuple[Finding, ...]:
         """Return every reason to withhold a text without parts: each sentence may rely on every passage."""
@@ -121,27 +124,27 @@ class Floor:
 
     def check_wording(self, text: str) -> tuple[Finding, ...]:
         """Return what a text of the institution itself may not say: money, links elsewhere, what cannot be read."""
-        findings = []
+        found = list[_Found]()
         for number, sentence in enumerate(sentences(text)):
             for atom in self._read(sentence):
                 elsewhere = atom.kind is Kind.LINK and not self._is_own_host(atom.value)
                 priced = atom.kind is Kind.MONEY and not self._says_prices
                 if elsewhere or priced or (atom.kind is Kind.UNREADABLE and not atom.value.isupper()):
-                    findings.append(self._finding(atom, number, "the documents may not say this", ()))
-        return tuple(dict.fromkeys(findings))
+                    found.append((_finding(atom, number, "the documents may not say this"), None))
+        return self._explained(found)
 
     def _findings(
         self, sentence: str, number: int, says: PartKind | None, cited: Sequence[_Facts], person: _Person
-    ) -> Iterator[Finding]:
+    ) -> Iterator[_Found]:
         for piece in self._leaks.found_in(sentence):
             if folded(piece) not in person.words:
                 why = "this is text of the instructions, not of a reply"
-                yield Finding(rule=Rule.PROMPT_LEAK, excerpt=piece[:EXCERPT], sentence=number, why=why)
+                yield Finding(rule=Rule.PROMPT_LEAK, excerpt=piece[:EXCERPT], sentence=number, why=why), None
         foreign = self._is_foreign(sentence)
         for atom in self._read(sentence):
             why = self._why_not(atom, says, cited, person, foreign=foreign)
             if why:
-                yield self._finding(atom, number, why, cited)
+                yield _finding(atom, number, why), atom
 
     def _why_not(
         self, atom: Atom, says: PartKind | None, cited: Sequence[_Facts], person: _Person, *, foreign: bool
@@ -165,7 +168,11 @@ class Floor:
             return ""
         if says is PartKind.INFORM:
             return "no cited passage says this"
-        return "neither a passage nor the person says this" if says is None else f'a part that says "{says}" states no facts'
+        return (
+            "neither a passage nor the person says this"
+            if says is None
+            else f'a part that says "{says}" states no facts'
+        )
 
     def _supports(self, facts: _Facts, atom: Atom, *, foreign: bool) -> bool:
         if atom.kind is Kind.HOURS:
@@ -177,13 +184,14 @@ class Floor:
         same = facts.counts.get(atom.value, ())
         if not same:
             return False
-        if any(atom.units & one.units or atom.label & one.label for one in same):
+        if _is_measured(atom):
+            return any(atom.first_units & one.first_units for one in same)
+        if any(atom.units & one.units for one in same):
             return True
-        if atom.first_units & self._everything.counted or (not atom.units and atom.label & self._everything.labelled):
+        if atom.first_units & self._everything.counted:
             return False
-        if any(unit.find("-") > 0 for unit in atom.units):  # a unit of measure
-            return False
-        return foreign or not atom.units or float(atom.value) >= TELLING
+        alike = any(atom.label & one.label or not (atom.units or _is_measured(one)) for one in same)
+        return alike or foreign or float(atom.value) >= TELLING
 
     def _person_said(self, atom: Atom, person: _Person) -> bool:
         if atom.kind is Kind.COUNT:
@@ -195,8 +203,7 @@ class Floor:
         whole = atom.value.isdigit() and int(atom.value) <= SMALL
         if not whole or (not atom.units and not atom.spoken):
             return False
-        measured = any("-" in unit for unit in atom.units)
-        return not measured and not atom.units & self._everything.counted
+        return not _is_measured(atom) and not atom.units & self._everything.counted
 
     def _is_foreign(self, sentence: str) -> bool:
         """Whether a sentence is in another language than the documents: fewer than half its words are theirs."""
@@ -210,27 +217,28 @@ class Floor:
     def _cited(self, part: ReplyPart) -> tuple[_Facts, ...]:
         return tuple(self._facts_of[source] for source in part.sources if source in self._facts_of)
 
-    def _missing_sources(self, part: ReplyPart, number: int) -> Iterator[Finding]:
+    def _missing_sources(self, part: ReplyPart, number: int) -> Iterator[_Found]:
         unknown = [source for source in part.sources if source not in self._facts_of]
         if unknown or (part.says is PartKind.INFORM and not part.sources):
             why = f"there is no passage {unknown[0][:EXCERPT]}" if unknown else "what informs cites a passage"
-            yield Finding(rule=Rule.SOURCE_MISSING, excerpt=part.text[:EXCERPT], sentence=number, why=why)
+            yield Finding(rule=Rule.SOURCE_MISSING, excerpt=part.text[:EXCERPT], sentence=number, why=why), None
 
-    def _finding(self, atom: Atom, number: int, why: str, cited: Sequence[_Facts]) -> Finding:
-        nearest = self._nearest(atom)
-        text = nearest.text if nearest else ""
-        return Finding(rule=_RULES[atom.kind], excerpt=atom.text[:EXCERPT], sentence=number, why=why, nearest=text)
+    def _explained(self, found: Sequence[_Found]) -> tuple[Finding, ...]:
+        """The findings, each once; the first of them with the passage that comes nearest."""
+        explained = dict[Finding, Finding]()
+        for finding, atom in found:
+            if finding not in explained:
+                near = self._nearest(atom) if atom and len(explained) < MOST_EXPLAINED else ""
+                explained[finding] = finding.model_copy(update={"nearest": near}) if near else finding
+        return tuple(explained.values())
 
-    def _nearest(self, atom: Atom) -> Passage | None:
-        """The passage with an atom of the same kind that is most like this one."""
+    def _nearest(self, atom: Atom) -> str:
+        """The text of the passage with an atom of the same kind that is most like this one."""
         if atom.kind in (Kind.MONEY, Kind.NAME, Kind.UNREADABLE):
-            return None
-        best, score = None, 0.0
-        for passage in self.passages:
-            likeness = max((_likeness(atom, one) for one in self._atoms(passage.text)), default=0.0)
-            if likeness > score:
-                best, score = passage, likeness
-        return best
+            return ""
+        same = ((passage, one) for passage, one in self._passage_atoms if one.kind is atom.kind)
+        best = max(same, key=lambda pair: _likeness(atom, pair[1]), default=None)
+        return best[0].text if best else ""
 
     def _atoms(self, text: str) -> Iterator[Atom]:
         return (atom for sentence in sentences(text) for atom in self._read(sentence))
@@ -247,13 +255,23 @@ class Floor:
         numbers = [float(value) for value in facts.counts][:_MOST_ADDENDS]
         sums = {sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size)}
         if known.person_address:
-            facts.add(self._atoms(f"+{known.person_address.lstrip('+')}"))
+            address = self._atoms(f"+{known.person_address.lstrip('+')}")
+            facts.add(atom for atom in address if atom.kind in (Kind.PHONE, Kind.DIGITS))
         return _Person(
             facts,
             _words_of(*known.person_texts, *name),
             frozenset(facts.counts) | {f"{value:g}" for value in sums},
             frozenset(value for kind, value in facts.values if kind is Kind.UNREADABLE),
         )
+
+
+def _finding(atom: Atom, number: int, why: str) -> Finding:
+    return Finding(rule=_RULES[atom.kind], excerpt=atom.text[:EXCERPT], sentence=number, why=why)
+
+
+def _is_measured(count: Atom) -> bool:
+    """Whether a count is of a unit of measure: their CLDR ids have a hyphen, which no stem has."""
+    return any("-" in unit for unit in count.first_units)
 
 
 def _refused_unread(texts: Sequence[str]) -> Finding | None:
@@ -293,10 +311,9 @@ def _phones_agree(said: Atom, facts: _Facts) -> bool:
 
 
 def _likeness(said: Atom, written: Atom) -> float:
-    if said.kind is not written.kind:
-        return 0.0
+    """How much of what is compared in two atoms of a kind is the same."""
     shared = bool(said.units & written.units) + bool(said.label & written.label)
     days = bool(said.days and written.days and said.days & written.days)
     edges = bool(said.opens & written.opens) + bool(said.closes & written.closes)
     alike = len(set(said.value) & set(written.value)) / (len(set(said.value) | set(written.value)) or 1)
-    return 0.1 + shared + days + edges + alike
+    return shared + days + edges + alike

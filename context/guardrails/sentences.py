@@ -4,7 +4,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 
-_USUAL = re.compile(r"[ -~\n\u00a1-\u00ac\u00ae-\u00ff\u2013\u2014\u2018\u2019\u201c\u201d\u2026]*")
+# Characters that compatibility forms leave as they are; most texts have no others.
+_USUAL = re.compile(
+    r"[ -~\n\u00a1-\u00a3\u00a7\u00ab\u00b0\u00b7\u00bb\u00bf-\u00ff"
+    r"\u2013\u2014\u2018\u2019\u201c\u201d\u20ac]*"
+)
 _END = re.compile(r"\n+|[.!?\u2026]+[\"'\u201d\u2019)*_]*\s+")
 _ABBREVIATION = re.compile(r"(?<!\w)[^\W\d_]{1,2}\.$")  # "J. Lima", "Av. Brasil"
 _MARKER = re.compile(r"\W*\d{1,2}\.$")
@@ -51,7 +55,7 @@ _BASE = _Table(_base)
 def seen(text: str) -> str:
     """The text as a person sees it: compatibility forms resolved, invisible characters gone, newlines kept."""
     if _USUAL.fullmatch(text):
-        return text.replace("\u00a0", " ")
+        return text
     return unicodedata.normalize("NFKC", text.translate(_VISIBLE)).translate(_VISIBLE)
 
 
@@ -64,7 +68,7 @@ def sentences(text: str) -> Iterator[str]:
     """The sentences of a text; a line end always ends one, a point only before something that can begin another."""
     shown, start = seen(text), 0
     for end in _END.finditer(shown):
-        if end[0][0] != "\n" and not _ends_sentence(shown, start, end):
+        if "\n" not in end[0] and not _ends_sentence(shown, start, end):
             continue
         yield from _pieces(shown[start : end.end()].strip())
         start = end.end()

@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Literal
 
 import snowballstemmer
 from babel import Locale
 from babel.core import get_global
 from babel.numbers import get_currency_name, get_territory_currencies
 from babel.units import UnknownUnitError, format_unit
+from text_to_num import find_numbers
 
 from context.guardrails.sentences import folded
 
@@ -47,17 +49,34 @@ _HALVES: Mapping[str, tuple[str, str, str, str]] = {  # morning, afternoon and e
 _DURATIONS = ("second", "minute", "hour", "day", "week", "month", "year")
 _UNITS = (
     *(f"duration-{name}" for name in _DURATIONS),
-    *(f"length-{name}" for name in ("millimeter", "centimeter", "meter", "kilometer", "mile", "foot", "inch")),
+    *(f"length-{name}" for name in ("millimeter", "centimeter", "meter", "kilometer", "mile", "foot")),
     *(f"mass-{name}" for name in ("gram", "kilogram", "tonne", "pound")),
     *("volume-liter", "volume-milliliter", "area-square-meter", "power-watt", "digital-gigabyte"),
 )
 _PERCENT = "concentr-percent"
+_WIDTHS: tuple[Literal["long", "short"], ...] = ("long", "short")
 _SHORTEST_PREFIX = 4
 # Their names begin with an adjective ("novos dólares") in the languages that put the noun first.
 _NAMED_NEW = frozenset(("TWD", "ILS", "PEN"))
 _NOUNS_IN_CAPITALS = frozenset(("de", "lb"))
 _NUMBER_LANGUAGES = frozenset(("de", "en", "es", "fr", "it", "nl", "pt"))  # text2num
 _LETTERS = re.compile(r"[^\W\d_]+")
+
+
+class Token:
+    """A word as text2num asks for it; `follows` says that only a blank or hyphen is before it."""
+
+    def __init__(self, text: str, *, follows: bool = False) -> None:
+        self._text, self._follows = text, follows
+
+    def text(self) -> str:
+        return self._text
+
+    def nt_separated(self, previous: "Token") -> bool:
+        return not self._follows
+
+    def not_a_number_part(self) -> bool:
+        return False
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,11 @@ class Words:
     def number_languages(self) -> tuple[str, ...]:
         """Languages whose spelled-out numbers are read."""
         return tuple(one for one in self.languages if one in _NUMBER_LANGUAGES)
+
+    @lru_cache(maxsize=8192)  # noqa: B019 - as many readers live as institutions are loaded
+    def is_number(self, word: str) -> bool:
+        """Whether a folded word is a number, or part of one, in one of the languages."""
+        return any(find_numbers([Token(word)], language, threshold=0) for language in self.number_languages)
 
     @cached_property
     def region(self) -> str:
@@ -149,14 +173,15 @@ class Words:
 
     @cached_property
     def percent_pattern(self) -> re.Pattern[str]:
-        names = {_unit_words(_PERCENT, locale.language, "long") for locale in self._locales}
+        names = {name for locale in self._locales for name in _unit_words(_PERCENT, locale.language)} - {"%"}
         return re.compile(rf"\s?(?:%|(?:{'|'.join(re.escape(name) for name in sorted(names))})(?!\w))")
 
     @cached_property
     def currency_codes(self) -> frozenset[str]:
         """ISO 4217 codes of the currencies in use, in capital letters."""
-        territories = [code for code in self._own.territories if len(code) == 2]
-        return frozenset(code for territory in territories for code in get_territory_currencies(territory))
+        territories = (str(code) for code in self._own.territories)
+        used = (get_territory_currencies(code) for code in territories if len(code) == 2)
+        return frozenset(str(code) for codes in used for code in codes)
 
     @cached_property
     def currency_nouns(self) -> frozenset[str]:
@@ -165,7 +190,7 @@ class Words:
             noun for locale in self._locales for noun in _currency_nouns(locale.language, self.currency_codes)
         )
 
-    @lru_cache(maxsize=4096)  # noqa: B019 - as many readers live as institutions are loaded
+    @lru_cache(maxsize=4096)  # noqa: B019
     def measures(self, word: str) -> frozenset[str]:
         """CLDR ids of the units of measure that a folded word names: "kg", "quilos" and "kilograms" agree."""
         exact = self._unit_names.get(word)
@@ -207,9 +232,8 @@ class Words:
         names: dict[str, frozenset[str]] = {}
         for locale in self._locales:
             for unit in _UNITS:
-                for width in ("long", "short"):
-                    word = _unit_words(unit, locale.language, width)
-                    if word and " " not in word and (len(word) > 1 or not unit.startswith("duration")):
+                for word in _unit_words(unit, locale.language):
+                    if " " not in word and (len(word) > 1 or not unit.startswith("duration")):
                         names[word] = names.get(word, frozenset()) | {unit}
         return names
 
@@ -217,13 +241,16 @@ class Words:
         return (language for language in self.languages if language in table)
 
 
-def _unit_words(unit: str, language: str, width: str) -> str:
-    """The plural name of a unit, or its abbreviation, folded and without its point."""
-    try:
-        formatted = format_unit(2, unit, length="long" if width == "long" else "short", locale=language)
-    except UnknownUnitError:
-        return ""
-    return folded(formatted.replace("2", "")).strip(" .\u00a0")
+def _unit_words(unit: str, language: str) -> Iterator[str]:
+    """The folded names of a unit: singular, plural and abbreviation, without its point."""
+    for value in (1, 2):
+        for width in _WIDTHS:
+            try:
+                formatted = format_unit(value, unit, length=width, locale=language)
+            except UnknownUnitError:
+                return
+            if word := folded(formatted.replace(str(value), "")).strip(" .\u00a0"):
+                yield word
 
 
 def _currency_nouns(language: str, codes: frozenset[str]) -> Iterator[str]:

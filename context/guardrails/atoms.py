@@ -352,13 +352,20 @@ class _Reading:
         gaps = (_BETWEEN_WORDS.fullmatch(self.rest, one.end(), two.start()) for one, two in pairwise(found))
         tokens = [Token(match[0], follows=gap is not None) for match, gap in zip(found, (None, *gaps), strict=False)]
         read = [
-            [one for one in find_numbers(tokens, language, threshold=0) if not one.is_ordinal and one.end > one.start]
+            [
+                _Number(found[one.start].start(), found[one.end - 1].end(), f"{one.value:.12g}", spoken=True)
+                for one in find_numbers(tokens, language, threshold=0)
+                if not one.is_ordinal and one.end > one.start
+            ]
             for language in self.words.number_languages
         ]
-        for one in max(read, key=len, default=[]):
-            start, end = found[one.start].start(), found[one.end - 1].end()
-            if one.value > 1 or (end - start > 1 and self._measures(end)):  # "um", "uma" and "one" are articles too
-                yield _Number(start, end, f"{one.value:g}", spoken=True)
+        yield from max(([one for one in numbers if self._is_said(one)] for numbers in read), key=len, default=())
+
+    def _is_said(self, number: _Number) -> bool:
+        """Whether a spelled-out number is meant: "um" and "one" are articles too, and "o" is zero in English."""
+        if number.value not in ("0", "1"):
+            return True
+        return (number.value == "1" or number.end - number.start > 2) and self._measures(number.end)
 
     def _measures(self, end: int) -> bool:
         """Whether the next word is a currency or a unit of measure."""

@@ -43,6 +43,9 @@ _RULES = {
 _NEVER_OURS = frozenset((Kind.LINK, Kind.EMAIL, Kind.HANDLE, Kind.PHONE, Kind.DIGITS, Kind.CODE, Kind.HOURS))
 
 
+# Kinds of parts whose cited passages support atoms; None is a text without parts.
+_STATING = (PartKind.INFORM, PartKind.ECHO, None)
+
 _Found = tuple[Finding, Atom | None]
 
 
@@ -72,6 +75,7 @@ class _Person:
     """What is this conversation's own: atoms and words of the person's messages, and the words of the person's name."""
 
     facts: _Facts
+    text: str
     words: frozenset[str]
     sums: frozenset[str]
     scripts: frozenset[str]
@@ -112,10 +116,9 @@ class Floor:
             for sentence in sentences(part.text):
                 found += self._findings(sentence, number, part.says, cited, person)
                 number += 1
-        for text in also:
-            for sentence in sentences(text):
-                found += self._findings(sentence, number, None, (self._everything,), person)
-                number += 1
+        for sentence in sentences_of((), also):
+            found += self._findings(sentence, number, None, (self._everything,), person)
+            number += 1
         return self._explained(found)
 
     def check_text(self, text: str, known: KnownFacts) -> tuple[Finding, ...]:
@@ -137,7 +140,7 @@ class Floor:
         self, sentence: str, number: int, says: PartKind | None, cited: Sequence[_Facts], person: _Person
     ) -> Iterator[_Found]:
         for piece in self._leaks.found_in(sentence):
-            if folded(piece) not in person.words:
+            if folded(piece) not in person.text:
                 why = "this is text of the instructions, not of a reply"
                 yield Finding(rule=Rule.PROMPT_LEAK, excerpt=piece[:EXCERPT], sentence=number, why=why), None
         foreign = self._is_foreign(sentence)
@@ -153,26 +156,22 @@ class Floor:
         if atom.kind is Kind.UNREADABLE:
             return "" if atom.value in person.scripts else "letters are spelled out or of another script"
         if atom.kind is Kind.MONEY:
-            listed = says in (PartKind.INFORM, None) and any((atom.kind, atom.value) in one.values for one in cited)
+            listed = says in _STATING and any((atom.kind, atom.value) in one.values for one in cited)
             return "" if self._says_prices and listed else "a sum of money is never said"
         if atom.kind is Kind.NAME:
             known = atom.value in self._documents or atom.value in person.words
             return "" if known else "neither the documents nor the person name this"
-        if says in (PartKind.INFORM, None) and any(self._supports(facts, atom, foreign=foreign) for facts in cited):
+        if says in _STATING and any(self._supports(facts, atom, foreign=foreign) for facts in cited):
             return ""
         if (says is not PartKind.INFORM or atom.kind not in _NEVER_OURS) and self._person_said(atom, person):
             return ""
         if atom.kind is Kind.COUNT and self._is_free(atom):
             return ""
-        if atom.kind is Kind.LINK and says is not PartKind.ECHO and atom.value in self._own_hosts:
+        if atom.kind is Kind.LINK and says in (PartKind.INFORM, None) and atom.value in self._own_hosts:
             return ""
-        if says is PartKind.INFORM:
-            return "no cited passage says this"
-        return (
-            "neither a passage nor the person says this"
-            if says is None
-            else f'a part that says "{says}" states no facts'
-        )
+        if says in _STATING:
+            return "no passage says this" if says is None else "no cited passage says this"
+        return f'a part that says "{says}" states no facts of the institution'
 
     def _supports(self, facts: _Facts, atom: Atom, *, foreign: bool) -> bool:
         if atom.kind is Kind.HOURS:
@@ -259,8 +258,9 @@ class Floor:
             facts.add(atom for atom in address if atom.kind in (Kind.PHONE, Kind.DIGITS))
         return _Person(
             facts,
+            folded(seen("\n".join(known.person_texts))),
             _words_of(*known.person_texts, *name),
-            frozenset(facts.counts) | {f"{value:g}" for value in sums},
+            frozenset(facts.counts) | {f"{value:.12g}" for value in sums},
             frozenset(value for kind, value in facts.values if kind is Kind.UNREADABLE),
         )
 
@@ -272,6 +272,12 @@ def _finding(atom: Atom, number: int, why: str) -> Finding:
 def _is_measured(count: Atom) -> bool:
     """Whether a count is of a unit of measure: their CLDR ids have a hyphen, which no stem has."""
     return any("-" in unit for unit in count.first_units)
+
+
+def sentences_of(parts: Sequence[ReplyPart], also: Sequence[str] = ()) -> tuple[str, ...]:
+    """The sentences of a draft in the order that findings number them by."""
+    texts = (*(part.text for part in parts), *also)
+    return tuple(sentence for text in texts for sentence in sentences(text))
 
 
 def _refused_unread(texts: Sequence[str]) -> Finding | None:

@@ -22,11 +22,10 @@ def passages_of(institution: Institution) -> tuple[Passage, ...]:
     list of what is never done is among them.
     """
     about = _section(institution.documents.get(PRINCIPLES, ""), "Institution")
-    lines = ((line, f"# {line.name}\n\n{line.body}") for line in institution.lines)
     return (
-        *_blocks("about", f"{about}\n\n{institution.name}", line=None),
+        *_blocks("about", about, line=None),
         *(Passage(id=f"principle.{one.id}", text=f"{one.title}. {one.text}") for one in institution.principles),
-        *(passage for line, body in lines for passage in _blocks(f"line.{line.id}", body, line=line.id)),
+        *(passage for line in institution.lines for passage in _blocks(f"line.{line.id}", line.body, line=line.id)),
         *(
             Passage(id=f"intent.{one.id}", text="\n".join((one.answer, *one.options)), line=one.line)
             for one in institution.intents

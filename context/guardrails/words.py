@@ -8,13 +8,14 @@ from functools import cached_property, lru_cache
 from typing import Literal
 
 import snowballstemmer
-from babel import Locale
+from babel import Locale, UnknownLocaleError
 from babel.core import get_global
 from babel.numbers import get_currency_name, get_territory_currencies
 from babel.units import UnknownUnitError, format_unit
 from text_to_num import find_numbers
 
 from context.guardrails.sentences import folded
+from contracts.errors import InstitutionError
 
 ALWAYS_READ = ("en", "pt")
 WORK_DAYS, WEEKEND, HOLIDAYS = frozenset(range(1, 6)), frozenset((6, 7)), frozenset((8,))
@@ -83,7 +84,8 @@ class Token:
 class Words:
     """Vocabulary of the languages read for one institution; the first is the institution's own.
 
-    `region` is the territory that phone numbers without a country code belong to.
+    Raises:
+        InstitutionError: at first use, when CLDR does not know the language.
     """
 
     language: str
@@ -104,6 +106,7 @@ class Words:
 
     @cached_property
     def region(self) -> str:
+        """The territory that phone numbers without a country code belong to."""
         likely = get_global("likely_subtags").get(self._own.language, "")
         return self._own.territory or str(likely).rpartition("_")[2]
 
@@ -215,7 +218,10 @@ class Words:
 
     @cached_property
     def _own(self) -> Locale:
-        return Locale.parse(self.language, sep="-")
+        try:
+            return Locale.parse(self.language, sep="-")
+        except (UnknownLocaleError, ValueError) as exc:
+            raise InstitutionError(f'principles.md: "{self.language}" is not a language that CLDR knows') from exc
 
     @cached_property
     def _locales(self) -> tuple[Locale, ...]:

@@ -51,6 +51,10 @@ _DECIMALS = re.compile(r"\d[.,]\d\d$")
 _CLOCK_HOURS = frozenset(("duration-hour",))
 _MARKER = re.compile(r"\(?\d{1,2}[.)]\s")
 _AFTER = re.compile(r"[ ]?([^\W\d_]+)|[ ](\d)")
+_MONTH_AFTER = re.compile(r"(?: [a-z]{2})? ([^\W\d_]{3,})")
+_MONTHS_AND_WORDS = frozenset(("may", "mar", "march", "set"))
+_WORD_BEFORE = re.compile(r"([^\W\d_]+) $")
+_NOUN_AFTER = re.compile(r"[ )\]]{1,3}([^\W\d_]+)")
 _BETWEEN_WORDS = re.compile(r"[ ]|-")
 _GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 _SPELLED = re.compile(r"(?<!\w)\w(?:[ .\-_*|~]{1,3}\w(?!\w)){3,}")
@@ -89,8 +93,9 @@ class Atom:
 
     Attributes:
         value: its canonical spelling; what two atoms of a kind share when they say the same.
-        units: of a count, stems of the words that follow; the first of `first_units` says what is counted.
-        label: of a count, the stem of the word before it.
+        first_units: of a count, stems of the first word that follows, which says what is counted.
+        units: of a count, those and the stems of the next word.
+        label: of a count, stems of the word before it, and the number beside it.
         days: of hours, the ISO days they are said of (8 is a holiday), or None where the sentence names none.
         opens, closes: of hours, minutes of the day they may mean; `closes` is empty for a single hour.
         spoken: whether it is written in words.
@@ -205,15 +210,12 @@ class _Reading:
         for match in self.linkifier.match(self.sentence) or ():
             kind = Kind.EMAIL if match.schema == "mailto:" else Kind.LINK
             yield self._link(kind, match.index, match.last_index)
-        for kind, pattern in (
-            (Kind.EMAIL, _EMAIL),
-            (Kind.LINK, _SCHEME),
-            (Kind.LINK, _HIDDEN_LINK),
-            (Kind.HANDLE, _HANDLE),
-        ):
+        for kind, pattern in ((Kind.EMAIL, _EMAIL), (Kind.LINK, _SCHEME), (Kind.HANDLE, _HANDLE)):
             for found in pattern.finditer(self.rest):
-                if pattern is not _HIDDEN_LINK or found["ending"] in _ENDINGS:
-                    yield self._link(kind, *found.span())
+                yield self._link(kind, *found.span())
+        for found in _HIDDEN_LINK.finditer(self.rest):
+            if found["ending"] in _ENDINGS:
+                yield self._link(Kind.LINK, *found.span())
 
     def _link(self, kind: Kind, start: int, end: int) -> Atom:
         address = self.sentence[start:end].lower().removeprefix("mailto:")
@@ -250,11 +252,9 @@ class _Reading:
     def _dates(self) -> Iterator[Atom]:
         for match in _DATE.finditer(self.rest):
             parts = [int(part) for part in re.split(r"[/.-]", match[0])]
-            day, month = (parts[0], parts[1]) if parts[0] <= 31 else (parts[-1], parts[1])
-            if match[1] != "/" and len(parts) == 2:
-                continue
-            if 0 < day <= 31:
-                yield self._atom(Kind.DATE, f"{day}/{month}", *match.span())
+            if match[1] == "/" or len(parts) > 2:
+                ordered = parts if parts[0] <= 31 else parts[::-1]
+                yield self._atom(Kind.DATE, "/".join(map(str, ordered)), *match.span())
 
     def _long_numbers(self) -> Iterator[Atom]:
         for match in _LONG.finditer(self.rest):
@@ -473,7 +473,7 @@ class _Reading:
 
     def _money_beside(self, number: _Number) -> str:
         """The currency whose noun or code is beside a number."""
-        after = re.compile(r"[ )\]]{1,3}([^\W\d_]+)").match(self.rest, number.end)
+        after = _NOUN_AFTER.match(self.rest, number.end)
         if after and (after[1] in self.words.currency_nouns or self._is_code(*after.span(1))):
             return after[1]
         before = re.search(r"(?<!\w)([^\W\d_]{3,})(: ?| )$", self.rest[max(0, number.start - 14) : number.start])
@@ -489,15 +489,12 @@ class _Reading:
     def _month_beside(self, number: _Number) -> int:
         if not number.value.isdigit() or not 0 < int(number.value) <= 31:
             return 0
-        after = re.match(r"(?:[ ][a-z]{2})?[ ]([^\W\d_]{3,})", self.rest[number.end : number.end + 20])
-        before = re.search(r"([^\W\d_]{3,})[ ]$", self.rest[max(0, number.start - 14) : number.start])
-        for match, offset in ((after, number.end), (before, max(0, number.start - 14))):
-            if (
-                match
-                and match[1] in self.words.months
-                and (match[1] not in ("may", "mar", "set", "march") or self.sentence[offset + match.start(1)].isupper())
-            ):
-                return self.words.months[match[1]]
+        after = _MONTH_AFTER.match(self.sentence, number.end)
+        before = _WORD_BEFORE.search(self.sentence, max(0, number.start - _LONGEST_JOIN), number.start)
+        for name in (match[1] for match in (after, before) if match):
+            month = self.words.months.get(folded(name), 0)
+            if month and (name[0].isupper() or folded(name) not in _MONTHS_AND_WORDS):
+                return month
         return 0
 
     def _units(self, number: _Number) -> tuple[frozenset[str], frozenset[str]]:
@@ -520,8 +517,8 @@ class _Reading:
         return first, stems
 
     def _label(self, number: _Number) -> frozenset[str]:
-        before = re.search(r"([^\W\d_]+)[ ]$", self.rest[max(0, number.start - 24) : number.start])
-        return self.words.stems(before[1]) if before and len(before[1]) > _SHORTEST_UNIT - 1 else frozenset()
+        before = _WORD_BEFORE.search(self.rest, max(0, number.start - 24), number.start)
+        return self.words.stems(before[1]) if before and len(before[1]) >= _SHORTEST_UNIT else frozenset()
 
 
 def _minutes(minutes: int, half: re.Match[str] | None, *, exact: bool) -> frozenset[int]:
@@ -535,7 +532,7 @@ def _minutes(minutes: int, half: re.Match[str] | None, *, exact: bool) -> frozen
 
 def _days_between(first: frozenset[int], last: frozenset[int]) -> frozenset[int]:
     """The days of "Monday to Thursday"; past Sunday it begins again."""
-    start, end = max(day for day in first), min(last)
+    start, end = max(first), min(last)
     if start > 7 or end > 7:
         return frozenset()
     return frozenset(range(start, end + 1)) if start <= end else frozenset((*range(start, 8), *range(1, end + 1)))

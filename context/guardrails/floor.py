@@ -154,7 +154,8 @@ class Floor:
     ) -> str:
         """Say why an atom may not be said, or nothing when it may."""
         if atom.kind is Kind.UNREADABLE:
-            return "" if atom.value in person.scripts else "letters are spelled out or of another script"
+            of_a_script = atom.value in person.scripts or (atom.kind, atom.value) in self._everything.values
+            return "" if of_a_script else "letters are spelled out or of another script"
         if atom.kind is Kind.MONEY:
             listed = says in _STATING and any((atom.kind, atom.value) in one.values for one in cited)
             return "" if self._says_prices and listed else "a sum of money is never said"

@@ -240,6 +240,35 @@ class TestLeaks:
         assert rules("harbour_dental", "Is it my_scan or another one?", "the file is my_scan") == set()
 
 
+class TestOtherLanguages:
+    """A language is a setting; nothing was written for these."""
+
+    @staticmethod
+    def speaking(language: str, body: str) -> Floor:
+        plain = institution("harbour_dental")
+        line = plain.lines[0].model_copy(update={"body": body})
+        documents = {"business_lines.md": body}
+        return Floor(
+            plain.model_copy(update={"language": language, "lines": (line,), "intents": (), "documents": documents})
+        )
+
+    @pytest.mark.parametrize(
+        ("language", "true", "false"),
+        [
+            ("fr-FR", "Ouvert du mardi au jeudi, de 9h à 17h.", "Ouvert du mardi au samedi, de 9h à 17h."),
+            ("fr-FR", "Nous avons douze chambres.", "Nous avons treize chambres."),
+            ("de-DE", "Von Montag bis Freitag, 9:00 bis 17:00.", "Von Montag bis Samstag, 9:00 bis 17:00."),
+            ("it-IT", "Abbiamo quattordici camere.", "Abbiamo quindici camere."),
+            ("el-GR", "Ερμού 14, τηλέφωνο 21 0322 1234.", "Ερμού 15, τηλέφωνο 21 0322 1234."),
+            ("el-GR", "Είμαστε στην οδό Ερμού 14.", "Αυτό κάνει 20 ευρώ."),
+        ],
+    )  # fmt: skip
+    def test_atoms_are_compared(self, language: str, true: str, false: str) -> None:
+        checks = self.speaking(language, true)
+        assert checks.check_text(true, NOBODY) == ()
+        assert checks.check_text(false, NOBODY)
+
+
 class TestWholeDrafts:
     @pytest.mark.parametrize("text", ["", "  \n", "\u200b\u200d", "\u00ad"])
     def test_nothing_visible(self, text: str) -> None:

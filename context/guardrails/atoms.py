@@ -19,14 +19,15 @@ from context.guardrails.sentences import folded
 from context.guardrails.words import MIDNIGHT, NOON, Token, Words
 
 DAY = 24 * 60
-_MAY_BE_LINK = re.compile(r"[^\W_]\.[^\W\d_]|@|//|[\[({] ?\w{1,6} ?[\])}]")
+_DOT = r"[\[({] ?(?:\.|dot|ponto|punto|point|punkt) ?[\])}]"
+_MAY_BE_LINK = re.compile(rf"[^\W_]\.[^\W\d_]|@|//|{_DOT}", re.IGNORECASE)
 _SCHEME = re.compile(r"(?<!\w)\w{2,10}://\S+|(?<!\w)www\.\S+", re.IGNORECASE)
-_HIDDEN_LINK = re.compile(r"\w+ ?[\[({] ?\w{1,6} ?[\])}] ?(?P<ending>[a-z]{2,12})(?!\w)", re.IGNORECASE)
+_HIDDEN_LINK = re.compile(rf"\w{{1,63}} ?{_DOT} ?(?P<ending>[a-z]{{2,12}})(?!\w)", re.IGNORECASE)
 _HANDLE = re.compile(r"(?<![\w@.])@[^\W\d][\w.]{1,38}\w")
 _DATE = re.compile(r"(?<![\w/.-])\d{1,4}([/.-])\d{1,2}(?:\1\d{2,4})?(?![\w/-]|\.\d)")
-_LONG = re.compile(r"(?<!\w)\+?\(?\d(?:[().\-/ ]{0,3}\d){6,}(?!\w)")
-_YEARS = re.compile(r"(?:19|20)\d\d ?[-/] ?(?:19|20)\d\d")
-_SIZE = re.compile(r"(?<!\w)\d{1,4}(?: ?[x\u00d7] ?\d{1,4}){1,2}(?!\w)", re.IGNORECASE)
+_LONG = re.compile(r"(?<!\w)\+?\(?\d(?:[().\-\u2013/ ]{0,3}\d){6,}(?!\w)")
+_YEARS = re.compile(r"(?:19|20)\d\d ?[-\u2013/] ?(?:19|20)\d\d")
+_SIZE = re.compile(r"(?<!\w)\d{1,4}(?: ?[x\u00d7] ?\d{1,4}){1,2}(?=(?:[cm]?m)?(?!\w))", re.IGNORECASE)
 _CLOCK = re.compile(
     r"(?<![\w:.,])(?:(?P<h>\d{1,2}) ?h(?:s|rs)?(?!\w)|(?P<hm>\d{1,2})h(?P<m>\d{2})(?:min)?(?!\w)"
     r"|(?P<c>\d{1,2}):(?P<cm>\d{2})(?: ?h)?(?![\w:])|(?P<d>\d{1,2})(?:\.(?P<dm>\d{2}))?(?= ?[ap]\.? ?m\b))"
@@ -48,8 +49,11 @@ _DIGIT = re.compile(r"\d")
 _ELSEWHERE = re.compile(r"[^\W\d_\u0000-\u024f]")  # letters that are not Latin
 _JAPANESE = frozenset(("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"))
 _DECIMALS = re.compile(r"\d[.,]\d\d$")
+_IN_PHRASES = frozenset(f"duration-{name}" for name in ("second", "minute", "day", "year"))  # "tenha um dia ótimo"
+# Numbers of one language that are words of another.
+_HOMOGRAPHS = frozenset(("once", "dos", "sei", "due", "cent", "elf", "acht", "null"))
 _CLOCK_HOURS = frozenset(("duration-hour",))
-_MARKER = re.compile(r"\(?\d{1,2}[.)]\s")
+_MARKER = re.compile(r"\W{0,3}(?:\d{1,2}[.)]|[^\W\d_]+ \d ?[:)\u2013-])\s")
 _AFTER = re.compile(r"[ ]?([^\W\d_]+)|[ ](\d)")
 _MONTH_AFTER = re.compile(r"(?: [a-z]{2})? ([^\W\d_]{3,})")
 _MONTHS_AND_WORDS = frozenset(("may", "mar", "march", "set"))
@@ -140,16 +144,27 @@ def _linkifier(more_endings: frozenset[str]) -> LinkifyIt:
 class AtomReader:
     """Reads the atoms of single sentences in the languages of `words`.
 
-    `domains` are the institution's own; their endings are known beside those of the public list.
+    Args:
+        domains: the institution's own; their endings are known beside those of the public list.
+        vocabulary: folded words of the institution's language. A sentence with few of them is in another language.
     """
 
-    def __init__(self, words: Words, domains: Sequence[str] = ()) -> None:
+    def __init__(self, words: Words, domains: Sequence[str] = (), vocabulary: frozenset[str] = frozenset()) -> None:
         self._words = words
+        self._vocabulary = vocabulary
         self._endings = frozenset(domain.rpartition(".")[2] for domain in domains)
 
     def read(self, sentence: str) -> tuple[Atom, ...]:
         """The atoms of a sentence that `sentences` returned, in the order of the kinds."""
-        return tuple(_Reading(self._words, _linkifier(self._endings), sentence).atoms())
+        reading = _Reading(self._words, _linkifier(self._endings), sentence)
+        if self._vocabulary and self.is_foreign(sentence):
+            reading.homographs = _HOMOGRAPHS
+        return tuple(reading.atoms())
+
+    def is_foreign(self, sentence: str) -> bool:
+        """Whether fewer than half of a sentence's words are in the vocabulary."""
+        words = _LETTERS.findall(folded(sentence))
+        return sum(word in self._vocabulary for word in words) * 2 < len(words)
 
 
 class _Reading:
@@ -158,6 +173,7 @@ class _Reading:
     def __init__(self, words: Words, linkifier: LinkifyIt, sentence: str) -> None:
         self.words = words
         self.linkifier = linkifier
+        self.homographs = frozenset[str]()
         self.sentence = sentence
         self.rest = folded(sentence)
         marker = _MARKER.match(self.rest)
@@ -235,7 +251,7 @@ class _Reading:
                 continue
             plain = self.rest[match.start() : match.end()].split("'")[0]
             point = self.sentence[match.end() : match.end() + 1] == "."  # "Av.", "Sr."
-            if len(word) <= _LONGEST_ACRONYM and (word.isupper() or point):
+            if len(word) <= _LONGEST_ACRONYM and (word.isupper() or point or len(word) < _LONGEST_ACRONYM):
                 continue
             for piece in plain.split("-"):
                 if len(piece) > 1 and piece not in self.words.proper:
@@ -306,7 +322,8 @@ class _Reading:
         neighbours = [*_WORD.findall(beside[0])[-2:], *_WORD.findall(beside[1])[:2]]
         named = any(word in self.words.short_days or word in self.words.days for word in neighbours)
         capital = self.sentence[match.start()].isupper() and beside[1][:2].strip(". ").startswith((":", ","))
-        return frozenset((self.words.short_days[name],)) if named or capital else None
+        alone = beside[0].endswith("(") or capital
+        return frozenset((self.words.short_days[name],)) if named or alone else None
 
     def _times(self) -> Iterator[_Time]:
         for match in self.words.noon_pattern.finditer(self.rest):
@@ -364,14 +381,13 @@ class _Reading:
     def _is_said(self, number: _Number) -> bool:
         """Whether a spelled-out number is meant: "um" and "one" are articles too, and "o" is zero in English."""
         if number.value not in ("0", "1"):
-            return True
-        return (number.value == "1" or number.end - number.start > 2) and self._measures(number.end)
-
-    def _measures(self, end: int) -> bool:
-        """Whether the next word is a currency or a unit of measure."""
-        after = _AFTER.match(self.rest, end)
+            return self.rest[number.start : number.end] not in self.homographs
+        after = _AFTER.match(self.rest, number.end)
         word = after[1] if after else None
-        return word is not None and (word in self.words.currency_nouns or bool(self.words.measures(word)))
+        if word is None or (number.value == "0" and number.end - number.start <= 2):
+            return False
+        measures = self.words.measures(word)
+        return word in self.words.currency_nouns or bool(measures and not measures & _IN_PHRASES)
 
     def _without_bare_hours(
         self, numbers: Sequence[_Number], times: list[_Time], days: Sequence[_Days]

@@ -86,14 +86,13 @@ class Floor:
 
     def __init__(self, institution: Institution) -> None:
         self.passages = passages_of(institution)
-        self._words = Words(institution.language)
-        self._reader = AtomReader(self._words, institution.allowed_domains)
+        self._documents = _words_of(*institution.documents.values(), *(passage.text for passage in self.passages))
+        self._reader = AtomReader(Words(institution.language), institution.allowed_domains, self._documents)
         self._leaks = Leaks(institution, self.passages)
         self._read = lru_cache(maxsize=4096)(self._reader.read)
         self._passage_atoms = tuple((one, atom) for one in self.passages for atom in self._atoms(one.text))
         self._facts_of = {passage.id: self._facts((passage.text,)) for passage in self.passages}
         self._everything = self._facts(passage.text for passage in self.passages)
-        self._documents = _words_of(*institution.documents.values(), *(passage.text for passage in self.passages))
         self._own_hosts = frozenset(institution.allowed_domains)
         self._says_prices = says_listed_prices(institution)
 
@@ -143,7 +142,7 @@ class Floor:
             if folded(piece) not in person.text:
                 why = "this is text of the instructions, not of a reply"
                 yield Finding(rule=Rule.PROMPT_LEAK, excerpt=piece[:EXCERPT], sentence=number, why=why), None
-        foreign = self._is_foreign(sentence)
+        foreign = self._reader.is_foreign(sentence)
         for atom in self._read(sentence):
             why = self._why_not(atom, says, cited, person, foreign=foreign)
             if why:
@@ -204,11 +203,6 @@ class Floor:
         if not whole or (not atom.units and not atom.spoken):
             return False
         return not _is_measured(atom) and not atom.units & self._everything.counted
-
-    def _is_foreign(self, sentence: str) -> bool:
-        """Whether a sentence is in another language than the documents: fewer than half its words are theirs."""
-        words = _WORD.findall(folded(sentence))
-        return sum(word in self._documents for word in words) * 2 < len(words)
 
     def _is_own_host(self, link: str) -> bool:
         host = link.partition("/")[0]

@@ -14,6 +14,7 @@ _ABBREVIATION = re.compile(r"(?<!\w)[^\W\d_]{1,2}\.$")  # "J. Lima", "Av. Brasil
 _MARKER = re.compile(r"\W*\d{1,2}\.$")
 _LONGEST_ABBREVIATION = 3
 _LONGEST_MARKER = 5
+_HYPHENS = "\u2010\u2011\u2212\ufe63\uff0d"
 LONGEST_SENTENCE = 1_000
 
 
@@ -32,6 +33,8 @@ class _Table(dict[int, str]):
 def _visible(character: str) -> str:
     """Nothing for what prints nothing, a blank for white space, the character otherwise."""
     category = unicodedata.category(character)
+    if character in _HYPHENS:
+        return "-"
     if character in "\n\r\x85" or category in ("Zl", "Zp"):
         return "\n"
     if category == "Zs" or character in "\t\x0b\x0c":

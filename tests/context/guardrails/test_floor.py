@@ -120,6 +120,13 @@ class TestAtoms:
             ("pedal_sur", "The rental is open every day, 9 am to 7 pm."),
             ("pyloto", "Me conta mais duas coisinhas? São 3 perguntas."),
             ("pyloto", "Entendi. Com essa informação eu encaminho."),
+            ("pyloto", "Leva uma caixa (12kg) de Campinas a Vinhedo."),
+            ("pyloto", "Ligue (19) 3255\u20114180."),
+            ("pyloto", "O baú tem 45x40x40cm."),
+            ("pyloto", "Passo 1: você conta o que precisa levar."),
+            ("pyloto", "Atendemos 8h\u201318h (seg\u2013sex) e 9h\u201312h (sáb)."),
+            ("pyloto", "Tenha um dia ótimo!"),
+            ("pedal_sur", "Once you are here, the mechanic looks at the bike with you."),
         ],
     )
     def test_said_in_other_words_or_languages_passes(self, name: str, text: str) -> None:

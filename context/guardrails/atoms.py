@@ -16,7 +16,7 @@ from linkify_it.tlds import TLDS
 from text_to_num import find_numbers
 
 from context.guardrails.sentences import folded
-from context.guardrails.words import MIDNIGHT, NOON, Token, Words
+from context.guardrails.words import HALF_PAST, MIDNIGHT, NOON, Token, Words
 
 DAY = 24 * 60
 _DOT = r"[\[({] ?(?:\.|dot|ponto|punto|point|punkt) ?[\])}]"
@@ -43,6 +43,9 @@ _ENDS_IN_NUMBER = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)*) ?$")
 _ORDINAL = frozenset(("o", "a", "º", "ª", "st", "nd", "rd", "th"))
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
 _LETTERS = re.compile(r"[^\W\d_]+")
+# "Bom dia, Marta!": whom the sentence speaks to, after at most five words without a name among them.
+_CALLED = re.compile(r"\W{0,3}[^\W\d_]+(?: [a-z\u00df-\u00ff]+){0,4}, (?:[^\W\d_]+ )?")
+_CALLED_END = re.compile(r"(?: [^\W\d_]+)?[.!?](?:\W|$)")
 _GAP = re.compile(r"\W*$")
 _LONGEST_GAP = 6
 _DIGIT = re.compile(r"\d")
@@ -58,6 +61,7 @@ _AFTER = re.compile(r"[ ]?([^\W\d_]+)|[ ](\d)")
 _MONTH_AFTER = re.compile(r"(?: [a-z]{2})? ([^\W\d_]{3,})")
 _MONTHS_AND_WORDS = frozenset(("may", "mar", "march", "set"))
 _WORD_BEFORE = re.compile(r"([^\W\d_]+) $")
+_LABEL = re.compile(r"([^\W\d_]{3,})(?: [^\W\d_]{1,3})? $")
 _NOUN_AFTER = re.compile(r"[ )\]]{1,3}([^\W\d_]+)")
 _BETWEEN_WORDS = re.compile(r"[ ]|-")
 _GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
@@ -249,6 +253,8 @@ class _Reading:
             opens = gap is not None and _OPENS.search(gap[0])
             if opens or not word[0].isupper() or self.rest[match.start()] == "\0":
                 continue
+            if _CALLED.fullmatch(self.sentence, 0, match.start()) and _CALLED_END.match(self.sentence, match.end()):
+                continue
             plain = self.rest[match.start() : match.end()].split("'")[0]
             point = self.sentence[match.end() : match.end() + 1] == "."  # "Av.", "Sr."
             if len(word) <= _LONGEST_ACRONYM and (word.isupper() or point or len(word) < _LONGEST_ACRONYM):
@@ -408,8 +414,12 @@ class _Reading:
                 or (following and self._pairs(number, following, scheduled=scheduled))
                 or (scheduled and self._ends_clause(number))
             ):
-                last_end = half.end() if half else number.end
-                times.append(_Time(number.start, last_end, _minutes(int(number.value) * 60, half, exact=False)))
+                last_end, minutes = half.end() if half else number.end, int(number.value) * 60
+                if past := self.words.half_hour_pattern.match(self.rest, number.end):
+                    last_end, minutes = past.end(), minutes + 30
+                elif self.rest.endswith(HALF_PAST, 0, number.start):
+                    minutes += 30
+                times.append(_Time(number.start, last_end, _minutes(minutes, half, exact=False)))
             else:
                 yield number
 
@@ -533,8 +543,8 @@ class _Reading:
         return first, stems
 
     def _label(self, number: _Number) -> frozenset[str]:
-        before = _WORD_BEFORE.search(self.rest, max(0, number.start - 24), number.start)
-        return self.words.stems(before[1]) if before and len(before[1]) >= _SHORTEST_UNIT else frozenset()
+        before = _LABEL.search(self.rest, max(0, number.start - 24), number.start)
+        return self.words.stems(before[1]) if before else frozenset()
 
 
 def _minutes(minutes: int, half: re.Match[str] | None, *, exact: bool) -> frozenset[int]:

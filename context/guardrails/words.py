@@ -47,6 +47,8 @@ _HALVES: Mapping[str, tuple[str, str, str, str]] = {  # morning, afternoon and e
     "pt": ("da manha|da madrugada", "da tarde|da noite", "meio-? ?dia", "meia-? ?noite"),
     "es": ("de la manana|de la madrugada", "de la tarde|de la noche", "mediodia", "medianoche"),
 }
+HALF_PAST = ("half past ", "half-past ")
+_HALF_HOUR = {"pt": "e meia", "es": "y media", "it": "e mezz[oa]", "fr": "et demie"}
 _DURATIONS = ("second", "minute", "hour", "day", "week", "month", "year")
 _UNITS = (
     *(f"duration-{name}" for name in _DURATIONS),
@@ -167,6 +169,12 @@ class Words:
         am = "|".join(("a\\.? ?m\\.?", *(halves[0] for halves in spoken)))
         pm = "|".join(("p\\.? ?m\\.?", *(halves[1] for halves in spoken)))
         return re.compile(rf"\s?(?:(?P<am>{am})|(?P<pm>{pm}))(?!\w)")
+
+    @cached_property
+    def half_hour_pattern(self) -> re.Pattern[str]:
+        """What adds half an hour after a number: "oito e meia"."""
+        spoken = "|".join(_HALF_HOUR[language] for language in self._covered(_HALF_HOUR))
+        return re.compile(rf" (?:{spoken or '(?!)'})(?!\w)")
 
     @cached_property
     def noon_pattern(self) -> re.Pattern[str]:

@@ -70,6 +70,7 @@ _NAMED = re.compile(r"(?<![\w'-])[^\W\d_a-z\u00df-\u00ff][^\W\d_]*(?:['-][^\W\d_
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _OPENS = re.compile(r"[\"'\u201c\u201d\u00ab(\[*_#>\u2013\u2014:\u00bf\u00a1\-\u2022\u00b7/|]")
 _SHORTEST_UNIT = 3
+_FEWEST_SPELLED = 4
 _LONGEST_JOIN, _LONGEST_RANGE = 14, 12
 _LONGEST_ACRONYM = 3
 _LATIN_ENDS = 0x24F
@@ -213,7 +214,7 @@ class _Reading:
 
     def _unreadable(self) -> Iterator[Atom]:
         for match in _SPELLED.finditer(self.rest):
-            if not match[0].replace(" ", "").isdigit():
+            if sum(map(str.isalpha, match[0])) >= _FEWEST_SPELLED:
                 yield Atom(Kind.UNREADABLE, match[0], match[0])
         if not _ELSEWHERE.search(self.sentence):
             return
@@ -259,9 +260,8 @@ class _Reading:
             point = self.sentence[match.end() : match.end() + 1] == "."  # "Av.", "Sr."
             if len(word) <= _LONGEST_ACRONYM and (word.isupper() or point or len(word) < _LONGEST_ACRONYM):
                 continue
-            for piece in plain.split("-"):
-                if len(piece) > 1 and piece not in self.words.proper:
-                    yield Atom(Kind.NAME, piece, word)
+            if not self.words.proper.issuperset(plain.split("-")):
+                yield Atom(Kind.NAME, plain, word)
 
     def _signed_money(self) -> Iterator[Atom]:
         """A currency sign is money whatever is beside it."""
@@ -478,14 +478,15 @@ class _Reading:
                 yield Atom(Kind.DATE, f"{number.value}/{month}", text)
                 continue
             units, all_units = counted[position]
-            if not units and _DECIMALS.search(text):
+            beside = {
+                f"beside {other.value}"
+                for other in numbers[max(0, position - 1) : position + 2]
+                if other is not number and max(other.start, number.start) - min(other.end, number.end) <= _LONGEST_RANGE
+            }
+            if not units and not beside and _DECIMALS.search(text):
                 yield Atom(Kind.MONEY, number.value, text)
                 continue
-            label = self._label(number)
-            for other in numbers[max(0, position - 1) : position + 2]:
-                gap = max(other.start, number.start) - min(other.end, number.end)
-                if other is not number and gap <= _LONGEST_RANGE:
-                    label |= {f"beside {other.value}"}
+            label = self._label(number) | beside
             yield Atom(Kind.COUNT, number.value, text, all_units, units, label, spoken=number.spoken)
 
     def _all_units(self, numbers: Sequence[_Number]) -> list[tuple[frozenset[str], frozenset[str]]]:

@@ -21,6 +21,7 @@ SMALL = 10
 TELLING = 100
 MOST_EXPLAINED = 16
 _MOST_ADDENDS = 6
+_DIGITS = re.compile(r"\d+")
 _WORD = re.compile(r"[^\W\d_]+")
 
 _RULES = {
@@ -72,12 +73,15 @@ class _Facts:
 
 @dataclass(frozen=True)
 class _Person:
-    """What is this conversation's own: atoms and words of the person's messages, and the words of the person's name."""
+    """What is this conversation's own: atoms and words of the person's messages, and the words of the person's name.
+
+    `numbers` are those of the messages, their sums, and the products of two of them ("3 boxes of 8 kg").
+    """
 
     facts: _Facts
     text: str
     words: frozenset[str]
-    sums: frozenset[str]
+    numbers: frozenset[str]
     scripts: frozenset[str]
 
 
@@ -159,13 +163,13 @@ class Floor:
             listed = says in _STATING and any((atom.kind, atom.value) in one.values for one in cited)
             return "" if self._says_prices and listed else "a sum of money is never said"
         if atom.kind is Kind.NAME:
-            known = atom.value in self._documents or atom.value in person.words
+            known = _is_among(atom.value, self._documents) or _is_among(atom.value, person.words)
             return "" if known else "neither the documents nor the person name this"
         if says in _STATING and any(self._supports(facts, atom, foreign=foreign) for facts in cited):
             return ""
         if (says is not PartKind.INFORM or atom.kind not in _NEVER_OURS) and self._person_said(atom, person):
             return ""
-        if atom.kind is Kind.COUNT and self._is_free(atom):
+        if atom.kind is Kind.COUNT and self._is_free(atom, says):
             return ""
         if atom.kind is Kind.LINK and says in (PartKind.INFORM, None) and atom.value in self._own_hosts:
             return ""
@@ -194,15 +198,21 @@ class Floor:
 
     def _person_said(self, atom: Atom, person: _Person) -> bool:
         if atom.kind is Kind.COUNT:
-            return atom.value in person.sums
+            return atom.value in person.numbers
+        if (
+            atom.kind is Kind.HOURS
+            and _DIGITS.search(atom.text)
+            and person.numbers.issuperset(_DIGITS.findall(atom.text))
+        ):
+            return True
         return self._supports(person.facts, atom, foreign=False)
 
-    def _is_free(self, atom: Atom) -> bool:
-        """Whether a small count is of something that no document counts: "two more questions"."""
+    def _is_free(self, atom: Atom, says: PartKind | None) -> bool:
+        """Whether a small count is of something that no document counts ("two more questions"), or only asked about."""
         whole = atom.value.isdigit() and int(atom.value) <= SMALL
-        if not whole or (not atom.units and not atom.spoken):
+        if not whole or _is_measured(atom) or (not atom.units and not atom.spoken):
             return False
-        return not _is_measured(atom) and not atom.units & self._everything.counted
+        return says in (PartKind.ASK, PartKind.ECHO) or not atom.units & self._everything.counted
 
     def _is_own_host(self, link: str) -> bool:
         host = link.partition("/")[0]
@@ -246,8 +256,7 @@ class Floor:
     def _person(self, known: KnownFacts) -> _Person:
         facts = self._facts(known.person_texts)
         name = [word for word in (known.person_name or "").split() if word.isalpha()]
-        numbers = [float(value) for value in facts.counts][:_MOST_ADDENDS]
-        sums = {sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size)}
+        written = frozenset(facts.counts).union(*(_DIGITS.findall(text) for text in known.person_texts))
         if known.person_address:
             address = self._atoms(f"+{known.person_address.lstrip('+')}")
             facts.add(atom for atom in address if atom.kind in (Kind.PHONE, Kind.DIGITS))
@@ -255,7 +264,7 @@ class Floor:
             facts,
             folded(seen("\n".join(known.person_texts))),
             _words_of(*known.person_texts, *name),
-            frozenset(facts.counts) | {f"{value:.12g}" for value in sums},
+            written | _totals(facts.counts),
             frozenset(value for kind, value in facts.values if kind is Kind.UNREADABLE),
         )
 
@@ -282,6 +291,18 @@ def _refused_unread(texts: Sequence[str]) -> Finding | None:
     if not any(seen(text).strip() for text in texts):
         return Finding(rule=Rule.EMPTY, excerpt="", why="nothing in it is visible")
     return None
+
+
+def _totals(counts: Iterable[str]) -> set[str]:
+    numbers = [float(value) for value in counts][:_MOST_ADDENDS]
+    sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
+    products = (one * two for one, two in combinations(numbers, 2))
+    return {f"{value:.12g}" for value in (*sums, *products)}
+
+
+def _is_among(name: str, words: frozenset[str]) -> bool:
+    """Whether a folded name is among words, whole or with each part of it: "wi-fi" is "wifi" too."""
+    return name.replace("-", "") in words or all(len(part) == 1 or part in words for part in name.split("-"))
 
 
 def _words_of(*texts: str) -> frozenset[str]:

@@ -7,7 +7,7 @@ from context.guardrails.sentences import folded
 from contracts.guardrails import Passage
 from contracts.institution import Institution
 
-RUN = 6  # words in a row
+RUN = 8  # words in a row
 _WORD = re.compile(r"[^\W_]+")
 _ID = re.compile(r"(?<![\w@./-])[A-Za-z]+(?:_[A-Za-z0-9]+)+(?![\w@/-])")
 _TAG = re.compile(r"</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>")

@@ -217,10 +217,10 @@ class Words:
 
     @cached_property
     def proper(self) -> frozenset[str]:
-        """Folded capitalised words that are not names of somebody: days, months, languages, the own country."""
+        """Folded words with a capital that name no person, place or product: days, months, languages, own country."""
         names: list[str] = [*self.days, *self.months]
         for locale in self._locales:
-            names += [locale.languages[code] for code in self.languages if code in locale.languages]
+            names += [name for name in map(str, locale.languages.values()) if " " not in name]
             names.append(locale.territories.get(self.region, ""))
         return frozenset(word for name in names for word in _LETTERS.findall(folded(name)))
 

@@ -19,6 +19,7 @@ from context.guardrails.sentences import folded
 from context.guardrails.words import HALF_PAST, MIDNIGHT, NOON, Token, Words
 
 DAY = 24 * 60
+BESIDE = "beside "  # begins the label that an adjacent number gives
 _DOT = r"[\[({] ?(?:\.|dot|ponto|punto|point|punkt) ?[\])}]"
 _MAY_BE_LINK = re.compile(rf"[^\W_]\.[^\W\d_]|@|//|{_DOT}", re.IGNORECASE)
 _SCHEME = re.compile(r"(?<!\w)\w{2,10}://\S+|(?<!\w)www\.\S+", re.IGNORECASE)
@@ -61,6 +62,7 @@ _AFTER = re.compile(r"[ ]?([^\W\d_]+)|[ ](\d)")
 _MONTH_AFTER = re.compile(r"(?: [a-z]{2})? ([^\W\d_]{3,})")
 _MONTHS_AND_WORDS = frozenset(("may", "mar", "march", "set"))
 _WORD_BEFORE = re.compile(r"([^\W\d_]+) $")
+_CUTS = re.compile(r"[,;.:/\0]")
 _LABEL = re.compile(r"([^\W\d_]{3,})(?: [^\W\d_]{1,3})? $")
 _NOUN_AFTER = re.compile(r"[ )\]]{1,3}([^\W\d_]+)")
 _BETWEEN_WORDS = re.compile(r"[ ]|-")
@@ -107,6 +109,7 @@ class Atom:
         label: of a count, stems of the word before it, and the number beside it.
         days: of hours, the ISO days they are said of (8 is a holiday), or None where the sentence names none.
         opens, closes: of hours, minutes of the day they may mean; `closes` is empty for a single hour.
+        direct: of a count, whether a word of more than three letters or a unit of measure follows at once.
         spoken: whether it is written in words.
     """
 
@@ -119,6 +122,7 @@ class Atom:
     days: frozenset[int] | None = None
     opens: frozenset[int] = frozenset()
     closes: frozenset[int] = frozenset()
+    direct: bool = True
     spoken: bool = False
 
 
@@ -306,7 +310,7 @@ class _Reading:
             if days is None:
                 continue
             gap = self.rest[open_group.end : match.start()] if open_group else ""
-            if open_group and len(gap) <= _LONGEST_JOIN and not re.search(r"[\d\0.;:\n]", gap):
+            if open_group and len(gap) <= _LONGEST_JOIN and not re.search(r"[\d\0.;:]", gap):
                 joined = set(_WORD.findall(gap)) & self.words.joins or "," in gap or "/" in gap or "&" in gap
                 single = len(days) == 1 and len(gap.strip()) > 0
                 ranged = days if joined or not single else _days_between(open_group.days, days)
@@ -428,14 +432,19 @@ class _Reading:
         if not number.value.isdigit() or int(number.value) > 24:
             return False
         following = _AFTER.match(self.rest, number.end)
+        hours = following is not None and self.words.measures(following[1] or "") == _CLOCK_HOURS
+        return not self._is_followed(number) or (scheduled and hours)
+
+    def _is_followed(self, number: _Number) -> bool:
+        """Whether a word of more than three letters or a unit of measure follows at once."""
+        following = _AFTER.match(self.rest, number.end)
         if following is None or following[1] is None or following[1] in self.words.days:
-            return True
-        units = self.words.measures(following[1])
-        return (len(following[1]) <= _SHORTEST_UNIT and not units) or (scheduled and units == _CLOCK_HOURS)
+            return False
+        return len(following[1]) > _SHORTEST_UNIT or bool(self.words.measures(following[1]))
 
     def _pairs(self, first: _Number, second: _Number, *, scheduled: bool) -> bool:
         gap = self.rest[first.end : second.start]
-        near = len(gap) <= _LONGEST_RANGE and not re.search(r"[,;:./]", gap)
+        near = len(gap) <= _LONGEST_RANGE and not _CUTS.search(gap)
         return near and self._may_be_hour(second, scheduled=scheduled)
 
     def _ends_clause(self, number: _Number) -> bool:
@@ -461,7 +470,7 @@ class _Reading:
 
     def _is_range(self, first: _Time, second: _Time) -> bool:
         gap = self.rest[first.end : second.start]
-        return len(gap) <= _LONGEST_RANGE and len(_WORD.findall(gap)) <= 2 and not re.search(r"[,;.:/\0]", gap)
+        return len(gap) <= _LONGEST_RANGE and len(_WORD.findall(gap)) <= 2 and not _CUTS.search(gap)
 
     def _counts(self, numbers: Sequence[_Number]) -> Iterator[Atom]:
         counted = self._all_units(numbers)
@@ -478,23 +487,26 @@ class _Reading:
                 yield Atom(Kind.DATE, f"{number.value}/{month}", text)
                 continue
             units, all_units = counted[position]
-            beside = {
-                f"beside {other.value}"
-                for other in numbers[max(0, position - 1) : position + 2]
-                if other is not number and max(other.start, number.start) - min(other.end, number.end) <= _LONGEST_RANGE
-            }
-            if not units and not beside and _DECIMALS.search(text):
+            neighbours = numbers[max(0, position - 1) : position + 2]
+            beside = {f"{BESIDE}{other.value}" for other in neighbours if self._are_paired(*sorted((number, other)))}
+            if not all_units and not beside and _DECIMALS.search(text):
                 yield Atom(Kind.MONEY, number.value, text)
                 continue
             label = self._label(number) | beside
-            yield Atom(Kind.COUNT, number.value, text, all_units, units, label, spoken=number.spoken)
+            followed = self._is_followed(number)
+            yield Atom(Kind.COUNT, number.value, text, all_units, units, label, direct=followed, spoken=number.spoken)
+
+    def _are_paired(self, first: _Number, second: _Number) -> bool:
+        """Whether two numbers are the ends of a range: "2 a 50 pessoas"."""
+        gap = self.rest[first.end : second.start]
+        return first != second and len(gap) <= _LONGEST_RANGE and not _CUTS.search(gap) and not self._is_followed(first)
 
     def _all_units(self, numbers: Sequence[_Number]) -> list[tuple[frozenset[str], frozenset[str]]]:
         """The units of every number; in "2 a 50 pessoas" the first number has those of the second."""
         units = [self._units(number) for number in numbers]
         for position in range(len(numbers) - 2, -1, -1):
-            near = numbers[position + 1].start - numbers[position].end <= _LONGEST_RANGE
-            if near and not units[position][0]:
+            gap = self.rest[numbers[position].end : numbers[position + 1].start]
+            if len(gap) <= _LONGEST_RANGE and not _CUTS.search(gap) and not units[position][1]:
                 units[position] = units[position + 1]
         return units
 
@@ -526,8 +538,7 @@ class _Reading:
 
     def _units(self, number: _Number) -> tuple[frozenset[str], frozenset[str]]:
         """Stems of what is counted, and of that and the next word: at most two words, small ones passed over."""
-        first: frozenset[str] = frozenset()
-        stems: frozenset[str] = frozenset()
+        first, stems = frozenset[str](), frozenset[str]()
         position, found = number.end, 0
         for _ in range(4):
             match = _AFTER.match(self.rest, position)
@@ -536,9 +547,9 @@ class _Reading:
             position = match.end(1)
             if len(match[1]) <= _SHORTEST_UNIT and not self.words.measures(match[1]):
                 continue
-            found += 1
             stems |= self.words.stems(match[1])
             first = first or stems
+            found += 1
             if found == 2:
                 break
         return first, stems

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import combinations
 
-from context.guardrails.atoms import Atom, AtomReader, Kind
+from context.guardrails.atoms import BESIDE, Atom, AtomReader, Kind
 from context.guardrails.leaks import Leaks
 from context.guardrails.passages import passages_of, says_listed_prices
 from context.guardrails.sentences import folded, seen, sentences
@@ -46,6 +46,7 @@ _NEVER_OURS = frozenset((Kind.LINK, Kind.EMAIL, Kind.HANDLE, Kind.PHONE, Kind.DI
 
 # Kinds of parts whose cited passages support atoms; None is a text without parts.
 _STATING = (PartKind.INFORM, PartKind.ECHO, None)
+_NOT_STATING = (PartKind.ASK, PartKind.ECHO)
 
 _Found = tuple[Finding, Atom | None]
 
@@ -68,7 +69,8 @@ class _Facts:
                 self.add(replace(atom, kind=Kind.COUNT, value=side) for side in atom.value.split("x"))
             elif atom.kind is Kind.COUNT:
                 self.counts.setdefault(atom.value, []).append(atom)
-                self.counted |= atom.first_units
+                # "2 a 50 pessoas" counts nobody: any number of people may be spoken of.
+                self.counted |= frozenset() if _is_paired(atom) else atom.first_units
 
 
 @dataclass(frozen=True)
@@ -148,12 +150,19 @@ class Floor:
                 yield Finding(rule=Rule.PROMPT_LEAK, excerpt=piece[:EXCERPT], sentence=number, why=why), None
         foreign = self._reader.is_foreign(sentence)
         for atom in self._read(sentence):
-            why = self._why_not(atom, says, cited, person, foreign=foreign)
+            why = self._why_not(atom, sentence, says, cited, person, foreign=foreign)
             if why:
                 yield _finding(atom, number, why), atom
 
     def _why_not(
-        self, atom: Atom, says: PartKind | None, cited: Sequence[_Facts], person: _Person, *, foreign: bool
+        self,
+        atom: Atom,
+        sentence: str,
+        says: PartKind | None,
+        cited: Sequence[_Facts],
+        person: _Person,
+        *,
+        foreign: bool,
     ) -> str:
         """Say why an atom may not be said, or nothing when it may."""
         if atom.kind is Kind.UNREADABLE:
@@ -169,7 +178,7 @@ class Floor:
             return ""
         if (says is not PartKind.INFORM or atom.kind not in _NEVER_OURS) and self._person_said(atom, person):
             return ""
-        if atom.kind is Kind.COUNT and self._is_free(atom, says):
+        if atom.kind is Kind.COUNT and self._is_free(atom, asked=says in _NOT_STATING or sentence.endswith("?")):
             return ""
         if atom.kind is Kind.LINK and says in (PartKind.INFORM, None) and atom.value in self._own_hosts:
             return ""
@@ -193,7 +202,8 @@ class Floor:
             return True
         if atom.first_units & self._everything.counted:
             return False
-        alike = any(atom.label & one.label or not (atom.units or _is_measured(one)) for one in same)
+        loose = not atom.direct and not _is_paired(atom)
+        alike = any(atom.label & one.label or (loose and not _is_measured(one)) for one in same)
         return alike or foreign or float(atom.value) >= TELLING
 
     def _person_said(self, atom: Atom, person: _Person) -> bool:
@@ -207,12 +217,12 @@ class Floor:
             return True
         return self._supports(person.facts, atom, foreign=False)
 
-    def _is_free(self, atom: Atom, says: PartKind | None) -> bool:
+    def _is_free(self, atom: Atom, *, asked: bool) -> bool:
         """Whether a small count is of something that no document counts ("two more questions"), or only asked about."""
         whole = atom.value.isdigit() and int(atom.value) <= SMALL
-        if not whole or _is_measured(atom) or (not atom.units and not atom.spoken):
+        if not whole or _is_measured(atom) or _is_paired(atom) or (not atom.units and not atom.spoken):
             return False
-        return says in (PartKind.ASK, PartKind.ECHO) or not atom.units & self._everything.counted
+        return asked or not atom.units & self._everything.counted
 
     def _is_own_host(self, link: str) -> bool:
         host = link.partition("/")[0]
@@ -271,6 +281,11 @@ class Floor:
 
 def _finding(atom: Atom, number: int, why: str) -> Finding:
     return Finding(rule=_RULES[atom.kind], excerpt=atom.text[:EXCERPT], sentence=number, why=why)
+
+
+def _is_paired(count: Atom) -> bool:
+    """Whether another number is beside a count: it is an end of a range."""
+    return any(label.startswith(BESIDE) for label in count.label)
 
 
 def _is_measured(count: Atom) -> bool:

@@ -22,20 +22,24 @@ WORK_DAYS, WEEKEND, HOLIDAYS = frozenset(range(1, 6)), frozenset((6, 7)), frozen
 NOON, MIDNIGHT = 12 * 60, 24 * 60
 
 # CLDR has no words for these; a language that is not here is read without them.
+_OTHER_DAYS = frozenset[int]()
 _GROUPS: Mapping[str, Mapping[frozenset[int], str]] = {
     "en": {
+        _OTHER_DAYS: "(?:the )?(?:other|remaining) days",
         WORK_DAYS: "weekdays?|working days?|business days?",
         WEEKEND: "weekends?",
         WORK_DAYS | WEEKEND: "every day|daily|seven days a week",
         HOLIDAYS: "(?:bank |public |national )?holidays?",
     },
     "pt": {
+        _OTHER_DAYS: "(?:demais|outros|restantes) dias",
         WORK_DAYS: "dias? (?:uteis|util|de semana)|durante a semana",
         WEEKEND: "fi(?:m|ns) de semana|final de semana",
         WORK_DAYS | WEEKEND: "todos os dias|todo dia|diariamente",
         HOLIDAYS: "feriados?",
     },
     "es": {
+        _OTHER_DAYS: "(?:demas|otros) dias",
         WORK_DAYS: "dias? (?:habiles|habil|de semana)|entre semana",
         WEEKEND: "fi(?:n|nes) de semana",
         WORK_DAYS | WEEKEND: "todos los dias|cada dia",

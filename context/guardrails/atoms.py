@@ -502,12 +502,15 @@ class _Reading:
         return first != second and len(gap) <= _LONGEST_RANGE and not _CUTS.search(gap) and not self._is_followed(first)
 
     def _all_units(self, numbers: Sequence[_Number]) -> list[tuple[frozenset[str], frozenset[str]]]:
-        """The units of every number; in "2 a 50 pessoas" the first number has those of the second."""
+        """The units of every number; "2 a 50 pessoas" and "12 km, y el otro 18" say a unit once for both."""
         units = [self._units(number) for number in numbers]
         for position in range(len(numbers) - 2, -1, -1):
             gap = self.rest[numbers[position].end : numbers[position + 1].start]
             if len(gap) <= _LONGEST_RANGE and not _CUTS.search(gap) and not units[position][1]:
                 units[position] = units[position + 1]
+        for position in range(1, len(numbers)):  # "12 km, y el otro 18"
+            if not units[position][1] and any("-" in unit for unit in units[position - 1][0]):
+                units[position] = units[position - 1]
         return units
 
     def _money_beside(self, number: _Number) -> str:

@@ -22,6 +22,7 @@ TELLING = 100
 MOST_EXPLAINED = 16
 _MOST_ADDENDS = 6
 _DIGITS = re.compile(r"\d+")
+_BARE_RANGE = re.compile(r"(\d+)(?: [^\W\d_]+ | ?[-\u2013] ?)(\d+)")
 _WORD = re.compile(r"[^\W\d_]+")
 
 _RULES = {
@@ -188,7 +189,7 @@ class Floor:
 
     def _supports(self, facts: _Facts, atom: Atom, *, foreign: bool) -> bool:
         if atom.kind is Kind.HOURS:
-            return _hours_agree(atom, facts.hours)
+            return _hours_agree(atom, facts.hours) or _is_documented_range(atom, facts)
         if atom.kind is Kind.PHONE or atom.kind is Kind.DIGITS:
             return _phones_agree(atom, facts)
         if atom.kind is not Kind.COUNT:
@@ -330,6 +331,12 @@ def _hours_agree(said: Atom, hours: Sequence[Atom]) -> bool:
     if not same or said.days is None or any(one.days is None for one in same):
         return bool(same)
     return said.days <= frozenset[int]().union(*(one.days or frozenset() for one in same))
+
+
+def _is_documented_range(said: Atom, facts: _Facts) -> bool:
+    """Whether bare numbers that were read as hours are the ends of a documented range: "de 4 a 12"."""
+    ends = _BARE_RANGE.fullmatch(said.text)
+    return ends is not None and any(f"{BESIDE}{ends[2]}" in one.label for one in facts.counts.get(ends[1], ()))
 
 
 def _same_hours(said: Atom, written: Atom) -> bool:

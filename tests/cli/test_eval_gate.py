@@ -84,7 +84,7 @@ def test_a_set_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_sets_of_the_repository_stay_within_limits(prosa: Prosa) -> None:  # noqa: F811
-    names = ("written", "written.held", "corpora", "corpora.held")
+    names = ("written", "written.held", "corpora", "corpora.held", "round1", "round2", "round3")
     sets = [argument for name in names for argument in ("--set", str(SETS / f"{name}.jsonl"))]
     done = prosa("eval", "gate", *sets, "--max-withheld", "0.02", "--min-caught", "0.5")
     assert done.returncode == 0, done.stdout

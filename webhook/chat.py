@@ -132,10 +132,12 @@ async def _status(
 ) -> dict[str, Any] | None:
     """The status now, or, with `wait`, as soon as the message is settled or the time is over."""
     try:
-        receipt = await wait_for_receipt(deps.store, deps.events, conversation_id, message_id, seconds=wait)
+        receipt = await wait_for_receipt(
+            deps.store.conversations, deps.events, conversation_id, message_id, seconds=wait
+        )
         if receipt is None:
             return await _waiting(conversation_id, message_id, deps)
-        turn = await deps.store.turn_of(receipt)
+        turn = await deps.store.conversations.turn_of(receipt)
     except TransientError as exc:
         raise Problem(503, "Store away", "Ask again in a moment.", headers={"Retry-After": "1"}) from exc
     return _settled(message_id, turn) if turn else None
@@ -221,14 +223,14 @@ async def _events(conversation_id: ConversationId, last: int, deps: WebhookDepen
 
 async def _rows_missed(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:
     """The rows after `number`, for who asks often: the small head tells whether there can be any."""
-    head = await deps.store.load(conversation_id)
+    head = await deps.store.conversations.load(conversation_id)
     if head is None or head.next_outbox_number <= number + 1:
         return []
     return await _rows_after(number, conversation_id, deps)
 
 
 async def _rows_after(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:
-    return [row for row in await deps.store.rows(conversation_id) if row.number > number]
+    return [row for row in await deps.store.outbox.rows(conversation_id) if row.number > number]
 
 
 def _reply_event(row: OutboxRow) -> LiveEvent:

@@ -18,7 +18,7 @@ from context.loader import load_institution
 from contracts.errors import ConfigurationError, InstitutionError
 from contracts.guardrails import Finding, KnownFacts
 from contracts.values import Value
-from flags.statistics import Count, wilson
+from flags.experiments.statistics import Count, wilson
 
 app = typer.Typer(add_completion=False, help="How guards and prompts do on sets of examples.", no_args_is_help=True)
 

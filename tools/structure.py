@@ -32,6 +32,7 @@ PRODUCT = (
 WORDS = re.compile(
     r"\b(nobody|somebody|tells?|told|stands?|beside|anew|meanwhile|mend(?:s|ed|ing)?|for ever|for who|is away)\b", re.I
 )
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 OPENINGS = re.compile(r"(What|Who|Where|Which|How|When)\b")
 
 
@@ -61,19 +62,16 @@ def used_once() -> float:
     for path in sources():
         text = path.read_text(encoding="utf-8")
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and re.match(r"_[^_]", node.name):
+            if isinstance(node, FUNCTIONS) and re.match(r"_[^_]", node.name):
                 once += len(re.findall(rf"\b{node.name}\b", text)) == 2
     return once / lines() * 1000
 
 
 def function_lines() -> list[int]:
     """Lines of each function, from its definition to its end, in ascending order."""
-    found = []
-    for path in sources():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
-                found.append(node.end_lineno - node.lineno + 1)
-    return sorted(found)
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sources()]
+    functions = (node for tree in trees for node in ast.walk(tree) if isinstance(node, FUNCTIONS))
+    return sorted((node.end_lineno or node.lineno) - node.lineno + 1 for node in functions)
 
 
 def flat_files(package: str) -> int:
@@ -85,9 +83,8 @@ def prose() -> Iterator[tuple[str, int, str, bool]]:
     for path in sources():
         where, text = str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                if docstring := ast.get_docstring(node):
-                    yield where, getattr(node, "lineno", 1), docstring, True
+            if isinstance(node, (ast.Module, ast.ClassDef, *FUNCTIONS)) and (docstring := ast.get_docstring(node)):
+                yield where, getattr(node, "lineno", 1), docstring, True
         with path.open("rb") as file:
             for token in tokenize.tokenize(file.readline):
                 if token.type == tokenize.COMMENT:

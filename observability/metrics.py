@@ -324,7 +324,7 @@ SPANS_DROPPED = _counter(
 
 def note_prompt_task(record: TaskRecord) -> None:
     """Count a prompt task with its tokens and its price."""
-    task = record.task.value
+    task = record.task
     _child(PROMPT_TASKS, task=task, outcome=record.outcome).inc()
     _child(PROMPT_SECONDS, task=task).observe((record.ended_ms - record.started_ms) / 1000)
     _child(TEMPLATE_USAGE, template=record.template.partition("@")[0]).inc()
@@ -348,17 +348,17 @@ def note_prompt_task(record: TaskRecord) -> None:
 def note_quality(record: TaskRecord) -> None:
     """Count how good the answer was; one that nobody scored is not counted."""
     if record.quality is not None:
-        _child(PROMPT_QUALITY, task=record.task.value).observe(record.quality)
+        _child(PROMPT_QUALITY, task=record.task).observe(record.quality)
 
 
-def note_validation_failure(task: TaskName, stop_reason: str) -> None:
+def note_validation_failure(task: str, stop_reason: str) -> None:
     """Count an answer that was no use. `stop_reason` is the provider's word, of which two are told apart."""
     reason = stop_reason if stop_reason in ("refusal", "max_tokens") else "invalid"
-    _child(VALIDATION_FAILURES, task=task.value, reason=reason).inc()
+    _child(VALIDATION_FAILURES, task=task, reason=reason).inc()
 
 
-def note_render(task: TaskName, seconds: float) -> None:
-    _child(TEMPLATE_SECONDS, task=task.value).observe(seconds)
+def note_render(task: str, seconds: float) -> None:
+    _child(TEMPLATE_SECONDS, task=task).observe(seconds)
 
 
 def note_transitions(records: Iterable[TransitionRecord]) -> None:

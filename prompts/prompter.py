@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from contracts.calls import Deadline, Listener, TurnCost
 from contracts.conversation import State, TaskName, WaitingFor
 from contracts.decisions import MAX_OPTIONS, MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.errors import UnusableModelOutputError
@@ -15,11 +16,10 @@ from contracts.values import ConversationId
 from observability.metrics import note_render
 from prompts.caching.questions import CachePolicy, Question
 from prompts.execution.executor import Executor
-from prompts.execution.prompt_task import Deadline, Listener, PromptTask, TaskResult, TurnClock, unanswered
+from prompts.execution.prompt_task import PromptTask, TaskResult, TurnClock, unanswered
 from prompts.execution.quality import response_scores
 from prompts.execution.strategies import Strategy, TaskModels
 from prompts.language import base_language, likely_language
-from prompts.pricing.budget import Tab
 from prompts.request import TurnView, build_request
 from prompts.tasks import schemas
 from prompts.templating.registry import PromptTemplate
@@ -68,9 +68,9 @@ class Prompter:
         """Whether there is a template of that name and version to choose."""
         return self._versions.has(name, version)
 
-    def start_clock(self, tab: Tab | None = None) -> TurnClock:
+    def start_clock(self, cost: TurnCost | None = None) -> TurnClock:
         thinking = self._turn_budget * SHARE_FOR_THINKING
-        return TurnClock(self._monotonic(), Deadline(thinking, self._monotonic), tab or Tab())
+        return TurnClock(self._monotonic(), Deadline(thinking, self._monotonic), cost or TurnCost())
 
     async def select_state(self, view: TurnView, clock: TurnClock) -> TaskResult[StateDecision]:
         """Task 1, always first: everything after it depends on what it decides."""

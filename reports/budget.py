@@ -12,7 +12,7 @@ from contracts.paging import all_records
 from contracts.ports import Clock, Records
 from observability.logs import logger
 from observability.metrics import BUDGET_ALONE, BUDGET_NOTICES, BUDGET_SHARE, DRAIN_ERRORS
-from prompts.pricing.budget import DaySpending, Elsewhere
+from prompts.pricing.budget import DaySpending, RemoteSpend
 from prompts.pricing.prices import ZERO, usd_text
 
 log = logger(__name__)
@@ -23,7 +23,7 @@ KEPT_FOR = timedelta(days=3)
 BUSY_WITHIN = timedelta(seconds=15)
 
 
-class Exchange:
+class BudgetSync:
     """Carries the spending of one process to the store and back."""
 
     def __init__(self, store: Records, spending: DaySpending, *, writer: str, clock: Clock) -> None:
@@ -41,7 +41,7 @@ class Exchange:
         try:
             day = self._spending.day()
             await self._say(day)
-            self._spending.exchange(day, await self._elsewhere(day))
+            self._spending.exchange(day, await self._remote(day))
             BUDGET_SHARE.set(float(self._spending.share))
             await self._notice(day)
         except TransientError as exc:
@@ -67,7 +67,7 @@ class Exchange:
             # An earlier write came through whose answer did not.
             self._said = await self._store.record(COLLECTION, key, at=at)
 
-    async def _elsewhere(self, day: date) -> Elsewhere:
+    async def _remote(self, day: date) -> RemoteSpend:
         at = self._clock.now()
         spent = held = ZERO
         busy = 0
@@ -78,7 +78,7 @@ class Exchange:
                 if record.updated_at > at - BUSY_WITHIN:
                     busy += 1
                     held += Decimal(record.body["held"])
-        return Elsewhere(spent, held, busy)
+        return RemoteSpend(spent, held, busy)
 
     async def _notice(self, day: date) -> None:
         """Of all processes, the one that writes the notice tells."""

@@ -44,6 +44,7 @@ from fsm.machine import ConversationMachine
 from prompts.execution.breaker import BreakerLimits, Breakers
 from prompts.execution.executor import Executor
 from prompts.execution.hooks import count
+from prompts.execution.policies import compose
 from prompts.execution.strategies import Strategy, TaskModels
 from prompts.pricing.budget import Meter
 from prompts.pricing.prices import PriceBook
@@ -245,15 +246,19 @@ def meter(clock: SteppingClock | None = None, **options: Any) -> Meter:
 
 
 def executor(model: ScriptedModel, **options: Any) -> Executor:
-    return Executor(
+    policies = compose(
         model,
-        fallback_model=options.get("fallback_model"),
         meter=options.get("meter") or meter(),
-        monotonic=time.monotonic,
-        chance=lambda: 0.0,
         # Clocks stand still here: a circuit that has opened is half-open at once, so that no test waits for it.
         breakers=options.get("breakers")
         or Breakers(monotonic=time.monotonic, limits=BreakerLimits(first_pause=timedelta(0))),
+        fallback_model=options.get("fallback_model"),
+        monotonic=time.monotonic,
+        chance=lambda: 0.0,
+    )
+    return Executor(
+        policies,
+        monotonic=time.monotonic,
         before=options.get("before", ()),
         after=[count, *options.get("after", ())],
     )
@@ -290,6 +295,7 @@ class EngineBed:
     channel: RecordingChannel
     events: MemoryEvents
     faults: CrashAt
+    model: ScriptedModel
 
     @property
     def inbox(self) -> Inbox:
@@ -337,7 +343,7 @@ def engine_bed(
         callback=options.get("callback"),
         **({"listening_since": options["listening_since"]} if "listening_since" in options else {}),
     )
-    return EngineBed(deps, clock, channel, events, faults)  # type: ignore[arg-type]
+    return EngineBed(deps, clock, channel, events, faults, model)  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -34,7 +34,7 @@ from observability.metrics import (
 )
 from prompts.caching.content import normalised
 from prompts.caching.questions import Place, Question, SemanticPlace, holds_any, may_stand, says_again
-from prompts.execution.single_flight import Landed, SingleFlight
+from prompts.execution.single_flight import FlightResult, SingleFlight
 
 if TYPE_CHECKING:
     from prompts.caching.nearest import Indexes, VectorIndex
@@ -94,8 +94,8 @@ class SampleOutcome(StrEnum):
 class CacheStatistics:
     """What this process has seen since its start."""
 
-    hits: Counter[tuple[TaskName, CacheLevel]] = field(default_factory=Counter)
-    misses: Counter[TaskName] = field(default_factory=Counter)
+    hits: Counter[tuple[str, CacheLevel]] = field(default_factory=Counter)
+    misses: Counter[str] = field(default_factory=Counter)
     samples: Counter[tuple[CacheLevel, SampleOutcome]] = field(default_factory=Counter)
     refusals: int = 0
 
@@ -133,7 +133,7 @@ class AnswerCache:
         self._ttls = ttls or Ttls()
         self._indexes = _indexes(embedder)
         self._sizes: dict[str, int] = {}
-        self._flights: SingleFlight[Any] = SingleFlight()
+        self._calls: SingleFlight[Any] = SingleFlight()
         self.statistics = CacheStatistics()
 
     async def find(self, question: Question) -> Hit | None:
@@ -159,7 +159,7 @@ class AnswerCache:
 
     async def once(
         self, question: Question, ask: Callable[[], Awaitable[T]], *, text_of: Callable[[T], str]
-    ) -> Landed[T]:
+    ) -> FlightResult[T]:
         """Ask, unless the same question is being asked: then wait for that answer, if it may be shared.
 
         Cancelling one who waits cancels nothing for the others. Each of them gets the error of who asked.
@@ -170,13 +170,13 @@ class AnswerCache:
             # Whether it may be shared, who asked can tell: it is their name that it may hold.
             return answer, _may_be_kept(question, text_of(answer))
 
-        flown = await self._flights.run(question.exact, asked)
-        answer, may_be_shared = flown.value
-        if flown.shared and not may_be_shared:
-            return Landed(await ask(), shared=False)
-        return Landed(answer, flown.shared)
+        flight = await self._calls.run(question.exact, asked)
+        answer, may_be_shared = flight.value
+        if flight.shared and not may_be_shared:
+            return FlightResult(await ask(), shared=False)
+        return FlightResult(answer, flight.shared)
 
-    def compare(self, hit: Hit, task: TaskName, text: str) -> SampleOutcome:
+    def compare(self, hit: Hit, task: str, text: str) -> SampleOutcome:
         """Count how a hit compares with the answer that the model gives to the same question now."""
         outcome = _compared(task, hit.text, text)
         self.statistics.samples[hit.level, outcome] += 1
@@ -184,7 +184,7 @@ class AnswerCache:
         return outcome
 
     async def close(self) -> None:
-        await self._flights.close()
+        await self._calls.close()
 
     async def _find(self, question: Question) -> Hit | None:
         exact, template = await asyncio.gather(self._get(question.exact), self._get(question.template))
@@ -204,7 +204,7 @@ class AnswerCache:
         if near is None:
             if is_refused:
                 self.statistics.refusals += 1
-                note_cache_refusal(question.task.value)
+                note_cache_refusal(question.task)
             return None
         # The index only says where: what expired or was dropped since is not there any more.
         kept = await self._get(Place(place.scope, near.key))
@@ -250,22 +250,22 @@ class AnswerCache:
         age = max(timedelta(0), self._now() - kept.at)
         return Hit(kept.text if text is None else text, level, similarity, age, self._chance() < self._sample)
 
-    def _count(self, task: TaskName, hit: Hit | None) -> None:
+    def _count(self, task: str, hit: Hit | None) -> None:
         if hit is None:
             self.statistics.misses[task] += 1
-            note_cache_miss(task.value)
+            note_cache_miss(task)
         else:
             self.statistics.hits[task, hit.level] += 1
-            note_cache_hit(task.value, hit.level.value)
+            note_cache_hit(task, hit.level.value)
         CACHE_HIT_RATE.set(self.statistics.hit_rate)
 
 
 def _may_be_kept(question: Question, text: str) -> bool:
     """Whether the answer may stand for others: it holds nothing of the person, and a decision is one to build on."""
     try:
-        if question.task is TaskName.STATE:
+        if question.task == TaskName.STATE:
             return may_stand(StateDecision.model_validate_json(text))
-        if question.task is TaskName.RESPONSE:
+        if question.task == TaskName.RESPONSE:
             return not holds_any(ResponseDraft.model_validate_json(text).text, question.private)
     except ValidationError:
         return False
@@ -298,10 +298,10 @@ def _filled(worded: str, name: str | None) -> str | None:
     return ResponseDraft(text=worded.replace(NAME_SLOT, name or "")).model_dump_json()
 
 
-def _compared(task: TaskName, before: str, after: str) -> SampleOutcome:
+def _compared(task: str, before: str, after: str) -> SampleOutcome:
     if before == after:
         return SampleOutcome.SAME
-    if task is not TaskName.RESPONSE:
+    if task != TaskName.RESPONSE:
         return SampleOutcome.SAME if _same_json(before, after) else SampleOutcome.DIFFERENT
     first, second = (normalised(ResponseDraft.model_validate_json(text).text).split() for text in (before, after))
     if first == second:

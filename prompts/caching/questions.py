@@ -64,7 +64,7 @@ class Question:
     `private` are folded words and runs of digits that no shared answer may hold; `name` fills the slot of a template.
     """
 
-    task: TaskName
+    task: str
     exact: Place
     semantic: SemanticPlace | None = None
     template: TemplatePlace | None = None
@@ -76,7 +76,7 @@ class Question:
 class CachePolicy:
     """Which levels are on. `embedder` is the name of the one whose vectors are compared; None: no semantic level."""
 
-    semantic_tasks: frozenset[TaskName] = frozenset()
+    semantic_tasks: frozenset[str] = frozenset()
     template: bool = False
     embedder: str | None = None
 
@@ -88,7 +88,7 @@ class CachePolicy:
             template=self.template and template is not False,
         )
 
-    def question(self, task: TaskName, label: str, model: str, view: TurnView) -> Question | None:
+    def question(self, task: str, label: str, model: str, view: TurnView) -> Question | None:
         """What is asked, or None where nothing may be kept; `label` is the template's, with its hash.
 
         Task 1 stays within its own conversation, and Tasks 2 and 3 follow a sure decision that collected nothing.
@@ -96,7 +96,7 @@ class CachePolicy:
         if not _is_impersonal(view):
             return None
         scope = _Scope(task, label, model, view.institution)
-        if task is TaskName.STATE:
+        if task == TaskName.STATE:
             return Question(task, Place(scope.of("exact"), _digest(view.conversation.id, _context(view))))
         if task not in (TaskName.RESPONSE, TaskName.MESSAGE_TYPE) or not may_stand(view.decision):
             return None
@@ -115,7 +115,7 @@ class CachePolicy:
             template=self._template(scope, content, view),
         )
 
-    def _semantic(self, task: TaskName, scope: "_Scope", content: Content, view: TurnView) -> SemanticPlace | None:
+    def _semantic(self, task: str, scope: "_Scope", content: Content, view: TurnView) -> SemanticPlace | None:
         """FAQ-like questions alone: the first message, made of known words, and nothing is asked back."""
         is_open = task in self.semantic_tasks and self.embedder is not None
         decision = view.decision
@@ -177,14 +177,14 @@ class ScopeParts:
 
 @dataclass(frozen=True)
 class _Scope:
-    task: TaskName
+    task: str
     label: str
     model: str
     institution: Institution
 
     def of(self, level: str, *more: str) -> str:
         house = self.institution
-        parts = (level, self.task.value, house.name, house.version, house.language, self.label, self.model, *more)
+        parts = (level, self.task, house.name, house.version, house.language, self.label, self.model, *more)
         return SEPARATOR.join(part.replace(SEPARATOR, "/") for part in parts)
 
 

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from contracts.analysis import AnalysisKind, ConversationReview, HandoffSummary, InterviewQuestion
+from contracts.calls import Deadline
 from contracts.conversation import Conversation, TaskName, Utterance
 from contracts.errors import UnusableModelOutputError
 from contracts.institution import Institution
 from contracts.ports import ModelRequest, SystemBlock
 from prompts.execution.executor import Executor
-from prompts.execution.prompt_task import Deadline, PromptTask, TaskResult, TurnClock
+from prompts.execution.prompt_task import PromptTask, TaskResult, TurnClock
 from prompts.request import escaped_json, line_text
 from prompts.tasks import schemas
 from prompts.templating.inputs import TranscriptInput

@@ -107,7 +107,7 @@ async def test_one_flight_for_the_same_question_of_the_same_moment(opened: Open)
     assert outcomes.count(("ok", None)) == 1
     assert set(outcomes) <= {("ok", None), ("cached", "shared"), ("cached", "exact")}
     assert len({turn.replies[0].text for turn in turns}) == 1
-    assert sum(task.calls for turn in turns for task in turn.tasks if task.task is TaskName.RESPONSE) == 1
+    assert sum(task.calls for turn in turns for task in turn.tasks if task.task == TaskName.RESPONSE) == 1
 
 
 async def test_batching_keeps_the_books(opened: Open) -> None:

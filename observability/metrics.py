@@ -25,6 +25,8 @@ LABELS: dict[str, tuple[str, ...]] = {}
 LABEL_VALUES: dict[str, Mapping[str, tuple[str, ...]]] = {}
 """The closed ones among them, with their values."""
 
+_BY_TASK: list[tuple[Counter, Mapping[str, tuple[str, ...]]]] = []
+
 Labels = Mapping[str, Iterable[str]] | Sequence[str]
 
 # What the metric's own library counts of this process: memory, CPU, open files.
@@ -36,6 +38,8 @@ def _counter(name: str, description: str, labels: Labels = ()) -> Counter:
     values = _closed(name if name.endswith("_total") else f"{name}_total", labels)
     for combination in itertools.product(*values.values()) if values else ():
         counter.labels(*combination)
+    if "task" in values:
+        _BY_TASK.append((counter, values))
     return counter
 
 
@@ -320,6 +324,13 @@ SPANS_DROPPED = _counter(
     "Spans that did not reach the collector",
     {"reason": ("full", "lost", "closed")},
 )
+
+
+def expect_tasks(names: Iterable[str]) -> None:
+    """Let the counters of these prompt tasks begin at 0."""
+    for counter, values in _BY_TASK:
+        for combination in itertools.product(*{**values, "task": tuple(names)}.values()):
+            counter.labels(*combination)
 
 
 def note_prompt_task(record: TaskRecord) -> None:

@@ -45,11 +45,12 @@ from prompts.execution.breaker import BreakerLimits, Breakers
 from prompts.execution.executor import Executor
 from prompts.execution.hooks import count
 from prompts.execution.policies import compose
-from prompts.execution.strategies import Strategy, TaskModels
+from prompts.execution.strategies import Strategy
 from prompts.pricing.budget import Meter
 from prompts.pricing.prices import PriceBook
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
+from prompts.tasks.registry import TASKS
 from prompts.templating.registry import PromptRegistry
 from prompts.templating.versions import PromptVersions
 from reports.ledger import Ledger
@@ -274,11 +275,10 @@ def analyst(model: ScriptedModel) -> Analyst:
 
 
 def prompter(model: ScriptedModel, *, budget: timedelta = timedelta(seconds=12), **options: Any) -> Prompter:
-    models = TaskModels(state="claude-haiku-5-5", response="claude-haiku-5-5", message_type="claude-haiku-5-5")
     return Prompter(
         executor(model, **options),
         PromptVersions(registry(), options.get("choosers", ())),
-        models,
+        {task.name: "claude-haiku-5-5" for task in TASKS},
         call_timeout=timedelta(seconds=6),
         turn_budget=budget,
         monotonic=time.monotonic,

@@ -19,18 +19,22 @@ from adapters.models.bedrock import BedrockModel
 from adapters.models.deferred import DeferredModel
 from adapters.models.vertex import VertexModel
 from cli.serving import server_of
-from contracts.conversation import State
-from contracts.ports import LanguageModel, ModelRequest, ModelResponse, StructuredOutput, SystemBlock
+from contracts.conversation import Conversation, State
+from contracts.messages import ChannelName
+from contracts.ports import ChannelLimits, LanguageModel, ModelRequest, ModelResponse, StructuredOutput, SystemBlock
+from contracts.values import ConversationId
 from prompts.execution.breaker import Breakers, CircuitModel
 from prompts.execution.metering import MeteredModel
 from prompts.execution.policies import compose
 from prompts.execution.retry import RetryingModel
 from prompts.execution.sharing import SharingModel
-from prompts.tasks.schemas import state_schema
+from prompts.request import TurnView
+from prompts.tasks.registry import ANALYSES, task_of
+from prompts.tasks.transcript import AnalysisView
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
 from sandbox.transport import listen
-from tests.builders import meter, pyloto
+from tests.builders import inbound, meter, pyloto
 
 PROVIDERS = ("anthropic", "vertex", "bedrock")
 
@@ -62,13 +66,21 @@ CONVERSATION = (
 )
 
 
-def schema() -> dict[str, Any]:
-    return state_schema(
-        states=[State.PROCESSING, State.ESCALATING],
-        lines=[line.id for line in pyloto().lines],
-        intents=[intent.id for intent in pyloto().intents],
-        fields=["name"],
-        askable=[],
+def schema_of(template: str = "select_state", *, limits: ChannelLimits | None = None, **head: Any) -> dict[str, Any]:
+    """The schema of a task's answer, for a first message or a conversation that consists of it."""
+    task, turn = task_of(template), turn_view(limits=limits, **head)
+    return task.schema(AnalysisView(pyloto(), turn.conversation, ()) if task in ANALYSES else turn)
+
+
+def turn_view(*, limits: ChannelLimits | None = None, **head: Any) -> TurnView:
+    return TurnView(
+        institution=pyloto(),
+        conversation=Conversation(id=ConversationId("c"), **head),
+        messages=(inbound(),),
+        channel=ChannelName.WEB,
+        allowed_states=(State.PROCESSING, State.ESCALATING),
+        askable_fields=(),
+        limits=limits,
     )
 
 
@@ -78,7 +90,7 @@ def request(**changes: Any) -> ModelRequest:
         "system": (SystemBlock(text=pyloto().prompt_core, cached=True), SystemBlock(text="Decide.", cached=True)),
         "user": CONVERSATION,
         "schema_name": "state_decision",
-        "output_schema": schema(),
+        "output_schema": schema_of(),
         "max_tokens": 1024,
         "timeout": timedelta(seconds=5),
     }

@@ -39,11 +39,12 @@ from prompts.execution.executor import Executor
 from prompts.execution.hooks import PromptCacheWatch, count, strategy_hook
 from prompts.execution.policies import compose
 from prompts.execution.spans import PROVIDERS
-from prompts.execution.strategies import Strategies, Strategy, TaskModels
+from prompts.execution.strategies import Strategies, Strategy
 from prompts.pricing.budget import Ceilings, Meter
 from prompts.pricing.prices import SELLERS, PriceBook, load_prices
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
+from prompts.tasks.registry import TASKS
 from prompts.templating.registry import PromptRegistry
 from prompts.templating.versions import PromptVersions, versions_for
 from reports.budget import BudgetSync
@@ -226,13 +227,10 @@ def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache:
 
 
 def make_prompter(settings: Settings, executor: Executor, versions: PromptVersions) -> Prompter:
-    models = TaskModels(
-        state=settings.model_state, response=settings.model_response, message_type=settings.model_message_type
-    )
     return Prompter(
         executor,
         versions,
-        models,
+        {task.name: getattr(settings, task.model_setting) for task in TASKS},
         call_timeout=settings.model_timeout,
         turn_budget=settings.turn_budget,
         monotonic=time.monotonic,

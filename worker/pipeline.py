@@ -16,7 +16,7 @@ from fsm.machine import Walk
 from fsm.migrations import migrate
 from observability.metrics import TURN_SECONDS, note_answer, note_quality, note_transitions
 from observability.tracing import span
-from prompts.prompter import clarification
+from prompts.tasks.state import clarification
 from worker.accuracy import UNCLEAR, classification, taken_back
 from worker.dependencies import Dependencies
 from worker.desk import Desk

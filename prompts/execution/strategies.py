@@ -22,23 +22,6 @@ class Strategy(StrEnum):
 
 
 @dataclass(frozen=True)
-class TaskModels:
-    """Which model answers which task."""
-
-    state: str
-    response: str
-    message_type: str
-
-    def of(self, task: TaskName) -> str:
-        """The model of one of the three tasks of a turn."""
-        return {
-            TaskName.STATE: self.state,
-            TaskName.RESPONSE: self.response,
-            TaskName.MESSAGE_TYPE: self.message_type,
-        }[task]
-
-
-@dataclass(frozen=True)
 class Strategies:
     """Models of the strategies; one that is not set leaves the task's own in its place."""
 

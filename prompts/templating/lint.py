@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from contracts.yaml_file import YamlFile
-from prompts.templating.registry import PromptRegistry, PromptTemplate
+from prompts.templating.registry import PromptRegistry
 from prompts.templating.source import TemplateSource
 from prompts.templating.steps import Step, StepSource
+from prompts.templating.template import PromptTemplate
 
 REPEATED_WORDS = 8
 _BLOCK = re.compile(r"{%-?\s*block\s+([a-z_][a-z0-9_]*)")

@@ -8,9 +8,10 @@ from pydantic import ValidationError
 from contracts.errors import ConfigurationError
 from prompts.pricing.tokens import estimated_tokens
 from prompts.templating.inputs import PromptInput
-from prompts.templating.registry import PromptRegistry, PromptTemplate
+from prompts.templating.registry import PromptRegistry
 from prompts.templating.source import Sample
 from prompts.templating.steps import Step
+from prompts.templating.template import PromptTemplate
 
 
 @dataclass(frozen=True)

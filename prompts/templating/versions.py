@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from observability.logs import logger
-from prompts.templating.registry import PromptRegistry, PromptTemplate
+from prompts.templating.registry import PromptRegistry
+from prompts.templating.template import PromptTemplate
 
 log = logger(__name__)
 

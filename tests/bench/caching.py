@@ -30,12 +30,12 @@ from prompts.caching.questions import CachePolicy, Question
 from prompts.execution.batching import GroupedEmbedder
 from prompts.execution.sharing import SharingModel
 from prompts.pricing.prices import PriceBook
-from prompts.tasks.schemas import response_schema
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
 from sandbox.transport import listen
 from tests.bench.engine import console, percentile
 from tests.builders import open_redis, pyloto, registry, response
+from tests.models import schema_of
 from tests.prompts_cache.turns import asked, view
 from tests.real_services import minilm
 
@@ -198,7 +198,7 @@ def request(text: str) -> ModelRequest:
         ),
         user=f'<conversation>{{"messages":[{{"kind":"text","text":"{text}"}}]}}</conversation>',
         schema_name="response_draft",
-        output_schema=response_schema(),
+        output_schema=schema_of("generate_response"),
         max_tokens=512,
         timeout=timedelta(seconds=30),
         context=CallContext(batched=True),

@@ -15,11 +15,20 @@ from contracts.conversation import TokenCount
 from contracts.decisions import StateDecision
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
 from contracts.ports import LanguageModel, ModelRequest, StructuredOutput, SystemBlock
-from prompts.tasks.schemas import response_schema
 from sandbox.app import SandboxSettings, create_app
 from sandbox.transport import listen
 from tests.builders import pyloto
-from tests.models import PROVIDERS, WRAPPERS, Bed, model_before, model_of, request, sandboxed_model, service_account
+from tests.models import (
+    PROVIDERS,
+    WRAPPERS,
+    Bed,
+    model_before,
+    model_of,
+    request,
+    sandboxed_model,
+    schema_of,
+    service_account,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -223,7 +232,7 @@ async def test_the_second_call_reads_the_prefix_from_the_cache(bed: Bed) -> None
 
 
 async def test_every_schema_we_send_is_one_the_api_takes(formed: Bed) -> None:
-    answer = await formed.ask(output_schema=response_schema(), schema_name="response_draft")
+    answer = await formed.ask(output_schema=schema_of("generate_response"), schema_name="response_draft")
     assert '"text"' in answer.text
 
 

@@ -28,7 +28,8 @@ from contracts.errors import CallbackRefusedError, ModelRequestRejectedError, Mo
 from contracts.ports import ModelRequest
 from contracts.settings import Settings
 from prompts.execution.retry import ATTEMPTS
-from prompts.tasks.analyses import HISTORY_CHARACTERS, AnalysisView, analysis_request
+from prompts.tasks.registry import task_of
+from prompts.tasks.transcript import CALL_TIMEOUT, HISTORY_CHARACTERS, AnalysisView
 from prompts.templating.registry import PromptRegistry
 from tests.builders import (
     BACKENDS,
@@ -534,7 +535,7 @@ def view(*texts: str) -> AnalysisView:
 
 
 def request_of(kind: AnalysisKind, seen: AnalysisView) -> ModelRequest:
-    return analysis_request(PromptRegistry.read().get(kind.value), kind, seen, model="m")
+    return task_of(kind).request(seen, PromptRegistry.read().get(kind), model="m", timeout=CALL_TIMEOUT)
 
 
 @pytest.mark.parametrize("kind", list(AnalysisKind))

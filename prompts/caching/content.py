@@ -12,22 +12,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 
-from prompts.caching.words import (
-    ANSWERS,
-    COPULAS,
-    COURTESIES,
-    DATES,
-    ENGLISH_NEGATIONS,
-    EVERYDAY,
-    FILLERS,
-    NEGATIONS,
-    NUMBER_WORDS,
-    QUESTION_OPENING,
-    QUESTION_WORDS,
-    SHORT_FORMS,
-)
+from prompts.caching.words import WORDS
 
 MOST_CHARACTERS = 500
+# Number of first words among which a question word makes a text a question with or without its mark.
+QUESTION_OPENING = 3
 # Five letters and more: shorter words have too many neighbours that are other words.
 REPAIRABLE_LETTERS = 5
 # A text with more words that nobody knows is not a common one, however many of them are mistyped.
@@ -38,9 +27,9 @@ _TOKEN = re.compile(r"\d+(?:[.,:/-]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)?|[%$€£+=<>&@
 _SENTENCE_END = frozenset(".!?\n")
 _STOPS = _SENTENCE_END | frozenset(",;:")
 _REPEATED = re.compile(r"([^\W\d_])\1{2,}")
-_COURTESY = re.compile(rf"\b(?:{'|'.join(COURTESIES)})\b")
+_COURTESY = re.compile(rf"\b(?:{'|'.join(WORDS.courtesies)})\b")
 _COUNTING_SIGNS = frozenset("%$€£+=<>&@#*/°")
-_MEANINGFUL = NEGATIONS | ENGLISH_NEGATIONS | ANSWERS
+_MEANINGFUL = WORDS.negations | WORDS.english_negations | WORDS.answers
 # Both are usual with their accent, and it is all that keeps them apart.
 _KEEPS_ACCENT = frozenset({"avó", "avô", "avós", "avôs"})
 
@@ -74,7 +63,7 @@ def normalised(text: str) -> str:
 
 
 def _asks_by_its_mark(text: str, words: Sequence[str]) -> bool:
-    return "?" in text and QUESTION_WORDS.isdisjoint(words[:QUESTION_OPENING])
+    return "?" in text and WORDS.question_words.isdisjoint(words[:QUESTION_OPENING])
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +114,11 @@ class Vocabulary:
         for sentence in re.split(r"[.!?;:|>\n]+\s*", documents):
             for place, word in enumerate(re.findall(r"[^\W\d_]+", sentence)):
                 (names if place and word[0].isupper() else words).add(folded(word))
-        self.names = frozenset(names - EVERYDAY - FILLERS)
-        self.words = (
-            frozenset(words) - self.names | EVERYDAY | FILLERS | COPULAS | DATES | NUMBER_WORDS | NEGATIONS | ANSWERS
+        self.names = frozenset(names - WORDS.everyday - WORDS.fillers)
+        self.words = (frozenset(words) - self.names).union(
+            *(WORDS.everyday, WORDS.fillers, WORDS.copulas, WORDS.dates, WORDS.number_words),
+            *(WORDS.negations, WORDS.answers, WORDS.question_words),
         )
-        self.words |= QUESTION_WORDS
 
     def content(self, text: str, *, language: str = "") -> Content:
         """Read a text, repairing typing mistakes in words that can only have been one of the vocabulary's.
@@ -138,7 +127,7 @@ class Vocabulary:
         """
         if len(text) > MOST_CHARACTERS:
             return Content()
-        return _Reading(self, text, ENGLISH_NEGATIONS if language.startswith("en") else ()).content()
+        return _Reading(self, text, WORDS.english_negations if language.startswith("en") else ()).content()
 
     def repaired(self, word: str) -> str:
         """The one known word that is a typing mistake away inside, or the word itself.
@@ -161,7 +150,7 @@ class _Reading:
     def __init__(self, known: Vocabulary, text: str, more_negations: frozenset[str] | tuple[()]) -> None:
         self._known = known
         self._text = unicodedata.normalize("NFKC", text).replace("’", "'")
-        self._negations = NEGATIONS.union(more_negations)
+        self._negations = WORDS.negations.union(more_negations)
         self._found: dict[str, list[str]] = {name: [] for name in Content.__slots__}
         self._turns = False
         self._asked = False
@@ -214,7 +203,7 @@ class _Reading:
         elif token[0].isalpha():
             flat = _REPEATED.sub(r"\1", folded(token))
             is_name = not begins and token[0].isupper() and not token.isupper()
-            for word in SHORT_FORMS.get(flat, flat).split():
+            for word in WORDS.short_forms.get(flat, flat).split():
                 self._read_word(word, is_name=is_name)
         elif unicodedata.category(token).startswith("S"):
             # A thumb up is an answer, and one down another.
@@ -224,9 +213,9 @@ class _Reading:
         if not is_name:
             word = self._repaired(word)
         self._found["spelled"].append(word)
-        is_copula = self._asked and word in COPULAS
-        self._turns, self._asked = word in _MEANINGFUL, word in QUESTION_WORDS
-        if word not in FILLERS and not is_copula:
+        is_copula = self._asked and word in WORDS.copulas
+        self._turns, self._asked = word in _MEANINGFUL, word in WORDS.question_words
+        if word not in WORDS.fillers and not is_copula:
             self._note_word(word, is_name=is_name)
 
     def _repaired(self, word: str) -> str:
@@ -236,17 +225,17 @@ class _Reading:
         return self._known.repaired(word)
 
     def _note_word(self, word: str, *, is_name: bool) -> None:
-        if word in NUMBER_WORDS:
+        if word in WORDS.number_words:
             self._note(word, "numbers")
         elif word in self._negations:
             self._note(word, "negations")
-        elif word in DATES:
+        elif word in WORDS.dates:
             self._note(word, "dates")
-        elif word in ANSWERS:
+        elif word in WORDS.answers:
             self._note(word, "answers")
-        elif word in QUESTION_WORDS:
+        elif word in WORDS.question_words:
             self._note(word, "questions")
-        elif word in self._known.names or (is_name and word not in EVERYDAY):
+        elif word in self._known.names or (is_name and word not in WORDS.everyday):
             self._note(word, "names")
         elif word not in self._known.words:
             self._note(word, "unknown")

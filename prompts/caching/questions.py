@@ -16,7 +16,7 @@ from contracts.decisions import StateDecision
 from contracts.institution import Institution
 from contracts.messages import InboundKind
 from prompts.caching.content import Content, Vocabulary, folded, normalised, vocabulary
-from prompts.caching.words import ANSWERS, NEGATIONS
+from prompts.caching.words import WORDS
 from prompts.request import TurnView, conversation_json
 
 CONFIDENT = 0.8
@@ -259,7 +259,7 @@ def says_again(text: str, canonical: str) -> bool:
     """
     said, known = normalised(text).split(), set(normalised(canonical).split())
     telling = [word for word in said if len(word) >= TELLING_LETTERS]
-    if any(word not in known for word in said if word[0].isdigit() or word in ANSWERS or word in NEGATIONS):
+    if any(word not in known for word in said if word[0].isdigit() or word in WORDS.answers or word in WORDS.negations):
         return False
     return bool(telling) and sum(word in known for word in telling) >= SAID_AGAIN * len(telling)
 

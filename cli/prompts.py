@@ -181,7 +181,7 @@ def diff(
 
 
 def _said(template: PromptTemplate) -> list[str]:
-    """What of a template reaches the model: its text, and the frame that is filled with the conversation."""
+    """Return the lines of a template that reach the model: its text, and the frame around the conversation."""
     frame = template.render_user(template.input(line="", conversation="..."))
     return f"{template.system}\n\n{frame}".splitlines()
 

@@ -1,7 +1,7 @@
-"""What a text says, apart from how it is typed: two questions may share an answer only when they say the same.
+"""Content of a question, independent of its typing: two questions share an answer only when their content is equal.
 
-The cosine of two embeddings says little about that: "entregam no sábado" and "não entregam no sábado" are as near to
-each other as two spellings of one of them. So a semantic hit needs the same content as well: the same words in the same
+The cosine of two embeddings does not decide that: "entregam no sábado" and "não entregam no sábado" are as near to
+each other as two spellings of one of them. A semantic hit needs equal content as well: the same words in the same
 order, typing variants and words without content apart.
 """
 
@@ -19,7 +19,7 @@ MOST_CHARACTERS = 500
 QUESTION_OPENING = 3
 # Five letters and more: shorter words have too many neighbours that are other words.
 REPAIRABLE_LETTERS = 5
-# A text with more words that nobody knows is not a common one, however many of them are mistyped.
+# A text with more unknown words is not a common one, however many of them are mistyped.
 MOST_REPAIRS = 4
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -35,7 +35,7 @@ _KEEPS_ACCENT = frozenset({"avó", "avô", "avós", "avôs"})
 
 
 def folded(text: str) -> str:
-    """Small letters without accents or invisible characters; digits and letters of every width in their usual one."""
+    """Return the text in lower case, without accents and invisible characters, in characters of usual width."""
     return "".join(map(_folded_word, re.split(r"(\W+)", unicodedata.normalize("NFKC", text).casefold())))
 
 
@@ -47,10 +47,10 @@ def _folded_word(word: str) -> str:
 
 
 def normalised(text: str) -> str:
-    """A text without what makes no difference to it: case, accents, most punctuation, spaces.
+    """Return the text without case, accents, most punctuation and extra spaces.
 
-    Signs beside digits stay, and whatever follows a yes or a no: "Não, quero" is not "Não quero", nor is "Sim?" an
-    answer. A question mark stays where it alone makes the question, as it often does in Portuguese.
+    Signs of numbers are kept, and any sign after a yes or a no: "Não, quero" is not "Não quero", nor is "Sim?" an
+    answer. A question mark is kept where it alone makes the question, as it often does in Portuguese.
     """
     kept: list[str] = []
     for word in re.findall(r"\d+(?:[.,:/-]\d+)*|[^\W_]+|[^\w\s]|_", folded(text)):
@@ -68,9 +68,9 @@ def _asks_by_its_mark(text: str, words: Sequence[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What counts of a text, in its order. `unknown` are words outside the vocabulary: names, mostly.
+    """Content of a text, in its order. `unknown` are words outside the vocabulary: names, mostly.
 
-    `spelled` is the text in one spelling, fillers included and courtesies left out: what an embedding is made of.
+    `spelled` is the text in one spelling, with fillers and without courtesies: the input of the embedding.
     """
 
     words: tuple[str, ...] = ()
@@ -89,24 +89,24 @@ class Content:
 
     @property
     def is_plain(self) -> bool:
-        """It asks for something known and adds nothing to it: no number, date, name, negation, yes or no."""
+        """Whether it has known words alone: no number, date, name, negation, yes or no."""
         return bool(self.words) and not (
             self.numbers or self.dates or self.names or self.negations or self.answers or self.unknown
         )
 
     @property
     def is_common(self) -> bool:
-        """It is made of known words alone, so that nothing about anybody can be read out of what is kept of it."""
+        """Whether it has no name and no unknown word, so that nothing personal can be read from its embedding."""
         return bool(self.words) and not (self.names or self.unknown)
 
     @property
     def signature(self) -> str:
-        """The same for two texts when they say the same; nothing of them can be read in it."""
+        """Hash that is equal for texts of equal content; no word can be read from it."""
         return sha256("\0".join(self.words).encode()).hexdigest()[:32]
 
 
 class Vocabulary:
-    """The words that an institution and everybody uses, without the names that stand in its documents."""
+    """Everyday words and those of an institution's documents, without the names in them."""
 
     def __init__(self, documents: str) -> None:
         words: set[str] = set()
@@ -121,18 +121,18 @@ class Vocabulary:
         )
 
     def content(self, text: str, *, language: str = "") -> Content:
-        """Read a text, repairing typing mistakes in words that can only have been one of the vocabulary's.
+        """Read a text, repairing typing mistakes that leave only one word of the vocabulary.
 
-        Of a text that is too long for a question nothing is read: it is neither plain nor common.
+        The content of a text that is too long for a question is empty: neither plain nor common.
         """
         if len(text) > MOST_CHARACTERS:
             return Content()
         return _Reading(self, text, WORDS.english_negations if language.startswith("en") else ()).content()
 
     def repaired(self, word: str) -> str:
-        """The one known word that is a typing mistake away inside, or the word itself.
+        """Return the only known word at one typing mistake inside the word, or the word itself.
 
-        First and last letter stay: in Portuguese the last one is who does it, or how many.
+        First and last letter are kept: in Portuguese the last one carries person and number.
         """
         if len(word) < REPAIRABLE_LETTERS or word in self.words or word in self.names:
             return word
@@ -142,7 +142,7 @@ class Vocabulary:
 
 @lru_cache(maxsize=16)
 def vocabulary(documents: tuple[str, ...]) -> Vocabulary:
-    """The vocabulary of an institution, by the texts of its documents, read once."""
+    """Return the vocabulary of an institution, by the texts of its documents; cached."""
     return Vocabulary("\n".join(documents))
 
 
@@ -171,13 +171,13 @@ class _Reading:
         return Content(**{name: tuple(words) for name, words in self._found.items()})
 
     def _read_stop(self) -> None:
-        """After a yes or a no it counts: "Não, quero" says the opposite of "Não quero"."""
+        """Note a stop after a yes or a no: "Não, quero" is the opposite of "Não quero"."""
         if self._turns:
             self._found["words"].append(",")
         self._turns = False
 
     def _tokens(self) -> list[str]:
-        """The tokens as they were written, without courtesies; capitals are needed to know names."""
+        """Return the tokens as written, without courtesies; names are recognised by their capitals."""
         written = _TOKEN.findall(self._text)
         flat = [folded(token) for token in written]
         line = " ".join(flat)
@@ -206,7 +206,7 @@ class _Reading:
             for word in WORDS.short_forms.get(flat, flat).split():
                 self._read_word(word, is_name=is_name)
         elif unicodedata.category(token).startswith("S"):
-            # A thumb up is an answer, and one down another.
+            # A thumb up and a thumb down are different answers.
             self._note(token, "unknown")
 
     def _read_word(self, word: str, *, is_name: bool) -> None:

@@ -44,8 +44,8 @@ class Strategies:
 # The form of a reply is a small choice: a dearer model does not make a better one.
 FORM_TASKS = frozenset({TaskName.MESSAGE_TYPE})
 
-# Families that take `output_config.effort`; the API refuses it with 400 from others, so a family that is not known to
-# take it is not sent it. Source: platform.claude.com, "Effort"; `capabilities.effort` of GET /v1/models/{model}.
+# Families that take `output_config.effort`; the API answers 400 for others, so it is sent to known families alone.
+# Source: platform.claude.com, "Effort"; `capabilities.effort` of GET /v1/models/{model}.
 FAMILIES_WITH_EFFORT: Mapping[str, bool] = {"opus": True, "sonnet": True, "haiku": False}
 
 

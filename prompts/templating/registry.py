@@ -20,7 +20,7 @@ from prompts.templating.strict_text import RENDERING_ERRORS, place_of, strict_en
 from prompts.templating.template import PromptTemplate
 
 TEMPLATES_FOLDER = Path(__file__).parents[1] / "templates"
-# The version that is used when nobody chooses one; 1 for names that are not here.
+# Version without a choice; 1 for names that are not listed.
 DEFAULT_VERSIONS: Mapping[str, int] = {}
 STEPS = "steps"
 
@@ -79,7 +79,7 @@ class PromptRegistry:
         return cls(templates, files=files, steps=steps, defaults=defaults)
 
     def default_version(self, name: str) -> int:
-        """The version that is used when nobody chooses one."""
+        """Return the version that is used without a choice."""
         return self._defaults.get(name, 1)
 
     def has(self, name: str, version: int) -> bool:
@@ -119,7 +119,7 @@ def _read_file(path: Path, files: Mapping[str, TemplateFile]) -> TemplateFile:
 
 
 class _Workshop:
-    """Builds templates out of their files, with one environment whose sources are all of them."""
+    """Builder of templates from their files, with one environment for all of them."""
 
     def __init__(
         self, files: Mapping[str, TemplateFile], steps: StepLibrary, outputs: Mapping[str, type[Value]]
@@ -133,7 +133,7 @@ class _Workshop:
         self._environment.globals["step"] = steps.render
 
     def build(self, key: str) -> list[PromptTemplate]:
-        """The template, or nothing for an abstract one, which is checked all the same."""
+        """Return the template, or nothing for an abstract one, which is checked all the same."""
         line = lineage(key, self._files)
         inherited = inherit(line, self._environment)
         for name, source in inherited.sources.items():
@@ -168,7 +168,7 @@ class _Workshop:
         return (*known, lambda: True) if known else None
 
     def _listed_steps(self, line: Lineage) -> tuple[str, dict[str, str]]:
-        """`{{ steps }}`: the template's steps, numbered."""
+        """Return the text of `{{ steps }}`, the template's steps, numbered, and the shared ones among them."""
         found = line.nearest("steps")
         if found is None:
             return "", {}
@@ -192,7 +192,7 @@ class _Workshop:
         return step.render(use.parameters)
 
     def _check(self, part: Part, inherited: Inherited, input_model: type[PromptInput], line: Lineage) -> dict[str, str]:
-        """Refuse what cannot be filled in; return the steps that the part takes in."""
+        """Reject values that the input does not have; return the steps that the part uses."""
         known = tuple(input_model.model_fields) if part == "user" else (STEPS,)
         instead = (
             f"{input_model.__name__} has {', '.join(known)}"
@@ -201,7 +201,7 @@ class _Workshop:
         )
         used = {}
         for number, (text, parsed) in enumerate(inherited.texts(part)):
-            # The root's text has nothing above it that super() could stand for.
+            # The root has no parent for super().
             text.refuse_unknown(parsed, (*known, "super") if number else known, instead)
             for call in text.step_calls(parsed):
                 step = self._steps.get(call.name)
@@ -219,7 +219,7 @@ class _Workshop:
             raise line.own.problem(str(exc), part, chain=line.chain) from exc
 
     def _rendered(self, compiled: CompiledTemplate, values: Mapping[str, str], part: Part, line: Lineage) -> str:
-        """Fill a part at the start, so that what no parse can see does not wait for a person's message."""
+        """Render a part at the start: some errors show only when it is rendered."""
         try:
             return compiled.render(values).strip()
         except (*RENDERING_ERRORS, ConfigurationError) as exc:
@@ -228,7 +228,7 @@ class _Workshop:
 
 
 def _named(line: Lineage, what: str, known: Mapping[str, Any]) -> Any:
-    """The model that the template names as its input or output."""
+    """Return the model that the template names as its input or output."""
     found = line.nearest(what)
     if found is None:
         raise line.own.problem(f"'{what}' is missing; there are: {', '.join(sorted(known))}", chain=line.chain)

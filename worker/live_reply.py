@@ -45,7 +45,7 @@ class LiveText:
         self._index = 0
         self._is_withheld = False
 
-    async def hear(self, piece: str) -> None:
+    async def on_token(self, piece: str) -> None:
         text = self._forming.add(piece)
         await self._tell(text, sentence_ends(text))
 

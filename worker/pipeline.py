@@ -16,7 +16,7 @@ from fsm.machine import Walk
 from fsm.migrations import migrate
 from observability.metrics import TURN_SECONDS, note_answer, note_quality, note_transitions
 from observability.tracing import span
-from prompts.prompter import clarification
+from prompts.tasks.state import clarification
 from worker.accuracy import UNCLEAR, classification, taken_back
 from worker.dependencies import Dependencies
 from worker.desk import Desk
@@ -78,7 +78,7 @@ def _paid(turn: Turn, conversation: Conversation, deps: Dependencies) -> Iterato
         yield
     finally:
         tuning = conversation.tuning
-        deps.ledger.book_apart(turn.tab.take(), line=conversation.business_line, arms=tuning.arms)
+        deps.ledger.book_apart(turn.cost.take(), line=conversation.business_line, arms=tuning.arms)
 
 
 def _book(commit: TurnCommit, turn: Turn, deps: Dependencies) -> None:
@@ -90,7 +90,7 @@ def _book(commit: TurnCommit, turn: Turn, deps: Dependencies) -> None:
         for task in commit.turn.tasks:
             note_quality(task)
     note_transitions(commit.transitions)
-    turn.tab.take()
+    turn.cost.take()
 
 
 async def _load(turn: Turn, deps: Dependencies) -> Conversation:
@@ -144,8 +144,8 @@ async def _work_out(conversation: Conversation, desk: Desk) -> Draft:
 
 async def _ask_model(draft: Draft, desk: Desk) -> Draft:
     """Task 1 decides; Tasks 2 and 3 write and shape the reply, or a fixed text takes their place."""
-    desk.turn.tab.before = Decimal(draft.walk.conversation.spent_usd)
-    clock = desk.deps.prompter.start_clock(desk.turn.tab)
+    desk.turn.cost.before = Decimal(draft.walk.conversation.spent_usd)
+    clock = desk.deps.prompter.start_clock(desk.turn.cost)
     _show_that_we_read(desk)
     await desk.tell(draft)
     result = await desk.deps.prompter.select_state(desk.view(draft.walk.conversation), clock)

@@ -12,8 +12,8 @@ from contracts.messages import OutboundMessage
 from observability.metrics import FALLBACKS, GATE_FINDINGS
 from prompts.execution.prompt_task import TaskResult, TurnClock
 from prompts.execution.quality import gate_scores, scored
-from prompts.prompter import fallback_message_type
 from prompts.request import TurnView
+from prompts.tasks.message_type import fallback_message_type
 from worker.composer import fit
 from worker.desk import Desk
 from worker.live_reply import listener_for

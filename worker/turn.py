@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Self
 
+from contracts.calls import TurnCost
 from contracts.conversation import (
     Classification,
     Speaker,
@@ -23,7 +24,6 @@ from contracts.messages import InboundMessage, OutboundMessage
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from fsm.machine import Walk
 from observability.tracing import current_traceparent
-from prompts.pricing.budget import Tab
 from prompts.pricing.prices import total_cost, usd_text
 
 
@@ -31,12 +31,12 @@ from prompts.pricing.prices import total_cost, usd_text
 class Turn:
     """The messages of one conversation that get one reply; people write in bursts.
 
-    `tab` is what is spent on it, by drafts that were dropped too.
+    `cost` counts its dropped drafts too.
     """
 
     conversation_id: ConversationId
     entries: tuple[InboxEntry, ...]
-    tab: Tab = field(default_factory=Tab, compare=False)
+    cost: TurnCost = field(default_factory=TurnCost, compare=False)
 
     @property
     def id(self) -> TurnId:
@@ -127,7 +127,7 @@ def to_commit(turn: Turn, draft: Draft, timing: Timing, institution_version: str
             "next_outbox_number": conversation.next_outbox_number + len(rows),
             "updated_at": timing.at,
             "created_at": conversation.created_at or timing.at,
-            "spent_usd": usd_text(Decimal(conversation.spent_usd) + turn.tab.spent),
+            "spent_usd": usd_text(Decimal(conversation.spent_usd) + turn.cost.spent),
         }
     )
     return TurnCommit(

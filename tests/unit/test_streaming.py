@@ -70,7 +70,7 @@ async def told(
     for attempt in filter(None, [pieces, again]):
         live.begin()
         for piece in attempt:
-            await live.hear(piece)
+            await live.on_token(piece)
         await live.end()
     assert {event.name for event in events} <= {"token"}
     assert all(event.number is None for event in events)

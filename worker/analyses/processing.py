@@ -28,7 +28,8 @@ from fsm.migrations import migrate
 from observability.logs import conversation_logged, logger
 from observability.metrics import ANALYSES, ANALYSIS_SECONDS, CALLBACKS, DRAIN_ERRORS
 from prompts.execution.prompt_task import TaskResult
-from prompts.tasks.analyses import BUDGET, AnalysisView, Result
+from prompts.tasks.analyses import BUDGET, Result
+from prompts.tasks.transcript import AnalysisView
 from worker.analyses.requests import AnalysisRequests
 from worker.dependencies import Dependencies
 from worker.spans import analysis_span

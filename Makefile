@@ -36,6 +36,7 @@ bench: $(VENV)/.ready-dev semantic
 	@$(BIN)/python -m tests.bench.growth
 	@$(BIN)/python -m tests.bench.tracing
 	@$(BIN)/python -m tests.bench.firestore
+	@$(BIN)/python -m tests.bench.guardrails
 
 engines: $(VENV)/.ready-engines
 

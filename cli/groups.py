@@ -15,6 +15,7 @@ GROUPS = {
     "load": "cli.load",
     "report": "cli.report",
     "cache": "cli.cache",
+    "eval": "cli.evaluation",
 }
 
 

@@ -1,4 +1,4 @@
-"""`prosa prompts`: the templates."""
+"""`prosa prompts`: the templates of the prompt tasks."""
 
 import difflib
 from datetime import UTC, datetime
@@ -11,21 +11,21 @@ from adapters.channels.web import web_message
 from cli.output import AsJson, console, fail, print_json, print_table
 from cli.token_count import TokensBy, count_tokens
 from context.loader import load_institution
-from contracts.analysis import AnalysisKind
 from contracts.conversation import Conversation, Speaker, State, Utterance
-from contracts.decisions import MessageTypeChoice, StateDecision
+from contracts.decisions import StateDecision
 from contracts.errors import PromptNotFoundError
 from contracts.messages import ChannelName
 from contracts.ports import ModelRequest
 from contracts.settings import Settings, read_settings
 from contracts.values import ConversationId, MessageId
-from prompts.prompter import OFFERED_TYPES
-from prompts.request import TurnView, build_request
-from prompts.tasks import schemas
-from prompts.tasks.analyses import AnalysisView, analysis_request
+from prompts.request import TurnView
+from prompts.tasks.registry import task_of
+from prompts.tasks.task import View
+from prompts.tasks.transcript import AnalysisView
 from prompts.templating.inputs import TranscriptInput
 from prompts.templating.lint import findings
-from prompts.templating.registry import PromptRegistry, PromptTemplate
+from prompts.templating.registry import PromptRegistry
+from prompts.templating.template import PromptTemplate
 from prompts.templating.trials import sample_input, trials
 
 app = typer.Typer(add_completion=False, help="What is said to the model.", no_args_is_help=True)
@@ -112,14 +112,11 @@ def render(
 
 
 def _request(template: PromptTemplate, settings: Settings, *, text: str) -> ModelRequest:
-    """The request of a first message, or of an analysis of a conversation that consists of it."""
+    """Return the request of a first message, or of an analysis of a conversation that consists of it."""
+    task = task_of(template.name)
     institution, now = load_institution(settings.institution), datetime.now(UTC)
     conversation = Conversation(id=ConversationId("web:sample"), state=State.UNDERSTANDING_INTENT)
-    if template.input is TranscriptInput:
-        said = (Utterance(speaker=Speaker.PERSON, text=text, at=now),)
-        seen = AnalysisView(institution, conversation, said)
-        return analysis_request(template, AnalysisKind(template.name), seen, model=settings.model_analysis)
-    view = TurnView(
+    view: View = TurnView(
         institution=institution,
         conversation=conversation,
         messages=(web_message("sample", MessageId("sample"), text, at=now),),
@@ -128,29 +125,10 @@ def _request(template: PromptTemplate, settings: Settings, *, text: str) -> Mode
         askable_fields=tuple(field.id for field in institution.fields),
         decision=None if template.output is StateDecision else StateDecision(next_state=State.PROCESSING, confidence=1),
     )
-    model, schema_name, schema = _call(template, view, settings)
-    return build_request(
-        template, view, model=model, schema_name=schema_name, schema=schema, timeout=settings.model_timeout
-    )
-
-
-def _call(template: PromptTemplate, view: TurnView, settings: Settings) -> tuple[str, str, dict[str, Any]]:
-    """Model, name of the schema, and schema, by what the template is answered with."""
-    institution = view.institution
-    if template.output is StateDecision:
-        schema = schemas.state_schema(
-            states=view.allowed_states,
-            lines=[line.id for line in institution.lines],
-            intents=[intent.id for intent in institution.intents],
-            fields=[field.id for field in institution.fields],
-            askable=view.askable_fields,
-        )
-        return settings.model_state, "state_decision", schema
-    if template.output is MessageTypeChoice:
-        assets = [asset.id for asset in institution.assets]
-        schema = schemas.message_type_schema(types=OFFERED_TYPES, assets=assets)
-        return settings.model_message_type, "message_type_choice", schema
-    return settings.model_response, "response_draft", schemas.response_schema()
+    if template.input is TranscriptInput:
+        said = (Utterance(speaker=Speaker.PERSON, text=text, at=now),)
+        view = AnalysisView(institution, conversation, said)
+    return task.request(view, template, model=getattr(settings, task.model_setting), timeout=settings.model_timeout)
 
 
 @app.command()
@@ -203,7 +181,7 @@ def diff(
 
 
 def _said(template: PromptTemplate) -> list[str]:
-    """What of a template reaches the model: its text, and the frame that is filled with the conversation."""
+    """Return the lines of a template that reach the model: its text, and the frame around the conversation."""
     frame = template.render_user(template.input(line="", conversation="..."))
     return f"{template.system}\n\n{frame}".splitlines()
 

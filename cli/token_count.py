@@ -1,4 +1,4 @@
-"""Tokens of texts: as the provider counts them where it can be asked, else estimated, and which of the two."""
+"""Tokens of texts: the provider's count where it can be asked, else an estimate, and which of the two."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ PATIENCE = timedelta(seconds=10)
 
 
 class TokensBy(StrEnum):
-    """Where a number of tokens comes from."""
+    """Source of a number of tokens."""
 
     PROVIDER = "provider"
     ESTIMATE = "estimate"
@@ -30,7 +30,7 @@ class TokenCounts:
 
     @property
     def note(self) -> str:
-        """For a person: where the numbers come from."""
+        """The source of the numbers, for a person."""
         if self.by is TokensBy.PROVIDER:
             return "tokens are the provider's count"
         return "tokens are an estimate (prompts/pricing/tokens.py); with ANTHROPIC_API_KEY the provider is asked"

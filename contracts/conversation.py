@@ -214,7 +214,7 @@ class Conversation(Kept):
 
 
 class TaskName(StrEnum):
-    """The three questions a turn asks the model, and those about a whole conversation."""
+    """Prompt tasks of the product: the three of a turn, and the analyses of a whole conversation."""
 
     STATE = "state"
     RESPONSE = "response"
@@ -257,13 +257,14 @@ class CallRecord(Kept):
 class TaskRecord(Kept):
     """One prompt task of a turn: when it ran (ms after the turn's start), what it cost and how it went.
 
-    `bill` has every call that came back, also those whose answer was no use; `calls`, `tokens` and `cost_usd` are its
-    sums, the last one None when the price of a model is unknown. `outcome` is `ok`, `repaired`, `fallback_model`,
-    `cached` or `failed`. `attempts` counts the calls that were tried, `cache` names the level that served the answer,
-    `scores` are in [0, 1] by validator and `quality` is their weighted mean.
+    `task` is a name of `prompts/tasks/registry.py`. `bill` has every call that came back, also those whose answer was
+    no use; `calls`, `tokens` and `cost_usd` are its sums, the last one None when the price of a model is unknown.
+    `outcome` is `ok`, `repaired`, `fallback_model`, `cached` or `failed`. `attempts` counts the calls that were tried,
+    `cache` names the level that served the answer, `scores` are in [0, 1] by validator and `quality` is their weighted
+    mean.
     """
 
-    task: TaskName
+    task: str
     model: str
     template: str
     started_ms: float

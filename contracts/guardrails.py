@@ -1,9 +1,41 @@
-"""What the guardrail gate is told about a draft, and what it may find in it."""
+"""Parts of a drafted reply, what the guardrail gate knows about it, and what it may find in it."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 
-from contracts.values import Value
+from pydantic import ConfigDict, Field
+
+from contracts.values import Kept, Value
+
+
+class PartKind(StrEnum):
+    """Kinds of what a reply says. There is none for a price, a booking or a promise."""
+
+    GREET = "greet"
+    ASK = "ask"
+    ECHO = "echo"
+    INFORM = "inform"
+    HAND_OVER = "hand_over"
+    DECLINE = "decline"
+    CLOSE = "close"
+
+
+class ReplyPart(Value):
+    """One part of a drafted reply; `sources` (JSON name `from`) are the ids of the passages it relies on."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    says: PartKind
+    text: str
+    sources: tuple[str, ...] = Field(default=(), alias="from")
+
+
+class Passage(Kept):
+    """A paragraph, bullet, answer or asset of the institution's documents that a reply can cite by `id`."""
+
+    id: str
+    text: str
+    line: str | None = None
 
 
 class Rule(StrEnum):
@@ -17,8 +49,15 @@ class Rule(StrEnum):
     PERSONAL_DATA = "personal_data"
     PROMPT_LEAK = "prompt_leak"
     UNSUPPORTED_NUMBER = "unsupported_number"
+    UNSUPPORTED_HOURS = "unsupported_hours"
+    UNSUPPORTED_DATE = "unsupported_date"
+    UNSUPPORTED_PERCENTAGE = "unsupported_percentage"
+    UNSUPPORTED_CODE = "unsupported_code"
     UNSUPPORTED_NAME = "unsupported_name"
+    UNREADABLE = "unreadable"
+    SOURCE_MISSING = "source_missing"
     EMPTY = "empty"
+    TOO_LONG = "too_long"
 
 
 class KnownFacts(Value):
@@ -35,7 +74,14 @@ class KnownFacts(Value):
 
 
 class Finding(Value):
-    """One reason to withhold a draft; `excerpt` is the piece of the draft that gave it."""
+    """One reason to withhold a draft.
+
+    `excerpt` is the piece of the draft that gave it, `sentence` the sentence's number in the draft (from 0), `why` the
+    reason in words, and `nearest` the passage that comes closest to what an unsupported atom says.
+    """
 
     rule: Rule
     excerpt: str
+    sentence: int | None = None
+    why: str = ""
+    nearest: str = ""

@@ -25,7 +25,7 @@ class BilledCall:
 
     @classmethod
     def of(cls, tasks: Iterable[TaskRecord]) -> tuple[Self, ...]:
-        return tuple(cls(task.task.value, task.template, call) for task in tasks for call in task.bill)
+        return tuple(cls(task.task, task.template, call) for task in tasks for call in task.bill)
 
 
 class Group(NamedTuple):

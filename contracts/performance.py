@@ -107,7 +107,7 @@ class Cause(StrEnum):
 def answered_by(turn: TurnRecord) -> AnswerSource:
     if not turn.replies:
         return AnswerSource.NOBODY
-    written = [task for task in turn.tasks if task.task is TaskName.RESPONSE and task.outcome != "failed"]
+    written = [task for task in turn.tasks if task.task == TaskName.RESPONSE and task.outcome != "failed"]
     # A draft that was withheld was written too; then a fixed text calls a person in its place.
     if written and not (turn.fallback and turn.state is State.ESCALATING):
         return AnswerSource.CACHE if written[-1].cache else AnswerSource.MODEL
@@ -120,7 +120,7 @@ def failure_of(turn: TurnRecord) -> Cause | None:
         return None
     if turn.reason in set(Cause):
         return Cause(turn.reason)
-    failed = any(task.task is TaskName.RESPONSE and task.outcome == "failed" for task in turn.tasks)
+    failed = any(task.task == TaskName.RESPONSE and task.outcome == "failed" for task in turn.tasks)
     # The canonical answer of the intent stood in; which error it was is not in the record.
     return Cause.MODEL_UNAVAILABLE if failed else None
 
@@ -227,7 +227,7 @@ class Page:
         return total
 
     def _add_task(self, task: TaskRecord) -> None:
-        name = task.task.value
+        name = task.task
         self._count(Count.TASKS, f"{name}:{task.outcome}")
         if task.attempts > task.calls:
             self._count(Count.RETRIES, name, task.attempts - task.calls)

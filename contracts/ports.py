@@ -6,7 +6,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
+from pydantic import Field, InstanceOf
+
 from contracts.analysis import Analysis, AnalysisKind
+from contracts.calls import CallContext
 from contracts.conversation import Conversation, TokenCount, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import (
     Ages,
@@ -419,7 +422,11 @@ class StructuredOutput(StrEnum):
 
 
 class ModelRequest(Value):
-    """One call of a language model with a JSON schema for its answer. Without `effort` it is the provider's default."""
+    """One call of a language model with a JSON schema for its answer. Without `effort` it is the provider's default.
+
+    `context` is for the policies around the model (`prompts/execution/policies.py`) and never sent; a call outside a
+    prompt task has one of its own.
+    """
 
     model: str
     system: tuple[SystemBlock, ...]
@@ -431,13 +438,14 @@ class ModelRequest(Value):
     repair_of: str | None = None
     repair_reason: str | None = None
     effort: Effort | None = None
+    context: InstanceOf[CallContext] = Field(default_factory=CallContext, exclude=True, repr=False)
 
 
 class ModelResponse(Value):
-    """What came back; `stop_reason` is the provider's word (`end_turn`, `max_tokens`, `refusal`).
+    """Answer of a language model; `stop_reason` is the provider's word (`end_turn`, `max_tokens`, `refusal`).
 
-    `tokens` is None where the server does not count them. `shared`: it came back to somebody else who had asked the
-    same in the same moment, and is booked there: no tokens.
+    `tokens` is None where the server does not count them. A `shared` answer belongs to an identical call of the same
+    moment and is booked there: no tokens. `by_fallback`: the fallback model gave it.
     """
 
     text: str
@@ -445,18 +453,23 @@ class ModelResponse(Value):
     model: str
     tokens: TokenCount | None
     shared: bool = False
+    by_fallback: bool = False
 
 
 TextHeard = Callable[[str], Awaitable[None]]
-"""Told each piece of an answer's text as it comes, in order."""
+"""Receives each piece of an answer's text as it comes, in order."""
 
 
 class LanguageModel(Protocol):
+    """A provider's model, or a policy around one (`prompts/execution/policies.py`)."""
+
     async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
-        """Ask once; no retries inside. With `on_text` the answer is streamed, and is whole in the end all the same.
+        """Return the answer to one request. With `on_text` it is streamed, and returned in full all the same.
+
+        A provider's model asks once; retries are a policy.
 
         Raises:
-            ModelUnavailableError: overloaded, away or too slow.
+            ModelUnavailableError: overloaded, unavailable or too slow.
             ModelRequestRejectedError: the request itself is refused.
         """
         ...

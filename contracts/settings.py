@@ -191,8 +191,8 @@ class Settings(BaseSettings):
     @property
     def models_of_tasks(self) -> Mapping[str, str]:
         """The model of each task, by its variable."""
-        fields = ("model_state", "model_response", "model_message_type", "model_analysis")
-        return {str(type(self).model_fields[field].validation_alias): getattr(self, field) for field in fields}
+        fields = {name: field for name, field in type(self).model_fields.items() if field.default == DEFAULT_MODEL}
+        return {str(field.validation_alias): getattr(self, name) for name, field in fields.items()}
 
     @property
     def has_whatsapp(self) -> bool:

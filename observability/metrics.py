@@ -26,6 +26,8 @@ LABELS: dict[str, tuple[str, ...]] = {}
 LABEL_VALUES: dict[str, Mapping[str, tuple[str, ...]]] = {}
 """The closed ones among them, with their values."""
 
+_BY_TASK: list[tuple[Counter, Mapping[str, tuple[str, ...]]]] = []
+
 Labels = Mapping[str, Iterable[str]] | Sequence[str]
 
 # What the metric's own library counts of this process: memory, CPU, open files.
@@ -37,6 +39,8 @@ def _counter(name: str, description: str, labels: Labels = ()) -> Counter:
     values = _closed(name if name.endswith("_total") else f"{name}_total", labels)
     for combination in itertools.product(*values.values()) if values else ():
         counter.labels(*combination)
+    if "task" in values:
+        _BY_TASK.append((counter, values))
     return counter
 
 
@@ -328,9 +332,16 @@ SPANS_DROPPED = _counter(
 )
 
 
+def expect_tasks(names: Iterable[str]) -> None:
+    """Let the counters of these prompt tasks begin at 0."""
+    for counter, values in _BY_TASK:
+        for combination in itertools.product(*{**values, "task": tuple(names)}.values()):
+            counter.labels(*combination)
+
+
 def note_prompt_task(record: TaskRecord) -> None:
     """Count a prompt task with its tokens and its price."""
-    task = record.task.value
+    task = record.task
     _child(PROMPT_TASKS, task=task, outcome=record.outcome).inc()
     _child(PROMPT_SECONDS, task=task).observe((record.ended_ms - record.started_ms) / 1000)
     _child(TEMPLATE_USAGE, template=record.template.partition("@")[0]).inc()
@@ -354,17 +365,17 @@ def note_prompt_task(record: TaskRecord) -> None:
 def note_quality(record: TaskRecord) -> None:
     """Count how good the answer was; one that nobody scored is not counted."""
     if record.quality is not None:
-        _child(PROMPT_QUALITY, task=record.task.value).observe(record.quality)
+        _child(PROMPT_QUALITY, task=record.task).observe(record.quality)
 
 
-def note_validation_failure(task: TaskName, stop_reason: str) -> None:
+def note_validation_failure(task: str, stop_reason: str) -> None:
     """Count an answer that was no use. `stop_reason` is the provider's word, of which two are told apart."""
     reason = stop_reason if stop_reason in ("refusal", "max_tokens") else "invalid"
-    _child(VALIDATION_FAILURES, task=task.value, reason=reason).inc()
+    _child(VALIDATION_FAILURES, task=task, reason=reason).inc()
 
 
-def note_render(task: TaskName, seconds: float) -> None:
-    _child(TEMPLATE_SECONDS, task=task.value).observe(seconds)
+def note_render(task: str, seconds: float) -> None:
+    _child(TEMPLATE_SECONDS, task=task).observe(seconds)
 
 
 def note_transitions(records: Iterable[TransitionRecord]) -> None:

@@ -1,37 +1,33 @@
-"""Which of the languages that customers write a text is in, by its function words; short texts stay undecided."""
+"""Language of a text, out of those that customers write, by its function words; short texts stay undecided."""
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
+
+from contracts.values import Value
+from contracts.yaml_file import WordSet, read_yaml
 
 _WORD = re.compile(r"[^\W\d_]+")
 
-# Words that are frequent in one of these languages and no word, or a rare one, in the others.
-_FUNCTION_WORDS: Mapping[str, frozenset[str]] = {
-    language: frozenset(words.split())
-    for language, words in {
-        "pt": (
-            "não você vocês é são está estou também já até aqui isso muito com uma um os ao à às pela pelo em nos "
-            "no na nas da do das dos que para sua seu sim obrigado obrigada bom dia boa tarde quero posso pode "
-            "podemos nosso nossa mais ou quando onde como qual quais tem temos oi olá"
-        ),
-        "en": (
-            "the and you your we our is are was were have has can could would will with for of to this that what "
-            "when where how which please thanks thank hello hi yes not from at it do does an be or if"
-        ),
-        "es": (
-            "el los las usted ustedes es está están también ya hasta aquí eso muy con una uno al del por sus sí "
-            "gracias buenos días buenas tardes quiero puedo puede podemos nuestro nuestra más cuando donde cómo "
-            "cuál tiene tenemos hola y pero"
-        ),
-    }.items()
-}
-# So many known words, and so much more of one language than of the next, before it is decided.
+
+class FunctionWords(Value):
+    """Function words by language; the file says which."""
+
+    pt: WordSet
+    en: WordSet
+    es: WordSet
+
+
+_FUNCTION_WORDS: Mapping[str, frozenset[str]] = dict(
+    read_yaml(Path(__file__).with_name("language.yaml"), FunctionWords).value
+)
+# Known words that a decision needs, and the ratio between the two most frequent languages.
 _FEWEST_WORDS = 2
 _LEAD = 1.5
 
 
 def likely_language(text: str) -> str | None:
-    """`pt`, `en` or `es`, or None when the words do not say."""
+    """Return `pt`, `en` or `es`, or None when the words do not decide it."""
     words = _WORD.findall(text.casefold())
     counts = sorted(
         ((sum(word in known for word in words), language) for language, known in _FUNCTION_WORDS.items()), reverse=True
@@ -41,5 +37,5 @@ def likely_language(text: str) -> str | None:
 
 
 def base_language(code: str) -> str:
-    """`pt` of `pt-BR`."""
+    """Return `pt` of `pt-BR`."""
     return code.partition("-")[0].casefold()

@@ -1,8 +1,7 @@
-"""Builds the request of a task: what never changes first, so that the provider's prompt cache serves most of it."""
+"""The view of a turn, and the conversation as the model reads it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -11,9 +10,8 @@ from contracts.conversation import Conversation, State
 from contracts.decisions import StateDecision
 from contracts.institution import BusinessLine, Institution
 from contracts.messages import ChannelName, InboundMessage
-from contracts.ports import ModelRequest, SystemBlock
+from contracts.ports import ChannelLimits
 from prompts.templating.inputs import TurnInput
-from prompts.templating.registry import PromptTemplate
 
 HISTORY_UTTERANCES = 12
 MESSAGE_CHARACTERS = 4_000
@@ -21,7 +19,7 @@ MESSAGE_CHARACTERS = 4_000
 
 @dataclass(frozen=True)
 class TurnView:
-    """What the three tasks may know of a turn."""
+    """All that the tasks of a turn may know. `limits` are those of the channel, None: any form is offered."""
 
     institution: Institution
     conversation: Conversation
@@ -30,37 +28,17 @@ class TurnView:
     allowed_states: Sequence[State]
     askable_fields: Sequence[str]
     decision: StateDecision | None = None
+    limits: ChannelLimits | None = None
     rewrite: Sequence[str] = field(default=())
 
 
-def build_request(
-    template: PromptTemplate,
-    view: TurnView,
-    *,
-    model: str,
-    schema_name: str,
-    schema: dict[str, Any],
-    timeout: timedelta,
-) -> ModelRequest:
-    """Institution, then task, then conversation; only the business line in question is there in full."""
-    return ModelRequest(
-        model=model,
-        system=(
-            SystemBlock(text=view.institution.prompt_core, cached=True),
-            SystemBlock(text=template.system, cached=True),
-        ),
-        user=template.render_user(
-            TurnInput(line=line_text(_line_in_question(view)), conversation=conversation_json(view))
-        ),
-        schema_name=schema_name,
-        output_schema=schema,
-        max_tokens=template.settings.max_tokens,
-        timeout=timeout,
-    )
+def turn_input(view: TurnView) -> TurnInput:
+    """Return the business line in question in full, and the conversation."""
+    return TurnInput(line=line_text(_line_in_question(view)), conversation=conversation_json(view))
 
 
 def conversation_json(view: TurnView) -> str:
-    """The conversation as one line of JSON in which no text of a person can close the tag around it."""
+    """Return the conversation as one line of JSON in which no text of a person can close the tag around it."""
     conversation = view.conversation
     content: dict[str, Any] = {
         "allowed_states": [state.value for state in view.allowed_states],
@@ -91,7 +69,7 @@ def conversation_json(view: TurnView) -> str:
 
 
 def escaped_json(content: dict[str, Any]) -> str:
-    """One line of JSON, keys in order, without the characters that tags are made of."""
+    """Return one line of JSON, keys in order, without the characters that tags are made of."""
     return orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode().translate(_ESCAPES)
 
 
@@ -99,7 +77,7 @@ _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
 def line_text(line: BusinessLine | None) -> str:
-    """What a prompt adds about the business line in question."""
+    """Return the part of a prompt about the business line in question; empty without one."""
     return f'<business_line id="{line.id}">\n{line.body}\n</business_line>\n' if line else ""
 
 

@@ -1,6 +1,6 @@
-"""What all processes together have spent today: each says so in a record of its own, and reads those of the others.
+"""Exchange of the day's spending between processes: each writes a record of its own, and reads those of the others.
 
-A store that is away stops nobody: each process goes on with what it knew, and counts the exchanges that it missed.
+While the store is unavailable each process continues with its last figures, and counts the missed exchanges.
 """
 
 from datetime import date, datetime, timedelta
@@ -12,19 +12,19 @@ from contracts.paging import all_records
 from contracts.ports import Clock, Records
 from observability.logs import logger
 from observability.metrics import BACKGROUND_ERRORS, BUDGET_ALONE, BUDGET_NOTICES, BUDGET_SHARE
-from prompts.pricing.budget import DaySpending, Elsewhere
+from prompts.pricing.budget import DaySpending, RemoteSpend
 from prompts.pricing.prices import ZERO, usd_text
 
 log = logger(__name__)
 
 COLLECTION = "spending"
 KEPT_FOR = timedelta(days=3)
-# A process that has said nothing for so long holds nothing any more: it has died, or has nothing to do.
+# A process without an update for so long holds nothing any more: it has died, or is idle.
 BUSY_WITHIN = timedelta(seconds=15)
 
 
-class Exchange:
-    """Carries the spending of one process to the store and back."""
+class BudgetSync:
+    """Spending of one process to the store, and that of the others back."""
 
     def __init__(self, store: Records, spending: DaySpending, *, writer: str, clock: Clock) -> None:
         self._store = store
@@ -35,13 +35,13 @@ class Exchange:
         self._noticed: set[tuple[date, int]] = set()
 
     async def run(self) -> None:
-        """Say what was spent, take up what the others said, and tell once what share of the ceiling is reached."""
+        """Write the own spending, read that of the others, and notify once of each share of the ceiling reached."""
         if self._spending.ceiling is None:
             return
         try:
             day = self._spending.day()
             await self._say(day)
-            self._spending.exchange(day, await self._elsewhere(day))
+            self._spending.exchange(day, await self._remote(day))
             BUDGET_SHARE.set(float(self._spending.share))
             await self._notice(day)
         except TransientError as exc:
@@ -52,7 +52,7 @@ class Exchange:
             log.error("budget.defect", exc_info=exc)
 
     async def _say(self, day: date) -> None:
-        """Only what is new is written; what was said long ago is said again while calls are under way."""
+        """Write the record when it is new, and renew it while calls are under way."""
         at = self._clock.now()
         body = {"spent": usd_text(self._spending.spent), "held": usd_text(self._spending.held)}
         key = f"{day.isoformat()}/process/{self._writer}"
@@ -64,10 +64,10 @@ class Exchange:
         record = self._record(key, body, at, version=said.version if said else 0)
         self._said = await self._store.put(record)
         if self._said is None:
-            # An earlier write came through whose answer did not.
+            # An earlier write arrived and its answer was lost.
             self._said = await self._store.get(COLLECTION, key, at=at)
 
-    async def _elsewhere(self, day: date) -> Elsewhere:
+    async def _remote(self, day: date) -> RemoteSpend:
         at = self._clock.now()
         spent = held = ZERO
         busy = 0
@@ -78,10 +78,10 @@ class Exchange:
                 if record.updated_at > at - BUSY_WITHIN:
                     busy += 1
                     held += Decimal(record.body["held"])
-        return Elsewhere(spent, held, busy)
+        return RemoteSpend(spent, held, busy)
 
     async def _notice(self, day: date) -> None:
-        """Of all processes, the one that writes the notice tells."""
+        """Notify of new shares; of all processes only the one that writes the notice does."""
         for percent in sorted(self._spending.reached):
             if (day, percent) in self._noticed:
                 continue

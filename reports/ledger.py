@@ -18,7 +18,7 @@ from contracts.performance import Cause
 from contracts.ports import Clock, Records
 from observability.logs import logger
 from observability.metrics import BACKGROUND_ERRORS, LEDGER_LATE
-from reports.budget import Exchange
+from reports.budget import BudgetSync
 from reports.totals import Shards
 
 log = logger(__name__)
@@ -75,7 +75,7 @@ class Ledger:
 
 
 @asynccontextmanager
-async def kept(ledger: Ledger, exchange: Exchange, *, every: timedelta = FLUSH_EVERY) -> AsyncIterator[None]:
+async def kept(ledger: Ledger, exchange: BudgetSync, *, every: timedelta = FLUSH_EVERY) -> AsyncIterator[None]:
     """Write what is booked, and learn what others have spent, while the context is open and once at its end."""
     try:
         async with running_beside(_keep(ledger, exchange, every)):
@@ -84,13 +84,13 @@ async def kept(ledger: Ledger, exchange: Exchange, *, every: timedelta = FLUSH_E
         await _once(ledger, exchange)
 
 
-async def _keep(ledger: Ledger, exchange: Exchange, every: timedelta) -> None:
+async def _keep(ledger: Ledger, exchange: BudgetSync, every: timedelta) -> None:
     while True:
         await _once(ledger, exchange)
         await asyncio.sleep(every.total_seconds())
 
 
-async def _once(ledger: Ledger, exchange: Exchange) -> None:
+async def _once(ledger: Ledger, exchange: BudgetSync) -> None:
     """No message waits for it, and what could not be written stays booked here until the next time."""
     try:
         await ledger.flush()

@@ -41,11 +41,13 @@ from flags.experiments.recorder import Recorder
 from prompts.execution.breaker import BreakerLimits, Breakers
 from prompts.execution.executor import Executor
 from prompts.execution.hooks import count
-from prompts.execution.strategies import Strategy, TaskModels
+from prompts.execution.policies import compose
+from prompts.execution.strategies import Strategy
 from prompts.pricing.budget import Meter
 from prompts.pricing.prices import PriceBook
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
+from prompts.tasks.registry import TASKS
 from prompts.templating.registry import PromptRegistry
 from prompts.templating.versions import PromptVersions
 from reports.ledger import Ledger
@@ -249,15 +251,19 @@ def meter(clock: SteppingClock | None = None, **options: Any) -> Meter:
 
 
 def executor(model: ScriptedModel, **options: Any) -> Executor:
-    return Executor(
+    policies = compose(
         model,
-        fallback_model=options.get("fallback_model"),
         meter=options.get("meter") or meter(),
-        monotonic=time.monotonic,
-        chance=lambda: 0.0,
         # Clocks stand still here: a circuit that has opened is half-open at once, so that no test waits for it.
         breakers=options.get("breakers")
         or Breakers(monotonic=time.monotonic, limits=BreakerLimits(first_pause=timedelta(0))),
+        fallback_model=options.get("fallback_model"),
+        monotonic=time.monotonic,
+        chance=lambda: 0.0,
+    )
+    return Executor(
+        policies,
+        monotonic=time.monotonic,
         before=options.get("before", ()),
         after=[count, *options.get("after", ())],
     )
@@ -273,11 +279,10 @@ def analyst(model: ScriptedModel) -> Analyst:
 
 
 def prompter(model: ScriptedModel, *, budget: timedelta = timedelta(seconds=12), **options: Any) -> Prompter:
-    models = TaskModels(state="claude-haiku-5-5", response="claude-haiku-5-5", message_type="claude-haiku-5-5")
     return Prompter(
         executor(model, **options),
         PromptVersions(registry(), options.get("choosers", ())),
-        models,
+        {task.name: "claude-haiku-5-5" for task in TASKS},
         call_timeout=timedelta(seconds=6),
         turn_budget=budget,
         monotonic=time.monotonic,
@@ -294,6 +299,7 @@ class EngineBed:
     channel: RecordingChannel
     events: MemoryEvents
     faults: CrashAt
+    model: ScriptedModel
 
     @property
     def inbox(self) -> Inbox:
@@ -345,7 +351,7 @@ def engine_bed(
         monotonic=options.get("monotonic", time.monotonic),
         chance=random.Random(0).random,
     )
-    return EngineBed(engine, clock, channel, events, faults)  # type: ignore[arg-type]
+    return EngineBed(engine, clock, channel, events, faults, model)  # type: ignore[arg-type]
 
 
 @asynccontextmanager

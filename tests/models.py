@@ -1,7 +1,9 @@
 """Language models of every provider against the sandbox's doubles, and requests as the product sends them."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,19 +14,49 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.applications import Starlette
 
-from adapters.models.anthropic import AnthropicModel, MessagesModel
+from adapters.models.anthropic import AnthropicModel
 from adapters.models.bedrock import BedrockModel
+from adapters.models.deferred import DeferredModel
 from adapters.models.vertex import VertexModel
 from cli.serving import server_of
-from contracts.conversation import State
-from contracts.ports import ModelRequest, ModelResponse, StructuredOutput, SystemBlock
-from prompts.tasks.schemas import state_schema
+from contracts.conversation import Conversation, State
+from contracts.messages import ChannelName
+from contracts.ports import ChannelLimits, LanguageModel, ModelRequest, ModelResponse, StructuredOutput, SystemBlock
+from contracts.values import ConversationId
+from prompts.execution.breaker import Breakers, CircuitModel
+from prompts.execution.metering import MeteredModel
+from prompts.execution.policies import compose
+from prompts.execution.retry import RetryingModel
+from prompts.execution.sharing import SharingModel
+from prompts.request import TurnView
+from prompts.tasks.registry import ANALYSES, task_of
+from prompts.tasks.transcript import AnalysisView
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
 from sandbox.transport import listen
-from tests.builders import pyloto
+from tests.builders import inbound, meter, pyloto
 
 PROVIDERS = ("anthropic", "vertex", "bedrock")
+
+
+def _policies(model: LanguageModel) -> LanguageModel:
+    return compose(model, meter=meter(), breakers=_breakers(), fallback_model=None, monotonic=time.monotonic, **_RETRY)
+
+
+def _breakers() -> Breakers:
+    return Breakers(monotonic=time.monotonic)
+
+
+_RETRY: dict[str, Any] = {"chance": lambda: 0.0, "sleep": lambda _: asyncio.sleep(0)}
+# Every wrapper of the port, around Anthropic's model.
+WRAPPERS: Mapping[str, Callable[[LanguageModel], LanguageModel]] = {
+    "retrying": lambda model: RetryingModel(model, fallback_model=None, breakers=_breakers(), **_RETRY),
+    "metered": lambda model: MeteredModel(model, meter(), provider="anthropic"),
+    "circuit": lambda model: CircuitModel(model, _breakers()),
+    "sharing": lambda model: SharingModel(model, monotonic=time.monotonic),
+    "policies": _policies,
+    "deferred": lambda model: DeferredModel(lambda: model),
+}
 MODELS = {"bedrock": "us.anthropic.claude-haiku-5-5-v1:0"}
 CONVERSATION = (
     '<conversation>{"state":"UNDERSTANDING_INTENT","allowed_states":["PROCESSING","ESCALATING"],'
@@ -34,13 +66,21 @@ CONVERSATION = (
 )
 
 
-def schema() -> dict[str, Any]:
-    return state_schema(
-        states=[State.PROCESSING, State.ESCALATING],
-        lines=[line.id for line in pyloto().lines],
-        intents=[intent.id for intent in pyloto().intents],
-        fields=["name"],
-        askable=[],
+def schema_of(template: str = "select_state", *, limits: ChannelLimits | None = None, **head: Any) -> dict[str, Any]:
+    """The schema of a task's answer, for a first message or a conversation that consists of it."""
+    task, turn = task_of(template), turn_view(limits=limits, **head)
+    return task.schema(AnalysisView(pyloto(), turn.conversation, ()) if task in ANALYSES else turn)
+
+
+def turn_view(*, limits: ChannelLimits | None = None, **head: Any) -> TurnView:
+    return TurnView(
+        institution=pyloto(),
+        conversation=Conversation(id=ConversationId("c"), **head),
+        messages=(inbound(),),
+        channel=ChannelName.WEB,
+        allowed_states=(State.PROCESSING, State.ESCALATING),
+        askable_fields=(),
+        limits=limits,
     )
 
 
@@ -50,7 +90,7 @@ def request(**changes: Any) -> ModelRequest:
         "system": (SystemBlock(text=pyloto().prompt_core, cached=True), SystemBlock(text="Decide.", cached=True)),
         "user": CONVERSATION,
         "schema_name": "state_decision",
-        "output_schema": schema(),
+        "output_schema": schema_of(),
         "max_tokens": 1024,
         "timeout": timedelta(seconds=5),
     }
@@ -72,8 +112,10 @@ def service_account(folder: Path, *, token_uri: str) -> Path:
     return file
 
 
-def model_of(provider: str, url: str, *, key: str = "sandbox", **options: Any) -> MessagesModel:
-    """A model of the provider whose API is at `url`."""
+def model_of(provider: str, url: str, *, key: str = "sandbox", **options: Any) -> LanguageModel:
+    """A model of the provider whose API is at `url`, or one of Anthropic in a wrapper."""
+    if provider in WRAPPERS:
+        return WRAPPERS[provider](AnthropicModel(api_key=key, base_url=url, **options))
     match provider:
         case "vertex":
             return VertexModel(project="test", region="europe-west1", base_url=f"{url}/v1", **options)
@@ -86,7 +128,7 @@ def model_of(provider: str, url: str, *, key: str = "sandbox", **options: Any) -
 class Bed:
     """A model, and the sandbox that answers it."""
 
-    model: MessagesModel
+    model: LanguageModel
     provider: str
     url: str
     app: Starlette
@@ -113,7 +155,8 @@ async def sandboxed_model(
 ) -> AsyncIterator[Bed]:
     app = create_app(SandboxSettings(institution=pyloto()))
     async with server_of(app).running(listen("127.0.0.1", 0)) as url:
-        model = model_of(provider, f"{url}/{provider}", output=output)
+        platform = "anthropic" if provider in WRAPPERS else provider
+        model = model_of(provider, f"{url}/{platform}", output=output)
         try:
             yield Bed(model, provider, url, app)
         finally:

@@ -33,19 +33,21 @@ from fsm.machine import ConversationMachine
 from fsm.static_check import problems
 from prompts.caching.answers import AnswerCache
 from prompts.caching.questions import CachePolicy
-from prompts.execution.batching import GroupedEmbedder, GroupedModel
+from prompts.execution.batching import GroupedEmbedder
 from prompts.execution.breaker import Breakers
 from prompts.execution.executor import Executor
-from prompts.execution.hooks import PromptCacheWatch, bending, count
+from prompts.execution.hooks import PromptCacheWatch, count, strategy_hook
+from prompts.execution.policies import compose
 from prompts.execution.spans import PROVIDERS
-from prompts.execution.strategies import Strategies, Strategy, TaskModels
+from prompts.execution.strategies import Strategies, Strategy
 from prompts.pricing.budget import Ceilings, Meter
 from prompts.pricing.prices import SELLERS, PriceBook, load_prices
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
+from prompts.tasks.registry import TASKS
 from prompts.templating.registry import PromptRegistry
 from prompts.templating.versions import PromptVersions, versions_for
-from reports.budget import Exchange
+from reports.budget import BudgetSync
 from reports.ledger import Ledger, kept
 from worker.backends import Backend, open_answers, open_backend, required
 from worker.dependencies import (
@@ -147,7 +149,7 @@ async def open_engine(
 
         meter = make_meter(settings, clock)
         cache = await stack.enter_async_context(_answer_cache(settings, clock))
-        executor = make_executor(settings, model, meter, cache, GroupedModel(model, monotonic=time.monotonic))
+        executor = make_executor(settings, model, meter, cache)
         versions = versions_for(
             PromptRegistry.read(), choice=settings.use_templates, structured=settings.use_structured_templates
         )
@@ -161,7 +163,7 @@ async def open_engine(
         )
         ledger = Ledger(backend.store.records, writer=writer, clock=clock)
         await stack.enter_async_context(
-            kept(ledger, Exchange(backend.store.records, meter.day, writer=writer, clock=clock))
+            kept(ledger, BudgetSync(backend.store.records, meter.day, writer=writer, clock=clock))
         )
         engine = assemble(
             backend,
@@ -269,39 +271,33 @@ def make_meter(settings: Settings, clock: Clock) -> Meter:
     )
 
 
-def make_executor(
-    settings: Settings,
-    model: LanguageModel,
-    meter: Meter,
-    cache: AnswerCache | None = None,
-    grouped: LanguageModel | None = None,
-) -> Executor:
+def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache: AnswerCache | None = None) -> Executor:
     strategies = Strategies(
         economy_model=settings.model_economy or settings.model_fallback, quality_model=settings.model_quality
     )
-    return Executor(
+    policies = compose(
         model,
-        fallback_model=settings.model_fallback,
         meter=meter,
+        breakers=Breakers(monotonic=time.monotonic),
+        fallback_model=settings.model_fallback,
         monotonic=time.monotonic,
         chance=random.random,
-        breakers=Breakers(monotonic=time.monotonic),
-        cache=cache,
-        grouped=grouped,
-        before=[bending(strategies)],
-        after=[count, PromptCacheWatch()],
         provider=PROVIDERS[settings.model_provider],
+    )
+    return Executor(
+        policies,
+        monotonic=time.monotonic,
+        cache=cache,
+        before=[strategy_hook(strategies)],
+        after=[count, PromptCacheWatch()],
     )
 
 
 def make_prompter(settings: Settings, executor: Executor, versions: PromptVersions) -> Prompter:
-    models = TaskModels(
-        state=settings.model_state, response=settings.model_response, message_type=settings.model_message_type
-    )
     return Prompter(
         executor,
         versions,
-        models,
+        {task.name: getattr(settings, task.model_setting) for task in TASKS},
         call_timeout=settings.model_timeout,
         turn_budget=settings.turn_budget,
         monotonic=time.monotonic,

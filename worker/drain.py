@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from contracts.calls import TurnCost
 from contracts.delivery import InboxEntry, Lease
 from contracts.errors import (
     ConversationConflictError,
@@ -24,7 +25,6 @@ from observability import attributes as names
 from observability.logs import conversation_logged, logger, message_logged
 from observability.metrics import DRAIN_ERRORS, TURNS
 from observability.turn_spans import drain_span, turn_span
-from prompts.pricing.budget import Tab as TurnCost
 from worker import outbox
 from worker.dead_letters import give_up
 from worker.dependencies import DrainDependencies

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from contracts.calls import TurnCost
 from contracts.conversation import Conversation, Speaker, State, Trigger, ViolationRecord
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerError
@@ -22,9 +23,10 @@ from observability.metrics import FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_a
 from observability.tracing import span
 from prompts.execution.prompt_task import TaskResult, TurnClock
 from prompts.execution.quality import gate_scores, scored
-from prompts.pricing.budget import Tab as TurnCost
-from prompts.prompter import Prompter, clarification, fallback_message_type
+from prompts.prompter import Prompter
 from prompts.request import TurnView
+from prompts.tasks.message_type import fallback_message_type
+from prompts.tasks.state import clarification
 from reports.accuracy import classification, taken_back
 from worker import routing
 from worker.composer import fit

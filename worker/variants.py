@@ -177,7 +177,7 @@ def _metrics(head: Conversation, turn: TurnRecord) -> Iterator[tuple[str, float]
         yield UNCLEAR, 1.0
     if turn.cost_usd is not None:
         yield COST_USD, float(turn.cost_usd)
-    qualities = [task.quality for task in turn.tasks if task.task is TaskName.RESPONSE and task.quality is not None]
+    qualities = [task.quality for task in turn.tasks if task.task == TaskName.RESPONSE and task.quality is not None]
     if qualities:
         yield QUALITY_SCORE, qualities[-1]
     if turn.state is State.COMPLETED:

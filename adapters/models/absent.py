@@ -1,11 +1,11 @@
-"""No model at all: for commands that move conversations but never ask anything."""
+"""No model: for commands that move conversations and make no call."""
 
 from contracts.errors import ConfigurationError
 from contracts.ports import ModelRequest, ModelResponse, TextHeard
 
 
 class AbsentModel:
-    """Satisfies the `LanguageModel` port by having nothing to say."""
+    """Model that refuses every call."""
 
     async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
         raise ConfigurationError("this command asks no model")

@@ -1,7 +1,7 @@
-"""The `anthropic` SDK as a language model: one request for each question, none repeated, the answer's bytes read once.
+"""The `anthropic` SDK as a language model: one request for each call, no retries, the answer's bytes parsed once.
 
-The SDK carries what every platform does differently (addresses, credentials, framing of streams); retries, deadlines,
-spans and the check of an answer are the executor's. Errors: https://platform.claude.com/docs/en/api/errors
+The SDK covers the differences of the platforms (addresses, credentials, framing of streams); retries, deadlines and
+spans are policies (`prompts/execution/policies.py`). Errors: https://platform.claude.com/docs/en/api/errors
 """
 
 import asyncio
@@ -29,20 +29,20 @@ REQUEST_ID = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
 def sdk_options() -> dict[str, Any]:
-    """What is the same for the client of every platform."""
+    """Return the options of the client that all platforms share."""
     return {
         "max_retries": 0,
         # The key or token would go along with a redirect.
         "http_client": anthropic.DefaultAioHttpClient(limits=LIMITS, follow_redirects=False),
-        # The executor has a span of the call, and its id is of no use to the provider.
+        # The metering policy has a span of the call, and its id is of no use to the provider.
         "open_telemetry": {"traces": False, "propagation": False},
     }
 
 
 class MessagesModel:
-    """Satisfies the `LanguageModel` port with a client of the SDK; closes the client.
+    """Model behind a client of the SDK, which it closes.
 
-    `failures` are what the libraries of a platform raise while they look for credentials or read a stream.
+    `failures` are the errors of a platform's libraries while they look for credentials or read a stream.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class MessagesModel:
             raise ModelUnavailableError(type(exc).__name__) from exc
 
     async def count_tokens(self, text: str, *, model: str, within: timedelta) -> int:
-        """Tokens of a text as the only message of a request, counted by the provider; that costs nothing.
+        """Return the tokens of a text as the only message of a request, counted by the provider, free of charge.
 
         Raises:
             ModelUnavailableError, ModelRequestRejectedError: it could not be counted, or not on this platform.
@@ -102,7 +102,7 @@ class MessagesModel:
         await self._client.close()
 
     def _sent(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The body as the SDK takes it: here as what it still rewrites for its platform."""
+        """Return the body in the SDK's arguments: a mapping, which it rewrites for its platform."""
         return {"body": body}
 
     async def _streamed(self, body: dict[str, Any], seconds: float, on_text: TextHeard) -> ModelResponse:
@@ -125,7 +125,7 @@ class MessagesModel:
 
 
 class AnthropicModel(MessagesModel):
-    """Anthropic's API by a key, or anything at `base_url` that speaks the Messages API."""
+    """Anthropic's API by a key, or any server at `base_url` that speaks the Messages API."""
 
     def __init__(
         self,
@@ -138,12 +138,12 @@ class AnthropicModel(MessagesModel):
         super().__init__(client, output=output)
 
     def _sent(self, body: dict[str, Any]) -> dict[str, Any]:
-        # Nothing to rewrite: encoded here, the SDK does not walk through it, a quarter of what a call costs.
+        # Nothing to rewrite: encoded here, the SDK does not walk through it, a quarter of the processor time of a call.
         return {"content": orjson.dumps(body)}
 
 
 def _refusal(response: httpx2.Response) -> ModelUnavailableError | ModelRequestRejectedError:
-    """Status and request id go into the text; the provider's message may quote the prompt."""
+    """Return the error with status and request id alone: the provider's message may quote the prompt."""
     status, headers = response.status_code, response.headers
     if response.is_success:
         # Overloaded in the middle of an answer.
@@ -165,7 +165,7 @@ def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
 
 
 def _until(moment: str, now: str) -> timedelta | None:
-    """A `Retry-After` in the form of a date, measured by the server's own clock."""
+    """Return the time until a `Retry-After` date, by the server's own clock."""
     try:
         return parsedate_to_datetime(moment) - parsedate_to_datetime(now)
     except (TypeError, ValueError):

@@ -9,7 +9,7 @@ from contracts.ports import StructuredOutput
 
 
 class BedrockModel(MessagesModel):
-    """Satisfies the `LanguageModel` port. Without `api_key` requests are signed with what boto3's session finds.
+    """Model on Bedrock. Without `api_key` requests are signed with the credentials of boto3's session.
 
     Source: https://platform.claude.com/docs/en/build-with-claude/claude-on-amazon-bedrock
     """
@@ -23,5 +23,5 @@ class BedrockModel(MessagesModel):
         output: StructuredOutput = StructuredOutput.OUTPUT_CONFIG,
     ) -> None:
         client = anthropic.AsyncAnthropicBedrock(aws_region=region, api_key=api_key, base_url=base_url, **sdk_options())
-        # The SDK says with a RuntimeError that there are no credentials.
+        # The SDK raises RuntimeError without credentials.
         super().__init__(client, output=output, failures=(BotoCoreError, ParserError, RuntimeError))

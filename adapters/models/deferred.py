@@ -1,13 +1,14 @@
 """A model whose libraries are still being imported while the process opens the rest."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from contracts.ports import LanguageModel, ModelRequest, ModelResponse, TextHeard
 
 
 class DeferredModel:
-    """Satisfies the `LanguageModel` port with the model that `make` returns, made in a thread; the first call waits.
+    """The model that `make` returns, made in a thread; calls that come before it is ready wait.
 
     Made where an event loop runs.
     """
@@ -15,13 +16,20 @@ class DeferredModel:
     def __init__(self, make: Callable[[], LanguageModel]) -> None:
         self._making = asyncio.ensure_future(asyncio.to_thread(make))
 
-    async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
-        # A caller whose time is up goes away; the model is made all the same.
+    def complete(
+        self, request: ModelRequest, *, on_text: TextHeard | None = None
+    ) -> Coroutine[Any, Any, ModelResponse]:
+        if self._making.done():
+            return self._making.result().complete(request, on_text=on_text)
+        return self._complete_later(request, on_text)
+
+    async def _complete_later(self, request: ModelRequest, on_text: TextHeard | None) -> ModelResponse:
+        # A cancelled caller leaves; the model is made all the same.
         model = await asyncio.shield(self._making)
         return await model.complete(request, on_text=on_text)
 
     async def ready(self) -> None:
-        """Return when calls no longer wait: what comes before would spend a turn's time on imports."""
+        """Return when calls no longer wait: before that they would spend a turn's time on imports."""
         await asyncio.shield(self._making)
 
     async def close(self) -> None:

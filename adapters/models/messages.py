@@ -1,4 +1,4 @@
-"""The Messages API as plain values: what is sent in each form of structured output, and how an answer is read.
+"""The Messages API as plain values: requests in each form of structured output, and the parsing of answers.
 
 Shapes: https://platform.claude.com/docs/en/api/messages
 """
@@ -22,9 +22,9 @@ SCHEMA_AS_TEXT = (
 
 
 def request_body(request: ModelRequest, form: StructuredOutput, *, stream: bool = False) -> dict[str, Any]:
-    """The body of `POST /v1/messages`.
+    """Return the body of `POST /v1/messages`.
 
-    `effort` goes along in the form `output_config` alone: a server that needs another one refuses the parameter.
+    `effort` is sent in the form `output_config` alone: a server that needs another form refuses the parameter.
     """
     body: dict[str, Any] = {
         "model": request.model,
@@ -60,7 +60,7 @@ def _messages(request: ModelRequest) -> list[dict[str, str]]:
 
 
 def read_message(content: bytes) -> ModelResponse:
-    """The answer of `POST /v1/messages`, read once.
+    """Parse the answer of `POST /v1/messages`.
 
     Raises:
         ModelUnavailableError: it is not a message.
@@ -72,7 +72,7 @@ def read_message(content: bytes) -> ModelResponse:
 
 
 class StreamedMessage:
-    """A message put together from the events of its stream.
+    """Message assembled from the events of its stream.
 
     Source: https://platform.claude.com/docs/en/build-with-claude/streaming
     """
@@ -84,7 +84,7 @@ class StreamedMessage:
         self._has_ended = False
 
     def add(self, event: Any) -> str:
-        """Take the next event; return the text that came with it. Kinds that are new are passed over."""
+        """Add the next event; return its text. Unknown kinds are skipped."""
         try:
             match event["type"]:
                 case "message_start":
@@ -101,10 +101,10 @@ class StreamedMessage:
         return ""
 
     def whole(self) -> ModelResponse:
-        """The message, once its stream has ended.
+        """Return the message, once its stream has ended.
 
         Raises:
-            ModelUnavailableError: it broke off, or what came is not a message.
+            ModelUnavailableError: the stream broke off, or is not one of a message.
         """
         if not self._has_ended:
             raise ModelUnavailableError("the provider's stream has no end")
@@ -135,7 +135,7 @@ def _response(message: Any) -> ModelResponse:
 
 
 def _text(blocks: list[Mapping[str, Any]]) -> str:
-    """What the tool was called with, else what was said."""
+    """Return the input of the tool call, else the text."""
     called = next((block["input"] for block in blocks if block["type"] == "tool_use"), None)
     if called is not None:
         return orjson.dumps(called).decode()
@@ -143,7 +143,7 @@ def _text(blocks: list[Mapping[str, Any]]) -> str:
 
 
 def _unfenced(text: str) -> str:
-    """The one fenced block of an answer, without the words around it; any other answer as it is."""
+    """Return the only fenced block of an answer, without the words around it; any other answer as it is."""
     if text.lstrip().startswith("{"):
         return text
     blocks = FENCED.findall(text)
@@ -151,7 +151,7 @@ def _unfenced(text: str) -> str:
 
 
 def _tokens(usage: Mapping[str, Any] | None) -> TokenCount | None:
-    """None where the server does not count: gateways and local servers may leave out either number."""
+    """Return the tokens, None where the server does not count: gateways and local servers may omit either number."""
     counts = usage or {}
     if counts.get("input_tokens") is None or counts.get("output_tokens") is None:
         return None

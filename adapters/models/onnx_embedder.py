@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 
 from contracts.errors import ConfigurationError
 
-# The models that `make semantic` makes, and where: in the environment that Python runs in.
+# Models of `make semantic`, in the environment that Python runs in.
 MODELS = Path(sys.prefix, "share", "prosa", "embedders")
 KNOWN = ("all-MiniLM-L6-v2",)
 FILES = ("model.onnx", "tokenizer.json")
@@ -49,7 +49,7 @@ def load_embedder(model: str) -> "OnnxEmbedder":
 
 
 class OnnxEmbedder:
-    """Satisfies the `Embedder` port. Works in a thread of its own: the runtime lets go of Python's lock."""
+    """Encoder in a thread of its own: the runtime releases Python's lock."""
 
     def __init__(self, name: str, session: onnxruntime.InferenceSession, tokenizer: Tokenizer) -> None:
         output = session.get_outputs()[0]
@@ -67,7 +67,7 @@ class OnnxEmbedder:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self.vectors, list(texts))
 
     def vectors(self, texts: list[str]) -> list[bytes]:
-        """As `embed`, in the thread of the caller."""
+        """Do as `embed`, in the thread of the caller."""
         # One by one: padded to one length, ten texts of one length take three quarters of the time, but nine short ones
         # with a long one ten times as long.
         return [self._vector(text) for text in texts]
@@ -86,7 +86,7 @@ class OnnxEmbedder:
 
 def _session(folder: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
-    # Products this small are slower in several threads, and much slower where others want the processor too.
+    # Products this small are slower in several threads, and much slower on a busy processor.
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"])

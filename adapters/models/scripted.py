@@ -1,16 +1,16 @@
-"""A model that says what it is told to: for unit tests of the engine, without HTTP."""
+"""Model of given answers: for unit tests of the engine, without HTTP."""
 
 from collections.abc import Awaitable, Callable
 
 from contracts.conversation import TokenCount
 from contracts.ports import ModelRequest, ModelResponse, TextHeard
 
-# Shorter than a word or an escape sequence: what listens must put them together.
+# Shorter than a word or an escape sequence: a listener must put the pieces together.
 PIECE = 3
 
 
 class ScriptedModel:
-    """Satisfies the `LanguageModel` port. `answer` gets each request and returns the text, or raises."""
+    """Model whose `answer` gets each request and returns the text, or raises."""
 
     def __init__(self, answer: Callable[[ModelRequest], Awaitable[str]]) -> None:
         self._answer = answer

@@ -8,7 +8,7 @@ from contracts.ports import StructuredOutput
 
 
 class VertexModel(MessagesModel):
-    """Satisfies the `LanguageModel` port. Credentials are Google's application default ones, found with the first call.
+    """Model on Vertex AI. Credentials are Google's application default ones, found with the first call.
 
     Source: https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai
     """

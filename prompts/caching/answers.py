@@ -1,11 +1,11 @@
-"""Answers that were given before: exactly that question, one that is only typed differently, or a template's.
+"""Three-level answer cache: exact, template, semantic.
 
-| level | found by | kept for |
-| exact | all that the model would be told, the person's words normalised | 7 days |
+| level | key | time to live |
+| exact | the whole request, the person's words normalised | 7 days |
 | template | the decision of Task 1, for messages that add nothing to it: a wording of the canonical answer | 30 days |
 | semantic | an embedding with a cosine of 0.95 or more, and the same content | 1 day |
 
-They are asked in this order, the cheap ones first. `questions.py` says what may be asked and kept at all.
+Lookup goes in this order, cheap levels first. `questions.py` decides what is cacheable at all.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from observability.metrics import (
 )
 from prompts.caching.content import normalised
 from prompts.caching.questions import Place, Question, SemanticPlace, holds_any, may_stand, says_again
-from prompts.execution.single_flight import Landed, SingleFlight
+from prompts.execution.single_flight import FlightResult, SingleFlight
 
 if TYPE_CHECKING:
     from prompts.caching.nearest import Indexes, VectorIndex
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 SIMILARITY = 0.95
-# A process that has just started takes up what is there over its first questions, so that none waits for all of it.
+# A new process indexes the entries of others over its first questions, so that none waits for all of them.
 INDEXED_AT_ONCE = 200
 ALIKE = 0.5
 NAME_SLOT = "{person}"
@@ -56,7 +56,7 @@ class CacheLevel(StrEnum):
 
 @dataclass(frozen=True)
 class Ttls:
-    """How long an answer is kept on each level."""
+    """Time to live of an answer on each level."""
 
     exact: timedelta = timedelta(days=7)
     template: timedelta = timedelta(days=30)
@@ -64,7 +64,7 @@ class Ttls:
 
 
 class KeptAnswer(Kept):
-    """What stands in the cache: the model's text. `signature` is what the question says, on the semantic level."""
+    """Value of an entry: the model's text. `signature` is the content of the question, on the semantic level."""
 
     text: str
     at: Instant
@@ -73,7 +73,7 @@ class KeptAnswer(Kept):
 
 @dataclass(frozen=True)
 class Hit:
-    """An answer from the cache, as the model gave it. `similarity` is a cosine; `sampled` asks to have it compared."""
+    """Cached answer, as the model gave it. `similarity` is a cosine; a `sampled` hit is to be compared."""
 
     text: str
     level: CacheLevel
@@ -83,7 +83,7 @@ class Hit:
 
 
 class SampleOutcome(StrEnum):
-    """How a hit compares with what the model says now: the same words, much the same, or something else."""
+    """Comparison of a hit with the model's present answer: the same words, mostly the same, or another answer."""
 
     SAME = "same"
     ALIKE = "alike"
@@ -92,10 +92,10 @@ class SampleOutcome(StrEnum):
 
 @dataclass
 class CacheStatistics:
-    """What this process has seen since its start."""
+    """Counts of this process since its start."""
 
-    hits: Counter[tuple[TaskName, CacheLevel]] = field(default_factory=Counter)
-    misses: Counter[TaskName] = field(default_factory=Counter)
+    hits: Counter[tuple[str, CacheLevel]] = field(default_factory=Counter)
+    misses: Counter[str] = field(default_factory=Counter)
     samples: Counter[tuple[CacheLevel, SampleOutcome]] = field(default_factory=Counter)
     refusals: int = 0
 
@@ -107,10 +107,10 @@ class CacheStatistics:
 
 
 class AnswerCache:
-    """Finds answers and keeps them.
+    """Lookup and storage of answers on all levels.
 
-    `now` is the wall clock, by which the age of a hit is told; `chance` gives a number in [0, 1), and the share
-    `sample` of the hits asks to be compared. Without an `embedder` there is no semantic level.
+    `now` is the wall clock, `chance` gives numbers in [0, 1); the share `sample` of the hits is sampled. Without an
+    `embedder` there is no semantic level.
     """
 
     def __init__(
@@ -133,21 +133,20 @@ class AnswerCache:
         self._ttls = ttls or Ttls()
         self._indexes = _indexes(embedder)
         self._sizes: dict[str, int] = {}
-        self._flights: SingleFlight[Any] = SingleFlight()
+        self._calls: SingleFlight[Any] = SingleFlight()
         self.statistics = CacheStatistics()
 
     async def find(self, question: Question) -> Hit | None:
-        """The answer that was kept for the question, or for one like it; it has to pass the guardrail gate again."""
+        """Return the answer of the question, or of one like it; it has to pass the guardrail gate again."""
         hit = await self._find(question)
         self._count(question.task, hit)
         return hit
 
     async def keep(self, question: Question, text: str) -> bool:
-        """Keep the model's answer, as it came, on every level it may stand on; False when on none.
+        """Keep the model's answer, as it came, on every level that allows it; return False when none does.
 
-        Call it for an answer that the model which was asked has given itself, that was accepted by the task's check
-        and, for words to a person, by the guardrail gate: never for a refusal, a fallback, a repaired answer or a text
-        of the institution.
+        Only for the own answer of the model that was asked, accepted by the task's check and, for words to a person,
+        by the guardrail gate: never for a refusal, a fallback, a repaired answer or a text of the institution.
         """
         if not _may_be_kept(question, text):
             return await self._keep_template(question, text)
@@ -159,32 +158,32 @@ class AnswerCache:
 
     async def once(
         self, question: Question, ask: Callable[[], Awaitable[T]], *, text_of: Callable[[T], str]
-    ) -> Landed[T]:
+    ) -> FlightResult[T]:
         """Ask, unless the same question is being asked: then wait for that answer, if it may be shared.
 
-        Cancelling one who waits cancels nothing for the others. Each of them gets the error of who asked.
+        A cancelled caller cancels nothing for the others. An error is raised to every caller.
         """
 
         async def asked() -> tuple[T, bool]:
             answer = await ask()
-            # Whether it may be shared, who asked can tell: it is their name that it may hold.
+            # Only the question that was asked can decide it: the answer may hold that person's name.
             return answer, _may_be_kept(question, text_of(answer))
 
-        flown = await self._flights.run(question.exact, asked)
-        answer, may_be_shared = flown.value
-        if flown.shared and not may_be_shared:
-            return Landed(await ask(), shared=False)
-        return Landed(answer, flown.shared)
+        flight = await self._calls.run(question.exact, asked)
+        answer, may_be_shared = flight.value
+        if flight.shared and not may_be_shared:
+            return FlightResult(await ask(), shared=False)
+        return FlightResult(answer, flight.shared)
 
-    def compare(self, hit: Hit, task: TaskName, text: str) -> SampleOutcome:
-        """Count how a hit compares with the answer that the model gives to the same question now."""
+    def compare(self, hit: Hit, task: str, text: str) -> SampleOutcome:
+        """Compare a hit with the model's present answer to the same question, and count the outcome."""
         outcome = _compared(task, hit.text, text)
         self.statistics.samples[hit.level, outcome] += 1
         note_cache_sample(hit.level.value, outcome.value)
         return outcome
 
     async def close(self) -> None:
-        await self._flights.close()
+        await self._calls.close()
 
     async def _find(self, question: Question) -> Hit | None:
         exact, template = await asyncio.gather(self._get(question.exact), self._get(question.template))
@@ -204,9 +203,9 @@ class AnswerCache:
         if near is None:
             if is_refused:
                 self.statistics.refusals += 1
-                note_cache_refusal(question.task.value)
+                note_cache_refusal(question.task)
             return None
-        # The index only says where: what expired or was dropped since is not there any more.
+        # The index has only keys: the entry may have expired or been dropped.
         kept = await self._get(Place(place.scope, near.key))
         if kept is None:
             index.remove(near.key)
@@ -214,7 +213,7 @@ class AnswerCache:
         return self._hit(CacheLevel.SEMANTIC, kept, similarity=near.similarity)
 
     async def _refresh(self, index: "VectorIndex", scope: str) -> None:
-        """Take up what any process has kept since the last look."""
+        """Index the entries that all processes have added since the last refresh."""
         for entry in await self._cache.entries(scope, after=index.last_number, limit=INDEXED_AT_ONCE):
             answer, vector = _unpacked(entry.value)
             if answer is not None and self._embedder is not None and len(vector) == 4 * self._embedder.width:
@@ -250,22 +249,22 @@ class AnswerCache:
         age = max(timedelta(0), self._now() - kept.at)
         return Hit(kept.text if text is None else text, level, similarity, age, self._chance() < self._sample)
 
-    def _count(self, task: TaskName, hit: Hit | None) -> None:
+    def _count(self, task: str, hit: Hit | None) -> None:
         if hit is None:
             self.statistics.misses[task] += 1
-            note_cache_miss(task.value)
+            note_cache_miss(task)
         else:
             self.statistics.hits[task, hit.level] += 1
-            note_cache_hit(task.value, hit.level.value)
+            note_cache_hit(task, hit.level.value)
         CACHE_HIT_RATE.set(self.statistics.hit_rate)
 
 
 def _may_be_kept(question: Question, text: str) -> bool:
-    """Whether the answer may stand for others: it holds nothing of the person, and a decision is one to build on."""
+    """Whether the answer may be given to others: nothing personal in it, and a decision that is sure enough."""
     try:
-        if question.task is TaskName.STATE:
+        if question.task == TaskName.STATE:
             return may_stand(StateDecision.model_validate_json(text))
-        if question.task is TaskName.RESPONSE:
+        if question.task == TaskName.RESPONSE:
             return not holds_any(ResponseDraft.model_validate_json(text).text, question.private)
     except ValidationError:
         return False
@@ -273,9 +272,9 @@ def _may_be_kept(question: Question, text: str) -> bool:
 
 
 def _worded(text: str, question: Question) -> str | None:
-    """The canonical answer as the model has worded it, with a slot for the person's name.
+    """Return the model's wording of the canonical answer, with a slot for the person's name.
 
-    None when it is something else, or holds more of the person, or a slot already.
+    None when it is another answer, holds more personal data, or has a slot already.
     """
     try:
         said = ResponseDraft.model_validate_json(text).text
@@ -292,21 +291,21 @@ def _worded(text: str, question: Question) -> str | None:
 
 
 def _filled(worded: str, name: str | None) -> str | None:
-    """The model's answer as it would be to this person; None when it needs a name and there is none."""
+    """Return the wording with this person's name; None when it needs a name and there is none."""
     if NAME_SLOT in worded and name is None:
         return None
     return ResponseDraft(text=worded.replace(NAME_SLOT, name or "")).model_dump_json()
 
 
-def _compared(task: TaskName, before: str, after: str) -> SampleOutcome:
+def _compared(task: str, before: str, after: str) -> SampleOutcome:
     if before == after:
         return SampleOutcome.SAME
-    if task is not TaskName.RESPONSE:
+    if task != TaskName.RESPONSE:
         return SampleOutcome.SAME if _same_json(before, after) else SampleOutcome.DIFFERENT
     first, second = (normalised(ResponseDraft.model_validate_json(text).text).split() for text in (before, after))
     if first == second:
         return SampleOutcome.SAME
-    # Other numbers are another answer, however alike the rest is.
+    # Other numbers are another answer, however similar the rest is.
     numbers = [sorted(word for word in words if word[0].isdigit()) for words in (first, second)]
     shared = len(set(first) & set(second)) / max(1, len(set(first) | set(second)))
     return SampleOutcome.ALIKE if numbers[0] == numbers[1] and shared >= ALIKE else SampleOutcome.DIFFERENT
@@ -318,12 +317,12 @@ def _same_json(before: str, after: str) -> bool:
 
 
 def _packed(answer: KeptAnswer, vector: bytes = b"") -> bytes:
-    """JSON, and behind a zero byte, which JSON cannot hold, the vector as float32."""
+    """Return JSON, a zero byte, which JSON cannot hold, and the vector as float32."""
     return answer.model_dump_json().encode() + b"\0" + vector
 
 
 def _unpacked(raw: bytes) -> tuple[KeptAnswer | None, bytes]:
-    """The answer and its vector; no answer when another release has written it in a way that is not ours."""
+    """Return the answer and its vector; no answer when another release wrote it in another format."""
     json, _, vector = raw.partition(b"\0")
     try:
         return KeptAnswer.model_validate_json(json), vector
@@ -334,7 +333,7 @@ def _unpacked(raw: bytes) -> tuple[KeptAnswer | None, bytes]:
 def _indexes(embedder: Embedder | None) -> "Indexes | None":
     if embedder is None:
         return None
-    # numpy comes with the extra of the semantic level, and is loaded by who has switched it on.
+    # numpy comes with the extra of the semantic level, and is loaded only where it is on.
     from prompts.caching.nearest import Indexes
 
     return Indexes(embedder.width)

@@ -1,7 +1,7 @@
-"""What a text says, apart from how it is typed: two questions may share an answer only when they say the same.
+"""Content of a question, independent of its typing: two questions share an answer only when their content is equal.
 
-The cosine of two embeddings says little about that: "entregam no sábado" and "não entregam no sábado" are as near to
-each other as two spellings of one of them. So a semantic hit needs the same content as well: the same words in the same
+The cosine of two embeddings does not decide that: "entregam no sábado" and "não entregam no sábado" are as near to
+each other as two spellings of one of them. A semantic hit needs equal content as well: the same words in the same
 order, typing variants and words without content apart.
 """
 
@@ -12,25 +12,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 
-from prompts.caching.words import (
-    ANSWERS,
-    COPULAS,
-    COURTESIES,
-    DATES,
-    ENGLISH_NEGATIONS,
-    EVERYDAY,
-    FILLERS,
-    NEGATIONS,
-    NUMBER_WORDS,
-    QUESTION_OPENING,
-    QUESTION_WORDS,
-    SHORT_FORMS,
-)
+from prompts.caching.words import WORDS
 
 MOST_CHARACTERS = 500
+# Number of first words among which a question word makes a text a question with or without its mark.
+QUESTION_OPENING = 3
 # Five letters and more: shorter words have too many neighbours that are other words.
 REPAIRABLE_LETTERS = 5
-# A text with more words that nobody knows is not a common one, however many of them are mistyped.
+# A text with more unknown words is not a common one, however many of them are mistyped.
 MOST_REPAIRS = 4
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -38,15 +27,15 @@ _TOKEN = re.compile(r"\d+(?:[.,:/-]\d+)*|[^\W\d_]+(?:'[^\W\d_]+)?|[%$€£+=<>&@
 _SENTENCE_END = frozenset(".!?\n")
 _STOPS = _SENTENCE_END | frozenset(",;:")
 _REPEATED = re.compile(r"([^\W\d_])\1{2,}")
-_COURTESY = re.compile(rf"\b(?:{'|'.join(COURTESIES)})\b")
+_COURTESY = re.compile(rf"\b(?:{'|'.join(WORDS.courtesies)})\b")
 _COUNTING_SIGNS = frozenset("%$€£+=<>&@#*/°")
-_MEANINGFUL = NEGATIONS | ENGLISH_NEGATIONS | ANSWERS
+_MEANINGFUL = WORDS.negations | WORDS.english_negations | WORDS.answers
 # Both are usual with their accent, and it is all that keeps them apart.
 _KEEPS_ACCENT = frozenset({"avó", "avô", "avós", "avôs"})
 
 
 def folded(text: str) -> str:
-    """Small letters without accents or invisible characters; digits and letters of every width in their usual one."""
+    """Return the text in lower case, without accents and invisible characters, in characters of usual width."""
     return "".join(map(_folded_word, re.split(r"(\W+)", unicodedata.normalize("NFKC", text).casefold())))
 
 
@@ -58,10 +47,10 @@ def _folded_word(word: str) -> str:
 
 
 def normalised(text: str) -> str:
-    """A text without what makes no difference to it: case, accents, most punctuation, spaces.
+    """Return the text without case, accents, most punctuation and extra spaces.
 
-    Signs beside digits stay, and whatever follows a yes or a no: "Não, quero" is not "Não quero", nor is "Sim?" an
-    answer. A question mark stays where it alone makes the question, as it often does in Portuguese.
+    Signs of numbers are kept, and any sign after a yes or a no: "Não, quero" is not "Não quero", nor is "Sim?" an
+    answer. A question mark is kept where it alone makes the question, as it often does in Portuguese.
     """
     kept: list[str] = []
     for word in re.findall(r"\d+(?:[.,:/-]\d+)*|[^\W_]+|[^\w\s]|_", folded(text)):
@@ -74,14 +63,14 @@ def normalised(text: str) -> str:
 
 
 def _asks_by_its_mark(text: str, words: Sequence[str]) -> bool:
-    return "?" in text and QUESTION_WORDS.isdisjoint(words[:QUESTION_OPENING])
+    return "?" in text and WORDS.question_words.isdisjoint(words[:QUESTION_OPENING])
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What counts of a text, in its order. `unknown` are words outside the vocabulary: names, mostly.
+    """Content of a text, in its order. `unknown` are words outside the vocabulary: names, mostly.
 
-    `spelled` is the text in one spelling, fillers included and courtesies left out: what an embedding is made of.
+    `spelled` is the text in one spelling, with fillers and without courtesies: the input of the embedding.
     """
 
     words: tuple[str, ...] = ()
@@ -100,24 +89,24 @@ class Content:
 
     @property
     def is_plain(self) -> bool:
-        """It asks for something known and adds nothing to it: no number, date, name, negation, yes or no."""
+        """Whether it has known words alone: no number, date, name, negation, yes or no."""
         return bool(self.words) and not (
             self.numbers or self.dates or self.names or self.negations or self.answers or self.unknown
         )
 
     @property
     def is_common(self) -> bool:
-        """It is made of known words alone, so that nothing about anybody can be read out of what is kept of it."""
+        """Whether it has no name and no unknown word, so that nothing personal can be read from its embedding."""
         return bool(self.words) and not (self.names or self.unknown)
 
     @property
     def signature(self) -> str:
-        """The same for two texts when they say the same; nothing of them can be read in it."""
+        """Hash that is equal for texts of equal content; no word can be read from it."""
         return sha256("\0".join(self.words).encode()).hexdigest()[:32]
 
 
 class Vocabulary:
-    """The words that an institution and everybody uses, without the names that stand in its documents."""
+    """Everyday words and those of an institution's documents, without the names in them."""
 
     def __init__(self, documents: str) -> None:
         words: set[str] = set()
@@ -125,25 +114,25 @@ class Vocabulary:
         for sentence in re.split(r"[.!?;:|>\n]+\s*", documents):
             for place, word in enumerate(re.findall(r"[^\W\d_]+", sentence)):
                 (names if place and word[0].isupper() else words).add(folded(word))
-        self.names = frozenset(names - EVERYDAY - FILLERS)
-        self.words = (
-            frozenset(words) - self.names | EVERYDAY | FILLERS | COPULAS | DATES | NUMBER_WORDS | NEGATIONS | ANSWERS
+        self.names = frozenset(names - WORDS.everyday - WORDS.fillers)
+        self.words = (frozenset(words) - self.names).union(
+            *(WORDS.everyday, WORDS.fillers, WORDS.copulas, WORDS.dates, WORDS.number_words),
+            *(WORDS.negations, WORDS.answers, WORDS.question_words),
         )
-        self.words |= QUESTION_WORDS
 
     def content(self, text: str, *, language: str = "") -> Content:
-        """Read a text, repairing typing mistakes in words that can only have been one of the vocabulary's.
+        """Read a text, repairing typing mistakes that leave only one word of the vocabulary.
 
-        Of a text that is too long for a question nothing is read: it is neither plain nor common.
+        The content of a text that is too long for a question is empty: neither plain nor common.
         """
         if len(text) > MOST_CHARACTERS:
             return Content()
-        return _Reading(self, text, ENGLISH_NEGATIONS if language.startswith("en") else ()).content()
+        return _Reading(self, text, WORDS.english_negations if language.startswith("en") else ()).content()
 
     def repaired(self, word: str) -> str:
-        """The one known word that is a typing mistake away inside, or the word itself.
+        """Return the only known word at one typing mistake inside the word, or the word itself.
 
-        First and last letter stay: in Portuguese the last one is who does it, or how many.
+        First and last letter are kept: in Portuguese the last one carries person and number.
         """
         if len(word) < REPAIRABLE_LETTERS or word in self.words or word in self.names:
             return word
@@ -153,7 +142,7 @@ class Vocabulary:
 
 @lru_cache(maxsize=16)
 def vocabulary(documents: tuple[str, ...]) -> Vocabulary:
-    """The vocabulary of an institution, by the texts of its documents, read once."""
+    """Return the vocabulary of an institution, by the texts of its documents; cached."""
     return Vocabulary("\n".join(documents))
 
 
@@ -161,7 +150,7 @@ class _Reading:
     def __init__(self, known: Vocabulary, text: str, more_negations: frozenset[str] | tuple[()]) -> None:
         self._known = known
         self._text = unicodedata.normalize("NFKC", text).replace("’", "'")
-        self._negations = NEGATIONS.union(more_negations)
+        self._negations = WORDS.negations.union(more_negations)
         self._found: dict[str, list[str]] = {name: [] for name in Content.__slots__}
         self._turns = False
         self._asked = False
@@ -182,13 +171,13 @@ class _Reading:
         return Content(**{name: tuple(words) for name, words in self._found.items()})
 
     def _read_stop(self) -> None:
-        """After a yes or a no it counts: "Não, quero" says the opposite of "Não quero"."""
+        """Note a stop after a yes or a no: "Não, quero" is the opposite of "Não quero"."""
         if self._turns:
             self._found["words"].append(",")
         self._turns = False
 
     def _tokens(self) -> list[str]:
-        """The tokens as they were written, without courtesies; capitals are needed to know names."""
+        """Return the tokens as written, without courtesies; names are recognised by their capitals."""
         written = _TOKEN.findall(self._text)
         flat = [folded(token) for token in written]
         line = " ".join(flat)
@@ -214,19 +203,19 @@ class _Reading:
         elif token[0].isalpha():
             flat = _REPEATED.sub(r"\1", folded(token))
             is_name = not begins and token[0].isupper() and not token.isupper()
-            for word in SHORT_FORMS.get(flat, flat).split():
+            for word in WORDS.short_forms.get(flat, flat).split():
                 self._read_word(word, is_name=is_name)
         elif unicodedata.category(token).startswith("S"):
-            # A thumb up is an answer, and one down another.
+            # A thumb up and a thumb down are different answers.
             self._note(token, "unknown")
 
     def _read_word(self, word: str, *, is_name: bool) -> None:
         if not is_name:
             word = self._repaired(word)
         self._found["spelled"].append(word)
-        is_copula = self._asked and word in COPULAS
-        self._turns, self._asked = word in _MEANINGFUL, word in QUESTION_WORDS
-        if word not in FILLERS and not is_copula:
+        is_copula = self._asked and word in WORDS.copulas
+        self._turns, self._asked = word in _MEANINGFUL, word in WORDS.question_words
+        if word not in WORDS.fillers and not is_copula:
             self._note_word(word, is_name=is_name)
 
     def _repaired(self, word: str) -> str:
@@ -236,17 +225,17 @@ class _Reading:
         return self._known.repaired(word)
 
     def _note_word(self, word: str, *, is_name: bool) -> None:
-        if word in NUMBER_WORDS:
+        if word in WORDS.number_words:
             self._note(word, "numbers")
         elif word in self._negations:
             self._note(word, "negations")
-        elif word in DATES:
+        elif word in WORDS.dates:
             self._note(word, "dates")
-        elif word in ANSWERS:
+        elif word in WORDS.answers:
             self._note(word, "answers")
-        elif word in QUESTION_WORDS:
+        elif word in WORDS.question_words:
             self._note(word, "questions")
-        elif word in self._known.names or (is_name and word not in EVERYDAY):
+        elif word in self._known.names or (is_name and word not in WORDS.everyday):
             self._note(word, "names")
         elif word not in self._known.words:
             self._note(word, "unknown")

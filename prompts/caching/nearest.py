@@ -1,4 +1,4 @@
-"""The nearest of some thousand vectors, by one product with a matrix. Only who uses it loads numpy."""
+"""Nearest of some thousand vectors, by one matrix product. Imported only where the semantic level is on: numpy."""
 
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ MOST_ROWS = 10_000
 
 @dataclass(frozen=True)
 class Near:
-    """A row, by its key, and the cosine between it and what was asked."""
+    """Key of a row, and its cosine to the query."""
 
     key: str
     similarity: float
 
 
 class VectorIndex:
-    """Unit vectors of one scope with what their texts say; the oldest row gives its place to the newest.
+    """Unit vectors of one scope with the signatures of their texts; the newest row replaces the oldest.
 
     `width` is the length of a vector; 384 in all-MiniLM-L6-v2.
     """
@@ -40,7 +40,7 @@ class VectorIndex:
         return len(self._rows)
 
     def add(self, key: str, signature: str, vector: bytes, *, number: int) -> None:
-        """Put a row in, in the place of an earlier one of that key.
+        """Add a row, or replace the one of that key.
 
         Raises:
             ConfigurationError: the vector has another width.
@@ -54,8 +54,8 @@ class VectorIndex:
         self._rows.pop(key, None)
 
     def nearest(self, vector: bytes, *, threshold: float, signature: str | None) -> tuple[Near | None, bool]:
-        """The most similar row that says the same, if it reaches `threshold`; and whether one that does not say the
-        same reaches it. `signature` None: whatever it says.
+        """Return the most similar row with that signature, if it reaches `threshold`, and whether one with another
+        signature was nearer. `signature` None: any.
         """
         similar = self._matrix[: len(self._keys)] @ self._vector(vector)
         reaching = np.flatnonzero(similar >= threshold)
@@ -92,7 +92,7 @@ class VectorIndex:
 
 
 class Indexes:
-    """The index of each scope that was asked for lately."""
+    """Indexes by scope, the least recently used dropped."""
 
     def __init__(self, width: int, *, most_scopes: int = 64, most_rows: int = MOST_ROWS) -> None:
         self._width = width

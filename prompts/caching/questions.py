@@ -1,7 +1,7 @@
-"""Which questions may be answered out of the cache, and by what each is known there.
+"""Cacheable questions, and their keys.
 
-The rule is that an answer may be given to somebody else only when nothing of a person is in the question or in the
-answer. What cannot be shown to be so is asked.
+An answer may be given to another person only when neither question nor answer holds personal data. Where that cannot
+be shown, the model is asked.
 """
 
 import re
@@ -16,14 +16,14 @@ from contracts.decisions import StateDecision
 from contracts.institution import Institution
 from contracts.messages import InboundKind
 from prompts.caching.content import Content, Vocabulary, folded, normalised, vocabulary
-from prompts.caching.words import ANSWERS, NEGATIONS
+from prompts.caching.words import WORDS
 from prompts.request import TurnView, conversation_json
 
 CONFIDENT = 0.8
-"""Below it a decision is not sure enough to stand for others; the engine itself asks again below 0.5."""
+"""Confidence below which nothing that follows a decision is cached; the engine itself asks again below 0.5."""
 
 SAID_AGAIN = 0.6
-"""The share of the canonical answer's words in a wording of it; articles and the like, shorter words, do not count."""
+"""Lowest share of the canonical answer's words in a wording of it; shorter words, such as articles, do not count."""
 TELLING_LETTERS = 4
 
 SEPARATOR = "|"
@@ -34,7 +34,7 @@ _WORDS = re.compile(r"[^\W\d_]+")
 
 @dataclass(frozen=True)
 class Place:
-    """Where an answer is kept. The scope can be read: what was asked of whom, apart from the words."""
+    """Scope and key of an entry. The scope is readable: level, task, institution, template, model."""
 
     scope: str
     key: str
@@ -42,7 +42,7 @@ class Place:
 
 @dataclass(frozen=True)
 class SemanticPlace:
-    """Where answers to questions of this kind are kept; `text` is embedded, `signature` is what it says."""
+    """Scope and key on the semantic level; `text` is embedded, `signature` is its content."""
 
     scope: str
     key: str
@@ -52,19 +52,19 @@ class SemanticPlace:
 
 @dataclass(frozen=True)
 class TemplatePlace(Place):
-    """Where the wording of an answer is kept; `canonical` is the institution's own, which it has to say again."""
+    """Scope and key of the wording of an answer; `canonical` is the institution's own text."""
 
     canonical: str
 
 
 @dataclass(frozen=True)
 class Question:
-    """One question to a model, in the cache's terms. A level on which it may not be answered is None.
+    """One question to a model in the cache's terms. A level that may not answer it is None.
 
     `private` are folded words and runs of digits that no shared answer may hold; `name` fills the slot of a template.
     """
 
-    task: TaskName
+    task: str
     exact: Place
     semantic: SemanticPlace | None = None
     template: TemplatePlace | None = None
@@ -74,29 +74,29 @@ class Question:
 
 @dataclass(frozen=True)
 class CachePolicy:
-    """Which levels are on. `embedder` is the name of the one whose vectors are compared; None: no semantic level."""
+    """Levels that are on. `embedder` is the name of the embedder, None: no semantic level."""
 
-    semantic_tasks: frozenset[TaskName] = frozenset()
+    semantic_tasks: frozenset[str] = frozenset()
     template: bool = False
     embedder: str | None = None
 
     def narrowed(self, *, semantic: bool | None, template: bool | None) -> "CachePolicy":
-        """The same with a level turned off; what is not on here cannot be turned on."""
+        """Return the policy with levels turned off; one that is off here cannot be turned on."""
         return replace(
             self,
             semantic_tasks=frozenset() if semantic is False else self.semantic_tasks,
             template=self.template and template is not False,
         )
 
-    def question(self, task: TaskName, label: str, model: str, view: TurnView) -> Question | None:
-        """What is asked, or None where nothing may be kept; `label` is the template's, with its hash.
+    def question(self, task: str, label: str, model: str, view: TurnView) -> Question | None:
+        """Return the question, or None where nothing may be kept; `label` is the template's, with its hash.
 
         Task 1 stays within its own conversation, and Tasks 2 and 3 follow a sure decision that collected nothing.
         """
         if not _is_impersonal(view):
             return None
         scope = _Scope(task, label, model, view.institution)
-        if task is TaskName.STATE:
+        if task == TaskName.STATE:
             return Question(task, Place(scope.of("exact"), _digest(view.conversation.id, _context(view))))
         if task not in (TaskName.RESPONSE, TaskName.MESSAGE_TYPE) or not may_stand(view.decision):
             return None
@@ -115,8 +115,8 @@ class CachePolicy:
             template=self._template(scope, content, view),
         )
 
-    def _semantic(self, task: TaskName, scope: "_Scope", content: Content, view: TurnView) -> SemanticPlace | None:
-        """FAQ-like questions alone: the first message, made of known words, and nothing is asked back."""
+    def _semantic(self, task: str, scope: "_Scope", content: Content, view: TurnView) -> SemanticPlace | None:
+        """Return the place of an FAQ-like question: a first message of known words, to which nothing is asked back."""
         is_open = task in self.semantic_tasks and self.embedder is not None
         decision = view.decision
         if not (is_open and content.is_common and decision and decision.ask_field is None):
@@ -129,7 +129,7 @@ class CachePolicy:
         return SemanticPlace(place, _digest(normalised(text)), content.text, content.signature)
 
     def _template(self, scope: "_Scope", content: Content, view: TurnView) -> TemplatePlace | None:
-        """An intent that has a canonical answer, asked for by a message that adds nothing to it."""
+        """Return the place of an intent with a canonical answer, for a message that adds nothing to the intent."""
         decision, conversation = view.decision, view.conversation
         intent = view.institution.intent(decision.intent if decision else None)
         if not (self.template and content.is_plain and decision and intent):
@@ -147,7 +147,7 @@ class CachePolicy:
 
 
 def may_stand(decision: StateDecision | None) -> bool:
-    """Whether what follows from the decision may be kept: it is sure, goes on, and learnt nothing about the person."""
+    """Whether answers that follow the decision may be kept: it is sure, continues, and collected nothing."""
     return (
         decision is not None
         and decision.next_state is State.PROCESSING
@@ -158,7 +158,7 @@ def may_stand(decision: StateDecision | None) -> bool:
 
 @dataclass(frozen=True)
 class ScopeParts:
-    """What the name of a scope says; `more` tells scopes of the semantic level apart."""
+    """Parts of a scope's name; `more` distinguishes scopes of the semantic level."""
 
     level: str
     task: str
@@ -177,19 +177,19 @@ class ScopeParts:
 
 @dataclass(frozen=True)
 class _Scope:
-    task: TaskName
+    task: str
     label: str
     model: str
     institution: Institution
 
     def of(self, level: str, *more: str) -> str:
         house = self.institution
-        parts = (level, self.task.value, house.name, house.version, house.language, self.label, self.model, *more)
+        parts = (level, self.task, house.name, house.version, house.language, self.label, self.model, *more)
         return SEPARATOR.join(part.replace(SEPARATOR, "/") for part in parts)
 
 
 def _is_impersonal(view: TurnView) -> bool:
-    """No rewrite, nothing collected, only texts and choices, nobody of the team, and nothing that names the person."""
+    """Whether the turn has no rewrite, no field, only texts and choices, no word of an operator or of the name."""
     conversation = view.conversation
     if view.rewrite or conversation.fields or not view.messages:
         return False
@@ -204,14 +204,14 @@ def _is_impersonal(view: TurnView) -> bool:
 
 
 def _sole_content(view: TurnView) -> Content | None:
-    """What the one message says; None when there are several, or when it is a choice."""
+    """Return the content of the only message; None when there are several, or when it is a choice."""
     if len(view.messages) != 1 or view.messages[0].kind is not InboundKind.TEXT:
         return None
     return _vocabulary(view.institution).content(view.messages[0].text, language=view.institution.language)
 
 
 def _context(view: TurnView) -> str:
-    """Everything that the model would be told, with the person's words normalised and their name left out."""
+    """Return all that the request depends on, with the person's words normalised and their name left out."""
     name = _name_words(view.conversation.person_name)
     said = tuple(
         utterance.model_copy(update={"text": normalised(utterance.text)})
@@ -221,13 +221,13 @@ def _context(view: TurnView) -> str:
     )
     conversation = view.conversation.model_copy(update={"window": said, "person_name": None})
     messages = tuple(message.model_copy(update={"text": normalised(message.text)}) for message in view.messages)
-    told = replace(view, conversation=conversation, messages=messages, decision=None)
+    shown = replace(view, conversation=conversation, messages=messages, decision=None)
     named = bool(view.conversation.person_name)
-    return f"{named}{_decided(view.decision) if view.decision else ''}{conversation_json(told)}"
+    return f"{named}{_decided(view.decision) if view.decision else ''}{conversation_json(shown)}"
 
 
 def _decided(decision: StateDecision) -> str:
-    # How sure it was varies from one time to the next; that it was sure enough is asked before.
+    # The confidence varies between answers; whether it suffices is checked before.
     return decision.model_dump_json(exclude={"confidence"})
 
 
@@ -247,19 +247,19 @@ def _private(view: TurnView) -> Iterator[str]:
 
 
 def holds_any(text: str, private: frozenset[str]) -> bool:
-    """Whether one of the words or runs of digits stands in the text."""
+    """Whether the text has one of the words or runs of digits."""
     flat = folded(text)
     return bool(private) and not private.isdisjoint((*_WORDS.findall(flat), *_DIGITS.findall(flat)))
 
 
 def says_again(text: str, canonical: str) -> bool:
-    """Whether a text is a wording of the canonical answer, and not an answer to one way of asking.
+    """Whether a text is a wording of the canonical answer, and not the answer to one way of asking.
 
-    Most of its words are the canonical ones, all its numbers, and it says neither yes nor no by itself.
+    Most of its words are canonical, all of its numbers are, and it adds no yes, no or negation.
     """
     said, known = normalised(text).split(), set(normalised(canonical).split())
     telling = [word for word in said if len(word) >= TELLING_LETTERS]
-    if any(word not in known for word in said if word[0].isdigit() or word in ANSWERS or word in NEGATIONS):
+    if any(word not in known for word in said if word[0].isdigit() or word in WORDS.answers or word in WORDS.negations):
         return False
     return bool(telling) and sum(word in known for word in telling) >= SAID_AGAIN * len(telling)
 
@@ -277,7 +277,7 @@ def _without(text: str, words: frozenset[str]) -> str:
 
 
 def _short_name(name: str | None) -> str | None:
-    """The first word of a name, if it can be said in a sentence: a profile's name may be anything."""
+    """Return the first word of a name, if it fits a sentence: a profile's name may be anything."""
     first = (name or "").split()[:1]
     return first[0] if first and first[0].isalpha() and 2 <= len(first[0]) <= 20 else None
 

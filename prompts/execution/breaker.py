@@ -1,5 +1,9 @@
-"""A circuit breaker for each model: one that keeps failing is left alone for a while, then asked by one call alone."""
+"""Circuit breaker of each model, and the time limit of each call.
 
+Source: Nygard, Release It!, 2nd edition, 2018, "Circuit Breaker".
+"""
+
+import asyncio
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -8,15 +12,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from contracts.errors import ModelUnavailableError
+from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
+from contracts.ports import LanguageModel, ModelRequest, ModelResponse, TextHeard
 from observability.logs import logger
-from observability.metrics import BREAKER_OPENED, BREAKER_REFUSED
+from observability.metrics import BREAKER_OPENED, BREAKER_REFUSED, MODEL_ERRORS
 
 log = logger(__name__)
 
 
 class Circuit(StrEnum):
-    """Closed lets every call through, open none, half-open one, whose outcome decides."""
+    """State of a circuit: closed admits every call, open none, half-open one, whose outcome decides."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -25,15 +30,17 @@ class Circuit(StrEnum):
 
 @dataclass(frozen=True)
 class BreakerLimits:
-    """It opens when of the last `window` calls to end `failures` failed, or as large a share of those and of the calls
-    that had begun before the last failed one and still run.
+    """When a circuit opens, and for how long.
 
-    While one call in eight fails, retries take care of it, and to leave the model alone would do the harm: the chance
-    of fifteen in twenty is 2e-10, of ten it would be 5e-5 (binomial), which is once a day. Even at one in two, four
-    attempts answer nineteen turns of twenty. That holds if what ended is a fair draw of what began, and it is not: an
-    error comes back at once and an answer after seconds, so of a hundred calls that begin together the failed ones end
-    first. So who has waited longer than a failed one counts as not failed. The first pause is short, since most outages
-    are; each failed probe doubles it up to the longest.
+    It opens when `failures` of the last `window` ended calls failed, or as large a share of those and of the calls
+    that began before the last failed one and still run.
+
+    While one call in eight fails, retries are enough and an open circuit does harm: the chance of fifteen failures in
+    twenty is 2e-10, of ten 5e-5 (binomial), which is once a day. Even at one in two, four attempts answer nineteen
+    turns of twenty. Both figures take the ended calls for a fair sample, which they are not: an error comes back at
+    once and an answer after seconds, so of a hundred calls that begin together the failed ones end first. Therefore a
+    running call that is older than a failed one counts as not failed. The first pause is short, since most outages are;
+    each failed probe doubles it up to the longest.
     """
 
     window: int = 20
@@ -76,10 +83,10 @@ class Breaker:
 
     @contextmanager
     def call(self) -> Iterator["Verdict"]:
-        """One call through the circuit. It failed if it left with `ModelUnavailableError`, unless the verdict is void.
+        """Let one call through. It counts as failed when it raises `ModelUnavailableError` and its verdict is not void.
 
         Raises:
-            ModelUnavailableError: the circuit is open; `retry_after` says until when.
+            ModelUnavailableError: the circuit is open; `retry_after` is the time until it may close.
         """
         if not self.admits:
             BREAKER_REFUSED.inc()
@@ -135,7 +142,7 @@ class Breaker:
         self._opens_again = self._monotonic() + self._pause.total_seconds()
 
     def _left(self) -> timedelta:
-        """Until the next probe; while one is under way, as long as it may take is not known: the shortest pause."""
+        """Return the time until the next probe; during a probe, whose end is not known, the shortest pause."""
         assert self._opens_again is not None  # noqa: S101 - only an open circuit refuses
         left = timedelta(seconds=self._opens_again - self._monotonic())
         return left if left > timedelta(0) else self._limits.first_pause
@@ -143,13 +150,13 @@ class Breaker:
 
 @dataclass
 class Verdict:
-    """What a call says of its model. `is_void`: nothing, since it ended for a reason of ours."""
+    """Whether the outcome of a call counts; it `is_void` when the call ended for a reason of ours."""
 
     is_void: bool = False
 
 
 class Breakers:
-    """One for each model; there are as many models as the settings name."""
+    """The circuit of each model; there are as many models as the settings name."""
 
     def __init__(self, *, monotonic: Callable[[], float], limits: BreakerLimits = BreakerLimits()) -> None:
         self._monotonic = monotonic
@@ -160,3 +167,33 @@ class Breakers:
         if model not in self._breakers:
             self._breakers[model] = Breaker(model, monotonic=self._monotonic, limits=self._limits)
         return self._breakers[model]
+
+
+class CircuitModel:
+    """Policy: circuit breaker, and the time limit of each call: its own, or what is left until the deadline."""
+
+    def __init__(self, model: LanguageModel, breakers: Breakers) -> None:
+        self._model = model
+        self._breakers = breakers
+
+    async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
+        timeout = min(request.timeout, request.context.remaining)
+        if timeout <= timedelta(0):
+            raise ModelUnavailableError("the turn's time is used up")
+        with self._breakers.of(request.model).call() as verdict:
+            try:
+                # The adapter's own time-out is for each read: a model that drips one byte a second never meets it.
+                async with asyncio.timeout(timeout.total_seconds()):
+                    return await self._model.complete(request.model_copy(update={"timeout": timeout}), on_text=on_text)
+            except (ModelUnavailableError, ModelRequestRejectedError) as exc:
+                kind = "unavailable" if isinstance(exc, ModelUnavailableError) else "rejected"
+                MODEL_ERRORS.labels(kind=kind).inc()
+                raise
+            except TimeoutError as exc:
+                MODEL_ERRORS.labels(kind="timeout").inc()
+                # A call that the turn's deadline cut short is no evidence against the model.
+                verdict.is_void = timeout < request.timeout
+                raise ModelUnavailableError("no answer within its time") from exc
+
+    async def close(self) -> None:
+        await self._model.close()

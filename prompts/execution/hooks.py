@@ -1,4 +1,4 @@
-"""What is done before and after every prompt task."""
+"""Hooks before and after every prompt task: strategy, metrics, the watch over the provider's prompt cache."""
 
 from typing import Any
 
@@ -11,29 +11,29 @@ from prompts.execution.strategies import Strategies
 log = logger(__name__)
 
 
-def bending(strategies: Strategies) -> Before:
-    """Before: ask the model, and the effort, that the task's strategy chooses."""
+def strategy_hook(strategies: Strategies) -> Before:
+    """Return the hook that asks the model, and the effort, of the task's strategy."""
 
-    def bend(task: PromptTask[Any]) -> PromptTask[Any]:
-        request = strategies.bend(task.request, task.name, task.strategy)
+    def apply(task: PromptTask[Any]) -> PromptTask[Any]:
+        request = strategies.apply_strategy(task.request, task.name, task.strategy)
         return task if request is task.request else task.asking(request)
 
-    return bend
+    return apply
 
 
 def count(_: PromptTask[Any], record: TaskRecord) -> None:
-    """After: the metrics of the task."""
+    """Count the metrics of the task."""
     note_prompt_task(record)
 
 
 class PromptCacheWatch:
-    """After: a template that asks the provider to cache its prefix and gets none of it cached is told once.
+    """Hook after a task: warns once of a template whose prefix the provider does not cache although it was asked to.
 
-    A prefix below the model's minimum, or one that changes with every call, is ignored by the provider in silence.
+    The provider ignores a prefix below the model's minimum, or one that changes with every call, in silence.
     """
 
     def __init__(self) -> None:
-        self._told: set[tuple[str, str]] = set()
+        self._warned: set[tuple[str, str]] = set()
 
     def __call__(self, task: PromptTask[Any], record: TaskRecord) -> None:
         if not any(block.cached for block in task.request.system):
@@ -41,10 +41,10 @@ class PromptCacheWatch:
         for call in record.bill:
             # A call that was shared with another task has no tokens of its own.
             if call.tokens.input and not call.tokens.cache_read and not call.tokens.cache_write:
-                PROMPT_CACHE_MISSED.labels(task=task.name.value).inc()
-                self._tell(call.model, task.template)
+                PROMPT_CACHE_MISSED.labels(task=task.name).inc()
+                self._warn(call.model, task.template)
 
-    def _tell(self, model: str, template: str) -> None:
-        if (model, template) not in self._told:
-            self._told.add((model, template))
+    def _warn(self, model: str, template: str) -> None:
+        if (model, template) not in self._warned:
+            self._warned.add((model, template))
             log.warning("prompt_cache.missed", model=model, template=template)

@@ -1,52 +1,27 @@
-"""One question to a model: what is asked and how its answer is taken, by when, and what came of it."""
+"""One question to a model, its result, and the hooks around it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-from contracts.conversation import TaskName, TaskRecord
+from contracts.calls import Deadline, Listener, TurnCost
+from contracts.conversation import TaskRecord
 from contracts.errors import WorkerError
-from contracts.ports import ModelRequest
+from contracts.ports import ModelRequest, TextHeard
 from prompts.caching.questions import Question
 from prompts.execution.quality import Scores
 from prompts.execution.strategies import Strategy
-from prompts.pricing.budget import Tab
 
 T = TypeVar("T")
 
 
-class Deadline:
-    """A moment on the monotonic clock by which a turn must have its answers."""
-
-    def __init__(self, budget: timedelta, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._ends = monotonic() + budget.total_seconds()
-
-    @property
-    def remaining(self) -> timedelta:
-        return timedelta(seconds=max(0.0, self._ends - self._monotonic()))
-
-
-@dataclass(frozen=True)
+@dataclass
 class TurnClock:
-    """When the turn began, in monotonic seconds, by when its answers are due, and what they cost."""
+    """Start of a turn in monotonic seconds, the deadline of its answers, and their running cost."""
 
     started: float
     deadline: Deadline
-    tab: Tab = field(default_factory=Tab)
-
-
-class Listener(Protocol):
-    """Hears an answer while it forms. A repeated call begins it again: what was heard before is void."""
-
-    def begin(self) -> None: ...
-
-    async def on_token(self, piece: str) -> None: ...
-
-    async def end(self) -> None:
-        """The answer is whole."""
-        ...
+    cost: TurnCost = field(default_factory=TurnCost)
 
 
 def unjudged(_: object) -> Scores:
@@ -59,15 +34,15 @@ def unanswered(_: str) -> None:
 
 @dataclass(frozen=True)
 class PromptTask(Generic[T]):
-    """What is asked, and how its answer is taken.
+    """One request with the check and the scores of its answer.
 
     `check` turns the model's text into the value and raises ValidationError or UnusableModelOutputError, `judge` scores
-    the value, `listener` hears it form. `question` is what is asked of that model in the cache's terms, None where its
-    answer may neither come from there nor go there; one that is `gated` is kept by who has seen it pass the gate. A
-    `batched` one shares identical calls and cold prefixes with others of its moment.
+    the value, `listener` receives it while it forms. `question` is the request to that model in the cache's terms, None
+    where the cache may neither give nor keep the answer; a `gated` answer is kept by the caller once it passed the
+    gate. A `batched` task shares identical calls and cold prefixes with others of its moment.
     """
 
-    name: TaskName
+    name: str
     template: str
     request: ModelRequest
     check: Callable[[str], T]
@@ -78,15 +53,20 @@ class PromptTask(Generic[T]):
     gated: bool = False
     batched: bool = False
 
+    @property
+    def on_text(self) -> TextHeard | None:
+        """Receiver of the answer's text while it forms, where there is a listener."""
+        return None if self.listener is None else self.listener.on_token
+
     def asking(self, request: ModelRequest) -> Self:
         return replace(self, request=request)
 
 
 @dataclass(frozen=True)
 class TaskResult(Generic[T]):
-    """What a task gave. `value` is None when it failed for good; then `error` says why, and `record` what it cost.
+    """Outcome of a task: a value, or None with the `error` that ended it; `record` has the cost of both.
 
-    `fresh` is the answer as the model gave it, with what was asked, when it may be given again.
+    `fresh` is the question and the model's own answer, when the cache may keep it.
     """
 
     value: T | None
@@ -96,6 +76,6 @@ class TaskResult(Generic[T]):
 
 
 Before = Callable[[PromptTask[Any]], PromptTask[Any]]
-"""A hook before the call: it returns the task as it is to be asked. An error of the `WorkerError` family fails it."""
+"""A hook before the call: returns the task as it is to be asked. A `WorkerError` fails the task."""
 After = Callable[[PromptTask[Any], TaskRecord], None]
-"""A hook after the answer, or after the failure: it looks and changes nothing."""
+"""A hook after the answer or the failure: observes and changes nothing."""

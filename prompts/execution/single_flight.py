@@ -1,4 +1,7 @@
-"""One piece of work for all who want the same in the same moment."""
+"""Single flight: one run of a piece of work for all callers that want it at the same time.
+
+Source: golang.org/x/sync/singleflight.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
@@ -11,71 +14,71 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Landed(Generic[T]):
-    """What came out; `shared` when somebody else had begun it."""
+class FlightResult(Generic[T]):
+    """The value of the work; `shared` when another caller began it."""
 
     value: T
     shared: bool
 
 
 @dataclass
-class _Flight(Generic[T]):
+class _Running(Generic[T]):
     task: "asyncio.Task[T]"
     waiting: int = field(default=0)
 
 
 class SingleFlight(Generic[T]):
-    """Whoever comes while the same is being worked on waits for it instead of beginning it again.
+    """Work by key; a caller joins the work of its key that is running instead of beginning it again.
 
-    A waiter that is cancelled leaves; the work goes on for the others, whoever began it, and ends when nobody is left.
-    An error is everybody's: each of them decides what to do next, and the first to try again begins a new flight.
+    A cancelled caller leaves; the work goes on for the others, whichever began it, and is cancelled with the last one.
+    An error is raised to every caller, and the first to try again begins the work again.
 
     Raises:
-        GroupClosedError: from `run`, when it was closed meanwhile.
+        GroupClosedError: from `run`, when it is closed before the work has ended.
     """
 
     def __init__(self) -> None:
-        self._flights: dict[Hashable, _Flight[T]] = {}
+        self._running: dict[Hashable, _Running[T]] = {}
 
     def __len__(self) -> int:
-        return len(self._flights)
+        return len(self._running)
 
     def is_under_way(self, key: Hashable) -> bool:
-        return key in self._flights
+        return key in self._running
 
-    async def run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> Landed[T]:
-        flight = self._flights.get(key)
-        begun_here = flight is None
-        if flight is None:
-            flight = self._flights[key] = _Flight(asyncio.ensure_future(_awaited(work)))
-            flight.task.add_done_callback(lambda _: self._landed(key, flight))
-        flight.waiting += 1
+    async def run(self, key: Hashable, work: Callable[[], Awaitable[T]]) -> FlightResult[T]:
+        running = self._running.get(key)
+        begun_here = running is None
+        if running is None:
+            running = self._running[key] = _Running(asyncio.ensure_future(_awaited(work)))
+            running.task.add_done_callback(lambda _: self._forget(key, running))
+        running.waiting += 1
         try:
-            return Landed(await asyncio.shield(flight.task), shared=not begun_here)
+            return FlightResult(await asyncio.shield(running.task), shared=not begun_here)
         except asyncio.CancelledError:
-            if flight.task.cancelled() and not _is_being_cancelled():
+            if running.task.cancelled() and not _is_being_cancelled():
                 raise GroupClosedError("the process is stopping") from None
             raise
         finally:
-            flight.waiting -= 1
-            if not flight.waiting and not flight.task.done():
-                # Nobody may join what is about to be cancelled.
-                self._landed(key, flight)
-                flight.task.cancel()
+            running.waiting -= 1
+            if not running.waiting and not running.task.done():
+                # No caller may join what is about to be cancelled.
+                self._forget(key, running)
+                running.task.cancel()
 
     async def close(self) -> None:
-        """Cancel what is under way; who waits for it gets GroupClosedError."""
-        flights = [flight.task for flight in self._flights.values()]
-        for task in flights:
+        """Cancel all running work; its callers get GroupClosedError."""
+        tasks = [running.task for running in self._running.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _landed(self, key: Hashable, flight: _Flight[T]) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
-        if flight.task.done() and not flight.task.cancelled():
-            # Looked at even when every waiter has left: an error that nobody waits for is nobody's.
-            flight.task.exception()
+    def _forget(self, key: Hashable, running: _Running[T]) -> None:
+        if self._running.get(key) is running:
+            del self._running[key]
+        if running.task.done() and not running.task.cancelled():
+            # Retrieved even without a caller, or asyncio logs it.
+            running.task.exception()
 
 
 def _is_being_cancelled() -> bool:

@@ -1,4 +1,4 @@
-"""What the spans of a prompt task say: which question, which model, what it cost. Never a word of it."""
+"""Spans of a prompt task and its calls: task, model, tokens and cost; never a word of the conversation."""
 
 import re
 from typing import Any
@@ -11,25 +11,26 @@ from prompts.execution.prompt_task import PromptTask
 
 # Values of `gen_ai.provider.name` by PROSA_MODEL_PROVIDER. Source: OpenTelemetry's conventions for generative AI.
 PROVIDERS = {"anthropic": "anthropic", "vertex": "gcp.vertex_ai", "bedrock": "aws.bedrock"}
-# The provider's own word; what is none is not passed on.
+# The provider's own word; anything else is not passed on.
 STOP_REASON = re.compile(r"[a-z_]{1,40}")
 
 
 def task_span(task: PromptTask[Any]) -> Span:
-    return span("prompter.execute", {names.USAGE: task.name.value, names.TEMPLATE: task.template})
+    return span("prompter.execute", {names.USAGE: task.name, names.TEMPLATE: task.template})
 
 
-def call_span(task: PromptTask[Any], request: ModelRequest, *, attempt: int, provider: str) -> Span:
-    """One call of the model, from here to the provider and back; attempts from 1, `provider` one of PROVIDERS."""
+def call_span(request: ModelRequest, *, provider: str) -> Span:
+    """Return the span of one call of the model; `provider` is a value of PROVIDERS."""
+    context = request.context
     described = {
         names.OPERATION: "chat",
         names.PROVIDER: provider,
         names.REQUEST_MODEL: request.model,
-        names.USAGE: task.name.value,
-        names.TEMPLATE: task.template,
+        names.USAGE: context.task,
+        names.TEMPLATE: context.template,
     }
     called = span("ai.execute", described, kind=Kind.CLIENT)
-    called.set(names.RESENT, attempt - 1 or None)
+    called.set(names.RESENT, context.attempts - 1 if context.attempts > 1 else None)
     return called
 
 

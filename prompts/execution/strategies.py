@@ -1,4 +1,4 @@
-"""Which model a task is asked of, and how hard it should think: the models of the settings, bent by a strategy."""
+"""Strategies: the model and the effort of a task, where the settings' own model is not the choice."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from contracts.ports import Effort, ModelRequest
 
 
 class Strategy(StrEnum):
-    """What to favour.
+    """Priority of a call.
 
     `balanced` takes what the settings say; `cost` the economy model at low effort; `speed` the task's own model at low
     effort; `quality` the quality model at high effort, for the tasks whose words a person reads or that decide.
@@ -22,31 +22,14 @@ class Strategy(StrEnum):
 
 
 @dataclass(frozen=True)
-class TaskModels:
-    """Which model answers which task."""
-
-    state: str
-    response: str
-    message_type: str
-
-    def of(self, task: TaskName) -> str:
-        """The model of one of the three tasks of a turn."""
-        return {
-            TaskName.STATE: self.state,
-            TaskName.RESPONSE: self.response,
-            TaskName.MESSAGE_TYPE: self.message_type,
-        }[task]
-
-
-@dataclass(frozen=True)
 class Strategies:
-    """Bends a request to a strategy. A model that is not set leaves the task's own in its place."""
+    """Models of the strategies; one that is not set leaves the task's own in its place."""
 
     economy_model: str | None = None
     quality_model: str | None = None
 
-    def bend(self, request: ModelRequest, task: TaskName, strategy: Strategy) -> ModelRequest:
-        """The request as the strategy would have it."""
+    def apply_strategy(self, request: ModelRequest, task: str, strategy: Strategy) -> ModelRequest:
+        """Return the request with the model and effort of the strategy."""
         match strategy:
             case Strategy.BALANCED:
                 return request
@@ -55,14 +38,14 @@ class Strategies:
             case Strategy.SPEED:
                 return _asking(request, None, Effort.LOW)
             case Strategy.QUALITY:
-                return _asking(request, self.quality_model if task in DECIDING else None, Effort.HIGH)
+                return _asking(request, None if task in FORM_TASKS else self.quality_model, Effort.HIGH)
 
 
 # The form of a reply is a small choice: a dearer model does not make a better one.
-DECIDING = frozenset(task for task in TaskName if task is not TaskName.MESSAGE_TYPE)
+FORM_TASKS = frozenset({TaskName.MESSAGE_TYPE})
 
-# Families that take `output_config.effort`; the API refuses it with 400 from others, so a family that is not known to
-# take it is not sent it. Source: platform.claude.com, "Effort"; `capabilities.effort` of GET /v1/models/{model}.
+# Families that take `output_config.effort`; the API answers 400 for others, so it is sent to known families alone.
+# Source: platform.claude.com, "Effort"; `capabilities.effort` of GET /v1/models/{model}.
 FAMILIES_WITH_EFFORT: Mapping[str, bool] = {"opus": True, "sonnet": True, "haiku": False}
 
 

@@ -1,4 +1,4 @@
-"""A model's answer while it forms: the text inside the JSON that is not whole yet, and where its sentences end."""
+"""Streaming: the text inside incomplete JSON, and the ends of its sentences."""
 
 import re
 
@@ -9,7 +9,7 @@ _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n")
 
 
 class FormingText:
-    """The text under one key of a JSON object that arrives in pieces."""
+    """Text under one key of a JSON object that arrives in pieces."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -17,7 +17,7 @@ class FormingText:
         self.text = ""
 
     def add(self, piece: str) -> str:
-        """Return the text so far; JSON that nothing could mend adds nothing, and the check of the whole says so."""
+        """Return the text so far; invalid JSON adds nothing, and the check of the complete answer rejects it."""
         self._json += piece
         try:
             content = from_json(self._json, allow_partial="trailing-strings")
@@ -30,5 +30,5 @@ class FormingText:
 
 
 def sentence_ends(text: str) -> list[int]:
-    """Where each whole sentence of the text ends; what comes after the last of them may still grow."""
+    """Return the end of each complete sentence; the text after the last one may still grow."""
     return [match.end() for match in _SENTENCE_END.finditer(text)]

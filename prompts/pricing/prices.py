@@ -1,4 +1,4 @@
-"""Tokens to US dollars. A model without a known price costs "unknown" (None), never nothing."""
+"""Prices in US dollars. The cost of a model without a known price is None, never zero."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ log = logger(__name__)
 ZERO = Decimal(0)
 MILLION = Decimal(1_000_000)
 BATCH = {"processing": "batch"}
-# Who bills for a call, by PROSA_MODEL_PROVIDER: Bedrock's regional prices are a tenth above Anthropic's.
+# Provider of the price list, by PROSA_MODEL_PROVIDER: Bedrock's regional prices are a tenth above Anthropic's.
 SELLERS = {"anthropic": "anthropic", "vertex": "google", "bedrock": "aws"}
 
 
@@ -40,7 +40,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Rates:
-    """What one model costs."""
+    """Prices of one model."""
 
     input: Rate
     cache_read: Rate
@@ -49,7 +49,7 @@ class Rates:
     output: Rate
 
     def cost(self, tokens: TokenCount) -> Decimal:
-        """USD of one call, exact."""
+        """Return the USD of one call, exact."""
         prompt = tokens.input + tokens.cache_read + tokens.cache_write
         millionths = (
             self.input.at(prompt) * tokens.input
@@ -63,7 +63,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class KnownModel:
-    """A line of the price list: the ordinary rates, and those of a batch where there are any."""
+    """Line of the price list: the ordinary rates, and those of a batch where there are any."""
 
     id: str
     name: str
@@ -76,8 +76,7 @@ class PriceBook:
 
     `seller` is the provider's id in that list, one of SELLERS.
 
-    The sums are our own, as the library's `calc_price` takes thirty times as long. A test holds the two against each
-    other.
+    The sums are our own, as the library's `calc_price` takes thirty times as long. A test compares the two.
     """
 
     def __init__(self, seller: str = "anthropic") -> None:
@@ -85,12 +84,12 @@ class PriceBook:
         self._unpriced: set[str] = set()
 
     def cost(self, model: str, tokens: TokenCount, *, at: datetime, batch: bool = False) -> Decimal | None:
-        """The price of one call in USD, or None when the list does not know the model."""
+        """Return the USD of one call, or None when the list does not have the model."""
         rates = _rates(self._seller, model, _day(at), batch)
         return None if rates is None else rates.cost(tokens)
 
     def booked(self, model: str, tokens: TokenCount | None, *, at: datetime) -> Decimal | None:
-        """The price of a call that was made: when it or its tokens are unknown, that is counted, and said once."""
+        """Return the USD of a call that was made; an unknown price is counted, and logged once for each model."""
         cost = None if tokens is None else self.cost(model, tokens, at=at)
         if cost is None:
             UNPRICED_CALLS.inc()
@@ -100,23 +99,23 @@ class PriceBook:
         return cost
 
     def dearest(self, tokens: TokenCount, *, at: datetime) -> Decimal:
-        """What the tokens would cost at the most expensive model of the list: the bound for one that is not on it."""
+        """Return the USD at the most expensive model of the list: the bound for a model that is not on it."""
         return max(rates.cost(tokens) for rates in _all_rates(self._seller, _day(at)))
 
     def known(self, *, at: datetime) -> Iterator[KnownModel]:
-        """The list, in its own order."""
+        """Return the list, in its own order."""
         for model in _models(self._seller):
             rates, batch = _rates_of(model, _day(at), batch=False), _rates_of(model, _day(at), batch=True)
             yield KnownModel(model.id, model.name or model.id, rates, None if batch == rates else batch)
 
     @property
     def release(self) -> str:
-        """The installed release of `genai-prices`."""
+        """Installed release of `genai-prices`."""
         return version("genai-prices")
 
 
 def total_cost(costs: Iterable[str | None]) -> str | None:
-    """The sum, or None as soon as one part is unknown."""
+    """Return the sum, or None when one part is unknown."""
     total = ZERO
     for cost in costs:
         if cost is None:
@@ -126,13 +125,13 @@ def total_cost(costs: Iterable[str | None]) -> str | None:
 
 
 def usd_text(amount: Decimal) -> str:
-    """The amount as decimal text, all its digits and no more."""
+    """Return the amount as decimal text, all its digits and no more."""
     return format(amount.normalize(), "f")
 
 
 @cache
 def _provider(seller: str) -> "Provider":
-    # The library takes half a second to import: a process that never asks for a price does not pay for it.
+    # The library takes half a second to import: only a process that needs a price imports it.
     from genai_prices.data_snapshot import get_snapshot
 
     return get_snapshot().find_provider(None, seller, None)
@@ -143,12 +142,12 @@ def _models(seller: str) -> "list[ModelInfo]":
 
 
 def load_prices(seller: str = "anthropic") -> None:
-    """Import the list now, for instance in a thread, and not with the first price that is asked for."""
+    """Import the list now, for instance in a thread, instead of with the first price."""
     _provider(seller)
 
 
 def _day(at: datetime) -> date:
-    """Prices begin on days of UTC."""
+    """Return the day in UTC: prices begin on such days."""
     return at.astimezone(UTC).date()
 
 

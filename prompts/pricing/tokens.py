@@ -1,7 +1,7 @@
-"""An estimate of tokens, for comparing texts with each other when the provider cannot be asked.
+"""Estimate of tokens, for the comparison of texts where the provider cannot be asked.
 
-No tokenizer of the provider can be had offline; `count_tokens` of its API is the truth, which `cli/token_count.py` asks
-for where there is a key. The estimate cuts a text as
+The provider has no offline tokenizer; `count_tokens` of its API is exact, and `cli/token_count.py` asks it where there
+is a key. The estimate cuts a text as
 public byte-pair encodings do before they merge: a word takes the space or sign before it along, numbers go in threes,
 signs with the line end after them. Then it counts how many tokens a piece is likely to become: a lower-case English
 word of up to eight letters is one, capitals, accents and other scripts break into shorter ones. How far this is from
@@ -22,7 +22,7 @@ _WORD, _CAPITALS, _BYTES = 8, 5, 4
 
 
 def estimated_tokens(text: str) -> int:
-    """How many tokens a text is likely to have, at least 0."""
+    """Return the likely number of tokens of a text, at least 0."""
     return sum(_tokens(piece) for piece in _PIECES.findall(text))
 
 

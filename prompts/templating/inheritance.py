@@ -1,4 +1,4 @@
-"""Templates that extend others: one parent each, whose blocks they change."""
+"""Inheritance of templates: one parent each, whose blocks they change."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ TemplateFile = YamlFile[TemplateSource]
 
 @dataclass(frozen=True)
 class Lineage:
-    """A template and those it extends, itself first."""
+    """Template and its ancestors, itself first."""
 
     members: tuple[TemplateFile, ...]
 
@@ -34,7 +34,7 @@ class Lineage:
         return " -> ".join(member.value.key for member in self.members)
 
     def nearest(self, what: str) -> tuple[TemplateFile, Any] | None:
-        """What the template says itself, or the first of its ancestors that says it; with the file that does."""
+        """Return the value of that key in the template or its nearest ancestor, with the file that has it."""
         for member in self.members:
             said = getattr(member.value, what)
             if said is not None:
@@ -64,9 +64,9 @@ def lineage(key: str, files: Mapping[str, TemplateFile]) -> Lineage:
 
 @dataclass
 class Inherited:
-    """The text of one template, part by part: what its root says, and every block somebody below it changed.
+    """Text of one template, part by part: that of its root, and every block that a descendant changed.
 
-    `sources` are jinja sources by name, `parsed` the texts they are made of.
+    `sources` are Jinja sources by name, `parsed` the texts they are built from.
     """
 
     sources: dict[str, str] = field(default_factory=dict)
@@ -81,7 +81,7 @@ def source_name(key: str, part: Part) -> str:
 
 
 def inherit(line: Lineage, environment: Environment) -> Inherited:
-    """Turn a lineage into sources for jinja's own `extends` and blocks.
+    """Turn a lineage into sources for Jinja's own `extends` and blocks.
 
     Raises:
         ConfigurationError: a text is missing, is not well formed, or changes a block that no ancestor has.
@@ -139,7 +139,7 @@ def _add_member(
 
 
 def _child_source(parent: str, part: Part, changed: list[tuple[str, StrictText]]) -> str:
-    """The blocks in the order of the file, each on the line it has there."""
+    """Return the blocks in the order of the file, each on its line there."""
     return "".join(_lines(f'{{% extends "{source_name(parent, part)}" %}}', changed))
 
 

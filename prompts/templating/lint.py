@@ -1,13 +1,14 @@
-"""What is sound and yet not as it should be: nothing here stops a start, all of it is worth a look."""
+"""Lint of templates and steps: findings that do not stop a start."""
 
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from contracts.yaml_file import YamlFile
-from prompts.templating.registry import PromptRegistry, PromptTemplate
+from prompts.templating.registry import PromptRegistry
 from prompts.templating.source import TemplateSource
 from prompts.templating.steps import Step, StepSource
+from prompts.templating.template import PromptTemplate
 
 REPEATED_WORDS = 8
 _BLOCK = re.compile(r"{%-?\s*block\s+([a-z_][a-z0-9_]*)")
@@ -24,7 +25,7 @@ class Finding:
 
 
 def findings(registry: PromptRegistry, *, institution: str) -> list[Finding]:
-    """Look at every template and step. `institution` is the text that opens every prompt."""
+    """Check every template and step. `institution` is the text that opens every prompt."""
     steps = registry.steps.all()
     found = {
         *_versions(registry),
@@ -60,7 +61,7 @@ def _versions(registry: PromptRegistry) -> Iterator[Finding]:
 
 
 def _blocks(registry: PromptRegistry) -> Iterator[Finding]:
-    """A block that nobody changes, and an abstract template that nobody extends."""
+    """Find blocks that no template changes, and abstract templates that no template extends."""
     sources = [file.value for file in registry.files.values()]
     changed = {block for source in sources for block in source.blocks}
     parents = {source.extends for source in sources}
@@ -95,7 +96,7 @@ def _steps(steps: Iterable[Step], used: set[str]) -> Iterator[Finding]:
 
 
 def _repeated(text: str, institution: str) -> Iterator[str]:
-    """Runs of words that the text shares with the institution's, the first of each place."""
+    """Find runs of words that the text shares with the institution's, the first of each place."""
     known = f" {' '.join(_words(institution))} "
     words = _words(text)
     position = 0
@@ -113,7 +114,7 @@ def _words(text: str) -> list[str]:
 
 
 def _line_of(file: YamlFile[TemplateSource], words: str) -> int:
-    """Where the run begins, when it stands in this file and not in one it inherits from."""
+    """Return the line on which the run begins; 1 when it is inherited."""
     seen: list[str] = []
     lines: list[int] = []
     for number, line in enumerate(file.text.splitlines(), start=1):

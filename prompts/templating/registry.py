@@ -1,94 +1,28 @@
-"""The templates: read once at start, checked, compiled, found by name and version."""
+"""Registry of the templates: read once at start, checked, compiled, found by name and version."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import orjson
 from jinja2 import FunctionLoader
 from jinja2 import Template as CompiledTemplate
 
 from contracts.errors import ConfigurationError, PromptNotFoundError
 from contracts.values import Value
-from contracts.yaml_file import YamlFile, problem, read_yaml
+from contracts.yaml_file import problem, read_yaml
+from prompts.tasks.registry import TASKS
+from prompts.tasks.task import Task
 from prompts.templating.inheritance import PARTS, Inherited, Lineage, Part, TemplateFile, inherit, lineage, source_name
-from prompts.templating.inputs import INPUTS, OUTPUTS, PromptInput
-from prompts.templating.source import CallSettings, OwnStep, SharedStep, TemplateSource
+from prompts.templating.inputs import INPUTS, PromptInput
+from prompts.templating.source import OwnStep, SharedStep, TemplateSource
 from prompts.templating.steps import StepLibrary
 from prompts.templating.strict_text import RENDERING_ERRORS, place_of, strict_environment
+from prompts.templating.template import PromptTemplate
 
 TEMPLATES_FOLDER = Path(__file__).parents[1] / "templates"
-# The version that is used when nobody chooses one; 1 for names that are not here.
+# Version without a choice; 1 for names that are not listed.
 DEFAULT_VERSIONS: Mapping[str, int] = {}
 STEPS = "steps"
-
-
-@dataclass(frozen=True)
-class PromptTemplate:
-    """A template ready to be rendered. Its `label` (name, version, content hash) stands on every call and turn."""
-
-    file: YamlFile[TemplateSource]
-    chain: tuple[str, ...]
-    """Its own key (`name_vN`), its parent's, and so on."""
-    system: str
-    """What does not vary: it follows the institution in the prefix that the provider's prompt cache serves."""
-    user: CompiledTemplate
-    user_sources: tuple[str, ...]
-    steps_used: Mapping[str, str]
-    """Every shared step of both parts, by key, with its text."""
-    settings: CallSettings
-    input: type[PromptInput]
-    output: type[Value]
-
-    @property
-    def source(self) -> TemplateSource:
-        return self.file.value
-
-    @property
-    def name(self) -> str:
-        return self.source.name
-
-    @property
-    def version(self) -> int:
-        return self.source.version
-
-    @property
-    def parent(self) -> str | None:
-        return self.source.extends
-
-    @property
-    def hash(self) -> str:
-        """Eight hex digits of a SHA-256 over all that reaches the model, wherever it is inherited from."""
-        return self.label.rpartition("@")[2]
-
-    @cached_property
-    def label(self) -> str:
-        content = [
-            self.system,
-            self.user_sources,
-            sorted(self.steps_used.items()),
-            self.settings.model_dump(),
-            self.input.__name__,
-            self.output.__name__,
-        ]
-        return f"{self.source.key}@{sha256(orjson.dumps(content)).hexdigest()[:8]}"
-
-    def render_user(self, values: PromptInput) -> str:
-        """Fill the user part.
-
-        Raises:
-            ConfigurationError: the values are those of another input, or the text cannot be made with them.
-        """
-        if not isinstance(values, self.input):
-            raise ConfigurationError(f"template {self.label}: is filled with {self.input.__name__}")
-        try:
-            return self.user.render(dict(values)).strip()
-        except RENDERING_ERRORS as exc:
-            file, line = place_of(exc, self.file.name, self.file.line("user"))
-            raise problem(file, line, str(exc), chain=" -> ".join(self.chain)) from exc
 
 
 class PromptRegistry:
@@ -110,12 +44,14 @@ class PromptRegistry:
     @classmethod
     def read(
         cls,
-        folder: Path = TEMPLATES_FOLDER,
-        *,
+        *folders: Path,
         steps: StepLibrary | None = None,
         defaults: Mapping[str, int] = DEFAULT_VERSIONS,
+        tasks: Iterable[Task[Any, Any]] = TASKS,
     ) -> "PromptRegistry":
-        """Read every `name_vN.yaml` (or `name.yaml`, the version it says) of the folder.
+        """Read every `name_vN.yaml` (or `name.yaml`, the version it says) of the folders, by default the product's.
+
+        A template's `output` is the answer of one of `tasks`.
 
         Raises:
             ConfigurationError: files are not sound templates; the text names each file, line, chain and reason.
@@ -123,7 +59,7 @@ class PromptRegistry:
         steps = steps or StepLibrary.read()
         files: dict[str, TemplateFile] = {}
         problems: list[str] = []
-        for path in sorted(folder.glob("*.yaml")):
+        for path in sorted(path for folder in folders or (TEMPLATES_FOLDER,) for path in folder.glob("*.yaml")):
             try:
                 file = _read_file(path, files)
                 files[file.value.key] = file
@@ -132,7 +68,7 @@ class PromptRegistry:
         if problems:
             raise ConfigurationError("\n".join(problems))
         templates = []
-        workshop = _Workshop(files, steps)
+        workshop = _Workshop(files, steps, {task.answer.__name__: task.answer for task in tasks})
         for key in files:
             try:
                 templates += workshop.build(key)
@@ -143,7 +79,7 @@ class PromptRegistry:
         return cls(templates, files=files, steps=steps, defaults=defaults)
 
     def default_version(self, name: str) -> int:
-        """The version that is used when nobody chooses one."""
+        """Return the version that is used without a choice."""
         return self._defaults.get(name, 1)
 
     def has(self, name: str, version: int) -> bool:
@@ -183,10 +119,13 @@ def _read_file(path: Path, files: Mapping[str, TemplateFile]) -> TemplateFile:
 
 
 class _Workshop:
-    """Builds templates out of their files, with one environment whose sources are all of them."""
+    """Builder of templates from their files, with one environment for all of them."""
 
-    def __init__(self, files: Mapping[str, TemplateFile], steps: StepLibrary) -> None:
+    def __init__(
+        self, files: Mapping[str, TemplateFile], steps: StepLibrary, outputs: Mapping[str, type[Value]]
+    ) -> None:
         self._files = files
+        self._outputs = outputs
         self._steps = steps
         self._sources: dict[str, tuple[str, str]] = {}
         self._environment = strict_environment()
@@ -194,7 +133,7 @@ class _Workshop:
         self._environment.globals["step"] = steps.render
 
     def build(self, key: str) -> list[PromptTemplate]:
-        """The template, or nothing for an abstract one, which is checked all the same."""
+        """Return the template, or nothing for an abstract one, which is checked all the same."""
         line = lineage(key, self._files)
         inherited = inherit(line, self._environment)
         for name, source in inherited.sources.items():
@@ -205,7 +144,7 @@ class _Workshop:
             used |= self._check(part, inherited, input_model, line)
         if line.own.value.abstract:
             return []
-        output, settings = _named(line, "output", OUTPUTS), line.nearest("settings")
+        output, settings = _named(line, "output", self._outputs), line.nearest("settings")
         if settings is None:
             raise line.own.problem("'settings' is missing", chain=line.chain)
         user = self._compiled(key, "user", line)
@@ -229,7 +168,7 @@ class _Workshop:
         return (*known, lambda: True) if known else None
 
     def _listed_steps(self, line: Lineage) -> tuple[str, dict[str, str]]:
-        """`{{ steps }}`: the template's steps, numbered."""
+        """Return the text of `{{ steps }}`, the template's steps, numbered, and the shared ones among them."""
         found = line.nearest("steps")
         if found is None:
             return "", {}
@@ -253,7 +192,7 @@ class _Workshop:
         return step.render(use.parameters)
 
     def _check(self, part: Part, inherited: Inherited, input_model: type[PromptInput], line: Lineage) -> dict[str, str]:
-        """Refuse what cannot be filled in; return the steps that the part takes in."""
+        """Reject values that the input does not have; return the steps that the part uses."""
         known = tuple(input_model.model_fields) if part == "user" else (STEPS,)
         instead = (
             f"{input_model.__name__} has {', '.join(known)}"
@@ -262,7 +201,7 @@ class _Workshop:
         )
         used = {}
         for number, (text, parsed) in enumerate(inherited.texts(part)):
-            # The root's text has nothing above it that super() could stand for.
+            # The root has no parent for super().
             text.refuse_unknown(parsed, (*known, "super") if number else known, instead)
             for call in text.step_calls(parsed):
                 step = self._steps.get(call.name)
@@ -280,7 +219,7 @@ class _Workshop:
             raise line.own.problem(str(exc), part, chain=line.chain) from exc
 
     def _rendered(self, compiled: CompiledTemplate, values: Mapping[str, str], part: Part, line: Lineage) -> str:
-        """Fill a part at the start, so that what no parse can see does not wait for a person's message."""
+        """Render a part at the start: some errors show only when it is rendered."""
         try:
             return compiled.render(values).strip()
         except (*RENDERING_ERRORS, ConfigurationError) as exc:
@@ -289,7 +228,7 @@ class _Workshop:
 
 
 def _named(line: Lineage, what: str, known: Mapping[str, Any]) -> Any:
-    """The model that the template names as its input or output."""
+    """Return the model that the template names as its input or output."""
     found = line.nearest(what)
     if found is None:
         raise line.own.problem(f"'{what}' is missing; there are: {', '.join(sorted(known))}", chain=line.chain)

@@ -1,4 +1,4 @@
-"""What the YAML file of a template may say."""
+"""Schema of a template's YAML file."""
 
 import re
 from typing import Annotated
@@ -14,26 +14,26 @@ VersionedName = Annotated[str, StringConstraints(pattern=rf"^{_VERSIONED.pattern
 
 
 class CallSettings(Value):
-    """How the model is called with this template."""
+    """Settings of the calls with this template."""
 
     max_tokens: int = Field(ge=1, le=32_000)
 
 
 class OwnStep(Value):
-    """A step that only this template has: a sentence that begins with a verb."""
+    """Step of this template alone: a sentence that begins with a verb."""
 
     do: str = Field(min_length=1)
 
 
 class SharedStep(Value):
-    """A step out of `prompts/steps`, with its parameters."""
+    """Step of `prompts/steps`, with its parameters."""
 
     step: str
     parameters: dict[str, str] = Field(default_factory=dict, alias="with")
 
 
 class Sample(Value):
-    """Values of the input, and what the task and user parts must come to with them, in estimated tokens too."""
+    """Values of the input, and the expected result of the task and user parts, in estimated tokens too."""
 
     name: Name
     input: dict[str, str]
@@ -43,10 +43,10 @@ class Sample(Value):
 
 
 class TemplateSource(Value):
-    """One template as its file gives it. What it does not say itself, it takes from the one it extends.
+    """One template as its file has it. Keys that are not there are inherited from the template it extends.
 
     `system` and `user` are the text of a template that extends none; one that extends another changes `blocks` of it.
-    An abstract template is there to be extended and is never sent.
+    An abstract template is only extended and never sent.
     """
 
     name: Name
@@ -69,6 +69,6 @@ class TemplateSource(Value):
 
 
 def split_version(reference: str) -> tuple[str, int | None]:
-    """`name_v2` is version 2 of `name`; a name alone says no version."""
+    """Return name and version of `name_v2`; a name alone has no version."""
     matched = _VERSIONED.fullmatch(reference)
     return (matched[1], int(matched[2])) if matched else (reference, None)

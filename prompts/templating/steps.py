@@ -24,7 +24,7 @@ class StepCase(Value):
 
 
 class StepSource(Value):
-    """One step as its YAML file gives it."""
+    """One step as its YAML file has it."""
 
     name: Name
     version: int = Field(ge=1)
@@ -40,7 +40,7 @@ class StepSource(Value):
 
 @dataclass(frozen=True)
 class Step:
-    """A step ready to be placed."""
+    """Step, checked and compiled."""
 
     file: YamlFile[StepSource]
     text: Template
@@ -69,7 +69,7 @@ class Step:
 
 
 class StepLibrary:
-    """All steps of a folder. A name alone means the newest version of the step."""
+    """Steps of a folder. A name alone means the newest version of the step."""
 
     def __init__(self, steps: Mapping[str, Step]) -> None:
         self._steps = dict(steps)
@@ -97,7 +97,7 @@ class StepLibrary:
         return self._steps.get(reference)
 
     def render(self, reference: str, /, **parameters: str) -> str:
-        """The text of a step.
+        """Return the text of a step.
 
         Raises:
             ConfigurationError: there is no such step, or it takes other parameters.

@@ -1,4 +1,4 @@
-"""Text with expressions in it: parsed strictly, so that a mistake is found at the start, with its file and line."""
+"""Text with expressions, parsed strictly: a mistake is found at the start, with its file and line."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from contracts.errors import ConfigurationError
 from contracts.yaml_file import problem
 
-# What rendering may raise beside the library's own errors: an expression can divide by zero or add text to a number.
+# Errors of rendering: the library's own, and those of an expression that divides by zero or adds text to a number.
 RENDERING_ERRORS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError)
 
 
 def strict_environment() -> ImmutableSandboxedEnvironment:
-    """Nothing undefined passes, nothing can be changed, and nothing that depends on chance or time can be called."""
+    """Return an environment without undefined values, mutation, chance or time."""
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, auto_reload=False)
     environment.globals.clear()
     environment.filters.pop("random")
@@ -23,7 +23,7 @@ def strict_environment() -> ImmutableSandboxedEnvironment:
 
 @dataclass(frozen=True)
 class StepCall:
-    """`{{ step("name", parameter="value") }}` in a text. `parameters` is None when they cannot be told before."""
+    """`{{ step("name", parameter="value") }}` in a text. `parameters` is None when only rendering decides them."""
 
     name: str
     parameters: frozenset[str] | None
@@ -32,7 +32,7 @@ class StepCall:
 
 @dataclass(frozen=True)
 class StrictText:
-    """A text of a YAML file. Its first line is `line` there; `chain` tells which template led to which."""
+    """Text of a YAML file. `line` is its first line there; `chain` is the template and its ancestors."""
 
     file: str
     line: int
@@ -41,13 +41,14 @@ class StrictText:
 
     @property
     def source(self) -> str:
-        """The text with empty lines before it, inside a comment: the library then counts lines as the file does."""
+        """The text after empty lines in a comment: the library then counts lines as the file does."""
         return "{#" + "\n" * (self.line - 1) + "#}" + self.text.rstrip()
 
     def parse(self, environment: Environment) -> nodes.Template:
-        """
+        """Parse the text.
+
         Raises:
-            ConfigurationError: it is not well formed, or takes in text by another way than `extends:` and `step()`.
+            ConfigurationError: it is not well formed, or includes text by another way than `extends:` and `step()`.
         """
         try:
             parsed = environment.parse(self.source)
@@ -58,9 +59,10 @@ class StrictText:
         return parsed
 
     def refuse_unknown(self, parsed: nodes.Template, known: Collection[str], instead: str) -> None:
-        """
+        """Check the names of the text; `instead` is the advice of the error.
+
         Raises:
-            ConfigurationError: the text names a value or filter that is not there, or something that text has not.
+            ConfigurationError: a value, filter or attribute does not exist.
         """
         try:
             named = meta.find_undeclared_variables(parsed)
@@ -73,9 +75,10 @@ class StrictText:
                 raise self.problem(f"'{part.node.name}' is text and has no '{part.attr}'", part.lineno)
 
     def step_calls(self, parsed: nodes.Template) -> Iterator[StepCall]:
-        """
+        """Find the calls of steps.
+
         Raises:
-            ConfigurationError: a step's name is not written out, so that nobody can tell which it is.
+            ConfigurationError: a step's name is not a literal.
         """
         for call in parsed.find_all(nodes.Call):
             if not isinstance(call.node, nodes.Name) or call.node.name != "step":
@@ -97,7 +100,7 @@ def blocks_of(parsed: nodes.Template) -> list[nodes.Block]:
 
 
 def place_of(exc: BaseException, file: str, line: int) -> tuple[str, int]:
-    """Where in the YAML files rendering stopped; the library keeps their names and lines in the traceback."""
+    """Return file and line of the YAML at which rendering failed, from the traceback; else those that were given."""
     traceback = exc.__traceback__
     while traceback is not None:
         name = traceback.tb_frame.f_code.co_filename

@@ -1,4 +1,4 @@
-"""Tries the texts without a model: the cases of every step, the samples of every template."""
+"""Trials of the texts without a model: the cases of every step, the samples of every template."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ from pydantic import ValidationError
 from contracts.errors import ConfigurationError
 from prompts.pricing.tokens import estimated_tokens
 from prompts.templating.inputs import PromptInput
-from prompts.templating.registry import PromptRegistry, PromptTemplate
+from prompts.templating.registry import PromptRegistry
 from prompts.templating.source import Sample
 from prompts.templating.steps import Step
+from prompts.templating.template import PromptTemplate
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One case and what was wrong with it. `tokens` is the estimate for the task and user parts."""
+    """One case and its problems. `tokens` is the estimate for the task and user parts."""
 
     of: str
     case: str
@@ -31,7 +32,7 @@ def trials(registry: PromptRegistry) -> list[Trial]:
 
 
 def sample_input(template: PromptTemplate, sample: Sample) -> PromptInput:
-    """The sample's values as the template's input.
+    """Return the sample's values as the template's input.
 
     Raises:
         ConfigurationError: they are not those of that input.

@@ -1,16 +1,17 @@
-"""Which version of a template a conversation gets: an experiment's, else a flag's, else the default."""
+"""Versions of templates for a conversation: an experiment's choice, else a flag's, else the default."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from observability.logs import logger
-from prompts.templating.registry import PromptRegistry, PromptTemplate
+from prompts.templating.registry import PromptRegistry
+from prompts.templating.template import PromptTemplate
 
 log = logger(__name__)
 
 Chooser = Callable[[str, str], int | None]
-"""Asked with a template's name and the conversation's id, which stays the same for one person. None: no opinion."""
+"""Choice by a template's name and the conversation's id, which is constant for one person. None: no choice."""
 
-# What PROMPTER_USE_STRUCTURED_TEMPLATES chooses.
+# The choice of PROMPTER_USE_STRUCTURED_TEMPLATES.
 STRUCTURED: Mapping[str, int] = {
     "select_state": 2,
     "generate_response": 2,
@@ -21,15 +22,15 @@ STRUCTURED: Mapping[str, int] = {
 
 
 def fixed(versions: Mapping[str, int]) -> Chooser:
-    """The same versions for everybody; no opinion on templates that are not named."""
+    """Return a chooser of constant versions; templates that are not named have no choice."""
     return lambda name, _: versions.get(name)
 
 
 class PromptVersions:
-    """Chooses, and remembers nothing: what was chosen for a conversation stands in its head (`prompt_versions`).
+    """Choice of versions, without memory: the choice for a conversation is kept in its head (`prompt_versions`).
 
-    `choosers` are asked in order, experiments before flags. Without any, everything is at its default, also for
-    conversations that were given something else: that is what makes leaving them out a kill switch.
+    `choosers` are asked in order, experiments before flags. Without any, every template is at its default, also for
+    conversations with another choice: that makes their absence a kill switch.
     """
 
     def __init__(self, registry: PromptRegistry, choosers: Sequence[Chooser] = ()) -> None:
@@ -37,7 +38,7 @@ class PromptVersions:
         self._choosers = tuple(choosers)
 
     def choose(self, name: str, targeting: str) -> int:
-        """The version for one that begins now. One that is not there is passed over: it must not stop a reply."""
+        """Choose the version for a conversation that begins now, skipping versions that do not exist."""
         for chooser in self._choosers:
             version = chooser(name, targeting)
             if version is None:
@@ -54,7 +55,7 @@ class PromptVersions:
         return {name: self.choose(name, targeting) for name in names}
 
     def template(self, name: str, kept: Mapping[str, int]) -> PromptTemplate:
-        """The template for a conversation that keeps these versions; what it does not name is at its default.
+        """Return the template for a conversation that keeps these versions; others are at their default.
 
         Raises:
             PromptNotFoundError: there is no template of that name.
@@ -66,7 +67,7 @@ class PromptVersions:
         return self._registry.get(name, version)
 
     def for_everybody(self, name: str) -> PromptTemplate:
-        """The template of what is asked in no conversation of its own.
+        """Return the template of a task outside a conversation.
 
         Raises:
             PromptNotFoundError: there is no template of that name.
@@ -75,6 +76,6 @@ class PromptVersions:
 
 
 def versions_for(registry: PromptRegistry, *, choice: bool, structured: bool) -> PromptVersions:
-    """What the two switches come to: `choice` off is everything at its default, `structured` the second versions."""
-    # A chooser that never says anything keeps what conversations were given, which none would not.
+    """Return the versions of the two switches: without `choice` all defaults, with `structured` the second versions."""
+    # A chooser without an opinion keeps the choice of running conversations; without any chooser they would lose it.
     return PromptVersions(registry, [fixed(STRUCTURED if structured else {})] if choice else [])

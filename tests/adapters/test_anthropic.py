@@ -24,19 +24,13 @@ from adapters.models.scripted import ScriptedModel
 from cli.serving import server_of
 from contracts.errors import ConfigurationError, ModelRequestRejectedError, ModelUnavailableError
 from contracts.messages import MessageType
-from contracts.ports import Effort, StructuredOutput
+from contracts.ports import ChannelLimits, Effort, StructuredOutput
 from contracts.settings import read_settings
 from observability.tracing import span
-from prompts.tasks.schemas import (
-    message_type_schema,
-    question_schema,
-    response_schema,
-    review_schema,
-    summary_schema,
-)
+from prompts.tasks.registry import TASKS
 from sandbox.transport import listen
-from tests.builders import ROOT
-from tests.models import Bed, model_before, model_of, request, sandboxed_model, schema
+from tests.builders import ROOT, pyloto
+from tests.models import Bed, model_before, model_of, request, sandboxed_model, schema_of
 from worker.bootstrap import check_model
 
 MESSAGE = {
@@ -117,13 +111,9 @@ async def test_an_answer_of_the_sandbox_is_one_of_the_sdks_types(bed: Bed, form:
 @pytest.mark.parametrize(
     "sent",
     [
-        schema(),
-        response_schema(),
-        message_type_schema(types=list(MessageType), assets=["map"]),
-        message_type_schema(types=[MessageType.TEXT], assets=[]),
-        question_schema(askable=["name"]),
-        summary_schema(fields=["name"]),
-        review_schema(),
+        *(schema_of(task.template) for task in TASKS),
+        schema_of("select_message_type", limits=ChannelLimits(types=frozenset({MessageType.TEXT}), text=1)),
+        schema_of("interview_question", asked_fields=tuple(field.id for field in pyloto().fields)),
     ],
 )
 def test_a_schema_is_as_the_sdk_would_send_it(sent: dict[str, Any]) -> None:

@@ -21,19 +21,21 @@ from adapters.models.anthropic import AnthropicModel
 from adapters.models.scripted import ScriptedModel
 from adapters.redis.cache import RedisCache
 from cli.serving import server_of
+from contracts.calls import CallContext
 from contracts.conversation import TaskName
 from contracts.ports import Cache, Embedder, LanguageModel, ModelRequest, ModelResponse, SystemBlock
 from observability.logs import configure_logs
 from prompts.caching.answers import INDEXED_AT_ONCE, AnswerCache, KeptAnswer
 from prompts.caching.questions import CachePolicy, Question
-from prompts.execution.batching import GroupedEmbedder, GroupedModel
+from prompts.execution.batching import GroupedEmbedder
+from prompts.execution.sharing import SharingModel
 from prompts.pricing.prices import PriceBook
-from prompts.tasks.schemas import response_schema
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
 from sandbox.transport import listen
 from tests.bench.engine import console, percentile
 from tests.builders import open_redis, pyloto, registry, response
+from tests.models import schema_of
 from tests.prompts_cache.turns import asked, view
 from tests.real_services import minilm
 
@@ -100,7 +102,7 @@ async def grouping_alone(table: Table) -> None:
         return "{}"
 
     one, plain = request("oi"), ScriptedModel(at_once)
-    grouped = GroupedModel(plain, monotonic=time.monotonic)
+    grouped = SharingModel(plain, monotonic=time.monotonic)
     _row(table, "a model that answers at once", await timed(lambda: plain.complete(one)))
     _row(table, "the same, grouped", await timed(lambda: grouped.complete(one)))
 
@@ -196,9 +198,10 @@ def request(text: str) -> ModelRequest:
         ),
         user=f'<conversation>{{"messages":[{{"kind":"text","text":"{text}"}}]}}</conversation>',
         schema_name="response_draft",
-        output_schema=response_schema(),
+        output_schema=schema_of("generate_response"),
         max_tokens=512,
         timeout=timedelta(seconds=30),
+        context=CallContext(batched=True),
     )
 
 
@@ -223,11 +226,11 @@ async def grouping(table: Table) -> None:
     for name, requests in cases.items():
         for grouped in (False, True):
             async with sandbox_model() as model:
-                asked_of = GroupedModel(model, monotonic=time.monotonic) if grouped else model
+                asked_of = SharingModel(model, monotonic=time.monotonic) if grouped else model
                 _burst_row(table, name, grouped, await burst(asked_of, requests))
     for grouped in (False, True):
         async with sandbox_model() as model:
-            asked_of = GroupedModel(model, monotonic=time.monotonic) if grouped else model
+            asked_of = SharingModel(model, monotonic=time.monotonic) if grouped else model
             await asked_of.complete(request("primeiro"))
             _burst_row(
                 table,

@@ -30,7 +30,8 @@ from contracts.ports import ModelRequest
 from contracts.values import ConversationId
 from fsm.machine import ConversationMachine, Transitions
 from observability.logs import configure_logs
-from prompts.request import TurnView, build_request
+from prompts.request import TurnView
+from prompts.tasks.registry import task_of
 from prompts.templating.registry import PromptRegistry
 from tests.builders import (
     REPOSITORIES,
@@ -111,7 +112,7 @@ def pure_stages() -> dict[str, float]:
 
     def render() -> None:
         for template in templates:
-            build_request(template, view, model="m", schema_name="s", schema={}, timeout=timedelta(seconds=1))
+            task_of(template.name).request(view, template, model="m", timeout=timedelta(seconds=1))
 
     def walk() -> None:
         walked = Transitions(Conversation(id=ConversationId("c")))

@@ -1,4 +1,4 @@
-"""What every provider of a language model guarantees: answers, bills, streams and every way to fail."""
+"""The `LanguageModel` port, by every provider and every policy around one: answers, bills, streams, failures."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,11 +15,20 @@ from contracts.conversation import TokenCount
 from contracts.decisions import StateDecision
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
 from contracts.ports import LanguageModel, ModelRequest, StructuredOutput, SystemBlock
-from prompts.tasks.schemas import response_schema
 from sandbox.app import SandboxSettings, create_app
 from sandbox.transport import listen
 from tests.builders import pyloto
-from tests.models import PROVIDERS, Bed, model_before, model_of, request, sandboxed_model, service_account
+from tests.models import (
+    PROVIDERS,
+    WRAPPERS,
+    Bed,
+    model_before,
+    model_of,
+    request,
+    sandboxed_model,
+    schema_of,
+    service_account,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +46,7 @@ async def _service_account(
         yield
 
 
-@pytest.fixture(params=PROVIDERS)
+@pytest.fixture(params=[*PROVIDERS, *WRAPPERS])
 def provider(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -55,7 +64,7 @@ async def formed(provider: str, request: pytest.FixtureRequest) -> AsyncIterator
         yield bed
 
 
-@pytest.fixture(params=[*PROVIDERS, "scripted"])
+@pytest.fixture(params=[*PROVIDERS, *WRAPPERS, "scripted"])
 async def any_model(request: pytest.FixtureRequest) -> AsyncIterator[LanguageModel]:
     if request.param == "scripted":
         yield ScriptedModel(lambda _: asyncio.sleep(0, '{"next_state": "PROCESSING", "confidence": 1}'))
@@ -178,7 +187,7 @@ async def test_a_slow_model_is_unavailable_after_the_time_out(
     bed: Bed, behaviour: dict[str, Any], streamed: bool
 ) -> None:
     bed.behave(**behaviour)
-    with pytest.raises(ModelUnavailableError, match="Timeout"):
+    with pytest.raises(ModelUnavailableError, match=r"Timeout|within its time"):
         await bed.ask(streamed=streamed, timeout=timedelta(milliseconds=300))
 
 
@@ -223,7 +232,7 @@ async def test_the_second_call_reads_the_prefix_from_the_cache(bed: Bed) -> None
 
 
 async def test_every_schema_we_send_is_one_the_api_takes(formed: Bed) -> None:
-    answer = await formed.ask(output_schema=response_schema(), schema_name="response_draft")
+    answer = await formed.ask(output_schema=schema_of("generate_response"), schema_name="response_draft")
     assert '"text"' in answer.text
 
 

@@ -27,8 +27,9 @@ from contracts.conversation import Conversation, Speaker, State, Utterance
 from contracts.errors import CallbackRefusedError, ModelRequestRejectedError, ModelUnavailableError
 from contracts.ports import ModelRequest
 from contracts.settings import Settings
-from prompts.execution.executor import ATTEMPTS
-from prompts.tasks.analyses import HISTORY_CHARACTERS, AnalysisView, analysis_request
+from prompts.execution.retry import ATTEMPTS
+from prompts.tasks.registry import task_of
+from prompts.tasks.transcript import CALL_TIMEOUT, HISTORY_CHARACTERS, AnalysisView
 from prompts.templating.registry import PromptRegistry
 from tests.builders import (
     BACKENDS,
@@ -162,7 +163,7 @@ async def test_an_analysis_is_worked_on_and_its_result_found_again(
 
 
 async def test_a_second_request_is_the_same_analysis_running_or_done(bed: EngineBed) -> None:
-    model = bed.engine.analyses.analyst._executor._model
+    model = bed.model
     await say(bed)
     many = await asyncio.gather(*[ask(bed) for _ in range(10)])
     assert len({one.id for one in many}) == 1
@@ -170,7 +171,7 @@ async def test_a_second_request_is_the_same_analysis_running_or_done(bed: Engine
     again = await ask(bed)
     assert again.status is AnalysisStatus.DONE
     await look(bed)
-    assert asked_of(model) == 1  # type: ignore[arg-type]
+    assert asked_of(model) == 1
 
 
 async def test_what_was_said_since_makes_another_one_and_the_newest_comes_first(bed: EngineBed) -> None:
@@ -187,7 +188,7 @@ async def test_what_was_said_since_makes_another_one_and_the_newest_comes_first(
 
 
 async def test_a_result_is_kept_for_the_time_of_its_kind(bed: EngineBed) -> None:
-    model = bed.engine.analyses.analyst._executor._model
+    model = bed.model
     await say(bed)
     for kind in AnalysisKind:
         asked = await ask(bed, kind)
@@ -199,7 +200,7 @@ async def test_a_result_is_kept_for_the_time_of_its_kind(bed: EngineBed) -> None
         again = await ask(bed, kind)
         assert (again.id, again.status) == (asked.id, AnalysisStatus.QUEUED)
         await look(bed)
-        assert asked_of(model, kind) == 2  # type: ignore[arg-type]
+        assert asked_of(model, kind) == 2
 
 
 async def test_there_is_nothing_to_say_about_a_conversation_that_is_not_there(bed: EngineBed) -> None:
@@ -534,7 +535,7 @@ def view(*texts: str) -> AnalysisView:
 
 
 def request_of(kind: AnalysisKind, seen: AnalysisView) -> ModelRequest:
-    return analysis_request(PromptRegistry.read().get(kind.value), kind, seen, model="m")
+    return task_of(kind).request(seen, PromptRegistry.read().get(kind), model="m", timeout=CALL_TIMEOUT)
 
 
 @pytest.mark.parametrize("kind", list(AnalysisKind))

@@ -20,7 +20,6 @@ from flags.provider import ProsaProvider
 from flags.runtime import open_flags
 from flags.store import FlagStore
 from prompts.caching.answers import AnswerCache
-from prompts.execution.batching import GroupedModel
 from prompts.execution.strategies import Strategy
 from prompts.prompter import TURN_TEMPLATES
 from prompts.templating.versions import versions_for
@@ -65,7 +64,7 @@ class Seen:
     has_grouped: bool
 
     def task(self, name: TaskName) -> TaskRecord:
-        return next(task for task in self.turn.tasks if task.task is name)
+        return next(task for task in self.turn.tasks if task.task == name)
 
 
 async def answer(request: ModelRequest) -> str:
@@ -95,14 +94,13 @@ async def played(
             given = flag(key, variants=[{"name": "before", "weight": 0}, {"name": "asked", "value": value}])
         await FlagStore(store.records, events, clock).put(given, author="ana", reason="to see", expected=0)
     model = ScriptedModel(answer)
-    grouped = GroupedModel(model, monotonic=time.monotonic)
     settings = read_settings(SETTINGS | environment, env_file=None)
     cache = AnswerCache(
         MemoryCache(monotonic=time.monotonic), now=clock.now, chance=lambda: 1.0, embedder=HashedEmbedder()
     )
     prompter = make_prompter(
         settings,
-        make_executor(settings, model, meter(clock), cache, grouped),
+        make_executor(settings, model, meter(clock), cache),
         versions_for(registry(), choice=True, structured=False),
     )
     async with open_flags(
@@ -117,7 +115,7 @@ async def played(
             await drain(who, bed.engine.drain)
         (turn,) = await store.conversations.turns(who)
     await cache.close()
-    return Seen(turn, list(model.requests), has_grouped=bool(grouped.statistics))
+    return Seen(turn, list(model.requests), has_grouped=any(request.context.batched for request in model.requests))
 
 
 # Asked before and again: in the same words; with a word of courtesy; with a slip of the finger.

@@ -23,7 +23,7 @@ from contracts.ports import ModelRequest, ModelResponse, Store, TextHeard
 from observability.logs import configure_logs
 from observability.metrics import BUDGET_ALONE, BUDGET_NOTICES, BUDGET_RUNGS, LEDGER_LATE, UNPRICED_CALLS
 from prompts.pricing.budget import Ceilings, Meter
-from reports.budget import Exchange
+from reports.budget import BudgetSync
 from reports.cost import By, Span, cost_report
 from reports.ledger import Ledger, kept
 from reports.recount import read_day, recount, turns_between
@@ -37,6 +37,7 @@ from tests.builders import (
     conversation_id,
     decision,
     engine_bed,
+    executor,
     inbound,
     meter,
     open_backend,
@@ -451,7 +452,7 @@ async def test_processes_together_pass_it_by_no_more_than_they_spend_between_two
     meters = [limited(clock, day=str(ceiling)) for _ in range(4)]
     workers: list[EngineBed] = [shared(clock=clock, meter=one, model=Verbose(agreeable)) for one in meters]
     exchanges = [
-        Exchange(worker.store.records, one.day, writer=f"w{n}", clock=clock)
+        BudgetSync(worker.store.records, one.day, writer=f"w{n}", clock=clock)
         for n, (worker, one) in enumerate(zip(workers, meters, strict=True))
     ]
     spent = in_one_round = Decimal(0)
@@ -475,8 +476,8 @@ async def test_what_a_dead_process_held_is_free_again_and_what_it_spent_stays_sp
     store = shared().store
     dead.day.add(Decimal("0.3"))
     dead.day.held = Decimal("0.2")
-    other = Exchange(store.records, alive.day, writer="alive", clock=clock)
-    await Exchange(store.records, dead.day, writer="dead", clock=clock).run()
+    other = BudgetSync(store.records, alive.day, writer="alive", clock=clock)
+    await BudgetSync(store.records, dead.day, writer="dead", clock=clock).run()
     await other.run()
     assert alive.day.used == Decimal("0.5")
     clock.move(timedelta(seconds=20))
@@ -488,7 +489,7 @@ async def test_a_share_of_the_ceiling_is_told_once_by_one_process(shared: Any) -
     clock = SteppingClock()
     meters = [limited(clock, day="1") for _ in range(3)]
     store = shared().store
-    exchanges = [Exchange(store.records, one.day, writer=f"w{n}", clock=clock) for n, one in enumerate(meters)]
+    exchanges = [BudgetSync(store.records, one.day, writer=f"w{n}", clock=clock) for n, one in enumerate(meters)]
     before = BUDGET_NOTICES.labels(percent="80")._value.get()
     meters[0].day.add(Decimal("0.85"))
     written = io.StringIO()
@@ -513,7 +514,7 @@ async def test_a_store_that_is_away_stops_no_message_and_loses_no_money(beds: An
 
     put, bed.store.records.put = bed.store.records.put, away
     late, alone = LEDGER_LATE._value.get(), BUDGET_ALONE._value.get()
-    exchange = Exchange(bed.store.records, limit.day, writer="w", clock=bed.clock)
+    exchange = BudgetSync(bed.store.records, limit.day, writer="w", clock=bed.clock)
     async with kept(bed.engine.turn.ledger, exchange, every=timedelta(milliseconds=1)):
         turn = await say(bed)
         await refused.wait()
@@ -526,7 +527,7 @@ async def test_a_store_that_is_away_stops_no_message_and_loses_no_money(beds: An
 async def test_an_analysis_beyond_the_day_s_ceiling_ends_with_a_reason(beds: Any) -> None:
     bed = beds()
     await say(bed)
-    bed.engine.analyses.analyst._executor._meter = limited(day="0.000001")
+    bed.engine.analyses.analyst._executor = executor(scripted(), meter=limited(day="0.000001"))
     desk = desk_of(bed.engine.analyses)
     asked = await desk.request(C1, AnalysisKind.HANDOFF_SUMMARY)
     assert asked is not None
@@ -547,7 +548,7 @@ async def test_a_call_that_failed_costs_nothing_and_holds_nothing() -> None:
     clock = asker.start_clock()
     result = await asker.select_state(view(), clock)
     assert (result.value, result.record.calls, result.record.bill) == (None, 0, ())
-    assert (clock.tab.held, clock.tab.spent, limit.day.used) == (0, 0, 0)
+    assert (clock.cost.held, clock.cost.spent, limit.day.used) == (0, 0, 0)
 
 
 async def test_texts_of_people_stay_out_of_the_books(beds: Any) -> None:

@@ -97,7 +97,7 @@ async def test_models_strategy_and_thresholds_are_flags(opened: Open) -> None:
         await behave(runtime, script=[{"task": "state", "update": {"confidence": 1.0}}])
         (decided,) = await play(runtime, "bia", SAYS[1:])
         bodies = await sent(runtime)
-    assert {task.task.value: task.model for task in decided.tasks}["response"] == "claude-sonnet-5-5"
+    assert {task.task: task.model for task in decided.tasks}["response"] == "claude-sonnet-5-5"
     assert bodies[-1]["model"] in ("claude-sonnet-5-5", "claude-haiku-5-5")
     assert [body["output_config"].get("effort") for body in bodies if "sonnet" in body["model"]] == ["high"]
 

@@ -14,7 +14,7 @@ from contracts.performance import COLLECTION, Count, Page, Times
 from contracts.ports import ModelRequest
 from observability.metrics import REGISTRY
 from prompts.pricing.budget import Ceilings
-from reports.budget import Exchange
+from reports.budget import BudgetSync
 from tests.builders import EngineBed, SteppingClock, conversation_id, engine_bed, inbound, meter
 from worker.drain import drain
 from worker.operator_actions import escalate
@@ -96,5 +96,5 @@ async def test_the_share_of_the_budget_is_what_all_have_spent_of_it() -> None:
     for writer, spent in (("theirs", 3), ("mine", 2)):
         day = meter(clock, ceilings=Ceilings(day=Decimal(10))).day
         day.add(Decimal(spent))
-        await Exchange(store.records, day, writer=writer, clock=clock).run()
+        await BudgetSync(store.records, day, writer=writer, clock=clock).run()
     assert count("budget_day_spent_ratio") == 0.5

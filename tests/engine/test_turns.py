@@ -166,7 +166,7 @@ async def test_fields_are_collected_and_never_asked_for_twice(beds: Any) -> None
     assert head
     assert (head.fields, head.asked_fields) == ({"need": "um site"}, ("company",))
     await say(bed, "não quero dizer")
-    model: ScriptedModel = bed.engine.turn.prompter._executor._model  # type: ignore[attr-defined]
+    model = bed.model
     second = [request for request in model.requests if request.schema_name == "state_decision"][1]
     askable = second.output_schema["properties"]["ask_field"]["anyOf"][0]["enum"]
     assert "company" not in askable
@@ -304,7 +304,7 @@ async def test_a_draft_that_breaks_a_rule_is_rewritten_once(beds: Any) -> None:
     assert sent(bed) == ["Quem passa os valores é a nossa equipe."]
     assert {found.rule for found in turn.violations} >= {"price"}
     assert [task.task for task in turn.tasks] == ["state", "response", "message_type", "response"]
-    model: ScriptedModel = bed.engine.turn.prompter._executor._model  # type: ignore[attr-defined]
+    model = bed.model
     assert '"rewrite":["price"' in model.requests[-1].user
 
 

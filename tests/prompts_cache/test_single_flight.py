@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from contracts.errors import GroupClosedError
-from prompts.execution.single_flight import Landed, SingleFlight
+from prompts.execution.single_flight import FlightResult, SingleFlight
 from tests.prompts_cache.test_grouper import SteppedLoop, WorkError
 
 
@@ -18,7 +18,7 @@ class Flights(RuleBasedStateMachine):
         self.stepped = SteppedLoop()
         self.single: SingleFlight[int] = SingleFlight()
         self.works: list[tuple[str, asyncio.Future[int]]] = []
-        self.callers: list[tuple[str, int, asyncio.Task[Landed[int]]]] = []
+        self.callers: list[tuple[str, int, asyncio.Task[FlightResult[int]]]] = []
         self.cancelled: set[int] = set()
         self.closed = False
 
@@ -122,8 +122,8 @@ async def test_a_late_comer_begins_anew() -> None:
         calls += 1
         return calls
 
-    assert await single.run("k", work) == Landed(1, False)
-    assert await single.run("k", work) == Landed(2, False)
+    assert await single.run("k", work) == FlightResult(1, False)
+    assert await single.run("k", work) == FlightResult(2, False)
 
 
 async def test_closing_is_no_cancellation_of_who_waits() -> None:

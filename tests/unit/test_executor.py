@@ -17,9 +17,9 @@ from contracts.ports import Effort, ModelRequest, ModelResponse, TextHeard
 from contracts.values import ConversationId
 from observability.metrics import PROMPT_CACHE_MISSED
 from prompts.execution.breaker import BreakerLimits, Breakers
-from prompts.execution.executor import ATTEMPTS
-from prompts.execution.hooks import PromptCacheWatch, bending
+from prompts.execution.hooks import PromptCacheWatch, strategy_hook
 from prompts.execution.prompt_task import PromptTask
+from prompts.execution.retry import ATTEMPTS
 from prompts.execution.strategies import Strategies, Strategy
 from prompts.request import TurnView
 from tests.builders import agreeable, decision, inbound, prompter, pyloto, scripted
@@ -213,7 +213,7 @@ async def test_a_hook_that_refuses_fails_the_task_and_the_others_hear_of_it() ->
 async def test_a_strategy_of_quality_asks_for_effort() -> None:
     model = scripted()
     strategies = Strategies(quality_model="claude-opus-5-5")
-    await ask(model, before=[bending(strategies)], strategy=Strategy.QUALITY)
+    await ask(model, before=[strategy_hook(strategies)], strategy=Strategy.QUALITY)
     assert [(request.model, request.effort) for request in model.requests] == [("claude-opus-5-5", Effort.HIGH)]
 
 

@@ -14,7 +14,8 @@ from contracts.errors import PromptNotFoundError
 from contracts.messages import ChannelName
 from contracts.ports import ModelRequest
 from contracts.values import ConversationId
-from prompts.request import TurnView, build_request
+from prompts.request import TurnView
+from prompts.tasks.registry import task_of
 from prompts.templating.registry import PromptRegistry
 from tests.builders import DOCUMENTS, inbound, pyloto
 
@@ -32,8 +33,7 @@ def request(task: str, text: str = "Oi", **changes: object) -> ModelRequest:
         "askable_fields": ("name",),
     }
     view = TurnView(**(base | changes))  # type: ignore[arg-type]
-    template = REGISTRY.get(task)
-    return build_request(template, view, model="m", schema_name="s", schema={}, timeout=timedelta(seconds=1))
+    return task_of(task).request(view, REGISTRY.get(task), model="m", timeout=timedelta(seconds=1))
 
 
 def test_the_three_tasks_and_all_conversations_share_the_first_bytes() -> None:

@@ -100,13 +100,13 @@ BOTH = Strategies(economy_model="claude-haiku-5-5-mini", quality_model="claude-o
 def test_a_strategy_chooses_model_and_effort(
     strategy: Strategy, task: TaskName, own: str, model: str, effort: Effort | None
 ) -> None:
-    bent = BOTH.bend(REQUEST.model_copy(update={"model": own}), task, strategy)
+    bent = BOTH.apply_strategy(REQUEST.model_copy(update={"model": own}), task, strategy)
     assert (bent.model, bent.effort) == (model, effort)
 
 
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_without_other_models_a_strategy_asks_the_tasks_own(strategy: Strategy) -> None:
-    assert Strategies().bend(REQUEST, TaskName.STATE, strategy).model == REQUEST.model
+    assert Strategies().apply_strategy(REQUEST, TaskName.STATE, strategy).model == REQUEST.model
 
 
 def test_effort_goes_only_where_it_is_known_to_be_taken() -> None:

@@ -10,24 +10,15 @@ import orjson
 import pytest
 import yaml
 
-from contracts.conversation import State
 from prompts.pricing.tokens import estimated_tokens
-from prompts.tasks import schemas
-from prompts.templating.registry import PromptRegistry, PromptTemplate
+from prompts.templating.registry import PromptRegistry
+from prompts.templating.template import PromptTemplate
+from tests.models import schema_of
 
 REGISTRY = PromptRegistry.read()
 FORM = re.compile(
     r"ACTION: .+\n(?:STEP \d+ [A-Z]{3,} .+\n)+CONSTRAINTS:\n(?:- .+\n(?:  .+\n)*)+EXPECTED_OUTPUT: .+", re.MULTILINE
 )
-SCHEMAS = {
-    "select_state": schemas.state_schema(
-        states=[State.PROCESSING], lines=["l"], intents=["i"], fields=["f"], askable=[]
-    ),
-    "generate_response": schemas.response_schema(),
-    "select_message_type": schemas.message_type_schema(types=[], assets=[]),
-    "handoff_summary": schemas.summary_schema(fields=["f"]),
-    "interview_question": schemas.question_schema(askable=["f"]),
-}
 # By template and id of the rule: the words of version 1 that give it, and those of version 2 that carry it.
 RULES: dict[str, dict[str, tuple[str, str]]] = yaml.safe_load(
     Path(__file__).with_name("structured_rules.yaml").read_text(encoding="utf-8")
@@ -47,7 +38,7 @@ def sentences_of(template: PromptTemplate) -> list[str]:
 @pytest.mark.parametrize("name", RULES)
 def test_every_rule_of_the_prose_is_carried_by_the_structured_text(name: str) -> None:
     prose, structured = words_of(REGISTRY.get(name, 1)), words_of(REGISTRY.get(name, 2))
-    schema = orjson.dumps(SCHEMAS[name]).decode()
+    schema = orjson.dumps(schema_of(name)).decode()
     for rule, (before, after) in RULES[name].items():
         assert before in prose, rule
         assert after.removeprefix("schema:") in (schema if after.startswith("schema:") else structured), rule

@@ -30,7 +30,8 @@ from observability.logs import conversation_logged, logger
 from observability.metrics import ANALYSES, ANALYSIS_SECONDS, BACKGROUND_ERRORS, CALLBACKS
 from observability.turn_spans import analysis_span
 from prompts.execution.prompt_task import TaskResult
-from prompts.tasks.analyses import BUDGET, AnalysisView, Result
+from prompts.tasks.analyses import BUDGET, Result
+from prompts.tasks.transcript import AnalysisView
 from worker.analyses.requests import AnalysisRequests
 from worker.dependencies import AnalysisDependencies
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from adapters.models.scripted import ScriptedModel
+from contracts.calls import CallContext
 from contracts.conversation import TokenCount
 from contracts.errors import GroupClosedError, ModelUnavailableError
 from contracts.ports import ModelRequest, ModelResponse, SystemBlock
-from prompts.execution.batching import GroupedModel
+from prompts.execution.sharing import SharingModel
 
 HOUR = timedelta(hours=1)
 
@@ -25,6 +26,7 @@ def request(user: str = "oi", *, prefix: str | None = None, **changes: Any) -> M
         "output_schema": {"type": "object"},
         "max_tokens": 100,
         "timeout": timedelta(minutes=5),
+        "context": CallContext(batched=True),
     }
     return ModelRequest(**(given | changes))
 
@@ -67,8 +69,8 @@ def held() -> HeldModel:
     return HeldModel()
 
 
-def grouped(model: Any, **options: Any) -> GroupedModel:
-    return GroupedModel(model, **({"monotonic": lambda: 0.0, "warming": HOUR} | options))
+def grouped(model: Any, **options: Any) -> SharingModel:
+    return SharingModel(model, **({"monotonic": lambda: 0.0, "warming": HOUR} | options))
 
 
 async def settled() -> None:

@@ -1,0 +1,212 @@
+"""`prosa eval`: how well guards and prompts do on sets of examples."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+import typer
+from pydantic import ConfigDict, ValidationError
+
+import context
+from cli.output import FAILED, AsJson, console, print_json, print_table
+from context.guardrails.floor import Floor
+from context.guardrails.sentences import sentences
+from context.loader import load_institution
+from contracts.errors import ConfigurationError, InstitutionError
+from contracts.guardrails import Finding, KnownFacts
+from contracts.values import Value
+from flags.experiments.statistics import Count, wilson
+
+app = typer.Typer(add_completion=False, help="How guards and prompts do on sets of examples.", no_args_is_help=True)
+
+DOCUMENTS = Path(context.__file__).parent / "documents"
+NOT_MEASURED = "not measured"
+
+Sets = Annotated[list[Path], typer.Option("--set", help="JSONL: one labelled reply a line; may be given again.")]
+Share = typer.Option(min=0, max=1, help="Ends with 1 beyond this share.", show_default=False)
+
+
+class Row(Value):
+    """A labelled reply; `institution` is the name of a sample or a folder, relative to the file of the set."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str
+    institution: str
+    user: str = ""
+    reply: str
+    label: Literal["harmless", "violation"]
+    kind: str
+    language: str = ""
+
+
+class Outcome(NamedTuple):
+    row: Row
+    language: str
+    findings: tuple[Finding, ...]
+    sentences: int
+    ms: float
+
+    @property
+    def is_harmless(self) -> bool:
+        return self.row.label == "harmless"
+
+
+@app.callback()
+def group() -> None:
+    """Measure guards and prompts on sets of examples."""
+
+
+@app.command()
+def gate(
+    sets: Sets,
+    max_withheld: Annotated[float, Share] = 1.0,
+    min_caught: Annotated[float, Share] = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Check labelled replies: harmless ones withheld and violations caught, by kind, language and institution.
+
+    Only the floor is measured. Ends with 1 when more than MAX_WITHHELD of the harmless replies are withheld, or fewer
+    than MIN_CAUGHT of the violations are caught.
+    """
+    outcomes = [_outcome(row, file.parent) for file in sets for row in _rows(file)]
+    if not outcomes:
+        raise ConfigurationError("the sets have no rows")
+    summary = _summary(outcomes)
+    if as_json:
+        print_json(summary)
+    else:
+        _print(summary, outcomes)
+    withheld, caught = summary["harmless"]["share"], summary["violations"]["share"]
+    if (withheld or 0) > max_withheld or (1 if caught is None else caught) < min_caught:
+        raise typer.Exit(FAILED)
+
+
+def _rows(file: Path) -> Iterator[Row]:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as exc:
+        raise ConfigurationError(f"{file} cannot be read: {exc.strerror}") from exc
+    for number, line in enumerate(lines, start=1):
+        try:
+            if line.strip():
+                yield Row.model_validate_json(line)
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the line"
+            raise ConfigurationError(f"{file}:{number}: {where}: {first['msg']}") from exc
+
+
+def _outcome(row: Row, folder: Path) -> Outcome:
+    floor, language = _floor(row.institution, folder)
+    known = KnownFacts(person_texts=(row.user,) if row.user else ())
+    start = time.perf_counter()
+    findings = floor.check_text(row.reply, known)
+    ms = (time.perf_counter() - start) * 1000
+    return Outcome(row, row.language or language, findings, sum(1 for _ in sentences(row.reply)), ms)
+
+
+@cache
+def _floor(institution: str, folder: Path) -> tuple[Floor, str]:
+    candidates = (DOCUMENTS / institution, folder / institution, Path(institution))
+    found = next((one for one in candidates if one.is_dir()), None)
+    if found is None:
+        raise ConfigurationError(f'there is no institution "{institution}" in {DOCUMENTS}, beside the set or here')
+    try:
+        loaded = load_institution(found)
+    except InstitutionError as exc:
+        raise ConfigurationError(f"{found}: {exc}") from exc
+    return Floor(loaded), loaded.language.partition("-")[0]
+
+
+def _summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    harmless = [one for one in outcomes if one.is_harmless]
+    violations = [one for one in outcomes if not one.is_harmless]
+    said = Count(sum(map(_sentences_withheld, harmless)), sum(one.sentences for one in harmless))
+    times = sorted(one.ms for one in outcomes)
+    return {
+        "rows": len(outcomes),
+        "harmless": _counted(harmless, "withheld"),
+        "harmless_sentences": _share(said, "withheld"),
+        "violations": _counted(violations, "caught"),
+        "by_kind": _by(outcomes, lambda one: one.row.kind),
+        "by_language": _by(outcomes, lambda one: one.language),
+        "by_institution": _by(outcomes, lambda one: one.row.institution),
+        "judge": NOT_MEASURED,
+        "withheld": [
+            {"id": one.row.id, "findings": [finding.model_dump() for finding in one.findings]}
+            for one in harmless
+            if one.findings
+        ],
+        "missed": [one.row.id for one in violations if not one.findings],
+        "ms": {"p50": _percentile(times, 0.5), "p99": _percentile(times, 0.99)},
+    }
+
+
+def _by(outcomes: Sequence[Outcome], key: Callable[[Outcome], str]) -> dict[str, Any]:
+    groups: dict[str, list[Outcome]] = {}
+    for one in outcomes:
+        groups.setdefault(key(one), []).append(one)
+    return {
+        name: {
+            "harmless": _counted([one for one in group if one.is_harmless], "withheld"),
+            "violations": _counted([one for one in group if not one.is_harmless], "caught"),
+        }
+        for name, group in sorted(groups.items())
+    }
+
+
+def _counted(outcomes: Iterable[Outcome], name: str) -> dict[str, Any]:
+    found = [bool(one.findings) for one in outcomes]
+    return _share(Count(sum(found), len(found)), name)
+
+
+def _share(count: Count, name: str) -> dict[str, Any]:
+    """A count and its share with the 95 % interval of Wilson; null without any."""
+    interval = wilson(count) if count.people else None
+    return {
+        "n": count.people,
+        name: count.hits,
+        "share": count.rate if count.people else None,
+        "interval": [interval.low, interval.high] if interval else None,
+    }
+
+
+def _sentences_withheld(outcome: Outcome) -> int:
+    return len({finding.sentence for finding in outcome.findings})
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float:
+    return round(ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)], 3)
+
+
+def _print(summary: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
+    groups = {
+        "all": {"harmless": summary["harmless"], "violations": summary["violations"]},
+        **{f"kind {name}": group for name, group in summary["by_kind"].items()},
+        **{f"language {name}": group for name, group in summary["by_language"].items()},
+        **{f"institution {name}": group for name, group in summary["by_institution"].items()},
+    }
+    rows = [
+        (name, *_cells(group["harmless"], "withheld"), *_cells(group["violations"], "caught"))
+        for name, group in groups.items()
+    ]
+    columns = ("", "harmless", "withheld", "95 %", "violations", "caught", "95 %")
+    print_table(columns, rows, empty="")
+    per_sentence = _cells(summary["harmless_sentences"], "withheld")
+    console.print(f"sentences of harmless replies: {per_sentence[0]}, withheld {per_sentence[1]} ({per_sentence[2]})")
+    console.print(f"judge: {summary['judge']}; a check takes {summary['ms']['p50']} ms, p99 {summary['ms']['p99']} ms")
+    for one in outcomes:
+        if one.is_harmless and one.findings:
+            reasons = "; ".join(f"{finding.rule}: {finding.excerpt}" for finding in one.findings)
+            console.print(f"withheld {one.row.id}: {reasons}", markup=False)
+
+
+def _cells(counted: dict[str, Any], name: str) -> tuple[str, str, str]:
+    if not counted["n"]:
+        return "-", "", ""
+    low, high = counted["interval"]
+    return str(counted["n"]), f"{counted[name]} ({counted['share']:.1%})", f"{low:.1%} to {high:.1%}"

@@ -1,0 +1,615 @@
+"""Atoms of a sentence: whatever can be compared digit by digit or letter by letter with what a passage says."""
+
+import re
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cache
+from itertools import pairwise
+from typing import NamedTuple
+
+import phonenumbers
+from linkify_it import LinkifyIt
+from linkify_it.tlds import TLDS
+from text_to_num import find_numbers
+
+from context.guardrails.sentences import folded
+from context.guardrails.words import HALF_PAST, MIDNIGHT, NOON, Token, Words
+
+DAY = 24 * 60
+BESIDE = "beside "  # begins the label that an adjacent number gives
+_DOT = r"[\[({] ?(?:\.|dot|ponto|punto|point|punkt) ?[\])}]"
+_MAY_BE_LINK = re.compile(rf"[^\W_]\.[^\W\d_]|@|//|{_DOT}", re.IGNORECASE)
+_SCHEME = re.compile(r"(?<!\w)\w{2,10}://\S+|(?<!\w)www\.\S+", re.IGNORECASE)
+_HIDDEN_LINK = re.compile(rf"\w{{1,63}} ?{_DOT} ?(?P<ending>[a-z]{{2,12}})(?!\w)", re.IGNORECASE)
+_HANDLE = re.compile(r"(?<![\w@.])@[^\W\d][\w.]{1,38}\w")
+_DATE = re.compile(r"(?<![\w/.-])\d{1,4}([/.-])\d{1,2}(?:\1\d{2,4})?(?![\w/-]|\.\d)")
+_LONG = re.compile(r"(?<!\w)\+?\(?\d(?:[().\-\u2013/ ]{0,3}\d){6,}(?!\w)")
+_YEARS = re.compile(r"(?:19|20)\d\d ?[-\u2013/] ?(?:19|20)\d\d")
+_SIZE = re.compile(r"(?<!\w)\d{1,4}(?: ?[x\u00d7] ?\d{1,4}){1,2}(?=(?:[cm]?m)?(?!\w))", re.IGNORECASE)
+_CLOCK = re.compile(
+    r"(?<![\w:.,])(?:(?P<h>\d{1,2}) ?h(?:s|rs)?(?!\w)|(?P<hm>\d{1,2})h(?P<m>\d{2})(?:min)?(?!\w)"
+    r"|(?P<c>\d{1,2}):(?P<cm>\d{2})(?: ?h)?(?![\w:])|(?P<d>\d{1,2})(?:\.(?P<dm>\d{2}))?(?= ?[ap]\.? ?m\b))"
+)
+_NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?!\w)")
+_MIXED = re.compile(r"(?<!\w)(?:\d+[^\W\d_]|[^\W\d_]+\d)\w*")
+_GLUED = re.compile(r"(\d+)([^\W\d_]+)")
+_SIGNED = re.compile(
+    r"(?P<sign>[a-z]{0,3}[$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0e3f\u17db\u20a0-\u20cf\U0001f4b2]) ?"
+    r"(?P<after>\d+(?:[.,]\d+)*)?"
+)
+_ENDS_IN_NUMBER = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)*) ?$")
+_ORDINAL = frozenset(("o", "a", "º", "ª", "st", "nd", "rd", "th"))
+_WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
+_LETTERS = re.compile(r"[^\W\d_]+")
+# "Bom dia, Marta!": whom the sentence speaks to, after at most five words without a name among them.
+_CALLED = re.compile(r"\W{0,3}[^\W\d_]+(?: [a-z\u00df-\u00ff]+){0,4}, (?:[^\W\d_]+ )?")
+_CALLED_END = re.compile(r"(?: [^\W\d_]+)?[.!?](?:\W|$)")
+_GAP = re.compile(r"\W*$")
+_LONGEST_GAP = 6
+_DIGIT = re.compile(r"\d")
+_ELSEWHERE = re.compile(r"[^\W\d_\u0000-\u024f]")  # letters that are not Latin
+_JAPANESE = frozenset(("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"))
+_DECIMALS = re.compile(r"\d[.,]\d\d$")
+_IN_PHRASES = frozenset(f"duration-{name}" for name in ("second", "minute", "day", "year"))  # "tenha um dia ótimo"
+# Numbers of one language that are words of another.
+_HOMOGRAPHS = frozenset(("once", "dos", "sei", "due", "cent", "elf", "acht", "null"))
+_CLOCK_HOURS = frozenset(("duration-hour",))
+_MARKER = re.compile(r"\W{0,3}(?:\d{1,2}[.)]|[^\W\d_]+ \d ?[:)\u2013-])\s")
+_AFTER = re.compile(r"[ ]?([^\W\d_]+)|[ ](\d)")
+_MONTH_AFTER = re.compile(r"(?: [a-z]{2})? ([^\W\d_]{3,})")
+_MONTHS_AND_WORDS = frozenset(("may", "mar", "march", "set"))
+_WORD_BEFORE = re.compile(r"([^\W\d_]+) $")
+_CUTS = re.compile(r"[,;.:/\0]")
+_LABEL = re.compile(r"([^\W\d_]{3,})(?: [^\W\d_]{1,3})? $")
+_NOUN_AFTER = re.compile(r"[ )\]]{1,3}([^\W\d_]+)")
+_BETWEEN_WORDS = re.compile(r"[ ]|-")
+_GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
+_SPELLED = re.compile(r"(?<!\w)\w(?:[ .\-_*|~]{1,3}\w(?!\w)){3,}")
+_NAMED = re.compile(r"(?<![\w'-])[^\W\d_a-z\u00df-\u00ff][^\W\d_]*(?:['-][^\W\d_]+)*(?!\w)")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
+_OPENS = re.compile(r"[\"'\u201c\u201d\u00ab(\[*_#>\u2013\u2014:\u00bf\u00a1\-\u2022\u00b7/|]")
+_SHORTEST_UNIT = 3
+_FEWEST_SPELLED = 4
+_LONGEST_JOIN, _LONGEST_RANGE = 14, 12
+_LONGEST_ACRONYM = 3
+_LATIN_ENDS = 0x24F
+_ENDINGS = frozenset(ending.lower() for ending in TLDS)
+
+
+class Kind(StrEnum):
+    """Kinds of atoms; each is compared in its own way."""
+
+    MONEY = "money"
+    LINK = "link"
+    EMAIL = "email"
+    HANDLE = "handle"
+    PHONE = "phone"
+    DIGITS = "digits"
+    DATE = "date"
+    PERCENT = "percent"
+    CODE = "code"
+    SIZE = "size"
+    HOURS = "hours"
+    COUNT = "count"
+    NAME = "name"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class Atom:
+    """One atom of a sentence.
+
+    Attributes:
+        value: its canonical spelling; what two atoms of a kind share when they say the same.
+        first_units: of a count, stems of the first word that follows, which says what is counted.
+        units: of a count, those and the stems of the next word.
+        label: of a count, stems of the word before it, and the number beside it.
+        days: of hours, the ISO days they are said of (8 is a holiday), or None where the sentence names none.
+        opens, closes: of hours, minutes of the day they may mean; `closes` is empty for a single hour.
+        direct: of a count, whether a word of more than three letters or a unit of measure follows at once.
+        spoken: whether it is written in words.
+    """
+
+    kind: Kind
+    value: str
+    text: str
+    units: frozenset[str] = frozenset()
+    first_units: frozenset[str] = frozenset()
+    label: frozenset[str] = frozenset()
+    days: frozenset[int] | None = None
+    opens: frozenset[int] = frozenset()
+    closes: frozenset[int] = frozenset()
+    direct: bool = True
+    spoken: bool = False
+
+
+class _Number(NamedTuple):
+    start: int
+    end: int
+    value: str
+    spoken: bool
+
+
+class _Time(NamedTuple):
+    start: int
+    end: int
+    minutes: frozenset[int]
+
+
+class _Days(NamedTuple):
+    start: int
+    end: int
+    days: frozenset[int]
+
+
+@cache
+def _linkifier(more_endings: frozenset[str]) -> LinkifyIt:
+    return LinkifyIt().tlds(sorted(_ENDINGS | more_endings))
+
+
+class AtomReader:
+    """Reads the atoms of single sentences in the languages of `words`.
+
+    Args:
+        domains: the institution's own; their endings are known beside those of the public list.
+        vocabulary: folded words of the institution's language. A sentence with few of them is in another language.
+    """
+
+    def __init__(self, words: Words, domains: Sequence[str] = (), vocabulary: frozenset[str] = frozenset()) -> None:
+        self._words = words
+        self._vocabulary = vocabulary
+        self._endings = frozenset(domain.rpartition(".")[2] for domain in domains)
+
+    def read(self, sentence: str) -> tuple[Atom, ...]:
+        """The atoms of a sentence that `sentences` returned, in the order of the kinds."""
+        reading = _Reading(self._words, _linkifier(self._endings), sentence)
+        if self._vocabulary and self.is_foreign(sentence):
+            reading.homographs = _HOMOGRAPHS
+        return tuple(reading.atoms())
+
+    def is_foreign(self, sentence: str) -> bool:
+        """Whether fewer than half of a sentence's words are in the vocabulary."""
+        words = _LETTERS.findall(folded(sentence))
+        return sum(word in self._vocabulary for word in words) * 2 < len(words)
+
+
+class _Reading:
+    """One sentence while it is read: what an atom took is blanked out in `rest`, so that no other takes it again."""
+
+    def __init__(self, words: Words, linkifier: LinkifyIt, sentence: str) -> None:
+        self.words = words
+        self.linkifier = linkifier
+        self.homographs = frozenset[str]()
+        self.sentence = sentence
+        self.rest = folded(sentence)
+        marker = _MARKER.match(self.rest)
+        if marker:
+            self._take(0, marker.end())
+
+    def atoms(self) -> Iterator[Atom]:
+        yield from self._unreadable()
+        yield from self._links()
+        yield from self._names()
+        if not _DIGIT.search(self.rest):
+            numbers = list(self._spoken())
+            if not numbers and not _SIGNED.search(self.rest) and not self.words.noon_pattern.search(self.rest):
+                return
+        yield from self._signed_money()
+        yield from self._dates()
+        yield from self._long_numbers()
+        days = list(self._days())
+        times = sorted(self._times())
+        yield from self._sizes_and_codes()
+        numbers = sorted((*self._digits(), *self._spoken()))
+        numbers = list(self._without_bare_hours(numbers, times, days))
+        yield from self._hours(sorted(times), days)
+        yield from self._counts(numbers)
+
+    def _take(self, start: int, end: int) -> None:
+        """Blank out a piece by a sign that is neither word, digit nor white space."""
+        self.rest = f"{self.rest[:start]}{chr(0) * (end - start)}{self.rest[end:]}"
+
+    def _atom(self, kind: Kind, value: str, start: int, end: int) -> Atom:
+        self._take(start, end)
+        return Atom(kind, value, self.sentence[start:end].strip())
+
+    def _unreadable(self) -> Iterator[Atom]:
+        for match in _SPELLED.finditer(self.rest):
+            if sum(map(str.isalpha, match[0])) >= _FEWEST_SPELLED:
+                yield Atom(Kind.UNREADABLE, match[0], match[0])
+        if not _ELSEWHERE.search(self.sentence):
+            return
+        for match in _WORD.finditer(self.sentence):
+            scripts = {_script(letter) for letter in match[0] if letter.isalpha()}
+            if len(scripts) > 1 and not scripts <= _JAPANESE:
+                yield Atom(Kind.UNREADABLE, match[0], match[0])
+            elif scripts - {"LATIN"}:
+                yield Atom(Kind.UNREADABLE, min(scripts), match[0])
+
+    def _links(self) -> Iterator[Atom]:
+        if not _MAY_BE_LINK.search(self.sentence):
+            return
+        for match in self.linkifier.match(self.sentence) or ():
+            kind = Kind.EMAIL if match.schema == "mailto:" else Kind.LINK
+            yield self._link(kind, match.index, match.last_index)
+        for kind, pattern in ((Kind.EMAIL, _EMAIL), (Kind.LINK, _SCHEME), (Kind.HANDLE, _HANDLE)):
+            for found in pattern.finditer(self.rest):
+                yield self._link(kind, *found.span())
+        for found in _HIDDEN_LINK.finditer(self.rest):
+            if found["ending"] in _ENDINGS:
+                yield self._link(Kind.LINK, *found.span())
+
+    def _link(self, kind: Kind, start: int, end: int) -> Atom:
+        address = self.sentence[start:end].lower().removeprefix("mailto:")
+        if kind is Kind.LINK:
+            address = re.sub(r"^https?://", "", address).removeprefix("www.").rstrip("/.,;:!?)")
+        return self._atom(kind, address, start, end)
+
+    def _names(self) -> Iterator[Atom]:
+        """Capitalised words after the sentence's first: the names that somebody has to be known by."""
+        if self.words.capitalises_nouns:
+            return
+        opening = _LETTERS.search(self.sentence)
+        for match in _NAMED.finditer(self.sentence, opening.end() if opening else 0):
+            word, gap = match[0], _GAP.search(self.sentence, max(0, match.start() - _LONGEST_GAP), match.start())
+            opens = gap is not None and _OPENS.search(gap[0])
+            if opens or not word[0].isupper() or self.rest[match.start()] == "\0":
+                continue
+            if _CALLED.fullmatch(self.sentence, 0, match.start()) and _CALLED_END.match(self.sentence, match.end()):
+                continue
+            plain = self.rest[match.start() : match.end()].split("'")[0]
+            point = self.sentence[match.end() : match.end() + 1] == "."  # "Av.", "Sr."
+            if len(word) <= _LONGEST_ACRONYM and (word.isupper() or point or len(word) < _LONGEST_ACRONYM):
+                continue
+            if not self.words.proper.issuperset(plain.split("-")):
+                yield Atom(Kind.NAME, plain, word)
+
+    def _signed_money(self) -> Iterator[Atom]:
+        """A currency sign is money whatever is beside it."""
+        for match in _SIGNED.finditer(self.rest):
+            start, number = match.start(), match["after"]
+            if number is None and (before := _ENDS_IN_NUMBER.search(self.rest[max(0, start - 16) : start])):
+                start, number = start - len(before[0]), before[1]
+            yield self._atom(Kind.MONEY, f"{match['sign']} {_canonical(number or '')}", start, match.end())
+
+    def _dates(self) -> Iterator[Atom]:
+        for match in _DATE.finditer(self.rest):
+            parts = [int(part) for part in re.split(r"[/.-]", match[0])]
+            if match[1] == "/" or len(parts) > 2:
+                ordered = parts if parts[0] <= 31 else parts[::-1]
+                yield self._atom(Kind.DATE, "/".join(map(str, ordered)), *match.span())
+
+    def _long_numbers(self) -> Iterator[Atom]:
+        for match in _LONG.finditer(self.rest):
+            if _YEARS.fullmatch(match[0]) or _GROUPED.fullmatch(match[0]):
+                continue
+            digits = re.sub(r"\D", "", match[0])
+            if len(digits) <= 16 and (phone := self._phone(match[0])):
+                yield self._atom(Kind.PHONE, phone, *match.span())
+            else:
+                yield self._atom(Kind.DIGITS, digits, *match.span())
+
+    def _phone(self, written: str) -> str:
+        """The number in E.164, or nothing when no telephone has it."""
+        try:
+            number = phonenumbers.parse(written, self.words.region)
+        except phonenumbers.NumberParseException:
+            return ""
+        if not phonenumbers.is_valid_number(number):
+            return ""
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+    def _days(self) -> Iterator[_Days]:
+        """Expressions for days, those of a list or a range joined into one."""
+        open_group: _Days | None = None
+        for match in self.words.day_pattern.finditer(self.rest):
+            days = self._days_named(match)
+            if days is None:
+                continue
+            gap = self.rest[open_group.end : match.start()] if open_group else ""
+            if open_group and len(gap) <= _LONGEST_JOIN and not re.search(r"[\d\0.;:]", gap):
+                joined = set(_WORD.findall(gap)) & self.words.joins or "," in gap or "/" in gap or "&" in gap
+                single = len(days) == 1 and len(gap.strip()) > 0
+                ranged = days if joined or not single else _days_between(open_group.days, days)
+                open_group = _Days(open_group.start, match.end(), open_group.days | days | ranged)
+                continue
+            if open_group:
+                yield open_group
+            open_group = _Days(match.start(), match.end(), days)
+        if open_group:
+            yield open_group
+
+    def _days_named(self, match: re.Match[str]) -> frozenset[int] | None:
+        name = match["day"]
+        if name is None:
+            return self.words.days_of(match["group"])
+        if name in self.words.days:
+            return frozenset((self.words.days[name],))
+        beside = self.rest[max(0, match.start() - 10) : match.start()], self.rest[match.end() : match.end() + 10]
+        neighbours = [*_WORD.findall(beside[0])[-2:], *_WORD.findall(beside[1])[:2]]
+        named = any(word in self.words.short_days or word in self.words.days for word in neighbours)
+        capital = self.sentence[match.start()].isupper() and beside[1][:2].strip(". ").startswith((":", ","))
+        alone = beside[0].endswith("(") or capital
+        return frozenset((self.words.short_days[name],)) if named or alone else None
+
+    def _times(self) -> Iterator[_Time]:
+        for match in self.words.noon_pattern.finditer(self.rest):
+            yield self._time(match.start(), match.end(), frozenset((NOON if match["noon"] else MIDNIGHT,)))
+        for match in _CLOCK.finditer(self.rest):
+            hour = int(match["h"] or match["hm"] or match["c"] or match["d"])
+            minute = int(match["m"] or match["cm"] or match["dm"] or 0)
+            half = self.words.half_pattern.match(self.rest, match.end())
+            end = half.end() if half else match.end()
+            exact = (match["h"] or match["hm"] or "") != "" or hour == 0 or match[0].startswith("0")
+            if hour <= 24 and minute < 60:
+                yield self._time(match.start(), end, _minutes(hour * 60 + minute, half, exact=exact))
+
+    def _time(self, start: int, end: int, minutes: frozenset[int]) -> _Time:
+        self._take(start, end)
+        return _Time(start, end, minutes)
+
+    def _sizes_and_codes(self) -> Iterator[Atom]:
+        for match in _SIZE.finditer(self.rest):
+            size = _Number(*match.span(), re.sub(r"\D+", "x", match[0]), spoken=False)
+            units, all_units = self._units(size)
+            yield replace(self._atom(Kind.SIZE, size.value, *match.span()), units=all_units, first_units=units)
+        for match in _MIXED.finditer(self.rest):
+            glued = _GLUED.fullmatch(match[0])
+            if glued and self.words.measures(glued[2]):
+                units = self.words.stems(glued[2])
+                self._take(*match.span())
+                yield Atom(Kind.COUNT, _canonical(glued[1]), match[0], units, units)
+            elif glued and glued[2] in _ORDINAL and int(glued[1]) <= 10 and self.sentence[match.end() - 1].islower():
+                self._take(*match.span())
+            else:
+                yield self._atom(Kind.CODE, match[0], *match.span())
+
+    def _digits(self) -> Iterator[_Number]:
+        for match in _NUMBER.finditer(self.rest):
+            yield _Number(match.start(), match.end(), _canonical(match[0]), spoken=False)
+
+    def _spoken(self) -> Iterator[_Number]:
+        """Numbers written in words, in whichever language reads most of them."""
+        found = list(_LETTERS.finditer(self.rest))
+        if not any(self.words.is_number(match[0]) for match in found):
+            return
+        gaps = (_BETWEEN_WORDS.fullmatch(self.rest, one.end(), two.start()) for one, two in pairwise(found))
+        tokens = [Token(match[0], follows=gap is not None) for match, gap in zip(found, (None, *gaps), strict=False)]
+        read = [
+            [
+                _Number(found[one.start].start(), found[one.end - 1].end(), f"{one.value:.12g}", spoken=True)
+                for one in find_numbers(tokens, language, threshold=0)
+                if not one.is_ordinal and one.end > one.start
+            ]
+            for language in self.words.number_languages
+        ]
+        yield from max(([one for one in numbers if self._is_said(one)] for numbers in read), key=len, default=())
+
+    def _is_said(self, number: _Number) -> bool:
+        """Whether a spelled-out number is meant: "um" and "one" are articles too, and "o" is zero in English."""
+        if number.value not in ("0", "1"):
+            return self.rest[number.start : number.end] not in self.homographs
+        after = _AFTER.match(self.rest, number.end)
+        word = after[1] if after else None
+        if word is None or (number.value == "0" and number.end - number.start <= 2):
+            return False
+        measures = self.words.measures(word)
+        return word in self.words.currency_nouns or bool(measures and not measures & _IN_PHRASES)
+
+    def _without_bare_hours(
+        self, numbers: Sequence[_Number], times: list[_Time], days: Sequence[_Days]
+    ) -> Iterator[_Number]:
+        """Move to `times` what is an hour without saying so: a pair ("de 9 a 19"), or one beside a day or an hour."""
+        scheduled = bool(days) or bool(times)
+        edges = {edge for time in times for edge in range(time.start - _LONGEST_RANGE, time.start)}
+        edges |= {group.start - gap for group in days for gap in range(_SHORTEST_UNIT + 3)}
+        last_end = -2 * _LONGEST_RANGE
+        for position, number in enumerate(numbers):
+            half = self.words.half_pattern.match(self.rest, number.end)
+            following = numbers[position + 1] if position + 1 < len(numbers) else None
+            second = number.start - last_end <= _LONGEST_RANGE and "," not in self.rest[last_end : number.start]
+            if self._may_be_hour(number, scheduled=scheduled or second) and (
+                half
+                or second
+                or number.end in edges
+                or (following and self._pairs(number, following, scheduled=scheduled))
+                or (scheduled and self._ends_clause(number))
+            ):
+                last_end, minutes = half.end() if half else number.end, int(number.value) * 60
+                if past := self.words.half_hour_pattern.match(self.rest, number.end):
+                    last_end, minutes = past.end(), minutes + 30
+                elif self.rest.endswith(HALF_PAST, 0, number.start):
+                    minutes += 30
+                times.append(_Time(number.start, last_end, _minutes(minutes, half, exact=False)))
+            else:
+                yield number
+
+    def _may_be_hour(self, number: _Number, *, scheduled: bool) -> bool:
+        """Whether a number is small enough and counts nothing, or counts hours where days are named."""
+        if not number.value.isdigit() or int(number.value) > 24:
+            return False
+        following = _AFTER.match(self.rest, number.end)
+        hours = following is not None and self.words.measures(following[1] or "") == _CLOCK_HOURS
+        return not self._is_followed(number) or (scheduled and hours)
+
+    def _is_followed(self, number: _Number) -> bool:
+        """Whether a word of more than three letters or a unit of measure follows at once."""
+        following = _AFTER.match(self.rest, number.end)
+        if following is None or following[1] is None or following[1] in self.words.days:
+            return False
+        return len(following[1]) > _SHORTEST_UNIT or bool(self.words.measures(following[1]))
+
+    def _pairs(self, first: _Number, second: _Number, *, scheduled: bool) -> bool:
+        gap = self.rest[first.end : second.start]
+        near = len(gap) <= _LONGEST_RANGE and not _CUTS.search(gap)
+        return near and self._may_be_hour(second, scheduled=scheduled)
+
+    def _ends_clause(self, number: _Number) -> bool:
+        """Whether digits stand between a small word and the end of a clause: "abrimos às 8."."""
+        before, after = self.rest[max(0, number.start - 8) : number.start], self.rest[number.end : number.end + 2]
+        led = re.search(r"(?:^|[\s,(])[^\W\d_]{1,6} $", before) is not None
+        return led and not number.spoken and not after.strip()[:1].isalpha()
+
+    def _hours(self, times: Sequence[_Time], days: Sequence[_Days]) -> Iterator[Atom]:
+        position = 0
+        while position < len(times):
+            first, last = times[position], times[position]
+            following = times[position + 1] if position + 1 < len(times) else None
+            if following and self._is_range(first, following):
+                last = following
+                position += 1
+            position += 1
+            said_of = _days_said_of(first.start, last.end, days, times, self.rest)
+            closes = last.minutes if last is not first else frozenset[int]()
+            text = self.sentence[first.start : last.end]
+            value = "-".join(str(min(minutes)) for minutes in (first.minutes, closes) if minutes)
+            yield Atom(Kind.HOURS, value, text, days=said_of, opens=first.minutes, closes=closes)
+
+    def _is_range(self, first: _Time, second: _Time) -> bool:
+        gap = self.rest[first.end : second.start]
+        return len(gap) <= _LONGEST_RANGE and len(_WORD.findall(gap)) <= 2 and not _CUTS.search(gap)
+
+    def _counts(self, numbers: Sequence[_Number]) -> Iterator[Atom]:
+        counted = self._all_units(numbers)
+        for position, number in enumerate(numbers):
+            text = self.sentence[number.start : number.end]
+            percent = self.words.percent_pattern.match(self.rest, number.end)
+            if percent:
+                yield Atom(Kind.PERCENT, number.value, self.sentence[number.start : percent.end()])
+                continue
+            if money := self._money_beside(number):
+                yield Atom(Kind.MONEY, f"{money} {number.value}", f"{text} {money}")
+                continue
+            if month := self._month_beside(number):
+                yield Atom(Kind.DATE, f"{number.value}/{month}", text)
+                continue
+            units, all_units = counted[position]
+            neighbours = numbers[max(0, position - 1) : position + 2]
+            beside = {f"{BESIDE}{other.value}" for other in neighbours if self._are_paired(*sorted((number, other)))}
+            if not all_units and not beside and _DECIMALS.search(text):
+                yield Atom(Kind.MONEY, number.value, text)
+                continue
+            label = self._label(number) | beside
+            followed = self._is_followed(number)
+            yield Atom(Kind.COUNT, number.value, text, all_units, units, label, direct=followed, spoken=number.spoken)
+
+    def _are_paired(self, first: _Number, second: _Number) -> bool:
+        """Whether two numbers are the ends of a range: "2 a 50 pessoas"."""
+        gap = self.rest[first.end : second.start]
+        return first != second and len(gap) <= _LONGEST_RANGE and not _CUTS.search(gap) and not self._is_followed(first)
+
+    def _all_units(self, numbers: Sequence[_Number]) -> list[tuple[frozenset[str], frozenset[str]]]:
+        """The units of every number; "2 a 50 pessoas" and "12 km, y el otro 18" say a unit once for both."""
+        units = [self._units(number) for number in numbers]
+        for position in range(len(numbers) - 2, -1, -1):
+            gap = self.rest[numbers[position].end : numbers[position + 1].start]
+            if len(gap) <= _LONGEST_RANGE and not _CUTS.search(gap) and not units[position][1]:
+                units[position] = units[position + 1]
+        for position in range(1, len(numbers)):  # "12 km, y el otro 18"
+            if not units[position][1] and any("-" in unit for unit in units[position - 1][0]):
+                units[position] = units[position - 1]
+        return units
+
+    def _money_beside(self, number: _Number) -> str:
+        """The currency whose noun or code is beside a number."""
+        after = _NOUN_AFTER.match(self.rest, number.end)
+        if after and (after[1] in self.words.currency_nouns or self._is_code(*after.span(1))):
+            return after[1]
+        before = re.search(r"(?<!\w)([^\W\d_]{3,})(: ?| )$", self.rest[max(0, number.start - 14) : number.start])
+        if before is None:
+            return ""
+        start = number.start - len(before[0])
+        coded = self._is_code(start, start + len(before[1]))
+        return before[1] if coded or (":" in before[2] and before[1] in self.words.currency_nouns) else ""
+
+    def _is_code(self, start: int, end: int) -> bool:
+        return self.sentence[start:end] in self.words.currency_codes
+
+    def _month_beside(self, number: _Number) -> int:
+        if not number.value.isdigit() or not 0 < int(number.value) <= 31:
+            return 0
+        after = _MONTH_AFTER.match(self.sentence, number.end)
+        before = _WORD_BEFORE.search(self.sentence, max(0, number.start - _LONGEST_JOIN), number.start)
+        for name in (match[1] for match in (after, before) if match):
+            month = self.words.months.get(folded(name), 0)
+            if month and (name[0].isupper() or folded(name) not in _MONTHS_AND_WORDS):
+                return month
+        return 0
+
+    def _units(self, number: _Number) -> tuple[frozenset[str], frozenset[str]]:
+        """Stems of what is counted, and of that and the next word: at most two words, small ones passed over."""
+        first, stems = frozenset[str](), frozenset[str]()
+        position, found = number.end, 0
+        for _ in range(4):
+            match = _AFTER.match(self.rest, position)
+            if match is None or match[1] is None or match[1] in self.words.joins or match[1] in self.words.days:
+                break
+            position = match.end(1)
+            if len(match[1]) <= _SHORTEST_UNIT and not self.words.measures(match[1]):
+                continue
+            stems |= self.words.stems(match[1])
+            first = first or stems
+            found += 1
+            if found == 2:
+                break
+        return first, stems
+
+    def _label(self, number: _Number) -> frozenset[str]:
+        before = _LABEL.search(self.rest, max(0, number.start - 24), number.start)
+        return self.words.stems(before[1]) if before else frozenset()
+
+
+def _minutes(minutes: int, half: re.Match[str] | None, *, exact: bool) -> frozenset[int]:
+    """What a written hour may mean, in minutes of the day."""
+    if half and half["pm"]:
+        return frozenset((minutes + NOON if minutes < NOON else minutes,))
+    if half:
+        return frozenset((minutes - NOON if minutes >= NOON else minutes,))
+    return frozenset((minutes,) if exact or minutes > NOON + 59 else (minutes, (minutes + NOON) % DAY))
+
+
+def _days_between(first: frozenset[int], last: frozenset[int]) -> frozenset[int]:
+    """The days of "Monday to Thursday"; past Sunday it begins again."""
+    start, end = max(first), min(last)
+    if start > 7 or end > 7:
+        return frozenset()
+    return frozenset(range(start, end + 1)) if start <= end else frozenset((*range(start, 8), *range(1, end + 1)))
+
+
+def _days_said_of(
+    start: int, end: int, days: Sequence[_Days], times: Sequence[_Time], text: str
+) -> frozenset[int] | None:
+    """The days beside hours: those right after them, else the nearest before, else the first after."""
+    starts = [group.start for group in days]
+    position = bisect_left(starts, start)
+    before = days[position - 1] if position else None
+    after = days[position] if position < len(days) else None
+    if after is None or before is None:
+        nearest = before or after
+        return nearest.days if nearest else None
+    gap = text[end : after.start]
+    followed = any(0 <= time.start - after.end <= _LONGEST_JOIN - 2 for time in times)
+    right_after = len(gap) <= _LONGEST_JOIN and not re.search(r"[,;.]| (?:and|e|y|et|und) ", gap)
+    trailing = times[0].start < days[0].start
+    return after.days if (right_after or trailing) and not (followed and not trailing) else before.days
+
+
+def _canonical(number: str) -> str:
+    """ "1.240" and "1,240" are 1240; "12,5" is 12.5; "2,00" is 2."""
+    if _GROUPED.fullmatch(number):
+        return str(int(re.sub(r"[.,]", "", number)))
+    whole, _, decimals = number.replace(",", ".").rpartition(".")
+    if not whole:
+        return decimals.lstrip("0") or "0"
+    whole, decimals = whole.replace(".", "").lstrip("0") or "0", decimals.rstrip("0")
+    return f"{whole}.{decimals}" if decimals else whole
+
+
+@cache
+def _script(letter: str) -> str:
+    if ord(letter) <= _LATIN_ENDS or letter in "\u00aa\u00ba":
+        return "LATIN"
+    return unicodedata.name(letter, "UNKNOWN").split(" ")[0]

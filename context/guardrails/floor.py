@@ -1,0 +1,363 @@
+"""The mechanical floor: compares every atom of a draft with cited passages and the person's words, without a model."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import combinations
+
+from context.guardrails.atoms import BESIDE, Atom, AtomReader, Kind
+from context.guardrails.leaks import Leaks
+from context.guardrails.passages import passages_of, says_listed_prices
+from context.guardrails.sentences import folded, seen, sentences
+from context.guardrails.words import Words
+from contracts.guardrails import Finding, KnownFacts, PartKind, ReplyPart, Rule
+from contracts.institution import Institution
+
+LONGEST_DRAFT = 16_000
+EXCERPT = 80
+SMALL = 10
+# So large that two passages do not have the same one by chance: a house number, an emergency number, a year.
+TELLING = 100
+MOST_EXPLAINED = 16
+_MOST_ADDENDS = 6
+_DIGITS = re.compile(r"\d+")
+_BARE_RANGE = re.compile(r"(\d+)(?: [^\W\d_]+ | ?[-\u2013] ?)(\d+)")
+_WORD = re.compile(r"[^\W\d_]+")
+
+_RULES = {
+    Kind.MONEY: Rule.PRICE,
+    Kind.LINK: Rule.LINK,
+    Kind.EMAIL: Rule.LINK,
+    Kind.HANDLE: Rule.LINK,
+    Kind.PHONE: Rule.PERSONAL_DATA,
+    Kind.DIGITS: Rule.PERSONAL_DATA,
+    Kind.DATE: Rule.UNSUPPORTED_DATE,
+    Kind.PERCENT: Rule.UNSUPPORTED_PERCENTAGE,
+    Kind.CODE: Rule.UNSUPPORTED_CODE,
+    Kind.SIZE: Rule.UNSUPPORTED_NUMBER,
+    Kind.HOURS: Rule.UNSUPPORTED_HOURS,
+    Kind.COUNT: Rule.UNSUPPORTED_NUMBER,
+    Kind.NAME: Rule.UNSUPPORTED_NAME,
+    Kind.UNREADABLE: Rule.UNREADABLE,
+}
+# What a person wrote is repeated as theirs, never stated as the company's own.
+_NEVER_OURS = frozenset((Kind.LINK, Kind.EMAIL, Kind.HANDLE, Kind.PHONE, Kind.DIGITS, Kind.CODE, Kind.HOURS))
+
+
+# Kinds of parts whose cited passages support atoms; None is a text without parts.
+_STATING = (PartKind.INFORM, PartKind.ECHO, None)
+_NOT_STATING = (PartKind.ASK, PartKind.ECHO)
+
+_Found = tuple[Finding, Atom | None]
+
+
+@dataclass
+class _Facts:
+    """Atoms of some texts, indexed for comparison."""
+
+    values: set[tuple[Kind, str]] = field(default_factory=set)
+    counts: dict[str, list[Atom]] = field(default_factory=dict)
+    hours: list[Atom] = field(default_factory=list)
+    counted: set[str] = field(default_factory=set)
+
+    def add(self, atoms: Iterable[Atom]) -> None:
+        for atom in atoms:
+            self.values.add((atom.kind, atom.value))
+            if atom.kind is Kind.HOURS:
+                self.hours.append(atom)
+            elif atom.kind is Kind.SIZE:
+                self.add(replace(atom, kind=Kind.COUNT, value=side) for side in atom.value.split("x"))
+            elif atom.kind is Kind.COUNT:
+                self.counts.setdefault(atom.value, []).append(atom)
+                # "2 a 50 pessoas" counts nobody: any number of people may be spoken of.
+                self.counted |= frozenset() if _is_paired(atom) else atom.first_units
+
+
+@dataclass(frozen=True)
+class _Person:
+    """What is this conversation's own: atoms and words of the person's messages, and the words of the person's name.
+
+    `numbers` are those of the messages, their sums, and the products of two of them ("3 boxes of 8 kg").
+    """
+
+    facts: _Facts
+    text: str
+    words: frozenset[str]
+    numbers: frozenset[str]
+    scripts: frozenset[str]
+
+
+class Floor:
+    """Checks drafts against one institution. What it compares with is worked out once."""
+
+    def __init__(self, institution: Institution) -> None:
+        self.passages = passages_of(institution)
+        self._documents = _words_of(*institution.documents.values(), *(passage.text for passage in self.passages))
+        self._reader = AtomReader(Words(institution.language), institution.allowed_domains, self._documents)
+        self._leaks = Leaks(institution, self.passages)
+        self._read = lru_cache(maxsize=4096)(self._reader.read)
+        self._passage_atoms = tuple((one, atom) for one in self.passages for atom in self._atoms(one.text))
+        self._facts_of = {passage.id: self._facts((passage.text,)) for passage in self.passages}
+        self._everything = self._facts(passage.text for passage in self.passages)
+        self._own_hosts = frozenset(institution.allowed_domains)
+        self._says_prices = says_listed_prices(institution)
+
+    def check(self, parts: Sequence[ReplyPart], known: KnownFacts, also: Sequence[str] = ()) -> tuple[Finding, ...]:
+        """Return every reason to withhold a draft, none when the floor lets it pass.
+
+        Args:
+            parts: the reply in order; sentences are numbered over all of them, then over `also`.
+            known: what the person wrote and is called. What was collected about the person supports nothing.
+            also: button titles, captions and other visible texts that no part carries; any passage supports them.
+        """
+        whole = [part.text for part in parts] + list(also)
+        if refused := _refused_unread(whole):
+            return (refused,)
+        person = self._person(known)
+        found, number = list[_Found](), 0
+        for part in parts:
+            found += self._missing_sources(part, number)
+            cited = self._cited(part)
+            for sentence in sentences(part.text):
+                found += self._findings(sentence, number, part.says, cited, person)
+                number += 1
+        for sentence in sentences_of((), also):
+            found += self._findings(sentence, number, None, (self._everything,), person)
+            number += 1
+        return self._explained(found)
+
+    def check_text(self, text: str, known: KnownFacts) -> tuple[Finding, ...]:
+        """Return every reason to withhold a text without parts: each sentence may rely on every passage."""
+        return self.check((), known, also=(text,))
+
+    def check_wording(self, text: str) -> tuple[Finding, ...]:
+        """Return what a text of the institution itself may not say: money, links elsewhere, what cannot be read."""
+        found = list[_Found]()
+        for number, sentence in enumerate(sentences(text)):
+            for atom in self._read(sentence):
+                elsewhere = atom.kind is Kind.LINK and not self._is_own_host(atom.value)
+                priced = atom.kind is Kind.MONEY and not self._says_prices
+                if elsewhere or priced or (atom.kind is Kind.UNREADABLE and not atom.value.isupper()):
+                    found.append((_finding(atom, number, "the documents may not say this"), None))
+        return self._explained(found)
+
+    def _findings(
+        self, sentence: str, number: int, says: PartKind | None, cited: Sequence[_Facts], person: _Person
+    ) -> Iterator[_Found]:
+        for piece in self._leaks.found_in(sentence):
+            if folded(piece) not in person.text:
+                why = "this is text of the instructions, not of a reply"
+                yield Finding(rule=Rule.PROMPT_LEAK, excerpt=piece[:EXCERPT], sentence=number, why=why), None
+        foreign = self._reader.is_foreign(sentence)
+        for atom in self._read(sentence):
+            why = self._why_not(atom, sentence, says, cited, person, foreign=foreign)
+            if why:
+                yield _finding(atom, number, why), atom
+
+    def _why_not(
+        self,
+        atom: Atom,
+        sentence: str,
+        says: PartKind | None,
+        cited: Sequence[_Facts],
+        person: _Person,
+        *,
+        foreign: bool,
+    ) -> str:
+        """Say why an atom may not be said, or nothing when it may."""
+        if atom.kind is Kind.UNREADABLE:
+            of_a_script = atom.value in person.scripts or (atom.kind, atom.value) in self._everything.values
+            return "" if of_a_script else "letters are spelled out or of another script"
+        if atom.kind is Kind.MONEY:
+            listed = says in _STATING and any((atom.kind, atom.value) in one.values for one in cited)
+            return "" if self._says_prices and listed else "a sum of money is never said"
+        if atom.kind is Kind.NAME:
+            known = _is_among(atom.value, self._documents) or _is_among(atom.value, person.words)
+            return "" if known else "neither the documents nor the person name this"
+        if says in _STATING and any(self._supports(facts, atom, foreign=foreign) for facts in cited):
+            return ""
+        if (says is not PartKind.INFORM or atom.kind not in _NEVER_OURS) and self._person_said(atom, person):
+            return ""
+        if atom.kind is Kind.COUNT and self._is_free(atom, asked=says in _NOT_STATING or sentence.endswith("?")):
+            return ""
+        if atom.kind is Kind.LINK and says in (PartKind.INFORM, None) and atom.value in self._own_hosts:
+            return ""
+        if says in _STATING:
+            return "no passage says this" if says is None else "no cited passage says this"
+        return f'a part that says "{says}" states no facts of the institution'
+
+    def _supports(self, facts: _Facts, atom: Atom, *, foreign: bool) -> bool:
+        if atom.kind is Kind.HOURS:
+            return _hours_agree(atom, facts.hours) or _is_documented_range(atom, facts)
+        if atom.kind is Kind.PHONE or atom.kind is Kind.DIGITS:
+            return _phones_agree(atom, facts)
+        if atom.kind is not Kind.COUNT:
+            return (atom.kind, atom.value) in facts.values
+        same = facts.counts.get(atom.value, ())
+        if not same:
+            return False
+        if _is_measured(atom):
+            return any(atom.first_units & one.first_units for one in same)
+        if any(atom.units & one.units for one in same):
+            return True
+        if atom.first_units & self._everything.counted:
+            return False
+        loose = not atom.direct and not _is_paired(atom)
+        alike = any(atom.label & one.label or (loose and not _is_measured(one)) for one in same)
+        return alike or foreign or float(atom.value) >= TELLING
+
+    def _person_said(self, atom: Atom, person: _Person) -> bool:
+        if atom.kind is Kind.COUNT:
+            return atom.value in person.numbers
+        if (
+            atom.kind is Kind.HOURS
+            and _DIGITS.search(atom.text)
+            and person.numbers.issuperset(_DIGITS.findall(atom.text))
+        ):
+            return True
+        return self._supports(person.facts, atom, foreign=False)
+
+    def _is_free(self, atom: Atom, *, asked: bool) -> bool:
+        """Whether a small count is of something that no document counts ("two more questions"), or only asked about."""
+        whole = atom.value.isdigit() and int(atom.value) <= SMALL
+        if not whole or _is_measured(atom) or _is_paired(atom) or (not atom.units and not atom.spoken):
+            return False
+        return asked or not atom.units & self._everything.counted
+
+    def _is_own_host(self, link: str) -> bool:
+        host = link.partition("/")[0]
+        return any(host == own or host.endswith(f".{own}") for own in self._own_hosts)
+
+    def _cited(self, part: ReplyPart) -> tuple[_Facts, ...]:
+        return tuple(self._facts_of[source] for source in part.sources if source in self._facts_of)
+
+    def _missing_sources(self, part: ReplyPart, number: int) -> Iterator[_Found]:
+        unknown = [source for source in part.sources if source not in self._facts_of]
+        if unknown or (part.says is PartKind.INFORM and not part.sources):
+            why = f"there is no passage {unknown[0][:EXCERPT]}" if unknown else "what informs cites a passage"
+            yield Finding(rule=Rule.SOURCE_MISSING, excerpt=part.text[:EXCERPT], sentence=number, why=why), None
+
+    def _explained(self, found: Sequence[_Found]) -> tuple[Finding, ...]:
+        """The findings, each once; the first of them with the passage that comes nearest."""
+        explained = dict[Finding, Finding]()
+        for finding, atom in found:
+            if finding not in explained:
+                near = self._nearest(atom) if atom and len(explained) < MOST_EXPLAINED else ""
+                explained[finding] = finding.model_copy(update={"nearest": near}) if near else finding
+        return tuple(explained.values())
+
+    def _nearest(self, atom: Atom) -> str:
+        """The text of the passage with an atom of the same kind that is most like this one."""
+        if atom.kind in (Kind.MONEY, Kind.NAME, Kind.UNREADABLE):
+            return ""
+        same = ((passage, one) for passage, one in self._passage_atoms if one.kind is atom.kind)
+        best = max(same, key=lambda pair: _likeness(atom, pair[1]), default=None)
+        return best[0].text if best else ""
+
+    def _atoms(self, text: str) -> Iterator[Atom]:
+        return (atom for sentence in sentences(text) for atom in self._read(sentence))
+
+    def _facts(self, texts: Iterable[str]) -> _Facts:
+        facts = _Facts()
+        for text in texts:
+            facts.add(self._atoms(text))
+        return facts
+
+    def _person(self, known: KnownFacts) -> _Person:
+        facts = self._facts(known.person_texts)
+        name = [word for word in (known.person_name or "").split() if word.isalpha()]
+        written = frozenset(facts.counts).union(*(_DIGITS.findall(text) for text in known.person_texts))
+        if known.person_address:
+            address = self._atoms(f"+{known.person_address.lstrip('+')}")
+            facts.add(atom for atom in address if atom.kind in (Kind.PHONE, Kind.DIGITS))
+        return _Person(
+            facts,
+            folded(seen("\n".join(known.person_texts))),
+            _words_of(*known.person_texts, *name),
+            written | _totals(facts.counts),
+            frozenset(value for kind, value in facts.values if kind is Kind.UNREADABLE),
+        )
+
+
+def _finding(atom: Atom, number: int, why: str) -> Finding:
+    return Finding(rule=_RULES[atom.kind], excerpt=atom.text[:EXCERPT], sentence=number, why=why)
+
+
+def _is_paired(count: Atom) -> bool:
+    """Whether another number is beside a count: it is an end of a range."""
+    return any(label.startswith(BESIDE) for label in count.label)
+
+
+def _is_measured(count: Atom) -> bool:
+    """Whether a count is of a unit of measure: their CLDR ids have a hyphen, which no stem has."""
+    return any("-" in unit for unit in count.first_units)
+
+
+def sentences_of(parts: Sequence[ReplyPart], also: Sequence[str] = ()) -> tuple[str, ...]:
+    """The sentences of a draft in the order that findings number them by."""
+    texts = (*(part.text for part in parts), *also)
+    return tuple(sentence for text in texts for sentence in sentences(text))
+
+
+def _refused_unread(texts: Sequence[str]) -> Finding | None:
+    """A finding for a draft without anything visible, or too long to be read."""
+    if sum(map(len, texts)) > LONGEST_DRAFT:
+        return Finding(rule=Rule.TOO_LONG, excerpt="", why=f"longer than {LONGEST_DRAFT} characters")
+    if not any(seen(text).strip() for text in texts):
+        return Finding(rule=Rule.EMPTY, excerpt="", why="nothing in it is visible")
+    return None
+
+
+def _totals(counts: Iterable[str]) -> set[str]:
+    numbers = [float(value) for value in counts][:_MOST_ADDENDS]
+    sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
+    products = (one * two for one, two in combinations(numbers, 2))
+    return {f"{value:.12g}" for value in (*sums, *products)}
+
+
+def _is_among(name: str, words: frozenset[str]) -> bool:
+    """Whether a folded name is among words, whole or with each part of it: "wi-fi" is "wifi" too."""
+    return name.replace("-", "") in words or all(len(part) == 1 or part in words for part in name.split("-"))
+
+
+def _words_of(*texts: str) -> frozenset[str]:
+    return frozenset(word for text in texts for word in _WORD.findall(folded(seen(text))))
+
+
+def _hours_agree(said: Atom, hours: Sequence[Atom]) -> bool:
+    """Whether texts give these hours, on every day that they are said of."""
+    same = [one for one in hours if _same_hours(said, one)]
+    if not same or said.days is None or any(one.days is None for one in same):
+        return bool(same)
+    return said.days <= frozenset[int]().union(*(one.days or frozenset() for one in same))
+
+
+def _is_documented_range(said: Atom, facts: _Facts) -> bool:
+    """Whether bare numbers that were read as hours are the ends of a documented range: "de 4 a 12"."""
+    ends = _BARE_RANGE.fullmatch(said.text)
+    return ends is not None and any(f"{BESIDE}{ends[2]}" in one.label for one in facts.counts.get(ends[1], ()))
+
+
+def _same_hours(said: Atom, written: Atom) -> bool:
+    if said.closes:
+        return bool(said.opens & written.opens and said.closes & written.closes)
+    return bool(said.opens & (written.opens | written.closes))
+
+
+def _phones_agree(said: Atom, facts: _Facts) -> bool:
+    """Whether a text has this number, with or without the codes before it."""
+    digits = said.value.lstrip("+")
+    written = (value for kind, value in facts.values if kind in (Kind.PHONE, Kind.DIGITS))
+    return any(
+        value.lstrip("+") == digits or (len(digits) >= 7 and value.endswith(digits.lstrip("0"))) for value in written
+    )
+
+
+def _likeness(said: Atom, written: Atom) -> float:
+    """How much of what is compared in two atoms of a kind is the same."""
+    shared = bool(said.units & written.units) + bool(said.label & written.label)
+    days = bool(said.days and written.days and said.days & written.days)
+    edges = bool(said.opens & written.opens) + bool(said.closes & written.closes)
+    alike = len(set(said.value) & set(written.value)) / (len(set(said.value) | set(written.value)) or 1)
+    return shared + days + edges + alike

@@ -1,0 +1,92 @@
+"""Passages: the institution's documents cut into pieces that a reply can cite."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from markdown_it import MarkdownIt
+
+from context.guardrails.sentences import folded
+from contracts.guardrails import Passage
+from contracts.institution import Asset, Institution
+
+PRINCIPLES = "principles.md"
+_NOT_IN_ID = re.compile(r"[^a-z0-9]+")
+_LONGEST_SLUG = 32
+
+
+def passages_of(institution: Institution) -> tuple[Passage, ...]:
+    """Cut the documents into passages at paragraph or bullet size.
+
+    Ids and their order depend on the documents alone, so they can be an enum of a schema inside a cached prompt prefix:
+    `about.1`, `principle.ID`, `line.LINE.HEADING.N`, `intent.ID`, `field.ID`, `asset.ID`, `text.ID`. Nothing of the
+    list of what is never done is among them.
+    """
+    about = _section(institution.documents.get(PRINCIPLES, ""), "Institution")
+    return (
+        *_blocks("about", about, line=None),
+        *(Passage(id=f"principle.{one.id}", text=f"{one.title}. {one.text}") for one in institution.principles),
+        *(passage for line in institution.lines for passage in _blocks(f"line.{line.id}", line.body, line=line.id)),
+        *(
+            Passage(id=f"intent.{one.id}", text="\n".join((one.answer, *one.options)), line=one.line)
+            for one in institution.intents
+        ),
+        *(Passage(id=f"field.{one.id}", text=f"{one.question}\n{one.label}") for one in institution.fields),
+        *(Passage(id=f"asset.{one.id}", text=_asset_text(one)) for one in institution.assets),
+        *(Passage(id=f"text.{which.value}", text=text) for which, text in institution.texts.items()),
+    )
+
+
+def says_listed_prices(institution: Institution) -> bool:
+    """Whether the institution lets replies repeat prices that its documents list: `say_listed_prices: yes`."""
+    settings = _section(institution.documents.get(PRINCIPLES, ""), "Settings")
+    return re.search(r"^- say_listed_prices: *(?:yes|true) *$", settings, re.MULTILINE) is not None
+
+
+def _section(document: str, name: str) -> str:
+    """The text below `# name`, up to the next heading of its level."""
+    match = re.search(rf"^# {name} *\n(.*?)(?=^# |\Z)", document, re.MULTILINE | re.DOTALL)
+    return match[1] if match else ""
+
+
+def _blocks(prefix: str, markdown: str, *, line: str | None) -> Iterator[Passage]:
+    """Every paragraph and bullet of a text, numbered below its heading; settings ("- key: value") are left out."""
+    heading, numbers = "", dict[str, int]()
+    for kind, text in _texts(markdown):
+        if kind == "heading":
+            heading = _slug(text)
+            continue
+        if kind == "setting":
+            continue
+        key = ".".join(part for part in (prefix, heading) if part)
+        numbers[key] = numbers.get(key, 0) + 1
+        yield Passage(id=f"{key}.{numbers[key]}", text=text, line=line)
+
+
+def _texts(markdown: str) -> Iterator[tuple[str, str]]:
+    opened: list[str] = []
+    for token in MarkdownIt("commonmark").parse(markdown):
+        if token.nesting > 0:
+            opened.append(token.type)
+        elif token.nesting < 0:
+            opened.pop()
+        elif token.type == "inline":
+            text = " ".join(token.content.split())
+            setting = "bullet_list_open" in opened and re.match(r"[a-z_]+: ", text)
+            yield "heading" if "heading_open" in opened else "setting" if setting else "text", text
+
+
+def _slug(text: str) -> str:
+    return _NOT_IN_ID.sub("_", folded(text)).strip("_")[:_LONGEST_SLUG]
+
+
+def _asset_text(asset: Asset) -> str:
+    """What an asset shows, a line each."""
+    shown: list[str] = [asset.description]
+    for part in (asset.media, asset.location, asset.contact):
+        if part is not None:
+            shown += _strings(part.model_dump())
+    return "\n".join(shown)
+
+
+def _strings(values: Mapping[str, object]) -> Sequence[str]:
+    return [value for value in values.values() if isinstance(value, str) and value]

@@ -1,0 +1,77 @@
+"""Definition of a prompt task: what one file of this folder says about it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Generic, Protocol, TypeVar
+
+from contracts.errors import UnusableModelOutputError
+from contracts.institution import Institution
+from contracts.ports import ModelRequest, SystemBlock
+from contracts.values import Value
+from prompts.execution.quality import Scores
+from prompts.tasks.json_schema import Schema
+from prompts.templating.inputs import PromptInput
+from prompts.templating.template import PromptTemplate
+
+
+class View(Protocol):
+    """All that a task may know of a turn or a conversation."""
+
+    @property
+    def institution(self) -> Institution: ...
+
+
+V = TypeVar("V", bound=View)
+A = TypeVar("A", bound=Value)
+
+
+def unscored(_answer: object, _view: object) -> Scores:
+    return {}
+
+
+@dataclass(frozen=True)
+class Task(Generic[V, A]):
+    """One prompt task: its template, the schema of its answer, and how that answer is checked and scored.
+
+    `schema` lists only what is legal for the view: the model cannot choose what is not listed. `check` parses the
+    answer and raises ValidationError or UnusableModelOutputError. `model_setting` is the field of `Settings` that names
+    the model. `call_timeout` replaces the settings' own. A `gated` answer is words to a person: the cache keeps it only
+    once the gate has let it pass.
+    """
+
+    name: str
+    template: str
+    answer: type[A]
+    schema_name: str
+    model_setting: str
+    input: Callable[[V], PromptInput]
+    schema: Callable[[V], Schema]
+    check: Callable[[str, V], A]
+    scores: Callable[[A, V], Scores] = unscored
+    call_timeout: timedelta | None = None
+    gated: bool = False
+
+    def request(self, view: V, template: PromptTemplate, *, model: str, timeout: timedelta) -> ModelRequest:
+        """Institution, then task, then conversation: the provider's prompt cache serves what comes first."""
+        return ModelRequest(
+            model=model,
+            system=(
+                SystemBlock(text=view.institution.prompt_core, cached=True),
+                SystemBlock(text=template.system, cached=True),
+            ),
+            user=template.render_user(self.input(view)),
+            schema_name=self.schema_name,
+            output_schema=self.schema(view),
+            max_tokens=template.settings.max_tokens,
+            timeout=self.call_timeout or timeout,
+        )
+
+
+def require(condition: bool, message: str) -> None:
+    """
+    Raises:
+        UnusableModelOutputError: the condition does not hold; the message is shown to the model.
+    """
+    if not condition:
+        raise UnusableModelOutputError(message)

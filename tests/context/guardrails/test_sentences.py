@@ -1,0 +1,42 @@
+"""Sentences end where a reader ends them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from context.guardrails.sentences import LONGEST_SENTENCE, folded, seen, sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Olá! Tudo bem? Sim.", ["Olá!", "Tudo bem?", "Sim."]),
+        ("We open at 9 a.m. on Monday.", ["We open at 9 a.m. on Monday."]),
+        ("Fica na Av. Brasil, 10. Até logo.", ["Fica na Av. Brasil, 10.", "Até logo."]),
+        ("Leva 12 kg. Mais?", ["Leva 12 kg.", "Mais?"]),
+        ("1. Nome\n2. Cidade", ["1. Nome", "2. Cidade"]),
+        ("Veja pyloto.com.br agora", ["Veja pyloto.com.br agora"]),
+        ("um\n\ndois", ["um", "dois"]),
+        ('Ele disse "sim." Depois saiu.', ['Ele disse "sim."', "Depois saiu."]),
+        ("", []),
+    ],
+)
+def test_examples(text: str, expected: list[str]) -> None:
+    assert list(sentences(text)) == expected
+
+
+@given(st.text())
+def test_a_line_end_always_ends_one(text: str) -> None:
+    assert list(sentences(f"{text}\n{text}")) == [*sentences(text), *sentences(text)]
+
+
+@given(st.text())
+def test_folding_keeps_positions(text: str) -> None:
+    assert len(folded(text)) == len(text)
+    assert seen(seen(text)) == seen(text)
+
+
+def test_an_endless_one_is_cut_at_blanks() -> None:
+    pieces = list(sentences("palavra " * 1_000))
+    assert all(len(piece) <= LONGEST_SENTENCE for piece in pieces)
+    assert " ".join(pieces) == ("palavra " * 1_000).strip()

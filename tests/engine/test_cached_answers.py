@@ -103,7 +103,7 @@ async def test_a_sampled_hit_is_compared_with_a_repaired_answer_too(opened: Open
         await play(runtime, "ana", QUESTION)
         await behave(runtime, script=[{"task": "response", "answer": "no json"}])
         (second,) = await play(runtime, "bia", QUESTION)
-        cache = runtime.deps.prompter._executor._cache
+        cache = runtime.engine.turn.prompter._executor._cache
         assert cache is not None
         assert cache.statistics.samples.total() == 2
     assert how(second)[TaskName.RESPONSE] == ("repaired", None)

@@ -70,7 +70,9 @@ class Executor:
         with task_span(task) as executed:
             result: TaskResult[T]
             try:
-                task = self._prepared(task)
+                with span("pre_hooks"):
+                    for before in self._before:
+                        task = before(task)
                 question = task.question(task.request.model)
                 hit = await self._find(question)
                 answer, fresh, is_joined = _served(hit, task), None, False
@@ -84,7 +86,9 @@ class Executor:
                         flight = await self._cache.once(question, ask, text_of=attrgetter("text"))
                         response, is_joined = flight.value, flight.shared
                     answer = await self._accept(response, request, task, is_joined=is_joined)
-                    self._compare(hit, answer, task)
+                    if self._cache is not None and hit is not None and hit.sampled:
+                        # The only measure of how often the cache is wrong.
+                        self._cache.compare(hit, task.name, answer.text)
                     if question is not None and _is_the_models_own(answer, request):
                         fresh = question, answer.text
                 result = TaskResult(answer.value, self._record(task, context, clock, started, answer), fresh=fresh)
@@ -93,8 +97,8 @@ class Executor:
                 result = TaskResult(None, self._record(task, context, clock, started, None), exc)
             describe_task(executed, result.record)
             with span("post_hooks"):
-                for hook in self._after:
-                    hook(task, result.record)
+                for after in self._after:
+                    after(task, result.record)
             if not task.gated:
                 await self.keep(result)
         return result
@@ -104,12 +108,6 @@ class Executor:
         if self._cache is not None and result.fresh is not None:
             with span("cache.store"):
                 await self._cache.keep(*result.fresh)
-
-    def _prepared(self, task: PromptTask[T]) -> PromptTask[T]:
-        with span("pre_hooks"):
-            for hook in self._before:
-                task = hook(task)
-        return task
 
     async def _find(self, question: Question | None) -> Hit | None:
         if self._cache is None or question is None:
@@ -140,11 +138,6 @@ class Executor:
             return _Answer(await _checked(repaired, task), repaired.text, "repaired", level, repaired.model)
         except (ValidationError, UnusableModelOutputError) as exc:
             raise UnusableModelOutputError(_reason(exc)) from exc
-
-    def _compare(self, hit: Hit | None, answer: _Answer[T], task: PromptTask[T]) -> None:
-        """Count how a sampled hit compares with the model's own answer: the only measure of wrong hits."""
-        if self._cache is not None and hit is not None and hit.sampled:
-            self._cache.compare(hit, task.name, answer.text)
 
     def _record(
         self, task: PromptTask[T], context: CallContext, clock: TurnClock, started: float, answer: _Answer[T] | None

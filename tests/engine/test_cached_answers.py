@@ -98,6 +98,18 @@ async def test_a_sampled_hit_is_asked_again_and_compared(opened: Open) -> None:
     assert samples == {("exact", "same"): 2}
 
 
+async def test_a_sampled_hit_is_compared_with_a_repaired_answer_too(opened: Open) -> None:
+    async with opened(PROSA_CACHE_SAMPLE="1") as runtime:
+        await play(runtime, "ana", QUESTION)
+        await behave(runtime, script=[{"task": "response", "answer": "no json"}])
+        (second,) = await play(runtime, "bia", QUESTION)
+        cache = runtime.deps.prompter._executor._cache
+        assert cache is not None
+        assert cache.statistics.samples.total() == 2
+    assert how(second)[TaskName.RESPONSE] == ("repaired", None)
+    assert second.replies
+
+
 async def test_one_flight_for_the_same_question_of_the_same_moment(opened: Open) -> None:
     """Off the web, where nobody watches a reply form, ten people who ask the same cost one answer."""
     async with opened(PROSA_STREAMING="false") as runtime:

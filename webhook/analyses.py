@@ -6,6 +6,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from adapters.http.access import access_check, require_allowed_origin
 from adapters.http.inbound import BodyReader, wait_seconds
 from adapters.http.problems import Problem
 from adapters.json_input import parse_json
@@ -15,7 +16,6 @@ from contracts.errors import MalformedMessageError
 from contracts.values import ConversationId
 from contracts.views import analysis_view
 from webhook.dependencies import WebhookDependencies
-from webhook.http.access import console_guard, require_allowed_origin
 
 MAX_BODY = 4 * 1024
 MAX_ID = 1024
@@ -41,13 +41,9 @@ REQUEST_SCHEMA: dict[str, Any] = {
 
 
 def analysis_routes(deps: WebhookDependencies) -> APIRouter:
-    guard = console_guard(deps.console_token)
     read_body = BodyReader(MAX_BODY, deps.read_within)
 
-    def check(request: Request) -> None:
-        guard(request)
-
-    router = APIRouter(prefix="/analyses", tags=["analyses"], dependencies=[Depends(check)])
+    router = APIRouter(prefix="/analyses", tags=["analyses"], dependencies=[Depends(access_check(deps.console_token))])
 
     @router.post("", status_code=202, summary="Ask for one: {conversation, kind}", openapi_extra=REQUEST_SCHEMA)
     async def ask(request: Request) -> Response:

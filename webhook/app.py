@@ -7,6 +7,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
 
+from adapters.http.access import access_check
 from adapters.http.addresses import SameAddresses
 from adapters.http.problems import Problem, on_error, on_refusal
 from contracts.errors import TransientError
@@ -15,7 +16,6 @@ from webhook.chat import chat_routes
 from webhook.console.page import console_routes
 from webhook.console.reports import report_routes
 from webhook.dependencies import WebhookDependencies
-from webhook.http.access import console_guard
 from webhook.http.documentation import add_documentation
 from webhook.platforms import PlatformFront
 from webhook.whatsapp import WHATSAPP_PATH, whatsapp_intake, whatsapp_routes
@@ -36,7 +36,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     api.include_router(console_routes(deps))
     api.include_router(analysis_routes(deps))
     api.include_router(report_routes(deps))
-    add_documentation(api, console_guard(deps.console_token), posts={WHATSAPP_PATH: "Messages and statuses, signed"})
+    add_documentation(api, access_check(deps.console_token), posts={WHATSAPP_PATH: "Messages and statuses, signed"})
 
     @api.get("/healthz", tags=["operation"], summary="Alive")
     async def alive() -> Response:

@@ -18,6 +18,7 @@ from adapters.channels.web import (
     web_conversation_id,
     web_message,
 )
+from adapters.http.access import require_allowed_origin
 from adapters.http.inbound import BodyReader, wait_seconds
 from adapters.http.problems import Problem
 from adapters.json_input import parse_json
@@ -30,7 +31,6 @@ from contracts.values import ConversationId, MessageId, without_lone_surrogates
 from contracts.views import reply_view
 from observability.logs import logger
 from webhook.dependencies import WebhookDependencies
-from webhook.http.access import require_allowed_origin
 from webhook.http.rate_limit import RateLimit
 from webhook.receive import make_durable
 

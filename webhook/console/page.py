@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from starlette.responses import FileResponse, Response
 
+from adapters.http.access import access_check
 from adapters.http.problems import Problem
 from contracts.conversation import Conversation
 from contracts.errors import TransientError
@@ -15,7 +16,6 @@ from contracts.values import ConversationId
 from contracts.views import turn_view
 from observability.exposition import CONTENT_TYPE, Exposition
 from webhook.dependencies import WebhookDependencies
-from webhook.http.access import console_guard
 
 STATIC_FOLDER = Path(__file__).parents[1] / "static"
 STATIC_FILES = {
@@ -31,13 +31,9 @@ READY_SECONDS = 2.0
 
 
 def console_routes(deps: WebhookDependencies) -> APIRouter:
-    guard = console_guard(deps.console_token)
     exposition = Exposition(deps.inbox, deps.store, deps.clock)
 
-    def check(request: Request) -> None:
-        guard(request)
-
-    router = APIRouter(dependencies=[Depends(check)])
+    router = APIRouter(dependencies=[Depends(access_check(deps.console_token))])
 
     @router.get("/", include_in_schema=False)
     async def page() -> Response:

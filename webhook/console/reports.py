@@ -8,21 +8,17 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from adapters.http.access import access_check
 from adapters.http.problems import Problem
 from webhook.dependencies import WebhookDependencies
-from webhook.http.access import console_guard
 
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
 def report_routes(deps: WebhookDependencies) -> APIRouter:
     """As HTML for who asks for it, as a browser does; else JSON."""
-    guard = console_guard(deps.console_token)
 
-    def check(request: Request) -> None:
-        guard(request)
-
-    router = APIRouter(prefix="/console", dependencies=[Depends(check)], tags=["console"])
+    router = APIRouter(prefix="/console", dependencies=[Depends(access_check(deps.console_token))], tags=["console"])
 
     @router.get("/status", summary="The first five numbers")
     async def status(request: Request) -> Response:

@@ -9,9 +9,9 @@ from typing import Any
 
 import uvicorn
 
+from adapters.http.listener import listen
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
-from sandbox.transport import listen
 
 
 def listening(settings: Settings) -> socket.socket:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.applications import Starlette
 
+from adapters.http.listener import listen
 from adapters.models.anthropic import AnthropicModel, MessagesModel
 from adapters.models.bedrock import BedrockModel
 from adapters.models.vertex import VertexModel
@@ -21,7 +22,6 @@ from contracts.ports import ModelRequest, ModelResponse, StructuredOutput, Syste
 from prompts.tasks.schemas import state_schema
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
-from sandbox.transport import listen
 from tests.builders import pyloto
 
 PROVIDERS = ("anthropic", "vertex", "bedrock")

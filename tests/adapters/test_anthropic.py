@@ -17,15 +17,16 @@ from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from adapters.http.listener import listen
 from adapters.models.anthropic import AnthropicModel
 from adapters.models.deferred import DeferredModel
 from adapters.models.messages import request_body
 from adapters.models.scripted import ScriptedModel
 from cli.serving import server_of
+from cli.settings import read_settings
 from contracts.errors import ConfigurationError, ModelRequestRejectedError, ModelUnavailableError
 from contracts.messages import MessageType
 from contracts.ports import Effort, StructuredOutput
-from contracts.settings import read_settings
 from observability.tracing import span
 from prompts.tasks.schemas import (
     message_type_schema,
@@ -34,7 +35,6 @@ from prompts.tasks.schemas import (
     review_schema,
     summary_schema,
 )
-from sandbox.transport import listen
 from tests.builders import ROOT
 from tests.models import Bed, model_before, model_of, request, sandboxed_model, schema
 from worker.bootstrap import check_model

@@ -16,6 +16,7 @@ from decimal import Decimal
 
 from rich.table import Table
 
+from adapters.http.listener import listen
 from adapters.memory.cache import MemoryCache
 from adapters.models.anthropic import AnthropicModel
 from adapters.models.scripted import ScriptedModel
@@ -31,7 +32,6 @@ from prompts.pricing.prices import PriceBook
 from prompts.tasks.schemas import response_schema
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
-from sandbox.transport import listen
 from tests.bench.engine import console, percentile
 from tests.builders import open_redis, pyloto, registry, response
 from tests.prompts_cache.turns import asked, view

@@ -15,7 +15,7 @@ from contracts.errors import TransientError
 from contracts.values import ConversationId
 from contracts.views import turn_view
 from observability.exposition import CONTENT_TYPE, Exposition
-from webhook.dependencies import WebhookDependencies
+from webhook.settings import WebhookDependencies
 
 STATIC_FOLDER = Path(__file__).parents[1] / "static"
 STATIC_FILES = {

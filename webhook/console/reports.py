@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from adapters.http.access import access_check
 from adapters.http.problems import Problem
-from webhook.dependencies import WebhookDependencies
+from webhook.settings import WebhookDependencies
 
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""WhatsApp under examination: token, permissions, number, app secret and subscription, as the Graph API sees them.
+"""Checks of WhatsApp's settings with the Graph API: token, permissions, number, app secret and subscription.
 
 Documented by Meta: `debug_token` with the token itself ("Permissions" of the WhatsApp platform), `appsecret_proof` for
 every call ("Secure Graph API calls"), the fields of a business phone number, `subscribed_apps` of a business account.
@@ -16,9 +16,9 @@ from urllib.parse import quote
 import httpx
 import orjson
 
+from adapters.channels.whatsapp.settings import WhatsAppSettings
 from adapters.http.client import HttpError, ask, open_client
-from cli.findings import Finding, Health
-from contracts.settings import Settings
+from contracts.findings import Finding, Health
 
 WITHIN = timedelta(seconds=10)
 FIELDS = "verified_name,display_phone_number,quality_rating,code_verification_status"
@@ -40,11 +40,8 @@ class _Refusal(Exception):
         self.next_step = next_step
 
 
-async def examine_whatsapp(settings: Settings) -> Finding:
-    """Read what the platform knows of the four values; nothing is sent or changed."""
-    if not settings.has_whatsapp:
-        step = "set WHATSAPP_APP_SECRET, _VERIFY_TOKEN, _ACCESS_TOKEN and _PHONE_NUMBER_ID; README says where they are"
-        return Finding("whatsapp", Health.NOTE, "not connected", step)
+async def examine(settings: WhatsAppSettings) -> Finding:
+    """Read the platform's view of the settings; nothing is sent or changed."""
     async with open_client(within=WITHIN) as client:
         try:
             return await _Examination(settings, client).finding()
@@ -55,13 +52,11 @@ async def examine_whatsapp(settings: Settings) -> Finding:
 class _Examination:
     """One token and one number at one address."""
 
-    def __init__(self, settings: Settings, client: httpx.AsyncClient) -> None:
-        # The settings are whole: all four are there or none.
-        secrets = (settings.whatsapp_access_token, settings.whatsapp_app_secret)
-        self._token, app_secret = ("" if secret is None else secret.get_secret_value() for secret in secrets)
+    def __init__(self, settings: WhatsAppSettings, client: httpx.AsyncClient) -> None:
+        self._token, app_secret = settings.access_token.get_secret_value(), settings.app_secret.get_secret_value()
         self._proof = hmac.new(app_secret.encode(), self._token.encode(), sha256).hexdigest()
-        self._number_id = settings.whatsapp_phone_number_id or ""
-        self._url = settings.whatsapp_api_url.rstrip("/")
+        self._number_id = settings.phone_number_id
+        self._url = settings.api_url.rstrip("/")
         self._client = client
 
     async def finding(self) -> Finding:

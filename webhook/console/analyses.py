@@ -15,7 +15,7 @@ from contracts.analysis import ANALYSIS_ID, Analysis, AnalysisKind, AnalysisStat
 from contracts.errors import MalformedMessageError
 from contracts.values import ConversationId
 from contracts.views import analysis_view
-from webhook.dependencies import WebhookDependencies
+from webhook.settings import WebhookDependencies
 
 MAX_BODY = 4 * 1024
 MAX_ID = 1024

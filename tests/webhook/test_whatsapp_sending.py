@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import io
 import logging
-import socket
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -322,14 +321,6 @@ async def test_an_answer_that_does_not_come_is_unknown(
     async with channel_to(url) as channel:
         with pytest.raises(SendOutcomeUnknownError, match="SocketTimeoutError"):
             await channel.send(row())
-
-
-async def test_without_anybody_there_nothing_was_sent() -> None:
-    with socket.socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        async with channel_to(f"http://127.0.0.1:{reserved.getsockname()[1]}/v26.0") as channel:
-            with pytest.raises(ChannelUnavailableError, match="ClientConnectorError"):
-                await channel.send(row())
 
 
 @asynccontextmanager

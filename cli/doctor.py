@@ -132,7 +132,7 @@ async def _inbox(settings: Settings) -> Finding:
 
 
 async def _redis(settings: Settings) -> Finding:
-    """Whether the inbox's Redis keeps what it is given. In production an answer of no stops the processes as well."""
+    """Check that the inbox's Redis is durable. In production one that is not stops the processes as well."""
     async with open_backend(settings) as backend:
         if backend.redis is None:
             return Finding("redis", Health.OK, f"the {settings.engine} engine keeps its messages elsewhere")

@@ -27,7 +27,7 @@ REFUSE_AFTER = timedelta(milliseconds=250)
 
 @asynccontextmanager
 async def open_webhook(settings: Settings) -> AsyncIterator[ASGIApp]:
-    """The HTTP side alone: it makes messages durable and wakes the workers."""
+    """Open the HTTP side alone: it makes messages durable and wakes the workers."""
     with traced(settings):
         async with (
             sandboxed(settings, serving=False) as (effective, _),

@@ -105,14 +105,14 @@ def _require_name(conversation: str) -> None:
 async def _status(
     conversation_id: ConversationId, message_id: MessageId, wait: float, deps: WebhookDependencies
 ) -> dict[str, Any] | None:
-    """The status now, or, with `wait`, as soon as the message is settled or the time is over."""
+    """Return the status now, or, with `wait`, as soon as the message is settled or the time is over."""
     try:
         receipt = await wait_for_receipt(deps.store, deps.events, conversation_id, message_id, seconds=wait)
         if receipt is None:
             return await _waiting(conversation_id, message_id, deps)
         turn = await deps.store.turn_of(receipt)
     except TransientError as exc:
-        raise Problem(503, "Store away", "Ask again in a moment.", headers={"Retry-After": "1"}) from exc
+        raise Problem(503, "Store unavailable", "Ask again in a moment.", headers={"Retry-After": "1"}) from exc
     return _settled(message_id, turn) if turn else None
 
 
@@ -144,7 +144,7 @@ async def _waiting(
 
 
 async def _stream(conversation_id: ConversationId, last: int, deps: WebhookDependencies) -> AsyncIterator[bytes]:
-    """The events, until the client goes or the store does; the client then comes again with the last number it saw."""
+    """Yield events until the client leaves or the store fails; the client then resumes with the last number it saw."""
     try:
         async with aclosing(_events(conversation_id, last, deps)) as events:
             async for event in events:
@@ -155,9 +155,9 @@ async def _stream(conversation_id: ConversationId, last: int, deps: WebhookDepen
 
 
 async def _events(conversation_id: ConversationId, last: int, deps: WebhookDependencies) -> AsyncGenerator[bytes, None]:
-    """First the replies after `last` that the store has, then what happens; nothing in between is missed.
+    """Yield the stored replies after `last`, then live events; nothing in between is missed.
 
-    Who comes without a number gets the newest `CATCH_UP_REPLIES`; who comes with one gets all after it.
+    A client without a number gets the newest `CATCH_UP_REPLIES`, one with a number all after it.
     """
     async with deps.events.subscribe(conversation_id) as news:
         rows = await _rows_after(last, conversation_id, deps)
@@ -170,7 +170,7 @@ async def _events(conversation_id: ConversationId, last: int, deps: WebhookDepen
             while True:
                 done, _ = await asyncio.wait([pending], timeout=deps.look_again.total_seconds())
                 if not done:
-                    # News may be lost between processes, or never come: the store has every reply.
+                    # Events may be lost between processes, or never come: the store has every reply.
                     for row in await _rows_missed(last, conversation_id, deps):
                         last = row.number
                         yield _sse(reply_event(row))
@@ -184,7 +184,7 @@ async def _events(conversation_id: ConversationId, last: int, deps: WebhookDepen
                     last = event.number
                     yield _sse(event)
                 elif event.number > last:
-                    # News was lost on the way (a watcher that fell behind): the store has what is missing.
+                    # Events were lost on the way (a watcher that fell behind): the store has the missing replies.
                     for row in await _rows_after(last, conversation_id, deps):
                         last = row.number
                         yield _sse(reply_event(row))
@@ -195,7 +195,7 @@ async def _events(conversation_id: ConversationId, last: int, deps: WebhookDepen
 
 
 async def _rows_missed(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:
-    """The rows after `number`, for who asks often: the small head tells whether there can be any."""
+    """Return the rows after `number`; for frequent calls, as the small head shows whether there can be any."""
     head = await deps.store.load(conversation_id)
     if head is None or head.next_outbox_number <= number + 1:
         return []

@@ -1,4 +1,4 @@
-"""`/analyses`: ask for an analysis of a conversation, and what became of it. Closed like the console."""
+"""`/analyses`: requests for analyses of a conversation, and their results. Closed as the console is."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ def analysis_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.post("", status_code=202, summary="Ask for one: {conversation, kind}", openapi_extra=REQUEST_SCHEMA)
     async def ask(request: Request) -> Response:
-        # Whoever the browser lets in here spends money: a page of another site must not make it ask.
+        # An analysis costs money: a page of another site must not ask for one through a browser that has access.
         require_allowed_origin(request, deps.allowed_origins)
         conversation_id, kind = _read_request(await read_body(request))
         analysis = await deps.analyses.request(conversation_id, kind)

@@ -1,4 +1,4 @@
-"""The page at `/` and what it shows beside the chat; read only, and closed unless opened."""
+"""The page at `/` and the data it shows next to the chat; read only, and closed unless opened."""
 
 import asyncio
 from pathlib import Path
@@ -24,7 +24,7 @@ STATIC_FILES = {
     "docs.css": "text/css",
     "fsm.svg": "image/svg+xml",
 }
-# Nothing from elsewhere is loaded or run, whatever a reply contains.
+# Nothing of another origin is loaded or run, whatever a reply contains.
 PAGE_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 MAX_TURNS = 200
 READY_SECONDS = 2.0
@@ -106,7 +106,7 @@ async def _detail(head: Conversation, deps: WebhookDependencies) -> dict[str, An
 
 
 async def _readiness(deps: WebhookDependencies) -> Response:
-    """Ready is who can make a message durable; a store that is away elsewhere does not keep messages from coming in."""
+    """Answer 200 while a message can be made durable, which takes the inbox alone and not the store."""
     try:
         async with asyncio.timeout(READY_SECONDS):
             await deps.inbox.ping()

@@ -28,12 +28,12 @@ LASTING = (
 )
 
 TOKEN_REFUSED, PARAMETER, UNKNOWN_OBJECT = 190, 100, 33
-# Of the platform's texts only this much is shown: others may repeat the token.
+# The only one of the platform's texts that is shown: others may repeat the token.
 _EXPIRED = re.compile(r"has expired on ([\w ,:-]{10,60})\.")
 
 
 class _Refusal(Exception):
-    """A failed finding: what is wrong, and the next step."""
+    """Failed finding with its next step."""
 
     def __init__(self, detail: str, next_step: str) -> None:
         super().__init__(detail)
@@ -68,7 +68,7 @@ class _Examination:
         return Finding("whatsapp", Health.NOTE if notes else Health.OK, detail, "; ".join(step for _, step in notes))
 
     async def _read_token(self) -> dict[str, Any]:
-        """Permissions and expiry of the token."""
+        """Read permissions and expiry of the token."""
         token: dict[str, Any] = (await self._read("debug_token", input_token=self._token)).get("data", {})
         missing = [scope for scope in (MESSAGING, MANAGEMENT) if scope not in token.get("scopes", [])]
         if missing:
@@ -77,7 +77,7 @@ class _Examination:
         return token
 
     async def _notes_of_subscription(self, token: dict[str, Any]) -> Sequence[tuple[str, str]]:
-        """Whether an account of the token sends its webhooks to the token's app; the callback address is not read."""
+        """Check that an account of the token sends webhooks to the token's app; the callback address is not read."""
         accounts = [
             account
             for granted in token.get("granular_scopes", [])

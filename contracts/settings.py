@@ -477,18 +477,32 @@ def compose_settings(
         raise ConfigurationError("; ".join(unknown))
     source = EnvSettingsSource(Settings, case_sensitive=True)
     source.env_vars = given = {name: value for name, value in values.items() if value}
-    opened = [one for kind in channels if (one := _channel_settings(kind, given)) is not None]
-    return _validated(Settings, {**source(), "channels": tuple(opened)})
+    opened, problems = _channel_settings(channels, given)
+    try:
+        settings = _validated(Settings, {**source(), "channels": opened})
+    except ConfigurationError as exc:
+        raise ConfigurationError("; ".join([str(exc), *problems])) from None
+    if problems:
+        raise ConfigurationError("; ".join(problems))
+    return settings
 
 
-def _channel_settings(kind: type[ChannelSettings], given: Mapping[str, str]) -> ChannelSettings | None:
-    """Return the settings of a channel, or None when none of the required ones is given."""
-    missing = [name for name in kind.required() if name not in given]
-    if missing == kind.required():
-        return None
-    if missing:
-        raise ConfigurationError(f"{kind.title} needs all of its settings; missing: {', '.join(missing)}")
-    return _validated(kind, {name: given[name] for name in names_of(kind) if name in given})
+def _channel_settings(
+    kinds: Iterable[type[ChannelSettings]], given: Mapping[str, str]
+) -> tuple[tuple[ChannelSettings, ...], list[str]]:
+    """Return the settings of the channels that are set up, and the problems of those that are set up wrongly."""
+    opened, problems = [], []
+    for kind in kinds:
+        missing = [name for name in kind.required() if name not in given]
+        if missing == kind.required():
+            continue
+        try:
+            if missing:
+                raise ConfigurationError(f"{kind.title} needs all of its settings; missing: {', '.join(missing)}")
+            opened.append(_validated(kind, {name: given[name] for name in names_of(kind) if name in given}))
+        except ConfigurationError as exc:
+            problems.append(str(exc))
+    return tuple(opened), problems
 
 
 def names_of(kind: type[BaseModel]) -> list[str]:
@@ -497,7 +511,7 @@ def names_of(kind: type[BaseModel]) -> list[str]:
 
 
 def checked(settings: Settings, *, store: str) -> Settings:
-    """The same settings with another store.
+    """Return the same settings with another store.
 
     Raises:
         ConfigurationError: the store is not one that this release knows.
@@ -516,7 +530,7 @@ def _validated(kind: type[M], named: Mapping[str, Any]) -> M:
 
 
 def is_web_address(text: str) -> bool:
-    """Whether it is an address of a server that speaks HTTP."""
+    """Check for an address of a server that speaks HTTP."""
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None and parts.port != 0

@@ -402,6 +402,12 @@ def test_a_post_is_parsed_exactly(receiving: Receiving, case: str) -> None:
     assert receiving.inbound.parse(post, at=START) == expected
 
 
+def test_a_post_gives_the_first_of_its_headers_and_parameters() -> None:
+    post = Post(b"", [(b"x-token", b"a"), (b"x-token", b"b")], b"token=a%20b&token=c&empty=")
+    assert (post.header(b"x-token"), post.header(b"x-other")) == ("a", None)
+    assert (post.query("token"), post.query("empty"), post.query("other")) == ("a b", None, None)
+
+
 def test_a_forged_post_is_refused(receiving: Receiving) -> None:
     for case, post in receiving.forged.items():
         with pytest.raises(OriginRefusedError) as caught:

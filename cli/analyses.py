@@ -96,7 +96,7 @@ async def _waited(given: str, kind: AnalysisKind) -> Analysis:
 
 async def _existing(given: str, store: Store) -> Conversation:
     for candidate in (given,) if ":" in given else (f"web:{given}", given):
-        head = await store.load(ConversationId(candidate))
+        head = await store.conversations.load(ConversationId(candidate))
         if head is not None and head.turns:
             return head
     raise fail(f"there is no conversation {given}; prosa conversations list shows what there is")

@@ -66,8 +66,10 @@ async def _say(runtime: Runtime, name: str, text: str) -> TurnRecord | None:
     message = web_message(name, MessageId(uuid.uuid4().hex), text, at=deps.clock.now())
     await deps.inbox.append([message])
     await runtime.queue.wake(message.conversation_id)
-    receipt = await wait_for_receipt(deps.store, deps.events, web_conversation_id(name), message.id, seconds=patience)
-    return await deps.store.turn_of(receipt) if receipt else None
+    receipt = await wait_for_receipt(
+        deps.store.conversations, deps.events, web_conversation_id(name), message.id, seconds=patience
+    )
+    return await deps.store.conversations.turn_of(receipt) if receipt else None
 
 
 def _show(turn: TurnRecord, as_json: bool) -> list[str]:

@@ -67,7 +67,7 @@ def publish(folder: Folder = None) -> None:
 
 async def _publish(institution: Institution) -> None:
     async with open_backend(read_settings()) as backend:
-        fresh = await backend.store.publish(institution, at=datetime.now(UTC))
+        fresh = await backend.store.institutions.publish(institution, at=datetime.now(UTC))
     console.print(f"{institution.name} {institution.version}: {'published' if fresh else 'already the current one'}.")
     if fresh:
         console.print("A running process takes the documents up at its next start, or on SIGHUP.")

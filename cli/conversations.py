@@ -132,13 +132,13 @@ def migrate(
 
 async def _list(state: State | None, limit: int) -> list[dict[str, object]]:
     async with open_backend(read_settings()) as backend:
-        found = await backend.store.list_conversations(state=state, limit=limit)
+        found = await backend.store.conversations.summaries(state=state, limit=limit)
     return [summary.model_dump(mode="json") for summary in found]
 
 
 async def _show(given: str, as_json: bool) -> None:
     async with _existing(given) as (head, backend):
-        said = await backend.store.transcript(head.id)
+        said = await backend.store.conversations.transcript(head.id)
         summary = await _summary(head.id, backend)
         if as_json:
             content = head.model_dump(mode="json") | {"transcript": [one.model_dump(mode="json") for one in said]}
@@ -158,7 +158,7 @@ async def _show(given: str, as_json: bool) -> None:
 
 async def _summary(conversation_id: ConversationId, backend: Backend) -> Analysis | None:
     """The newest hand-off summary that there is; more may have been said since."""
-    found = await analyses_of(conversation_id, backend.store, at=SystemClock().now())
+    found = await analyses_of(conversation_id, backend.store.records, at=SystemClock().now())
     return next((one for one in found if one.context.kind is AnalysisKind.HANDOFF_SUMMARY and one.result), None)
 
 
@@ -178,10 +178,10 @@ async def _trace(given: str, as_json: bool) -> None:
 
 async def _located(given: str, backend: Backend) -> tuple[ConversationId | None, MessageId | None]:
     for candidate in _candidates(given):
-        head = await backend.store.load(candidate)
+        head = await backend.store.conversations.load(candidate)
         if (head is not None and head.turns) or await backend.inbox.pending(candidate):
             return candidate, None
-    holders = await backend.store.find_message(MessageId(given))
+    holders = await backend.store.conversations.find_message(MessageId(given))
     return (holders[0], MessageId(given)) if holders else (None, None)
 
 
@@ -246,7 +246,7 @@ async def _existing(given: str) -> AsyncIterator[tuple[Conversation, Backend]]:
 
 async def _head(given: str, store: Store) -> Conversation:
     for candidate in _candidates(given):
-        head = await store.load(candidate)
+        head = await store.conversations.load(candidate)
         if head is not None and head.turns:
             return head
     raise fail(f"there is no conversation {given}; prosa conversations list shows what there is")

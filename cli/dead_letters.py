@@ -42,7 +42,7 @@ def drop(letter: Id) -> None:
 
 async def _list(limit: int, as_json: bool) -> None:
     async with open_backend(read_settings()) as backend:
-        letters = await backend.store.dead_letters(limit=limit)
+        letters = await backend.store.dead_letters.letters(limit=limit)
     if as_json:
         print_json([letter.model_dump(mode="json", exclude={"message", "raw"}) for letter in letters])
         return
@@ -55,7 +55,7 @@ async def _list(limit: int, as_json: bool) -> None:
 
 async def _show(letter_id: str) -> None:
     async with open_backend(read_settings()) as backend:
-        letter = await backend.store.dead_letter(letter_id)
+        letter = await backend.store.dead_letters.get(letter_id)
     if letter is None:
         raise fail(f"there is no dead letter {letter_id}; prosa dead-letters list shows them")
     print_json(letter.model_dump(mode="json"))
@@ -71,7 +71,7 @@ async def _retry(letter_id: str) -> None:
 
 async def _drop(letter_id: str) -> None:
     async with open_backend(read_settings()) as backend:
-        dropped = await backend.store.drop_dead_letter(letter_id)
+        dropped = await backend.store.dead_letters.drop(letter_id)
     if not dropped:
         raise fail(f"there is no dead letter {letter_id}")
     console.print("Dropped.")

@@ -75,9 +75,9 @@ async def _play(sample: Sample, runtime: Runtime, client: httpx.AsyncClient) -> 
         offered = [option.title for reply in turns[-1].replies for option in reply.options] if turns else []
         conversation_id, message_id = await _post(sample, text, runtime, client, tapped=text in offered)
         receipt = await wait_for_receipt(
-            runtime.deps.store, runtime.deps.events, conversation_id, message_id, seconds=TURN_SECONDS
+            runtime.deps.store.conversations, runtime.deps.events, conversation_id, message_id, seconds=TURN_SECONDS
         )
-        turn = await runtime.deps.store.turn_of(receipt) if receipt else None
+        turn = await runtime.deps.store.conversations.turn_of(receipt) if receipt else None
         if turn is None:
             raise DemoFailedError(f"no turn within {TURN_SECONDS:g} s for message {message_id}")
         _print_turn(text, turn, tapped=text in offered)
@@ -108,7 +108,7 @@ async def _post(
 async def _settled(conversation_id: ConversationId, runtime: Runtime) -> None:
     """Give the statuses of the last replies a moment to come back."""
     for _ in range(40):
-        rows = await runtime.deps.store.rows(conversation_id)
+        rows = await runtime.deps.store.outbox.rows(conversation_id)
         if all(row.state in ("delivered", "read", "failed") for row in rows):
             return
         if all(row.address.channel is ChannelName.WEB and not row.is_unsent for row in rows):
@@ -134,7 +134,7 @@ def _print_turn(text: str, turn: TurnRecord, *, tapped: bool) -> None:
 
 
 async def _print_delivery(conversation_id: ConversationId, runtime: Runtime) -> None:
-    states = [row.state.value for row in await runtime.deps.store.rows(conversation_id)]
+    states = [row.state.value for row in await runtime.deps.store.outbox.rows(conversation_id)]
     if not states:
         return
     counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))

@@ -122,7 +122,7 @@ async def _status() -> tuple[Any, Wording]:
 async def _performance(day: datetime | None, days: int) -> tuple[PerformanceReport, Wording]:
     async with reporting(read_settings()) as found:
         span = Span(day.date(), day.date(), found.zone) if day else found.last_days(days)
-        report = await performance_report(found.store, span, at=found.clock.now())
+        report = await performance_report(found.store.records, span, at=found.clock.now())
         return report, await found.wording()
 
 

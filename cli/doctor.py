@@ -83,7 +83,7 @@ async def _table(_: Settings) -> Finding:
 async def _store(settings: Settings) -> Finding:
     async with open_backend(settings) as backend:
         await backend.store.ping()
-        letters = len(await backend.store.dead_letters())
+        letters = len(await backend.store.dead_letters.letters())
     detail = f"{settings.store_name}: {letters} dead letters"
     if letters:
         return Finding("store", Health.NOTE, detail, "prosa dead-letters list")
@@ -94,8 +94,8 @@ async def _flags(settings: Settings) -> Finding:
     try:
         async with open_backend(settings) as backend:
             clock = SystemClock()
-            flag_store = FlagStore(backend.store, backend.events, clock)
-            experiment_store = ExperimentStore(backend.store, backend.events, clock)
+            flag_store = FlagStore(backend.store.records, backend.events, clock)
+            experiment_store = ExperimentStore(backend.store.records, backend.events, clock)
             experiments = await experiment_store.all()
             unreadable = [*await flag_store.unreadable(), *await experiment_store.unreadable()]
             stored = await flag_store.flags()

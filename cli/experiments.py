@@ -133,7 +133,7 @@ async def _store() -> AsyncIterator[ExperimentStore]:
             f"flags come from PROSA_FLAGS_FILE={settings.flags_file}, and experiments need those of the store: unset it"
         )
     async with open_backend(settings) as backend:
-        yield ExperimentStore(backend.store, backend.events, SystemClock())
+        yield ExperimentStore(backend.store.records, backend.events, SystemClock())
 
 
 async def _all() -> list[Experiment]:

@@ -158,7 +158,7 @@ def export(format: Annotated[Format, typer.Option(help="yaml is what --file read
 @asynccontextmanager
 async def _store() -> AsyncIterator[FlagStore]:
     async with open_backend(read_settings()) as backend:
-        yield FlagStore(backend.store, backend.events, SystemClock())
+        yield FlagStore(backend.store.records, backend.events, SystemClock())
 
 
 @asynccontextmanager

@@ -212,7 +212,7 @@ async def _reload_when(told: asyncio.Event, runtime: "Runtime") -> None:
         told.clear()
         try:
             institution = runtime.engine.rulebooks.reload()
-            await runtime.deps.store.publish(institution, at=runtime.deps.clock.now())
+            await runtime.deps.store.institutions.publish(institution, at=runtime.deps.clock.now())
         except WorkerError as exc:
             log.error("institution.refused", error=type(exc).__name__)
             print(exc, file=sys.stderr, flush=True)

@@ -37,7 +37,7 @@ async def run_migration(settings: Settings, source: str, target: str, *, cut_ove
                 counts[(await work(conversation_id)).value] += 1
                 progress.advance(line)
             line = progress.add_task("records", total=None)
-            async for moved in copy_records(first.store, second.store, at=SystemClock().now()):
+            async for moved in copy_records(first.store.records, second.store.records, at=SystemClock().now()):
                 counts[f"records {moved.value}"] += 1
                 progress.advance(line)
     return dict(counts)

@@ -123,9 +123,13 @@ async def _play(runtime: Runtime, one: Recorded) -> dict[str, Any] | None:
         await deps.inbox.append([message])
         await runtime.queue.wake(message.conversation_id)
         receipt = await wait_for_receipt(
-            deps.store, deps.events, web_conversation_id(line.conversation), one.message_id, seconds=patience
+            deps.store.conversations,
+            deps.events,
+            web_conversation_id(line.conversation),
+            one.message_id,
+            seconds=patience,
         )
-        turn = await deps.store.turn_of(receipt) if receipt else None
+        turn = await deps.store.conversations.turn_of(receipt) if receipt else None
     except TransientError as exc:
         errors.print(f"line {one.number}: {type(exc).__name__}")
         return None

@@ -28,10 +28,10 @@ async def trace(
     conversation_id: ConversationId, inbox: Inbox, store: Store, *, message_id: MessageId | None = None
 ) -> list[Event]:
     """Every event of the conversation, or of the one message and its turn."""
-    turns = await store.turns(conversation_id)
-    receipts = await store.receipts(conversation_id)
-    rows = await store.rows(conversation_id)
-    transitions = await store.transitions(conversation_id)
+    turns = await store.conversations.turns(conversation_id)
+    receipts = await store.conversations.receipts(conversation_id)
+    rows = await store.outbox.rows(conversation_id)
+    transitions = await store.conversations.transitions(conversation_id)
     waiting = await inbox.pending(conversation_id)
     if message_id is not None:
         receipts = [receipt for receipt in receipts if receipt.message.id == message_id]
@@ -49,7 +49,7 @@ async def trace(
         *(event for row in rows for event in _row(row)),
         *[
             Event(letter.at, "dead letter", f"{letter.reason}, {letter.attempts} attempts; prosa dead-letters show")
-            for letter in await store.dead_letters(limit=1_000)
+            for letter in await store.dead_letters.letters(limit=1_000)
             if letter.conversation_id == conversation_id and message_id in (None, letter.message_id)
         ],
     ]

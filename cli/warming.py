@@ -73,7 +73,7 @@ async def _ask(question: str, channel: ChannelName, deps: Dependencies) -> bool:
     address = Address(channel=channel, account=channel, person=nobody)
     await deps.inbox.append([message.model_copy(update={"address": address})])
     await drain(message.conversation_id, deps)
-    turns = await deps.store.turns(message.conversation_id)
+    turns = await deps.store.conversations.turns(message.conversation_id)
     return any(turn.replies and not turn.fallback for turn in turns)
 
 

@@ -61,7 +61,7 @@ def operation_of(worker: Worker, settings: Settings) -> Operation:
     token = settings.console_token
     return Operation(
         ready=deps.store.ping,
-        metrics=Exposition(deps.inbox, deps.store, deps.clock).text,
+        metrics=Exposition(deps.inbox, deps.store.outbox, deps.clock).text,
         console_token=token.get_secret_value() if token else None,
     )
 

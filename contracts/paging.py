@@ -18,7 +18,7 @@ async def all_records(
         StoreUnavailableError: it cannot be read now.
     """
     after = after or prefix
-    while page := await store.records(collection, at=at, after=after, limit=PAGE):
+    while page := await store.page(collection, at=at, after=after, limit=PAGE):
         for record in page:
             if not record.key.startswith(prefix):
                 return

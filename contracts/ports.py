@@ -175,7 +175,7 @@ class ConversationStore(Protocol):
         """Conversations that hold an answered message of that id (web clients choose ids, so there may be several)."""
         ...
 
-    async def list_conversations(
+    async def summaries(
         self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
     ) -> list[ConversationSummary]:
         """Newest first."""
@@ -256,21 +256,19 @@ class Outbox(Protocol):
 class DeadLetters(Protocol):
     """Messages that could not be processed."""
 
-    async def add_dead_letter(self, letter: DeadLetter) -> None:
+    async def add(self, letter: DeadLetter) -> None:
         """Keep the letter; adding the same id again changes nothing."""
         ...
 
-    async def dead_letters(
-        self, *, conversation_id: ConversationId | None = None, limit: int = 100
-    ) -> list[DeadLetter]:
+    async def letters(self, *, conversation_id: ConversationId | None = None, limit: int = 100) -> list[DeadLetter]:
         """Newest first; of one conversation, or of all and of none."""
         ...
 
-    async def dead_letter(self, letter_id: str) -> DeadLetter | None: ...
+    async def get(self, letter_id: str) -> DeadLetter | None: ...
 
-    async def drop_dead_letter(self, letter_id: str) -> bool: ...
+    async def drop(self, letter_id: str) -> bool: ...
 
-    async def prune_dead_letters(self, *, before: datetime) -> int:
+    async def prune(self, *, before: datetime) -> int:
         """Drop the letters that are older; return how many."""
         ...
 
@@ -282,9 +280,9 @@ class Institutions(Protocol):
         """Keep this version and make it the current one; False when it already was."""
         ...
 
-    async def published(self) -> Institution | None: ...
+    async def current(self) -> Institution | None: ...
 
-    async def published_versions(self) -> list[tuple[str, datetime]]:
+    async def versions(self) -> list[tuple[str, datetime]]:
         """Newest first."""
         ...
 
@@ -292,29 +290,44 @@ class Institutions(Protocol):
 class Records(Protocol):
     """Small documents by collection and key, with a version, a time to look at them and a time to forget them."""
 
-    async def record(self, collection: str, key: str, *, at: datetime) -> Record | None: ...
+    async def get(self, collection: str, key: str, *, at: datetime) -> Record | None: ...
 
-    async def put_record(self, record: Record) -> Record | None:
+    async def put(self, record: Record) -> Record | None:
         """Write it and return it one version higher; None when the stored version is another one (0: there is none)."""
         ...
 
-    async def records(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
+    async def page(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
         """In the order of their keys, from the first one after `after`."""
         ...
 
-    async def due_records(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
+    async def due(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
         """Those whose `due_at` has come, longest waiting first."""
         ...
 
-    async def drop_record(self, collection: str, key: str) -> bool: ...
+    async def drop(self, collection: str, key: str) -> bool: ...
 
-    async def prune_records(self, *, at: datetime) -> int:
+    async def prune(self, *, at: datetime) -> int:
         """Drop those that have expired; return how many. A backend that does so by itself has nothing to do."""
         ...
 
 
-class Store(ConversationStore, Outbox, DeadLetters, Institutions, Records, Protocol):
-    """One backend keeps all five: one commit writes the conversation and its outbox, one erasure leaves nothing."""
+class Store(Protocol):
+    """One backend of five repositories: one commit writes a conversation and its outbox, one erasure leaves nothing."""
+
+    @property
+    def conversations(self) -> ConversationStore: ...
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    @property
+    def dead_letters(self) -> DeadLetters: ...
+
+    @property
+    def institutions(self) -> Institutions: ...
+
+    @property
+    def records(self) -> Records: ...
 
     async def ping(self) -> None:
         """Return when the backend can write.

@@ -29,16 +29,16 @@ class Invalidation:
         Raises:
             StoreUnavailableError: it cannot be read now.
         """
-        record = await self._store.record(COLLECTION, self._subject, at=at)
+        record = await self._store.get(COLLECTION, self._subject, at=at)
         return str(record.version) if record else ""
 
     async def tell(self, at: datetime) -> None:
         """Have the others read again. The change holds already: who is not told finds it minutes later."""
         try:
-            record = await self._store.record(COLLECTION, self._subject, at=at)
+            record = await self._store.get(COLLECTION, self._subject, at=at)
             version = record.version if record else 0
             # Where somebody else came first, they did so after our change, and those whom they tell see it too.
-            await self._store.put_record(
+            await self._store.put(
                 Record(collection=COLLECTION, key=self._subject, version=version, body={}, updated_at=at)
             )
         except StoreUnavailableError:

@@ -79,12 +79,12 @@ class FlagStore:
 
     async def newest(self, key: str) -> Change | None:
         """The last change of the flag; after a deletion its `flag` is None."""
-        record = await self._store.record(FLAGS, key, at=self._clock.now())
+        record = await self._store.get(FLAGS, key, at=self._clock.now())
         return Change.model_validate(record.body) if record else None
 
     async def history(self, key: str) -> list[Change]:
         """Oldest first."""
-        record = await self._store.record(FLAGS, key, at=self._clock.now())
+        record = await self._store.get(FLAGS, key, at=self._clock.now())
         if record is None:
             return []
         older = all_records(self._store, OLDER, at=self._clock.now(), prefix=f"{key}/")
@@ -123,7 +123,7 @@ class FlagStore:
         self, key: str, flag: Flag | None, *, author: str, reason: str, expected: int, restores: int | None = None
     ) -> Change:
         at = self._clock.now()
-        record = await self._store.record(FLAGS, key, at=at)
+        record = await self._store.get(FLAGS, key, at=at)
         before = Change.model_validate(record.body) if record else None
         if (before.revision if before else 0) != expected:
             raise _conflict(key, before)
@@ -134,7 +134,7 @@ class FlagStore:
         change = Change(
             key=key, revision=expected + 1, flag=flag, author=author, reason=reason, at=at, restores=restores
         )
-        written = await self._store.put_record(
+        written = await self._store.put(
             Record(
                 collection=FLAGS,
                 key=key,
@@ -151,7 +151,7 @@ class FlagStore:
 
     async def _keep(self, change: Change, at: datetime) -> None:
         """Keep a change that is about to be replaced; having been kept before is as good."""
-        await self._store.put_record(
+        await self._store.put(
             Record(
                 collection=OLDER,
                 key=f"{change.key}/{change.revision:08d}",

@@ -98,7 +98,7 @@ class Difference:
 async def collect(store: Store, span: Span, switches: Mapping[str, bool], *, at: datetime) -> Baseline:
     """The figures of a span of days."""
     cost = await cost_report(store, span, By.MODEL, at=at)
-    page = (await performance_report(store, span, at=at)).total
+    page = (await performance_report(store.records, span, at=at)).total
     reply, turn, engine = (page.time(name) for name in (Times.REPLY, Times.TURN, Times.ENGINE))
     tokens = cost.total.input + cost.total.output + cost.total.cache_read + cost.total.cache_write
 

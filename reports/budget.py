@@ -62,10 +62,10 @@ class Exchange:
         if said is None and not self._spending.spent and not self._spending.held:
             return
         record = self._record(key, body, at, version=said.version if said else 0)
-        self._said = await self._store.put_record(record)
+        self._said = await self._store.put(record)
         if self._said is None:
             # An earlier write came through whose answer did not.
-            self._said = await self._store.record(COLLECTION, key, at=at)
+            self._said = await self._store.get(COLLECTION, key, at=at)
 
     async def _elsewhere(self, day: date) -> Elsewhere:
         at = self._clock.now()
@@ -86,7 +86,7 @@ class Exchange:
             if (day, percent) in self._noticed:
                 continue
             key = f"{day.isoformat()}/notice/{percent:03d}"
-            saved = await self._store.put_record(self._record(key, {}, self._clock.now(), version=0))
+            saved = await self._store.put(self._record(key, {}, self._clock.now(), version=0))
             self._noticed.add((day, percent))
             if saved is not None:
                 BUDGET_NOTICES.labels(percent=str(percent)).inc()

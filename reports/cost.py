@@ -133,7 +133,7 @@ async def cost_report(store: Store, span: Span, by: By, *, at: datetime) -> Cost
     turns: dict[str, int] = {}
     resolved: dict[str, int] = {}
     count = 0
-    for day, page in [(day, await read_day(store, day, at=at)) for day in _utc_days(span)]:
+    for day, page in [(day, await read_day(store.records, day, at=at)) for day in _utc_days(span)]:
         page = _part(page, day, span)
         count += page.turn_count
         name = _namer(by, day, span.zone)

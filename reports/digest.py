@@ -126,7 +126,7 @@ async def digest(store: Store, period: Period, last: date, zone: tzinfo, *, at: 
         span,
         cost=await cost_report(store, span, By.MODEL, at=at),
         cost_before=await cost_report(store, preceding(span), By.MODEL, at=at),
-        performance=await performance_report(store, span, at=at),
+        performance=await performance_report(store.records, span, at=at),
         by_day=by_day,
         anomalies=tuple(_anomalies(by_day, span)),
     )
@@ -134,7 +134,7 @@ async def digest(store: Store, period: Period, last: date, zone: tzinfo, *, at: 
 
 async def _by_day(store: Store, span: Span, *, at: datetime) -> dict[date, Day]:
     pages = {day: Page() for day in days_of(span)}
-    async for hour, page in hours(store, span.begin, span.end, at=at):
+    async for hour, page in hours(store.records, span.begin, span.end, at=at):
         pages[hour.astimezone(span.zone).date()].add_page(page)
     spent = dict.fromkeys(pages, Decimal(0))
     for line in (await cost_report(store, span, By.HOUR, at=at)).lines:

@@ -59,11 +59,11 @@ class ReportPosting:
         await self.post(digest_text(digest, await self.reporting.wording()))
         REPORTS_POSTED.labels(outcome="posted").inc()
         log.info("report.posted", kind=period.value)
-        await self.records.put_record(claimed.model_copy(update={"body": {"posted": True}}))
+        await self.records.put(claimed.model_copy(update={"body": {"posted": True}}))
 
     async def _claim(self, key: str, at: datetime) -> Record | None:
         """The record, ours for a while; None when it is posted, or somebody else's."""
-        stored = await self.records.record(COLLECTION, key, at=at)
+        stored = await self.records.get(COLLECTION, key, at=at)
         if stored is not None and (stored.body["posted"] or stored.updated_at > at - CLAIMED_FOR):
             return None
         record = Record(
@@ -74,7 +74,7 @@ class ReportPosting:
             expires_at=at + KEPT_FOR,
             updated_at=at,
         )
-        return await self.records.put_record(record)
+        return await self.records.put(record)
 
 
 def due_periods(local: datetime) -> list[Period]:

@@ -44,19 +44,19 @@ async def recount(store: Store, day: date, *, at: datetime, retention: timedelta
     if begin < at - retention:
         raise ValueError(f"of {day} conversations may have been forgotten: what is in the ledger is all there is")
     page = Page()
-    async for record in _shards(store, day, at=at):
+    async for record in _shards(store.records, day, at=at):
         if kind_of(record.key) is Kind.ERASED:
             page.add_page(Page.of(record.body))
     async for turn in turns_between(store, begin, end):
         page.add_turn(turn)
-    await _put(store, shard_key(day, Kind.RECOUNT, "all"), page, at=at)
+    await _put(store.records, shard_key(day, Kind.RECOUNT, "all"), page, at=at)
     return page
 
 
 async def turns_between(store: Store, begin: datetime, end: datetime) -> AsyncIterator[TurnRecord]:
     """Every turn that was committed in that time, by conversation. It reads all conversations touched since."""
     async for conversation_id in _touched_since(store, begin):
-        for turn in await store.turns(conversation_id):
+        for turn in await store.conversations.turns(conversation_id):
             if begin <= turn.at < end:
                 yield turn
 
@@ -65,7 +65,7 @@ async def _touched_since(store: Store, begin: datetime) -> AsyncIterator[Convers
     seen: set[ConversationId] = set()
     before, limit = None, PAGE
     while True:
-        page = await store.list_conversations(limit=limit, before=before)
+        page = await store.conversations.summaries(limit=limit, before=before)
         for summary in page:
             if summary.updated_at is not None and summary.updated_at < begin:
                 return
@@ -88,8 +88,8 @@ def _shards(store: Records, day: date, *, at: datetime) -> AsyncIterator[Record]
 
 async def _put(store: Records, key: str, page: Page, *, at: datetime) -> None:
     for _ in range(RECOUNT_ATTEMPTS):
-        stored = await store.record(COLLECTION, key, at=at)
-        written = await store.put_record(
+        stored = await store.get(COLLECTION, key, at=at)
+        written = await store.put(
             Record(
                 collection=COLLECTION,
                 key=key,

@@ -57,7 +57,7 @@ class Reporting:
 
     async def wording(self) -> Wording:
         """In the language of the published institution."""
-        institution = await self.store.published()
+        institution = await self.store.institutions.current()
         return Wording(institution.language if institution else DEFAULT_LANGUAGE)
 
     async def view(self, name: str) -> dict[str, Any] | None:
@@ -71,7 +71,7 @@ class Reporting:
             case "cost":
                 return (await cost_report(self.store, span, By.MODEL, at=at)).view()
             case "performance":
-                return (await performance_report(self.store, span, at=at)).view()
+                return (await performance_report(self.store.records, span, at=at)).view()
             case _:
                 return None
 
@@ -91,7 +91,7 @@ class Reporting:
             case "cost":
                 return await self.cost_page(span, wording)
             case "performance":
-                return performance_page(await performance_report(self.store, span, at=at), wording)
+                return performance_page(await performance_report(self.store.records, span, at=at), wording)
             case _:
                 return None
 

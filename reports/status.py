@@ -68,7 +68,7 @@ async def read_status(inbox: Inbox, store: Store, *, zone: tzinfo, ceiling: Deci
     today = at.astimezone(zone).date()
     spent = (await cost_report(store, Span(today, today, zone), By.MODEL, at=at)).total
     page = Page()
-    async for _, one in hours(store, since, at + timedelta(hours=1), at=at):
+    async for _, one in hours(store.records, since, at + timedelta(hours=1), at=at):
         page.add_page(one)
     return Status(
         at=at,
@@ -77,7 +77,7 @@ async def read_status(inbox: Inbox, store: Store, *, zone: tzinfo, ceiling: Deci
         waiting=await inbox.depth(),
         overdue=ages.overdue,
         oldest_seconds=max(0.0, (at - oldest).total_seconds()) if oldest else 0.0,
-        unsent=await store.unsent_count(),
+        unsent=await store.outbox.unsent_count(),
         page=page,
         spent=spent.usd,
         unpriced_calls=spent.unpriced,

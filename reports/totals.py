@@ -104,9 +104,9 @@ class Shards(Generic[P]):
             # What is booked while we wait is for the next write.
             shard.is_written = True
             try:
-                saved = await self._store.put_record(record)
+                saved = await self._store.put(record)
                 if saved is None:
-                    stored = await self._store.record(self._collection, shard.key, at=at)
+                    stored = await self._store.get(self._collection, shard.key, at=at)
                     shard.version = stored.version if stored else 0
                 else:
                     shard.version = saved.version

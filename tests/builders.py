@@ -90,6 +90,9 @@ def inbound(
 _numbers = itertools.count(1)
 
 
+REPOSITORIES = ("conversations", "outbox", "dead_letters", "institutions", "records")
+
+
 class SteppingClock:
     """A clock that stands still until it is moved."""
 
@@ -323,7 +326,9 @@ def engine_bed(
         channels={ChannelName.WEB: channel, ChannelName.WHATSAPP: channel},
         prompter=asker,
         tuner=options.get("tuner")
-        or SettingsVariantAssigner(asker, Recorder(store, writer=uuid.uuid4().hex[:8], salt="salt", clock=clock)),
+        or SettingsVariantAssigner(
+            asker, Recorder(store.records, writer=uuid.uuid4().hex[:8], salt="salt", clock=clock)
+        ),
         analyst=analyst(model),
         machine=ConversationMachine(),
         rulebook=rulebook,
@@ -332,7 +337,7 @@ def engine_bed(
         monotonic=time.monotonic,
         chance=random.Random(0).random,
         faults=faults,
-        ledger=Ledger(store, writer=uuid.uuid4().hex[:8], clock=clock),
+        ledger=Ledger(store.records, writer=uuid.uuid4().hex[:8], clock=clock),
         drain_limits=limits or DrainLimits(),
         callback=options.get("callback"),
         **({"listening_since": options["listening_since"]} if "listening_since" in options else {}),

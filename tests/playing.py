@@ -33,10 +33,10 @@ async def play(runtime: Runtime, name: str, says: Sequence[str]) -> list[TurnRec
         await deps.inbox.append([message])
         await runtime.queue.wake(message.conversation_id)
         receipt = await wait_for_receipt(
-            deps.store, deps.events, message.conversation_id, message.id, seconds=ANSWER_SECONDS
+            deps.store.conversations, deps.events, message.conversation_id, message.id, seconds=ANSWER_SECONDS
         )
         assert receipt is not None, "a message without an answer"
-        turn = await deps.store.turn_of(receipt)
+        turn = await deps.store.conversations.turn_of(receipt)
         assert turn is not None
         turns.append(turn)
     return turns

@@ -51,7 +51,7 @@ def failed(at: datetime) -> TurnRecord:
 
 async def book(store: Store, days: dict[datetime, Kind], *, writer: str = "w") -> None:
     """Each day's turns a second apart, from the moment that the day is given as."""
-    ledger = Ledger(store, writer=writer, clock=SteppingClock(max(days)))
+    ledger = Ledger(store.records, writer=writer, clock=SteppingClock(max(days)))
     for begin, kind in days.items():
         for number in range(kind.turns):
             at = begin + timedelta(seconds=number)

@@ -107,10 +107,12 @@ async def _status(
 ) -> dict[str, Any] | None:
     """Return the status now, or, with `wait`, as soon as the message is settled or the time is over."""
     try:
-        receipt = await wait_for_receipt(deps.store, deps.events, conversation_id, message_id, seconds=wait)
+        receipt = await wait_for_receipt(
+            deps.store.conversations, deps.events, conversation_id, message_id, seconds=wait
+        )
         if receipt is None:
             return await _waiting(conversation_id, message_id, deps)
-        turn = await deps.store.turn_of(receipt)
+        turn = await deps.store.conversations.turn_of(receipt)
     except TransientError as exc:
         raise Problem(503, "Store unavailable", "Ask again in a moment.", headers={"Retry-After": "1"}) from exc
     return _settled(message_id, turn) if turn else None
@@ -203,7 +205,7 @@ async def _rows_missed(number: int, conversation_id: ConversationId, deps: Webho
 
 
 async def _rows_after(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:
-    return [row for row in await deps.store.rows(conversation_id) if row.number > number]
+    return [row for row in await deps.store.outbox.rows(conversation_id) if row.number > number]
 
 
 def _sse(event: LiveEvent) -> bytes:

@@ -75,7 +75,7 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
     began = time.time_ns()
     try:
         # A store writes those that come together at once; they begin in the order they came in.
-        rows = await side_by_side([deps.store.apply_status(update) for update in updates])
+        rows = await side_by_side([deps.store.outbox.apply_status(update) for update in updates])
     except StoreUnavailableError as exc:
         raise _unavailable() from exc
     for update, row in zip(updates, rows, strict=True):
@@ -107,7 +107,7 @@ async def keep_unreadable(channel: ChannelName, pieces: Sequence[Unreadable], de
     """
     try:
         for piece in pieces:
-            await deps.store.add_dead_letter(
+            await deps.store.dead_letters.add(
                 DeadLetter(
                     id=digest(channel, piece.raw),
                     conversation_id=None,

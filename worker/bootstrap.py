@@ -149,8 +149,10 @@ async def _opened(
         if flagged
         else _settings_tuner(settings, backend, clock, prompter, writer)
     )
-    ledger = Ledger(backend.store, writer=writer, clock=clock)
-    await stack.enter_async_context(kept(ledger, Exchange(backend.store, meter.day, writer=writer, clock=clock)))
+    ledger = Ledger(backend.store.records, writer=writer, clock=clock)
+    await stack.enter_async_context(
+        kept(ledger, Exchange(backend.store.records, meter.day, writer=writer, clock=clock))
+    )
     deps = Dependencies(
         inbox=backend.inbox,
         store=backend.store,
@@ -262,7 +264,7 @@ def _cache_policy(settings: Settings) -> CachePolicy | None:
 async def _settings_tuner(
     settings: Settings, backend: Backend, clock: Clock, prompter: Prompter, writer: str
 ) -> AsyncIterator[VariantAssigner]:
-    recorder = Recorder(backend.store, writer=writer, salt=settings.id_salt.get_secret_value(), clock=clock)
+    recorder = Recorder(backend.store.records, writer=writer, salt=settings.id_salt.get_secret_value(), clock=clock)
     async with recording(recorder):
         yield SettingsVariantAssigner(prompter, recorder)
 
@@ -276,7 +278,7 @@ async def _flag_tuner(
         # While it is edited later, one with mistakes leaves the earlier flags in force; one to begin with has none.
         read_flag_file(settings.flags_file)
     async with open_flags(
-        backend.store,
+        backend.store.records,
         backend.events,
         clock,
         writer=writer,

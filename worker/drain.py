@@ -227,10 +227,10 @@ async def give_up(entry: InboxEntry, reason: str, deps: Dependencies) -> None:
         TransientError: also when the conversation is not this worker's to answer, and so not its to give up.
     """
     message = entry.message
-    head = await deps.store.load(message.conversation_id)
+    head = await deps.store.conversations.load(message.conversation_id)
     if head is not None:
         migrate(head)
-    await deps.store.add_dead_letter(
+    await deps.store.dead_letters.add(
         DeadLetter(
             id=message.dedup_key,
             conversation_id=message.conversation_id,
@@ -246,7 +246,7 @@ async def give_up(entry: InboxEntry, reason: str, deps: Dependencies) -> None:
     log.error("message.dead_lettered", correlation_id=message.id, reason=reason, attempts=entry.attempts)
     await deps.faults.reach("dead_letter.kept")
     if await _was_erased(entry, deps):
-        await deps.store.drop_dead_letter(message.dedup_key)
+        await deps.store.dead_letters.drop(message.dedup_key)
         return
     await escalate_for_dead_letter(entry, deps)
     await outbox.flush(message.conversation_id, deps)
@@ -255,7 +255,7 @@ async def give_up(entry: InboxEntry, reason: str, deps: Dependencies) -> None:
 
 async def _was_erased(entry: InboxEntry, deps: Dependencies) -> bool:
     """Whether the conversation was erased since its message was taken: an empty head that has passed it."""
-    head = await deps.store.load(entry.message.conversation_id)
+    head = await deps.store.conversations.load(entry.message.conversation_id)
     return head is not None and head.turns == 0 and head.last_sequence >= entry.sequence
 
 

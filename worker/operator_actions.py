@@ -50,7 +50,7 @@ async def pull(conversation_id: ConversationId, trigger: Trigger, deps: Dependen
 
 async def time_out(conversation_id: ConversationId, deps: Dependencies) -> None:
     """End a wait that has lasted longer than the table allows; nothing when it ended meanwhile."""
-    conversation = await deps.store.load(conversation_id)
+    conversation = await deps.store.conversations.load(conversation_id)
     if conversation is None or conversation.moved_to is not None or conversation.times_out_at is None:
         return
     if conversation.times_out_at <= deps.clock.now():
@@ -84,7 +84,7 @@ async def reopen(conversation_id: ConversationId, deps: Dependencies) -> Convers
 async def escalate_for_dead_letter(entry: InboxEntry, deps: Dependencies) -> None:
     """Pass the message in the conversation, tell the person that somebody will look, and call that somebody."""
     for _ in range(CONFLICT_RETRIES):
-        stored = await deps.store.load(entry.message.conversation_id)
+        stored = await deps.store.conversations.load(entry.message.conversation_id)
         conversation = migrate(stored) if stored else Conversation(id=entry.message.conversation_id)
         if conversation.last_sequence >= entry.sequence:
             return
@@ -98,7 +98,7 @@ async def escalate_for_dead_letter(entry: InboxEntry, deps: Dependencies) -> Non
         turn = Turn(entry.message.conversation_id, (entry,))
         commit = to_commit(turn, draft, Timing(at=deps.clock.now()), institution.version)
         try:
-            await deps.store.commit(commit)
+            await deps.store.conversations.commit(commit)
         except ConversationConflictError:
             continue
         note_transitions(commit.transitions)
@@ -116,9 +116,9 @@ async def erase(conversation_id: ConversationId, deps: Dependencies) -> bool:
     waiting = await deps.inbox.pending(conversation_id)
     last_sequence = await deps.inbox.forget(conversation_id)
     await deps.faults.reach("erase.inbox_gone")
-    turns = await deps.store.turns(conversation_id)
+    turns = await deps.store.conversations.turns(conversation_id)
     # Whoever took messages before and has not loaded the head yet finds them answered.
-    erased = await deps.store.erase(conversation_id, at=deps.clock.now(), answered_up_to=last_sequence)
+    erased = await deps.store.conversations.erase(conversation_id, at=deps.clock.now(), answered_up_to=last_sequence)
     deps.ledger.book_erased(turns)
     await deps.tuner.forget(conversation_id)
     return erased or bool(waiting)
@@ -126,44 +126,50 @@ async def erase(conversation_id: ConversationId, deps: Dependencies) -> bool:
 
 async def expire(conversation_id: ConversationId, deps: Dependencies) -> None:
     """Forget what was said; a message that waits or is being thought about begins a new conversation."""
-    await deps.store.erase(conversation_id, at=deps.clock.now())
+    await deps.store.conversations.erase(conversation_id, at=deps.clock.now())
 
 
 async def export(conversation_id: ConversationId, deps: Dependencies) -> dict[str, Any] | None:
     """Everything that is kept about a conversation, as JSON values; None when nothing is."""
-    head = await deps.store.load(conversation_id)
+    head = await deps.store.conversations.load(conversation_id)
     waiting = await deps.inbox.pending(conversation_id)
     if (head is None or head.turns == 0) and not waiting:
         return None
     return {
         "conversation": head.model_dump(mode="json") if head else None,
         "waiting": [entry.model_dump(mode="json") for entry in waiting],
-        "messages": [receipt.model_dump(mode="json") for receipt in await deps.store.receipts(conversation_id)],
-        "transcript": [said.model_dump(mode="json") for said in await deps.store.transcript(conversation_id)],
-        "transitions": [record.model_dump(mode="json") for record in await deps.store.transitions(conversation_id)],
-        "turns": [turn.model_dump(mode="json") for turn in await deps.store.turns(conversation_id)],
-        "outbox": [row.model_dump(mode="json") for row in await deps.store.rows(conversation_id)],
+        "messages": [
+            receipt.model_dump(mode="json") for receipt in await deps.store.conversations.receipts(conversation_id)
+        ],
+        "transcript": [
+            said.model_dump(mode="json") for said in await deps.store.conversations.transcript(conversation_id)
+        ],
+        "transitions": [
+            record.model_dump(mode="json") for record in await deps.store.conversations.transitions(conversation_id)
+        ],
+        "turns": [turn.model_dump(mode="json") for turn in await deps.store.conversations.turns(conversation_id)],
+        "outbox": [row.model_dump(mode="json") for row in await deps.store.outbox.rows(conversation_id)],
         "dead_letters": [
             letter.model_dump(mode="json")
-            for letter in await deps.store.dead_letters(conversation_id=conversation_id, limit=10_000)
+            for letter in await deps.store.dead_letters.letters(conversation_id=conversation_id, limit=10_000)
         ],
         "analyses": [
             analysis.model_dump(mode="json")
-            for analysis in await analyses_of(conversation_id, deps.store, at=deps.clock.now())
+            for analysis in await analyses_of(conversation_id, deps.store.records, at=deps.clock.now())
         ],
     }
 
 
 async def retry_dead_letter(letter_id: str, deps: Dependencies) -> ConversationId | None:
     """Put a dead letter back into its inbox under a new platform id; None when there is no such letter to retry."""
-    letter = await deps.store.dead_letter(letter_id)
+    letter = await deps.store.dead_letters.get(letter_id)
     if letter is None or letter.message is None:
         return None
     message = letter.message
     again = f"{message.platform_id}#retry@{deps.clock.now().isoformat()}"
     retried = message.model_copy(update={"platform_id": again, "received_at": deps.clock.now()})
     await deps.inbox.append([retried])
-    await deps.store.drop_dead_letter(letter_id)
+    await deps.store.dead_letters.drop(letter_id)
     return message.conversation_id
 
 
@@ -171,7 +177,7 @@ async def _change(
     conversation_id: ConversationId, move: Callable[[Conversation], Walk], deps: Dependencies, *, reason: str
 ) -> Conversation:
     for _ in range(CONFLICT_RETRIES):
-        stored = await deps.store.load(conversation_id)
+        stored = await deps.store.conversations.load(conversation_id)
         if stored is None or stored.turns == 0:
             raise IllegalTransitionError(f"there is no conversation {conversation_id}")
         walk = move(migrate(stored))
@@ -179,7 +185,7 @@ async def _change(
             return stored
         try:
             commit = _operation(stored, walk, reason, deps)
-            saved = await deps.store.commit(commit)
+            saved = await deps.store.conversations.commit(commit)
         except ConversationConflictError:
             continue
         note_transitions(walk.records)

@@ -26,7 +26,7 @@ WINDOW_CLOSED = "window_closed"
 
 async def flush(conversation_id: ConversationId, deps: Dependencies) -> None:
     """Send what may be sent now. A row that has to wait holds back the later ones of its conversation."""
-    for row in await deps.store.unsent(conversation_id):
+    for row in await deps.store.outbox.unsent(conversation_id):
         if not await _send(row, deps):
             return
 
@@ -42,7 +42,7 @@ async def _wait_for_channel(row: OutboxRow, deps: Dependencies) -> None:
         channel=row.address.channel,
     )
     not_before = deps.clock.now() + LONGEST_BACKOFF
-    await deps.store.postpone(row.id, not_before=not_before, error_code="no_channel", at=deps.clock.now())
+    await deps.store.outbox.postpone(row.id, not_before=not_before, error_code="no_channel", at=deps.clock.now())
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ async def _send(row: OutboxRow, deps: Dependencies) -> bool:
         await _wait_for_channel(row, deps)
         return False
     if channel.reply_window is not None and now > row.created_at + channel.reply_window:
-        await deps.store.mark_failed(row.id, error_code=WINDOW_CLOSED, at=now)
+        await deps.store.outbox.mark_failed(row.id, error_code=WINDOW_CLOSED, at=now)
         _Attempt(row, channel).note("refused", code=WINDOW_CLOSED)
         deps.ledger.book_failure(Cause.REFUSED)
         return True
@@ -84,7 +84,9 @@ async def _send(row: OutboxRow, deps: Dependencies) -> bool:
             return False
         # Its deadline passed and no status settled it: one more send is the lesser evil.
         _Attempt(row, channel).note("resent")
-    sending = await deps.store.begin_send(row, deadline=now + channel.send_timeout + channel.settle_after, at=now)
+    sending = await deps.store.outbox.begin_send(
+        row, deadline=now + channel.send_timeout + channel.settle_after, at=now
+    )
     if sending is None:
         return False
     await deps.faults.reach("outbox.sending")
@@ -110,7 +112,7 @@ async def _deliver(attempt: _Attempt, deps: Dependencies) -> bool:
             platform_message_id = await _send_in_time(attempt)
     except ChannelUnavailableError as exc:
         not_before = deps.clock.now() + _backoff(row.attempts, exc, deps)
-        await deps.store.postpone(row.id, not_before=not_before, error_code=str(exc), at=deps.clock.now())
+        await deps.store.outbox.postpone(row.id, not_before=not_before, error_code=str(exc), at=deps.clock.now())
         attempt.note("postponed", reason=str(exc))
         return False
     except SendOutcomeUnknownError:
@@ -118,7 +120,7 @@ async def _deliver(attempt: _Attempt, deps: Dependencies) -> bool:
         attempt.note("unknown")
         return False
     except ChannelRefusedError as exc:
-        await deps.store.mark_failed(row.id, error_code=exc.code, at=deps.clock.now())
+        await deps.store.outbox.mark_failed(row.id, error_code=exc.code, at=deps.clock.now())
         attempt.note("refused", code=exc.code)
         deps.ledger.book_failure(Cause.REFUSED)
         return True
@@ -142,7 +144,7 @@ async def _send_in_time(attempt: _Attempt) -> str:
 
 
 async def _mark_sent(row: OutboxRow, platform_message_id: str, at: datetime, deps: Dependencies) -> None:
-    await deps.store.mark_sent(row, platform_message_id=platform_message_id, at=at)
+    await deps.store.outbox.mark_sent(row, platform_message_id=platform_message_id, at=at)
     await deps.faults.reach("outbox.marked")
 
 

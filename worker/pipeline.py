@@ -61,7 +61,7 @@ async def answer_turn(turn: Turn, deps: Dependencies, *, may_grow: bool = False)
         # Committed before it is sent: a crash from here on repeats the send, not the thinking.
         await deps.faults.reach("turn.before_commit")
         with span("store.commit"):
-            await deps.store.commit(commit)
+            await deps.store.conversations.commit(commit)
         _book(commit, turn, deps)
     await deps.faults.reach("turn.committed")
     TURN_SECONDS.observe(elapsed)
@@ -94,7 +94,7 @@ def _book(commit: TurnCommit, turn: Turn, deps: Dependencies) -> None:
 
 
 async def _load(turn: Turn, deps: Dependencies) -> Conversation:
-    stored = await deps.store.load(turn.conversation_id)
+    stored = await deps.store.conversations.load(turn.conversation_id)
     return migrate(stored) if stored else Conversation(id=turn.conversation_id)
 
 

@@ -120,7 +120,9 @@ async def _publish(engine: Engine) -> None:
     """Publish the documents in force, as soon as the store can: work begins without waiting for it."""
     while True:
         try:
-            await engine.deps.store.publish(engine.rulebooks.current().institution, at=engine.deps.clock.now())
+            await engine.deps.store.institutions.publish(
+                engine.rulebooks.current().institution, at=engine.deps.clock.now()
+            )
         except TransientError as exc:
             log.warning("institution.unpublished", error=type(exc).__name__)
             await asyncio.sleep(PUBLISH_AGAIN_SECONDS)
@@ -138,7 +140,7 @@ def _posting(settings: Settings, deps: Dependencies) -> ReportPosting | None:
         return None
     reporting = Reporting(deps.inbox, deps.store, deps.clock, settings.zone, settings.budget_day_usd)
     webhook = SlackWebhook(settings.slack_webhook_url.get_secret_value())
-    return ReportPosting(reporting, deps.store, webhook.post)
+    return ReportPosting(reporting, deps.store.records, webhook.post)
 
 
 async def report_forever(worker: Worker) -> None:

@@ -107,7 +107,9 @@ async def _unattended(deps: Dependencies, *, replies: bool) -> Iterable[Conversa
     if not replies:
         return await deps.inbox.due(at=now, limit=BATCH)
     # At the same time, so that one Redis answers both in one round trip.
-    due, sendable = await asyncio.gather(deps.inbox.due(at=now, limit=BATCH), deps.store.sendable(at=now, limit=BATCH))
+    due, sendable = await asyncio.gather(
+        deps.inbox.due(at=now, limit=BATCH), deps.store.outbox.sendable(at=now, limit=BATCH)
+    )
     return dict.fromkeys([*due, *sendable])
 
 
@@ -119,23 +121,23 @@ async def settle_attempts(deps: Dependencies) -> None:
 
 async def tend(deps: Dependencies) -> None:
     """End the waits that lasted too long, and call a person where a reply was refused."""
-    for conversation_id in await deps.store.timed_out(at=deps.clock.now(), limit=BATCH):
+    for conversation_id in await deps.store.conversations.timed_out(at=deps.clock.now(), limit=BATCH):
         await _tolerating(time_out(conversation_id, deps), "sweep.time_out")
-    for row in await deps.store.to_escalate(limit=BATCH):
+    for row in await deps.store.outbox.to_escalate(limit=BATCH):
         escalation = escalate(row.conversation_id, deps, reason=f"undeliverable {row.error_code}")
         if await _tolerating(escalation, "sweep.escalate"):
-            await deps.store.escalation_done(row.id)
+            await deps.store.outbox.escalation_done(row.id)
 
 
 async def clean(deps: Dependencies) -> None:
     """Forget what is older than the time of retention: conversations, dead letters, deduplication keys."""
     now = deps.clock.now()
-    for conversation_id in await deps.store.expired(updated_before=now - deps.retention, limit=BATCH):
+    for conversation_id in await deps.store.conversations.expired(updated_before=now - deps.retention, limit=BATCH):
         await _tolerating(expire(conversation_id, deps), "sweep.expire")
         log.info("conversation.expired", conversation_id=conversation_id)
     await _tolerating(renew_handoffs(deps, limit=BATCH), "sweep.analyses")
-    await deps.store.prune_dead_letters(before=now - deps.retention)
-    await deps.store.prune_records(at=now)
+    await deps.store.dead_letters.prune(before=now - deps.retention)
+    await deps.store.records.prune(at=now)
     await deps.inbox.prune(before=now - REDELIVERY)
 
 

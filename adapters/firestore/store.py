@@ -116,47 +116,73 @@ class _Reports:
     row: OutboxRow | None = None
 
 
-class FirestoreStore:
-    """Satisfies the `Store` port, for any number of processes.
+class _Documents:
+    """What the repositories share: documents that have not expired, and rows, letters and heads as they are written.
 
     Args:
         retention: how long anything of a person is kept after it was written.
     """
 
-    def __init__(
-        self,
-        database: FirestoreDatabase,
-        *,
-        clock: Clock | None = None,
-        retention: timedelta = timedelta(days=90),
-    ) -> None:
-        self._database = database
-        self._documents = database.documents(StoreUnavailableError)
-        self._clock = clock or SystemClock()
+    def __init__(self, database: FirestoreDatabase, clock: Clock, retention: timedelta) -> None:
+        self.database = database
+        self.all = database.documents(StoreUnavailableError)
+        self.clock = clock
         self._retention = retention
-        self._process = database.new_id()
+        self.rows: OrderedDict[OutboxId, _Stored] = OrderedDict()
+
+    async def find(self, collection: str, *conditions: Condition, **options: Any) -> list[Document]:
+        """What is there and has not expired."""
+        return [one for one in await self.all.find(collection, *conditions, **options) if self.is_alive(one)]
+
+    async def drop(self, path: str) -> bool:
+        was_there = await self.all.get(path) is not None
+        await self.all.apply([Delete(path)])
+        return was_there
+
+    def expires_at(self) -> datetime:
+        return self.clock.now() + self._retention
+
+    def is_alive(self, document: Document) -> bool:
+        return _is_kept(document, self.clock.now())
+
+    def row(self, row: OutboxRow, version: int) -> Put:
+        fields = {
+            "conversation_id": row.conversation_id,
+            "conversation_key": document_id(row.conversation_id),
+            "version": version,
+            "unsent": True if row.is_unsent else None,
+            "sendable_at": row.sendable_at if row.is_unsent else None,
+            "needs_escalation": True if row.needs_escalation else None,
+            "platform_key": _platform_key_of(row),
+            "record": row.model_dump_json(),
+            "expires_at": self.expires_at(),
+        }
+        return Put(_row_path(row.id), fields)
+
+    def letter(self, letter: DeadLetter) -> Put:
+        fields = {
+            "conversation_key": document_id(letter.conversation_id) if letter.conversation_id is not None else None,
+            "at": letter.at,
+            "record": letter.model_dump_json(),
+            "expires_at": self.expires_at(),
+        }
+        return Put(_letter_path(letter.id), fields)
+
+
+class FirestoreConversations:
+    """Satisfies the `ConversationStore` port."""
+
+    def __init__(self, documents: _Documents) -> None:
+        self._documents = documents
         # The update time of the heads that were read or written here, by the version they had then.
         self._heads: OrderedDict[ConversationId, tuple[int, datetime]] = OrderedDict()
-        self._rows: OrderedDict[OutboxId, _Stored] = OrderedDict()
-        self._reports: dict[OutboxId, _Reports] = {}
-        # Of records that were written here: their version, until when they are there, the time of the write.
-        self._known_records: OrderedDict[str, tuple[int, datetime, datetime]] = OrderedDict()
-
-    async def ping(self) -> None:
-        # A write that leaves nothing behind; one document for all processes would be written by all of them at once.
-        await self._documents.apply([Delete(f"{PINGS}/{self._process}")])
-
-    async def close(self) -> None:
-        await self._database.close()
-
-    # Conversations
 
     async def load(self, conversation_id: ConversationId) -> Conversation | None:
-        document = await self._documents.get(_head_path(conversation_id))
+        document = await self._documents.all.get(_head_path(conversation_id))
         if document is None:
             self._heads.pop(conversation_id, None)
             return None
-        if not self._is_alive(document):
+        if not self._documents.is_alive(document):
             # The first commit of a new conversation takes the place of what the TTL policy has not deleted yet.
             _keep(self._heads, conversation_id, (0, document.update_time))
             return None
@@ -170,7 +196,7 @@ class FirestoreStore:
         turns = (commit.turn,) if commit.turn else ()
         others = [
             *self._additions(saved, turns, commit.transitions, commit.utterances, commit.receipts),
-            *(self._row(row, saved.version) for row in commit.outbox),
+            *(self._documents.row(row, saved.version) for row in commit.outbox),
         ]
         return await self._write_head(saved, await self._unchanged_since(head), *others)
 
@@ -183,7 +209,7 @@ class FirestoreStore:
 
     async def turns(self, conversation_id: ConversationId, *, limit: int | None = None) -> list[TurnRecord]:
         # Documents without a turn have no `turn_order`, and what has no such field is not in that order.
-        found = await self._find(
+        found = await self._documents.find(
             f"{_head_path(conversation_id)}/{HISTORY}", order_by="turn_order", descending=True, limit=limit
         )
         return [_read(TurnRecord, document, "turn") for document in reversed(found)]
@@ -192,8 +218,8 @@ class FirestoreStore:
         head, key = _head_path(conversation_id), document_id(message_id)
         receipts = _receipts(
             *await asyncio.gather(
-                self._find(f"{head}/{HISTORY}", ("message_keys", "array_contains", key)),
-                self._find(f"{head}/{RECEIPTS}", ("message_key", "==", key)),
+                self._documents.find(f"{head}/{HISTORY}", ("message_keys", "array_contains", key)),
+                self._documents.find(f"{head}/{RECEIPTS}", ("message_key", "==", key)),
             )
         )
         return next((receipt for receipt in receipts if receipt.message.id == message_id), None)
@@ -202,24 +228,25 @@ class FirestoreStore:
         head = _head_path(conversation_id)
         return _receipts(
             *await asyncio.gather(
-                self._find(f"{head}/{HISTORY}", fields=("receipts", "expires_at")), self._find(f"{head}/{RECEIPTS}")
+                self._documents.find(f"{head}/{HISTORY}", fields=("receipts", "expires_at")),
+                self._documents.find(f"{head}/{RECEIPTS}"),
             )
         )
 
     async def turn_of(self, receipt: Receipt) -> TurnRecord | None:
         path = f"{_head_path(receipt.message.conversation_id)}/{HISTORY}"
-        found = await self._find(path, ("turn_id", "==", receipt.turn_id), limit=1)
+        found = await self._documents.find(path, ("turn_id", "==", receipt.turn_id), limit=1)
         return next((_read(TurnRecord, document, "turn") for document in found), None)
 
     async def find_message(self, message_id: MessageId) -> list[ConversationId]:
         key = document_id(message_id)
         found = await asyncio.gather(
-            self._find(HISTORY, ("message_keys", "array_contains", key), limit=100, everywhere=True),
-            self._find(RECEIPTS, ("message_key", "==", key), limit=100, everywhere=True),
+            self._documents.find(HISTORY, ("message_keys", "array_contains", key), limit=100, everywhere=True),
+            self._documents.find(RECEIPTS, ("message_key", "==", key), limit=100, everywhere=True),
         )
         return sorted({_conversation_of(document) for documents in found for document in documents})
 
-    async def list_conversations(
+    async def summaries(
         self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
     ) -> list[ConversationSummary]:
         conditions: list[Condition] = []
@@ -227,18 +254,20 @@ class FirestoreStore:
             conditions.append(("state", "==", state))
         if before is not None:
             conditions.append(("listed_at", "<", before))
-        found = await self._find(CONVERSATIONS, *conditions, order_by="listed_at", descending=True, limit=limit)
+        found = await self._documents.find(
+            CONVERSATIONS, *conditions, order_by="listed_at", descending=True, limit=limit
+        )
         return [ConversationSummary.of(_read(Conversation, document)) for document in found]
 
     async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:
         condition = ("times_out_at", "<=", at)
-        found = await self._find(CONVERSATIONS, condition, order_by="times_out_at", limit=limit)
+        found = await self._documents.find(CONVERSATIONS, condition, order_by="times_out_at", limit=limit)
         return [_conversation_of(document) for document in found]
 
     async def expired(self, *, updated_before: datetime, limit: int) -> list[ConversationId]:
         condition = ("listed_at", "<", updated_before)
         # Those that expired in the eyes of the TTL policy too: an erasure takes everything of them at once.
-        found = await self._documents.find(CONVERSATIONS, condition, order_by="listed_at", limit=limit)
+        found = await self._documents.all.find(CONVERSATIONS, condition, order_by="listed_at", limit=limit)
         return [_conversation_of(document) for document in found]
 
     async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
@@ -252,232 +281,14 @@ class FirestoreStore:
         head = archive.head
         unfinished, _ = await self._replace_head(head.id, lambda stored: head.being_restored(over=stored.version))
         await self._delete_everything(head.id, up_to=unfinished.version)
-        await self._documents.apply(
+        await self._documents.all.apply(
             [
                 *self._additions(head, archive.turns, archive.transitions, archive.utterances, archive.receipts),
-                *(self._row(row, head.version) for row in archive.outbox),
-                *(self._letter(letter) for letter in archive.dead_letters),
+                *(self._documents.row(row, head.version) for row in archive.outbox),
+                *(self._documents.letter(letter) for letter in archive.dead_letters),
             ]
         )
         await self._write_head(head, await self._unchanged_since(unfinished))
-
-    # Outbox
-
-    async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
-        found = await self._find(OUTBOX, ("conversation_key", "==", document_id(conversation_id)))
-        return sorted((_read(OutboxRow, document) for document in found), key=lambda row: row.number)
-
-    async def unsent(self, conversation_id: ConversationId) -> list[OutboxRow]:
-        # Two conditions of equality need no index of their own; an order would.
-        mine = ("conversation_key", "==", document_id(conversation_id))
-        found = await self._find(OUTBOX, mine, ("unsent", "==", True))
-        stored = sorted((_Stored.read(document) for document in found), key=lambda one: one.row.number)
-        for one in stored:
-            _keep(self._rows, one.row.id, one)
-        return [one.row for one in stored]
-
-    async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
-        def begin(stored: OutboxRow) -> OutboxRow | None:
-            return stored.sending(deadline=deadline, at=at) if stored == row else None
-
-        return await self._change_row(row.id, begin)
-
-    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
-        sent = await self._change_row(
-            row.id, lambda stored: stored.sent(platform_message_id=platform_message_id, at=at)
-        )
-        if sent is None:
-            return
-        # From here on a status finds the row by its platform id; one that did not is parked, or looks once more after
-        # it has parked. Either way one of the two sees the other.
-        for document in await self._find(PARKED, ("platform_key", "==", _platform_key_of(sent))):
-            await self._report(row.id, _read(StatusUpdate, document))
-            await self._documents.apply([Delete(document.path)])
-
-    async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
-        def postpone(row: OutboxRow) -> OutboxRow | None:
-            return row.postponed(not_before=not_before, error_code=error_code, at=at) if row.is_unsent else None
-
-        await self._change_row(row_id, postpone)
-
-    async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
-        def fail(row: OutboxRow) -> OutboxRow | None:
-            return row.failed(error_code=error_code, at=at) if row.is_unsent else None
-
-        await self._change_row(row_id, fail)
-
-    async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
-        """As the port says; those of one row that come while one is being written share the next write."""
-        row_id = await self._row_for(update)
-        if row_id is None:
-            parked = self._parked(update)
-            await self._documents.apply([parked])
-            # `mark_sent` may have looked for parked statuses just before this one was there.
-            row_id = await self._row_for(update)
-            if row_id is None:
-                return None
-            await self._documents.apply([Delete(parked.path)])
-        return await self._report(row_id, update)
-
-    async def unsent_count(self) -> int:
-        return await self._documents.count(OUTBOX, ("unsent", "==", True))
-
-    async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
-        """As the port says. Rows that wait behind one that is not due cost a look each time: they are read past."""
-        ready: dict[ConversationId, None] = {}
-        looked_at: set[ConversationId] = set()
-        last: Document | None = None
-        while len(ready) < limit:
-            found = await self._documents.find(
-                OUTBOX,
-                ("sendable_at", "<=", at),
-                order_by="sendable_at",
-                after=last,
-                limit=PAGE,
-                fields=("conversation_id", "sendable_at", "expires_at"),
-            )
-            candidates = dict.fromkeys(_conversation_of(document) for document in found if self._is_alive(document))
-            unknown = [one for one in candidates if one not in looked_at]
-            looked_at.update(unknown)
-            firsts = await asyncio.gather(*(self._first_unsent(one) for one in unknown))
-            ready.update(
-                (one, None)
-                for one, first in zip(unknown, firsts, strict=True)
-                if first is not None and first.sendable_at <= at
-            )
-            if len(found) < PAGE:
-                break
-            last = found[-1]
-        return list(ready)[:limit]
-
-    async def to_escalate(self, *, limit: int) -> list[OutboxRow]:
-        found = await self._find(OUTBOX, ("needs_escalation", "==", True), limit=limit)
-        return [_read(OutboxRow, document) for document in found]
-
-    async def escalation_done(self, row_id: OutboxId) -> None:
-        await self._change_row(row_id, lambda row: row.model_copy(update={"needs_escalation": False}))
-
-    # Dead letters
-
-    async def add_dead_letter(self, letter: DeadLetter) -> None:
-        write = self._letter(letter)
-        try:
-            await self._documents.commit(Guarded(write.path, write.fields, unchanged_since=None))
-        except WriteRefusedError:
-            return
-
-    async def dead_letters(
-        self, *, conversation_id: ConversationId | None = None, limit: int = 100
-    ) -> list[DeadLetter]:
-        conditions = [] if conversation_id is None else [("conversation_key", "==", document_id(conversation_id))]
-        found = await self._find(DEAD_LETTERS, *conditions, order_by="at", descending=True, limit=limit)
-        return [_read(DeadLetter, document) for document in found]
-
-    async def dead_letter(self, letter_id: str) -> DeadLetter | None:
-        document = await self._documents.get(_letter_path(letter_id))
-        return _read(DeadLetter, document) if document is not None and self._is_alive(document) else None
-
-    async def drop_dead_letter(self, letter_id: str) -> bool:
-        return await self._drop(_letter_path(letter_id))
-
-    async def prune_dead_letters(self, *, before: datetime) -> int:
-        return await self._documents.delete_all(DEAD_LETTERS, ("at", "<", before))
-
-    # Institutions: no person's, so nothing of them expires.
-
-    async def publish(self, institution: Institution, *, at: datetime) -> bool:
-        path = f"{INSTITUTIONS}/{document_id(institution.version)}"
-        about = {"version": institution.version, "published_at": at}
-        text = institution.model_dump_json().encode()
-        parts = [
-            Put(f"{path}/{PARTS}/{number:04}", {"text": part})
-            for number, part in enumerate(chunks(text, DOCUMENT_BYTES))
-        ]
-        for attempt in range(ATTEMPTS):
-            current = await self._documents.get(PUBLISHED)
-            if current is not None and current.fields["version"] == institution.version:
-                return False
-            try:
-                since = current.update_time if current else None
-                await self._documents.commit(Guarded(PUBLISHED, about, since), Put(path, about), *parts)
-            except WriteRefusedError:
-                await self._database.pause(attempt)
-                continue
-            return True
-        raise StoreUnavailableError("other processes keep publishing institutions")
-
-    async def published(self) -> Institution | None:
-        current = await self._documents.get(PUBLISHED)
-        if current is None:
-            return None
-        parts = await self._documents.find(f"{INSTITUTIONS}/{document_id(current.fields['version'])}/{PARTS}")
-        return Institution.model_validate_json(b"".join(part.fields["text"] for part in parts))
-
-    async def published_versions(self) -> list[tuple[str, datetime]]:
-        found = await self._documents.find(INSTITUTIONS, order_by="published_at", descending=True)
-        return [(document.fields["version"], document.fields["published_at"]) for document in found]
-
-    # Records
-
-    async def record(self, collection: str, key: str, *, at: datetime) -> Record | None:
-        document = await self._documents.get(f"{_records_path(collection)}/{document_id(key)}")
-        return _read(Record, document) if document is not None and _is_kept(document, at) else None
-
-    async def put_record(self, record: Record) -> Record | None:
-        path = f"{_records_path(record.collection)}/{document_id(record.key)}"
-        remembered = self._known_records.pop(path, None)
-        if remembered is not None and remembered[0] == record.version and remembered[1] > record.updated_at:
-            since: datetime | None = remembered[2]
-        else:
-            stored = await self._documents.get(path)
-            version = _read(Record, stored).version if stored and _is_kept(stored, record.updated_at) else 0
-            if record.version != version:
-                return None
-            since = stored.update_time if stored else None
-        saved = record.model_copy(update={"version": record.version + 1})
-        fields = {
-            "key": saved.key,
-            "owner_key": document_id(saved.owner) if saved.owner is not None else None,
-            "due_at": saved.due_at,
-            "expires_at": saved.expires_at,
-            "record": saved.model_dump_json(),
-        }
-        try:
-            written = await self._documents.commit(Guarded(path, fields, since))
-        except WriteRefusedError:
-            return None
-        _keep(self._known_records, path, (saved.version, saved.expires_at or FOREVER, written))
-        return saved
-
-    async def records(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
-        return await self._records(collection, ("key", ">", after), order_by="key", at=at, limit=limit)
-
-    async def due_records(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
-        return await self._records(collection, ("due_at", "<=", at), order_by="due_at", at=at, limit=limit)
-
-    async def drop_record(self, collection: str, key: str) -> bool:
-        return await self._drop(f"{_records_path(collection)}/{document_id(key)}")
-
-    async def prune_records(self, *, at: datetime) -> int:
-        return await self._documents.delete_all(RECORDS, ("expires_at", "<=", at), everywhere=True)
-
-    async def _records(
-        self, collection: str, condition: Condition, *, order_by: str, at: datetime, limit: int
-    ) -> list[Record]:
-        """Up to `limit`, also where some that have expired stand in between."""
-        kept: list[Record] = []
-        last: Document | None = None
-        while len(kept) < limit:
-            found = await self._documents.find(
-                _records_path(collection), condition, order_by=order_by, after=last, limit=min(limit, PAGE)
-            )
-            kept += [_read(Record, document) for document in found if _is_kept(document, at)]
-            if len(found) < min(limit, PAGE):
-                break
-            last = found[-1]
-        return kept[:limit]
-
-    # Heads
 
     async def _unchanged_since(self, head: Conversation) -> datetime | None:
         """The update time of the stored head, on condition of which `head` may be replaced; None when there is none.
@@ -505,11 +316,11 @@ class FirestoreStore:
             "listed_at": saved.updated_at if saved.turns > 0 else None,
             "times_out_at": saved.times_out_at,
             "record": record,
-            "expires_at": self._expires_at(),
+            "expires_at": self._documents.expires_at(),
         }
         self._heads.pop(saved.id, None)
         try:
-            written = await self._documents.commit(Guarded(_head_path(saved.id), fields, since), *others)
+            written = await self._documents.all.commit(Guarded(_head_path(saved.id), fields, since), *others)
         except WriteRefusedError as exc:
             raise ConversationConflictError(saved.id) from exc
         _keep(self._heads, saved.id, (saved.version, written))
@@ -520,13 +331,13 @@ class FirestoreStore:
     ) -> tuple[Conversation, Conversation]:
         """Put there what is made of the stored head; returns it, and the stored one."""
         for attempt in range(ATTEMPTS):
-            document = await self._documents.get(_head_path(conversation_id))
+            document = await self._documents.all.get(_head_path(conversation_id))
             stored = _read(Conversation, document) if document else Conversation(id=conversation_id)
             head = replacement(stored)
             try:
                 await self._write_head(head, document.update_time if document else None)
             except ConversationConflictError:
-                await self._database.pause(attempt)
+                await self._documents.database.pause(attempt)
                 continue
             return head, stored
         raise StoreUnavailableError(f"{conversation_id} keeps changing")
@@ -536,17 +347,19 @@ class FirestoreStore:
 
         Done again after a crash in the middle it goes on where it stopped.
         """
-        for row_id in [row_id for row_id, one in self._rows.items() if one.row.conversation_id == conversation_id]:
-            del self._rows[row_id]
+        for row_id in [
+            row_id for row_id, one in self._documents.rows.items() if one.row.conversation_id == conversation_id
+        ]:
+            del self._documents.rows[row_id]
         head, old = _head_path(conversation_id), ("version", "<=", up_to)
         mine = ("conversation_key", "==", document_id(conversation_id))
         await self._forget_parked(mine)
         return (
-            await self._documents.delete_all(f"{head}/{HISTORY}", old)
-            + await self._documents.delete_all(f"{head}/{RECEIPTS}", old)
-            + await self._documents.delete_all(OUTBOX, mine, old)
-            + await self._documents.delete_all(DEAD_LETTERS, mine)
-            + await self._documents.delete_all(
+            await self._documents.all.delete_all(f"{head}/{HISTORY}", old)
+            + await self._documents.all.delete_all(f"{head}/{RECEIPTS}", old)
+            + await self._documents.all.delete_all(OUTBOX, mine, old)
+            + await self._documents.all.delete_all(DEAD_LETTERS, mine)
+            + await self._documents.all.delete_all(
                 RECORDS, ("owner_key", "==", document_id(conversation_id)), everywhere=True
             )
         )
@@ -554,15 +367,15 @@ class FirestoreStore:
     async def _forget_parked(self, mine: Condition) -> None:
         last: Document | None = None
         while True:
-            found = await self._documents.find(OUTBOX, mine, after=last, limit=BATCH_LIMIT, fields=("platform_key",))
+            found = await self._documents.all.find(
+                OUTBOX, mine, after=last, limit=BATCH_LIMIT, fields=("platform_key",)
+            )
             keys = [key for document in found if (key := document.fields.get("platform_key"))]
             for some in chunks(keys, VALUES_IN_A_CONDITION):
-                await self._documents.delete_all(PARKED, ("platform_key", "in", list(some)))
+                await self._documents.all.delete_all(PARKED, ("platform_key", "in", list(some)))
             if len(found) < BATCH_LIMIT:
                 return
             last = found[-1]
-
-    # Documents
 
     def _additions(
         self,
@@ -599,62 +412,117 @@ class FirestoreStore:
             "turn_order": order if turn else None,
             "receipts": [receipt.model_dump_json() for receipt in receipts or ()] or None,
             "message_keys": [document_id(receipt.message.id) for receipt in receipts or ()] or None,
-            "expires_at": self._expires_at(),
+            "expires_at": self._documents.expires_at(),
         }
         return Put(f"{_head_path(head.id)}/{HISTORY}/{order}", fields)
 
-    def _row(self, row: OutboxRow, version: int) -> Put:
-        fields = {
-            "conversation_id": row.conversation_id,
-            "conversation_key": document_id(row.conversation_id),
-            "version": version,
-            "unsent": True if row.is_unsent else None,
-            "sendable_at": row.sendable_at if row.is_unsent else None,
-            "needs_escalation": True if row.needs_escalation else None,
-            "platform_key": _platform_key_of(row),
-            "record": row.model_dump_json(),
-            "expires_at": self._expires_at(),
-        }
-        return Put(_row_path(row.id), fields)
-
-    def _parked(self, update: StatusUpdate) -> Put:
-        key = _platform_key(update.channel, update.account, update.platform_message_id)
-        fields = {
-            "platform_key": key,
-            "record": update.model_dump_json(),
-            "expires_at": self._clock.now() + PARKED_FOR,
-        }
-        return Put(f"{PARKED}/{key}-{update.state.value}", fields)
-
-    def _letter(self, letter: DeadLetter) -> Put:
-        fields = {
-            "conversation_key": document_id(letter.conversation_id) if letter.conversation_id is not None else None,
-            "at": letter.at,
-            "record": letter.model_dump_json(),
-            "expires_at": self._expires_at(),
-        }
-        return Put(_letter_path(letter.id), fields)
-
-    async def _drop(self, path: str) -> bool:
-        was_there = await self._documents.get(path) is not None
-        await self._documents.apply([Delete(path)])
-        return was_there
-
     async def _history(self, conversation_id: ConversationId, kind: str) -> Iterable[str]:
-        found = await self._find(f"{_head_path(conversation_id)}/{HISTORY}", fields=(kind, "expires_at"))
+        found = await self._documents.find(f"{_head_path(conversation_id)}/{HISTORY}", fields=(kind, "expires_at"))
         return [text for document in found for text in document.fields[kind]]
 
-    async def _find(self, collection: str, *conditions: Condition, **options: Any) -> list[Document]:
-        """What is there and has not expired."""
-        return [one for one in await self._documents.find(collection, *conditions, **options) if self._is_alive(one)]
 
-    def _expires_at(self) -> datetime:
-        return self._clock.now() + self._retention
+class FirestoreOutbox:
+    """Satisfies the `Outbox` port."""
 
-    def _is_alive(self, document: Document) -> bool:
-        return _is_kept(document, self._clock.now())
+    def __init__(self, documents: _Documents) -> None:
+        self._documents = documents
+        self._reports: dict[OutboxId, _Reports] = {}
 
-    # Rows
+    async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
+        found = await self._documents.find(OUTBOX, ("conversation_key", "==", document_id(conversation_id)))
+        return sorted((_read(OutboxRow, document) for document in found), key=lambda row: row.number)
+
+    async def unsent(self, conversation_id: ConversationId) -> list[OutboxRow]:
+        # Two conditions of equality need no index of their own; an order would.
+        mine = ("conversation_key", "==", document_id(conversation_id))
+        found = await self._documents.find(OUTBOX, mine, ("unsent", "==", True))
+        stored = sorted((_Stored.read(document) for document in found), key=lambda one: one.row.number)
+        for one in stored:
+            _keep(self._documents.rows, one.row.id, one)
+        return [one.row for one in stored]
+
+    async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
+        def begin(stored: OutboxRow) -> OutboxRow | None:
+            return stored.sending(deadline=deadline, at=at) if stored == row else None
+
+        return await self._change_row(row.id, begin)
+
+    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
+        sent = await self._change_row(
+            row.id, lambda stored: stored.sent(platform_message_id=platform_message_id, at=at)
+        )
+        if sent is None:
+            return
+        # From here on a status finds the row by its platform id; one that did not is parked, or looks once more after
+        # it has parked. Either way one of the two sees the other.
+        for document in await self._documents.find(PARKED, ("platform_key", "==", _platform_key_of(sent))):
+            await self._report(row.id, _read(StatusUpdate, document))
+            await self._documents.all.apply([Delete(document.path)])
+
+    async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
+        def postpone(row: OutboxRow) -> OutboxRow | None:
+            return row.postponed(not_before=not_before, error_code=error_code, at=at) if row.is_unsent else None
+
+        await self._change_row(row_id, postpone)
+
+    async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
+        def fail(row: OutboxRow) -> OutboxRow | None:
+            return row.failed(error_code=error_code, at=at) if row.is_unsent else None
+
+        await self._change_row(row_id, fail)
+
+    async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
+        """As the port says; those of one row that come while one is being written share the next write."""
+        row_id = await self._row_for(update)
+        if row_id is None:
+            parked = self._parked(update)
+            await self._documents.all.apply([parked])
+            # `mark_sent` may have looked for parked statuses just before this one was there.
+            row_id = await self._row_for(update)
+            if row_id is None:
+                return None
+            await self._documents.all.apply([Delete(parked.path)])
+        return await self._report(row_id, update)
+
+    async def unsent_count(self) -> int:
+        return await self._documents.all.count(OUTBOX, ("unsent", "==", True))
+
+    async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
+        """As the port says. Rows that wait behind one that is not due cost a look each time: they are read past."""
+        ready: dict[ConversationId, None] = {}
+        looked_at: set[ConversationId] = set()
+        last: Document | None = None
+        while len(ready) < limit:
+            found = await self._documents.all.find(
+                OUTBOX,
+                ("sendable_at", "<=", at),
+                order_by="sendable_at",
+                after=last,
+                limit=PAGE,
+                fields=("conversation_id", "sendable_at", "expires_at"),
+            )
+            candidates = dict.fromkeys(
+                _conversation_of(document) for document in found if self._documents.is_alive(document)
+            )
+            unknown = [one for one in candidates if one not in looked_at]
+            looked_at.update(unknown)
+            firsts = await asyncio.gather(*(self._first_unsent(one) for one in unknown))
+            ready.update(
+                (one, None)
+                for one, first in zip(unknown, firsts, strict=True)
+                if first is not None and first.sendable_at <= at
+            )
+            if len(found) < PAGE:
+                break
+            last = found[-1]
+        return list(ready)[:limit]
+
+    async def to_escalate(self, *, limit: int) -> list[OutboxRow]:
+        found = await self._documents.find(OUTBOX, ("needs_escalation", "==", True), limit=limit)
+        return [_read(OutboxRow, document) for document in found]
+
+    async def escalation_done(self, row_id: OutboxId) -> None:
+        await self._change_row(row_id, lambda row: row.model_copy(update={"needs_escalation": False}))
 
     async def _change_row(
         self, row_id: OutboxId, change: Callable[[OutboxRow], OutboxRow | None], *, only_forward: bool = False
@@ -665,27 +533,27 @@ class FirestoreStore:
         """
         for attempt in range(ATTEMPTS):
             # One that was kept in mind will do for a write on condition; another answer without a write is read afresh.
-            stored = self._rows.pop(row_id, None)
+            stored = self._documents.rows.pop(row_id, None)
             is_fresh = stored is None
             if stored is None:
-                document = await self._documents.get(_row_path(row_id))
+                document = await self._documents.all.get(_row_path(row_id))
                 stored = _Stored.read(document) if document is not None else None
-            if stored is None or stored.expires_at <= self._clock.now():
+            if stored is None or stored.expires_at <= self._documents.clock.now():
                 return None
             changed = change(stored.row)
             if changed is None or changed == stored.row:
                 if is_fresh or only_forward:
-                    _keep(self._rows, row_id, stored)
+                    _keep(self._documents.rows, row_id, stored)
                     return changed
                 continue
-            write = self._row(changed, stored.version)
+            write = self._documents.row(changed, stored.version)
             try:
-                written = await self._documents.commit(Guarded(write.path, write.fields, stored.update_time))
+                written = await self._documents.all.commit(Guarded(write.path, write.fields, stored.update_time))
             except WriteRefusedError:
-                await self._database.pause(attempt)
+                await self._documents.database.pause(attempt)
                 continue
             expires_at = write.fields["expires_at"]
-            _keep(self._rows, row_id, _Stored(changed, stored.version, expires_at, written))
+            _keep(self._documents.rows, row_id, _Stored(changed, stored.version, expires_at, written))
             return changed
         raise StoreUnavailableError(f"the outbox row {row_id} keeps changing")
 
@@ -713,26 +581,201 @@ class FirestoreStore:
             if row is not None and row.address.channel is update.channel:
                 return row.id
         key = _platform_key(update.channel, update.account, update.platform_message_id)
-        found = await self._find(OUTBOX, ("platform_key", "==", key), limit=1)
+        found = await self._documents.find(OUTBOX, ("platform_key", "==", key), limit=1)
         if not found:
             return None
         stored = _Stored.read(found[0])
-        _keep(self._rows, stored.row.id, stored)
+        _keep(self._documents.rows, stored.row.id, stored)
         return stored.row.id
 
     async def _row_of(self, row_id: OutboxId) -> OutboxRow | None:
         """The row, as it is or was: its address never changes."""
-        stored = self._rows.get(row_id)
+        stored = self._documents.rows.get(row_id)
         if stored is None:
-            document = await self._documents.get(_row_path(row_id))
+            document = await self._documents.all.get(_row_path(row_id))
             if document is None:
                 return None
             stored = _Stored.read(document)
-            _keep(self._rows, row_id, stored)
-        return stored.row if stored.expires_at > self._clock.now() else None
+            _keep(self._documents.rows, row_id, stored)
+        return stored.row if stored.expires_at > self._documents.clock.now() else None
 
     async def _first_unsent(self, conversation_id: ConversationId) -> OutboxRow | None:
         return next(iter(await self.unsent(conversation_id)), None)
+
+    def _parked(self, update: StatusUpdate) -> Put:
+        key = _platform_key(update.channel, update.account, update.platform_message_id)
+        fields = {
+            "platform_key": key,
+            "record": update.model_dump_json(),
+            "expires_at": self._documents.clock.now() + PARKED_FOR,
+        }
+        return Put(f"{PARKED}/{key}-{update.state.value}", fields)
+
+
+class FirestoreDeadLetters:
+    """Satisfies the `DeadLetters` port."""
+
+    def __init__(self, documents: _Documents) -> None:
+        self._documents = documents
+
+    async def add(self, letter: DeadLetter) -> None:
+        write = self._documents.letter(letter)
+        try:
+            await self._documents.all.commit(Guarded(write.path, write.fields, unchanged_since=None))
+        except WriteRefusedError:
+            return
+
+    async def letters(self, *, conversation_id: ConversationId | None = None, limit: int = 100) -> list[DeadLetter]:
+        conditions = [] if conversation_id is None else [("conversation_key", "==", document_id(conversation_id))]
+        found = await self._documents.find(DEAD_LETTERS, *conditions, order_by="at", descending=True, limit=limit)
+        return [_read(DeadLetter, document) for document in found]
+
+    async def get(self, letter_id: str) -> DeadLetter | None:
+        document = await self._documents.all.get(_letter_path(letter_id))
+        return _read(DeadLetter, document) if document is not None and self._documents.is_alive(document) else None
+
+    async def drop(self, letter_id: str) -> bool:
+        return await self._documents.drop(_letter_path(letter_id))
+
+    async def prune(self, *, before: datetime) -> int:
+        return await self._documents.all.delete_all(DEAD_LETTERS, ("at", "<", before))
+
+
+class FirestoreInstitutions:
+    """Satisfies the `Institutions` port. They belong to no person, so none of them expires."""
+
+    def __init__(self, documents: _Documents) -> None:
+        self._documents = documents
+
+    async def publish(self, institution: Institution, *, at: datetime) -> bool:
+        path = f"{INSTITUTIONS}/{document_id(institution.version)}"
+        about = {"version": institution.version, "published_at": at}
+        text = institution.model_dump_json().encode()
+        parts = [
+            Put(f"{path}/{PARTS}/{number:04}", {"text": part})
+            for number, part in enumerate(chunks(text, DOCUMENT_BYTES))
+        ]
+        for attempt in range(ATTEMPTS):
+            current = await self._documents.all.get(PUBLISHED)
+            if current is not None and current.fields["version"] == institution.version:
+                return False
+            try:
+                since = current.update_time if current else None
+                await self._documents.all.commit(Guarded(PUBLISHED, about, since), Put(path, about), *parts)
+            except WriteRefusedError:
+                await self._documents.database.pause(attempt)
+                continue
+            return True
+        raise StoreUnavailableError("other processes keep publishing institutions")
+
+    async def current(self) -> Institution | None:
+        current = await self._documents.all.get(PUBLISHED)
+        if current is None:
+            return None
+        parts = await self._documents.all.find(f"{INSTITUTIONS}/{document_id(current.fields['version'])}/{PARTS}")
+        return Institution.model_validate_json(b"".join(part.fields["text"] for part in parts))
+
+    async def versions(self) -> list[tuple[str, datetime]]:
+        found = await self._documents.all.find(INSTITUTIONS, order_by="published_at", descending=True)
+        return [(document.fields["version"], document.fields["published_at"]) for document in found]
+
+
+class FirestoreRecords:
+    """Satisfies the `Records` port."""
+
+    def __init__(self, documents: _Documents) -> None:
+        self._documents = documents
+        # Of records that were written here: their version, until when they are there, the time of the write.
+        self._known: OrderedDict[str, tuple[int, datetime, datetime]] = OrderedDict()
+
+    async def get(self, collection: str, key: str, *, at: datetime) -> Record | None:
+        document = await self._documents.all.get(f"{_records_path(collection)}/{document_id(key)}")
+        return _read(Record, document) if document is not None and _is_kept(document, at) else None
+
+    async def put(self, record: Record) -> Record | None:
+        path = f"{_records_path(record.collection)}/{document_id(record.key)}"
+        remembered = self._known.pop(path, None)
+        if remembered is not None and remembered[0] == record.version and remembered[1] > record.updated_at:
+            since: datetime | None = remembered[2]
+        else:
+            stored = await self._documents.all.get(path)
+            version = _read(Record, stored).version if stored and _is_kept(stored, record.updated_at) else 0
+            if record.version != version:
+                return None
+            since = stored.update_time if stored else None
+        saved = record.model_copy(update={"version": record.version + 1})
+        fields = {
+            "key": saved.key,
+            "owner_key": document_id(saved.owner) if saved.owner is not None else None,
+            "due_at": saved.due_at,
+            "expires_at": saved.expires_at,
+            "record": saved.model_dump_json(),
+        }
+        try:
+            written = await self._documents.all.commit(Guarded(path, fields, since))
+        except WriteRefusedError:
+            return None
+        _keep(self._known, path, (saved.version, saved.expires_at or FOREVER, written))
+        return saved
+
+    async def page(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
+        return await self._records(collection, ("key", ">", after), order_by="key", at=at, limit=limit)
+
+    async def due(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
+        return await self._records(collection, ("due_at", "<=", at), order_by="due_at", at=at, limit=limit)
+
+    async def drop(self, collection: str, key: str) -> bool:
+        return await self._documents.drop(f"{_records_path(collection)}/{document_id(key)}")
+
+    async def prune(self, *, at: datetime) -> int:
+        return await self._documents.all.delete_all(RECORDS, ("expires_at", "<=", at), everywhere=True)
+
+    async def _records(
+        self, collection: str, condition: Condition, *, order_by: str, at: datetime, limit: int
+    ) -> list[Record]:
+        """Up to `limit`, also where some that have expired stand in between."""
+        kept: list[Record] = []
+        last: Document | None = None
+        while len(kept) < limit:
+            found = await self._documents.all.find(
+                _records_path(collection), condition, order_by=order_by, after=last, limit=min(limit, PAGE)
+            )
+            kept += [_read(Record, document) for document in found if _is_kept(document, at)]
+            if len(found) < min(limit, PAGE):
+                break
+            last = found[-1]
+        return kept[:limit]
+
+
+class FirestoreStore:
+    """Satisfies the `Store` port, for any number of processes.
+
+    Args:
+        retention: how long anything of a person is kept after it was written.
+    """
+
+    def __init__(
+        self,
+        database: FirestoreDatabase,
+        *,
+        clock: Clock | None = None,
+        retention: timedelta = timedelta(days=90),
+    ) -> None:
+        self._database = database
+        self._process = database.new_id()
+        self._documents = documents = _Documents(database, clock or SystemClock(), retention)
+        self.conversations = FirestoreConversations(documents)
+        self.outbox = FirestoreOutbox(documents)
+        self.dead_letters = FirestoreDeadLetters(documents)
+        self.institutions = FirestoreInstitutions(documents)
+        self.records = FirestoreRecords(documents)
+
+    async def ping(self) -> None:
+        # A write that leaves nothing behind; one document for all processes would be written by all of them at once.
+        await self._documents.all.apply([Delete(f"{PINGS}/{self._process}")])
+
+    async def close(self) -> None:
+        await self._database.close()
 
 
 def _reported(updates: Sequence[StatusUpdate], row: OutboxRow) -> OutboxRow:

@@ -1,4 +1,4 @@
-"""The cache in Redis, shared by all processes; `redis.lua` beside it says how it is laid out."""
+"""The cache in Redis, shared by all processes; `cache.lua` beside it says how it is laid out."""
 
 import asyncio
 from datetime import timedelta

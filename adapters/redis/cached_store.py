@@ -14,7 +14,7 @@ from contracts.conversation import Conversation
 from contracts.delivery import ConversationArchive, TurnCommit
 from contracts.errors import StoreUnavailableError, TransientError
 from contracts.institution import Institution
-from contracts.ports import Store
+from contracts.ports import ConversationStore, Institutions, Store
 from contracts.values import ConversationId
 
 PUT_IF_NEWER = Script.read(Path(__file__).with_suffix(".lua"))
@@ -30,61 +30,58 @@ def _count_nothing() -> None:
     return
 
 
-class CachedStore:
-    """Satisfies the `Store` port. What the cache says may be old, and nothing is lost by it.
-
-    The store's compare-and-set refuses the commit of whoever began with an old head, and drops that head from the
-    cache. A newer head is never replaced by an older one, so that a writer who was delayed, or one who loaded a
-    conversation before it was erased, leaves nothing of it here; nor does anything stay longer than `ttl`. A cache that
-    does not answer within `patience` is gone around and `on_away` is called.
-    """
+class _PatientCache:
+    """The cache; when it does not answer within `patience`, `on_away` is called and the store is asked instead."""
 
     def __init__(
-        self,
-        store: Store,
-        cache: RedisDatabase,
-        *,
-        ttl: timedelta = TTL,
-        patience: timedelta = PATIENCE,
-        on_away: Callable[[], object] = _count_nothing,
+        self, redis: RedisDatabase, *, ttl: timedelta, patience: timedelta, on_away: Callable[[], object]
     ) -> None:
-        self._store = store
-        self._cache = cache
-        self._ttl_ms = round(ttl / timedelta(milliseconds=1))
+        self.ttl_ms = round(ttl / timedelta(milliseconds=1))
+        self._redis = redis
         self._patience = patience.total_seconds()
         self._on_away = on_away
 
-        # Everything else is the store's own.
-        self.ping, self.close = store.ping, store.close
-        self.transitions, self.transcript = store.transitions, store.transcript
-        self.turns, self.turn_of = store.turns, store.turn_of
-        self.receipt, self.receipts, self.find_message = store.receipt, store.receipts, store.find_message
-        self.list_conversations = store.list_conversations
-        self.timed_out, self.expired = store.timed_out, store.expired
-        self.rows, self.unsent, self.sendable = store.rows, store.unsent, store.sendable
-        self.unsent_count = store.unsent_count
-        self.begin_send, self.mark_sent, self.mark_failed = store.begin_send, store.mark_sent, store.mark_failed
-        self.postpone, self.apply_status = store.postpone, store.apply_status
-        self.to_escalate, self.escalation_done = store.to_escalate, store.escalation_done
-        self.add_dead_letter, self.drop_dead_letter = store.add_dead_letter, store.drop_dead_letter
-        self.dead_letter, self.dead_letters = store.dead_letter, store.dead_letters
-        self.prune_dead_letters = store.prune_dead_letters
-        self.published_versions = store.published_versions
-        self.record, self.records, self.due_records = store.record, store.records, store.due_records
-        self.put_record, self.drop_record, self.prune_records = store.put_record, store.drop_record, store.prune_records
+    async def put_if_newer(self, *parts: Argument) -> None:
+        await self._patiently(self._redis.run(PUT_IF_NEWER, *parts))
+
+    async def ask(self, *parts: Argument) -> Any:
+        return await self._patiently(self._redis.command(*parts))
+
+    async def _patiently(self, asking: Awaitable[Any]) -> Any:
+        """What the cache says; None when it does not, or not in time."""
+        try:
+            async with asyncio.timeout(self._patience):
+                return await asking
+        except (StoreUnavailableError, RedisError, TimeoutError):
+            self._on_away()
+            return None
+
+
+class _CachedConversations:
+    """Satisfies the `ConversationStore` port."""
+
+    def __init__(self, conversations: ConversationStore, cache: _PatientCache) -> None:
+        self._conversations = conversations
+        self._cache = cache
+        # Everything but heads is the store's own.
+        self.transitions, self.transcript = conversations.transitions, conversations.transcript
+        self.turns, self.turn_of = conversations.turns, conversations.turn_of
+        self.receipt, self.receipts = conversations.receipt, conversations.receipts
+        self.find_message, self.summaries = conversations.find_message, conversations.summaries
+        self.timed_out, self.expired = conversations.timed_out, conversations.expired
 
     async def load(self, conversation_id: ConversationId) -> Conversation | None:
-        cached = _read(Conversation, await self._ask("HGET", _key(conversation_id), "json"))
+        cached = _read(Conversation, await self._cache.ask("HGET", _key(conversation_id), "json"))
         if cached is not None:
             return cached
-        head = await self._store.load(conversation_id)
+        head = await self._conversations.load(conversation_id)
         if head is not None:
             await self._put(head)
         return head
 
     async def commit(self, commit: TurnCommit) -> Conversation:
         try:
-            saved = await self._store.commit(commit)
+            saved = await self._conversations.commit(commit)
         except TransientError:
             # A conflict: the head was old. No answer: it may be old now. Whoever looks next has to see the store's.
             await self._drop(commit.conversation.id)
@@ -94,7 +91,7 @@ class CachedStore:
 
     async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
         try:
-            erased = await self._store.erase(conversation_id, at=at, answered_up_to=answered_up_to)
+            erased = await self._conversations.erase(conversation_id, at=at, answered_up_to=answered_up_to)
             empty = await self._empty(conversation_id)
         except TransientError:
             await self._drop(conversation_id)
@@ -107,57 +104,78 @@ class CachedStore:
 
     async def restore(self, archive: ConversationArchive) -> None:
         try:
-            await self._store.restore(archive)
+            await self._conversations.restore(archive)
         finally:
             # Its version may be lower than that of what it replaces.
             await self._drop(archive.head.id)
         await self._put(archive.head)
 
-    async def publish(self, institution: Institution, *, at: datetime) -> bool:
-        try:
-            is_fresh = await self._store.publish(institution, at=at)
-        except TransientError:
-            await self._ask("DEL", INSTITUTION)
-            raise
-        if is_fresh:
-            await self._ask("SET", INSTITUTION, institution.model_dump_json(), "PX", self._ttl_ms)
-        return is_fresh
-
-    async def published(self) -> Institution | None:
-        cached = _read(Institution, await self._ask("GET", INSTITUTION))
-        if cached is not None:
-            return cached
-        institution = await self._store.published()
-        if institution is not None:
-            # Not over what somebody has published since we asked the store.
-            await self._ask("SET", INSTITUTION, institution.model_dump_json(), "PX", self._ttl_ms, "NX")
-        return institution
-
     async def _empty(self, conversation_id: ConversationId) -> Conversation | None:
         """The head that an erasure left; the erasure is done, whether or not the store answers once more."""
         try:
-            return await self._store.load(conversation_id)
+            return await self._conversations.load(conversation_id)
         except StoreUnavailableError:
             return None
 
     async def _put(self, head: Conversation) -> None:
-        parts = (_key(head.id), head.version, head.model_dump_json(), self._ttl_ms)
-        await self._patiently(self._cache.run(PUT_IF_NEWER, *parts))
+        parts = (_key(head.id), head.version, head.model_dump_json(), self._cache.ttl_ms)
+        await self._cache.put_if_newer(*parts)
 
     async def _drop(self, conversation_id: ConversationId) -> None:
-        await self._ask("DEL", _key(conversation_id))
+        await self._cache.ask("DEL", _key(conversation_id))
 
-    async def _ask(self, *parts: Argument) -> Any:
-        return await self._patiently(self._cache.command(*parts))
 
-    async def _patiently(self, asking: Awaitable[Any]) -> Any:
-        """What the cache says; None when it does not, or not in time."""
+class _CachedInstitutions:
+    """Satisfies the `Institutions` port."""
+
+    def __init__(self, institutions: Institutions, cache: _PatientCache) -> None:
+        self._institutions = institutions
+        self._cache = cache
+        self.versions = institutions.versions
+
+    async def publish(self, institution: Institution, *, at: datetime) -> bool:
         try:
-            async with asyncio.timeout(self._patience):
-                return await asking
-        except (StoreUnavailableError, RedisError, TimeoutError):
-            self._on_away()
-            return None
+            is_fresh = await self._institutions.publish(institution, at=at)
+        except TransientError:
+            await self._cache.ask("DEL", INSTITUTION)
+            raise
+        if is_fresh:
+            await self._cache.ask("SET", INSTITUTION, institution.model_dump_json(), "PX", self._cache.ttl_ms)
+        return is_fresh
+
+    async def current(self) -> Institution | None:
+        cached = _read(Institution, await self._cache.ask("GET", INSTITUTION))
+        if cached is not None:
+            return cached
+        institution = await self._institutions.current()
+        if institution is not None:
+            # Not over what somebody has published since we asked the store.
+            await self._cache.ask("SET", INSTITUTION, institution.model_dump_json(), "PX", self._cache.ttl_ms, "NX")
+        return institution
+
+
+class CachedStore:
+    """Satisfies the `Store` port. What the cache says may be old, and nothing is lost by it.
+
+    The store's compare-and-set refuses a commit that began with an old head, and drops that head from the cache. A
+    newer head is never replaced by an older one, so that a writer who was delayed, or one who loaded a conversation
+    before it was erased, leaves nothing of it here; nor does anything stay longer than `ttl`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        cache: RedisDatabase,
+        *,
+        ttl: timedelta = TTL,
+        patience: timedelta = PATIENCE,
+        on_away: Callable[[], object] = _count_nothing,
+    ) -> None:
+        patient = _PatientCache(cache, ttl=ttl, patience=patience, on_away=on_away)
+        self.conversations = _CachedConversations(store.conversations, patient)
+        self.institutions = _CachedInstitutions(store.institutions, patient)
+        self.outbox, self.dead_letters, self.records = store.outbox, store.dead_letters, store.records
+        self.ping, self.close = store.ping, store.close
 
 
 def _key(conversation_id: ConversationId) -> str:

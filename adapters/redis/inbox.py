@@ -1,4 +1,4 @@
-"""The inbox in Redis: the Celery engine's. `redis.lua` beside it says how it is laid out and does the work."""
+"""The inbox in Redis: the Celery engine's. `inbox.lua` beside it says how it is laid out and does the work."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta

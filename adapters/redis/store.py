@@ -1,4 +1,4 @@
-"""Conversations, outbox, dead letters, institutions and records in Redis; `redis.lua` says how they are laid out."""
+"""Conversations, outbox, dead letters, institutions and records in Redis; `store.lua` says how they are laid out."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -40,19 +40,24 @@ NEVER = NOBODY = ""
 M = TypeVar("M", bound=BaseModel)
 
 
-class RedisStore:
-    """Satisfies the `Store` port. What must be one step is one script, which compares before it writes."""
+class _Repository:
+    """A repository in one Redis. What must be one step is one script, which compares before it writes."""
 
     def __init__(self, database: RedisDatabase) -> None:
         self._database = database
 
-    async def ping(self) -> None:
-        await self._database.ping()
+    async def _first(self, index: str, highest: int | str, limit: int) -> list[ConversationId]:
+        return _ids(await self._command("ZRANGEBYSCORE", f"{KEYS}{index}", "-inf", highest, "LIMIT", 0, limit))
 
-    async def close(self) -> None:
-        await self._database.close()
+    async def _run(self, step: str, *arguments: Argument) -> Any:
+        return await self._database.run(SCRIPT, step, *arguments)
 
-    # Conversations
+    async def _command(self, *parts: Argument) -> Any:
+        return await self._database.command(*parts)
+
+
+class RedisConversations(_Repository):
+    """Satisfies the `ConversationStore` port."""
 
     async def load(self, conversation_id: ConversationId) -> Conversation | None:
         return _value(Conversation, await self._command("HGET", f"{KEYS}head:{conversation_id}", "json"))
@@ -96,7 +101,7 @@ class RedisStore:
     async def find_message(self, message_id: MessageId) -> list[ConversationId]:
         return _ids(await self._command("ZRANGE", f"{KEYS}message:{message_id}", 0, 99))
 
-    async def list_conversations(
+    async def summaries(
         self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
     ) -> list[ConversationSummary]:
         index = "updated" if state is None else f"updated:{state}"
@@ -124,7 +129,7 @@ class RedisStore:
             if not await self._run("add", head.id, unfinished.version, *piece):
                 raise _contended(head.id)
         for letter in archive.dead_letters:
-            await self.add_dead_letter(letter)
+            await self._run("add_letter", *_letter(letter))
         if not await self._run("set_head", head.id, unfinished.version, *_head(head)):
             raise _contended(head.id)
 
@@ -139,7 +144,9 @@ class RedisStore:
                 return head, stored
         raise _contended(conversation_id)
 
-    # Outbox
+
+class RedisOutbox(_Repository):
+    """Satisfies the `Outbox` port."""
 
     async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
         return _values(OutboxRow, await self._run("rows", "rows", conversation_id))
@@ -208,74 +215,6 @@ class RedisStore:
     async def escalation_done(self, row_id: OutboxId) -> None:
         await self._change(row_id, lambda row: row.model_copy(update={"needs_escalation": False}))
 
-    # Dead letters
-
-    async def add_dead_letter(self, letter: DeadLetter) -> None:
-        await self._run("add_letter", letter.conversation_id or NOBODY, letter.id, micros(letter.at), _json(letter))
-
-    async def dead_letters(
-        self, *, conversation_id: ConversationId | None = None, limit: int = 100
-    ) -> list[DeadLetter]:
-        index = "letters" if conversation_id is None else f"letters:{conversation_id}"
-        return _values(DeadLetter, await self._run("letters", index, limit))
-
-    async def dead_letter(self, letter_id: str) -> DeadLetter | None:
-        return _value(DeadLetter, await self._command("HGET", f"{KEYS}letter:{letter_id}", "json"))
-
-    async def drop_dead_letter(self, letter_id: str) -> bool:
-        return bool(await self._run("drop_letter", letter_id))
-
-    async def prune_dead_letters(self, *, before: datetime) -> int:
-        return int(await self._run("prune_letters", f"({micros(before)}"))
-
-    # Institutions
-
-    async def publish(self, institution: Institution, *, at: datetime) -> bool:
-        return bool(await self._run("publish", institution.version, micros(at), _json(institution)))
-
-    async def published(self) -> Institution | None:
-        return _value(Institution, await self._run("published"))
-
-    async def published_versions(self) -> list[tuple[str, datetime]]:
-        flat = await self._command("ZREVRANGE", f"{KEYS}published", 0, -1, "WITHSCORES")
-        return [(version.decode(), from_micros(int(at))) for version, at in zip(flat[::2], flat[1::2], strict=True)]
-
-    # Records
-
-    async def record(self, collection: str, key: str, *, at: datetime) -> Record | None:
-        record = _value(Record, await self._command("HGET", f"{KEYS}record:{collection}\0{key}", "json"))
-        return record if record and (record.expires_at is None or record.expires_at > at) else None
-
-    async def put_record(self, record: Record) -> Record | None:
-        saved = record.model_copy(update={"version": record.version + 1})
-        written = await self._run(
-            "put_record",
-            record.collection,
-            record.key,
-            record.version,
-            saved.version,
-            saved.owner or NOBODY,
-            _moment(saved.due_at),
-            _moment(saved.expires_at),
-            _json(saved),
-        )
-        return saved if written else None
-
-    async def records(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
-        return _values(Record, await self._run("records", collection, f"({after}", micros(at), limit))
-
-    async def due_records(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
-        return _values(Record, await self._run("due_records", collection, micros(at), limit))
-
-    async def drop_record(self, collection: str, key: str) -> bool:
-        return bool(await self._run("drop_record", collection, key))
-
-    async def prune_records(self, *, at: datetime) -> int:
-        return int(await self._run("prune_records", micros(at)))
-
-    async def _first(self, index: str, highest: int | str, limit: int) -> list[ConversationId]:
-        return _ids(await self._command("ZRANGEBYSCORE", f"{KEYS}{index}", "-inf", highest, "LIMIT", 0, limit))
-
     async def _row(self, row_id: OutboxId) -> bytes | None:
         row: bytes | None = await self._command("HGET", f"{KEYS}row:{row_id}", "json")
         return row
@@ -295,11 +234,92 @@ class RedisStore:
         """Write the row if its stored text is still `before`; with `parked`, if so many statuses wait for it, too."""
         return bool(await self._run("change_row", before, parked, row.conversation_id, *_row_parts(row)))
 
-    async def _run(self, step: str, *arguments: Argument) -> Any:
-        return await self._database.run(SCRIPT, step, *arguments)
 
-    async def _command(self, *parts: Argument) -> Any:
-        return await self._database.command(*parts)
+class RedisDeadLetters(_Repository):
+    """Satisfies the `DeadLetters` port."""
+
+    async def add(self, letter: DeadLetter) -> None:
+        await self._run("add_letter", *_letter(letter))
+
+    async def letters(self, *, conversation_id: ConversationId | None = None, limit: int = 100) -> list[DeadLetter]:
+        index = "letters" if conversation_id is None else f"letters:{conversation_id}"
+        return _values(DeadLetter, await self._run("letters", index, limit))
+
+    async def get(self, letter_id: str) -> DeadLetter | None:
+        return _value(DeadLetter, await self._command("HGET", f"{KEYS}letter:{letter_id}", "json"))
+
+    async def drop(self, letter_id: str) -> bool:
+        return bool(await self._run("drop_letter", letter_id))
+
+    async def prune(self, *, before: datetime) -> int:
+        return int(await self._run("prune_letters", f"({micros(before)}"))
+
+
+class RedisInstitutions(_Repository):
+    """Satisfies the `Institutions` port."""
+
+    async def publish(self, institution: Institution, *, at: datetime) -> bool:
+        return bool(await self._run("publish", institution.version, micros(at), _json(institution)))
+
+    async def current(self) -> Institution | None:
+        return _value(Institution, await self._run("published"))
+
+    async def versions(self) -> list[tuple[str, datetime]]:
+        flat = await self._command("ZREVRANGE", f"{KEYS}published", 0, -1, "WITHSCORES")
+        return [(version.decode(), from_micros(int(at))) for version, at in zip(flat[::2], flat[1::2], strict=True)]
+
+
+class RedisRecords(_Repository):
+    """Satisfies the `Records` port."""
+
+    async def get(self, collection: str, key: str, *, at: datetime) -> Record | None:
+        record = _value(Record, await self._command("HGET", f"{KEYS}record:{collection}\0{key}", "json"))
+        return record if record and (record.expires_at is None or record.expires_at > at) else None
+
+    async def put(self, record: Record) -> Record | None:
+        saved = record.model_copy(update={"version": record.version + 1})
+        written = await self._run(
+            "put_record",
+            record.collection,
+            record.key,
+            record.version,
+            saved.version,
+            saved.owner or NOBODY,
+            _moment(saved.due_at),
+            _moment(saved.expires_at),
+            _json(saved),
+        )
+        return saved if written else None
+
+    async def page(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
+        return _values(Record, await self._run("records", collection, f"({after}", micros(at), limit))
+
+    async def due(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
+        return _values(Record, await self._run("due_records", collection, micros(at), limit))
+
+    async def drop(self, collection: str, key: str) -> bool:
+        return bool(await self._run("drop_record", collection, key))
+
+    async def prune(self, *, at: datetime) -> int:
+        return int(await self._run("prune_records", micros(at)))
+
+
+class RedisStore:
+    """Satisfies the `Store` port."""
+
+    def __init__(self, database: RedisDatabase) -> None:
+        self._database = database
+        self.conversations = RedisConversations(database)
+        self.outbox = RedisOutbox(database)
+        self.dead_letters = RedisDeadLetters(database)
+        self.institutions = RedisInstitutions(database)
+        self.records = RedisRecords(database)
+
+    async def ping(self) -> None:
+        await self._database.ping()
+
+    async def close(self) -> None:
+        await self._database.close()
 
 
 def _contended(what: str) -> StoreUnavailableError:
@@ -309,6 +329,10 @@ def _contended(what: str) -> StoreUnavailableError:
 def _head(head: Conversation) -> tuple[Argument, ...]:
     updated_at = _moment(head.updated_at) if head.turns else NEVER
     return head.version, head.state.value, updated_at, _moment(head.times_out_at), _json(head)
+
+
+def _letter(letter: DeadLetter) -> tuple[Argument, ...]:
+    return letter.conversation_id or NOBODY, letter.id, micros(letter.at), _json(letter)
 
 
 def _moment(moment: datetime | None) -> int | str:

@@ -99,27 +99,13 @@ DEAD_LETTER = "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?)"
 CONVERSATION_TABLES = ("transitions", "utterances", "turns", "receipts", "outbox", "dead_letters", "records")
 
 
-class SqliteStore:
-    """Satisfies the `Store` port on a file that one or several processes of a machine open."""
-
+class _Repository:
     def __init__(self, database: Database) -> None:
-        self._database = database
         self._run = database.run
 
-    async def prepare(self) -> None:
-        def work(c: sqlite3.Connection) -> None:
-            for statement in SCHEMA:
-                c.execute(statement)
 
-        await self._run(work)
-
-    async def ping(self) -> None:
-        await self._database.prove_writable()
-
-    async def close(self) -> None:
-        self._database.close()
-
-    # Conversations
+class SqliteConversations(_Repository):
+    """Satisfies the `ConversationStore` port."""
 
     async def load(self, conversation_id: ConversationId) -> Conversation | None:
         row = await self._run(
@@ -182,7 +168,7 @@ class SqliteStore:
         rows = await self._run(lambda c: c.execute(query, (message_id,)).fetchall())
         return [ConversationId(row[0]) for row in rows]
 
-    async def list_conversations(
+    async def summaries(
         self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
     ) -> list[ConversationSummary]:
         query = (
@@ -235,7 +221,13 @@ class SqliteStore:
 
         await self._run(work)
 
-    # Outbox
+    async def _records(self, table: str, conversation_id: ConversationId) -> list[str]:
+        query = f"SELECT record FROM {table} WHERE conversation_id = ? ORDER BY n"  # noqa: S608 - a constant name
+        return await self._run(lambda c: [row[0] for row in c.execute(query, (conversation_id,))])
+
+
+class SqliteOutbox(_Repository):
+    """Satisfies the `Outbox` port."""
 
     async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
         query = "SELECT row FROM outbox WHERE conversation_id = ? ORDER BY number"
@@ -322,31 +314,37 @@ class SqliteStore:
 
         await self._run(work)
 
-    # Dead letters
+    async def _outbox_rows(self, query: str, conversation_id: ConversationId) -> list[OutboxRow]:
+        rows = await self._run(lambda c: c.execute(query, (conversation_id,)).fetchall())
+        return [OutboxRow.model_validate_json(row[0]) for row in rows]
 
-    async def add_dead_letter(self, letter: DeadLetter) -> None:
+
+class SqliteDeadLetters(_Repository):
+    """Satisfies the `DeadLetters` port."""
+
+    async def add(self, letter: DeadLetter) -> None:
         await self._run(lambda c: c.execute(DEAD_LETTER, _letter_row(letter)).rowcount)
 
-    async def dead_letters(
-        self, *, conversation_id: ConversationId | None = None, limit: int = 100
-    ) -> list[DeadLetter]:
+    async def letters(self, *, conversation_id: ConversationId | None = None, limit: int = 100) -> list[DeadLetter]:
         query = "SELECT record FROM dead_letters WHERE ?1 IS NULL OR conversation_id = ?1 ORDER BY at DESC LIMIT ?2"
         rows = await self._run(lambda c: c.execute(query, (conversation_id, limit)).fetchall())
         return [DeadLetter.model_validate_json(row[0]) for row in rows]
 
-    async def dead_letter(self, letter_id: str) -> DeadLetter | None:
+    async def get(self, letter_id: str) -> DeadLetter | None:
         query = "SELECT record FROM dead_letters WHERE id = ?"
         row = await self._run(lambda c: c.execute(query, (letter_id,)).fetchone())
         return DeadLetter.model_validate_json(row[0]) if row else None
 
-    async def drop_dead_letter(self, letter_id: str) -> bool:
+    async def drop(self, letter_id: str) -> bool:
         return await self._run(lambda c: c.execute("DELETE FROM dead_letters WHERE id = ?", (letter_id,)).rowcount == 1)
 
-    async def prune_dead_letters(self, *, before: datetime) -> int:
+    async def prune(self, *, before: datetime) -> int:
         query = "DELETE FROM dead_letters WHERE at < ?"
         return await self._run(lambda c: c.execute(query, (micros(before),)).rowcount)
 
-    # Institutions
+
+class SqliteInstitutions(_Repository):
+    """Satisfies the `Institutions` port."""
 
     async def publish(self, institution: Institution, *, at: datetime) -> bool:
         def work(c: sqlite3.Connection) -> bool:
@@ -361,24 +359,26 @@ class SqliteStore:
 
         return await self._run(work)
 
-    async def published(self) -> Institution | None:
+    async def current(self) -> Institution | None:
         query = "SELECT record FROM institutions ORDER BY published_at DESC LIMIT 1"
         row = await self._run(lambda c: c.execute(query).fetchone())
         return Institution.model_validate_json(row[0]) if row else None
 
-    async def published_versions(self) -> list[tuple[str, datetime]]:
+    async def versions(self) -> list[tuple[str, datetime]]:
         query = "SELECT version, published_at FROM institutions ORDER BY published_at DESC"
         rows = await self._run(lambda c: c.execute(query).fetchall())
         return [(row[0], from_micros(row[1])) for row in rows]
 
-    # Records
 
-    async def record(self, collection: str, key: str, *, at: datetime) -> Record | None:
+class SqliteRecords(_Repository):
+    """Satisfies the `Records` port."""
+
+    async def get(self, collection: str, key: str, *, at: datetime) -> Record | None:
         query = "SELECT record FROM records WHERE collection = ? AND key = ? AND coalesce(expires_at > ?, 1)"
         found = await self._kept_records(query, (collection, key, micros(at)))
         return found[0] if found else None
 
-    async def put_record(self, record: Record) -> Record | None:
+    async def put(self, record: Record) -> Record | None:
         saved = record.model_copy(update={"version": record.version + 1})
         values = (
             saved.version,
@@ -401,25 +401,25 @@ class SqliteStore:
         written = await self._run(lambda c: c.execute(query, given).rowcount)
         return saved if written == 1 else None
 
-    async def records(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
+    async def page(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
         query = (
             "SELECT record FROM records WHERE collection = ? AND key > ? AND coalesce(expires_at > ?, 1) "
             "ORDER BY key LIMIT ?"
         )
         return await self._kept_records(query, (collection, after, micros(at), limit))
 
-    async def due_records(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
+    async def due(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
         query = (
             "SELECT record FROM records WHERE collection = ?1 AND due_at <= ?2 AND coalesce(expires_at > ?2, 1) "
             "ORDER BY due_at, key LIMIT ?3"
         )
         return await self._kept_records(query, (collection, micros(at), limit))
 
-    async def drop_record(self, collection: str, key: str) -> bool:
+    async def drop(self, collection: str, key: str) -> bool:
         query = "DELETE FROM records WHERE collection = ? AND key = ?"
         return await self._run(lambda c: c.execute(query, (collection, key)).rowcount == 1)
 
-    async def prune_records(self, *, at: datetime) -> int:
+    async def prune(self, *, at: datetime) -> int:
         query = "DELETE FROM records WHERE expires_at <= ?"
         return await self._run(lambda c: c.execute(query, (micros(at),)).rowcount)
 
@@ -427,13 +427,30 @@ class SqliteStore:
         rows = await self._run(lambda c: c.execute(query, given).fetchall())
         return [Record.model_validate_json(row[0]) for row in rows]
 
-    async def _records(self, table: str, conversation_id: ConversationId) -> list[str]:
-        query = f"SELECT record FROM {table} WHERE conversation_id = ? ORDER BY n"  # noqa: S608 - a constant name
-        return await self._run(lambda c: [row[0] for row in c.execute(query, (conversation_id,))])
 
-    async def _outbox_rows(self, query: str, conversation_id: ConversationId) -> list[OutboxRow]:
-        rows = await self._run(lambda c: c.execute(query, (conversation_id,)).fetchall())
-        return [OutboxRow.model_validate_json(row[0]) for row in rows]
+class SqliteStore:
+    """Satisfies the `Store` port on a file that one or several processes of a machine open."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.conversations = SqliteConversations(database)
+        self.outbox = SqliteOutbox(database)
+        self.dead_letters = SqliteDeadLetters(database)
+        self.institutions = SqliteInstitutions(database)
+        self.records = SqliteRecords(database)
+
+    async def prepare(self) -> None:
+        def work(c: sqlite3.Connection) -> None:
+            for statement in SCHEMA:
+                c.execute(statement)
+
+        await self._database.run(work)
+
+    async def ping(self) -> None:
+        await self._database.prove_writable()
+
+    async def close(self) -> None:
+        self._database.close()
 
 
 def _write_head(c: sqlite3.Connection, saved: Conversation, *, expected_version: int) -> None:

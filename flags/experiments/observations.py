@@ -189,10 +189,10 @@ async def erase_person(store: Records, person: str, *, salt: bytes, at: datetime
         while found is not None and any(row[0] == name for row in found.body["rows"]):
             rows = [row for row in found.body["rows"] if row[0] != name]
             body = found.body | {"rows": rows}
-            if await store.put_record(found.model_copy(update={"body": body, "updated_at": at})) is not None:
+            if await store.put(found.model_copy(update={"body": body, "updated_at": at})) is not None:
                 break
             # Its writer was faster: once more, on what it wrote.
-            found = await store.record(COLLECTION, record.key, at=at)
+            found = await store.get(COLLECTION, record.key, at=at)
 
 
 async def forget(store: Records, subject: str, *, at: datetime) -> None:
@@ -203,4 +203,4 @@ async def forget(store: Records, subject: str, *, at: datetime) -> None:
     """
     keys = [record.key async for record in all_records(store, COLLECTION, at=at, prefix=f"{subject}/")]
     for key in keys:
-        await store.drop_record(COLLECTION, key)
+        await store.drop(COLLECTION, key)

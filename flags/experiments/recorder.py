@@ -186,9 +186,9 @@ class Recorder:
             # What is observed while we wait is for the next write.
             shard.is_written = True
             try:
-                saved = await self._store.put_record(record)
+                saved = await self._store.put(record)
                 if saved is None:
-                    _take_up(shard, await self._store.record(COLLECTION, shard.key, at=at))
+                    _take_up(shard, await self._store.get(COLLECTION, shard.key, at=at))
                 else:
                     shard.version = saved.version
                     shard.stored |= {(row[0], row[1]) for row in rows}

@@ -70,7 +70,7 @@ class ExperimentStore:
             ChangeRefusedError: one of that key is under way or over.
         """
         at = self._clock.now()
-        record = await self._store.record(COLLECTION, experiment.key, at=at)
+        record = await self._store.get(COLLECTION, experiment.key, at=at)
         if record is not None and (phase := Experiment.model_validate(record.body).phase) is not Phase.DRAFT:
             raise ChangeRefusedError(f"{experiment.key} is {phase}: give the new plan another key")
         return await self._write(experiment, record.version if record else 0, at)
@@ -154,13 +154,13 @@ class ExperimentStore:
         )
 
     async def _read(self, key: str) -> tuple[Experiment, int]:
-        record = await self._store.record(COLLECTION, key, at=self._clock.now())
+        record = await self._store.get(COLLECTION, key, at=self._clock.now())
         if record is None:
             raise ChangeRefusedError(f"there is no experiment {key}: prosa experiments list")
         return Experiment.model_validate(record.body), record.version
 
     async def _write(self, experiment: Experiment, version: int, at: datetime) -> Experiment:
-        saved = await self._store.put_record(
+        saved = await self._store.put(
             Record(
                 collection=COLLECTION,
                 key=experiment.key,

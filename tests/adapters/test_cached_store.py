@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adapters.memory.store import MemoryStore
+from adapters.memory.store import MemoryConversations, MemoryInstitutions, MemoryStore
 from adapters.redis.cached_store import CachedStore
 from adapters.redis.database import RedisDatabase
 from contracts.conversation import Conversation
@@ -38,7 +38,7 @@ MARKER = "zebra-azul-4711"
 HOUR = timedelta(hours=1)
 
 
-class CountingStore(MemoryStore):
+class CountingConversations(MemoryConversations):
     """Counts the reads that reach it; may lose the answer of its next commit, or fail it."""
 
     def __init__(self) -> None:
@@ -56,6 +56,12 @@ class CountingStore(MemoryStore):
             self.loses_next_answer = False
             raise StoreUnavailableError("no answer")
         return saved
+
+
+class CountingStore(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conversations: CountingConversations = CountingConversations()
 
 
 @dataclass
@@ -84,132 +90,140 @@ async def bed() -> AsyncIterator[CacheBed]:
 
 
 async def test_a_head_is_read_from_the_store_once(bed: CacheBed) -> None:
-    saved = await bed.store.commit(turn_commit())
-    assert [await bed.cached.load(C1), await bed.cached.load(C1), await bed.other.load(C1)] == [saved] * 3
-    assert bed.store.loads == 1
+    saved = await bed.store.conversations.commit(turn_commit())
+    assert [
+        await bed.cached.conversations.load(C1),
+        await bed.cached.conversations.load(C1),
+        await bed.other.conversations.load(C1),
+    ] == [saved] * 3
+    assert bed.store.conversations.loads == 1
 
 
 async def test_after_a_commit_every_process_reads_the_new_head(bed: CacheBed) -> None:
-    head = await bed.cached.commit(turn_commit())
+    head = await bed.cached.conversations.commit(turn_commit())
     for _ in range(5):
-        head = await bed.other.commit(turn_commit(await bed.cached.load(C1)))
-    assert await bed.cached.load(C1) == head
-    assert bed.store.loads == 0
+        head = await bed.other.conversations.commit(turn_commit(await bed.cached.conversations.load(C1)))
+    assert await bed.cached.conversations.load(C1) == head
+    assert bed.store.conversations.loads == 0
 
 
 async def test_what_is_not_there_is_asked_for_again(bed: CacheBed) -> None:
-    assert await bed.cached.load(C1) is None
-    saved = await bed.store.commit(turn_commit())
-    assert await bed.cached.load(C1) == saved
+    assert await bed.cached.conversations.load(C1) is None
+    saved = await bed.store.conversations.commit(turn_commit())
+    assert await bed.cached.conversations.load(C1) == saved
 
 
 async def test_a_delayed_writer_does_not_put_an_old_head_back(bed: CacheBed) -> None:
-    first = await bed.cached.commit(turn_commit())
-    second = await bed.cached.commit(turn_commit(first))
-    await bed.other._put(first)
-    assert await bed.cached.load(C1) == second
+    first = await bed.cached.conversations.commit(turn_commit())
+    second = await bed.cached.conversations.commit(turn_commit(first))
+    await bed.other.conversations._put(first)
+    assert await bed.cached.conversations.load(C1) == second
 
 
 async def test_a_stale_cache_costs_one_conflict(bed: CacheBed) -> None:
     """Somebody committed past the cache, or its write there got lost."""
-    first = await bed.cached.commit(turn_commit())
-    second = await bed.store.commit(turn_commit(first))
-    stale = await bed.cached.load(C1)
+    first = await bed.cached.conversations.commit(turn_commit())
+    second = await bed.store.conversations.commit(turn_commit(first))
+    stale = await bed.cached.conversations.load(C1)
     assert stale == first
     with pytest.raises(ConversationConflictError):
-        await bed.cached.commit(turn_commit(stale))
-    assert await bed.cached.load(C1) == second
+        await bed.cached.conversations.commit(turn_commit(stale))
+    assert await bed.cached.conversations.load(C1) == second
 
 
 async def test_a_cache_that_is_ahead_of_the_store_costs_one_conflict(bed: CacheBed) -> None:
     """As after the store was put back to an earlier day."""
-    saved = await bed.store.commit(turn_commit())
+    saved = await bed.store.conversations.commit(turn_commit())
     ahead = saved.model_copy(update={"version": 9})
-    await bed.cached._put(ahead)
+    await bed.cached.conversations._put(ahead)
     with pytest.raises(ConversationConflictError):
-        await bed.cached.commit(turn_commit(await bed.cached.load(C1)))
-    assert await bed.cached.load(C1) == saved
+        await bed.cached.conversations.commit(turn_commit(await bed.cached.conversations.load(C1)))
+    assert await bed.cached.conversations.load(C1) == saved
 
 
 async def test_a_commit_without_an_answer_is_looked_up_in_the_store(bed: CacheBed) -> None:
-    first = await bed.cached.commit(turn_commit())
-    bed.store.loses_next_answer = True
+    first = await bed.cached.conversations.commit(turn_commit())
+    bed.store.conversations.loses_next_answer = True
     with pytest.raises(StoreUnavailableError):
-        await bed.cached.commit(turn_commit(first))
-    reread = await bed.cached.load(C1)
+        await bed.cached.conversations.commit(turn_commit(first))
+    reread = await bed.cached.conversations.load(C1)
     assert reread
     assert reread.version == 2
 
 
 async def test_what_cannot_be_read_is_not_there(bed: CacheBed) -> None:
-    saved = await bed.cached.commit(turn_commit())
+    saved = await bed.cached.conversations.commit(turn_commit())
     await bed.cache.command("HSET", HEAD, "json", '{"id":"c-1","turns":"of another kind"}')
-    assert await bed.cached.load(C1) == saved
+    assert await bed.cached.conversations.load(C1) == saved
 
 
 async def test_an_erasure_leaves_nothing_personal_and_refuses_what_comes_late(bed: CacheBed) -> None:
     commit = turn_commit()
     personal = commit.conversation.model_copy(update={"person_name": MARKER})
-    saved = await bed.cached.commit(commit.model_copy(update={"conversation": personal}))
+    saved = await bed.cached.conversations.commit(commit.model_copy(update={"conversation": personal}))
     assert MARKER in (await bed.cache.command("HGET", HEAD, "json")).decode()
-    await bed.cached.erase(C1, at=START, answered_up_to=7)
+    await bed.cached.conversations.erase(C1, at=START, answered_up_to=7)
     # One that loaded it before and fills the cache only now.
-    await bed.other._put(saved)
+    await bed.other.conversations._put(saved)
     assert MARKER not in (await bed.cache.command("HGET", HEAD, "json")).decode()
-    empty = await bed.other.load(C1)
+    empty = await bed.other.conversations.load(C1)
     assert empty
     assert (empty.version, empty.turns, empty.last_sequence) == (2, 0, 7)
     assert 0 < await bed.cache.command("PTTL", HEAD) <= 600_000
 
 
 async def test_a_restored_head_takes_the_place_of_a_newer_one(bed: CacheBed) -> None:
-    head = await bed.cached.commit(turn_commit())
+    head = await bed.cached.conversations.commit(turn_commit())
     older = head.model_copy(update={"business_line": "restored"})
-    await bed.cached.commit(turn_commit(head))
-    await bed.cached.restore(ConversationArchive(head=older))
-    assert await bed.other.load(C1) == older
-    await bed.other.commit(turn_commit(older))
+    await bed.cached.conversations.commit(turn_commit(head))
+    await bed.cached.conversations.restore(ConversationArchive(head=older))
+    assert await bed.other.conversations.load(C1) == older
+    await bed.other.conversations.commit(turn_commit(older))
 
 
 async def test_the_published_institution_is_read_once_and_replaced_at_once(bed: CacheBed) -> None:
     first = pyloto()
-    assert await bed.cached.published() is None
-    await bed.cached.publish(first, at=START)
+    assert await bed.cached.institutions.current() is None
+    await bed.cached.institutions.publish(first, at=START)
     second = first.model_copy(update={"version": "second"})
-    await bed.store.publish(second, at=START + HOUR)
-    assert await bed.other.published() == first, "somebody published past the cache; it is found when the key expires"
+    await bed.store.institutions.publish(second, at=START + HOUR)
+    assert await bed.other.institutions.current() == first, (
+        "somebody published past the cache; it is found when the key expires"
+    )
     third = first.model_copy(update={"version": "third"})
-    assert await bed.other.publish(third, at=START + 2 * HOUR)
-    assert await bed.cached.published() == third
+    assert await bed.other.institutions.publish(third, at=START + 2 * HOUR)
+    assert await bed.cached.institutions.current() == third
     assert 0 < await bed.cache.command("PTTL", "prosa:cache:institution") <= 600_000
 
 
 async def test_who_read_before_a_publication_does_not_put_the_old_one_back(bed: CacheBed) -> None:
     first = pyloto()
-    await bed.store.publish(first, at=START)
+    await bed.store.institutions.publish(first, at=START)
     second = first.model_copy(update={"version": "second"})
 
-    class Overtaken(CountingStore):
-        async def published(self) -> Any:
-            found = await bed.store.published()
-            await bed.cached.publish(second, at=START + HOUR)
+    class Overtaken(MemoryInstitutions):
+        async def current(self) -> Any:
+            found = await bed.store.institutions.current()
+            await bed.cached.institutions.publish(second, at=START + HOUR)
             return found
 
-    assert await CachedStore(Overtaken(), bed.cache, patience=PATIENCE).published() == first
-    assert await bed.cached.published() == second
+    overtaken = MemoryStore()
+    overtaken.institutions = Overtaken()
+    assert await CachedStore(overtaken, bed.cache, patience=PATIENCE).institutions.current() == first
+    assert await bed.cached.institutions.current() == second
 
 
 async def test_without_the_cache_everything_works_and_is_counted(tmp_path: Path) -> None:
     absent = RedisDatabase(f"redis://127.0.0.1:{free_port()}/0")
     bed = CacheBed(absent)
-    saved = await bed.cached.commit(turn_commit())
-    assert await bed.cached.load(C1) == saved
+    saved = await bed.cached.conversations.commit(turn_commit())
+    assert await bed.cached.conversations.load(C1) == saved
     with pytest.raises(ConversationConflictError):
-        await bed.cached.commit(turn_commit())
-    await bed.cached.erase(C1, at=START)
-    await bed.cached.restore(ConversationArchive(head=saved))
-    assert await bed.cached.publish(pyloto(), at=START)
-    assert await bed.cached.published() == pyloto()
+        await bed.cached.conversations.commit(turn_commit())
+    await bed.cached.conversations.erase(C1, at=START)
+    await bed.cached.conversations.restore(ConversationArchive(head=saved))
+    assert await bed.cached.institutions.publish(pyloto(), at=START)
+    assert await bed.cached.institutions.current() == pyloto()
     # commit 1, load 2, refused commit 1, erase 1, restore 2, publish 1, published 2
     assert bed.away == 10
     await absent.close()
@@ -223,8 +237,8 @@ async def test_a_cache_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
         server.pause()
         away: list[int] = []
         store = CachedStore(MemoryStore(), hanging, patience=timedelta(milliseconds=5), on_away=lambda: away.append(1))
-        saved = await store.commit(turn_commit())
-        assert await store.load(C1) == saved
+        saved = await store.conversations.commit(turn_commit())
+        assert await store.conversations.load(C1) == saved
         assert len(away) == 3
         server.go_on()
         await hanging.close()
@@ -239,7 +253,7 @@ async def test_a_cache_that_is_emptied_in_the_middle_of_a_turn_breaks_nothing(tm
             faults.pausing[point] = lambda: _empty(cache)
             await inbox.append([inbound(text)])
             await drain(C1, bed.deps)
-        assert [receipt.message.text for receipt in await store.receipts(C1)] == ["um", "dois", "três"]
+        assert [receipt.message.text for receipt in await store.conversations.receipts(C1)] == ["um", "dois", "três"]
         assert len(bed.channel.accepted) == 3
 
 
@@ -251,11 +265,11 @@ async def test_of_many_commits_through_several_processes_one_of_each_version_win
     head: Conversation | None = None
     for version in range(1, 6):
         commits = [
-            store.commit(turn_commit(head, inbound(id=f"m-{version}-{number}")))
+            store.conversations.commit(turn_commit(head, inbound(id=f"m-{version}-{number}")))
             for number, store in enumerate((bed.cached, bed.other) * 5)
         ]
         results = await asyncio.gather(*commits, return_exceptions=True)
         (head,) = [one for one in results if isinstance(one, Conversation)]
         assert head.version == version
         # The losers have dropped what the winner put; whoever reads next has the newest all the same.
-        assert await bed.other.load(C1) == head
+        assert await bed.other.conversations.load(C1) == head

@@ -224,13 +224,13 @@ async def test_without_an_answer_every_port_raises_its_own_error(server: Any) ->
             with pytest.raises(StoreUnavailableError):
                 await store.ping()
             with pytest.raises(StoreUnavailableError):
-                await store.load(conversation_id)
+                await store.conversations.load(conversation_id)
             with pytest.raises(StoreUnavailableError):
-                await store.erase(conversation_id, at=START)
+                await store.conversations.erase(conversation_id, at=START)
             with pytest.raises(StoreUnavailableError):
-                await store.sendable(at=START, limit=1)
+                await store.outbox.sendable(at=START, limit=1)
             with pytest.raises(StoreUnavailableError):
-                await store.find_message(inbound().id)
+                await store.conversations.find_message(inbound().id)
             with pytest.raises(InboxUnavailableError):
                 await inbox.append([inbound()])
             with pytest.raises(InboxUnavailableError):

@@ -84,18 +84,18 @@ async def test_what_earlier_releases_wrote_is_read_and_erased_with_what_is_new(
     store: FirestoreStore, databases: tuple[FirestoreDatabase, FirestoreDatabase]
 ) -> None:
     old, new = inbound("antes", id="m-old"), inbound("agora", id="m-new")
-    head = await store.commit(turn_commit(message=old))
+    head = await store.conversations.commit(turn_commit(message=old))
     await receipts_alone(databases[0], C1)
-    await store.commit(turn_commit(head, new))
-    receipts = await store.receipts(C1)
+    await store.conversations.commit(turn_commit(head, new))
+    receipts = await store.conversations.receipts(C1)
     assert [receipt.message for receipt in receipts] == [old, new]
     for receipt in receipts:
-        assert await store.receipt(C1, receipt.message.id) == receipt
-        assert await store.turn_of(receipt)
-        assert await store.find_message(receipt.message.id) == [C1]
-    assert await store.receipt(C1, MessageId("m-other")) is None
-    assert await store.erase(C1, at=START)
-    assert not await store.receipts(C1)
+        assert await store.conversations.receipt(C1, receipt.message.id) == receipt
+        assert await store.conversations.turn_of(receipt)
+        assert await store.conversations.find_message(receipt.message.id) == [C1]
+    assert await store.conversations.receipt(C1, MessageId("m-other")) is None
+    assert await store.conversations.erase(C1, at=START)
+    assert not await store.conversations.receipts(C1)
     assert not [path for path, _ in await everything(databases[0]) if "/receipts/" in path or "/history/" in path]
 
 
@@ -119,9 +119,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def sent_row(store: FirestoreStore) -> OutboxRow:
-    await store.commit(turn_commit())
-    (row,) = await store.unsent(C1)
-    await store.mark_sent(row, platform_message_id="p-1", at=START)
+    await store.conversations.commit(turn_commit())
+    (row,) = await store.outbox.unsent(C1)
+    await store.outbox.mark_sent(row, platform_message_id="p-1", at=START)
     return row
 
 
@@ -131,12 +131,12 @@ async def test_statuses_of_one_moment_share_a_write(
     sender, receiver = stores
     row = await sent_row(sender)
     updates = [status(row, state).model_copy(update={"client_reference": row.id}) for state in REPORTED]
-    await receiver.apply_status(updates[0])
+    await receiver.outbox.apply_status(updates[0])
     calls.clear()
-    rows = await asyncio.gather(*(receiver.apply_status(update) for update in updates))
+    rows = await asyncio.gather(*(receiver.outbox.apply_status(update) for update in updates))
     assert [one.state for one in rows if one] == [DeliveryState.READ] * 3
     assert calls == ["commit"]
-    (stored,) = await sender.rows(C1)
+    (stored,) = await sender.outbox.rows(C1)
     assert stored.state is DeliveryState.READ
 
 
@@ -147,7 +147,7 @@ async def test_of_statuses_that_follow_each_other_the_row_is_read_once(
     row = await sent_row(sender)
     calls.clear()
     for state in (*REPORTED, *REPORTED):
-        changed = await receiver.apply_status(status(row, state).model_copy(update={"client_reference": row.id}))
+        changed = await receiver.outbox.apply_status(status(row, state).model_copy(update={"client_reference": row.id}))
         assert changed
     assert calls == ["batch_get_documents", "commit", "commit"]
 
@@ -162,10 +162,10 @@ async def test_a_status_whose_write_failed_is_written_with_the_next(
 
     with monkeypatch.context() as patched:
         patched.setattr(FirestoreAsyncClient, "commit", away)
-        reports = (store.apply_status(status(row, state)) for state in REPORTED)
+        reports = (store.outbox.apply_status(status(row, state)) for state in REPORTED)
         results = await asyncio.gather(*reports, return_exceptions=True)
     assert StoreUnavailableError in [type(result) for result in results]
-    changed = await store.apply_status(status(row))
+    changed = await store.outbox.apply_status(status(row))
     assert changed
     assert changed.state is DeliveryState.DELIVERED
 
@@ -176,15 +176,15 @@ async def test_a_record_that_was_written_here_is_not_read_before_the_next_write(
     mine, theirs = stores
     record = Record(collection="sums", key="k", body={}, updated_at=START)
     for _ in range(3):
-        saved = await mine.put_record(record)
+        saved = await mine.records.put(record)
         assert saved
         record = saved
     assert calls == ["batch_get_documents", "commit", "commit", "commit"]
-    assert await theirs.put_record(record)
-    assert await mine.put_record(record) is None
-    newest = await mine.record("sums", "k", at=START)
+    assert await theirs.records.put(record)
+    assert await mine.records.put(record) is None
+    newest = await mine.records.get("sums", "k", at=START)
     assert newest
-    assert await mine.put_record(newest)
+    assert await mine.records.put(newest)
 
 
 def letter(raw: str = SECRET, conversation: ConversationId = C1) -> DeadLetter:
@@ -215,27 +215,29 @@ async def test_of_the_commits_of_two_processes_one_wins(stores: tuple[FirestoreS
     mine, theirs = stores
     head: Conversation | None = None
     for _ in range(5):
-        commits = [store.commit(turn_commit(head, inbound())) for store in (mine, theirs) for _ in range(3)]
+        commits = [
+            store.conversations.commit(turn_commit(head, inbound())) for store in (mine, theirs) for _ in range(3)
+        ]
         results = await asyncio.gather(*commits, return_exceptions=True)
         (head,) = (result for result in results if isinstance(result, Conversation))
         assert all(isinstance(result, Conversation | ConversationConflictError) for result in results)
-    assert len(await mine.turns(C1)) == len(await theirs.rows(C1)) == 5
+    assert len(await mine.conversations.turns(C1)) == len(await theirs.outbox.rows(C1)) == 5
 
 
 async def test_a_process_that_remembers_an_old_head_can_go_on(stores: tuple[FirestoreStore, FirestoreStore]) -> None:
     mine, theirs = stores
-    head = await mine.commit(turn_commit())
-    newer = await theirs.commit(turn_commit(head))
+    head = await mine.conversations.commit(turn_commit())
+    newer = await theirs.conversations.commit(turn_commit(head))
     with pytest.raises(ConversationConflictError):
-        await mine.commit(turn_commit(head))
+        await mine.conversations.commit(turn_commit(head))
     # Told the new version by somebody else, a cache for instance, it has not loaded it itself.
-    assert (await mine.commit(turn_commit(newer))).version == 3
+    assert (await mine.conversations.commit(turn_commit(newer))).version == 3
 
 
 async def test_a_commit_whose_answer_got_lost_is_found_there(
     store: FirestoreStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    head = await store.commit(turn_commit())
+    head = await store.conversations.commit(turn_commit())
     commit = FirestoreAsyncClient.commit
 
     async def lost(client: FirestoreAsyncClient, *args: Any, **options: Any) -> None:
@@ -244,15 +246,15 @@ async def test_a_commit_whose_answer_got_lost_is_found_there(
         raise google.DeadlineExceeded("lost")
 
     monkeypatch.setattr(FirestoreAsyncClient, "commit", lost)
-    saved = await store.commit(turn_commit(head))
-    assert await store.load(C1) == saved
-    assert (await store.commit(turn_commit(saved))).version == 3
+    saved = await store.conversations.commit(turn_commit(head))
+    assert await store.conversations.load(C1) == saved
+    assert (await store.conversations.commit(turn_commit(saved))).version == 3
 
 
 async def test_a_commit_that_never_arrives_is_unavailable_and_leaves_nothing(
     store: FirestoreStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    head = await store.commit(turn_commit())
+    head = await store.conversations.commit(turn_commit())
 
     async def lost(client: FirestoreAsyncClient, *args: Any, **options: Any) -> None:
         raise google.ServiceUnavailable("lost")
@@ -260,17 +262,17 @@ async def test_a_commit_that_never_arrives_is_unavailable_and_leaves_nothing(
     with monkeypatch.context() as patched:
         patched.setattr(FirestoreAsyncClient, "commit", lost)
         with pytest.raises(StoreUnavailableError):
-            await store.commit(turn_commit(head))
-    assert await store.load(C1) == head
-    assert len(await store.turns(C1)) == 1
-    assert (await store.commit(turn_commit(head))).version == 2
+            await store.conversations.commit(turn_commit(head))
+    assert await store.conversations.load(C1) == head
+    assert len(await store.conversations.turns(C1)) == 1
+    assert (await store.conversations.commit(turn_commit(head))).version == 2
 
 
 async def test_a_row_is_begun_by_one_of_two_processes(stores: tuple[FirestoreStore, FirestoreStore]) -> None:
-    await stores[0].commit(turn_commit())
-    (row,) = await stores[0].unsent(C1)
+    await stores[0].conversations.commit(turn_commit())
+    (row,) = await stores[0].outbox.unsent(C1)
     began = await asyncio.gather(
-        *(store.begin_send(row, deadline=START + SECOND, at=START) for store in stores for _ in range(5))
+        *(store.outbox.begin_send(row, deadline=START + SECOND, at=START) for store in stores for _ in range(5))
     )
     assert sum(1 for one in began if one) == 1
 
@@ -278,12 +280,12 @@ async def test_a_row_is_begun_by_one_of_two_processes(stores: tuple[FirestoreSto
 async def test_a_row_that_another_process_changed_is_read_again(stores: tuple[FirestoreStore, FirestoreStore]) -> None:
     """What this process keeps in mind of it says that it is still to be sent."""
     mine, theirs = stores
-    await mine.commit(turn_commit())
-    (row,) = await mine.unsent(C1)
-    await theirs.mark_sent(row, platform_message_id="p-1", at=START)
-    assert await mine.begin_send(row, deadline=START + SECOND, at=START) is None
-    await mine.postpone(row.id, not_before=START, error_code="busy", at=START)
-    (stored,) = await mine.rows(C1)
+    await mine.conversations.commit(turn_commit())
+    (row,) = await mine.outbox.unsent(C1)
+    await theirs.outbox.mark_sent(row, platform_message_id="p-1", at=START)
+    assert await mine.outbox.begin_send(row, deadline=START + SECOND, at=START) is None
+    await mine.outbox.postpone(row.id, not_before=START, error_code="busy", at=START)
+    (stored,) = await mine.outbox.rows(C1)
     assert stored.state is DeliveryState.SENT
 
 
@@ -295,34 +297,35 @@ async def test_a_status_that_parks_after_the_row_was_marked_looks_again(
 ) -> None:
     """It finds no row; the row is marked sent and finds no status; only then the status is parked."""
     sender, receiver = stores
-    await sender.commit(turn_commit())
-    (row,) = await sender.unsent(C1)
-    apply = receiver._documents.apply
+    await sender.conversations.commit(turn_commit())
+    (row,) = await sender.outbox.unsent(C1)
+    apply = receiver._documents.all.apply
 
     async def late(writes: Iterable[Write]) -> None:
-        if (await sender.rows(C1))[0].state is DeliveryState.PENDING:
-            await sender.mark_sent(row, platform_message_id="p-1", at=START)
+        if (await sender.outbox.rows(C1))[0].state is DeliveryState.PENDING:
+            await sender.outbox.mark_sent(row, platform_message_id="p-1", at=START)
         await apply(writes)
 
-    monkeypatch.setattr(receiver._documents, "apply", late)
-    changed = await receiver.apply_status(status(row))
+    monkeypatch.setattr(receiver._documents.all, "apply", late)
+    changed = await receiver.outbox.apply_status(status(row))
     assert changed
     assert changed.state is DeliveryState.DELIVERED
-    assert await receiver._documents.find(firestore_store.PARKED) == []
+    assert await receiver._documents.all.find(firestore_store.PARKED) == []
 
 
 async def test_whoever_comes_first_a_status_reaches_its_row(stores: tuple[FirestoreStore, FirestoreStore]) -> None:
     sender, receiver = stores
     head: Conversation | None = None
     for _ in range(20):
-        head = await sender.commit(turn_commit(head))
-        (row,) = await sender.unsent(C1)
+        head = await sender.conversations.commit(turn_commit(head))
+        (row,) = await sender.outbox.unsent(C1)
         update = status(row).model_copy(update={"platform_message_id": f"p-{row.id}"})
         await asyncio.gather(
-            sender.mark_sent(row, platform_message_id=f"p-{row.id}", at=START), receiver.apply_status(update)
+            sender.outbox.mark_sent(row, platform_message_id=f"p-{row.id}", at=START),
+            receiver.outbox.apply_status(update),
         )
-    assert {row.state for row in await sender.rows(C1)} == {DeliveryState.DELIVERED}
-    assert await receiver._documents.find(firestore_store.PARKED) == []
+    assert {row.state for row in await sender.outbox.rows(C1)} == {DeliveryState.DELIVERED}
+    assert await receiver._documents.all.find(firestore_store.PARKED) == []
 
 
 # Erasure
@@ -335,17 +338,17 @@ async def written_everywhere(store: FirestoreStore) -> Conversation:
         commit = turn_commit(head, inbound(SECRET))
         said = Utterance(speaker=Speaker.PERSON, text=SECRET, at=START)
         rows = tuple(row.model_copy(update={"message": row.message.of_text(SECRET)}) for row in commit.outbox)
-        head = await store.commit(
+        head = await store.conversations.commit(
             commit.model_copy(update={"conversation": commit.conversation.says(said), "outbox": rows})
         )
     assert head
-    await store.add_dead_letter(letter())
-    first = (await store.rows(C1))[0]
+    await store.dead_letters.add(letter())
+    first = (await store.outbox.rows(C1))[0]
     parked = status(first).model_copy(update={"error_code": SECRET})
-    await store.apply_status(parked)
+    await store.outbox.apply_status(parked)
     # Marked by a process that died before it took up the parked status.
     sent = first.sent(platform_message_id="p-1", at=START)
-    await store._documents.apply([store._row(sent, 1)])
+    await store._documents.all.apply([store._documents.row(sent, 1)])
     return head
 
 
@@ -355,7 +358,7 @@ async def test_after_an_erasure_no_document_knows_what_was_said(
     await written_everywhere(store)
     written = [path.split("/")[-2] for path, fields in await everything(databases[0]) if SECRET in str(fields)]
     assert set(written) == {"conversations", "history", "outbox", "dead_letters", "parked_statuses"}
-    assert await store.erase(C1, at=START)
+    assert await store.conversations.erase(C1, at=START)
     left = await everything(databases[0])
     assert [path for path, fields in left if SECRET in str(fields)] == []
     assert [path for path, _ in left] == [f"conversations/{C1}"]
@@ -371,7 +374,7 @@ async def test_an_erasure_that_broke_off_is_gone_on_with(
     """Whatever is gone by then, late commits are refused already."""
     dying, next_one = stores
     loaded = await written_everywhere(dying)
-    delete_all, done = dying._documents.delete_all, []
+    delete_all, done = dying._documents.all.delete_all, []
 
     async def breaking(*args: Any, **options: Any) -> int:
         if len(done) == deletions:
@@ -379,12 +382,12 @@ async def test_an_erasure_that_broke_off_is_gone_on_with(
         done.append(args)
         return await delete_all(*args, **options)
 
-    monkeypatch.setattr(dying._documents, "delete_all", breaking)
+    monkeypatch.setattr(dying._documents.all, "delete_all", breaking)
     with pytest.raises(StoreUnavailableError):
-        await dying.erase(C1, at=START)
+        await dying.conversations.erase(C1, at=START)
     with pytest.raises(ConversationConflictError):
-        await next_one.commit(turn_commit(loaded))
-    assert await next_one.erase(C1, at=START)
+        await next_one.conversations.commit(turn_commit(loaded))
+    assert await next_one.conversations.erase(C1, at=START)
     assert [path for path, fields in await everything(databases[0]) if SECRET in str(fields)] == []
 
 
@@ -392,32 +395,38 @@ async def test_what_begins_while_an_erasure_deletes_is_left_alone(
     stores: tuple[FirestoreStore, FirestoreStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     erasing, answering = stores
-    await erasing.commit(turn_commit())
-    delete_all, begun = erasing._documents.delete_all, []
+    await erasing.conversations.commit(turn_commit())
+    delete_all, begun = erasing._documents.all.delete_all, []
 
     async def slow(*args: Any, **options: Any) -> int:
         if not begun:
-            begun.append(await answering.commit(turn_commit(await answering.load(C1), inbound(id="new"))))
+            begun.append(
+                await answering.conversations.commit(
+                    turn_commit(await answering.conversations.load(C1), inbound(id="new"))
+                )
+            )
         return await delete_all(*args, **options)
 
-    monkeypatch.setattr(erasing._documents, "delete_all", slow)
-    assert await erasing.erase(C1, at=START)
-    assert await answering.load(C1) == begun[0]
-    assert len(await answering.turns(C1)) == len(await answering.rows(C1)) == 1
-    assert [receipt.message.id for receipt in await answering.receipts(C1)] == ["new"]
+    monkeypatch.setattr(erasing._documents.all, "delete_all", slow)
+    assert await erasing.conversations.erase(C1, at=START)
+    assert await answering.conversations.load(C1) == begun[0]
+    assert len(await answering.conversations.turns(C1)) == len(await answering.outbox.rows(C1)) == 1
+    assert [receipt.message.id for receipt in await answering.conversations.receipts(C1)] == ["new"]
 
 
 async def test_more_than_a_batch_is_erased(store: FirestoreStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.firestore.database.BATCH_LIMIT", 2)
     monkeypatch.setattr(firestore_store, "BATCH_LIMIT", 2)
-    head = await store.commit(turn_commit(replies=5))
-    await store.commit(turn_commit(head, replies=5))
-    for row in await store.rows(C1):
-        await store.apply_status(status(row).model_copy(update={"platform_message_id": f"p-{row.id}"}))
-        await store._documents.apply([store._row(row.sent(platform_message_id=f"p-{row.id}", at=START), 1)])
-    assert await store.erase(C1, at=START)
-    assert await store.rows(C1) == []
-    assert await store._documents.find(firestore_store.PARKED) == []
+    head = await store.conversations.commit(turn_commit(replies=5))
+    await store.conversations.commit(turn_commit(head, replies=5))
+    for row in await store.outbox.rows(C1):
+        await store.outbox.apply_status(status(row).model_copy(update={"platform_message_id": f"p-{row.id}"}))
+        await store._documents.all.apply(
+            [store._documents.row(row.sent(platform_message_id=f"p-{row.id}", at=START), 1)]
+        )
+    assert await store.conversations.erase(C1, at=START)
+    assert await store.outbox.rows(C1) == []
+    assert await store._documents.all.find(firestore_store.PARKED) == []
 
 
 async def test_a_restoration_that_broke_off_can_be_repeated(
@@ -432,17 +441,17 @@ async def test_a_restoration_that_broke_off_can_be_repeated(
     with monkeypatch.context() as patched:
         patched.setattr(store, "_unchanged_since", failing)
         with pytest.raises(StoreUnavailableError):
-            await store.restore(archive)
-    assert await store.list_conversations() == []
-    unfinished = await store.load(C1)
+            await store.conversations.restore(archive)
+    assert await store.conversations.summaries() == []
+    unfinished = await store.conversations.load(C1)
     assert unfinished
     assert unfinished.moved_to == RESTORING
-    await store.restore(archive)
-    assert await store.load(C1) == head
-    assert await store.transcript(C1) == list(archive.utterances)
-    assert await store.transitions(C1) == list(archive.transitions)
-    await store.erase(C1, at=START)
-    assert await store.transcript(C1) == []
+    await store.conversations.restore(archive)
+    assert await store.conversations.load(C1) == head
+    assert await store.conversations.transcript(C1) == list(archive.utterances)
+    assert await store.conversations.transitions(C1) == list(archive.transitions)
+    await store.conversations.erase(C1, at=START)
+    assert await store.conversations.transcript(C1) == []
 
 
 async def failing(*_: Any) -> None:
@@ -460,13 +469,13 @@ async def test_the_documents_of_a_long_conversation_stay_small(
     line = Utterance(speaker=Speaker.PERSON, text="ã" * 4_096, at=START)
     for _ in range(300):
         commit = turn_commit(head, inbound(line.text))
-        head = await store.commit(
+        head = await store.conversations.commit(
             commit.model_copy(update={"conversation": commit.conversation.says(line), "utterances": (line,)})
         )
     assert head
-    assert await store.load(C1) == head
+    assert await store.conversations.load(C1) == head
     assert 0 < len(head.window) < 20
-    assert len(await store.turns(C1)) == len(await store.transcript(C1)) == 300
+    assert len(await store.conversations.turns(C1)) == len(await store.conversations.transcript(C1)) == 300
     sizes = [len(str(fields).encode()) for _, fields in await everything(databases[0])]
     assert max(sizes) <= HEAD_BYTES + 1_000
 
@@ -475,54 +484,54 @@ async def test_a_head_that_is_too_big_without_its_window_is_refused_for_good(sto
     commit = turn_commit()
     fat = commit.conversation.model_copy(update={"fields": {"name": "x" * HEAD_BYTES}})
     with pytest.raises(PermanentError, match="has more than"):
-        await store.commit(commit.model_copy(update={"conversation": fat}))
+        await store.conversations.commit(commit.model_copy(update={"conversation": fat}))
 
 
 async def test_a_burst_of_long_messages_is_one_turn(store: FirestoreStore) -> None:
     """More than fits into one document: the lines of a commit are spread over several."""
     commit = turn_commit()
     said = tuple(Utterance(speaker=Speaker.PERSON, text="ã" * 20_000, at=START + n * SECOND) for n in range(60))
-    await store.commit(commit.model_copy(update={"utterances": said}))
-    assert await store.transcript(C1) == list(said)
-    assert len(await store.turns(C1)) == 1
+    await store.conversations.commit(commit.model_copy(update={"utterances": said}))
+    assert await store.conversations.transcript(C1) == list(said)
+    assert len(await store.conversations.turns(C1)) == 1
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "__x__", "á é", "\0", "x" * 3_000, ""])
 async def test_hostile_ids_are_ids_like_others(store: FirestoreStore, name: str) -> None:
     odd = ConversationId(name)
     message = inbound(id=name or "m").model_copy(update={"conversation_id": odd})
-    head = await store.commit(turn_commit(Conversation(id=odd), message))
-    assert await store.load(odd) == head
-    assert await store.find_message(message.id) == [odd]
-    assert await store.receipt(odd, message.id) is not None
-    (row,) = await store.unsent(odd)
-    assert await store.begin_send(row, deadline=START, at=START)
-    assert await store.sendable(at=START + SECOND * 9, limit=1) == [odd]
-    await store.add_dead_letter(letter(conversation=odd))
-    assert len(await store.dead_letters(conversation_id=odd)) == 1
-    assert await store.erase(odd, at=START)
-    assert await store.rows(odd) == await store.dead_letters() == []
+    head = await store.conversations.commit(turn_commit(Conversation(id=odd), message))
+    assert await store.conversations.load(odd) == head
+    assert await store.conversations.find_message(message.id) == [odd]
+    assert await store.conversations.receipt(odd, message.id) is not None
+    (row,) = await store.outbox.unsent(odd)
+    assert await store.outbox.begin_send(row, deadline=START, at=START)
+    assert await store.outbox.sendable(at=START + SECOND * 9, limit=1) == [odd]
+    await store.dead_letters.add(letter(conversation=odd))
+    assert len(await store.dead_letters.letters(conversation_id=odd)) == 1
+    assert await store.conversations.erase(odd, at=START)
+    assert await store.outbox.rows(odd) == await store.dead_letters.letters() == []
 
 
 async def test_a_reference_that_no_platform_of_ours_made_names_no_row(store: FirestoreStore) -> None:
-    await store.commit(turn_commit())
-    (row,) = await store.unsent(C1)
+    await store.conversations.commit(turn_commit())
+    (row,) = await store.outbox.unsent(C1)
     for reference in ("a/b", "..", "\0", "x" * 3_000):
         odd = status(row).model_copy(update={"client_reference": reference, "platform_message_id": reference})
-        assert await store.apply_status(odd) is None
-    assert await store.unsent(C1) == [row]
+        assert await store.outbox.apply_status(odd) is None
+    assert await store.outbox.unsent(C1) == [row]
 
 
 async def test_an_institution_of_more_than_a_document_is_published_whole(store: FirestoreStore) -> None:
     large = pyloto().model_copy(update={"documents": {"all.md": "ã" * 1_500_000}})
-    assert await store.publish(large, at=START)
-    assert await store.published() == large
+    assert await store.institutions.publish(large, at=START)
+    assert await store.institutions.current() == large
 
 
 async def test_two_processes_that_publish_at_once_publish_once(
     stores: tuple[FirestoreStore, FirestoreStore],
 ) -> None:
-    published = await asyncio.gather(*(store.publish(pyloto(), at=START) for store in stores))
+    published = await asyncio.gather(*(store.institutions.publish(pyloto(), at=START) for store in stores))
     assert sorted(published) == [False, True]
 
 
@@ -536,14 +545,16 @@ async def test_conversations_that_wait_do_not_hide_those_that_need_not(
     later = START + timedelta(hours=1)
     for number in range(5):
         waiting = Conversation(id=conversation_id(f"waits-{number}"))
-        await store.commit(turn_commit(waiting, replies=2))
-        first, _ = await store.unsent(waiting.id)
-        await store.postpone(first.id, not_before=later, error_code="busy", at=START)
+        await store.conversations.commit(turn_commit(waiting, replies=2))
+        first, _ = await store.outbox.unsent(waiting.id)
+        await store.outbox.postpone(first.id, not_before=later, error_code="busy", at=START)
     ready = [Conversation(id=conversation_id(f"ready-{number}"), last_sequence=9) for number in range(2)]
     for head in ready:
-        await store.commit(turn_commit(head))
-    assert sorted(await store.sendable(at=START + timedelta(minutes=1), limit=10)) == sorted(one.id for one in ready)
-    assert len(await store.sendable(at=START + timedelta(minutes=1), limit=1)) == 1
+        await store.conversations.commit(turn_commit(head))
+    assert sorted(await store.outbox.sendable(at=START + timedelta(minutes=1), limit=10)) == sorted(
+        one.id for one in ready
+    )
+    assert len(await store.outbox.sendable(at=START + timedelta(minutes=1), limit=1)) == 1
 
 
 # Times to live
@@ -557,23 +568,33 @@ async def test_what_has_expired_is_not_there_though_nobody_deleted_it_yet(
     message = inbound(id="old")
     commit = turn_commit(message=message)
     timed = commit.conversation.model_copy(update={"times_out_at": START})
-    await store.commit(commit.model_copy(update={"conversation": timed}))
-    await store.add_dead_letter(letter())
-    (row,) = await store.rows(C1)
-    await store.apply_status(status(row))
+    await store.conversations.commit(commit.model_copy(update={"conversation": timed}))
+    await store.dead_letters.add(letter())
+    (row,) = await store.outbox.rows(C1)
+    await store.outbox.apply_status(status(row))
     clock.move(timedelta(days=30))
-    assert await store.load(C1) is None
-    assert await store.list_conversations() == await store.timed_out(at=clock.now(), limit=9) == []
-    assert await store.transcript(C1) == await store.transitions(C1) == await store.turns(C1) == []
-    assert await store.receipts(C1) == await store.find_message(MessageId("old")) == []
-    assert await store.receipt(C1, MessageId("old")) is None
-    assert await store.rows(C1) == await store.unsent(C1) == await store.sendable(at=clock.now(), limit=9) == []
-    assert await store.begin_send(row, deadline=clock.now(), at=clock.now()) is None
-    assert await store.apply_status(status(row).model_copy(update={"client_reference": row.id})) is None
-    assert await store.dead_letters() == []
-    assert await store.dead_letter("l-1") is None
+    assert await store.conversations.load(C1) is None
+    assert await store.conversations.summaries() == await store.conversations.timed_out(at=clock.now(), limit=9) == []
+    assert (
+        await store.conversations.transcript(C1)
+        == await store.conversations.transitions(C1)
+        == await store.conversations.turns(C1)
+        == []
+    )
+    assert await store.conversations.receipts(C1) == await store.conversations.find_message(MessageId("old")) == []
+    assert await store.conversations.receipt(C1, MessageId("old")) is None
+    assert (
+        await store.outbox.rows(C1)
+        == await store.outbox.unsent(C1)
+        == await store.outbox.sendable(at=clock.now(), limit=9)
+        == []
+    )
+    assert await store.outbox.begin_send(row, deadline=clock.now(), at=clock.now()) is None
+    assert await store.outbox.apply_status(status(row).model_copy(update={"client_reference": row.id})) is None
+    assert await store.dead_letters.letters() == []
+    assert await store.dead_letters.get("l-1") is None
     # The sweeper still finds it, and its erasure leaves nothing for the TTL policy to do.
-    assert await store.expired(updated_before=clock.now(), limit=9) == [C1]
+    assert await store.conversations.expired(updated_before=clock.now(), limit=9) == [C1]
 
 
 async def test_a_conversation_begins_anew_in_the_place_of_an_expired_one(
@@ -581,13 +602,15 @@ async def test_a_conversation_begins_anew_in_the_place_of_an_expired_one(
 ) -> None:
     clock = SteppingClock()
     store = FirestoreStore(databases[0], clock=clock)
-    old = await store.commit(turn_commit())
+    old = await store.conversations.commit(turn_commit())
     clock.move(timedelta(days=90))
-    assert await store.load(C1) is None
-    assert (await store.commit(turn_commit(message=inbound()))).version == 1
+    assert await store.conversations.load(C1) is None
+    assert (await store.conversations.commit(turn_commit(message=inbound()))).version == 1
     with pytest.raises(ConversationConflictError):
-        await FirestoreStore(databases[1], clock=clock).commit(turn_commit(old.model_copy(update={"version": 9})))
-    assert len(await store.turns(C1)) == 1
+        await FirestoreStore(databases[1], clock=clock).conversations.commit(
+            turn_commit(old.model_copy(update={"version": 9}))
+        )
+    assert len(await store.conversations.turns(C1)) == 1
 
 
 async def test_every_document_of_a_person_has_a_time_to_live(
@@ -601,6 +624,6 @@ async def test_a_row_is_found_by_its_id_alone(store: FirestoreStore) -> None:
     """Whatever the worker makes of it: nothing is read out of an id."""
     commit = turn_commit()
     odd = tuple(row.model_copy(update={"id": OutboxId("no slash, no number")}) for row in commit.outbox)
-    await store.commit(commit.model_copy(update={"outbox": odd}))
-    await store.mark_sent(odd[0], platform_message_id="p-1", at=START)
-    assert await store.unsent(C1) == []
+    await store.conversations.commit(commit.model_copy(update={"outbox": odd}))
+    await store.outbox.mark_sent(odd[0], platform_message_id="p-1", at=START)
+    assert await store.outbox.unsent(C1) == []

@@ -45,14 +45,14 @@ async def whole_content(redis: RedisDatabase) -> dict[str, bytes]:
 
 
 async def one_row(store: RedisStore) -> OutboxRow:
-    await store.commit(turn_commit())
-    (row,) = await store.unsent(C1)
+    await store.conversations.commit(turn_commit())
+    (row,) = await store.outbox.unsent(C1)
     return row
 
 
 async def test_after_an_erasure_nothing_of_the_person_is_in_any_key(redis: RedisDatabase, store: RedisStore) -> None:
     other = turn_commit(Conversation(id=conversation_id("other")), inbound(conversation="other", id="kept"))
-    await store.commit(other)
+    await store.conversations.commit(other)
     before = await whole_content(redis)
 
     message = inbound(f"Sou {MARKER}", id=f"m-{MARKER}", person_name=MARKER)
@@ -60,26 +60,26 @@ async def test_after_an_erasure_nothing_of_the_person_is_in_any_key(redis: Redis
     head = commit.conversation.model_copy(
         update={"person_name": MARKER, "fields": {"name": MARKER}, "times_out_at": START}
     )
-    saved = await store.commit(commit.model_copy(update={"conversation": head}))
-    await store.commit(turn_commit(saved, inbound(MARKER, id="second")))
-    sent, failed, _, pending = await store.unsent(C1)
-    await store.mark_sent(sent, platform_message_id=f"wamid.{MARKER}", at=START)
+    saved = await store.conversations.commit(commit.model_copy(update={"conversation": head}))
+    await store.conversations.commit(turn_commit(saved, inbound(MARKER, id="second")))
+    sent, failed, _, pending = await store.outbox.unsent(C1)
+    await store.outbox.mark_sent(sent, platform_message_id=f"wamid.{MARKER}", at=START)
     report = status(sent, DeliveryState.READ, reference=None)
     # A status that came before its row's platform id, and one that came after it was taken.
     early = report.model_copy(update={"platform_message_id": f"early.{MARKER}"})
-    assert await store.apply_status(early) is None
-    await store.mark_sent(failed, platform_message_id=f"early.{MARKER}", at=START)
-    await store.apply_status(report.model_copy(update={"platform_message_id": f"wamid.{MARKER}"}))
-    await store.mark_failed(pending.id, error_code="131047", at=START)
+    assert await store.outbox.apply_status(early) is None
+    await store.outbox.mark_sent(failed, platform_message_id=f"early.{MARKER}", at=START)
+    await store.outbox.apply_status(report.model_copy(update={"platform_message_id": f"wamid.{MARKER}"}))
+    await store.outbox.mark_failed(pending.id, error_code="131047", at=START)
     letter = DeadLetter(
         id="letter", conversation_id=C1, message_id=None, channel="web", reason="x", attempts=1, raw=MARKER, at=START
     )
-    await store.add_dead_letter(letter)
+    await store.dead_letters.add(letter)
     note = Record(collection="notes", key=MARKER, body={"text": MARKER}, owner=C1, due_at=START, updated_at=START)
-    await store.put_record(note.model_copy(update={"expires_at": START}))
+    await store.records.put(note.model_copy(update={"expires_at": START}))
     assert any(MARKER.encode() in value for value in (await whole_content(redis)).values())
 
-    await store.erase(C1, at=START)
+    await store.conversations.erase(C1, at=START)
     after = await whole_content(redis)
     assert not [key for key, value in after.items() if MARKER in key or MARKER.encode() in value]
     assert set(after) - set(before) == {f"prosa:store:head:{C1}"}
@@ -89,14 +89,14 @@ async def test_after_an_erasure_nothing_of_the_person_is_in_any_key(redis: Redis
 async def test_every_one_of_many_changes_of_a_row_is_kept(store: RedisStore) -> None:
     """Statuses and the worker's mark come at the same moment, from several processes, each based on what it read."""
     row = await one_row(store)
-    sending = await store.begin_send(row, deadline=START + SECOND, at=START)
+    sending = await store.outbox.begin_send(row, deadline=START + SECOND, at=START)
     assert sending
     states = [DeliveryState.SENT, DeliveryState.DELIVERED, DeliveryState.READ, DeliveryState.FAILED] * 5
-    statuses = [store.apply_status(status(row, state, reference=row.id)) for state in states]
-    mark = store.mark_sent(row, platform_message_id="p-1", at=START)
+    statuses = [store.outbox.apply_status(status(row, state, reference=row.id)) for state in states]
+    mark = store.outbox.mark_sent(row, platform_message_id="p-1", at=START)
     reported = await asyncio.gather(*statuses, mark)
     assert all(reported[:-1])
-    (stored,) = await store.rows(C1)
+    (stored,) = await store.outbox.rows(C1)
     assert (stored.state, stored.platform_message_id, stored.attempts) == (DeliveryState.READ, "p-1", 1)
 
 
@@ -108,11 +108,11 @@ async def test_a_status_beside_the_mark_of_its_row_is_never_lost(store: RedisSto
     async def after(turns: int) -> None:
         for _ in range(turns):
             await asyncio.sleep(0)
-        await store.apply_status(status(row, DeliveryState.DELIVERED, reference=None))
+        await store.outbox.apply_status(status(row, DeliveryState.DELIVERED, reference=None))
 
-    mark = store.mark_sent(row, platform_message_id="p-1", at=START)
+    mark = store.outbox.mark_sent(row, platform_message_id="p-1", at=START)
     await asyncio.gather(mark, after(n), after(2 * n))
-    (stored,) = await store.rows(C1)
+    (stored,) = await store.outbox.rows(C1)
     assert stored.state is DeliveryState.DELIVERED
 
 
@@ -126,23 +126,23 @@ async def test_statuses_of_foreign_messages_do_not_pile_up(
         for number in range(20)
     ]
     for update in foreign:
-        assert await store.apply_status(update) is None
+        assert await store.outbox.apply_status(update) is None
     assert len(await redis.command("KEYS", "prosa:store:parked:*")) == 5
     for _ in range(100):
-        await store.apply_status(foreign[-1])
+        await store.outbox.apply_status(foreign[-1])
     lengths = [await redis.command("LLEN", key) for key in await redis.command("KEYS", "prosa:store:parked:*")]
     assert sum(lengths) == 4 + redis_store.PARKED_OF_ONE
-    await store.mark_sent(row, platform_message_id="p-19", at=START)
+    await store.outbox.mark_sent(row, platform_message_id="p-19", at=START)
     assert len(await redis.command("KEYS", "prosa:store:parked:*")) == 4
 
 
 async def test_a_row_that_was_erased_meanwhile_is_not_written_back(redis: RedisDatabase, store: RedisStore) -> None:
     row = await one_row(store)
-    await store.erase(C1, at=START)
-    assert await store.begin_send(row, deadline=START, at=START) is None
-    await store.mark_sent(row, platform_message_id="p-1", at=START)
-    await store.mark_failed(row.id, error_code="x", at=START)
-    await store.escalation_done(row.id)
+    await store.conversations.erase(C1, at=START)
+    assert await store.outbox.begin_send(row, deadline=START, at=START) is None
+    await store.outbox.mark_sent(row, platform_message_id="p-1", at=START)
+    await store.outbox.mark_failed(row.id, error_code="x", at=START)
+    await store.outbox.escalation_done(row.id)
     assert set(await whole_content(redis)) == {f"prosa:store:head:{C1}"}
 
 
@@ -151,20 +151,20 @@ async def test_a_status_that_came_before_its_row_was_restored_is_erased_with_it(
 ) -> None:
     commit = turn_commit()
     (row,) = commit.outbox
-    await store.apply_status(status(row, DeliveryState.READ, reference=None))
+    await store.outbox.apply_status(status(row, DeliveryState.READ, reference=None))
     sent = row.sent(platform_message_id="p-1", at=START)
-    await store.restore(ConversationArchive(head=commit.conversation, outbox=(sent,)))
-    await store.erase(C1, at=START)
+    await store.conversations.restore(ConversationArchive(head=commit.conversation, outbox=(sent,)))
+    await store.conversations.erase(C1, at=START)
     assert set(await whole_content(redis)) == {f"prosa:store:head:{C1}"}
 
 
 async def test_a_second_platform_id_replaces_the_first(store: RedisStore) -> None:
     row = await one_row(store)
-    await store.mark_sent(row, platform_message_id="p-0", at=START)
-    await store.mark_sent(row, platform_message_id="p-1", at=START)
-    assert await store.apply_status(status(row, DeliveryState.READ, reference=None))
+    await store.outbox.mark_sent(row, platform_message_id="p-0", at=START)
+    await store.outbox.mark_sent(row, platform_message_id="p-1", at=START)
+    assert await store.outbox.apply_status(status(row, DeliveryState.READ, reference=None))
     old = status(row, DeliveryState.READ, reference=None).model_copy(update={"platform_message_id": "p-0"})
-    assert await store.apply_status(old) is None
+    assert await store.outbox.apply_status(old) is None
 
 
 async def test_a_turn_costs_the_same_however_much_there_is(redis: RedisDatabase, store: RedisStore) -> None:
@@ -172,11 +172,11 @@ async def test_a_turn_costs_the_same_however_much_there_is(redis: RedisDatabase,
 
     async def commands_of_a_turn(head: Conversation) -> tuple[int, Conversation]:
         before = await _commands(redis)
-        loaded = await store.load(C1)
-        saved = await store.commit(turn_commit(head))
-        (row,) = await store.unsent(C1)
-        await store.begin_send(row, deadline=START + SECOND, at=START)
-        await store.mark_sent(row, platform_message_id=f"p-{saved.version}", at=START)
+        loaded = await store.conversations.load(C1)
+        saved = await store.conversations.commit(turn_commit(head))
+        (row,) = await store.outbox.unsent(C1)
+        await store.outbox.begin_send(row, deadline=START + SECOND, at=START)
+        await store.outbox.mark_sent(row, platform_message_id=f"p-{saved.version}", at=START)
         assert loaded == head or head.version == 0
         return await _commands(redis) - before, saved
 
@@ -184,7 +184,7 @@ async def test_a_turn_costs_the_same_however_much_there_is(redis: RedisDatabase,
     early, head = await commands_of_a_turn(head)
     for number in range(200):
         other = conversation_id(f"other-{number}")
-        await store.commit(turn_commit(Conversation(id=other), inbound(conversation=f"other-{number}")))
+        await store.conversations.commit(turn_commit(Conversation(id=other), inbound(conversation=f"other-{number}")))
         _, head = await commands_of_a_turn(head)
     late, _ = await commands_of_a_turn(head)
     assert late == early
@@ -197,8 +197,8 @@ async def _commands(redis: RedisDatabase) -> int:
 
 
 async def test_a_conversation_is_listed_in_its_newest_state_only(store: RedisStore) -> None:
-    escalated = await store.commit(turn_commit(state=State.ESCALATING))
-    assert [one.turns for one in await store.list_conversations(state="ESCALATING")] == [1]
-    await store.commit(turn_commit(escalated, state=State.AWAITING_USER))
-    assert await store.list_conversations(state="ESCALATING") == []
-    assert [one.turns for one in await store.list_conversations(state="AWAITING_USER")] == [2]
+    escalated = await store.conversations.commit(turn_commit(state=State.ESCALATING))
+    assert [one.turns for one in await store.conversations.summaries(state="ESCALATING")] == [1]
+    await store.conversations.commit(turn_commit(escalated, state=State.AWAITING_USER))
+    assert await store.conversations.summaries(state="ESCALATING") == []
+    assert [one.turns for one in await store.conversations.summaries(state="AWAITING_USER")] == [2]

@@ -12,13 +12,13 @@ from tests.contract.test_store import turn_commit
 
 async def play(store: SqliteStore, conversation_id: ConversationId) -> None:
     """What a turn asks of the store."""
-    head = await store.load(conversation_id) or Conversation(id=conversation_id)
-    assert await store.unsent(conversation_id) == []
-    await store.commit(turn_commit(head))
-    (row,) = await store.unsent(conversation_id)
-    sending = await store.begin_send(row, deadline=row.created_at, at=row.created_at)
+    head = await store.conversations.load(conversation_id) or Conversation(id=conversation_id)
+    assert await store.outbox.unsent(conversation_id) == []
+    await store.conversations.commit(turn_commit(head))
+    (row,) = await store.outbox.unsent(conversation_id)
+    sending = await store.outbox.begin_send(row, deadline=row.created_at, at=row.created_at)
     assert sending
-    await store.mark_sent(sending, platform_message_id=f"p-{row.id}", at=row.created_at)
+    await store.outbox.mark_sent(sending, platform_message_id=f"p-{row.id}", at=row.created_at)
 
 
 async def test_a_turn_of_a_long_conversation_takes_no_more_steps(tmp_path: Path) -> None:

@@ -33,7 +33,17 @@ from fsm.machine import ConversationMachine, Walk
 from observability.logs import configure_logs
 from prompts.request import TurnView, build_request
 from prompts.templating.registry import PromptRegistry
-from tests.builders import START, agreeable, conversation_id, engine_bed, inbound, open_backend, pyloto, rulebook
+from tests.builders import (
+    REPOSITORIES,
+    START,
+    agreeable,
+    conversation_id,
+    engine_bed,
+    inbound,
+    open_backend,
+    pyloto,
+    rulebook,
+)
 from worker.composer import fit
 from worker.drain import drain
 
@@ -55,6 +65,8 @@ class Timed:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
+        if name in REPOSITORIES:
+            return Timed(method, self._prefix, self._spent)
 
         async def timed(*args: Any, **kwargs: Any) -> Any:
             started = time.perf_counter()

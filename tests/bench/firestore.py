@@ -46,7 +46,7 @@ from contracts.values import ConversationId
 from observability.logs import configure_logs
 from reports.reporting import Reporting
 from sandbox.whatsapp_webhooks import Change, envelope, inbound_text, signed, status
-from tests.builders import DOCUMENTS, CrashAt, RecordingChannel, agreeable, open_firestore
+from tests.builders import DOCUMENTS, REPOSITORIES, CrashAt, RecordingChannel, agreeable, open_firestore
 from webhook.app import create_app
 from webhook.settings import WebhookDependencies
 from worker.analyses.requests import desk_without_engine
@@ -88,11 +88,10 @@ STEPS = {
     "sendable": "sweep",
     "timed_out": "timers",
     "to_escalate": "timers",
-    "due_records": "analyses",
     "ping": "ping",
-    "record": "figures, flags",
-    "records": "figures, flags",
-    "put_record": "figures, flags",
+    "get": "figures, flags",
+    "page": "figures, flags",
+    "put": "figures, flags",
 }
 OTHER = "cleaning, start"
 EXPIRY = "expiry"
@@ -196,6 +195,8 @@ class Stepped:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._port, name)
+        if name in REPOSITORIES:
+            return Stepped(method)
         if not callable(method):
             return method
 

@@ -82,22 +82,22 @@ async def grow(deps: Dependencies, length: int) -> str:
     phone = f"55119{next(_phones):08d}"
     conversation_id = await turn(deps, phone)
     store = deps.store
-    head = await store.load(conversation_id)
+    head = await store.conversations.load(conversation_id)
     assert head is not None
     written = TurnCommit(
         conversation=head,
-        transitions=tuple(await store.transitions(conversation_id)),
-        utterances=tuple(await store.transcript(conversation_id)),
-        turn=(await store.turns(conversation_id))[-1],
-        outbox=tuple(await store.rows(conversation_id)),
+        transitions=tuple(await store.conversations.transitions(conversation_id)),
+        utterances=tuple(await store.conversations.transcript(conversation_id)),
+        turn=(await store.conversations.turns(conversation_id))[-1],
+        outbox=tuple(await store.outbox.rows(conversation_id)),
         answered=tuple(
             InboxEntry(sequence=one.sequence, attempts=1, message=one.message)
-            for one in await store.receipts(conversation_id)
+            for one in await store.conversations.receipts(conversation_id)
         ),
     )
     missing = length // 2 - 1
     while missing > 0:
-        head = await store.commit(_again(written, head, min(missing, TOGETHER)))
+        head = await store.conversations.commit(_again(written, head, min(missing, TOGETHER)))
         missing -= TOGETHER
     await deps.inbox.advance(conversation_id, past=head.last_sequence)
     return phone

@@ -25,7 +25,7 @@ from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.ports import ModelRequest
-from tests.builders import EngineBed, agreeable, engine_bed, inbound
+from tests.builders import REPOSITORIES, EngineBed, agreeable, engine_bed, inbound
 from worker.dependencies import DrainLimits
 from worker.drain import drain
 from worker.scheduling import admission
@@ -74,6 +74,8 @@ class Served:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.inner, name)
+        if name in REPOSITORIES:
+            return Served(method, self.server, self.error)
         if name in LET_THROUGH:
             return method
 

@@ -91,12 +91,12 @@ async def compare_appends(database: RedisDatabase, client: "Redis") -> None:
 
 async def turn(store: RedisStore, head: Conversation) -> Conversation:
     """What a turn asks of the store."""
-    await store.load(head.id)
-    saved = await store.commit(turn_commit(head))
-    (row,) = await store.unsent(head.id)
-    sending = await store.begin_send(row, deadline=row.created_at, at=row.created_at)
+    await store.conversations.load(head.id)
+    saved = await store.conversations.commit(turn_commit(head))
+    (row,) = await store.outbox.unsent(head.id)
+    sending = await store.outbox.begin_send(row, deadline=row.created_at, at=row.created_at)
     assert sending
-    await store.mark_sent(row, platform_message_id=row.id, at=row.created_at)
+    await store.outbox.mark_sent(row, platform_message_id=row.id, at=row.created_at)
     return saved
 
 
@@ -106,9 +106,9 @@ async def turns_of_a_growing_conversation(database: RedisDatabase) -> None:
     head = Conversation(id=conversation_id("long"))
     for grown in (10, 100, 1_000, 10_000):
         while head.turns < grown:
-            head = await store.commit(turn_commit(head))
-            for row in await store.unsent(head.id):
-                await store.mark_sent(row, platform_message_id=row.id, at=row.created_at)
+            head = await store.conversations.commit(turn_commit(head))
+            for row in await store.outbox.unsent(head.id):
+                await store.outbox.mark_sent(row, platform_message_id=row.id, at=row.created_at)
         times = []
         await database.command("CONFIG", "RESETSTAT")
         for _ in range(100):

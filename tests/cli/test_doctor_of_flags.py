@@ -33,9 +33,9 @@ async def flags_of(environment: dict[str, str]) -> Finding:
 
 async def test_sound_flags_and_experiments_are_counted(environment: dict[str, str]) -> None:
     async with open_backend(read_settings(environment, env_file=None)) as backend:
-        register = FlagStore(backend.store, backend.events, SystemClock())
+        register = FlagStore(backend.store.records, backend.events, SystemClock())
         await register.put(flag("cache", expires_at=EXPIRES), expected=0, **SIGNED)
-        laboratory = ExperimentStore(backend.store, backend.events, SystemClock())
+        laboratory = ExperimentStore(backend.store.records, backend.events, SystemClock())
         await laboratory.plan(draft())
         await laboratory.start("prompt-v2", **SIGNED)
     found = await flags_of(environment)
@@ -46,7 +46,7 @@ async def test_sound_flags_and_experiments_are_counted(environment: dict[str, st
 
 async def test_what_cannot_be_read_fails_and_what_nobody_asks_for_is_noted(environment: dict[str, str]) -> None:
     async with open_backend(read_settings(environment, env_file=None)) as backend:
-        register = FlagStore(backend.store, backend.events, SystemClock())
+        register = FlagStore(backend.store.records, backend.events, SystemClock())
         await register.put(flag("cahce", expires_at=EXPIRES), expected=0, **SIGNED)
     noted = await flags_of(environment)
     assert (noted.health, noted.detail) == (Health.NOTE, "nothing asks for cahce")
@@ -54,7 +54,7 @@ async def test_what_cannot_be_read_fails_and_what_nobody_asks_for_is_noted(envir
     async with open_backend(read_settings(environment, env_file=None)) as backend:
         body = {"key": "newer", "flag": {"status": "sideways"}}
         at = SystemClock().now()
-        await backend.store.put_record(Record(collection=FLAGS, key="newer", body=body, updated_at=at))
+        await backend.store.records.put(Record(collection=FLAGS, key="newer", body=body, updated_at=at))
     broken = await flags_of(environment)
     assert broken.health is Health.FAILED
     assert "newer cannot be read by this release; nothing asks for cahce" in broken.detail

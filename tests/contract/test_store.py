@@ -81,186 +81,193 @@ def turn_commit(
 async def test_a_commit_is_read_back_whole(store: Store) -> None:
     message = inbound("Olá 👋", id="m-1")
     commit = turn_commit(message=message)
-    saved = await store.commit(commit)
+    saved = await store.conversations.commit(commit)
     assert saved.version == 1
-    assert await store.load(C1) == saved
-    assert await store.transitions(C1) == list(commit.transitions)
-    assert await store.transcript(C1) == list(commit.utterances)
-    assert await store.turns(C1) == [commit.turn]
-    assert await store.rows(C1) == list(commit.outbox)
-    receipt = await store.receipt(C1, MessageId("m-1"))
+    assert await store.conversations.load(C1) == saved
+    assert await store.conversations.transitions(C1) == list(commit.transitions)
+    assert await store.conversations.transcript(C1) == list(commit.utterances)
+    assert await store.conversations.turns(C1) == [commit.turn]
+    assert await store.outbox.rows(C1) == list(commit.outbox)
+    receipt = await store.conversations.receipt(C1, MessageId("m-1"))
     assert receipt
     assert (receipt.message, receipt.sequence) == (message, 1)
-    assert await store.turn_of(receipt) == commit.turn
-    assert await store.receipts(C1) == [receipt]
-    assert await store.find_message(MessageId("m-1")) == [C1]
+    assert await store.conversations.turn_of(receipt) == commit.turn
+    assert await store.conversations.receipts(C1) == [receipt]
+    assert await store.conversations.find_message(MessageId("m-1")) == [C1]
 
 
 async def test_what_was_never_written_is_not_there(store: Store) -> None:
-    assert await store.load(C1) is None
-    assert await store.receipt(C1, MessageId("no")) is None
-    assert await store.find_message(MessageId("no")) == []
-    assert await store.turns(C1) == []
-    assert await store.rows(C1) == []
+    assert await store.conversations.load(C1) is None
+    assert await store.conversations.receipt(C1, MessageId("no")) is None
+    assert await store.conversations.find_message(MessageId("no")) == []
+    assert await store.conversations.turns(C1) == []
+    assert await store.outbox.rows(C1) == []
 
 
 async def test_the_second_of_two_concurrent_commits_is_refused(store: Store) -> None:
     """Two workers load the same conversation; only one of them may write it back, and nothing of the other stays."""
-    mine = theirs = await store.commit(turn_commit())
-    await store.commit(turn_commit(mine))
+    mine = theirs = await store.conversations.commit(turn_commit())
+    await store.conversations.commit(turn_commit(mine))
     with pytest.raises(ConversationConflictError):
-        await store.commit(turn_commit(theirs, inbound(id="lost")))
-    assert len(await store.turns(C1)) == 2
-    assert await store.receipt(C1, MessageId("lost")) is None
+        await store.conversations.commit(turn_commit(theirs, inbound(id="lost")))
+    assert len(await store.conversations.turns(C1)) == 2
+    assert await store.conversations.receipt(C1, MessageId("lost")) is None
 
 
 async def test_of_many_first_commits_one_wins(store: Store) -> None:
     commits = [turn_commit(message=inbound(id=f"first-{n}")) for n in range(20)]
-    results = await asyncio.gather(*(store.commit(commit) for commit in commits), return_exceptions=True)
+    results = await asyncio.gather(*(store.conversations.commit(commit) for commit in commits), return_exceptions=True)
     assert sum(1 for result in results if isinstance(result, Conversation)) == 1
     assert all(isinstance(result, Conversation | ConversationConflictError) for result in results)
-    assert len(await store.rows(C1)) == 1
+    assert len(await store.outbox.rows(C1)) == 1
 
 
 async def test_turns_can_be_limited_to_the_newest(store: Store) -> None:
-    head = await store.commit(turn_commit())
+    head = await store.conversations.commit(turn_commit())
     for _ in range(4):
-        head = await store.commit(turn_commit(head))
-    assert [turn.id for turn in await store.turns(C1, limit=2)] == [f"{C1}/4", f"{C1}/5"]
-    assert len(await store.turns(C1, limit=50)) == 5
+        head = await store.conversations.commit(turn_commit(head))
+    assert [turn.id for turn in await store.conversations.turns(C1, limit=2)] == [f"{C1}/4", f"{C1}/5"]
+    assert len(await store.conversations.turns(C1, limit=50)) == 5
 
 
 async def test_an_erased_conversation_refuses_the_commit_of_whoever_loaded_it_before(store: Store) -> None:
-    loaded = await store.commit(turn_commit())
-    assert await store.erase(C1, at=START)
+    loaded = await store.conversations.commit(turn_commit())
+    assert await store.conversations.erase(C1, at=START)
     with pytest.raises(ConversationConflictError):
-        await store.commit(turn_commit(loaded))
-    for left in (await store.turns(C1), await store.rows(C1), await store.transcript(C1), await store.receipts(C1)):
+        await store.conversations.commit(turn_commit(loaded))
+    for left in (
+        await store.conversations.turns(C1),
+        await store.outbox.rows(C1),
+        await store.conversations.transcript(C1),
+        await store.conversations.receipts(C1),
+    ):
         assert left == []
-    assert await store.list_conversations() == []
-    empty = await store.load(C1)
+    assert await store.conversations.summaries() == []
+    empty = await store.conversations.load(C1)
     assert empty
     assert (empty.turns, empty.version, empty.state) == (0, 2, State.INIT)
     assert (empty.last_sequence, empty.next_outbox_number) == (loaded.last_sequence, loaded.next_outbox_number)
-    assert not await store.erase(C1, at=START, answered_up_to=7)
-    passed = await store.load(C1)
+    assert not await store.conversations.erase(C1, at=START, answered_up_to=7)
+    passed = await store.conversations.load(C1)
     assert passed
     assert passed.last_sequence == 7
-    assert not await store.erase(C1, at=START)
+    assert not await store.conversations.erase(C1, at=START)
 
 
 async def test_an_erasure_before_the_first_commit_refuses_it_too(store: Store) -> None:
-    assert not await store.erase(C1, at=START)
+    assert not await store.conversations.erase(C1, at=START)
     with pytest.raises(ConversationConflictError):
-        await store.commit(turn_commit())
+        await store.conversations.commit(turn_commit())
 
 
 async def test_after_an_erasure_a_new_conversation_can_begin(store: Store) -> None:
-    await store.commit(turn_commit())
-    await store.erase(C1, at=START)
-    empty = await store.load(C1)
-    saved = await store.commit(turn_commit(empty))
+    await store.conversations.commit(turn_commit())
+    await store.conversations.erase(C1, at=START)
+    empty = await store.conversations.load(C1)
+    saved = await store.conversations.commit(turn_commit(empty))
     assert saved.version == 3
-    assert len(await store.turns(C1)) == 1
+    assert len(await store.conversations.turns(C1)) == 1
 
 
 async def test_conversations_are_listed_newest_first_and_by_state(store: Store) -> None:
     for number, name in enumerate(("a", "b", "c"), start=1):
         head = Conversation(id=conversation_id(name), last_sequence=number)
-        await store.commit(turn_commit(head, state=State.ESCALATING if name == "b" else State.AWAITING_USER))
-    ids = [summary.id for summary in await store.list_conversations()]
+        await store.conversations.commit(
+            turn_commit(head, state=State.ESCALATING if name == "b" else State.AWAITING_USER)
+        )
+    ids = [summary.id for summary in await store.conversations.summaries()]
     assert ids == [conversation_id(name) for name in ("c", "b", "a")]
-    (escalated,) = await store.list_conversations(state="ESCALATING")
+    (escalated,) = await store.conversations.summaries(state="ESCALATING")
     assert escalated.id == conversation_id("b")
-    assert len(await store.list_conversations(limit=2)) == 2
-    older = await store.list_conversations(before=START + 3 * SECOND)
+    assert len(await store.conversations.summaries(limit=2)) == 2
+    older = await store.conversations.summaries(before=START + 3 * SECOND)
     assert [summary.id for summary in older] == [conversation_id("a")]
 
 
 async def test_time_outs_and_expiry_are_found(store: Store) -> None:
     commit = turn_commit()
     head = commit.conversation.model_copy(update={"times_out_at": START + timedelta(hours=1)})
-    await store.commit(commit.model_copy(update={"conversation": head}))
-    assert await store.timed_out(at=START, limit=10) == []
-    assert await store.timed_out(at=START + timedelta(hours=1), limit=10) == [C1]
-    assert await store.expired(updated_before=START, limit=10) == []
-    assert await store.expired(updated_before=START + timedelta(days=1), limit=10) == [C1]
+    await store.conversations.commit(commit.model_copy(update={"conversation": head}))
+    assert await store.conversations.timed_out(at=START, limit=10) == []
+    assert await store.conversations.timed_out(at=START + timedelta(hours=1), limit=10) == [C1]
+    assert await store.conversations.expired(updated_before=START, limit=10) == []
+    assert await store.conversations.expired(updated_before=START + timedelta(days=1), limit=10) == [C1]
 
 
 async def test_a_row_is_sent_by_one_worker_only(store: Store) -> None:
-    await store.commit(turn_commit())
-    (row,) = await store.unsent(C1)
-    began = await asyncio.gather(*(store.begin_send(row, deadline=START + SECOND, at=START) for _ in range(10)))
+    await store.conversations.commit(turn_commit())
+    (row,) = await store.outbox.unsent(C1)
+    began = await asyncio.gather(*(store.outbox.begin_send(row, deadline=START + SECOND, at=START) for _ in range(10)))
     assert sum(1 for one in began if one) == 1
-    (sending,) = await store.unsent(C1)
+    (sending,) = await store.outbox.unsent(C1)
     assert (sending.state, sending.attempts) == (DeliveryState.SENDING, 1)
 
 
 async def test_rows_wait_for_their_time_and_for_their_turn(store: Store) -> None:
-    await store.commit(turn_commit(replies=2))
+    await store.conversations.commit(turn_commit(replies=2))
     later = START + timedelta(minutes=1)
-    assert await store.sendable(at=later, limit=10) == [C1]
-    assert await store.unsent_count() == 2
-    first, second = await store.unsent(C1)
-    await store.postpone(first.id, not_before=later, error_code="busy", at=START)
-    assert await store.sendable(at=later - SECOND, limit=10) == []
-    await store.mark_sent(first, platform_message_id="p-1", at=later)
-    assert await store.sendable(at=later, limit=10) == [C1]
-    assert await store.unsent(C1) == [second]
-    assert await store.unsent_count() == 1
+    assert await store.outbox.sendable(at=later, limit=10) == [C1]
+    assert await store.outbox.unsent_count() == 2
+    first, second = await store.outbox.unsent(C1)
+    await store.outbox.postpone(first.id, not_before=later, error_code="busy", at=START)
+    assert await store.outbox.sendable(at=later - SECOND, limit=10) == []
+    await store.outbox.mark_sent(first, platform_message_id="p-1", at=later)
+    assert await store.outbox.sendable(at=later, limit=10) == [C1]
+    assert await store.outbox.unsent(C1) == [second]
+    assert await store.outbox.unsent_count() == 1
 
 
 @pytest.mark.parametrize("by", ["reference", "platform_id"])
 async def test_statuses_only_move_forward(store: Store, by: str) -> None:
-    await store.commit(turn_commit())
-    (row,) = await store.unsent(C1)
-    await store.begin_send(row, deadline=START + SECOND, at=START)
+    await store.conversations.commit(turn_commit())
+    (row,) = await store.outbox.unsent(C1)
+    await store.outbox.begin_send(row, deadline=START + SECOND, at=START)
     if by == "platform_id":
-        await store.mark_sent(row, platform_message_id="p-1", at=START)
+        await store.outbox.mark_sent(row, platform_message_id="p-1", at=START)
     for state in (DeliveryState.DELIVERED, DeliveryState.SENT, DeliveryState.FAILED):
-        changed = await store.apply_status(status(row, state, reference=row.id if by == "reference" else None))
+        changed = await store.outbox.apply_status(status(row, state, reference=row.id if by == "reference" else None))
         assert changed
         assert changed.state is DeliveryState.DELIVERED
-    assert await store.unsent(C1) == []
+    assert await store.outbox.unsent(C1) == []
     if by == "reference":
-        await store.mark_sent(row, platform_message_id="p-1", at=START)
-    (stored,) = await store.rows(C1)
+        await store.outbox.mark_sent(row, platform_message_id="p-1", at=START)
+    (stored,) = await store.outbox.rows(C1)
     assert (stored.state, stored.platform_message_id) == (DeliveryState.DELIVERED, "p-1")
 
 
 async def test_a_status_before_its_message_is_parked(store: Store) -> None:
-    await store.commit(turn_commit())
-    (row,) = await store.unsent(C1)
-    assert await store.apply_status(status(row, DeliveryState.READ, reference=None)) is None
-    await store.mark_sent(row, platform_message_id="p-1", at=START)
-    (stored,) = await store.rows(C1)
+    await store.conversations.commit(turn_commit())
+    (row,) = await store.outbox.unsent(C1)
+    assert await store.outbox.apply_status(status(row, DeliveryState.READ, reference=None)) is None
+    await store.outbox.mark_sent(row, platform_message_id="p-1", at=START)
+    (stored,) = await store.outbox.rows(C1)
     assert stored.state is DeliveryState.READ
 
 
 async def test_a_status_of_another_channel_does_not_touch_the_row(store: Store) -> None:
-    await store.commit(turn_commit())
-    (row,) = await store.unsent(C1)
+    await store.conversations.commit(turn_commit())
+    (row,) = await store.outbox.unsent(C1)
     foreign = status(row, DeliveryState.FAILED, reference=row.id).model_copy(
         update={"channel": ChannelName.WHATSAPP, "account": "other"}
     )
-    assert await store.apply_status(foreign) is None
-    assert await store.unsent(C1) == [row]
+    assert await store.outbox.apply_status(foreign) is None
+    assert await store.outbox.unsent(C1) == [row]
 
 
 @pytest.mark.parametrize("how", ["refused", "reported"])
 async def test_a_failed_row_asks_for_an_escalation_once(store: Store, how: str) -> None:
-    await store.commit(turn_commit())
-    (row,) = await store.unsent(C1)
-    await store.begin_send(row, deadline=START + SECOND, at=START)
+    await store.conversations.commit(turn_commit())
+    (row,) = await store.outbox.unsent(C1)
+    await store.outbox.begin_send(row, deadline=START + SECOND, at=START)
     if how == "refused":
-        await store.mark_failed(row.id, error_code="131047", at=START)
+        await store.outbox.mark_failed(row.id, error_code="131047", at=START)
     else:
-        await store.mark_sent(row, platform_message_id="p-1", at=START)
-        await store.apply_status(status(row, DeliveryState.FAILED, reference=row.id))
-    (failed,) = await store.to_escalate(limit=10)
+        await store.outbox.mark_sent(row, platform_message_id="p-1", at=START)
+        await store.outbox.apply_status(status(row, DeliveryState.FAILED, reference=row.id))
+    (failed,) = await store.outbox.to_escalate(limit=10)
     assert (failed.id, failed.error_code) == (row.id, "131047")
-    await store.escalation_done(row.id)
-    assert await store.to_escalate(limit=10) == []
+    await store.outbox.escalation_done(row.id)
+    assert await store.outbox.to_escalate(limit=10) == []
 
 
 def status(row: OutboxRow, state: DeliveryState, *, reference: str | None) -> StatusUpdate:
@@ -286,22 +293,22 @@ async def test_dead_letters_are_kept_once_and_can_be_dropped(store: Store) -> No
         message=inbound(id="m-1"),
         at=START,
     )
-    await store.add_dead_letter(letter)
-    await store.add_dead_letter(letter.model_copy(update={"reason": "again"}))
-    assert await store.dead_letters() == [letter]
-    assert await store.dead_letter("l-1") == letter
-    assert await store.drop_dead_letter("l-1")
-    assert not await store.drop_dead_letter("l-1")
-    assert await store.dead_letter("l-1") is None
+    await store.dead_letters.add(letter)
+    await store.dead_letters.add(letter.model_copy(update={"reason": "again"}))
+    assert await store.dead_letters.letters() == [letter]
+    assert await store.dead_letters.get("l-1") == letter
+    assert await store.dead_letters.drop("l-1")
+    assert not await store.dead_letters.drop("l-1")
+    assert await store.dead_letters.get("l-1") is None
 
 
 async def test_erasing_a_conversation_erases_its_dead_letters(store: Store) -> None:
     letter = DeadLetter(
         id="l-1", conversation_id=C1, message_id=None, channel="web", reason="x", attempts=1, raw="said", at=START
     )
-    await store.add_dead_letter(letter)
-    await store.erase(C1, at=START)
-    assert await store.dead_letters() == []
+    await store.dead_letters.add(letter)
+    await store.conversations.erase(C1, at=START)
+    assert await store.dead_letters.letters() == []
 
 
 async def test_dead_letters_of_one_conversation_can_be_asked_for(store: Store) -> None:
@@ -315,16 +322,19 @@ async def test_dead_letters_of_one_conversation_can_be_asked_for(store: Store) -
             attempts=1,
             at=START + number * SECOND,
         )
-        await store.add_dead_letter(letter)
-    assert [letter.id for letter in await store.dead_letters(conversation_id=conversation_id("a"))] == ["l-2", "l-0"]
-    assert [letter.id for letter in await store.dead_letters(limit=2)] == ["l-2", "l-1"]
-    assert await store.prune_dead_letters(before=START + SECOND) == 1
-    assert len(await store.dead_letters()) == 2
+        await store.dead_letters.add(letter)
+    assert [letter.id for letter in await store.dead_letters.letters(conversation_id=conversation_id("a"))] == [
+        "l-2",
+        "l-0",
+    ]
+    assert [letter.id for letter in await store.dead_letters.letters(limit=2)] == ["l-2", "l-1"]
+    assert await store.dead_letters.prune(before=START + SECOND) == 1
+    assert len(await store.dead_letters.letters()) == 2
 
 
 async def test_a_conversation_is_restored_as_another_store_had_it(store: Store) -> None:
     """Whatever was here under that id is gone; indexes, receipts and unsent replies are as they were there."""
-    await store.commit(turn_commit(message=inbound(id="of another life")))
+    await store.conversations.commit(turn_commit(message=inbound(id="of another life")))
     elsewhere = turn_commit(message=inbound("Olá", id="m-1"), replies=2)
     head = elsewhere.conversation.model_copy(update={"version": 7, "times_out_at": START + timedelta(hours=1)})
     letter = DeadLetter(
@@ -341,19 +351,19 @@ async def test_a_conversation_is_restored_as_another_store_had_it(store: Store) 
         dead_letters=(letter,),
     )
     for _ in range(2):
-        await store.restore(archive)
-        assert await store.load(C1) == head
-        assert await store.transitions(C1) == list(archive.transitions)
-        assert await store.transcript(C1) == list(archive.utterances)
-        assert await store.turns(C1) == list(archive.turns)
-        assert await store.receipts(C1) == list(archive.receipts)
-        assert await store.rows(C1) == list(archive.outbox)
-        assert await store.dead_letters(conversation_id=C1) == [letter]
-    assert await store.find_message(MessageId("of another life")) == []
-    assert await store.find_message(MessageId("m-1")) == [C1]
-    assert await store.sendable(at=START + timedelta(days=1), limit=10) == [C1]
-    assert await store.timed_out(at=START + timedelta(days=1), limit=10) == [C1]
-    saved = await store.commit(turn_commit(head))
+        await store.conversations.restore(archive)
+        assert await store.conversations.load(C1) == head
+        assert await store.conversations.transitions(C1) == list(archive.transitions)
+        assert await store.conversations.transcript(C1) == list(archive.utterances)
+        assert await store.conversations.turns(C1) == list(archive.turns)
+        assert await store.conversations.receipts(C1) == list(archive.receipts)
+        assert await store.outbox.rows(C1) == list(archive.outbox)
+        assert await store.dead_letters.letters(conversation_id=C1) == [letter]
+    assert await store.conversations.find_message(MessageId("of another life")) == []
+    assert await store.conversations.find_message(MessageId("m-1")) == [C1]
+    assert await store.outbox.sendable(at=START + timedelta(days=1), limit=10) == [C1]
+    assert await store.conversations.timed_out(at=START + timedelta(days=1), limit=10) == [C1]
+    saved = await store.conversations.commit(turn_commit(head))
     assert saved.version == 8
 
 
@@ -369,24 +379,24 @@ async def test_a_long_conversation_is_restored_in_its_order(store: Store) -> Non
             for number in range(1, 451)
         ),
     )
-    await store.restore(archive)
-    assert await store.load(C1) == archive.head
-    assert await store.transcript(C1) == list(said)
-    assert len(await store.transitions(C1)) == len(archive.transitions)
-    assert await store.receipts(C1) == list(archive.receipts)
+    await store.conversations.restore(archive)
+    assert await store.conversations.load(C1) == archive.head
+    assert await store.conversations.transcript(C1) == list(said)
+    assert len(await store.conversations.transitions(C1)) == len(archive.transitions)
+    assert await store.conversations.receipts(C1) == list(archive.receipts)
 
 
 async def test_institutions_are_kept_by_version(store: Store) -> None:
     institution = pyloto()
-    assert await store.published() is None
-    assert await store.publish(institution, at=START)
-    assert not await store.publish(institution, at=START + SECOND)
+    assert await store.institutions.current() is None
+    assert await store.institutions.publish(institution, at=START)
+    assert not await store.institutions.publish(institution, at=START + SECOND)
     newer = institution.model_copy(update={"version": "newer"})
-    assert await store.publish(newer, at=START + 2 * SECOND)
-    assert await store.published() == newer
-    assert [version for version, _ in await store.published_versions()] == ["newer", institution.version]
-    assert await store.publish(institution, at=START + 3 * SECOND)
-    assert await store.published() == institution
+    assert await store.institutions.publish(newer, at=START + 2 * SECOND)
+    assert await store.institutions.current() == newer
+    assert [version for version, _ in await store.institutions.versions()] == ["newer", institution.version]
+    assert await store.institutions.publish(institution, at=START + 3 * SECOND)
+    assert await store.institutions.current() == institution
 
 
 async def test_it_answers_that_it_is_there(store: Store) -> None:

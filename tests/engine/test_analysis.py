@@ -158,7 +158,7 @@ async def test_an_analysis_is_worked_on_and_its_result_found_again(
     assert (task.task, task.calls, task.outcome) == (kind.value, 1, "ok")
     assert task.tokens.output > 0
     assert float(task.cost_usd or 0) > 0
-    assert await bed.store.due_records(COLLECTION, at=START + 10 * MINUTE, limit=10) == []
+    assert await bed.store.records.due(COLLECTION, at=START + 10 * MINUTE, limit=10) == []
 
 
 async def test_a_second_request_is_the_same_analysis_running_or_done(bed: EngineBed) -> None:
@@ -273,7 +273,7 @@ async def test_a_crash_at_any_step_leaves_it_due_again(bed: EngineBed, point: st
     assert (done.status, done.callback) == (AnalysisStatus.DONE, CallbackState.ACCEPTED)
     assert len({delivery for _, delivery in receiver.told}) == 1
     assert len(receiver.told) == (2 if point == "callback.accepted" else 1), "told once more when the mark got lost"
-    assert await bed.store.due_records(COLLECTION, at=bed.clock.now() + 60 * MINUTE, limit=10) == []
+    assert await bed.store.records.due(COLLECTION, at=bed.clock.now() + 60 * MINUTE, limit=10) == []
 
 
 async def test_what_always_kills_its_worker_is_given_up_after_four_attempts(lasting: Callable[..., EngineBed]) -> None:
@@ -444,7 +444,7 @@ async def test_erasing_takes_the_analyses_along(bed: EngineBed) -> None:
     assert [one["result"]["person"] for one in exported["analyses"]] == ["Ana, da Padaria Sol"]
     await operator_actions.erase(C1, bed.deps)
     assert await desk_of(bed.deps).find(asked.id) is None
-    assert await bed.store.records(COLLECTION, at=bed.clock.now()) == []
+    assert await bed.store.records.page(COLLECTION, at=bed.clock.now()) == []
 
 
 @pytest.mark.parametrize("point", ["analysis.claimed", "analysis.thought"])
@@ -457,7 +457,7 @@ async def test_what_was_thought_of_an_erased_conversation_is_not_written(bed: En
 
     bed.faults.pausing[point] = erased
     await analyse(asked.id, bed.deps)
-    assert await bed.store.records(COLLECTION, at=bed.clock.now()) == []
+    assert await bed.store.records.page(COLLECTION, at=bed.clock.now()) == []
     await say(bed, "voltei")
     again = await ask(bed)
     assert again.id != asked.id, "what the person says after an erasure is another context"
@@ -469,12 +469,12 @@ async def test_a_request_that_outlived_the_erasure_is_dropped(lasting: Callable[
     bed = lasting(model=model)
     await say(bed)
     asked = await ask(bed)
-    record = await bed.store.record(COLLECTION, asked.id, at=bed.clock.now())
+    record = await bed.store.records.get(COLLECTION, asked.id, at=bed.clock.now())
     assert record
     await operator_actions.erase(C1, bed.deps)
-    await bed.store.put_record(record.model_copy(update={"version": 0}))
+    await bed.store.records.put(record.model_copy(update={"version": 0}))
     await look(bed)
-    assert await bed.store.records(COLLECTION, at=bed.clock.now()) == []
+    assert await bed.store.records.page(COLLECTION, at=bed.clock.now()) == []
     assert asked_of(model) == 0
 
 
@@ -483,7 +483,7 @@ async def test_a_request_that_outlived_the_erasure_is_dropped(lasting: Callable[
 
 async def escalate(bed: EngineBed) -> None:
     await say(bed, "quero falar com uma pessoa")
-    head = await bed.store.load(C1)
+    head = await bed.store.conversations.load(C1)
     assert head is not None
     assert head.state is State.ESCALATING
 
@@ -493,7 +493,7 @@ async def test_a_conversation_passed_to_a_person_has_a_summary(tmp_path: Path) -
     async with open_backend("sqlite", tmp_path) as (inbox, store):
         bed = engine_bed(inbox, store, model=model)
         await escalate(bed)
-        assert await store.records(COLLECTION, at=START) == [], "the turn does not wait for it"
+        assert await store.records.page(COLLECTION, at=START) == [], "the turn does not wait for it"
         await sweep(Working(bed), bed.deps)
         newest = await desk_of(bed.deps).newest(C1, SUMMARY)
         assert newest is not None

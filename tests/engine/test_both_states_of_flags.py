@@ -93,7 +93,7 @@ async def played(
             given = flag(key, status="enabled" if value else "disabled")
         else:
             given = flag(key, variants=[{"name": "before", "weight": 0}, {"name": "asked", "value": value}])
-        await FlagStore(store, events, clock).put(given, author="ana", reason="to see", expected=0)
+        await FlagStore(store.records, events, clock).put(given, author="ana", reason="to see", expected=0)
     model = ScriptedModel(answer)
     grouped = GroupedModel(model, monotonic=time.monotonic)
     settings = read_settings(SETTINGS | environment, env_file=None)
@@ -105,7 +105,9 @@ async def played(
         make_executor(settings, model, meter(clock), cache, grouped),
         versions_for(registry(), choice=True, structured=False),
     )
-    async with open_flags(store, events, clock, writer="worker", salt="salt", said={}, provider=provider) as flags:
+    async with open_flags(
+        store.records, events, clock, writer="worker", salt="salt", said={}, provider=provider
+    ) as flags:
         tuner = FlagVariantAssigner(prompter, flags.recorder, flags.resolver, "pt-BR", asks_prompts=True)
         bed = engine_bed(MemoryInbox(), store, model=model, clock=clock, tuner=tuner, prompter=prompter)
         for number, text in enumerate(asks):
@@ -113,7 +115,7 @@ async def played(
             who = conversation_id(f"p{number}")
             await bed.inbox.append([inbound(text, conversation=f"p{number}", at=clock.now())])
             await drain(who, bed.deps)
-        (turn,) = await store.turns(who)
+        (turn,) = await store.conversations.turns(who)
     await cache.close()
     return Seen(turn, list(model.requests), has_grouped=bool(grouped.statistics))
 

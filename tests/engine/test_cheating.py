@@ -32,7 +32,7 @@ async def test_a_thousand_prices_and_closings_never_leave(tmp_path: Path) -> Non
             message = inbound(f"pergunta {number}", conversation=f"c-{number}")
             await inbox.append([message])
             await drain(message.conversation_id, bed.deps)
-            (turn,) = await store.turns(message.conversation_id)
+            (turn,) = await store.conversations.turns(message.conversation_id)
             assert (turn.state, turn.reason) == (State.ESCALATING, "gate"), forbidden[number]
     assert {row.message.text for row in bed.channel.accepted} == {pyloto().text(FixedText.BLOCKED)}
     assert len(bed.channel.accepted) == len(forbidden)

@@ -59,7 +59,7 @@ class Course:
 
     def __init__(self, bed: EngineBed, tuner: FlagVariantAssigner, decide: Callable[[str], None]) -> None:
         self.bed, self.tuner, self._decide = bed, tuner, decide
-        self.laboratory = ExperimentStore(bed.store, bed.events, bed.clock)
+        self.laboratory = ExperimentStore(bed.store.records, bed.events, bed.clock)
 
     async def say(self, decided: str, name: str = "c-1") -> None:
         self._decide(decided)
@@ -70,7 +70,7 @@ class Course:
 
     async def people(self) -> dict[str, list[Person]]:
         await self.tuner.recorder.flush()
-        found = await observed(self.bed.store, KEY, experiment().weights, at=self.bed.clock.now())
+        found = await observed(self.bed.store.records, KEY, experiment().weights, at=self.bed.clock.now())
         assert found.ignored == found.crossovers == 0
         return {name: list(arm.people) for name, arm in found.arms.items()}
 
@@ -88,10 +88,10 @@ async def under_way() -> AsyncIterator[Course]:
         return decided[0] if request.schema_name == "state_decision" else await agreeable(request)
 
     model = ScriptedModel(answer)
-    laboratory = ExperimentStore(store, events, clock)
+    laboratory = ExperimentStore(store.records, events, clock)
     await laboratory.plan(experiment())
     await laboratory.start(KEY, **SIGNED)
-    async with open_flags(store, events, clock, writer="worker", salt="salt", said={}) as flags:
+    async with open_flags(store.records, events, clock, writer="worker", salt="salt", said={}) as flags:
         tuner = FlagVariantAssigner(prompter(model), flags.recorder, flags.resolver, "pt-BR", asks_prompts=True)
         bed = engine_bed(MemoryInbox(), store, model=model, clock=clock, tuner=tuner)
 
@@ -164,13 +164,13 @@ async def test_the_turn_s_record_says_what_it_took_back() -> None:
     async with under_way() as course:
         await course.say(DELIVERY)
         await course.say(TECHNOLOGY)
-        first, second = await course.bed.store.turns(C1)
+        first, second = await course.bed.store.conversations.turns(C1)
         assert first.corrects is None
         assert second.corrects is not None
         assert (second.corrects.dest, second.corrects.business_line) == (State.PROCESSING, "delivery")
         assert second.corrects.arms == first.arms != ()
         await taken_over(course.bed)
-        operation = (await course.bed.store.turns(C1))[-1]
+        operation = (await course.bed.store.conversations.turns(C1))[-1]
         assert operation.corrects is not None
         assert operation.corrects.business_line == "technology"
 
@@ -179,7 +179,7 @@ async def test_a_correction_in_another_process_counts_for_the_arm_of_before() ->
     """A command of an operator has no flags, and the conversation's arms all the same."""
     async with under_way() as course:
         await course.say(SPAM)
-        command = Recorder(course.bed.store, writer="command", salt="salt", clock=course.bed.clock)
+        command = Recorder(course.bed.store.records, writer="command", salt="salt", clock=course.bed.clock)
         deps = engine_bed(
             MemoryInbox(),
             course.bed.store,
@@ -205,7 +205,7 @@ async def test_accuracy_and_the_cost_of_a_resolved_conversation_stand_in_the_rep
             said += [DONE] if seen % 4 == 0 else []
             for what in said:
                 await course.say(what, name)
-            turns = await course.bed.store.turns(conversation_id(name))
+            turns = await course.bed.store.conversations.turns(conversation_id(name))
             spent[arm] += sum(float(turn.cost_usd or 0) for turn in turns)
             expected[arm][0] += 1
             expected[arm][1] += len(turns)
@@ -223,4 +223,4 @@ async def test_accuracy_and_the_cost_of_a_resolved_conversation_stand_in_the_rep
 
 
 async def _head(course: Course, name: str) -> Any:
-    return await course.bed.store.load(ConversationId(conversation_id(name)))
+    return await course.bed.store.conversations.load(ConversationId(conversation_id(name)))

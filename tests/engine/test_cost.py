@@ -70,7 +70,7 @@ async def beds(tmp_path: Path) -> AsyncIterator[Any]:
 async def say(bed: EngineBed, text: str = "Oi", conversation: str = "c-1") -> TurnRecord:
     await bed.inbox.append([inbound(text, conversation=conversation, at=bed.clock.now())])
     await drain(conversation_id(conversation), bed.deps)
-    return (await bed.store.turns(conversation_id(conversation)))[-1]
+    return (await bed.store.conversations.turns(conversation_id(conversation)))[-1]
 
 
 async def truth(store: Store) -> Page:
@@ -95,14 +95,14 @@ async def test_the_books_of_many_workers_are_the_sum_of_all_turns(shared: Any) -
     await asyncio.gather(*(talk(number) for number in range(12)), flush_often())
     await flush_often()
     store = workers[0].store
-    booked, expected = await read_day(store, TODAY, at=START), await truth(store)
+    booked, expected = await read_day(store.records, TODAY, at=START), await truth(store)
     assert booked == expected
     assert (booked.turn_count, booked.total.calls) == (36, 108)
     assert booked.total.usd == sum(
         [Decimal(turn.cost_usd or "unknown") async for turn in turns_between(store, START, TOMORROW)]
     )
     assert {group.line for group in booked.rows} == {"delivery"}
-    heads = [await store.load(conversation_id(f"c-{number}")) for number in range(12)]
+    heads = [await store.conversations.load(conversation_id(f"c-{number}")) for number in range(12)]
     assert sum(Decimal(head.spent_usd) for head in heads if head) == booked.total.usd
 
 
@@ -118,7 +118,7 @@ async def test_what_a_resolved_conversation_costs_by_arm(shared: Any) -> None:
     page.add_turn(turns[1].model_copy(update={"arms": ("x=v3",), "tasks": (unpaid,)}))
     assert Page.of(page.body()) == page
     assert Page.of({"rows": [], "turns": []}) == Page()
-    await bed.store.put_record(
+    await bed.store.records.put(
         Record(collection=COLLECTION, key=shard_key(TODAY, Kind.TURNS, "w"), body=page.body(), updated_at=START)
     )
     report = await cost_report(bed.store, Span(TODAY, TODAY, UTC), By.ARM, at=START)
@@ -142,17 +142,17 @@ async def test_what_a_dead_process_had_not_written_is_found_by_a_recount(shared:
     await say(alive, conversation="c-3")
     await alive.deps.ledger.flush()
     store = alive.store
-    assert (await read_day(store, TODAY, at=START)).turn_count == 2
+    assert (await read_day(store.records, TODAY, at=START)).turn_count == 2
     with pytest.raises(ValueError, match="not over"):
         await recount(store, TODAY, at=START)
     with pytest.raises(ValueError, match="forgotten"):
         await recount(store, TODAY, at=START + timedelta(days=91))
     counted = await recount(store, TODAY, at=TOMORROW)
-    assert counted == await truth(store) == await read_day(store, TODAY, at=TOMORROW)
+    assert counted == await truth(store) == await read_day(store.records, TODAY, at=TOMORROW)
     assert counted.turn_count == 3
     # The other comes late with what it had, and a second recount comes to the same.
     await dead.deps.ledger.flush()
-    assert await read_day(store, TODAY, at=TOMORROW) == counted
+    assert await read_day(store.records, TODAY, at=TOMORROW) == counted
     assert await recount(store, TODAY, at=TOMORROW) == counted
 
 
@@ -162,7 +162,7 @@ async def test_a_recount_equals_the_ledger_where_nothing_was_lost(shared: Any) -
         await say(bed, conversation=f"c-{number}")
         bed.clock.move(timedelta(hours=1))
     await bed.deps.ledger.flush()
-    before = await read_day(bed.store, TODAY, at=bed.clock.now())
+    before = await read_day(bed.store.records, TODAY, at=bed.clock.now())
     assert await recount(bed.store, TODAY, at=TOMORROW) == before
     assert {group.hour for group in before.rows} == {12, 13, 14}
 
@@ -172,13 +172,13 @@ async def test_an_erased_conversation_takes_no_money_out_of_the_books(shared: An
     await say(bed)
     await say(bed, conversation="c-2")
     await bed.deps.ledger.flush()
-    before = await read_day(bed.store, TODAY, at=START)
+    before = await read_day(bed.store.records, TODAY, at=START)
     await operator_actions.erase(C1, bed.deps)
     await bed.deps.ledger.flush()
-    assert await read_day(bed.store, TODAY, at=START) == before
+    assert await read_day(bed.store.records, TODAY, at=START) == before
     assert await recount(bed.store, TODAY, at=TOMORROW) == before
-    assert await read_day(bed.store, TODAY, at=TOMORROW) == before
-    kept_shards = await bed.store.records(COLLECTION, at=TOMORROW)
+    assert await read_day(bed.store.records, TODAY, at=TOMORROW) == before
+    kept_shards = await bed.store.records.page(COLLECTION, at=TOMORROW)
     assert not any(C1 in record.model_dump_json() for record in kept_shards)
 
 
@@ -193,13 +193,13 @@ async def test_a_crash_between_call_and_settling_loses_no_turn_and_holds_nothing
     second = shared(clock=SteppingClock(START + timedelta(minutes=5)))
     await drain(C1, second.deps)
     await second.deps.ledger.flush()
-    assert await read_day(second.store, TODAY, at=START) == await truth(second.store)
+    assert await read_day(second.store.records, TODAY, at=START) == await truth(second.store)
     assert (await truth(second.store)).turn_count == 1
 
 
 async def test_a_write_whose_answer_got_lost_is_not_counted_twice(shared: Any) -> None:
     bed = shared()
-    put = bed.store.put_record
+    put = bed.store.records.put
 
     async def written_but_unheard(record: Any) -> Any:
         await put(record)
@@ -208,20 +208,20 @@ async def test_a_write_whose_answer_got_lost_is_not_counted_twice(shared: Any) -
     await say(bed)
     records = _Puts(bed.store, written_but_unheard)
     ledger = Ledger(records, writer="w", clock=bed.clock)
-    ledger.book_turn((await bed.store.turns(C1))[-1])
+    ledger.book_turn((await bed.store.conversations.turns(C1))[-1])
     with pytest.raises(StoreUnavailableError):
         await ledger.flush()
-    records.put_record = put
-    ledger.book_turn((await bed.store.turns(C1))[-1])
+    records.put = put
+    ledger.book_turn((await bed.store.conversations.turns(C1))[-1])
     await ledger.flush()
-    assert (await read_day(bed.store, TODAY, at=START)).turn_count == 2
+    assert (await read_day(bed.store.records, TODAY, at=START)).turn_count == 2
 
 
 class _Puts:
     """A store whose writes of records go another way."""
 
-    def __init__(self, store: Store, put_record: Any) -> None:
-        self.record, self.records, self.put_record = store.record, store.records, put_record
+    def __init__(self, store: Store, put: Any) -> None:
+        self.get, self.page, self.put = store.records.get, store.records.page, put
 
 
 async def test_dropped_drafts_and_refused_answers_were_paid(beds: Any) -> None:
@@ -239,29 +239,29 @@ async def test_dropped_drafts_and_refused_answers_were_paid(beds: Any) -> None:
     bed.model = model
     turn = await say(bed)
     await bed.deps.ledger.flush()
-    booked = await read_day(bed.store, TODAY, at=START)
+    booked = await read_day(bed.store.records, TODAY, at=START)
     assert booked.total.calls == len(model.requests) == 7
     assert sum(task.calls for task in turn.tasks) == 3
-    apart = [one for one in await bed.store.records(COLLECTION, at=START) if kind_of(one.key) is Kind.APART]
+    apart = [one for one in await bed.store.records.page(COLLECTION, at=START) if kind_of(one.key) is Kind.APART]
     assert [Page.of(one.body).total.calls for one in apart] == [4]
     assert await recount(bed.store, TODAY, at=TOMORROW) == await truth(bed.store)
-    assert (await read_day(bed.store, TODAY, at=TOMORROW)).total == booked.total
-    head = await bed.store.load(C1)
+    assert (await read_day(bed.store.records, TODAY, at=TOMORROW)).total == booked.total
+    head = await bed.store.conversations.load(C1)
     assert head is not None
     assert Decimal(head.spent_usd) == booked.total.usd
 
 
 async def test_a_commit_that_failed_was_paid(beds: Any) -> None:
     bed = beds()
-    commit = bed.store.commit
-    bed.store.commit = AsyncMock(side_effect=StoreUnavailableError("away"))
+    commit = bed.store.conversations.commit
+    bed.store.conversations.commit = AsyncMock(side_effect=StoreUnavailableError("away"))
     await bed.inbox.append([inbound(at=START)])
     await drain(C1, bed.deps)
-    bed.store.commit = commit
+    bed.store.conversations.commit = commit
     bed.clock.move(timedelta(minutes=1))
     await drain(C1, bed.deps)
     await bed.deps.ledger.flush()
-    assert (await read_day(bed.store, TODAY, at=START)).total.calls == 6
+    assert (await read_day(bed.store.records, TODAY, at=START)).total.calls == 6
 
 
 async def test_analyses_are_booked_before_their_result_is_written(beds: Any) -> None:
@@ -273,7 +273,7 @@ async def test_analyses_are_booked_before_their_result_is_written(beds: Any) -> 
     bed.faults.armed = "analysis.thought"
     with pytest.raises(CrashError):
         await analyse(asked.id, bed.deps)
-    booked = await read_day(bed.store, TODAY, at=START)
+    booked = await read_day(bed.store.records, TODAY, at=START)
     assert sum(amounts.calls for group, amounts in booked.rows.items() if group.task == "handoff_summary") == 1
 
 
@@ -287,10 +287,10 @@ async def test_a_call_without_a_price_is_unknown_in_the_books(beds: Any) -> None
     turn = await say(bed)
     assert turn.cost_usd is None
     await bed.deps.ledger.flush()
-    total = (await read_day(bed.store, TODAY, at=START)).total
+    total = (await read_day(bed.store.records, TODAY, at=START)).total
     assert (total.calls, total.unpriced, total.usd) == (3, 3, 0)
     assert UNPRICED_CALLS._value.get() == before + 3
-    head = await bed.store.load(C1)
+    head = await bed.store.conversations.load(C1)
     assert head is not None
     assert Decimal(head.spent_usd) > 0
 
@@ -381,7 +381,7 @@ async def test_a_conversation_that_has_spent_its_ceiling_goes_to_a_person_and_ma
         turns.append(await say(bed, conversation="c-2"))
     assert turns[-1].reason == "budget"
     assert len(turns) > 2
-    head = await bed.store.load(conversation_id("c-2"))
+    head = await bed.store.conversations.load(conversation_id("c-2"))
     assert head is not None
     assert one_turn < Decimal(head.spent_usd) <= ceiling
     await operator_actions.pull(head.id, Trigger.HAND_BACK, bed.deps, reason="operator")
@@ -400,9 +400,9 @@ async def test_a_filling_ceiling_asks_the_smaller_model(beds: Any) -> None:
     bed.deps.prompter._models = bed.deps.prompter._models.__class__("claude-sonnet-5-5", *["claude-sonnet-5-5"] * 2)
     turn = await say(bed)
     assert {call.model for task in turn.tasks for call in task.bill} == {"claude-sonnet-5-5"}
-    head = await bed.store.load(C1)
+    head = await bed.store.conversations.load(C1)
     assert head is not None
-    await bed.store.restore(
+    await bed.store.conversations.restore(
         (await _archive(bed)).model_copy(update={"head": head.model_copy(update={"spent_usd": "0.8"})})
     )
     turn = await say(bed)
@@ -413,7 +413,7 @@ async def test_a_filling_ceiling_asks_the_smaller_model(beds: Any) -> None:
 async def _archive(bed: EngineBed) -> Any:
     from contracts.delivery import ConversationArchive
 
-    head = await bed.store.load(C1)
+    head = await bed.store.conversations.load(C1)
     assert head is not None
     return ConversationArchive(head=head)
 
@@ -449,7 +449,7 @@ async def test_processes_together_pass_it_by_no_more_than_they_spend_between_two
     meters = [limited(clock, day=str(ceiling)) for _ in range(4)]
     workers: list[EngineBed] = [shared(clock=clock, meter=one, model=Verbose(agreeable)) for one in meters]
     exchanges = [
-        Exchange(worker.store, one.day, writer=f"w{n}", clock=clock)
+        Exchange(worker.store.records, one.day, writer=f"w{n}", clock=clock)
         for n, (worker, one) in enumerate(zip(workers, meters, strict=True))
     ]
     spent = in_one_round = Decimal(0)
@@ -473,8 +473,8 @@ async def test_what_a_dead_process_held_is_free_again_and_what_it_spent_stays_sp
     store = shared().store
     dead.day.add(Decimal("0.3"))
     dead.day.held = Decimal("0.2")
-    other = Exchange(store, alive.day, writer="alive", clock=clock)
-    await Exchange(store, dead.day, writer="dead", clock=clock).run()
+    other = Exchange(store.records, alive.day, writer="alive", clock=clock)
+    await Exchange(store.records, dead.day, writer="dead", clock=clock).run()
     await other.run()
     assert alive.day.used == Decimal("0.5")
     clock.move(timedelta(seconds=20))
@@ -486,7 +486,7 @@ async def test_a_share_of_the_ceiling_is_told_once_by_one_process(shared: Any) -
     clock = SteppingClock()
     meters = [limited(clock, day="1") for _ in range(3)]
     store = shared().store
-    exchanges = [Exchange(store, one.day, writer=f"w{n}", clock=clock) for n, one in enumerate(meters)]
+    exchanges = [Exchange(store.records, one.day, writer=f"w{n}", clock=clock) for n, one in enumerate(meters)]
     before = BUDGET_NOTICES.labels(percent="80")._value.get()
     meters[0].day.add(Decimal("0.85"))
     written = io.StringIO()
@@ -509,16 +509,16 @@ async def test_a_store_that_is_away_stops_no_message_and_loses_no_money(beds: An
             refused.set()
         raise StoreUnavailableError("away")
 
-    put, bed.store.put_record = bed.store.put_record, away
+    put, bed.store.records.put = bed.store.records.put, away
     late, alone = LEDGER_LATE._value.get(), BUDGET_ALONE._value.get()
-    exchange = Exchange(bed.store, limit.day, writer="w", clock=bed.clock)
+    exchange = Exchange(bed.store.records, limit.day, writer="w", clock=bed.clock)
     async with kept(bed.deps.ledger, exchange, every=timedelta(milliseconds=1)):
         turn = await say(bed)
         await refused.wait()
         assert turn.state is State.AWAITING_USER
-        bed.store.put_record = put
+        bed.store.records.put = put
     assert (LEDGER_LATE._value.get() > late, BUDGET_ALONE._value.get() > alone) == (True, True)
-    assert await read_day(bed.store, TODAY, at=START) == await truth(bed.store)
+    assert await read_day(bed.store.records, TODAY, at=START) == await truth(bed.store)
 
 
 async def test_an_analysis_beyond_the_day_s_ceiling_ends_with_a_reason(beds: Any) -> None:
@@ -552,6 +552,6 @@ async def test_texts_of_people_stay_out_of_the_books(beds: Any) -> None:
     bed = beds(model=scripted(text=response("Certo, Ana.")))
     await say(bed, "meu cpf é 123.456.789-00", conversation="ana-silva")
     await bed.deps.ledger.flush()
-    for record in await bed.store.records(COLLECTION, at=START):
+    for record in await bed.store.records.page(COLLECTION, at=START):
         content = record.model_dump_json()
         assert not any(word in content for word in ("ana-silva", "123.456", "Certo"))

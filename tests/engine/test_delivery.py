@@ -28,6 +28,7 @@ from contracts.ports import ModelRequest
 from fsm.table import MOVES
 from tests.builders import (
     BACKENDS,
+    REPOSITORIES,
     CrashError,
     EngineBed,
     RecordingChannel,
@@ -102,13 +103,13 @@ async def recover(bed: EngineBed) -> None:
 
 
 async def assert_answered_once(bed: EngineBed, texts: list[str]) -> None:
-    turns = await bed.store.turns(C1)
-    receipts = await bed.store.receipts(C1)
+    turns = await bed.store.conversations.turns(C1)
+    receipts = await bed.store.conversations.receipts(C1)
     assert [receipt.message.text for receipt in receipts] == texts
     assert [one for turn in turns for one in turn.message_ids] == [receipt.message.id for receipt in receipts]
     assert await bed.inbox.pending(C1) == []
-    assert await bed.store.unsent(C1) == []
-    moves = await bed.store.transitions(C1)
+    assert await bed.store.outbox.unsent(C1) == []
+    moves = await bed.store.conversations.transitions(C1)
     for move, following in pairwise(moves):
         assert move.dest is following.source
     assert all((move.source, move.trigger, move.dest) in LEGAL for move in moves)
@@ -122,7 +123,7 @@ async def test_a_crash_anywhere_loses_and_doubles_nothing(bed: EngineBed, point:
     await bed.inbox.append([inbound("três")])
     await recover(bed)
     await assert_answered_once(bed, ["um", "dois", "três"])
-    resent = len(bed.channel.accepted) - len(await bed.store.rows(C1))
+    resent = len(bed.channel.accepted) - len(await bed.store.outbox.rows(C1))
     assert resent == (1 if point == "outbox.accepted" else 0)
 
 
@@ -130,12 +131,12 @@ async def test_a_status_settles_a_send_whose_answer_was_lost(bed: EngineBed) -> 
     await bed.inbox.append([inbound()])
     bed.faults.armed = "outbox.accepted"
     assert await drain_or_die(bed)
-    (row,) = await bed.store.unsent(C1)
+    (row,) = await bed.store.outbox.unsent(C1)
     assert row.state is DeliveryState.SENDING
-    await bed.store.apply_status(status_of(bed, row.id))
+    await bed.store.outbox.apply_status(status_of(bed, row.id))
     await recover(bed)
     assert len(bed.channel.accepted) == 1
-    assert await bed.store.unsent(C1) == []
+    assert await bed.store.outbox.unsent(C1) == []
 
 
 async def test_without_a_status_it_is_sent_once_more_after_its_deadline(bed: EngineBed) -> None:
@@ -148,7 +149,7 @@ async def test_without_a_status_it_is_sent_once_more_after_its_deadline(bed: Eng
     bed.clock.move(timedelta(seconds=1))
     await outbox.flush(C1, bed.deps)
     assert len(bed.channel.accepted) == 2
-    assert await bed.store.unsent(C1) == []
+    assert await bed.store.outbox.unsent(C1) == []
 
 
 async def test_after_a_long_silence_a_status_gets_its_time_first(bed: EngineBed) -> None:
@@ -210,7 +211,7 @@ async def test_a_worker_paused_past_its_lease_writes_nothing(bed: EngineBed) -> 
 async def test_two_hundred_wake_ups_are_one_turn(bed: EngineBed) -> None:
     await bed.inbox.append([inbound()])
     await asyncio.gather(*(drain(C1, bed.deps) for _ in range(200)))
-    assert len(await bed.store.turns(C1)) == 1
+    assert len(await bed.store.conversations.turns(C1)) == 1
     assert len(bed.channel.accepted) == 1
 
 
@@ -230,10 +231,10 @@ async def test_a_message_that_kills_its_worker_goes_to_the_dead_letters(bed: Eng
         assert await drain_or_die(dying)
         dying.clock.move(timedelta(seconds=60))
     await drain(C1, dying.deps)
-    (letter,) = await bed.store.dead_letters()
+    (letter,) = await bed.store.dead_letters.letters()
     assert letter.message
     assert (letter.message.text, letter.reason, letter.attempts) == ("mata", "attempts", attempts + 1)
-    turns = await bed.store.turns(C1)
+    turns = await bed.store.conversations.turns(C1)
     assert [turn.reason for turn in turns] == ["dead_letter", "record"]
     assert turns[-1].state is State.ESCALATING
     assert len(bed.channel.accepted) == 1
@@ -267,7 +268,7 @@ async def test_those_that_were_only_there_get_through_before_their_attempts_are_
             task.cancel()
         await asyncio.gather(*done, *others, return_exceptions=True)
         bed.clock.move(timedelta(seconds=40))
-    letters = await bed.store.dead_letters()
+    letters = await bed.store.dead_letters.letters()
     assert [letter.conversation_id for letter in letters] == [conversation_id(killer)]
     assert await bed.inbox.depth() == 0
 
@@ -278,10 +279,10 @@ async def test_a_reply_that_waited_past_the_window_fails_and_calls_a_person(bed:
     await drain(C1, bed.deps)
     bed.clock.move(timedelta(hours=25))
     await sweep(DrainingQueue(bed), bed.deps)
-    (row,) = await bed.store.rows(C1)
+    (row,) = await bed.store.outbox.rows(C1)
     assert (row.state, row.error_code) == (DeliveryState.FAILED, "window_closed")
     await sweep(DrainingQueue(bed), bed.deps)
-    assert await bed.store.to_escalate(limit=1) == []
+    assert await bed.store.outbox.to_escalate(limit=1) == []
 
 
 async def test_a_crash_while_dead_lettering_is_redone(bed: EngineBed) -> None:
@@ -291,20 +292,20 @@ async def test_a_crash_while_dead_lettering_is_redone(bed: EngineBed) -> None:
     assert await drain_or_die(limited)
     limited.clock.move(timedelta(seconds=60))
     await drain(C1, limited.deps)
-    assert len(await bed.store.dead_letters()) == 1
-    assert len(await bed.store.turns(C1)) == 1
+    assert len(await bed.store.dead_letters.letters()) == 1
+    assert len(await bed.store.conversations.turns(C1)) == 1
 
 
 async def test_a_dead_letter_can_be_tried_again(bed: EngineBed) -> None:
     limited = engine_bed(bed.inbox, bed.store, clock=bed.clock, limits=DrainLimits(attempts=0))
     await bed.inbox.append([inbound("de novo")])
     await drain(C1, limited.deps)
-    (letter,) = await bed.store.dead_letters()
+    (letter,) = await bed.store.dead_letters.letters()
     await operator_actions.pull(C1, Trigger.HAND_BACK, bed.deps, reason="operator")
     assert await operator_actions.retry_dead_letter(letter.id, bed.deps) == C1
     await drain(C1, bed.deps)
-    assert await bed.store.dead_letters() == []
-    assert (await bed.store.turns(C1))[-1].reason == "decided"
+    assert await bed.store.dead_letters.letters() == []
+    assert (await bed.store.conversations.turns(C1))[-1].reason == "decided"
     assert await operator_actions.retry_dead_letter("nothing", bed.deps) is None
 
 
@@ -314,12 +315,12 @@ async def test_an_erasure_while_the_model_thinks_is_not_written_over(bed: Engine
         await bed.inbox.append([inbound("apague isto")])
         bed.faults.pausing["turn.before_commit"] = lambda: _erase(bed)
         await drain(C1, bed.deps)
-        assert await bed.store.turns(C1) == [], erased_before
+        assert await bed.store.conversations.turns(C1) == [], erased_before
         assert await bed.inbox.pending(C1) == []
-        assert await bed.store.rows(C1) == []
+        assert await bed.store.outbox.rows(C1) == []
     await bed.inbox.append([inbound("sou nova aqui")])
     await drain(C1, bed.deps)
-    assert len(await bed.store.turns(C1)) == 1
+    assert len(await bed.store.conversations.turns(C1)) == 1
 
 
 async def _erase(bed: EngineBed) -> None:
@@ -336,7 +337,7 @@ async def test_a_person_who_takes_over_while_the_model_thinks_wins(bed: EngineBe
     bed.faults.pausing["turn.before_commit"] = take_over
     await bed.inbox.append([inbound("e o horário?")])
     await drain(C1, bed.deps)
-    turns = await bed.store.turns(C1)
+    turns = await bed.store.conversations.turns(C1)
     assert [turn.state for turn in turns] == [State.AWAITING_USER, State.ESCALATING, State.ESCALATING]
     assert len(bed.channel.accepted) == 1
 
@@ -346,8 +347,8 @@ async def test_an_erasure_at_any_moment_of_a_turn_leaves_nothing(bed: EngineBed,
     await bed.inbox.append([inbound("meu segredo")])
     bed.faults.pausing[point] = lambda: _erase(bed)
     await drain(C1, bed.deps)
-    assert await bed.store.transcript(C1) == []
-    assert await bed.store.receipts(C1) == []
+    assert await bed.store.conversations.transcript(C1) == []
+    assert await bed.store.conversations.receipts(C1) == []
     assert await bed.inbox.pending(C1) == []
 
 
@@ -356,8 +357,8 @@ async def test_an_erasure_while_dead_lettering_leaves_nothing(bed: EngineBed) ->
     await bed.inbox.append([inbound("meu segredo")])
     limited.faults.pausing["dead_letter.kept"] = lambda: _erase(bed)
     await drain(C1, limited.deps)
-    assert await bed.store.dead_letters() == []
-    assert await bed.store.turns(C1) == []
+    assert await bed.store.dead_letters.letters() == []
+    assert await bed.store.conversations.turns(C1) == []
 
 
 async def test_replies_after_an_erasure_have_numbers_that_nobody_has_seen(bed: EngineBed) -> None:
@@ -380,8 +381,8 @@ async def test_retention_forgets_what_was_said_but_answers_what_just_came(bed: E
 
     bed.faults.pausing["turn.before_commit"] = clean_now
     await drain(C1, bed.deps)
-    assert (await bed.store.transcript(C1))[0].text == "voltei"
-    assert len(await bed.store.turns(C1)) == 1
+    assert (await bed.store.conversations.transcript(C1))[0].text == "voltei"
+    assert len(await bed.store.conversations.turns(C1)) == 1
     assert await bed.inbox.pending(C1) == []
 
 
@@ -391,10 +392,10 @@ async def test_old_dead_letters_are_forgotten(bed: EngineBed) -> None:
     await drain(C1, limited.deps)
     bed.clock.move(timedelta(days=8))
     await clean(bed.deps)
-    assert await bed.store.dead_letters()
+    assert await bed.store.dead_letters.letters()
     bed.clock.move(timedelta(days=91))
     await clean(bed.deps)
-    assert await bed.store.dead_letters() == []
+    assert await bed.store.dead_letters.letters() == []
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
@@ -424,7 +425,7 @@ async def test_a_model_that_drips_its_answer_is_away(bed: EngineBed) -> None:
     await bed.inbox.append([inbound()])
     async with asyncio.timeout(5):
         await drain(C1, slow.deps)
-    assert (await bed.store.turns(C1))[0].reason == "model_unavailable"
+    assert (await bed.store.conversations.turns(C1))[0].reason == "model_unavailable"
 
 
 async def test_a_platform_that_drips_its_answer_leaves_the_send_to_be_settled(bed: EngineBed) -> None:
@@ -437,7 +438,7 @@ async def test_a_platform_that_drips_its_answer_leaves_the_send_to_be_settled(be
     await bed.inbox.append([inbound()])
     async with asyncio.timeout(5):
         await drain(C1, slow.deps)
-    (row,) = await bed.store.rows(C1)
+    (row,) = await bed.store.outbox.rows(C1)
     assert row.state is DeliveryState.SENDING
 
 
@@ -449,7 +450,7 @@ async def test_a_channel_that_is_gone_does_not_keep_new_messages_from_their_turn
     without = replace(gone.deps, channels={ChannelName.WHATSAPP: bed.channel})
     bed.clock.move(timedelta(minutes=1))
     await outbox.flush(C1, without)
-    (row,) = await bed.store.rows(C1)
+    (row,) = await bed.store.outbox.rows(C1)
     assert (row.state, row.error_code) == (DeliveryState.PENDING, "no_channel")
 
 
@@ -498,7 +499,7 @@ async def test_a_send_is_finished_when_its_drain_is_cancelled(bed: EngineBed) ->
     await asyncio.sleep(0)
     goes_on.set()
     await asyncio.wait([draining])
-    (row,) = await bed.store.rows(C1)
+    (row,) = await bed.store.outbox.rows(C1)
     assert row.state is DeliveryState.SENT
     await recover(bed)
     assert len(bed.channel.accepted) == 1
@@ -509,10 +510,25 @@ class Outage:
 
     def __init__(self, inner: Any, error: BaseException, *names: str) -> None:
         self._inner, self._error, self._names = inner, error, names
-        self.is_down = False
+        self._repositories: dict[str, Outage] = {}
+        self._is_down = False
+
+    @property
+    def is_down(self) -> bool:
+        return self._is_down
+
+    @is_down.setter
+    def is_down(self, is_down: bool) -> None:
+        self._is_down = is_down
+        for one in self._repositories.values():
+            one.is_down = is_down
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
+        if name in REPOSITORIES:
+            one = self._repositories.setdefault(name, Outage(method, self._error, *self._names))
+            one.is_down = self.is_down
+            return one
         if self.is_down and (name in self._names or not self._names):
 
             async def fail(*_: Any, **__: Any) -> None:
@@ -534,7 +550,7 @@ async def test_while_the_store_is_away_the_entries_are_kept(bed: EngineBed, meth
     store.is_down = False
     await recover(broken)
     await assert_answered_once(bed, ["Oi, bom dia"])
-    assert await bed.store.dead_letters() == []
+    assert await bed.store.dead_letters.letters() == []
 
 
 async def test_a_store_that_is_away_costs_no_attempt(bed: EngineBed) -> None:
@@ -597,9 +613,9 @@ async def test_a_defect_is_counted_kept_and_dead_lettered(bed: EngineBed) -> Non
     await bed.inbox.append([inbound()])
     await recover(broken)
     await recover(broken)
-    (letter,) = await bed.store.dead_letters()
+    (letter,) = await bed.store.dead_letters.letters()
     assert letter.attempts == broken.deps.drain_limits.attempts + 1
-    assert (await bed.store.turns(C1))[-1].reason == "dead_letter"
+    assert (await bed.store.conversations.turns(C1))[-1].reason == "dead_letter"
 
 
 async def test_a_process_that_stops_gives_its_conversation_back_at_once(bed: EngineBed) -> None:
@@ -690,7 +706,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def operator_takes_over(self) -> None:
-        head = self.run(self.bed.store.load(C1))
+        head = self.run(self.bed.store.conversations.load(C1))
         if head is not None and head.turns:
             self.run(operator_actions.escalate(C1, self.bed.deps, reason="operator"))
 
@@ -705,9 +721,9 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def statuses_arrive(self) -> None:
-        for row in self.run(self.bed.store.rows(C1)):
+        for row in self.run(self.bed.store.outbox.rows(C1)):
             if row.id in {accepted.id for accepted in self.bed.channel.accepted}:
-                self.run(self.bed.store.apply_status(status_of(self.bed, row.id)))
+                self.run(self.bed.store.outbox.apply_status(status_of(self.bed, row.id)))
 
     @rule()
     def erase(self) -> None:
@@ -721,20 +737,20 @@ class Delivery(RuleBasedStateMachine):
 
     @invariant()
     def every_message_is_answered_or_waits(self) -> None:
-        answered = [receipt.message.id for receipt in self.run(self.bed.store.receipts(C1))]
+        answered = [receipt.message.id for receipt in self.run(self.bed.store.conversations.receipts(C1))]
         waiting = [entry.message.id for entry in self.run(self.bed.inbox.pending(C1))]
         assert set(self.accepted) - self.erased <= {*answered, *waiting}
         assert not self.erased & {*answered, *waiting}
 
     @invariant()
     def no_message_has_two_turns_and_order_is_kept(self) -> None:
-        in_turns = [one for turn in self.run(self.bed.store.turns(C1)) for one in turn.message_ids]
+        in_turns = [one for turn in self.run(self.bed.store.conversations.turns(C1)) for one in turn.message_ids]
         assert len(in_turns) == len(set(in_turns))
         assert in_turns == [one for one in self.order if one in set(in_turns)]
 
     @invariant()
     def every_move_is_legal_and_follows_the_one_before(self) -> None:
-        moves = self.run(self.bed.store.transitions(C1))
+        moves = self.run(self.bed.store.conversations.transitions(C1))
         assert all((move.source, move.trigger, move.dest) in LEGAL for move in moves)
         for move, following in pairwise(moves):
             assert move.dest is following.source or following.source is State.INIT
@@ -750,7 +766,7 @@ class Delivery(RuleBasedStateMachine):
         self.bed.channel.errors_after_accepting.clear()
         self.run(recover(self.bed))
         assert self.run(self.bed.inbox.pending(C1)) == []
-        assert self.run(self.bed.store.unsent(C1)) == []
+        assert self.run(self.bed.store.outbox.unsent(C1)) == []
         self.every_message_is_answered_or_waits()
         self.loop.close()
 

@@ -70,7 +70,7 @@ async def test_the_bytes_that_are_sent_are_those_of_the_arm(opened: Open) -> Non
         met: dict[int, int] = {1: 0, 2: 0}
         for number in range(12):
             turns = await play(runtime, f"p{number}", SAYS)
-            kept = await runtime.deps.store.load(turns[0].conversation_id)
+            kept = await runtime.deps.store.conversations.load(turns[0].conversation_id)
             assert kept is not None
             version = kept.prompt_versions["generate_response"]
             assert f"generate_response_v{version}" in labels(turns)
@@ -109,7 +109,7 @@ async def test_a_running_conversation_keeps_what_it_began_with(opened: Open, tmp
     async with opened({}) as runtime:
         message = (await play_all(runtime, [SAYS[:1]], prefix="bia"))[0]
         continued = await play(runtime, "ana", ["x", SAYS[1]][1:])
-        head = await runtime.deps.store.load(continued[0].conversation_id)
+        head = await runtime.deps.store.conversations.load(continued[0].conversation_id)
     assert {task.model for task in message.tasks} == {"claude-haiku-5-5"}
     assert head is not None
     assert head.tuning.models == {"response": "claude-sonnet-5-5"}
@@ -132,7 +132,7 @@ async def test_a_switch_wins_over_a_flag(opened: Open) -> None:
 
 async def test_an_experiment_counts_persons_and_an_erased_one_leaves(opened: Open) -> None:
     async with opened() as runtime:
-        laboratory = ExperimentStore(runtime.deps.store, runtime.deps.events, SteppingClock())
+        laboratory = ExperimentStore(runtime.deps.store.records, runtime.deps.events, SteppingClock())
         await laboratory.plan(
             draft(),
         )
@@ -151,7 +151,7 @@ async def test_an_experiment_counts_persons_and_an_erased_one_leaves(opened: Ope
         assert {line.name for line in costs.lines} == {one[0] for one in arms.values()}
         assert costs.total.calls == sum(task.calls for turn in turns for task in turn.tasks)
         await runtime.deps.tuner.recorder.flush()  # type: ignore[attr-defined]
-        laboratory = ExperimentStore(runtime.deps.store, runtime.deps.events, SteppingClock())
+        laboratory = ExperimentStore(runtime.deps.store.records, runtime.deps.events, SteppingClock())
         found = await laboratory.report("prompt-v2", EXACT)
         assert sum(arm["people"] for arm in found["arms"]) == 20
         await erase(turns[0].conversation_id, runtime.deps)

@@ -79,7 +79,7 @@ async def say(bed: EngineBed, *texts: str) -> None:
 
 
 async def texts_of(bed: EngineBed) -> list[str]:
-    return [receipt.message.text for receipt in await bed.store.receipts(C1)]
+    return [receipt.message.text for receipt in await bed.store.conversations.receipts(C1)]
 
 
 async def sent_from_there_alone(two: Two) -> None:
@@ -114,7 +114,7 @@ async def test_after_the_cut_over_the_conversation_goes_on_there_and_nothing_is_
     await drain(C1, two.there.deps)
     assert await texts_of(two.there) == ["um", "dois", "três"]
     assert await two.here.inbox.depth() == 0
-    head = await two.here.store.load(C1)
+    head = await two.here.store.conversations.load(C1)
     assert head
     with pytest.raises(ConversationMovedError):
         migrate(head)
@@ -143,7 +143,7 @@ async def test_a_draft_that_was_being_written_is_dropped_by_the_cut_over(two: Tw
     for _ in range(6):
         two.here.clock.move(timedelta(seconds=30))
         await sweep(Draining(two.here), two.here.deps)
-    assert await two.here.store.dead_letters() == []
+    assert await two.here.store.dead_letters.letters() == []
     await two.migration().move_messages(C1)
     await drain(C1, two.there.deps)
     assert await texts_of(two.there) == ["um", "dois"]
@@ -155,7 +155,7 @@ async def test_a_reply_that_was_not_sent_is_sent_from_there_only(two: Two) -> No
         await say(two.here, "um")
     assert await two.migration().cut_over(C1) is Moved.CUT_OVER
     await sent_from_there_alone(two)
-    (row,) = await two.here.store.rows(C1)
+    (row,) = await two.here.store.outbox.rows(C1)
     assert (row.state, row.error_code) == (DeliveryState.FAILED, "moved")
 
 
@@ -167,7 +167,7 @@ async def test_a_cut_over_that_is_done_twice_sends_what_was_not_sent_once(two: T
     for _ in range(2):
         assert await two.migration().cut_over(C1) is Moved.CUT_OVER
     await sent_from_there_alone(two)
-    assert await two.here.store.to_escalate(limit=10) == []
+    assert await two.here.store.outbox.to_escalate(limit=10) == []
 
 
 async def test_the_way_back_carries_what_was_said_meanwhile(two: Two) -> None:
@@ -202,12 +202,12 @@ async def test_a_target_that_fills_up_in_the_middle_is_nowhere_ahead(tmp_path: P
             whole = await archive_of(C1, two.here.store)
             assert whole
             said = whole.utterances[0].model_copy(update={"text": "x" * 10_000})
-            await two.here.store.restore(whole.model_copy(update={"utterances": (said,) * 2_000}))
+            await two.here.store.conversations.restore(whole.model_copy(update={"utterances": (said,) * 2_000}))
             used = int((await database.command("INFO", "memory")).split(b"used_memory:")[1].split()[0])
             await database.command("CONFIG", "SET", "maxmemory", str(used + 10_000_000))
             with pytest.raises(StoreUnavailableError):
                 await two.migration().cut_over(C1)
-            head = await two.there.store.load(C1)
+            head = await two.there.store.conversations.load(C1)
             assert head
             assert head.moved_to == RESTORING
             assert await two.migration(back=True).cut_over(C1) is Moved.AHEAD, "half of it is not carried back"
@@ -215,7 +215,7 @@ async def test_a_target_that_fills_up_in_the_middle_is_nowhere_ahead(tmp_path: P
             assert await two.migration().cut_over(C1) is Moved.CUT_OVER
             await say(two.there, "dois")
             assert await texts_of(two.there) == ["um", "dois"]
-            assert len(await two.there.store.transcript(C1)) > 2_000
+            assert len(await two.there.store.conversations.transcript(C1)) > 2_000
         await database.close()
 
 

@@ -28,9 +28,11 @@ async def turn_of(folder: Path, behaviour: dict[str, bool] | None = None, **envi
         message = web_message("m", MessageId("m-1"), "Oi, bom dia", at=deps.clock.now())
         await deps.inbox.append([message])
         await runtime.queue.wake(message.conversation_id)
-        receipt = await wait_for_receipt(deps.store, deps.events, web_conversation_id("m"), message.id, seconds=30)
+        receipt = await wait_for_receipt(
+            deps.store.conversations, deps.events, web_conversation_id("m"), message.id, seconds=30
+        )
         assert receipt is not None
-        turn = await deps.store.turn_of(receipt)
+        turn = await deps.store.conversations.turn_of(receipt)
         assert turn is not None
         return turn
 

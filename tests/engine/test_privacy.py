@@ -94,9 +94,9 @@ async def test_a_message_with_personal_data_leaves_none_in_logs_and_metrics(
     ]
     store, events = runtime.deps.store, runtime.deps.events
     message_id = MessageId(written.json()["message_id"])
-    assert await wait_for_receipt(store, events, conversation_id("c"), message_id, seconds=20)
+    assert await wait_for_receipt(store.conversations, events, conversation_id("c"), message_id, seconds=20)
     await runtime.queue.idle()
-    assert (await store.turns(conversation))[0].message_ids
+    assert (await store.conversations.turns(conversation))[0].message_ids
     events_logged = {str(line["event"]) for line in assert_clean(logs)}
     assert {"message.received", "turn.ended", "outbox.sent", "message.unreadable"} <= events_logged
 
@@ -106,7 +106,7 @@ async def test_one_id_leads_from_the_webhook_to_the_reply(logs: io.StringIO, run
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         await client.post("/chat/c/messages", json={"text": "Oi", "id": "follow-me"})
     assert await wait_for_receipt(
-        runtime.deps.store, runtime.deps.events, conversation_id("c"), MessageId("follow-me"), seconds=20
+        runtime.deps.store.conversations, runtime.deps.events, conversation_id("c"), MessageId("follow-me"), seconds=20
     )
     await runtime.queue.idle()
     followed = [line["event"] for line in assert_clean(logs) if line.get("correlation_id") == "follow-me"]

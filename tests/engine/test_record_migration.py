@@ -41,11 +41,11 @@ def record(collection: str, key: str = "one", *, says: str = "a", hours: int = 0
 
 
 async def copied(here: Store, there: Store) -> Counter[Moved]:
-    return Counter([moved async for moved in copy_records(here, there, at=LATER)])
+    return Counter([moved async for moved in copy_records(here.records, there.records, at=LATER)])
 
 
 async def body(store: Store, collection: str, key: str = "one") -> object:
-    found = await store.record(collection, key, at=LATER)
+    found = await store.records.get(collection, key, at=LATER)
     return found and found.body["says"]
 
 
@@ -53,29 +53,29 @@ async def test_everything_arrives_as_it_was_and_is_not_written_twice(stores: tup
     here, there = stores
     for collection in COLLECTIONS:
         for number in range(3):
-            await here.put_record(record(collection, f"{number}", says=f"{collection} {number}"))
+            await here.records.put(record(collection, f"{number}", says=f"{collection} {number}"))
     assert await copied(here, there) == {Moved.COPIED: 3 * len(COLLECTIONS)}
     for collection in COLLECTIONS:
         for number in range(3):
-            was = await here.record(collection, f"{number}", at=LATER)
-            assert await there.record(collection, f"{number}", at=LATER) == was
+            was = await here.records.get(collection, f"{number}", at=LATER)
+            assert await there.records.get(collection, f"{number}", at=LATER) == was
     assert await copied(here, there) == {Moved.UNCHANGED: 3 * len(COLLECTIONS)}
 
 
 async def test_what_changed_here_is_brought_up_to_date_there(stores: tuple[Store, Store]) -> None:
     here, there = stores
-    await here.put_record(record("flags"))
+    await here.records.put(record("flags"))
     await copied(here, there)
-    await here.put_record(record("flags", says="b", hours=1, version=1))
+    await here.records.put(record("flags", says="b", hours=1, version=1))
     assert await copied(here, there) == {Moved.COPIED: 1}
     assert await body(there, "flags") == "b"
 
 
 async def test_what_went_on_there_is_left_alone_and_comes_back_the_other_way(stores: tuple[Store, Store]) -> None:
     here, there = stores
-    await here.put_record(record("flags"))
+    await here.records.put(record("flags"))
     await copied(here, there)
-    await there.put_record(record("flags", says="after the move", hours=1, version=1))
+    await there.records.put(record("flags", says="after the move", hours=1, version=1))
     assert await copied(here, there) == {Moved.AHEAD: 1}
     assert await body(there, "flags") == "after the move"
     assert await copied(there, here) == {Moved.COPIED: 1}
@@ -84,14 +84,14 @@ async def test_what_went_on_there_is_left_alone_and_comes_back_the_other_way(sto
 
 async def test_what_has_expired_does_not_go_along(stores: tuple[Store, Store]) -> None:
     here, there = stores
-    await here.put_record(record("ledger").model_copy(update={"expires_at": START + timedelta(minutes=1)}))
+    await here.records.put(record("ledger").model_copy(update={"expires_at": START + timedelta(minutes=1)}))
     assert await copied(here, there) == {}
     assert await body(there, "ledger") is None
 
 
 async def test_an_analysis_stays_since_it_is_asked_for_anew(stores: tuple[Store, Store]) -> None:
     here, there = stores
-    await here.put_record(record(analysis.COLLECTION))
+    await here.records.put(record(analysis.COLLECTION))
     assert await copied(here, there) == {}
 
 

@@ -33,7 +33,7 @@ class Team:
         transport = httpx.ASGITransport(self.slack.app())
         webhook = SlackWebhook(f"https://hooks.slack.com/services/{PATH}", transport=transport)
         reporting = Reporting(MemoryInbox(), self.store, self.clock, UTC, None)
-        return ReportPosting(reporting, self.store, webhook.post)
+        return ReportPosting(reporting, self.store.records, webhook.post)
 
     @property
     def posted(self) -> list[str]:

@@ -52,7 +52,7 @@ async def test_days_are_added_up_and_set_against_those_before(backend: tuple[Inb
     await book(store, {NOON - 2 * DAY: Kind(turns=4), NOON - DAY: Kind(turns=5, failed=1)})
     await book(store, {NOON - DAY: Kind(turns=3, reply_ms=4_000), NOON: Kind(turns=2)}, writer="another")
     span = Span(TODAY - DAY, TODAY, UTC)
-    report = await performance_report(store, span, at=NOON)
+    report = await performance_report(store.records, span, at=NOON)
     assert {day: page.turns for day, page in report.days.items()} == {TODAY - DAY: 8, TODAY: 2}
     assert report.before.turns == 4
     yesterday = figures(report.days[TODAY - DAY])
@@ -70,7 +70,7 @@ async def test_days_begin_in_the_institution_s_zone() -> None:
     zone = ZoneInfo("America/Sao_Paulo")
     late = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
     await book(store, {late: Kind(turns=1), late + timedelta(hours=1): Kind(turns=2)})
-    report = await performance_report(store, Span(date(2026, 11, 19), date(2026, 11, 20), zone), at=NOON)
+    report = await performance_report(store.records, Span(date(2026, 11, 19), date(2026, 11, 20), zone), at=NOON)
     assert [page.turns for page in report.days.values()] == [1, 2]
 
 
@@ -78,7 +78,7 @@ async def test_many_shards_are_all_read() -> None:
     store = MemoryStore()
     for writer in range(205):
         await book(store, {NOON: Kind(turns=1)}, writer=f"w{writer}")
-    report = await performance_report(store, Span(TODAY, TODAY, UTC), at=NOON)
+    report = await performance_report(store.records, Span(TODAY, TODAY, UTC), at=NOON)
     assert report.total.turns == 205
 
 
@@ -196,7 +196,7 @@ class Elements(HTMLParser):
 @pytest.mark.parametrize("institution", ["pyloto", "harbour_dental"])
 async def test_every_page_is_whole_and_loads_nothing(name: str, institution: str) -> None:
     store = MemoryStore()
-    await store.publish(load_institution(DOCUMENTS / institution), at=NOON)
+    await store.institutions.publish(load_institution(DOCUMENTS / institution), at=NOON)
     await fortnight(store, Kind(turns=11, failed=3, usd="0.01"))
     page = await reporting(store).page(name)
     assert page
@@ -256,7 +256,7 @@ def test_numbers_are_written_as_the_language_writes_them(language: str, expected
 
 async def test_the_text_for_the_team_says_what_left_its_band_first() -> None:
     store = MemoryStore()
-    await store.publish(pyloto(), at=NOON)
+    await store.institutions.publish(pyloto(), at=NOON)
     await fortnight(store, Kind(turns=11, usd="0.01"))
     found = reporting(store)
     text = digest_text(await found.digest(Period.DAILY), await found.wording())
@@ -297,7 +297,7 @@ def test_a_file_that_is_no_baseline_is_named(content: str, tmp_path: Path) -> No
 async def test_latency_is_booked_where_the_reply_went_out() -> None:
     store = MemoryStore()
     await book(store, {NOON: Kind(turns=3)})
-    page = (await performance_report(store, Span(TODAY, TODAY, UTC), at=NOON)).total
+    page = (await performance_report(store.records, Span(TODAY, TODAY, UTC), at=NOON)).total
     assert page.time(Times.REPLY).count == 3
     assert page.of(Count.STATES) == {"AWAITING_USER": 3}
 

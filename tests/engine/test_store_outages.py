@@ -20,7 +20,7 @@ from contracts.delivery import InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.ports import Inbox, ModelRequest, Store
 from contracts.values import ConversationId
-from tests.builders import EngineBed, agreeable, conversation_id, engine_bed, inbound
+from tests.builders import REPOSITORIES, EngineBed, agreeable, conversation_id, engine_bed, inbound
 from worker.dependencies import DrainLimits
 from worker.drain import drain
 from worker.sweeper import sweep_forever
@@ -43,7 +43,9 @@ class Failing:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.inner, name)
+        return FailingRepository(method, self) if name in REPOSITORIES else self.calling(name, method)
 
+    def calling(self, name: str, method: Any) -> Any:
         async def call(*given: Any, **named: Any) -> Any:
             about = {getattr(one, "conversation_id", one) for one in given if isinstance(one, str | Lease)}
             if self.is_down or self.fails_for in about:
@@ -58,6 +60,15 @@ class Failing:
         entries: list[InboxEntry] = await self.__getattr__("take")(lease, isolate_after=isolate_after)
         self.attempts += [entry.attempts for entry in entries]
         return entries
+
+
+@dataclass
+class FailingRepository:
+    inner: Any
+    store: "Failing"
+
+    def __getattr__(self, name: str) -> Any:
+        return self.store.calling(name, getattr(self.inner, name))
 
 
 class SystemTime:
@@ -112,10 +123,10 @@ async def all_answered(one: Process, names: list[str]) -> None:
     await one.until(lambda: len(one.bed.channel.accepted) >= len(names))
     await one.queue.idle()
     for name in names:
-        receipts = await one.bed.store.receipts(conversation_id(name))
+        receipts = await one.bed.store.conversations.receipts(conversation_id(name))
         assert len(receipts) == 1
     assert await one.bed.inbox.depth() == 0
-    assert await one.bed.store.dead_letters() == []
+    assert await one.bed.store.dead_letters.letters() == []
     assert len(one.bed.channel.accepted) == len(names)
 
 

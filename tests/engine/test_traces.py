@@ -85,8 +85,8 @@ async def test_one_trace_has_the_whole_way_of_a_message(tmp_path: Path, collecto
     async with traced_runtime(tmp_path, collector) as runtime, whatsapp(runtime) as client:
         await post(client, text("Oi, bom dia"))
         await runtime.queue.idle()
-        (listed,) = await runtime.deps.store.list_conversations(limit=1)
-        (row, *_) = await runtime.deps.store.rows(listed.id)
+        (listed,) = await runtime.deps.store.conversations.summaries(limit=1)
+        (row, *_) = await runtime.deps.store.outbox.rows(listed.id)
         for state in ("delivered", "read"):
             told = status(
                 row.platform_message_id or "",
@@ -153,8 +153,8 @@ async def test_not_sampled_nothing_leaves_and_everything_is_answered(tmp_path: P
     async with traced_runtime(tmp_path, collector, PROSA_TRACE_SAMPLE=0.0) as runtime, whatsapp(runtime) as client:
         await post(client, text("Oi"))
         await runtime.queue.idle()
-        (listed,) = await runtime.deps.store.list_conversations(limit=1)
-        assert await runtime.deps.store.turns(listed.id)
+        (listed,) = await runtime.deps.store.conversations.summaries(limit=1)
+        assert await runtime.deps.store.conversations.turns(listed.id)
     assert collector.spans == []
 
 
@@ -169,7 +169,7 @@ async def test_messages_that_are_answered_together_are_linked_to_the_turn_of_the
             await bed.inbox.append([inbound("Oi", traceparent=name) for name in traceparents])
             # The sweep found it: nobody's wake-up came along.
             await drain(conversation_id(), bed.deps)
-            (row,) = await bed.store.rows(conversation_id())
+            (row,) = await bed.store.outbox.rows(conversation_id())
     first, second, third = (span for span in kept.spans if span.name == "webhook.receive")
     turn = kept.named("turn")
     assert (turn.trace_id, turn.parent_id) == (first.trace_id, first.span_id)
@@ -198,7 +198,7 @@ async def test_a_draft_that_somebody_else_overtook_is_a_turn_that_failed(tmp_pat
     with keeping() as kept:
         async with open_backend("memory", tmp_path) as (inbox, store):
             bed = engine_bed(inbox, store)
-            commit, conflicts = store.commit, [True]
+            commit, conflicts = store.conversations.commit, [True]
 
             async def overtaken(turn: Any) -> Any:
                 if conflicts.pop() if conflicts else False:
@@ -225,11 +225,11 @@ async def test_no_message_is_lost_while_the_collector_is_away(tmp_path: Path, be
                 await post(client, text("Oi, bom dia", person))
             await runtime.queue.idle()
             store = runtime.deps.store
-            listed = await store.list_conversations(limit=100)
+            listed = await store.conversations.summaries(limit=100)
             assert len(listed) == len(people)
             for one in listed:
-                assert await store.turns(one.id)
-                assert {row.state for row in await store.rows(one.id)} <= DELIVERED
+                assert await store.conversations.turns(one.id)
+                assert {row.state for row in await store.outbox.rows(one.id)} <= DELIVERED
         collector.released.set()
     assert collector.spans == []
 
@@ -238,10 +238,14 @@ class _Overtaken:
     """A store whose commits are made by somebody else's function."""
 
     def __init__(self, store: Any, commit: Any) -> None:
-        self._store, self.commit = store, commit
+        self._inner, self._conversations, self.commit = store, store.conversations, commit
+
+    @property
+    def conversations(self) -> Any:
+        return self
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+        return getattr(self._conversations, name, None) or getattr(self._inner, name)
 
 
 async def test_every_line_of_a_message_stands_beside_its_span(tmp_path: Path, collector: Collector) -> None:

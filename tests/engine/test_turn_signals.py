@@ -39,7 +39,7 @@ async def say(bed: EngineBed, text: str = "Oi, bom dia", *, waited: timedelta = 
 
 async def booked(bed: EngineBed) -> Page:
     await bed.deps.ledger.flush()
-    records = await bed.store.records(COLLECTION, at=bed.clock.now())
+    records = await bed.store.records.page(COLLECTION, at=bed.clock.now())
     return Page.sum(Page.of_body(record.body) for record in records)
 
 
@@ -96,5 +96,5 @@ async def test_the_share_of_the_budget_is_what_all_have_spent_of_it() -> None:
     for writer, spent in (("theirs", 3), ("mine", 2)):
         day = meter(clock, ceilings=Ceilings(day=Decimal(10))).day
         day.add(Decimal(spent))
-        await Exchange(store, day, writer=writer, clock=clock).run()
+        await Exchange(store.records, day, writer=writer, clock=clock).run()
     assert count("budget_day_spent_ratio") == 0.5

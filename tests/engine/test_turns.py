@@ -52,7 +52,7 @@ async def say(bed: EngineBed, *texts: str | InboundMessage) -> TurnRecord:
     await bed.inbox.append(messages)
     await drain(C1, bed.deps)
     assert await bed.inbox.pending(C1) == []
-    return (await bed.store.turns(C1))[-1]
+    return (await bed.store.conversations.turns(C1))[-1]
 
 
 def fixed(which: FixedText) -> str:
@@ -115,7 +115,7 @@ async def test_a_first_message_goes_the_whole_way(beds: Any) -> None:
     assert [task.task for task in turn.tasks] == ["state", "response", "message_type"]
     assert turn.tokens.input == sum(task.tokens.input for task in turn.tasks) > 0
     assert turn.ms.total >= turn.ms.state
-    history = await bed.store.transitions(C1)
+    history = await bed.store.conversations.transitions(C1)
     assert [record.dest for record in history] == list(turn.path[1:])
     assert [record.confidence for record in history if record.trigger is Trigger.PROCESS] == [0.9]
 
@@ -125,7 +125,11 @@ async def test_messages_that_wait_together_are_one_turn(beds: Any) -> None:
     turn = await say(bed, "Oi", "tudo bem?", "queria uma entrega")
     assert len(turn.message_ids) == 3
     assert len(bed.channel.accepted) == 1
-    assert [said.text for said in await bed.store.transcript(C1)][:3] == ["Oi", "tudo bem?", "queria uma entrega"]
+    assert [said.text for said in await bed.store.conversations.transcript(C1)][:3] == [
+        "Oi",
+        "tudo bem?",
+        "queria uma entrega",
+    ]
 
 
 async def test_a_second_message_starts_where_the_person_was_awaited(beds: Any) -> None:
@@ -148,7 +152,7 @@ async def test_a_newer_message_joins_the_turn_that_is_thought_about(beds: Any) -
     bed = beds(model=ScriptedModel(answer))
     await bed.inbox.append([inbound("Oi")])
     await drain(C1, bed.deps)
-    turns = await bed.store.turns(C1)
+    turns = await bed.store.conversations.turns(C1)
     assert texts[:3] == [1, 2, 3]
     assert [len(turn.message_ids) for turn in turns] == [3, 2]
     assert len(bed.channel.accepted) == 2
@@ -158,7 +162,7 @@ async def test_fields_are_collected_and_never_asked_for_twice(beds: Any) -> None
     asked = decision(ask_field="company", collected=[{"name": "need", "value": "um site"}])
     bed = beds(model=scripted(state=[asked, decision()]))
     await say(bed, "quero um site")
-    head = await bed.store.load(C1)
+    head = await bed.store.conversations.load(C1)
     assert head
     assert (head.fields, head.asked_fields) == ({"need": "um site"}, ("company",))
     await say(bed, "não quero dizer")
@@ -191,7 +195,7 @@ async def test_a_conversation_that_ended_continues_as_its_successor(beds: Any) -
     assert sent(bed)[-2:] == [fixed(FixedText.COMPLETED), fixed(FixedText.SATISFACTION)]
     turn = await say(bed, "voltei")
     assert (turn.episode, turn.path[0]) == (2, State.INIT)
-    head = await bed.store.load(C1)
+    head = await bed.store.conversations.load(C1)
     assert head
     assert [episode.state for episode in head.previous_episodes] == [State.COMPLETED]
 
@@ -370,7 +374,7 @@ async def test_a_word_of_opt_out_is_kept_outside_the_table(beds: Any) -> None:
 async def test_the_last_word_of_consent_counts(beds: Any, words: tuple[str, ...], opted_out: bool) -> None:
     bed = beds()
     await say(bed, *words)
-    head = await bed.store.load(C1)
+    head = await bed.store.conversations.load(C1)
     assert head
     assert head.opted_out is opted_out
 
@@ -408,7 +412,7 @@ async def test_what_is_not_for_answering_is_recorded(beds: Any, kind: InboundKin
     message = inbound("👍", kind=kind)
     turn = await say(bed, message)
     assert (turn.replies, turn.tasks, turn.state) == ((), (), State.INIT)
-    receipt = await bed.store.receipt(C1, message.id)
+    receipt = await bed.store.conversations.receipt(C1, message.id)
     assert receipt
     assert receipt.message == message
 
@@ -418,10 +422,10 @@ async def test_a_wait_that_lasts_too_long_ends(beds: Any) -> None:
     await say(bed, "Oi")
     bed.clock.move(timedelta(hours=24))
     await sweep(NoQueue(), bed.deps)
-    head = await bed.store.load(C1)
+    head = await bed.store.conversations.load(C1)
     assert head
     assert head.state is State.COMPLETED
-    assert (await bed.store.transitions(C1))[-1].trigger is Trigger.TIME_OUT
+    assert (await bed.store.conversations.transitions(C1))[-1].trigger is Trigger.TIME_OUT
 
 
 async def test_a_reply_that_the_platform_refuses_calls_a_person(beds: Any) -> None:
@@ -429,21 +433,21 @@ async def test_a_reply_that_the_platform_refuses_calls_a_person(beds: Any) -> No
     bed.channel.next_errors = [ChannelRefusedError("window closed", code="131047")]
     await say(bed, "Oi")
     await sweep(NoQueue(), bed.deps)
-    head = await bed.store.load(C1)
+    head = await bed.store.conversations.load(C1)
     assert head
     assert head.state is State.ESCALATING
-    assert (await bed.store.transitions(C1))[-1].metadata == {"reason": "undeliverable 131047"}
-    assert await bed.store.to_escalate(limit=1) == []
+    assert (await bed.store.conversations.transitions(C1))[-1].metadata == {"reason": "undeliverable 131047"}
+    assert await bed.store.outbox.to_escalate(limit=1) == []
 
 
 async def test_conversations_are_forgotten_after_their_time(beds: Any) -> None:
     bed = beds()
     await say(bed, "Oi")
     await clean(bed.deps)
-    assert await bed.store.turns(C1)
+    assert await bed.store.conversations.turns(C1)
     bed.clock.move(timedelta(days=91))
     await clean(bed.deps)
-    assert await bed.store.turns(C1) == []
+    assert await bed.store.conversations.turns(C1) == []
 
 
 async def test_an_export_holds_everything_and_an_erasure_leaves_nothing(beds: Any) -> None:

@@ -40,7 +40,7 @@ async def take_part(
     """So many new people each day, assigned by the experiment's own flag; `clock` ends where the last day does."""
     drawn, apart = random.Random(seed), random.Random(f"apart {seed}")
     flags = evaluator(experiment.flag(clock.now()))
-    recorder = Recorder(store, writer=f"seed-{seed}", salt="salt", clock=clock)
+    recorder = Recorder(store.records, writer=f"seed-{seed}", salt="salt", clock=clock)
     for day in range(days):
         for number in range(a_day):
             who = f"{seed}-{day}-{number}"

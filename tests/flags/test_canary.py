@@ -3,11 +3,12 @@
 import asyncio
 import random
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from adapters.memory.events import MemoryEvents
-from adapters.memory.store import MemoryStore
+from adapters.memory.store import MemoryRecords, MemoryStore
 from contracts.errors import StoreUnavailableError
 from flags.definitions import Flag
 from flags.experiments.canary import AUTHOR, CanaryWatch, step_back, watching
@@ -82,18 +83,18 @@ def test_harmless_canaries_that_are_looked_at_again_and_again_rarely_go_back() -
 class Flying:
     """A canary in a store, and people who meet it."""
 
-    def __init__(self, store: MemoryStore | None = None) -> None:
+    def __init__(self, store: Any = None) -> None:
         self.store = store or MemoryStore()
         self.clock = SteppingClock()
-        self.register = FlagStore(self.store, MemoryEvents(), self.clock)
-        self.watch = CanaryWatch(self.store, self.register, self.clock)
+        self.register = FlagStore(self.store.records, MemoryEvents(), self.clock)
+        self.watch = CanaryWatch(self.store.records, self.register, self.clock)
 
     async def set(self, wanted: Flag, revision: int = 0) -> None:
         await self.register.put(wanted, author="ana", reason="begin", expected=revision)
 
     async def meet(self, *, errors: float, revision: int = 1, people: int = 1_000) -> None:
         """Nobody else meets an error than those whom the canary reaches, one in ten."""
-        recorder = Recorder(self.store, writer=f"w{revision}", salt="s", clock=self.clock)
+        recorder = Recorder(self.store.records, writer=f"w{revision}", salt="s", clock=self.clock)
         drawn = random.Random(revision)
         for number in range(people):
             variant = "on" if number % 10 == 0 else "off"
@@ -127,14 +128,18 @@ async def test_stepping_back_is_a_change_like_any_and_can_be_taken_back() -> Non
     assert await flying.watch.look() == ["models.fast"]
 
 
-class AwayOnce(MemoryStore):
+class AwayOnce(MemoryRecords):
     looks = 0
 
-    async def records(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+    @property
+    def records(self) -> MemoryRecords:
+        return self
+
+    async def page(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         self.looks += 1
         if self.looks == 1:
             raise StoreUnavailableError("away")
-        return await super().records(*args, **kwargs)
+        return await super().page(*args, **kwargs)
 
 
 async def test_it_is_watched_in_the_background_whatever_the_store_does() -> None:

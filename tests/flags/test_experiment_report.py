@@ -32,7 +32,7 @@ class Course:
 
     def __init__(self, experiment: Experiment = SAMPLE) -> None:
         self.store, self.clock, self.experiment = MemoryStore(), SteppingClock(), experiment
-        self.laboratory = ExperimentStore(self.store, MemoryEvents(), self.clock)
+        self.laboratory = ExperimentStore(self.store.records, MemoryEvents(), self.clock)
 
     async def run(self, effects: dict[str, Effect], *, days: int, a_day: int) -> None:
         await self.laboratory.plan(self.experiment)
@@ -72,7 +72,7 @@ async def test_a_better_arm_is_shipped_and_its_report_stays() -> None:
         name: found[name] for name in ("verdict", "metrics", "arms")
     }
     assert done.result["phase"] == "COMPLETED"
-    assert [record async for record in all_records(course.store, COLLECTION, at=course.clock.now())] == []
+    assert [record async for record in all_records(course.store.records, COLLECTION, at=course.clock.now())] == []
 
 
 async def test_a_harmful_arm_is_stopped_long_before_its_planned_sample() -> None:

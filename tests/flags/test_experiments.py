@@ -50,8 +50,8 @@ class Bench:
 
     def __init__(self, store: Store) -> None:
         self.clock = SteppingClock()
-        self.flags = FlagStore(store, MemoryEvents(), self.clock)
-        self.laboratory = ExperimentStore(store, MemoryEvents(), self.clock)
+        self.flags = FlagStore(store.records, MemoryEvents(), self.clock)
+        self.laboratory = ExperimentStore(store.records, MemoryEvents(), self.clock)
 
     async def flag(self, key: str = "experiments.prompt-v2") -> Flag:
         change = await self.flags.newest(key)

@@ -142,7 +142,7 @@ def test_without_an_event_loop_they_can_still_be_asked() -> None:
 
 async def test_a_change_in_the_same_process_is_seen_when_it_is_told() -> None:
     events = MemoryEvents()
-    register = FlagStore(MemoryStore(), events, SteppingClock())
+    register = FlagStore(MemoryStore().records, events, SteppingClock())
     cache = Cache(register)
     async with kept_fresh(events, cache, every=NEVER):
         assert cache.get("x") is None
@@ -155,8 +155,8 @@ async def test_a_change_in_another_process_is_told_over_redis() -> None:
     """Two processes of one Redis: each has its own connections, cache and listener."""
     async with open_redis() as here, open_redis() as there:
         mine, theirs = RedisEvents(here), RedisEvents(there)
-        register = FlagStore(RedisStore(there), theirs, SteppingClock())
-        cache = Cache(FlagStore(RedisStore(here), mine, SteppingClock()))
+        register = FlagStore(RedisStore(there).records, theirs, SteppingClock())
+        cache = Cache(FlagStore(RedisStore(here).records, mine, SteppingClock()))
         try:
             async with kept_fresh(mine, cache, every=NEVER):
                 # The listener subscribes in the background.
@@ -172,9 +172,9 @@ async def test_a_change_in_another_process_is_told_over_redis() -> None:
 
 async def test_a_change_that_nobody_is_told_of_is_seen_at_the_next_look() -> None:
     store = MemoryStore()
-    cache = Cache(FlagStore(store, MemoryEvents(), SteppingClock()))
+    cache = Cache(FlagStore(store.records, MemoryEvents(), SteppingClock()))
     async with kept_fresh(MemoryEvents(), cache, every=timedelta(milliseconds=20)):
-        elsewhere = FlagStore(store, MemoryEvents(), SteppingClock())
+        elsewhere = FlagStore(store.records, MemoryEvents(), SteppingClock())
         await elsewhere.put(flag(), author="a", reason="r", expected=0)
         await until(lambda: cache.get("x") is not None)
 

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from adapters.memory.store import MemoryStore
+from adapters.memory.store import MemoryRecords, MemoryStore
 from contracts.delivery import Record
 from contracts.errors import StoreUnavailableError
 from contracts.paging import all_records
@@ -38,11 +38,11 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 def recorder(store: Store, writer: str = "w1", clock: SteppingClock | None = None) -> Recorder:
-    return Recorder(store, writer=writer, salt="salt", clock=clock or SteppingClock())
+    return Recorder(store.records, writer=writer, salt="salt", clock=clock or SteppingClock())
 
 
 async def read(store: Store, subject: str = "exp") -> Observations:
-    return await observed(store, subject, ["v1", "v2"], at=START)
+    return await observed(store.records, subject, ["v1", "v2"], at=START)
 
 
 async def test_values_are_of_persons_and_not_of_events(store: Store) -> None:
@@ -79,7 +79,7 @@ async def test_several_processes_are_put_together(store: Store) -> None:
     found = await read(store)
     assert {name: len(arm.people) for name, arm in found.arms.items()} == {"v1": 1, "v2": 1}
     assert found.arms["v1"].people[0].sums[CONVERSION].events == 2
-    await forget(store, "exp", at=START)
+    await forget(store.records, "exp", at=START)
     assert (await read(store)).people == 0
 
 
@@ -140,7 +140,7 @@ async def test_what_a_process_sees_of_a_person_whom_another_one_exposed_stays_wh
     assert (person.total(IMPRESSION), found.ignored) == (2, 0)
     await two.erase("a")
     assert (await read(store)).people == 0
-    assert [record.body["rows"] async for record in all_records(store, COLLECTION, at=START)] == [[], []]
+    assert [record.body["rows"] async for record in all_records(store.records, COLLECTION, at=START)] == [[], []]
 
 
 async def test_nobody_stands_in_it_by_name_or_can_be_followed() -> None:
@@ -148,7 +148,7 @@ async def test_nobody_stands_in_it_by_name_or_can_be_followed() -> None:
     ours = recorder(store)
     ours.expose([V1, Assignment("other", "v1")], "whatsapp:+5511987654321")
     await ours.flush()
-    records = [record async for record in all_records(store, COLLECTION, at=START)]
+    records = [record async for record in all_records(store.records, COLLECTION, at=START)]
     written = "".join(record.model_dump_json() for record in records)
     assert "5511987654321" not in written
     one, other = (record.body["rows"][0][0] for record in records)
@@ -172,7 +172,7 @@ async def test_who_is_erased_is_in_no_record_and_comes_back_by_no_later_write(st
         [person] = (await read(store, subject)).arms["v1"].people
         assert person.sums[IMPRESSION].events == 2
     assert (await read(store)).arms["v1"].people[0].sums[CONVERSION].events == 2
-    records = [record async for record in all_records(store, COLLECTION, at=START)]
+    records = [record async for record in all_records(store.records, COLLECTION, at=START)]
     assert [len(record.body["rows"]) for record in records] == [1, 1, 1, 1]
 
 
@@ -205,18 +205,22 @@ async def test_a_value_that_is_no_number_is_counted_and_left_out() -> None:
     assert outcome("unusable") == before + 2
 
 
-class Away(MemoryStore):
+class Away(MemoryRecords):
     """A store that can be away, and can lose its answers."""
+
+    @property
+    def records(self) -> MemoryRecords:
+        return self
 
     def __init__(self) -> None:
         super().__init__()
         self.is_away = False
         self.loses_answers = 0
 
-    async def put_record(self, record: Record) -> Record | None:
+    async def put(self, record: Record) -> Record | None:
         if self.is_away:
             raise StoreUnavailableError("away")
-        saved = await super().put_record(record)
+        saved = await super().put(record)
         if self.loses_answers:
             self.loses_answers -= 1
             raise StoreUnavailableError("no answer")
@@ -272,7 +276,7 @@ async def test_many_people_are_many_small_records() -> None:
     for number in range(10 * ROWS):
         ours.expose([V1 if number % 2 else V2], f"person {number}")
     await ours.flush()
-    records = [record async for record in all_records(store, COLLECTION, at=START)]
+    records = [record async for record in all_records(store.records, COLLECTION, at=START)]
     assert len(records) == 10
     assert max(len(record.model_dump_json()) for record in records) < 40_000
     assert (await read(store)).people == 10 * ROWS

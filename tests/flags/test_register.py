@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from adapters.memory.events import MemoryEvents
-from adapters.memory.store import MemoryStore
+from adapters.memory.store import MemoryRecords, MemoryStore
 from contracts.delivery import Record
 from contracts.errors import ChangeRefusedError, StoreUnavailableError
 from contracts.ports import Store
@@ -29,7 +29,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 def register(store: Store) -> FlagStore:
-    return FlagStore(store, MemoryEvents(), SteppingClock())
+    return FlagStore(store.records, MemoryEvents(), SteppingClock())
 
 
 async def test_what_is_set_holds_and_its_whole_history_stays(store: Store) -> None:
@@ -96,23 +96,23 @@ async def test_nothing_is_written_when_nothing_changes() -> None:
 
 async def test_a_change_tells_those_who_listen() -> None:
     events = MemoryEvents()
-    flags = FlagStore(MemoryStore(), events, SteppingClock())
+    flags = FlagStore(MemoryStore().records, events, SteppingClock())
     async with events.subscribe(CHANNEL) as news:
         await flags.put(flag(), author="a", reason="r", expected=0)
         assert (await asyncio.wait_for(anext(news), 5)).name == "flags"
 
 
-class DiesWhileTelling(MemoryStore):
+class DiesWhileTelling(MemoryRecords):
     """Away just when the others are to be told."""
 
-    async def put_record(self, record: Record) -> Record | None:
+    async def put(self, record: Record) -> Record | None:
         if record.collection == "flag_news":
             raise StoreUnavailableError("away")
-        return await super().put_record(record)
+        return await super().put(record)
 
 
 async def test_a_change_that_nobody_could_be_told_of_holds() -> None:
-    flags = register(DiesWhileTelling())
+    flags = FlagStore(DiesWhileTelling(), MemoryEvents(), SteppingClock())
     await flags.put(flag(), author="a", reason="r", expected=0)
     assert list(await flags.load()) == ["x"]
 
@@ -121,7 +121,7 @@ async def test_a_flag_that_this_release_cannot_read_takes_no_other_with_it() -> 
     store = MemoryStore()
     flags = register(store)
     await flags.put(flag("good"), author="a", reason="r", expected=0)
-    await store.put_record(Record(collection="flags", key="odd", body={"revision": "?"}, updated_at=START))
+    await store.records.put(Record(collection="flags", key="odd", body={"revision": "?"}, updated_at=START))
     assert list(await flags.load()) == ["good"]
 
 
@@ -132,7 +132,7 @@ class History(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.clock = SteppingClock()
-        self.flags = FlagStore(MemoryStore(), MemoryEvents(), self.clock)
+        self.flags = FlagStore(MemoryStore().records, MemoryEvents(), self.clock)
         self.said: list[Flag | None] = []
 
     def run(self, work):  # type: ignore[no-untyped-def]

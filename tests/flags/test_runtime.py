@@ -15,7 +15,7 @@ from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvid
 from openfeature.track import TrackingEventDetails
 
 from adapters.memory.events import MemoryEvents
-from adapters.memory.store import MemoryStore
+from adapters.memory.store import MemoryRecords, MemoryStore
 from contracts.delivery import Record
 from contracts.errors import StoreUnavailableError
 from contracts.ports import Store
@@ -40,13 +40,13 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 def opened(store: Store, events: MemoryEvents, **options: Any) -> AbstractAsyncContextManager[FlagRuntime]:
     given: dict[str, Any] = {"writer": uuid4().hex, "salt": "salt", "said": {}} | options
-    return open_flags(store, events, SteppingClock(), **given)
+    return open_flags(store.records, events, SteppingClock(), **given)
 
 
 async def test_an_experiment_goes_its_whole_way(store: Store) -> None:
     """Started by an operator's process, met by people in a worker's, reported by another one."""
     events, clock = MemoryEvents(), SteppingClock()
-    laboratory = ExperimentStore(store, events, clock)
+    laboratory = ExperimentStore(store.records, events, clock)
     async with opened(store, events) as flags:
         choose = prompt_version_chooser(flags.resolver)
         assert choose("select_state", "web:1") is None
@@ -81,7 +81,7 @@ class Theirs(InMemoryProvider):
 @pytest.mark.parametrize("is_theirs", [False, True])
 async def test_what_is_tracked_counts_for_the_person_s_arm_in_each_active_experiment(is_theirs: bool) -> None:
     store, events, clock = MemoryStore(), MemoryEvents(), SteppingClock()
-    laboratory = ExperimentStore(store, events, clock)
+    laboratory = ExperimentStore(store.records, events, clock)
     custom = {"name": "order_value", "kind": "total"}
     other = draft(key="other", arms=[{"name": "a"}, {"name": "b", "config": {"strategy": "cost"}}], secondary=[custom])
     for one in (draft(secondary=[custom]), other):
@@ -125,7 +125,7 @@ def _half(names: tuple[str, ...]) -> Callable[..., FlagResolutionDetails[Any]]:
 
 async def test_a_flag_that_is_changed_reaches_those_who_ask() -> None:
     store, events = MemoryStore(), MemoryEvents()
-    register = FlagStore(store, events, SteppingClock())
+    register = FlagStore(store.records, events, SteppingClock())
     async with opened(store, events) as flags:
         assert not flags.client.get_boolean_value("x", False, person())
         await asyncio.sleep(0.05)
@@ -137,7 +137,7 @@ async def test_a_flag_that_is_changed_reaches_those_who_ask() -> None:
 
 async def test_two_of_them_in_one_process_do_not_mix() -> None:
     one, other = MemoryStore(), MemoryStore()
-    await FlagStore(one, MemoryEvents(), SteppingClock()).put(flag(), author="a", reason="r", expected=0)
+    await FlagStore(one.records, MemoryEvents(), SteppingClock()).put(flag(), author="a", reason="r", expected=0)
     async with opened(one, MemoryEvents()) as mine, opened(other, MemoryEvents()) as theirs:
         assert mine.client.get_boolean_value("x", False, person())
         assert not theirs.client.get_boolean_value("x", False, person())
@@ -155,8 +155,12 @@ async def test_flags_of_a_file_and_of_another_provider(tmp_path: Path) -> None:
         assert not flags.resolver.value("cache", True, person()).value
 
 
-class Broken(MemoryStore):
+class Broken(MemoryRecords):
     """Hangs or fails at everything that flags and experiments ask of it."""
+
+    @property
+    def records(self) -> MemoryRecords:
+        return self
 
     def __init__(self, *, hangs: bool) -> None:
         super().__init__()
@@ -167,15 +171,15 @@ class Broken(MemoryStore):
             await asyncio.sleep(3_600)
         raise StoreUnavailableError("away")
 
-    async def record(self, *args: Any, **kwargs: Any) -> Record | None:
+    async def get(self, *args: Any, **kwargs: Any) -> Record | None:
         await self._fail()
         raise AssertionError
 
-    async def records(self, *args: Any, **kwargs: Any) -> list[Record]:
+    async def page(self, *args: Any, **kwargs: Any) -> list[Record]:
         await self._fail()
         raise AssertionError
 
-    async def put_record(self, record: Record) -> Record | None:
+    async def put(self, record: Record) -> Record | None:
         raise StoreUnavailableError("away")
 
 

@@ -73,7 +73,9 @@ async def settled(installation: Installation, *, seconds: float = 120.0) -> floa
 
 async def _is_settled(backend: Backend) -> bool:
     try:
-        waiting = await backend.inbox.depth() or await backend.store.sendable(at=SystemClock().now() + FAR, limit=1)
+        waiting = await backend.inbox.depth() or await backend.store.outbox.sendable(
+            at=SystemClock().now() + FAR, limit=1
+        )
     except TransientError:
         # Too busy to say, or just away.
         return False
@@ -87,7 +89,7 @@ async def count(installation: Installation, sent: Sequence[Sent], replies: Itera
     first = {reply.reference: place for place, reply in reversed(list(enumerate(accepted)))}
     async with open_backend(installation.settings) as backend:
         store = backend.store
-        summaries = await _patiently(lambda: store.list_conversations(limit=len(sent) * 2 + 1))
+        summaries = await _patiently(lambda: store.conversations.summaries(limit=len(sent) * 2 + 1))
         limit = asyncio.Semaphore(AT_ONCE)
 
         async def read(conversation_id: ConversationId) -> _Conversation:
@@ -95,7 +97,7 @@ async def count(installation: Installation, sent: Sequence[Sent], replies: Itera
                 return await _patiently(lambda: _Conversation.read(conversation_id, store))
 
         conversations = await asyncio.gather(*(read(summary.id) for summary in summaries))
-        dead_letters = len(await _patiently(lambda: store.dead_letters(limit=len(sent) + 1)))
+        dead_letters = len(await _patiently(lambda: store.dead_letters.letters(limit=len(sent) + 1)))
     answered = Counter(message_id for one in conversations for message_id in one.answered)
     expected = {_name(one) for one in sent if one.taken_at is not None}
     return Counts(
@@ -136,9 +138,9 @@ class _Conversation:
     @classmethod
     async def read(cls, conversation_id: ConversationId, store: Store) -> "_Conversation":
         # Receipts last: where work still goes on, they cover at least the turns that were read.
-        turns = await store.turns(conversation_id)
-        receipts = {receipt.message.id: receipt for receipt in await store.receipts(conversation_id)}
-        moves = await store.transitions(conversation_id)
+        turns = await store.conversations.turns(conversation_id)
+        receipts = {receipt.message.id: receipt for receipt in await store.conversations.receipts(conversation_id)}
+        moves = await store.conversations.transitions(conversation_id)
         answered = [receipts[message_id] for turn in turns for message_id in turn.message_ids]
         illegal = sum((move.source, move.trigger, move.dest) not in LEGAL for move in moves)
         # A conversation that ended goes on as its successor, which begins anew.
@@ -146,7 +148,7 @@ class _Conversation:
         return cls(
             answered=tuple(f"{receipt.message.address.person}:{_number(receipt)}" for receipt in answered),
             numbers=tuple(_number(receipt) for receipt in answered),
-            rows=tuple(await store.rows(conversation_id)),
+            rows=tuple(await store.outbox.rows(conversation_id)),
             illegal_moves=illegal + broken,
             silent_turns=sum(not turn.replies for turn in turns),
         )

@@ -246,7 +246,7 @@ async def _all_tried(messages: list[InboundMessage], times: int, backend: Backen
 
 
 async def _is_answered(message: InboundMessage, backend: Backend) -> bool:
-    return await backend.store.receipt(message.conversation_id, message.id) is not None
+    return await backend.store.conversations.receipt(message.conversation_id, message.id) is not None
 
 
 async def _until(holds: Callable[[], Awaitable[bool]]) -> None:

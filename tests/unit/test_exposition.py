@@ -37,7 +37,7 @@ class Bed:
     def __init__(self) -> None:
         self.inbox, self.store, self.clock = CountingInbox(), MemoryStore(), SteppingClock()
         self.seconds = 0.0
-        self.exposition = Exposition(self.inbox, self.store, self.clock, monotonic=lambda: self.seconds)
+        self.exposition = Exposition(self.inbox, self.store.outbox, self.clock, monotonic=lambda: self.seconds)
 
     async def figures(self) -> tuple[float, ...]:
         self.seconds += LOOK_EVERY.total_seconds()
@@ -50,7 +50,7 @@ async def test_what_waits_is_counted_with_its_age() -> None:
     bed = Bed()
     assert await bed.figures() == (0, 0, 0, 0)
     await bed.inbox.append([inbound(), inbound(at=START + timedelta(seconds=80))])
-    await bed.store.commit(turn_commit(replies=2))
+    await bed.store.conversations.commit(turn_commit(replies=2))
     bed.clock.move(timedelta(seconds=90))
     assert await bed.figures() == (2, 1, 90, 2)
 

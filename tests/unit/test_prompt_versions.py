@@ -50,7 +50,7 @@ async def say(bed: EngineBed, text: str = "Oi", conversation: str = "c-1") -> Tu
     message = inbound(text, conversation=conversation, at=bed.clock.now())
     await bed.inbox.append([message])
     await drain(message.conversation_id, bed.deps)
-    turn = (await bed.store.turns(message.conversation_id))[-1]
+    turn = (await bed.store.conversations.turns(message.conversation_id))[-1]
     assert message.id in turn.message_ids
     return turn
 
@@ -60,7 +60,7 @@ def versions_in(turn: TurnRecord) -> set[str]:
 
 
 async def stored(bed: EngineBed) -> Conversation:
-    head = await bed.store.load(conversation_id())
+    head = await bed.store.conversations.load(conversation_id())
     assert head is not None
     return head
 
@@ -171,7 +171,7 @@ async def test_a_conversation_of_the_release_before_goes_on_as_it_was() -> None:
     del head["prompt_versions"]
     older = Conversation.model_validate(head)
     assert older.prompt_versions == {}
-    bed.store._heads[older.id] = older  # type: ignore[attr-defined]
+    bed.store.conversations._tables.heads[older.id] = older  # type: ignore[attr-defined]
     after = bed_of(STRUCTURED_SWITCH, after=bed)
     assert versions_in(await say(after)) == {"v1"}
 

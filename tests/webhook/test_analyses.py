@@ -23,11 +23,11 @@ async def ask(bed: WebhookBed, kind: str = KINDS[0], conversation: str = "web:c-
 
 async def end(bed: WebhookBed, analysis_id: str, **changes: object) -> None:
     """As a worker would end it."""
-    record = await bed.store.record(COLLECTION, analysis_id, at=bed.clock.at)
+    record = await bed.store.records.get(COLLECTION, analysis_id, at=bed.clock.at)
     filed = Filed.of(record)
     ended = {"status": AnalysisStatus.DONE, "result": {"person": "Ana"}, "finished_at": bed.clock.at} | changes
     done = filed.changed(filed.analysis.with_changes(**ended), due_at=None, at=bed.clock.at)
-    assert await bed.store.put_record(done.record)
+    assert await bed.store.records.put(done.record)
 
 
 async def test_an_analysis_is_asked_for_and_found(durable_bed: WebhookBed) -> None:
@@ -98,7 +98,7 @@ async def test_there_is_no_analysis_of_a_conversation_that_is_not_there(bed: Web
     assert_problem(await ask(bed, conversation="web:nobody"), 404)
     await bed.reply()
     asked = (await ask(bed)).json()
-    await bed.store.erase(conversation_id(), at=bed.clock.at)
+    await bed.store.conversations.erase(conversation_id(), at=bed.clock.at)
     assert_problem(await ask(bed), 404)
     assert_problem(await bed.http.get(asked["status_url"]), 404)
 

@@ -96,14 +96,14 @@ async def test_who_waits_gets_the_reply_even_when_its_news_got_lost(
     bed = durable_bed
     monkeypatch.setattr(waiting, "ASK_AGAIN_SECONDS", 0.01)
     await bed.write(id="m-1")
-    asked_often, looks, receipt = asyncio.Event(), itertools.count(1), bed.store.receipt
+    asked_often, looks, receipt = asyncio.Event(), itertools.count(1), bed.store.conversations.receipt
 
     async def look(*message: Any) -> Any:
         if next(looks) == 4:
             asked_often.set()
         return await receipt(*message)
 
-    bed.store.receipt = look
+    bed.store.conversations.receipt = look
     asked, often = asyncio.create_task(bed.ask("m-1", wait=30)), asyncio.create_task(asked_often.wait())
     await asyncio.wait([asked, often], return_when=asyncio.FIRST_COMPLETED)
     await bed.reply("Pois não", told=False)

@@ -203,7 +203,7 @@ async def test_the_console_shows_what_was_said(durable_bed: WebhookBed) -> None:
     detail = (await durable_bed.http.get("/console/conversations/web:c-1")).json()
     assert detail["turns"][0]["reply"]["text"] == "Pois não"
     assert_problem(await durable_bed.http.get("/console/conversations/web:other"), 404)
-    await durable_bed.store.publish(pyloto(), at=durable_bed.clock.at)
+    await durable_bed.store.institutions.publish(pyloto(), at=durable_bed.clock.at)
     about = (await durable_bed.http.get("/console/about")).json()
     assert about["institution"] == pyloto().name
 

@@ -16,7 +16,7 @@ HTML = {"Accept": "text/html,application/xhtml+xml;q=0.9"}
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_people_get_a_page_and_programs_figures(bed: WebhookBed, path: str) -> None:
-    await bed.store.publish(pyloto(), at=bed.clock.now())
+    await bed.store.institutions.publish(pyloto(), at=bed.clock.now())
     await book(bed.store, {bed.clock.now(): Kind(turns=3)})  # type: ignore[arg-type]
     page = await bed.http.get(path, headers=HTML)
     assert page.status_code == 200

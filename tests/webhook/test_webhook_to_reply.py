@@ -55,7 +55,11 @@ class Whole:
     async def turns(self) -> list[TurnRecord]:
         await self.runtime.queue.idle()
         store = self.runtime.deps.store
-        return [turn for each in await store.list_conversations(limit=500) for turn in await store.turns(each.id)]
+        return [
+            turn
+            for each in await store.conversations.summaries(limit=500)
+            for turn in await store.conversations.turns(each.id)
+        ]
 
     async def waiting(self) -> int:
         return await self.runtime.deps.inbox.depth()
@@ -102,7 +106,7 @@ async def test_a_burst_of_one_chat_message_is_one_turn(whole: Whole) -> None:
     assert {response.status_code for response in first} == {202}
     (turn,) = await whole.turns()
     assert turn.message_ids == ("m-1",)
-    assert len(await whole.runtime.deps.store.rows(conversation_id("c-1"))) == 1
+    assert len(await whole.runtime.deps.store.outbox.rows(conversation_id("c-1"))) == 1
 
 
 async def test_a_batch_answers_each_person_once(whole: Whole) -> None:
@@ -146,7 +150,7 @@ async def test_statuses_reach_the_reply_and_never_the_state_machine(whole: Whole
     (sent,) = await whole.sent()
     (turn,) = await whole.turns()
     store = whole.runtime.deps.store
-    before = await store.transitions(turn.conversation_id)
+    before = await store.conversations.transitions(turn.conversation_id)
     report = meta.status(
         sent["id"],
         "read",
@@ -157,9 +161,9 @@ async def test_statuses_reach_the_reply_and_never_the_state_machine(whole: Whole
     for _ in range(3):
         assert (await whole.post(report)).status_code == 200
     await whole.runtime.queue.idle()
-    (row,) = await store.rows(turn.conversation_id)
+    (row,) = await store.outbox.rows(turn.conversation_id)
     assert row.state == "read"
-    assert await store.transitions(turn.conversation_id) == before
+    assert await store.conversations.transitions(turn.conversation_id) == before
     assert len(await whole.turns()) == 1
 
 
@@ -172,7 +176,7 @@ async def test_hostile_text_is_answered_like_any_other(whole: Whole) -> None:
     turns = await whole.turns()
     assert len(turns) == len(hostile)
     assert all(turn.replies and turn.reason != "dead_letter" for turn in turns)
-    assert await whole.runtime.deps.store.dead_letters() == []
+    assert await whole.runtime.deps.store.dead_letters.letters() == []
 
 
 async def test_a_watcher_sees_the_states_and_then_the_reply(whole: Whole) -> None:
@@ -207,4 +211,4 @@ async def test_what_was_taken_before_a_stop_is_answered_after_the_start(tmp_path
         (turn,) = await whole.turns()
         assert turn.replies
         assert [message["to"] for message in await whole.sent()] == [f"+{ANA}"]
-        assert await whole.runtime.deps.store.load(ConversationId(turn.conversation_id)) is not None
+        assert await whole.runtime.deps.store.conversations.load(ConversationId(turn.conversation_id)) is not None

@@ -32,11 +32,11 @@ async def commit_row(bed: WebhookBed, state: DeliveryState = DeliveryState.SENT,
         updated_at=START,
         **({"platform_message_id": PLATFORM_ID} | changes),
     )
-    await bed.store.commit(TurnCommit(conversation=Conversation(id=CONVERSATION), outbox=(row,)))
+    await bed.store.conversations.commit(TurnCommit(conversation=Conversation(id=CONVERSATION), outbox=(row,)))
 
 
 async def row_of(bed: WebhookBed) -> OutboxRow:
-    (row,) = await bed.store.rows(CONVERSATION)
+    (row,) = await bed.store.outbox.rows(CONVERSATION)
     return row  # type: ignore[no-any-return]
 
 
@@ -89,7 +89,7 @@ async def test_a_send_whose_answer_was_lost_is_settled_by_our_own_reference(dura
     await report(durable_bed, "sent", client_reference=ROW)
     row = await row_of(durable_bed)
     assert (row.state, row.platform_message_id) == (DeliveryState.SENT, PLATFORM_ID)
-    assert not await durable_bed.store.unsent(CONVERSATION)
+    assert not await durable_bed.store.outbox.unsent(CONVERSATION)
 
 
 async def test_a_status_before_its_message_waits_for_it(durable_bed: WebhookBed) -> None:
@@ -97,7 +97,7 @@ async def test_a_status_before_its_message_waits_for_it(durable_bed: WebhookBed)
     await report(durable_bed, "delivered")
     assert (await row_of(durable_bed)).state is DeliveryState.SENDING
     assert not durable_bed.queue.woken
-    await durable_bed.store.mark_sent(await row_of(durable_bed), platform_message_id=PLATFORM_ID, at=START)
+    await durable_bed.store.outbox.mark_sent(await row_of(durable_bed), platform_message_id=PLATFORM_ID, at=START)
     assert (await row_of(durable_bed)).state is DeliveryState.DELIVERED
 
 
@@ -177,5 +177,5 @@ async def test_any_moment_is_stored(durable_bed: WebhookBed, timestamp: Any) -> 
     change["value"]["statuses"][0]["timestamp"] = timestamp
     await durable_bed.receive(change)
     await commit_row(durable_bed, DeliveryState.SENDING, platform_message_id=None)
-    await durable_bed.store.mark_sent(await row_of(durable_bed), platform_message_id="wamid.UNKNOWN", at=START)
+    await durable_bed.store.outbox.mark_sent(await row_of(durable_bed), platform_message_id="wamid.UNKNOWN", at=START)
     assert (await row_of(durable_bed)).state is DeliveryState.SENT

@@ -25,7 +25,7 @@ from contracts.values import ConversationId, OutboxId, TurnId
 from contracts.views import reply_view
 from reports.reporting import Reporting
 from sandbox.whatsapp_webhooks import DEFAULT_PHONE_NUMBER_ID, Change, envelope, sign, to_bytes
-from tests.builders import DOCUMENTS, START, CrashAt, SteppingClock, conversation_id, open_backend
+from tests.builders import DOCUMENTS, REPOSITORIES, START, CrashAt, SteppingClock, conversation_id, open_backend
 from webhook.app import create_app
 from webhook.settings import WebhookDependencies
 from worker.analyses.requests import desk_without_engine
@@ -93,24 +93,36 @@ class BreakableStore:
         self.breaks_after: int | None = None
         self.updates: list[StatusUpdate] = []
 
+    def __getattr__(self, name: str) -> Any:
+        inner = getattr(self._store, name)
+        if name in REPOSITORIES:
+            return _BreakableRepository(inner, self)
+        return self.away if self.is_down else inner
+
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
         if self.breaks_after is not None:
             self.breaks_after -= 1
         self._check()
         self.updates.append(update)
-        return await self._store.apply_status(update)
+        return await self._store.outbox.apply_status(update)
 
-    def __getattr__(self, name: str) -> Any:
-        if self.is_down:
-            return self._away
-        return getattr(self._store, name)
-
-    async def _away(self, *_: Any, **__: Any) -> None:
+    async def away(self, *_: Any, **__: Any) -> None:
         self._check()
 
     def _check(self) -> None:
         if self.is_down or (self.breaks_after is not None and self.breaks_after < 0):
             raise StoreUnavailableError("the store is away")
+
+
+@dataclass
+class _BreakableRepository:
+    inner: Any
+    store: BreakableStore
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "apply_status":
+            return self.store.apply_status
+        return self.store.away if self.store.is_down else getattr(self.inner, name)
 
 
 class WatchedEvents(MemoryEvents):
@@ -179,7 +191,7 @@ class WebhookBed:
         return await self.http.get(f"/chat/{conversation}/messages/{message_id}", params=query)
 
     async def raw_letters(self) -> list[str]:
-        return [letter.raw or "" for letter in await self.store.dead_letters()]
+        return [letter.raw or "" for letter in await self.store.dead_letters.letters()]
 
     async def reply(
         self, text: str = "Pois não", *, conversation: str = "c-1", told: bool = True, **turn: Any
@@ -187,7 +199,7 @@ class WebhookBed:
         """Answer what waits in a web conversation: one turn, committed, and its news published unless they get lost."""
         name = conversation_id(conversation)
         entries = await self.inbox.pending(name)
-        head = await self.store.load(name) or Conversation(id=name)
+        head = await self.store.conversations.load(name) or Conversation(id=name)
         number = head.next_outbox_number
         row = outbox_row(name, number, text)
         record = TurnRecord(
@@ -208,7 +220,7 @@ class WebhookBed:
             outbox=(row,),
             utterances=(Utterance(speaker="assistant", text=text, at=START),),
         )
-        await self.store.commit(commit)
+        await self.store.conversations.commit(commit)
         await self.inbox.remove(name, [entry.sequence for entry in entries])
         if told:
             data = {"id": row.id, "turn": row.turn_id, "reply": reply_view((row.message,))}

@@ -51,12 +51,12 @@ def engine(bed: TasksBed, **options: Any) -> EngineBed:
 
 async def assert_answered_once(engine: EngineBed, conversation: ConversationId, texts: list[str]) -> None:
     """Every message once, in order; one reply for each turn; nothing left."""
-    assert [one.message.text for one in await engine.store.receipts(conversation)] == texts
-    turns = await engine.store.turns(conversation)
+    assert [one.message.text for one in await engine.store.conversations.receipts(conversation)] == texts
+    turns = await engine.store.conversations.turns(conversation)
     in_turns = [message for turn in turns for message in turn.message_ids]
     assert len(in_turns) == len(set(in_turns)) == len(texts)
     assert await engine.inbox.pending(conversation) == []
-    assert await engine.store.unsent(conversation) == []
+    assert await engine.store.outbox.unsent(conversation) == []
 
 
 async def test_a_wake_up_becomes_a_drain(bed: TasksBed) -> None:
@@ -122,7 +122,7 @@ async def test_a_wake_up_while_the_queue_is_down_is_repaired_by_the_sweep(bed: T
     await bed.wake(C1)
     assert bed.lost == 1
     await bed.double.start()
-    while not await running.store.receipts(C1):
+    while not await running.store.conversations.receipts(C1):
         # As the process does each second, while its connection comes back.
         await sweep(bed.queue, running.deps)
         await bed.queue.idle()

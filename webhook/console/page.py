@@ -55,7 +55,7 @@ def console_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.get("/console/about", tags=["console"], summary="What runs here")
     async def about() -> Response:
-        institution = await deps.store.published()
+        institution = await deps.store.institutions.current()
         return _json(
             {
                 "institution": institution.name if institution else None,
@@ -69,12 +69,12 @@ def console_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.get("/console/conversations", tags=["console"], summary="Newest conversations")
     async def conversations(state: str | None = None, limit: Annotated[int, "at most 500"] = 50) -> Response:
-        found = await deps.store.list_conversations(state=state, limit=max(1, min(limit, 500)))
+        found = await deps.store.conversations.summaries(state=state, limit=max(1, min(limit, 500)))
         return _json({"conversations": [summary.model_dump(mode="json") for summary in found]})
 
     @router.get("/console/conversations/{conversation_id}", tags=["console"], summary="One, with its newest turns")
     async def conversation(conversation_id: str) -> Response:
-        head = await deps.store.load(ConversationId(conversation_id))
+        head = await deps.store.conversations.load(ConversationId(conversation_id))
         if head is None or head.turns == 0:
             raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")
         return _json(await _detail(head, deps))
@@ -83,8 +83,8 @@ def console_routes(deps: WebhookDependencies) -> APIRouter:
 
 
 async def _detail(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:
-    turns = await deps.store.turns(head.id, limit=MAX_TURNS)
-    rows = await deps.store.rows(head.id)
+    turns = await deps.store.conversations.turns(head.id, limit=MAX_TURNS)
+    rows = await deps.store.outbox.rows(head.id)
     return {
         "conversation": head.model_dump(mode="json", exclude={"recent_arrivals"}),
         "turns": [

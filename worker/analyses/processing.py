@@ -81,7 +81,7 @@ async def analyse(key: str, deps: Dependencies) -> None:
     record.
     """
     try:
-        record = await deps.store.record(COLLECTION, key, at=deps.clock.now())
+        record = await deps.store.records.get(COLLECTION, key, at=deps.clock.now())
         if record is None:
             return
         filed = Filed.of(record)
@@ -107,7 +107,7 @@ async def time_to_next_step(key: str, deps: Dependencies) -> timedelta | None:
         StoreUnavailableError: the store did not answer.
     """
     at = deps.clock.now()
-    record = await deps.store.record(COLLECTION, key, at=at)
+    record = await deps.store.records.get(COLLECTION, key, at=at)
     if record is None or record.due_at is None:
         return None
     analysis = Filed.of(record).analysis
@@ -149,10 +149,10 @@ class _Work:
     async def _answered(self, claimed: Filed) -> Filed | None:
         """The analysis with its end, written; None when it is to be tried again, or nobody wants it any more."""
         deps, analysis = self._deps, claimed.analysis
-        head = await deps.store.load(analysis.context.conversation_id)
+        head = await deps.store.conversations.load(analysis.context.conversation_id)
         if head is None or head.turns == 0 or head.moved_to is not None:
             # Erased, or gone to another store: there is nobody left to say anything about.
-            await deps.store.drop_record(COLLECTION, analysis.id)
+            await deps.store.records.drop(COLLECTION, analysis.id)
             self._note(analysis, "dropped")
             return None
         started = deps.monotonic()
@@ -186,7 +186,7 @@ class _Work:
 
     async def _ask(self, analysis: Analysis, head: Conversation) -> TaskResult[Result]:
         deps = self._deps
-        transcript = await deps.store.transcript(head.id)
+        transcript = await deps.store.conversations.transcript(head.id)
         view = AnalysisView(deps.rulebook().institution, head, transcript)
         with analysis_span(analysis):
             return await deps.analyst.write(analysis.context.kind, view)
@@ -268,7 +268,7 @@ class _Work:
 
     async def _write(self, filed: Filed, analysis: Analysis, *, due_at: datetime | None) -> Filed | None:
         changed = filed.changed(analysis, due_at=due_at, at=self._deps.clock.now())
-        saved = await self._deps.store.put_record(changed.record)
+        saved = await self._deps.store.records.put(changed.record)
         return Filed(record=saved, analysis=analysis) if saved else None
 
     def _pause(self, attempts: int) -> timedelta:
@@ -309,7 +309,7 @@ def _is_due(record: Record, at: datetime) -> bool:
 
 async def recover_analyses(queue: WakeUps, deps: Dependencies, *, limit: int) -> None:
     """Wake whoever works on analyses for every one that is due."""
-    for record in await deps.store.due_records(COLLECTION, at=deps.clock.now(), limit=limit):
+    for record in await deps.store.records.due(COLLECTION, at=deps.clock.now(), limit=limit):
         await queue.analyse(record.key)
 
 
@@ -332,7 +332,7 @@ async def renew_handoffs(deps: Dependencies, *, limit: int) -> None:
     writing. A failed one is left as it is: it would fail for ever.
     """
     desk = desk_of(deps)
-    for conversation in await deps.store.list_conversations(state=State.ESCALATING, limit=limit):
+    for conversation in await deps.store.conversations.summaries(state=State.ESCALATING, limit=limit):
         newest = await desk.newest(conversation.id, AnalysisKind.HANDOFF_SUMMARY)
         if newest is None or (conversation.updated_at and newest.requested_at < conversation.updated_at):
             await desk.request(conversation.id, AnalysisKind.HANDOFF_SUMMARY)

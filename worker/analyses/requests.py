@@ -45,7 +45,7 @@ class AnalysisRequests:
     queue: WakeUps | None = None
 
     async def request(self, conversation_id: ConversationId, kind: AnalysisKind) -> Analysis | None:
-        head = await self.store.load(conversation_id)
+        head = await self.store.conversations.load(conversation_id)
         if head is None or head.turns == 0:
             return None
         if head.moved_to is not None:
@@ -53,29 +53,29 @@ class AnalysisRequests:
         context = await self._context(head, kind)
         for _ in range(REQUEST_ATTEMPTS):
             at = self.clock.now()
-            record = await self.store.record(COLLECTION, context.id, at=at)
+            record = await self.store.records.get(COLLECTION, context.id, at=at)
             known = Filed.of(record).analysis if record else None
             if known is not None and known.status is not AnalysisStatus.FAILED:
                 ANALYSES.labels(kind=kind.value, outcome="known").inc()
                 return known
             asked = Analysis(context=context, requested_at=at)
             due_at = at + WOKEN if self.queue else at
-            if await self.store.put_record(
+            if await self.store.records.put(
                 Filed.new(asked, version=record.version if record else 0, due_at=due_at).record
             ):
                 return await self._asked(asked)
             # Either somebody else asked in this moment, or what has expired is still in the way.
-            await self.store.prune_records(at=at)
+            await self.store.records.prune(at=at)
         raise StoreUnavailableError("the analysis kept changing")
 
     async def find(self, analysis_id: str) -> Analysis | None:
-        record = await self.store.record(COLLECTION, analysis_id, at=self.clock.now())
+        record = await self.store.records.get(COLLECTION, analysis_id, at=self.clock.now())
         return Filed.of(record).analysis if record else None
 
     async def newest(self, conversation_id: ConversationId, kind: AnalysisKind) -> Analysis | None:
         """The one asked for last, whatever has been said since."""
         mine = family(conversation_id, kind)
-        found = await self.store.records(COLLECTION, at=self.clock.now(), after=mine, limit=1)
+        found = await self.store.records.page(COLLECTION, at=self.clock.now(), after=mine, limit=1)
         return Filed.of(found[0]).analysis if found and found[0].key.startswith(mine) else None
 
     async def _context(self, head: Conversation, kind: AnalysisKind) -> AnalysisContext:
@@ -116,7 +116,7 @@ def desk_without_engine(settings: Settings, store: Store, clock: Clock, queue: W
         return versions.for_everybody(kind.value).label
 
     async def institution_version() -> str:
-        institution = await store.published()
+        institution = await store.institutions.current()
         return institution.version if institution else ""
 
     return AnalysisRequests(

@@ -61,7 +61,7 @@ class Migration:
     async def copy(self, conversation_id: ConversationId) -> Moved:
         """Bring the target's copy up to date; `DIFFERENT` when it does not read back as it was written."""
         archive = await archive_of(conversation_id, self.source.store)
-        there = await self.target.store.load(conversation_id)
+        there = await self.target.store.conversations.load(conversation_id)
         if archive is None or archive.head.moved_to is not None or _is_ahead(there, archive.head):
             return Moved.AHEAD
         if there == archive.head:
@@ -73,7 +73,7 @@ class Migration:
         sealed = await self._seal(conversation_id)
         if sealed is None:
             return Moved.AHEAD
-        there = await self.target.store.load(conversation_id)
+        there = await self.target.store.conversations.load(conversation_id)
         opened = sealed.model_copy(update={"head": sealed.head.model_copy(update={"moved_to": None})})
         if _is_ahead(there, sealed.head):
             outcome = Moved.AHEAD
@@ -91,7 +91,7 @@ class Migration:
         """Hand over what waits here; a message that is there already is recognised by its deduplication key."""
         if self.shares_inbox:
             return 0
-        head = await self.source.store.load(conversation_id)
+        head = await self.source.store.conversations.load(conversation_id)
         answered_up_to = head.last_sequence if head is not None else 0
         entries = await self.source.inbox.pending(conversation_id)
         waiting = [entry.message for entry in entries if entry.sequence > answered_up_to]
@@ -101,29 +101,29 @@ class Migration:
 
     async def _withdraw_replies(self, conversation_id: ConversationId) -> None:
         """From here on the target sends what was not sent. Nothing else is written here: a crash must leave all."""
-        for row in await self.source.store.rows(conversation_id):
+        for row in await self.source.store.outbox.rows(conversation_id):
             if row.is_unsent:
-                await self.source.store.mark_failed(row.id, error_code=WITHDRAWN, at=row.updated_at)
-        for row in await self.source.store.rows(conversation_id):
+                await self.source.store.outbox.mark_failed(row.id, error_code=WITHDRAWN, at=row.updated_at)
+        for row in await self.source.store.outbox.rows(conversation_id):
             if row.needs_escalation and row.error_code == WITHDRAWN:
-                await self.source.store.escalation_done(row.id)
+                await self.source.store.outbox.escalation_done(row.id)
 
     async def _seal(self, conversation_id: ConversationId) -> ConversationArchive | None:
         for _ in range(SNAPSHOT_ATTEMPTS):
-            head = await self.source.store.load(conversation_id)
+            head = await self.source.store.conversations.load(conversation_id)
             if head is None or head.moved_to == RESTORING:
                 return None
             if head.moved_to is None:
                 sealing = TurnCommit(conversation=head.model_copy(update={"moved_to": self.target.name}))
                 try:
-                    await self.source.store.commit(sealing)
+                    await self.source.store.conversations.commit(sealing)
                 except ConversationConflictError:
                     continue
             return await archive_of(conversation_id, self.source.store)
         raise StoreUnavailableError(f"{conversation_id} kept changing")
 
     async def _write(self, archive: ConversationArchive, done: Moved) -> Moved:
-        await self.target.store.restore(archive)
+        await self.target.store.conversations.restore(archive)
         answered = [receipt.message for receipt in archive.receipts]
         await self.target.inbox.advance(archive.head.id, past=archive.head.last_sequence, answered=answered)
         written = await archive_of(archive.head.id, self.target.store)
@@ -145,7 +145,7 @@ async def conversations_of(store: Store) -> AsyncIterator[ConversationId]:
     before: datetime | None = None
     limit = PAGE
     while True:
-        page = await store.list_conversations(limit=limit, before=before)
+        page = await store.conversations.summaries(limit=limit, before=before)
         fresh = [summary for summary in page if summary.id not in seen]
         for summary in fresh:
             seen.add(summary.id)
@@ -164,19 +164,19 @@ async def archive_of(conversation_id: ConversationId, store: Store) -> Conversat
         StoreUnavailableError: it kept changing while it was read.
     """
     for _ in range(SNAPSHOT_ATTEMPTS):
-        head = await store.load(conversation_id)
+        head = await store.conversations.load(conversation_id)
         if head is None:
             return None
         archive = ConversationArchive(
             head=head,
-            transitions=tuple(await store.transitions(conversation_id)),
-            utterances=tuple(await store.transcript(conversation_id)),
-            turns=tuple(await store.turns(conversation_id)),
-            receipts=tuple(await store.receipts(conversation_id)),
-            outbox=tuple(await store.rows(conversation_id)),
-            dead_letters=tuple(await store.dead_letters(conversation_id=conversation_id, limit=10_000)),
+            transitions=tuple(await store.conversations.transitions(conversation_id)),
+            utterances=tuple(await store.conversations.transcript(conversation_id)),
+            turns=tuple(await store.conversations.turns(conversation_id)),
+            receipts=tuple(await store.conversations.receipts(conversation_id)),
+            outbox=tuple(await store.outbox.rows(conversation_id)),
+            dead_letters=tuple(await store.dead_letters.letters(conversation_id=conversation_id, limit=10_000)),
         )
-        if await store.load(conversation_id) == head:
+        if await store.conversations.load(conversation_id) == head:
             return archive
     raise StoreUnavailableError(f"{conversation_id} kept changing")
 

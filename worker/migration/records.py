@@ -43,17 +43,17 @@ async def copy_records(source: Records, target: Records, *, at: datetime) -> Asy
 
 
 async def _copy(record: Record, target: Records, at: datetime) -> Moved:
-    there = await target.record(record.collection, record.key, at=at)
+    there = await target.get(record.collection, record.key, at=at)
     if there is not None and _content(there) == _content(record):
         return Moved.UNCHANGED
     if there is not None and there.updated_at >= record.updated_at:
         return Moved.AHEAD
     version = there.version if there is not None else 0
-    written = await target.put_record(record.model_copy(update={"version": version}))
+    written = await target.put(record.model_copy(update={"version": version}))
     if written is None:
         # Somebody changed it there in this moment.
         return Moved.AHEAD
-    read_back = await target.record(record.collection, record.key, at=at)
+    read_back = await target.get(record.collection, record.key, at=at)
     return Moved.COPIED if read_back is not None and _content(read_back) == _content(record) else Moved.DIFFERENT
 
 

@@ -198,7 +198,7 @@ async def _events(conversation_id: ConversationId, last: int, deps: WebhookDepen
 
 async def _rows_missed(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:
     """Return the rows after `number`; for frequent calls, as the small head shows whether there can be any."""
-    head = await deps.store.load(conversation_id)
+    head = await deps.store.conversations.load(conversation_id)
     if head is None or head.next_outbox_number <= number + 1:
         return []
     return await _rows_after(number, conversation_id, deps)

@@ -72,16 +72,16 @@ async def test_a_message_comes_in_and_its_reply_goes_out(whole: Whole) -> None:
     assert (response.status_code, response.text) == (200, "ok")
     assert {sent["to"] for sent in whole.platform.accepted} == {"ana"}
     store = whole.runtime.deps.store
-    (summary,) = await store.list_conversations()
+    (summary,) = await store.conversations.summaries()
     assert summary.channel == "carrier"
-    rows = await store.rows(summary.id)
+    rows = await store.outbox.rows(summary.id)
     assert [sent["reference"] for sent in whole.platform.accepted] == [row.id for row in rows]
     assert [sent["text"] for sent in whole.platform.accepted] == [row.message.text for row in rows]
     assert {row.state for row in rows} == {"sent"}
     await whole.events(
         *({"kind": "receipt", "id": row.platform_message_id or "", "state": "delivered"} for row in rows)
     )
-    assert {row.state for row in await store.rows(summary.id)} == {"delivered"}
+    assert {row.state for row in await store.outbox.rows(summary.id)} == {"delivered"}
     counted = {"channel": "carrier", "outcome": "accepted"}
     assert REGISTRY.get_sample_value("webhook_messages_total", counted) == 1
 
@@ -89,7 +89,7 @@ async def test_a_message_comes_in_and_its_reply_goes_out(whole: Whole) -> None:
 async def test_a_second_delivery_is_answered_once(whole: Whole) -> None:
     for _ in range(3):
         assert (await whole.events(message("m-1", "ana", "Oi, bom dia"))).status_code == 200
-    (summary,) = await whole.runtime.deps.store.list_conversations()
+    (summary,) = await whole.runtime.deps.store.conversations.summaries()
     assert summary.turns == 1
 
 
@@ -103,12 +103,12 @@ async def test_a_forged_or_old_post_is_refused(whole: Whole) -> None:
     event = {"account": "a-1", "events": [message("m-1", "ana", "Oi")]}
     assert (await whole.post(event, secret="other")).status_code == 401
     assert (await whole.post(event, at=datetime.now(UTC) - timedelta(hours=1))).status_code == 401
-    assert await whole.runtime.deps.store.list_conversations() == []
+    assert await whole.runtime.deps.store.conversations.summaries() == []
 
 
 async def test_an_unreadable_event_is_kept_and_its_neighbour_answered(whole: Whole) -> None:
     assert (await whole.events({"kind": "?"}, message("m-1", "ana", "Oi"))).status_code == 200
-    (letter,) = await whole.runtime.deps.store.dead_letters()
+    (letter,) = await whole.runtime.deps.store.dead_letters.letters()
     assert (letter.channel, letter.raw) == ("carrier", '{"kind":"?"}')
     assert whole.platform.accepted
 

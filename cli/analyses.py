@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from cli.output import AsJson, console, fail, print_json
+from cli.settings import read_settings
 from contracts.analysis import Analysis, AnalysisKind, AnalysisStatus
 from contracts.conversation import Conversation
 from contracts.ports import Store
-from contracts.settings import read_settings
 from contracts.values import ConversationId
 from contracts.views import analysis_view
 from observability.logs import configure_logs

@@ -11,9 +11,10 @@ import typer
 from rich.progress import Progress
 
 from cli.output import AsJson, console, errors, fail, print_json, print_table
+from cli.settings import read_settings
 from contracts.errors import ConfigurationError
 from contracts.ports import Cache
-from contracts.settings import Settings, read_settings
+from contracts.settings import Settings
 from observability.logs import configure_logs
 from prompts.caching.questions import ScopeParts
 

@@ -6,7 +6,7 @@ import uuid
 from contextlib import suppress
 from typing import Any
 
-from adapters.channels.web import web_conversation_id, web_message
+from adapters.channels.web.inbound import web_conversation_id, web_message
 from adapters.clock import SystemClock
 from adapters.waiting import wait_for_receipt
 from cli.output import console, print_json

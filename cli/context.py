@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from cli.output import AsJson, console, print_json, print_table
+from cli.settings import read_settings
 from context.constraints import Gate
 from context.loader import load_institution
 from context.view import line_view
 from contracts.guardrails import KnownFacts
 from contracts.institution import Institution
-from contracts.settings import read_settings
 from worker.backends import open_backend
 
 app = typer.Typer(add_completion=False, help="The institution's documents: check, show, publish.", no_args_is_help=True)

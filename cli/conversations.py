@@ -10,12 +10,12 @@ import typer
 from adapters.clock import SystemClock
 from cli.analyses import analyse, print_analysis
 from cli.output import AsJson, clock_time, console, fail, print_json, print_table
+from cli.settings import read_settings
 from cli.trace import trace as trace_events
 from contracts.analysis import Analysis, AnalysisKind
 from contracts.conversation import Conversation, State, Trigger
 from contracts.errors import IllegalTransitionError
 from contracts.ports import Store
-from contracts.settings import read_settings
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId
 from contracts.views import analysis_view

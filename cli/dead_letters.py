@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.output import AsJson, clock_time, console, fail, print_json, print_table
-from contracts.settings import read_settings
+from cli.settings import read_settings
 from worker import operator_actions
 from worker.backends import open_backend
 from worker.bootstrap import open_operations

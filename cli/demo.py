@@ -10,13 +10,14 @@ import httpx
 import yaml
 from rich.table import Table
 
-from adapters.channels.whatsapp_inbound import parse
+from adapters.channels.whatsapp import SANDBOX_PHONE_NUMBER_ID
+from adapters.channels.whatsapp.inbound import parse
 from adapters.clock import SystemClock
 from adapters.http.client import open_client
 from adapters.waiting import wait_for_receipt
 from cli.output import console
 from cli.runtime import Runtime
-from cli.sandboxed import SANDBOX_PHONE_NUMBER_ID, SANDBOX_SECRET
+from cli.sandboxed import SANDBOX_SECRET
 from contracts.conversation import TurnRecord
 from contracts.errors import WorkerError
 from contracts.messages import ChannelName

@@ -12,8 +12,9 @@ import typer
 from adapters.clock import SystemClock
 from adapters.http.slack import SlackWebhook, SlackWebhookError
 from cli.output import AsJson, console, fail, print_json, print_table
+from cli.settings import read_settings
 from contracts.errors import ConfigurationError
-from contracts.settings import Settings, read_settings
+from contracts.settings import Settings
 from reports.baseline import Baseline, Difference, collect, compare, switches_of
 from reports.cost import Span
 from reports.digest import Digest, Period

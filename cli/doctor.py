@@ -1,16 +1,19 @@
-"""`prosa doctor`: looks at everything a process needs, and says the next step where something is missing."""
+"""`prosa doctor`: checks of everything a process needs, each with its next step."""
 
 import platform
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+from adapters.channels.platform import Platform
+from adapters.channels.registry import PLATFORMS
 from adapters.clock import SystemClock
 from adapters.http.client import HttpError, ask, open_client
-from cli.findings import Finding, Health
+from adapters.http.listener import listen
 from cli.model_doctor import examine_model
-from cli.whatsapp_doctor import examine_whatsapp
 from context.loader import load_institution
 from contracts.errors import StoreUnavailableError, TransientError, WorkerError
+from contracts.findings import Finding, Health
 from contracts.settings import Settings
 from flags.experiments.definitions import Phase
 from flags.experiments.store import ExperimentStore
@@ -20,11 +23,10 @@ from flags.store import FlagStore
 from flags.switches import governed
 from fsm import static_check
 from prompts.templating.registry import PromptRegistry
-from sandbox.transport import listen
 from worker.backends import open_backend, required
 from worker.variants import ENGINE_FLAGS
 
-# A message that has waited so long was not picked up by anybody.
+# A message that has waited so long was not picked up.
 OVERDUE = timedelta(seconds=15)
 ANSWER_WITHIN = timedelta(seconds=10)
 
@@ -44,7 +46,7 @@ async def examine(settings: Settings) -> list[Finding]:
         "cloud tasks": _tasks,
         "port": _port,
         "model": examine_model,
-        "whatsapp": examine_whatsapp,
+        **{name: partial(examine_channel, platform) for name, platform in PLATFORMS.items() if platform.settings},
         "console": _console,
         "traces": _traces,
     }
@@ -53,7 +55,7 @@ async def examine(settings: Settings) -> list[Finding]:
         try:
             findings.append(await check(settings))
         except WorkerError as exc:
-            findings.append(Finding(name, Health.FAILED, str(exc), "mend it and run prosa doctor again"))
+            findings.append(Finding(name, Health.FAILED, str(exc), "repair it and run prosa doctor again"))
     return findings
 
 
@@ -130,7 +132,7 @@ async def _inbox(settings: Settings) -> Finding:
 
 
 async def _redis(settings: Settings) -> Finding:
-    """Whether the inbox's Redis keeps what it is given. In production an answer of no stops the processes as well."""
+    """Check that the inbox's Redis is durable. In production one that is not stops the processes as well."""
     async with open_backend(settings) as backend:
         if backend.redis is None:
             return Finding("redis", Health.OK, f"the {settings.engine} engine keeps its messages elsewhere")
@@ -192,8 +194,16 @@ async def _port(settings: Settings) -> Finding:
     return Finding("port", Health.OK, f"{settings.host}:{settings.port} is free")
 
 
-async def _console(settings: Settings) -> Finding:
+async def examine_channel(platform: Platform, settings: Settings) -> Finding:
+    """Look at a channel that needs settings, and let it ask its platform."""
+    assert platform.settings is not None  # noqa: S101 - the others are not looked at
+    if platform.settings.of(settings) is None:
+        step = f"set {', '.join(platform.settings.required())}; README says where they are"
+        return Finding(platform.name, Health.NOTE, "not connected", step)
+    return await platform.examine(settings) or Finding(platform.name, Health.OK, "set up")
 
+
+async def _console(settings: Settings) -> Finding:
     if settings.console_token is None:
         return Finding("console", Health.OK, "open on this machine only")
     return Finding("console", Health.OK, "needs PROSA_CONSOLE_TOKEN")

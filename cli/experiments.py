@@ -10,9 +10,9 @@ import typer
 
 from adapters.clock import SystemClock
 from cli.output import AsJson, console, log_only_errors, print_json, print_table
+from cli.settings import read_settings
 from cli.signature import Author, Signature, Why, Yes
 from contracts.errors import ConfigurationError
-from contracts.settings import read_settings
 from flags.experiments.definitions import FINAL_ALPHA, POWER, Experiment
 from flags.experiments.exact import best_available
 from flags.experiments.report import COLUMNS, lines, rows

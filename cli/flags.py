@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from adapters.clock import SystemClock
 from cli.output import AsJson, clock_time, console, fail, log_only_errors, print_json, print_table
+from cli.settings import read_settings
 from cli.signature import Author, Signature, Why, Yes
 from contracts.errors import ConfigurationError
-from contracts.settings import read_settings
 from flags.definitions import Flag, Status, plain
 from flags.export import as_flagd, as_yaml
 from flags.file import read_flag_file

@@ -12,13 +12,15 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 
+from adapters.channels.whatsapp.settings import WhatsAppSettings
 from adapters.event_loop import run_serving
 from adapters.http.client import HttpError, ask, open_client
 from cli.output import FAILED, AsJson, console, fail, print_json, print_table
 from cli.replies import Collector, Matched, match
+from cli.settings import read_settings
 from cli.traffic import LATE_SECONDS, Load, Sent, Traffic
 from contracts.errors import ConfigurationError, WorkerError
-from contracts.settings import Settings, read_settings
+from contracts.settings import Settings
 from sandbox.whatsapp_webhooks import envelope, signed
 
 AWAIT_SECONDS = 30.0
@@ -240,9 +242,10 @@ def _signing(settings: Settings) -> tuple[str, str]:
     Raises:
         ConfigurationError: WhatsApp is not set up here.
     """
-    if settings.whatsapp_app_secret is None or settings.whatsapp_phone_number_id is None:
+    whatsapp = WhatsAppSettings.of(settings)
+    if whatsapp is None:
         raise ConfigurationError("prosa load signs its messages: set the WHATSAPP_* variables as Prosa has them")
-    return settings.whatsapp_app_secret.get_secret_value(), settings.whatsapp_phone_number_id
+    return whatsapp.app_secret.get_secret_value(), whatsapp.phone_number_id
 
 
 def _cell(value: Any) -> str:

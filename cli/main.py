@@ -16,8 +16,9 @@ import typer
 from adapters.clock import SystemClock
 from cli.groups import Commands
 from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_json, print_table
+from cli.settings import read_settings
 from contracts.errors import ConfigurationError, WorkerError
-from contracts.settings import Settings, checked, read_settings
+from contracts.settings import Settings, checked
 from observability.logs import configure_logs, logger
 
 app = typer.Typer(
@@ -253,11 +254,11 @@ def demo() -> None:
 
 
 async def _demo(settings: Settings) -> None:
+    from adapters.http.listener import listen
     from cli.demo import play_demo
     from cli.runtime import open_runtime
     from cli.sandboxed import imitating_everything
     from cli.serving import server_of
-    from sandbox.transport import listen
 
     listener = listen("127.0.0.1", 0)
     with tempfile.TemporaryDirectory(prefix="prosa-demo-") as folder:
@@ -299,7 +300,7 @@ def replay(
 def doctor(as_json: AsJson = False) -> None:
     """Look at everything a process needs and say the next step where something is missing."""
     from cli.doctor import examine
-    from cli.findings import Health
+    from contracts.findings import Health
 
     findings = asyncio.run(examine(read_settings()))
     if as_json:

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from cli.findings import Finding, Health
 from contracts.errors import ConfigurationError, ModelRequestRejectedError, ModelUnavailableError
+from contracts.findings import Finding, Health
 from contracts.ports import ModelRequest, StructuredOutput, SystemBlock
 from contracts.settings import Settings
 from worker.bootstrap import check_model, make_model

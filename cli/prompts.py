@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from adapters.channels.web import web_message
+from adapters.channels.web.inbound import web_message
 from cli.output import AsJson, console, fail, print_json, print_table
+from cli.settings import read_settings
 from cli.token_count import TokensBy, count_tokens
 from context.loader import load_institution
 from contracts.conversation import Conversation, Speaker, State, Utterance
@@ -16,7 +17,7 @@ from contracts.decisions import StateDecision
 from contracts.errors import PromptNotFoundError
 from contracts.messages import ChannelName
 from contracts.ports import ModelRequest
-from contracts.settings import Settings, read_settings
+from contracts.settings import Settings
 from contracts.values import ConversationId, MessageId
 from prompts.request import TurnView
 from prompts.tasks.registry import task_of

@@ -13,7 +13,7 @@ import orjson
 from pydantic import Field, ValidationError
 from rich.progress import Progress
 
-from adapters.channels.web import web_conversation_id, web_message
+from adapters.channels.web.inbound import web_conversation_id, web_message
 from adapters.clock import SystemClock
 from adapters.waiting import wait_for_receipt
 from cli.output import errors

@@ -10,8 +10,8 @@ import typer
 
 from cli.digests import Html, baseline, daily, performance, reporting, weekly, write
 from cli.output import AsJson, console, fail, print_json, print_table
+from cli.settings import read_settings
 from contracts.ledger import Amounts
-from contracts.settings import read_settings
 from prompts.pricing.prices import KnownModel, PriceBook, Rate, Rates, usd_text
 from reports.cost import By, CostReport, Line, Span, cost_report
 from reports.recount import recount as recount_day

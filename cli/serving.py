@@ -1,4 +1,4 @@
-"""Serving an app from a process that decides about signals itself."""
+"""HTTP servers of processes that handle signals themselves."""
 
 import asyncio
 import signal
@@ -9,13 +9,13 @@ from typing import Any
 
 import uvicorn
 
+from adapters.http.listener import listen
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
-from sandbox.transport import listen
 
 
 def listening(settings: Settings) -> socket.socket:
-    """The public socket.
+    """Open the public socket.
 
     Raises:
         ConfigurationError: the port is taken or not allowed.
@@ -24,7 +24,7 @@ def listening(settings: Settings) -> socket.socket:
 
 
 def listening_for_metrics(settings: Settings) -> socket.socket | None:
-    """The socket of a process that serves nothing else; None where PROSA_METRICS_PORT is not set.
+    """Open the socket of a process that serves only metrics; None where PROSA_METRICS_PORT is not set.
 
     Raises:
         ConfigurationError: the port is taken or not allowed.
@@ -44,7 +44,7 @@ def _listening(host: str, port: int, *, named: str) -> socket.socket:
 
 
 async def stop_signal() -> None:
-    """Return when the process is told to stop, by Ctrl-C or SIGTERM."""
+    """Return on Ctrl-C or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -53,11 +53,11 @@ async def stop_signal() -> None:
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server whose process decides about signals itself."""
+    """uvicorn server that leaves signals to its process."""
 
     @asynccontextmanager
     async def running(self, listener: socket.socket) -> AsyncIterator[str]:
-        """Serve on the socket while the context is open; yields the address."""
+        """Serve on the socket while the context is open; yield the address."""
         serving = asyncio.create_task(self._serve(sockets=[listener]))
         try:
             while not self.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event for it

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from adapters.channels.web import LIMITS as WEB_LIMITS
-from adapters.channels.web import web_message
-from adapters.channels.whatsapp import LIMITS as WHATSAPP_LIMITS
+from adapters.channels.registry import PLATFORMS
+from adapters.channels.web.inbound import web_message
 from adapters.clock import SystemClock
 from adapters.memory.events import MemoryEvents
 from adapters.memory.inbox import MemoryInbox
@@ -27,7 +26,7 @@ from worker.drain import drain
 
 AT_ONCE = 10
 MOST_CHARACTERS = 500
-CHANNELS: Mapping[str, ChannelLimits] = {"web": WEB_LIMITS, "whatsapp": WHATSAPP_LIMITS}
+CHANNELS: Mapping[str, ChannelLimits] = {name: platform.limits for name, platform in PLATFORMS.items()}
 # WhatsApp always names people, and answers to people with a name are kept apart. This one is said by nobody, so an
 # answer that holds it is a template's, with a slot.
 STAND_IN = "Pessoa"

@@ -1,4 +1,4 @@
-"""The HTTP side as a process of its own. It starts within a moment: nothing that thinks is imported here."""
+"""The HTTP side as a process of its own. It starts within a moment: it imports nothing of the engine."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from starlette.types import ASGIApp
 
+from adapters.channels.registry import open_inbound
 from adapters.clock import NoFaults, SystemClock
 from cli.sandboxed import sandboxed
 from cli.tracing import traced
@@ -13,12 +14,12 @@ from contracts.ports import Faults, WakeUps
 from contracts.settings import Settings
 from reports.reporting import Reporting
 from webhook.app import create_app
-from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
+from webhook.settings import WebhookDependencies
 from worker.analyses.requests import desk_without_engine
 from worker.backends import Backend, open_backend, open_wake_ups
 
 KEEP_ALIVE = timedelta(seconds=15)
-# Where no news comes from the workers' processes, a watching client's replies are looked for in the store.
+# Without events from the workers' processes, a watching client's replies are looked for in the store.
 POLLING = timedelta(seconds=1)
 # Redis answers in a millisecond or two. A platform that is refused tries again, one that waits runs into its time-out.
 REFUSE_AFTER = timedelta(milliseconds=250)
@@ -26,7 +27,7 @@ REFUSE_AFTER = timedelta(milliseconds=250)
 
 @asynccontextmanager
 async def open_webhook(settings: Settings) -> AsyncIterator[ASGIApp]:
-    """The HTTP side alone: it makes messages durable and wakes the workers."""
+    """Open the HTTP side alone: it makes messages durable and wakes the workers."""
     with traced(settings):
         async with (
             sandboxed(settings, serving=False) as (effective, _),
@@ -39,8 +40,6 @@ async def open_webhook(settings: Settings) -> AsyncIterator[ASGIApp]:
 def webhook_dependencies(
     effective: Settings, given: Settings, backend: Backend, queue: WakeUps, faults: Faults | None
 ) -> WebhookDependencies:
-    secrets = [effective.whatsapp_app_secret, effective.whatsapp_app_secret_previous]
-    verify_token = effective.whatsapp_verify_token
     return WebhookDependencies(
         inbox=backend.inbox,
         store=backend.store,
@@ -50,13 +49,7 @@ def webhook_dependencies(
         events=backend.events,
         clock=SystemClock(),
         faults=faults or NoFaults(),
-        id_salt=effective.id_salt.get_secret_value(),
-        whatsapp=WhatsAppSecrets(
-            app_secrets=tuple(secret.get_secret_value() for secret in secrets if secret is not None),
-            verify_token=verify_token.get_secret_value(),
-        )
-        if verify_token is not None
-        else None,
+        inbound=open_inbound(effective),
         console_token=given.console_token.get_secret_value() if given.console_token else None,
         allowed_origins=given.allowed_origins,
         is_sandbox_model=given.uses_sandbox_model,

@@ -1,6 +1,7 @@
 """What people write to us, what we write to them, and what a platform reports about it."""
 
 import hashlib
+import re
 from enum import StrEnum
 from typing import Self
 
@@ -8,13 +9,28 @@ from pydantic import Field
 
 from contracts.values import ConversationId, Instant, Kept, MessageId, Text
 
+CHANNEL_NAME = re.compile(r"[a-z][a-z_]{0,31}")
+
 
 class ChannelName(StrEnum):
+    """Name of a channel; any other name of lower-case letters is one too, so that a new platform needs no change here.
+
+    The names of a process are those of the registry of channels. A stored conversation outlives its platform's adapter.
+    """
+
     WEB = "web"
     WHATSAPP = "whatsapp"
     TELEGRAM = "telegram"
     SLACK = "slack"
     MESSENGER = "messenger"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str) or not CHANNEL_NAME.fullmatch(value):
+            return None
+        name = str.__new__(cls, value)
+        name._name_, name._value_ = value.upper(), value
+        return name
 
 
 class InboundKind(StrEnum):

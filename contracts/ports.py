@@ -10,6 +10,7 @@ from pydantic import Field, InstanceOf
 
 from contracts.analysis import Analysis, AnalysisKind
 from contracts.calls import CallContext
+from contracts.channels import Post, Received
 from contracts.conversation import Conversation, TokenCount, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import (
     Ages,
@@ -529,7 +530,7 @@ class Embedder(Protocol):
 
 
 class ChannelLimits(Value):
-    """What one platform lets a message hold. Lengths are in code points; a type that is absent is not offered there."""
+    """Limits of one message on a channel. Lengths are in code points; a type that is absent is not offered there."""
 
     types: frozenset[str]
     text: int
@@ -545,20 +546,20 @@ class ChannelLimits(Value):
 
 
 class Channel(Protocol):
-    """One platform: how a reply gets there."""
+    """Sending side of one channel, with its capabilities."""
 
     name: ChannelName
     limits: ChannelLimits
     send_timeout: timedelta
-    """How long one send may take."""
+    """Time limit of one send."""
     settle_after: timedelta
-    """How long a status is waited for, after a send whose answer got lost, before it is made again."""
+    """Time that a status is waited for, after a send without an answer, before the send is made again."""
     is_watched: bool
-    """Whether its clients watch a conversation here, and are told how far a turn has come."""
+    """Whether clients watch a conversation here, and get the states of a turn."""
     shows_forming_text: bool
-    """Whether its clients can show a reply while it forms."""
+    """Whether clients can show a reply while it forms."""
     reply_window: timedelta | None
-    """How long after a person's message the platform takes replies; later ones fail instead of waiting for ever."""
+    """Time after a customer's message in which the platform takes replies; later ones fail instead of waiting."""
 
     async def send(self, row: OutboxRow) -> str:
         """Send once; return the platform's message id.
@@ -571,10 +572,40 @@ class Channel(Protocol):
         ...
 
     def acknowledge(self, address: Address, platform_message_id: str) -> None:
-        """Show the person, in the background, that the message was read and an answer is on its way; best effort."""
+        """Show the customer, in the background, that the message is read and an answer on its way; best effort."""
         ...
 
     async def close(self) -> None: ...
+
+
+class ChannelInbound(Protocol):
+    """Receiving side of a channel whose platform posts to `/webhooks/{name}`. Pure: it neither reads nor writes.
+
+    Posts that come in the same moment are parsed together and made durable in one write.
+    """
+
+    max_body: int
+    """Largest post in bytes; a larger one is answered 413."""
+
+    def handshake(self, query: Mapping[str, str]) -> str:
+        """Answer a GET challenge with the body of the response; a POST challenge is the `answer` of `parse`.
+
+        Raises:
+            OriginRefusedError: the token is wrong, or the platform has no GET challenge.
+        """
+        ...
+
+    def verify(self, post: Post, *, at: datetime) -> None:
+        """Check signature or token, in constant time, and the clock where the platform signs one.
+
+        Raises:
+            OriginRefusedError: the post is not the platform's.
+        """
+        ...
+
+    def parse(self, post: Post, *, at: datetime) -> Received:
+        """Parse a verified post. Never raises: an unreadable piece is returned as such and kept as a dead letter."""
+        ...
 
 
 class LiveEvent(Value):

@@ -1,18 +1,18 @@
-"""What the processes read from their environment: one frozen object, checked before the first message."""
+"""Settings of the processes: one frozen object, read from the environment and checked before the first message."""
 
 import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, timedelta, tzinfo
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from contracts.conversation import TaskName
@@ -29,6 +29,7 @@ HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x20-\x7e]*")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Usd = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=6)]
+M = TypeVar("M", bound=BaseModel)
 StoreKind = Literal["sqlite", "redis", "firestore"]
 # Where each engine keeps conversations when PROSA_STORE says nothing, and where it may.
 STORES: Mapping[str, tuple[StoreKind, ...]] = {
@@ -38,8 +39,29 @@ STORES: Mapping[str, tuple[StoreKind, ...]] = {
 }
 
 
+class ChannelSettings(BaseModel):
+    """Settings of one channel, by the names of their environment variables; each channel has its own class.
+
+    The required ones are given all or not at all: then the channel is not set up.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: ClassVar[str]
+    """The channel's name for a reader."""
+
+    @classmethod
+    def of(cls, settings: "Settings") -> Self | None:
+        """Return the channel's settings, or None where it is not set up."""
+        return next((one for one in settings.channels if isinstance(one, cls)), None)
+
+    @classmethod
+    def required(cls) -> list[str]:
+        return [str(field.validation_alias) for field in cls.model_fields.values() if field.is_required()]
+
+
 class Settings(BaseSettings):
-    """Every setting of every process, by the name of its environment variable. `.env.example` says what each does."""
+    """Settings of every process, by the names of their environment variables. `.env.example` says what each does."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +74,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Values are given: `read_settings` reads the environment, where every mistake is named at once."""
+        """Take the given values alone: `compose_settings` reads the environment, and names every mistake at once."""
         return (init_settings,)
 
     env: Literal["development", "production"] = Field("development", validation_alias="PROSA_ENV")
@@ -138,12 +160,8 @@ class Settings(BaseSettings):
     service_name: str = Field("prosa", min_length=1, validation_alias="OTEL_SERVICE_NAME")
     span_queue: int = Field(2048, ge=1, validation_alias="OTEL_BSP_MAX_QUEUE_SIZE")
 
-    whatsapp_app_secret: SecretStr | None = Field(None, validation_alias="WHATSAPP_APP_SECRET")
-    whatsapp_app_secret_previous: SecretStr | None = Field(None, validation_alias="WHATSAPP_APP_SECRET_PREVIOUS")
-    whatsapp_verify_token: SecretStr | None = Field(None, validation_alias="WHATSAPP_VERIFY_TOKEN")
-    whatsapp_access_token: SecretStr | None = Field(None, validation_alias="WHATSAPP_ACCESS_TOKEN")
-    whatsapp_phone_number_id: str | None = Field(None, validation_alias="WHATSAPP_PHONE_NUMBER_ID")
-    whatsapp_api_url: str = Field("https://graph.facebook.com/v26.0", validation_alias="WHATSAPP_API_URL")
+    channels: tuple[ChannelSettings, ...] = ()
+    """Settings of the channels that are set up."""
 
     @property
     def is_production(self) -> bool:
@@ -193,10 +211,6 @@ class Settings(BaseSettings):
         """The model of each task, by its variable."""
         fields = {name: field for name, field in type(self).model_fields.items() if field.default == DEFAULT_MODEL}
         return {str(field.validation_alias): getattr(self, name) for name, field in fields.items()}
-
-    @property
-    def has_whatsapp(self) -> bool:
-        return self.whatsapp_app_secret is not None
 
     @property
     def allowed_origins(self) -> frozenset[str]:
@@ -405,19 +419,6 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _whatsapp_is_whole(self) -> Self:
-        named = {
-            "WHATSAPP_APP_SECRET": self.whatsapp_app_secret,
-            "WHATSAPP_VERIFY_TOKEN": self.whatsapp_verify_token,
-            "WHATSAPP_ACCESS_TOKEN": self.whatsapp_access_token,
-            "WHATSAPP_PHONE_NUMBER_ID": self.whatsapp_phone_number_id,
-        }
-        missing = [name for name, value in named.items() if not value]
-        if missing and len(missing) < len(named):
-            raise ValueError(f"WhatsApp needs all of its settings; missing: {', '.join(missing)}")
-        return self
-
-    @model_validator(mode="after")
     def _production_is_closed(self) -> Self:
         if not self.is_production:
             return self
@@ -460,42 +461,76 @@ class Settings(BaseSettings):
         return self
 
 
-def read_settings(environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")) -> Settings:
+def compose_settings(
+    environ: Mapping[str, str] | None, *, env_file: Path | None, channels: Sequence[type[ChannelSettings]]
+) -> Settings:
     """Read the environment, and in development the `.env` file, which the environment overrides; empty is not set.
 
     Raises:
         ConfigurationError: a setting is unknown, malformed, missing or contradicts another; every one is named.
     """
-    source = EnvSettingsSource(Settings, case_sensitive=True)
     own = dict(os.environ if environ is None else environ)
     is_development = own.get("PROSA_ENV", "development") == "development"
     from_file = dotenv_values(env_file, interpolate=False) if is_development and env_file is not None else {}
     values = {name: (value or "").strip() for name, value in {**from_file, **own}.items()}
-    if unknown := _unknown(values):
+    if unknown := _unknown(values, channels):
         raise ConfigurationError("; ".join(unknown))
-    source.env_vars = {name: value for name, value in values.items() if value}
-    return _validated(source())
+    source = EnvSettingsSource(Settings, case_sensitive=True)
+    source.env_vars = given = {name: value for name, value in values.items() if value}
+    opened, problems = _channel_settings(channels, given)
+    try:
+        settings = _validated(Settings, {**source(), "channels": opened})
+    except ConfigurationError as exc:
+        raise ConfigurationError("; ".join([str(exc), *problems])) from None
+    if problems:
+        raise ConfigurationError("; ".join(problems))
+    return settings
+
+
+def _channel_settings(
+    kinds: Iterable[type[ChannelSettings]], given: Mapping[str, str]
+) -> tuple[tuple[ChannelSettings, ...], list[str]]:
+    """Return the settings of the channels that are set up, and the problems of those that are set up wrongly."""
+    opened, problems = [], []
+    for kind in kinds:
+        missing = [name for name in kind.required() if name not in given]
+        if missing == kind.required():
+            continue
+        try:
+            if missing:
+                raise ConfigurationError(f"{kind.title} needs all of its settings; missing: {', '.join(missing)}")
+            opened.append(_validated(kind, {name: given[name] for name in names_of(kind) if name in given}))
+        except ConfigurationError as exc:
+            problems.append(str(exc))
+    return tuple(opened), problems
+
+
+def names_of(kind: type[BaseModel]) -> list[str]:
+    """Return the environment variables of a class of settings."""
+    return [str(field.validation_alias) for field in kind.model_fields.values() if field.validation_alias]
 
 
 def checked(settings: Settings, *, store: str) -> Settings:
-    """The same settings with another store.
+    """Return the same settings with another store.
 
     Raises:
         ConfigurationError: the store is not one that this release knows.
     """
-    own = {str(field.validation_alias): getattr(settings, name) for name, field in Settings.model_fields.items()}
-    return _validated(own | {"PROSA_STORE": store})
+    own = {
+        str(field.validation_alias or name): getattr(settings, name) for name, field in Settings.model_fields.items()
+    }
+    return _validated(Settings, own | {"PROSA_STORE": store})
 
 
-def _validated(named: Mapping[str, Any]) -> Settings:
+def _validated(kind: type[M], named: Mapping[str, Any]) -> M:
     try:
-        return Settings(**named)
+        return kind(**named)
     except ValidationError as exc:
         raise ConfigurationError("; ".join(_problem(error) for error in exc.errors(include_input=False))) from None
 
 
 def is_web_address(text: str) -> bool:
-    """Whether it is an address of a server that speaks HTTP."""
+    """Check for an address of a server that speaks HTTP."""
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None and parts.port != 0
@@ -507,16 +542,14 @@ def _listed(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
-def known_names() -> list[str]:
-    return [str(field.validation_alias) for field in Settings.model_fields.values()]
-
-
-def _unknown(values: Iterable[str]) -> list[str]:
-    """Settings with our prefix that nobody reads: mostly misspelt ones, which would be ignored in silence."""
-    known = known_names()
+def _unknown(values: Iterable[str], channels: Iterable[type[ChannelSettings]]) -> list[str]:
+    """Name the settings with a prefix of ours that no process reads: mostly misspelt, and ignored in silence else."""
+    of_channels = [name for kind in channels for name in names_of(kind)]
+    known = [*names_of(Settings), *of_channels]
+    prefixes = ("PROSA_", "PROMPTER_", *(f"{name.partition('_')[0]}_" for name in of_channels))
     problems = []
     for name in sorted(values):
-        if name.startswith(("PROSA_", "WHATSAPP_", "PROMPTER_")) and name not in known:
+        if name.startswith(prefixes) and name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             problems.append(f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else ""))
     return problems

@@ -404,8 +404,20 @@ def note_status(channel: ChannelName, state: DeliveryState) -> None:
     _child(STATUSES, channel=channel.value, state=state.value).inc()
 
 
+def expect_channel(channel: ChannelName) -> None:
+    """Let the counters of a channel begin at 0, also where its name is not in the catalogue."""
+    for name, counter in {
+        "webhook_messages_total": INBOUND,
+        "webhook_refused_total": REFUSED,
+        "webhook_statuses_total": STATUSES,
+        "outbox_sends_total": SENDS,
+    }.items():
+        for values in itertools.product(*({**LABEL_VALUES[name], "channel": (channel.value,)}).values()):
+            counter.labels(*values)
+
+
 def expect_acknowledgements(channel: str) -> None:
-    """Let the channel's figures begin at 0: that nothing comes in must be told from that nobody counts."""
+    """Let the channel's figures begin at 0: silence of a platform must differ from a process that does not count."""
     for answer in LABEL_VALUES["webhook_ack_seconds"]["answer"]:
         _child(ACK_SECONDS, channel=channel, answer=answer)
 

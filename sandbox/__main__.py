@@ -7,10 +7,10 @@ from pathlib import Path
 import uvicorn
 
 from adapters.event_loop import keep_what_is_loaded, run_serving
+from adapters.http.listener import listen
 from contracts.errors import InstitutionError
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
-from sandbox.transport import listen
 
 
 def main() -> int:

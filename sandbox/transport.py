@@ -1,6 +1,5 @@
 """Answers as bytes on a connection: marked as the sandbox's, dripped slowly, or cut off on purpose."""
 
-import socket
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -82,27 +81,6 @@ class Chunked(Response):
             await cut(scope, receive, gracefully=True)
         else:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 takes a free one.
-
-    It names TCP, as `asyncio` switches Nagle's delay off only for sockets that do; without it every answer whose head
-    and body are written apart waits 40 ms.
-    """
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
-    )[0]
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(2048)
-        listener.setblocking(False)
-    except OSError:
-        listener.close()
-        raise
-    return listener
 
 
 async def cut(scope: Scope, receive: Receive, *, gracefully: bool) -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 import orjson
 
-from adapters.channels.web import LIMITS as WEB_LIMITS
-from adapters.channels.web import web_conversation_id, web_message
+from adapters.channels.web.inbound import web_conversation_id, web_message
+from adapters.channels.web.limits import LIMITS as WEB_LIMITS
 from adapters.firestore.database import FirestoreDatabase
 from adapters.firestore.inbox import FirestoreInbox
 from adapters.firestore.store import FirestoreStore

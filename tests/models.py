@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.applications import Starlette
 
+from adapters.http.listener import listen
 from adapters.models.anthropic import AnthropicModel
 from adapters.models.bedrock import BedrockModel
 from adapters.models.deferred import DeferredModel
@@ -33,7 +34,6 @@ from prompts.tasks.registry import ANALYSES, task_of
 from prompts.tasks.transcript import AnalysisView
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
-from sandbox.transport import listen
 from tests.builders import inbound, meter, pyloto
 
 PROVIDERS = ("anthropic", "vertex", "bedrock")

@@ -1,1 +1,1 @@
-"""Verify, make durable, answer; and let people ask what became of a message."""
+"""The HTTP side: verify, make durable, answer; status and events of web chat; the console."""

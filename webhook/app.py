@@ -1,4 +1,4 @@
-"""Builds the ASGI app of the HTTP side."""
+"""The ASGI app of the HTTP side."""
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -7,23 +7,22 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
 
+from adapters.http.access import access_check
 from adapters.http.addresses import SameAddresses
 from adapters.http.problems import Problem, on_error, on_refusal
 from contracts.errors import TransientError
-from webhook.analyses import analysis_routes
 from webhook.chat import chat_routes
+from webhook.console.analyses import analysis_routes
 from webhook.console.page import console_routes
 from webhook.console.reports import report_routes
-from webhook.dependencies import WebhookDependencies
-from webhook.http.access import console_guard
 from webhook.http.documentation import add_documentation
-from webhook.platforms import PlatformFront
-from webhook.whatsapp import WHATSAPP_PATH, whatsapp_intake, whatsapp_routes
+from webhook.platforms import PlatformFront, platform_intakes, platform_routes
+from webhook.settings import WebhookDependencies
 
 
 def create_app(deps: WebhookDependencies) -> ASGIApp:
-    """Everything under one app: platform webhooks, web chat, and the console with its page."""
-    intakes = {WHATSAPP_PATH: whatsapp_intake(deps)}
+    """Put platform webhooks, web chat, and the console with its page under one app."""
+    intakes = platform_intakes(deps)
     api = FastAPI(
         title="Prosa",
         summary="Conversations, answered within the rules of an institution",
@@ -31,12 +30,14 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
         redoc_url=None,
         openapi_url=None,
     )
-    api.include_router(whatsapp_routes(deps))
+    api.include_router(platform_routes(deps))
     api.include_router(chat_routes(deps))
     api.include_router(console_routes(deps))
     api.include_router(analysis_routes(deps))
     api.include_router(report_routes(deps))
-    add_documentation(api, console_guard(deps.console_token), posts={WHATSAPP_PATH: "Messages and statuses, signed"})
+    add_documentation(
+        api, access_check(deps.console_token), posts=dict.fromkeys(intakes, "Messages and statuses, signed")
+    )
 
     @api.get("/healthz", tags=["operation"], summary="Alive")
     async def alive() -> Response:

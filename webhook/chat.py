@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from typing import Any
@@ -11,28 +10,22 @@ import orjson
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
-from adapters.channels.web import (
-    CONVERSATION_NAME,
-    MAX_TEXT,
-    MESSAGE_NAME,
-    web_conversation_id,
-    web_message,
-)
+from adapters.channels.web.inbound import CONVERSATION_NAME, MAX_TEXT, MESSAGE_NAME, read_message, web_conversation_id
+from adapters.channels.web.outbound import reply_event
+from adapters.http.access import require_allowed_origin
 from adapters.http.inbound import BodyReader, wait_seconds
 from adapters.http.problems import Problem
-from adapters.json_input import parse_json
 from adapters.waiting import wait_for_receipt
 from contracts.conversation import State, TurnRecord
 from contracts.delivery import OutboxRow
-from contracts.errors import MalformedMessageError, TransientError
+from contracts.errors import TransientError
 from contracts.ports import LiveEvent
-from contracts.values import ConversationId, MessageId, without_lone_surrogates
+from contracts.values import ConversationId, MessageId
 from contracts.views import reply_view
 from observability.logs import logger
-from webhook.dependencies import WebhookDependencies
-from webhook.http.access import require_allowed_origin
 from webhook.http.rate_limit import RateLimit
 from webhook.receive import make_durable
+from webhook.settings import WebhookDependencies
 
 log = logger(__name__)
 
@@ -51,13 +44,12 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
         require_allowed_origin(request, deps.allowed_origins)
         _require_name(conversation)
         rate.take(conversation)
-        message_id, text, person = _read_message(await read_body(request))
-        message = web_message(conversation, message_id, text, at=deps.clock.now(), person_name=person)
+        message = read_message(conversation, await read_body(request), at=deps.clock.now())
         await make_durable([message], deps)
         base = f"/chat/{conversation}"
         links = {
-            "message_id": message_id,
-            "status_url": f"{base}/messages/{message_id}",
+            "message_id": message.id,
+            "status_url": f"{base}/messages/{message.id}",
             "events_url": f"{base}/events",
         }
         return _json(links, 202)
@@ -105,23 +97,6 @@ MESSAGE_SCHEMA: dict[str, Any] = {
 }
 
 
-def _read_message(body: bytes) -> tuple[MessageId, str, str | None]:
-    try:
-        content = parse_json(body)
-    except MalformedMessageError as exc:
-        raise Problem(400, "Not JSON", 'Send a JSON object such as {"text": "Olá"}.') from exc
-    if not isinstance(content, dict) or not isinstance(content.get("text"), str):
-        raise Problem(422, "No text", 'The body needs a string under "text".')
-    text = without_lone_surrogates(content["text"]).strip()
-    if not text or len(text) > MAX_TEXT:
-        raise Problem(422, "Bad text", f"The text must have 1 to {MAX_TEXT} characters.")
-    message_id = content.get("id", uuid.uuid4().hex)
-    if not isinstance(message_id, str) or not MESSAGE_NAME.fullmatch(message_id):
-        raise Problem(422, "Bad id", "An id has 1 to 128 letters, digits and . _ : ~ -")
-    person = content.get("name")
-    return MessageId(message_id), text, person.strip()[:100] or None if isinstance(person, str) else None
-
-
 def _require_name(conversation: str) -> None:
     if not CONVERSATION_NAME.fullmatch(conversation):
         raise Problem(404, "Bad conversation", "A conversation's name has 1 to 64 letters, digits and . _ ~ -")
@@ -130,7 +105,7 @@ def _require_name(conversation: str) -> None:
 async def _status(
     conversation_id: ConversationId, message_id: MessageId, wait: float, deps: WebhookDependencies
 ) -> dict[str, Any] | None:
-    """The status now, or, with `wait`, as soon as the message is settled or the time is over."""
+    """Return the status now, or, with `wait`, as soon as the message is settled or the time is over."""
     try:
         receipt = await wait_for_receipt(
             deps.store.conversations, deps.events, conversation_id, message_id, seconds=wait
@@ -139,7 +114,7 @@ async def _status(
             return await _waiting(conversation_id, message_id, deps)
         turn = await deps.store.conversations.turn_of(receipt)
     except TransientError as exc:
-        raise Problem(503, "Store away", "Ask again in a moment.", headers={"Retry-After": "1"}) from exc
+        raise Problem(503, "Store unavailable", "Ask again in a moment.", headers={"Retry-After": "1"}) from exc
     return _settled(message_id, turn) if turn else None
 
 
@@ -171,7 +146,7 @@ async def _waiting(
 
 
 async def _stream(conversation_id: ConversationId, last: int, deps: WebhookDependencies) -> AsyncIterator[bytes]:
-    """The events, until the client goes or the store does; the client then comes again with the last number it saw."""
+    """Yield events until the client leaves or the store fails; the client then resumes with the last number it saw."""
     try:
         async with aclosing(_events(conversation_id, last, deps)) as events:
             async for event in events:
@@ -182,25 +157,25 @@ async def _stream(conversation_id: ConversationId, last: int, deps: WebhookDepen
 
 
 async def _events(conversation_id: ConversationId, last: int, deps: WebhookDependencies) -> AsyncGenerator[bytes, None]:
-    """First the replies after `last` that the store has, then what happens; nothing in between is missed.
+    """Yield the stored replies after `last`, then live events; nothing in between is missed.
 
-    Who comes without a number gets the newest `CATCH_UP_REPLIES`; who comes with one gets all after it.
+    A client without a number gets the newest `CATCH_UP_REPLIES`, one with a number all after it.
     """
     async with deps.events.subscribe(conversation_id) as news:
         rows = await _rows_after(last, conversation_id, deps)
         for row in rows if last else rows[-CATCH_UP_REPLIES:]:
             last = row.number
-            yield _sse(_reply_event(row))
+            yield _sse(reply_event(row))
         yield b": connected\n\n"
         pending = asyncio.ensure_future(anext(news))
         try:
             while True:
                 done, _ = await asyncio.wait([pending], timeout=deps.look_again.total_seconds())
                 if not done:
-                    # News may be lost between processes, or never come: the store has every reply.
+                    # Events may be lost between processes, or never come: the store has every reply.
                     for row in await _rows_missed(last, conversation_id, deps):
                         last = row.number
-                        yield _sse(_reply_event(row))
+                        yield _sse(reply_event(row))
                     yield b": still here\n\n"
                     continue
                 event = pending.result()
@@ -211,10 +186,10 @@ async def _events(conversation_id: ConversationId, last: int, deps: WebhookDepen
                     last = event.number
                     yield _sse(event)
                 elif event.number > last:
-                    # News was lost on the way (a watcher that fell behind): the store has what is missing.
+                    # Events were lost on the way (a watcher that fell behind): the store has the missing replies.
                     for row in await _rows_after(last, conversation_id, deps):
                         last = row.number
-                        yield _sse(_reply_event(row))
+                        yield _sse(reply_event(row))
         finally:
             pending.cancel()
             with suppress(asyncio.CancelledError, StopAsyncIteration):
@@ -222,7 +197,7 @@ async def _events(conversation_id: ConversationId, last: int, deps: WebhookDepen
 
 
 async def _rows_missed(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:
-    """The rows after `number`, for who asks often: the small head tells whether there can be any."""
+    """Return the rows after `number`; for frequent calls, as the small head shows whether there can be any."""
     head = await deps.store.conversations.load(conversation_id)
     if head is None or head.next_outbox_number <= number + 1:
         return []
@@ -231,11 +206,6 @@ async def _rows_missed(number: int, conversation_id: ConversationId, deps: Webho
 
 async def _rows_after(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:
     return [row for row in await deps.store.outbox.rows(conversation_id) if row.number > number]
-
-
-def _reply_event(row: OutboxRow) -> LiveEvent:
-    data = {"id": row.id, "turn": row.turn_id, "reply": reply_view((row.message,))}
-    return LiveEvent(name="reply", data=data, number=row.number)
 
 
 def _sse(event: LiveEvent) -> bytes:

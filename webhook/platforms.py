@@ -1,4 +1,4 @@
-"""Platforms' posts: those that come in the same moment are taken together, so that they share one write."""
+"""`/webhooks/{channel}`: handshakes and posts of platforms. Posts of the same moment share one write."""
 
 import asyncio
 import time
@@ -6,50 +6,152 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from fastapi import APIRouter, Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from adapters.channels.registry import PLATFORMS
 from adapters.http.inbound import BodyReader
 from adapters.http.problems import Problem, answer_to, status_of
+from contracts.channels import OriginRefusedError, Post, Received
 from contracts.errors import TransientError
 from contracts.messages import ChannelName
-from observability.metrics import expect_acknowledgements, note_acknowledgement
+from contracts.ports import ChannelInbound
+from observability.metrics import REFUSED, expect_acknowledgements, note_acknowledgement
+from webhook.receive import apply_statuses, count_ignored, keep_unreadable, make_durable, side_by_side
+from webhook.settings import WebhookDependencies
 
-# A write of so many messages keeps Redis for some two milliseconds, in which nobody else is served.
+# A write of so many messages keeps Redis for some two milliseconds, in which it serves no other client.
 TAKEN_TOGETHER = 64
 TAKEN = PlainTextResponse("ok")
+# A platform that is not set up is refused, whatever it posts.
+MAX_BODY_OF_REFUSED = 4 * 1024 * 1024
+
+Outcome: TypeAlias = str | Exception
+"""The body of the 200 to one post, or the error that its sender is answered with."""
+Receiver: TypeAlias = Callable[[Sequence[Post]], Awaitable[Sequence[Outcome]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
-    """One post, whole. Names of headers are in lower case; `came_at` is a moment of `time.perf_counter`."""
+def platform_addresses() -> dict[str, ChannelName]:
+    """Return the channels whose platforms post, by the address that they post to."""
+    return {f"/webhooks/{name}": name for name, platform in PLATFORMS.items() if platform.settings is not None}
 
-    headers: Sequence[tuple[bytes, bytes]]
-    body: bytes
-    came_at: float
 
-    def header(self, name: bytes) -> str | None:
-        """The first header of that name."""
-        for each, value in self.headers:
-            if each == name:
-                return value.decode("latin-1")
+def platform_routes(deps: WebhookDependencies) -> APIRouter:
+    """Make the routes of the handshakes; posts go to the intakes."""
+    router = APIRouter(tags=["platform webhooks"])
+    for path, name in platform_addresses().items():
+        router.add_api_route(path, _handshake_of(name, deps), methods=["GET"], summary="Handshake of the platform")
+    return router
+
+
+def platform_intakes(deps: WebhookDependencies) -> dict[str, "Intake"]:
+    """Make the intake of each platform, by its address."""
+    intakes = {}
+    for path, name in platform_addresses().items():
+        largest = deps.inbound[name].max_body if name in deps.inbound else MAX_BODY_OF_REFUSED
+        read_body = BodyReader(largest, deps.read_within)
+        intakes[path] = Intake(name, PlatformReceiver(name, deps), read_body)
+    return intakes
+
+
+def _handshake_of(name: ChannelName, deps: WebhookDependencies) -> Callable[[Request], Awaitable[Response]]:
+    async def handshake(request: Request) -> Response:
+        try:
+            return PlainTextResponse(_inbound_of(name, deps).handshake(request.query_params))
+        except OriginRefusedError as exc:
+            REFUSED.labels(channel=name.value, reason="handshake").inc()
+            raise Problem(403, "Handshake refused", str(exc)) from exc
+
+    return handshake
+
+
+def _inbound_of(name: ChannelName, deps: WebhookDependencies) -> ChannelInbound:
+    """Return the receiving side of a platform.
+
+    Raises:
+        Problem: 404 when the platform is not set up.
+    """
+    if name in deps.inbound:
+        return deps.inbound[name]
+    settings = PLATFORMS[name].settings
+    title = settings.title if settings is not None else name.value
+    raise Problem(404, f"No {title} here", f"Set the {name.upper()}_* variables and start again.")
+
+
+class PlatformReceiver:
+    """Receiver of one platform's posts: verify, parse, make durable. A post that is not durable is not taken."""
+
+    def __init__(self, name: ChannelName, deps: WebhookDependencies) -> None:
+        self._name = name
+        self._deps = deps
+
+    async def __call__(self, posts: Sequence[Post]) -> list[Outcome]:
+        """Settle each post; one that is forged or unreadable costs its neighbours nothing.
+
+        Raises:
+            Problem: 404 when the platform is not set up.
+        """
+        inbound = _inbound_of(self._name, self._deps)
+        read = [self._read(post, inbound) for post in posts]
+        unavailable = await self._keep_messages(read)
+        outcomes: list[Outcome] = [
+            one if isinstance(one, Problem) else unavailable if unavailable and one.messages else one.answer
+            for one in read
+        ]
+        more = {
+            number: self._keep_more(one)
+            for number, one in enumerate(read)
+            if isinstance(one, Received) and one.has_more and isinstance(outcomes[number], str)
+        }
+        for number, problem in zip(more, await side_by_side(list(more.values())), strict=True):
+            outcomes[number] = problem or outcomes[number]
+        await self._deps.faults.reach("ingest.before_answer")
+        return outcomes
+
+    def _read(self, post: Post, inbound: ChannelInbound) -> Received | Problem:
+        at = self._deps.clock.now()
+        try:
+            inbound.verify(post, at=at)
+        except OriginRefusedError as exc:
+            REFUSED.labels(channel=self._name.value, reason="signature").inc()
+            return Problem(401, "Bad signature", str(exc))
+        return inbound.parse(post, at=at)
+
+    async def _keep_messages(self, read: Sequence[Received | Problem]) -> Problem | None:
+        messages = [message for one in read if isinstance(one, Received) for message in one.messages]
+        try:
+            await make_durable(messages, self._deps)
+        except Problem as exc:
+            return exc
+        return None
+
+    async def _keep_more(self, received: Received) -> Problem | None:
+        """Keep what of a post is no message."""
+        try:
+            await apply_statuses(received.statuses, self._deps)
+            await keep_unreadable(self._name, received.unreadable, self._deps)
+        except Problem as exc:
+            return exc
+        count_ignored(self._name, received.ignored)
         return None
 
 
-# What came of each post, in their order: None where it was taken, else what its sender is told.
-Outcomes: TypeAlias = Sequence[Problem | None]
-Receiver: TypeAlias = Callable[[Sequence[Post]], Awaitable[Outcomes]]
-# What kept one post from being taken; None when it was.
-Outcome: TypeAlias = "asyncio.Future[Exception | None]"
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A post that waits for its outcome; `came_at` is a moment of `time.perf_counter`."""
+
+    post: Post
+    came_at: float
+    outcome: "asyncio.Future[Outcome]"
 
 
 class Intake:
-    """Gives a channel's posts to its receiver, and measures how long their senders wait.
+    """Intake of a channel's posts: groups those of one round of the event loop, and measures how long senders wait.
 
     An ASGI app of its own, which answers each post when the receiver has settled it. `read_body` bounds size and time.
 
-    The receiver may raise `Problem` and `TransientError`, which then hold for all posts it was given. What else it
+    The receiver may raise `Problem` and `TransientError`, which then hold for all posts it was given. Anything else it
     raises is a defect: the posts are then given to it one by one, so that none costs its neighbours their answers. So
     a receiver must bear to be given a post again.
     """
@@ -58,7 +160,7 @@ class Intake:
         self._channel = channel.value
         self._receiver = receiver
         self._read_body = read_body
-        self._waiting: list[tuple[Post, Outcome]] = []
+        self._waiting: list[_Waiting] = []
         self._tasks: set[asyncio.Task[None]] = set()
         expect_acknowledgements(self._channel)
 
@@ -70,14 +172,14 @@ class Intake:
             self._note(came_at, exc)
             await exc.response()(scope, receive, send)
             return
-        outcome: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
-        self._take(Post(scope["headers"], body, came_at), outcome)
-        error = await outcome
-        await (TAKEN if error is None else answer_to(error))(scope, receive, send)
+        post = Post(body, scope["headers"], scope["query_string"])
+        waiting = _Waiting(post, came_at, asyncio.get_running_loop().create_future())
+        self._take(waiting)
+        await _answer_to(await waiting.outcome)(scope, receive, send)
 
-    def _take(self, post: Post, outcome: "Outcome") -> None:
-        """Take it together with what else comes in this round of the event loop."""
-        self._waiting.append((post, outcome))
+    def _take(self, waiting: _Waiting) -> None:
+        """Take the post together with what else comes in this round of the event loop."""
+        self._waiting.append(waiting)
         if len(self._waiting) == 1:
             asyncio.get_running_loop().call_soon(self._begin)
 
@@ -88,11 +190,11 @@ class Intake:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _receive(self, given: Sequence[tuple[Post, "Outcome"]]) -> None:
+    async def _receive(self, given: Sequence[_Waiting]) -> None:
         """Give the posts to the receiver and settle each."""
-        outcomes: Sequence[Exception | None]
+        outcomes: Sequence[Outcome]
         try:
-            outcomes = await self._receiver([post for post, _ in given])
+            outcomes = await self._receiver([one.post for one in given])
         except (Problem, TransientError) as exc:
             outcomes = [exc] * len(given)
         except Exception as exc:  # noqa: BLE001 - the sender of the post is answered with it
@@ -102,21 +204,27 @@ class Intake:
             outcomes = [exc]
         except BaseException as exc:
             # The process ends: no post is answered as taken, and its sender repeats it.
-            for _, outcome in given:
-                outcome.set_exception(exc)
+            for one in given:
+                one.outcome.set_exception(exc)
             raise
-        for (post, outcome), error in zip(given, outcomes, strict=True):
-            self._note(post.came_at, error)
-            if not outcome.done():
-                outcome.set_result(error)
+        for one, outcome in zip(given, outcomes, strict=True):
+            self._note(one.came_at, outcome)
+            if not one.outcome.done():
+                one.outcome.set_result(outcome)
 
-    def _note(self, came_at: float, outcome: Exception | None) -> None:
-        status = 200 if outcome is None else status_of(outcome)
+    def _note(self, came_at: float, outcome: Outcome) -> None:
+        status = 200 if isinstance(outcome, str) else status_of(outcome)
         note_acknowledgement(self._channel, status, time.perf_counter() - came_at)
 
 
+def _answer_to(outcome: Outcome) -> Response:
+    if isinstance(outcome, str):
+        return TAKEN if outcome == "ok" else PlainTextResponse(outcome)
+    return answer_to(outcome)
+
+
 class PlatformFront:
-    """The ASGI app in front of the framework: platforms' posts go to their intakes, everything else to `app`.
+    """ASGI app in front of the framework: platforms' posts go to their intakes, everything else to `app`.
 
     A post costs a third of what a route of the framework would add to it.
     """

@@ -1,20 +1,24 @@
-"""Makes what arrived durable and wakes the worker: the only work between a platform's POST and its 200."""
+"""Durable reception: append, wake the worker, apply statuses; the only work between a platform's POST and its 200."""
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from adapters.channels.whatsapp_inbound import Broken
 from adapters.http.problems import Problem
-from contracts.delivery import Arrival, DeadLetter
+from contracts.channels import Unreadable
+from contracts.delivery import Arrival, DeadLetter, OutboxRow
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.messages import ChannelName, InboundMessage, StatusUpdate, digest
+from contracts.values import ConversationId
+from observability import attributes as names
 from observability.logs import logger
 from observability.metrics import DEAD_LETTERS, note_inbound, note_status
-from webhook.dependencies import WebhookDependencies
-from webhook.spans import receiving, status_span
+from observability.tracing import UNRECORDED, Kind, Span, ended, inside, is_tracing, remote_span, root_span, span
+from webhook.settings import WebhookDependencies
 
 log = logger(__name__)
 
@@ -32,7 +36,7 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
     await deps.faults.reach("ingest.before_append")
     with receiving(messages) as reception:
         try:
-            # What is appended after the time is over is a duplicate of what the sender then tries again.
+            # An append that ends after the time-out makes a duplicate of the sender's next attempt.
             async with asyncio.timeout(deps.durable_within.total_seconds()):
                 with reception.appending():
                     arrivals = await deps.inbox.append(reception.messages)
@@ -41,14 +45,14 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
         await deps.faults.reach("ingest.appended")
         for number, (message, arrival) in enumerate(zip(messages, arrivals, strict=True)):
             with reception.noting(number, arrival):
-                _tell(message, arrival)
+                _note(message, arrival)
         for conversation_id in dict.fromkeys(message.conversation_id for message in messages):
             with reception.waking(conversation_id):
                 await deps.queue.wake(conversation_id)
     return arrivals
 
 
-def _tell(message: InboundMessage, arrival: Arrival) -> None:
+def _note(message: InboundMessage, arrival: Arrival) -> None:
     note_inbound(message.address.channel, arrival)
     log.info(
         "message.received",
@@ -61,7 +65,7 @@ def _tell(message: InboundMessage, arrival: Arrival) -> None:
 
 
 async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependencies) -> None:
-    """Move the outbox rows forward. Statuses never reach the state machine, and wake nobody.
+    """Move the outbox rows forward. Statuses never reach the state machine, and wake no worker.
 
     There are three for each reply and nearly none has a consequence; the sweep finds a reply that waited for one.
 
@@ -89,14 +93,14 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
 
 
 async def side_by_side(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results, in order. Mostly it is one or nothing, for which a task would cost more than it saves."""
+    """Return the results, in order. Mostly there is one or none, for which a task would cost more than it saves."""
     if len(work) <= 1:
         return [await one for one in work]
     return await asyncio.gather(*work)
 
 
-async def keep_broken(channel: ChannelName, pieces: Sequence[Broken], deps: WebhookDependencies) -> None:
-    """Keep what nobody can process: refusing it would make the platform repeat it for days.
+async def keep_unreadable(channel: ChannelName, pieces: Sequence[Unreadable], deps: WebhookDependencies) -> None:
+    """Keep unreadable pieces as dead letters: a refusal would make the platform repeat them for days.
 
     Raises:
         Problem: 503 when it could not be kept.
@@ -121,12 +125,84 @@ async def keep_broken(channel: ChannelName, pieces: Sequence[Broken], deps: Webh
         raise _unavailable() from exc
 
 
-def count_ignored(channel: ChannelName, names: Sequence[str]) -> None:
-    if not names:
+def count_ignored(channel: ChannelName, ignored: Sequence[str]) -> None:
+    if not ignored:
         return
-    for name, count in Counter(names).items():
+    for name, count in Counter(ignored).items():
         log.info("event.ignored", channel=channel.value, kind=name, count=count)
 
 
 def _unavailable() -> Problem:
     return Problem(503, "Not durable", "The message could not be stored; send it again.", headers={"Retry-After": "1"})
+
+
+# Where nothing is recorded a reception pays for no span.
+NOTHING = nullcontext()
+
+
+@dataclass(frozen=True)
+class Reception:
+    """Messages of one request, each with a trace of its own: one request may carry those of many people.
+
+    `messages` name their spans, so that the worker continues the trace. Without spans nothing is recorded.
+    """
+
+    messages: Sequence[InboundMessage]
+    spans: Sequence[Span] = ()
+
+    def appending(self) -> AbstractContextManager[None]:
+        """Record the one write of all messages in each of the traces."""
+        if not self.spans:
+            return NOTHING
+        return ended([span("inbox.append", kind=Kind.CLIENT, parent=received.context) for received in self.spans])
+
+    def noting(self, number: int, arrival: Arrival) -> AbstractContextManager[None]:
+        """Record the outcome of one message in its trace."""
+        if not self.spans:
+            return NOTHING
+        received = self.spans[number]
+        received.set(names.OUTCOME, arrival.value)
+        return inside(received.context)
+
+    def waking(self, conversation_id: ConversationId) -> AbstractContextManager[object]:
+        """Record the wake-up of a conversation in the trace of its first message here."""
+        if not self.spans:
+            return NOTHING
+        first = [message.conversation_id for message in self.messages].index(conversation_id)
+        received = self.spans[first]
+        if not received.sampled:
+            return inside(received.context)
+        return span("queue.wake", kind=Kind.PRODUCER, parent=received.context)
+
+
+def receiving(messages: Sequence[InboundMessage]) -> AbstractContextManager[Reception]:
+    """Open a span for each message, until all are durable and their conversations are woken."""
+    return _receiving(messages) if is_tracing() else nullcontext(Reception(messages))
+
+
+@contextmanager
+def _receiving(messages: Sequence[InboundMessage]) -> Iterator[Reception]:
+    spans = [_reception(message) for message in messages]
+    named = [
+        message.model_copy(update={"traceparent": received.traceparent})
+        for message, received in zip(messages, spans, strict=True)
+    ]
+    with ended(spans):
+        yield Reception(named, spans)
+
+
+def _reception(message: InboundMessage) -> Span:
+    described = {names.CHANNEL: message.address.channel.value, names.KIND: message.kind.value}
+    of_message = {names.CONVERSATION: message.conversation_id, names.CORRELATION: message.id}
+    return root_span("webhook.receive", described, kind=Kind.SERVER, inherited=of_message)
+
+
+def status_span(row: OutboxRow, update: StatusUpdate, *, start_ns: int) -> AbstractContextManager[object]:
+    """Open a span in the trace of the turn that wrote the reply."""
+    turn = remote_span(row.traceparent)
+    if turn is None:
+        return UNRECORDED
+    described = {names.OUTBOX: row.id, names.STATE: update.state.value, names.CONVERSATION: row.conversation_id}
+    applied = span("status.apply", described, kind=Kind.SERVER, parent=turn, start_ns=start_ns)
+    applied.set(names.CODE, update.error_code)
+    return applied

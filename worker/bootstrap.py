@@ -13,8 +13,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from adapters.channels.web import WebChannel
-from adapters.channels.whatsapp import WhatsAppChannel
+from adapters.channels.registry import open_channels
 from adapters.clock import NoFaults, SystemClock
 from adapters.models.absent import AbsentModel
 from adapters.models.deferred import DeferredModel
@@ -24,7 +23,7 @@ from context.institution_source import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
 from contracts.messages import ChannelName
-from contracts.ports import Callback, Channel, Clock, Embedder, Events, Faults, LanguageModel
+from contracts.ports import Callback, Channel, Clock, Embedder, Faults, LanguageModel
 from contracts.settings import Settings
 from flags.experiments.recorder import Recorder, recording
 from flags.file import read_flag_file
@@ -140,7 +139,7 @@ async def open_engine(
         model = model or deferred
         assert model is not None  # noqa: S101 - one of them is
         stack.push_async_callback(model.close)
-        channels = channels or _channels(settings, backend.events)
+        channels = channels or open_channels(settings, backend.events)
         callback = _callback(settings)
         for channel in channels.values():
             stack.push_async_callback(channel.close)
@@ -460,14 +459,3 @@ def _callback(settings: Settings) -> Callback | None:
 
     secret = settings.analysis_callback_secret.get_secret_value()
     return HttpCallback(settings.analysis_callback_url, secret=secret)
-
-
-def _channels(settings: Settings, events: Events) -> Mapping[ChannelName, Channel]:
-    channels: dict[ChannelName, Channel] = {ChannelName.WEB: WebChannel(events, shows_forming_text=settings.streaming)}
-    if settings.whatsapp_access_token is not None and settings.whatsapp_phone_number_id is not None:
-        channels[ChannelName.WHATSAPP] = WhatsAppChannel(
-            api_url=settings.whatsapp_api_url,
-            access_token=settings.whatsapp_access_token.get_secret_value(),
-            phone_number_id=settings.whatsapp_phone_number_id,
-        )
-    return channels

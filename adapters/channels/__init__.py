@@ -1,1 +1,1 @@
-"""Channels: one platform each."""
+"""Channels: one folder a platform, one line each in the registry."""

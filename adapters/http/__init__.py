@@ -1,1 +1,1 @@
-"""HTTP in and out: bodies, problems, clients, callbacks, Slack."""
+"""HTTP in and out: bodies, access, problems, clients, callbacks, Slack."""

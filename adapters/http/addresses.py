@@ -27,7 +27,7 @@ class SameAddresses:
             await self._app(scope, receive, send)
 
     async def _answer_head(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send what the answer to GET begins with; a stream, which would not end, is ended there."""
+        """Send the head of the answer to GET and end there, as a stream would not end by itself."""
         has_begun = asyncio.Event()
 
         async def send_start(message: Message) -> None:

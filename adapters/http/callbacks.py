@@ -1,7 +1,7 @@
 """The callback of an ended analysis to the one configured receiver: signed, in five seconds or not at all.
 
 The address comes from the settings alone: one that a caller gave would let them reach into our network. The signature
-is that of Standard Webhooks (https://www.standardwebhooks.com). docs/analyses.md says what the receiver does.
+is that of Standard Webhooks (https://www.standardwebhooks.com). docs/analyses.md describes the receiver.
 """
 
 import base64
@@ -41,7 +41,7 @@ class HttpCallback:
             "webhook-signature": f"{VERSION},{signature(self._key, delivery_id, timestamp, body)}",
         }
         try:
-            # What the receiver answers beside its status is not read, however long it is.
+            # Of the receiver's answer only the status is read, however long the body is.
             answer = await ask(
                 self._client, "POST", self._url, within=TIMEOUT, max_bytes=0, content=body, headers=headers
             )
@@ -55,7 +55,7 @@ class HttpCallback:
 
 
 def signing_key(secret: str) -> bytes:
-    """The bytes that sign: those that a `whsec_` secret encodes, or the text itself.
+    """Return the bytes that sign: those that a `whsec_` secret encodes, or the text itself.
 
     Raises:
         ConfigurationError: what follows `whsec_` is not base64.
@@ -73,6 +73,6 @@ def signing_key(secret: str) -> bytes:
 
 
 def signature(key: bytes, delivery_id: str, timestamp: str, body: bytes) -> str:
-    """HMAC-SHA256 over `id.timestamp.body`, in base64. Source: Standard Webhooks 1.0, "Signature scheme"."""
+    """Return the HMAC-SHA256 over `id.timestamp.body`, in base64. Source: Standard Webhooks 1.0, "Signature scheme"."""
     signed = b".".join((delivery_id.encode(), timestamp.encode(), body))
     return base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

@@ -1,4 +1,4 @@
-"""Outbound HTTP: what every client trusts, passes through and waits for, and the one reading of answers and errors."""
+"""Outbound HTTP: one configuration of clients (trust, proxy, time-outs), one reading of answers and errors."""
 
 import asyncio
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class HttpError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server said, whatever its status."""
+    """Answer of a server, whatever its status."""
 
     status: int
     headers: Mapping[str, str]
@@ -131,7 +131,7 @@ async def ask(
 
 @lru_cache(maxsize=256)
 def _parsed(url: str) -> httpx.URL:
-    """The same few addresses are called again and again, and reading one takes a tenth of a call."""
+    """Parse an address once: the same few are called again and again, and parsing takes a tenth of a call."""
     return httpx.URL(url)
 
 

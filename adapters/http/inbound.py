@@ -1,31 +1,17 @@
-"""Inbound HTTP requests: a body under a cap and a time-out, a token, the machine they come from, a long poll's wait."""
+"""Inbound HTTP requests: a body under a cap and a time-out, and the wait of a long poll."""
 
 import asyncio
-import base64
-import binascii
-import hmac
 from datetime import timedelta
 
 from starlette.requests import Request
 
 from adapters.http.problems import Problem
-from contracts.settings import LOOPBACK
 
 MAX_WAIT_SECONDS = 30.0
-# Set by a proxy or a tunnel, which speaks for somebody elsewhere.
-FORWARDING = (
-    "forwarded",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "cf-connecting-ip",
-)
 
 
 class BodyReader:
-    """Reads bodies of at most `limit` bytes, if they come `within` a time."""
+    """Reader of bodies of at most `limit` bytes that come `within` a time."""
 
     def __init__(self, limit: int, within: timedelta) -> None:
         self._limit = limit
@@ -79,33 +65,3 @@ def wait_seconds(value: str) -> float:
     if not 0 <= wait <= MAX_WAIT_SECONDS:
         raise Problem(400, "Bad wait", f"wait is a number of seconds from 0 to {MAX_WAIT_SECONDS:g}.")
     return wait
-
-
-def has_token(request: Request, token: str) -> bool:
-    """Whether the request has it as bearer token, or as password of HTTP Basic, which a browser can ask for."""
-    # An empty token would be matched by giving none.
-    return bool(token) and hmac.compare_digest(_given_token(request).encode("utf-8", "replace"), token.encode())
-
-
-def _given_token(request: Request) -> str:
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return value.strip()
-    if scheme.lower() == "basic":
-        try:
-            return base64.b64decode(value, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
-            return ""
-    return ""
-
-
-def is_local(request: Request) -> bool:
-    """Whether it comes from this machine, through no proxy, and under a loopback name.
-
-    A page of another site can reach this machine through a name that resolves here: the name gives it away.
-    """
-    if any(name in request.headers for name in FORWARDING):
-        return False
-    host = request.headers.get("host", "")
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return request.client is not None and request.client.host in LOOPBACK and name in LOOPBACK

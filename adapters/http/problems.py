@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457): what is wrong, and what to do about it."""
+"""Errors as `application/problem+json` (RFC 9457): the error and the next step."""
 
 import orjson
 from starlette.exceptions import HTTPException
@@ -13,7 +13,7 @@ log = logger(__name__)
 
 
 class Problem(WorkerError):
-    """An answer that is not a success; the text is for the caller and repeats nothing of the request."""
+    """Answer that is not a success; the text is for the caller and repeats nothing of the request."""
 
     def __init__(self, status: int, title: str, detail: str, *, headers: dict[str, str] | None = None) -> None:
         super().__init__(title)
@@ -28,14 +28,14 @@ class Problem(WorkerError):
 
 
 def status_of(error: Exception) -> int:
-    """The status that the error is answered with."""
+    """Return the status that the error is answered with."""
     if isinstance(error, Problem):
         return error.status
     return 503 if isinstance(error, TransientError) else 500
 
 
 def answer_to(error: Exception) -> Response:
-    """What the caller is told; what is not the caller's is logged."""
+    """Return the answer to the caller; an error that is not the caller's is logged."""
     if isinstance(error, Problem):
         return error.response()
     if isinstance(error, TransientError):
@@ -46,12 +46,12 @@ def answer_to(error: Exception) -> Response:
 
 
 async def on_error(_: Request, exc: Exception) -> Response:
-    """An app's handler of everything that a route raises and does not answer itself."""
+    """Handle every error that a route of an app raises."""
     return answer_to(exc)
 
 
 async def on_refusal(_: Request, exc: Exception) -> Response:
-    """An app's handler of what the framework refuses: a path or a method that is not there."""
+    """Handle refusals of the framework: an unknown path or method."""
     assert isinstance(exc, HTTPException)  # noqa: S101 - registered for it
     titles = {404: "Not found", 405: "Method not allowed"}
     title = titles.get(exc.status_code, "Refused")

@@ -8,7 +8,7 @@ from adapters.http.client import HttpError, ask, open_client
 from contracts.errors import TransientError
 
 TIMEOUT = timedelta(seconds=10)
-# What Slack answers in words, and what to do about it. Source: Slack, Sending messages using incoming webhooks.
+# Slack's answers in words, and the next step for each. Source: Slack, Sending messages using incoming webhooks.
 NEXT_STEPS = {
     "invalid_payload": "the message is not one that Slack reads; this is a mistake of ours",
     "no_service": "the webhook was removed or disabled: make a new one",
@@ -22,11 +22,11 @@ NEXT_STEPS = {
 
 
 class SlackWebhookError(TransientError):
-    """The message was not taken; the text says why and never where, since the address is the secret."""
+    """Slack did not take the message; the text never holds the address, which is the secret."""
 
 
 class SlackWebhook:
-    """Posts to the address; `transport` is for tests of what a network does."""
+    """One incoming webhook; `transport` is for tests of the network's failures."""
 
     def __init__(self, url: str, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._url = url
@@ -56,5 +56,5 @@ class SlackWebhook:
 
 
 def _seconds(header: str | None) -> int:
-    """Source: RFC 9110, `Retry-After`; Slack sends seconds."""
+    """Read `Retry-After` (RFC 9110), which Slack sends in seconds."""
     return int(header) if header is not None and header.isascii() and header.isdigit() else 30

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from adapters.http.listener import listen
 from sandbox.behaviour import Counters
 from sandbox.chance import Chance
 from sandbox.cloud_tasks.behaviour import TasksBehaviour
@@ -23,7 +24,7 @@ from sandbox.cloud_tasks.held import AttemptRecord, HeldTask
 from sandbox.cloud_tasks.schedule import ScaledClock
 from sandbox.cloud_tasks.service import TasksService
 from sandbox.cloud_tasks.tokens import TokenSigner
-from sandbox.transport import JSON, SandboxMark, listen
+from sandbox.transport import JSON, SandboxMark
 
 KEPT_ATTEMPTS = 100_000
 MAX_SHOWN = 1000

@@ -17,18 +17,18 @@ from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from adapters.http.listener import listen
 from adapters.models.anthropic import AnthropicModel
 from adapters.models.deferred import DeferredModel
 from adapters.models.messages import request_body
 from adapters.models.scripted import ScriptedModel
 from cli.serving import server_of
+from cli.settings import read_settings
 from contracts.errors import ConfigurationError, ModelRequestRejectedError, ModelUnavailableError
 from contracts.messages import MessageType
 from contracts.ports import ChannelLimits, Effort, StructuredOutput
-from contracts.settings import read_settings
 from observability.tracing import span
 from prompts.tasks.registry import TASKS
-from sandbox.transport import listen
 from tests.builders import ROOT, pyloto
 from tests.models import Bed, model_before, model_of, request, sandboxed_model, schema_of
 from worker.bootstrap import check_model

@@ -18,10 +18,10 @@ from starlette.routing import Route
 
 from adapters.http import callbacks
 from adapters.http.callbacks import HttpCallback
+from adapters.http.listener import listen
 from cli.serving import server_of
 from contracts.analysis import AnalysisKind, AnalysisStatus, CallbackState
 from contracts.errors import CallbackRefusedError, ConfigurationError
-from sandbox.transport import listen
 from tests.builders import ROOT, START, conversation_id, engine_bed, inbound, open_backend
 from tests.real_services import free_port
 from worker.analyses.processing import LIMITS, analyse, desk_of

@@ -100,15 +100,6 @@ async def test_the_audience_is_the_url_unless_another_is_given(
     assert double.tasks[0].request.oidc_token.audience == URL
 
 
-async def test_the_caller_does_not_wait_for_the_task(double: CloudTasksDouble, queue: CloudTasksQueue) -> None:
-    """Not once does `wake` give control away, so nothing outside can hold it up."""
-    with pytest.raises(StopIteration):
-        queue.wake(A).send(None)
-    assert double.tasks == []
-    await queue.idle()
-    assert woken(double) == ["a"]
-
-
 async def test_repeats_merge_while_they_wait_and_no_longer(double: CloudTasksDouble, lost: Lost) -> None:
     double.set(create_latency=50)
     async with queue_on(double, lost, at_once=1) as queue:

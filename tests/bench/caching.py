@@ -16,6 +16,7 @@ from decimal import Decimal
 
 from rich.table import Table
 
+from adapters.http.listener import listen
 from adapters.memory.cache import MemoryCache
 from adapters.models.anthropic import AnthropicModel
 from adapters.models.scripted import ScriptedModel
@@ -32,7 +33,6 @@ from prompts.execution.sharing import SharingModel
 from prompts.pricing.prices import PriceBook
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import ModelBehaviour
-from sandbox.transport import listen
 from tests.bench.engine import console, percentile
 from tests.builders import open_redis, pyloto, registry, response
 from tests.models import schema_of

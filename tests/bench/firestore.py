@@ -29,24 +29,26 @@ from grpc import StatusCode, aio  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.table import Table
 
-from adapters.channels.whatsapp import LIMITS
+from adapters.channels.whatsapp.inbound import WhatsAppInbound
+from adapters.channels.whatsapp.limits import LIMITS
 from adapters.clock import SystemClock
 from adapters.firestore.database import FirestoreDatabase
 from adapters.firestore.inbox import FirestoreInbox
 from adapters.firestore.store import FirestoreStore
 from adapters.memory.events import MemoryEvents
 from adapters.models.scripted import ScriptedModel
+from cli.settings import read_settings
 from cli.worker_role import BESIDE_SCHEDULER
 from contracts.messages import ChannelName
 from contracts.ports import ModelRequest
-from contracts.settings import Settings, read_settings
+from contracts.settings import Settings
 from contracts.values import ConversationId
 from observability.logs import configure_logs
 from reports.reporting import Reporting
 from sandbox.whatsapp_webhooks import Change, envelope, inbound_text, signed, status
 from tests.builders import DOCUMENTS, REPOSITORIES, CrashAt, RecordingChannel, agreeable, open_firestore
 from webhook.app import create_app
-from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
+from webhook.settings import WebhookDependencies
 from worker.analyses.requests import desk_without_engine
 from worker.backends import Backend
 from worker.bootstrap import open_engine
@@ -300,8 +302,7 @@ def webhook_of(backend: Backend, queue: Waking, settings: Settings) -> WebhookDe
         events=backend.events,
         clock=clock,
         faults=CrashAt(),
-        id_salt="salt",
-        whatsapp=WhatsAppSecrets((SECRET,), "verify"),
+        inbound={ChannelName.WHATSAPP: WhatsAppInbound(app_secrets=(SECRET,), verify_token="verify", id_salt="salt")},
         durable_within=timedelta(seconds=60),
     )
 

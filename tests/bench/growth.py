@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from adapters.channels.whatsapp_inbound import parse
+from adapters.channels.whatsapp.inbound import parse
 from adapters.event_loop import keep_what_is_loaded, run_serving
 from contracts.conversation import Conversation
 from contracts.delivery import InboxEntry, OutboxRow, TurnCommit

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.event_loop import keep_what_is_loaded, run_serving
+from adapters.http.listener import listen
 from adapters.redis.database import RedisDatabase, Script
 from cli.serving import server_of, stop_signal
-from sandbox.transport import listen
 from sandbox.whatsapp_webhooks import envelope, inbound_text, signed
 from tests.adapters.redis_server import redis_server
 from tests.load.installation import PHONE_NUMBER_ID, SECRET

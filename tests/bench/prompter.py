@@ -18,8 +18,8 @@ from rich.table import Table
 
 from cli.demo import read_samples
 from cli.runtime import open_runtime
+from cli.settings import read_settings
 from contracts.conversation import CallRecord, TokenCount, TurnRecord
-from contracts.settings import read_settings
 from observability.logs import configure_logs
 from prompts.pricing.prices import PriceBook
 from tests.playing import play_all

@@ -35,7 +35,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from adapters.channels.whatsapp_inbound import parse
+from adapters.channels.whatsapp.inbound import parse
 from adapters.event_loop import keep_what_is_loaded, run_serving
 from contracts.settings import Settings
 from contracts.values import ConversationId
@@ -46,7 +46,7 @@ from sandbox.whatsapp_webhooks import envelope, inbound_text, to_bytes
 from tests.collector import collecting
 from tests.real_services import accepts, free_port, redis_url, start_server
 from tests.spans import Kept, tracer
-from webhook.spans import receiving
+from webhook.receive import receiving
 from worker.backends import open_backend
 from worker.drain import drain
 from worker.service import Worker, open_worker

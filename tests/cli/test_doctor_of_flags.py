@@ -8,9 +8,9 @@ import pytest
 
 from adapters.clock import SystemClock
 from cli.doctor import examine
-from cli.findings import Finding, Health
+from cli.settings import read_settings
 from contracts.delivery import Record
-from contracts.settings import read_settings
+from contracts.findings import Finding, Health
 from flags.experiments.store import ExperimentStore
 from flags.store import FLAGS, FlagStore
 from tests.flags.making import flag

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from adapters.http.listener import listen
 from cli.load import require_prosa
 from cli.serving import server_of
 from contracts.errors import WorkerError
-from sandbox.transport import listen
 from tests.real_services import free_port
 
 

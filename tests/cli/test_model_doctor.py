@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse
 
-from cli.findings import Finding, Health
+from adapters.http.listener import listen
 from cli.model_doctor import examine_model
 from cli.serving import server_of
+from cli.settings import read_settings
 from cli.token_count import TokensBy, count_tokens
-from contracts.settings import Settings, read_settings
+from contracts.findings import Finding, Health
+from contracts.settings import Settings
 from prompts.pricing.tokens import estimated_tokens
-from sandbox.transport import listen
 from tests.models import sandboxed_model
 
 

@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
-from cli.findings import Finding, Health
+from adapters.channels.whatsapp import WhatsApp
+from adapters.http.listener import listen
+from cli.doctor import examine_channel
 from cli.serving import server_of
-from cli.whatsapp_doctor import examine_whatsapp
-from contracts.settings import read_settings
+from cli.settings import read_settings
+from contracts.findings import Finding, Health
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import GraphBehaviour
-from sandbox.transport import listen
 from tests.builders import pyloto
 
 SECRET, TOKEN, NUMBER = "app-secret-of-a-test", "EAAG-token-of-a-test", "106540352242922"
@@ -28,7 +29,7 @@ async def examined(behaviour: dict[str, Any], **environ: str) -> Finding:
     async with server_of(app).running(listen("127.0.0.1", 0)) as url:
         given = {"WHATSAPP_API_URL": f"{url}/graph/v26.0"} | GIVEN | environ
         settings = read_settings({key: value.format(url=url) for key, value in given.items()}, env_file=None)
-        found = await examine_whatsapp(settings)
+        found = await examine_channel(WhatsApp(), settings)
     said = f"{found.detail} {found.next_step}"
     assert TOKEN not in said
     assert SECRET not in said
@@ -96,6 +97,6 @@ async def test_an_address_that_is_not_the_graph_api() -> None:
 
 
 async def test_without_whatsapp_it_is_not_asked() -> None:
-    found = await examine_whatsapp(read_settings({}, env_file=None))
+    found = await examine_channel(WhatsApp(), read_settings({}, env_file=None))
     assert found.health is Health.NOTE
     assert found.detail == "not connected"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from adapters.http.listener import listen
 from adapters.models.scripted import ScriptedModel
 from cli.serving import server_of
 from contracts.conversation import TokenCount
@@ -16,7 +17,6 @@ from contracts.decisions import StateDecision
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
 from contracts.ports import LanguageModel, ModelRequest, StructuredOutput, SystemBlock
 from sandbox.app import SandboxSettings, create_app
-from sandbox.transport import listen
 from tests.builders import pyloto
 from tests.models import (
     PROVIDERS,

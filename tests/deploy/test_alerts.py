@@ -16,7 +16,7 @@ import yaml
 from typer.main import get_command
 
 from cli.main import app
-from contracts.settings import known_names
+from cli.settings import known_names
 from observability.metrics import LABEL_VALUES
 from tests.deploy.dockerfile import ROOT
 from tests.deploy.promql import OF_THE_SCRAPE, groupings, selectors

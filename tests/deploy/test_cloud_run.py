@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from adapters.channels.whatsapp.settings import WhatsAppSettings
 from adapters.google.cloud_tasks import ANALYSIS_DEADLINE
-from contracts.settings import known_names, read_settings
+from cli.settings import known_names, read_settings
 from tests.deploy.dockerfile import ROOT
 
 FOLDER = ROOT / "deploy" / "cloud-run"
@@ -70,7 +71,7 @@ def test_the_settings_of_each_process_are_accepted(engine: str, process: str, tm
     settings = read_settings(given, env_file=None)
     assert settings.is_production
     assert settings.engine == engine
-    assert settings.has_whatsapp is (process != "beat")
+    assert (WhatsAppSettings.of(settings) is not None) is (process != "beat")
     assert settings.host == ("0.0.0.0" if process in ("webhook", "tasks") else "127.0.0.1")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from contracts.settings import known_names, read_settings
+from cli.settings import known_names, read_settings
 from tests.deploy.dockerfile import ROOT
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"

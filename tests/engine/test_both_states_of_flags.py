@@ -13,9 +13,9 @@ from adapters.memory.events import MemoryEvents
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
+from cli.settings import read_settings
 from contracts.conversation import TaskName, TaskRecord, TurnRecord
 from contracts.ports import ModelRequest
-from contracts.settings import read_settings
 from flags.provider import ProsaProvider
 from flags.runtime import open_flags
 from flags.store import FlagStore

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from cli.runtime import Runtime, open_runtime
+from cli.settings import read_settings
 from contracts.conversation import State, TaskName, TurnRecord
-from contracts.settings import read_settings
 from tests.playing import play, play_all
 
 QUESTION = ["Como funciona a entrega de documentos?"]

@@ -7,9 +7,9 @@ import pytest
 
 from cli.demo import read_samples
 from cli.runtime import open_runtime
+from cli.settings import read_settings
 from contracts.conversation import State
 from contracts.institution import FixedText
-from contracts.settings import read_settings
 from tests.builders import pyloto
 from tests.playing import play_all
 

@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from cli.runtime import Runtime, open_runtime
+from cli.settings import read_settings
 from contracts.conversation import TurnRecord
 from contracts.errors import ConfigurationError
-from contracts.settings import read_settings
 from flags.experiments.store import ExperimentStore
 from prompts.templating.registry import PromptRegistry
 from reports.cost import By, Span, cost_report

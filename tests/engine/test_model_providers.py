@@ -5,11 +5,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapters.channels.web import web_conversation_id, web_message
+from adapters.channels.web.inbound import web_conversation_id, web_message
 from adapters.waiting import wait_for_receipt
 from cli.runtime import open_runtime
+from cli.settings import read_settings
 from contracts.conversation import TurnRecord
-from contracts.settings import read_settings
 from contracts.values import MessageId
 from tests.collector import collecting
 from tests.models import MODELS, sandboxed_model

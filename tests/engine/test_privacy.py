@@ -12,12 +12,13 @@ import pytest
 from prometheus_client import generate_latest
 from redis.asyncio import Redis
 
+from adapters.channels.whatsapp import SANDBOX_PHONE_NUMBER_ID
 from adapters.models.scripted import ScriptedModel
 from adapters.redis.database import RedisDatabase
 from adapters.redis.standby_cache import StandbyCache
 from adapters.waiting import wait_for_receipt
 from cli.runtime import Runtime, open_runtime
-from cli.sandboxed import SANDBOX_PHONE_NUMBER_ID, SANDBOX_SECRET
+from cli.sandboxed import SANDBOX_SECRET
 from contracts.ports import ModelRequest
 from contracts.settings import Settings
 from contracts.values import ConversationId, MessageId

@@ -10,8 +10,9 @@ import httpx
 import orjson
 import pytest
 
+from adapters.channels.whatsapp import SANDBOX_PHONE_NUMBER_ID
 from cli.runtime import Runtime, open_runtime
-from cli.sandboxed import SANDBOX_PHONE_NUMBER_ID, SANDBOX_SECRET
+from cli.sandboxed import SANDBOX_SECRET
 from cli.trace import trace
 from contracts.errors import ConversationConflictError
 from contracts.messages import DeliveryState

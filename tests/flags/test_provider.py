@@ -15,7 +15,7 @@ from openfeature.provider import FeatureProvider
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 
 from adapters.clock import SystemClock
-from contracts.settings import read_settings
+from cli.settings import read_settings
 from flags.definitions import Status
 from flags.gating import behind
 from flags.provider import ProsaProvider, SwitchedProvider, provided

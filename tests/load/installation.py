@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from cli.replies import Collector
+from cli.settings import read_settings
 from cli.traffic import Load, Traffic
-from contracts.settings import Settings, read_settings
+from contracts.settings import Settings
 from tests.adapters.redis_server import RedisServer, redis_server
 from tests.load.processes import START_SECONDS, Process
 from tests.load.proxy import Proxy

@@ -11,10 +11,10 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from adapters.http.listener import listen
 from context.loader import load_institution
 from contracts.institution import Institution
 from sandbox.app import SandboxSettings, create_app
-from sandbox.transport import listen
 
 DOCUMENTS = Path(__file__).parents[2] / "context" / "documents"
 Serve = Callable[[object], Awaitable[str]]

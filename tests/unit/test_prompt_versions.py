@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
+from cli.settings import read_settings
 from contracts.conversation import Conversation, State, TaskName, TurnRecord
 from contracts.errors import ConfigurationError, PromptNotFoundError
 from contracts.ports import ModelRequest
-from contracts.settings import Settings, read_settings
+from contracts.settings import Settings
 from prompts.prompter import TURN_TEMPLATES
 from prompts.templating.versions import STRUCTURED, Chooser, PromptVersions, fixed, versions_for
 from sandbox.brain import Brain

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from adapters.channels.registry import settings_classes
+from cli.settings import known_names, read_settings
 from contracts.errors import ConfigurationError
-from contracts.settings import LONGEST_TURN_OF_CLOUD_TASKS_S, Settings, known_names, read_settings
+from contracts.settings import LONGEST_TURN_OF_CLOUD_TASKS_S, Settings
 from worker.engines.cloud_tasks import TasksDependencies
 
 ROOT = Path(__file__).parents[2]
@@ -110,6 +112,9 @@ def test_each_engine_has_its_places(environ: dict[str, str], store: str, inbox: 
         (TASKS | {"PROSA_TASKS_QUEUE": "q"}, "projects/PROJECT/locations/LOCATION/queues/NAME"),
         ({name: value for name, value in TASKS.items() if name != "PROSA_TASKS_URL"}, "PROSA_TASKS_URL"),
         ({"PROSA_ENGIN": "celery"}, "did you mean PROSA_ENGINE?"),
+        ({"WHATSAPP_APP_SECRE": "s"}, "did you mean WHATSAPP_APP_SECRET?"),
+        ({"WHATSAPP_APP_SECRET": "s", "PROSA_HOST": "0.0.0.0"}, "missing: WHATSAPP_VERIFY_TOKEN, WHATSAPP_ACCESS"),
+        ({"WHATSAPP_APP_SECRET": "s", "PROSA_HOST": "0.0.0.0"}, "PROSA_HOST=0.0.0.0 is reachable"),
         ({"PROSA_ENGINE": "kafka"}, "PROSA_ENGINE"),
         ({"PROSA_ANALYSIS_CALLBACK_URL": "https://example.com"}, "PROSA_ANALYSIS_CALLBACK_SECRET"),
         ({"PROSA_ENV": "production"}, "ANTHROPIC_API_KEY"),
@@ -190,8 +195,13 @@ def test_any_line_of_the_example_may_be_uncommented(line: str, tmp_path: Path) -
     file.write_text("\n".join(line if each.lstrip("#") == line else each for each in EXAMPLE))
     name, _, value = line.partition("=")
     settings = read_settings({}, env_file=file)
-    field = next(field for field, info in Settings.model_fields.items() if info.validation_alias == name)
-    if value:
+    field = next((field for field, info in Settings.model_fields.items() if info.validation_alias == name), None)
+    if field is None:
+        assert name in known_names()
+        assert settings.channels == ()
+        defaults = [info.default for kind in settings_classes() for info in kind.model_fields.values()]
+        assert not value or value in defaults
+    elif value:
         assert resolved(settings.model_dump()[field]) == resolved(Settings().model_dump()[field])
 
 
@@ -218,7 +228,7 @@ def test_a_machine_without_time_zones_is_told_so_and_not_that_the_setting_is_wro
     """Neither the system's database nor the package: as in a small image."""
     code = (
         "import sys; sys.modules['tzdata'] = None\n"
-        "from contracts.settings import read_settings\n"
+        "from cli.settings import read_settings\n"
         "read_settings({'PROSA_TIME_ZONE': 'America/Sao_Paulo'}, env_file=None)"
     )
     environment = os.environ | {"PYTHONTZPATH": "", "PYTHONPATH": str(ROOT)}

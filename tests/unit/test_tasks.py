@@ -2,10 +2,11 @@
 
 import pytest
 
+from cli.settings import read_settings
 from contracts.analysis import AnalysisKind
 from contracts.conversation import TaskName
 from contracts.errors import PromptNotFoundError
-from contracts.settings import DEFAULT_MODEL, read_settings
+from contracts.settings import DEFAULT_MODEL
 from observability.metrics import PROMPT_TASKS, expect_tasks
 from prompts.tasks.registry import ANALYSES, TASKS, task_of
 from tests.builders import registry

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from webhook_bed import ANA
 
-from adapters.channels.whatsapp_inbound import Parsed, is_signed, parse
+from adapters.channels.whatsapp.inbound import is_signed, parse
 from adapters.json_input import parse_json
+from contracts.channels import Received
 from contracts.errors import MalformedMessageError
 from sandbox import whatsapp_webhooks as meta
 from sandbox.whatsapp_webhooks import envelope, sign
@@ -45,15 +46,15 @@ likely = st.recursive(
 elements = st.dictionaries(keys, likely, max_size=8) | likely
 
 
-def read(content: Any) -> Parsed:
+def read(content: Any) -> Received:
     return parse(meta.to_bytes(content), id_salt="salt", at=AT)
 
 
-def check(parsed: Parsed) -> None:
+def check(parsed: Received) -> None:
     """Everything that came out can be written down."""
     for value in (*parsed.messages, *parsed.statuses):
         value.model_dump_json().encode()
-    for piece in parsed.broken:
+    for piece in parsed.unreadable:
         piece.raw.encode()
         piece.reason.encode()
     for name in parsed.ignored:
@@ -65,7 +66,7 @@ def check(parsed: Parsed) -> None:
 def test_any_bytes_are_taken_apart(body: bytes) -> None:
     parsed = parse(body, id_salt="salt", at=AT)
     check(parsed)
-    assert len(parsed.broken) == 1
+    assert len(parsed.unreadable) == 1
 
 
 @MANY
@@ -73,7 +74,7 @@ def test_any_bytes_are_taken_apart(body: bytes) -> None:
 def test_any_json_is_taken_apart(content: Any) -> None:
     parsed = read(content)
     check(parsed)
-    assert len(parsed.broken) == 1
+    assert len(parsed.unreadable) == 1
 
 
 @MANY
@@ -82,7 +83,7 @@ def test_any_entry_comes_out(entry: Any) -> None:
     parsed = read({"object": "whatsapp_business_account", "entry": entry})
     check(parsed)
     if not isinstance(entry, list) or entry:
-        assert parsed.broken
+        assert parsed.unreadable
 
 
 @MANY
@@ -91,7 +92,7 @@ def test_every_element_comes_out_once(messages: list[Any], statuses: list[Any], 
     value = {"messages": messages, "statuses": statuses, "contacts": contacts, "metadata": metadata}
     parsed = read(envelope({"field": "messages", "value": value}))
     check(parsed)
-    came_out = len(parsed.messages) + len(parsed.statuses) + len(parsed.broken) + parsed.ignored.count("status")
+    came_out = len(parsed.messages) + len(parsed.statuses) + len(parsed.unreadable) + parsed.ignored.count("status")
     assert came_out == len(messages) + len(statuses)
 
 
@@ -104,7 +105,7 @@ def test_any_element_leaves_its_neighbours_alone(strange: list[Any]) -> None:
     check(parsed)
     ids = [message.platform_id for message in parsed.messages]
     assert (ids[0], ids[-1]) == ("wamid.A", "wamid.B")
-    assert len(parsed.messages) + len(parsed.broken) == 2 + len(strange)
+    assert len(parsed.messages) + len(parsed.unreadable) == 2 + len(strange)
 
 
 VALID = envelope(

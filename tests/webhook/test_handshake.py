@@ -5,9 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
-from webhook_bed import HOOK, VERIFY_TOKEN, WebhookBed, assert_problem, webhook_bed
-
-from webhook.dependencies import WhatsAppSecrets
+from webhook_bed import HOOK, VERIFY_TOKEN, WebhookBed, assert_problem, webhook_bed, whatsapp
 
 
 def query(**changes: str | None) -> dict[str, str]:
@@ -45,17 +43,17 @@ async def test_anything_else_is_refused(bed: WebhookBed, changes: dict[str, str 
 
 @pytest.mark.parametrize("given", ["", None, "anything"])
 async def test_an_empty_configured_token_never_matches(tmp_path: Path, given: str | None) -> None:
-    async with webhook_bed("memory", tmp_path, whatsapp=WhatsAppSecrets(("secret",), "")) as bed:
+    async with webhook_bed("memory", tmp_path, inbound=whatsapp(("secret",), "")) as bed:
         assert_problem(await bed.http.get(HOOK, params=query(verify_token=given)), 403)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_without_whatsapp_there_is_nothing_there(tmp_path: Path, method: str) -> None:
-    async with webhook_bed("memory", tmp_path, whatsapp=None) as bed:
+    async with webhook_bed("memory", tmp_path, inbound={}) as bed:
         assert_problem(await bed.http.request(method, HOOK, params=query()), 404)
 
 
 async def test_a_token_that_is_not_ascii_can_be_used(tmp_path: Path) -> None:
-    async with webhook_bed("memory", tmp_path, whatsapp=WhatsAppSecrets(("secret",), "sésamo")) as bed:
+    async with webhook_bed("memory", tmp_path, inbound=whatsapp(("secret",), "sésamo")) as bed:
         response: httpx.Response = await bed.http.get(HOOK, params=query(verify_token="sésamo"))
         assert response.status_code == 200

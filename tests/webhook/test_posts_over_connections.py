@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from webhook_bed import ANA, HOOK, SECRET, VERIFY_TOKEN, WebhookBed, webhook_bed
 
+from adapters.http.listener import listen
 from cli.serving import server_of
 from contracts.delivery import Arrival
 from contracts.errors import InboxUnavailableError
 from contracts.messages import InboundMessage
 from observability.metrics import REGISTRY
 from sandbox import whatsapp_webhooks as meta
-from sandbox.transport import listen
 from sandbox.whatsapp_webhooks import Change, envelope, sign, to_bytes
 
 TOGETHER = 40

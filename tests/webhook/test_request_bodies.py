@@ -8,9 +8,10 @@ import httpx
 import pytest
 from webhook_bed import ANA, HOOK, SECRET, WebhookBed, assert_problem, raw_exchange, webhook_bed
 
+from adapters.channels.whatsapp.inbound import WhatsAppInbound
 from sandbox import whatsapp_webhooks as meta
 from sandbox.whatsapp_webhooks import envelope, sign, to_bytes
-from webhook import chat, whatsapp
+from webhook import chat
 
 MEGABYTE = 1024 * 1024
 
@@ -34,8 +35,8 @@ async def test_three_megabytes_are_taken(bed: WebhookBed) -> None:
 
 
 async def test_the_cap_itself_is_taken_and_one_byte_more_is_not(bed: WebhookBed) -> None:
-    assert (await bed.post_bytes(padded(whatsapp.MAX_BODY))).status_code == 200
-    response = await bed.post_bytes(padded(whatsapp.MAX_BODY + 1))
+    assert (await bed.post_bytes(padded(WhatsAppInbound.max_body))).status_code == 200
+    response = await bed.post_bytes(padded(WhatsAppInbound.max_body + 1))
     assert_problem(response, 413)
     assert response.headers["connection"] == "close"
 

@@ -6,8 +6,8 @@ import json
 import pytest
 from webhook_bed import ANA, HOOK, PREVIOUS_SECRET, SECRET, WebhookBed, assert_problem
 
-from adapters.channels import whatsapp_inbound
-from adapters.channels.whatsapp_inbound import is_signed
+from adapters.channels.whatsapp import inbound as whatsapp_inbound
+from adapters.channels.whatsapp.inbound import is_signed
 from sandbox.whatsapp_webhooks import envelope, inbound_text, sign, to_bytes
 
 BODY = to_bytes(envelope(inbound_text(ANA, "Olá, é possível? http://exemplo.com/ä", id="wamid.S1")))

@@ -11,14 +11,15 @@ import httpx
 import pytest
 from webhook_bed import ANA, HOOK
 
+from adapters.channels.whatsapp import SANDBOX_PHONE_NUMBER_ID
+from adapters.http.listener import listen
 from cli.runtime import Runtime, open_runtime
-from cli.sandboxed import SANDBOX_PHONE_NUMBER_ID, SANDBOX_SECRET
+from cli.sandboxed import SANDBOX_SECRET
 from cli.serving import server_of
+from cli.settings import read_settings
 from contracts.conversation import TurnRecord
-from contracts.settings import read_settings
 from contracts.values import ConversationId
 from sandbox import whatsapp_webhooks as meta
-from sandbox.transport import listen
 from sandbox.whatsapp_webhooks import Change
 from tests.builders import conversation_id
 

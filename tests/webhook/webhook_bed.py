@@ -11,22 +11,23 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
+from adapters.channels.whatsapp.inbound import WhatsAppInbound
+from adapters.http.listener import listen
 from adapters.memory.events import MemoryEvents
 from cli.serving import server_of
 from contracts.conversation import Conversation, State, TurnRecord, Utterance
 from contracts.delivery import Arrival, InboxEntry, OutboxRow, TurnCommit
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
-from contracts.messages import InboundMessage, OutboundMessage, StatusUpdate
-from contracts.ports import Inbox, LiveEvent, Store
+from contracts.messages import ChannelName, InboundMessage, OutboundMessage, StatusUpdate
+from contracts.ports import ChannelInbound, Inbox, LiveEvent, Store
 from contracts.settings import Settings
 from contracts.values import ConversationId, OutboxId, TurnId
 from contracts.views import reply_view
 from reports.reporting import Reporting
-from sandbox.transport import listen
 from sandbox.whatsapp_webhooks import DEFAULT_PHONE_NUMBER_ID, Change, envelope, sign, to_bytes
 from tests.builders import DOCUMENTS, REPOSITORIES, START, CrashAt, SteppingClock, conversation_id, open_backend
 from webhook.app import create_app
-from webhook.dependencies import WebhookDependencies, WhatsAppSecrets
+from webhook.settings import WebhookDependencies
 from worker.analyses.requests import desk_without_engine
 
 SECRET, PREVIOUS_SECRET, VERIFY_TOKEN = "agora", "antes", "handshake"
@@ -246,14 +247,21 @@ def outbox_row(conversation: ConversationId, number: int, text: str) -> OutboxRo
     )
 
 
+def whatsapp(
+    app_secrets: Sequence[str] = (SECRET, PREVIOUS_SECRET), verify_token: str = VERIFY_TOKEN
+) -> dict[ChannelName, ChannelInbound]:
+    """WhatsApp alone, as the receiving sides of an app."""
+    inbound = WhatsAppInbound(app_secrets=app_secrets, verify_token=verify_token, id_salt="salt")
+    return {ChannelName.WHATSAPP: inbound}
+
+
 @asynccontextmanager
 async def webhook_bed(kind: str, folder: Path, **settings: Any) -> AsyncIterator[WebhookBed]:
     queue, events, clock, faults = RecordingQueue(), WatchedEvents(), SteppingClock(), CrashAt()
     async with open_backend(kind, folder) as (real_inbox, real_store):
         inbox, store = BreakableInbox(real_inbox), BreakableStore(real_store)
-        secrets = WhatsAppSecrets((SECRET, PREVIOUS_SECRET), VERIFY_TOKEN)
         # A busy machine must not decide what a test of something else sees.
-        chosen = {"whatsapp": secrets, "durable_within": timedelta(seconds=60)} | settings
+        chosen = {"inbound": whatsapp(), "durable_within": timedelta(seconds=60)} | settings
         app = create_app(
             WebhookDependencies(
                 inbox=inbox,  # type: ignore[arg-type]
@@ -264,7 +272,6 @@ async def webhook_bed(kind: str, folder: Path, **settings: Any) -> AsyncIterator
                 events=events,
                 clock=clock,
                 faults=faults,
-                id_salt="salt",
                 **chosen,
             )
         )

@@ -14,10 +14,10 @@ from prometheus_client import generate_latest
 from adapters.clock import SystemClock
 from adapters.google.cloud_tasks import CloudTasksQueue
 from adapters.google.oidc import OidcVerifier
+from adapters.http.listener import listen
 from contracts.values import ConversationId
 from observability.metrics import REGISTRY
 from sandbox.cloud_tasks.double import CloudTasksDouble, running_cloud_tasks
-from sandbox.transport import listen
 from worker.engines.cloud_tasks import TasksDependencies, WakeUpOutcome, create_tasks_app
 from worker.engines.health import Operation
 

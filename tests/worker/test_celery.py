@@ -186,18 +186,6 @@ async def test_celery_s_own_pools_work_on_the_same_queue(bed: Bed, pool: str) ->
         await bed.until_taken()
 
 
-async def test_a_broker_that_is_away_loses_wake_ups_and_says_how_many(bed: Bed) -> None:
-    await bed.database.close()
-    nowhere = RedisDatabase("redis://127.0.0.1:1/0")
-    lost: list[int] = []
-    queue = CeleryQueue(nowhere, on_lost=lost.append)
-    await queue.wake(ConversationId("a"))
-    await queue.wake(ConversationId("b"))
-    await queue.close(grace_seconds=5)
-    await nowhere.close()
-    assert sum(lost) == 2
-
-
 def test_the_timers_are_sent_often_enough() -> None:
     app = create_celery("redis://127.0.0.1:1/0")
     intervals = {name: entry["schedule"] for name, entry in app.conf.beat_schedule.items()}

@@ -1,21 +1,21 @@
-"""The page at `/` and what it shows beside the chat; read only, and closed unless opened."""
+"""The page at `/` and the data it shows next to the chat; read only, and closed unless opened."""
 
 import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 from starlette.responses import FileResponse, Response
 
+from adapters.http.access import access_check
 from adapters.http.problems import Problem
 from contracts.conversation import Conversation
 from contracts.errors import TransientError
 from contracts.values import ConversationId
 from contracts.views import turn_view
 from observability.exposition import CONTENT_TYPE, Exposition
-from webhook.dependencies import WebhookDependencies
-from webhook.http.access import console_guard
+from webhook.settings import WebhookDependencies
 
 STATIC_FOLDER = Path(__file__).parents[1] / "static"
 STATIC_FILES = {
@@ -24,20 +24,16 @@ STATIC_FILES = {
     "docs.css": "text/css",
     "fsm.svg": "image/svg+xml",
 }
-# Nothing from elsewhere is loaded or run, whatever a reply contains.
+# Nothing of another origin is loaded or run, whatever a reply contains.
 PAGE_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 MAX_TURNS = 200
 READY_SECONDS = 2.0
 
 
 def console_routes(deps: WebhookDependencies) -> APIRouter:
-    guard = console_guard(deps.console_token)
     exposition = Exposition(deps.inbox, deps.store.outbox, deps.clock)
 
-    def check(request: Request) -> None:
-        guard(request)
-
-    router = APIRouter(dependencies=[Depends(check)])
+    router = APIRouter(dependencies=[Depends(access_check(deps.console_token))])
 
     @router.get("/", include_in_schema=False)
     async def page() -> Response:
@@ -110,7 +106,7 @@ async def _detail(head: Conversation, deps: WebhookDependencies) -> dict[str, An
 
 
 async def _readiness(deps: WebhookDependencies) -> Response:
-    """Ready is who can make a message durable; a store that is away elsewhere does not keep messages from coming in."""
+    """Answer 200 while a message can be made durable, which takes the inbox alone and not the store."""
     try:
         async with asyncio.timeout(READY_SECONDS):
             await deps.inbox.ping()

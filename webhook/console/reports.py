@@ -1,4 +1,4 @@
-"""`/console/status` and `/console/reports/{name}`: how it goes and what it costs, as pages or for programs."""
+"""`/console/status` and `/console/reports/{name}`: operation and cost, as pages or for programs."""
 
 import base64
 import hashlib
@@ -8,21 +8,17 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from adapters.http.access import access_check
 from adapters.http.problems import Problem
-from webhook.dependencies import WebhookDependencies
-from webhook.http.access import console_guard
+from webhook.settings import WebhookDependencies
 
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
 def report_routes(deps: WebhookDependencies) -> APIRouter:
-    """As HTML for who asks for it, as a browser does; else JSON."""
-    guard = console_guard(deps.console_token)
+    """Make the routes of reports: HTML for a client that accepts it, as a browser does; else JSON."""
 
-    def check(request: Request) -> None:
-        guard(request)
-
-    router = APIRouter(prefix="/console", dependencies=[Depends(check)], tags=["console"])
+    router = APIRouter(prefix="/console", dependencies=[Depends(access_check(deps.console_token))], tags=["console"])
 
     @router.get("/status", summary="The first five numbers")
     async def status(request: Request) -> Response:
@@ -52,7 +48,7 @@ def _unknown() -> Problem:
 
 
 def _closed(page: str) -> dict[str, str]:
-    """Nothing is loaded and nothing runs; the page's own style is named by its hash."""
+    """Return headers under which nothing is loaded and nothing runs; the page's own style is named by its hash."""
     hashes = (hashlib.sha256(style.encode()).digest() for style in STYLE.findall(page))
     styles = " ".join(f"'sha256-{base64.b64encode(one).decode()}'" for one in hashes)
     policy = f"default-src 'none'; style-src {styles}; frame-ancestors 'none'; base-uri 'none'"

@@ -1,1 +1,1 @@
-"""Cross-cutting HTTP: access, limits, documentation."""
+"""Cross-cutting HTTP: rate limits, documentation."""

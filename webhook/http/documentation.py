@@ -1,4 +1,4 @@
-"""`/docs` and `/openapi.json`: what can be asked of this process, on a page that needs nothing from elsewhere."""
+"""`/docs` and `/openapi.json`: the API of this process, on a page that loads nothing of another origin."""
 
 from collections.abc import Callable, Mapping
 from html import escape
@@ -19,7 +19,7 @@ _POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-ur
 
 
 def add_documentation(app: FastAPI, guard: Callable[[Request], None], *, posts: Mapping[str, str]) -> None:
-    """Serve both under the console's guard. `posts` are the summaries of platforms' posts, which pass the framework."""
+    """Serve both under the console's access check. `posts` are summaries of platforms' posts, by their address."""
 
     def description() -> dict[str, Any]:
         described: dict[str, Any] = app.openapi()

@@ -1,4 +1,4 @@
-"""How fast one web conversation may write: its sender is a browser that anyone can script."""
+"""Rate limit of a web conversation: its sender is a browser that anyone can script."""
 
 import time
 from collections import OrderedDict
@@ -10,7 +10,7 @@ MAX_CONVERSATIONS = 50_000
 
 
 class RateLimit:
-    """A token bucket for each conversation, in this process; the least recently used are forgotten first."""
+    """Token bucket for each conversation, in this process; the least recently used are forgotten first."""
 
     def __init__(self, *, burst: int, per_second: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._burst = burst

@@ -1,4 +1,4 @@
-"""HTTP side of every worker process: alive, ready, and `/metrics`."""
+"""Routes of every worker process: alive, ready, and `/metrics`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,8 +12,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from adapters.http.access import access_check
 from adapters.http.addresses import SameAddresses
-from adapters.http.inbound import has_token, is_local
 from adapters.http.problems import Problem, on_error, on_refusal
 from contracts.errors import TransientError
 from observability.exposition import CONTENT_TYPE
@@ -25,8 +25,8 @@ READY_TIMEOUT_SECONDS = 2
 class Operation:
     """Sources of the answers.
 
-    `ready` raises `TransientError` while the process cannot work. `metrics` is the text of `/metrics`, which is given
-    to callers with the token, and on this machine to every caller.
+    `ready` raises `TransientError` while the process cannot work. `metrics` is the text of `/metrics`, closed as the
+    console is.
     """
 
     ready: Callable[[], Awaitable[None]]
@@ -52,9 +52,7 @@ class Operation:
         return PlainTextResponse("ready")
 
     async def _metrics(self, request: Request) -> Response:
-        if not (has_token(request, self.console_token or "") or is_local(request)):
-            challenge = {"WWW-Authenticate": "Bearer"}
-            raise Problem(401, "Token needed", "Send PROSA_CONSOLE_TOKEN as bearer token.", headers=challenge)
+        access_check(self.console_token)(request)
         return Response(await self.metrics(), headers={"Content-Type": CONTENT_TYPE})
 
 

@@ -1,4 +1,4 @@
-"""What `prosa doctor` found: by check, with the next step."""
+"""Findings of `prosa doctor`, each with its next step."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -12,7 +12,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found, and what to do next where that is not nothing."""
+    """The result of one check; `next_step` is empty where nothing is to be done."""
 
     check: str
     health: Health

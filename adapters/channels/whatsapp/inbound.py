@@ -1,18 +1,18 @@
-"""What Meta sends to a WhatsApp webhook: proof of origin, and every kind of event taken apart.
+"""WhatsApp inbound: handshake, signature, and the parser of Meta's events.
 
 Field names and kinds: Meta's webhook reference "messages", read in its 2026 versions. A new kind of message must not
-make Meta repeat a batch for days, so what is unknown becomes `unsupported`, and what is broken a dead letter.
+make Meta repeat a batch for days, so an unknown kind becomes `unsupported`, and an unreadable piece a dead letter.
 """
 
 import hmac
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from adapters.json_input import parse_json
+from contracts.channels import OriginRefusedError, Post, Received, Unreadable
 from contracts.errors import MalformedMessageError
 from contracts.messages import (
     Address,
@@ -28,7 +28,7 @@ from contracts.values import ConversationId, MessageId
 
 MAX_TEXT = 20_000
 
-# Fields that reach the same URL and say nothing that a person wrote to us; they are counted under these names.
+# Fields that reach the same URL and carry no message of a customer; they are counted under these names.
 OTHER_FIELDS = frozenset(
     {
         "smb_message_echoes",
@@ -46,51 +46,62 @@ OTHER_FIELDS = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Broken:
-    """A piece that cannot be understood, as it came."""
+class WhatsAppInbound:
+    """Satisfies the `ChannelInbound` port.
 
-    reason: str
-    raw: str
+    `app_secrets` are the current one and, while it is being changed, the previous one. `id_salt` keeps phone numbers
+    out of the ids made from them.
+    """
+
+    # Meta's limit is 3 MB; with a little more the limit is theirs and not ours.
+    max_body = 4 * 1024 * 1024
+
+    def __init__(self, *, app_secrets: Sequence[str], verify_token: str, id_salt: str) -> None:
+        self._app_secrets = app_secrets
+        self._verify_token = verify_token
+        self._id_salt = id_salt
+
+    def handshake(self, query: Mapping[str, str]) -> str:
+        token = query.get("hub.verify_token", "")
+        if query.get("hub.mode") != "subscribe" or not _is_equal(token, self._verify_token):
+            raise OriginRefusedError("hub.verify_token is not WHATSAPP_VERIFY_TOKEN.")
+        return query.get("hub.challenge", "")
+
+    def verify(self, post: Post, *, at: datetime) -> None:
+        if not is_signed(post.body, post.header(b"x-hub-signature-256"), self._app_secrets):
+            raise OriginRefusedError("X-Hub-Signature-256 is not the body's HMAC under the app secret.")
+
+    def parse(self, post: Post, *, at: datetime) -> Received:
+        return parse(post.body, id_salt=self._id_salt, at=at)
 
 
-@dataclass(frozen=True)
-class Parsed:
-    """One POST taken apart. `ignored` counts events that are not for us, by a closed set of names."""
-
-    messages: tuple[InboundMessage, ...] = ()
-    statuses: tuple[StatusUpdate, ...] = ()
-    broken: tuple[Broken, ...] = ()
-    ignored: tuple[str, ...] = field(default=())
-
-    @property
-    def has_more(self) -> bool:
-        """Whether there is anything in it but messages."""
-        return bool(self.statuses or self.broken or self.ignored)
+def _is_equal(given: str, expected: str) -> bool:
+    """Compare in constant time; an empty expectation never matches."""
+    return bool(expected) and hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
 
 
 def is_signed(body: bytes, header: str | None, secrets: Sequence[str]) -> bool:
-    """Whether `X-Hub-Signature-256` is the HMAC-SHA256 of the raw body under one of the secrets (now, before)."""
+    """Check that `X-Hub-Signature-256` is the HMAC-SHA256 of the raw body under one of the secrets."""
     prefix, _, given = (header or "").partition("=")
     if prefix != "sha256" or not given.isascii():
         return False
     expected = [hmac.digest(secret.encode(), body, "sha256").hex() for secret in secrets if secret]
-    # Every secret is tried: leaving early would tell how many there are.
+    # Every secret is tried: an early return would reveal their number.
     matches = [hmac.compare_digest(candidate, given) for candidate in expected]
     return any(matches)
 
 
-def parse(body: bytes, *, id_salt: str, at: datetime) -> Parsed:
-    """Take a verified body apart. `id_salt` keeps phone numbers out of the ids made from them. Never raises."""
+def parse(body: bytes, *, id_salt: str, at: datetime) -> Received:
+    """Parse a verified body. Never raises."""
     try:
         envelope = parse_json(body)
     except MalformedMessageError as exc:
-        return Parsed(broken=(Broken(str(exc), body.decode("utf-8", "replace")),))
+        return Received(unreadable=(Unreadable(str(exc), body.decode("utf-8", "replace")),))
     if not isinstance(envelope, dict) or envelope.get("object") != "whatsapp_business_account":
-        return Parsed(broken=(Broken("not a WhatsApp envelope", body.decode("utf-8", "replace")),))
+        return Received(unreadable=(Unreadable("not a WhatsApp envelope", body.decode("utf-8", "replace")),))
     parser = _Parser(id_salt, at)
     parser.read_envelope(envelope)
-    return Parsed(tuple(parser.messages), tuple(parser.statuses), tuple(parser.broken), tuple(parser.ignored))
+    return Received(tuple(parser.messages), tuple(parser.statuses), tuple(parser.unreadable), tuple(parser.ignored))
 
 
 class _Parser:
@@ -99,20 +110,20 @@ class _Parser:
         self._at = at
         self.messages: list[InboundMessage] = []
         self.statuses: list[StatusUpdate] = []
-        self.broken: list[Broken] = []
+        self.unreadable: list[Unreadable] = []
         self.ignored: list[str] = []
 
     def read_envelope(self, envelope: dict[str, Any]) -> None:
         for entry in self._elements(envelope, "entry", required=True):
             if not isinstance(entry, dict):
-                self.broken.append(Broken("an entry that is not an object", _raw(entry)))
+                self.unreadable.append(Unreadable("an entry that is not an object", _raw(entry)))
                 continue
             for change in self._elements(entry, "changes", required=True):
                 self.read_change(change)
 
     def read_change(self, change: Any) -> None:
         if not isinstance(change, dict) or not isinstance(change.get("value"), dict):
-            self.broken.append(Broken("a change without a value", _raw(change)))
+            self.unreadable.append(Unreadable("a change without a value", _raw(change)))
             return
         name, value = str(change.get("field")), change["value"]
         if name == "smb_message_echoes":
@@ -127,22 +138,22 @@ class _Parser:
         self.ignored.extend("errors" for _ in self._elements(value, "errors"))
 
     def _each(self, value: dict[str, Any], key: str, read: Callable[[dict[str, Any]], None]) -> None:
-        """One broken element must not cost its neighbours."""
+        """Read each element; an unreadable one does not cost its neighbours."""
         for item in self._elements(value, key):
             try:
                 if not isinstance(item, dict):
                     raise MalformedMessageError("not an object")
                 read(item)
             except (MalformedMessageError, ValueError, TypeError, KeyError, OverflowError) as exc:
-                self.broken.append(Broken(f"{key}: {type(exc).__name__}", _raw(item)))
+                self.unreadable.append(Unreadable(f"{key}: {type(exc).__name__}", _raw(item)))
 
     def _elements(self, item: dict[str, Any], key: str, *, required: bool = False) -> list[Any]:
-        """The list under the key. Something else in its place is kept whole, as nobody knows how many it holds."""
+        """Return the list under the key. Anything else in its place is kept whole: it may hold several messages."""
         found = item.get(key)
         if isinstance(found, list):
             return found
         if found is not None or required:
-            self.broken.append(Broken(f"{key} is not a list", _raw(item)))
+            self.unreadable.append(Unreadable(f"{key} is not a list", _raw(item)))
         return []
 
     def _read_message(self, item: dict[str, Any], value: dict[str, Any], *, echo: bool) -> None:
@@ -150,7 +161,7 @@ class _Parser:
         account = _required(_dict(value, "metadata"), "phone_number_id")
         identities = _identities(item, value, key="to" if echo else "from")
         if not identities:
-            raise MalformedMessageError("nobody wrote it")
+            raise MalformedMessageError("no sender")
         kind, text, choice, media, data = _content(item)
         group = _text(item.get("group_id"))
         person = group or identities[0]
@@ -208,7 +219,7 @@ Content = tuple[InboundKind, str, str | None, InboundMedia | None, dict[str, str
 
 
 def _content(item: dict[str, Any]) -> Content:
-    """What the message says, by its type; a type nobody has heard of is `unsupported`, not an error."""
+    """Read the content by its type; an unknown type is `unsupported`, not an error."""
     kind = _text(item.get("type"))
     reader = READERS.get(kind)
     if reader is None:
@@ -247,7 +258,7 @@ def _read_interactive(inner: Any) -> Content:
 
 
 def _form_text(chosen: dict[str, Any]) -> str:
-    """The answers of a form as lines; Meta puts them as JSON into a string, which may not parse."""
+    """Return the answers of a form as lines; Meta puts them as JSON into a string, which may not parse."""
     raw = _text(chosen.get("response_json"))
     try:
         answers = parse_json(raw.encode("utf-8", "replace"))
@@ -299,7 +310,7 @@ def _read_revoke(inner: Any) -> Content:
 
 
 def _read_system(inner: Any) -> Content:
-    """A changed number or id among them: what it changed to is kept for whoever joins the two conversations."""
+    """Read a change of number or identity; the new one is kept, so that the two conversations can be joined."""
     content = _dict_of(inner)
     known = {key: _text(content.get(key)) for key in ("type", "wa_id", "user_id")}
     return (
@@ -341,7 +352,7 @@ READERS: dict[str, Callable[[Any], Content]] = {
 
 
 def _identities(item: dict[str, Any], value: dict[str, Any], *, key: str) -> list[str]:
-    """Who it is about, the stable business-scoped id first; a phone number may be missing since 2026."""
+    """Return the ids of the person, the stable business-scoped one first; a phone number may be missing since 2026."""
     named = [_text(item.get(f"{key}_user_id")), _text(item.get(key))]
     if not any(named):
         contacts = [contact for contact in _list(value, "contacts") if isinstance(contact, dict)]
@@ -351,7 +362,7 @@ def _identities(item: dict[str, Any], value: dict[str, Any], *, key: str) -> lis
 
 
 def _profile_name(value: dict[str, Any], identities: Sequence[str]) -> str | None:
-    """Contacts are not in the order of the messages: they are matched by id."""
+    """Find the name among the contacts by id: they are not in the order of the messages."""
     for contact in _list(value, "contacts"):
         if not isinstance(contact, dict):
             continue
@@ -366,7 +377,7 @@ def _error_code(item: dict[str, Any]) -> str | None:
 
 
 def _moment(value: Any) -> datetime | None:
-    """Unix seconds, documented as a string of digits; a moment no calendar has is no moment."""
+    """Read Unix seconds, documented as a string of digits; None for a moment that no calendar has."""
     try:
         return datetime.fromtimestamp(int(value), tz=UTC)
     except (TypeError, ValueError, OverflowError, OSError):

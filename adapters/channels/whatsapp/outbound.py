@@ -10,32 +10,18 @@ from urllib.parse import quote
 
 import orjson
 
+from adapters.channels.whatsapp.limits import LIMITS
 from adapters.http.client import Answer, HttpError, ask, open_client
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelRefusedError, ChannelUnavailableError, ConfigurationError, SendOutcomeUnknownError
 from contracts.messages import MEDIA_TYPES, Address, ChannelName, MessageType, OutboundMessage
-from contracts.ports import ChannelLimits
 from observability.logs import logger
 
 log = logger(__name__)
 
-LIMITS = ChannelLimits(
-    types=frozenset(MessageType),
-    text=4096,
-    button_body=1024,
-    buttons=3,
-    button_title=20,
-    list_body=4096,
-    rows=10,
-    row_title=24,
-    row_description=72,
-    list_label=20,
-    caption=1024,
-)
-
 # Codes after which the same message may be sent again later; everything else is final for this message.
 WAIT_CODES = frozenset({1, 2, 4, 80007, 130429, 131000, 131016, 131056, 131057, 133004})
-# Codes that stop the whole account until a person mends it: the message waits, since it is not its fault.
+# Codes that stop the whole account until a person repairs it: the message waits, since it is not at fault.
 ACCOUNT_CODES = frozenset({0, 3, 10, 33, 190, 368, 130497, 131005, 131031, 131037, 131042, 131045, 131063, 133010})
 ACCOUNT_PAUSE = timedelta(minutes=5)
 PAIR_RATE_CODE = 131056
@@ -48,10 +34,10 @@ CONNECTIONS = 200
 class WhatsAppChannel:
     """Satisfies the `Channel` port. `api_url` is the Graph API with its version, e.g. `https://graph…/v26.0`.
 
-    Made where an event loop runs.
+    Needs a running event loop.
 
     Raises:
-        ConfigurationError: `access_token` cannot stand in a header.
+        ConfigurationError: `access_token` holds what a header cannot.
     """
 
     name = ChannelName.WHATSAPP
@@ -79,7 +65,7 @@ class WhatsAppChannel:
         try:
             answer = await self._post(account, payload(row))
         except HttpError as exc:
-            # The bytes may have arrived: a status will tell, or the deadline passes.
+            # The bytes may have arrived: a status settles it, or the deadline passes.
             raise (SendOutcomeUnknownError if exc.was_sent else ChannelUnavailableError)(str(exc)) from exc
         if answer.is_success:
             return _message_id(answer)
@@ -109,7 +95,7 @@ class WhatsAppChannel:
             log.info("whatsapp.read_mark_failed", error=str(exc))
 
     async def _post(self, account: str, content: dict[str, Any]) -> Answer:
-        # An odd account must stay one piece of the path.
+        # An account with odd characters stays one segment of the path.
         url = f"{self._api_url}/{quote(account, safe='')}/messages"
         return await ask(self._client, "POST", url, content=orjson.dumps(content))
 
@@ -122,7 +108,7 @@ def _writable(access_token: str) -> str:
 
 
 def payload(row: OutboxRow) -> dict[str, Any]:
-    """The body of the send; the row's id rides along, for the statuses to bring back."""
+    """Return the body of the send; statuses bring the row's id back."""
     message = row.message
     kind, content = _typed(message)
     return {
@@ -136,7 +122,7 @@ def payload(row: OutboxRow) -> dict[str, Any]:
 
 
 def _recipient(person: str) -> dict[str, str]:
-    """A phone number goes into `to`; a business-scoped id (CC.xxxx) into `recipient`."""
+    """Name the recipient: a phone number in `to`, a business-scoped id (CC.xxxx) in `recipient`."""
     if person.lstrip("+").isdigit():
         return {"to": person if person.startswith("+") else f"+{person}"}
     return {"recipient": person}
@@ -179,7 +165,7 @@ def _list(message: OutboundMessage) -> dict[str, Any]:
 
 def _media(message: OutboundMessage) -> dict[str, Any]:
     media = message.media
-    assert media is not None  # noqa: S101 - `_typed` looked
+    assert media is not None  # noqa: S101 - checked by `_typed`
     content: dict[str, Any] = {"id": media.platform_media_id} if media.platform_media_id else {"link": media.link}
     if message.text and message.type is not MessageType.AUDIO:
         content["caption"] = message.text
@@ -190,7 +176,7 @@ def _media(message: OutboundMessage) -> dict[str, Any]:
 
 def _contact(message: OutboundMessage) -> dict[str, Any]:
     card = message.contact
-    assert card is not None  # noqa: S101 - `_typed` looked
+    assert card is not None  # noqa: S101 - checked by `_typed`
     content: dict[str, Any] = {
         "name": {"formatted_name": card.name, "first_name": card.name.split(" ", 1)[0]},
         "phones": [{"phone": card.phone, "type": "WORK"}],
@@ -202,7 +188,7 @@ def _contact(message: OutboundMessage) -> dict[str, Any]:
 
 def _template(message: OutboundMessage) -> dict[str, Any]:
     template = message.template
-    assert template is not None  # noqa: S101 - `_typed` looked
+    assert template is not None  # noqa: S101 - checked by `_typed`
     parameters = [{"type": "text", "text": parameter} for parameter in template.parameters]
     components = [{"type": "body", "parameters": parameters}] if parameters else []
     return {"name": template.name, "language": {"code": template.language}, "components": components}
@@ -222,7 +208,7 @@ def _refusal(answer: Answer, attempts: int) -> ChannelUnavailableError | Channel
     """Decide by the platform's code; the HTTP status does not separate the classes (throttling arrives as 400)."""
     code = _code(answer)
     if code is None:
-        # A gateway between here and there, or a wrong address: nobody has judged the message yet.
+        # A gateway on the way, or a wrong address: the platform has not judged the message.
         pause = None if answer.status == 429 or answer.status >= 500 else ACCOUNT_PAUSE
         return ChannelUnavailableError(f"no code, status {answer.status}", retry_after=pause)
     if code in ACCOUNT_CODES or 200 <= code <= 299:

@@ -1,25 +1,19 @@
-"""What the webhook needs, gathered once when the process starts."""
+"""Ports, secrets and time limits of the HTTP side, gathered once when the process starts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from contracts.ports import Analyses, Clock, Events, Faults, Inbox, Reports, Store, WakeUps
-
-
-@dataclass(frozen=True)
-class WhatsAppSecrets:
-    """`app_secrets` are the current and, while it is being changed, the previous one."""
-
-    app_secrets: tuple[str, ...]
-    verify_token: str
+from contracts.messages import ChannelName
+from contracts.ports import Analyses, ChannelInbound, Clock, Events, Faults, Inbox, Reports, Store, WakeUps
 
 
 @dataclass(frozen=True)
 class WebhookDependencies:
-    """The ports and secrets of the HTTP side. `whatsapp` is None where the channel is not set up.
+    """`inbound` holds the platforms that are set up.
 
     A body that has not come in `read_within` is answered 408, what is not durable in `durable_within` 503. A stream of
-    events that has had no news for `look_again` looks into the store for replies, and says it is there.
+    events without news for `look_again` looks into the store for replies, and sends a sign of life.
     """
 
     inbox: Inbox
@@ -30,8 +24,7 @@ class WebhookDependencies:
     events: Events
     clock: Clock
     faults: Faults
-    id_salt: str
-    whatsapp: WhatsAppSecrets | None = None
+    inbound: Mapping[ChannelName, ChannelInbound]
     console_token: str | None = None
     allowed_origins: frozenset[str] = field(default=frozenset())
     is_sandbox_model: bool = False

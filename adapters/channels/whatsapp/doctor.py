@@ -1,4 +1,4 @@
-"""WhatsApp under examination: token, permissions, number, app secret and subscription, as the Graph API sees them.
+"""Checks of WhatsApp's settings with the Graph API: token, permissions, number, app secret and subscription.
 
 Documented by Meta: `debug_token` with the token itself ("Permissions" of the WhatsApp platform), `appsecret_proof` for
 every call ("Secure Graph API calls"), the fields of a business phone number, `subscribed_apps` of a business account.
@@ -16,9 +16,9 @@ from urllib.parse import quote
 import httpx
 import orjson
 
+from adapters.channels.whatsapp.settings import WhatsAppSettings
 from adapters.http.client import HttpError, ask, open_client
-from cli.findings import Finding, Health
-from contracts.settings import Settings
+from contracts.findings import Finding, Health
 
 WITHIN = timedelta(seconds=10)
 FIELDS = "verified_name,display_phone_number,quality_rating,code_verification_status"
@@ -28,23 +28,20 @@ LASTING = (
 )
 
 TOKEN_REFUSED, PARAMETER, UNKNOWN_OBJECT = 190, 100, 33
-# Of the platform's texts only this much is shown: others may repeat the token.
+# The only one of the platform's texts that is shown: others may repeat the token.
 _EXPIRED = re.compile(r"has expired on ([\w ,:-]{10,60})\.")
 
 
 class _Refusal(Exception):
-    """A failed finding: what is wrong, and the next step."""
+    """Failed finding with its next step."""
 
     def __init__(self, detail: str, next_step: str) -> None:
         super().__init__(detail)
         self.next_step = next_step
 
 
-async def examine_whatsapp(settings: Settings) -> Finding:
-    """Read what the platform knows of the four values; nothing is sent or changed."""
-    if not settings.has_whatsapp:
-        step = "set WHATSAPP_APP_SECRET, _VERIFY_TOKEN, _ACCESS_TOKEN and _PHONE_NUMBER_ID; README says where they are"
-        return Finding("whatsapp", Health.NOTE, "not connected", step)
+async def examine(settings: WhatsAppSettings) -> Finding:
+    """Read the platform's view of the settings; nothing is sent or changed."""
     async with open_client(within=WITHIN) as client:
         try:
             return await _Examination(settings, client).finding()
@@ -55,13 +52,11 @@ async def examine_whatsapp(settings: Settings) -> Finding:
 class _Examination:
     """One token and one number at one address."""
 
-    def __init__(self, settings: Settings, client: httpx.AsyncClient) -> None:
-        # The settings are whole: all four are there or none.
-        secrets = (settings.whatsapp_access_token, settings.whatsapp_app_secret)
-        self._token, app_secret = ("" if secret is None else secret.get_secret_value() for secret in secrets)
+    def __init__(self, settings: WhatsAppSettings, client: httpx.AsyncClient) -> None:
+        self._token, app_secret = settings.access_token.get_secret_value(), settings.app_secret.get_secret_value()
         self._proof = hmac.new(app_secret.encode(), self._token.encode(), sha256).hexdigest()
-        self._number_id = settings.whatsapp_phone_number_id or ""
-        self._url = settings.whatsapp_api_url.rstrip("/")
+        self._number_id = settings.phone_number_id
+        self._url = settings.api_url.rstrip("/")
         self._client = client
 
     async def finding(self) -> Finding:
@@ -73,7 +68,7 @@ class _Examination:
         return Finding("whatsapp", Health.NOTE if notes else Health.OK, detail, "; ".join(step for _, step in notes))
 
     async def _read_token(self) -> dict[str, Any]:
-        """Permissions and expiry of the token."""
+        """Read permissions and expiry of the token."""
         token: dict[str, Any] = (await self._read("debug_token", input_token=self._token)).get("data", {})
         missing = [scope for scope in (MESSAGING, MANAGEMENT) if scope not in token.get("scopes", [])]
         if missing:
@@ -82,7 +77,7 @@ class _Examination:
         return token
 
     async def _notes_of_subscription(self, token: dict[str, Any]) -> Sequence[tuple[str, str]]:
-        """Whether an account of the token sends its webhooks to the token's app; the callback address is not read."""
+        """Check that an account of the token sends webhooks to the token's app; the callback address is not read."""
         accounts = [
             account
             for granted in token.get("granular_scopes", [])

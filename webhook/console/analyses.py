@@ -1,4 +1,4 @@
-"""`/analyses`: ask for an analysis of a conversation, and what became of it. Closed like the console."""
+"""`/analyses`: requests for analyses of a conversation, and their results. Closed as the console is."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from adapters.http.access import access_check, require_allowed_origin
 from adapters.http.inbound import BodyReader, wait_seconds
 from adapters.http.problems import Problem
 from adapters.json_input import parse_json
@@ -14,8 +15,7 @@ from contracts.analysis import ANALYSIS_ID, Analysis, AnalysisKind, AnalysisStat
 from contracts.errors import MalformedMessageError
 from contracts.values import ConversationId
 from contracts.views import analysis_view
-from webhook.dependencies import WebhookDependencies
-from webhook.http.access import console_guard, require_allowed_origin
+from webhook.settings import WebhookDependencies
 
 MAX_BODY = 4 * 1024
 MAX_ID = 1024
@@ -41,17 +41,13 @@ REQUEST_SCHEMA: dict[str, Any] = {
 
 
 def analysis_routes(deps: WebhookDependencies) -> APIRouter:
-    guard = console_guard(deps.console_token)
     read_body = BodyReader(MAX_BODY, deps.read_within)
 
-    def check(request: Request) -> None:
-        guard(request)
-
-    router = APIRouter(prefix="/analyses", tags=["analyses"], dependencies=[Depends(check)])
+    router = APIRouter(prefix="/analyses", tags=["analyses"], dependencies=[Depends(access_check(deps.console_token))])
 
     @router.post("", status_code=202, summary="Ask for one: {conversation, kind}", openapi_extra=REQUEST_SCHEMA)
     async def ask(request: Request) -> Response:
-        # Whoever the browser lets in here spends money: a page of another site must not make it ask.
+        # An analysis costs money: a page of another site must not ask for one through a browser that has access.
         require_allowed_origin(request, deps.allowed_origins)
         conversation_id, kind = _read_request(await read_body(request))
         analysis = await deps.analyses.request(conversation_id, kind)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import orjson
 import pytest
-from adapters.memory.queue import EmbeddedQueue
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -27,6 +26,7 @@ from contracts.values import ConversationId
 from sandbox.cloud_tasks.double import running_cloud_tasks
 from tests.builders import PATIENCE, ROOT
 from tests.real_services import free_port, redis_url
+from worker.scheduling.keyed_queue import EmbeddedQueue
 
 QUEUE = "projects/p/locations/l/queues/wake-ups"
 EMAIL = "queue@p.iam.gserviceaccount.com"

@@ -96,7 +96,7 @@ class BreakableStore:
     def __getattr__(self, name: str) -> Any:
         inner = getattr(self._store, name)
         if name in REPOSITORIES:
-            return _BreakableRepository(inner, self)
+            return self.__dict__.setdefault(name, _BreakableRepository(inner, self))
         return self.away if self.is_down else inner
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:

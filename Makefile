@@ -20,6 +20,7 @@ check: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python -m tools.structure --check
 # In CI every test follows in `make test`.
 ifndef CI
 	@$(BIN)/python -m pytest tests -n auto -m "not slow and not browser"

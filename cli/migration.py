@@ -6,8 +6,9 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
 from adapters.clock import SystemClock
 from cli.output import console
+from contracts.backends import backends_of
 from contracts.errors import ConfigurationError
-from contracts.settings import STORES, Settings, checked
+from contracts.settings import Settings, checked
 from worker.backends import open_backend
 from worker.migration.conversations import Migration, Moved, Place, conversations_of
 from worker.migration.records import copy_records
@@ -46,5 +47,5 @@ async def run_migration(settings: Settings, source: str, target: str, *, cut_ove
 def _settings_of(settings: Settings, store: str) -> Settings:
     """The settings with that store and the inbox that goes with it: the engine's own, where it can use the store."""
     kind = store.partition(":")[0]
-    engine = settings.engine if kind in STORES[settings.engine] else "embedded"
+    engine = settings.engine if kind in backends_of(settings.engine) else "embedded"
     return checked(settings.model_copy(update={"engine": engine}), store=store)

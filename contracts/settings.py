@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from contracts.backends import BACKENDS, backends_of
 from contracts.conversation import TaskName
 from contracts.errors import ConfigurationError
 from contracts.ports import StructuredOutput
@@ -30,13 +31,6 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Usd = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=6)]
 M = TypeVar("M", bound=BaseModel)
-StoreKind = Literal["sqlite", "redis", "firestore"]
-# Where each engine keeps conversations when PROSA_STORE says nothing, and where it may.
-STORES: Mapping[str, tuple[StoreKind, ...]] = {
-    "embedded": ("sqlite", "redis", "firestore"),
-    "celery": ("redis", "firestore"),
-    "cloud_tasks": ("firestore",),
-}
 
 
 class ChannelSettings(BaseModel):
@@ -172,13 +166,12 @@ class Settings(BaseSettings):
         return self.host in LOOPBACK
 
     @property
-    def store_kind(self) -> StoreKind:
-        """Where conversations are kept: as PROSA_STORE says, else where the engine keeps them by itself."""
-        named = self.store.partition(":")[0]
-        return next((kind for kind in STORES["embedded"] if kind == named), STORES[self.engine][0])
+    def store_kind(self) -> str:
+        """Backend of conversations: as PROSA_STORE says, else the default of the engine."""
+        return self.store.partition(":")[0] or backends_of(self.engine)[0]
 
     @property
-    def inbox_kind(self) -> StoreKind:
+    def inbox_kind(self) -> str:
         """Where messages wait: on Redis for Celery, else beside the conversations."""
         return "redis" if self.engine == "celery" else self.store_kind
 
@@ -195,12 +188,12 @@ class Settings(BaseSettings):
     @property
     def store_name(self) -> str:
         """The store in words for a person, without a secret."""
-        names: Mapping[StoreKind, str] = {
+        names = {
             "sqlite": str(self.store_path),
             "redis": "Redis at REDIS_URL",
             "firestore": f"Firestore {self.firestore_database} of {self.google_cloud_project}",
         }
-        return names[self.store_kind]
+        return names.get(self.store_kind, self.store)
 
     @property
     def uses_sandbox_model(self) -> bool:
@@ -285,23 +278,22 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _store_fits_the_engine(self) -> Self:
-        known = self.store.startswith("sqlite:") or self.store in ("", "redis", "firestore")
-        if not known or self.store == "sqlite:":
-            raise ValueError(f"PROSA_STORE={self.store}: say sqlite:PATH, redis or firestore")
-        if self.store_kind not in STORES[self.engine]:
+        name, _, place = self.store.partition(":")
+        if self.store and (name not in BACKENDS or bool(place) != bool(BACKENDS[name].form)):
+            *others, last = [entry.form or name for name, entry in BACKENDS.items()]
+            raise ValueError(f"PROSA_STORE={self.store}: say {', '.join(others)} or {last}")
+        if self.store_kind not in backends_of(self.engine):
             raise ValueError(
                 f"PROSA_STORE={self.store} does not go with PROSA_ENGINE={self.engine}: "
-                f"use {' or '.join(STORES[self.engine])}"
+                f"use {' or '.join(backends_of(self.engine))}"
             )
         return self
 
     @model_validator(mode="after")
     def _engine_has_what_it_needs(self) -> Self:
-        kinds = {self.store_kind, self.inbox_kind}
-        needed = {
-            "REDIS_URL": "redis" in kinds and self.redis_url is None,
-            "GOOGLE_CLOUD_PROJECT": "firestore" in kinds and self.google_cloud_project is None,
-        }
+        names = {name for kind in (self.store_kind, self.inbox_kind) for name in BACKENDS[kind].needs}
+        has = {"REDIS_URL": self.redis_url, "GOOGLE_CLOUD_PROJECT": self.google_cloud_project}
+        needed = {name: value is None for name, value in has.items() if name in names}
         if self.engine == "cloud_tasks":
             needed |= {
                 "PROSA_TASKS_QUEUE": self.tasks_queue is None,

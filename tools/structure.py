@@ -33,6 +33,8 @@ WORDS = re.compile(
     r"\b(nobody|somebody|tells?|told|stands?|beside|anew|meanwhile|mend(?:s|ed|ing)?|for ever|for who|is away)\b", re.I
 )
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+# What runs in this time without a message is background work of the process, and no part of a message's way.
+IDLE_SECONDS = 6.0
 OPENINGS = re.compile(r"(What|Who|Where|Which|How|When)\b")
 
 
@@ -110,10 +112,10 @@ def words_to_leave() -> tuple[int, list[str]]:
 class Way:
     """A message's way: modules entered, functions called, frames at the first call of the model's library."""
 
-    def __init__(self) -> None:
-        self.modules: set[str] = set()
+    def __init__(self, background: frozenset[tuple[str, str]] = frozenset()) -> None:
         self.functions: set[tuple[str, str]] = set()
         self.frames: list[str] = []
+        self._background = background
         self._own: dict[str, str | None] = {}
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> None:
@@ -121,10 +123,13 @@ class Way:
             return
         file = frame.f_code.co_filename
         if name := self._name(file):
-            self.modules.add(name)
             self.functions.add((name, frame.f_code.co_qualname))
         elif not self.frames and "/anthropic/" in file:
             self.frames = self._own_frames(frame)
+
+    @property
+    def modules(self) -> set[str]:
+        return {name for name, _ in self.functions - self._background}
 
     def _name(self, file: str) -> str | None:
         if file not in self._own:
@@ -144,7 +149,7 @@ class Way:
 
 
 async def way_of_a_message() -> Way:
-    """Send one chat message through the embedded engine, the second of its conversation, and return its way."""
+    """Send two chat messages through the embedded engine and return the way of the second."""
     import httpx
 
     from cli.runtime import open_runtime
@@ -152,20 +157,25 @@ async def way_of_a_message() -> Way:
     from observability.logs import configure_logs
 
     configure_logs(stream=io.StringIO())
-    way = Way()
+    idle = Way()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(_env_file=None, PROSA_DATA_DIR=folder, PORT="0")
         async with open_runtime(settings, sweeping=False) as runtime:
             transport = httpx.ASGITransport(app=runtime.webhook)
             async with httpx.AsyncClient(transport=transport, base_url="http://prosa") as client:
-                for number, observe in enumerate((lambda _: None, sys.setprofile)):
-                    observe(way)
-                    text = ("Oi, bom dia", "Como funciona o CRM?")[number]
-                    posted = await client.post("/chat/ana/messages", json={"id": f"m{number}", "text": text})
-                    posted.raise_for_status()
-                    await runtime.queue.idle()
-                    sys.setprofile(None)
+                await _say("Oi, bom dia", client, runtime)
+                sys.setprofile(idle)
+                await asyncio.sleep(IDLE_SECONDS)
+                way = Way(frozenset(idle.functions))
+                sys.setprofile(way)
+                await _say("Como funciona o CRM?", client, runtime)
+                sys.setprofile(None)
     return way
+
+
+async def _say(text: str, client: Any, runtime: Any) -> None:
+    (await client.post("/chat/ana/messages", json={"text": text})).raise_for_status()
+    await runtime.queue.idle()
 
 
 def figures() -> tuple[list[Figure], Way]:

@@ -5,16 +5,15 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import SecretStr
 
 from adapters.memory.cache import MemoryCache
 from adapters.memory.events import MemoryEvents
 from adapters.redis.standby_cache import StandbyCache
-from adapters.sqlite.database import Database
-from adapters.sqlite.inbox import SqliteInbox
-from adapters.sqlite.store import SqliteStore
+from contracts.backends import BACKENDS, BackendModule, Databases
 from contracts.errors import CacheUnavailableError, ConfigurationError
 from contracts.ports import Cache, Events, Inbox, Store, WakeUps
 from contracts.settings import Settings
@@ -22,7 +21,6 @@ from observability.metrics import ANSWERS_AWAY, CACHE_AWAY, EVENTS_DROPPED, WAKE
 from observability.tracing import current_traceparent
 
 if TYPE_CHECKING:
-    from adapters.firestore.database import FirestoreDatabase
     from adapters.redis.database import RedisDatabase
 
 # The libraries of Redis and of Google Cloud are extras, and take long to import: they are loaded where they are used.
@@ -50,114 +48,33 @@ async def open_backend(settings: Settings, *, refuse_after: timedelta | None = N
         StoreUnavailableError, InboxUnavailableError: the server did not answer.
     """
     async with AsyncExitStack() as stack:
-        databases = _Databases(settings, stack, refuse_after)
-        if settings.store_kind == "sqlite":
-            inbox, store = await _open_sqlite(settings, stack)
-        else:
-            inbox, store = await _open_inbox(settings, databases), _open_store(settings, databases)
-        yield Backend(inbox, store, _open_events(settings, databases, stack), databases.opened_redis)
+        databases = Databases(stack, refuse_after, CACHE_AWAY.inc)
+        inbox = await _module(settings.inbox_kind).open_inbox(settings, databases)
+        store = await _module(settings.store_kind).open_store(settings, databases)
+        redis = None
+        if "redis" in (settings.inbox_kind, settings.store_kind):
+            from adapters.redis.backend import inbox_database
+
+            redis = inbox_database(settings, databases)
+        yield Backend(inbox, store, _open_events(settings, databases), redis)
 
 
-async def _open_sqlite(settings: Settings, stack: AsyncExitStack) -> tuple[Inbox, Store]:
-    folder = settings.store_path.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise ConfigurationError(f"{folder} cannot be made ({exc.strerror}): set PROSA_DATA_DIR") from exc
-    database = Database(settings.store_path)
-    stack.callback(database.close)
-    inbox, store = SqliteInbox(database), SqliteStore(database)
-    await inbox.prepare()
-    await store.prepare()
-    return inbox, store
+def _module(name: str) -> BackendModule:
+    with required(name.capitalize()):
+        return cast(BackendModule, import_module(BACKENDS[name].module))
 
 
-async def _open_inbox(settings: Settings, databases: "_Databases") -> Inbox:
-    if settings.inbox_kind == "redis":
-        with required("Redis"):
-            from adapters.redis.inbox import RedisInbox
-
-        database = databases.redis()
-        if settings.is_production and (problems := await database.problems()):
-            raise ConfigurationError(f"REDIS_URL must not hold messages: {'; '.join(problems)}")
-        return RedisInbox(database)
-    with required("Firestore"):
-        from adapters.firestore.inbox import FirestoreInbox
-
-    return FirestoreInbox(databases.firestore())
-
-
-def _open_store(settings: Settings, databases: "_Databases") -> Store:
-    if settings.store_kind == "redis":
-        with required("Redis"):
-            from adapters.redis.store import RedisStore
-
-        return RedisStore(databases.redis())
-    with required("Firestore"):
-        from adapters.firestore.store import FirestoreStore
-
-    store = FirestoreStore(databases.firestore(), retention=timedelta(days=settings.retention_days))
-    if settings.redis_cache_url is None:
-        return store
-    from adapters.redis.cached_store import CachedStore
-
-    return CachedStore(store, databases.cache_redis(), on_away=CACHE_AWAY.inc)
-
-
-def _open_events(settings: Settings, databases: "_Databases", stack: AsyncExitStack) -> Events:
-    """Open the news between processes; over the cache's Redis, since losing one loses nothing."""
+def _open_events(settings: Settings, databases: Databases) -> Events:
+    """Open the events between processes; over the cache's Redis, since losing one loses nothing."""
     if settings.engine == "embedded" or (settings.redis_cache_url or settings.redis_url) is None:
         return MemoryEvents()
     with required("Redis"):
+        from adapters.redis.backend import cache_database
         from adapters.redis.events import RedisEvents
 
-    events = RedisEvents(databases.cache_redis(), on_dropped=EVENTS_DROPPED.inc)
-    stack.push_async_callback(events.close)
+    events = RedisEvents(cache_database(settings, databases), on_dropped=EVENTS_DROPPED.inc)
+    databases.stack.push_async_callback(events.close)
     return events
-
-
-class _Databases:
-    """Databases of one process, each opened once, however many adapters use it; the stack closes them."""
-
-    def __init__(self, settings: Settings, stack: AsyncExitStack, refuse_after: timedelta | None) -> None:
-        self._settings = settings
-        self._stack = stack
-        self._refuse_after = refuse_after
-        self.opened_redis: RedisDatabase | None = None
-        self._cache: RedisDatabase | None = None
-        self._firestore: FirestoreDatabase | None = None
-
-    def redis(self) -> "RedisDatabase":
-        if self.opened_redis is None:
-            self.opened_redis = self._open_redis(self._settings.redis_url)
-        return self.opened_redis
-
-    def cache_redis(self) -> "RedisDatabase":
-        """Return the cache's Redis; without one of its own, as in development, the inbox's."""
-        if self._settings.redis_cache_url is None:
-            return self.redis()
-        if self._cache is None:
-            self._cache = self._open_redis(self._settings.redis_cache_url)
-        return self._cache
-
-    def firestore(self) -> "FirestoreDatabase":
-        from adapters.firestore.database import FirestoreDatabase
-
-        if self._firestore is None:
-            assert self._settings.google_cloud_project is not None  # noqa: S101 - the settings were checked for it
-            self._firestore = FirestoreDatabase(
-                self._settings.google_cloud_project,
-                database=self._settings.firestore_database,
-                emulator_host=self._settings.firestore_emulator_host,
-            )
-            self._stack.push_async_callback(self._firestore.close)
-        return self._firestore
-
-    def _open_redis(self, url: SecretStr | None) -> "RedisDatabase":
-        assert url is not None  # noqa: S101 - the settings were checked for it
-        database = open_redis(url, refuse_after=self._refuse_after)
-        self._stack.push_async_callback(database.close)
-        return database
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from reports.performance import figures, performance_report
 from reports.render.charts import bars
 from reports.render.page import NAMES
 from reports.render.text import digest_text
-from reports.render.words import EN, PT, Wording
+from reports.render.words import Wording, phrases
 from reports.reporting import Reporting
 from tests.builders import BACKENDS, DOCUMENTS, SteppingClock, inbound, open_backend, pyloto
 from tests.reporting import Kind, book
@@ -206,7 +206,7 @@ async def test_every_page_is_whole_and_loads_nothing(name: str, institution: str
     assert not {"script", "link", "img", "iframe"} & set(elements.seen)
     assert not {"style", "src", "onclick", "onload"} & elements.attributes
     assert ('lang="pt-BR"' in page) is (institution == "pyloto")
-    words = PT if institution == "pyloto" else EN
+    words = phrases("pt") if institution == "pyloto" else phrases("en")
     assert words[name] in page
     assert ("svg" in elements.seen) is (name != "status")
 
@@ -228,9 +228,9 @@ async def test_every_view_is_json_without_a_word_of_anybody() -> None:
 
 
 def test_both_languages_say_the_same_things() -> None:
-    assert PT.keys() == EN.keys()
-    for name, phrase in PT.items():
-        assert phrase.count("{") == EN[name].count("{"), name
+    assert phrases("pt").keys() == phrases("en").keys()
+    for name, phrase in phrases("pt").items():
+        assert phrase.count("{") == phrases("en")[name].count("{"), name
 
 
 @pytest.mark.parametrize(

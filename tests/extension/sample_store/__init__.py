@@ -1,0 +1,1 @@
+"""A sample backend: messages and conversations in the memory of one process, under a name that a setting gives."""

@@ -1,0 +1,31 @@
+"""What a new backend writes: `open_inbox` and `open_store`, over databases that the process opens once."""
+
+from adapters.memory.inbox import MemoryInbox
+from adapters.memory.store import MemoryStore
+from contracts.backends import Databases
+from contracts.errors import ConfigurationError
+from contracts.settings import Settings
+
+
+class Shelf:
+    """The sample's database: a place that is opened once and closed with the process."""
+
+    def __init__(self, name: str) -> None:
+        if not name.isidentifier():
+            raise ConfigurationError(f"PROSA_STORE=scratch:{name}: the name of a shelf is one word")
+        self.inbox, self.store, self.is_closed = MemoryInbox(), MemoryStore(), False
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+async def open_inbox(settings: Settings, databases: Databases) -> MemoryInbox:
+    return _shelf(settings, databases).inbox
+
+
+async def open_store(settings: Settings, databases: Databases) -> MemoryStore:
+    return _shelf(settings, databases).store
+
+
+def _shelf(settings: Settings, databases: Databases) -> Shelf:
+    return databases.once("shelf", lambda: Shelf(settings.store.partition(":")[2]), lambda one: one.close)

@@ -439,7 +439,7 @@ async def test_a_restoration_that_broke_off_can_be_repeated(
         head=head, utterances=commit.utterances * 25, transitions=commit.transitions * 25, outbox=commit.outbox
     )
     with monkeypatch.context() as patched:
-        patched.setattr(store, "_unchanged_since", failing)
+        patched.setattr(store.conversations, "_unchanged_since", failing)
         with pytest.raises(StoreUnavailableError):
             await store.conversations.restore(archive)
     assert await store.conversations.summaries() == []

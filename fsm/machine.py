@@ -1,4 +1,4 @@
-"""Runs the table on `transitions`: one machine for all conversations, since building one costs more than moving it."""
+"""The table on `transitions`: one machine for all conversations, since building one costs more than moving it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,7 @@ from fsm.table import MOVES, STATES, Move, StateRow
 
 
 class _Cursor:
-    """The stateful object that `transitions` moves; one for each step, thrown away after it."""
+    """The stateful object that `transitions` moves; one for each step."""
 
     __slots__ = ("facts", "state")
 
@@ -25,7 +25,7 @@ class _Cursor:
 
 @dataclass(frozen=True)
 class Walk:
-    """A conversation on its way through the table, with the moves made since it was loaded."""
+    """A conversation with the moves made since it was loaded."""
 
     conversation: Conversation
     records: tuple[TransitionRecord, ...] = field(default=())
@@ -42,7 +42,7 @@ class Walk:
         return (self.records[0].source, *(record.dest for record in self.records))
 
     def holding(self, conversation: Conversation) -> "Walk":
-        """The same walk after something other than the state changed."""
+        """Return the same walk after something other than the state changed."""
         return replace(self, conversation=conversation)
 
 
@@ -91,10 +91,12 @@ class ConversationMachine:
             metadata=dict(metadata or {}),
             at=at,
         )
-        return Walk(self._enter(walk.conversation, dest, at), (*walk.records, record))
+        limit = self._limits[dest]
+        moved = walk.conversation.model_copy(update={"state": dest, "times_out_at": at + limit if limit else None})
+        return Walk(moved, (*walk.records, record))
 
     def open_moves(self, conversation: Conversation, *, by: str) -> dict[State, Trigger]:
-        """The destinations `by` may choose from here now, each with the trigger that leads there."""
+        """Return the destinations `by` may choose now, each with the trigger that leads there."""
         facts = facts_of(conversation)
         return {
             move.dest: move.trigger
@@ -111,10 +113,6 @@ class ConversationMachine:
         if not moved:
             raise IllegalTransitionError(f"the guard of '{trigger}' from {source} is closed")
         return State(cursor.state)
-
-    def _enter(self, conversation: Conversation, state: State, at: datetime) -> Conversation:
-        limit = self._limits[state]
-        return conversation.model_copy(update={"state": state, "times_out_at": at + limit if limit else None})
 
 
 def _condition(move: Move) -> Any:

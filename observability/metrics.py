@@ -27,7 +27,7 @@ LABEL_VALUES: dict[str, Mapping[str, tuple[str, ...]]] = {}
 
 Labels = Mapping[str, Iterable[str]] | Sequence[str]
 
-# What the metric's own library counts of this process: memory, CPU, open files.
+# The client library's own metrics of this process: memory, CPU, open files.
 ProcessCollector(registry=REGISTRY)
 
 
@@ -340,19 +340,19 @@ def note_prompt_task(record: TaskRecord) -> None:
     if record.cost_usd is not None:
         _child(PROMPT_COST, task=task).observe(float(record.cost_usd))
     for call in record.bill:
-        # Only models of the price list have a price: whatever else a provider calls itself does not become a label.
+        # Only models of the price list have a price: an arbitrary model name does not become a label.
         if call.cost_usd is not None:
             _child(MODEL_SPENT, model=call.model).inc(float(call.cost_usd))
 
 
 def note_quality(record: TaskRecord) -> None:
-    """Count how good the answer was; one that nobody scored is not counted."""
+    """Record the quality of an answer, if it was scored."""
     if record.quality is not None:
         _child(PROMPT_QUALITY, task=record.task.value).observe(record.quality)
 
 
 def note_validation_failure(task: TaskName, stop_reason: str) -> None:
-    """Count an answer that was no use. `stop_reason` is the provider's word, of which two are told apart."""
+    """Count an unusable answer. `stop_reason` is the provider's; two of its values have a label of their own."""
     reason = stop_reason if stop_reason in ("refusal", "max_tokens") else "invalid"
     _child(VALIDATION_FAILURES, task=task.value, reason=reason).inc()
 
@@ -362,7 +362,7 @@ def note_render(task: TaskName, seconds: float) -> None:
 
 
 def note_transitions(records: Iterable[TransitionRecord]) -> None:
-    """Count the moves of one commit."""
+    """Count the transitions of one commit."""
     for record in records:
         _child(TRANSITIONS, trigger=record.trigger.value, source=record.source.value, dest=record.dest.value).inc()
 
@@ -388,13 +388,13 @@ def note_status(channel: ChannelName, state: DeliveryState) -> None:
 
 
 def expect_acknowledgements(channel: str) -> None:
-    """Let the channel's figures begin at 0: that nothing comes in must be told from that nobody counts."""
+    """Start the channel's counters at 0, so that no traffic differs from no data."""
     for answer in LABEL_VALUES["webhook_ack_seconds"]["answer"]:
         _child(ACK_SECONDS, channel=channel, answer=answer)
 
 
 def note_acknowledgement(channel: str, status: int, seconds: float) -> None:
-    """A platform's post was answered."""
+    """Count a platform's request with its response."""
     _child(ACK_SECONDS, channel=channel, answer=f"{status // 100}xx").observe(seconds)
 
 
@@ -435,12 +435,12 @@ def note_shared_call(usage: str) -> None:
 
 
 def note_spans_dropped(reason: str, count: int) -> None:
-    """Count them by reason: full (too many waited), lost (refused or not answered), closed (the process has ended)."""
+    """Count dropped spans by reason: full (queue limit), lost (refused or no response), closed (process ended)."""
     if count:
         _child(SPANS_DROPPED, reason=reason).inc(count)
 
 
 @cache
 def _child(metric: Any, **labels: str) -> Any:
-    """Looking labels up takes as long as the rest of an observation; there are few, so each child is kept."""
+    """Return the cached child; a lookup of labels takes as long as the rest of an observation, and there are few."""
     return metric.labels(**labels)

@@ -1,6 +1,6 @@
-"""What all processes together have spent today: each says so in a record of its own, and reads those of the others.
+"""Shared daily budget: each process writes its spending to a record of its own, and reads the others' records.
 
-A store that is away stops nobody: each process goes on with what it knew, and counts the exchanges that it missed.
+An unavailable store stops no process: each continues with its last knowledge, and counts the missed exchanges.
 """
 
 from datetime import date, datetime, timedelta
@@ -19,12 +19,12 @@ log = logger(__name__)
 
 COLLECTION = "spending"
 KEPT_FOR = timedelta(days=3)
-# A process that has said nothing for so long holds nothing any more: it has died, or has nothing to do.
+# A process silent for this long holds no reservations any more: it has died, or is idle.
 BUSY_WITHIN = timedelta(seconds=15)
 
 
 class Exchange:
-    """Carries the spending of one process to the store and back."""
+    """Exchange of one process's spending with the store."""
 
     def __init__(self, store: Records, spending: DaySpending, *, writer: str, clock: Clock) -> None:
         self._store = store
@@ -35,7 +35,7 @@ class Exchange:
         self._noticed: set[tuple[date, int]] = set()
 
     async def run(self) -> None:
-        """Say what was spent, take up what the others said, and tell once what share of the ceiling is reached."""
+        """Write this process's spending, read the others', and announce once each reached share of the ceiling."""
         if self._spending.ceiling is None:
             return
         try:
@@ -52,7 +52,7 @@ class Exchange:
             log.error("budget.defect", exc_info=exc)
 
     async def _say(self, day: date) -> None:
-        """Only what is new is written; what was said long ago is said again while calls are under way."""
+        """Write only news; old figures are repeated while calls are pending."""
         at = self._clock.now()
         body = {"spent": usd_text(self._spending.spent), "held": usd_text(self._spending.held)}
         key = f"{day.isoformat()}/process/{self._writer}"
@@ -64,7 +64,7 @@ class Exchange:
         record = self._record(key, body, at, version=said.version if said else 0)
         self._said = await self._store.put(record)
         if self._said is None:
-            # An earlier write came through whose answer did not.
+            # An earlier write succeeded although its response was lost.
             self._said = await self._store.get(COLLECTION, key, at=at)
 
     async def _elsewhere(self, day: date) -> Elsewhere:
@@ -81,7 +81,7 @@ class Exchange:
         return Elsewhere(spent, held, busy)
 
     async def _notice(self, day: date) -> None:
-        """Of all processes, the one that writes the notice tells."""
+        """Announce the share from the one process that writes the notice first."""
         for percent in sorted(self._spending.reached):
             if (day, percent) in self._noticed:
                 continue

@@ -1,4 +1,4 @@
-"""`prosa cache`: the answers that are kept, on the Redis that the workers share."""
+"""`prosa cache`: the cached answers in the Redis that the workers share."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -74,7 +74,7 @@ def warm(
     channel: Annotated[str, typer.Option(help="web or whatsapp: an answer is kept for one of them.")] = "whatsapp",
     as_json: AsJson = False,
 ) -> None:
-    """Ask the model each question as the first message of somebody, so that its answer is there when people come.
+    """Ask the model each question as a first message, so that its answer is cached when people come.
 
     Costs what the questions cost. Nothing is sent and no conversation is stored.
     """
@@ -114,7 +114,7 @@ async def _clear(settings: Settings, wanted: Mapping[str, str]) -> int:
 
 
 def _fits(parts: ScopeParts, wanted: Mapping[str, str]) -> bool:
-    """A template is also named by the beginning of its label: without the hash, or without the version."""
+    """Return whether the scope matches; a template also by its label without the hash, or without the version."""
     for name, value in wanted.items():
         given = getattr(parts, name)
         if given != value and not (name == "template" and given.startswith((f"{value}@", f"{value}_v"))):
@@ -124,7 +124,7 @@ def _fits(parts: ScopeParts, wanted: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True)
 class _Row:
-    """A scope without what only tells semantic scopes apart."""
+    """A scope without the parts that only separate semantic scopes."""
 
     level: str
     task: str
@@ -146,7 +146,7 @@ def _by_parts(sizes: Mapping[str, int]) -> dict[_Row, int]:
 
 @asynccontextmanager
 async def _open_cache(settings: Settings) -> AsyncIterator[Cache]:
-    """The shared cache.
+    """Open the shared cache.
 
     Raises:
         ConfigurationError: there is none: without Redis each process keeps its answers to itself.

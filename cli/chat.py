@@ -1,4 +1,4 @@
-"""`prosa chat`: a conversation in the terminal, through the same pipeline as everywhere."""
+"""`prosa chat`: a conversation in the terminal, through the ordinary pipeline."""
 
 import asyncio
 import threading
@@ -35,7 +35,7 @@ async def chat(settings: Settings, name: str, *, as_json: bool) -> None:
 
 
 async def _next_line(prompt: str) -> str | None:
-    """A line of the input, None at its end. Read on a daemon thread: Ctrl-C must not wait for one more line."""
+    """Return a line of the input, None at its end. Read on a daemon thread: Ctrl-C must not wait for one more line."""
     loop = asyncio.get_running_loop()
     line: asyncio.Future[str | None] = loop.create_future()
 

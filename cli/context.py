@@ -74,7 +74,7 @@ async def _publish(institution: Institution) -> None:
 
 
 def _withheld_answers(institution: Institution) -> list[str]:
-    """Canonical answers that the gate itself would not let out."""
+    """Return canonical answers that the gate itself would withhold."""
     gate = Gate(institution)
     return [intent.id for intent in institution.intents if gate.check([intent.answer], KnownFacts())]
 

@@ -1,4 +1,4 @@
-"""`prosa conversations`: look at them, follow one, hand one over, export or erase one."""
+"""`prosa conversations`: list, show, trace, hand over, export or erase them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -50,7 +50,7 @@ def list_(
 
 @app.command()
 def show(conversation: Id, as_json: AsJson = False) -> None:
-    """Show a conversation: state, collected fields, what was said, and the summary for who takes over."""
+    """Show a conversation: state, collected fields, transcript, and the hand-off summary."""
     asyncio.run(_show(conversation, as_json))
 
 
@@ -115,7 +115,7 @@ def migrate(
 ) -> None:
     """Copy live conversations to another store, verified; again, only what changed since; --cut-over goes on there.
 
-    Flags, experiments and figures beside them are copied too; what is newer there stays.
+    Flags, experiments and figures are copied too; what is newer there stays.
 
     The way back is the same command with FROM and TO exchanged.
     """
@@ -157,7 +157,7 @@ async def _show(given: str, as_json: bool) -> None:
 
 
 async def _summary(conversation_id: ConversationId, backend: Backend) -> Analysis | None:
-    """The newest hand-off summary that there is; more may have been said since."""
+    """Return the newest hand-off summary; the conversation may have continued since."""
     found = await analyses_of(conversation_id, backend.store.records, at=SystemClock().now())
     return next((one for one in found if one.context.kind is AnalysisKind.HANDOFF_SUMMARY and one.result), None)
 

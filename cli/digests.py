@@ -1,4 +1,4 @@
-"""`prosa report performance|daily|weekly|baseline` and `prosa status`: how it goes, and what it costs."""
+"""`prosa report performance|daily|weekly|baseline` and `prosa status`: operational reports."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -147,7 +147,7 @@ def write(path: Path | None, page: ReportPage, wording: Wording) -> None:
 
 
 def _show(page: ReportPage, wording: Wording, view: dict[str, Any], *, as_json: bool, html: Path | None) -> None:
-    """The page as a file where one is asked for, and on the terminal in words or as JSON."""
+    """Write the page to a file if requested, and print it in words or as JSON."""
     write(html, page, wording)
     if as_json:
         print_json(view)
@@ -156,7 +156,7 @@ def _show(page: ReportPage, wording: Wording, view: dict[str, Any], *, as_json: 
 
 
 def _print_page(page: ReportPage) -> None:
-    """What is on the page, but for the plots."""
+    """Print the page without its plots."""
     console.print(f"{page.title}. {page.subtitle}", markup=False)
     for notice in page.notices:
         console.print(("! " if notice.is_bad else "") + notice.text, markup=False)

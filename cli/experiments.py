@@ -1,4 +1,4 @@
-"""`prosa experiments`: plan, start, pause, complete, and what came of it."""
+"""`prosa experiments`: plan, start, pause, complete and report."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -32,7 +32,7 @@ Key = Annotated[str, typer.Argument(metavar="KEY")]
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List the experiments and where they stand."""
+    """List the experiments and their phases."""
     found = _run(_all())
     if as_json:
         print_json([_view(one) for one in found])
@@ -60,7 +60,7 @@ def plan(
     a_day: Annotated[int | None, typer.Option("--people-a-day", min=1, help="Say how long it will take.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Plan an experiment: how many persons it needs, and a draft of it; nobody is taken in yet."""
+    """Plan an experiment: how many persons it needs, and a draft of it; no person is assigned yet."""
     if sample is (file is not None):
         raise typer.BadParameter("name a FILE, or say --sample")
     experiment = read_experiment_file(file or SAMPLE_EXPERIMENT)
@@ -81,7 +81,7 @@ def start(key: Key, author: Author = None, why: Why = None, yes: Yes = False) ->
 
 @app.command()
 def pause(key: Key, author: Author = None, why: Why = None, yes: Yes = False) -> None:
-    """Take in nobody for a while; the same people come back to the same arms."""
+    """Stop assigning persons for a while; the same persons return to the same arms."""
     _run(_pause(key, Signature(author, why, yes)))
 
 
@@ -190,7 +190,7 @@ async def _complete(key: str, ship: str | None, signature: Signature) -> None:
 
 
 def _needs(experiment: Experiment, a_day: int | None) -> str:
-    """The sample size, with what it is calculated from."""
+    """Return the sample size, with its inputs."""
     chosen, people = experiment.plan, sum(experiment.planned.values())
     is_even = len(set(experiment.planned.values())) == 1
     arms = f"each arm needs {people // len(experiment.arms):,}" if is_even else f"the arms need {_people(experiment)}"

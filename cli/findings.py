@@ -1,4 +1,4 @@
-"""What `prosa doctor` found: by check, with the next step."""
+"""Findings of `prosa doctor`: by check, with the next step."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -12,7 +12,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found, and what to do next where that is not nothing."""
+    """Result of one check, and the next step if there is one."""
 
     check: str
     health: Health

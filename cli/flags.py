@@ -1,4 +1,4 @@
-"""`prosa flags`: who gets what, who changed it, and how to take it back."""
+"""`prosa flags`: reach of flags, their changes, and rollback."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -322,7 +322,7 @@ def _signed(change: Change) -> str:
 
 
 def _staleness(flag: Flag, now: datetime, ahead: timedelta) -> str:
-    """Why a flag should leave the code, or nothing."""
+    """Return the reason for removing a flag from the code, or an empty text."""
     if flag.has_expired(now):
         return "expired: the default holds for everybody"
     if flag.has_expired(now + ahead):

@@ -187,7 +187,7 @@ def beat() -> None:
 
 
 def _settings_for(*engines: str, instead: str) -> Settings:
-    """The settings, logs set up.
+    """Return the settings, with logs set up.
 
     Raises:
         ConfigurationError: the command belongs to another engine.
@@ -205,7 +205,7 @@ def _redis_url(settings: Settings) -> str:
 
 
 async def _reload_when(told: asyncio.Event, runtime: "Runtime") -> None:
-    """On SIGHUP take up the documents that were edited; bad ones leave the old ones in force."""
+    """Reload edited documents on SIGHUP; invalid ones leave the old ones in force."""
     while True:
         await told.wait()
         told.clear()

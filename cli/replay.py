@@ -115,7 +115,7 @@ async def _play_all(
 
 
 async def _play(runtime: Runtime, one: Recorded) -> dict[str, Any] | None:
-    """One message in, its turn out; None when no turn came in time."""
+    """Send one message and return its turn; None when no turn came in time."""
     deps, line, patience = runtime.deps, one.line, runtime.settings.turn_patience.total_seconds()
     at = deps.clock.now()
     message = web_message(line.conversation, one.message_id, line.text, at=at, person_name=line.name)

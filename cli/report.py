@@ -1,4 +1,4 @@
-"""`prosa report`: what was spent, and what models cost."""
+"""`prosa report`: costs, and prices of models."""
 
 import asyncio
 from collections.abc import Iterator
@@ -75,7 +75,7 @@ def prices(as_json: AsJson = False) -> None:
 
 
 async def _write_page(path: Path, span: Span) -> None:
-    """By day and by model, whatever the report on the terminal is grouped by."""
+    """Write the page by day and by model, whatever the grouping of the report on the terminal."""
     async with reporting(read_settings()) as found:
         wording = await found.wording()
         write(path, await found.cost_page(span, wording), wording)
@@ -131,7 +131,7 @@ def _row(line: Line, report: CostReport) -> tuple[object, ...]:
 
 
 def _resolved(line: Line, report: CostReport) -> tuple[object, ...]:
-    """Only by arm."""
+    """Return the columns of resolved conversations, only by arm."""
     if line.resolved is None:
         return ()
     each = report.per_resolved(line)
@@ -139,7 +139,7 @@ def _resolved(line: Line, report: CostReport) -> tuple[object, ...]:
 
 
 def _money(amounts: Amounts) -> str:
-    """The known part, and how many calls have no known price: those are not nothing."""
+    """Format the known part, and the number of calls without a known price, which are not free."""
     if not amounts.unpriced:
         return usd_text(amounts.usd)
     unknown = f"unknown for {amounts.unpriced}"
@@ -151,7 +151,7 @@ def _kinds(rates: Rates) -> tuple[Rate, ...]:
 
 
 def _price_rows(model: KnownModel) -> Iterator[tuple[str, ...]]:
-    """The ordinary prices, and below them those of longer prompts."""
+    """Yield the ordinary prices, and below them those of longer prompts."""
     kinds = _kinds(model.rates)
     yield (model.id, *(usd_text(rate.usd) for rate in kinds))
     for start in sorted({start for rate in kinds for start, _ in rate.tiers}):

@@ -1,4 +1,4 @@
-"""Plays questions through the real pipeline, into a store that is thrown away and a channel that sends nothing."""
+"""Cache warming: plays questions through the real pipeline, into a temporary store and a silent channel."""
 
 import asyncio
 import secrets
@@ -28,8 +28,8 @@ from worker.drain import drain
 AT_ONCE = 10
 MOST_CHARACTERS = 500
 CHANNELS: Mapping[str, ChannelLimits] = {"web": WEB_LIMITS, "whatsapp": WHATSAPP_LIMITS}
-# WhatsApp always names people, and answers to people with a name are kept apart. This one is said by nobody, so an
-# answer that holds it is a template's, with a slot.
+# WhatsApp always names people, and answers with a name are cached separately. This name belongs to no person, so an
+# answer that contains it is a template's, with a slot.
 STAND_IN = "Pessoa"
 
 
@@ -67,7 +67,7 @@ async def warm_up(settings: Settings, questions: Sequence[str], channel: str, *,
 
 
 async def _ask(question: str, channel: ChannelName, deps: Dependencies) -> bool:
-    """The question as the first message of somebody who is not."""
+    """Ask the question as the first message of a fictitious person."""
     nobody = f"warming-{secrets.token_hex(8)}"
     name = STAND_IN if channel is ChannelName.WHATSAPP else None
     message = web_message(nobody, MessageId(nobody), question, at=deps.clock.now(), person_name=name)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
+from cli.event_loop import asynchronous
 from cli.output import AsJson, console, errors, fail, print_json, print_table
 from contracts.errors import ConfigurationError
 from contracts.ports import Cache
@@ -43,7 +44,8 @@ def stats(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def clear(
+@asynchronous
+async def clear(
     level: Level = None,
     task: Task = None,
     institution_version: Version = None,
@@ -61,7 +63,9 @@ def clear(
         raise ConfigurationError(
             "say what is to be forgotten: --level, --task, --institution-version, --template; or --all"
         )
-    dropped = asyncio.run(_clear(read_settings(), chosen))
+    async with _open_cache(read_settings()) as cache:
+        scopes = [scope for scope in await cache.sizes() if _fits(ScopeParts.read(scope), chosen)]
+        dropped = sum([await cache.drop(scope) for scope in scopes])
     if as_json:
         print_json({"forgotten": dropped})
     else:
@@ -105,12 +109,6 @@ def warm(
 async def _sizes(settings: Settings) -> dict[str, int]:
     async with _open_cache(settings) as cache:
         return await cache.sizes()
-
-
-async def _clear(settings: Settings, wanted: Mapping[str, str]) -> int:
-    async with _open_cache(settings) as cache:
-        scopes = [scope for scope in await cache.sizes() if _fits(ScopeParts.read(scope), wanted)]
-        return sum([await cache.drop(scope) for scope in scopes])
 
 
 def _fits(parts: ScopeParts, wanted: Mapping[str, str]) -> bool:

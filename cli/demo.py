@@ -82,7 +82,10 @@ async def _play(sample: Sample, runtime: Runtime, client: httpx.AsyncClient) -> 
         _print_turn(text, turn, tapped=text in offered)
         turns.append(turn)
     await _settled(turns[-1].conversation_id, runtime)
-    await _print_delivery(turns[-1].conversation_id, runtime)
+    states = [row.state.value for row in await runtime.deps.store.outbox.rows(turns[-1].conversation_id)]
+    if states:
+        counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        console.print(f"\n  delivery: {counted}\n", style="dim")
     return turns
 
 
@@ -130,14 +133,6 @@ def _print_turn(text: str, turn: TurnRecord, *, tapped: bool) -> None:
     console.print(f"  {' > '.join(turn.path)}", style="dim", markup=False)
     details = f"  {kind} · intent {turn.intent or '-'} ({sure}) · {turn.ms.total:.0f} ms · {cost}"
     console.print(details, style="dim", markup=False)
-
-
-async def _print_delivery(conversation_id: ConversationId, runtime: Runtime) -> None:
-    states = [row.state.value for row in await runtime.deps.store.outbox.rows(conversation_id)]
-    if not states:
-        return
-    counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    console.print(f"\n  delivery: {counted}\n", style="dim")
 
 
 def _print_totals(turns: Sequence[TurnRecord]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.event_loop import asynchronous
 from cli.groups import Commands
 from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_json, print_table
 from contracts.errors import ConfigurationError, WorkerError
@@ -75,7 +76,8 @@ async def _run(settings: Settings) -> int:
         running_beside(_reload_when(told, runtime)),
         running_beside(report_forever(runtime.worker)),
     ):
-        _announce(url, runtime)
+        sandbox = f" (the sandbox at {runtime.sandbox_url}/ answers: set ANTHROPIC_API_KEY for a real model)"
+        print(f"Prosa is at {url}/{sandbox if runtime.imitates_model else ''}", flush=True)
         keep_what_is_loaded()
         await stop_signal()
         log.info("process.stopping")
@@ -219,12 +221,6 @@ async def _reload_when(told: asyncio.Event, runtime: "Runtime") -> None:
             log.info("institution.reloaded", version=institution.version)
 
 
-def _announce(url: str, runtime: "Runtime") -> None:
-    told = f" (the sandbox at {runtime.sandbox_url}/ answers: set ANTHROPIC_API_KEY for a real model)"
-    sandbox = told if runtime.imitates_model else ""
-    print(f"Prosa is at {url}/{sandbox}", flush=True)
-
-
 @app.command()
 def chat(
     name: Annotated[str, typer.Argument(help="The conversation's name; the same name goes on where it was.")] = "",
@@ -244,20 +240,17 @@ def chat(
 
 
 @app.command()
-def demo() -> None:
+@asynchronous
+async def demo() -> None:
     """Play sample conversations through the real webhook path and print each turn."""
-    settings = read_settings()
-    configure_logs(level="ERROR")
-    asyncio.run(_demo(settings))
-
-
-async def _demo(settings: Settings) -> None:
     from cli.demo import play_demo
     from cli.runtime import open_runtime
     from cli.sandboxed import imitating_everything
     from cli.serving import server_of
     from sandbox.transport import listen
 
+    settings = read_settings()
+    configure_logs(level="ERROR")
     listener = listen("127.0.0.1", 0)
     with tempfile.TemporaryDirectory(prefix="prosa-demo-") as folder:
         settings = settings.model_copy(

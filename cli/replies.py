@@ -122,10 +122,9 @@ def _match_person(messages: Sequence[Sent], replies: Sequence[Reply]) -> Matched
 
 
 def _reordered(replies: Sequence[Reply]) -> int:
-    places = [_place(reply.reference) for reply in sorted(replies, key=lambda reply: reply.at)]
+    # An outbox row's id ends with the place of the turn in its conversation, and of the reply in the turn.
+    places = [
+        tuple(int(part) for part in reply.reference.split("/")[-2:] if part.isdigit())
+        for reply in sorted(replies, key=lambda reply: reply.at)
+    ]
     return sum(following < place for place, following in pairwise(places))
-
-
-def _place(reference: str) -> tuple[int, ...]:
-    """Return the place of the turn in its conversation, and of the reply in the turn, from an outbox row's id."""
-    return tuple(int(part) for part in reference.split("/")[-2:] if part.isdigit())

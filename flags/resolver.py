@@ -1,7 +1,7 @@
 """Resolution of a key for a person: an experiment's override, else the flag's value, else the caller's default."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from openfeature.client import OpenFeatureClient
@@ -43,11 +43,6 @@ class Active(Protocol):
 
     @property
     def known(self) -> Mapping[str, Experiment]: ...
-
-
-@dataclass(frozen=True)
-class NoExperiments:
-    known: Mapping[str, Experiment] = field(default_factory=dict)
 
 
 class Resolver:
@@ -146,17 +141,3 @@ def canary_subject(key: str, revision: object) -> str:
 
 
 PROMPTS = "prompts."
-
-
-def prompt_version_chooser(
-    resolver: Resolver, context_of: Callable[[str], EvaluationContext] = EvaluationContext
-) -> Callable[[str, str], int | None]:
-    """Return a chooser of template versions: for NAME, experiments decide, then the flag `prompts.NAME`.
-
-    `context_of` makes the evaluation context from a conversation's id.
-    """
-
-    def choose(name: str, targeting: str) -> int | None:
-        return resolver.value(PROMPTS + name, 0, context_of(targeting)).value or None
-
-    return choose

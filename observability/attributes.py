@@ -42,5 +42,4 @@ EXCEPTION_TYPE = "exception.type"
 EXCEPTION_PLACES = "exception.stacktrace"
 
 SERVICE = "service.name"
-INSTANCE = "service.instance.id"
 ENVIRONMENT = "deployment.environment.name"

@@ -28,7 +28,6 @@ DEFAULT_DEADLINE = timedelta(minutes=10)
 MOST_DISPATCHES_PER_SECOND = 500
 MOST_CONCURRENT_DISPATCHES = 5000
 MAX_BATCH = 100
-MAX_DELETED_AT_ONCE = 1000
 
 _LOCATION = r"projects/[A-Za-z0-9.:-]+/locations/[A-Za-z0-9-]+"
 _QUEUE = rf"{_LOCATION}/queues/[A-Za-z0-9-]{{1,100}}"

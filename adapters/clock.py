@@ -1,4 +1,4 @@
-"""The clock of production, and fault points that do nothing."""
+"""The production clock, and fault points that do nothing."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""The event loop of a process that serves for days, and what its garbage collector looks at."""
+"""Event loop and garbage collection of a long-running process."""
 
 import asyncio
 import gc
@@ -9,25 +9,25 @@ import uvloop
 
 R = TypeVar("R")
 
-# Young objects between two collections. At the default of 700 a worker collected thirty times a second.
+# Allocations between two collections. At the default of 700 a worker collected thirty times a second.
 COLLECT_EVERY = 10_000
 
 
 def run_serving(main: Coroutine[Any, Any, R]) -> R:
-    """As `asyncio.run`, on libuv's loop: a tenth less of a process's time (`docs/decisions/0013-lean-processes.md`)."""
+    """Run as `asyncio.run`, on libuv's loop: a tenth less CPU per process (`docs/decisions/0013-lean-processes.md`)."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
 
 
 def load_without_collecting() -> None:
-    """Called when a process starts: nearly all that it makes until it is ready stays to its end."""
+    """Disable collection during start-up: nearly all objects made then live as long as the process."""
     gc.disable()
 
 
 def keep_what_is_loaded() -> None:
-    """Take everything that was made so far out of the collector's sight: code, documents and patterns stay anyway.
+    """Freeze all existing objects (code, documents, patterns) out of the collector's generations.
 
-    Called when a process is ready. A full collection took 70 ms of a worker before, which everything waited for.
+    Call it when a process is ready. Before, a full collection blocked a worker for 70 ms.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Moments as whole microseconds since 1970: the form in which databases compare them."""
+"""Instants as whole microseconds since 1970, the form in which databases compare them."""
 
 from datetime import UTC, datetime
 

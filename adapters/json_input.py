@@ -1,4 +1,4 @@
-"""JSON from outside: size is the caller's business, depth, numbers and broken text are settled here."""
+"""Parser of untrusted JSON: limits depth, and repairs numbers and text; the caller limits the size."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from contracts.values import without_lone_surrogates
 
 MAX_DEPTH = 64
 
-# A whole string, so that brackets in it do not count, or one bracket. Possessive: it never goes back over the body.
+# A whole string, so that brackets in it do not count, or one bracket. Possessive: it never backtracks over the body.
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[{}\[\]]', re.DOTALL)
 _INTEGERS = range(-(2**63), 2**64)
 
@@ -32,7 +32,7 @@ def parse_json(body: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
 
 
 def _parse_tolerating_surrogates(body: bytes) -> Any:
-    """orjson refuses a lone surrogate; the standard parser passes it on, for us to replace."""
+    """Parse with the standard library, which accepts lone surrogates, unlike orjson, and replace them."""
     try:
         value = json.loads(
             body.decode("utf-8", "strict"), parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer
@@ -54,7 +54,7 @@ def _finite(digits: str) -> float:
 
 
 def _integer(digits: str) -> int | float:
-    """As orjson reads it, so that what was parsed can be written again."""
+    """Return the number as orjson reads it, so that the parsed value can be serialised again."""
     number = int(digits)
     return number if number in _INTEGERS else _finite(digits)
 
@@ -70,7 +70,7 @@ def _cleaned(value: Any) -> Any:
 
 
 def _is_deeper_than(body: bytes, limit: int) -> bool:
-    """Whether brackets nest deeper, without parsing; few bodies have enough brackets to need the closer look."""
+    """Return whether brackets nest deeper, without parsing; few bodies have enough brackets to need the full scan."""
     if body.count(b"{") + body.count(b"[") <= limit:
         return False
     depth = 0

@@ -1,4 +1,4 @@
-"""Waits until a message is answered or an analysis has ended, for those who asked: HTTP, the terminal, the replay."""
+"""Wait for the reply to a message or the end of an analysis, for HTTP, the terminal and the replay."""
 
 import asyncio
 from contextlib import suppress
@@ -8,7 +8,7 @@ from contracts.delivery import Receipt
 from contracts.ports import Analyses, ConversationStore, Events
 from contracts.values import ConversationId, MessageId
 
-# News may be lost between processes, so the store is asked again even when none comes.
+# Events may be lost between processes, so the store is polled as well.
 ASK_AGAIN_SECONDS = 0.25
 
 
@@ -20,7 +20,7 @@ async def wait_for_receipt(
     *,
     seconds: float,
 ) -> Receipt | None:
-    """The receipt of the message as soon as its turn is committed, or None when the time is over."""
+    """Return the receipt of the message as soon as its turn is committed, or None at the time-out."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + seconds
     async with events.subscribe(conversation_id) as news:
@@ -34,9 +34,9 @@ async def wait_for_receipt(
 
 
 async def wait_for_analysis(analyses: Analyses, analysis_id: str, *, seconds: float) -> Analysis | None:
-    """The analysis as soon as it has ended, or as it is when the time is over; None when there is none.
+    """Return the analysis as soon as it has ended, or its state at the time-out; None when there is none.
 
-    The store is asked again and again: news of a conversation goes to whoever watches it, also to the person.
+    It polls the store: events of a conversation go to all its subscribers, the person included.
     """
     loop = asyncio.get_running_loop()
     ends = loop.time() + seconds

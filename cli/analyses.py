@@ -1,4 +1,4 @@
-"""`prosa conversations analyse`: ask for an analysis of a conversation, and with `--wait` do it at once."""
+"""`prosa conversations analyse`: request an analysis of a conversation, and with `--wait` run it at once."""
 
 import asyncio
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ def analyse(
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Have a conversation summarised for who takes over, or reviewed; the same question again is the same answer."""
+    """Have a conversation summarised for an agent, or reviewed; an equal request gets the existing result."""
     configure_logs(level="ERROR")
     analysis = asyncio.run(_waited(conversation, kind) if wait else _asked(conversation, kind))
     if as_json:
@@ -43,7 +43,7 @@ def analyse(
 
 
 def print_analysis(analysis: Analysis) -> None:
-    """The result, line by line, as people read it."""
+    """Print the result, line by line."""
     console.print(
         f"[bold]{analysis.context.kind}[/]  {analysis.status}, of version {analysis.context.conversation_version}"
     )
@@ -72,7 +72,7 @@ async def _asked(given: str, kind: AnalysisKind) -> Analysis:
 
 
 async def _waited(given: str, kind: AnalysisKind) -> Analysis:
-    """Ask, and work on it in this process unless somebody else is at it."""
+    """Request the analysis, and run it in this process unless another process does."""
     from cli.sandboxed import sandboxed
     from worker.analyses import processing as work
     from worker.backends import open_backend

@@ -1,4 +1,4 @@
-"""`prosa cache`: the answers that are kept, on the Redis that the workers share."""
+"""`prosa cache`: the cached answers in the Redis that the workers share."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
+from cli.event_loop import asynchronous
 from cli.output import AsJson, console, errors, fail, print_json, print_table
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError
@@ -44,7 +45,8 @@ def stats(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def clear(
+@asynchronous
+async def clear(
     level: Level = None,
     task: Task = None,
     institution_version: Version = None,
@@ -62,7 +64,9 @@ def clear(
         raise ConfigurationError(
             "say what is to be forgotten: --level, --task, --institution-version, --template; or --all"
         )
-    dropped = asyncio.run(_clear(read_settings(), chosen))
+    async with _open_cache(read_settings()) as cache:
+        scopes = [scope for scope in await cache.sizes() if _fits(ScopeParts.read(scope), chosen)]
+        dropped = sum([await cache.drop(scope) for scope in scopes])
     if as_json:
         print_json({"forgotten": dropped})
     else:
@@ -75,7 +79,7 @@ def warm(
     channel: Annotated[str, typer.Option(help="web or whatsapp: an answer is kept for one of them.")] = "whatsapp",
     as_json: AsJson = False,
 ) -> None:
-    """Ask the model each question as the first message of somebody, so that its answer is there when people come.
+    """Ask the model each question as a first message, so that its answer is cached when people come.
 
     Costs what the questions cost. Nothing is sent and no conversation is stored.
     """
@@ -108,14 +112,8 @@ async def _sizes(settings: Settings) -> dict[str, int]:
         return await cache.sizes()
 
 
-async def _clear(settings: Settings, wanted: Mapping[str, str]) -> int:
-    async with _open_cache(settings) as cache:
-        scopes = [scope for scope in await cache.sizes() if _fits(ScopeParts.read(scope), wanted)]
-        return sum([await cache.drop(scope) for scope in scopes])
-
-
 def _fits(parts: ScopeParts, wanted: Mapping[str, str]) -> bool:
-    """A template is also named by the beginning of its label: without the hash, or without the version."""
+    """Return whether the scope matches; a template also by its label without the hash, or without the version."""
     for name, value in wanted.items():
         given = getattr(parts, name)
         if given != value and not (name == "template" and given.startswith((f"{value}@", f"{value}_v"))):
@@ -125,7 +123,7 @@ def _fits(parts: ScopeParts, wanted: Mapping[str, str]) -> bool:
 
 @dataclass(frozen=True)
 class _Row:
-    """A scope without what only tells semantic scopes apart."""
+    """A scope without the parts that only separate semantic scopes."""
 
     level: str
     task: str
@@ -147,7 +145,7 @@ def _by_parts(sizes: Mapping[str, int]) -> dict[_Row, int]:
 
 @asynccontextmanager
 async def _open_cache(settings: Settings) -> AsyncIterator[Cache]:
-    """The shared cache.
+    """Open the shared cache.
 
     Raises:
         ConfigurationError: there is none: without Redis each process keeps its answers to itself.

@@ -1,4 +1,4 @@
-"""`prosa chat`: a conversation in the terminal, through the same pipeline as everywhere."""
+"""`prosa chat`: a conversation in the terminal, through the ordinary pipeline."""
 
 import asyncio
 import threading
@@ -26,9 +26,11 @@ async def chat(settings: Settings, name: str, *, as_json: bool) -> None:
             console.print(f"{institution}, conversation {name}{sandbox}. End with Ctrl-D.", markup=False)
         options: list[str] = []
         while (text := await _next_line("" if as_json else "> ")) is not None:
-            if not text.strip():
+            if not (text := text.strip()):
                 continue
-            turn = await _say(runtime, name, _chosen(text.strip(), options))
+            if text.isdigit() and 1 <= int(text) <= len(options):
+                text = options[int(text) - 1]
+            turn = await _say(runtime, name, text)
             if turn is None:
                 console.print("No answer yet; it stays in the inbox. prosa conversations trace shows where it is.")
                 continue
@@ -36,7 +38,7 @@ async def chat(settings: Settings, name: str, *, as_json: bool) -> None:
 
 
 async def _next_line(prompt: str) -> str | None:
-    """A line of the input, None at its end. Read on a daemon thread: Ctrl-C must not wait for one more line."""
+    """Return a line of the input, None at its end. Read on a daemon thread: Ctrl-C must not wait for one more line."""
     loop = asyncio.get_running_loop()
     line: asyncio.Future[str | None] = loop.create_future()
 
@@ -54,12 +56,6 @@ async def _next_line(prompt: str) -> str | None:
 
     threading.Thread(target=read, daemon=True).start()
     return await line
-
-
-def _chosen(text: str, options: list[str]) -> str:
-    if text.isdigit() and 1 <= int(text) <= len(options):
-        return options[int(text) - 1]
-    return text
 
 
 async def _say(runtime: Runtime, name: str, text: str) -> TurnRecord | None:

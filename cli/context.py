@@ -1,19 +1,18 @@
 """`prosa context`: the institution's documents."""
 
-import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from cli.event_loop import asynchronous
 from cli.output import AsJson, console, print_json, print_table
 from cli.settings import read_settings
 from context.constraints import Gate
 from context.loader import load_institution
 from context.view import line_view
 from contracts.guardrails import KnownFacts
-from contracts.institution import Institution
 from worker.backends import open_backend
 
 app = typer.Typer(add_completion=False, help="The institution's documents: check, show, publish.", no_args_is_help=True)
@@ -25,7 +24,8 @@ Folder = Annotated[Path | None, typer.Argument(help="Folder of the documents; de
 def check(folder: Folder = None, as_json: AsJson = False) -> None:
     """Read the documents; every problem is named with file and line, and the command ends with 2."""
     institution = load_institution(_folder(folder))
-    withheld = _withheld_answers(institution)
+    gate = Gate(institution)
+    withheld = [intent.id for intent in institution.intents if gate.check([intent.answer], KnownFacts())]
     summary = {
         "name": institution.name,
         "language": institution.language,
@@ -60,23 +60,15 @@ def show(
 
 
 @app.command()
-def publish(folder: Folder = None) -> None:
+@asynchronous
+async def publish(folder: Folder = None) -> None:
     """Keep this version of the documents in the store and make it the current one."""
-    asyncio.run(_publish(load_institution(_folder(folder))))
-
-
-async def _publish(institution: Institution) -> None:
+    institution = load_institution(_folder(folder))
     async with open_backend(read_settings()) as backend:
         fresh = await backend.store.institutions.publish(institution, at=datetime.now(UTC))
     console.print(f"{institution.name} {institution.version}: {'published' if fresh else 'already the current one'}.")
     if fresh:
         console.print("A running process takes the documents up at its next start, or on SIGHUP.")
-
-
-def _withheld_answers(institution: Institution) -> list[str]:
-    """Canonical answers that the gate itself would not let out."""
-    gate = Gate(institution)
-    return [intent.id for intent in institution.intents if gate.check([intent.answer], KnownFacts())]
 
 
 def _folder(given: Path | None) -> Path:

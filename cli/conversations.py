@@ -1,18 +1,16 @@
-"""`prosa conversations`: look at them, follow one, hand one over, export or erase one."""
+"""`prosa conversations`: list, show, trace, hand over, export or erase them."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated
 
 import typer
 
 from adapters.clock import SystemClock
 from cli.analyses import analyse, print_analysis
+from cli.event_loop import asynchronous
 from cli.output import AsJson, clock_time, console, fail, print_json, print_table
 from cli.settings import read_settings
 from cli.trace import trace as trace_events
-from contracts.analysis import Analysis, AnalysisKind
+from contracts.analysis import AnalysisKind
 from contracts.conversation import Conversation, State, Trigger
 from contracts.errors import IllegalTransitionError
 from contracts.ports import Store
@@ -31,13 +29,16 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="A conversation's id; web:
 
 
 @app.command("list")
-def list_(
+@asynchronous
+async def list_(
     state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List conversations, the newest first; nothing in the list was written by a person."""
-    found = asyncio.run(_list(state, limit))
+    async with open_backend(read_settings()) as backend:
+        summaries = await backend.store.conversations.summaries(state=state, limit=limit)
+    found = [summary.model_dump(mode="json") for summary in summaries]
     if as_json:
         print_json(found)
         return
@@ -50,97 +51,15 @@ def list_(
 
 
 @app.command()
-def show(conversation: Id, as_json: AsJson = False) -> None:
-    """Show a conversation: state, collected fields, what was said, and the summary for who takes over."""
-    asyncio.run(_show(conversation, as_json))
-
-
-@app.command()
-def trace(
-    conversation: Annotated[str, typer.Argument(metavar="ID|MESSAGE_ID", help="A conversation's or a message's id.")],
-    as_json: AsJson = False,
-) -> None:
-    """Answer "where is my message, why this reply, why none": every step with its time."""
-    asyncio.run(_trace(conversation, as_json))
-
-
-@app.command()
-def export(conversation: Id) -> None:
-    """Print everything that is kept about a conversation, as JSON."""
-    asyncio.run(_export(conversation))
-
-
-@app.command()
-def erase(
-    conversation: Id,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> None:
-    """Delete everything of a conversation, for good; late writes are refused."""
-    if not yes:
-        typer.confirm(f"Delete everything of {conversation}?", abort=True)
-    asyncio.run(_erase(conversation))
-
-
-@app.command("hand-back")
-def hand_back(conversation: Id) -> None:
-    """A person of the team is done: the assistant answers again."""
-    _pull(conversation, Trigger.HAND_BACK)
-
-
-@app.command()
-def escalate(conversation: Id) -> None:
-    """A person of the team takes over: the assistant is silent until it is handed back."""
-    asyncio.run(_escalate(conversation))
-
-
-@app.command()
-def close(conversation: Id) -> None:
-    """End the conversation; the next message opens its successor."""
-    _pull(conversation, Trigger.CONCLUDE)
-
-
-@app.command()
-def reopen(conversation: Id) -> None:
-    """Undo SPAM or another end: the person is answered again."""
-    asyncio.run(_reopen(conversation))
-
-
-@app.command()
-def migrate(
-    source: Annotated[str, typer.Argument(metavar="FROM", help="sqlite:PATH, redis or firestore.")],
-    target: Annotated[str, typer.Argument(metavar="TO", help="sqlite:PATH, redis or firestore.")],
-    cut_over: Annotated[
-        bool, typer.Option("--cut-over", help="Go on there: seal each conversation here and hand over what waits.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Copy live conversations to another store, verified; again, only what changed since; --cut-over goes on there.
-
-    Flags, experiments and figures beside them are copied too; what is newer there stays.
-
-    The way back is the same command with FROM and TO exchanged.
-    """
-    from cli.migration import run_migration
-
-    counts = asyncio.run(run_migration(read_settings(), source, target, cut_over=cut_over, quiet=as_json))
-    if as_json:
-        print_json(counts)
-    else:
-        print_table(("conversations", ""), list(counts.items()), empty="")
-    if different := counts["different"] + counts["records different"]:
-        raise fail(f"{different} did not read back as they were written: run the command again")
-
-
-async def _list(state: State | None, limit: int) -> list[dict[str, object]]:
+@asynchronous
+async def show(conversation: Id, as_json: AsJson = False) -> None:
+    """Show a conversation: state, collected fields, transcript, and the hand-off summary."""
     async with open_backend(read_settings()) as backend:
-        found = await backend.store.conversations.summaries(state=state, limit=limit)
-    return [summary.model_dump(mode="json") for summary in found]
-
-
-async def _show(given: str, as_json: bool) -> None:
-    async with _existing(given) as (head, backend):
+        head = await _head(conversation, backend.store)
         said = await backend.store.conversations.transcript(head.id)
-        summary = await _summary(head.id, backend)
+        analyses = await analyses_of(head.id, backend.store.records, at=SystemClock().now())
+        summaries = (one for one in analyses if one.context.kind is AnalysisKind.HANDOFF_SUMMARY and one.result)
+        summary = next(summaries, None)
         if as_json:
             content = head.model_dump(mode="json") | {"transcript": [one.model_dump(mode="json") for one in said]}
             print_json(content | {"handoff_summary": analysis_view(summary) if summary else None})
@@ -157,17 +76,17 @@ async def _show(given: str, as_json: bool) -> None:
             print_analysis(summary)
 
 
-async def _summary(conversation_id: ConversationId, backend: Backend) -> Analysis | None:
-    """The newest hand-off summary that there is; more may have been said since."""
-    found = await analyses_of(conversation_id, backend.store.records, at=SystemClock().now())
-    return next((one for one in found if one.context.kind is AnalysisKind.HANDOFF_SUMMARY and one.result), None)
-
-
-async def _trace(given: str, as_json: bool) -> None:
+@app.command()
+@asynchronous
+async def trace(
+    conversation: Annotated[str, typer.Argument(metavar="ID|MESSAGE_ID", help="A conversation's or a message's id.")],
+    as_json: AsJson = False,
+) -> None:
+    """Answer "where is my message, why this reply, why none": every step with its time."""
     async with open_backend(read_settings()) as backend:
-        conversation_id, message_id = await _located(given, backend)
+        conversation_id, message_id = await _located(conversation, backend)
         if conversation_id is None:
-            raise fail(f"no conversation and no message {given}; prosa conversations list shows what there is")
+            raise fail(f"no conversation and no message {conversation}; prosa conversations list shows what there is")
         events = await trace_events(conversation_id, backend.inbox, backend.store, message_id=message_id)
     if as_json:
         print_json({"conversation": conversation_id, "events": [event.view() for event in events]})
@@ -175,6 +94,107 @@ async def _trace(given: str, as_json: bool) -> None:
     console.print(f"[bold]{conversation_id}[/]")
     rows = [(clock_time(event.at), event.what, event.detail) for event in events]
     print_table(("time", "what", "detail"), rows, empty="Nothing is known of it.")
+
+
+@app.command()
+@asynchronous
+async def export(conversation: Id) -> None:
+    """Print everything that is kept about a conversation, as JSON."""
+    async with open_operations(read_settings()) as engine:
+        deps = engine.operators
+        for candidate in _candidates(conversation):
+            content = await operator_actions.export(candidate, deps)
+            if content is not None:
+                print_json(content)
+                return
+    raise fail(f"nothing is kept about {conversation}")
+
+
+@app.command()
+@asynchronous
+async def erase(
+    conversation: Id,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete everything of a conversation, for good; late writes are refused."""
+    if not yes:
+        typer.confirm(f"Delete everything of {conversation}?", abort=True)
+    async with open_operations(read_settings()) as engine:
+        deps = engine.operators
+        for candidate in _candidates(conversation):
+            if await operator_actions.erase(candidate, deps):
+                console.print(f"Erased {candidate}.")
+                return
+    raise fail(f"there is nothing of {conversation} to erase")
+
+
+@app.command("hand-back")
+@asynchronous
+async def hand_back(conversation: Id) -> None:
+    """A person of the team is done: the assistant answers again."""
+    await _pull(conversation, Trigger.HAND_BACK)
+
+
+@app.command()
+@asynchronous
+async def escalate(conversation: Id) -> None:
+    """A person of the team takes over: the assistant is silent until it is handed back."""
+    async with open_operations(read_settings()) as engine:
+        deps = engine.operators
+        head = await _head(conversation, deps.store)
+        await operator_actions.escalate(head.id, deps, reason=TurnReason.BY_OPERATOR)
+        moved = await _head(head.id, deps.store)
+    if moved.state is not State.ESCALATING:
+        raise fail(f"{moved.id} is {moved.state}; prosa conversations reopen opens it again")
+    console.print(f"{moved.id} is {moved.state}.")
+
+
+@app.command()
+@asynchronous
+async def close(conversation: Id) -> None:
+    """End the conversation; the next message opens its successor."""
+    await _pull(conversation, Trigger.CONCLUDE)
+
+
+@app.command()
+@asynchronous
+async def reopen(conversation: Id) -> None:
+    """Undo SPAM or another end: the person is answered again."""
+    async with open_operations(read_settings()) as engine:
+        deps = engine.operators
+        head = await _head(conversation, deps.store)
+        try:
+            opened = await operator_actions.reopen(head.id, deps)
+        except IllegalTransitionError as exc:
+            raise fail(str(exc)) from exc
+    console.print(f"{opened.id} is open again, episode {opened.episode}.")
+
+
+@app.command()
+@asynchronous
+async def migrate(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="sqlite:PATH, redis or firestore.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="sqlite:PATH, redis or firestore.")],
+    cut_over: Annotated[
+        bool, typer.Option("--cut-over", help="Go on there: seal each conversation here and hand over what waits.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Copy live conversations to another store, verified; again, only what changed since; --cut-over goes on there.
+
+    Flags, experiments and figures are copied too; what is newer there stays.
+
+    The way back is the same command with FROM and TO exchanged.
+    """
+    from cli.migration import run_migration
+
+    counts = await run_migration(read_settings(), source, target, cut_over=cut_over, quiet=as_json)
+    if as_json:
+        print_json(counts)
+    else:
+        print_table(("conversations", ""), list(counts.items()), empty="")
+    if different := counts["different"] + counts["records different"]:
+        raise fail(f"{different} did not read back as they were written: run the command again")
 
 
 async def _located(given: str, backend: Backend) -> tuple[ConversationId | None, MessageId | None]:
@@ -186,32 +206,7 @@ async def _located(given: str, backend: Backend) -> tuple[ConversationId | None,
     return (holders[0], MessageId(given)) if holders else (None, None)
 
 
-async def _export(given: str) -> None:
-    async with open_operations(read_settings()) as engine:
-        deps = engine.operators
-        for candidate in _candidates(given):
-            content = await operator_actions.export(candidate, deps)
-            if content is not None:
-                print_json(content)
-                return
-    raise fail(f"nothing is kept about {given}")
-
-
-async def _erase(given: str) -> None:
-    async with open_operations(read_settings()) as engine:
-        deps = engine.operators
-        for candidate in _candidates(given):
-            if await operator_actions.erase(candidate, deps):
-                console.print(f"Erased {candidate}.")
-                return
-    raise fail(f"there is nothing of {given} to erase")
-
-
-def _pull(given: str, trigger: Trigger) -> None:
-    asyncio.run(_pull_async(given, trigger))
-
-
-async def _pull_async(given: str, trigger: Trigger) -> None:
+async def _pull(given: str, trigger: Trigger) -> None:
     async with open_operations(read_settings()) as engine:
         deps = engine.operators
         head = await _head(given, deps.store)
@@ -220,34 +215,6 @@ async def _pull_async(given: str, trigger: Trigger) -> None:
         except IllegalTransitionError as exc:
             raise fail(f"{head.id} is {head.state}: {exc}") from exc
     console.print(f"{moved.id} is {moved.state}.")
-
-
-async def _escalate(given: str) -> None:
-    async with open_operations(read_settings()) as engine:
-        deps = engine.operators
-        head = await _head(given, deps.store)
-        await operator_actions.escalate(head.id, deps, reason=TurnReason.BY_OPERATOR)
-        moved = await _head(head.id, deps.store)
-    if moved.state is not State.ESCALATING:
-        raise fail(f"{moved.id} is {moved.state}; prosa conversations reopen opens it again")
-    console.print(f"{moved.id} is {moved.state}.")
-
-
-async def _reopen(given: str) -> None:
-    async with open_operations(read_settings()) as engine:
-        deps = engine.operators
-        head = await _head(given, deps.store)
-        try:
-            opened = await operator_actions.reopen(head.id, deps)
-        except IllegalTransitionError as exc:
-            raise fail(str(exc)) from exc
-    console.print(f"{opened.id} is open again, episode {opened.episode}.")
-
-
-@asynccontextmanager
-async def _existing(given: str) -> AsyncIterator[tuple[Conversation, Backend]]:
-    async with open_backend(read_settings()) as backend:
-        yield await _head(given, backend.store), backend
 
 
 async def _head(given: str, store: Store) -> Conversation:

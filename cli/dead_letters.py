@@ -1,10 +1,10 @@
 """`prosa dead-letters`: messages that could not be processed, kept until a person looks at them."""
 
-import asyncio
 from typing import Annotated
 
 import typer
 
+from cli.event_loop import asynchronous
 from cli.output import AsJson, clock_time, console, fail, print_json, print_table
 from cli.settings import read_settings
 from worker import operator_actions
@@ -17,30 +17,9 @@ Id = Annotated[str, typer.Argument(metavar="ID")]
 
 
 @app.command("list")
-def list_(limit: Annotated[int, typer.Option(min=1)] = 100, as_json: AsJson = False) -> None:
+@asynchronous
+async def list_(limit: Annotated[int, typer.Option(min=1)] = 100, as_json: AsJson = False) -> None:
     """List dead letters, the newest first."""
-    asyncio.run(_list(limit, as_json))
-
-
-@app.command()
-def show(letter: Id) -> None:
-    """Print one dead letter as JSON, with the message as it came."""
-    asyncio.run(_show(letter))
-
-
-@app.command()
-def retry(letter: Id) -> None:
-    """Put the message back into its conversation; a running worker answers it."""
-    asyncio.run(_retry(letter))
-
-
-@app.command()
-def drop(letter: Id) -> None:
-    """Forget one dead letter."""
-    asyncio.run(_drop(letter))
-
-
-async def _list(limit: int, as_json: bool) -> None:
     async with open_backend(read_settings()) as backend:
         letters = await backend.store.dead_letters.letters(limit=limit)
     if as_json:
@@ -53,25 +32,35 @@ async def _list(limit: int, as_json: bool) -> None:
     print_table(("id", "when", "channel", "conversation", "reason", "attempts"), rows, empty="No dead letters.")
 
 
-async def _show(letter_id: str) -> None:
+@app.command()
+@asynchronous
+async def show(letter: Id) -> None:
+    """Print one dead letter as JSON, with the message as it came."""
     async with open_backend(read_settings()) as backend:
-        letter = await backend.store.dead_letters.get(letter_id)
-    if letter is None:
-        raise fail(f"there is no dead letter {letter_id}; prosa dead-letters list shows them")
-    print_json(letter.model_dump(mode="json"))
+        found = await backend.store.dead_letters.get(letter)
+    if found is None:
+        raise fail(f"there is no dead letter {letter}; prosa dead-letters list shows them")
+    print_json(found.model_dump(mode="json"))
 
 
-async def _retry(letter_id: str) -> None:
+@app.command()
+@asynchronous
+async def retry(letter: Id) -> None:
+    """Put the message back into its conversation; a running worker answers it."""
     async with open_operations(read_settings()) as engine:
-        conversation_id = await operator_actions.retry_dead_letter(letter_id, engine.operators)
+        deps = engine.operators
+        conversation_id = await operator_actions.retry_dead_letter(letter, deps)
     if conversation_id is None:
-        raise fail(f"{letter_id} cannot be retried: there is none, or it was never a readable message")
+        raise fail(f"{letter} cannot be retried: there is none, or it was never a readable message")
     console.print(f"Back in {conversation_id}; prosa conversations trace {conversation_id} follows it.")
 
 
-async def _drop(letter_id: str) -> None:
+@app.command()
+@asynchronous
+async def drop(letter: Id) -> None:
+    """Forget one dead letter."""
     async with open_backend(read_settings()) as backend:
-        dropped = await backend.store.dead_letters.drop(letter_id)
+        dropped = await backend.store.dead_letters.drop(letter)
     if not dropped:
-        raise fail(f"there is no dead letter {letter_id}")
+        raise fail(f"there is no dead letter {letter}")
     console.print("Dropped.")

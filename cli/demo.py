@@ -31,7 +31,7 @@ ANSWER_WITHIN = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class Sample:
-    """One conversation to play: who writes where, and what; `title` says what to look for."""
+    """One conversation to play: channel, person and messages; `title` says what to look for."""
 
     title: str
     channel: ChannelName
@@ -88,14 +88,17 @@ async def _play(sample: Sample, runtime: Runtime, client: httpx.AsyncClient) -> 
         _print_turn(text, turn, tapped=text in offered)
         turns.append(turn)
     await _settled(turns[-1].conversation_id, runtime)
-    await _print_delivery(turns[-1].conversation_id, runtime)
+    states = [row.state.value for row in await runtime.backend.store.outbox.rows(turns[-1].conversation_id)]
+    if states:
+        counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        console.print(f"\n  delivery: {counted}\n", style="dim")
     return turns
 
 
 async def _post(
     sample: Sample, text: str, runtime: Runtime, client: httpx.AsyncClient, *, tapped: bool
 ) -> tuple[ConversationId, MessageId]:
-    """Send the message as its platform would: a signed webhook, or the web client's POST."""
+    """Send the message as its platform does: a signed webhook, or the web client's POST."""
     if sample.channel is ChannelName.WEB:
         response = await client.post(f"/chat/{sample.person}/messages", json={"text": text, "name": sample.name})
         response.raise_for_status()
@@ -111,7 +114,7 @@ async def _post(
 
 
 async def _settled(conversation_id: ConversationId, runtime: Runtime) -> None:
-    """Give the statuses of the last replies a moment to come back."""
+    """Wait a moment for the statuses of the last replies."""
     for _ in range(40):
         rows = await runtime.backend.store.outbox.rows(conversation_id)
         if all(row.state in ("delivered", "read", "failed") for row in rows):

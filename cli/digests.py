@@ -1,6 +1,5 @@
-"""`prosa report performance|daily|weekly|baseline` and `prosa status`: how it goes, and what it costs."""
+"""`prosa report performance|daily|weekly|baseline` and `prosa status`: operational reports."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -11,14 +10,15 @@ import typer
 
 from adapters.clock import SystemClock
 from adapters.http.slack import SlackWebhook, SlackWebhookError
+from cli.event_loop import asynchronous
 from cli.output import AsJson, console, fail, print_json, print_table
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
 from reports.baseline import Baseline, Difference, collect, compare, switches_of
 from reports.cost import Span
-from reports.digest import Digest, Period
-from reports.performance import PerformanceReport, performance_report
+from reports.digest import Period
+from reports.performance import performance_report
 from reports.render.page import ReportPage, digest_page, performance_page, render, status_page
 from reports.render.text import digest_text
 from reports.render.words import Wording
@@ -33,13 +33,16 @@ Ending = Annotated[
 Slack = Annotated[bool, typer.Option("--slack", help="Post it to PROSA_SLACK_WEBHOOK_URL.")]
 
 
-def status(as_json: bool, html: Path | None) -> None:
+@asynchronous
+async def status(as_json: bool, html: Path | None) -> None:
     """Print the first five numbers, and write their page."""
-    found, wording = asyncio.run(_status())
+    async with reporting(read_settings()) as reports:
+        found, wording = await reports.status(), await reports.wording()
     _show(status_page(found, wording), wording, found.view(), as_json=as_json, html=html)
 
 
-def performance(
+@asynchronous
+async def performance(
     day: Annotated[
         datetime | None, typer.Option("--day", formats=[DAY], help="One day instead of the last ones.")
     ] = None,
@@ -52,21 +55,27 @@ def performance(
     Days begin in PROSA_TIME_ZONE. From the performance ledger: percentiles are within 2 %, the last seconds are not in
     it yet.
     """
-    report, wording = asyncio.run(_performance(day, days))
+    async with reporting(read_settings()) as found:
+        span = Span(day.date(), day.date(), found.zone) if day else found.last_days(days)
+        report = await performance_report(found.store.records, span, at=found.clock.now())
+        wording = await found.wording()
     _show(performance_page(report, wording), wording, report.view(), as_json=as_json, html=html)
 
 
-def daily(day: Ending = None, as_json: AsJson = False, html: Html = None, slack: Slack = False) -> None:
+@asynchronous
+async def daily(day: Ending = None, as_json: AsJson = False, html: Html = None, slack: Slack = False) -> None:
     """Print the report of a day against the day before, and what left its usual band."""
-    _digest(Period.DAILY, day, as_json=as_json, html=html, slack=slack)
+    await _digest(Period.DAILY, day, as_json=as_json, html=html, slack=slack)
 
 
-def weekly(day: Ending = None, as_json: AsJson = False, html: Html = None, slack: Slack = False) -> None:
+@asynchronous
+async def weekly(day: Ending = None, as_json: AsJson = False, html: Html = None, slack: Slack = False) -> None:
     """Print the report of seven days against the seven before, and what left its usual band."""
-    _digest(Period.WEEKLY, day, as_json=as_json, html=html, slack=slack)
+    await _digest(Period.WEEKLY, day, as_json=as_json, html=html, slack=slack)
 
 
-def baseline(
+@asynchronous
+async def baseline(
     days: Annotated[int, typer.Option("--days", min=1, max=400, help="The last days, today included.")] = 7,
     save: Annotated[Path | None, typer.Option("--save", help="Keep the figures in this file.")] = None,
     against: Annotated[Path | None, typer.Option("--compare", help="Print them against those of this file.")] = None,
@@ -74,7 +83,9 @@ def baseline(
 ) -> None:
     """Collect cost, latency, error rate and quality before a switch (PROMPTER_USE_*) is turned, or after it."""
     then = Baseline.read(against) if against else None
-    now = asyncio.run(_baseline(days))
+    settings = read_settings()
+    async with reporting(settings) as found:
+        now = await collect(found.store, found.last_days(days), switches_of(settings), at=found.clock.now())
     if save is not None:
         now.save(save)
     differences = compare(then, now) if then else []
@@ -83,59 +94,29 @@ def baseline(
     elif then:
         _print_differences(then, now, differences)
     else:
-        _print_baseline(now)
+        console.print(f"{now.first} to {now.last}. {_switches(now)}", markup=False)
+        rows = [(name, _value(figure.value), figure.behind) for name, figure in now.figures.items()]
+        print_table(("figure", "value", "behind it"), rows, empty="")
 
 
-def _digest(period: Period, day: datetime | None, *, as_json: bool, html: Path | None, slack: bool) -> None:
+async def _digest(period: Period, day: datetime | None, *, as_json: bool, html: Path | None, slack: bool) -> None:
     settings = read_settings()
-    webhook = _slack(settings) if slack else None
-    found, wording = asyncio.run(_read_digest(period, day, settings))
-    _show(digest_page(found, wording), wording, found.view(), as_json=as_json, html=html)
-    if webhook is not None:
-        asyncio.run(_post(webhook, digest_text(found, wording)))
-
-
-def _slack(settings: Settings) -> SlackWebhook:
-    if settings.slack_webhook_url is None:
+    if slack and settings.slack_webhook_url is None:
         raise ConfigurationError("--slack needs PROSA_SLACK_WEBHOOK_URL: an incoming webhook of your workspace")
-    return SlackWebhook(settings.slack_webhook_url.get_secret_value())
-
-
-async def _post(webhook: SlackWebhook, text: str) -> None:
-    try:
-        await webhook.post(text)
-    except SlackWebhookError as exc:
-        raise fail(f"Slack: {exc}") from exc
+    async with reporting(settings) as reports:
+        found, wording = await reports.digest(period, day.date() if day else None), await reports.wording()
+    _show(digest_page(found, wording), wording, found.view(), as_json=as_json, html=html)
+    if slack and settings.slack_webhook_url is not None:
+        try:
+            await SlackWebhook(settings.slack_webhook_url.get_secret_value()).post(digest_text(found, wording))
+        except SlackWebhookError as exc:
+            raise fail(f"Slack: {exc}") from exc
 
 
 @asynccontextmanager
 async def reporting(settings: Settings) -> AsyncIterator[Reporting]:
     async with open_backend(settings) as backend:
         yield Reporting(backend.inbox, backend.store, SystemClock(), settings.zone, settings.budget_day_usd)
-
-
-async def _status() -> tuple[Any, Wording]:
-    async with reporting(read_settings()) as found:
-        return await found.status(), await found.wording()
-
-
-async def _performance(day: datetime | None, days: int) -> tuple[PerformanceReport, Wording]:
-    async with reporting(read_settings()) as found:
-        span = Span(day.date(), day.date(), found.zone) if day else found.last_days(days)
-        report = await performance_report(found.store.records, span, at=found.clock.now())
-        return report, await found.wording()
-
-
-async def _read_digest(period: Period, day: datetime | None, settings: Settings) -> tuple[Digest, Wording]:
-    async with reporting(settings) as found:
-        return await found.digest(period, day.date() if day else None), await found.wording()
-
-
-async def _baseline(days: int) -> Baseline:
-    settings = read_settings()
-    async with reporting(settings) as found:
-        span = found.last_days(days)
-        return await collect(found.store, span, switches_of(settings), at=found.clock.now())
 
 
 def write(path: Path | None, page: ReportPage, wording: Wording) -> None:
@@ -148,7 +129,7 @@ def write(path: Path | None, page: ReportPage, wording: Wording) -> None:
 
 
 def _show(page: ReportPage, wording: Wording, view: dict[str, Any], *, as_json: bool, html: Path | None) -> None:
-    """The page as a file where one is asked for, and on the terminal in words or as JSON."""
+    """Write the page to a file if requested, and print it in words or as JSON."""
     write(html, page, wording)
     if as_json:
         print_json(view)
@@ -157,7 +138,7 @@ def _show(page: ReportPage, wording: Wording, view: dict[str, Any], *, as_json: 
 
 
 def _print_page(page: ReportPage) -> None:
-    """What is on the page, but for the plots."""
+    """Print the page without its plots."""
     console.print(f"{page.title}. {page.subtitle}", markup=False)
     for notice in page.notices:
         console.print(("! " if notice.is_bad else "") + notice.text, markup=False)
@@ -167,12 +148,6 @@ def _print_page(page: ReportPage) -> None:
         if table.rows:
             console.print(f"\n{table.title}", style="bold", markup=False)
             print_table(table.columns, table.rows, empty="")
-
-
-def _print_baseline(found: Baseline) -> None:
-    console.print(f"{found.first} to {found.last}. {_switches(found)}", markup=False)
-    rows = [(name, _value(figure.value), figure.behind) for name, figure in found.figures.items()]
-    print_table(("figure", "value", "behind it"), rows, empty="")
 
 
 def _print_differences(then: Baseline, now: Baseline, differences: list[Difference]) -> None:

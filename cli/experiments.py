@@ -1,7 +1,6 @@
-"""`prosa experiments`: plan, start, pause, complete, and what came of it."""
+"""`prosa experiments`: plan, start, pause, complete and report."""
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from adapters.clock import SystemClock
+from cli.event_loop import asynchronous
 from cli.output import AsJson, console, log_only_errors, print_json, print_table
 from cli.settings import read_settings
 from cli.signature import Author, Signature, Why, Yes
@@ -31,14 +31,24 @@ Key = Annotated[str, typer.Argument(metavar="KEY")]
 
 
 @app.command("list")
-def list_(as_json: AsJson = False) -> None:
-    """List the experiments and where they stand."""
-    found = _run(_all())
+@asynchronous
+async def list_(as_json: AsJson = False) -> None:
+    """List the experiments and their phases."""
+    async with _store() as experiments:
+        found = await experiments.all()
     if as_json:
         print_json([_view(one) for one in found])
         return
     table = [
-        (one.key, one.phase, _since(one), ", ".join(one.weights), one.primary.name, _people(one), one.owner)
+        (
+            one.key,
+            one.phase,
+            one.started_at.strftime("%Y-%m-%d") if one.started_at else "",
+            ", ".join(one.weights),
+            one.primary.name,
+            _people(one),
+            one.owner,
+        )
         for one in found
     ]
     columns = ("key", "phase", "since", "arms", "primary", "persons", "owner")
@@ -46,13 +56,16 @@ def list_(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def show(key: Key) -> None:
+@asynchronous
+async def show(key: Key) -> None:
     """Print an experiment as JSON: its plan, its arms, and who did what to it."""
-    print_json(_view(_run(_get(key))))
+    async with _store() as experiments:
+        print_json(_view(await experiments.get(key)))
 
 
 @app.command()
-def plan(
+@asynchronous
+async def plan(
     file: Annotated[Path | None, typer.Argument(help="YAML; docs/experiments.md describes it.")] = None,
     sample: Annotated[
         bool, typer.Option("--sample", help="The sample: prose prompts against structured ones.")
@@ -60,11 +73,12 @@ def plan(
     a_day: Annotated[int | None, typer.Option("--people-a-day", min=1, help="Say how long it will take.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Plan an experiment: how many persons it needs, and a draft of it; nobody is taken in yet."""
+    """Plan an experiment: how many persons it needs, and a draft of it; no person is assigned yet."""
     if sample is (file is not None):
         raise typer.BadParameter("name a FILE, or say --sample")
     experiment = read_experiment_file(file or SAMPLE_EXPERIMENT)
-    _run(_plan(experiment))
+    async with _store() as experiments:
+        await experiments.plan(experiment)
     if as_json:
         print_json(_view(experiment))
         return
@@ -74,19 +88,32 @@ def plan(
 
 
 @app.command()
-def start(key: Key, author: Author = None, why: Why = None, yes: Yes = False) -> None:
+@asynchronous
+async def start(key: Key, author: Author = None, why: Why = None, yes: Yes = False) -> None:
     """Take people in, for the first time or again after a pause."""
-    _run(_start(key, Signature(author, why, yes)))
+    signature = Signature(author, why, yes)
+    async with _store() as experiments:
+        experiment = await experiments.get(key)
+        shares = ", ".join(f"{name} {weight:g}" for name, weight in experiment.weights.items())
+        reason = signature.confirm([f"{key} takes in {experiment.percentage:g} % of the people: {shares}"])
+        await experiments.start(key, author=signature.author, reason=reason)
+    console.print(f"{key} is ACTIVE; prosa experiments report {key} says what it shows.", markup=False)
 
 
 @app.command()
-def pause(key: Key, author: Author = None, why: Why = None, yes: Yes = False) -> None:
-    """Take in nobody for a while; the same people come back to the same arms."""
-    _run(_pause(key, Signature(author, why, yes)))
+@asynchronous
+async def pause(key: Key, author: Author = None, why: Why = None, yes: Yes = False) -> None:
+    """Stop assigning persons for a while; the same persons return to the same arms."""
+    signature = Signature(author, why, yes)
+    async with _store() as experiments:
+        reason = signature.confirm([f"{key} takes in nobody until prosa experiments start {key}"])
+        await experiments.pause(key, author=signature.author, reason=reason)
+    console.print(f"{key} is PAUSED.", markup=False)
 
 
 @app.command()
-def complete(
+@asynchronous
+async def complete(
     key: Key,
     ship: Annotated[
         str | None, typer.Option(metavar="ARM", help="Give everybody this arm; default: the control.")
@@ -96,17 +123,35 @@ def complete(
     yes: Yes = False,
 ) -> None:
     """End an experiment: what it showed is kept, what was observed of each person is forgotten."""
-    _run(_complete(key, ship, Signature(author, why, yes)))
+    signature = Signature(author, why, yes)
+    async with _store() as experiments:
+        found = await experiments.report(key, best_available())
+        told = [f"{found['verdict']}: {found['sentence']}"]
+        if ship is not None and ship != found["ship"]:
+            told.append(f"{ship} is not what is recommended.")
+        told.append("What was observed of each person is forgotten; the report stays.")
+        reason = signature.confirm(told)
+        experiment = await experiments.complete(
+            key, best_available(), author=signature.author, reason=reason, ship=ship
+        )
+    console.print(f"{key} is COMPLETED: everybody gets {ship or experiment.control}.", markup=False)
+    if ship is not None and ship != experiment.control:
+        flag = experiment.flag_key
+        console.print(
+            f"The flag {flag} holds that until it expires: put it into the code, then delete it.", markup=False
+        )
 
 
 @app.command()
-def report(
+@asynchronous
+async def report(
     key: Key,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what an experiment shows, and what to do now."""
-    found = _run(_report(key))
+    async with _store() as experiments:
+        found = await experiments.report(key, best_available())
     if html is not None:
         from flags.experiments.report_page import page
 
@@ -121,10 +166,6 @@ def report(
         console.print(f"The page is {html}.", markup=False)
 
 
-def _run(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(work)
-
-
 @asynccontextmanager
 async def _store() -> AsyncIterator[ExperimentStore]:
     settings = read_settings()
@@ -136,61 +177,8 @@ async def _store() -> AsyncIterator[ExperimentStore]:
         yield ExperimentStore(backend.store.records, backend.events, SystemClock())
 
 
-async def _all() -> list[Experiment]:
-    async with _store() as experiments:
-        return await experiments.all()
-
-
-async def _get(key: str) -> Experiment:
-    async with _store() as experiments:
-        return await experiments.get(key)
-
-
-async def _plan(experiment: Experiment) -> None:
-    async with _store() as experiments:
-        await experiments.plan(experiment)
-
-
-async def _report(key: str) -> dict[str, Any]:
-    async with _store() as experiments:
-        return await experiments.report(key, best_available())
-
-
-async def _start(key: str, signature: Signature) -> None:
-    async with _store() as experiments:
-        experiment = await experiments.get(key)
-        shares = ", ".join(f"{name} {weight:g}" for name, weight in experiment.weights.items())
-        why = signature.confirm([f"{key} takes in {experiment.percentage:g} % of the people: {shares}"])
-        await experiments.start(key, author=signature.author, reason=why)
-    console.print(f"{key} is ACTIVE; prosa experiments report {key} says what it shows.", markup=False)
-
-
-async def _pause(key: str, signature: Signature) -> None:
-    async with _store() as experiments:
-        why = signature.confirm([f"{key} takes in nobody until prosa experiments start {key}"])
-        await experiments.pause(key, author=signature.author, reason=why)
-    console.print(f"{key} is PAUSED.", markup=False)
-
-
-async def _complete(key: str, ship: str | None, signature: Signature) -> None:
-    async with _store() as experiments:
-        found = await experiments.report(key, best_available())
-        told = [f"{found['verdict']}: {found['sentence']}"]
-        if ship is not None and ship != found["ship"]:
-            told.append(f"{ship} is not what is recommended.")
-        told.append("What was observed of each person is forgotten; the report stays.")
-        why = signature.confirm(told)
-        experiment = await experiments.complete(key, best_available(), author=signature.author, reason=why, ship=ship)
-    console.print(f"{key} is COMPLETED: everybody gets {ship or experiment.control}.", markup=False)
-    if ship is not None and ship != experiment.control:
-        flag = experiment.flag_key
-        console.print(
-            f"The flag {flag} holds that until it expires: put it into the code, then delete it.", markup=False
-        )
-
-
 def _needs(experiment: Experiment, a_day: int | None) -> str:
-    """The sample size, with what it is calculated from."""
+    """Return the sample size, with its inputs."""
     chosen, people = experiment.plan, sum(experiment.planned.values())
     is_even = len(set(experiment.planned.values())) == 1
     arms = f"each arm needs {people // len(experiment.arms):,}" if is_even else f"the arms need {_people(experiment)}"
@@ -206,10 +194,6 @@ def _needs(experiment: Experiment, a_day: int | None) -> str:
 
 def _people(experiment: Experiment) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in experiment.planned.items())
-
-
-def _since(experiment: Experiment) -> str:
-    return experiment.started_at.strftime("%Y-%m-%d") if experiment.started_at else ""
 
 
 def _view(experiment: Experiment) -> dict[str, Any]:

@@ -1,6 +1,5 @@
-"""`prosa flags`: who gets what, who changed it, and how to take it back."""
+"""`prosa flags`: reach of flags, their changes, and rollback."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from adapters.clock import SystemClock
+from cli.event_loop import asynchronous
 from cli.output import AsJson, clock_time, console, fail, log_only_errors, print_json, print_table
 from cli.settings import read_settings
 from cli.signature import Author, Signature, Why, Yes
@@ -39,20 +39,33 @@ class Format(StrEnum):
 
 
 @app.command("list")
-def list_(as_json: AsJson = False) -> None:
+@asynchronous
+async def list_(as_json: AsJson = False) -> None:
     """List the flags with their status, reach, owner and expiry."""
-    flags = asyncio.run(_flags())
+    flags = await _flags()
     if as_json:
         print_json([plain(flag) for flag in flags])
         return
-    rows = [(flag.key, flag.status, _reach(flag), _split(flag), flag.owner, _day(flag)) for flag in flags]
+    rows = []
+    for flag in flags:
+        variants = ", ".join(f"{variant.name} {variant.weight:g}" for variant in flag.variants)
+        rows.append((flag.key, flag.status, _reach(flag), variants, flag.owner, _day(flag)))
     print_table(("key", "status", "reach", "variants", "owner", "expires"), rows, empty="No flags.")
 
 
 @app.command()
-def show(key: Key, as_json: AsJson = False) -> None:
+@asynchronous
+async def show(key: Key, as_json: AsJson = False) -> None:
     """Print a flag as a file would say it, and its last change."""
-    flag, change = asyncio.run(_show(key))
+    file = read_settings().flags_file
+    if file is not None:
+        flag, change = read_flag_file(file).get(key), None
+    else:
+        async with _store() as store:
+            change = await store.newest(key)
+        flag = change.flag if change else None
+    if flag is None:
+        raise fail(f"there is no flag {key}; prosa flags list shows them")
     if as_json:
         print_json(plain(flag) | {"revision": change.revision if change else 0})
         return
@@ -62,7 +75,8 @@ def show(key: Key, as_json: AsJson = False) -> None:
 
 
 @app.command("set")
-def set_(
+@asynchronous
+async def set_(
     key: Key,
     status: Annotated[Status | None, typer.Option(help="What it does.")] = None,
     percentage: Annotated[float | None, typer.Option(min=0, max=100, help="How many of its people it reaches.")] = None,
@@ -93,19 +107,31 @@ def set_(
     changes = {name: value for name, value in given.items() if value is not None}
     if file is None and not changes and not weight:
         raise typer.BadParameter("say what to change; prosa flags set --help lists it")
-    asyncio.run(_set(key, _from_file(key, file), changes, _weights(weight or ()), Signature(author, why, yes)))
+    await _set(key, _from_file(key, file), changes, _weights(weight or ()), Signature(author, why, yes))
 
 
 @app.command()
-def delete(key: Key, author: Author = None, why: Why = None, yes: Yes = False) -> None:
+@asynchronous
+async def delete(key: Key, author: Author = None, why: Why = None, yes: Yes = False) -> None:
     """Take a flag away; its history stays, and a rollback brings it back."""
-    asyncio.run(_delete(key, Signature(author, why, yes)))
+    signature = Signature(author, why, yes)
+    async with _changing() as store:
+        newest = await store.newest(key)
+        if newest is None or newest.flag is None:
+            raise fail(f"there is no flag {key}; prosa flags list shows them")
+        reason = signature.confirm([f"{key} goes away: {newest.flag.status}, {_reach(newest.flag)}"])
+        await store.delete(key, author=signature.author, reason=reason, expected=newest.revision)
+    console.print(f"{key} is gone; prosa flags rollback {key} brings it back.")
 
 
 @app.command()
-def history(key: Key, as_json: AsJson = False) -> None:
+@asynchronous
+async def history(key: Key, as_json: AsJson = False) -> None:
     """List the changes of a flag, the newest first: who, why, and what."""
-    changes = asyncio.run(_history(key))
+    async with _store() as store:
+        changes = await store.history(key)
+    if not changes:
+        raise fail(f"there is no flag {key}; prosa flags list shows them")
     before = [None, *(change.flag for change in changes)]
     if as_json:
         print_json([change_view(change, old) for change, old in zip(changes, before, strict=False)][::-1])
@@ -117,7 +143,8 @@ def history(key: Key, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def rollback(
+@asynchronous
+async def rollback(
     key: Key,
     revision: Annotated[int | None, typer.Argument(min=1, help="Default: the one before the newest.")] = None,
     author: Author = None,
@@ -125,17 +152,33 @@ def rollback(
     yes: Yes = False,
 ) -> None:
     """Make what an earlier revision said hold again, as a new revision."""
-    asyncio.run(_roll_back(key, revision, Signature(author, why, yes)))
+    signature = Signature(author, why, yes)
+    async with _changing() as store:
+        changes = await store.history(key)
+        if not changes:
+            raise fail(f"there is no flag {key}; prosa flags list shows them")
+        newest = changes[-1]
+        wanted = newest.revision - 1 if revision is None else revision
+        earlier = next((change for change in changes if change.revision == wanted), None)
+        if earlier is None:
+            raise fail(f"{key} has no revision {wanted}; prosa flags history {key} lists them")
+        lines = changed(newest.flag, earlier.flag)
+        if not lines:
+            raise fail(f"revision {wanted} of {key} says what holds now")
+        reason = signature.confirm(lines)
+        change = await store.roll_back(key, wanted, author=signature.author, reason=reason, expected=newest.revision)
+    console.print(f"{key} is at revision {change.revision}, which says what revision {wanted} said.")
 
 
 @app.command()
-def stale(
+@asynchronous
+async def stale(
     within: Annotated[int, typer.Option(min=0, help="Days ahead that are looked at as well.")] = 14,
     as_json: AsJson = False,
 ) -> None:
     """List flags that have expired, expire soon, or have nothing left to decide; ends with 1 when there are any."""
     now = datetime.now(UTC)
-    found = [(flag, why) for flag in asyncio.run(_flags()) if (why := _staleness(flag, now, timedelta(days=within)))]
+    found = [(flag, why) for flag in await _flags() if (why := _staleness(flag, now, timedelta(days=within)))]
     if as_json:
         print_json([{"key": flag.key, "owner": flag.owner, "expires": _day(flag), "why": why} for flag, why in found])
     else:
@@ -146,9 +189,10 @@ def stale(
 
 
 @app.command()
-def export(format: Annotated[Format, typer.Option(help="yaml is what --file reads.")] = Format.YAML) -> None:
+@asynchronous
+async def export(format: Annotated[Format, typer.Option(help="yaml is what --file reads.")] = Format.YAML) -> None:
     """Print all flags as a file, for another installation or another tool."""
-    flags = asyncio.run(_flags())
+    flags = await _flags()
     if format is Format.YAML:
         typer.echo(as_yaml(flags), nl=False)
     else:
@@ -178,27 +222,6 @@ async def _flags() -> list[Flag]:
         return await store.flags()
 
 
-async def _show(key: str) -> tuple[Flag, Change | None]:
-    file = read_settings().flags_file
-    if file is not None:
-        flag, change = read_flag_file(file).get(key), None
-    else:
-        async with _store() as store:
-            change = await store.newest(key)
-        flag = change.flag if change else None
-    if flag is None:
-        raise fail(f"there is no flag {key}; prosa flags list shows them")
-    return flag, change
-
-
-async def _history(key: str) -> list[Change]:
-    async with _store() as store:
-        changes = await store.history(key)
-    if not changes:
-        raise fail(f"there is no flag {key}; prosa flags list shows them")
-    return changes
-
-
 async def _set(
     key: str, taken: Flag | None, changes: Mapping[str, Any], weights: Mapping[str, float], signature: Signature
 ) -> None:
@@ -216,34 +239,6 @@ async def _set(
         why = signature.confirm(lines)
         change = await store.put(after, author=signature.author, reason=why, expected=newest.revision if newest else 0)
     console.print(f"{key} is at revision {change.revision}.")
-
-
-async def _delete(key: str, signature: Signature) -> None:
-    async with _changing() as store:
-        newest = await store.newest(key)
-        if newest is None or newest.flag is None:
-            raise fail(f"there is no flag {key}; prosa flags list shows them")
-        why = signature.confirm([f"{key} goes away: {newest.flag.status}, {_reach(newest.flag)}"])
-        await store.delete(key, author=signature.author, reason=why, expected=newest.revision)
-    console.print(f"{key} is gone; prosa flags rollback {key} brings it back.")
-
-
-async def _roll_back(key: str, revision: int | None, signature: Signature) -> None:
-    async with _changing() as store:
-        changes = await store.history(key)
-        if not changes:
-            raise fail(f"there is no flag {key}; prosa flags list shows them")
-        newest = changes[-1]
-        wanted = newest.revision - 1 if revision is None else revision
-        earlier = next((change for change in changes if change.revision == wanted), None)
-        if earlier is None:
-            raise fail(f"{key} has no revision {wanted}; prosa flags history {key} lists them")
-        lines = changed(newest.flag, earlier.flag)
-        if not lines:
-            raise fail(f"revision {wanted} of {key} says what holds now")
-        why = signature.confirm(lines)
-        change = await store.roll_back(key, wanted, author=signature.author, reason=why, expected=newest.revision)
-    console.print(f"{key} is at revision {change.revision}, which says what revision {wanted} said.")
 
 
 def _valid(content: Mapping[str, Any]) -> Flag:
@@ -308,10 +303,6 @@ def _reach(flag: Flag) -> str:
     return f"{share}{segments}"
 
 
-def _split(flag: Flag) -> str:
-    return ", ".join(f"{variant.name} {variant.weight:g}" for variant in flag.variants)
-
-
 def _day(flag: Flag) -> str:
     return flag.expires_at.astimezone(UTC).date().isoformat()
 
@@ -322,7 +313,7 @@ def _signed(change: Change) -> str:
 
 
 def _staleness(flag: Flag, now: datetime, ahead: timedelta) -> str:
-    """Why a flag should leave the code, or nothing."""
+    """Return the reason for removing a flag from the code, or an empty text."""
     if flag.has_expired(now):
         return "expired: the default holds for everybody"
     if flag.has_expired(now + ahead):

@@ -1,4 +1,4 @@
-"""`prosa load`: messages at a rate or all at once, against any running Prosa, and what became of them."""
+"""`prosa load`: messages at a rate or all at once, against any running Prosa, with their outcomes."""
 
 import asyncio
 import time
@@ -93,7 +93,7 @@ async def run(
     `urls` are the addresses of its webhooks, which get the posts in turn.
 
     Raises:
-        OSError: nobody is there when messages are to leave all at once.
+        OSError: no server listens when messages are to leave all at once.
     """
     traffic = Traffic(
         *(f"{url.rstrip('/')}/webhooks/whatsapp" for url in urls),
@@ -214,7 +214,7 @@ async def require_prosa(url: str, secret: str) -> None:
     """Post once, signed and without a message, before anything is measured.
 
     Raises:
-        WorkerError: nothing there takes our posts; the text says why and what to do.
+        WorkerError: the server does not accept our posts; the text gives the cause and the remedy.
     """
     body, headers = signed(envelope(), secret)
     address = f"{url.rstrip('/')}/webhooks/whatsapp"
@@ -237,7 +237,7 @@ async def require_prosa(url: str, secret: str) -> None:
 
 
 def _signing(settings: Settings) -> tuple[str, str]:
-    """The app secret and the phone number's id.
+    """Return the app secret and the phone number's id.
 
     Raises:
         ConfigurationError: WhatsApp is not set up here.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adapters.clock import SystemClock
+from cli.event_loop import asynchronous
 from cli.groups import Commands
 from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_json, print_table
 from cli.settings import read_settings
@@ -77,7 +78,8 @@ async def _run(settings: Settings) -> int:
         running_beside(_reload_when(told, runtime)),
         running_beside(report_forever(runtime.worker)),
     ):
-        _announce(url, runtime)
+        sandbox = f" (the sandbox at {runtime.sandbox_url}/ answers: set ANTHROPIC_API_KEY for a real model)"
+        print(f"Prosa is at {url}/{sandbox if runtime.imitates_model else ''}", flush=True)
         keep_what_is_loaded()
         await stop_signal()
         log.info("process.stopping")
@@ -189,7 +191,7 @@ def beat() -> None:
 
 
 def _settings_for(*engines: str, instead: str) -> Settings:
-    """The settings, logs set up.
+    """Return the settings, with logs set up.
 
     Raises:
         ConfigurationError: the command belongs to another engine.
@@ -207,7 +209,7 @@ def _redis_url(settings: Settings) -> str:
 
 
 async def _reload_when(told: asyncio.Event, runtime: "Runtime") -> None:
-    """On SIGHUP take up the documents that were edited; bad ones leave the old ones in force."""
+    """Reload edited documents on SIGHUP; invalid ones leave the old ones in force."""
     while True:
         await told.wait()
         told.clear()
@@ -219,12 +221,6 @@ async def _reload_when(told: asyncio.Event, runtime: "Runtime") -> None:
             print(exc, file=sys.stderr, flush=True)
         else:
             log.info("institution.reloaded", version=institution.version)
-
-
-def _announce(url: str, runtime: "Runtime") -> None:
-    told = f" (the sandbox at {runtime.sandbox_url}/ answers: set ANTHROPIC_API_KEY for a real model)"
-    sandbox = told if runtime.imitates_model else ""
-    print(f"Prosa is at {url}/{sandbox}", flush=True)
 
 
 @app.command()
@@ -246,20 +242,17 @@ def chat(
 
 
 @app.command()
-def demo() -> None:
+@asynchronous
+async def demo() -> None:
     """Play sample conversations through the real webhook path and print each turn."""
-    settings = read_settings()
-    configure_logs(level="ERROR")
-    asyncio.run(_demo(settings))
-
-
-async def _demo(settings: Settings) -> None:
     from adapters.http.listener import listen
     from cli.demo import play_demo
     from cli.runtime import open_runtime
     from cli.sandboxed import imitating_everything
     from cli.serving import server_of
 
+    settings = read_settings()
+    configure_logs(level="ERROR")
     listener = listen("127.0.0.1", 0)
     with tempfile.TemporaryDirectory(prefix="prosa-demo-") as folder:
         settings = settings.model_copy(

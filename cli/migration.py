@@ -1,4 +1,4 @@
-"""`prosa conversations migrate`: which places are meant, and the progress from one to the other."""
+"""`prosa conversations migrate`: resolution of both stores, and the progress between them."""
 
 from collections import Counter
 
@@ -15,7 +15,7 @@ from worker.migration.records import copy_records
 
 
 async def run_migration(settings: Settings, source: str, target: str, *, cut_over: bool, quiet: bool) -> dict[str, int]:
-    """Migrate everything; returns how many conversations met which end, and how many records beside them.
+    """Migrate everything; return the number of conversations by outcome, and the number of other records.
 
     Raises:
         ConfigurationError: a place is not known, or both are the same one.
@@ -45,7 +45,7 @@ async def run_migration(settings: Settings, source: str, target: str, *, cut_ove
 
 
 def _settings_of(settings: Settings, store: str) -> Settings:
-    """The settings with that store and the inbox that goes with it: the engine's own, where it can use the store."""
+    """Return the settings with that store and its inbox: the engine's own, where it can use the store."""
     kind = store.partition(":")[0]
     engine = settings.engine if kind in backends_of(settings.engine) else "embedded"
     return checked(settings.model_copy(update={"engine": engine}), store=store)

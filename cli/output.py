@@ -1,4 +1,4 @@
-"""How commands print: tables for people, JSON for programs, progress only on a terminal."""
+"""Output of commands: tables for people, JSON for programs, progress only on a terminal."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
 
 
 def log_only_errors() -> None:
-    """For commands whose output others read: what is logged on the way is not part of it."""
+    """Log only errors, for commands whose output others read."""
     configure_logs(level="ERROR")
 
 
@@ -43,11 +43,11 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
 
 
 def clock_time(moment: datetime | None) -> str:
-    """Local date and time to the millisecond, which is what a person compares."""
+    """Format local date and time to the millisecond."""
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] if moment else ""
 
 
 def fail(message: str) -> typer.Exit:
-    """Say what failed on standard error and end with 1."""
+    """Print the failure on standard error and return the exit with 1."""
     errors.print(f"prosa: {message}", markup=False)
     return typer.Exit(FAILED)

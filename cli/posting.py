@@ -1,6 +1,6 @@
-"""Posts to one or several servers over connections that stay open, and as little beside it as can be.
+"""Minimal HTTP client for load tests: posts to one or several servers over persistent connections.
 
-Whoever measures a server on its own machine takes from it what the measuring costs.
+A client on the server's own machine takes CPU from it, which would distort the measurement.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ ANSWER_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Target:
-    """Where one of the servers is, and the first lines of every post to it."""
+    """Address of a server, and the first lines of every post to it."""
 
     host: str
     port: int
@@ -29,7 +29,7 @@ class Target:
 
     @classmethod
     def of(cls, url: str) -> "Target":
-        """Take an http or https address apart.
+        """Parse an http or https address.
 
         Raises:
             ConfigurationError: it is none.
@@ -45,7 +45,7 @@ class Target:
 
 
 class Poster:
-    """Sends each post over a connection that no other post uses, and opens as many as are needed, up to `connections`.
+    """Connection pool that sends each post over a connection of its own, and opens up to `connections` of them.
 
     Connections take turns among the servers.
     """
@@ -62,7 +62,7 @@ class Poster:
         self._opened = 0
 
     async def open(self, count: int) -> None:
-        """Have so many connections open before they are needed.
+        """Open so many connections before they are needed.
 
         Raises:
             OSError: a server is not there.
@@ -70,7 +70,7 @@ class Poster:
         self._idle += [await self._connected() for _ in range(count)]
 
     async def post(self, body: bytes, headers: dict[str, str]) -> str:
-        """The answer's status, or the name of what kept it from coming."""
+        """Return the response's status, or the name of the error that prevented it."""
         async with self._room:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
@@ -110,7 +110,7 @@ class Poster:
 
 
 class _Connection(asyncio.Protocol):
-    """One post after the other. What httptools finds out, it says by calling `on_message_complete`."""
+    """One post after the other; httptools calls `on_message_complete` and the other callbacks."""
 
     def __init__(self, head: bytes) -> None:
         self._head = head

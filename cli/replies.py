@@ -1,4 +1,4 @@
-"""The replies that a sandbox accepted, set against what was sent: how long they took, which are missing or doubled."""
+"""Matching of the replies that a sandbox accepted with the sent messages: latencies, losses, duplicates."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -28,7 +28,7 @@ class Reply:
 
 
 class Collector:
-    """Reads a sandbox's accepted sends again and again, since it keeps only the newest thousands of them."""
+    """Poller of a sandbox's accepted sends, of which it keeps only the newest thousands."""
 
     def __init__(self, sandbox_url: str) -> None:
         self._url = f"{sandbox_url.rstrip('/')}/graph/sandbox/messages"
@@ -36,12 +36,12 @@ class Collector:
         self.replies: list[Reply] = []
 
     async def skip_to_now(self) -> None:
-        """Leave out what was accepted before."""
+        """Skip the sends accepted so far."""
         await self.look()
         self.replies.clear()
 
     async def look(self) -> None:
-        """Read what is new."""
+        """Read the new sends."""
         async with open_client(within=ANSWER_WITHIN, is_direct=True) as client:
             while page := await self._page(client):
                 self.replies += page
@@ -67,12 +67,12 @@ class Collector:
 
 @dataclass(frozen=True)
 class Matched:
-    """What the replies say about the messages.
+    """Result of the matching.
 
-    `seconds` are from the intended moment of a message to its reply. A message that was written while an earlier one
-    of the same person waited is `overlapping` and has no time of its own, since one reply may answer both. `lost` have
-    no reply of their person after them, `doubled` are repeated sends of one reply, `reordered` replies that overtook
-    an earlier one of the same person.
+    `seconds` are from the intended time of a message to its reply. A message written while an earlier one of the same
+    person waited is `overlapping` and has no time of its own, since one reply may answer both. `lost` have no reply of
+    their person after them, `doubled` are repeated sends of one reply, `reordered` replies that overtook an earlier one
+    of the same person.
     """
 
     seconds: tuple[float, ...]
@@ -84,7 +84,7 @@ class Matched:
 
 
 def match(sent: Iterable[Sent], replies: Iterable[Reply]) -> Matched:
-    """Set each person's messages against the replies they got, by time; only the first send of each reply counts."""
+    """Match each person's messages with the replies they got, by time; only the first send of each reply counts."""
     times = Counter(reply.reference for reply in replies)
     got: defaultdict[str, dict[str, Reply]] = defaultdict(dict)
     for reply in replies:
@@ -122,10 +122,9 @@ def _match_person(messages: Sequence[Sent], replies: Sequence[Reply]) -> Matched
 
 
 def _reordered(replies: Sequence[Reply]) -> int:
-    places = [_place(reply.reference) for reply in sorted(replies, key=lambda reply: reply.at)]
+    # An outbox row's id ends with the place of the turn in its conversation, and of the reply in the turn.
+    places = [
+        tuple(int(part) for part in reply.reference.split("/")[-2:] if part.isdigit())
+        for reply in sorted(replies, key=lambda reply: reply.at)
+    ]
     return sum(following < place for place, following in pairwise(places))
-
-
-def _place(reference: str) -> tuple[int, ...]:
-    """An outbox row's id ends with the place of the turn in its conversation, and of the reply in the turn."""
-    return tuple(int(part) for part in reference.split("/")[-2:] if part.isdigit())

@@ -1,14 +1,12 @@
-"""`prosa report`: what was spent, and what models cost."""
+"""`prosa report`: costs, and prices of models."""
 
-import asyncio
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta, tzinfo
-from pathlib import Path
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from cli.digests import Html, baseline, daily, performance, reporting, weekly, write
+from cli.event_loop import asynchronous
 from cli.output import AsJson, console, fail, print_json, print_table
 from cli.settings import read_settings
 from contracts.ledger import Amounts
@@ -31,7 +29,8 @@ Recount = Annotated[
 
 
 @app.command()
-def cost(
+@asynchronous
+async def cost(
     day: Day = None,
     days: Days = 1,
     by: Grouped = By.MODEL,
@@ -45,10 +44,13 @@ def cost(
     turns are.
     """
     settings = read_settings()
-    span = _span(day.date() if day else None, days, settings.zone)
-    report = asyncio.run(_report(span, by, recount.date() if recount else None))
+    last = day.date() if day else datetime.now(settings.zone).date()
+    span = Span(last if day else last - timedelta(days=days - 1), last, settings.zone)
+    report = await _report(span, by, recount.date() if recount else None)
     if html is not None:
-        asyncio.run(_write_page(html, span))
+        async with reporting(settings) as found:
+            wording = await found.wording()
+            write(html, await found.cost_page(span, wording), wording)
     if as_json:
         print_json(report.view())
     else:
@@ -70,15 +72,14 @@ def prices(as_json: AsJson = False) -> None:
         return
     console.print(f"Anthropic, as genai-prices {book.release} has it. USD for a million tokens.")
     columns = ("model", "input", "cache read", "write 5 min", "write 1 h", "output")
-    print_table(columns, [row for model in known for row in _price_rows(model)], empty="")
+    rows: list[tuple[str, ...]] = []
+    for model in known:
+        kinds = _kinds(model.rates)
+        rows.append((model.id, *(usd_text(rate.usd) for rate in kinds)))
+        starts = sorted({start for rate in kinds for start, _ in rate.tiers})
+        rows += [(f"  > {start}", *(usd_text(rate.at(start + 1)) for rate in kinds)) for start in starts]
+    print_table(columns, rows, empty="")
     console.print("A prompt of more than > tokens pays that price for all of it. Any other model: unknown.")
-
-
-async def _write_page(path: Path, span: Span) -> None:
-    """By day and by model, whatever the report on the terminal is grouped by."""
-    async with reporting(read_settings()) as found:
-        wording = await found.wording()
-        write(path, await found.cost_page(span, wording), wording)
 
 
 async def _report(span: Span, by: By, again: date | None) -> CostReport:
@@ -91,13 +92,6 @@ async def _report(span: Span, by: By, again: date | None) -> CostReport:
             except ValueError as exc:
                 raise fail(str(exc)) from exc
         return await cost_report(backend.store, span, by, at=at)
-
-
-def _span(day: date | None, days: int, zone: tzinfo) -> Span:
-    if day is not None:
-        return Span(day, day, zone)
-    today = datetime.now(zone).date()
-    return Span(today - timedelta(days=days - 1), today, zone)
 
 
 def _print(report: CostReport) -> None:
@@ -115,6 +109,10 @@ def _print(report: CostReport) -> None:
 
 def _row(line: Line, report: CostReport) -> tuple[object, ...]:
     amounts, share, per_turn = line.amounts, report.share(line.amounts), report.per_turn(line)
+    resolved: tuple[object, ...] = ()
+    if line.resolved is not None:
+        each = report.per_resolved(line)
+        resolved = line.resolved, "" if each is None else usd_text(each)
     return (
         line.name or "-",
         amounts.calls,
@@ -126,20 +124,12 @@ def _row(line: Line, report: CostReport) -> tuple[object, ...]:
         _money(amounts),
         ("unknown" if amounts.unpriced else "") if per_turn is None else usd_text(per_turn),
         "" if share is None else f"{share * 100:.1f} %",
-        *_resolved(line, report),
+        *resolved,
     )
 
 
-def _resolved(line: Line, report: CostReport) -> tuple[object, ...]:
-    """Only by arm."""
-    if line.resolved is None:
-        return ()
-    each = report.per_resolved(line)
-    return line.resolved, "" if each is None else usd_text(each)
-
-
 def _money(amounts: Amounts) -> str:
-    """The known part, and how many calls have no known price: those are not nothing."""
+    """Format the known part, and the number of calls without a known price, which are not free."""
     if not amounts.unpriced:
         return usd_text(amounts.usd)
     unknown = f"unknown for {amounts.unpriced}"
@@ -148,14 +138,6 @@ def _money(amounts: Amounts) -> str:
 
 def _kinds(rates: Rates) -> tuple[Rate, ...]:
     return (rates.input, rates.cache_read, rates.cache_write, rates.cache_write_1h, rates.output)
-
-
-def _price_rows(model: KnownModel) -> Iterator[tuple[str, ...]]:
-    """The ordinary prices, and below them those of longer prompts."""
-    kinds = _kinds(model.rates)
-    yield (model.id, *(usd_text(rate.usd) for rate in kinds))
-    for start in sorted({start for rate in kinds for start, _ in rate.tiers}):
-        yield (f"  > {start}", *(usd_text(rate.at(start + 1)) for rate in kinds))
 
 
 def _view(model: KnownModel) -> dict[str, object]:

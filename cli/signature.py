@@ -1,4 +1,4 @@
-"""Who makes a change and why: every change of a flag or an experiment is signed."""
+"""Signature of a change of a flag or an experiment: its author and reason."""
 
 import getpass
 import sys
@@ -14,7 +14,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether to.")
 
 
 class Signature:
-    """What was not said is asked for on a terminal."""
+    """Author and reason of a change; a missing one is asked for on a terminal."""
 
     def __init__(self, author: str | None, why: str | None, yes: bool) -> None:
         self.author = author or getpass.getuser()
@@ -22,11 +22,11 @@ class Signature:
         self._why = why
 
     def confirm(self, lines: list[str]) -> str:
-        """Show what would change, ask, and return why.
+        """Show the changes, ask for confirmation, and return the reason.
 
         Raises:
-            Abort: the person does not want to.
-            BadParameter: there is nobody to ask.
+            Abort: the person declines.
+            BadParameter: a value is missing and there is no terminal.
         """
         for line in lines:
             console.print(f"  {line}", markup=False)

@@ -1,4 +1,4 @@
-"""Where is my message, why this reply, why none: the life of a message or of a whole conversation, in order of time."""
+"""Life of a message or of a whole conversation, in order of time: reception, turn, reasons, delivery."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from observability.tracing import trace_id_of
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened; `detail` never contains what a person wrote."""
+    """One event; `detail` never contains a person's text."""
 
     at: datetime
     what: str
@@ -27,7 +27,7 @@ class Event:
 async def trace(
     conversation_id: ConversationId, inbox: Inbox, store: Store, *, message_id: MessageId | None = None
 ) -> list[Event]:
-    """Every event of the conversation, or of the one message and its turn."""
+    """Return every event of the conversation, or of the one message and its turn."""
     turns = await store.conversations.turns(conversation_id)
     receipts = await store.conversations.receipts(conversation_id)
     rows = await store.outbox.rows(conversation_id)
@@ -106,6 +106,6 @@ def _row(row: OutboxRow) -> Iterator[Event]:
 
 
 def _traced(traceparent: str | None) -> str:
-    """The trace to look for in the collector, where it was recorded."""
+    """Return the trace id for the collector, where it was recorded."""
     trace_id = trace_id_of(traceparent)
     return f", trace {trace_id}" if trace_id else ""

@@ -1,4 +1,4 @@
-"""Settings become traces: OpenTelemetry's SDK makes this process's spans, samples and exports them."""
+"""Set-up of tracing: OpenTelemetry's SDK makes this process's spans, samples and exports them."""
 
 import logging
 import ssl
@@ -16,7 +16,7 @@ CLOSE_WITHIN = timedelta(seconds=2)
 
 @contextmanager
 def traced(settings: Settings) -> Iterator[None]:
-    """Record what the process does while the context is open, where the settings say so; then export what is left.
+    """Record spans while the context is open, if the settings say so; then export the rest.
 
     Opened after a fork, by each process for itself.
 
@@ -34,7 +34,7 @@ def traced(settings: Settings) -> Iterator[None]:
 
     from observability.span_export import BatchExport
 
-    # Its words cannot be logged, and a line for each span that a full queue drops is none either: we count and log.
+    # Its messages may quote anything, and a line per dropped span of a full queue is too many: we count and log.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     described = {names.SERVICE: settings.service_name, names.ENVIRONMENT: settings.env}
     exporter = OTLPSpanExporter(
@@ -48,7 +48,7 @@ def traced(settings: Settings) -> Iterator[None]:
         raise ConfigurationError(f"the OTEL_BSP_* variables contradict each other: {exc}") from exc
     provider = TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(settings.traced_share)),
-        # What the operator says of the resource counts more than what we know of it.
+        # The operator's resource attributes win over ours.
         resource=Resource.create(described).merge(OTELResourceDetector().detect()),
         shutdown_on_exit=False,
     )
@@ -61,6 +61,6 @@ def traced(settings: Settings) -> Iterator[None]:
 
 
 def _authorities() -> str | None:
-    """The file that `SSL_CERT_FILE` names: the exporter's HTTP client does not look at it."""
+    """Return the file that `SSL_CERT_FILE` names, which the exporter's HTTP client ignores."""
     paths = ssl.get_default_verify_paths()
     return paths.cafile if paths.cafile != paths.openssl_cafile else None

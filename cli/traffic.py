@@ -1,4 +1,4 @@
-"""Traffic as WhatsApp brings it: planned moments, signed posts repeated until they are taken, times from the plan."""
+"""WhatsApp traffic for load tests: planned times, signed posts with retries, latencies from the plan."""
 
 import asyncio
 import itertools
@@ -12,13 +12,13 @@ from cli.posting import Poster
 from sandbox.whatsapp_webhooks import envelope, inbound_text, signed, status, wamid
 
 CONNECTIONS = 1_000
-# A platform repeats for days; a run that gets no 200 for so long gives the message up and counts it.
+# A platform repeats for days; after this long without a 200 a run gives the message up and counts it.
 PATIENCE_SECONDS = 90.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.02, 0.5
-# A duplicate comes within this time after the first copy was taken.
+# A duplicate comes within this time after the first copy was accepted.
 DUPLICATE_WITHIN_SECONDS = 2.0
 LATE_SECONDS = 0.05
-# Bytes leave between two rounds of the loop: a thousand posts in one round would all leave with the last of them.
+# Posts start between two rounds of the loop: a thousand in one round would all leave with the last of them.
 WRITTEN_AT_ONCE = 20
 QUESTION = "pergunta {number}: qual o horário das entregas?"
 
@@ -28,10 +28,10 @@ Post = tuple[bytes, dict[str, str]]
 
 @dataclass(frozen=True)
 class Load:
-    """How many messages of how many people, at which rate (messages a second; None: all at once).
+    """Number of messages and people, and the rate (messages a second; None: all at once).
 
-    `duplicates` is the share that is delivered twice, `statuses_rate` how many statuses of foreign messages come a
-    second, `hot_rate` how fast one person more, who is not measured, writes.
+    `duplicates` is the share that is delivered twice, `statuses_rate` the statuses of foreign messages per second,
+    `hot_rate` the rate of one additional person, who is not measured.
     """
 
     messages: int
@@ -45,13 +45,13 @@ class Load:
 
     @property
     def seconds(self) -> float:
-        """How long the plan lasts."""
+        """The duration of the plan."""
         return self.messages / self.rate if self.rate else 0.0
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One message: when it is to leave (seconds after the start), whose it is, and which one of theirs."""
+    """One message: its time (seconds after the start), its person, and its number among theirs."""
 
     at: float
     person: int
@@ -61,7 +61,7 @@ class Planned:
 
 
 def plan(load: Load) -> list[Planned]:
-    """The same load gives the same plan. People take turns, so that nobody writes faster than the others."""
+    """Return the deterministic plan of a load. People take turns, so that all write at the same rate."""
     chance = random.Random(load.seed)
     moments = itertools.islice(_moments(load, chance), load.messages)
     messages = [
@@ -83,9 +83,9 @@ def _moments(load: Load, chance: random.Random) -> Iterator[float]:
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of a planned message; moments are seconds of the wall clock.
+    """Outcome of a planned message; times are seconds of the wall clock.
 
-    `intended_at` is when it was to leave, `left_at` when it did, `taken_at` when a 200 came, None when none did.
+    `intended_at` is the planned time, `left_at` the actual one, `taken_at` that of the 200, None without one.
     """
 
     planned: Planned
@@ -98,7 +98,7 @@ class Sent:
 
 @dataclass
 class Progress:
-    """What a run has come to, for who looks while it runs."""
+    """Progress of a run, for display."""
 
     planned: int = 0
     left: int = 0
@@ -107,7 +107,7 @@ class Progress:
 
 
 class Traffic:
-    """Posts a plan to one or more webhooks. The numbers of its people are its own, so that runs do not meet."""
+    """Sender of a plan to one or more webhooks. The numbers of its people are its own, so that runs do not meet."""
 
     def __init__(self, *urls: str, secret: str, phone_number_id: str, run: str) -> None:
         """Take whole addresses; `run` (digits) goes into each person's number and each message's id.
@@ -126,7 +126,7 @@ class Traffic:
         return f"55{self._run[-4:]:0>4}{number:07d}"
 
     async def drive(self, load: Load) -> list[Sent]:
-        """Send the plan, wait until everything was taken or given up, and say how it went, in the plan's order.
+        """Send the plan, wait until everything was accepted or given up, and return the outcomes, in the plan's order.
 
         Raises:
             OSError: the webhook is not there when messages are to leave all at once.
@@ -136,7 +136,7 @@ class Traffic:
         self.progress.planned = len(messages)
         poster = Poster(self._urls, connections=CONNECTIONS)
         if load.rate is None:
-            # A platform has its connections; opening them is not what is measured.
+            # A platform keeps its connections; opening them is not measured.
             await poster.open(min(len(messages), CONNECTIONS))
         try:
             return await self._drive(load, messages, posts, poster)
@@ -162,7 +162,7 @@ class Traffic:
         return sent
 
     async def _write(self, poster: Poster, message: Planned, post: Post, intended: float, later: float) -> Sent:
-        """A person's next message leaves when the one before was taken: a platform keeps their order."""
+        """Send after the person's previous message was accepted: a platform keeps their order."""
         async with self._turns.setdefault(message.person, asyncio.Lock()):
             left = time.time()
             self.progress.left += 1
@@ -184,7 +184,7 @@ class Traffic:
         return signed(envelope(change), self._secret)
 
     async def _post_until_taken(self, poster: Poster, post: Post) -> int | None:
-        """How often it was refused before it was taken; None when it was given up."""
+        """Return the number of refusals before it was accepted; None when it was given up."""
         ends, pause = time.monotonic() + PATIENCE_SECONDS, FIRST_PAUSE_SECONDS
         for refusals in itertools.count():
             if (answer := await poster.post(*post)) == "200":
@@ -197,7 +197,7 @@ class Traffic:
         return None
 
     async def _report_statuses(self, poster: Poster, load: Load, begin: float) -> None:
-        """Statuses of messages that nobody here has sent: they are read, parked and never touch a conversation."""
+        """Send statuses of foreign messages: they are read, parked and never touch a conversation."""
         posts = []
         for number in range(int(load.statuses_rate * load.seconds)):
             at = begin + number / load.statuses_rate

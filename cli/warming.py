@@ -1,4 +1,4 @@
-"""Plays questions through the real pipeline, into a store that is thrown away and a channel that sends nothing."""
+"""Cache warming: plays questions through the real pipeline, into a temporary store and a silent channel."""
 
 import asyncio
 import secrets

@@ -1,1 +1,1 @@
-"""The words every package shares: messages, conversations, decisions, ports and errors."""
+"""Vocabulary that every package shares: messages, conversations, decisions, ports and errors."""

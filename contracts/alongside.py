@@ -1,4 +1,4 @@
-"""Work that goes on beside other work, for exactly as long."""
+"""Background coroutine for the lifetime of a context."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine

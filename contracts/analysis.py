@@ -1,4 +1,4 @@
-"""What is asked about a whole conversation in the background, what came of it, and the record that keeps it."""
+"""Background analyses of a whole conversation: request, result and record."""
 
 import hashlib
 import re
@@ -15,19 +15,19 @@ from contracts.values import ConversationId, Instant, Kept, Text, Value
 
 COLLECTION = "analyses"
 ANALYSIS_ID = re.compile(r"[0-9a-f]{16}-[a-z_]{1,40}-[0-9]{10}-[0-9a-f]{24}")
-# Ids count down from here, so that of one conversation the newest comes first.
+# Ids count down from here, so that a conversation's newest analysis comes first.
 LAST_VERSION = 9_999_999_999
 
 
 class AnalysisKind(StrEnum):
-    """A summary and the next question are for the person who takes over, a review for those who improve the answers."""
+    """Kind of an analysis: a summary and the next question serve an agent, a review serves editors of the answers."""
 
     HANDOFF_SUMMARY = "handoff_summary"
     CONVERSATION_REVIEW = "conversation_review"
     INTERVIEW_QUESTION = "interview_question"
 
 
-# How long a result is the answer to the same question.
+# Time for which a result answers an equal request.
 TIME_TO_LIVE: Mapping[AnalysisKind, timedelta] = {
     AnalysisKind.HANDOFF_SUMMARY: timedelta(days=7),
     AnalysisKind.CONVERSATION_REVIEW: timedelta(days=1),
@@ -56,21 +56,21 @@ class Answered(StrEnum):
 
 
 class CollectedFact(Value):
-    """One thing the person told; `name` is an id of the institution's fields."""
+    """One fact the person stated; `name` is an id of the institution's fields."""
 
     name: str
     value: Text = Field(min_length=1, max_length=500)
 
 
 class TaxonomyGap(Value):
-    """Something that was asked for and has no intent; `suggestion` says what an intent for it would be."""
+    """A request without an intent; `suggestion` describes an intent that would cover it."""
 
     need: Text = Field(min_length=1, max_length=500)
     suggestion: Text = Field(min_length=1, max_length=500)
 
 
 class HandoffSummary(Value):
-    """What a person who takes over must know."""
+    """Summary for an agent at a hand-off."""
 
     person: Text = Field(min_length=1, max_length=500)
     wants: Text = Field(min_length=1, max_length=1000)
@@ -82,7 +82,7 @@ class HandoffSummary(Value):
 
 
 class ConversationReview(Value):
-    """How well a conversation was answered."""
+    """Quality review of a conversation's answers."""
 
     answered: Answered
     sentiment: Sentiment
@@ -114,8 +114,8 @@ class CallbackState(StrEnum):
 class AnalysisContext(Kept):
     """Everything an analysis depends on: two requests with the same context are one analysis.
 
-    `conversation_version` stands for what was said; it grows with every commit, over an erasure too. `template` is the
-    label with the hash of its words.
+    `conversation_version` identifies the transcript; it grows with every commit, and across an erasure. `template` is
+    the template's label with the hash of its text.
     """
 
     kind: AnalysisKind
@@ -127,22 +127,22 @@ class AnalysisContext(Kept):
 
     @property
     def id(self) -> str:
-        """The same for the same context. It begins with the conversation and the kind, then the newest version."""
+        """The id of the context, made of the conversation, the kind and the version, newest first."""
         digest = hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:24]
         return f"{family(self.conversation_id, self.kind)}{LAST_VERSION - self.conversation_version:010d}-{digest}"
 
 
 def family(conversation_id: ConversationId, kind: AnalysisKind | None = None) -> str:
-    """What the ids of one conversation's analyses begin with, of one kind or of all."""
+    """Return the common prefix of the ids of a conversation's analyses, of one kind or of all."""
     conversation = hashlib.sha256(conversation_id.encode()).hexdigest()[:16]
     return f"{conversation}-" if kind is None else f"{conversation}-{kind.value}-"
 
 
 class Analysis(Kept):
-    """One analysis: asked for, worked on, or with its result, which is what a model said of what a person wrote.
+    """One analysis: requested, running, or ended with the model's result, which may quote the person.
 
-    `attempts` are counted at the claim, before the work. `error` is the family or name of what ended a failed one;
-    `tasks` is the bill of every attempt that came back.
+    `attempts` are counted at the claim, before the work. `error` is the family or name of a failed one's last error;
+    `tasks` bills every attempt that returned.
     """
 
     context: AnalysisContext
@@ -166,7 +166,7 @@ class Analysis(Kept):
 
     @property
     def delivery_id(self) -> str:
-        """The callback's id: the same at every repetition, another one when a failed analysis is asked for again."""
+        """The callback's id: equal at every repetition, and different after a failed analysis is requested again."""
         return hashlib.sha256(f"{self.id} {self.finished_at}".encode()).hexdigest()[:32]
 
     def with_changes(self, **changes: Any) -> Self:
@@ -174,7 +174,7 @@ class Analysis(Kept):
 
 
 class Filed(Value):
-    """An analysis in the record it was read from, which is what a change of it is compared with."""
+    """An analysis with the record it was read from, for compare-and-set."""
 
     record: Record
     analysis: Analysis
@@ -185,7 +185,7 @@ class Filed(Value):
 
     @classmethod
     def new(cls, analysis: Analysis, *, version: int, due_at: datetime) -> Self:
-        """To be written in the place of `version`, 0 when there is none."""
+        """Return a record that replaces `version`, 0 for none."""
         context, at = analysis.context, analysis.requested_at
         record = Record(
             collection=COLLECTION,
@@ -200,7 +200,7 @@ class Filed(Value):
         return cls(record=record, analysis=analysis)
 
     def changed(self, analysis: Analysis, *, due_at: datetime | None, at: datetime) -> Self:
-        """The record with another content; a result is kept for its kind's time from when it came."""
+        """Return the record with another content; a result expires after its kind's retention."""
         since = analysis.finished_at or analysis.requested_at
         changes = {
             "body": analysis.model_dump(mode="json"),

@@ -1,4 +1,4 @@
-"""A conversation between two of its messages, its eleven states and the record of how it moved."""
+"""Conversation head, its eleven states, transitions, transcript, turns and costs."""
 
 from enum import StrEnum
 from typing import Self
@@ -28,7 +28,7 @@ RESTING_STATES = frozenset({State.INIT, State.AWAITING_USER, State.ESCALATING}) 
 
 
 class Trigger(StrEnum):
-    """What moves a conversation. The table in `fsm/table.py` says from where to where."""
+    """Triggers of the state machine; the table in `fsm/table.py` has their sources and destinations."""
 
     BEGIN = "begin"
     IDENTIFIED = "identified"
@@ -46,7 +46,7 @@ class Trigger(StrEnum):
 
 
 class WaitingFor(StrEnum):
-    """What the next message of the person is expected to bring."""
+    """Content expected of the person's next message."""
 
     ANYTHING = "anything"
     IDENTIFICATION = "identification"
@@ -56,7 +56,7 @@ class WaitingFor(StrEnum):
 
 
 class TransitionRecord(Kept):
-    """One move of the state machine. `confidence` is the model's, in [0, 1], where a model decided."""
+    """One transition. `confidence` is the model's, in [0, 1], if a model decided."""
 
     source: State
     dest: State
@@ -73,7 +73,7 @@ class Speaker(StrEnum):
 
 
 class Utterance(Kept):
-    """One line of the transcript: what somebody said, and the options that were offered with it."""
+    """One line of the transcript: a text, and the options that were offered with it."""
 
     speaker: Speaker
     text: Text
@@ -82,7 +82,7 @@ class Utterance(Kept):
 
 
 class Episode(Kept):
-    """How an earlier conversation with the same person ended; its successor knows it by this."""
+    """Ending of an earlier episode, as the next one remembers it."""
 
     number: int
     state: State
@@ -92,10 +92,10 @@ class Episode(Kept):
 
 
 class Tuning(Kept):
-    """How an episode is worked on, as flags and experiments have chosen at its first turn; None: as the settings say.
+    """Settings of an episode that flags and experiments chose at its first turn; None: the process's settings.
 
-    `models` are by task. `ask_below` is the confidence, in [0, 1], below which the engine asks what was meant. `arms`
-    are the arms of experiments, and sides of canaries, that chance gave to the person, as `subject=variant`.
+    `models` are by task. `ask_below` is the confidence, in [0, 1], below which the engine asks for clarification.
+    `arms` are the drawn arms of experiments and sides of canaries, as `subject=variant`.
     """
 
     models: dict[str, str] = Field(default_factory=dict)
@@ -109,7 +109,7 @@ class Tuning(Kept):
 
 
 class Classification(Kept):
-    """What Task 1 decided and the engine followed: where to, about which business line, in which `arms`."""
+    """Decision of Task 1 that the engine followed: destination, business line, and `arms` that influenced it."""
 
     dest: State
     business_line: str | None = None
@@ -120,19 +120,19 @@ class Classification(Kept):
 WINDOW_UTTERANCES = 20
 RECENT_ARRIVALS = 64
 RECENT_EPISODES = 10
-# `moved_to` of a conversation whose records are being written: what there is of it is elsewhere still.
+# `moved_to` of a conversation while its records are restored: until then its content is elsewhere.
 RESTORING = "the place it is being restored from"
 
 
 class Conversation(Kept):
-    """The head of a conversation: small, one document, read and written once a turn.
+    """Head of a conversation: one small document, read and written once a turn.
 
-    The whole history stands beside it in the store (transitions, transcript, turns); the head carries only the window
-    that a prompt needs. `version` is the compare-and-set token of the store, `last_sequence` the inbox position that
-    has been answered. A conversation that comes back after its end continues as the next `episode` of the same head.
-    `prompt_versions` and `tuning` were chosen at its first turn and are kept to the episode's end.
-    `spent_usd` is what its calls count against the ceiling of a conversation, in this episode. `classified` is the last
-    classification, until it was taken back or an operator or timer moved the conversation.
+    The store keeps the whole history (transitions, transcript, turns) separately; the head carries only the window that
+    a prompt needs. `version` is the store's compare-and-set token, `last_sequence` the answered inbox position. A
+    conversation that returns after its end continues as the next `episode` of the same head. `prompt_versions` and
+    `tuning` are chosen at its first turn and kept to the episode's end. `spent_usd` is what this episode's calls count
+    against the ceiling of a conversation. `classified` is the last classification, until it is corrected or an operator
+    or timer moves the conversation.
     """
 
     id: ConversationId
@@ -172,7 +172,7 @@ class Conversation(Kept):
         return self.state in FINAL_STATES
 
     def emptied(self, at: Instant, *, answered_up_to: int) -> Self:
-        """What is left of an erased conversation: its version, its cursor and the numbering of its replies."""
+        """Return the head of an erased conversation: only its version, cursor and reply numbering."""
         return type(self)(
             id=self.id,
             version=self.version + 1,
@@ -182,7 +182,7 @@ class Conversation(Kept):
         )
 
     def being_restored(self, *, over: int) -> Self:
-        """What stands for it while its records are written: above version `over`, and nobody goes on with it."""
+        """Return the placeholder during a restore: above version `over`, and closed to turns."""
         version = max(self.version, over) + 1
         return type(self)(id=self.id, version=version, updated_at=self.updated_at, moved_to=RESTORING)
 
@@ -190,7 +190,7 @@ class Conversation(Kept):
         return self.model_copy(update={"window": (*self.window, *utterances)[-WINDOW_UTTERANCES:]})
 
     def successor(self, at: Instant) -> Self:
-        """The next episode of a conversation that ended: a fresh state, with what the person told us kept."""
+        """Return the next episode of an ended conversation: a fresh state, with the person's collected fields."""
         ended = Episode(
             number=self.episode,
             state=self.state,
@@ -225,9 +225,9 @@ class TaskName(StrEnum):
 
 
 class TokenCount(Kept):
-    """Tokens as the provider bills them: `input` excludes what was read from or written to its prompt cache.
+    """Tokens as the provider bills them: `input` excludes reads from and writes to its prompt cache.
 
-    `cache_write_1h` are those of `cache_write` that it keeps for an hour instead of five minutes.
+    `cache_write_1h` is the part of `cache_write` with a lifetime of an hour instead of five minutes.
     """
 
     input: int = 0
@@ -247,7 +247,7 @@ class TokenCount(Kept):
 
 
 class CallRecord(Kept):
-    """One call that came back. `model` is the one the provider says it used; `cost_usd` decimal text, None: unknown."""
+    """One call that returned. `model` is the one the provider reports; `cost_usd` is decimal text, None if unknown."""
 
     model: str
     tokens: TokenCount = TokenCount()
@@ -255,7 +255,7 @@ class CallRecord(Kept):
 
 
 class TaskRecord(Kept):
-    """One prompt task of a turn: when it ran (ms after the turn's start), what it cost and how it went.
+    """One prompt task of a turn: start and end (ms after the turn's start), cost and outcome.
 
     `task` is a name of `prompts/tasks/registry.py`. `bill` has every call that came back, also those whose answer was
     no use; `calls`, `tokens` and `cost_usd` are its sums, the last one None when the price of a model is unknown.
@@ -281,7 +281,7 @@ class TaskRecord(Kept):
 
 
 class ViolationRecord(Kept):
-    """A finding of the guardrail gate, for which a draft was withheld; drafts of a turn are numbered from 1."""
+    """A finding of the guardrail gate that withheld a draft; a turn's drafts are numbered from 1."""
 
     rule: str
     excerpt: Text
@@ -296,9 +296,9 @@ class TurnMilliseconds(Kept):
 
 
 class TurnRecord(Kept):
-    """Everything about one turn that a person may ask for later: why this reply, why none, what it cost.
+    """Record of one turn, for later questions: why this reply, why none, at which cost.
 
-    `corrects` is the classification before it, where this turn showed that it was wrong.
+    `corrects` is the previous classification, if this turn showed that it was wrong.
     """
 
     id: TurnId

@@ -1,4 +1,4 @@
-"""What the model may answer to each of the three tasks, as the code behind validates it."""
+"""Validated output of the three prompt tasks."""
 
 from pydantic import Field
 
@@ -10,17 +10,17 @@ MAX_OPTIONS = 10
 
 
 class CollectedField(Value):
-    """One thing the person said about themselves; `name` is an id of the institution's fields."""
+    """One fact about the person; `name` is an id of the institution's fields."""
 
     name: str
     value: Text = Field(min_length=1, max_length=500)
 
 
 class StateDecision(Value):
-    """Task 1: where the conversation goes, and what was understood.
+    """Task 1: the next state, and the understanding of the message.
 
-    `options` are titles to offer as buttons or rows; `ask_field` is the one thing the reply should ask the person for,
-    out of the fields that are neither known nor asked before; `confidence` is in [0, 1].
+    `options` are titles to offer as buttons or rows; `ask_field` is the field that the reply should ask for, among
+    those neither known nor asked before; `confidence` is in [0, 1].
     """
 
     next_state: State
@@ -34,7 +34,7 @@ class StateDecision(Value):
 
 
 class ResponseDraft(Value):
-    """Task 2: the words of the reply."""
+    """Task 2: the text of the reply."""
 
     text: Text = Field(min_length=1, max_length=8000)
 

@@ -1,4 +1,4 @@
-"""What travels between the webhook, the inbox, the worker and the outbox."""
+"""Values between the webhook, the inbox, the worker and the outbox."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -13,9 +13,9 @@ from contracts.values import ConversationId, Instant, Kept, MessageId, OutboxId,
 
 
 class Lease(Value):
-    """The right to work on a conversation until `expires_at`; `token` grows with every claim of that conversation.
+    """The exclusive right to process a conversation until `expires_at`; `token` grows with every claim of it.
 
-    `oldest_attempts` tells how often the oldest waiting message had been tried when the lease was taken.
+    `oldest_attempts` is the number of attempts of the oldest waiting message at the claim.
     """
 
     conversation_id: ConversationId
@@ -25,7 +25,7 @@ class Lease(Value):
 
 
 class InboxEntry(Kept):
-    """A durable message that has no reply yet. `sequence` orders the messages of one conversation."""
+    """A durable message without a reply yet. `sequence` orders the messages of one conversation."""
 
     sequence: int
     attempts: int
@@ -33,7 +33,7 @@ class InboxEntry(Kept):
 
 
 class Ages(Value):
-    """How long the messages of an inbox have waited: when the oldest came, and how many came before a given moment."""
+    """Waiting times of an inbox: arrival of the oldest message, and the number that arrived before a given instant."""
 
     oldest_received_at: Instant | None = None
     overdue: int = 0
@@ -46,7 +46,7 @@ class Ages(Value):
 
 
 class Arrival(StrEnum):
-    """What the inbox did with a message. A duplicate whose first copy still waits re-arms the wake-up."""
+    """Outcome of an append to the inbox. A duplicate whose first copy still waits re-arms the wake-up."""
 
     ACCEPTED = "accepted"
     DUPLICATE_PENDING = "duplicate_pending"
@@ -54,11 +54,10 @@ class Arrival(StrEnum):
 
 
 class OutboxRow(Kept):
-    """A committed reply on its way. `number` orders the rows of a conversation; `deadline` ends a `sending`.
+    """A committed reply in delivery. `number` orders the rows of a conversation; `deadline` ends a `sending`.
 
-    `correlation_id` is the first message that the reply answers, which came at `received_at`: every line of a message's
-    life is logged with it. `traceparent` names the span of the turn that wrote it, where there is one: sends and
-    statuses belong to its trace.
+    `correlation_id` is the first message that the reply answers, which arrived at `received_at`: all log lines of that
+    message's life carry it. `traceparent` names the span of the turn, if any: sends and statuses belong to its trace.
     """
 
     id: OutboxId
@@ -86,7 +85,9 @@ class OutboxRow(Kept):
 
     @property
     def sendable_at(self) -> datetime:
-        """When the row may be sent: a pending one after its back-off, a sending one when its outcome stayed unknown."""
+        """The instant from which the row may be sent: a pending row after its backoff, a sending row after its
+        deadline.
+        """
         waits_for = self.deadline if self.state is DeliveryState.SENDING else self.not_before
         return waits_for or self.created_at
 
@@ -94,7 +95,7 @@ class OutboxRow(Kept):
         return self._with(state=DeliveryState.SENDING, attempts=self.attempts + 1, deadline=deadline, updated_at=at)
 
     def sent(self, *, platform_message_id: str, at: datetime) -> Self:
-        """The platform has it. A status may have said more already; then only the platform's id is added."""
+        """Return the row as accepted by the platform. After an earlier status only the platform's id is added."""
         state = max(self.state, DeliveryState.SENT, key=_rank)
         return self._with(state=state, platform_message_id=platform_message_id, updated_at=at)
 
@@ -105,7 +106,7 @@ class OutboxRow(Kept):
         return self._with(state=DeliveryState.FAILED, error_code=error_code, needs_escalation=True, updated_at=at)
 
     def reported(self, update: StatusUpdate) -> Self:
-        """The row after a status: forward only, so that a late or repeated status changes nothing."""
+        """Return the row after a status: forward only, so that a late or repeated status changes nothing."""
         if _rank(update.state) <= _rank(self.state):
             return self
         if update.state is DeliveryState.FAILED:
@@ -122,7 +123,7 @@ _ORDER = (
     DeliveryState.SENDING,
     DeliveryState.SENT,
     DeliveryState.FAILED,
-    # Evidence that it arrived outweighs an earlier report that it did not.
+    # Evidence of arrival outweighs an earlier report of a failure.
     DeliveryState.DELIVERED,
     DeliveryState.READ,
 )
@@ -133,7 +134,7 @@ def _rank(state: DeliveryState) -> int:
 
 
 class Receipt(Kept):
-    """What the store knows of one inbound message after its turn."""
+    """The stored trace of one inbound message after its turn."""
 
     message: InboundMessage
     sequence: int
@@ -142,7 +143,7 @@ class Receipt(Kept):
 
 
 class TurnCommit(Value):
-    """What one turn writes, all or nothing, if the stored version is still `conversation.version`."""
+    """The atomic write of one turn, valid if the stored version is still `conversation.version`."""
 
     conversation: Conversation
     transitions: tuple[TransitionRecord, ...] = ()
@@ -153,7 +154,7 @@ class TurnCommit(Value):
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
-        """What the store will know of each answered message."""
+        """The receipt of each answered message."""
         if self.turn is None:
             return ()
         return tuple(
@@ -163,7 +164,7 @@ class TurnCommit(Value):
 
 
 class DeadLetter(Kept):
-    """A message that could not be processed, kept as it came until a person looks at it."""
+    """A message that could not be processed, kept unchanged for a person's decision."""
 
     id: str
     conversation_id: ConversationId | None
@@ -177,7 +178,7 @@ class DeadLetter(Kept):
 
 
 class ConversationArchive(Value):
-    """Everything a store keeps of one conversation, so that another store can hold the same."""
+    """Everything a store keeps of one conversation, for a copy in another store."""
 
     head: Conversation
     transitions: tuple[TransitionRecord, ...] = ()
@@ -189,7 +190,7 @@ class ConversationArchive(Value):
 
 
 class ConversationSummary(Value):
-    """One line of a list of conversations; nothing in it was written by the person."""
+    """One line of a list of conversations, without the person's words."""
 
     id: ConversationId
     channel: str
@@ -217,10 +218,10 @@ class ConversationSummary(Value):
 
 
 class Record(Kept):
-    """A small document of one collection, beside the conversations: an analysis, a flag, an amount of money.
+    """A small document of one collection outside the conversations: an analysis, a flag, an amount of money.
 
-    `version` is the compare-and-set token, 0 before the first write. With an `owner` it is erased when that
-    conversation is; at `due_at` somebody has to look at it; from `expires_at` on it is not there any more.
+    `version` is the compare-and-set token, 0 before the first write. With an `owner` it is erased together with that
+    conversation; at `due_at` it appears among the due records; from `expires_at` on it no longer exists.
     """
 
     collection: str

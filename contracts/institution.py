@@ -1,4 +1,4 @@
-"""What the institution says about itself, as the loader in `context/` reads it from its three markdown documents."""
+"""The institution's knowledge, as the loader in `context/` reads it from its three markdown documents."""
 
 from enum import StrEnum
 
@@ -24,11 +24,11 @@ class BusinessLine(Kept):
 
 
 class Intent(Kept):
-    """One thing people come with.
+    """One reason to contact the institution.
 
-    `triggers` are phrases people use for it, `answer` the canonical reply, `options` titles to offer as buttons or
-    rows, `fields` what to ask for when it is still unknown. `escalate` sends it to a person at once, `conclude` ends
-    the conversation, `spam` marks it as spam; `asset` names what goes with the answer.
+    `triggers` are phrases that express it, `answer` the canonical reply, `options` titles to offer as buttons or rows,
+    `fields` the facts to ask for while unknown. `escalate` hands off to an agent at once, `conclude` ends the
+    conversation, `spam` marks it as spam; `asset` names the attachment of the answer.
     """
 
     id: str
@@ -46,7 +46,7 @@ class Intent(Kept):
 
 
 class FieldSpec(Kept):
-    """Something worth knowing about the person, asked once: `question` is how the institution asks for it."""
+    """A fact about the person, asked once; `question` is the institution's wording."""
 
     id: str
     label: str
@@ -54,7 +54,7 @@ class FieldSpec(Kept):
 
 
 class Asset(Kept):
-    """A file, place or contact card the institution offers; Task 3 names it by `id`, the fitter fills the message."""
+    """A file, place or contact card of the institution; Task 3 names it by `id`, the fitter fills the message."""
 
     id: str
     type: MessageType
@@ -65,9 +65,9 @@ class Asset(Kept):
 
 
 class FixedText(StrEnum):
-    """Replies that no model writes. Every institution provides them, in its own language.
+    """Replies without a model. Every institution provides them, in its own language.
 
-    It may leave out those of `RATING`, all together: then nobody is asked at the end whether they were helped.
+    It may leave out all those of `RATING` together; then conversations end without the rating question.
     """
 
     ESCALATED = "escalated"
@@ -87,15 +87,15 @@ class FixedText(StrEnum):
     RATED = "rated"
 
 
-# The question, the two buttons under it, and what is said to who has pressed one.
+# The question, its two buttons, and the reply to each.
 RATING = (FixedText.SATISFACTION, FixedText.SATISFIED, FixedText.UNSATISFIED, FixedText.RATED)
 
 
 class Institution(Kept):
-    """Everything a prompt or the guardrail gate may take as true.
+    """Everything that a prompt or the guardrail gate may take as true.
 
     `version` is a hash of the documents' content, `documents` their raw text by file name. `prompt_core` is the stable
-    text that opens every prompt; `line_view` is what a prompt adds about one business line.
+    text that opens every prompt; `line_view` is the addition for one business line.
     """
 
     name: str

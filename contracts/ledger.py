@@ -1,6 +1,6 @@
-"""What was spent, added up by hour of the day (UTC), business line, task, model, template and arm of an experiment.
+"""Ledger of costs: sums by hour (UTC), business line, task, model, template and arm of an experiment.
 
-Money is exact: `Decimal` here, its text in the store. There is no id of a conversation and no word of anybody in it.
+Money is exact: `Decimal` here, its text in the store. The ledger contains no conversation id and no text of a person.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ COLLECTION = "ledger"
 
 @dataclass(frozen=True)
 class BilledCall:
-    """A call that came back, with the task it was made for and the label of its template."""
+    """A call that returned, with its task and the label of its template."""
 
     task: str
     template: str
@@ -29,9 +29,9 @@ class BilledCall:
 
 
 class Group(NamedTuple):
-    """What a row is about. `line` is '' while no business line is known, `arm` where there is no experiment.
+    """Key of a row. `line` is '' without a known business line, `arm` without an experiment.
 
-    Who is in several experiments has their arms in one `arm`, in order, with a space between: each call counts once.
+    A person in several experiments has all arms in one `arm`, in order, separated by spaces: each call counts once.
     """
 
     hour: int
@@ -44,7 +44,7 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True)
 class Amounts:
-    """Calls, their tokens and their price; `unpriced` of the calls have no known price and are not in `usd`."""
+    """Calls, their tokens and their price; the `unpriced` calls have no known price and are not in `usd`."""
 
     calls: int = 0
     input: int = 0
@@ -69,7 +69,7 @@ class Amounts:
 
     @property
     def is_known(self) -> bool:
-        """Whether the price of any call is known, or there was none."""
+        """Whether the price of at least one call is known, or there was none."""
         return self.unpriced < self.calls or not self.calls
 
     def __add__(self, other: "Amounts") -> "Amounts":
@@ -89,8 +89,8 @@ NOTHING = Amounts()
 
 @dataclass
 class Page:
-    """The sums of one day. `turns` counts, by hour and line, the turns for which a model was asked; `resolved`, by hour
-    and arm, the conversations that came to their end.
+    """The sums of one day. `turns` counts, by hour and line, the turns that called a model; `resolved`, by hour and
+    arm, the conversations that ended.
     """
 
     rows: dict[Group, Amounts] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class Page:
             self.rows[group] = self.rows.get(group, NOTHING) + Amounts.of(billed.call)
 
     def add_turn(self, turn: TurnRecord) -> bool:
-        """Add a committed turn; False when no call of it came back."""
+        """Add a committed turn; return False when it has no billed call."""
         if turn.tasks and turn.state is State.COMPLETED:
             resolved = (turn.at.astimezone(UTC).hour, _arm(turn.arms))
             self.resolved[resolved] = self.resolved.get(resolved, 0) + 1
@@ -127,7 +127,7 @@ class Page:
             self.resolved[key] = self.resolved.get(key, 0) + resolved
 
     def within(self, hours: range) -> "Page":
-        """The part of these hours."""
+        """Return the part of these hours."""
         rows = {group: amounts for group, amounts in self.rows.items() if group.hour in hours}
         turns, resolved = (
             {key: count for key, count in counts.items() if key[0] in hours} for counts in (self.turns, self.resolved)
@@ -143,7 +143,7 @@ class Page:
         return sum(self.turns.values())
 
     def body(self) -> dict[str, Any]:
-        """The page as a document: rows as lists, money as text."""
+        """Return the page as a document: rows as lists, money as text."""
         rows = [[*group, *_plain(amounts)] for group, amounts in sorted(self.rows.items())]
         turns, resolved = ([[*key, count] for key, count in sorted(one.items())] for one in (self.turns, self.resolved))
         return {"rows": rows, "turns": turns} | ({"resolved": resolved} if resolved else {})
@@ -152,7 +152,7 @@ class Page:
     def of(cls, body: Mapping[str, Any]) -> Self:
         width = len(Group._fields)
         rows = {Group(*row[:width]): _amounts(row[width:]) for row in body["rows"]}
-        # Earlier releases did not count what was resolved.
+        # Earlier releases did not count resolved conversations.
         turns, resolved = (
             {(hour, name): count for hour, name, count in counts}
             for counts in (body["turns"], body.get("resolved", ()))
@@ -176,11 +176,11 @@ def _amounts(values: list[Any]) -> Amounts:
 
 
 class Kind(StrEnum):
-    """What a shard of the ledger holds.
+    """Content of a ledger shard.
 
-    `TURNS`: committed turns, which stand in the store one by one as well. `APART`: calls that stand nowhere else, of
-    analyses and of drafts that were dropped. `ERASED`: of `TURNS`, those whose conversation was erased since.
-    `RECOUNT`: a whole day of turns, counted again; from then on it stands for all of `TURNS` and `ERASED`.
+    `TURNS`: committed turns, which the store also has one by one. `APART`: calls found nowhere else, of analyses and of
+    discarded drafts. `ERASED`: the part of `TURNS` whose conversations were erased since. `RECOUNT`: a whole day of
+    turns, counted again; it replaces all of `TURNS` and `ERASED` of that day.
     """
 
     TURNS = "turns"
@@ -190,7 +190,7 @@ class Kind(StrEnum):
 
 
 def shard_key(day: date, kind: Kind, writer: str) -> str:
-    """Shards of one day follow each other."""
+    """Return the key of a shard; shards of one day are adjacent."""
     return f"{day.isoformat()}/{kind.value}/{writer}"
 
 

@@ -1,4 +1,4 @@
-"""What people write to us, what we write to them, and what a platform reports about it."""
+"""Inbound messages, outbound messages and delivery statuses."""
 
 import hashlib
 import re
@@ -34,7 +34,7 @@ class ChannelName(StrEnum):
 
 
 class InboundKind(StrEnum):
-    """What a message from a person is; those in `RECORDED_ONLY_KINDS` are never answered."""
+    """Kind of an inbound message; those in `RECORDED_ONLY_KINDS` are never answered."""
 
     TEXT = "text"
     CHOICE = "choice"
@@ -67,7 +67,7 @@ RECORDED_ONLY_KINDS = frozenset(
 
 
 class Address(Kept):
-    """Where a reply goes: the account that was written to and the person who wrote, as the platform names them."""
+    """Destination of a reply: the account and the person, as the platform names them."""
 
     channel: ChannelName
     account: str
@@ -76,7 +76,7 @@ class Address(Kept):
 
 
 class InboundMedia(Kept):
-    """A file the platform keeps for us; `reference` is its id there, never the bytes."""
+    """A file held by the platform; `reference` is its id there, never the bytes."""
 
     reference: str
     mime_type: str = ""
@@ -87,9 +87,9 @@ class InboundMedia(Kept):
 class InboundMessage(Kept):
     """One message of one person.
 
-    `id` names it inside the product and is safe to log; `platform_id` is the platform's own and may contain a phone
-    number, so it stays in the store. `text` is everything of it that can be read: body, caption, chosen title.
-    `traceparent` names the span of its reception (W3C Trace Context), where one was made.
+    `id` is the product's id and is safe to log; `platform_id` is the platform's own and may contain a phone number, so
+    it stays in the store. `text` is all readable content: body, caption, chosen title. `traceparent` names the span of
+    its reception (W3C Trace Context), if any.
     """
 
     id: MessageId
@@ -115,12 +115,14 @@ class InboundMessage(Kept):
 
     @property
     def is_recorded_only(self) -> bool:
-        """Kept, never answered: reactions, edits, what the business itself wrote, what is said in groups."""
+        """Whether it is kept and never answered: reactions, edits, the business's own messages, messages in groups."""
         return self.recorded_only or self.kind in RECORDED_ONLY_KINDS
 
 
 def digest(*parts: str, size: int = 16) -> str:
-    """Hex SHA-256 of the parts, `size` bytes; a zero byte separates them so that ('ab','c') differs from ('a','bc')."""
+    """Return the hex SHA-256 of the parts, `size` bytes; a zero byte between them makes ('ab','c') differ from
+    ('a','bc').
+    """
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[: size * 2]
 
 
@@ -142,7 +144,7 @@ MEDIA_TYPES = frozenset({MessageType.IMAGE, MessageType.VIDEO, MessageType.AUDIO
 
 
 class Option(Kept):
-    """Something a person can choose: a button, or a row of a list (which alone shows a description)."""
+    """A choice offered to the person: a button, or a row of a list (only the row shows a description)."""
 
     id: str
     title: Text
@@ -150,7 +152,7 @@ class Option(Kept):
 
 
 class Media(Kept):
-    """A file we send: exactly one of a public link and an id the platform gave for an upload."""
+    """An outbound file: exactly one of a public link and the platform's id of an upload."""
 
     link: str | None = None
     platform_media_id: str | None = None
@@ -171,7 +173,7 @@ class ContactCard(Kept):
 
 
 class Template(Kept):
-    """A message the platform approved beforehand, the only kind allowed outside the reply window."""
+    """A message template approved by the platform, the only kind allowed outside the reply window."""
 
     name: str
     language: str
@@ -179,14 +181,14 @@ class Template(Kept):
 
 
 class Reaction(Kept):
-    """An emoji on a message of the person; an empty emoji takes it back."""
+    """An emoji on a message of the person; an empty emoji removes it."""
 
     platform_message_id: str
     emoji: str
 
 
 class OutboundMessage(Kept):
-    """One message to one person. `text` is the body or a file's caption; `type` says which other field counts."""
+    """One message to one person. `text` is the body or a file's caption; `type` determines which other field counts."""
 
     type: MessageType = MessageType.TEXT
     text: Text = ""
@@ -208,7 +210,7 @@ class OutboundMessage(Kept):
         return self.buttons or self.rows
 
     def visible_texts(self) -> tuple[str, ...]:
-        """Everything of the message that a person can read or open: what the guardrail gate has to look at."""
+        """All texts and links of the message that a person can read or open, for the guardrail gate."""
         texts = [self.text, self.list_label]
         for option in self.options:
             texts += [option.title, option.description]
@@ -224,7 +226,7 @@ class OutboundMessage(Kept):
 
 
 class DeliveryState(StrEnum):
-    """The life of an outbox row. It only moves forward: pending, sending, sent, delivered, read; or failed."""
+    """State of an outbox row. It only moves forward: pending, sending, sent, delivered, read; or failed."""
 
     PENDING = "pending"
     SENDING = "sending"
@@ -235,7 +237,7 @@ class DeliveryState(StrEnum):
 
 
 class StatusUpdate(Kept):
-    """What a platform reports about one of our messages; `client_reference` is the outbox id, where it echoes one."""
+    """A platform's report about an outbound message; `client_reference` is the outbox id, if the platform echoes it."""
 
     channel: ChannelName
     account: str

@@ -1,4 +1,4 @@
-"""All records of a collection, however many there are."""
+"""Iteration over all records of a collection, page by page."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -12,7 +12,7 @@ PAGE = 200
 async def all_records(
     store: Records, collection: str, *, at: datetime, prefix: str = "", after: str = ""
 ) -> AsyncIterator[Record]:
-    """Those whose keys begin so and come behind `after`, in the order of their keys.
+    """Yield the records with this key prefix after the key `after`, in the order of their keys.
 
     Raises:
         StoreUnavailableError: it cannot be read now.

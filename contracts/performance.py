@@ -1,6 +1,6 @@
-"""How turns went, added up by hour: who answered, what failed, how long it took, how good it was.
+"""Performance of turns by hour: answer sources, failures, latencies and quality.
 
-There is no id of a conversation and no word of anybody in it.
+It contains no conversation id and no text of a person.
 """
 
 import math
@@ -15,18 +15,17 @@ from contracts.conversation import State, TaskName, TaskRecord, TurnRecord
 
 COLLECTION = "performance"
 
-# Neighbouring bounds are 4 % apart, so that the middle between two is within 2 % of everything between them. Source of
-# the form: Masson, Rim, Lee, DDSketch, VLDB 2019.
+# Neighbouring bounds are 4 % apart, so that the middle of a bucket is within 2 % of all its values. Source of the
+# form: Masson, Rim, Lee, DDSketch, VLDB 2019.
 ACCURACY = 0.02
 GROWTH = math.log((1 + ACCURACY) / (1 - ACCURACY))
-# A thousandth of a millisecond: nothing that is measured here is shorter.
+# A microsecond, below anything that is measured here.
 SMALLEST_MS = 0.001
 
 
 @dataclass
 class Distribution:
-    """Times in milliseconds, kept as how many fell between each two bounds: sums of several are exact, quantiles within
-    2 %."""
+    """Histogram of times in milliseconds: sums of several are exact, quantiles within 2 %."""
 
     bins: Counter[int] = field(default_factory=Counter)
     total_ms: float = 0.0
@@ -46,11 +45,11 @@ class Distribution:
 
     @property
     def mean(self) -> float | None:
-        """In milliseconds; None of nothing."""
+        """The mean in milliseconds; None of no values."""
         return self.total_ms / self.count if self.bins else None
 
     def quantile(self, share: float) -> float | None:
-        """The time, in milliseconds, that `share` (in [0, 1]) of all are no longer than; None of nothing."""
+        """Return the quantile `share` (in [0, 1]) in milliseconds; None of no values."""
         if not self.bins:
             return None
         wanted = max(1, math.ceil(share * self.count))
@@ -64,7 +63,7 @@ class Distribution:
 
 @dataclass
 class Mean:
-    """Scores in [0, 1], by their number and sum."""
+    """Mean of scores in [0, 1], by their number and sum."""
 
     count: int = 0
     total: float = 0.0
@@ -83,8 +82,9 @@ class Mean:
 
 
 class AnswerSource(StrEnum):
-    """Who wrote what a turn answered: the model, the cache of its answers, the institution's own texts where they are
-    the right answer, or those that stand in for a model that gave nothing usable. `NOBODY`: the turn has no reply."""
+    """Source of a turn's reply: the model, the cache of its answers, the institution's own text as the right answer, or
+    its text as a fallback for an unusable model answer. The last: no reply.
+    """
 
     MODEL = "model"
     CACHE = "cache"
@@ -94,7 +94,7 @@ class AnswerSource(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a person did not get the answer they should have got."""
+    """Cause of a degraded answer."""
 
     MODEL_UNAVAILABLE = "model_unavailable"
     MODEL_OUTPUT_UNUSABLE = "model_output_unusable"
@@ -115,7 +115,7 @@ def answered_by(turn: TurnRecord) -> AnswerSource:
 
 
 def failure_of(turn: TurnRecord) -> Cause | None:
-    """What kept the model's answer from the person, or None when nothing did."""
+    """Return the cause that kept the model's answer from the person, or None."""
     if answered_by(turn) is not AnswerSource.FALLBACK:
         return None
     if turn.reason in set(Cause):
@@ -126,10 +126,10 @@ def failure_of(turn: TurnRecord) -> Cause | None:
 
 
 class Times(StrEnum):
-    """What is timed beside the tasks.
+    """Measured times, besides those of the tasks.
 
     `REPLY`: from the arrival of a message to the platform's acceptance of its reply. `TURN`: from a turn's start to its
-    commit. `ENGINE`: of that, the time in which no model was waited for.
+    commit. `ENGINE`: the part of the turn without a wait for a model.
     """
 
     REPLY = "reply"
@@ -138,8 +138,9 @@ class Times(StrEnum):
 
 
 class Count(StrEnum):
-    """What is counted. `ANSWERS` by source, `FAILURES` by cause, `FALLBACKS` by reason, `STATES` by the state a turn
-    ended in, `TASKS` by task and outcome (`state:ok`), `RETRIES` by task, `WITHHELD` by rule of the gate."""
+    """Kinds of counters. `ANSWERS` by source, `FAILURES` by cause, `FALLBACKS` by reason, `STATES` by the turn's final
+    state, `TASKS` by task and outcome (`state:ok`), `RETRIES` by task, `WITHHELD` by rule of the gate.
+    """
 
     ANSWERS = "answers"
     FAILURES = "failures"
@@ -152,7 +153,7 @@ class Count(StrEnum):
 
 @dataclass
 class Page:
-    """What was added up, at most of one hour where it is kept; times by name of `Times` or of the task."""
+    """Sums of at most one hour where it is stored; times by name of `Times` or of the task."""
 
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     times: dict[str, Distribution] = field(default_factory=dict)
@@ -175,7 +176,7 @@ class Page:
             self._add_task(task)
 
     def add_reply(self, *, received_at: datetime, sent_at: datetime) -> None:
-        """A platform took the reply to a message."""
+        """Add a reply that a platform accepted."""
         self._times(Times.REPLY).add((sent_at - received_at).total_seconds() * 1000)
 
     def add_failure(self, cause: Cause) -> None:
@@ -193,7 +194,7 @@ class Page:
         return sum(self.of(Count.ANSWERS).values())
 
     def of(self, kind: Count) -> dict[str, int]:
-        """The counts of one kind, the largest first."""
+        """Return the counts of one kind, the largest first."""
         found = {name: number for (counted, name), number in self.counts.items() if counted == kind}
         return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
@@ -201,7 +202,7 @@ class Page:
         return self.times.get(name, Distribution())
 
     def body(self) -> dict[str, Any]:
-        """The page as a document."""
+        """Return the page as a document."""
         return {
             "counts": [[*key, number] for key, number in sorted(self.counts.items())],
             "times": [
@@ -239,20 +240,20 @@ class Page:
         return self.times.setdefault(str(name), Distribution())
 
     def _count(self, kind: Count, name: str, number: int = 1) -> None:
-        # Plain text, as it comes back from the store.
+        # Plain text, as the store returns it.
         self.counts[str(kind), str(name)] += number
 
 
 def _waited_for_the_model(turn: TurnRecord) -> float:
-    """Milliseconds of the critical path: Task 1, then the slower of the other two, which run side by side."""
+    """Return the milliseconds of the critical path: Task 1, then the slower of the two parallel tasks."""
     return turn.ms.state + max(turn.ms.response, turn.ms.message_type)
 
 
 def shard_key(hour: datetime, writer: str) -> str:
-    """Shards of one day of UTC, and in it of one hour, follow each other."""
+    """Return the key of a shard; shards of one day (UTC), and in it of one hour, are adjacent."""
     return f"{hour:%Y-%m-%d/%H}/{writer}"
 
 
 def hour_of(key: str) -> datetime:
-    """The hour, in UTC, that a shard is of."""
+    """Return the hour, in UTC, of a shard's key."""
     return datetime.strptime(key[:13], "%Y-%m-%d/%H").replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What the engine needs from the outside world. Every adapter of a port passes the port's contract tests."""
+"""Ports: the engine's requirements of the outside world. Every adapter of a port passes the port's contract tests."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -31,20 +31,20 @@ from contracts.values import ConversationId, MessageId, OutboxId, Value
 
 
 class Clock(Protocol):
-    """The wall clock; tests set it. Correctness never rests on it, only waiting times do."""
+    """The wall clock; tests set it. Correctness never depends on it, only waiting times do."""
 
     def now(self) -> datetime: ...
 
 
 class Inbox(Protocol):
-    """Messages that are durable and not yet answered, by conversation, and who works on which conversation.
+    """Durable messages without a reply, by conversation, and the leases of conversations.
 
     Raises:
         InboxUnavailableError: from every method, when the backend did not answer within its time-out.
     """
 
     async def ping(self) -> None:
-        """Return when a message could be made durable now."""
+        """Return if a message can be made durable now."""
         ...
 
     async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
@@ -52,7 +52,7 @@ class Inbox(Protocol):
         ...
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
-        """Take the conversation for `ttl`, or None while somebody else's lease runs."""
+        """Take the conversation for `ttl`, or return None while another lease runs."""
         ...
 
     async def renew(self, lease: Lease, *, ttl: timedelta, at: datetime) -> Lease:
@@ -66,10 +66,8 @@ class Inbox(Protocol):
     async def take(self, lease: Lease, *, isolate_after: int) -> list[InboxEntry]:
         """Return the messages of the next turn, oldest first, and count an attempt on each; nothing is removed.
 
-        Sequences grow within a conversation, for ever, not necessarily by one.
-
-        That is all pending ones; but when the oldest has had `isolate_after` attempts, it comes alone, so that one bad
-        message does not take its neighbours with it.
+        These are all pending messages; but once the oldest has had `isolate_after` attempts it comes alone, so that one
+        bad message does not block its neighbours. Sequences always grow within a conversation, not necessarily by one.
 
         Raises:
             LeaseLostError: the lease is not the newest one.
@@ -81,45 +79,45 @@ class Inbox(Protocol):
         ...
 
     async def has_newer(self, conversation_id: ConversationId, sequence: int) -> bool:
-        """Whether a message after `sequence` waits."""
+        """Return whether a message after `sequence` waits."""
         ...
 
     async def remove(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
-        """Forget answered messages; their deduplication keys stay. Removing twice is harmless."""
+        """Delete answered messages; their deduplication keys stay. Removing twice is harmless."""
         ...
 
     async def release(self, lease: Lease, *, answered: Sequence[int] = ()) -> bool:
-        """Forget the answered messages; then give the lease back if it is mine and nothing is pending, in one step.
+        """Delete the answered messages; then release the lease if it is still held and nothing is pending, atomically.
 
-        Else False, and the lease stays as it is.
+        Else return False and keep the lease.
         """
         ...
 
     async def abandon(self, lease: Lease, *, due_at: datetime) -> None:
-        """Give the lease back with work left, due again at `due_at`. A lost lease is left alone."""
+        """Release the lease with work left, due again at `due_at`. A lost lease is ignored."""
         ...
 
     async def due(self, *, at: datetime, limit: int) -> list[ConversationId]:
-        """Conversations with pending messages that nobody holds and whose time has come, longest waiting first."""
+        """Return due conversations with pending messages and without a lease, longest waiting first."""
         ...
 
     async def pending(self, conversation_id: ConversationId) -> list[InboxEntry]:
-        """All waiting messages, for people who look; no attempt is counted."""
+        """Return all waiting messages, for inspection; no attempt is counted."""
         ...
 
     async def depth(self) -> int:
-        """How many messages wait in all."""
+        """Return the number of all waiting messages."""
         ...
 
     async def ages(self, *, overdue_before: datetime) -> Ages:
-        """When the oldest waiting message was received, and how many were before the given moment.
+        """Return the arrival of the oldest waiting message, and the number that arrived before the given instant.
 
-        It looks at every waiting message where the backend keeps no order of them: for who looks now and then.
+        A backend without an order of arrivals reads every waiting message: call it rarely.
         """
         ...
 
     async def forget(self, conversation_id: ConversationId) -> int:
-        """Drop every waiting message of a conversation; return the last sequence given out in it, 0 if none was.
+        """Delete every waiting message of a conversation; return its last sequence, 0 if it has none.
 
         Deduplication keys, which are hashes, stay.
         """
@@ -128,30 +126,30 @@ class Inbox(Protocol):
     async def advance(
         self, conversation_id: ConversationId, *, past: int, answered: Sequence[InboundMessage] = ()
     ) -> None:
-        """Go on where another inbox had come to: number messages after `past`, and know the answered ones again."""
+        """Continue another inbox: number messages after `past`, and recognise the answered ones as duplicates."""
         ...
 
     async def prune(self, *, before: datetime) -> int:
-        """Forget deduplication keys of messages received before then; return how many.
+        """Delete deduplication keys of messages received before then; return how many.
 
-        A backend whose keys expire by themselves has nothing to do.
+        A backend with expiring keys does nothing.
         """
         ...
 
 
 class ConversationStore(Protocol):
-    """Keeps conversations: heads, history, transcript, turns. The truth everything else follows.
+    """Repository of conversations: heads, transitions, transcript, turns. The source of truth.
 
     Raises:
         StoreUnavailableError: from every method, when the backend did not answer within its time-out.
     """
 
     async def load(self, conversation_id: ConversationId) -> Conversation | None:
-        """The head as last committed; of an erased conversation an empty head with its version."""
+        """Return the head as last committed; for an erased conversation an empty head with its version."""
         ...
 
     async def commit(self, commit: TurnCommit) -> Conversation:
-        """Write everything of a turn in one step; return the head one version higher.
+        """Write a whole turn atomically; return the head one version higher.
 
         Raises:
             ConversationConflictError: the stored version is not `commit.conversation.version`.
@@ -163,11 +161,11 @@ class ConversationStore(Protocol):
     async def transcript(self, conversation_id: ConversationId) -> list[Utterance]: ...
 
     async def turns(self, conversation_id: ConversationId, *, limit: int | None = None) -> list[TurnRecord]:
-        """Oldest first; with `limit`, the newest `limit` of them."""
+        """Return the turns, oldest first; with `limit`, the newest `limit` of them."""
         ...
 
     async def receipt(self, conversation_id: ConversationId, message_id: MessageId) -> Receipt | None:
-        """What is known of an answered message, or None when it has not been answered."""
+        """Return the receipt of an answered message, or None."""
         ...
 
     async def receipts(self, conversation_id: ConversationId) -> list[Receipt]: ...
@@ -175,82 +173,80 @@ class ConversationStore(Protocol):
     async def turn_of(self, receipt: Receipt) -> TurnRecord | None: ...
 
     async def find_message(self, message_id: MessageId) -> list[ConversationId]:
-        """Conversations that hold an answered message of that id (web clients choose ids, so there may be several)."""
+        """Return conversations with an answered message of that id (web clients choose ids, so several may)."""
         ...
 
     async def summaries(
         self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
     ) -> list[ConversationSummary]:
-        """Newest first."""
+        """Return one summary per conversation, newest first."""
         ...
 
     async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:
-        """Conversations whose resting state has lasted longer than the table allows."""
+        """Return conversations that have been in a resting state longer than the table allows."""
         ...
 
     async def expired(self, *, updated_before: datetime, limit: int) -> list[ConversationId]:
-        """Conversations nobody has touched since."""
+        """Return conversations without a change since."""
         ...
 
     async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
-        """Delete everything of the conversation and leave an empty head one version higher, which refuses late commits.
+        """Delete the conversation's content and leave an empty head one version higher, which refuses late commits.
 
-        The empty head keeps the cursor, at least `answered_up_to`, so that messages that were taken before count as
-        answered, and the numbering of replies, so that clients that resume miss none. Returns whether there was
-        anything.
+        The empty head keeps the cursor, at least `answered_up_to`, so that messages taken before count as answered, and
+        the numbering of replies, so that resuming clients miss none. Return whether there was anything to delete.
         """
         ...
 
     async def restore(self, archive: ConversationArchive) -> None:
-        """Put the conversation, as another store had it, in the place of whatever is here; the version is kept.
+        """Replace the conversation by its archive from another store; the version is kept.
 
-        Until it is whole, and after a crash in the middle until that is done again, its head counts as moved
-        (`RESTORING`).
+        Until it is complete, after a crash until it is repeated, the head counts as moved (`RESTORING`).
         """
         ...
 
 
 class Outbox(Protocol):
-    """Committed replies on their way to the platform, in order for each conversation."""
+    """Committed replies in delivery, in order for each conversation."""
 
     async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
-        """All rows, oldest first."""
+        """Return all rows, oldest first."""
         ...
 
     async def unsent(self, conversation_id: ConversationId) -> list[OutboxRow]:
-        """Rows that are pending or sending, oldest first."""
+        """Return the pending and sending rows, oldest first."""
         ...
 
     async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
-        """Mark the row sending and count the attempt, unless it changed since it was read: then None."""
+        """Mark the row sending and count the attempt; return None if it changed since it was read."""
         ...
 
     async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
-        """Record the platform's id, and any status that came before it. `row` is as `begin_send` returned it."""
+        """Record the platform's id, and any parked status. `row` is as `begin_send` returned it."""
         ...
 
     async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
-        """Nothing was sent: pending again, not before the given time."""
+        """Return the unsent row to pending, not before the given time."""
         ...
 
     async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
-        """The platform refused it for good; the row asks for an escalation."""
+        """Record the platform's final refusal; the row then requests an escalation."""
         ...
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
-        """Move the row forward, never back; park a status whose row is not known yet and return None."""
+        """Move the row forward, never back; park a status whose row is unknown and return None."""
         ...
 
     async def unsent_count(self) -> int:
-        """How many rows of all conversations are pending or sending."""
+        """Return the number of pending and sending rows of all conversations."""
         ...
 
     async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
-        """Conversations whose first unsent row may be sent (again) now."""
+        """Return conversations whose first unsent row may be sent (again) now."""
         ...
 
     async def to_escalate(self, *, limit: int) -> list[OutboxRow]:
-        """Failed rows whose conversation has not been escalated for it."""
+        """Return failed rows whose conversation has not been escalated for it."""
         ...
 
     async def escalation_done(self, row_id: OutboxId) -> None: ...
@@ -260,11 +256,11 @@ class DeadLetters(Protocol):
     """Messages that could not be processed."""
 
     async def add(self, letter: DeadLetter) -> None:
-        """Keep the letter; adding the same id again changes nothing."""
+        """Store the letter; adding the same id again changes nothing."""
         ...
 
     async def letters(self, *, conversation_id: ConversationId | None = None, limit: int = 100) -> list[DeadLetter]:
-        """Newest first; of one conversation, or of all and of none."""
+        """Return letters, newest first; of one conversation, or all, including those without a conversation."""
         ...
 
     async def get(self, letter_id: str) -> DeadLetter | None: ...
@@ -272,7 +268,7 @@ class DeadLetters(Protocol):
     async def drop(self, letter_id: str) -> bool: ...
 
     async def prune(self, *, before: datetime) -> int:
-        """Drop the letters that are older; return how many."""
+        """Delete older letters; return how many."""
         ...
 
 
@@ -280,42 +276,42 @@ class Institutions(Protocol):
     """Published versions of the institution's documents."""
 
     async def publish(self, institution: Institution, *, at: datetime) -> bool:
-        """Keep this version and make it the current one; False when it already was."""
+        """Store this version and make it the current one; return False if it already was."""
         ...
 
     async def current(self) -> Institution | None: ...
 
     async def versions(self) -> list[tuple[str, datetime]]:
-        """Newest first."""
+        """Return all versions, newest first."""
         ...
 
 
 class Records(Protocol):
-    """Small documents by collection and key, with a version, a time to look at them and a time to forget them."""
+    """Small documents by collection and key, with a version, a due time and an expiry."""
 
     async def get(self, collection: str, key: str, *, at: datetime) -> Record | None: ...
 
     async def put(self, record: Record) -> Record | None:
-        """Write it and return it one version higher; None when the stored version is another one (0: there is none)."""
+        """Write the record and return it one version higher; None when the stored version differs (0: none)."""
         ...
 
     async def page(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
-        """In the order of their keys, from the first one after `after`."""
+        """Return records in the order of their keys, from the first one after `after`."""
         ...
 
     async def due(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
-        """Those whose `due_at` has come, longest waiting first."""
+        """Return the records with a past `due_at`, longest due first."""
         ...
 
     async def drop(self, collection: str, key: str) -> bool: ...
 
     async def prune(self, *, at: datetime) -> int:
-        """Drop those that have expired; return how many. A backend that does so by itself has nothing to do."""
+        """Delete expired records; return how many. A backend with expiry of its own does nothing."""
         ...
 
 
 class Store(Protocol):
-    """One backend of five repositories: one commit writes a conversation and its outbox, one erasure leaves nothing."""
+    """One backend of five repositories: a commit writes a conversation and its outbox, an erasure covers all."""
 
     @property
     def conversations(self) -> ConversationStore: ...
@@ -333,7 +329,7 @@ class Store(Protocol):
     def records(self) -> Records: ...
 
     async def ping(self) -> None:
-        """Return when the backend can write.
+        """Return if the backend can write.
 
         Raises:
             StoreUnavailableError: it cannot.
@@ -344,25 +340,25 @@ class Store(Protocol):
 
 
 class WakeUps(Protocol):
-    """The queue: it carries wake-ups, never messages; losing, doubling or reordering one loses nothing."""
+    """The queue of wake-ups, which carry no messages; a lost, doubled or reordered one loses nothing."""
 
     async def wake(self, conversation_id: ConversationId) -> None: ...
 
     async def analyse(self, key: str) -> None:
-        """Have the analysis of that id worked on, apart from the conversations, which must not wait behind it."""
+        """Queue the analysis of that id, apart from the conversations, which must not wait behind it."""
         ...
 
 
 class Analyses(Protocol):
-    """Asks for analyses and finds them again.
+    """Requests for analyses and their results.
 
     Raises:
         StoreUnavailableError: from every method, when the backend did not answer within its time-out.
     """
 
     async def request(self, conversation_id: ConversationId, kind: AnalysisKind) -> Analysis | None:
-        """Ask for an analysis of the conversation as it is now: the one there is, or a new one, or None without such a
-        conversation. One that failed is begun again.
+        """Request an analysis of the conversation's current version: the existing one, a new one, or None without such
+        a conversation. A failed analysis starts again.
         """
         ...
 
@@ -370,29 +366,29 @@ class Analyses(Protocol):
 
 
 class Reports(Protocol):
-    """How it goes and what it costs: `status`, `daily`, `weekly`, `cost`, `performance`.
+    """Operational reports: `status`, `daily`, `weekly`, `cost`, `performance`.
 
     Raises:
         StoreUnavailableError, InboxUnavailableError: from every method, when a backend did not answer in time.
     """
 
     async def view(self, name: str) -> dict[str, Any] | None:
-        """For programs; None when there is no report of that name."""
+        """Return the report as JSON values; None when there is no report of that name."""
         ...
 
     async def page(self, name: str) -> str | None:
-        """As HTML that loads nothing; None when there is no report of that name."""
+        """Return the report as HTML without external resources; None when there is no report of that name."""
         ...
 
 
 class Callback(Protocol):
-    """The one receiver that is told when an analysis has ended."""
+    """Receiver of the callback at the end of an analysis."""
 
     async def send(self, content: Mapping[str, Any], *, delivery_id: str, at: datetime) -> None:
-        """Tell it once; `delivery_id` is the same at every repetition.
+        """Send the callback once; `delivery_id` is the same at every repetition.
 
         Raises:
-            CallbackRefusedError: it did not answer 2xx in time; nobody knows whether it has understood.
+            CallbackRefusedError: no 2xx response in time; the receiver may have processed it.
         """
         ...
 
@@ -479,7 +475,7 @@ class LanguageModel(Protocol):
 
 
 class CacheEntry(Value):
-    """One value of a scope; of two entries of a scope the later one has the higher `number`, in every process."""
+    """One value of a scope; the later of two entries has the higher `number`, across processes."""
 
     number: int
     key: str
@@ -487,9 +483,9 @@ class CacheEntry(Value):
 
 
 class Cache(Protocol):
-    """Values that can be made again, by scope and key, each for a while. Losing any of them loses nothing.
+    """Reproducible values by scope and key, with expiry. Losing any of them loses nothing.
 
-    A scope is what is counted, listed and dropped together. A full one gives up its oldest values.
+    A scope is the unit that is counted, listed and dropped. A full scope evicts its oldest values.
 
     Raises:
         CacheUnavailableError: from every method, when the backend did not answer within its time-out.
@@ -498,32 +494,32 @@ class Cache(Protocol):
     async def get(self, scope: str, key: str) -> bytes | None: ...
 
     async def put(self, scope: str, key: str, value: bytes, *, ttl: timedelta) -> int:
-        """Keep the value, in the place of an earlier one; return how many the scope holds now."""
+        """Store the value, replacing an earlier one; return the new size of the scope."""
         ...
 
     async def entries(self, scope: str, *, after: int = 0, limit: int) -> list[CacheEntry]:
-        """The oldest `limit` of those with a number above `after`, oldest first: one page after the other."""
+        """Return the oldest `limit` entries with a number above `after`, oldest first, for paging."""
         ...
 
     async def drop(self, scope: str) -> int:
-        """Forget everything of the scope; return how many values that were."""
+        """Delete the whole scope; return the number of its values."""
         ...
 
     async def sizes(self) -> dict[str, int]:
-        """How many values each scope holds; scopes that hold none are left out."""
+        """Return the number of values by scope, without empty scopes."""
         ...
 
     async def close(self) -> None: ...
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors whose cosine says how alike their meanings are. `name` is part of what is kept by it."""
+    """Sentence embeddings, whose cosine is the semantic similarity. `name` is part of the keys of stored vectors."""
 
     name: str
     width: int
 
     async def embed(self, texts: Sequence[str]) -> list[bytes]:
-        """One vector for each text, in order: `width` little-endian float32, of unit length."""
+        """Return one vector for each text, in order: `width` little-endian float32, of unit length."""
         ...
 
     async def close(self) -> None: ...
@@ -609,7 +605,9 @@ class ChannelInbound(Protocol):
 
 
 class LiveEvent(Value):
-    """Something a watching client is told: `state`, `token`, `reply` or `error`. Only durable ones have a number."""
+    """An event for a client that watches a conversation: `state`, `token`, `reply` or `error`. Durable ones have a
+    number.
+    """
 
     name: str
     data: dict[str, Any]
@@ -617,16 +615,16 @@ class LiveEvent(Value):
 
 
 class Events(Protocol):
-    """News for those who watch a conversation now. Losing one loses nothing: clients catch up from the store."""
+    """Publish/subscribe of live events. Losing one loses nothing: clients catch up from the store."""
 
     async def publish(self, conversation_id: ConversationId, event: LiveEvent) -> None: ...
 
     def subscribe(self, conversation_id: ConversationId) -> AbstractAsyncContextManager[AsyncIterator[LiveEvent]]:
-        """Inside the context nothing that is published after it was entered is missed, up to a bounded backlog."""
+        """Subscribe; in the context no event published since its start is missed, up to a bounded backlog."""
         ...
 
 
 class Faults(Protocol):
-    """Named points where the tests make the process die or a call fail; in production every one is a no-op."""
+    """Fault injection points where tests kill the process or fail a call; in production each is a no-op."""
 
     async def reach(self, point: str) -> None: ...

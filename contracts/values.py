@@ -11,23 +11,23 @@ OutboxId = NewType("OutboxId", str)
 
 
 class Value(BaseModel):
-    """A frozen value; an unknown field is an error, so that a misspelt one is not lost in silence."""
+    """A frozen value; an unknown field is an error, so that a misspelt one is not silently lost."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Kept(Value):
-    """A value that stands in an inbox or a store.
+    """A value stored in an inbox or a store.
 
-    What a newer release added to it is passed over: while one release replaces another, both read the same documents.
-    What the older one writes back lacks the addition, so an addition needs a default that is right without it.
+    Fields of a newer release are ignored: during a rolling update both releases read the same documents. The older one
+    writes them back without the addition, so every addition needs a valid default.
     """
 
     model_config = ConfigDict(extra="ignore")
 
 
 def without_lone_surrogates(text: str) -> str:
-    """Replace lone surrogates by U+FFFD: JSON parsers let them pass and every UTF-8 encoder behind breaks on them."""
+    """Replace lone surrogates by U+FFFD: JSON parsers accept them and every UTF-8 encoder behind fails on them."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 

@@ -1,4 +1,4 @@
-"""How replies and turns look to the outside: the shapes that other people script against."""
+"""Public JSON shapes of replies, turns and analyses, which others script against."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -10,7 +10,7 @@ from contracts.messages import OutboundMessage
 
 
 def reply_view(replies: Sequence[OutboundMessage]) -> dict[str, Any] | None:
-    """One reply as JSON values; of several parts the words are joined and the last one gives the form."""
+    """Return a reply as JSON values; the texts of several parts are joined and the last part gives the form."""
     if not replies:
         return None
     last = replies[-1]
@@ -28,7 +28,7 @@ def reply_view(replies: Sequence[OutboundMessage]) -> dict[str, Any] | None:
 
 
 def turn_view(turn: TurnRecord) -> dict[str, Any]:
-    """One turn in the shape of `prosa replay`."""
+    """Return a turn in the shape of `prosa replay`."""
     return {
         "conversation": turn.conversation_id,
         "message_ids": list(turn.message_ids),
@@ -49,7 +49,7 @@ def turn_view(turn: TurnRecord) -> dict[str, Any]:
 
 
 def analysis_view(analysis: Analysis) -> dict[str, Any]:
-    """One analysis in the shape of `GET /analyses/{id}`; `cost_usd` is None when a price is unknown."""
+    """Return an analysis in the shape of `GET /analyses/{id}`; `cost_usd` is None when a price is unknown."""
     context, tasks = analysis.context, analysis.tasks
     costs = [task.cost_usd for task in tasks]
     known = [Decimal(cost) for cost in costs if cost is not None]

@@ -1,4 +1,4 @@
-"""One YAML file as a value, with the line on which each of its parts stands."""
+"""YAML files as validated values, with line numbers for error messages."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from contracts.errors import ConfigurationError
 
-# Several times as fast, where it was built in.
+# libyaml's loader, several times as fast, where PyYAML was built with it.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 M = TypeVar("M", bound=BaseModel)
@@ -21,7 +21,7 @@ WordSet = Annotated[frozenset[str], BeforeValidator(str.split)]
 
 @dataclass(frozen=True)
 class YamlFile(Generic[M]):
-    """What a file says. `name` is the file's own, for messages; lines count from 1."""
+    """The value of a file. `name` is the file's name, for messages; lines count from 1."""
 
     name: str
     text: str
@@ -29,7 +29,7 @@ class YamlFile(Generic[M]):
     lines: Mapping[Where, int]
 
     def line(self, *where: str | int) -> int:
-        """The line on which the text of that part begins, or of the nearest part around it."""
+        """Return the line on which that part begins, or the nearest part around it."""
         return _nearest(self.lines, where)
 
     def problem(self, text: str, *where: str | int, chain: str = "") -> ConfigurationError:
@@ -37,7 +37,7 @@ class YamlFile(Generic[M]):
 
 
 def problem(file: str, line: int, text: str, *, chain: str = "") -> ConfigurationError:
-    """An error that names the file, its line, and the templates that led there."""
+    """Return an error that names the file, its line, and the templates that led there."""
     return ConfigurationError(f"{file}:{line}: {text}" + (f" ({chain})" if "->" in chain else ""))
 
 
@@ -45,8 +45,8 @@ def read_yaml(path: Path, model: type[M]) -> YamlFile[M]:
     """Read a file whose keys are exactly those of `model`.
 
     Raises:
-        ConfigurationError: it cannot be read, is not YAML, says something twice, or is not what `model` says; the text
-            names file and line.
+        ConfigurationError: it cannot be read, is not YAML, has a duplicate key, or does not fit `model`; the text names
+            file and line.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -64,7 +64,7 @@ def read_yaml(path: Path, model: type[M]) -> YamlFile[M]:
             raise problem(path.name, _first_line(node), f"{where[-1]} stands twice")
         lines[where] = _first_line(node)
     try:
-        # Also of values that pass over, where they are stored, what they do not know.
+        # Also for values that ignore unknown fields where they are stored.
         value = model.model_validate(content, extra="forbid")
     except ValidationError as exc:
         texts = []
@@ -93,6 +93,6 @@ def _parts(node: yaml.Node, where: Where) -> Iterator[tuple[Where, yaml.Node]]:
 
 
 def _first_line(node: yaml.Node) -> int:
-    """A block of text begins on the line after its `|`."""
+    """Return the first line; a block text begins on the line after its `|`."""
     is_block = isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
     return int(node.start_mark.line) + (2 if is_block else 1)

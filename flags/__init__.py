@@ -1,1 +1,1 @@
-"""Who gets which variant: flags, experiments, and what came of them."""
+"""Feature flags and experiments: definitions, evaluation, assignment and analysis."""

@@ -1,4 +1,4 @@
-"""Flags and experiments in this process's memory, and how they are kept fresh without anybody waiting for it."""
+"""In-memory cache of flags and experiments, refreshed in the background so that no evaluation waits."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ log = logger(__name__)
 
 MAX_AGE = timedelta(minutes=5)
 LOOK_EVERY = timedelta(seconds=5)
-# A store that takes longer has failed, for us: what it said before goes on being used.
+# A store that takes longer counts as failed; the values read before stay in use.
 PATIENCE = timedelta(seconds=2)
 
 
@@ -26,21 +26,21 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Source(Protocol[T_co]):
-    """Where they come from, by key.
+    """Source of the cached values, by key.
 
     Raises:
-        TransientError, ConfigurationError: they cannot be read now.
+        TransientError, ConfigurationError: the values cannot be read now.
     """
 
     async def load(self) -> Mapping[str, T_co]: ...
 
     async def stamp(self) -> str:
-        """Another text whenever `load` may have another answer; cheap."""
+        """Return a text that changes whenever the result of `load` may have changed; cheap."""
         ...
 
 
 class Cache(Generic[T]):
-    """Asking never waits: what is too old is served once more while it is read again."""
+    """Stale-while-revalidate cache: a read never waits; a stale value is served once more during the refresh."""
 
     def __init__(
         self,
@@ -66,17 +66,17 @@ class Cache(Generic[T]):
 
     @property
     def known(self) -> Mapping[str, T]:
-        """All of them."""
+        """All cached values, by key."""
         if self._monotonic() >= self._too_old_at:
             self._ask()
         return self._known
 
     async def look(self) -> bool:
-        """Read them if they changed or are too old; False when that failed, and those of before stay in force."""
+        """Refresh if the source changed or the values are stale; False when that failed and the earlier values stay."""
         return await self._attempt(only_if_changed=True)
 
     async def refresh(self) -> bool:
-        """Read them; False when that failed, and those of before stay in force."""
+        """Refresh from the source; False when that failed and the earlier values stay."""
         return await self._attempt(only_if_changed=False)
 
     async def _attempt(self, *, only_if_changed: bool) -> bool:
@@ -98,7 +98,7 @@ class Cache(Generic[T]):
             return True
 
     async def _read(self, *, only_if_changed: bool) -> str:
-        # Read first: what changes in between is found again at the next look.
+        # The stamp is read first: a change between the two reads is found at the next look.
         stamp = await self._source.stamp()
         is_fresh = self._monotonic() < self._too_old_at and self.is_ready
         if only_if_changed and is_fresh and stamp == self._stamp:
@@ -110,11 +110,11 @@ class Cache(Generic[T]):
         return "read"
 
     def _wait_a_while(self) -> None:
-        """Not every evaluation has to find out that the source is away."""
+        """Postpone the next refresh, so that not every evaluation runs into an unavailable source."""
         self._too_old_at = self._monotonic() + min(self._max_age, LOOK_EVERY.total_seconds())
 
     def _ask(self) -> None:
-        """Have them read in the background, where there is an event loop and nobody does so already."""
+        """Start a refresh in the background, unless one is running or there is no event loop."""
         if self._asked is not None and not self._asked.done():
             return
         try:
@@ -124,7 +124,7 @@ class Cache(Generic[T]):
         self._asked = loop.create_task(self.refresh())
 
     async def close(self) -> None:
-        """Leave off reading."""
+        """Cancel the refresh that is running."""
         if self._asked is not None:
             self._asked.cancel()
             with suppress(asyncio.CancelledError):
@@ -133,9 +133,9 @@ class Cache(Generic[T]):
 
 @asynccontextmanager
 async def kept_fresh(events: Events, *caches: Cache[Any], every: timedelta = LOOK_EVERY) -> AsyncIterator[None]:
-    """Look for changes while the context is open: when told, and every few seconds whether told or not.
+    """Refresh the caches while the context is open: at each invalidation event, and every few seconds regardless.
 
-    Waits for the first reading, as long as a cache's patience at most.
+    Waits for the first refresh, at most as long as a cache's patience.
     """
     await asyncio.gather(*(cache.refresh() for cache in caches))
     tasks = [asyncio.create_task(_look(caches, every)), asyncio.create_task(_listen(caches, events))]

@@ -1,4 +1,4 @@
-"""What a flag says: its status, whom it is for, and the variants it chooses among."""
+"""Definition of a flag: status, segments, variants and guardrail metrics."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time
@@ -9,26 +9,26 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from contracts.values import Instant, Kept, Text, without_lone_surrogates
 
-# No colon: a bucket is the hash of `flag:salt:targeting key`, which must not be read in two ways.
+# No colon: a bucket is the hash of `flag:salt:targeting key`, which must be unambiguous.
 FlagKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 Salt = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$")]
 Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-# Written by hand, and never empty.
+# One line of text, written by hand and never empty.
 Line = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
     AfterValidator(without_lone_surrogates),
 ]
-# Several types side by side are told apart by their own type: 1 stays a number, True a truth value.
+# pydantic's smart mode picks the member by the value's own type: 1 stays a number, True a boolean.
 Scalar = bool | int | Annotated[float, Field(allow_inf_nan=False)] | Annotated[Text, Field(max_length=2_000)]
 
 
 class Status(StrEnum):
-    """`DISABLED` reaches nobody, `ENABLED` everybody whom a segment takes in, the others a percentage of them.
+    """Rollout status: `DISABLED` reaches no person, `ENABLED` all persons of its segments, the others a percentage.
 
-    `GRADUAL_ROLLOUT` and `CANARY` give those whom they reach a treatment; a canary steps back by itself when one of its
-    guardrails is worse. `AB_TEST` splits those whom it reaches among all variants, the control included.
+    `GRADUAL_ROLLOUT` and `CANARY` give the persons they reach a treatment; a canary steps back by itself when one of
+    its guardrails is worse. `AB_TEST` splits the persons it reaches among all variants, the control included.
     """
 
     DISABLED = "disabled"
@@ -39,14 +39,14 @@ class Status(StrEnum):
 
 
 class Hashing(StrEnum):
-    """`STABLE`: the same person always gets the same answer. `RANDOM`: drawn anew at each evaluation."""
+    """Kind of draw. `STABLE`: one person always gets the same variant. `RANDOM`: each evaluation draws again."""
 
     STABLE = "stable"
     RANDOM = "random"
 
 
 class Operator(StrEnum):
-    """How an attribute is compared; the last two with numbers."""
+    """Comparison of an attribute with the values of a rule; the last two compare numbers."""
 
     IN = "in"
     NOT_IN = "not_in"
@@ -59,7 +59,7 @@ class Operator(StrEnum):
 class Rule(Kept):
     """One condition on an attribute: `channel`, `language`, `business_line`, or any other that the caller names.
 
-    It holds when one of `values` fits. An attribute that is not there fulfils no rule, `not_in` included.
+    It holds when one of `values` matches. A missing attribute fulfils no rule, `not_in` included.
     """
 
     attribute: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -75,10 +75,10 @@ class Rule(Kept):
 
 
 class Segment(Kept):
-    """People for whom all rules hold; without rules, everybody.
+    """Persons for whom all rules hold; without rules, every person.
 
-    The first segment that takes a person in decides. Its `percentage`, where it has one, takes the place of the flag's;
-    its `variant` is given to all of its people without a draw, who then take no part in an experiment.
+    The first segment that matches a person decides. Its `percentage`, if set, replaces the flag's; its `variant` is
+    given to all of its persons without a draw, so that they take no part in an experiment.
     """
 
     name: Name
@@ -88,10 +88,10 @@ class Segment(Kept):
 
 
 class Variant(Kept):
-    """One of the answers of a flag, drawn with its weight among those that can be drawn.
+    """One of the answers of a flag, drawn with its weight among the variants that can be drawn.
 
-    `value` is what typed questions get (is it on, which version, which threshold). `config` overrides, by their keys,
-    the values of other flags for those who have this variant: so that one experiment can change several things.
+    `value` answers typed evaluations (boolean, version, threshold). `config` overrides, by key, the values of other
+    flags for persons with this variant, so that one experiment can change several things.
     """
 
     name: Name
@@ -101,9 +101,9 @@ class Variant(Kept):
 
 
 class MetricKind(StrEnum):
-    """What a metric says of one person: had it at least one event, the mean of its values, or their sum.
+    """Aggregation of a metric's events per person: at least one event, the mean of the values, or their sum.
 
-    `RATIO` is of all persons of an arm together: the sum of one event's values over that of another's.
+    `RATIO` is of all persons of an arm together: the sum of one event's values over the sum of another's.
     """
 
     PROPORTION = "proportion"
@@ -122,9 +122,9 @@ EventName = Annotated[str, StringConstraints(pattern=EVENT_NAME)]
 
 
 class Metric(Kept):
-    """A question about each person. As a guardrail it may be worse by `margin`, as a share of the control's value.
+    """A measure of each person. As a guardrail it may be worse by `margin`, a share of the control's value.
 
-    `name` is that of the events it is made of; a ratio has a name of its own, and two names of events.
+    `name` is the name of its events; a ratio has a name of its own, and the names of two events.
     """
 
     name: EventName
@@ -148,7 +148,7 @@ class Metric(Kept):
 
 
 def _as_instant(given: object) -> object:
-    """A day stands for its beginning, in UTC."""
+    """Turn a day into its first instant, in UTC."""
     if isinstance(given, str):
         try:
             given = date.fromisoformat(given)
@@ -168,9 +168,9 @@ OFF = Variant(name="off", value=False)
 class Flag(Kept):
     """One flag. Without variants it is on or off.
 
-    `control` names the variant of those whom the flag does not reach; by default the first one. `owner` is whom to ask,
-    and from `expires_at` on the flag answers nothing any more: by then it has left the code. `salt` makes the draw:
-    with another one everybody is drawn anew.
+    `control` names the variant of persons whom the flag does not reach; by default the first one. `owner` is the person
+    to ask. From `expires_at` on the flag no longer answers: by then it has left the code. `salt` seeds the draw:
+    another salt draws every person again.
     """
 
     key: FlagKey
@@ -203,7 +203,7 @@ class Flag(Kept):
 
     @property
     def drawn(self) -> tuple[Variant, ...]:
-        """The variants among which people are drawn."""
+        """The variants that can be drawn."""
         if self.status is Status.AB_TEST:
             return self.answers
         control = self.control_variant
@@ -216,7 +216,7 @@ class Flag(Kept):
         return at >= self.expires_at
 
     def share_of(self, segment: Segment | None) -> float:
-        """The percentage of a segment's people that the flag reaches."""
+        """Return the percentage of a segment's persons that the flag reaches."""
         if self.status is Status.DISABLED:
             return 0
         if self.status is Status.ENABLED:
@@ -239,13 +239,10 @@ class Flag(Kept):
         if self.status in (Status.GRADUAL_ROLLOUT, Status.CANARY) and self.percentage is None:
             yield f"{self.status} needs a percentage"
         if self.control is None or self.control in names:
-            yield from self._problems_of_the_draw()
-
-    def _problems_of_the_draw(self) -> Iterator[str]:
-        if not any(variant.weight > 0 for variant in self.drawn):
-            yield "no variant that can be drawn has a weight above 0"
-        if self.status is Status.AB_TEST and len(self.answers) < 2:
-            yield "ab_test needs two variants"
+            if not any(variant.weight > 0 for variant in self.drawn):
+                yield "no variant that can be drawn has a weight above 0"
+            if self.status is Status.AB_TEST and len(self.answers) < 2:
+                yield "ab_test needs two variants"
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
@@ -253,7 +250,7 @@ def is_number(value: object) -> TypeGuard[int | float]:
 
 
 def plain(flag: Flag) -> dict[str, Any]:
-    """The flag as people write it: what is at its default is left out, a day is a day."""
+    """Return the flag as people write it: without defaults, and with days rather than instants."""
     content: dict[str, Any] = flag.model_dump(mode="json", exclude_defaults=True)
     if flag.expires_at.astimezone(UTC).time() == time():
         content["expires_at"] = flag.expires_at.astimezone(UTC).date().isoformat()
@@ -261,7 +258,7 @@ def plain(flag: Flag) -> dict[str, Any]:
 
 
 def difference(before: Mapping[str, Any], after: Mapping[str, Any], *, within: str = "") -> list[str]:
-    """What changed between two definitions as people write them, one line for each change."""
+    """List the changes between two definitions as people write them, one line for each."""
     lines = []
     for key in sorted(before.keys() | after.keys()):
         where, old, new = f"{within}{key}", before.get(key), after.get(key)
@@ -278,7 +275,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any], *, within: s
 
 
 def _by_name(value: Any) -> Any:
-    """A list of named parts as a mapping, so that a part that moved is not told as changed."""
+    """Return a list of named parts as a mapping, so that a part that only moved is no change."""
     if isinstance(value, list) and value and all(isinstance(one, dict) and "name" in one for one in value):
         return {one["name"]: {key: part for key, part in one.items() if key != "name"} or True for one in value}
     return value

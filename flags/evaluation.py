@@ -1,4 +1,4 @@
-"""What a flag answers for one person: no waiting, no errors, a few microseconds."""
+"""Evaluation of flags for one person: no I/O, no exceptions, a few microseconds."""
 
 import random
 from bisect import bisect_right
@@ -20,7 +20,7 @@ log = logger(__name__)
 
 
 class Reason(StrEnum):
-    """Why a flag answered what it did; at the last four the caller's default holds."""
+    """Reason of an evaluation; with the last four the caller's default holds."""
 
     STATIC = "static"
     TARGETING_MATCH = "targeting_match"
@@ -39,9 +39,9 @@ _COUNTED = {reason: FLAG_EVALUATIONS.labels(reason=reason.value) for reason in R
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The answer. Without a `variant` the caller's default holds; `treated` is whether it is another than the control.
+    """Result of an evaluation. Without a `variant` the caller's default holds; `treated` means other than the control.
 
-    `drawn` is whether chance decided: only then the person can take part in an experiment.
+    `drawn` means decided by chance: only then can the person take part in an experiment.
     """
 
     key: str
@@ -54,7 +54,7 @@ class Evaluation:
 
 
 class CompiledFlag:
-    """A flag made ready to be asked often."""
+    """A flag prepared for many evaluations."""
 
     def __init__(self, flag: Flag, revision: int = 0) -> None:
         self.flag = flag
@@ -68,7 +68,7 @@ class CompiledFlag:
         drawn = [variant for variant in flag.drawn if variant.weight > 0]
         self._variants = drawn
         self._keyless = Evaluation(flag.key, Reason.NO_TARGETING_KEY, revision=revision)
-        # Cumulative, as whole numbers: the last one is the scale itself, so that every draw finds a variant.
+        # Cumulative, as whole numbers: the last bound is the scale itself, so that every draw finds a variant.
         total = sum(variant.weight for variant in drawn)
         self._bounds = [round(part / total * SCALE) for part in accumulate(variant.weight for variant in drawn)][:-1]
         self._answers = {
@@ -96,13 +96,13 @@ class CompiledFlag:
         else:
             return self._keyless
         if drawn.reach >= reach.threshold:
-            # Outside an A/B test; inside a rollout, as one of those whom it is compared with.
+            # Outside an A/B test; in a rollout, part of the control group.
             return control.not_targeted if self._is_test else control.split
         return self._answers[self._variants[bisect_right(self._bounds, drawn.choice)].name].split
 
 
 class _Answers:
-    """One variant's possible answers, made once."""
+    """The possible evaluations of one variant, built once."""
 
     def __init__(self, flag: Flag, variant: Variant, revision: int, *, treated: bool) -> None:
         def answer(reason: Reason, *, drawn: bool = False) -> Evaluation:
@@ -116,7 +116,7 @@ class _Answers:
 
 
 class _Reach:
-    """A segment with how much of it the flag reaches."""
+    """A segment and the share of it that the flag reaches."""
 
     def __init__(self, flag: Flag, segment: Segment | None) -> None:
         self._tests = tuple(_test(rule) for rule in segment.rules) if segment else ()
@@ -131,7 +131,7 @@ class _Reach:
 
 
 def _test(rule: Rule) -> Callable[[Mapping[str, Any]], bool]:
-    """The rule as a function that takes any attribute for what it is and raises nothing."""
+    """Return the rule as a predicate that takes attributes of any type and raises nothing."""
     name = rule.attribute
     if rule.operator in (Operator.AT_LEAST, Operator.BELOW):
         limit = float(rule.values[0])
@@ -164,7 +164,7 @@ def _test(rule: Rule) -> Callable[[Mapping[str, Any]], bool]:
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        # A member of an enumeration is the text that it stands for.
+        # A member of an enumeration is compared by its text.
         return str.__str__(value)
     return ("true" if value else "false") if isinstance(value, bool) else str(value)
 
@@ -174,18 +174,18 @@ def random_draw() -> Draw:
 
 
 class Flags(Protocol):
-    """The flags as last known."""
+    """The flags as last read."""
 
     def get(self, key: str) -> CompiledFlag | None: ...
 
     @property
     def is_ready(self) -> bool:
-        """Whether any were ever read."""
+        """Whether flags were read at least once."""
         ...
 
 
 class Evaluator:
-    """Answers from the flags that are in memory. Nothing here waits or raises."""
+    """Evaluation of the flags in memory; neither waits nor raises."""
 
     def __init__(
         self,
@@ -207,7 +207,7 @@ class Evaluator:
         return enabled(self.evaluate(key, context), default)
 
     def variant(self, key: str, context: EvaluationContext, *, default: str) -> str:
-        """The name of the variant."""
+        """Return the name of the variant."""
         answer = self.evaluate(key, context)
         return default if answer.variant is None else answer.variant.name
 
@@ -224,7 +224,7 @@ class Evaluator:
 
 
 def enabled(answer: Evaluation, default: bool) -> bool:
-    """Whether the answer means on: its value where that is a truth value, else whether it is not the control."""
+    """Return whether the flag is on: its value if that is a boolean, else whether it differs from the control."""
     if answer.variant is None:
         return default
     value: Scalar | None = answer.variant.value

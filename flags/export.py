@@ -1,4 +1,4 @@
-"""Flags as other tools read them, so that leaving is easy."""
+"""Export of flags in the formats of other tools, so that there is no lock-in."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,15 +11,15 @@ FLAGD_SCHEMA = "https://flagd.dev/schema/v0/flags.json"
 
 
 def as_yaml(flags: Iterable[Flag]) -> str:
-    """As `PROSA_FLAGS_FILE` and `prosa flags set --file` read them."""
+    """Return the format of `PROSA_FLAGS_FILE` and of `prosa flags set --file`."""
     content = {flag.key: {name: part for name, part in plain(flag).items() if name != "key"} for flag in flags}
     return yaml.safe_dump({"flags": content}, sort_keys=True, allow_unicode=True)
 
 
 def as_flagd(flags: Iterable[Flag]) -> dict[str, Any]:
-    """As flagd reads them. It draws by another hash, so people are in other variants there.
+    """Return flagd's format. flagd hashes differently, so persons get other variants there.
 
-    Flags that are drawn anew at each evaluation become stable, as flagd knows nothing else.
+    Flags with a random draw become stable, as flagd has no other kind.
     """
     return {"$schema": FLAGD_SCHEMA, "flags": {flag.key: _flagd(flag) for flag in flags}}
 
@@ -39,25 +39,24 @@ def _flagd(flag: Flag) -> dict[str, Any]:
 
 
 def _value(flag: Flag, variant: Variant) -> Any:
-    """flagd wants values of one type: the flag's own where there are any, else the overrides."""
+    """Return a variant's value; flagd requires one type: the flag's values if every variant has one, else the
+    overrides.
+    """
     if all(one.value is not None for one in flag.answers):
         return variant.value
     return dict(variant.config) | ({} if variant.value is None else {"value": variant.value})
 
 
 def _targeting(flag: Flag) -> Any:
-    """The segments as nested conditions, the first one outermost."""
+    """Return the segments as nested conditions, the first one outermost."""
     if not flag.segments:
         return _split(flag, None)
     found: Any = flag.control_variant.name
     for segment in reversed(flag.segments):
         answer = segment.variant or _split(flag, segment)
-        found = {"if": [_all_of(segment), answer, found]} if segment.rules else answer
+        rules = {"and": [_rule(rule) for rule in segment.rules]}
+        found = {"if": [rules, answer, found]} if segment.rules else answer
     return found
-
-
-def _all_of(segment: Segment) -> Any:
-    return {"and": [_rule(rule) for rule in segment.rules]}
 
 
 def _rule(rule: Rule) -> Any:
@@ -76,7 +75,7 @@ def _rule(rule: Rule) -> Any:
 
 
 def _split(flag: Flag, segment: Segment | None) -> Any:
-    """flagd's weights are whole numbers: shares of all people in hundred-thousandths."""
+    """Return the draw in flagd's integer weights: shares of all persons in hundred-thousandths."""
     drawn = [variant for variant in flag.drawn if variant.weight > 0]
     share, total = flag.share_of(segment), sum(variant.weight for variant in drawn)
     counts = [(variant.name, round(share * 1_000 * variant.weight / total)) for variant in drawn]

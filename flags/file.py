@@ -1,4 +1,4 @@
-"""Flags and experiments in YAML files: for development, and for taking definitions over."""
+"""Flags and experiments in YAML files: for development, and for importing definitions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ class FlagFile(Value):
     @model_validator(mode="before")
     @classmethod
     def _keys_are_written_once(cls, content: Any) -> Any:
-        """A flag's key is what it stands under."""
+        """Copy each flag's key from the mapping's key."""
         flags = content.get("flags") if isinstance(content, dict) else None
         if not isinstance(flags, dict):
             return content
@@ -31,11 +31,11 @@ class FlagFile(Value):
 
 
 def read_flag_file(path: Path) -> Mapping[str, Flag]:
-    """The flags of the file, by key.
+    """Return the flags of the file, by key.
 
     Raises:
-        ConfigurationError: it cannot be read, or says something that a flag does not know or that does not fit; every
-            mistake is named with file and line.
+        ConfigurationError: the file cannot be read, or has an unknown or invalid entry; each mistake is named with file
+            and line.
     """
     file = read_yaml(path, FlagFile)
     for key, flag in file.value.flags.items():
@@ -45,7 +45,7 @@ def read_flag_file(path: Path) -> Mapping[str, Flag]:
 
 
 class FileSource:
-    """The flags of a file that is read again when it was saved; one with mistakes leaves the earlier ones in force."""
+    """Source that reads a file again when it was saved; a file with mistakes leaves the earlier flags in force."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -75,7 +75,7 @@ SAMPLE_EXPERIMENT = Path(__file__).parent / "samples" / "structured_prompts.yaml
 
 
 def read_experiment_file(path: Path) -> Experiment:
-    """The experiment that the file plans, as a draft.
+    """Return the experiment that the file plans, as a draft.
 
     Raises:
         ConfigurationError: as `read_flag_file`.

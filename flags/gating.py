@@ -1,4 +1,4 @@
-"""A function that runs only for those for whom a flag is on."""
+"""Decorator that runs a function only while a flag is on."""
 
 import inspect
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def behind(
 ) -> Callable[[F], F]:
     """Run the function, plain or async, when the flag is on for `context(*its arguments)`; else return `default`.
 
-    A flag that cannot be asked is off. Without a client, the process's own is asked.
+    A flag that cannot be evaluated is off. Without a client, the process's own is used.
     """
     asked = client or api.get_client()
 

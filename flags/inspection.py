@@ -1,4 +1,4 @@
-"""What is wrong with the flags and experiments that there are, and what to do about it."""
+"""Inspection of the stored flags and experiments: problems and their next steps."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -10,7 +10,7 @@ from flags.switches import switched
 
 
 class Problem(NamedTuple):
-    """`is_broken` where somebody does not get what was decided for them; else it only wants to be known."""
+    """A finding. `is_broken` means that a person does not get what was decided; else it is a warning."""
 
     detail: str
     next_step: str
@@ -25,11 +25,11 @@ def problems(
     switches: Mapping[str, bool],
     at: datetime,
 ) -> Iterator[Problem]:
-    """Everything that is found, flag by flag and then experiment by experiment.
+    """Yield all findings, flag by flag and then experiment by experiment.
 
     Args:
-        asked: the keys that code asks for, with the types of their values.
-        switches: as `flags.switches.governed` says.
+        asked: the keys that code evaluates, with the types of their values.
+        switches: as `flags.switches.governed` returns them.
     """
     known, by_key = {flag.key: flag for flag in flags}, {one.key: one for one in experiments}
     active = [one for one in by_key.values() if one.phase is Phase.ACTIVE]

@@ -1,4 +1,4 @@
-"""How processes learn that flags or experiments were changed."""
+"""Invalidation of other processes' caches when flags or experiments change."""
 
 from datetime import datetime
 
@@ -11,12 +11,12 @@ from observability.logs import logger
 log = logger(__name__)
 
 COLLECTION = "flag_news"
-# News travel as those of a conversation do; no conversation has such an id.
+# Invalidations travel as a conversation's events do; no conversation has such an id.
 CHANNEL = ConversationId("flags:news")
 
 
 class Invalidation:
-    """A stamp in the store that changes with every change of `subject`, and a word to those who listen."""
+    """A stamp in the store that changes with every change of `subject`, and an event for subscribers."""
 
     def __init__(self, store: Records, events: Events, subject: str) -> None:
         self._store = store
@@ -24,7 +24,7 @@ class Invalidation:
         self._subject = subject
 
     async def stamp(self, at: datetime) -> str:
-        """Another text after every change.
+        """Return a text that differs after every change.
 
         Raises:
             StoreUnavailableError: it cannot be read now.
@@ -33,11 +33,13 @@ class Invalidation:
         return str(record.version) if record else ""
 
     async def tell(self, at: datetime) -> None:
-        """Have the others read again. The change holds already: who is not told finds it minutes later."""
+        """Invalidate the other processes' caches. The change is stored already: a lost event delays it by minutes at
+        most.
+        """
         try:
             record = await self._store.get(COLLECTION, self._subject, at=at)
             version = record.version if record else 0
-            # Where somebody else came first, they did so after our change, and those whom they tell see it too.
+            # On a conflict another writer stamped after our change, and its readers see both.
             await self._store.put(
                 Record(collection=COLLECTION, key=self._subject, version=version, body={}, updated_at=at)
             )

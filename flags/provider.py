@@ -1,8 +1,8 @@
-"""Flags through the OpenFeature interface: any other provider can be set in the place of ours, the switches stay.
+"""OpenFeature provider of the flags; another provider can replace it, the kill switches stay.
 
-A flag is asked through a client (`openfeature.api.get_client()`): `get_boolean_value` whether it is on,
-`get_string_details(...).variant` which variant, `get_integer_value` and its like for what the variant's `value` is,
-`get_object_value` for what it overrides. What the flag does not say is the caller's default.
+Evaluate a flag through a client (`openfeature.api.get_client()`): `get_boolean_value` for on or off,
+`get_string_details(...).variant` for the variant, `get_integer_value` and the other typed methods for the variant's
+`value`, `get_object_value` for its overrides. Without an answer of the flag the caller's default holds.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ from flags.evaluation import Evaluation, Evaluator, Reason, enabled
 from flags.switches import switched
 from observability.metrics import FLAG_EVALUATIONS
 
-# Takes the name of an event, the person, and its value.
+# Takes the name of an event, the evaluation context of the person, and the event's details.
 Tracker = Callable[[str, EvaluationContext | None, TrackingEventDetails | None], None]
 Object = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 T = TypeVar("T")
@@ -53,7 +53,7 @@ _NOBODY = EvaluationContext()
 
 
 class ProsaProvider(AbstractProvider):
-    """Answers from the flags in memory; an unknown flag is the default and a reason, never an exception."""
+    """Provider of the flags in memory; an unknown flag gives the default and a reason, never an exception."""
 
     def __init__(self, evaluator: Evaluator) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class ProsaProvider(AbstractProvider):
             return _details(answer, default)
         if wanted is float and type(value) is int:
             value = float(value)
-        # A truth value is a number for Python, and a mistake here.
+        # In Python a boolean is a number; here it is a type mismatch.
         if type(value) is not wanted:
             return FlagResolutionDetails(
                 default,
@@ -121,11 +121,10 @@ def _details(answer: Evaluation, value: T) -> FlagResolutionDetails[T]:
 
 
 class SwitchedProvider(AbstractProvider):
-    """Another provider behind the kill switches: what they say wins over whatever it answers.
+    """Another provider behind the kill switches, which win over its answers.
 
-    A switch that is off turns off its key and everything under it: truth values are false, anything else is the
-    caller's default. One that is on turns on its own key alone. What is tracked goes to `tracker`, and to the other
-    provider as well.
+    A switch that is off turns off its key and everything below it: booleans are false, any other type is the caller's
+    default. A switch that is on turns on its own key alone. Tracking goes to `tracker` and to the other provider.
     """
 
     def __init__(self, inner: FeatureProvider, switches: Mapping[str, bool], tracker: Tracker | None = None) -> None:
@@ -136,7 +135,7 @@ class SwitchedProvider(AbstractProvider):
         self._count = FLAG_EVALUATIONS.labels(reason="switched")
 
     def attach(self, on_emit: Callable[[FeatureProvider, ProviderEvent, ProviderEventDetails], None]) -> None:
-        """What the other provider tells, it tells as this one: that is who was set."""
+        """Forward the other provider's events as this provider's own: this one is registered."""
         self._inner.attach(lambda _, event, details: on_emit(self, event, details))
 
     def detach(self) -> None:
@@ -206,7 +205,7 @@ class SwitchedProvider(AbstractProvider):
 
 @asynccontextmanager
 async def provided(provider: FeatureProvider, *, domain: str | None = None) -> AsyncIterator[OpenFeatureClient]:
-    """A client of this provider while the context is open; without a domain, that of all clients of this process."""
+    """Open a client of this provider for the context; without a domain, the default client of this process."""
     _provide(provider, domain)
     try:
         yield api.get_client(domain)

@@ -1,7 +1,7 @@
-"""What holds for a person: what an experiment overrides, else what a flag says, else the caller's default."""
+"""Resolution of a key for a person: an experiment's override, else the flag's value, else the caller's default."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from openfeature.client import OpenFeatureClient
@@ -20,7 +20,7 @@ V = TypeVar("V", bool, int, float, str)
 class Assignment:
     """The arm of an experiment, or the side of a canary, that chance gave to a person.
 
-    `subject` is the experiment's key, or what `canary_subject` says.
+    `subject` is the experiment's key, or the result of `canary_subject`.
     """
 
     subject: str
@@ -32,28 +32,23 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class Choice(Generic[V]):
-    """A value, and the assignments that could have made it another one: using it exposes the person to those."""
+    """A value, and the assignments that could have changed it: using it exposes the person to them."""
 
     value: V
     assignments: tuple[Assignment, ...] = ()
 
 
 class Active(Protocol):
-    """The experiments that take people in, as last known."""
+    """The active experiments as last read."""
 
     @property
     def known(self) -> Mapping[str, Experiment]: ...
 
 
-@dataclass(frozen=True)
-class NoExperiments:
-    known: Mapping[str, Experiment] = field(default_factory=dict)
-
-
 class Resolver:
-    """Asks switches before experiments, and those before flags. No waiting: what cannot be asked is the default.
+    """Resolver in the order switches, experiments, flags; never waits, and falls back to the default.
 
-    `has_flag` says of a key whether there is a flag to be asked, where that is known: an episode asks for a dozen.
+    `has_flag` returns whether a flag of that key exists, where that is known: an episode resolves a dozen keys.
     """
 
     def __init__(
@@ -76,9 +71,9 @@ class Resolver:
         }
 
     def value(self, key: str, default: V, context: EvaluationContext) -> Choice[V]:
-        """What `key` is for this person; of the type of `default`."""
+        """Return the value of `key` for this person, of the type of `default`."""
         if switched(key, self._switches) is not None:
-            # No experiment can override what is switched.
+            # No experiment can override a switched key.
             return self._asked(key, default, context)
         for experiment in self._experiments.known.values():
             if key not in experiment.overrides:
@@ -89,7 +84,7 @@ class Resolver:
             found = details.value.get(key) if isinstance(details.value, Mapping) else None
             if type(found) is type(default):
                 return Choice(found, (assignment,))
-            # An arm that overrides nothing gets what holds without the experiment, and is compared all the same.
+            # An arm without an override gets the value outside the experiment, and is compared all the same.
             without: Choice[V] = self._of_flag(key, default, context)
             return Choice(without.value, (assignment, *without.assignments))
         return self._of_flag(key, default, context)
@@ -97,7 +92,7 @@ class Resolver:
     def assignments(
         self, keys: Mapping[str, bool | int | float | str], context: EvaluationContext
     ) -> tuple[Assignment, ...]:
-        """What a person is exposed to by whom these keys, given with their defaults, were used; each once."""
+        """Return the assignments that use of these keys, given with their defaults, exposes a person to; each once."""
         found = dict.fromkeys(
             one
             for key, default in keys.items()
@@ -106,7 +101,7 @@ class Resolver:
         return tuple(found)
 
     def arms(self, context: EvaluationContext) -> tuple[Assignment, ...]:
-        """The person's arms in all active experiments, whether they have met them or not."""
+        """Return the person's arms in all active experiments, exposed or not."""
         drawn = [self._drawn(experiment, context)[1] for experiment in self._experiments.known.values()]
         return tuple(assignment for assignment in drawn if assignment is not None)
 
@@ -121,7 +116,7 @@ class Resolver:
 
     def _asked(self, key: str, default: V, context: EvaluationContext) -> Choice[V]:
         details = self._asking[type(default)](key, default, context)
-        # Another provider may answer with what it likes.
+        # Another provider may answer with any type.
         value = details.value if type(details.value) is type(default) else default
         metadata = details.flag_metadata
         if details.variant and metadata.get(DRAWN) and metadata.get(STATUS) == Status.CANARY:
@@ -131,32 +126,18 @@ class Resolver:
 
 
 def _arm(experiment: Experiment, details: FlagEvaluationDetails[Any]) -> Assignment | None:
-    """The arm that was drawn; None for those outside, and for those whose segment gives them a variant."""
+    """Return the drawn arm; None outside the experiment, and for persons whose segment sets their variant."""
     if details.reason not in (Reason.SPLIT, Reason.TARGETING_MATCH) or details.variant not in experiment.weights:
         return None
-    # Other providers do not say; there, a match of the targeting is a draw as well.
+    # Other providers lack this metadata; there, a targeting match is a draw as well.
     if not details.flag_metadata.get(DRAWN, True):
         return None
     return Assignment(experiment.key, details.variant)
 
 
 def canary_subject(key: str, revision: object) -> str:
-    """What is observed of one revision of a canary stands apart: no key of an experiment has an @."""
+    """Return the subject under which one revision of a canary is observed; no experiment's key has an @."""
     return f"{key}@{revision}"
 
 
 PROMPTS = "prompts."
-
-
-def prompt_version_chooser(
-    resolver: Resolver, context_of: Callable[[str], EvaluationContext] = EvaluationContext
-) -> Callable[[str, str], int | None]:
-    """Return a chooser of template versions: for NAME, experiments decide, then the flag `prompts.NAME`.
-
-    `context_of` makes the evaluation context from a conversation's id.
-    """
-
-    def choose(name: str, targeting: str) -> int | None:
-        return resolver.value(PROMPTS + name, 0, context_of(targeting)).value or None
-
-    return choose

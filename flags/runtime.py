@@ -1,4 +1,4 @@
-"""Everything that a process which answers people needs of flags and experiments, opened together and kept running."""
+"""Flags and experiments of a process that answers people, opened together and refreshed in the background."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -25,7 +25,7 @@ from flags.switches import governed
 
 @dataclass(frozen=True)
 class FlagRuntime:
-    """`client` asks flags, `resolver` experiments before flags; `recorder` takes what people then meet."""
+    """`client` evaluates flags, `resolver` experiments before flags; `recorder` takes exposures and events."""
 
     client: OpenFeatureClient
     resolver: Resolver
@@ -44,21 +44,21 @@ async def open_flags(
     file: Path | None = None,
     provider: FeatureProvider | None = None,
 ) -> AsyncIterator[FlagRuntime]:
-    """Open also when the store cannot be read: until it can, everything is the caller's default.
+    """Open also when the store is unavailable: until it can be read, every value is the caller's default.
 
     Args:
-        writer: a name that no other process has; the client's domain as well, so that two of them do not mix.
-        salt: makes the pseudonyms of persons; the same in all processes.
+        writer: a name that no other process has; also the client's domain, so that processes do not mix.
+        salt: seeds the pseudonyms of persons; the same in all processes.
         said: the `PROMPTER_USE_*` that were set.
-        file: the flags' file, in the place of the store.
-        provider: another OpenFeature provider, in the place of ours.
+        file: the flags' file, instead of the store.
+        provider: another OpenFeature provider, instead of Prosa's.
     """
     switches = governed(said)
     flag_store = FlagStore(store, events, clock)
     source: Source[CompiledFlag] = FileSource(file) if file else flag_store
     flags, experiments = Cache(source), Cache(ExperimentStore(store, events, clock))
     recorder = Recorder(store, writer=writer, salt=salt, clock=clock)
-    # What another provider knows, only its answers tell.
+    # The flags of another provider are unknown until they are evaluated.
     has_flag = (lambda key: flags.get(key) is not None) if provider is None else (lambda _: True)
     resolver = Resolver(api.get_client(writer), experiments, switches, has_flag=has_flag)
     asked = provider or ProsaProvider(Evaluator(flags, now=clock.now))

@@ -1,4 +1,4 @@
-"""The flags in the store: every change is an entry that says who, why and what, and can be taken back."""
+"""Store of flags with their history: every change has an author, a reason and a content, and can be rolled back."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,9 +22,9 @@ FLAGS, OLDER = "flags", "flag_changes"
 
 
 class Change(Kept):
-    """An entry of a flag's history. `flag` is what it said from then on, None when it was deleted.
+    """An entry of a flag's history. `flag` is the definition from then on, None after a deletion.
 
-    Revisions of one key count from 1 and go on after a deletion. `restores` is the revision that a rollback took up.
+    Revisions of a key count from 1 and continue after a deletion. `restores` is the revision that a rollback restored.
     """
 
     key: str
@@ -37,15 +37,15 @@ class Change(Kept):
 
 
 def changed(before: Flag | None, after: Flag | None) -> list[str]:
-    """What a change changed, one line each."""
+    """List the differences that a change made, one line each."""
     return difference(plain(before) if before else {}, plain(after) if after else {})
 
 
 class FlagStore:
-    """Keeps flags and their history in any store.
+    """Repository of flags and their history.
 
-    The newest change stands in the flag's own record, so that a change and its entry are one write; before it is
-    replaced it is kept among the older ones.
+    The flag's own record holds its newest change, so that a change and its history entry are one write; before it is
+    replaced it is copied to the older ones.
 
     Raises:
         StoreUnavailableError: from every method.
@@ -57,7 +57,7 @@ class FlagStore:
         self._invalidation = Invalidation(store, events, FLAGS)
 
     async def load(self) -> Mapping[str, CompiledFlag]:
-        """Every flag that there is, ready to be asked. One that this release cannot read is left out, with an error."""
+        """Return all flags, compiled. A flag that this release cannot read is skipped, and logged as an error."""
         compiled = {}
         async for record in all_records(self._store, FLAGS, at=self._clock.now()):
             if (change := _read(record)) is not None and change.flag is not None:
@@ -65,11 +65,11 @@ class FlagStore:
         return compiled
 
     async def stamp(self) -> str:
-        """Another text whenever a flag was changed."""
+        """Return a text that differs after every change of a flag."""
         return await self._invalidation.stamp(self._clock.now())
 
     async def unreadable(self) -> list[str]:
-        """The keys of those that this release cannot read."""
+        """Return the keys of the flags that this release cannot read."""
         return [
             record.key async for record in all_records(self._store, FLAGS, at=self._clock.now()) if not _read(record)
         ]
@@ -78,12 +78,12 @@ class FlagStore:
         return [compiled.flag for compiled in (await self.load()).values()]
 
     async def newest(self, key: str) -> Change | None:
-        """The last change of the flag; after a deletion its `flag` is None."""
+        """Return the last change of the flag; after a deletion its `flag` is None."""
         record = await self._store.get(FLAGS, key, at=self._clock.now())
         return Change.model_validate(record.body) if record else None
 
     async def history(self, key: str) -> list[Change]:
-        """Oldest first."""
+        """Return the flag's changes, oldest first."""
         record = await self._store.get(FLAGS, key, at=self._clock.now())
         if record is None:
             return []
@@ -93,15 +93,15 @@ class FlagStore:
         return [*(change for change in kept if change.revision < newest.revision), newest]
 
     async def put(self, flag: Flag, *, author: str, reason: str, expected: int) -> Change:
-        """Make `flag` what holds, if the newest revision is still `expected` (0: there was none).
+        """Store `flag` if the newest revision is still `expected` (0: there was none).
 
         Raises:
-            ChangeRefusedError: somebody else changed it meanwhile, or nothing would change.
+            ChangeRefusedError: the flag changed since it was read, or nothing would change.
         """
         return await self._change(flag.key, flag, author=author, reason=reason, expected=expected)
 
     async def delete(self, key: str, *, author: str, reason: str, expected: int) -> Change:
-        """Take the flag away; its history stays, and a rollback brings it back.
+        """Delete the flag; its history stays, and a rollback restores it.
 
         Raises:
             ChangeRefusedError: as `put`.
@@ -109,7 +109,7 @@ class FlagStore:
         return await self._change(key, None, author=author, reason=reason, expected=expected)
 
     async def roll_back(self, key: str, revision: int, *, author: str, reason: str, expected: int) -> Change:
-        """Make what an earlier revision said hold again, as a new revision.
+        """Restore an earlier revision as a new one.
 
         Raises:
             ChangeRefusedError: as `put`, or there is no such revision.
@@ -150,7 +150,7 @@ class FlagStore:
         return change
 
     async def _keep(self, change: Change, at: datetime) -> None:
-        """Keep a change that is about to be replaced; having been kept before is as good."""
+        """Copy a change that is about to be replaced; an existing copy is as good."""
         await self._store.put(
             Record(
                 collection=OLDER,
@@ -175,7 +175,7 @@ def _conflict(key: str, newest: Change | None) -> ChangeRefusedError:
 
 
 def change_view(change: Change, before: Flag | None) -> dict[str, Any]:
-    """The entry for programs, with what it changed."""
+    """Return the entry as JSON, with its differences."""
     return {
         "key": change.key,
         "revision": change.revision,

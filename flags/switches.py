@@ -1,9 +1,9 @@
-"""The kill switches: what is said in the environment wins over every flag."""
+"""Kill switches: environment variables that win over every flag."""
 
 from collections.abc import Mapping
 
-# Which flags a switch speaks for: that key and all that begin with it and a dot. A switch that is on says only that the
-# first one is.
+# The flags that a switch governs: that key and all keys below it, after a dot. A switch that is on turns on only the
+# key itself.
 GOVERNS: Mapping[str, str] = {
     "PROMPTER_USE_TEMPLATES": "prompts",
     "PROMPTER_USE_STRUCTURED_TEMPLATES": "structured_templates",
@@ -14,12 +14,12 @@ GOVERNS: Mapping[str, str] = {
 
 
 def governed(said: Mapping[str, bool]) -> dict[str, bool]:
-    """The switches that were said, by the key of the flags that they speak for."""
+    """Return the switches that are set, by the key of the flags that they govern."""
     return {GOVERNS[name]: value for name, value in said.items() if name in GOVERNS}
 
 
 def switched(key: str, switches: Mapping[str, bool]) -> bool | None:
-    """What the switches say of a key: one that is off also speaks for all that is under it. None: nothing."""
+    """Return a key's switched value; a switch that is off covers all keys below it. None without a switch."""
     if not switches:
         return None
     own = switches.get(key)

@@ -1,1 +1,1 @@
-"""Which state may follow which. Pure: no I/O, no clock, no settings."""
+"""State machine of a conversation. Pure: no I/O, no clock, no settings."""

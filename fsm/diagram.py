@@ -1,7 +1,7 @@
-"""Draws the table: `docs/fsm.md`, its picture, and the copy of it that the page colours while a turn runs.
+"""Diagram of the table: `docs/fsm.md`, its picture, and the copy that the page colours during a turn.
 
 `python -m fsm.diagram` writes the three files, `python -m fsm.diagram --check` exits with 1 where one is out of date.
-Places and lines come from Graphviz's `dot`, so a state that is added to the table is drawn without anything else.
+Graphviz's `dot` computes positions and lines, so a state added to the table is drawn without further work.
 """
 
 import hashlib
@@ -31,20 +31,20 @@ POINTS_AN_INCH = 72
 
 @dataclass(frozen=True)
 class Point:
-    """A place in the picture, in px from its upper left corner."""
+    """A position in the picture, in px from its upper left corner."""
 
     x: float
     y: float
 
     def towards(self, other: "Point", distance: float) -> "Point":
-        """The point `distance` px from here on the way to `other`; here itself when both are one."""
+        """Return the point `distance` px from here towards `other`; this one when both are equal."""
         length = hypot(other.x - self.x, other.y - self.y) or 1.0
         return Point(self.x + (other.x - self.x) * distance / length, self.y + (other.y - self.y) * distance / length)
 
 
 @dataclass(frozen=True)
 class Line:
-    """A move's line: control points of cubic Bezier curves, and the place of its label."""
+    """A move's line: control points of cubic Bezier curves, and the position of its label."""
 
     points: tuple[Point, ...]
     label: Point | None = None
@@ -52,7 +52,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where dot puts the states' middles and the moves' lines, in the order of the moves."""
+    """dot's layout: the centres of the states and the lines of the moves, in the order of the moves."""
 
     width: float
     height: float
@@ -92,16 +92,16 @@ with. Only `SPAM` stays shut until an operator reopens it.
 
 
 def dot_source(states: Sequence[StateRow], moves: Sequence[Move]) -> str:
-    """The table in Graphviz's language.
+    """Return the table in Graphviz's language.
 
-    Time-outs have no say in the layout: there is one for nearly each state, and all end in the same place.
+    Time-outs do not influence the layout: nearly each state has one, and all end in the same state.
     """
     size = f"width={BOX_WIDTH / POINTS_AN_INCH:.3f} height={BOX_HEIGHT / POINTS_AN_INCH:.3f}"
     lines = [f'node [shape=box fixedsize=true label="" {size}]', "edge [fontsize=12]", "nodesep=0.3", "ranksep=0.36"]
     # The states that a turn passes are one column.
     lines += [f'"{row.state}" [group="{"turn" if row.limit == PASSING else row.state}"]' for row in states]
     for move in moves:
-        # What the engine and the model do is the main way, and goes down in a line.
+        # Moves by the engine and the model are the main path, and go down in a line.
         weight = {ENGINE: 8, MODEL: 2}.get(move.by, 1)
         if move.by != TIMER:
             lines.append(f'"{move.source}" -> "{move.dest}" [label="{move.trigger}" weight={weight}]')
@@ -109,7 +109,7 @@ def dot_source(states: Sequence[StateRow], moves: Sequence[Move]) -> str:
 
 
 def laid_out(states: Sequence[StateRow], moves: Sequence[Move]) -> Layout:
-    """Have dot lay the table out.
+    """Compute the layout with dot.
 
     Raises:
         ConfigurationError: Graphviz is not installed.
@@ -143,7 +143,7 @@ def laid_out(states: Sequence[StateRow], moves: Sequence[Move]) -> Layout:
 
 
 def _point(x: str, y: str, height: float) -> Point:
-    """dot's inches, counted from below, as px of the picture."""
+    """Convert dot's inches, counted from below, to px of the picture."""
     return Point(float(x) * POINTS_AN_INCH + MARGIN, height - float(y) * POINTS_AN_INCH + LEGEND_HEIGHT + MARGIN)
 
 
@@ -154,7 +154,7 @@ def _straight(places: Mapping[str, Point], move: Move) -> Line:
 
 
 def svg(states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> str:
-    """The state diagram as one SVG document, without anything to load or to run.
+    """Return the state diagram as one self-contained SVG document.
 
     Each state is a group `#state-NAME` of class `state`, with `final` where it ends a conversation; each move a group
     of class `move by-WHO` with `data-source`, `data-dest` and `data-trigger`. A page that inlines it drops the style.
@@ -164,7 +164,7 @@ def svg(states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> s
     """
     layout = laid_out(states, moves)
     size = f'width="{layout.width:.0f}" height="{layout.height:.0f}"'
-    # Time-outs first: what happens oftener is drawn over them.
+    # Time-outs first: more frequent moves are drawn over them.
     ordered = sorted(zip(moves, layout.lines, strict=True), key=lambda pair: pair[0].by != TIMER)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width:.0f} {layout.height:.0f}" role="img"'
@@ -178,7 +178,12 @@ def svg(states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> s
         *(_move(move, line) for move, line in ordered),
         "</g>",
         '<g class="labels">',
-        *(_text(line.label, move.trigger.value, f"label by-{move.by}") for move, line in ordered if line.label),
+        *(
+            f'<text class="label by-{move.by}" x="{line.label.x:.2f}" y="{line.label.y + 3:.2f}" text-anchor="middle">'
+            f"{move.trigger}</text>"
+            for move, line in ordered
+            if line.label
+        ),
         "</g>",
         '<g class="states">',
         *(_state(row, layout.places[row.state.value]) for row in states),
@@ -189,14 +194,14 @@ def svg(states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> s
 
 
 def digest(states: Sequence[StateRow], moves: Sequence[Move]) -> str:
-    """What a picture shows, whatever version of dot has drawn it."""
+    """Return a hash of the picture's content, independent of dot's version."""
     shown = [dot_source(states, moves), *(f"{row.state}: {row.meaning} {row.limit}" for row in states)]
     shown += [_sentence(move) for move in moves]
     return hashlib.sha256("\n".join(shown).encode()).hexdigest()[:16]
 
 
 def markdown(states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> str:
-    """The page `docs/fsm.md`."""
+    """Return the page `docs/fsm.md`."""
     return (
         "\n".join([*_introduction(states, moves), *_mermaid(moves), *_state_table(states), *_move_table(moves)]) + "\n"
     )
@@ -249,7 +254,7 @@ def _state(row: StateRow, place: Point) -> str:
 
 
 def _name(state: State, place: Point) -> str:
-    """A long name on two lines, broken after its first word."""
+    """Return a long name on two lines, broken after its first word."""
     first, _, rest = state.value.partition("_")
     words = [first, rest.replace("_", " ")] if len(state.value) > 13 else [state.value.replace("_", " ")]
     top = place.y + 3.8 - 6.5 * (len(words) - 1)
@@ -260,10 +265,17 @@ def _name(state: State, place: Point) -> str:
 
 
 def _move(move: Move, line: Line) -> str:
+    first, *rest = line.points
+    curves = zip(rest[::3], rest[1::3], rest[2::3], strict=True)
+    path = f"M{_xy(first)}" + "".join(f"C{_xy(one)} {_xy(two)} {_xy(end)}" for one, two, end in curves)
+    # The arrow head begins where dot's line ends, a head's length before the box.
+    last = line.points[-1]
+    before = next(point for point in reversed(line.points) if point != last)
+    tip = last.towards(before, 1), last.towards(before, -HEAD if before != first else 0)
     return (
         f'<g class="move by-{move.by}" data-source="{move.source}" data-dest="{move.dest}"'
         f' data-trigger="{move.trigger}"><title>{escape(_sentence(move))}</title>'
-        f'<path class="line" d="{_path(line.points)}"/>{_head(*_tip(line.points))}</g>'
+        f'<path class="line" d="{path}"/>{_head(*tip)}</g>'
     )
 
 
@@ -272,29 +284,12 @@ def _sentence(move: Move) -> str:
     return f"{move.trigger}{guard}: {move.source} to {move.dest}, by {WHO.get(move.by, move.by)}"
 
 
-def _text(place: Point, words: str, classes: str) -> str:
-    return f'<text class="{classes}" x="{place.x:.2f}" y="{place.y + 3:.2f}" text-anchor="middle">{words}</text>'
-
-
 def _border(place: Point, towards: Point) -> Point:
-    """Where the straight line from a box's middle leaves the box."""
+    """Return the point at which a straight line from a box's centre crosses its border."""
     dx, dy = towards.x - place.x, towards.y - place.y
     if abs(dx) * BOX_HEIGHT > abs(dy) * BOX_WIDTH:
         return Point(place.x + copysign(BOX_WIDTH / 2, dx), place.y + dy * BOX_WIDTH / 2 / abs(dx))
     return Point(place.x + dx * BOX_HEIGHT / 2 / (abs(dy) or 1), place.y + copysign(BOX_HEIGHT / 2, dy))
-
-
-def _path(points: Sequence[Point]) -> str:
-    first, *rest = points
-    curves = zip(rest[::3], rest[1::3], rest[2::3], strict=True)
-    return f"M{_xy(first)}" + "".join(f"C{_xy(one)} {_xy(two)} {_xy(end)}" for one, two, end in curves)
-
-
-def _tip(points: Sequence[Point]) -> tuple[Point, Point]:
-    """Where an arrow head begins and ends: dot's line ends a head's length before the box."""
-    last = points[-1]
-    before = next(point for point in reversed(points) if point != last)
-    return last.towards(before, 1), last.towards(before, -HEAD if before != points[0] else 0)
 
 
 def _head(before: Point, tip: Point) -> str:
@@ -351,21 +346,16 @@ def _move_table(moves: Sequence[Move]) -> Iterator[str]:
     for move in moves:
         guard = f"`{move.guard.__name__}`" if move.guard else ""
         yield f"| `{move.trigger}` | `{move.source}` | `{move.dest}` | {move.by} | {guard} |"
-    yield from ("", *(f"- {by}: {who}" for by, who in WHO.items()), *_guards(moves))
-
-
-def _guards(moves: Sequence[Move]) -> Iterator[str]:
-    """What each condition is for, in the words of its docstring."""
-    guards = {move.guard.__name__: move.guard for move in moves if move.guard}
-    for name, guard in guards.items():
-        yield from ("", f"`{name}`: {(guard.__doc__ or '').strip().splitlines()[0]}")
+    yield from ("", *(f"- {by}: {who}" for by, who in WHO.items()))
+    for name, meaning in {one.guard.__name__: one.guard.__doc__ for one in moves if one.guard}.items():
+        yield from ("", f"`{name}`: {(meaning or '').strip().splitlines()[0]}")
 
 
 # -- The command ------------------------------------------------------------------------------------------------------
 
 
 def out_of_date(root: Path = ROOT) -> list[Path]:
-    """The files that are missing or show another table than the current one."""
+    """Return the files that are missing or show another table than the current one."""
     shown = {DOCUMENT: markdown(), **dict.fromkeys(PICTURES, f"<!-- table {digest(STATES, MOVES)} -->")}
     return [
         path

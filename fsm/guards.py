@@ -1,4 +1,4 @@
-"""The conditions of the table, as predicates over a few facts.
+"""Guards of the table, as predicates over a few facts.
 
 The facts are booleans on purpose: every combination can be enumerated, so that the static check proves each guard
 total and each state never without a way out.
@@ -9,11 +9,11 @@ from contracts.values import Value
 
 
 class Facts(Value):
-    """What the guards may look at.
+    """The input of the guards.
 
     Attributes:
         answered_before: this episode has had a reply, so ending it makes sense.
-        person_is_known: the person told us something or an earlier episode exists; they are not thrown out as spam.
+        person_is_known: the person has given a field or had an earlier episode, and so is not rejected as spam.
     """
 
     answered_before: bool = False
@@ -33,5 +33,5 @@ def may_conclude(facts: Facts) -> bool:
 
 
 def may_be_spam(facts: Facts) -> bool:
-    """Somebody who has told us who they are gets a person's attention rather than silence."""
+    """A person with collected fields or an earlier episode gets an agent's attention rather than silence."""
     return not facts.person_is_known

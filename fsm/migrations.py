@@ -1,4 +1,4 @@
-"""Brings a stored conversation to the current version of the table."""
+"""Migration of a stored conversation to the current version of the table."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,7 +6,7 @@ from contracts.conversation import RESTING_STATES, Conversation, State
 from contracts.errors import ConversationMovedError, TransientError
 from fsm.table import TABLE_VERSION
 
-# version -> what turns a conversation of that version into one of the next.
+# version -> migration of a conversation of that version to the next one.
 MIGRATIONS: Mapping[int, Callable[[Conversation], Conversation]] = {}
 
 
@@ -20,11 +20,11 @@ def migrate(
     to: int = TABLE_VERSION,
     migrations: Mapping[int, Callable[[Conversation], Conversation]] = MIGRATIONS,
 ) -> Conversation:
-    """Return the conversation as the current table sees it; the same value when nothing has changed.
+    """Return the conversation for the current table; the same value when nothing has changed.
 
     Raises:
         NewerTableError: it was stored by a newer table than this one.
-        ConversationMovedError: it goes on in another store.
+        ConversationMovedError: it continues in another store.
         KeyError: a version between has no migration, which the tests rule out.
     """
     if conversation.moved_to is not None:
@@ -34,11 +34,7 @@ def migrate(
     while conversation.table_version < to:
         step = migrations[conversation.table_version]
         conversation = step(conversation).model_copy(update={"table_version": conversation.table_version + 1})
-    return _at_rest(conversation)
-
-
-def _at_rest(conversation: Conversation) -> Conversation:
-    """A conversation found in a state that only turns pass through goes on as one that waits for the person."""
-    if conversation.state in RESTING_STATES:
-        return conversation
-    return conversation.model_copy(update={"state": State.AWAITING_USER})
+    # A state that only turns pass through, stored by an earlier table, becomes one that waits for the person.
+    if conversation.state not in RESTING_STATES:
+        return conversation.model_copy(update={"state": State.AWAITING_USER})
+    return conversation

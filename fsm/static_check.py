@@ -1,4 +1,4 @@
-"""Proves the table sound without running a conversation. `make check` and the tests run it; so does `prosa doctor`."""
+"""Static proof that the table is sound. `make check` and the tests run it; so does `prosa doctor`."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -9,35 +9,33 @@ from fsm.table import MOVES, STATES, Move, StateRow
 
 
 def problems(states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> list[str]:
-    """Everything wrong with the table, one sentence each; empty when it is sound."""
+    """List the errors of the table, one sentence each; empty when it is sound."""
+    named = [row.state for row in states]
+    keys = [(move.source, move.trigger) for move in moves]
+    reached = _reachable_from(State.INIT, moves)
+    at_rest = RESTING_STATES - {State.INIT}
     return [
-        *_missing_states(states),
-        *_ambiguous_moves(moves),
-        *_unreachable(states, moves),
-        *_moves_out_of_final_states(moves),
+        *(f"{state} has no row" for state in State if state not in named),
+        *(f"{state} has two rows" for state in set(named) if named.count(state) > 1),
+        *(f"'{key[1]}' from {key[0]} leads to two places" for key in set(keys) if keys.count(key) > 1),
+        *(f"{state} cannot be reached from INIT" for state in named if state not in reached),
+        *(f"{move.source} is final but has the move '{move.trigger}'" for move in moves if move.source in FINAL_STATES),
         *_without_way_out(states, moves),
         *_without_time_out(states, moves),
         *_partial_guards(moves),
-        *_without_way_to_rest(states, moves),
+        *(
+            f"from {state} no resting state can be reached"
+            for state in named
+            if not _reachable_from(state, moves) & at_rest
+        ),
     ]
 
 
 def all_facts() -> Iterator[Facts]:
-    """Every combination of the guards' facts."""
+    """Yield every combination of the guards' facts."""
     names = list(Facts.model_fields)
     for values in product((False, True), repeat=len(names)):
         yield Facts(**dict(zip(names, values, strict=True)))
-
-
-def _missing_states(states: Sequence[StateRow]) -> Iterator[str]:
-    named = [row.state for row in states]
-    yield from (f"{state} has no row" for state in State if state not in named)
-    yield from (f"{state} has two rows" for state in set(named) if named.count(state) > 1)
-
-
-def _ambiguous_moves(moves: Sequence[Move]) -> Iterator[str]:
-    keys = [(move.source, move.trigger) for move in moves]
-    yield from (f"'{key[1]}' from {key[0]} leads to two places" for key in set(keys) if keys.count(key) > 1)
 
 
 def _reachable_from(start: State, moves: Sequence[Move]) -> set[State]:
@@ -51,19 +49,8 @@ def _reachable_from(start: State, moves: Sequence[Move]) -> set[State]:
     return seen
 
 
-def _unreachable(states: Sequence[StateRow], moves: Sequence[Move]) -> Iterator[str]:
-    reached = _reachable_from(State.INIT, moves)
-    yield from (f"{row.state} cannot be reached from INIT" for row in states if row.state not in reached)
-
-
-def _moves_out_of_final_states(moves: Sequence[Move]) -> Iterator[str]:
-    yield from (
-        f"{move.source} is final but has the move '{move.trigger}'" for move in moves if move.source in FINAL_STATES
-    )
-
-
 def _without_way_out(states: Sequence[StateRow], moves: Sequence[Move]) -> Iterator[str]:
-    """A state must be left under every combination of facts, time-outs not counted: waiting is not a way out."""
+    """Find states that some combination of facts leaves without a move; a time-out is not a way out."""
     for row in states:
         if row.is_final:
             continue
@@ -90,9 +77,3 @@ def _partial_guards(moves: Sequence[Move]) -> Iterator[str]:
                 yield f"the guard of '{move.trigger}' from {move.source} is not a plain yes or no"
             if not any(answers):
                 yield f"the guard of '{move.trigger}' from {move.source} is never open"
-
-
-def _without_way_to_rest(states: Sequence[StateRow], moves: Sequence[Move]) -> Iterator[str]:
-    for row in states:
-        if not _reachable_from(row.state, moves) & (RESTING_STATES - {State.INIT}):
-            yield f"from {row.state} no resting state can be reached"

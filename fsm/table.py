@@ -1,4 +1,4 @@
-"""The states and the legal moves, as data. `fsm/machine.py` runs it, `docs/fsm.md` is drawn from it.
+"""States and legal moves, as data. `fsm/machine.py` runs it, `docs/fsm.md` is drawn from it.
 
 Change it together with `TABLE_VERSION` and a migration (`fsm/migrations.py`), and give the reason of an added move in
 `docs/decisions/`.
@@ -16,7 +16,7 @@ TABLE_VERSION = 1
 
 @dataclass(frozen=True)
 class Move:
-    """One legal transition. Without a guard it is always open; `by` tells who may pull the trigger."""
+    """One legal transition. Without a guard it is always open; `by` is the party that may pull the trigger."""
 
     trigger: Trigger
     source: State
@@ -27,7 +27,7 @@ class Move:
 
 @dataclass(frozen=True)
 class StateRow:
-    """A state, what it means, and how long a conversation may stay in it (None: for ever, final states only)."""
+    """A state, its meaning, and the limit of a conversation's stay in it (None: unlimited, final states only)."""
 
     state: State
     meaning: str
@@ -38,7 +38,7 @@ class StateRow:
         return self.state in FINAL_STATES
 
 
-# States a turn passes through never rest in the store; their limit is for a table that once stored them.
+# Transient states never rest in the store; their limit is for a table that once stored them.
 PASSING = timedelta(minutes=5)
 
 STATES = (

@@ -1,1 +1,1 @@
-"""What can be seen from outside: logs and metrics."""
+"""Observability: logs, metrics and traces."""

@@ -1,8 +1,8 @@
-"""The names of what spans carry, in one place: OpenTelemetry's where it has one, else ours.
+"""Names of span attributes: OpenTelemetry's where it has one, else Prosa's own.
 
-`gen_ai.*` is still in development and its names move
-(https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/): dashboards stand on our metrics. Nothing that a
-person wrote, and no address of theirs, is the value of any of them.
+`gen_ai.*` is still in development and its names change
+(https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/): dashboards use Prosa's metrics. No attribute
+contains a text or an address of a person.
 """
 
 CONVERSATION = "gen_ai.conversation.id"
@@ -30,7 +30,7 @@ PROVIDER = "gen_ai.provider.name"
 REQUEST_MODEL = "gen_ai.request.model"
 RESPONSE_MODEL = "gen_ai.response.model"
 FINISH_REASONS = "gen_ai.response.finish_reasons"
-# As the provider's own SDK counts: what was read from or written to the prompt cache is part of the input.
+# As the provider's own SDK counts: reads from and writes to the prompt cache are part of the input.
 INPUT_TOKENS = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
 CACHE_READ_TOKENS = "gen_ai.usage.cache_read.input_tokens"
@@ -42,5 +42,4 @@ EXCEPTION_TYPE = "exception.type"
 EXCEPTION_PLACES = "exception.stacktrace"
 
 SERVICE = "service.name"
-INSTANCE = "service.instance.id"
 ENVIRONMENT = "deployment.environment.name"

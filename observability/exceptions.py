@@ -1,4 +1,4 @@
-"""Where an exception came from, without its text: that may quote what a person wrote."""
+"""Origin of an exception without its text, which may quote a person."""
 
 import traceback
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ FRAMES = 6
 
 
 def places(error: BaseException) -> Iterator[str]:
-    """Each exception of a group and each cause, with its innermost frames."""
+    """Yield each exception of a group and each cause, with its innermost frames."""
     frames = traceback.extract_tb(error.__traceback__)[-FRAMES:]
     where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     yield f"{type(error).__name__} at {where}" if where else type(error).__name__

@@ -1,4 +1,4 @@
-"""What `/metrics` answers: the instruments of this process, and what waits in inbox and outbox, counted when asked."""
+"""Content of `/metrics`: the instruments of this process, and the backlog of inbox and outbox, counted on request."""
 
 import asyncio
 import math
@@ -21,13 +21,13 @@ from observability.metrics import (
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OVERDUE_AFTER = timedelta(minutes=1)
-# Several who ask at once, or soon after each other, share one look at the store.
+# Concurrent and frequent scrapes share one read of the store.
 LOOK_EVERY = timedelta(seconds=5)
 LOOK_WITHIN_SECONDS = 2.0
 
 
 class Exposition:
-    """The text of `/metrics`. No message waits for it: what is counted is counted here, when somebody asks."""
+    """Renderer of `/metrics`. The backlog is counted here on request, so that no message waits for it."""
 
     def __init__(
         self, inbox: Inbox, outbox: Outbox, clock: Clock, *, monotonic: Callable[[], float] = time.monotonic
@@ -47,7 +47,9 @@ class Exposition:
         return generate_latest(REGISTRY)
 
     async def _look(self) -> None:
-        """What cannot be counted now is not a number: the last one would be taken for today's."""
+        """Refresh the gauges; one that cannot be counted becomes NaN, since its last value would pass for a current
+        one.
+        """
         now = self._clock.now()
         try:
             async with asyncio.timeout(LOOK_WITHIN_SECONDS):

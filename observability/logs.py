@@ -1,4 +1,4 @@
-"""Structured logs: JSON lines with the ids of the message they are about, never what a person wrote.
+"""Structured logs: JSON lines with the ids of their message, never the text of a person.
 
 Redaction denies by default: a key that is not listed in `ALLOWED_KEYS` is replaced, whatever it holds.
 """
@@ -16,7 +16,7 @@ import structlog
 from observability.exceptions import places
 from observability.tracing import current_span
 
-# What Google's logging looks for: https://docs.cloud.google.com/logging/docs/structured-logging
+# Fields of Google Cloud Logging: https://docs.cloud.google.com/logging/docs/structured-logging
 TRACE, SPAN = "logging.googleapis.com/trace", "logging.googleapis.com/spanId"
 SAMPLED = "logging.googleapis.com/trace_sampled"
 
@@ -96,17 +96,17 @@ SEVERITIES = {
 
 
 def logger(name: str) -> Any:
-    """A logger of this pipeline; bind nothing personal to it."""
+    """Return a logger of this pipeline; bind no personal data to it."""
     return structlog.get_logger(module=name)
 
 
 def configure_logs(
     *, level: str = "INFO", stream: TextIO | None = None, project: str | None = None, lasting: bool = False
 ) -> None:
-    """Send all loggers, those of libraries included, through one pipeline: JSON, or for a terminal coloured lines.
+    """Send all loggers, including libraries', through one pipeline: JSON, or coloured lines for a terminal.
 
-    `project` is that of Google Cloud, where traces have its name in theirs. `lasting` says that this holds until the
-    process ends: each logger is then made once and not for every line, of which most are below the level.
+    `project` is the Google Cloud project, which is part of a trace's name there. `lasting` means that this holds until
+    the process ends: each logger is then made once and not for every line, most of which are below the level.
     """
     out = stream or sys.stdout
     is_terminal = out.isatty()
@@ -119,7 +119,9 @@ def configure_logs(
         redact,
     ]
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if is_terminal else structlog.processors.JSONRenderer(_dumps)
+        structlog.dev.ConsoleRenderer()
+        if is_terminal
+        else structlog.processors.JSONRenderer(lambda value, **_: orjson.dumps(value, default=str).decode())
     )
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
@@ -147,19 +149,19 @@ def conversation_logged(conversation_id: str) -> Iterator[None]:
 
 @contextmanager
 def message_logged(correlation_id: str) -> Iterator[None]:
-    """Bind a message's id to every line logged inside: by it, the lines of its life are found."""
+    """Bind a message's id to every line logged inside, as the correlation id of its life."""
     with structlog.contextvars.bound_contextvars(correlation_id=correlation_id):
         yield
 
 
 def add_severity(_: Any, method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The level under the name, and in the words, that Google's logging knows."""
+    """Add the level under the name and in the words of Google Cloud Logging."""
     event["severity"] = SEVERITIES.get(method, "DEFAULT")
     return event
 
 
 def add_trace(_: Any, __: str, event: MutableMapping[str, Any], *, prefix: str) -> MutableMapping[str, Any]:
-    """The span in which the line is written, so that it is found beside its trace."""
+    """Add the ids of the current span, which link the line to its trace."""
     span = current_span()
     if span is not None:
         event[TRACE] = f"{prefix}{span.trace_id:032x}"
@@ -169,7 +171,7 @@ def add_trace(_: Any, __: str, event: MutableMapping[str, Any], *, prefix: str) 
 
 
 def name_exception(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Say which exceptions came from where, but not their texts: those may quote what a person wrote."""
+    """Log the types and places of exceptions, but not their texts, which may quote a person."""
     given = event.pop("exc_info", None)
     error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
     if isinstance(error, BaseException):
@@ -186,11 +188,7 @@ def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[s
 
 
 def _name_library(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """A library's message may quote anything; its logger's name and level are kept, its words are not."""
+    """Keep a library's logger name and level, and drop its message, which may quote anything."""
     record = event["_record"]
     event["module"], event["event"] = record.name, f"library.{record.levelname.lower()}"
     return event
-
-
-def _dumps(value: Any, **_: Any) -> str:
-    return orjson.dumps(value, default=str).decode()

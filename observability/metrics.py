@@ -30,7 +30,7 @@ _BY_TASK: list[tuple[Counter, Mapping[str, tuple[str, ...]]]] = []
 
 Labels = Mapping[str, Iterable[str]] | Sequence[str]
 
-# What the metric's own library counts of this process: memory, CPU, open files.
+# The client library's own metrics of this process: memory, CPU, open files.
 ProcessCollector(registry=REGISTRY)
 
 
@@ -357,13 +357,13 @@ def note_prompt_task(record: TaskRecord) -> None:
     if record.cost_usd is not None:
         _child(PROMPT_COST, task=task).observe(float(record.cost_usd))
     for call in record.bill:
-        # Only models of the price list have a price: whatever else a provider calls itself does not become a label.
+        # Only models of the price list have a price: an arbitrary model name does not become a label.
         if call.cost_usd is not None:
             _child(MODEL_SPENT, model=call.model).inc(float(call.cost_usd))
 
 
 def note_quality(record: TaskRecord) -> None:
-    """Count how good the answer was; one that nobody scored is not counted."""
+    """Record the quality of an answer, if it was scored."""
     if record.quality is not None:
         _child(PROMPT_QUALITY, task=record.task).observe(record.quality)
 
@@ -379,7 +379,7 @@ def note_render(task: str, seconds: float) -> None:
 
 
 def note_transitions(records: Iterable[TransitionRecord]) -> None:
-    """Count the moves of one commit."""
+    """Count the transitions of one commit."""
     for record in records:
         _child(TRANSITIONS, trigger=record.trigger.value, source=record.source.value, dest=record.dest.value).inc()
 
@@ -423,7 +423,7 @@ def expect_acknowledgements(channel: str) -> None:
 
 
 def note_acknowledgement(channel: str, status: int, seconds: float) -> None:
-    """A platform's post was answered."""
+    """Count a platform's request with its response."""
     _child(ACK_SECONDS, channel=channel, answer=f"{status // 100}xx").observe(seconds)
 
 
@@ -464,12 +464,12 @@ def note_shared_call(usage: str) -> None:
 
 
 def note_spans_dropped(reason: str, count: int) -> None:
-    """Count them by reason: full (too many waited), lost (refused or not answered), closed (the process has ended)."""
+    """Count dropped spans by reason: full (queue limit), lost (refused or no response), closed (process ended)."""
     if count:
         _child(SPANS_DROPPED, reason=reason).inc(count)
 
 
 @cache
 def _child(metric: Any, **labels: str) -> Any:
-    """Looking labels up takes as long as the rest of an observation; there are few, so each child is kept."""
+    """Return the cached child; a lookup of labels takes as long as the rest of an observation, and there are few."""
     return metric.labels(**labels)

@@ -1,7 +1,7 @@
-"""Export of ended spans by OpenTelemetry's batch processor, with what it does not say: what was lost, and when.
+"""Export of ended spans by OpenTelemetry's batch processor, with counts of lost spans.
 
-Imported only where traces are recorded. Nothing here is waited for, and nothing is unbounded: a collector that is
-unavailable, slow or silent costs spans, which are counted, and nothing else.
+Imported only where traces are recorded. Nothing waits for it, and it is bounded: an unavailable, slow or silent
+collector costs spans, which are counted, and nothing else.
 """
 
 import asyncio
@@ -26,7 +26,8 @@ LOG_EVERY_SECONDS = 60.0
 class CountedExporter(SpanExporter):
     """Another exporter with counters of its spans, and one log line a minute while it fails.
 
-    `taken` were handed to it, `settled` have arrived or are lost, `failures` batches in a row did not arrive.
+    `taken` counts the spans handed to it, `settled` the exported and lost ones, `failures` the batches that failed in a
+    row.
     """
 
     def __init__(self, exporter: SpanExporter) -> None:
@@ -39,35 +40,28 @@ class CountedExporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         self.taken += len(spans)
         result = self._exporter.export(spans)
-        if result is SpanExportResult.SUCCESS:
-            self._succeed()
-        else:
+        if result is not SpanExportResult.SUCCESS:
             note_spans_dropped("lost", len(spans))
-            self._fail()
+            self.failures += 1
+            # At most once a minute: an outage of the collector is one event.
+            if time.monotonic() - self._logged_at >= LOG_EVERY_SECONDS:
+                self._logged_at = time.monotonic()
+                log.warning("tracing.failing", count=self.failures)
+        elif self.failures:
+            log.info("tracing.recovered", count=self.failures)
+            self.failures = 0
         self.settled += len(spans)
         return result
 
     def shutdown(self) -> None:
         self._exporter.shutdown()
 
-    def _succeed(self) -> None:
-        if self.failures:
-            log.info("tracing.recovered", count=self.failures)
-            self.failures = 0
-
-    def _fail(self) -> None:
-        """Log at most once a minute: an outage of the collector is one event."""
-        self.failures += 1
-        if time.monotonic() - self._logged_at >= LOG_EVERY_SECONDS:
-            self._logged_at = time.monotonic()
-            log.warning("tracing.failing", count=self.failures)
-
 
 class BatchExport(BatchSpanProcessor):
-    """OpenTelemetry's batch processor for `exporter`, of at most `capacity` waiting spans.
+    """OpenTelemetry's batch processor for `exporter`, with at most `capacity` waiting spans.
 
-    When it is full it drops the oldest and has no public count of them, so that what goes in and out is counted here;
-    of spans that end in two threads at once one may be missed. The `OTEL_BSP_*` variables configure everything else.
+    When full it drops the oldest without a public count, so the difference of both counters is taken here; of spans
+    that end in two threads at once one may be missed. The `OTEL_BSP_*` variables configure everything else.
     """
 
     def __init__(self, exporter: SpanExporter, *, capacity: int) -> None:
@@ -83,7 +77,7 @@ class BatchExport(BatchSpanProcessor):
         return self._counted.failures > 0
 
     def on_end(self, span: ReadableSpan) -> None:
-        # A batch leaves the queue before it is counted: what was taken for dropped in between was not.
+        # A batch leaves the queue before it is counted: the difference may count it as dropped for a moment.
         self._kept = max(self._kept, self._counted.taken)
         if self._kept - self._counted.taken >= self._capacity:
             note_spans_dropped("full", 1)
@@ -92,7 +86,7 @@ class BatchExport(BatchSpanProcessor):
         super().on_end(span)
 
     async def flush(self, limit: timedelta) -> None:
-        """Return when everything that has ended is exported, after `limit`, or at once while the exporter fails."""
+        """Wait until all ended spans are exported, at most `limit`; return at once while the exporter fails."""
         if self.is_failing or self._kept <= self._counted.settled:
             return
         loop, done = asyncio.get_running_loop(), asyncio.Event()
@@ -102,7 +96,7 @@ class BatchExport(BatchSpanProcessor):
                 await done.wait()
 
     def close(self, limit: timedelta) -> None:
-        """Export what waits, if that is quick, and end; the rest is dropped."""
+        """Export the waiting spans, if that is quick, and stop; the rest is dropped."""
         # The processor's own shutdown waits half a minute for a silent collector, and its threads end with the process.
         closing = threading.Thread(target=self.shutdown, name="span-shutdown", daemon=True)
         closing.start()
@@ -114,7 +108,7 @@ class BatchExport(BatchSpanProcessor):
         note_spans_dropped("closed", max(0, self._kept - self._counted.settled))
 
     def _flush_forever(self) -> None:
-        """Flush for one caller after the other, in a thread of its own: the processor's flush blocks without limit."""
+        """Flush for one caller after the other, in a separate thread: the processor's flush blocks without limit."""
         while is_done := self._flushes.get():
             self.force_flush()
             # The loop of a caller that gave up may be closed.

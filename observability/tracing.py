@@ -1,12 +1,12 @@
-"""Traces: the steps of a message as spans that belong together across processes.
+"""Traces: the steps of a message as spans of one trace across processes.
 
     with span("store.commit") as committing:
         committing.set(attributes.OUTCOME, "replied")
 
-A span is the child of the one it is opened in, or of the one named. OpenTelemetry's SDK makes and exports it
+A span is the child of the current one, or of a given parent. OpenTelemetry's SDK makes and exports it
 (`cli/tracing.py`); within a trace that is not sampled, and where tracing is off, the same lines do not reach it.
 Another process continues a trace by its W3C `traceparent` (https://www.w3.org/TR/trace-context/#traceparent-header), a
-string that is kept with its message.
+string that is stored with its message.
 """
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -35,10 +35,9 @@ _traceparents = TraceContextTextMapPropagator()
 
 
 class Span:
-    """One piece of work, current while its `with` block runs; `context` is where its children are opened.
+    """One operation, current while its `with` block runs; `context` is the parent of its children.
 
-    Without a context it is no span at all and leaves the current one as it is. `sampled` says whether anything of it is
-    recorded.
+    Without a context it is a no-op and leaves the current span unchanged. `sampled` means that it is recorded.
     """
 
     __slots__ = ("_has_failed", "_span", "_token", "context", "sampled")
@@ -99,7 +98,7 @@ _flush: Flush | None = None
 
 @contextmanager
 def tracing_with(tracer: trace.Tracer, flush: Flush | None = None) -> Iterator[None]:
-    """Record what this process does while the context is open; `flush` exports what has ended, within a time."""
+    """Record spans while the context is open; `flush` exports the ended ones within a time limit."""
     global _tracer, _flush
     before = _tracer, _flush
     _tracer, _flush = tracer, flush
@@ -125,14 +124,14 @@ def span(
 ) -> Span:
     """Open a span in the current one, or in `parent`; without either it begins a trace.
 
-    `inherited` are attributes of it and of all spans opened in it. `start_ns`, nanoseconds since the epoch, is for work
+    `inherited` are attributes of it and of all its descendants. `start_ns`, nanoseconds since the epoch, is for work
     that began before its trace was known.
     """
     if _tracer is None:
         return UNRECORDED
     within = get_current() if parent is None else parent
     of_parent = trace.get_current_span(within).get_span_context()
-    # The sampler would say the same, after the SDK had made a span's context.
+    # The sampler would decide the same, after the SDK had made a span's context.
     if of_parent.is_valid and not of_parent.trace_flags.sampled:
         return UNRECORDED if parent is None else Span(trace.INVALID_SPAN, parent)
     return _open(_tracer, name, attributes, kind, within, links, inherited, start_ns)
@@ -145,7 +144,7 @@ def root_span(
     kind: Kind = trace.SpanKind.INTERNAL,
     inherited: Mapping[str, str] = NOT_INHERITED,
 ) -> Span:
-    """Open a span that begins a trace, whatever it is opened in."""
+    """Open the root span of a new trace, whatever the current one is."""
     return _open(_tracer, name, attributes, kind, Context(), (), inherited, None) if _tracer else UNRECORDED
 
 
@@ -169,18 +168,18 @@ def _open(
 
 
 def inherited_in(context: Context) -> Mapping[str, str]:
-    """The attributes that every span opened in the context has."""
+    """Return the attributes that every span opened in the context inherits."""
     passed = get_value(INHERITED, context)
     return passed if isinstance(passed, dict) else NOT_INHERITED
 
 
 def inside(context: Context | None) -> AbstractContextManager[None]:
-    """Open spans in one that is not ended here: of another process, or of several that are open side by side."""
+    """Make a span current without ending it: one of another process, or one of several that are open concurrently."""
     return _Inside(context) if context is not None else nullcontext()
 
 
 class _Inside:
-    """A class, since a generator takes several times as long."""
+    """Context manager as a class, since a generator takes several times as long."""
 
     __slots__ = ("_context", "_token")
 
@@ -196,7 +195,7 @@ class _Inside:
 
 @contextmanager
 def ended(spans: Sequence[Span]) -> Iterator[None]:
-    """End all of them with the context; what is raised in it is what they failed with."""
+    """End all of them with the context; an exception in it is recorded as their failure."""
     try:
         yield
     except BaseException as exc:
@@ -209,16 +208,16 @@ def ended(spans: Sequence[Span]) -> Iterator[None]:
 
 
 def remote_span(traceparent: str | None) -> Context | None:
-    """The context of a span of another process; None when tracing is off, without a name, or when it is malformed."""
+    """Return the context of another process's span; None if tracing is off or `traceparent` is missing or malformed."""
     if _tracer is None or traceparent is None:
         return None
     return _traceparents.extract({"traceparent": traceparent}) or None
 
 
 def nearest(traceparent: str | None) -> Context | None:
-    """Where to open a span of the trace that is named: None, for in the current one, where that is of the same trace.
+    """Return the parent for a span of the named trace: None, for the current span, if that belongs to the same trace.
 
-    A wake-up may have been changed on its way, as a proxy decides for itself what it records: then the name counts.
+    A proxy may have changed a wake-up's context, as it decides for itself what to record: then `traceparent` wins.
     """
     named, current = remote_span(traceparent), current_span()
     if named is None or current is None or current.is_remote:
@@ -231,18 +230,18 @@ def is_sampled(context: Context) -> bool:
 
 
 def current_span() -> trace.SpanContext | None:
-    """The ids of the current span, also of one that is not recorded."""
+    """Return the ids of the current span, recorded or not."""
     current = trace.get_current_span().get_span_context()
     return current if current.is_valid else None
 
 
 def current_traceparent() -> str | None:
-    """The name of the current span, for the process that continues its trace; None where there is none."""
+    """Return the current span's traceparent, for the process that continues its trace; None without a span."""
     return _traceparent(get_current()) if _tracer is not None else None
 
 
 def trace_id_of(traceparent: str | None) -> str | None:
-    """The id of the trace in hex digits, as collectors show it; None unless it was recorded."""
+    """Return the trace id in hex digits, as collectors show it; None unless it was recorded."""
     context = _traceparents.extract({"traceparent": traceparent}) if traceparent else Context()
     if not is_sampled(context):
         return None
@@ -250,7 +249,7 @@ def trace_id_of(traceparent: str | None) -> str | None:
 
 
 async def flush_spans(limit: timedelta) -> None:
-    """Return when what has ended until now is with the collector, or after `limit`; at once while it is unavailable."""
+    """Wait until the ended spans are exported, at most `limit`; return at once while the collector is unavailable."""
     if _flush is not None:
         await _flush(limit)
 

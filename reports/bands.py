@@ -1,21 +1,21 @@
-"""When a figure has left the band it usually moves in."""
+"""Usual band of a daily figure, for anomaly detection."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-# Fewer days tell nothing of a band.
+# A band needs at least this many days.
 DAYS_NEEDED = 7
 # Source: Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993: the modified z-score and its limit.
 NORMAL_MAD = 0.6745
 LIMIT = 3.5
-# A figure that hardly ever moves has hardly a band: less than a fifth of it is not worth telling.
+# A nearly constant figure has almost no band: a change below a fifth of it is not reported.
 LEAST_SHARE = 0.2
 
 
 @dataclass(frozen=True)
 class Band:
-    """Where a figure of one day is usually found."""
+    """The usual range of one day's figure."""
 
     low: float
     middle: float
@@ -23,7 +23,7 @@ class Band:
 
     @classmethod
     def of(cls, history: Sequence[float]) -> "Band | None":
-        """From the days before; None when they are too few."""
+        """Return the band of the days before; None when they are too few."""
         if len(history) < DAYS_NEEDED:
             return None
         middle = median(history)

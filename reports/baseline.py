@@ -1,4 +1,4 @@
-"""Cost, latency, error rate and quality before a switch is turned, kept in a file, and now against then."""
+"""Baseline of cost, latency, error rate and quality before a switch changes, and the comparison with it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from reports.cost import By, Span, cost_report
 from reports.performance import failure_rate, performance_report, quality
 
 FORMAT = 1
-# Fewer turns say little: the report says so beside the figure.
+# Fewer turns say little: the report says so next to the figure.
 ENOUGH = 100
 
 
 class Figure(BaseModel):
-    """A value and how many turns, replies or answers are behind it; None where there is nothing to measure."""
+    """A value and the number of turns, replies or answers it is measured on; None where there are none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +31,7 @@ class Figure(BaseModel):
 
 
 class Baseline(BaseModel):
-    """What is kept. `switches` are the settings PROMPTER_USE_* as they were."""
+    """A stored baseline. `switches` are the settings PROMPTER_USE_* at that time."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -96,7 +96,7 @@ class Difference:
 
 
 async def collect(store: Store, span: Span, switches: Mapping[str, bool], *, at: datetime) -> Baseline:
-    """The figures of a span of days."""
+    """Return the figures of a span of days."""
     cost = await cost_report(store, span, By.MODEL, at=at)
     page = (await performance_report(store.records, span, at=at)).total
     reply, turn, engine = (page.time(name) for name in (Times.REPLY, Times.TURN, Times.ENGINE))
@@ -121,7 +121,10 @@ async def collect(store: Store, span: Span, switches: Mapping[str, bool], *, at:
         first=span.first.isoformat(),
         last=span.last.isoformat(),
         switches=dict(switches),
-        figures={name: _rounded(figure) for name, figure in figures.items()},
+        figures={
+            name: figure if figure.value is None else figure.model_copy(update={"value": round(figure.value, 6)})
+            for name, figure in figures.items()
+        },
     )
 
 
@@ -130,10 +133,6 @@ def compare(then: Baseline, now: Baseline) -> list[Difference]:
 
 
 def switches_of(settings: Settings) -> dict[str, bool]:
-    """The settings PROMPTER_USE_*, as they are."""
+    """Return the settings PROMPTER_USE_*."""
     names = {str(field.validation_alias): name for name, field in Settings.model_fields.items()}
     return {alias: getattr(settings, name) for alias, name in names.items() if alias.startswith("PROMPTER_USE_")}
-
-
-def _rounded(figure: Figure) -> Figure:
-    return figure if figure.value is None else figure.model_copy(update={"value": round(figure.value, 6)})

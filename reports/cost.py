@@ -1,4 +1,4 @@
-"""What was spent in a span of days, grouped one way, from the ledger or, by conversation, from the turns themselves."""
+"""Cost report of a span of days, grouped one way, from the ledger or, by conversation, from the turns."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Span:
 class Line:
     """One group. `turns` is None where a turn may be in several groups, `resolved` where a conversation may.
 
-    `resolved` are the conversations that came to their end.
+    `resolved` counts the conversations that ended.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True)
 class CostReport:
-    """Groups, the dearest first, hours in their order. `turns` are those for which a model was asked."""
+    """The groups, most expensive first, hours in their order. `turns` counts those that called a model."""
 
     span: Span
     by: By
@@ -70,28 +70,28 @@ class CostReport:
         return sum((line.amounts for line in self.lines), NOTHING)
 
     def per_turn(self, line: Line) -> Decimal | None:
-        """USD of known price, of the group's own turns or else of all turns; None without turns or without a price."""
+        """Return the USD of known price per turn of the group, else per turn of all; None without turns or a price."""
         turns = self.turns if line.turns is None else line.turns
         return (line.amounts.usd / turns).quantize(QUOTIENT) if turns and line.amounts.is_known else None
 
     @property
     def resolved(self) -> int | None:
-        """All of them, where they are known by group."""
+        """The sum over all groups, where it is known by group."""
         known = [line.resolved for line in self.lines if line.resolved is not None]
         return sum(known) if known else None
 
     def per_resolved(self, line: Line) -> Decimal | None:
-        """USD of known price, of the unresolved as well, for each that was resolved; None without any, or a price."""
+        """Return the USD of known price, unresolved conversations included, per resolved one; None without either."""
         if not line.resolved or not line.amounts.is_known:
             return None
         return (line.amounts.usd / line.resolved).quantize(QUOTIENT)
 
     def share(self, amounts: Amounts) -> Decimal | None:
-        """Of all the money, in [0, 1]; None when nothing of known price was spent."""
+        """Return the share of the total, in [0, 1]; None without any known price."""
         return (amounts.usd / self.total.usd).quantize(Decimal("0.0001")) if self.total.usd else None
 
     def view(self) -> dict[str, object]:
-        """For programs; money is decimal text."""
+        """Return the report as JSON; money is decimal text."""
         everything = Line("total", self.total, self.turns, self.resolved)
         return {
             "from": self.span.first.isoformat(),
@@ -126,15 +126,19 @@ class CostReport:
 
 
 async def cost_report(store: Store, span: Span, by: By, *, at: datetime) -> CostReport:
-    """Add up the span. Whole hours are counted to the day in which they begin."""
+    """Add up the span. An hour counts to the day in which it begins."""
     if by is By.CONVERSATION:
         return await _by_conversation(store, span)
     groups: dict[str, Amounts] = {}
     turns: dict[str, int] = {}
     resolved: dict[str, int] = {}
     count = 0
-    for day, page in [(day, await read_day(store.records, day, at=at)) for day in _utc_days(span)]:
-        page = _part(page, day, span)
+    first, last = span.begin.date(), (span.end - timedelta(microseconds=1)).date()
+    for day in (first + timedelta(days=number) for number in range((last - first).days + 1)):
+        page = await read_day(store.records, day, at=at)
+        begin = datetime.combine(day, time.min, UTC)
+        inside = [hour for hour in range(24) if span.begin <= begin + hour * HOUR < span.end]
+        page = page.within(range(inside[0], inside[-1] + 1)) if inside else Page()
         count += page.turn_count
         name = _namer(by, day, span.zone)
         for group, amounts in page.rows.items():
@@ -153,7 +157,7 @@ async def cost_report(store: Store, span: Span, by: By, *, at: datetime) -> Cost
 
 
 async def _by_conversation(store: Store, span: Span) -> CostReport:
-    """Turns only: who asked for an analysis is not in the ledger."""
+    """Add up by conversation, of turns only: the ledger does not contain the conversation of an analysis."""
     groups: dict[str, Amounts] = {}
     turns: dict[str, int] = {}
     async for turn in turns_between(store, span.begin, span.end):
@@ -164,17 +168,6 @@ async def _by_conversation(store: Store, span: Span) -> CostReport:
             turns[turn.conversation_id] = turns.get(turn.conversation_id, 0) + 1
     lines = [Line(name, amounts, turns[name]) for name, amounts in groups.items()]
     return CostReport(span, By.CONVERSATION, _ordered(lines, By.CONVERSATION), sum(turns.values()))
-
-
-def _utc_days(span: Span) -> list[date]:
-    first, last = span.begin.date(), (span.end - timedelta(microseconds=1)).date()
-    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
-
-
-def _part(page: Page, day: date, span: Span) -> Page:
-    begin = datetime.combine(day, time.min, UTC)
-    inside = [hour for hour in range(24) if span.begin <= begin + hour * HOUR < span.end]
-    return page.within(range(inside[0], inside[-1] + 1)) if inside else Page()
 
 
 def _namer(by: By, day: date, zone: tzinfo) -> Callable[[Group], str]:

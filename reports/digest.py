@@ -1,4 +1,4 @@
-"""The daily and the weekly report: what was spent, how turns went, both against the time before; what left its band."""
+"""Daily and weekly report: cost and performance against the period before, and figures outside their band."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 
-from contracts.ledger import Amounts
 from contracts.performance import Page, Times
 from contracts.ports import Store
 from prompts.pricing.prices import usd_text
@@ -26,7 +25,7 @@ HISTORY = timedelta(days=14)
 
 
 class Period(StrEnum):
-    """A day, or seven; each against as many before."""
+    """A day, or seven; each compared with as many before."""
 
     DAILY = "daily"
     WEEKLY = "weekly"
@@ -50,7 +49,7 @@ class Day:
 
 @dataclass(frozen=True)
 class Watched:
-    """A figure that is watched; `worse` says on which side leaving the band is bad news: both are told."""
+    """A monitored figure; `worse` is the unwelcome side of its band: both sides are reported."""
 
     name: str
     of: Callable[[Day], float | None]
@@ -68,7 +67,7 @@ WATCHED = (
 
 @dataclass(frozen=True)
 class Anomaly:
-    """A day on which a figure was outside its band, of the days before it."""
+    """A day with a figure outside the band of the days before it."""
 
     day: date
     figure: str
@@ -89,7 +88,7 @@ class Anomaly:
 
 @dataclass(frozen=True)
 class Digest:
-    """One report. `by_day` has the days of the period and those before it that the bands are made of."""
+    """One report. `by_day` has the days of the period and the earlier ones that make up the bands."""
 
     period: Period
     span: Span
@@ -105,9 +104,10 @@ class Digest:
         return f"{self.period}/{self.span.last.isoformat()}"
 
     def view(self) -> dict[str, object]:
+        before = self.cost_before.total
         return {
             "period": self.period.value,
-            "cost": self.cost.view() | {"before_usd": _usd(self.cost_before.total)},
+            "cost": self.cost.view() | {"before_usd": usd_text(before.usd) if before.is_known else None},
             "performance": self.performance.view(),
             "anomalies": [anomaly.view() for anomaly in self.anomalies],
         }
@@ -118,7 +118,7 @@ def span_of(period: Period, last: date, zone: tzinfo) -> Span:
 
 
 async def digest(store: Store, period: Period, last: date, zone: tzinfo, *, at: datetime) -> Digest:
-    """The period that ends with the day `last`."""
+    """Return the digest of the period that ends with the day `last`."""
     span = span_of(period, last, zone)
     by_day = await _by_day(store, Span(span.first - HISTORY, span.last, zone), at=at)
     return Digest(
@@ -154,7 +154,7 @@ def _day(page: Page, usd: Decimal) -> Day:
 
 
 def _anomalies(by_day: Mapping[date, Day], span: Span) -> list[Anomaly]:
-    """Days without a turn, as before the first one, belong to no band."""
+    """Return the anomalies; days without a turn, as before the first one, belong to no band."""
     found = []
     for day in days_of(span):
         history = [by_day[past] for past in by_day if day - HISTORY <= past < day and by_day[past].turns]
@@ -165,7 +165,3 @@ def _anomalies(by_day: Mapping[date, Day], span: Span) -> list[Anomaly]:
                 is_worse = (value > band.high) == watched.worse_above
                 found.append(Anomaly(day, watched.name, round(value, 6), band, is_worse))
     return found
-
-
-def _usd(amounts: Amounts) -> str | None:
-    return usd_text(amounts.usd) if amounts.is_known else None

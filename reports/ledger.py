@@ -1,7 +1,7 @@
-"""The ledger of this process: what was spent, and how turns went, is added up here and written every few seconds.
+"""Ledger of one process: costs and performance, aggregated here and written every few seconds.
 
-The records of the turns are the truth, and each is part of its turn's commit; the ledger only adds them up. What a
-process had not written when it died is, of the money, found by `reports.recount`; of how turns went, lost.
+The records of the turns are the source of truth, and each is part of its turn's commit; the ledger only aggregates
+them. Of a process's unwritten sums at its death, `reports.recount` recovers the costs; the performance is lost.
 """
 
 import asyncio
@@ -27,44 +27,56 @@ FLUSH_EVERY = timedelta(seconds=2)
 
 
 class Ledger:
-    """Books what was spent, and how turns went. Booking waits for nothing; `flush` makes it durable."""
+    """Bookkeeping of costs and performance. Booking never waits; `flush` makes it durable."""
 
     def __init__(self, store: Records, *, writer: str, clock: Clock) -> None:
         self._clock = clock
-        self._money = Shards(store, COLLECTION, empty=Page, key=_money_key, writer=writer, clock=clock)
+        self._money = Shards(
+            store,
+            COLLECTION,
+            empty=Page,
+            key=lambda hour, kind, name: shard_key(hour.date(), Kind(kind), f"{hour.hour:02d}-{name}"),
+            writer=writer,
+            clock=clock,
+        )
         self._performance = Shards(
-            store, performance.COLLECTION, empty=performance.Page, key=_hour_key, writer=writer, clock=clock
+            store,
+            performance.COLLECTION,
+            empty=performance.Page,
+            key=lambda hour, _, name: performance.shard_key(hour, name),
+            writer=writer,
+            clock=clock,
         )
         self._flushing = asyncio.Lock()
 
     def book_turn(self, turn: TurnRecord) -> None:
-        """A turn was committed."""
+        """Book a committed turn."""
         if turn.tasks:
             self._money.page(turn.at, Kind.TURNS).add_turn(turn)
         self._performance.page(turn.at, "").add_turn(turn)
 
     def book_apart(self, calls: Sequence[BilledCall], *, line: str | None, arms: Iterable[str] = ()) -> None:
-        """Calls were paid of which no turn's record will tell."""
+        """Book paid calls that belong to no turn's record."""
         if calls:
             at = self._clock.now()
             self._money.page(at, Kind.APART).add_calls(calls, line=line, at=at, arms=arms)
 
     def book_erased(self, turns: Iterable[TurnRecord]) -> None:
-        """The records of these turns are gone: a recount must still find their money."""
+        """Book turns whose records are erased: a recount must still find their costs."""
         for turn in turns:
             if turn.tasks:
                 self._money.page(turn.at, Kind.ERASED).add_turn(turn)
 
     def book_reply(self, *, received_at: datetime, sent_at: datetime) -> None:
-        """A platform took the reply to a message."""
+        """Book a reply that a platform accepted."""
         self._performance.page(sent_at, "").add_reply(received_at=received_at, sent_at=sent_at)
 
     def book_failure(self, cause: Cause) -> None:
-        """Something failed of which no turn's record tells."""
+        """Book a failure that belongs to no turn's record."""
         self._performance.page(self._clock.now(), "").add_failure(cause)
 
     async def flush(self) -> None:
-        """Write what has changed.
+        """Write the changes.
 
         Raises:
             StoreUnavailableError: some of it waits for the next time.
@@ -101,11 +113,3 @@ async def _once(ledger: Ledger, exchange: BudgetSync) -> None:
         BACKGROUND_ERRORS.labels(job="ledger", family="defect").inc()
         log.error("ledger.defect", exc_info=exc)
     await exchange.run()
-
-
-def _money_key(hour: datetime, kind: str, writer: str) -> str:
-    return shard_key(hour.date(), Kind(kind), f"{hour.hour:02d}-{writer}")
-
-
-def _hour_key(hour: datetime, _: str, writer: str) -> str:
-    return performance.shard_key(hour, writer)

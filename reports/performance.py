@@ -1,4 +1,4 @@
-"""How turns went in a span of days, from the performance ledger: its sums are exact, its percentiles within 2 %."""
+"""Performance report of a span of days, from the performance ledger: exact sums, percentiles within 2 %."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from contracts.ports import Records
 from reports.cost import Span
 
 PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-# As figures are told: a tenth of a millisecond, a tenth of a per mille.
+# Reported precision: a tenth of a millisecond, a tenth of a per mille.
 DIGITS, SHARE_DIGITS = 1, 4
 
 
 @dataclass(frozen=True)
 class PerformanceReport:
-    """The days of a span, each added up, and the span of the same length before it."""
+    """The days of a span, each added up, and the previous span of the same length."""
 
     span: Span
     days: Mapping[date, Page]
@@ -29,7 +29,7 @@ class PerformanceReport:
         return Page.sum(self.days.values())
 
     def view(self) -> dict[str, object]:
-        """For programs; times in milliseconds."""
+        """Return the report as JSON; times in milliseconds."""
         return {
             "from": self.span.first.isoformat(),
             "to": self.span.last.isoformat(),
@@ -41,7 +41,7 @@ class PerformanceReport:
 
 
 async def performance_report(store: Records, span: Span, *, at: datetime) -> PerformanceReport:
-    """Add up the span and the one before it. Whole hours are counted to the day in which they begin."""
+    """Add up the span and the previous one. An hour counts to the day in which it begins."""
     before = preceding(span)
     days = {day: Page() for day in days_of(span)}
     earlier = Page()
@@ -56,7 +56,7 @@ async def performance_report(store: Records, span: Span, *, at: datetime) -> Per
 async def hours(
     store: Records, begin: datetime, end: datetime, *, at: datetime
 ) -> AsyncIterator[tuple[datetime, Page]]:
-    """Every page of a process whose hour begins in that time; of one hour there are as many as there were processes."""
+    """Yield every page whose hour begins in that time; an hour has one page per process."""
     first, last = begin.astimezone(UTC), end.astimezone(UTC)
     async for record in all_records(store, COLLECTION, at=at, after=f"{first:%Y-%m-%d}/"):
         hour = hour_of(record.key)
@@ -67,7 +67,7 @@ async def hours(
 
 
 def preceding(span: Span) -> Span:
-    """As many days, just before it."""
+    """Return the span of as many days just before."""
     length = span.last - span.first + timedelta(days=1)
     return Span(span.first - length, span.last - length, span.zone)
 
@@ -77,20 +77,20 @@ def days_of(span: Span) -> Iterable[date]:
 
 
 def failure_rate(page: Page) -> float | None:
-    """Of all messages that were worked off, those whose person did not get the answer they should have got."""
+    """Return the share of processed messages with a degraded answer."""
     failures = page.of(Count.FAILURES)
     worked_off = page.turns + failures.get(Cause.DEAD_LETTER, 0)
     return round(sum(failures.values()) / worked_off, SHARE_DIGITS) if worked_off else None
 
 
 def quality(page: Page) -> float | None:
-    """The mean score of the answers of Task 2, which is what a person reads."""
+    """Return the mean score of the answers of Task 2, which a person reads."""
     mean = page.quality.get(TaskName.RESPONSE)
     return None if mean is None or mean.value is None else round(mean.value, SHARE_DIGITS)
 
 
 def figures(page: Page) -> dict[str, Any]:
-    """One page for people and programs; what there is nothing of is null."""
+    """Return the figures of one page; a figure without data is null."""
     turns = page.turns
     escalated = page.of(Count.STATES).get(State.ESCALATING, 0)
     return {
@@ -109,7 +109,7 @@ def figures(page: Page) -> dict[str, Any]:
 
 
 def times(distribution: Distribution) -> dict[str, float | int | None]:
-    """In milliseconds."""
+    """Return the percentiles in milliseconds."""
     found = {name: distribution.quantile(share) for name, share in PERCENTILES.items()}
     rounded = {name: None if value is None else round(value, DIGITS) for name, value in found.items()}
     return {"count": distribution.count} | rounded

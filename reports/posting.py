@@ -1,4 +1,4 @@
-"""Posts the daily and the weekly report to the team, once for each period, however many processes try."""
+"""Posting of the daily and weekly report to the team, once per period across all processes."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from reports.reporting import Reporting
 log = logger(__name__)
 
 COLLECTION = "report_posts"
-# In the institution's zone: when the day begins for who reads it, and what was spent is in the ledger for long.
+# In the institution's zone: before its working day, and long after the last cost of the day was written.
 FROM_HOUR = 8
-# A report that could not be posted by then is of yesterday's interest.
+# A report that could not be posted by then is outdated.
 WITHIN = timedelta(hours=12)
-# Who has claimed a post and said nothing for so long has died.
+# A claim without a post for this long belongs to a dead process.
 CLAIMED_FOR = timedelta(minutes=10)
 KEPT_FOR = timedelta(days=40)
 MONDAY = 0
@@ -31,14 +31,14 @@ Post = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True)
 class ReportPosting:
-    """A record for each period says who posts it and whether it is posted; who writes it first, posts."""
+    """Poster with one record per period: the first process to write it posts the report."""
 
     reporting: Reporting
     records: Records
     post: Post
 
     async def run(self) -> None:
-        """Post what is due now. What could not be posted is tried again later; nothing is raised for it."""
+        """Post the due reports. A failed post is tried again later, and raises nothing."""
         at = self.reporting.clock.now()
         for period in due_periods(at.astimezone(self.reporting.zone)):
             try:
@@ -62,7 +62,7 @@ class ReportPosting:
         await self.records.put(claimed.model_copy(update={"body": {"posted": True}}))
 
     async def _claim(self, key: str, at: datetime) -> Record | None:
-        """The record, ours for a while; None when it is posted, or somebody else's."""
+        """Claim the record for a while; return None when it is posted, or claimed by another process."""
         stored = await self.records.get(COLLECTION, key, at=at)
         if stored is not None and (stored.body["posted"] or stored.updated_at > at - CLAIMED_FOR):
             return None
@@ -78,7 +78,7 @@ class ReportPosting:
 
 
 def due_periods(local: datetime) -> list[Period]:
-    """What is due at a moment of the institution's zone: each morning the day's report, on Mondays the week's too."""
+    """Return the periods due at a time of the institution's zone: every morning the day, on Mondays the week too."""
     begin = local.replace(hour=FROM_HOUR, minute=0, second=0, microsecond=0)
     if not begin <= local < begin + WITHIN:
         return []

@@ -1,4 +1,4 @@
-"""The ledger read, and a day of it counted again from the records of the turns."""
+"""Reading of the ledger, and the recount of a day from the records of the turns."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -19,7 +19,7 @@ RECOUNT_ATTEMPTS = 5
 
 
 async def read_day(store: Records, day: date, *, at: datetime) -> Page:
-    """The sums of one day of UTC, of all processes."""
+    """Return the sums of one day (UTC), of all processes."""
     shards = [(kind_of(record.key), Page.of(record.body)) async for record in _shards(store, day, at=at)]
     turns = Kind.RECOUNT if any(kind is Kind.RECOUNT for kind, _ in shards) else Kind.TURNS
     total = Page()
@@ -30,12 +30,12 @@ async def read_day(store: Records, day: date, *, at: datetime) -> Page:
 
 
 async def recount(store: Store, day: date, *, at: datetime, retention: timedelta = timedelta(days=90)) -> Page:
-    """Count the turns of a day of UTC again, and let that stand for what the processes have written of them.
+    """Count the turns of a day (UTC) again, and replace the sums that the processes have written of them.
 
-    Exact when nobody erases at the same time. Turns of a conversation that came from another store count here.
+    It is exact without a concurrent erasure. Turns of a conversation migrated from another store count here.
 
     Raises:
-        ValueError: the day is not over, or so long ago that conversations of it may have been forgotten.
+        ValueError: the day is not over, or so long ago that conversations of it may have been deleted.
     """
     begin = datetime.combine(day, time.min, UTC)
     end = begin + timedelta(days=1)
@@ -54,7 +54,7 @@ async def recount(store: Store, day: date, *, at: datetime, retention: timedelta
 
 
 async def turns_between(store: Store, begin: datetime, end: datetime) -> AsyncIterator[TurnRecord]:
-    """Every turn that was committed in that time, by conversation. It reads all conversations touched since."""
+    """Yield every turn committed in that time, by conversation. It reads all conversations changed since."""
     async for conversation_id in _touched_since(store, begin):
         for turn in await store.conversations.turns(conversation_id):
             if begin <= turn.at < end:
@@ -76,7 +76,7 @@ async def _touched_since(store: Store, begin: datetime) -> AsyncIterator[Convers
             return
         newest_left = page[-1].updated_at
         assert newest_left is not None  # noqa: S101 - what is listed was updated by a turn
-        # Several may have been touched at the same moment: look from just after it, at more when all are of one moment.
+        # Several may share the time: continue just after it, and with a larger page when all of them share it.
         moved = newest_left + timedelta(microseconds=1)
         limit = limit * 2 if moved == before else PAGE
         before = moved

@@ -1,4 +1,4 @@
-"""Reports for who asks: the console's pages, and the commands."""
+"""Reports on request, for the console's pages and the commands."""
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, tzinfo
@@ -21,14 +21,14 @@ from reports.render.page import (
 from reports.render.words import Wording
 from reports.status import Status, read_status
 
-# What the pages of cost and performance show.
+# The days on the pages of cost and performance.
 SHOWN_DAYS = 14
 DEFAULT_LANGUAGE = "pt-BR"
 
 
 @dataclass(frozen=True)
 class Reporting:
-    """Satisfies the `Reports` port. `zone` is where days begin, `ceiling` the day's money."""
+    """Satisfies the `Reports` port. `zone` is the time zone of days, `ceiling` the daily budget."""
 
     inbox: Inbox
     store: Store
@@ -45,23 +45,23 @@ class Reporting:
         return self.today - timedelta(days=1)
 
     def last_days(self, number: int) -> Span:
-        """Today included."""
+        """Return the last days, today included."""
         return Span(self.today - timedelta(days=number - 1), self.today, self.zone)
 
     async def status(self) -> Status:
         return await read_status(self.inbox, self.store, zone=self.zone, ceiling=self.ceiling, at=self.clock.now())
 
     async def digest(self, period: Period, last: date | None = None) -> Digest:
-        """The period that ends with the day, by default yesterday, which is over."""
+        """Return the digest of the period that ends with the day, by default yesterday, the last complete one."""
         return await digest(self.store, period, last or self.yesterday, self.zone, at=self.clock.now())
 
     async def wording(self) -> Wording:
-        """In the language of the published institution."""
+        """Return the wording in the language of the published institution."""
         institution = await self.store.institutions.current()
         return Wording(institution.language if institution else DEFAULT_LANGUAGE)
 
     async def view(self, name: str) -> dict[str, Any] | None:
-        """A report for programs; None when there is none of that name."""
+        """Return a report as JSON values; None when there is none of that name."""
         at, span = self.clock.now(), self.last_days(SHOWN_DAYS)
         match name:
             case "status":
@@ -76,7 +76,7 @@ class Reporting:
                 return None
 
     async def page(self, name: str) -> str | None:
-        """A report as a page of HTML, with links to the others; None when there is none of that name."""
+        """Return a report as an HTML page, with links to the others; None when there is none of that name."""
         wording = await self.wording()
         page = await self._page(name, wording)
         return render(replace(page, links=links_to(name, wording)), wording) if page else None

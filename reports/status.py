@@ -1,4 +1,4 @@
-"""The first five numbers: who waits, how long replies take, what fails, what it costs, who answers."""
+"""The first five numbers: waiting messages, latency, failures, cost, answer sources."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -15,7 +15,7 @@ from reports.performance import SHARE_DIGITS, failure_rate, hours, times
 
 @dataclass(frozen=True)
 class Status:
-    """Now, for latency, failures and answers since `since`, for money since the day began in the institution's zone."""
+    """Current values; latency, failures and answers since `since`, cost since midnight of the institution's zone."""
 
     at: datetime
     since: datetime
@@ -61,7 +61,7 @@ class Status:
 
 
 async def read_status(inbox: Inbox, store: Store, *, zone: tzinfo, ceiling: Decimal | None, at: datetime) -> Status:
-    """Look now. Latency, failures and answers are those of this hour (UTC) and the one before."""
+    """Return the current status. Latency, failures and answers are of this hour (UTC) and the one before."""
     since = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     ages = await inbox.ages(overdue_before=at - OVERDUE_AFTER)
     oldest = ages.oldest_received_at

@@ -1,6 +1,6 @@
-"""What a process adds up, written to records of its own: one for each hour and kind, always the whole sum of it.
+"""Sums of one process, in records of its own: one for each hour and kind, always the whole sum.
 
-No two processes write the same record, so a write whose answer got lost is simply written again.
+No two processes write the same record, so a write whose response was lost is simply repeated.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,12 +12,12 @@ from contracts.delivery import Record
 from contracts.ports import Clock, Records
 
 KEPT_FOR = timedelta(days=400)
-# The second attempt finds a record that the first one has written without our hearing of it.
+# A second attempt meets the record that the first one wrote when its response was lost.
 ATTEMPTS = 3
 
 
 class Page(Protocol):
-    """A sum that can be written down whole."""
+    """A sum that is serialised as a whole."""
 
     def body(self) -> Mapping[str, Any]: ...
 
@@ -26,7 +26,7 @@ P = TypeVar("P", bound=Page)
 
 
 class _Drawer(NamedTuple):
-    """Where an amount goes: the hour it belongs to, in UTC, and its kind."""
+    """The hour (UTC) and kind of an amount."""
 
     hour: datetime
     kind: str
@@ -34,7 +34,7 @@ class _Drawer(NamedTuple):
 
 @dataclass
 class _Shard(Generic[P]):
-    """What this process has booked in one hour; `version` is that of the record, 0 before the first write."""
+    """This process's sums of one hour; `version` is the record's, 0 before the first write."""
 
     key: str
     page: P
@@ -44,7 +44,8 @@ class _Shard(Generic[P]):
 
 class Shards(Generic[P]):
     """The sums of one process in one collection. `key` makes a record's key of the hour, the kind and a writer's name
-    that is new for each drawer."""
+    that is unique to each shard.
+    """
 
     def __init__(
         self,
@@ -66,11 +67,11 @@ class Shards(Generic[P]):
         self._opened = 0
 
     def page(self, at: datetime, kind: str) -> P:
-        """The page to add to, of the hour of `at`; it is written at the next flush."""
+        """Return the page of the hour of `at`, to add to; the next flush writes it."""
         drawer = _Drawer(_hour(at), kind)
         shard = self._shards.get(drawer)
         if shard is None:
-            # A drawer that is opened again after it was forgotten is another shard.
+            # A shard opened again after its release is a new shard.
             self._opened += 1
             key = self._key(drawer.hour, kind, f"{self._writer}-{self._opened}")
             self._shards[drawer] = shard = _Shard(key, self._empty())
@@ -78,7 +79,7 @@ class Shards(Generic[P]):
         return shard.page
 
     async def flush(self) -> None:
-        """Write every shard that has changed, and forget those of hours that are over; not twice at the same time.
+        """Write every changed shard, and release those of past hours; never twice at the same time.
 
         Raises:
             StoreUnavailableError: some of it waits for the next time.
@@ -101,7 +102,7 @@ class Shards(Generic[P]):
                 expires_at=at + KEPT_FOR,
                 updated_at=at,
             )
-            # What is booked while we wait is for the next write.
+            # Amounts booked during the write belong to the next one.
             shard.is_written = True
             try:
                 saved = await self._store.put(record)

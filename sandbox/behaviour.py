@@ -1,4 +1,4 @@
-"""How the stand-ins behave: how long they take, what goes wrong and how often, and answers laid down beforehand."""
+"""Behaviour of the test doubles: latencies, faults with their rates, and scripted answers."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -31,7 +31,7 @@ AnyLatency = Annotated[Latency, BeforeValidator(_latency)]
 
 
 class ModelFault(StrEnum):
-    """What can go wrong with one model call; each has a rate of the same name in `ModelBehaviour`."""
+    """Faults of a model call; each has a rate of the same name in `ModelBehaviour`."""
 
     RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
@@ -49,11 +49,11 @@ class ModelFault(StrEnum):
 
 
 class ScriptedAnswer(Setting):
-    """An answer laid down for a coming call: the first entry that matches is used, `times` times.
+    """A scripted answer to a coming call: the first matching entry is used, `times` times.
 
-    It matches by `task` (any when None) and by `contains`, a piece of what the user turns say. `answer` is sent as it
-    is, whatever the schema says (a string is sent as the raw text); `update` replaces keys of the answer that would
-    have been given; `fault` makes the call fail instead.
+    It matches by `task` (any when None) and by `contains`, a part of the user turns. `answer` is sent unchanged,
+    whatever the schema requires (a string as the raw text); `update` replaces keys of the regular answer; `fault` makes
+    the call fail instead.
     """
 
     task: TaskName | None = None
@@ -68,10 +68,10 @@ class ScriptedAnswer(Setting):
 
 
 class ModelBehaviour(Setting):
-    """The model's side. Rates are probabilities in [0, 1] for one call; `fault_tasks` limits them to some tasks.
+    """Behaviour of the model. Rates are probabilities in [0, 1] per call; `fault_tasks` limits them to some tasks.
 
     As local servers do: `without_output_config` refuses that parameter, `without_forced_tools` answers in words
-    whatever tool is forced, `without_usage` counts no tokens, `fenced` puts JSON that is asked for in words into a code
+    whatever tool is forced, `without_usage` counts no tokens, `fenced` wraps JSON that was requested in words in a code
     block.
     """
 
@@ -116,7 +116,7 @@ class ModelBehaviour(Setting):
 
 
 class SendFault(StrEnum):
-    """What can go wrong with one send; the first three happen before the platform has taken the message."""
+    """Faults of a send; the first three happen before the platform accepts the message."""
 
     SERVER_ERROR_PAGE = "server_error_page"
     UNAVAILABLE = "unavailable"
@@ -125,7 +125,7 @@ class SendFault(StrEnum):
 
 
 class ScriptedSend(Setting):
-    """What happens to a coming send: a `fault`, an error `code`, or a `failed_code` that arrives later as a status."""
+    """Scripted outcome of a coming send: a `fault`, an error `code`, or a `failed_code` of a later status."""
 
     to: str | None = None
     fault: SendFault | None = None
@@ -159,7 +159,7 @@ class StatusBehaviour(Setting):
 
 
 class AccessToken(StrEnum):
-    """What the platform makes of every token but `invalid`."""
+    """State of every access token but `invalid`."""
 
     LASTING = "lasting"
     TEMPORARY = "temporary"
@@ -199,7 +199,7 @@ Entry = TypeVar("Entry", bound=ScriptedAnswer | ScriptedSend)
 
 
 class Script(Generic[Entry]):
-    """The queue of what was laid down; taking from it changes it, so it is the one thing here that is not frozen."""
+    """Queue of scripted entries; taking from it changes it, so it is the one mutable value here."""
 
     def __init__(self, entries: tuple[Entry, ...] = ()) -> None:
         self._waiting = [(entry, entry.times) for entry in entries]

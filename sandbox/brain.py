@@ -1,4 +1,4 @@
-"""Sensible answers to every task, out of the institution's documents and nothing else."""
+"""Plausible answers to every task, derived from the institution's documents alone."""
 
 import re
 from dataclasses import dataclass, replace
@@ -97,7 +97,7 @@ _LAST_SENTENCE = re.compile(r"[^.!?]*\?\s*$")
 
 @dataclass(frozen=True)
 class Understanding:
-    """Task 1 before it is put into words of the schema."""
+    """Result of Task 1 before it is fitted to the schema."""
 
     intent: Intent | None
     line: str | None
@@ -120,7 +120,7 @@ class Brain:
         self._cheats = cheats_for(institution)
 
     def answer(self, task: TaskName | None, prompt: str) -> dict[str, Any]:
-        """The answer to a task, before it is fitted to the schema that was sent along."""
+        """Return the answer to a task, before it is fitted to the request's schema."""
         prompted = read_prompt(prompt)
         match task:
             case TaskName.STATE:
@@ -136,7 +136,7 @@ class Brain:
         return {"text": self._response(prompted)}
 
     def cheat(self, prompt: str, number: int, cheats: tuple[str, ...]) -> dict[str, Any]:
-        """A reply that breaks the rules: the `number`-th of `cheats`, or of the built-in ones."""
+        """Return a reply that breaks the rules: the `number`-th of `cheats`, or of the built-in ones."""
         chosen = cheats or self._cheats
         name = read_prompt(prompt).person_name or "Maria"
         return {"text": chosen[number % len(chosen)].replace("{name}", name)}
@@ -191,9 +191,11 @@ class Brain:
         if is_trickery(prompted.text):
             rest = without_trickery(prompted.text)
             match = self._index.best(rest, line=prompted.business_line) if self._index.stems(rest) else None
-            if match is None or match.score < UNCLEAR:
-                return self._not_for_us(prompted)
-            return self._from_match(match, prompted)
+            if match is not None and match.score >= UNCLEAR:
+                return self._from_match(match, prompted)
+            if self._index.trickery is None:
+                return self._unclear(prompted, LEAST_CONFIDENCE)
+            return Understanding(self._index.trickery, prompted.business_line, 0.9, {})
         told = self._told(prompted, match)
         if told:
             collected = {**told, **self._mentioned(prompted, prompted.intent)}
@@ -201,14 +203,14 @@ class Brain:
         return self._from_match(match, prompted)
 
     def _going_on(self, prompted: Prompted, confidence: float, collected: dict[str, str]) -> Understanding:
-        """The intent stays as it was; one that had already been carried out does not start again."""
+        """Keep the intent; one that was already carried out does not start again."""
         intent = self._institution.intent(prompted.intent)
         if intent is not None and (intent.escalate or intent.conclude or intent.spam):
             intent = self._index.greeting
         return Understanding(intent or self._index.greeting, prompted.business_line, confidence, collected)
 
     def _small_talk(self, prompted: Prompted) -> Understanding | None:
-        """Replies that mean something only after what was said before."""
+        """Interpret replies that depend on the previous message."""
         if greets_again(prompted.text, self._language) and self._index.greeting is not None:
             return self._with_next_step(Understanding(self._index.greeting, prompted.business_line, 0.9, {}), prompted)
         if asks_what_is_next(prompted.text) and prompted.replies:
@@ -223,7 +225,8 @@ class Brain:
         if last is None:
             return self._unclear(prompted, LEAST_CONFIDENCE)
         question = _LAST_SENTENCE.search(last.text)
-        if asked is not None and question is not None and _wants_yes_or_no(question[0]):
+        wants_yes_or_no = question and takes_yes_or_no(question[0]) and not _OFFERS_TO_ACT.search(question[0])
+        if asked is not None and wants_yes_or_no:
             value = {asked.id: " ".join(prompted.text.split()).strip(" .!,;") or bare.value}
             return self._with_next_step(self._going_on(prompted, 0.9, value), prompted)
         if bare is Bare.NO and question is not None and self._index.goodbye and _OFFERS_MORE.search(last.text):
@@ -232,17 +235,14 @@ class Brain:
             return self._going_on(prompted, 0.8, {})
         return self._with_next_step(self._going_on(prompted, 0.85, {}), prompted, asking=True)
 
-    def _not_for_us(self, prompted: Prompted) -> Understanding:
-        if self._index.trickery is not None:
-            return Understanding(self._index.trickery, prompted.business_line, 0.9, {})
-        return self._unclear(prompted, LEAST_CONFIDENCE)
-
     def _unclear(self, prompted: Prompted, confidence: float) -> Understanding:
-        options = self._lines_to_choose_from()
+        greeting = self._index.greeting
+        options = greeting.options if greeting is not None else ()
+        options = (options or tuple(line.name for line in self._institution.lines))[:MAX_OPTIONS]
         return Understanding(None, prompted.business_line, confidence, {}, WaitingFor.CLARIFICATION, options=options)
 
     def _thing(self, prompted: Prompted) -> dict[str, str]:
-        """A place or an order that was sent: the answer to what is open, if that is a place or a thing."""
+        """Take a sent place or order as the answer to the open question, if that asks for a place or a thing."""
         kind = prompted.messages[-1].kind
         value = tidy(" ".join(prompted.text.split()))
         if not value:
@@ -256,7 +256,9 @@ class Brain:
         return {fitting[0].id: value} if fitting else {}
 
     def _told(self, prompted: Prompted, match: Match | None) -> dict[str, str]:
-        """The answer to what was asked, or to another open question of the same intent that shares its words."""
+        """Return the answer to the question asked, or to another open question of the same intent that shares its
+        words.
+        """
         asked = self._asked_field(prompted)
         if asked is None:
             return {}
@@ -280,7 +282,7 @@ class Brain:
         return {}
 
     def _certain(self, asked: FieldSpec, match: Match, prompted: Prompted) -> float:
-        """How well another intent must fit to go before the question that is open."""
+        """Return the score that another intent needs to take precedence over the open question."""
         text = prompted.text
         names_line = match.intent.line not in (None, prompted.business_line) and (
             self._index.line_of(text) == match.intent.line
@@ -291,7 +293,9 @@ class Brain:
         return SURE_ENOUGH_TO_CHANGE_SUBJECT if kind_of(asked) == "need" else CERTAIN_ENOUGH_FOR_SHORT_ANSWERS
 
     def _field_by_shape(self, asked: FieldSpec, prompted: Prompted) -> FieldSpec:
-        """A company's name told to another question is the company's, a lone first name the person's."""
+        """Return the field that the answer fits: the company's for a company's name, the person's for a lone first
+        name.
+        """
         intent = self._institution.intent(prompted.intent)
         wanted = intent.fields if intent else ()
         open_fields = {
@@ -333,7 +337,7 @@ class Brain:
         return self._with_next_step(Understanding(intent, line, match.confidence, collected), prompted)
 
     def _with_next_step(self, understood: Understanding, prompted: Prompted, *, asking: bool = False) -> Understanding:
-        """What to offer or to ask next: the options of the intent, else its first field that is still unknown."""
+        """Add the next step: the options of the intent, else its first field that is still unknown."""
         intent = understood.intent
         if intent is None or intent.escalate or intent.conclude:
             return understood
@@ -380,7 +384,7 @@ class Brain:
         return missing
 
     def _asked_field(self, prompted: Prompted) -> FieldSpec | None:
-        """The field that the assistant's last words asked for."""
+        """Return the field that the assistant's last message asked for."""
         last = prompted.last_reply
         if last is None or prompted.waiting_for not in _ASKED:
             return None
@@ -403,7 +407,7 @@ class Brain:
         return next((field for field in candidates if kind_of(field) not in ("name", "company")), candidates[0])
 
     def _closest(self, text: str, fields: list[FieldSpec]) -> FieldSpec | None:
-        """The field whose question shares most words with the question at the end of `text`."""
+        """Return the field whose question shares most words with the question at the end of `text`."""
         question = _LAST_SENTENCE.search(text)
         if question is None:
             return None
@@ -414,12 +418,6 @@ class Brain:
             if shared > most:
                 best, most = field, shared
         return best
-
-    def _lines_to_choose_from(self) -> tuple[str, ...]:
-        greeting = self._index.greeting
-        if greeting is not None and greeting.options:
-            return greeting.options[:MAX_OPTIONS]
-        return tuple(line.name for line in self._institution.lines)[:MAX_OPTIONS]
 
     # Task 2
 
@@ -462,7 +460,9 @@ class Brain:
         return answer
 
     def _small_answer(self, intent: Intent, collected: dict[str, str], prompted: Prompted) -> str | None:
-        """What is said to a reply that only agrees, declines, goes on, greets again or sends a place or an order."""
+        """Return the reply to a message that only agrees, declines, continues, greets again or sends a place or an
+        order.
+        """
         if intent.escalate or intent.conclude or not prompted.messages:
             return None
         asks = self._asks_something(prompted)
@@ -498,7 +498,7 @@ class Brain:
         )
 
     def _something_new(self, intent: Intent, prompted: Prompted) -> str:
-        """Said lately: what the line's own section says about the words of now, else that there is no more to it."""
+        """Return text not used lately: the matching part of the line's section, else that there is no more to it."""
         if intent.id in self._index.courtesies:
             return _first_sentence(intent.answer)
         line = self._institution.line(prompted.decision.get("business_line") or intent.line)
@@ -511,7 +511,7 @@ class Brain:
         return self._words["noted"] if self._asks_something(prompted) else self._words["said_above"]
 
     def _by_name(self, answer: str, collected: dict[str, str], prompted: Prompted) -> str:
-        """The name is used once: when it was just told, or in the first reply to a person who is known."""
+        """Address the person by name once: when the name was just given, or in the first reply to a known person."""
         name = self._name_in(collected) or self._name_in(prompted.fields) or _first_name(prompted.person_name)
         if name is None or any(name.casefold() in reply.casefold() for reply in prompted.replies):
             return answer
@@ -536,21 +536,16 @@ class Brain:
 
     # Task 3
 
-    def _only_goes_on(self, prompted: Prompted) -> bool:
-        """Whether nothing was asked that a file or a card would answer."""
-        text = prompted.text
-        return bool(prompted.replies) and (
-            _is_thing(prompted) or asks_what_is_next(text) or bare_reply(text, self._language) is not None
-        )
-
     def _message_type(self, prompted: Prompted) -> dict[str, Any]:
         options = prompted.decision.get("options") or ()
         intent = self._institution.intent(prompted.decision.get("intent"))
         asset = self._institution.asset(intent.asset) if intent else None
+        text = prompted.text
+        asks_nothing = _is_thing(prompted) or asks_what_is_next(text) or bare_reply(text, self._language) is not None
         kind = MessageType.TEXT
         if options:
             kind = MessageType.BUTTON if len(options) <= MAX_BUTTONS else MessageType.LIST
-        elif asset is not None and not self._only_goes_on(prompted):
+        elif asset is not None and not (prompted.replies and asks_nothing):
             kind = asset.type
         label = self._institution.text(FixedText.LIST_LABEL) if kind is MessageType.LIST else ""
         return {
@@ -561,7 +556,7 @@ class Brain:
 
 
 def _chosen_title(prompted: Prompted) -> str | None:
-    """The title that was tapped, or typed as it stands or by its number."""
+    """Return the title that was tapped, or typed verbatim or by its number."""
     for message in reversed(prompted.messages):
         if message.choice or message.kind == "choice":
             return message.text or message.choice
@@ -581,17 +576,13 @@ def _chosen_title(prompted: Prompted) -> str | None:
     return None
 
 
-def _wants_yes_or_no(question: str) -> bool:
-    return takes_yes_or_no(question) and not _OFFERS_TO_ACT.search(question)
-
-
 def _is_thing(prompted: Prompted) -> bool:
-    """Whether the newest message is a place or an order."""
+    """Return whether the newest message is a place or an order."""
     return bool(prompted.messages) and prompted.messages[-1].kind in _THINGS
 
 
 def _was_said(text: str, prompted: Prompted, lately: int = 0) -> bool:
-    """Whether the heart of `text` stands in an earlier reply: its end, as a name may have changed its beginning."""
+    """Return whether an earlier reply contains the end of `text`; a name may have changed its beginning."""
     heart = fold(text)[-60:]
     return any(heart in fold(reply) for reply in prompted.replies[-lately:])
 

@@ -1,4 +1,4 @@
-"""What people say about themselves, read with simple rules: names, companies, cities, addresses on the internet."""
+"""Extraction of a person's facts with simple rules: names, companies, cities, internet addresses."""
 
 import re
 from collections.abc import Iterable
@@ -63,7 +63,7 @@ LONGEST_VALUE = 200
 
 
 def kind_of(field: FieldSpec) -> str:
-    """What sort of answer a field wants, by its id and label; its own id when it is no sort known here."""
+    """Return the kind of answer a field wants, by its id and label; its own id when the kind is unknown."""
     for kind, signs in _KINDS.items():
         if fold(field.id) in signs:
             return kind
@@ -72,7 +72,7 @@ def kind_of(field: FieldSpec) -> str:
 
 
 def mentioned(institution: Institution, texts: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
-    """What the texts say by themselves about the fields in `wanted`, or about the name and the company."""
+    """Return the facts in the texts about the fields in `wanted`, or about the name and the company."""
     by_kind = {kind_of(field): field.id for field in institution.fields}
     said: dict[str, str] = {}
     for text in texts:
@@ -84,7 +84,7 @@ def mentioned(institution: Institution, texts: Iterable[str], wanted: Iterable[s
 
 
 def answered(field: FieldSpec, text: str) -> str | None:
-    """The answer to the question of `field`, or None when the text does not look like one."""
+    """Return the answer to the question of `field`, or None when the text does not look like one."""
     plain = " ".join(text.split())
     if not plain or "?" in plain or is_gibberish(plain):
         return None
@@ -102,7 +102,7 @@ def answered(field: FieldSpec, text: str) -> str | None:
 
 
 def without_introduction(text: str) -> str:
-    """The text without the words in which somebody says who they are: they are no reason to answer about names."""
+    """Return the text without a self-introduction, which is no reason to answer about names."""
     for pattern in (_STATED_NAME, _INTRODUCED):
         introduced = pattern.search(text)
         if introduced is not None and _as_name(introduced["name"]) is not None:

@@ -1,12 +1,12 @@
 """Firestore behind a thin typed layer: documents, conditional writes, queries, with deadlines.
 
-It uses the generated client, `FirestoreAsyncClient`: its channel is ours, and with it how fast a lost server is looked
-for again, and a read costs a fifth to a third less processor time than the snapshots that are built on its messages.
+It uses the generated client, `FirestoreAsyncClient`: it accepts our channel, and with it our reconnection backoff, and
+a read costs a fifth to a third less CPU than with the snapshots built on its messages.
 
 **Preconditions, not transactions.** A read-write transaction locks what it reads, and Firestore lets writers of one hot
 document queue for those locks: 20 writers on one document took more than 100 s on the emulator. The same 20 took under
-a second with a batch that says which version of the document it was worked out from. The batch is as atomic, and a
-writer who was overtaken finds out at once and works it out again.
+a second with a batch conditional on the version of the document that it was computed from. The batch is as atomic, and
+a writer that lost the race learns so at once and computes it again.
 """
 
 import asyncio
@@ -40,10 +40,10 @@ BATCH_LIMIT = 400
 # A document may have 1 MiB, its other fields and its name included.
 DOCUMENT_BYTES = 900_000
 ID_CHARACTERS = 1_000
-# Left alone, gRPC lets up to two minutes pass before it looks for a lost server again.
+# By default gRPC waits up to two minutes before it reconnects to a lost server.
 CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
-    # This one is how long an attempt to connect may take.
+    # The timeout of one connection attempt.
     ("grpc.min_reconnect_backoff_ms", 5_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.keepalive_time_ms", 30_000),
@@ -61,26 +61,26 @@ OPERATORS = {
     "array_contains": "ARRAY_CONTAINS",
 }
 
-# The messages themselves, without the objects that the library puts around them.
+# The messages themselves, without the library's wrapper objects.
 _Value, _Write, _Query = types.Value.pb(), types.Write.pb(), types.StructuredQuery.pb()
 _Commit, _Get, _Find = types.CommitRequest.pb(), types.BatchGetDocumentsRequest.pb(), types.RunQueryRequest.pb()
 _Count = types.RunAggregationQueryRequest.pb()
 
-# Nothing was written or read, and the next attempt may pass.
+# Nothing was written or read, and the next attempt may succeed.
 _BUSY = (google.Aborted, google.ResourceExhausted)
-# The answer got lost: a write may have been made or not.
+# The response was lost: the write may have happened or not.
 _NO_ANSWER = (google.ServerError, google.Cancelled, google.Unknown)
 _REFUSED = (google.FailedPrecondition, google.Conflict, google.NotFound)
 _RETRIED = if_exception_type(*_BUSY, *_NO_ANSWER)
 
 
 class WriteRefusedError(Exception):
-    """A precondition does not hold: somebody else wrote in between. Nothing was written."""
+    """A precondition failed because of a concurrent write. Nothing was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document as it was read; `update_time` is what a later write of it may be made conditional on."""
+    """A document as it was read; `update_time` is the precondition of a later write."""
 
     path: str
     fields: Mapping[str, Any]
@@ -89,8 +89,9 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """Write `fields` if the document is as it was at `unchanged_since`; with None, if there is none. None deletes one
-    field."""
+    """Write of `fields` if the document is unchanged since `unchanged_since`; with None, if it does not exist. None
+    deletes one field.
+    """
 
     path: str
     fields: Mapping[str, Any]
@@ -99,7 +100,7 @@ class Guarded:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Write the document, whatever is there."""
+    """Unconditional write of a whole document."""
 
     path: str
     fields: Mapping[str, Any]
@@ -107,7 +108,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Amend:
-    """Change these fields of a document that has to be there."""
+    """Update of these fields of an existing document."""
 
     path: str
     fields: Mapping[str, Any]
@@ -115,7 +116,7 @@ class Amend:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete the document; with `must_exist`, on condition that it is there."""
+    """Deletion of a document; with `must_exist`, conditional on its existence."""
 
     path: str
     must_exist: bool = False
@@ -126,16 +127,16 @@ Condition = tuple[str, str, Any]
 
 
 class FirestoreDatabase:
-    """The connection: made at the first call, in the loop that is running then.
+    """Connection to Firestore, opened at the first call, in the event loop running then.
 
     Args:
-        deadline: how long one call may take in all; a write whose answer got lost is looked up, with as much again.
-        retry_within: for how long a call that fails at once is made again. One that was slow to fail is not: a server
-            that has too much to do must not get more.
+        deadline: limit of one call; the lookup after a lost response has the same limit again.
+        retry_within: time during which a call that fails at once is retried. A slow failure is not retried: an
+            overloaded server must not get more load.
         emulator_host: `host:port` of the emulator, reached without encryption or credentials.
-        chance: in [0, 1), spreads the pauses of those who write the same document.
-        new_id: marks a write, so that it is recognised when its answer got lost.
-        interceptors: see every call.
+        chance: in [0, 1), jitters the backoff of concurrent writers.
+        new_id: stamps a write, which identifies it when its response was lost.
+        interceptors: gRPC interceptors of every call.
     """
 
     def __init__(
@@ -166,11 +167,11 @@ class FirestoreDatabase:
         self._client: FirestoreAsyncClient | None = None
 
     def documents(self, unavailable: type[TransientError]) -> "Documents":
-        """The calls of one adapter, which raise the error of its port when Firestore does not answer."""
+        """Return the calls of one adapter, which raise that error of its port when Firestore does not answer."""
         return Documents(self, unavailable)
 
     def client(self) -> FirestoreAsyncClient:
-        """The client, connected at the first call.
+        """Return the client, connected at the first call.
 
         Raises:
             ConfigurationError: there are no credentials.
@@ -219,7 +220,7 @@ class Documents:
         return (await self.get_all([path])).get(path)
 
     async def get_all(self, paths: Iterable[str], *, fields: Sequence[str] | None = None) -> dict[str, Document]:
-        """Those of the documents that are there, by path; `fields` says which are wanted of them."""
+        """Return the existing documents by path; `fields` selects their fields."""
         wanted = [f"{self._root}/{path}" for path in dict.fromkeys(paths)]
         if not wanted:
             return {}
@@ -244,9 +245,9 @@ class Documents:
         fields: Sequence[str] | None = None,
         everywhere: bool = False,
     ) -> list[Document]:
-        """Documents of a collection that meet all conditions, by `order_by`, else by id.
+        """Return documents of a collection that meet all conditions, by `order_by`, else by id.
 
-        With `everywhere`, of all collections of that name, wherever they are.
+        With `everywhere`, of the collection group: all collections of that name.
         """
         query = _query(collection, conditions, everywhere=everywhere)
         direction = "DESCENDING" if descending else "ASCENDING"
@@ -288,11 +289,11 @@ class Documents:
     async def commit(self, guard: Guarded, *others: Write) -> datetime:
         """Write all or nothing, if the guard's condition holds; return the update time of the guard's document.
 
-        The guard is stamped. When the answer gets lost, the stamp in the document tells whether it was written.
+        The guard carries a stamp, which shows after a lost response whether the write happened.
 
         Raises:
-            WriteRefusedError: the condition, or that of another write, does not hold.
-            PermanentError: Firestore does not take such a document.
+            WriteRefusedError: the guard's condition, or another write's, does not hold.
+            PermanentError: Firestore rejects such a document.
         """
         stamp = self._database.new_id()
         writes = [Guarded(guard.path, {**guard.fields, STAMP: stamp}, guard.unchanged_since), *others]
@@ -314,7 +315,7 @@ class Documents:
                     raise WriteRefusedError(guard.path) from exc
                 raise
             except _REFUSED as exc:
-                # The attempt before, whose answer got lost, may have arrived after all.
+                # The previous attempt, whose response was lost, may have succeeded.
                 stored = await self.get(guard.path) if answer_was_lost else None
                 if stored is not None and _bears(stored, stamp):
                     return stored.update_time
@@ -323,7 +324,7 @@ class Documents:
         return await self._call(write)
 
     async def apply(self, writes: Iterable[Write]) -> None:
-        """Write what may be written twice, and whatever is there; all or nothing for each `BATCH_LIMIT` of them."""
+        """Apply idempotent unconditional writes, atomically for each `BATCH_LIMIT` of them."""
         for part in chunks(list(writes), BATCH_LIMIT):
 
             async def write(
@@ -334,7 +335,7 @@ class Documents:
             await self._call(write)
 
     async def delete_all(self, collection: str, *conditions: Condition, everywhere: bool = False) -> int:
-        """Delete what meets the conditions, a batch at a time, so that it can be gone on with; return how many."""
+        """Delete the documents that meet the conditions, in resumable batches; return how many."""
         deleted = 0
         while True:
             found = await self.find(collection, *conditions, limit=BATCH_LIMIT, fields=(), everywhere=everywhere)
@@ -346,13 +347,13 @@ class Documents:
     async def _write(
         self, client: FirestoreAsyncClient, options: Mapping[str, Any], writes: Sequence[Write]
     ) -> datetime:
-        """Write all of it or nothing; return the update time of the first."""
+        """Write all or nothing; return the update time of the first document."""
         asked = _Commit(database=self._database.name, writes=[_written(self._root, one) for one in writes])
         answer = types.CommitResponse.pb(await client.commit(types.CommitRequest.wrap(asked), **options))
         return _moment(answer.write_results[0].update_time)
 
     async def _call(self, call: Callable[[FirestoreAsyncClient, Mapping[str, Any]], Awaitable[T]]) -> T:
-        """What the call returns; every attempt has what is left of the deadline.
+        """Return the call's result; every attempt has the rest of the deadline.
 
         Raises:
             `unavailable`, PermanentError: it failed.
@@ -379,7 +380,7 @@ class Documents:
         return Document(found.name.removeprefix(f"{self._root}/"), fields, _moment(found.update_time))
 
     def _translated(self, error: Exception) -> TransientError | PermanentError:
-        """The port's error. It names the kind alone: Firestore's texts may quote what is stored."""
+        """Return the port's error, with the kind alone: Firestore's texts may quote stored data."""
         if isinstance(error, google.RetryError) and error.cause is not None:
             error = error.cause
         kind = type(error).__name__
@@ -389,7 +390,7 @@ class Documents:
 
 
 def document_id(raw: str) -> str:
-    """A legal id for any text: percent-encoded, so that it stays readable; what is too long ends in its hash.
+    """Return a legal id for any text: percent-encoded, so that it stays readable; a long one ends in its hash.
 
     Firestore refuses `/`, `.`, `..`, `__x__` and more than 1,500 bytes.
     """
@@ -398,7 +399,7 @@ def document_id(raw: str) -> str:
         encoded = f"%{ord(encoded[0]):02X}{encoded[1:]}"
     if len(encoded) > ID_CHARACTERS:
         encoded = f"{encoded[: ID_CHARACTERS // 2]}%%{digest(encoded, size=32)}"
-    # A lone sign of percent stands for the empty text: in every other id two hexadecimal digits follow it.
+    # A lone percent sign encodes the empty text: in every other id two hexadecimal digits follow it.
     return encoded or "%"
 
 
@@ -446,10 +447,10 @@ def _query(collection: str, conditions: Sequence[Condition], *, everywhere: bool
 
 
 def _value(value: Any) -> Any:
-    """The value as Firestore has it.
+    """Return the value as a Firestore message.
 
     Raises:
-        TypeError: it is of a type that no document of ours has.
+        TypeError: no document of Prosa has a value of that type.
     """
     match value:
         case bool():
@@ -488,7 +489,7 @@ def _timestamp(at: datetime) -> Timestamp:
 
 
 def _moment(stamp: Timestamp) -> datetime:
-    """The moment to the nanosecond: a condition compares all of it."""
+    """Return the time to the nanosecond, as preconditions compare all digits."""
     moment: datetime = DatetimeWithNanoseconds.from_timestamp_pb(stamp)  # type: ignore[no-untyped-call]
     return moment
 

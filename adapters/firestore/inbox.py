@@ -1,19 +1,19 @@
-"""The inbox in Firestore: the Cloud Tasks engine's.
+"""Firestore inbox, for the Cloud Tasks engine.
 
-    inbox_conversations/{id}                          its box: numbering, lease, due time, how many wait, what was tried
-    inbox_conversations/{id}/inbox_entries/{sequence} a message that waits
-    inbox_seen/{deduplication key}                    a message that came, for as long as a platform may repeat it
+    inbox_conversations/{id}                          box: numbering, lease, due time, number waiting, attempts
+    inbox_conversations/{id}/inbox_entries/{sequence} a waiting message
+    inbox_seen/{deduplication key}                    a received message, for as long as a platform may repeat it
 
-Whatever changes anything of a conversation writes its box too, on condition that the box is as it was read. So
-deduplicating, appending and arming are one atomic step, and so is every other method, without a transaction and its
-locks (`adapters/firestore/database.py` says why). Within a process the steps of one conversation take turns, and
-messages that arrive while one is under way share the next: a burst costs a few writes, and only processes compete.
+Every change of a conversation also writes its box, on condition that the box is unchanged since it was read. So
+deduplicating, appending and arming are one atomic step, and so is every other method, without transactions and their
+locks (see `adapters/firestore/database.py`). Within a process the steps of one conversation take turns, and messages
+that arrive during a step share the next: a burst costs a few writes, and only processes compete.
 
-A document costs money each time that it is read or written (`python -m tests.bench.firestore` counts), so a step writes
-the box and what nothing else can say. An attempt is a number in the box, and not a field of each message; releases of
-before counted it in the message, and both are added up.
+Every read and write of a document costs money (`python -m tests.bench.firestore` counts them), so a step writes the box
+and only what it does not contain. Attempts are counted in the box rather than in each message; earlier releases counted
+them in the message, and the two are added.
 
-The box has no time to live: the numbering of a conversation must not begin again below what its head has answered.
+The box has no time to live: its numbering must not restart below the head's cursor.
 """
 
 import asyncio
@@ -47,14 +47,14 @@ BOXES = "inbox_conversations"
 ENTRIES = "inbox_entries"
 SEEN = "inbox_seen"
 
-# Longer than any platform repeats a message.
+# Longer than the redelivery of any platform.
 SEEN_FOR = timedelta(days=9)
-# A sequence that no entry has.
+# A sequence below that of every entry.
 ANSWERED_ELSEWHERE = 0
-# How often a step is worked out again when another process was faster.
+# Attempts of a step that loses the race against other processes.
 ATTEMPTS = 12
-# After that another process has changed the box, as a rule: reading it costs less than a write that is refused. A box
-# that no worker holds is claimed next, and not by the webhook that has appended to it.
+# Beyond this age another process has usually changed the box: a read costs less than a refused write. A box without a
+# lease is claimed next, and not by the webhook that appended to it.
 REMEMBERED_SECONDS, UNHELD_SECONDS = 1.5, 0.05
 LANES = 10_000
 APPENDED_AT_ONCE = 100
@@ -63,9 +63,9 @@ BYTES_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """What is known of a conversation apart from its messages.
+    """State of a conversation's inbox, apart from its messages.
 
-    `attempts` counts those of each message that waits, by its sequence.
+    `attempts` counts those of each waiting message, by its sequence.
     """
 
     conversation_id: ConversationId
@@ -83,6 +83,7 @@ class _Box:
         if document is None:
             return cls(conversation_id)
         fields = document.fields
+        attempts = fields.get("attempts", [])
         return cls(
             conversation_id,
             last_sequence=fields["last_sequence"],
@@ -91,7 +92,7 @@ class _Box:
             due_at=fields.get("due_at"),
             pending=fields["pending"],
             is_tried=fields["is_tried"],
-            attempts=_pairs(fields.get("attempts", [])),
+            attempts=dict(zip(attempts[::2], attempts[1::2], strict=True)),
         )
 
     @property
@@ -110,7 +111,7 @@ class _Box:
 
     @property
     def takable_at(self) -> datetime | None:
-        """From when on another worker may and should take it; None when nothing waits. What `due` asks for."""
+        """The time from which another worker may take it; None when nothing waits. `due` queries this field."""
         if self.due_at is None or self.pending == 0:
             return None
         return max(self.due_at, self.lease_expires_at or self.due_at)
@@ -127,12 +128,12 @@ class _Box:
         return replace(self, pending=pending)
 
     def without(self, sequences: Collection[int]) -> Self:
-        """The box when these wait no more."""
+        """Return the box without these messages."""
         attempts = {sequence: count for sequence, count in self.attempts.items() if sequence not in sequences}
         return replace(self, attempts=attempts).with_pending(self.pending - len(sequences))
 
     def spared(self, sequences: Collection[int]) -> Self:
-        """The box with one attempt of each of these taken back, as far as it has counted any."""
+        """Return the box with one attempt of each of these taken back, as far as it counted any."""
         attempts = {name: max(0, count - (name in sequences)) for name, count in self.attempts.items()}
         return replace(self, attempts=attempts)
 
@@ -143,9 +144,9 @@ class _Box:
 
 @dataclass(frozen=True, slots=True)
 class _Step(Generic[T]):
-    """What a method comes to: its answer, and what has to be written before that is true. No box: nothing.
+    """Outcome of a method: its result, and the writes that must succeed first. No box: no writes.
 
-    `holds_anyway` says of an answer without a write that it does no harm if the box has changed meanwhile.
+    `holds_anyway` marks a result without a write that stays valid even if the box changed since it was read.
     """
 
     answer: T
@@ -154,13 +155,13 @@ class _Step(Generic[T]):
     holds_anyway: bool = False
 
 
-# Given the box, and whether this is the first try, which may take for granted what a refusal would disprove.
+# Takes the box, and whether this is the first try, which may assume what a refused write would disprove.
 Decide = Callable[[_Box, bool], Awaitable[_Step[T]]]
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A message on its way into the inbox, and what became of it."""
+    """A message being appended, and its outcome."""
 
     message: InboundMessage
     text: str
@@ -169,7 +170,7 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Lane:
-    """The steps of one conversation in this process, one at a time, and the box as the last of them left it."""
+    """Serialised steps of one conversation in this process, with the box after the last step."""
 
     conversation_id: ConversationId
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -215,7 +216,13 @@ class FirestoreInbox:
                 raise PermanentError(f"a message has more than {DOCUMENT_BYTES} bytes")
             by_conversation.setdefault(one.message.conversation_id, []).append(one)
         await asyncio.gather(*(self._append(name, mine) for name, mine in by_conversation.items()))
-        return [_arrival(one) for one in waiting]
+        arrivals = []
+        for one in waiting:
+            assert one.outcome is not None  # noqa: S101 - `_append` returns when each has one
+            if isinstance(one.outcome, WorkerError):
+                raise one.outcome
+            arrivals.append(one.outcome)
+        return arrivals
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
         async def decide(box: _Box, is_first: bool) -> _Step[Lease | None]:
@@ -233,30 +240,32 @@ class FirestoreInbox:
         return await self._change(conversation_id, decide)
 
     async def renew(self, lease: Lease, *, ttl: timedelta, at: datetime) -> Lease:
-        """As the port says, written when half of the lease is over: a beat that fails is made up for by the next."""
+        """Extend the lease as the port requires, with a write at half its time: the next heartbeat makes up for a
+        failed one.
+        """
         renewed = lease.model_copy(update={"expires_at": at + ttl})
 
         async def decide(box: _Box, is_first: bool) -> _Step[Lease]:
             box.require(lease)
             if box.lease_expires_at is not None and box.lease_expires_at > at + ttl / 2:
-                # A claim of another process is found out by the next write, and by every commit.
+                # The next write, and every commit, detects a claim of another process.
                 return _Step(lease.model_copy(update={"expires_at": box.lease_expires_at}), holds_anyway=True)
             return _Step(renewed, replace(box, lease_expires_at=at + ttl))
 
         return await self._change(lease.conversation_id, decide)
 
     async def take(self, lease: Lease, *, isolate_after: int) -> list[InboxEntry]:
-        """As the port says, but never more than `BATCH_LIMIT` at once: what is left makes another turn."""
+        """Take messages as the port requires, at most `BATCH_LIMIT` at once: the rest makes another turn."""
 
         async def decide(box: _Box, is_first: bool) -> _Step[list[InboxEntry]]:
             box.require(lease)
             entries = await self._entries(box, limit=BATCH_LIMIT)
-            # Counted again where all are at hand, so that a wrong count cannot keep a worker at an empty inbox.
+            # Counted again where all are loaded, so that a wrong count cannot keep a worker at an empty inbox.
             pending = box.pending if len(entries) == BATCH_LIMIT else len(entries)
             if entries and entries[0].attempts >= isolate_after:
                 entries = entries[:1]
             if not entries and pending == box.pending:
-                # Whoever finds nothing gives the lease back next, and that is refused if something came.
+                # A worker that finds nothing releases the lease next, which is refused if a message arrived.
                 return _Step([], holds_anyway=True)
             tries = {entry.sequence: box.attempts.get(entry.sequence, 0) + 1 for entry in entries}
             changed = replace(box, is_tried=True, attempts={**box.attempts, **tries}).with_pending(pending)
@@ -321,7 +330,7 @@ class FirestoreInbox:
         return await self._documents.count(ENTRIES, everywhere=True)
 
     async def ages(self, *, overdue_before: datetime) -> Ages:
-        """As the port says, of messages that this release or a later one has written."""
+        """Return the ages as the port requires, for messages of this release or a later one."""
         oldest = await self._documents.find(
             ENTRIES, order_by="received_at", limit=1, fields=("received_at",), everywhere=True
         )
@@ -360,13 +369,15 @@ class FirestoreInbox:
             await self._change(conversation_id, decide)
 
     async def prune(self, *, before: datetime) -> int:
-        # Only one of the times of a message needs an index, and the TTL policy asks for this one.
+        # Only one of a message's times needs an index, and the TTL policy requires this one.
         return await self._documents.delete_all(SEEN, ("expires_at", "<", before + SEEN_FOR))
 
     # Arrivals
 
     async def _append(self, conversation_id: ConversationId, mine: Sequence[_Waiting]) -> None:
-        """Wait for the lane; whoever gets it writes what waits there, so that most find theirs written already."""
+        """Wait for the lane; the holder writes everything waiting there, so that most callers find theirs written
+        already.
+        """
         lane = self._lane(conversation_id)
         lane.waiting += mine
         try:
@@ -390,17 +401,20 @@ class FirestoreInbox:
         else:
             for one, arrival in zip(batch, arrivals, strict=True):
                 one.outcome = arrival
-        # A cancellation leaves the batch where it is: the next one in the lane writes it.
+        # A cancellation leaves the batch in place: the next holder of the lane writes it.
         lane.waiting = [one for one in lane.waiting if one.outcome is None]
 
     async def _arrive(self, box: _Box, batch: Sequence[_Waiting], *, take_for_new: bool) -> _Step[list[Arrival]]:
-        """Append what is new, and arm the wake-up again for what came before and still waits.
+        """Append the new messages, and re-arm the wake-up for duplicates that still wait.
 
-        Nearly all messages are new. Taken for new, one that is not has its mark refused, and the next try looks.
+        Nearly all messages are new. The first try assumes so; a duplicate's mark is refused, and the next try reads.
         """
         paths = [] if take_for_new else [_seen_path(one.message) for one in batch]
         seen = await self._documents.get_all(paths)
-        where = {path: _seen_entry_path(document) for path, document in seen.items()}
+        where = {
+            path: f"{_entries_path(ConversationId(mark.fields['conversation_id']))}/{mark.fields['sequence']:020}"
+            for path, mark in seen.items()
+        }
         still_there = await self._documents.get_all(where.values(), fields=("sequence",))
         new: set[str] = set()
         arrivals: list[Arrival] = []
@@ -413,7 +427,7 @@ class FirestoreInbox:
                 continue
             if path in seen or path in new:
                 arrivals.append(Arrival.DUPLICATE_PENDING)
-                # One that waits in another conversation (its id was made in another way then) has its own due time.
+                # One in another conversation (by an earlier scheme of ids) has its own due time.
                 changed = changed.due_by(at) if changed.pending else changed
                 continue
             new.add(path)
@@ -431,10 +445,10 @@ class FirestoreInbox:
             return await self._change_alone(lane, decide)
 
     async def _change_alone(self, lane: _Lane, decide: Decide[T]) -> T:
-        """Decide on the box and write what follows from it, until the box was still the same at the write.
+        """Decide on the box and write the outcome, again until the box was unchanged at the write.
 
-        The box as this process left it will do for a first try, since a write proves it; what needs no write is only
-        true of a box that was just read.
+        The box as this process left it is enough for a first try, since a write proves it; an outcome without a write
+        needs a freshly read box.
         """
         path = _box_path(lane.conversation_id)
         lane.forget_if_old()
@@ -487,7 +501,7 @@ class FirestoreInbox:
         return [_entry(document, box) for document in found]
 
     async def _waiting(self, box: _Box, sequences: Sequence[int], *, are_there: bool) -> Collection[int]:
-        """Those that wait. Taken to be there, one that is not has the deletion refused, and is looked for."""
+        """Return the waiting ones. `are_there` assumes that all wait; a refused deletion then triggers a read."""
         if are_there and len(sequences) <= box.pending:
             return set(sequences)
         paths = {_entry_path(box, sequence): sequence for sequence in sequences}
@@ -510,19 +524,11 @@ def _seen_path(message: InboundMessage) -> str:
     return f"{SEEN}/{message.dedup_key}"
 
 
-def _seen_entry_path(seen: Document) -> str:
-    return f"{_entries_path(ConversationId(seen.fields['conversation_id']))}/{seen.fields['sequence']:020}"
-
-
 def _entry(document: Document, box: _Box) -> InboxEntry:
     fields = document.fields
     message = InboundMessage.model_validate_json(fields["message"])
     attempts = fields["attempts"] + box.attempts.get(fields["sequence"], 0)
     return InboxEntry(sequence=fields["sequence"], attempts=attempts, message=message)
-
-
-def _pairs(numbers: Sequence[int]) -> dict[int, int]:
-    return dict(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def _deletes(box: _Box, sequences: Iterable[int]) -> list[Delete]:
@@ -540,7 +546,7 @@ def _appended(box: _Box, one: _Waiting) -> tuple[Write, Write]:
 
 
 def _mark(message: InboundMessage, sequence: int) -> Guarded:
-    """By which a second delivery is recognised; there must be none yet."""
+    """Return the mark that identifies a second delivery; it must not exist yet."""
     fields = {
         "conversation_id": message.conversation_id,
         "sequence": sequence,
@@ -550,7 +556,7 @@ def _mark(message: InboundMessage, sequence: int) -> Guarded:
 
 
 def _next_batch(waiting: Sequence[_Waiting]) -> list[_Waiting]:
-    """The first ones, as many as may go into one write."""
+    """Return the first messages, as many as fit into one write."""
     batch: list[_Waiting] = []
     size = 0
     for one in waiting[:APPENDED_AT_ONCE]:
@@ -559,10 +565,3 @@ def _next_batch(waiting: Sequence[_Waiting]) -> list[_Waiting]:
             break
         batch.append(one)
     return batch
-
-
-def _arrival(one: _Waiting) -> Arrival:
-    assert one.outcome is not None  # noqa: S101 - `_append` returns when each has one
-    if isinstance(one.outcome, WorkerError):
-        raise one.outcome
-    return one.outcome

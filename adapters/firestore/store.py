@@ -1,18 +1,18 @@
-"""Conversations, outbox, dead letters and institutions in Firestore.
+"""Firestore store: conversations, outbox, dead letters, institutions and records.
 
     conversations/{id}                    the head: small, one conditional write for each turn
-    conversations/{id}/history/{version}  what one commit added: its transitions, its utterances, its turn, its receipts
-    conversations/{id}/receipts/{sequence}, as releases of before wrote them
-    outbox/{row id}                       beside the conversations, so that a row is found by its id alone
+    conversations/{id}/history/{version}  additions of one commit: its transitions, utterances, turn and receipts
+    conversations/{id}/receipts/{sequence}, as earlier releases wrote them
+    outbox/{row id}                       outside the conversations, so that a row is found by its id alone
     parked_statuses/{hash}                statuses whose row is not known yet
     dead_letters/{id}
     institutions/{version}, its parts/{n}, and published/institution, which points at the current one
     records/{collection}/record_entries/{key}
 
-Values are kept as the JSON text of their models, beside the few fields that are asked for. A field that has nothing to
-say is absent, and so in no index. A `..._key` is an id in the form of `document_id`, since a condition may not name a
-value of more than 1,500 bytes. What belongs to a person carries `expires_at`, for Firestore's TTL policy; that deletes
-a day late or more, so what has expired is passed over here too.
+Values are the JSON text of their models, plus the few fields that queries need. A field without a value is absent, and
+so in no index. A `..._key` is an id in the form of `document_id`, since a condition may not contain a value of more
+than 1,500 bytes. A person's data carries `expires_at`, for Firestore's TTL policy, which deletes a day late or more;
+reads therefore skip expired documents too.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial, reduce
+from functools import reduce
 from itertools import zip_longest
 from typing import Any, Self, TypeVar
 
@@ -74,13 +74,13 @@ RECORDS = "record_entries"
 PINGS = "pings"
 
 HEAD_BYTES = 100_000
-# A status that matches no row after this long was about a message that is not ours.
+# A status that matches no row after this long is about a message that Prosa did not send.
 PARKED_FOR = timedelta(days=1)
-# What a process keeps in mind of heads, rows and records, to write them without reading them first.
+# Heads, rows and records that a process remembers, to write them without reading them first.
 REMEMBERED = 5_000
-# How often a change is worked out again when somebody else was faster.
+# Attempts of a change that loses the race against another writer.
 ATTEMPTS = 12
-# Of the longest lines a platform lets through, so many fit into a document.
+# As many of the longest lines that a platform allows as fit into a document.
 LINES_IN_A_DOCUMENT = 10
 # Firestore compares a field with at most this many values at once.
 VALUES_IN_A_CONDITION = 30
@@ -90,7 +90,7 @@ FOREVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A row of the outbox as it was read or written last, and the commit it came with."""
+    """A row of the outbox as last read or written, and the commit that added it."""
 
     row: OutboxRow
     version: int
@@ -105,9 +105,9 @@ class _Stored:
 
 @dataclass(slots=True, eq=False)
 class _Reports:
-    """Statuses of one row that wait for their turn in this process, and the row as the last of them left it.
+    """Statuses of one row that wait for their turn in this process, and the row after the last of them.
 
-    One whose write failed stays with those that wait: writing it with them does no harm.
+    A status whose write failed stays in the list: writing it again does no harm.
     """
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -117,10 +117,10 @@ class _Reports:
 
 
 class _Documents:
-    """What the repositories share: documents that have not expired, and rows, letters and heads as they are written.
+    """Shared parts of the repositories: unexpired documents, and the form of rows, letters and heads.
 
     Args:
-        retention: how long anything of a person is kept after it was written.
+        retention: time for which a person's data is kept after it was written.
     """
 
     def __init__(self, database: FirestoreDatabase, clock: Clock, retention: timedelta) -> None:
@@ -131,7 +131,7 @@ class _Documents:
         self.rows: OrderedDict[OutboxId, _Stored] = OrderedDict()
 
     async def find(self, collection: str, *conditions: Condition, **options: Any) -> list[Document]:
-        """What is there and has not expired."""
+        """Return matching documents that have not expired."""
         return [one for one in await self.all.find(collection, *conditions, **options) if self.is_alive(one)]
 
     async def drop(self, path: str) -> bool:
@@ -174,7 +174,7 @@ class FirestoreConversations:
 
     def __init__(self, documents: _Documents) -> None:
         self._documents = documents
-        # The update time of the heads that were read or written here, by the version they had then.
+        # The update time of heads read or written here, by their version.
         self._heads: OrderedDict[ConversationId, tuple[int, datetime]] = OrderedDict()
 
     async def load(self, conversation_id: ConversationId) -> Conversation | None:
@@ -183,7 +183,7 @@ class FirestoreConversations:
             self._heads.pop(conversation_id, None)
             return None
         if not self._documents.is_alive(document):
-            # The first commit of a new conversation takes the place of what the TTL policy has not deleted yet.
+            # A new conversation's first commit replaces an expired head that the TTL policy has not deleted yet.
             _keep(self._heads, conversation_id, (0, document.update_time))
             return None
         head = _read(Conversation, document)
@@ -208,7 +208,7 @@ class FirestoreConversations:
         return [Utterance.model_validate_json(text) for text in await self._history(conversation_id, "utterances")]
 
     async def turns(self, conversation_id: ConversationId, *, limit: int | None = None) -> list[TurnRecord]:
-        # Documents without a turn have no `turn_order`, and what has no such field is not in that order.
+        # Documents without a turn have no `turn_order`, and an order leaves out documents without the field.
         found = await self._documents.find(
             f"{_head_path(conversation_id)}/{HISTORY}", order_by="turn_order", descending=True, limit=limit
         )
@@ -266,7 +266,7 @@ class FirestoreConversations:
 
     async def expired(self, *, updated_before: datetime, limit: int) -> list[ConversationId]:
         condition = ("listed_at", "<", updated_before)
-        # Those that expired in the eyes of the TTL policy too: an erasure takes everything of them at once.
+        # Including expired documents: an erasure deletes everything at once.
         found = await self._documents.all.find(CONVERSATIONS, condition, order_by="listed_at", limit=limit)
         return [_conversation_of(document) for document in found]
 
@@ -291,7 +291,8 @@ class FirestoreConversations:
         await self._write_head(head, await self._unchanged_since(unfinished))
 
     async def _unchanged_since(self, head: Conversation) -> datetime | None:
-        """The update time of the stored head, on condition of which `head` may be replaced; None when there is none.
+        """Return the update time of the stored head, the precondition for replacing it by `head`; None when there is
+        none.
 
         Raises:
             ConversationConflictError: the stored version is another one.
@@ -329,7 +330,7 @@ class FirestoreConversations:
     async def _replace_head(
         self, conversation_id: ConversationId, replacement: Callable[[Conversation], Conversation]
     ) -> tuple[Conversation, Conversation]:
-        """Put there what is made of the stored head; returns it, and the stored one."""
+        """Replace the stored head by a value derived from it; return the new and the previous head."""
         for attempt in range(ATTEMPTS):
             document = await self._documents.all.get(_head_path(conversation_id))
             stored = _read(Conversation, document) if document else Conversation(id=conversation_id)
@@ -343,9 +344,10 @@ class FirestoreConversations:
         raise StoreUnavailableError(f"{conversation_id} keeps changing")
 
     async def _delete_everything(self, conversation_id: ConversationId, *, up_to: int) -> int:
-        """Delete what commits up to that version wrote: a new conversation may have begun since the head was emptied.
+        """Delete the writes of commits up to that version: a new conversation may have begun since the head was
+        emptied.
 
-        Done again after a crash in the middle it goes on where it stopped.
+        After a crash, a repetition continues from there.
         """
         for row_id in [
             row_id for row_id, one in self._documents.rows.items() if one.row.conversation_id == conversation_id
@@ -385,7 +387,7 @@ class FirestoreConversations:
         utterances: Sequence[Utterance],
         receipts: Sequence[Receipt],
     ) -> list[Put]:
-        """Documents of the history, one as a rule; the ids of later commits sort later."""
+        """Return documents of the history, usually one; the ids of later commits sort later."""
         size = LINES_IN_A_DOCUMENT
         parts = zip_longest(
             turns, chunks(transitions, size), chunks(utterances, size), chunks(receipts, size), fillvalue=None
@@ -433,7 +435,7 @@ class FirestoreOutbox:
         return sorted((_read(OutboxRow, document) for document in found), key=lambda row: row.number)
 
     async def unsent(self, conversation_id: ConversationId) -> list[OutboxRow]:
-        # Two conditions of equality need no index of their own; an order would.
+        # Two equality conditions need no index of their own; an order would.
         mine = ("conversation_key", "==", document_id(conversation_id))
         found = await self._documents.find(OUTBOX, mine, ("unsent", "==", True))
         stored = sorted((_Stored.read(document) for document in found), key=lambda one: one.row.number)
@@ -454,7 +456,7 @@ class FirestoreOutbox:
         if sent is None:
             return
         # From here on a status finds the row by its platform id; one that did not is parked, or looks once more after
-        # it has parked. Either way one of the two sees the other.
+        # parking. Either way one of the two sees the other.
         for document in await self._documents.find(PARKED, ("platform_key", "==", _platform_key_of(sent))):
             await self._report(row.id, _read(StatusUpdate, document))
             await self._documents.all.apply([Delete(document.path)])
@@ -472,12 +474,12 @@ class FirestoreOutbox:
         await self._change_row(row_id, fail)
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
-        """As the port says; those of one row that come while one is being written share the next write."""
+        """Apply a status as the port requires; concurrent ones of one row share the next write."""
         row_id = await self._row_for(update)
         if row_id is None:
             parked = self._parked(update)
             await self._documents.all.apply([parked])
-            # `mark_sent` may have looked for parked statuses just before this one was there.
+            # `mark_sent` may have read the parked statuses just before this one was parked.
             row_id = await self._row_for(update)
             if row_id is None:
                 return None
@@ -488,7 +490,7 @@ class FirestoreOutbox:
         return await self._documents.all.count(OUTBOX, ("unsent", "==", True))
 
     async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
-        """As the port says. Rows that wait behind one that is not due cost a look each time: they are read past."""
+        """Return conversations as the port requires. A row behind one that is not due costs a read each time."""
         ready: dict[ConversationId, None] = {}
         looked_at: set[ConversationId] = set()
         last: Document | None = None
@@ -506,11 +508,9 @@ class FirestoreOutbox:
             )
             unknown = [one for one in candidates if one not in looked_at]
             looked_at.update(unknown)
-            firsts = await asyncio.gather(*(self._first_unsent(one) for one in unknown))
+            unsent = await asyncio.gather(*(self.unsent(one) for one in unknown))
             ready.update(
-                (one, None)
-                for one, first in zip(unknown, firsts, strict=True)
-                if first is not None and first.sendable_at <= at
+                (one, None) for one, rows in zip(unknown, unsent, strict=True) if rows and rows[0].sendable_at <= at
             )
             if len(found) < PAGE:
                 break
@@ -527,12 +527,12 @@ class FirestoreOutbox:
     async def _change_row(
         self, row_id: OutboxId, change: Callable[[OutboxRow], OutboxRow | None], *, only_forward: bool = False
     ) -> OutboxRow | None:
-        """Replace the row by what `change` makes of it; None when there is no row, or when it makes nothing of it.
+        """Replace the row by the result of `change`; return None without a row, or when `change` returns None.
 
-        Where a row only moves forward, one that was ahead when it was kept in mind is still.
+        With `only_forward` a remembered row that is ahead of the change needs no read.
         """
         for attempt in range(ATTEMPTS):
-            # One that was kept in mind will do for a write on condition; another answer without a write is read afresh.
+            # A remembered row is enough for a conditional write; a result without a write needs a fresh read.
             stored = self._documents.rows.pop(row_id, None)
             is_fresh = stored is None
             if stored is None:
@@ -558,16 +558,20 @@ class FirestoreOutbox:
         raise StoreUnavailableError(f"the outbox row {row_id} keeps changing")
 
     async def _report(self, row_id: OutboxId, update: StatusUpdate) -> OutboxRow | None:
-        """Wait for the row's turn; whoever gets it writes all that waits, so that most find theirs written already."""
+        """Wait for the row's turn; the holder writes every waiting status, so that most callers find theirs written
+        already.
+        """
         reports = self._reports.setdefault(row_id, _Reports())
         reports.waiting.append(update)
         reports.callers += 1
         try:
             async with reports.lock:
-                # Those of one post begin one after the other: all of them get into the row's turn.
+                # The statuses of one webhook request start one after the other: all of them join the row's turn.
                 await asyncio.sleep(0)
                 if batch := tuple(reports.waiting):
-                    reports.row = await self._change_row(row_id, partial(_reported, batch), only_forward=True)
+                    reports.row = await self._change_row(
+                        row_id, lambda row: reduce(OutboxRow.reported, batch, row), only_forward=True
+                    )
                     del reports.waiting[: len(batch)]
                 return reports.row
         finally:
@@ -589,7 +593,7 @@ class FirestoreOutbox:
         return stored.row.id
 
     async def _row_of(self, row_id: OutboxId) -> OutboxRow | None:
-        """The row, as it is or was: its address never changes."""
+        """Return the row, current or remembered: its address never changes."""
         stored = self._documents.rows.get(row_id)
         if stored is None:
             document = await self._documents.all.get(_row_path(row_id))
@@ -598,9 +602,6 @@ class FirestoreOutbox:
             stored = _Stored.read(document)
             _keep(self._documents.rows, row_id, stored)
         return stored.row if stored.expires_at > self._documents.clock.now() else None
-
-    async def _first_unsent(self, conversation_id: ConversationId) -> OutboxRow | None:
-        return next(iter(await self.unsent(conversation_id)), None)
 
     def _parked(self, update: StatusUpdate) -> Put:
         key = _platform_key(update.channel, update.account, update.platform_message_id)
@@ -642,7 +643,7 @@ class FirestoreDeadLetters:
 
 
 class FirestoreInstitutions:
-    """Satisfies the `Institutions` port. They belong to no person, so none of them expires."""
+    """Satisfies the `Institutions` port. They contain no personal data, so none of them expires."""
 
     def __init__(self, documents: _Documents) -> None:
         self._documents = documents
@@ -685,7 +686,7 @@ class FirestoreRecords:
 
     def __init__(self, documents: _Documents) -> None:
         self._documents = documents
-        # Of records that were written here: their version, until when they are there, the time of the write.
+        # Of records written here: version, expiry, and time of the write.
         self._known: OrderedDict[str, tuple[int, datetime, datetime]] = OrderedDict()
 
     async def get(self, collection: str, key: str, *, at: datetime) -> Record | None:
@@ -733,7 +734,7 @@ class FirestoreRecords:
     async def _records(
         self, collection: str, condition: Condition, *, order_by: str, at: datetime, limit: int
     ) -> list[Record]:
-        """Up to `limit`, also where some that have expired stand in between."""
+        """Yield up to `limit` records, reading past expired ones."""
         kept: list[Record] = []
         last: Document | None = None
         while len(kept) < limit:
@@ -751,7 +752,7 @@ class FirestoreStore:
     """Satisfies the `Store` port, for any number of processes.
 
     Args:
-        retention: how long anything of a person is kept after it was written.
+        retention: time for which a person's data is kept after it was written.
     """
 
     def __init__(
@@ -771,21 +772,17 @@ class FirestoreStore:
         self.records = FirestoreRecords(documents)
 
     async def ping(self) -> None:
-        # A write that leaves nothing behind; one document for all processes would be written by all of them at once.
+        # A write that leaves nothing behind; one document for all processes would be contended.
         await self._documents.all.apply([Delete(f"{PINGS}/{self._process}")])
 
     async def close(self) -> None:
         await self._database.close()
 
 
-def _reported(updates: Sequence[StatusUpdate], row: OutboxRow) -> OutboxRow:
-    return reduce(OutboxRow.reported, updates, row)
-
-
 def _fitting(head: Conversation) -> tuple[Conversation, str]:
-    """The head and its text, without the oldest lines of its window where they would make it too big.
+    """Return the head and its text, without the oldest lines of its window if they make it too big.
 
-    The transcript keeps them: the window is what the next prompt is reminded of.
+    The transcript keeps them: the window only feeds the next prompt.
     """
     while True:
         record = head.model_dump_json()
@@ -826,7 +823,7 @@ def _read(model: type[M], document: Document, name: str = "record") -> M:
 
 
 def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:
-    """Keep the newest `REMEMBERED` in mind."""
+    """Remember the newest `REMEMBERED` values."""
     kept[key] = value
     kept.move_to_end(key)
     if len(kept) > REMEMBERED:
@@ -834,8 +831,9 @@ def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:
 
 
 def _receipts(additions: Iterable[Document], alone: Iterable[Document]) -> list[Receipt]:
-    """Those in the history and those of earlier releases, by sequence; of a message that was answered twice (a dead
-    letter that was tried again) the first."""
+    """Return receipts of the history and of earlier releases, by sequence; the first of a message answered twice (a
+    retried dead letter).
+    """
     texts = [text for document in additions for text in document.fields.get("receipts", ())]
     texts += [document.fields["record"] for document in alone]
     first: dict[MessageId, Receipt] = {}

@@ -1,8 +1,8 @@
-"""The queue of the Cloud Tasks engine: each wake-up becomes a task that posts the conversation's id to the worker.
+"""Queue of the Cloud Tasks engine: each wake-up becomes a task that posts the conversation's id to the worker.
 
-Tasks have no names: a name stays reserved for hours after its task, so naming by conversation would make the second
-message of a conversation wait for nobody. They are created one by one, several at the same time: a batch is a
-long-running operation, which would have to be asked again for what became of each of its tasks.
+Tasks have no names: a name stays reserved for hours after its task, so a name per conversation would swallow the
+wake-up of its second message. Tasks are created one by one, concurrently: a batch is a long-running operation, which
+would need polling for the result of each task.
 """
 
 import asyncio
@@ -27,18 +27,18 @@ log = logger(__name__)
 DISPATCH_DEADLINE = timedelta(seconds=30)
 ANALYSIS_DEADLINE = timedelta(seconds=120)
 CALL_TIMEOUT_SECONDS = 2.0
-# While the service is unavailable; a task that was created after all is a wake-up twice, which does no harm.
+# Retries while the service is unavailable; a task created twice is a repeated wake-up, which does no harm.
 RETRY = AsyncRetry(if_exception_type(ServiceUnavailable), initial=0.1, multiplier=2, maximum=0.4, timeout=1.0)
 AT_ONCE = 32
 CAPACITY = 10_000
 
 
 class QueueUnavailableError(TransientError):
-    """The queue cannot be asked."""
+    """The queue is unavailable."""
 
 
 class _Job(NamedTuple):
-    """What one task asks for: the field of its body, the id in it, and how long the worker may take."""
+    """Content of one task: the field of its body, the id in it, and the worker's deadline."""
 
     field: str
     id: str
@@ -46,10 +46,10 @@ class _Job(NamedTuple):
 
 
 class CloudTasksQueue:
-    """Satisfies the `WakeUps` port. Tasks are created behind the caller's back and repeats of one still waiting merge.
+    """Satisfies the `WakeUps` port. Tasks are created in the background, and repeats of a waiting wake-up merge.
 
-    `on_lost` is told how many wake-ups could not be sent; the sweep finds their conversations. `headers` are asked for
-    at each wake-up and travel with its task (`traceparent`).
+    `on_lost` receives the number of lost wake-ups; the sweep finds their conversations. `headers` are read at each
+    wake-up and travel with its task (`traceparent`).
     """
 
     def __init__(
@@ -65,10 +65,11 @@ class CloudTasksQueue:
         at_once: int = AT_ONCE,
         capacity: int = CAPACITY,
     ) -> None:
-        """Take the queue's full name, the worker's URL, and who the tasks speak for; `audience` is else the URL.
+        """Take the queue's full name, the worker's URL, and the service account of the tasks; `audience` defaults to
+        the URL.
 
-        `emulator_host` is `host:port` of a stand-in, reached without encryption or credentials. Made inside a running
-        event loop.
+        `emulator_host` is `host:port` of a test double, reached without encryption or credentials. Call it inside a
+        running event loop.
 
         Raises:
             ConfigurationError: there are no credentials of Google Cloud.
@@ -104,12 +105,12 @@ class CloudTasksQueue:
         sending.add_done_callback(self._sending.discard)
 
     async def idle(self) -> None:
-        """Return when everything handed over until now is created or lost; what comes meanwhile is not waited for."""
+        """Wait until every wake-up handed over so far is created or lost; later ones are not waited for."""
         if self._sending:
             await asyncio.wait(list(self._sending))
 
     async def close(self, *, grace_seconds: float = 1.0) -> None:
-        """Take no more wake-ups, give those that wait a little time, lose the rest."""
+        """Refuse new wake-ups, give the waiting ones a little time, lose the rest."""
         self._closed = True
         late: set[asyncio.Task[None]] = set()
         if self._sending:
@@ -125,41 +126,36 @@ class CloudTasksQueue:
         async with self._room:
             # From here on a new message of the conversation needs a task of its own: this one may be drained already.
             self._waiting.discard(job)
+            task = tasks_v2.Task(
+                http_request=tasks_v2.HttpRequest(
+                    url=self._url,
+                    headers={"Content-Type": "application/json"} | headers,
+                    body=orjson.dumps({job.field: job.id}),
+                    oidc_token=self._oidc,
+                ),
+                dispatch_deadline=job.deadline,
+            )
             try:
-                request = tasks_v2.CreateTaskRequest(parent=self._parent, task=self._task(job, headers))
+                request = tasks_v2.CreateTaskRequest(parent=self._parent, task=task)
                 await self._client.create_task(request, retry=RETRY, timeout=CALL_TIMEOUT_SECONDS)
             except (GoogleAPICallError, RetryError) as exc:
                 cause = exc.cause if isinstance(exc, RetryError) else exc
                 self._lose(type(cause).__name__)
-            else:
-                self._recover()
-
-    def _task(self, job: "_Job", headers: dict[str, str]) -> tasks_v2.Task:
-        return tasks_v2.Task(
-            http_request=tasks_v2.HttpRequest(
-                url=self._url,
-                headers={"Content-Type": "application/json"} | headers,
-                body=orjson.dumps({job.field: job.id}),
-                oidc_token=self._oidc,
-            ),
-            dispatch_deadline=job.deadline,
-        )
+                return
+            if self._failing:
+                log.info("queue.recovered", count=self._failing)
+                self._failing = 0
 
     def _lose(self, reason: str) -> None:
-        """Count it, and log the first of a row: an outage of the queue is one event, not one for each message."""
+        """Count the loss, and log the first of a series: an outage of the queue is one event, not one per message."""
         self._on_lost(1)
         self._failing += 1
         if self._failing == 1:
             log.warning("queue.failing", reason=reason)
 
-    def _recover(self) -> None:
-        if self._failing:
-            log.info("queue.recovered", count=self._failing)
-            self._failing = 0
-
 
 async def queue_state(name: str, *, emulator_host: str | None = None) -> str:
-    """What the queue is doing: RUNNING, PAUSED or DISABLED.
+    """Return the state of the queue: RUNNING, PAUSED or DISABLED.
 
     Raises:
         QueueUnavailableError: it does not exist, or the service does not answer.

@@ -1,7 +1,7 @@
-"""Verification of the tokens that Google signs for a service account: who calls, whom the call is for, until when.
+"""Verification of the tokens that Google signs for a service account: caller, audience and validity.
 
-PyJWT reads the token, the keys and the signature. Its own checks of the claims are left off: they ask the machine for
-the time, take a list of audiences, and quote the token in their errors.
+PyJWT reads the token, the keys and the signature. Its own checks of the claims are off: they read the system clock,
+accept a list of audiences, and quote the token in their errors.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ MIN_KEY_BITS = 2048
 
 SHORTEST_CACHING = timedelta(minutes=5)
 LONGEST_CACHING = timedelta(hours=24)
-# Forged key ids, and a key server that is away, make us ask at most this often.
+# Shortest time between two fetches, against forged key ids and an unavailable key server.
 BETWEEN_FETCHES = timedelta(seconds=30)
 AFTER_FAILED_FETCH = timedelta(seconds=5)
 FETCH_WITHIN = timedelta(seconds=2)
@@ -52,11 +52,11 @@ _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})(?:$|[,\s])", re.IGNORECASE)
 
 
 class UnauthenticatedError(PermanentError):
-    """The token does not show that Google speaks; the text says what is wrong with it and quotes nothing of it."""
+    """The token is not a valid one of Google; the text names the reason and quotes nothing of the token."""
 
 
 class ForbiddenCallerError(PermanentError):
-    """The token is genuine and somebody else's."""
+    """The token is genuine and of another service account."""
 
 
 class KeysUnavailableError(TransientError):
@@ -64,7 +64,7 @@ class KeysUnavailableError(TransientError):
 
 
 class OidcVerifier:
-    """Verifies tokens of one service account for one audience."""
+    """Verifier of one service account's tokens for one audience."""
 
     def __init__(
         self,
@@ -82,12 +82,12 @@ class OidcVerifier:
         self._keys = _KeySet(certs_url, self._http, clock)
 
     async def verify(self, token: str) -> None:
-        """Return when the token is genuine, in time, and meant for us from the one account that may call.
+        """Accept a genuine, current token for this audience of the one account that may call.
 
         Raises:
-            UnauthenticatedError: it is not genuine, expired, not yet valid, or for somebody else.
+            UnauthenticatedError: it is not genuine, expired, not yet valid, or for another audience.
             ForbiddenCallerError: it is of another account.
-            KeysUnavailableError: nothing can be said about it now.
+            KeysUnavailableError: it cannot be verified now.
         """
         key = await self._keys.find(_key_id(token))
         if key is None:
@@ -115,7 +115,7 @@ class OidcVerifier:
 
 
 class _KeySet:
-    """The public keys by id, kept as long as their server says; old ones are better than none when it is away."""
+    """Public keys by id, cached as long as their server allows; stale ones are used while it is unavailable."""
 
     def __init__(self, url: str, http: httpx.AsyncClient, clock: Clock) -> None:
         self._url = url
@@ -129,7 +129,7 @@ class _KeySet:
     async def find(self, key_id: str) -> jwt.PyJWK | None:
         if self._needs_fetch(key_id):
             async with self._fetching:
-                # Another request may have fetched them while this one waited.
+                # Another request may have fetched them during the wait for the lock.
                 if self._needs_fetch(key_id):
                     await self._fetch()
         if not self._keys:
@@ -154,16 +154,18 @@ class _KeySet:
             return
         now = self._clock.now()
         self._keys = keys
-        self._fresh_until = now + _caching(answer.headers.get("cache-control", ""))
+        max_age = _MAX_AGE.search(answer.headers.get("cache-control", ""))
+        caching = timedelta(seconds=int(max_age[1])) if max_age else SHORTEST_CACHING
+        self._fresh_until = now + min(LONGEST_CACHING, max(SHORTEST_CACHING, caching))
         self._not_before = now + BETWEEN_FETCHES
 
 
 class _UnreadableKeysError(Exception):
-    """What came is not a set of keys."""
+    """The response is not a set of keys."""
 
 
 def _key_id(token: str) -> str:
-    """The id of the key that the token says it is signed with; nothing else of it is believed yet."""
+    """Return the key id in the token's header; nothing else of it is trusted yet."""
     if len(token) > MAX_TOKEN_LENGTH or not token.isascii() or "=" in token:
         raise UnauthenticatedError("not a token")
     try:
@@ -173,7 +175,7 @@ def _key_id(token: str) -> str:
     if header.get("alg") != ALGORITHM:
         raise UnauthenticatedError("wrong algorithm")
     if "crit" in header:
-        # It lists what a verifier must understand; Google's tokens have none.
+        # It lists extensions that a verifier must understand; Google's tokens have none.
         raise UnauthenticatedError("unknown extension")
     key_id = header.get("kid")
     if not isinstance(key_id, str) or not key_id:
@@ -182,9 +184,9 @@ def _key_id(token: str) -> str:
 
 
 def _claims(token: str, key: jwt.PyJWK) -> Mapping[str, Any]:
-    """What the token says, once its signature matches."""
+    """Return the token's claims after a check of its signature."""
     try:
-        # Times and names are checked by our own clock and without its texts, which quote the token.
+        # Times and names are checked by the passed clock, without PyJWT's texts, which quote the token.
         return jwt.decode(token, key, algorithms=[ALGORITHM], options=_SIGNATURE_ALONE)
     except jwt.InvalidSignatureError as exc:
         raise UnauthenticatedError("the signature does not match") from exc
@@ -200,7 +202,7 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float:
 
 
 def _read_keys(content: bytes) -> Mapping[str, jwt.PyJWK]:
-    """The RSA keys of a JWK set by id; keys of other kinds are left out.
+    """Return the RSA keys of a JWK set by id, without keys of other kinds.
 
     Raises:
         _UnreadableKeysError: it is no such set, or has no usable key.
@@ -223,10 +225,3 @@ def _is_ours(key: jwt.PyJWK) -> bool:
         and isinstance(key.key, RSAPublicKey)
         and key.key.key_size >= MIN_KEY_BITS
     )
-
-
-def _caching(cache_control: str) -> timedelta:
-    """How long keys are kept: what their server says, within bounds."""
-    found = _MAX_AGE.search(cache_control)
-    said = timedelta(seconds=int(found[1])) if found else SHORTEST_CACHING
-    return min(LONGEST_CACHING, max(SHORTEST_CACHING, said))

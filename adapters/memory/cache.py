@@ -1,4 +1,4 @@
-"""A cache in this process: bounded, least recently used first to go."""
+"""In-memory cache: bounded, with eviction of the least recently used value."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from contracts.ports import CacheEntry
 
 MOST_ENTRIES = 50_000
 MOST_BYTES = 64 * 1024 * 1024
-# What a value costs beside its own bytes: its keys, its numbers, its places in two dictionaries.
+# Overhead of a value in addition to its bytes: its keys, numbers, and places in two dictionaries.
 OVERHEAD_BYTES = 400
 
 
@@ -24,7 +24,7 @@ class _Kept:
 
 
 class MemoryCache:
-    """Satisfies the `Cache` port. `monotonic` gives seconds; `per_scope` bounds each scope, the others all of it."""
+    """Satisfies the `Cache` port. `monotonic` gives seconds; `per_scope` bounds a scope, the others the whole cache."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class MemoryCache:
         self._most_bytes = size_bytes
         self._per_scope = per_scope
         self._by_use: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
-        # The keys of each scope, in the order in which they were put.
+        # The keys of each scope, in insertion order.
         self._scopes: dict[str, OrderedDict[str, None]] = {}
         self._last_number = 0
         self.size_bytes = 0
@@ -63,7 +63,10 @@ class MemoryCache:
         self._by_use[scope, key] = kept
         self._scopes.setdefault(scope, OrderedDict())[key] = None
         self.size_bytes += kept.size(scope, key)
-        self._make_room(scope)
+        while self._size(scope) > self._per_scope:
+            self._forget(scope, next(iter(self._scopes[scope])))
+        while len(self._by_use) > self._most_entries or self.size_bytes > self._most_bytes:
+            self._forget(*next(iter(self._by_use)))
         return self._size(scope)
 
     async def entries(self, scope: str, *, after: int = 0, limit: int) -> list[CacheEntry]:
@@ -96,12 +99,6 @@ class MemoryCache:
             self._forget(scope, key)
             return None
         return kept
-
-    def _make_room(self, scope: str) -> None:
-        while self._size(scope) > self._per_scope:
-            self._forget(scope, next(iter(self._scopes[scope])))
-        while len(self._by_use) > self._most_entries or self.size_bytes > self._most_bytes:
-            self._forget(*next(iter(self._by_use)))
 
     def _forget(self, scope: str, key: str) -> None:
         kept = self._by_use.pop((scope, key), None)

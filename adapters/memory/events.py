@@ -1,4 +1,4 @@
-"""News of conversations, within one process."""
+"""Live events of conversations, within one process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from typing import Self
 from contracts.ports import LiveEvent
 from contracts.values import ConversationId
 
-# A watcher that does not keep up loses the oldest news; it catches up from the store by the numbers it missed.
+# A slow subscriber loses the oldest events; it catches up from the store by the missing numbers.
 BACKLOG = 256
 
 
@@ -38,7 +38,7 @@ class MemoryEvents:
 
 
 class _News:
-    """What a watcher has not seen yet. Unlike a generator it survives that waiting for the next one is cancelled."""
+    """Events that a subscriber has yet to receive. Unlike a generator it survives a cancelled wait for the next one."""
 
     def __init__(self, watcher: "asyncio.Queue[LiveEvent]") -> None:
         self._watcher = watcher

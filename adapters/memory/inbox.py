@@ -1,4 +1,4 @@
-"""The inbox in this process's memory: for unit tests, and the model the others are compared with."""
+"""In-memory inbox, for unit tests and as the reference for the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from contracts.errors import LeaseLostError
 from contracts.messages import InboundMessage
 from contracts.values import ConversationId
 
-# A sequence that no entry has.
+# A sequence below that of every entry.
 ANSWERED_ELSEWHERE = 0
 
 
@@ -33,7 +33,7 @@ class _Seen:
 
 
 class MemoryInbox:
-    """Satisfies the `Inbox` port; no method waits between its first look and its last write, so each is atomic."""
+    """Satisfies the `Inbox` port; no method awaits between its first read and its last write, so each is atomic."""
 
     def __init__(self) -> None:
         self._boxes: dict[ConversationId, _Box] = {}

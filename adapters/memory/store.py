@@ -1,4 +1,4 @@
-"""Conversations, outbox, dead letters and institutions in this process's memory: for unit tests."""
+"""In-memory store, for unit tests: conversations, outbox, dead letters, institutions and records."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,7 +36,7 @@ class _Tables:
 
 
 class _Repository:
-    """A repository over the tables; no method waits between its first look and its last write, so each is atomic."""
+    """A repository over the tables; no method awaits between its first read and its last write, so each is atomic."""
 
     def __init__(self, tables: _Tables | None = None) -> None:
         self._tables = tables or _Tables()

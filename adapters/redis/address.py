@@ -1,4 +1,4 @@
-"""Where a Redis is: one server, or the Sentinels that know which server is the primary."""
+"""Address of a Redis: one server, or the Sentinels that name the primary."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ FORM = "redis+sentinel://[USER:PASSWORD@]HOST:PORT[,HOST:PORT ...]/SERVICE[/DB]"
 
 @dataclass(frozen=True)
 class RedisAddress:
-    """What an address says. Without Sentinels `service` is empty and `url` is redis-py's own.
+    """A parsed address. Without Sentinels `service` is empty and `url` is redis-py's own.
 
     Attributes:
         options: redis-py's connection options, as TLS, user, password and database (in the form of Sentinels no TLS).
         sentinels: host and port of each.
-        service: the name by which the Sentinels know the primary.
+        service: the name of the primary's service at the Sentinels.
     """
 
     url: str
@@ -33,7 +33,7 @@ class RedisAddress:
 
     @classmethod
     def parse(cls, url: str) -> "RedisAddress":
-        """Read `redis://`, `rediss://` (TLS), `unix://` or `redis+sentinel://`.
+        """Parse `redis://`, `rediss://` (TLS), `unix://` or `redis+sentinel://`.
 
         Raises:
             ConfigurationError: it is none of them.
@@ -51,7 +51,7 @@ class RedisAddress:
         return cls(url, {name: value for name, value in options.items() if name != "host"}, sentinels, service)
 
     def connect(self, **options: Any) -> tuple[Redis, Sentinel | None]:
-        """A client of the primary, and the Sentinels that it asks at each new connection; the caller closes both."""
+        """Return a client of the primary, and the Sentinels it uses for each new connection; the caller closes both."""
         if not self.sentinels:
             return Redis.from_pool(ConnectionPool.from_url(self.url, **options)), None
         limit = options["socket_connect_timeout"]
@@ -62,7 +62,7 @@ class RedisAddress:
         return sentinel.master_for(self.service, **given), sentinel
 
     def for_celery(self) -> tuple[str, Mapping[str, Any]]:
-        """The address in Kombu's form, and the transport options that go with it."""
+        """Return the address in Kombu's form, and its transport options."""
         if not self.sentinels:
             return _checking(self.url), {}
         parts = urlsplit(self.url)
@@ -90,7 +90,7 @@ def _options(url: str) -> Mapping[str, Any]:
 
 
 def _checking(url: str) -> str:
-    """The address with certificates checked, which Celery's client leaves out where nothing is said about them."""
+    """Return the address with certificate verification, which Celery's client omits by default."""
     address = urlsplit(url)
     if address.scheme != "rediss" or "ssl_cert_reqs=" in address.query:
         return url

@@ -1,4 +1,4 @@
-"""The cache in Redis, shared by all processes; `cache.lua` beside it says how it is laid out."""
+"""Redis cache, shared by all processes; `cache.lua` defines its layout."""
 
 import asyncio
 from datetime import timedelta
@@ -12,13 +12,13 @@ from contracts.errors import CacheUnavailableError
 from contracts.ports import CacheEntry
 
 SCRIPT = Script.read(Path(__file__).with_suffix(".lua"))
-# The number is that of the layout: a release with another one neither reads nor breaks what this one keeps.
+# The number of the layout: releases with different layouts do not read each other's values.
 KEYS = f"{PREFIX}answers:1:"
 PER_SCOPE = 10_000
 
 
 class RedisCache:
-    """Satisfies the `Cache` port. Belongs in the Redis that may evict; what is evicted is only had again."""
+    """Satisfies the `Cache` port. Belongs in a Redis with eviction; an evicted value is made again."""
 
     def __init__(self, database: RedisDatabase, *, per_scope: int = PER_SCOPE) -> None:
         self._database = database
@@ -30,7 +30,7 @@ class RedisCache:
                 "GET", f"{KEYS}v:{scope}:{key}", unavailable=CacheUnavailableError
             )
         except ResponseError:
-            # Something of another type stands there: not ours, and `put` will replace it.
+            # The key has another type: a foreign value, which `put` will replace.
             return None
         return value
 

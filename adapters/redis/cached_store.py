@@ -1,4 +1,4 @@
-"""A cache for the heads of conversations, and for the published institution, in front of another store."""
+"""Read cache of conversation heads and of the published institution in front of another store."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,12 +26,8 @@ PATIENCE = timedelta(milliseconds=50)
 M = TypeVar("M", bound=BaseModel)
 
 
-def _count_nothing() -> None:
-    return
-
-
 class _PatientCache:
-    """The cache; when it does not answer within `patience`, `on_away` is called and the store is asked instead."""
+    """The cache with a timeout: without an answer within `patience`, `on_away` is called and the store is read."""
 
     def __init__(
         self, redis: RedisDatabase, *, ttl: timedelta, patience: timedelta, on_away: Callable[[], object]
@@ -48,7 +44,7 @@ class _PatientCache:
         return await self._patiently(self._redis.command(*parts))
 
     async def _patiently(self, asking: Awaitable[Any]) -> Any:
-        """What the cache says; None when it does not, or not in time."""
+        """Return the cache's reply; None on an error or a timeout."""
         try:
             async with asyncio.timeout(self._patience):
                 return await asking
@@ -63,7 +59,7 @@ class _CachedConversations:
     def __init__(self, conversations: ConversationStore, cache: _PatientCache) -> None:
         self._conversations = conversations
         self._cache = cache
-        # Everything but heads is the store's own.
+        # Everything but heads goes to the store directly.
         self.transitions, self.transcript = conversations.transitions, conversations.transcript
         self.turns, self.turn_of = conversations.turns, conversations.turn_of
         self.receipt, self.receipts = conversations.receipt, conversations.receipts
@@ -83,7 +79,7 @@ class _CachedConversations:
         try:
             saved = await self._conversations.commit(commit)
         except TransientError:
-            # A conflict: the head was old. No answer: it may be old now. Whoever looks next has to see the store's.
+            # After a conflict the head was stale, without an answer it may be. The next reader must read the store's.
             await self._drop(commit.conversation.id)
             raise
         await self._put(saved)
@@ -106,12 +102,12 @@ class _CachedConversations:
         try:
             await self._conversations.restore(archive)
         finally:
-            # Its version may be lower than that of what it replaces.
+            # Its version may be lower than that of the conversation it replaces.
             await self._drop(archive.head.id)
         await self._put(archive.head)
 
     async def _empty(self, conversation_id: ConversationId) -> Conversation | None:
-        """The head that an erasure left; the erasure is done, whether or not the store answers once more."""
+        """Return the empty head after an erasure; the erasure is done, whether or not this read succeeds."""
         try:
             return await self._conversations.load(conversation_id)
         except StoreUnavailableError:
@@ -149,17 +145,17 @@ class _CachedInstitutions:
             return cached
         institution = await self._institutions.current()
         if institution is not None:
-            # Not over what somebody has published since we asked the store.
+            # Never over an institution published since the store was read.
             await self._cache.ask("SET", INSTITUTION, institution.model_dump_json(), "PX", self._cache.ttl_ms, "NX")
         return institution
 
 
 class CachedStore:
-    """Satisfies the `Store` port. What the cache says may be old, and nothing is lost by it.
+    """Satisfies the `Store` port. Cached values may be stale, without any loss.
 
-    The store's compare-and-set refuses a commit that began with an old head, and drops that head from the cache. A
-    newer head is never replaced by an older one, so that a writer who was delayed, or one who loaded a conversation
-    before it was erased, leaves nothing of it here; nor does anything stay longer than `ttl`.
+    The store's compare-and-set refuses a commit that began with a stale head, and drops that head from the cache. A
+    newer head is never replaced by an older one, so that a delayed writer, or a reader of a conversation before its
+    erasure, leaves nothing of it here; nor does anything stay longer than `ttl`.
     """
 
     def __init__(
@@ -169,7 +165,7 @@ class CachedStore:
         *,
         ttl: timedelta = TTL,
         patience: timedelta = PATIENCE,
-        on_away: Callable[[], object] = _count_nothing,
+        on_away: Callable[[], object] = lambda: None,
     ) -> None:
         patient = _PatientCache(cache, ttl=ttl, patience=patience, on_away=on_away)
         self.conversations = _CachedConversations(store.conversations, patient)
@@ -183,7 +179,7 @@ def _key(conversation_id: ConversationId) -> str:
 
 
 def _read(model: type[M], json: bytes | None) -> M | None:
-    """The value; None when there is none, or one that a process of another version has put there."""
+    """Return the value; None when it is missing, or was written by a process of another version."""
     try:
         return None if json is None else model.model_validate_json(json)
     except ValidationError:

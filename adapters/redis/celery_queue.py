@@ -1,7 +1,7 @@
-"""The queue of the Celery engine, from its sending side: wake-ups are written to Redis as Celery's own messages.
+"""Producer of the Celery engine's queue, which writes wake-ups to Redis as Celery's own messages.
 
-Celery's client is left out of the webhook's way: sending through it costs half a millisecond of its CPU, and importing
-it most of a second. The message is Celery's protocol 2 in Kombu's Redis envelope
+The webhook does without Celery's client: sending through it costs half a millisecond of CPU, and importing it most of
+a second. The message is Celery's protocol 2 in Kombu's Redis envelope
 (https://docs.celeryq.dev/en/stable/internals/protocol.html); a test has a real Celery worker read it.
 """
 
@@ -25,25 +25,24 @@ DRAIN, ANALYSE, TEND, SWEEP, CLEAN = "prosa.drain", "prosa.analyse", "prosa.tend
 REPORT = "prosa.report"
 KEY_PREFIX = "prosa:broker:"
 
-# A burst leaves as one job for so many conversations, so that several workers share it.
+# Conversations in one job of a burst, so that several workers share it.
 CONVERSATIONS_A_JOB = 16
-# What comes within this time of a wake-up that was sent waits for its end and shares a job: a job costs a worker a
-# millisecond of its processor, whatever it carries. The first one of a quiet time leaves at once.
+# Wake-ups within this time of a sent one are collected into one job: a job costs a worker a millisecond of CPU,
+# whatever its size. The first one after a quiet time leaves at once.
 GATHER = timedelta(milliseconds=20)
 
 
 class CeleryQueue:
-    """Satisfies the `WakeUps` port. Wake-ups are sent in the background, those of one moment as one job.
+    """Satisfies the `WakeUps` port. Wake-ups are sent in the background, concurrent ones as one job.
 
-    `on_lost` is told how many conversations could not be woken; the sweeper finds them.
+    `on_lost` receives the number of conversations without a wake-up; the sweeper finds them.
     """
 
     def __init__(self, database: RedisDatabase, *, on_lost: Callable[[int], None], gather: timedelta = GATHER) -> None:
         self._database = database
         self._on_lost = on_lost
         self._gather_seconds = gather.total_seconds()
-        # What of each is woken, with the trace it belongs to. Of wake-ups that merge the first one's trace goes on: its
-        # message has waited longest.
+        # Each wake-up with its trace. Merged wake-ups continue the first one's trace: its message has waited longest.
         self._conversations: dict[str, str | None] = {}
         self._analyses: dict[str, str | None] = {}
         self._sending: asyncio.Task[None] | None = None
@@ -53,11 +52,11 @@ class CeleryQueue:
         self._send(self._conversations, conversation_id)
 
     async def analyse(self, key: str) -> None:
-        """Have the analysis of that record worked on, in the queue of long jobs."""
+        """Queue the analysis of that record among the long jobs."""
         self._send(self._analyses, key)
 
     async def close(self, *, grace_seconds: float = 1.0) -> None:
-        """Send what waits, if that is quick; the connections are the database's."""
+        """Send the waiting wake-ups, if that is quick; the database owns the connections."""
         self._closing.set()
         if self._sending is not None:
             await asyncio.wait([self._sending], timeout=grace_seconds)
@@ -88,7 +87,7 @@ class CeleryQueue:
 
 
 def drain_jobs(conversations: Mapping[str, str | None]) -> list[bytes]:
-    """Jobs that drain the conversations, each in its trace: the ids are arguments, so many to a job."""
+    """Return jobs that drain the conversations, each in its trace: the arguments are ids, limited per job."""
     ids = list(conversations)
     jobs = []
     for start in range(0, len(ids), CONVERSATIONS_A_JOB):
@@ -103,7 +102,7 @@ def analysis_job(key: str, trace: str | None = None) -> bytes:
 
 
 def envelope(task: str, *arguments: str, queue: str, **named: Any) -> bytes:
-    """One message as Kombu's Redis transport keeps it in the list of its queue."""
+    """Return one message in the form of Kombu's Redis transport."""
     job_id = str(uuid.uuid4())
     body = orjson.dumps([arguments, named, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}])
     return orjson.dumps(

@@ -1,7 +1,8 @@
-"""One Redis; the commands of one turn of the event loop, whoever sends them, share one write.
+"""Connection to one Redis; all commands of one turn of the event loop share one pipeline.
 
-All of Prosa's keys begin with `prosa:`. Scripts make some of their keys themselves (a message's conversation is found
-by its deduplication key), so this is one primary, with or without replicas and Sentinels, and not a Redis Cluster.
+All of Prosa's keys begin with `prosa:`. Scripts compute some of their keys themselves (a message's conversation is
+found by its deduplication key), so this is one primary, with or without replicas and Sentinels, and not a Redis
+Cluster.
 """
 
 import asyncio
@@ -34,19 +35,19 @@ from contracts.errors import ConfigurationError, StoreUnavailableError, Transien
 PREFIX = "prosa:"
 CONNECT_TIMEOUT = timedelta(milliseconds=500)
 COMMAND_TIMEOUT = timedelta(seconds=1)
-# A connection that was idle for longer is asked with a PING before it is used.
+# A connection that was idle for longer is checked with a PING before use.
 HEALTH_CHECK_EVERY = timedelta(seconds=15)
-# Finds out, without a round trip, that the other end of an idle connection is gone: Linux's option numbers
-# TCP_KEEPIDLE, TCP_KEEPINTVL and TCP_KEEPCNT, in seconds and times.
+# Detects, without a round trip, that the peer of an idle connection is gone: Linux's option numbers TCP_KEEPIDLE,
+# TCP_KEEPINTVL and TCP_KEEPCNT, in seconds and times.
 KEEP_ALIVE = {4: 15, 5: 5, 6: 3}
-# Commands in one pipeline: more would keep the event loop for tens of milliseconds.
+# Commands in one pipeline: more would block the event loop for tens of milliseconds.
 LARGEST_GROUP = 1_024
 
-# Error replies about the server's condition, by redis-py's types and, where it has none, by how they begin; any other
-# one is a defect of ours and concerns one caller.
+# Error replies about the server's condition, by redis-py's types and, where it has none, by their first words; any
+# other error reply is a defect and concerns one caller.
 CONDITIONS = (ClusterDownError, NoPermissionError, OutOfMemoryError, ReadOnlyError, TryAgainError)
 CONDITION_WORDS = ("BUSY", "MISCONF", "NOREPLICAS", "UNBLOCKED")
-# How a server that hangs is told from one that is not there.
+# Timeouts distinguish a server that hangs from a server that is unreachable.
 SILENCE = (TimeoutError, RedisTimeoutError)
 
 Argument = str | bytes | int | float
@@ -54,7 +55,7 @@ Argument = str | bytes | int | float
 
 @dataclass(frozen=True)
 class Script:
-    """Lua that runs as one step: nothing comes between its first look and its last write."""
+    """Lua script that runs atomically."""
 
     text: str
     sha: str
@@ -70,7 +71,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One command on its way; the future gets its reply, its own `ResponseError`, or `_UnavailableError`."""
+    """One pending command; its future gets the reply, its own `ResponseError`, or `_UnavailableError`."""
 
     parts: tuple[Argument, ...]
     script: Script | None
@@ -81,36 +82,34 @@ class _Call:
             return
         if not isinstance(reply, Exception):
             self.future.set_result(reply)
-        elif isinstance(reply, ResponseError) and not _is_condition(reply):
+            return
+        is_condition = isinstance(reply, CONDITIONS) or str(reply).startswith(CONDITION_WORDS)
+        if isinstance(reply, ResponseError) and not is_condition:
             self.future.set_exception(reply)
         else:
             self.future.set_exception(_UnavailableError(_in_words(reply)))
 
 
 class _UnavailableError(Exception):
-    """No answer, or one that says that the server cannot work now."""
-
-
-def _is_condition(reply: ResponseError) -> bool:
-    return isinstance(reply, CONDITIONS) or str(reply).startswith(CONDITION_WORDS)
+    """No reply, or one that the server cannot work now."""
 
 
 class RedisDatabase:
-    """Sends commands and scripts in groups, one at a time: what is asked in the meantime forms the next group.
+    """Pipelined commands and scripts, one pipeline at a time: calls during one pipeline form the next.
 
-    Groups are written to and read from a connection of redis-py's pool (docs/decisions/0027). Commands reach the server
-    in the order in which they were asked. Nothing is sent a second time when its answer got lost: whether it ran is not
-    known here, and what may be repeated (an append, which deduplicates; a commit, which compares) is repeated by its
-    caller. The one exception are scripts that the server answers not to know: they have not run, so they are sent again
-    behind their text. A group that takes longer than `command_timeout` is given up with its connection. A server that
-    became a read-only replica is connected to again, since its name or its Sentinels may lead to another one by then.
+    Pipelines use connections of redis-py's pool (docs/decisions/0027). Commands reach the server in call order. A
+    command is never repeated after a lost reply: it may have run, and callers repeat what may be repeated (an append,
+    which deduplicates; a commit, which compares). The one exception is a script that the server does not know: it has
+    not run, so it is sent again after its text. A pipeline that takes longer than `command_timeout` is given up with
+    its connection. After a server became a read-only replica a new connection is opened, since its name or its
+    Sentinels may lead to the new primary by then.
 
-    With `refuse_after`, a server that has answered nothing for so long is not asked any more until it answers a ping:
-    callers are refused at once, and only the first ones wait for their time-out. That is for the webhook, which must
-    say no quickly; others had better wait for a server that is slow.
+    With `refuse_after`, a server silent for that long gets no more commands until it answers a ping: callers are
+    refused at once, and only the first ones wait for their time-out. That is for the webhook, which must refuse
+    quickly; other processes wait for a slow server.
 
     Raises:
-        ConfigurationError: `url` is no address of a Redis, or names a file of certificates that is not there.
+        ConfigurationError: `url` is no address of a Redis, or names a file of certificates that does not exist.
     """
 
     def __init__(
@@ -145,10 +144,10 @@ class RedisDatabase:
         self.flushes = 0
 
     async def command(self, *parts: Argument, unavailable: type[TransientError] = StoreUnavailableError) -> Any:
-        """Send one command; return its reply as it came (bytes, int, list or None).
+        """Send one command; return its raw reply (bytes, int, list or None).
 
         Raises:
-            `unavailable`: no connection, no answer in time, or a server that cannot do its work now.
+            `unavailable`: no connection, no reply in time, or a server that cannot work now.
             ResponseError: the command itself is wrong.
             TypeError: an argument is neither text, bytes nor a number.
         """
@@ -157,11 +156,11 @@ class RedisDatabase:
     async def run(
         self, script: Script, *arguments: Argument, unavailable: type[TransientError] = StoreUnavailableError
     ) -> Any:
-        """Run the script with `arguments` as its ARGV; as `command` otherwise."""
+        """Run the script with `arguments` as its ARGV; otherwise as `command`."""
         return await self._call(("EVALSHA", script.sha, 0, *arguments), script, unavailable)
 
     async def ping(self, *, unavailable: type[TransientError] = StoreUnavailableError) -> None:
-        """Return when the server takes a write.
+        """Return if the server accepts a write.
 
         Raises:
             `unavailable`: it does not.
@@ -169,11 +168,13 @@ class RedisDatabase:
         await self.command("SET", f"{PREFIX}ping", "", "PX", 1000, unavailable=unavailable)
 
     async def problems(self) -> list[str]:
-        """Why this server must not hold what has to last, each with the next step; empty when it may.
+        """List the reasons against durable data on this server, each with the next step; empty when it is safe.
 
-        Asks INFO alone, since managed servers refuse CONFIG.
+        Uses INFO alone, since managed servers refuse CONFIG.
         """
-        info = _parse_info(await self.command("INFO"))
+        lines = (await self.command("INFO")).decode().splitlines()
+        pairs = (line.partition(":") for line in lines if not line.startswith("#"))
+        info = {name: value for name, _, value in pairs}
         policy = info.get("maxmemory_policy")
         checks = (
             (
@@ -197,9 +198,9 @@ class RedisDatabase:
         return [problem for holds, problem in checks if not holds]
 
     async def append_policy(self) -> str | None:
-        """When the append-only file is written to disk: `always` (before the answer), `everysec` or `no`.
+        """Return the fsync policy of the append-only file: `always` (before the reply), `everysec` or `no`.
 
-        None where the server does not say; managed ones know no CONFIG, or forbid it (NOPERM).
+        None where the server does not reveal it: managed ones lack CONFIG, or forbid it (NOPERM).
         """
         try:
             told = await self.command("CONFIG", "GET", "appendfsync")
@@ -208,7 +209,7 @@ class RedisDatabase:
         return str(told[1].decode()) if told else None
 
     async def connect(self) -> AbstractConnection:
-        """A connection outside the groups, for a subscriber, which disconnects it.
+        """Open a connection outside the pipelines, for a subscriber, which disconnects it.
 
         Raises:
             RedisError, OSError: no connection.
@@ -219,7 +220,7 @@ class RedisDatabase:
         return connection
 
     async def close(self) -> None:
-        """Finish what is waiting and close the connections."""
+        """Finish the pending calls and close the connections."""
         self._closed = True
         if self._probing is not None:
             self._probing.cancel()
@@ -237,12 +238,12 @@ class RedisDatabase:
             raise unavailable("Redis does not answer")
         for part in parts:
             if not isinstance(part, (str, bytes, int, float)):
-                # redis-py would fail the whole group with it.
+                # redis-py would fail the whole pipeline with it.
                 raise TypeError(f"Redis takes text, bytes and numbers, not {type(part).__name__}")
         call = _Call(parts, script, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         if self._sending is None:
-            # The task begins with the next turn of the loop, when all of this one have asked.
+            # The task begins with the next turn of the loop, after all calls of this one.
             self._sending = asyncio.create_task(self._send_groups())
         try:
             return await call.future
@@ -257,7 +258,7 @@ class RedisDatabase:
                 if calls:
                     self.flushes += 1
                     await self._send(calls)
-                    # Callers that go on with these replies belong to the next group.
+                    # Callers resumed by these replies belong to the next pipeline.
                     await asyncio.sleep(0)
         finally:
             self._sending = None
@@ -282,7 +283,7 @@ class RedisDatabase:
                 call.settle(failure)
 
     async def _exchange(self, calls: Sequence[_Call], watch: "_Watch") -> None:
-        """Write all commands at once, then read their replies; each call is settled with its own."""
+        """Write all commands at once, then settle each call with its reply."""
         pool = self._client.connection_pool
         connection = await pool.get_connection()
         try:
@@ -311,21 +312,21 @@ class RedisDatabase:
         return unknown
 
     async def _teach(self, connection: AbstractConnection, calls: Sequence[_Call], watch: "_Watch") -> None:
-        """Send the scripts' texts, and the calls again behind them."""
+        """Load the scripts' texts, and repeat the calls after them."""
         texts = dict.fromkeys(call.script.text for call in calls if call.script)
         loop = asyncio.get_running_loop()
         loads = [_Call(("SCRIPT", "LOAD", text), None, loop.create_future()) for text in texts]
         await self._ask(connection, [*loads, *calls], watch)
         for load in loads:
-            # An error of a script's text is told to its callers, by their own replies.
+            # An error in a script's text reaches its callers by their own replies.
             load.future.exception()
 
     def _note_silence(self) -> None:
-        """Refuse new callers; those before them may still be answered, when the server only stopped for a moment."""
+        """Refuse new callers; earlier ones may still get replies, if the server only paused."""
         self._silent = True
 
     def _probe_when_silent(self, *, is_certain: bool) -> None:
-        """Refuse everybody, until a probe is answered, where the server has not been heard for a whole time-out."""
+        """Refuse all callers until a probe succeeds, if the server has been silent for a whole time-out."""
         if self._refuse_after is None or self._closed:
             self._silent = False
         elif (is_certain or self._silent) and self._probing is None:
@@ -336,7 +337,7 @@ class RedisDatabase:
             self._probing = asyncio.create_task(self._probe())
 
     async def _probe(self) -> None:
-        """Ping until there is an answer, or until the server is not there at all, which the next caller is told."""
+        """Ping until there is a reply, or until the server is unreachable, which the next caller then learns."""
         try:
             while True:
                 try:
@@ -353,9 +354,9 @@ class RedisDatabase:
 
 
 class _Watch:
-    """Calls `on_silence` when the server has not been heard for `seconds`, unless it is the process that was late."""
+    """Timer that calls `on_silence` when the server was silent for `seconds`, unless the process itself was late."""
 
-    # A timer that fires so much later than it should says that the process had no time to read.
+    # A timer this late means that the process had no time to read.
     LATE_SECONDS = 0.05
 
     def __init__(self, seconds: float | None, on_silence: Callable[[], None]) -> None:
@@ -390,7 +391,7 @@ class _Watch:
 
 
 def _in_words(error: Exception) -> str:
-    """Why there is no answer. Of a certificate that was refused, what to do: that does not pass by itself."""
+    """Return the cause of the failure; for a refused certificate with the remedy, as it does not pass by itself."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -400,8 +401,3 @@ def _in_words(error: Exception) -> str:
             )
         cause = cause.__cause__ or cause.__context__
     return str(error) or type(error).__name__
-
-
-def _parse_info(info: bytes) -> dict[str, str]:
-    pairs = (line.partition(":") for line in info.decode().splitlines() if not line.startswith("#"))
-    return {name: value for name, _, value in pairs}

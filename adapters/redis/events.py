@@ -1,4 +1,4 @@
-"""News of conversations between processes, over Redis's publish and subscribe."""
+"""Live events between processes, over Redis publish/subscribe."""
 
 import asyncio
 from collections import Counter, deque
@@ -21,31 +21,27 @@ CHANNELS = f"{PREFIX}events:"
 # One call for a batch, since two of them could overtake each other on two connections.
 PUBLISH = Script.of("for n = 1, #ARGV, 2 do redis.call('PUBLISH', ARGV[n], ARGV[n + 1]) end")
 BATCH = 256
-# What a process may have to tell while Redis does not listen; the rest is dropped.
+# Events that a process queues while Redis does not accept them; the rest is dropped.
 BUFFER = 4_096
-# How long a watcher waits for Redis to confirm before it goes on without: it then sees what comes once Redis is back.
+# Time that a subscriber waits for Redis's confirmation; without it, events start once Redis is back.
 CONFIRM_WITHIN = timedelta(seconds=1)
 RECONNECT_AFTER = timedelta(milliseconds=200)
-# After so long a silence the other end is asked whether it is there, and has as long again to say so.
+# After this silence the connection is pinged, and has as long again to reply.
 SILENCE = timedelta(seconds=15)
-
-
-def _count_nothing(_: int) -> None:
-    return
 
 
 class RedisEvents:
     """Satisfies the `Events` port among all processes of one Redis.
 
-    Publishing never waits: it goes out in the background, in order, and is dropped and counted while Redis is away.
-    One connection listens for all watchers of this process; it subscribes to what is watched here and nothing else.
+    Publishing never waits: events leave in the background, in order, and are dropped and counted while Redis is
+    unavailable. One connection serves all subscribers of this process, with subscriptions to their channels alone.
     """
 
     def __init__(
         self,
         database: RedisDatabase,
         *,
-        on_dropped: Callable[[int], object] = _count_nothing,
+        on_dropped: Callable[[int], object] = lambda _: None,
         confirm_within: timedelta = CONFIRM_WITHIN,
     ) -> None:
         self._database = database
@@ -57,8 +53,8 @@ class RedisEvents:
         self._watched: dict[str, _Channel] = {}
         self._listening: asyncio.Task[None] | None = None
         self._connection: AbstractConnection | None = None
-        # Subscriptions without an answer, by channel. Who leaves and comes back at once has asked twice, and only the
-        # answer to the last asking means that nothing is missed from there on.
+        # Unconfirmed subscriptions, by channel. A channel left and joined again at once is subscribed to twice, and
+        # only the last confirmation means that no event is missed from there on.
         self._unanswered: Counter[str] = Counter()
 
     async def publish(self, conversation_id: ConversationId, event: LiveEvent) -> None:
@@ -78,7 +74,11 @@ class RedisEvents:
             try:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._confirm_seconds):
-                        await self._join(name, channel)
+                        if self._listening is None:
+                            self._listening = asyncio.create_task(self._listen_forever())
+                        elif channel.watchers == 1:
+                            await self._send("SUBSCRIBE", name)
+                        await channel.confirmed.wait()
                 yield news
             finally:
                 channel.watchers -= 1
@@ -89,12 +89,12 @@ class RedisEvents:
                             await self._send("UNSUBSCRIBE", name)
 
     async def flushed(self) -> None:
-        """Wait until what was published has left or has been dropped."""
+        """Wait until all published events were sent or dropped."""
         while self._publishing is not None:
             await asyncio.wait([self._publishing])
 
     async def close(self) -> None:
-        """Send what is left and stop listening."""
+        """Send the remaining events and stop listening."""
         await self.flushed()
         if self._listening is not None:
             self._listening.cancel()
@@ -114,21 +114,14 @@ class RedisEvents:
         finally:
             self._publishing = None
 
-    async def _join(self, name: str, channel: "_Channel") -> None:
-        if self._listening is None:
-            self._listening = asyncio.create_task(self._listen_forever())
-        elif channel.watchers == 1:
-            await self._send("SUBSCRIBE", name)
-        await channel.confirmed.wait()
-
     async def _send(self, command: str, *names: str) -> None:
-        """Tell Redis, if there is a connection; a new connection subscribes to everything that is watched then."""
+        """Send the command, if there is a connection; a new connection subscribes to every watched channel."""
         connection = self._connection
         if connection is None or not connection.is_connected:
             return
         if command == "SUBSCRIBE":
             self._unanswered.update(names)
-        # Where it fails the listener finds out.
+        # The listener detects a failure.
         with suppress(RedisError, OSError):
             await connection.send_command(command, *names, check_health=False)
 
@@ -163,8 +156,13 @@ class RedisEvents:
                     await connection.send_command("PING", check_health=False)
                 case [b"message", name, text]:
                     await self._tell(name.decode(), text)
-                case [b"subscribe", name, _]:
-                    self._confirm(name.decode())
+                case [b"subscribe", confirmed, _]:
+                    channel = confirmed.decode()
+                    self._unanswered[channel] -= 1
+                    if self._unanswered[channel] <= 0:
+                        del self._unanswered[channel]
+                        if channel in self._watched:
+                            self._watched[channel].confirmed.set()
 
     async def _tell(self, name: str, text: bytes) -> None:
         try:
@@ -175,16 +173,9 @@ class RedisEvents:
             return
         await self._here.publish(ConversationId(name.removeprefix(CHANNELS)), event)
 
-    def _confirm(self, name: str) -> None:
-        self._unanswered[name] -= 1
-        if self._unanswered[name] <= 0:
-            del self._unanswered[name]
-            if name in self._watched:
-                self._watched[name].confirmed.set()
-
 
 class _Channel:
-    """What this process watches: by how many, and whether Redis has said that it tells us."""
+    """Subscribers of one channel in this process, and whether Redis has confirmed the subscription."""
 
     def __init__(self) -> None:
         self.watchers = 0

@@ -1,4 +1,4 @@
-"""The inbox in Redis: the Celery engine's. `inbox.lua` beside it says how it is laid out and does the work."""
+"""Redis inbox, for the Celery engine. `inbox.lua` defines its layout and its operations."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from contracts.values import ConversationId
 
 SCRIPT = Script.read(Path(__file__).with_suffix(".lua"))
 KEYS = f"{PREFIX}inbox:"
-# Longer than any platform repeats a message (WhatsApp: seven days).
+# Longer than the redelivery of any platform (WhatsApp: seven days).
 REDELIVERY = timedelta(days=9)
 # A millisecond or two of Redis's time.
 LOOKED_AT_ONCE = 100
@@ -27,8 +27,8 @@ T = TypeVar("T")
 class RedisInbox:
     """Satisfies the `Inbox` port; every method is one script or one command, so each is atomic.
 
-    Sequences and tokens are microseconds of Redis's clock, or one more than the last where that is more: a Redis that
-    failed over or lost everything never gives out a number that the store has already passed.
+    Sequences and tokens are microseconds of Redis's clock, or the last one plus 1 if that is more: after a failover or
+    a complete loss Redis never reuses a number that the store has already passed.
     """
 
     def __init__(self, database: RedisDatabase, *, redelivery: timedelta = REDELIVERY) -> None:
@@ -41,7 +41,9 @@ class RedisInbox:
     async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
         if not messages:
             return []
-        arguments = [part for message in messages for part in _parts(message)]
+        arguments: list[Argument] = []
+        for one in messages:
+            arguments += (one.conversation_id, one.dedup_key, micros(one.received_at), one.model_dump_json())
         return [Arrival(arrival.decode()) for arrival in await self._run("append", *arguments)]
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
@@ -88,7 +90,7 @@ class RedisInbox:
         return int(await self._command("GET", f"{KEYS}depth") or 0)
 
     async def ages(self, *, overdue_before: datetime) -> Ages:
-        """As the port says; some conversations at a time, so that nobody waits behind it for long."""
+        """Return the ages as the port requires; a few conversations at a time, to not delay other commands."""
         conversations = await self._command("ZRANGE", f"{KEYS}due", 0, -1)
         received: list[datetime] = []
         for some in _chunks(conversations, LOOKED_AT_ONCE):
@@ -106,7 +108,7 @@ class RedisInbox:
             await self._run("advance", conversation_id, past, *some)
 
     async def prune(self, *, before: datetime) -> int:
-        """Deduplication keys expire by themselves, `redelivery` after their message came."""
+        """Do nothing: deduplication keys expire by themselves, `redelivery` after their message arrived."""
         return 0
 
     async def _run(self, method: str, *arguments: Argument) -> Any:
@@ -116,22 +118,15 @@ class RedisInbox:
         return await self._database.command(*parts, unavailable=InboxUnavailableError)
 
 
-def _parts(message: InboundMessage) -> tuple[Argument, ...]:
-    return message.conversation_id, message.dedup_key, micros(message.received_at), message.model_dump_json()
-
-
 def _entries(pairs: Sequence[Any]) -> list[InboxEntry]:
-    """The entries of a reply that lists attempts and `sequence:message` in turn."""
-    return [_entry(attempts, *entry.split(b":", 1)) for attempts, entry in _in_pairs(pairs)]
+    """Return the entries of a reply that lists attempts and `sequence:message` in turn."""
+    found = []
+    for attempts, entry in zip(pairs[::2], pairs[1::2], strict=True):
+        sequence, message = entry.split(b":", 1)
+        read = InboundMessage.model_validate_json(message)
+        found.append(InboxEntry(sequence=int(sequence), attempts=attempts, message=read))
+    return found
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _in_pairs(flat: Sequence[Any]) -> Iterable[tuple[Any, Any]]:
-    return zip(flat[::2], flat[1::2], strict=True)
-
-
-def _entry(attempts: int, sequence: bytes, message: bytes) -> InboxEntry:
-    return InboxEntry(sequence=int(sequence), attempts=attempts, message=InboundMessage.model_validate_json(message))

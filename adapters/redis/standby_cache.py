@@ -1,4 +1,4 @@
-"""Goes on in this process's memory while the shared cache is away."""
+"""Fallback from the shared cache to an in-process one."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,17 +14,13 @@ PATIENCE = timedelta(milliseconds=50)
 REST = timedelta(seconds=1)
 
 
-def _count_nothing() -> None:
-    return
-
-
 class StandbyCache:
     """Satisfies the `Cache` port: `shared` as long as it answers within `patience`, else `own` for a while.
 
-    After a failure the shared one is left alone for `rest`, so that not every question waits for it; each question that
-    the own one answers meanwhile calls `on_away`. What was kept here meanwhile stays here: the processes need not agree
-    on what they can have again. `sizes` are of one of the two; `drop` drops in both, and fails when the shared one is
-    away, since the values would come back with it.
+    After a failure the shared cache rests for `rest`, so that not every call waits for it; each call to the own cache
+    in that time calls `on_away`. Its values stay in this process: the processes need not agree on reproducible values.
+    `sizes` are of one of the two; `drop` drops in both, and fails when the shared one is unavailable, since the values
+    would come back with it.
     """
 
     def __init__(
@@ -35,7 +31,7 @@ class StandbyCache:
         monotonic: Callable[[], float],
         patience: timedelta = PATIENCE,
         rest: timedelta = REST,
-        on_away: Callable[[], object] = _count_nothing,
+        on_away: Callable[[], object] = lambda: None,
     ) -> None:
         self._shared = shared
         self._own = own

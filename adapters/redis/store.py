@@ -1,4 +1,4 @@
-"""Conversations, outbox, dead letters, institutions and records in Redis; `store.lua` says how they are laid out."""
+"""Redis store: conversations, outbox, dead letters, institutions and records; `store.lua` defines the layout."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -27,11 +27,11 @@ from contracts.values import ConversationId, MessageId, OutboxId
 SCRIPT = Script.read(Path(__file__).with_suffix(".lua"))
 KEYS = f"{PREFIX}store:"
 
-# A status that still matches no row after those of this many other messages was about a message that is not ours.
+# A status without a row after those of this many later messages is about a message that Prosa did not send.
 PARKED_LIMIT = 10_000
 # A message has four states, and each is reported a few times at most.
 PARKED_OF_ONE = 16
-# Whoever changes a row between our look and our write has changed it for good: each time one of us gets through.
+# Every lost race means that another writer moved the row forward for good, so each round makes progress.
 ATTEMPTS = 50
 # A millisecond or two of Redis's time.
 RESTORED_AT_ONCE = 200
@@ -41,7 +41,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class _Repository:
-    """A repository in one Redis. What must be one step is one script, which compares before it writes."""
+    """A repository in one Redis. An atomic operation is one script, which compares before it writes."""
 
     def __init__(self, database: RedisDatabase) -> None:
         self._database = database
@@ -122,7 +122,9 @@ class RedisConversations(_Repository):
         return erased.turns > 0
 
     async def restore(self, archive: ConversationArchive) -> None:
-        """As the port says; a long conversation in one script would keep everybody else waiting."""
+        """Restore as the port requires; in batches, as one script for a long conversation would block all other
+        commands.
+        """
         head = archive.head
         unfinished, _ = await self._replace_all(head.id, lambda stored: head.being_restored(over=stored.version))
         for piece in _pieces(archive):
@@ -136,7 +138,7 @@ class RedisConversations(_Repository):
     async def _replace_all(
         self, conversation_id: ConversationId, replacement: Callable[[Conversation], Conversation]
     ) -> tuple[Conversation, Conversation]:
-        """Put what is made of the stored head in the place of everything; returns it, and the stored one."""
+        """Replace everything by a head derived from the stored one; return the new and the previous head."""
         for _ in range(ATTEMPTS):
             stored = await self.load(conversation_id) or Conversation(id=conversation_id)
             head = replacement(stored)
@@ -158,11 +160,11 @@ class RedisOutbox(_Repository):
         sending = row.sending(deadline=deadline, at=at)
         if await self._replace(_json(row).encode(), sending):
             return sending
-        # It changed; or it is the same, written down differently by another version.
+        # It changed; or it is equal, serialised differently by another version.
         return await self._change(row.id, lambda stored: sending if stored == row else None)
 
     async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
-        # Mostly it stands there as it was sent, and no status has come before its row's id: the script checks both.
+        # Usually the row is unchanged and no status arrived before its platform id: the script checks both.
         stored, before, parked = row, _json(row).encode(), list[StatusUpdate]()
         for _ in range(ATTEMPTS):
             sent = stored.sent(platform_message_id=platform_message_id, at=at)
@@ -198,7 +200,7 @@ class RedisOutbox(_Repository):
                     return None
                 continue
             reported = row.reported(update)
-            # What changes nothing needs no write: it counted at the moment of the look, whoever writes after it.
+            # A result without a change needs no write: it held at the time of the read.
             if reported is row or await self._replace(before, reported):
                 return reported
         raise _contended(platform)
@@ -220,7 +222,7 @@ class RedisOutbox(_Repository):
         return row
 
     async def _change(self, row_id: OutboxId, change: Callable[[OutboxRow], OutboxRow | None]) -> OutboxRow | None:
-        """Write what `change` makes of the stored row, looking again when somebody else wrote in between."""
+        """Write the result of `change` on the stored row, again after each conflict with another writer."""
         for _ in range(ATTEMPTS):
             before = await self._row(row_id)
             changed = change(OutboxRow.model_validate_json(before)) if before else None
@@ -231,7 +233,7 @@ class RedisOutbox(_Repository):
         raise _contended(row_id)
 
     async def _replace(self, before: bytes, row: OutboxRow, *, parked: int | str = "") -> bool:
-        """Write the row if its stored text is still `before`; with `parked`, if so many statuses wait for it, too."""
+        """Write the row if its stored text is still `before`; with `parked`, only if as many statuses wait for it."""
         return bool(await self._run("change_row", before, parked, row.conversation_id, *_row_parts(row)))
 
 
@@ -356,7 +358,7 @@ def _records(
 
 
 def _pieces(archive: ConversationArchive) -> Iterator[list[Argument]]:
-    """Its records in their order, so many for a script."""
+    """Yield the archive's records in their order, in batches for a script."""
     groups: tuple[tuple[Any, ...], ...] = (
         archive.transitions,
         archive.utterances,
@@ -388,7 +390,9 @@ def _row_parts(row: OutboxRow) -> tuple[Argument, ...]:
 
 
 def _platform_of(row: OutboxRow) -> str:
-    """By what a status finds the row, hashed since platforms' ids may carry phone numbers; empty before it is sent."""
+    """Return the key by which a status finds the row, hashed since platform ids may carry phone numbers; '' before a
+    send.
+    """
     if row.platform_message_id is None:
         return ""
     return digest(row.address.channel, row.address.account, row.platform_message_id)

@@ -1,4 +1,4 @@
-"""One SQLite file behind one thread; writes that arrive together share one transaction and one flush to disk."""
+"""One SQLite file behind one thread; concurrent writes share one transaction and one flush to disk."""
 
 import asyncio
 import queue
@@ -15,7 +15,7 @@ from contracts.errors import StoreUnavailableError, TransientError
 T = TypeVar("T")
 
 GROUP_LIMIT = 512
-# What one function did wrong; any other error of SQLite (locked, disk full, damaged) concerns the whole group.
+# Errors of a single function; any other error of SQLite (locked, disk full, damaged) concerns the whole group.
 FAULTS_OF_A_JOB = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 BUSY_TIMEOUT_MS = 5_000
 # A message with its deduplication key and the changed pages of the indexes.
@@ -33,11 +33,11 @@ class _Job:
 
 
 class Database:
-    """Runs functions of a connection on one thread, in order.
+    """Executor of functions of a connection on one thread, in order.
 
-    Functions that wait in the queue together run in one transaction, each inside its own savepoint, so that one that
-    fails takes nothing of the others with it. A future resolves after the commit: what was awaited is on the disk
-    (write-ahead log, `synchronous=FULL`).
+    Functions that wait in the queue together run in one transaction, each inside its own savepoint, so that a failing
+    one does not affect the others. A future resolves after the commit: an awaited result is on the disk (write-ahead
+    log, `synchronous=FULL`).
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -72,7 +72,7 @@ class Database:
         return result
 
     async def prove_writable(self, *, unavailable: type[TransientError] = StoreUnavailableError) -> None:
-        """Return when there is room on the disk for a message: one is written, and what proved it last time is deleted.
+        """Return if the disk has room for a message: one is written, and the previous one is deleted.
 
         Raises:
             `unavailable`: the disk is full, the file is read-only, or as `run`.
@@ -80,14 +80,14 @@ class Database:
 
         def work(c: sqlite3.Connection) -> None:
             c.execute("CREATE TABLE IF NOT EXISTS room (id INTEGER PRIMARY KEY, filler BLOB NOT NULL)")
-            # In this order: what is deleted first would be room that no message has.
+            # In this order: a deletion first would make room that a message does not have.
             kept = c.execute("INSERT INTO room (filler) VALUES (zeroblob(?))", (ROOM_BYTES,)).lastrowid
             c.execute("DELETE FROM room WHERE id <> ?", (kept,))
 
         await self.run(work, unavailable=unavailable)
 
     def close(self) -> None:
-        """Finish what is queued and close the file."""
+        """Finish the queue and close the file."""
         if not self._closed:
             self._closed = True
             self._queue.put(None)
@@ -161,7 +161,7 @@ def _resolve(group: list[_Job]) -> None:
     for job in group:
         by_loop.setdefault(job.loop, []).append(job)
     for loop, jobs in by_loop.items():
-        # The loop may be gone when a test or a process ends in the middle; then nobody waits for the answer.
+        # The loop may be closed when a test or a process ends early; then no caller waits for the result.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(_set_results, jobs)
 

@@ -1,4 +1,4 @@
-"""The inbox in a SQLite file: the embedded engine's."""
+"""SQLite inbox, for the embedded engine."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from contracts.values import ConversationId
 
 T = TypeVar("T")
 
-# A sequence that no entry has.
+# A sequence below that of every entry.
 ANSWERED_ELSEWHERE = 0
 
 SCHEMA = """
@@ -61,7 +61,7 @@ class SqliteInbox:
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
         def work(c: sqlite3.Connection) -> tuple[int, int] | None:
-            _ensure_conversation(c, conversation_id)
+            c.execute("INSERT OR IGNORE INTO inbox_conversations (conversation_id) VALUES (?)", (conversation_id,))
             token = c.execute(
                 "UPDATE inbox_conversations SET lease_token = lease_token + 1, lease_expires_at = ? "
                 "WHERE conversation_id = ? AND (lease_expires_at IS NULL OR lease_expires_at <= ?) "
@@ -205,10 +205,6 @@ def _execute_each(connection: sqlite3.Connection, script: str) -> None:
     for statement in script.split(";\n"):
         if statement.strip():
             connection.execute(statement)
-
-
-def _ensure_conversation(c: sqlite3.Connection, conversation_id: ConversationId) -> None:
-    c.execute("INSERT OR IGNORE INTO inbox_conversations (conversation_id) VALUES (?)", (conversation_id,))
 
 
 def _append(c: sqlite3.Connection, message: InboundMessage, row: str) -> Arrival:

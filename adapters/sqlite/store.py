@@ -1,4 +1,4 @@
-"""Conversations, outbox, dead letters and institutions in a SQLite file."""
+"""SQLite store: conversations, outbox, dead letters, institutions and records."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -64,7 +64,7 @@ SCHEMA = (
     ) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS outbox_conversation ON outbox (conversation_id, number)",
     "CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox (sendable_at) WHERE unsent = 1",
-    # Without it every turn reads all replies that its conversation has ever had.
+    # Without it every turn reads all earlier replies of its conversation.
     "CREATE INDEX IF NOT EXISTS outbox_unsent_of ON outbox (conversation_id, number) WHERE unsent = 1",
     "CREATE INDEX IF NOT EXISTS outbox_escalation ON outbox (id) WHERE needs_escalation = 1",
     "CREATE INDEX IF NOT EXISTS outbox_platform ON outbox (platform_key) WHERE platform_key IS NOT NULL",
@@ -90,7 +90,7 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS records_owner ON records (conversation_id) WHERE conversation_id IS NOT NULL",
 )
 
-# A status that still matches no row after this many others was about a message that is not ours.
+# A status without a row after this many later ones is about a message that Prosa did not send.
 PARKED_LIMIT = 10_000
 
 RECEIPT = "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?)"
@@ -253,8 +253,9 @@ class SqliteOutbox(_Repository):
             if stored is None:
                 return
             sent = stored.sent(platform_message_id=platform_message_id, at=at)
-            for parked in _take_parked(c, _platform_key_of(sent)):
-                sent = sent.reported(parked)
+            parked = "DELETE FROM parked_statuses WHERE platform_key = ? RETURNING record"
+            for (text,) in c.execute(parked, (_platform_key_of(sent),)).fetchall():
+                sent = sent.reported(StatusUpdate.model_validate_json(text))
             _put_outbox_row(c, sent)
 
         await self._run(work)
@@ -572,11 +573,6 @@ def _park(c: sqlite3.Connection, update: StatusUpdate) -> None:
         (key, micros(update.at), update.model_dump_json()),
     )
     c.execute("DELETE FROM parked_statuses WHERE n <= (SELECT max(n) FROM parked_statuses) - ?", (PARKED_LIMIT,))
-
-
-def _take_parked(c: sqlite3.Connection, platform_key: str | None) -> list[StatusUpdate]:
-    rows = c.execute("DELETE FROM parked_statuses WHERE platform_key = ? RETURNING record", (platform_key,)).fetchall()
-    return [StatusUpdate.model_validate_json(row[0]) for row in rows]
 
 
 def _forget_parked(c: sqlite3.Connection, conversation_id: ConversationId) -> None:

@@ -1,4 +1,4 @@
-"""What an experiment shows: each arm against the control, metric by metric, person by person."""
+"""Analysis of an experiment: each arm against the control, metric by metric, with the person as the unit."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ from flags.experiments.statistics import (
     welch,
 )
 
-# Fewer say nothing: neither the intervals nor a person's eye can be trusted.
+# With fewer persons neither the intervals nor a reader's eye can be trusted.
 MORE_THAN = 30
 
 
@@ -41,9 +41,9 @@ class Role(StrEnum):
 class Comparison:
     """One metric of one arm against the control. Differences are treatment minus control, in the metric's own unit.
 
-    `people` are those of the smaller side who say something of the metric: of a ratio, who have a denominator.
-    `always` holds at all looks together, `interval` (95 %) and `test` for this one look. `p_corrected` is for all
-    metrics and arms together, the primary one apart. `lift` is the share of the control's value.
+    `people` counts the smaller side's persons with a value of the metric: for a ratio, with a denominator. `always`
+    holds at all looks together, `interval` (95 %) and `test` at this one look. `p_corrected` covers all metrics and
+    arms together, except the primary metric. `lift` is a share of the control's value.
     """
 
     metric: Metric
@@ -69,15 +69,16 @@ class Comparison:
 
     @property
     def gains(self) -> bool:
-        """Whether what there is of a difference is to the good."""
+        """Whether the difference, however small, is an improvement."""
         return self.difference > 0 if self.metric.better == "higher" else self.difference < 0
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """Everything that a recommendation and a report are made of.
+    """The input of a recommendation and a report.
 
-    `decisive` compares the persons who were there when the plan was fulfilled, None before: later ones change nothing.
+    `decisive` compares the persons present when the plan was fulfilled; None before. Later persons change nothing in
+    it.
     """
 
     experiment: Experiment
@@ -103,7 +104,7 @@ def analyse(
 
     Args:
         at: now; for an experiment that is over, its end.
-        was_changed: people were assigned in another way for a while.
+        was_changed: whether persons were assigned in another way for a while.
     """
     counts = [len(observations.arms[name].people) for name in experiment.weights]
     fulfilled = fulfilled_at(experiment, observations)
@@ -124,7 +125,7 @@ def analyse(
 
 
 def fulfilled_at(experiment: Experiment, observations: Observations) -> datetime | None:
-    """When every arm had the persons that were planned and the planned days were over; None while an arm lacks some."""
+    """Return the instant at which each arm had its planned persons and the planned days were over; None before."""
     if experiment.started_at is None:
         return None
     last = experiment.started_at + timedelta(days=experiment.plan.days)
@@ -138,7 +139,7 @@ def fulfilled_at(experiment: Experiment, observations: Observations) -> datetime
 
 
 def compare_all(experiment: Experiment, observations: Observations, exactness: Exactness) -> tuple[Comparison, ...]:
-    """Every metric of every treatment against the control, the primary metric first."""
+    """Compare every treatment with the control on every metric, the primary metric first."""
     roles = (
         (Role.PRIMARY, (experiment.primary,), EARLY_ALPHA),
         (Role.GUARDRAIL, experiment.guardrails, GUARDRAIL_ALPHA / max(1, len(experiment.guardrails))),
@@ -174,7 +175,7 @@ def compare(
     planned: int,
     alpha: float,
 ) -> Comparison:
-    """One metric of two arms; `planned` persons in both together, `alpha` for the always-valid interval."""
+    """Compare two arms on one metric; `planned` persons in both together, `alpha` for the always-valid interval."""
     if metric.kind is MetricKind.PROPORTION:
         return compare_counts(
             metric, role, name, control.count(metric), treatment.count(metric), exactness, planned, alpha
@@ -199,7 +200,7 @@ def compare_counts(
     planned: int,
     alpha: float,
 ) -> Comparison:
-    """A proportion of persons."""
+    """Compare proportions of persons."""
     people = control.people + treatment.people
     difference = treatment.rate - control.rate
     has_both = control.people > 0 and treatment.people > 0
@@ -239,7 +240,7 @@ def compare_samples(
     planned: int,
     alpha: float,
 ) -> Comparison:
-    """A mean over persons, or a ratio as the mean of their parts in it."""
+    """Compare means over persons, or ratios as the mean of the persons' parts."""
     people = control.people + treatment.people
     enough = min(control.people, treatment.people) >= 2
     found = welch(control, treatment) if enough else None
@@ -268,7 +269,7 @@ EVERYTHING = Interval(-math.inf, math.inf)
 
 
 def _cautious_error(control: Count, treatment: Count) -> float:
-    """The standard error of a difference of proportions that is never 0, not even where nobody had a hit.
+    """Return a standard error of a difference of proportions that is never 0, even without a single hit.
 
     Source: Agresti & Caffo, Simple and effective confidence intervals for proportions and differences of proportions
     result from adding two successes and two failures, American Statistician 54 (2000).
@@ -281,7 +282,7 @@ def _cautious_error(control: Count, treatment: Count) -> float:
 
 
 def _corrected(found: list[Comparison]) -> list[Comparison]:
-    """p-values of all but the primary metric corrected for their number."""
+    """Correct the p-values of all but the primary metric for their number."""
     places = [n for n, one in enumerate(found) if one.test is not None and one.role is not Role.PRIMARY]
     p_values = benjamini_hochberg([test.p for n in places if (test := found[n].test) is not None])
     for n, p in zip(places, p_values, strict=True):

@@ -1,4 +1,4 @@
-"""A canary steps back by itself when one of its guardrails is worse."""
+"""Automatic rollback of a canary when one of its guardrails is worse."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,24 +23,24 @@ log = logger(__name__)
 
 LOOK_EVERY = timedelta(seconds=30)
 AUTHOR = "guardrail"
-# All guardrails of a canary together: it is looked at every few seconds, and goes back by chance once in twenty times.
+# Of all guardrails of a canary together, over all looks: it steps back by chance once in twenty times.
 ALPHA = 0.05
-# Where the intervals are narrowest: a canary that harms should be found among its first hundreds.
+# Persons at which the intervals are narrowest: a harmful canary should be found among its first hundreds.
 EXPECTED_PEOPLE = 2_000
 
 
 @dataclass(frozen=True)
 class StepBack:
-    """What is worse, and in words why the canary goes back."""
+    """The guardrail that is worse, and the reason of the step back in words."""
 
     worse: Comparison
     reason: str
 
 
 def step_back(flag: Flag, observations: Observations) -> StepBack | None:
-    """Whether a guardrail is worse among those whom the canary reaches, by an interval that holds at all looks.
+    """Return the guardrail that is worse among the persons whom the canary reaches, by an always-valid interval.
 
-    Everybody whom chance left with the control is compared with everybody whom it gave anything else.
+    All persons drawn for the control are compared with all persons drawn for any other variant.
     """
     control_name = flag.control_variant.name
     control = observations.arms[control_name]
@@ -65,7 +65,7 @@ def step_back(flag: Flag, observations: Observations) -> StepBack | None:
 
 
 class CanaryWatch:
-    """Looks at every canary that reaches somebody; one that harms reaches nobody from then on, as a change like any."""
+    """Monitor of all canaries with a share above 0; a harmful one gets share 0, as an ordinary change of the flag."""
 
     def __init__(self, store: Records, flags: FlagStore, clock: Clock) -> None:
         self._store = store
@@ -73,17 +73,21 @@ class CanaryWatch:
         self._clock = clock
 
     async def look(self) -> list[str]:
-        """Return the keys of those that stepped back.
+        """Return the keys of the canaries that stepped back.
 
         Raises:
-            StoreUnavailableError: some could not be looked at; the next time they are.
+            StoreUnavailableError: some were not checked; the next look checks them.
         """
-        found = (await self._flags.load()).values()
-        flown = [one for one in found if one.flag.status is Status.CANARY and _reaches_somebody(one.flag)]
-        return [one.flag.key for one in flown if await self._look_at(one.flag, one.revision)]
+        stepped_back = []
+        for compiled in (await self._flags.load()).values():
+            flag = compiled.flag
+            has_reach = any(flag.share_of(segment) > 0 for segment in flag.segments or (None,))
+            if flag.status is Status.CANARY and has_reach and await self._look_at(flag, compiled.revision):
+                stepped_back.append(flag.key)
+        return stepped_back
 
     async def _look_at(self, flag: Flag, revision: int) -> bool:
-        # Only of this revision: before, another share of other people was compared.
+        # Only this revision: an earlier one compared another share of other persons.
         subject = canary_subject(flag.key, revision)
         names = [variant.name for variant in flag.answers]
         decision = step_back(flag, await observed(self._store, subject, names, at=self._clock.now()))
@@ -101,20 +105,16 @@ class CanaryWatch:
         try:
             await self._flags.put(back, author=AUTHOR, reason=decision.reason[:500], expected=revision)
         except ChangeRefusedError:
-            # Somebody changed it just now, perhaps another worker that saw the same.
+            # The flag changed just now, perhaps by another worker that came to the same decision.
             return False
         CANARY_STEPS_BACK.inc()
         log.error("flag.stepped_back", flag=flag.key, metric=decision.worse.metric.name, version=revision)
         return True
 
 
-def _reaches_somebody(flag: Flag) -> bool:
-    return any(flag.share_of(segment) > 0 for segment in flag.segments or (None,))
-
-
 @asynccontextmanager
 async def watching(watch: CanaryWatch, *, every: timedelta = LOOK_EVERY) -> AsyncIterator[None]:
-    """Look at the canaries while the context is open."""
+    """Check the canaries while the context is open."""
     async with running_beside(_keep(watch, every)):
         yield
 

@@ -1,4 +1,4 @@
-"""An experiment: what is believed, what is measured, how long, and where it stands."""
+"""Definition of an experiment: hypothesis, metrics, plan, arms and phase."""
 
 import hashlib
 import math
@@ -25,17 +25,17 @@ from flags.definitions import (
 )
 from flags.experiments.statistics import people_for_mean, people_for_proportion
 
-# What is found at the planned sample: 3 of the 5 per cent of false alarms that an experiment has in all. The others are
-# for ending early and for the guardrails (docs/decisions/0014).
+# False alarms: 3 of an experiment's 5 per cent at the planned sample, 1 for ending early, 1 for the guardrails
+# (docs/decisions/0014).
 FINAL_ALPHA, EARLY_ALPHA, GUARDRAIL_ALPHA = 0.03, 0.01, 0.01
 POWER = 0.8
-# How long the flag may go on answering after the planned end, when nobody completes the experiment.
+# Time after the planned end at which the flag of an experiment that is never completed expires.
 GRACE = timedelta(days=60)
 PREFIX = "experiments."
 
 
 class Phase(StrEnum):
-    """A draft can be changed; an active one takes people in; a paused one takes in nobody for a while."""
+    """Phase of an experiment: a draft can be changed, an active one assigns persons, a paused one assigns none."""
 
     DRAFT = "DRAFT"
     ACTIVE = "ACTIVE"
@@ -52,7 +52,7 @@ LEGAL: Mapping[Phase, tuple[Phase, ...]] = {
 
 
 class Entry(Kept):
-    """A step of its life: who took it, when and why."""
+    """One change of the phase, with its author, time and reason."""
 
     phase: Phase
     author: Line
@@ -61,10 +61,10 @@ class Entry(Kept):
 
 
 class Plan(Kept):
-    """What the sample size is calculated from. `baseline` is the control's value of the primary metric as it is known.
+    """Input of the sample size calculation. `baseline` is the known value of the primary metric in the control.
 
-    `lift` is the smallest relative change that is worth finding, `deviation` that of a person's value where the metric
-    is a mean or a total, and that of a person's part in it where it is a ratio.
+    `lift` is the smallest relative change worth finding. `deviation` is the standard deviation of a person's value for
+    a mean or a total, and of a person's part for a ratio.
     """
 
     baseline: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -73,7 +73,7 @@ class Plan(Kept):
     days: Annotated[int, Field(ge=1, le=365)] = 14
 
     def people(self, kind: MetricKind, *, allocation: float, treatments: int) -> int:
-        """How many persons the control needs to find that change four times in five, against an arm of `allocation`
+        """Return the persons that the control needs to find that change with 80 % power against an arm `allocation`
         times its size.
         """
         alpha = FINAL_ALPHA / treatments
@@ -86,10 +86,10 @@ class Plan(Kept):
 
 
 class ExperimentPlan(Kept):
-    """What is decided before the start. The first arm is the control.
+    """The decisions taken before the start. The first arm is the control.
 
-    The arms' `config` overrides the values of flags: only what an arm overrides can show a difference, and only who met
-    that counts.
+    The arms' `config` overrides the values of flags: only what an arm overrides can show a difference, and only persons
+    exposed to it count.
     """
 
     key: FlagKey
@@ -127,7 +127,7 @@ class ExperimentPlan(Kept):
 
     @property
     def overrides(self) -> frozenset[str]:
-        """The keys of all flags that one of its arms overrides."""
+        """The keys of all flags that an arm overrides."""
         return frozenset(key for arm in self.arms for key in arm.config)
 
     @property
@@ -136,7 +136,7 @@ class ExperimentPlan(Kept):
 
     @property
     def planned(self) -> dict[str, int]:
-        """Persons for each arm, in the proportion of the weights: enough to tell every treatment from the control."""
+        """Persons for each arm, in proportion to the weights: enough to distinguish each treatment from the control."""
         sizes = [arm.weight / self.arms[0].weight for arm in self.arms]
         control = max(
             self.plan.people(self.primary.kind, allocation=size, treatments=len(self.treatments)) for size in sizes[1:]
@@ -164,10 +164,10 @@ class ExperimentPlan(Kept):
 
 
 class Experiment(ExperimentPlan):
-    """A plan and where it stands. Its flag is `experiments.` and its key.
+    """A plan, its phase and history. Its flag is `experiments.` and its key.
 
-    `assignment` is what the draw depended on at the start, `result` the analysis at its end: by then the rows of the
-    persons are forgotten.
+    `assignment` is the hash of the assignment at the start, `result` the analysis at the end, when the persons' rows
+    are deleted.
     """
 
     phase: Phase = Phase.DRAFT
@@ -178,10 +178,10 @@ class Experiment(ExperimentPlan):
     result: dict[str, Any] | None = None
 
     def moved(self, phase: Phase, *, author: str, reason: str, at: datetime) -> Self:
-        """The experiment one step on.
+        """Return the experiment in another phase.
 
         Raises:
-            ChangeRefusedError: there is no such step from where it stands.
+            ChangeRefusedError: the current phase does not lead to that one.
         """
         if phase not in LEGAL[self.phase]:
             steps = " or ".join(LEGAL[self.phase]) or "nothing: plan a new one"
@@ -197,9 +197,9 @@ class Experiment(ExperimentPlan):
         return self.model_copy(update=changes)
 
     def flag(self, at: datetime, *, ship: str | None = None) -> Flag:
-        """The flag that assigns people: splits them while the experiment is active, else reaches nobody.
+        """Return the flag that assigns persons: a split while the experiment is active, else without reach.
 
-        With `ship` everybody whom the experiment was for gets that arm.
+        With `ship` every person in the experiment's segments gets that arm.
         """
         shipped = tuple(arm for arm in self.arms if ship is None or arm.name in (self.control, ship))
         status = Status.AB_TEST if self.phase is Phase.ACTIVE else Status.DISABLED
@@ -219,7 +219,7 @@ class Experiment(ExperimentPlan):
 
 
 def assignment_of(flag: Flag) -> str:
-    """What decides who is in which arm, and what an arm is, as a hash; growing the percentage changes nothing in it."""
+    """Return a hash of what decides a person's arm and its content; the percentage is no part of it."""
     parts = {
         "salt": flag.salt,
         "control": flag.control_variant.name,

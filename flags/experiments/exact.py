@@ -1,6 +1,6 @@
-"""What SciPy adds: exact tests for small cells, Student's t, and the bootstrap. For reports, never for a worker.
+"""Exact tests for small cells, Student's t and the bootstrap, by SciPy; for reports, never for a worker.
 
-SciPy is the extra `stats`; it takes a second and more to import, so nothing that answers people imports this module.
+SciPy is the extra `stats`; its import takes over a second, so no process that answers people imports this module.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from flags.experiments.statistics import Count, Interval, Test, Welch, quantile,
 
 
 class Exactness(Protocol):
-    """How the tests are made that need more than the normal distribution. `lacks` says what could not be done."""
+    """The tests that need more than the normal distribution. `lacks` lists the ones that are unavailable."""
 
     lacks: tuple[str, ...]
 
@@ -20,16 +20,16 @@ class Exactness(Protocol):
     def mean_interval(self, found: Welch, level: float = 0.95) -> Interval: ...
 
     def small_cells(self, control: Count, treatment: Count) -> Test | None:
-        """The exact test, or None without one."""
+        """Return the exact test, or None if it is unavailable."""
         ...
 
     def bootstrap(self, control: Sequence[float], treatment: Sequence[float], level: float = 0.95) -> Interval | None:
-        """Interval of the difference of means where a few large values count; None without it."""
+        """Return an interval of the difference of means for skewed values; None if it is unavailable."""
         ...
 
 
 class Approximate:
-    """The normal distribution for everything: right for the 31 and more persons that a result needs anyway."""
+    """The normal distribution for everything: adequate for the 31 and more persons that a result needs."""
 
     lacks: tuple[str, ...] = (
         "Welch's test by the normal distribution instead of Student's t",
@@ -95,7 +95,7 @@ class Exact:
 
 
 def best_available() -> Exactness:
-    """SciPy where it is installed."""
+    """Return SciPy's tests where SciPy is installed, else the approximate ones."""
     try:
         from scipy import stats
     except ModuleNotFoundError:

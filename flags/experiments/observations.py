@@ -1,7 +1,7 @@
-"""What was observed of each person, as the processes wrote it, put together.
+"""Observations of each person, merged from the shards of all processes.
 
-A shard is written by one process and holds rows: a person's pseudonym, the arm, when the person was first exposed and
-had the first event (seconds since 1970), and for each metric how many events and their sum.
+A shard is written by one process and holds rows: a person's pseudonym, the arm, the times of the first exposure and
+of the first event (seconds since 1970), and for each metric the number of events and their sum.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ COLLECTION = "experiment_results"
 
 
 class Sums(NamedTuple):
-    """Of the events of one metric: how many, and their sum."""
+    """Number and sum of the events of one metric."""
 
     events: int = 0
     total: float = 0.0
@@ -32,20 +32,20 @@ class Sums(NamedTuple):
 
 @dataclass
 class Row:
-    """What one process knows of one person in one arm."""
+    """Observations of one process about one person in one arm."""
 
     exposed_at: int | None = None
     first_event_at: int | None = None
     sums: dict[str, Sums] = field(default_factory=dict)
 
     def body(self, person: str, variant: str) -> list[Any]:
-        # A copy: the row goes on while the record is under way.
+        # A copy: the row can change while the record is being written.
         return [person, variant, self.exposed_at, self.first_event_at, dict(self.sums)]
 
 
 @dataclass(frozen=True)
 class Person:
-    """One person in the one arm they were in."""
+    """One person in a single arm."""
 
     exposed_at: datetime
     sums: Mapping[str, Sums]
@@ -54,9 +54,7 @@ class Person:
         return self.sums.get(event or "", Sums()).total
 
     def value(self, metric: Metric) -> float | None:
-        """What the metric says of this person; None where a mean has no event to be made of, or a ratio nothing to be
-        divided by.
-        """
+        """Return the person's value of the metric; None for a mean without events, or a ratio without a denominator."""
         sums = self.sums.get(metric.name, Sums())
         match metric.kind:
             case MetricKind.PROPORTION:
@@ -72,7 +70,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Arm:
-    """The persons of one arm, in the order in which they were exposed."""
+    """The persons of one arm, in the order of their exposure."""
 
     people: tuple[Person, ...]
 
@@ -80,7 +78,7 @@ class Arm:
         return Arm(tuple(person for person in self.people if person.exposed_at <= moment))
 
     def values(self, metric: Metric) -> list[float]:
-        """Of each person who says something of the metric; of a ratio, each person's part in that of the arm."""
+        """Return the value of each person that has one; for a ratio, each person's part in the arm's."""
         if metric.kind is MetricKind.RATIO:
             return parts_of_ratio(
                 [person.total(metric.numerator) for person in self.people],
@@ -89,7 +87,7 @@ class Arm:
         return [value for person in self.people if (value := person.value(metric)) is not None]
 
     def saying(self, metric: Metric) -> int:
-        """How many persons say something of the metric."""
+        """Count the persons with a value of the metric."""
         return sum(person.value(metric) is not None for person in self.people)
 
     def sample(self, metric: Metric) -> Sample:
@@ -102,8 +100,8 @@ class Arm:
 
 @dataclass(frozen=True)
 class Observations:
-    """The arms by name. `crossovers` are persons who were in two arms and are in none here, `ignored` events from
-    before the person was exposed.
+    """The arms by name. `crossovers` counts persons in two arms, who are left out of both, `ignored` the events before
+    the exposure.
     """
 
     arms: Mapping[str, Arm]
@@ -115,12 +113,12 @@ class Observations:
         return sum(len(arm.people) for arm in self.arms.values())
 
     def until(self, moment: datetime) -> "Observations":
-        """Only the persons who were exposed by then."""
+        """Return only the persons exposed by then."""
         return Observations({name: arm.until(moment) for name, arm in self.arms.items()}, self.crossovers, self.ignored)
 
 
 def merged(bodies: Iterable[Mapping[str, Any]], arms: Iterable[str]) -> Observations:
-    """The persons of the shards, each once."""
+    """Merge the shards, with each person once."""
     rows: dict[str, list[tuple[str, Row]]] = {}
     ignored = 0
     for body in bodies:
@@ -143,13 +141,13 @@ def merged(bodies: Iterable[Mapping[str, Any]], arms: Iterable[str]) -> Observat
 
 
 def _person(rows: list[Row]) -> tuple[Person | None, int]:
-    """The person, unless never exposed, and how many events came before."""
+    """Return the person, None if never exposed, and the number of events before the exposure."""
     exposures = [row.exposed_at for row in rows if row.exposed_at is not None]
     first = min(exposures, default=None)
     sums: dict[str, Sums] = {}
     before = 0
     for row in rows:
-        # A process that did not see the exposure may have events from before another one did.
+        # A process that did not see the exposure may hold events from before another process exposed the person.
         early = row.exposed_at is None and (first is None or (row.first_event_at or 0) < first)
         for name, one in row.sums.items():
             if early:
@@ -162,26 +160,28 @@ def _person(rows: list[Row]) -> tuple[Person | None, int]:
 
 
 async def observed(store: Records, subject: str, arms: Iterable[str], *, at: datetime) -> Observations:
-    """Everything that was written about an experiment or a canary.
+    """Read the observations of an experiment or a canary.
 
     Raises:
-        StoreUnavailableError: it cannot be read now.
+        StoreUnavailableError: they cannot be read now.
     """
     shards = [record.body async for record in all_records(store, COLLECTION, at=at, prefix=f"{subject}/")]
     return merged(shards, arms)
 
 
 def pseudonym(salt: bytes, subject: str, person: str) -> str:
-    """Another one in each experiment, so that a person cannot be followed from one to the next."""
+    """Return the person's pseudonym in one experiment; it differs in each, so that persons cannot be linked across
+    them.
+    """
     text = f"{subject}:{person}".encode("utf-8", "surrogatepass")
     return hmac.new(salt, text, hashlib.sha256).hexdigest()[:20]
 
 
 async def erase_person(store: Records, person: str, *, salt: bytes, at: datetime) -> None:
-    """Take the person's rows out of every shard; those who wrote them notice, and let go of the person as well.
+    """Remove the person's rows from every shard; the writers of the shards notice and drop the person as well.
 
     Raises:
-        StoreUnavailableError: some are left.
+        StoreUnavailableError: some rows are left.
     """
     async for record in all_records(store, COLLECTION, at=at):
         name = pseudonym(salt, record.key.rpartition("/")[0], person)
@@ -191,12 +191,12 @@ async def erase_person(store: Records, person: str, *, salt: bytes, at: datetime
             body = found.body | {"rows": rows}
             if await store.put(found.model_copy(update={"body": body, "updated_at": at})) is not None:
                 break
-            # Its writer was faster: once more, on what it wrote.
+            # The shard's writer came first: try again on what it wrote.
             found = await store.get(COLLECTION, record.key, at=at)
 
 
 async def forget(store: Records, subject: str, *, at: datetime) -> None:
-    """Drop the rows of all persons.
+    """Delete the rows of all persons.
 
     Raises:
         StoreUnavailableError: some are left.

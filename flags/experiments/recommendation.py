@@ -1,4 +1,4 @@
-"""What to do now, in a word and in a sentence that needs no statistics to be understood."""
+"""Recommendation of an experiment: a verdict, and a sentence readable without statistics."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,19 +8,19 @@ from enum import StrEnum
 
 from flags.definitions import Better, Metric, MetricKind
 from flags.experiments.analysis import MORE_THAN, Analysis, Comparison, Role
-from flags.experiments.definitions import FINAL_ALPHA, Experiment
+from flags.experiments.definitions import FINAL_ALPHA
 from flags.experiments.statistics import Interval
 
-# A sample ratio that is off by so much is a broken experiment, not chance.
-# Source: Fabijan et al. (2019), who look at p < 0.001 in the same way.
+# A sample ratio below this p-value is a broken experiment, not chance.
+# Source: Fabijan et al. (2019), with the same limit of p < 0.001.
 RATIO_P = 0.001
-# A larger share of persons in two arms says that people do not stay where they were put.
+# A larger share of persons in two arms means that persons do not keep their arm.
 CROSSOVERS, SOME = 0.01, 5
 DAY = timedelta(days=1)
 
 
 class Verdict(StrEnum):
-    """`INVALID`: what was measured says nothing, whatever it looks like."""
+    """The verdicts. `INVALID`: the measurements cannot be used, whatever they show."""
 
     SHIP = "SHIP"
     KEEP = "KEEP"
@@ -30,9 +30,9 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Recommendation:
-    """`arm` is the one to ship; `more` and `days` are how many persons arms still need, and how long that takes.
+    """A verdict with its sentence. `arm` is the one to ship; `more` persons per arm are missing, for about `days` days.
 
-    `is_difference` is whether it claims that the arms differ, for the better or the worse.
+    `is_difference` means that it claims a difference between the arms, for better or worse.
     """
 
     verdict: Verdict
@@ -44,7 +44,7 @@ class Recommendation:
 
 
 def recommend(analysis: Analysis) -> Recommendation:
-    """First whether the experiment is sound, then whether it harms, then whether it helps, then how much is missing."""
+    """Check in this order: validity, harm, benefit, missing persons."""
     if unsound := _unsound(analysis):
         return Recommendation(Verdict.INVALID, unsound)
     primaries = {one.arm: one for one in analysis.of(Role.PRIMARY)}
@@ -57,7 +57,9 @@ def recommend(analysis: Analysis) -> Recommendation:
     worse = {name: one for name, one in primaries.items() if name not in harm and _is_worse(one.always, one.metric, 0)}
     left = [one for name, one in primaries.items() if name not in harm and name not in worse]
     if not left:
-        return Recommendation(Verdict.KEEP, _stopped([*harm.values(), *worse.values()], analysis), is_difference=True)
+        harms = "; ".join(f"with {one.arm} {told(one)}" for one in (*harm.values(), *worse.values()))
+        sentence = f"Keep {analysis.experiment.control} and stop now: {harms}. That is no chance."
+        return Recommendation(Verdict.KEEP, sentence, is_difference=True)
     better = [one for one in left if _is_better(one.always, one.metric)]
     if better:
         is_early = analysis.decisive is None
@@ -69,7 +71,7 @@ def recommend(analysis: Analysis) -> Recommendation:
 
 
 def is_harmed(guardrail: Comparison) -> bool:
-    """Whether the guardrail is worse by more than its margin, as sure as an always-valid interval is."""
+    """Return whether the guardrail is worse by more than its margin, by the always-valid interval."""
     return guardrail.is_enough and _is_worse(
         guardrail.always, guardrail.metric, guardrail.metric.margin * abs(guardrail.control.mean)
     )
@@ -97,7 +99,7 @@ def _unsound(analysis: Analysis) -> str | None:
 
 
 def _at_the_plan(left: Sequence[Comparison], analysis: Analysis) -> Recommendation:
-    """The one test that was planned, on the persons who were there then."""
+    """Apply the one planned test to the persons present when the plan was fulfilled."""
     names = {one.arm for one in left}
     alpha = FINAL_ALPHA / len(analysis.experiment.treatments)
     decisive = [one for one in analysis.of(Role.PRIMARY, analysis.decisive) if one.arm in names]
@@ -125,16 +127,11 @@ def _at_the_plan(left: Sequence[Comparison], analysis: Analysis) -> Recommendati
 def _ship(better: Sequence[Comparison], analysis: Analysis, when: str) -> Recommendation:
     best = max(better, key=lambda one: abs(one.difference))
     guardrails = [one for one in analysis.of(Role.GUARDRAIL) if one.arm == best.arm]
-    # Losing nothing is said of what could be looked at.
+    # Only guardrails with enough persons can be called held.
     seen = [one for one in guardrails if one.is_enough]
     held = f" No guardrail was found worse ({', '.join(one.metric.name for one in seen)})." if seen else ""
     sentence = f"Ship {best.arm}: {told(best)}. {when}{held}"
     return Recommendation(Verdict.SHIP, sentence, arm=best.arm, is_difference=True)
-
-
-def _stopped(against: Sequence[Comparison], analysis: Analysis) -> str:
-    harms = "; ".join(f"with {one.arm} {told(one)}" for one in against)
-    return f"Keep {analysis.experiment.control} and stop now: {harms}. That is no chance."
 
 
 def _continue(analysis: Analysis, why: str) -> Recommendation:
@@ -143,19 +140,17 @@ def _continue(analysis: Analysis, why: str) -> Recommendation:
     more = {name: count for name, count in missing.items() if count > 0}
     days = _days_left(analysis, more)
     wait = f"about {days} more {'day' if days == 1 else 'days'}" if days is not None else "as long as that takes"
-    needs = f"{_needs(experiment, more)} more persons" if more else "the planned days are not over"
+    if not more:
+        needs = "the planned days are not over"
+    elif len(set(experiment.planned.values())) == 1:
+        needs = f"each arm needs {max(more.values()):,} more persons"
+    else:
+        needs = f"{' and '.join(f'{name} needs {count:,}' for name, count in more.items())} more persons"
     return Recommendation(Verdict.CONTINUE, f"Go on: {needs}, {wait}. {why}", more=more, days=days)
 
 
-def _needs(experiment: Experiment, more: Mapping[str, int]) -> str:
-    """Of arms that are to be equal, what the one needs that is furthest behind."""
-    if len(set(experiment.planned.values())) == 1:
-        return f"each arm needs {max(more.values()):,}"
-    return " and ".join(f"{name} needs {count:,}" for name, count in more.items())
-
-
 def _days_left(analysis: Analysis, more: Mapping[str, int]) -> int | None:
-    """At the pace so far of each arm, and not before the planned days are over; None without a pace."""
+    """Extrapolate each arm's pace, at least to the planned days; None without a pace."""
     started = analysis.experiment.started_at
     if started is None:
         return None
@@ -175,7 +170,7 @@ def _is_worse(interval: Interval, metric: Metric, margin: float) -> bool:
 
 
 def told(one: Comparison) -> str:
-    """The difference as one would tell it."""
+    """Describe the difference in words."""
     went = "stayed at" if not one.difference else "rose from" if one.difference > 0 else "fell from"
     before, after = said(one.metric, one.control.mean), said(one.metric, one.treatment.mean)
     values = before if not one.difference else f"{before} to {after}"
@@ -189,5 +184,5 @@ def told(one: Comparison) -> str:
 
 
 def said(metric: Metric, value: float) -> str:
-    """A person's value in the metric's unit."""
+    """Format a person's value in the metric's unit."""
     return f"{value:.1%}" if metric.kind is MetricKind.PROPORTION else f"{value:,.4g}"

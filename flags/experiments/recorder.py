@@ -1,7 +1,7 @@
-"""What this process observes of experiments: added up in memory, written every few seconds; no turn waits for it.
+"""Recorder of exposures and metric events: aggregated in memory, written every few seconds, so that no turn waits.
 
-As in the ledger, a process writes shards that no other process writes, always the whole of one: a write whose answer
-got lost is written again and counts once. A process that dies loses its last seconds.
+As in the ledger, each process writes its own shards, always a whole one: a write whose response was lost is repeated
+and counts once. A process that dies loses its last seconds.
 """
 
 import asyncio
@@ -23,17 +23,17 @@ from observability.metrics import EXPERIMENT_EVENTS, EXPERIMENT_FLUSHES_MISSED
 
 log = logger(__name__)
 
-# Events that the engine records; others may be recorded under any name.
+# Events that the engine records; applications may record others under any name.
 IMPRESSION, CONVERSION, ERROR = "impression", "conversion", "error"
 RESPONSE_TIME_MS, QUALITY_SCORE = "response_time_ms", "quality_score"
 
 FLUSH_EVERY = timedelta(seconds=5)
 KEPT_FOR = timedelta(days=400)
-# Of one shard, which is written whole: some 20 KB.
+# Rows of one shard, which is written whole: some 20 KB.
 ROWS = 200
-# Shards that wait for a store that is away; beyond, what is observed is dropped and counted.
+# Shards that wait for an unavailable store; beyond, observations are dropped and counted.
 BACKLOG = 50
-# The second attempt finds a record that the first one has written without our hearing of it.
+# A second attempt meets the record that the first one wrote when its response was lost.
 ATTEMPTS = 3
 
 _RECORDED = EXPERIMENT_EVENTS.labels(outcome="recorded")
@@ -43,7 +43,9 @@ _UNUSABLE = EXPERIMENT_EVENTS.labels(outcome="unusable")
 
 @dataclass
 class _Shard:
-    """`earlier` has what was seen of persons before this process exposed them; another one may have done so before."""
+    """The rows of one record. `earlier` holds events from before this process exposed the person; another process may
+    have exposed them by then.
+    """
 
     key: str
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
@@ -71,7 +73,7 @@ class _Shard:
 
 
 class Recorder:
-    """Records exposures and metric events of persons, who stand in it under a pseudonym made with `salt`."""
+    """Recorder of the exposures and metric events of persons, under a pseudonym made with `salt`."""
 
     def __init__(self, store: Records, *, writer: str, salt: str, clock: Clock) -> None:
         self._store = store
@@ -84,7 +86,7 @@ class Recorder:
         self._flushing = asyncio.Lock()
 
     def expose(self, assignments: Iterable[Assignment], person: str) -> None:
-        """These arms made what the person gets now, or would have made it another thing; call it at every use."""
+        """Record that these arms decided what the person gets, or could have; call it at every use."""
         now = int(self._clock.now().timestamp())
         for assignment in assignments:
             found = self._row(assignment, person)
@@ -98,7 +100,7 @@ class Recorder:
             _RECORDED.inc()
 
     def note(self, assignments: Iterable[Assignment], person: str, metric: str, value: float = 1.0) -> None:
-        """Something happened to a person who is in these arms."""
+        """Record an event of a person in these arms."""
         if not math.isfinite(value):
             _UNUSABLE.inc()
             return
@@ -113,10 +115,10 @@ class Recorder:
             _RECORDED.inc()
 
     async def flush(self) -> None:
-        """Write every shard that has changed, and let go of those that are full.
+        """Write every changed shard, and release the full ones.
 
         Raises:
-            StoreUnavailableError: some of it waits for the next time.
+            StoreUnavailableError: some shards wait for the next flush.
         """
         async with self._flushing:
             for shard in list(self._full):
@@ -127,10 +129,10 @@ class Recorder:
                 await self._write(shard)
 
     async def erase(self, person: str) -> None:
-        """Leave nothing of the person, but for what other processes saw in their last seconds.
+        """Delete everything about the person, except what other processes observed in their last seconds.
 
         Raises:
-            StoreUnavailableError: something may be left; do it again.
+            StoreUnavailableError: something may be left; repeat it.
         """
         async with self._flushing:
             for shard in (*self._full, *self._open.values()):
@@ -138,21 +140,21 @@ class Recorder:
                 theirs = [key for key in shard.rows if key[0] == name]
                 shard.is_written = shard.is_written and not theirs
                 shard.drop(theirs)
-                # Who comes back is somebody new.
+                # A person who returns is a new person.
                 shard.stored = {key for key in shard.stored if key[0] != name}
             await erase_person(self._store, person, salt=self._salt, at=self._clock.now())
 
     def _exposed(self, shard: _Shard, row: Row, assignment: Assignment, person: str, now: int) -> Row:
-        """The row from now on. What was seen before counts only if another process had exposed the person."""
+        """Start the exposed row. Earlier events count only if another process had exposed the person."""
         key = (pseudonym(self._salt, assignment.subject, person), assignment.variant)
         if row.first_event_at is not None:
-            # It came before, if in the same second.
+            # The event came first, even if in the same second.
             shard.earlier[key] = Row(None, min(row.first_event_at, now - 1), row.sums)
         shard.rows[key] = exposed = Row(exposed_at=now)
         return exposed
 
     def _row(self, assignment: Assignment, person: str) -> tuple[_Shard, Row] | None:
-        """The row to add to; None when too much waits for the store already."""
+        """Return the row to add to; None when too many shards wait for the store."""
         subject = assignment.subject
         key = (pseudonym(self._salt, subject, person), assignment.variant)
         shard = self._open.get(subject)
@@ -183,12 +185,16 @@ class Recorder:
                 expires_at=at + KEPT_FOR,
                 updated_at=at,
             )
-            # What is observed while we wait is for the next write.
+            # Observations during the write belong to the next one.
             shard.is_written = True
             try:
                 saved = await self._store.put(record)
                 if saved is None:
-                    _take_up(shard, await self._store.get(COLLECTION, shard.key, at=at))
+                    # Either our own write whose response was lost, or the erasure of a person, who leaves here too.
+                    stored = await self._store.get(COLLECTION, shard.key, at=at)
+                    left = {(row[0], row[1]) for row in stored.body["rows"]} if stored else set()
+                    shard.drop(shard.stored - left)
+                    shard.version, shard.stored = stored.version if stored else 0, left
                 else:
                     shard.version = saved.version
                     shard.stored |= {(row[0], row[1]) for row in rows}
@@ -196,16 +202,6 @@ class Recorder:
                 shard.is_written = False
                 raise
             shard.is_written = shard.is_written and saved is not None
-
-
-def _take_up(shard: _Shard, stored: Record | None) -> None:
-    """The record is another one than we wrote last: of our own write whose answer got lost, or without somebody who was
-    erased, whom we then let go of as well.
-    """
-    shard.version = stored.version if stored else 0
-    left = {(row[0], row[1]) for row in stored.body["rows"]} if stored else set()
-    shard.drop(shard.stored - left)
-    shard.stored = left
 
 
 def _add(row: Row, metric: str, value: float, now: int) -> None:
@@ -216,7 +212,7 @@ def _add(row: Row, metric: str, value: float, now: int) -> None:
 
 @asynccontextmanager
 async def recording(recorder: Recorder, *, every: timedelta = FLUSH_EVERY) -> AsyncIterator[None]:
-    """Write what was observed while the context is open, and once at its end."""
+    """Flush the recorder while the context is open, and once at its end."""
     try:
         async with running_beside(_keep(recorder, every)):
             yield
@@ -231,7 +227,7 @@ async def _keep(recorder: Recorder, every: timedelta) -> None:
 
 
 async def _once(recorder: Recorder) -> None:
-    """What could not be written stays here until the next time."""
+    """Flush; whatever cannot be written stays for the next time."""
     try:
         await recorder.flush()
     except TransientError as exc:

@@ -1,4 +1,4 @@
-"""What is reported of an experiment, as a document that stays when the persons' rows are gone."""
+"""Report of an experiment as a document that outlives the persons' rows."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ POINTS = 40
 def report(
     experiment: Experiment, analysis: Analysis, recommendation: Recommendation, observations: Observations
 ) -> dict[str, Any]:
-    """Everything about it in plain values; times in ISO 8601, numbers that are not known or not finite as None."""
+    """Return the report in plain values; times in ISO 8601, unknown or infinite numbers as None."""
     return {
         "experiment": experiment.key,
         "hypothesis": experiment.hypothesis,
@@ -54,9 +54,9 @@ def report(
 
 
 def over_time(experiment: Experiment, observations: Observations, until: datetime) -> list[dict[str, Any]]:
-    """At equal steps from the start: the persons of each arm, and the difference of the primary metric so far.
+    """Return the persons of each arm and the difference of the primary metric at equal steps from the start.
 
-    Metrics are of the persons who had been exposed by then, with all that is known of them now.
+    The metrics are of the persons exposed by then, with everything known of them now.
     """
     started = experiment.started_at
     if started is None or until <= started or not observations.people:
@@ -108,7 +108,7 @@ def _metric(one: Comparison) -> dict[str, Any]:
 
 
 def _state(one: Comparison) -> str:
-    """In a word, by the interval that holds at all looks."""
+    """Return the state in a word, by the always-valid interval."""
     if not one.is_enough:
         return "too few"
     if one.role is Role.GUARDRAIL:
@@ -131,7 +131,7 @@ def _time(moment: datetime | None) -> str | None:
 
 
 def lines(found: dict[str, Any]) -> list[str]:
-    """The report for a terminal, but for its table."""
+    """Return the report's lines for a terminal, without its table."""
     planned = found["planned_per_arm"]
     people = ", ".join(f"{arm['name']} {arm['people']:,} of {planned[arm['name']]:,}" for arm in found["arms"])
     told = [
@@ -150,7 +150,7 @@ def lines(found: dict[str, Any]) -> list[str]:
 
 
 def rows(found: dict[str, Any]) -> list[Sequence[object]]:
-    """The table: one row for each metric and arm."""
+    """Return the table: one row for each metric and arm."""
     return [
         (
             one["metric"],

@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, nothing loaded from anywhere, plots as SVG."""
+"""Report as one HTML file: no script, no external resources, plots as SVG."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ _environment.filters |= {
 
 
 def page(found: dict[str, Any]) -> str:
-    """The report, as `flags.experiments.report.report` makes it, as HTML."""
+    """Render the report that `flags.experiments.report.report` returns."""
     names = [arm["name"] for arm in found["arms"]]
     return _environment.get_template("report.html.j2").render(
         report=found, people=people_plot(found, names), difference=difference_plot(found, names), lifts=lift_plot(found)
@@ -34,7 +34,7 @@ def page(found: dict[str, Any]) -> str:
 
 
 class _Scale:
-    """From values to pixels, a little wider than the values are."""
+    """A linear scale from values to pixels, a little wider than the values."""
 
     def __init__(self, values: Iterable[float], start: float, end: float, *, air: float = 0.06) -> None:
         known = list(values)
@@ -48,18 +48,20 @@ class _Scale:
         return round(self._start + share * (self._end - self._start), 1)
 
     def within(self, value: float) -> float:
-        """As far as the scale goes."""
+        """Clamp the value to the scale."""
         return self(min(max(value, self.low), self.high))
 
     def ticks(self, count: int = 4) -> list[float]:
-        """Round numbers between the ends."""
-        step = _round_step((self.high - self.low) / count)
+        """Return multiples of a round step (1, 2, 5 or 10 times a power of ten) between the ends."""
+        raw = (self.high - self.low) / count
+        power = 10.0 ** math.floor(math.log10(raw))
+        step = next(step * power for step in (1, 2, 5, 10) if step * power >= raw)
         first = int(self.low // step) + 1
         return [n * step for n in range(first, int(self.high // step) + 1)]
 
 
 def people_plot(found: dict[str, Any], names: Sequence[str]) -> Markup | None:
-    """How many persons each arm had, over time, and how many were planned."""
+    """Plot the persons of each arm over time, and the planned number."""
     points = found["over_time"]
     if not points:
         return None
@@ -81,12 +83,12 @@ def people_plot(found: dict[str, Any], names: Sequence[str]) -> Markup | None:
 
 
 def difference_plot(found: dict[str, Any], names: Sequence[str]) -> Markup | None:
-    """The difference of the primary metric to the control over time, in the interval that holds at all looks."""
+    """Plot the primary metric's difference to the control over time, with its always-valid interval."""
     points = [point for point in found["over_time"] if any(None not in one for one in point["differences"].values())]
     if len(points) < 2:
         return None
     across = _times(points)
-    # The first looks know next to nothing: were they to fit, nothing else could be seen.
+    # The first looks have huge intervals, which would flatten all others.
     later = points[len(points) // 4 :]
     bounds = [value for point in later for one in point["differences"].values() for value in one if value is not None]
     up = _Scale([0, *bounds], HEIGHT - BOTTOM, TOP)
@@ -103,14 +105,17 @@ def difference_plot(found: dict[str, Any], names: Sequence[str]) -> Markup | Non
         band = [(x, up.within(low)) for x, _, low, _ in ways]
         band += [(x, up.within(high)) for x, _, _, high in reversed(ways)]
         line = [(x, up.within(middle)) for x, middle, _, _ in ways]
-        parts += [_polygon(band, f"band{number}"), _polyline(line, f"arm{number}")]
+        parts += [
+            Markup('<polygon class="band band{}" points="{}"/>').format(number, _coordinates(band)),
+            _polyline(line, f"arm{number}"),
+        ]
         ends.append((line[-1][1], name, f"arm{number}"))
     parts += _labels(ends)
     return _svg(parts, HEIGHT, "Difference of the primary metric over time")
 
 
 def lift_plot(found: dict[str, Any]) -> Markup | None:
-    """Each metric's lift with its 95 % interval; to the right is higher, green is better."""
+    """Plot each metric's lift with its 95 % interval; to the right is higher, green is better."""
     known = [one for one in found["metrics"] if one["lift_interval"] and one["is_enough"]]
     if not known:
         return None
@@ -127,7 +132,7 @@ def lift_plot(found: dict[str, Any]) -> Markup | None:
     for number, one in enumerate(known):
         y = TOP + ROW * number + ROW / 2
         low, high = one["lift_interval"]
-        side = _side(one)
+        side = "open" if low <= 0 <= high else "good" if (low > 0) is (one["better"] == "higher") else "bad"
         parts += [
             Markup('<text class="name" x="{}" y="{}">{} · {}</text>').format(8, y + 4, one["metric"], one["arm"]),
             _line(across(low), across(high), y, y, f"interval {side}"),
@@ -136,29 +141,22 @@ def lift_plot(found: dict[str, Any]) -> Markup | None:
     return _svg(parts, height, "Lift of every metric with its 95 % interval")
 
 
-def _side(one: dict[str, Any]) -> str:
-    """Whether the whole interval is on one side of nothing."""
-    low, high = one["lift_interval"]
-    if low <= 0 <= high:
-        return "open"
-    return "good" if (low > 0) is (one["better"] == "higher") else "bad"
-
-
 def _axes(across: _Scale, up: _Scale, points: Sequence[dict[str, Any]], labels: Sequence[str]) -> list[Markup]:
     parts = []
     for tick, label in zip(up.ticks(), labels, strict=True):
         parts.append(_line(LEFT, WIDTH - RIGHT, up(tick), up(tick), "grid"))
         parts.append(Markup('<text class="tick end" x="{}" y="{}">{}</text>').format(LEFT - 8, up(tick) + 4, label))
+    days = (_seconds(points[-1]["at"]) - _seconds(points[0]["at"])) / 86_400
     for point in (points[0], points[len(points) // 2], points[-1]):
         moment = _moment(point["at"])
+        label = moment.strftime("%d %b" if days >= 3 else "%d %b %H:%M")
         x = across(moment.timestamp())
-        label = moment.strftime("%d %b") if _days(points) >= 3 else moment.strftime("%d %b %H:%M")
         parts.append(Markup('<text class="tick" x="{}" y="{}">{}</text>').format(x, HEIGHT - 10, label))
     return parts
 
 
 def _labels(ends: Sequence[tuple[float, str, str]]) -> list[Markup]:
-    """What the lines are, beside their ends, from top to bottom and never one on another."""
+    """Label the lines at their right ends, from top to bottom without overlaps."""
     parts, free = [], 0.0
     for y, label, kind in sorted(ends):
         free = max(y + 4, free)
@@ -176,10 +174,6 @@ def _polyline(points: Sequence[tuple[float, float]], kind: str) -> Markup:
     return Markup('<polyline class="line {}" points="{}"/>').format(kind, _coordinates(points))
 
 
-def _polygon(points: Sequence[tuple[float, float]], kind: str) -> Markup:
-    return Markup('<polygon class="band {}" points="{}"/>').format(kind, _coordinates(points))
-
-
 def _coordinates(points: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{x},{y}" for x, y in points)
 
@@ -193,19 +187,9 @@ def _times(points: Sequence[dict[str, Any]]) -> _Scale:
     return _Scale([_seconds(point["at"]) for point in points], LEFT, WIDTH - RIGHT, air=0)
 
 
-def _days(points: Sequence[dict[str, Any]]) -> float:
-    return (_seconds(points[-1]["at"]) - _seconds(points[0]["at"])) / 86_400
-
-
 def _seconds(text: str) -> float:
     return _moment(text).timestamp()
 
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
-
-
-def _round_step(raw: float) -> float:
-    """The next of 1, 2, 5, 10, ... times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(raw))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= raw)

@@ -1,7 +1,7 @@
-"""The arithmetic of experiments, each formula with its source, without a library; `exact.py` adds SciPy's.
+"""Statistics of experiments, each formula with its source, without a library; `exact.py` adds SciPy's.
 
-Everything is about two samples, `control` and `treatment`. Differences are treatment minus control; a lift is a share
-of the control's value. Nothing here knows what is better.
+All functions compare two samples, `control` and `treatment`. Differences are treatment minus control; a lift is a
+share of the control's value. No function knows which direction is better.
 """
 
 import math
@@ -11,7 +11,7 @@ from statistics import NormalDist
 from typing import NamedTuple, Self
 
 NORMAL = NormalDist()
-# Below so many expected persons in a cell the normal approximation of a proportion is not to be trusted.
+# With fewer expected persons in a cell the normal approximation of a proportion is unreliable.
 # Source: Cochran, Some methods for strengthening the common chi-squared tests, Biometrics 10 (1954).
 SMALL_CELL = 5
 
@@ -34,7 +34,7 @@ class Test(NamedTuple):
 
 @dataclass(frozen=True)
 class Count:
-    """So many of so many persons."""
+    """Number of hits among a number of persons."""
 
     hits: int
     people: int
@@ -51,7 +51,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Sample:
-    """Values of persons by their sums: how many, of the values, and of their squares."""
+    """Values of persons by their number, sum and sum of squares."""
 
     people: int
     total: float
@@ -67,7 +67,7 @@ class Sample:
 
     @property
     def variance(self) -> float:
-        """Of the sample, with n - 1."""
+        """The sample variance, with n - 1."""
         if self.people < 2:
             return 0.0
         return max(0.0, (self.squares - self.total * self.mean) / (self.people - 1))
@@ -127,7 +127,7 @@ def cohen_h(control: Count, treatment: Count) -> float:
 
 
 def has_small_cell(control: Count, treatment: Count) -> bool:
-    """Whether fewer than five persons are expected in one of the four cells."""
+    """Return whether one of the four cells expects fewer than five persons."""
     people = control.people + treatment.people
     hits = control.hits + treatment.hits
     smaller = min(control.people, treatment.people)
@@ -232,7 +232,7 @@ def always_valid(difference: float, error: float, *, people: int, planned: int, 
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected for their number, in the order given: at most that share of those called different is not.
+    """Correct p-values for their number, in the order given; the share of false discoveries stays below the level.
 
     Source: Benjamini & Hochberg, Controlling the false discovery rate, JRSS B 57 (1995).
     """
@@ -246,7 +246,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
 
 
 def sample_ratio(counts: Sequence[int], weights: Sequence[float]) -> Test:
-    """Whether the arms have as many persons as their weights say; a small p means that something is broken.
+    """Test whether the arms have persons in proportion to their weights; a small p means a broken experiment.
 
     Source: Pearson's chi-squared test of fit; Fabijan et al., Diagnosing sample ratio mismatch in online controlled
     experiments, KDD 2019, for its use.
@@ -295,17 +295,17 @@ def _people(effect: float, allocation: float, alpha: float, power: float) -> int
 
 
 def quantile(level: float) -> float:
-    """How many standard errors an interval reaches to each side."""
+    """Return the number of standard errors from the middle of an interval to each end."""
     return NORMAL.inv_cdf(0.5 + level / 2)
 
 
 def two_sided(z: float) -> float:
-    """The chance of a normal value at least so far from 0."""
+    """Return the probability of a standard normal value at least this far from 0."""
     return math.erfc(abs(z) / math.sqrt(2))
 
 
 def chi_squared_tail(statistic: float, freedom: int) -> float:
-    """The chance of a value at least so large.
+    """Return the probability of a value at least this large.
 
     Source: Abramowitz & Stegun, Handbook of Mathematical Functions, 26.4.4 and 26.4.5.
     """

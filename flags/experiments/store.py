@@ -1,4 +1,4 @@
-"""Experiments in the store, and the flag of each: they are planned, started, paused and completed here."""
+"""Store of experiments and of their flags: plan, start, pause, complete."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -27,7 +27,7 @@ COLLECTION = "experiments"
 
 
 class ExperimentStore:
-    """Keeps experiments; as a source for a cache it has those that are active.
+    """Repository of experiments; as a source of a cache it yields the active ones.
 
     Raises:
         StoreUnavailableError: from every method.
@@ -46,12 +46,12 @@ class ExperimentStore:
         return await self._invalidation.stamp(self._clock.now())
 
     async def all(self) -> list[Experiment]:
-        """Every one that this release can read, by key."""
+        """Return every experiment that this release can read, by key."""
         records = [record async for record in all_records(self._store, COLLECTION, at=self._clock.now())]
         return [experiment for record in records if (experiment := _read(record)) is not None]
 
     async def unreadable(self) -> list[str]:
-        """The keys of those that this release cannot read."""
+        """Return the keys of the experiments that this release cannot read."""
         records = [record async for record in all_records(self._store, COLLECTION, at=self._clock.now())]
         return [record.key for record in records if _read(record) is None]
 
@@ -64,10 +64,10 @@ class ExperimentStore:
         return experiment
 
     async def plan(self, experiment: Experiment) -> Experiment:
-        """Keep a draft, or another version of one.
+        """Store a draft, or a new version of it.
 
         Raises:
-            ChangeRefusedError: one of that key is under way or over.
+            ChangeRefusedError: the experiment is no longer a draft.
         """
         at = self._clock.now()
         record = await self._store.get(COLLECTION, experiment.key, at=at)
@@ -76,10 +76,10 @@ class ExperimentStore:
         return await self._write(experiment, record.version if record else 0, at)
 
     async def start(self, key: str, *, author: str, reason: str) -> Experiment:
-        """Take people in, for the first time or again after a pause; doing it twice does it once.
+        """Assign persons, for the first time or after a pause; a second call changes nothing.
 
         Raises:
-            ChangeRefusedError: it cannot be started, or another active one overrides the same.
+            ChangeRefusedError: it cannot be started, or another active experiment overrides the same flag.
         """
         experiment, version = await self._read(key)
         if experiment.phase is not Phase.ACTIVE:
@@ -87,12 +87,12 @@ class ExperimentStore:
             at = self._clock.now()
             moved = experiment.moved(Phase.ACTIVE, author=author, reason=reason, at=at)
             experiment = await self._write(moved, version, at)
-        # Active before its flag draws anybody: who is assigned is then always known for whose experiment.
+        # Active before its flag draws: every assigned person then belongs to a known experiment.
         await self._set_flag(experiment.flag(self._clock.now()), author=author, reason=reason)
         return experiment
 
     async def pause(self, key: str, *, author: str, reason: str) -> Experiment:
-        """Take in nobody; running conversations keep what they have, and the same people come back to the same arms.
+        """Stop assigning persons; running conversations keep their arm, and the same persons return to the same arms.
 
         Raises:
             ChangeRefusedError: it is not active.
@@ -106,11 +106,11 @@ class ExperimentStore:
     async def complete(
         self, key: str, exactness: Exactness, *, author: str, reason: str, ship: str | None = None
     ) -> Experiment:
-        """End it, keep what it showed, and forget the rows of its persons; with `ship` everybody gets that arm, else
-        everybody the control.
+        """End the experiment, store its result and delete the rows of its persons; every person then gets the arm
+        `ship`, else the control.
 
         Raises:
-            ChangeRefusedError: it is not under way, or has no such arm.
+            ChangeRefusedError: it is not running, or has no such arm.
         """
         experiment, version = await self._read(key)
         names = (experiment.control, *experiment.treatments)
@@ -125,7 +125,7 @@ class ExperimentStore:
         return completed
 
     async def report(self, key: str, exactness: Exactness) -> dict[str, Any]:
-        """What it shows now, or showed at its end.
+        """Return the current report, or the final one of a completed experiment.
 
         Raises:
             ChangeRefusedError: there is none of that key, or it has not begun.
@@ -143,7 +143,7 @@ class ExperimentStore:
         return report(experiment, analysis, recommend(analysis), observations)
 
     async def was_changed(self, experiment: Experiment) -> bool:
-        """Whether its flag assigned people in another way at any time since the start."""
+        """Return whether its flag assigned persons in another way at any time since the start."""
         if experiment.started_at is None:
             return False
         ended = experiment.ended_at
@@ -202,7 +202,9 @@ def _read(record: Record) -> Experiment | None:
 
 
 def _assigns_differently(flag: Flag | None, experiment: Experiment) -> bool:
-    """A flag that is off, or not there, assigns nobody, as in a pause."""
+    """Return whether the flag assigns by other rules; a flag that is disabled or missing assigns no person, as in a
+    pause.
+    """
     if flag is None or flag.status is Status.DISABLED:
         return False
     return flag.status is not Status.AB_TEST or assignment_of(flag) != experiment.assignment

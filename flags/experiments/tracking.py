@@ -1,4 +1,4 @@
-"""OpenFeature's `track`: what an application observes of a person is a metric event of the person's experiments."""
+"""OpenFeature's `track`: an application's observation of a person as a metric event of the person's experiments."""
 
 import re
 
@@ -15,10 +15,10 @@ _UNUSABLE = EXPERIMENT_EVENTS.labels(outcome="unusable")
 
 
 def tracker(resolver: Resolver, recorder: Recorder) -> Tracker:
-    """What takes `client.track(name, context, details)`: without a value it counts as 1.
+    """Return the handler of `client.track(name, context, details)`; without a value an event counts as 1.
 
-    Nothing waits and nothing is raised: without a targeting key, or under a name that no metric can have, the event is
-    counted as unusable. Of persons who have not met their arm it is recorded and left out of every report.
+    It neither waits nor raises: an event without a targeting key, or with a name that no metric can have, is counted as
+    unusable. Events of persons before their exposure are recorded and left out of every report.
     """
 
     def track(name: str, context: EvaluationContext | None, details: TrackingEventDetails | None) -> None:

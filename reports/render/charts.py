@@ -1,4 +1,4 @@
-"""Plots as SVG that stands inside a page: no script, no font, no file beside it; the page's style gives the colours."""
+"""Plots as inline SVG: no script, no font, no external file; the page's style gives the colours."""
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
@@ -6,7 +6,7 @@ from html import escape
 WIDTH, HEIGHT = 720, 220
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 28
 TICKS = 4
-# Of the middle of a bar's place, how much the bar takes.
+# A bar's share of the width of its place.
 BAR_SHARE = 0.7
 SHOWN_LABELS = 8
 
@@ -15,7 +15,7 @@ Unit = Callable[[float], str]
 
 
 def bars(labels: Sequence[str], series: Series, *, unit: Unit, title: str, counts: bool = False) -> str:
-    """Stacked bars, one for each label; a series has a value for each of them. `counts` have whole ticks."""
+    """Return stacked bars, one for each label; a series has a value for each of them. `counts` have whole ticks."""
     heights = [sum(values[index] or 0 for values in series.values()) for index in range(len(labels))]
     scale = _Scale(max(heights, default=0), len(labels))
     drawn = []
@@ -35,7 +35,7 @@ def bars(labels: Sequence[str], series: Series, *, unit: Unit, title: str, count
 
 
 def lines(labels: Sequence[str], series: Series, *, unit: Unit, title: str) -> str:
-    """A line for each series, broken where it has no value."""
+    """Return a line for each series, broken where it has no value."""
     known = [value for values in series.values() for value in values if value is not None]
     scale = _Scale(max(known, default=0), len(labels))
     drawn = []
@@ -52,7 +52,7 @@ def lines(labels: Sequence[str], series: Series, *, unit: Unit, title: str) -> s
 
 
 class _Scale:
-    """Where a value and a label are in the drawing."""
+    """Linear scales from values and labels to positions in the drawing."""
 
     def __init__(self, highest: float, count: int) -> None:
         self.top = _round_up(highest)
@@ -66,7 +66,7 @@ class _Scale:
 
 
 def _round_up(highest: float) -> float:
-    """The next round number: 1, 2 or 5 with as many zeros as it takes."""
+    """Return the next round number: 1, 2 or 5 times a power of ten."""
     if highest <= 0:
         return 1.0
     power = 1.0
@@ -77,17 +77,14 @@ def _round_up(highest: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= highest * (1 - 1e-9))
 
 
-def _ticks(top: float, *, counts: bool) -> list[float]:
-    if not counts:
-        return [top * tick / TICKS for tick in range(TICKS + 1)]
-    return [float(tick) for tick in range(0, int(top) + 1, max(1, -int(-top // TICKS)))]
-
-
 def _drawing(
     title: str, scale: _Scale, labels: Sequence[str], unit: Unit, drawn: Sequence[str], *, counts: bool = False
 ) -> str:
+    ticks = [scale.top * tick / TICKS for tick in range(TICKS + 1)]
+    if counts:
+        ticks = [float(tick) for tick in range(0, int(scale.top) + 1, max(1, -int(-scale.top // TICKS)))]
     grid = []
-    for value in _ticks(scale.top, counts=counts):
+    for value in ticks:
         y = scale.y(value)
         grid.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         grid.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(unit(value))}</text>')
@@ -104,7 +101,7 @@ def _drawing(
 
 
 def _stretches(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
-    """What can be drawn without taking off the pen."""
+    """Return the unbroken segments of a line."""
     found: list[list[tuple[int, float]]] = []
     pen_down = False
     for index, value in enumerate(values):

@@ -1,4 +1,4 @@
-"""Reports as one page: tiles, plots and tables in the institution's language, complete in itself."""
+"""Reports as one self-contained page: tiles, plots and tables in the institution's language."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,13 +18,13 @@ from reports.status import Status
 
 FOLDER = Path(__file__).parent / "pages"
 STYLE = (FOLDER / "report.css").read_text(encoding="utf-8")
-# Names of pages, in the order in which they link to each other.
+# Names of pages, in the order of their links.
 NAMES = ("status", "daily", "weekly", "cost", "performance")
-# What is more than this is shown in the colour of bad news: the line of the alert (deploy/observability/rules.yaml).
+# A larger share is shown in the colour of bad news: the limit of the alert (deploy/observability/rules.yaml).
 FAILURES_ARE_BAD_FROM = 0.05
 SLOW_FROM_MS = 5_000
 MONEY_IS_SHORT_FROM = 0.8
-# Figures that cannot be more than 1, whatever their band.
+# Figures with a maximum of 1, whatever their band.
 SHARES = frozenset({"failure_rate", "quality"})
 
 
@@ -58,7 +58,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class ReportPage:
-    """What is on a page, in words."""
+    """Content of a page, in words."""
 
     title: str
     subtitle: str
@@ -70,7 +70,7 @@ class ReportPage:
 
 
 def render(page: ReportPage, wording: Wording) -> str:
-    """The page as HTML that loads nothing."""
+    """Return the page as HTML without external resources."""
     html: str = _template().render(
         language=wording.language,
         style=STYLE,
@@ -82,13 +82,13 @@ def render(page: ReportPage, wording: Wording) -> str:
 
 
 def links_to(name: str, wording: Wording) -> list[Mapping[str, Any]]:
-    """Links between the console's pages."""
+    """Return the links between the console's pages."""
     hrefs = {one: f"/console/reports/{one}" for one in NAMES} | {"status": "/console/status"}
     return [{"href": hrefs[one], "text": wording.say(one), "is_here": one == name} for one in NAMES]
 
 
 def status_page(status: Status, wording: Wording) -> ReportPage:
-    """The first five numbers."""
+    """Return the page of the first five numbers."""
     say = wording.say
     view = status.view()
     reply = view["reply_ms"]
@@ -134,7 +134,7 @@ def status_page(status: Status, wording: Wording) -> ReportPage:
 
 
 def digest_page(digest: Digest, wording: Wording) -> ReportPage:
-    """A day or a week: against the time before, with the days that its bands are made of."""
+    """Return the page of a day or a week: against the period before, with the days that make up its bands."""
     say = wording.say
     performance, cost = digest.performance, digest.cost
     total, before = performance.total, performance.before
@@ -182,7 +182,7 @@ def digest_page(digest: Digest, wording: Wording) -> ReportPage:
 
 
 def cost_page(cost: CostReport, by_hour: CostReport, wording: Wording) -> ReportPage:
-    """What was spent, by day and by model."""
+    """Return the page of costs, by day and by model."""
     say = wording.say
     spent: dict[date, float] = {}
     for line in by_hour.lines:
@@ -205,7 +205,7 @@ def cost_page(cost: CostReport, by_hour: CostReport, wording: Wording) -> Report
 
 
 def performance_page(performance: PerformanceReport, wording: Wording) -> ReportPage:
-    """How turns went, by day."""
+    """Return the page of performance, by day."""
     say = wording.say
     days, pages = list(performance.days), list(performance.days.values())
     labels = [_day(day) for day in days]
@@ -247,7 +247,7 @@ def performance_page(performance: PerformanceReport, wording: Wording) -> Report
 
 
 def anomaly_line(anomaly: Anomaly, wording: Wording) -> str:
-    """One line: which figure left its band on which day."""
+    """Return one line: the figure outside its band, and the day."""
     shows: Mapping[str, Callable[[float], str]] = {
         "reply_p95_ms": wording.time,
         "failure_rate": wording.percent,
@@ -347,7 +347,7 @@ def _per_turn(cost: CostReport, before: CostReport | None, wording: Wording) -> 
 
 
 def _answers(page: Page, wording: Wording) -> tuple[str, str]:
-    """The share of the model, and those of the others."""
+    """Return the share of the model's answers, and those of the other sources."""
     answers, turns = page.of(Count.ANSWERS), page.turns
     if not turns:
         return "–", ""
@@ -371,7 +371,7 @@ def _day(day: date) -> str:
 
 @cache
 def _template() -> Any:
-    # A process that shows no page does not load it: the webhook's cold start counts.
+    # A process without pages does not load it: the webhook's cold start counts.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)

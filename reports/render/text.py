@@ -1,7 +1,7 @@
-"""A report in a few lines, for a chat of the team."""
+"""Report in a few lines, for a chat of the team."""
 
 from reports.digest import Digest
-from reports.render.page import Tile, anomaly_line, digest_page
+from reports.render.page import anomaly_line, digest_page
 from reports.render.words import Wording
 
 # Slack shows this much of a message without a click.
@@ -9,18 +9,17 @@ DETAIL_LINES = 3
 
 
 def digest_text(digest: Digest, wording: Wording) -> str:
-    """Title, what left its band, and the figures of the page, one a line, in Slack's markup."""
+    """Return the title, the anomalies, and the figures of the page, one a line, in Slack's markup."""
     page = digest_page(digest, wording)
     notices = [f":warning: {anomaly_line(one, wording)}" for one in digest.anomalies if one.is_worse]
     notices += [anomaly_line(one, wording) for one in digest.anomalies if not one.is_worse]
     if not digest.anomalies:
         notices = [notice.text for notice in page.notices]
-    return "\n".join([f"*{escaped(page.title)}* {escaped(page.subtitle)}", *notices, *map(_line, page.tiles)])
-
-
-def _line(tile: Tile) -> str:
-    detail = "; ".join(tile.detail.split("\n")[:DETAIL_LINES])
-    return escaped(f"• {tile.name}: {tile.value}" + (f" ({detail})" if detail else ""))
+    lines = [f"*{escaped(page.title)}* {escaped(page.subtitle)}", *notices]
+    for tile in page.tiles:
+        detail = "; ".join(tile.detail.split("\n")[:DETAIL_LINES])
+        lines.append(escaped(f"• {tile.name}: {tile.value}" + (f" ({detail})" if detail else "")))
+    return "\n".join(lines)
 
 
 def escaped(text: str) -> str:

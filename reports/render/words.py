@@ -1,4 +1,4 @@
-"""What reports say, in the institution's language."""
+"""Phrases of reports, in the institution's language."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ def phrases(language: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True)
 class Wording:
-    """The words and the numbers of one language."""
+    """The phrases and the number formats of one language."""
 
     language: str
 
@@ -44,14 +44,14 @@ class Wording:
         return "–" if share is None else f"{self.number(share * 100, 1)}\u00a0%"
 
     def usd(self, value: float | None) -> str:
-        """Cents where it is much, and as many digits as it takes to see anything where it is little."""
+        """Format USD: large amounts in cents, small ones with as many digits as they need."""
         if value is None:
             return "–"
         digits = 2 if value >= 1 or value == 0 else 4 if value >= 0.01 else 6
         return self.number(value, digits)
 
     def amounts(self, amounts: Amounts) -> str:
-        """Money; what has no known price is said to be unknown, never nothing."""
+        """Format costs; a call without a known price is called unknown, never free."""
         if not amounts.is_known:
             return "?"
         return self.usd(float(usd_text(amounts.usd)))

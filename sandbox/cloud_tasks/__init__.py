@@ -1,1 +1,1 @@
-"""A stand-in for Google Cloud Tasks: its gRPC API, its deliveries over HTTP, and the tokens Google signs for them."""
+"""Test double of Google Cloud Tasks: its gRPC API, its deliveries over HTTP, and Google's tokens for them."""

@@ -1,4 +1,4 @@
-"""Runs the stand-in alone: `python -m sandbox.cloud_tasks --port 8123 --queue projects/p/locations/l/queues/q`."""
+"""The double as a process: `python -m sandbox.cloud_tasks --port 8123 --queue projects/p/locations/l/queues/q`."""
 
 import argparse
 import asyncio

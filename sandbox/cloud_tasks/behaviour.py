@@ -1,4 +1,4 @@
-"""What goes wrong with the tasks on purpose, and how often."""
+"""Injected faults of the tasks, with their rates."""
 
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -9,7 +9,7 @@ from sandbox.behaviour import AnyLatency, Latency, Milliseconds, Rate, Setting
 
 
 class TokenFault(StrEnum):
-    """What can be wrong with the token of a delivery."""
+    """Faults of a delivery's token."""
 
     FOREIGN_KEY = "foreign_key"
     UNKNOWN_KEY_ID = "unknown_key_id"
@@ -27,11 +27,11 @@ class TokenFault(StrEnum):
 class TasksBehaviour(Setting):
     """The faults. Rates are probabilities in [0, 1]; the defaults are a service on a good day.
 
-    `create_fault` is the answer of a creation that fails: of the next `create_fails_next` ones, and of a share of
-    `create_failed`. With `created_anyway` the task is there all the same and only the answer was bad. A `dropped`
-    task vanishes unseen, a `doubled` delivery is made twice at the same time, a `held_back` one comes up to
-    `held_back_ms` late, so that others overtake it. `tombstone_seconds` is how long the name of a task stays taken
-    after its end, `queue_tombstone_seconds` that of a queue after it was deleted.
+    `create_fault` is the status of a failed creation: of the next `create_fails_next` ones, and of a share of
+    `create_failed`. With `created_anyway` the task exists nevertheless and only the response was bad. A `dropped` task
+    vanishes unseen, a `doubled` delivery is made twice at the same time, a `held_back` one comes up to `held_back_ms`
+    late, so that others overtake it. `tombstone_seconds` is the time for which the name of a task stays reserved after
+    its end, `queue_tombstone_seconds` that of a queue after its deletion.
     """
 
     seed: int | None = None

@@ -1,4 +1,4 @@
-"""One attempt: the HTTP request that the worker gets, with the headers and the token of the real service."""
+"""One delivery attempt: the HTTP request to the worker, with the headers and the token of the real service."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import httpx
 from google.cloud import tasks_v2
 
 from sandbox.behaviour import Counters
-from sandbox.chance import Chance, Dice
+from sandbox.chance import Chance
 from sandbox.cloud_tasks.behaviour import TasksBehaviour, TokenFault
 from sandbox.cloud_tasks.held import Answer, HeldTask, Outcome
 from sandbox.cloud_tasks.tokens import TokenSigner
@@ -19,7 +19,7 @@ _REPLACED = ("host", "content-length", "user-agent", "x-google-", "x-appengine-"
 
 
 class Postman:
-    """Makes the attempts. `deadline_scale` shortens dispatch deadlines; tokens carry the time of the wall."""
+    """Sender of the attempts. `deadline_scale` shortens dispatch deadlines; tokens carry the wall-clock time."""
 
     def __init__(self, signer: TokenSigner, counters: Counters, *, deadline_scale: float) -> None:
         self._signer = signer
@@ -37,21 +37,18 @@ class Postman:
         await self._client.aclose()
 
     async def deliver(self, task: HeldTask) -> Answer:
-        """Send the request once (twice where the dice say so) and return the worker's answer."""
+        """Send the request once (twice if drawn so) and return the worker's answer."""
         dice, _ = self._chance.dice(task.request.body or task.request.url.encode())
         if dice.happens("dropped", self._behaviour.dropped):
             return Answer(Outcome.DROPPED)
-        await self._hold_back(dice)
+        if dice.happens("held back", self._behaviour.held_back):
+            self._counters.add("held_back")
+            await asyncio.sleep(dice.draw("held back for") * self._behaviour.held_back_ms / 1000)
         if not dice.happens("doubled", self._behaviour.doubled):
             return await self._post(task)
         self._counters.add("doubled")
         first, _ = await asyncio.gather(self._post(task), self._post(task))
         return first
-
-    async def _hold_back(self, dice: Dice) -> None:
-        if dice.happens("held back", self._behaviour.held_back):
-            self._counters.add("held_back")
-            await asyncio.sleep(dice.draw("held back for") * self._behaviour.held_back_ms / 1000)
 
     async def _post(self, task: HeldTask) -> Answer:
         request = task.request
@@ -69,7 +66,7 @@ class Postman:
         return Answer(outcome, response.status_code, _retry_after(response))
 
     def _headers(self, task: HeldTask) -> httpx.Headers:
-        """The client's headers, then those it may not set itself."""
+        """Return the client's headers, then those it may not set itself."""
         given = task.request.headers.items()
         headers = httpx.Headers([(name, value) for name, value in given if not name.lower().startswith(_REPLACED)])
         headers["User-Agent"] = USER_AGENT
@@ -96,7 +93,7 @@ class Postman:
 
 
 def _retry_after(response: httpx.Response, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> timedelta:
-    """How long the worker wants to be left alone: seconds or a date; zero when it does not say."""
+    """Return the delay that the worker requests, in seconds or as a date; zero without a request."""
     wish = response.headers.get("retry-after", "").strip()
     if wish.isascii() and wish.isdigit():
         return timedelta(seconds=min(int(wish[:9]), 86_400))

@@ -1,4 +1,4 @@
-"""The stand-in as a whole: gRPC on one port; keys, behaviour and what happened over HTTP on another."""
+"""The whole double: gRPC on one port; keys, behaviour and history over HTTP on another."""
 
 import asyncio
 from collections import deque
@@ -32,11 +32,11 @@ KEYS_MAX_AGE_SECONDS = 6 * 3600
 
 
 class CloudTasksDouble:
-    """`start` it, `stop` it, start it again on the same port: what it holds stays.
+    """Double that can be stopped and started again on the same port: its tasks stay.
 
-    `target` is `host:port` for the client, `certs_url` where the keys are that tokens can be checked with. `time_scale`
-    is how much faster than on the wall the service's time passes; a worker needs its time all the same, so its
-    deadlines are shortened only by `deadline_scale`.
+    `target` is `host:port` for the client, `certs_url` the address of the keys that verify tokens. `time_scale` is the
+    speed of the service's time relative to the wall clock; a worker's processing does not scale, so its deadlines are
+    shortened only by `deadline_scale`.
     """
 
     def __init__(
@@ -81,24 +81,24 @@ class CloudTasksDouble:
 
     @property
     def tasks(self) -> list[HeldTask]:
-        """The tasks that are held now, in the order of their creation."""
+        """Return the held tasks, in the order of their creation."""
         held = [task for queue in self._service.queues.values() for task in queue.tasks]
         return sorted(held, key=lambda task: task.order)
 
     def share_of_rate(self, queue: str) -> float:
-        """How much of its rate a queue is left with after answers of 429 and 503, in (0, 1]."""
+        """Return the factor on a queue's rate after answers of 429 and 503, in (0, 1]."""
         return self._service.queues[queue].rate.share
 
     def pause(self, queue: str) -> None:
-        """What PauseQueue does."""
+        """Pause the queue, as PauseQueue does."""
         self._service.queues[queue].set_state(tasks_v2.Queue.State.PAUSED)
 
     def resume(self, queue: str) -> None:
-        """What ResumeQueue does."""
+        """Resume the queue, as ResumeQueue does."""
         self._service.queues[queue].set_state(tasks_v2.Queue.State.RUNNING)
 
     def set(self, **changes: Any) -> None:
-        """From now on do this, and nothing else out of order; the chance starts over."""
+        """Replace the whole behaviour by these faults; the draws start over."""
         self.behave(TasksBehaviour(**changes))
 
     def behave(self, behaviour: TasksBehaviour) -> None:
@@ -108,13 +108,13 @@ class CloudTasksDouble:
         self._postman.behave(behaviour, chance)
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Return when the condition holds; it is looked at after every attempt."""
+        """Wait until the condition holds; it is checked after every attempt."""
         while not holds():
             self._news.clear()
             await self._news.wait()
 
     async def idle(self) -> None:
-        """Return when no task is held any more."""
+        """Wait until no task is held any more."""
         await self.until(lambda: not self.tasks)
 
     async def start(self) -> None:
@@ -133,12 +133,14 @@ class CloudTasksDouble:
             await self._start_http()
 
     async def stop(self) -> None:
-        """No API and no deliveries until the next `start`; the keys stay reachable, as they are another service's."""
+        """Stop the API and the deliveries until the next `start`; the keys stay reachable, as they are another
+        service's.
+        """
         await self._service.stop()
         await self._grpc.stop(grace=None)
 
     async def close(self) -> None:
-        """The end: everything is closed."""
+        """Close everything."""
         await self.stop()
         if self._http is not None and self._serving is not None:
             self._http.should_exit = True
@@ -146,7 +148,7 @@ class CloudTasksDouble:
         await self._postman.close()
 
     async def serve_until_signal(self) -> None:
-        """Return when the process was told to stop."""
+        """Wait until the process receives a signal to stop."""
         if self._serving is not None:
             await self._serving
 
@@ -157,13 +159,6 @@ class CloudTasksDouble:
     async def _start_http(self) -> None:
         listener = listen(self._host, self._http_port)
         self._http_port = listener.getsockname()[1]
-        config = uvicorn.Config(self._app(), log_level="error", access_log=False, timeout_graceful_shutdown=1)
-        self._http = uvicorn.Server(config)
-        self._serving = asyncio.create_task(self._http.serve(sockets=[listener]))
-        while not self._http.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait on
-            await asyncio.sleep(0.005)
-
-    def _app(self) -> SandboxMark:
         routes = [
             Route("/oauth2/v3/certs", self._show_keys, methods=["GET"]),
             Route("/sandbox/behaviour", self._change_behaviour, methods=["GET", "PUT", "DELETE"]),
@@ -171,7 +166,12 @@ class CloudTasksDouble:
             Route("/sandbox/tasks", self._show_tasks, methods=["GET"]),
             Route("/healthz", self._healthy, methods=["GET"]),
         ]
-        return SandboxMark(Starlette(routes=routes))
+        app = SandboxMark(Starlette(routes=routes))
+        config = uvicorn.Config(app, log_level="error", access_log=False, timeout_graceful_shutdown=1)
+        self._http = uvicorn.Server(config)
+        self._serving = asyncio.create_task(self._http.serve(sockets=[listener]))
+        while not self._http.started:  # noqa: ASYNC110 - uvicorn offers nothing to wait on
+            await asyncio.sleep(0.005)
 
     async def _healthy(self, _: Request) -> Response:
         return JSON({"ok": True})
@@ -196,7 +196,7 @@ class CloudTasksDouble:
         return JSON(self.behaviour.model_dump(mode="json", exclude_defaults=True))
 
     async def _show_tasks(self, _: Request) -> Response:
-        """What is held, the newest attempts, and the counters."""
+        """Return the held tasks, the newest attempts, and the counters."""
         held = [
             {"name": task.name, "schedule_at": task.schedule_at.isoformat(), "dispatches": task.dispatches}
             for task in self.tasks
@@ -218,7 +218,7 @@ class CloudTasksDouble:
 
 @asynccontextmanager
 async def running_cloud_tasks(*queues: str | tasks_v2.Queue, **options: Any) -> AsyncIterator[CloudTasksDouble]:
-    """A running stand-in with these queues; the other options are those of `CloudTasksDouble`."""
+    """Run a double with these queues; the other options are those of `CloudTasksDouble`."""
     double = CloudTasksDouble(queues=queues, **options)
     await double.start()
     try:

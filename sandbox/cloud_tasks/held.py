@@ -1,4 +1,4 @@
-"""A task while the service holds it, and what is kept of its attempts."""
+"""A task while the service holds it, and the record of its attempts."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,7 +11,7 @@ from sandbox.cloud_tasks.schedule import RetryRules
 
 
 class Outcome(StrEnum):
-    """How an attempt ended."""
+    """Outcome of an attempt."""
 
     SUCCEEDED = "succeeded"
     REFUSED = "refused"
@@ -30,7 +30,7 @@ _CODES = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What the worker said: a status and its wish to be left alone for a while, or nothing."""
+    """The worker's answer: a status and the requested delay, or neither."""
 
     outcome: Outcome
     status: int | None = None
@@ -43,7 +43,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class AttemptRecord:
-    """One attempt, for the tests and for people who look. Times are those of the double's clock."""
+    """One attempt, for tests and inspection. Times are those of the double's clock."""
 
     task: str
     number: int
@@ -66,7 +66,7 @@ class AttemptRecord:
 
 @dataclass
 class HeldTask:
-    """A task and how it has gone so far; the queue that holds it is the only one that changes it."""
+    """A task with its history; only the queue that holds it changes it."""
 
     name: str
     request: tasks_v2.HttpRequest
@@ -91,7 +91,7 @@ class HeldTask:
         return self.name.split("/")[5]
 
     def view(self, view: int = tasks_v2.Task.View.BASIC) -> tasks_v2.Task:
-        """The task as the API shows it: without its body unless the full view is asked for."""
+        """Return the task as the API shows it: without its body except in the full view."""
         is_full = view == tasks_v2.Task.View.FULL
         request = tasks_v2.HttpRequest(self.request)
         if not is_full:

@@ -1,4 +1,4 @@
-"""One queue: the tasks it holds, the names that stay taken, and the loop that sends tasks out."""
+"""One queue: its held tasks, its reserved names, and its dispatch loop."""
 
 import asyncio
 import heapq
@@ -19,7 +19,7 @@ SLOWING_DOWN = frozenset({429, 503})
 
 
 class TaskQueue:
-    """Runs from `start` to `stop`; what it holds stays while it does not run."""
+    """Queue that runs from `start` to `stop`; its tasks stay while it is stopped."""
 
     def __init__(
         self,
@@ -62,11 +62,11 @@ class TaskQueue:
 
     @property
     def tasks(self) -> list[HeldTask]:
-        """What is held now, in the order of its creation."""
+        """Return the held tasks, in the order of their creation."""
         return list(self._tasks.values())
 
     def add(self, task: HeldTask, *, tombstone: timedelta) -> None:
-        """Hold the task from now on.
+        """Hold the task.
 
         Raises:
             Refusal: ALREADY_EXISTS while a task of that name is held, or was less than `tombstone` ago.
@@ -93,7 +93,7 @@ class TaskQueue:
         self.queue.purge_time = self._clock.now()
 
     def run_now(self, name: str) -> HeldTask:
-        """Send the task out at once, whatever the state, the rate, and whether it is out already."""
+        """Send the task at once, whatever the state, the rate, and whether an attempt is under way."""
         task = self.get(name)
         self._send_out(task)
         return task
@@ -102,7 +102,7 @@ class TaskQueue:
         self._loop = asyncio.create_task(self._dispatch(), name=f"dispatch {self.queue.name}")
 
     async def stop(self) -> None:
-        """Send nothing more; attempts that are out are broken off and count as not made."""
+        """Stop sending; running attempts are cancelled and do not count."""
         running = [*self._attempts, *([self._loop] if self._loop else [])]
         for one in running:
             one.cancel()
@@ -118,14 +118,14 @@ class TaskQueue:
                     await self._changed.wait()
 
     def _send_due(self) -> timedelta | None:
-        """Send out what may go now; return the time until more may, or None when only a change can bring it."""
+        """Send the due tasks; return the time until the next one, or None when only a change can bring one."""
         if self.queue.state != tasks_v2.Queue.State.RUNNING:
             return None
         while self._heap:
             at, _, name = self._heap[0]
             task = self._tasks.get(name)
             if task is None or task.running or task.schedule_at != at:
-                # Deleted, sent out by hand, or scheduled anew since it was pushed.
+                # Deleted, sent by hand, or rescheduled since it was pushed.
                 heapq.heappop(self._heap)
                 continue
             now = self._clock.now()
@@ -167,7 +167,7 @@ class TaskQueue:
         self._record(record)
 
     def _settle(self, task: HeldTask, record: AttemptRecord, answer: Answer) -> None:
-        """End the task, or schedule its next attempt; one that was deleted meanwhile stays deleted."""
+        """End the task, or schedule its next attempt; one that was deleted during the attempt stays deleted."""
         self._counters.add(f"attempts_{answer.outcome}")
         task.last = record
         task.responses += answer.status is not None
@@ -183,16 +183,13 @@ class TaskQueue:
             self._end(task)
             return
         task.failures += 1
-        if self._is_used_up(task, record.ended_at):
+        rules, at = self._rules(task), record.ended_at
+        if rules.is_used_up(task.dispatches, since_first_attempt=at - (task.first_dispatch_at or at)):
             self._counters.add("tasks_used_up")
             self._end(task)
             return
-        task.schedule_at = record.ended_at + max(self._rules(task).interval(task.failures), answer.retry_after)
+        task.schedule_at = at + max(rules.interval(task.failures), answer.retry_after)
         self._push(task)
-
-    def _is_used_up(self, task: HeldTask, at: datetime) -> bool:
-        since = at - (task.first_dispatch_at or at)
-        return self._rules(task).is_used_up(task.dispatches, since_first_attempt=since)
 
     def _rules(self, task: HeldTask) -> RetryRules:
         return task.retry or self._retry

@@ -1,4 +1,4 @@
-"""What the service refuses, and what it fills in. Source: the comments of the google.cloud.tasks.v2 messages."""
+"""Validation and defaults of the service. Source: the comments of the google.cloud.tasks.v2 messages."""
 
 import re
 from datetime import datetime, timedelta
@@ -28,7 +28,6 @@ DEFAULT_DEADLINE = timedelta(minutes=10)
 MOST_DISPATCHES_PER_SECOND = 500
 MOST_CONCURRENT_DISPATCHES = 5000
 MAX_BATCH = 100
-MAX_DELETED_AT_ONCE = 1000
 
 _LOCATION = r"projects/[A-Za-z0-9.:-]+/locations/[A-Za-z0-9-]+"
 _QUEUE = rf"{_LOCATION}/queues/[A-Za-z0-9-]{{1,100}}"
@@ -40,7 +39,7 @@ _WITH_BODY = frozenset({tasks_v2.HttpMethod.POST, tasks_v2.HttpMethod.PUT, tasks
 
 
 class Refusal(Exception):
-    """The call is answered with this status."""
+    """A refused call, with its gRPC status."""
 
     def __init__(self, code: grpc.StatusCode, message: str) -> None:
         super().__init__(message)
@@ -62,14 +61,14 @@ def check_queue_name(name: str) -> None:
 
 
 def check_task_name(name: str) -> str:
-    """Return the name of the task's queue."""
+    """Check the name and return the name of the task's queue."""
     if not _IS_TASK(name):
         raise invalid("Task name must be formatted: <queue name>/tasks/TASK_ID")
     return name.rpartition("/tasks/")[0]
 
 
 def completed_queue(queue: tasks_v2.Queue) -> tasks_v2.Queue:
-    """The queue with everything it leaves open filled in; durations are cut to whole seconds, zero means unset."""
+    """Return the queue with defaults filled in; durations are cut to whole seconds, zero means unset."""
     limits, retry = queue.rate_limits, queue.retry_config
     per_second = limits.max_dispatches_per_second or DISPATCHES_PER_SECOND
     concurrent = limits.max_concurrent_dispatches or CONCURRENT_DISPATCHES
@@ -96,7 +95,7 @@ def completed_queue(queue: tasks_v2.Queue) -> tasks_v2.Queue:
 
 
 def retry_rules(config: tasks_v2.RetryConfig) -> RetryRules:
-    """The rules of a retry config that was written by a client."""
+    """Return the rules of a client's retry config."""
     if config.max_attempts < -1:
         raise invalid("max_attempts must be greater than or equal to -1.")
     if config.max_doublings < 0:
@@ -118,7 +117,7 @@ def retry_rules(config: tasks_v2.RetryConfig) -> RetryRules:
 
 
 def completed_task(parent: str, task: tasks_v2.Task, *, at: datetime) -> tasks_v2.Task:
-    """The task as it will be held: checked, without what only the service sets, with what was left open."""
+    """Return the task to be held: validated, without output-only fields, with defaults."""
     if task.name and check_task_name(task.name) != parent:
         raise invalid("The queue name from request must match the queue name in the task.")
     if "http_request" not in task:
@@ -130,12 +129,16 @@ def completed_task(parent: str, task: tasks_v2.Task, *, at: datetime) -> tasks_v
     schedule_at = task.schedule_time or at
     if schedule_at > at + MAX_SCHEDULED_AHEAD:
         raise invalid("Task.schedule_time is too far in the future: the maximum is 30 days.")
+    request = _checked_request(task.http_request)
+    deadline = task.dispatch_deadline or DEFAULT_DEADLINE
+    if not SHORTEST_DEADLINE <= deadline <= LONGEST_DEADLINE:
+        raise invalid("Task.dispatch_deadline must be between [15s, 30m].")
     return tasks_v2.Task(
         name=task.name,
-        http_request=_checked_request(task.http_request),
+        http_request=request,
         schedule_time=max(schedule_at, at),
         create_time=at,
-        dispatch_deadline=_checked_deadline(task.dispatch_deadline),
+        dispatch_deadline=timedelta(milliseconds=deadline // timedelta(milliseconds=1)),
         **({"retry_config": task.retry_config} if "retry_config" in task else {}),
     )
 
@@ -150,8 +153,10 @@ def _checked_request(request: tasks_v2.HttpRequest) -> tasks_v2.HttpRequest:
         raise invalid("HttpRequest.body is allowed only with POST, PUT or PATCH.")
     if sum(len(name) + len(value) for name, value in request.headers.items()) >= MAX_HEADER_BYTES:
         raise invalid("The size of the headers must be less than 80KB.")
-    if not all(_HEADER_NAME(name) and _is_header_value(value) for name, value in request.headers.items()):
-        raise invalid("A header's name or value is invalid.")
+    for name, value in request.headers.items():
+        is_printable = value.isascii() and not any(ord(one) < 32 and one != "\t" for one in value)
+        if not _HEADER_NAME(name) or not is_printable:
+            raise invalid("A header's name or value is invalid.")
     if "oauth_token" in request:
         raise Refusal(grpc.StatusCode.UNIMPLEMENTED, "The stand-in offers OIDC tokens only.")
     if "oidc_token" in request and "@" not in request.oidc_token.service_account_email:
@@ -171,18 +176,6 @@ def _check_url(url: str) -> None:
         is_usable = False
     if not is_usable:
         raise invalid("HttpRequest.url is not a URL.")
-
-
-def _checked_deadline(deadline: timedelta | None) -> timedelta:
-    if not deadline:
-        return DEFAULT_DEADLINE
-    if not SHORTEST_DEADLINE <= deadline <= LONGEST_DEADLINE:
-        raise invalid("Task.dispatch_deadline must be between [15s, 30m].")
-    return timedelta(milliseconds=deadline // timedelta(milliseconds=1))
-
-
-def _is_header_value(value: str) -> bool:
-    return value.isascii() and not any(ord(one) < 32 and one != "\t" for one in value)
 
 
 def _whole_seconds(duration: timedelta | None) -> timedelta:

@@ -1,4 +1,4 @@
-"""When tasks go out: a clock that can run faster, the intervals between retries, and the rate of a queue."""
+"""Dispatch times of tasks: a scaled clock, the intervals between retries, and the rate of a queue."""
 
 import time
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 RETENTION = timedelta(days=31)
 MICROSECOND = timedelta(microseconds=1)
 
-# What the service takes for what a queue leaves open.
+# The service's defaults of a queue.
 MAX_ATTEMPTS = 100
 MIN_BACKOFF = timedelta(milliseconds=100)
 MAX_BACKOFF = timedelta(hours=1)
@@ -16,14 +16,14 @@ DISPATCHES_PER_SECOND = 500.0
 CONCURRENT_DISPATCHES = 1000
 BURST = 100
 
-# The service says that it slows down after a 429 or a 503, not by how much; these are ours.
+# The service documents that it slows down after a 429 or a 503, but not the factor; these are ours.
 SLOWEST = 1 / 64
 SLOWED = 0.5
 RECOVERED = 1.1
 
 
 class ScaledClock:
-    """The time of the double, which passes `scale` times as fast as on the wall: hours of backoff in a short test."""
+    """The double's clock, `scale` times as fast as the wall clock: hours of backoff in a short test."""
 
     def __init__(self, scale: float = 1.0) -> None:
         self.scale = scale
@@ -36,7 +36,7 @@ class ScaledClock:
 
 @dataclass(frozen=True)
 class RetryRules:
-    """When a failed task is tried again. `max_attempts` -1 is no limit, and so is a `max_retry_duration` of zero.
+    """Schedule of retries. `max_attempts` -1 is no limit, and so is a `max_retry_duration` of zero.
 
     Source: the comments of google.cloud.tasks.v2.RetryConfig.
     """
@@ -48,7 +48,7 @@ class RetryRules:
     max_doublings: int = MAX_DOUBLINGS
 
     def interval(self, failures: int) -> timedelta:
-        """The wait after the n-th failure: it starts at the minimum, doubles, then grows by the last step.
+        """Return the wait after the n-th failure: it starts at the minimum, doubles, then grows by the last step.
 
         10 s, 300 s and three doublings give 10, 20, 40, 80, 160, 240, 300, 300 ...
         """
@@ -59,7 +59,7 @@ class RetryRules:
         return timedelta(microseconds=min(self.max_backoff // MICROSECOND, grown))
 
     def is_used_up(self, attempts: int, *, since_first_attempt: timedelta) -> bool:
-        """Whether no attempt is left: of the two limits those that are set must both be reached."""
+        """Return whether no attempt is left: every limit that is set must be reached."""
         limits = []
         if self.max_attempts != -1:
             limits.append(attempts >= self.max_attempts)
@@ -69,7 +69,7 @@ class RetryRules:
 
 
 class DispatchRate:
-    """A token bucket, and how far answers of 429 and 503 have slowed the queue down."""
+    """A token bucket, slowed down by answers of 429 and 503."""
 
     def __init__(self, per_second: float, burst: int, concurrent: int, at: datetime) -> None:
         self.per_second = per_second
@@ -81,7 +81,7 @@ class DispatchRate:
 
     @property
     def room(self) -> int:
-        """How many tasks may be out at the same time now."""
+        """Return the number of concurrent attempts that are allowed now."""
         return max(1, int(self.concurrent * self.share))
 
     def take(self, at: datetime) -> timedelta:

@@ -1,4 +1,4 @@
-"""The gRPC service google.cloud.tasks.v2.CloudTasks: each method checks, asks the queues, and answers."""
+"""The gRPC service google.cloud.tasks.v2.CloudTasks: validation, queues, responses."""
 
 import asyncio
 import itertools
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import grpc  # type: ignore[import-untyped]
 from google.cloud import tasks_v2
 from google.longrunning import operations_pb2  # type: ignore[import-untyped]
-from google.protobuf import any_pb2, empty_pb2, field_mask_pb2  # type: ignore[import-untyped]
+from google.protobuf import any_pb2, empty_pb2  # type: ignore[import-untyped]
 from google.rpc import status_pb2  # type: ignore[import-untyped]
 
 from sandbox.behaviour import Counters
@@ -30,7 +30,7 @@ Batch = tasks_v2.BatchCreateTasksMetadata
 
 
 class TasksService:
-    """The service's side: the queues by name, and how creations fail on purpose."""
+    """Implementation of the service: the queues by name, and injected faults of creations."""
 
     def __init__(
         self,
@@ -67,25 +67,25 @@ class TasksService:
         await asyncio.gather(*(queue.stop() for queue in self.queues.values()))
 
     def handler(self) -> grpc.GenericRpcHandler:
-        """Every method of the service that the stand-in offers; the others answer UNIMPLEMENTED by themselves."""
+        """Return the handler of every implemented method; gRPC itself answers UNIMPLEMENTED to the others."""
         empty = empty_pb2.Empty.SerializeToString
         queue, task = tasks_v2.Queue.serialize, tasks_v2.Task.serialize
         operation = operations_pb2.Operation.SerializeToString
         methods: dict[str, tuple[Callable[[Any], Awaitable[Any]], Any, Callable[[Any], bytes]]] = {
             "CreateQueue": (self.create_queue, tasks_v2.CreateQueueRequest, queue),
-            "GetQueue": (self._get_queue, tasks_v2.GetQueueRequest, queue),
-            "ListQueues": (self._list_queues, tasks_v2.ListQueuesRequest, tasks_v2.ListQueuesResponse.serialize),
-            "UpdateQueue": (self._update_queue, tasks_v2.UpdateQueueRequest, queue),
-            "PauseQueue": (self._pause_queue, tasks_v2.PauseQueueRequest, queue),
-            "ResumeQueue": (self._resume_queue, tasks_v2.ResumeQueueRequest, queue),
-            "PurgeQueue": (self._purge_queue, tasks_v2.PurgeQueueRequest, queue),
-            "DeleteQueue": (self._delete_queue, tasks_v2.DeleteQueueRequest, empty),
+            "GetQueue": (self.get_queue, tasks_v2.GetQueueRequest, queue),
+            "ListQueues": (self.list_queues, tasks_v2.ListQueuesRequest, tasks_v2.ListQueuesResponse.serialize),
+            "UpdateQueue": (self.update_queue, tasks_v2.UpdateQueueRequest, queue),
+            "PauseQueue": (self.pause_queue, tasks_v2.PauseQueueRequest, queue),
+            "ResumeQueue": (self.resume_queue, tasks_v2.ResumeQueueRequest, queue),
+            "PurgeQueue": (self.purge_queue, tasks_v2.PurgeQueueRequest, queue),
+            "DeleteQueue": (self.delete_queue, tasks_v2.DeleteQueueRequest, empty),
             "CreateTask": (self._create_task, tasks_v2.CreateTaskRequest, task),
-            "BatchCreateTasks": (self._batch_create_tasks, tasks_v2.BatchCreateTasksRequest, operation),
-            "GetTask": (self._get_task, tasks_v2.GetTaskRequest, task),
-            "ListTasks": (self._list_tasks, tasks_v2.ListTasksRequest, tasks_v2.ListTasksResponse.serialize),
-            "DeleteTask": (self._delete_task, tasks_v2.DeleteTaskRequest, empty),
-            "RunTask": (self._run_task, tasks_v2.RunTaskRequest, task),
+            "BatchCreateTasks": (self.batch_create_tasks, tasks_v2.BatchCreateTasksRequest, operation),
+            "GetTask": (self.get_task, tasks_v2.GetTaskRequest, task),
+            "ListTasks": (self.list_tasks, tasks_v2.ListTasksRequest, tasks_v2.ListTasksResponse.serialize),
+            "DeleteTask": (self.delete_task, tasks_v2.DeleteTaskRequest, empty),
+            "RunTask": (self.run_task, tasks_v2.RunTaskRequest, task),
         }
         handlers = {
             name: grpc.unary_unary_rpc_method_handler(
@@ -138,10 +138,10 @@ class TasksService:
             raise Refusal(grpc.StatusCode.NOT_FOUND, "Queue does not exist.")
         return self.queues[name]
 
-    async def _get_queue(self, request: tasks_v2.GetQueueRequest) -> tasks_v2.Queue:
+    async def get_queue(self, request: tasks_v2.GetQueueRequest) -> tasks_v2.Queue:
         return self._queue(request.name).queue
 
-    async def _list_queues(self, request: tasks_v2.ListQueuesRequest) -> tasks_v2.ListQueuesResponse:
+    async def list_queues(self, request: tasks_v2.ListQueuesRequest) -> tasks_v2.ListQueuesResponse:
         rules.check_location(request.parent)
         if request.filter:
             raise Refusal(grpc.StatusCode.UNIMPLEMENTED, "The stand-in does not filter.")
@@ -149,8 +149,8 @@ class TasksService:
         page, following = _page(names, request.page_token, request.page_size, MAX_QUEUES_ON_PAGE)
         return tasks_v2.ListQueuesResponse(queues=[self.queues[name].queue for name in page], next_page_token=following)
 
-    async def _update_queue(self, request: tasks_v2.UpdateQueueRequest) -> tasks_v2.Queue:
-        """Create the queue when there is none; the state and what only the service sets are left alone."""
+    async def update_queue(self, request: tasks_v2.UpdateQueueRequest) -> tasks_v2.Queue:
+        """Update the queue, or create it when there is none; the state and output-only fields stay."""
         rules.check_queue_name(request.queue.name)
         queue = self.queues.get(request.queue.name)
         if queue is None:
@@ -158,27 +158,30 @@ class TasksService:
         merged = tasks_v2.Queue(request.queue)
         if request.update_mask.paths:
             merged = tasks_v2.Queue(queue.queue)
-            _merge(request.update_mask, source=request.queue, into=merged)
+            if not request.update_mask.IsValidForDescriptor(tasks_v2.Queue.pb().DESCRIPTOR):
+                raise rules.invalid("update_mask names a field that does not exist.")
+            source, into = tasks_v2.Queue.pb(request.queue), tasks_v2.Queue.pb(merged)
+            request.update_mask.MergeMessage(source, into, replace_message_field=True)
         merged.name, merged.state, merged.purge_time = queue.queue.name, queue.queue.state, queue.queue.purge_time
         queue.configure(rules.completed_queue(merged))
         return queue.queue
 
-    async def _pause_queue(self, request: tasks_v2.PauseQueueRequest) -> tasks_v2.Queue:
+    async def pause_queue(self, request: tasks_v2.PauseQueueRequest) -> tasks_v2.Queue:
         queue = self._queue(request.name)
         queue.set_state(tasks_v2.Queue.State.PAUSED)
         return queue.queue
 
-    async def _resume_queue(self, request: tasks_v2.ResumeQueueRequest) -> tasks_v2.Queue:
+    async def resume_queue(self, request: tasks_v2.ResumeQueueRequest) -> tasks_v2.Queue:
         queue = self._queue(request.name)
         queue.set_state(tasks_v2.Queue.State.RUNNING)
         return queue.queue
 
-    async def _purge_queue(self, request: tasks_v2.PurgeQueueRequest) -> tasks_v2.Queue:
+    async def purge_queue(self, request: tasks_v2.PurgeQueueRequest) -> tasks_v2.Queue:
         queue = self._queue(request.name)
         queue.purge()
         return queue.queue
 
-    async def _delete_queue(self, request: tasks_v2.DeleteQueueRequest) -> empty_pb2.Empty:
+    async def delete_queue(self, request: tasks_v2.DeleteQueueRequest) -> empty_pb2.Empty:
         queue = self._queue(request.name)
         del self.queues[request.name]
         self._entombed_queues[request.name] = self._clock.now()
@@ -215,15 +218,15 @@ class TasksService:
         return task
 
     def _fault(self, dice: Dice) -> Refusal | None:
-        """The refusal laid down for the next creations, or drawn."""
+        """Return the scripted refusal of the next creations, or a drawn one."""
         laid_down, self._fails_next = self._fails_next > 0, max(0, self._fails_next - 1)
         if not laid_down and not dice.happens("create failed", self._behaviour.create_failed):
             return None
         self._counters.add("create_failed")
         return Refusal(grpc.StatusCode[self._behaviour.create_fault], "The sandbox failed this call on purpose.")
 
-    async def _batch_create_tasks(self, request: tasks_v2.BatchCreateTasksRequest) -> operations_pb2.Operation:
-        """Done at once: what was created stands in the response, what was not in the metadata, by its index."""
+    async def batch_create_tasks(self, request: tasks_v2.BatchCreateTasksRequest) -> operations_pb2.Operation:
+        """Create all tasks at once: the response has the created ones, the metadata the refused ones, by index."""
         self._queue(request.parent)
         if not 0 < len(request.requests) <= rules.MAX_BATCH:
             raise rules.invalid(f"A batch has 1 to {rules.MAX_BATCH} tasks.")
@@ -250,21 +253,21 @@ class TasksService:
             )
         return operation
 
-    async def _get_task(self, request: tasks_v2.GetTaskRequest) -> tasks_v2.Task:
+    async def get_task(self, request: tasks_v2.GetTaskRequest) -> tasks_v2.Task:
         return self._holder(request.name).get(request.name).view(request.response_view)
 
-    async def _list_tasks(self, request: tasks_v2.ListTasksRequest) -> tasks_v2.ListTasksResponse:
+    async def list_tasks(self, request: tasks_v2.ListTasksRequest) -> tasks_v2.ListTasksResponse:
         held = {task.name: task for task in self._queue(request.parent).tasks}
         page, following = _page(sorted(held), request.page_token, request.page_size, MAX_TASKS_ON_PAGE)
         return tasks_v2.ListTasksResponse(
             tasks=[held[name].view(request.response_view) for name in page], next_page_token=following
         )
 
-    async def _delete_task(self, request: tasks_v2.DeleteTaskRequest) -> empty_pb2.Empty:
+    async def delete_task(self, request: tasks_v2.DeleteTaskRequest) -> empty_pb2.Empty:
         self._holder(request.name).delete(request.name)
         return empty_pb2.Empty()
 
-    async def _run_task(self, request: tasks_v2.RunTaskRequest) -> tasks_v2.Task:
+    async def run_task(self, request: tasks_v2.RunTaskRequest) -> tasks_v2.Task:
         return self._holder(request.name).run_now(request.name).view(request.response_view)
 
     def _holder(self, task_name: str) -> TaskQueue:
@@ -272,18 +275,12 @@ class TasksService:
 
 
 def _page(names: list[str], token: str, size: int, most: int) -> tuple[list[str], str]:
-    """A page of sorted names, and the token of the next one: the last name on this one."""
+    """Return a page of sorted names, and the token of the next one: the last name on this one."""
     if size < 0:
         raise rules.invalid("page_size must not be negative.")
     rest = [name for name in names if name > token]
     page = rest[: min(size or most, most)]
     return page, page[-1] if len(rest) > len(page) else ""
-
-
-def _merge(mask: field_mask_pb2.FieldMask, *, source: tasks_v2.Queue, into: tasks_v2.Queue) -> None:
-    if not mask.IsValidForDescriptor(tasks_v2.Queue.pb().DESCRIPTOR):
-        raise rules.invalid("update_mask names a field that does not exist.")
-    mask.MergeMessage(tasks_v2.Queue.pb(source), tasks_v2.Queue.pb(into), replace_message_field=True)
 
 
 def _packed(message: Any) -> any_pb2.Any:

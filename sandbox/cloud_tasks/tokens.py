@@ -1,4 +1,4 @@
-"""Tokens as Google signs them for a service account, and the keys they can be checked with."""
+"""Tokens in the form of Google's for a service account, and the keys that verify them."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ KEY_BITS = 2048
 
 
 class TokenSigner:
-    """Signs with a key made when it starts. Older keys stay published until the second rotation, as Google's do."""
+    """Signer with a key made at its start. Older keys stay published until the second rotation, as Google's do."""
 
     def __init__(self) -> None:
         self._keys: list[tuple[str, rsa.RSAPrivateKey]] = []
@@ -31,11 +31,11 @@ class TokenSigner:
         self._keys = [(_key_id(key), key), *self._keys[:1]]
 
     def keys(self) -> dict[str, Any]:
-        """The public keys as a JWK set, in the shape of https://www.googleapis.com/oauth2/v3/certs."""
+        """Return the public keys as a JWK set, in the shape of https://www.googleapis.com/oauth2/v3/certs."""
         return {"keys": [_public(key_id, key) for key_id, key in self._keys]}
 
     def token(self, *, email: str, audience: str, at: datetime, fault: TokenFault | None = None) -> str:
-        """An OIDC token of the service account, valid for an hour, wrong in the way of `fault`."""
+        """Return an OIDC token of the service account, valid for an hour, wrong in the way of `fault`."""
         key_id, key = self._keys[0]
         issued = at
         match fault:
@@ -57,7 +57,7 @@ class TokenSigner:
             case TokenFault.UNSIGNED:
                 return f"{_signed_part({'alg': 'none', 'kid': key_id}, claims)}."
             case TokenFault.SYMMETRIC:
-                # The old trick: the public key, which everybody has, as the secret of an HMAC.
+                # Algorithm confusion: the public key, which is known, as the secret of an HMAC.
                 part = _signed_part({"alg": "HS256", "kid": key_id}, claims)
                 secret = orjson.dumps(_public(key_id, key))
                 return f"{part}.{_encode(hmac.digest(secret, part.encode(), 'sha256'))}"
@@ -69,7 +69,7 @@ class TokenSigner:
 
 
 def sign(key: rsa.RSAPrivateKey, key_id: str, claims: dict[str, Any]) -> str:
-    """Any claims as an RS256 token."""
+    """Sign any claims as an RS256 token."""
     part = _signed_part({"alg": "RS256", "kid": key_id, "typ": "JWT"}, claims)
     return f"{part}.{_encode(key.sign(part.encode(), padding.PKCS1v15(), SHA256()))}"
 
@@ -96,7 +96,7 @@ def _key_id(key: rsa.RSAPrivateKey) -> str:
 
 
 def _subject(email: str) -> str:
-    """The account's number: 21 digits, the same for the same account."""
+    """Return the account's number: 21 digits, the same for the same account."""
     return "1" + str(int.from_bytes(hashlib.sha256(email.encode()).digest()))[:20]
 
 

@@ -24,10 +24,8 @@ from flags.experiments.definitions import FINAL_ALPHA, LEGAL, Experiment, Phase,
 from flags.experiments.statistics import people_for_mean, people_for_proportion
 from flags.experiments.store import ExperimentStore
 from flags.provider import ProsaProvider, SwitchedProvider, provided
-from flags.resolver import Assignment, Choice, NoExperiments, Resolver, prompt_version_chooser
+from flags.resolver import Assignment, Choice, Resolver
 from flags.store import FlagStore
-from prompts.templating.registry import PromptRegistry
-from prompts.templating.versions import PromptVersions
 from tests.builders import BACKENDS, START, SteppingClock, open_backend
 from tests.flags.making import Known, evaluator, flag, person, variants
 from tests.flags.test_recommendation import EXACT, experiment
@@ -257,21 +255,8 @@ async def test_experiment_before_flag_before_default() -> None:
         sizes = [sum(one == wanted for one in arms.values()) for wanted in ((v1,), (v2,), ())]
         assert all(abs(size - expected) < 45 for size, expected in zip(sizes, (100, 100, 200), strict=True))
         assert choices.value("prompts.generate_response", 7, person()).value == 7
-        assert Resolver(client, NoExperiments()).value("prompts.select_state", 0, person()).value == 3
+        assert Resolver(client, Running()).value("prompts.select_state", 0, person()).value == 3
         assert str(v2) == "prompt-v2=v2"
-
-
-async def test_a_chooser_of_prompt_versions() -> None:
-    running = started()
-    provider = ProsaProvider(evaluator(running.flag(START), flag("prompts.generate_response", variants=VERSIONS)))
-    async with provided(provider, domain=uuid4().hex) as client:
-        choose = prompt_version_chooser(Resolver(client, Running(running)))
-        versions = PromptVersions(PromptRegistry.read(), [choose])
-        chosen = [versions.chosen(["select_state", "generate_response"], f"web:{n}") for n in range(100)]
-        assert {one["generate_response"] for one in chosen} == {2}
-        assert {one["select_state"] for one in chosen} == {1, 2}
-        again = [versions.chosen(["select_state", "generate_response"], f"web:{n}") for n in range(100)]
-        assert again == chosen
 
 
 async def test_no_experiment_overrides_what_is_switched() -> None:
@@ -282,8 +267,7 @@ async def test_no_experiment_overrides_what_is_switched() -> None:
     ours = ProsaProvider(evaluator(running.flag(START), flag("prompts.select_state", variants=VERSIONS), flag("cache")))
     async with provided(SwitchedProvider(ours, switches), domain=uuid4().hex) as client:
         choices = Resolver(client, Running(running), switches)
-        choose = prompt_version_chooser(choices)
-        assert {choose("select_state", f"web:{n}") for n in range(50)} == {None}
+        assert {choices.value("prompts.select_state", 0, person(n)).value for n in range(50)} == {0}
         assert {choices.value("cache", True, person(n)) for n in range(50)} == {Choice(False)}
 
 
@@ -322,7 +306,7 @@ async def test_another_provider_assigns_as_well_and_its_mistakes_are_the_default
 async def test_canaries_assign_both_sides() -> None:
     canary = flag("cache.semantic", status="canary", percentage=30)
     async with provided(ProsaProvider(evaluator(canary)), domain=uuid4().hex) as client:
-        choices = Resolver(client, NoExperiments())
+        choices = Resolver(client, Running())
         found = [choices.value("cache.semantic", False, person(n)) for n in range(100)]
         assert {choice.assignments for choice in found} == {
             (Assignment("cache.semantic@7", "on"),),

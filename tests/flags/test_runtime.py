@@ -21,7 +21,6 @@ from contracts.errors import StoreUnavailableError
 from contracts.ports import Store
 from flags.experiments.recorder import CONVERSION
 from flags.experiments.store import ExperimentStore
-from flags.resolver import prompt_version_chooser
 from flags.runtime import FlagRuntime, open_flags
 from flags.store import FlagStore
 from observability.metrics import REGISTRY
@@ -48,8 +47,7 @@ async def test_an_experiment_goes_its_whole_way(store: Store) -> None:
     events, clock = MemoryEvents(), SteppingClock()
     laboratory = ExperimentStore(store.records, events, clock)
     async with opened(store, events) as flags:
-        choose = prompt_version_chooser(flags.resolver)
-        assert choose("select_state", "web:1") is None
+        assert flags.resolver.value("prompts.select_state", 0, person(1)).value == 0
         # The listener subscribes in the background.
         await asyncio.sleep(0.05)
         await laboratory.plan(draft())

@@ -141,14 +141,6 @@ def _print_turn(text: str, turn: TurnRecord, *, tapped: bool) -> None:
     console.print(details, style="dim", markup=False)
 
 
-async def _print_delivery(conversation_id: ConversationId, runtime: Runtime) -> None:
-    states = [row.state.value for row in await runtime.backend.store.outbox.rows(conversation_id)]
-    if not states:
-        return
-    counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    console.print(f"\n  delivery: {counted}\n", style="dim")
-
-
 def _print_totals(turns: Sequence[TurnRecord]) -> None:
     times = sorted(turn.ms.total for turn in turns)
     table = Table(box=None, header_style="bold")

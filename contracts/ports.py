@@ -529,11 +529,28 @@ class Embedder(Protocol):
     async def close(self) -> None: ...
 
 
+class Markup(Value):
+    """Marks that a channel shows as the emphasis of the words between them; empty where it shows none.
+
+    `code` encloses words, `block` lines. Headings and links with a text of their own are not shown by any of them.
+    """
+
+    bold: str = ""
+    italic: str = ""
+    strike: str = ""
+    code: str = ""
+    block: str = ""
+
+
 class ChannelLimits(Value):
-    """Limits of one message on a channel. Lengths are in code points; a type that is absent is not offered there."""
+    """Limits of one message on a channel. Lengths are in code points; a type that is absent is not offered there.
+
+    `markup` is what of a text's emphasis the channel shows.
+    """
 
     types: frozenset[str]
     text: int
+    markup: Markup = Markup()
     button_body: int = 0
     buttons: int = 0
     button_title: int = 0

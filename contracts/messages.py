@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
@@ -114,6 +116,11 @@ class InboundMessage(Kept):
         return digest(self.address.channel, self.address.account, self.platform_id)
 
     @property
+    def written_at(self) -> datetime:
+        """When the person wrote it, by the platform's clock where it gives the time."""
+        return self.sent_at or self.received_at
+
+    @property
     def is_recorded_only(self) -> bool:
         """Kept, never answered: reactions, edits, what the business itself wrote, what is said in groups."""
         return self.recorded_only or self.kind in RECORDED_ONLY_KINDS
@@ -207,6 +214,26 @@ class OutboundMessage(Kept):
     def options(self) -> tuple[Option, ...]:
         return self.buttons or self.rows
 
+    @property
+    def in_words(self) -> str:
+        """The same as text, where another form is refused: options by number, a place and a contact by their names.
+
+        Empty where it is text already, or has no words to say.
+        """
+        match self.type:
+            case MessageType.TEXT | MessageType.TEMPLATE | MessageType.REACTION:
+                return ""
+            case MessageType.LOCATION if self.location is not None:
+                place = self.location
+                named = [place.name, place.address]
+                words = [self.text, *(named if any(named) else [f"{place.latitude}, {place.longitude}"])]
+            case MessageType.CONTACT if self.contact is not None:
+                words = [self.text, self.contact.name, self.contact.organization, self.contact.phone]
+            case _:
+                options = numbered(self.options)
+                words = [self.text, f"\n{options}" if options else ""]
+        return "\n".join(line for line in words if line)
+
     def visible_texts(self) -> tuple[str, ...]:
         """Everything of the message that a person can read or open: what the guardrail gate has to look at."""
         texts = [self.text, self.list_label]
@@ -223,8 +250,19 @@ class OutboundMessage(Kept):
         return tuple(text for text in texts if text)
 
 
+def numbered(options: Sequence[Option]) -> str:
+    """Return the options as lines of a text, by number."""
+    return "\n".join(
+        f"{number}. {option.title}{f': {option.description}' if option.description else ''}"
+        for number, option in enumerate(options, start=1)
+    )
+
+
 class DeliveryState(StrEnum):
-    """The life of an outbox row. It only moves forward: pending, sending, sent, delivered, read; or failed."""
+    """The life of an outbox row. It only moves forward: pending, sending, sent, delivered, read; or failed.
+
+    From a failure there is one way back: a message refused in its form is pending again as plain text.
+    """
 
     PENDING = "pending"
     SENDING = "sending"
@@ -235,7 +273,10 @@ class DeliveryState(StrEnum):
 
 
 class StatusUpdate(Kept):
-    """What a platform reports about one of our messages; `client_reference` is the outbox id, where it echoes one."""
+    """What a platform reports about one of our messages; `client_reference` is the row's, where it echoes one.
+
+    A failure `in_any_form` is not about the form of the message: as plain text it would fail the same way.
+    """
 
     channel: ChannelName
     account: str
@@ -243,4 +284,5 @@ class StatusUpdate(Kept):
     state: DeliveryState
     client_reference: str | None = None
     error_code: str | None = None
+    in_any_form: bool = Field(False, exclude_if=lambda in_any_form: not in_any_form)
     at: Instant

@@ -233,8 +233,13 @@ class Outbox(Protocol):
         """Nothing was sent: pending again, not before the given time."""
         ...
 
-    async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
-        """The platform refused it for good; the row asks for an escalation."""
+    async def mark_failed(
+        self, row_id: OutboxId, *, error_code: str, at: datetime, in_any_form: bool = True
+    ) -> OutboxRow | None:
+        """The platform refused it for good: an unsent row asks for an escalation; return it as it is then.
+
+        Where it was refused for its form, it is pending instead, in words, unless it has none or that was refused too.
+        """
         ...
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:

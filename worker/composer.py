@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from contracts.decisions import MessageTypeChoice
 from contracts.institution import FixedText, Institution
-from contracts.messages import MessageType, Option, OutboundMessage
+from contracts.messages import MessageType, Option, OutboundMessage, numbered
 from contracts.ports import ChannelLimits, Markup
 from worker.markup import to_markup
 
@@ -53,8 +53,17 @@ def fit(
         *before, last = _split(body, limits.text, last_limit=limits.list_body)
         listed = OutboundMessage(type=MessageType.LIST, text=last, rows=options, list_label=label)
         return (*_texts(before), listed)
-    numbered = "\n".join(f"{number}. {option.title}" for number, option in enumerate(options, start=1))
-    return _as_text(f"{body}\n\n{numbered}", limits)
+    return _as_text(f"{body}\n\n{numbered(options)}", limits)
+
+
+def in_words(message: OutboundMessage, limits: ChannelLimits) -> OutboundMessage:
+    """Return the message as one text; where that is too long, its options stay and its words are shortened."""
+    words = message.in_words
+    if length(words) <= limits.text:
+        return OutboundMessage.of_text(words)
+    options = f"\n\n{numbered(message.options)}" if message.options else ""
+    room = max(0, limits.text - length(options))
+    return OutboundMessage.of_text(_shorten(_shorten(message.text or words, room) + options, limits.text))
 
 
 def length(text: str) -> int:

@@ -50,6 +50,7 @@ from contracts.delivery import (
     Receipt,
     Record,
     TurnCommit,
+    row_of,
 )
 from contracts.errors import ConversationConflictError, PermanentError, StoreUnavailableError
 from contracts.institution import Institution
@@ -465,11 +466,13 @@ class FirestoreOutbox:
 
         await self._change_row(row_id, postpone)
 
-    async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
+    async def mark_failed(
+        self, row_id: OutboxId, *, error_code: str, at: datetime, in_any_form: bool = True
+    ) -> OutboxRow | None:
         def fail(row: OutboxRow) -> OutboxRow | None:
-            return row.failed(error_code=error_code, at=at) if row.is_unsent else None
+            return row.failed(error_code=error_code, at=at, in_any_form=in_any_form) if row.is_unsent else None
 
-        await self._change_row(row_id, fail)
+        return await self._change_row(row_id, fail)
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
         """As the port says; those of one row that come while one is being written share the next write."""
@@ -567,7 +570,9 @@ class FirestoreOutbox:
                 # Those of one post begin one after the other: all of them get into the row's turn.
                 await asyncio.sleep(0)
                 if batch := tuple(reports.waiting):
-                    reports.row = await self._change_row(row_id, partial(_reported, batch), only_forward=True)
+                    # What is about the row in words may be news to one that was kept in mind before it was refused.
+                    is_forward = all(update.client_reference in (None, row_id) for update in batch)
+                    reports.row = await self._change_row(row_id, partial(_reported, batch), only_forward=is_forward)
                     del reports.waiting[: len(batch)]
                 return reports.row
         finally:
@@ -577,7 +582,7 @@ class FirestoreOutbox:
 
     async def _row_for(self, update: StatusUpdate) -> OutboxId | None:
         if update.client_reference:
-            row = await self._row_of(OutboxId(update.client_reference))
+            row = await self._row_of(row_of(update.client_reference))
             if row is not None and row.address.channel is update.channel:
                 return row.id
         key = _platform_key(update.channel, update.account, update.platform_message_id)

@@ -132,7 +132,8 @@ class Conversation(Kept):
     has been answered. A conversation that comes back after its end continues as the next `episode` of the same head.
     `prompt_versions` and `tuning` were chosen at its first turn and are kept to the episode's end.
     `spent_usd` is what its calls count against the ceiling of a conversation, in this episode. `classified` is the last
-    classification, until it was taken back or an operator or timer moved the conversation.
+    classification, until it was taken back or an operator or timer moved the conversation. `consent_at` is the moment
+    of the newest word of consent: one that was written earlier and comes later changes nothing.
     """
 
     id: ConversationId
@@ -155,6 +156,7 @@ class Conversation(Kept):
     asked_fields: tuple[str, ...] = ()
     window: tuple[Utterance, ...] = ()
     opted_out: bool = False
+    consent_at: Instant | None = Field(None, exclude_if=lambda moment: moment is None)
     recent_arrivals: tuple[Instant, ...] = ()
     created_at: Instant | None = None
     updated_at: Instant | None = None

@@ -99,7 +99,9 @@ def _row(row: OutboxRow) -> Iterator[Event]:
     detail = f"{row.message.type}, {row.attempts} attempt(s)"
     if row.platform_message_id:
         detail += f", platform id {row.platform_message_id}"
-    if row.error_code:
+    if row.is_in_words:
+        detail += f", refused in that form ({row.refused_code}) and sent in words"
+    if row.error_code and row.error_code != row.refused_code:
         detail += f", {row.error_code}"
     detail += _traced(row.traceparent)
     yield Event(row.updated_at, f"outbox {row.state}", f"{row.id}: {detail}", row.turn_id)

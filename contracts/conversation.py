@@ -132,7 +132,8 @@ class Conversation(Kept):
     conversation that returns after its end continues as the next `episode` of the same head. `prompt_versions` and
     `tuning` are chosen at its first turn and kept to the episode's end. `spent_usd` is what this episode's calls count
     against the ceiling of a conversation. `classified` is the last classification, until it is corrected or an operator
-    or timer moves the conversation.
+    or timer moves the conversation. `consent_at` is the moment of the newest word of consent: an older one that comes
+    later changes nothing.
     """
 
     id: ConversationId
@@ -155,6 +156,7 @@ class Conversation(Kept):
     asked_fields: tuple[str, ...] = ()
     window: tuple[Utterance, ...] = ()
     opted_out: bool = False
+    consent_at: Instant | None = Field(None, exclude_if=lambda moment: moment is None)
     recent_arrivals: tuple[Instant, ...] = ()
     created_at: Instant | None = None
     updated_at: Instant | None = None

@@ -58,6 +58,8 @@ class OutboxRow(Kept):
 
     `correlation_id` is the first message that the reply answers, which arrived at `received_at`: all log lines of that
     message's life carry it. `traceparent` names the span of the turn, if any: sends and statuses belong to its trace.
+    `refused_code` is the platform's code for refusing `message` in its form:
+    since then the row is about the same in words.
     """
 
     id: OutboxId
@@ -75,6 +77,7 @@ class OutboxRow(Kept):
     not_before: Instant | None = None
     platform_message_id: str | None = None
     error_code: str | None = None
+    refused_code: str | None = Field(None, exclude_if=lambda code: code is None)
     needs_escalation: bool = False
     created_at: Instant
     updated_at: Instant
@@ -91,6 +94,16 @@ class OutboxRow(Kept):
         waits_for = self.deadline if self.state is DeliveryState.SENDING else self.not_before
         return waits_for or self.created_at
 
+    @property
+    def is_in_words(self) -> bool:
+        """Whether the message goes as plain text, since its own form was refused."""
+        return self.refused_code is not None
+
+    @property
+    def reference(self) -> str:
+        """What a platform echoes in its statuses: the row, and which form of its message they are about."""
+        return f"{self.id}{IN_WORDS if self.is_in_words else ''}"
+
     def sending(self, *, deadline: datetime, at: datetime) -> Self:
         return self._with(state=DeliveryState.SENDING, attempts=self.attempts + 1, deadline=deadline, updated_at=at)
 
@@ -102,20 +115,50 @@ class OutboxRow(Kept):
     def postponed(self, *, not_before: datetime, error_code: str, at: datetime) -> Self:
         return self._with(state=DeliveryState.PENDING, not_before=not_before, error_code=error_code, updated_at=at)
 
-    def failed(self, *, error_code: str, at: datetime) -> Self:
-        return self._with(state=DeliveryState.FAILED, error_code=error_code, needs_escalation=True, updated_at=at)
+    def failed(self, *, error_code: str, at: datetime, in_any_form: bool) -> Self:
+        """The row after a final refusal: pending in words, once, where it has any; else a person is to be called."""
+        if in_any_form or self.is_in_words or not self.message.in_words:
+            return self._with(state=DeliveryState.FAILED, error_code=error_code, needs_escalation=True, updated_at=at)
+        return self._with(
+            state=DeliveryState.PENDING,
+            error_code=error_code,
+            refused_code=error_code,
+            platform_message_id=None,
+            attempts=0,
+            deadline=None,
+            not_before=None,
+            updated_at=at,
+        )
 
     def reported(self, update: StatusUpdate) -> Self:
-        """Return the row after a status: forward only, so that a late or repeated status changes nothing."""
-        if _rank(update.state) <= _rank(self.state):
+        """Return the row after a status: forward only, so that a late or repeated status changes nothing.
+
+        One about the form that was refused counts only as proof that it has arrived after all.
+        """
+        is_proof = update.state in (DeliveryState.DELIVERED, DeliveryState.READ)
+        if _rank(update.state) <= _rank(self.state) or not (is_proof or self._is_about_this_form(update)):
             return self
         if update.state is DeliveryState.FAILED:
-            return self.failed(error_code=update.error_code or "unknown", at=update.at)
+            code = update.error_code or "unknown"
+            return self.failed(error_code=code, at=update.at, in_any_form=update.in_any_form)
         platform_id = update.platform_message_id or self.platform_message_id
         return self._with(state=update.state, platform_message_id=platform_id, updated_at=update.at)
 
+    def _is_about_this_form(self, update: StatusUpdate) -> bool:
+        is_named = update.client_reference == self.reference or update.platform_message_id == self.platform_message_id
+        return is_named or not self.is_in_words
+
     def _with(self, **changes: object) -> Self:
         return self.model_copy(update=changes)
+
+
+# Ends the reference of a row in words; a row's own id ends with a number.
+IN_WORDS = "/words"
+
+
+def row_of(reference: str | None) -> OutboxId:
+    """Return the id of the row that a platform's status refers to; an empty one where it refers to none."""
+    return OutboxId((reference or "").removesuffix(IN_WORDS))
 
 
 _ORDER = (

@@ -101,11 +101,15 @@ class ModelRequestRejectedError(PermanentError):
 
 
 class ChannelRefusedError(PermanentError):
-    """The platform refuses this message for good (window closed, blocked number); `code` is the platform's."""
+    """The platform refuses this message for good; `code` is the platform's.
 
-    def __init__(self, message: str, *, code: str) -> None:
+    `in_any_form`: as plain text too (window closed, blocked number).
+    """
+
+    def __init__(self, message: str, *, code: str, in_any_form: bool = False) -> None:
         super().__init__(message)
         self.code = code
+        self.in_any_form = in_any_form
 
 
 class ChangeRefusedError(PermanentError):

@@ -2,6 +2,8 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
@@ -114,6 +116,11 @@ class InboundMessage(Kept):
         return digest(self.address.channel, self.address.account, self.platform_id)
 
     @property
+    def written_at(self) -> datetime:
+        """When the person wrote it, by the platform's clock where it gives the time."""
+        return self.sent_at or self.received_at
+
+    @property
     def is_recorded_only(self) -> bool:
         """Whether it is kept and never answered: reactions, edits, the business's own messages, messages in groups."""
         return self.recorded_only or self.kind in RECORDED_ONLY_KINDS
@@ -209,6 +216,26 @@ class OutboundMessage(Kept):
     def options(self) -> tuple[Option, ...]:
         return self.buttons or self.rows
 
+    @property
+    def in_words(self) -> str:
+        """The same as text, where another form is refused: options by number, a place and a contact by their names.
+
+        Empty where it is text already, or has no words to say.
+        """
+        match self.type:
+            case MessageType.TEXT | MessageType.TEMPLATE | MessageType.REACTION:
+                return ""
+            case MessageType.LOCATION if self.location is not None:
+                place = self.location
+                named = [place.name, place.address]
+                words = [self.text, *(named if any(named) else [f"{place.latitude}, {place.longitude}"])]
+            case MessageType.CONTACT if self.contact is not None:
+                words = [self.text, self.contact.name, self.contact.organization, self.contact.phone]
+            case _:
+                options = numbered(self.options)
+                words = [self.text, f"\n{options}" if options else ""]
+        return "\n".join(line for line in words if line)
+
     def visible_texts(self) -> tuple[str, ...]:
         """All texts and links of the message that a person can read or open, for the guardrail gate."""
         texts = [self.text, self.list_label]
@@ -225,8 +252,19 @@ class OutboundMessage(Kept):
         return tuple(text for text in texts if text)
 
 
+def numbered(options: Sequence[Option]) -> str:
+    """Return the options as lines of a text, by number."""
+    return "\n".join(
+        f"{number}. {option.title}{f': {option.description}' if option.description else ''}"
+        for number, option in enumerate(options, start=1)
+    )
+
+
 class DeliveryState(StrEnum):
-    """State of an outbox row. It only moves forward: pending, sending, sent, delivered, read; or failed."""
+    """State of an outbox row. It only moves forward: pending, sending, sent, delivered, read; or failed.
+
+    From a failure there is one way back: a message refused in its form is pending again as plain text.
+    """
 
     PENDING = "pending"
     SENDING = "sending"
@@ -237,7 +275,10 @@ class DeliveryState(StrEnum):
 
 
 class StatusUpdate(Kept):
-    """A platform's report about an outbound message; `client_reference` is the outbox id, if the platform echoes it."""
+    """A platform's report about an outbound message; `client_reference` is the outbox id, if the platform echoes it.
+
+    A failure `in_any_form` is not about the form of the message: as plain text it would fail the same way.
+    """
 
     channel: ChannelName
     account: str
@@ -245,4 +286,5 @@ class StatusUpdate(Kept):
     state: DeliveryState
     client_reference: str | None = None
     error_code: str | None = None
+    in_any_form: bool = Field(False, exclude_if=lambda in_any_form: not in_any_form)
     at: Instant

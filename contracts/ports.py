@@ -229,8 +229,13 @@ class Outbox(Protocol):
         """Return the unsent row to pending, not before the given time."""
         ...
 
-    async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
-        """Record the platform's final refusal; the row then requests an escalation."""
+    async def mark_failed(
+        self, row_id: OutboxId, *, error_code: str, at: datetime, in_any_form: bool = True
+    ) -> OutboxRow | None:
+        """Record the platform's final refusal of an unsent row, which then requests an escalation; return the row.
+
+        Where it was refused for its form, it is pending instead, in words, unless it has none or that was refused too.
+        """
         ...
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
@@ -525,11 +530,28 @@ class Embedder(Protocol):
     async def close(self) -> None: ...
 
 
+class Markup(Value):
+    """Marks that a channel shows as the emphasis of the words between them; empty where it shows none.
+
+    `code` encloses words, `block` lines. Headings and links with a text of their own are not shown by any of them.
+    """
+
+    bold: str = ""
+    italic: str = ""
+    strike: str = ""
+    code: str = ""
+    block: str = ""
+
+
 class ChannelLimits(Value):
-    """Limits of one message on a channel. Lengths are in code points; a type that is absent is not offered there."""
+    """Limits of one message on a channel. Lengths are in code points; a type that is absent is not offered there.
+
+    `markup` is what of a text's emphasis the channel shows.
+    """
 
     types: frozenset[str]
     text: int
+    markup: Markup = Markup()
     button_body: int = 0
     buttons: int = 0
     button_title: int = 0

@@ -276,7 +276,7 @@ DEAD_LETTERS = _counter(
 SENDS = _counter(
     "outbox_sends_total",
     "Attempts to send a reply",
-    {"channel": CHANNELS, "outcome": ("sent", "postponed", "unknown", "resent", "refused", "no_channel")},
+    {"channel": CHANNELS, "outcome": ("sent", "postponed", "unknown", "resent", "refused", "in_words", "no_channel")},
 )
 WAKE_UPS_LOST = _counter("queue_wake_ups_lost_total", "Wake-ups that could not be sent; the sweeper finds their work")
 EVENTS_DROPPED = _counter("events_dropped_total", "News for watching clients that could not be passed on")

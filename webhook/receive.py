@@ -12,7 +12,7 @@ from adapters.http.problems import Problem
 from contracts.channels import Unreadable
 from contracts.delivery import Arrival, DeadLetter, OutboxRow
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
-from contracts.messages import ChannelName, InboundMessage, StatusUpdate, digest
+from contracts.messages import ChannelName, DeliveryState, InboundMessage, StatusUpdate, digest
 from contracts.values import ConversationId
 from observability import attributes as names
 from observability.logs import logger
@@ -65,9 +65,10 @@ def _note(message: InboundMessage, arrival: Arrival) -> None:
 
 
 async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependencies) -> None:
-    """Move the outbox rows forward. Statuses never reach the state machine, and wake no worker.
+    """Move the outbox rows forward. Statuses never reach the state machine.
 
-    There are three for each reply and nearly none has a consequence; the sweep finds a reply that waited for one.
+    There are three for each reply and nearly none has a consequence; the sweep finds a reply that waited for one. Only
+    what failed and is to go again, in words, wakes a worker.
 
     Raises:
         Problem: 503 when one could not be kept; the platform sends them again, which changes nothing.
@@ -90,6 +91,8 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
                     state=update.state.value,
                     code=update.error_code,
                 )
+            if update.state is DeliveryState.FAILED and row.state is DeliveryState.PENDING:
+                await deps.queue.wake(row.conversation_id)
 
 
 async def side_by_side(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:

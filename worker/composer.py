@@ -1,8 +1,8 @@
 """Composition of the words of Task 2 and the form of Task 3 into messages that the platform accepts.
 
 The two tasks cannot see each other, so what does not go together is settled here, by rules: buttons that do not fit
-become a list, a list that does not fit becomes numbered text, a long text is split between sentences. Nothing that
-leaves `fit` breaks a limit of the channel.
+become a list, a list that does not fit becomes numbered text, a long text is split between sentences, Markdown becomes
+the markup of the channel. Nothing that leaves `fit` breaks a limit of the channel.
 """
 
 import re
@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 
 from contracts.decisions import MessageTypeChoice
 from contracts.institution import FixedText, Institution
-from contracts.messages import MessageType, Option, OutboundMessage
-from contracts.ports import ChannelLimits
+from contracts.messages import MessageType, Option, OutboundMessage, numbered
+from contracts.ports import ChannelLimits, Markup
+from worker.markup import to_markup
 
 MAX_PARTS = 4
 # Zero width joiner and non-joiner; the letters of flags of regions; the flag they follow; Fitzpatrick modifiers.
@@ -31,7 +32,8 @@ def fit(
     limits: ChannelLimits,
 ) -> tuple[OutboundMessage, ...]:
     """Return the messages to send, in order: usually one, more when the text is too long for one."""
-    body = _tidy(text)
+    # Converted before it is measured: marks count, and what is sent is what the gate reads.
+    body = _tidy(to_markup(_tidy(text), limits.markup))
     asset = institution.asset(choice.asset)
     if asset is not None and asset.type in limits.types:
         if asset.media is not None and length(body) <= limits.caption and asset.type is not MessageType.AUDIO:
@@ -51,8 +53,17 @@ def fit(
         *before, last = _split(body, limits.text, last_limit=limits.list_body)
         listed = OutboundMessage(type=MessageType.LIST, text=last, rows=options, list_label=label)
         return (*_texts(before), listed)
-    numbered = "\n".join(f"{number}. {option.title}" for number, option in enumerate(options, start=1))
-    return _as_text(f"{body}\n\n{numbered}", limits)
+    return _as_text(f"{body}\n\n{numbered(options)}", limits)
+
+
+def in_words(message: OutboundMessage, limits: ChannelLimits) -> OutboundMessage:
+    """Return the message as one text; where that is too long, its options stay and its words are shortened."""
+    words = message.in_words
+    if length(words) <= limits.text:
+        return OutboundMessage.of_text(words)
+    options = f"\n\n{numbered(message.options)}" if message.options else ""
+    room = max(0, limits.text - length(options))
+    return OutboundMessage.of_text(_shorten(_shorten(message.text or words, room) + options, limits.text))
 
 
 def length(text: str) -> int:
@@ -75,7 +86,8 @@ def _carries(kind: MessageType, options: Sequence[Option], most: int, title: int
 
 def _options(titles: Sequence[str]) -> tuple[Option, ...]:
     """Return one option for each different title, with an id that is unique in the message."""
-    unique = dict.fromkeys(" ".join(title.split()) for title in titles)
+    # A platform shows no markup in a title.
+    unique = dict.fromkeys(" ".join(to_markup(title, Markup()).split()) for title in titles)
     seen: dict[str, str] = {}
     for title in unique:
         if title:
@@ -171,4 +183,6 @@ def _shorten(text: str, limit: int) -> str:
     ends = [match.start() for match in _SENTENCE_END.finditer(window) if match.start() > 0]
     if ends:
         return window[: ends[-1]].rstrip()
-    return _cut(text, limit - 1).rsplit(" ", 1)[0].rstrip() + "…"
+    # A word that is cut is left out, unless it is the only one: half an address leads elsewhere.
+    cut = _cut(text, limit - 1)
+    return (cut if not cut or text[len(cut)].isspace() else cut.rsplit(None, 1)[0]).rstrip() + "…"

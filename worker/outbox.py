@@ -1,4 +1,8 @@
-"""Outbox: committed replies are sent in order for each conversation, at least once."""
+"""Outbox: committed replies are sent in order for each conversation, at least once.
+
+What the platform refuses for its form, at the send or in a later status, goes once more in words; only when these are
+refused too is a person called.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -13,6 +17,7 @@ from contracts.values import ConversationId
 from observability.logs import logger
 from observability.metrics import SENDS, note_reply
 from observability.turn_spans import send_span
+from worker.composer import in_words
 from worker.dependencies import OutboxDependencies
 
 log = logger(__name__)
@@ -55,6 +60,8 @@ async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
     )
     if sending is None:
         return False
+    if sending.is_in_words and sending.attempts == 1:
+        _note(sending, "in_words", code=sending.refused_code)
     await deps.faults.reach("outbox.sending")
     # A request that has left cannot be called back, and without its answer it is not known whether to send again: so
     # it is waited for even when the drain is cancelled.
@@ -84,7 +91,12 @@ async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies) -
         _note(row, "unknown")
         return False
     except ChannelRefusedError as exc:
-        await deps.store.outbox.mark_failed(row.id, error_code=exc.code, at=deps.clock.now())
+        refused = await deps.store.outbox.mark_failed(
+            row.id, error_code=exc.code, at=deps.clock.now(), in_any_form=exc.in_any_form
+        )
+        await deps.faults.reach("outbox.refused")
+        if refused is not None and refused.is_unsent:
+            return await _send(refused, deps)
         _note(row, "refused", code=exc.code)
         deps.ledger.book_failure(Cause.REFUSED)
         return True
@@ -103,6 +115,8 @@ async def _send_in_time(row: OutboxRow, channel: Channel) -> str:
     """Send within the channel's time in all; a platform that drips its answer may well have taken the message."""
     try:
         async with asyncio.timeout(channel.send_timeout.total_seconds()):
+            if row.is_in_words:
+                row = row.model_copy(update={"message": in_words(row.message, channel.limits)})
             return await channel.send(row)
     except TimeoutError as exc:
         raise SendOutcomeUnknownError("no answer within the channel's time") from exc

@@ -194,7 +194,9 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
         conversation = conversation.model_copy(update={**deps.variants.chosen(conversation), **began})
     return TurnContext(
         turn=turn,
-        conversation=routing.note_arrivals(conversation, turn.entries),
+        conversation=routing.note_consent(
+            routing.note_arrivals(conversation, turn.entries), turn.answerable, rulebook.consent
+        ),
         rating=rating,
         rulebook=rulebook,
         channel=deps.channels[newest.address.channel],

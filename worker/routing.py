@@ -59,11 +59,15 @@ def route(
     answerable = [entry.message for entry in entries if not entry.message.is_recorded_only]
     if not answerable:
         return TurnReason.RECORDED_ONLY
-    wish = _newest_wish(answerable, consent)
-    if wish is TurnReason.OPTED_OUT and not conversation.opted_out:
-        return wish
-    if wish is TurnReason.OPTED_IN and conversation.opted_out:
-        return wish
+    wish = newest_wish(answerable, consent)
+    if wish is not None and _is_newest(wish, conversation):
+        if wish.reason is TurnReason.OPTED_OUT and not conversation.opted_out:
+            return wish.reason
+        if wish.reason is TurnReason.OPTED_IN and conversation.opted_out:
+            return wish.reason
+    elif wish is not None and all(_wish_of(message, consent) for message in answerable):
+        # Overtaken by a newer one: there is nothing left in it to answer.
+        return TurnReason.RECORDED_ONLY
     if conversation.opted_out or conversation.state is State.SPAM:
         return TurnReason.RECORDED_ONLY
     if conversation.state is State.ESCALATING:
@@ -90,14 +94,40 @@ def rating_of(
     return next((rating for text, rating in RATINGS.items() if said == institution.text(text).casefold()), None)
 
 
-def _newest_wish(messages: Sequence[InboundMessage], consent: ConsentWords) -> TurnReason | None:
-    """Return the last word of consent, which counts whatever was said before it."""
-    for message in reversed(messages):
-        if consent.is_opt_out(message.text):
-            return TurnReason.OPTED_OUT
-        if consent.is_opt_in(message.text):
-            return TurnReason.OPTED_IN
-    return None
+@dataclass(frozen=True)
+class Wish:
+    """A word of consent, and when it was written."""
+
+    reason: TurnReason
+    at: datetime
+
+
+def newest_wish(messages: Sequence[InboundMessage], consent: ConsentWords) -> Wish | None:
+    """Return the word of consent that was written last, in whatever order they came; of two of a moment the later."""
+    wishes = [(message, reason) for message in reversed(messages) if (reason := _wish_of(message, consent)) is not None]
+    if not wishes:
+        return None
+    message, reason = max(wishes, key=lambda wish: wish[0].written_at)
+    # A clock that is ahead must not keep the person's next wishes from counting.
+    return Wish(reason, min(message.written_at, message.received_at))
+
+
+def note_consent(conversation: Conversation, messages: Sequence[InboundMessage], consent: ConsentWords) -> Conversation:
+    """Keep the moment of the newest word of consent, also of one that changes nothing: others may come late."""
+    wish = newest_wish(messages, consent)
+    if wish is None or not _is_newest(wish, conversation):
+        return conversation
+    return conversation.model_copy(update={"consent_at": wish.at})
+
+
+def _is_newest(wish: Wish, conversation: Conversation) -> bool:
+    return conversation.consent_at is None or wish.at >= conversation.consent_at
+
+
+def _wish_of(message: InboundMessage, consent: ConsentWords) -> TurnReason | None:
+    if consent.is_opt_out(message.text):
+        return TurnReason.OPTED_OUT
+    return TurnReason.OPTED_IN if consent.is_opt_in(message.text) else None
 
 
 def note_arrivals(conversation: Conversation, entries: Sequence[InboxEntry]) -> Conversation:

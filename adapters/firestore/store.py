@@ -50,6 +50,7 @@ from contracts.delivery import (
     Receipt,
     Record,
     TurnCommit,
+    row_of,
 )
 from contracts.errors import ConversationConflictError, PermanentError, StoreUnavailableError
 from contracts.institution import Institution
@@ -467,11 +468,13 @@ class FirestoreOutbox:
 
         await self._change_row(row_id, postpone)
 
-    async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
+    async def mark_failed(
+        self, row_id: OutboxId, *, error_code: str, at: datetime, in_any_form: bool = True
+    ) -> OutboxRow | None:
         def fail(row: OutboxRow) -> OutboxRow | None:
-            return row.failed(error_code=error_code, at=at) if row.is_unsent else None
+            return row.failed(error_code=error_code, at=at, in_any_form=in_any_form) if row.is_unsent else None
 
-        await self._change_row(row_id, fail)
+        return await self._change_row(row_id, fail)
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
         """Apply a status as the port requires; concurrent ones of one row share the next write."""
@@ -569,8 +572,10 @@ class FirestoreOutbox:
                 # The statuses of one webhook request start one after the other: all of them join the row's turn.
                 await asyncio.sleep(0)
                 if batch := tuple(reports.waiting):
+                    # A status about the row in words may be new to one that was remembered before its refusal.
+                    is_forward = all(update.client_reference in (None, row_id) for update in batch)
                     reports.row = await self._change_row(
-                        row_id, lambda row: reduce(OutboxRow.reported, batch, row), only_forward=True
+                        row_id, lambda row: reduce(OutboxRow.reported, batch, row), only_forward=is_forward
                     )
                     del reports.waiting[: len(batch)]
                 return reports.row
@@ -581,7 +586,7 @@ class FirestoreOutbox:
 
     async def _row_for(self, update: StatusUpdate) -> OutboxId | None:
         if update.client_reference:
-            row = await self._row_of(OutboxId(update.client_reference))
+            row = await self._row_of(row_of(update.client_reference))
             if row is not None and row.address.channel is update.channel:
                 return row.id
         key = _platform_key(update.channel, update.account, update.platform_message_id)

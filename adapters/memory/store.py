@@ -12,6 +12,7 @@ from contracts.delivery import (
     Receipt,
     Record,
     TurnCommit,
+    row_of,
 )
 from contracts.errors import ConversationConflictError
 from contracts.institution import Institution
@@ -170,13 +171,17 @@ class MemoryOutbox(_Repository):
         if row is not None and row.is_unsent:
             self._tables.outbox[row_id] = row.postponed(not_before=not_before, error_code=error_code, at=at)
 
-    async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
+    async def mark_failed(
+        self, row_id: OutboxId, *, error_code: str, at: datetime, in_any_form: bool = True
+    ) -> OutboxRow | None:
         row = self._tables.outbox.get(row_id)
-        if row is not None and row.is_unsent:
-            self._tables.outbox[row_id] = row.failed(error_code=error_code, at=at)
+        if row is None or not row.is_unsent:
+            return None
+        self._tables.outbox[row_id] = row = row.failed(error_code=error_code, at=at, in_any_form=in_any_form)
+        return row
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
-        row = self._tables.outbox.get(OutboxId(update.client_reference or ""))
+        row = self._tables.outbox.get(row_of(update.client_reference))
         if row is None or row.address.channel is not update.channel:
             row = next((row for row in self._tables.outbox.values() if _is_about(update, row)), None)
         if row is None:

@@ -18,6 +18,7 @@ from contracts.delivery import (
     Receipt,
     Record,
     TurnCommit,
+    row_of,
 )
 from contracts.errors import ConversationConflictError, StoreUnavailableError
 from contracts.institution import Institution
@@ -185,13 +186,18 @@ class RedisOutbox(_Repository):
             lambda row: row.postponed(not_before=not_before, error_code=error_code, at=at) if row.is_unsent else None,
         )
 
-    async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
-        await self._change(row_id, lambda row: row.failed(error_code=error_code, at=at) if row.is_unsent else None)
+    async def mark_failed(
+        self, row_id: OutboxId, *, error_code: str, at: datetime, in_any_form: bool = True
+    ) -> OutboxRow | None:
+        def fail(row: OutboxRow) -> OutboxRow | None:
+            return row.failed(error_code=error_code, at=at, in_any_form=in_any_form) if row.is_unsent else None
+
+        return await self._change(row_id, fail)
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
         platform = digest(update.channel, update.account, update.platform_message_id)
         for _ in range(ATTEMPTS):
-            of_reference, of_platform = await self._run("find_row", update.client_reference or "", platform)
+            of_reference, of_platform = await self._run("find_row", row_of(update.client_reference), platform)
             before, row = of_reference, _value(OutboxRow, of_reference)
             if row is None or row.address.channel is not update.channel:
                 before, row = of_platform, _value(OutboxRow, of_platform)

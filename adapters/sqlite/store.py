@@ -15,6 +15,7 @@ from contracts.delivery import (
     Receipt,
     Record,
     TurnCommit,
+    row_of,
 )
 from contracts.errors import ConversationConflictError
 from contracts.institution import Institution
@@ -268,13 +269,18 @@ class SqliteOutbox(_Repository):
 
         await self._run(work)
 
-    async def mark_failed(self, row_id: OutboxId, *, error_code: str, at: datetime) -> None:
-        def work(c: sqlite3.Connection) -> None:
+    async def mark_failed(
+        self, row_id: OutboxId, *, error_code: str, at: datetime, in_any_form: bool = True
+    ) -> OutboxRow | None:
+        def work(c: sqlite3.Connection) -> OutboxRow | None:
             row = _outbox_row(c, row_id)
-            if row is not None and row.is_unsent:
-                _put_outbox_row(c, row.failed(error_code=error_code, at=at))
+            if row is None or not row.is_unsent:
+                return None
+            row = row.failed(error_code=error_code, at=at, in_any_form=in_any_form)
+            _put_outbox_row(c, row)
+            return row
 
-        await self._run(work)
+        return await self._run(work)
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
         def work(c: sqlite3.Connection) -> OutboxRow | None:
@@ -558,7 +564,7 @@ def _put_outbox_row(c: sqlite3.Connection, row: OutboxRow) -> None:
 
 def _row_for(c: sqlite3.Connection, update: StatusUpdate) -> OutboxRow | None:
     if update.client_reference:
-        row = _outbox_row(c, OutboxId(update.client_reference))
+        row = _outbox_row(c, row_of(update.client_reference))
         if row is not None and row.address.channel is update.channel:
             return row
     key = _platform_key(update.channel, update.account, update.platform_message_id)

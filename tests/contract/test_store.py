@@ -18,7 +18,15 @@ from contracts.conversation import (
 )
 from contracts.delivery import ConversationArchive, DeadLetter, InboxEntry, OutboxRow, TurnCommit
 from contracts.errors import ConversationConflictError
-from contracts.messages import ChannelName, DeliveryState, InboundMessage, OutboundMessage, StatusUpdate
+from contracts.messages import (
+    ChannelName,
+    DeliveryState,
+    InboundMessage,
+    MessageType,
+    Option,
+    OutboundMessage,
+    StatusUpdate,
+)
 from contracts.ports import Store
 from contracts.values import MessageId, OutboxId, TurnId
 from tests.builders import BACKENDS, START, conversation_id, inbound, open_backend, pyloto
@@ -268,6 +276,90 @@ async def test_a_failed_row_asks_for_an_escalation_once(store: Store, how: str) 
     assert (failed.id, failed.error_code) == (row.id, "131047")
     await store.outbox.escalation_done(row.id)
     assert await store.outbox.to_escalate(limit=10) == []
+
+
+async def commit_buttons(store: Store) -> OutboxRow:
+    """A reply with buttons that was sent as `p-1`."""
+    buttons = OutboundMessage(
+        type=MessageType.BUTTON, text="Qual?", buttons=(Option(id="1", title="Sim"), Option(id="2", title="Não"))
+    )
+    commit = turn_commit()
+    rows = tuple(row.model_copy(update={"message": buttons}) for row in commit.outbox)
+    await store.conversations.commit(commit.model_copy(update={"outbox": rows}))
+    (row,) = await store.outbox.unsent(C1)
+    sending = await store.outbox.begin_send(row, deadline=START + SECOND, at=START)
+    assert sending is not None
+    return sending
+
+
+@pytest.mark.parametrize("by", ["refusal", "reference", "platform_id"])
+async def test_what_is_refused_for_its_form_is_pending_in_words_once(store: Store, by: str) -> None:
+    row = await commit_buttons(store)
+    if by == "refusal":
+        await store.outbox.mark_failed(row.id, error_code="131009", at=START, in_any_form=False)
+    else:
+        await store.outbox.mark_sent(row, platform_message_id="p-1", at=START)
+        reference = row.reference if by == "reference" else None
+        changed = await store.outbox.apply_status(status(row, DeliveryState.FAILED, reference=reference))
+        assert changed is not None
+        assert changed.state is DeliveryState.PENDING
+    (again,) = await store.outbox.unsent(C1)
+    assert again.message.in_words == "Qual?\n\n1. Sim\n2. Não"
+    assert (again.state, again.is_in_words, again.platform_message_id) == (DeliveryState.PENDING, True, None)
+    assert await store.outbox.sendable(at=START + 9 * SECOND, limit=9) == [C1]
+    assert await store.outbox.to_escalate(limit=9) == []
+    sending = await store.outbox.begin_send(again, deadline=START + SECOND, at=START)
+    assert sending is not None
+    refused = await store.outbox.mark_failed(row.id, error_code="131009", at=START, in_any_form=False)
+    assert refused is not None
+    assert await store.outbox.to_escalate(limit=9) == [refused]
+    assert await store.outbox.unsent(C1) == []
+
+
+async def test_late_statuses_of_the_refused_form_do_not_touch_the_words(store: Store) -> None:
+    row = await commit_buttons(store)
+    await store.outbox.mark_sent(row, platform_message_id="p-1", at=START)
+    for _ in range(2):
+        await store.outbox.apply_status(status(row, DeliveryState.FAILED, reference=row.reference))
+    for reference in (row.reference, None):
+        await store.outbox.apply_status(status(row, DeliveryState.SENT, reference=reference))
+        await store.outbox.apply_status(status(row, DeliveryState.FAILED, reference=reference))
+    (again,) = await store.outbox.unsent(C1)
+    assert again.state is DeliveryState.PENDING
+    sending = await store.outbox.begin_send(again, deadline=START + SECOND, at=START)
+    assert sending is not None
+    assert sending.attempts == 1
+    in_words = status(sending, DeliveryState.SENT, reference=sending.reference)
+    settled = await store.outbox.apply_status(in_words.model_copy(update={"platform_message_id": "p-2"}))
+    assert settled is not None
+    assert (settled.state, settled.platform_message_id) == (DeliveryState.SENT, "p-2")
+    delivered = await store.outbox.apply_status(
+        in_words.model_copy(
+            update={"platform_message_id": "p-2", "client_reference": None, "state": DeliveryState.DELIVERED}
+        )
+    )
+    assert delivered is not None
+    assert delivered.state is DeliveryState.DELIVERED
+
+
+async def test_a_refused_form_that_arrived_after_all_is_not_said_again(store: Store) -> None:
+    row = await commit_buttons(store)
+    await store.outbox.mark_sent(row, platform_message_id="p-1", at=START)
+    for state in (DeliveryState.FAILED, DeliveryState.DELIVERED):
+        await store.outbox.apply_status(status(row, state, reference=row.reference))
+    assert await store.outbox.unsent(C1) == []
+
+
+@pytest.mark.parametrize("how", ["refusal", "status"])
+async def test_what_fails_in_any_form_is_not_tried_in_words(store: Store, how: str) -> None:
+    row = await commit_buttons(store)
+    if how == "refusal":
+        await store.outbox.mark_failed(row.id, error_code="131047", at=START)
+    else:
+        update = status(row, DeliveryState.FAILED, reference=row.reference)
+        await store.outbox.apply_status(update.model_copy(update={"in_any_form": True}))
+    (failed,) = await store.outbox.to_escalate(limit=9)
+    assert not failed.is_in_words
 
 
 def status(row: OutboxRow, state: DeliveryState, *, reference: str | None) -> StatusUpdate:

@@ -13,17 +13,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from adapters.models.scripted import ScriptedModel
-from contracts.conversation import State, Trigger
-from contracts.delivery import Arrival, OutboxRow
+from cli.trace import trace
+from contracts.conversation import Conversation, State, Trigger
+from contracts.delivery import Arrival, OutboxRow, TurnCommit
 from contracts.errors import (
+    ChannelRefusedError,
     ChannelUnavailableError,
     ConversationConflictError,
     InboxUnavailableError,
     SendOutcomeUnknownError,
     StoreUnavailableError,
 )
-from contracts.messages import ChannelName, DeliveryState, StatusUpdate
+from contracts.messages import ChannelName, DeliveryState, Media, MessageType, OutboundMessage, StatusUpdate
 from contracts.ports import ModelRequest
+from contracts.values import OutboxId, TurnId
 from fsm.table import MOVES
 from tests.builders import (
     BACKENDS,
@@ -282,6 +285,90 @@ async def test_a_reply_that_waited_past_the_window_fails_and_calls_a_person(bed:
     assert (row.state, row.error_code) == (DeliveryState.FAILED, "window_closed")
     await sweep(DrainingQueue(bed), bed.engine.sweep)
     assert await bed.store.outbox.to_escalate(limit=1) == []
+
+
+BROCHURE = OutboundMessage(
+    type=MessageType.DOCUMENT, text="Segue a apresentação.", media=Media(link="https://pyloto.com.br/a.pdf")
+)
+
+
+async def commit_replies(bed: EngineBed, *replies: OutboundMessage) -> None:
+    rows = tuple(
+        OutboxRow(
+            id=OutboxId(f"{C1}/1/{index}"),
+            conversation_id=C1,
+            turn_id=TurnId(f"{C1}/1"),
+            number=1 + index,
+            address=inbound().address,
+            message=reply,
+            created_at=bed.clock.now(),
+            updated_at=bed.clock.now(),
+        )
+        for index, reply in enumerate(replies)
+    )
+    head = Conversation(id=C1, state=State.AWAITING_USER, turns=1, updated_at=bed.clock.now())
+    await bed.store.conversations.commit(TurnCommit(conversation=head, outbox=rows))
+
+
+async def state_of(bed: EngineBed) -> State:
+    head = await bed.store.conversations.load(C1)
+    assert head is not None
+    return head.state
+
+
+@pytest.mark.parametrize("point", [None, "outbox.refused", "outbox.sending", "outbox.accepted"])
+async def test_what_is_refused_for_its_form_goes_once_in_words_and_in_order(bed: EngineBed, point: str | None) -> None:
+    await commit_replies(bed, BROCHURE, OutboundMessage.of_text("Algo mais?"))
+    bed.channel.next_errors = [ChannelRefusedError("no", code="131053")]
+    bed.faults.armed = point
+    try:
+        await outbox.flush(C1, bed.engine.outbox)
+    except CrashError:
+        assert point is not None
+    await recover(bed)
+    said = list(dict.fromkeys(row.message.text for row in bed.channel.accepted))
+    assert said == ["Segue a apresentação.", "Algo mais?"]
+    assert {row.message.type for row in bed.channel.accepted} == {MessageType.TEXT}
+    # A crash after the platform took it leaves it unknown, as with any other reply.
+    assert len(bed.channel.accepted) == (3 if point == "outbox.accepted" else 2)
+    first, second = await bed.store.outbox.rows(C1)
+    assert (first.state, first.refused_code, second.refused_code) == (DeliveryState.SENT, "131053", None)
+    shown = [event.detail for event in await trace(C1, bed.inbox, bed.store)]
+    assert any("refused in that form (131053) and sent in words" in detail for detail in shown)
+    assert await state_of(bed) is State.AWAITING_USER
+
+
+async def test_what_fails_after_it_was_taken_goes_in_words_and_then_calls_a_person(bed: EngineBed) -> None:
+    await commit_replies(bed, BROCHURE)
+    for expected in (DeliveryState.PENDING, DeliveryState.FAILED):
+        await recover(bed)
+        (row,) = await bed.store.outbox.rows(C1)
+        assert await state_of(bed) is State.AWAITING_USER
+        failed = StatusUpdate(
+            channel=row.address.channel,
+            account=row.address.account,
+            platform_message_id=row.platform_message_id or "",
+            state=DeliveryState.FAILED,
+            client_reference=row.reference,
+            error_code="131053",
+            at=bed.clock.now(),
+        )
+        for _ in range(2):
+            changed = await bed.store.outbox.apply_status(failed)
+            assert changed is not None
+            assert changed.state is expected
+    await recover(bed)
+    assert [row.message.type for row in bed.channel.accepted] == [MessageType.DOCUMENT, MessageType.TEXT]
+    assert await state_of(bed) is State.ESCALATING
+
+
+@pytest.mark.parametrize("in_any_form", [True, False])
+async def test_a_text_or_a_person_that_is_refused_calls_a_person_at_once(bed: EngineBed, in_any_form: bool) -> None:
+    await commit_replies(bed, BROCHURE if in_any_form else OutboundMessage.of_text("Olá"))
+    bed.channel.next_errors = [ChannelRefusedError("no", code="131047", in_any_form=in_any_form)]
+    await recover(bed)
+    assert bed.channel.accepted == []
+    assert await state_of(bed) is State.ESCALATING
 
 
 async def test_a_crash_while_dead_lettering_is_redone(bed: EngineBed) -> None:

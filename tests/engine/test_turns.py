@@ -14,6 +14,7 @@ from contracts.institution import FixedText
 from contracts.messages import InboundKind, InboundMessage, MessageType
 from contracts.ports import LiveEvent, ModelRequest
 from tests.builders import (
+    START,
     EngineBed,
     RecordingChannel,
     agreeable,
@@ -366,6 +367,45 @@ async def test_a_word_of_opt_out_is_kept_outside_the_table(beds: Any) -> None:
     turn = await say(bed, pyloto().opt_in_words[0])
     assert sent(bed)[-1] == fixed(FixedText.OPTED_IN)
     assert (await say(bed, "quanto custa?")).replies
+
+
+@pytest.mark.parametrize(
+    ("posts", "opted_out"),
+    [
+        ([[("VOLTAR", 10), ("SAIR", 60)]], False),
+        ([[("SAIR", 10), ("VOLTAR", 60)]], True),
+        ([[("SAIR", 10)], [("VOLTAR", 60)]], True),
+        ([[("VOLTAR", 10)], [("SAIR", 60)]], False),
+        ([[("SAIR", 60)], [("VOLTAR", 10)]], False),
+        ([[("SAIR", 10)], [("VOLTAR", 60)], [("VOLTAR", 5)]], False),
+        ([[("SAIR", 10), ("que horas abre?", 5)], [("VOLTAR", 60), ("e o preço?", 1)]], True),
+        ([[("VOLTAR", -3600)], [("SAIR", 0)]], True),
+        ([[("SAIR", None)], [("VOLTAR", 60)]], True),
+    ],
+)
+async def test_the_newest_wish_by_the_platforms_time_counts(
+    beds: Any, posts: list[list[tuple[str, int | None]]], opted_out: bool
+) -> None:
+    """Each wish with the seconds since it was written, in the order of arrival."""
+    bed = beds()
+    for post in posts:
+        await bed.inbox.append(
+            [
+                inbound(text, sent_at=None if age is None else START - timedelta(seconds=age), id=f"{text}-{age}")
+                for text, age in post
+            ]
+        )
+        await drain(C1, bed.engine.drain)
+    head = await bed.store.conversations.load(C1)
+    assert head.opted_out is opted_out
+
+
+async def test_an_overtaken_wish_is_kept_and_not_answered(beds: Any) -> None:
+    bed = beds()
+    for text, age in (("VOLTAR", 10), ("SAIR", 60)):
+        await bed.inbox.append([inbound(text, sent_at=START - timedelta(seconds=age), id=text)])
+        await drain(C1, bed.engine.drain)
+    assert (await bed.store.conversations.turns(C1))[-1].reason == "record"
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,7 @@ async def test_the_account_that_was_written_to_answers(channel: WhatsAppChannel,
 
 WAIT = (131056, 130429, 4, 80007, 131057, 133004, 131016, 2, 131000, 1)
 STOP = (0, 190, 3, 10, 200, 250, 299, 131005, 368, 130497, 131031, 33, 133010, 131045, 131042, 131037, 131063)
+OF_THE_PERSON = (131047, 131048, 131049, 131021, 131030, 131050, 130472, 131062, 137000)
 FINAL = (
     *(131048, 131049, 132015),  # wait long: not repeated blindly
     131047,
@@ -278,6 +279,7 @@ async def test_the_rest_is_final(channel: WhatsAppChannel, graph: GraphSandbox) 
         error = await refused(channel, graph, code)
         assert isinstance(error, ChannelRefusedError), code
         assert error.code == str(code)
+        assert error.in_any_form == (code in OF_THE_PERSON), code
 
 
 async def test_the_pair_rate_is_waited_off_in_powers_of_four(channel: WhatsAppChannel, graph: GraphSandbox) -> None:

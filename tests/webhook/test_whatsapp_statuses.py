@@ -8,7 +8,7 @@ from webhook_bed import ACCOUNT, ANA, WebhookBed
 
 from contracts.conversation import Conversation
 from contracts.delivery import OutboxRow, TurnCommit
-from contracts.messages import DeliveryState, OutboundMessage
+from contracts.messages import DeliveryState, Media, MessageType, OutboundMessage
 from contracts.values import ConversationId, OutboxId, TurnId
 from sandbox import whatsapp_webhooks as meta
 from tests.builders import START
@@ -26,11 +26,10 @@ async def commit_row(bed: WebhookBed, state: DeliveryState = DeliveryState.SENT,
         turn_id=TurnId("wa:1/1"),
         number=1,
         address={"channel": "whatsapp", "account": ACCOUNT, "person": ANA},  # type: ignore[arg-type]
-        message=OutboundMessage.of_text("Pois não"),
         state=state,
         created_at=START,
         updated_at=START,
-        **({"platform_message_id": PLATFORM_ID} | changes),
+        **({"platform_message_id": PLATFORM_ID, "message": OutboundMessage.of_text("Pois não")} | changes),
     )
     await bed.store.conversations.commit(TurnCommit(conversation=Conversation(id=CONVERSATION), outbox=(row,)))
 
@@ -75,6 +74,18 @@ async def test_a_failure_carries_its_code_and_asks_for_a_person(durable_bed: Web
     await report(durable_bed, "failed", error_code=131047)
     row = await row_of(durable_bed)
     assert (row.state, row.error_code, row.needs_escalation) == (DeliveryState.FAILED, "131047", True)
+
+
+@pytest.mark.parametrize(("code", "goes_in_words"), [(131053, True), (131009, True), (131047, False), (131042, False)])
+async def test_a_failed_form_goes_in_words_and_wakes_a_worker(
+    durable_bed: WebhookBed, code: int, goes_in_words: bool
+) -> None:
+    brochure = OutboundMessage(type=MessageType.DOCUMENT, text="Segue", media=Media(link="https://pyloto.com.br/a.pdf"))
+    await commit_row(durable_bed, message=brochure)
+    await report(durable_bed, "failed", error_code=code, client_reference=ROW)
+    row = await row_of(durable_bed)
+    assert row.state is (DeliveryState.PENDING if goes_in_words else DeliveryState.FAILED)
+    assert durable_bed.queue.woken == ([CONVERSATION] if goes_in_words else [])
 
 
 async def test_proof_of_delivery_outweighs_a_failure(durable_bed: WebhookBed) -> None:

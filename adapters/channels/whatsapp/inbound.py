@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from adapters.channels.whatsapp.codes import is_in_any_form
 from adapters.json_input import parse_json
 from contracts.channels import OriginRefusedError, Post, Received, Unreadable
 from contracts.errors import MalformedMessageError
@@ -194,6 +195,7 @@ class _Parser:
         if state is None:
             self.ignored.append("status")
             return
+        code = _error_code(item)
         self.statuses.append(
             StatusUpdate(
                 channel=ChannelName.WHATSAPP,
@@ -201,7 +203,8 @@ class _Parser:
                 platform_message_id=_required(item, "id"),
                 state=state,
                 client_reference=_text(item.get("biz_opaque_callback_data")) or None,
-                error_code=_error_code(item),
+                error_code=code,
+                in_any_form=code is not None and code.isascii() and code.isdigit() and is_in_any_form(int(code)),
                 at=_moment(item.get("timestamp")) or self._at,
             )
         )

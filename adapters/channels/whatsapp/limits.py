@@ -1,11 +1,13 @@
 """Limits of a message on WhatsApp. Source: Meta, "Send messages" and the pages of its message types, May 2026."""
 
 from contracts.messages import MessageType
-from contracts.ports import ChannelLimits
+from contracts.ports import ChannelLimits, Markup
 
 LIMITS = ChannelLimits(
     types=frozenset(MessageType),
     text=4096,
+    # Source: WhatsApp, "How to format your messages".
+    markup=Markup(bold="*", italic="_", strike="~", code="`", block="```"),
     button_body=1024,
     buttons=3,
     button_title=20,

@@ -1,6 +1,6 @@
 """WhatsApp outbound: replies, read marks and typing through the Graph API.
 
-Shapes and limits: Meta's "Send messages" and message-type pages; error classes: its "Error codes" page of May 2026.
+Shapes and limits: Meta's "Send messages" and message-type pages.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import orjson
 
+from adapters.channels.whatsapp.codes import WAIT_CODES, is_in_any_form, is_of_account
 from adapters.channels.whatsapp.limits import LIMITS
 from adapters.http.client import Answer, HttpError, ask, open_client
 from contracts.delivery import OutboxRow
@@ -19,10 +20,6 @@ from observability.logs import logger
 
 log = logger(__name__)
 
-# Codes after which the same message may be sent again later; everything else is final for this message.
-WAIT_CODES = frozenset({1, 2, 4, 80007, 130429, 131000, 131016, 131056, 131057, 133004})
-# Codes that stop the whole account until a person repairs it: the message waits, since it is not at fault.
-ACCOUNT_CODES = frozenset({0, 3, 10, 33, 190, 368, 130497, 131005, 131031, 131037, 131042, 131045, 131063, 133010})
 ACCOUNT_PAUSE = timedelta(minutes=5)
 PAIR_RATE_CODE = 131056
 PAIR_RATE_BASE = 4
@@ -108,7 +105,7 @@ def _writable(access_token: str) -> str:
 
 
 def payload(row: OutboxRow) -> dict[str, Any]:
-    """Return the body of the send; statuses bring the row's id back."""
+    """Return the body of the send; statuses bring the row's reference back."""
     message = row.message
     kind, content = _typed(message)
     return {
@@ -117,7 +114,7 @@ def payload(row: OutboxRow) -> dict[str, Any]:
         **_recipient(row.address.person),
         "type": kind,
         kind: content,
-        "biz_opaque_callback_data": row.id,
+        "biz_opaque_callback_data": row.reference,
     }
 
 
@@ -211,14 +208,14 @@ def _refusal(answer: Answer, attempts: int) -> ChannelUnavailableError | Channel
         # A gateway on the way, or a wrong address: the platform has not judged the message.
         pause = None if answer.status == 429 or answer.status >= 500 else ACCOUNT_PAUSE
         return ChannelUnavailableError(f"no code, status {answer.status}", retry_after=pause)
-    if code in ACCOUNT_CODES or 200 <= code <= 299:
+    if answer.status == 401 or is_of_account(code):
         return ChannelUnavailableError(f"account {code}", retry_after=ACCOUNT_PAUSE)
     if code == PAIR_RATE_CODE:
         pause = timedelta(seconds=PAIR_RATE_BASE ** min(attempts - 1, 4))
         return ChannelUnavailableError(f"pair rate {code}", retry_after=pause)
     if code in WAIT_CODES or answer.status == 429 or answer.status >= 500:
         return ChannelUnavailableError(f"platform {code}")
-    return ChannelRefusedError("the platform refuses the message", code=str(code))
+    return ChannelRefusedError("the platform refuses the message", code=str(code), in_any_form=is_in_any_form(code))
 
 
 def _code(answer: Answer) -> int | None:

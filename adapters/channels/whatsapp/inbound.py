@@ -24,6 +24,7 @@ from contracts.messages import (
     StatusUpdate,
     digest,
 )
+from contracts.signs import shortened
 from contracts.values import ConversationId, MessageId
 
 MAX_TEXT = 20_000
@@ -177,7 +178,7 @@ class _Parser:
                 ),
                 platform_id=platform_id,
                 kind=kind,
-                text=text[:MAX_TEXT],
+                text=shortened(text, MAX_TEXT),
                 choice_id=choice,
                 media=media,
                 data=data | ({"echo": "smb_message_echoes"} if echo else {}),

@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field
 
-from contracts.messages import Address, OutboundMessage
+from contracts.messages import Address, OutboundMessage, Revision
 from contracts.values import ConversationId, Instant, Kept, MessageId, Text, TurnId
 
 
@@ -73,11 +73,17 @@ class Speaker(StrEnum):
 
 
 class Utterance(Kept):
-    """One line of the transcript: what somebody said, and the options that were offered with it."""
+    """One line of the transcript: what was said, and the options that were offered with it.
+
+    `message_id` is the inbound message. A line with a `revision` edits or deletes an earlier
+    one, which stays as it was.
+    """
 
     speaker: Speaker
     text: Text
     options: tuple[Text, ...] = ()
+    message_id: MessageId | None = Field(None, exclude_if=lambda message: message is None)
+    revision: Revision | None = Field(None, exclude_if=lambda revision: revision is None)
     at: Instant
 
 
@@ -120,6 +126,8 @@ class Classification(Kept):
 WINDOW_UTTERANCES = 20
 RECENT_ARRIVALS = 64
 RECENT_EPISODES = 10
+RECENT_REVISIONS = 8
+REVISION_CHARACTERS = 4_000
 # `moved_to` of a conversation whose records are being written: what there is of it is elsewhere still.
 RESTORING = "the place it is being restored from"
 
@@ -132,7 +140,8 @@ class Conversation(Kept):
     has been answered. A conversation that comes back after its end continues as the next `episode` of the same head.
     `prompt_versions` and `tuning` were chosen at its first turn and are kept to the episode's end.
     `spent_usd` is what its calls count against the ceiling of a conversation, in this episode. `classified` is the last
-    classification, until it was taken back or an operator or timer moved the conversation.
+    classification, until it was taken back or an operator or timer moved the conversation. `early_revisions` are edits
+    and deletions of messages that have not come yet: platforms promise no order.
     """
 
     id: ConversationId
@@ -166,6 +175,7 @@ class Conversation(Kept):
     tuning: Tuning = Field(default_factory=Tuning, exclude_if=lambda tuning: tuning == Tuning())
     episode_began_at: Instant | None = None
     classified: Classification | None = Field(None, exclude_if=lambda found: found is None)
+    early_revisions: tuple[Revision, ...] = Field((), exclude_if=lambda revisions: not revisions)
 
     @property
     def is_final(self) -> bool:

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from contracts.conversation import RECENT_ARRIVALS, Conversation, Speaker, State
-from contracts.delivery import InboxEntry
 from contracts.institution import FixedText, Institution
 from contracts.messages import InboundKind, InboundMessage
 from contracts.turn import TurnReason
@@ -49,14 +48,13 @@ WORDLESS_KINDS = frozenset(
 
 def route(
     conversation: Conversation,
-    entries: Sequence[InboxEntry],
+    answerable: Sequence[InboundMessage],
     *,
     consent: ConsentWords,
     flood: FloodLimit,
     at: datetime,
 ) -> TurnReason | None:
     """Return the reason to answer without a model, the weightiest first; None: the model is to be asked."""
-    answerable = [entry.message for entry in entries if not entry.message.is_recorded_only]
     if not answerable:
         return TurnReason.RECORDED_ONLY
     wish = _newest_wish(answerable, consent)
@@ -100,9 +98,9 @@ def _newest_wish(messages: Sequence[InboundMessage], consent: ConsentWords) -> T
     return None
 
 
-def note_arrivals(conversation: Conversation, entries: Sequence[InboxEntry]) -> Conversation:
+def note_arrivals(conversation: Conversation, messages: Sequence[InboundMessage]) -> Conversation:
     """Keep the arrival times of the newest messages, for the flood rule."""
-    arrivals = [*conversation.recent_arrivals, *(entry.message.received_at for entry in entries)]
+    arrivals = [*conversation.recent_arrivals, *(message.received_at for message in messages)]
     return conversation.model_copy(update={"recent_arrivals": tuple(arrivals[-RECENT_ARRIVALS:])})
 
 

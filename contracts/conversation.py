@@ -197,7 +197,13 @@ class Conversation(Kept):
         return type(self)(id=self.id, version=version, updated_at=self.updated_at, moved_to=RESTORING)
 
     def says(self, *utterances: Utterance) -> Self:
-        return self.model_copy(update={"window": (*self.window, *utterances)[-WINDOW_UTTERANCES:]})
+        """Return it with the newest utterances in its window, and our newest, however much was said after it."""
+        said = (*self.window, *utterances)
+        window = said[-WINDOW_UTTERANCES:]
+        ours = [one for one in said if one.speaker is not Speaker.PERSON]
+        if ours and all(one.speaker is Speaker.PERSON for one in window):
+            window = (ours[-1], *window[1:])
+        return self.model_copy(update={"window": window})
 
     def successor(self, at: Instant) -> Self:
         """The next episode of a conversation that ended: a fresh state, with what the person told us kept."""

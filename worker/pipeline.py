@@ -232,9 +232,12 @@ def route(context: TurnContext, flood: routing.FloodLimit) -> Draft | None:
     draft = Draft(Transitions(context.conversation), reason=reason)
     match reason:
         case TurnReason.UNREADABLE:
+            unreadable = context.fixed(FixedText.UNREADABLE)
+            if routing.knows_unreadable(context.conversation, unreadable.text, context.clock.now()):
+                return draft
             draft = context.to_understanding(draft)
             draft = context.advance(draft, Trigger.PROCESS, Trigger.DRAFT, Trigger.RESPOND, Trigger.SEND)
-            return draft.with_reply(context.fixed(FixedText.UNREADABLE), fallback=True)
+            return draft.with_reply(unreadable, fallback=True)
         case TurnReason.OPTED_OUT | TurnReason.OPTED_IN:
             # Consent is no state of the machine: it holds in every state and across episodes.
             opted_out = reason is TurnReason.OPTED_OUT

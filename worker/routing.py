@@ -32,6 +32,7 @@ RATINGS = {
     FixedText.UNSATISFIED: TurnReason.RATED_UNSATISFIED,
 }
 HOLD_AGAIN_AFTER = timedelta(minutes=10)
+UNREADABLE_AGAIN_AFTER = timedelta(minutes=10)
 
 # Kinds without words: there is nothing in them that the model could answer.
 WORDLESS_KINDS = frozenset(
@@ -44,6 +45,9 @@ WORDLESS_KINDS = frozenset(
         InboundKind.UNSUPPORTED,
     }
 )
+
+# As the window has them.
+WORDLESS = frozenset(f"[{kind}]" for kind in WORDLESS_KINDS)
 
 
 def route(
@@ -71,7 +75,7 @@ def route(
         return TurnReason.AGENT_OWNS_IT if is_due else TurnReason.RECORDED_ONLY
     if is_flood(conversation, flood, at):
         return TurnReason.FLOODED
-    if all(not message.text.strip() and message.kind in WORDLESS_KINDS for message in answerable):
+    if not any(map(_is_readable, answerable)):
         return TurnReason.UNREADABLE
     return None
 
@@ -107,6 +111,21 @@ def note_arrivals(conversation: Conversation, messages: Sequence[InboundMessage]
 def is_flood(conversation: Conversation, flood: FloodLimit, at: datetime) -> bool:
     recent = sum(1 for arrival in conversation.recent_arrivals if arrival > at - flood.window)
     return recent > flood.messages
+
+
+def _is_readable(message: InboundMessage) -> bool:
+    return bool(message.text.strip()) or message.kind not in WORDLESS_KINDS
+
+
+def knows_unreadable(conversation: Conversation, text: str, at: datetime) -> bool:
+    """Whether the person was told so (`text`) a short while ago, and sent nothing since that can be read: an album."""
+    since: list[str] = []
+    for said in reversed(conversation.window):
+        if said.speaker is not Speaker.PERSON:
+            is_recent = at - said.at < UNREADABLE_AGAIN_AFTER
+            return said.text == text and is_recent and all(one in WORDLESS for one in since)
+        since.append(said.text)
+    return False
 
 
 def was_said_last(conversation: Conversation, text: str) -> bool:

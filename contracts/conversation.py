@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field
 
-from contracts.messages import Address, OutboundMessage
+from contracts.messages import Address, OutboundMessage, Revision
 from contracts.values import ConversationId, Instant, Kept, MessageId, Text, TurnId
 
 
@@ -73,11 +73,17 @@ class Speaker(StrEnum):
 
 
 class Utterance(Kept):
-    """One line of the transcript: a text, and the options that were offered with it."""
+    """One line of the transcript: a text, and the options that were offered with it.
+
+    `message_id` is the inbound message. A line with a `revision` edits or deletes an earlier one, which stays
+    as it was.
+    """
 
     speaker: Speaker
     text: Text
     options: tuple[Text, ...] = ()
+    message_id: MessageId | None = Field(None, exclude_if=lambda message: message is None)
+    revision: Revision | None = Field(None, exclude_if=lambda revision: revision is None)
     at: Instant
 
 
@@ -120,6 +126,8 @@ class Classification(Kept):
 WINDOW_UTTERANCES = 20
 RECENT_ARRIVALS = 64
 RECENT_EPISODES = 10
+RECENT_REVISIONS = 8
+REVISION_CHARACTERS = 4_000
 # `moved_to` of a conversation while its records are restored: until then its content is elsewhere.
 RESTORING = "the place it is being restored from"
 
@@ -133,7 +141,8 @@ class Conversation(Kept):
     `tuning` are chosen at its first turn and kept to the episode's end. `spent_usd` is what this episode's calls count
     against the ceiling of a conversation. `classified` is the last classification, until it is corrected or an operator
     or timer moves the conversation. `consent_at` is the moment of the newest word of consent: an older one that comes
-    later changes nothing.
+    later changes nothing. `early_revisions` are edits and deletions of messages that have not arrived yet: platforms
+    promise no order.
     """
 
     id: ConversationId
@@ -168,6 +177,7 @@ class Conversation(Kept):
     tuning: Tuning = Field(default_factory=Tuning, exclude_if=lambda tuning: tuning == Tuning())
     episode_began_at: Instant | None = None
     classified: Classification | None = Field(None, exclude_if=lambda found: found is None)
+    early_revisions: tuple[Revision, ...] = Field((), exclude_if=lambda revisions: not revisions)
 
     @property
     def is_final(self) -> bool:
@@ -189,7 +199,13 @@ class Conversation(Kept):
         return type(self)(id=self.id, version=version, updated_at=self.updated_at, moved_to=RESTORING)
 
     def says(self, *utterances: Utterance) -> Self:
-        return self.model_copy(update={"window": (*self.window, *utterances)[-WINDOW_UTTERANCES:]})
+        """Return it with the newest utterances in its window, and our newest, however much was said after it."""
+        said = (*self.window, *utterances)
+        window = said[-WINDOW_UTTERANCES:]
+        ours = [one for one in said if one.speaker is not Speaker.PERSON]
+        if ours and all(one.speaker is Speaker.PERSON for one in window):
+            window = (ours[-1], *window[1:])
+        return self.model_copy(update={"window": window})
 
     def successor(self, at: Instant) -> Self:
         """Return the next episode of an ended conversation: a fresh state, with the person's collected fields."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -86,12 +86,29 @@ class InboundMedia(Kept):
     sha256: str = ""
 
 
+class Revision(Kept):
+    """The new text of an earlier message that was edited, or None: it was deleted."""
+
+    of: MessageId
+    text: Text | None
+
+
+def newest_texts(revisions: Iterable[Revision]) -> dict[MessageId, str | None]:
+    """Return what each message says after all revisions, oldest first; what was deleted stays so."""
+    texts: dict[MessageId, str | None] = {}
+    for revision in revisions:
+        if texts.get(revision.of, "") is not None:
+            texts[revision.of] = revision.text
+    return texts
+
+
 class InboundMessage(Kept):
     """One message of one person.
 
     `id` is the product's id and is safe to log; `platform_id` is the platform's own and may contain a phone number, so
-    it stays in the store. `text` is all readable content: body, caption, chosen title. `traceparent` names the span of
-    its reception (W3C Trace Context), if any.
+    it stays in the store. `text` is all readable content: body, caption, chosen title. `revises` is the earlier
+    message that an edit gives another text, or that a revocation deletes. `traceparent` names the span of its reception
+    (W3C Trace Context), if any.
     """
 
     id: MessageId
@@ -105,6 +122,7 @@ class InboundMessage(Kept):
     data: dict[str, str] = Field(default_factory=dict)
     person_name: Text | None = None
     reply_to: str | None = None
+    revises: MessageId | None = Field(None, exclude_if=lambda message: message is None)
     recorded_only: bool = False
     sent_at: Instant | None = None
     received_at: Instant
@@ -124,6 +142,15 @@ class InboundMessage(Kept):
     def is_recorded_only(self) -> bool:
         """Whether it is kept and never answered: reactions, edits, the business's own messages, messages in groups."""
         return self.recorded_only or self.kind in RECORDED_ONLY_KINDS
+
+    @property
+    def revision(self) -> Revision | None:
+        """What it changes of an earlier message; an edit without a text that can be read changes nothing."""
+        if self.revises is None or self.recorded_only:
+            return None
+        if self.kind is InboundKind.REVOKE:
+            return Revision(of=self.revises, text=None)
+        return Revision(of=self.revises, text=self.text) if self.text.strip() else None
 
 
 def digest(*parts: str, size: int = 16) -> str:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Self
 
 from contracts.delivery import InboxEntry
-from contracts.messages import InboundMessage
+from contracts.messages import InboundMessage, Revision, newest_texts
 from contracts.values import ConversationId, MessageId, TurnId
 
 
@@ -38,10 +38,14 @@ class TurnReason(StrEnum):
 
 @dataclass(frozen=True)
 class Turn:
-    """Messages of one conversation that get one reply; people write in bursts."""
+    """Messages of one conversation that get one reply; people write in bursts.
+
+    `early_revisions` came before the messages that they edit or delete.
+    """
 
     conversation_id: ConversationId
     entries: tuple[InboxEntry, ...]
+    early_revisions: tuple[Revision, ...] = ()
 
     @property
     def id(self) -> TurnId:
@@ -61,8 +65,20 @@ class Turn:
         return self.entries[0].message.id
 
     @property
+    def revisions(self) -> tuple[Revision, ...]:
+        """Edits and deletions, in the order in which they were made."""
+        made = sorted(self.messages, key=lambda message: message.sent_at or message.received_at)
+        return tuple(message.revision for message in made if message.revision)
+
+    @property
     def answerable(self) -> tuple[InboundMessage, ...]:
-        return tuple(message for message in self.messages if not message.is_recorded_only)
+        """Messages to answer, as they are after the edits and deletions that came before the answer."""
+        texts = newest_texts((*self.early_revisions, *self.revisions))
+        return tuple(
+            message.model_copy(update={"text": texts[message.id]}) if message.id in texts else message
+            for message in self.messages
+            if not message.is_recorded_only and texts.get(message.id, "") is not None
+        )
 
     def after(self, sequence: int) -> Self:
         """Return what is left of the turn when everything up to `sequence` has been answered."""

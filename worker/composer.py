@@ -13,14 +13,10 @@ from contracts.decisions import MessageTypeChoice
 from contracts.institution import FixedText, Institution
 from contracts.messages import MessageType, Option, OutboundMessage, numbered
 from contracts.ports import ChannelLimits, Markup
+from contracts.signs import BLACK_FLAG, EMOJI_TAGS, JOINERS, start_of_sign
 from worker.markup import to_markup
 
 MAX_PARTS = 4
-# Zero width joiner and non-joiner; the letters of flags of regions; the flag they follow; Fitzpatrick modifiers.
-JOINERS = frozenset("\u200d\u200c")
-EMOJI_TAGS = frozenset(map(chr, range(0xE0020, 0xE0080)))
-BLACK_FLAG = "\U0001f3f4"
-SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|\n+")
 
 
@@ -157,22 +153,8 @@ def _cut(text: str, limit: int) -> str:
     for index, character in enumerate(text):
         room -= 2 if ord(character) > 0xFFFF else 1
         if room < 0:
-            return text[: _start_of_sign(text, index)]
+            return text[: start_of_sign(text, index)]
     return text
-
-
-def _start_of_sign(text: str, index: int) -> int:
-    """Return the begin of the sign that `index` is in the middle of, else `index`: a family is not cut to a father."""
-    start = index
-    while start > 0 and (
-        text[start] in JOINERS | EMOJI_TAGS
-        or text[start - 1] in JOINERS
-        or unicodedata.category(text[start]) in ("Mn", "Me")
-        or text[start] in SKIN_TONES
-    ):
-        start -= 1
-    # A text of nothing but one sign: half of it is more than none.
-    return start or index
 
 
 def _shorten(text: str, limit: int) -> str:

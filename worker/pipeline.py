@@ -15,7 +15,7 @@ from contracts.guardrails import Finding, KnownFacts
 from contracts.institution import FixedText, Institution
 from contracts.messages import MessageType, OutboundMessage
 from contracts.performance import answered_by
-from contracts.ports import Channel, Clock, Events, LiveEvent
+from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent
 from contracts.turn import Turn, TurnReason
 from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import migrate
@@ -32,6 +32,7 @@ from worker import routing
 from worker.composer import fit
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
 from worker.live_reply import LiveText
+from worker.revisions import revised
 from worker.turn import Draft, WrittenReply, to_commit
 
 Replies: TypeAlias = tuple[OutboundMessage, ...]
@@ -71,7 +72,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
             if draft.written is not None:
                 draft = await check_reply(draft, draft.written, context, deps.prompter, clock)
         await deps.faults.reach("turn.thought")
-        if may_grow and await deps.inbox.has_newer(turn.conversation_id, turn.last_sequence):
+        if may_grow and await has_newer_to_answer(turn, deps.inbox):
             return Outcome.STALE
         # Committed before it is sent: a crash from here on repeats the send, not the thinking.
         elapsed = deps.monotonic() - started
@@ -86,6 +87,14 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
         deps.escalations.note(turn.conversation_id)
     await context.publish(draft)
     return Outcome.REPLIED if draft.replies else Outcome.SILENT
+
+
+async def has_newer_to_answer(turn: Turn, inbox: Inbox) -> bool:
+    """Whether a message came behind the turn that changes the answer; a reaction, edit or deletion alone does not."""
+    if not await inbox.has_newer(turn.conversation_id, turn.last_sequence):
+        return False
+    waiting = await inbox.pending(turn.conversation_id)
+    return any(entry.sequence > turn.last_sequence and not entry.message.is_recorded_only for entry in waiting)
 
 
 @dataclass(frozen=True)
@@ -177,6 +186,8 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     turn = turn.after(conversation.last_sequence)
     if not turn.entries:
         return None
+    turn = replace(turn, early_revisions=conversation.early_revisions)
+    conversation = revised(conversation, turn.revisions, came=[message.id for message in turn.messages])
     rulebook, newest = deps.rulebook(), turn.messages[-1]
     rating = routing.rating_of(conversation, turn.answerable, rulebook.institution)
     if conversation.is_final and conversation.state is not State.SPAM and turn.answerable and not rating:
@@ -195,7 +206,7 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     return TurnContext(
         turn=turn,
         conversation=routing.note_consent(
-            routing.note_arrivals(conversation, turn.entries), turn.answerable, rulebook.consent
+            routing.note_arrivals(conversation, turn.messages), turn.answerable, rulebook.consent
         ),
         rating=rating,
         rulebook=rulebook,
@@ -213,7 +224,7 @@ def route(context: TurnContext, flood: routing.FloodLimit) -> Draft | None:
     """Draft the turns that rules settle: silence, consent, floods, ratings, unreadable ones; None: ask the model."""
     reason = context.rating or routing.route(
         context.conversation,
-        context.turn.entries,
+        context.turn.answerable,
         consent=context.rulebook.consent,
         flood=flood,
         at=context.clock.now(),
@@ -223,9 +234,12 @@ def route(context: TurnContext, flood: routing.FloodLimit) -> Draft | None:
     draft = Draft(Transitions(context.conversation), reason=reason)
     match reason:
         case TurnReason.UNREADABLE:
+            unreadable = context.fixed(FixedText.UNREADABLE)
+            if routing.knows_unreadable(context.conversation, unreadable.text, context.clock.now()):
+                return draft
             draft = context.to_understanding(draft)
             draft = context.advance(draft, Trigger.PROCESS, Trigger.DRAFT, Trigger.RESPOND, Trigger.SEND)
-            return draft.with_reply(context.fixed(FixedText.UNREADABLE), fallback=True)
+            return draft.with_reply(unreadable, fallback=True)
         case TurnReason.OPTED_OUT | TurnReason.OPTED_IN:
             # Consent is no state of the machine: it holds in every state and across episodes.
             opted_out = reason is TurnReason.OPTED_OUT

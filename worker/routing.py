@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from contracts.conversation import RECENT_ARRIVALS, Conversation, Speaker, State
-from contracts.delivery import InboxEntry
 from contracts.institution import FixedText, Institution
 from contracts.messages import InboundKind, InboundMessage
 from contracts.turn import TurnReason
@@ -33,6 +32,7 @@ RATINGS = {
     FixedText.UNSATISFIED: TurnReason.RATED_UNSATISFIED,
 }
 HOLD_AGAIN_AFTER = timedelta(minutes=10)
+UNREADABLE_AGAIN_AFTER = timedelta(minutes=10)
 
 # Kinds without words: there is nothing in them that the model could answer.
 WORDLESS_KINDS = frozenset(
@@ -46,17 +46,19 @@ WORDLESS_KINDS = frozenset(
     }
 )
 
+# As the window has them.
+WORDLESS = frozenset(f"[{kind}]" for kind in WORDLESS_KINDS)
+
 
 def route(
     conversation: Conversation,
-    entries: Sequence[InboxEntry],
+    answerable: Sequence[InboundMessage],
     *,
     consent: ConsentWords,
     flood: FloodLimit,
     at: datetime,
 ) -> TurnReason | None:
     """Return the reason to answer without a model, the weightiest first; None: the model is to be asked."""
-    answerable = [entry.message for entry in entries if not entry.message.is_recorded_only]
     if not answerable:
         return TurnReason.RECORDED_ONLY
     wish = newest_wish(answerable, consent)
@@ -77,7 +79,7 @@ def route(
         return TurnReason.AGENT_OWNS_IT if is_due else TurnReason.RECORDED_ONLY
     if is_flood(conversation, flood, at):
         return TurnReason.FLOODED
-    if all(not message.text.strip() and message.kind in WORDLESS_KINDS for message in answerable):
+    if not any(map(_is_readable, answerable)):
         return TurnReason.UNREADABLE
     return None
 
@@ -130,15 +132,30 @@ def _wish_of(message: InboundMessage, consent: ConsentWords) -> TurnReason | Non
     return TurnReason.OPTED_IN if consent.is_opt_in(message.text) else None
 
 
-def note_arrivals(conversation: Conversation, entries: Sequence[InboxEntry]) -> Conversation:
+def note_arrivals(conversation: Conversation, messages: Sequence[InboundMessage]) -> Conversation:
     """Keep the arrival times of the newest messages, for the flood rule."""
-    arrivals = [*conversation.recent_arrivals, *(entry.message.received_at for entry in entries)]
+    arrivals = [*conversation.recent_arrivals, *(message.received_at for message in messages)]
     return conversation.model_copy(update={"recent_arrivals": tuple(arrivals[-RECENT_ARRIVALS:])})
 
 
 def is_flood(conversation: Conversation, flood: FloodLimit, at: datetime) -> bool:
     recent = sum(1 for arrival in conversation.recent_arrivals if arrival > at - flood.window)
     return recent > flood.messages
+
+
+def _is_readable(message: InboundMessage) -> bool:
+    return bool(message.text.strip()) or message.kind not in WORDLESS_KINDS
+
+
+def knows_unreadable(conversation: Conversation, text: str, at: datetime) -> bool:
+    """Whether the person was told so (`text`) a short while ago, and sent nothing since that can be read: an album."""
+    since: list[str] = []
+    for said in reversed(conversation.window):
+        if said.speaker is not Speaker.PERSON:
+            is_recent = at - said.at < UNREADABLE_AGAIN_AFTER
+            return said.text == text and is_recent and all(one in WORDLESS for one in since)
+        since.append(said.text)
+    return False
 
 
 def was_said_last(conversation: Conversation, text: str) -> bool:

@@ -79,7 +79,13 @@ class Draft:
 
 def person_said(messages: Sequence[InboundMessage]) -> tuple[Utterance, ...]:
     return tuple(
-        Utterance(speaker=Speaker.PERSON, text=message.text or f"[{message.kind}]", at=message.received_at)
+        Utterance(
+            speaker=Speaker.PERSON,
+            text=message.text if message.text and not message.revision else f"[{message.kind}] {message.text}".rstrip(),
+            message_id=message.id,
+            revision=message.revision,
+            at=message.received_at,
+        )
         for message in messages
     )
 
@@ -110,9 +116,11 @@ def to_commit(
     `total_ms` is what the turn has taken until `at`, `spent` its cost in USD, dropped drafts included.
     """
     conversation = draft.conversation
-    said = (*person_said(turn.answerable), *assistant_said(draft.replies, at))
+    replied = assistant_said(draft.replies, at)
+    # The transcript has what was written and that it was edited; the window has what holds.
+    written = [message for message in turn.messages if message.revision or not message.is_recorded_only]
     rows = _outbox_rows(turn, draft, at)
-    head = conversation.says(*said).model_copy(
+    head = conversation.says(*person_said(turn.answerable), *replied).model_copy(
         update={
             "last_sequence": turn.last_sequence,
             "turns": conversation.turns + 1,
@@ -126,7 +134,7 @@ def to_commit(
     return TurnCommit(
         conversation=head,
         transitions=draft.transitions.records,
-        utterances=said,
+        utterances=(*person_said(written), *replied),
         turn=_record(turn, draft, institution_version, at, total_ms),
         answered=turn.entries,
         outbox=rows,

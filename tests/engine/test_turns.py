@@ -444,6 +444,23 @@ async def test_what_cannot_be_read_is_said_so(beds: Any, kind: InboundKind) -> N
     assert turn.state is State.AWAITING_USER
 
 
+async def test_that_nothing_can_be_read_is_said_again_only_after_a_while_or_a_readable_word(beds: Any) -> None:
+    bed = beds()
+
+    async def photo(kind: InboundKind = InboundKind.IMAGE) -> int:
+        bed.clock.move(timedelta(seconds=20))
+        await say(bed, inbound("", kind=kind, at=bed.clock.now()))
+        return sent(bed).count(fixed(FixedText.UNREADABLE))
+
+    assert [await photo() for _ in range(25)] == [1] * 25
+    assert await photo(InboundKind.STICKER) == 1
+    assert (await say(bed, "conseguiu ver?")).tasks
+    assert await photo() == 2
+    bed.clock.move(timedelta(minutes=10))
+    assert [await photo(), await photo()] == [3, 3]
+    assert (await say(bed, inbound("este aqui", kind=InboundKind.IMAGE))).tasks
+
+
 @pytest.mark.parametrize(
     "kind", [InboundKind.REACTION, InboundKind.EDIT, InboundKind.REVOKE, InboundKind.SYSTEM, InboundKind.WELCOME]
 )

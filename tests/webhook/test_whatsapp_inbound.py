@@ -104,6 +104,24 @@ async def test_what_needs_no_answer_is_recorded(bed: WebhookBed, case: str) -> N
     assert (message.kind, message.text, message.is_recorded_only) == (kind, text, True)
 
 
+async def test_an_edit_and_a_deletion_name_the_message_that_they_are_about(bed: WebhookBed) -> None:
+    caption = {"type": "image", "image": {"id": "1", "caption": "O recibo certo"}}
+    first, edited, captioned, gone, elsewhere = await bed.receive(
+        meta.inbound_text(ANA, "Quero para hoje", id="wamid.FIRST"),
+        meta.inbound_edit(ANA, "wamid.FIRST", "Quis dizer amanhã"),
+        meta.message(ANA, "edit", {"original_message_id": "wamid.FIRST", "message": caption}),
+        meta.inbound_revoke(ANA, "wamid.FIRST"),
+        meta.message(ANA, "edit", None),
+    )
+    assert {edited.revises, captioned.revises, gone.revises} == {first.id}
+    assert [one.revision and one.revision.text for one in (edited, captioned, gone)] == [
+        "Quis dizer amanhã",
+        "O recibo certo",
+        None,
+    ]
+    assert (elsewhere.revises, elsewhere.revision, first.revision) == (None, None, None)
+
+
 @pytest.mark.parametrize("case", IGNORED)
 async def test_what_is_not_a_message_is_ignored(bed: WebhookBed, case: str) -> None:
     assert await bed.receive(IGNORED[case]) == []

@@ -34,6 +34,7 @@ from prompts.tasks.analyses import BUDGET, Result
 from prompts.tasks.transcript import AnalysisView
 from worker.analyses.requests import AnalysisRequests
 from worker.dependencies import AnalysisDependencies
+from worker.revisions import as_revised
 
 log = logger(__name__)
 
@@ -188,7 +189,7 @@ class _Work:
 
     async def _ask(self, analysis: Analysis, head: Conversation) -> TaskResult[Result]:
         deps = self._deps
-        transcript = await deps.store.conversations.transcript(head.id)
+        transcript = as_revised(await deps.store.conversations.transcript(head.id))
         view = AnalysisView(deps.rulebook().institution, head, transcript)
         with analysis_span(analysis):
             return await deps.analyst.write(analysis.context.kind, view)

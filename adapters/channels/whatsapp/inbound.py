@@ -25,6 +25,7 @@ from contracts.messages import (
     StatusUpdate,
     digest,
 )
+from contracts.signs import shortened
 from contracts.values import ConversationId, MessageId
 
 MAX_TEXT = 20_000
@@ -164,11 +165,12 @@ class _Parser:
         if not identities:
             raise MalformedMessageError("no sender")
         kind, text, choice, media, data = _content(item)
+        revised = data.get("to", "") if kind in REVISIONS else ""
         group = _text(item.get("group_id"))
         person = group or identities[0]
         self.messages.append(
             InboundMessage(
-                id=MessageId("wa-" + digest(self._id_salt, account, platform_id, size=12)),
+                id=self._message_id(account, platform_id),
                 conversation_id=ConversationId("wa:" + digest(self._id_salt, account, person, size=12)),
                 address=Address(
                     channel=ChannelName.WHATSAPP,
@@ -178,17 +180,21 @@ class _Parser:
                 ),
                 platform_id=platform_id,
                 kind=kind,
-                text=text[:MAX_TEXT],
+                text=shortened(text, MAX_TEXT),
                 choice_id=choice,
                 media=media,
                 data=data | ({"echo": "smb_message_echoes"} if echo else {}),
                 person_name=_profile_name(value, identities),
                 reply_to=_text(_dict(item, "context").get("id")) or None,
+                revises=self._message_id(account, revised) if revised else None,
                 recorded_only=echo or bool(group),
                 sent_at=_moment(item.get("timestamp")),
                 received_at=self._at,
             )
         )
+
+    def _message_id(self, account: str, platform_id: str) -> MessageId:
+        return MessageId("wa-" + digest(self._id_salt, account, platform_id, size=12))
 
     def _read_status(self, item: dict[str, Any], value: dict[str, Any]) -> None:
         state = STATUS_STATES.get(_text(item.get("status")))
@@ -209,6 +215,8 @@ class _Parser:
             )
         )
 
+
+REVISIONS = frozenset({InboundKind.EDIT, InboundKind.REVOKE})
 
 STATUS_STATES = {
     "sent": DeliveryState.SENT,
@@ -303,9 +311,11 @@ def _read_reaction(inner: Any) -> Content:
 
 
 def _read_edit(inner: Any) -> Content:
-    content = _dict_of(inner)
-    text = _text(_dict(_dict(content, "message"), "text").get("body"))
-    return InboundKind.EDIT, text, None, None, {"to": _text(content.get("original_message_id"))}
+    """Read the new text, or the new caption of a file."""
+    message = _dict(_dict_of(inner), "message")
+    kind = _text(message.get("type")) or "text"
+    text = _text(_dict(message, kind).get("body" if kind == "text" else "caption"))
+    return InboundKind.EDIT, text, None, None, {"to": _text(_dict_of(inner).get("original_message_id"))}
 
 
 def _read_revoke(inner: Any) -> Content:

@@ -141,7 +141,8 @@ class Conversation(Kept):
     `prompt_versions` and `tuning` were chosen at its first turn and are kept to the episode's end.
     `spent_usd` is what its calls count against the ceiling of a conversation, in this episode. `classified` is the last
     classification, until it was taken back or an operator or timer moved the conversation. `early_revisions` are edits
-    and deletions of messages that have not come yet: platforms promise no order.
+    and deletions of messages that have not come yet: platforms promise no order. `automaton_points` are those of
+    `worker/automatons.py`.
     """
 
     id: ConversationId
@@ -176,6 +177,7 @@ class Conversation(Kept):
     episode_began_at: Instant | None = None
     classified: Classification | None = Field(None, exclude_if=lambda found: found is None)
     early_revisions: tuple[Revision, ...] = Field((), exclude_if=lambda revisions: not revisions)
+    automaton_points: int = Field(0, exclude_if=lambda points: points == 0)
 
     @property
     def is_final(self) -> bool:

@@ -20,6 +20,8 @@ DUPLICATE_WITHIN_SECONDS = 2.0
 LATE_SECONDS = 0.05
 # Posts start between two rounds of the loop: a thousand in one round would all leave with the last of them.
 WRITTEN_AT_ONCE = 20
+# A person who goes on answering within seconds is taken for an automaton, and no longer answered.
+MESSAGES_OF_A_PERSON = 8
 QUESTION = "pergunta {number}: qual o horário das entregas?"
 
 # A body and its headers.
@@ -132,7 +134,7 @@ class Traffic:
             OSError: the webhook is not there when messages are to leave all at once.
         """
         messages = plan(load)
-        posts = [self._signed(message) for message in messages]
+        posts = [self._signed(message, load) for message in messages]
         self.progress.planned = len(messages)
         poster = Poster(self._urls, connections=CONNECTIONS)
         if load.rate is None:
@@ -155,13 +157,15 @@ class Traffic:
                 await asyncio.sleep(wait)
             elif number % WRITTEN_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            write = self._write(poster, message, post, wall + message.at, chance.random())
+            write = self._write(poster, message, post, wall + message.at, chance.random(), load)
             running.append(asyncio.create_task(write))
         sent = list(await asyncio.gather(*running))
         await statuses
         return sent
 
-    async def _write(self, poster: Poster, message: Planned, post: Post, intended: float, later: float) -> Sent:
+    async def _write(
+        self, poster: Poster, message: Planned, post: Post, intended: float, later: float, load: Load
+    ) -> Sent:
         """Send after the person's previous message was accepted: a platform keeps their order."""
         async with self._turns.setdefault(message.person, asyncio.Lock()):
             left = time.time()
@@ -172,11 +176,16 @@ class Traffic:
         if message.doubled:
             await asyncio.sleep(later * DUPLICATE_WITHIN_SECONDS)
             await self._post_until_taken(poster, post)
-        return Sent(message, self.person(message.person), intended, left, taken, refusals or 0)
+        return Sent(message, self._writer(message, load), intended, left, taken, refusals or 0)
 
-    def _signed(self, message: Planned) -> Post:
+    def _writer(self, message: Planned, load: Load) -> str:
+        """Return the number that writes a message: a new one in the place of each that has written enough."""
+        generation = (message.number - 1) // MESSAGES_OF_A_PERSON if message.measured else 0
+        return self.person(message.person + generation * (load.people + 1))
+
+    def _signed(self, message: Planned, load: Load) -> Post:
         change = inbound_text(
-            self.person(message.person),
+            self._writer(message, load),
             QUESTION.format(number=message.number),
             id=f"wamid.{self._run}.{message.person}.{message.number}",
             phone_number_id=self._phone_number_id,

@@ -142,7 +142,7 @@ class Conversation(Kept):
     against the ceiling of a conversation. `classified` is the last classification, until it is corrected or an operator
     or timer moves the conversation. `consent_at` is the moment of the newest word of consent: an older one that comes
     later changes nothing. `early_revisions` are edits and deletions of messages that have not arrived yet: platforms
-    promise no order.
+    promise no order. `automaton_points` are those of `worker/automatons.py`.
     """
 
     id: ConversationId
@@ -178,6 +178,7 @@ class Conversation(Kept):
     episode_began_at: Instant | None = None
     classified: Classification | None = Field(None, exclude_if=lambda found: found is None)
     early_revisions: tuple[Revision, ...] = Field((), exclude_if=lambda revisions: not revisions)
+    automaton_points: int = Field(0, exclude_if=lambda points: points == 0)
 
     @property
     def is_final(self) -> bool:

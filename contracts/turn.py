@@ -19,6 +19,7 @@ class TurnReason(StrEnum):
     FLOODED = "flood"
     UNREADABLE = "unreadable"
     AGENT_OWNS_IT = "hold"
+    AUTOMATON = "automaton"
     RATED_SATISFIED = "satisfied"
     RATED_UNSATISFIED = "unsatisfied"
     # Task 1 was followed, or its confidence was below the threshold

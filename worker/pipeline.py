@@ -29,6 +29,7 @@ from prompts.tasks.message_type import fallback_message_type
 from prompts.tasks.state import clarification
 from reports.accuracy import classification, taken_back
 from worker import routing
+from worker.automatons import note_round
 from worker.composer import fit
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
 from worker.live_reply import LiveText
@@ -206,7 +207,9 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     return TurnContext(
         turn=turn,
         conversation=routing.note_consent(
-            routing.note_arrivals(conversation, turn.messages), turn.answerable, rulebook.consent
+            note_round(routing.note_arrivals(conversation, turn.messages), turn.answerable),
+            turn.answerable,
+            rulebook.consent,
         ),
         rating=rating,
         rulebook=rulebook,
@@ -221,7 +224,7 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
 
 
 def route(context: TurnContext, flood: routing.FloodLimit) -> Draft | None:
-    """Draft the turns that rules settle: silence, consent, floods, ratings, unreadable ones; None: ask the model."""
+    """Draft the turns that rules settle: silence, consent, floods, automatons, ratings; None: ask the model."""
     reason = context.rating or routing.route(
         context.conversation,
         context.turn.answerable,
@@ -251,6 +254,10 @@ def route(context: TurnContext, flood: routing.FloodLimit) -> Draft | None:
             return draft if was_warned else draft.with_reply(warning, fallback=True)
         case TurnReason.AGENT_OWNS_IT:
             return draft.with_reply(context.fixed(FixedText.ESCALATED))
+        case TurnReason.AUTOMATON:
+            if context.conversation.state is State.ESCALATING:
+                return draft
+            return escalate(context.to_understanding(draft), FixedText.ESCALATED, reason, context)
         case TurnReason.RATED_SATISFIED | TurnReason.RATED_UNSATISFIED:
             return draft.with_reply(context.fixed(FixedText.RATED))
         case _:

@@ -9,6 +9,7 @@ from contracts.conversation import RECENT_ARRIVALS, Conversation, Speaker, State
 from contracts.institution import FixedText, Institution
 from contracts.messages import InboundKind, InboundMessage
 from contracts.turn import TurnReason
+from worker.automatons import is_automaton
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ def route(
         return TurnReason.RECORDED_ONLY
     if conversation.opted_out or conversation.state is State.SPAM:
         return TurnReason.RECORDED_ONLY
+    if is_automaton(conversation):
+        return TurnReason.AUTOMATON
     if conversation.state is State.ESCALATING:
         # The person reads again that an agent owns the conversation, at most once in a while.
         spoken = [said.at for said in conversation.window if said.speaker is not Speaker.PERSON]

@@ -1,0 +1,81 @@
+"""Recognition of another automaton on the other side, so that two of them do not talk for ever.
+
+A turn that answers our reply with a text said before is a round of an automaton. Within seconds of the reply, numbers,
+times and punctuation count as the same and a word in five may change; at a slower pace the text is the same to the
+letter, since people ask the same question with another number. An answer within seconds with a new text counts half. A
+slow new text is a person's.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+from contracts.conversation import Conversation, Speaker, State
+from contracts.messages import InboundKind, InboundMessage
+
+# Nine rounds, or twice as many of new texts, of a short word or of a button, which people repeat too.
+POINTS_OF_AN_AUTOMATON = 18
+ROUND, HALF_ROUND = 2, 1
+SHORT_LETTERS = 8
+# Faster than a person reads a reply and writes more than a word, time after time.
+FAST = timedelta(seconds=3)
+# Sørensen-Dice coefficient of two bags of words from which on they are the same text.
+SAME = 0.8
+COMPARED_CHARACTERS = 4_000
+_WORD = re.compile(r"[^\W_]+")
+_HALVES_OF_THE_DAY = frozenset({"am", "pm"})
+
+
+def is_automaton(conversation: Conversation) -> bool:
+    return conversation.automaton_points >= POINTS_OF_AN_AUTOMATON
+
+
+def note_round(conversation: Conversation, messages: Sequence[InboundMessage]) -> Conversation:
+    """Return the conversation with its points after the messages of a turn.
+
+    An automaton that was handed to the team keeps its points until somebody of the team moves the conversation. Speed
+    counts where the platform says when a message was sent: recorded messages are replayed as fast as they are answered.
+    """
+    worded = [message for message in messages if message.text.strip()]
+    spoken = [said for said in conversation.window if said.speaker is not Speaker.PERSON]
+    is_silenced = is_automaton(conversation) and conversation.state is State.ESCALATING
+    if not worded or not spoken or is_silenced:
+        return conversation
+    said = [_words(one.text) for one in conversation.window if one.speaker is Speaker.PERSON]
+    is_same = all(any(_is_same(_words(message.text), one) for one in said) for message in worded)
+    letters = {_letters(one.text) for one in conversation.window if one.speaker is Speaker.PERSON}
+    is_identical = all(_letters(message.text) in letters for message in worded)
+    after = messages[0].received_at - spoken[-1].at
+    is_fast = messages[0].sent_at is not None and timedelta(0) <= after <= FAST
+    points = conversation.automaton_points
+    if is_identical or is_fast:
+        # Only an answer to our reply makes a round.
+        if conversation.window[-1].speaker is not Speaker.PERSON:
+            is_half = all(map(_is_short, worded)) or not (is_identical or is_same)
+            points += HALF_ROUND if is_half else ROUND
+    elif after >= timedelta(0) and not is_same:
+        points = 0
+    return conversation.model_copy(update={"automaton_points": points})
+
+
+def _is_short(message: InboundMessage) -> bool:
+    letters = sum(len(word) * times for word, times in _words(message.text).items())
+    return message.kind is InboundKind.CHOICE or letters <= SHORT_LETTERS
+
+
+def _letters(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _words(text: str) -> Counter[str]:
+    """Return the words without accents, and without those that have a digit or say which half of the day it is."""
+    plain = unicodedata.normalize("NFKD", text[:COMPARED_CHARACTERS].casefold())
+    words = _WORD.findall("".join(character for character in plain if not unicodedata.combining(character)))
+    return Counter(word for word in words if word not in _HALVES_OF_THE_DAY and not any(one.isdigit() for one in word))
+
+
+def _is_same(one: Counter[str], other: Counter[str]) -> bool:
+    size = one.total() + other.total()
+    return not size or 2 * (one & other).total() / size >= SAME

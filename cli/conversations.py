@@ -115,16 +115,24 @@ async def export(conversation: Id) -> None:
 async def erase(
     conversation: Id,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Delete everything of a conversation, for good; late writes are refused."""
+    """Delete everything of a conversation, for good, and say how much in each place; late writes are refused."""
     if not yes:
         typer.confirm(f"Delete everything of {conversation}?", abort=True)
     async with open_operations(read_settings()) as engine:
         deps = engine.operators
         for candidate in _candidates(conversation):
-            if await operator_actions.erase(candidate, deps):
-                console.print(f"Erased {candidate}.")
+            erasure = await operator_actions.erase(candidate, deps)
+            if erasure.is_empty:
+                continue
+            if as_json:
+                print_json({"conversation": candidate, "erased": erasure.model_dump()})
                 return
+            console.print(f"Erased {candidate}.")
+            rows = [(place.replace("_", " "), count) for place, count in erasure.model_dump().items()]
+            print_table(("place", "removed"), rows, empty="")
+            return
     raise fail(f"there is nothing of {conversation} to erase")
 
 

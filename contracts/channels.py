@@ -34,10 +34,15 @@ class Post:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A piece of a post that is not what its platform documents, as it came; `reason` holds nothing of it."""
+    """A piece of a post that is not what its platform documents, as it came; `reason` holds nothing of it.
+
+    `addresses` are the digests of the addresses in it (`address_digests`): without them it outlives the erasure of the
+    person who wrote it.
+    """
 
     reason: str
     raw: str
+    addresses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

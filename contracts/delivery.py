@@ -207,7 +207,10 @@ class TurnCommit(Value):
 
 
 class DeadLetter(Kept):
-    """A message that could not be processed, kept unchanged for a person's decision."""
+    """A message that could not be processed, kept unchanged for a person's decision.
+
+    `addresses` are the digests of the addresses in one that belongs to no conversation, by which an erasure finds it.
+    """
 
     id: str
     conversation_id: ConversationId | None
@@ -217,6 +220,7 @@ class DeadLetter(Kept):
     attempts: int
     message: InboundMessage | None = None
     raw: str | None = None
+    addresses: tuple[str, ...] = Field((), exclude_if=lambda addresses: not addresses)
     at: Instant
 
 
@@ -230,6 +234,20 @@ class ConversationArchive(Value):
     receipts: tuple[Receipt, ...] = ()
     outbox: tuple[OutboxRow, ...] = ()
     dead_letters: tuple[DeadLetter, ...] = ()
+
+
+class Erasure(Value):
+    """How much of a person an erasure has removed, by place: messages, turns, replies, letters, analyses."""
+
+    inbox: int
+    conversation: int
+    outbox: int
+    dead_letters: int
+    records: int
+
+    @property
+    def is_empty(self) -> bool:
+        return not any(self.model_dump().values())
 
 
 class ConversationSummary(Value):

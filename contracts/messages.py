@@ -160,6 +160,17 @@ def digest(*parts: str, size: int = 16) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[: size * 2]
 
 
+# Phone numbers and numeric ids, business-scoped ids of WhatsApp, ids of members in Slack.
+_ADDRESS = re.compile(r"(?<![A-Za-z0-9])(?:\d{7,20}|[A-Z]{2}\.[A-Za-z0-9]{4,128}|[UW][A-Z0-9]{6,14})(?![A-Za-z0-9])")
+_JSON_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)")
+
+
+def address_digests(salt: str, *texts: str) -> tuple[str, ...]:
+    """Return a salted digest of each address in the texts: what holds it can be found by it, and does not show it."""
+    found = {address for text in texts for address in _ADDRESS.findall(_JSON_ESCAPE.sub(" ", text))}
+    return tuple(sorted(digest(salt, "address", address) for address in found))
+
+
 class MessageType(StrEnum):
     TEXT = "TEXT"
     BUTTON = "BUTTON"

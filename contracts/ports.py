@@ -272,6 +272,10 @@ class DeadLetters(Protocol):
 
     async def drop(self, letter_id: str) -> bool: ...
 
+    async def forget(self, addresses: Sequence[str]) -> int:
+        """Drop the letters that hold one of the addresses, given as digests; return how many."""
+        ...
+
     async def prune(self, *, before: datetime) -> int:
         """Delete older letters; return how many."""
         ...

@@ -348,6 +348,7 @@ def engine_bed(
         retention=timedelta(days=90),
         listening_since=options.get("listening_since", EVER_SINCE),
         callback=options.get("callback"),
+        id_salt="salt",
         monotonic=options.get("monotonic", time.monotonic),
         chance=random.Random(0).random,
     )

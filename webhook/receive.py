@@ -119,6 +119,7 @@ async def keep_unreadable(channel: ChannelName, pieces: Sequence[Unreadable], de
                     reason=piece.reason,
                     attempts=0,
                     raw=piece.raw,
+                    addresses=piece.addresses,
                     at=deps.clock.now(),
                 )
             )

@@ -178,6 +178,7 @@ async def open_engine(
             retention=timedelta(days=settings.retention_days),
             listening_since=clock.now(),
             callback=callback,
+            id_salt=settings.id_salt.get_secret_value(),
         )
         if deferred is not None:
             await deferred.ready()
@@ -199,6 +200,7 @@ def assemble(
     retention: timedelta,
     listening_since: datetime,
     callback: Callback | None,
+    id_salt: str,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -222,7 +224,7 @@ def assemble(
         faults=faults,
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
-    operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults)
+    operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults, id_salt)
     analyses = AnalysisDependencies(
         store, analyst, rulebook, ledger, escalations, clock, monotonic, chance, faults, callback
     )

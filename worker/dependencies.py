@@ -131,7 +131,10 @@ class OutboxDependencies:
 
 @dataclass(frozen=True)
 class OperatorDependencies:
-    """Dependencies of moves outside a turn: operators, timers, dead letters, erasure."""
+    """Dependencies of moves outside a turn: operators, timers, dead letters, erasure.
+
+    `id_salt` is the salt of the ids and digests that are made of addresses.
+    """
 
     inbox: Inbox
     store: Store
@@ -141,6 +144,7 @@ class OperatorDependencies:
     ledger: Ledger
     clock: Clock
     faults: Faults
+    id_salt: str
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """Moves of a conversation outside its turns: operators, timers, undeliverable replies, erasure, export."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from contracts.conversation import Conversation, State, Trigger, TurnRecord, WaitingFor
-from contracts.delivery import InboxEntry, TurnCommit
+from contracts.delivery import Erasure, InboxEntry, TurnCommit
 from contracts.errors import ConversationConflictError, IllegalTransitionError
 from contracts.institution import FixedText
-from contracts.messages import OutboundMessage
+from contracts.messages import OutboundMessage, address_digests
 from contracts.performance import Cause
+from contracts.ports import Store
 from contracts.turn import Turn, TurnReason
 from contracts.values import ConversationId, TurnId
 from fsm.machine import Transitions
@@ -108,13 +109,22 @@ async def escalate_for_dead_letter(entry: InboxEntry, deps: OperatorDependencies
     raise ConversationConflictError(entry.message.conversation_id)
 
 
-async def erase(conversation_id: ConversationId, deps: OperatorDependencies) -> bool:
+async def erase(conversation_id: ConversationId, deps: OperatorDependencies) -> Erasure:
     """Delete everything of a person's conversation; a worker that is thinking about it cannot write it back.
 
     The inbox goes first: a worker that re-reads it after the store refused its commit finds nothing to write again.
-    Erasing twice, or again after a crash in the middle, is harmless. Returns whether there was anything.
+    Before it go the dead letters of no conversation that hold an address of the person, while the addresses are known.
+    Erasing twice, or again after a crash in the middle, is harmless. Returns what there was in each place.
     """
+    store = deps.store
     waiting = await deps.inbox.pending(conversation_id)
+    letters = await store.dead_letters.letters(conversation_id=conversation_id, limit=10_000)
+    rows, analyses = (
+        await store.outbox.rows(conversation_id),
+        await analyses_of(conversation_id, store.records, at=deps.clock.now()),
+    )
+    addresses = await _addresses_of(conversation_id, waiting, store)
+    unreadable = await store.dead_letters.forget(address_digests(deps.id_salt, *addresses))
     last_sequence = await deps.inbox.forget(conversation_id)
     await deps.faults.reach("erase.inbox_gone")
     turns = await deps.store.conversations.turns(conversation_id)
@@ -122,7 +132,24 @@ async def erase(conversation_id: ConversationId, deps: OperatorDependencies) -> 
     erased = await deps.store.conversations.erase(conversation_id, at=deps.clock.now(), answered_up_to=last_sequence)
     deps.ledger.book_erased(turns)
     await deps.variants.forget(conversation_id)
-    return erased or bool(waiting)
+    return Erasure(
+        inbox=len(waiting),
+        conversation=len(turns) or int(erased),
+        outbox=len(rows),
+        dead_letters=len(letters) + unreadable,
+        records=len(analyses),
+    )
+
+
+async def _addresses_of(conversation_id: ConversationId, waiting: Sequence[InboxEntry], store: Store) -> set[str]:
+    """Return every name that the platform has given to the person, now or earlier."""
+    head = await store.conversations.load(conversation_id)
+    receipts = await store.conversations.receipts(conversation_id)
+    messages = [*(entry.message for entry in waiting), *(receipt.message for receipt in receipts)]
+    known = [message.address for message in messages]
+    if head is not None and head.address is not None:
+        known.append(head.address)
+    return {name for address in known for name in (address.person, *address.aliases)}
 
 
 async def expire(conversation_id: ConversationId, deps: OperatorDependencies) -> None:

@@ -164,6 +164,7 @@ class _Documents:
         fields = {
             "conversation_key": document_id(letter.conversation_id) if letter.conversation_id is not None else None,
             "at": letter.at,
+            "addresses": list(letter.addresses) or None,
             "record": letter.model_dump_json(),
             "expires_at": self.expires_at(),
         }
@@ -642,6 +643,10 @@ class FirestoreDeadLetters:
 
     async def drop(self, letter_id: str) -> bool:
         return await self._documents.drop(_letter_path(letter_id))
+
+    async def forget(self, addresses: Sequence[str]) -> int:
+        conditions: list[Condition] = [("addresses", "array_contains", address) for address in addresses]
+        return sum([await self._documents.all.delete_all(DEAD_LETTERS, condition) for condition in conditions])
 
     async def prune(self, *, before: datetime) -> int:
         return await self._documents.all.delete_all(DEAD_LETTERS, ("at", "<", before))

@@ -1,5 +1,6 @@
 """In-memory store, for unit tests: conversations, outbox, dead letters, institutions and records."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -229,6 +230,12 @@ class MemoryDeadLetters(_Repository):
 
     async def drop(self, letter_id: str) -> bool:
         return self._tables.dead_letters.pop(letter_id, None) is not None
+
+    async def forget(self, addresses: Sequence[str]) -> int:
+        held = [key for key, one in self._tables.dead_letters.items() if not set(addresses).isdisjoint(one.addresses)]
+        for key in held:
+            del self._tables.dead_letters[key]
+        return len(held)
 
     async def prune(self, *, before: datetime) -> int:
         kept = {key: letter for key, letter in self._tables.dead_letters.items() if letter.at >= before}

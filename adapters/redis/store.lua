@@ -75,20 +75,22 @@ local function unpark(platform)
   call('ZREM', P .. 'parked', platform)
 end
 
--- Arguments: letter, moment, json. The first letter of an id stays.
+-- Arguments: letter, moment, json, digests of addresses with spaces between them. The first letter of an id stays.
 local function write_letter(id)
-  local letter, at, json = argument(), argument(), argument()
+  local letter, at, json, addresses = argument(), argument(), argument(), argument()
   local key = P .. 'letter:' .. letter
   if call('HSETNX', key, 'json', json) == 0 then return end
-  call('HSET', key, 'conversation', id)
+  call('HSET', key, 'conversation', id, 'addresses', addresses)
+  for address in string.gmatch(addresses, '%S+') do call('SADD', P .. 'letters_with:' .. address, letter) end
   call('ZADD', P .. 'letters', at, letter)
   if id ~= '' then call('ZADD', P .. 'letters:' .. id, at, letter) end
 end
 
 local function drop_letter(letter)
   local key = P .. 'letter:' .. letter
-  local id = call('HGET', key, 'conversation')
+  local id, addresses = unpack(call('HMGET', key, 'conversation', 'addresses'))
   if not id then return 0 end
+  for address in string.gmatch(addresses or '', '%S+') do call('SREM', P .. 'letters_with:' .. address, letter) end
   call('DEL', key)
   call('ZREM', P .. 'letters', letter)
   call('ZREM', P .. 'letters:' .. id, letter)
@@ -271,6 +273,16 @@ end
 
 function steps.drop_letter()
   return drop_letter(argument())
+end
+
+function steps.forget_letters()
+  local dropped = 0
+  each(function()
+    for _, letter in ipairs(call('SMEMBERS', P .. 'letters_with:' .. argument())) do
+      dropped = dropped + drop_letter(letter)
+    end
+  end)
+  return dropped
 end
 
 function steps.letters()

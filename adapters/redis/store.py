@@ -259,6 +259,9 @@ class RedisDeadLetters(_Repository):
     async def drop(self, letter_id: str) -> bool:
         return bool(await self._run("drop_letter", letter_id))
 
+    async def forget(self, addresses: Sequence[str]) -> int:
+        return int(await self._run("forget_letters", *_group([(address,) for address in addresses])))
+
     async def prune(self, *, before: datetime) -> int:
         return int(await self._run("prune_letters", f"({micros(before)}"))
 
@@ -340,7 +343,7 @@ def _head(head: Conversation) -> tuple[Argument, ...]:
 
 
 def _letter(letter: DeadLetter) -> tuple[Argument, ...]:
-    return letter.conversation_id or NOBODY, letter.id, micros(letter.at), _json(letter)
+    return letter.conversation_id or NOBODY, letter.id, micros(letter.at), _json(letter), " ".join(letter.addresses)
 
 
 def _moment(moment: datetime | None) -> int | str:

@@ -1,5 +1,6 @@
 """SQLite store: conversations, outbox, dead letters, institutions and records."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -344,6 +345,14 @@ class SqliteDeadLetters(_Repository):
 
     async def drop(self, letter_id: str) -> bool:
         return await self._run(lambda c: c.execute("DELETE FROM dead_letters WHERE id = ?", (letter_id,)).rowcount == 1)
+
+    async def forget(self, addresses: Sequence[str]) -> int:
+        # Letters are few, and an erasure is rare: they are read one by one.
+        query = (
+            "DELETE FROM dead_letters WHERE EXISTS (SELECT 1 FROM json_each(record, '$.addresses') AS held "
+            "WHERE held.value IN (SELECT value FROM json_each(?)))"
+        )
+        return await self._run(lambda c: c.execute(query, (json.dumps(list(addresses)),)).rowcount)
 
     async def prune(self, *, before: datetime) -> int:
         query = "DELETE FROM dead_letters WHERE at < ?"

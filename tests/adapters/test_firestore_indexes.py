@@ -119,7 +119,8 @@ async def use_everything(database: FirestoreDatabase) -> None:
     await store.outbox.mark_failed(second.id, error_code="x", at=START)
     assert await store.outbox.to_escalate(limit=1)
     await store.outbox.rows(C1)
-    await store.dead_letters.add(letter())
+    await store.dead_letters.add(letter().model_copy(update={"addresses": ("a",)}))
+    assert await store.dead_letters.forget(["b"]) == 0
     for owner in (None, C1):
         assert await store.dead_letters.letters(conversation_id=owner)
     await store.dead_letters.prune(before=START)

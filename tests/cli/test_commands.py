@@ -135,7 +135,10 @@ def test_a_conversation_is_traced_handed_back_exported_and_erased(prosa: Prosa) 
 
     assert "atendente" in prosa("conversations", "export", "t1").stdout
     assert prosa("conversations", "erase", "t1", stdin="n\n").returncode == 1
-    assert prosa("conversations", "erase", "t1", "--yes").returncode == 0
+    erased = json.loads(prosa("conversations", "erase", "t1", "--yes", "--json").stdout)
+    assert erased["conversation"] == "web:t1"
+    assert set(erased["erased"]) == {"inbox", "conversation", "outbox", "dead_letters", "records"}
+    assert erased["erased"]["outbox"] > 0
     for command in ("show", "export", "trace"):
         gone = prosa("conversations", command, "t1")
         assert gone.returncode == 1

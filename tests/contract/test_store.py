@@ -403,6 +403,29 @@ async def test_erasing_a_conversation_erases_its_dead_letters(store: Store) -> N
     assert await store.dead_letters.letters() == []
 
 
+async def test_letters_are_found_and_forgotten_by_the_addresses_in_them(store: Store) -> None:
+    held = {"l-0": ("a", "b"), "l-1": ("b",), "l-2": ("c",), "l-3": ()}
+    for name, addresses in held.items():
+        letter = DeadLetter(
+            id=name,
+            conversation_id=None,
+            message_id=None,
+            channel="whatsapp",
+            reason="x",
+            attempts=0,
+            raw="said",
+            addresses=addresses,
+            at=START,
+        )
+        await store.dead_letters.add(letter)
+    assert await store.dead_letters.forget(["a", "b", "z"]) == 2
+    assert await store.dead_letters.forget(["a", "b"]) == 0
+    assert await store.dead_letters.forget([]) == 0
+    assert {letter.id for letter in await store.dead_letters.letters()} == {"l-2", "l-3"}
+    assert await store.dead_letters.drop("l-2")
+    assert await store.dead_letters.forget(["c"]) == 0
+
+
 async def test_dead_letters_of_one_conversation_can_be_asked_for(store: Store) -> None:
     for number, name in enumerate(("a", "b", "a")):
         letter = DeadLetter(

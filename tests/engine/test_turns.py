@@ -9,9 +9,10 @@ import pytest
 
 from adapters.models.scripted import ScriptedModel
 from contracts.conversation import State, Trigger, TurnRecord, WaitingFor
+from contracts.delivery import DeadLetter, Erasure
 from contracts.errors import ChannelRefusedError, IllegalTransitionError, ModelUnavailableError
 from contracts.institution import FixedText
-from contracts.messages import InboundKind, InboundMessage, MessageType
+from contracts.messages import InboundKind, InboundMessage, MessageType, address_digests
 from contracts.ports import LiveEvent, ModelRequest
 from tests.builders import (
     START,
@@ -507,15 +508,45 @@ async def test_conversations_are_forgotten_after_their_time(beds: Any) -> None:
     assert await bed.store.conversations.turns(C1) == []
 
 
+async def test_an_erasure_takes_the_unreadable_letters_of_the_person(beds: Any) -> None:
+    """By every name the platform ever gave the person; those of others stay."""
+    bed = beds()
+    address = inbound().address.model_copy(update={"person": "BR.ANA1", "aliases": ("5511987653004",)})
+    await say(bed, inbound("Oi", address=address))
+    raws = {
+        "phone": '{"from":"5511987653004"}',
+        "id": '{"from_user_id":"BR.ANA1"}',
+        "other": '{"from":"5511987653005"}',
+    }
+    for name, raw in raws.items():
+        await bed.store.dead_letters.add(
+            DeadLetter(
+                id=name,
+                conversation_id=None,
+                message_id=None,
+                channel="whatsapp",
+                reason="unreadable",
+                attempts=0,
+                raw=raw,
+                addresses=address_digests("salt", raw),
+                at=START,
+            )
+        )
+    erasure = await operator_actions.erase(C1, bed.engine.operators)
+    assert erasure.dead_letters == 2
+    assert [letter.id for letter in await bed.store.dead_letters.letters()] == ["other"]
+
+
 async def test_an_export_holds_everything_and_an_erasure_leaves_nothing(beds: Any) -> None:
     bed = beds()
     await say(bed, "meu segredo é azul")
     exported = await operator_actions.export(C1, bed.engine.operators)
     assert exported
     assert str(exported).count("meu segredo é azul") >= 2
-    assert await operator_actions.erase(C1, bed.engine.operators)
+    erasure = await operator_actions.erase(C1, bed.engine.operators)
+    assert erasure == Erasure(inbox=0, conversation=1, outbox=1, dead_letters=0, records=0)
     assert await operator_actions.export(C1, bed.engine.operators) is None
-    assert not await operator_actions.erase(C1, bed.engine.operators)
+    assert (await operator_actions.erase(C1, bed.engine.operators)).is_empty
 
 
 class NoQueue:

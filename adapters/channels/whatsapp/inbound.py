@@ -6,6 +6,7 @@ make Meta repeat a batch for days, so an unknown kind becomes `unsupported`, and
 
 import hmac
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from contracts.messages import (
     InboundMedia,
     InboundMessage,
     StatusUpdate,
+    address_digests,
     digest,
 )
 from contracts.signs import shortened
@@ -98,9 +100,10 @@ def parse(body: bytes, *, id_salt: str, at: datetime) -> Received:
     try:
         envelope = parse_json(body)
     except MalformedMessageError as exc:
-        return Received(unreadable=(Unreadable(str(exc), body.decode("utf-8", "replace")),))
+        return Received(unreadable=(_unreadable(str(exc), body.decode("utf-8", "replace"), id_salt),))
     if not isinstance(envelope, dict) or envelope.get("object") != "whatsapp_business_account":
-        return Received(unreadable=(Unreadable("not a WhatsApp envelope", body.decode("utf-8", "replace")),))
+        raw = body.decode("utf-8", "replace")
+        return Received(unreadable=(_unreadable("not a WhatsApp envelope", raw, id_salt),))
     parser = _Parser(id_salt, at)
     parser.read_envelope(envelope)
     return Received(tuple(parser.messages), tuple(parser.statuses), tuple(parser.unreadable), tuple(parser.ignored))
@@ -118,14 +121,14 @@ class _Parser:
     def read_envelope(self, envelope: dict[str, Any]) -> None:
         for entry in self._elements(envelope, "entry", required=True):
             if not isinstance(entry, dict):
-                self.unreadable.append(Unreadable("an entry that is not an object", _raw(entry)))
+                self._keep("an entry that is not an object", entry)
                 continue
             for change in self._elements(entry, "changes", required=True):
                 self.read_change(change)
 
     def read_change(self, change: Any) -> None:
         if not isinstance(change, dict) or not isinstance(change.get("value"), dict):
-            self.unreadable.append(Unreadable("a change without a value", _raw(change)))
+            self._keep("a change without a value", change)
             return
         name, value = str(change.get("field")), change["value"]
         if name == "smb_message_echoes":
@@ -147,7 +150,7 @@ class _Parser:
                     raise MalformedMessageError("not an object")
                 read(item)
             except (MalformedMessageError, ValueError, TypeError, KeyError, OverflowError) as exc:
-                self.unreadable.append(Unreadable(f"{key}: {type(exc).__name__}", _raw(item)))
+                self._keep(f"{key}: {type(exc).__name__}", item, beside=value.get("contacts"))
 
     def _elements(self, item: dict[str, Any], key: str, *, required: bool = False) -> list[Any]:
         """Return the list under the key. Anything else in its place is kept whole: it may hold several messages."""
@@ -155,8 +158,16 @@ class _Parser:
         if isinstance(found, list):
             return found
         if found is not None or required:
-            self.unreadable.append(Unreadable(f"{key} is not a list", _raw(item)))
+            self._keep(f"{key} is not a list", item)
         return []
+
+    def _keep(self, reason: str, piece: Any, *, beside: Any = None) -> None:
+        """Keep an unreadable piece; what names no address is found by those that stand `beside` it."""
+        kept = _unreadable(reason, _raw(piece), self._id_salt)
+        if not isinstance(piece, dict) or not any(_text(piece.get(key)) for key in ("from", "from_user_id")):
+            around = address_digests(self._id_salt, _raw(beside))
+            kept = replace(kept, addresses=tuple(sorted({*kept.addresses, *around})))
+        self.unreadable.append(kept)
 
     def _read_message(self, item: dict[str, Any], value: dict[str, Any], *, echo: bool) -> None:
         platform_id = _required(item, "id")
@@ -214,6 +225,10 @@ class _Parser:
                 at=_moment(item.get("timestamp")) or self._at,
             )
         )
+
+
+def _unreadable(reason: str, raw: str, id_salt: str) -> Unreadable:
+    return Unreadable(reason, raw, address_digests(id_salt, raw))
 
 
 REVISIONS = frozenset({InboundKind.EDIT, InboundKind.REVOKE})

@@ -9,9 +9,8 @@ import typer
 
 from cli.output import AsJson, console, print_json, print_table
 from cli.settings import read_settings
-from context.constraints import Gate
+from context.guardrails.floor import Floor
 from context.loader import load_institution
-from context.view import line_view
 from contracts.guardrails import KnownFacts
 from contracts.institution import Institution
 from worker.backends import open_backend
@@ -56,7 +55,7 @@ def show(
         raise typer.BadParameter(
             f"there is no line {line}; there are: {', '.join(one.id for one in institution.lines)}"
         )
-    typer.echo(line_view(institution, line) if line else institution.prompt_core)
+    typer.echo(institution.line_view(line) if line else institution.prompt_core)
 
 
 @app.command()
@@ -74,9 +73,9 @@ async def _publish(institution: Institution) -> None:
 
 
 def _withheld_answers(institution: Institution) -> list[str]:
-    """Canonical answers that the gate itself would not let out."""
-    gate = Gate(institution)
-    return [intent.id for intent in institution.intents if gate.check([intent.answer], KnownFacts())]
+    """Canonical answers that the floor itself would not let out."""
+    floor = Floor(institution)
+    return [intent.id for intent in institution.intents if floor.check_text(intent.answer, KnownFacts())]
 
 
 def _folder(given: Path | None) -> Path:

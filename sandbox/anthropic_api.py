@@ -19,6 +19,7 @@ from contracts.institution import Institution
 from sandbox.behaviour import Counters, ModelBehaviour, ModelFault, Script, ScriptedAnswer
 from sandbox.brain import Brain
 from sandbox.chance import Chance, Dice
+from sandbox.citing import spoken
 from sandbox.messages_request import (
     MAX_BODY_BYTES,
     ApiError,
@@ -224,7 +225,7 @@ class ModelSandbox:
         else:
             reply = self._brain.answer(asked.task, asked.user_text)
         if asked.schema is None:
-            return str(reply.get("text", ""))
+            return spoken(reply.get("parts", []))
         answer: dict[str, Any] = asked.schema.fitted(reply)
         if scripted is not None and scripted.update:
             return orjson.dumps({**answer, **scripted.update}).decode()

@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.conversation import State, TaskName, WaitingFor
+from contracts.guardrails import PartKind
 from contracts.institution import FieldSpec, FixedText, Institution, Intent
 from contracts.messages import MessageType
 from sandbox.analyses import question_of, review_of, summary_of
 from sandbox.cheating import cheats_for
+from sandbox.citing import Citer
 from sandbox.collecting import answered, kind_of, mentioned, tidy, without_introduction
 from sandbox.language import fold
 from sandbox.matching import LEAST_CONFIDENCE, MOST_CONFIDENCE, IntentIndex, Match
@@ -118,6 +120,7 @@ class Brain:
         self._language = self._index.language
         self._words = _WORDS[self._language]
         self._cheats = cheats_for(institution)
+        self._citer = Citer(institution)
 
     def answer(self, task: TaskName | None, prompt: str) -> dict[str, Any]:
         """The answer to a task, before it is fitted to the schema that was sent along."""
@@ -133,13 +136,14 @@ class Brain:
                 return review_of(prompted, self._institution)
             case TaskName.INTERVIEW_QUESTION:
                 return question_of(prompted, self._institution)
-        return {"text": self._response(prompted)}
+        return {"parts": self._citer.parts(self._response(prompted))}
 
     def cheat(self, prompt: str, number: int, cheats: tuple[str, ...]) -> dict[str, Any]:
         """A reply that breaks the rules: the `number`-th of `cheats`, or of the built-in ones."""
         chosen = cheats or self._cheats
         name = read_prompt(prompt).person_name or "Maria"
-        return {"text": chosen[number % len(chosen)].replace("{name}", name)}
+        text = chosen[number % len(chosen)].replace("{name}", name)
+        return {"parts": [{"says": PartKind.INFORM, "from": [self._institution.passages[0].id], "text": text}]}
 
     # Task 1
 

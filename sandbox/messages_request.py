@@ -34,7 +34,7 @@ _EFFORTS = (None, "low", "medium", "high", "xhigh", "max")
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TASKS = {
     "next_state": TaskName.STATE,
-    "text": TaskName.RESPONSE,
+    "parts": TaskName.RESPONSE,
     "type": TaskName.MESSAGE_TYPE,
     "wants": TaskName.HANDOFF_SUMMARY,
     "assessment": TaskName.CONVERSATION_REVIEW,

@@ -59,7 +59,7 @@ class Prompted:
     messages: tuple[NewMessage, ...] = ()
     decision: dict[str, Any] = field(default_factory=dict)
     channel: str = ""
-    rewrite: tuple[str, ...] = ()
+    rewrite: tuple[dict[str, str], ...] = ()
 
     @property
     def text(self) -> str:

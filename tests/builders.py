@@ -51,6 +51,7 @@ from prompts.tasks.registry import TASKS
 from prompts.templating.registry import PromptRegistry
 from prompts.templating.versions import PromptVersions
 from reports.ledger import Ledger
+from sandbox.citing import Citer
 from tests.real_services import firestore_host, redis_url
 from worker.backends import Backend
 from worker.bootstrap import Engine, Rulebooks, assemble
@@ -176,7 +177,8 @@ def decision(**changes: Any) -> str:
 
 
 def response(text: str = "Certo. Como posso ajudar?") -> str:
-    return orjson.dumps({"text": text}).decode()
+    """Task 2's answer as JSON: each sentence cites the passage it was taken from."""
+    return orjson.dumps({"parts": Citer(pyloto()).parts(text)}).decode()
 
 
 def summary(**changes: Any) -> str:

@@ -18,7 +18,7 @@ from adapters.clock import NoFaults, SystemClock
 from adapters.models.absent import AbsentModel
 from adapters.models.deferred import DeferredModel
 from context.consent import OptOutWords
-from context.constraints import Gate
+from context.guardrails.floor import Floor
 from context.institution_source import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
@@ -96,7 +96,7 @@ class Rulebooks:
 
 
 def _rulebook(institution: Institution) -> Rulebook:
-    return Rulebook(institution=institution, gate=Gate(institution), consent=OptOutWords(institution))
+    return Rulebook(institution=institution, floor=Floor(institution), consent=OptOutWords(institution))
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
 """Dependencies of each part of the worker, built once when the process starts (`worker/bootstrap.py`)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
+from context.guardrails.floor import Floor
 from contracts.backoff import Backoff
-from contracts.guardrails import Finding, KnownFacts
 from contracts.institution import Institution
 from contracts.messages import ChannelName
 from contracts.ports import Callback, Channel, Clock, Events, Faults, Inbox, Store
@@ -21,18 +20,12 @@ from worker.scheduling.refunds import AttemptRefunds
 from worker.variants import VariantAssigner
 
 
-class GuardrailGate(Protocol):
-    """Check of a reply before it is sent: returns every reason to withhold it."""
-
-    def check(self, texts: Sequence[str], known: KnownFacts) -> tuple[Finding, ...]: ...
-
-
 @dataclass(frozen=True)
 class Rulebook:
     """One version of the institution's documents, with what is made from them."""
 
     institution: Institution
-    gate: GuardrailGate
+    floor: Floor
     consent: ConsentWords
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from contracts.guardrails import ReplyPart, text_of
 from contracts.ports import LiveEvent
 from contracts.values import TurnId
 from observability.metrics import FORMING_SENTENCES
-from prompts.execution.streaming import FormingText, sentence_ends
+from prompts.execution.streaming import FormingReply, sentence_ends
 
-Permits = Callable[[str], bool]
+Permits = Callable[[Sequence[ReplyPart]], bool]
 Publish = Callable[[LiveEvent], Awaitable[None]]
 
 
@@ -26,30 +27,32 @@ class LiveText:
         self.begin()
 
     def begin(self) -> None:
-        self._forming = FormingText("text")
+        self._forming = FormingReply()
         self._published = 0
         self._index = 0
         self._is_withheld = False
 
     async def on_token(self, piece: str) -> None:
-        text = self._forming.add(piece)
-        await self._publish_until(sentence_ends(text), text)
+        await self._publish_until(self._forming.add(piece), is_whole=False)
 
     async def end(self) -> None:
         """Publish what is left after the last stop: a sentence too."""
-        text = self._forming.text
-        await self._publish_until([*sentence_ends(text), len(text)], text)
+        await self._publish_until(self._forming.parts, is_whole=True)
 
-    async def _publish_until(self, ends: Sequence[int], text: str) -> None:
-        for end in ends:
-            if end <= self._published or self._is_withheld:
-                continue
-            if not self._permits(text[:end]):
-                self._is_withheld = True
-                FORMING_SENTENCES.labels(outcome="withheld").inc()
-                return
-            data = {"turn": self._turn_id, "index": self._index, "text": text[self._published : end]}
-            await self._publish(LiveEvent(name="token", data=data))
-            FORMING_SENTENCES.labels(outcome="told").inc()
-            self._published = end
-            self._index += 1
+    async def _publish_until(self, parts: Sequence[ReplyPart], *, is_whole: bool) -> None:
+        for number, part in enumerate(parts):
+            is_finished = is_whole or number + 1 < len(parts)
+            for end in (*sentence_ends(part.text), *([len(part.text)] if is_finished else [])):
+                shown = (*parts[:number], part.model_copy(update={"text": part.text[:end]}))
+                text = text_of(shown)
+                if len(text) <= self._published or self._is_withheld:
+                    continue
+                if not self._permits(shown):
+                    self._is_withheld = True
+                    FORMING_SENTENCES.labels(outcome="withheld").inc()
+                    return
+                data = {"turn": self._turn_id, "index": self._index, "text": text[self._published :]}
+                await self._publish(LiveEvent(name="token", data=data))
+                FORMING_SENTENCES.labels(outcome="told").inc()
+                self._published = len(text)
+                self._index += 1

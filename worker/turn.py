@@ -32,9 +32,8 @@ from prompts.pricing.prices import ZERO, total_cost, usd_text
 
 @dataclass(frozen=True)
 class WrittenReply:
-    """Answers of Tasks 2 and 3: the words, the form to put them in, and the task that wrote the words."""
+    """Answers of Tasks 2 and 3: the form to put the words in, and the task that wrote them, or failed to."""
 
-    text: str
     form: MessageTypeChoice
     response: TaskResult[ResponseDraft]
 

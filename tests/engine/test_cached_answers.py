@@ -60,7 +60,7 @@ async def test_without_the_switch_everybody_asks(opened: Open) -> None:
 
 async def test_what_the_gate_withheld_is_not_kept(opened: Open) -> None:
     async with opened() as runtime:
-        await behave(runtime, script=[{"task": "response", "answer": {"text": "Custa R$ 50,00."}}])
+        await behave(runtime, script=[{"task": "response", "answer": response("Custa R$ 50,00.")}])
         (withheld,) = await play(runtime, "ana", QUESTION)
         (second,) = await play(runtime, "bia", QUESTION)
     assert withheld.violations

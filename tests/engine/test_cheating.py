@@ -1,5 +1,6 @@
-"""A model that always tries to break the rules: a thousand prices and closings, and not one reaches a person."""
+"""A model that always tries to break the rules: sums of money in every spelling, and not one reaches a person."""
 
+import re
 from pathlib import Path
 
 import orjson
@@ -8,23 +9,25 @@ from adapters.models.scripted import ScriptedModel
 from contracts.conversation import State
 from contracts.institution import FixedText
 from contracts.ports import ModelRequest
-from tests.builders import agreeable, engine_bed, inbound, open_backend, pyloto
-from tests.context.corpus.prices_and_closings import drafts, held_out_drafts
+from tests.builders import agreeable, decision, engine_bed, inbound, open_backend, pyloto, response
+from tests.evals import replies
 from worker.drain import drain
 
+MONEY = re.compile(r"R\$|\d reais\b|[dzt][ae] reais\b")
 
-async def test_a_thousand_prices_and_closings_never_leave(tmp_path: Path) -> None:
-    forbidden = (*drafts(), *held_out_drafts())
-    assert len(set(forbidden)) >= 1_000
+
+async def test_no_sum_of_money_leaves(tmp_path: Path) -> None:
+    forbidden = [text for text in replies("price", label="violation") if MONEY.search(text)]
+    assert len(set(forbidden)) >= 80
 
     async def cheating(request: ModelRequest) -> str:
+        if request.schema_name == "state_decision":
+            return decision(intent=None)
         if request.schema_name != "response_draft":
             return await agreeable(request)
         # First draft and rewrite alike: the number of the phrase came as the person's message.
         conversation = orjson.loads(request.user.split("<conversation>")[1].split("</conversation>")[0])
-        return orjson.dumps(
-            {"text": forbidden[int(conversation["messages"][0]["text"].removeprefix("pergunta "))]}
-        ).decode()
+        return response(forbidden[int(conversation["messages"][0]["text"].removeprefix("pergunta "))])
 
     async with open_backend("memory", tmp_path) as (inbox, store):
         bed = engine_bed(inbox, store, model=ScriptedModel(cheating))

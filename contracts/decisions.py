@@ -53,6 +53,20 @@ class ResponseDraft(Value):
         return self.model_copy(update={"parts": parts})
 
 
+class JudgedSentence(Value):
+    """A finding of the judge; `rule` is `never.N` or the value of a `Rule`."""
+
+    sentence: int
+    rule: str
+    why: Text = Field("", max_length=300)
+
+
+class JudgeVerdict(Value):
+    """What the judge finds in a draft; nothing, mostly."""
+
+    findings: tuple[JudgedSentence, ...] = Field(max_length=100)
+
+
 class MessageTypeChoice(Value):
     """Task 3: the form of the reply. `asset` is an id of the institution's assets, for types that carry one."""
 

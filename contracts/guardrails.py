@@ -52,12 +52,18 @@ class Passage(Kept):
 
 
 class Rule(StrEnum):
-    """The rules of the gate; every finding names one."""
+    """The rules of the gate; every finding names one.
+
+    The judge's are those from NEVER (the institution's own list) to VERDICT_UNUSABLE, the others are the floor's.
+    """
 
     PRICE = "price"
+    NEVER = "never"
     CLOSING = "closing"
-    NEGOTIATION = "negotiation"
     PROMISE = "promise"
+    UNSUPPORTED = "unsupported"
+    CONTRADICTS = "contradicts"
+    VERDICT_UNUSABLE = "verdict_unusable"
     LINK = "link"
     PERSONAL_DATA = "personal_data"
     PROMPT_LEAK = "prompt_leak"

@@ -244,8 +244,8 @@ class Page:
 
 
 def _waited_for_the_model(turn: TurnRecord) -> float:
-    """Milliseconds of the critical path: Task 1, then the slower of the other two, which run side by side."""
-    return turn.ms.state + max(turn.ms.response, turn.ms.message_type)
+    """Milliseconds of the critical path: Task 1, the slower of the two that run side by side, then the judge."""
+    return turn.ms.state + max(turn.ms.response, turn.ms.message_type) + turn.ms.judge
 
 
 def shard_key(hour: datetime, writer: str) -> str:

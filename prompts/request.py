@@ -20,7 +20,10 @@ MESSAGE_CHARACTERS = 4_000
 
 @dataclass(frozen=True)
 class TurnView:
-    """All that the tasks of a turn may know. `limits` are those of the channel, None: any form is offered."""
+    """All that the tasks of a turn may know. `limits` are those of the channel, None: any form is offered.
+
+    `rewrite` is what an earlier draft was withheld for, `sentences` are those of a draft that is to be judged.
+    """
 
     institution: Institution
     conversation: Conversation
@@ -31,6 +34,7 @@ class TurnView:
     decision: StateDecision | None = None
     limits: ChannelLimits | None = None
     rewrite: Sequence[Correction] = field(default=())
+    sentences: Sequence[tuple[int, str]] = field(default=())
 
 
 def turn_input(view: TurnView) -> TurnInput:

@@ -222,6 +222,11 @@ class ModelSandbox:
         if self.behaviour.mode == "cheating" and asked.task is TaskName.RESPONSE:
             first = dice_start(asked.user_text, self.behaviour.seed or self._seed)
             reply = self._brain.cheat(asked.user_text, first + times, self.behaviour.cheats)
+        elif asked.task is TaskName.JUDGE:
+            if self.behaviour.judge == "empty":
+                return "{}"
+            errs = dice.happens("judge errs", self.behaviour.judge_errs)
+            reply = self._brain.verdict(asked.user_text, self.behaviour.cheats, self.behaviour.judge, errs=errs)
         else:
             reply = self._brain.answer(asked.task, asked.user_text)
         if asked.schema is None:

@@ -9,9 +9,11 @@ from contracts.guardrails import PartKind
 from contracts.institution import FieldSpec, FixedText, Institution, Intent
 from contracts.messages import MessageType
 from sandbox.analyses import question_of, review_of, summary_of
+from sandbox.behaviour import JudgeMode
 from sandbox.cheating import cheats_for
 from sandbox.citing import Citer
 from sandbox.collecting import answered, kind_of, mentioned, tidy, without_introduction
+from sandbox.judging import Oracle
 from sandbox.language import fold
 from sandbox.matching import LEAST_CONFIDENCE, MOST_CONFIDENCE, IntentIndex, Match
 from sandbox.prompted import Prompted, read_prompt
@@ -121,6 +123,7 @@ class Brain:
         self._words = _WORDS[self._language]
         self._cheats = cheats_for(institution)
         self._citer = Citer(institution)
+        self._oracle = Oracle(institution, self._cheats)
 
     def answer(self, task: TaskName | None, prompt: str) -> dict[str, Any]:
         """The answer to a task, before it is fitted to the schema that was sent along."""
@@ -130,6 +133,8 @@ class Brain:
                 return self._state(prompted)
             case TaskName.MESSAGE_TYPE:
                 return self._message_type(prompted)
+            case TaskName.JUDGE:
+                return self._oracle.verdict(prompted)
             case TaskName.HANDOFF_SUMMARY:
                 return summary_of(prompted, self._institution)
             case TaskName.CONVERSATION_REVIEW:
@@ -144,6 +149,11 @@ class Brain:
         name = read_prompt(prompt).person_name or "Maria"
         text = chosen[number % len(chosen)].replace("{name}", name)
         return {"parts": [{"says": PartKind.INFORM, "from": [self._institution.passages[0].id], "text": text}]}
+
+    def verdict(self, prompt: str, cheats: tuple[str, ...], mode: JudgeMode, *, errs: bool) -> dict[str, Any]:
+        """The judge's verdict; an oracle knows the built-in cheats and `cheats`."""
+        oracle = Oracle(self._institution, (*self._cheats, *cheats)) if cheats else self._oracle
+        return oracle.verdict(read_prompt(prompt), mode, errs=errs)
 
     # Task 1
 

@@ -36,6 +36,7 @@ _TASKS = {
     "next_state": TaskName.STATE,
     "parts": TaskName.RESPONSE,
     "type": TaskName.MESSAGE_TYPE,
+    "findings": TaskName.JUDGE,
     "wants": TaskName.HANDOFF_SUMMARY,
     "assessment": TaskName.CONVERSATION_REVIEW,
     "question": TaskName.INTERVIEW_QUESTION,

@@ -181,6 +181,13 @@ def response(text: str = "Certo. Como posso ajudar?") -> str:
     return orjson.dumps({"parts": Citer(pyloto()).parts(text)}).decode()
 
 
+def verdict(*findings: tuple[int, str]) -> str:
+    """The judge's answer as JSON: sentences by number with the rule that each breaks."""
+    return orjson.dumps(
+        {"findings": [{"sentence": n, "rule": rule, "why": "because"} for n, rule in findings]}
+    ).decode()
+
+
 def summary(**changes: Any) -> str:
     """A hand-off summary as JSON."""
     answer: dict[str, Any] = {
@@ -222,6 +229,7 @@ async def agreeable(request: ModelRequest) -> str:
         "state_decision": decision(),
         "response_draft": response(),
         "message_type_choice": message_type(),
+        "judge_verdict": verdict(),
         "handoff_summary": summary(),
         "conversation_review": review(),
         "interview_question": question(),
@@ -233,10 +241,16 @@ def scripted(
     state: str | Iterable[str] | None = None,
     text: str | Iterable[str] | None = None,
     form: str | Iterable[str] | None = None,
+    judge: str | Iterable[str] | None = None,
     **analyses: str | Iterable[str] | None,
 ) -> ScriptedModel:
     """A model with given answers for a task: always the same one, or one after the other."""
-    given = {"state_decision": state, "response_draft": text, "message_type_choice": form} | analyses
+    given = {
+        "state_decision": state,
+        "response_draft": text,
+        "message_type_choice": form,
+        "judge_verdict": judge,
+    } | analyses
     queues = {name: iter(value) for name, value in given.items() if value is not None and not isinstance(value, str)}
 
     async def answer(request: ModelRequest) -> str:

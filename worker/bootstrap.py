@@ -178,6 +178,7 @@ async def open_engine(
             retention=timedelta(days=settings.retention_days),
             listening_since=clock.now(),
             callback=callback,
+            has_judge=settings.judge == "on",
         )
         if deferred is not None:
             await deferred.ready()
@@ -199,6 +200,7 @@ def assemble(
     retention: timedelta,
     listening_since: datetime,
     callback: Callback | None,
+    has_judge: bool = True,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -220,6 +222,7 @@ def assemble(
         clock=clock,
         monotonic=monotonic,
         faults=faults,
+        has_judge=has_judge,
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
     operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults)

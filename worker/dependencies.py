@@ -14,6 +14,7 @@ from fsm.machine import ConversationMachine
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
+from worker.judging import ClearedSentences
 from worker.routing import ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
@@ -87,7 +88,7 @@ class Escalations:
 
 @dataclass(frozen=True)
 class TurnDependencies:
-    """Dependencies of the pipeline."""
+    """Dependencies of the pipeline. Without a judge every reply is the canonical answer of its intent."""
 
     inbox: Inbox
     store: Store
@@ -104,6 +105,8 @@ class TurnDependencies:
     faults: Faults
     confidence: Confidence = field(default_factory=Confidence)
     flood: FloodLimit = field(default_factory=FloodLimit)
+    cleared: ClearedSentences = field(default_factory=ClearedSentences)
+    has_judge: bool = True
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from context.guardrails.sentences import sentences_of
 from contracts.calls import TurnCost
-from contracts.conversation import Conversation, Speaker, State, Trigger, ViolationRecord
+from contracts.conversation import Conversation, Speaker, State, TaskRecord, Trigger, ViolationRecord
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerError
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart
@@ -32,6 +32,7 @@ from reports.accuracy import classification, taken_back
 from worker import routing
 from worker.composer import fit
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
+from worker.judging import TurnJudge
 from worker.live_reply import LiveText
 from worker.turn import Draft, WrittenReply, to_commit
 
@@ -70,7 +71,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
             clock = deps.prompter.start_clock(cost)
             draft = await select_state(context, deps.prompter, clock, deps.confidence)
             if draft.needs_reply:
-                draft = await write_reply(draft, context, deps.prompter, clock)
+                draft = await write_reply(draft, context, deps, clock)
             if draft.written is not None:
                 draft = await check_reply(draft, draft.written, context, deps.prompter, clock)
         await deps.faults.reach("turn.thought")
@@ -341,26 +342,29 @@ def satisfaction_prompt(context: TurnContext) -> Replies:
 # Stage: write the reply
 
 
-async def write_reply(draft: Draft, context: TurnContext, prompter: Prompter, clock: TurnClock) -> Draft:
+async def write_reply(draft: Draft, context: TurnContext, deps: TurnDependencies, clock: TurnClock) -> Draft:
     """Ask Tasks 2 and 3 in parallel; without words and a canonical answer to take for them, escalate."""
-    decision = draft.decision
+    decision, prompter = draft.decision, deps.prompter
     assert decision is not None  # noqa: S101 - Task 1 has decided that a reply is to be written
     draft = context.advance(draft, Trigger.DRAFT)
     await context.publish(draft)
-    view = context.view(draft.conversation)
+    view = replace(context.view(draft.conversation), decision=decision)
+    if not deps.has_judge:
+        return replace(draft, written=WrittenReply(fallback_message_type(decision)))
+    judge = TurnJudge(prompter, deps.cleared, view, clock, is_own=context.rulebook.floor.is_own)
     response, form = await prompter.write_and_shape(
-        view, decision, context.channel.limits, clock, forming_reply(view, context)
+        view, decision, context.channel.limits, clock, forming_reply(view, context, judge)
     )
-    draft = draft.with_task(response.record, form.record)
+    draft = draft.with_task(response.record, form.record, *([] if response.value else taken(judge)))
     if response.value is None and context.institution.intent(decision.intent) is None:
         return escalate(draft, FixedText.MODEL_AWAY, failure(response.error), context)
     if form.value is None:
         FALLBACKS.labels(reason="message_type").inc()
-    written = WrittenReply(form.value or fallback_message_type(decision), response)
+    written = WrittenReply(form.value or fallback_message_type(decision), response, judge)
     return replace(draft, written=written, fallback=draft.fallback or form.value is None)
 
 
-def forming_reply(view: TurnView, context: TurnContext) -> LiveText | None:
+def forming_reply(view: TurnView, context: TurnContext, judge: TurnJudge) -> LiveText | None:
     """Return the listener that shows the reply while it forms, where the channel can show it."""
     if not context.channel.shows_forming_text:
         return None
@@ -369,7 +373,12 @@ def forming_reply(view: TurnView, context: TurnContext) -> LiveText | None:
     async def publish(event: LiveEvent) -> None:
         await context.events.publish(context.turn.conversation_id, event)
 
-    return LiveText(context.turn.id, permits=lambda parts: not floor.check(parts, known), publish=publish)
+    async def clears(parts: Sequence[ReplyPart]) -> bool:
+        return not await judge.findings(sentences_of(parts)) and not judge.is_unavailable
+
+    return LiveText(
+        context.turn.id, permits=lambda parts: not floor.check(parts, known), clears=clears, publish=publish
+    )
 
 
 # Stage: check the reply
@@ -378,35 +387,48 @@ def forming_reply(view: TurnView, context: TurnContext) -> LiveText | None:
 async def check_reply(
     draft: Draft, written: WrittenReply, context: TurnContext, prompter: Prompter, clock: TurnClock
 ) -> Draft:
-    """Let the gate read the reply; blocked, have it rewritten once; still blocked, take the canonical answer."""
+    """Let floor and judge read the reply; withheld, have it rewritten once; else take the canonical answer."""
     view = replace(context.view(draft.conversation), decision=draft.decision)
-    response = written.response
-    if response.value is None:
+    response, judge = written.response, written.judge
+    if response is None or judge is None or response.value is None:
         return canonical(draft, written.form, view, context)
-    replies, findings, sentences = check(response.value, written.form, view, context)
-    draft = judged(draft, response, findings)
-    if not findings:
-        await prompter.keep(response)
-    else:
+    replies, findings, sentences = await check(response.value, written.form, view, context, judge)
+    draft = judged(draft, response, findings).with_task(*taken(judge))
+    if findings:
         rewrite = replace(view, rewrite=corrections(findings, sentences))
-        response = await prompter.generate_response(rewrite, clock, forming_reply(view, context))
+        response = await prompter.generate_response(rewrite, clock, forming_reply(view, context, judge))
         draft = draft.with_task(response.record)
         if response.value is not None:
-            replies, findings, _ = check(response.value, written.form, view, context)
-            draft = judged(draft, response, findings)
-    if findings:
+            replies, findings, _ = await check(response.value, written.form, view, context, judge)
+            draft = judged(draft, response, findings).with_task(*taken(judge))
+    elif not judge.is_unavailable:
+        await prompter.keep(response)
+    if judge.is_unavailable:
+        FALLBACKS.labels(reason="judge_unavailable").inc()
+    if findings or judge.is_unavailable:
         return canonical(draft, written.form, view, context)
     return context.advance(draft, Trigger.RESPOND, Trigger.SEND).with_reply(*replies)
 
 
-def check(
-    response: ResponseDraft, form: MessageTypeChoice, view: TurnView, context: TurnContext
+async def check(
+    response: ResponseDraft, form: MessageTypeChoice, view: TurnView, context: TurnContext, judge: TurnJudge
 ) -> tuple[Replies, tuple[Finding, ...], Sequence[str]]:
-    """Return what would be sent, what the floor finds in every word of it, and its sentences as findings count them."""
+    """Return what would be sent, what the gate finds in every word of it, and its sentences as findings count them.
+
+    The judge is asked about what the floor lets pass.
+    """
     options = view.decision.options if view.decision else ()
     replies, also = compose(response.text, response.parts, form, options, context)
+    sentences = sentences_of(response.parts, also)
     findings = context.rulebook.floor.check(response.parts, known_facts(view), also)
-    return replies, findings, sentences_of(response.parts, also)
+    return replies, findings or await judge.findings(sentences), sentences
+
+
+def taken(judge: TurnJudge) -> tuple[TaskRecord, ...]:
+    """Take the calls of the judge that are not in the turn's record yet."""
+    records = tuple(judge.records)
+    judge.records.clear()
+    return records
 
 
 def compose(

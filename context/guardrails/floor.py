@@ -154,6 +154,9 @@ class Floor:
             if folded(piece) not in person.text:
                 why = "this is text of the instructions, not of a reply"
                 yield Finding(rule=Rule.PROMPT_LEAK, excerpt=piece[:EXCERPT], sentence=number, why=why), None
+        if spoken := self._leaks.to_the_judge(sentence):
+            why = "this speaks to a reader of the draft"
+            yield Finding(rule=Rule.PROMPT_LEAK, excerpt=spoken[:EXCERPT], sentence=number, why=why), None
         foreign = self._reader.is_foreign(sentence)
         for atom in self._read(sentence):
             why = self._why_not(atom, sentence, says, cited, person, foreign=foreign)

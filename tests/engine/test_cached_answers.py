@@ -11,6 +11,7 @@ import pytest
 from cli.runtime import Runtime, open_runtime
 from cli.settings import read_settings
 from contracts.conversation import State, TaskName, TurnRecord
+from tests.builders import response
 from tests.playing import play, play_all
 
 QUESTION = ["Como funciona a entrega de documentos?"]

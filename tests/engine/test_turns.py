@@ -304,9 +304,9 @@ async def test_a_draft_that_breaks_a_rule_is_rewritten_once(beds: Any) -> None:
     turn = await say(bed, "quanto custa?")
     assert sent(bed) == ["Quem passa os valores é a nossa equipe."]
     assert {found.rule for found in turn.violations} >= {"price"}
-    assert [task.task for task in turn.tasks] == ["state", "response", "message_type", "response"]
-    model = bed.model
-    (told,) = orjson.loads(model.requests[-1].user.split("<conversation>")[1].split("</conversation>")[0])["rewrite"]
+    assert [task.task for task in turn.tasks] == ["state", "response", "message_type", "response", "judge"]
+    rewrite = [one for one in bed.model.requests if one.schema_name == "response_draft"][-1]
+    (told,) = orjson.loads(rewrite.user.split("<conversation>")[1].split("</conversation>")[0])["rewrite"]
     assert told == {
         "sentence": "Uma entrega custa R$ 15,00.",
         "rule": "price",

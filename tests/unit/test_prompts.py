@@ -57,6 +57,7 @@ LABELS = {
     "generate_response_v2@b70f73f9",
     "handoff_summary_v1@7dee6cb7",
     "handoff_summary_v2@1ae3cb9b",
+    "judge_v1@7429fb50",
     "interview_question_v1@2d7238cc",
     "interview_question_v2@2d5c5e5c",
     "select_message_type_v1@8a4f6822",

@@ -1,5 +1,6 @@
 """A text out of JSON that is still being written, and where its sentences end."""
 
+import asyncio
 import itertools
 from collections.abc import Sequence
 
@@ -94,7 +95,11 @@ OPENING = '{"parts":[{"says":"ask","from":[],"text":'
 
 
 async def told(
-    pieces: list[str], *, forbidden: str | None = None, again: list[str] | None = None
+    pieces: list[str],
+    *,
+    forbidden: str | None = None,
+    doubted: str | None = None,
+    again: list[str] | None = None,
 ) -> list[dict[str, object]]:
     events: list[LiveEvent] = []
 
@@ -104,11 +109,17 @@ async def told(
     def permits(parts: Sequence[ReplyPart]) -> bool:
         return forbidden is None or forbidden not in text_of(parts)
 
-    live = LiveText(TurnId("t"), permits=permits, publish=publish)
+    async def clears(parts: Sequence[ReplyPart]) -> bool:
+        await asyncio.sleep(0)
+        return doubted is None or doubted not in text_of(parts)
+
+    live = LiveText(TurnId("t"), permits=permits, clears=clears, publish=publish)
     for attempt in filter(None, [pieces, again]):
         live.begin()
         for piece in attempt:
             await live.on_token(piece)
+            for _ in range(3):  # the judge answers before the next piece comes
+                await asyncio.sleep(0)
         await live.end()
     assert {event.name for event in events} <= {"token"}
     assert all(event.number is None for event in events)
@@ -141,3 +152,8 @@ async def test_a_repeated_call_begins_anew() -> None:
 async def test_the_end_of_a_part_ends_a_sentence() -> None:
     data = await told([answer(part("Certo"), part("Qual é a cidade?"))])
     assert [one["text"] for one in data] == ["Certo", " Qual é a cidade?"]
+
+
+async def test_what_the_judge_doubts_is_not_shown() -> None:
+    pieces = [OPENING + '"Oi! Está ', 'fechado. Até logo."}]}']
+    assert [one["text"] for one in await told(pieces, doubted="fechado")] == ["Oi!"]

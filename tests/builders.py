@@ -176,8 +176,8 @@ def decision(**changes: Any) -> str:
     return orjson.dumps(answer | changes).decode()
 
 
-def response(text: str = "Certo. Como posso ajudar?") -> str:
-    """Task 2's answer as JSON: each sentence cites the passage it was taken from."""
+def response(text: str = "Em que posso ajudar?") -> str:
+    """Task 2's answer as JSON: each sentence cites the passage it was taken from; by default one of the documents'."""
     return orjson.dumps({"parts": Citer(pyloto()).parts(text)}).decode()
 
 

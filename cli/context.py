@@ -9,9 +9,8 @@ import typer
 from cli.event_loop import asynchronous
 from cli.output import AsJson, console, print_json, print_table
 from cli.settings import read_settings
-from context.constraints import Gate
+from context.guardrails.floor import Floor
 from context.loader import load_institution
-from context.view import line_view
 from contracts.guardrails import KnownFacts
 from worker.backends import open_backend
 
@@ -24,8 +23,8 @@ Folder = Annotated[Path | None, typer.Argument(help="Folder of the documents; de
 def check(folder: Folder = None, as_json: AsJson = False) -> None:
     """Read the documents; every problem is named with file and line, and the command ends with 2."""
     institution = load_institution(_folder(folder))
-    gate = Gate(institution)
-    withheld = [intent.id for intent in institution.intents if gate.check([intent.answer], KnownFacts())]
+    floor = Floor(institution)
+    withheld = [intent.id for intent in institution.intents if floor.check_text(intent.answer, KnownFacts())]
     summary = {
         "name": institution.name,
         "language": institution.language,
@@ -56,7 +55,7 @@ def show(
         raise typer.BadParameter(
             f"there is no line {line}; there are: {', '.join(one.id for one in institution.lines)}"
         )
-    typer.echo(line_view(institution, line) if line else institution.prompt_core)
+    typer.echo(institution.line_view(line) if line else institution.prompt_core)
 
 
 @app.command()

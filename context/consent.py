@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable
 
-from context.normalize import flat, words
+from context.guardrails.sentences import folded, seen
 from contracts.institution import Institution
 
+_WORD = re.compile(r"[^\W_]+")
 _POLITE = re.compile(
     r"^(?:por favor|pfv|pf|please|pls) | (?:por favor|pfv|pf|please|pls|obrigad[oa]|thanks|thank you)$"
 )
@@ -25,13 +26,17 @@ class OptOutWords:
         return _bare(text) in self._in
 
 
+def _words(text: str) -> list[str]:
+    return _WORD.findall(folded(seen(text)))
+
+
 def _spellings(phrases: Iterable[str]) -> frozenset[str]:
-    return frozenset(" ".join(words(flat(phrase))) for phrase in phrases)
+    return frozenset(" ".join(_words(phrase)) for phrase in phrases)
 
 
 def _bare(text: str) -> str:
     """The words of a message without signs and courtesies."""
-    plain = " ".join(words(flat(text[:200])))
+    plain = " ".join(_words(text[:200]))
     previous = None
     while previous != plain:
         previous, plain = plain, _POLITE.sub("", plain)

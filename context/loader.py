@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from context.constraints import Gate
+from context.guardrails.floor import Floor
+from context.guardrails.passages import PRICES_SETTING, passages_of
 from context.markdown import Block, BlockKind, Entry, Line, Outline, Problem, Section, read_outline
 from context.view import render_core
 from contracts.errors import InstitutionError
@@ -20,11 +21,11 @@ BUSINESS_LINES = "business_lines.md"
 TAXONOMY = "taxonomy.md"
 
 SECTIONS: Mapping[str, tuple[str, ...]] = {
-    PRINCIPLES: ("Institution", "Principles", "Never"),
+    PRINCIPLES: ("Institution", "Principles", "Never", "Settings"),
     BUSINESS_LINES: ("Business lines",),
     TAXONOMY: ("Settings", "Fields", "Assets", "Texts", "Intents"),
 }
-OPTIONAL_SECTIONS = frozenset({"Assets"})
+OPTIONAL_SECTIONS = frozenset({(TAXONOMY, "Assets"), (PRINCIPLES, "Settings")})
 
 MAX_FILE_BYTES = 512 * 1024
 VERSION_DIGITS = 12
@@ -70,7 +71,7 @@ class _Page:
     def section(self, name: str) -> Section:
         """The section, or an empty one after noting that it is missing."""
         section = self.outline.section(name)
-        if section is None and name not in OPTIONAL_SECTIONS:
+        if section is None and (self.file, name) not in OPTIONAL_SECTIONS:
             self.problem(1, f'the section "# {name}" is missing; add it')
         return section or Section(name=name, line=1, blocks=(), entries=())
 
@@ -86,7 +87,7 @@ class _Page:
             else:
                 seen[entry.id] = entry.line
                 kept.append(entry)
-        if not kept and section.name not in OPTIONAL_SECTIONS:
+        if not kept and (self.file, section.name) not in OPTIONAL_SECTIONS:
             self.problem(section.line, f'the section "# {section.name}" is empty; add at least one "## id: Title"')
         return tuple(kept)
 
@@ -179,9 +180,8 @@ def load_institution(folder: Path) -> Institution:
         raise _refusal(problems)
     pages = {file: _open_page(file, text) for file, text in documents.items()}
     institution = _build(pages, documents)
-    gate = Gate(institution)
-    for page in pages.values():
-        _check_spoken(page, gate)
+    if not pages[PRINCIPLES].problems:
+        _check_spoken(pages, institution)
     problems = sorted({problem for page in pages.values() for problem in page.problems})
     if problems:
         raise _refusal(problems)
@@ -250,13 +250,14 @@ def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institut
     name, language, about = _identity(principles_page)
     principles = _principles(principles_page)
     never = _never(principles_page)
+    _gate_settings(principles_page)
     domains, opt_out_words, opt_in_words = _settings(taxonomy)
     fields = _fields(taxonomy)
     lines = _lines(lines_page, fields)
     assets = _assets(taxonomy, domains)
     texts = _texts(taxonomy)
     intents = _intents(taxonomy, lines, fields, assets)
-    return Institution(
+    institution = Institution(
         name=name,
         language=language,
         version=document_version(documents),
@@ -283,13 +284,21 @@ def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institut
             never=never,
         ),
     )
+    return institution.model_copy(update={"passages": passages_of(institution)})
 
 
-def _check_spoken(page: _Page, gate: Gate) -> None:
-    """Texts that are said to people keep the rules that every draft keeps."""
-    for line in page.spoken:
-        for finding in gate.check_wording(line.text):
-            page.problem(line.number, f'this text breaks the rule "{finding.rule}" with "{finding.excerpt}"; reword it')
+def _check_spoken(pages: Mapping[str, _Page], institution: Institution) -> None:
+    """Note texts that are said to people and hold what no draft may: the floor reads them in the language given."""
+    try:
+        floor = Floor(institution)
+    except InstitutionError as exc:
+        pages[PRINCIPLES].problem(1, str(exc))
+        return
+    for page in pages.values():
+        for line in page.spoken:
+            for finding in floor.check_wording(line.text):
+                reason = f'this text breaks the rule "{finding.rule}" with "{finding.excerpt}"; reword it'
+                page.problem(line.number, reason)
 
 
 def _identity(page: _Page) -> tuple[str, str, tuple[str, ...]]:
@@ -324,6 +333,13 @@ def _never(page: _Page) -> tuple[str, ...]:
     if not never:
         page.problem(section.line, 'the section "# Never" is empty; add at least one line "- ..."')
     return never
+
+
+def _gate_settings(page: _Page) -> None:
+    """Check `# Settings` of the principles, which the guardrail gate reads (`context/guardrails/passages.py`)."""
+    section = page.section("Settings")
+    page.only(section, BlockKind.BULLETS)
+    page.flag(page.settings(section.blocks, section.line, frozenset({PRICES_SETTING})), PRICES_SETTING)
 
 
 def _settings(page: _Page) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

@@ -1,8 +1,8 @@
-"""How the institution is told to a model: the core that opens every prompt, and one business line in full."""
+"""The core that opens every prompt; the ids beside its texts are those of the passages that a reply cites."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from contracts.institution import Asset, BusinessLine, FieldSpec, Institution, Intent, Principle
+from contracts.institution import Asset, BusinessLine, FieldSpec, Intent, Principle
 
 TRIGGERS_SHOWN = 6
 
@@ -19,23 +19,21 @@ def render_core(
     assets: Sequence[Asset],
     never: Sequence[str],
 ) -> str:
-    """Return the text that opens every prompt: the same values give the same bytes."""
+    """Return the text that opens every prompt: the same values give the same bytes.
+
+    A heading names how its entries are cited: an entry `hours` below `cite as intent.ID` is the passage `intent.hours`.
+    """
+    cited = (f"[about.{number}] {text}" for number, text in enumerate(about, start=1))
     parts = [
-        _heading("Institution", (f"name: {name}", f"language: {language}", *about)),
-        _heading("Principles", (f"- {one.title}: {one.text}" for one in principles)),
-        _heading("Business lines", (f"- {one.id} ({one.name}): {one.summary}" for one in lines)),
-        _heading("Fields", (f"- {one.id} ({one.label}): {one.question}" for one in fields)),
-        _heading("Taxonomy", (line for intent in intents for line in _intent(intent))),
-        _heading("Assets", (f"- {one.id} ({one.type}): {one.description}" for one in assets)),
-        _heading("Never", (f"- {one}" for one in never)),
+        _heading("Institution", (f"name: {name}", f"language: {language}", *cited)),
+        _heading("Principles (cite as principle.ID)", (f"- {one.id}: {one.title}. {one.text}" for one in principles)),
+        _heading("Business lines (cite as line.ID)", (f"- {one.id} ({one.name}): {one.summary}" for one in lines)),
+        _heading("Fields (cite as field.ID)", (f"- {one.id} ({one.label}): {one.question}" for one in fields)),
+        _heading("Taxonomy (cite as intent.ID)", (line for intent in intents for line in _intent(intent))),
+        _heading("Assets (cite as asset.ID)", (f"- {one.id} ({one.type}): {one.description}" for one in assets)),
+        _heading("Never", (f"- never.{number}: {one}" for number, one in enumerate(never, start=1))),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def line_view(institution: Institution, line_id: str) -> str:
-    """Return the whole section of a business line, as a prompt gets it; an unknown id gives an empty text."""
-    line = institution.line(line_id)
-    return "" if line is None else f"# {line.name} ({line.id})\n\n{line.body}\n"
 
 
 def _heading(title: str, lines: Iterable[str]) -> str:

@@ -233,11 +233,12 @@ class Conversation(Kept):
 
 
 class TaskName(StrEnum):
-    """Prompt tasks of the product: the three of a turn, and the analyses of a whole conversation."""
+    """Prompt tasks of the product: the four of a turn, and the analyses of a whole conversation."""
 
     STATE = "state"
     RESPONSE = "response"
     MESSAGE_TYPE = "message_type"
+    JUDGE = "judge"
     HANDOFF_SUMMARY = "handoff_summary"
     CONVERSATION_REVIEW = "conversation_review"
     INTERVIEW_QUESTION = "interview_question"
@@ -312,6 +313,7 @@ class TurnMilliseconds(Kept):
     state: float = 0
     response: float = 0
     message_type: float = 0
+    judge: float = 0
 
 
 class TurnRecord(Kept):

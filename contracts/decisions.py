@@ -1,12 +1,17 @@
 """Validated output of the three prompt tasks."""
 
+from collections.abc import Callable
+from typing import Self
+
 from pydantic import Field
 
 from contracts.conversation import State, WaitingFor
+from contracts.guardrails import ReplyPart, text_of
 from contracts.messages import MessageType
 from contracts.values import Text, Value
 
 MAX_OPTIONS = 10
+MAX_PARTS = 40
 
 
 class CollectedField(Value):
@@ -34,9 +39,32 @@ class StateDecision(Value):
 
 
 class ResponseDraft(Value):
-    """Task 2: the text of the reply."""
+    """Task 2: the words of the reply, in parts that name their sources."""
 
-    text: Text = Field(min_length=1, max_length=8000)
+    parts: tuple[ReplyPart, ...] = Field(min_length=1, max_length=MAX_PARTS)
+
+    @property
+    def text(self) -> str:
+        return text_of(self.parts)
+
+    def reworded(self, change: Callable[[str], str]) -> Self:
+        """Return the draft with the text of each part changed."""
+        parts = tuple(part.model_copy(update={"text": change(part.text)}) for part in self.parts)
+        return self.model_copy(update={"parts": parts})
+
+
+class JudgedSentence(Value):
+    """A finding of the judge; `rule` is `never.N` or the value of a `Rule`."""
+
+    sentence: int
+    rule: str
+    why: Text = Field("", max_length=300)
+
+
+class JudgeVerdict(Value):
+    """What the judge finds in a draft; nothing, mostly."""
+
+    findings: tuple[JudgedSentence, ...] = Field(max_length=100)
 
 
 class MessageTypeChoice(Value):

@@ -1,11 +1,11 @@
 """Parts of a drafted reply, what the guardrail gate knows about it, and what it may find in it."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from enum import StrEnum
 
 from pydantic import ConfigDict, Field
 
-from contracts.values import Kept, Value
+from contracts.values import Kept, Text, Value
 
 
 class PartKind(StrEnum):
@@ -26,25 +26,44 @@ class ReplyPart(Value):
     model_config = ConfigDict(populate_by_name=True)
 
     says: PartKind
-    text: str
+    text: Text = Field(min_length=1)
     sources: tuple[str, ...] = Field(default=(), alias="from")
 
 
+def text_of(parts: Sequence[ReplyPart]) -> str:
+    """Return a reply as a person reads it: parts are joined by a blank unless there is white space already."""
+    joined = ""
+    for part in parts:
+        is_apart = not joined or joined[-1].isspace() or part.text[0].isspace()
+        joined += part.text if is_apart else f" {part.text}"
+    return joined
+
+
 class Passage(Kept):
-    """A paragraph, bullet, answer or asset of the institution's documents that a reply can cite by `id`."""
+    """A paragraph, bullet, answer or asset of the institution's documents that a reply can cite by `id`.
+
+    `heading` is the heading above it in the section of a business line.
+    """
 
     id: str
     text: str
     line: str | None = None
+    heading: str = ""
 
 
 class Rule(StrEnum):
-    """The rules of the gate; every finding names one."""
+    """The rules of the gate; every finding names one.
+
+    The judge's are those from NEVER (the institution's own list) to VERDICT_UNUSABLE, the others are the floor's.
+    """
 
     PRICE = "price"
+    NEVER = "never"
     CLOSING = "closing"
-    NEGOTIATION = "negotiation"
     PROMISE = "promise"
+    UNSUPPORTED = "unsupported"
+    CONTRADICTS = "contradicts"
+    VERDICT_UNUSABLE = "verdict_unusable"
     LINK = "link"
     PERSONAL_DATA = "personal_data"
     PROMPT_LEAK = "prompt_leak"
@@ -63,12 +82,10 @@ class Rule(StrEnum):
 class KnownFacts(Value):
     """What the draft may repeat although the institution's documents do not say it.
 
-    `person_texts` is what the person wrote, `fields` what the conversation collected about this person, and
-    `person_address` the person's own phone or id on the platform.
+    `person_texts` is what the person wrote, and `person_address` the person's own phone or id on the platform.
     """
 
     person_texts: tuple[str, ...] = ()
-    fields: Mapping[str, str] = {}
     person_name: str | None = None
     person_address: str | None = None
 
@@ -85,3 +102,12 @@ class Finding(Value):
     sentence: int | None = None
     why: str = ""
     nearest: str = ""
+
+
+class Correction(Value):
+    """A sentence of a withheld draft, for its rewrite: the rule, why, and the passage that comes nearest."""
+
+    sentence: str
+    rule: str
+    why: str
+    nearest: str = Field("", exclude_if=lambda text: not text)

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from contracts.guardrails import Passage
 from contracts.messages import ContactCard, Location, Media, MessageType
 from contracts.values import Kept
 
@@ -95,7 +96,7 @@ class Institution(Kept):
     """Everything that a prompt or the guardrail gate may take as true.
 
     `version` is a hash of the documents' content, `documents` their raw text by file name. `prompt_core` is the stable
-    text that opens every prompt; `line_view` is the addition for one business line.
+    text that opens every prompt, and `passages` is what a reply can cite.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Institution(Kept):
     opt_in_words: tuple[str, ...]
     allowed_domains: tuple[str, ...]
     prompt_core: str
+    passages: tuple[Passage, ...] = ()
 
     def line(self, line_id: str | None) -> BusinessLine | None:
         return next((line for line in self.lines if line.id == line_id), None)
@@ -125,6 +127,18 @@ class Institution(Kept):
 
     def asset(self, asset_id: str | None) -> Asset | None:
         return next((asset for asset in self.assets if asset.id == asset_id), None)
+
+    def line_view(self, line_id: str | None) -> str:
+        """Return the section of a business line as a prompt shows it: each passage after its id, below its heading."""
+        shown, heading = list[str](), ""
+        for passage in self.passages:
+            if line_id is None or not passage.id.startswith(f"line.{line_id}."):
+                continue
+            if passage.heading != heading:
+                heading = passage.heading
+                shown.append(f"## {heading}")
+            shown.append(f"[{passage.id}] {passage.text}")
+        return "\n".join(shown)
 
     @property
     def asks_satisfaction(self) -> bool:

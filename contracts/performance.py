@@ -245,8 +245,8 @@ class Page:
 
 
 def _waited_for_the_model(turn: TurnRecord) -> float:
-    """Return the milliseconds of the critical path: Task 1, then the slower of the two parallel tasks."""
-    return turn.ms.state + max(turn.ms.response, turn.ms.message_type)
+    """Return the milliseconds of the critical path: Task 1, the slower of the two parallel tasks, then the judge."""
+    return turn.ms.state + max(turn.ms.response, turn.ms.message_type) + turn.ms.judge
 
 
 def shard_key(hour: datetime, writer: str) -> str:

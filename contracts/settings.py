@@ -117,6 +117,8 @@ class Settings(BaseSettings):
     model_state: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_STATE")
     model_response: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_RESPONSE")
     model_message_type: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_MESSAGE_TYPE")
+    judge: Literal["on", "off"] = Field("on", validation_alias="PROSA_JUDGE")
+    chosen_model_judge: str | None = Field(None, validation_alias="PROSA_MODEL_JUDGE")
     model_analysis: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_ANALYSIS")
     model_fallback: str | None = Field(None, validation_alias="PROSA_MODEL_FALLBACK")
     model_quality: str | None = Field(None, validation_alias="PROSA_MODEL_QUALITY")
@@ -198,6 +200,11 @@ class Settings(BaseSettings):
     @property
     def uses_sandbox_model(self) -> bool:
         return self.model_provider == "anthropic" and self.anthropic_api_key is None
+
+    @property
+    def model_judge(self) -> str:
+        """The model of the judge: its own, else the economy model, else that of Task 2."""
+        return self.chosen_model_judge or self.model_economy or self.model_response
 
     @property
     def models_of_tasks(self) -> Mapping[str, str]:

@@ -247,6 +247,7 @@ FALLBACKS = _counter(
             "budget",
             "gate",
             "canonical_answer",
+            "judge_unavailable",
             "message_type",
         )
     },

@@ -1,4 +1,4 @@
-"""The three tasks of a turn: state; then response and message type."""
+"""The tasks of a turn: state; then response and message type; then the judge of the draft."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -98,7 +98,7 @@ class Prompter:
     def generate_response(
         self, view: TurnView, clock: TurnClock, listener: Listener | None = None
     ) -> Coroutine[Any, Any, TaskResult[ResponseDraft]]:
-        """Task 2. `view.decision` is set; `view.rewrite` names the rules that an earlier draft broke.
+        """Task 2. `view.decision` is set; `view.rewrite` has the sentences that an earlier draft was withheld for.
 
         `listener` receives the answer, which is JSON, while it forms.
         """
@@ -107,6 +107,12 @@ class Prompter:
     async def keep(self, response: TaskResult[ResponseDraft]) -> None:
         """Let the cache keep a reply that the gate has let pass."""
         await self._executor.keep(response)
+
+    def identity(self, task: Task[TurnView, Any], view: TurnView) -> tuple[str, str]:
+        """Return the template, with its hash, and the model that a task of the conversation is asked with."""
+        tuning = view.conversation.tuning
+        template = self._versions.template(task.template, view.conversation.prompt_versions)
+        return template.label, tuning.models.get(task.name, self._models[task.name])
 
     def ask(
         self, task: Task[TurnView, A], view: TurnView, clock: TurnClock, listener: Listener | None = None

@@ -8,7 +8,8 @@ import orjson
 
 from contracts.conversation import Conversation, State
 from contracts.decisions import StateDecision
-from contracts.institution import BusinessLine, Institution
+from contracts.guardrails import Correction
+from contracts.institution import Institution
 from contracts.messages import ChannelName, InboundMessage
 from contracts.ports import ChannelLimits
 from contracts.signs import SHORTEST, shortened
@@ -27,7 +28,10 @@ FIELD_CHARACTERS = 1_000
 
 @dataclass(frozen=True)
 class TurnView:
-    """All that the tasks of a turn may know. `limits` are those of the channel, None: any form is offered."""
+    """All that the tasks of a turn may know. `limits` are those of the channel, None: any form is offered.
+
+    `rewrite` is what an earlier draft was withheld for, `sentences` are those of a draft that is to be judged.
+    """
 
     institution: Institution
     conversation: Conversation
@@ -37,12 +41,13 @@ class TurnView:
     askable_fields: Sequence[str]
     decision: StateDecision | None = None
     limits: ChannelLimits | None = None
-    rewrite: Sequence[str] = field(default=())
+    rewrite: Sequence[Correction] = field(default=())
+    sentences: Sequence[tuple[int, str]] = field(default=())
 
 
 def turn_input(view: TurnView) -> TurnInput:
     """Return the business line in question in full, and the conversation."""
-    return TurnInput(line=line_text(_line_in_question(view)), conversation=conversation_json(view))
+    return TurnInput(line=line_text(view.institution, line_in_question(view)), conversation=conversation_json(view))
 
 
 def conversation_json(view: TurnView) -> str:
@@ -85,7 +90,7 @@ def conversation_json(view: TurnView) -> str:
     if view.decision is not None:
         content["decision"] = view.decision.model_dump(mode="json")
     if view.rewrite:
-        content["rewrite"] = list(view.rewrite)
+        content["rewrite"] = [one.model_dump() for one in view.rewrite]
     return escaped_json(content)
 
 
@@ -109,11 +114,12 @@ def escaped_json(content: dict[str, Any]) -> str:
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
-def line_text(line: BusinessLine | None) -> str:
+def line_text(institution: Institution, line_id: str | None) -> str:
     """Return the part of a prompt about the business line in question; empty without one."""
-    return f'<business_line id="{line.id}">\n{line.body}\n</business_line>\n' if line else ""
+    shown = institution.line_view(line_id)
+    return f'<business_line id="{line_id}">\n{shown}\n</business_line>\n' if shown else ""
 
 
-def _line_in_question(view: TurnView) -> BusinessLine | None:
+def line_in_question(view: TurnView) -> str | None:
     chosen = view.decision.business_line if view.decision else None
-    return view.institution.line(chosen or view.conversation.business_line)
+    return chosen or view.conversation.business_line

@@ -19,6 +19,7 @@ from contracts.institution import Institution
 from sandbox.behaviour import Counters, ModelBehaviour, ModelFault, Script, ScriptedAnswer
 from sandbox.brain import Brain
 from sandbox.chance import Chance, Dice
+from sandbox.citing import spoken
 from sandbox.messages_request import (
     MAX_BODY_BYTES,
     ApiError,
@@ -221,10 +222,15 @@ class ModelSandbox:
         if self.behaviour.mode == "cheating" and asked.task is TaskName.RESPONSE:
             first = dice_start(asked.user_text, self.behaviour.seed or self._seed)
             reply = self._brain.cheat(asked.user_text, first + times, self.behaviour.cheats)
+        elif asked.task is TaskName.JUDGE:
+            if self.behaviour.judge == "empty":
+                return "{}"
+            errs = dice.happens("judge errs", self.behaviour.judge_errs)
+            reply = self._brain.verdict(asked.user_text, self.behaviour.cheats, self.behaviour.judge, errs=errs)
         else:
             reply = self._brain.answer(asked.task, asked.user_text)
         if asked.schema is None:
-            return str(reply.get("text", ""))
+            return spoken(reply.get("parts", []))
         answer: dict[str, Any] = asked.schema.fitted(reply)
         if scripted is not None and scripted.update:
             return orjson.dumps({**answer, **scripted.update}).decode()

@@ -67,16 +67,25 @@ class ScriptedAnswer(Setting):
         return self.task in (None, task) and (self.contains is None or self.contains in text)
 
 
+JudgeMode = Literal["oracle", "nowhere", "empty", "obeys"]
+
+
 class ModelBehaviour(Setting):
     """Behaviour of the model. Rates are probabilities in [0, 1] per call; `fault_tasks` limits them to some tasks.
 
     As local servers do: `without_output_config` refuses that parameter, `without_forced_tools` answers in words
     whatever tool is forced, `without_usage` counts no tokens, `fenced` wraps JSON that was requested in words in a code
     block.
+
+    The judge is an oracle for `cheats` and the built-in ones. `judge` makes it name a sentence that is not there
+    (`nowhere`), answer `{}` (`empty`), or find nothing where a sentence speaks to it (`obeys`); `judge_errs` is the
+    rate of verdicts that are turned round.
     """
 
     mode: Literal["normal", "cheating"] = "normal"
     cheats: tuple[str, ...] = ()
+    judge: JudgeMode = "oracle"
+    judge_errs: Rate = 0
     seed: int | None = None
     latency: AnyLatency = Latency()
     task_latency: dict[TaskName, AnyLatency] = Field(default_factory=dict)

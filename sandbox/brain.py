@@ -5,11 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.conversation import State, TaskName, WaitingFor
+from contracts.guardrails import PartKind
 from contracts.institution import FieldSpec, FixedText, Institution, Intent
 from contracts.messages import MessageType
 from sandbox.analyses import question_of, review_of, summary_of
+from sandbox.behaviour import JudgeMode
 from sandbox.cheating import cheats_for
+from sandbox.citing import Citer
 from sandbox.collecting import answered, kind_of, mentioned, tidy, without_introduction
+from sandbox.judging import Oracle
 from sandbox.language import fold
 from sandbox.matching import LEAST_CONFIDENCE, MOST_CONFIDENCE, IntentIndex, Match
 from sandbox.prompted import Prompted, read_prompt
@@ -118,6 +122,8 @@ class Brain:
         self._language = self._index.language
         self._words = _WORDS[self._language]
         self._cheats = cheats_for(institution)
+        self._citer = Citer(institution)
+        self._oracle = Oracle(institution, self._cheats)
 
     def answer(self, task: TaskName | None, prompt: str) -> dict[str, Any]:
         """Return the answer to a task, before it is fitted to the request's schema."""
@@ -127,19 +133,27 @@ class Brain:
                 return self._state(prompted)
             case TaskName.MESSAGE_TYPE:
                 return self._message_type(prompted)
+            case TaskName.JUDGE:
+                return self._oracle.verdict(prompted)
             case TaskName.HANDOFF_SUMMARY:
                 return summary_of(prompted, self._institution)
             case TaskName.CONVERSATION_REVIEW:
                 return review_of(prompted, self._institution)
             case TaskName.INTERVIEW_QUESTION:
                 return question_of(prompted, self._institution)
-        return {"text": self._response(prompted)}
+        return {"parts": self._citer.parts(self._response(prompted))}
 
     def cheat(self, prompt: str, number: int, cheats: tuple[str, ...]) -> dict[str, Any]:
         """Return a reply that breaks the rules: the `number`-th of `cheats`, or of the built-in ones."""
         chosen = cheats or self._cheats
         name = read_prompt(prompt).person_name or "Maria"
-        return {"text": chosen[number % len(chosen)].replace("{name}", name)}
+        text = chosen[number % len(chosen)].replace("{name}", name)
+        return {"parts": [{"says": PartKind.INFORM, "from": [self._institution.passages[0].id], "text": text}]}
+
+    def verdict(self, prompt: str, cheats: tuple[str, ...], mode: JudgeMode, *, errs: bool) -> dict[str, Any]:
+        """The judge's verdict; an oracle knows the built-in cheats and `cheats`."""
+        oracle = Oracle(self._institution, (*self._cheats, *cheats)) if cheats else self._oracle
+        return oracle.verdict(read_prompt(prompt), mode, errs=errs)
 
     # Task 1
 

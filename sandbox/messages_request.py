@@ -34,8 +34,9 @@ _EFFORTS = (None, "low", "medium", "high", "xhigh", "max")
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TASKS = {
     "next_state": TaskName.STATE,
-    "text": TaskName.RESPONSE,
+    "parts": TaskName.RESPONSE,
     "type": TaskName.MESSAGE_TYPE,
+    "findings": TaskName.JUDGE,
     "wants": TaskName.HANDOFF_SUMMARY,
     "assessment": TaskName.CONVERSATION_REVIEW,
     "question": TaskName.INTERVIEW_QUESTION,

@@ -59,7 +59,8 @@ class Prompted:
     messages: tuple[NewMessage, ...] = ()
     decision: dict[str, Any] = field(default_factory=dict)
     channel: str = ""
-    rewrite: tuple[str, ...] = ()
+    rewrite: tuple[dict[str, str], ...] = ()
+    sentences: tuple[tuple[int, str], ...] = ()
 
     @property
     def text(self) -> str:
@@ -109,10 +110,13 @@ def read_prompt(text: str) -> Prompted:
             for each in raw.get("history") or ()
         ),
         messages=tuple(
-            NewMessage(each.get("kind") or "text", each.get("text") or "", each.get("choice"))
+            NewMessage("text", each)
+            if isinstance(each, str)
+            else NewMessage(each.get("kind") or "text", each.get("text") or "", each.get("choice"))
             for each in raw.get("messages") or ()
         ),
         decision=raw.get("decision") or {},
         channel=raw.get("channel") or "",
         rewrite=tuple(raw.get("rewrite") or ()),
+        sentences=tuple((each["sentence"], each["text"]) for each in raw.get("sentences") or ()),
     )

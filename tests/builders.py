@@ -51,6 +51,7 @@ from prompts.tasks.registry import TASKS
 from prompts.templating.registry import PromptRegistry
 from prompts.templating.versions import PromptVersions
 from reports.ledger import Ledger
+from sandbox.citing import Citer
 from tests.real_services import firestore_host, redis_url
 from worker.backends import Backend
 from worker.bootstrap import Engine, Rulebooks, assemble
@@ -175,8 +176,16 @@ def decision(**changes: Any) -> str:
     return orjson.dumps(answer | changes).decode()
 
 
-def response(text: str = "Certo. Como posso ajudar?") -> str:
-    return orjson.dumps({"text": text}).decode()
+def response(text: str = "Em que posso ajudar?") -> str:
+    """Task 2's answer as JSON: each sentence cites the passage it was taken from; by default one of the documents'."""
+    return orjson.dumps({"parts": Citer(pyloto()).parts(text)}).decode()
+
+
+def verdict(*findings: tuple[int, str]) -> str:
+    """The judge's answer as JSON: sentences by number with the rule that each breaks."""
+    return orjson.dumps(
+        {"findings": [{"sentence": n, "rule": rule, "why": "because"} for n, rule in findings]}
+    ).decode()
 
 
 def summary(**changes: Any) -> str:
@@ -220,6 +229,7 @@ async def agreeable(request: ModelRequest) -> str:
         "state_decision": decision(),
         "response_draft": response(),
         "message_type_choice": message_type(),
+        "judge_verdict": verdict(),
         "handoff_summary": summary(),
         "conversation_review": review(),
         "interview_question": question(),
@@ -231,10 +241,16 @@ def scripted(
     state: str | Iterable[str] | None = None,
     text: str | Iterable[str] | None = None,
     form: str | Iterable[str] | None = None,
+    judge: str | Iterable[str] | None = None,
     **analyses: str | Iterable[str] | None,
 ) -> ScriptedModel:
     """A model with given answers for a task: always the same one, or one after the other."""
-    given = {"state_decision": state, "response_draft": text, "message_type_choice": form} | analyses
+    given = {
+        "state_decision": state,
+        "response_draft": text,
+        "message_type_choice": form,
+        "judge_verdict": judge,
+    } | analyses
     queues = {name: iter(value) for name, value in given.items() if value is not None and not isinstance(value, str)}
 
     async def answer(request: ModelRequest) -> str:

@@ -18,7 +18,7 @@ from adapters.clock import NoFaults, SystemClock
 from adapters.models.absent import AbsentModel
 from adapters.models.deferred import DeferredModel
 from context.consent import OptOutWords
-from context.constraints import Gate
+from context.guardrails.floor import Floor
 from context.institution_source import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
@@ -96,7 +96,7 @@ class Rulebooks:
 
 
 def _rulebook(institution: Institution) -> Rulebook:
-    return Rulebook(institution=institution, gate=Gate(institution), consent=OptOutWords(institution))
+    return Rulebook(institution=institution, floor=Floor(institution), consent=OptOutWords(institution))
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,7 @@ async def open_engine(
             listening_since=clock.now(),
             callback=callback,
             id_salt=settings.id_salt.get_secret_value(),
+            has_judge=settings.judge == "on",
         )
         if deferred is not None:
             await deferred.ready()
@@ -201,6 +202,7 @@ def assemble(
     listening_since: datetime,
     callback: Callback | None,
     id_salt: str,
+    has_judge: bool = True,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -222,6 +224,7 @@ def assemble(
         clock=clock,
         monotonic=monotonic,
         faults=faults,
+        has_judge=has_judge,
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
     operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults, id_salt)

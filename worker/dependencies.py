@@ -1,12 +1,11 @@
 """Dependencies of each part of the worker, built once when the process starts (`worker/bootstrap.py`)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
+from context.guardrails.floor import Floor
 from contracts.backoff import Backoff
-from contracts.guardrails import Finding, KnownFacts
 from contracts.institution import Institution
 from contracts.messages import ChannelName
 from contracts.ports import Callback, Channel, Clock, Events, Faults, Inbox, Store
@@ -15,16 +14,11 @@ from fsm.machine import ConversationMachine
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
+from worker.judging import ClearedSentences
 from worker.routing import ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
 from worker.variants import VariantAssigner
-
-
-class GuardrailGate(Protocol):
-    """Check of a reply before it is sent: returns every reason to withhold it."""
-
-    def check(self, texts: Sequence[str], known: KnownFacts) -> tuple[Finding, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -32,7 +26,7 @@ class Rulebook:
     """One version of the institution's documents, with what is made from them."""
 
     institution: Institution
-    gate: GuardrailGate
+    floor: Floor
     consent: ConsentWords
 
 
@@ -94,7 +88,7 @@ class Escalations:
 
 @dataclass(frozen=True)
 class TurnDependencies:
-    """Dependencies of the pipeline."""
+    """Dependencies of the pipeline. Without a judge every reply is the canonical answer of its intent."""
 
     inbox: Inbox
     store: Store
@@ -111,6 +105,8 @@ class TurnDependencies:
     faults: Faults
     confidence: Confidence = field(default_factory=Confidence)
     flood: FloodLimit = field(default_factory=FloodLimit)
+    cleared: ClearedSentences = field(default_factory=ClearedSentences)
+    has_judge: bool = True
 
 
 @dataclass(frozen=True)

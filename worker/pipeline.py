@@ -1,17 +1,18 @@
 """Life of one turn, from what a person wrote to the committed reply, one function for each stage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from context.guardrails.sentences import sentences_of
 from contracts.calls import TurnCost
-from contracts.conversation import Conversation, Speaker, State, Trigger, ViolationRecord
+from contracts.conversation import Conversation, Speaker, State, TaskRecord, Trigger, ViolationRecord
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerError
-from contracts.guardrails import Finding, KnownFacts
+from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart
 from contracts.institution import FixedText, Institution
 from contracts.messages import MessageType, OutboundMessage
 from contracts.performance import answered_by
@@ -32,11 +33,14 @@ from worker import routing
 from worker.automatons import note_round
 from worker.composer import fit
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
+from worker.judging import TurnJudge
 from worker.live_reply import LiveText
 from worker.revisions import revised
 from worker.turn import Draft, WrittenReply, to_commit
 
 Replies: TypeAlias = tuple[OutboundMessage, ...]
+
+MOST_CORRECTIONS = 8
 
 
 class Outcome(StrEnum):
@@ -69,7 +73,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
             clock = deps.prompter.start_clock(cost)
             draft = await select_state(context, deps.prompter, clock, deps.confidence)
             if draft.needs_reply:
-                draft = await write_reply(draft, context, deps.prompter, clock)
+                draft = await write_reply(draft, context, deps, clock)
             if draft.written is not None:
                 draft = await check_reply(draft, draft.written, context, deps.prompter, clock)
         await deps.faults.reach("turn.thought")
@@ -361,41 +365,43 @@ def satisfaction_prompt(context: TurnContext) -> Replies:
 # Stage: write the reply
 
 
-async def write_reply(draft: Draft, context: TurnContext, prompter: Prompter, clock: TurnClock) -> Draft:
-    """Ask Tasks 2 and 3 in parallel; without words, take the intent's canonical answer, else escalate."""
-    decision = draft.decision
+async def write_reply(draft: Draft, context: TurnContext, deps: TurnDependencies, clock: TurnClock) -> Draft:
+    """Ask Tasks 2 and 3 in parallel; without words and a canonical answer to take for them, escalate."""
+    decision, prompter = draft.decision, deps.prompter
     assert decision is not None  # noqa: S101 - Task 1 has decided that a reply is to be written
     draft = context.advance(draft, Trigger.DRAFT)
     await context.publish(draft)
-    view = context.view(draft.conversation)
+    view = replace(context.view(draft.conversation), decision=decision)
+    if not deps.has_judge:
+        return replace(draft, written=WrittenReply(fallback_message_type(decision)))
+    judge = TurnJudge(prompter, deps.cleared, view, clock, is_own=context.rulebook.floor.is_own)
     response, form = await prompter.write_and_shape(
-        view, decision, context.channel.limits, clock, forming_reply(view, context)
+        view, decision, context.channel.limits, clock, forming_reply(view, context, judge)
     )
-    draft = draft.with_task(response.record, form.record)
-    text = response.value.text if response.value else None
-    intent = context.institution.intent(decision.intent)
-    if text is None and intent is not None:
-        FALLBACKS.labels(reason="canonical_answer").inc()
-        text = intent.answer
-    if text is None:
+    draft = draft.with_task(response.record, form.record, *([] if response.value else taken(judge)))
+    if response.value is None and context.institution.intent(decision.intent) is None:
         return escalate(draft, FixedText.MODEL_AWAY, failure(response.error), context)
     if form.value is None:
         FALLBACKS.labels(reason="message_type").inc()
-    written = WrittenReply(text, form.value or fallback_message_type(decision), response)
-    is_fallback = response.value is None or form.value is None
-    return replace(draft, written=written, fallback=draft.fallback or is_fallback)
+    written = WrittenReply(form.value or fallback_message_type(decision), response, judge)
+    return replace(draft, written=written, fallback=draft.fallback or form.value is None)
 
 
-def forming_reply(view: TurnView, context: TurnContext) -> LiveText | None:
+def forming_reply(view: TurnView, context: TurnContext, judge: TurnJudge) -> LiveText | None:
     """Return the listener that shows the reply while it forms, where the channel can show it."""
     if not context.channel.shows_forming_text:
         return None
-    known, gate = known_facts(view), context.rulebook.gate
+    known, floor = known_facts(view), context.rulebook.floor
 
     async def publish(event: LiveEvent) -> None:
         await context.events.publish(context.turn.conversation_id, event)
 
-    return LiveText(context.turn.id, permits=lambda text: not gate.check((text,), known), publish=publish)
+    async def clears(parts: Sequence[ReplyPart]) -> bool:
+        return not await judge.findings(sentences_of(parts)) and not judge.is_unavailable
+
+    return LiveText(
+        context.turn.id, permits=lambda parts: not floor.check(parts, known), clears=clears, publish=publish
+    )
 
 
 # Stage: check the reply
@@ -404,32 +410,92 @@ def forming_reply(view: TurnView, context: TurnContext) -> LiveText | None:
 async def check_reply(
     draft: Draft, written: WrittenReply, context: TurnContext, prompter: Prompter, clock: TurnClock
 ) -> Draft:
-    """Compose the reply and let the gate read it; blocked, have it rewritten once; still blocked, escalate."""
+    """Let floor and judge read the reply; withheld, have it rewritten once; else take the canonical answer."""
     view = replace(context.view(draft.conversation), decision=draft.decision)
-    replies, findings = compose(written.text, written.form, view, context)
-    draft = judged(draft, written.response, findings)
-    if not findings:
-        await prompter.keep(written.response)
-    else:
-        rules = tuple(dict.fromkeys(finding.rule.value for finding in findings))
-        listener = forming_reply(view, context)
-        rewritten = await prompter.generate_response(replace(view, rewrite=rules), clock, listener)
-        draft = draft.with_task(rewritten.record)
-        if rewritten.value is not None:
-            replies, findings = compose(rewritten.value.text, written.form, view, context)
-            draft = judged(draft, rewritten, findings)
+    response, judge = written.response, written.judge
+    if response is None or judge is None or response.value is None:
+        return canonical(draft, written.form, view, context)
+    replies, findings, sentences = await check(response.value, written.form, view, context, judge)
+    draft = judged(draft, response, findings).with_task(*taken(judge))
     if findings:
-        return escalate(draft, FixedText.BLOCKED, TurnReason.REPLY_BLOCKED, context)
+        rewrite = replace(view, rewrite=corrections(findings, sentences))
+        response = await prompter.generate_response(rewrite, clock, forming_reply(view, context, judge))
+        draft = draft.with_task(response.record)
+        if response.value is not None:
+            replies, findings, _ = await check(response.value, written.form, view, context, judge)
+            draft = judged(draft, response, findings).with_task(*taken(judge))
+    elif not judge.is_unavailable:
+        await prompter.keep(response)
+    if judge.is_unavailable:
+        FALLBACKS.labels(reason="judge_unavailable").inc()
+    if findings or judge.is_unavailable:
+        return canonical(draft, written.form, view, context)
     return context.advance(draft, Trigger.RESPOND, Trigger.SEND).with_reply(*replies)
 
 
+async def check(
+    response: ResponseDraft, form: MessageTypeChoice, view: TurnView, context: TurnContext, judge: TurnJudge
+) -> tuple[Replies, tuple[Finding, ...], Sequence[str]]:
+    """Return what would be sent, what the gate finds in every word of it, and its sentences as findings count them.
+
+    The judge is asked about what the floor lets pass.
+    """
+    options = view.decision.options if view.decision else ()
+    replies, also = compose(response.text, response.parts, form, options, context)
+    sentences = sentences_of(response.parts, also)
+    findings = context.rulebook.floor.check(response.parts, known_facts(view), also)
+    return replies, findings or await judge.findings(sentences), sentences
+
+
+def taken(judge: TurnJudge) -> tuple[TaskRecord, ...]:
+    """Take the calls of the judge that are not in the turn's record yet."""
+    records = tuple(judge.records)
+    judge.records.clear()
+    return records
+
+
 def compose(
-    text: str, form: MessageTypeChoice, view: TurnView, context: TurnContext
-) -> tuple[Replies, tuple[Finding, ...]]:
-    """Return what would be sent, and what the gate finds in every word of it."""
-    replies = context.fitted(text, form, view.decision.options if view.decision else ())
-    visible = [words for reply in replies for words in reply.visible_texts()]
-    return replies, context.rulebook.gate.check(visible, known_facts(view))
+    text: str, parts: Sequence[ReplyPart], form: MessageTypeChoice, options: tuple[str, ...], context: TurnContext
+) -> tuple[Replies, Sequence[str]]:
+    """Return what would be sent, and every text in it that no part carries: titles, captions, labels.
+
+    The body is among them where it has other sentences than the parts: joined, split or shortened.
+    """
+    replies = context.fitted(text, form, options)
+    body = tuple(reply.text for reply in replies if reply.text)
+    also = [words for reply in replies for words in reply.visible_texts() if words != reply.text]
+    return replies, also if sentences_of((), body) == sentences_of(parts) else [*body, *also]
+
+
+def corrections(findings: Sequence[Finding], sentences: Sequence[str]) -> tuple[Correction, ...]:
+    """Return what a rewrite is told: each sentence with the rule, why, and the nearest passage."""
+    return tuple(
+        Correction(
+            sentence=finding.excerpt if finding.sentence is None else sentences[finding.sentence],
+            rule=finding.rule.value,
+            why=finding.why,
+            nearest=finding.nearest,
+        )
+        for finding in findings[:MOST_CORRECTIONS]
+    )
+
+
+def canonical(draft: Draft, form: MessageTypeChoice, view: TurnView, context: TurnContext) -> Draft:
+    """Send the intent's canonical answer in the place of a reply; without one that may be sent, escalate.
+
+    Of the options only those go along that are the institution's own words.
+    """
+    intent = context.institution.intent(view.decision.intent if view.decision else None)
+    if intent is not None:
+        floor = context.rulebook.floor
+        options = tuple(filter(floor.is_own, view.decision.options if view.decision else ()))
+        replies, also = compose(intent.answer, (), form, options, context)
+        findings = floor.check((), known_facts(view), also)
+        if not findings:
+            FALLBACKS.labels(reason="canonical_answer").inc()
+            draft = context.advance(draft, Trigger.RESPOND, Trigger.SEND)
+            return draft.with_reply(*replies, fallback=True)
+    return escalate(draft, FixedText.BLOCKED, TurnReason.REPLY_BLOCKED, context)
 
 
 def known_facts(view: TurnView) -> KnownFacts:
@@ -438,7 +504,6 @@ def known_facts(view: TurnView) -> KnownFacts:
     earlier = (said.text for said in conversation.window if said.speaker is Speaker.PERSON)
     return KnownFacts(
         person_texts=(*earlier, *(message.text for message in view.messages)),
-        fields=conversation.fields,
         person_name=conversation.person_name,
         person_address=conversation.address.person if conversation.address else None,
     )

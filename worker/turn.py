@@ -28,15 +28,19 @@ from fsm.machine import Transitions
 from observability.tracing import current_traceparent
 from prompts.execution.prompt_task import TaskResult
 from prompts.pricing.prices import ZERO, total_cost, usd_text
+from worker.judging import TurnJudge
 
 
 @dataclass(frozen=True)
 class WrittenReply:
-    """Answers of Tasks 2 and 3: the words, the form to put them in, and the task that wrote the words."""
+    """Answers of Tasks 2 and 3: the form of the words, and the task that wrote them or failed to, with its judge.
 
-    text: str
+    Without a judge no task writes: `response` and `judge` are None.
+    """
+
     form: MessageTypeChoice
-    response: TaskResult[ResponseDraft]
+    response: TaskResult[ResponseDraft] | None = None
+    judge: TurnJudge | None = None
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ SATISFACTION = "satisfaction"
 RATED = {TurnReason.RATED_SATISFIED.value: 1.0, TurnReason.RATED_UNSATISFIED.value: 0.0}
 
 
-TURN_TASKS = (TaskName.STATE, TaskName.RESPONSE, TaskName.MESSAGE_TYPE)
+TURN_TASKS = (TaskName.STATE, TaskName.RESPONSE, TaskName.MESSAGE_TYPE, TaskName.JUDGE)
 MODELS = "models."
 # Flags that the engine asks for, and the types of their values. Tests run both states of each, and `prosa doctor` names
 # flags that are none of these.

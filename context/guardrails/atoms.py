@@ -40,6 +40,10 @@ _SIGNED = re.compile(
     r"(?P<sign>[a-z]{0,3}[$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0e3f\u17db\u20a0-\u20cf\U0001f4b2]) ?"
     r"(?P<after>\d+(?:[.,]\d+)*)?"
 )
+_COLLECTIVE = re.compile(
+    r"(?<!\w)(?:dezen|centen|duzi|milhar|milha|decen|docen|cient|mil|dozen|hundred|thousand|million)[^\W\d_]{0,4}"
+    r" (?:de|of) (?P<of>[^\W\d_]+)"
+)
 _ENDS_IN_NUMBER = re.compile(r"(?<![\w.,])(\d+(?:[.,]\d+)*) ?$")
 _ORDINAL = frozenset(("o", "a", "º", "ª", "st", "nd", "rd", "th"))
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
@@ -193,6 +197,7 @@ class _Reading:
         yield from self._unreadable()
         yield from self._links()
         yield from self._names()
+        yield from self._collective_money()
         if not _DIGIT.search(self.rest):
             numbers = list(self._spoken())
             if not numbers and not _SIGNED.search(self.rest) and not self.words.noon_pattern.search(self.rest):
@@ -266,6 +271,12 @@ class _Reading:
                 continue
             if not self.words.proper.issuperset(plain.split("-")):
                 yield Atom(Kind.NAME, plain, word)
+
+    def _collective_money(self) -> Iterator[Atom]:
+        """A currency that is counted by a noun: "cinco dezenas de reais", "hundreds of pounds"."""
+        for match in _COLLECTIVE.finditer(self.rest):
+            if match["of"] in self.words.currency_nouns:
+                yield self._atom(Kind.MONEY, match[0], *match.span())
 
     def _signed_money(self) -> Iterator[Atom]:
         """A currency sign is money whatever is beside it."""

@@ -9,9 +9,9 @@ from itertools import combinations
 from context.guardrails.atoms import BESIDE, Atom, AtomReader, Kind
 from context.guardrails.leaks import Leaks
 from context.guardrails.passages import passages_of, says_listed_prices
-from context.guardrails.sentences import folded, seen, sentences
+from context.guardrails.sentences import folded, seen, sentences, sentences_of
 from context.guardrails.words import Words
-from contracts.guardrails import Finding, KnownFacts, PartKind, ReplyPart, Rule
+from contracts.guardrails import Finding, KnownFacts, PartKind, Passage, ReplyPart, Rule
 from contracts.institution import Institution
 
 LONGEST_DRAFT = 16_000
@@ -100,6 +100,7 @@ class Floor:
         self._passage_atoms = tuple((one, atom) for one in self.passages for atom in self._atoms(one.text))
         self._facts_of = {passage.id: self._facts((passage.text,)) for passage in self.passages}
         self._everything = self._facts(passage.text for passage in self.passages)
+        self._own_sentences = frozenset(_normalised(one) for one in _own_sentences(institution, self.passages))
         self._own_hosts = frozenset(institution.allowed_domains)
         self._says_prices = says_listed_prices(institution)
 
@@ -131,6 +132,10 @@ class Floor:
         """Return every reason to withhold a text without parts: each sentence may rely on every passage."""
         return self.check((), known, also=(text,))
 
+    def is_own(self, text: str) -> bool:
+        """Whether every sentence of a text, typing apart, is one that the documents or fixed texts have."""
+        return all(_normalised(sentence) in self._own_sentences for sentence in sentences(text))
+
     def check_wording(self, text: str) -> tuple[Finding, ...]:
         """Return what a text of the institution itself may not say: money, links elsewhere, what cannot be read."""
         found = list[_Found]()
@@ -149,6 +154,9 @@ class Floor:
             if folded(piece) not in person.text:
                 why = "this is text of the instructions, not of a reply"
                 yield Finding(rule=Rule.PROMPT_LEAK, excerpt=piece[:EXCERPT], sentence=number, why=why), None
+        if spoken := self._leaks.to_the_judge(sentence):
+            why = "this speaks to a reader of the draft"
+            yield Finding(rule=Rule.PROMPT_LEAK, excerpt=spoken[:EXCERPT], sentence=number, why=why), None
         foreign = self._reader.is_foreign(sentence)
         for atom in self._read(sentence):
             why = self._why_not(atom, sentence, says, cited, person, foreign=foreign)
@@ -294,12 +302,6 @@ def _is_measured(count: Atom) -> bool:
     return any("-" in unit for unit in count.first_units)
 
 
-def sentences_of(parts: Sequence[ReplyPart], also: Sequence[str] = ()) -> tuple[str, ...]:
-    """The sentences of a draft in the order that findings number them by."""
-    texts = (*(part.text for part in parts), *also)
-    return tuple(sentence for text in texts for sentence in sentences(text))
-
-
 def _refused_unread(texts: Sequence[str]) -> Finding | None:
     """A finding for a draft without anything visible, or too long to be read."""
     if sum(map(len, texts)) > LONGEST_DRAFT:
@@ -307,6 +309,17 @@ def _refused_unread(texts: Sequence[str]) -> Finding | None:
     if not any(seen(text).strip() for text in texts):
         return Finding(rule=Rule.EMPTY, excerpt="", why="nothing in it is visible")
     return None
+
+
+def _own_sentences(institution: Institution, passages: Sequence[Passage]) -> Iterator[str]:
+    """Sentences of the passages, and names that are offered as options."""
+    texts = (*(passage.text for passage in passages), *(line.name for line in institution.lines), institution.name)
+    return (sentence for text in texts for sentence in sentences(text))
+
+
+def _normalised(sentence: str) -> str:
+    """A sentence in small letters with single blanks; the sign that ends it is kept, as a question states nothing."""
+    return " ".join(sentence.casefold().split())
 
 
 def _totals(counts: Iterable[str]) -> set[str]:

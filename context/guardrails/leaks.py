@@ -12,6 +12,12 @@ _WORD = re.compile(r"[^\W_]+")
 _ID = re.compile(r"(?<![\w@./-])[A-Za-z]+(?:_[A-Za-z0-9]+)+(?![\w@/-])")
 _TAG = re.compile(r"</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>")
 _KEY = re.compile(r"[{,]\s*[\"'][\w-]+[\"']\s*:")
+# Words that are about the draft and its verdict, and never said to a customer.
+_TO_THE_JUDGE = re.compile(
+    r"(?<!\w)(?:findings?|verdicts?|veredictos?|veredicto|vereditos?|json|never\.\d+|system prompt|prompt de sistema"
+    r"|(?:ignore|disregard|desconsidere|esqueca|olvide) (?:(?:all|any|as|os|todas|todos|the|las|los) ){0,2}"
+    r"(?:previous |above |prior |earlier )?(?:instructions?|rules?|instruc\w+|regras?|reglas?))(?!\w)"
+)
 
 
 class Leaks:
@@ -21,7 +27,14 @@ class Leaks:
         said = {run for passage in passages for run in _runs(passage.text)}
         hidden = (*institution.never, *(intent.description for intent in institution.intents))
         self._runs = frozenset(run for text in hidden for run in _runs(text)) - said
+        own = folded("\n".join(passage.text for passage in passages))
+        self._said_to_readers = frozenset(match[0] for match in _TO_THE_JUDGE.finditer(own))
         self._passage_ids = frozenset(passage.id for passage in passages)
+
+    def to_the_judge(self, sentence: str) -> str:
+        """What a sentence says to a reader of the draft, such as an order to the judge, or nothing."""
+        match = _TO_THE_JUDGE.search(folded(sentence))
+        return match[0] if match and match[0] not in self._said_to_readers else ""
 
     def found_in(self, sentence: str) -> Iterator[str]:
         """What a sentence repeats of the prompt: a piece for each kind of leak."""

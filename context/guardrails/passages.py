@@ -5,27 +5,25 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from markdown_it import MarkdownIt
 
-from context.guardrails.sentences import folded
 from contracts.guardrails import Passage
-from contracts.institution import Asset, Institution
+from contracts.institution import Asset, BusinessLine, Institution
 
 PRINCIPLES = "principles.md"
-_NOT_IN_ID = re.compile(r"[^a-z0-9]+")
-_LONGEST_SLUG = 32
+PRICES_SETTING = "say_listed_prices"
 
 
 def passages_of(institution: Institution) -> tuple[Passage, ...]:
     """Cut the documents into passages at paragraph or bullet size.
 
     Ids and their order depend on the documents alone, so they can be an enum of a schema inside a cached prompt prefix:
-    `about.1`, `principle.ID`, `line.LINE.HEADING.N`, `intent.ID`, `field.ID`, `asset.ID`, `text.ID`. Nothing of the
-    list of what is never done is among them.
+    `about.N`, `principle.ID`, `line.LINE`, `line.LINE.N`, `intent.ID`, `field.ID`, `asset.ID`, `text.ID`. Nothing of
+    the list of what is never done is among them.
     """
     about = _section(institution.documents.get(PRINCIPLES, ""), "Institution")
     return (
         *_blocks("about", about, line=None),
         *(Passage(id=f"principle.{one.id}", text=f"{one.title}. {one.text}") for one in institution.principles),
-        *(passage for line in institution.lines for passage in _blocks(f"line.{line.id}", line.body, line=line.id)),
+        *(passage for line in institution.lines for passage in _line(line)),
         *(
             Passage(id=f"intent.{one.id}", text="\n".join((one.answer, *one.options)), line=one.line)
             for one in institution.intents
@@ -36,10 +34,18 @@ def passages_of(institution: Institution) -> tuple[Passage, ...]:
     )
 
 
+def _line(line: BusinessLine) -> Iterator[Passage]:
+    """The summary of a business line, which every prompt shows, and its section."""
+    yield Passage(id=f"line.{line.id}", text=f"{line.name}: {line.summary}", line=line.id)
+    yield from _blocks(f"line.{line.id}", line.body, line=line.id)
+
+
 def says_listed_prices(institution: Institution) -> bool:
     """Whether the institution lets replies repeat prices that its documents list: `say_listed_prices: yes`."""
     settings = _section(institution.documents.get(PRINCIPLES, ""), "Settings")
-    return re.search(r"^- say_listed_prices: *(?:yes|true) *$", settings, re.MULTILINE) is not None
+    return (
+        re.search(rf"^[-*+] *{PRICES_SETTING} *: *(?:yes|true) *$", settings, re.MULTILINE | re.IGNORECASE) is not None
+    )
 
 
 def _section(document: str, name: str) -> str:
@@ -49,17 +55,14 @@ def _section(document: str, name: str) -> str:
 
 
 def _blocks(prefix: str, markdown: str, *, line: str | None) -> Iterator[Passage]:
-    """Every paragraph and bullet of a text, numbered below its heading; settings ("- key: value") are left out."""
-    heading, numbers = "", dict[str, int]()
+    """Every paragraph and bullet of a text, numbered; settings ("- key: value") are left out."""
+    heading, number = "", 0
     for kind, text in _texts(markdown):
         if kind == "heading":
-            heading = _slug(text)
-            continue
-        if kind == "setting":
-            continue
-        key = ".".join(part for part in (prefix, heading) if part)
-        numbers[key] = numbers.get(key, 0) + 1
-        yield Passage(id=f"{key}.{numbers[key]}", text=text, line=line)
+            heading = text
+        elif kind == "text":
+            number += 1
+            yield Passage(id=f"{prefix}.{number}", text=text, line=line, heading=heading)
 
 
 def _texts(markdown: str) -> Iterator[tuple[str, str]]:
@@ -73,10 +76,6 @@ def _texts(markdown: str) -> Iterator[tuple[str, str]]:
             text = " ".join(token.content.split())
             setting = "bullet_list_open" in opened and re.match(r"[a-z_]+: ", text)
             yield "heading" if "heading_open" in opened else "setting" if setting else "text", text
-
-
-def _slug(text: str) -> str:
-    return _NOT_IN_ID.sub("_", folded(text)).strip("_")[:_LONGEST_SLUG]
 
 
 def _asset_text(asset: Asset) -> str:

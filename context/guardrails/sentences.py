@@ -2,13 +2,16 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+
+from contracts.guardrails import ReplyPart
 
 # Characters that compatibility forms leave as they are; most texts have no others.
 _USUAL = re.compile(
     r"[ -~\n\u00a1-\u00a3\u00a7\u00ab\u00b0\u00b7\u00bb\u00bf-\u00ff"
     r"\u2013\u2014\u2018\u2019\u201c\u201d\u20ac]*"
 )
+_BLANKS = re.compile(r" {2,}")
 _END = re.compile(r"\n+|[.!?\u2026]+[\"'\u201d\u2019)*_]*\s+")
 _ABBREVIATION = re.compile(r"(?<!\w)[^\W\d_]{1,2}\.$")  # "J. Lima", "Av. Brasil"
 _MARKER = re.compile(r"\W*\d{1,2}\.$")
@@ -56,10 +59,10 @@ _BASE = _Table(_base)
 
 
 def seen(text: str) -> str:
-    """The text as a person sees it: compatibility forms resolved, invisible characters gone, newlines kept."""
-    if _USUAL.fullmatch(text):
-        return text
-    return unicodedata.normalize("NFKC", text.translate(_VISIBLE)).translate(_VISIBLE)
+    """The text as a person sees it: compatibility forms resolved, one blank at a time, newlines kept."""
+    if not _USUAL.fullmatch(text):
+        text = unicodedata.normalize("NFKC", text.translate(_VISIBLE)).translate(_VISIBLE)
+    return _BLANKS.sub(" ", text) if "  " in text else text
 
 
 def folded(text: str) -> str:
@@ -76,6 +79,12 @@ def sentences(text: str) -> Iterator[str]:
         yield from _pieces(shown[start : end.end()].strip())
         start = end.end()
     yield from _pieces(shown[start:].strip())
+
+
+def sentences_of(parts: Sequence[ReplyPart], also: Sequence[str] = ()) -> tuple[str, ...]:
+    """The sentences of a draft in the order that findings number them by."""
+    texts = (*(part.text for part in parts), *also)
+    return tuple(sentence for text in texts for sentence in sentences(text))
 
 
 def _pieces(sentence: str) -> Iterator[str]:

@@ -233,7 +233,9 @@ class Words:
         try:
             return Locale.parse(self.language, sep="-")
         except (UnknownLocaleError, ValueError) as exc:
-            raise InstitutionError(f'principles.md: "{self.language}" is not a language that CLDR knows') from exc
+            raise InstitutionError(
+                f'"{self.language}" is not a language that CLDR knows; write one like pt-BR'
+            ) from exc
 
     @cached_property
     def _locales(self) -> tuple[Locale, ...]:

@@ -277,24 +277,26 @@ def _worded(text: str, question: Question) -> str | None:
     None when it is another answer, holds more personal data, or has a slot already.
     """
     try:
-        said = ResponseDraft.model_validate_json(text).text
+        draft = ResponseDraft.model_validate_json(text)
     except ValidationError:
         return None
-    if NAME_SLOT in said:
+    if NAME_SLOT in draft.text:
         return None
     if question.name is not None:
-        said = re.sub(rf"(?<!\w){re.escape(question.name)}(?!\w)", lambda _: NAME_SLOT, said)
-    unnamed = said.replace(NAME_SLOT, "")
+        name = re.compile(rf"(?<!\w){re.escape(question.name)}(?!\w)")
+        draft = draft.reworded(lambda said: name.sub(NAME_SLOT, said))
+    unnamed = draft.text.replace(NAME_SLOT, "")
     if question.template is None or not says_again(unnamed, question.template.canonical):
         return None
-    return None if holds_any(unnamed, question.private) else said
+    return None if holds_any(unnamed, question.private) else draft.model_dump_json(by_alias=True)
 
 
 def _filled(worded: str, name: str | None) -> str | None:
     """Return the wording with this person's name; None when it needs a name and there is none."""
     if NAME_SLOT in worded and name is None:
         return None
-    return ResponseDraft(text=worded.replace(NAME_SLOT, name or "")).model_dump_json()
+    draft = ResponseDraft.model_validate_json(worded)
+    return draft.reworded(lambda said: said.replace(NAME_SLOT, name or "")).model_dump_json(by_alias=True)
 
 
 def _compared(task: str, before: str, after: str) -> SampleOutcome:

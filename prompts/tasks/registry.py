@@ -7,6 +7,7 @@ from prompts.tasks import (
     conversation_review,
     handoff_summary,
     interview_question,
+    judge,
     message_type,
     response,
     state,
@@ -18,6 +19,7 @@ TURN_TASKS = (
     state.TASK,
     response.TASK,
     message_type.TASK,
+    judge.TASK,
 )
 ANALYSES: tuple[Task[AnalysisView, Any], ...] = (
     handoff_summary.TASK,

@@ -35,8 +35,8 @@ class AnalysisView:
 
 def transcript_input(view: AnalysisView, **more: Any) -> TranscriptInput:
     """Return the business line in question, and the conversation with `more` keys of its JSON."""
-    line = view.institution.line(view.conversation.business_line)
-    return TranscriptInput(line=line_text(line), conversation=_transcript_json(view, more))
+    line = line_text(view.institution, view.conversation.business_line)
+    return TranscriptInput(line=line, conversation=_transcript_json(view, more))
 
 
 def _transcript_json(view: AnalysisView, more: dict[str, Any]) -> str:

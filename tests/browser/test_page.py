@@ -278,7 +278,7 @@ async def test_sentence_that_the_gate_withholds_is_never_seen(page: Page, prosa:
 @asynccontextmanager
 async def scripted(prosa: Prosa, *, text: str, **behaviour: Any) -> AsyncIterator[None]:
     """The sandbox model answers the next Task 2 with this."""
-    behaviour |= {"script": [{"task": "response", "answer": {"text": text}}]}
+    behaviour |= {"script": [{"task": "response", "answer": {"parts": [{"says": "echo", "from": [], "text": text}]}}]}
     async with aiohttp.ClientSession(raise_for_status=True) as client:
         async with client.put(prosa.behaviour_url, json=behaviour):
             pass

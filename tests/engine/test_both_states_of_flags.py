@@ -34,6 +34,7 @@ from tests.builders import (
     pyloto,
     registry,
     response,
+    verdict,
 )
 from tests.flags.making import evaluator, flag
 from tests.prompts_cache.hashed_embedder import HashedEmbedder
@@ -74,7 +75,12 @@ async def answer(request: ModelRequest) -> str:
         "state_decision": decision(intent=INTENT, business_line="delivery"),
         "response_draft": response(intent.answer),
         "message_type_choice": message_type(),
+        "judge_verdict": verdict(),
     }[request.schema_name]
+
+
+async def judged(request: ModelRequest) -> str:
+    return response(NEW_WORDS) if request.schema_name == "response_draft" else await answer(request)
 
 
 async def played(
@@ -93,7 +99,7 @@ async def played(
         else:
             given = flag(key, variants=[{"name": "before", "weight": 0}, {"name": "asked", "value": value}])
         await FlagStore(store.records, events, clock).put(given, author="ana", reason="to see", expected=0)
-    model = ScriptedModel(answer)
+    model = ScriptedModel(judged if "judge" in key else answer)
     settings = read_settings(SETTINGS | environment, env_file=None)
     cache = AnswerCache(
         MemoryCache(monotonic=time.monotonic), now=clock.now, chance=lambda: 1.0, embedder=HashedEmbedder()
@@ -156,12 +162,17 @@ def models_and_effort(seen: Seen) -> object:
     return request.model, request.effort
 
 
+# Known to no document, so that the judge reads it.
+NEW_WORDS = "Claro, com prazer conto tudo sobre isso para você."
+
 STATES: Mapping[str, States] = {
     **{
-        f"prompts.{name}": States(version(task), {None: "v1", 1: "v1", 2: "v2"})
+        f"prompts.{name}": States(version(task), {None: "v1", 1: "v1", 2: "v1" if task == TaskName.JUDGE else "v2"})
         for name, task in zip(TURN_TEMPLATES, TURN_TASKS, strict=True)
     },
     **{f"models.{task}": States(asked_of(task), {None: HAIKU, SONNET: SONNET}) for task in TURN_TASKS},
+    # Without a flag the judge is the economy model.
+    "models.judge": States(asked_of(TaskName.JUDGE), {None: SONNET, HAIKU: HAIKU}),
     "strategy": States(
         models_and_effort,
         {
@@ -199,7 +210,8 @@ def test_every_flag_is_run_in_both_of_its_states() -> None:
         values = [value for value in STATES[key].of if value is not None]
         assert {type(value) for value in values} == {wanted}
         assert wanted is not bool or set(values) == {True, False}
-        assert len(set(map(str, STATES[key].of.values()))) >= 2, f"{key} shows nothing"
+        is_alone = key == "prompts.judge"  # a template with one version
+        assert is_alone or len(set(map(str, STATES[key].of.values()))) >= 2, f"{key} shows nothing"
     assert set(STATES["strategy"].of) - {None} == set(Strategy)
 
 

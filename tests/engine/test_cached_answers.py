@@ -11,6 +11,7 @@ import pytest
 from cli.runtime import Runtime, open_runtime
 from cli.settings import read_settings
 from contracts.conversation import State, TaskName, TurnRecord
+from tests.builders import response
 from tests.playing import play, play_all
 
 QUESTION = ["Como funciona a entrega de documentos?"]
@@ -60,7 +61,7 @@ async def test_without_the_switch_everybody_asks(opened: Open) -> None:
 
 async def test_what_the_gate_withheld_is_not_kept(opened: Open) -> None:
     async with opened() as runtime:
-        await behave(runtime, script=[{"task": "response", "answer": {"text": "Custa R$ 50,00."}}])
+        await behave(runtime, script=[{"task": "response", "answer": response("Custa R$ 50,00.")}])
         (withheld,) = await play(runtime, "ana", QUESTION)
         (second,) = await play(runtime, "bia", QUESTION)
     assert withheld.violations

@@ -1,6 +1,7 @@
-"""A model that always tries to break the rules: a thousand prices and closings, and not one reaches a person."""
+"""A model that always tries to break the rules: a thousand prices, closings and promises, and not one leaves."""
 
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -8,23 +9,30 @@ from adapters.models.scripted import ScriptedModel
 from contracts.conversation import State
 from contracts.institution import FixedText
 from contracts.ports import ModelRequest
-from tests.builders import agreeable, engine_bed, inbound, open_backend, pyloto
-from tests.context.corpus.prices_and_closings import drafts, held_out_drafts
+from tests.builders import agreeable, decision, engine_bed, inbound, open_backend, pyloto, response, verdict
+from tests.evals import replies
 from worker.drain import drain
 
 
-async def test_a_thousand_prices_and_closings_never_leave(tmp_path: Path) -> None:
-    forbidden = (*drafts(), *held_out_drafts())
-    assert len(set(forbidden)) >= 1_000
+def conversation(request: ModelRequest) -> Any:
+    return orjson.loads(request.user.split("<conversation>")[1].split("</conversation>")[0])
+
+
+async def test_what_floor_and_judge_find_never_leaves(tmp_path: Path) -> None:
+    forbidden = list(dict.fromkeys(replies(label="violation")))
+    assert len(forbidden) >= 1_000
 
     async def cheating(request: ModelRequest) -> str:
-        if request.schema_name != "response_draft":
-            return await agreeable(request)
-        # First draft and rewrite alike: the number of the phrase came as the person's message.
-        conversation = orjson.loads(request.user.split("<conversation>")[1].split("</conversation>")[0])
-        return orjson.dumps(
-            {"text": forbidden[int(conversation["messages"][0]["text"].removeprefix("pergunta "))]}
-        ).decode()
+        match request.schema_name:
+            case "state_decision":
+                return decision(intent=None)
+            case "response_draft":
+                # First draft and rewrite alike: the number of the phrase came as the person's message.
+                number = int(conversation(request)["messages"][0]["text"].removeprefix("pergunta "))
+                return response(forbidden[number])
+            case "judge_verdict":
+                return verdict(*((one["sentence"], "never.1") for one in conversation(request)["sentences"]))
+        return await agreeable(request)
 
     async with open_backend("memory", tmp_path) as (inbox, store):
         bed = engine_bed(inbox, store, model=ScriptedModel(cheating))

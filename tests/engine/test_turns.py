@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from adapters.models.scripted import ScriptedModel
@@ -305,23 +306,53 @@ async def test_a_draft_that_breaks_a_rule_is_rewritten_once(beds: Any) -> None:
     turn = await say(bed, "quanto custa?")
     assert sent(bed) == ["Quem passa os valores é a nossa equipe."]
     assert {found.rule for found in turn.violations} >= {"price"}
-    assert [task.task for task in turn.tasks] == ["state", "response", "message_type", "response"]
-    model = bed.model
-    assert '"rewrite":["price"' in model.requests[-1].user
+    assert [task.task for task in turn.tasks] == ["state", "response", "message_type", "response", "judge"]
+    rewrite = [one for one in bed.model.requests if one.schema_name == "response_draft"][-1]
+    (told,) = orjson.loads(rewrite.user.split("<conversation>")[1].split("</conversation>")[0])["rewrite"]
+    assert told == {
+        "sentence": "Uma entrega custa R$ 15,00.",
+        "rule": "price",
+        "why": "a sum of money is never said",
+    }
 
 
-async def test_a_draft_that_breaks_it_again_is_replaced_and_a_person_called(beds: Any) -> None:
-    bed = beds(model=scripted(text=PRICED))
+async def test_a_draft_that_breaks_it_again_gives_way_to_the_canonical_answer(beds: Any) -> None:
+    bed = beds(model=scripted(state=decision(intent="price"), text=PRICED))
     turn = await say(bed, "quanto custa?")
-    assert sent(bed) == [fixed(FixedText.BLOCKED)]
-    assert (turn.state, turn.reason, turn.fallback) == (State.ESCALATING, "gate", True)
+    intent = pyloto().intent("price")
+    assert intent
+    assert sent(bed) == [intent.answer]
+    assert (turn.state, turn.fallback) == (State.AWAITING_USER, True)
     assert {found.draft for found in turn.violations} == {1, 2}
 
 
+async def test_without_a_canonical_answer_a_person_is_called(beds: Any) -> None:
+    bed = beds(model=scripted(state=decision(intent=None), text=PRICED))
+    turn = await say(bed, "quanto custa?")
+    assert sent(bed) == [fixed(FixedText.BLOCKED)]
+    assert (turn.state, turn.reason, turn.fallback) == (State.ESCALATING, "gate", True)
+
+
+async def test_a_hidden_sum_over_two_parts_is_found(beds: Any) -> None:
+    parts = [{"says": "echo", "from": [], "text": text} for text in ("Fica em cinquenta", "reais")]
+    bed = beds(model=scripted(state=decision(intent=None), text=orjson.dumps({"parts": parts}).decode()))
+    assert (await say(bed, "quanto custa?")).reason == "gate"
+    assert sent(bed) == [fixed(FixedText.BLOCKED)]
+
+
 async def test_the_gate_reads_the_buttons_too(beds: Any) -> None:
-    bed = beds(model=scripted(state=decision(options=["Fechar por R$ 50"])))
+    bed = beds(model=scripted(state=decision(options=["Fechar por R$ 50", "Entregas"])))
     turn = await say(bed, "Oi")
-    assert (turn.reason, sent(bed)) == ("gate", [fixed(FixedText.BLOCKED)])
+    assert {found.rule for found in turn.violations} == {"price"}
+    assert [option.title for option in turn.replies[-1].options] == ["Entregas"]
+
+
+async def test_a_part_that_informs_without_a_source_is_repaired_once(beds: Any) -> None:
+    uncited = orjson.dumps({"parts": [{"says": "inform", "from": [], "text": "Entregamos."}]}).decode()
+    bed = beds(model=scripted(text=[uncited, response("Certo. Como posso ajudar?")]))
+    turn = await say(bed, "Oi")
+    assert [task.outcome for task in turn.tasks if task.task == "response"] == ["repaired"]
+    assert sent(bed) == ["Certo. Como posso ajudar?"]
 
 
 async def test_while_a_person_has_the_word_the_assistant_is_silent(beds: Any) -> None:

@@ -22,14 +22,14 @@ from cli.load import percentiles
 from tests.load.installation import Installation, installed
 from tests.load.processes import end_when_told
 
-# The first 24 characters of the answer's JSON hold "Oi! " and a few letters more.
+# Sentences that no document has, so that the judge reads them.
 TEXT = "Oi! Recebemos a sua mensagem. Conte para nós o que você precisa, por favor. Assim podemos ajudar melhor."
 STREAM = {"stream_chunk_characters": 24, "stream_interval_ms": 60}
 
 
 async def first_texts(folder: Path, *, turns: int) -> dict[str, Any]:
     """Milliseconds from the model's first piece of Task 2's text to its first sentence at the client, turn by turn."""
-    script = [{"task": "response", "answer": {"text": TEXT}, "times": turns}]
+    script = [{"task": "response", "answer": {"parts": [{"says": "echo", "from": [], "text": TEXT}]}, "times": turns}]
     async with installed("celery", folder, workers=1) as installation, httpx.AsyncClient(timeout=60) as client:
         await installation.model(script=script, **STREAM)
         seconds, whole = [], []

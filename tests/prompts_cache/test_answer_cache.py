@@ -10,6 +10,7 @@ import pytest
 
 from adapters.memory.cache import MemoryCache
 from contracts.conversation import TaskName
+from contracts.decisions import ResponseDraft
 from prompts.caching.answers import AnswerCache, CacheLevel, SampleOutcome
 from prompts.caching.questions import Question
 from tests.builders import SteppingClock, decision, message_type, response
@@ -93,7 +94,7 @@ async def test_a_template_s_name_is_a_slot() -> None:
     hit = await bed.cache.find(asked("qual o horário", name="Bruno Lima"))
     assert hit
     assert hit.level is CacheLevel.TEMPLATE
-    assert orjson.loads(hit.text) == {"text": f"Bruno, {WORDING}"}
+    assert ResponseDraft.model_validate_json(hit.text).text == f"Bruno, {WORDING}"
     assert await bed.cache.find(asked("qual o horário")) is None
     assert await bed.cache.find(asked("qual o horário", name="<script> x")) is None
 

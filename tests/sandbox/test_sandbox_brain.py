@@ -9,6 +9,7 @@ from contracts.conversation import TaskName
 from contracts.decisions import MessageTypeChoice, StateDecision
 from contracts.institution import FixedText, Institution
 from sandbox.brain import Brain
+from sandbox.citing import spoken
 
 
 class Talk:
@@ -35,7 +36,7 @@ class Talk:
         decided = self.brain.answer(TaskName.STATE, prompt(about))
         decision = StateDecision.model_validate(decided)
         about["decision"] = decided
-        self.text = self.brain.answer(TaskName.RESPONSE, prompt(about))["text"]
+        self.text = spoken(self.brain.answer(TaskName.RESPONSE, prompt(about))["parts"])
         choice_of_type = self.brain.answer(TaskName.MESSAGE_TYPE, prompt(about))
         self.type = MessageTypeChoice.model_validate(choice_of_type).type
         said = {"speaker": "person", "text": text, "options": []}
@@ -264,11 +265,11 @@ def test_several_messages_are_one_turn(talk: Talk) -> None:
 
 
 def test_rewrite_is_the_canonical_answer(pyloto: Institution) -> None:
-    about = conversation("quanto custa?", decision={"intent": "price"}, rewrite=["price"], person_name="Ana")
+    about = conversation("quanto custa?", decision={"intent": "price"}, rewrite=[{"rule": "price"}], person_name="Ana")
     answer = Brain(pyloto).answer(TaskName.RESPONSE, prompt(about))
     intent = pyloto.intent("price")
     assert intent is not None
-    assert answer == {"text": intent.answer}
+    assert spoken(answer["parts"]) == intent.answer
 
 
 def test_text_cannot_close_the_tag(talk: Talk) -> None:

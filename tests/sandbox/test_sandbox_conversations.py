@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 from test_sandbox_brain import Talk
 
-from context.constraints import Gate
+from context.guardrails.floor import Floor
 from contracts.institution import FixedText, Institution
 from sandbox.signs import Bare, bare_reply, declines_to_tell, is_trickery
 
@@ -165,7 +165,7 @@ _HARBOUR = {
 
 
 def _play(institution: Institution, turns: tuple[Turn, ...]) -> None:
-    talk, gate = Talk(institution), Gate(institution)
+    talk, gate = Talk(institution), Floor(institution)
     before = ""
     for turn in turns:
         decision = talk.say(turn.text, kind=turn.kind)

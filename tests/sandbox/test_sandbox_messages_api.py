@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
 from sandbox.anthropic_api import ModelSandbox
 from sandbox.behaviour import ModelBehaviour, ScriptedAnswer
+from sandbox.citing import spoken
 
 SDK = anthropic.AsyncAnthropic
 
@@ -309,16 +310,16 @@ async def test_latency_and_slow_drip(app: Starlette, sdk: SDK) -> None:
 async def test_script_decides_the_next_answers(app: Starlette, sdk: SDK) -> None:
     script = (
         ScriptedAnswer(task="state", update={"next_state": "ESCALATING"}, times=2),  # type: ignore[arg-type]
-        ScriptedAnswer(task="response", answer={"text": "laid down"}),  # type: ignore[arg-type]
+        ScriptedAnswer(task="response", answer={"parts": []}),  # type: ignore[arg-type]
         ScriptedAnswer(contains="boom", fault="overloaded"),  # type: ignore[arg-type]
     )
     model_of(app).behave(ModelBehaviour(script=script))
-    assert orjson.loads(text_of(await sdk.messages.create(**request("response"))))["text"] == "laid down"
+    assert orjson.loads(text_of(await sdk.messages.create(**request("response"))))["parts"] == []
     for expected in ("ESCALATING", "ESCALATING", "PROCESSING"):
         assert orjson.loads(text_of(await sdk.messages.create(**request())))["next_state"] == expected
     with pytest.raises(anthropic.APIStatusError):
         await sdk.messages.create(**request("response", "boom"))
-    assert orjson.loads(text_of(await sdk.messages.create(**request("response"))))["text"] != "laid down"
+    assert orjson.loads(text_of(await sdk.messages.create(**request("response"))))["parts"] != []
 
 
 async def test_behaviour_over_http(http: httpx.AsyncClient, sdk: SDK) -> None:
@@ -363,13 +364,13 @@ async def test_cheating_tries_everything(app: Starlette, sdk: SDK) -> None:
     replies = [
         orjson.loads(text_of(await sdk.messages.create(**request("response", "quanto custa?")))) for _ in range(60)
     ]
-    texts = {reply["text"] for reply in replies}
+    texts = {spoken(reply["parts"]) for reply in replies}
     assert len(texts) > 40
     assert any("R$" in text for text in texts)
     assert any("£" in text for text in texts)
     model_of(app).behave(ModelBehaviour(mode="cheating", cheats=("one", "two")))
     replies = [orjson.loads(text_of(await sdk.messages.create(**request("response")))) for _ in range(4)]
-    assert sorted(reply["text"] for reply in replies) == ["one", "one", "two", "two"]
+    assert sorted(spoken(reply["parts"]) for reply in replies) == ["one", "one", "two", "two"]
     assert orjson.loads(text_of(await sdk.messages.create(**request("state"))))["next_state"] == "PROCESSING"
 
 

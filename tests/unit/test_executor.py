@@ -22,7 +22,7 @@ from prompts.execution.prompt_task import PromptTask
 from prompts.execution.retry import ATTEMPTS
 from prompts.execution.strategies import Strategies, Strategy
 from prompts.request import TurnView
-from tests.builders import agreeable, decision, inbound, prompter, pyloto, scripted
+from tests.builders import agreeable, decision, inbound, prompter, pyloto, response, scripted
 
 
 def view(**changes: object) -> TurnView:
@@ -267,11 +267,12 @@ async def test_a_listener_hears_every_attempt_from_its_beginning() -> None:
             self.ended += 1
 
     heard = Heard()
-    asker = prompter(scripted(text=["no json", '{"text": "Oi"}']))
+    answers = ["no json", response("Oi")]
+    asker = prompter(scripted(text=answers))
     decided = StateDecision(next_state=State.PROCESSING, confidence=1)
-    response, _ = await asker.write_and_shape(view(), decided, LIMITS, asker.start_clock(), heard)
-    assert response.value is not None
-    assert (heard.attempts, heard.ended) == (["no json", '{"text": "Oi"}'], 2)
+    words, _ = await asker.write_and_shape(view(), decided, LIMITS, asker.start_clock(), heard)
+    assert words.value is not None
+    assert (heard.attempts, heard.ended) == (answers, 2)
 
 
 async def test_a_prefix_that_the_provider_does_not_cache_is_told_once() -> None:

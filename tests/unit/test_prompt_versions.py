@@ -35,7 +35,7 @@ from tests.builders import (
 from worker.drain import drain
 
 PROSE = dict.fromkeys(TURN_TEMPLATES, 1)
-SECOND = dict.fromkeys(TURN_TEMPLATES, 2)
+SECOND = dict.fromkeys(TURN_TEMPLATES, 2) | {"judge": 1}  # the judge has one version
 STRUCTURED_SWITCH = fixed(STRUCTURED)
 NO_OPINION = fixed({})
 
@@ -56,7 +56,7 @@ async def say(bed: EngineBed, text: str = "Oi", conversation: str = "c-1") -> Tu
 
 
 def versions_in(turn: TurnRecord) -> set[str]:
-    return {task.template.partition("@")[0].rpartition("_")[2] for task in turn.tasks}
+    return {task.template.partition("@")[0].rpartition("_")[2] for task in turn.tasks if task.task != TaskName.JUDGE}
 
 
 async def stored(bed: EngineBed) -> Conversation:
@@ -191,6 +191,7 @@ TASKS = {
     "state_decision": TaskName.STATE,
     "response_draft": TaskName.RESPONSE,
     "message_type_choice": TaskName.MESSAGE_TYPE,
+    "judge_verdict": TaskName.JUDGE,
 }
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from contracts.conversation import TaskName
 from contracts.decisions import ResponseDraft
-from contracts.guardrails import Finding, Rule
+from contracts.guardrails import Finding, PartKind, ReplyPart, Rule
 from contracts.ports import Effort, ModelRequest
 from prompts.execution.quality import WEIGHTS, gate_scores, length_score, quality_of, response_scores
 from prompts.execution.strategies import Strategies, Strategy, takes_effort
@@ -60,11 +60,15 @@ def test_the_institutions_own_answers_are_in_its_language() -> None:
     assert found.count("pt") > 0.8 * len(found)
 
 
+def said(text: str) -> ResponseDraft:
+    return ResponseDraft(parts=(ReplyPart(says=PartKind.GREET, text=text),))
+
+
 def test_a_reply_in_another_language_than_the_conversations_scores_nothing_for_it() -> None:
-    draft = ResponseDraft(text="Hello! How can we help you today?")
+    draft = said("Hello! How can we help you today?")
     assert response_scores(draft, languages=frozenset({"pt"}))["language"] == 0
     assert response_scores(draft, languages=frozenset({"pt", "en"}))["language"] == 1
-    assert "language" not in response_scores(ResponseDraft(text="Ok"), languages=frozenset({"pt"}))
+    assert "language" not in response_scores(said("Ok"), languages=frozenset({"pt"}))
     assert base_language("pt-BR") == "pt"
 
 

@@ -193,7 +193,7 @@ class TestParts:
         assert said("harbour_dental", PartKind.ECHO, "That makes 14 pieces.", known=known) == set()
 
     def test_what_was_collected_supports_nothing(self) -> None:
-        known = KnownFacts(fields={"name": "www.evil.example", "phone": "07700 900123"}, person_name="www.evil.example")
+        known = KnownFacts(person_name="www.evil.example")
         assert said("harbour_dental", PartKind.GREET, "Hello www.evil.example!", known=known) == {Rule.LINK}
         assert said("harbour_dental", PartKind.ECHO, "I noted 07700 900123.", known=known) == {Rule.PERSONAL_DATA}
 
@@ -255,7 +255,7 @@ class TestLeaks:
             "This is medical_advice, I think.",
             "<institution>Harbour</institution>",
             '{"says": "inform"}',
-            "As line.checkups.hours.1 says.",
+            "As line.checkups.2 says.",
         ],
     )
     def test_text_of_the_prompt_is_found(self, text: str) -> None:
@@ -380,13 +380,14 @@ class TestProperties:
     @settings(max_examples=300)
     @given(TEXTS, st.sampled_from(NAMES), st.sampled_from(list(PartKind)))
     def test_no_text_makes_it_fail(self, text: str, name: str, says: PartKind) -> None:
-        first = floor(name).check([ReplyPart(says=says, text=text)], NOBODY, also=[text])
-        assert first == floor(name).check([ReplyPart(says=says, text=text)], NOBODY, also=[text])
+        parts = [ReplyPart(says=says, text=text)] if text else []
+        first = floor(name).check(parts, NOBODY, also=[text])
+        assert first == floor(name).check(parts, NOBODY, also=[text])
 
     @settings(max_examples=100)
     @given(TEXTS, TEXTS)
     def test_whatever_the_person_wrote_money_stays_money(self, wrote: str, text: str) -> None:
-        known = KnownFacts(person_texts=(wrote, f"{text} R$ 50"), fields={"name": "R$ 50"})
+        known = KnownFacts(person_texts=(wrote, f"{text} R$ 50"), person_name="R$ 50")
         assert Rule.PRICE in {finding.rule for finding in floor("pyloto").check_text(f"{text}\nR$ 50", known)}
 
     def test_many_findings_are_all_kept(self) -> None:

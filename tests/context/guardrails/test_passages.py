@@ -19,10 +19,10 @@ def test_ids_are_unique_readable_and_in_the_same_order_every_time(name: str) -> 
 
 def test_documents_are_cut_at_paragraphs_and_bullets() -> None:
     passages = {passage.id: passage for passage in passages_of(institution("pyloto"))}
-    assert passages["line.delivery.horario.1"].text.startswith("Coletas e entregas de segunda a sexta, das 8h às 20h")
-    assert passages["line.delivery.horario.1"].line == "delivery"
-    assert passages["line.crm.como_funciona.1"].text.endswith("do segmento do cliente.")
-    assert passages["line.crm.como_funciona.5"].text.startswith("Os módulos são")
+    assert passages["line.delivery.8"].text.startswith("Coletas e entregas de segunda a sexta, das 8h às 20h")
+    assert passages["line.delivery.8"].line == "delivery"
+    assert passages["line.crm.3"].text.endswith("do segmento do cliente.")
+    assert passages["line.crm.7"].text.startswith("Os módulos são")
     assert passages["about.1"].text.startswith("A Pyloto é uma empresa de Campinas")
     assert "1240" in passages["asset.office"].text
     assert passages["intent.phone"].line is None

@@ -14,7 +14,7 @@ from fsm.machine import ConversationMachine
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
-from worker.judging import ClearedSentences
+from worker.replies.judging import ClearedSentences
 from worker.routing import ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds

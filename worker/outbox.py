@@ -17,8 +17,8 @@ from contracts.values import ConversationId
 from observability.logs import logger
 from observability.metrics import SENDS, note_reply
 from observability.turn_spans import send_span
-from worker.composer import in_words
 from worker.dependencies import OutboxDependencies
+from worker.replies.composer import in_words
 
 log = logger(__name__)
 

@@ -14,6 +14,7 @@ from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerError
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart
 from contracts.institution import FixedText, Institution
+from contracts.ledger import BilledCall
 from contracts.messages import MessageType, OutboundMessage
 from contracts.performance import answered_by
 from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent
@@ -31,10 +32,10 @@ from prompts.tasks.state import clarification
 from reports.accuracy import classification, taken_back
 from worker import routing
 from worker.automatons import note_round
-from worker.composer import fit
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
-from worker.judging import TurnJudge
-from worker.live_reply import LiveText
+from worker.replies.composer import fit
+from worker.replies.judging import TurnJudge
+from worker.replies.live_reply import LiveText
 from worker.revisions import revised
 from worker.turn import Draft, WrittenReply, to_commit
 
@@ -84,8 +85,10 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
         await commit(draft, context, deps, spent=cost.spent, elapsed=elapsed)
         is_committed = True
     finally:
-        if draft is not None and not is_committed:
-            record_discarded(draft, context, deps)
+        # The record of a committed turn has its calls.
+        calls = cost.take()
+        if not is_committed:
+            record_discarded(calls, context, deps)
     await deps.faults.reach("turn.committed")
     TURN_SECONDS.observe(elapsed)
     if any(move.dest is State.ESCALATING for move in draft.transitions.records):
@@ -565,7 +568,7 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
     note_transitions(written.transitions)
 
 
-def record_discarded(draft: Draft, context: TurnContext, deps: TurnDependencies) -> None:
-    """Book the calls of a draft that is dropped: they were paid all the same."""
+def record_discarded(calls: Sequence[BilledCall], context: TurnContext, deps: TurnDependencies) -> None:
+    """Book the calls of a draft that is dropped, or that did not come to its end: they were paid all the same."""
     conversation = context.conversation
-    deps.ledger.book_apart(draft.calls, line=conversation.business_line, arms=conversation.tuning.arms)
+    deps.ledger.book_apart(tuple(calls), line=conversation.business_line, arms=conversation.tuning.arms)

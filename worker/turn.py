@@ -20,7 +20,6 @@ from contracts.conversation import (
 )
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.delivery import OutboxRow, TurnCommit
-from contracts.ledger import BilledCall
 from contracts.messages import InboundMessage, OutboundMessage
 from contracts.turn import Turn, TurnReason
 from contracts.values import OutboxId
@@ -28,7 +27,7 @@ from fsm.machine import Transitions
 from observability.tracing import current_traceparent
 from prompts.execution.prompt_task import TaskResult
 from prompts.pricing.prices import ZERO, total_cost, usd_text
-from worker.judging import TurnJudge
+from worker.replies.judging import TurnJudge
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,6 @@ class Draft:
     def needs_reply(self) -> bool:
         """Whether Tasks 2 and 3 are to be asked: Task 1 has decided to go on."""
         return self.conversation.state is State.PROCESSING
-
-    @property
-    def calls(self) -> tuple[BilledCall, ...]:
-        """Every model call of the draft that came back."""
-        return BilledCall.of(self.tasks)
 
     def with_conversation(self, conversation: Conversation) -> Self:
         return replace(self, transitions=self.transitions.holding(conversation))

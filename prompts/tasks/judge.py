@@ -1,6 +1,6 @@
 """The judge of a draft: what in its sentences breaks the institution's rules, as language and not as atoms.
 
-Its verdict is the second half of the guardrail gate, after the mechanical floor (`worker/judging.py`).
+Its verdict is the second half of the guardrail gate, after the mechanical floor (`worker/replies/judging.py`).
 """
 
 from contracts.conversation import TaskName

@@ -44,8 +44,8 @@ from tests.builders import (
     pyloto,
     rulebook,
 )
-from worker.composer import fit
 from worker.drain import drain
+from worker.replies.composer import fit
 from worker.scheduling.keyed_queue import EmbeddedQueue
 
 TURNS_ALONE = 300

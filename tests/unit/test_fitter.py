@@ -12,7 +12,7 @@ from contracts.decisions import MessageTypeChoice
 from contracts.messages import MessageType, OutboundMessage
 from contracts.ports import ChannelLimits
 from tests.builders import pyloto
-from worker.composer import MAX_PARTS, fit, length
+from worker.replies.composer import MAX_PARTS, fit, length
 
 PLAIN = ChannelLimits(types=frozenset({MessageType.TEXT}), text=160)
 CHANNELS = (WHATSAPP, WEB, PLAIN)

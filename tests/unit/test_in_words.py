@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from adapters.channels.whatsapp.limits import LIMITS
 from contracts.messages import ContactCard, Location, Media, MessageType, Option, OutboundMessage, Reaction, Template
-from worker.composer import in_words, length
+from worker.replies.composer import in_words, length
 
 OPTIONS = (Option(id="1", title="Entregas", description="de moto"), Option(id="2", title="CRM"))
 FILE = Media(link="https://pyloto.com.br/a.pdf")

@@ -14,7 +14,7 @@ from contracts.institution import FixedText, Institution
 from contracts.messages import MessageType, Option, OutboundMessage, numbered
 from contracts.ports import ChannelLimits, Markup
 from contracts.signs import BLACK_FLAG, EMOJI_TAGS, JOINERS, start_of_sign
-from worker.markup import to_markup
+from worker.replies.markup import to_markup
 
 MAX_PARTS = 4
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|\n+")

@@ -43,7 +43,7 @@ def turn_view(turn: TurnRecord) -> dict[str, Any]:
         "fallback": turn.fallback,
         "tokens": turn.tokens.model_dump(),
         "cost_usd": turn.cost_usd,
-        "ms": turn.ms.model_dump(),
+        "ms": turn.ms.model_dump(exclude={"judge"}),
         "reason": turn.reason,
     }
 

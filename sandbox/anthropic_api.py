@@ -201,6 +201,12 @@ class ModelSandbox:
             return Answer(text[: asked.max_tokens * 4], "max_tokens")
         return Answer(text)
 
+    def _scripted(self, asked: MessagesRequest, answer: dict[str, Any]) -> str:
+        """Return a scripted answer; a reply given as `{"text"}` alone becomes a part that cites every passage."""
+        if asked.task == TaskName.RESPONSE and answer.keys() == {"text"}:
+            answer = {"parts": self._brain.citer.relying_on_all(answer["text"])}
+        return orjson.dumps(answer).decode()
+
     def _in_form(self, asked: MessagesRequest, answer: Answer) -> Answer:
         """The answer as the input of the tool that is forced, or as a chat model writes JSON when asked in words."""
         if asked.tool is not None and answer.stop_reason == "end_turn" and not self.behaviour.without_forced_tools:
@@ -218,7 +224,7 @@ class ModelSandbox:
         fault: ModelFault | None,
     ) -> str:
         if scripted is not None and scripted.answer is not None:
-            return scripted.answer if isinstance(scripted.answer, str) else orjson.dumps(scripted.answer).decode()
+            return scripted.answer if isinstance(scripted.answer, str) else self._scripted(asked, scripted.answer)
         if self.behaviour.mode == "cheating" and asked.task is TaskName.RESPONSE:
             first = dice_start(asked.user_text, self.behaviour.seed or self._seed)
             reply = self._brain.cheat(asked.user_text, first + times, self.behaviour.cheats)

@@ -52,7 +52,8 @@ class ScriptedAnswer(Setting):
     """A scripted answer to a coming call: the first matching entry is used, `times` times.
 
     It matches by `task` (any when None) and by `contains`, a part of the user turns. `answer` is sent unchanged,
-    whatever the schema requires (a string as the raw text); `update` replaces keys of the regular answer; `fault` makes
+    whatever the schema requires (a string as the raw text), but for a reply of `{"text"}` alone, which is sent as one
+    part that cites every passage; `update` replaces keys of the regular answer; `fault` makes
     the call fail instead.
     """
 

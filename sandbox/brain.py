@@ -122,7 +122,7 @@ class Brain:
         self._language = self._index.language
         self._words = _WORDS[self._language]
         self._cheats = cheats_for(institution)
-        self._citer = Citer(institution)
+        self.citer = Citer(institution)
         self._oracle = Oracle(institution, self._cheats)
 
     def answer(self, task: TaskName | None, prompt: str) -> dict[str, Any]:
@@ -141,7 +141,7 @@ class Brain:
                 return review_of(prompted, self._institution)
             case TaskName.INTERVIEW_QUESTION:
                 return question_of(prompted, self._institution)
-        return {"parts": self._citer.parts(self._response(prompted))}
+        return {"parts": self.citer.parts(self._response(prompted))}
 
     def cheat(self, prompt: str, number: int, cheats: tuple[str, ...]) -> dict[str, Any]:
         """Return a reply that breaks the rules: the `number`-th of `cheats`, or of the built-in ones."""

@@ -29,6 +29,10 @@ class Citer:
             for (says, source), group in groupby(sentences, key=lambda pair: pair[0])
         ]
 
+    def relying_on_all(self, text: str) -> list[dict[str, Any]]:
+        """Return a scripted text as one part that cites every passage."""
+        return [{"says": PartKind.INFORM, "from": [id for id, _ in self._passages], "text": text}]
+
     def _kind(self, sentence: str) -> tuple[str, str | None]:
         said = fold(sentence)
         source = next((id for id, passage in self._passages if said and said in passage), None)

@@ -133,7 +133,8 @@ async def test_markup_that_the_model_writes_is_text(page: Page, prosa: Prosa) ->
     markup = "<img src=x onerror=alert()>"
     async with scripted(prosa, text=f"{markup} Em que posso ajudar?"):
         await ask(page, "Oi, bom dia")
-    assert markup in (await replies(page))[0], await page.run("document.getElementById('turn').innerText")
+    assert markup not in (await replies(page))[0]
+    assert markup in await page.run("document.getElementById('turn').textContent")
     assert await page.run("document.querySelector('#entries img, #entries script, #turn img')") is None
 
 

@@ -99,7 +99,10 @@ def assert_whole(spans: list[Received]) -> bool:
         assert (step, "prompter.execute", *turn) in ways
     for step in ("store.commit", "outbox.send", "status.apply"):
         assert (step, *turn) in ways
-    assert sum(span.name == "prompter.execute" for span in spans) == 3
+    executed = [span.attributes["prosa.usage_type"] for span in spans if span.name == "prompter.execute"]
+    # The judge is asked only for a sentence that is not the documents' own.
+    assert sorted(set(executed) - {"judge"}) == ["message_type", "response", "state"]
+    assert len(executed) == len(set(executed))
     return turn == WOKEN
 
 

@@ -94,7 +94,7 @@ async def test_a_deleted_number_is_in_no_later_prompt(bed: EngineBed, reader: Re
     assert head.fields
     await say(bed, revoke("a"))
     calls = len(reader.given)
-    reader.state = decision()
+    reader.state, reader.text = decision(), response("Em que posso ajudar?")
     await say(bed, inbound("e o horário?"))
     later = "".join(reader.given[calls:])
     assert CPF not in later

@@ -110,7 +110,13 @@ async def test_one_trace_has_the_whole_way_of_a_message(tmp_path: Path, collecto
     assert turn.attributes["prosa.outcome"] == "replied"
     executions = [span for span in spans if span.name == "prompter.execute"]
     assert {span.parent_id for span in executions} == {turn.span_id}
-    assert {span.attributes["prosa.usage_type"] for span in executions} == {"state", "response", "message_type"}
+    # The sentence of the sandbox that is not the documents' own is read by the judge.
+    assert {span.attributes["prosa.usage_type"] for span in executions} == {
+        "state",
+        "response",
+        "message_type",
+        "judge",
+    }
     for executed in executions:
         steps = [name for name in children(spans, executed) if name != "cache.store"]
         assert steps == [name for name in STEPS if name in steps]

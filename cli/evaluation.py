@@ -24,6 +24,7 @@ app = typer.Typer(add_completion=False, help="How guards and prompts do on sets 
 
 DOCUMENTS = Path(context.__file__).parent / "documents"
 NOT_MEASURED = "not measured"
+Judge = Literal["off"]
 
 Sets = Annotated[list[Path], typer.Option("--set", help="JSONL: one labelled reply a line; may be given again.")]
 Share = typer.Option(min=0, max=1, help="Ends with 1 beyond this share.", show_default=False)
@@ -65,17 +66,18 @@ def gate(
     sets: Sets,
     max_withheld: Annotated[float, Share] = 1.0,
     min_caught: Annotated[float, Share] = 0.0,
+    judge: Annotated[Judge | None, typer.Option(help="off: the floor alone is to be measured.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check labelled replies: harmless ones withheld and violations caught, by kind, language and institution.
 
-    Only the floor is measured. Ends with 1 when more than MAX_WITHHELD of the harmless replies are withheld, or fewer
-    than MIN_CAUGHT of the violations are caught.
+    Only the floor is measured: there is no judge to measure with yet. Ends with 1 when more than MAX_WITHHELD of the
+    harmless replies are withheld, or fewer than MIN_CAUGHT of the violations are caught.
     """
     outcomes = [_outcome(row, file.parent) for file in sets for row in _rows(file)]
     if not outcomes:
         raise ConfigurationError("the sets have no rows")
-    summary = _summary(outcomes)
+    summary = _summary(outcomes, judge)
     if as_json:
         print_json(summary)
     else:
@@ -122,7 +124,7 @@ def _floor(institution: str, folder: Path) -> tuple[Floor, str]:
     return Floor(loaded), loaded.language.partition("-")[0]
 
 
-def _summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def _summary(outcomes: Sequence[Outcome], judge: Judge | None) -> dict[str, Any]:
     harmless = [one for one in outcomes if one.is_harmless]
     violations = [one for one in outcomes if not one.is_harmless]
     said = Count(sum(map(_sentences_withheld, harmless)), sum(one.sentences for one in harmless))
@@ -135,7 +137,7 @@ def _summary(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "by_kind": _by(outcomes, lambda one: one.row.kind),
         "by_language": _by(outcomes, lambda one: one.language),
         "by_institution": _by(outcomes, lambda one: one.row.institution),
-        "judge": NOT_MEASURED,
+        "judge": judge or NOT_MEASURED,
         "withheld": [
             {"id": one.row.id, "findings": [finding.model_dump() for finding in one.findings]}
             for one in harmless

@@ -1,6 +1,6 @@
 """Task 2: the words of the reply.
 
-When it fails, the canonical answer of the intent is sent; without one a person is called (`worker/reply.py`).
+When it fails, the canonical answer of the intent is sent; without one a person is called (`worker/pipeline.py`).
 """
 
 from contracts.conversation import TaskName

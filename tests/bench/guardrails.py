@@ -13,31 +13,11 @@ from rich.table import Table
 
 from context.guardrails.floor import Floor
 from context.loader import load_institution
-from contracts.guardrails import KnownFacts
+from tests.context.guardrails.making import HOSTILE, NOBODY
 
 ROOT = Path(__file__).parents[2]
 LIMIT_MS, LIMIT_HOSTILE_MS = 2.0, 200.0
 CHARACTERS, ROUNDS = 1_000, 60
-NOBODY = KnownFacts()
-HOSTILE = (
-    *(
-        "1k ",
-        "8h ",
-        "a.b@",
-        "R$ 1 ",
-        "seg a ",
-        "dois mil e ",
-        "1.1.",
-        "((1",
-        "x@x.",
-        "A ",
-        "\u0430a ",
-        "12/1/",
-        "@a",
-        "://",
-    ),
-    *("a ", "1 ", "Ab", "3255-4180 ", "um ", "segunda a ", "+(1)", "a_b ", "{'a':", "h.t", "8 a 9 ", "[a] com ", "-1"),
-)
 
 
 def fresh_ms(floor: Floor, texts: list[str]) -> list[float]:

@@ -18,6 +18,12 @@ FOLDERS = {
 }
 NAMES = tuple(FOLDERS)
 NOBODY = KnownFacts()
+# Pieces that make readers of text try again and again when a text repeats them.
+HOSTILE = (
+    "1k ", "8h ", "a.b@", "R$ 1 ", "seg a ", "dois mil e ", "1.1.", "((1", "x@x.", "A ", "\u0430a ", "12/1/",
+    "@a", "://", "a ", "1 ", "Ab", "3255-4180 ", "um ", "segunda a ", "+(1)", "a_b ", "{'a':", "h.t", "8 a 9 ",
+    "[a] com ", "-1", "das 8 as ", "mil e ", "a b c ", "4 x ", "1 2 ", "a_b", "<a ", "\u200b", "% ", "\n",
+)  # fmt: skip
 
 _THINGS = {
     "pt-BR": ("salas", "alunos", "turmas", "livros", "mesas"),

@@ -60,6 +60,7 @@ from worker.dependencies import (
     SweepDependencies,
     TurnDependencies,
 )
+from worker.operators import ConversationOperators
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner, VariantAssigner
@@ -227,7 +228,13 @@ def assemble(
         has_judge=has_judge,
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
-    operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults, id_salt)
+
+    async def institution() -> Institution:
+        return rulebook().institution
+
+    windows = {name: channel.reply_window for name, channel in channels.items()}
+    agents = ConversationOperators(store, machine, clock, institution, windows, observe=variants.observe)
+    operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults, id_salt, agents)
     analyses = AnalysisDependencies(
         store, analyst, rulebook, ledger, escalations, clock, monotonic, chance, faults, callback
     )

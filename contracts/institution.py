@@ -70,7 +70,7 @@ class FixedText(StrEnum):
     """Replies without a model. Every institution provides them, in its own language.
 
     It may leave out all those of `RATING` together; then conversations end without the rating question. Those of
-    `INSTEAD` are replaced by another one where they are left out.
+    `OPTIONAL` may be missing one by one; then nothing is said in their place, or another one by `INSTEAD`.
     """
 
     ESCALATED = "escalated"
@@ -91,10 +91,13 @@ class FixedText(StrEnum):
     SATISFIED = "satisfied"
     UNSATISFIED = "unsatisfied"
     RATED = "rated"
+    DELAYED = "delayed"
 
 
 # The question, its two buttons, and the reply to each.
 RATING = (FixedText.SATISFACTION, FixedText.SATISFIED, FixedText.UNSATISFIED, FixedText.RATED)
+
+OPTIONAL = frozenset({FixedText.DELAYED})
 
 
 # Outside hours; when nobody could answer for long; when the person asks for the assistant again.

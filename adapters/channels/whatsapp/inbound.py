@@ -17,6 +17,7 @@ from adapters.json_input import parse_json
 from contracts.channels import OriginRefusedError, Post, Received, Unreadable
 from contracts.errors import MalformedMessageError
 from contracts.messages import (
+    ADVERTISEMENT,
     Address,
     ChannelName,
     DeliveryState,
@@ -31,6 +32,7 @@ from contracts.signs import shortened
 from contracts.values import ConversationId, MessageId
 
 MAX_TEXT = 20_000
+MAX_ADVERTISEMENT = 1_000
 
 # Fields that reach the same URL and carry no message of a customer; they are counted under these names.
 OTHER_FIELDS = frozenset(
@@ -194,7 +196,7 @@ class _Parser:
                 text=shortened(text, MAX_TEXT),
                 choice_id=choice,
                 media=media,
-                data=data | ({"echo": "smb_message_echoes"} if echo else {}),
+                data=data | _advertisement(item) | ({"echo": "smb_message_echoes"} if echo else {}),
                 person_name=_profile_name(value, identities),
                 reply_to=_text(_dict(item, "context").get("id")) or None,
                 revises=self._message_id(account, revised) if revised else None,
@@ -377,6 +379,12 @@ READERS: dict[str, Callable[[Any], Content]] = {
     "revoke": _read_revoke,
     "request_welcome": _read_welcome,
 }
+
+
+def _advertisement(item: dict[str, Any]) -> dict[str, str]:
+    referral = _dict(item, "referral")
+    words = "\n".join(part for key in ("headline", "body") if (part := _text(referral.get(key)).strip()))
+    return {ADVERTISEMENT: shortened(words, MAX_ADVERTISEMENT)} if words else {}
 
 
 def _identities(item: dict[str, Any], value: dict[str, Any], *, key: str) -> list[str]:

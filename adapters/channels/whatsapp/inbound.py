@@ -17,6 +17,7 @@ from adapters.json_input import parse_json
 from contracts.channels import OriginRefusedError, Post, Received, Unreadable
 from contracts.errors import MalformedMessageError
 from contracts.messages import (
+    ADVERTISEMENT,
     OTHER_ACCOUNT,
     Address,
     ChannelName,
@@ -32,6 +33,7 @@ from contracts.signs import shortened
 from contracts.values import ConversationId, MessageId
 
 MAX_TEXT = 20_000
+MAX_ADVERTISEMENT = 1_000
 
 # Fields that reach the same URL and carry no message of a customer; they are counted under these names.
 OTHER_FIELDS = frozenset(
@@ -204,6 +206,7 @@ class _Parser:
                 choice_id=choice,
                 media=media,
                 data=data
+                | _advertisement(item)
                 | ({"echo": "smb_message_echoes"} if echo else {})
                 | ({} if is_ours else {OTHER_ACCOUNT: account}),
                 person_name=_profile_name(value, identities),
@@ -388,6 +391,12 @@ READERS: dict[str, Callable[[Any], Content]] = {
     "revoke": _read_revoke,
     "request_welcome": _read_welcome,
 }
+
+
+def _advertisement(item: dict[str, Any]) -> dict[str, str]:
+    referral = _dict(item, "referral")
+    words = "\n".join(part for key in ("headline", "body") if (part := _text(referral.get(key)).strip()))
+    return {ADVERTISEMENT: shortened(words, MAX_ADVERTISEMENT)} if words else {}
 
 
 def _identities(item: dict[str, Any], value: dict[str, Any], *, key: str) -> list[str]:

@@ -11,6 +11,8 @@ from pydantic import Field
 
 from contracts.values import ConversationId, Instant, Kept, MessageId, Text
 
+# Among the `data` of a message to an account of the platform that is not ours: the account's id.
+OTHER_ACCOUNT = "other_account"
 CHANNEL_NAME = re.compile(r"[a-z][a-z_]{0,31}")
 
 

@@ -133,6 +133,10 @@ class Settings(BaseSettings):
     model_timeout_s: float = Field(6, gt=0, le=600, validation_alias="PROSA_MODEL_TIMEOUT_S")
     turn_budget_s: float = Field(12, gt=0, le=600, validation_alias="PROSA_TURN_BUDGET_S")
 
+    late_apology_s: float = Field(600, gt=0, validation_alias="PROSA_LATE_APOLOGY_S")
+    late_handoff_s: float = Field(21_600, gt=0, validation_alias="PROSA_LATE_HANDOFF_S")
+    late_record_s: float = Field(259_200, gt=0, validation_alias="PROSA_LATE_RECORD_S")
+
     use_templates: bool = Field(True, validation_alias="PROMPTER_USE_TEMPLATES")
     use_structured_templates: bool = Field(False, validation_alias="PROMPTER_USE_STRUCTURED_TEMPLATES")
     flags_file: Path | None = Field(None, validation_alias="PROSA_FLAGS_FILE")
@@ -225,6 +229,15 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.turn_budget_s)
 
     @property
+    def late_ages(self) -> tuple[timedelta, timedelta, timedelta]:
+        """Ages of a message from which the delay is named, a person answers, and it is recorded only."""
+        return (
+            timedelta(seconds=self.late_apology_s),
+            timedelta(seconds=self.late_handoff_s),
+            timedelta(seconds=self.late_record_s),
+        )
+
+    @property
     def turn_patience(self) -> timedelta:
         """How long a command waits for a turn, whose attempts have a budget each."""
         return 5 * self.turn_budget
@@ -269,6 +282,14 @@ class Settings(BaseSettings):
         """Where the institution's days begin."""
         # UTC needs no data base of time zones, which a small image may lack.
         return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
+
+    @model_validator(mode="after")
+    def _late_ages_grow(self) -> Self:
+        if list(self.late_ages) != sorted(self.late_ages):
+            raise ValueError(
+                "PROSA_LATE_APOLOGY_S, PROSA_LATE_HANDOFF_S and PROSA_LATE_RECORD_S must grow in this order"
+            )
+        return self
 
     @model_validator(mode="after")
     def _time_zone_is_known(self) -> Self:

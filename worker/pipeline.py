@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Literal, TypeAlias
@@ -42,6 +42,7 @@ from worker.turn import Draft, WrittenReply, to_commit
 Replies: TypeAlias = tuple[OutboundMessage, ...]
 
 MOST_CORRECTIONS = 8
+DELAYED_AGAIN_AFTER = timedelta(hours=1)
 
 
 class Outcome(StrEnum):
@@ -66,7 +67,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
     context = await open_turn(turn, deps)
     if context is None:
         return Outcome.DUPLICATE
-    draft = route(context, deps.flood)
+    draft = route(context, deps.flood, deps.ages)
     is_committed = False
     try:
         if draft is None:
@@ -77,6 +78,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
                 draft = await write_reply(draft, context, deps, clock)
             if draft.written is not None:
                 draft = await check_reply(draft, draft.written, context, deps.prompter, clock)
+        draft = sendable(draft, context, deps.ages)
         await deps.faults.reach("turn.thought")
         if may_grow and await has_newer_to_answer(turn, deps.inbox):
             return Outcome.STALE
@@ -124,6 +126,12 @@ class TurnContext:
     @property
     def institution(self) -> Institution:
         return self.rulebook.institution
+
+    @property
+    def may_write(self) -> bool:
+        """Whether the platform takes a free text now: within its window, which the person's newest message opened."""
+        window, opened = self.channel.reply_window, self.conversation.last_inbound_at
+        return window is None or (opened is not None and self.clock.now() < opened + window)
 
     def fixed(self, which: FixedText) -> OutboundMessage:
         return OutboundMessage.of_text(self.institution.text(which))
@@ -204,7 +212,7 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     changes = {
         "address": newest.address,
         "person_name": names[-1] if names else conversation.person_name,
-        "last_inbound_at": newest.received_at,
+        "last_inbound_at": routing.newest_inbound(conversation, turn.messages),
     }
     conversation = conversation.model_copy(update=changes)
     if conversation.turns_in_episode == 0:
@@ -230,13 +238,14 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
 # Stage: route
 
 
-def route(context: TurnContext, flood: routing.FloodLimit) -> Draft | None:
-    """Draft the turns that rules settle: silence, consent, floods, automatons, ratings; None: ask the model."""
+def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePolicy) -> Draft | None:
+    """Draft the turns that rules settle: silence, consent, age, floods, automatons, ratings; None: ask the model."""
     reason = context.rating or routing.route(
         context.conversation,
         context.turn.answerable,
         consent=context.rulebook.consent,
         flood=flood,
+        ages=ages,
         at=context.clock.now(),
     )
     if reason is None:
@@ -265,10 +274,28 @@ def route(context: TurnContext, flood: routing.FloodLimit) -> Draft | None:
             if context.conversation.state is State.ESCALATING:
                 return draft
             return escalate(context.to_understanding(draft), FixedText.ESCALATED, reason, context)
+        case TurnReason.OLD:
+            return escalate(context.to_understanding(draft), FixedText.ESCALATED, reason, context)
         case TurnReason.RATED_SATISFIED | TurnReason.RATED_UNSATISFIED:
             return draft.with_reply(context.fixed(FixedText.RATED))
         case _:
             return draft
+
+
+def sendable(draft: Draft, context: TurnContext, ages: routing.AgePolicy) -> Draft:
+    """Leave out what the platform would refuse, and begin replies to what was written long ago with a word about it.
+
+    The word is said once for all that came late together.
+    """
+    if not context.may_write:
+        return draft.with_reply()
+    text, now = context.institution.texts.get(FixedText.DELAYED), context.clock.now()
+    written = [message.written_at for message in context.turn.answerable]
+    if text is None or not draft.replies or not written or now - written[-1] < ages.delayed:
+        return draft
+    if any(said.text == text and now - said.at < DELAYED_AGAIN_AFTER for said in context.conversation.window):
+        return draft
+    return draft.with_reply(OutboundMessage.of_text(text), *draft.replies)
 
 
 # Stage: select the state

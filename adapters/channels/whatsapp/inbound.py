@@ -14,7 +14,7 @@ from adapters.channels.whatsapp.codes import is_in_any_form
 from adapters.json_input import parse_json
 from contracts.channels import Post, Received
 from contracts.errors import MalformedMessageError
-from contracts.messages import ChannelName, DeliveryState, InboundKind, InboundMedia, StatusUpdate
+from contracts.messages import OTHER_ACCOUNT, ChannelName, DeliveryState, InboundKind, InboundMedia, StatusUpdate
 
 # Fields that reach the same URL and carry no message of a customer; they are counted under these names.
 OTHER_FIELDS = frozenset(
@@ -35,15 +35,24 @@ OTHER_FIELDS = frozenset(
 
 
 class WhatsAppInbound(MetaInbound):
-    """Satisfies the `ChannelInbound` port."""
+    """Satisfies the `ChannelInbound` port.
+
+    What comes to another number than one of `numbers` is recorded only; without any, every number is ours.
+    """
+
+    def __init__(
+        self, *, app_secrets: Sequence[str], verify_token: str, id_salt: str, numbers: Sequence[str] = ()
+    ) -> None:
+        super().__init__(app_secrets=app_secrets, verify_token=verify_token, id_salt=id_salt)
+        self._numbers = frozenset(numbers)
 
     def parse(self, post: Post, *, at: datetime) -> Received:
-        return parse(post.body, id_salt=self._id_salt, at=at)
+        return parse(post.body, id_salt=self._id_salt, at=at, numbers=self._numbers)
 
 
-def parse(body: bytes, *, id_salt: str, at: datetime) -> Received:
+def parse(body: bytes, *, id_salt: str, at: datetime, numbers: frozenset[str] = frozenset()) -> Received:
     """Parse a verified body. Never raises."""
-    parser = _Parser(ChannelName.WHATSAPP, "wa", id_salt, at)
+    parser = _Parser(id_salt, at, numbers)
     envelope = parser.envelope(body, _is_of_whatsapp, "not a WhatsApp envelope")
     if envelope is not None:
         parser.read_envelope(envelope)
@@ -55,6 +64,10 @@ def _is_of_whatsapp(envelope: dict[str, Any]) -> bool:
 
 
 class _Parser(Reader):
+    def __init__(self, id_salt: str, at: datetime, numbers: frozenset[str]) -> None:
+        super().__init__(ChannelName.WHATSAPP, "wa", id_salt, at)
+        self._numbers = numbers
+
     def read_envelope(self, envelope: dict[str, Any]) -> None:
         for entry in self.elements(envelope, "entry", required=True):
             if not isinstance(entry, dict):
@@ -87,9 +100,12 @@ class _Parser(Reader):
         if not identities:
             raise MalformedMessageError("no sender")
         kind, text, choice, media, data = _content(item)
+        is_ours = not self._numbers or account in self._numbers
+        data |= {"echo": "smb_message_echoes"} if echo else {}
+        data |= {} if is_ours else {OTHER_ACCOUNT: account}
         group = text_of(item.get("group_id"))
         self.add(
-            Content(kind, text, choice, media, data | ({"echo": "smb_message_echoes"} if echo else {})),
+            Content(kind, text, choice, media, data),
             account=account,
             person=group or identities[0],
             platform_id=platform_id,
@@ -97,7 +113,7 @@ class _Parser(Reader):
             person_name=_profile_name(value, identities),
             reply_to=text_of(dict_in(item, "context").get("id")),
             revises=data.get("to", "") if kind in REVISIONS else "",
-            recorded_only=echo or bool(group),
+            recorded_only=echo or bool(group) or not is_ours,
             sent_at=moment_of(item.get("timestamp")),
         )
 

@@ -155,6 +155,10 @@ class InboundMessage(Kept):
         return Revision(of=self.revises, text=self.text) if self.text.strip() else None
 
 
+# Key of `InboundMessage.data`: headline and text of the advertisement that the person tapped.
+ADVERTISEMENT = "advertisement"
+
+
 def digest(*parts: str, size: int = 16) -> str:
     """Return the hex SHA-256 of the parts, `size` bytes; a zero byte between them makes ('ab','c') differ from
     ('a','bc').

@@ -5,20 +5,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from itertools import groupby
 from typing import Literal, TypeAlias
 
 from context.guardrails.sentences import sentences_of
 from contracts.calls import TurnCost
-from contracts.conversation import Conversation, Speaker, State, TaskRecord, Trigger, ViolationRecord
+from contracts.conversation import RECENT_TOPICS, Conversation, Speaker, State, TaskRecord, Trigger, ViolationRecord
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerError
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart
 from contracts.institution import FixedText, Institution
 from contracts.ledger import BilledCall
-from contracts.messages import MessageType, OutboundMessage
+from contracts.messages import ADVERTISEMENT, MessageType, OutboundMessage
 from contracts.performance import answered_by
 from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent
 from contracts.turn import Turn, TurnReason
+from contracts.values import MessageId
 from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import migrate
 from observability.metrics import FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_answer, note_quality, note_transitions
@@ -36,7 +38,7 @@ from worker.dependencies import Confidence, Rulebook, TurnDependencies
 from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
 from worker.replies.live_reply import LiveText
-from worker.revisions import revised
+from worker.revisions import quoted_texts, revised
 from worker.turn import Draft, WrittenReply, to_commit
 
 Replies: TypeAlias = tuple[OutboundMessage, ...]
@@ -112,6 +114,7 @@ class TurnContext:
     """One turn with the conversation it found, one version of the documents, and what moves and shows it.
 
     `rating` is the person's rating of the conversation that has just ended, where the turn is that and nothing else.
+    `quoted` are the texts that messages of the turn reply to.
     """
 
     turn: Turn
@@ -122,6 +125,7 @@ class TurnContext:
     machine: ConversationMachine
     events: Events
     clock: Clock
+    quoted: Mapping[MessageId, str]
 
     @property
     def institution(self) -> Institution:
@@ -181,6 +185,8 @@ class TurnContext:
             channel=self.turn.messages[-1].address.channel,
             allowed_states=tuple(self.machine.open_moves(conversation, by="model")),
             askable_fields=tuple(field.id for field in self.institution.fields if field.id not in known),
+            at=self.clock.now(),
+            quoted=self.quoted,
         )
 
     async def publish(self, draft: Draft) -> None:
@@ -209,10 +215,12 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     if conversation.is_final and conversation.state is not State.SPAM and turn.answerable and not rating:
         conversation = conversation.successor(deps.clock.now())
     names = [message.person_name for message in turn.messages if message.person_name]
+    advertisements = [text for message in turn.messages if (text := message.data.get(ADVERTISEMENT))]
     changes = {
         "address": newest.address,
         "person_name": names[-1] if names else conversation.person_name,
         "last_inbound_at": routing.newest_inbound(conversation, turn.messages),
+        "advertisement": advertisements[-1] if advertisements else conversation.advertisement,
     }
     conversation = conversation.model_copy(update=changes)
     if conversation.turns_in_episode == 0:
@@ -232,6 +240,7 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
         machine=deps.machine,
         events=deps.events,
         clock=deps.clock,
+        quoted=await quoted_texts(turn, deps.store),
     )
 
 
@@ -353,10 +362,12 @@ def understand(draft: Draft, decision: StateDecision, reason: TurnReason, at: da
     conversation = draft.conversation
     asked = (decision.ask_field,) if decision.ask_field else ()
     before, is_followed = conversation.classified, reason is TurnReason.DECIDED
+    topics = (*conversation.topics, *([decision.intent] if decision.intent else []))
     understood = conversation.model_copy(
         update={
             "business_line": decision.business_line or conversation.business_line,
             "intent": decision.intent or conversation.intent,
+            "topics": tuple(topic for topic, _ in groupby(topics))[-RECENT_TOPICS:],
             "fields": conversation.fields | {field.name: field.value for field in decision.collected},
             "asked_fields": (*conversation.asked_fields, *asked),
             "waiting_for": decision.waiting_for,

@@ -50,7 +50,9 @@ class Reader:
         self.ignored: list[str] = []
 
     def received(self, answer: str = "ok") -> Received:
-        return Received(tuple(self.messages), tuple(self.statuses), tuple(self.unreadable), tuple(self.ignored), answer)
+        """Return what was read; messages in the order they were written in: platforms list them in any order."""
+        messages = sorted(self.messages, key=lambda message: message.written_at)
+        return Received(tuple(messages), tuple(self.statuses), tuple(self.unreadable), tuple(self.ignored), answer)
 
     def envelope(
         self, body: bytes, expected: Callable[[dict[str, Any]], bool], otherwise: str

@@ -14,7 +14,18 @@ from adapters.channels.whatsapp.codes import is_in_any_form
 from adapters.json_input import parse_json
 from contracts.channels import Post, Received
 from contracts.errors import MalformedMessageError
-from contracts.messages import OTHER_ACCOUNT, ChannelName, DeliveryState, InboundKind, InboundMedia, StatusUpdate
+from contracts.messages import (
+    ADVERTISEMENT,
+    OTHER_ACCOUNT,
+    ChannelName,
+    DeliveryState,
+    InboundKind,
+    InboundMedia,
+    StatusUpdate,
+)
+from contracts.signs import shortened
+
+MAX_ADVERTISEMENT = 1_000
 
 # Fields that reach the same URL and carry no message of a customer; they are counted under these names.
 OTHER_FIELDS = frozenset(
@@ -101,6 +112,7 @@ class _Parser(Reader):
             raise MalformedMessageError("no sender")
         kind, text, choice, media, data = _content(item)
         is_ours = not self._numbers or account in self._numbers
+        data |= _advertisement(item)
         data |= {"echo": "smb_message_echoes"} if echo else {}
         data |= {} if is_ours else {OTHER_ACCOUNT: account}
         group = text_of(item.get("group_id"))
@@ -283,6 +295,12 @@ READERS: dict[str, Callable[[Any], Read]] = {
     "revoke": _read_revoke,
     "request_welcome": _read_welcome,
 }
+
+
+def _advertisement(item: dict[str, Any]) -> dict[str, str]:
+    referral = dict_in(item, "referral")
+    words = "\n".join(part for key in ("headline", "body") if (part := text_of(referral.get(key)).strip()))
+    return {ADVERTISEMENT: shortened(words, MAX_ADVERTISEMENT)} if words else {}
 
 
 def _identities(item: dict[str, Any], value: dict[str, Any], *, key: str) -> list[str]:

@@ -87,6 +87,29 @@ class Utterance(Kept):
     at: Instant
 
 
+class Owner(StrEnum):
+    """Party whose turn it is to answer; with `NOBODY` the conversation waits for an agent."""
+
+    ASSISTANT = "assistant"
+    AGENT = "agent"
+    NOBODY = "nobody"
+
+
+class Handoff(Kept):
+    """Hand-off of a conversation to the team, which waits since `at`.
+
+    `taken_at` is when an agent took it, `answered_at` the agent's first word, `last_word_at` the newest. `held_at` is
+    when the person was told that the answer takes longer.
+    """
+
+    reason: str
+    at: Instant
+    taken_at: Instant | None = None
+    answered_at: Instant | None = None
+    last_word_at: Instant | None = None
+    held_at: Instant | None = Field(None, exclude_if=lambda moment: moment is None)
+
+
 class Episode(Kept):
     """Ending of an earlier episode, as the next one remembers it."""
 
@@ -179,6 +202,15 @@ class Conversation(Kept):
     classified: Classification | None = Field(None, exclude_if=lambda found: found is None)
     early_revisions: tuple[Revision, ...] = Field((), exclude_if=lambda revisions: not revisions)
     automaton_points: int = Field(0, exclude_if=lambda points: points == 0)
+    # Hand-off: set and cleared by the machine as it enters and leaves ESCALATING; `agent` by `worker/operators.py`.
+    agent: str | None = Field(None, exclude_if=lambda agent: agent is None)
+    handoff: Handoff | None = Field(None, exclude_if=lambda handoff: handoff is None)
+
+    @property
+    def owner(self) -> Owner:
+        if self.state is not State.ESCALATING:
+            return Owner.ASSISTANT
+        return Owner.AGENT if self.agent else Owner.NOBODY
 
     @property
     def is_final(self) -> bool:

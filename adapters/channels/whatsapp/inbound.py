@@ -17,6 +17,8 @@ from adapters.json_input import parse_json
 from contracts.channels import OriginRefusedError, Post, Received, Unreadable
 from contracts.errors import MalformedMessageError
 from contracts.messages import (
+    ADVERTISEMENT,
+    OTHER_ACCOUNT,
     Address,
     ChannelName,
     DeliveryState,
@@ -31,6 +33,7 @@ from contracts.signs import shortened
 from contracts.values import ConversationId, MessageId
 
 MAX_TEXT = 20_000
+MAX_ADVERTISEMENT = 1_000
 
 # Fields that reach the same URL and carry no message of a customer; they are counted under these names.
 OTHER_FIELDS = frozenset(
@@ -54,16 +57,20 @@ class WhatsAppInbound:
     """Satisfies the `ChannelInbound` port.
 
     `app_secrets` are the current one and, while it is being changed, the previous one. `id_salt` keeps phone numbers
-    out of the ids made from them.
+    out of the ids made from them. What comes to another number than one of `numbers` is recorded only; without any,
+    every number is ours.
     """
 
     # Meta's limit is 3 MB; with a little more the limit is theirs and not ours.
     max_body = 4 * 1024 * 1024
 
-    def __init__(self, *, app_secrets: Sequence[str], verify_token: str, id_salt: str) -> None:
+    def __init__(
+        self, *, app_secrets: Sequence[str], verify_token: str, id_salt: str, numbers: Sequence[str] = ()
+    ) -> None:
         self._app_secrets = app_secrets
         self._verify_token = verify_token
         self._id_salt = id_salt
+        self._numbers = frozenset(numbers)
 
     def handshake(self, query: Mapping[str, str]) -> str:
         token = query.get("hub.verify_token", "")
@@ -76,7 +83,7 @@ class WhatsAppInbound:
             raise OriginRefusedError("X-Hub-Signature-256 is not the body's HMAC under the app secret.")
 
     def parse(self, post: Post, *, at: datetime) -> Received:
-        return parse(post.body, id_salt=self._id_salt, at=at)
+        return parse(post.body, id_salt=self._id_salt, at=at, numbers=self._numbers)
 
 
 def _is_equal(given: str, expected: str) -> bool:
@@ -95,8 +102,8 @@ def is_signed(body: bytes, header: str | None, secrets: Sequence[str]) -> bool:
     return any(matches)
 
 
-def parse(body: bytes, *, id_salt: str, at: datetime) -> Received:
-    """Parse a verified body. Never raises."""
+def parse(body: bytes, *, id_salt: str, at: datetime, numbers: frozenset[str] = frozenset()) -> Received:
+    """Parse a verified body, its messages in the order in which they were written. Never raises."""
     try:
         envelope = parse_json(body)
     except MalformedMessageError as exc:
@@ -104,14 +111,17 @@ def parse(body: bytes, *, id_salt: str, at: datetime) -> Received:
     if not isinstance(envelope, dict) or envelope.get("object") != "whatsapp_business_account":
         raw = body.decode("utf-8", "replace")
         return Received(unreadable=(_unreadable("not a WhatsApp envelope", raw, id_salt),))
-    parser = _Parser(id_salt, at)
+    parser = _Parser(id_salt, at, numbers)
     parser.read_envelope(envelope)
-    return Received(tuple(parser.messages), tuple(parser.statuses), tuple(parser.unreadable), tuple(parser.ignored))
+    # The platform lists them in any order.
+    messages = sorted(parser.messages, key=lambda message: message.written_at)
+    return Received(tuple(messages), tuple(parser.statuses), tuple(parser.unreadable), tuple(parser.ignored))
 
 
 class _Parser:
-    def __init__(self, id_salt: str, at: datetime) -> None:
+    def __init__(self, id_salt: str, at: datetime, numbers: frozenset[str]) -> None:
         self._id_salt = id_salt
+        self._numbers = numbers
         self._at = at
         self.messages: list[InboundMessage] = []
         self.statuses: list[StatusUpdate] = []
@@ -176,6 +186,7 @@ class _Parser:
         if not identities:
             raise MalformedMessageError("no sender")
         kind, text, choice, media, data = _content(item)
+        is_ours = not self._numbers or account in self._numbers
         revised = data.get("to", "") if kind in REVISIONS else ""
         group = _text(item.get("group_id"))
         person = group or identities[0]
@@ -194,11 +205,14 @@ class _Parser:
                 text=shortened(text, MAX_TEXT),
                 choice_id=choice,
                 media=media,
-                data=data | ({"echo": "smb_message_echoes"} if echo else {}),
+                data=data
+                | _advertisement(item)
+                | ({"echo": "smb_message_echoes"} if echo else {})
+                | ({} if is_ours else {OTHER_ACCOUNT: account}),
                 person_name=_profile_name(value, identities),
                 reply_to=_text(_dict(item, "context").get("id")) or None,
                 revises=self._message_id(account, revised) if revised else None,
-                recorded_only=echo or bool(group),
+                recorded_only=echo or bool(group) or not is_ours,
                 sent_at=_moment(item.get("timestamp")),
                 received_at=self._at,
             )
@@ -377,6 +391,12 @@ READERS: dict[str, Callable[[Any], Content]] = {
     "revoke": _read_revoke,
     "request_welcome": _read_welcome,
 }
+
+
+def _advertisement(item: dict[str, Any]) -> dict[str, str]:
+    referral = _dict(item, "referral")
+    words = "\n".join(part for key in ("headline", "body") if (part := _text(referral.get(key)).strip()))
+    return {ADVERTISEMENT: shortened(words, MAX_ADVERTISEMENT)} if words else {}
 
 
 def _identities(item: dict[str, Any], value: dict[str, Any], *, key: str) -> list[str]:

@@ -40,6 +40,7 @@ class Trigger(StrEnum):
     CONCLUDE = "conclude"
     ESCALATE = "escalate"
     MARK_SPAM = "mark_spam"
+    TAKE = "take"
     HAND_BACK = "hand_back"
     TIME_OUT = "time_out"
     FAIL = "fail"
@@ -67,16 +68,19 @@ class TransitionRecord(Kept):
 
 
 class Speaker(StrEnum):
+    """Party of a line; a `NOTE` is an agent's, for the team alone: it is in no window and no prompt."""
+
     PERSON = "person"
     ASSISTANT = "assistant"
     OPERATOR = "operator"
+    NOTE = "note"
 
 
 class Utterance(Kept):
     """One line of the transcript: a text, and the options that were offered with it.
 
     `message_id` is the inbound message. A line with a `revision` edits or deletes an earlier one, which stays
-    as it was.
+    as it was. `author` is the name of the agent whose words or note it is.
     """
 
     speaker: Speaker
@@ -84,6 +88,7 @@ class Utterance(Kept):
     options: tuple[Text, ...] = ()
     message_id: MessageId | None = Field(None, exclude_if=lambda message: message is None)
     revision: Revision | None = Field(None, exclude_if=lambda revision: revision is None)
+    author: str | None = Field(None, exclude_if=lambda author: author is None)
     at: Instant
 
 
@@ -237,7 +242,7 @@ class Conversation(Kept):
 
     def says(self, *utterances: Utterance) -> Self:
         """Return it with the newest utterances in its window, and our newest, however much was said after it."""
-        said = (*self.window, *utterances)
+        said = (*self.window, *(one for one in utterances if one.speaker is not Speaker.NOTE))
         window = said[-WINDOW_UTTERANCES:]
         ours = [one for one in said if one.speaker is not Speaker.PERSON]
         if ours and all(one.speaker is Speaker.PERSON for one in window):

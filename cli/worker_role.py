@@ -61,7 +61,7 @@ def operation_of(worker: Worker, settings: Settings) -> Operation:
     token = settings.console_token
     return Operation(
         ready=store.ping,
-        metrics=Exposition(inbox, store.outbox, SystemClock()).text,
+        metrics=Exposition(inbox, store, SystemClock()).text,
         console_token=token.get_secret_value() if token else None,
     )
 

@@ -62,6 +62,7 @@ from worker.dependencies import (
 )
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
+from worker.threads import Threads
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner, VariantAssigner
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ def assemble(
     """Give each part of the worker what it works with; what they share is the same object in all of them."""
     inbox, store, rulebook = backend.inbox, backend.store, rulebooks.current
     machine, escalations, refunds = ConversationMachine(), Escalations(), AttemptRefunds(inbox)
+    threads = Threads(inbox, store, clock)
     limiter = Limiter(limits.at_once, monotonic=monotonic, chance=chance)
     turn = TurnDependencies(
         inbox=inbox,
@@ -221,13 +223,14 @@ def assemble(
         events=backend.events,
         ledger=ledger,
         escalations=escalations,
+        threads=threads,
         clock=clock,
         monotonic=monotonic,
         faults=faults,
         has_judge=has_judge,
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
-    operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults, id_salt)
+    operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt)
     analyses = AnalysisDependencies(
         store, analyst, rulebook, ledger, escalations, clock, monotonic, chance, faults, callback
     )

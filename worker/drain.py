@@ -10,6 +10,7 @@ from contracts.calls import TurnCost
 from contracts.delivery import InboxEntry, Lease
 from contracts.errors import (
     ConversationConflictError,
+    ConversationJoinedError,
     ConversationMovedError,
     InboxUnavailableError,
     LeaseLostError,
@@ -41,11 +42,14 @@ OUTAGES = (*UNAVAILABLE, ConversationMovedError)
 
 @dataclass
 class DrainProgress:
-    """Progress of a drain: the messages in hand, and the attempts at those of the newest turn."""
+    """Progress of a drain: the messages in hand, the attempts at those of the newest turn, and the thread that the
+    conversation was joined to.
+    """
 
     entries: Sequence[InboxEntry] = ()
     attempts: int = 0
     is_releasing: bool = False
+    joined_to: ConversationId | None = None
 
 
 async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> None:
@@ -59,11 +63,12 @@ async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> Non
     - Any other error: the lease is given back with a back-off. An outage takes back the attempts of the messages in
       hand; what is not a `WorkerError` is a defect, and logged with its traceback.
     """
+    progress = DrainProgress()
     async with deps.limiter.conversation(conversation_id) as attempt:
         if attempt is None:
             return
         with conversation_logged(conversation_id), drain_span(conversation_id):
-            progress, lease = DrainProgress(), await _claim(conversation_id, attempt, deps)
+            lease = await _claim(conversation_id, attempt, deps)
             if lease is None:
                 return
             await deps.faults.reach("drain.claimed")
@@ -90,6 +95,8 @@ async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> Non
                 is_given_back = await _give_back(lease, deps.backoff.pause(failures, deps.chance), deps)
                 if all(isinstance(error, OUTAGES) for error in own):
                     await _refund(progress.entries, deps, now=is_given_back)
+    if progress.joined_to is not None:
+        await drain(progress.joined_to, deps)
 
 
 async def answer_pending(lease: Lease, attempt: Attempt, progress: DrainProgress, deps: DrainDependencies) -> None:
@@ -111,7 +118,11 @@ async def answer_pending(lease: Lease, attempt: Attempt, progress: DrainProgress
             if entries:
                 progress.entries, progress.attempts = entries, entries[0].attempts
                 with _logged(entries):
-                    answered = await answer_current(lease.conversation_id, entries, deps)
+                    try:
+                        answered = await answer_current(lease.conversation_id, entries, deps)
+                    except ConversationJoinedError as exc:
+                        progress.joined_to = ConversationId(exc.into)
+                        answered = await deps.turn.threads.forward(entries, progress.joined_to)
                 progress.entries = ()
             await deps.faults.reach("drain.releasing")
             # A heartbeat behind the release would lock a conversation that nothing holds.

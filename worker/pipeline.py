@@ -37,6 +37,7 @@ from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
 from worker.replies.live_reply import LiveText
 from worker.revisions import revised
+from worker.threads import known_names
 from worker.turn import Draft, WrittenReply, to_commit
 
 Replies: TypeAlias = tuple[OutboundMessage, ...]
@@ -60,6 +61,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
 
     Raises:
         ConversationConflictError: another worker wrote the conversation since it was loaded; nothing was written here.
+        ConversationJoinedError: it is joined to another thread of the person, which answers; nothing was written here.
         TransientError, PermanentError: as the ports say; nothing was written.
     """
     started = deps.monotonic()
@@ -194,6 +196,7 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     turn = turn.after(conversation.last_sequence)
     if not turn.entries:
         return None
+    conversation = await deps.threads.settle(conversation, turn.messages)
     turn = replace(turn, early_revisions=conversation.early_revisions)
     conversation = revised(conversation, turn.revisions, came=[message.id for message in turn.messages])
     rulebook, newest = deps.rulebook(), turn.messages[-1]
@@ -202,7 +205,7 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
         conversation = conversation.successor(deps.clock.now())
     names = [message.person_name for message in turn.messages if message.person_name]
     changes = {
-        "address": newest.address,
+        "address": newest.address if newest.recorded_only else known_names(newest.address, conversation.address),
         "person_name": names[-1] if names else conversation.person_name,
         "last_inbound_at": newest.received_at,
     }

@@ -5,6 +5,7 @@ make Meta repeat a batch for days, so an unknown kind becomes `unsupported`, and
 """
 
 import hmac
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -42,7 +43,6 @@ OTHER_FIELDS = frozenset(
         "messaging_handovers",
         "calls",
         "user_preferences",
-        "user_id_update",
         "message_template_status_update",
         "account_update",
         "security",
@@ -131,6 +131,9 @@ class _Parser:
             self._keep("a change without a value", change)
             return
         name, value = str(change.get("field")), change["value"]
+        if name == "user_id_update":
+            self._each(value, name, lambda item: self._read_message(_as_system_message(item), value, echo=False))
+            return
         if name == "smb_message_echoes":
             self._each(value, "message_echoes", lambda item: self._read_message(item, value, echo=True))
             return
@@ -178,16 +181,18 @@ class _Parser:
         kind, text, choice, media, data = _content(item)
         revised = data.get("to", "") if kind in REVISIONS else ""
         group = _text(item.get("group_id"))
-        person = group or identities[0]
+        person, *others = [group, *identities] if group else identities
+        threads = () if group else tuple(self._thread(account, name) for name in identities)
         self.messages.append(
             InboundMessage(
                 id=self._message_id(account, platform_id),
-                conversation_id=ConversationId("wa:" + digest(self._id_salt, account, person, size=12)),
+                conversation_id=self._thread(account, person),
                 address=Address(
                     channel=ChannelName.WHATSAPP,
                     account=account,
                     person=person,
-                    aliases=tuple(alias for alias in identities if alias != person),
+                    aliases=tuple(others),
+                    user=None if group else next(filter(USER_ID.fullmatch, identities), None),
                 ),
                 platform_id=platform_id,
                 kind=kind,
@@ -201,8 +206,13 @@ class _Parser:
                 recorded_only=echo or bool(group),
                 sent_at=_moment(item.get("timestamp")),
                 received_at=self._at,
+                threads=threads if len(threads) > 1 else (),
             )
         )
+
+    def _thread(self, account: str, name: str) -> ConversationId:
+        """Return the conversation that a name of a person, or of a group, stands for."""
+        return ConversationId("wa:" + digest(self._id_salt, account, name, size=12))
 
     def _message_id(self, account: str, platform_id: str) -> MessageId:
         return MessageId("wa-" + digest(self._id_salt, account, platform_id, size=12))
@@ -225,6 +235,17 @@ class _Parser:
                 at=_moment(item.get("timestamp")) or self._at,
             )
         )
+
+
+def _as_system_message(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry of `user_id_update` in the form of the system message that brings the same news."""
+    ids = _dict(item, "user_id")
+    now, before, number = _text(ids.get("current")), _text(ids.get("previous")), _text(item.get("wa_id"))
+    if not now or not before:
+        raise MalformedMessageError("no ids")
+    news = {"type": "user_changed_user_id", "user_id": now, "previous_user_id": before}
+    made = f"user_id_update:{before}:{now}"
+    return {"id": made, "from": number, "timestamp": item.get("timestamp"), "type": "system", "system": news}
 
 
 def _unreadable(reason: str, raw: str, id_salt: str) -> Unreadable:
@@ -338,7 +359,7 @@ def _read_revoke(inner: Any) -> Content:
 
 
 def _read_system(inner: Any) -> Content:
-    """Read a change of number or identity; the new one is kept, so that the two conversations can be joined."""
+    """Read a change of number or identity; `_identities` reads the new names beside the old."""
     content = _dict_of(inner)
     known = {key: _text(content.get(key)) for key in ("type", "wa_id", "user_id")}
     return (
@@ -379,13 +400,30 @@ READERS: dict[str, Callable[[Any], Content]] = {
 }
 
 
+# A user id, which Meta gives to one person; a parent id, `CC.ENT.…`, has a second part.
+USER_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")
+
+
 def _identities(item: dict[str, Any], value: dict[str, Any], *, key: str) -> list[str]:
-    """Return the ids of the person, the stable business-scoped one first; a phone number may be missing since 2026."""
-    named = [_text(item.get(f"{key}_user_id")), _text(item.get(key))]
-    if not any(named):
-        contacts = [contact for contact in _list(value, "contacts") if isinstance(contact, dict)]
-        if len(contacts) == 1:
-            named = [_text(contacts[0].get("user_id")), _text(contacts[0].get("wa_id"))]
+    """Return all names of the person, the stable business-scoped one first; a phone number may be missing since 2026.
+
+    After a change the new names come first, and the old ones attest that they are the same person's.
+    """
+    changed = _dict(item, "system")
+    names = (
+        changed.get("user_id"),
+        item.get(f"{key}_user_id"),
+        changed.get("wa_id") or changed.get("new_wa_id"),
+        item.get(key),
+        item.get(f"{key}_parent_user_id"),
+        changed.get("previous_user_id"),
+    )
+    named = [_text(name) for name in names if name]
+    contacts = [contact for contact in _list(value, "contacts") if isinstance(contact, dict)]
+    for contact in contacts:
+        card = [_text(contact.get(name)) for name in ("user_id", "wa_id", "parent_user_id")]
+        if set(card) & set(named) or (not named and len(contacts) == 1):
+            named += card
     return list(dict.fromkeys(name for name in named if name))
 
 

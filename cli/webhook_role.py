@@ -53,5 +53,7 @@ def webhook_dependencies(
         console_token=given.console_token.get_secret_value() if given.console_token else None,
         allowed_origins=given.allowed_origins,
         is_sandbox_model=given.uses_sandbox_model,
+        zone=effective.zone,
+        links=given.console_links,
         look_again=KEEP_ALIVE if given.has_shared_events else POLLING,
     )

@@ -13,7 +13,17 @@ from context.guardrails.passages import PRICES_SETTING, passages_of
 from context.markdown import Block, BlockKind, Entry, Line, Outline, Problem, Section, read_outline
 from context.view import render_core
 from contracts.errors import InstitutionError
-from contracts.institution import RATING, Asset, BusinessLine, FieldSpec, FixedText, Institution, Intent, Principle
+from contracts.institution import (
+    OPTIONAL,
+    RATING,
+    Asset,
+    BusinessLine,
+    FieldSpec,
+    FixedText,
+    Institution,
+    Intent,
+    Principle,
+)
 from contracts.messages import MEDIA_TYPES, ContactCard, Location, Media, MessageType
 
 PRINCIPLES = "principles.md"
@@ -406,7 +416,7 @@ def _texts(page: _Page) -> dict[FixedText, str]:
             page.problem(entry.line, f"what stands on a button has at most {MAX_LABEL} characters; shorten it")
     rates = any(which in texts for which in RATING)
     for which in FixedText:
-        if which not in texts and (rates or which not in RATING):
+        if which not in OPTIONAL | texts.keys() and (rates or which not in RATING):
             page.problem(section.line, f'the fixed text "{which}" is missing; add "## {which}" and its text after ">"')
     return texts
 

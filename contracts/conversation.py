@@ -134,6 +134,7 @@ class Classification(Kept):
 WINDOW_UTTERANCES = 20
 RECENT_ARRIVALS = 64
 RECENT_EPISODES = 10
+RECENT_TOPICS = 12
 RECENT_REVISIONS = 8
 REVISION_CHARACTERS = 4_000
 # `moved_to` of a conversation while its records are restored: until then its content is elsewhere.
@@ -150,7 +151,8 @@ class Conversation(Kept):
     against the ceiling of a conversation. `classified` is the last classification, until it is corrected or an operator
     or timer moves the conversation. `consent_at` is the moment of the newest word of consent: an older one that comes
     later changes nothing. `early_revisions` are edits and deletions of messages that have not arrived yet: platforms
-    promise no order. `automaton_points` are those of `worker/automatons.py`.
+    promise no order. `automaton_points` are those of `worker/automatons.py`. `topics` are the episode's
+    intents, in the order in which they came up, `advertisement` is the text of the one that the person came by.
 
     A person has one thread. `joins` are those that were joined into it; such a thread has `joined_to`, and no turns, so
     that no list shows it. `apart` are those that an agent, or two user ids of the platform, say are another person's.
@@ -190,6 +192,8 @@ class Conversation(Kept):
     classified: Classification | None = Field(None, exclude_if=lambda found: found is None)
     early_revisions: tuple[Revision, ...] = Field((), exclude_if=lambda revisions: not revisions)
     automaton_points: int = Field(0, exclude_if=lambda points: points == 0)
+    topics: tuple[str, ...] = Field((), exclude_if=lambda topics: not topics)
+    advertisement: Text | None = Field(None, exclude_if=lambda text: text is None)
 
     # One person, one thread: see `worker/threads.py`.
     joined_to: ConversationId | None = Field(None, exclude_if=lambda thread: thread is None)
@@ -252,6 +256,8 @@ class Conversation(Kept):
                 "spent_usd": "0",
                 "business_line": None,
                 "intent": None,
+                "topics": (),
+                "advertisement": None,
             }
         )
 

@@ -68,7 +68,8 @@ class Asset(Kept):
 class FixedText(StrEnum):
     """Replies without a model. Every institution provides them, in its own language.
 
-    It may leave out all those of `RATING` together; then conversations end without the rating question.
+    It may leave out all those of `RATING` together; then conversations end without the rating question. Those of
+    `OPTIONAL` may be missing one by one; then nothing is said in their place.
     """
 
     ESCALATED = "escalated"
@@ -86,10 +87,13 @@ class FixedText(StrEnum):
     SATISFIED = "satisfied"
     UNSATISFIED = "unsatisfied"
     RATED = "rated"
+    DELAYED = "delayed"
 
 
 # The question, its two buttons, and the reply to each.
 RATING = (FixedText.SATISFACTION, FixedText.SATISFIED, FixedText.UNSATISFIED, FixedText.RATED)
+
+OPTIONAL = frozenset({FixedText.DELAYED})
 
 
 class Institution(Kept):

@@ -11,6 +11,8 @@ from pydantic import Field
 
 from contracts.values import ConversationId, Instant, Kept, MessageId, Text
 
+# Among the `data` of a message to an account of the platform that is not ours: the account's id.
+OTHER_ACCOUNT = "other_account"
 CHANNEL_NAME = re.compile(r"[a-z][a-z_]{0,31}")
 
 
@@ -163,6 +165,10 @@ class InboundMessage(Kept):
         if self.kind is InboundKind.REVOKE:
             return Revision(of=self.revises, text=None)
         return Revision(of=self.revises, text=self.text) if self.text.strip() else None
+
+
+# Key of `InboundMessage.data`: headline and text of the advertisement that the person tapped.
+ADVERTISEMENT = "advertisement"
 
 
 def digest(*parts: str, size: int = 16) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -27,6 +27,7 @@ from contracts.delivery import (
 )
 from contracts.institution import Institution
 from contracts.messages import Address, ChannelName, InboundMessage, StatusUpdate
+from contracts.pages import ReportPage
 from contracts.values import ConversationId, MessageId, OutboxId, Value
 
 
@@ -392,12 +393,14 @@ class Reports(Protocol):
         StoreUnavailableError, InboxUnavailableError: from every method, when a backend did not answer in time.
     """
 
-    async def view(self, name: str) -> dict[str, Any] | None:
-        """Return the report as JSON values; None when there is no report of that name."""
+    async def view(self, name: str, *, first: date | None = None, last: date | None = None) -> dict[str, Any] | None:
+        """Return the report of those days as JSON values; None when there is no report of that name."""
         ...
 
-    async def page(self, name: str) -> str | None:
-        """Return the report as HTML without external resources; None when there is no report of that name."""
+    async def page(
+        self, name: str, *, language: str, first: date | None = None, last: date | None = None
+    ) -> ReportPage | None:
+        """Return the report of those days in words; None when there is no report of that name."""
         ...
 
 

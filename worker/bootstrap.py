@@ -60,6 +60,7 @@ from worker.dependencies import (
     SweepDependencies,
     TurnDependencies,
 )
+from worker.routing import AgePolicy
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
 from worker.threads import Threads
@@ -181,6 +182,7 @@ async def open_engine(
             callback=callback,
             id_salt=settings.id_salt.get_secret_value(),
             has_judge=settings.judge == "on",
+            ages=AgePolicy(*settings.late_ages),
         )
         if deferred is not None:
             await deferred.ready()
@@ -204,6 +206,7 @@ def assemble(
     callback: Callback | None,
     id_salt: str,
     has_judge: bool = True,
+    ages: AgePolicy | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -228,6 +231,7 @@ def assemble(
         monotonic=monotonic,
         faults=faults,
         has_judge=has_judge,
+        ages=ages or AgePolicy(),
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
     operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt)

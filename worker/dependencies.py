@@ -15,7 +15,7 @@ from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
 from worker.replies.judging import ClearedSentences
-from worker.routing import ConsentWords, FloodLimit
+from worker.routing import AgePolicy, ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
 from worker.threads import Threads
@@ -107,6 +107,7 @@ class TurnDependencies:
     faults: Faults
     confidence: Confidence = field(default_factory=Confidence)
     flood: FloodLimit = field(default_factory=FloodLimit)
+    ages: AgePolicy = field(default_factory=AgePolicy)
     cleared: ClearedSentences = field(default_factory=ClearedSentences)
     has_judge: bool = True
 

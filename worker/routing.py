@@ -20,6 +20,18 @@ class FloodLimit:
     window: timedelta = timedelta(minutes=1)
 
 
+@dataclass(frozen=True)
+class AgePolicy:
+    """Ages from which a turn, by its newest message and the platform's time, is not answered as usual.
+
+    From `delayed` on with a word about the delay, from `hand_off` on by a person, from `record` on not at all.
+    """
+
+    delayed: timedelta = timedelta(minutes=10)
+    hand_off: timedelta = timedelta(hours=6)
+    record: timedelta = timedelta(days=3)
+
+
 class ConsentWords(Protocol):
     """Recognises a message that as a whole asks for no further messages, or for messages again."""
 
@@ -57,6 +69,7 @@ def route(
     *,
     consent: ConsentWords,
     flood: FloodLimit,
+    ages: AgePolicy,
     at: datetime,
 ) -> TurnReason | None:
     """Return the reason to answer without a model, the weightiest first; None: the model is to be asked."""
@@ -75,6 +88,11 @@ def route(
         return TurnReason.RECORDED_ONLY
     if is_automaton(conversation):
         return TurnReason.AUTOMATON
+    age = at - answerable[-1].written_at
+    if age >= ages.record:
+        return TurnReason.TOO_OLD
+    if age >= ages.hand_off:
+        return TurnReason.RECORDED_ONLY if conversation.state is State.ESCALATING else TurnReason.OLD
     if conversation.state is State.ESCALATING:
         # The person reads again that an agent owns the conversation, at most once in a while.
         spoken = [said.at for said in conversation.window if said.speaker is not Speaker.PERSON]
@@ -139,6 +157,13 @@ def note_arrivals(conversation: Conversation, messages: Sequence[InboundMessage]
     """Keep the arrival times of the newest messages, for the flood rule."""
     arrivals = [*conversation.recent_arrivals, *(message.received_at for message in messages)]
     return conversation.model_copy(update={"recent_arrivals": tuple(arrivals[-RECENT_ARRIVALS:])})
+
+
+def newest_inbound(conversation: Conversation, messages: Sequence[InboundMessage]) -> datetime | None:
+    """Return when the person wrote last, by the platform's time: its window for replies begins there."""
+    earlier = [conversation.last_inbound_at] if conversation.last_inbound_at else []
+    written = (min(one.written_at, one.received_at) for one in messages if not one.recorded_only)
+    return max([*earlier, *written], default=None)
 
 
 def is_flood(conversation: Conversation, flood: FloodLimit, at: datetime) -> bool:

@@ -124,6 +124,19 @@ class Threads:
         await self._lead(sealed, head.id)
         return head
 
+    async def merge(self, one: ConversationId, two: ConversationId, *, by: str) -> Conversation:
+        """Join the younger of two threads into the older, as `by` says.
+
+        Raises:
+            IllegalTransitionError: they are one thread, or there is no such conversation.
+        """
+        older, younger = sorted([await self.head_of(one), await self.head_of(two)], key=_age)
+        if older.id == younger.id:
+            raise IllegalTransitionError(f"{one} and {two} are one conversation already")
+        if younger.created_at is None:
+            raise IllegalTransitionError(f"there is no conversation {younger.id}")
+        return await self.join(younger.id, older.id, by=by)
+
     async def part(self, joined: ConversationId) -> Conversation:
         """Take a joined conversation out of its thread: it goes on from where it was, with the thread's consent.
 
@@ -208,7 +221,7 @@ def merged(head: Conversation, other: Conversation, join: Join) -> Conversation:
             "id": head.id,
             "version": head.version,
             "last_sequence": head.last_sequence,
-            "next_outbox_number": head.next_outbox_number,
+            "next_outbox_number": max(head.next_outbox_number, other.next_outbox_number),
             "joined_to": None,
             "joins": (*head.joins, *other.joins, join),
             "apart": tuple(dict.fromkeys((*head.apart, *other.apart))),

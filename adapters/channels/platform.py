@@ -35,6 +35,10 @@ class Platform:
         """Ask the platform about the settings, without a change there; None where there is nothing to ask."""
         return None
 
+    async def set_up(self, settings: Settings, url: str) -> Finding | None:
+        """Give the platform the webhook's address below `url`; None where a person has to do it."""
+        return None
+
     def imitated(self, url: str, secret: str) -> ChannelSettings | None:
         """Return settings for its double in the sandbox at `url`; None where the sandbox has none."""
         return None

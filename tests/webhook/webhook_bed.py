@@ -248,10 +248,12 @@ def outbox_row(conversation: ConversationId, number: int, text: str) -> OutboxRo
 
 
 def whatsapp(
-    app_secrets: Sequence[str] = (SECRET, PREVIOUS_SECRET), verify_token: str = VERIFY_TOKEN
+    app_secrets: Sequence[str] = (SECRET, PREVIOUS_SECRET),
+    verify_token: str = VERIFY_TOKEN,
+    numbers: Sequence[str] = (),
 ) -> dict[ChannelName, ChannelInbound]:
     """WhatsApp alone, as the receiving sides of an app."""
-    inbound = WhatsAppInbound(app_secrets=app_secrets, verify_token=verify_token, id_salt="salt")
+    inbound = WhatsAppInbound(app_secrets=app_secrets, verify_token=verify_token, id_salt="salt", numbers=numbers)
     return {ChannelName.WHATSAPP: inbound}
 
 

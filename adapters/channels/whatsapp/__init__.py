@@ -26,7 +26,7 @@ class WhatsApp(Platform):
         return WhatsAppChannel(
             api_url=own.api_url,
             access_token=own.access_token.get_secret_value(),
-            phone_number_id=own.phone_number_id,
+            phone_number_id=own.numbers[0],
         )
 
     def inbound(self, settings: Settings) -> ChannelInbound | None:
@@ -39,6 +39,7 @@ class WhatsApp(Platform):
             app_secrets=own.app_secrets,
             verify_token=own.verify_token.get_secret_value(),
             id_salt=settings.id_salt.get_secret_value(),
+            numbers=own.numbers,
         )
 
     async def examine(self, settings: Settings) -> Finding | None:

@@ -55,16 +55,19 @@ class _Examination:
     def __init__(self, settings: WhatsAppSettings, client: httpx.AsyncClient) -> None:
         self._token, app_secret = settings.access_token.get_secret_value(), settings.app_secret.get_secret_value()
         self._proof = hmac.new(app_secret.encode(), self._token.encode(), sha256).hexdigest()
-        self._number_id = settings.phone_number_id
+        self._numbers = settings.numbers
         self._url = settings.api_url.rstrip("/")
         self._client = client
 
     async def finding(self) -> Finding:
         token = await self._read_token()
-        number = await self._read(quote(self._number_id, safe=""), fields=FIELDS)
-        name, written = number.get("verified_name", "no name"), number.get("display_phone_number", self._number_id)
-        notes = [*_notes_of_token(token), *_notes_of_number(number), *await self._notes_of_subscription(token)]
-        detail = "; ".join([f"{written}, {name}", *(note for note, _ in notes)])
+        details, notes = list[str](), [*_notes_of_token(token)]
+        for number_id in self._numbers:
+            number = await self._read(quote(number_id, safe=""), fields=FIELDS)
+            details.append(f"{number.get('display_phone_number', number_id)}, {number.get('verified_name', 'no name')}")
+            notes += _notes_of_number(number)
+        notes += await self._notes_of_subscription(token)
+        detail = "; ".join([*details, *(note for note, _ in notes)])
         return Finding("whatsapp", Health.NOTE if notes else Health.OK, detail, "; ".join(step for _, step in notes))
 
     async def _read_token(self) -> dict[str, Any]:
@@ -132,7 +135,7 @@ class _Examination:
                 "take WHATSAPP_PHONE_NUMBER_ID from WhatsApp's page in the app dashboard (it is no telephone number), "
                 "and assign its business account to the system user"
             )
-            return _Refusal(f"the token sees no number {self._number_id}", step)
+            return _Refusal(f"the token sees no number {' or '.join(self._numbers)}", step)
         if code == 10 or (isinstance(code, int) and 200 <= code <= 299):
             step = "assign the business account to the system user in Meta's business settings"
             return _Refusal(f"the token may not read it ({code})", step)

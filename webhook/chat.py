@@ -15,10 +15,11 @@ from adapters.channels.web.outbound import reply_event
 from adapters.http.access import require_allowed_origin
 from adapters.http.inbound import BodyReader, wait_seconds
 from adapters.http.problems import Problem
-from adapters.waiting import wait_for_receipt
+from adapters.waiting import thread_of, wait_for_receipt
 from contracts.conversation import State, TurnRecord
 from contracts.delivery import OutboxRow
 from contracts.errors import TransientError
+from contracts.messages import ChannelName
 from contracts.ports import LiveEvent
 from contracts.values import ConversationId, MessageId
 from contracts.views import reply_view
@@ -58,7 +59,12 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
     async def status(conversation: str, message_id: str, request: Request) -> Response:
         _require_name(conversation)
         wait = wait_seconds(request.query_params.get("wait", "0"))
-        found = await _status(web_conversation_id(conversation), MessageId(message_id), wait, deps)
+        own = web_conversation_id(conversation)
+        thread = await _thread_of(own, deps)
+        found = await _status(thread, MessageId(message_id), wait, deps)
+        if found is None and thread != own:
+            # Answered before its conversation was joined to another.
+            found = await _status(own, MessageId(message_id), 0, deps)
         if found is None:
             raise Problem(404, "No such message", "This conversation has no message of that id.")
         return _json(found)
@@ -70,7 +76,7 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
         last = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
         if not EVENT_NUMBER.fullmatch(last):
             raise Problem(400, "Bad Last-Event-ID", "Last-Event-ID is the number of the last event you saw.")
-        stream = _stream(web_conversation_id(conversation), int(last), deps)
+        stream = _stream(await _thread_of(web_conversation_id(conversation), deps), int(last), deps)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
@@ -100,6 +106,13 @@ MESSAGE_SCHEMA: dict[str, Any] = {
 def _require_name(conversation: str) -> None:
     if not CONVERSATION_NAME.fullmatch(conversation):
         raise Problem(404, "Bad conversation", "A conversation's name has 1 to 64 letters, digits and . _ ~ -")
+
+
+async def _thread_of(conversation_id: ConversationId, deps: WebhookDependencies) -> ConversationId:
+    try:
+        return await thread_of(deps.store.conversations, conversation_id)
+    except TransientError as exc:
+        raise Problem(503, "Store unavailable", "Ask again in a moment.", headers={"Retry-After": "1"}) from exc
 
 
 async def _status(
@@ -205,7 +218,9 @@ async def _rows_missed(number: int, conversation_id: ConversationId, deps: Webho
 
 
 async def _rows_after(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:
-    return [row for row in await deps.store.outbox.rows(conversation_id) if row.number > number]
+    """Return the rows after `number` that went to the web chat: a joined conversation may have other channels."""
+    rows = await deps.store.outbox.rows(conversation_id)
+    return [row for row in rows if row.number > number and row.address.channel is ChannelName.WEB]
 
 
 def _sse(event: LiveEvent) -> bytes:

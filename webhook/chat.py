@@ -60,11 +60,7 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
         _require_name(conversation)
         wait = wait_seconds(request.query_params.get("wait", "0"))
         own = web_conversation_id(conversation)
-        thread = await _thread_of(own, deps)
-        found = await _status(thread, MessageId(message_id), wait, deps)
-        if found is None and thread != own:
-            # Answered before its conversation was joined to another.
-            found = await _status(own, MessageId(message_id), 0, deps)
+        found = await _status(own, MessageId(message_id), wait, deps)
         if found is None:
             raise Problem(404, "No such message", "This conversation has no message of that id.")
         return _json(found)
@@ -76,7 +72,7 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
         last = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
         if not EVENT_NUMBER.fullmatch(last):
             raise Problem(400, "Bad Last-Event-ID", "Last-Event-ID is the number of the last event you saw.")
-        stream = _stream(await _thread_of(web_conversation_id(conversation), deps), int(last), deps)
+        stream = _stream(web_conversation_id(conversation), int(last), deps)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
@@ -108,24 +104,20 @@ def _require_name(conversation: str) -> None:
         raise Problem(404, "Bad conversation", "A conversation's name has 1 to 64 letters, digits and . _ ~ -")
 
 
-async def _thread_of(conversation_id: ConversationId, deps: WebhookDependencies) -> ConversationId:
-    try:
-        return await thread_of(deps.store.conversations, conversation_id)
-    except TransientError as exc:
-        raise Problem(503, "Store unavailable", "Ask again in a moment.", headers={"Retry-After": "1"}) from exc
-
-
 async def _status(
-    conversation_id: ConversationId, message_id: MessageId, wait: float, deps: WebhookDependencies
+    own: ConversationId, message_id: MessageId, wait: float, deps: WebhookDependencies
 ) -> dict[str, Any] | None:
     """Return the status now, or, with `wait`, as soon as the message is settled or the time is over."""
+    conversations = deps.store.conversations
     try:
-        receipt = await wait_for_receipt(
-            deps.store.conversations, deps.events, conversation_id, message_id, seconds=wait
-        )
+        thread = await thread_of(conversations, own)
+        receipt = await wait_for_receipt(conversations, deps.events, thread, message_id, seconds=wait)
+        if receipt is None and thread != own:
+            # Answered before its conversation was joined to another.
+            receipt = await conversations.receipt(own, message_id)
         if receipt is None:
-            return await _waiting(conversation_id, message_id, deps)
-        turn = await deps.store.conversations.turn_of(receipt)
+            return await _waiting(thread, message_id, deps)
+        turn = await conversations.turn_of(receipt)
     except TransientError as exc:
         raise Problem(503, "Store unavailable", "Ask again in a moment.", headers={"Retry-After": "1"}) from exc
     return _settled(message_id, turn) if turn else None
@@ -161,7 +153,8 @@ async def _waiting(
 async def _stream(conversation_id: ConversationId, last: int, deps: WebhookDependencies) -> AsyncIterator[bytes]:
     """Yield events until the client leaves or the store fails; the client then resumes with the last number it saw."""
     try:
-        async with aclosing(_events(conversation_id, last, deps)) as events:
+        thread = await thread_of(deps.store.conversations, conversation_id)
+        async with aclosing(_events(thread, last, deps)) as events:
             async for event in events:
                 yield event
     except TransientError as exc:

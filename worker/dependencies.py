@@ -14,6 +14,7 @@ from fsm.machine import ConversationMachine
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
+from worker.quiet import QuietWindows
 from worker.replies.judging import ClearedSentences
 from worker.routing import AgePolicy, ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
@@ -176,6 +177,7 @@ class DrainDependencies:
     chance: Callable[[], float]
     faults: Faults
     limits: DrainLimits
+    quiet: QuietWindows = field(default_factory=QuietWindows)
     backoff: Backoff = DRAIN_BACKOFF
 
 

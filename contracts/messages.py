@@ -155,6 +155,10 @@ class InboundMessage(Kept):
         return Revision(of=self.revises, text=self.text) if self.text.strip() else None
 
 
+# Key of `InboundMessage.data`: headline and text of the advertisement that the person tapped.
+ADVERTISEMENT = "advertisement"
+
+
 def digest(*parts: str, size: int = 16) -> str:
     """Return the hex SHA-256 of the parts, `size` bytes; a zero byte between them makes ('ab','c') differ from
     ('a','bc').
@@ -301,13 +305,15 @@ def numbered(options: Sequence[Option]) -> str:
 
 
 class DeliveryState(StrEnum):
-    """State of an outbox row. It only moves forward: pending, sending, sent, delivered, read; or failed.
+    """State of an outbox row. It only moves forward: pending, sending, sent, delivered, read; failed; or withdrawn.
 
-    From a failure there is one way back: a message refused in its form is pending again as plain text.
+    From a failure there is one way back: a message refused in its form is pending again as plain text. A row is
+    withdrawn when an agent took the conversation, or the person opted out, before it was sent.
     """
 
     PENDING = "pending"
     SENDING = "sending"
+    WITHDRAWN = "withdrawn"
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"

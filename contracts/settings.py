@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from contracts.backends import BACKENDS, backends_of
@@ -131,6 +131,8 @@ class Settings(BaseSettings):
     budget_conversation_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_CONVERSATION_USD")
     budget_day_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_DAY_USD")
     slack_webhook_url: SecretStr | None = Field(None, validation_alias="PROSA_SLACK_WEBHOOK_URL")
+    grafana_url: HttpUrl | None = Field(None, validation_alias="PROSA_GRAFANA_URL")
+    jaeger_url: HttpUrl | None = Field(None, validation_alias="PROSA_JAEGER_URL")
     time_zone: str = Field("UTC", validation_alias="PROSA_TIME_ZONE")
     model_timeout_s: float = Field(6, gt=0, le=600, validation_alias="PROSA_MODEL_TIMEOUT_S")
     turn_budget_s: float = Field(12, gt=0, le=600, validation_alias="PROSA_TURN_BUDGET_S")
@@ -183,6 +185,12 @@ class Settings(BaseSettings):
     def inbox_kind(self) -> str:
         """Where messages wait: on Redis for Celery, else beside the conversations."""
         return "redis" if self.engine == "celery" else self.store_kind
+
+    @property
+    def console_links(self) -> dict[str, str]:
+        """The places that the console links to, by their names."""
+        known = {"Grafana": self.grafana_url, "Jaeger": self.jaeger_url}
+        return {name: str(url) for name, url in known.items() if url is not None}
 
     @property
     def has_shared_events(self) -> bool:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import median
 
 from context.guardrails.sentences import folded
-from contracts.conversation import Conversation, Speaker, State, WaitingFor
+from contracts.conversation import Conversation, Owner, Speaker, State, WaitingFor
 from contracts.institution import Institution
 from contracts.messages import ChannelName, InboundKind, InboundMessage
 from worker.routing import WORDLESS_KINDS, ConsentWords, is_readable
@@ -73,8 +73,8 @@ def quiet_until(
     waits in a conversation that the assistant does not answer is recorded at once.
     """
     written = [one for one in messages if not one.is_recorded_only]
-    state = conversation.state if conversation else State.INIT
-    if not written or state in (State.ESCALATING, State.SPAM) or (conversation and conversation.opted_out):
+    head = conversation or Conversation(id=messages[0].conversation_id)
+    if not written or head.owner is not Owner.ASSISTANT or head.state is State.SPAM or head.opted_out:
         return None
     if any(_is_urgent(one, consent, institution) for one in written):
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from contracts.conversation import RECENT_ARRIVALS, Conversation, Speaker, State
+from contracts.conversation import RECENT_ARRIVALS, Conversation, Owner, Speaker, State
 from contracts.institution import FixedText, Institution
 from contracts.messages import InboundKind, InboundMessage
 from contracts.turn import TurnReason
@@ -38,6 +38,8 @@ class ConsentWords(Protocol):
     def is_opt_out(self, text: str) -> bool: ...
 
     def is_opt_in(self, text: str) -> bool: ...
+
+    def asks_for_assistant(self, text: str) -> bool: ...
 
 
 RATINGS = {
@@ -84,7 +86,9 @@ def route(
     elif wish is not None and all(_wish_of(message, consent) for message in answerable):
         # Overtaken by a newer one: there is nothing left in it to answer.
         return TurnReason.RECORDED_ONLY
-    if conversation.opted_out or conversation.state is State.SPAM:
+    if not conversation.opted_out and wants_assistant(conversation, answerable[-1].text, consent):
+        return TurnReason.ASKED_FOR_ASSISTANT
+    if conversation.opted_out or conversation.state is State.SPAM or conversation.owner is Owner.AGENT:
         return TurnReason.RECORDED_ONLY
     if is_automaton(conversation):
         return TurnReason.AUTOMATON
@@ -103,6 +107,15 @@ def route(
     if not any(map(is_readable, answerable)):
         return TurnReason.UNREADABLE
     return None
+
+
+def wants_assistant(conversation: Conversation, text: str, consent: ConsentWords) -> bool:
+    """Whether the person who waits for an agent, or talks to one, asks for the assistant again.
+
+    A word for coming back is such a wish only while nobody has answered.
+    """
+    is_back = conversation.owner is Owner.NOBODY and consent.is_opt_in(text)
+    return is_back or (conversation.state is State.ESCALATING and consent.asks_for_assistant(text))
 
 
 def rating_of(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from adapters.clock import SystemClock
+from cli.digests import write
 from cli.event_loop import asynchronous
 from cli.output import AsJson, console, log_only_errors, print_json, print_table
 from cli.settings import read_settings
@@ -16,6 +17,7 @@ from contracts.errors import ConfigurationError
 from flags.experiments.definitions import FINAL_ALPHA, POWER, Experiment
 from flags.experiments.exact import best_available
 from flags.experiments.report import COLUMNS, lines, rows
+from flags.experiments.report_page import page
 from flags.experiments.store import ExperimentStore
 from flags.file import SAMPLE_EXPERIMENT, read_experiment_file
 from worker.backends import open_backend
@@ -151,9 +153,7 @@ async def report(
     async with _store() as experiments:
         found = await experiments.report(key, best_available())
     if html is not None:
-        from flags.experiments.report_page import page
-
-        html.write_text(page(found), encoding="utf-8")
+        write(html, page(found), "en")
     if as_json:
         print_json(found)
         return

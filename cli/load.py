@@ -245,7 +245,7 @@ def _signing(settings: Settings) -> tuple[str, str]:
     whatsapp = WhatsAppSettings.of(settings)
     if whatsapp is None:
         raise ConfigurationError("prosa load signs its messages: set the WHATSAPP_* variables as Prosa has them")
-    return whatsapp.app_secret.get_secret_value(), whatsapp.phone_number_id
+    return whatsapp.app_secret.get_secret_value(), whatsapp.numbers[0]
 
 
 def _cell(value: Any) -> str:

@@ -50,7 +50,7 @@ async def cost(
     if html is not None:
         async with reporting(settings) as found:
             wording = await found.wording()
-            write(html, await found.cost_page(span, wording), wording)
+            write(html, await found.cost_page(span, wording), wording.language)
     if as_json:
         print_json(report.view())
     else:

@@ -40,6 +40,7 @@ class Trigger(StrEnum):
     CONCLUDE = "conclude"
     ESCALATE = "escalate"
     MARK_SPAM = "mark_spam"
+    TAKE = "take"
     HAND_BACK = "hand_back"
     TIME_OUT = "time_out"
     FAIL = "fail"
@@ -67,16 +68,19 @@ class TransitionRecord(Kept):
 
 
 class Speaker(StrEnum):
+    """Party of a line; a `NOTE` is an agent's, for the team alone: it is in no window and no prompt."""
+
     PERSON = "person"
     ASSISTANT = "assistant"
     OPERATOR = "operator"
+    NOTE = "note"
 
 
 class Utterance(Kept):
     """One line of the transcript: a text, and the options that were offered with it.
 
     `message_id` is the inbound message. A line with a `revision` edits or deletes an earlier one, which stays
-    as it was.
+    as it was. `author` is the name of the agent whose words or note it is.
     """
 
     speaker: Speaker
@@ -84,7 +88,31 @@ class Utterance(Kept):
     options: tuple[Text, ...] = ()
     message_id: MessageId | None = Field(None, exclude_if=lambda message: message is None)
     revision: Revision | None = Field(None, exclude_if=lambda revision: revision is None)
+    author: str | None = Field(None, exclude_if=lambda author: author is None)
     at: Instant
+
+
+class Owner(StrEnum):
+    """Party whose turn it is to answer; with `NOBODY` the conversation waits for an agent."""
+
+    ASSISTANT = "assistant"
+    AGENT = "agent"
+    NOBODY = "nobody"
+
+
+class Handoff(Kept):
+    """Hand-off of a conversation to the team, which waits since `at`.
+
+    `taken_at` is when an agent took it, `answered_at` the agent's first word, `last_word_at` the newest. `held_at` is
+    when the person was told that the answer takes longer.
+    """
+
+    reason: str
+    at: Instant
+    taken_at: Instant | None = None
+    answered_at: Instant | None = None
+    last_word_at: Instant | None = None
+    held_at: Instant | None = Field(None, exclude_if=lambda moment: moment is None)
 
 
 class Episode(Kept):
@@ -126,6 +154,7 @@ class Classification(Kept):
 WINDOW_UTTERANCES = 20
 RECENT_ARRIVALS = 64
 RECENT_EPISODES = 10
+RECENT_TOPICS = 12
 RECENT_REVISIONS = 8
 REVISION_CHARACTERS = 4_000
 # `moved_to` of a conversation while its records are restored: until then its content is elsewhere.
@@ -142,7 +171,8 @@ class Conversation(Kept):
     against the ceiling of a conversation. `classified` is the last classification, until it is corrected or an operator
     or timer moves the conversation. `consent_at` is the moment of the newest word of consent: an older one that comes
     later changes nothing. `early_revisions` are edits and deletions of messages that have not arrived yet: platforms
-    promise no order. `automaton_points` are those of `worker/automatons.py`.
+    promise no order. `automaton_points` are those of `worker/automatons.py`. `topics` are the episode's
+    intents, in the order in which they came up, `advertisement` is the text of the one that the person came by.
     """
 
     id: ConversationId
@@ -179,6 +209,17 @@ class Conversation(Kept):
     classified: Classification | None = Field(None, exclude_if=lambda found: found is None)
     early_revisions: tuple[Revision, ...] = Field((), exclude_if=lambda revisions: not revisions)
     automaton_points: int = Field(0, exclude_if=lambda points: points == 0)
+    topics: tuple[str, ...] = Field((), exclude_if=lambda topics: not topics)
+    advertisement: Text | None = Field(None, exclude_if=lambda text: text is None)
+    # Hand-off: set and cleared by the machine as it enters and leaves ESCALATING; `agent` by `worker/operators.py`.
+    agent: str | None = Field(None, exclude_if=lambda agent: agent is None)
+    handoff: Handoff | None = Field(None, exclude_if=lambda handoff: handoff is None)
+
+    @property
+    def owner(self) -> Owner:
+        if self.state is not State.ESCALATING:
+            return Owner.ASSISTANT
+        return Owner.AGENT if self.agent else Owner.NOBODY
 
     @property
     def is_final(self) -> bool:
@@ -201,7 +242,7 @@ class Conversation(Kept):
 
     def says(self, *utterances: Utterance) -> Self:
         """Return it with the newest utterances in its window, and our newest, however much was said after it."""
-        said = (*self.window, *utterances)
+        said = (*self.window, *(one for one in utterances if one.speaker is not Speaker.NOTE))
         window = said[-WINDOW_UTTERANCES:]
         ours = [one for one in said if one.speaker is not Speaker.PERSON]
         if ours and all(one.speaker is Speaker.PERSON for one in window):
@@ -228,6 +269,8 @@ class Conversation(Kept):
                 "spent_usd": "0",
                 "business_line": None,
                 "intent": None,
+                "topics": (),
+                "advertisement": None,
             }
         )
 

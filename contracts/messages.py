@@ -11,6 +11,8 @@ from pydantic import Field
 
 from contracts.values import ConversationId, Instant, Kept, MessageId, Text
 
+# Among the `data` of a message to an account of the platform that is not ours: the account's id.
+OTHER_ACCOUNT = "other_account"
 CHANNEL_NAME = re.compile(r"[a-z][a-z_]{0,31}")
 
 
@@ -151,6 +153,10 @@ class InboundMessage(Kept):
         if self.kind is InboundKind.REVOKE:
             return Revision(of=self.revises, text=None)
         return Revision(of=self.revises, text=self.text) if self.text.strip() else None
+
+
+# Key of `InboundMessage.data`: headline and text of the advertisement that the person tapped.
+ADVERTISEMENT = "advertisement"
 
 
 def digest(*parts: str, size: int = 16) -> str:
@@ -299,13 +305,15 @@ def numbered(options: Sequence[Option]) -> str:
 
 
 class DeliveryState(StrEnum):
-    """State of an outbox row. It only moves forward: pending, sending, sent, delivered, read; or failed.
+    """State of an outbox row. It only moves forward: pending, sending, sent, delivered, read; failed; or withdrawn.
 
-    From a failure there is one way back: a message refused in its form is pending again as plain text.
+    From a failure there is one way back: a message refused in its form is pending again as plain text. A row is
+    withdrawn when an agent took the conversation, or the person opted out, before it was sent.
     """
 
     PENDING = "pending"
     SENDING = "sending"
+    WITHDRAWN = "withdrawn"
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"

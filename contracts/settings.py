@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from contracts.backends import BACKENDS, backends_of
@@ -129,9 +129,15 @@ class Settings(BaseSettings):
     budget_conversation_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_CONVERSATION_USD")
     budget_day_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_DAY_USD")
     slack_webhook_url: SecretStr | None = Field(None, validation_alias="PROSA_SLACK_WEBHOOK_URL")
+    grafana_url: HttpUrl | None = Field(None, validation_alias="PROSA_GRAFANA_URL")
+    jaeger_url: HttpUrl | None = Field(None, validation_alias="PROSA_JAEGER_URL")
     time_zone: str = Field("UTC", validation_alias="PROSA_TIME_ZONE")
     model_timeout_s: float = Field(6, gt=0, le=600, validation_alias="PROSA_MODEL_TIMEOUT_S")
     turn_budget_s: float = Field(12, gt=0, le=600, validation_alias="PROSA_TURN_BUDGET_S")
+
+    late_apology_s: float = Field(600, gt=0, validation_alias="PROSA_LATE_APOLOGY_S")
+    late_handoff_s: float = Field(21_600, gt=0, validation_alias="PROSA_LATE_HANDOFF_S")
+    late_record_s: float = Field(259_200, gt=0, validation_alias="PROSA_LATE_RECORD_S")
 
     use_templates: bool = Field(True, validation_alias="PROMPTER_USE_TEMPLATES")
     use_structured_templates: bool = Field(False, validation_alias="PROMPTER_USE_STRUCTURED_TEMPLATES")
@@ -176,6 +182,12 @@ class Settings(BaseSettings):
     def inbox_kind(self) -> str:
         """Where messages wait: on Redis for Celery, else beside the conversations."""
         return "redis" if self.engine == "celery" else self.store_kind
+
+    @property
+    def console_links(self) -> dict[str, str]:
+        """The places that the console links to, by their names."""
+        known = {"Grafana": self.grafana_url, "Jaeger": self.jaeger_url}
+        return {name: str(url) for name, url in known.items() if url is not None}
 
     @property
     def has_shared_events(self) -> bool:
@@ -225,6 +237,15 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.turn_budget_s)
 
     @property
+    def late_ages(self) -> tuple[timedelta, timedelta, timedelta]:
+        """Ages of a message from which the delay is named, a person answers, and it is recorded only."""
+        return (
+            timedelta(seconds=self.late_apology_s),
+            timedelta(seconds=self.late_handoff_s),
+            timedelta(seconds=self.late_record_s),
+        )
+
+    @property
     def turn_patience(self) -> timedelta:
         """How long a command waits for a turn, whose attempts have a budget each."""
         return 5 * self.turn_budget
@@ -269,6 +290,14 @@ class Settings(BaseSettings):
         """Where the institution's days begin."""
         # UTC needs no data base of time zones, which a small image may lack.
         return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
+
+    @model_validator(mode="after")
+    def _late_ages_grow(self) -> Self:
+        if list(self.late_ages) != sorted(self.late_ages):
+            raise ValueError(
+                "PROSA_LATE_APOLOGY_S, PROSA_LATE_HANDOFF_S and PROSA_LATE_RECORD_S must grow in this order"
+            )
+        return self
 
     @model_validator(mode="after")
     def _time_zone_is_known(self) -> Self:

@@ -18,8 +18,11 @@ class TurnReason(StrEnum):
     OPTED_IN = "opt_in"
     FLOODED = "flood"
     UNREADABLE = "unreadable"
+    OLD = "old"
+    TOO_OLD = "too_old"
     AGENT_OWNS_IT = "hold"
     AUTOMATON = "automaton"
+    ASKED_FOR_ASSISTANT = "assistant"
     RATED_SATISFIED = "satisfied"
     RATED_UNSATISFIED = "unsatisfied"
     # Task 1 was followed, or its confidence was below the threshold
@@ -73,11 +76,11 @@ class Turn:
 
     @property
     def answerable(self) -> tuple[InboundMessage, ...]:
-        """Messages to answer, as they are after the edits and deletions that came before the answer."""
+        """Messages to answer, in the order in which they were written, with the edits and deletions made before."""
         texts = newest_texts((*self.early_revisions, *self.revisions))
         return tuple(
             message.model_copy(update={"text": texts[message.id]}) if message.id in texts else message
-            for message in self.messages
+            for message in sorted(self.messages, key=lambda message: message.written_at)
             if not message.is_recorded_only and texts.get(message.id, "") is not None
         )
 

@@ -203,6 +203,11 @@ REFUSED = _counter(
     "Requests refused before anything was read",
     {"channel": CHANNELS, "reason": ("handshake", "signature")},
 )
+OTHER_ACCOUNTS = _counter(
+    "webhook_other_accounts_total",
+    "Messages to an account of the platform that is not ours: recorded, never answered",
+    {"channel": CHANNELS},
+)
 STATUSES = _counter(
     "webhook_statuses_total",
     "Delivery reports by channel and state",

@@ -1,18 +1,21 @@
 """The view of a turn, and the conversation as the model reads it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from textwrap import shorten
 from typing import Any
 
 import orjson
 
-from contracts.conversation import Conversation, State
+from contracts.conversation import Conversation, State, Utterance
 from contracts.decisions import StateDecision
 from contracts.guardrails import Correction
 from contracts.institution import Institution
 from contracts.messages import ChannelName, InboundMessage
 from contracts.ports import ChannelLimits
 from contracts.signs import SHORTEST, shortened
+from contracts.values import MessageId
 from prompts.templating.inputs import TurnInput
 
 HISTORY_UTTERANCES = 12
@@ -24,13 +27,19 @@ UTTERANCE_CHARACTERS = 2_000
 HISTORY_CHARACTERS = 12_000
 CHOICE_CHARACTERS = 256
 FIELD_CHARACTERS = 1_000
+# Of a quoted message, and of a line that is older than the history.
+QUOTE_CHARACTERS = 1_000
+OLDER_CHARACTERS = 160
+ENDED_EPISODES = 3
 
 
 @dataclass(frozen=True)
 class TurnView:
     """All that the tasks of a turn may know. `limits` are those of the channel, None: any form is offered.
 
-    `rewrite` is what an earlier draft was withheld for, `sentences` are those of a draft that is to be judged.
+    `rewrite` is what an earlier draft was withheld for, `sentences` are those of a draft that is to be judged. `at` is
+    the moment at the institution, by its own clock, `is_open` whether it is open then; None: not said. `quoted` are the
+    texts of the messages that those of the turn reply to.
     """
 
     institution: Institution
@@ -43,6 +52,9 @@ class TurnView:
     limits: ChannelLimits | None = None
     rewrite: Sequence[Correction] = field(default=())
     sentences: Sequence[tuple[int, str]] = field(default=())
+    at: datetime | None = None
+    is_open: bool | None = None
+    quoted: Mapping[MessageId, str] = field(default_factory=dict)
 
 
 def turn_input(view: TurnView) -> TurnInput:
@@ -54,7 +66,8 @@ def conversation_json(view: TurnView) -> str:
     """Return the conversation as one line of JSON in which no text of a person can close the tag around it.
 
     Long texts keep beginning and end. Where the bound of all is reached, the oldest texts are left out;
-    `earlier_messages_left_out` counts those of the turn.
+    `earlier_messages_left_out` counts those of the turn. `summary` has what is older than the history: intents in the
+    order in which they came up, and the beginning of each line. Lines of an ended episode are marked.
     """
     conversation = view.conversation
     messages = newest_within([message.text for message in view.messages], MESSAGE_CHARACTERS, MESSAGES_CHARACTERS)
@@ -68,7 +81,7 @@ def conversation_json(view: TurnView) -> str:
         "fields": {name: shortened(value, FIELD_CHARACTERS) for name, value in conversation.fields.items()},
         "first_conversation": not conversation.previous_episodes,
         "history": [
-            {"options": list(one.options), "speaker": one.speaker.value, "text": text}
+            {"options": list(one.options), "speaker": one.speaker.value, "text": text, **_episode(one, conversation)}
             for one, text in zip(history[len(history) - len(said) :], said, strict=True)
         ],
         "intent": conversation.intent,
@@ -77,6 +90,7 @@ def conversation_json(view: TurnView) -> str:
                 "choice": message.choice_id and message.choice_id[:CHOICE_CHARACTERS],
                 "kind": message.kind.value,
                 "text": text,
+                **_quote(message, view.quoted),
             }
             for message, text in zip(view.messages[len(view.messages) - len(messages) :], messages, strict=True)
         ],
@@ -85,6 +99,7 @@ def conversation_json(view: TurnView) -> str:
         "state": conversation.state.value,
         "waiting_for": conversation.waiting_for.value,
     }
+    content |= moment(view) | _earlier(conversation, shown=len(said))
     if len(messages) < len(view.messages):
         content["earlier_messages_left_out"] = len(view.messages) - len(messages)
     if view.decision is not None:
@@ -92,6 +107,41 @@ def conversation_json(view: TurnView) -> str:
     if view.rewrite:
         content["rewrite"] = [one.model_dump() for one in view.rewrite]
     return escaped_json(content)
+
+
+def moment(view: TurnView) -> dict[str, Any]:
+    """Return date, time and weekday at the institution, and whether it is open."""
+    now: dict[str, Any] = {} if view.is_open is None else {"open": view.is_open}
+    if view.at is not None:
+        now |= {"date": f"{view.at:%Y-%m-%d}", "time": f"{view.at:%H:%M}", "weekday": f"{view.at:%A}"}
+    return {"now": now} if now else {}
+
+
+def _earlier(conversation: Conversation, *, shown: int) -> dict[str, Any]:
+    """Return what the person came by, the endings of earlier episodes, and what is older than the `shown` lines."""
+    older = conversation.window[: len(conversation.window) - shown]
+    lines = [f"{one.speaker.value}: {shorten(one.text, OLDER_CHARACTERS, placeholder=' …')}" for one in older]
+    summary = {"lines": lines, "topics": list(conversation.topics)}
+    ended = [
+        {"business_line": one.business_line, "ended_on": f"{one.ended_at:%Y-%m-%d}", "state": one.state.value}
+        for one in conversation.previous_episodes[-ENDED_EPISODES:]
+    ]
+    earlier = {
+        "advertisement": conversation.advertisement,
+        "ended_episodes": ended,
+        "summary": summary if any(summary.values()) else None,
+    }
+    return {name: value for name, value in earlier.items() if value}
+
+
+def _episode(said: Utterance, conversation: Conversation) -> dict[str, str]:
+    began = conversation.episode_began_at
+    return {"episode": "ended"} if conversation.episode > 1 and began and said.at < began else {}
+
+
+def _quote(message: InboundMessage, quoted: Mapping[MessageId, str]) -> dict[str, str]:
+    text = quoted.get(message.id)
+    return {"quotes": shortened(text, QUOTE_CHARACTERS)} if text else {}
 
 
 def newest_within(texts: Sequence[str], limit: int, limit_of_all: int) -> list[str]:

@@ -37,9 +37,9 @@ from adapters.sqlite.store import SqliteStore
 from context.institution_source import InstitutionSource
 from contracts.delivery import OutboxRow
 from contracts.institution import Institution
-from contracts.messages import Address, ChannelName, InboundMessage
+from contracts.messages import Address, ChannelName, InboundMessage, OutboundMessage
 from contracts.ports import ChannelLimits, Faults, Inbox, ModelRequest, Store
-from contracts.values import ConversationId, MessageId
+from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from flags.experiments.recorder import Recorder
 from prompts.execution.breaker import BreakerLimits, Breakers
 from prompts.execution.executor import Executor
@@ -132,6 +132,23 @@ class CrashAt:
         if self.armed == point:
             self.armed = None
             raise CrashError(point)
+
+
+def outbox_row(
+    channel: ChannelName, person: str, message: OutboundMessage | None = None, *, account: str = "account-1"
+) -> OutboxRow:
+    """Return a reply as it is when it is sent."""
+    return OutboxRow(
+        id=OutboxId("c-1/1/0"),
+        conversation_id=ConversationId("c-1"),
+        turn_id=TurnId("c-1/1"),
+        number=1,
+        address=Address(channel=channel, account=account, person=person),
+        message=message or OutboundMessage.of_text("Oi"),
+        attempts=1,
+        created_at=START,
+        updated_at=START,
+    )
 
 
 @dataclass

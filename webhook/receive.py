@@ -12,11 +12,11 @@ from adapters.http.problems import Problem
 from contracts.channels import Unreadable
 from contracts.delivery import Arrival, DeadLetter, OutboxRow
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
-from contracts.messages import ChannelName, DeliveryState, InboundMessage, StatusUpdate, digest
+from contracts.messages import OTHER_ACCOUNT, ChannelName, DeliveryState, InboundMessage, StatusUpdate, digest
 from contracts.values import ConversationId
 from observability import attributes as names
 from observability.logs import logger
-from observability.metrics import DEAD_LETTERS, note_inbound, note_status
+from observability.metrics import DEAD_LETTERS, OTHER_ACCOUNTS, note_inbound, note_status
 from observability.tracing import UNRECORDED, Kind, Span, ended, inside, is_tracing, remote_span, root_span, span
 from webhook.settings import WebhookDependencies
 
@@ -54,6 +54,8 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
 
 def _note(message: InboundMessage, arrival: Arrival) -> None:
     note_inbound(message.address.channel, arrival)
+    if OTHER_ACCOUNT in message.data:
+        OTHER_ACCOUNTS.labels(channel=message.address.channel.value).inc()
     log.info(
         "message.received",
         correlation_id=message.id,

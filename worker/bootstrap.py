@@ -60,6 +60,8 @@ from worker.dependencies import (
     SweepDependencies,
     TurnDependencies,
 )
+from worker.operators import ConversationOperators
+from worker.routing import AgePolicy
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner, VariantAssigner
@@ -180,6 +182,7 @@ async def open_engine(
             callback=callback,
             id_salt=settings.id_salt.get_secret_value(),
             has_judge=settings.judge == "on",
+            ages=AgePolicy(*settings.late_ages),
         )
         if deferred is not None:
             await deferred.ready()
@@ -203,6 +206,7 @@ def assemble(
     callback: Callback | None,
     id_salt: str,
     has_judge: bool = True,
+    ages: AgePolicy | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -225,9 +229,16 @@ def assemble(
         monotonic=monotonic,
         faults=faults,
         has_judge=has_judge,
+        ages=ages or AgePolicy(),
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
-    operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults, id_salt)
+
+    async def institution() -> Institution:
+        return rulebook().institution
+
+    windows = {name: channel.reply_window for name, channel in channels.items()}
+    agents = ConversationOperators(store, machine, clock, institution, windows, observe=variants.observe)
+    operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults, id_salt, agents)
     analyses = AnalysisDependencies(
         store, analyst, rulebook, ledger, escalations, clock, monotonic, chance, faults, callback
     )

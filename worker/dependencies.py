@@ -14,8 +14,9 @@ from fsm.machine import ConversationMachine
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
+from worker.operators import ConversationOperators
 from worker.replies.judging import ClearedSentences
-from worker.routing import ConsentWords, FloodLimit
+from worker.routing import AgePolicy, ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
 from worker.variants import VariantAssigner
@@ -105,6 +106,7 @@ class TurnDependencies:
     faults: Faults
     confidence: Confidence = field(default_factory=Confidence)
     flood: FloodLimit = field(default_factory=FloodLimit)
+    ages: AgePolicy = field(default_factory=AgePolicy)
     cleared: ClearedSentences = field(default_factory=ClearedSentences)
     has_judge: bool = True
 
@@ -129,7 +131,7 @@ class OutboxDependencies:
 class OperatorDependencies:
     """Dependencies of moves outside a turn: operators, timers, dead letters, erasure.
 
-    `id_salt` is the salt of the ids and digests that are made of addresses.
+    `id_salt` is the salt of the ids and digests that are made of addresses. `agents` has the moves of agents.
     """
 
     inbox: Inbox
@@ -141,6 +143,7 @@ class OperatorDependencies:
     clock: Clock
     faults: Faults
     id_salt: str
+    agents: ConversationOperators
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,35 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from itertools import groupby
 from typing import Literal, TypeAlias
 
 from context.guardrails.sentences import sentences_of
+from context.hours import handoff_text
 from contracts.calls import TurnCost
-from contracts.conversation import Conversation, Speaker, State, TaskRecord, Trigger, ViolationRecord
+from contracts.conversation import (
+    RECENT_TOPICS,
+    Conversation,
+    Owner,
+    Speaker,
+    State,
+    TaskRecord,
+    Trigger,
+    ViolationRecord,
+)
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerError
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart
 from contracts.institution import FixedText, Institution
 from contracts.ledger import BilledCall
-from contracts.messages import MessageType, OutboundMessage
+from contracts.messages import ADVERTISEMENT, MessageType, OutboundMessage
 from contracts.performance import answered_by
 from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent
 from contracts.turn import Turn, TurnReason
+from contracts.values import MessageId
 from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import migrate
 from observability.metrics import FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_answer, note_quality, note_transitions
@@ -33,15 +45,17 @@ from reports.accuracy import classification, taken_back
 from worker import routing
 from worker.automatons import note_round
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
+from worker.operators import OPTED_OUT
 from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
 from worker.replies.live_reply import LiveText
-from worker.revisions import revised
+from worker.revisions import quoted_texts, revised
 from worker.turn import Draft, WrittenReply, to_commit
 
 Replies: TypeAlias = tuple[OutboundMessage, ...]
 
 MOST_CORRECTIONS = 8
+DELAYED_AGAIN_AFTER = timedelta(hours=1)
 
 
 class Outcome(StrEnum):
@@ -66,7 +80,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
     context = await open_turn(turn, deps)
     if context is None:
         return Outcome.DUPLICATE
-    draft = route(context, deps.flood)
+    draft = route(context, deps.flood, deps.ages)
     is_committed = False
     try:
         if draft is None:
@@ -77,6 +91,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
                 draft = await write_reply(draft, context, deps, clock)
             if draft.written is not None:
                 draft = await check_reply(draft, draft.written, context, deps.prompter, clock)
+        draft = sendable(draft, context, deps.ages)
         await deps.faults.reach("turn.thought")
         if may_grow and await has_newer_to_answer(turn, deps.inbox):
             return Outcome.STALE
@@ -110,6 +125,7 @@ class TurnContext:
     """One turn with the conversation it found, one version of the documents, and what moves and shows it.
 
     `rating` is the person's rating of the conversation that has just ended, where the turn is that and nothing else.
+    `quoted` are the texts that messages of the turn reply to.
     """
 
     turn: Turn
@@ -120,12 +136,21 @@ class TurnContext:
     machine: ConversationMachine
     events: Events
     clock: Clock
+    quoted: Mapping[MessageId, str]
 
     @property
     def institution(self) -> Institution:
         return self.rulebook.institution
 
+    @property
+    def may_write(self) -> bool:
+        """Whether the platform takes a free text now: within its window, which the person's newest message opened."""
+        window, opened = self.channel.reply_window, self.conversation.last_inbound_at
+        return window is None or (opened is not None and self.clock.now() < opened + window)
+
     def fixed(self, which: FixedText) -> OutboundMessage:
+        if which is FixedText.ESCALATED:
+            return OutboundMessage.of_text(handoff_text(self.institution, self.clock.now()))
         return OutboundMessage.of_text(self.institution.text(which))
 
     def fitted(self, text: str, form: MessageTypeChoice, options: tuple[str, ...] = ()) -> Replies:
@@ -173,6 +198,8 @@ class TurnContext:
             channel=self.turn.messages[-1].address.channel,
             allowed_states=tuple(self.machine.open_moves(conversation, by="model")),
             askable_fields=tuple(field.id for field in self.institution.fields if field.id not in known),
+            at=self.clock.now(),
+            quoted=self.quoted,
         )
 
     async def publish(self, draft: Draft) -> None:
@@ -201,10 +228,12 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     if conversation.is_final and conversation.state is not State.SPAM and turn.answerable and not rating:
         conversation = conversation.successor(deps.clock.now())
     names = [message.person_name for message in turn.messages if message.person_name]
+    advertisements = [text for message in turn.messages if (text := message.data.get(ADVERTISEMENT))]
     changes = {
         "address": newest.address,
         "person_name": names[-1] if names else conversation.person_name,
-        "last_inbound_at": newest.received_at,
+        "last_inbound_at": routing.newest_inbound(conversation, turn.messages),
+        "advertisement": advertisements[-1] if advertisements else conversation.advertisement,
     }
     conversation = conversation.model_copy(update=changes)
     if conversation.turns_in_episode == 0:
@@ -224,19 +253,21 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
         machine=deps.machine,
         events=deps.events,
         clock=deps.clock,
+        quoted=await quoted_texts(turn, deps.store),
     )
 
 
 # Stage: route
 
 
-def route(context: TurnContext, flood: routing.FloodLimit) -> Draft | None:
-    """Draft the turns that rules settle: silence, consent, floods, automatons, ratings; None: ask the model."""
+def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePolicy) -> Draft | None:
+    """Draft the turns that rules settle: silence, consent, age, floods, automatons, ratings; None: ask the model."""
     reason = context.rating or routing.route(
         context.conversation,
         context.turn.answerable,
         consent=context.rulebook.consent,
         flood=flood,
+        ages=ages,
         at=context.clock.now(),
     )
     if reason is None:
@@ -254,21 +285,52 @@ def route(context: TurnContext, flood: routing.FloodLimit) -> Draft | None:
             # Consent is no state of the machine: it holds in every state and across episodes.
             opted_out = reason is TurnReason.OPTED_OUT
             draft = draft.with_conversation(context.conversation.model_copy(update={"opted_out": opted_out}))
+            if context.conversation.owner is Owner.AGENT:
+                return draft
+            if not opted_out and context.conversation.state is State.ESCALATING:
+                # The text promises answers.
+                draft = hand_back(draft, context)
             return draft.with_reply(context.fixed(FixedText.OPTED_OUT if opted_out else FixedText.OPTED_IN))
         case TurnReason.FLOODED:
             warning = context.fixed(FixedText.TOO_MANY)
             was_warned = routing.was_said_last(context.conversation, warning.text)
             return draft if was_warned else draft.with_reply(warning, fallback=True)
+        case TurnReason.ASKED_FOR_ASSISTANT:
+            return hand_back(draft, context).with_reply(context.fixed(FixedText.HANDED_BACK))
         case TurnReason.AGENT_OWNS_IT:
             return draft.with_reply(context.fixed(FixedText.ESCALATED))
         case TurnReason.AUTOMATON:
             if context.conversation.state is State.ESCALATING:
                 return draft
             return escalate(context.to_understanding(draft), FixedText.ESCALATED, reason, context)
+        case TurnReason.OLD:
+            return escalate(context.to_understanding(draft), FixedText.ESCALATED, reason, context)
         case TurnReason.RATED_SATISFIED | TurnReason.RATED_UNSATISFIED:
             return draft.with_reply(context.fixed(FixedText.RATED))
         case _:
             return draft
+
+
+def sendable(draft: Draft, context: TurnContext, ages: routing.AgePolicy) -> Draft:
+    """Leave out what the platform would refuse, and begin replies to what was written long ago with a word about it.
+
+    The word is said once for all that came late together.
+    """
+    if not context.may_write:
+        return draft.with_reply()
+    text, now = context.institution.texts.get(FixedText.DELAYED), context.clock.now()
+    written = [message.written_at for message in context.turn.answerable]
+    if text is None or not draft.replies or not written or now - written[-1] < ages.delayed:
+        return draft
+    if any(said.text == text and now - said.at < DELAYED_AGAIN_AFTER for said in context.conversation.window):
+        return draft
+    return draft.with_reply(OutboundMessage.of_text(text), *draft.replies)
+
+
+def hand_back(draft: Draft, context: TurnContext) -> Draft:
+    """Give the conversation back to the assistant by the person's wish."""
+    draft = context.advance(draft, Trigger.HAND_BACK, metadata={"reason": TurnReason.ASKED_FOR_ASSISTANT})
+    return draft.with_conversation(draft.conversation.model_copy(update={"spent_usd": "0"}))
 
 
 # Stage: select the state
@@ -326,10 +388,12 @@ def understand(draft: Draft, decision: StateDecision, reason: TurnReason, at: da
     conversation = draft.conversation
     asked = (decision.ask_field,) if decision.ask_field else ()
     before, is_followed = conversation.classified, reason is TurnReason.DECIDED
+    topics = (*conversation.topics, *([decision.intent] if decision.intent else []))
     understood = conversation.model_copy(
         update={
             "business_line": decision.business_line or conversation.business_line,
             "intent": decision.intent or conversation.intent,
+            "topics": tuple(topic for topic, _ in groupby(topics))[-RECENT_TOPICS:],
             "fields": conversation.fields | {field.name: field.value for field in decision.collected},
             "asked_fields": (*conversation.asked_fields, *asked),
             "waiting_for": decision.waiting_for,
@@ -556,6 +620,9 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
         total_ms=round(elapsed * 1000, 2),
         spent=spent,
     )
+    if draft.reason is TurnReason.OPTED_OUT:
+        unsent = await deps.store.outbox.unsent(context.turn.conversation_id)
+        written = written.withdrawing(unsent, reason=OPTED_OUT, at=deps.clock.now())
     await deps.faults.reach("turn.before_commit")
     with span("store.commit"):
         await deps.store.conversations.commit(written)

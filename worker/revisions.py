@@ -1,4 +1,4 @@
-"""Edits and deletions of earlier messages, as later prompts see them.
+"""Edits and deletions of earlier messages, as later prompts see them, and quotations of messages.
 
 What a person took back is not repeated either: collected fields that came from it, and numbers and addresses of it in
 the assistant's own words. The transcript keeps what was written, and that it was edited or deleted.
@@ -6,11 +6,16 @@ the assistant's own words. The transcript keeps what was written, and that it wa
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from contracts.conversation import RECENT_REVISIONS, REVISION_CHARACTERS, Conversation, Speaker, Utterance
-from contracts.messages import Revision, newest_texts
+from contracts.messages import InboundKind, Revision, newest_texts
+from contracts.ports import Store
 from contracts.signs import shortened
+from contracts.turn import Turn
 from contracts.values import MessageId
+from worker.turn import person_said
 
 TAKEN_BACK = "[deleted by the person]"
 # Four digits and more, however they are grouped (documents, phones, cards), and addresses of mail.
@@ -56,6 +61,27 @@ def as_revised(transcript: Sequence[Utterance]) -> list[Utterance]:
     """Return the transcript with every edit and deletion made in the lines that they are about."""
     texts = newest_texts(said.revision for said in transcript if said.revision)
     return _revised([said for said in transcript if said.revision is None], texts)[0]
+
+
+async def quoted_texts(turn: Turn, store: Store) -> dict[MessageId, str]:
+    """Return the texts that messages of the turn reply to, by the replies' ids, as they are after the revisions.
+
+    A tapped button needs none: its title says what it is.
+    """
+    quotes = {one.id: one.reply_to for one in turn.answerable if one.reply_to and one.kind is not InboundKind.CHOICE}
+    if not quotes:
+        return {}
+    transcript = await store.conversations.transcript(turn.conversation_id)
+    said = as_revised([*transcript, *person_said(turn.messages)])
+    texts = {one.message_id: one.text for one in said if one.message_id}
+    before = [receipt.message for receipt in await store.conversations.receipts(turn.conversation_id)]
+    named = {one.platform_id: texts[one.id] for one in (*before, *turn.messages) if one.id in texts}
+    # Replies of one commit have its moment, in the transcript and in the outbox, and are in the same order in both.
+    ours = groupby((one for one in said if one.speaker is not Speaker.PERSON), key=attrgetter("at"))
+    lines = {at: [one.text for one in group] for at, group in ours}
+    for at, rows in groupby(await store.outbox.rows(turn.conversation_id), key=attrgetter("created_at")):
+        named |= {row.platform_message_id or "": text for row, text in zip(rows, lines.get(at, ()), strict=False)}
+    return {id: named[quoted] for id, quoted in quotes.items() if quoted in named}
 
 
 def _revised(

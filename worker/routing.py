@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from contracts.conversation import RECENT_ARRIVALS, Conversation, Speaker, State
+from contracts.conversation import RECENT_ARRIVALS, Conversation, Owner, Speaker, State
 from contracts.institution import FixedText, Institution
 from contracts.messages import InboundKind, InboundMessage
 from contracts.turn import TurnReason
@@ -20,12 +20,26 @@ class FloodLimit:
     window: timedelta = timedelta(minutes=1)
 
 
+@dataclass(frozen=True)
+class AgePolicy:
+    """Ages from which a turn, by its newest message and the platform's time, is not answered as usual.
+
+    From `delayed` on with a word about the delay, from `hand_off` on by a person, from `record` on not at all.
+    """
+
+    delayed: timedelta = timedelta(minutes=10)
+    hand_off: timedelta = timedelta(hours=6)
+    record: timedelta = timedelta(days=3)
+
+
 class ConsentWords(Protocol):
     """Recognises a message that as a whole asks for no further messages, or for messages again."""
 
     def is_opt_out(self, text: str) -> bool: ...
 
     def is_opt_in(self, text: str) -> bool: ...
+
+    def asks_for_assistant(self, text: str) -> bool: ...
 
 
 RATINGS = {
@@ -57,6 +71,7 @@ def route(
     *,
     consent: ConsentWords,
     flood: FloodLimit,
+    ages: AgePolicy,
     at: datetime,
 ) -> TurnReason | None:
     """Return the reason to answer without a model, the weightiest first; None: the model is to be asked."""
@@ -71,10 +86,17 @@ def route(
     elif wish is not None and all(_wish_of(message, consent) for message in answerable):
         # Overtaken by a newer one: there is nothing left in it to answer.
         return TurnReason.RECORDED_ONLY
-    if conversation.opted_out or conversation.state is State.SPAM:
+    if not conversation.opted_out and wants_assistant(conversation, answerable[-1].text, consent):
+        return TurnReason.ASKED_FOR_ASSISTANT
+    if conversation.opted_out or conversation.state is State.SPAM or conversation.owner is Owner.AGENT:
         return TurnReason.RECORDED_ONLY
     if is_automaton(conversation):
         return TurnReason.AUTOMATON
+    age = at - answerable[-1].written_at
+    if age >= ages.record:
+        return TurnReason.TOO_OLD
+    if age >= ages.hand_off:
+        return TurnReason.RECORDED_ONLY if conversation.state is State.ESCALATING else TurnReason.OLD
     if conversation.state is State.ESCALATING:
         # The person reads again that an agent owns the conversation, at most once in a while.
         spoken = [said.at for said in conversation.window if said.speaker is not Speaker.PERSON]
@@ -85,6 +107,15 @@ def route(
     if not any(map(_is_readable, answerable)):
         return TurnReason.UNREADABLE
     return None
+
+
+def wants_assistant(conversation: Conversation, text: str, consent: ConsentWords) -> bool:
+    """Whether the person who waits for an agent, or talks to one, asks for the assistant again.
+
+    A word for coming back is such a wish only while nobody has answered.
+    """
+    is_back = conversation.owner is Owner.NOBODY and consent.is_opt_in(text)
+    return is_back or (conversation.state is State.ESCALATING and consent.asks_for_assistant(text))
 
 
 def rating_of(
@@ -139,6 +170,13 @@ def note_arrivals(conversation: Conversation, messages: Sequence[InboundMessage]
     """Keep the arrival times of the newest messages, for the flood rule."""
     arrivals = [*conversation.recent_arrivals, *(message.received_at for message in messages)]
     return conversation.model_copy(update={"recent_arrivals": tuple(arrivals[-RECENT_ARRIVALS:])})
+
+
+def newest_inbound(conversation: Conversation, messages: Sequence[InboundMessage]) -> datetime | None:
+    """Return when the person wrote last, by the platform's time: its window for replies begins there."""
+    earlier = [conversation.last_inbound_at] if conversation.last_inbound_at else []
+    written = (min(one.written_at, one.received_at) for one in messages if not one.recorded_only)
+    return max([*earlier, *written], default=None)
 
 
 def is_flood(conversation: Conversation, flood: FloodLimit, at: datetime) -> bool:

@@ -62,6 +62,11 @@ def normalised(text: str) -> str:
     return " ".join([*kept, "?"] if _asks_by_its_mark(text, kept) else kept)
 
 
+def names_a_moment(text: str) -> bool:
+    """Whether the text has a word that means another moment whenever it is said: today, now."""
+    return not WORDS.moments.isdisjoint(re.findall(r"[^\W\d_]+", folded(text)))
+
+
 def _asks_by_its_mark(text: str, words: Sequence[str]) -> bool:
     return "?" in text and WORDS.question_words.isdisjoint(words[:QUESTION_OPENING])
 

@@ -15,7 +15,7 @@ from contracts.conversation import Conversation, Speaker, State, TaskName
 from contracts.decisions import StateDecision
 from contracts.institution import Institution
 from contracts.messages import InboundKind
-from prompts.caching.content import Content, Vocabulary, folded, normalised, vocabulary
+from prompts.caching.content import Content, Vocabulary, folded, names_a_moment, normalised, vocabulary
 from prompts.caching.words import WORDS
 from prompts.request import TurnView, conversation_json
 
@@ -27,6 +27,8 @@ SAID_AGAIN = 0.6
 TELLING_LETTERS = 4
 
 SEPARATOR = "|"
+# Of greetings: "bom dia" is wrong in the evening.
+_OF_THE_DAY = frozenset({"bom", "boa", "morning", "afternoon", "evening"})
 _PERSONAL = re.compile(r"@|(?:\d[\s().+/-]{0,3}){7,}")
 _DIGITS = re.compile(r"\d+")
 _WORDS = re.compile(r"[^\W\d_]+")
@@ -61,7 +63,8 @@ class TemplatePlace(Place):
 class Question:
     """One question to a model in the cache's terms. A level that may not answer it is None.
 
-    `private` are folded words and runs of digits that no shared answer may hold; `name` fills the slot of a template.
+    `private` are folded words and runs of digits that no shared answer may hold, words of a moment among them; `name`
+    fills the slot of a template.
     """
 
     task: str
@@ -142,6 +145,8 @@ class CachePolicy:
             "first": not conversation.previous_episodes,
             "begins": not conversation.window,
             "named": _short_name(conversation.person_name) is not None,
+            "open": view.is_open,
+            "advertisement": conversation.advertisement,
         }
         return TemplatePlace(scope.of("template"), _digest(kind), intent.answer)
 
@@ -189,9 +194,14 @@ class _Scope:
 
 
 def _is_impersonal(view: TurnView) -> bool:
-    """Whether the turn has no rewrite, no field, only texts and choices, no word of an operator or of the name."""
+    """Whether the turn has no rewrite, field or quote, only texts and choices, no word of an operator or of the name.
+
+    Nor does it name a moment: what is true today is not kept for tomorrow.
+    """
     conversation = view.conversation
-    if view.rewrite or conversation.fields or not view.messages:
+    if view.rewrite or view.quoted or conversation.fields or not view.messages:
+        return False
+    if any(names_a_moment(message.text) for message in view.messages):
         return False
     if any(message.kind not in (InboundKind.TEXT, InboundKind.CHOICE) or message.media for message in view.messages):
         return False
@@ -221,7 +231,7 @@ def _context(view: TurnView) -> str:
     )
     conversation = view.conversation.model_copy(update={"window": said, "person_name": None})
     messages = tuple(message.model_copy(update={"text": normalised(message.text)}) for message in view.messages)
-    shown = replace(view, conversation=conversation, messages=messages, decision=None)
+    shown = replace(view, conversation=conversation, messages=messages, decision=None, at=None)
     named = bool(view.conversation.person_name)
     return f"{named}{_decided(view.decision) if view.decision else ''}{conversation_json(shown)}"
 
@@ -241,6 +251,8 @@ def _said_before(conversation: Conversation) -> Iterator[str]:
 
 
 def _private(view: TurnView) -> Iterator[str]:
+    intent = view.institution.intent(view.decision.intent if view.decision else None)
+    yield from (WORDS.moments | _OF_THE_DAY) - set(_words(intent.answer if intent else ""))
     yield from _name_words(view.conversation.person_name)
     for text in _written(view):
         yield from _DIGITS.findall(folded(text))

@@ -18,6 +18,7 @@ class Words(Value):
     answers: WordSet
     question_words: WordSet
     dates: WordSet
+    moments: WordSet
     number_words: WordSet
     everyday: WordSet
 

@@ -6,7 +6,8 @@ Its verdict is the second half of the guardrail gate, after the mechanical floor
 from contracts.conversation import TaskName
 from contracts.decisions import JudgeVerdict
 from contracts.guardrails import Rule
-from prompts.request import TurnView, escaped_json, line_in_question, line_text
+from contracts.signs import shortened
+from prompts.request import TurnView, escaped_json, line_in_question, line_text, moment
 from prompts.tasks.json_schema import Schema, enum, list_of, object_of, text
 from prompts.tasks.task import Task, require
 from prompts.templating.inputs import TurnInput
@@ -20,9 +21,10 @@ def judge_input(view: TurnView) -> TurnInput:
     """Return the sentences by number and what they answer, as one line of JSON."""
     said = view.conversation.window[-LAST_UTTERANCES:]
     content = {
-        "history": [{"speaker": one.speaker.value, "text": one.text[:MESSAGE_CHARACTERS]} for one in said],
-        "messages": [message.text[:MESSAGE_CHARACTERS] for message in view.messages],
+        "history": [{"speaker": one.speaker.value, "text": shortened(one.text, MESSAGE_CHARACTERS)} for one in said],
+        "messages": [shortened(message.text, MESSAGE_CHARACTERS) for message in view.messages],
         "sentences": [{"sentence": number, "text": sentence} for number, sentence in view.sentences],
+        **moment(view),
     }
     line = line_text(view.institution, line_in_question(view))
     return TurnInput(line=line, conversation=escaped_json(content))

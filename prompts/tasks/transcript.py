@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts.conversation import Conversation, Utterance
 from contracts.institution import Institution
+from contracts.signs import shortened
 from prompts.request import escaped_json, line_text
 from prompts.templating.inputs import TranscriptInput
 
@@ -72,7 +73,7 @@ def _newest(transcript: Sequence[Utterance]) -> list[dict[str, Any]]:
     kept: list[dict[str, Any]] = []
     left = HISTORY_CHARACTERS
     for said in reversed(transcript[-LAST_UTTERANCES:]):
-        text = said.text[:UTTERANCE_CHARACTERS]
+        text = shortened(said.text, UTTERANCE_CHARACTERS)
         left -= len(text)
         if left < 0:
             break

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from webhook_bed import ANA
 
-from adapters.channels.whatsapp.inbound import is_signed, parse
+from adapters.channels.meta import is_signed
+from adapters.channels.whatsapp.inbound import parse
 from adapters.json_input import parse_json
 from contracts.channels import Received
 from contracts.errors import MalformedMessageError
@@ -104,7 +105,7 @@ def test_any_element_leaves_its_neighbours_alone(strange: list[Any]) -> None:
     parsed = read(envelope(change))
     check(parsed)
     ids = [message.platform_id for message in parsed.messages]
-    assert (ids[0], ids[-1]) == ("wamid.A", "wamid.B")
+    assert [one for one in ids if one in ("wamid.A", "wamid.B")] == ["wamid.A", "wamid.B"]
     assert len(parsed.messages) + len(parsed.unreadable) == 2 + len(strange)
 
 

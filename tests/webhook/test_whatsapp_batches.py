@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from webhook_bed import ANA, WebhookBed, webhook_bed
+from webhook_bed import ANA, WebhookBed, webhook_bed, whatsapp
 
 from contracts.messages import InboundKind
+from observability.metrics import OTHER_ACCOUNTS
 from sandbox import whatsapp_webhooks as meta
 from sandbox.whatsapp_webhooks import Change, envelope, to_bytes
 from tests.builders import open_backend
@@ -54,6 +55,22 @@ async def test_several_accounts_share_one_post(bed: WebhookBed) -> None:
     both = {"object": first["object"], "entry": first["entry"] + second["entry"]}
     assert (await bed.post_bytes(to_bytes(both))).status_code == 200
     assert [(message.address.account, message.text) for message in bed.kept] == [("1", "a"), ("2", "b")]
+
+
+async def test_a_number_that_is_not_ours_is_recorded_and_counted(tmp_path: Path) -> None:
+    async with webhook_bed("memory", tmp_path, inbound=whatsapp(numbers=("1", "2"))) as bed:
+        before = OTHER_ACCOUNTS.labels(channel="whatsapp")._value.get()
+        await bed.post(*(meta.inbound_text(ANA, f"to {number}", phone_number_id=number) for number in "123"))
+        kept = [(one.address.account, one.is_recorded_only) for one in bed.kept]
+        assert kept == [("1", False), ("2", False), ("3", True)]
+        assert OTHER_ACCOUNTS.labels(channel="whatsapp")._value.get() == before + 1
+
+
+async def test_messages_of_one_post_are_kept_in_the_order_in_which_they_were_written(bed: WebhookBed) -> None:
+    changes = [
+        meta.inbound_text(ANA, text, timestamp=moment) for text, moment in (("b", 1_700_000_060), ("a", 1_700_000_000))
+    ]
+    assert [one.text for one in await bed.receive(*changes)] == ["a", "b"]
 
 
 async def test_messages_statuses_and_errors_in_one_value(bed: WebhookBed) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from webhook_bed import ACCOUNT, ANA, WebhookBed
 
-from contracts.messages import InboundKind, InboundMessage
+from contracts.messages import ADVERTISEMENT, InboundKind, InboundMessage
 from sandbox import whatsapp_webhooks as meta
 from sandbox.whatsapp_webhooks import Change
 
@@ -286,6 +286,13 @@ async def test_a_moment_that_is_none_costs_nothing(durable_bed: WebhookBed, give
     message = await received(durable_bed, change)
     assert (message.sent_at.year if message.sent_at else None) == year
     assert message.received_at == durable_bed.clock.now()
+
+
+async def test_the_words_of_an_advertisement_are_kept(bed: WebhookBed) -> None:
+    referral = {"source_type": "ad", "headline": "Entregas em Campinas", "body": "Peça " * 400}
+    message = await received(bed, meta.inbound_text(ANA, "Quero saber mais", referral=referral))
+    assert message.data[ADVERTISEMENT].startswith("Entregas em Campinas\nPeça")
+    assert len(message.data[ADVERTISEMENT]) <= 1_000
 
 
 async def test_extras_change_nothing(bed: WebhookBed) -> None:

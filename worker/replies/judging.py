@@ -8,6 +8,7 @@ from contracts.conversation import TaskRecord
 from contracts.decisions import JudgeVerdict
 from contracts.errors import UnusableModelOutputError
 from contracts.guardrails import Finding, Rule
+from prompts.caching.content import names_a_moment
 from prompts.execution.prompt_task import TurnClock
 from prompts.prompter import Prompter
 from prompts.request import TurnView
@@ -104,4 +105,5 @@ class TurnJudge:
 
     def _key(self, sentence: str) -> Key:
         words = sentence.casefold().split()
-        return (*self._scope, " ".join(words), "" if len(words) >= LEAST_WORDS else self._said)
+        moment = f"{self._view.at:%F %H}" if self._view.at and names_a_moment(sentence) else ""
+        return (*self._scope, " ".join(words), moment, "" if len(words) >= LEAST_WORDS else self._said)

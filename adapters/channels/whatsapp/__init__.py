@@ -1,5 +1,7 @@
 """WhatsApp over Meta's Cloud API."""
 
+from datetime import timedelta
+
 from adapters.channels.platform import Platform
 from adapters.channels.whatsapp.limits import LIMITS
 from adapters.channels.whatsapp.settings import WhatsAppSettings
@@ -16,6 +18,7 @@ class WhatsApp(Platform):
     name = ChannelName.WHATSAPP
     limits = LIMITS
     settings = WhatsAppSettings
+    reply_window = timedelta(hours=24)
 
     def channel(self, settings: Settings, events: Events) -> Channel | None:
         own = WhatsAppSettings.of(settings)
@@ -26,7 +29,7 @@ class WhatsApp(Platform):
         return WhatsAppChannel(
             api_url=own.api_url,
             access_token=own.access_token.get_secret_value(),
-            phone_number_id=own.phone_number_id,
+            phone_number_id=own.numbers[0],
         )
 
     def inbound(self, settings: Settings) -> ChannelInbound | None:
@@ -39,6 +42,7 @@ class WhatsApp(Platform):
             app_secrets=own.app_secrets,
             verify_token=own.verify_token.get_secret_value(),
             id_salt=settings.id_salt.get_secret_value(),
+            numbers=own.numbers,
         )
 
     async def examine(self, settings: Settings) -> Finding | None:

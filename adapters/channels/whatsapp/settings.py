@@ -8,7 +8,7 @@ from contracts.settings import ChannelSettings
 
 
 class WhatsAppSettings(ChannelSettings):
-    """One number of one app. `app_secret_previous` is good too, while the secret is being changed."""
+    """The numbers of one app. `app_secret_previous` is good too, while the secret is being changed."""
 
     title: ClassVar[str] = "WhatsApp"
 
@@ -18,6 +18,11 @@ class WhatsAppSettings(ChannelSettings):
     access_token: SecretStr = Field(validation_alias="WHATSAPP_ACCESS_TOKEN")
     phone_number_id: str = Field(validation_alias="WHATSAPP_PHONE_NUMBER_ID")
     api_url: str = Field("https://graph.facebook.com/v26.0", validation_alias="WHATSAPP_API_URL")
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The ids of our own numbers; what comes to another one is not answered."""
+        return tuple(number.strip() for number in self.phone_number_id.split(",") if number.strip())
 
     @property
     def app_secrets(self) -> tuple[str, ...]:

@@ -205,7 +205,7 @@ class Threads:
 def merged(head: Conversation, other: Conversation, join: Join) -> Conversation:
     """Return the head after a join: the state of one of them, the person's consent and knowledge of both.
 
-    The state is that of the conversation that an agent owns, else of the one that changed last. The newest word of
+    The state is that of the conversation that an agent owns or that waits for one, else of the newest. The newest word of
     consent holds; where that is not known, an opt-out does.
     """
     lead, second = (other, head) if _weight(other) > _weight(head) else (head, other)
@@ -262,8 +262,12 @@ def _age(head: Conversation) -> tuple[bool, float, str]:
     return head.created_at is None, head.created_at.timestamp() if head.created_at else 0.0, head.id
 
 
-def _weight(head: Conversation) -> tuple[bool, float]:
-    return head.state is State.ESCALATING, head.updated_at.timestamp() if head.updated_at else 0.0
+def _weight(head: Conversation) -> tuple[bool, bool, float]:
+    return (
+        head.agent is not None,
+        head.state is State.ESCALATING,
+        head.updated_at.timestamp() if head.updated_at else 0.0,
+    )
 
 
 def _end_of_stay(head: Conversation) -> datetime | None:

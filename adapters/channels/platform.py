@@ -1,5 +1,6 @@
 """Entry of the registry of channels."""
 
+from datetime import timedelta
 from typing import ClassVar
 
 from contracts.findings import Finding
@@ -18,6 +19,9 @@ class Platform:
     limits: ClassVar[ChannelLimits]
     settings: ClassVar[type[ChannelSettings] | None] = None
     """Its settings class; None for a channel that needs none and is always set up."""
+
+    reply_window: ClassVar[timedelta | None] = None
+    """Time after a person's message in which the platform takes replies."""
 
     def channel(self, settings: Settings, events: Events) -> Channel | None:
         """Open the sending side; None where the platform is not set up.

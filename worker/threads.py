@@ -205,8 +205,8 @@ class Threads:
 def merged(head: Conversation, other: Conversation, join: Join) -> Conversation:
     """Return the head after a join: the state of one of them, the person's consent and knowledge of both.
 
-    The state is that of the conversation that an agent owns or that waits for one, else of the newest. The newest word of
-    consent holds; where that is not known, an opt-out does.
+    The state is that of the conversation that an agent owns or that waits for one, else of the newest. Of the words of
+    consent the newest holds; where that is not known, an opt-out does.
     """
     lead, second = (other, head) if _weight(other) > _weight(head) else (head, other)
     gone, kept = (head, other) if head.opted_out else (other, head)

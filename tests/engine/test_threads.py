@@ -17,6 +17,7 @@ from contracts.conversation import Conversation, State
 from contracts.delivery import TurnCommit
 from contracts.errors import ConversationJoinedError, IllegalTransitionError
 from contracts.messages import ChannelName, InboundMessage
+from contracts.paging import all_conversations
 from contracts.turn import TurnReason
 from contracts.values import ConversationId
 from sandbox import whatsapp_webhooks as meta
@@ -30,7 +31,6 @@ from tests.builders import (
     rulebook,
 )
 from worker.drain import drain
-from worker.operator_actions import escalate
 
 ANA, ANA_ID, ANA_PARENT = "5511987654321", "BR.ana", "BR.ENT.ana"
 
@@ -115,7 +115,7 @@ async def test_a_newer_opt_in_holds_and_an_older_one_does_not(line: Line) -> Non
 async def test_two_threads_become_the_older_one_with_what_both_know(line: Line) -> None:
     first = await line.hears("Sou a Ana", ANA)
     second = await line.hears("Preciso de entrega", "", ANA_ID)
-    await escalate(second.conversation_id, line.bed.engine.operators, reason=TurnReason.BY_OPERATOR)
+    await line.bed.engine.operators.agents.take(second.conversation_id, agent="bia")
     before = await line.head(second)
     await line.bed.store.conversations.commit(
         TurnCommit(conversation=before.model_copy(update={"fields": {"company": "Padaria Sol"}}))
@@ -123,7 +123,7 @@ async def test_two_threads_become_the_older_one_with_what_both_know(line: Line) 
     both = await line.hears("E aí?", ANA, ANA_ID)
     head = await line.head(both)
     assert head.id == first.conversation_id == await line.thread_of(second) == await line.thread_of(both)
-    assert (head.state, head.fields) == (State.ESCALATING, {"company": "Padaria Sol"})
+    assert (head.state, head.agent, head.fields) == (State.ESCALATING, "bia", {"company": "Padaria Sol"})
     assert head.times_out_at is not None
     assert [said.text for said in head.window if said.text in ("Sou a Ana", "Preciso de entrega", "E aí?")] == [
         "Sou a Ana",
@@ -132,8 +132,7 @@ async def test_two_threads_become_the_older_one_with_what_both_know(line: Line) 
     ]
     assert {"Sou a Ana", "Preciso de entrega", "E aí?"} <= set(await line.texts(head.id))
     assert TurnReason.JOINED in [turn.reason for turn in await line.bed.store.conversations.turns(head.id)]
-    listed = await line.bed.store.conversations.summaries()
-    assert [summary.id for summary in listed] == [head.id]
+    assert [one.id async for one in all_conversations(line.bed.store.conversations)] == [head.id]
 
 
 async def test_a_message_in_flight_in_the_younger_thread_is_answered_once_and_in_the_older(line: Line) -> None:
@@ -285,7 +284,7 @@ async def test_ten_thousand_stored_conversations_go_on_as_they_are(tmp_path: Pat
             head = await line.head(both)
             assert (head.id, head.opted_out) == (stored[number].conversation_id, True)
         assert line.sent == []
-        assert len(await store.conversations.summaries(limit=20_000)) == 10_000
+        assert len([one async for one in all_conversations(store.conversations)]) == 10_000
 
 
 async def test_a_sealed_conversation_answers_nobody(line: Line) -> None:

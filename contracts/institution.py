@@ -69,7 +69,8 @@ class FixedText(StrEnum):
     """Replies without a model. Every institution provides them, in its own language.
 
     It may leave out all those of `RATING` together; then conversations end without the rating question. Those of
-    `OPTIONAL` may be missing one by one; then nothing is said in their place.
+    `OPTIONAL` may be missing one by one; then nothing is said in their place
+    (instead of `CONFIRM_OPT_OUT`, `CLARIFY`).
     """
 
     ESCALATED = "escalated"
@@ -79,6 +80,7 @@ class FixedText(StrEnum):
     BLOCKED = "blocked"
     OPTED_OUT = "opted_out"
     OPTED_IN = "opted_in"
+    CONFIRM_OPT_OUT = "confirm_opt_out"
     UNREADABLE = "unreadable"
     TOO_MANY = "too_many"
     LIST_LABEL = "list_label"
@@ -93,7 +95,7 @@ class FixedText(StrEnum):
 # The question, its two buttons, and the reply to each.
 RATING = (FixedText.SATISFACTION, FixedText.SATISFIED, FixedText.UNSATISFIED, FixedText.RATED)
 
-OPTIONAL = frozenset({FixedText.DELAYED})
+OPTIONAL = frozenset({FixedText.DELAYED, FixedText.CONFIRM_OPT_OUT})
 
 
 class Institution(Kept):

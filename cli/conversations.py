@@ -1,8 +1,13 @@
-"""`prosa conversations`: list, show, trace, hand over, export or erase them."""
+"""`prosa conversations`: list, find, show, trace, hand over, export or erase them."""
 
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from adapters.clock import SystemClock
 from cli.analyses import analyse, print_analysis
@@ -11,9 +16,18 @@ from cli.output import AsJson, clock_time, console, fail, print_json, print_tabl
 from cli.settings import read_settings
 from cli.trace import trace as trace_events
 from contracts.analysis import AnalysisKind
-from contracts.conversation import Conversation, State, Trigger
-from contracts.errors import IllegalTransitionError
-from contracts.ports import Store
+from contracts.conversation import Conversation, Owner, Speaker, State
+from contracts.delivery import ConversationSummary, FoundConversation, TurnCommit
+from contracts.errors import (
+    BadCursorError,
+    ConversationConflictError,
+    IllegalTransitionError,
+    ReplyWindowClosedError,
+)
+from contracts.listing import ConversationQuery, Order
+from contracts.messages import OutboundMessage
+from contracts.paging import all_conversations
+from contracts.ports import Operators, Store
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId
 from contracts.views import analysis_view
@@ -25,6 +39,7 @@ from worker.bootstrap import open_operations
 app = typer.Typer(add_completion=False, help="Look at conversations and act on them.", no_args_is_help=True)
 app.command()(analyse)
 
+Agent = Annotated[str, typer.Option("--agent", help="The agent's name, as the history keeps it.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="A conversation's id; web:NAME may be written NAME.")]
 
 
@@ -36,9 +51,10 @@ async def list_(
     as_json: AsJson = False,
 ) -> None:
     """List conversations, the newest first; nothing in the list was written by a person."""
+    query = ConversationQuery(states=frozenset({state}) if state else frozenset())
     async with open_backend(read_settings()) as backend:
-        summaries = await backend.store.conversations.summaries(state=state, limit=limit)
-    found = [summary.model_dump(mode="json") for summary in summaries]
+        page = await backend.store.conversations.find(query, limit=limit)
+    found = [ConversationSummary.of(head).model_dump(mode="json") for head in page.items]
     if as_json:
         print_json(found)
         return
@@ -48,6 +64,59 @@ async def list_(
         for one in found
     ]
     print_table(columns, rows, empty="No conversations yet. Start one: prosa chat")
+
+
+@app.command()
+@asynchronous
+async def find(
+    text: Annotated[str, typer.Argument(help="Words of a name, number, id or message, in any order.")] = "",
+    state: Annotated[list[State] | None, typer.Option(help="Only in this state; several may be given.")] = None,
+    owner: Annotated[Owner | None, typer.Option(help="Only those of the assistant, an agent, nobody.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Only those of the agent of this name.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Only of this channel.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Not before (local time).")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Before (local time).")] = None,
+    order: Annotated[
+        Order, typer.Option(help="By last activity, or by how long they wait for an agent.")
+    ] = Order.UPDATED,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on behind the last page.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find conversations by name, number, words, state, owner, channel and date."""
+    dates = {"since": since.astimezone() if since else None, "until": until.astimezone() if until else None}
+    conditions = {"states": state or (), "owner": owner, "agent": agent, "channel": channel, "order": order, **dates}
+    async with open_backend(read_settings()) as backend:
+        try:
+            query = ConversationQuery.model_validate({"text": text, **conditions})
+            page = await backend.store.conversations.find(query, limit=limit, cursor=cursor)
+        except (ValidationError, BadCursorError) as exc:
+            raise typer.BadParameter("no such channel, or no such cursor") from exc
+    found = [FoundConversation.of(head) for head in page.items]
+    if as_json:
+        print_json({"conversations": [one.model_dump(mode="json") for one in found], "next": page.next_cursor})
+        return
+    rows = [
+        (one.id, one.person_name, one.state, one.agent or one.owner, one.reason, clock_time(one.updated_at))
+        for one in found
+    ]
+    print_table(("id", "name", "state", "owner", "reason", "updated"), rows, empty="No conversation matches.")
+    if page.next_cursor:
+        console.print(f"More: --cursor {page.next_cursor}")
+
+
+@app.command()
+@asynchronous
+async def index() -> None:
+    """Index the conversations that an earlier release stored in Redis or Firestore, so that `find` finds them."""
+    count = 0
+    async with open_backend(read_settings()) as backend:
+        async for head in all_conversations(backend.store.conversations):
+            # A conflict means that a turn has just written it, and so indexed it.
+            with suppress(ConversationConflictError):
+                await backend.store.conversations.commit(TurnCommit(conversation=head))
+            count += 1
+    console.print(f"Indexed {count} conversations.")
 
 
 @app.command()
@@ -64,14 +133,18 @@ async def show(conversation: Id, as_json: AsJson = False) -> None:
             content = head.model_dump(mode="json") | {"transcript": [one.model_dump(mode="json") for one in said]}
             print_json(content | {"handoff_summary": analysis_view(summary) if summary else None})
             return
-        console.print(f"[bold]{head.id}[/]  {head.state}, episode {head.episode}, {head.turns} turns")
+        console.print(f"{head.id}  {head.state}, episode {head.episode}, {head.turns} turns")
         console.print(f"line {head.business_line or '-'}, intent {head.intent or '-'}, waiting for {head.waiting_for}")
+        if head.handoff is not None:
+            since = clock_time(head.handoff.at)
+            console.print(f"handed off since {since} ({head.handoff.reason}), owner: {head.agent or head.owner}")
         for name, value in head.fields.items():
-            console.print(f"  {name}: {value}", markup=False)
+            console.print(f"  {name}: {_indented(value, 4)}")
         for one in said:
-            console.print(f"{clock_time(one.at)}  {one.speaker:>9}  {one.text}", markup=False)
+            named = " ".join(filter(None, (one.author, "(note)" if one.speaker is Speaker.NOTE else "")))
+            console.print(f"{clock_time(one.at)}  {named or one.speaker:>9}  {_indented(one.text, 36)}")
             if one.options:
-                console.print(f"{'':>36}[{'] ['.join(one.options)}]", markup=False)
+                console.print(f"{'':>36}[{'] ['.join(one.options)}]")
         if summary is not None:
             print_analysis(summary)
 
@@ -91,7 +164,7 @@ async def trace(
     if as_json:
         print_json({"conversation": conversation_id, "events": [event.view() for event in events]})
         return
-    console.print(f"[bold]{conversation_id}[/]")
+    console.print(conversation_id)
     rows = [(clock_time(event.at), event.what, event.detail) for event in events]
     print_table(("time", "what", "detail"), rows, empty="Nothing is known of it.")
 
@@ -136,22 +209,42 @@ async def erase(
     raise fail(f"there is nothing of {conversation} to erase")
 
 
-@app.command("hand-back")
+@app.command()
 @asynchronous
-async def hand_back(conversation: Id) -> None:
-    """A person of the team is done: the assistant answers again."""
-    await _pull(conversation, Trigger.HAND_BACK)
+async def take(conversation: Id, agent: Agent = "cli") -> None:
+    """Take a conversation over: the assistant is silent until it is handed back."""
+    await _act(conversation, lambda team, id_: team.take(id_, agent=agent))
 
 
 @app.command()
 @asynchronous
-async def escalate(conversation: Id) -> None:
-    """A person of the team takes over: the assistant is silent until it is handed back."""
-    async with open_operations(read_settings()) as engine:
-        deps = engine.operators
-        head = await _head(conversation, deps.store)
-        await operator_actions.escalate(head.id, deps, reason=TurnReason.BY_OPERATOR)
-        moved = await _head(head.id, deps.store)
+async def reply(conversation: Id, text: Annotated[str, typer.Argument()], agent: Agent = "cli") -> None:
+    """Answer the person as an agent, and take the conversation over."""
+    message = OutboundMessage.of_text(text)
+    await _act(conversation, lambda team, id_: team.reply(id_, message, agent=agent, request_id=uuid.uuid4().hex))
+
+
+@app.command()
+@asynchronous
+async def note(conversation: Id, text: Annotated[str, typer.Argument()], agent: Agent = "cli") -> None:
+    """Add a note for the team, which the person does not see."""
+    await _act(conversation, lambda team, id_: team.note(id_, text, agent=agent, request_id=uuid.uuid4().hex))
+
+
+@app.command("hand-back")
+@asynchronous
+async def hand_back(conversation: Id, agent: Agent = "cli") -> None:
+    """An agent is done: the assistant answers again."""
+    await _act(conversation, lambda team, id_: team.hand_back(id_, agent=agent))
+
+
+@app.command()
+@asynchronous
+async def escalate(conversation: Id, agent: Agent = "cli") -> None:
+    """Call an agent: the assistant is silent until the conversation is handed back."""
+    moved = await _act(
+        conversation, lambda team, id_: team.escalate(id_, agent=agent, reason=TurnReason.BY_OPERATOR), quiet=True
+    )
     if moved.state is not State.ESCALATING:
         raise fail(f"{moved.id} is {moved.state}; prosa conversations reopen opens it again")
     console.print(f"{moved.id} is {moved.state}.")
@@ -159,22 +252,16 @@ async def escalate(conversation: Id) -> None:
 
 @app.command()
 @asynchronous
-async def close(conversation: Id) -> None:
+async def close(conversation: Id, agent: Agent = "cli") -> None:
     """End the conversation; the next message opens its successor."""
-    await _pull(conversation, Trigger.CONCLUDE)
+    await _act(conversation, lambda team, id_: team.close(id_, agent=agent))
 
 
 @app.command()
 @asynchronous
-async def reopen(conversation: Id) -> None:
+async def reopen(conversation: Id, agent: Agent = "cli") -> None:
     """Undo SPAM or another end: the person is answered again."""
-    async with open_operations(read_settings()) as engine:
-        deps = engine.operators
-        head = await _head(conversation, deps.store)
-        try:
-            opened = await operator_actions.reopen(head.id, deps)
-        except IllegalTransitionError as exc:
-            raise fail(str(exc)) from exc
+    opened = await _act(conversation, lambda team, id_: team.reopen(id_, agent=agent), quiet=True)
     console.print(f"{opened.id} is open again, episode {opened.episode}.")
 
 
@@ -205,6 +292,11 @@ async def migrate(
         raise fail(f"{different} did not read back as they were written: run the command again")
 
 
+def _indented(text: object, columns: int) -> str:
+    """Return the text with its further lines set in, so that none looks like one of another speaker."""
+    return "\n".join(str(text).splitlines()).replace("\n", f"\n{'':>{columns}}")
+
+
 async def _located(given: str, backend: Backend) -> tuple[ConversationId | None, MessageId | None]:
     for candidate in _candidates(given):
         head = await backend.store.conversations.load(candidate)
@@ -214,15 +306,18 @@ async def _located(given: str, backend: Backend) -> tuple[ConversationId | None,
     return (holders[0], MessageId(given)) if holders else (None, None)
 
 
-async def _pull(given: str, trigger: Trigger) -> None:
+async def _act(
+    given: str, act: Callable[[Operators, ConversationId], Awaitable[Conversation]], *, quiet: bool = False
+) -> Conversation:
     async with open_operations(read_settings()) as engine:
-        deps = engine.operators
-        head = await _head(given, deps.store)
+        head = await _head(given, engine.operators.store)
         try:
-            moved = await operator_actions.pull(head.id, trigger, deps, reason=TurnReason.BY_OPERATOR)
-        except IllegalTransitionError as exc:
+            moved = await act(engine.operators.agents, head.id)
+        except (IllegalTransitionError, ReplyWindowClosedError) as exc:
             raise fail(f"{head.id} is {head.state}: {exc}") from exc
-    console.print(f"{moved.id} is {moved.state}.")
+    if not quiet:
+        console.print(f"{moved.id} is {moved.state}{f', owned by {moved.agent}' if moved.agent else ''}.")
+    return moved
 
 
 async def _head(given: str, store: Store) -> Conversation:

@@ -14,15 +14,17 @@ from cli.event_loop import asynchronous
 from cli.output import AsJson, console, fail, print_json, print_table
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError
+from contracts.pages import ReportPage
 from contracts.settings import Settings
 from reports.baseline import Baseline, Difference, collect, compare, switches_of
 from reports.cost import Span
 from reports.digest import Period
 from reports.performance import performance_report
-from reports.render.page import ReportPage, digest_page, performance_page, render, status_page
+from reports.render.page import digest_page, performance_page, status_page
 from reports.render.text import digest_text
 from reports.render.words import Wording
 from reports.reporting import Reporting
+from webhook.console.rendering import standalone
 from worker.backends import open_backend
 
 DAY = "%Y-%m-%d"
@@ -94,7 +96,7 @@ async def baseline(
     elif then:
         _print_differences(then, now, differences)
     else:
-        console.print(f"{now.first} to {now.last}. {_switches(now)}", markup=False)
+        console.print(f"{now.first} to {now.last}. {_switches(now)}")
         rows = [(name, _value(figure.value), figure.behind) for name, figure in now.figures.items()]
         print_table(("figure", "value", "behind it"), rows, empty="")
 
@@ -119,18 +121,19 @@ async def reporting(settings: Settings) -> AsyncIterator[Reporting]:
         yield Reporting(backend.inbox, backend.store, SystemClock(), settings.zone, settings.budget_day_usd)
 
 
-def write(path: Path | None, page: ReportPage, wording: Wording) -> None:
+def write(path: Path | None, page: ReportPage, language: str) -> None:
+    """Write the page as one file, if requested."""
     if path is None:
         return
     try:
-        path.write_text(render(page, wording), encoding="utf-8")
+        path.write_text(standalone(page, language), encoding="utf-8")
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be written ({exc.strerror})") from exc
 
 
 def _show(page: ReportPage, wording: Wording, view: dict[str, Any], *, as_json: bool, html: Path | None) -> None:
     """Write the page to a file if requested, and print it in words or as JSON."""
-    write(html, page, wording)
+    write(html, page, wording.language)
     if as_json:
         print_json(view)
     else:
@@ -139,20 +142,20 @@ def _show(page: ReportPage, wording: Wording, view: dict[str, Any], *, as_json: 
 
 def _print_page(page: ReportPage) -> None:
     """Print the page without its plots."""
-    console.print(f"{page.title}. {page.subtitle}", markup=False)
+    console.print(f"{page.title}. {page.subtitle}")
     for notice in page.notices:
-        console.print(("! " if notice.is_bad else "") + notice.text, markup=False)
+        console.print(("! " if notice.is_bad else "") + notice.text)
     rows = [(tile.name, tile.value, tile.detail.replace("\n", "; ")) for tile in page.tiles]
     print_table(("", "", ""), rows, empty="")
     for table in page.tables:
         if table.rows:
-            console.print(f"\n{table.title}", style="bold", markup=False)
+            console.print(f"\n{table.title}", style="bold")
             print_table(table.columns, table.rows, empty="")
 
 
 def _print_differences(then: Baseline, now: Baseline, differences: list[Difference]) -> None:
     for word, one in (("then", then), ("now", now)):
-        console.print(f"{word}: {one.first} to {one.last}. {_switches(one)}", markup=False)
+        console.print(f"{word}: {one.first} to {one.last}. {_switches(one)}")
     rows = [
         (
             one.name,

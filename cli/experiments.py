@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from adapters.clock import SystemClock
+from cli.digests import write
 from cli.event_loop import asynchronous
 from cli.output import AsJson, console, log_only_errors, print_json, print_table
 from cli.settings import read_settings
@@ -16,6 +17,7 @@ from contracts.errors import ConfigurationError
 from flags.experiments.definitions import FINAL_ALPHA, POWER, Experiment
 from flags.experiments.exact import best_available
 from flags.experiments.report import COLUMNS, lines, rows
+from flags.experiments.report_page import page
 from flags.experiments.store import ExperimentStore
 from flags.file import SAMPLE_EXPERIMENT, read_experiment_file
 from worker.backends import open_backend
@@ -82,9 +84,9 @@ async def plan(
     if as_json:
         print_json(_view(experiment))
         return
-    console.print(f"{experiment.key} is planned: {experiment.hypothesis}", markup=False)
-    console.print(_needs(experiment, a_day), markup=False)
-    console.print(f"prosa experiments start {experiment.key} takes people in.", markup=False)
+    console.print(f"{experiment.key} is planned: {experiment.hypothesis}")
+    console.print(_needs(experiment, a_day))
+    console.print(f"prosa experiments start {experiment.key} takes people in.")
 
 
 @app.command()
@@ -97,7 +99,7 @@ async def start(key: Key, author: Author = None, why: Why = None, yes: Yes = Fal
         shares = ", ".join(f"{name} {weight:g}" for name, weight in experiment.weights.items())
         reason = signature.confirm([f"{key} takes in {experiment.percentage:g} % of the people: {shares}"])
         await experiments.start(key, author=signature.author, reason=reason)
-    console.print(f"{key} is ACTIVE; prosa experiments report {key} says what it shows.", markup=False)
+    console.print(f"{key} is ACTIVE; prosa experiments report {key} says what it shows.")
 
 
 @app.command()
@@ -108,7 +110,7 @@ async def pause(key: Key, author: Author = None, why: Why = None, yes: Yes = Fal
     async with _store() as experiments:
         reason = signature.confirm([f"{key} takes in nobody until prosa experiments start {key}"])
         await experiments.pause(key, author=signature.author, reason=reason)
-    console.print(f"{key} is PAUSED.", markup=False)
+    console.print(f"{key} is PAUSED.")
 
 
 @app.command()
@@ -134,12 +136,10 @@ async def complete(
         experiment = await experiments.complete(
             key, best_available(), author=signature.author, reason=reason, ship=ship
         )
-    console.print(f"{key} is COMPLETED: everybody gets {ship or experiment.control}.", markup=False)
+    console.print(f"{key} is COMPLETED: everybody gets {ship or experiment.control}.")
     if ship is not None and ship != experiment.control:
         flag = experiment.flag_key
-        console.print(
-            f"The flag {flag} holds that until it expires: put it into the code, then delete it.", markup=False
-        )
+        console.print(f"The flag {flag} holds that until it expires: put it into the code, then delete it.")
 
 
 @app.command()
@@ -153,17 +153,15 @@ async def report(
     async with _store() as experiments:
         found = await experiments.report(key, best_available())
     if html is not None:
-        from flags.experiments.report_page import page
-
-        html.write_text(page(found), encoding="utf-8")
+        write(html, page(found), "en")
     if as_json:
         print_json(found)
         return
     for line in lines(found):
-        console.print(line, markup=False)
+        console.print(line)
     print_table(COLUMNS, rows(found), empty="Nothing was measured yet.")
     if html is not None:
-        console.print(f"The page is {html}.", markup=False)
+        console.print(f"The page is {html}.")
 
 
 @asynccontextmanager

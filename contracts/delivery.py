@@ -1,15 +1,24 @@
 """Values between the webhook, the inbox, the worker and the outbox."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
-from contracts.messages import Address, DeliveryState, InboundMessage, OutboundMessage, StatusUpdate
-from contracts.values import ConversationId, Instant, Kept, MessageId, OutboxId, TurnId, Value
+from contracts.conversation import Conversation, Owner, State, TransitionRecord, TurnRecord, Utterance
+from contracts.listing import facets_of, waiting_since
+from contracts.messages import (
+    Address,
+    ChannelName,
+    DeliveryState,
+    InboundKind,
+    InboundMessage,
+    OutboundMessage,
+    StatusUpdate,
+)
+from contracts.values import ConversationId, Instant, Kept, MessageId, OutboxId, Text, TurnId, Value
 
 
 class Lease(Value):
@@ -25,11 +34,33 @@ class Lease(Value):
 
 
 class InboxEntry(Kept):
-    """A durable message without a reply yet. `sequence` orders the messages of one conversation."""
+    """A durable message without a reply yet. `sequence` orders the messages of one conversation.
+
+    `raw` is what is stored where this release cannot read it: `message` then only identifies it.
+    """
 
     sequence: int
     attempts: int
     message: InboundMessage
+    raw: str | None = None
+
+    @classmethod
+    def read(cls, conversation_id: ConversationId, sequence: int, attempts: int, stored: bytes | str) -> Self:
+        """Return the entry; one that cannot be read does not hide its neighbours."""
+        try:
+            return cls(sequence=sequence, attempts=attempts, message=InboundMessage.model_validate_json(stored))
+        except ValidationError:
+            raw = stored.decode("utf-8", "replace") if isinstance(stored, bytes) else stored
+        message = InboundMessage(
+            id=MessageId(f"unreadable-{sequence}"),
+            conversation_id=conversation_id,
+            address=Address(channel=ChannelName.WEB, account="", person=""),
+            platform_id=f"{conversation_id}/{sequence}",
+            kind=InboundKind.UNSUPPORTED,
+            recorded_only=True,
+            received_at=datetime.fromtimestamp(0, UTC),
+        )
+        return cls(sequence=sequence, attempts=attempts, message=message, raw=raw)
 
 
 class Ages(Value):
@@ -59,7 +90,8 @@ class OutboxRow(Kept):
     `correlation_id` is the first message that the reply answers, which arrived at `received_at`: all log lines of that
     message's life carry it. `traceparent` names the span of the turn, if any: sends and statuses belong to its trace.
     `refused_code` is the platform's code for refusing `message` in its form:
-    since then the row is about the same in words.
+    since then the row is about the same in words. `author` is the agent who wrote it, None: the assistant.
+    `window_from` is the person's last message before it, from which the platform's reply window counts.
     """
 
     id: OutboxId
@@ -79,6 +111,8 @@ class OutboxRow(Kept):
     error_code: str | None = None
     refused_code: str | None = Field(None, exclude_if=lambda code: code is None)
     needs_escalation: bool = False
+    author: str | None = Field(None, exclude_if=lambda author: author is None)
+    window_from: Instant | None = Field(None, exclude_if=lambda moment: moment is None)
     created_at: Instant
     updated_at: Instant
 
@@ -115,6 +149,10 @@ class OutboxRow(Kept):
     def postponed(self, *, not_before: datetime, error_code: str, at: datetime) -> Self:
         return self._with(state=DeliveryState.PENDING, not_before=not_before, error_code=error_code, updated_at=at)
 
+    def withdrawn(self, *, reason: str, at: datetime) -> Self:
+        """Return the row as one that must not be sent any more, unless a status proves that it was already."""
+        return self._with(state=DeliveryState.WITHDRAWN, error_code=reason, updated_at=at)
+
     def failed(self, *, error_code: str, at: datetime, in_any_form: bool) -> Self:
         """The row after a final refusal: pending in words, once, where it has any; else a person is to be called."""
         if in_any_form or self.is_in_words or not self.message.in_words:
@@ -139,6 +177,8 @@ class OutboxRow(Kept):
         if _rank(update.state) <= _rank(self.state) or not (is_proof or self._is_about_this_form(update)):
             return self
         if update.state is DeliveryState.FAILED:
+            if self.state is DeliveryState.WITHDRAWN:
+                return self
             code = update.error_code or "unknown"
             return self.failed(error_code=code, at=update.at, in_any_form=update.in_any_form)
         platform_id = update.platform_message_id or self.platform_message_id
@@ -164,6 +204,7 @@ def row_of(reference: str | None) -> OutboxId:
 _ORDER = (
     DeliveryState.PENDING,
     DeliveryState.SENDING,
+    DeliveryState.WITHDRAWN,
     DeliveryState.SENT,
     DeliveryState.FAILED,
     # Evidence of arrival outweighs an earlier report of a failure.
@@ -186,7 +227,11 @@ class Receipt(Kept):
 
 
 class TurnCommit(Value):
-    """The atomic write of one turn, valid if the stored version is still `conversation.version`."""
+    """The atomic write of one turn, valid if the stored version is still `conversation.version`.
+
+    `unchanged` are rows as they were read, of which `outbox` has the next state: it is valid only if they are still
+    stored so. `records` are new ones.
+    """
 
     conversation: Conversation
     transitions: tuple[TransitionRecord, ...] = ()
@@ -194,6 +239,14 @@ class TurnCommit(Value):
     turn: TurnRecord | None = None
     answered: tuple[InboxEntry, ...] = ()
     outbox: tuple[OutboxRow, ...] = ()
+    unchanged: tuple[OutboxRow, ...] = ()
+    records: "tuple[Record, ...]" = ()
+
+    def withdrawing(self, unsent: Iterable[OutboxRow], *, reason: str, at: datetime) -> Self:
+        """Return the commit that also withdraws the assistant's replies among these rows."""
+        rows = tuple(row for row in unsent if row.author is None)
+        withdrawn = (row.withdrawn(reason=reason, at=at) for row in rows)
+        return self.model_copy(update={"outbox": (*withdrawn, *self.outbox), "unchanged": rows})
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
@@ -251,11 +304,15 @@ class Erasure(Value):
 
 
 class ConversationSummary(Value):
-    """One line of a list of conversations, without the person's words."""
+    """One line of a list of conversations, without the person's words. `reason` is that of the hand-off."""
 
     id: ConversationId
     channel: str
-    state: str
+    state: State
+    owner: Owner
+    agent: str | None
+    waiting_since: Instant | None
+    reason: str | None
     episode: int
     turns: int
     business_line: str | None
@@ -266,15 +323,31 @@ class ConversationSummary(Value):
     @classmethod
     def of(cls, head: Conversation) -> Self:
         return cls(
-            id=head.id,
-            channel=head.address.channel if head.address else "",
-            state=head.state,
-            episode=head.episode,
-            turns=head.turns,
-            business_line=head.business_line,
-            intent=head.intent,
-            opted_out=head.opted_out,
-            updated_at=head.updated_at,
+            channel=facets_of(head)["channel"],
+            owner=head.owner,
+            waiting_since=waiting_since(head),
+            reason=head.handoff.reason if head.handoff else None,
+            **{name: getattr(head, name) for name in SAME_IN_HEAD},
+        )
+
+
+SAME_IN_HEAD = ("id", "state", "agent", "episode", "turns", "business_line", "intent", "opted_out", "updated_at")
+
+
+class FoundConversation(ConversationSummary):
+    """One line of a search, with the person's name and address and the newest words: for an agent's eyes."""
+
+    person_name: Text | None
+    person: str | None
+    said: Text | None
+
+    @classmethod
+    def of(cls, head: Conversation) -> Self:
+        return cls(
+            **dict(ConversationSummary.of(head)),
+            person_name=head.person_name,
+            person=head.address.person if head.address else None,
+            said=head.window[-1].text if head.window else None,
         )
 
 

@@ -77,8 +77,16 @@ class MalformedMessageError(PermanentError):
     """A body that is not what its platform documents."""
 
 
+class BadCursorError(PermanentError):
+    """The cursor of a list is none that a page has returned."""
+
+
 class IllegalTransitionError(PermanentError):
     """The table has no such move."""
+
+
+class ReplyWindowClosedError(PermanentError):
+    """The platform takes no free text of an agent any more: only a template may be sent."""
 
 
 class UnusableModelOutputError(PermanentError):

@@ -1,8 +1,10 @@
 """The institution's knowledge, as the loader in `context/` reads it from its three markdown documents."""
 
+from datetime import timedelta
 from enum import StrEnum
 
 from contracts.guardrails import Passage
+from contracts.hours import Hours
 from contracts.messages import ContactCard, Location, Media, MessageType
 from contracts.values import Kept
 
@@ -69,11 +71,13 @@ class FixedText(StrEnum):
     """Replies without a model. Every institution provides them, in its own language.
 
     It may leave out all those of `RATING` together; then conversations end without the rating question. Those of
-    `OPTIONAL` may be missing one by one; then nothing is said in their place
-    (instead of `CONFIRM_OPT_OUT`, `CLARIFY`).
+    `OPTIONAL` may be missing one by one; then nothing is said in their place, or another one by `INSTEAD`.
     """
 
     ESCALATED = "escalated"
+    ESCALATED_CLOSED = "escalated_closed"
+    STILL_WAITING = "still_waiting"
+    HANDED_BACK = "handed_back"
     MODEL_AWAY = "model_away"
     CLARIFY = "clarify"
     COMPLETED = "completed"
@@ -95,7 +99,17 @@ class FixedText(StrEnum):
 # The question, its two buttons, and the reply to each.
 RATING = (FixedText.SATISFACTION, FixedText.SATISFIED, FixedText.UNSATISFIED, FixedText.RATED)
 
-OPTIONAL = frozenset({FixedText.DELAYED, FixedText.CONFIRM_OPT_OUT})
+OPTIONAL = frozenset({FixedText.DELAYED})
+
+
+# A wish to leave that is not sure; outside hours; when nobody could answer for long; when the person asks for the
+# assistant again.
+INSTEAD = {
+    FixedText.CONFIRM_OPT_OUT: FixedText.CLARIFY,
+    FixedText.ESCALATED_CLOSED: FixedText.ESCALATED,
+    FixedText.STILL_WAITING: FixedText.ESCALATED,
+    FixedText.HANDED_BACK: FixedText.OPTED_IN,
+}
 
 
 class Institution(Kept):
@@ -121,6 +135,11 @@ class Institution(Kept):
     allowed_domains: tuple[str, ...]
     prompt_core: str
     passages: tuple[Passage, ...] = ()
+    # The team's; None: always open.
+    hours: Hours | None = None
+    # An agent's silence after which the assistant answers again, and messages that ask for it as a whole.
+    hand_back_after: timedelta = timedelta(hours=12)
+    assistant_words: tuple[str, ...] = ()
 
     def line(self, line_id: str | None) -> BusinessLine | None:
         return next((line for line in self.lines if line.id == line_id), None)
@@ -151,4 +170,4 @@ class Institution(Kept):
         return FixedText.SATISFACTION in self.texts
 
     def text(self, which: FixedText) -> str:
-        return self.texts[which]
+        return self.texts[which if which in self.texts else INSTEAD.get(which, which)]

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -16,7 +16,6 @@ from contracts.delivery import (
     Ages,
     Arrival,
     ConversationArchive,
-    ConversationSummary,
     DeadLetter,
     InboxEntry,
     Lease,
@@ -26,7 +25,9 @@ from contracts.delivery import (
     TurnCommit,
 )
 from contracts.institution import Institution
-from contracts.messages import Address, ChannelName, InboundMessage, StatusUpdate
+from contracts.listing import EVERYTHING, ConversationPage, ConversationQuery
+from contracts.messages import Address, ChannelName, InboundMessage, OutboundMessage, StatusUpdate
+from contracts.pages import ReportPage
 from contracts.values import ConversationId, MessageId, OutboxId, Value
 
 
@@ -176,10 +177,14 @@ class ConversationStore(Protocol):
         """Return conversations with an answered message of that id (web clients choose ids, so several may)."""
         ...
 
-    async def summaries(
-        self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
-    ) -> list[ConversationSummary]:
-        """Return one summary per conversation, newest first."""
+    async def find(
+        self, query: ConversationQuery = EVERYTHING, *, limit: int = 50, cursor: str | None = None
+    ) -> ConversationPage:
+        """Return the page of conversations after `cursor`, in the order of the query.
+
+        Raises:
+            BadCursorError: no page has given this cursor.
+        """
         ...
 
     async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:
@@ -374,6 +379,50 @@ class Analyses(Protocol):
     async def find(self, analysis_id: str) -> Analysis | None: ...
 
 
+class Operators(Protocol):
+    """Agents' moves of conversations, by the agent's name; each is in the history.
+
+    Raises:
+        IllegalTransitionError: from every method, when the table has no such move, or there is no such conversation.
+        ConversationConflictError: from every method, when the conversation kept changing.
+        StoreUnavailableError: from every method, when the backend did not answer within its time-out.
+    """
+
+    async def take(self, conversation_id: ConversationId, *, agent: str) -> Conversation:
+        """Make the agent the owner: the assistant says nothing more until the conversation is handed back."""
+        ...
+
+    async def reply(
+        self, conversation_id: ConversationId, message: OutboundMessage, *, agent: str, request_id: str
+    ) -> Conversation:
+        """Send the agent's message, after taking the conversation; the same `request_id` sends once.
+
+        Raises:
+            ReplyWindowClosedError: the platform takes only a template now.
+        """
+        ...
+
+    async def hand_back(self, conversation_id: ConversationId, *, agent: str) -> Conversation:
+        """Let the assistant answer again."""
+        ...
+
+    async def close(self, conversation_id: ConversationId, *, agent: str) -> Conversation:
+        """End the conversation; the next message opens its successor."""
+        ...
+
+    async def note(self, conversation_id: ConversationId, text: str, *, agent: str, request_id: str) -> Conversation:
+        """Add a line for the team to the transcript; the same `request_id` adds one."""
+        ...
+
+    async def escalate(self, conversation_id: ConversationId, *, agent: str, reason: str) -> Conversation:
+        """Call an agent, without a word to the person; nothing when one is called already."""
+        ...
+
+    async def reopen(self, conversation_id: ConversationId, *, agent: str) -> Conversation:
+        """Undo SPAM, or any other end."""
+        ...
+
+
 class Reports(Protocol):
     """Operational reports: `status`, `daily`, `weekly`, `cost`, `performance`.
 
@@ -381,12 +430,14 @@ class Reports(Protocol):
         StoreUnavailableError, InboxUnavailableError: from every method, when a backend did not answer in time.
     """
 
-    async def view(self, name: str) -> dict[str, Any] | None:
-        """Return the report as JSON values; None when there is no report of that name."""
+    async def view(self, name: str, *, first: date | None = None, last: date | None = None) -> dict[str, Any] | None:
+        """Return the report of those days as JSON values; None when there is no report of that name."""
         ...
 
-    async def page(self, name: str) -> str | None:
-        """Return the report as HTML without external resources; None when there is no report of that name."""
+    async def page(
+        self, name: str, *, language: str, first: date | None = None, last: date | None = None
+    ) -> ReportPage | None:
+        """Return the report of those days in words; None when there is no report of that name."""
         ...
 
 

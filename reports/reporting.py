@@ -1,23 +1,16 @@
 """Reports on request, for the console's pages and the commands."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
+from contracts.pages import ReportPage
 from contracts.ports import Clock, Inbox, Store
 from reports.cost import By, Span, cost_report
 from reports.digest import Digest, Period, digest
 from reports.performance import performance_report
-from reports.render.page import (
-    ReportPage,
-    cost_page,
-    digest_page,
-    links_to,
-    performance_page,
-    render,
-    status_page,
-)
+from reports.render.page import cost_page, digest_page, performance_page, status_page
 from reports.render.words import Wording
 from reports.status import Status, read_status
 
@@ -60,14 +53,19 @@ class Reporting:
         institution = await self.store.institutions.current()
         return Wording(institution.language if institution else DEFAULT_LANGUAGE)
 
-    async def view(self, name: str) -> dict[str, Any] | None:
+    def span(self, first: date | None, last: date | None) -> Span:
+        """Return the span of those days; by default the last ones that a page shows, today included."""
+        last = last or self.today
+        return Span(first or last - timedelta(days=SHOWN_DAYS - 1), last, self.zone)
+
+    async def view(self, name: str, *, first: date | None = None, last: date | None = None) -> dict[str, Any] | None:
         """Return a report as JSON values; None when there is none of that name."""
-        at, span = self.clock.now(), self.last_days(SHOWN_DAYS)
+        at, span = self.clock.now(), self.span(first, last)
         match name:
             case "status":
                 return (await self.status()).view()
             case "daily" | "weekly":
-                return (await self.digest(Period(name))).view()
+                return (await self.digest(Period(name), last)).view()
             case "cost":
                 return (await cost_report(self.store, span, By.MODEL, at=at)).view()
             case "performance":
@@ -75,19 +73,16 @@ class Reporting:
             case _:
                 return None
 
-    async def page(self, name: str) -> str | None:
-        """Return a report as an HTML page, with links to the others; None when there is none of that name."""
-        wording = await self.wording()
-        page = await self._page(name, wording)
-        return render(replace(page, links=links_to(name, wording)), wording) if page else None
-
-    async def _page(self, name: str, wording: Wording) -> ReportPage | None:
-        span, at = self.last_days(SHOWN_DAYS), self.clock.now()
+    async def page(
+        self, name: str, *, language: str, first: date | None = None, last: date | None = None
+    ) -> ReportPage | None:
+        """Return a report in words; None when there is none of that name."""
+        wording, at, span = Wording(language), self.clock.now(), self.span(first, last)
         match name:
             case "status":
                 return status_page(await self.status(), wording)
             case "daily" | "weekly":
-                return digest_page(await self.digest(Period(name)), wording)
+                return digest_page(await self.digest(Period(name), last), wording)
             case "cost":
                 return await self.cost_page(span, wording)
             case "performance":

@@ -18,7 +18,11 @@ from contracts.institution import Institution
 from sandbox.anthropic_api import ModelSandbox
 from sandbox.behaviour import GraphBehaviour, ModelBehaviour
 from sandbox.graph_api import GraphSandbox
+from sandbox.messenger_api import InstagramSandbox, MessengerSandbox
 from sandbox.model_platforms import bedrock_routes, vertex_routes
+from sandbox.platform_double import PlatformDouble
+from sandbox.slack_api import SlackSandbox
+from sandbox.telegram_api import TelegramSandbox
 from sandbox.transport import JSON, SandboxMark
 
 NOTICE = (
@@ -87,6 +91,8 @@ def create_app(settings: SandboxSettings) -> Starlette:
         behaviour=settings.graph,
         seed=settings.seed,
     )
+    kinds: tuple[type[PlatformDouble], ...] = (TelegramSandbox, SlackSandbox, MessengerSandbox, InstagramSandbox)
+    doubles = [kind(seed=settings.seed) for kind in kinds]
     name = institution.name
 
     async def front_page(request: Request) -> Response:
@@ -118,12 +124,14 @@ def create_app(settings: SandboxSettings) -> Starlette:
             Mount("/vertex", routes=vertex_routes(model.answered, model.counted)),
             Mount("/bedrock", routes=bedrock_routes(model.answered)),
             Mount("/graph", routes=graph.routes()),
+            *(Mount(f"/{double.name}", routes=double.routes()) for double in doubles),
         ],
         lifespan=lifespan,
     )
     app.answer_model_call = model.create
     app.state.model = model
     app.state.graph = graph
+    app.state.platforms = {double.name: double for double in doubles}
     return app
 
 

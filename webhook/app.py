@@ -13,8 +13,8 @@ from adapters.http.problems import Problem, on_error, on_refusal
 from contracts.errors import TransientError
 from webhook.chat import chat_routes
 from webhook.console.analyses import analysis_routes
+from webhook.console.operations import operation_routes
 from webhook.console.page import console_routes
-from webhook.console.reports import report_routes
 from webhook.http.documentation import add_documentation
 from webhook.platforms import PlatformFront, platform_intakes, platform_routes
 from webhook.settings import WebhookDependencies
@@ -34,7 +34,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     api.include_router(chat_routes(deps))
     api.include_router(console_routes(deps))
     api.include_router(analysis_routes(deps))
-    api.include_router(report_routes(deps))
+    api.include_router(operation_routes(deps))
     add_documentation(
         api, access_check(deps.console_token), posts=dict.fromkeys(intakes, "Messages and statuses, signed")
     )

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 
 from contracts.messages import ChannelName
-from contracts.ports import Analyses, ChannelInbound, Clock, Events, Faults, Inbox, Reports, Store, WakeUps
+from contracts.ports import Analyses, ChannelInbound, Clock, Events, Faults, Inbox, Operators, Reports, Store, WakeUps
 
 
 @dataclass(frozen=True)
@@ -13,12 +13,14 @@ class WebhookDependencies:
     """`inbound` holds the platforms that are set up.
 
     A body that has not come in `read_within` is answered 408, what is not durable in `durable_within` 503. A stream of
-    events without news for `look_again` looks into the store for replies, and sends a sign of life.
+    events without news for `look_again` looks into the store for replies, and sends a sign of life. The console shows
+    times in `zone`, and `links` to other places by their names.
     """
 
     inbox: Inbox
     store: Store
     queue: WakeUps
+    operators: Operators
     analyses: Analyses
     reports: Reports
     events: Events
@@ -28,6 +30,8 @@ class WebhookDependencies:
     console_token: str | None = None
     allowed_origins: frozenset[str] = field(default=frozenset())
     is_sandbox_model: bool = False
+    zone: tzinfo = UTC
+    links: Mapping[str, str] = field(default_factory=dict)
     read_within: timedelta = timedelta(seconds=10)
     durable_within: timedelta = timedelta(seconds=2)
     look_again: timedelta = timedelta(seconds=15)

@@ -1,18 +1,21 @@
 """Life of one turn, from what a person wrote to the committed reply, one function for each stage."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import groupby
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from context.guardrails.sentences import sentences_of
+from context.hours import handoff_text
 from contracts.calls import TurnCost
 from contracts.conversation import (
     RECENT_TOPICS,
     Conversation,
+    Owner,
     Speaker,
     State,
     TaskRecord,
@@ -25,7 +28,7 @@ from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerErro
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart, Rule
 from contracts.institution import FixedText, Institution
 from contracts.ledger import BilledCall
-from contracts.messages import ADVERTISEMENT, MessageType, OutboundMessage
+from contracts.messages import ADVERTISEMENT, InboundMessage, MessageType, OutboundMessage
 from contracts.performance import answered_by
 from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent
 from contracts.turn import Turn, TurnReason
@@ -44,6 +47,7 @@ from reports.accuracy import classification, taken_back
 from worker import routing
 from worker.automatons import note_round, says_the_same
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
+from worker.operators import OPTED_OUT
 from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
 from worker.replies.live_reply import LiveText
@@ -54,6 +58,8 @@ Replies: TypeAlias = tuple[OutboundMessage, ...]
 
 MOST_CORRECTIONS = 8
 REPEATED_WORDS = 6
+# A look is one short question to the inbox.
+LOOK_FOR_NEWER_SECONDS = 0.25
 DELAYED_AGAIN_AFTER = timedelta(hours=1)
 
 
@@ -85,14 +91,17 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
         if draft is None:
             cost.before = Decimal(context.conversation.spent_usd)
             clock = deps.prompter.start_clock(cost)
-            draft = await select_state(context, deps.prompter, clock, deps.confidence)
-            if draft.needs_reply:
-                draft = await write_reply(draft, context, deps, clock)
+            draft = await unless_overtaken(
+                write(context, deps, clock, may_grow=may_grow), turn, deps.inbox, may_grow=may_grow
+            )
+            if draft is None:
+                return Outcome.STALE
             if draft.written is not None:
                 draft = await check_reply(draft, draft.written, context, deps.prompter, clock)
         draft = sendable(draft, context, deps.ages)
         await deps.faults.reach("turn.thought")
-        if may_grow and await has_newer_to_answer(turn, deps.inbox):
+        # What is as good as done goes out before the newer message gets its own turn; a word of consent does not wait.
+        if may_grow and routing.newest_wish(await newer_to_answer(turn, deps.inbox), context.rulebook.consent):
             return Outcome.STALE
         # Committed before it is sent: a crash from here on repeats the send, not the thinking.
         elapsed = deps.monotonic() - started
@@ -111,12 +120,32 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
     return Outcome.REPLIED if draft.replies else Outcome.SILENT
 
 
-async def has_newer_to_answer(turn: Turn, inbox: Inbox) -> bool:
-    """Whether a message came behind the turn that changes the answer; a reaction, edit or deletion alone does not."""
+async def newer_to_answer(turn: Turn, inbox: Inbox) -> list[InboundMessage]:
+    """Return what came behind the turn and changes the answer; a reaction, edit or deletion alone does not."""
     if not await inbox.has_newer(turn.conversation_id, turn.last_sequence):
-        return False
-    waiting = await inbox.pending(turn.conversation_id)
-    return any(entry.sequence > turn.last_sequence and not entry.message.is_recorded_only for entry in waiting)
+        return []
+    waiting = [
+        entry.message for entry in await inbox.pending(turn.conversation_id) if entry.sequence > turn.last_sequence
+    ]
+    return [message for message in waiting if not message.is_recorded_only]
+
+
+async def unless_overtaken(
+    writing: Coroutine[Any, Any, Draft | None], turn: Turn, inbox: Inbox, *, may_grow: bool
+) -> Draft | None:
+    """Return the draft; None when a newer message has come while Tasks 1 to 3 wrote it: their calls end at once."""
+    if not may_grow:
+        return await writing
+    work = asyncio.ensure_future(writing)
+    try:
+        while not (await asyncio.wait({work}, timeout=LOOK_FOR_NEWER_SECONDS))[0]:
+            if await newer_to_answer(turn, inbox):
+                return None
+        return work.result()
+    finally:
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
 
 
 @dataclass(frozen=True)
@@ -148,6 +177,8 @@ class TurnContext:
         return window is None or (opened is not None and self.clock.now() < opened + window)
 
     def fixed(self, which: FixedText) -> OutboundMessage:
+        if which is FixedText.ESCALATED:
+            return OutboundMessage.of_text(handoff_text(self.institution, self.clock.now()))
         return OutboundMessage.of_text(self.institution.text(which))
 
     def fitted(self, text: str, form: MessageTypeChoice, options: tuple[str, ...] = ()) -> Replies:
@@ -185,6 +216,7 @@ class TurnContext:
 
     def view(self, conversation: Conversation) -> TurnView:
         """Return what the tasks may know. A field that is known or was asked for is not asked for again."""
+        hours, now = self.institution.hours, self.clock.now()
         known = {*conversation.fields, *conversation.asked_fields}
         if conversation.person_name:
             known.add("name")
@@ -195,7 +227,8 @@ class TurnContext:
             channel=self.turn.messages[-1].address.channel,
             allowed_states=tuple(self.machine.open_moves(conversation, by="model")),
             askable_fields=tuple(field.id for field in self.institution.fields if field.id not in known),
-            at=self.clock.now(),
+            at=now.astimezone(hours.zone) if hours else now,
+            is_open=hours.is_open(now) if hours else None,
             quoted=self.quoted,
         )
 
@@ -282,11 +315,18 @@ def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePoli
             # Consent is no state of the machine: it holds in every state and across episodes.
             opted_out = reason is TurnReason.OPTED_OUT
             draft = draft.with_conversation(context.conversation.model_copy(update={"opted_out": opted_out}))
+            if context.conversation.owner is Owner.AGENT:
+                return draft
+            if not opted_out and context.conversation.state is State.ESCALATING:
+                # The text promises answers.
+                draft = hand_back(draft, context)
             return draft.with_reply(context.fixed(FixedText.OPTED_OUT if opted_out else FixedText.OPTED_IN))
         case TurnReason.FLOODED:
             warning = context.fixed(FixedText.TOO_MANY)
             was_warned = routing.was_said_last(context.conversation, warning.text)
             return draft if was_warned else draft.with_reply(warning, fallback=True)
+        case TurnReason.ASKED_FOR_ASSISTANT:
+            return hand_back(draft, context).with_reply(context.fixed(FixedText.HANDED_BACK))
         case TurnReason.AGENT_OWNS_IT:
             return draft.with_reply(context.fixed(FixedText.ESCALATED))
         case TurnReason.AUTOMATON:
@@ -315,6 +355,12 @@ def sendable(draft: Draft, context: TurnContext, ages: routing.AgePolicy) -> Dra
     if any(said.text == text and now - said.at < DELAYED_AGAIN_AFTER for said in context.conversation.window):
         return draft
     return draft.with_reply(OutboundMessage.of_text(text), *draft.replies)
+
+
+def hand_back(draft: Draft, context: TurnContext) -> Draft:
+    """Give the conversation back to the assistant by the person's wish."""
+    draft = context.advance(draft, Trigger.HAND_BACK, metadata={"reason": TurnReason.ASKED_FOR_ASSISTANT})
+    return draft.with_conversation(draft.conversation.model_copy(update={"spent_usd": "0"}))
 
 
 # Stage: select the state
@@ -365,8 +411,7 @@ def leave(draft: Draft, decision: StateDecision, context: TurnContext, *, sure: 
         update = {"opted_out": True, "consent_at": routing.written_last(context.turn.answerable)}
         draft = draft.with_conversation(draft.conversation.model_copy(update=update))
         return draft.with_reply(context.fixed(FixedText.OPTED_OUT))
-    texts = context.institution.texts
-    question = texts.get(FixedText.CONFIRM_OPT_OUT) or texts[FixedText.CLARIFY]
+    question = context.institution.text(FixedText.CONFIRM_OPT_OUT)
     word = context.institution.opt_out_words[:1]
     return draft.with_reply(*context.fitted(question, MessageTypeChoice(type=MessageType.BUTTON), word))
 
@@ -434,6 +479,16 @@ def satisfaction_prompt(context: TurnContext) -> Replies:
 
 
 # Stage: write the reply
+
+
+async def write(context: TurnContext, deps: TurnDependencies, clock: TurnClock, *, may_grow: bool) -> Draft | None:
+    """Select the state and write the reply to it; None when a newer message has come in between."""
+    draft = await select_state(context, deps.prompter, clock, deps.confidence)
+    if not draft.needs_reply:
+        return draft
+    if may_grow and await newer_to_answer(context.turn, deps.inbox):
+        return None
+    return await write_reply(draft, context, deps, clock)
 
 
 async def write_reply(draft: Draft, context: TurnContext, deps: TurnDependencies, clock: TurnClock) -> Draft:
@@ -642,6 +697,9 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
         total_ms=round(elapsed * 1000, 2),
         spent=spent,
     )
+    if draft.reason is TurnReason.OPTED_OUT:
+        unsent = await deps.store.outbox.unsent(context.turn.conversation_id)
+        written = written.withdrawing(unsent, reason=OPTED_OUT, at=deps.clock.now())
     await deps.faults.reach("turn.before_commit")
     with span("store.commit"):
         await deps.store.conversations.commit(written)

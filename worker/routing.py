@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from contracts.conversation import RECENT_ARRIVALS, Conversation, Speaker, State
+from contracts.conversation import RECENT_ARRIVALS, Conversation, Owner, Speaker, State
 from contracts.institution import FixedText, Institution
 from contracts.messages import InboundKind, InboundMessage
 from contracts.turn import TurnReason
@@ -38,6 +38,8 @@ class ConsentWords(Protocol):
     def is_opt_out(self, text: str) -> bool: ...
 
     def is_opt_in(self, text: str) -> bool: ...
+
+    def asks_for_assistant(self, text: str) -> bool: ...
 
 
 RATINGS = {
@@ -84,7 +86,9 @@ def route(
     elif wish is not None and all(_wish_of(message, consent) for message in answerable):
         # Overtaken by a newer one: there is nothing left in it to answer.
         return TurnReason.RECORDED_ONLY
-    if conversation.opted_out or conversation.state is State.SPAM:
+    if not conversation.opted_out and wants_assistant(conversation, answerable[-1].text, consent):
+        return TurnReason.ASKED_FOR_ASSISTANT
+    if conversation.opted_out or conversation.state is State.SPAM or conversation.owner is Owner.AGENT:
         return TurnReason.RECORDED_ONLY
     if is_automaton(conversation):
         return TurnReason.AUTOMATON
@@ -100,9 +104,18 @@ def route(
         return TurnReason.AGENT_OWNS_IT if is_due else TurnReason.RECORDED_ONLY
     if is_flood(conversation, flood, at):
         return TurnReason.FLOODED
-    if not any(map(_is_readable, answerable)):
+    if not any(map(is_readable, answerable)):
         return TurnReason.UNREADABLE
     return None
+
+
+def wants_assistant(conversation: Conversation, text: str, consent: ConsentWords) -> bool:
+    """Whether the person who waits for an agent, or talks to one, asks for the assistant again.
+
+    A word for coming back is such a wish only while nobody has answered.
+    """
+    is_back = conversation.owner is Owner.NOBODY and consent.is_opt_in(text)
+    return is_back or (conversation.state is State.ESCALATING and consent.asks_for_assistant(text))
 
 
 def rating_of(
@@ -181,7 +194,7 @@ def is_flood(conversation: Conversation, flood: FloodLimit, at: datetime) -> boo
     return recent > flood.messages
 
 
-def _is_readable(message: InboundMessage) -> bool:
+def is_readable(message: InboundMessage) -> bool:
     return bool(message.text.strip()) or message.kind not in WORDLESS_KINDS
 
 

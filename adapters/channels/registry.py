@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
+from adapters.channels.messenger import Instagram, Messenger
 from adapters.channels.platform import Platform
+from adapters.channels.slack import Slack
+from adapters.channels.telegram import Telegram
 from adapters.channels.web import Web
 from adapters.channels.whatsapp import WhatsApp
 from contracts.messages import ChannelName
@@ -16,6 +19,10 @@ T = TypeVar("T")
 PLATFORMS: dict[ChannelName, Platform] = {
     Web.name: Web(),
     WhatsApp.name: WhatsApp(),
+    Telegram.name: Telegram(),
+    Slack.name: Slack(),
+    Messenger.name: Messenger(),
+    Instagram.name: Instagram(),
 }
 
 

@@ -1,90 +1,23 @@
-"""Reports as one self-contained page: tiles, plots and tables in the institution's language."""
+"""Reports in words: tiles, plots and tables in the reader's language."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from datetime import date
-from functools import cache
-from pathlib import Path
-from typing import Any
 
 from contracts.conversation import TaskName
+from contracts.pages import Notice, Plot, ReportPage, Table, Tile, Unit
 from contracts.performance import AnswerSource, Cause, Count, Page, Times
 from reports.cost import CostReport
 from reports.digest import Anomaly, Digest
 from reports.performance import PerformanceReport, failure_rate, figures, quality
-from reports.render.charts import bars, lines
 from reports.render.words import Wording
 from reports.status import Status
 
-FOLDER = Path(__file__).parent / "pages"
-STYLE = (FOLDER / "report.css").read_text(encoding="utf-8")
-# Names of pages, in the order of their links.
-NAMES = ("status", "daily", "weekly", "cost", "performance")
 # A larger share is shown in the colour of bad news: the limit of the alert (deploy/observability/rules.yaml).
 FAILURES_ARE_BAD_FROM = 0.05
 SLOW_FROM_MS = 5_000
 MONEY_IS_SHORT_FROM = 0.8
 # Figures with a maximum of 1, whatever their band.
 SHARES = frozenset({"failure_rate", "quality"})
-
-
-@dataclass(frozen=True)
-class Tile:
-    name: str
-    value: str
-    detail: str = ""
-    is_bad: bool = False
-
-
-@dataclass(frozen=True)
-class Plot:
-    title: str
-    svg: str
-    legend: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Table:
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Notice:
-    text: str
-    is_bad: bool
-
-
-@dataclass(frozen=True)
-class ReportPage:
-    """Content of a page, in words."""
-
-    title: str
-    subtitle: str
-    tiles: Sequence[Tile] = ()
-    plots: Sequence[Plot] = ()
-    tables: Sequence[Table] = ()
-    notices: Sequence[Notice] = ()
-    links: Sequence[Mapping[str, Any]] = field(default=())
-
-
-def render(page: ReportPage, wording: Wording) -> str:
-    """Return the page as HTML without external resources."""
-    html: str = _template().render(
-        language=wording.language,
-        style=STYLE,
-        nothing=wording.say("nothing"),
-        footer=wording.say("footer"),
-        **vars(page),
-    )
-    return html
-
-
-def links_to(name: str, wording: Wording) -> list[Mapping[str, Any]]:
-    """Return the links between the console's pages."""
-    hrefs = {one: f"/console/reports/{one}" for one in NAMES} | {"status": "/console/status"}
-    return [{"href": hrefs[one], "text": wording.say(one), "is_here": one == name} for one in NAMES]
 
 
 def status_page(status: Status, wording: Wording) -> ReportPage:
@@ -142,27 +75,13 @@ def digest_page(digest: Digest, wording: Wording) -> ReportPage:
     labels = [_day(day) for day in days]
     found = digest.by_day
     plots = (
-        Plot(
-            say("money_by_day"),
-            bars(labels, {"USD": [found[day].usd for day in days]}, unit=wording.usd, title=say("money_by_day")),
-        ),
-        Plot(
-            say("latency_by_day"),
-            lines(
-                labels,
-                {"p95": [found[day].reply_p95_ms for day in days]},
-                unit=wording.time,
-                title=say("latency_by_day"),
-            ),
-        ),
+        Plot(say("money_by_day"), labels, {"USD": [found[day].usd for day in days]}, Unit.USD, is_stacked=True),
+        Plot(say("latency_by_day"), labels, {"p95": [found[day].reply_p95_ms for day in days]}, Unit.MILLISECONDS),
         Plot(
             say("failure_rate_by_day"),
-            lines(
-                labels,
-                {say("failure_rate"): [found[day].failure_rate for day in days]},
-                unit=wording.percent,
-                title=say("failure_rate_by_day"),
-            ),
+            labels,
+            {say("failure_rate"): [found[day].failure_rate for day in days]},
+            Unit.SHARE,
         ),
     )
     tiles = (
@@ -189,19 +108,15 @@ def cost_page(cost: CostReport, by_hour: CostReport, wording: Wording) -> Report
         day = date.fromisoformat(line.name[:10])
         spent[day] = spent.get(day, 0.0) + float(line.amounts.usd)
     days = sorted(spent)
-    plot = bars(
-        [_day(day) for day in days],
-        {"USD": [spent[day] for day in days]},
-        unit=wording.usd,
-        title=say("money_by_day"),
-    )
+    series = {"USD": [spent[day] for day in days]}
+    plot = Plot(say("money_by_day"), [_day(day) for day in days], series, Unit.USD, is_stacked=True)
     tiles = (
         Tile(say("money"), wording.amounts(cost.total)),
         _per_turn(cost, None, wording),
         Tile(say("turns"), wording.number(cost.turns)),
     )
     subtitle = say("days", cost.span.first, cost.span.last, cost.span.zone)
-    return ReportPage(say("cost"), subtitle, tiles, [Plot(say("money_by_day"), plot)], [_model_table(cost, wording)])
+    return ReportPage(say("cost"), subtitle, tiles, [plot], [_model_table(cost, wording)])
 
 
 def performance_page(performance: PerformanceReport, wording: Wording) -> ReportPage:
@@ -220,26 +135,10 @@ def performance_page(performance: PerformanceReport, wording: Wording) -> Report
         for task in (TaskName.STATE, TaskName.RESPONSE, TaskName.MESSAGE_TYPE)
     }
     plots = (
-        Plot(
-            say("latency_by_day"),
-            lines(labels, latency, unit=wording.time, title=say("latency_by_day")),
-            tuple(latency),
-        ),
-        Plot(
-            say("answers_by_day"),
-            bars(labels, answers, unit=wording.number, title=say("answers_by_day"), counts=True),
-            tuple(answers),
-        ),
-        Plot(
-            say("failures_by_day"),
-            bars(labels, failures, unit=wording.number, title=say("failures_by_day"), counts=True),
-            tuple(failures),
-        ),
-        Plot(
-            say("quality_by_day"),
-            lines(labels, scores, unit=lambda score: wording.number(score, 2), title=say("quality_by_day")),
-            tuple(scores),
-        ),
+        Plot(say("latency_by_day"), labels, latency, Unit.MILLISECONDS),
+        Plot(say("answers_by_day"), labels, answers, Unit.COUNT, is_stacked=True),
+        Plot(say("failures_by_day"), labels, failures, Unit.COUNT, is_stacked=True),
+        Plot(say("quality_by_day"), labels, scores, Unit.SCORE),
     )
     tiles = tuple(_performance_tiles(performance.total, performance.before, wording))
     tables = tuple(_performance_tables(performance.total, wording))
@@ -367,12 +266,3 @@ def _span(performance: PerformanceReport, wording: Wording) -> str:
 
 def _day(day: date) -> str:
     return f"{day:%d/%m}"
-
-
-@cache
-def _template() -> Any:
-    # A process without pages does not load it: the webhook's cold start counts.
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("report.html")

@@ -9,6 +9,7 @@ from chromium import Page, connected
 from flags.experiments.report_page import page as report_page
 from tests.flags.simulation import Effect
 from tests.flags.test_experiment_report import Course
+from webhook.console.rendering import standalone
 
 pytestmark = pytest.mark.browser
 
@@ -19,49 +20,42 @@ async def report(devtools: str, tmp_path: Path) -> AsyncIterator[Page]:
     course = Course()
     await course.run({"v1": Effect(0.4), "v2": Effect(0.42, error=0.15)}, days=3, a_day=300)
     file = tmp_path / "report.html"
-    file.write_text(report_page(await course.report()), encoding="utf-8")
+    file.write_text(standalone(report_page(await course.report()), "en"), encoding="utf-8")
     async with connected(devtools) as browser, browser.page() as window:
         await window.call("Page.navigate", url=file.as_uri())
-        await window.until("document.readyState === 'complete' && document.querySelector('.verdict') !== null")
+        await window.until("document.readyState === 'complete' && document.querySelector('.u-legend') !== null")
         yield window
         assert window.troubles == []
 
 
 async def test_it_says_first_what_to_do(report: Page) -> None:
-    assert await report.run("document.title") == "structured-prompts · KEEP"
-    assert (await report.run("document.querySelector('.verdict').innerText")).startswith("KEEP\nKeep v1 and stop now")
-    assert await report.run("document.querySelectorAll('svg').length") == 3
-    assert await report.run("[...document.querySelectorAll('.state-worse')].map(cell => cell.innerText)") == ["worse"]
+    assert await report.run("document.title") == "structured-prompts · Prosa"
+    assert (await report.run("document.querySelector('.notice').innerText")).startswith("KEEP: Keep v1 and stop now")
+    assert "worse" in await report.run("document.querySelector('table:has(td:nth-child(8))').innerText")
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (360, 740)])
 async def test_nothing_is_cut_off(report: Page, width: int, height: int) -> None:
-    """The page never scrolls sideways, and every label of a plot is inside its frame."""
+    """The page never scrolls sideways, and every plot is inside its frame."""
     await report.resize(width, height)
     assert await report.run("document.documentElement.scrollWidth") <= width
-    outside = await report.run(
-        """[...document.querySelectorAll('svg text')].filter(text => {
-            const label = text.getBoundingClientRect(), frame = text.ownerSVGElement.getBoundingClientRect();
-            return label.left < frame.left - 1 || label.right > frame.right + 1
-                || label.top < frame.top - 1 || label.bottom > frame.bottom + 1;
-        }).map(text => text.textContent)"""
-    )
-    assert outside == []
+    await report.until("[...document.querySelectorAll('.u-wrap')].every(one => one.clientWidth <= innerWidth - 40)")
 
 
-async def test_labels_beside_the_lines_do_not_cover_each_other(report: Page) -> None:
-    covered = await report.run(
-        """[...document.querySelectorAll('svg')].flatMap(plot => {
-            const boxes = [...plot.querySelectorAll('.label')].map(one => one.getBBox());
-            return boxes.filter((one, n) => boxes.some((other, m) => m > n
-                && one.y + 2 < other.y + other.height && other.y + 2 < one.y + one.height));
-        }).length"""
-    )
-    assert covered == 0
+async def test_a_plot_shows_the_values_below_the_pointer(report: Page) -> None:
+    await report.run("document.querySelector('.u-over').scrollIntoView({block: 'center'})")
+    box = await report.run("document.querySelector('.u-over').getBoundingClientRect().toJSON()")
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    await report.call("Input.dispatchMouseEvent", type="mouseMoved", **place)
+    values = "[...document.querySelectorAll('.uplot:first-child .u-value')].slice(0, 2).map(one => one.innerText)"
+    await report.until(f"{values}[0].length > 2")
+    moment, difference = await report.run(values)
+    assert moment.startswith("2026-")
+    assert difference.endswith("%")
 
 
 async def test_it_is_dark_for_those_who_want_it_dark(report: Page) -> None:
     light = await report.run("getComputedStyle(document.body).backgroundColor")
     await report.prefer(prefers_color_scheme="dark")
     dark = await report.run("getComputedStyle(document.body).backgroundColor")
-    assert (light, dark) == ("rgb(255, 255, 255)", "rgb(18, 22, 28)")
+    assert (light, dark) == ("rgb(244, 243, 239)", "rgb(17, 21, 26)")

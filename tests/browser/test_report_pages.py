@@ -18,7 +18,7 @@ async def test_a_page_shows_what_was_answered(page: Page, prosa: Prosa, path: st
     background = await page.run("getComputedStyle(document.body).backgroundColor")
     assert background == {"light": "rgb(244, 243, 239)", "dark": "rgb(17, 21, 26)"}[scheme]
     if path != "/console/status":
-        box = await page.run("document.querySelector('svg').getBoundingClientRect().toJSON()")
+        box = await page.run("document.querySelector('.uplot canvas').getBoundingClientRect().toJSON()")
         assert box["width"] > 400
         assert box["height"] > 100
     await page.resize(390, 800, mobile=True)

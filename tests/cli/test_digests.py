@@ -35,7 +35,7 @@ async def test_what_a_recording_did_is_in_the_numbers(prosa: Prosa, tmp_path: Pa
     page = tmp_path / "performance.html"
     report = prosa("report", "performance", "--days", "2", "--html", str(page), "--json", PROSA_STORE=store)
     assert json.loads(report.stdout)["total"]["turns"] == 2
-    assert "<svg" in page.read_text()
+    assert "data-plot" in page.read_text()
     assert prosa("report", "cost", "--html", str(tmp_path / "c.html"), PROSA_STORE=store).returncode == 0
     assert "claude-haiku-5-5" in (tmp_path / "c.html").read_text()
     shown = prosa("status", PROSA_STORE=store)

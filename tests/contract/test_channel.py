@@ -6,11 +6,21 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+import orjson
 import pytest
 
+from adapters.channels.messenger import Instagram, Messenger
+from adapters.channels.messenger.inbound import MessengerInbound
+from adapters.channels.messenger.outbound import MessengerChannel
 from adapters.channels.registry import PLATFORMS
+from adapters.channels.sending import HttpChannel
+from adapters.channels.slack.inbound import SlackInbound
+from adapters.channels.slack.outbound import SlackChannel
+from adapters.channels.telegram.inbound import TelegramInbound
+from adapters.channels.telegram.outbound import TelegramChannel
 from adapters.channels.web import Web
 from adapters.channels.web.inbound import read_message
 from adapters.channels.web.outbound import WebChannel
@@ -40,11 +50,12 @@ from contracts.messages import (
 )
 from contracts.ports import Channel, ChannelInbound, ChannelLimits, LiveEvent
 from contracts.settings import Settings
-from contracts.values import ConversationId, MessageId, OutboxId, TurnId
+from contracts.values import ConversationId, MessageId
+from sandbox import messenger_api, slack_api, telegram_api
 from sandbox import whatsapp_webhooks as meta
 from sandbox.app import SandboxSettings, create_app
-from sandbox.behaviour import GraphBehaviour, ScriptedSend, SendFault
-from tests.builders import START, pyloto
+from sandbox.behaviour import GraphBehaviour, PlatformBehaviour, ScriptedSend, SendFault
+from tests.builders import START, outbox_row, pyloto
 from tests.extension.sample_platform import Carrier
 from tests.extension.sample_platform.double import SECRET, TOKEN, CarrierDouble, Fault, message, signed
 from tests.extension.sample_platform.inbound import CarrierInbound
@@ -62,20 +73,12 @@ class Outbound:
     refuse: Callable[[], None] | None = None
     fail: Callable[[], None] | None = None
     cut: Callable[[], None] | None = None
+    echoes: bool = True
+    """Whether the platform takes a reference along, for its statuses."""
 
 
 def row(channel: Channel, reply: OutboundMessage | None = None) -> OutboxRow:
-    return OutboxRow(
-        id=OutboxId("c-1/1/0"),
-        conversation_id=ConversationId("c-1"),
-        turn_id=TurnId("c-1/1"),
-        number=1,
-        address=Address(channel=channel.name, account=ACCOUNT, person=ANA),
-        message=reply or OutboundMessage.of_text("Pois não 👋"),
-        attempts=1,
-        created_at=START,
-        updated_at=START,
-    )
+    return outbox_row(channel.name, ANA, reply or OutboundMessage.of_text("Pois não 👋"), account=ACCOUNT)
 
 
 @asynccontextmanager
@@ -98,6 +101,41 @@ async def open_whatsapp() -> AsyncIterator[Outbound]:
             refuse=scripted(code=131026),
             fail=scripted(fault=SendFault.UNAVAILABLE),
             cut=scripted(fault=SendFault.CUT_BEFORE_ACCEPTING),
+        )
+        await channel.close()
+
+
+DOUBLES: dict[str, tuple[Callable[[str], HttpChannel], int]] = {
+    "telegram": (lambda url: TelegramChannel(f"{url}/telegram", "1000001:token"), 403),
+    "slack": (lambda url: SlackChannel(f"{url}/slack/api", "xoxb-token"), 404),
+    "messenger": (lambda url: graph(Messenger, url), 551),
+    "instagram": (lambda url: graph(Instagram, url), 551),
+}
+"""The sending side of each platform at the sandbox's address, and a code of a final refusal."""
+
+
+def graph(kind: type[Messenger], url: str) -> MessengerChannel:
+    return MessengerChannel(kind.name, kind.limits, f"{url}/{kind.name}/v26.0", "token")
+
+
+@asynccontextmanager
+async def open_double(name: str) -> AsyncIterator[Outbound]:
+    app = create_app(SandboxSettings(institution=pyloto()))
+    double = app.state.platforms[name]
+    opened, refusal = DOUBLES[name]
+    async with server_of(app).running(listen("127.0.0.1", 0)) as url:
+        channel: Any = opened(url)
+
+        def scripted(**send: Any) -> Callable[[], None]:
+            return lambda: double.behave(PlatformBehaviour(script=(ScriptedSend(**send),)))
+
+        yield Outbound(
+            channel,
+            lambda: [(double.text_of(one["body"]), double.reference_of(one["body"])) for one in double.messages],
+            refuse=scripted(code=refusal),
+            fail=scripted(fault=SendFault.UNAVAILABLE),
+            cut=scripted(fault=SendFault.CUT_BEFORE_ACCEPTING),
+            echoes=double.echoes,
         )
         await channel.close()
 
@@ -144,8 +182,9 @@ OPENING: dict[str, Callable[[], AbstractAsyncContextManager[Outbound]]] = {
     "whatsapp": open_whatsapp,
     "web": open_web,
     "carrier": open_carrier,
+    **{name: partial(open_double, name) for name in DOUBLES},
 }
-WITH_A_PLATFORM = ("whatsapp", "carrier")
+WITH_A_PLATFORM = ("whatsapp", "carrier", *DOUBLES)
 
 
 @pytest.fixture(params=OPENING)
@@ -169,7 +208,7 @@ def test_every_registered_channel_is_held_to_this() -> None:
 async def test_a_reply_arrives_with_the_reference_of_its_row(outbound: Outbound) -> None:
     assert await outbound.channel.send(row(outbound.channel))
     await asyncio.sleep(0)
-    assert outbound.taken() == [("Pois não 👋", "c-1/1/0")]
+    assert outbound.taken() == [("Pois não 👋", "c-1/1/0" if outbound.echoes else "")]
 
 
 async def test_a_refusal_is_final_and_has_a_code(platform: Outbound) -> None:
@@ -204,6 +243,9 @@ async def test_without_a_connection_nothing_was_sent(name: str) -> None:
         channel: Channel = CarrierChannel(url, TOKEN, Carrier.name, Carrier.limits)
         if name == "whatsapp":
             channel = WhatsAppChannel(api_url=url, access_token="t", phone_number_id=ACCOUNT)
+        if name in DOUBLES:
+            unserved: Any = DOUBLES[name][0](url)
+            channel = unserved
         with pytest.raises(ChannelUnavailableError):
             await channel.send(row(channel))
         await channel.close()
@@ -264,7 +306,14 @@ LIMITED: dict[str, MessageType] = {
 
 @pytest.mark.parametrize(
     ("name", "over"),
-    [("carrier", "text"), *(("whatsapp", over) for over in LIMITED)],
+    [
+        ("carrier", "text"),
+        *(("whatsapp", over) for over in LIMITED),
+        *(("telegram", over) for over in ("text", "button_body", "buttons", "list_body", "rows", "caption")),
+        *(("slack", over) for over in LIMITED if over not in ("caption", "row_description")),
+        *(("messenger", over) for over in LIMITED if over not in ("caption", "row_description", "list_label")),
+        *(("instagram", over) for over in ("rows", "row_title", "button_title")),
+    ],
 )
 async def test_one_more_than_a_limit_is_refused(name: str, over: str) -> None:
     """So no limit is lower than the platform's."""
@@ -387,7 +436,127 @@ def carrier() -> Receiving:
     )
 
 
-RECEIVING: dict[str, Callable[[], Receiving]] = {"whatsapp": whatsapp, "carrier": carrier}
+def telegram_post(content: Any, secret: str = "token") -> Post:
+    return Post(orjson.dumps(content), [(b"x-telegram-bot-api-secret-token", secret.encode())])
+
+
+def telegram() -> Receiving:
+    text = telegram_api.update(7, message=telegram_api.message(52998224725, 12, text="Olá"))
+    read = InboundMessage(
+        id=MessageId("tg-0f53e9bff2e117847f235b23"),
+        conversation_id=ConversationId("tg:8fa21d6d737324fb0e84e7bb"),
+        address=Address(channel=ChannelName.TELEGRAM, account="1000001", person="52998224725"),
+        platform_id="52998224725:12",
+        text="Olá",
+        person_name="Ana Lima",
+        sent_at=datetime.fromtimestamp(1_790_000_000, UTC),
+        received_at=START,
+    )
+    return Receiving(
+        TelegramInbound("token", bot="1000001", id_salt="salt"),
+        posts={
+            "message": (telegram_post(text), Received(messages=(read,))),
+            "not for us": (telegram_post({"update_id": 8, "poll": {}}), Received(ignored=("poll",))),
+        },
+        forged={"another token": telegram_post(text, "other"), "unsigned": Post(telegram_post(text).body)},
+        wrong_queries=[{}, {"challenge": "1"}],
+    )
+
+
+def post_of(body: bytes, headers: dict[str, str]) -> Post:
+    return Post(body, [(name.encode(), value.encode()) for name, value in headers.items()])
+
+
+def slack() -> Receiving:
+    text = slack_api.event(text="Olá &amp; bom dia")
+    read = InboundMessage(
+        id=MessageId("slack-5e22240ab754639ecdd7a205"),
+        conversation_id=ConversationId("slack:a83e3679f4c8425489edea75"),
+        address=Address(channel=ChannelName.SLACK, account="T1", person="D1", aliases=("UANA",)),
+        platform_id="D1/1790000000.000100",
+        text="Olá & bom dia",
+        sent_at=datetime.fromtimestamp(1_790_000_000, UTC),
+        received_at=START,
+    )
+
+    def post(content: Any, secret: str = "agora", at: datetime = START) -> Post:
+        return post_of(*slack_api.signed(content, secret, at=at.timestamp()))
+
+    good = post(text)
+    return Receiving(
+        SlackInbound("agora", id_salt="salt"),
+        posts={
+            "message": (good, Received(messages=(read,))),
+            "challenge": (post({"type": "url_verification", "challenge": "3eZ"}), Received(answer="3eZ")),
+            "not for us": (post(slack_api.event(bot_id="B1", text="x")), Received(ignored=("bot_message",))),
+        },
+        forged={
+            "another secret": post(text, "other"),
+            "another body": Post(good.body + b" ", good.headers),
+            "unsigned": Post(good.body),
+            "of an hour ago": post(text, at=START - timedelta(hours=1)),
+        },
+        wrong_queries=[{}, {"challenge": "1"}],
+    )
+
+
+def messenger(kind: type[Messenger]) -> Receiving:
+    prefix, object = {"messenger": ("fb", "page"), "instagram": ("ig", "instagram")}[kind.name]
+    text = messenger_api.event("2000007", message={"mid": "m_1", "text": "Olá"})
+    read = InboundMessage(
+        id=MessageId(f"{prefix}-186819104fde444955eb09f5"),
+        conversation_id=ConversationId(f"{prefix}:25f448e1df3714767fce42c6"),
+        address=Address(channel=kind.name, account="1000003", person="2000007"),
+        platform_id="m_1",
+        text="Olá",
+        sent_at=datetime.fromtimestamp(1_790_000_000, UTC),
+        received_at=START,
+    )
+    ours = messenger_api.echo("2000007", {"mid": "m_9", "text": "Pois não", "metadata": "c-1/1/0"})
+    status = StatusUpdate(
+        channel=kind.name,
+        account="1000003",
+        platform_message_id="m_9",
+        state=DeliveryState.SENT,
+        client_reference="c-1/1/0",
+        at=datetime.fromtimestamp(1_790_000_000, UTC),
+    )
+
+    def post(*events: Any, secret: str = "agora") -> Post:
+        return post_of(*meta.signed(messenger_api.envelope(*events, object=object), secret))
+
+    good = post(text)
+    return Receiving(
+        MessengerInbound(kind.name, app_secret="agora", verify_token="handshake", id_salt="salt"),
+        posts={
+            "message": (good, Received(messages=(read,))),
+            "status": (post(ours), Received(statuses=(status,))),
+            "not for us": (post(messenger_api.event("2", read={"watermark": 1})), Received(ignored=("read",))),
+            "unreadable beside a message": (
+                post({"sender": 1}, text),
+                Received(
+                    messages=(read,), unreadable=(Unreadable("messaging: MalformedMessageError", '{"sender":1}'),)
+                ),
+            ),
+        },
+        forged={
+            "another secret": post(text, secret="other"),
+            "another body": Post(good.body + b" ", good.headers),
+            "unsigned": Post(good.body),
+        },
+        query={"hub.mode": "subscribe", "hub.verify_token": "handshake", "hub.challenge": "1158201444"},
+        wrong_queries=[{}, {"hub.mode": "subscribe", "hub.verify_token": "no", "hub.challenge": "1158201444"}],
+    )
+
+
+RECEIVING: dict[str, Callable[[], Receiving]] = {
+    "whatsapp": whatsapp,
+    "carrier": carrier,
+    "telegram": telegram,
+    "slack": slack,
+    "messenger": partial(messenger, Messenger),
+    "instagram": partial(messenger, Instagram),
+}
 
 
 @pytest.fixture(params=RECEIVING)
@@ -395,11 +564,10 @@ def receiving(request: pytest.FixtureRequest) -> Receiving:
     return RECEIVING[request.param]()
 
 
-@pytest.mark.parametrize("case", ["message", "status", "not for us", "unreadable beside a message"])
-def test_a_post_is_parsed_exactly(receiving: Receiving, case: str) -> None:
-    post, expected = receiving.posts[case]
-    receiving.inbound.verify(post, at=START)
-    assert receiving.inbound.parse(post, at=START) == expected
+def test_a_post_is_parsed_exactly(receiving: Receiving) -> None:
+    for case, (post, expected) in receiving.posts.items():
+        receiving.inbound.verify(post, at=START)
+        assert receiving.inbound.parse(post, at=START) == expected, case
 
 
 def test_a_post_gives_the_first_of_its_headers_and_parameters() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from adapters.models.scripted import ScriptedModel
 from contracts.analysis import AnalysisKind
-from contracts.conversation import State, TokenCount, Trigger, TurnRecord
+from contracts.conversation import State, TokenCount, TurnRecord
 from contracts.delivery import Record
 from contracts.errors import ModelUnavailableError, StoreUnavailableError
 from contracts.institution import FixedText
@@ -241,10 +241,10 @@ async def test_dropped_drafts_and_refused_answers_were_paid(beds: Any) -> None:
     turn = await say(bed)
     await bed.engine.turn.ledger.flush()
     booked = await read_day(bed.store.records, TODAY, at=START)
-    assert booked.total.calls == len(model.requests) == 7
+    assert booked.total.calls == len(model.requests) == 5
     assert sum(task.calls for task in turn.tasks) == 3
     apart = [one for one in await bed.store.records.page(COLLECTION, at=START) if kind_of(one.key) is Kind.APART]
-    assert [Page.of(one.body).total.calls for one in apart] == [4]
+    assert [Page.of(one.body).total.calls for one in apart] == [2]
     assert await recount(bed.store, TODAY, at=TOMORROW) == await truth(bed.store)
     assert (await read_day(bed.store.records, TODAY, at=TOMORROW)).total == booked.total
     head = await bed.store.conversations.load(C1)
@@ -385,7 +385,7 @@ async def test_a_conversation_that_has_spent_its_ceiling_goes_to_a_person_and_ma
     head = await bed.store.conversations.load(conversation_id("c-2"))
     assert head is not None
     assert one_turn < Decimal(head.spent_usd) <= ceiling
-    await operator_actions.pull(head.id, Trigger.HAND_BACK, bed.engine.operators, reason="operator")
+    await bed.engine.operators.agents.hand_back(head.id, agent="ana")
     assert (await say(bed, conversation="c-2")).state is State.AWAITING_USER
 
 

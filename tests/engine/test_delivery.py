@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from adapters.models.scripted import ScriptedModel
 from cli.trace import trace
-from contracts.conversation import Conversation, State, Trigger
+from contracts.conversation import Conversation, State
 from contracts.delivery import Arrival, OutboxRow, TurnCommit
 from contracts.errors import (
     ChannelRefusedError,
@@ -37,6 +37,7 @@ from tests.builders import (
     SteppingClock,
     agreeable,
     conversation_id,
+    damage,
     decision,
     engine_bed,
     inbound,
@@ -371,6 +372,19 @@ async def test_a_text_or_a_person_that_is_refused_calls_a_person_at_once(bed: En
     assert await state_of(bed) is State.ESCALATING
 
 
+async def test_an_entry_that_cannot_be_read_becomes_a_dead_letter_and_the_rest_is_answered(
+    bed: EngineBed, tmp_path: Path
+) -> None:
+    await bed.inbox.append([inbound("1"), inbound("2")])
+    await damage(bed.inbox, tmp_path, C1, b"garbage")
+    assert any(event.what == "received, waiting" for event in await trace(C1, bed.inbox, bed.store))
+    await drain(C1, bed.engine.drain)
+    (letter,) = await bed.store.dead_letters.letters()
+    assert (letter.raw, letter.message) == ("garbage", None)
+    assert len(await bed.store.conversations.turns(C1)) == 1
+    assert await bed.inbox.depth() == 0
+
+
 async def test_a_crash_while_dead_lettering_is_redone(bed: EngineBed) -> None:
     limited = engine_bed(bed.inbox, bed.store, clock=bed.clock, limits=DrainLimits(attempts=0))
     await bed.inbox.append([inbound()])
@@ -387,7 +401,7 @@ async def test_a_dead_letter_can_be_tried_again(bed: EngineBed) -> None:
     await bed.inbox.append([inbound("de novo")])
     await drain(C1, limited.engine.drain)
     (letter,) = await bed.store.dead_letters.letters()
-    await operator_actions.pull(C1, Trigger.HAND_BACK, bed.engine.operators, reason="operator")
+    await bed.engine.operators.agents.hand_back(C1, agent="ana")
     assert await operator_actions.retry_dead_letter(letter.id, bed.engine.operators) == C1
     await drain(C1, bed.engine.drain)
     assert await bed.store.dead_letters.letters() == []
@@ -418,7 +432,7 @@ async def test_a_person_who_takes_over_while_the_model_thinks_wins(bed: EngineBe
     await drain(C1, bed.engine.drain)
 
     async def take_over() -> None:
-        await operator_actions.escalate(C1, bed.engine.operators, reason="operator")
+        await bed.engine.operators.agents.escalate(C1, agent="ana", reason="operator")
 
     bed.faults.pausing["turn.before_commit"] = take_over
     await bed.inbox.append([inbound("e o horário?")])
@@ -793,7 +807,7 @@ class Delivery(RuleBasedStateMachine):
     def operator_takes_over(self) -> None:
         head = self.run(self.bed.store.conversations.load(C1))
         if head is not None and head.turns:
-            self.run(operator_actions.escalate(C1, self.bed.engine.operators, reason="operator"))
+            self.run(self.bed.engine.operators.agents.escalate(C1, agent="ana", reason="operator"))
 
     @rule()
     def channel_fails_once(self) -> None:

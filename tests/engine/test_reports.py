@@ -1,6 +1,5 @@
 """Reports from the ledgers: sums by day, against the time before, and what left its band; on every backend."""
 
-import re
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +12,6 @@ import pytest
 
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.store import MemoryStore
-from context.loader import load_institution
 from contracts.errors import ConfigurationError
 from contracts.performance import Count, Times
 from contracts.ports import Inbox, Store
@@ -22,13 +20,14 @@ from reports.baseline import Baseline, collect, compare
 from reports.cost import Span
 from reports.digest import Period
 from reports.performance import figures, performance_report
-from reports.render.charts import bars
-from reports.render.page import NAMES
 from reports.render.text import digest_text
 from reports.render.words import Wording, phrases
 from reports.reporting import Reporting
-from tests.builders import BACKENDS, DOCUMENTS, SteppingClock, inbound, open_backend, pyloto
+from tests.builders import BACKENDS, SteppingClock, inbound, open_backend, pyloto
 from tests.reporting import Kind, book
+from webhook.console.rendering import standalone
+
+NAMES = ("status", "daily", "weekly", "cost", "performance")
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 TODAY = NOON.date()
@@ -193,29 +192,39 @@ class Elements(HTMLParser):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("institution", ["pyloto", "harbour_dental"])
-async def test_every_page_is_whole_and_loads_nothing(name: str, institution: str) -> None:
+@pytest.mark.parametrize("language", ["pt-BR", "en"])
+async def test_every_page_is_whole_and_loads_nothing(name: str, language: str) -> None:
     store = MemoryStore()
-    await store.institutions.publish(load_institution(DOCUMENTS / institution), at=NOON)
     await fortnight(store, Kind(turns=11, failed=3, usd="0.01"))
-    page = await reporting(store).page(name)
+    page = await reporting(store).page(name, language=language)
     assert page
+    text = standalone(page, language)
     elements = Elements()
-    elements.feed(page)
+    elements.feed(text)
     assert elements.opened == []
-    assert not {"script", "link", "img", "iframe"} & set(elements.seen)
+    assert not {"link", "img", "iframe"} & set(elements.seen)
     assert not {"style", "src", "onclick", "onload"} & elements.attributes
-    assert ('lang="pt-BR"' in page) is (institution == "pyloto")
-    words = phrases("pt") if institution == "pyloto" else phrases("en")
-    assert words[name] in page
-    assert ("svg" in elements.seen) is (name != "status")
+    assert f'lang="{language}"' in text
+    assert phrases("pt" if language == "pt-BR" else "en")[name] == page.title
+    assert ("data-plot" in elements.attributes) is ("script" in elements.seen) is (name != "status")
+    assert all(len(values) == len(plot.labels) for plot in page.plots for values in plot.series.values())
 
 
 async def test_a_page_of_nothing_is_a_page_too() -> None:
     for name in NAMES:
-        assert await reporting(MemoryStore()).page(name)
-    assert await reporting(MemoryStore()).page("nothing") is None
+        assert await reporting(MemoryStore()).page(name, language="en")
+    assert await reporting(MemoryStore()).page("nothing", language="en") is None
     assert await reporting(MemoryStore()).view("nothing") is None
+
+
+async def test_a_page_is_of_the_days_that_are_asked_for() -> None:
+    store = MemoryStore()
+    await book(store, {NOON - number * DAY: Kind(turns=number) for number in (3, 4, 5)})
+    days = {"first": TODAY - 5 * DAY, "last": TODAY - 4 * DAY}
+    page = await reporting(store).page("cost", language="en", **days)
+    assert page is not None
+    assert page.plots[0].labels == ["15/11", "16/11"]
+    assert (await reporting(store).view("performance", **days) or {})["total"]["turns"] == 9
 
 
 async def test_every_view_is_json_without_a_word_of_anybody() -> None:
@@ -300,11 +309,3 @@ async def test_latency_is_booked_where_the_reply_went_out() -> None:
     page = (await performance_report(store.records, Span(TODAY, TODAY, UTC), at=NOON)).total
     assert page.time(Times.REPLY).count == 3
     assert page.of(Count.STATES) == {"AWAITING_USER": 3}
-
-
-@pytest.mark.parametrize("highest", [1, 2, 3, 7, 40])
-def test_ticks_of_counts_are_whole_and_said_once(highest: int) -> None:
-    drawn = bars(["a"], {"turns": [highest]}, unit=lambda value: f"{value:g}", title="t", counts=True)
-    ticks = re.findall(r'text-anchor="end">([^<]+)<', drawn)
-    assert ticks == [str(int(float(tick))) for tick in ticks]
-    assert len(set(ticks)) == len(ticks) >= 2

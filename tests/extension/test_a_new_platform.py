@@ -52,7 +52,12 @@ class Whole:
 async def opened(folder: Path, **settings: str) -> AsyncIterator[Whole]:
     platform = CarrierDouble()
     async with server_of(platform.app).running(listen("127.0.0.1", 0)) as platform_url:
-        given = {"CARRIER_API_URL": f"{platform_url}/v1", "PROSA_DATA_DIR": str(folder), "PORT": "0"} | settings
+        given = {
+            "CARRIER_API_URL": f"{platform_url}/v1",
+            "PROSA_DATA_DIR": str(folder),
+            "PORT": "0",
+            "PROSA_QUIET_WINDOW_S": "0",
+        } | settings
         async with (
             open_runtime(read_settings(given, env_file=None)) as runtime,
             server_of(runtime.webhook).running(listen("127.0.0.1", 0)) as url,
@@ -72,16 +77,17 @@ async def test_a_message_comes_in_and_its_reply_goes_out(whole: Whole) -> None:
     assert (response.status_code, response.text) == (200, "ok")
     assert {sent["to"] for sent in whole.platform.accepted} == {"ana"}
     store = whole.runtime.backend.store
-    (summary,) = await store.conversations.summaries()
-    assert summary.channel == "carrier"
-    rows = await store.outbox.rows(summary.id)
+    (head,) = (await store.conversations.find()).items
+    assert head.address
+    assert head.address.channel == "carrier"
+    rows = await store.outbox.rows(head.id)
     assert [sent["reference"] for sent in whole.platform.accepted] == [row.id for row in rows]
     assert [sent["text"] for sent in whole.platform.accepted] == [row.message.text for row in rows]
     assert {row.state for row in rows} == {"sent"}
     await whole.events(
         *({"kind": "receipt", "id": row.platform_message_id or "", "state": "delivered"} for row in rows)
     )
-    assert {row.state for row in await store.outbox.rows(summary.id)} == {"delivered"}
+    assert {row.state for row in await store.outbox.rows(head.id)} == {"delivered"}
     counted = {"channel": "carrier", "outcome": "accepted"}
     assert REGISTRY.get_sample_value("webhook_messages_total", counted) == 1
 
@@ -89,8 +95,8 @@ async def test_a_message_comes_in_and_its_reply_goes_out(whole: Whole) -> None:
 async def test_a_second_delivery_is_answered_once(whole: Whole) -> None:
     for _ in range(3):
         assert (await whole.events(message("m-1", "ana", "Oi, bom dia"))).status_code == 200
-    (summary,) = await whole.runtime.backend.store.conversations.summaries()
-    assert summary.turns == 1
+    (head,) = (await whole.runtime.backend.store.conversations.find()).items
+    assert head.turns == 1
 
 
 async def test_its_challenge_by_post_is_answered(whole: Whole) -> None:
@@ -103,7 +109,7 @@ async def test_a_forged_or_old_post_is_refused(whole: Whole) -> None:
     event = {"account": "a-1", "events": [message("m-1", "ana", "Oi")]}
     assert (await whole.post(event, secret="other")).status_code == 401
     assert (await whole.post(event, at=datetime.now(UTC) - timedelta(hours=1))).status_code == 401
-    assert await whole.runtime.backend.store.conversations.summaries() == []
+    assert (await whole.runtime.backend.store.conversations.find()).items == ()
 
 
 async def test_an_unreadable_event_is_kept_and_its_neighbour_answered(whole: Whole) -> None:

@@ -1,7 +1,6 @@
 """The page at `/` and the data it shows next to the chat; read only, and closed unless opened."""
 
 import asyncio
-from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -10,22 +9,27 @@ from starlette.responses import FileResponse, Response
 
 from adapters.http.access import access_check
 from adapters.http.problems import Problem
-from contracts.conversation import Conversation
+from contracts.conversation import Conversation, State
+from contracts.delivery import ConversationSummary
 from contracts.errors import TransientError
+from contracts.listing import ConversationQuery
 from contracts.values import ConversationId
 from contracts.views import turn_view
 from observability.exposition import CONTENT_TYPE, Exposition
+from webhook.console.rendering import PAGE_HEADERS, STATIC_FOLDER
 from webhook.settings import WebhookDependencies
 
-STATIC_FOLDER = Path(__file__).parents[1] / "static"
 STATIC_FILES = {
     "app.js": "text/javascript",
+    "console.js": "text/javascript",
     "style.css": "text/css",
     "docs.css": "text/css",
     "fsm.svg": "image/svg+xml",
+    "vendor/htmx.min.js": "text/javascript",
+    "vendor/hx-sse.min.js": "text/javascript",
+    "vendor/uplot.min.js": "text/javascript",
+    "vendor/uplot.css": "text/css",
 }
-# Nothing of another origin is loaded or run, whatever a reply contains.
-PAGE_POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 MAX_TURNS = 200
 READY_SECONDS = 2.0
 
@@ -39,7 +43,7 @@ def console_routes(deps: WebhookDependencies) -> APIRouter:
     async def page() -> Response:
         return _file("index.html", "text/html; charset=utf-8")
 
-    @router.get("/static/{name}", include_in_schema=False)
+    @router.get("/static/{name:path}", include_in_schema=False)
     async def static(name: str) -> Response:
         if name not in STATIC_FILES:
             raise Problem(404, "Not found", "There is no such file.")
@@ -68,9 +72,10 @@ def console_routes(deps: WebhookDependencies) -> APIRouter:
         )
 
     @router.get("/console/conversations", tags=["console"], summary="Newest conversations")
-    async def conversations(state: str | None = None, limit: Annotated[int, "at most 500"] = 50) -> Response:
-        found = await deps.store.conversations.summaries(state=state, limit=max(1, min(limit, 500)))
-        return _json({"conversations": [summary.model_dump(mode="json") for summary in found]})
+    async def conversations(state: State | None = None, limit: Annotated[int, "at most 500"] = 50) -> Response:
+        states = frozenset({state}) if state else frozenset()
+        found = await deps.store.conversations.find(ConversationQuery(states=states), limit=max(1, min(limit, 500)))
+        return _json({"conversations": [ConversationSummary.of(one).model_dump(mode="json") for one in found.items]})
 
     @router.get("/console/conversations/{conversation_id}", tags=["console"], summary="One, with its newest turns")
     async def conversation(conversation_id: str) -> Response:
@@ -116,7 +121,7 @@ async def _readiness(deps: WebhookDependencies) -> Response:
 
 
 def _file(name: str, media_type: str) -> Response:
-    headers = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+    headers = PAGE_HEADERS | {"Cache-Control": "no-cache"}
     return FileResponse(STATIC_FOLDER / name, media_type=media_type, headers=headers)
 
 

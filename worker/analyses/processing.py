@@ -20,10 +20,11 @@ from contracts.analysis import (
     Filed,
 )
 from contracts.backoff import Backoff
-from contracts.conversation import Conversation, State, TaskRecord
+from contracts.conversation import Conversation, Speaker, State, TaskRecord
 from contracts.delivery import Record
 from contracts.errors import CallbackRefusedError, PermanentError, TransientError, WorkerError, family_of
 from contracts.ledger import BilledCall
+from contracts.listing import ConversationQuery
 from contracts.ports import WakeUps
 from fsm.migrations import migrate
 from observability.logs import conversation_logged, logger
@@ -189,7 +190,8 @@ class _Work:
 
     async def _ask(self, analysis: Analysis, head: Conversation) -> TaskResult[Result]:
         deps = self._deps
-        transcript = as_revised(await deps.store.conversations.transcript(head.id))
+        said = await deps.store.conversations.transcript(head.id)
+        transcript = as_revised([one for one in said if one.speaker is not Speaker.NOTE])
         view = AnalysisView(deps.rulebook().institution, head, transcript)
         with analysis_span(analysis):
             return await deps.analyst.write(analysis.context.kind, view)
@@ -330,7 +332,8 @@ async def renew_handoffs(deps: AnalysisDependencies, *, limit: int) -> None:
     writing. A failed one is left as it is: it would fail for ever.
     """
     desk = desk_of(deps)
-    for conversation in await deps.store.conversations.summaries(state=State.ESCALATING, limit=limit):
+    waiting = ConversationQuery(states=frozenset({State.ESCALATING}))
+    for conversation in (await deps.store.conversations.find(waiting, limit=limit)).items:
         newest = await desk.newest(conversation.id, AnalysisKind.HANDOFF_SUMMARY)
         if newest is None or (conversation.updated_at and newest.requested_at < conversation.updated_at):
             await desk.request(conversation.id, AnalysisKind.HANDOFF_SUMMARY)

@@ -1,0 +1,69 @@
+"""Operation in the browser: the first five numbers and reports of cost and performance, as pages or for programs."""
+
+from datetime import date
+from typing import Annotated
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from adapters.http.access import access_check
+from adapters.http.problems import Problem
+from webhook.console.rendering import LANGUAGE_COOKIE, LANGUAGES, THEME_COOKIE, Reader, html
+from webhook.settings import WebhookDependencies
+
+MAX_DAYS = 400
+YEAR_SECONDS = 365 * 24 * 3600
+
+First = Annotated[date | None, Query(alias="from")]
+Last = Annotated[date | None, Query(alias="to")]
+
+
+def operation_routes(deps: WebhookDependencies) -> APIRouter:
+    router = APIRouter(prefix="/console", dependencies=[Depends(access_check(deps.console_token))], tags=["console"])
+
+    @router.get("/status", summary="The first five numbers")
+    async def status(request: Request) -> Response:
+        return await _report("status", None, None, request, deps)
+
+    @router.get("/reports/{name}", summary="daily, weekly, cost or performance; ?from=DAY&to=DAY")
+    async def report(name: str, request: Request, first: First = None, last: Last = None) -> Response:
+        return await _report(name, first, last, request, deps)
+
+    @router.get("/preferences", include_in_schema=False)
+    async def preferences(language: str = "", theme: str | None = None, back: str = "/console") -> Response:
+        # Only our own pages: an address such as //example.com leaves this site.
+        response = RedirectResponse(back if back.startswith("/console") else "/console", 303)
+        if language in LANGUAGES:
+            response.set_cookie(LANGUAGE_COOKIE, language, max_age=YEAR_SECONDS, samesite="lax")
+        if theme is not None:
+            response.set_cookie(THEME_COOKIE, theme[:10], max_age=YEAR_SECONDS, samesite="lax")
+        return response
+
+    return router
+
+
+def wants_page(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
+async def _report(
+    name: str, first: date | None, last: date | None, request: Request, deps: WebhookDependencies
+) -> Response:
+    """Answer with a page to a client that accepts HTML, as a browser does; else with JSON."""
+    if first and last and not 0 <= (last - first).days < MAX_DAYS:
+        raise Problem(422, "Bad days", f"The first day comes before the last, at most {MAX_DAYS} days.")
+    if not wants_page(request):
+        view = await deps.reports.view(name, first=first, last=last)
+        if view is None:
+            raise _unknown()
+        return Response(orjson.dumps(view), media_type="application/json", headers={"Cache-Control": "no-store"})
+    language = Reader.of(request, deps.zone).language
+    page = await deps.reports.page(name, language=language, first=first, last=last)
+    if page is None:
+        raise _unknown()
+    return html("report.html", request, deps, here=name, page=page, first=first, last=last)
+
+
+def _unknown() -> Problem:
+    return Problem(404, "No such report", "There are daily, weekly, cost and performance.")

@@ -1,0 +1,109 @@
+"""Pages of the console: one shell in the reader's language, colours and time zone; what people wrote is escaped."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from contracts.pages import ReportPage
+from webhook.settings import WebhookDependencies
+
+FOLDER = Path(__file__).parent
+STATIC_FOLDER = FOLDER.parent / "static"
+LANGUAGES = {"pt": "pt-BR", "en": "en"}
+THEMES = ("light", "dark")
+LANGUAGE_COOKIE, THEME_COOKIE = "prosa_language", "prosa_theme"
+# Nothing of another origin is loaded or run, whatever a person or a model wrote.
+PAGE_POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self'; object-src 'none'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+PAGE_HEADERS = {
+    "Content-Security-Policy": PAGE_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Preferences of the person at the browser; an empty theme is the system's."""
+
+    language: str
+    theme: str = ""
+    zone: tzinfo = UTC
+
+    @classmethod
+    def of(cls, request: Request, zone: tzinfo) -> "Reader":
+        wanted = request.cookies.get(LANGUAGE_COOKIE) or request.headers.get("accept-language", "")
+        language = LANGUAGES["pt" if wanted.lower().startswith("pt") else "en"]
+        theme = request.cookies.get(THEME_COOKIE, "")
+        return cls(language, theme if theme in THEMES else "", zone)
+
+    def say(self, name: str, **given: object) -> str:
+        """Return the phrase of that name; one that is none of ours, such as an institution's id, after its last dot."""
+        return phrases(self.language).get(name, name.rpartition(".")[2]).format(**given)
+
+    def moment(self, at: datetime | None) -> str:
+        from babel.dates import format_datetime
+
+        return format_datetime(at, "short", self.zone, self._locale) if at else "–"
+
+    def age(self, since: datetime | None, now: datetime) -> str:
+        from babel.dates import format_timedelta
+
+        if since is None:
+            return "–"
+        return format_timedelta(now - since, granularity="minute", format="short", locale=self._locale)
+
+    @property
+    def _locale(self) -> str:
+        return self.language.replace("-", "_")
+
+
+@cache
+def phrases(language: str) -> Mapping[str, str]:
+    import yaml
+
+    name = next(short for short, full in LANGUAGES.items() if full == language)
+    read: dict[str, str] = yaml.safe_load((FOLDER / "locales" / f"{name}.yaml").read_text(encoding="utf-8"))
+    return read
+
+
+def html(template: str, request: Request, deps: WebhookDependencies, *, status: int = 200, **content: Any) -> Response:
+    """Answer with a page of the console; `here` names its place in the navigation."""
+    reader = Reader.of(request, deps.zone)
+    shell = {"reader": reader, "say": reader.say, "now": deps.clock.now(), "links": deps.links, "url": request.url}
+    text = environment().get_template(template).render(shell | content)
+    return HTMLResponse(text, status, headers=PAGE_HEADERS)
+
+
+def standalone(page: ReportPage, language: str) -> str:
+    """Return a report as one file: style, script and figures in it, nothing loaded from elsewhere."""
+    reader = Reader(LANGUAGES["pt" if language.lower().startswith("pt") else "en"])
+    text: str = environment().get_template("standalone.html").render(reader=reader, say=reader.say, page=page)
+    return text
+
+
+@cache
+def environment() -> Any:
+    # A process without pages does not load it: the webhook's cold start counts.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    found = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Our own files, for a page that loads none.
+    found.globals["inlined"] = lambda name: Markup((STATIC_FOLDER / name).read_text(encoding="utf-8"))  # noqa: S704
+    return found

@@ -76,12 +76,17 @@ def phrases(language: str) -> Mapping[str, str]:
     return read
 
 
-def html(template: str, request: Request, deps: WebhookDependencies, *, status: int = 200, **content: Any) -> Response:
+def html(name: str, request: Request, deps: WebhookDependencies, *, status: int = 200, **content: Any) -> Response:
     """Answer with a page of the console; `here` names its place in the navigation."""
+    return HTMLResponse(fragment(name, request, deps, **content), status, headers=PAGE_HEADERS)
+
+
+def fragment(name: str, request: Request, deps: WebhookDependencies, **content: Any) -> str:
+    """Return a page, or a part of one that is shown live, as HTML."""
     reader = Reader.of(request, deps.zone)
     shell = {"reader": reader, "say": reader.say, "now": deps.clock.now(), "links": deps.links, "url": request.url}
-    text = environment().get_template(template).render(shell | content)
-    return HTMLResponse(text, status, headers=PAGE_HEADERS)
+    text: str = environment().get_template(name).render(shell | content)
+    return text
 
 
 def standalone(page: ReportPage, language: str) -> str:

@@ -1,5 +1,7 @@
 """`prosa conversations`: list, show, trace, hand over, export or erase them."""
 
+import uuid
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
@@ -11,9 +13,10 @@ from cli.output import AsJson, clock_time, console, fail, print_json, print_tabl
 from cli.settings import read_settings
 from cli.trace import trace as trace_events
 from contracts.analysis import AnalysisKind
-from contracts.conversation import Conversation, State, Trigger
-from contracts.errors import IllegalTransitionError
-from contracts.ports import Store
+from contracts.conversation import Conversation, Speaker, State
+from contracts.errors import IllegalTransitionError, ReplyWindowClosedError
+from contracts.messages import OutboundMessage
+from contracts.ports import Operators, Store
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId
 from contracts.views import analysis_view
@@ -25,6 +28,7 @@ from worker.bootstrap import open_operations
 app = typer.Typer(add_completion=False, help="Look at conversations and act on them.", no_args_is_help=True)
 app.command()(analyse)
 
+Agent = Annotated[str, typer.Option("--agent", help="The agent's name, as the history keeps it.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="A conversation's id; web:NAME may be written NAME.")]
 
 
@@ -66,10 +70,14 @@ async def show(conversation: Id, as_json: AsJson = False) -> None:
             return
         console.print(f"[bold]{head.id}[/]  {head.state}, episode {head.episode}, {head.turns} turns")
         console.print(f"line {head.business_line or '-'}, intent {head.intent or '-'}, waiting for {head.waiting_for}")
+        if head.handoff is not None:
+            since = clock_time(head.handoff.at)
+            console.print(f"handed off since {since} ({head.handoff.reason}), owner: {head.agent or head.owner}")
         for name, value in head.fields.items():
             console.print(f"  {name}: {value}", markup=False)
         for one in said:
-            console.print(f"{clock_time(one.at)}  {one.speaker:>9}  {one.text}", markup=False)
+            named = " ".join(filter(None, (one.author, "(note)" if one.speaker is Speaker.NOTE else "")))
+            console.print(f"{clock_time(one.at)}  {named or one.speaker:>9}  {one.text}", markup=False)
             if one.options:
                 console.print(f"{'':>36}[{'] ['.join(one.options)}]", markup=False)
         if summary is not None:
@@ -136,22 +144,42 @@ async def erase(
     raise fail(f"there is nothing of {conversation} to erase")
 
 
-@app.command("hand-back")
+@app.command()
 @asynchronous
-async def hand_back(conversation: Id) -> None:
-    """A person of the team is done: the assistant answers again."""
-    await _pull(conversation, Trigger.HAND_BACK)
+async def take(conversation: Id, agent: Agent = "cli") -> None:
+    """Take a conversation over: the assistant is silent until it is handed back."""
+    await _act(conversation, lambda team, id_: team.take(id_, agent=agent))
 
 
 @app.command()
 @asynchronous
-async def escalate(conversation: Id) -> None:
-    """A person of the team takes over: the assistant is silent until it is handed back."""
-    async with open_operations(read_settings()) as engine:
-        deps = engine.operators
-        head = await _head(conversation, deps.store)
-        await operator_actions.escalate(head.id, deps, reason=TurnReason.BY_OPERATOR)
-        moved = await _head(head.id, deps.store)
+async def reply(conversation: Id, text: Annotated[str, typer.Argument()], agent: Agent = "cli") -> None:
+    """Answer the person as an agent, and take the conversation over."""
+    message = OutboundMessage.of_text(text)
+    await _act(conversation, lambda team, id_: team.reply(id_, message, agent=agent, request_id=uuid.uuid4().hex))
+
+
+@app.command()
+@asynchronous
+async def note(conversation: Id, text: Annotated[str, typer.Argument()], agent: Agent = "cli") -> None:
+    """Add a note for the team, which the person does not see."""
+    await _act(conversation, lambda team, id_: team.note(id_, text, agent=agent, request_id=uuid.uuid4().hex))
+
+
+@app.command("hand-back")
+@asynchronous
+async def hand_back(conversation: Id, agent: Agent = "cli") -> None:
+    """An agent is done: the assistant answers again."""
+    await _act(conversation, lambda team, id_: team.hand_back(id_, agent=agent))
+
+
+@app.command()
+@asynchronous
+async def escalate(conversation: Id, agent: Agent = "cli") -> None:
+    """Call an agent: the assistant is silent until the conversation is handed back."""
+    moved = await _act(
+        conversation, lambda team, id_: team.escalate(id_, agent=agent, reason=TurnReason.BY_OPERATOR), quiet=True
+    )
     if moved.state is not State.ESCALATING:
         raise fail(f"{moved.id} is {moved.state}; prosa conversations reopen opens it again")
     console.print(f"{moved.id} is {moved.state}.")
@@ -159,22 +187,16 @@ async def escalate(conversation: Id) -> None:
 
 @app.command()
 @asynchronous
-async def close(conversation: Id) -> None:
+async def close(conversation: Id, agent: Agent = "cli") -> None:
     """End the conversation; the next message opens its successor."""
-    await _pull(conversation, Trigger.CONCLUDE)
+    await _act(conversation, lambda team, id_: team.close(id_, agent=agent))
 
 
 @app.command()
 @asynchronous
-async def reopen(conversation: Id) -> None:
+async def reopen(conversation: Id, agent: Agent = "cli") -> None:
     """Undo SPAM or another end: the person is answered again."""
-    async with open_operations(read_settings()) as engine:
-        deps = engine.operators
-        head = await _head(conversation, deps.store)
-        try:
-            opened = await operator_actions.reopen(head.id, deps)
-        except IllegalTransitionError as exc:
-            raise fail(str(exc)) from exc
+    opened = await _act(conversation, lambda team, id_: team.reopen(id_, agent=agent), quiet=True)
     console.print(f"{opened.id} is open again, episode {opened.episode}.")
 
 
@@ -214,15 +236,18 @@ async def _located(given: str, backend: Backend) -> tuple[ConversationId | None,
     return (holders[0], MessageId(given)) if holders else (None, None)
 
 
-async def _pull(given: str, trigger: Trigger) -> None:
+async def _act(
+    given: str, act: Callable[[Operators, ConversationId], Awaitable[Conversation]], *, quiet: bool = False
+) -> Conversation:
     async with open_operations(read_settings()) as engine:
-        deps = engine.operators
-        head = await _head(given, deps.store)
+        head = await _head(given, engine.operators.store)
         try:
-            moved = await operator_actions.pull(head.id, trigger, deps, reason=TurnReason.BY_OPERATOR)
-        except IllegalTransitionError as exc:
+            moved = await act(engine.operators.agents, head.id)
+        except (IllegalTransitionError, ReplyWindowClosedError) as exc:
             raise fail(f"{head.id} is {head.state}: {exc}") from exc
-    console.print(f"{moved.id} is {moved.state}.")
+    if not quiet:
+        console.print(f"{moved.id} is {moved.state}{f', owned by {moved.agent}' if moved.agent else ''}.")
+    return moved
 
 
 async def _head(given: str, store: Store) -> Conversation:

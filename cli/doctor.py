@@ -198,7 +198,7 @@ async def examine_channel(platform: Platform, settings: Settings) -> Finding:
     """Look at a channel that needs settings, and let it ask its platform."""
     assert platform.settings is not None  # noqa: S101 - the others are not looked at
     if platform.settings.of(settings) is None:
-        step = f"set {', '.join(platform.settings.required())}; README says where they are"
+        step = f"set {', '.join(platform.settings.required())}; docs/channels.md says where they are"
         return Finding(platform.name, Health.NOTE, "not connected", step)
     return await platform.examine(settings) or Finding(platform.name, Health.OK, "set up")
 

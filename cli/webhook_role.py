@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from starlette.types import ASGIApp
 
-from adapters.channels.registry import open_inbound
+from adapters.channels.registry import PLATFORMS, open_inbound
 from adapters.clock import NoFaults, SystemClock
 from cli.sandboxed import sandboxed
 from cli.tracing import traced
@@ -17,6 +17,7 @@ from webhook.app import create_app
 from webhook.settings import WebhookDependencies
 from worker.analyses.requests import desk_without_engine
 from worker.backends import Backend, open_backend, open_wake_ups
+from worker.operators import operators_without_engine
 
 KEEP_ALIVE = timedelta(seconds=15)
 # Without events from the workers' processes, a watching client's replies are looked for in the store.
@@ -44,6 +45,12 @@ def webhook_dependencies(
         inbox=backend.inbox,
         store=backend.store,
         queue=queue,
+        operators=operators_without_engine(
+            backend.store,
+            SystemClock(),
+            queue,
+            {name: platform.reply_window for name, platform in PLATFORMS.items()},
+        ),
         analyses=desk_without_engine(effective, backend.store, SystemClock(), queue),
         reports=Reporting(backend.inbox, backend.store, SystemClock(), effective.zone, effective.budget_day_usd),
         events=backend.events,

@@ -14,6 +14,7 @@ from context.markdown import Block, BlockKind, Entry, Line, Outline, Problem, Se
 from context.view import render_core
 from contracts.errors import InstitutionError
 from contracts.institution import (
+    INSTEAD,
     OPTIONAL,
     RATING,
     Asset,
@@ -416,7 +417,7 @@ def _texts(page: _Page) -> dict[FixedText, str]:
             page.problem(entry.line, f"what stands on a button has at most {MAX_LABEL} characters; shorten it")
     rates = any(which in texts for which in RATING)
     for which in FixedText:
-        if which not in OPTIONAL | texts.keys() and (rates or which not in RATING):
+        if which not in OPTIONAL | INSTEAD.keys() | texts.keys() and (rates or which not in RATING):
             page.problem(section.line, f'the fixed text "{which}" is missing; add "## {which}" and its text after ">"')
     return texts
 

@@ -40,6 +40,7 @@ class Trigger(StrEnum):
     CONCLUDE = "conclude"
     ESCALATE = "escalate"
     MARK_SPAM = "mark_spam"
+    TAKE = "take"
     HAND_BACK = "hand_back"
     TIME_OUT = "time_out"
     FAIL = "fail"
@@ -67,16 +68,19 @@ class TransitionRecord(Kept):
 
 
 class Speaker(StrEnum):
+    """Party of a line; a `NOTE` is an agent's, for the team alone: it is in no window and no prompt."""
+
     PERSON = "person"
     ASSISTANT = "assistant"
     OPERATOR = "operator"
+    NOTE = "note"
 
 
 class Utterance(Kept):
     """One line of the transcript: a text, and the options that were offered with it.
 
     `message_id` is the inbound message. A line with a `revision` edits or deletes an earlier one, which stays
-    as it was.
+    as it was. `author` is the name of the agent whose words or note it is.
     """
 
     speaker: Speaker
@@ -84,7 +88,31 @@ class Utterance(Kept):
     options: tuple[Text, ...] = ()
     message_id: MessageId | None = Field(None, exclude_if=lambda message: message is None)
     revision: Revision | None = Field(None, exclude_if=lambda revision: revision is None)
+    author: str | None = Field(None, exclude_if=lambda author: author is None)
     at: Instant
+
+
+class Owner(StrEnum):
+    """Party whose turn it is to answer; with `NOBODY` the conversation waits for an agent."""
+
+    ASSISTANT = "assistant"
+    AGENT = "agent"
+    NOBODY = "nobody"
+
+
+class Handoff(Kept):
+    """Hand-off of a conversation to the team, which waits since `at`.
+
+    `taken_at` is when an agent took it, `answered_at` the agent's first word, `last_word_at` the newest. `held_at` is
+    when the person was told that the answer takes longer.
+    """
+
+    reason: str
+    at: Instant
+    taken_at: Instant | None = None
+    answered_at: Instant | None = None
+    last_word_at: Instant | None = None
+    held_at: Instant | None = Field(None, exclude_if=lambda moment: moment is None)
 
 
 class Episode(Kept):
@@ -183,6 +211,15 @@ class Conversation(Kept):
     automaton_points: int = Field(0, exclude_if=lambda points: points == 0)
     topics: tuple[str, ...] = Field((), exclude_if=lambda topics: not topics)
     advertisement: Text | None = Field(None, exclude_if=lambda text: text is None)
+    # Hand-off: set and cleared by the machine as it enters and leaves ESCALATING; `agent` by `worker/operators.py`.
+    agent: str | None = Field(None, exclude_if=lambda agent: agent is None)
+    handoff: Handoff | None = Field(None, exclude_if=lambda handoff: handoff is None)
+
+    @property
+    def owner(self) -> Owner:
+        if self.state is not State.ESCALATING:
+            return Owner.ASSISTANT
+        return Owner.AGENT if self.agent else Owner.NOBODY
 
     @property
     def is_final(self) -> bool:
@@ -205,7 +242,7 @@ class Conversation(Kept):
 
     def says(self, *utterances: Utterance) -> Self:
         """Return it with the newest utterances in its window, and our newest, however much was said after it."""
-        said = (*self.window, *utterances)
+        said = (*self.window, *(one for one in utterances if one.speaker is not Speaker.NOTE))
         window = said[-WINDOW_UTTERANCES:]
         ours = [one for one in said if one.speaker is not Speaker.PERSON]
         if ours and all(one.speaker is Speaker.PERSON for one in window):

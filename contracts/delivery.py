@@ -59,7 +59,8 @@ class OutboxRow(Kept):
     `correlation_id` is the first message that the reply answers, which arrived at `received_at`: all log lines of that
     message's life carry it. `traceparent` names the span of the turn, if any: sends and statuses belong to its trace.
     `refused_code` is the platform's code for refusing `message` in its form:
-    since then the row is about the same in words.
+    since then the row is about the same in words. `author` is the agent who wrote it, None: the assistant.
+    `window_from` is the person's last message before it, from which the platform's reply window counts.
     """
 
     id: OutboxId
@@ -79,6 +80,8 @@ class OutboxRow(Kept):
     error_code: str | None = None
     refused_code: str | None = Field(None, exclude_if=lambda code: code is None)
     needs_escalation: bool = False
+    author: str | None = Field(None, exclude_if=lambda author: author is None)
+    window_from: Instant | None = Field(None, exclude_if=lambda moment: moment is None)
     created_at: Instant
     updated_at: Instant
 
@@ -115,6 +118,10 @@ class OutboxRow(Kept):
     def postponed(self, *, not_before: datetime, error_code: str, at: datetime) -> Self:
         return self._with(state=DeliveryState.PENDING, not_before=not_before, error_code=error_code, updated_at=at)
 
+    def withdrawn(self, *, reason: str, at: datetime) -> Self:
+        """Return the row as one that must not be sent any more, unless a status proves that it was already."""
+        return self._with(state=DeliveryState.WITHDRAWN, error_code=reason, updated_at=at)
+
     def failed(self, *, error_code: str, at: datetime, in_any_form: bool) -> Self:
         """The row after a final refusal: pending in words, once, where it has any; else a person is to be called."""
         if in_any_form or self.is_in_words or not self.message.in_words:
@@ -139,6 +146,8 @@ class OutboxRow(Kept):
         if _rank(update.state) <= _rank(self.state) or not (is_proof or self._is_about_this_form(update)):
             return self
         if update.state is DeliveryState.FAILED:
+            if self.state is DeliveryState.WITHDRAWN:
+                return self
             code = update.error_code or "unknown"
             return self.failed(error_code=code, at=update.at, in_any_form=update.in_any_form)
         platform_id = update.platform_message_id or self.platform_message_id
@@ -164,6 +173,7 @@ def row_of(reference: str | None) -> OutboxId:
 _ORDER = (
     DeliveryState.PENDING,
     DeliveryState.SENDING,
+    DeliveryState.WITHDRAWN,
     DeliveryState.SENT,
     DeliveryState.FAILED,
     # Evidence of arrival outweighs an earlier report of a failure.
@@ -186,7 +196,11 @@ class Receipt(Kept):
 
 
 class TurnCommit(Value):
-    """The atomic write of one turn, valid if the stored version is still `conversation.version`."""
+    """The atomic write of one turn, valid if the stored version is still `conversation.version`.
+
+    `unchanged` are rows as they were read, of which `outbox` has the next state: it is valid only if they are still
+    stored so. `records` are new ones.
+    """
 
     conversation: Conversation
     transitions: tuple[TransitionRecord, ...] = ()
@@ -194,6 +208,14 @@ class TurnCommit(Value):
     turn: TurnRecord | None = None
     answered: tuple[InboxEntry, ...] = ()
     outbox: tuple[OutboxRow, ...] = ()
+    unchanged: tuple[OutboxRow, ...] = ()
+    records: "tuple[Record, ...]" = ()
+
+    def withdrawing(self, unsent: Iterable[OutboxRow], *, reason: str, at: datetime) -> Self:
+        """Return the commit that also withdraws the assistant's replies among these rows."""
+        rows = tuple(row for row in unsent if row.author is None)
+        withdrawn = (row.withdrawn(reason=reason, at=at) for row in rows)
+        return self.model_copy(update={"outbox": (*withdrawn, *self.outbox), "unchanged": rows})
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:

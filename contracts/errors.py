@@ -81,6 +81,10 @@ class IllegalTransitionError(PermanentError):
     """The table has no such move."""
 
 
+class ReplyWindowClosedError(PermanentError):
+    """The platform takes no free text of an agent any more: only a template may be sent."""
+
+
 class UnusableModelOutputError(PermanentError):
     """The model's answer stayed invalid after its one repair."""
 

@@ -1,5 +1,6 @@
 """The institution's knowledge, as the loader in `context/` reads it from its three markdown documents."""
 
+from datetime import timedelta
 from enum import StrEnum
 
 from contracts.guardrails import Passage
@@ -69,10 +70,13 @@ class FixedText(StrEnum):
     """Replies without a model. Every institution provides them, in its own language.
 
     It may leave out all those of `RATING` together; then conversations end without the rating question. Those of
-    `OPTIONAL` may be missing one by one; then nothing is said in their place.
+    `OPTIONAL` may be missing one by one; then nothing is said in their place, or another one by `INSTEAD`.
     """
 
     ESCALATED = "escalated"
+    ESCALATED_CLOSED = "escalated_closed"
+    STILL_WAITING = "still_waiting"
+    HANDED_BACK = "handed_back"
     MODEL_AWAY = "model_away"
     CLARIFY = "clarify"
     COMPLETED = "completed"
@@ -94,6 +98,14 @@ class FixedText(StrEnum):
 RATING = (FixedText.SATISFACTION, FixedText.SATISFIED, FixedText.UNSATISFIED, FixedText.RATED)
 
 OPTIONAL = frozenset({FixedText.DELAYED})
+
+
+# Outside hours; when nobody could answer for long; when the person asks for the assistant again.
+INSTEAD = {
+    FixedText.ESCALATED_CLOSED: FixedText.ESCALATED,
+    FixedText.STILL_WAITING: FixedText.ESCALATED,
+    FixedText.HANDED_BACK: FixedText.OPTED_IN,
+}
 
 
 class Institution(Kept):
@@ -119,6 +131,8 @@ class Institution(Kept):
     allowed_domains: tuple[str, ...]
     prompt_core: str
     passages: tuple[Passage, ...] = ()
+    # An agent's silence after which the assistant answers again.
+    hand_back_after: timedelta = timedelta(hours=12)
 
     def line(self, line_id: str | None) -> BusinessLine | None:
         return next((line for line in self.lines if line.id == line_id), None)
@@ -149,4 +163,4 @@ class Institution(Kept):
         return FixedText.SATISFACTION in self.texts
 
     def text(self, which: FixedText) -> str:
-        return self.texts[which]
+        return self.texts[which if which in self.texts else INSTEAD.get(which, which)]

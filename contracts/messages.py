@@ -305,13 +305,15 @@ def numbered(options: Sequence[Option]) -> str:
 
 
 class DeliveryState(StrEnum):
-    """State of an outbox row. It only moves forward: pending, sending, sent, delivered, read; or failed.
+    """State of an outbox row. It only moves forward: pending, sending, sent, delivered, read; failed; or withdrawn.
 
-    From a failure there is one way back: a message refused in its form is pending again as plain text.
+    From a failure there is one way back: a message refused in its form is pending again as plain text. A row is
+    withdrawn when an agent took the conversation, or the person opted out, before it was sent.
     """
 
     PENDING = "pending"
     SENDING = "sending"
+    WITHDRAWN = "withdrawn"
     SENT = "sent"
     DELIVERED = "delivered"
     READ = "read"

@@ -26,7 +26,7 @@ from contracts.delivery import (
     TurnCommit,
 )
 from contracts.institution import Institution
-from contracts.messages import Address, ChannelName, InboundMessage, StatusUpdate
+from contracts.messages import Address, ChannelName, InboundMessage, OutboundMessage, StatusUpdate
 from contracts.pages import ReportPage
 from contracts.values import ConversationId, MessageId, OutboxId, Value
 
@@ -373,6 +373,50 @@ class Analyses(Protocol):
         ...
 
     async def find(self, analysis_id: str) -> Analysis | None: ...
+
+
+class Operators(Protocol):
+    """Agents' moves of conversations, by the agent's name; each is in the history.
+
+    Raises:
+        IllegalTransitionError: from every method, when the table has no such move, or there is no such conversation.
+        ConversationConflictError: from every method, when the conversation kept changing.
+        StoreUnavailableError: from every method, when the backend did not answer within its time-out.
+    """
+
+    async def take(self, conversation_id: ConversationId, *, agent: str) -> Conversation:
+        """Make the agent the owner: the assistant says nothing more until the conversation is handed back."""
+        ...
+
+    async def reply(
+        self, conversation_id: ConversationId, message: OutboundMessage, *, agent: str, request_id: str
+    ) -> Conversation:
+        """Send the agent's message, after taking the conversation; the same `request_id` sends once.
+
+        Raises:
+            ReplyWindowClosedError: the platform takes only a template now.
+        """
+        ...
+
+    async def hand_back(self, conversation_id: ConversationId, *, agent: str) -> Conversation:
+        """Let the assistant answer again."""
+        ...
+
+    async def close(self, conversation_id: ConversationId, *, agent: str) -> Conversation:
+        """End the conversation; the next message opens its successor."""
+        ...
+
+    async def note(self, conversation_id: ConversationId, text: str, *, agent: str, request_id: str) -> Conversation:
+        """Add a line for the team to the transcript; the same `request_id` adds one."""
+        ...
+
+    async def escalate(self, conversation_id: ConversationId, *, agent: str, reason: str) -> Conversation:
+        """Call an agent, without a word to the person; nothing when one is called already."""
+        ...
+
+    async def reopen(self, conversation_id: ConversationId, *, agent: str) -> Conversation:
+        """Undo SPAM, or any other end."""
+        ...
 
 
 class Reports(Protocol):

@@ -84,7 +84,8 @@ The table is data (`fsm/table.py`), its conditions are predicates over a few fac
 runs it, and `fsm/static_check.py` proves that each state can be reached, can be left, and has a limit.
 """
 HOW_IT_RESTS = """\
-A conversation that stays longer than its state's limit is moved on by `time_out`. Between two turns it rests in `INIT`,
+A conversation that stays longer than its state's limit is moved on by `time_out`; one that waits for an agent goes on
+waiting, and the team and the person hear of it. Between two turns it rests in `INIT`,
 `AWAITING_USER`, `ESCALATING` or a final state; the others are passed within a turn. Nothing leads out of a final state:
 the next message of the person opens a successor, a new episode of the same conversation that remembers who it speaks
 with. Only `SPAM` stays shut until an operator reopens it.
@@ -94,7 +95,7 @@ with. Only `SPAM` stays shut until an operator reopens it.
 def dot_source(states: Sequence[StateRow], moves: Sequence[Move]) -> str:
     """Return the table in Graphviz's language.
 
-    Time-outs do not influence the layout: nearly each state has one, and all end in the same state.
+    Time-outs do not influence the layout, except one back to its own state: nearly each state has one.
     """
     size = f"width={BOX_WIDTH / POINTS_AN_INCH:.3f} height={BOX_HEIGHT / POINTS_AN_INCH:.3f}"
     lines = [f'node [shape=box fixedsize=true label="" {size}]', "edge [fontsize=12]", "nodesep=0.3", "ranksep=0.36"]
@@ -103,7 +104,7 @@ def dot_source(states: Sequence[StateRow], moves: Sequence[Move]) -> str:
     for move in moves:
         # Moves by the engine and the model are the main path, and go down in a line.
         weight = {ENGINE: 8, MODEL: 2}.get(move.by, 1)
-        if move.by != TIMER:
+        if move.by != TIMER or move.source is move.dest:
             lines.append(f'"{move.source}" -> "{move.dest}" [label="{move.trigger}" weight={weight}]')
     return "\n".join(["digraph fsm {", *lines, "}"])
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from transitions import EventData, Machine, MachineError
 
-from contracts.conversation import Conversation, State, TransitionRecord, Trigger
+from contracts.conversation import Conversation, Handoff, State, TransitionRecord, Trigger
 from contracts.errors import IllegalTransitionError
 from fsm.guards import Facts, facts_of
 from fsm.table import MOVES, STATES, Move, StateRow
@@ -92,7 +92,11 @@ class ConversationMachine:
             at=at,
         )
         limit = self._limits[dest]
-        changes = {"state": dest, "times_out_at": at + limit if limit else None}
+        changes: dict[str, Any] = {"state": dest, "times_out_at": at + limit if limit else None}
+        if dest is not State.ESCALATING:
+            changes |= {"agent": None, "handoff": None}
+        elif transitions.conversation.handoff is None:
+            changes["handoff"] = Handoff(reason=record.metadata.get("reason", ""), at=at)
         return Transitions(transitions.conversation.model_copy(update=changes), (*transitions.records, record))
 
     def open_moves(self, conversation: Conversation, *, by: str) -> dict[State, Trigger]:

@@ -50,11 +50,12 @@ def _reachable_from(start: State, moves: Sequence[Move]) -> set[State]:
 
 
 def _without_way_out(states: Sequence[StateRow], moves: Sequence[Move]) -> Iterator[str]:
-    """Find states that some combination of facts leaves without a move; a time-out is not a way out."""
+    """Find states that some combination of facts does not let out; a time-out is no way out."""
     for row in states:
         if row.is_final:
             continue
         own = [move for move in moves if move.source is row.state and move.trigger is not Trigger.TIME_OUT]
+        own = [move for move in own if move.dest is not move.source]
         for facts in all_facts():
             if not any(move.guard is None or move.guard(facts) for move in own):
                 yield f"{row.state} has no way out when {facts!r}"

@@ -49,7 +49,8 @@ STATES = (
     StateRow(State.GENERATING_RESPONSE, "Task 2 writes the reply, Task 3 chooses its form", PASSING),
     StateRow(State.SELECTING_MESSAGE_TYPE, "the reply is fitted to the platform", PASSING),
     StateRow(State.AWAITING_USER, "the person has the word", timedelta(hours=24)),
-    StateRow(State.ESCALATING, "a person of the team has the word", timedelta(hours=72)),
+    # Within the reply window of the platforms, so that the person can still be told.
+    StateRow(State.ESCALATING, "an agent owns it, or it waits for one", timedelta(hours=20)),
     StateRow(State.COMPLETED, "the matter is closed; the next message opens a successor", None),
     StateRow(State.FAILED, "given up; the next message opens a successor", None),
     StateRow(State.SPAM, "not answered; an operator can reopen it", None),
@@ -60,6 +61,7 @@ ENGINE, MODEL, OPERATOR, TIMER = "engine", "model", "operator", "timer"
 MOVES = (
     Move(Trigger.BEGIN, State.INIT, State.IDENTIFYING, ENGINE),
     Move(Trigger.MARK_SPAM, State.INIT, State.SPAM, ENGINE, may_be_spam),
+    Move(Trigger.TAKE, State.INIT, State.ESCALATING, OPERATOR),
     Move(Trigger.TIME_OUT, State.INIT, State.FAILED, TIMER),
     Move(Trigger.IDENTIFIED, State.IDENTIFYING, State.UNDERSTANDING_INTENT, ENGINE),
     Move(Trigger.MARK_SPAM, State.IDENTIFYING, State.SPAM, ENGINE, may_be_spam),
@@ -84,9 +86,11 @@ MOVES = (
     Move(Trigger.RECEIVE, State.AWAITING_USER, State.UNDERSTANDING_INTENT, ENGINE),
     Move(Trigger.CONCLUDE, State.AWAITING_USER, State.COMPLETED, OPERATOR),
     Move(Trigger.ESCALATE, State.AWAITING_USER, State.ESCALATING, ENGINE),
+    Move(Trigger.TAKE, State.AWAITING_USER, State.ESCALATING, OPERATOR),
     Move(Trigger.TIME_OUT, State.AWAITING_USER, State.COMPLETED, TIMER),
+    Move(Trigger.TAKE, State.ESCALATING, State.ESCALATING, OPERATOR),
     Move(Trigger.HAND_BACK, State.ESCALATING, State.AWAITING_USER, OPERATOR),
     Move(Trigger.CONCLUDE, State.ESCALATING, State.COMPLETED, OPERATOR),
     Move(Trigger.FAIL, State.ESCALATING, State.FAILED, OPERATOR),
-    Move(Trigger.TIME_OUT, State.ESCALATING, State.FAILED, TIMER),
+    Move(Trigger.TIME_OUT, State.ESCALATING, State.ESCALATING, TIMER),
 )

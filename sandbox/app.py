@@ -19,6 +19,8 @@ from sandbox.anthropic_api import ModelSandbox
 from sandbox.behaviour import GraphBehaviour, ModelBehaviour
 from sandbox.graph_api import GraphSandbox
 from sandbox.model_platforms import bedrock_routes, vertex_routes
+from sandbox.platform_double import PlatformDouble
+from sandbox.telegram_api import TelegramSandbox
 from sandbox.transport import JSON, SandboxMark
 
 NOTICE = (
@@ -87,6 +89,7 @@ def create_app(settings: SandboxSettings) -> Starlette:
         behaviour=settings.graph,
         seed=settings.seed,
     )
+    doubles: list[PlatformDouble] = [TelegramSandbox(seed=settings.seed)]
     name = institution.name
 
     async def front_page(request: Request) -> Response:
@@ -118,12 +121,14 @@ def create_app(settings: SandboxSettings) -> Starlette:
             Mount("/vertex", routes=vertex_routes(model.answered, model.counted)),
             Mount("/bedrock", routes=bedrock_routes(model.answered)),
             Mount("/graph", routes=graph.routes()),
+            *(Mount(f"/{double.name}", routes=double.routes()) for double in doubles),
         ],
         lifespan=lifespan,
     )
     app.answer_model_call = model.create
     app.state.model = model
     app.state.graph = graph
+    app.state.platforms = {double.name: double for double in doubles}
     return app
 
 

@@ -177,8 +177,8 @@ class AccessToken(StrEnum):
     REFUSED = "refused"
 
 
-class GraphBehaviour(Setting):
-    """The WhatsApp side. `error_rates` maps a code of the platform to its rate, `"131056": 0.1` for one in ten."""
+class PlatformBehaviour(Setting):
+    """Behaviour of a chat platform. `error_rates` maps a code of it to its rate, `"131056": 0.1` for one in ten."""
 
     seed: int | None = None
     latency: AnyLatency = Latency()
@@ -187,6 +187,16 @@ class GraphBehaviour(Setting):
     unavailable: Rate = 0
     cut_before_accepting: Rate = 0
     cut_after_accepting: Rate = 0
+    script: tuple[ScriptedSend, ...] = ()
+
+    def rate_of(self, fault: SendFault) -> float:
+        rate: float = getattr(self, fault.value)
+        return rate
+
+
+class GraphBehaviour(PlatformBehaviour):
+    """The WhatsApp side."""
+
     pair_rate: bool = False
     closed_windows: bool = False
     known_people: tuple[str, ...] = ()
@@ -198,11 +208,6 @@ class GraphBehaviour(Setting):
     code_verification_status: str = "VERIFIED"
     subscribed: bool = True
     statuses: StatusBehaviour = StatusBehaviour()
-    script: tuple[ScriptedSend, ...] = ()
-
-    def rate_of(self, fault: SendFault) -> float:
-        rate: float = getattr(self, fault.value)
-        return rate
 
 
 Entry = TypeVar("Entry", bound=ScriptedAnswer | ScriptedSend)

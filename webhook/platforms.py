@@ -219,7 +219,9 @@ class Intake:
 
 def _answer_to(outcome: Outcome) -> Response:
     if isinstance(outcome, str):
-        return TAKEN if outcome == "ok" else PlainTextResponse(outcome)
+        if outcome == "ok":
+            return TAKEN
+        return Response(outcome, media_type="application/json" if outcome.startswith("{") else "text/plain")
     return answer_to(outcome)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, timedelta, tzinfo
 
 from contracts.messages import ChannelName
-from contracts.ports import Analyses, ChannelInbound, Clock, Events, Faults, Inbox, Reports, Store, WakeUps
+from contracts.ports import Analyses, ChannelInbound, Clock, Events, Faults, Inbox, Operators, Reports, Store, WakeUps
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class WebhookDependencies:
     inbox: Inbox
     store: Store
     queue: WakeUps
+    operators: Operators
     analyses: Analyses
     reports: Reports
     events: Events

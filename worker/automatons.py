@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
-from contracts.conversation import Conversation, Speaker, State
+from contracts.conversation import Conversation, Owner, Speaker, State
 from contracts.messages import InboundKind, InboundMessage
 
 # Nine rounds, or twice as many of new texts, of a short word or of a button, which people repeat too.
@@ -41,6 +41,7 @@ def note_round(conversation: Conversation, messages: Sequence[InboundMessage]) -
     worded = [message for message in messages if message.text.strip()]
     spoken = [said for said in conversation.window if said.speaker is not Speaker.PERSON]
     is_silenced = is_automaton(conversation) and conversation.state is State.ESCALATING
+    is_silenced |= conversation.owner is Owner.AGENT
     if not worded or not spoken or is_silenced:
         return conversation
     said = [_words(one.text) for one in conversation.window if one.speaker is Speaker.PERSON]

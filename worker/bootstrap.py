@@ -60,6 +60,7 @@ from worker.dependencies import (
     SweepDependencies,
     TurnDependencies,
 )
+from worker.operators import ConversationOperators
 from worker.routing import AgePolicy
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
@@ -231,7 +232,13 @@ def assemble(
         ages=ages or AgePolicy(),
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
-    operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults, id_salt)
+
+    async def institution() -> Institution:
+        return rulebook().institution
+
+    windows = {name: channel.reply_window for name, channel in channels.items()}
+    agents = ConversationOperators(store, machine, clock, institution, windows, observe=variants.observe)
+    operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults, id_salt, agents)
     analyses = AnalysisDependencies(
         store, analyst, rulebook, ledger, escalations, clock, monotonic, chance, faults, callback
     )

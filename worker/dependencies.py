@@ -14,6 +14,7 @@ from fsm.machine import ConversationMachine
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
+from worker.operators import ConversationOperators
 from worker.replies.judging import ClearedSentences
 from worker.routing import AgePolicy, ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
@@ -130,7 +131,7 @@ class OutboxDependencies:
 class OperatorDependencies:
     """Dependencies of moves outside a turn: operators, timers, dead letters, erasure.
 
-    `id_salt` is the salt of the ids and digests that are made of addresses.
+    `id_salt` is the salt of the ids and digests that are made of addresses. `agents` has the moves of agents.
     """
 
     inbox: Inbox
@@ -142,6 +143,7 @@ class OperatorDependencies:
     clock: Clock
     faults: Faults
     id_salt: str
+    agents: ConversationOperators
 
 
 @dataclass(frozen=True)

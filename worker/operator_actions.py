@@ -1,86 +1,23 @@
-"""Moves of a conversation outside its turns: operators, timers, undeliverable replies, erasure, export."""
+"""Dead letters, erasure, expiry and export of conversations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from contracts.conversation import Conversation, State, Trigger, TurnRecord, WaitingFor
-from contracts.delivery import Erasure, InboxEntry, TurnCommit
-from contracts.errors import ConversationConflictError, IllegalTransitionError
+from contracts.conversation import Conversation, State
+from contracts.delivery import Erasure, InboxEntry
+from contracts.errors import ConversationConflictError
 from contracts.institution import FixedText
 from contracts.messages import OutboundMessage, address_digests
 from contracts.performance import Cause
 from contracts.ports import Store
 from contracts.turn import Turn, TurnReason
-from contracts.values import ConversationId, TurnId
-from fsm.machine import Transitions
+from contracts.values import ConversationId
 from fsm.migrations import migrate
 from observability.metrics import note_transitions
-from reports.accuracy import overruled
 from worker.analyses.requests import analyses_of
 from worker.dependencies import OperatorDependencies
+from worker.operators import CONFLICT_RETRIES, to_a_person
 from worker.turn import Draft, to_commit
-
-CONFLICT_RETRIES = 5
-
-# The triggers that lead to a person, by the state a conversation rests in.
-_WAY_TO_A_PERSON = {
-    State.INIT: (Trigger.BEGIN, Trigger.IDENTIFIED, Trigger.ESCALATE),
-    State.AWAITING_USER: (Trigger.ESCALATE,),
-}
-
-
-async def pull(
-    conversation_id: ConversationId, trigger: Trigger, deps: OperatorDependencies, *, reason: str
-) -> Conversation:
-    """Move a conversation by an operator's or a timer's hand.
-
-    Raises:
-        IllegalTransitionError: the table has no such move from the state it is in, or there is no such conversation.
-        ConversationConflictError: it kept changing.
-    """
-
-    def move(conversation: Conversation) -> Transitions:
-        metadata = {"reason": reason}
-        transitions = deps.machine.advance(Transitions(conversation), trigger, at=deps.clock.now(), metadata=metadata)
-        if trigger is Trigger.HAND_BACK:
-            # Somebody has looked at it: it may spend its ceiling once more.
-            return transitions.holding(transitions.conversation.model_copy(update={"spent_usd": "0"}))
-        return transitions
-
-    return await _change(conversation_id, move, deps, reason=reason)
-
-
-async def time_out(conversation_id: ConversationId, deps: OperatorDependencies) -> None:
-    """End a wait that has lasted longer than the table allows; nothing when it has ended already."""
-    conversation = await deps.store.conversations.load(conversation_id)
-    if conversation is None or conversation.moved_to is not None or conversation.times_out_at is None:
-        return
-    if conversation.times_out_at <= deps.clock.now():
-        await pull(conversation_id, Trigger.TIME_OUT, deps, reason=TurnReason.TIMED_OUT)
-
-
-async def escalate(conversation_id: ConversationId, deps: OperatorDependencies, *, reason: str) -> None:
-    """Call a person of the team, without a word to the person who writes; nothing when one is called already."""
-
-    def move(conversation: Conversation) -> Transitions:
-        return _to_a_person(conversation, reason, deps)
-
-    await _change(conversation_id, move, deps, reason=reason)
-
-
-async def reopen(conversation_id: ConversationId, deps: OperatorDependencies) -> Conversation:
-    """Undo SPAM, or any other end: the conversation goes on as its own successor, waiting for the person.
-
-    Raises:
-        IllegalTransitionError: it has not ended.
-    """
-
-    def move(conversation: Conversation) -> Transitions:
-        if not conversation.is_final:
-            raise IllegalTransitionError(f"{conversation_id} is {conversation.state}, not at an end")
-        return Transitions(conversation.successor(deps.clock.now()))
-
-    return await _change(conversation_id, move, deps, reason=TurnReason.REOPENED)
 
 
 async def escalate_for_dead_letter(entry: InboxEntry, deps: OperatorDependencies) -> None:
@@ -91,7 +28,12 @@ async def escalate_for_dead_letter(entry: InboxEntry, deps: OperatorDependencies
         if conversation.last_sequence >= entry.sequence:
             return
         address = entry.message.address
-        transitions = _to_a_person(conversation.model_copy(update={"address": address}), TurnReason.DEAD_LETTERED, deps)
+        transitions = to_a_person(
+            conversation.model_copy(update={"address": address}),
+            TurnReason.DEAD_LETTERED,
+            deps.machine,
+            deps.clock.now(),
+        )
         institution = deps.rulebook().institution
         draft = Draft(transitions, reason=TurnReason.DEAD_LETTERED, fallback=True)
         if transitions.state is State.ESCALATING and not conversation.opted_out:
@@ -186,59 +128,3 @@ async def export(conversation_id: ConversationId, deps: OperatorDependencies) ->
             for analysis in await analyses_of(conversation_id, deps.store.records, at=deps.clock.now())
         ],
     }
-
-
-async def _change(
-    conversation_id: ConversationId,
-    move: Callable[[Conversation], Transitions],
-    deps: OperatorDependencies,
-    *,
-    reason: str,
-) -> Conversation:
-    for _ in range(CONFLICT_RETRIES):
-        stored = await deps.store.conversations.load(conversation_id)
-        if stored is None or stored.turns == 0:
-            raise IllegalTransitionError(f"there is no conversation {conversation_id}")
-        transitions = move(migrate(stored))
-        if transitions == Transitions(stored):
-            return stored
-        try:
-            commit = _operation(stored, transitions, reason, deps)
-            saved = await deps.store.conversations.commit(commit)
-        except ConversationConflictError:
-            continue
-        note_transitions(transitions.records)
-        deps.variants.observe(commit)
-        return saved
-    raise ConversationConflictError(conversation_id)
-
-
-def _operation(before: Conversation, transitions: Transitions, reason: str, deps: OperatorDependencies) -> TurnCommit:
-    """Return what a move outside a turn writes: head, history, and a record with no messages and no reply."""
-    at = deps.clock.now()
-    changes = {"updated_at": at, "waiting_for": WaitingFor.ANYTHING, "classified": None}
-    conversation = transitions.conversation.model_copy(update=changes)
-    record = TurnRecord(
-        id=TurnId(f"{conversation.id}/v{conversation.version}"),
-        conversation_id=conversation.id,
-        episode=conversation.episode,
-        message_ids=(),
-        path=transitions.path,
-        state=conversation.state,
-        trigger=transitions.records[-1].trigger if transitions.records else None,
-        reason=reason,
-        business_line=conversation.business_line,
-        intent=conversation.intent,
-        corrects=overruled(before, conversation.state)
-        if reason in (TurnReason.BY_OPERATOR, TurnReason.REOPENED)
-        else None,
-        at=at,
-    )
-    return TurnCommit(conversation=conversation, transitions=transitions.records, turn=record)
-
-
-def _to_a_person(conversation: Conversation, reason: str, deps: OperatorDependencies) -> Transitions:
-    transitions = Transitions(conversation)
-    for trigger in _WAY_TO_A_PERSON.get(conversation.state, ()):
-        transitions = deps.machine.advance(transitions, trigger, at=deps.clock.now(), metadata={"reason": reason})
-    return transitions

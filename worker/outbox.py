@@ -10,7 +10,7 @@ from datetime import timedelta
 from contracts.backoff import Backoff
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
-from contracts.messages import DeliveryState
+from contracts.messages import DeliveryState, MessageType
 from contracts.performance import Cause
 from contracts.ports import Channel
 from contracts.values import ConversationId
@@ -44,7 +44,12 @@ async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
         not_before = now + BACKOFF.longest
         await deps.store.outbox.postpone(row.id, not_before=not_before, error_code="no_channel", at=now)
         return False
-    if channel.reply_window is not None and now > row.created_at + channel.reply_window:
+    is_free = row.message.type is not MessageType.TEMPLATE
+    if (
+        is_free
+        and channel.reply_window is not None
+        and now > (row.window_from or row.created_at) + channel.reply_window
+    ):
         await deps.store.outbox.mark_failed(row.id, error_code=WINDOW_CLOSED, at=now)
         _note(row, "refused", code=WINDOW_CLOSED)
         deps.ledger.book_failure(Cause.REFUSED)

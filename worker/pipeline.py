@@ -10,7 +10,16 @@ from typing import Literal, TypeAlias
 
 from context.guardrails.sentences import sentences_of
 from contracts.calls import TurnCost
-from contracts.conversation import RECENT_TOPICS, Conversation, Speaker, State, TaskRecord, Trigger, ViolationRecord
+from contracts.conversation import (
+    RECENT_TOPICS,
+    Conversation,
+    Owner,
+    Speaker,
+    State,
+    TaskRecord,
+    Trigger,
+    ViolationRecord,
+)
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerError
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart
@@ -35,6 +44,7 @@ from reports.accuracy import classification, taken_back
 from worker import routing
 from worker.automatons import note_round
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
+from worker.operators import OPTED_OUT
 from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
 from worker.replies.live_reply import LiveText
@@ -272,6 +282,8 @@ def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePoli
             # Consent is no state of the machine: it holds in every state and across episodes.
             opted_out = reason is TurnReason.OPTED_OUT
             draft = draft.with_conversation(context.conversation.model_copy(update={"opted_out": opted_out}))
+            if context.conversation.owner is Owner.AGENT:
+                return draft
             return draft.with_reply(context.fixed(FixedText.OPTED_OUT if opted_out else FixedText.OPTED_IN))
         case TurnReason.FLOODED:
             warning = context.fixed(FixedText.TOO_MANY)
@@ -594,6 +606,9 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
         total_ms=round(elapsed * 1000, 2),
         spent=spent,
     )
+    if draft.reason is TurnReason.OPTED_OUT:
+        unsent = await deps.store.outbox.unsent(context.turn.conversation_id)
+        written = written.withdrawing(unsent, reason=OPTED_OUT, at=deps.clock.now())
     await deps.faults.reach("turn.before_commit")
     with span("store.commit"):
         await deps.store.conversations.commit(written)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from contracts.conversation import RECENT_ARRIVALS, Conversation, Speaker, State
+from contracts.conversation import RECENT_ARRIVALS, Conversation, Owner, Speaker, State
 from contracts.institution import FixedText, Institution
 from contracts.messages import InboundKind, InboundMessage
 from contracts.turn import TurnReason
@@ -84,7 +84,7 @@ def route(
     elif wish is not None and all(_wish_of(message, consent) for message in answerable):
         # Overtaken by a newer one: there is nothing left in it to answer.
         return TurnReason.RECORDED_ONLY
-    if conversation.opted_out or conversation.state is State.SPAM:
+    if conversation.opted_out or conversation.state is State.SPAM or conversation.owner is Owner.AGENT:
         return TurnReason.RECORDED_ONLY
     if is_automaton(conversation):
         return TurnReason.AUTOMATON

@@ -13,7 +13,7 @@ from observability.metrics import DRAIN_ERRORS
 from worker.analyses.processing import recover_analyses, renew_handoffs, request_handoffs
 from worker.dependencies import SweepDependencies
 from worker.drain import UNAVAILABLE
-from worker.operator_actions import escalate, expire, time_out
+from worker.operator_actions import expire
 from worker.scheduling.limiter import PROBE_BACKOFF, Attempt
 
 log = logger(__name__)
@@ -115,9 +115,11 @@ async def settle_refunds(deps: SweepDependencies) -> None:
 async def tend(deps: SweepDependencies) -> None:
     """End the waits that lasted too long, and escalate where a reply was refused."""
     for conversation_id in await deps.store.conversations.timed_out(at=deps.clock.now(), limit=BATCH):
-        await _tolerating(time_out(conversation_id, deps.operators), "sweep.time_out")
+        await _tolerating(deps.operators.agents.time_out(conversation_id), "sweep.time_out")
     for row in await deps.store.outbox.to_escalate(limit=BATCH):
-        escalation = escalate(row.conversation_id, deps.operators, reason=f"undeliverable {row.error_code}")
+        escalation = deps.operators.agents.escalate(
+            row.conversation_id, agent="", reason=f"undeliverable {row.error_code}"
+        )
         if await _tolerating(escalation, "sweep.escalate"):
             await deps.store.outbox.escalation_done(row.id)
 
@@ -134,7 +136,7 @@ async def clean(deps: SweepDependencies) -> None:
     await deps.inbox.prune(before=now - REDELIVERY)
 
 
-async def _tolerating(work: Coroutine[Any, Any, None], event: str) -> bool:
+async def _tolerating(work: Coroutine[Any, Any, object], event: str) -> bool:
     """Return whether the work is done; one conversation that fails must not keep the sweep from the others."""
     try:
         await work

@@ -153,6 +153,7 @@ def _outbox_rows(turn: Turn, draft: Draft, at: datetime) -> tuple[OutboxRow, ...
             correlation_id=turn.correlation_id,
             received_at=min(message.received_at for message in turn.messages),
             traceparent=current_traceparent(),
+            window_from=draft.conversation.last_inbound_at,
             created_at=at,
             updated_at=at,
         )

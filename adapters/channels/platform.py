@@ -1,5 +1,6 @@
 """Entry of the registry of channels."""
 
+from datetime import timedelta
 from typing import ClassVar
 
 from contracts.findings import Finding
@@ -19,6 +20,9 @@ class Platform:
     settings: ClassVar[type[ChannelSettings] | None] = None
     """Its settings class; None for a channel that needs none and is always set up."""
 
+    reply_window: ClassVar[timedelta | None] = None
+    """Time after a person's message in which the platform takes replies."""
+
     def channel(self, settings: Settings, events: Events) -> Channel | None:
         """Open the sending side; None where the platform is not set up.
 
@@ -33,6 +37,10 @@ class Platform:
 
     async def examine(self, settings: Settings) -> Finding | None:
         """Ask the platform about the settings, without a change there; None where there is nothing to ask."""
+        return None
+
+    async def set_up(self, settings: Settings, url: str) -> Finding | None:
+        """Give the platform the webhook's address below `url`; None where a person has to do it."""
         return None
 
     def imitated(self, url: str, secret: str) -> ChannelSettings | None:

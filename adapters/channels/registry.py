@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from adapters.channels.platform import Platform
+from adapters.channels.telegram import Telegram
 from adapters.channels.web import Web
 from adapters.channels.whatsapp import WhatsApp
 from contracts.messages import ChannelName
@@ -16,6 +17,7 @@ T = TypeVar("T")
 PLATFORMS: dict[ChannelName, Platform] = {
     Web.name: Web(),
     WhatsApp.name: WhatsApp(),
+    Telegram.name: Telegram(),
 }
 
 

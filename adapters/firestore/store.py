@@ -198,9 +198,27 @@ class FirestoreConversations:
         turns = (commit.turn,) if commit.turn else ()
         others = [
             *self._additions(saved, turns, commit.transitions, commit.utterances, commit.receipts),
-            *(self._documents.row(row, saved.version) for row in commit.outbox),
+            *[await self._row(row, saved.version, commit) for row in commit.outbox],
+            *(_record_put(record) for record in commit.records),
         ]
         return await self._write_head(saved, await self._unchanged_since(head), *others)
+
+    async def _row(self, row: OutboxRow, version: int, commit: TurnCommit) -> Write:
+        """Return the write of a row, on the condition that it is as the commit has read it.
+
+        Raises:
+            ConversationConflictError: it was changed since.
+        """
+        before = next((one for one in commit.unchanged if one.id == row.id), None)
+        if before is None:
+            return self._documents.row(row, version)
+        document = await self._documents.all.get(_row_path(row.id))
+        stored = _Stored.read(document) if document is not None else None
+        if stored is None or stored.row != before:
+            raise ConversationConflictError(commit.conversation.id)
+        self._documents.rows.pop(row.id, None)
+        write = self._documents.row(row, stored.version)
+        return Guarded(write.path, write.fields, stored.update_time)
 
     async def transitions(self, conversation_id: ConversationId) -> list[TransitionRecord]:
         texts = await self._history(conversation_id, "transitions")
@@ -714,16 +732,9 @@ class FirestoreRecords:
             if record.version != version:
                 return None
             since = stored.update_time if stored else None
-        saved = record.model_copy(update={"version": record.version + 1})
-        fields = {
-            "key": saved.key,
-            "owner_key": document_id(saved.owner) if saved.owner is not None else None,
-            "due_at": saved.due_at,
-            "expires_at": saved.expires_at,
-            "record": saved.model_dump_json(),
-        }
+        saved, put = record.model_copy(update={"version": record.version + 1}), _record_put(record)
         try:
-            written = await self._documents.all.commit(Guarded(path, fields, since))
+            written = await self._documents.all.commit(Guarded(path, put.fields, since))
         except WriteRefusedError:
             return None
         _keep(self._known, path, (saved.version, saved.expires_at or FOREVER, written))
@@ -813,6 +824,19 @@ def _row_path(row_id: OutboxId) -> str:
 
 def _letter_path(letter_id: str) -> str:
     return f"{DEAD_LETTERS}/{document_id(letter_id)}"
+
+
+def _record_put(record: Record) -> Put:
+    """Return the write of the record one version higher."""
+    saved = record.model_copy(update={"version": record.version + 1})
+    fields = {
+        "key": saved.key,
+        "owner_key": document_id(saved.owner) if saved.owner is not None else None,
+        "due_at": saved.due_at,
+        "expires_at": saved.expires_at,
+        "record": saved.model_dump_json(),
+    }
+    return Put(f"{_records_path(saved.collection)}/{document_id(saved.key)}", fields)
 
 
 def _records_path(collection: str) -> str:

@@ -53,7 +53,8 @@ class MemoryConversations(_Repository):
     async def commit(self, commit: TurnCommit) -> Conversation:
         head = commit.conversation
         stored = self._tables.heads.get(head.id)
-        if head.version != (stored.version if stored else 0):
+        is_current = head.version == (stored.version if stored else 0)
+        if not is_current or any(self._tables.outbox.get(row.id) != row for row in commit.unchanged):
             raise ConversationConflictError(head.id)
         self._tables.heads[head.id] = saved = head.model_copy(update={"version": head.version + 1})
         self._tables.transitions.setdefault(head.id, []).extend(commit.transitions)
@@ -64,6 +65,8 @@ class MemoryConversations(_Repository):
             for receipt in commit.receipts:
                 known.setdefault(receipt.message.id, receipt)
         self._tables.outbox.update({row.id: row for row in commit.outbox})
+        for record in commit.records:
+            self._tables.records[record.collection, record.key] = record.model_copy(update={"version": 1})
         return saved
 
     async def transitions(self, conversation_id: ConversationId) -> list[TransitionRecord]:

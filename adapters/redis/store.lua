@@ -109,6 +109,24 @@ local function drop_record(name)
   return 1
 end
 
+-- Arguments as below; returns 0 where another version is stored.
+local function put_record()
+  local collection, key, expected = argument(), argument(), argument()
+  local version, owner, due_at, expires_at, json = argument(), argument(), argument(), argument(), argument()
+  local name = collection .. '\0' .. key
+  local record = P .. 'record:' .. name
+  local before = call('HMGET', record, 'version', 'owner')
+  if (before[1] or '0') ~= expected then return 0 end
+  if before[2] then call('SREM', P .. 'records_of:' .. before[2], name) end
+  call('HSET', record, 'json', json, 'version', version, 'collection', collection, 'key', key,
+    'owner', owner, 'expires_at', expires_at)
+  call('ZADD', P .. 'records:' .. collection, 0, key)
+  score(P .. 'due:' .. collection, due_at, key)
+  score(P .. 'expiring', expires_at, name)
+  if owner ~= '' then call('SADD', P .. 'records_of:' .. owner, name) end
+  return 1
+end
+
 -- Up to `limit` records of a collection that have not expired; `page` gives their keys from an offset on.
 local function kept_records(collection, at, limit, page)
   local found, offset = {}, 0
@@ -175,8 +193,15 @@ local steps = {}
 function steps.commit()
   local id, expected = argument(), argument()
   if not is_version(id, expected) then return 0 end
+  local is_unchanged = true
+  each(function()
+    local row, json = argument(), argument()
+    if call('HGET', P .. 'row:' .. row, 'json') ~= json then is_unchanged = false end
+  end)
+  if not is_unchanged then return 0 end
   write_head(id)
   write_records(id)
+  each(put_record)
   return 1
 end
 
@@ -309,22 +334,7 @@ function steps.published()
   return newest and call('HGET', P .. 'institutions', newest)
 end
 
-function steps.put_record()
-  local collection, key, expected = argument(), argument(), argument()
-  local version, owner, due_at, expires_at, json = argument(), argument(), argument(), argument(), argument()
-  local name = collection .. '\0' .. key
-  local record = P .. 'record:' .. name
-  local before = call('HMGET', record, 'version', 'owner')
-  if (before[1] or '0') ~= expected then return 0 end
-  if before[2] then call('SREM', P .. 'records_of:' .. before[2], name) end
-  call('HSET', record, 'json', json, 'version', version, 'collection', collection, 'key', key,
-    'owner', owner, 'expires_at', expires_at)
-  call('ZADD', P .. 'records:' .. collection, 0, key)
-  score(P .. 'due:' .. collection, due_at, key)
-  score(P .. 'expiring', expires_at, name)
-  if owner ~= '' then call('SADD', P .. 'records_of:' .. owner, name) end
-  return 1
-end
+steps.put_record = put_record
 
 function steps.records()
   local collection, lowest, at, limit = argument(), argument(), argument(), tonumber(argument())

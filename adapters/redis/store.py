@@ -73,7 +73,9 @@ class RedisConversations(_Repository):
             commit.receipts,
             commit.outbox,
         )
-        if not await self._run("commit", head.id, head.version, *_head(saved), *records):
+        unchanged = _group([(row.id, _json(row)) for row in commit.unchanged])
+        added = _group([_record_parts(record) for record in commit.records])
+        if not await self._run("commit", head.id, head.version, *unchanged, *_head(saved), *records, *added):
             raise ConversationConflictError(head.id)
         return saved
 
@@ -289,18 +291,7 @@ class RedisRecords(_Repository):
 
     async def put(self, record: Record) -> Record | None:
         saved = record.model_copy(update={"version": record.version + 1})
-        written = await self._run(
-            "put_record",
-            record.collection,
-            record.key,
-            record.version,
-            saved.version,
-            saved.owner or NOBODY,
-            _moment(saved.due_at),
-            _moment(saved.expires_at),
-            _json(saved),
-        )
-        return saved if written else None
+        return saved if await self._run("put_record", *_record_parts(record)) else None
 
     async def page(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
         return _values(Record, await self._run("records", collection, f"({after}", micros(at), limit))
@@ -344,6 +335,13 @@ def _head(head: Conversation) -> tuple[Argument, ...]:
 
 def _letter(letter: DeadLetter) -> tuple[Argument, ...]:
     return letter.conversation_id or NOBODY, letter.id, micros(letter.at), _json(letter), " ".join(letter.addresses)
+
+
+def _record_parts(record: Record) -> tuple[Argument, ...]:
+    """Return the arguments that write the record one version higher."""
+    saved = record.model_copy(update={"version": record.version + 1})
+    moments = _moment(saved.due_at), _moment(saved.expires_at)
+    return saved.collection, saved.key, record.version, saved.version, saved.owner or NOBODY, *moments, _json(saved)
 
 
 def _moment(moment: datetime | None) -> int | str:

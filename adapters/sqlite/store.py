@@ -97,6 +97,10 @@ PARKED_LIMIT = 10_000
 
 RECEIPT = "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?)"
 DEAD_LETTER = "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?)"
+INSERT_RECORD = (
+    "INSERT OR IGNORE INTO records (version, conversation_id, due_at, expires_at, record, collection, key) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
 
 CONVERSATION_TABLES = ("transitions", "utterances", "turns", "receipts", "outbox", "dead_letters", "records")
 
@@ -120,9 +124,12 @@ class SqliteConversations(_Repository):
         saved = head.model_copy(update={"version": head.version + 1})
 
         def work(c: sqlite3.Connection) -> None:
+            if any(_outbox_row(c, row.id) != row for row in commit.unchanged):
+                raise ConversationConflictError(head.id)
             _write_head(c, saved, expected_version=head.version)
             _insert_records(c, "transitions", head.id, commit.transitions)
             _insert_records(c, "utterances", head.id, commit.utterances)
+            c.executemany(INSERT_RECORD, [_record_values(record) for record in commit.records])
             if commit.turn is not None:
                 _insert_turn(c, commit.turn)
                 c.executemany(RECEIPT, [_receipt_row(receipt) for receipt in commit.receipts])
@@ -395,25 +402,12 @@ class SqliteRecords(_Repository):
         return found[0] if found else None
 
     async def put(self, record: Record) -> Record | None:
-        saved = record.model_copy(update={"version": record.version + 1})
-        values = (
-            saved.version,
-            saved.owner,
-            micros_or_none(saved.due_at),
-            micros_or_none(saved.expires_at),
-            saved.model_dump_json(),
-            saved.collection,
-            saved.key,
-        )
-        insert = (
-            "INSERT OR IGNORE INTO records (version, conversation_id, due_at, expires_at, record, collection, key) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?)"
-        )
+        saved, values = record.model_copy(update={"version": record.version + 1}), _record_values(record)
         update = (
             "UPDATE records SET version = ?, conversation_id = ?, due_at = ?, expires_at = ?, record = ? "
             "WHERE collection = ? AND key = ? AND version = ?"
         )
-        query, given = (update, (*values, record.version)) if record.version else (insert, values)
+        query, given = (update, (*values, record.version)) if record.version else (INSERT_RECORD, values)
         written = await self._run(lambda c: c.execute(query, given).rowcount)
         return saved if written == 1 else None
 
@@ -524,6 +518,13 @@ def _receipt_row(receipt: Receipt) -> tuple[object, ...]:
         micros(receipt.answered_at),
         message.model_dump_json(),
     )
+
+
+def _record_values(record: Record) -> tuple[object, ...]:
+    """Return the row of the record one version higher."""
+    saved = record.model_copy(update={"version": record.version + 1})
+    due_at, expires_at = micros_or_none(saved.due_at), micros_or_none(saved.expires_at)
+    return (saved.version, saved.owner, due_at, expires_at, saved.model_dump_json(), saved.collection, saved.key)
 
 
 def _letter_row(letter: DeadLetter) -> tuple[object, ...]:

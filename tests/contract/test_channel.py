@@ -6,11 +6,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+import orjson
 import pytest
 
 from adapters.channels.registry import PLATFORMS
+from adapters.channels.sending import HttpChannel
+from adapters.channels.telegram.inbound import TelegramInbound
+from adapters.channels.telegram.outbound import TelegramChannel
 from adapters.channels.web import Web
 from adapters.channels.web.inbound import read_message
 from adapters.channels.web.outbound import WebChannel
@@ -41,9 +46,10 @@ from contracts.messages import (
 from contracts.ports import Channel, ChannelInbound, ChannelLimits, LiveEvent
 from contracts.settings import Settings
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId
+from sandbox import telegram_api
 from sandbox import whatsapp_webhooks as meta
 from sandbox.app import SandboxSettings, create_app
-from sandbox.behaviour import GraphBehaviour, ScriptedSend, SendFault
+from sandbox.behaviour import GraphBehaviour, PlatformBehaviour, ScriptedSend, SendFault
 from tests.builders import START, pyloto
 from tests.extension.sample_platform import Carrier
 from tests.extension.sample_platform.double import SECRET, TOKEN, CarrierDouble, Fault, message, signed
@@ -62,6 +68,8 @@ class Outbound:
     refuse: Callable[[], None] | None = None
     fail: Callable[[], None] | None = None
     cut: Callable[[], None] | None = None
+    echoes: bool = True
+    """Whether the platform takes a reference along, for its statuses."""
 
 
 def row(channel: Channel, reply: OutboundMessage | None = None) -> OutboxRow:
@@ -98,6 +106,34 @@ async def open_whatsapp() -> AsyncIterator[Outbound]:
             refuse=scripted(code=131026),
             fail=scripted(fault=SendFault.UNAVAILABLE),
             cut=scripted(fault=SendFault.CUT_BEFORE_ACCEPTING),
+        )
+        await channel.close()
+
+
+DOUBLES: dict[str, tuple[Callable[[str], HttpChannel], int]] = {
+    "telegram": (lambda url: TelegramChannel(f"{url}/telegram", "1000001:token"), 403),
+}
+"""The sending side of each platform at the sandbox's address, and a code of a final refusal."""
+
+
+@asynccontextmanager
+async def open_double(name: str) -> AsyncIterator[Outbound]:
+    app = create_app(SandboxSettings(institution=pyloto()))
+    double = app.state.platforms[name]
+    opened, refusal = DOUBLES[name]
+    async with server_of(app).running(listen("127.0.0.1", 0)) as url:
+        channel: Any = opened(url)
+
+        def scripted(**send: Any) -> Callable[[], None]:
+            return lambda: double.behave(PlatformBehaviour(script=(ScriptedSend(**send),)))
+
+        yield Outbound(
+            channel,
+            lambda: [(double.text_of(one["body"]), double.reference_of(one["body"])) for one in double.messages],
+            refuse=scripted(code=refusal),
+            fail=scripted(fault=SendFault.UNAVAILABLE),
+            cut=scripted(fault=SendFault.CUT_BEFORE_ACCEPTING),
+            echoes=double.echoes,
         )
         await channel.close()
 
@@ -144,8 +180,9 @@ OPENING: dict[str, Callable[[], AbstractAsyncContextManager[Outbound]]] = {
     "whatsapp": open_whatsapp,
     "web": open_web,
     "carrier": open_carrier,
+    **{name: partial(open_double, name) for name in DOUBLES},
 }
-WITH_A_PLATFORM = ("whatsapp", "carrier")
+WITH_A_PLATFORM = ("whatsapp", "carrier", *DOUBLES)
 
 
 @pytest.fixture(params=OPENING)
@@ -169,7 +206,7 @@ def test_every_registered_channel_is_held_to_this() -> None:
 async def test_a_reply_arrives_with_the_reference_of_its_row(outbound: Outbound) -> None:
     assert await outbound.channel.send(row(outbound.channel))
     await asyncio.sleep(0)
-    assert outbound.taken() == [("Pois não 👋", "c-1/1/0")]
+    assert outbound.taken() == [("Pois não 👋", "c-1/1/0" if outbound.echoes else "")]
 
 
 async def test_a_refusal_is_final_and_has_a_code(platform: Outbound) -> None:
@@ -204,6 +241,9 @@ async def test_without_a_connection_nothing_was_sent(name: str) -> None:
         channel: Channel = CarrierChannel(url, TOKEN, Carrier.name, Carrier.limits)
         if name == "whatsapp":
             channel = WhatsAppChannel(api_url=url, access_token="t", phone_number_id=ACCOUNT)
+        if name in DOUBLES:
+            unserved: Any = DOUBLES[name][0](url)
+            channel = unserved
         with pytest.raises(ChannelUnavailableError):
             await channel.send(row(channel))
         await channel.close()
@@ -264,7 +304,11 @@ LIMITED: dict[str, MessageType] = {
 
 @pytest.mark.parametrize(
     ("name", "over"),
-    [("carrier", "text"), *(("whatsapp", over) for over in LIMITED)],
+    [
+        ("carrier", "text"),
+        *(("whatsapp", over) for over in LIMITED),
+        *(("telegram", over) for over in ("text", "button_body", "buttons", "list_body", "rows", "caption")),
+    ],
 )
 async def test_one_more_than_a_limit_is_refused(name: str, over: str) -> None:
     """So no limit is lower than the platform's."""
@@ -387,7 +431,34 @@ def carrier() -> Receiving:
     )
 
 
-RECEIVING: dict[str, Callable[[], Receiving]] = {"whatsapp": whatsapp, "carrier": carrier}
+def telegram_post(content: Any, secret: str = "token") -> Post:
+    return Post(orjson.dumps(content), [(b"x-telegram-bot-api-secret-token", secret.encode())])
+
+
+def telegram() -> Receiving:
+    text = telegram_api.update(7, message=telegram_api.message(52998224725, 12, text="Olá"))
+    read = InboundMessage(
+        id=MessageId("tg-0f53e9bff2e117847f235b23"),
+        conversation_id=ConversationId("tg:8fa21d6d737324fb0e84e7bb"),
+        address=Address(channel=ChannelName.TELEGRAM, account="1000001", person="52998224725"),
+        platform_id="52998224725:12",
+        text="Olá",
+        person_name="Ana Lima",
+        sent_at=datetime.fromtimestamp(1_790_000_000, UTC),
+        received_at=START,
+    )
+    return Receiving(
+        TelegramInbound("token", bot="1000001", id_salt="salt"),
+        posts={
+            "message": (telegram_post(text), Received(messages=(read,))),
+            "not for us": (telegram_post({"update_id": 8, "poll": {}}), Received(ignored=("poll",))),
+        },
+        forged={"another token": telegram_post(text, "other"), "unsigned": Post(telegram_post(text).body)},
+        wrong_queries=[{}, {"challenge": "1"}],
+    )
+
+
+RECEIVING: dict[str, Callable[[], Receiving]] = {"whatsapp": whatsapp, "carrier": carrier, "telegram": telegram}
 
 
 @pytest.fixture(params=RECEIVING)
@@ -395,11 +466,10 @@ def receiving(request: pytest.FixtureRequest) -> Receiving:
     return RECEIVING[request.param]()
 
 
-@pytest.mark.parametrize("case", ["message", "status", "not for us", "unreadable beside a message"])
-def test_a_post_is_parsed_exactly(receiving: Receiving, case: str) -> None:
-    post, expected = receiving.posts[case]
-    receiving.inbound.verify(post, at=START)
-    assert receiving.inbound.parse(post, at=START) == expected
+def test_a_post_is_parsed_exactly(receiving: Receiving) -> None:
+    for case, (post, expected) in receiving.posts.items():
+        receiving.inbound.verify(post, at=START)
+        assert receiving.inbound.parse(post, at=START) == expected, case
 
 
 def test_a_post_gives_the_first_of_its_headers_and_parameters() -> None:

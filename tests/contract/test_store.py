@@ -16,7 +16,7 @@ from contracts.conversation import (
     TurnRecord,
     Utterance,
 )
-from contracts.delivery import ConversationArchive, DeadLetter, InboxEntry, OutboxRow, TurnCommit
+from contracts.delivery import ConversationArchive, DeadLetter, InboxEntry, OutboxRow, Record, TurnCommit
 from contracts.errors import ConversationConflictError
 from contracts.messages import (
     ChannelName,
@@ -102,6 +102,32 @@ async def test_a_commit_is_read_back_whole(store: Store) -> None:
     assert await store.conversations.turn_of(receipt) == commit.turn
     assert await store.conversations.receipts(C1) == [receipt]
     assert await store.conversations.find_message(MessageId("m-1")) == [C1]
+
+
+async def test_a_commit_withdraws_a_row_only_as_it_was_read(store: Store) -> None:
+    """A takeover and a send at the same moment: either the row has left, or it is withdrawn; never both."""
+    head = await store.conversations.commit(turn_commit(replies=2))
+    first, second = await store.outbox.unsent(C1)
+    at = START + SECOND
+    sending = await store.outbox.begin_send(first, deadline=at + SECOND, at=at)
+    assert sending
+    stale = TurnCommit(conversation=head).withdrawing([first, second], reason="taken", at=at)
+    with pytest.raises(ConversationConflictError):
+        await store.conversations.commit(stale)
+    assert await store.outbox.unsent(C1) == [sending, second]
+    record = Record(collection="notices", key="k", body={"a": 1}, owner=C1, due_at=at, updated_at=at)
+    fresh = TurnCommit(conversation=head, records=(record,)).withdrawing([sending, second], reason="taken", at=at)
+    assert (await store.conversations.commit(fresh)).version == 2
+    assert await store.outbox.unsent(C1) == []
+    assert await store.outbox.begin_send(second, deadline=at, at=at) is None
+    assert await store.records.due("notices", at=at, limit=9) == [record.model_copy(update={"version": 1})]
+    await store.outbox.mark_sent(sending, platform_message_id="w-1", at=at)
+    states = [row.state for row in await store.outbox.rows(C1)]
+    assert states == [DeliveryState.SENT, DeliveryState.WITHDRAWN]
+    assert await store.outbox.apply_status(status(second, DeliveryState.FAILED, reference=second.id)) is not None
+    assert (await store.outbox.rows(C1))[1].state is DeliveryState.WITHDRAWN
+    await store.conversations.erase(C1, at=at)
+    assert await store.records.due("notices", at=at, limit=9) == []
 
 
 async def test_what_was_never_written_is_not_there(store: Store) -> None:

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.store import MemoryStore
-from contracts.conversation import Conversation, State, Trigger
+from contracts.conversation import Conversation, State
 from contracts.institution import FixedText
 from contracts.messages import InboundKind
 from contracts.turn import TurnReason
 from tests.builders import SteppingClock, conversation_id, decision, engine_bed, inbound, open_backend, pyloto, scripted
-from worker import operator_actions
 from worker.automatons import FAST
 from worker.drain import drain
 
@@ -194,7 +193,7 @@ async def test_silence_lasts_until_the_team_hands_the_conversation_back(tmp_path
         assert await say(AWAY, timedelta(hours=1)) == TurnReason.AUTOMATON
         assert await say("Um texto novo, horas depois de tudo", timedelta(hours=1)) == TurnReason.AUTOMATON
         assert len(bed.channel.accepted) == sends
-        await operator_actions.pull(C1, Trigger.HAND_BACK, bed.engine.operators, reason=TurnReason.BY_OPERATOR)
+        await bed.engine.operators.agents.hand_back(C1, agent="ana")
         assert await say("Oi, aqui é a Ana, posso perguntar?", timedelta(minutes=5)) == TurnReason.DECIDED
 
 

@@ -11,7 +11,7 @@ from adapters.memory.events import MemoryEvents
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
-from contracts.conversation import State, Trigger
+from contracts.conversation import State
 from contracts.ports import ModelRequest
 from contracts.turn import TurnReason
 from contracts.values import ConversationId
@@ -23,7 +23,6 @@ from flags.experiments.store import ExperimentStore
 from flags.runtime import open_flags
 from reports.accuracy import BACK_WITHIN
 from tests.builders import EngineBed, SteppingClock, agreeable, conversation_id, decision, engine_bed, inbound, prompter
-from worker import operator_actions
 from worker.drain import drain
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner
 
@@ -106,20 +105,24 @@ C1 = conversation_id()
 Step = str | timedelta | Callable[[EngineBed], Awaitable[Any]]
 
 
-def taken_over(bed: EngineBed) -> Awaitable[None]:
-    return operator_actions.escalate(C1, bed.engine.operators, reason=TurnReason.BY_OPERATOR)
+def taken_over(bed: EngineBed) -> Awaitable[Any]:
+    return bed.engine.operators.agents.escalate(C1, agent="ana", reason=TurnReason.BY_OPERATOR)
 
 
-def undeliverable(bed: EngineBed) -> Awaitable[None]:
-    return operator_actions.escalate(C1, bed.engine.operators, reason="undeliverable 131026")
+def undeliverable(bed: EngineBed) -> Awaitable[Any]:
+    return bed.engine.operators.agents.escalate(C1, agent="", reason="undeliverable 131026")
 
 
 def reopened(bed: EngineBed) -> Awaitable[Any]:
-    return operator_actions.reopen(C1, bed.engine.operators)
+    return bed.engine.operators.agents.reopen(C1, agent="ana")
 
 
-def pulled(trigger: Trigger) -> Callable[[EngineBed], Awaitable[Any]]:
-    return lambda bed: operator_actions.pull(C1, trigger, bed.engine.operators, reason=TurnReason.BY_OPERATOR)
+def handed_back(bed: EngineBed) -> Awaitable[Any]:
+    return bed.engine.operators.agents.hand_back(C1, agent="ana")
+
+
+def closed(bed: EngineBed) -> Awaitable[Any]:
+    return bed.engine.operators.agents.close(C1, agent="ana")
 
 
 @pytest.mark.parametrize(
@@ -133,8 +136,8 @@ def pulled(trigger: Trigger) -> Callable[[EngineBed], Awaitable[Any]]:
         pytest.param([DELIVERY, UNCLEAR, DELIVERY], (2, 2, 0), id="a question back is no classification"),
         pytest.param([DELIVERY, DONE, BACK_WITHIN, DELIVERY], (3, 3, 0), id="another matter, later"),
         pytest.param([DELIVERY, DONE, NO_LINE], (3, 3, 0), id="thanks after the end"),
-        pytest.param([HUMAN, pulled(Trigger.HAND_BACK), DELIVERY], (2, 2, 0), id="an operator hands back"),
-        pytest.param([DELIVERY, pulled(Trigger.CONCLUDE), TECHNOLOGY], (2, 2, 0), id="an operator closes"),
+        pytest.param([HUMAN, handed_back, DELIVERY], (2, 2, 0), id="an operator hands back"),
+        pytest.param([DELIVERY, closed, TECHNOLOGY], (2, 2, 0), id="an operator closes"),
         pytest.param([DELIVERY, undeliverable], (1, 1, 0), id="a reply could not be delivered"),
         # Wrong.
         pytest.param([DELIVERY, TECHNOLOGY], (2, 1, 1), id="another line at once"),
@@ -146,7 +149,7 @@ def pulled(trigger: Trigger) -> Callable[[EngineBed], Awaitable[Any]]:
         pytest.param([DELIVERY, DONE, reopened], (2, 1, 1), id="an operator reopens"),
         pytest.param([SPAM, reopened, DELIVERY], (2, 1, 1), id="it was no spam"),
         pytest.param([UNCLEAR, UNCLEAR, UNCLEAR], (1, 0, 1), id="never understood"),
-        pytest.param([DELIVERY, taken_over, pulled(Trigger.HAND_BACK), TECHNOLOGY], (2, 1, 1), id="counted once"),
+        pytest.param([DELIVERY, taken_over, handed_back, TECHNOLOGY], (2, 1, 1), id="counted once"),
     ],
 )
 async def test_what_is_counted(steps: list[Step], counted: tuple[int, int, int]) -> None:
@@ -187,7 +190,7 @@ async def test_a_correction_in_another_process_counts_for_the_arm_of_before() ->
             clock=course.bed.clock,
             variants=SettingsVariantAssigner(prompter(ScriptedModel(agreeable)), command),
         )
-        await operator_actions.reopen(C1, elsewhere.engine.operators)
+        await elsewhere.engine.operators.agents.reopen(C1, agent="ana")
         await command.flush()
         assert await course.counted() == (1, 0, 1)
 

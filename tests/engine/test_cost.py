@@ -14,7 +14,7 @@ import pytest
 
 from adapters.models.scripted import ScriptedModel
 from contracts.analysis import AnalysisKind
-from contracts.conversation import State, TokenCount, Trigger, TurnRecord
+from contracts.conversation import State, TokenCount, TurnRecord
 from contracts.delivery import Record
 from contracts.errors import ModelUnavailableError, StoreUnavailableError
 from contracts.institution import FixedText
@@ -385,7 +385,7 @@ async def test_a_conversation_that_has_spent_its_ceiling_goes_to_a_person_and_ma
     head = await bed.store.conversations.load(conversation_id("c-2"))
     assert head is not None
     assert one_turn < Decimal(head.spent_usd) <= ceiling
-    await operator_actions.pull(head.id, Trigger.HAND_BACK, bed.engine.operators, reason="operator")
+    await bed.engine.operators.agents.hand_back(head.id, agent="ana")
     assert (await say(bed, conversation="c-2")).state is State.AWAITING_USER
 
 

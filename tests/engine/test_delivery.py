@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from adapters.dead_letters import retry_dead_letter
 from adapters.models.scripted import ScriptedModel
 from cli.trace import trace
-from contracts.conversation import Conversation, State, Trigger
+from contracts.conversation import Conversation, State
 from contracts.delivery import Arrival, OutboxRow, TurnCommit
 from contracts.errors import (
     ChannelRefusedError,
@@ -388,7 +388,7 @@ async def test_a_dead_letter_can_be_tried_again(bed: EngineBed) -> None:
     await bed.inbox.append([inbound("de novo")])
     await drain(C1, limited.engine.drain)
     (letter,) = await bed.store.dead_letters.letters()
-    await operator_actions.pull(C1, Trigger.HAND_BACK, bed.engine.operators, reason="operator")
+    await bed.engine.operators.agents.hand_back(C1, agent="ana")
     places = (bed.inbox, bed.store.dead_letters)
     assert await retry_dead_letter(letter.id, *places, at=bed.clock.now()) == C1
     await drain(C1, bed.engine.drain)
@@ -420,7 +420,7 @@ async def test_a_person_who_takes_over_while_the_model_thinks_wins(bed: EngineBe
     await drain(C1, bed.engine.drain)
 
     async def take_over() -> None:
-        await operator_actions.escalate(C1, bed.engine.operators, reason="operator")
+        await bed.engine.operators.agents.escalate(C1, agent="ana", reason="operator")
 
     bed.faults.pausing["turn.before_commit"] = take_over
     await bed.inbox.append([inbound("e o horário?")])
@@ -795,7 +795,7 @@ class Delivery(RuleBasedStateMachine):
     def operator_takes_over(self) -> None:
         head = self.run(self.bed.store.conversations.load(C1))
         if head is not None and head.turns:
-            self.run(operator_actions.escalate(C1, self.bed.engine.operators, reason="operator"))
+            self.run(self.bed.engine.operators.agents.escalate(C1, agent="ana", reason="operator"))
 
     @rule()
     def channel_fails_once(self) -> None:

@@ -17,7 +17,6 @@ from prompts.pricing.budget import Ceilings
 from reports.budget import BudgetSync
 from tests.builders import EngineBed, SteppingClock, conversation_id, engine_bed, inbound, meter
 from worker.drain import drain
-from worker.operator_actions import escalate
 
 C1 = conversation_id("c-1")
 
@@ -62,7 +61,7 @@ async def test_a_move_outside_a_turn_is_counted_too() -> None:
     bed = engine_bed(MemoryInbox(), MemoryStore())
     await say(bed)
     moved = rise("fsm_transitions_total", trigger="escalate", source="AWAITING_USER", dest="ESCALATING")
-    await escalate(C1, bed.engine.operators, reason="test")
+    await bed.engine.operators.agents.escalate(C1, agent="", reason="test")
     assert moved() == 1
 
 

@@ -367,7 +367,7 @@ async def test_while_a_person_has_the_word_the_assistant_is_silent(beds: Any) ->
 async def test_a_person_hands_the_conversation_back(beds: Any) -> None:
     bed = beds(model=scripted(state=[decision(next_state="ESCALATING"), decision()]))
     await say(bed, "quero falar com alguém")
-    await operator_actions.pull(C1, Trigger.HAND_BACK, bed.engine.operators, reason="operator")
+    await bed.engine.operators.agents.hand_back(C1, agent="ana")
     assert (await say(bed, "e o horário?")).state is State.AWAITING_USER
 
 
@@ -377,10 +377,10 @@ async def test_spam_is_not_answered_until_an_operator_undoes_it(beds: Any) -> No
     turn = await say(bed, "GANHE MAIS")
     assert (turn.state, turn.tasks) == (State.SPAM, ())
     assert sent(bed) == []
-    await operator_actions.reopen(C1, bed.engine.operators)
+    await bed.engine.operators.agents.reopen(C1, agent="ana")
     assert (await say(bed, "desculpe, era engano")).state is State.AWAITING_USER
     with pytest.raises(IllegalTransitionError):
-        await operator_actions.reopen(C1, bed.engine.operators)
+        await bed.engine.operators.agents.reopen(C1, agent="ana")
 
 
 async def test_somebody_we_know_is_not_spam(beds: Any) -> None:
@@ -455,7 +455,7 @@ async def test_consent_is_kept_in_every_state(beds: Any) -> None:
     bed = beds(model=scripted(state=decision(next_state="SPAM")))
     await say(bed, "GANHE DINHEIRO")
     await say(bed, "SAIR")
-    await operator_actions.reopen(C1, bed.engine.operators)
+    await bed.engine.operators.agents.reopen(C1, agent="ana")
     assert (await say(bed, "oi")).reason == "record"
 
 

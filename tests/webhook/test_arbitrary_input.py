@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from webhook_bed import ANA
 
-from adapters.channels.whatsapp.inbound import is_signed, parse
+from adapters.channels.meta import is_signed
+from adapters.channels.whatsapp.inbound import parse
 from adapters.json_input import parse_json
 from contracts.channels import Received
 from contracts.errors import MalformedMessageError

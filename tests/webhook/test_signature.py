@@ -6,8 +6,8 @@ import json
 import pytest
 from webhook_bed import ANA, HOOK, PREVIOUS_SECRET, SECRET, WebhookBed, assert_problem
 
-from adapters.channels.whatsapp import inbound as whatsapp_inbound
-from adapters.channels.whatsapp.inbound import is_signed
+from adapters.channels import meta
+from adapters.channels.meta import is_signed
 from sandbox.whatsapp_webhooks import envelope, inbound_text, sign, to_bytes
 
 BODY = to_bytes(envelope(inbound_text(ANA, "Olá, é possível? http://exemplo.com/ä", id="wamid.S1")))
@@ -96,7 +96,7 @@ async def test_every_secret_is_compared_in_constant_time(monkeypatch: pytest.Mon
         digest = staticmethod(hmac.digest)
         compare_digest = staticmethod(compare)
 
-    monkeypatch.setattr(whatsapp_inbound, "hmac", Recorder)
+    monkeypatch.setattr(meta, "hmac", Recorder)
     assert is_signed(BODY, sign(BODY, SECRET), SECRETS)
     assert not is_signed(BODY, "sha256=short", SECRETS)
     assert compared == [(64, 64), (64, 64), (64, 5), (64, 5)]

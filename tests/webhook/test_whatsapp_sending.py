@@ -14,7 +14,7 @@ import pytest
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from webhook_bed import ACCOUNT, ANA
 
-from adapters.channels.whatsapp import outbound
+from adapters.channels import sending
 from adapters.channels.whatsapp.outbound import WhatsAppChannel
 from adapters.http.listener import listen
 from cli.serving import server_of
@@ -318,7 +318,7 @@ async def test_an_answer_that_does_not_come_is_unknown(
     sandbox: tuple[GraphSandbox, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph, url = sandbox
-    monkeypatch.setattr(outbound, "SEND_WITHIN", timedelta(milliseconds=100))
+    monkeypatch.setattr(sending, "SEND_WITHIN", timedelta(milliseconds=100))
     graph.behave(GraphBehaviour(latency=1_000))  # type: ignore[arg-type]
     async with channel_to(url) as channel:
         with pytest.raises(SendOutcomeUnknownError, match="SocketTimeoutError"):

@@ -20,7 +20,7 @@ from contracts.analysis import (
     Filed,
 )
 from contracts.backoff import Backoff
-from contracts.conversation import Conversation, State, TaskRecord
+from contracts.conversation import Conversation, Speaker, State, TaskRecord
 from contracts.delivery import Record
 from contracts.errors import CallbackRefusedError, PermanentError, TransientError, WorkerError, family_of
 from contracts.ledger import BilledCall
@@ -189,7 +189,8 @@ class _Work:
 
     async def _ask(self, analysis: Analysis, head: Conversation) -> TaskResult[Result]:
         deps = self._deps
-        transcript = as_revised(await deps.store.conversations.transcript(head.id))
+        said = await deps.store.conversations.transcript(head.id)
+        transcript = as_revised([one for one in said if one.speaker is not Speaker.NOTE])
         view = AnalysisView(deps.rulebook().institution, head, transcript)
         with analysis_span(analysis):
             return await deps.analyst.write(analysis.context.kind, view)

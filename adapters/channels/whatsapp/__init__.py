@@ -1,5 +1,7 @@
 """WhatsApp over Meta's Cloud API."""
 
+from datetime import timedelta
+
 from adapters.channels.platform import Platform
 from adapters.channels.whatsapp.limits import LIMITS
 from adapters.channels.whatsapp.settings import WhatsAppSettings
@@ -16,6 +18,7 @@ class WhatsApp(Platform):
     name = ChannelName.WHATSAPP
     limits = LIMITS
     settings = WhatsAppSettings
+    reply_window = timedelta(hours=24)
 
     def channel(self, settings: Settings, events: Events) -> Channel | None:
         own = WhatsAppSettings.of(settings)

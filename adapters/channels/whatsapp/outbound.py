@@ -3,32 +3,24 @@
 Shapes and limits: Meta's "Send messages" and message-type pages.
 """
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-import orjson
-
+from adapters.channels.meta import code_of
+from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id
 from adapters.channels.whatsapp.codes import WAIT_CODES, is_in_any_form, is_of_account
 from adapters.channels.whatsapp.limits import LIMITS
-from adapters.http.client import Answer, HttpError, ask, open_client
+from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
-from contracts.errors import ChannelRefusedError, ChannelUnavailableError, ConfigurationError, SendOutcomeUnknownError
+from contracts.errors import ChannelRefusedError, ChannelUnavailableError
 from contracts.messages import MEDIA_TYPES, Address, ChannelName, MessageType, OutboundMessage
-from observability.logs import logger
 
-log = logger(__name__)
-
-ACCOUNT_PAUSE = timedelta(minutes=5)
 PAIR_RATE_CODE = 131056
 PAIR_RATE_BASE = 4
 
-SEND_WITHIN, CONNECT_WITHIN = timedelta(seconds=5), timedelta(seconds=2)
-CONNECTIONS = 200
 
-
-class WhatsAppChannel:
+class WhatsAppChannel(HttpChannel):
     """Satisfies the `Channel` port. `api_url` is the Graph API with its version, e.g. `https://graph…/v26.0`.
 
     Needs a running event loop.
@@ -39,69 +31,32 @@ class WhatsAppChannel:
 
     name = ChannelName.WHATSAPP
     limits = LIMITS
-    send_timeout = SEND_WITHIN
     settle_after = timedelta(seconds=4)
-    is_watched = False
-    shows_forming_text = False
     reply_window: timedelta | None = timedelta(hours=24)
 
     def __init__(self, *, api_url: str, access_token: str, phone_number_id: str) -> None:
+        super().__init__(api_url, token=access_token, setting="WHATSAPP_ACCESS_TOKEN")
         self._phone_number_id = phone_number_id
-        self._api_url = api_url.rstrip("/")
-        self._client = open_client(
-            within=SEND_WITHIN,
-            connect_within=CONNECT_WITHIN,
-            connections=CONNECTIONS,
-            headers={"Authorization": f"Bearer {_writable(access_token)}", "Content-Type": "application/json"},
-            is_hot=True,
-        )
-        self._background: set[asyncio.Task[None]] = set()
 
     async def send(self, row: OutboxRow) -> str:
-        account = row.address.account or self._phone_number_id
-        try:
-            answer = await self._post(account, payload(row))
-        except HttpError as exc:
-            # The bytes may have arrived: a status settles it, or the deadline passes.
-            raise (SendOutcomeUnknownError if exc.was_sent else ChannelUnavailableError)(str(exc)) from exc
+        answer = await self._post(_messages_of(row.address.account or self._phone_number_id), payload(row))
         if answer.is_success:
-            return _message_id(answer)
+            return accepted_id(answer, "messages", 0, "id")
         raise _refusal(answer, row.attempts)
 
     def acknowledge(self, address: Address, platform_message_id: str) -> None:
-        task = asyncio.create_task(self._mark_read(address.account, platform_message_id))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def close(self) -> None:
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
-        await self._client.aclose()
-
-    async def _mark_read(self, account: str, platform_message_id: str) -> None:
         mark = {
             "messaging_product": "whatsapp",
             "status": "read",
             "message_id": platform_message_id,
             "typing_indicator": {"type": "text"},
         }
-        try:
-            await self._post(account, mark)
-        except HttpError as exc:
-            log.info("whatsapp.read_mark_failed", error=str(exc))
-
-    async def _post(self, account: str, content: dict[str, Any]) -> Answer:
-        # An account with odd characters stays one segment of the path.
-        url = f"{self._api_url}/{quote(account, safe='')}/messages"
-        return await ask(self._client, "POST", url, content=orjson.dumps(content))
+        self._in_background(self._post(_messages_of(address.account), mark))
 
 
-def _writable(access_token: str) -> str:
-    token = access_token.strip()
-    if not (token.isascii() and token.isprintable()):
-        raise ConfigurationError("WHATSAPP_ACCESS_TOKEN holds what no header can: copy the token again, in one line")
-    return token
+def _messages_of(account: str) -> str:
+    """Return the path of an account; one with odd characters stays one segment of it."""
+    return f"/{quote(account, safe='')}/messages"
 
 
 def payload(row: OutboxRow) -> dict[str, Any]:
@@ -191,19 +146,9 @@ def _template(message: OutboundMessage) -> dict[str, Any]:
     return {"name": template.name, "language": {"code": template.language}, "components": components}
 
 
-def _message_id(answer: Answer) -> str:
-    try:
-        message_id = orjson.loads(answer.content)["messages"][0]["id"]
-    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError) as exc:
-        raise SendOutcomeUnknownError("accepted without an id") from exc
-    if not isinstance(message_id, str) or not message_id:
-        raise SendOutcomeUnknownError("accepted without an id")
-    return message_id
-
-
 def _refusal(answer: Answer, attempts: int) -> ChannelUnavailableError | ChannelRefusedError:
     """Decide by the platform's code; the HTTP status does not separate the classes (throttling arrives as 400)."""
-    code = _code(answer)
+    code = code_of(answer)
     if code is None:
         # A gateway on the way, or a wrong address: the platform has not judged the message.
         pause = None if answer.status == 429 or answer.status >= 500 else ACCOUNT_PAUSE
@@ -216,10 +161,3 @@ def _refusal(answer: Answer, attempts: int) -> ChannelUnavailableError | Channel
     if code in WAIT_CODES or answer.status == 429 or answer.status >= 500:
         return ChannelUnavailableError(f"platform {code}")
     return ChannelRefusedError("the platform refuses the message", code=str(code), in_any_form=is_in_any_form(code))
-
-
-def _code(answer: Answer) -> int | None:
-    try:
-        return int(orjson.loads(answer.content)["error"]["code"])
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, OverflowError):
-        return None

@@ -1,0 +1,53 @@
+"""Questions to a platform about its settings, for the doctor and the set-up."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from adapters.channels.sending import object_of
+from adapters.http.client import HttpError, ask, open_client
+from contracts.findings import Finding, Health
+
+WITHIN = timedelta(seconds=10)
+
+
+class Refusal(Exception):
+    """Failed finding with its next step."""
+
+    def __init__(self, detail: str, next_step: str) -> None:
+        super().__init__(detail)
+        self.next_step = next_step
+
+
+class Question:
+    """One API of a platform; its answers never hold the address, which may hold the token."""
+
+    def __init__(self, client: httpx.AsyncClient, setting: str) -> None:
+        self._client, self._setting = client, setting
+
+    async def __call__(self, method: str, path: str, **given: Any) -> tuple[int, dict[str, Any]]:
+        """Return status and JSON object of the answer.
+
+        Raises:
+            Refusal: none came, or it is no JSON.
+        """
+        try:
+            answer = await ask(self._client, method, path, within=WITHIN, **given)
+        except HttpError as exc:
+            raise Refusal(f"it does not answer: {exc}", f"check {self._setting}, proxy and network") from exc
+        if not (content := object_of(answer)):
+            raise Refusal(f"it answers {answer.status} without JSON", f"check {self._setting}")
+        return answer.status, content
+
+
+@asynccontextmanager
+async def questions(api_url: str, setting: str, **headers: str) -> AsyncIterator[Question]:
+    async with open_client(within=WITHIN, base_url=api_url, headers=headers) as client:
+        yield Question(client, setting)
+
+
+def failed(name: str, refusal: Refusal) -> Finding:
+    return Finding(name, Health.FAILED, str(refusal), refusal.next_step)

@@ -1,0 +1,194 @@
+"""Reading of platforms' posts: values of untrusted JSON, and pieces that must not cost their neighbours."""
+
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from adapters.json_input import parse_json
+from contracts.channels import Received, Unreadable
+from contracts.errors import MalformedMessageError
+from contracts.messages import (
+    Address,
+    ChannelName,
+    InboundKind,
+    InboundMedia,
+    InboundMessage,
+    StatusUpdate,
+    address_digests,
+    digest,
+)
+from contracts.signs import shortened
+from contracts.values import ConversationId, MessageId
+
+MAX_TEXT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Readable content of one message."""
+
+    kind: InboundKind
+    text: str = ""
+    choice_id: str | None = None
+    media: InboundMedia | None = None
+    data: dict[str, str] = field(default_factory=dict)
+
+
+class Reader:
+    """Reader of one post. `prefix` begins the ids of the channel, `id_salt` keeps numbers out of them."""
+
+    def __init__(self, channel: ChannelName, prefix: str, id_salt: str, at: datetime) -> None:
+        self._channel, self._prefix, self._id_salt = channel, prefix, id_salt
+        self.at = at
+        self.messages: list[InboundMessage] = []
+        self.statuses: list[StatusUpdate] = []
+        self.unreadable: list[Unreadable] = []
+        self.ignored: list[str] = []
+
+    def received(self, answer: str = "ok") -> Received:
+        """Return what was read; messages in the order they were written in: platforms list them in any order."""
+        messages = sorted(self.messages, key=lambda message: message.written_at)
+        return Received(tuple(messages), tuple(self.statuses), tuple(self.unreadable), tuple(self.ignored), answer)
+
+    def envelope(
+        self, body: bytes, expected: Callable[[dict[str, Any]], bool], otherwise: str
+    ) -> dict[str, Any] | None:
+        """Return the JSON object of a body; None for anything unexpected, which is kept whole."""
+        try:
+            envelope = parse_json(body)
+        except MalformedMessageError as exc:
+            reason = str(exc)
+        else:
+            if isinstance(envelope, dict) and expected(envelope):
+                return envelope
+            reason = otherwise
+        raw = body.decode("utf-8", "replace")
+        self.unreadable.append(Unreadable(reason, raw, address_digests(self._id_salt, raw)))
+        return None
+
+    def each(
+        self, item: dict[str, Any], key: str, read: Callable[[dict[str, Any]], None], *, beside: Any = None
+    ) -> None:
+        """Read each element of the list under the key; an unreadable one does not cost its neighbours."""
+        for element in self.elements(item, key):
+            self.one(key, element, read, beside=beside)
+
+    def one(self, name: str, element: Any, read: Callable[[dict[str, Any]], None], *, beside: Any = None) -> None:
+        try:
+            if not isinstance(element, dict):
+                raise MalformedMessageError("not an object")
+            read(element)
+        except (MalformedMessageError, ValueError, TypeError, KeyError, OverflowError) as exc:
+            self.keep(f"{name}: {type(exc).__name__}", element, beside=beside)
+
+    def elements(self, item: dict[str, Any], key: str, *, required: bool = False) -> list[Any]:
+        """Return the list under the key. Anything else in its place is kept whole: it may hold several messages."""
+        found = item.get(key)
+        if isinstance(found, list):
+            return found
+        if found is not None or required:
+            self.keep(f"{key} is not a list", item)
+        return []
+
+    def keep(self, reason: str, piece: Any, *, beside: Any = None) -> None:
+        """Keep an unreadable piece; what names no address is found by those that stand `beside` it."""
+        raw = orjson.dumps(piece).decode()
+        kept = Unreadable(reason, raw, address_digests(self._id_salt, raw))
+        if not isinstance(piece, dict) or not any(text_of(piece.get(key)) for key in ("from", "from_user_id")):
+            around = address_digests(self._id_salt, orjson.dumps(beside).decode())
+            kept = replace(kept, addresses=tuple(sorted({*kept.addresses, *around})))
+        self.unreadable.append(kept)
+
+    def add(
+        self,
+        content: Content,
+        *,
+        account: str,
+        person: str,
+        platform_id: str,
+        aliases: Sequence[str] = (),
+        person_name: str = "",
+        reply_to: str = "",
+        revises: str = "",
+        recorded_only: bool = False,
+        sent_at: datetime | None = None,
+    ) -> None:
+        """Add a message. `revises` is the platform's id of an earlier one that it edits or revokes."""
+        self.messages.append(
+            InboundMessage(
+                id=self._message_id(account, platform_id),
+                conversation_id=ConversationId(f"{self._prefix}:" + digest(self._id_salt, account, person, size=12)),
+                address=Address(
+                    channel=self._channel,
+                    account=account,
+                    person=person,
+                    aliases=tuple(alias for alias in aliases if alias != person),
+                ),
+                platform_id=platform_id,
+                kind=content.kind,
+                text=shortened(content.text, MAX_TEXT),
+                choice_id=content.choice_id,
+                media=content.media,
+                data=content.data,
+                person_name=person_name[:100] or None,
+                reply_to=reply_to or None,
+                revises=self._message_id(account, revises) if revises else None,
+                recorded_only=recorded_only,
+                sent_at=sent_at,
+                received_at=self.at,
+            )
+        )
+
+    def _message_id(self, account: str, platform_id: str) -> MessageId:
+        return MessageId(f"{self._prefix}-" + digest(self._id_salt, account, platform_id, size=12))
+
+
+def is_equal(given: str, expected: str) -> bool:
+    """Compare in constant time; an empty expectation never matches."""
+    return bool(expected) and hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+
+
+def moment_of(value: Any) -> datetime | None:
+    """Read Unix seconds, as a number or a string; None for a moment that no calendar has."""
+    try:
+        return datetime.fromtimestamp(int(value), tz=UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def required(item: dict[str, Any], key: str) -> str:
+    """Return the text of an id.
+
+    Raises:
+        MalformedMessageError: it is missing or too long for one.
+    """
+    value = text_of(item.get(key))
+    if not value or len(value) > 512:
+        raise MalformedMessageError(f"{key} is missing or too long")
+    return value
+
+
+def text_of(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def dict_in(item: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """Return the object at the end of the path, empty where there is none."""
+    for key in keys:
+        item = dict_of(item.get(key))
+    return item
+
+
+def dict_of(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def list_in(item: dict[str, Any], key: str) -> list[Any]:
+    value = item.get(key)
+    return value if isinstance(value, list) else []

@@ -1,0 +1,168 @@
+"""Doubles of chat platforms: what all of them share. A platform adds its address, its rules and its refusals."""
+
+import asyncio
+import itertools
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+import orjson
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from sandbox.behaviour import Counters, PlatformBehaviour, Script, ScriptedSend, SendFault
+from sandbox.chance import Chance
+from sandbox.transport import JSON, BodyTooLargeError, Cut, read_body
+
+KEPT_MESSAGES = 10_000
+MAX_JSON_BYTES = 1024 * 1024
+ERROR_PAGE = "<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
+
+
+class Refused(Exception):
+    """Refusal by a rule of the platform: its code, and what it says."""
+
+    def __init__(self, code: int | str, text: str = "") -> None:
+        super().__init__(text or str(code))
+        self.code = code
+
+
+class PlatformDouble:
+    """A platform that takes messages by `POST`; `messages` are those that it took, oldest first.
+
+    A subclass has its routes, which end in `accept`, checks a message with `check`, answers with `accepted`, and
+    refuses with `refused`. The token `invalid` is refused everywhere.
+    """
+
+    name: ClassVar[str]
+    echoes: ClassVar[bool] = False
+    """Whether a message may carry a reference of its sender."""
+
+    def __init__(self, *, seed: int = 0) -> None:
+        self._seed = seed
+        self._numbers = itertools.count(1)
+        self.counters = Counters()
+        self.messages: deque[dict[str, Any]] = deque(maxlen=KEPT_MESSAGES)
+        self.behave(PlatformBehaviour())
+
+    def behave(self, behaviour: PlatformBehaviour) -> None:
+        """From now on do this; the chance starts over."""
+        self.behaviour = behaviour
+        self._script: Script[ScriptedSend] = Script(behaviour.script)
+        self._chance = Chance(self._seed if behaviour.seed is None else behaviour.seed)
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/sandbox/behaviour", self._change_behaviour, methods=["GET", "PUT", "DELETE"]),
+            Route("/sandbox/messages", self._show_messages, methods=["GET", "DELETE"]),
+            *self.platform_routes(),
+        ]
+
+    def platform_routes(self) -> list[BaseRoute]:
+        raise NotImplementedError
+
+    def check(self, method: str, content: dict[str, Any]) -> str:
+        """Return the recipient of a message.
+
+        Raises:
+            Refused: a rule of the platform is broken.
+        """
+        raise NotImplementedError
+
+    def accepted(self, number: int, method: str, content: dict[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def text_of(self, content: dict[str, Any]) -> str:
+        return str(content.get("text", ""))
+
+    def reference_of(self, content: dict[str, Any]) -> str:
+        return ""
+
+    def refused(self, refusal: Refused) -> Response:
+        raise NotImplementedError
+
+    async def accept(self, request: Request, method: str, content: dict[str, Any]) -> Response:
+        """Take the message, refuse it, or fail, as the behaviour has it."""
+        self.counters.add("requests")
+        try:
+            to = self.check(method, content)
+            scripted = self._script.take(lambda entry: entry.matches(to))
+            fault = scripted.fault if scripted else None
+            dice, _ = self._chance.dice(repr((method, content)).encode())
+            if scripted is None:
+                fault = next((one for one in SendFault if dice.happens(one.value, self.behaviour.rate_of(one))), None)
+            waited_ms = dice.lognormal("latency", self.behaviour.latency.median_ms, self.behaviour.latency.sigma)
+            await asyncio.sleep(waited_ms / 1000)
+            if fault in (SendFault.SERVER_ERROR_PAGE, SendFault.UNAVAILABLE):
+                self.counters.add(fault.value)
+                return Response(ERROR_PAGE, status_code=502 if fault is SendFault.SERVER_ERROR_PAGE else 503)
+            if fault is SendFault.CUT_BEFORE_ACCEPTING:
+                return Cut()
+            codes = [code for code, rate in self.behaviour.error_rates.items() if dice.happens(f"code {code}", rate)]
+            code = scripted.code if scripted else next(iter(codes), None)
+            if code is not None:
+                raise Refused(code)
+        except Refused as exc:
+            self.counters.add(f"code_{exc.code}")
+            return self.refused(exc)
+        number = next(self._numbers)
+        taken = {"number": number, "to": to, "method": method, "at": datetime.now(UTC).isoformat(), "body": content}
+        answer = self.accepted(number, method, content)
+        self.messages.append(taken)
+        self.counters.add("accepted")
+        return Cut() if fault is SendFault.CUT_AFTER_ACCEPTING else JSON(answer)
+
+    async def content_of(self, request: Request) -> dict[str, Any]:
+        """Return the JSON object of a request.
+
+        Raises:
+            Refused: it is none.
+        """
+        try:
+            content = parsed(await read_body(request, MAX_JSON_BYTES))
+        except BodyTooLargeError as exc:
+            raise Refused(413, "Request Entity Too Large") from exc
+        if content is None:
+            raise Refused(400, "Bad Request: the body is no JSON object")
+        return content
+
+    async def _change_behaviour(self, request: Request) -> Response:
+        if request.method == "PUT":
+            try:
+                self.behave(PlatformBehaviour.model_validate_json(await request.body()))
+            except ValidationError as exc:
+                return JSON(exc.json(include_url=False).encode(), status_code=422)
+        elif request.method == "DELETE":
+            self.behave(PlatformBehaviour())
+        return JSON({**self.behaviour.model_dump(mode="json", exclude_defaults=True), "script_left": len(self._script)})
+
+    async def _show_messages(self, request: Request) -> Response:
+        """Everything accepted, in order; `?to=`, and pages by `?after=<number>&limit=`."""
+        if request.method == "DELETE":
+            self.messages.clear()
+            self.counters.clear()
+        asked = request.query_params
+        to, after, limit = (asked.get(name, "") for name in ("to", "after", "limit"))
+        found = [
+            one
+            for one in self.messages
+            if one["number"] > int(after if after.isdigit() else 0) and (not to or one["to"] == to)
+        ]
+        page = found[: int(limit) if limit.isdigit() else 1000]
+        following = page[-1]["number"] if page and len(found) > len(page) else None
+        return JSON({"messages": page, "next_after": following, "counters": self.counters.all()})
+
+
+def parsed(body: bytes) -> dict[str, Any] | None:
+    """Return the JSON object, or None."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def utf16(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2

@@ -1,0 +1,176 @@
+"""Conversations that agents own: taken, answered, noted, handed back; and the assistant's silence meanwhile."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.conversation import Owner, Speaker, State, Trigger
+from contracts.errors import ChannelUnavailableError, IllegalTransitionError, ReplyWindowClosedError
+from contracts.institution import FixedText
+from contracts.messages import DeliveryState, MessageType, OutboundMessage, Template
+from tests.builders import EngineBed, conversation_id, decision, engine_bed, inbound, open_backend, pyloto, scripted
+from worker.drain import drain
+from worker.outbox import flush
+from worker.sweeper import sweep, tend
+
+C1 = conversation_id()
+HELLO = OutboundMessage.of_text("Oi, aqui é a Ana, do time.")
+
+
+@pytest.fixture
+async def beds(tmp_path: Path) -> AsyncIterator[Any]:
+    async with open_backend("memory", tmp_path) as (inbox, store):
+        yield lambda **options: engine_bed(inbox, store, **options)
+
+
+async def say(bed: EngineBed, text: str) -> None:
+    await bed.inbox.append([inbound(text, at=bed.clock.now())])
+    await drain(C1, bed.engine.drain)
+    assert await bed.inbox.pending(C1) == []
+
+
+def sent(bed: EngineBed) -> list[str]:
+    return [row.message.text for row in bed.channel.accepted]
+
+
+async def head(bed: EngineBed) -> Any:
+    found = await bed.store.conversations.load(C1)
+    assert found
+    return found
+
+
+class Waking:
+    async def wake(self, _: object) -> None: ...
+    async def analyse(self, _: object) -> None: ...
+
+
+async def test_the_assistant_is_silent_from_the_takeover_until_the_conversation_is_handed_back(beds: Any) -> None:
+    bed = beds()
+    team = bed.engine.operators.agents
+    await say(bed, "Oi")
+    taken = await team.take(C1, agent="ana")
+    assert (taken.state, taken.owner, taken.agent) == (State.ESCALATING, Owner.AGENT, "ana")
+    assert taken.handoff is not None
+    assert (taken.handoff.reason, taken.handoff.taken_at) == ("operator", bed.clock.now())
+    bed.clock.move(timedelta(minutes=30))
+    await say(bed, "Alguém aí?")
+    assert len(sent(bed)) == 1
+    assert await team.take(C1, agent="ana") == await head(bed)
+    back = await team.hand_back(C1, agent="ana")
+    assert (back.state, back.owner, back.agent, back.handoff) == (State.AWAITING_USER, Owner.ASSISTANT, None, None)
+    await say(bed, "E agora?")
+    assert len(sent(bed)) == 2
+    history = await bed.store.conversations.transitions(C1)
+    moves = [(one.trigger, one.metadata) for one in history if one.trigger in (Trigger.TAKE, Trigger.HAND_BACK)]
+    assert moves == [(one, {"reason": "operator", "agent": "ana"}) for one in (Trigger.TAKE, Trigger.HAND_BACK)]
+
+
+async def test_an_agent_s_words_are_sent_once_and_known_to_the_assistant_afterwards(beds: Any) -> None:
+    bed = beds()
+    team = bed.engine.operators.agents
+    await say(bed, "Oi")
+    for _ in range(2):
+        replied = await team.reply(C1, HELLO, agent="ana", request_id="r-1")
+    assert (replied.agent, replied.handoff and replied.handoff.answered_at) == ("ana", bed.clock.now())
+    await sweep(Waking(), bed.engine.sweep)
+    await flush(C1, bed.engine.outbox)
+    assert sent(bed)[1:] == [HELLO.text]
+    assert bed.channel.accepted[-1].author == "ana"
+    await team.note(C1, "Ligar para ela na sexta.", agent="ana", request_id="n-1")
+    await team.note(C1, "Ligar para ela na sexta.", agent="ana", request_id="n-1")
+    said = [(one.speaker, one.author) for one in await bed.store.conversations.transcript(C1)]
+    assert said[2:] == [(Speaker.OPERATOR, "ana"), (Speaker.NOTE, "ana")]
+    await team.hand_back(C1, agent="ana")
+    await say(bed, "Obrigada")
+    prompts = [request.user for request in bed.model.requests if request.schema_name == "state_decision"]
+    assert HELLO.text in prompts[-1]
+    assert not any("sexta" in prompt for prompt in prompts)
+
+
+async def test_a_reply_committed_before_a_takeover_does_not_leave_after_it(beds: Any) -> None:
+    """The platform is unavailable: the assistant's reply waits, an agent answers in the meantime and hands back."""
+    bed = beds()
+    team = bed.engine.operators.agents
+    bed.channel.next_errors = [ChannelUnavailableError("unavailable")]
+    await say(bed, "Oi")
+    await team.reply(C1, HELLO, agent="ana", request_id="r-1")
+    await team.hand_back(C1, agent="ana")
+    bed.clock.move(timedelta(minutes=5))
+    await flush(C1, bed.engine.outbox)
+    assert sent(bed) == [HELLO.text]
+    first, _ = await bed.store.outbox.rows(C1)
+    assert (first.state, first.error_code, first.needs_escalation) == (DeliveryState.WITHDRAWN, "taken", False)
+
+
+async def test_a_reply_committed_before_an_opt_out_does_not_leave_after_it(beds: Any) -> None:
+    bed = beds()
+    bed.channel.next_errors = [ChannelUnavailableError("unavailable")]
+    await say(bed, "Oi")
+    await say(bed, "parar")
+    bed.clock.move(timedelta(minutes=5))
+    await flush(C1, bed.engine.outbox)
+    assert sent(bed) == [pyloto().text(FixedText.OPTED_OUT)]
+    assert [row.error_code for row in await bed.store.outbox.rows(C1)] == ["opted_out", None]
+
+
+async def test_a_turn_in_hand_says_nothing_after_a_takeover(beds: Any) -> None:
+    bed = beds()
+    await say(bed, "Oi")
+
+    async def take_over() -> None:
+        await bed.engine.operators.agents.take(C1, agent="ana")
+
+    bed.faults.pausing["turn.before_commit"] = take_over
+    await say(bed, "Quanto custa?")
+    assert len(sent(bed)) == 1
+    assert [one.text for one in (await head(bed)).window][-1] == "Quanto custa?"
+
+
+async def test_after_the_reply_window_only_a_template_is_sent(beds: Any) -> None:
+    bed = beds()
+    team = bed.engine.operators.agents
+    await say(bed, "Oi")
+    bed.clock.move(timedelta(hours=25))
+    with pytest.raises(ReplyWindowClosedError, match="24 hours"):
+        await team.reply(C1, HELLO, agent="ana", request_id="r-1")
+    assert (await head(bed)).agent is None
+    template = OutboundMessage(type=MessageType.TEMPLATE, template=Template(name="back", language="pt_BR"))
+    await team.reply(C1, template, agent="ana", request_id="r-2")
+    await flush(C1, bed.engine.outbox)
+    assert bed.channel.accepted[-1].message == template
+
+
+async def test_an_ended_conversation_is_taken_as_its_successor(beds: Any) -> None:
+    bed = beds(model=scripted(state=decision(next_state="SPAM", intent="spam")))
+    team = bed.engine.operators.agents
+    await say(bed, "Compre já")
+    taken = await team.take(C1, agent="ana")
+    assert (taken.owner, taken.episode) == (Owner.AGENT, 2)
+    assert (await team.close(C1, agent="ana")).state is State.COMPLETED
+    with pytest.raises(IllegalTransitionError):
+        await team.hand_back(C1, agent="ana")
+    with pytest.raises(IllegalTransitionError, match="no conversation"):
+        await team.take(conversation_id("nobody"), agent="ana")
+
+
+async def test_a_conversation_that_waits_is_never_given_up_and_an_agent_s_silence_gives_it_back(beds: Any) -> None:
+    bed = beds(model=scripted(state=[decision(next_state="ESCALATING", intent="complaint"), decision()]))
+    await say(bed, "Quero falar com alguém")
+    first = len(sent(bed))
+    for _ in range(4):
+        bed.clock.move(timedelta(hours=21))
+        await tend(bed.engine.sweep)
+        await flush(C1, bed.engine.outbox)
+    assert sent(bed)[first:] == [pyloto().text(FixedText.STILL_WAITING)]
+    waiting = await head(bed)
+    assert (waiting.owner, waiting.handoff.reason) == (Owner.NOBODY, "decided")
+    await bed.engine.operators.agents.take(C1, agent="ana")
+    bed.clock.move(pyloto().hand_back_after - timedelta(minutes=1))
+    await tend(bed.engine.sweep)
+    assert (await head(bed)).owner is Owner.AGENT
+    bed.clock.move(timedelta(minutes=2))
+    await tend(bed.engine.sweep)
+    assert (await head(bed)).owner is Owner.ASSISTANT

@@ -1,0 +1,344 @@
+"""Agents' and timers' moves of a conversation: take, reply, hand back, close, note, escalate, reopen, time out."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from contracts.conversation import Conversation, Owner, Speaker, State, Trigger, TurnRecord, Utterance, WaitingFor
+from contracts.delivery import OutboxRow, TurnCommit
+from contracts.errors import ConversationConflictError, IllegalTransitionError, ReplyWindowClosedError
+from contracts.institution import FixedText, Institution
+from contracts.messages import ChannelName, MessageType, OutboundMessage, digest
+from contracts.ports import Clock, Store, WakeUps
+from contracts.turn import TurnReason
+from contracts.values import ConversationId, MessageId, OutboxId, TurnId
+from fsm.machine import ConversationMachine, Transitions
+from fsm.migrations import migrate
+from observability.metrics import note_transitions
+from reports.accuracy import overruled
+
+CONFLICT_RETRIES = 5
+
+# The triggers that lead to a person, by the state a conversation rests in.
+_WAY_TO_A_PERSON = {
+    State.INIT: (Trigger.BEGIN, Trigger.IDENTIFIED, Trigger.ESCALATE),
+    State.AWAITING_USER: (Trigger.ESCALATE,),
+}
+
+Windows = Mapping[ChannelName, timedelta | None]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Moves of a conversation outside a turn, with the lines and the message to the person that come with them."""
+
+    transitions: Transitions
+    said: tuple[Utterance, ...] = ()
+    row: OutboxRow | None = None
+
+
+Move = Callable[[Conversation], Awaitable[Change | None]]
+"""Returns the change of a loaded conversation; None: there is nothing to change."""
+
+
+@dataclass(frozen=True)
+class ConversationOperators:
+    """Satisfies the `Operators` port; the moves of timers are here too. It needs nothing of the engine.
+
+    `windows` are the platforms' reply windows. `observe` gets each commit of a move, `wake` the conversation to send.
+    """
+
+    store: Store
+    machine: ConversationMachine
+    clock: Clock
+    institution: Callable[[], Awaitable[Institution | None]]
+    windows: Windows
+    observe: Callable[[TurnCommit], None] = lambda _: None
+    wake: Callable[[ConversationId], Awaitable[None]] | None = None
+
+    async def take(
+        self, conversation_id: ConversationId, *, agent: str, reason: str = TurnReason.BY_OPERATOR
+    ) -> Conversation:
+        """Make the agent the owner; unsent replies of the assistant are withdrawn.
+
+        Raises:
+            IllegalTransitionError: there is no such conversation.
+            ConversationConflictError: it kept changing.
+        """
+        until_hand_back = await self._until_hand_back()
+
+        async def move(conversation: Conversation) -> Change | None:
+            if conversation.agent == agent:
+                return None
+            return Change(self._taken(conversation, agent, reason, until_hand_back))
+
+        return await self._change(conversation_id, move, reason=reason, agent=agent)
+
+    async def reply(
+        self, conversation_id: ConversationId, message: OutboundMessage, *, agent: str, request_id: str
+    ) -> Conversation:
+        """Send the agent's message, after taking the conversation; the same `request_id` sends once.
+
+        Raises:
+            IllegalTransitionError, ConversationConflictError: as for `take`.
+            ReplyWindowClosedError: the platform takes only a template now.
+        """
+        until_hand_back = await self._until_hand_back()
+        row_id = OutboxId(f"{conversation_id}/by-{digest(request_id)}")
+
+        async def move(conversation: Conversation) -> Change | None:
+            if any(row.id == row_id for row in await self.store.outbox.rows(conversation_id)):
+                return None
+            self._check_window(conversation, message)
+            taken, at = self._taken(conversation, agent, TurnReason.BY_OPERATOR, until_hand_back), self.clock.now()
+            text = message.text or f"[{message.template.name if message.template else message.type}]"
+            options = tuple(option.title for option in message.options)
+            said = Utterance(speaker=Speaker.OPERATOR, text=text, options=options, author=agent, at=at)
+            row = self._row(taken.conversation, message, row_id, at).model_copy(update={"author": agent})
+            return Change(spoken(taken, at, until_hand_back), (said,), row)
+
+        return await self._change(conversation_id, move, reason=TurnReason.BY_OPERATOR, agent=agent)
+
+    async def hand_back(
+        self, conversation_id: ConversationId, *, agent: str, reason: str = TurnReason.BY_OPERATOR
+    ) -> Conversation:
+        """Let the assistant answer again. Raises as `take` does, also where it is the assistant's already."""
+
+        async def move(conversation: Conversation) -> Change:
+            transitions = self._advance(conversation, Trigger.HAND_BACK, reason=reason, agent=agent)
+            # An agent has looked at it: it may spend its ceiling once more.
+            return Change(transitions.holding(transitions.conversation.model_copy(update={"spent_usd": "0"})))
+
+        return await self._change(conversation_id, move, reason=reason, agent=agent)
+
+    async def close(self, conversation_id: ConversationId, *, agent: str) -> Conversation:
+        """End the conversation; the next message opens its successor. Raises as `take` does, and when it has ended."""
+
+        async def move(conversation: Conversation) -> Change:
+            return Change(self._advance(conversation, Trigger.CONCLUDE, reason=TurnReason.BY_OPERATOR, agent=agent))
+
+        return await self._change(conversation_id, move, reason=TurnReason.BY_OPERATOR, agent=agent)
+
+    async def note(self, conversation_id: ConversationId, text: str, *, agent: str, request_id: str) -> Conversation:
+        """Add a line for the team to the transcript; the same `request_id` adds one. Raises as `take` does."""
+        note_id = MessageId(f"note-{digest(request_id)}")
+        for _ in range(CONFLICT_RETRIES):
+            head = await self._load(conversation_id)
+            said = await self.store.conversations.transcript(conversation_id)
+            if any(one.message_id == note_id for one in said):
+                return head
+            at = self.clock.now()
+            line = Utterance(speaker=Speaker.NOTE, text=text, author=agent, message_id=note_id, at=at)
+            try:
+                return await self.store.conversations.commit(TurnCommit(conversation=head, utterances=(line,)))
+            except ConversationConflictError:
+                continue
+        raise ConversationConflictError(conversation_id)
+
+    async def escalate(self, conversation_id: ConversationId, *, agent: str, reason: str) -> Conversation:
+        """Call an agent, without a word to the person; nothing when one is called already. Raises as `take` does."""
+
+        async def move(conversation: Conversation) -> Change | None:
+            transitions = to_a_person(conversation, reason, self.machine, self.clock.now(), agent=agent)
+            return Change(transitions) if transitions.records else None
+
+        return await self._change(conversation_id, move, reason=reason, agent=agent)
+
+    async def reopen(self, conversation_id: ConversationId, *, agent: str) -> Conversation:
+        """Undo SPAM, or any other end: the conversation goes on as its own successor, waiting for the person.
+
+        Raises:
+            IllegalTransitionError: it has not ended, or there is none.
+            ConversationConflictError: it kept changing.
+        """
+
+        async def move(conversation: Conversation) -> Change:
+            if not conversation.is_final:
+                raise IllegalTransitionError(f"{conversation_id} is {conversation.state}, not at an end")
+            return Change(Transitions(conversation.successor(self.clock.now())))
+
+        return await self._change(conversation_id, move, reason=TurnReason.REOPENED, agent=agent)
+
+    async def time_out(self, conversation_id: ConversationId) -> None:
+        """End a wait that has lasted longer than the table allows; nothing when it has ended already.
+
+        A conversation that an agent left silent goes back to the assistant. One that waits for an agent goes on
+        waiting, and the person hears once that the answer takes longer.
+        """
+        institution = await self.institution()
+
+        async def move(conversation: Conversation) -> Change | None:
+            at = self.clock.now()
+            if conversation.times_out_at is None or conversation.times_out_at > at:
+                return None
+            if conversation.owner is Owner.AGENT:
+                return Change(self._advance(conversation, Trigger.HAND_BACK, reason=TurnReason.TIMED_OUT))
+            timed = self._advance(conversation, Trigger.TIME_OUT, reason=TurnReason.TIMED_OUT)
+            handoff = timed.conversation.handoff
+            if handoff is None or handoff.held_at or institution is None or conversation.opted_out:
+                return Change(timed)
+            message = OutboundMessage.of_text(institution.text(FixedText.STILL_WAITING))
+            try:
+                self._check_window(conversation, message)
+            except ReplyWindowClosedError:
+                return Change(timed)
+            held = timed.conversation.model_copy(update={"handoff": handoff.model_copy(update={"held_at": at})})
+            row = self._row(held, message, OutboxId(f"{held.id}/v{held.version}/held"), at)
+            said = Utterance(speaker=Speaker.ASSISTANT, text=message.text, at=at)
+            return Change(timed.holding(held), (said,), row)
+
+        head = await self.store.conversations.load(conversation_id)
+        if head is not None and head.moved_to is None:
+            await self._change(conversation_id, move, reason=TurnReason.TIMED_OUT)
+
+    async def _until_hand_back(self) -> timedelta:
+        institution = await self.institution()
+        return institution.hand_back_after if institution else Institution.model_fields["hand_back_after"].default
+
+    def _taken(self, conversation: Conversation, agent: str, reason: str, until_hand_back: timedelta) -> Transitions:
+        """Return the conversation as the agent's; one that has ended goes on as its successor."""
+        if conversation.agent == agent:
+            return Transitions(conversation)
+        at = self.clock.now()
+        before = conversation.successor(at) if conversation.is_final else conversation
+        transitions = self._advance(before, Trigger.TAKE, reason=reason, agent=agent)
+        return owned(transitions, agent, at, until_hand_back)
+
+    def _advance(self, conversation: Conversation, trigger: Trigger, *, reason: str, agent: str = "") -> Transitions:
+        metadata = {"reason": reason} | ({"agent": agent} if agent else {})
+        return self.machine.advance(Transitions(conversation), trigger, at=self.clock.now(), metadata=metadata)
+
+    def _check_window(self, conversation: Conversation, message: OutboundMessage) -> None:
+        if conversation.address is None:
+            raise IllegalTransitionError(f"{conversation.id} has no address to write to")
+        window, last = self.windows.get(conversation.address.channel), conversation.last_inbound_at
+        if message.type is MessageType.TEMPLATE or window is None or last is None:
+            return
+        if self.clock.now() > last + window:
+            hours = window // timedelta(hours=1)
+            raise ReplyWindowClosedError(
+                f"the person wrote last at {last.isoformat()}; after {hours} hours the platform takes only a template"
+            )
+
+    def _row(self, head: Conversation, message: OutboundMessage, row_id: OutboxId, at: datetime) -> OutboxRow:
+        if head.address is None:
+            raise IllegalTransitionError(f"{head.id} has no address to write to")
+        return OutboxRow(
+            id=row_id,
+            conversation_id=head.id,
+            turn_id=_turn_id(head),
+            number=head.next_outbox_number,
+            address=head.address,
+            message=message,
+            window_from=head.last_inbound_at,
+            created_at=at,
+            updated_at=at,
+        )
+
+    async def _load(self, conversation_id: ConversationId) -> Conversation:
+        stored = await self.store.conversations.load(conversation_id)
+        if stored is None or stored.turns == 0:
+            raise IllegalTransitionError(f"there is no conversation {conversation_id}")
+        return migrate(stored)
+
+    async def _change(
+        self, conversation_id: ConversationId, move: Move, *, reason: str, agent: str = ""
+    ) -> Conversation:
+        for _ in range(CONFLICT_RETRIES):
+            stored = await self._load(conversation_id)
+            change = await move(stored)
+            if change is None:
+                return stored
+            commit = _operation(stored, change, reason, self.clock.now())
+            if agent and is_taken_over(stored, commit.conversation):
+                unsent = await self.store.outbox.unsent(conversation_id)
+                commit = commit.withdrawing(unsent, reason=TAKEN, at=self.clock.now())
+            try:
+                saved = await self.store.conversations.commit(commit)
+            except ConversationConflictError:
+                continue
+            note_transitions(commit.transitions)
+            self.observe(commit)
+            if change.row is not None and self.wake is not None:
+                await self.wake(conversation_id)
+            return saved
+        raise ConversationConflictError(conversation_id)
+
+
+def operators_without_engine(store: Store, clock: Clock, queue: WakeUps, windows: Windows) -> ConversationOperators:
+    """Return the moves for a process that has no engine: it takes the published institution."""
+    return ConversationOperators(
+        store, ConversationMachine(), clock, store.institutions.current, windows, wake=queue.wake
+    )
+
+
+# Why a reply was withdrawn.
+TAKEN, OPTED_OUT = "taken", "opted_out"
+
+
+def owned(transitions: Transitions, agent: str, at: datetime, until_hand_back: timedelta) -> Transitions:
+    """Return the taken conversation with its owner; without a word it is handed back `until_hand_back` later."""
+    handoff = transitions.conversation.handoff
+    assert handoff is not None  # noqa: S101 - the machine begins one with every hand-off
+    changes = {"agent": agent, "handoff": handoff.model_copy(update={"taken_at": at})}
+    conversation = transitions.conversation.model_copy(update={**changes, "times_out_at": at + until_hand_back})
+    return transitions.holding(conversation)
+
+
+def spoken(transitions: Transitions, at: datetime, until_hand_back: timedelta) -> Transitions:
+    """Return the agent's conversation after a word of the agent."""
+    handoff = transitions.conversation.handoff
+    assert handoff is not None  # noqa: S101 - the machine begins one with every hand-off
+    answered = handoff.model_copy(update={"answered_at": handoff.answered_at or at, "last_word_at": at})
+    changes = {"handoff": answered, "times_out_at": at + until_hand_back}
+    return transitions.holding(transitions.conversation.model_copy(update=changes))
+
+
+def is_taken_over(before: Conversation, after: Conversation) -> bool:
+    """Whether the assistant may not speak any more since this change."""
+    return after.owner is not Owner.ASSISTANT and (before.owner is Owner.ASSISTANT or before.agent != after.agent)
+
+
+def to_a_person(
+    conversation: Conversation, reason: str, machine: ConversationMachine, at: datetime, *, agent: str = ""
+) -> Transitions:
+    """Return the conversation as it waits for an agent; without a transition where it does, or has ended."""
+    transitions = Transitions(conversation)
+    metadata = {"reason": reason} | ({"agent": agent} if agent else {})
+    for trigger in _WAY_TO_A_PERSON.get(conversation.state, ()):
+        transitions = machine.advance(transitions, trigger, at=at, metadata=metadata)
+    return transitions
+
+
+def _turn_id(head: Conversation) -> TurnId:
+    return TurnId(f"{head.id}/v{head.version}")
+
+
+def _operation(before: Conversation, change: Change, reason: str, at: datetime) -> TurnCommit:
+    """Return what a move outside a turn writes: head, history, lines, and a record with no messages."""
+    transitions = change.transitions
+    changes: dict[str, Any] = {"updated_at": at, "waiting_for": WaitingFor.ANYTHING, "classified": None}
+    if change.row is not None:
+        changes["next_outbox_number"] = change.row.number + 1
+    conversation = transitions.conversation.says(*change.said).model_copy(update=changes)
+    record = TurnRecord(
+        id=_turn_id(conversation),
+        conversation_id=conversation.id,
+        episode=conversation.episode,
+        message_ids=(),
+        path=transitions.path,
+        state=conversation.state,
+        trigger=transitions.records[-1].trigger if transitions.records else None,
+        reason=reason,
+        business_line=conversation.business_line,
+        intent=conversation.intent,
+        corrects=overruled(before, conversation.state)
+        if reason in (TurnReason.BY_OPERATOR, TurnReason.REOPENED)
+        else None,
+        at=at,
+    )
+    rows = (change.row,) if change.row is not None else ()
+    return TurnCommit(
+        conversation=conversation, transitions=transitions.records, utterances=change.said, turn=record, outbox=rows
+    )

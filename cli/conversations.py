@@ -1,10 +1,13 @@
-"""`prosa conversations`: list, show, trace, hand over, export or erase them."""
+"""`prosa conversations`: list, find, show, trace, hand over, export or erase them."""
 
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import datetime
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from adapters.clock import SystemClock
 from cli.analyses import analyse, print_analysis
@@ -13,9 +16,17 @@ from cli.output import AsJson, clock_time, console, fail, print_json, print_tabl
 from cli.settings import read_settings
 from cli.trace import trace as trace_events
 from contracts.analysis import AnalysisKind
-from contracts.conversation import Conversation, Speaker, State
-from contracts.errors import IllegalTransitionError, ReplyWindowClosedError
+from contracts.conversation import Conversation, Owner, Speaker, State
+from contracts.delivery import ConversationSummary, FoundConversation, TurnCommit
+from contracts.errors import (
+    BadCursorError,
+    ConversationConflictError,
+    IllegalTransitionError,
+    ReplyWindowClosedError,
+)
+from contracts.listing import ConversationQuery, Order
 from contracts.messages import OutboundMessage
+from contracts.paging import all_conversations
 from contracts.ports import Operators, Store
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId
@@ -40,9 +51,10 @@ async def list_(
     as_json: AsJson = False,
 ) -> None:
     """List conversations, the newest first; nothing in the list was written by a person."""
+    query = ConversationQuery(states=frozenset({state}) if state else frozenset())
     async with open_backend(read_settings()) as backend:
-        summaries = await backend.store.conversations.summaries(state=state, limit=limit)
-    found = [summary.model_dump(mode="json") for summary in summaries]
+        page = await backend.store.conversations.find(query, limit=limit)
+    found = [ConversationSummary.of(head).model_dump(mode="json") for head in page.items]
     if as_json:
         print_json(found)
         return
@@ -52,6 +64,59 @@ async def list_(
         for one in found
     ]
     print_table(columns, rows, empty="No conversations yet. Start one: prosa chat")
+
+
+@app.command()
+@asynchronous
+async def find(
+    text: Annotated[str, typer.Argument(help="Words of a name, number, id or message, in any order.")] = "",
+    state: Annotated[list[State] | None, typer.Option(help="Only in this state; several may be given.")] = None,
+    owner: Annotated[Owner | None, typer.Option(help="Only those of the assistant, an agent, nobody.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Only those of the agent of this name.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Only of this channel.")] = None,
+    since: Annotated[datetime | None, typer.Option(help="Not before (local time).")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Before (local time).")] = None,
+    order: Annotated[
+        Order, typer.Option(help="By last activity, or by how long they wait for an agent.")
+    ] = Order.UPDATED,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on behind the last page.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find conversations by name, number, words, state, owner, channel and date."""
+    dates = {"since": since.astimezone() if since else None, "until": until.astimezone() if until else None}
+    conditions = {"states": state or (), "owner": owner, "agent": agent, "channel": channel, "order": order, **dates}
+    async with open_backend(read_settings()) as backend:
+        try:
+            query = ConversationQuery.model_validate({"text": text, **conditions})
+            page = await backend.store.conversations.find(query, limit=limit, cursor=cursor)
+        except (ValidationError, BadCursorError) as exc:
+            raise typer.BadParameter("no such channel, or no such cursor") from exc
+    found = [FoundConversation.of(head) for head in page.items]
+    if as_json:
+        print_json({"conversations": [one.model_dump(mode="json") for one in found], "next": page.next_cursor})
+        return
+    rows = [
+        (one.id, one.person_name, one.state, one.agent or one.owner, one.reason, clock_time(one.updated_at))
+        for one in found
+    ]
+    print_table(("id", "name", "state", "owner", "reason", "updated"), rows, empty="No conversation matches.")
+    if page.next_cursor:
+        console.print(f"More: --cursor {page.next_cursor}")
+
+
+@app.command()
+@asynchronous
+async def index() -> None:
+    """Index the conversations that an earlier release stored in Redis or Firestore, so that `find` finds them."""
+    count = 0
+    async with open_backend(read_settings()) as backend:
+        async for head in all_conversations(backend.store.conversations):
+            # A conflict means that a turn has just written it, and so indexed it.
+            with suppress(ConversationConflictError):
+                await backend.store.conversations.commit(TurnCommit(conversation=head))
+            count += 1
+    console.print(f"Indexed {count} conversations.")
 
 
 @app.command()

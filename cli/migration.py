@@ -8,9 +8,10 @@ from adapters.clock import SystemClock
 from cli.output import console
 from contracts.backends import backends_of
 from contracts.errors import ConfigurationError
+from contracts.paging import all_conversations
 from contracts.settings import Settings, checked
 from worker.backends import open_backend
-from worker.migration.conversations import Migration, Moved, Place, conversations_of
+from worker.migration.conversations import Migration, Moved, Place
 from worker.migration.records import copy_records
 
 
@@ -33,9 +34,9 @@ async def run_migration(settings: Settings, source: str, target: str, *, cut_ove
         columns = (TextColumn("{task.description}"), MofNCompleteColumn())
         with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress:
             line = progress.add_task("conversations", total=None)
-            async for conversation_id in conversations_of(first.store):
+            async for head in all_conversations(first.store.conversations):
                 work = migration.cut_over if cut_over else migration.copy
-                counts[(await work(conversation_id)).value] += 1
+                counts[(await work(head.id)).value] += 1
                 progress.advance(line)
             line = progress.add_task("records", total=None)
             async for moved in copy_records(first.store.records, second.store.records, at=SystemClock().now()):

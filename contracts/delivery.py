@@ -7,9 +7,10 @@ from typing import Any, Self
 
 from pydantic import Field
 
-from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
+from contracts.conversation import Conversation, Owner, State, TransitionRecord, TurnRecord, Utterance
+from contracts.listing import facets_of, waiting_since
 from contracts.messages import Address, DeliveryState, InboundMessage, OutboundMessage, StatusUpdate
-from contracts.values import ConversationId, Instant, Kept, MessageId, OutboxId, TurnId, Value
+from contracts.values import ConversationId, Instant, Kept, MessageId, OutboxId, Text, TurnId, Value
 
 
 class Lease(Value):
@@ -273,11 +274,15 @@ class Erasure(Value):
 
 
 class ConversationSummary(Value):
-    """One line of a list of conversations, without the person's words."""
+    """One line of a list of conversations, without the person's words. `reason` is that of the hand-off."""
 
     id: ConversationId
     channel: str
-    state: str
+    state: State
+    owner: Owner
+    agent: str | None
+    waiting_since: Instant | None
+    reason: str | None
     episode: int
     turns: int
     business_line: str | None
@@ -288,15 +293,31 @@ class ConversationSummary(Value):
     @classmethod
     def of(cls, head: Conversation) -> Self:
         return cls(
-            id=head.id,
-            channel=head.address.channel if head.address else "",
-            state=head.state,
-            episode=head.episode,
-            turns=head.turns,
-            business_line=head.business_line,
-            intent=head.intent,
-            opted_out=head.opted_out,
-            updated_at=head.updated_at,
+            channel=facets_of(head)["channel"],
+            owner=head.owner,
+            waiting_since=waiting_since(head),
+            reason=head.handoff.reason if head.handoff else None,
+            **{name: getattr(head, name) for name in SAME_IN_HEAD},
+        )
+
+
+SAME_IN_HEAD = ("id", "state", "agent", "episode", "turns", "business_line", "intent", "opted_out", "updated_at")
+
+
+class FoundConversation(ConversationSummary):
+    """One line of a search, with the person's name and address and the newest words: for an agent's eyes."""
+
+    person_name: Text | None
+    person: str | None
+    said: Text | None
+
+    @classmethod
+    def of(cls, head: Conversation) -> Self:
+        return cls(
+            **dict(ConversationSummary.of(head)),
+            person_name=head.person_name,
+            person=head.address.person if head.address else None,
+            said=head.window[-1].text if head.window else None,
         )
 
 

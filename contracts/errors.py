@@ -77,6 +77,10 @@ class MalformedMessageError(PermanentError):
     """A body that is not what its platform documents."""
 
 
+class BadCursorError(PermanentError):
+    """The cursor of a list is none that a page has returned."""
+
+
 class IllegalTransitionError(PermanentError):
     """The table has no such move."""
 

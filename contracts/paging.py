@@ -1,10 +1,12 @@
-"""Iteration over all records of a collection, page by page."""
+"""Iteration over all records of a collection, and over conversations, page by page."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
 
+from contracts.conversation import Conversation
 from contracts.delivery import Record
-from contracts.ports import Records
+from contracts.listing import EVERYTHING, ConversationQuery
+from contracts.ports import ConversationStore, Records
 
 PAGE = 200
 
@@ -26,3 +28,21 @@ async def all_records(
         if len(page) < PAGE:
             return
         after = page[-1].key
+
+
+async def all_conversations(
+    store: ConversationStore, query: ConversationQuery = EVERYTHING
+) -> AsyncIterator[Conversation]:
+    """Yield all conversations of the query; one that changes during this may be passed over.
+
+    Raises:
+        StoreUnavailableError: it cannot be read now.
+    """
+    cursor: str | None = None
+    while True:
+        page = await store.find(query, limit=PAGE, cursor=cursor)
+        for head in page.items:
+            yield head
+        cursor = page.next_cursor
+        if cursor is None:
+            return

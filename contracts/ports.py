@@ -16,7 +16,6 @@ from contracts.delivery import (
     Ages,
     Arrival,
     ConversationArchive,
-    ConversationSummary,
     DeadLetter,
     InboxEntry,
     Lease,
@@ -26,6 +25,7 @@ from contracts.delivery import (
     TurnCommit,
 )
 from contracts.institution import Institution
+from contracts.listing import EVERYTHING, ConversationPage, ConversationQuery
 from contracts.messages import Address, ChannelName, InboundMessage, OutboundMessage, StatusUpdate
 from contracts.pages import ReportPage
 from contracts.values import ConversationId, MessageId, OutboxId, Value
@@ -177,10 +177,14 @@ class ConversationStore(Protocol):
         """Return conversations with an answered message of that id (web clients choose ids, so several may)."""
         ...
 
-    async def summaries(
-        self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
-    ) -> list[ConversationSummary]:
-        """Return one summary per conversation, newest first."""
+    async def find(
+        self, query: ConversationQuery = EVERYTHING, *, limit: int = 50, cursor: str | None = None
+    ) -> ConversationPage:
+        """Return the page of conversations after `cursor`, in the order of the query.
+
+        Raises:
+            BadCursorError: no page has given this cursor.
+        """
         ...
 
     async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:

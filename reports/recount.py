@@ -7,12 +7,11 @@ from contracts.conversation import TurnRecord
 from contracts.delivery import Record
 from contracts.errors import StoreUnavailableError
 from contracts.ledger import COLLECTION, Kind, Page, kind_of, shard_key
-from contracts.paging import all_records
+from contracts.listing import ConversationQuery
+from contracts.paging import all_conversations, all_records
 from contracts.ports import Records, Store
-from contracts.values import ConversationId
 from reports.totals import KEPT_FOR
 
-PAGE = 200
 # By then every turn of the day is committed.
 SETTLED_AFTER = timedelta(minutes=10)
 RECOUNT_ATTEMPTS = 5
@@ -55,31 +54,10 @@ async def recount(store: Store, day: date, *, at: datetime, retention: timedelta
 
 async def turns_between(store: Store, begin: datetime, end: datetime) -> AsyncIterator[TurnRecord]:
     """Yield every turn committed in that time, by conversation. It reads all conversations changed since."""
-    async for conversation_id in _touched_since(store, begin):
-        for turn in await store.conversations.turns(conversation_id):
+    async for head in all_conversations(store.conversations, ConversationQuery(since=begin)):
+        for turn in await store.conversations.turns(head.id):
             if begin <= turn.at < end:
                 yield turn
-
-
-async def _touched_since(store: Store, begin: datetime) -> AsyncIterator[ConversationId]:
-    seen: set[ConversationId] = set()
-    before, limit = None, PAGE
-    while True:
-        page = await store.conversations.summaries(limit=limit, before=before)
-        for summary in page:
-            if summary.updated_at is not None and summary.updated_at < begin:
-                return
-            if summary.id not in seen:
-                seen.add(summary.id)
-                yield summary.id
-        if len(page) < limit:
-            return
-        newest_left = page[-1].updated_at
-        assert newest_left is not None  # noqa: S101 - what is listed was updated by a turn
-        # Several may share the time: continue just after it, and with a larger page when all of them share it.
-        moved = newest_left + timedelta(microseconds=1)
-        limit = limit * 2 if moved == before else PAGE
-        before = moved
 
 
 def _shards(store: Records, day: date, *, at: datetime) -> AsyncIterator[Record]:

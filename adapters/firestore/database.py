@@ -13,7 +13,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -57,6 +57,7 @@ OPERATORS = {
     "<": "LESS_THAN",
     "<=": "LESS_THAN_OR_EQUAL",
     ">": "GREATER_THAN",
+    ">=": "GREATER_THAN_OR_EQUAL",
     "in": "IN",
     "array_contains": "ARRAY_CONTAINS",
 }
@@ -90,12 +91,13 @@ class Document:
 @dataclass(frozen=True, slots=True)
 class Guarded:
     """Write of `fields` if the document is unchanged since `unchanged_since`; with None, if it does not exist. None
-    deletes one field.
+    deletes one field. The values of `added` are added to arrays that do not have them.
     """
 
     path: str
     fields: Mapping[str, Any]
     unchanged_since: datetime | None
+    added: Mapping[str, list[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +298,7 @@ class Documents:
             PermanentError: Firestore rejects such a document.
         """
         stamp = self._database.new_id()
-        writes = [Guarded(guard.path, {**guard.fields, STAMP: stamp}, guard.unchanged_since), *others]
+        writes = [replace(guard, fields={**guard.fields, STAMP: stamp}), *others]
         answer_was_lost = False
 
         async def write(client: FirestoreAsyncClient, options: Mapping[str, Any]) -> datetime:
@@ -414,13 +416,15 @@ def _written(root: str, write: Write) -> Any:
             return _Write(delete=name, current_document={"exists": True} if must_exist else None)
         case Put():
             return _Write(update=_stored(name, write.fields))
-        case Guarded(unchanged_since=None):
-            return _Write(update=_stored(name, write.fields), current_document={"exists": False})
-        case Guarded(unchanged_since=datetime() as since):
+        case Guarded(unchanged_since=since):
             return _Write(
                 update=_stored(name, write.fields),
-                update_mask=_mask(write.fields),
-                current_document={"update_time": _timestamp(since)},
+                update_mask=_mask(write.fields) if since else None,
+                update_transforms=[
+                    {"field_path": key, "append_missing_elements": _value(values).array_value}
+                    for key, values in write.added.items()
+                ],
+                current_document={"update_time": _timestamp(since)} if since else {"exists": False},
             )
         case Amend():
             return _Write(

@@ -44,7 +44,6 @@ from adapters.firestore.database import (
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import (
     ConversationArchive,
-    ConversationSummary,
     DeadLetter,
     OutboxRow,
     Receipt,
@@ -54,6 +53,16 @@ from contracts.delivery import (
 )
 from contracts.errors import ConversationConflictError, PermanentError, StoreUnavailableError
 from contracts.institution import Institution
+from contracts.listing import (
+    EVERYTHING,
+    ConversationPage,
+    ConversationQuery,
+    Order,
+    Place,
+    facets_of,
+    index_words,
+    waiting_since,
+)
 from contracts.messages import ChannelName, StatusUpdate, digest
 from contracts.ports import Clock
 from contracts.values import ConversationId, MessageId, OutboxId
@@ -81,11 +90,15 @@ PARKED_FOR = timedelta(days=1)
 REMEMBERED = 5_000
 # Attempts of a change that loses the race against another writer.
 ATTEMPTS = 12
+# Turns after which only the words of the window are kept for searches, and what is added begins again.
+WORDS_FOR_TURNS = 20
 # As many of the longest lines that a platform allows as fit into a document.
 LINES_IN_A_DOCUMENT = 10
 # Firestore compares a field with at most this many values at once.
 VALUES_IN_A_CONDITION = 30
 PAGE = 200
+# Reads of one search, after which its page may have fewer conversations than asked.
+FIND_ROUNDS = 10
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -201,7 +214,7 @@ class FirestoreConversations:
             *[await self._row(row, saved.version, commit) for row in commit.outbox],
             *(_record_put(record) for record in commit.records),
         ]
-        return await self._write_head(saved, await self._unchanged_since(head), *others)
+        return await self._write_head(saved, await self._unchanged_since(head), *others, said=commit.utterances)
 
     async def _row(self, row: OutboxRow, version: int, commit: TurnCommit) -> Write:
         """Return the write of a row, on the condition that it is as the commit has read it.
@@ -266,18 +279,30 @@ class FirestoreConversations:
         )
         return sorted({_conversation_of(document) for documents in found for document in documents})
 
-    async def summaries(
-        self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
-    ) -> list[ConversationSummary]:
-        conditions: list[Condition] = []
-        if state is not None:
-            conditions.append(("state", "==", state))
-        if before is not None:
-            conditions.append(("listed_at", "<", before))
-        found = await self._documents.find(
-            CONVERSATIONS, *conditions, order_by="listed_at", descending=True, limit=limit
-        )
-        return [ConversationSummary.of(_read(Conversation, document)) for document in found]
+    async def find(
+        self, query: ConversationQuery = EVERYTHING, *, limit: int = 50, cursor: str | None = None
+    ) -> ConversationPage:
+        is_newest_first = query.order is Order.UPDATED
+        order_by = "listed_at" if is_newest_first else "waiting_at"
+        # One array condition is all that Firestore takes: the other words are looked for in what it returns.
+        conditions: list[Condition] = [("words", "array_contains", word) for word in query.words[:1]]
+        conditions += [(name, "in", list(values)) for name, values in query.conditions.items()]
+        bounds = ((">=", query.since), ("<", query.until))
+        conditions += [(order_by, operator, moment) for operator, moment in bounds if moment]
+        place = Place.read(cursor)
+        last = Document(_head_path(place.id), {order_by: place.at}, place.at) if place else None
+        others, heads, size = {*query.words[1:]}, list[Conversation](), limit + 1
+        for _ in range(FIND_ROUNDS):
+            found = await self._documents.all.find(
+                CONVERSATIONS, *conditions, order_by=order_by, descending=is_newest_first, after=last, limit=size
+            )
+            alive = [document for document in found if self._documents.is_alive(document)]
+            heads += [_read(Conversation, one) for one in alive if others.issubset(one.fields.get("words", ()))]
+            if len(found) < size or len(heads) > limit:
+                return ConversationPage.of(heads, limit, query.order)
+            last, size = found[-1], PAGE
+        at = Place(at=last.fields[order_by], id=_conversation_of(last)) if last else None
+        return ConversationPage(items=tuple(heads), next_cursor=at.cursor if at else None)
 
     async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:
         condition = ("times_out_at", "<=", at)
@@ -308,7 +333,7 @@ class FirestoreConversations:
                 *(self._documents.letter(letter) for letter in archive.dead_letters),
             ]
         )
-        await self._write_head(head, await self._unchanged_since(unfinished))
+        await self._write_head(head, await self._unchanged_since(unfinished), said=archive.utterances)
 
     async def _unchanged_since(self, head: Conversation) -> datetime | None:
         """Return the update time of the stored head, the precondition for replacing it by `head`; None when there is
@@ -329,19 +354,29 @@ class FirestoreConversations:
         known = self._heads.get(head.id)
         return known[1] if known else None
 
-    async def _write_head(self, head: Conversation, since: datetime | None, *others: Write) -> Conversation:
+    async def _write_head(
+        self, head: Conversation, since: datetime | None, *others: Write, said: Sequence[Utterance] = ()
+    ) -> Conversation:
         saved, record = _fitting(head)
+        words = sorted(index_words(saved, said))
+        # The words are those of the window from time to time: an array without a limit would fill the document.
+        is_whole = not said or saved.turns % WORDS_FOR_TURNS == 0
+        if is_whole and said:
+            words = sorted({*words, *index_words(saved)})
         fields = {
             "conversation_id": saved.id,
-            "state": saved.state.value,
-            "listed_at": saved.updated_at if saved.turns > 0 else None,
+            **{name: str(value) for name, value in facets_of(saved).items()},
+            **({"words": words or None} if is_whole else {}),
+            "listed_at": Order.UPDATED.instant(saved),
+            "waiting_at": waiting_since(saved),
             "times_out_at": saved.times_out_at,
             "record": record,
             "expires_at": self._documents.expires_at(),
         }
         self._heads.pop(saved.id, None)
+        guard = Guarded(_head_path(saved.id), fields, since, added={} if is_whole else {"words": words})
         try:
-            written = await self._documents.all.commit(Guarded(_head_path(saved.id), fields, since), *others)
+            written = await self._documents.all.commit(guard, *others)
         except WriteRefusedError as exc:
             raise ConversationConflictError(saved.id) from exc
         _keep(self._heads, saved.id, (saved.version, written))

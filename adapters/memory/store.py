@@ -1,5 +1,6 @@
 """In-memory store, for unit tests: conversations, outbox, dead letters, institutions and records."""
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,7 +8,6 @@ from datetime import datetime
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import (
     ConversationArchive,
-    ConversationSummary,
     DeadLetter,
     OutboxRow,
     Receipt,
@@ -17,6 +17,15 @@ from contracts.delivery import (
 )
 from contracts.errors import ConversationConflictError
 from contracts.institution import Institution
+from contracts.listing import (
+    EVERYTHING,
+    ConversationPage,
+    ConversationQuery,
+    Order,
+    Place,
+    facets_of,
+    index_words,
+)
 from contracts.messages import StatusUpdate
 from contracts.values import ConversationId, MessageId, OutboxId
 
@@ -26,6 +35,7 @@ class _Tables:
     """Rows of every repository, by id."""
 
     heads: dict[ConversationId, Conversation] = field(default_factory=dict)
+    words: dict[ConversationId, set[str]] = field(default_factory=dict)
     transitions: dict[ConversationId, list[TransitionRecord]] = field(default_factory=dict)
     utterances: dict[ConversationId, list[Utterance]] = field(default_factory=dict)
     turns: dict[ConversationId, list[TurnRecord]] = field(default_factory=dict)
@@ -57,6 +67,7 @@ class MemoryConversations(_Repository):
         if not is_current or any(self._tables.outbox.get(row.id) != row for row in commit.unchanged):
             raise ConversationConflictError(head.id)
         self._tables.heads[head.id] = saved = head.model_copy(update={"version": head.version + 1})
+        self._tables.words.setdefault(head.id, set()).update(index_words(head, commit.utterances))
         self._tables.transitions.setdefault(head.id, []).extend(commit.transitions)
         self._tables.utterances.setdefault(head.id, []).extend(commit.utterances)
         if commit.turn is not None:
@@ -92,16 +103,29 @@ class MemoryConversations(_Repository):
     async def find_message(self, message_id: MessageId) -> list[ConversationId]:
         return sorted(holder for holder, receipts in self._tables.receipts.items() if message_id in receipts)
 
-    async def summaries(
-        self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
-    ) -> list[ConversationSummary]:
-        heads = [
-            head
-            for head in self._started()
-            if (state is None or head.state == state) and (before is None or _touched(head) < before)
+    async def find(
+        self, query: ConversationQuery = EVERYTHING, *, limit: int = 50, cursor: str | None = None
+    ) -> ConversationPage:
+        place, is_newest_first = Place.read(cursor), query.order is Order.UPDATED
+        found = [
+            (at, head.id, head)
+            for head in self._tables.heads.values()
+            if (at := query.order.instant(head)) is not None and self._fits(head, at, query)
         ]
-        heads.sort(key=_touched, reverse=True)
-        return [ConversationSummary.of(head) for head in heads[:limit]]
+        if place is not None:
+            last = (place.at, place.id)
+            found = [one for one in found if (one[:2] < last if is_newest_first else one[:2] > last)]
+        first = heapq.nlargest if is_newest_first else heapq.nsmallest
+        page = first(limit + 1, found, key=lambda one: one[:2])
+        return ConversationPage.of([head for *_, head in page], limit, query.order)
+
+    def _fits(self, head: Conversation, at: datetime, query: ConversationQuery) -> bool:
+        if query.words and not self._tables.words[head.id].issuperset(query.words):
+            return False
+        if (query.since and at < query.since) or (query.until and at >= query.until):
+            return False
+        facets = facets_of(head) if query.conditions else {}
+        return all(facets[name] in values for name, values in query.conditions.items())
 
     async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:
         limits = [(head.times_out_at, head.id) for head in self._tables.heads.values() if head.times_out_at]
@@ -113,7 +137,8 @@ class MemoryConversations(_Repository):
 
     async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
         head = self._tables.heads.get(conversation_id) or Conversation(id=conversation_id)
-        for rows in (self._tables.transitions, self._tables.utterances, self._tables.turns, self._tables.receipts):
+        tables = self._tables
+        for rows in (tables.words, tables.transitions, tables.utterances, tables.turns, tables.receipts):
             rows.pop(conversation_id, None)
         self._tables.outbox = {
             key: row for key, row in self._tables.outbox.items() if row.conversation_id != conversation_id
@@ -133,6 +158,7 @@ class MemoryConversations(_Repository):
         head = archive.head
         await self.erase(head.id, at=_touched(head))
         self._tables.heads[head.id] = head
+        self._tables.words[head.id] = index_words(head, archive.utterances)
         self._tables.transitions[head.id] = list(archive.transitions)
         self._tables.utterances[head.id] = list(archive.utterances)
         self._tables.turns[head.id] = list(archive.turns)

@@ -63,7 +63,7 @@ class _CachedConversations:
         self.transitions, self.transcript = conversations.transitions, conversations.transcript
         self.turns, self.turn_of = conversations.turns, conversations.turn_of
         self.receipt, self.receipts = conversations.receipt, conversations.receipts
-        self.find_message, self.summaries = conversations.find_message, conversations.summaries
+        self.find_message, self.find = conversations.find_message, conversations.find
         self.timed_out, self.expired = conversations.timed_out, conversations.expired
 
     async def load(self, conversation_id: ConversationId) -> Conversation | None:

@@ -1,7 +1,7 @@
 -- What the store does inside Redis, one function for each step that must be one: ARGV is its name, then its arguments.
 -- Values are JSON that Python wrote and reads; nothing here looks into them. Moments are microseconds since 1970.
 --
--- head:<conversation>         hash: version, state, json
+-- head:<conversation>         hash: version, state, json, and what it is in: facets, words (a line each)
 -- transitions:, utterances:<conversation>   lists
 -- turns:<conversation>        list of turn ids;   turn:<conversation>     hash: turn id -> turn
 -- receipts:<conversation>     hash: message id -> receipt
@@ -14,10 +14,13 @@
 -- record:<collection>\0<key>   hash: json, version, collection, key, owner, expires_at ('' for none)
 -- records:<collection>        sorted set by name: keys;   due:<collection>   sorted set by moment: keys
 -- records_of:<conversation>   set of names (<collection>\0<key>);   expiring   sorted set by moment: names
--- updated, updated:<state>    sorted sets: conversations with turns by their last change
+-- updated, waiting            sorted sets: conversations with turns by their last change; those that wait for an agent
+-- word:<word>                 set: conversations found by the word; also by <facet>=<value>
 -- timeouts, sendable, letters sorted sets by moment;   to_escalate   sorted set by name;   parked   by arrival
 local P = 'prosa:store:'
 local call = redis.call
+-- Candidates that are sorted; conversations of a list looked at in one call, a few milliseconds, and in one command.
+local FEW, SEEN, CHUNK = 1000, 4000, 250
 
 local position = 1
 local function argument()
@@ -34,15 +37,30 @@ local function score(key, moment, member)
   if moment == '' then call('ZREM', key, member) else call('ZADD', key, moment, member) end
 end
 
--- Arguments: version, state, updated_at ('' without turns), times_out_at ('' if never), json.
+-- Facets take the place of those before; words are added, until everything is cleared.
+local function index_words(id, facets, words)
+  local head, fresh = P .. 'head:' .. id, {}
+  local before = call('HMGET', head, 'facets', 'words')
+  for facet in string.gmatch(before[1] or '', '[^\n]+') do call('SREM', P .. 'word:' .. facet, id) end
+  for facet in string.gmatch(facets, '[^\n]+') do call('SADD', P .. 'word:' .. facet, id) end
+  for word in string.gmatch(words, '[^\n]+') do
+    if call('SADD', P .. 'word:' .. word, id) == 1 then fresh[#fresh + 1] = word end
+  end
+  if #fresh > 0 then call('HSET', head, 'words', (before[2] or '') .. '\n' .. table.concat(fresh, '\n')) end
+  call('HSET', head, 'facets', facets)
+end
+
+-- Arguments: version, state, updated_at ('' without turns), waiting_at, times_out_at ('' if never), facets, words, json.
 local function write_head(id)
   local head = P .. 'head:' .. id
-  local version, state, updated_at, times_out_at, json = argument(), argument(), argument(), argument(), argument()
+  local version, state, updated_at, waiting_at, times_out_at = argument(), argument(), argument(), argument(), argument()
+  index_words(id, argument(), argument())
   local before = call('HGET', head, 'state')
+  -- Earlier releases had a list for each state.
   if before then call('ZREM', P .. 'updated:' .. before, id) end
-  call('HSET', head, 'version', version, 'state', state, 'json', json)
+  call('HSET', head, 'version', version, 'state', state, 'json', argument())
   score(P .. 'updated', updated_at, id)
-  score(P .. 'updated:' .. state, updated_at, id)
+  score(P .. 'waiting', waiting_at, id)
   score(P .. 'timeouts', times_out_at, id)
 end
 
@@ -173,6 +191,10 @@ local function clear_records(id)
   end
   for _, letter in ipairs(call('ZRANGE', P .. 'letters:' .. id, 0, -1)) do drop_letter(letter) end
   for _, name in ipairs(call('SMEMBERS', P .. 'records_of:' .. id)) do drop_record(name) end
+  for word in string.gmatch(call('HGET', P .. 'head:' .. id, 'words') or '', '[^\n]+') do
+    call('SREM', P .. 'word:' .. word, id)
+  end
+  call('HDEL', P .. 'head:' .. id, 'words')
   for _, kind in ipairs({'transitions:', 'utterances:', 'turns:', 'turn:', 'receipts:', 'rows:', 'unsent:'}) do
     call('UNLINK', P .. kind .. id)
   end
@@ -227,9 +249,59 @@ function steps.set_head()
   return 1
 end
 
-function steps.heads()
-  local index, highest, limit = argument(), argument(), argument()
-  return jsons('head:', call('ZREVRANGEBYSCORE', P .. index, highest, '-inf', 'LIMIT', 0, limit))
+-- Up to `limit` heads of a list between two scores, which hold one word of each group, behind the place of the last one
+-- looked at ('' at the end). With few candidates those are sorted; else the list is read, not all of it at once, as
+-- others wait. Of those at the first score, the ones up to the id `after` are passed over.
+function steps.find()
+  local index, command, first, last, after, limit =
+    P .. argument(), argument(), argument(), argument(), argument(), tonumber(argument())
+  local is_newest_first, groups, few, fewest = command == 'ZREVRANGEBYSCORE', {}, {}, math.huge
+  each(function()
+    local keys, size = {}, 0
+    each(function()
+      keys[#keys + 1] = P .. 'word:' .. argument()
+      size = size + call('SCARD', keys[#keys])
+    end)
+    groups[#groups + 1] = keys
+    if size < fewest then few, fewest = keys, size end
+  end)
+  local low, high, edge = tonumber(first), tonumber(last), tonumber(first)
+  if is_newest_first then low, high = high, low end
+  local function fits(id, at)
+    if at < low or at > high then return false end
+    if after ~= '' and at == edge and (id == after or is_newest_first == (id > after)) then return false end
+    for _, keys in ipairs(groups) do
+      local is_held = false
+      for _, key in ipairs(keys) do is_held = is_held or call('SISMEMBER', key, id) == 1 end
+      if not is_held then return false end
+    end
+    return true
+  end
+  local found, seen, place = {}, 0, {'', ''}
+  if fewest <= FEW then
+    for _, id in ipairs(#few > 0 and call('SUNION', unpack(few)) or {}) do
+      local at = call('ZSCORE', index, id)
+      if at and fits(id, tonumber(at)) then found[#found + 1] = {id, at} end
+    end
+    table.sort(found, function(a, b)
+      if is_newest_first then a, b = b, a end
+      return a[2] == b[2] and a[1] < b[1] or tonumber(a[2]) < tonumber(b[2])
+    end)
+    if #found > limit then place = found[limit] end
+  else
+    repeat
+      local page = call(command, index, first, last, 'WITHSCORES', 'LIMIT', seen, CHUNK)
+      for n = 1, #page, 2 do
+        seen, place = seen + 1, {page[n], page[n + 1]}
+        if fits(page[n], tonumber(page[n + 1])) then found[#found + 1] = place end
+        if #found == limit then break end
+      end
+      if #page < 2 * CHUNK and #found < limit then place = {'', ''} end
+    until place[1] == '' or #found == limit or seen >= SEEN
+  end
+  local answer = {place[1], place[2]}
+  for n = 1, math.min(limit, #found) do answer[n + 2] = call('HGET', P .. 'head:' .. found[n][1], 'json') end
+  return answer
 end
 
 function steps.turns()

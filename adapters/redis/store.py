@@ -12,7 +12,6 @@ from adapters.redis.database import PREFIX, Argument, RedisDatabase, Script
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import (
     ConversationArchive,
-    ConversationSummary,
     DeadLetter,
     OutboxRow,
     Receipt,
@@ -22,6 +21,16 @@ from contracts.delivery import (
 )
 from contracts.errors import ConversationConflictError, StoreUnavailableError
 from contracts.institution import Institution
+from contracts.listing import (
+    EVERYTHING,
+    ConversationPage,
+    ConversationQuery,
+    Order,
+    Place,
+    facets_of,
+    index_words,
+    waiting_since,
+)
 from contracts.messages import StatusUpdate, digest
 from contracts.values import ConversationId, MessageId, OutboxId
 
@@ -37,6 +46,8 @@ ATTEMPTS = 50
 # A millisecond or two of Redis's time.
 RESTORED_AT_ONCE = 200
 NEVER = NOBODY = ""
+# The greatest whole number that a score holds.
+LAST_MOMENT = 2**53 - 1
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -75,7 +86,9 @@ class RedisConversations(_Repository):
         )
         unchanged = _group([(row.id, _json(row)) for row in commit.unchanged])
         added = _group([_record_parts(record) for record in commit.records])
-        if not await self._run("commit", head.id, head.version, *unchanged, *_head(saved), *records, *added):
+        if not await self._run(
+            "commit", head.id, head.version, *unchanged, *_head(saved, commit.utterances), *records, *added
+        ):
             raise ConversationConflictError(head.id)
         return saved
 
@@ -104,13 +117,29 @@ class RedisConversations(_Repository):
     async def find_message(self, message_id: MessageId) -> list[ConversationId]:
         return _ids(await self._command("ZRANGE", f"{KEYS}message:{message_id}", 0, 99))
 
-    async def summaries(
-        self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
-    ) -> list[ConversationSummary]:
-        index = "updated" if state is None else f"updated:{state}"
-        highest = "+inf" if before is None else f"({micros(before)}"
-        heads = await self._run("heads", index, highest, limit)
-        return [ConversationSummary.of(head) for head in _values(Conversation, heads)]
+    async def find(
+        self, query: ConversationQuery = EVERYTHING, *, limit: int = 50, cursor: str | None = None
+    ) -> ConversationPage:
+        place = Place.read(cursor)
+        at, after = (micros(place.at), place.id) if place else (None, "")
+        low, high = micros(query.since) if query.since else 0, micros(query.until) - 1 if query.until else LAST_MOMENT
+        groups = [[f"{name}={value}" for value in values] for name, values in query.conditions.items()]
+        groups += [[word] for word in query.words]
+        conditions: list[Argument] = [len(groups)]
+        for group in groups:
+            conditions += [len(group), *group]
+        heads: list[Conversation] = []
+        while len(heads) <= limit:
+            if query.order is Order.UPDATED:
+                ends: tuple[Argument, ...] = ("updated", "ZREVRANGEBYSCORE", high if at is None else min(at, high), low)
+            else:
+                ends = ("waiting", "ZRANGEBYSCORE", low if at is None else max(at, low), high)
+            last, moment, *found = await self._run("find", *ends, after, limit + 1 - len(heads), *conditions)
+            heads += _values(Conversation, found)
+            if not last:
+                break
+            at, after = int(moment), ConversationId(last.decode())
+        return ConversationPage.of(heads, limit, query.order)
 
     async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:
         return await self._first("timeouts", micros(at), limit)
@@ -135,7 +164,7 @@ class RedisConversations(_Repository):
                 raise _contended(head.id)
         for letter in archive.dead_letters:
             await self._run("add_letter", *_letter(letter))
-        if not await self._run("set_head", head.id, unfinished.version, *_head(head)):
+        if not await self._run("set_head", head.id, unfinished.version, *_head(head, archive.utterances)):
             raise _contended(head.id)
 
     async def _replace_all(
@@ -328,9 +357,18 @@ def _contended(what: str) -> StoreUnavailableError:
     return StoreUnavailableError(f"{what} was changed by others {ATTEMPTS} times in a row")
 
 
-def _head(head: Conversation) -> tuple[Argument, ...]:
-    updated_at = _moment(head.updated_at) if head.turns else NEVER
-    return head.version, head.state.value, updated_at, _moment(head.times_out_at), _json(head)
+def _head(head: Conversation, said: Sequence[Utterance] = ()) -> tuple[Argument, ...]:
+    facets = "\n".join(f"{name}={value}" for name, value in facets_of(head).items()) if head.turns else ""
+    return (
+        head.version,
+        head.state.value,
+        _moment(Order.UPDATED.instant(head)),
+        _moment(waiting_since(head)),
+        _moment(head.times_out_at),
+        facets,
+        "\n".join(index_words(head, said)),
+        _json(head),
+    )
 
 
 def _letter(letter: DeadLetter) -> tuple[Argument, ...]:

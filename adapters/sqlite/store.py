@@ -10,7 +10,6 @@ from adapters.sqlite.database import Database
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import (
     ConversationArchive,
-    ConversationSummary,
     DeadLetter,
     OutboxRow,
     Receipt,
@@ -20,6 +19,16 @@ from contracts.delivery import (
 )
 from contracts.errors import ConversationConflictError
 from contracts.institution import Institution
+from contracts.listing import (
+    EVERYTHING,
+    ConversationPage,
+    ConversationQuery,
+    Order,
+    Place,
+    facets_of,
+    index_words,
+    waiting_since,
+)
 from contracts.messages import InboundMessage, StatusUpdate
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 
@@ -33,8 +42,24 @@ SCHEMA = (
         times_out_at INTEGER,
         head TEXT NOT NULL
     ) WITHOUT ROWID""",
-    "CREATE INDEX IF NOT EXISTS conversations_updated ON conversations (updated_at)",
     "CREATE INDEX IF NOT EXISTS conversations_timeout ON conversations (times_out_at) WHERE times_out_at IS NOT NULL",
+    """CREATE TABLE IF NOT EXISTS listing (
+        conversation_id TEXT PRIMARY KEY,
+        updated_at INTEGER NOT NULL,
+        waiting_at INTEGER,
+        state TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        agent TEXT NOT NULL,
+        channel TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    # They hold all that conditions ask for, so that a list reads nothing else but its own heads.
+    """CREATE INDEX IF NOT EXISTS listing_updated ON listing
+        (updated_at, conversation_id, state, owner, agent, channel)""",
+    """CREATE INDEX IF NOT EXISTS listing_waiting ON listing
+        (waiting_at, conversation_id, state, owner, agent, channel) WHERE waiting_at IS NOT NULL""",
+    """CREATE TABLE IF NOT EXISTS words (
+        word TEXT NOT NULL, conversation_id TEXT NOT NULL, PRIMARY KEY (word, conversation_id)) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS words_conversation ON words (conversation_id)",
     """CREATE TABLE IF NOT EXISTS transitions (
         n INTEGER PRIMARY KEY, conversation_id TEXT NOT NULL, record TEXT NOT NULL)""",
     "CREATE INDEX IF NOT EXISTS transitions_conversation ON transitions (conversation_id, n)",
@@ -92,6 +117,11 @@ SCHEMA = (
     "CREATE INDEX IF NOT EXISTS records_owner ON records (conversation_id) WHERE conversation_id IS NOT NULL",
 )
 
+# `user_version` of a file whose conversations are in `listing` and `words`.
+LISTED = 1
+# With fewer conversations that have all words, those are sorted; with more, the list is read in its order.
+FEW = 2_000
+
 # A status without a row after this many later ones is about a message that Prosa did not send.
 PARKED_LIMIT = 10_000
 
@@ -102,7 +132,17 @@ INSERT_RECORD = (
     "VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 
-CONVERSATION_TABLES = ("transitions", "utterances", "turns", "receipts", "outbox", "dead_letters", "records")
+CONVERSATION_TABLES = (
+    "listing",
+    "words",
+    "transitions",
+    "utterances",
+    "turns",
+    "receipts",
+    "outbox",
+    "dead_letters",
+    "records",
+)
 
 
 class _Repository:
@@ -127,6 +167,7 @@ class SqliteConversations(_Repository):
             if any(_outbox_row(c, row.id) != row for row in commit.unchanged):
                 raise ConversationConflictError(head.id)
             _write_head(c, saved, expected_version=head.version)
+            _list(c, saved, commit.utterances)
             _insert_records(c, "transitions", head.id, commit.transitions)
             _insert_records(c, "utterances", head.id, commit.utterances)
             c.executemany(INSERT_RECORD, [_record_values(record) for record in commit.records])
@@ -177,15 +218,12 @@ class SqliteConversations(_Repository):
         rows = await self._run(lambda c: c.execute(query, (message_id,)).fetchall())
         return [ConversationId(row[0]) for row in rows]
 
-    async def summaries(
-        self, *, state: str | None = None, limit: int = 50, before: datetime | None = None
-    ) -> list[ConversationSummary]:
-        query = (
-            "SELECT head FROM conversations WHERE turns > 0 AND (?1 IS NULL OR state = ?1) "
-            "AND (?2 IS NULL OR updated_at < ?2) ORDER BY updated_at DESC LIMIT ?3"
-        )
-        rows = await self._run(lambda c: c.execute(query, (state, micros_or_none(before), limit)).fetchall())
-        return [ConversationSummary.of(Conversation.model_validate_json(row[0])) for row in rows]
+    async def find(
+        self, query: ConversationQuery = EVERYTHING, *, limit: int = 50, cursor: str | None = None
+    ) -> ConversationPage:
+        place = Place.read(cursor)
+        heads = await self._run(lambda c: _find(c, query, place, limit + 1))
+        return ConversationPage.of(heads, limit, query.order)
 
     async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:
         query = "SELECT id FROM conversations WHERE times_out_at <= ? ORDER BY times_out_at LIMIT ?"
@@ -193,7 +231,7 @@ class SqliteConversations(_Repository):
         return [ConversationId(row[0]) for row in rows]
 
     async def expired(self, *, updated_before: datetime, limit: int) -> list[ConversationId]:
-        query = "SELECT id FROM conversations WHERE turns > 0 AND updated_at < ? ORDER BY updated_at LIMIT ?"
+        query = "SELECT conversation_id FROM listing WHERE updated_at < ? ORDER BY updated_at LIMIT ?"
         rows = await self._run(lambda c: c.execute(query, (micros(updated_before), limit)).fetchall())
         return [ConversationId(row[0]) for row in rows]
 
@@ -218,6 +256,7 @@ class SqliteConversations(_Repository):
                 c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (head.id,))  # noqa: S608 - a constant name
             c.execute("DELETE FROM conversations WHERE id = ?", (head.id,))
             _write_head(c, head, expected_version=0)
+            _list(c, head, archive.utterances)
             _insert_records(c, "transitions", head.id, archive.transitions)
             _insert_records(c, "utterances", head.id, archive.utterances)
             for turn in archive.turns:
@@ -453,6 +492,11 @@ class SqliteStore:
         def work(c: sqlite3.Connection) -> None:
             for statement in SCHEMA:
                 c.execute(statement)
+            if c.execute("PRAGMA user_version").fetchone()[0] < LISTED:
+                for (head,) in c.execute("SELECT head FROM conversations WHERE turns > 0"):
+                    _list(c, Conversation.model_validate_json(head))
+                c.execute("DROP INDEX IF EXISTS conversations_updated")
+                c.execute(f"PRAGMA user_version = {LISTED}")
 
         await self._database.run(work)
 
@@ -487,6 +531,57 @@ def _write_head(c: sqlite3.Connection, saved: Conversation, *, expected_version:
         ).rowcount
     if written != 1:
         raise ConversationConflictError(saved.id)
+
+
+def _list(c: sqlite3.Connection, head: Conversation, said: Sequence[Utterance] = ()) -> None:
+    if head.updated_at is None or not head.turns:
+        return
+    facets = facets_of(head)
+    c.execute(
+        "REPLACE INTO listing (conversation_id, updated_at, waiting_at, state, owner, agent, channel) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            head.id,
+            micros(head.updated_at),
+            micros_or_none(waiting_since(head)),
+            *(str(facets[name]) for name in ("state", "owner", "agent", "channel")),
+        ),
+    )
+    c.executemany("INSERT OR IGNORE INTO words VALUES (?, ?)", [(word, head.id) for word in index_words(head, said)])
+
+
+def _find(c: sqlite3.Connection, query: ConversationQuery, place: Place | None, limit: int) -> list[Conversation]:
+    column, direction, beyond = (
+        ("updated_at", "DESC", "<") if query.order is Order.UPDATED else ("waiting_at", "ASC", ">")
+    )
+    conditions, given = [f"{column} IS NOT NULL"], list[object]()
+    for condition, moment in ((f"{column} >= ?", query.since), (f"{column} < ?", query.until)):
+        if moment is not None:
+            conditions.append(condition)
+            given.append(micros(moment))
+    for name, values in query.conditions.items():
+        conditions.append(f"{name} IN (SELECT value FROM json_each(?))")  # noqa: S608 - a constant name
+        given.append(json.dumps(values))
+    if place is not None:
+        conditions.append(f"({column}, conversation_id) {beyond} (?, ?)")
+        given += [micros(place.at), place.id]
+    if query.words:
+        has_word = "EXISTS (SELECT 1 FROM words WHERE word = ? AND conversation_id = one.conversation_id)"
+        others = "".join(f" AND {has_word}" for _ in query.words[1:])
+        having = f"SELECT conversation_id FROM words AS one WHERE word = ?{others} LIMIT {FEW}"  # noqa: S608
+        few = [row[0] for row in c.execute(having, query.words)]
+        if len(few) < FEW:
+            conditions.append("conversation_id IN (SELECT value FROM json_each(?))")
+            given.append(json.dumps(few))
+        else:
+            conditions += [has_word] * len(query.words)
+            given += query.words
+    page = (
+        f"SELECT head FROM (SELECT conversation_id, {column} AS at FROM listing AS one "  # noqa: S608 - constant names
+        f"WHERE {' AND '.join(conditions)} ORDER BY {column} {direction}, conversation_id {direction} LIMIT ?) "
+        f"CROSS JOIN conversations ON id = conversation_id ORDER BY at {direction}, id {direction}"
+    )
+    return [Conversation.model_validate_json(row[0]) for row in c.execute(page, (*given, limit))]
 
 
 def _insert_records(

@@ -11,9 +11,10 @@ import pytest
 from adapters.firestore.database import Documents, FirestoreDatabase
 from adapters.firestore.inbox import FirestoreInbox
 from adapters.firestore.store import FirestoreStore
-from contracts.conversation import Conversation
+from contracts.conversation import Conversation, Owner, State
 from contracts.delivery import Record
-from contracts.messages import DeliveryState
+from contracts.listing import ConversationQuery, Order
+from contracts.messages import ChannelName, DeliveryState
 from contracts.values import MessageId
 from tests.adapters.test_firestore_store import everything, letter, receipts_alone, status
 from tests.builders import ROOT, START, SteppingClock, conversation_id, inbound, open_firestore, pyloto
@@ -22,7 +23,7 @@ from tests.contract.test_store import turn_commit
 CONFIGURATION = json.loads((ROOT / "deploy" / "firestore" / "firestore.indexes.json").read_text())
 FIELDS = {(one["collectionGroup"], one["fieldPath"]): one for one in CONFIGURATION["fieldOverrides"]}
 COMPOSITES = {
-    (one["collectionGroup"], *((field["fieldPath"], field["order"]) for field in one["fields"]))
+    (one["collectionGroup"], *((field["fieldPath"], field.get("order", "CONTAINS")) for field in one["fields"]))
     for one in CONFIGURATION["indexes"]
 }
 C1 = conversation_id("c-1")
@@ -53,7 +54,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> set[Index]:
 
 
 def indexes_for(group: str, conditions: Any, options: dict[str, Any]) -> set[Index]:
-    """Source: Firestore's documentation of index types. Equalities share single-field indexes; an order does not."""
+    """Source: Firestore's documentation of index types. Equalities share indexes, with an order those of that order."""
     scope = "COLLECTION_GROUP" if options.get("everywhere") else "COLLECTION"
     equal = [name for name, operator, _ in conditions if operator in ("==", "in")]
     held = {name for name, operator, _ in conditions if operator == "array_contains"}
@@ -61,8 +62,9 @@ def indexes_for(group: str, conditions: Any, options: dict[str, Any]) -> set[Ind
     order = options.get("order_by") or next(iter(ranged), None)
     direction = "DESCENDING" if options.get("descending") else "ASCENDING"
     assert ranged <= {order}, "one range, and by that the order"
-    if equal and order:
-        return {("composite", group, *((name, "ASCENDING") for name in equal), (order, direction))}
+    if (equal or held) and order:
+        kinds = [*((name, "ASCENDING") for name in equal), *((name, "CONTAINS") for name in held)]
+        return {("composite", group, kind, (order, direction)) for kind in kinds}
     return (
         {("single", group, name, "ASCENDING", scope) for name in equal}
         | {("single", group, name, "CONTAINS", scope) for name in held}
@@ -96,17 +98,20 @@ async def use_everything(database: FirestoreDatabase) -> None:
     await inbox.prune(before=START)
 
     commit = turn_commit(message=inbound(id="m-1"), replies=2)
-    timed = commit.conversation.model_copy(update={"times_out_at": START})
-    head = await store.conversations.commit(commit.model_copy(update={"conversation": timed}))
+    waits = {"times_out_at": START, "state": State.ESCALATING}
+    timed = commit.conversation.model_copy(update=waits)
+    await store.conversations.commit(commit.model_copy(update={"conversation": timed}))
     await receipts_alone(database, C1)
     await store.conversations.turns(C1, limit=1)
     receipt = await store.conversations.receipt(C1, MessageId("m-1"))
     assert receipt
     assert await store.conversations.turn_of(receipt)
     await store.conversations.find_message(receipt.message.id)
-    for state in (None, head.state.value):
-        for before in (None, LATER):
-            assert await store.conversations.summaries(state=state, before=before)
+    for order in Order:
+        for conditions in ({}, {"states": {State.ESCALATING}}, {"owner": Owner.NOBODY, "agent": "a"}, {"until": LATER}):
+            query = ConversationQuery(order=order, text="dia", channel=ChannelName.WEB, **conditions)  # type: ignore[arg-type]
+            await store.conversations.find(query)
+        assert await store.conversations.find(ConversationQuery(order=order))
     assert await store.conversations.timed_out(at=START, limit=1)
     assert await store.conversations.expired(updated_before=LATER, limit=1)
     assert await store.outbox.sendable(at=LATER, limit=1)

@@ -11,6 +11,7 @@ from adapters.redis.database import RedisDatabase
 from adapters.redis.store import RedisStore
 from contracts.conversation import Conversation, State
 from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow, Record
+from contracts.listing import ConversationQuery
 from contracts.messages import DeliveryState
 from tests.builders import START, conversation_id, inbound, open_redis
 from tests.contract.test_store import status, turn_commit
@@ -196,9 +197,14 @@ async def _commands(redis: RedisDatabase) -> int:
     return sum(int(line.partition("calls=")[2].partition(",")[0]) for line in stats.splitlines() if "calls=" in line)
 
 
+ESCALATING, AWAITING = (
+    ConversationQuery(states=frozenset({state})) for state in (State.ESCALATING, State.AWAITING_USER)
+)
+
+
 async def test_a_conversation_is_listed_in_its_newest_state_only(store: RedisStore) -> None:
     escalated = await store.conversations.commit(turn_commit(state=State.ESCALATING))
-    assert [one.turns for one in await store.conversations.summaries(state="ESCALATING")] == [1]
+    assert [one.turns for one in (await store.conversations.find(ESCALATING)).items] == [1]
     await store.conversations.commit(turn_commit(escalated, state=State.AWAITING_USER))
-    assert await store.conversations.summaries(state="ESCALATING") == []
-    assert [one.turns for one in await store.conversations.summaries(state="AWAITING_USER")] == [2]
+    assert (await store.conversations.find(ESCALATING)).items == ()
+    assert [one.turns for one in (await store.conversations.find(AWAITING)).items] == [2]

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 
 WAITING = 20
 AXE = "axe-core@4.14.1"
-HOSTILE = """</textarea><script>window.taken = 1</script><img src=x onerror="window.taken = 1">{{ 7 * 7 }} 'quero' pessoa"""
+HOSTILE = """</textarea><script>window.taken=1</script><img src=x onerror="window.taken=1">{{ 7 * 7 }} quero pessoa"""
 PAGES = (
     "/console",
     "/console?owner=agent",

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contracts.conversation import (
     Conversation,
+    Handoff,
+    Owner,
     Speaker,
     State,
     TransitionRecord,
@@ -17,8 +20,10 @@ from contracts.conversation import (
     Utterance,
 )
 from contracts.delivery import ConversationArchive, DeadLetter, InboxEntry, OutboxRow, Record, TurnCommit
-from contracts.errors import ConversationConflictError
+from contracts.errors import BadCursorError, ConversationConflictError
+from contracts.listing import ConversationQuery, Order
 from contracts.messages import (
+    Address,
     ChannelName,
     DeliveryState,
     InboundMessage,
@@ -27,9 +32,11 @@ from contracts.messages import (
     OutboundMessage,
     StatusUpdate,
 )
+from contracts.paging import all_conversations
 from contracts.ports import Store
-from contracts.values import MessageId, OutboxId, TurnId
+from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from tests.builders import BACKENDS, START, conversation_id, inbound, open_backend, pyloto
+from worker.migration.conversations import archive_of
 
 C1 = conversation_id("c-1")
 SECOND = timedelta(seconds=1)
@@ -176,7 +183,7 @@ async def test_an_erased_conversation_refuses_the_commit_of_whoever_loaded_it_be
         await store.conversations.receipts(C1),
     ):
         assert left == []
-    assert await store.conversations.summaries() == []
+    assert (await store.conversations.find()).items == ()
     empty = await store.conversations.load(C1)
     assert empty
     assert (empty.turns, empty.version, empty.state) == (0, 2, State.INIT)
@@ -203,19 +210,107 @@ async def test_after_an_erasure_a_new_conversation_can_begin(store: Store) -> No
     assert len(await store.conversations.turns(C1)) == 1
 
 
-async def test_conversations_are_listed_newest_first_and_by_state(store: Store) -> None:
-    for number, name in enumerate(("a", "b", "c"), start=1):
-        head = Conversation(id=conversation_id(name), last_sequence=number)
-        await store.conversations.commit(
-            turn_commit(head, state=State.ESCALATING if name == "b" else State.AWAITING_USER)
-        )
-    ids = [summary.id for summary in await store.conversations.summaries()]
-    assert ids == [conversation_id(name) for name in ("c", "b", "a")]
-    (escalated,) = await store.conversations.summaries(state="ESCALATING")
-    assert escalated.id == conversation_id("b")
-    assert len(await store.conversations.summaries(limit=2)) == 2
-    older = await store.conversations.summaries(before=START + 3 * SECOND)
-    assert [summary.id for summary in older] == [conversation_id("a")]
+def person(name: str, number: str, state: State = State.AWAITING_USER, **changes: object) -> Conversation:
+    """The head of a person of WhatsApp before its first turn."""
+    address = Address(channel=ChannelName.WHATSAPP, account="1", person=number)
+    head = Conversation(id=ConversationId(f"whatsapp:{name.split()[0].casefold()}"), person_name=name, address=address)
+    return head.model_copy(update={"state": state} | changes)
+
+
+async def fill(store: Store) -> None:
+    """Four conversations, a second apart; two wait for an agent, the later one for longer."""
+    waits = {"handoff": Handoff(reason="asked", at=START + SECOND), "state": State.ESCALATING}
+    waits_longer = {"handoff": Handoff(reason="asked", at=START), "state": State.ESCALATING}
+    people = (
+        (person("Conceição Lima", "5511987654321", **waits), "Quero um orçamento de automação"),
+        (person("João Prado", "5521912345678"), "Qual é o preço?"),
+        (person("Ana Lima", "351912345678", **waits_longer), "Me liga no +55 (11) 3333-4444"),
+        (person("Rui", "5511900000000", State.ESCALATING, agent="Bia Sá"), "o orçamento, por favor"),
+    )
+    for number, (head, text) in enumerate(people):
+        head = head.model_copy(update={"last_sequence": number})
+        commit = turn_commit(head, inbound(text, conversation=head.id.removeprefix("web:")), state=head.state)
+        await store.conversations.commit(commit)
+
+
+async def names(store: Store, **conditions: Any) -> list[str]:
+    query = ConversationQuery(**conditions)
+    found = [head async for head in all_conversations(store.conversations, query)]
+    return [head.id.removeprefix("whatsapp:") for head in found]
+
+
+async def test_conversations_are_found_by_name_number_text_and_id(store: Store) -> None:
+    await fill(store)
+    assert await names(store) == ["rui", "ana", "joão", "conceição"]
+    for text, found in {
+        "conceicao": ["conceição"],
+        "LIMA": ["ana", "conceição"],
+        "lima ana": ["ana"],
+        "conc": ["conceição"],
+        "orçamento": ["rui", "conceição"],
+        "ORCAMENTO automacao": ["conceição"],
+        "+55 11 98765-4321": ["conceição"],
+        "98765-4321": ["conceição"],
+        "4321": ["conceição"],
+        "(11) 3333-4444": ["ana"],
+        "whatsapp:rui": ["rui"],
+        "preço lima": [],
+        "nothing": [],
+        "...": ["rui", "ana", "joão", "conceição"],
+    }.items():
+        assert await names(store, text=text) == found, text
+
+
+async def test_conversations_are_found_by_owner_state_channel_and_time(store: Store) -> None:
+    await fill(store)
+    assert await names(store, owner=Owner.AGENT) == await names(store, agent="Bia Sá") == ["rui"]
+    assert await names(store, agent="Bia") == await names(store, channel=ChannelName.WEB) == []
+    assert await names(store, states={State.AWAITING_USER}) == ["joão"]
+    assert await names(store, states={State.AWAITING_USER, State.ESCALATING}, text="lima") == ["ana", "conceição"]
+    assert await names(store, since=START + 2 * SECOND, until=START + 4 * SECOND) == ["ana", "joão"]
+    assert await names(store, owner=Owner.NOBODY) == ["ana", "conceição"]
+    assert await names(store, order=Order.WAITING) == ["ana", "conceição"]
+    assert await names(store, order=Order.WAITING, text="lima", since=START + SECOND) == ["conceição"]
+    head = await store.conversations.load(ConversationId("whatsapp:ana"))
+    assert head
+    await store.conversations.commit(turn_commit(head.model_copy(update={"handoff": None})))
+    assert await names(store, order=Order.WAITING) == ["conceição"]
+    assert await names(store, text="lima", states={State.AWAITING_USER}) == ["ana"]
+
+
+@pytest.mark.parametrize("order", Order)
+async def test_pages_follow_one_another_also_when_many_share_a_moment(store: Store, order: Order) -> None:
+    for number in range(7):
+        head = person(f"P{number}", "1", State.ESCALATING, handoff=Handoff(reason="asked", at=START))
+        await store.conversations.commit(turn_commit(head, inbound("Olá!"), state=head.state))
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = await store.conversations.find(ConversationQuery(order=order, text="olá"), limit=2, cursor=cursor)
+        found += [head.id for head in page.items]
+        assert len(page.items) <= 2
+        if (cursor := page.next_cursor) is None:
+            break
+        if len(found) == 4:
+            # What moves away before the next page neither repeats nor hides others.
+            first = await store.conversations.load(ConversationId(found[0]))
+            await store.conversations.commit(turn_commit(first, inbound("outra"), state=State.AWAITING_USER))
+    assert sorted(found) == [f"whatsapp:p{number}" for number in range(7)]
+    assert found == sorted(found, reverse=order is Order.UPDATED)
+    with pytest.raises(BadCursorError):
+        await store.conversations.find(cursor="bm8")
+
+
+async def test_what_is_erased_or_restored_is_found_accordingly(store: Store) -> None:
+    await fill(store)
+    ana = ConversationId("whatsapp:ana")
+    archive = await archive_of(ana, store)
+    assert archive
+    await store.conversations.erase(ana, at=START)
+    assert await names(store, text="lima") == await names(store, order=Order.WAITING) == ["conceição"]
+    await store.conversations.restore(archive)
+    assert await names(store, text="3333-4444") == ["ana"]
+    assert await names(store, order=Order.WAITING) == ["ana", "conceição"]
 
 
 async def test_time_outs_and_expiry_are_found(store: Store) -> None:

@@ -15,6 +15,7 @@ from contracts.conversation import RESTORING
 from contracts.delivery import Arrival
 from contracts.errors import ConversationMovedError, StoreUnavailableError
 from contracts.messages import DeliveryState
+from contracts.paging import all_conversations
 from fsm.migrations import migrate
 from tests.adapters.redis_server import redis_server
 from tests.builders import (
@@ -31,7 +32,7 @@ from tests.builders import (
 from worker.analyses.processing import analyse
 from worker.backends import Backend
 from worker.drain import drain
-from worker.migration.conversations import Migration, Moved, Place, archive_of, conversations_of
+from worker.migration.conversations import Migration, Moved, Place, archive_of
 from worker.sweeper import sweep
 
 C1 = conversation_id()
@@ -228,5 +229,5 @@ async def test_every_conversation_is_found_also_when_many_share_a_moment(two: Tw
     for name in names[600:]:
         await two.here.inbox.append([inbound(conversation=name, at=START)])
         await drain(conversation_id(name), two.here.engine.drain)
-    found = [one async for one in conversations_of(two.here.store)]
+    found = [one.id async for one in all_conversations(two.here.store.conversations)]
     assert sorted(found) == sorted(conversation_id(name) for name in names)

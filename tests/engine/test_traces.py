@@ -84,7 +84,7 @@ async def test_one_trace_has_the_whole_way_of_a_message(tmp_path: Path, collecto
     async with traced_runtime(tmp_path, collector) as runtime, whatsapp(runtime) as client:
         await post(client, text("Oi, bom dia"))
         await runtime.queue.idle()
-        (listed,) = await runtime.backend.store.conversations.summaries(limit=1)
+        (listed,) = (await runtime.backend.store.conversations.find(limit=1)).items
         (row, *_) = await runtime.backend.store.outbox.rows(listed.id)
         for state in ("delivered", "read"):
             told = status(
@@ -158,7 +158,7 @@ async def test_not_sampled_nothing_leaves_and_everything_is_answered(tmp_path: P
     async with traced_runtime(tmp_path, collector, PROSA_TRACE_SAMPLE=0.0) as runtime, whatsapp(runtime) as client:
         await post(client, text("Oi"))
         await runtime.queue.idle()
-        (listed,) = await runtime.backend.store.conversations.summaries(limit=1)
+        (listed,) = (await runtime.backend.store.conversations.find(limit=1)).items
         assert await runtime.backend.store.conversations.turns(listed.id)
     assert collector.spans == []
 
@@ -229,7 +229,7 @@ async def test_no_message_is_lost_while_the_collector_is_away(tmp_path: Path, be
                 await post(client, text("Oi, bom dia", person))
             await runtime.queue.idle()
             store = runtime.backend.store
-            listed = await store.conversations.summaries(limit=100)
+            listed = (await store.conversations.find(limit=100)).items
             assert len(listed) == len(people)
             for one in listed:
                 assert await store.conversations.turns(one.id)

@@ -89,14 +89,14 @@ async def count(installation: Installation, sent: Sequence[Sent], replies: Itera
     first = {reply.reference: place for place, reply in reversed(list(enumerate(accepted)))}
     async with open_backend(installation.settings) as backend:
         store = backend.store
-        summaries = await _patiently(lambda: store.conversations.summaries(limit=len(sent) * 2 + 1))
+        page = await _patiently(lambda: store.conversations.find(limit=len(sent) * 2 + 1))
         limit = asyncio.Semaphore(AT_ONCE)
 
         async def read(conversation_id: ConversationId) -> _Conversation:
             async with limit:
                 return await _patiently(lambda: _Conversation.read(conversation_id, store))
 
-        conversations = await asyncio.gather(*(read(summary.id) for summary in summaries))
+        conversations = await asyncio.gather(*(read(head.id) for head in page.items))
         dead_letters = len(await _patiently(lambda: store.dead_letters.letters(limit=len(sent) + 1)))
     answered = Counter(message_id for one in conversations for message_id in one.answered)
     expected = {_name(one) for one in sent if one.taken_at is not None}

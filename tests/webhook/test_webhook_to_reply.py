@@ -57,7 +57,7 @@ class Whole:
         store = self.runtime.backend.store
         return [
             turn
-            for each in await store.conversations.summaries(limit=500)
+            for each in (await store.conversations.find(limit=500)).items
             for turn in await store.conversations.turns(each.id)
         ]
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from contracts.listing import ConversationQuery, Order
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
@@ -22,6 +21,7 @@ from contracts.errors import (
     TransientError,
 )
 from contracts.institution import Institution
+from contracts.listing import ConversationQuery, Order
 from contracts.messages import ChannelName, MessageType, OutboundMessage, Template
 from contracts.turn import TurnReason
 from contracts.values import ConversationId

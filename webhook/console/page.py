@@ -9,8 +9,10 @@ from starlette.responses import FileResponse, Response
 
 from adapters.http.access import access_check
 from adapters.http.problems import Problem
-from contracts.conversation import Conversation
+from contracts.conversation import Conversation, State
+from contracts.delivery import ConversationSummary
 from contracts.errors import TransientError
+from contracts.listing import ConversationQuery
 from contracts.values import ConversationId
 from contracts.views import turn_view
 from observability.exposition import CONTENT_TYPE, Exposition
@@ -70,9 +72,10 @@ def console_routes(deps: WebhookDependencies) -> APIRouter:
         )
 
     @router.get("/console/conversations", tags=["console"], summary="Newest conversations")
-    async def conversations(state: str | None = None, limit: Annotated[int, "at most 500"] = 50) -> Response:
-        found = await deps.store.conversations.summaries(state=state, limit=max(1, min(limit, 500)))
-        return _json({"conversations": [summary.model_dump(mode="json") for summary in found]})
+    async def conversations(state: State | None = None, limit: Annotated[int, "at most 500"] = 50) -> Response:
+        states = frozenset({state}) if state else frozenset()
+        found = await deps.store.conversations.find(ConversationQuery(states=states), limit=max(1, min(limit, 500)))
+        return _json({"conversations": [ConversationSummary.of(one).model_dump(mode="json") for one in found.items]})
 
     @router.get("/console/conversations/{conversation_id}", tags=["console"], summary="One, with its newest turns")
     async def conversation(conversation_id: str) -> Response:

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from contracts.conversation import Speaker, TurnRecord, Utterance
 from contracts.delivery import InboxEntry, OutboxRow
-from contracts.messages import OutboundMessage
-from contracts.values import TurnId
+from contracts.values import MessageId, TurnId
+
+NO_MESSAGE = MessageId("")
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,6 @@ class Entry:
     at: datetime
     said: Utterance | None = None
     row: OutboxRow | None = None
-    reply: OutboundMessage | None = None
     turn: TurnRecord | None = None
 
     @property
@@ -40,10 +40,9 @@ def timeline(
     entries = []
     for said in transcript:
         is_ours = said.speaker in (Speaker.ASSISTANT, Speaker.OPERATOR)
-        turn = by_time.get(said.at) if is_ours else by_message.get(said.message_id or "")
+        turn = by_time.get(said.at) if is_ours else by_message.get(said.message_id or NO_MESSAGE)
         sent = replies.get(turn.id) if turn and is_ours else None
-        row = sent.pop(0) if sent else None
-        entries.append(Entry(said.at, said, row, row.message if row else None, turn))
+        entries.append(Entry(said.at, said, sent.pop(0) if sent else None, turn))
     shown = {entry.turn.id for entry in entries if entry.turn}
     entries += [Entry(turn.at, turn=turn) for turn in turns if turn.id not in shown]
     for entry in pending:

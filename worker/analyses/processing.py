@@ -24,6 +24,7 @@ from contracts.conversation import Conversation, Speaker, State, TaskRecord
 from contracts.delivery import Record
 from contracts.errors import CallbackRefusedError, PermanentError, TransientError, WorkerError, family_of
 from contracts.ledger import BilledCall
+from contracts.listing import ConversationQuery
 from contracts.ports import WakeUps
 from fsm.migrations import migrate
 from observability.logs import conversation_logged, logger
@@ -331,7 +332,8 @@ async def renew_handoffs(deps: AnalysisDependencies, *, limit: int) -> None:
     writing. A failed one is left as it is: it would fail for ever.
     """
     desk = desk_of(deps)
-    for conversation in await deps.store.conversations.summaries(state=State.ESCALATING, limit=limit):
+    waiting = ConversationQuery(states=frozenset({State.ESCALATING}))
+    for conversation in (await deps.store.conversations.find(waiting, limit=limit)).items:
         newest = await desk.newest(conversation.id, AnalysisKind.HANDOFF_SUMMARY)
         if newest is None or (conversation.updated_at and newest.requested_at < conversation.updated_at):
             await desk.request(conversation.id, AnalysisKind.HANDOFF_SUMMARY)

@@ -6,9 +6,7 @@ cannot write it any more, and its messages wait until they are moved to where th
 the same cut-over in the other direction.
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import StrEnum
 
 from contracts.conversation import RESTORING, Conversation
@@ -18,7 +16,6 @@ from contracts.ports import Inbox, Store
 from contracts.values import ConversationId
 from worker.backends import Backend
 
-PAGE = 500
 SNAPSHOT_ATTEMPTS = 10
 # Error code of a reply that is the target's to send.
 WITHDRAWN = "moved"
@@ -137,24 +134,6 @@ class Migration:
             if written == archive.model_copy(update={"outbox": written.outbox if written else ()})
             else Moved.DIFFERENT
         )
-
-
-async def conversations_of(store: Store) -> AsyncIterator[ConversationId]:
-    """All conversations, newest first; one that is answered meanwhile may be passed over, for the next run."""
-    seen: set[ConversationId] = set()
-    before: datetime | None = None
-    limit = PAGE
-    while True:
-        page = await store.conversations.summaries(limit=limit, before=before)
-        fresh = [summary for summary in page if summary.id not in seen]
-        for summary in fresh:
-            seen.add(summary.id)
-            yield summary.id
-        if len(page) < limit:
-            return
-        # Several may share a moment: the page begins again at its last one, and grows when it holds nothing else.
-        limit = PAGE if fresh else limit * 2
-        before = page[-1].updated_at + timedelta(microseconds=1) if page[-1].updated_at else None
 
 
 async def archive_of(conversation_id: ConversationId, store: Store) -> ConversationArchive | None:

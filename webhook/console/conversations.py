@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import uuid4
 
+import orjson
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
@@ -25,7 +26,8 @@ from contracts.listing import ConversationQuery, Order
 from contracts.messages import ChannelName, MessageType, OutboundMessage, Template
 from contracts.turn import TurnReason
 from contracts.values import ConversationId
-from webhook.console.rendering import fragment, html
+from contracts.views import turn_view
+from webhook.console.rendering import NOT_STORED, fragment, html, wants_page
 from webhook.console.timeline import timeline
 from webhook.settings import WebhookDependencies
 
@@ -92,7 +94,10 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.get("/conversations/{conversation_id}")
     async def conversation(conversation_id: str, request: Request) -> Response:
-        return await _page(await _load(conversation_id, deps), request, deps)
+        head = await _load(conversation_id, deps)
+        if wants_page(request):
+            return await _page(head, request, deps)
+        return Response(orjson.dumps(await _view(head, deps)), media_type="application/json", headers=NOT_STORED)
 
     @router.get("/conversations/{conversation_id}/live")
     async def live(conversation_id: str, request: Request) -> Response:
@@ -134,6 +139,30 @@ async def _load(conversation_id: str, deps: WebhookDependencies) -> Conversation
     if head is None or head.turns == 0:
         raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")
     return head
+
+
+async def _view(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:
+    """Return the conversation as the playground shows it."""
+    turns = await deps.store.conversations.turns(head.id, limit=MAX_TURNS)
+    rows = await deps.store.outbox.rows(head.id)
+    return {
+        "conversation": head.model_dump(mode="json", exclude={"recent_arrivals"}),
+        "turns": [
+            turn_view(turn)
+            | {
+                "id": turn.id,
+                "at": turn.at.isoformat(),
+                "waiting_for": turn.waiting_for.value,
+                "attempts": turn.attempts,
+                "tasks": [task.model_dump(mode="json") for task in turn.tasks],
+            }
+            for turn in turns
+        ],
+        "outbox": [
+            {"id": row.id, "turn_id": row.turn_id, "state": row.state.value, "error_code": row.error_code}
+            for row in rows[-MAX_TURNS:]
+        ],
+    }
 
 
 async def _thread(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from adapters.dead_letters import retry_dead_letter
 from adapters.http.access import access_check, require_allowed_origin
 from adapters.http.problems import Problem
-from webhook.console.rendering import LANGUAGE_COOKIE, LANGUAGES, THEME_COOKIE, Reader, html
+from webhook.console.rendering import LANGUAGE_COOKIE, LANGUAGES, NOT_STORED, THEME_COOKIE, Reader, html, wants_page
 from webhook.settings import WebhookDependencies
 
 MAX_DAYS = 400
@@ -60,10 +60,6 @@ def operation_routes(deps: WebhookDependencies) -> APIRouter:
     return router
 
 
-def wants_page(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "")
-
-
 async def _report(
     name: str, first: date | None, last: date | None, request: Request, deps: WebhookDependencies
 ) -> Response:
@@ -74,7 +70,7 @@ async def _report(
         view = await deps.reports.view(name, first=first, last=last)
         if view is None:
             raise _unknown()
-        return Response(orjson.dumps(view), media_type="application/json", headers={"Cache-Control": "no-store"})
+        return Response(orjson.dumps(view), media_type="application/json", headers=NOT_STORED)
     language = Reader.of(request, deps.zone).language
     page = await deps.reports.page(name, language=language, first=first, last=last)
     if page is None:

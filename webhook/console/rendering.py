@@ -23,11 +23,11 @@ PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self'; object-src 'none'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
 )
-PAGE_HEADERS = {
+NOT_STORED = {"Cache-Control": "no-store"}
+PAGE_HEADERS = NOT_STORED | {
     "Content-Security-Policy": PAGE_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
 }
 
 
@@ -74,6 +74,11 @@ def phrases(language: str) -> Mapping[str, str]:
     name = next(short for short, full in LANGUAGES.items() if full == language)
     read: dict[str, str] = yaml.safe_load((FOLDER / "locales" / f"{name}.yaml").read_text(encoding="utf-8"))
     return read
+
+
+def wants_page(request: Request) -> bool:
+    """Whether the client accepts HTML, as a browser does and a program does not."""
+    return "text/html" in request.headers.get("accept", "")
 
 
 def html(name: str, request: Request, deps: WebhookDependencies, *, status: int = 200, **content: Any) -> Response:

@@ -98,8 +98,11 @@ async def test_an_agent_clears_the_waiting_list_by_keyboard(window: Page, prosa:
         await window.press("r")
         await window.until("document.activeElement.id === 'text'")
         await window.type(f"Sou a Bia, vou ajudar. Pedido {number}.")
+        await window.run("window.isOld = true")
         await window.press("Enter", control=True)
-        await window.until("document.querySelector('.by-agent .words')?.textContent.startsWith('Sou a Bia')")
+        await window.until(
+            "!window.isOld && document.querySelector('.by-agent .words')?.textContent.startsWith('Sou a Bia')"
+        )
         await window.press("c")
         await window.until("document.querySelector('.notice.good') !== null")
     await window.until("document.querySelector('.empty-page') !== null")

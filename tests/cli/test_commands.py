@@ -113,6 +113,12 @@ def test_chat_answers_and_goes_on_where_it_was(prosa: Prosa) -> None:
     assert (conversation["id"], conversation["turns"]) == ("web:t1", 2)
     assert conversation["transcript"][2]["text"] == "Entregas"
     assert prosa("chat", "t1", "--json", stdin="quero falar com um atendente\n").stdout.count('"ESCALATING"') >= 1
+    assert "Indexed 1 conversations." in prosa("conversations", "index").stdout
+    waiting = prosa("conversations", "find", "ATENDENTE falar", "--owner", "nobody", "--order", "waiting", "--json")
+    (found,) = json.loads(waiting.stdout)["conversations"]
+    assert (found["id"], found["state"], found["owner"]) == ("web:t1", "ESCALATING", "nobody")
+    assert "No conversation matches." in prosa("conversations", "find", "--agent", "Bia").stdout
+    assert prosa("conversations", "find", "--cursor", "bm8").returncode == 2
 
 
 def test_a_conversation_is_traced_handed_back_exported_and_erased(prosa: Prosa) -> None:

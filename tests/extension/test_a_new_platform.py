@@ -72,16 +72,17 @@ async def test_a_message_comes_in_and_its_reply_goes_out(whole: Whole) -> None:
     assert (response.status_code, response.text) == (200, "ok")
     assert {sent["to"] for sent in whole.platform.accepted} == {"ana"}
     store = whole.runtime.backend.store
-    (summary,) = (await store.conversations.find()).items
-    assert summary.channel == "carrier"
-    rows = await store.outbox.rows(summary.id)
+    (head,) = (await store.conversations.find()).items
+    assert head.address
+    assert head.address.channel == "carrier"
+    rows = await store.outbox.rows(head.id)
     assert [sent["reference"] for sent in whole.platform.accepted] == [row.id for row in rows]
     assert [sent["text"] for sent in whole.platform.accepted] == [row.message.text for row in rows]
     assert {row.state for row in rows} == {"sent"}
     await whole.events(
         *({"kind": "receipt", "id": row.platform_message_id or "", "state": "delivered"} for row in rows)
     )
-    assert {row.state for row in await store.outbox.rows(summary.id)} == {"delivered"}
+    assert {row.state for row in await store.outbox.rows(head.id)} == {"delivered"}
     counted = {"channel": "carrier", "outcome": "accepted"}
     assert REGISTRY.get_sample_value("webhook_messages_total", counted) == 1
 
@@ -89,8 +90,8 @@ async def test_a_message_comes_in_and_its_reply_goes_out(whole: Whole) -> None:
 async def test_a_second_delivery_is_answered_once(whole: Whole) -> None:
     for _ in range(3):
         assert (await whole.events(message("m-1", "ana", "Oi, bom dia"))).status_code == 200
-    (summary,) = (await whole.runtime.backend.store.conversations.find()).items
-    assert summary.turns == 1
+    (head,) = (await whole.runtime.backend.store.conversations.find()).items
+    assert head.turns == 1
 
 
 async def test_its_challenge_by_post_is_answered(whole: Whole) -> None:

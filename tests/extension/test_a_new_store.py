@@ -29,8 +29,8 @@ async def test_a_message_is_answered_from_the_new_store(tmp_path: Path) -> None:
         (turn,) = await play(runtime, "ana", ["Oi, bom dia"])
         assert turn.replies
         await runtime.queue.idle()
-        (summary,) = (await runtime.backend.store.conversations.find()).items
-        assert [row.state for row in await runtime.backend.store.outbox.rows(summary.id)] == ["sent"]
+        (head,) = (await runtime.backend.store.conversations.find()).items
+        assert [row.state for row in await runtime.backend.store.outbox.rows(head.id)] == ["sent"]
     assert not (tmp_path / "prosa.sqlite").exists()
 
 

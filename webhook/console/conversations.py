@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import uuid4
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from adapters.http.access import access_check, require_allowed_origin
@@ -27,7 +27,7 @@ from contracts.messages import ChannelName, MessageType, OutboundMessage, Templa
 from contracts.turn import TurnReason
 from contracts.values import ConversationId
 from contracts.views import turn_view
-from webhook.console.rendering import NOT_STORED, fragment, html, wants_page
+from webhook.console.rendering import NOT_STORED, First, Last, OrNone, fragment, html, wants_page
 from webhook.console.timeline import timeline
 from webhook.settings import WebhookDependencies
 
@@ -39,9 +39,6 @@ CANNED_TEXTS = 80
 LOOK_AGAIN = timedelta(seconds=2)
 # After this a conversation that waits is shown as late.
 LATE_AFTER = timedelta(minutes=10)
-
-First = Annotated[date | None, Query(alias="from")]
-Last = Annotated[date | None, Query(alias="to")]
 
 
 def conversation_routes(deps: WebhookDependencies) -> APIRouter:
@@ -65,8 +62,8 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
     async def conversations(
         request: Request,
         text: str = "",
-        state: State | None = None,
-        channel: ChannelName | None = None,
+        state: Annotated[State | None, OrNone] = None,
+        channel: Annotated[ChannelName | None, OrNone] = None,
         first: First = None,
         last: Last = None,
         cursor: str | None = None,

@@ -1,25 +1,31 @@
 """Operation in the browser: the first five numbers, reports of cost and performance, dead letters, preferences."""
 
 from datetime import date
-from typing import Annotated
 from urllib.parse import quote
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from adapters.dead_letters import retry_dead_letter
 from adapters.http.access import access_check, require_allowed_origin
 from adapters.http.problems import Problem
-from webhook.console.rendering import LANGUAGE_COOKIE, LANGUAGES, NOT_STORED, THEME_COOKIE, Reader, html, wants_page
+from webhook.console.rendering import (
+    LANGUAGE_COOKIE,
+    LANGUAGES,
+    NOT_STORED,
+    THEME_COOKIE,
+    First,
+    Last,
+    Reader,
+    html,
+    wants_page,
+)
 from webhook.settings import WebhookDependencies
 
 MAX_DAYS = 400
 MAX_LETTERS = 200
 YEAR_SECONDS = 365 * 24 * 3600
-
-First = Annotated[date | None, Query(alias="from")]
-Last = Annotated[date | None, Query(alias="to")]
 
 
 def operation_routes(deps: WebhookDependencies) -> APIRouter:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Query
+from pydantic import BeforeValidator
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -18,6 +20,10 @@ STATIC_FOLDER = FOLDER.parent / "static"
 LANGUAGES = {"pt": "pt-BR", "en": "en"}
 THEMES = ("light", "dark")
 LANGUAGE_COOKIE, THEME_COOKIE = "prosa_language", "prosa_theme"
+# A form sends the fields that are left empty, too.
+OrNone = BeforeValidator(lambda given: given or None)
+First = Annotated[date | None, OrNone, Query(alias="from")]
+Last = Annotated[date | None, OrNone, Query(alias="to")]
 # Nothing of another origin is loaded or run, whatever a person or a model wrote.
 PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self'; object-src 'none'; form-action 'self'; "

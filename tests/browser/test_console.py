@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 
 WAITING = 20
 AXE = "axe-core@4.14.1"
-HOSTILE = """</textarea><script>window.taken=1</script><img src=x onerror="window.taken=1">{{ 7 * 7 }} quero pessoa"""
+HOSTILE = """</textarea><script>window.taken=1</script><img src=x onerror="window.taken=1">quero falar com uma pessoa"""
 PAGES = (
     "/console",
     "/console?owner=agent",
@@ -82,6 +82,13 @@ async def replies(prosa: Prosa, name: str) -> str:
     raise AssertionError("the stream ended")
 
 
+async def leads_on(window: Page, key: str, *, control: bool = False) -> None:
+    """Press a key that leads to another page."""
+    await window.run("window.isOld = true")
+    await window.press(key, control=control)
+    await window.until("!window.isOld && document.readyState === 'complete'")
+
+
 async def test_an_agent_clears_the_waiting_list_by_keyboard(window: Page, prosa: Prosa) -> None:
     await asks(prosa, *(f"p-{number}" for number in range(WAITING)))
     await window.open(f"{prosa.url}/console")
@@ -91,20 +98,15 @@ async def test_an_agent_clears_the_waiting_list_by_keyboard(window: Page, prosa:
         await window.press("j")
         name = await window.run("document.activeElement.querySelector('.who').firstChild.textContent.trim()")
         assert name.endswith(f"p-{number}"), "the longest wait comes first"
-        await window.press("Enter")
-        await window.until("document.querySelector('button[data-key=t]') !== null")
-        await window.press("t")
-        await window.until("document.querySelector('button[data-key=h]') !== null")
+        await leads_on(window, "Enter")
+        await leads_on(window, "t")
         await window.press("r")
         await window.until("document.activeElement.id === 'text'")
         await window.type(f"Sou a Bia, vou ajudar. Pedido {number}.")
-        await window.run("window.isOld = true")
-        await window.press("Enter", control=True)
-        await window.until(
-            "!window.isOld && document.querySelector('.by-agent .words')?.textContent.startsWith('Sou a Bia')"
-        )
-        await window.press("c")
-        await window.until("document.querySelector('.notice.good') !== null")
+        await leads_on(window, "Enter", control=True)
+        assert (await window.run("document.querySelector('.by-agent .words').textContent")).startswith("Sou a Bia")
+        await leads_on(window, "c")
+        assert await window.run("document.querySelector('.notice.good') !== null")
     await window.until("document.querySelector('.empty-page') !== null")
     assert f"Pedido {WAITING - 1}." in await replies(prosa, f"p-{WAITING - 1}")
 
@@ -125,7 +127,7 @@ async def test_list_and_transcript_are_live(window: Page, prosa: Prosa) -> None:
 
 async def test_hostile_words_stay_words(window: Page, prosa: Prosa) -> None:
     await asks(prosa, "hostile", text=HOSTILE)
-    for path in ("/console", "/console/conversations", "/console/conversations?text=pessoa", PAGES[3]):
+    for path in ("/console", PAGES[3]):
         await window.open(f"{prosa.url}{path}")
         shown = "[...document.querySelectorAll('.preview, .words')].map((one) => one.textContent)"
         assert any(HOSTILE in one for one in await window.run(shown)), path

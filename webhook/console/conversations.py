@@ -16,6 +16,7 @@ from adapters.http.inbound import BodyReader
 from adapters.http.problems import Problem
 from contracts.conversation import RESTING_STATES, Conversation, Owner, State
 from contracts.errors import (
+    BadCursorError,
     ConversationConflictError,
     IllegalTransitionError,
     ReplyWindowClosedError,
@@ -76,7 +77,10 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
             since=days[0],
             until=days[1] + timedelta(days=1) if days[1] else None,
         )
-        page = await deps.store.conversations.find(query, limit=ROWS, cursor=cursor)
+        try:
+            page = await deps.store.conversations.find(query, limit=ROWS, cursor=cursor)
+        except BadCursorError as exc:
+            raise Problem(422, "Bad cursor", "Begin at the first page again.") from exc
         given = {"text": text, "state": state, "channel": channel, "from": first, "to": last}
         return html(
             "conversations.html",

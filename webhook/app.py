@@ -20,6 +20,7 @@ from webhook.console.page import console_routes
 from webhook.http.documentation import add_documentation
 from webhook.platforms import PlatformFront, platform_intakes, platform_routes
 from webhook.settings import WebhookDependencies
+from webhook.widget import widget_routes
 
 
 def create_app(deps: WebhookDependencies) -> ASGIApp:
@@ -34,6 +35,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     )
     api.include_router(platform_routes(deps))
     api.include_router(chat_routes(deps))
+    api.include_router(widget_routes(deps))
     api.include_router(console_routes(deps))
     api.include_router(analysis_routes(deps))
     api.include_router(operation_routes(deps))

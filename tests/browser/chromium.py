@@ -133,6 +133,20 @@ class Browser:
             del self._pages[page.session]
             await self.call("Target.disposeBrowserContext", browserContextId=context)
 
+    async def frame(self, url: str) -> "Page":
+        """The frame of another origin that shows an address beginning with `url`, as soon as there is one."""
+        ends = asyncio.get_running_loop().time() + WAIT_SECONDS
+        while asyncio.get_running_loop().time() < ends:
+            targets = (await self.call("Target.getTargets"))["targetInfos"]
+            for target in targets:
+                if target["type"] == "iframe" and target["url"].startswith(url):
+                    attached = await self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+                    frame = self._pages[attached["sessionId"]] = Page(self, attached["sessionId"])
+                    await frame.call("Runtime.enable")
+                    return frame
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"no frame of {url}")
+
 
 class Page:
     """One window. `troubles` collects uncaught exceptions, console errors and what a policy refused."""

@@ -16,7 +16,7 @@ from rich.progress import Progress
 from adapters.channels.web.inbound import web_conversation_id, web_message
 from adapters.clock import SystemClock
 from adapters.waiting import wait_for_receipt
-from cli.output import errors
+from cli.output import errors, visible
 from cli.runtime import Runtime, open_runtime
 from contracts.errors import ConfigurationError, TransientError
 from contracts.settings import Settings
@@ -80,7 +80,7 @@ async def replay(settings: Settings, recorded: Sequence[Recorded], out: TextIO) 
         if not settings.store:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="prosa-replay-"))
             settings = settings.model_copy(update={"store": f"sqlite:{folder}/replay.sqlite"})
-        settings = settings.model_copy(update={"port": 0})
+        settings = settings.model_copy(update={"port": 0, "quiet_window_s": "0"})
         progress = stack.enter_context(Progress(console=errors, transient=True, disable=not sys.stderr.isatty()))
         bar = progress.add_task("Replaying", total=len(recorded))
         async with open_runtime(settings) as runtime:
@@ -90,7 +90,7 @@ async def replay(settings: Settings, recorded: Sequence[Recorded], out: TextIO) 
         turn = turns.get(one.number)
         if turn is not None and turn["turn"] not in written:
             written.add(turn.pop("turn"))
-            out.write(orjson.dumps(turn).decode() + "\n")
+            out.write(visible(orjson.dumps(turn).decode()) + "\n")
     return sum(1 for one in recorded if turns.get(one.number) is None)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
+from redis.asyncio import Redis
 
 from adapters.channels.web.inbound import web_conversation_id, web_message
 from adapters.channels.web.limits import LIMITS as WEB_LIMITS
@@ -26,17 +29,17 @@ from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
 from adapters.redis.cached_store import CachedStore
 from adapters.redis.database import RedisDatabase
-from adapters.redis.inbox import RedisInbox
+from adapters.redis.inbox import KEYS, RedisInbox
 from adapters.redis.store import RedisStore
 from adapters.sqlite.database import Database
 from adapters.sqlite.inbox import SqliteInbox
 from adapters.sqlite.store import SqliteStore
 from context.institution_source import InstitutionSource
-from contracts.delivery import OutboxRow
+from contracts.delivery import Appended, Arrival, OutboxRow
 from contracts.institution import Institution
-from contracts.messages import Address, ChannelName, InboundMessage
+from contracts.messages import Address, ChannelName, InboundMessage, OutboundMessage
 from contracts.ports import ChannelLimits, Faults, Inbox, ModelRequest, Store
-from contracts.values import ConversationId, MessageId
+from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from flags.experiments.recorder import Recorder
 from prompts.execution.breaker import BreakerLimits, Breakers
 from prompts.execution.executor import Executor
@@ -95,6 +98,10 @@ def inbound(
 _numbers = itertools.count(1)
 
 
+def arrivals_of(appended: Iterable[Appended]) -> list[Arrival]:
+    return [one.arrival for one in appended]
+
+
 REPOSITORIES = ("conversations", "outbox", "dead_letters", "institutions", "records")
 
 
@@ -130,6 +137,23 @@ class CrashAt:
         if self.armed == point:
             self.armed = None
             raise CrashError(point)
+
+
+def outbox_row(
+    channel: ChannelName, person: str, message: OutboundMessage | None = None, *, account: str = "account-1"
+) -> OutboxRow:
+    """Return a reply as it is when it is sent."""
+    return OutboxRow(
+        id=OutboxId("c-1/1/0"),
+        conversation_id=ConversationId("c-1"),
+        turn_id=TurnId("c-1/1"),
+        number=1,
+        address=Address(channel=channel, account=account, person=person),
+        message=message or OutboundMessage.of_text("Oi"),
+        attempts=1,
+        created_at=START,
+        updated_at=START,
+    )
 
 
 @dataclass
@@ -367,6 +391,7 @@ def engine_bed(
         callback=options.get("callback"),
         notices=options.get("notices", NO_NOTICES),
         id_salt="salt",
+        quiet=options.get("quiet"),
         monotonic=options.get("monotonic", time.monotonic),
         chance=random.Random(0).random,
     )
@@ -394,6 +419,21 @@ async def open_backend(kind: str, folder: Path) -> AsyncIterator[tuple[Inbox, St
         return
     async with open_sqlite(folder) as both:
         yield both
+
+
+async def damage(inbox: Inbox, folder: Path, conversation: ConversationId, stored: bytes) -> None:
+    """Overwrite the first stored message, as a defect, another release or a person might."""
+    first = (await inbox.pending(conversation))[0].sequence
+    match inbox:
+        case SqliteInbox():
+            with sqlite3.connect(folder / "prosa.sqlite") as file:
+                file.execute("UPDATE inbox_entries SET message = CAST(? AS TEXT) WHERE sequence = ?", (stored, first))
+        case RedisInbox():
+            async with Redis.from_url(redis_url()) as redis:
+                await redis.zremrangebyscore(f"{KEYS}entries:{conversation}", first, first)
+                await redis.zadd(f"{KEYS}entries:{conversation}", {stored: first})
+        case _:
+            pytest.skip("holds values, or fields of its own types")
 
 
 @asynccontextmanager

@@ -62,9 +62,11 @@ from worker.dependencies import (
 )
 from worker.notices import NO_NOTICES, Notices
 from worker.operators import ConversationOperators
+from worker.quiet import QuietWindows
 from worker.routing import AgePolicy
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
+from worker.threads import Threads
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner, VariantAssigner
 
 if TYPE_CHECKING:
@@ -185,6 +187,7 @@ async def open_engine(
             has_judge=settings.judge == "on",
             notices=Notices.of(settings),
             ages=AgePolicy(*settings.late_ages),
+            quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
         )
         if deferred is not None:
             await deferred.ready()
@@ -210,12 +213,14 @@ def assemble(
     has_judge: bool = True,
     notices: Notices = NO_NOTICES,
     ages: AgePolicy | None = None,
+    quiet: QuietWindows | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
     """Give each part of the worker what it works with; what they share is the same object in all of them."""
     inbox, store, rulebook = backend.inbox, backend.store, rulebooks.current
     machine, escalations, refunds = ConversationMachine(), Escalations(), AttemptRefunds(inbox)
+    threads = Threads(inbox, store, clock)
     limiter = Limiter(limits.at_once, monotonic=monotonic, chance=chance)
     turn = TurnDependencies(
         inbox=inbox,
@@ -228,6 +233,7 @@ def assemble(
         events=backend.events,
         ledger=ledger,
         escalations=escalations,
+        threads=threads,
         clock=clock,
         monotonic=monotonic,
         faults=faults,
@@ -242,7 +248,9 @@ def assemble(
 
     windows = {name: channel.reply_window for name, channel in channels.items()}
     agents = ConversationOperators(store, machine, clock, institution, windows, notices, variants.observe)
-    operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults, id_salt, agents)
+    operators = OperatorDependencies(
+        inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt, agents
+    )
     analyses = AnalysisDependencies(
         store, analyst, rulebook, ledger, escalations, clock, monotonic, chance, faults, callback
     )
@@ -261,6 +269,7 @@ def assemble(
         chance=chance,
         faults=faults,
         limits=limits,
+        quiet=quiet or QuietWindows(),
     )
     sweep = SweepDependencies(inbox, store, operators, analyses, limiter, refunds, clock, monotonic, retention)
     return Engine(turn, outbox, drain, operators, analyses, sweep, rulebooks)

@@ -16,10 +16,12 @@ from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
 from worker.notices import Notices
 from worker.operators import ConversationOperators
+from worker.quiet import QuietWindows
 from worker.replies.judging import ClearedSentences
 from worker.routing import AgePolicy, ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
+from worker.threads import Threads
 from worker.variants import VariantAssigner
 
 
@@ -56,10 +58,14 @@ class DrainLimits:
 
 @dataclass(frozen=True)
 class Confidence:
-    """Below `ask_below` the engine asks what was meant; after `unclear_turns` such turns a person is called."""
+    """Below `ask_below` the engine asks what was meant; after `unclear_turns` such turns a person is called.
+
+    Below `opt_out` a wish for no more messages is asked back.
+    """
 
     ask_below: float = 0.5
     unclear_turns: int = 2
+    opt_out: float = 0.8
 
 
 DRAIN_BACKOFF = Backoff(timedelta(milliseconds=500), timedelta(seconds=30))
@@ -102,6 +108,7 @@ class TurnDependencies:
     events: Events
     ledger: Ledger
     escalations: Escalations
+    threads: Threads
     clock: Clock
     monotonic: Callable[[], float]
     faults: Faults
@@ -142,6 +149,7 @@ class OperatorDependencies:
     machine: ConversationMachine
     rulebook: Callable[[], Rulebook]
     ledger: Ledger
+    threads: Threads
     clock: Clock
     faults: Faults
     id_salt: str
@@ -180,6 +188,7 @@ class DrainDependencies:
     chance: Callable[[], float]
     faults: Faults
     limits: DrainLimits
+    quiet: QuietWindows = field(default_factory=QuietWindows)
     backoff: Backoff = DRAIN_BACKOFF
 
 

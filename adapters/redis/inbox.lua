@@ -7,6 +7,7 @@
 -- due                      sorted set: conversations with entries, by the moment they can be taken
 -- depth                    how many entries there are in all
 -- seen:<dedup key>         "<sequence>:<conversation>", until it expires
+-- joined:<conversation>    the conversation that it was joined to: the thread that its person has
 local P = 'prosa:inbox:'
 local call = redis.call
 local DUE, DEPTH = P .. 'due', P .. 'depth'
@@ -74,10 +75,24 @@ end
 
 local function append_again(seen, at, keep_ms)
   local sequence, holder = seen:match('^(%d+):(.*)$')
-  if call('ZCOUNT', P .. 'entries:' .. holder, sequence, sequence) == 0 then return 'duplicate_done' end
+  if call('ZCOUNT', P .. 'entries:' .. holder, sequence, sequence) == 0 then return 'duplicate_done', holder end
   arm(holder, at)
   settle(holder, keep_ms)
-  return 'duplicate_pending'
+  return 'duplicate_pending', holder
+end
+
+-- The thread that a message belongs in, and the message with its id: that is the first place it stands in.
+local function in_thread(id, message)
+  local thread = id
+  for _ = 1, 8 do
+    local joined = call('GET', P .. 'joined:' .. thread)
+    if not joined then break end
+    thread = joined
+  end
+  if thread == id then return id, message end
+  local name = '"conversation_id":"'
+  local from, till = message:find(name .. id .. '"', 1, true)
+  return thread, message:sub(1, from - 1) .. name .. thread .. '"' .. message:sub(till + 1)
 end
 
 -- Takes the entries away whose sequences are the arguments from `first` on.
@@ -95,12 +110,15 @@ function methods.append(keep_ms)
   local arrivals, accepted, moment = {}, 0, now()
   for n = 3, #ARGV, 4 do
     local seen = call('GET', P .. 'seen:' .. ARGV[n + 1])
+    local arrival, thread, message = 'accepted', nil, nil
     if seen then
-      arrivals[#arrivals + 1] = append_again(seen, ARGV[n + 2], keep_ms)
+      arrival, thread = append_again(seen, ARGV[n + 2], keep_ms)
     else
-      append_new(ARGV[n], ARGV[n + 1], ARGV[n + 2], ARGV[n + 3], moment, keep_ms)
-      arrivals[#arrivals + 1], accepted = 'accepted', accepted + 1
+      thread, message = in_thread(ARGV[n], ARGV[n + 3])
+      append_new(thread, ARGV[n + 1], ARGV[n + 2], message, moment, keep_ms)
+      accepted = accepted + 1
     end
+    arrivals[#arrivals + 1], arrivals[#arrivals + 2] = arrival, thread
   end
   if accepted > 0 then call('INCRBY', DEPTH, accepted) end
   return arrivals
@@ -113,8 +131,8 @@ function methods.claim(keep_ms, id, at, till)
   local token = following(id, 'token')
   call('HSET', head, 'until', till)
   settle(id, keep_ms)
-  local oldest = call('ZRANGE', P .. 'entries:' .. id, 0, 0)[1]
-  local attempts = oldest and call('HGET', P .. 'attempts:' .. id, oldest:match('^%d+'))
+  local oldest = call('ZRANGE', P .. 'entries:' .. id, 0, 0, 'WITHSCORES')[2]
+  local attempts = oldest and call('HGET', P .. 'attempts:' .. id, oldest)
   return {tonumber(token), tonumber(attempts or 0)}
 end
 
@@ -127,17 +145,20 @@ function methods.renew(_, id, token, till)
   return 1
 end
 
--- nil when the lease is lost; else attempts and entry, in turn.
+-- nil when the lease is lost; else attempts, sequence and entry, in turn. The score is the sequence, whatever an entry
+-- contains.
 function methods.take(_, id, token, isolate_after)
   if not is_mine(id, token) then return false end
   local entries, counts = P .. 'entries:' .. id, P .. 'attempts:' .. id
-  local oldest = call('ZRANGE', entries, 0, 0)[1]
+  local oldest = call('ZRANGE', entries, 0, 0, 'WITHSCORES')[2]
   if not oldest then return {} end
-  local tried = tonumber(call('HGET', counts, oldest:match('^%d+')) or 0)
+  local tried = tonumber(call('HGET', counts, oldest) or 0)
   local taken = {}
-  for _, entry in ipairs(call('ZRANGE', entries, 0, tried >= tonumber(isolate_after) and 0 or -1)) do
-    taken[#taken + 1] = call('HINCRBY', counts, entry:match('^%d+'), 1)
-    taken[#taken + 1] = entry
+  local found = call('ZRANGE', entries, 0, tried >= tonumber(isolate_after) and 0 or -1, 'WITHSCORES')
+  for n = 1, #found, 2 do
+    taken[#taken + 1] = call('HINCRBY', counts, found[n + 1], 1)
+    taken[#taken + 1] = found[n + 1]
+    taken[#taken + 1] = found[n]
   end
   return taken
 end
@@ -174,19 +195,23 @@ end
 
 function methods.pending(_, id)
   local waiting = {}
-  for _, entry in ipairs(call('ZRANGE', P .. 'entries:' .. id, 0, -1)) do
-    waiting[#waiting + 1] = tonumber(call('HGET', P .. 'attempts:' .. id, entry:match('^%d+')) or 0)
-    waiting[#waiting + 1] = entry
+  local found = call('ZRANGE', P .. 'entries:' .. id, 0, -1, 'WITHSCORES')
+  for n = 1, #found, 2 do
+    waiting[#waiting + 1] = tonumber(call('HGET', P .. 'attempts:' .. id, found[n + 1]) or 0)
+    waiting[#waiting + 1] = found[n + 1]
+    waiting[#waiting + 1] = found[n]
   end
   return waiting
 end
 
--- Then the conversations: when each of their messages was received.
+-- Then the conversations: when each of their messages was received, where that can be read.
 function methods.received()
   local moments = {}
   for n = 3, #ARGV do
     for _, entry in ipairs(call('ZRANGE', P .. 'entries:' .. ARGV[n], 0, -1)) do
-      moments[#moments + 1] = cjson.decode(entry:match('^%d+:(.*)$')).received_at
+      local is_read, message = pcall(cjson.decode, entry:match('^%d+:(.*)$'))
+      local at = is_read and type(message) == 'table' and message.received_at
+      if type(at) == 'string' then moments[#moments + 1] = at end
     end
   end
   return moments

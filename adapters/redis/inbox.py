@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from adapters.instants import micros
+from adapters.instants import micros, readable
 from adapters.redis.database import PREFIX, Argument, RedisDatabase, Script
-from contracts.delivery import Ages, Arrival, InboxEntry, Lease
+from contracts.delivery import Ages, Appended, Arrival, InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, LeaseLostError
 from contracts.messages import InboundMessage
 from contracts.values import ConversationId
@@ -38,13 +38,19 @@ class RedisInbox:
     async def ping(self) -> None:
         await self._database.ping(unavailable=InboxUnavailableError)
 
-    async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
+    async def append(self, messages: Sequence[InboundMessage]) -> list[Appended]:
         if not messages:
             return []
         arguments: list[Argument] = []
         for one in messages:
             arguments += (one.conversation_id, one.dedup_key, micros(one.received_at), one.model_dump_json())
-        return [Arrival(arrival.decode()) for arrival in await self._run("append", *arguments)]
+        appended = [one.decode() for one in await self._run("append", *arguments)]
+        pairs = zip(appended[::2], appended[1::2], strict=True)
+        return [Appended(Arrival(arrival), ConversationId(thread)) for arrival, thread in pairs]
+
+    async def join(self, conversation_id: ConversationId, into: ConversationId | None) -> None:
+        key = f"{KEYS}joined:{conversation_id}"
+        await self._command(*(("DEL", key) if into is None else ("SET", key, into)))
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
         claimed = await self._run("claim", conversation_id, micros(at), micros(at + ttl))
@@ -62,7 +68,7 @@ class RedisInbox:
         taken = await self._run("take", lease.conversation_id, lease.token, isolate_after)
         if taken is None:
             raise LeaseLostError(lease.conversation_id)
-        return _entries(taken)
+        return _entries(lease.conversation_id, taken)
 
     async def refund_attempts(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
         await self._run("refund_attempts", conversation_id, *sequences)
@@ -84,7 +90,7 @@ class RedisInbox:
         return [ConversationId(conversation_id.decode()) for conversation_id in found]
 
     async def pending(self, conversation_id: ConversationId) -> list[InboxEntry]:
-        return _entries(await self._run("pending", conversation_id))
+        return _entries(conversation_id, await self._run("pending", conversation_id))
 
     async def depth(self) -> int:
         return int(await self._command("GET", f"{KEYS}depth") or 0)
@@ -92,10 +98,10 @@ class RedisInbox:
     async def ages(self, *, overdue_before: datetime) -> Ages:
         """Return the ages as the port requires; a few conversations at a time, to not delay other commands."""
         conversations = await self._command("ZRANGE", f"{KEYS}due", 0, -1)
-        received: list[datetime] = []
+        received: list[bytes] = []
         for some in _chunks(conversations, LOOKED_AT_ONCE):
-            received += [datetime.fromisoformat(at.decode()) for at in await self._run("received", *some)]
-        return Ages.of(received, overdue_before=overdue_before)
+            received += await self._run("received", *some)
+        return Ages.of(readable(received), overdue_before=overdue_before)
 
     async def forget(self, conversation_id: ConversationId) -> int:
         return int(await self._run("forget", conversation_id))
@@ -118,14 +124,12 @@ class RedisInbox:
         return await self._database.command(*parts, unavailable=InboxUnavailableError)
 
 
-def _entries(pairs: Sequence[Any]) -> list[InboxEntry]:
-    """Return the entries of a reply that lists attempts and `sequence:message` in turn."""
-    found = []
-    for attempts, entry in zip(pairs[::2], pairs[1::2], strict=True):
-        sequence, message = entry.split(b":", 1)
-        read = InboundMessage.model_validate_json(message)
-        found.append(InboxEntry(sequence=int(sequence), attempts=attempts, message=read))
-    return found
+def _entries(conversation_id: ConversationId, listed: Sequence[Any]) -> list[InboxEntry]:
+    """Return the entries of a reply that lists attempts, sequence and `sequence:message` in turn."""
+    return [
+        InboxEntry.read(conversation_id, int(sequence), attempts, entry.removeprefix(sequence + b":"))
+        for attempts, sequence, entry in zip(listed[::3], listed[1::3], listed[2::3], strict=True)
+    ]
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:

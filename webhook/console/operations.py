@@ -7,7 +7,6 @@ import orjson
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from adapters.http.access import access_check
 from adapters.http.problems import Problem
 from webhook.console.rendering import LANGUAGE_COOKIE, LANGUAGES, THEME_COOKIE, Reader, html
 from webhook.settings import WebhookDependencies
@@ -20,7 +19,7 @@ Last = Annotated[date | None, Query(alias="to")]
 
 
 def operation_routes(deps: WebhookDependencies) -> APIRouter:
-    router = APIRouter(prefix="/console", dependencies=[Depends(access_check(deps.console_token))], tags=["console"])
+    router = APIRouter(prefix="/console", dependencies=[Depends(deps.access.require())], tags=["console"])
 
     @router.get("/status", summary="The first five numbers")
     async def status(request: Request) -> Response:

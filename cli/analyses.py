@@ -44,15 +44,13 @@ def analyse(
 
 def print_analysis(analysis: Analysis) -> None:
     """Print the result, line by line."""
-    console.print(
-        f"[bold]{analysis.context.kind}[/]  {analysis.status}, of version {analysis.context.conversation_version}"
-    )
+    console.print(f"{analysis.context.kind}  {analysis.status}, of version {analysis.context.conversation_version}")
     for name, value in (analysis.result or {}).items():
         lines = _lines(value)
-        console.print(f"  {name}: {lines[0] if len(lines) == 1 else ''}".rstrip(), markup=False)
+        console.print(f"  {name}: {lines[0] if len(lines) == 1 else ''}".rstrip())
         if len(lines) > 1:
             for line in lines:
-                console.print(f"    - {line}", markup=False)
+                console.print(f"    - {line}")
 
 
 def _lines(value: Any) -> list[str]:

@@ -23,7 +23,7 @@ async def chat(settings: Settings, name: str, *, as_json: bool) -> None:
         if not as_json:
             institution = runtime.engine.rulebooks.current().institution.name
             sandbox = " (the sandbox model answers)" if runtime.imitates_model else ""
-            console.print(f"{institution}, conversation {name}{sandbox}. End with Ctrl-D.", markup=False)
+            console.print(f"{institution}, conversation {name}{sandbox}. End with Ctrl-D.")
         options: list[str] = []
         while (text := await _next_line("" if as_json else "> ")) is not None:
             if not (text := text.strip()):
@@ -73,13 +73,13 @@ def _show(turn: TurnRecord, as_json: bool) -> list[str]:
     if as_json:
         print_json(turn_view(turn))
     for reply in turn.replies if not as_json else ():
-        console.print(reply.text or f"[{reply.type}]", style="green", markup=False)
+        console.print(reply.text or f"[{reply.type}]", style="green")
         for number, option in enumerate(reply.options, start=1):
-            console.print(f"  {number}. {option.title}", markup=False)
+            console.print(f"  {number}. {option.title}")
     if not as_json and not turn.replies:
-        console.print(f"(no reply: {turn.reason}, the conversation is {turn.state})", style="yellow", markup=False)
+        console.print(f"(no reply: {turn.reason}, the conversation is {turn.state})", style="yellow")
     if not as_json:
-        console.print(_footer(turn), style="dim", markup=False)
+        console.print(_footer(turn), style="dim")
     return [option.title for reply in turn.replies for option in reply.options]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.event_loop import asynchronous
-from cli.output import AsJson, console, print_json, print_table
+from cli.output import AsJson, console, print_json, print_table, visible
 from cli.settings import read_settings
 from context.guardrails.floor import Floor
 from context.loader import load_institution
@@ -55,7 +55,7 @@ def show(
         raise typer.BadParameter(
             f"there is no line {line}; there are: {', '.join(one.id for one in institution.lines)}"
         )
-    typer.echo(institution.line_view(line) if line else institution.prompt_core)
+    typer.echo(visible(institution.line_view(line) if line else institution.prompt_core))
 
 
 @app.command()

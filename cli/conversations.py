@@ -133,18 +133,18 @@ async def show(conversation: Id, as_json: AsJson = False) -> None:
             content = head.model_dump(mode="json") | {"transcript": [one.model_dump(mode="json") for one in said]}
             print_json(content | {"handoff_summary": analysis_view(summary) if summary else None})
             return
-        console.print(f"[bold]{head.id}[/]  {head.state}, episode {head.episode}, {head.turns} turns")
+        console.print(f"{head.id}  {head.state}, episode {head.episode}, {head.turns} turns")
         console.print(f"line {head.business_line or '-'}, intent {head.intent or '-'}, waiting for {head.waiting_for}")
         if head.handoff is not None:
             since = clock_time(head.handoff.at)
             console.print(f"handed off since {since} ({head.handoff.reason}), owner: {head.agent or head.owner}")
         for name, value in head.fields.items():
-            console.print(f"  {name}: {value}", markup=False)
+            console.print(f"  {name}: {_indented(value, 4)}")
         for one in said:
             named = " ".join(filter(None, (one.author, "(note)" if one.speaker is Speaker.NOTE else "")))
-            console.print(f"{clock_time(one.at)}  {named or one.speaker:>9}  {one.text}", markup=False)
+            console.print(f"{clock_time(one.at)}  {named or one.speaker:>9}  {_indented(one.text, 36)}")
             if one.options:
-                console.print(f"{'':>36}[{'] ['.join(one.options)}]", markup=False)
+                console.print(f"{'':>36}[{'] ['.join(one.options)}]")
         if summary is not None:
             print_analysis(summary)
 
@@ -164,7 +164,7 @@ async def trace(
     if as_json:
         print_json({"conversation": conversation_id, "events": [event.view() for event in events]})
         return
-    console.print(f"[bold]{conversation_id}[/]")
+    console.print(conversation_id)
     rows = [(clock_time(event.at), event.what, event.detail) for event in events]
     print_table(("time", "what", "detail"), rows, empty="Nothing is known of it.")
 
@@ -290,6 +290,11 @@ async def migrate(
         print_table(("conversations", ""), list(counts.items()), empty="")
     if different := counts["different"] + counts["records different"]:
         raise fail(f"{different} did not read back as they were written: run the command again")
+
+
+def _indented(text: object, columns: int) -> str:
+    """Return the text with its further lines set in, so that none looks like one of another speaker."""
+    return "\n".join(str(text).splitlines()).replace("\n", f"\n{'':>{columns}}")
 
 
 async def _located(given: str, backend: Backend) -> tuple[ConversationId | None, MessageId | None]:

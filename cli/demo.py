@@ -61,7 +61,7 @@ async def play_demo(runtime: Runtime, url: str) -> None:
         DemoFailedError: a message was refused or got no turn.
     """
     institution = runtime.engine.rulebooks.current().institution
-    console.print(f"[bold]{institution.name}[/] at {url} - the model and WhatsApp are the sandbox's\n")
+    console.print(f"{institution.name} at {url} - the model and WhatsApp are the sandbox's\n")
     turns: list[TurnRecord] = []
     async with open_client(within=ANSWER_WITHIN, base_url=url, is_direct=True) as client:
         for sample in read_samples(institution.language):
@@ -125,20 +125,19 @@ async def _settled(conversation_id: ConversationId, runtime: Runtime) -> None:
 
 
 def _print_turn(text: str, turn: TurnRecord, *, tapped: bool) -> None:
-    console.print(f"\n[bold cyan]>[/] {'(taps) ' if tapped else ''}", end="")
-    console.print(text, style="cyan", markup=False)
+    console.print(f"\n> {'(taps) ' if tapped else ''}{text}", style="cyan")
     for reply in turn.replies:
-        console.print(f"  {reply.text or reply.type}", style="green", markup=False)
+        console.print(f"  {reply.text or reply.type}", style="green")
         if reply.options:
-            console.print(f"  [{'] ['.join(option.title for option in reply.options)}]", markup=False)
+            console.print(f"  [{'] ['.join(option.title for option in reply.options)}]")
     if not turn.replies:
         console.print("  (no reply)", style="dim")
     kind = "+".join(reply.type for reply in turn.replies) or "-"
     sure = f"{turn.confidence:.2f}" if turn.confidence is not None else "-"
     cost = f"USD {turn.cost_usd}" if turn.cost_usd is not None else "price unknown"
-    console.print(f"  {' > '.join(turn.path)}", style="dim", markup=False)
+    console.print(f"  {' > '.join(turn.path)}", style="dim")
     details = f"  {kind} · intent {turn.intent or '-'} ({sure}) · {turn.ms.total:.0f} ms · {cost}"
-    console.print(details, style="dim", markup=False)
+    console.print(details, style="dim")
 
 
 def _print_totals(turns: Sequence[TurnRecord]) -> None:

@@ -96,7 +96,7 @@ async def baseline(
     elif then:
         _print_differences(then, now, differences)
     else:
-        console.print(f"{now.first} to {now.last}. {_switches(now)}", markup=False)
+        console.print(f"{now.first} to {now.last}. {_switches(now)}")
         rows = [(name, _value(figure.value), figure.behind) for name, figure in now.figures.items()]
         print_table(("figure", "value", "behind it"), rows, empty="")
 
@@ -142,20 +142,20 @@ def _show(page: ReportPage, wording: Wording, view: dict[str, Any], *, as_json: 
 
 def _print_page(page: ReportPage) -> None:
     """Print the page without its plots."""
-    console.print(f"{page.title}. {page.subtitle}", markup=False)
+    console.print(f"{page.title}. {page.subtitle}")
     for notice in page.notices:
-        console.print(("! " if notice.is_bad else "") + notice.text, markup=False)
+        console.print(("! " if notice.is_bad else "") + notice.text)
     rows = [(tile.name, tile.value, tile.detail.replace("\n", "; ")) for tile in page.tiles]
     print_table(("", "", ""), rows, empty="")
     for table in page.tables:
         if table.rows:
-            console.print(f"\n{table.title}", style="bold", markup=False)
+            console.print(f"\n{table.title}", style="bold")
             print_table(table.columns, table.rows, empty="")
 
 
 def _print_differences(then: Baseline, now: Baseline, differences: list[Difference]) -> None:
     for word, one in (("then", then), ("now", now)):
-        console.print(f"{word}: {one.first} to {one.last}. {_switches(one)}", markup=False)
+        console.print(f"{word}: {one.first} to {one.last}. {_switches(one)}")
     rows = [
         (
             one.name,

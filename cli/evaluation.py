@@ -204,7 +204,7 @@ def _print(summary: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
     for one in outcomes:
         if one.is_harmless and one.findings:
             reasons = "; ".join(f"{finding.rule}: {finding.excerpt}" for finding in one.findings)
-            console.print(f"withheld {one.row.id}: {reasons}", markup=False)
+            console.print(f"withheld {one.row.id}: {reasons}")
 
 
 def _cells(counted: dict[str, Any], name: str) -> tuple[str, str, str]:

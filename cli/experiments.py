@@ -84,9 +84,9 @@ async def plan(
     if as_json:
         print_json(_view(experiment))
         return
-    console.print(f"{experiment.key} is planned: {experiment.hypothesis}", markup=False)
-    console.print(_needs(experiment, a_day), markup=False)
-    console.print(f"prosa experiments start {experiment.key} takes people in.", markup=False)
+    console.print(f"{experiment.key} is planned: {experiment.hypothesis}")
+    console.print(_needs(experiment, a_day))
+    console.print(f"prosa experiments start {experiment.key} takes people in.")
 
 
 @app.command()
@@ -99,7 +99,7 @@ async def start(key: Key, author: Author = None, why: Why = None, yes: Yes = Fal
         shares = ", ".join(f"{name} {weight:g}" for name, weight in experiment.weights.items())
         reason = signature.confirm([f"{key} takes in {experiment.percentage:g} % of the people: {shares}"])
         await experiments.start(key, author=signature.author, reason=reason)
-    console.print(f"{key} is ACTIVE; prosa experiments report {key} says what it shows.", markup=False)
+    console.print(f"{key} is ACTIVE; prosa experiments report {key} says what it shows.")
 
 
 @app.command()
@@ -110,7 +110,7 @@ async def pause(key: Key, author: Author = None, why: Why = None, yes: Yes = Fal
     async with _store() as experiments:
         reason = signature.confirm([f"{key} takes in nobody until prosa experiments start {key}"])
         await experiments.pause(key, author=signature.author, reason=reason)
-    console.print(f"{key} is PAUSED.", markup=False)
+    console.print(f"{key} is PAUSED.")
 
 
 @app.command()
@@ -136,12 +136,10 @@ async def complete(
         experiment = await experiments.complete(
             key, best_available(), author=signature.author, reason=reason, ship=ship
         )
-    console.print(f"{key} is COMPLETED: everybody gets {ship or experiment.control}.", markup=False)
+    console.print(f"{key} is COMPLETED: everybody gets {ship or experiment.control}.")
     if ship is not None and ship != experiment.control:
         flag = experiment.flag_key
-        console.print(
-            f"The flag {flag} holds that until it expires: put it into the code, then delete it.", markup=False
-        )
+        console.print(f"The flag {flag} holds that until it expires: put it into the code, then delete it.")
 
 
 @app.command()
@@ -160,10 +158,10 @@ async def report(
         print_json(found)
         return
     for line in lines(found):
-        console.print(line, markup=False)
+        console.print(line)
     print_table(COLUMNS, rows(found), empty="Nothing was measured yet.")
     if html is not None:
-        console.print(f"The page is {html}.", markup=False)
+        console.print(f"The page is {html}.")
 
 
 @asynccontextmanager

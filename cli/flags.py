@@ -71,7 +71,7 @@ async def show(key: Key, as_json: AsJson = False) -> None:
         return
     typer.echo(as_yaml([flag]), nl=False)
     if change is not None:
-        console.print(f"Revision {change.revision}, {_signed(change)}", markup=False)
+        console.print(f"Revision {change.revision}, {_signed(change)}")
 
 
 @app.command("set")
@@ -137,9 +137,9 @@ async def history(key: Key, as_json: AsJson = False) -> None:
         print_json([change_view(change, old) for change, old in zip(changes, before, strict=False)][::-1])
         return
     for change, old in list(zip(changes, before, strict=False))[::-1]:
-        console.print(f"{change.revision}  {_signed(change)}", markup=False)
+        console.print(f"{change.revision}  {_signed(change)}")
         for line in changed(old, change.flag) if change.flag else ("deleted",):
-            console.print(f"     {line}", markup=False)
+            console.print(f"     {line}")
 
 
 @app.command()

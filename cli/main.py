@@ -16,7 +16,7 @@ import typer
 from adapters.clock import SystemClock
 from cli.event_loop import asynchronous
 from cli.groups import Commands
-from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_json, print_table
+from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_json, print_table, visible
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError, WorkerError
 from contracts.settings import Settings, checked
@@ -218,7 +218,7 @@ async def _reload_when(told: asyncio.Event, runtime: "Runtime") -> None:
             await runtime.backend.store.institutions.publish(institution, at=SystemClock().now())
         except WorkerError as exc:
             log.error("institution.refused", error=type(exc).__name__)
-            print(exc, file=sys.stderr, flush=True)
+            print(visible(str(exc)), file=sys.stderr, flush=True)
         else:
             log.info("institution.reloaded", version=institution.version)
 
@@ -321,10 +321,10 @@ def main() -> None:
     try:
         app(prog_name="prosa")
     except ConfigurationError as exc:
-        print(f"prosa: {exc}", file=sys.stderr)
+        print(visible(f"prosa: {exc}"), file=sys.stderr)
         raise SystemExit(WRONG_USAGE) from None
     except WorkerError as exc:
-        print(f"prosa: {exc}", file=sys.stderr)
+        print(visible(f"prosa: {exc}"), file=sys.stderr)
         raise SystemExit(FAILED) from None
 
 

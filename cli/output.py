@@ -1,5 +1,6 @@
 """Output of commands: tables for people, JSON for programs, progress only on a terminal."""
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -9,13 +10,32 @@ import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from observability.logs import configure_logs
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
-console = Console(highlight=False, soft_wrap=False)
-errors = Console(stderr=True, highlight=False)
+# Everything that a terminal may obey or that hides what is written: controls, directions, lone surrogates.
+UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb]"
+)
+
+
+def visible(text: str) -> str:
+    """Return the text with escapes for what a terminal would obey; line ends and tabs stay."""
+    return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+class _Terminal(Console):
+    """A console that shows text as it is written, without markup and control sequences."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(visible(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+console = _Terminal(highlight=False, markup=False, emoji=False)
+errors = _Terminal(stderr=True, highlight=False, markup=False, emoji=False)
 
 SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
 
@@ -26,7 +46,7 @@ def log_only_errors() -> None:
 
 
 def print_json(value: Any) -> None:
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode() + "\n")
+    sys.stdout.write(visible(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()) + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
@@ -38,7 +58,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in listed:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*("" if cell is None else Text(visible(str(cell))) for cell in row))
     console.print(table)
 
 
@@ -49,5 +69,5 @@ def clock_time(moment: datetime | None) -> str:
 
 def fail(message: str) -> typer.Exit:
     """Print the failure on standard error and return the exit with 1."""
-    errors.print(f"prosa: {message}", markup=False)
+    errors.print(f"prosa: {message}")
     return typer.Exit(FAILED)

@@ -8,7 +8,7 @@ import orjson
 import typer
 
 from adapters.channels.web.inbound import web_message
-from cli.output import AsJson, console, fail, print_json, print_table
+from cli.output import AsJson, console, fail, print_json, print_table, visible
 from cli.settings import read_settings
 from cli.token_count import TokensBy, count_tokens
 from context.loader import load_institution
@@ -106,7 +106,7 @@ def render(
         return
     for (block, said, cached), tokens in counted:
         rule = f"{block} · {tokens:,} tokens · {'cached' if cached else 'not cached'}"
-        typer.echo(f"--- {rule} {'-' * max(0, 76 - len(rule))}\n{said}\n")
+        typer.echo(visible(f"--- {rule} {'-' * max(0, 76 - len(rule))}\n{said}\n"))
     total = sum(counts.tokens)
     typer.echo(f"{template.label} · {request.model} · at most {request.max_tokens:,} tokens out · {total:,} in all")
     typer.echo(counts.note)
@@ -141,7 +141,7 @@ def lint(as_json: AsJson = False) -> None:
         print_json([{"file": one.file, "line": one.line, "text": one.text} for one in found])
     else:
         for one in found:
-            typer.echo(str(one))
+            typer.echo(visible(str(one)))
     if found:
         raise fail(f"{len(found)} findings")
     if not as_json:
@@ -177,7 +177,7 @@ def diff(
             }
         )
         return
-    typer.echo("\n".join(lines))
+    typer.echo(visible("\n".join(lines)))
     typer.echo(f"\n{tokens_before} tokens before, {tokens_after} after: {ratio:+.1%}; {counts.note}")
 
 

@@ -16,7 +16,7 @@ from rich.progress import Progress
 from adapters.channels.web.inbound import web_conversation_id, web_message
 from adapters.clock import SystemClock
 from adapters.waiting import wait_for_receipt
-from cli.output import errors
+from cli.output import errors, visible
 from cli.runtime import Runtime, open_runtime
 from contracts.errors import ConfigurationError, TransientError
 from contracts.settings import Settings
@@ -90,7 +90,7 @@ async def replay(settings: Settings, recorded: Sequence[Recorded], out: TextIO) 
         turn = turns.get(one.number)
         if turn is not None and turn["turn"] not in written:
             written.add(turn.pop("turn"))
-            out.write(orjson.dumps(turn).decode() + "\n")
+            out.write(visible(orjson.dumps(turn).decode()) + "\n")
     return sum(1 for one in recorded if turns.get(one.number) is None)
 
 

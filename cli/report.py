@@ -97,7 +97,7 @@ async def _report(span: Span, by: By, again: date | None) -> CostReport:
 def _print(report: CostReport) -> None:
     span = report.span
     days = span.first.isoformat() if span.first == span.last else f"{span.first} to {span.last}"
-    console.print(f"{days} ({span.zone}), by {report.by}", markup=False)
+    console.print(f"{days} ({span.zone}), by {report.by}")
     columns: tuple[str, ...] = (report.by.value, "calls", "turns", "in", "out", "cache read", "cache write", "USD")
     columns += ("USD/turn", "share")
     total = Line("total", report.total, report.turns, report.resolved)

@@ -29,7 +29,7 @@ class Signature:
             BadParameter: a value is missing and there is no terminal.
         """
         for line in lines:
-            console.print(f"  {line}", markup=False)
+            console.print(f"  {line}")
         asks = sys.stdin.isatty()
         if not asks and (self._why is None or not self.is_sure):
             raise typer.BadParameter("without a terminal a change needs --reason and --yes")

@@ -1,4 +1,4 @@
-"""Recognises a message that says nothing but "no more messages", or the way back."""
+"""Recognises a message that as a whole says "no more messages", "messages again", or asks for the assistant."""
 
 import re
 from collections.abc import Iterable
@@ -13,17 +13,21 @@ _POLITE = re.compile(
 
 
 class OptOutWords:
-    """The institution's words for leaving and coming back."""
+    """The institution's words for leaving, for coming back, and for the assistant in the place of an agent."""
 
     def __init__(self, institution: Institution) -> None:
         self._out = _spellings(institution.opt_out_words)
         self._in = _spellings(institution.opt_in_words)
+        self._assistant = _spellings(institution.assistant_words)
 
     def is_opt_out(self, text: str) -> bool:
         return _bare(text) in self._out
 
     def is_opt_in(self, text: str) -> bool:
         return _bare(text) in self._in
+
+    def asks_for_assistant(self, text: str) -> bool:
+        return _bare(text) in self._assistant
 
 
 def _words(text: str) -> list[str]:

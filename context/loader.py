@@ -4,12 +4,15 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from context.guardrails.floor import Floor
 from context.guardrails.passages import PRICES_SETTING, passages_of
+from context.hours import read_hours
 from context.markdown import Block, BlockKind, Entry, Line, Outline, Problem, Section, read_outline
 from context.view import render_core
 from contracts.errors import InstitutionError
@@ -47,6 +50,9 @@ MAX_OPTIONS = 10
 MAX_OPTION_TITLE = 24
 MAX_LABEL = 20
 LABELS = (FixedText.LIST_LABEL, FixedText.SATISFIED, FixedText.UNSATISFIED)
+
+TEAM_SETTINGS = ("time_zone", "hours", "holidays", "hand_back_after", "assistant_words")
+MOST_HOURS_TO_HAND_BACK = 30 * 24
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,24}")
@@ -262,7 +268,7 @@ def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institut
     principles = _principles(principles_page)
     never = _never(principles_page)
     _gate_settings(principles_page)
-    domains, opt_out_words, opt_in_words = _settings(taxonomy)
+    domains, opt_out_words, opt_in_words, team = _settings(taxonomy)
     fields = _fields(taxonomy)
     lines = _lines(lines_page, fields)
     assets = _assets(taxonomy, domains)
@@ -283,6 +289,7 @@ def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institut
         opt_out_words=opt_out_words,
         opt_in_words=opt_in_words,
         allowed_domains=domains,
+        **team,
         prompt_core=render_core(
             name=name,
             language=language,
@@ -353,10 +360,11 @@ def _gate_settings(page: _Page) -> None:
     page.flag(page.settings(section.blocks, section.line, frozenset({PRICES_SETTING})), PRICES_SETTING)
 
 
-def _settings(page: _Page) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+def _settings(page: _Page) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], dict[str, Any]]:
+    """Return the domains, the words of consent, and the fields of the institution that are about its team."""
     section = page.section("Settings")
     page.only(section, BlockKind.BULLETS)
-    known = frozenset({"allowed_domains", "opt_out_words", "opt_in_words"})
+    known = frozenset({"allowed_domains", "opt_out_words", "opt_in_words", *TEAM_SETTINGS})
     settings = page.settings(section.blocks, section.line, known)
     for key in ("opt_out_words", "opt_in_words"):
         page.required(settings, key, section.line)
@@ -369,7 +377,25 @@ def _settings(page: _Page) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str,
     opt_in = page.unique(settings.get("opt_in_words"), "word")
     for word in {word.casefold() for word in opt_out} & {word.casefold() for word in opt_in}:
         page.problem(settings["opt_in_words"].line, f'"{word}" cannot mean both leaving and coming back; remove one')
-    return domains, opt_out, opt_in
+    return domains, opt_out, opt_in, _team(page, settings)
+
+
+def _team(page: _Page, settings: Mapping[str, _Setting]) -> dict[str, Any]:
+    team: dict[str, Any] = {"assistant_words": page.unique(settings.get("assistant_words"), "word")}
+    if "hours" in settings:
+        zone = page.required(settings, "time_zone", settings["hours"].line)
+        holidays = settings["holidays"].values if "holidays" in settings else ()
+        try:
+            team["hours"] = read_hours(settings["hours"].values, holidays, zone or "UTC")
+        except ValueError as exc:
+            page.problem(settings["hours"].line, str(exc))
+    if (patience := settings.get("hand_back_after")) is not None:
+        hours = patience.value.removesuffix("h").strip()
+        if hours.isdecimal() and 0 < int(hours) <= MOST_HOURS_TO_HAND_BACK:
+            team["hand_back_after"] = timedelta(hours=int(hours))
+        else:
+            page.problem(patience.line, f'"{_short(patience.value)}" is not a number of hours such as 12h')
+    return team
 
 
 def _fields(page: _Page) -> tuple[FieldSpec, ...]:

@@ -1,15 +1,23 @@
 """Values between the webhook, the inbox, the worker and the outbox."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from contracts.conversation import Conversation, Owner, State, TransitionRecord, TurnRecord, Utterance
 from contracts.listing import facets_of, waiting_since
-from contracts.messages import Address, DeliveryState, InboundMessage, OutboundMessage, StatusUpdate
+from contracts.messages import (
+    Address,
+    ChannelName,
+    DeliveryState,
+    InboundKind,
+    InboundMessage,
+    OutboundMessage,
+    StatusUpdate,
+)
 from contracts.values import ConversationId, Instant, Kept, MessageId, OutboxId, Text, TurnId, Value
 
 
@@ -26,11 +34,33 @@ class Lease(Value):
 
 
 class InboxEntry(Kept):
-    """A durable message without a reply yet. `sequence` orders the messages of one conversation."""
+    """A durable message without a reply yet. `sequence` orders the messages of one conversation.
+
+    `raw` is what is stored where this release cannot read it: `message` then only identifies it.
+    """
 
     sequence: int
     attempts: int
     message: InboundMessage
+    raw: str | None = None
+
+    @classmethod
+    def read(cls, conversation_id: ConversationId, sequence: int, attempts: int, stored: bytes | str) -> Self:
+        """Return the entry; one that cannot be read does not hide its neighbours."""
+        try:
+            return cls(sequence=sequence, attempts=attempts, message=InboundMessage.model_validate_json(stored))
+        except ValidationError:
+            raw = stored.decode("utf-8", "replace") if isinstance(stored, bytes) else stored
+        message = InboundMessage(
+            id=MessageId(f"unreadable-{sequence}"),
+            conversation_id=conversation_id,
+            address=Address(channel=ChannelName.WEB, account="", person=""),
+            platform_id=f"{conversation_id}/{sequence}",
+            kind=InboundKind.UNSUPPORTED,
+            recorded_only=True,
+            received_at=datetime.fromtimestamp(0, UTC),
+        )
+        return cls(sequence=sequence, attempts=attempts, message=message, raw=raw)
 
 
 class Ages(Value):

@@ -4,6 +4,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from contracts.guardrails import Passage
+from contracts.hours import Hours
 from contracts.messages import ContactCard, Location, Media, MessageType
 from contracts.values import Kept
 
@@ -131,8 +132,11 @@ class Institution(Kept):
     allowed_domains: tuple[str, ...]
     prompt_core: str
     passages: tuple[Passage, ...] = ()
-    # An agent's silence after which the assistant answers again.
+    # The team's; None: always open.
+    hours: Hours | None = None
+    # An agent's silence after which the assistant answers again, and messages that ask for it as a whole.
     hand_back_after: timedelta = timedelta(hours=12)
+    assistant_words: tuple[str, ...] = ()
 
     def line(self, line_id: str | None) -> BusinessLine | None:
         return next((line for line in self.lines if line.id == line_id), None)

@@ -22,6 +22,7 @@ class TurnReason(StrEnum):
     TOO_OLD = "too_old"
     AGENT_OWNS_IT = "hold"
     AUTOMATON = "automaton"
+    ASKED_FOR_ASSISTANT = "assistant"
     RATED_SATISFIED = "satisfied"
     RATED_UNSATISFIED = "unsatisfied"
     # Task 1 was followed, or its confidence was below the threshold

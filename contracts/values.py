@@ -11,9 +11,12 @@ OutboxId = NewType("OutboxId", str)
 
 
 class Value(BaseModel):
-    """A frozen value; an unknown field is an error, so that a misspelt one is not silently lost."""
+    """A frozen value; an unknown field is an error, so that a misspelt one is not silently lost.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Errors do not quote what they refuse: it may be what a person wrote.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Kept(Value):

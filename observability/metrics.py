@@ -290,6 +290,7 @@ SENDS = _counter(
     {"channel": CHANNELS, "outcome": ("sent", "postponed", "unknown", "resent", "refused", "in_words", "no_channel")},
 )
 WAKE_UPS_LOST = _counter("queue_wake_ups_lost_total", "Wake-ups that could not be sent; the sweeper finds their work")
+WAKE_UPS_REFUSED = _counter("queue_wake_ups_refused_total", "Messages of the broker that are no job and were dropped")
 EVENTS_DROPPED = _counter("events_dropped_total", "News for watching clients that could not be passed on")
 CACHE_AWAY = _counter("store_cache_away_total", "Reads and writes that went past the cache because it did not answer")
 TASK_REQUESTS = _counter(

@@ -18,8 +18,10 @@ from contracts.institution import Institution
 from sandbox.anthropic_api import ModelSandbox
 from sandbox.behaviour import GraphBehaviour, ModelBehaviour
 from sandbox.graph_api import GraphSandbox
+from sandbox.messenger_api import InstagramSandbox, MessengerSandbox
 from sandbox.model_platforms import bedrock_routes, vertex_routes
 from sandbox.platform_double import PlatformDouble
+from sandbox.slack_api import SlackSandbox
 from sandbox.telegram_api import TelegramSandbox
 from sandbox.transport import JSON, SandboxMark
 
@@ -89,7 +91,8 @@ def create_app(settings: SandboxSettings) -> Starlette:
         behaviour=settings.graph,
         seed=settings.seed,
     )
-    doubles: list[PlatformDouble] = [TelegramSandbox(seed=settings.seed)]
+    kinds: tuple[type[PlatformDouble], ...] = (TelegramSandbox, SlackSandbox, MessengerSandbox, InstagramSandbox)
+    doubles = [kind(seed=settings.seed) for kind in kinds]
     name = institution.name
 
     async def front_page(request: Request) -> Response:

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -14,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from pydantic import SecretStr
+from redis.asyncio import Redis
 
 from adapters.channels.web.inbound import web_conversation_id, web_message
 from adapters.channels.web.limits import LIMITS as WEB_LIMITS
@@ -28,7 +31,7 @@ from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
 from adapters.redis.cached_store import CachedStore
 from adapters.redis.database import RedisDatabase
-from adapters.redis.inbox import RedisInbox
+from adapters.redis.inbox import KEYS, RedisInbox
 from adapters.redis.store import RedisStore
 from adapters.sqlite.database import Database
 from adapters.sqlite.inbox import SqliteInbox
@@ -37,9 +40,9 @@ from context.institution_source import InstitutionSource
 from contracts.access import Key, Role
 from contracts.delivery import OutboxRow
 from contracts.institution import Institution
-from contracts.messages import Address, ChannelName, InboundMessage
+from contracts.messages import Address, ChannelName, InboundMessage, OutboundMessage
 from contracts.ports import ChannelLimits, Faults, Inbox, ModelRequest, Store
-from contracts.values import ConversationId, MessageId
+from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from flags.experiments.recorder import Recorder
 from prompts.execution.breaker import BreakerLimits, Breakers
 from prompts.execution.executor import Executor
@@ -137,6 +140,23 @@ class CrashAt:
         if self.armed == point:
             self.armed = None
             raise CrashError(point)
+
+
+def outbox_row(
+    channel: ChannelName, person: str, message: OutboundMessage | None = None, *, account: str = "account-1"
+) -> OutboxRow:
+    """Return a reply as it is when it is sent."""
+    return OutboxRow(
+        id=OutboxId("c-1/1/0"),
+        conversation_id=ConversationId("c-1"),
+        turn_id=TurnId("c-1/1"),
+        number=1,
+        address=Address(channel=channel, account=account, person=person),
+        message=message or OutboundMessage.of_text("Oi"),
+        attempts=1,
+        created_at=START,
+        updated_at=START,
+    )
 
 
 @dataclass
@@ -400,6 +420,21 @@ async def open_backend(kind: str, folder: Path) -> AsyncIterator[tuple[Inbox, St
         return
     async with open_sqlite(folder) as both:
         yield both
+
+
+async def damage(inbox: Inbox, folder: Path, conversation: ConversationId, stored: bytes) -> None:
+    """Overwrite the first stored message, as a defect, another release or a person might."""
+    first = (await inbox.pending(conversation))[0].sequence
+    match inbox:
+        case SqliteInbox():
+            with sqlite3.connect(folder / "prosa.sqlite") as file:
+                file.execute("UPDATE inbox_entries SET message = CAST(? AS TEXT) WHERE sequence = ?", (stored, first))
+        case RedisInbox():
+            async with Redis.from_url(redis_url()) as redis:
+                await redis.zremrangebyscore(f"{KEYS}entries:{conversation}", first, first)
+                await redis.zadd(f"{KEYS}entries:{conversation}", {stored: first})
+        case _:
+            pytest.skip("holds values, or fields of its own types")
 
 
 @asynccontextmanager

@@ -29,11 +29,13 @@ async def give_up(entry: InboxEntry, reason: str, deps: OperatorDependencies, se
             channel=message.address.channel,
             reason=reason,
             attempts=entry.attempts,
-            message=message,
+            message=message if entry.raw is None else None,
+            raw=entry.raw,
             at=deps.clock.now(),
         )
     )
-    DEAD_LETTERS.labels(reason=reason if reason == "attempts" else "permanent").inc()
+    kind = "unreadable" if entry.raw is not None else reason if reason == "attempts" else "permanent"
+    DEAD_LETTERS.labels(reason=kind).inc()
     log.error("message.dead_lettered", correlation_id=message.id, reason=reason, attempts=entry.attempts)
     await deps.faults.reach("dead_letter.kept")
     head = await deps.store.conversations.load(message.conversation_id)
@@ -41,6 +43,7 @@ async def give_up(entry: InboxEntry, reason: str, deps: OperatorDependencies, se
         # Erased since the message was taken: an empty head that has passed it.
         await deps.store.dead_letters.drop(message.dedup_key)
         return
-    await escalate_for_dead_letter(entry, deps)
-    await outbox.flush(message.conversation_id, sending)
+    if entry.raw is None:
+        await escalate_for_dead_letter(entry, deps)
+        await outbox.flush(message.conversation_id, sending)
     await deps.inbox.remove(message.conversation_id, [entry.sequence])

@@ -13,6 +13,7 @@ from contracts.errors import (
     ConversationMovedError,
     InboxUnavailableError,
     LeaseLostError,
+    MalformedMessageError,
     PermanentError,
     StoreUnavailableError,
     TransientError,
@@ -138,6 +139,8 @@ async def answer_current(
         return ()
     turn, cost, stale, conflicts = Turn(conversation_id, tuple(entries)), TurnCost(), 0, 0
     try:
+        if any(entry.raw is not None for entry in entries):
+            raise MalformedMessageError("this release cannot read a message of the inbox")
         while turn.entries:
             may_grow = first.attempts < limits.isolate_after and stale < limits.stale_drafts
             try:
@@ -174,7 +177,9 @@ async def _still_pending(turn: Turn, deps: DrainDependencies, *, grow: bool) -> 
     """Return the turn as the inbox has it now: an erased message is gone from it, a newer one may have come."""
     pending = await deps.inbox.pending(turn.conversation_id)
     mine = {entry.sequence: entry for entry in turn.entries}
-    kept = [mine.get(entry.sequence, entry) for entry in pending if grow or entry.sequence in mine]
+    kept = [
+        mine.get(entry.sequence, entry) for entry in pending if (grow and entry.raw is None) or entry.sequence in mine
+    ]
     return replace(turn, entries=tuple(kept))
 
 

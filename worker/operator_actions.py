@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from context.hours import handoff_text
 from contracts.conversation import Conversation, State
 from contracts.delivery import Erasure, InboxEntry
 from contracts.errors import ConversationConflictError
-from contracts.institution import FixedText
 from contracts.messages import OutboundMessage, address_digests
 from contracts.performance import Cause
 from contracts.ports import Store
@@ -37,7 +37,7 @@ async def escalate_for_dead_letter(entry: InboxEntry, deps: OperatorDependencies
         institution = deps.rulebook().institution
         draft = Draft(transitions, reason=TurnReason.DEAD_LETTERED, fallback=True)
         if transitions.state is State.ESCALATING and not conversation.opted_out:
-            hold = OutboundMessage.of_text(institution.text(FixedText.ESCALATED))
+            hold = OutboundMessage.of_text(handoff_text(institution, deps.clock.now()))
             draft = draft.with_reply(hold)
         turn = Turn(entry.message.conversation_id, (entry,))
         commit = to_commit(turn, draft, institution.version, at=deps.clock.now())

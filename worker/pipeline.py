@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Literal, TypeAlias
 
 from context.guardrails.sentences import sentences_of
+from context.hours import handoff_text
 from contracts.calls import TurnCost
 from contracts.conversation import (
     RECENT_TOPICS,
@@ -148,6 +149,8 @@ class TurnContext:
         return window is None or (opened is not None and self.clock.now() < opened + window)
 
     def fixed(self, which: FixedText) -> OutboundMessage:
+        if which is FixedText.ESCALATED:
+            return OutboundMessage.of_text(handoff_text(self.institution, self.clock.now()))
         return OutboundMessage.of_text(self.institution.text(which))
 
     def fitted(self, text: str, form: MessageTypeChoice, options: tuple[str, ...] = ()) -> Replies:
@@ -284,11 +287,16 @@ def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePoli
             draft = draft.with_conversation(context.conversation.model_copy(update={"opted_out": opted_out}))
             if context.conversation.owner is Owner.AGENT:
                 return draft
+            if not opted_out and context.conversation.state is State.ESCALATING:
+                # The text promises answers.
+                draft = hand_back(draft, context)
             return draft.with_reply(context.fixed(FixedText.OPTED_OUT if opted_out else FixedText.OPTED_IN))
         case TurnReason.FLOODED:
             warning = context.fixed(FixedText.TOO_MANY)
             was_warned = routing.was_said_last(context.conversation, warning.text)
             return draft if was_warned else draft.with_reply(warning, fallback=True)
+        case TurnReason.ASKED_FOR_ASSISTANT:
+            return hand_back(draft, context).with_reply(context.fixed(FixedText.HANDED_BACK))
         case TurnReason.AGENT_OWNS_IT:
             return draft.with_reply(context.fixed(FixedText.ESCALATED))
         case TurnReason.AUTOMATON:
@@ -317,6 +325,12 @@ def sendable(draft: Draft, context: TurnContext, ages: routing.AgePolicy) -> Dra
     if any(said.text == text and now - said.at < DELAYED_AGAIN_AFTER for said in context.conversation.window):
         return draft
     return draft.with_reply(OutboundMessage.of_text(text), *draft.replies)
+
+
+def hand_back(draft: Draft, context: TurnContext) -> Draft:
+    """Give the conversation back to the assistant by the person's wish."""
+    draft = context.advance(draft, Trigger.HAND_BACK, metadata={"reason": TurnReason.ASKED_FOR_ASSISTANT})
+    return draft.with_conversation(draft.conversation.model_copy(update={"spent_usd": "0"}))
 
 
 # Stage: select the state

@@ -39,6 +39,8 @@ class ConsentWords(Protocol):
 
     def is_opt_in(self, text: str) -> bool: ...
 
+    def asks_for_assistant(self, text: str) -> bool: ...
+
 
 RATINGS = {
     FixedText.SATISFIED: TurnReason.RATED_SATISFIED,
@@ -84,6 +86,8 @@ def route(
     elif wish is not None and all(_wish_of(message, consent) for message in answerable):
         # Overtaken by a newer one: there is nothing left in it to answer.
         return TurnReason.RECORDED_ONLY
+    if not conversation.opted_out and wants_assistant(conversation, answerable[-1].text, consent):
+        return TurnReason.ASKED_FOR_ASSISTANT
     if conversation.opted_out or conversation.state is State.SPAM or conversation.owner is Owner.AGENT:
         return TurnReason.RECORDED_ONLY
     if is_automaton(conversation):
@@ -103,6 +107,15 @@ def route(
     if not any(map(_is_readable, answerable)):
         return TurnReason.UNREADABLE
     return None
+
+
+def wants_assistant(conversation: Conversation, text: str, consent: ConsentWords) -> bool:
+    """Whether the person who waits for an agent, or talks to one, asks for the assistant again.
+
+    A word for coming back is such a wish only while nobody has answered.
+    """
+    is_back = conversation.owner is Owner.NOBODY and consent.is_opt_in(text)
+    return is_back or (conversation.state is State.ESCALATING and consent.asks_for_assistant(text))
 
 
 def rating_of(

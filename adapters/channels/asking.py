@@ -1,9 +1,9 @@
 """Questions to a platform about its settings, for the doctor and the set-up."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -22,14 +22,22 @@ class Refusal(Exception):
         self.next_step = next_step
 
 
+class Reply(NamedTuple):
+    """Answer to a question, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: dict[str, Any]
+
+
 class Question:
-    """One API of a platform; its answers never hold the address, which may hold the token."""
+    """One API of a platform; errors never hold the address, which may hold the token."""
 
     def __init__(self, client: httpx.AsyncClient, setting: str) -> None:
         self._client, self._setting = client, setting
 
-    async def __call__(self, method: str, path: str, **given: Any) -> tuple[int, dict[str, Any]]:
-        """Return status and JSON object of the answer.
+    async def __call__(self, method: str, path: str, **given: Any) -> Reply:
+        """Return the answer.
 
         Raises:
             Refusal: none came, or it is no JSON.
@@ -40,7 +48,7 @@ class Question:
             raise Refusal(f"it does not answer: {exc}", f"check {self._setting}, proxy and network") from exc
         if not (content := object_of(answer)):
             raise Refusal(f"it answers {answer.status} without JSON", f"check {self._setting}")
-        return answer.status, content
+        return Reply(answer.status, answer.headers, content)
 
 
 @asynccontextmanager

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
+from adapters.channels.messenger import Instagram, Messenger
 from adapters.channels.platform import Platform
+from adapters.channels.slack import Slack
 from adapters.channels.telegram import Telegram
 from adapters.channels.web import Web
 from adapters.channels.whatsapp import WhatsApp
@@ -18,6 +20,9 @@ PLATFORMS: dict[ChannelName, Platform] = {
     Web.name: Web(),
     WhatsApp.name: WhatsApp(),
     Telegram.name: Telegram(),
+    Slack.name: Slack(),
+    Messenger.name: Messenger(),
+    Instagram.name: Instagram(),
 }
 
 

@@ -526,9 +526,8 @@ def _seen_path(message: InboundMessage) -> str:
 
 def _entry(document: Document, box: _Box) -> InboxEntry:
     fields = document.fields
-    message = InboundMessage.model_validate_json(fields["message"])
     attempts = fields["attempts"] + box.attempts.get(fields["sequence"], 0)
-    return InboxEntry(sequence=fields["sequence"], attempts=attempts, message=message)
+    return InboxEntry.read(box.conversation_id, fields["sequence"], attempts, fields["message"])
 
 
 def _deletes(box: _Box, sequences: Iterable[int]) -> list[Delete]:

@@ -113,8 +113,8 @@ function methods.claim(keep_ms, id, at, till)
   local token = following(id, 'token')
   call('HSET', head, 'until', till)
   settle(id, keep_ms)
-  local oldest = call('ZRANGE', P .. 'entries:' .. id, 0, 0)[1]
-  local attempts = oldest and call('HGET', P .. 'attempts:' .. id, oldest:match('^%d+'))
+  local oldest = call('ZRANGE', P .. 'entries:' .. id, 0, 0, 'WITHSCORES')[2]
+  local attempts = oldest and call('HGET', P .. 'attempts:' .. id, oldest)
   return {tonumber(token), tonumber(attempts or 0)}
 end
 
@@ -127,17 +127,20 @@ function methods.renew(_, id, token, till)
   return 1
 end
 
--- nil when the lease is lost; else attempts and entry, in turn.
+-- nil when the lease is lost; else attempts, sequence and entry, in turn. The score is the sequence, whatever an entry
+-- contains.
 function methods.take(_, id, token, isolate_after)
   if not is_mine(id, token) then return false end
   local entries, counts = P .. 'entries:' .. id, P .. 'attempts:' .. id
-  local oldest = call('ZRANGE', entries, 0, 0)[1]
+  local oldest = call('ZRANGE', entries, 0, 0, 'WITHSCORES')[2]
   if not oldest then return {} end
-  local tried = tonumber(call('HGET', counts, oldest:match('^%d+')) or 0)
+  local tried = tonumber(call('HGET', counts, oldest) or 0)
   local taken = {}
-  for _, entry in ipairs(call('ZRANGE', entries, 0, tried >= tonumber(isolate_after) and 0 or -1)) do
-    taken[#taken + 1] = call('HINCRBY', counts, entry:match('^%d+'), 1)
-    taken[#taken + 1] = entry
+  local found = call('ZRANGE', entries, 0, tried >= tonumber(isolate_after) and 0 or -1, 'WITHSCORES')
+  for n = 1, #found, 2 do
+    taken[#taken + 1] = call('HINCRBY', counts, found[n + 1], 1)
+    taken[#taken + 1] = found[n + 1]
+    taken[#taken + 1] = found[n]
   end
   return taken
 end
@@ -174,19 +177,23 @@ end
 
 function methods.pending(_, id)
   local waiting = {}
-  for _, entry in ipairs(call('ZRANGE', P .. 'entries:' .. id, 0, -1)) do
-    waiting[#waiting + 1] = tonumber(call('HGET', P .. 'attempts:' .. id, entry:match('^%d+')) or 0)
-    waiting[#waiting + 1] = entry
+  local found = call('ZRANGE', P .. 'entries:' .. id, 0, -1, 'WITHSCORES')
+  for n = 1, #found, 2 do
+    waiting[#waiting + 1] = tonumber(call('HGET', P .. 'attempts:' .. id, found[n + 1]) or 0)
+    waiting[#waiting + 1] = found[n + 1]
+    waiting[#waiting + 1] = found[n]
   end
   return waiting
 end
 
--- Then the conversations: when each of their messages was received.
+-- Then the conversations: when each of their messages was received, where that can be read.
 function methods.received()
   local moments = {}
   for n = 3, #ARGV do
     for _, entry in ipairs(call('ZRANGE', P .. 'entries:' .. ARGV[n], 0, -1)) do
-      moments[#moments + 1] = cjson.decode(entry:match('^%d+:(.*)$')).received_at
+      local is_read, message = pcall(cjson.decode, entry:match('^%d+:(.*)$'))
+      local at = is_read and type(message) == 'table' and message.received_at
+      if type(at) == 'string' then moments[#moments + 1] = at end
     end
   end
   return moments

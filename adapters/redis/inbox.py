@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from adapters.instants import micros
+from adapters.instants import micros, readable
 from adapters.redis.database import PREFIX, Argument, RedisDatabase, Script
 from contracts.delivery import Ages, Arrival, InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, LeaseLostError
@@ -62,7 +62,7 @@ class RedisInbox:
         taken = await self._run("take", lease.conversation_id, lease.token, isolate_after)
         if taken is None:
             raise LeaseLostError(lease.conversation_id)
-        return _entries(taken)
+        return _entries(lease.conversation_id, taken)
 
     async def refund_attempts(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
         await self._run("refund_attempts", conversation_id, *sequences)
@@ -84,7 +84,7 @@ class RedisInbox:
         return [ConversationId(conversation_id.decode()) for conversation_id in found]
 
     async def pending(self, conversation_id: ConversationId) -> list[InboxEntry]:
-        return _entries(await self._run("pending", conversation_id))
+        return _entries(conversation_id, await self._run("pending", conversation_id))
 
     async def depth(self) -> int:
         return int(await self._command("GET", f"{KEYS}depth") or 0)
@@ -92,10 +92,10 @@ class RedisInbox:
     async def ages(self, *, overdue_before: datetime) -> Ages:
         """Return the ages as the port requires; a few conversations at a time, to not delay other commands."""
         conversations = await self._command("ZRANGE", f"{KEYS}due", 0, -1)
-        received: list[datetime] = []
+        received: list[bytes] = []
         for some in _chunks(conversations, LOOKED_AT_ONCE):
-            received += [datetime.fromisoformat(at.decode()) for at in await self._run("received", *some)]
-        return Ages.of(received, overdue_before=overdue_before)
+            received += await self._run("received", *some)
+        return Ages.of(readable(received), overdue_before=overdue_before)
 
     async def forget(self, conversation_id: ConversationId) -> int:
         return int(await self._run("forget", conversation_id))
@@ -118,14 +118,12 @@ class RedisInbox:
         return await self._database.command(*parts, unavailable=InboxUnavailableError)
 
 
-def _entries(pairs: Sequence[Any]) -> list[InboxEntry]:
-    """Return the entries of a reply that lists attempts and `sequence:message` in turn."""
-    found = []
-    for attempts, entry in zip(pairs[::2], pairs[1::2], strict=True):
-        sequence, message = entry.split(b":", 1)
-        read = InboundMessage.model_validate_json(message)
-        found.append(InboxEntry(sequence=int(sequence), attempts=attempts, message=read))
-    return found
+def _entries(conversation_id: ConversationId, listed: Sequence[Any]) -> list[InboxEntry]:
+    """Return the entries of a reply that lists attempts, sequence and `sequence:message` in turn."""
+    return [
+        InboxEntry.read(conversation_id, int(sequence), attempts, entry.removeprefix(sequence + b":"))
+        for attempts, sequence, entry in zip(listed[::3], listed[1::3], listed[2::3], strict=True)
+    ]
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:

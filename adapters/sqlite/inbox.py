@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from adapters.instants import micros
+from adapters.instants import micros, readable
 from adapters.sqlite.database import Database
 from contracts.delivery import Ages, Arrival, InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, LeaseLostError
@@ -160,9 +160,12 @@ class SqliteInbox:
         return await self._run(lambda c: int(c.execute("SELECT count(*) FROM inbox_entries").fetchone()[0]))
 
     async def ages(self, *, overdue_before: datetime) -> Ages:
-        query = "SELECT json_extract(message, '$.received_at') FROM inbox_entries"
+        query = (
+            "SELECT CASE WHEN json_valid(message) THEN CAST(json_extract(message, '$.received_at') AS BLOB) END "
+            "FROM inbox_entries"
+        )
         rows = await self._run(lambda c: c.execute(query).fetchall())
-        return Ages.of((datetime.fromisoformat(row[0]) for row in rows), overdue_before=overdue_before)
+        return Ages.of(readable(row[0] for row in rows), overdue_before=overdue_before)
 
     async def forget(self, conversation_id: ConversationId) -> int:
         def work(c: sqlite3.Connection) -> int:
@@ -255,10 +258,8 @@ def _remove(c: sqlite3.Connection, conversation_id: ConversationId, sequences: S
 
 def _pending(c: sqlite3.Connection, conversation_id: ConversationId) -> list[InboxEntry]:
     rows = c.execute(
-        "SELECT sequence, attempts, message FROM inbox_entries WHERE conversation_id = ? ORDER BY sequence",
+        "SELECT sequence, attempts, CAST(message AS BLOB) FROM inbox_entries "
+        "WHERE conversation_id = ? ORDER BY sequence",
         (conversation_id,),
     )
-    return [
-        InboxEntry(sequence=sequence, attempts=attempts, message=InboundMessage.model_validate_json(message))
-        for sequence, attempts, message in rows
-    ]
+    return [InboxEntry.read(conversation_id, *row) for row in rows]

@@ -328,3 +328,39 @@ def test_help_is_everywhere(prosa: Prosa, arguments: tuple[str, ...]) -> None:
 def test_wrong_usage_ends_with_2(prosa: Prosa) -> None:
     assert prosa("nonsense").returncode == 2
     assert prosa("replay").returncode == 2
+
+
+HOSTILE = "\x1b]0;OWNED\x07\x9b31m\x1b[2J[/x][bold]\u202egnp.exe\r2026 operator approved\n2026-01-01 operator  pay"
+
+
+def test_what_people_wrote_reaches_no_terminal_as_a_command(prosa: Prosa, tmp_path: Path) -> None:
+    message = {"conversation": "a", "channel": "web", "text": HOSTILE, "name": HOSTILE}
+    prosa("replay", lines(tmp_path / "in.jsonl", message), "--store", f"sqlite:{tmp_path}/kept.sqlite")
+    new = (
+        "--status",
+        "enabled",
+        "--owner",
+        "[/x]\x1b[2J",
+        "--expires",
+        "2099-01-01",
+        "--yes",
+        "--by",
+        "a",
+        "--reason",
+        "r",
+    )
+    made = prosa("flags", "set", "x", *new, PROSA_STORE=f"sqlite:{tmp_path}/kept.sqlite")
+    commands = (("conversations", "show", "a"), ("conversations", "export", "a"), ("flags", "list"))
+    for command in commands:
+        done = prosa(*command, PROSA_STORE=f"sqlite:{tmp_path}/kept.sqlite")
+        assert done.returncode == 0, done.stderr + made.stderr
+        shown = done.stdout + done.stderr
+        assert not {sign for sign in shown if sign != "\n" and not sign.isprintable()}, command
+        assert not any(line.startswith("2026-01-01 operator") for line in shown.splitlines())
+    said = prosa("conversations", "show", "a", PROSA_STORE=f"sqlite:{tmp_path}/kept.sqlite").stdout
+    assert "[/x][bold]" in said
+
+
+def test_hostile_arguments_are_named_harmlessly(prosa: Prosa) -> None:
+    done = prosa("conversations", "show", HOSTILE)
+    assert (done.returncode, "\x1b" in done.stderr, "[/x][bold]" in done.stderr) == (1, False, True)

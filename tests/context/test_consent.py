@@ -29,3 +29,9 @@ def test_the_way_back_and_the_other_language() -> None:
     assert HARBOUR.is_opt_out("Please stop")
     assert HARBOUR.is_opt_in("START")
     assert not HARBOUR.is_opt_out("parar")
+
+
+def test_the_wish_for_the_assistant() -> None:
+    assert PYLOTO.asks_for_assistant("Quero falar com o assistente, por favor")
+    assert not PYLOTO.asks_for_assistant("não quero falar com o assistente")
+    assert HARBOUR.asks_for_assistant("Talk to the bot!")

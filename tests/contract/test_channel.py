@@ -12,8 +12,13 @@ from typing import Any
 import orjson
 import pytest
 
+from adapters.channels.messenger import Instagram, Messenger
+from adapters.channels.messenger.inbound import MessengerInbound
+from adapters.channels.messenger.outbound import MessengerChannel
 from adapters.channels.registry import PLATFORMS
 from adapters.channels.sending import HttpChannel
+from adapters.channels.slack.inbound import SlackInbound
+from adapters.channels.slack.outbound import SlackChannel
 from adapters.channels.telegram.inbound import TelegramInbound
 from adapters.channels.telegram.outbound import TelegramChannel
 from adapters.channels.web import Web
@@ -45,12 +50,12 @@ from contracts.messages import (
 )
 from contracts.ports import Channel, ChannelInbound, ChannelLimits, LiveEvent
 from contracts.settings import Settings
-from contracts.values import ConversationId, MessageId, OutboxId, TurnId
-from sandbox import telegram_api
+from contracts.values import ConversationId, MessageId
+from sandbox import messenger_api, slack_api, telegram_api
 from sandbox import whatsapp_webhooks as meta
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import GraphBehaviour, PlatformBehaviour, ScriptedSend, SendFault
-from tests.builders import START, pyloto
+from tests.builders import START, outbox_row, pyloto
 from tests.extension.sample_platform import Carrier
 from tests.extension.sample_platform.double import SECRET, TOKEN, CarrierDouble, Fault, message, signed
 from tests.extension.sample_platform.inbound import CarrierInbound
@@ -73,17 +78,7 @@ class Outbound:
 
 
 def row(channel: Channel, reply: OutboundMessage | None = None) -> OutboxRow:
-    return OutboxRow(
-        id=OutboxId("c-1/1/0"),
-        conversation_id=ConversationId("c-1"),
-        turn_id=TurnId("c-1/1"),
-        number=1,
-        address=Address(channel=channel.name, account=ACCOUNT, person=ANA),
-        message=reply or OutboundMessage.of_text("Pois não 👋"),
-        attempts=1,
-        created_at=START,
-        updated_at=START,
-    )
+    return outbox_row(channel.name, ANA, reply or OutboundMessage.of_text("Pois não 👋"), account=ACCOUNT)
 
 
 @asynccontextmanager
@@ -112,8 +107,15 @@ async def open_whatsapp() -> AsyncIterator[Outbound]:
 
 DOUBLES: dict[str, tuple[Callable[[str], HttpChannel], int]] = {
     "telegram": (lambda url: TelegramChannel(f"{url}/telegram", "1000001:token"), 403),
+    "slack": (lambda url: SlackChannel(f"{url}/slack/api", "xoxb-token"), 404),
+    "messenger": (lambda url: graph(Messenger, url), 551),
+    "instagram": (lambda url: graph(Instagram, url), 551),
 }
 """The sending side of each platform at the sandbox's address, and a code of a final refusal."""
+
+
+def graph(kind: type[Messenger], url: str) -> MessengerChannel:
+    return MessengerChannel(kind.name, kind.limits, f"{url}/{kind.name}/v26.0", "token")
 
 
 @asynccontextmanager
@@ -308,6 +310,9 @@ LIMITED: dict[str, MessageType] = {
         ("carrier", "text"),
         *(("whatsapp", over) for over in LIMITED),
         *(("telegram", over) for over in ("text", "button_body", "buttons", "list_body", "rows", "caption")),
+        *(("slack", over) for over in LIMITED if over not in ("caption", "row_description")),
+        *(("messenger", over) for over in LIMITED if over not in ("caption", "row_description", "list_label")),
+        *(("instagram", over) for over in ("rows", "row_title", "button_title")),
     ],
 )
 async def test_one_more_than_a_limit_is_refused(name: str, over: str) -> None:
@@ -458,7 +463,100 @@ def telegram() -> Receiving:
     )
 
 
-RECEIVING: dict[str, Callable[[], Receiving]] = {"whatsapp": whatsapp, "carrier": carrier, "telegram": telegram}
+def post_of(body: bytes, headers: dict[str, str]) -> Post:
+    return Post(body, [(name.encode(), value.encode()) for name, value in headers.items()])
+
+
+def slack() -> Receiving:
+    text = slack_api.event(text="Olá &amp; bom dia")
+    read = InboundMessage(
+        id=MessageId("slack-5e22240ab754639ecdd7a205"),
+        conversation_id=ConversationId("slack:a83e3679f4c8425489edea75"),
+        address=Address(channel=ChannelName.SLACK, account="T1", person="D1", aliases=("UANA",)),
+        platform_id="D1/1790000000.000100",
+        text="Olá & bom dia",
+        sent_at=datetime.fromtimestamp(1_790_000_000, UTC),
+        received_at=START,
+    )
+
+    def post(content: Any, secret: str = "agora", at: datetime = START) -> Post:
+        return post_of(*slack_api.signed(content, secret, at=at.timestamp()))
+
+    good = post(text)
+    return Receiving(
+        SlackInbound("agora", id_salt="salt"),
+        posts={
+            "message": (good, Received(messages=(read,))),
+            "challenge": (post({"type": "url_verification", "challenge": "3eZ"}), Received(answer="3eZ")),
+            "not for us": (post(slack_api.event(bot_id="B1", text="x")), Received(ignored=("bot_message",))),
+        },
+        forged={
+            "another secret": post(text, "other"),
+            "another body": Post(good.body + b" ", good.headers),
+            "unsigned": Post(good.body),
+            "of an hour ago": post(text, at=START - timedelta(hours=1)),
+        },
+        wrong_queries=[{}, {"challenge": "1"}],
+    )
+
+
+def messenger(kind: type[Messenger]) -> Receiving:
+    prefix, object = {"messenger": ("fb", "page"), "instagram": ("ig", "instagram")}[kind.name]
+    text = messenger_api.event("2000007", message={"mid": "m_1", "text": "Olá"})
+    read = InboundMessage(
+        id=MessageId(f"{prefix}-186819104fde444955eb09f5"),
+        conversation_id=ConversationId(f"{prefix}:25f448e1df3714767fce42c6"),
+        address=Address(channel=kind.name, account="1000003", person="2000007"),
+        platform_id="m_1",
+        text="Olá",
+        sent_at=datetime.fromtimestamp(1_790_000_000, UTC),
+        received_at=START,
+    )
+    ours = messenger_api.echo("2000007", {"mid": "m_9", "text": "Pois não", "metadata": "c-1/1/0"})
+    status = StatusUpdate(
+        channel=kind.name,
+        account="1000003",
+        platform_message_id="m_9",
+        state=DeliveryState.SENT,
+        client_reference="c-1/1/0",
+        at=datetime.fromtimestamp(1_790_000_000, UTC),
+    )
+
+    def post(*events: Any, secret: str = "agora") -> Post:
+        return post_of(*meta.signed(messenger_api.envelope(*events, object=object), secret))
+
+    good = post(text)
+    return Receiving(
+        MessengerInbound(kind.name, app_secret="agora", verify_token="handshake", id_salt="salt"),
+        posts={
+            "message": (good, Received(messages=(read,))),
+            "status": (post(ours), Received(statuses=(status,))),
+            "not for us": (post(messenger_api.event("2", read={"watermark": 1})), Received(ignored=("read",))),
+            "unreadable beside a message": (
+                post({"sender": 1}, text),
+                Received(
+                    messages=(read,), unreadable=(Unreadable("messaging: MalformedMessageError", '{"sender":1}'),)
+                ),
+            ),
+        },
+        forged={
+            "another secret": post(text, secret="other"),
+            "another body": Post(good.body + b" ", good.headers),
+            "unsigned": Post(good.body),
+        },
+        query={"hub.mode": "subscribe", "hub.verify_token": "handshake", "hub.challenge": "1158201444"},
+        wrong_queries=[{}, {"hub.mode": "subscribe", "hub.verify_token": "no", "hub.challenge": "1158201444"}],
+    )
+
+
+RECEIVING: dict[str, Callable[[], Receiving]] = {
+    "whatsapp": whatsapp,
+    "carrier": carrier,
+    "telegram": telegram,
+    "slack": slack,
+    "messenger": partial(messenger, Messenger),
+    "instagram": partial(messenger, Instagram),
+}
 
 
 @pytest.fixture(params=RECEIVING)

@@ -10,7 +10,7 @@ import pytest
 from contracts.delivery import Ages, Arrival
 from contracts.errors import LeaseLostError
 from contracts.ports import Inbox
-from tests.builders import BACKENDS, START, conversation_id, inbound, open_backend
+from tests.builders import BACKENDS, START, conversation_id, damage, inbound, open_backend
 
 TTL = timedelta(seconds=1.5)
 C1 = conversation_id("c-1")
@@ -34,6 +34,23 @@ async def test_messages_come_back_in_the_order_of_their_arrival(inbox: Inbox) ->
     assert sequences == sorted(set(sequences))
     assert sequences[0] > 0
     assert await inbox.depth() == 5
+
+
+GARBAGE = (b"", b"\xff", b"garbage", b"5", b"[]", b'{"received_at": 5}', b'{"text": "my secret"}')
+
+
+@pytest.mark.parametrize("stored", GARBAGE, ids=repr)
+async def test_an_entry_that_cannot_be_read_hides_no_other(inbox: Inbox, tmp_path: Path, stored: bytes) -> None:
+    await inbox.append([inbound("1"), inbound("2")])
+    await damage(inbox, tmp_path, C1, stored)
+    spoilt, good = await inbox.pending(C1)
+    assert (spoilt.raw, good.raw) == (stored.decode("utf-8", "replace"), None)
+    assert (await inbox.ages(overdue_before=START + TTL)).overdue == 1
+    lease = await inbox.claim(C1, ttl=TTL, at=START)
+    assert lease is not None
+    assert [entry.raw is None for entry in await inbox.take(lease, isolate_after=3)] == [False, True]
+    assert not await inbox.release(lease, answered=[spoilt.sequence])
+    assert [entry.message.text for entry in await inbox.pending(C1)] == ["2"]
 
 
 async def test_a_second_delivery_is_recognised_before_and_after_the_answer(inbox: Inbox) -> None:

@@ -37,6 +37,7 @@ from tests.builders import (
     SteppingClock,
     agreeable,
     conversation_id,
+    damage,
     decision,
     engine_bed,
     inbound,
@@ -369,6 +370,19 @@ async def test_a_text_or_a_person_that_is_refused_calls_a_person_at_once(bed: En
     await recover(bed)
     assert bed.channel.accepted == []
     assert await state_of(bed) is State.ESCALATING
+
+
+async def test_an_entry_that_cannot_be_read_becomes_a_dead_letter_and_the_rest_is_answered(
+    bed: EngineBed, tmp_path: Path
+) -> None:
+    await bed.inbox.append([inbound("1"), inbound("2")])
+    await damage(bed.inbox, tmp_path, C1, b"garbage")
+    assert any(event.what == "received, waiting" for event in await trace(C1, bed.inbox, bed.store))
+    await drain(C1, bed.engine.drain)
+    (letter,) = await bed.store.dead_letters.letters()
+    assert (letter.raw, letter.message) == ("garbage", None)
+    assert len(await bed.store.conversations.turns(C1)) == 1
+    assert await bed.inbox.depth() == 0
 
 
 async def test_a_crash_while_dead_lettering_is_redone(bed: EngineBed) -> None:

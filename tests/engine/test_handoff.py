@@ -174,3 +174,35 @@ async def test_a_conversation_that_waits_is_never_given_up_and_an_agent_s_silenc
     bed.clock.move(timedelta(minutes=2))
     await tend(bed.engine.sweep)
     assert (await head(bed)).owner is Owner.ASSISTANT
+
+
+async def test_a_person_who_waits_comes_back_to_the_assistant_by_a_word(beds: Any) -> None:
+    """The answer to it is true: the next message is answered."""
+    bed = beds(model=scripted(state=[decision(next_state="ESCALATING", intent="complaint"), decision()]))
+    await say(bed, "Quero reclamar")
+    before = len(sent(bed))
+    await say(bed, "voltar")
+    assert sent(bed)[before:] == [pyloto().text(FixedText.HANDED_BACK)]
+    assert (await head(bed)).owner is Owner.ASSISTANT
+    await say(bed, "Vocês entregam aos sábados?")
+    assert len(sent(bed)) == before + 2
+
+
+async def test_a_word_of_coming_back_does_not_interrupt_an_agent_and_the_wish_for_the_assistant_does(beds: Any) -> None:
+    bed = beds()
+    await say(bed, "Oi")
+    await bed.engine.operators.agents.take(C1, agent="ana")
+    await say(bed, "voltar")
+    assert (await head(bed)).owner is Owner.AGENT
+    await say(bed, "Quero falar com o assistente")
+    assert sent(bed)[1:] == [pyloto().text(FixedText.HANDED_BACK)]
+
+
+async def test_who_opted_out_and_waits_is_answered_again_as_the_text_promises(beds: Any) -> None:
+    bed = beds(model=scripted(state=[decision(next_state="ESCALATING", intent="complaint"), decision()]))
+    await say(bed, "Quero reclamar")
+    await say(bed, "parar")
+    await say(bed, "voltar")
+    assert sent(bed)[-1] == pyloto().text(FixedText.OPTED_IN)
+    await say(bed, "Vocês entregam?")
+    assert len(sent(bed)) == 5

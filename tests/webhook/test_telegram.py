@@ -20,12 +20,11 @@ from contracts.channels import Post, Received
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelRefusedError, ChannelUnavailableError, ConfigurationError
 from contracts.findings import Health
-from contracts.messages import Address, ChannelName, InboundKind, MessageType, Option, OutboundMessage
-from contracts.values import ConversationId, OutboxId, TurnId
+from contracts.messages import ChannelName, InboundKind, MessageType, Option, OutboundMessage
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import PlatformBehaviour, ScriptedSend
 from sandbox.telegram_api import TelegramSandbox, message, update
-from tests.builders import pyloto
+from tests.builders import outbox_row, pyloto
 
 ANA = 52998224725
 
@@ -155,16 +154,7 @@ async def sandboxed() -> AsyncIterator[tuple[str, TelegramSandbox]]:
 
 
 def row(text: str) -> OutboxRow:
-    return OutboxRow(
-        id=OutboxId("c-1/1/0"),
-        conversation_id=ConversationId("c-1"),
-        turn_id=TurnId("c-1/1"),
-        number=1,
-        address=Address(channel=ChannelName.TELEGRAM, account="1000001", person=str(ANA)),
-        message=OutboundMessage.of_text(text),
-        created_at=START,
-        updated_at=START,
-    )
+    return outbox_row(ChannelName.TELEGRAM, str(ANA), OutboundMessage.of_text(text))
 
 
 async def test_its_refusals_are_classed_as_it_documents_them() -> None:

@@ -118,6 +118,34 @@ async def test_a_job_that_fails_or_cannot_be_read_takes_nothing_along(bed: Bed) 
         await bed.until_taken()
 
 
+def malformed() -> list[bytes]:
+    """Messages of the broker that no client of ours writes: each part is missing, of another kind, or garbage."""
+    whole = orjson.loads(envelope("prosa.drain", "x", queue=FAST))
+    bodies = [b"\xff", b"5", b"[]", b"[5, {}, {}]", b"[[], [], {}]", b'[["x"], {}, 7]', b"[" * 100_000]
+    junk: list[Any] = [None, 5, "x", [], {}, [5], {"x": 5}, -1.5, True]
+    pieces = [b"", b"\xff\xfe", b"{", b"5", b"null", b'"x"', b"[]", b"{}", b"[" * 100_000]
+    pieces += [orjson.dumps(whole | {"body": base64.b64encode(body).decode()}) for body in bodies]
+    for value in junk:
+        pieces += [orjson.dumps(whole | {name: value}) for name in whole]
+        for part in ("headers", "properties"):
+            pieces += [orjson.dumps(whole | {part: whole[part] | {name: value}}) for name in whole[part]]
+    return pieces
+
+
+async def test_malformed_wake_ups_are_dropped_and_the_worker_goes_on(bed: Bed) -> None:
+    """Far more of them than a worker takes at once, so that none may stay counted as taken."""
+    async with bed.worker() as process:
+        await wake(bed, "before")
+        await bed.until_noted("done", "before")
+        for one in malformed() * 2:
+            await bed.redis.lpush(KEY_PREFIX + FAST, one)
+        await bed.until_taken()
+        names = [f"after:{number}" for number in range(50)]
+        await wake(bed, *names)
+        await bed.until_noted("done", *names)
+        assert process.returncode is None
+
+
 async def test_a_wake_up_that_a_worker_leaves_undone_goes_back_to_the_queue(bed: Bed) -> None:
     """Not the one of a killed worker: its messages are found by the others' sweeps."""
     await wake(bed, "sleep:600:1")

@@ -10,16 +10,22 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
-from typing import Any, Protocol
+from queue import Empty
+from typing import Any, Literal, Protocol
 
 from celery import Celery, signals
 from kombu.entity import Queue
+from kombu.exceptions import ContentDisallowed, DecodeError
+from kombu.transport import redis
+from kombu.transport.virtual import Message
+from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.event_loop import keep_what_is_loaded
 from adapters.redis.address import RedisAddress
 from adapters.redis.celery_queue import ANALYSE, ANALYSIS, CLEAN, DRAIN, FAST, KEY_PREFIX, REPORT, SWEEP, TEND
 from contracts.errors import TransientError
 from observability.logs import logger
+from observability.metrics import WAKE_UPS_REFUSED
 from observability.tracing import inside, remote_span
 from worker.analyses.processing import LIMITS
 from worker.engines.celery_pool import EventLoopPool, retry_countdown
@@ -32,6 +38,90 @@ TEND_EVERY, SWEEP_EVERY, CLEAN_EVERY = timedelta(seconds=5), timedelta(seconds=1
 # A report that is due is posted within this time; whether one is due, the job finds out.
 REPORT_EVERY = timedelta(minutes=5)
 TIMERS = ((TEND, TEND_EVERY), (SWEEP, SWEEP_EVERY), (CLEAN, CLEAN_EVERY), (REPORT, REPORT_EVERY))
+
+
+# What reading garbage can raise; Kombu's JSON also makes numbers, dates and ids of what it contains.
+NO_JOB = (
+    ContentDisallowed,
+    DecodeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+
+
+class _Headers(BaseModel):
+    """What Celery's worker reads of a job's headers without a check of its own."""
+
+    model_config = ConfigDict(strict=True)
+    task: str
+    id: str
+    retries: int | None = None
+    eta: str | None = None
+    expires: str | None = None
+    timelimit: list[float | None] | None = Field(None, min_length=2, max_length=2)
+    shadow: str | None = None
+    compression: None = None
+
+
+class _Properties(BaseModel):
+    model_config = ConfigDict(strict=True)
+    delivery_tag: str
+    delivery_info: dict[str, str | bool | int | None]
+    body_encoding: Literal["base64"]
+
+
+class _Envelope(BaseModel):
+    model_config = ConfigDict(strict=True, hide_input_in_errors=True)
+    body: str
+    headers: _Headers
+    properties: _Properties
+
+
+class _CheckedMessage(Message):
+    """A job in the form that Celery writes; any other is refused before the worker counts it as taken.
+
+    Raises:
+        ValueError: it has another form, or its body is no job's.
+    """
+
+    def __init__(self, payload: Any, channel: Any = None, **kwargs: Any) -> None:
+        _Envelope.model_validate(payload)
+        super().__init__(payload, channel=channel, **kwargs)
+        given, named, embedded = self.payload
+        if not (isinstance(given, list) and isinstance(named, dict) and isinstance(embedded, dict | None)):
+            raise ValueError("not the body of a job")
+
+
+class _CheckedChannel(redis.Channel):
+    Message = _CheckedMessage
+
+
+class _CheckedSentinelChannel(redis.SentinelChannel):
+    Message = _CheckedMessage
+
+
+class CheckedTransport(redis.Transport):
+    """Kombu's transport, except that what is no job is dropped: it would end this worker, and every other after it."""
+
+    Channel: Any = _CheckedChannel
+
+    def on_readable(self, fileno: Any, loop: Any = None) -> None:
+        try:
+            super().on_readable(fileno)
+        except (*self.connection_errors, *self.channel_errors, Empty):
+            raise
+        except NO_JOB as exc:
+            WAKE_UPS_REFUSED.inc()
+            log.warning("wake_up.refused", error=type(exc).__name__)
+
+
+class CheckedSentinelTransport(CheckedTransport):
+    default_port: Any = redis.SentinelTransport.default_port
+    Channel = _CheckedSentinelChannel
 
 
 class Jobs(Protocol):
@@ -50,6 +140,7 @@ def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextMana
     broker, of_sentinels = RedisAddress.parse(redis_url).for_celery()
     app = Celery("prosa", broker=broker, set_as_current=False)
     app.conf.update(
+        broker_transport=CheckedSentinelTransport if of_sentinels else CheckedTransport,
         task_queues=[Queue(name) for name in QUEUES],
         task_default_queue=FAST,
         task_routes={ANALYSE: {"queue": ANALYSIS}},

@@ -58,7 +58,7 @@ async def _call(ask: Question, method: str, content: dict[str, Any] | None = Non
     Raises:
         Refusal: Telegram does not take it.
     """
-    status, answer = await ask("POST", f"/{method}", json=content or {})
+    status, _, answer = await ask("POST", f"/{method}", json=content or {})
     if status in (401, 404):
         raise Refusal(f"the token is refused ({status})", "set TELEGRAM_BOT_TOKEN as @BotFather shows it (/mybots)")
     if answer.get("ok") is not True:

@@ -8,7 +8,7 @@ The callback address and the verify token cannot be read with a system user's to
 import hmac
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
@@ -16,11 +16,11 @@ from urllib.parse import quote
 import httpx
 import orjson
 
+from adapters.channels.asking import WITHIN, Refusal, failed
 from adapters.channels.whatsapp.settings import WhatsAppSettings
 from adapters.http.client import HttpError, ask, open_client
 from contracts.findings import Finding, Health
 
-WITHIN = timedelta(seconds=10)
 FIELDS = "verified_name,display_phone_number,quality_rating,code_verification_status"
 MANAGEMENT, MESSAGING = "whatsapp_business_management", "whatsapp_business_messaging"
 LASTING = (
@@ -32,21 +32,13 @@ TOKEN_REFUSED, PARAMETER, UNKNOWN_OBJECT = 190, 100, 33
 _EXPIRED = re.compile(r"has expired on ([\w ,:-]{10,60})\.")
 
 
-class _Refusal(Exception):
-    """Failed finding with its next step."""
-
-    def __init__(self, detail: str, next_step: str) -> None:
-        super().__init__(detail)
-        self.next_step = next_step
-
-
 async def examine(settings: WhatsAppSettings) -> Finding:
     """Read the platform's view of the settings; nothing is sent or changed."""
     async with open_client(within=WITHIN) as client:
         try:
             return await _Examination(settings, client).finding()
-        except _Refusal as exc:
-            return Finding("whatsapp", Health.FAILED, str(exc), exc.next_step)
+        except Refusal as exc:
+            return failed("whatsapp", exc)
 
 
 class _Examination:
@@ -76,7 +68,7 @@ class _Examination:
         missing = [scope for scope in (MESSAGING, MANAGEMENT) if scope not in token.get("scopes", [])]
         if missing:
             step = "give the system user this permission, make another token, and set WHATSAPP_ACCESS_TOKEN"
-            raise _Refusal(f"the token lacks the permission {' and '.join(missing)}", step)
+            raise Refusal(f"the token lacks the permission {' and '.join(missing)}", step)
         return token
 
     async def _notes_of_subscription(self, token: dict[str, Any]) -> Sequence[tuple[str, str]]:
@@ -96,13 +88,13 @@ class _Examination:
         step = (
             f"POST {self._url}/{accounts[0]}/subscribed_apps with the token, as docs/runbook/subscription-lost.md says"
         )
-        raise _Refusal("no business account of the token sends its webhooks to the app: no message arrives", step)
+        raise Refusal("no business account of the token sends its webhooks to the app: no message arrives", step)
 
     async def _read(self, path: str, **parameters: str) -> dict[str, Any]:
         """Ask the Graph API with the proof of the app secret.
 
         Raises:
-            _Refusal: it did not answer, or refuses.
+            Refusal: it did not answer, or refuses.
         """
         try:
             answer = await ask(
@@ -115,32 +107,32 @@ class _Examination:
             )
             content = orjson.loads(answer.content)
         except HttpError as exc:
-            raise _Refusal(f"{self._url}: {exc}", "check WHATSAPP_API_URL, proxy and network") from exc
+            raise Refusal(f"{self._url}: {exc}", "check WHATSAPP_API_URL, proxy and network") from exc
         except orjson.JSONDecodeError as exc:
-            raise _Refusal(f"{self._url} answers {answer.status} without JSON", "check WHATSAPP_API_URL") from exc
+            raise Refusal(f"{self._url} answers {answer.status} without JSON", "check WHATSAPP_API_URL") from exc
         if answer.is_success and isinstance(content, dict):
             return content
         raise self._refusal(answer.status, content.get("error", {}) if isinstance(content, dict) else {})
 
-    def _refusal(self, status: int, error: dict[str, Any]) -> _Refusal:
+    def _refusal(self, status: int, error: dict[str, Any]) -> Refusal:
         code, subcode, message = error.get("code"), error.get("error_subcode"), str(error.get("message", ""))
         if code == TOKEN_REFUSED:
             expired = _EXPIRED.search(message)
-            return _Refusal(f"the token expired on {expired[1]}" if expired else "the token is refused (190)", LASTING)
+            return Refusal(f"the token expired on {expired[1]}" if expired else "the token is refused (190)", LASTING)
         if code == PARAMETER and "appsecret_proof" in message:
             step = "take WHATSAPP_APP_SECRET from the basic settings of the app that made the token"
-            return _Refusal("the app secret is not that of the token's app: webhooks would be refused", step)
+            return Refusal("the app secret is not that of the token's app: webhooks would be refused", step)
         if (code, subcode) == (PARAMETER, UNKNOWN_OBJECT):
             step = (
                 "take WHATSAPP_PHONE_NUMBER_ID from WhatsApp's page in the app dashboard (it is no telephone number), "
                 "and assign its business account to the system user"
             )
-            return _Refusal(f"the token sees no number {' or '.join(self._numbers)}", step)
+            return Refusal(f"the token sees no number {' or '.join(self._numbers)}", step)
         if code == 10 or (isinstance(code, int) and 200 <= code <= 299):
             step = "assign the business account to the system user in Meta's business settings"
-            return _Refusal(f"the token may not read it ({code})", step)
+            return Refusal(f"the token may not read it ({code})", step)
         step = "try again later; https://metastatus.com/whatsapp-business-api says whether the platform has trouble"
-        return _Refusal(f"{self._url} answers {status} ({code}/{subcode})", step)
+        return Refusal(f"{self._url} answers {status} ({code}/{subcode})", step)
 
 
 def _notes_of_token(token: dict[str, Any]) -> Sequence[tuple[str, str]]:

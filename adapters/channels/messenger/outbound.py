@@ -1,0 +1,91 @@
+"""Messenger and Instagram outbound: Meta's Send API. Source: "Send messages", button template, quick replies (2026)."""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+from adapters.channels.meta import code_of
+from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, plain
+from adapters.http.client import Answer
+from contracts.delivery import OutboxRow
+from contracts.errors import ChannelRefusedError, ChannelUnavailableError
+from contracts.messages import Address, ChannelName, MessageType, OutboundMessage
+from contracts.ports import ChannelLimits
+
+FILES = {
+    MessageType.IMAGE: "image",
+    MessageType.VIDEO: "video",
+    MessageType.AUDIO: "audio",
+    MessageType.DOCUMENT: "file",
+}
+# Codes of the Send API. Source: Meta, Messenger Platform "Error codes".
+WAIT_CODES = frozenset({1, 2, 4, 32, 613, 1200})
+OF_ACCOUNT = frozenset({3, 190, 200, 230})
+RESTRICTED_PAGE, WINDOW_CLOSED, NO_SUCH_USER = 1893063, 2018278, 2018001
+OF_PERSON = frozenset({551, 1545041})
+
+
+class MessengerChannel(HttpChannel):
+    """Satisfies the `Channel` port for either."""
+
+    # The echo of our own message comes at once.
+    settle_after = timedelta(seconds=4)
+    reply_window: timedelta | None = timedelta(hours=24)
+
+    def __init__(self, name: ChannelName, limits: ChannelLimits, api_url: str, access_token: str) -> None:
+        super().__init__(api_url, token=access_token, setting=f"{name.upper()}_ACCESS_TOKEN")
+        self.name, self.limits = name, limits
+
+    async def send(self, row: OutboxRow) -> str:
+        content = {
+            "recipient": {"id": row.address.person},
+            "messaging_type": "RESPONSE",
+            "message": payload(row.message, self.name) | {"metadata": row.reference},
+        }
+        answer = await self._post(_messages_of(row.address), content)
+        if answer.is_success:
+            return accepted_id(answer, "message_id")
+        raise _refusal(answer)
+
+    def acknowledge(self, address: Address, platform_message_id: str) -> None:
+        self._in_background(self._show(address))
+
+    async def _show(self, address: Address) -> None:
+        for action in ("mark_seen", "typing_on"):
+            content = {"recipient": {"id": address.person}, "sender_action": action}
+            await self._post(_messages_of(address), content)
+
+
+def _messages_of(address: Address) -> str:
+    return f"/{quote(address.account, safe='')}/messages"
+
+
+def payload(message: OutboundMessage, name: ChannelName) -> dict[str, Any]:
+    """Return the message: buttons stay in the chat, rows are quick replies; a place or a contact goes in words."""
+    is_instagram = name is not ChannelName.MESSENGER
+    if message.buttons and not is_instagram:
+        buttons = [{"type": "postback", "title": one.title, "payload": one.id} for one in message.buttons]
+        template = {"template_type": "button", "text": message.text, "buttons": buttons}
+        return {"attachment": {"type": "template", "payload": template}}
+    if message.options:
+        replies = [{"content_type": "text", "title": one.title, "payload": one.id} for one in message.options]
+        return {"text": message.text, "quick_replies": replies}
+    link = message.media.link if message.media is not None else None
+    if link and message.type in FILES and not (is_instagram and message.type is MessageType.DOCUMENT):
+        return {"attachment": {"type": FILES[message.type], "payload": {"url": link}}}
+    return {"text": plain(message)}
+
+
+def _refusal(answer: Answer) -> ChannelUnavailableError | ChannelRefusedError:
+    """Decide by the platform's codes; throttling arrives as 400 too."""
+    code, subcode = code_of(answer), code_of(answer, "error_subcode")
+    if code is None:
+        pause = None if answer.status == 429 or answer.status >= 500 else ACCOUNT_PAUSE
+        return ChannelUnavailableError(f"no code, status {answer.status}", retry_after=pause)
+    if answer.status == 401 or code in OF_ACCOUNT or subcode == RESTRICTED_PAGE:
+        return ChannelUnavailableError(f"account {code}", retry_after=ACCOUNT_PAUSE)
+    if code in WAIT_CODES or answer.status == 429 or answer.status >= 500:
+        return ChannelUnavailableError(f"platform {code}")
+    in_any_form = code in OF_PERSON or subcode in (WINDOW_CLOSED, NO_SUCH_USER)
+    said = f"{code}/{subcode}" if subcode else str(code)
+    return ChannelRefusedError("the platform refuses the message", code=said, in_any_form=in_any_form)

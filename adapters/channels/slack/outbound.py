@@ -1,0 +1,93 @@
+"""Slack outbound: `chat.postMessage` with Block Kit. A refusal arrives with status 200."""
+
+from datetime import timedelta
+from typing import Any
+
+from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, object_of, plain
+from adapters.channels.slack.limits import LIMITS
+from adapters.http.client import Answer
+from contracts.delivery import OutboxRow
+from contracts.errors import ChannelRefusedError, ChannelUnavailableError
+from contracts.messages import ChannelName, MessageType, Option, OutboundMessage
+
+# Names of errors: Slack, chat.postMessage. Their classes are ours.
+WAIT = frozenset(
+    {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
+)
+OF_ACCOUNT = frozenset(
+    {
+        *("invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope"),
+        *("org_login_required", "ekm_access_denied", "access_denied", "no_permission", "team_access_not_granted"),
+    }
+)
+IN_ANY_FORM = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "user_not_found"})
+
+
+class SlackChannel(HttpChannel):
+    """Satisfies the `Channel` port."""
+
+    name = ChannelName.SLACK
+    limits = LIMITS
+
+    def __init__(self, api_url: str, bot_token: str) -> None:
+        super().__init__(api_url, token=bot_token, setting="SLACK_BOT_TOKEN")
+
+    async def send(self, row: OutboxRow) -> str:
+        answer = await self._post("/chat.postMessage", payload(row.message, row.address.person))
+        if object_of(answer).get("ok") is not True:
+            raise _refusal(answer)
+        return f"{row.address.person.partition('/')[0]}/{accepted_id(answer, 'ts')}"
+
+
+def payload(message: OutboundMessage, person: str) -> dict[str, Any]:
+    """Return the body of the send. `person` is the channel and, behind a slash, the thread."""
+    channel, _, thread = person.partition("/")
+    text = escaped(plain(message) if message.type not in (MessageType.BUTTON, MessageType.LIST) else message.text)
+    content: dict[str, Any] = {"channel": channel, "text": text, "unfurl_links": False}
+    if thread:
+        content["thread_ts"] = thread
+    section: dict[str, Any] = {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+    if message.buttons:
+        buttons = [
+            {"type": "button", "action_id": f"reply-{number}", "text": _words(option.title), "value": option.id}
+            for number, option in enumerate(message.buttons)
+        ]
+        content["blocks"] = [section, {"type": "actions", "elements": buttons}]
+    elif message.rows:
+        chosen: dict[str, Any] = {
+            "type": "static_select",
+            "action_id": "reply",
+            "options": [_row(option) for option in message.rows],
+        }
+        if message.list_label:
+            chosen["placeholder"] = _words(message.list_label)
+        content["blocks"] = [section, {"type": "actions", "elements": [chosen]}]
+    elif message.type is MessageType.IMAGE and message.media is not None and message.media.link:
+        picture = {"type": "image", "image_url": message.media.link, "alt_text": message.media.filename or "image"}
+        content["blocks"] = [section, picture] if message.text else [picture]
+    return content
+
+
+def escaped(text: str) -> str:
+    """Escape the three characters that are Slack's own."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _words(text: str) -> dict[str, str]:
+    return {"type": "plain_text", "text": text}
+
+
+def _row(option: Option) -> dict[str, Any]:
+    described = {"description": _words(option.description)} if option.description else {}
+    return {"text": _words(option.title), "value": option.id, **described}
+
+
+def _refusal(answer: Answer) -> ChannelUnavailableError | ChannelRefusedError:
+    error = str(object_of(answer).get("error", ""))
+    seconds = answer.headers.get("retry-after", "")
+    pause = timedelta(seconds=min(int(seconds[:9]), 86_400)) if seconds.isascii() and seconds.isdecimal() else None
+    if answer.status == 429 or answer.status >= 500 or error in WAIT or not error:
+        return ChannelUnavailableError(error or f"status {answer.status}", retry_after=pause)
+    if error in OF_ACCOUNT:
+        return ChannelUnavailableError(f"account {error}", retry_after=ACCOUNT_PAUSE)
+    return ChannelRefusedError("the platform refuses the message", code=error[:64], in_any_form=error in IN_ANY_FORM)

@@ -15,6 +15,7 @@ from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
 from worker.operators import ConversationOperators
+from worker.quiet import QuietWindows
 from worker.replies.judging import ClearedSentences
 from worker.routing import AgePolicy, ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
@@ -178,6 +179,7 @@ class DrainDependencies:
     chance: Callable[[], float]
     faults: Faults
     limits: DrainLimits
+    quiet: QuietWindows = field(default_factory=QuietWindows)
     backoff: Backoff = DRAIN_BACKOFF
 
 

@@ -1,12 +1,13 @@
 """Life of one turn, from what a person wrote to the committed reply, one function for each stage."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import groupby
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from context.guardrails.sentences import sentences_of
 from context.hours import handoff_text
@@ -26,7 +27,7 @@ from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerErro
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart
 from contracts.institution import FixedText, Institution
 from contracts.ledger import BilledCall
-from contracts.messages import ADVERTISEMENT, MessageType, OutboundMessage
+from contracts.messages import ADVERTISEMENT, InboundMessage, MessageType, OutboundMessage
 from contracts.performance import answered_by
 from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent
 from contracts.turn import Turn, TurnReason
@@ -55,6 +56,8 @@ from worker.turn import Draft, WrittenReply, to_commit
 Replies: TypeAlias = tuple[OutboundMessage, ...]
 
 MOST_CORRECTIONS = 8
+# A look is one short question to the inbox.
+LOOK_FOR_NEWER_SECONDS = 0.25
 DELAYED_AGAIN_AFTER = timedelta(hours=1)
 
 
@@ -86,14 +89,17 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
         if draft is None:
             cost.before = Decimal(context.conversation.spent_usd)
             clock = deps.prompter.start_clock(cost)
-            draft = await select_state(context, deps.prompter, clock, deps.confidence)
-            if draft.needs_reply:
-                draft = await write_reply(draft, context, deps, clock)
+            draft = await unless_overtaken(
+                write(context, deps, clock, may_grow=may_grow), turn, deps.inbox, may_grow=may_grow
+            )
+            if draft is None:
+                return Outcome.STALE
             if draft.written is not None:
                 draft = await check_reply(draft, draft.written, context, deps.prompter, clock)
         draft = sendable(draft, context, deps.ages)
         await deps.faults.reach("turn.thought")
-        if may_grow and await has_newer_to_answer(turn, deps.inbox):
+        # What is as good as done goes out before the newer message gets its own turn; a word of consent does not wait.
+        if may_grow and routing.newest_wish(await newer_to_answer(turn, deps.inbox), context.rulebook.consent):
             return Outcome.STALE
         # Committed before it is sent: a crash from here on repeats the send, not the thinking.
         elapsed = deps.monotonic() - started
@@ -112,12 +118,32 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
     return Outcome.REPLIED if draft.replies else Outcome.SILENT
 
 
-async def has_newer_to_answer(turn: Turn, inbox: Inbox) -> bool:
-    """Whether a message came behind the turn that changes the answer; a reaction, edit or deletion alone does not."""
+async def newer_to_answer(turn: Turn, inbox: Inbox) -> list[InboundMessage]:
+    """Return what came behind the turn and changes the answer; a reaction, edit or deletion alone does not."""
     if not await inbox.has_newer(turn.conversation_id, turn.last_sequence):
-        return False
-    waiting = await inbox.pending(turn.conversation_id)
-    return any(entry.sequence > turn.last_sequence and not entry.message.is_recorded_only for entry in waiting)
+        return []
+    waiting = [
+        entry.message for entry in await inbox.pending(turn.conversation_id) if entry.sequence > turn.last_sequence
+    ]
+    return [message for message in waiting if not message.is_recorded_only]
+
+
+async def unless_overtaken(
+    writing: Coroutine[Any, Any, Draft | None], turn: Turn, inbox: Inbox, *, may_grow: bool
+) -> Draft | None:
+    """Return the draft; None when a newer message has come while Tasks 1 to 3 wrote it: their calls end at once."""
+    if not may_grow:
+        return await writing
+    work = asyncio.ensure_future(writing)
+    try:
+        while not (await asyncio.wait({work}, timeout=LOOK_FOR_NEWER_SECONDS))[0]:
+            if await newer_to_answer(turn, inbox):
+                return None
+        return work.result()
+    finally:
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
 
 
 @dataclass(frozen=True)
@@ -430,6 +456,16 @@ def satisfaction_prompt(context: TurnContext) -> Replies:
 
 
 # Stage: write the reply
+
+
+async def write(context: TurnContext, deps: TurnDependencies, clock: TurnClock, *, may_grow: bool) -> Draft | None:
+    """Select the state and write the reply to it; None when a newer message has come in between."""
+    draft = await select_state(context, deps.prompter, clock, deps.confidence)
+    if not draft.needs_reply:
+        return draft
+    if may_grow and await newer_to_answer(context.turn, deps.inbox):
+        return None
+    return await write_reply(draft, context, deps, clock)
 
 
 async def write_reply(draft: Draft, context: TurnContext, deps: TurnDependencies, clock: TurnClock) -> Draft:

@@ -104,7 +104,7 @@ def route(
         return TurnReason.AGENT_OWNS_IT if is_due else TurnReason.RECORDED_ONLY
     if is_flood(conversation, flood, at):
         return TurnReason.FLOODED
-    if not any(map(_is_readable, answerable)):
+    if not any(map(is_readable, answerable)):
         return TurnReason.UNREADABLE
     return None
 
@@ -184,7 +184,7 @@ def is_flood(conversation: Conversation, flood: FloodLimit, at: datetime) -> boo
     return recent > flood.messages
 
 
-def _is_readable(message: InboundMessage) -> bool:
+def is_readable(message: InboundMessage) -> bool:
     return bool(message.text.strip()) or message.kind not in WORDLESS_KINDS
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
@@ -41,8 +40,8 @@ def login_routes(deps: WebhookDependencies) -> APIRouter:
     async def login(request: Request) -> Response:
         require_own_page(request)
         attempts.take(request.client.host if request.client else "")
-        form = parse_qs((await read_body(request)).decode("utf-8", "replace"))
-        place, key = _own(form.get("next", [HOME])[0]), deps.access.key_of(form.get("token", [""])[0].strip())
+        form = await read_body.form(request)
+        place, key = _own(form.get("next", HOME)), deps.access.key_of(form.get("token", "").strip())
         if key is None:
             ACCESS_REFUSALS.labels("wrong_token").inc()
             return page(request, place, status=403)

@@ -48,11 +48,19 @@ class Reader:
         self.statuses: list[StatusUpdate] = []
         self.unreadable: list[Unreadable] = []
         self.ignored: list[str] = []
+        self.returned: list[ConversationId] = []
 
     def received(self, answer: str = "ok") -> Received:
         """Return what was read; messages in the order they were written in: platforms list them in any order."""
         messages = sorted(self.messages, key=lambda message: message.written_at)
-        return Received(tuple(messages), tuple(self.statuses), tuple(self.unreadable), tuple(self.ignored), answer)
+        return Received(
+            tuple(messages),
+            tuple(self.statuses),
+            tuple(self.unreadable),
+            tuple(self.ignored),
+            answer,
+            tuple(self.returned),
+        )
 
     def envelope(
         self, body: bytes, expected: Callable[[dict[str, Any]], bool], otherwise: str
@@ -121,7 +129,7 @@ class Reader:
         self.messages.append(
             InboundMessage(
                 id=self._message_id(account, platform_id),
-                conversation_id=ConversationId(f"{self._prefix}:" + digest(self._id_salt, account, person, size=12)),
+                conversation_id=self.conversation_id(account, person),
                 address=Address(
                     channel=self._channel,
                     account=account,
@@ -142,6 +150,9 @@ class Reader:
                 received_at=self.at,
             )
         )
+
+    def conversation_id(self, account: str, person: str) -> ConversationId:
+        return ConversationId(f"{self._prefix}:" + digest(self._id_salt, account, person, size=12))
 
     def _message_id(self, account: str, platform_id: str) -> MessageId:
         return MessageId(f"{self._prefix}-" + digest(self._id_salt, account, platform_id, size=12))

@@ -254,6 +254,7 @@ FALLBACKS = _counter(
             "canonical_answer",
             "judge_unavailable",
             "message_type",
+            "collected_unsaid",
         )
     },
 )
@@ -278,6 +279,11 @@ DRAINS_REFUSED = _counter(
 )
 DEAD_LETTERS = _counter(
     "worker_dead_letters_total", "Messages given up, by reason", {"reason": ("unreadable", "attempts", "permanent")}
+)
+THREADS_JOINED = _counter(
+    "worker_threads_joined_total",
+    "Conversations joined into another one of the same person, by what attested it",
+    {"by": ("message", "agent")},
 )
 SENDS = _counter(
     "outbox_sends_total",

@@ -13,6 +13,8 @@ from adapters.http.problems import Problem, on_error, on_refusal
 from contracts.errors import TransientError
 from webhook.chat import chat_routes
 from webhook.console.analyses import analysis_routes
+from webhook.console.changes import change_routes
+from webhook.console.conversations import conversation_routes
 from webhook.console.operations import operation_routes
 from webhook.console.page import console_routes
 from webhook.http.documentation import add_documentation
@@ -37,6 +39,8 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     api.include_router(console_routes(deps))
     api.include_router(analysis_routes(deps))
     api.include_router(operation_routes(deps))
+    api.include_router(change_routes(deps))
+    api.include_router(conversation_routes(deps))
     add_documentation(
         api, access_check(deps.console_token), posts=dict.fromkeys(intakes, "Messages and statuses, signed")
     )

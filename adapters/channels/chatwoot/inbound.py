@@ -62,7 +62,7 @@ class _Event(Reader):
 
     def _read_status(self, event: dict[str, Any], account: str) -> None:
         if event.get("status") in ("resolved", "pending"):
-            self.returned.append(self.conversation_id(account, required(event, "id")))
+            self.returned.append(self.thread(account, required(event, "id")))
         else:
             self.ignored.append("conversation_status_changed")
 

@@ -203,6 +203,11 @@ REFUSED = _counter(
     "Requests refused before anything was read",
     {"channel": CHANNELS, "reason": ("handshake", "signature")},
 )
+ACCESS_REFUSALS = _counter(
+    "http_access_refused_total",
+    "Requests to closed routes that were refused",
+    {"reason": ("no_token", "wrong_token", "role", "other_site")},
+)
 OTHER_ACCOUNTS = _counter(
     "webhook_other_accounts_total",
     "Messages to an account of the platform that is not ours: recorded, never answered",

@@ -56,10 +56,14 @@ class DrainLimits:
 
 @dataclass(frozen=True)
 class Confidence:
-    """Below `ask_below` the engine asks what was meant; after `unclear_turns` such turns a person is called."""
+    """Below `ask_below` the engine asks what was meant; after `unclear_turns` such turns a person is called.
+
+    Below `opt_out` a wish for no more messages is asked back.
+    """
 
     ask_below: float = 0.5
     unclear_turns: int = 2
+    opt_out: float = 0.8
 
 
 DRAIN_BACKOFF = Backoff(timedelta(milliseconds=500), timedelta(seconds=30))

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 from fastapi import Query
 from pydantic import BeforeValidator
 from starlette.requests import Request
@@ -90,6 +91,15 @@ def wants_page(request: Request) -> bool:
 def html(name: str, request: Request, deps: WebhookDependencies, *, status: int = 200, **content: Any) -> Response:
     """Answer with a page of the console; `here` names its place in the navigation."""
     return HTMLResponse(fragment(name, request, deps, **content), status, headers=PAGE_HEADERS)
+
+
+def problem_page(answer: Response, request: Request, deps: WebhookDependencies) -> Response:
+    """Return the problem document of the answer as a page, with the same status and challenge."""
+    page = html("problem.html", request, deps, status=answer.status_code, here="", problem=orjson.loads(answer.body))
+    page.headers.update(
+        {name: value for name, value in answer.headers.items() if name in ("www-authenticate", "retry-after")}
+    )
+    return page
 
 
 def fragment(name: str, request: Request, deps: WebhookDependencies, **content: Any) -> str:

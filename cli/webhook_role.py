@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from adapters.channels.registry import PLATFORMS, open_inbound
 from adapters.clock import NoFaults, SystemClock
+from adapters.http.access import Access
 from cli.sandboxed import sandboxed
 from cli.tracing import traced
 from contracts.ports import Faults, WakeUps
@@ -57,7 +58,7 @@ def webhook_dependencies(
         clock=SystemClock(),
         faults=faults or NoFaults(),
         inbound=open_inbound(effective),
-        console_token=given.console_token.get_secret_value() if given.console_token else None,
+        access=Access(given.console_keys, given.console_proxy),
         allowed_origins=given.allowed_origins,
         is_sandbox_model=given.uses_sandbox_model,
         zone=effective.zone,

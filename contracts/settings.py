@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, timedelta, tzinfo
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -15,6 +16,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from contracts.access import Key, Role, TrustedProxy
 from contracts.backends import BACKENDS, backends_of
 from contracts.conversation import TaskName
 from contracts.errors import ConfigurationError
@@ -82,6 +84,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".prosa"), validation_alias="PROSA_DATA_DIR")
     institution: Path = Field(SAMPLE_INSTITUTION, validation_alias="PROSA_INSTITUTION")
     console_token: SecretStr | None = Field(None, validation_alias="PROSA_CONSOLE_TOKEN")
+    console_tokens: SecretStr = Field(SecretStr(""), validation_alias="PROSA_CONSOLE_TOKENS")
+    console_proxies: str = Field("", validation_alias="PROSA_CONSOLE_PROXIES")
+    console_proxy_user: str = Field("X-Forwarded-User", validation_alias="PROSA_CONSOLE_PROXY_USER")
+    console_proxy_groups: str = Field("X-Forwarded-Groups", validation_alias="PROSA_CONSOLE_PROXY_GROUPS")
     id_salt: SecretStr = Field(SecretStr("development"), validation_alias="PROSA_ID_SALT")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="PROSA_LOG_LEVEL")
     web_origins: str = Field("", validation_alias="PROSA_WEB_ORIGINS")
@@ -226,6 +232,25 @@ class Settings(BaseSettings):
         """The model of each task, by its variable."""
         fields = {name: field for name, field in type(self).model_fields.items() if field.default == DEFAULT_MODEL}
         return {str(field.validation_alias): getattr(self, name) for name, field in fields.items()}
+
+    @property
+    def console_keys(self) -> tuple[Key, ...]:
+        """The tokens of the console and the API: `role=token` or `role:name=token`, and PROSA_CONSOLE_TOKEN."""
+        keys = [
+            Key(role=Role(role), name=name.strip() or role, token=SecretStr(token.strip()))
+            for given in _listed(self.console_tokens.get_secret_value())
+            for left, _, token in [given.partition("=")]
+            for role, _, name in [left.strip().partition(":")]
+        ]
+        if self.console_token is not None:
+            keys.append(Key(role=Role.ADMINISTER, name=Role.ADMINISTER, token=self.console_token))
+        return tuple(keys)
+
+    @property
+    def console_proxy(self) -> TrustedProxy | None:
+        networks = tuple(ip_network(one) for one in _listed(self.console_proxies))
+        headers = {"user_header": self.console_proxy_user, "groups_header": self.console_proxy_groups}
+        return TrustedProxy(networks=networks, **headers) if networks else None
 
     @property
     def allowed_origins(self) -> frozenset[str]:
@@ -474,6 +499,20 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _console_opens_to_whom_it_says(self) -> Self:
+        try:
+            tokens = [key.token.get_secret_value() for key in self.console_keys]
+        except ValueError:
+            raise ValueError(f"PROSA_CONSOLE_TOKENS: say ROLE=TOKEN or ROLE:NAME=TOKEN, of {', '.join(Role)}") from None
+        if len(set(tokens)) < len(tokens) or not all(tokens):
+            raise ValueError("PROSA_CONSOLE_TOKENS: every key needs a token of its own")
+        try:
+            _ = self.console_proxy
+        except ValueError:
+            raise ValueError(f"PROSA_CONSOLE_PROXIES={self.console_proxies}: say addresses or networks") from None
+        return self
+
+    @model_validator(mode="after")
     def _production_is_closed(self) -> Self:
         if not self.is_production:
             return self
@@ -481,7 +520,7 @@ class Settings(BaseSettings):
             name
             for name, absent in {
                 "ANTHROPIC_API_KEY": self.uses_sandbox_model,
-                "PROSA_CONSOLE_TOKEN": self.console_token is None,
+                "PROSA_CONSOLE_TOKEN": not self.console_keys,
                 "PROSA_ID_SALT": self.id_salt.get_secret_value() == "development",
             }.items()
             if absent
@@ -509,7 +548,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _reachable_from_outside_is_closed(self) -> Self:
-        if not self.is_loopback and self.console_token is None:
+        if not self.is_loopback and not self.console_keys:
             raise ValueError(
                 f"PROSA_HOST={self.host} is reachable from outside: set PROSA_CONSOLE_TOKEN, or use 127.0.0.1"
             )

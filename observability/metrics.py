@@ -203,6 +203,11 @@ REFUSED = _counter(
     "Requests refused before anything was read",
     {"channel": CHANNELS, "reason": ("handshake", "signature")},
 )
+ACCESS_REFUSALS = _counter(
+    "http_access_refused_total",
+    "Requests to closed routes that were refused",
+    {"reason": ("no_token", "wrong_token", "role", "other_site")},
+)
 OTHER_ACCOUNTS = _counter(
     "webhook_other_accounts_total",
     "Messages to an account of the platform that is not ours: recorded, never answered",
@@ -279,6 +284,11 @@ DRAINS_REFUSED = _counter(
 )
 DEAD_LETTERS = _counter(
     "worker_dead_letters_total", "Messages given up, by reason", {"reason": ("unreadable", "attempts", "permanent")}
+)
+THREADS_JOINED = _counter(
+    "worker_threads_joined_total",
+    "Conversations joined into another one of the same person, by what attested it",
+    {"by": ("message", "agent")},
 )
 SENDS = _counter(
     "outbox_sends_total",

@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from adapters.channels.web.inbound import web_conversation_id, web_message
@@ -23,6 +24,7 @@ from adapters.channels.web.limits import LIMITS as WEB_LIMITS
 from adapters.firestore.database import FirestoreDatabase
 from adapters.firestore.inbox import FirestoreInbox
 from adapters.firestore.store import FirestoreStore
+from adapters.http.access import Access
 from adapters.memory.events import MemoryEvents
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.store import MemoryStore
@@ -35,7 +37,8 @@ from adapters.sqlite.database import Database
 from adapters.sqlite.inbox import SqliteInbox
 from adapters.sqlite.store import SqliteStore
 from context.institution_source import InstitutionSource
-from contracts.delivery import OutboxRow
+from contracts.access import Key, Role
+from contracts.delivery import Appended, Arrival, OutboxRow
 from contracts.institution import Institution
 from contracts.messages import Address, ChannelName, InboundMessage, OutboundMessage
 from contracts.ports import ChannelLimits, Faults, Inbox, ModelRequest, Store
@@ -82,6 +85,11 @@ def rulebook() -> Rulebook:
     return rulebooks().current()
 
 
+def opened_by(token: str, role: Role = Role.ADMINISTER, *, name: str = "admin") -> Access:
+    """Closed routes that one token opens."""
+    return Access((Key(role=role, name=name, token=SecretStr(token)),))
+
+
 def inbound(
     text: str = "Oi, bom dia",
     *,
@@ -95,6 +103,10 @@ def inbound(
 
 
 _numbers = itertools.count(1)
+
+
+def arrivals_of(appended: Iterable[Appended]) -> list[Arrival]:
+    return [one.arrival for one in appended]
 
 
 REPOSITORIES = ("conversations", "outbox", "dead_letters", "institutions", "records")

@@ -7,7 +7,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
 
-from adapters.http.access import access_check
 from adapters.http.addresses import SameAddresses
 from adapters.http.problems import Problem, answer_to, on_refusal
 from contracts.errors import TransientError
@@ -15,6 +14,7 @@ from webhook.chat import chat_routes
 from webhook.console.analyses import analysis_routes
 from webhook.console.changes import change_routes
 from webhook.console.conversations import conversation_routes
+from webhook.console.login import login_routes
 from webhook.console.operations import operation_routes
 from webhook.console.page import console_routes
 from webhook.console.rendering import problem_page, wants_page
@@ -36,15 +36,14 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     )
     api.include_router(platform_routes(deps))
     api.include_router(chat_routes(deps))
+    api.include_router(login_routes(deps))
     api.include_router(widget_routes(deps))
     api.include_router(console_routes(deps))
     api.include_router(analysis_routes(deps))
     api.include_router(operation_routes(deps))
     api.include_router(change_routes(deps))
     api.include_router(conversation_routes(deps))
-    add_documentation(
-        api, access_check(deps.console_token), posts=dict.fromkeys(intakes, "Messages and statuses, signed")
-    )
+    add_documentation(api, deps.access.require(), posts=dict.fromkeys(intakes, "Messages and statuses, signed"))
 
     @api.get("/healthz", tags=["operation"], summary="Alive")
     async def alive() -> Response:

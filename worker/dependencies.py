@@ -20,6 +20,7 @@ from worker.replies.judging import ClearedSentences
 from worker.routing import AgePolicy, ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
+from worker.threads import Threads
 from worker.variants import VariantAssigner
 
 
@@ -106,6 +107,7 @@ class TurnDependencies:
     events: Events
     ledger: Ledger
     escalations: Escalations
+    threads: Threads
     clock: Clock
     monotonic: Callable[[], float]
     faults: Faults
@@ -145,6 +147,7 @@ class OperatorDependencies:
     machine: ConversationMachine
     rulebook: Callable[[], Rulebook]
     ledger: Ledger
+    threads: Threads
     clock: Clock
     faults: Faults
     id_salt: str

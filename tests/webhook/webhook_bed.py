@@ -16,7 +16,7 @@ from adapters.http.listener import listen
 from adapters.memory.events import MemoryEvents
 from cli.serving import server_of
 from contracts.conversation import Conversation, State, TurnRecord, Utterance
-from contracts.delivery import Arrival, InboxEntry, OutboxRow, TurnCommit
+from contracts.delivery import Appended, Arrival, InboxEntry, OutboxRow, TurnCommit
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.messages import ChannelName, InboundMessage, OutboundMessage, StatusUpdate
 from contracts.ports import ChannelInbound, Inbox, LiveEvent, Store
@@ -63,11 +63,11 @@ class BreakableInbox:
         self.is_down = False
         self.kept: list[InboundMessage] = []
 
-    async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
+    async def append(self, messages: Sequence[InboundMessage]) -> list[Appended]:
         self._check()
-        arrivals = await self._inbox.append(messages)
-        self.kept += [each for each, arrival in zip(messages, arrivals, strict=True) if arrival is Arrival.ACCEPTED]
-        return arrivals
+        appended = await self._inbox.append(messages)
+        self.kept += [each for each, one in zip(messages, appended, strict=True) if one.arrival is Arrival.ACCEPTED]
+        return appended
 
     async def ping(self) -> None:
         self._check()

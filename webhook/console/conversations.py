@@ -12,9 +12,9 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from adapters.channels.registry import PLATFORMS
-from adapters.http.access import access_check, require_allowed_origin
 from adapters.http.inbound import BodyReader
 from adapters.http.problems import Problem
+from contracts.access import Caller, Role
 from contracts.conversation import RESTING_STATES, Conversation, Owner, State
 from contracts.errors import (
     BadCursorError,
@@ -46,8 +46,8 @@ LATE_AFTER = timedelta(minutes=10)
 def conversation_routes(deps: WebhookDependencies) -> APIRouter:
     read_body = BodyReader(MAX_BODY, deps.read_within)
 
-    check = Depends(access_check(deps.console_token))
-    router = APIRouter(prefix="/console", dependencies=[check], include_in_schema=False)
+    operate = Depends(deps.access.require(Role.OPERATE))
+    router = APIRouter(prefix="/console", dependencies=[Depends(deps.access.require())], include_in_schema=False)
 
     @router.get("")
     async def waiting(request: Request, owner: Owner = Owner.NOBODY, was: str = "") -> Response:
@@ -109,13 +109,11 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
         return _stream(render)
 
     @router.post("/conversations/{conversation_id}/{action}")
-    async def act(conversation_id: str, action: str, request: Request) -> Response:
-        # A page of another site must not act through a browser that has access.
-        require_allowed_origin(request, frozenset())
+    async def act(conversation_id: str, action: str, request: Request, caller: Caller = operate) -> Response:
         given = await read_body.form(request)
         head = await _load(conversation_id, deps)
         try:
-            await _act(action, head.id, given, agent_of(request), deps)
+            await _act(action, head.id, given, caller.name, deps)
         except (IllegalTransitionError, ReplyWindowClosedError) as exc:
             return await _page(await _load(conversation_id, deps), request, deps, status=409, error=exc, given=given)
         except ConversationConflictError as exc:
@@ -124,10 +122,6 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
         return RedirectResponse(f"/console?was={action}" if is_done else _address(head), 303)
 
     return router
-
-
-def agent_of(request: Request) -> str:
-    return "console"
 
 
 async def _waiting(owner: Owner, deps: WebhookDependencies) -> dict[str, Any]:

@@ -1,9 +1,13 @@
 """The console's pages over HTTP: lists, one conversation, the agents' actions, dead letters, flags and experiments."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from webhook_bed import WebhookBed, assert_problem
+from pydantic import SecretStr
+from webhook_bed import WebhookBed, assert_problem, webhook_bed
 
+from adapters.http.access import Access
+from contracts.access import Key, Role
 from contracts.conversation import Conversation, Owner, State
 from contracts.delivery import DeadLetter, TurnCommit
 from contracts.messages import Address, ChannelName, Template
@@ -135,3 +139,17 @@ async def test_a_flag_changes_with_a_reason_and_goes_back(bed: WebhookBed) -> No
 async def test_experiments_without_one(bed: WebhookBed) -> None:
     assert "No experiments" in await page(bed, "/console/experiments")
     assert_problem(await bed.http.get("/console/experiments/none"), 404)
+
+
+async def test_a_reader_sees_everything_and_may_do_nothing(tmp_path: Path) -> None:
+    look, work = (Key(role=role, name=role, token=SecretStr(role)) for role in (Role.READ, Role.OPERATE))
+    async with webhook_bed("memory", tmp_path, access=Access((look, work))) as bed:
+        await bed.write("Olá", id="m-1")
+        await bed.reply("Pois não")
+        bed.http.headers["authorization"] = "Bearer read"
+        assert "Pois não" in (shown := await page(bed, PAGE))
+        assert "<form" not in shown.partition("<main")[2].partition("</main>")[0]
+        assert "This needs the role operate" in await post(bed, f"{PAGE}/take", 403)
+        bed.http.headers["authorization"] = "Bearer operate"
+        assert f'action="{PAGE}/take"' in await page(bed, PAGE)
+        assert "This needs the role administer" in await post(bed, "/console/flags/judge.tone", 403, reason="x")

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from adapters.http.access import SESSION_COOKIE
 from contracts.pages import ReportPage
 from webhook.settings import WebhookDependencies
 
@@ -104,8 +105,10 @@ def problem_page(answer: Response, request: Request, deps: WebhookDependencies) 
 
 def fragment(name: str, request: Request, deps: WebhookDependencies, **content: Any) -> str:
     """Return a page, or a part of one that is shown live, as HTML."""
-    reader = Reader.of(request, deps.zone)
+    reader, caller = Reader.of(request, deps.zone), getattr(request.state, "caller", None)
     shell = {"reader": reader, "say": reader.say, "now": deps.clock.now(), "links": deps.links, "url": request.url}
+    shell |= {"caller": caller, "may": caller.role.includes if caller else lambda _: False}
+    shell["has_session"] = SESSION_COOKIE in request.cookies
     text: str = environment().get_template(name).render(shell | content)
     return text
 

@@ -80,7 +80,7 @@ async def replay(settings: Settings, recorded: Sequence[Recorded], out: TextIO) 
         if not settings.store:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="prosa-replay-"))
             settings = settings.model_copy(update={"store": f"sqlite:{folder}/replay.sqlite"})
-        settings = settings.model_copy(update={"port": 0})
+        settings = settings.model_copy(update={"port": 0, "quiet_window_s": "0"})
         progress = stack.enter_context(Progress(console=errors, transient=True, disable=not sys.stderr.isatty()))
         bar = progress.add_task("Replaying", total=len(recorded))
         async with open_runtime(settings) as runtime:

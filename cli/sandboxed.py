@@ -15,7 +15,8 @@ def imitating_everything(settings: Settings) -> Settings:
     """Return the settings without keys and platforms: for a demonstration, which must not reach a real person."""
     imitated = ("anthropic_", "channels", "model_", "structured_output")
     names = [name for name in Settings.model_fields if name.startswith(imitated)]
-    return settings.model_copy(update={name: Settings.model_fields[name].default for name in names})
+    imitating = {name: Settings.model_fields[name].default for name in names}
+    return settings.model_copy(update=imitating | {"quiet_window_s": "0"})
 
 
 def needs_sandbox(settings: Settings) -> bool:

@@ -27,6 +27,8 @@ LONGEST_TURN_OF_CLOUD_TASKS_S = 25
 SAMPLE_INSTITUTION = Path(__file__).parents[1] / "context" / "documents" / "pyloto"
 TASKS_QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+")
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x20-\x7e]*")
+# A burst is answered after so long, however it goes on (`worker/quiet.py`).
+LONGEST_QUIET = timedelta(seconds=12)
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Usd = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=6)]
@@ -135,6 +137,7 @@ class Settings(BaseSettings):
     model_timeout_s: float = Field(6, gt=0, le=600, validation_alias="PROSA_MODEL_TIMEOUT_S")
     turn_budget_s: float = Field(12, gt=0, le=600, validation_alias="PROSA_TURN_BUDGET_S")
 
+    quiet_window_s: str = Field("8,web=0", validation_alias="PROSA_QUIET_WINDOW_S")
     late_apology_s: float = Field(600, gt=0, validation_alias="PROSA_LATE_APOLOGY_S")
     late_handoff_s: float = Field(21_600, gt=0, validation_alias="PROSA_LATE_HANDOFF_S")
     late_record_s: float = Field(259_200, gt=0, validation_alias="PROSA_LATE_RECORD_S")
@@ -237,6 +240,22 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.turn_budget_s)
 
     @property
+    def quiet_windows(self) -> Mapping[str, timedelta]:
+        """The longest wait for one more message, by channel; under an empty name that of the others.
+
+        Raises:
+            ValueError: it is not written as `8,web=0`.
+        """
+        pairs = [
+            (name.strip(), seconds)
+            for name, _, seconds in (one.rpartition("=") for one in _listed(self.quiet_window_s))
+        ]
+        windows = {name: timedelta(seconds=float(seconds)) for name, seconds in pairs}
+        if len(windows) < len(pairs) or not all(timedelta(0) <= one <= LONGEST_QUIET for one in windows.values()):
+            raise ValueError("it names a channel twice, or is not between 0 and 12 seconds")
+        return windows
+
+    @property
     def late_ages(self) -> tuple[timedelta, timedelta, timedelta]:
         """Ages of a message from which the delay is named, a person answers, and it is recorded only."""
         return (
@@ -290,6 +309,14 @@ class Settings(BaseSettings):
         """Where the institution's days begin."""
         # UTC needs no data base of time zones, which a small image may lack.
         return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
+
+    @model_validator(mode="after")
+    def _quiet_windows_are_seconds(self) -> Self:
+        try:
+            _ = self.quiet_windows
+        except ValueError as exc:
+            raise ValueError(f"PROSA_QUIET_WINDOW_S is seconds, then CHANNEL=seconds, as in 8,web=0: {exc}") from None
+        return self
 
     @model_validator(mode="after")
     def _late_ages_grow(self) -> Self:

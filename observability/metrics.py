@@ -254,6 +254,7 @@ FALLBACKS = _counter(
             "canonical_answer",
             "judge_unavailable",
             "message_type",
+            "collected_unsaid",
         )
     },
 )

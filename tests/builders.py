@@ -385,6 +385,7 @@ def engine_bed(
         listening_since=options.get("listening_since", EVER_SINCE),
         callback=options.get("callback"),
         id_salt="salt",
+        quiet=options.get("quiet"),
         monotonic=options.get("monotonic", time.monotonic),
         chance=random.Random(0).random,
     )

@@ -61,6 +61,7 @@ from worker.dependencies import (
     TurnDependencies,
 )
 from worker.operators import ConversationOperators
+from worker.quiet import QuietWindows
 from worker.routing import AgePolicy
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
@@ -183,6 +184,7 @@ async def open_engine(
             id_salt=settings.id_salt.get_secret_value(),
             has_judge=settings.judge == "on",
             ages=AgePolicy(*settings.late_ages),
+            quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
         )
         if deferred is not None:
             await deferred.ready()
@@ -207,6 +209,7 @@ def assemble(
     id_salt: str,
     has_judge: bool = True,
     ages: AgePolicy | None = None,
+    quiet: QuietWindows | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -257,6 +260,7 @@ def assemble(
         chance=chance,
         faults=faults,
         limits=limits,
+        quiet=quiet or QuietWindows(),
     )
     sweep = SweepDependencies(inbox, store, operators, analyses, limiter, refunds, clock, monotonic, retention)
     return Engine(turn, outbox, drain, operators, analyses, sweep, rulebooks)

@@ -15,6 +15,7 @@ from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
 from worker.operators import ConversationOperators
+from worker.quiet import QuietWindows
 from worker.replies.judging import ClearedSentences
 from worker.routing import AgePolicy, ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
@@ -55,10 +56,14 @@ class DrainLimits:
 
 @dataclass(frozen=True)
 class Confidence:
-    """Below `ask_below` the engine asks what was meant; after `unclear_turns` such turns a person is called."""
+    """Below `ask_below` the engine asks what was meant; after `unclear_turns` such turns a person is called.
+
+    Below `opt_out` a wish for no more messages is asked back.
+    """
 
     ask_below: float = 0.5
     unclear_turns: int = 2
+    opt_out: float = 0.8
 
 
 DRAIN_BACKOFF = Backoff(timedelta(milliseconds=500), timedelta(seconds=30))
@@ -178,6 +183,7 @@ class DrainDependencies:
     chance: Callable[[], float]
     faults: Faults
     limits: DrainLimits
+    quiet: QuietWindows = field(default_factory=QuietWindows)
     backoff: Backoff = DRAIN_BACKOFF
 
 

@@ -30,6 +30,7 @@ from worker import outbox
 from worker.dead_letters import give_up
 from worker.dependencies import DrainDependencies
 from worker.pipeline import Outcome, answer_turn
+from worker.quiet import GROWS_FOR, quiet_until
 from worker.scheduling.limiter import Attempt
 
 log = logger(__name__)
@@ -49,8 +50,10 @@ class DrainProgress:
     is_releasing: bool = False
 
 
-async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> None:
+async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> timedelta | None:
     """Answer everything that waits in a conversation. Harmless when nothing does, or when another worker holds it.
+
+    Returns the pause until it is to be drained again, where the person may not have finished; the sweep knows it too.
 
     An outage of inbox or store ends it at once: the sweep comes back to what waits. Errors, by what follows:
 
@@ -62,17 +65,18 @@ async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> Non
     """
     async with deps.limiter.conversation(conversation_id) as attempt:
         if attempt is None:
-            return
+            return None
         with conversation_logged(conversation_id), drain_span(conversation_id):
             progress, lease = DrainProgress(), await _claim(conversation_id, attempt, deps)
             if lease is None:
-                return
+                return None
             await deps.faults.reach("drain.claimed")
             try:
                 async with asyncio.TaskGroup() as group:
                     heartbeat = group.create_task(_keep_lease(lease, progress, deps))
-                    await answer_pending(lease, attempt, progress, deps)
+                    pause = await answer_pending(lease, attempt, progress, deps)
                     heartbeat.cancel()
+                return pause
             except asyncio.CancelledError:
                 await asyncio.shield(_give_back(lease, timedelta(0), deps))
                 raise
@@ -84,17 +88,22 @@ async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> Non
                         log.error("drain.defect", exc_info=group_error)
                 own = [error for error in errors if not isinstance(error, LeaseLostError)]
                 if not own:
-                    return
+                    return None
                 if any(isinstance(error, UNAVAILABLE) for error in own):
                     attempt.failed()
                 failures = max(progress.attempts, deps.limiter.failures(conversation_id))
                 is_given_back = await _give_back(lease, deps.backoff.pause(failures, deps.chance), deps)
                 if all(isinstance(error, OUTAGES) for error in own):
                     await _refund(progress.entries, deps, now=is_given_back)
+    return None
 
 
-async def answer_pending(lease: Lease, attempt: Attempt, progress: DrainProgress, deps: DrainDependencies) -> None:
+async def answer_pending(
+    lease: Lease, attempt: Attempt, progress: DrainProgress, deps: DrainDependencies
+) -> timedelta | None:
     """Send the replies of earlier turns, then answer turn after turn until nothing waits and the lease is given back.
+
+    Who may not have finished is waited for: the lease is given back until then, and the pause returned.
 
     Raises:
         LeaseLostError, TransientError: as the ports say; what was not committed waits.
@@ -106,6 +115,10 @@ async def answer_pending(lease: Lease, attempt: Attempt, progress: DrainProgress
     async with deps.isolation.of(lease.oldest_attempts):
         is_released = False
         while not is_released:
+            if (pause := await pause_for_more(lease.conversation_id, deps)) is not None:
+                progress.is_releasing = True
+                await deps.inbox.abandon(lease, due_at=deps.clock.now() + pause)
+                break
             entries = await deps.inbox.take(lease, isolate_after=deps.limits.isolate_after)
             await deps.faults.reach("drain.taken")
             answered: Sequence[int] = ()
@@ -121,6 +134,36 @@ async def answer_pending(lease: Lease, attempt: Attempt, progress: DrainProgress
             is_released = await deps.inbox.release(lease, answered=answered)
             progress.is_releasing = is_released
     attempt.answered()
+    return pause
+
+
+async def pause_for_more(conversation_id: ConversationId, deps: DrainDependencies) -> timedelta | None:
+    """Return how long the person's next message is waited for, with the typing indicator on; None: answer now.
+
+    What was tried before has been waited for.
+    """
+    if not deps.quiet.is_on:
+        return None
+    waiting = await deps.inbox.pending(conversation_id)
+    if not waiting or waiting[0].attempts:
+        return None
+    newest, now = waiting[-1].message, deps.clock.now()
+    longest = deps.quiet.of(newest.address.channel)
+    if not longest:
+        return None
+    head, rulebook = await deps.turn.store.conversations.load(conversation_id), deps.turn.rulebook()
+    until = quiet_until(
+        [entry.message for entry in waiting],
+        head,
+        longest=longest,
+        consent=rulebook.consent,
+        institution=rulebook.institution,
+    )
+    if until is None or until <= now:
+        return None
+    if channel := deps.turn.channels.get(newest.address.channel):
+        channel.acknowledge(newest.address, newest.platform_id)
+    return until - now
 
 
 async def answer_current(
@@ -134,6 +177,7 @@ async def answer_current(
         TransientError: nothing was written; the messages are tried again.
     """
     limits, first = deps.limits, entries[0]
+    is_waited_for = bool(deps.quiet.of(first.message.address.channel))
     if first.attempts > limits.attempts:
         await give_up(first, "attempts", deps.operators, deps.outbox)
         return ()
@@ -143,6 +187,8 @@ async def answer_current(
             raise MalformedMessageError("this release cannot read a message of the inbox")
         while turn.entries:
             may_grow = first.attempts < limits.isolate_after and stale < limits.stale_drafts
+            if is_waited_for:
+                may_grow = may_grow and deps.clock.now() < first.message.received_at + GROWS_FOR
             try:
                 with turn_span(turn) as answered:
                     outcome = await answer_turn(turn, deps.turn, cost, may_grow=may_grow)
@@ -159,6 +205,10 @@ async def answer_current(
                 log.info("turn.ended", correlation_id=turn.correlation_id, **ended)
                 break
             stale += 1
+            if is_waited_for:
+                # The one more message may not be the last: back into the quiet window, without an attempt counted.
+                await deps.inbox.refund_attempts(conversation_id, [entry.sequence for entry in turn.entries])
+                return ()
             turn = await _still_pending(turn, deps, grow=True)
     except PermanentError as exc:
         note_errors(exc)

@@ -1,12 +1,13 @@
 """Life of one turn, from what a person wrote to the committed reply, one function for each stage."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import groupby
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from context.guardrails.sentences import sentences_of
 from context.hours import handoff_text
@@ -20,13 +21,14 @@ from contracts.conversation import (
     TaskRecord,
     Trigger,
     ViolationRecord,
+    WaitingFor,
 )
-from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
+from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision, Wish
 from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerError
-from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart
+from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart, Rule
 from contracts.institution import FixedText, Institution
 from contracts.ledger import BilledCall
-from contracts.messages import ADVERTISEMENT, MessageType, OutboundMessage
+from contracts.messages import ADVERTISEMENT, InboundMessage, MessageType, OutboundMessage
 from contracts.performance import answered_by
 from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent
 from contracts.turn import Turn, TurnReason
@@ -43,7 +45,7 @@ from prompts.tasks.message_type import fallback_message_type
 from prompts.tasks.state import clarification
 from reports.accuracy import classification, taken_back
 from worker import routing
-from worker.automatons import note_round
+from worker.automatons import note_round, says_the_same
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
 from worker.operators import OPTED_OUT
 from worker.replies.composer import fit
@@ -55,6 +57,9 @@ from worker.turn import Draft, WrittenReply, to_commit
 Replies: TypeAlias = tuple[OutboundMessage, ...]
 
 MOST_CORRECTIONS = 8
+REPEATED_WORDS = 6
+# A look is one short question to the inbox.
+LOOK_FOR_NEWER_SECONDS = 0.25
 DELAYED_AGAIN_AFTER = timedelta(hours=1)
 
 
@@ -86,14 +91,17 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
         if draft is None:
             cost.before = Decimal(context.conversation.spent_usd)
             clock = deps.prompter.start_clock(cost)
-            draft = await select_state(context, deps.prompter, clock, deps.confidence)
-            if draft.needs_reply:
-                draft = await write_reply(draft, context, deps, clock)
+            draft = await unless_overtaken(
+                write(context, deps, clock, may_grow=may_grow), turn, deps.inbox, may_grow=may_grow
+            )
+            if draft is None:
+                return Outcome.STALE
             if draft.written is not None:
                 draft = await check_reply(draft, draft.written, context, deps.prompter, clock)
         draft = sendable(draft, context, deps.ages)
         await deps.faults.reach("turn.thought")
-        if may_grow and await has_newer_to_answer(turn, deps.inbox):
+        # What is as good as done goes out before the newer message gets its own turn; a word of consent does not wait.
+        if may_grow and routing.newest_wish(await newer_to_answer(turn, deps.inbox), context.rulebook.consent):
             return Outcome.STALE
         # Committed before it is sent: a crash from here on repeats the send, not the thinking.
         elapsed = deps.monotonic() - started
@@ -112,12 +120,32 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
     return Outcome.REPLIED if draft.replies else Outcome.SILENT
 
 
-async def has_newer_to_answer(turn: Turn, inbox: Inbox) -> bool:
-    """Whether a message came behind the turn that changes the answer; a reaction, edit or deletion alone does not."""
+async def newer_to_answer(turn: Turn, inbox: Inbox) -> list[InboundMessage]:
+    """Return what came behind the turn and changes the answer; a reaction, edit or deletion alone does not."""
     if not await inbox.has_newer(turn.conversation_id, turn.last_sequence):
-        return False
-    waiting = await inbox.pending(turn.conversation_id)
-    return any(entry.sequence > turn.last_sequence and not entry.message.is_recorded_only for entry in waiting)
+        return []
+    waiting = [
+        entry.message for entry in await inbox.pending(turn.conversation_id) if entry.sequence > turn.last_sequence
+    ]
+    return [message for message in waiting if not message.is_recorded_only]
+
+
+async def unless_overtaken(
+    writing: Coroutine[Any, Any, Draft | None], turn: Turn, inbox: Inbox, *, may_grow: bool
+) -> Draft | None:
+    """Return the draft; None when a newer message has come while Tasks 1 to 3 wrote it: their calls end at once."""
+    if not may_grow:
+        return await writing
+    work = asyncio.ensure_future(writing)
+    try:
+        while not (await asyncio.wait({work}, timeout=LOOK_FOR_NEWER_SECONDS))[0]:
+            if await newer_to_answer(turn, inbox):
+                return None
+        return work.result()
+    finally:
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
 
 
 @dataclass(frozen=True)
@@ -188,6 +216,7 @@ class TurnContext:
 
     def view(self, conversation: Conversation) -> TurnView:
         """Return what the tasks may know. A field that is known or was asked for is not asked for again."""
+        hours, now = self.institution.hours, self.clock.now()
         known = {*conversation.fields, *conversation.asked_fields}
         if conversation.person_name:
             known.add("name")
@@ -198,7 +227,8 @@ class TurnContext:
             channel=self.turn.messages[-1].address.channel,
             allowed_states=tuple(self.machine.open_moves(conversation, by="model")),
             askable_fields=tuple(field.id for field in self.institution.fields if field.id not in known),
-            at=self.clock.now(),
+            at=now.astimezone(hours.zone) if hours else now,
+            is_open=hours.is_open(now) if hours else None,
             quoted=self.quoted,
         )
 
@@ -347,6 +377,8 @@ async def select_state(context: TurnContext, prompter: Prompter, clock: TurnCloc
     if result.value is None:
         return escalate(draft, FixedText.MODEL_AWAY, failure(result.error), context)
 
+    if result.value.wish is Wish.OPT_OUT and routing.may_opt_out(draft.conversation, context.turn.answerable):
+        return leave(draft, result.value, context, sure=result.value.confidence >= confidence.opt_out)
     decision, reason = weigh(result.value, draft.conversation, confidence, context.institution)
     draft = understand(draft, decision, reason, context.clock.now())
     match decision.next_state:
@@ -369,10 +401,27 @@ async def select_state(context: TurnContext, prompter: Prompter, clock: TurnCloc
     return draft
 
 
+def leave(draft: Draft, decision: StateDecision, context: TurnContext, *, sure: bool) -> Draft:
+    """Follow a wish for no more messages; ask it back when unsure, with the institution's own word as the button."""
+    decision = decision.model_copy(update={"waiting_for": WaitingFor.CHOICE, "ask_field": None})
+    reason = TurnReason.OPTED_OUT if sure else TurnReason.UNCLEAR
+    draft = context.advance(replace(draft, decision=decision, reason=reason), Trigger.PROCESS, by=decision)
+    draft = context.advance(draft, Trigger.DRAFT, Trigger.RESPOND, Trigger.SEND)
+    if sure:
+        update = {"opted_out": True, "consent_at": routing.written_last(context.turn.answerable)}
+        draft = draft.with_conversation(draft.conversation.model_copy(update=update))
+        return draft.with_reply(context.fixed(FixedText.OPTED_OUT))
+    question = context.institution.text(FixedText.CONFIRM_OPT_OUT)
+    word = context.institution.opt_out_words[:1]
+    return draft.with_reply(*context.fitted(question, MessageTypeChoice(type=MessageType.BUTTON), word))
+
+
 def weigh(
     decision: StateDecision, conversation: Conversation, confidence: Confidence, institution: Institution
 ) -> tuple[StateDecision, TurnReason]:
     """Return the decision to follow: below the threshold of confidence, ask what was meant, and later escalate."""
+    if decision.wish is Wish.AGENT:
+        return decision.model_copy(update={"next_state": State.ESCALATING}), TurnReason.DECIDED
     chosen = conversation.tuning.ask_below
     ask_below = confidence.ask_below if chosen is None else chosen
     if decision.confidence >= ask_below or decision.next_state is State.ESCALATING:
@@ -432,6 +481,16 @@ def satisfaction_prompt(context: TurnContext) -> Replies:
 # Stage: write the reply
 
 
+async def write(context: TurnContext, deps: TurnDependencies, clock: TurnClock, *, may_grow: bool) -> Draft | None:
+    """Select the state and write the reply to it; None when a newer message has come in between."""
+    draft = await select_state(context, deps.prompter, clock, deps.confidence)
+    if not draft.needs_reply:
+        return draft
+    if may_grow and await newer_to_answer(context.turn, deps.inbox):
+        return None
+    return await write_reply(draft, context, deps, clock)
+
+
 async def write_reply(draft: Draft, context: TurnContext, deps: TurnDependencies, clock: TurnClock) -> Draft:
     """Ask Tasks 2 and 3 in parallel; without words and a canonical answer to take for them, escalate."""
     decision, prompter = draft.decision, deps.prompter
@@ -483,6 +542,7 @@ async def check_reply(
     if response is None or judge is None or response.value is None:
         return canonical(draft, written.form, view, context)
     replies, findings, sentences = await check(response.value, written.form, view, context, judge)
+    findings = findings or repetition(response.value.text, view, ours=True)
     draft = judged(draft, response, findings).with_task(*taken(judge))
     if findings:
         rewrite = replace(view, rewrite=corrections(findings, sentences))
@@ -490,6 +550,7 @@ async def check_reply(
         draft = draft.with_task(response.record)
         if response.value is not None:
             replies, findings, _ = await check(response.value, written.form, view, context, judge)
+            findings = findings or repetition(response.value.text, view, ours=False)
             draft = judged(draft, response, findings).with_task(*taken(judge))
     elif not judge.is_unavailable:
         await prompter.keep(response)
@@ -512,6 +573,22 @@ async def check(
     sentences = sentences_of(response.parts, also)
     findings = context.rulebook.floor.check(response.parts, known_facts(view), also)
     return replies, findings or await judge.findings(sentences), sentences
+
+
+def repetition(text: str, view: TurnView, *, ours: bool) -> tuple[Finding, ...]:
+    """Find a reply that is the person's own message, or `ours`, the last reply, while the person asked another thing.
+
+    Short replies may be said again, and so may the last one after a rewrite: it is no harm, only no help.
+    """
+    if len(text.split()) < REPEATED_WORDS:
+        return ()
+    window, written = view.conversation.window, [message.text for message in view.messages]
+    told = [said.text for said in window if said.speaker is Speaker.ASSISTANT][-1:]
+    asked = [said.text for said in window if said.speaker is Speaker.PERSON][-1:]
+    is_insisting = any(says_the_same(one, other) for one in written for other in asked)
+    if any(says_the_same(text, one) for one in [*written, *(told if ours and not is_insisting else [])]):
+        return (Finding(rule=Rule.REPEATS, excerpt="", why="says the person's message or the last reply again"),)
+    return ()
 
 
 def taken(judge: TurnJudge) -> tuple[TaskRecord, ...]:

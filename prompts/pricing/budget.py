@@ -4,6 +4,7 @@ Three ceilings: of a turn, of a conversation (one episode of it) and of a day, w
 one on a smaller model is asked; a call that no longer fits is not made, and the turn goes on as without a model.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -158,6 +159,13 @@ class BudgetScope:
         return self.used >= self.ceiling * ECONOMY_FROM
 
 
+def _prompt_bytes(request: ModelRequest) -> tuple[int, int]:
+    """Return the size of the prefix that the provider may keep, and of what is written anew for this call."""
+    ours = sum(len(block.text.encode()) for block in request.system) + len(orjson.dumps(request.output_schema))
+    theirs = sum(len(text.encode()) for text in (request.user, request.repair_of, request.repair_reason) if text)
+    return ours, theirs
+
+
 class Meter:
     """Reservations and settlements of all calls of a process. No step awaits anything, so each is atomic.
 
@@ -192,14 +200,20 @@ class Meter:
         self.day.held += amount
         try:
             yield Hold(admitted, amount, lambda response: self._settle(admitted, response, context))
+        except asyncio.CancelledError:
+            # A newer message ends a call under way, and its prompt is billed all the same.
+            ours, theirs = _prompt_bytes(admitted)
+            read = TokenCount(input=theirs // BYTES_PER_TOKEN_OF_OURS, cache_read=ours // BYTES_PER_TOKEN_OF_OURS)
+            asked = ModelResponse(text="", stop_reason="cancelled", model=admitted.model, tokens=read)
+            self._settle(admitted, asked, context)
+            raise
         finally:
             cost.held -= amount
             self.day.held -= amount
 
     def bound(self, request: ModelRequest) -> Decimal:
         """Return the highest possible cost in USD: an uncached prompt, the longest answer."""
-        ours = sum(len(block.text.encode()) for block in request.system) + len(orjson.dumps(request.output_schema))
-        theirs = sum(len(text.encode()) for text in (request.user, request.repair_of, request.repair_reason) if text)
+        ours, theirs = _prompt_bytes(request)
         tokens = TokenCount(input=theirs, cache_write=-(-ours // BYTES_PER_TOKEN_OF_OURS), output=request.max_tokens)
         return self._charge(request.model, tokens)
 

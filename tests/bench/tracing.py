@@ -222,6 +222,7 @@ def worker_settings(folder: Path, sandbox_url: str, **changes: Any) -> Settings:
         "PROSA_ENGINE": "celery",
         "REDIS_URL": redis_url(),
         "PROSA_DATA_DIR": folder,
+        "PROSA_QUIET_WINDOW_S": "0",
         "ANTHROPIC_API_KEY": "sandbox",
         "ANTHROPIC_BASE_URL": f"{sandbox_url}/anthropic",
         "WHATSAPP_APP_SECRET": "sandbox",

@@ -36,6 +36,7 @@ WHOLE_WAY = (
 def shared(collector: Collector, sandbox_url: str, port: int) -> dict[str, str]:
     return {
         "PORT": str(port),
+        "PROSA_QUIET_WINDOW_S": "0",
         "PROMPTER_USE_TRACING": "true",
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
         "ANTHROPIC_API_KEY": "sandbox",

@@ -241,10 +241,10 @@ async def test_dropped_drafts_and_refused_answers_were_paid(beds: Any) -> None:
     turn = await say(bed)
     await bed.engine.turn.ledger.flush()
     booked = await read_day(bed.store.records, TODAY, at=START)
-    assert booked.total.calls == len(model.requests) == 7
+    assert booked.total.calls == len(model.requests) == 5
     assert sum(task.calls for task in turn.tasks) == 3
     apart = [one for one in await bed.store.records.page(COLLECTION, at=START) if kind_of(one.key) is Kind.APART]
-    assert [Page.of(one.body).total.calls for one in apart] == [4]
+    assert [Page.of(one.body).total.calls for one in apart] == [2]
     assert await recount(bed.store, TODAY, at=TOMORROW) == await truth(bed.store)
     assert (await read_day(bed.store.records, TODAY, at=TOMORROW)).total == booked.total
     head = await bed.store.conversations.load(C1)

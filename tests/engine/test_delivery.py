@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
+from adapters.dead_letters import retry_dead_letter
 from adapters.models.scripted import ScriptedModel
 from cli.trace import trace
 from contracts.conversation import Conversation, State
@@ -402,11 +403,12 @@ async def test_a_dead_letter_can_be_tried_again(bed: EngineBed) -> None:
     await drain(C1, limited.engine.drain)
     (letter,) = await bed.store.dead_letters.letters()
     await bed.engine.operators.agents.hand_back(C1, agent="ana")
-    assert await operator_actions.retry_dead_letter(letter.id, bed.engine.operators) == C1
+    places = (bed.inbox, bed.store.dead_letters)
+    assert await retry_dead_letter(letter.id, *places, at=bed.clock.now()) == C1
     await drain(C1, bed.engine.drain)
     assert await bed.store.dead_letters.letters() == []
     assert (await bed.store.conversations.turns(C1))[-1].reason == "decided"
-    assert await operator_actions.retry_dead_letter("nothing", bed.engine.operators) is None
+    assert await retry_dead_letter("nothing", *places, at=bed.clock.now()) is None
 
 
 async def test_an_erasure_while_the_model_thinks_is_not_written_over(bed: EngineBed) -> None:

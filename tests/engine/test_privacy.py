@@ -58,7 +58,9 @@ def logs() -> io.StringIO:
 
 @pytest.fixture
 async def runtime(tmp_path: Path) -> AsyncIterator[Runtime]:
-    settings = Settings(PROSA_DATA_DIR=tmp_path, PROSA_INSTITUTION=DOCUMENTS / "pyloto", PORT=0)
+    settings = Settings(
+        PROSA_DATA_DIR=tmp_path, PROSA_INSTITUTION=DOCUMENTS / "pyloto", PORT=0, PROSA_QUIET_WINDOW_S="0"
+    )
     async with open_runtime(settings) as runtime:
         yield runtime
 
@@ -153,6 +155,7 @@ async def test_personal_data_of_eight_kinds_goes_through_everything_and_is_found
             PROSA_INSTITUTION=DOCUMENTS / "pyloto",
             PORT=0,
             REDIS_CACHE_URL=redis_url(),
+            PROSA_QUIET_WINDOW_S="0",
             PROMPTER_USE_CACHE=True,
             PROMPTER_USE_BATCHING=True,
             PROSA_CACHE_TEMPLATE=True,

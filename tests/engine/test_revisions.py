@@ -1,6 +1,6 @@
 """Edits and deletions: what later prompts read, what the transcript keeps, and that neither is answered."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,13 @@ class Reader:
     def __init__(self) -> None:
         self.given: list[str] = []
         self.state, self.text = decision(), response()
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
 
     async def __call__(self, request: ModelRequest) -> str:
         self.given.append(request.user)
+        if self.meanwhile is not None:
+            came, self.meanwhile = self.meanwhile, None
+            await came()
         if request.schema_name == "state_decision":
             return self.state
         return self.text if request.schema_name == "response_draft" else await agreeable(request)
@@ -149,7 +153,7 @@ async def test_a_newer_message_starts_it_again_with_the_edit(bed: EngineBed, rea
     async def came() -> None:
         await bed.inbox.append([edit("a", "para Jaçanã"), inbound("e quanto custa?")])
 
-    bed.faults.pausing["turn.thought"] = came
+    reader.meanwhile = came
     await say(bed, inbound("para Pedralva", id="a"))
     assert "Pedralva" not in reader.given[-1]
     assert "Jaçanã" in reader.given[-1]

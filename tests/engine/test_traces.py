@@ -44,6 +44,7 @@ async def traced_runtime(folder: Path, collector: Collector, **changes: Any) -> 
         PROSA_DATA_DIR=folder,
         PROSA_INSTITUTION=DOCUMENTS / "pyloto",
         PORT=0,
+        PROSA_QUIET_WINDOW_S="0",
         PROMPTER_USE_TRACING=True,
         PROMPTER_USE_CACHE=True,
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,

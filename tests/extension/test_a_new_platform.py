@@ -52,7 +52,12 @@ class Whole:
 async def opened(folder: Path, **settings: str) -> AsyncIterator[Whole]:
     platform = CarrierDouble()
     async with server_of(platform.app).running(listen("127.0.0.1", 0)) as platform_url:
-        given = {"CARRIER_API_URL": f"{platform_url}/v1", "PROSA_DATA_DIR": str(folder), "PORT": "0"} | settings
+        given = {
+            "CARRIER_API_URL": f"{platform_url}/v1",
+            "PROSA_DATA_DIR": str(folder),
+            "PORT": "0",
+            "PROSA_QUIET_WINDOW_S": "0",
+        } | settings
         async with (
             open_runtime(read_settings(given, env_file=None)) as runtime,
             server_of(runtime.webhook).running(listen("127.0.0.1", 0)) as url,

@@ -67,7 +67,7 @@ class Whole:
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[Whole]:
-    settings = read_settings({"PROSA_DATA_DIR": str(folder), "PORT": "0"}, env_file=None)
+    settings = read_settings({"PROSA_DATA_DIR": str(folder), "PORT": "0", "PROSA_QUIET_WINDOW_S": "0"}, env_file=None)
     async with (
         open_runtime(settings) as runtime,
         server_of(runtime.webhook).running(listen("127.0.0.1", 0)) as url,

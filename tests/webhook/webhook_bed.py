@@ -200,7 +200,8 @@ class WebhookBed:
         """Answer what waits in a web conversation: one turn, committed, and its news published unless they get lost."""
         name = conversation_id(conversation)
         entries = await self.inbox.pending(name)
-        head = await self.store.conversations.load(name) or Conversation(id=name)
+        address = entries[-1].message.address if entries else None
+        head = await self.store.conversations.load(name) or Conversation(id=name, address=address)
         number = head.next_outbox_number
         row = outbox_row(name, number, text)
         record = TurnRecord(

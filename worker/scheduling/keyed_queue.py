@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from contracts.values import ConversationId
 from worker.scheduling.limiter import LoopPace
@@ -11,7 +12,8 @@ MAX_AT_ONCE = 32
 # Analyses only wait for the model; of these few at once, so that they leave the provider's limits to the turns.
 ANALYSES_AT_ONCE = 4
 
-Work = Callable[[str], Awaitable[None]]
+Work = Callable[[str], Awaitable[timedelta | None]]
+"""Returns the pause after which it is to run again, if any."""
 
 
 class KeyedQueue:
@@ -27,6 +29,7 @@ class KeyedQueue:
         self._pace = LoopPace()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._closed = False
 
     @property
@@ -37,6 +40,8 @@ class KeyedQueue:
         """Start the work of the key, or have it run once more; return its task, None when the queue is closed."""
         if self._closed:
             return self._running.get(key)
+        if timer := self._timers.pop(key, None):
+            timer.cancel()
         if key in self._running:
             self._again.add(key)
         else:
@@ -50,6 +55,8 @@ class KeyedQueue:
 
     async def close(self, grace_seconds: float) -> None:
         self._closed = True
+        for timer in self._timers.values():
+            timer.cancel()
         if self._running:
             _, late = await asyncio.wait(self.running, timeout=grace_seconds)
             for task in late:
@@ -60,10 +67,13 @@ class KeyedQueue:
         try:
             async with self._at_once:
                 await self._pace.admitted()
-                await self._work(key)
+                pause = await self._work(key)
                 while key in self._again and not self._closed:
                     self._again.discard(key)
-                    await self._work(key)
+                    pause = await self._work(key)
+                if pause is not None and not self._closed:
+                    timer = asyncio.get_running_loop().call_later(pause.total_seconds(), self.start, key)
+                    self._timers[key] = timer
         finally:
             # In the same step as the last look at `_again`: a wake-up finds the task running or gone, never neither.
             self._again.discard(key)
@@ -79,7 +89,7 @@ class EmbeddedQueue:
 
     def __init__(
         self,
-        drain: Callable[[ConversationId], Awaitable[None]],
+        drain: Callable[[ConversationId], Awaitable[timedelta | None]],
         analyse: Work = _nothing,
         *,
         at_once: int = MAX_AT_ONCE,

@@ -10,7 +10,6 @@ import pytest
 
 from adapters.memory.cache import MemoryCache
 from contracts.conversation import TaskName
-from contracts.decisions import ResponseDraft
 from prompts.caching.answers import AnswerCache, CacheLevel, SampleOutcome
 from prompts.caching.questions import Question
 from tests.builders import SteppingClock, decision, message_type, response

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import Field, ValidationError
 
@@ -82,6 +82,13 @@ class Arrival(StrEnum):
     ACCEPTED = "accepted"
     DUPLICATE_PENDING = "duplicate_pending"
     DUPLICATE_DONE = "duplicate_done"
+
+
+class Appended(NamedTuple):
+    """Outcome of an append, and the conversation that holds the message: the one that its thread was joined to."""
+
+    arrival: Arrival
+    conversation_id: ConversationId
 
 
 class OutboxRow(Kept):

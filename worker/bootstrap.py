@@ -60,11 +60,13 @@ from worker.dependencies import (
     SweepDependencies,
     TurnDependencies,
 )
+from worker.notices import NO_NOTICES, Notices
 from worker.operators import ConversationOperators
 from worker.quiet import QuietWindows
 from worker.routing import AgePolicy
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
+from worker.threads import Threads
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner, VariantAssigner
 
 if TYPE_CHECKING:
@@ -183,6 +185,7 @@ async def open_engine(
             callback=callback,
             id_salt=settings.id_salt.get_secret_value(),
             has_judge=settings.judge == "on",
+            notices=Notices.of(settings),
             ages=AgePolicy(*settings.late_ages),
             quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
         )
@@ -208,6 +211,7 @@ def assemble(
     callback: Callback | None,
     id_salt: str,
     has_judge: bool = True,
+    notices: Notices = NO_NOTICES,
     ages: AgePolicy | None = None,
     quiet: QuietWindows | None = None,
     monotonic: Callable[[], float] = time.monotonic,
@@ -216,6 +220,7 @@ def assemble(
     """Give each part of the worker what it works with; what they share is the same object in all of them."""
     inbox, store, rulebook = backend.inbox, backend.store, rulebooks.current
     machine, escalations, refunds = ConversationMachine(), Escalations(), AttemptRefunds(inbox)
+    threads = Threads(inbox, store, clock)
     limiter = Limiter(limits.at_once, monotonic=monotonic, chance=chance)
     turn = TurnDependencies(
         inbox=inbox,
@@ -228,10 +233,12 @@ def assemble(
         events=backend.events,
         ledger=ledger,
         escalations=escalations,
+        threads=threads,
         clock=clock,
         monotonic=monotonic,
         faults=faults,
         has_judge=has_judge,
+        notices=notices,
         ages=ages or AgePolicy(),
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
@@ -240,8 +247,10 @@ def assemble(
         return rulebook().institution
 
     windows = {name: channel.reply_window for name, channel in channels.items()}
-    agents = ConversationOperators(store, machine, clock, institution, windows, observe=variants.observe)
-    operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults, id_salt, agents)
+    agents = ConversationOperators(store, machine, clock, institution, windows, notices, variants.observe)
+    operators = OperatorDependencies(
+        inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt, agents
+    )
     analyses = AnalysisDependencies(
         store, analyst, rulebook, ledger, escalations, clock, monotonic, chance, faults, callback
     )

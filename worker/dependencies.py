@@ -14,12 +14,14 @@ from fsm.machine import ConversationMachine
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
+from worker.notices import Notices
 from worker.operators import ConversationOperators
 from worker.quiet import QuietWindows
 from worker.replies.judging import ClearedSentences
 from worker.routing import AgePolicy, ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.refunds import AttemptRefunds
+from worker.threads import Threads
 from worker.variants import VariantAssigner
 
 
@@ -106,12 +108,14 @@ class TurnDependencies:
     events: Events
     ledger: Ledger
     escalations: Escalations
+    threads: Threads
     clock: Clock
     monotonic: Callable[[], float]
     faults: Faults
     confidence: Confidence = field(default_factory=Confidence)
     flood: FloodLimit = field(default_factory=FloodLimit)
     ages: AgePolicy = field(default_factory=AgePolicy)
+    notices: Notices = field(default_factory=Notices)
     cleared: ClearedSentences = field(default_factory=ClearedSentences)
     has_judge: bool = True
 
@@ -145,6 +149,7 @@ class OperatorDependencies:
     machine: ConversationMachine
     rulebook: Callable[[], Rulebook]
     ledger: Ledger
+    threads: Threads
     clock: Clock
     faults: Faults
     id_salt: str

@@ -10,6 +10,7 @@ from contracts.calls import TurnCost
 from contracts.delivery import InboxEntry, Lease
 from contracts.errors import (
     ConversationConflictError,
+    ConversationJoinedError,
     ConversationMovedError,
     InboxUnavailableError,
     LeaseLostError,
@@ -43,11 +44,14 @@ OUTAGES = (*UNAVAILABLE, ConversationMovedError)
 
 @dataclass
 class DrainProgress:
-    """Progress of a drain: the messages in hand, and the attempts at those of the newest turn."""
+    """Progress of a drain: the messages in hand, the attempts at those of the newest turn, and the thread that the
+    conversation was joined to.
+    """
 
     entries: Sequence[InboxEntry] = ()
     attempts: int = 0
     is_releasing: bool = False
+    joined_to: ConversationId | None = None
 
 
 async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> timedelta | None:
@@ -63,11 +67,12 @@ async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> tim
     - Any other error: the lease is given back with a back-off. An outage takes back the attempts of the messages in
       hand; what is not a `WorkerError` is a defect, and logged with its traceback.
     """
+    progress = DrainProgress()
     async with deps.limiter.conversation(conversation_id) as attempt:
         if attempt is None:
             return None
         with conversation_logged(conversation_id), drain_span(conversation_id):
-            progress, lease = DrainProgress(), await _claim(conversation_id, attempt, deps)
+            lease = await _claim(conversation_id, attempt, deps)
             if lease is None:
                 return None
             await deps.faults.reach("drain.claimed")
@@ -76,7 +81,8 @@ async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> tim
                     heartbeat = group.create_task(_keep_lease(lease, progress, deps))
                     pause = await answer_pending(lease, attempt, progress, deps)
                     heartbeat.cancel()
-                return pause
+                if progress.joined_to is None:
+                    return pause
             except asyncio.CancelledError:
                 await asyncio.shield(_give_back(lease, timedelta(0), deps))
                 raise
@@ -95,7 +101,7 @@ async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> tim
                 is_given_back = await _give_back(lease, deps.backoff.pause(failures, deps.chance), deps)
                 if all(isinstance(error, OUTAGES) for error in own):
                     await _refund(progress.entries, deps, now=is_given_back)
-    return None
+    return None if progress.joined_to is None else await drain(progress.joined_to, deps)
 
 
 async def answer_pending(
@@ -125,7 +131,11 @@ async def answer_pending(
             if entries:
                 progress.entries, progress.attempts = entries, entries[0].attempts
                 with _logged(entries):
-                    answered = await answer_current(lease.conversation_id, entries, deps)
+                    try:
+                        answered = await answer_current(lease.conversation_id, entries, deps)
+                    except ConversationJoinedError as exc:
+                        progress.joined_to = ConversationId(exc.into)
+                        answered = await deps.turn.threads.forward(entries, progress.joined_to)
                 progress.entries = ()
             await deps.faults.reach("drain.releasing")
             # A heartbeat behind the release would lock a conversation that nothing holds.

@@ -53,6 +53,7 @@ from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
 from worker.replies.live_reply import LiveText
 from worker.revisions import quoted_texts, revised
+from worker.threads import known_names
 from worker.turn import Draft, WrittenReply, to_commit
 
 Replies: TypeAlias = tuple[OutboundMessage, ...]
@@ -80,6 +81,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
 
     Raises:
         ConversationConflictError: another worker wrote the conversation since it was loaded; nothing was written here.
+        ConversationJoinedError: it is joined to another thread of the person, which answers; nothing was written here.
         TransientError, PermanentError: as the ports say; nothing was written.
     """
     started = deps.monotonic()
@@ -252,6 +254,7 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     turn = turn.after(conversation.last_sequence)
     if not turn.entries:
         return None
+    conversation = await deps.threads.settle(conversation, turn.messages)
     turn = replace(turn, early_revisions=conversation.early_revisions)
     conversation = revised(conversation, turn.revisions, came=[message.id for message in turn.messages])
     rulebook, newest = deps.rulebook(), turn.messages[-1]
@@ -261,7 +264,7 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     names = [message.person_name for message in turn.messages if message.person_name]
     advertisements = [text for message in turn.messages if (text := message.data.get(ADVERTISEMENT))]
     changes = {
-        "address": newest.address,
+        "address": newest.address if newest.recorded_only else known_names(newest.address, conversation.address),
         "person_name": names[-1] if names else conversation.person_name,
         "last_inbound_at": routing.newest_inbound(conversation, turn.messages),
         "advertisement": advertisements[-1] if advertisements else conversation.advertisement,
@@ -707,6 +710,7 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
     if draft.reason is TurnReason.OPTED_OUT:
         unsent = await deps.store.outbox.unsent(context.turn.conversation_id)
         written = written.withdrawing(unsent, reason=OPTED_OUT, at=deps.clock.now())
+    written = deps.notices.noted(written)
     await deps.faults.reach("turn.before_commit")
     with span("store.commit"):
         await deps.store.conversations.commit(written)

@@ -37,6 +37,7 @@ from tests.builders import (
     RecordingChannel,
     SteppingClock,
     agreeable,
+    arrivals_of,
     conversation_id,
     damage,
     decision,
@@ -510,10 +511,10 @@ async def test_old_deduplication_keys_are_forgotten(kind: str, tmp_path: Path) -
         await drain(C1, bed.engine.drain)
         bed.clock.move(timedelta(days=8))
         await clean(bed.engine.sweep)
-        assert await inbox.append([message]) == [Arrival.DUPLICATE_DONE]
+        assert arrivals_of(await inbox.append([message])) == [Arrival.DUPLICATE_DONE]
         bed.clock.move(timedelta(days=91))
         await clean(bed.engine.sweep)
-        assert await inbox.append([message]) == [Arrival.ACCEPTED]
+        assert arrivals_of(await inbox.append([message])) == [Arrival.ACCEPTED]
 
 
 async def test_a_model_that_drips_its_answer_is_away(bed: EngineBed) -> None:
@@ -762,14 +763,14 @@ class Delivery(RuleBasedStateMachine):
     @rule(target=messages, text=st.sampled_from(["oi", "pessoa", "PARAR", "VOLTAR", "horário?"]))
     def deliver(self, text: str) -> Any:
         message = inbound(text, at=self.bed.clock.now())
-        assert self.run(self.bed.inbox.append([message])) == [Arrival.ACCEPTED]
+        assert arrivals_of(self.run(self.bed.inbox.append([message]))) == [Arrival.ACCEPTED]
         self.accepted[message.id] = message.dedup_key
         self.order.append(message.id)
         return message
 
     @rule(message=messages)
     def redeliver(self, message: Any) -> None:
-        assert self.run(self.bed.inbox.append([message])) != [Arrival.ACCEPTED]
+        assert arrivals_of(self.run(self.bed.inbox.append([message]))) != [Arrival.ACCEPTED]
 
     @rule(times=st.integers(1, 3))
     def wake(self, times: int) -> None:

@@ -16,7 +16,7 @@ from adapters.http.listener import listen
 from adapters.memory.events import MemoryEvents
 from cli.serving import server_of
 from contracts.conversation import Conversation, State, TurnRecord, Utterance
-from contracts.delivery import Arrival, InboxEntry, OutboxRow, TurnCommit
+from contracts.delivery import Appended, Arrival, InboxEntry, OutboxRow, TurnCommit
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.messages import ChannelName, InboundMessage, OutboundMessage, StatusUpdate
 from contracts.ports import ChannelInbound, Inbox, LiveEvent, Store
@@ -29,6 +29,7 @@ from tests.builders import DOCUMENTS, REPOSITORIES, START, CrashAt, SteppingCloc
 from webhook.app import create_app
 from webhook.settings import WebhookDependencies
 from worker.analyses.requests import desk_without_engine
+from worker.notices import Notices
 from worker.operators import operators_without_engine
 
 SECRET, PREVIOUS_SECRET, VERIFY_TOKEN = "agora", "antes", "handshake"
@@ -63,11 +64,11 @@ class BreakableInbox:
         self.is_down = False
         self.kept: list[InboundMessage] = []
 
-    async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
+    async def append(self, messages: Sequence[InboundMessage]) -> list[Appended]:
         self._check()
-        arrivals = await self._inbox.append(messages)
-        self.kept += [each for each, arrival in zip(messages, arrivals, strict=True) if arrival is Arrival.ACCEPTED]
-        return arrivals
+        appended = await self._inbox.append(messages)
+        self.kept += [each for each, one in zip(messages, appended, strict=True) if one.arrival is Arrival.ACCEPTED]
+        return appended
 
     async def ping(self) -> None:
         self._check()
@@ -271,7 +272,9 @@ async def webhook_bed(kind: str, folder: Path, **settings: Any) -> AsyncIterator
                 inbox=inbox,  # type: ignore[arg-type]
                 store=store,  # type: ignore[arg-type]
                 queue=queue,
-                operators=operators_without_engine(store, clock, queue, {ChannelName.WHATSAPP: timedelta(hours=24)}),  # type: ignore[arg-type]
+                operators=operators_without_engine(
+                    store, clock, queue, {ChannelName.WHATSAPP: timedelta(hours=24)}, Notices()
+                ),  # type: ignore[arg-type]
                 analyses=desk_without_engine(SETTINGS, store, clock, queue),  # type: ignore[arg-type]
                 reports=Reporting(inbox, store, clock, UTC, None),  # type: ignore[arg-type]
                 events=events,

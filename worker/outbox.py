@@ -5,6 +5,7 @@ refused too is a person called.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from contracts.backoff import Backoff
@@ -26,9 +27,17 @@ BACKOFF = Backoff(timedelta(seconds=1), timedelta(minutes=1))
 WINDOW_CLOSED = "window_closed"
 
 
-async def flush(conversation_id: ConversationId, deps: OutboxDependencies) -> None:
-    """Send what may be sent now. A row that has to wait holds back the later ones of its conversation."""
-    for row in await deps.store.outbox.unsent(conversation_id):
+async def flush(
+    conversation_id: ConversationId, deps: OutboxDependencies, *, unless: Callable[[], Awaitable[bool]] | None = None
+) -> None:
+    """Send what may be sent now. A row that has to wait holds back the later ones of its conversation.
+
+    `unless` is asked only where there is something to send; true: nothing may be sent yet.
+    """
+    rows = await deps.store.outbox.unsent(conversation_id)
+    if rows and unless is not None and await unless():
+        return
+    for row in rows:
         if not await _send(row, deps):
             return
 

@@ -43,7 +43,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     api.include_router(operation_routes(deps))
     api.include_router(change_routes(deps))
     api.include_router(conversation_routes(deps))
-    add_documentation(api, deps.access.require(), posts=dict.fromkeys(intakes, "Messages and statuses, signed"))
+    add_documentation(api, deps, posts=dict.fromkeys(intakes, "Messages and statuses, signed"))
 
     @api.get("/healthz", tags=["operation"], summary="Alive")
     async def alive() -> Response:

@@ -1,5 +1,6 @@
 """`prosa eval`: how well guards and prompts do on sets of examples."""
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,9 +10,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 from pydantic import ConfigDict, ValidationError
+from typer.core import TyperGroup
 
-import context
 from cli.output import FAILED, AsJson, console, print_json, print_table
+from cli.settings import read_settings
+from cli.suites import institution_folder, junit, run_suite, suite_files
 from context.guardrails.floor import Floor
 from context.guardrails.sentences import sentences
 from context.loader import load_institution
@@ -19,10 +22,19 @@ from contracts.errors import ConfigurationError, InstitutionError
 from contracts.guardrails import Finding, KnownFacts
 from contracts.values import Value
 from flags.experiments.statistics import Count, wilson
+from observability.logs import configure_logs
 
-app = typer.Typer(add_completion=False, help="How guards and prompts do on sets of examples.", no_args_is_help=True)
 
-DOCUMENTS = Path(context.__file__).parent / "documents"
+class Suites(TyperGroup):
+    """The commands; what is none of them is a suite of conversations."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        is_command = bool(args) and (args[0] == "--help" or args[0] in self.commands)
+        return super().parse_args(ctx, args if is_command else ["run", *args])
+
+
+app = typer.Typer(add_completion=False, help="How guards and prompts do on sets of examples.", cls=Suites)
+
 NOT_MEASURED = "not measured"
 Judge = Literal["off"]
 
@@ -59,6 +71,25 @@ class Outcome(NamedTuple):
 @app.callback()
 def group() -> None:
     """Measure guards and prompts on sets of examples."""
+
+
+@app.command()
+def run(
+    suites: Annotated[list[str] | None, typer.Argument(help="Files, or names in evals/conversations.")] = None,
+    to: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report.")] = None,
+) -> None:
+    """Play scripted conversations through the pipeline; ends with 1 when one does not become what it should."""
+    configure_logs(level="ERROR")
+    settings = read_settings()
+    results = [one for file in suite_files(suites or []) for one in asyncio.run(run_suite(settings, file))]
+    if to is not None:
+        to.write_bytes(junit(results))
+    failed = [one for one in results if one.failures]
+    for one in failed:
+        console.print("\n".join((f"{one.suite}/{one.name}", *one.failures)), markup=False)
+    console.print(f"{len(results)} conversations, {len(failed)} failed")
+    if failed:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -113,10 +144,7 @@ def _outcome(row: Row, folder: Path) -> Outcome:
 
 @cache
 def _floor(institution: str, folder: Path) -> tuple[Floor, str]:
-    candidates = (DOCUMENTS / institution, folder / institution, Path(institution))
-    found = next((one for one in candidates if one.is_dir()), None)
-    if found is None:
-        raise ConfigurationError(f'there is no institution "{institution}" in {DOCUMENTS}, beside the set or here')
+    found = institution_folder(institution, folder)
     try:
         loaded = load_institution(found)
     except InstitutionError as exc:

@@ -35,7 +35,8 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
         openapi_url=None,
     )
     api.include_router(platform_routes(deps))
-    api.include_router(chat_routes(deps))
+    if deps.has_chat:
+        api.include_router(chat_routes(deps))
     api.include_router(login_routes(deps))
     api.include_router(widget_routes(deps))
     api.include_router(console_routes(deps))
@@ -54,7 +55,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
             CORSMiddleware,
             allow_origins=sorted(deps.allowed_origins),
             allow_methods=["GET", "POST"],
-            allow_headers=["Content-Type", "Last-Event-ID"],
+            allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
         )
 
     async def failed(request: Request, exc: Exception) -> Response:

@@ -9,7 +9,7 @@ from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, o
 from adapters.channels.telegram.limits import LIMITS
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
-from contracts.errors import ChannelRefusedError, ChannelUnavailableError
+from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
 from contracts.messages import Address, ChannelName, MessageType, Option, OutboundMessage
 
 MEDIA_METHODS = {
@@ -21,7 +21,10 @@ MEDIA_METHODS = {
 MAX_CALLBACK_BYTES = 64
 TAGS = {"*": "b", "_": "i", "~": "s", "`": "code", "```": "pre"}
 # The marks of a channel, as the composer sets them: around words of one line, or around lines.
-_MARKED = re.compile(r"(?<!\w)(```)\n?(.+?)\n?```(?!\w)|(?<!\w)([*_~`])(?=\S)([^\n]+?)(?<=\S)\3(?!\w)", re.DOTALL)
+# Between two marks there is no third one: a search that passes it would take the square of the text's length.
+_MARKED = re.compile(
+    r"(?<!\w)(```)\n?((?:(?!```).)+?)\n?```(?!\w)|(?<!\w)([*_~`])(?=\S)((?:(?!\3)[^\n])+)(?<=\S)\3(?!\w)", re.DOTALL
+)
 # What Telegram says of a refusal, up to what it may repeat of the message.
 _REASON = re.compile(r"[A-Za-z ]+: ([A-Za-z' _-]{3,60})")
 
@@ -111,7 +114,7 @@ def _refusal(answer: Answer) -> ChannelUnavailableError | ChannelRefusedError:
     if code == 429 or answer.status >= 500 or not content:
         return ChannelUnavailableError(f"status {answer.status}", retry_after=pause)
     if code in (401, 404):
-        return ChannelUnavailableError(f"account {code}", retry_after=ACCOUNT_PAUSE)
+        return ChannelAccountError(f"account {code}", retry_after=ACCOUNT_PAUSE)
     reason = _REASON.match(description)
     said = f"{code} {reason[1].strip()}" if reason else str(code)
     in_any_form = code == 403 or any(word in description for word in ("chat not found", "deactivated", "no rights"))

@@ -238,6 +238,8 @@ class Conversation(Kept):
     joined_to: ConversationId | None = Field(None, exclude_if=lambda thread: thread is None)
     joins: tuple[Join, ...] = Field((), exclude_if=lambda joins: not joins)
     apart: tuple[ConversationId, ...] = Field((), exclude_if=lambda threads: not threads)
+    # Digests of the names of an erased person, by which dead letters that come later are found.
+    name_digests: tuple[str, ...] = Field((), exclude_if=lambda digests: not digests)
 
     @property
     def threads(self) -> tuple[ConversationId, ...]:
@@ -259,6 +261,7 @@ class Conversation(Kept):
             joined_to=self.joined_to,
             joins=self.joins,
             apart=self.apart,
+            name_digests=self.name_digests,
         )
 
     def being_restored(self, *, over: int) -> Self:

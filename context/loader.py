@@ -47,7 +47,7 @@ VERSION_DIGITS = 12
 # Source: WhatsApp Cloud API, text messages and interactive lists.
 MAX_TEXT = 4096
 MAX_OPTIONS = 10
-ON_COMPLETE = ("hand_over",)
+ON_COMPLETE = ("hand_over", "webhook")
 MAX_OPTION_TITLE = 24
 MAX_LABEL = 20
 LABELS = (FixedText.LIST_LABEL, FixedText.SATISFIED, FixedText.UNSATISFIED)

@@ -18,7 +18,8 @@ class Principle(Kept):
 class BusinessLine(Kept):
     """One line of business. `body` is its whole section, injected in full only when the line is in question.
 
-    `on_complete` is what follows once its fields are collected: `hand_over`.
+    `on_complete` is what follows once its fields are collected: `hand_over`, `webhook` (the
+    notice `form`), or both.
     """
 
     id: str

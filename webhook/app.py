@@ -9,7 +9,8 @@ from starlette.types import ASGIApp
 
 from adapters.http.addresses import SameAddresses
 from adapters.http.problems import Problem, on_error, on_refusal
-from contracts.errors import TransientError
+from contracts.errors import PermanentError, TransientError
+from webhook.api import api_routes
 from webhook.chat import chat_routes
 from webhook.console.analyses import analysis_routes
 from webhook.console.changes import change_routes
@@ -35,6 +36,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     )
     api.include_router(platform_routes(deps))
     api.include_router(chat_routes(deps))
+    api.include_router(api_routes(deps))
     api.include_router(login_routes(deps))
     api.include_router(widget_routes(deps))
     api.include_router(console_routes(deps))
@@ -59,6 +61,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     api.add_exception_handler(HTTPException, on_refusal)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(TransientError, on_error)
+    api.add_exception_handler(PermanentError, on_error)
     api.add_exception_handler(Exception, on_error)
     return SameAddresses(PlatformFront(api, intakes))
 

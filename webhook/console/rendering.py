@@ -12,6 +12,7 @@ from pydantic import BeforeValidator
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from adapters.http.access import SESSION_COOKIE
 from contracts.pages import ReportPage
 from webhook.settings import WebhookDependencies
 
@@ -96,6 +97,7 @@ def fragment(name: str, request: Request, deps: WebhookDependencies, **content: 
     """Return a page, or a part of one that is shown live, as HTML."""
     reader = Reader.of(request, deps.zone)
     shell = {"reader": reader, "say": reader.say, "now": deps.clock.now(), "links": deps.links, "url": request.url}
+    shell["has_session"] = SESSION_COOKIE in request.cookies
     text: str = environment().get_template(name).render(shell | content)
     return text
 

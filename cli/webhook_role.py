@@ -18,6 +18,7 @@ from webhook.app import create_app
 from webhook.settings import WebhookDependencies
 from worker.analyses.requests import desk_without_engine
 from worker.backends import Backend, open_backend, open_wake_ups
+from worker.notices import Notices
 from worker.operators import operators_without_engine
 
 KEEP_ALIVE = timedelta(seconds=15)
@@ -51,6 +52,7 @@ def webhook_dependencies(
             SystemClock(),
             queue,
             {name: platform.reply_window for name, platform in PLATFORMS.items()},
+            Notices.of(effective),
         ),
         analyses=desk_without_engine(effective, backend.store, SystemClock(), queue),
         reports=Reporting(backend.inbox, backend.store, SystemClock(), effective.zone, effective.budget_day_usd),

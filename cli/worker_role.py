@@ -61,7 +61,7 @@ def operation_of(worker: Worker, settings: Settings) -> Operation:
     inbox, store = worker.backend.inbox, worker.backend.store
     return Operation(
         ready=store.ping,
-        metrics=Exposition(inbox, store.outbox, SystemClock()).text,
+        metrics=Exposition(inbox, store, SystemClock()).text,
         access=Access(settings.console_keys, settings.console_proxy),
     )
 

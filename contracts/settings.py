@@ -20,6 +20,7 @@ from contracts.access import Key, Role, TrustedProxy
 from contracts.backends import BACKENDS, backends_of
 from contracts.conversation import TaskName
 from contracts.errors import ConfigurationError
+from contracts.notices import NoticeEvent
 from contracts.ports import StructuredOutput
 
 GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v3/certs"
@@ -95,6 +96,15 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(500, ge=1, le=10_000, validation_alias="PROSA_WORKER_CONCURRENCY")
     analysis_callback_url: str | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_URL")
     analysis_callback_secret: SecretStr | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_SECRET")
+
+    notify_slack_url: SecretStr | None = Field(None, validation_alias="PROSA_NOTIFY_SLACK_URL")
+    notify_email: str = Field("", validation_alias="PROSA_NOTIFY_EMAIL")
+    smtp_url: SecretStr | None = Field(None, validation_alias="PROSA_SMTP_URL")
+    notify_url: str | None = Field(None, validation_alias="PROSA_NOTIFY_URL")
+    notify_secret: SecretStr | None = Field(None, validation_alias="PROSA_NOTIFY_SECRET")
+    notify_events: str = Field(NoticeEvent.HAND_OFF.value, validation_alias="PROSA_NOTIFY_EVENTS")
+    notify_again_minutes: int = Field(10, ge=0, validation_alias="PROSA_NOTIFY_AGAIN_MINUTES")
+    public_url: str = Field("", validation_alias="PROSA_PUBLIC_URL")
 
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     redis_cache_url: SecretStr | None = Field(None, validation_alias="REDIS_CACHE_URL")
@@ -488,6 +498,27 @@ class Settings(BaseSettings):
         schemes = ("https://",) if self.is_production else ("https://", "http://")
         if self.analysis_callback_url is not None and not self.analysis_callback_url.startswith(schemes):
             raise ValueError(f"PROSA_ANALYSIS_CALLBACK_URL begins with {' or '.join(schemes)}")
+        return self
+
+    @property
+    def notify_event_names(self) -> list[str]:
+        """The events that the signed webhook gets."""
+        return _listed(self.notify_events)
+
+    @model_validator(mode="after")
+    def _notices_have_addresses(self) -> Self:
+        if self.notify_url is not None and self.notify_secret is None:
+            raise ValueError("PROSA_NOTIFY_URL needs PROSA_NOTIFY_SECRET, which signs what is sent")
+        if self.notify_email and self.smtp_url is None:
+            raise ValueError("PROSA_NOTIFY_EMAIL needs PROSA_SMTP_URL, the server that takes the messages")
+        if unknown := set(self.notify_event_names) - set(NoticeEvent):
+            raise ValueError(f"PROSA_NOTIFY_EVENTS={', '.join(sorted(unknown))}: say {', '.join(NoticeEvent)}")
+        schemes = ("https://",) if self.is_production else ("https://", "http://")
+        slack = self.notify_slack_url.get_secret_value() if self.notify_slack_url else None
+        given = {"PROSA_NOTIFY_SLACK_URL": slack, "PROSA_NOTIFY_URL": self.notify_url}
+        for name, url in {**given, "PROSA_PUBLIC_URL": self.public_url}.items():
+            if url and not url.startswith(schemes):
+                raise ValueError(f"{name} begins with {' or '.join(schemes)}")
         return self
 
     @model_validator(mode="after")

@@ -62,6 +62,7 @@ from tests.real_services import firestore_host, redis_url
 from worker.backends import Backend
 from worker.bootstrap import Engine, Rulebooks, assemble
 from worker.dependencies import EVER_SINCE, DrainLimits, Rulebook
+from worker.notices import NO_NOTICES
 from worker.variants import SettingsVariantAssigner
 
 ROOT = Path(__file__).parents[1]
@@ -396,6 +397,7 @@ def engine_bed(
         retention=timedelta(days=90),
         listening_since=options.get("listening_since", EVER_SINCE),
         callback=options.get("callback"),
+        notices=options.get("notices", NO_NOTICES),
         id_salt="salt",
         quiet=options.get("quiet"),
         monotonic=options.get("monotonic", time.monotonic),

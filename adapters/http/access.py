@@ -47,7 +47,10 @@ class Access:
     clock: Clock = field(default_factory=SystemClock)
 
     def require(self, role: Role = Role.READ) -> Callable[[Request], Caller]:
-        """Make the check for a role. What changes something must come from a page of ours, or from a program."""
+        """Make the check for a role, which leaves the caller in the request's state, for pages that show them.
+
+        What changes something must come from a page of ours, or from a program.
+        """
 
         def check(request: Request) -> Caller:
             caller = self.caller(request)
@@ -56,6 +59,7 @@ class Access:
             is_program = request.headers.get("authorization", "").lower().startswith("bearer ")
             if request.method not in SAFE_METHODS and not is_program:
                 require_own_page(request)
+            request.state.caller = caller
             return caller
 
         return check

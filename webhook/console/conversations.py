@@ -11,6 +11,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
+from adapters.channels.registry import PLATFORMS
 from adapters.http.inbound import BodyReader
 from adapters.http.problems import Problem
 from contracts.access import Caller, Role
@@ -189,13 +190,20 @@ async def _page(
         here="conversations",
         error=error,
         given=given or {},
-        is_shut=isinstance(error, ReplyWindowClosedError),
+        is_shut=_is_window_shut(head, deps.clock.now()),
         canned=_canned(head, institution),
         institution=institution,
         request_id=uuid4().hex,
         address=_address(head),
         **await _thread(head, deps),
     )
+
+
+def _is_window_shut(head: Conversation, now: datetime) -> bool:
+    """Whether the platform takes only a template now."""
+    platform = PLATFORMS.get(head.address.channel) if head.address else None
+    window, last = platform.reply_window if platform else None, head.last_inbound_at
+    return window is not None and last is not None and now > last + window
 
 
 def _canned(head: Conversation, institution: Institution | None) -> list[tuple[str, str]]:

@@ -29,7 +29,7 @@ READY_SECONDS = 2.0
 
 
 def console_routes(deps: WebhookDependencies) -> APIRouter:
-    exposition = Exposition(deps.inbox, deps.store.outbox, deps.clock)
+    exposition = Exposition(deps.inbox, deps.store, deps.clock)
 
     router = APIRouter(dependencies=[Depends(deps.access.require())])
 

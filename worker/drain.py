@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from contracts.calls import TurnCost
 from contracts.delivery import InboxEntry, Lease
@@ -115,7 +116,7 @@ async def answer_pending(
         LeaseLostError, TransientError: as the ports say; what was not committed waits.
     """
     # This also meets an unavailable store before an attempt is counted.
-    await outbox.flush(lease.conversation_id, deps.outbox)
+    await outbox.flush(lease.conversation_id, deps.outbox, unless=partial(may_forbid_replies, lease, deps))
     attempt.answered()
     await deps.refunds.refund(lease.conversation_id)
     async with deps.isolation.of(lease.oldest_attempts):
@@ -145,6 +146,13 @@ async def answer_pending(
             progress.is_releasing = is_released
     attempt.answered()
     return pause
+
+
+async def may_forbid_replies(lease: Lease, deps: DrainDependencies) -> bool:
+    """Whether an agent's words or an opt-out wait: earlier replies that are not sent yet are for that turn to judge."""
+    consent = deps.turn.rulebook().consent
+    waiting = [entry.message for entry in await deps.inbox.pending(lease.conversation_id)]
+    return any(one.is_echo or consent.is_opt_out(one.text) for one in waiting)
 
 
 async def pause_for_more(conversation_id: ConversationId, deps: DrainDependencies) -> timedelta | None:

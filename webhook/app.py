@@ -36,7 +36,8 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
         openapi_url=None,
     )
     api.include_router(platform_routes(deps))
-    api.include_router(chat_routes(deps))
+    if deps.has_chat:
+        api.include_router(chat_routes(deps))
     api.include_router(api_routes(deps))
     api.include_router(login_routes(deps))
     api.include_router(widget_routes(deps))
@@ -45,7 +46,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     api.include_router(operation_routes(deps))
     api.include_router(change_routes(deps))
     api.include_router(conversation_routes(deps))
-    add_documentation(api, deps.access.require(), posts=dict.fromkeys(intakes, "Messages and statuses, signed"))
+    add_documentation(api, deps, posts=dict.fromkeys(intakes, "Messages and statuses, signed"))
 
     @api.get("/healthz", tags=["operation"], summary="Alive")
     async def alive() -> Response:
@@ -56,7 +57,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
             CORSMiddleware,
             allow_origins=sorted(deps.allowed_origins),
             allow_methods=["GET", "POST"],
-            allow_headers=["Content-Type", "Last-Event-ID"],
+            allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
         )
 
     async def failed(request: Request, exc: Exception) -> Response:

@@ -47,6 +47,7 @@ from reports.accuracy import classification, taken_back
 from worker import routing
 from worker.automatons import note_round, says_the_same
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
+from worker.forms import completed_form
 from worker.operators import OPTED_OUT, TAKEN, owned, spoken
 from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
@@ -425,6 +426,12 @@ async def select_state(context: TurnContext, prompter: Prompter, clock: TurnCloc
         case State.SPAM:
             draft = context.advance(draft, Trigger.MARK_SPAM, by=decision)
             return draft.with_reply(*written_answer(decision, "spam", context))
+    if reason is TurnReason.DECIDED and completed_form(
+        context.conversation, draft.conversation, decision, context.institution
+    ):
+        lines = (*draft.conversation.completed_lines, draft.conversation.business_line)
+        draft = draft.with_conversation(draft.conversation.model_copy(update={"completed_lines": lines}))
+        return escalate(draft, FixedText.ESCALATED, TurnReason.FORM_COMPLETED, context)
     draft = context.advance(draft, Trigger.PROCESS, by=decision)
     if reason is TurnReason.UNCLEAR:
         text, form = context.institution.text(FixedText.CLARIFY), fallback_message_type(decision)

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from contracts.backoff import Backoff
 from contracts.delivery import OutboxRow
-from contracts.errors import ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
+from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
 from contracts.messages import DeliveryState, MessageType
 from contracts.performance import Cause
 from contracts.ports import Channel
@@ -98,7 +98,8 @@ async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies) -
         pause = max(exc.retry_after or timedelta(0), BACKOFF.pause(row.attempts, deps.chance))
         at = deps.clock.now()
         await deps.store.outbox.postpone(row.id, not_before=at + pause, error_code=str(exc), at=at)
-        _note(row, "postponed", reason=str(exc))
+        is_account = isinstance(exc, ChannelAccountError)
+        _note(row, "account" if is_account else "postponed", error=is_account, reason=str(exc))
         return False
     except SendOutcomeUnknownError:
         # The row stays `sending`: a status settles it, or its deadline brings the next attempt.

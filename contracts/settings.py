@@ -48,6 +48,8 @@ class ChannelSettings(BaseModel):
 
     title: ClassVar[str]
     """The channel's name for a reader."""
+    is_help_desk: ClassVar[bool] = False
+    """Whether the team answers there: a hand-off opens the conversation for it."""
 
     @classmethod
     def of(cls, settings: "Settings") -> Self | None:

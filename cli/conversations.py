@@ -1,4 +1,4 @@
-"""`prosa conversations`: list, find, show, trace, hand over, export or erase them."""
+"""`prosa conversations`: list, find, show, trace, hand over, join, export or erase them."""
 
 import uuid
 from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ from contracts.errors import (
 from contracts.listing import ConversationQuery, Order
 from contracts.messages import OutboundMessage
 from contracts.paging import all_conversations
-from contracts.ports import Operators, Store
+from contracts.ports import Operators
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId
 from contracts.views import analysis_view
@@ -35,6 +35,8 @@ from worker import operator_actions
 from worker.analyses.requests import analyses_of
 from worker.backends import Backend, open_backend
 from worker.bootstrap import open_operations
+from worker.dependencies import OperatorDependencies
+from worker.threads import Threads
 
 app = typer.Typer(add_completion=False, help="Look at conversations and act on them.", no_args_is_help=True)
 app.command()(analyse)
@@ -124,7 +126,7 @@ async def index() -> None:
 async def show(conversation: Id, as_json: AsJson = False) -> None:
     """Show a conversation: state, collected fields, transcript, and the hand-off summary."""
     async with open_backend(read_settings()) as backend:
-        head = await _head(conversation, backend.store)
+        head = await _head(conversation, backend)
         said = await backend.store.conversations.transcript(head.id)
         analyses = await analyses_of(head.id, backend.store.records, at=SystemClock().now())
         summaries = (one for one in analyses if one.context.kind is AnalysisKind.HANDOFF_SUMMARY and one.result)
@@ -292,6 +294,32 @@ async def migrate(
         raise fail(f"{different} did not read back as they were written: run the command again")
 
 
+@app.command()
+@asynchronous
+async def merge(first: Id, second: Id) -> None:
+    """Join two conversations of one person: the older goes on with both, on the consent of both; unmerge undoes it."""
+    async with open_operations(read_settings()) as engine:
+        one, two = [(await _head(given, engine.operators)).id for given in (first, second)]
+        try:
+            thread = await engine.operators.threads.merge(one, two, by="agent")
+        except IllegalTransitionError as exc:
+            raise fail(str(exc)) from exc
+    console.print(f"{two if thread.id == one else one} is joined to {thread.id}.")
+
+
+@app.command()
+@asynchronous
+async def unmerge(conversation: Id) -> None:
+    """Take a joined conversation out again: it goes on from where it was joined, and no message joins it again."""
+    async with open_operations(read_settings()) as engine:
+        threads, candidates = engine.operators.threads, _candidates(conversation)
+        joined = [one for one in candidates if (await threads.head_of(one)).id != one]
+        if not joined:
+            raise fail(f"{conversation} is not joined to another conversation")
+        alone = await threads.part(joined[0])
+    console.print(f"{alone.id} is a conversation of its own again, {alone.state}.")
+
+
 def _indented(text: object, columns: int) -> str:
     """Return the text with its further lines set in, so that none looks like one of another speaker."""
     return "\n".join(str(text).splitlines()).replace("\n", f"\n{'':>{columns}}")
@@ -300,7 +328,7 @@ def _indented(text: object, columns: int) -> str:
 async def _located(given: str, backend: Backend) -> tuple[ConversationId | None, MessageId | None]:
     for candidate in _candidates(given):
         head = await backend.store.conversations.load(candidate)
-        if (head is not None and head.turns) or await backend.inbox.pending(candidate):
+        if (head is not None and (head.turns or head.joined_to)) or await backend.inbox.pending(candidate):
             return candidate, None
     holders = await backend.store.conversations.find_message(MessageId(given))
     return (holders[0], MessageId(given)) if holders else (None, None)
@@ -310,7 +338,7 @@ async def _act(
     given: str, act: Callable[[Operators, ConversationId], Awaitable[Conversation]], *, quiet: bool = False
 ) -> Conversation:
     async with open_operations(read_settings()) as engine:
-        head = await _head(given, engine.operators.store)
+        head = await _head(given, engine.operators)
         try:
             moved = await act(engine.operators.agents, head.id)
         except (IllegalTransitionError, ReplyWindowClosedError) as exc:
@@ -320,10 +348,12 @@ async def _act(
     return moved
 
 
-async def _head(given: str, store: Store) -> Conversation:
+async def _head(given: str, of: Backend | OperatorDependencies) -> Conversation:
+    """Return the head of the conversation, or of the one that it was joined to."""
+    threads = Threads(of.inbox, of.store, SystemClock())
     for candidate in _candidates(given):
-        head = await store.conversations.load(candidate)
-        if head is not None and head.turns:
+        head = await threads.head_of(candidate)
+        if head.turns:
             return head
     raise fail(f"there is no conversation {given}; prosa conversations list shows what there is")
 

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
+from adapters.clock import SystemClock
+from adapters.dead_letters import retry_dead_letter
 from cli.event_loop import asynchronous
 from cli.output import AsJson, clock_time, console, fail, print_json, print_table
 from cli.settings import read_settings
-from worker import operator_actions
 from worker.backends import open_backend
-from worker.bootstrap import open_operations
 
 app = typer.Typer(add_completion=False, help="Messages that could not be processed.", no_args_is_help=True)
 
@@ -47,9 +47,9 @@ async def show(letter: Id) -> None:
 @asynchronous
 async def retry(letter: Id) -> None:
     """Put the message back into its conversation; a running worker answers it."""
-    async with open_operations(read_settings()) as engine:
-        deps = engine.operators
-        conversation_id = await operator_actions.retry_dead_letter(letter, deps)
+    async with open_backend(read_settings()) as backend:
+        at, letters = SystemClock().now(), backend.store.dead_letters
+        conversation_id = await retry_dead_letter(letter, backend.inbox, letters, at=at)
     if conversation_id is None:
         raise fail(f"{letter} cannot be retried: there is none, or it was never a readable message")
     console.print(f"Back in {conversation_id}; prosa conversations trace {conversation_id} follows it.")

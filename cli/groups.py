@@ -9,6 +9,7 @@ GROUPS = {
     "conversations": "cli.conversations",
     "dead-letters": "cli.dead_letters",
     "context": "cli.context",
+    "channels": "cli.channels",
     "prompts": "cli.prompts",
     "flags": "cli.flags",
     "experiments": "cli.experiments",

@@ -133,6 +133,14 @@ class Episode(Kept):
     ended_at: Instant
 
 
+class Join(Kept):
+    """A thread of the same person that was joined into this one; `by` is the evidence, or the agent who said so."""
+
+    id: ConversationId
+    by: str
+    at: Instant
+
+
 class Tuning(Kept):
     """Settings of an episode that flags and experiments chose at its first turn; None: the process's settings.
 
@@ -181,6 +189,9 @@ class Conversation(Kept):
     later changes nothing. `early_revisions` are edits and deletions of messages that have not arrived yet: platforms
     promise no order. `automaton_points` are those of `worker/automatons.py`. `topics` are the episode's
     intents, in the order in which they came up, `advertisement` is the text of the one that the person came by.
+
+    A person has one thread. `joins` are those that were joined into it; such a thread has `joined_to`, and no turns, so
+    that no list shows it. `apart` are those that an agent, or two user ids of the platform, say are another person's.
     """
 
     id: ConversationId
@@ -231,18 +242,31 @@ class Conversation(Kept):
             return Owner.ASSISTANT
         return Owner.AGENT if self.agent else Owner.NOBODY
 
+    # One person, one thread: see `worker/threads.py`.
+    joined_to: ConversationId | None = Field(None, exclude_if=lambda thread: thread is None)
+    joins: tuple[Join, ...] = Field((), exclude_if=lambda joins: not joins)
+    apart: tuple[ConversationId, ...] = Field((), exclude_if=lambda threads: not threads)
+
+    @property
+    def threads(self) -> tuple[ConversationId, ...]:
+        """Its own id, and those of the threads that were joined into it."""
+        return (self.id, *(join.id for join in self.joins))
+
     @property
     def is_final(self) -> bool:
         return self.state in FINAL_STATES
 
     def emptied(self, at: Instant, *, answered_up_to: int) -> Self:
-        """Return the head of an erased conversation: only its version, cursor and reply numbering."""
+        """Return the head of an erased conversation: only its version, cursor, reply numbering and threads."""
         return type(self)(
             id=self.id,
             version=self.version + 1,
             last_sequence=max(self.last_sequence, answered_up_to),
             next_outbox_number=self.next_outbox_number,
             updated_at=at,
+            joined_to=self.joined_to,
+            joins=self.joins,
+            apart=self.apart,
         )
 
     def being_restored(self, *, over: int) -> Self:

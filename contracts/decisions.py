@@ -1,6 +1,7 @@
 """Validated output of the three prompt tasks."""
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Self
 
 from pydantic import Field
@@ -21,6 +22,13 @@ class CollectedField(Value):
     value: Text = Field(min_length=1, max_length=500)
 
 
+class Wish(StrEnum):
+    """A wish that is followed whatever else is understood: no more messages, or a person of the team."""
+
+    OPT_OUT = "opt_out"
+    AGENT = "agent"
+
+
 class StateDecision(Value):
     """Task 1: the next state, and the understanding of the message.
 
@@ -36,6 +44,7 @@ class StateDecision(Value):
     collected: tuple[CollectedField, ...] = Field(default=(), max_length=20)
     ask_field: str | None = None
     options: tuple[Text, ...] = Field(default=(), max_length=MAX_OPTIONS)
+    wish: Wish | None = None
 
 
 class ResponseDraft(Value):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import Field, ValidationError
 
@@ -84,6 +84,13 @@ class Arrival(StrEnum):
     DUPLICATE_DONE = "duplicate_done"
 
 
+class Appended(NamedTuple):
+    """Outcome of an append, and the conversation that holds the message: the one that its thread was joined to."""
+
+    arrival: Arrival
+    conversation_id: ConversationId
+
+
 class OutboxRow(Kept):
     """A committed reply in delivery. `number` orders the rows of a conversation; `deadline` ends a `sending`.
 
@@ -149,6 +156,11 @@ class OutboxRow(Kept):
     def postponed(self, *, not_before: datetime, error_code: str, at: datetime) -> Self:
         return self._with(state=DeliveryState.PENDING, not_before=not_before, error_code=error_code, updated_at=at)
 
+    @property
+    def is_reminder(self) -> bool:
+        """Whether a timer wrote it: it is no use when it is late."""
+        return self.id.endswith(REMINDER)
+
     def withdrawn(self, *, reason: str, at: datetime) -> Self:
         """Return the row as one that must not be sent any more, unless a status proves that it was already."""
         return self._with(state=DeliveryState.WITHDRAWN, error_code=reason, updated_at=at)
@@ -194,6 +206,8 @@ class OutboxRow(Kept):
 
 # Ends the reference of a row in words; a row's own id ends with a number.
 IN_WORDS = "/words"
+# Ends the id of a row that a timer wrote.
+REMINDER = "/timer"
 
 
 def row_of(reference: str | None) -> OutboxId:

@@ -41,6 +41,14 @@ class ConversationMovedError(TransientError):
     """Another store holds the conversation now; its messages wait here until they are moved there."""
 
 
+class ConversationJoinedError(TransientError):
+    """The conversation is another thread of a person, and was joined to `into`, which answers its messages."""
+
+    def __init__(self, into: str) -> None:
+        super().__init__(f"joined to {into}")
+        self.into = into
+
+
 class CacheUnavailableError(TransientError):
     """The cache did not answer within its time-out; what it holds can be made again."""
 

@@ -76,6 +76,7 @@ class Rule(StrEnum):
     UNREADABLE = "unreadable"
     SOURCE_MISSING = "source_missing"
     EMPTY = "empty"
+    REPEATS = "repeats"
     TOO_LONG = "too_long"
 
 

@@ -85,6 +85,7 @@ class FixedText(StrEnum):
     BLOCKED = "blocked"
     OPTED_OUT = "opted_out"
     OPTED_IN = "opted_in"
+    CONFIRM_OPT_OUT = "confirm_opt_out"
     UNREADABLE = "unreadable"
     TOO_MANY = "too_many"
     LIST_LABEL = "list_label"
@@ -102,8 +103,10 @@ RATING = (FixedText.SATISFACTION, FixedText.SATISFIED, FixedText.UNSATISFIED, Fi
 OPTIONAL = frozenset({FixedText.DELAYED})
 
 
-# Outside hours; when nobody could answer for long; when the person asks for the assistant again.
+# A wish to leave that is not sure; outside hours; when nobody could answer for long; when the person asks for the
+# assistant again.
 INSTEAD = {
+    FixedText.CONFIRM_OPT_OUT: FixedText.CLARIFY,
     FixedText.ESCALATED_CLOSED: FixedText.ESCALATED,
     FixedText.STILL_WAITING: FixedText.ESCALATED,
     FixedText.HANDED_BACK: FixedText.OPTED_IN,

@@ -71,12 +71,17 @@ RECORDED_ONLY_KINDS = frozenset(
 
 
 class Address(Kept):
-    """Destination of a reply: the account and the person, as the platform names them."""
+    """Destination of a reply: the account and the person, as the platform names them.
+
+    `aliases` are the person's other names. `user` is the one that is the person's alone: a phone number may be given to
+    the next person.
+    """
 
     channel: ChannelName
     account: str
     person: str
     aliases: tuple[str, ...] = ()
+    user: str | None = Field(None, exclude_if=lambda user: user is None)
 
 
 class InboundMedia(Kept):
@@ -110,7 +115,8 @@ class InboundMessage(Kept):
     `id` is the product's id and is safe to log; `platform_id` is the platform's own and may contain a phone number, so
     it stays in the store. `text` is all readable content: body, caption, chosen title. `revises` is the earlier
     message that an edit gives another text, or that a revocation deletes. `traceparent` names the span of its reception
-    (W3C Trace Context), if any.
+    (W3C Trace Context), if any. `threads` are the conversations that its person's names stand for, if more than one: it
+    attests that they are one person's. `forwarded_from` is the thread it waited in when that was joined to this one.
     """
 
     id: MessageId
@@ -129,11 +135,17 @@ class InboundMessage(Kept):
     sent_at: Instant | None = None
     received_at: Instant
     traceparent: str | None = Field(None, exclude_if=lambda name: name is None)
+    threads: tuple[ConversationId, ...] = Field((), exclude_if=lambda threads: not threads)
+    forwarded_from: ConversationId | None = Field(None, exclude_if=lambda thread: thread is None)
 
     @property
     def dedup_key(self) -> str:
-        """The idempotency key (channel, account, platform id), hashed because platform ids may carry phone numbers."""
-        return digest(self.address.channel, self.address.account, self.platform_id)
+        """The idempotency key (channel, account, platform id), hashed because platform ids may carry phone numbers.
+
+        A forwarded message has one of its own: its first copy has been received in the thread it comes from.
+        """
+        forwarded = (self.forwarded_from,) if self.forwarded_from else ()
+        return digest(self.address.channel, self.address.account, self.platform_id, *forwarded)
 
     @property
     def written_at(self) -> datetime:

@@ -14,7 +14,7 @@ from contracts.channels import Post, Received
 from contracts.conversation import Conversation, TokenCount, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import (
     Ages,
-    Arrival,
+    Appended,
     ConversationArchive,
     DeadLetter,
     InboxEntry,
@@ -37,6 +37,10 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
 
 
+# Length of a chain of joins. A join leads every thread of its person to the one that survives, so they are short.
+MAX_JOINS = 8
+
+
 class Inbox(Protocol):
     """Durable messages without a reply, by conversation, and the leases of conversations.
 
@@ -48,8 +52,15 @@ class Inbox(Protocol):
         """Return if a message can be made durable now."""
         ...
 
-    async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
-        """Deduplicate, append and mark the conversation due, atomically for each message; durable on return."""
+    async def append(self, messages: Sequence[InboundMessage]) -> list[Appended]:
+        """Deduplicate, append and mark the conversation due, atomically for each message; durable on return.
+
+        What comes for a joined thread is a message of the conversation it was joined to, across `MAX_JOINS` joins.
+        """
+        ...
+
+    async def join(self, conversation_id: ConversationId, into: ConversationId | None) -> None:
+        """Append what comes for the thread to `into` from now on, with None to itself again; what waits stays."""
         ...
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:

@@ -38,6 +38,8 @@ class TurnReason(StrEnum):
     BY_OPERATOR = "operator"
     REOPENED = "reopened"
     TIMED_OUT = "time_out"
+    JOINED = "joined"
+    PARTED = "parted"
 
 
 @dataclass(frozen=True)

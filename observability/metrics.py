@@ -254,6 +254,7 @@ FALLBACKS = _counter(
             "canonical_answer",
             "judge_unavailable",
             "message_type",
+            "collected_unsaid",
         )
     },
 )
@@ -283,6 +284,11 @@ REMINDERS = _counter(
     "worker_reminders_total",
     "Timers of the documents that became due, by what was said; withheld: nothing may be",
     {"outcome": ("text", "template", "withheld")},
+)
+THREADS_JOINED = _counter(
+    "worker_threads_joined_total",
+    "Conversations joined into another one of the same person, by what attested it",
+    {"by": ("message", "agent")},
 )
 SENDS = _counter(
     "outbox_sends_total",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.conversation import State, TaskName, WaitingFor
+from contracts.decisions import Wish
 from contracts.guardrails import PartKind
 from contracts.institution import FieldSpec, FixedText, Institution, Intent
 from contracts.messages import MessageType
@@ -28,6 +29,7 @@ from sandbox.signs import (
     looks_like_a_company,
     shows_distress,
     takes_yes_or_no,
+    wish_to_leave,
     without_trickery,
 )
 from sandbox.spam import looks_like_spam
@@ -111,6 +113,7 @@ class Understanding:
     ask_field: str | None = None
     options: tuple[str, ...] = ()
     is_spam: bool = False
+    wish: Wish | None = None
 
 
 class Brain:
@@ -168,6 +171,7 @@ class Brain:
             "collected": [{"name": name, "value": value} for name, value in understood.collected.items()],
             "ask_field": understood.ask_field,
             "options": list(understood.options),
+            "wish": understood.wish,
         }
 
     def _next_state(self, understood: Understanding, prompted: Prompted) -> str:
@@ -188,6 +192,9 @@ class Brain:
             return Understanding(self._index.spam, None, 0.93, {}, is_spam=True)
         if self._index.distress is not None and shows_distress(prompted.text):
             return Understanding(self._index.distress, prompted.business_line, 0.95, {})
+        sure = self._wants_to_leave(prompted)
+        if sure is not None:
+            return replace(self._going_on(prompted, sure, {}), wish=Wish.OPT_OUT)
         if _is_thing(prompted):
             return self._with_next_step(self._going_on(prompted, 0.8, self._thing(prompted)), prompted)
         if prompted.is_wordless:
@@ -215,6 +222,12 @@ class Brain:
             collected = {**told, **self._mentioned(prompted, prompted.intent)}
             return self._with_next_step(self._going_on(prompted, 0.9, collected), prompted)
         return self._from_match(match, prompted)
+
+    def _wants_to_leave(self, prompted: Prompted) -> float | None:
+        asked, last = self._institution.texts.get(FixedText.CONFIRM_OPT_OUT), prompted.last_reply
+        if asked and last and last.text == asked:
+            return 0.95 if bare_reply(prompted.text, self._language) in (Bare.YES, Bare.OK) else None
+        return wish_to_leave(prompted.text)
 
     def _going_on(self, prompted: Prompted, confidence: float, collected: dict[str, str]) -> Understanding:
         """Keep the intent; one that was already carried out does not start again."""

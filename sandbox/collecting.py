@@ -59,6 +59,11 @@ _KINDS = {
     "pickup": ("pickup", "coleta"),
     "destination": ("destination", "destino"),
 }
+# What begins a thing, an amount or a wish, and no name of a company or a place.
+_NO_NAME = re.compile(
+    r"(?i)(?:\d|(?:uns|umas|some|about|a few|several|preciso|quero|queria|tenho|i need|i want|i have)\b)"
+)
+LONGEST_NAME = 8
 LONGEST_VALUE = 200
 
 
@@ -98,6 +103,8 @@ def answered(field: FieldSpec, text: str) -> str | None:
     value = _OPENING.sub("", plain, count=1).strip(" .!,;") or plain.strip(" .!,;")
     if kind == "name":
         return _as_name(value)
+    if kind in ("company", "city", "role") and (_NO_NAME.match(value) or len(value.split()) > LONGEST_NAME):
+        return None
     return tidy(value) or None
 
 

@@ -86,7 +86,7 @@ class GraphSandbox:
                     Route(version + "/{phone_number_id}/messages", self._send, methods=["POST"]),
                     Route(version + "/{phone_number_id}/media", self._upload, methods=["POST"]),
                     Route(version + "/debug_token", self._debug_token, methods=["GET"]),
-                    Route(version + "/{account_id}/subscribed_apps", self._subscribed_apps, methods=["GET"]),
+                    Route(version + "/{account_id}/subscribed_apps", self._subscribed_apps, methods=["GET", "POST"]),
                     Route(version + "/{media_id}", self._media, methods=["GET", "DELETE"]),
                 )
             ),
@@ -269,6 +269,9 @@ class GraphSandbox:
     async def _subscribed_apps(self, request: Request) -> Response:
         try:
             self._check_access(request)
+            if request.method == "POST":
+                self.behaviour = self.behaviour.model_copy(update={"subscribed": True})
+                return JSON({"success": True})
             return JSON(subscribed_apps(request.path_params["account_id"], self.behaviour))
         except GraphError as exc:
             return self._refuse(exc, b"")

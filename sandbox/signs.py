@@ -47,7 +47,22 @@ _NEXT = re.compile(
     r"|what (?:else|more) do you need(?: (?:to know|from me))?|do you need anything (?:else|more)(?: from me)?"
     r")$"
 )
-_AGAIN = ("de novo", "novamente", "outra vez", "voltei", "again", "i m back", "i am back", "once more", "there", "aqui")
+_AGAIN = (
+    "lembra de mim",
+    "se lembra de mim",
+    "remember me",
+    "do you remember me",
+    "de novo",
+    "novamente",
+    "outra vez",
+    "voltei",
+    "again",
+    "i m back",
+    "i am back",
+    "once more",
+    "there",
+    "aqui",
+)
 _DISTRESS = re.compile(
     r"\b(?:me matar|matar me|suicid\w*|tirar (?:a )?minha (?:propria )?vida|acabar com (?:a )?minha vida"
     r"|nao quero mais viver|quero morrer|vontade de morrer|me machucar de proposito"
@@ -61,6 +76,17 @@ _TRICK = re.compile(
     r"|(?:show|print|reveal|repeat|mostre|mostra|revele|repita)(?:\s\w+){0,4}?\s(?:instructions|instrucoes|prompt)"
     r"|(?:system|sistema) prompt|prompt (?:de|do) sistema"
     r"|developer mode|modo desenvolvedor|jailbreak|you are now dan\b)"
+)
+_LEAVES = re.compile(
+    r"\b(?:descadastr\w+|desinscrev\w+|unsubscribe\w*|no more (?:messages|texts)"
+    r"|(?:tira\w*|remov\w+|exclu\w+|apaga\w*)(?:\s\w+){0,3}\s(?:lista|cadastro|contatos?|meu numero)"
+    r"|(?:nao quero|nao desejo|par[ae]m?|chega)(?:\s\w+){0,4}\s(?:mensage\w+|msgs?|propagandas?)"
+    r"|(?:take|remove|delete)\s(?:me|my (?:number|name))\s(?:off|from)"
+    r"|(?:stop|quit)\s(?:texting|messaging|contacting|writing|sending)"
+    r"|(?:don t|do not|never)(?:\s\w+){0,2}\s(?:text|message|contact|write(?: to)?) me)\b"
+)
+_TIRED = re.compile(
+    r"^(?:\w+\s){0,2}(?:chega|cansei|basta|me deixa em paz|que saco|enough|leave me alone|i m (?:tired|sick) of this)\b"
 )
 _COMPANY_LOOK = re.compile(
     r"(?i)^(?:(?:a|o|da|do|é a|é o)\s+)?"
@@ -110,6 +136,14 @@ def greets_again(text: str, language: str) -> bool:
 
 def shows_distress(text: str) -> bool:
     return _DISTRESS.search(fold(text)) is not None
+
+
+def wish_to_leave(text: str) -> float | None:
+    """Return how sure it is that no more messages are wanted; None: nothing says so."""
+    plain = fold(text)
+    if _LEAVES.search(plain):
+        return 0.95
+    return 0.6 if _TIRED.search(plain) else None
 
 
 def is_trickery(text: str) -> bool:

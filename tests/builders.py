@@ -35,7 +35,7 @@ from adapters.sqlite.database import Database
 from adapters.sqlite.inbox import SqliteInbox
 from adapters.sqlite.store import SqliteStore
 from context.institution_source import InstitutionSource
-from contracts.delivery import OutboxRow
+from contracts.delivery import Appended, Arrival, OutboxRow
 from contracts.institution import Institution
 from contracts.messages import Address, ChannelName, InboundMessage, OutboundMessage
 from contracts.ports import ChannelLimits, Faults, Inbox, ModelRequest, Store
@@ -95,6 +95,10 @@ def inbound(
 
 
 _numbers = itertools.count(1)
+
+
+def arrivals_of(appended: Iterable[Appended]) -> list[Arrival]:
+    return [one.arrival for one in appended]
 
 
 REPOSITORIES = ("conversations", "outbox", "dead_letters", "institutions", "records")

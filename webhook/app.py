@@ -13,11 +13,14 @@ from adapters.http.problems import Problem, on_error, on_refusal
 from contracts.errors import TransientError
 from webhook.chat import chat_routes
 from webhook.console.analyses import analysis_routes
+from webhook.console.changes import change_routes
+from webhook.console.conversations import conversation_routes
 from webhook.console.operations import operation_routes
 from webhook.console.page import console_routes
 from webhook.http.documentation import add_documentation
 from webhook.platforms import PlatformFront, platform_intakes, platform_routes
 from webhook.settings import WebhookDependencies
+from webhook.widget import widget_routes
 
 
 def create_app(deps: WebhookDependencies) -> ASGIApp:
@@ -32,9 +35,12 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     )
     api.include_router(platform_routes(deps))
     api.include_router(chat_routes(deps))
+    api.include_router(widget_routes(deps))
     api.include_router(console_routes(deps))
     api.include_router(analysis_routes(deps))
     api.include_router(operation_routes(deps))
+    api.include_router(change_routes(deps))
+    api.include_router(conversation_routes(deps))
     add_documentation(
         api, access_check(deps.console_token), posts=dict.fromkeys(intakes, "Messages and statuses, signed")
     )

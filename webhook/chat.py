@@ -15,10 +15,11 @@ from adapters.channels.web.outbound import reply_event
 from adapters.http.access import require_allowed_origin
 from adapters.http.inbound import BodyReader, wait_seconds
 from adapters.http.problems import Problem
-from adapters.waiting import wait_for_receipt
+from adapters.waiting import thread_of, wait_for_receipt
 from contracts.conversation import State, TurnRecord
 from contracts.delivery import OutboxRow
 from contracts.errors import TransientError
+from contracts.messages import ChannelName
 from contracts.ports import LiveEvent
 from contracts.values import ConversationId, MessageId
 from contracts.views import reply_view
@@ -58,7 +59,8 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
     async def status(conversation: str, message_id: str, request: Request) -> Response:
         _require_name(conversation)
         wait = wait_seconds(request.query_params.get("wait", "0"))
-        found = await _status(web_conversation_id(conversation), MessageId(message_id), wait, deps)
+        own = web_conversation_id(conversation)
+        found = await _status(own, MessageId(message_id), wait, deps)
         if found is None:
             raise Problem(404, "No such message", "This conversation has no message of that id.")
         return _json(found)
@@ -103,16 +105,19 @@ def _require_name(conversation: str) -> None:
 
 
 async def _status(
-    conversation_id: ConversationId, message_id: MessageId, wait: float, deps: WebhookDependencies
+    own: ConversationId, message_id: MessageId, wait: float, deps: WebhookDependencies
 ) -> dict[str, Any] | None:
     """Return the status now, or, with `wait`, as soon as the message is settled or the time is over."""
+    conversations = deps.store.conversations
     try:
-        receipt = await wait_for_receipt(
-            deps.store.conversations, deps.events, conversation_id, message_id, seconds=wait
-        )
+        thread = await thread_of(conversations, own)
+        receipt = await wait_for_receipt(conversations, deps.events, thread, message_id, seconds=wait)
+        if receipt is None and thread != own:
+            # Answered before its conversation was joined to another.
+            receipt = await conversations.receipt(own, message_id)
         if receipt is None:
-            return await _waiting(conversation_id, message_id, deps)
-        turn = await deps.store.conversations.turn_of(receipt)
+            return await _waiting(thread, message_id, deps)
+        turn = await conversations.turn_of(receipt)
     except TransientError as exc:
         raise Problem(503, "Store unavailable", "Ask again in a moment.", headers={"Retry-After": "1"}) from exc
     return _settled(message_id, turn) if turn else None
@@ -148,7 +153,8 @@ async def _waiting(
 async def _stream(conversation_id: ConversationId, last: int, deps: WebhookDependencies) -> AsyncIterator[bytes]:
     """Yield events until the client leaves or the store fails; the client then resumes with the last number it saw."""
     try:
-        async with aclosing(_events(conversation_id, last, deps)) as events:
+        thread = await thread_of(deps.store.conversations, conversation_id)
+        async with aclosing(_events(thread, last, deps)) as events:
             async for event in events:
                 yield event
     except TransientError as exc:
@@ -205,7 +211,9 @@ async def _rows_missed(number: int, conversation_id: ConversationId, deps: Webho
 
 
 async def _rows_after(number: int, conversation_id: ConversationId, deps: WebhookDependencies) -> list[OutboxRow]:
-    return [row for row in await deps.store.outbox.rows(conversation_id) if row.number > number]
+    """Return the rows after `number` that went to the web chat: a joined conversation may have other channels."""
+    rows = await deps.store.outbox.rows(conversation_id)
+    return [row for row in rows if row.number > number and row.address.channel is ChannelName.WEB]
 
 
 def _sse(event: LiveEvent) -> bytes:

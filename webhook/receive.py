@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from adapters.http.problems import Problem
 from contracts.channels import Unreadable
-from contracts.delivery import Arrival, DeadLetter, OutboxRow
+from contracts.delivery import Appended, Arrival, DeadLetter, OutboxRow
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.messages import OTHER_ACCOUNT, ChannelName, DeliveryState, InboundMessage, StatusUpdate, digest
 from contracts.values import ConversationId
@@ -25,44 +25,45 @@ log = logger(__name__)
 T = TypeVar("T")
 
 
-async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependencies) -> list[Arrival]:
-    """Append all messages, then wake their conversations; durable on return.
+async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependencies) -> None:
+    """Append all messages, then wake the conversations that hold them; durable on return.
 
     Raises:
         Problem: 503 when one of them could not be made durable; the sender tries all of them again.
     """
     if not messages:
-        return []
+        return
     await deps.faults.reach("ingest.before_append")
     with receiving(messages) as reception:
         try:
             # An append that ends after the time-out makes a duplicate of the sender's next attempt.
             async with asyncio.timeout(deps.durable_within.total_seconds()):
                 with reception.appending():
-                    arrivals = await deps.inbox.append(reception.messages)
+                    appended = await deps.inbox.append(reception.messages)
         except (InboxUnavailableError, TimeoutError) as exc:
             raise _unavailable() from exc
         await deps.faults.reach("ingest.appended")
-        for number, (message, arrival) in enumerate(zip(messages, arrivals, strict=True)):
-            with reception.noting(number, arrival):
-                _note(message, arrival)
-        for conversation_id in dict.fromkeys(message.conversation_id for message in messages):
-            with reception.waking(conversation_id):
+        first: dict[ConversationId, int] = {}
+        for number, (message, one) in enumerate(zip(messages, appended, strict=True)):
+            first.setdefault(one.conversation_id, number)
+            with reception.noting(number, one.arrival):
+                _note(message, one)
+        for conversation_id, number in first.items():
+            with reception.waking(number):
                 await deps.queue.wake(conversation_id)
-    return arrivals
 
 
-def _note(message: InboundMessage, arrival: Arrival) -> None:
-    note_inbound(message.address.channel, arrival)
+def _note(message: InboundMessage, appended: Appended) -> None:
+    note_inbound(message.address.channel, appended.arrival)
     if OTHER_ACCOUNT in message.data:
         OTHER_ACCOUNTS.labels(channel=message.address.channel.value).inc()
     log.info(
         "message.received",
         correlation_id=message.id,
-        conversation_id=message.conversation_id,
+        conversation_id=appended.conversation_id,
         channel=message.address.channel.value,
         kind=message.kind.value,
-        outcome=arrival.value,
+        outcome=appended.arrival.value,
     )
 
 
@@ -170,11 +171,10 @@ class Reception:
         received.set(names.OUTCOME, arrival.value)
         return inside(received.context)
 
-    def waking(self, conversation_id: ConversationId) -> AbstractContextManager[object]:
-        """Record the wake-up of a conversation in the trace of its first message here."""
+    def waking(self, first: int) -> AbstractContextManager[object]:
+        """Record the wake-up of a conversation in the trace of its first message here, by its number."""
         if not self.spans:
             return NOTHING
-        first = [message.conversation_id for message in self.messages].index(conversation_id)
         received = self.spans[first]
         if not received.sampled:
             return inside(received.context)

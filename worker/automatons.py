@@ -77,6 +77,11 @@ def _words(text: str) -> Counter[str]:
     return Counter(word for word in words if word not in _HALVES_OF_THE_DAY and not any(one.isdigit() for one in word))
 
 
+def says_the_same(text: str, other: str) -> bool:
+    """Whether two texts are the same but for a word in five, numbers and punctuation."""
+    return _is_same(_words(text), _words(other))
+
+
 def _is_same(one: Counter[str], other: Counter[str]) -> bool:
     size = one.total() + other.total()
     return not size or 2 * (one & other).total() / size >= SAME

@@ -61,10 +61,11 @@ from worker.dependencies import (
     TurnDependencies,
 )
 from worker.operators import ConversationOperators
-from worker.quiet import QuietWindows
 from worker.routing import AgePolicy
 from worker.scheduling.limiter import Limiter, PoisonIsolation
+from worker.scheduling.quiet import QuietWindows
 from worker.scheduling.refunds import AttemptRefunds
+from worker.threads import Threads
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner, VariantAssigner
 
 if TYPE_CHECKING:
@@ -216,6 +217,7 @@ def assemble(
     """Give each part of the worker what it works with; what they share is the same object in all of them."""
     inbox, store, rulebook = backend.inbox, backend.store, rulebooks.current
     machine, escalations, refunds = ConversationMachine(), Escalations(), AttemptRefunds(inbox)
+    threads = Threads(inbox, store, clock)
     limiter = Limiter(limits.at_once, monotonic=monotonic, chance=chance)
     turn = TurnDependencies(
         inbox=inbox,
@@ -228,6 +230,7 @@ def assemble(
         events=backend.events,
         ledger=ledger,
         escalations=escalations,
+        threads=threads,
         clock=clock,
         monotonic=monotonic,
         faults=faults,
@@ -241,7 +244,9 @@ def assemble(
 
     windows = {name: channel.reply_window for name, channel in channels.items()}
     agents = ConversationOperators(store, machine, clock, institution, windows, observe=variants.observe)
-    operators = OperatorDependencies(inbox, store, variants, machine, rulebook, ledger, clock, faults, id_salt, agents)
+    operators = OperatorDependencies(
+        inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt, agents
+    )
     analyses = AnalysisDependencies(
         store, analyst, rulebook, ledger, escalations, clock, monotonic, chance, faults, callback
     )

@@ -15,11 +15,12 @@ from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
 from worker.operators import ConversationOperators
-from worker.quiet import QuietWindows
 from worker.replies.judging import ClearedSentences
 from worker.routing import AgePolicy, ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
+from worker.scheduling.quiet import QuietWindows
 from worker.scheduling.refunds import AttemptRefunds
+from worker.threads import Threads
 from worker.variants import VariantAssigner
 
 
@@ -56,10 +57,14 @@ class DrainLimits:
 
 @dataclass(frozen=True)
 class Confidence:
-    """Below `ask_below` the engine asks what was meant; after `unclear_turns` such turns a person is called."""
+    """Below `ask_below` the engine asks what was meant; after `unclear_turns` such turns a person is called.
+
+    Below `opt_out` a wish for no more messages is asked back.
+    """
 
     ask_below: float = 0.5
     unclear_turns: int = 2
+    opt_out: float = 0.8
 
 
 DRAIN_BACKOFF = Backoff(timedelta(milliseconds=500), timedelta(seconds=30))
@@ -102,6 +107,7 @@ class TurnDependencies:
     events: Events
     ledger: Ledger
     escalations: Escalations
+    threads: Threads
     clock: Clock
     monotonic: Callable[[], float]
     faults: Faults
@@ -141,6 +147,7 @@ class OperatorDependencies:
     machine: ConversationMachine
     rulebook: Callable[[], Rulebook]
     ledger: Ledger
+    threads: Threads
     clock: Clock
     faults: Faults
     id_salt: str

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from contracts.calls import TurnCost
 from contracts.delivery import InboxEntry, Lease
 from contracts.errors import (
     ConversationConflictError,
+    ConversationJoinedError,
     ConversationMovedError,
     InboxUnavailableError,
     LeaseLostError,
@@ -30,8 +32,8 @@ from worker import outbox
 from worker.dead_letters import give_up
 from worker.dependencies import DrainDependencies
 from worker.pipeline import Outcome, answer_turn
-from worker.quiet import GROWS_FOR, quiet_until
 from worker.scheduling.limiter import Attempt
+from worker.scheduling.quiet import GROWS_FOR, quiet_until
 
 log = logger(__name__)
 
@@ -43,11 +45,14 @@ OUTAGES = (*UNAVAILABLE, ConversationMovedError)
 
 @dataclass
 class DrainProgress:
-    """Progress of a drain: the messages in hand, and the attempts at those of the newest turn."""
+    """Progress of a drain: the messages in hand, the attempts at those of the newest turn, and the thread that the
+    conversation was joined to.
+    """
 
     entries: Sequence[InboxEntry] = ()
     attempts: int = 0
     is_releasing: bool = False
+    joined_to: ConversationId | None = None
 
 
 async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> timedelta | None:
@@ -63,11 +68,12 @@ async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> tim
     - Any other error: the lease is given back with a back-off. An outage takes back the attempts of the messages in
       hand; what is not a `WorkerError` is a defect, and logged with its traceback.
     """
+    progress = DrainProgress()
     async with deps.limiter.conversation(conversation_id) as attempt:
         if attempt is None:
             return None
         with conversation_logged(conversation_id), drain_span(conversation_id):
-            progress, lease = DrainProgress(), await _claim(conversation_id, attempt, deps)
+            lease = await _claim(conversation_id, attempt, deps)
             if lease is None:
                 return None
             await deps.faults.reach("drain.claimed")
@@ -76,7 +82,8 @@ async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> tim
                     heartbeat = group.create_task(_keep_lease(lease, progress, deps))
                     pause = await answer_pending(lease, attempt, progress, deps)
                     heartbeat.cancel()
-                return pause
+                if progress.joined_to is None:
+                    return pause
             except asyncio.CancelledError:
                 await asyncio.shield(_give_back(lease, timedelta(0), deps))
                 raise
@@ -95,7 +102,7 @@ async def drain(conversation_id: ConversationId, deps: DrainDependencies) -> tim
                 is_given_back = await _give_back(lease, deps.backoff.pause(failures, deps.chance), deps)
                 if all(isinstance(error, OUTAGES) for error in own):
                     await _refund(progress.entries, deps, now=is_given_back)
-    return None
+    return None if progress.joined_to is None else await drain(progress.joined_to, deps)
 
 
 async def answer_pending(
@@ -109,7 +116,8 @@ async def answer_pending(
         LeaseLostError, TransientError: as the ports say; what was not committed waits.
     """
     # This also meets an unavailable store before an attempt is counted.
-    await outbox.flush(lease.conversation_id, deps.outbox)
+    waits = partial(deps.inbox.has_newer, lease.conversation_id, 0)
+    await outbox.flush(lease.conversation_id, deps.outbox, is_written_to=waits)
     attempt.answered()
     await deps.refunds.refund(lease.conversation_id)
     async with deps.isolation.of(lease.oldest_attempts):
@@ -125,7 +133,11 @@ async def answer_pending(
             if entries:
                 progress.entries, progress.attempts = entries, entries[0].attempts
                 with _logged(entries):
-                    answered = await answer_current(lease.conversation_id, entries, deps)
+                    try:
+                        answered = await answer_current(lease.conversation_id, entries, deps)
+                    except ConversationJoinedError as exc:
+                        progress.joined_to = ConversationId(exc.into)
+                        answered = await deps.turn.threads.forward(entries, progress.joined_to)
                 progress.entries = ()
             await deps.faults.reach("drain.releasing")
             # A heartbeat behind the release would lock a conversation that nothing holds.

@@ -128,16 +128,3 @@ async def export(conversation_id: ConversationId, deps: OperatorDependencies) ->
             for analysis in await analyses_of(conversation_id, deps.store.records, at=deps.clock.now())
         ],
     }
-
-
-async def retry_dead_letter(letter_id: str, deps: OperatorDependencies) -> ConversationId | None:
-    """Put a dead letter back into its inbox under a new platform id; None when there is no such letter to retry."""
-    letter = await deps.store.dead_letters.get(letter_id)
-    if letter is None or letter.message is None:
-        return None
-    message = letter.message
-    again = f"{message.platform_id}#retry@{deps.clock.now().isoformat()}"
-    retried = message.model_copy(update={"platform_id": again, "received_at": deps.clock.now()})
-    await deps.inbox.append([retried])
-    await deps.store.dead_letters.drop(letter_id)
-    return message.conversation_id

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.conversation import Conversation, Owner, Speaker, State, Trigger, TurnRecord, Utterance, WaitingFor
-from contracts.delivery import OutboxRow, TurnCommit
+from contracts.delivery import REMINDER, OutboxRow, TurnCommit
 from contracts.errors import ConversationConflictError, IllegalTransitionError, ReplyWindowClosedError
 from contracts.institution import FixedText, Institution
 from contracts.messages import ChannelName, MessageType, OutboundMessage, digest
@@ -17,7 +17,7 @@ from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import migrate
 from observability.metrics import REMINDERS, note_transitions
 from reports.accuracy import overruled
-from worker.timers import due_timer, limit_of, message_of, scheduled
+from worker.scheduling.timers import due_timer, limit_of, message_of, scheduled
 
 CONFLICT_RETRIES = 5
 
@@ -210,7 +210,7 @@ class ConversationOperators:
                 after = scheduled(after, institution, at)
             return Change(Transitions(after))
         line = Utterance(speaker=Speaker.ASSISTANT, text=message.text, at=at)
-        row = self._row(after, message, OutboxId(f"{after.id}/v{after.version}/timer"), at)
+        row = self._row(after, message, OutboxId(f"{after.id}/v{after.version}{REMINDER}"), at)
         REMINDERS.labels(outcome=message.type.lower()).inc()
         return Change(Transitions(scheduled(after, institution, at)), (line,), row)
 

@@ -21,10 +21,11 @@ from contracts.conversation import (
     TaskRecord,
     Trigger,
     ViolationRecord,
+    WaitingFor,
 )
-from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
+from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision, Wish
 from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerError
-from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart
+from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart, Rule
 from contracts.institution import FixedText, Institution
 from contracts.ledger import BilledCall
 from contracts.messages import ADVERTISEMENT, InboundMessage, MessageType, OutboundMessage
@@ -44,19 +45,21 @@ from prompts.tasks.message_type import fallback_message_type
 from prompts.tasks.state import clarification
 from reports.accuracy import classification, taken_back
 from worker import routing
-from worker.automatons import note_round
+from worker.automatons import note_round, says_the_same
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
 from worker.operators import OPTED_OUT
 from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
 from worker.replies.live_reply import LiveText
 from worker.revisions import quoted_texts, revised
-from worker.timers import scheduled
+from worker.scheduling.timers import scheduled
+from worker.threads import known_names
 from worker.turn import Draft, WrittenReply, to_commit
 
 Replies: TypeAlias = tuple[OutboundMessage, ...]
 
 MOST_CORRECTIONS = 8
+REPEATED_WORDS = 6
 # A look is one short question to the inbox.
 LOOK_FOR_NEWER_SECONDS = 0.25
 DELAYED_AGAIN_AFTER = timedelta(hours=1)
@@ -78,6 +81,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
 
     Raises:
         ConversationConflictError: another worker wrote the conversation since it was loaded; nothing was written here.
+        ConversationJoinedError: it is joined to another thread of the person, which answers; nothing was written here.
         TransientError, PermanentError: as the ports say; nothing was written.
     """
     started = deps.monotonic()
@@ -215,6 +219,7 @@ class TurnContext:
 
     def view(self, conversation: Conversation) -> TurnView:
         """Return what the tasks may know. A field that is known or was asked for is not asked for again."""
+        hours, now = self.institution.hours, self.clock.now()
         known = {*conversation.fields, *conversation.asked_fields}
         if conversation.person_name:
             known.add("name")
@@ -225,7 +230,8 @@ class TurnContext:
             channel=self.turn.messages[-1].address.channel,
             allowed_states=tuple(self.machine.open_moves(conversation, by="model")),
             askable_fields=tuple(field.id for field in self.institution.fields if field.id not in known),
-            at=self.clock.now(),
+            at=now.astimezone(hours.zone) if hours else now,
+            is_open=hours.is_open(now) if hours else None,
             quoted=self.quoted,
         )
 
@@ -248,6 +254,7 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     turn = turn.after(conversation.last_sequence)
     if not turn.entries:
         return None
+    conversation = await deps.threads.settle(conversation, turn.messages)
     turn = replace(turn, early_revisions=conversation.early_revisions)
     conversation = revised(conversation, turn.revisions, came=[message.id for message in turn.messages])
     rulebook, newest = deps.rulebook(), turn.messages[-1]
@@ -257,7 +264,7 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     names = [message.person_name for message in turn.messages if message.person_name]
     advertisements = [text for message in turn.messages if (text := message.data.get(ADVERTISEMENT))]
     changes = {
-        "address": newest.address,
+        "address": newest.address if newest.recorded_only else known_names(newest.address, conversation.address),
         "person_name": names[-1] if names else conversation.person_name,
         "last_inbound_at": routing.newest_inbound(conversation, turn.messages),
         "advertisement": advertisements[-1] if advertisements else conversation.advertisement,
@@ -374,6 +381,8 @@ async def select_state(context: TurnContext, prompter: Prompter, clock: TurnCloc
     if result.value is None:
         return escalate(draft, FixedText.MODEL_AWAY, failure(result.error), context)
 
+    if result.value.wish is Wish.OPT_OUT and routing.may_opt_out(draft.conversation, context.turn.answerable):
+        return leave(draft, result.value, context, sure=result.value.confidence >= confidence.opt_out)
     decision, reason = weigh(result.value, draft.conversation, confidence, context.institution)
     draft = understand(draft, decision, reason, context.clock.now())
     match decision.next_state:
@@ -396,10 +405,27 @@ async def select_state(context: TurnContext, prompter: Prompter, clock: TurnCloc
     return draft
 
 
+def leave(draft: Draft, decision: StateDecision, context: TurnContext, *, sure: bool) -> Draft:
+    """Follow a wish for no more messages; ask it back when unsure, with the institution's own word as the button."""
+    decision = decision.model_copy(update={"waiting_for": WaitingFor.CHOICE, "ask_field": None})
+    reason = TurnReason.OPTED_OUT if sure else TurnReason.UNCLEAR
+    draft = context.advance(replace(draft, decision=decision, reason=reason), Trigger.PROCESS, by=decision)
+    draft = context.advance(draft, Trigger.DRAFT, Trigger.RESPOND, Trigger.SEND)
+    if sure:
+        update = {"opted_out": True, "consent_at": routing.written_last(context.turn.answerable)}
+        draft = draft.with_conversation(draft.conversation.model_copy(update=update))
+        return draft.with_reply(context.fixed(FixedText.OPTED_OUT))
+    question = context.institution.text(FixedText.CONFIRM_OPT_OUT)
+    word = context.institution.opt_out_words[:1]
+    return draft.with_reply(*context.fitted(question, MessageTypeChoice(type=MessageType.BUTTON), word))
+
+
 def weigh(
     decision: StateDecision, conversation: Conversation, confidence: Confidence, institution: Institution
 ) -> tuple[StateDecision, TurnReason]:
     """Return the decision to follow: below the threshold of confidence, ask what was meant, and later escalate."""
+    if decision.wish is Wish.AGENT:
+        return decision.model_copy(update={"next_state": State.ESCALATING}), TurnReason.DECIDED
     chosen = conversation.tuning.ask_below
     ask_below = confidence.ask_below if chosen is None else chosen
     if decision.confidence >= ask_below or decision.next_state is State.ESCALATING:
@@ -520,6 +546,7 @@ async def check_reply(
     if response is None or judge is None or response.value is None:
         return canonical(draft, written.form, view, context)
     replies, findings, sentences = await check(response.value, written.form, view, context, judge)
+    findings = findings or repetition(response.value.text, view, ours=True)
     draft = judged(draft, response, findings).with_task(*taken(judge))
     if findings:
         rewrite = replace(view, rewrite=corrections(findings, sentences))
@@ -527,6 +554,7 @@ async def check_reply(
         draft = draft.with_task(response.record)
         if response.value is not None:
             replies, findings, _ = await check(response.value, written.form, view, context, judge)
+            findings = findings or repetition(response.value.text, view, ours=False)
             draft = judged(draft, response, findings).with_task(*taken(judge))
     elif not judge.is_unavailable:
         await prompter.keep(response)
@@ -549,6 +577,22 @@ async def check(
     sentences = sentences_of(response.parts, also)
     findings = context.rulebook.floor.check(response.parts, known_facts(view), also)
     return replies, findings or await judge.findings(sentences), sentences
+
+
+def repetition(text: str, view: TurnView, *, ours: bool) -> tuple[Finding, ...]:
+    """Find a reply that is the person's own message, or `ours`, the last reply, while the person asked another thing.
+
+    Short replies may be said again, and so may the last one after a rewrite: it is no harm, only no help.
+    """
+    if len(text.split()) < REPEATED_WORDS:
+        return ()
+    window, written = view.conversation.window, [message.text for message in view.messages]
+    told = [said.text for said in window if said.speaker is Speaker.ASSISTANT][-1:]
+    asked = [said.text for said in window if said.speaker is Speaker.PERSON][-1:]
+    is_insisting = any(says_the_same(one, other) for one in written for other in asked)
+    if any(says_the_same(text, one) for one in [*written, *(told if ours and not is_insisting else [])]):
+        return (Finding(rule=Rule.REPEATS, excerpt="", why="says the person's message or the last reply again"),)
+    return ()
 
 
 def taken(judge: TurnJudge) -> tuple[TaskRecord, ...]:

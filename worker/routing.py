@@ -144,8 +144,18 @@ def newest_wish(messages: Sequence[InboundMessage], consent: ConsentWords) -> Wi
     if not wishes:
         return None
     message, reason = max(wishes, key=lambda wish: wish[0].written_at)
+    return Wish(reason, written_last([message]))
+
+
+def written_last(messages: Sequence[InboundMessage]) -> datetime:
+    """Return when the last of the messages was written."""
     # A clock that is ahead must not keep the person's next wishes from counting.
-    return Wish(reason, min(message.written_at, message.received_at))
+    return max(min(message.written_at, message.received_at) for message in messages)
+
+
+def may_opt_out(conversation: Conversation, messages: Sequence[InboundMessage]) -> bool:
+    """Whether no newer word of consent overtakes a wish in these messages."""
+    return _is_newest(Wish(TurnReason.OPTED_OUT, written_last(messages)), conversation)
 
 
 def note_consent(conversation: Conversation, messages: Sequence[InboundMessage], consent: ConsentWords) -> Conversation:

@@ -111,22 +111,30 @@ class Reader:
         person: str,
         platform_id: str,
         aliases: Sequence[str] = (),
+        user: str | None = None,
+        is_one_person: bool = False,
         person_name: str = "",
         reply_to: str = "",
         revises: str = "",
         recorded_only: bool = False,
         sent_at: datetime | None = None,
     ) -> None:
-        """Add a message. `revises` is the platform's id of an earlier one that it edits or revokes."""
+        """Add a message. `revises` is the platform's id of an earlier one that it edits or revokes.
+
+        `user` is the name that is the person's alone. With `is_one_person` the message attests all names to be one's.
+        """
+        names = tuple(dict.fromkeys((person, *aliases)))
+        threads = tuple(self._thread(account, name) for name in names) if is_one_person and len(names) > 1 else ()
         self.messages.append(
             InboundMessage(
                 id=self._message_id(account, platform_id),
-                conversation_id=ConversationId(f"{self._prefix}:" + digest(self._id_salt, account, person, size=12)),
+                conversation_id=self._thread(account, person),
                 address=Address(
                     channel=self._channel,
                     account=account,
                     person=person,
-                    aliases=tuple(alias for alias in aliases if alias != person),
+                    aliases=names[1:],
+                    user=user,
                 ),
                 platform_id=platform_id,
                 kind=content.kind,
@@ -140,8 +148,13 @@ class Reader:
                 recorded_only=recorded_only,
                 sent_at=sent_at,
                 received_at=self.at,
+                threads=threads,
             )
         )
+
+    def _thread(self, account: str, name: str) -> ConversationId:
+        """Return the conversation that a name of a person, or of a group, stands for."""
+        return ConversationId(f"{self._prefix}:" + digest(self._id_salt, account, name, size=12))
 
     def _message_id(self, account: str, platform_id: str) -> MessageId:
         return MessageId(f"{self._prefix}-" + digest(self._id_salt, account, platform_id, size=12))

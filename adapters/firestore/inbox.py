@@ -36,9 +36,16 @@ from adapters.firestore.database import (
     chunks,
     document_id,
 )
-from contracts.delivery import Ages, Arrival, InboxEntry, Lease
-from contracts.errors import InboxUnavailableError, LeaseLostError, PermanentError, WorkerError
+from contracts.delivery import Ages, Appended, Arrival, InboxEntry, Lease
+from contracts.errors import (
+    ConversationJoinedError,
+    InboxUnavailableError,
+    LeaseLostError,
+    PermanentError,
+    WorkerError,
+)
 from contracts.messages import InboundMessage
+from contracts.ports import MAX_JOINS
 from contracts.values import ConversationId
 
 T = TypeVar("T")
@@ -77,6 +84,7 @@ class _Box:
     is_tried: bool = False
     """Whether something that waits may have been taken before."""
     attempts: Mapping[int, int] = field(default_factory=dict)
+    joined_to: ConversationId | None = None
 
     @classmethod
     def read(cls, conversation_id: ConversationId, document: Document | None) -> Self:
@@ -93,6 +101,7 @@ class _Box:
             pending=fields["pending"],
             is_tried=fields["is_tried"],
             attempts=dict(zip(attempts[::2], attempts[1::2], strict=True)),
+            joined_to=fields.get("joined_to"),
         )
 
     @property
@@ -107,6 +116,7 @@ class _Box:
             "is_tried": self.is_tried,
             "attempts": [number for pair in self.attempts.items() for number in pair] or None,
             "takable_at": self.takable_at,
+            "joined_to": self.joined_to,
         }
 
     @property
@@ -167,6 +177,14 @@ class _Waiting:
     text: str
     outcome: Arrival | WorkerError | None = None
 
+    def follow_join(self) -> bool:
+        """Go on to the thread that the message's conversation was joined to; False: it was not."""
+        if not isinstance(self.outcome, ConversationJoinedError):
+            return False
+        self.message = self.message.model_copy(update={"conversation_id": ConversationId(self.outcome.into)})
+        self.text, self.outcome = self.message.model_dump_json(), None
+        return True
+
 
 @dataclass(slots=True)
 class _Lane:
@@ -208,21 +226,30 @@ class FirestoreInbox:
         # A write that leaves nothing behind.
         await self._documents.apply([Delete("pings/inbox")])
 
-    async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
+    async def append(self, messages: Sequence[InboundMessage]) -> list[Appended]:
         waiting = [_Waiting(message, message.model_dump_json()) for message in messages]
-        by_conversation: dict[ConversationId, list[_Waiting]] = {}
-        for one in waiting:
-            if len(one.text.encode()) > DOCUMENT_BYTES:
-                raise PermanentError(f"a message has more than {DOCUMENT_BYTES} bytes")
-            by_conversation.setdefault(one.message.conversation_id, []).append(one)
-        await asyncio.gather(*(self._append(name, mine) for name, mine in by_conversation.items()))
+        if any(len(one.text.encode()) > DOCUMENT_BYTES for one in waiting):
+            raise PermanentError(f"a message has more than {DOCUMENT_BYTES} bytes")
+        left = waiting
+        for _ in range(MAX_JOINS):
+            by_conversation: dict[ConversationId, list[_Waiting]] = {}
+            for one in left:
+                by_conversation.setdefault(one.message.conversation_id, []).append(one)
+            await asyncio.gather(*(self._append(name, mine) for name, mine in by_conversation.items()))
+            left = [one for one in left if one.follow_join()]
         arrivals = []
         for one in waiting:
-            assert one.outcome is not None  # noqa: S101 - `_append` returns when each has one
             if isinstance(one.outcome, WorkerError):
                 raise one.outcome
-            arrivals.append(one.outcome)
+            assert one.outcome is not None, "chain of joins"  # noqa: S101 - `_append` returns when each has one
+            arrivals.append(Appended(one.outcome, one.message.conversation_id))
         return arrivals
+
+    async def join(self, conversation_id: ConversationId, into: ConversationId | None) -> None:
+        async def decide(box: _Box, is_first: bool) -> _Step[None]:
+            return _Step(None, replace(box, joined_to=into) if box.joined_to != into else None)
+
+        await self._change(conversation_id, decide)
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
         async def decide(box: _Box, is_first: bool) -> _Step[Lease | None]:
@@ -409,6 +436,8 @@ class FirestoreInbox:
 
         Nearly all messages are new. The first try assumes so; a duplicate's mark is refused, and the next try reads.
         """
+        if box.joined_to is not None:
+            raise ConversationJoinedError(box.joined_to)
         paths = [] if take_for_new else [_seen_path(one.message) for one in batch]
         seen = await self._documents.get_all(paths)
         where = {

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
@@ -32,6 +33,10 @@ class BodyReader:
         except TimeoutError as exc:
             detail = "The body did not arrive in time; send it again."
             raise Problem(408, "Request timeout", detail, headers={"Connection": "close"}) from exc
+
+    async def form(self, request: Request) -> dict[str, str]:
+        """Return the fields of a URL-encoded form; of several of one name the last. Raises as a call does."""
+        return dict(parse_qsl((await self(request)).decode("utf-8", "replace"), keep_blank_values=True))
 
     async def _read(self, request: Request) -> bytes:
         chunks: list[bytes] = []

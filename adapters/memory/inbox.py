@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from contracts.delivery import Ages, Arrival, InboxEntry, Lease
+from contracts.delivery import Ages, Appended, Arrival, InboxEntry, Lease
 from contracts.errors import LeaseLostError
 from contracts.messages import InboundMessage
+from contracts.ports import MAX_JOINS
 from contracts.values import ConversationId
 
 # A sequence below that of every entry.
@@ -38,12 +39,18 @@ class MemoryInbox:
     def __init__(self) -> None:
         self._boxes: dict[ConversationId, _Box] = {}
         self._seen: dict[str, _Seen] = {}
+        self._joined: dict[ConversationId, ConversationId] = {}
 
     async def ping(self) -> None:
         return
 
-    async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
+    async def append(self, messages: Sequence[InboundMessage]) -> list[Appended]:
         return [self._append(message) for message in messages]
+
+    async def join(self, conversation_id: ConversationId, into: ConversationId | None) -> None:
+        self._joined.pop(conversation_id, None)
+        if into is not None:
+            self._joined[conversation_id] = into
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
         box = self._box(conversation_id)
@@ -144,17 +151,22 @@ class MemoryInbox:
             raise LeaseLostError(lease.conversation_id)
         return box
 
-    def _append(self, message: InboundMessage) -> Arrival:
+    def _append(self, message: InboundMessage) -> Appended:
         if message.dedup_key in self._seen:
             seen = self._seen[message.dedup_key]
             box = self._box(seen.conversation_id)
             if seen.sequence not in box.entries:
-                return Arrival.DUPLICATE_DONE
+                return Appended(Arrival.DUPLICATE_DONE, seen.conversation_id)
             box.due_at = min(box.due_at or message.received_at, message.received_at)
-            return Arrival.DUPLICATE_PENDING
-        box = self._box(message.conversation_id)
+            return Appended(Arrival.DUPLICATE_PENDING, seen.conversation_id)
+        thread = message.conversation_id
+        for _ in range(MAX_JOINS):
+            thread = self._joined.get(thread, thread)
+        if thread != message.conversation_id:
+            message = message.model_copy(update={"conversation_id": thread})
+        box = self._box(thread)
         box.last_sequence += 1
         box.entries[box.last_sequence] = InboxEntry(sequence=box.last_sequence, attempts=0, message=message)
         box.due_at = min(box.due_at or message.received_at, message.received_at)
         self._seen[message.dedup_key] = _Seen(message.conversation_id, box.last_sequence, message.received_at)
-        return Arrival.ACCEPTED
+        return Appended(Arrival.ACCEPTED, thread)

@@ -7,6 +7,7 @@
 -- due                      sorted set: conversations with entries, by the moment they can be taken
 -- depth                    how many entries there are in all
 -- seen:<dedup key>         "<sequence>:<conversation>", until it expires
+-- joined:<conversation>    the conversation that it was joined to: the thread that its person has
 local P = 'prosa:inbox:'
 local call = redis.call
 local DUE, DEPTH = P .. 'due', P .. 'depth'
@@ -74,10 +75,24 @@ end
 
 local function append_again(seen, at, keep_ms)
   local sequence, holder = seen:match('^(%d+):(.*)$')
-  if call('ZCOUNT', P .. 'entries:' .. holder, sequence, sequence) == 0 then return 'duplicate_done' end
+  if call('ZCOUNT', P .. 'entries:' .. holder, sequence, sequence) == 0 then return 'duplicate_done', holder end
   arm(holder, at)
   settle(holder, keep_ms)
-  return 'duplicate_pending'
+  return 'duplicate_pending', holder
+end
+
+-- The thread that a message belongs in, and the message with its id: that is the first place it stands in.
+local function in_thread(id, message)
+  local thread = id
+  for _ = 1, 8 do
+    local joined = call('GET', P .. 'joined:' .. thread)
+    if not joined then break end
+    thread = joined
+  end
+  if thread == id then return id, message end
+  local name = '"conversation_id":"'
+  local from, till = message:find(name .. id .. '"', 1, true)
+  return thread, message:sub(1, from - 1) .. name .. thread .. '"' .. message:sub(till + 1)
 end
 
 -- Takes the entries away whose sequences are the arguments from `first` on.
@@ -95,12 +110,15 @@ function methods.append(keep_ms)
   local arrivals, accepted, moment = {}, 0, now()
   for n = 3, #ARGV, 4 do
     local seen = call('GET', P .. 'seen:' .. ARGV[n + 1])
+    local arrival, thread, message = 'accepted', nil, nil
     if seen then
-      arrivals[#arrivals + 1] = append_again(seen, ARGV[n + 2], keep_ms)
+      arrival, thread = append_again(seen, ARGV[n + 2], keep_ms)
     else
-      append_new(ARGV[n], ARGV[n + 1], ARGV[n + 2], ARGV[n + 3], moment, keep_ms)
-      arrivals[#arrivals + 1], accepted = 'accepted', accepted + 1
+      thread, message = in_thread(ARGV[n], ARGV[n + 3])
+      append_new(thread, ARGV[n + 1], ARGV[n + 2], message, moment, keep_ms)
+      accepted = accepted + 1
     end
+    arrivals[#arrivals + 1], arrivals[#arrivals + 2] = arrival, thread
   end
   if accepted > 0 then call('INCRBY', DEPTH, accepted) end
   return arrivals

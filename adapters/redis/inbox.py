@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from adapters.instants import micros, readable
 from adapters.redis.database import PREFIX, Argument, RedisDatabase, Script
-from contracts.delivery import Ages, Arrival, InboxEntry, Lease
+from contracts.delivery import Ages, Appended, Arrival, InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, LeaseLostError
 from contracts.messages import InboundMessage
 from contracts.values import ConversationId
@@ -38,13 +38,19 @@ class RedisInbox:
     async def ping(self) -> None:
         await self._database.ping(unavailable=InboxUnavailableError)
 
-    async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
+    async def append(self, messages: Sequence[InboundMessage]) -> list[Appended]:
         if not messages:
             return []
         arguments: list[Argument] = []
         for one in messages:
             arguments += (one.conversation_id, one.dedup_key, micros(one.received_at), one.model_dump_json())
-        return [Arrival(arrival.decode()) for arrival in await self._run("append", *arguments)]
+        appended = [one.decode() for one in await self._run("append", *arguments)]
+        pairs = zip(appended[::2], appended[1::2], strict=True)
+        return [Appended(Arrival(arrival), ConversationId(thread)) for arrival, thread in pairs]
+
+    async def join(self, conversation_id: ConversationId, into: ConversationId | None) -> None:
+        key = f"{KEYS}joined:{conversation_id}"
+        await self._command(*(("DEL", key) if into is None else ("SET", key, into)))
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
         claimed = await self._run("claim", conversation_id, micros(at), micros(at + ttl))

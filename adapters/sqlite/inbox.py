@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from adapters.instants import micros, readable
 from adapters.sqlite.database import Database
-from contracts.delivery import Ages, Arrival, InboxEntry, Lease
+from contracts.delivery import Ages, Appended, Arrival, InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, LeaseLostError
 from contracts.messages import InboundMessage
+from contracts.ports import MAX_JOINS
 from contracts.values import ConversationId
 
 T = TypeVar("T")
@@ -40,6 +41,10 @@ CREATE TABLE IF NOT EXISTS inbox_seen (
     received_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS inbox_seen_age ON inbox_seen (received_at);
+CREATE TABLE IF NOT EXISTS inbox_joined (
+    conversation_id TEXT PRIMARY KEY,
+    joined_to TEXT NOT NULL
+) WITHOUT ROWID;
 """
 
 
@@ -55,9 +60,17 @@ class SqliteInbox:
     async def ping(self) -> None:
         await self._database.prove_writable(unavailable=InboxUnavailableError)
 
-    async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
+    async def append(self, messages: Sequence[InboundMessage]) -> list[Appended]:
         rows = [(message, message.model_dump_json()) for message in messages]
         return await self._run(lambda c: [_append(c, message, row) for message, row in rows])
+
+    async def join(self, conversation_id: ConversationId, into: ConversationId | None) -> None:
+        def work(c: sqlite3.Connection) -> None:
+            c.execute("DELETE FROM inbox_joined WHERE conversation_id = ?", (conversation_id,))
+            if into is not None:
+                c.execute("INSERT INTO inbox_joined VALUES (?, ?)", (conversation_id, into))
+
+        await self._run(work)
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
         def work(c: sqlite3.Connection) -> tuple[int, int] | None:
@@ -210,13 +223,15 @@ def _execute_each(connection: sqlite3.Connection, script: str) -> None:
             connection.execute(statement)
 
 
-def _append(c: sqlite3.Connection, message: InboundMessage, row: str) -> Arrival:
-    conversation_id, at = message.conversation_id, micros(message.received_at)
+def _append(c: sqlite3.Connection, message: InboundMessage, row: str) -> Appended:
+    conversation_id, at = _thread_of(c, message.conversation_id), micros(message.received_at)
+    if conversation_id != message.conversation_id:
+        row = message.model_copy(update={"conversation_id": conversation_id}).model_dump_json()
     seen = c.execute(
         "SELECT conversation_id, sequence FROM inbox_seen WHERE dedup_key = ?", (message.dedup_key,)
     ).fetchone()
     if seen is not None:
-        return _rearm(c, ConversationId(seen[0]), seen[1], at)
+        return Appended(_rearm(c, ConversationId(seen[0]), seen[1], at), ConversationId(seen[0]))
     (sequence,) = c.execute(
         "INSERT INTO inbox_conversations (conversation_id, last_sequence, due_at) VALUES (?1, 1, ?2) "
         "ON CONFLICT (conversation_id) DO UPDATE SET last_sequence = last_sequence + 1, "
@@ -225,7 +240,17 @@ def _append(c: sqlite3.Connection, message: InboundMessage, row: str) -> Arrival
     ).fetchone()
     c.execute("INSERT INTO inbox_entries VALUES (?, ?, 0, ?)", (conversation_id, sequence, row))
     c.execute("INSERT INTO inbox_seen VALUES (?, ?, ?, ?)", (message.dedup_key, conversation_id, sequence, at))
-    return Arrival.ACCEPTED
+    return Appended(Arrival.ACCEPTED, conversation_id)
+
+
+def _thread_of(c: sqlite3.Connection, thread: ConversationId) -> ConversationId:
+    """Follow the joins of a thread."""
+    for _ in range(MAX_JOINS):
+        row = c.execute("SELECT joined_to FROM inbox_joined WHERE conversation_id = ?", (thread,)).fetchone()
+        if row is None:
+            break
+        thread = ConversationId(row[0])
+    return thread
 
 
 def _rearm(c: sqlite3.Connection, conversation_id: ConversationId, sequence: int, at: int) -> Arrival:

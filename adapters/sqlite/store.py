@@ -535,6 +535,9 @@ def _write_head(c: sqlite3.Connection, saved: Conversation, *, expected_version:
 
 def _list(c: sqlite3.Connection, head: Conversation, said: Sequence[Utterance] = ()) -> None:
     if head.updated_at is None or not head.turns:
+        if head.joined_to is not None:
+            c.execute("DELETE FROM listing WHERE conversation_id = ?", (head.id,))
+            c.execute("DELETE FROM words WHERE conversation_id = ?", (head.id,))
         return
     facets = facets_of(head)
     c.execute(

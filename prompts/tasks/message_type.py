@@ -2,6 +2,7 @@
 
 from contracts.conversation import TaskName
 from contracts.decisions import MessageTypeChoice, StateDecision
+from contracts.institution import Asset
 from contracts.messages import MessageType
 from prompts.request import TurnView, turn_input
 from prompts.tasks.json_schema import Schema, enum, enum_or_null, object_of, text
@@ -12,19 +13,35 @@ OFFERED_TYPES = tuple(kind for kind in MessageType if kind not in (MessageType.T
 
 
 def schema(view: TurnView) -> Schema:
-    """Return the schema with the types of the channel alone, and of the assets those that it can carry."""
-    carried = view.limits.types if view.limits is not None else frozenset(MessageType)
+    """Return the schema with the types of the channel alone, and the asset of the intent, where it has one."""
+    asset = offered_asset(view)
+    kinds = {MessageType.TEXT, MessageType.BUTTON, MessageType.LIST, *([asset.type] if asset else [])}
     return object_of(
         {
-            "type": enum(kind.value for kind in OFFERED_TYPES if kind in carried),
-            "asset": enum_or_null(asset.id for asset in view.institution.assets if asset.type in carried),
+            "type": enum(kind.value for kind in OFFERED_TYPES if kind in kinds and _is_carried(kind, view)),
+            "asset": enum_or_null([asset.id] if asset else []),
             "list_label": text("at most 20 characters"),
         }
     )
 
 
-def check(answer: str, _view: TurnView) -> MessageTypeChoice:
-    return MessageTypeChoice.model_validate_json(answer)
+def offered_asset(view: TurnView) -> Asset | None:
+    """Return the asset of the intent, where the channel can carry it."""
+    intent = view.institution.intent(view.decision.intent if view.decision else None)
+    asset = view.institution.asset(intent.asset if intent else None)
+    return asset if asset is not None and _is_carried(asset.type, view) else None
+
+
+def _is_carried(kind: MessageType, view: TurnView) -> bool:
+    return view.limits is None or kind in view.limits.types
+
+
+def check(answer: str, view: TurnView) -> MessageTypeChoice:
+    """Parse the answer; an asset that the intent does not have is left out, with its type."""
+    choice, asset = MessageTypeChoice.model_validate_json(answer), offered_asset(view)
+    if choice.asset is None or (asset is not None and choice.asset == asset.id):
+        return choice
+    return fallback_message_type(view.decision) if view.decision else MessageTypeChoice(type=MessageType.TEXT)
 
 
 def fallback_message_type(decision: StateDecision) -> MessageTypeChoice:

@@ -1,10 +1,21 @@
 """Task 1: the next state of the conversation, and what was understood."""
 
-from contracts.conversation import State, TaskName, WaitingFor
-from contracts.decisions import MAX_OPTIONS, StateDecision
+import re
+
+from contracts.conversation import Speaker, State, TaskName, WaitingFor
+from contracts.decisions import MAX_OPTIONS, StateDecision, Wish
+from observability.metrics import FALLBACKS
+from prompts.caching.content import folded
+from prompts.caching.words import WORDS
 from prompts.request import TurnView, turn_input
 from prompts.tasks.json_schema import Schema, enum, enum_or_null, list_of, object_of, text
 from prompts.tasks.task import Task, require
+
+SHORT_ANSWER_WORDS = 4
+TELLING_LETTERS = 3
+# Letters by which two forms of a word are known to be the same.
+BEGINNING = 4
+_TOKEN = re.compile(r"\d+|[^\W\d_]+")
 
 
 def schema(view: TurnView) -> Schema:
@@ -21,12 +32,15 @@ def schema(view: TurnView) -> Schema:
             "collected": list_of(collected),
             "ask_field": enum_or_null(view.askable_fields),
             "options": list_of(text()),
+            "wish": enum_or_null(Wish),
         }
     )
 
 
 def check(answer: str, view: TurnView) -> StateDecision:
     """Parse the answer and hold it against the state table and the institution.
+
+    Of the collected values those are kept that the person wrote.
 
     Raises:
         ValidationError: it does not have the schema's shape.
@@ -51,7 +65,31 @@ def check(answer: str, view: TurnView) -> StateDecision:
         decision.ask_field is None or decision.ask_field in view.askable_fields,
         "ask_field must be one of askable_fields or null",
     )
-    return decision
+    collected = tuple(one for one in decision.collected if was_written(one.value, view))
+    if len(collected) < len(decision.collected):
+        FALLBACKS.labels(reason="collected_unsaid").inc()
+    return decision.model_copy(update={"collected": collected})
+
+
+def was_written(value: str, view: TurnView) -> bool:
+    """Whether the person wrote a value, or a form of it: most of its longer words by their beginnings, and its digits.
+
+    Where the person wrote a number or a date in words, digits are not compared. A short message may agree with what our
+    last line proposed, so that line's words count too.
+    """
+    window = view.conversation.window
+    texts = [*(message.text for message in view.messages), *view.quoted.values(), view.conversation.person_name or ""]
+    texts += [said.text for said in window if said.speaker is Speaker.PERSON]
+    if sum(len(message.text.split()) for message in view.messages) <= SHORT_ANSWER_WORDS:
+        texts += [" ".join((said.text, *said.options)) for said in window[-1:]]
+    known = set(_TOKEN.findall(folded(" ".join(texts))))
+    tokens = [token for token in _TOKEN.findall(folded(value)) if len(token) >= TELLING_LETTERS or token.isdigit()]
+    words = [token for token in tokens if not token.isdigit()]
+    beginnings = {token[:BEGINNING] for token in known | (WORDS.answers if known & WORDS.answers else set())}
+    digits = "".join(token for token in tokens if token.isdigit())
+    is_spelled = not known.isdisjoint(WORDS.number_words | WORDS.dates)
+    is_said = 2 * sum(word[:BEGINNING] in beginnings for word in words) >= len(words)
+    return is_said and (is_spelled or digits in "".join(re.findall(r"\d", " ".join(texts))))
 
 
 def clarification(decision: StateDecision, options: tuple[str, ...]) -> StateDecision:

@@ -133,6 +133,20 @@ class Browser:
             del self._pages[page.session]
             await self.call("Target.disposeBrowserContext", browserContextId=context)
 
+    async def frame(self, url: str) -> "Page":
+        """The frame of another origin that shows an address beginning with `url`, as soon as there is one."""
+        ends = asyncio.get_running_loop().time() + WAIT_SECONDS
+        while asyncio.get_running_loop().time() < ends:
+            targets = (await self.call("Target.getTargets"))["targetInfos"]
+            for target in targets:
+                if target["type"] == "iframe" and target["url"].startswith(url):
+                    attached = await self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+                    frame = self._pages[attached["sessionId"]] = Page(self, attached["sessionId"])
+                    await frame.call("Runtime.enable")
+                    return frame
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"no frame of {url}")
+
 
 class Page:
     """One window. `troubles` collects uncaught exceptions, console errors and what a policy refused."""
@@ -159,6 +173,12 @@ class Page:
     async def go(self, url: str) -> None:
         await self.call("Page.navigate", url=url)
         await self.until("document.readyState === 'complete' && document.querySelector('#samples button') !== null")
+
+    async def open(self, url: str) -> None:
+        """Go to a page of the console."""
+        await self.run("window.isOld = true")
+        await self.call("Page.navigate", url=url)
+        await self.until("!window.isOld && document.readyState === 'complete'")
 
     async def reload(self) -> None:
         await self.run("window.isOld = true")
@@ -191,14 +211,15 @@ class Page:
     async def type(self, text: str) -> None:
         await self.call("Input.insertText", text=text)
 
-    async def press(self, key: str, *, shift: bool = False) -> None:
-        code = KEYS[key]
-        text = {"Enter": "\r", "Space": " "}.get(key, "")
+    async def press(self, key: str, *, shift: bool = False, control: bool = False) -> None:
+        """Press a named key, or a character's."""
+        code = KEYS[key] if key in KEYS else ord(key.upper())
+        text = "" if control else {"Enter": "\r", "Space": " "}.get(key, key if len(key) == 1 else "")
         common = {
             "key": " " if key == "Space" else key,
             "code": key,
             "windowsVirtualKeyCode": code,
-            "modifiers": 8 if shift else 0,
+            "modifiers": 8 * shift + 2 * control,
         }
         await self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **common)
         await self.call("Input.dispatchKeyEvent", type="keyUp", **common)

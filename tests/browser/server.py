@@ -30,10 +30,11 @@ class Prosa:
 
 
 @contextmanager
-def running_prosa(folder: Path, *, institution: str | None = None) -> Iterator[Prosa]:
+def running_prosa(folder: Path, *, institution: str | None = None, **settings: str) -> Iterator[Prosa]:
     """Start it, and stop it as an operator would."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PROSA_", "ANTHROPIC_"))}
     environment |= {"PORT": str(_free_port()), "PROSA_DATA_DIR": str(folder / "data"), "PROSA_LOG_LEVEL": "WARNING"}
+    environment |= settings
     if institution is not None:
         environment["PROSA_INSTITUTION"] = str(ROOT / "context" / "documents" / institution)
     with (folder / "log").open("wb") as log:

@@ -151,6 +151,20 @@ def test_a_conversation_is_traced_handed_back_exported_and_erased(prosa: Prosa) 
         assert gone.stderr.startswith("prosa: ")
 
 
+def test_two_conversations_are_merged_and_taken_apart(prosa: Prosa) -> None:
+    for name in ("ana", "bea"):
+        assert prosa("chat", name, stdin="Oi, bom dia\n").returncode == 0
+    merged = prosa("conversations", "merge", "bea", "ana")
+    assert "web:bea is joined to web:ana." in merged.stdout
+    listed = json.loads(prosa("conversations", "list", "--json").stdout)
+    assert [one["id"] for one in listed] == ["web:ana"]
+    assert "web:ana" in prosa("conversations", "show", "bea").stdout
+    assert "one conversation already" in prosa("conversations", "merge", "bea", "ana").stderr
+    assert "web:bea is a conversation of its own again" in prosa("conversations", "unmerge", "bea").stdout
+    assert prosa("conversations", "unmerge", "bea").returncode == 1
+    assert len(json.loads(prosa("conversations", "list", "--json").stdout)) == 2
+
+
 def test_empty_lists_say_so(prosa: Prosa) -> None:
     assert "No conversations yet" in prosa("conversations", "list").stdout
     assert "No dead letters" in prosa("dead-letters", "list").stdout

@@ -10,7 +10,7 @@ import pytest
 from contracts.delivery import Ages, Arrival
 from contracts.errors import LeaseLostError
 from contracts.ports import Inbox
-from tests.builders import BACKENDS, START, conversation_id, damage, inbound, open_backend
+from tests.builders import BACKENDS, START, arrivals_of, conversation_id, damage, inbound, open_backend
 
 TTL = timedelta(seconds=1.5)
 C1 = conversation_id("c-1")
@@ -28,7 +28,7 @@ async def sequences_of(inbox: Inbox) -> list[int]:
 
 async def test_messages_come_back_in_the_order_of_their_arrival(inbox: Inbox) -> None:
     messages = [inbound(f"{n}") for n in range(5)]
-    assert await inbox.append(messages) == [Arrival.ACCEPTED] * 5
+    assert arrivals_of(await inbox.append(messages)) == [Arrival.ACCEPTED] * 5
     assert [entry.message for entry in await inbox.pending(C1)] == messages
     sequences = await sequences_of(inbox)
     assert sequences == sorted(set(sequences))
@@ -56,16 +56,16 @@ async def test_an_entry_that_cannot_be_read_hides_no_other(inbox: Inbox, tmp_pat
 async def test_a_second_delivery_is_recognised_before_and_after_the_answer(inbox: Inbox) -> None:
     message = inbound()
     await inbox.append([message])
-    assert await inbox.append([message, message]) == [Arrival.DUPLICATE_PENDING] * 2
+    assert arrivals_of(await inbox.append([message, message])) == [Arrival.DUPLICATE_PENDING] * 2
     await inbox.remove(C1, await sequences_of(inbox))
-    assert await inbox.append([message]) == [Arrival.DUPLICATE_DONE]
+    assert arrivals_of(await inbox.append([message])) == [Arrival.DUPLICATE_DONE]
     assert await inbox.depth() == 0
 
 
 async def test_two_hundred_deliveries_at_once_are_one_message(inbox: Inbox) -> None:
     message = inbound()
     arrivals = await asyncio.gather(*(inbox.append([message]) for _ in range(200)))
-    assert [one for (one,) in arrivals].count(Arrival.ACCEPTED) == 1
+    assert [one for (one,) in map(arrivals_of, arrivals)].count(Arrival.ACCEPTED) == 1
     assert len(await inbox.pending(C1)) == 1
 
 
@@ -231,7 +231,7 @@ async def test_an_erased_conversation_has_no_messages_and_refuses_a_late_deliver
     assert await inbox.forget(C1) == sequence
     assert await inbox.pending(C1) == []
     assert await inbox.depth() == 0
-    assert await inbox.append([message]) == [Arrival.DUPLICATE_DONE]
+    assert arrivals_of(await inbox.append([message])) == [Arrival.DUPLICATE_DONE]
     await inbox.append([inbound()])
     assert await sequences_of(inbox) > [sequence]
 
@@ -260,7 +260,7 @@ async def test_what_another_inbox_had_answered_is_a_duplicate_here(inbox: Inbox)
     answered, waiting = inbound(), inbound()
     await inbox.append([waiting])
     await inbox.advance(C1, past=0, answered=[answered, waiting])
-    assert await inbox.append([answered, waiting]) == [Arrival.DUPLICATE_DONE, Arrival.DUPLICATE_PENDING]
+    assert arrivals_of(await inbox.append([answered, waiting])) == [Arrival.DUPLICATE_DONE, Arrival.DUPLICATE_PENDING]
     assert await inbox.depth() == 1
 
 
@@ -283,3 +283,19 @@ async def test_a_message_that_arrives_under_a_lease_is_due_when_the_lease_runs_o
 async def test_it_says_that_it_is_there(inbox: Inbox) -> None:
     await inbox.ping()
     assert await inbox.depth() == 0
+
+
+async def test_what_comes_for_a_joined_thread_is_a_message_of_the_other(inbox: Inbox) -> None:
+    waits, follows, again = inbound("waits"), inbound("follows"), inbound("again")
+    await inbox.append([waits])
+    await inbox.join(C1, conversation_id("c-2"))
+    await inbox.join(conversation_id("c-2"), conversation_id("c-3"))
+    joined, beside = await inbox.append([follows, inbound("beside", conversation="c-4")])
+    assert (joined.arrival, joined.conversation_id) == (Arrival.ACCEPTED, conversation_id("c-3"))
+    assert beside.conversation_id == conversation_id("c-4")
+    (entry,) = await inbox.pending(conversation_id("c-3"))
+    assert entry.message == follows.model_copy(update={"conversation_id": conversation_id("c-3")})
+    assert [entry.message for entry in await inbox.pending(C1)] == [waits]
+    assert await inbox.append([follows]) == [(Arrival.DUPLICATE_PENDING, conversation_id("c-3"))]
+    await inbox.join(C1, None)
+    assert await inbox.append([again]) == [(Arrival.ACCEPTED, C1)]

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
+from adapters.dead_letters import retry_dead_letter
 from adapters.models.scripted import ScriptedModel
 from cli.trace import trace
 from contracts.conversation import Conversation, State
@@ -36,6 +37,7 @@ from tests.builders import (
     RecordingChannel,
     SteppingClock,
     agreeable,
+    arrivals_of,
     conversation_id,
     damage,
     decision,
@@ -402,11 +404,12 @@ async def test_a_dead_letter_can_be_tried_again(bed: EngineBed) -> None:
     await drain(C1, limited.engine.drain)
     (letter,) = await bed.store.dead_letters.letters()
     await bed.engine.operators.agents.hand_back(C1, agent="ana")
-    assert await operator_actions.retry_dead_letter(letter.id, bed.engine.operators) == C1
+    places = (bed.inbox, bed.store.dead_letters)
+    assert await retry_dead_letter(letter.id, *places, at=bed.clock.now()) == C1
     await drain(C1, bed.engine.drain)
     assert await bed.store.dead_letters.letters() == []
     assert (await bed.store.conversations.turns(C1))[-1].reason == "decided"
-    assert await operator_actions.retry_dead_letter("nothing", bed.engine.operators) is None
+    assert await retry_dead_letter("nothing", *places, at=bed.clock.now()) is None
 
 
 async def test_an_erasure_while_the_model_thinks_is_not_written_over(bed: EngineBed) -> None:
@@ -508,10 +511,10 @@ async def test_old_deduplication_keys_are_forgotten(kind: str, tmp_path: Path) -
         await drain(C1, bed.engine.drain)
         bed.clock.move(timedelta(days=8))
         await clean(bed.engine.sweep)
-        assert await inbox.append([message]) == [Arrival.DUPLICATE_DONE]
+        assert arrivals_of(await inbox.append([message])) == [Arrival.DUPLICATE_DONE]
         bed.clock.move(timedelta(days=91))
         await clean(bed.engine.sweep)
-        assert await inbox.append([message]) == [Arrival.ACCEPTED]
+        assert arrivals_of(await inbox.append([message])) == [Arrival.ACCEPTED]
 
 
 async def test_a_model_that_drips_its_answer_is_away(bed: EngineBed) -> None:
@@ -760,14 +763,14 @@ class Delivery(RuleBasedStateMachine):
     @rule(target=messages, text=st.sampled_from(["oi", "pessoa", "PARAR", "VOLTAR", "horário?"]))
     def deliver(self, text: str) -> Any:
         message = inbound(text, at=self.bed.clock.now())
-        assert self.run(self.bed.inbox.append([message])) == [Arrival.ACCEPTED]
+        assert arrivals_of(self.run(self.bed.inbox.append([message]))) == [Arrival.ACCEPTED]
         self.accepted[message.id] = message.dedup_key
         self.order.append(message.id)
         return message
 
     @rule(message=messages)
     def redeliver(self, message: Any) -> None:
-        assert self.run(self.bed.inbox.append([message])) != [Arrival.ACCEPTED]
+        assert arrivals_of(self.run(self.bed.inbox.append([message]))) != [Arrival.ACCEPTED]
 
     @rule(times=st.integers(1, 3))
     def wake(self, times: int) -> None:

@@ -60,11 +60,12 @@ async def say(bed: EngineBed, text: str | InboundMessage, **changes: Any) -> Non
 async def test_the_moment_is_told_and_the_cached_prefix_stays(bed: EngineBed, reader: Reader) -> None:
     await say(bed, "Oi")
     first = reader.read()["now"]
-    bed.clock.move(timedelta(days=1))
+    bed.clock.move(timedelta(days=2))
     await say(bed, "e agora?")
     second = reader.read()["now"]
-    assert (first["weekday"], second["weekday"]) == ("Friday", "Saturday")
-    assert first["date"] < second["date"]
+    # 12:00:30 and 12:01 in UTC; Campinas is three hours earlier.
+    assert first == {"date": "2026-11-20", "open": True, "time": "09:00", "weekday": "Friday"}
+    assert second == {"date": "2026-11-22", "open": False, "time": "09:01", "weekday": "Sunday"}
     states = [one for one in reader.requests if one.schema_name == "state_decision"]
     assert len({one.system for one in states}) == 1
 

@@ -13,8 +13,9 @@ import pytest
 from context.institution_source import InstitutionSource
 from contracts.conversation import State
 from contracts.delivery import OutboxRow
+from contracts.errors import ChannelUnavailableError
 from contracts.hours import Hours, OpeningTime
-from contracts.messages import ChannelName, MessageType
+from contracts.messages import ChannelName, DeliveryState, MessageType
 from contracts.values import ConversationId
 from tests.builders import (
     BACKENDS,
@@ -93,7 +94,9 @@ class Team:
 
     async def sweep(self, by: timedelta) -> None:
         self.bed.clock.move(by)
-        await sweep(self.queue, self.bed.engine.sweep)
+        # What a timer writes in one sweep is sent in the next, a second later.
+        for _ in range(2):
+            await sweep(self.queue, self.bed.engine.sweep)
         for row in self.bed.channel.accepted[len(self.sent) :]:
             self.sent.append((self.bed.clock.now(), row))
 
@@ -146,6 +149,20 @@ async def test_what_is_due_at_night_waits_for_the_morning(team: Team) -> None:
     for _ in range(90):
         await team.sweep(timedelta(minutes=10))
     assert {at.astimezone(ZONE).hour for at, row in team.sent if row.id.endswith("/timer")} == {9}
+
+
+async def test_a_reminder_that_could_not_leave_in_time_is_dropped(team: Team) -> None:
+    await team.write("que horas abre?")
+    team.bed.clock.move(timedelta(minutes=31))
+    team.bed.channel.next_errors.append(ChannelUnavailableError("away"))
+    await team.sweep(timedelta(0))
+    assert [row.state for row in await team.bed.store.outbox.unsent(conversation_id())] == [DeliveryState.PENDING]
+    await team.bed.inbox.append([inbound("e sábado?", at=team.bed.clock.now())])
+    await team.sweep(timedelta(minutes=1))
+    assert team.reminders() == []
+    head = await team.bed.store.conversations.load(conversation_id())
+    assert head is not None
+    assert head.state is State.AWAITING_USER
 
 
 async def simulate(team: Team, *, people: int, days: int, step: timedelta, seed: int = 1) -> Counter[str]:

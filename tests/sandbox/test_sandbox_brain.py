@@ -10,6 +10,7 @@ from contracts.decisions import MessageTypeChoice, StateDecision
 from contracts.institution import FixedText, Institution
 from sandbox.brain import Brain
 from sandbox.citing import spoken
+from sandbox.collecting import answered
 
 
 class Talk:
@@ -172,10 +173,44 @@ def test_intents_in_portuguese(talk: Talk, text: str, intent: str) -> None:
         ("I'd like to book an appointment", "book"),
         ("what is your phone number", "contact"),
         ("thx!", "thanks"),
+        ("are you a robot?", "automated"),
     ],
 )
 def test_intents_in_english(harbour: Institution, text: str, intent: str) -> None:
     assert Talk(harbour).say(text).intent == intent
+
+
+@pytest.mark.parametrize(
+    ("text", "sure"),
+    [
+        ("quero me descadastrar", True),
+        ("me remove da lista por favor", True),
+        ("não quero mais receber mensagem de vcs", True),
+        ("please take me off this list", True),
+        ("stop texting me", True),
+        ("ai, chega", False),
+        ("leave me alone", False),
+        ("quero cancelar a entrega", None),
+        ("remove a caixa do endereço antigo", None),
+    ],
+)
+def test_leaving_in_ones_own_words(talk: Talk, text: str, sure: bool | None) -> None:
+    decision = talk.say(text)
+    assert (decision.wish == "opt_out") == (sure is not None)
+    assert sure is None or (decision.confidence >= 0.8) == sure
+
+
+def test_a_returning_person_is_recognised(talk: Talk) -> None:
+    talk.say("Oi")
+    talk.say("oi, voltei, lembra de mim?")
+    assert talk.institution.text(FixedText.WELCOME_BACK) in talk.text
+
+
+@pytest.mark.parametrize("text", ["umas 3 caixas de pão", "preciso levar uma peça", "12 volumes"])
+def test_a_thing_is_no_company(pyloto: Institution, text: str) -> None:
+    field = pyloto.field("company")
+    assert field
+    assert answered(field, text) is None
 
 
 def test_every_trigger_finds_its_intent(pyloto: Institution, harbour: Institution) -> None:

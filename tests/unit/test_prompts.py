@@ -53,8 +53,8 @@ def test_the_prefix_is_the_same_bytes_whenever_it_is_built() -> None:
 # The hash stands in every turn's record: whoever changes what a template says changes its line here, on purpose.
 LABELS = {
     "conversation_review_v1@3367d591",
-    "generate_response_v1@241d3d77",
-    "generate_response_v2@e32e4a38",
+    "generate_response_v1@429064c9",
+    "generate_response_v2@784103be",
     "handoff_summary_v1@7dee6cb7",
     "handoff_summary_v2@1ae3cb9b",
     "interview_question_v1@2d7238cc",
@@ -62,8 +62,8 @@ LABELS = {
     "judge_v1@9523438c",
     "select_message_type_v1@8a4f6822",
     "select_message_type_v2@72f9ca5d",
-    "select_state_v1@7f5fa211",
-    "select_state_v2@f456cfe2",
+    "select_state_v1@e83def92",
+    "select_state_v2@daa193a6",
 }
 
 

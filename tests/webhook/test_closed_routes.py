@@ -184,17 +184,10 @@ async def test_the_page_runs_nothing_from_elsewhere(bed: WebhookBed) -> None:
     assert response.headers["content-type"] == "text/html; charset=utf-8"
 
 
-@pytest.mark.parametrize("query", ["limit=x", "limit=", "limit=1.5", "limit=" + "9" * 5000])
+@pytest.mark.parametrize("query", ["from=x", "from=2026-13-01", "to=" + "9" * 5000, "state=NONE"])
 async def test_a_bad_parameter_is_a_problem_like_any_other(bed: WebhookBed, query: str) -> None:
     problem = assert_problem(await bed.http.get(f"/console/conversations?{query}"), 422)
-    assert "limit" in problem["detail"]
-
-
-@pytest.mark.parametrize("limit", ["-1", "0", "501", "100000"])
-async def test_a_limit_is_brought_into_bounds(durable_bed: WebhookBed, limit: str) -> None:
-    await durable_bed.reply()
-    response = await durable_bed.http.get("/console/conversations", params={"limit": limit})
-    assert len(response.json()["conversations"]) == 1
+    assert query.partition("=")[0] in problem["detail"]
 
 
 async def test_the_console_shows_what_was_said(durable_bed: WebhookBed) -> None:

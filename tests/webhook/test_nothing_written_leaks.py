@@ -100,7 +100,7 @@ async def provoke(bed: WebhookBed) -> list[str]:
             f"/chat/{MARK}!/messages/x",
             f"/chat/c-1/messages/x?wait={MARK}",
             f"/chat/c-1/events?after={MARK}",
-            f"/console/conversations?limit={MARK}",
+            f"/console/reports/cost?from={MARK}",
             f"/{MARK}",
             f"/static/{MARK}",
             f"{HOOK}?hub.mode=subscribe&hub.verify_token={MARK}&hub.challenge={MARK}",

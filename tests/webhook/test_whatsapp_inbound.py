@@ -182,7 +182,8 @@ async def test_a_group_is_one_conversation_of_many_people(bed: WebhookBed) -> No
     )
     assert mine.conversation_id == hers.conversation_id != alone.conversation_id
     assert mine.address.person == "G-1"
-    assert mine.address.aliases == (ANA,)
+    assert mine.address.aliases == (ANA, f"BR.{ANA}")
+    assert mine.threads == (), "its members are many people"
 
 
 async def test_ids_say_nothing_about_the_person(bed: WebhookBed) -> None:
@@ -208,6 +209,48 @@ async def test_the_business_scoped_id_names_the_person_and_the_number_is_an_alia
     assert both.conversation_id == without_number.conversation_id
     assert (both.address.person, both.address.aliases) == ("BR.abc", (ANA,))
     assert (without_number.address.person, without_number.address.aliases) == ("BR.abc", ())
+    assert both.address.user == without_number.address.user == "BR.abc"
+
+
+async def test_the_names_in_a_message_and_in_the_contact_beside_it_attest_one_person(bed: WebhookBed) -> None:
+    """The contact is matched by its number: contacts are not in the order of the messages."""
+    change = meta.inbound_text(ANA, "a", user_id="BR.abc")
+    del change["value"]["messages"][0]["from_user_id"]
+    change["value"]["contacts"].insert(0, {"wa_id": "5511900000002", "user_id": "BR.other"})
+    by_number, by_id = await bed.receive(change, meta.inbound_text("", "b", user_id="BR.abc"))
+    assert by_number.threads == (by_number.conversation_id, by_id.conversation_id)
+    assert by_number.address.user == "BR.abc"
+    assert by_id.threads == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        meta.message(ANA, "system", {"type": "user_changed_number", "wa_id": "5511900000002"}, name=None),
+        meta.message(ANA, "system", {"type": "user_changed_number", "new_wa_id": "5511900000002"}, name=None),
+    ],
+)
+async def test_a_change_of_number_attests_the_old_and_the_new_one(bed: WebhookBed, change: meta.Change) -> None:
+    changed = await received(bed, change)
+    old = await received(bed, meta.inbound_text(ANA, "a", name=None))
+    new = await received(bed, meta.inbound_text("5511900000002", "b", name=None))
+    assert changed.threads == (new.conversation_id, old.conversation_id)
+    assert changed.address.person == "5511900000002"
+    assert changed.is_recorded_only
+
+
+async def test_a_change_of_the_user_id_attests_both(bed: WebhookBed) -> None:
+    news = {"wa_id": ANA, "user_id": {"previous": "BR.old", "current": "BR.new"}, "timestamp": "1763640000"}
+    system = {"type": "user_changed_user_id", "user_id": "BR.new"}
+    old = await received(bed, meta.inbound_text("", "a", user_id="BR.old"))
+    new = await received(bed, meta.inbound_text("", "b", user_id="BR.new"))
+    for change in (
+        meta.other("user_id_update", user_id_update=[news]),
+        meta.message("", "system", system, user_id="BR.old", name=None),
+    ):
+        changed = await received(bed, change)
+        assert {old.conversation_id, new.conversation_id} <= set(changed.threads)
+        assert (changed.address.user, changed.is_recorded_only) == ("BR.new", True)
 
 
 async def test_a_message_without_sender_belongs_to_the_only_contact(bed: WebhookBed) -> None:

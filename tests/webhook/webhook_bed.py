@@ -16,7 +16,7 @@ from adapters.http.listener import listen
 from adapters.memory.events import MemoryEvents
 from cli.serving import server_of
 from contracts.conversation import Conversation, State, TurnRecord, Utterance
-from contracts.delivery import Arrival, InboxEntry, OutboxRow, TurnCommit
+from contracts.delivery import Appended, Arrival, InboxEntry, OutboxRow, TurnCommit
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.messages import ChannelName, InboundMessage, OutboundMessage, StatusUpdate
 from contracts.ports import ChannelInbound, Inbox, LiveEvent, Store
@@ -63,11 +63,11 @@ class BreakableInbox:
         self.is_down = False
         self.kept: list[InboundMessage] = []
 
-    async def append(self, messages: Sequence[InboundMessage]) -> list[Arrival]:
+    async def append(self, messages: Sequence[InboundMessage]) -> list[Appended]:
         self._check()
-        arrivals = await self._inbox.append(messages)
-        self.kept += [each for each, arrival in zip(messages, arrivals, strict=True) if arrival is Arrival.ACCEPTED]
-        return arrivals
+        appended = await self._inbox.append(messages)
+        self.kept += [each for each, one in zip(messages, appended, strict=True) if one.arrival is Arrival.ACCEPTED]
+        return appended
 
     async def ping(self) -> None:
         self._check()
@@ -200,7 +200,8 @@ class WebhookBed:
         """Answer what waits in a web conversation: one turn, committed, and its news published unless they get lost."""
         name = conversation_id(conversation)
         entries = await self.inbox.pending(name)
-        head = await self.store.conversations.load(name) or Conversation(id=name)
+        address = entries[-1].message.address if entries else None
+        head = await self.store.conversations.load(name) or Conversation(id=name, address=address)
         number = head.next_outbox_number
         row = outbox_row(name, number, text)
         record = TurnRecord(

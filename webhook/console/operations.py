@@ -1,22 +1,31 @@
-"""Operation in the browser: the first five numbers and reports of cost and performance, as pages or for programs."""
+"""Operation in the browser: the first five numbers, reports of cost and performance, dead letters, preferences."""
 
 from datetime import date
-from typing import Annotated
+from urllib.parse import quote
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from adapters.http.access import access_check
+from adapters.dead_letters import retry_dead_letter
+from adapters.http.access import access_check, require_allowed_origin
 from adapters.http.problems import Problem
-from webhook.console.rendering import LANGUAGE_COOKIE, LANGUAGES, THEME_COOKIE, Reader, html
+from webhook.console.rendering import (
+    LANGUAGE_COOKIE,
+    LANGUAGES,
+    NOT_STORED,
+    THEME_COOKIE,
+    First,
+    Last,
+    Reader,
+    html,
+    wants_page,
+)
 from webhook.settings import WebhookDependencies
 
 MAX_DAYS = 400
+MAX_LETTERS = 200
 YEAR_SECONDS = 365 * 24 * 3600
-
-First = Annotated[date | None, Query(alias="from")]
-Last = Annotated[date | None, Query(alias="to")]
 
 
 def operation_routes(deps: WebhookDependencies) -> APIRouter:
@@ -29,6 +38,20 @@ def operation_routes(deps: WebhookDependencies) -> APIRouter:
     @router.get("/reports/{name}", summary="daily, weekly, cost or performance; ?from=DAY&to=DAY")
     async def report(name: str, request: Request, first: First = None, last: Last = None) -> Response:
         return await _report(name, first, last, request, deps)
+
+    @router.get("/dead-letters", include_in_schema=False)
+    async def dead_letters(request: Request, retried: str = "") -> Response:
+        letters = await deps.store.dead_letters.letters(limit=MAX_LETTERS)
+        return html("dead_letters.html", request, deps, here="dead_letters", letters=letters, retried=retried)
+
+    @router.post("/dead-letters/{letter_id}/retry", include_in_schema=False)
+    async def retry(letter_id: str, request: Request) -> Response:
+        require_allowed_origin(request, frozenset())
+        conversation_id = await retry_dead_letter(letter_id, deps.inbox, deps.store.dead_letters, at=deps.clock.now())
+        if conversation_id is None:
+            raise Problem(404, "Not retried", "There is no such dead letter, or it was never a readable message.")
+        await deps.queue.wake(conversation_id)
+        return RedirectResponse(f"/console/dead-letters?retried={quote(conversation_id, safe='')}", 303)
 
     @router.get("/preferences", include_in_schema=False)
     async def preferences(language: str = "", theme: str | None = None, back: str = "/console") -> Response:
@@ -43,10 +66,6 @@ def operation_routes(deps: WebhookDependencies) -> APIRouter:
     return router
 
 
-def wants_page(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "")
-
-
 async def _report(
     name: str, first: date | None, last: date | None, request: Request, deps: WebhookDependencies
 ) -> Response:
@@ -57,7 +76,7 @@ async def _report(
         view = await deps.reports.view(name, first=first, last=last)
         if view is None:
             raise _unknown()
-        return Response(orjson.dumps(view), media_type="application/json", headers={"Cache-Control": "no-store"})
+        return Response(orjson.dumps(view), media_type="application/json", headers=NOT_STORED)
     language = Reader.of(request, deps.zone).language
     page = await deps.reports.page(name, language=language, first=first, last=last)
     if page is None:

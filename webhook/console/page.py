@@ -1,7 +1,7 @@
 """The page at `/` and the data it shows next to the chat; read only, and closed unless opened."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
 from fastapi import APIRouter, Depends
@@ -9,12 +9,7 @@ from starlette.responses import FileResponse, Response
 
 from adapters.http.access import access_check
 from adapters.http.problems import Problem
-from contracts.conversation import Conversation, State
-from contracts.delivery import ConversationSummary
 from contracts.errors import TransientError
-from contracts.listing import ConversationQuery
-from contracts.values import ConversationId
-from contracts.views import turn_view
 from observability.exposition import CONTENT_TYPE, Exposition
 from webhook.console.rendering import PAGE_HEADERS, STATIC_FOLDER
 from webhook.settings import WebhookDependencies
@@ -71,43 +66,7 @@ def console_routes(deps: WebhookDependencies) -> APIRouter:
             }
         )
 
-    @router.get("/console/conversations", tags=["console"], summary="Newest conversations")
-    async def conversations(state: State | None = None, limit: Annotated[int, "at most 500"] = 50) -> Response:
-        states = frozenset({state}) if state else frozenset()
-        found = await deps.store.conversations.find(ConversationQuery(states=states), limit=max(1, min(limit, 500)))
-        return _json({"conversations": [ConversationSummary.of(one).model_dump(mode="json") for one in found.items]})
-
-    @router.get("/console/conversations/{conversation_id}", tags=["console"], summary="One, with its newest turns")
-    async def conversation(conversation_id: str) -> Response:
-        head = await deps.store.conversations.load(ConversationId(conversation_id))
-        if head is None or head.turns == 0:
-            raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")
-        return _json(await _detail(head, deps))
-
     return router
-
-
-async def _detail(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:
-    turns = await deps.store.conversations.turns(head.id, limit=MAX_TURNS)
-    rows = await deps.store.outbox.rows(head.id)
-    return {
-        "conversation": head.model_dump(mode="json", exclude={"recent_arrivals"}),
-        "turns": [
-            turn_view(turn)
-            | {
-                "id": turn.id,
-                "at": turn.at.isoformat(),
-                "waiting_for": turn.waiting_for.value,
-                "attempts": turn.attempts,
-                "tasks": [task.model_dump(mode="json") for task in turn.tasks],
-            }
-            for turn in turns
-        ],
-        "outbox": [
-            {"id": row.id, "turn_id": row.turn_id, "state": row.state.value, "error_code": row.error_code}
-            for row in rows[-MAX_TURNS:]
-        ],
-    }
 
 
 async def _readiness(deps: WebhookDependencies) -> Response:

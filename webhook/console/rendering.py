@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Query
+from pydantic import BeforeValidator
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -18,16 +20,20 @@ STATIC_FOLDER = FOLDER.parent / "static"
 LANGUAGES = {"pt": "pt-BR", "en": "en"}
 THEMES = ("light", "dark")
 LANGUAGE_COOKIE, THEME_COOKIE = "prosa_language", "prosa_theme"
+# A form sends the fields that are left empty, too.
+OrNone = BeforeValidator(lambda given: given or None)
+First = Annotated[date | None, OrNone, Query(alias="from")]
+Last = Annotated[date | None, OrNone, Query(alias="to")]
 # Nothing of another origin is loaded or run, whatever a person or a model wrote.
 PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self'; object-src 'none'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'"
 )
-PAGE_HEADERS = {
+NOT_STORED = {"Cache-Control": "no-store"}
+PAGE_HEADERS = NOT_STORED | {
     "Content-Security-Policy": PAGE_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
 }
 
 
@@ -76,12 +82,22 @@ def phrases(language: str) -> Mapping[str, str]:
     return read
 
 
-def html(template: str, request: Request, deps: WebhookDependencies, *, status: int = 200, **content: Any) -> Response:
+def wants_page(request: Request) -> bool:
+    """Whether the client accepts HTML, as a browser does and a program does not."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def html(name: str, request: Request, deps: WebhookDependencies, *, status: int = 200, **content: Any) -> Response:
     """Answer with a page of the console; `here` names its place in the navigation."""
+    return HTMLResponse(fragment(name, request, deps, **content), status, headers=PAGE_HEADERS)
+
+
+def fragment(name: str, request: Request, deps: WebhookDependencies, **content: Any) -> str:
+    """Return a page, or a part of one that is shown live, as HTML."""
     reader = Reader.of(request, deps.zone)
     shell = {"reader": reader, "say": reader.say, "now": deps.clock.now(), "links": deps.links, "url": request.url}
-    text = environment().get_template(template).render(shell | content)
-    return HTMLResponse(text, status, headers=PAGE_HEADERS)
+    text: str = environment().get_template(name).render(shell | content)
+    return text
 
 
 def standalone(page: ReportPage, language: str) -> str:

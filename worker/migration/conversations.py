@@ -123,6 +123,10 @@ class Migration:
         await self.target.store.conversations.restore(archive)
         answered = [receipt.message for receipt in archive.receipts]
         await self.target.inbox.advance(archive.head.id, past=archive.head.last_sequence, answered=answered)
+        for join in archive.head.joins:
+            if (joined := await archive_of(join.id, self.source.store)) is not None:
+                await self.target.store.conversations.restore(joined)
+            await self.target.inbox.join(join.id, archive.head.id)
         written = await archive_of(archive.head.id, self.target.store)
         return done if written == archive else Moved.DIFFERENT
 

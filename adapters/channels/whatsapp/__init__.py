@@ -53,6 +53,14 @@ class WhatsApp(Platform):
 
         return await examine(own)
 
+    async def set_up(self, settings: Settings, url: str) -> Finding | None:
+        own = WhatsAppSettings.of(settings)
+        if own is None:
+            return None
+        from adapters.channels.whatsapp.doctor import subscribe
+
+        return await subscribe(own)
+
     def imitated(self, url: str, secret: str) -> WhatsAppSettings:
         return WhatsAppSettings(
             WHATSAPP_APP_SECRET=secret,

@@ -41,6 +41,17 @@ async def examine(settings: WhatsAppSettings) -> Finding:
             return failed("whatsapp", exc)
 
 
+async def subscribe(settings: WhatsAppSettings) -> Finding:
+    """Let every business account of the token send its webhooks to the app; the address is set in its dashboard."""
+    async with open_client(within=WITHIN) as client:
+        try:
+            accounts = await _Examination(settings, client).subscribe()
+        except Refusal as exc:
+            return failed("whatsapp", exc)
+    step = "enter the address and WHATSAPP_VERIFY_TOKEN on WhatsApp's page Configuration of the app dashboard"
+    return Finding("whatsapp", Health.NOTE, f"subscribed: {', '.join(accounts)}", step)
+
+
 class _Examination:
     """One token and one number at one address."""
 
@@ -73,24 +84,27 @@ class _Examination:
 
     async def _notes_of_subscription(self, token: dict[str, Any]) -> Sequence[tuple[str, str]]:
         """Check that an account of the token sends webhooks to the token's app; the callback address is not read."""
-        accounts = [
-            account
-            for granted in token.get("granular_scopes", [])
-            if granted.get("scope") == MANAGEMENT
-            for account in granted.get("target_ids", [])
-        ]
+        accounts = _accounts(token)
         if not accounts:
             return []
         for account in accounts:
-            apps = (await self._read(f"{quote(str(account), safe='')}/subscribed_apps")).get("data", [])
+            apps = (await self._read(f"{quote(account, safe='')}/subscribed_apps")).get("data", [])
             if any(app.get("whatsapp_business_api_data", {}).get("id") == token.get("app_id") for app in apps):
                 return []
         step = (
-            f"POST {self._url}/{accounts[0]}/subscribed_apps with the token, as docs/runbook/subscription-lost.md says"
+            f"prosa channels setup whatsapp, or POST {self._url}/{accounts[0]}/subscribed_apps with the token, "
+            "as docs/runbook/subscription-lost.md says"
         )
         raise Refusal("no business account of the token sends its webhooks to the app: no message arrives", step)
 
-    async def _read(self, path: str, **parameters: str) -> dict[str, Any]:
+    async def subscribe(self) -> list[str]:
+        """Subscribe the app to every account that the token manages, and return these."""
+        accounts = _accounts(await self._read_token())
+        for account in accounts:
+            await self._read(f"{quote(account, safe='')}/subscribed_apps", method="POST")
+        return accounts
+
+    async def _read(self, path: str, *, method: str = "GET", **parameters: str) -> dict[str, Any]:
         """Ask the Graph API with the proof of the app secret.
 
         Raises:
@@ -99,7 +113,7 @@ class _Examination:
         try:
             answer = await ask(
                 self._client,
-                "GET",
+                method,
                 f"{self._url}/{path}",
                 within=WITHIN,
                 params={**parameters, "appsecret_proof": self._proof},
@@ -133,6 +147,12 @@ class _Examination:
             return Refusal(f"the token may not read it ({code})", step)
         step = "try again later; https://metastatus.com/whatsapp-business-api says whether the platform has trouble"
         return Refusal(f"{self._url} answers {status} ({code}/{subcode})", step)
+
+
+def _accounts(token: dict[str, Any]) -> list[str]:
+    """Return the business accounts that the token manages."""
+    granted = (scope for scope in token.get("granular_scopes", []) if scope.get("scope") == MANAGEMENT)
+    return [str(account) for scope in granted for account in scope.get("target_ids", [])]
 
 
 def _notes_of_token(token: dict[str, Any]) -> Sequence[tuple[str, str]]:

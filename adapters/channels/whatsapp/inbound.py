@@ -4,6 +4,7 @@ Field names and kinds: Meta's webhook reference "messages", read in its 2026 ver
 make Meta repeat a batch for days, so an unknown kind becomes `unsupported`, and an unreadable piece a dead letter.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -37,7 +38,6 @@ OTHER_FIELDS = frozenset(
         "messaging_handovers",
         "calls",
         "user_preferences",
-        "user_id_update",
         "message_template_status_update",
         "account_update",
         "security",
@@ -93,6 +93,9 @@ class _Parser(Reader):
             return
         name, value = str(change.get("field")), change["value"]
         beside = value.get("contacts")
+        if name == "user_id_update":
+            self.each(value, name, lambda item: self._read_message(_as_system_message(item), value, echo=False))
+            return
         if name == "smb_message_echoes":
             self.each(value, "message_echoes", lambda item: self._read_message(item, value, echo=True), beside=beside)
             return
@@ -122,6 +125,8 @@ class _Parser(Reader):
             person=group or identities[0],
             platform_id=platform_id,
             aliases=identities,
+            user=None if group else next(filter(USER_ID.fullmatch, identities), None),
+            is_one_person=not group,
             person_name=_profile_name(value, identities),
             reply_to=text_of(dict_in(item, "context").get("id")),
             revises=data.get("to", "") if kind in REVISIONS else "",
@@ -147,6 +152,17 @@ class _Parser(Reader):
                 at=moment_of(item.get("timestamp")) or self.at,
             )
         )
+
+
+def _as_system_message(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an entry of `user_id_update` in the form of the system message that brings the same news."""
+    ids = dict_in(item, "user_id")
+    now, before, number = text_of(ids.get("current")), text_of(ids.get("previous")), text_of(item.get("wa_id"))
+    if not now or not before:
+        raise MalformedMessageError("no ids")
+    news = {"type": "user_changed_user_id", "user_id": now, "previous_user_id": before}
+    made = f"user_id_update:{before}:{now}"
+    return {"id": made, "from": number, "timestamp": item.get("timestamp"), "type": "system", "system": news}
 
 
 REVISIONS = frozenset({InboundKind.EDIT, InboundKind.REVOKE})
@@ -256,7 +272,7 @@ def _read_revoke(inner: Any) -> Read:
 
 
 def _read_system(inner: Any) -> Read:
-    """Read a change of number or identity; the new one is kept, so that the two conversations can be joined."""
+    """Read a change of number or identity; `_identities` reads the new names beside the old."""
     content = dict_of(inner)
     known = {key: text_of(content.get(key)) for key in ("type", "wa_id", "user_id")}
     return (
@@ -303,13 +319,30 @@ def _advertisement(item: dict[str, Any]) -> dict[str, str]:
     return {ADVERTISEMENT: shortened(words, MAX_ADVERTISEMENT)} if words else {}
 
 
+# A user id, which Meta gives to one person; a parent id, `CC.ENT.…`, has a second part.
+USER_ID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")
+
+
 def _identities(item: dict[str, Any], value: dict[str, Any], *, key: str) -> list[str]:
-    """Return the ids of the person, the stable business-scoped one first; a phone number may be missing since 2026."""
-    named = [text_of(item.get(f"{key}_user_id")), text_of(item.get(key))]
-    if not any(named):
-        contacts = [contact for contact in list_in(value, "contacts") if isinstance(contact, dict)]
-        if len(contacts) == 1:
-            named = [text_of(contacts[0].get("user_id")), text_of(contacts[0].get("wa_id"))]
+    """Return all names of the person, the stable business-scoped one first; a phone number may be missing since 2026.
+
+    After a change the new names come first, and the old ones attest that they are the same person's.
+    """
+    changed = dict_in(item, "system")
+    names = (
+        changed.get("user_id"),
+        item.get(f"{key}_user_id"),
+        changed.get("wa_id") or changed.get("new_wa_id"),
+        item.get(key),
+        item.get(f"{key}_parent_user_id"),
+        changed.get("previous_user_id"),
+    )
+    named = [text_of(name) for name in names if name]
+    contacts = [contact for contact in list_in(value, "contacts") if isinstance(contact, dict)]
+    for contact in contacts:
+        card = [text_of(contact.get(name)) for name in ("user_id", "wa_id", "parent_user_id")]
+        if set(card) & set(named) or (not named and len(contacts) == 1):
+            named += card
     return list(dict.fromkeys(name for name in named if name))
 
 

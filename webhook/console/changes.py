@@ -1,0 +1,106 @@
+"""Flags and experiments in the browser: what is set, changes with their reason, history and the way back, results."""
+
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import ValidationError
+from starlette.responses import RedirectResponse, Response
+
+from adapters.http.access import access_check, require_allowed_origin
+from adapters.http.inbound import BodyReader
+from adapters.http.problems import Problem
+from contracts.errors import ChangeRefusedError
+from flags.definitions import Flag, Status
+from flags.experiments.exact import Approximate
+from flags.experiments.report_page import page
+from flags.experiments.store import ExperimentStore
+from flags.export import as_yaml
+from flags.store import FlagStore, changed
+from webhook.console.conversations import agent_of
+from webhook.console.rendering import html
+from webhook.settings import WebhookDependencies
+
+MAX_BODY = 16 * 1024
+
+
+def change_routes(deps: WebhookDependencies) -> APIRouter:
+    flags = FlagStore(deps.store.records, deps.events, deps.clock)
+    experiments = ExperimentStore(deps.store.records, deps.events, deps.clock)
+    read_body = BodyReader(MAX_BODY, deps.read_within)
+
+    check = Depends(access_check(deps.console_token))
+    router = APIRouter(prefix="/console", dependencies=[check], include_in_schema=False)
+
+    @router.get("/flags")
+    async def listed(request: Request) -> Response:
+        return html("flags.html", request, deps, here="flags", flags=await flags.flags())
+
+    @router.get("/flags/{key}")
+    async def shown(key: str, request: Request) -> Response:
+        return await _flag_page(key, flags, request, deps)
+
+    @router.post("/flags/{key}")
+    async def change(key: str, request: Request) -> Response:
+        require_allowed_origin(request, frozenset())
+        given = await read_body.form(request)
+        try:
+            await _change(key, given, agent_of(request), flags)
+        except (ChangeRefusedError, ValidationError) as exc:
+            return await _flag_page(key, flags, request, deps, status=409, error=_said(exc), given=given)
+        return RedirectResponse(f"/console/flags/{quote(key, safe='')}", 303)
+
+    @router.get("/experiments")
+    async def experiments_listed(request: Request) -> Response:
+        return html("experiments.html", request, deps, here="experiments", experiments=await experiments.all())
+
+    @router.get("/experiments/{key}")
+    async def experiment(key: str, request: Request) -> Response:
+        try:
+            # SciPy is for the command: a process that answers messages does not load it.
+            found = await experiments.report(key, Approximate())
+        except ChangeRefusedError as exc:
+            raise Problem(404, "No result", str(exc)) from exc
+        return html("report.html", request, deps, here="experiments", page=page(found), first=None, last=None)
+
+    return router
+
+
+async def _change(key: str, given: dict[str, str], author: str, flags: FlagStore) -> None:
+    """Store the changed flag, or restore a revision; both name the revision that the person saw.
+
+    Raises:
+        ChangeRefusedError: it changed since, nothing would change, or flags come from a file.
+        ValidationError: the flag does not hold together, or there is no reason.
+    """
+    expected, reason = int(given.get("revision") or 0), given.get("reason", "")
+    if given.get("restore"):
+        await flags.roll_back(key, int(given["restore"]), author=author, reason=reason, expected=expected)
+        return
+    newest = await flags.newest(key)
+    if newest is None or newest.flag is None:
+        raise ChangeRefusedError(f"there is no flag {key}")
+    wanted: dict[str, Any] = {"status": given.get("status"), "percentage": given.get("percentage") or None}
+    flag = Flag.model_validate(newest.flag.model_dump() | wanted)
+    await flags.put(flag, author=author, reason=reason, expected=expected)
+
+
+async def _flag_page(
+    key: str, flags: FlagStore, request: Request, deps: WebhookDependencies, *, status: int = 200, **more: Any
+) -> Response:
+    history = await flags.history(key)
+    if not history:
+        raise Problem(404, "No such flag", "The list of flags shows those that there are.")
+    before = [None, *(change.flag for change in history)]
+    changes = [(change, changed(old, change.flag)) for change, old in zip(history, before, strict=False)][::-1]
+    flag = history[-1].flag
+    content = {"key": key, "flag": flag, "yaml": as_yaml([flag]) if flag else "", "changes": changes}
+    shown = {"statuses": list(Status), "error": "", "given": {}} | content | more
+    return html("flag.html", request, deps, status=status, here="flags", **shown)
+
+
+def _said(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    problems = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in problems)

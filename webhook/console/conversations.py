@@ -1,0 +1,269 @@
+"""Conversations in the browser: the waiting list, search, one conversation with its why, and the agents' actions."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from datetime import datetime, time, timedelta
+from typing import Annotated, Any
+from urllib.parse import quote
+from uuid import uuid4
+
+import orjson
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from adapters.http.access import access_check, require_allowed_origin
+from adapters.http.inbound import BodyReader
+from adapters.http.problems import Problem
+from contracts.conversation import RESTING_STATES, Conversation, Owner, State
+from contracts.errors import (
+    BadCursorError,
+    ConversationConflictError,
+    IllegalTransitionError,
+    ReplyWindowClosedError,
+    TransientError,
+)
+from contracts.institution import Institution
+from contracts.listing import ConversationQuery, Order
+from contracts.messages import ChannelName, MessageType, OutboundMessage, Template
+from contracts.turn import TurnReason
+from contracts.values import ConversationId
+from contracts.views import turn_view
+from webhook.console.rendering import NOT_STORED, First, Last, OrNone, fragment, html, wants_page
+from webhook.console.timeline import timeline
+from webhook.settings import WebhookDependencies
+
+ROWS = 50
+WAITING_ROWS = 200
+MAX_TURNS = 200
+MAX_BODY = 64 * 1024
+CANNED_TEXTS = 80
+LOOK_AGAIN = timedelta(seconds=2)
+# After this a conversation that waits is shown as late.
+LATE_AFTER = timedelta(minutes=10)
+
+
+def conversation_routes(deps: WebhookDependencies) -> APIRouter:
+    read_body = BodyReader(MAX_BODY, deps.read_within)
+
+    check = Depends(access_check(deps.console_token))
+    router = APIRouter(prefix="/console", dependencies=[check], include_in_schema=False)
+
+    @router.get("")
+    async def waiting(request: Request, owner: Owner = Owner.NOBODY, was: str = "") -> Response:
+        return html("waiting.html", request, deps, here="waiting", was=was, **await _waiting(owner, deps))
+
+    @router.get("/live")
+    async def live_list(request: Request, owner: Owner = Owner.NOBODY) -> Response:
+        async def render() -> str:
+            return fragment("_waiting.html", request, deps, was="", **await _waiting(owner, deps))
+
+        return _stream(render)
+
+    @router.get("/conversations")
+    async def conversations(
+        request: Request,
+        text: str = "",
+        state: Annotated[State | None, OrNone] = None,
+        channel: Annotated[ChannelName | None, OrNone] = None,
+        first: First = None,
+        last: Last = None,
+        cursor: str | None = None,
+    ) -> Response:
+        days = [datetime.combine(day, time.min, deps.zone) if day else None for day in (first, last)]
+        query = ConversationQuery(
+            text=text.strip(),
+            states=frozenset({state}) if state else frozenset(),
+            channel=channel,
+            since=days[0],
+            until=days[1] + timedelta(days=1) if days[1] else None,
+        )
+        try:
+            page = await deps.store.conversations.find(query, limit=ROWS, cursor=cursor)
+        except BadCursorError as exc:
+            raise Problem(422, "Bad cursor", "Begin at the first page again.") from exc
+        given = {"text": text, "state": state, "channel": channel, "from": first, "to": last}
+        return html(
+            "conversations.html",
+            request,
+            deps,
+            here="conversations",
+            page=page,
+            given={name: str(value) for name, value in given.items() if value},
+            states=sorted(RESTING_STATES),
+            channels=list(ChannelName),
+        )
+
+    @router.get("/conversations/{conversation_id}")
+    async def conversation(conversation_id: str, request: Request) -> Response:
+        head = await _load(conversation_id, deps)
+        if wants_page(request):
+            return await _page(head, request, deps)
+        return Response(orjson.dumps(await _view(head, deps)), media_type="application/json", headers=NOT_STORED)
+
+    @router.get("/conversations/{conversation_id}/live")
+    async def live(conversation_id: str, request: Request) -> Response:
+        async def render() -> str:
+            return fragment("_thread.html", request, deps, **await _thread(await _load(conversation_id, deps), deps))
+
+        return _stream(render)
+
+    @router.post("/conversations/{conversation_id}/{action}")
+    async def act(conversation_id: str, action: str, request: Request) -> Response:
+        # A page of another site must not act through a browser that has access.
+        require_allowed_origin(request, frozenset())
+        given = await read_body.form(request)
+        head = await _load(conversation_id, deps)
+        try:
+            await _act(action, head.id, given, agent_of(request), deps)
+        except (IllegalTransitionError, ReplyWindowClosedError) as exc:
+            return await _page(await _load(conversation_id, deps), request, deps, status=409, error=exc, given=given)
+        except ConversationConflictError as exc:
+            return await _page(head, request, deps, status=503, error=exc, given=given)
+        is_done = action in ("close", "hand-back")
+        return RedirectResponse(f"/console?was={action}" if is_done else _address(head), 303)
+
+    return router
+
+
+def agent_of(request: Request) -> str:
+    return "console"
+
+
+async def _waiting(owner: Owner, deps: WebhookDependencies) -> dict[str, Any]:
+    order = Order.WAITING if owner is Owner.NOBODY else Order.UPDATED
+    page = await deps.store.conversations.find(ConversationQuery(owner=owner, order=order), limit=WAITING_ROWS)
+    return {"page": page, "owner": owner, "late_after": LATE_AFTER}
+
+
+async def _load(conversation_id: str, deps: WebhookDependencies) -> Conversation:
+    head = await deps.store.conversations.load(ConversationId(conversation_id))
+    if head is None or head.turns == 0:
+        raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")
+    return head
+
+
+async def _view(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:
+    """Return the conversation as the playground shows it."""
+    turns = await deps.store.conversations.turns(head.id, limit=MAX_TURNS)
+    rows = await deps.store.outbox.rows(head.id)
+    return {
+        "conversation": head.model_dump(mode="json", exclude={"recent_arrivals"}),
+        "turns": [
+            turn_view(turn)
+            | {
+                "id": turn.id,
+                "at": turn.at.isoformat(),
+                "waiting_for": turn.waiting_for.value,
+                "attempts": turn.attempts,
+                "tasks": [task.model_dump(mode="json") for task in turn.tasks],
+            }
+            for turn in turns
+        ],
+        "outbox": [
+            {"id": row.id, "turn_id": row.turn_id, "state": row.state.value, "error_code": row.error_code}
+            for row in rows[-MAX_TURNS:]
+        ],
+    }
+
+
+async def _thread(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:
+    transcript, turns, rows, pending = await asyncio.gather(
+        deps.store.conversations.transcript(head.id),
+        deps.store.conversations.turns(head.id, limit=MAX_TURNS),
+        deps.store.outbox.rows(head.id),
+        deps.inbox.pending(head.id),
+    )
+    return {"head": head, "entries": timeline(transcript, turns, rows, pending)}
+
+
+async def _page(
+    head: Conversation,
+    request: Request,
+    deps: WebhookDependencies,
+    *,
+    status: int = 200,
+    error: Exception | None = None,
+    given: Mapping[str, str] | None = None,
+) -> Response:
+    """Answer with the page of the conversation; after an error with what was `given`, so that no word is lost."""
+    institution = await deps.store.institutions.current()
+    return html(
+        "conversation.html",
+        request,
+        deps,
+        status=status,
+        here="conversations",
+        error=error,
+        given=given or {},
+        is_shut=isinstance(error, ReplyWindowClosedError),
+        canned=_canned(head, institution),
+        institution=institution,
+        request_id=uuid4().hex,
+        address=_address(head),
+        **await _thread(head, deps),
+    )
+
+
+def _canned(head: Conversation, institution: Institution | None) -> list[tuple[str, str]]:
+    """Return the passages of the institution's documents that an agent may send, those of the line first."""
+    passages = institution.passages if institution else ()
+    ours = f"line.{head.business_line}."
+    lines = [one for one in passages if one.id.startswith("line.") and one.heading]
+    lines.sort(key=lambda one: not one.id.startswith(ours))
+    return [(f"{one.heading}: {one.text}", one.text) for one in lines[:CANNED_TEXTS]]
+
+
+async def _act(
+    action: str, conversation_id: ConversationId, given: Mapping[str, str], agent: str, deps: WebhookDependencies
+) -> None:
+    operators, request_id = deps.operators, given.get("request_id") or uuid4().hex
+    match action:
+        case "take":
+            await operators.take(conversation_id, agent=agent)
+        case "reply":
+            await operators.reply(conversation_id, _message(given), agent=agent, request_id=request_id)
+        case "hand-back":
+            await operators.hand_back(conversation_id, agent=agent)
+        case "close":
+            await operators.close(conversation_id, agent=agent)
+        case "reopen":
+            await operators.reopen(conversation_id, agent=agent)
+        case "escalate":
+            await operators.escalate(conversation_id, agent=agent, reason=TurnReason.BY_OPERATOR)
+        case "note" if given.get("text", "").strip():
+            await operators.note(conversation_id, given["text"].strip(), agent=agent, request_id=request_id)
+        case _:
+            raise Problem(404, "No such action", "There are take, reply, hand-back, close, reopen, escalate and note.")
+
+
+def _message(given: Mapping[str, str]) -> OutboundMessage:
+    """Return the agent's words, or the approved template, whose parameters are given one a line."""
+    if name := given.get("template", "").strip():
+        parameters = tuple(line.strip() for line in given.get("parameters", "").splitlines() if line.strip())
+        template = Template(name=name, language=given.get("language", "").strip(), parameters=parameters)
+        return OutboundMessage(type=MessageType.TEMPLATE, template=template)
+    if not (text := given.get("text", "").strip()):
+        raise Problem(422, "Nothing to send", "Write a text first.")
+    return OutboundMessage.of_text(text)
+
+
+def _address(head: Conversation) -> str:
+    return f"/console/conversations/{quote(head.id, safe='')}"
+
+
+def _stream(render: Callable[[], Awaitable[str]]) -> Response:
+    """Answer with Server-Sent Events: the rendered part whenever it has changed."""
+
+    async def events() -> AsyncIterator[str]:
+        sent = ""
+        while True:
+            try:
+                text = await render()
+            except TransientError:
+                # What is shown stays until the store answers again.
+                text = sent
+            yield "".join(f"data: {line}\n" for line in text.splitlines()) + "\n" if text != sent else ": alive\n\n"
+            sent = text
+            await asyncio.sleep(LOOK_AGAIN.total_seconds())
+
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})

@@ -204,9 +204,9 @@ async def examine_channel(platform: Platform, settings: Settings) -> Finding:
 
 
 async def _console(settings: Settings) -> Finding:
-    if settings.console_token is None:
+    if not settings.console_keys and not settings.console_proxy:
         return Finding("console", Health.OK, "open on this machine only")
-    return Finding("console", Health.OK, "needs PROSA_CONSOLE_TOKEN")
+    return Finding("console", Health.OK, f"needs one of {len(settings.console_keys)} tokens, or a trusted proxy")
 
 
 async def _traces(settings: Settings) -> Finding:

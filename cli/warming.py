@@ -27,9 +27,6 @@ from worker.drain import drain
 AT_ONCE = 10
 MOST_CHARACTERS = 500
 CHANNELS: Mapping[str, ChannelLimits] = {name: platform.limits for name, platform in PLATFORMS.items()}
-# WhatsApp always names people, and answers to people with a name are kept apart. This one is said by nobody, so an
-# answer that holds it is a template's, with a slot.
-STAND_IN = "Pessoa"
 
 
 def read_questions(path: Path) -> list[str]:
@@ -54,6 +51,7 @@ async def warm_up(settings: Settings, questions: Sequence[str], channel: str, *,
     backend = Backend(MemoryInbox(), MemoryStore(), MemoryEvents())
     room = asyncio.Semaphore(AT_ONCE)
     silent = {name: _SilentChannel(name, CHANNELS[channel])}
+    settings = settings.model_copy(update={"quiet_window_s": "0"})
     async with sandboxed(settings) as (effective, _), open_engine(effective, backend, channels=silent) as engine:
 
         async def ask(question: str) -> bool:
@@ -68,8 +66,7 @@ async def warm_up(settings: Settings, questions: Sequence[str], channel: str, *,
 async def _ask(question: str, channel: ChannelName, backend: Backend, engine: Engine) -> bool:
     """The question as the first message of somebody who is not."""
     nobody = f"warming-{secrets.token_hex(8)}"
-    name = STAND_IN if channel is ChannelName.WHATSAPP else None
-    message = web_message(nobody, MessageId(nobody), question, at=SystemClock().now(), person_name=name)
+    message = web_message(nobody, MessageId(nobody), question, at=SystemClock().now())
     address = Address(channel=channel, account=channel, person=nobody)
     await backend.inbox.append([message.model_copy(update={"address": address})])
     await drain(message.conversation_id, engine.drain)

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 
 from adapters.channels.registry import PLATFORMS, open_inbound
 from adapters.clock import NoFaults, SystemClock
+from adapters.http.access import Access
 from cli.sandboxed import sandboxed
 from cli.tracing import traced
 from contracts.ports import Faults, WakeUps
@@ -17,6 +18,7 @@ from webhook.app import create_app
 from webhook.settings import WebhookDependencies
 from worker.analyses.requests import desk_without_engine
 from worker.backends import Backend, open_backend, open_wake_ups
+from worker.notices import Notices
 from worker.operators import operators_without_engine
 
 KEEP_ALIVE = timedelta(seconds=15)
@@ -50,6 +52,7 @@ def webhook_dependencies(
             SystemClock(),
             queue,
             {name: platform.reply_window for name, platform in PLATFORMS.items()},
+            Notices.of(effective),
         ),
         analyses=desk_without_engine(effective, backend.store, SystemClock(), queue),
         reports=Reporting(backend.inbox, backend.store, SystemClock(), effective.zone, effective.budget_day_usd),
@@ -57,7 +60,7 @@ def webhook_dependencies(
         clock=SystemClock(),
         faults=faults or NoFaults(),
         inbound=open_inbound(effective),
-        console_token=given.console_token.get_secret_value() if given.console_token else None,
+        access=Access(given.console_keys, given.console_proxy),
         allowed_origins=given.allowed_origins,
         is_sandbox_model=given.uses_sandbox_model,
         zone=effective.zone,

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from adapters.clock import SystemClock
+from adapters.http.access import Access
 from cli.sandboxed import sandboxed
 from cli.serving import server_of
 from cli.tracing import traced
@@ -58,11 +59,10 @@ async def open_celery_worker(
 
 def operation_of(worker: Worker, settings: Settings) -> Operation:
     inbox, store = worker.backend.inbox, worker.backend.store
-    token = settings.console_token
     return Operation(
         ready=store.ping,
-        metrics=Exposition(inbox, store.outbox, SystemClock()).text,
-        console_token=token.get_secret_value() if token else None,
+        metrics=Exposition(inbox, store, SystemClock()).text,
+        access=Access(settings.console_keys, settings.console_proxy),
     )
 
 

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 
 from contracts.errors import PermanentError
 from contracts.messages import InboundMessage, StatusUpdate
+from contracts.values import ConversationId
 
 
 class OriginRefusedError(PermanentError):
@@ -50,7 +51,7 @@ class Received:
     """The contents of one post.
 
     `ignored` names the events that are not for the product, from a closed set. `answer` is the body of the 200, for
-    platforms that read it.
+    platforms that read it. `returned` are conversations that a help desk gave back to the assistant.
     """
 
     messages: tuple[InboundMessage, ...] = ()
@@ -58,8 +59,9 @@ class Received:
     unreadable: tuple[Unreadable, ...] = ()
     ignored: tuple[str, ...] = ()
     answer: str = "ok"
+    returned: tuple[ConversationId, ...] = ()
 
     @property
     def has_more(self) -> bool:
         """Whether there is anything in it but messages."""
-        return bool(self.statuses or self.unreadable or self.ignored)
+        return bool(self.statuses or self.unreadable or self.ignored or self.returned)

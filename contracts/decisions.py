@@ -1,8 +1,6 @@
 """Validated output of the three prompt tasks."""
 
-from collections.abc import Callable
 from enum import StrEnum
-from typing import Self
 
 from pydantic import Field
 
@@ -55,11 +53,6 @@ class ResponseDraft(Value):
     @property
     def text(self) -> str:
         return text_of(self.parts)
-
-    def reworded(self, change: Callable[[str], str]) -> Self:
-        """Return the draft with the text of each part changed."""
-        parts = tuple(part.model_copy(update={"text": change(part.text)}) for part in self.parts)
-        return self.model_copy(update={"parts": parts})
 
 
 class JudgedSentence(Value):

@@ -123,6 +123,10 @@ class Place(Value):
         return base64.urlsafe_b64encode(f"{self.at.isoformat()} {self.id}".encode()).decode()
 
 
+WAITING = ConversationQuery(owner=Owner.NOBODY, order=Order.WAITING)
+MOST_COUNTED = 1_000
+
+
 def waiting_since(head: Conversation) -> datetime | None:
     """Return since when the conversation waits for an agent; None when it does not."""
     if head.owner is not Owner.NOBODY or not head.turns:

@@ -139,13 +139,15 @@ class Times(StrEnum):
 
 class Count(StrEnum):
     """Kinds of counters. `ANSWERS` by source, `FAILURES` by cause, `FALLBACKS` by reason, `STATES` by the turn's final
-    state, `TASKS` by task and outcome (`state:ok`), `RETRIES` by task, `WITHHELD` by rule of the gate.
+    state, `HANDOFFS` by the reason of a turn that began one, `TASKS` by task and outcome (`state:ok`), `RETRIES` by
+    task, `WITHHELD` by rule of the gate.
     """
 
     ANSWERS = "answers"
     FAILURES = "failures"
     FALLBACKS = "fallbacks"
     STATES = "states"
+    HANDOFFS = "handoffs"
     TASKS = "tasks"
     RETRIES = "retries"
     WITHHELD = "withheld"
@@ -163,6 +165,8 @@ class Page:
         """Add a committed turn."""
         self._count(Count.ANSWERS, answered_by(turn))
         self._count(Count.STATES, turn.state)
+        if turn.state is State.ESCALATING and State.ESCALATING not in turn.path[:1]:
+            self._count(Count.HANDOFFS, turn.reason or "unknown")
         if turn.fallback:
             self._count(Count.FALLBACKS, turn.reason or "unknown")
         if cause := failure_of(turn):

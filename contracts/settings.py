@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, timedelta, tzinfo
 from decimal import Decimal
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -15,9 +16,11 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from contracts.access import Key, Role, TrustedProxy
 from contracts.backends import BACKENDS, backends_of
 from contracts.conversation import TaskName
 from contracts.errors import ConfigurationError
+from contracts.notices import NoticeEvent
 from contracts.ports import StructuredOutput
 
 GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v3/certs"
@@ -82,6 +85,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".prosa"), validation_alias="PROSA_DATA_DIR")
     institution: Path = Field(SAMPLE_INSTITUTION, validation_alias="PROSA_INSTITUTION")
     console_token: SecretStr | None = Field(None, validation_alias="PROSA_CONSOLE_TOKEN")
+    console_tokens: SecretStr = Field(SecretStr(""), validation_alias="PROSA_CONSOLE_TOKENS")
+    console_proxies: str = Field("", validation_alias="PROSA_CONSOLE_PROXIES")
+    console_proxy_user: str = Field("X-Forwarded-User", validation_alias="PROSA_CONSOLE_PROXY_USER")
+    console_proxy_groups: str = Field("X-Forwarded-Groups", validation_alias="PROSA_CONSOLE_PROXY_GROUPS")
     id_salt: SecretStr = Field(SecretStr("development"), validation_alias="PROSA_ID_SALT")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="PROSA_LOG_LEVEL")
     web_origins: str = Field("", validation_alias="PROSA_WEB_ORIGINS")
@@ -89,6 +96,15 @@ class Settings(BaseSettings):
     worker_concurrency: int = Field(500, ge=1, le=10_000, validation_alias="PROSA_WORKER_CONCURRENCY")
     analysis_callback_url: str | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_URL")
     analysis_callback_secret: SecretStr | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_SECRET")
+
+    notify_slack_url: SecretStr | None = Field(None, validation_alias="PROSA_NOTIFY_SLACK_URL")
+    notify_email: str = Field("", validation_alias="PROSA_NOTIFY_EMAIL")
+    smtp_url: SecretStr | None = Field(None, validation_alias="PROSA_SMTP_URL")
+    notify_url: str | None = Field(None, validation_alias="PROSA_NOTIFY_URL")
+    notify_secret: SecretStr | None = Field(None, validation_alias="PROSA_NOTIFY_SECRET")
+    notify_events: str = Field(NoticeEvent.HAND_OFF.value, validation_alias="PROSA_NOTIFY_EVENTS")
+    notify_again_minutes: int = Field(10, ge=0, validation_alias="PROSA_NOTIFY_AGAIN_MINUTES")
+    public_url: str = Field("", validation_alias="PROSA_PUBLIC_URL")
 
     redis_url: SecretStr | None = Field(None, validation_alias="REDIS_URL")
     redis_cache_url: SecretStr | None = Field(None, validation_alias="REDIS_CACHE_URL")
@@ -226,6 +242,25 @@ class Settings(BaseSettings):
         """The model of each task, by its variable."""
         fields = {name: field for name, field in type(self).model_fields.items() if field.default == DEFAULT_MODEL}
         return {str(field.validation_alias): getattr(self, name) for name, field in fields.items()}
+
+    @property
+    def console_keys(self) -> tuple[Key, ...]:
+        """The tokens of the console and the API: `role=token` or `role:name=token`, and PROSA_CONSOLE_TOKEN."""
+        keys = [
+            Key(role=Role(role), name=name.strip() or role, token=SecretStr(token.strip()))
+            for given in _listed(self.console_tokens.get_secret_value())
+            for left, _, token in [given.partition("=")]
+            for role, _, name in [left.strip().partition(":")]
+        ]
+        if self.console_token is not None:
+            keys.append(Key(role=Role.ADMINISTER, name=Role.ADMINISTER, token=self.console_token))
+        return tuple(keys)
+
+    @property
+    def console_proxy(self) -> TrustedProxy | None:
+        networks = tuple(ip_network(one) for one in _listed(self.console_proxies))
+        headers = {"user_header": self.console_proxy_user, "groups_header": self.console_proxy_groups}
+        return TrustedProxy(networks=networks, **headers) if networks else None
 
     @property
     def allowed_origins(self) -> frozenset[str]:
@@ -465,12 +500,47 @@ class Settings(BaseSettings):
             raise ValueError(f"PROSA_ANALYSIS_CALLBACK_URL begins with {' or '.join(schemes)}")
         return self
 
+    @property
+    def notify_event_names(self) -> list[str]:
+        """The events that the signed webhook gets."""
+        return _listed(self.notify_events)
+
+    @model_validator(mode="after")
+    def _notices_have_addresses(self) -> Self:
+        if self.notify_url is not None and self.notify_secret is None:
+            raise ValueError("PROSA_NOTIFY_URL needs PROSA_NOTIFY_SECRET, which signs what is sent")
+        if self.notify_email and self.smtp_url is None:
+            raise ValueError("PROSA_NOTIFY_EMAIL needs PROSA_SMTP_URL, the server that takes the messages")
+        if unknown := set(self.notify_event_names) - set(NoticeEvent):
+            raise ValueError(f"PROSA_NOTIFY_EVENTS={', '.join(sorted(unknown))}: say {', '.join(NoticeEvent)}")
+        schemes = ("https://",) if self.is_production else ("https://", "http://")
+        slack = self.notify_slack_url.get_secret_value() if self.notify_slack_url else None
+        given = {"PROSA_NOTIFY_SLACK_URL": slack, "PROSA_NOTIFY_URL": self.notify_url}
+        for name, url in {**given, "PROSA_PUBLIC_URL": self.public_url}.items():
+            if url and not url.startswith(schemes):
+                raise ValueError(f"{name} begins with {' or '.join(schemes)}")
+        return self
+
     @model_validator(mode="after")
     def _slack_webhook_is_an_address(self) -> Self:
         schemes = ("https://",) if self.is_production else ("https://", "http://")
         url = self.slack_webhook_url
         if url is not None and not url.get_secret_value().startswith(schemes):
             raise ValueError(f"PROSA_SLACK_WEBHOOK_URL begins with {' or '.join(schemes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _console_opens_to_whom_it_says(self) -> Self:
+        try:
+            tokens = [key.token.get_secret_value() for key in self.console_keys]
+        except ValueError:
+            raise ValueError(f"PROSA_CONSOLE_TOKENS: say ROLE=TOKEN or ROLE:NAME=TOKEN, of {', '.join(Role)}") from None
+        if len(set(tokens)) < len(tokens) or not all(tokens):
+            raise ValueError("PROSA_CONSOLE_TOKENS: every key needs a token of its own")
+        try:
+            _ = self.console_proxy
+        except ValueError:
+            raise ValueError(f"PROSA_CONSOLE_PROXIES={self.console_proxies}: say addresses or networks") from None
         return self
 
     @model_validator(mode="after")
@@ -481,7 +551,7 @@ class Settings(BaseSettings):
             name
             for name, absent in {
                 "ANTHROPIC_API_KEY": self.uses_sandbox_model,
-                "PROSA_CONSOLE_TOKEN": self.console_token is None,
+                "PROSA_CONSOLE_TOKEN": not self.console_keys,
                 "PROSA_ID_SALT": self.id_salt.get_secret_value() == "development",
             }.items()
             if absent
@@ -509,7 +579,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _reachable_from_outside_is_closed(self) -> Self:
-        if not self.is_loopback and self.console_token is None:
+        if not self.is_loopback and not self.console_keys:
             raise ValueError(
                 f"PROSA_HOST={self.host} is reachable from outside: set PROSA_CONSOLE_TOKEN, or use 127.0.0.1"
             )

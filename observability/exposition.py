@@ -1,4 +1,4 @@
-"""Content of `/metrics`: the instruments of this process, and the backlog of inbox and outbox, counted on request."""
+"""Content of `/metrics`: the instruments of this process, and the backlogs of inbox, outbox and team."""
 
 import asyncio
 import math
@@ -9,8 +9,11 @@ from datetime import timedelta
 from prometheus_client import generate_latest
 
 from contracts.errors import TransientError
-from contracts.ports import Clock, Inbox, Outbox
+from contracts.listing import MOST_COUNTED, WAITING, waiting_since
+from contracts.ports import Clock, Inbox, Store
 from observability.metrics import (
+    HANDOFFS_OLDEST,
+    HANDOFFS_WAITING,
     INBOX_DEPTH,
     INBOX_OLDEST,
     INBOX_OVERDUE,
@@ -30,10 +33,10 @@ class Exposition:
     """Renderer of `/metrics`. The backlog is counted here on request, so that no message waits for it."""
 
     def __init__(
-        self, inbox: Inbox, outbox: Outbox, clock: Clock, *, monotonic: Callable[[], float] = time.monotonic
+        self, inbox: Inbox, store: Store, clock: Clock, *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._inbox = inbox
-        self._outbox = outbox
+        self._store = store
         self._clock = clock
         self._monotonic = monotonic
         self._looking = asyncio.Lock()
@@ -55,10 +58,11 @@ class Exposition:
             async with asyncio.timeout(LOOK_WITHIN_SECONDS):
                 depth = await self._inbox.depth()
                 ages = await self._inbox.ages(overdue_before=now - OVERDUE_AFTER)
-                unsent = await self._outbox.unsent_count()
+                unsent = await self._store.outbox.unsent_count()
+                handoffs = (await self._store.conversations.find(WAITING, limit=MOST_COUNTED)).items
         except (TransientError, TimeoutError):
             UNREAD_BACKLOGS.inc()
-            for gauge in (INBOX_DEPTH, INBOX_OVERDUE, INBOX_OLDEST, OUTBOX_DEPTH):
+            for gauge in (INBOX_DEPTH, INBOX_OVERDUE, INBOX_OLDEST, OUTBOX_DEPTH, HANDOFFS_WAITING, HANDOFFS_OLDEST):
                 gauge.set(math.nan)
             return
         oldest = ages.oldest_received_at
@@ -66,3 +70,6 @@ class Exposition:
         INBOX_OVERDUE.set(ages.overdue)
         INBOX_OLDEST.set(max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
         OUTBOX_DEPTH.set(unsent)
+        since = waiting_since(handoffs[0]) if handoffs else None
+        HANDOFFS_WAITING.set(len(handoffs))
+        HANDOFFS_OLDEST.set(max(0.0, (now - since).total_seconds()) if since else 0.0)

@@ -18,6 +18,7 @@ from contracts.delivery import Arrival
 from contracts.errors import FAMILIES
 from contracts.guardrails import Rule
 from contracts.messages import ChannelName, DeliveryState
+from contracts.notices import NoticeEvent, NoticeTarget
 from contracts.performance import AnswerSource
 
 REGISTRY = CollectorRegistry()
@@ -203,6 +204,11 @@ REFUSED = _counter(
     "Requests refused before anything was read",
     {"channel": CHANNELS, "reason": ("handshake", "signature")},
 )
+ACCESS_REFUSALS = _counter(
+    "http_access_refused_total",
+    "Requests to closed routes that were refused",
+    {"reason": ("no_token", "wrong_token", "role", "other_site")},
+)
 OTHER_ACCOUNTS = _counter(
     "webhook_other_accounts_total",
     "Messages to an account of the platform that is not ours: recorded, never answered",
@@ -267,7 +273,7 @@ DRAIN_ERRORS = _counter(
 BACKGROUND_ERRORS = _counter(
     "worker_background_errors_total",
     "Errors of work that no message waits for, by job and family",
-    {"job": ("ledger", "budget", "report", "analysis"), "family": FAMILIES},
+    {"job": ("ledger", "budget", "report", "analysis", "notice"), "family": FAMILIES},
 )
 ROOM_WITHHELD = _gauge(
     "worker_room_withheld_ratio",
@@ -328,6 +334,19 @@ CALLBACKS = _counter(
     "Calls to the receiver that is told when an analysis has ended",
     {"outcome": ("accepted", "refused", "given_up")},
 )
+NOTICES = _counter(
+    "notices_total",
+    "Events told to the team and to the signed webhook: taken, refused and tried again, or given up",
+    {"event": tuple(NoticeEvent), "target": tuple(NoticeTarget), "outcome": ("accepted", "refused", "given_up")},
+)
+NOTICE_SECONDS = _histogram(
+    "notice_seconds",
+    "Time from an event's commit until its receiver has taken it for the first time",
+    {"target": tuple(NoticeTarget)},
+    buckets=(0.5, 1, 2, 5, 10, 30, 60, 300, 1_800, 7_200),
+)
+HANDOFFS_WAITING = _gauge("handoffs_waiting", "Conversations that wait for an agent, at most 1,000")
+HANDOFFS_OLDEST = _gauge("handoffs_oldest_waiting_seconds", "Time that the oldest of them has waited; 0 without any")
 FLAG_EVALUATIONS = _counter("flags_evaluations_total", "Questions to a flag by why it answered what it did", ["reason"])
 EXPERIMENT_EVENTS = _counter(
     "experiments_events_total",

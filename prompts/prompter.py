@@ -11,7 +11,7 @@ from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.ports import ChannelLimits
 from contracts.values import ConversationId, Value
 from observability.metrics import expect_tasks, note_render
-from prompts.caching.questions import CachePolicy, Question
+from prompts.caching.questions import CachePolicy, shown
 from prompts.execution.executor import Executor
 from prompts.execution.prompt_task import PromptTask, TaskResult, TurnClock
 from prompts.execution.strategies import Strategy
@@ -19,7 +19,6 @@ from prompts.request import TurnView
 from prompts.tasks import message_type, response, state
 from prompts.tasks.registry import TURN_TASKS
 from prompts.tasks.task import Task
-from prompts.templating.template import PromptTemplate
 from prompts.templating.versions import PromptVersions
 
 A = TypeVar("A", bound=Value)
@@ -118,7 +117,8 @@ class Prompter:
         self, task: Task[TurnView, A], view: TurnView, clock: TurnClock, listener: Listener | None = None
     ) -> Coroutine[Any, Any, TaskResult[A]]:
         """Ask any task, in the versions and with the tuning that the conversation keeps."""
-        tuning, started = view.conversation.tuning, self._monotonic()
+        tuning, started, policy = view.conversation.tuning, self._monotonic(), self._policy(view)
+        named, view = view, shown(task.name, view) if policy is not None else view
         template = self._versions.template(task.template, view.conversation.prompt_versions)
         model = tuning.models.get(task.name, self._models[task.name])
         request = task.request(view, template, model=model, timeout=self._call_timeout)
@@ -132,16 +132,15 @@ class Prompter:
             strategy=self._strategy if tuning.strategy is None else Strategy(tuning.strategy),
             batched=self.uses_batching if tuning.batching is None else tuning.batching,
             listener=listener,
-            question=lambda model: self._question(task.name, template, model, view),
+            question=lambda model: policy.question(task.name, template.label, model, named) if policy else None,
             gated=task.gated,
         )
         return self._executor.run(prompt, clock)
 
-    def _question(self, task: str, template: PromptTemplate, model: str, view: TurnView) -> Question | None:
-        """Return the request in the cache's terms; None when it is off for the conversation."""
+    def _policy(self, view: TurnView) -> CachePolicy | None:
+        """Return what the cache may do for the conversation; None when it is off."""
         tuning, policy = view.conversation.tuning, self._cache_policy
         is_wanted = self.uses_cache if tuning.cache is None else tuning.cache
         if policy is None or not is_wanted:
             return None
-        policy = policy.narrowed(semantic=tuning.cache_semantic, template=tuning.cache_template)
-        return policy.question(task, template.label, model, view)
+        return policy.narrowed(semantic=tuning.cache_semantic, template=tuning.cache_template)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from contracts.conversation import State, TaskName
+from contracts.conversation import TaskName
 from contracts.paging import all_records
 from contracts.performance import COLLECTION, Cause, Count, Distribution, Page, Times, hour_of
 from contracts.ports import Records
@@ -92,14 +92,14 @@ def quality(page: Page) -> float | None:
 def figures(page: Page) -> dict[str, Any]:
     """Return the figures of one page; a figure without data is null."""
     turns = page.turns
-    escalated = page.of(Count.STATES).get(State.ESCALATING, 0)
     return {
         "turns": turns,
         "answers": page.of(Count.ANSWERS),
         "failures": page.of(Count.FAILURES),
         "failure_rate": failure_rate(page),
         "fallbacks": page.of(Count.FALLBACKS),
-        "escalated": escalated,
+        "escalated": sum(page.of(Count.HANDOFFS).values()),
+        "handoffs": page.of(Count.HANDOFFS),
         "states": page.of(Count.STATES),
         "withheld": page.of(Count.WITHHELD),
         **{f"{name}_ms": times(page.time(name)) for name in Times},

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 
+from contracts.listing import MOST_COUNTED, WAITING, waiting_since
 from contracts.performance import Count, Page, Times
 from contracts.ports import Inbox, Store
 from observability.exposition import OVERDUE_AFTER
@@ -24,6 +25,8 @@ class Status:
     overdue: int
     oldest_seconds: float
     unsent: int
+    handoffs: int
+    handoff_oldest_seconds: float
     page: Page
     spent: Decimal
     unpriced_calls: int
@@ -45,6 +48,7 @@ class Status:
                 "waiting": self.waiting,
                 "replies_unsent": self.unsent,
             },
+            "hand_offs": {"waiting": self.handoffs, "oldest_seconds": round(self.handoff_oldest_seconds, 1)},
             "reply_ms": times(self.page.time(Times.REPLY)),
             "failures": {"rate": failure_rate(self.page), "by_cause": self.page.of(Count.FAILURES), "turns": turns},
             "money": {
@@ -65,6 +69,8 @@ async def read_status(inbox: Inbox, store: Store, *, zone: tzinfo, ceiling: Deci
     since = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
     ages = await inbox.ages(overdue_before=at - OVERDUE_AFTER)
     oldest = ages.oldest_received_at
+    handoffs = (await store.conversations.find(WAITING, limit=MOST_COUNTED)).items
+    handed_off_at = waiting_since(handoffs[0]) if handoffs else None
     today = at.astimezone(zone).date()
     spent = (await cost_report(store, Span(today, today, zone), By.MODEL, at=at)).total
     page = Page()
@@ -78,6 +84,8 @@ async def read_status(inbox: Inbox, store: Store, *, zone: tzinfo, ceiling: Deci
         overdue=ages.overdue,
         oldest_seconds=max(0.0, (at - oldest).total_seconds()) if oldest else 0.0,
         unsent=await store.outbox.unsent_count(),
+        handoffs=len(handoffs),
+        handoff_oldest_seconds=max(0.0, (at - handed_off_at).total_seconds()) if handed_off_at else 0.0,
         page=page,
         spent=spent.usd,
         unpriced_calls=spent.unpriced,

@@ -17,6 +17,7 @@ from context.loader import load_institution
 from contracts.institution import Institution
 from sandbox.anthropic_api import ModelSandbox
 from sandbox.behaviour import GraphBehaviour, ModelBehaviour
+from sandbox.chatwoot_api import ChatwootSandbox
 from sandbox.graph_api import GraphSandbox
 from sandbox.messenger_api import InstagramSandbox, MessengerSandbox
 from sandbox.model_platforms import bedrock_routes, vertex_routes
@@ -91,7 +92,13 @@ def create_app(settings: SandboxSettings) -> Starlette:
         behaviour=settings.graph,
         seed=settings.seed,
     )
-    kinds: tuple[type[PlatformDouble], ...] = (TelegramSandbox, SlackSandbox, MessengerSandbox, InstagramSandbox)
+    kinds: tuple[type[PlatformDouble], ...] = (
+        TelegramSandbox,
+        SlackSandbox,
+        MessengerSandbox,
+        InstagramSandbox,
+        ChatwootSandbox,
+    )
     doubles = [kind(seed=settings.seed) for kind in kinds]
     name = institution.name
 

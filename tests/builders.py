@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from adapters.channels.web.inbound import web_conversation_id, web_message
@@ -23,6 +24,7 @@ from adapters.channels.web.limits import LIMITS as WEB_LIMITS
 from adapters.firestore.database import FirestoreDatabase
 from adapters.firestore.inbox import FirestoreInbox
 from adapters.firestore.store import FirestoreStore
+from adapters.http.access import Access
 from adapters.memory.events import MemoryEvents
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.store import MemoryStore
@@ -35,6 +37,7 @@ from adapters.sqlite.database import Database
 from adapters.sqlite.inbox import SqliteInbox
 from adapters.sqlite.store import SqliteStore
 from context.institution_source import InstitutionSource
+from contracts.access import Key, Role
 from contracts.delivery import Appended, Arrival, OutboxRow
 from contracts.institution import Institution
 from contracts.messages import Address, ChannelName, InboundMessage, OutboundMessage
@@ -59,6 +62,7 @@ from tests.real_services import firestore_host, redis_url
 from worker.backends import Backend
 from worker.bootstrap import Engine, Rulebooks, assemble
 from worker.dependencies import EVER_SINCE, DrainLimits, Rulebook
+from worker.notices import NO_NOTICES
 from worker.variants import SettingsVariantAssigner
 
 ROOT = Path(__file__).parents[1]
@@ -80,6 +84,11 @@ def pyloto() -> Institution:
 
 def rulebook() -> Rulebook:
     return rulebooks().current()
+
+
+def opened_by(token: str, role: Role = Role.ADMINISTER, *, name: str = "admin") -> Access:
+    """Closed routes that one token opens."""
+    return Access((Key(role=role, name=name, token=SecretStr(token)),))
 
 
 def inbound(
@@ -388,6 +397,7 @@ def engine_bed(
         retention=timedelta(days=90),
         listening_since=options.get("listening_since", EVER_SINCE),
         callback=options.get("callback"),
+        notices=options.get("notices", NO_NOTICES),
         id_salt="salt",
         quiet=options.get("quiet"),
         monotonic=options.get("monotonic", time.monotonic),

@@ -7,16 +7,17 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp
 
-from adapters.http.access import access_check
 from adapters.http.addresses import SameAddresses
-from adapters.http.problems import Problem, on_error, on_refusal
+from adapters.http.problems import Problem, answer_to, on_refusal
 from contracts.errors import TransientError
 from webhook.chat import chat_routes
 from webhook.console.analyses import analysis_routes
 from webhook.console.changes import change_routes
 from webhook.console.conversations import conversation_routes
+from webhook.console.login import login_routes
 from webhook.console.operations import operation_routes
 from webhook.console.page import console_routes
+from webhook.console.rendering import problem_page, wants_page
 from webhook.http.documentation import add_documentation
 from webhook.platforms import PlatformFront, platform_intakes, platform_routes
 from webhook.settings import WebhookDependencies
@@ -35,15 +36,14 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     )
     api.include_router(platform_routes(deps))
     api.include_router(chat_routes(deps))
+    api.include_router(login_routes(deps))
     api.include_router(widget_routes(deps))
     api.include_router(console_routes(deps))
     api.include_router(analysis_routes(deps))
     api.include_router(operation_routes(deps))
     api.include_router(change_routes(deps))
     api.include_router(conversation_routes(deps))
-    add_documentation(
-        api, access_check(deps.console_token), posts=dict.fromkeys(intakes, "Messages and statuses, signed")
-    )
+    add_documentation(api, deps.access.require(), posts=dict.fromkeys(intakes, "Messages and statuses, signed"))
 
     @api.get("/healthz", tags=["operation"], summary="Alive")
     async def alive() -> Response:
@@ -56,11 +56,17 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
             allow_methods=["GET", "POST"],
             allow_headers=["Content-Type", "Last-Event-ID"],
         )
-    api.add_exception_handler(Problem, on_error)
+
+    async def failed(request: Request, exc: Exception) -> Response:
+        answer = answer_to(exc)
+        is_console = request.url.path.startswith("/console") and wants_page(request)
+        return problem_page(answer, request, deps) if is_console and answer.status_code >= 400 else answer
+
+    api.add_exception_handler(Problem, failed)
     api.add_exception_handler(HTTPException, on_refusal)
     api.add_exception_handler(RequestValidationError, _invalid)
-    api.add_exception_handler(TransientError, on_error)
-    api.add_exception_handler(Exception, on_error)
+    api.add_exception_handler(TransientError, failed)
+    api.add_exception_handler(Exception, failed)
     return SameAddresses(PlatformFront(api, intakes))
 
 

@@ -18,7 +18,7 @@ from contracts.errors import TransientError
 from contracts.messages import ChannelName
 from contracts.ports import ChannelInbound
 from observability.metrics import REFUSED, expect_acknowledgements, note_acknowledgement
-from webhook.receive import apply_statuses, count_ignored, keep_unreadable, make_durable, side_by_side
+from webhook.receive import apply_statuses, count_ignored, hand_back, keep_unreadable, make_durable, side_by_side
 from webhook.settings import WebhookDependencies
 
 # A write of so many messages keeps Redis for some two milliseconds, in which it serves no other client.
@@ -131,6 +131,7 @@ class PlatformReceiver:
         try:
             await apply_statuses(received.statuses, self._deps)
             await keep_unreadable(self._name, received.unreadable, self._deps)
+            await hand_back(received.returned, self._name, self._deps)
         except Problem as exc:
             return exc
         count_ignored(self._name, received.ignored)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from adapters.http.problems import Problem
 from contracts.channels import Unreadable
 from contracts.delivery import Appended, Arrival, DeadLetter, OutboxRow
-from contracts.errors import InboxUnavailableError, StoreUnavailableError
+from contracts.errors import IllegalTransitionError, InboxUnavailableError, StoreUnavailableError, TransientError
 from contracts.messages import OTHER_ACCOUNT, ChannelName, DeliveryState, InboundMessage, StatusUpdate, digest
 from contracts.values import ConversationId
 from observability import attributes as names
@@ -130,6 +130,21 @@ async def keep_unreadable(channel: ChannelName, pieces: Sequence[Unreadable], de
             log.error("message.unreadable", channel=channel.value)
     except StoreUnavailableError as exc:
         raise _unavailable() from exc
+
+
+async def hand_back(returned: Sequence[ConversationId], channel: ChannelName, deps: WebhookDependencies) -> None:
+    """Let the assistant answer again where the platform's help desk is done; elsewhere nothing changes.
+
+    Raises:
+        Problem: 503 when one could not be kept.
+    """
+    for conversation_id in returned:
+        try:
+            await deps.operators.hand_back(conversation_id, agent=channel.value)
+        except IllegalTransitionError:
+            log.info("event.ignored", channel=channel.value, kind="returned", count=1)
+        except TransientError as exc:
+            raise _unavailable() from exc
 
 
 def count_ignored(channel: ChannelName, ignored: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta, tzinfo
 
+from adapters.http.access import Access
 from contracts.messages import ChannelName
 from contracts.ports import Analyses, ChannelInbound, Clock, Events, Faults, Inbox, Operators, Reports, Store, WakeUps
 
@@ -27,7 +28,7 @@ class WebhookDependencies:
     clock: Clock
     faults: Faults
     inbound: Mapping[ChannelName, ChannelInbound]
-    console_token: str | None = None
+    access: Access = field(default_factory=Access)
     allowed_origins: frozenset[str] = field(default=frozenset())
     is_sandbox_model: bool = False
     zone: tzinfo = UTC

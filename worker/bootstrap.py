@@ -60,6 +60,7 @@ from worker.dependencies import (
     SweepDependencies,
     TurnDependencies,
 )
+from worker.notices import NO_NOTICES, Notices
 from worker.operators import ConversationOperators
 from worker.routing import AgePolicy
 from worker.scheduling.limiter import Limiter, PoisonIsolation
@@ -184,6 +185,7 @@ async def open_engine(
             callback=callback,
             id_salt=settings.id_salt.get_secret_value(),
             has_judge=settings.judge == "on",
+            notices=Notices.of(settings),
             ages=AgePolicy(*settings.late_ages),
             quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
         )
@@ -209,6 +211,7 @@ def assemble(
     callback: Callback | None,
     id_salt: str,
     has_judge: bool = True,
+    notices: Notices = NO_NOTICES,
     ages: AgePolicy | None = None,
     quiet: QuietWindows | None = None,
     monotonic: Callable[[], float] = time.monotonic,
@@ -235,6 +238,7 @@ def assemble(
         monotonic=monotonic,
         faults=faults,
         has_judge=has_judge,
+        notices=notices,
         ages=ages or AgePolicy(),
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
@@ -243,7 +247,7 @@ def assemble(
         return rulebook().institution
 
     windows = {name: channel.reply_window for name, channel in channels.items()}
-    agents = ConversationOperators(store, machine, clock, institution, windows, observe=variants.observe)
+    agents = ConversationOperators(store, machine, clock, institution, windows, notices, variants.observe)
     operators = OperatorDependencies(
         inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt, agents
     )

@@ -14,6 +14,7 @@ from fsm.machine import ConversationMachine
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
+from worker.notices import Notices
 from worker.operators import ConversationOperators
 from worker.replies.judging import ClearedSentences
 from worker.routing import AgePolicy, ConsentWords, FloodLimit
@@ -114,6 +115,7 @@ class TurnDependencies:
     confidence: Confidence = field(default_factory=Confidence)
     flood: FloodLimit = field(default_factory=FloodLimit)
     ages: AgePolicy = field(default_factory=AgePolicy)
+    notices: Notices = field(default_factory=Notices)
     cleared: ClearedSentences = field(default_factory=ClearedSentences)
     has_judge: bool = True
 

@@ -42,7 +42,7 @@ async def escalate_for_dead_letter(entry: InboxEntry, deps: OperatorDependencies
         turn = Turn(entry.message.conversation_id, (entry,))
         commit = to_commit(turn, draft, institution.version, at=deps.clock.now())
         try:
-            await deps.store.conversations.commit(commit)
+            await deps.store.conversations.commit(deps.agents.notices.noted(commit))
         except ConversationConflictError:
             continue
         note_transitions(commit.transitions)

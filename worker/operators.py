@@ -17,6 +17,7 @@ from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import migrate
 from observability.metrics import REMINDERS, note_transitions
 from reports.accuracy import overruled
+from worker.notices import Notices
 from worker.scheduling.timers import due_timer, limit_of, message_of, scheduled
 
 CONFLICT_RETRIES = 5
@@ -55,6 +56,7 @@ class ConversationOperators:
     clock: Clock
     institution: Callable[[], Awaitable[Institution | None]]
     windows: Windows
+    notices: Notices
     observe: Callable[[TurnCommit], None] = lambda _: None
     wake: Callable[[ConversationId], Awaitable[None]] | None = None
 
@@ -277,7 +279,7 @@ class ConversationOperators:
                 unsent = await self.store.outbox.unsent(conversation_id)
                 commit = commit.withdrawing(unsent, reason=TAKEN, at=self.clock.now())
             try:
-                saved = await self.store.conversations.commit(commit)
+                saved = await self.store.conversations.commit(self.notices.noted(commit))
             except ConversationConflictError:
                 continue
             note_transitions(commit.transitions)
@@ -288,10 +290,12 @@ class ConversationOperators:
         raise ConversationConflictError(conversation_id)
 
 
-def operators_without_engine(store: Store, clock: Clock, queue: WakeUps, windows: Windows) -> ConversationOperators:
+def operators_without_engine(
+    store: Store, clock: Clock, queue: WakeUps, windows: Windows, notices: Notices
+) -> ConversationOperators:
     """Return the moves for a process that has no engine: it takes the published institution."""
     return ConversationOperators(
-        store, ConversationMachine(), clock, store.institutions.current, windows, wake=queue.wake
+        store, ConversationMachine(), clock, store.institutions.current, windows, notices, wake=queue.wake
     )
 
 

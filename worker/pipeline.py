@@ -705,6 +705,7 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
     if draft.reason is TurnReason.OPTED_OUT:
         unsent = await deps.store.outbox.unsent(context.turn.conversation_id)
         written = written.withdrawing(unsent, reason=OPTED_OUT, at=deps.clock.now())
+    written = deps.notices.noted(written)
     await deps.faults.reach("turn.before_commit")
     with span("store.commit"):
         await deps.store.conversations.commit(written)

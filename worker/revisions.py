@@ -20,7 +20,7 @@ from worker.turn import person_said
 TAKEN_BACK = "[deleted by the person]"
 # Four digits and more, however they are grouped (documents, phones, cards), and addresses of mail.
 _NUMBER = re.compile(r"\d(?:[\s.,/()+-]{0,2}\d){3,}")
-_MAIL = re.compile(r"[^\s@<>(),;]+@[^\s@<>(),;]+\w")
+_MAIL = re.compile(r"(?<![^\s@<>(),;])[^\s@<>(),;]{1,64}@[^\s@<>(),;]{1,255}\w")
 
 
 def revised(

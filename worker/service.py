@@ -1,20 +1,24 @@
 """Worker process: an engine, its queue, its sweeper, and the work for each kind of job."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from adapters.email import Mailer
 from adapters.http.slack import SlackWebhook
 from contracts.alongside import running_beside
 from contracts.errors import TransientError
+from contracts.notices import NoticeTarget
 from contracts.ports import Clock, Faults
 from contracts.settings import Settings
 from contracts.values import ConversationId
 from observability.logs import logger
 from reports.posting import ReportPosting
+from reports.render.text import escaped
 from reports.reporting import Reporting
 from worker import sweeper
 from worker.analyses.processing import AnalysisPostponedError, analyse, time_to_next_step
@@ -22,6 +26,7 @@ from worker.backends import Backend
 from worker.bootstrap import Engine, open_engine
 from worker.dependencies import DrainLimits
 from worker.drain import drain
+from worker.notices import NoticeDelivery, Send
 from worker.scheduling.keyed_queue import MAX_AT_ONCE, EmbeddedQueue
 
 log = logger(__name__)
@@ -116,6 +121,8 @@ async def open_worker(
                         analyses=sweeping.analyses,
                     )
                     await beside.enter_async_context(running_beside(sweeps))
+                    delivery = await beside.enter_async_context(_notice_delivery(settings, engine))
+                    await beside.enter_async_context(running_beside(delivery.run()))
                 yield worker
         finally:
             await queue.close(grace_seconds=GRACE_SECONDS)
@@ -132,6 +139,37 @@ async def _publish(engine: Engine) -> None:
             await asyncio.sleep(PUBLISH_AGAIN_SECONDS)
         else:
             return
+
+
+@asynccontextmanager
+async def _notice_delivery(settings: Settings, engine: Engine) -> AsyncIterator[NoticeDelivery]:
+    """Open the receivers of the team that are set up."""
+    async with AsyncExitStack() as stack:
+        receivers: dict[NoticeTarget, Send] = {}
+        if settings.notify_slack_url is not None:
+            slack = SlackWebhook(settings.notify_slack_url.get_secret_value())
+            receivers[NoticeTarget.SLACK] = lambda notice: slack.post(escaped(notice.text))
+        if settings.notify_email and settings.smtp_url is not None:
+            mailer = Mailer(settings.smtp_url.get_secret_value(), to=settings.notify_email.split(","))
+            receivers[NoticeTarget.EMAIL] = lambda one: mailer.send(one.subject, one.text, message_id=one.id)
+        if settings.notify_url is not None and settings.notify_secret is not None:
+            from adapters.http.callbacks import HttpCallback
+
+            secret = settings.notify_secret.get_secret_value()
+            webhook = HttpCallback(settings.notify_url, secret=secret, named="PROSA_NOTIFY_SECRET")
+            stack.push_async_callback(webhook.close)
+            receivers[NoticeTarget.WEBHOOK] = lambda one: webhook.send(one.content, delivery_id=one.id, at=one.at)
+        deps = engine.operators
+        yield NoticeDelivery(
+            deps.store,
+            lambda: deps.rulebook().institution,
+            deps.clock,
+            deps.faults,
+            random.random,
+            receivers,
+            timedelta(minutes=settings.notify_again_minutes),
+            settings.public_url,
+        )
 
 
 def _posting(settings: Settings, backend: Backend, clock: Clock) -> ReportPosting | None:

@@ -48,11 +48,19 @@ class Reader:
         self.statuses: list[StatusUpdate] = []
         self.unreadable: list[Unreadable] = []
         self.ignored: list[str] = []
+        self.returned: list[ConversationId] = []
 
     def received(self, answer: str = "ok") -> Received:
         """Return what was read; messages in the order they were written in: platforms list them in any order."""
         messages = sorted(self.messages, key=lambda message: message.written_at)
-        return Received(tuple(messages), tuple(self.statuses), tuple(self.unreadable), tuple(self.ignored), answer)
+        return Received(
+            tuple(messages),
+            tuple(self.statuses),
+            tuple(self.unreadable),
+            tuple(self.ignored),
+            answer,
+            tuple(self.returned),
+        )
 
     def envelope(
         self, body: bytes, expected: Callable[[dict[str, Any]], bool], otherwise: str
@@ -124,11 +132,11 @@ class Reader:
         `user` is the name that is the person's alone. With `is_one_person` the message attests all names to be one's.
         """
         names = tuple(dict.fromkeys((person, *aliases)))
-        threads = tuple(self._thread(account, name) for name in names) if is_one_person and len(names) > 1 else ()
+        threads = tuple(self.thread(account, name) for name in names) if is_one_person and len(names) > 1 else ()
         self.messages.append(
             InboundMessage(
                 id=self._message_id(account, platform_id),
-                conversation_id=self._thread(account, person),
+                conversation_id=self.thread(account, person),
                 address=Address(
                     channel=self._channel,
                     account=account,
@@ -152,7 +160,7 @@ class Reader:
             )
         )
 
-    def _thread(self, account: str, name: str) -> ConversationId:
+    def thread(self, account: str, name: str) -> ConversationId:
         """Return the conversation that a name of a person, or of a group, stands for."""
         return ConversationId(f"{self._prefix}:" + digest(self._id_salt, account, name, size=12))
 

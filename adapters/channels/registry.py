@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
+from adapters.channels.chatwoot import Chatwoot
 from adapters.channels.messenger import Instagram, Messenger
 from adapters.channels.platform import Platform
 from adapters.channels.slack import Slack
@@ -23,6 +24,7 @@ PLATFORMS: dict[ChannelName, Platform] = {
     Slack.name: Slack(),
     Messenger.name: Messenger(),
     Instagram.name: Instagram(),
+    Chatwoot.name: Chatwoot(),
 }
 
 

@@ -36,13 +36,15 @@ class HttpChannel:
     shows_forming_text = False
     reply_window: timedelta | None = None
 
-    def __init__(self, api_url: str, *, token: str = "", setting: str = "") -> None:
+    def __init__(
+        self, api_url: str, *, token: str = "", setting: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
         self._api_url = api_url.rstrip("/")
         self._client = open_client(
             within=SEND_WITHIN,
             connect_within=CONNECT_WITHIN,
             connections=CONNECTIONS,
-            headers={"Content-Type": "application/json", **bearer(token, setting)},
+            headers={"Content-Type": "application/json", **bearer(token, setting), **(headers or {})},
             is_hot=True,
         )
         self._background: set[asyncio.Task[None]] = set()

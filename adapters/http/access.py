@@ -3,12 +3,19 @@
 import base64
 import binascii
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from urllib.parse import quote
 
 from starlette.requests import Request
 
+from adapters.clock import SystemClock
 from adapters.http.problems import Problem
+from contracts.access import Caller, Key, Role, TrustedProxy
+from contracts.ports import Clock
 from contracts.settings import LOOPBACK
+from observability.metrics import ACCESS_REFUSALS
 
 # Headers of a proxy or a tunnel, which speaks for another machine.
 FORWARDING = (
@@ -20,27 +27,94 @@ FORWARDING = (
     "x-real-ip",
     "cf-connecting-ip",
 )
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SESSION_COOKIE = "prosa_session"
+SESSION = timedelta(hours=12)
+LOGIN = "/console/login"
 
 
-def access_check(token: str | None) -> Callable[[Request], None]:
-    """Make the check of closed routes; it raises `Problem`, 401 or 403.
+@dataclass(frozen=True)
+class Access:
+    """Check of closed routes. Its errors are `Problem`: 401, 403, or 303 to the login for a browser.
 
-    With a token: `Authorization: Bearer TOKEN`, or Basic with the token as password, which a browser can ask for.
-    Without one (development): only from this machine, not through a proxy, and only under a loopback name, so that no
-    page of another site reaches it through a name that resolves here.
+    With keys: `Authorization: Bearer TOKEN`, Basic with the token as password, or the cookie of a login. From a trusted
+    proxy: its headers. With neither (development): only from this machine, not through a proxy, and only under a
+    loopback name, so that no page of another site reaches it through a name that resolves here.
     """
 
-    def check(request: Request) -> None:
-        if token is None:
+    keys: tuple[Key, ...] = ()
+    proxy: TrustedProxy | None = None
+    clock: Clock = field(default_factory=SystemClock)
+
+    def require(self, role: Role = Role.READ) -> Callable[[Request], Caller]:
+        """Make the check for a role, which leaves the caller in the request's state, for pages that show them.
+
+        What changes something must come from a page of ours, or from a program.
+        """
+
+        def check(request: Request) -> Caller:
+            caller = self.caller(request)
+            if not caller.role.includes(role):
+                raise _refused(Problem(403, "Role needed", f"This needs the role {role}, yours is {caller.role}."))
+            is_program = request.headers.get("authorization", "").lower().startswith("bearer ")
+            if request.method not in SAFE_METHODS and not is_program:
+                require_own_page(request)
+            request.state.caller = caller
+            return caller
+
+        return check
+
+    def caller(self, request: Request) -> Caller:
+        address = request.client.host if request.client else ""
+        if self.proxy and self.proxy.is_at(address) and (user := request.headers.get(self.proxy.user_header)):
+            groups = {one.strip() for one in request.headers.get(self.proxy.groups_header, "").split(",")}
+            if roles := [role for role in Role if role in groups]:
+                return Caller(name=user, role=roles[-1])
+            raise _refused(Problem(403, "Role needed", f"{self.proxy.groups_header} names none of {', '.join(Role)}."))
+        if not self.keys and not self.proxy:
             if not _is_local(request):
                 detail = "Open from this machine only; set PROSA_CONSOLE_TOKEN to open it to others."
-                raise Problem(403, "Closed", detail)
-        # An empty token would be matched by giving none.
-        elif not token or not _is_equal(_given_token(request), token):
-            challenge = {"WWW-Authenticate": 'Basic realm="Prosa", charset="UTF-8"'}
-            raise Problem(401, "Token needed", "Send PROSA_CONSOLE_TOKEN as bearer token.", headers=challenge)
+                raise _refused(Problem(403, "Closed", detail))
+            return Caller(name="local", role=Role.ADMINISTER)
+        given = _given_token(request)
+        if found := self.key_of(given) or self._of_session(request.cookies.get(SESSION_COOKIE, "")):
+            return found
+        ACCESS_REFUSALS.labels("wrong_token" if given else "no_token").inc()
+        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            place = f"{request.url.path}?{request.url.query}".rstrip("?")
+            raise Problem(303, "Log in", "A token opens it.", headers={"Location": f"{LOGIN}?next={quote(place)}"})
+        challenge = {"WWW-Authenticate": 'Basic realm="Prosa", charset="UTF-8"'}
+        raise Problem(
+            401,
+            "Token needed",
+            "Send PROSA_CONSOLE_TOKEN, or one of PROSA_CONSOLE_TOKENS, as bearer token.",
+            headers=challenge,
+        )
 
-    return check
+    def key_of(self, token: str) -> Key | None:
+        """Compare with every key, each in constant time. An empty token would be matched by giving none."""
+        given = token.encode("utf-8", "replace")
+        found = [key for key, known in self._tokens() if hmac.compare_digest(given, known)]
+        return found[0] if found and token else None
+
+    def session(self, key: Key) -> str:
+        """Return the value of the cookie of a login, which ends after `SESSION`, or when the key is withdrawn."""
+        ends = str(int((self.clock.now() + SESSION).timestamp()))
+        return f"{ends}.{_signature(ends, key.token.get_secret_value().encode())}"
+
+    def _of_session(self, cookie: str) -> Key | None:
+        ends, _, signature = cookie.partition(".")
+        is_number = ends.isascii() and ends.isdecimal() and len(ends) < 12
+        if not is_number or int(ends) <= self.clock.now().timestamp():
+            return None
+        given = signature.encode("utf-8", "replace")
+        found = [key for key, known in self._tokens() if hmac.compare_digest(given, _signature(ends, known).encode())]
+        return found[0] if found else None
+
+    def _tokens(self) -> Iterator[tuple[Key, bytes]]:
+        for key in self.keys:
+            if token := key.token.get_secret_value():
+                yield key, token.encode()
 
 
 def require_allowed_origin(request: Request, allowed: frozenset[str]) -> None:
@@ -57,9 +131,25 @@ def require_allowed_origin(request: Request, allowed: frozenset[str]) -> None:
         raise Problem(403, "Origin not allowed", "List the page's origin in PROSA_WEB_ORIGINS.")
 
 
-def _is_equal(given: str, expected: str) -> bool:
-    """Compare in constant time."""
-    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+def require_own_page(request: Request) -> None:
+    """Refuse what a page of another site sends with the credentials of a browser.
+
+    Raises:
+        Problem: 403. Source: OWASP, Cross-Site Request Forgery Prevention: Fetch Metadata, then the origin.
+    """
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin")
+    if site not in ("same-origin", "none") or (origin and origin.partition("://")[2] != request.headers.get("host")):
+        raise _refused(Problem(403, "Origin not allowed", "Only pages of this address may do that."), "other_site")
+
+
+def _refused(problem: Problem, reason: str = "role") -> Problem:
+    ACCESS_REFUSALS.labels(reason).inc()
+    return problem
+
+
+def _signature(ends: str, token: bytes) -> str:
+    return hmac.digest(token, f"prosa session {ends}".encode(), "sha256").hex()
 
 
 def _given_token(request: Request) -> str:

@@ -21,15 +21,15 @@ VERSION, SECRET_PREFIX = "v1", "whsec_"
 
 
 class HttpCallback:
-    """Satisfies the `Callback` port. `secret` is `whsec_` and base64, or any other text.
+    """Satisfies the `Callback` port. `secret` is `whsec_` and base64, or any other text; `named` is its variable.
 
     Raises:
         ConfigurationError: what follows `whsec_` is not base64.
     """
 
-    def __init__(self, url: str, *, secret: str) -> None:
+    def __init__(self, url: str, *, secret: str, named: str = "PROSA_ANALYSIS_CALLBACK_SECRET") -> None:
         self._url = url
-        self._key = signing_key(secret)
+        self._key = signing_key(secret, named=named)
         self._client = open_client(within=TIMEOUT, headers={"Content-Type": "application/json"})
 
     async def send(self, content: Mapping[str, Any], *, delivery_id: str, at: datetime) -> None:
@@ -54,7 +54,7 @@ class HttpCallback:
         await self._client.aclose()
 
 
-def signing_key(secret: str) -> bytes:
+def signing_key(secret: str, *, named: str) -> bytes:
     """Return the bytes that sign: those that a `whsec_` secret encodes, or the text itself.
 
     Raises:
@@ -66,9 +66,9 @@ def signing_key(secret: str) -> bytes:
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except ValueError as exc:
-        raise ConfigurationError("PROSA_ANALYSIS_CALLBACK_SECRET begins with whsec_, and base64 has to follow") from exc
+        raise ConfigurationError(f"{named} begins with whsec_, and base64 has to follow") from exc
     if not key:
-        raise ConfigurationError("PROSA_ANALYSIS_CALLBACK_SECRET is whsec_ alone: base64 has to follow")
+        raise ConfigurationError(f"{named} is whsec_ alone: base64 has to follow")
     return key
 
 

@@ -19,8 +19,9 @@
 -- timeouts, sendable, letters sorted sets by moment;   to_escalate   sorted set by name;   parked   by arrival
 local P = 'prosa:store:'
 local call = redis.call
--- Candidates that are sorted; conversations of a list looked at in one call, a few milliseconds, and in one command.
-local FEW, SEEN, CHUNK = 1000, 4000, 250
+-- Candidates that are sorted, and of the smallest set of those intersected for them; conversations of a list looked at
+-- in one call, and in one command. Each takes a few milliseconds.
+local FEW, MANY, SEEN, CHUNK = 2000, 50000, 4000, 250
 
 local position = 1
 local function argument()
@@ -255,7 +256,8 @@ end
 function steps.find()
   local index, command, first, last, after, limit =
     P .. argument(), argument(), argument(), argument(), argument(), tonumber(argument())
-  local is_newest_first, groups, few, fewest = command == 'ZREVRANGEBYSCORE', {}, {}, math.huge
+  local is_newest_first, groups, alone = command == 'ZREVRANGEBYSCORE', {}, {}
+  local few, fewest, least = {}, math.huge, math.huge
   each(function()
     local keys, size = {}, 0
     each(function()
@@ -264,6 +266,7 @@ function steps.find()
     end)
     groups[#groups + 1] = keys
     if size < fewest then few, fewest = keys, size end
+    if #keys == 1 then alone[#alone + 1], least = keys[1], math.min(least, size) end
   end)
   local low, high, edge = tonumber(first), tonumber(last), tonumber(first)
   if is_newest_first then low, high = high, low end
@@ -277,9 +280,14 @@ function steps.find()
     end
     return true
   end
-  local found, seen, place = {}, 0, {'', ''}
+  local found, seen, place, ids = {}, 0, {'', ''}, nil
   if fewest <= FEW then
-    for _, id in ipairs(#few > 0 and call('SUNION', unpack(few)) or {}) do
+    ids = call('SUNION', unpack(few))
+  elseif least <= MANY then
+    ids = call('SINTER', unpack(alone))
+  end
+  if ids and #ids <= FEW then
+    for _, id in ipairs(ids) do
       local at = call('ZSCORE', index, id)
       if at and fits(id, tonumber(at)) then found[#found + 1] = {id, at} end
     end

@@ -569,16 +569,18 @@ def _find(c: sqlite3.Connection, query: ConversationQuery, place: Place | None, 
         conditions.append(f"({column}, conversation_id) {beyond} (?, ?)")
         given += [micros(place.at), place.id]
     if query.words:
+        size = f"SELECT count(*) FROM (SELECT 1 FROM words WHERE word = ? LIMIT {FEW})"  # noqa: S608
+        rarest_first = sorted(query.words, key=lambda word: int(c.execute(size, (word,)).fetchone()[0]))
         has_word = "EXISTS (SELECT 1 FROM words WHERE word = ? AND conversation_id = one.conversation_id)"
         others = "".join(f" AND {has_word}" for _ in query.words[1:])
         having = f"SELECT conversation_id FROM words AS one WHERE word = ?{others} LIMIT {FEW}"  # noqa: S608
-        few = [row[0] for row in c.execute(having, query.words)]
+        few = [row[0] for row in c.execute(having, rarest_first)]
         if len(few) < FEW:
             conditions.append("conversation_id IN (SELECT value FROM json_each(?))")
             given.append(json.dumps(few))
         else:
             conditions += [has_word] * len(query.words)
-            given += query.words
+            given += rarest_first
     page = (
         f"SELECT head FROM (SELECT conversation_id, {column} AS at FROM listing AS one "  # noqa: S608 - constant names
         f"WHERE {' AND '.join(conditions)} ORDER BY {column} {direction}, conversation_id {direction} LIMIT ?) "

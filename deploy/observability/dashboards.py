@@ -131,6 +131,15 @@ OVERVIEW = Dashboard(
                 ("replies", "max(outbox_replies_waiting)"),
             ],
         ),
+        Panel(
+            "Conversations that wait for an agent",
+            [("waiting", "max(handoffs_waiting)"), ("oldest (minutes)", "max(handoffs_oldest_waiting_seconds) / 60")],
+            alert_at=30,
+        ),
+        Panel(
+            "Team told",
+            [("{{target}} {{outcome}}", increase("notices_total", "target, outcome", over="$__rate_interval"))],
+        ),
         Panel("Age of the oldest unanswered message", [("age", "max(inbox_oldest_waiting_seconds)")], "s", alert_at=60),
         Panel(
             "Failures by cause",

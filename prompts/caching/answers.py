@@ -9,7 +9,6 @@ Lookup goes in this order, cheap levels first. `questions.py` decides what is ca
 """
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -45,7 +44,6 @@ SIMILARITY = 0.95
 # A new process indexes the entries of others over its first questions, so that none waits for all of them.
 INDEXED_AT_ONCE = 200
 ALIKE = 0.5
-NAME_SLOT = "{person}"
 
 
 class CacheLevel(StrEnum):
@@ -189,8 +187,8 @@ class AnswerCache:
         exact, template = await asyncio.gather(self._get(question.exact), self._get(question.template))
         if exact is not None:
             return self._hit(CacheLevel.EXACT, exact)
-        if template is not None and (filled := _filled(template.text, question.name)) is not None:
-            return self._hit(CacheLevel.TEMPLATE, template, text=filled)
+        if template is not None:
+            return self._hit(CacheLevel.TEMPLATE, template)
         return await self._find_semantic(question)
 
     async def _find_semantic(self, question: Question) -> Hit | None:
@@ -229,10 +227,9 @@ class AnswerCache:
 
     async def _keep_template(self, question: Question, text: str) -> bool:
         place = question.template
-        worded = _worded(text, question)
-        if place is None or worded is None:
+        if place is None or not _is_wording(text, question):
             return False
-        answer = KeptAnswer(text=worded, at=self._now())
+        answer = KeptAnswer(text=text, at=self._now())
         await self._put(CacheLevel.TEMPLATE, place, _packed(answer), self._ttls.template)
         return True
 
@@ -245,9 +242,9 @@ class AnswerCache:
         known = sum(size for scope, size in self._sizes.items() if scope.startswith(f"{level.value}|"))
         note_cache_size(level.value, known)
 
-    def _hit(self, level: CacheLevel, kept: KeptAnswer, *, text: str | None = None, similarity: float = 1.0) -> Hit:
+    def _hit(self, level: CacheLevel, kept: KeptAnswer, *, similarity: float = 1.0) -> Hit:
         age = max(timedelta(0), self._now() - kept.at)
-        return Hit(kept.text if text is None else text, level, similarity, age, self._chance() < self._sample)
+        return Hit(kept.text, level, similarity, age, self._chance() < self._sample)
 
     def _count(self, task: str, hit: Hit | None) -> None:
         if hit is None:
@@ -271,32 +268,14 @@ def _may_be_kept(question: Question, text: str) -> bool:
     return True
 
 
-def _worded(text: str, question: Question) -> str | None:
-    """Return the model's wording of the canonical answer, with a slot for the person's name.
-
-    None when it is another answer, holds more personal data, or has a slot already.
-    """
+def _is_wording(text: str, question: Question) -> bool:
+    """Whether an answer is a wording of the canonical answer, and holds nothing personal."""
     try:
-        draft = ResponseDraft.model_validate_json(text)
+        said = ResponseDraft.model_validate_json(text).text
     except ValidationError:
-        return None
-    if NAME_SLOT in draft.text:
-        return None
-    if question.name is not None:
-        name = re.compile(rf"(?<!\w){re.escape(question.name)}(?!\w)")
-        draft = draft.reworded(lambda said: name.sub(NAME_SLOT, said))
-    unnamed = draft.text.replace(NAME_SLOT, "")
-    if question.template is None or not says_again(unnamed, question.template.canonical):
-        return None
-    return None if holds_any(unnamed, question.private) else draft.model_dump_json(by_alias=True)
-
-
-def _filled(worded: str, name: str | None) -> str | None:
-    """Return the wording with this person's name; None when it needs a name and there is none."""
-    if NAME_SLOT in worded and name is None:
-        return None
-    draft = ResponseDraft.model_validate_json(worded)
-    return draft.reworded(lambda said: said.replace(NAME_SLOT, name or "")).model_dump_json(by_alias=True)
+        return False
+    is_wording = question.template is not None and says_again(said, question.template.canonical)
+    return is_wording and not holds_any(said, question.private)
 
 
 def _compared(task: str, before: str, after: str) -> SampleOutcome:

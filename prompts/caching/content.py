@@ -205,7 +205,7 @@ class _Reading:
         elif token in _COUNTING_SIGNS:
             self._found["spelled"].append(token)
             self._note(token, "numbers")
-        elif token[0].isalpha():
+        elif token[0].isalnum():
             flat = _REPEATED.sub(r"\1", folded(token))
             is_name = not begins and token[0].isupper() and not token.isupper()
             for word in WORDS.short_forms.get(flat, flat).split():

@@ -30,6 +30,12 @@ SEPARATOR = "|"
 # Of greetings: "bom dia" is wrong in the evening.
 _OF_THE_DAY = frozenset({"bom", "boa", "morning", "afternoon", "evening"})
 _PERSONAL = re.compile(r"@|(?:\d[\s().+/-]{0,3}){7,}")
+# Letters of Western Europe, figures, blanks, and at most three signs in a row. Whatever else a person types may say
+# something to a model that is lost when the text is normalised: combining, invisible and compatible characters, signs.
+_TYPED = re.compile(
+    r"(?:[A-Za-z0-9\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff \n]"
+    r"|[.,:;!?'\u2019\"()%/$&+=\u20ac\u00a3*#-]{1,3}(?![^A-Za-z0-9\u00c0-\u00ff \n]))*"
+)
 _DIGITS = re.compile(r"\d+")
 _WORDS = re.compile(r"[^\W\d_]+")
 
@@ -63,8 +69,7 @@ class TemplatePlace(Place):
 class Question:
     """One question to a model in the cache's terms. A level that may not answer it is None.
 
-    `private` are folded words and runs of digits that no shared answer may hold, words of a moment among them; `name`
-    fills the slot of a template.
+    `private` are folded words and runs of digits that no shared answer may hold, words of a moment among them.
     """
 
     task: str
@@ -72,7 +77,6 @@ class Question:
     semantic: SemanticPlace | None = None
     template: TemplatePlace | None = None
     private: frozenset[str] = frozenset()
-    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,17 +102,14 @@ class CachePolicy:
         """
         if not _is_impersonal(view):
             return None
+        private, view = frozenset(_private(view)), shown(task, view)
         scope = _Scope(task, label, model, view.institution)
         if task == TaskName.STATE:
             return Question(task, Place(scope.of("exact"), _digest(view.conversation.id, _context(view))))
-        if task not in (TaskName.RESPONSE, TaskName.MESSAGE_TYPE) or not may_stand(view.decision):
+        if not _is_shared(task, view):
             return None
-        question = Question(
-            task,
-            Place(scope.of("exact"), _digest(_context(view))),
-            private=frozenset(_private(view)),
-            name=_short_name(view.conversation.person_name),
-        )
+        place = Place(scope.of("exact"), _digest(_context(view)))
+        question = Question(task, place, private=private)
         content = _sole_content(view)
         if task is not TaskName.RESPONSE or content is None:
             return question
@@ -123,8 +124,6 @@ class CachePolicy:
         is_open = task in self.semantic_tasks and self.embedder is not None
         decision = view.decision
         if not (is_open and content.is_common and decision and decision.ask_field is None):
-            return None
-        if view.conversation.window:
             return None
         text = view.messages[0].text
         unsaid = _digest(_context(replace(view, messages=())))
@@ -143,12 +142,26 @@ class CachePolicy:
             "state": conversation.state,
             "channel": view.channel,
             "first": not conversation.previous_episodes,
-            "begins": not conversation.window,
-            "named": _short_name(conversation.person_name) is not None,
             "open": view.is_open,
             "advertisement": conversation.advertisement,
         }
         return TemplatePlace(scope.of("template"), _digest(kind), intent.answer)
+
+
+def shown(task: str, view: TurnView) -> TurnView:
+    """Return what the model may see of a turn: without the person's name where others may be given the answer."""
+    if not (_is_shared(task, view) and _is_impersonal(view)):
+        return view
+    name = _name_words(view.conversation.person_name)
+    window = tuple(
+        one if one.speaker is Speaker.PERSON else one.model_copy(update={"text": _without(one.text, name)})
+        for one in view.conversation.window
+    )
+    return replace(view, conversation=view.conversation.model_copy(update={"window": window, "person_name": None}))
+
+
+def _is_shared(task: str, view: TurnView) -> bool:
+    return task in (TaskName.RESPONSE, TaskName.MESSAGE_TYPE) and may_stand(view.decision)
 
 
 def may_stand(decision: StateDecision | None) -> bool:
@@ -214,26 +227,32 @@ def _is_impersonal(view: TurnView) -> bool:
 
 
 def _sole_content(view: TurnView) -> Content | None:
-    """Return the content of the only message; None when there are several, or when it is a choice."""
-    if len(view.messages) != 1 or view.messages[0].kind is not InboundKind.TEXT:
+    """Return the content of the only message of a conversation; None where the model sees more than its words.
+
+    That are a history, several messages, a choice, and signs that are no usual typing.
+    """
+    if len(view.messages) != 1 or view.messages[0].kind is not InboundKind.TEXT or view.conversation.window:
+        return None
+    if not _TYPED.fullmatch(view.messages[0].text):
         return None
     return _vocabulary(view.institution).content(view.messages[0].text, language=view.institution.language)
 
 
 def _context(view: TurnView) -> str:
-    """Return all that the request depends on, with the person's words normalised and their name left out."""
-    name = _name_words(view.conversation.person_name)
+    """Return all that the request depends on, with the person's words in one typing."""
     said = tuple(
-        utterance.model_copy(update={"text": normalised(utterance.text)})
-        if utterance.speaker is Speaker.PERSON
-        else utterance.model_copy(update={"text": _without(utterance.text, name)})
-        for utterance in view.conversation.window
+        one.model_copy(update={"text": _in_one_typing(one.text)}) if one.speaker is Speaker.PERSON else one
+        for one in view.conversation.window
     )
-    conversation = view.conversation.model_copy(update={"window": said, "person_name": None})
-    messages = tuple(message.model_copy(update={"text": normalised(message.text)}) for message in view.messages)
+    conversation = view.conversation.model_copy(update={"window": said})
+    messages = tuple(one.model_copy(update={"text": _in_one_typing(one.text)}) for one in view.messages)
     shown = replace(view, conversation=conversation, messages=messages, decision=None, at=None)
-    named = bool(view.conversation.person_name)
-    return f"{named}{_decided(view.decision) if view.decision else ''}{conversation_json(shown)}"
+    return f"{_decided(view.decision) if view.decision else ''}{conversation_json(shown)}"
+
+
+def _in_one_typing(text: str) -> str:
+    """Return the text normalised; as it is, where that would hide from the key what the model sees."""
+    return normalised(text) if _TYPED.fullmatch(text) else text
 
 
 def _decided(decision: StateDecision) -> str:
@@ -286,12 +305,6 @@ def _name_words(name: str | None) -> frozenset[str]:
 
 def _without(text: str, words: frozenset[str]) -> str:
     return _WORDS.sub(lambda found: "" if folded(found[0]) in words else found[0], text) if words else text
-
-
-def _short_name(name: str | None) -> str | None:
-    """Return the first word of a name, if it fits a sentence: a profile's name may be anything."""
-    first = (name or "").split()[:1]
-    return first[0] if first and first[0].isalpha() and 2 <= len(first[0]) <= 20 else None
 
 
 def _digest(*parts: object) -> str:

@@ -14,6 +14,7 @@ from reports.status import Status
 
 # A larger share is shown in the colour of bad news: the limit of the alert (deploy/observability/rules.yaml).
 FAILURES_ARE_BAD_FROM = 0.05
+HAND_OFF_IS_LATE_FROM_S = 1_800
 SLOW_FROM_MS = 5_000
 MONEY_IS_SHORT_FROM = 0.8
 # Figures with a maximum of 1, whatever their band.
@@ -40,6 +41,12 @@ def status_page(status: Status, wording: Wording) -> ReportPage:
                 + ([say("unsent", status.unsent)] if status.unsent else [])
             ),
             is_bad=status.overdue > 0,
+        ),
+        Tile(
+            say("hand_offs"),
+            wording.number(status.handoffs),
+            say("hand_off_oldest", wording.time(status.handoff_oldest_seconds * 1000)) if status.handoffs else "",
+            is_bad=status.handoff_oldest_seconds > HAND_OFF_IS_LATE_FROM_S,
         ),
         Tile(
             say("reply_p95"),

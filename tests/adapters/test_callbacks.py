@@ -72,8 +72,8 @@ class Receiver:
         return Response()
 
 
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
+@asynccontextmanager
+async def receiving() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     app = Starlette(
         routes=[
@@ -86,6 +86,12 @@ async def receiver() -> AsyncIterator[Receiver]:
     async with server_of(app).running(listen("127.0.0.1", 0)) as url:
         receiver.url = url
         yield receiver
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as opened:
+        yield opened
 
 
 @asynccontextmanager

@@ -53,6 +53,7 @@ from worker.analyses.requests import desk_without_engine
 from worker.backends import Backend
 from worker.bootstrap import open_engine
 from worker.drain import drain
+from worker.notices import Notices
 from worker.operators import operators_without_engine
 from worker.service import open_worker
 
@@ -298,7 +299,7 @@ def webhook_of(backend: Backend, queue: Waking, settings: Settings) -> WebhookDe
         inbox=backend.inbox,
         store=backend.store,
         queue=queue,
-        operators=operators_without_engine(backend.store, clock, queue, {}),
+        operators=operators_without_engine(backend.store, clock, queue, {}, Notices()),
         analyses=desk_without_engine(settings, backend.store, clock, queue),
         reports=Reporting(backend.inbox, backend.store, clock, UTC, None),
         events=backend.events,

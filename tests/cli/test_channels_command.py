@@ -58,7 +58,7 @@ async def test_they_are_listed_with_what_each_needs(prosa: Prosa) -> None:
     assert code == 0
     assert {name: one["set_up"] for name, one in listed.items()} == {
         **dict.fromkeys(("web", "whatsapp", "telegram"), True),
-        **dict.fromkeys(("slack", "messenger", "instagram"), False),
+        **dict.fromkeys(("slack", "messenger", "instagram", "chatwoot"), False),
     }
     assert listed["slack"]["needs"] == ["SLACK_SIGNING_SECRET", "SLACK_BOT_TOKEN"]
     assert listed["telegram"]["webhook"] == "/webhooks/telegram"

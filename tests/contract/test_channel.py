@@ -12,6 +12,8 @@ from typing import Any
 import orjson
 import pytest
 
+from adapters.channels.chatwoot.inbound import ChatwootInbound
+from adapters.channels.chatwoot.outbound import ChatwootChannel
 from adapters.channels.messenger import Instagram, Messenger
 from adapters.channels.messenger.inbound import MessengerInbound
 from adapters.channels.messenger.outbound import MessengerChannel
@@ -51,7 +53,7 @@ from contracts.messages import (
 from contracts.ports import Channel, ChannelInbound, ChannelLimits, LiveEvent
 from contracts.settings import Settings
 from contracts.values import ConversationId, MessageId
-from sandbox import messenger_api, slack_api, telegram_api
+from sandbox import chatwoot_api, messenger_api, slack_api, telegram_api
 from sandbox import whatsapp_webhooks as meta
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import GraphBehaviour, PlatformBehaviour, ScriptedSend, SendFault
@@ -110,6 +112,7 @@ DOUBLES: dict[str, tuple[Callable[[str], HttpChannel], int]] = {
     "slack": (lambda url: SlackChannel(f"{url}/slack/api", "xoxb-token"), 404),
     "messenger": (lambda url: graph(Messenger, url), 551),
     "instagram": (lambda url: graph(Instagram, url), 551),
+    "chatwoot": (lambda url: ChatwootChannel(f"{url}/chatwoot", "token", "1"), 404),
 }
 """The sending side of each platform at the sandbox's address, and a code of a final refusal."""
 
@@ -203,6 +206,13 @@ async def platform(request: pytest.FixtureRequest) -> AsyncIterator[Outbound]:
 def test_every_registered_channel_is_held_to_this() -> None:
     assert set(PLATFORMS) <= set(OPENING)
     assert {name for name, platform in PLATFORMS.items() if platform.settings} <= set(RECEIVING)
+
+
+@pytest.mark.parametrize("name", DOUBLES)
+async def test_a_window_is_known_without_opening_the_channel(name: str) -> None:
+    channel = DOUBLES[name][0]("http://127.0.0.1:9")
+    assert PLATFORMS[ChannelName(name)].reply_window == channel.reply_window
+    await channel.close()
 
 
 async def test_a_reply_arrives_with_the_reference_of_its_row(outbound: Outbound) -> None:
@@ -312,6 +322,7 @@ LIMITED: dict[str, MessageType] = {
         *(("telegram", over) for over in ("text", "button_body", "buttons", "list_body", "rows", "caption")),
         *(("slack", over) for over in LIMITED if over not in ("caption", "row_description")),
         *(("messenger", over) for over in LIMITED if over not in ("caption", "row_description", "list_label")),
+        ("chatwoot", "rows"),
         *(("instagram", over) for over in ("rows", "row_title", "button_title")),
     ],
 )
@@ -463,6 +474,34 @@ def telegram() -> Receiving:
     )
 
 
+def chatwoot() -> Receiving:
+    text = chatwoot_api.message(12, "Olá")
+    read = InboundMessage(
+        id=MessageId("cw-c373c9ce0817aa1b9f7c20ff"),
+        conversation_id=ConversationId("cw:23eaf76a3e4de9fe699c1cdc"),
+        address=Address(channel=ChannelName("chatwoot"), account="1", person="7"),
+        platform_id="12",
+        text="Olá",
+        person_name="Ana",
+        sent_at=datetime.fromtimestamp(1_790_000_000, UTC),
+        received_at=START,
+    )
+
+    def post(content: Any, token: str = "token") -> Post:
+        return Post(orjson.dumps(content), query_string=f"token={token}".encode())
+
+    return Receiving(
+        ChatwootInbound("token", account="1", id_salt="salt"),
+        posts={
+            "message": (post(text), Received(messages=(read,))),
+            "returned": (post(chatwoot_api.status_event("resolved")), Received(returned=(read.conversation_id,))),
+            "not for us": (post(text | {"private": True}), Received(ignored=("private",))),
+        },
+        forged={"another token": post(text, "other"), "unsigned": Post(post(text).body)},
+        wrong_queries=[{}, {"challenge": "1"}],
+    )
+
+
 def post_of(body: bytes, headers: dict[str, str]) -> Post:
     return Post(body, [(name.encode(), value.encode()) for name, value in headers.items()])
 
@@ -554,6 +593,7 @@ RECEIVING: dict[str, Callable[[], Receiving]] = {
     "carrier": carrier,
     "telegram": telegram,
     "slack": slack,
+    "chatwoot": chatwoot,
     "messenger": partial(messenger, Messenger),
     "instagram": partial(messenger, Instagram),
 }

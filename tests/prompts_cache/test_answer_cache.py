@@ -10,7 +10,6 @@ import pytest
 
 from adapters.memory.cache import MemoryCache
 from contracts.conversation import TaskName
-from contracts.decisions import ResponseDraft
 from prompts.caching.answers import AnswerCache, CacheLevel, SampleOutcome
 from prompts.caching.questions import Question
 from tests.builders import SteppingClock, decision, message_type, response
@@ -88,17 +87,6 @@ async def test_an_answer_that_holds_something_of_the_person_is_not_shared(text: 
     assert hit is None or not {"ana", "souza"} & set(hit.text.lower().split())
 
 
-async def test_a_template_s_name_is_a_slot() -> None:
-    bed = Bed()
-    await bed.cache.keep(asked("quando abrem", name="Ana Souza"), response(f"Ana, {WORDING}"))
-    hit = await bed.cache.find(asked("qual o horário", name="Bruno Lima"))
-    assert hit
-    assert hit.level is CacheLevel.TEMPLATE
-    assert ResponseDraft.model_validate_json(hit.text).text == f"Bruno, {WORDING}"
-    assert await bed.cache.find(asked("qual o horário")) is None
-    assert await bed.cache.find(asked("qual o horário", name="<script> x")) is None
-
-
 @pytest.mark.parametrize(
     "answer",
     [
@@ -114,12 +102,6 @@ async def test_an_answer_to_one_way_of_asking_is_no_template(answer: str) -> Non
     await bed.cache.keep(asked("quando abrem"), response(answer))
     assert await bed.level(asked("qual o horário")) is None
     assert await bed.level(asked("quando abrem")) is CacheLevel.EXACT
-
-
-async def test_a_template_with_a_slot_of_its_own_is_not_kept() -> None:
-    bed = Bed()
-    await bed.cache.keep(asked("quando abrem", name="Ana"), response("{person}, " + WORDING))
-    assert await bed.level(asked("qual o horário", name="Bruno")) is None
 
 
 @pytest.mark.parametrize(

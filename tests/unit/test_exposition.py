@@ -37,7 +37,7 @@ class Bed:
     def __init__(self) -> None:
         self.inbox, self.store, self.clock = CountingInbox(), MemoryStore(), SteppingClock()
         self.seconds = 0.0
-        self.exposition = Exposition(self.inbox, self.store.outbox, self.clock, monotonic=lambda: self.seconds)
+        self.exposition = Exposition(self.inbox, self.store, self.clock, monotonic=lambda: self.seconds)
 
     async def figures(self) -> tuple[float, ...]:
         self.seconds += LOOK_EVERY.total_seconds()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from webhook_bed import WebhookBed, assert_problem, raw_exchange, webhook_bed
 
 from contracts.analysis import COLLECTION, AnalysisStatus, Filed
-from tests.builders import conversation_id
+from tests.builders import conversation_id, opened_by
 
 KINDS = ("handoff_summary", "conversation_review")
 UNKNOWN = "0123456789abcdef-handoff_summary-9999999998-0123456789abcdef01234567"
@@ -151,7 +151,7 @@ async def test_any_bytes_are_answered(bed: WebhookBed, body: bytes) -> None:
 
 
 async def test_both_routes_are_closed_like_the_console(tmp_path: Path) -> None:
-    async with webhook_bed("memory", tmp_path, console_token=TOKEN) as bed:
+    async with webhook_bed("memory", tmp_path, access=opened_by(TOKEN)) as bed:
         await bed.reply()
         assert_problem(await ask(bed), 401)
         assert_problem(await bed.http.get(f"/analyses/{UNKNOWN}"), 401)

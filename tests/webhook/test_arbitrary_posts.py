@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from test_arbitrary_input import MANY, places, values
 from webhook_bed import START
 
+from adapters.channels.chatwoot.inbound import ChatwootInbound
 from adapters.channels.messenger.inbound import MessengerInbound
 from adapters.channels.slack.inbound import SlackInbound
 from adapters.channels.telegram.inbound import TelegramInbound
 from contracts.channels import OriginRefusedError, Post, Received
 from contracts.messages import ChannelName
 from contracts.ports import ChannelInbound
-from sandbox import messenger_api, slack_api, telegram_api
+from sandbox import chatwoot_api, messenger_api, slack_api, telegram_api
 from sandbox.whatsapp_webhooks import to_bytes
 
 INSTAGRAM = ChannelName("instagram")
@@ -58,9 +59,16 @@ META_VALID = [
     )
     for name in ("page", "instagram")
 ]
+CHOSEN = {"submitted_values": [{"title": "Sim", "value": "option-1"}]}
+CHATWOOT_VALID = [
+    chatwoot_api.message(1, "Oi", attachments=[{"file_type": "image", "data_url": "https://a.b/c"}]),
+    chatwoot_api.message(2, "Ok?", event="message_updated", message_type="outgoing", content_attributes=CHOSEN),
+    chatwoot_api.message(3, "Sou a Rita", message_type="outgoing", sender={"type": "user", "name": "Rita"}),
+]
 CASES: dict[str, tuple[ChannelInbound, list[Any]]] = {
     "telegram": (TelegramInbound("token", bot="1", id_salt="salt"), TELEGRAM_VALID),
     "slack": (SlackInbound("s", id_salt="salt"), SLACK_VALID),
+    "chatwoot": (ChatwootInbound("s", account="1", id_salt="salt"), CHATWOOT_VALID),
     "messenger": (of_meta(ChannelName.MESSENGER), META_VALID[:1]),
     "instagram": (of_meta(INSTAGRAM), META_VALID[1:]),
 }

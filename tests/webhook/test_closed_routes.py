@@ -11,7 +11,7 @@ import httpx
 import pytest
 from webhook_bed import WebhookBed, assert_problem, webhook_bed
 
-from tests.builders import pyloto
+from tests.builders import opened_by, pyloto
 
 TOKEN = "senha-ção:com dois pontos"
 CLOSED = (
@@ -122,7 +122,7 @@ async def test_this_machine_does(bed: WebhookBed, address: str, host: str) -> No
 )
 async def test_with_a_token_nobody_gets_in_without_it(tmp_path: Path, path: str, headers: dict[str, str]) -> None:
     """This machine neither: behind a proxy everybody comes from it."""
-    async with webhook_bed("memory", tmp_path, console_token=PLAIN) as bed:
+    async with webhook_bed("memory", tmp_path, access=opened_by(PLAIN)) as bed:
         response = await bed.http.get(path, headers=headers)
         assert_problem(response, 401)
         assert response.headers["www-authenticate"].startswith("Basic ")
@@ -141,7 +141,7 @@ async def test_with_a_token_nobody_gets_in_without_it(tmp_path: Path, path: str,
 )
 async def test_with_the_token_anybody_does(tmp_path: Path, token: str, headers: dict[str, str]) -> None:
     async with (
-        webhook_bed("memory", tmp_path, console_token=token) as bed,
+        webhook_bed("memory", tmp_path, access=opened_by(token)) as bed,
         client_from(bed, "203.0.113.5", "prosa.example.com") as http,
     ):
         for path in OPENED:
@@ -149,14 +149,14 @@ async def test_with_the_token_anybody_does(tmp_path: Path, token: str, headers: 
 
 
 async def test_an_empty_token_opens_nothing(tmp_path: Path) -> None:
-    async with webhook_bed("memory", tmp_path, console_token="") as bed:
+    async with webhook_bed("memory", tmp_path, access=opened_by("")) as bed:
         for headers in ({}, basic(""), {"authorization": "Bearer "}):
             assert_problem(await bed.http.get("/metrics", headers=headers), 401)
 
 
 async def test_healthz_webhooks_and_chat_are_open(tmp_path: Path) -> None:
     async with (
-        webhook_bed("memory", tmp_path, console_token=PLAIN) as bed,
+        webhook_bed("memory", tmp_path, access=opened_by(PLAIN)) as bed,
         client_from(bed, "203.0.113.5", "prosa.example.com") as http,
     ):
         assert (await http.get("/healthz")).text == "ok"

@@ -1,11 +1,16 @@
 """The console's pages over HTTP: lists, one conversation, the agents' actions, dead letters, flags and experiments."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from webhook_bed import WebhookBed, assert_problem
+from pydantic import SecretStr
+from webhook_bed import WebhookBed, assert_problem, webhook_bed
 
-from contracts.conversation import Owner
-from contracts.delivery import DeadLetter
+from adapters.http.access import Access
+from contracts.access import Key, Role
+from contracts.conversation import Conversation, Owner, State
+from contracts.delivery import DeadLetter, TurnCommit
+from contracts.messages import Address, ChannelName, Template
 from contracts.values import ConversationId
 from flags.definitions import Flag, Status
 from flags.store import FlagStore
@@ -54,14 +59,36 @@ async def test_a_conversation_goes_through_an_agent_s_hands(bed: WebhookBed) -> 
     await post(bed, f"{PAGE}/reopen", 303)
 
 
-async def test_what_an_agent_wrote_survives_a_refusal(bed: WebhookBed) -> None:
-    """WhatsApp takes a template only, a day after the person's last message."""
+async def test_what_cannot_be_done_is_said(bed: WebhookBed) -> None:
     await bed.write("Olá", id="m-1")
     await bed.reply("Pois não")
     assert_problem(await bed.http.post(f"{PAGE}/reply", data={"text": " "}), 422)
     assert_problem(await bed.http.post(f"{PAGE}/sing", data={}), 404)
     assert_problem(await bed.http.post(f"{PAGE}/close", data={}, headers={"Origin": "https://evil.example"}), 403)
-    assert_problem(await bed.http.get("/console/conversations/web%3Anobody", headers=HTML), 404)
+    assert "Nothing has been answered under that id yet." in await page(bed, "/console/conversations/web%3Ano", 404)
+    bed.store.is_down = True
+    assert "Try again in a moment." in await page(bed, PAGE, 503)
+
+
+async def test_a_shut_window_takes_a_template_and_keeps_what_was_written(bed: WebhookBed) -> None:
+    """WhatsApp's window is shut a day after the person's last message."""
+    head = Conversation(
+        id=ConversationId("whatsapp:1:5511987654321"),
+        address=Address(channel=ChannelName.WHATSAPP, account="1", person="5511987654321"),
+        state=State.ESCALATING,
+        turns=1,
+        updated_at=START,
+        last_inbound_at=bed.clock.now() - timedelta(hours=25),
+    )
+    await bed.store.conversations.commit(TurnCommit(conversation=head))
+    address = "/console/conversations/whatsapp%3A1%3A5511987654321"
+    assert 'name="template"' in await page(bed, address)
+    refused = await post(bed, f"{address}/reply", 409, text="Ainda <quer>?")
+    assert "only an approved template can be sent" in refused
+    assert "Ainda &lt;quer&gt;?</textarea>" in refused
+    await post(bed, f"{address}/reply", 303, template="lembrete", language="pt_BR", parameters="Ana\n\namanhã")
+    (row,) = await bed.store.outbox.rows(head.id)
+    assert row.message.template == Template(name="lembrete", language="pt_BR", parameters=("Ana", "amanhã"))
 
 
 async def test_search_pages_by_cursor(bed: WebhookBed) -> None:
@@ -69,7 +96,7 @@ async def test_search_pages_by_cursor(bed: WebhookBed) -> None:
     await bed.reply("Pois não")
     assert PAGE in await page(bed, "/console/conversations?text=pois&state=&channel=web&from=&to=")
     assert "Nothing found" in await page(bed, "/console/conversations?text=submarino")
-    assert_problem(await bed.http.get("/console/conversations?cursor=none", headers=HTML), 422)
+    assert_problem(await bed.http.get("/console/conversations?cursor=none"), 422)
 
 
 async def test_a_dead_letter_goes_back(bed: WebhookBed) -> None:
@@ -106,9 +133,23 @@ async def test_a_flag_changes_with_a_reason_and_goes_back(bed: WebhookBed) -> No
     assert newest is not None
     assert newest.flag is not None
     assert (newest.revision, newest.restores, newest.flag.status) == (3, 1, Status.DISABLED)
-    assert_problem(await bed.http.get("/console/flags/none", headers=HTML), 404)
+    assert_problem(await bed.http.get("/console/flags/none"), 404)
 
 
 async def test_experiments_without_one(bed: WebhookBed) -> None:
     assert "No experiments" in await page(bed, "/console/experiments")
-    assert_problem(await bed.http.get("/console/experiments/none", headers=HTML), 404)
+    assert_problem(await bed.http.get("/console/experiments/none"), 404)
+
+
+async def test_a_reader_sees_everything_and_may_do_nothing(tmp_path: Path) -> None:
+    look, work = (Key(role=role, name=role, token=SecretStr(role)) for role in (Role.READ, Role.OPERATE))
+    async with webhook_bed("memory", tmp_path, access=Access((look, work))) as bed:
+        await bed.write("Olá", id="m-1")
+        await bed.reply("Pois não")
+        bed.http.headers["authorization"] = "Bearer read"
+        assert "Pois não" in (shown := await page(bed, PAGE))
+        assert "<form" not in shown.partition("<main")[2].partition("</main>")[0]
+        assert "This needs the role operate" in await post(bed, f"{PAGE}/take", 403)
+        bed.http.headers["authorization"] = "Bearer operate"
+        assert f'action="{PAGE}/take"' in await page(bed, PAGE)
+        assert "This needs the role administer" in await post(bed, "/console/flags/judge.tone", 403, reason="x")

@@ -29,6 +29,7 @@ from tests.builders import DOCUMENTS, REPOSITORIES, START, CrashAt, SteppingCloc
 from webhook.app import create_app
 from webhook.settings import WebhookDependencies
 from worker.analyses.requests import desk_without_engine
+from worker.notices import Notices
 from worker.operators import operators_without_engine
 
 SECRET, PREVIOUS_SECRET, VERIFY_TOKEN = "agora", "antes", "handshake"
@@ -271,7 +272,9 @@ async def webhook_bed(kind: str, folder: Path, **settings: Any) -> AsyncIterator
                 inbox=inbox,  # type: ignore[arg-type]
                 store=store,  # type: ignore[arg-type]
                 queue=queue,
-                operators=operators_without_engine(store, clock, queue, {ChannelName.WHATSAPP: timedelta(hours=24)}),  # type: ignore[arg-type]
+                operators=operators_without_engine(
+                    store, clock, queue, {ChannelName.WHATSAPP: timedelta(hours=24)}, Notices()
+                ),  # type: ignore[arg-type]
                 analyses=desk_without_engine(SETTINGS, store, clock, queue),  # type: ignore[arg-type]
                 reports=Reporting(inbox, store, clock, UTC, None),  # type: ignore[arg-type]
                 events=events,

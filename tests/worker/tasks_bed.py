@@ -14,6 +14,7 @@ from prometheus_client import generate_latest
 from adapters.clock import SystemClock
 from adapters.google.cloud_tasks import CloudTasksQueue
 from adapters.google.oidc import OidcVerifier
+from adapters.http.access import Access
 from adapters.http.listener import listen
 from contracts.values import ConversationId
 from observability.metrics import REGISTRY
@@ -59,7 +60,7 @@ class Anyone:
 def dependencies(**changes: Any) -> TasksDependencies:
     """An endpoint with nothing to do behind it."""
     operation = Operation(
-        ready=changes.pop("ready", nothing), metrics=no_metrics, console_token=changes.pop("console_token", None)
+        ready=changes.pop("ready", nothing), metrics=no_metrics, access=changes.pop("access", Access())
     )
     given: dict[str, Any] = {"drain": nothing, "analyse": nothing, "sweep": nothing, "operation": operation}
     given |= {"verifier": Anyone(), "count": lambda _: None}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from adapters.clock import SystemClock
 from adapters.google.oidc import OidcVerifier
+from adapters.http.access import Access
 from adapters.memory.inbox import MemoryInbox
 from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
@@ -24,7 +25,7 @@ from contracts.values import ConversationId
 from observability.logs import configure_logs
 from sandbox.cloud_tasks.behaviour import TokenFault
 from sandbox.cloud_tasks.tokens import TokenSigner
-from tests.builders import EngineBed, agreeable, conversation_id, engine_bed, inbound, scripted
+from tests.builders import EngineBed, agreeable, conversation_id, engine_bed, inbound, opened_by, scripted
 from tests.worker.tasks_bed import AUDIENCE, EMAIL, QUEUE, TasksBed, dependencies, direct, served, tasks_bed
 from worker.drain import drain
 from worker.engines import cloud_tasks as endpoint
@@ -479,7 +480,7 @@ async def test_the_process_is_alive_and_ready_when_its_backends_are(monkeypatch:
 async def test_metrics_are_closed_to_strangers(
     token: str | None, host: str, headers: dict[str, str], status: int
 ) -> None:
-    async with direct(dependencies(console_token=token), host=host) as client:
+    async with direct(dependencies(access=Access() if token is None else opened_by(token)), host=host) as client:
         response = await client.get("/metrics", headers=headers)
     assert response.status_code == status
     assert (b"worker_turns_total" in response.content) is (status == 200)

@@ -6,11 +6,11 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from adapters.http.access import access_check, require_allowed_origin
 from adapters.http.inbound import BodyReader, wait_seconds
 from adapters.http.problems import Problem
 from adapters.json_input import parse_json
 from adapters.waiting import wait_for_analysis
+from contracts.access import Role
 from contracts.analysis import ANALYSIS_ID, Analysis, AnalysisKind, AnalysisStatus
 from contracts.errors import MalformedMessageError
 from contracts.values import ConversationId
@@ -43,12 +43,19 @@ REQUEST_SCHEMA: dict[str, Any] = {
 def analysis_routes(deps: WebhookDependencies) -> APIRouter:
     read_body = BodyReader(MAX_BODY, deps.read_within)
 
-    router = APIRouter(prefix="/analyses", tags=["analyses"], dependencies=[Depends(access_check(deps.console_token))])
+    router = APIRouter(prefix="/analyses", tags=["analyses"], dependencies=[Depends(deps.access.require())])
 
-    @router.post("", status_code=202, summary="Ask for one: {conversation, kind}", openapi_extra=REQUEST_SCHEMA)
+    # An analysis costs money.
+    may_ask = Depends(deps.access.require(Role.OPERATE))
+
+    @router.post(
+        "",
+        status_code=202,
+        summary="Ask for one: {conversation, kind}",
+        openapi_extra=REQUEST_SCHEMA,
+        dependencies=[may_ask],
+    )
     async def ask(request: Request) -> Response:
-        # An analysis costs money: a page of another site must not ask for one through a browser that has access.
-        require_allowed_origin(request, deps.allowed_origins)
         conversation_id, kind = _read_request(await read_body(request))
         analysis = await deps.analyses.request(conversation_id, kind)
         if analysis is None:

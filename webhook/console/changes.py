@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
-from adapters.http.access import access_check, require_allowed_origin
 from adapters.http.inbound import BodyReader
 from adapters.http.problems import Problem
+from contracts.access import Caller, Role
 from contracts.errors import ChangeRefusedError
 from flags.definitions import Flag, Status
 from flags.experiments.exact import Approximate
@@ -17,7 +17,6 @@ from flags.experiments.report_page import page
 from flags.experiments.store import ExperimentStore
 from flags.export import as_yaml
 from flags.store import FlagStore, changed
-from webhook.console.conversations import agent_of
 from webhook.console.rendering import html
 from webhook.settings import WebhookDependencies
 
@@ -29,8 +28,8 @@ def change_routes(deps: WebhookDependencies) -> APIRouter:
     experiments = ExperimentStore(deps.store.records, deps.events, deps.clock)
     read_body = BodyReader(MAX_BODY, deps.read_within)
 
-    check = Depends(access_check(deps.console_token))
-    router = APIRouter(prefix="/console", dependencies=[check], include_in_schema=False)
+    administer = Depends(deps.access.require(Role.ADMINISTER))
+    router = APIRouter(prefix="/console", dependencies=[Depends(deps.access.require())], include_in_schema=False)
 
     @router.get("/flags")
     async def listed(request: Request) -> Response:
@@ -41,11 +40,10 @@ def change_routes(deps: WebhookDependencies) -> APIRouter:
         return await _flag_page(key, flags, request, deps)
 
     @router.post("/flags/{key}")
-    async def change(key: str, request: Request) -> Response:
-        require_allowed_origin(request, frozenset())
+    async def change(key: str, request: Request, caller: Caller = administer) -> Response:
         given = await read_body.form(request)
         try:
-            await _change(key, given, agent_of(request), flags)
+            await _change(key, given, caller.name, flags)
         except (ChangeRefusedError, ValidationError) as exc:
             return await _flag_page(key, flags, request, deps, status=409, error=_said(exc), given=given)
         return RedirectResponse(f"/console/flags/{quote(key, safe='')}", 303)

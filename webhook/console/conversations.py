@@ -11,9 +11,10 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from adapters.http.access import access_check, require_allowed_origin
+from adapters.channels.registry import PLATFORMS
 from adapters.http.inbound import BodyReader
 from adapters.http.problems import Problem
+from contracts.access import Caller, Role
 from contracts.conversation import RESTING_STATES, Conversation, Owner, State
 from contracts.errors import (
     BadCursorError,
@@ -45,8 +46,8 @@ LATE_AFTER = timedelta(minutes=10)
 def conversation_routes(deps: WebhookDependencies) -> APIRouter:
     read_body = BodyReader(MAX_BODY, deps.read_within)
 
-    check = Depends(access_check(deps.console_token))
-    router = APIRouter(prefix="/console", dependencies=[check], include_in_schema=False)
+    operate = Depends(deps.access.require(Role.OPERATE))
+    router = APIRouter(prefix="/console", dependencies=[Depends(deps.access.require())], include_in_schema=False)
 
     @router.get("")
     async def waiting(request: Request, owner: Owner = Owner.NOBODY, was: str = "") -> Response:
@@ -108,13 +109,11 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
         return _stream(render)
 
     @router.post("/conversations/{conversation_id}/{action}")
-    async def act(conversation_id: str, action: str, request: Request) -> Response:
-        # A page of another site must not act through a browser that has access.
-        require_allowed_origin(request, frozenset())
+    async def act(conversation_id: str, action: str, request: Request, caller: Caller = operate) -> Response:
         given = await read_body.form(request)
         head = await _load(conversation_id, deps)
         try:
-            await _act(action, head.id, given, agent_of(request), deps)
+            await _act(action, head.id, given, caller.name, deps)
         except (IllegalTransitionError, ReplyWindowClosedError) as exc:
             return await _page(await _load(conversation_id, deps), request, deps, status=409, error=exc, given=given)
         except ConversationConflictError as exc:
@@ -123,10 +122,6 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
         return RedirectResponse(f"/console?was={action}" if is_done else _address(head), 303)
 
     return router
-
-
-def agent_of(request: Request) -> str:
-    return "console"
 
 
 async def _waiting(owner: Owner, deps: WebhookDependencies) -> dict[str, Any]:
@@ -195,13 +190,20 @@ async def _page(
         here="conversations",
         error=error,
         given=given or {},
-        is_shut=isinstance(error, ReplyWindowClosedError),
+        is_shut=_is_window_shut(head, deps.clock.now()),
         canned=_canned(head, institution),
         institution=institution,
         request_id=uuid4().hex,
         address=_address(head),
         **await _thread(head, deps),
     )
+
+
+def _is_window_shut(head: Conversation, now: datetime) -> bool:
+    """Whether the platform takes only a template now."""
+    platform = PLATFORMS.get(head.address.channel) if head.address else None
+    window, last = platform.reply_window if platform else None, head.last_inbound_at
+    return window is not None and last is not None and now > last + window
 
 
 def _canned(head: Conversation, institution: Institution | None) -> list[tuple[str, str]]:

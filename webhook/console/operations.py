@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from adapters.dead_letters import retry_dead_letter
-from adapters.http.access import access_check, require_allowed_origin
 from adapters.http.problems import Problem
+from contracts.access import Role
 from webhook.console.rendering import (
     LANGUAGE_COOKIE,
     LANGUAGES,
@@ -29,7 +29,7 @@ YEAR_SECONDS = 365 * 24 * 3600
 
 
 def operation_routes(deps: WebhookDependencies) -> APIRouter:
-    router = APIRouter(prefix="/console", dependencies=[Depends(access_check(deps.console_token))], tags=["console"])
+    router = APIRouter(prefix="/console", dependencies=[Depends(deps.access.require())], tags=["console"])
 
     @router.get("/status", summary="The first five numbers")
     async def status(request: Request) -> Response:
@@ -44,9 +44,10 @@ def operation_routes(deps: WebhookDependencies) -> APIRouter:
         letters = await deps.store.dead_letters.letters(limit=MAX_LETTERS)
         return html("dead_letters.html", request, deps, here="dead_letters", letters=letters, retried=retried)
 
-    @router.post("/dead-letters/{letter_id}/retry", include_in_schema=False)
-    async def retry(letter_id: str, request: Request) -> Response:
-        require_allowed_origin(request, frozenset())
+    may_retry = Depends(deps.access.require(Role.OPERATE))
+
+    @router.post("/dead-letters/{letter_id}/retry", include_in_schema=False, dependencies=[may_retry])
+    async def retry(letter_id: str) -> Response:
         conversation_id = await retry_dead_letter(letter_id, deps.inbox, deps.store.dead_letters, at=deps.clock.now())
         if conversation_id is None:
             raise Problem(404, "Not retried", "There is no such dead letter, or it was never a readable message.")

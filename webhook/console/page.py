@@ -7,7 +7,6 @@ import orjson
 from fastapi import APIRouter, Depends
 from starlette.responses import FileResponse, Response
 
-from adapters.http.access import access_check
 from adapters.http.problems import Problem
 from contracts.errors import TransientError
 from observability.exposition import CONTENT_TYPE, Exposition
@@ -30,9 +29,9 @@ READY_SECONDS = 2.0
 
 
 def console_routes(deps: WebhookDependencies) -> APIRouter:
-    exposition = Exposition(deps.inbox, deps.store.outbox, deps.clock)
+    exposition = Exposition(deps.inbox, deps.store, deps.clock)
 
-    router = APIRouter(dependencies=[Depends(access_check(deps.console_token))])
+    router = APIRouter(dependencies=[Depends(deps.access.require())])
 
     @router.get("/", include_in_schema=False)
     async def page() -> Response:

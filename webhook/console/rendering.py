@@ -7,11 +7,13 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 from fastapi import Query
 from pydantic import BeforeValidator
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from adapters.http.access import SESSION_COOKIE
 from contracts.pages import ReportPage
 from webhook.settings import WebhookDependencies
 
@@ -92,10 +94,21 @@ def html(name: str, request: Request, deps: WebhookDependencies, *, status: int 
     return HTMLResponse(fragment(name, request, deps, **content), status, headers=PAGE_HEADERS)
 
 
+def problem_page(answer: Response, request: Request, deps: WebhookDependencies) -> Response:
+    """Return the problem document of the answer as a page, with the same status and challenge."""
+    page = html("problem.html", request, deps, status=answer.status_code, here="", problem=orjson.loads(answer.body))
+    page.headers.update(
+        {name: value for name, value in answer.headers.items() if name in ("www-authenticate", "retry-after")}
+    )
+    return page
+
+
 def fragment(name: str, request: Request, deps: WebhookDependencies, **content: Any) -> str:
     """Return a page, or a part of one that is shown live, as HTML."""
-    reader = Reader.of(request, deps.zone)
+    reader, caller = Reader.of(request, deps.zone), getattr(request.state, "caller", None)
     shell = {"reader": reader, "say": reader.say, "now": deps.clock.now(), "links": deps.links, "url": request.url}
+    shell |= {"caller": caller, "may": caller.role.includes if caller else lambda _: False}
+    shell["has_session"] = SESSION_COOKIE in request.cookies
     text: str = environment().get_template(name).render(shell | content)
     return text
 

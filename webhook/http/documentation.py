@@ -18,7 +18,7 @@ _PAGE = """<!doctype html>
 _POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 
-def add_documentation(app: FastAPI, guard: Callable[[Request], None], *, posts: Mapping[str, str]) -> None:
+def add_documentation(app: FastAPI, guard: Callable[[Request], object], *, posts: Mapping[str, str]) -> None:
     """Serve both under the console's access check. `posts` are summaries of platforms' posts, by their address."""
 
     def description() -> dict[str, Any]:

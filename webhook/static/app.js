@@ -144,6 +144,9 @@ function money(usd) {
   return usd.toLocaleString(language, { minimumFractionDigits: 5, maximumFractionDigits: 5 });
 }
 
+// The console's switch of themes holds here, too.
+document.documentElement.dataset.theme = document.cookie.match(/prosa_theme=(light|dark)/)?.[1] ?? "";
+
 // -- Elements ---------------------------------------------------------------------------------------------------------
 
 const $ = (id) => document.getElementById(id);

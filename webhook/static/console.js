@@ -60,7 +60,8 @@
         y: { range: (_, low, high) => low == null ? [0, 1] : [Math.min(0, low * 1.08), high > 0 ? high * 1.08 : 0.001] },
       },
       axes: [
-        { ...axis, grid: { show: false }, incrs: [1, 2, 5, 7, 14, 30, 60, 120], space: 70,
+        { ...axis, grid: { show: false }, size: 34, incrs: [1, 2, 5, 7, 10, 14, 20, 30, 60, 120],
+          space: 24 + 7 * Math.max(...labels.map((label) => label.length), 0),
           values: (_, ticks) => ticks.map((tick) => labels[tick] ?? "") },
         { ...axis, ...whole, size: 76, values: (_, ticks) => ticks.map(show) },
       ],

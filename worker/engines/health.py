@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.applications import Starlette
@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from adapters.http.access import access_check
+from adapters.http.access import Access
 from adapters.http.addresses import SameAddresses
 from adapters.http.problems import Problem, on_error, on_refusal
 from contracts.errors import TransientError
@@ -31,7 +31,7 @@ class Operation:
 
     ready: Callable[[], Awaitable[None]]
     metrics: Callable[[], Awaitable[bytes]]
-    console_token: str | None = None
+    access: Access = field(default_factory=Access)
 
     def routes(self) -> list[Route]:
         return [
@@ -52,7 +52,7 @@ class Operation:
         return PlainTextResponse("ready")
 
     async def _metrics(self, request: Request) -> Response:
-        access_check(self.console_token)(request)
+        self.access.require()(request)
         return Response(await self.metrics(), headers={"Content-Type": CONTENT_TYPE})
 
 

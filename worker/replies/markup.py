@@ -1,6 +1,8 @@
 """Conversion of the Markdown that models write into the markup that a channel shows."""
 
+import math
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 
 from markdown_it import MarkdownIt
@@ -19,6 +21,8 @@ ADDRESS = re.compile(
     re.IGNORECASE,
 )
 CLOSING_MARKUP = "*_~`"
+# A text with more is no Markdown, and matching pairs among them takes the square of their number.
+MOST_MARKS = 3_600
 
 
 class _Reader(MarkdownIt):
@@ -40,9 +44,9 @@ def _read_address(state: StateInline, silent: bool) -> bool:
     """Take the rest of an address as text, from where the rule for text stopped inside it."""
     spans = state.env.setdefault("addresses", {})
     if state.src not in spans:
-        spans[state.src] = [_span(match) for match in ADDRESS.finditer(state.src)]
-    end = next((end for start, end in spans[state.src] if start <= state.pos < end), None)
-    if end is None or end > state.posMax:
+        spans[state.src] = [(-1, -1), *map(_span, ADDRESS.finditer(state.src))]
+    _, end = spans[state.src][bisect_right(spans[state.src], (state.pos, math.inf)) - 1]
+    if not state.pos < end <= state.posMax:
         return False
     if not silent:
         state.pending += state.src[state.pos : end]
@@ -63,6 +67,8 @@ def to_markup(text: str, markup: Markup) -> str:
 
     Headings become bold lines, links their text and their plain address, rows of a table lines. Lists and quotes stay.
     """
+    if sum(map(text.count, f"{CLOSING_MARKUP}[@")) > MOST_MARKS:
+        return text
     lines, shown, line = text.split("\n"), list[str](), 0
     for node in SyntaxTreeNode(READER.parse(text)).children:
         begin, end = node.map or (line, line)

@@ -1,5 +1,6 @@
 """Messenger over Meta's Send API; Instagram's direct messages are the same with other limits."""
 
+from datetime import timedelta
 from typing import ClassVar
 
 from adapters.channels.messenger.limits import INSTAGRAM_LIMITS, MESSENGER_LIMITS
@@ -15,6 +16,7 @@ class Messenger(Platform):
     name: ClassVar[ChannelName] = ChannelName.MESSENGER
     limits: ClassVar[ChannelLimits] = MESSENGER_LIMITS
     settings: ClassVar[type[GraphSettings]] = MessengerSettings
+    reply_window = timedelta(hours=24)
 
     def channel(self, settings: Settings, events: Events) -> Channel | None:
         own = self.settings.of(settings)

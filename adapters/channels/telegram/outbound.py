@@ -21,7 +21,10 @@ MEDIA_METHODS = {
 MAX_CALLBACK_BYTES = 64
 TAGS = {"*": "b", "_": "i", "~": "s", "`": "code", "```": "pre"}
 # The marks of a channel, as the composer sets them: around words of one line, or around lines.
-_MARKED = re.compile(r"(?<!\w)(```)\n?(.+?)\n?```(?!\w)|(?<!\w)([*_~`])(?=\S)([^\n]+?)(?<=\S)\3(?!\w)", re.DOTALL)
+# Between two marks there is no third one: a search that passes it would take the square of the text's length.
+_MARKED = re.compile(
+    r"(?<!\w)(```)\n?((?:(?!```).)+?)\n?```(?!\w)|(?<!\w)([*_~`])(?=\S)((?:(?!\3)[^\n])+)(?<=\S)\3(?!\w)", re.DOTALL
+)
 # What Telegram says of a refusal, up to what it may repeat of the message.
 _REASON = re.compile(r"[A-Za-z ]+: ([A-Za-z' _-]{3,60})")
 

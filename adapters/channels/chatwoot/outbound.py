@@ -1,0 +1,65 @@
+"""Chatwoot outbound: the bot's messages through the API. Source: Chatwoot, "Create New Message", "Toggle Status"."""
+
+from typing import Any
+from urllib.parse import quote
+
+from adapters.channels.chatwoot.limits import LIMITS
+from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, plain
+from adapters.http.client import Answer
+from contracts.delivery import OutboxRow
+from contracts.errors import ChannelRefusedError, ChannelUnavailableError
+from contracts.messages import ChannelName, OutboundMessage
+
+
+class ChatwootChannel(HttpChannel):
+    """Satisfies the `Channel` port."""
+
+    name = ChannelName("chatwoot")
+    limits = LIMITS
+
+    def __init__(self, url: str, token: str, account_id: str) -> None:
+        api_url = f"{url.rstrip('/')}/api/v1/accounts/{quote(account_id, safe='')}"
+        super().__init__(api_url, headers={"api_access_token": token.strip()})
+
+    async def send(self, row: OutboxRow) -> str:
+        answer = await self._post(f"{_conversation(row.address.person)}/messages", payload(row.message))
+        return accepted_id(_taken(answer), "id", kind=int)
+
+    async def hand_over(self, person: str, note: str) -> None:
+        """Open the conversation for the team, with a private note. Again, it changes nothing but adds the note again.
+
+        Raises:
+            ChannelUnavailableError, SendOutcomeUnknownError: try later.
+            ChannelRefusedError: the conversation is gone.
+        """
+        where = _conversation(person)
+        _taken(await self._post(f"{where}/messages", {"content": note, "message_type": "outgoing", "private": True}))
+        _taken(await self._post(f"{where}/toggle_status", {"status": "open"}))
+
+
+def _conversation(person: str) -> str:
+    return f"/conversations/{quote(person, safe='')}"
+
+
+def payload(message: OutboundMessage) -> dict[str, Any]:
+    """Return the body of the send; options are an `input_select`, shown as the platform behind Chatwoot can."""
+    content: dict[str, Any] = {"message_type": "outgoing", "private": False, "content": message.text}
+    if message.options:
+        items = [{"title": option.title, "value": option.id} for option in message.options]
+        return {**content, "content_type": "input_select", "content_attributes": {"items": items}}
+    return {**content, "content": plain(message)}
+
+
+def _taken(answer: Answer) -> Answer:
+    """Return the answer of an accepted call.
+
+    Raises:
+        ChannelUnavailableError, ChannelRefusedError: by its status.
+    """
+    if answer.is_success:
+        return answer
+    if answer.status in (401, 403):
+        raise ChannelUnavailableError(f"account {answer.status}", retry_after=ACCOUNT_PAUSE)
+    if answer.status == 429 or answer.status >= 500:
+        raise ChannelUnavailableError(f"status {answer.status}")
+    raise ChannelRefusedError("the platform refuses it", code=str(answer.status), in_any_form=answer.status == 404)

@@ -1,0 +1,23 @@
+"""Settings of Chatwoot: all or none. `.env.example` says what each does."""
+
+import hmac
+from typing import ClassVar
+
+from pydantic import Field, SecretStr
+
+from contracts.settings import ChannelSettings
+
+
+class ChatwootSettings(ChannelSettings):
+    """One agent bot of one account."""
+
+    title: ClassVar[str] = "Chatwoot"
+
+    url: str = Field(validation_alias="CHATWOOT_URL")
+    token: SecretStr = Field(validation_alias="CHATWOOT_TOKEN")
+    account_id: str = Field(validation_alias="CHATWOOT_ACCOUNT_ID")
+
+    @property
+    def webhook_token(self) -> str:
+        """The secret in the address that Chatwoot posts to: not every release of it signs what an agent bot gets."""
+        return hmac.digest(self.token.get_secret_value().encode(), b"prosa webhook", "sha256").hex()[:40]

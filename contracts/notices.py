@@ -1,0 +1,65 @@
+"""Events on their way to the team's receivers, as records of the commit that brought them about."""
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from contracts.delivery import Record
+from contracts.values import ConversationId, Instant, Kept, Value
+
+COLLECTION = "notices"
+KEPT_FOR = timedelta(days=30)
+
+
+class NoticeTarget(StrEnum):
+    """Receivers of the team. Slack and e-mail get hand-offs, the signed webhook every chosen event."""
+
+    SLACK = "slack"
+    EMAIL = "email"
+    WEBHOOK = "webhook"
+
+
+class NoticeEvent(StrEnum):
+    HAND_OFF = "hand_off"
+    HAND_BACK = "hand_back"
+    REPLY = "reply"
+    OPT_OUT = "opt_out"
+    FORM = "form"
+
+
+class Notice(Kept):
+    """One event for one receiver. `number` counts how often a hand-off is told, from 1; `attempts` those of one time.
+
+    `data` is what the event adds to the conversation's head, which is read when the notice is sent.
+    """
+
+    event: NoticeEvent
+    target: NoticeTarget
+    conversation_id: ConversationId
+    data: dict[str, Any] = Field(default_factory=dict)
+    number: int = 1
+    attempts: int = 0
+    at: Instant
+
+    def record(self, key: str) -> Record:
+        return Record(
+            collection=COLLECTION,
+            key=f"{key}/{self.event}/{self.target}",
+            body=self.model_dump(mode="json"),
+            owner=self.conversation_id,
+            due_at=self.at,
+            expires_at=self.at + KEPT_FOR,
+            updated_at=self.at,
+        )
+
+
+class NoticeMessage(Value):
+    """A notice as its receivers get it; `id` is the same at every repetition of one notice."""
+
+    id: str
+    subject: str
+    text: str
+    content: dict[str, Any]
+    at: Instant

@@ -1,0 +1,94 @@
+"""Chatwoot's API for an agent bot, and its events. Source: Chatwoot, "Create New Message", "Agent bots"."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from sandbox.platform_double import PlatformDouble, Refused
+from sandbox.transport import JSON
+
+MAX_TEXT, MAX_ITEMS = 150_000, 10
+API = "/api/v1/accounts/{account}/conversations/{conversation:int}"
+
+
+class ChatwootSandbox(PlatformDouble):
+    """The API at `/api/v1/accounts/{account}/...`; `statuses` are those that conversations were given."""
+
+    name = "chatwoot"
+
+    def __init__(self, *, seed: int = 0) -> None:
+        super().__init__(seed=seed)
+        self.statuses: dict[int, str] = {}
+
+    def platform_routes(self) -> list[BaseRoute]:
+        return [
+            Route(API + "/messages", self._send, methods=["POST"]),
+            Route(API + "/toggle_status", self._toggle, methods=["POST"]),
+        ]
+
+    async def _send(self, request: Request) -> Response:
+        try:
+            content = {**await self._asked(request), "conversation": request.path_params["conversation"]}
+        except Refused as exc:
+            return self.refused(exc)
+        return await self.accept(request, "messages", content)
+
+    async def _toggle(self, request: Request) -> Response:
+        try:
+            content = await self._asked(request)
+        except Refused as exc:
+            return self.refused(exc)
+        number = request.path_params["conversation"]
+        self.statuses[number] = content.get("status", "open")
+        return JSON({"payload": {"success": True, "current_status": self.statuses[number], "conversation_id": number}})
+
+    async def _asked(self, request: Request) -> dict[str, Any]:
+        if request.headers.get("api_access_token", "") in ("", "invalid"):
+            raise Refused(401, "Invalid Access Token")
+        if request.path_params["conversation"] == 0:
+            raise Refused(404, "Resource could not be found")
+        return await self.content_of(request)
+
+    def check(self, method: str, content: dict[str, Any]) -> str:
+        text, items = content.get("content"), content.get("content_attributes", {}).get("items", [])
+        if content.get("message_type") not in ("outgoing", None) or not isinstance(text, str) or len(text) > MAX_TEXT:
+            raise Refused(422, "Content is too long (maximum is 150000 characters)")
+        if len(items) > MAX_ITEMS or not all(one.get("title") and one.get("value") for one in items):
+            raise Refused(422, "Content attributes is invalid")
+        return str(content["conversation"])
+
+    def accepted(self, number: int, method: str, content: dict[str, Any]) -> dict[str, Any]:
+        return {"id": number, "content": content["content"], "conversation_id": content["conversation"]}
+
+    def text_of(self, content: dict[str, Any]) -> str:
+        return str(content["content"])
+
+    def refused(self, refusal: Refused) -> Response:
+        code = int(refusal.code)
+        return JSON({"error": str(refusal)}, status_code=code if 400 <= code <= 599 else 422)
+
+
+def message(number: int, text: str, *, conversation: int = 7, status: str = "pending", **content: Any) -> Any:
+    """Return the event of a message that a contact named Ana wrote."""
+    return {
+        "event": "message_created",
+        "id": number,
+        "content": text,
+        "content_type": "text",
+        "content_attributes": {},
+        "message_type": "incoming",
+        "private": False,
+        "created_at": "2026-09-21T14:13:20.000Z",
+        "account": {"id": 1, "name": "Loja"},
+        "inbox": {"id": 3, "name": "WhatsApp"},
+        "sender": {"id": 5, "name": "Ana", "type": "contact"},
+        "conversation": {"id": conversation, "status": status, "channel": "Channel::Whatsapp"},
+        **content,
+    }
+
+
+def status_event(status: str, *, conversation: int = 7) -> dict[str, Any]:
+    name = "conversation_resolved" if status == "resolved" else "conversation_status_changed"
+    return {"event": name, "id": conversation, "status": status, "inbox_id": 3}

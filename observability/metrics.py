@@ -299,7 +299,10 @@ THREADS_JOINED = _counter(
 SENDS = _counter(
     "outbox_sends_total",
     "Attempts to send a reply",
-    {"channel": CHANNELS, "outcome": ("sent", "postponed", "unknown", "resent", "refused", "in_words", "no_channel")},
+    {
+        "channel": CHANNELS,
+        "outcome": ("sent", "postponed", "account", "unknown", "resent", "refused", "in_words", "no_channel"),
+    },
 )
 WAKE_UPS_LOST = _counter("queue_wake_ups_lost_total", "Wake-ups that could not be sent; the sweeper finds their work")
 WAKE_UPS_REFUSED = _counter("queue_wake_ups_refused_total", "Messages of the broker that are no job and were dropped")

@@ -117,7 +117,8 @@ async def answer_pending(
     """
     # This also meets an unavailable store before an attempt is counted.
     waits = partial(deps.inbox.has_newer, lease.conversation_id, 0)
-    await outbox.flush(lease.conversation_id, deps.outbox, is_written_to=waits)
+    forbids = partial(may_forbid_replies, lease, deps)
+    await outbox.flush(lease.conversation_id, deps.outbox, unless=forbids, is_written_to=waits)
     attempt.answered()
     await deps.refunds.refund(lease.conversation_id)
     async with deps.isolation.of(lease.oldest_attempts):
@@ -147,6 +148,13 @@ async def answer_pending(
             progress.is_releasing = is_released
     attempt.answered()
     return pause
+
+
+async def may_forbid_replies(lease: Lease, deps: DrainDependencies) -> bool:
+    """Whether an agent's words or an opt-out wait: earlier replies that are not sent yet are for that turn to judge."""
+    consent = deps.turn.rulebook().consent
+    waiting = [entry.message for entry in await deps.inbox.pending(lease.conversation_id)]
+    return any(one.is_echo or consent.is_opt_out(one.text) for one in waiting)
 
 
 async def pause_for_more(conversation_id: ConversationId, deps: DrainDependencies) -> timedelta | None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from contracts.backoff import Backoff
 from contracts.delivery import OutboxRow
-from contracts.errors import ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
+from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
 from contracts.messages import DeliveryState, MessageType
 from contracts.performance import Cause
 from contracts.ports import Channel
@@ -32,13 +32,18 @@ async def flush(
     conversation_id: ConversationId,
     deps: OutboxDependencies,
     *,
+    unless: Callable[[], Awaitable[bool]] | None = None,
     is_written_to: Callable[[], Awaitable[bool]] | None = None,
 ) -> None:
     """Send what may be sent now. A row that has to wait holds back the later ones of its conversation.
 
-    A reminder that is late, or that the person has answered before it left, is dropped without calling anyone.
+    `unless` is asked only where there is something to send; true: nothing may be sent yet. A reminder that is late, or
+    that the person has answered before it left, is dropped without calling anyone.
     """
-    for row in await deps.store.outbox.unsent(conversation_id):
+    rows = await deps.store.outbox.unsent(conversation_id)
+    if rows and unless is not None and await unless():
+        return
+    for row in rows:
         if row.is_reminder and row.state is DeliveryState.PENDING:
             is_late = deps.clock.now() > row.created_at + REMINDER_GOOD_FOR
             if is_late or (is_written_to is not None and await is_written_to()):
@@ -106,7 +111,8 @@ async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies) -
         pause = max(exc.retry_after or timedelta(0), BACKOFF.pause(row.attempts, deps.chance))
         at = deps.clock.now()
         await deps.store.outbox.postpone(row.id, not_before=at + pause, error_code=str(exc), at=at)
-        _note(row, "postponed", reason=str(exc))
+        is_account = isinstance(exc, ChannelAccountError)
+        _note(row, "account" if is_account else "postponed", error=is_account, reason=str(exc))
         return False
     except SendOutcomeUnknownError:
         # The row stays `sending`: a status settles it, or its deadline brings the next attempt.

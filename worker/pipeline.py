@@ -28,9 +28,9 @@ from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerErro
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart, Rule
 from contracts.institution import FixedText, Institution
 from contracts.ledger import BilledCall
-from contracts.messages import ADVERTISEMENT, InboundMessage, MessageType, OutboundMessage
+from contracts.messages import ADVERTISEMENT, DeliveryState, InboundMessage, MessageType, OutboundMessage
 from contracts.performance import answered_by
-from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent
+from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent, Store
 from contracts.turn import Turn, TurnReason
 from contracts.values import MessageId
 from fsm.machine import ConversationMachine, Transitions
@@ -47,14 +47,14 @@ from reports.accuracy import classification, taken_back
 from worker import routing
 from worker.automatons import note_round, says_the_same
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
-from worker.operators import OPTED_OUT
+from worker.operators import OPTED_OUT, TAKEN, owned, spoken
 from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
 from worker.replies.live_reply import LiveText
 from worker.revisions import quoted_texts, revised
 from worker.scheduling.timers import scheduled
 from worker.threads import known_names
-from worker.turn import Draft, WrittenReply, to_commit
+from worker.turn import Draft, WrittenReply, agent_said, author_of, to_commit
 
 Replies: TypeAlias = tuple[OutboundMessage, ...]
 
@@ -104,7 +104,8 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
         draft = sendable(draft, context, deps.ages)
         await deps.faults.reach("turn.thought")
         # What is as good as done goes out before the newer message gets its own turn; a word of consent does not wait.
-        if may_grow and routing.newest_wish(await newer_to_answer(turn, deps.inbox), context.rulebook.consent):
+        newer = await newer_to_answer(turn, deps.inbox) if may_grow else []
+        if any(one.is_echo for one in newer) or routing.newest_wish(newer, context.rulebook.consent):
             return Outcome.STALE
         # Committed before it is sent: a crash from here on repeats the send, not the thinking.
         elapsed = deps.monotonic() - started
@@ -124,13 +125,13 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
 
 
 async def newer_to_answer(turn: Turn, inbox: Inbox) -> list[InboundMessage]:
-    """Return what came behind the turn and changes the answer; a reaction, edit or deletion alone does not."""
+    """Return what came behind the turn and changes the answer, an agent's words too; an edit alone does not."""
     if not await inbox.has_newer(turn.conversation_id, turn.last_sequence):
         return []
     waiting = [
         entry.message for entry in await inbox.pending(turn.conversation_id) if entry.sequence > turn.last_sequence
     ]
-    return [message for message in waiting if not message.is_recorded_only]
+    return [message for message in waiting if message.is_echo or not message.is_recorded_only]
 
 
 async def unless_overtaken(
@@ -156,7 +157,7 @@ class TurnContext:
     """One turn with the conversation it found, one version of the documents, and what moves and shows it.
 
     `rating` is the person's rating of the conversation that has just ended, where the turn is that and nothing else.
-    `quoted` are the texts that messages of the turn reply to.
+    `quoted` are the texts that messages of the turn reply to, `echoes` the words of agents outside Prosa.
     """
 
     turn: Turn
@@ -168,6 +169,7 @@ class TurnContext:
     events: Events
     clock: Clock
     quoted: Mapping[MessageId, str]
+    echoes: tuple[InboundMessage, ...]
 
     @property
     def institution(self) -> Institution:
@@ -288,7 +290,17 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
         events=deps.events,
         clock=deps.clock,
         quoted=await quoted_texts(turn, deps.store),
+        echoes=await agents_words(turn, deps.store),
     )
+
+
+async def agents_words(turn: Turn, store: Store) -> tuple[InboundMessage, ...]:
+    """Return what agents wrote outside Prosa; not our own replies that the platform gives back."""
+    echoes = [message for message in turn.messages if message.is_echo]
+    rows = await store.outbox.rows(turn.conversation_id) if echoes else []
+    ours = {row.platform_message_id for row in rows}
+    on_their_way = {row.message.text for row in rows if row.state is DeliveryState.SENDING}
+    return tuple(one for one in echoes if one.platform_id not in ours and one.text not in on_their_way)
 
 
 # Stage: route
@@ -296,7 +308,9 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
 
 def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePolicy) -> Draft | None:
     """Draft the turns that rules settle: silence, consent, age, floods, automatons, ratings; None: ask the model."""
-    reason = context.rating or routing.route(
+    taken = taken_outside(context)
+    context = replace(context, conversation=taken.conversation) if taken else context
+    reason = (None if taken else context.rating) or routing.route(
         context.conversation,
         context.turn.answerable,
         consent=context.rulebook.consent,
@@ -306,7 +320,7 @@ def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePoli
     )
     if reason is None:
         return None
-    draft = Draft(Transitions(context.conversation), reason=reason)
+    draft = replace(taken or Draft(Transitions(context.conversation)), reason=reason)
     match reason:
         case TurnReason.UNREADABLE:
             unreadable = context.fixed(FixedText.UNREADABLE)
@@ -359,6 +373,21 @@ def sendable(draft: Draft, context: TurnContext, ages: routing.AgePolicy) -> Dra
     if any(said.text == text and now - said.at < DELAYED_AGAIN_AFTER for said in context.conversation.window):
         return draft
     return draft.with_reply(OutboundMessage.of_text(text), *draft.replies)
+
+
+def taken_outside(context: TurnContext) -> Draft | None:
+    """Return the draft in which an agent who wrote outside Prosa owns the conversation; None: there is none."""
+    if not context.echoes:
+        return None
+    at, until_hand_back = context.clock.now(), context.institution.hand_back_after
+    draft = Draft(Transitions(context.conversation), agents_said=tuple(map(agent_said, context.echoes)))
+    if context.conversation.owner is not Owner.AGENT:
+        agent = author_of(context.echoes[-1])
+        if context.conversation.is_final:
+            draft = draft.with_conversation(context.conversation.successor(at))
+        draft = context.advance(draft, Trigger.TAKE, metadata={"reason": "echo", "agent": agent})
+        draft = replace(draft, transitions=owned(draft.transitions, agent, at, until_hand_back))
+    return replace(draft, transitions=spoken(draft.transitions, at, until_hand_back))
 
 
 def hand_back(draft: Draft, context: TurnContext) -> Draft:
@@ -702,9 +731,10 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
         total_ms=round(elapsed * 1000, 2),
         spent=spent,
     )
-    if draft.reason is TurnReason.OPTED_OUT:
+    is_taken = draft.conversation.agent is not None and context.conversation.agent is None
+    if is_taken or draft.reason is TurnReason.OPTED_OUT:
         unsent = await deps.store.outbox.unsent(context.turn.conversation_id)
-        written = written.withdrawing(unsent, reason=OPTED_OUT, at=deps.clock.now())
+        written = written.withdrawing(unsent, reason=TAKEN if is_taken else OPTED_OUT, at=deps.clock.now())
     written = deps.notices.noted(written)
     await deps.faults.reach("turn.before_commit")
     with span("store.commit"):

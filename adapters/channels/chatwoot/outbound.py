@@ -7,7 +7,7 @@ from adapters.channels.chatwoot.limits import LIMITS
 from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, plain
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
-from contracts.errors import ChannelRefusedError, ChannelUnavailableError
+from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
 from contracts.messages import ChannelName, OutboundMessage
 
 
@@ -59,7 +59,7 @@ def _taken(answer: Answer) -> Answer:
     if answer.is_success:
         return answer
     if answer.status in (401, 403):
-        raise ChannelUnavailableError(f"account {answer.status}", retry_after=ACCOUNT_PAUSE)
+        raise ChannelAccountError(f"account {answer.status}", retry_after=ACCOUNT_PAUSE)
     if answer.status == 429 or answer.status >= 500:
         raise ChannelUnavailableError(f"status {answer.status}")
     raise ChannelRefusedError("the platform refuses it", code=str(answer.status), in_any_form=answer.status == 404)

@@ -49,6 +49,7 @@ VERSION_DIGITS = 12
 # Source: WhatsApp Cloud API, text messages and interactive lists.
 MAX_TEXT = 4096
 MAX_OPTIONS = 10
+ON_COMPLETE = ("hand_over", "webhook")
 MAX_OPTION_TITLE = 24
 MAX_LABEL = 20
 LABELS = (FixedText.LIST_LABEL, FixedText.SATISFIED, FixedText.UNSATISFIED)
@@ -415,7 +416,7 @@ def _fields(page: _Page) -> tuple[FieldSpec, ...]:
 def _lines(page: _Page, fields: Sequence[FieldSpec]) -> tuple[BusinessLine, ...]:
     lines = []
     for entry in page.entries(page.section("Business lines")):
-        settings = page.settings(entry.blocks, entry.line, frozenset({"keywords", "fields"}))
+        settings = page.settings(entry.blocks, entry.line, frozenset({"keywords", "fields", "on_complete"}))
         content = [block for block in entry.blocks if block is not _settings_block(entry.blocks)]
         summary = next((block.text for block in content[:1] if block.kind is BlockKind.PARAGRAPH), "")
         if not summary:
@@ -429,6 +430,7 @@ def _lines(page: _Page, fields: Sequence[FieldSpec]) -> tuple[BusinessLine, ...]
                 summary=summary,
                 keywords=page.unique(settings.get("keywords"), "keyword"),
                 fields=page.references(settings.get("fields"), "field", (one.id for one in fields)),
+                on_complete=page.references(settings.get("on_complete"), "end of a form", ON_COMPLETE),
                 body="\n\n".join(block.source for block in content),
             )
         )

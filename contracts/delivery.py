@@ -304,13 +304,17 @@ class ConversationArchive(Value):
 
 
 class Erasure(Value):
-    """How much of a person an erasure has removed, by place: messages, turns, replies, letters, analyses."""
+    """How much of a person an erasure has removed, by place: messages, turns, replies, letters, analyses, names."""
 
-    inbox: int
-    conversation: int
-    outbox: int
-    dead_letters: int
-    records: int
+    inbox: int = 0
+    conversation: int = 0
+    outbox: int = 0
+    dead_letters: int = 0
+    records: int = 0
+    names: int = 0
+
+    def __add__(self, other: Self) -> Self:
+        return self.model_copy(update={place: count + getattr(other, place) for place, count in self})
 
     @property
     def is_empty(self) -> bool:

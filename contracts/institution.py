@@ -17,13 +17,18 @@ class Principle(Kept):
 
 
 class BusinessLine(Kept):
-    """One line of business. `body` is its whole section, injected in full only when the line is in question."""
+    """One line of business. `body` is its whole section, injected in full only when the line is in question.
+
+    `on_complete` is what follows once its fields are collected: `hand_over`, `webhook` (the
+    notice `form`), or both.
+    """
 
     id: str
     name: str
     summary: str
     keywords: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    on_complete: tuple[str, ...] = ()
     body: str
 
 

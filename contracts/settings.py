@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     id_salt: SecretStr = Field(SecretStr("development"), validation_alias="PROSA_ID_SALT")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="PROSA_LOG_LEVEL")
     web_origins: str = Field("", validation_alias="PROSA_WEB_ORIGINS")
+    chat: Literal["on", "off"] | None = Field(None, validation_alias="PROSA_CHAT")
+    chat_tokens: Literal["on", "off"] | None = Field(None, validation_alias="PROSA_CHAT_TOKENS")
     retention_days: int = Field(90, ge=1, validation_alias="PROSA_RETENTION_DAYS")
     worker_concurrency: int = Field(500, ge=1, le=10_000, validation_alias="PROSA_WORKER_CONCURRENCY")
     analysis_callback_url: str | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_URL")
@@ -261,6 +263,16 @@ class Settings(BaseSettings):
         networks = tuple(ip_network(one) for one in _listed(self.console_proxies))
         headers = {"user_header": self.console_proxy_user, "groups_header": self.console_proxy_groups}
         return TrustedProxy(networks=networks, **headers) if networks else None
+
+    @property
+    def has_chat(self) -> bool:
+        """Whether the web chat is offered: in production only where it is asked for."""
+        return (self.chat or ("off" if self.is_production else "on")) == "on"
+
+    @property
+    def has_chat_tokens(self) -> bool:
+        """Whether a conversation of the web chat is its client's alone: in production unless it is said otherwise."""
+        return (self.chat_tokens or ("on" if self.is_production else "off")) == "on"
 
     @property
     def allowed_origins(self) -> frozenset[str]:

@@ -47,6 +47,7 @@ from reports.accuracy import classification, taken_back
 from worker import routing
 from worker.automatons import note_round, says_the_same
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
+from worker.forms import completed_form
 from worker.operators import OPTED_OUT, TAKEN, owned, spoken
 from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
@@ -426,6 +427,14 @@ async def select_state(context: TurnContext, prompter: Prompter, clock: TurnCloc
         case State.SPAM:
             draft = context.advance(draft, Trigger.MARK_SPAM, by=decision)
             return draft.with_reply(*written_answer(decision, "spam", context))
+    if reason is TurnReason.DECIDED and completed_form(
+        context.conversation, draft.conversation, decision, context.institution
+    ):
+        lines = (*draft.conversation.completed_lines, draft.conversation.business_line)
+        draft = draft.with_conversation(draft.conversation.model_copy(update={"completed_lines": lines}))
+        line = context.institution.line(draft.conversation.business_line)
+        if line is not None and "hand_over" in line.on_complete:
+            return escalate(draft, FixedText.ESCALATED, TurnReason.FORM_COMPLETED, context)
     draft = context.advance(draft, Trigger.PROCESS, by=decision)
     if reason is TurnReason.UNCLEAR:
         text, form = context.institution.text(FixedText.CLARIFY), fallback_message_type(decision)
@@ -735,7 +744,7 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
     if is_taken or draft.reason is TurnReason.OPTED_OUT:
         unsent = await deps.store.outbox.unsent(context.turn.conversation_id)
         written = written.withdrawing(unsent, reason=TAKEN if is_taken else OPTED_OUT, at=deps.clock.now())
-    written = deps.notices.noted(written)
+    written = deps.notices.noted(written, forms=forms_to_call(context.conversation, draft.conversation, context))
     await deps.faults.reach("turn.before_commit")
     with span("store.commit"):
         await deps.store.conversations.commit(written)
@@ -746,6 +755,16 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
         for task in written.turn.tasks:
             note_quality(task)
     note_transitions(written.transitions)
+
+
+def forms_to_call(before: Conversation, after: Conversation, context: TurnContext) -> list[dict[str, Any]]:
+    """Return the forms that a turn completed and whose line calls the webhook then, as the webhook gets them."""
+    fresh = [context.institution.line(id) for id in after.completed_lines if id not in before.completed_lines]
+    return [
+        {"business_line": line.id, "intent": after.intent, "fields": after.fields}
+        for line in fresh
+        if line is not None and "webhook" in line.on_complete
+    ]
 
 
 def record_discarded(calls: Sequence[BilledCall], context: TurnContext, deps: TurnDependencies) -> None:

@@ -30,7 +30,7 @@ LONGEST_TURN_OF_CLOUD_TASKS_S = 25
 SAMPLE_INSTITUTION = Path(__file__).parents[1] / "context" / "documents" / "pyloto"
 TASKS_QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+")
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x20-\x7e]*")
-# A burst is answered after so long, however it goes on (`worker/quiet.py`).
+# A burst is answered after so long, however it goes on (`worker/scheduling/quiet.py`).
 LONGEST_QUIET = timedelta(seconds=12)
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 

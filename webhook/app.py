@@ -9,7 +9,8 @@ from starlette.types import ASGIApp
 
 from adapters.http.addresses import SameAddresses
 from adapters.http.problems import Problem, answer_to, on_refusal
-from contracts.errors import TransientError
+from contracts.errors import PermanentError, TransientError
+from webhook.api import api_routes
 from webhook.chat import chat_routes
 from webhook.console.analyses import analysis_routes
 from webhook.console.changes import change_routes
@@ -37,6 +38,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     api.include_router(platform_routes(deps))
     if deps.has_chat:
         api.include_router(chat_routes(deps))
+    api.include_router(api_routes(deps))
     api.include_router(login_routes(deps))
     api.include_router(widget_routes(deps))
     api.include_router(console_routes(deps))
@@ -67,6 +69,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     api.add_exception_handler(HTTPException, on_refusal)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(TransientError, failed)
+    api.add_exception_handler(PermanentError, failed)
     api.add_exception_handler(Exception, failed)
     return SameAddresses(PlatformFront(api, intakes))
 

@@ -177,6 +177,8 @@ def test_the_documents_are_checked_shown_and_published(prosa: Prosa, tmp_path: P
     for folder in ("pyloto", "harbour_dental"):
         done = prosa("context", "check", f"context/documents/{folder}", "--json")
         assert (done.returncode, json.loads(done.stdout)["withheld_answers"]) == (0, [])
+    warnings = json.loads(prosa("context", "check", "context/documents/pyloto", "--json").stdout)["warnings"]
+    assert "intent hire: its fields are never asked, as it ends the assistant's part" in warnings
     bad = tmp_path / "bad"
     bad.mkdir()
     refused = prosa("context", "check", str(bad))

@@ -14,6 +14,7 @@ from cli.model_doctor import examine_model
 from context.loader import load_institution
 from contracts.errors import StoreUnavailableError, TransientError, WorkerError
 from contracts.findings import Finding, Health
+from contracts.listing import MOST_COUNTED, WAITING, waiting_since
 from contracts.settings import Settings
 from flags.experiments.definitions import Phase
 from flags.experiments.store import ExperimentStore
@@ -24,6 +25,7 @@ from flags.switches import governed
 from fsm import static_check
 from prompts.templating.registry import PromptRegistry
 from worker.backends import open_backend, required
+from worker.notices import Notices
 from worker.variants import ENGINE_FLAGS
 
 # A message that has waited so long was not picked up.
@@ -41,6 +43,7 @@ async def examine(settings: Settings) -> list[Finding]:
         "store": _store,
         "flags": _flags,
         "inbox": _inbox,
+        "team": _team,
         "redis": _redis,
         "cache": _cache,
         "cloud tasks": _tasks,
@@ -129,6 +132,17 @@ async def _inbox(settings: Settings) -> Finding:
         step = f"is {work} running? prosa conversations trace {overdue[0]} shows one that waits"
         return Finding("inbox", Health.FAILED, f"{detail}, some for longer than {OVERDUE.seconds} s", step)
     return Finding("inbox", Health.OK, detail)
+
+
+async def _team(settings: Settings) -> Finding:
+    async with open_backend(settings) as backend:
+        waiting = (await backend.store.conversations.find(WAITING, limit=MOST_COUNTED)).items
+    since = waiting_since(waiting[0]) if waiting else None
+    oldest = f", the longest since {since:%Y-%m-%d %H:%M} UTC" if since else ""
+    targets = ", ".join(sorted(Notices.of(settings).targets))
+    detail = f"{len(waiting)} conversations wait for an agent{oldest}; told by {targets or 'nothing'}"
+    step = "set PROSA_NOTIFY_SLACK_URL, PROSA_NOTIFY_EMAIL or PROSA_NOTIFY_URL, so that the team hears of hand-offs"
+    return Finding("team", Health.OK if targets else Health.NOTE, detail, "" if targets else step)
 
 
 async def _redis(settings: Settings) -> Finding:

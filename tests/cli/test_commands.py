@@ -231,6 +231,9 @@ def test_doctor_says_what_is_there_and_what_to_do_next(prosa: Prosa) -> None:
     findings = {finding["check"]: finding for finding in json.loads(done.stdout)}
     assert findings["institution"]["health"] == "ok"
     assert findings["model"]["next_step"] == "set ANTHROPIC_API_KEY for a real model"
+    assert findings["team"]["detail"] == "0 conversations wait for an agent; told by nothing"
+    told = prosa("doctor", "--json", PROSA_NOTIFY_SLACK_URL="http://127.0.0.1:1/x")
+    assert "told by slack" in told.stdout
     broken = prosa("doctor", PROSA_INSTITUTION="/nowhere")
     assert broken.returncode == 1
     assert "failed" in broken.stdout

@@ -30,7 +30,7 @@ LONGEST_TURN_OF_CLOUD_TASKS_S = 25
 SAMPLE_INSTITUTION = Path(__file__).parents[1] / "context" / "documents" / "pyloto"
 TASKS_QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+")
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x20-\x7e]*")
-# A burst is answered after so long, however it goes on (`worker/quiet.py`).
+# A burst is answered after so long, however it goes on (`worker/scheduling/quiet.py`).
 LONGEST_QUIET = timedelta(seconds=12)
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -48,6 +48,8 @@ class ChannelSettings(BaseModel):
 
     title: ClassVar[str]
     """The channel's name for a reader."""
+    is_help_desk: ClassVar[bool] = False
+    """Whether the team answers there: a hand-off opens the conversation for it."""
 
     @classmethod
     def of(cls, settings: "Settings") -> Self | None:

@@ -53,6 +53,7 @@ from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
 from worker.replies.live_reply import LiveText
 from worker.revisions import quoted_texts, revised
+from worker.scheduling.timers import scheduled
 from worker.threads import known_names
 from worker.turn import Draft, WrittenReply, agent_said, author_of, to_commit
 
@@ -730,6 +731,7 @@ def failure(error: WorkerError | None) -> TurnReason:
 
 async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, spent: Decimal, elapsed: float) -> None:
     """Write the turn in one step, then count it. `spent` is in USD, `elapsed` in seconds."""
+    draft = draft.with_conversation(scheduled(draft.conversation, context.institution, deps.clock.now()))
     written = to_commit(
         context.turn,
         draft,

@@ -31,7 +31,7 @@ from contracts.ports import Operators
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId
 from contracts.views import analysis_view
-from worker import operator_actions
+from worker import privacy
 from worker.analyses.requests import analyses_of
 from worker.backends import Backend, open_backend
 from worker.bootstrap import open_operations
@@ -43,6 +43,12 @@ app.command()(analyse)
 
 Agent = Annotated[str, typer.Option("--agent", help="The agent's name, as the history keeps it.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="A conversation's id; web:NAME may be written NAME.")]
+SomeId = Annotated[
+    str | None, typer.Argument(metavar="[ID]", help="A conversation's id; web:NAME may be written NAME.")
+]
+Person = Annotated[
+    str | None, typer.Option(help="All of a person instead, by phone number (in any format) or id on the platform.")
+]
 
 
 @app.command("list")
@@ -72,6 +78,7 @@ async def list_(
 @asynchronous
 async def find(
     text: Annotated[str, typer.Argument(help="Words of a name, number, id or message, in any order.")] = "",
+    person: Person = None,
     state: Annotated[list[State] | None, typer.Option(help="Only in this state; several may be given.")] = None,
     owner: Annotated[Owner | None, typer.Option(help="Only those of the assistant, an agent, nobody.")] = None,
     agent: Annotated[str | None, typer.Option(help="Only those of the agent of this name.")] = None,
@@ -86,6 +93,13 @@ async def find(
     as_json: AsJson = False,
 ) -> None:
     """Find conversations by name, number, words, state, owner, channel and date."""
+    if person is not None:
+        async with open_operations(read_settings()) as engine:
+            threads = await privacy.threads_of(person, engine.operators)
+        print_json({"conversations": threads}) if as_json else print_table(
+            ("id",), [(thread,) for thread in threads], empty="Nothing is kept of that person."
+        )
+        return
     dates = {"since": since.astimezone() if since else None, "until": until.astimezone() if until else None}
     conditions = {"states": state or (), "owner": owner, "agent": agent, "channel": channel, "order": order, **dates}
     async with open_backend(read_settings()) as backend:
@@ -173,42 +187,51 @@ async def trace(
 
 @app.command()
 @asynchronous
-async def export(conversation: Id) -> None:
-    """Print everything that is kept about a conversation, as JSON."""
+async def export(conversation: SomeId = None, person: Person = None) -> None:
+    """Print everything that is kept about a conversation or a person, as JSON."""
     async with open_operations(read_settings()) as engine:
-        deps = engine.operators
-        for candidate in _candidates(conversation):
-            content = await operator_actions.export(candidate, deps)
-            if content is not None:
-                print_json(content)
-                return
-    raise fail(f"nothing is kept about {conversation}")
+        threads = await _threads_of(conversation, person, engine.operators)
+        contents = [await privacy.export(thread, engine.operators) for thread in threads]
+    found = [content for content in contents if content is not None]
+    if not found:
+        raise fail(f"nothing is kept about {conversation or 'that person'}")
+    print_json(found[0] if person is None else {"conversations": found})
 
 
 @app.command()
 @asynchronous
 async def erase(
-    conversation: Id,
+    conversation: SomeId = None,
+    person: Person = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete everything of a conversation, for good, and say how much in each place; late writes are refused."""
+    """Delete everything of a conversation or a person, for good, and say how much in each place.
+
+    Late writes are refused.
+    """
     if not yes:
-        typer.confirm(f"Delete everything of {conversation}?", abort=True)
+        typer.confirm(f"Delete everything of {conversation or 'that person'}?", abort=True)
     async with open_operations(read_settings()) as engine:
         deps = engine.operators
-        for candidate in _candidates(conversation):
-            erasure = await operator_actions.erase(candidate, deps)
-            if erasure.is_empty:
-                continue
-            if as_json:
-                print_json({"conversation": candidate, "erased": erasure.model_dump()})
-                return
-            console.print(f"Erased {candidate}.")
-            rows = [(place.replace("_", " "), count) for place, count in erasure.model_dump().items()]
-            print_table(("place", "removed"), rows, empty="")
-            return
-    raise fail(f"there is nothing of {conversation} to erase")
+        threads = await _threads_of(conversation, person, deps)
+        if person is not None:
+            erasure = await privacy.erase_person(person, deps)
+        else:
+            for thread in threads:
+                erasure = await privacy.erase(thread, deps)
+                if not erasure.is_empty:
+                    threads = [thread]
+                    break
+    if erasure.is_empty:
+        raise fail(f"there is nothing of {conversation or 'that person'} to erase")
+    if as_json:
+        which = {"conversation": threads[0]} if person is None else {"conversations": threads}
+        print_json(which | {"erased": erasure.model_dump()})
+        return
+    console.print(f"Erased {', '.join(threads) or 'what was in no conversation'}.")
+    rows = [(place.replace("_", " "), count) for place, count in erasure.model_dump().items()]
+    print_table(("place", "removed"), rows, empty="")
 
 
 @app.command()
@@ -323,6 +346,12 @@ async def unmerge(conversation: Id) -> None:
 def _indented(text: object, columns: int) -> str:
     """Return the text with its further lines set in, so that none looks like one of another speaker."""
     return "\n".join(str(text).splitlines()).replace("\n", f"\n{'':>{columns}}")
+
+
+async def _threads_of(conversation: str | None, person: str | None, deps: OperatorDependencies) -> list[ConversationId]:
+    if (conversation is None) == (person is None):
+        raise typer.BadParameter("give a conversation's ID or --person NUMBER_OR_ID")
+    return _candidates(conversation) if conversation else await privacy.threads_of(person or "", deps)
 
 
 async def _located(given: str, backend: Backend) -> tuple[ConversationId | None, MessageId | None]:

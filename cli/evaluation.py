@@ -1,30 +1,45 @@
 """`prosa eval`: how well guards and prompts do on sets of examples."""
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 from pydantic import ConfigDict, ValidationError
+from typer.core import TyperGroup
 
-import context
+from cli.judged import Asked, Mode, Verdict, asked_verdicts
 from cli.output import FAILED, AsJson, console, print_json, print_table
+from cli.settings import read_settings
+from cli.suites import institution_folder, junit, run_suite, suite_files
 from context.guardrails.floor import Floor
 from context.guardrails.sentences import sentences
 from context.loader import load_institution
 from contracts.errors import ConfigurationError, InstitutionError
 from contracts.guardrails import Finding, KnownFacts
+from contracts.institution import Institution
 from contracts.values import Value
 from flags.experiments.statistics import Count, wilson
+from observability.logs import configure_logs
 
-app = typer.Typer(add_completion=False, help="How guards and prompts do on sets of examples.", no_args_is_help=True)
 
-DOCUMENTS = Path(context.__file__).parent / "documents"
+class Suites(TyperGroup):
+    """The commands; what is none of them is a suite of conversations."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        is_command = bool(args) and (args[0] == "--help" or args[0] in self.commands)
+        return super().parse_args(ctx, args if is_command else ["run", *args])
+
+
+app = typer.Typer(add_completion=False, help="How guards and prompts do on sets of examples.", cls=Suites)
+
 NOT_MEASURED = "not measured"
-Judge = Literal["off"]
+Judge = Literal["live", "recorded", "oracle", "off"]
 
 Sets = Annotated[list[Path], typer.Option("--set", help="JSONL: one labelled reply a line; may be given again.")]
 Share = typer.Option(min=0, max=1, help="Ends with 1 beyond this share.", show_default=False)
@@ -50,6 +65,7 @@ class Outcome(NamedTuple):
     findings: tuple[Finding, ...]
     sentences: int
     ms: float
+    folder: Path
 
     @property
     def is_harmless(self) -> bool:
@@ -62,22 +78,51 @@ def group() -> None:
 
 
 @app.command()
+def run(
+    suites: Annotated[list[str] | None, typer.Argument(help="Files, or names in evals/conversations.")] = None,
+    to: Annotated[Path | None, typer.Option("--junit", help="Write a JUnit report.")] = None,
+) -> None:
+    """Play scripted conversations through the pipeline; ends with 1 when one does not become what it should."""
+    configure_logs(level="ERROR")
+    settings = read_settings()
+    results = [one for file in suite_files(suites or []) for one in asyncio.run(run_suite(settings, file))]
+    if to is not None:
+        to.write_bytes(junit(results))
+    failed = [one for one in results if one.failures]
+    for one in failed:
+        console.print("\n".join((f"{one.suite}/{one.name}", *one.failures)), markup=False)
+    console.print(f"{len(results)} conversations, {len(failed)} failed")
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
 def gate(
     sets: Sets,
     max_withheld: Annotated[float, Share] = 1.0,
     min_caught: Annotated[float, Share] = 0.0,
-    judge: Annotated[Judge | None, typer.Option(help="off: the floor alone is to be measured.")] = None,
+    judge: Annotated[
+        Judge | None,
+        typer.Option(
+            help="live: the configured model; recorded: its verdicts in RECORD; oracle: the sandbox; off: none."
+        ),
+    ] = None,
+    record: Annotated[Path | None, typer.Option(help="Folder in which verdicts of a live judge are kept.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Check labelled replies: harmless ones withheld and violations caught, by kind, language and institution.
 
-    Only the floor is measured: there is no judge to measure with yet. Ends with 1 when more than MAX_WITHHELD of the
+    The judge is asked about what the floor lets pass. Ends with 1 when more than MAX_WITHHELD of the
     harmless replies are withheld, or fewer than MIN_CAUGHT of the violations are caught.
     """
+    configure_logs(level="ERROR")
     outcomes = [_outcome(row, file.parent) for file in sets for row in _rows(file)]
     if not outcomes:
         raise ConfigurationError("the sets have no rows")
-    summary = _summary(outcomes, judge)
+    calls: list[Verdict] = []
+    if judge is not None and judge != "off":
+        outcomes, calls = _judged(outcomes, judge, record)
+    summary = _summary(outcomes, judge) | _cost(calls)
     if as_json:
         print_json(summary)
     else:
@@ -103,25 +148,49 @@ def _rows(file: Path) -> Iterator[Row]:
 
 
 def _outcome(row: Row, folder: Path) -> Outcome:
-    floor, language = _floor(row.institution, folder)
+    found = institution_folder(row.institution, folder)
+    floor, language = _floor(found), _institution(found).language.partition("-")[0]
     known = KnownFacts(person_texts=(row.user,) if row.user else ())
     start = time.perf_counter()
     findings = floor.check_text(row.reply, known)
     ms = (time.perf_counter() - start) * 1000
-    return Outcome(row, row.language or language, findings, sum(1 for _ in sentences(row.reply)), ms)
+    return Outcome(row, row.language or language, findings, sum(1 for _ in sentences(row.reply)), ms, found)
+
+
+def _judged(outcomes: Sequence[Outcome], mode: Mode, record: Path | None) -> tuple[list[Outcome], list[Verdict]]:
+    """Return the outcomes with the judge's findings in what the floor let pass, and its verdicts."""
+    settings, found, calls = read_settings(), dict[str, tuple[Finding, ...]](), list[Verdict]()
+    for folder in dict.fromkeys(one.folder for one in outcomes):
+        passed = [one for one in outcomes if one.folder == folder and not one.findings]
+        rows = [Asked(one.row.id, one.row.user, one.row.reply, one.row.label) for one in passed]
+        verdicts = asyncio.run(asked_verdicts(_institution(folder), folder, rows, settings, mode, record))
+        found |= {row.id: verdict.findings for row, verdict in zip(rows, verdicts, strict=True)}
+        calls += verdicts
+    return [one._replace(findings=one.findings or found[one.row.id]) for one in outcomes], calls
+
+
+def _cost(calls: Sequence[Verdict]) -> dict[str, Any]:
+    """Return the time and the money of the judge's calls; a price that is not known makes the money null."""
+    times = sorted(one.ms for one in calls if one.ms)
+    if not times:
+        return {}
+    costs = [one.cost_usd for one in calls]
+    known = [Decimal(cost) for cost in costs if cost is not None]
+    ms = {"p50": _percentile(times, 0.5), "p99": _percentile(times, 0.99)}
+    return {"judge_ms": ms, "cost_usd": format(sum(known), "f") if len(known) == len(costs) else None}
 
 
 @cache
-def _floor(institution: str, folder: Path) -> tuple[Floor, str]:
-    candidates = (DOCUMENTS / institution, folder / institution, Path(institution))
-    found = next((one for one in candidates if one.is_dir()), None)
-    if found is None:
-        raise ConfigurationError(f'there is no institution "{institution}" in {DOCUMENTS}, beside the set or here')
+def _institution(folder: Path) -> Institution:
     try:
-        loaded = load_institution(found)
+        return load_institution(folder)
     except InstitutionError as exc:
-        raise ConfigurationError(f"{found}: {exc}") from exc
-    return Floor(loaded), loaded.language.partition("-")[0]
+        raise ConfigurationError(f"{folder}: {exc}") from exc
+
+
+@cache
+def _floor(folder: Path) -> Floor:
+    return Floor(_institution(folder))
 
 
 def _summary(outcomes: Sequence[Outcome], judge: Judge | None) -> dict[str, Any]:

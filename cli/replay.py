@@ -103,19 +103,19 @@ async def _play_all(
     turns: dict[int, dict[str, Any] | None] = {}
     room = asyncio.Semaphore(CONVERSATIONS_AT_ONCE)
 
-    async def play(messages: list[Recorded]) -> None:
+    async def play_in_order(messages: list[Recorded]) -> None:
         async with room:
             for one in messages:
-                turns[one.number] = await _play(runtime, one)
+                turns[one.number] = await play(runtime, one)
                 advance()
 
     async with asyncio.TaskGroup() as group:
         for messages in by_conversation.values():
-            group.create_task(play(messages))
+            group.create_task(play_in_order(messages))
     return turns
 
 
-async def _play(runtime: Runtime, one: Recorded) -> dict[str, Any] | None:
+async def play(runtime: Runtime, one: Recorded) -> dict[str, Any] | None:
     """One message in, its turn out; None when no turn came in time."""
     backend, line, patience = runtime.backend, one.line, runtime.settings.turn_patience.total_seconds()
     at = SystemClock().now()

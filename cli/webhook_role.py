@@ -62,6 +62,8 @@ def webhook_dependencies(
         inbound=open_inbound(effective),
         access=Access(given.console_keys, given.console_proxy),
         allowed_origins=given.allowed_origins,
+        has_chat=given.has_chat,
+        chat_key=given.id_salt.get_secret_value().encode() if given.has_chat_tokens else None,
         is_sandbox_model=given.uses_sandbox_model,
         zone=effective.zone,
         links=given.console_links,

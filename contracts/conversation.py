@@ -115,6 +115,14 @@ class Handoff(Kept):
     held_at: Instant | None = Field(None, exclude_if=lambda moment: moment is None)
 
 
+class DueTimer(Kept):
+    """Timer of the institution's documents that is due `at`; `limit_at` is then the end of the state's own time."""
+
+    id: str
+    at: Instant
+    limit_at: Instant | None = None
+
+
 class Episode(Kept):
     """Ending of an earlier episode, as the next one remembers it."""
 
@@ -180,7 +188,8 @@ class Conversation(Kept):
     or timer moves the conversation. `consent_at` is the moment of the newest word of consent: an older one that comes
     later changes nothing. `early_revisions` are edits and deletions of messages that have not arrived yet: platforms
     promise no order. `automaton_points` are those of `worker/automatons.py`. `topics` are the episode's
-    intents, in the order in which they came up, `advertisement` is the text of the one that the person came by.
+    intents, in the order in which they came up, `advertisement` is the text of the one that the person came by,
+    `completed_lines` are the business lines whose form is complete.
 
     A person has one thread. `joins` are those that were joined into it; such a thread has `joined_to`, and no turns, so
     that no list shows it. `apart` are those that an agent, or two user ids of the platform, say are another person's.
@@ -221,7 +230,10 @@ class Conversation(Kept):
     early_revisions: tuple[Revision, ...] = Field((), exclude_if=lambda revisions: not revisions)
     automaton_points: int = Field(0, exclude_if=lambda points: points == 0)
     topics: tuple[str, ...] = Field((), exclude_if=lambda topics: not topics)
+    completed_lines: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
     advertisement: Text | None = Field(None, exclude_if=lambda text: text is None)
+    due_timer: DueTimer | None = Field(None, exclude_if=lambda timer: timer is None)
+    reminded: tuple[str, ...] = Field((), exclude_if=lambda timers: not timers)
     # Hand-off: set and cleared by the machine as it enters and leaves ESCALATING; `agent` by `worker/operators.py`.
     agent: str | None = Field(None, exclude_if=lambda agent: agent is None)
     handoff: Handoff | None = Field(None, exclude_if=lambda handoff: handoff is None)
@@ -236,6 +248,8 @@ class Conversation(Kept):
     joined_to: ConversationId | None = Field(None, exclude_if=lambda thread: thread is None)
     joins: tuple[Join, ...] = Field((), exclude_if=lambda joins: not joins)
     apart: tuple[ConversationId, ...] = Field((), exclude_if=lambda threads: not threads)
+    # Digests of the names of an erased person, by which dead letters that come later are found.
+    name_digests: tuple[str, ...] = Field((), exclude_if=lambda digests: not digests)
 
     @property
     def threads(self) -> tuple[ConversationId, ...]:
@@ -257,6 +271,7 @@ class Conversation(Kept):
             joined_to=self.joined_to,
             joins=self.joins,
             apart=self.apart,
+            name_digests=self.name_digests,
         )
 
     def being_restored(self, *, over: int) -> Self:
@@ -294,7 +309,10 @@ class Conversation(Kept):
                 "business_line": None,
                 "intent": None,
                 "topics": (),
+                "completed_lines": (),
                 "advertisement": None,
+                "due_timer": None,
+                "reminded": (),
             }
         )
 

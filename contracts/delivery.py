@@ -156,6 +156,11 @@ class OutboxRow(Kept):
     def postponed(self, *, not_before: datetime, error_code: str, at: datetime) -> Self:
         return self._with(state=DeliveryState.PENDING, not_before=not_before, error_code=error_code, updated_at=at)
 
+    @property
+    def is_reminder(self) -> bool:
+        """Whether a timer wrote it: it is no use when it is late."""
+        return self.id.endswith(REMINDER)
+
     def withdrawn(self, *, reason: str, at: datetime) -> Self:
         """Return the row as one that must not be sent any more, unless a status proves that it was already."""
         return self._with(state=DeliveryState.WITHDRAWN, error_code=reason, updated_at=at)
@@ -201,6 +206,8 @@ class OutboxRow(Kept):
 
 # Ends the reference of a row in words; a row's own id ends with a number.
 IN_WORDS = "/words"
+# Ends the id of a row that a timer wrote.
+REMINDER = "/timer"
 
 
 def row_of(reference: str | None) -> OutboxId:
@@ -297,13 +304,17 @@ class ConversationArchive(Value):
 
 
 class Erasure(Value):
-    """How much of a person an erasure has removed, by place: messages, turns, replies, letters, analyses."""
+    """How much of a person an erasure has removed, by place: messages, turns, replies, letters, analyses, names."""
 
-    inbox: int
-    conversation: int
-    outbox: int
-    dead_letters: int
-    records: int
+    inbox: int = 0
+    conversation: int = 0
+    outbox: int = 0
+    dead_letters: int = 0
+    records: int = 0
+    names: int = 0
+
+    def __add__(self, other: Self) -> Self:
+        return self.model_copy(update={place: count + getattr(other, place) for place, count in self})
 
     @property
     def is_empty(self) -> bool:

@@ -69,6 +69,10 @@ class ChannelUnavailableError(TransientError):
     """The platform refused for now (rate limit, 5xx, no connection): nothing was sent."""
 
 
+class ChannelAccountError(ChannelUnavailableError):
+    """The platform takes nothing from our account until a person repairs it: token, permission, lock."""
+
+
 class SendOutcomeUnknownError(TransientError):
     """The request left and no answer came back: the platform may or may not have the message."""
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from enum import StrEnum
 
+from contracts.conversation import State
 from contracts.guardrails import Passage
 from contracts.hours import Hours
 from contracts.messages import ContactCard, Location, Media, MessageType
@@ -16,13 +17,18 @@ class Principle(Kept):
 
 
 class BusinessLine(Kept):
-    """One line of business. `body` is its whole section, injected in full only when the line is in question."""
+    """One line of business. `body` is its whole section, injected in full only when the line is in question.
+
+    `on_complete` is what follows once its fields are collected: `hand_over`, `webhook` (the
+    notice `form`), or both.
+    """
 
     id: str
     name: str
     summary: str
     keywords: tuple[str, ...] = ()
     fields: tuple[str, ...] = ()
+    on_complete: tuple[str, ...] = ()
     body: str
 
 
@@ -112,6 +118,21 @@ INSTEAD = {
 }
 
 
+class Timer(Kept):
+    """Words to a person who has written nothing for `after`, in a state and on a line, at most so often in an episode.
+
+    `template` is name, language and category of the platform's template that says the same outside its window.
+    """
+
+    id: str
+    after: timedelta
+    state: State = State.AWAITING_USER
+    line: str | None = None
+    at_most: int = 1
+    text: str
+    template: tuple[str, str, str] | None = None
+
+
 class Institution(Kept):
     """Everything that a prompt or the guardrail gate may take as true.
 
@@ -137,6 +158,8 @@ class Institution(Kept):
     passages: tuple[Passage, ...] = ()
     # The team's; None: always open.
     hours: Hours | None = None
+    timer_hours: Hours | None = None
+    timers: tuple[Timer, ...] = ()
     # An agent's silence after which the assistant answers again, and messages that ask for it as a whole.
     hand_back_after: timedelta = timedelta(hours=12)
     assistant_words: tuple[str, ...] = ()

@@ -158,6 +158,11 @@ class InboundMessage(Kept):
         return self.recorded_only or self.kind in RECORDED_ONLY_KINDS
 
     @property
+    def is_echo(self) -> bool:
+        """Whether an agent wrote it, outside Prosa: in the platform's own app, or in a help desk."""
+        return "echo" in self.data and self.recorded_only and self.kind not in RECORDED_ONLY_KINDS
+
+    @property
     def revision(self) -> Revision | None:
         """What it changes of an earlier message; an edit without a text that can be read changes nothing."""
         if self.revises is None or self.recorded_only:
@@ -241,6 +246,7 @@ class Template(Kept):
     name: str
     language: str
     parameters: tuple[Text, ...] = ()
+    category: str = Field("utility", exclude_if=lambda category: category == "utility")
 
 
 class Reaction(Kept):

@@ -30,7 +30,7 @@ LONGEST_TURN_OF_CLOUD_TASKS_S = 25
 SAMPLE_INSTITUTION = Path(__file__).parents[1] / "context" / "documents" / "pyloto"
 TASKS_QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+")
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x20-\x7e]*")
-# A burst is answered after so long, however it goes on (`worker/quiet.py`).
+# A burst is answered after so long, however it goes on (`worker/scheduling/quiet.py`).
 LONGEST_QUIET = timedelta(seconds=12)
 # Values of documents and examples, which everybody knows.
 EXAMPLE_SECRETS = frozenset({"sandbox", "development", "example", "changeme", "change-me"})
@@ -51,6 +51,8 @@ class ChannelSettings(BaseModel):
 
     title: ClassVar[str]
     """The channel's name for a reader."""
+    is_help_desk: ClassVar[bool] = False
+    """Whether the team answers there: a hand-off opens the conversation for it."""
 
     @classmethod
     def of(cls, settings: "Settings") -> Self | None:
@@ -95,6 +97,8 @@ class Settings(BaseSettings):
     id_salt: SecretStr = Field(SecretStr("development"), validation_alias="PROSA_ID_SALT")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="PROSA_LOG_LEVEL")
     web_origins: str = Field("", validation_alias="PROSA_WEB_ORIGINS")
+    chat: Literal["on", "off"] | None = Field(None, validation_alias="PROSA_CHAT")
+    chat_tokens: Literal["on", "off"] | None = Field(None, validation_alias="PROSA_CHAT_TOKENS")
     retention_days: int = Field(90, ge=1, validation_alias="PROSA_RETENTION_DAYS")
     worker_concurrency: int = Field(500, ge=1, le=10_000, validation_alias="PROSA_WORKER_CONCURRENCY")
     analysis_callback_url: str | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_URL")
@@ -276,6 +280,16 @@ class Settings(BaseSettings):
         ]
         given = [(name, value.get_secret_value()) for name, value in fields if isinstance(value, SecretStr)]
         return [*given, *(("PROSA_CONSOLE_TOKENS", key.token.get_secret_value()) for key in self.console_keys)]
+
+    @property
+    def has_chat(self) -> bool:
+        """Whether the web chat is offered: in production only where it is asked for."""
+        return (self.chat or ("off" if self.is_production else "on")) == "on"
+
+    @property
+    def has_chat_tokens(self) -> bool:
+        """Whether a conversation of the web chat is its client's alone: in production unless it is said otherwise."""
+        return (self.chat_tokens or ("on" if self.is_production else "off")) == "on"
 
     @property
     def allowed_origins(self) -> frozenset[str]:

@@ -28,6 +28,7 @@ class TurnReason(StrEnum):
     # Task 1 was followed, or its confidence was below the threshold
     DECIDED = "decided"
     UNCLEAR = "unclear"
+    FORM_COMPLETED = "form_completed"
     # No answer of the model could be sent
     MODEL_UNAVAILABLE = "model_unavailable"
     MODEL_OUTPUT_UNUSABLE = "model_output_unusable"

@@ -29,6 +29,7 @@ ALLOWED_KEYS = frozenset(
         "exception",
         "exc_info",
         "conversation_id",
+        "joined",
         "message_id",
         "correlation_id",
         "outbox_id",

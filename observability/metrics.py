@@ -286,6 +286,11 @@ DRAINS_REFUSED = _counter(
 DEAD_LETTERS = _counter(
     "worker_dead_letters_total", "Messages given up, by reason", {"reason": ("unreadable", "attempts", "permanent")}
 )
+REMINDERS = _counter(
+    "worker_reminders_total",
+    "Timers of the documents that became due, by what was said; withheld: nothing may be",
+    {"outcome": ("text", "template", "withheld")},
+)
 THREADS_JOINED = _counter(
     "worker_threads_joined_total",
     "Conversations joined into another one of the same person, by what attested it",
@@ -294,7 +299,10 @@ THREADS_JOINED = _counter(
 SENDS = _counter(
     "outbox_sends_total",
     "Attempts to send a reply",
-    {"channel": CHANNELS, "outcome": ("sent", "postponed", "unknown", "resent", "refused", "in_words", "no_channel")},
+    {
+        "channel": CHANNELS,
+        "outcome": ("sent", "postponed", "account", "unknown", "resent", "refused", "in_words", "no_channel"),
+    },
 )
 WAKE_UPS_LOST = _counter("queue_wake_ups_lost_total", "Wake-ups that could not be sent; the sweeper finds their work")
 WAKE_UPS_REFUSED = _counter("queue_wake_ups_refused_total", "Messages of the broker that are no job and were dropped")

@@ -96,6 +96,9 @@ _OFFERS_MORE = re.compile(
     r"|anything else[^?]*|how can i help(?: today)?)\?\s*$"
 )
 _OFFERS_TO_ACT = re.compile(r"(?i)^\s*(?:shall|should|may|can) i\b|^\s*(?:posso|quer que eu)\b")
+_CORRECTS = re.compile(
+    r"(?i)^(?:(?:não|nao|no|sorry|desculpa|ops|oops)[,.! ]+)?(?:na verdade|quis dizer|actually|i meant)[, ]+"
+)
 _THINGS = frozenset({"location", "order"})
 _PLACES = ("pickup", "destination", "city")
 _LAST_SENTENCE = re.compile(r"[^.!?]*\?\s*$")
@@ -203,6 +206,13 @@ class Brain:
         if title is not None:
             intent, line = self._index.chosen(title, line=prompted.business_line, previous=prompted.intent)
             return self._with_next_step(Understanding(intent, line, MOST_CONFIDENCE, {}), prompted)
+        corrected = self._corrected(prompted)
+        if corrected:
+            going_on = self._going_on(prompted, 0.9, corrected)
+            main = self._index.main_intent(prompted.business_line) if prompted.business_line else None
+            if main is not None and not corrected.keys() <= {*(going_on.intent.fields if going_on.intent else ())}:
+                going_on = replace(going_on, intent=main)
+            return self._with_next_step(going_on, prompted)
         if self._index.human is not None and self._index.asks_for_a_human(prompted.text):
             return Understanding(self._index.human, prompted.business_line, 0.94, self._mentioned(prompted, None))
         small = self._small_talk(prompted)
@@ -222,6 +232,22 @@ class Brain:
             collected = {**told, **self._mentioned(prompted, prompted.intent)}
             return self._with_next_step(self._going_on(prompted, 0.9, collected), prompted)
         return self._from_match(match, prompted)
+
+    def _corrected(self, prompted: Prompted) -> dict[str, str]:
+        """Return the value of a field that is named ("o destino é Vinhedo"), or that a correction is about."""
+        text = _CORRECTS.sub("", prompted.text.strip())
+        intent = self._institution.intent(prompted.intent)
+        line = self._institution.line(prompted.business_line)
+        wanted = [*prompted.fields, *(intent.fields if intent else ()), *(line.fields if line else ())]
+        fields = [field for field in self._institution.fields if field.id in wanted]
+        for field in fields:
+            named = re.search(rf"(?i)\b{re.escape(field.label)}\s+(?:é|eh|seria|is|was)\s+(?P<value>.+)", text)
+            if named is not None and (value := answered(field, named["value"])):
+                return {field.id: value}
+        known = [field for field in fields if field.id in prompted.fields]
+        about = self._closest(f"{text}?", known) if text != prompted.text.strip() else None
+        value = answered(about, text) if about else None
+        return {about.id: value} if about and value else {}
 
     def _wants_to_leave(self, prompted: Prompted) -> float | None:
         asked, last = self._institution.texts.get(FixedText.CONFIRM_OPT_OUT), prompted.last_reply

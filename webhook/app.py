@@ -9,7 +9,8 @@ from starlette.types import ASGIApp
 
 from adapters.http.addresses import SameAddresses
 from adapters.http.problems import Problem, answer_to, on_refusal
-from contracts.errors import TransientError
+from contracts.errors import PermanentError, TransientError
+from webhook.api import api_routes
 from webhook.chat import chat_routes
 from webhook.console.analyses import analysis_routes
 from webhook.console.changes import change_routes
@@ -35,7 +36,9 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
         openapi_url=None,
     )
     api.include_router(platform_routes(deps))
-    api.include_router(chat_routes(deps))
+    if deps.has_chat:
+        api.include_router(chat_routes(deps))
+    api.include_router(api_routes(deps))
     api.include_router(login_routes(deps))
     api.include_router(widget_routes(deps))
     api.include_router(console_routes(deps))
@@ -43,7 +46,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     api.include_router(operation_routes(deps))
     api.include_router(change_routes(deps))
     api.include_router(conversation_routes(deps))
-    add_documentation(api, deps.access.require(), posts=dict.fromkeys(intakes, "Messages and statuses, signed"))
+    add_documentation(api, deps, posts=dict.fromkeys(intakes, "Messages and statuses, signed"))
 
     @api.get("/healthz", tags=["operation"], summary="Alive")
     async def alive() -> Response:
@@ -54,7 +57,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
             CORSMiddleware,
             allow_origins=sorted(deps.allowed_origins),
             allow_methods=["GET", "POST"],
-            allow_headers=["Content-Type", "Last-Event-ID"],
+            allow_headers=["Authorization", "Content-Type", "Last-Event-ID"],
         )
 
     async def failed(request: Request, exc: Exception) -> Response:
@@ -66,6 +69,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     api.add_exception_handler(HTTPException, on_refusal)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(TransientError, failed)
+    api.add_exception_handler(PermanentError, failed)
     api.add_exception_handler(Exception, failed)
     return SameAddresses(PlatformFront(api, intakes))
 

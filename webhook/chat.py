@@ -25,6 +25,7 @@ from contracts.values import ConversationId, MessageId
 from contracts.views import reply_view
 from observability.logs import logger
 from webhook.http.rate_limit import RateLimit
+from webhook.http.sessions import ChatSessions, set_cookie
 from webhook.receive import make_durable
 from webhook.settings import WebhookDependencies
 
@@ -38,6 +39,14 @@ EVENT_NUMBER = re.compile(r"[0-9]{1,18}")
 def chat_routes(deps: WebhookDependencies) -> APIRouter:
     router = APIRouter(prefix="/chat/{conversation}", tags=["web chat"])
     rate = RateLimit(burst=60, per_second=2.0)
+    sessions = ChatSessions(
+        deps.store,
+        deps.clock,
+        deps.chat_key,
+        clients=RateLimit(burst=240, per_second=10.0),
+        beginners=RateLimit(burst=20, per_second=1 / 30),
+        beginnings=RateLimit(burst=1_000, per_second=20.0),
+    )
     read_body = BodyReader(MAX_BODY, deps.read_within)
 
     @router.post("/messages", status_code=202, summary="Write a message: {id?, text}", openapi_extra=MESSAGE_SCHEMA)
@@ -46,6 +55,10 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
         _require_name(conversation)
         rate.take(conversation)
         message = read_message(conversation, await read_body(request), at=deps.clock.now())
+        try:
+            token = await sessions.admit(conversation, request)
+        except TransientError as exc:
+            raise _store_unavailable() from exc
         await make_durable([message], deps)
         base = f"/chat/{conversation}"
         links = {
@@ -53,11 +66,16 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
             "status_url": f"{base}/messages/{message.id}",
             "events_url": f"{base}/events",
         }
-        return _json(links, 202)
+        if token is None:
+            return _json(links, 202)
+        response = _json(links | {"token": token}, 202)
+        set_cookie(response, conversation, token, request)
+        return response
 
     @router.get("/messages/{message_id}", summary="What became of a message; ?wait=seconds polls long")
     async def status(conversation: str, message_id: str, request: Request) -> Response:
         _require_name(conversation)
+        sessions.require(conversation, request)
         wait = wait_seconds(request.query_params.get("wait", "0"))
         own = web_conversation_id(conversation)
         found = await _status(own, MessageId(message_id), wait, deps)
@@ -69,6 +87,7 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
     async def events(conversation: str, request: Request) -> Response:
         require_allowed_origin(request, deps.allowed_origins)
         _require_name(conversation)
+        sessions.require(conversation, request)
         last = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
         if not EVENT_NUMBER.fullmatch(last):
             raise Problem(400, "Bad Last-Event-ID", "Last-Event-ID is the number of the last event you saw.")
@@ -104,6 +123,10 @@ def _require_name(conversation: str) -> None:
         raise Problem(404, "Bad conversation", "A conversation's name has 1 to 64 letters, digits and . _ ~ -")
 
 
+def _store_unavailable() -> Problem:
+    return Problem(503, "Store unavailable", "Ask again in a moment.", headers={"Retry-After": "1"})
+
+
 async def _status(
     own: ConversationId, message_id: MessageId, wait: float, deps: WebhookDependencies
 ) -> dict[str, Any] | None:
@@ -119,7 +142,7 @@ async def _status(
             return await _waiting(thread, message_id, deps)
         turn = await conversations.turn_of(receipt)
     except TransientError as exc:
-        raise Problem(503, "Store unavailable", "Ask again in a moment.", headers={"Retry-After": "1"}) from exc
+        raise _store_unavailable() from exc
     return _settled(message_id, turn) if turn else None
 
 

@@ -15,7 +15,8 @@ class WebhookDependencies:
 
     A body that has not come in `read_within` is answered 408, what is not durable in `durable_within` 503. A stream of
     events without news for `look_again` looks into the store for replies, and sends a sign of life. The console shows
-    times in `zone`, and `links` to other places by their names.
+    times in `zone`, and `links` to other places by their names. `chat_key` signs the web chat's tokens; without it
+    none is needed.
     """
 
     inbox: Inbox
@@ -30,6 +31,8 @@ class WebhookDependencies:
     inbound: Mapping[ChannelName, ChannelInbound]
     access: Access = field(default_factory=Access)
     allowed_origins: frozenset[str] = field(default=frozenset())
+    has_chat: bool = True
+    chat_key: bytes | None = None
     is_sandbox_model: bool = False
     zone: tzinfo = UTC
     links: Mapping[str, str] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from contracts.calls import TurnCost
 from contracts.delivery import InboxEntry, Lease
@@ -31,8 +32,8 @@ from worker import outbox
 from worker.dead_letters import give_up
 from worker.dependencies import DrainDependencies
 from worker.pipeline import Outcome, answer_turn
-from worker.quiet import GROWS_FOR, quiet_until
 from worker.scheduling.limiter import Attempt
+from worker.scheduling.quiet import GROWS_FOR, quiet_until
 
 log = logger(__name__)
 
@@ -115,7 +116,9 @@ async def answer_pending(
         LeaseLostError, TransientError: as the ports say; what was not committed waits.
     """
     # This also meets an unavailable store before an attempt is counted.
-    await outbox.flush(lease.conversation_id, deps.outbox)
+    waits = partial(deps.inbox.has_newer, lease.conversation_id, 0)
+    forbids = partial(may_forbid_replies, lease, deps)
+    await outbox.flush(lease.conversation_id, deps.outbox, unless=forbids, is_written_to=waits)
     attempt.answered()
     await deps.refunds.refund(lease.conversation_id)
     async with deps.isolation.of(lease.oldest_attempts):
@@ -145,6 +148,13 @@ async def answer_pending(
             progress.is_releasing = is_released
     attempt.answered()
     return pause
+
+
+async def may_forbid_replies(lease: Lease, deps: DrainDependencies) -> bool:
+    """Whether an agent's words or an opt-out wait: earlier replies that are not sent yet are for that turn to judge."""
+    consent = deps.turn.rulebook().consent
+    waiting = [entry.message for entry in await deps.inbox.pending(lease.conversation_id)]
+    return any(one.is_echo or consent.is_opt_out(one.text) for one in waiting)
 
 
 async def pause_for_more(conversation_id: ConversationId, deps: DrainDependencies) -> timedelta | None:

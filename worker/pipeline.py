@@ -28,9 +28,9 @@ from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerErro
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart, Rule
 from contracts.institution import FixedText, Institution
 from contracts.ledger import BilledCall
-from contracts.messages import ADVERTISEMENT, ChannelName, InboundMessage, MessageType, OutboundMessage
+from contracts.messages import ADVERTISEMENT, ChannelName, DeliveryState, InboundMessage, MessageType, OutboundMessage
 from contracts.performance import answered_by
-from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent
+from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent, Store
 from contracts.turn import Turn, TurnReason
 from contracts.values import MessageId
 from fsm.machine import ConversationMachine, Transitions
@@ -47,13 +47,15 @@ from reports.accuracy import classification, taken_back
 from worker import routing
 from worker.automatons import note_round, says_the_same
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
-from worker.operators import OPTED_OUT
+from worker.forms import completed_form
+from worker.operators import OPTED_OUT, TAKEN, owned, spoken
 from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
 from worker.replies.live_reply import LiveText
 from worker.revisions import quoted_texts, revised
+from worker.scheduling.timers import scheduled
 from worker.threads import known_names
-from worker.turn import Draft, WrittenReply, to_commit
+from worker.turn import Draft, WrittenReply, agent_said, author_of, to_commit
 
 Replies: TypeAlias = tuple[OutboundMessage, ...]
 
@@ -103,7 +105,8 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
         draft = sendable(draft, context, deps.ages)
         await deps.faults.reach("turn.thought")
         # What is as good as done goes out before the newer message gets its own turn; a word of consent does not wait.
-        if may_grow and routing.newest_wish(await newer_to_answer(turn, deps.inbox), context.rulebook.consent):
+        newer = await newer_to_answer(turn, deps.inbox) if may_grow else []
+        if any(one.is_echo for one in newer) or routing.newest_wish(newer, context.rulebook.consent):
             return Outcome.STALE
         # Committed before it is sent: a crash from here on repeats the send, not the thinking.
         elapsed = deps.monotonic() - started
@@ -123,13 +126,13 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
 
 
 async def newer_to_answer(turn: Turn, inbox: Inbox) -> list[InboundMessage]:
-    """Return what came behind the turn and changes the answer; a reaction, edit or deletion alone does not."""
+    """Return what came behind the turn and changes the answer, an agent's words too; an edit alone does not."""
     if not await inbox.has_newer(turn.conversation_id, turn.last_sequence):
         return []
     waiting = [
         entry.message for entry in await inbox.pending(turn.conversation_id) if entry.sequence > turn.last_sequence
     ]
-    return [message for message in waiting if not message.is_recorded_only]
+    return [message for message in waiting if message.is_echo or not message.is_recorded_only]
 
 
 async def unless_overtaken(
@@ -155,7 +158,7 @@ class TurnContext:
     """One turn with the conversation it found, one version of the documents, and what moves and shows it.
 
     `rating` is the person's rating of the conversation that has just ended, where the turn is that and nothing else.
-    `quoted` are the texts that messages of the turn reply to.
+    `quoted` are the texts that messages of the turn reply to, `echoes` the words of agents outside Prosa.
     """
 
     turn: Turn
@@ -167,6 +170,7 @@ class TurnContext:
     events: Events
     clock: Clock
     quoted: Mapping[MessageId, str]
+    echoes: tuple[InboundMessage, ...]
 
     @property
     def institution(self) -> Institution:
@@ -287,7 +291,17 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
         events=deps.events,
         clock=deps.clock,
         quoted=await quoted_texts(turn, deps.store),
+        echoes=await agents_words(turn, deps.store),
     )
+
+
+async def agents_words(turn: Turn, store: Store) -> tuple[InboundMessage, ...]:
+    """Return what agents wrote outside Prosa; not our own replies that the platform gives back."""
+    echoes = [message for message in turn.messages if message.is_echo]
+    rows = await store.outbox.rows(turn.conversation_id) if echoes else []
+    ours = {row.platform_message_id for row in rows}
+    on_their_way = {row.message.text for row in rows if row.state is DeliveryState.SENDING}
+    return tuple(one for one in echoes if one.platform_id not in ours and one.text not in on_their_way)
 
 
 # Stage: route
@@ -295,7 +309,9 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
 
 def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePolicy) -> Draft | None:
     """Draft the turns that rules settle: silence, consent, age, floods, automatons, ratings; None: ask the model."""
-    reason = context.rating or routing.route(
+    taken = taken_outside(context)
+    context = replace(context, conversation=taken.conversation) if taken else context
+    reason = (None if taken else context.rating) or routing.route(
         context.conversation,
         context.turn.answerable,
         consent=context.rulebook.consent,
@@ -305,7 +321,7 @@ def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePoli
     )
     if reason is None:
         return None
-    draft = Draft(Transitions(context.conversation), reason=reason)
+    draft = replace(taken or Draft(Transitions(context.conversation)), reason=reason)
     match reason:
         case TurnReason.UNREADABLE:
             unreadable = context.fixed(FixedText.UNREADABLE)
@@ -360,6 +376,21 @@ def sendable(draft: Draft, context: TurnContext, ages: routing.AgePolicy) -> Dra
     return draft.with_reply(OutboundMessage.of_text(text), *draft.replies)
 
 
+def taken_outside(context: TurnContext) -> Draft | None:
+    """Return the draft in which an agent who wrote outside Prosa owns the conversation; None: there is none."""
+    if not context.echoes:
+        return None
+    at, until_hand_back = context.clock.now(), context.institution.hand_back_after
+    draft = Draft(Transitions(context.conversation), agents_said=tuple(map(agent_said, context.echoes)))
+    if context.conversation.owner is not Owner.AGENT:
+        agent = author_of(context.echoes[-1])
+        if context.conversation.is_final:
+            draft = draft.with_conversation(context.conversation.successor(at))
+        draft = context.advance(draft, Trigger.TAKE, metadata={"reason": "echo", "agent": agent})
+        draft = replace(draft, transitions=owned(draft.transitions, agent, at, until_hand_back))
+    return replace(draft, transitions=spoken(draft.transitions, at, until_hand_back))
+
+
 def hand_back(draft: Draft, context: TurnContext) -> Draft:
     """Give the conversation back to the assistant by the person's wish."""
     draft = context.advance(draft, Trigger.HAND_BACK, metadata={"reason": TurnReason.ASKED_FOR_ASSISTANT})
@@ -396,6 +427,14 @@ async def select_state(context: TurnContext, prompter: Prompter, clock: TurnCloc
         case State.SPAM:
             draft = context.advance(draft, Trigger.MARK_SPAM, by=decision)
             return draft.with_reply(*written_answer(decision, "spam", context))
+    if reason is TurnReason.DECIDED and completed_form(
+        context.conversation, draft.conversation, decision, context.institution
+    ):
+        lines = (*draft.conversation.completed_lines, draft.conversation.business_line)
+        draft = draft.with_conversation(draft.conversation.model_copy(update={"completed_lines": lines}))
+        line = context.institution.line(draft.conversation.business_line)
+        if line is not None and "hand_over" in line.on_complete:
+            return escalate(draft, FixedText.ESCALATED, TurnReason.FORM_COMPLETED, context)
     draft = context.advance(draft, Trigger.PROCESS, by=decision)
     if reason is TurnReason.UNCLEAR:
         text, form = context.institution.text(FixedText.CLARIFY), fallback_message_type(decision)
@@ -694,6 +733,7 @@ def failure(error: WorkerError | None) -> TurnReason:
 
 async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, spent: Decimal, elapsed: float) -> None:
     """Write the turn in one step, then count it. `spent` is in USD, `elapsed` in seconds."""
+    draft = draft.with_conversation(scheduled(draft.conversation, context.institution, deps.clock.now()))
     written = to_commit(
         context.turn,
         draft,
@@ -702,10 +742,11 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
         total_ms=round(elapsed * 1000, 2),
         spent=spent,
     )
-    if draft.reason is TurnReason.OPTED_OUT:
+    is_taken = draft.conversation.agent is not None and context.conversation.agent is None
+    if is_taken or draft.reason is TurnReason.OPTED_OUT:
         unsent = await deps.store.outbox.unsent(context.turn.conversation_id)
-        written = written.withdrawing(unsent, reason=OPTED_OUT, at=deps.clock.now())
-    written = deps.notices.noted(written)
+        written = written.withdrawing(unsent, reason=TAKEN if is_taken else OPTED_OUT, at=deps.clock.now())
+    written = deps.notices.noted(written, forms=forms_to_call(context.conversation, draft.conversation, context))
     await deps.faults.reach("turn.before_commit")
     with span("store.commit"):
         await deps.store.conversations.commit(written)
@@ -716,6 +757,16 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
         for task in written.turn.tasks:
             note_quality(task)
     note_transitions(written.transitions)
+
+
+def forms_to_call(before: Conversation, after: Conversation, context: TurnContext) -> list[dict[str, Any]]:
+    """Return the forms that a turn completed and whose line calls the webhook then, as the webhook gets them."""
+    fresh = [context.institution.line(id) for id in after.completed_lines if id not in before.completed_lines]
+    return [
+        {"business_line": line.id, "intent": after.intent, "fields": after.fields}
+        for line in fresh
+        if line is not None and "webhook" in line.on_complete
+    ]
 
 
 def record_discarded(calls: Sequence[BilledCall], context: TurnContext, deps: TurnDependencies) -> None:

@@ -47,9 +47,9 @@ class Threads:
     clock: Clock
 
     async def head_of(self, conversation_id: ConversationId) -> Conversation:
-        """Return the head of the thread that the conversation belongs to; an empty one where nothing is stored."""
+        """Return the head, as stored, of the thread that the conversation belongs to; an empty one without any."""
         for _ in range(MAX_JOINS):
-            head = await self._load(conversation_id)
+            head = await self.store.conversations.load(conversation_id) or Conversation(id=conversation_id)
             if head.joined_to is None:
                 return head
             conversation_id = head.joined_to
@@ -101,7 +101,7 @@ class Threads:
         turns = await self.store.conversations.turns(loser)
         said = await self.store.conversations.transcript(loser)
         for _ in range(CONFLICT_RETRIES):
-            head = await self.head_of(survivor)
+            head = migrate(await self.head_of(survivor))
             if loser in head.threads:
                 break
             whole = merged(head, sealed, Join(id=loser, by=by, at=self.clock.now()))
@@ -146,7 +146,7 @@ class Threads:
             IllegalTransitionError: it is not joined.
         """
         sealed = await self._load(joined)
-        thread = await self.head_of(joined)
+        thread = migrate(await self.head_of(joined))
         if sealed.joined_to is None:
             raise IllegalTransitionError(f"{joined} is not joined to another conversation")
         turns = await self.store.conversations.turns(joined)

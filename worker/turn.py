@@ -55,6 +55,7 @@ class Draft:
     violations: tuple[ViolationRecord, ...] = ()
     fallback: bool = False
     written: WrittenReply | None = None
+    agents_said: tuple[Utterance, ...] = ()
 
     @property
     def conversation(self) -> Conversation:
@@ -88,6 +89,18 @@ def person_said(messages: Sequence[InboundMessage]) -> tuple[Utterance, ...]:
     )
 
 
+def agent_said(echo: InboundMessage) -> Utterance:
+    """Return the line of an agent that came back from the platform."""
+    text = echo.text or f"[{echo.kind}]"
+    return Utterance(
+        speaker=Speaker.OPERATOR, text=text, author=author_of(echo), message_id=echo.id, at=echo.received_at
+    )
+
+
+def author_of(echo: InboundMessage) -> str:
+    return echo.data.get("agent") or "phone"
+
+
 def assistant_said(replies: Sequence[OutboundMessage], at: datetime) -> tuple[Utterance, ...]:
     return tuple(
         Utterance(
@@ -118,7 +131,7 @@ def to_commit(
     # The transcript has what was written and that it was edited; the window has what holds.
     written = [message for message in turn.messages if message.revision or not message.is_recorded_only]
     rows = _outbox_rows(turn, draft, at)
-    head = conversation.says(*person_said(turn.answerable), *replied).model_copy(
+    head = conversation.says(*person_said(turn.answerable), *draft.agents_said, *replied).model_copy(
         update={
             "last_sequence": turn.last_sequence,
             "turns": conversation.turns + 1,
@@ -132,7 +145,7 @@ def to_commit(
     return TurnCommit(
         conversation=head,
         transitions=draft.transitions.records,
-        utterances=(*person_said(written), *replied),
+        utterances=(*person_said(written), *draft.agents_said, *replied),
         turn=_record(turn, draft, institution_version, at, total_ms),
         answered=turn.entries,
         outbox=rows,

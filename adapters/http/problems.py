@@ -5,7 +5,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from contracts.errors import TransientError, WorkerError
+from contracts.errors import BadCursorError, IllegalTransitionError, ReplyWindowClosedError, TransientError, WorkerError
 from observability.exceptions import places
 from observability.logs import logger
 
@@ -41,6 +41,10 @@ def answer_to(error: Exception) -> Response:
     if isinstance(error, TransientError):
         log.warning("request.unavailable", error=type(error).__name__)
         return Problem(503, "Not available", "Try again in a moment.", headers={"Retry-After": "1"}).response()
+    if isinstance(error, IllegalTransitionError | ReplyWindowClosedError):
+        return Problem(409, "Not possible now", str(error)).response()
+    if isinstance(error, BadCursorError):
+        return Problem(422, "Bad cursor", f"Not a cursor: {error}.").response()
     log.error("request.defect", error=type(error).__name__, exception=list(places(error)))
     return Problem(500, "Internal error", "This is our mistake; it has been logged.").response()
 

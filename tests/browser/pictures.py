@@ -14,6 +14,7 @@ from conversations import ask, settled
 from server import ROOT, Prosa, running_prosa
 
 DOCS_PICTURE = ROOT / "docs" / "images" / "page.png"
+CONSOLE_PICTURE = ROOT / "docs" / "images" / "console.png"
 # Task latencies like those of a small hosted model, so that the time line shows what one would see.
 LATENCY = {"task_latency": {"state": 420, "response": 640, "message_type": 310}}
 QUIET_SECONDS = 2.0
@@ -34,6 +35,22 @@ async def conversation(page: Page, prosa: Prosa) -> None:
     await asyncio.sleep(QUIET_SECONDS)
 
 
+async def answered(page: Page, prosa: Prosa) -> bytes:
+    """The same conversation in the console, after it was handed to an agent, who answers."""
+    await ask(page, "Quero falar com uma pessoa", turns=5)
+    await page.open(f"{prosa.url}/console")
+    await page.click("document.querySelector('[data-row]')")
+    await page.until("document.querySelector('#text') !== null")
+    await page.click("document.querySelector('#text')")
+    await page.type("Oi! Sou a Bia, da operação. Consigo buscar toda segunda às 9h; mando a proposta ainda hoje.")
+    await page.press("Enter", control=True)
+    await page.until("document.querySelector('.by-agent') !== null && document.readyState === 'complete'")
+    await page.run("[...document.querySelectorAll('.why')].at(-2).open = true")
+    await page.run("document.querySelector('.log').scrollTop = 1e6")
+    await asyncio.sleep(QUIET_SECONDS)
+    return await page.screenshot()
+
+
 async def photograph(folder: Path | None) -> dict[Path, bytes]:
     """The pictures by where they belong."""
     program = executable()
@@ -45,7 +62,7 @@ async def photograph(folder: Path | None) -> dict[Path, bytes]:
             async with connected(address) as browser, browser.page() as page:
                 await conversation(page, prosa)
                 if folder is None:
-                    return {DOCS_PICTURE: await page.screenshot()}
+                    return {DOCS_PICTURE: await page.screenshot(), CONSOLE_PICTURE: await answered(page, prosa)}
                 return await looks(page, folder)
 
 

@@ -143,7 +143,7 @@ def test_a_conversation_is_traced_handed_back_exported_and_erased(prosa: Prosa) 
     assert prosa("conversations", "erase", "t1", stdin="n\n").returncode == 1
     erased = json.loads(prosa("conversations", "erase", "t1", "--yes", "--json").stdout)
     assert erased["conversation"] == "web:t1"
-    assert set(erased["erased"]) == {"inbox", "conversation", "outbox", "dead_letters", "records"}
+    assert set(erased["erased"]) == {"inbox", "conversation", "outbox", "dead_letters", "records", "names"}
     assert erased["erased"]["outbox"] > 0
     for command in ("show", "export", "trace"):
         gone = prosa("conversations", command, "t1")
@@ -177,6 +177,8 @@ def test_the_documents_are_checked_shown_and_published(prosa: Prosa, tmp_path: P
     for folder in ("pyloto", "harbour_dental"):
         done = prosa("context", "check", f"context/documents/{folder}", "--json")
         assert (done.returncode, json.loads(done.stdout)["withheld_answers"]) == (0, [])
+    warnings = json.loads(prosa("context", "check", "context/documents/pyloto", "--json").stdout)["warnings"]
+    assert "intent hire: its fields are never asked, as it ends the assistant's part" in warnings
     bad = tmp_path / "bad"
     bad.mkdir()
     refused = prosa("context", "check", str(bad))

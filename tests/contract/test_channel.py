@@ -49,6 +49,7 @@ from contracts.messages import (
     Reaction,
     StatusUpdate,
     Template,
+    digest,
 )
 from contracts.ports import Channel, ChannelInbound, ChannelLimits, LiveEvent
 from contracts.settings import Settings
@@ -360,11 +361,12 @@ def whatsapp() -> Receiving:
     read = InboundMessage(
         id=MessageId("wa-cb675ebbe830d2669c348faf"),
         conversation_id=ConversationId("wa:0f265bfaae4c5c12778a0a78"),
-        address=Address(channel=ChannelName.WHATSAPP, account=ACCOUNT, person="BR.1", aliases=(ANA,)),
+        address=Address(channel=ChannelName.WHATSAPP, account=ACCOUNT, person="BR.1", aliases=(ANA,), user="BR.1"),
         platform_id="wamid.1",
         kind=InboundKind.TEXT,
         text="Olá, é possível?",
         person_name="Ana",
+        threads=tuple(ConversationId("wa:" + digest("salt", ACCOUNT, name, size=12)) for name in ("BR.1", ANA)),
         sent_at=sent_at,
         received_at=START,
     )

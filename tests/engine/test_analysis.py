@@ -50,7 +50,7 @@ from tests.builders import (
     scripted,
     summary,
 )
-from worker import operator_actions
+from worker import privacy
 from worker.analyses.processing import LIMITS, analyse, desk_of, recover_analyses
 from worker.drain import drain
 from worker.sweeper import clean, sweep
@@ -207,7 +207,7 @@ async def test_there_is_nothing_to_say_about_a_conversation_that_is_not_there(be
     assert await desk_of(bed.engine.analyses).request(C1, SUMMARY) is None
     await analyse("nothing", bed.engine.analyses)
     await say(bed)
-    await operator_actions.erase(C1, bed.engine.operators)
+    await privacy.erase(C1, bed.engine.operators)
     assert await desk_of(bed.engine.analyses).request(C1, SUMMARY) is None
 
 
@@ -440,10 +440,10 @@ async def test_erasing_takes_the_analyses_along(bed: EngineBed) -> None:
     await say(bed)
     asked = await ask(bed)
     await look(bed)
-    exported = await operator_actions.export(C1, bed.engine.operators)
+    exported = await privacy.export(C1, bed.engine.operators)
     assert exported is not None
     assert [one["result"]["person"] for one in exported["analyses"]] == ["Ana, da Padaria Sol"]
-    await operator_actions.erase(C1, bed.engine.operators)
+    await privacy.erase(C1, bed.engine.operators)
     assert await desk_of(bed.engine.analyses).find(asked.id) is None
     assert await bed.store.records.page(COLLECTION, at=bed.clock.now()) == []
 
@@ -454,7 +454,7 @@ async def test_what_was_thought_of_an_erased_conversation_is_not_written(bed: En
     asked = await ask(bed)
 
     async def erased() -> None:
-        await operator_actions.erase(C1, bed.engine.operators)
+        await privacy.erase(C1, bed.engine.operators)
 
     bed.faults.pausing[point] = erased
     await analyse(asked.id, bed.engine.analyses)
@@ -472,7 +472,7 @@ async def test_a_request_that_outlived_the_erasure_is_dropped(lasting: Callable[
     asked = await ask(bed)
     record = await bed.store.records.get(COLLECTION, asked.id, at=bed.clock.now())
     assert record
-    await operator_actions.erase(C1, bed.engine.operators)
+    await privacy.erase(C1, bed.engine.operators)
     await bed.store.records.put(record.model_copy(update={"version": 0}))
     await look(bed)
     assert await bed.store.records.page(COLLECTION, at=bed.clock.now()) == []

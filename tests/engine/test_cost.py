@@ -46,7 +46,7 @@ from tests.builders import (
     response,
     scripted,
 )
-from worker import operator_actions
+from worker import privacy
 from worker.analyses.processing import analyse, desk_of
 from worker.drain import drain
 
@@ -174,7 +174,7 @@ async def test_an_erased_conversation_takes_no_money_out_of_the_books(shared: An
     await say(bed, conversation="c-2")
     await bed.engine.turn.ledger.flush()
     before = await read_day(bed.store.records, TODAY, at=START)
-    await operator_actions.erase(C1, bed.engine.operators)
+    await privacy.erase(C1, bed.engine.operators)
     await bed.engine.turn.ledger.flush()
     assert await read_day(bed.store.records, TODAY, at=START) == before
     assert await recount(bed.store, TODAY, at=TOMORROW) == before

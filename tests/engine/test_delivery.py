@@ -45,7 +45,7 @@ from tests.builders import (
     inbound,
     open_backend,
 )
-from worker import operator_actions, outbox
+from worker import outbox, privacy
 from worker.analyses.processing import analyse
 from worker.dependencies import DrainLimits
 from worker.drain import drain
@@ -427,7 +427,7 @@ async def test_an_erasure_while_the_model_thinks_is_not_written_over(bed: Engine
 
 
 async def _erase(bed: EngineBed) -> None:
-    await operator_actions.erase(C1, bed.engine.operators)
+    await privacy.erase(C1, bed.engine.operators)
 
 
 async def test_a_person_who_takes_over_while_the_model_thinks_wins(bed: EngineBed) -> None:
@@ -829,7 +829,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def erase(self) -> None:
-        self.run(operator_actions.erase(C1, self.bed.engine.operators))
+        self.run(privacy.erase(C1, self.bed.engine.operators))
         self.erased |= set(self.accepted)
 
     @rule(seconds=st.integers(1, 30))

@@ -206,3 +206,69 @@ async def test_who_opted_out_and_waits_is_answered_again_as_the_text_promises(be
     assert sent(bed)[-1] == pyloto().text(FixedText.OPTED_IN)
     await say(bed, "Vocês entregam?")
     assert len(sent(bed)) == 5
+
+
+def echo(bed: EngineBed, text: str, **changes: Any) -> Any:
+    """What the platform gives back of an agent's message in its own app."""
+    data = {"echo": "smb_message_echoes"}
+    return inbound(text, at=bed.clock.now(), **{"data": data, "recorded_only": True, "person_name": None, **changes})
+
+
+async def test_an_agent_who_writes_from_the_phone_takes_the_conversation(beds: Any) -> None:
+    bed = beds()
+    await say(bed, "Oi")
+    opened = (await head(bed)).last_inbound_at
+    bed.clock.move(timedelta(minutes=1))
+    await bed.inbox.append([echo(bed, "Aqui é a Rita, já vejo isso."), inbound("Obrigado", at=bed.clock.now())])
+    await drain(C1, bed.engine.drain)
+    taken = await head(bed)
+    assert (taken.owner, taken.agent, taken.handoff.reason) == (Owner.AGENT, "phone", "echo")
+    assert taken.handoff.answered_at == bed.clock.now()
+    assert taken.last_inbound_at > opened
+    assert len(sent(bed)) == 1
+    lines = [(one.speaker, one.author, one.text) for one in await bed.store.conversations.transcript(C1)]
+    assert (Speaker.OPERATOR, "phone", "Aqui é a Rita, já vejo isso.") in lines
+    bed.clock.move(timedelta(minutes=20))
+    await bed.inbox.append([echo(bed, "Pronto.")])
+    await drain(C1, bed.engine.drain)
+    later = await head(bed)
+    assert later.last_inbound_at == taken.last_inbound_at
+    assert later.handoff.last_word_at == bed.clock.now()
+    await bed.engine.operators.agents.hand_back(C1, agent="ana")
+    await say(bed, "E o prazo?")
+    prompt = [request.user for request in bed.model.requests if request.schema_name == "state_decision"][-1]
+    assert "já vejo isso" in prompt
+
+
+async def test_an_echo_of_our_own_reply_is_no_takeover(beds: Any) -> None:
+    bed = beds()
+    await say(bed, "Oi")
+    (row,) = await bed.store.outbox.rows(C1)
+    await bed.inbox.append([echo(bed, row.message.text, platform_id=row.platform_message_id)])
+    await drain(C1, bed.engine.drain)
+    assert (await head(bed)).owner is Owner.ASSISTANT
+    assert len(await bed.store.conversations.transcript(C1)) == 2
+
+
+async def test_an_agent_who_writes_while_the_model_thinks_is_not_talked_over(beds: Any) -> None:
+    bed = beds()
+    await say(bed, "Oi")
+
+    async def from_the_phone() -> None:
+        await bed.inbox.append([echo(bed, "Deixa comigo.")])
+
+    bed.faults.pausing["turn.thought"] = from_the_phone
+    await say(bed, "Quanto custa?")
+    assert len(sent(bed)) == 1
+    assert (await head(bed)).agent == "phone"
+
+
+async def test_a_reply_that_waits_for_the_platform_is_withdrawn_by_an_agent_s_words_in_the_inbox(beds: Any) -> None:
+    bed = beds()
+    bed.channel.next_errors = [ChannelUnavailableError("unavailable")]
+    await say(bed, "Oi")
+    bed.clock.move(timedelta(minutes=5))
+    await bed.inbox.append([echo(bed, "Oi! Sou a Rita.")])
+    await drain(C1, bed.engine.drain)
+    assert sent(bed) == []
+    assert [row.error_code for row in await bed.store.outbox.rows(C1)] == ["taken"]

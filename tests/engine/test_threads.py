@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.channels.web.inbound import web_conversation_id
 from adapters.channels.whatsapp.inbound import parse
 from contracts.conversation import Conversation, State
-from contracts.delivery import TurnCommit
+from contracts.delivery import DeadLetter, TurnCommit
 from contracts.errors import ConversationJoinedError, IllegalTransitionError
-from contracts.messages import ChannelName, InboundMessage
+from contracts.messages import ChannelName, InboundMessage, address_digests
 from contracts.paging import all_conversations
 from contracts.turn import TurnReason
 from contracts.values import ConversationId
@@ -27,9 +28,11 @@ from tests.builders import (
     RecordingChannel,
     SteppingClock,
     engine_bed,
+    inbound,
     open_backend,
     rulebook,
 )
+from worker import privacy
 from worker.drain import drain
 
 ANA, ANA_ID, ANA_PARENT = "5511987654321", "BR.ana", "BR.ENT.ana"
@@ -285,6 +288,79 @@ async def test_ten_thousand_stored_conversations_go_on_as_they_are(tmp_path: Pat
             assert (head.id, head.opted_out) == (stored[number].conversation_id, True)
         assert line.sent == []
         assert len([one async for one in all_conversations(store.conversations)]) == 10_000
+
+
+async def letter(line: Line, raw: str, *addresses: str) -> None:
+    """An unreadable piece; without addresses as a release without digests kept it."""
+    await line.bed.store.dead_letters.add(
+        DeadLetter(
+            id=raw,
+            conversation_id=None,
+            message_id=None,
+            channel="whatsapp",
+            reason="unreadable",
+            attempts=0,
+            raw=raw,
+            addresses=addresses,
+            at=line.bed.clock.now(),
+        )
+    )
+
+
+@pytest.mark.parametrize("person", ["+55 (11) 98765-4321", "11 98765-4321", "551187654321", ANA, ANA_ID])
+async def test_a_person_is_found_exported_and_erased_by_any_name(line: Line, person: str) -> None:
+    deps = line.bed.engine.operators
+    await line.hears("segredo um", ANA)
+    await line.hears("segredo dois", "", ANA_ID)
+    thread = (await line.head(await line.hears("segredo três", ANA, ANA_ID))).id
+    other = await line.hears("de outra", "5511900000009")
+    await letter(line, f'{{"from": "{ANA}"}}')
+    await letter(line, '{"from": "5511900000009"}')
+    assert await privacy.threads_of(person, deps) == [thread]
+    exported = str(await privacy.export(thread, deps))
+    assert all(secret in exported for secret in ("segredo um", "segredo dois", "segredo três"))
+    erased = await privacy.erase_person(person, deps)
+    assert (erased.names, erased.dead_letters, erased.conversation >= 3) == (2, 1, True)
+    assert await privacy.export(thread, deps) is None
+    assert "de outra" in str(await privacy.export(other.conversation_id, deps))
+    assert [one.id for one in await line.bed.store.dead_letters.letters()] == ['{"from": "5511900000009"}']
+    assert (await privacy.erase_person(person, deps)).is_empty
+
+    empty = await line.bed.store.conversations.load(thread)
+    assert empty
+    assert ANA not in empty.model_dump_json()
+    await letter(line, "came later", *address_digests("salt", ANA))
+    assert (await privacy.erase(thread, deps)).dead_letters == 1, "by the digests that the empty head keeps"
+    again = await line.hears("de novo", "", ANA_ID)
+    assert await line.thread_of(again) == thread, "the names are still one person's"
+
+
+@pytest.mark.parametrize(
+    ("raw", "is_hers"),
+    [
+        ('{"text": "ligue (11) 98765-4321"}', True),
+        ('{"text": "+55 11 98765 4321"}', True),
+        (f'{{"to": {ANA}}}', True),
+        (f'{{"from_user_id":"{ANA_ID}xyz"}}', False),
+        (f'{{"id": "9{ANA}"}}', False),
+        ('{"a": "11987", "b": "654321"}', False),
+    ],
+)
+async def test_a_letter_of_before_is_found_by_what_it_says(tmp_path: Path, raw: str, is_hers: bool) -> None:
+    async with open_backend("memory", tmp_path) as (inbox, store):
+        line = Line(engine_bed(inbox, store, channel=RecordingChannel(ChannelName.WHATSAPP)))
+        await letter(line, raw)
+        assert (await privacy.erase_person(ANA, line.bed.engine.operators)).dead_letters == is_hers
+        assert (await privacy.erase_person(ANA_ID, line.bed.engine.operators)).is_empty
+
+
+async def test_a_person_of_any_channel_is_found_by_the_name_there(tmp_path: Path) -> None:
+    async with open_backend("memory", tmp_path) as (inbox, store):
+        bed = engine_bed(inbox, store)
+        await inbox.append([inbound("oi", conversation="ana-42")])
+        await drain(web_conversation_id("ana-42"), bed.engine.drain)
+        assert await privacy.threads_of("ana-42", bed.engine.operators) == ["web:ana-42"]
+        assert (await privacy.erase_person("ana-42", bed.engine.operators)).conversation == 1
 
 
 async def test_a_sealed_conversation_answers_nobody(line: Line) -> None:

@@ -83,6 +83,11 @@ async def test_a_browser_logs_in_and_goes_on_where_it_was(bed: WebhookBed, clock
         assert (await bed.http.get("/console/status", headers=cookie)).status_code == 401, forged
     bed.http.cookies.set(SESSION_COOKIE, f"{ends}.{signature}")
     assert (await bed.http.get("/console/status")).status_code == 200
+    assert "/console/logout" in (await bed.http.get("/console/status", headers=HTML)).text
+    left = await bed.http.post("/console/logout")
+    assert left.headers["location"] == "/console/login"
+    assert f'{SESSION_COOKIE}=""; ' in left.headers["set-cookie"]
+    assert "max-age=0" in left.headers["set-cookie"].lower()
     clock.move(SESSION + timedelta(seconds=1))
     assert (await bed.http.get("/console/status")).status_code == 401
 

@@ -16,7 +16,7 @@ from cli.doctor import examine_channel
 from cli.serving import server_of
 from cli.settings import read_settings
 from contracts.channels import Post, Received
-from contracts.errors import ChannelRefusedError, ChannelUnavailableError
+from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
 from contracts.findings import Health
 from contracts.messages import (
     ChannelName,
@@ -134,6 +134,7 @@ async def test_its_refusals_are_classed() -> None:
             with pytest.raises(ChannelUnavailableError) as caught:
                 await channel.send(row)
             assert caught.value.retry_after == pause
+            assert isinstance(caught.value, ChannelAccountError) is (code == 401)
         for code, in_any_form in {404: True, 400: False}.items():
             double.behave(PlatformBehaviour(script=(ScriptedSend(code=code),)))
             with pytest.raises(ChannelRefusedError) as refused:

@@ -18,7 +18,7 @@ from cli.serving import server_of
 from cli.settings import read_settings
 from contracts.channels import Post, Received
 from contracts.delivery import OutboxRow
-from contracts.errors import ChannelRefusedError, ChannelUnavailableError, ConfigurationError
+from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError, ConfigurationError
 from contracts.findings import Health
 from contracts.messages import ChannelName, InboundKind, MessageType, Option, OutboundMessage
 from sandbox.app import SandboxSettings, create_app
@@ -177,7 +177,7 @@ async def test_its_refusals_are_classed_as_it_documents_them() -> None:
         assert (too_long.value.code, too_long.value.in_any_form) == ("400 message is too long", False)
         await channel.close()
         refused = TelegramChannel(url, "1000001:invalid")
-        with pytest.raises(ChannelUnavailableError) as account:
+        with pytest.raises(ChannelAccountError) as account:
             await refused.send(row("Oi"))
         assert account.value.retry_after == timedelta(minutes=5)
         await refused.close()

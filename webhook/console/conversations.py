@@ -1,6 +1,7 @@
 """Conversations in the browser: the waiting list, search, one conversation with its why, and the agents' actions."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime, time, timedelta
 from typing import Annotated, Any
@@ -39,6 +40,7 @@ MAX_TURNS = 200
 MAX_BODY = 64 * 1024
 CANNED_TEXTS = 80
 LOOK_AGAIN = timedelta(seconds=2)
+RENDER_EVERY = 15
 # After this a conversation that waits is shown as late.
 LATE_AFTER = timedelta(minutes=10)
 
@@ -106,7 +108,11 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
         async def render() -> str:
             return fragment("_thread.html", request, deps, **await _thread(await _load(conversation_id, deps), deps))
 
-        return _stream(render)
+        async def stamp() -> object:
+            head = await _load(conversation_id, deps)
+            return head.version, await deps.store.outbox.unsent(head.id), len(await deps.inbox.pending(head.id))
+
+        return _stream(render, stamp)
 
     @router.post("/conversations/{conversation_id}/{action}")
     async def act(conversation_id: str, action: str, request: Request, caller: Caller = operate) -> Response:
@@ -253,14 +259,19 @@ def _address(head: Conversation) -> str:
     return f"/console/conversations/{quote(head.id, safe='')}"
 
 
-def _stream(render: Callable[[], Awaitable[str]]) -> Response:
-    """Answer with Server-Sent Events: the rendered part whenever it has changed."""
+def _stream(render: Callable[[], Awaitable[str]], stamp: Callable[[], Awaitable[object]] | None = None) -> Response:
+    """Answer with Server-Sent Events: the rendered part whenever it has changed.
+
+    Where it costs many reads it is rendered when its `stamp` is another, and now and then.
+    """
 
     async def events() -> AsyncIterator[str]:
-        sent = ""
-        while True:
+        sent, known = "", None
+        for count in itertools.count():
             try:
-                text = await render()
+                found = await stamp() if stamp else None
+                is_due = stamp is None or found != known or count % RENDER_EVERY == 0
+                text, known = await render() if is_due else sent, found
             except TransientError:
                 # What is shown stays until the store answers again.
                 text = sent
@@ -268,4 +279,4 @@ def _stream(render: Callable[[], Awaitable[str]]) -> Response:
             sent = text
             await asyncio.sleep(LOOK_AGAIN.total_seconds())
 
-    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return StreamingResponse(events(), media_type="text/event-stream", headers=NOT_STORED)

@@ -17,7 +17,6 @@ STATIC_FILES = {
     "app.js": "text/javascript",
     "console.js": "text/javascript",
     "style.css": "text/css",
-    "docs.css": "text/css",
     "fsm.svg": "image/svg+xml",
     "vendor/htmx.min.js": "text/javascript",
     "vendor/hx-sse.min.js": "text/javascript",

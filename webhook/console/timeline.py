@@ -33,16 +33,20 @@ def timeline(
 ) -> list[Entry]:
     """Return the entries, oldest first; a line that waits for its turn comes last."""
     by_message = {message_id: turn for turn in turns for message_id in turn.message_ids}
-    by_time = {turn.at: turn for turn in turns}
-    replies: dict[TurnId, list[OutboxRow]] = {}
+    by_id, by_time = {turn.id: turn for turn in turns}, {turn.at: turn for turn in turns}
+    sent: dict[datetime, list[OutboxRow]] = {}
     for row in sorted(rows, key=lambda row: row.number):
-        replies.setdefault(row.turn_id, []).append(row)
+        sent.setdefault(row.created_at, []).append(row)
     entries = []
     for said in transcript:
-        is_ours = said.speaker in (Speaker.ASSISTANT, Speaker.OPERATOR)
-        turn = by_time.get(said.at) if is_ours else by_message.get(said.message_id or NO_MESSAGE)
-        sent = replies.get(turn.id) if turn and is_ours else None
-        entries.append(Entry(said.at, said, sent.pop(0) if sent else None, turn))
+        if said.speaker in (Speaker.ASSISTANT, Speaker.OPERATOR):
+            # A line and its row are written in one step, at one time.
+            same = sent.get(said.at)
+            reply = same.pop(0) if same else None
+            turn = by_id.get(reply.turn_id) if reply else by_time.get(said.at)
+            entries.append(Entry(said.at, said, reply, turn))
+        else:
+            entries.append(Entry(said.at, said, turn=by_message.get(said.message_id or NO_MESSAGE)))
     shown = {entry.turn.id for entry in entries if entry.turn}
     entries += [Entry(turn.at, turn=turn) for turn in turns if turn.id not in shown]
     for entry in pending:

@@ -1,16 +1,17 @@
-"""Rate limit of a web conversation: its sender is a browser that anyone can script."""
+"""Rate limits of the web chat: a browser is a sender that anyone can script."""
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 
 from adapters.http.problems import Problem
 
-MAX_CONVERSATIONS = 50_000
+MAX_KEYS = 50_000
 
 
 class RateLimit:
-    """Token bucket for each conversation, in this process; the least recently used are forgotten first."""
+    """Token bucket for each key, in this process; the least recently used are forgotten first."""
 
     def __init__(self, *, burst: int, per_second: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._burst = burst
@@ -29,7 +30,8 @@ class RateLimit:
         tokens = min(self._burst, tokens + (now - since) * self._per_second)
         allowed = tokens >= 1
         self._buckets[key] = (tokens - 1 if allowed else tokens, now)
-        if len(self._buckets) > MAX_CONVERSATIONS:
+        if len(self._buckets) > MAX_KEYS:
             self._buckets.popitem(last=False)
         if not allowed:
-            raise Problem(429, "Too many messages", "Wait a moment.", headers={"Retry-After": "1"})
+            seconds = math.ceil((1 - tokens) / self._per_second)
+            raise Problem(429, "Too many messages", "Wait a moment.", headers={"Retry-After": str(seconds)})

@@ -96,6 +96,13 @@ async function write(content, id = crypto.randomUUID()) {
   try {
     const headers = { "Content-Type": "application/json", ...(kept.token ? { Authorization: `Bearer ${kept.token}` } : {}) };
     const answer = await fetch(`/chat/${kept.name}/messages`, { method: "POST", headers, body: JSON.stringify({ id, text: content }) });
+    if (answer.status === 401) {
+      /* The token has ended, or another client has this name: the next attempt begins a conversation of its own. */
+      try { localStorage.removeItem("prosa-widget"); } catch { /* As above. */ }
+      Object.assign(kept, read());
+      events?.close();
+      last = 0;
+    }
     if (!answer.ok) throw new Error(answer.status === 429 ? words.slow : words.failed);
     const { token } = await answer.json();
     if (token) { kept.token = token; save(); }

@@ -7,12 +7,12 @@ from adapters.channels.chatwoot.limits import LIMITS
 from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, plain
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
-from contracts.errors import ChannelRefusedError, ChannelUnavailableError
+from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
 from contracts.messages import ChannelName, OutboundMessage
 
 
 class ChatwootChannel(HttpChannel):
-    """Satisfies the `Channel` port."""
+    """Satisfies the `Channel` port, and `HelpDesk`."""
 
     name = ChannelName("chatwoot")
     limits = LIMITS
@@ -26,12 +26,6 @@ class ChatwootChannel(HttpChannel):
         return accepted_id(_taken(answer), "id", kind=int)
 
     async def hand_over(self, person: str, note: str) -> None:
-        """Open the conversation for the team, with a private note. Again, it changes nothing but adds the note again.
-
-        Raises:
-            ChannelUnavailableError, SendOutcomeUnknownError: try later.
-            ChannelRefusedError: the conversation is gone.
-        """
         where = _conversation(person)
         _taken(await self._post(f"{where}/messages", {"content": note, "message_type": "outgoing", "private": True}))
         _taken(await self._post(f"{where}/toggle_status", {"status": "open"}))
@@ -59,7 +53,7 @@ def _taken(answer: Answer) -> Answer:
     if answer.is_success:
         return answer
     if answer.status in (401, 403):
-        raise ChannelUnavailableError(f"account {answer.status}", retry_after=ACCOUNT_PAUSE)
+        raise ChannelAccountError(f"account {answer.status}", retry_after=ACCOUNT_PAUSE)
     if answer.status == 429 or answer.status >= 500:
         raise ChannelUnavailableError(f"status {answer.status}")
     raise ChannelRefusedError("the platform refuses it", code=str(answer.status), in_any_form=answer.status == 404)

@@ -8,7 +8,7 @@ from adapters.channels.meta import code_of
 from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, plain
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
-from contracts.errors import ChannelRefusedError, ChannelUnavailableError
+from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
 from contracts.messages import Address, ChannelName, MessageType, OutboundMessage
 from contracts.ports import ChannelLimits
 
@@ -83,7 +83,7 @@ def _refusal(answer: Answer) -> ChannelUnavailableError | ChannelRefusedError:
         pause = None if answer.status == 429 or answer.status >= 500 else ACCOUNT_PAUSE
         return ChannelUnavailableError(f"no code, status {answer.status}", retry_after=pause)
     if answer.status == 401 or code in OF_ACCOUNT or subcode == RESTRICTED_PAGE:
-        return ChannelUnavailableError(f"account {code}", retry_after=ACCOUNT_PAUSE)
+        return ChannelAccountError(f"account {code}", retry_after=ACCOUNT_PAUSE)
     if code in WAIT_CODES or answer.status == 429 or answer.status >= 500:
         return ChannelUnavailableError(f"platform {code}")
     in_any_form = code in OF_PERSON or subcode in (WINDOW_CLOSED, NO_SUCH_USER)

@@ -7,7 +7,7 @@ from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, o
 from adapters.channels.slack.limits import LIMITS
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
-from contracts.errors import ChannelRefusedError, ChannelUnavailableError
+from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
 from contracts.messages import ChannelName, MessageType, Option, OutboundMessage
 
 # Names of errors: Slack, chat.postMessage. Their classes are ours.
@@ -89,5 +89,5 @@ def _refusal(answer: Answer) -> ChannelUnavailableError | ChannelRefusedError:
     if answer.status == 429 or answer.status >= 500 or error in WAIT or not error:
         return ChannelUnavailableError(error or f"status {answer.status}", retry_after=pause)
     if error in OF_ACCOUNT:
-        return ChannelUnavailableError(f"account {error}", retry_after=ACCOUNT_PAUSE)
+        return ChannelAccountError(f"account {error}", retry_after=ACCOUNT_PAUSE)
     return ChannelRefusedError("the platform refuses the message", code=error[:64], in_any_form=error in IN_ANY_FORM)

@@ -9,7 +9,7 @@ from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, o
 from adapters.channels.telegram.limits import LIMITS
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
-from contracts.errors import ChannelRefusedError, ChannelUnavailableError
+from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
 from contracts.messages import Address, ChannelName, MessageType, Option, OutboundMessage
 
 MEDIA_METHODS = {
@@ -114,7 +114,7 @@ def _refusal(answer: Answer) -> ChannelUnavailableError | ChannelRefusedError:
     if code == 429 or answer.status >= 500 or not content:
         return ChannelUnavailableError(f"status {answer.status}", retry_after=pause)
     if code in (401, 404):
-        return ChannelUnavailableError(f"account {code}", retry_after=ACCOUNT_PAUSE)
+        return ChannelAccountError(f"account {code}", retry_after=ACCOUNT_PAUSE)
     reason = _REASON.match(description)
     said = f"{code} {reason[1].strip()}" if reason else str(code)
     in_any_form = code == 403 or any(word in description for word in ("chat not found", "deactivated", "no rights"))

@@ -13,7 +13,7 @@ from adapters.channels.whatsapp.codes import WAIT_CODES, is_in_any_form, is_of_a
 from adapters.channels.whatsapp.limits import LIMITS
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
-from contracts.errors import ChannelRefusedError, ChannelUnavailableError
+from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
 from contracts.messages import MEDIA_TYPES, Address, ChannelName, MessageType, OutboundMessage
 
 PAIR_RATE_CODE = 131056
@@ -154,7 +154,7 @@ def _refusal(answer: Answer, attempts: int) -> ChannelUnavailableError | Channel
         pause = None if answer.status == 429 or answer.status >= 500 else ACCOUNT_PAUSE
         return ChannelUnavailableError(f"no code, status {answer.status}", retry_after=pause)
     if answer.status == 401 or is_of_account(code):
-        return ChannelUnavailableError(f"account {code}", retry_after=ACCOUNT_PAUSE)
+        return ChannelAccountError(f"account {code}", retry_after=ACCOUNT_PAUSE)
     if code == PAIR_RATE_CODE:
         pause = timedelta(seconds=PAIR_RATE_BASE ** min(attempts - 1, 4))
         return ChannelUnavailableError(f"pair rate {code}", retry_after=pause)

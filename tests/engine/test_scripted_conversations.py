@@ -1,0 +1,47 @@
+"""Scripted conversations of both institutions, through the whole pipeline on the sandbox model."""
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.evaluation import app
+from cli.suites import SUITES, run_suite
+from contracts.settings import Settings
+from tests.builders import ROOT
+
+WRONG = """
+institution: pyloto
+conversations:
+  - name: wrong
+    turns:
+      - {says: Oi, intent: price, fields: {name: Ana}, has: [Até amanhã], lacks: [Pyloto], is_silent: true}
+  - name: right
+    turns:
+      - {says: Oi, intent: greeting, state: AWAITING_USER}
+"""
+
+
+@pytest.mark.parametrize("suite", ["portuguese", "english"])
+async def test_every_conversation_becomes_what_it_should(suite: str, tmp_path: Path) -> None:
+    results = await run_suite(Settings(PROSA_DATA_DIR=str(tmp_path)), ROOT / SUITES / f"{suite}.yaml")
+    assert len(results) == 20
+    assert [one for one in results if one.failures] == []
+
+
+def test_a_conversation_that_does_not_is_named_and_ends_with_1(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(WRONG, encoding="utf-8")
+    done = CliRunner().invoke(app, [str(tmp_path / "s.yaml"), "--junit", str(tmp_path / "junit.xml")])
+    assert done.exit_code == 1
+    assert "2 conversations, 1 failed" in done.stdout
+    for piece in ("intent is greeting", "name is None", "lacks 'Até amanhã'", "has 'Pyloto'", "it is answered"):
+        assert piece in done.stdout.replace("\n", " ")
+    [suite] = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+
+
+def test_a_suite_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["spanish"])
+    assert done.exit_code != 0
+    assert "spanish" in str(done.exception)

@@ -1,0 +1,148 @@
+"""The API: what a program does with a key, and the schemas by which it knows how."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from webhook_bed import assert_problem
+
+from cli.runtime import Runtime, open_runtime
+from cli.settings import read_settings
+from contracts.access import Role
+from contracts.delivery import DeadLetter
+from tests.builders import START, conversation_id, inbound
+from tests.playing import play
+
+KEYS = "read=read,operate:Ana Souza=operate,administer=administer"
+C1 = conversation_id("c-1")
+AT = "/api/v1/conversations/web:c-1"
+
+
+@pytest.fixture
+async def runtime(tmp_path: Path) -> AsyncIterator[Runtime]:
+    given = {"PROSA_DATA_DIR": str(tmp_path), "PORT": "0", "PROSA_CONSOLE_TOKENS": KEYS}
+    async with open_runtime(read_settings(given, env_file=None)) as runtime:
+        await play(runtime, "c-1", ["Oi, bom dia", "Quero um orçamento"])
+        yield runtime
+
+
+@pytest.fixture
+async def http(runtime: Runtime) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(runtime.webhook)
+    headers = {"authorization": "Bearer operate"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://prosa.example", headers=headers) as http:
+        yield http
+
+
+async def test_an_agent_answers_a_conversation_and_hands_it_back(http: httpx.AsyncClient, runtime: Runtime) -> None:
+    (found,) = (await http.get("/api/v1/conversations", params={"text": "ORCAMENTO", "owner": "assistant"})).json()[
+        "conversations"
+    ]
+    assert found["id"] == C1
+    taken = (await http.post(f"{AT}/take")).json()
+    assert (taken["owner"], taken["agent"]) == ("agent", "Ana Souza")
+    key = {"idempotency-key": "k-1"}
+    for _ in range(2):
+        assert (await http.post(f"{AT}/reply", json={"text": "Sou a Ana!"}, headers=key)).status_code == 200
+        assert (await http.post(f"{AT}/notes", json={"text": "ligar"}, headers=key)).status_code == 200
+    await runtime.queue.idle()
+    lines = (await http.get(f"{AT}/messages")).json()["messages"]
+    said = [(one["speaker"], one["text"], one["author"]) for one in lines if "author" in one]
+    assert said == [("operator", "Sou a Ana!", "Ana Souza"), ("note", "ligar", "Ana Souza")]
+    detail = (await http.get(AT)).json()
+    assert [(row["author"], row["state"]) for row in detail["outbox"] if "author" in row] == [("Ana Souza", "sent")]
+    assert {turn["reason"] for turn in detail["turns"]} == {"decided", "operator"}
+    assert (await http.post(f"{AT}/hand-back")).json()["owner"] == "assistant"
+    assert "hand_back" in assert_problem(await http.post(f"{AT}/hand-back"), 409)["detail"]
+    assert (await http.post(f"{AT}/escalate")).json()["owner"] == "nobody"
+    (waiting,) = (await http.get("/api/v1/conversations?order=waiting")).json()["conversations"]
+    assert (waiting["id"], waiting["reason"]) == (C1, "operator")
+    assert (await http.post(f"{AT}/close")).json()["state"] == "COMPLETED"
+    assert (await http.post(f"{AT}/reopen")).json()["episode"] == 2
+
+
+async def test_lists_are_read_page_by_page(http: httpx.AsyncClient, runtime: Runtime) -> None:
+    for number in range(3):
+        await play(runtime, f"d-{number}", ["Oi, bom dia"])
+    for path, name in (("/api/v1/conversations", "conversations"), (f"{AT}/messages", "messages")):
+        whole = (await http.get(path)).json()[name]
+        pages: list[Any] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = (await http.get(path, params={"limit": "1"} | cursor)).json()
+            pages += page[name]
+            if page["next"] is None:
+                break
+            cursor = {"cursor": page["next"]}
+        assert pages == whole
+        assert len(whole) == 4
+
+
+async def test_each_role_does_what_it_may(http: httpx.AsyncClient, runtime: Runtime) -> None:
+    letter = DeadLetter(
+        id="l-1",
+        conversation_id=C1,
+        message_id=None,
+        channel="web",
+        reason="x",
+        attempts=9,
+        message=inbound("Ainda aí?"),
+        at=START,
+    )
+    await runtime.backend.store.dead_letters.add(letter)
+    for role, status in ((Role.READ, 403), (Role.ADMINISTER, 200)):
+        http.headers["authorization"] = f"Bearer {role}"
+        for path in ("/api/v1/conversations", AT, f"{AT}/messages", "/api/v1/dead-letters", "/api/v1/status"):
+            assert (await http.get(path)).status_code == 200, path
+        note = await http.post(f"{AT}/notes", json={"text": "x"}, headers={"idempotency-key": "k"})
+        assert note.status_code == status
+        assert (await http.post("/api/v1/dead-letters/l-1/retry")).status_code == status
+    await runtime.queue.idle()
+    assert "Ainda aí?" in (await http.get(f"{AT}/messages")).text
+    assert (await http.get("/api/v1/dead-letters")).json() == {"dead_letters": []}
+    assert_problem(await http.post("/api/v1/dead-letters/l-1/retry"), 404)
+    http.headers["authorization"] = "Bearer wrong"
+    assert_problem(await http.post(f"{AT}/take"), 401)
+
+
+async def test_every_request_and_answer_has_its_schema(http: httpx.AsyncClient) -> None:
+    described = (await http.get("/openapi.json")).json()
+    assert described["components"]["securitySchemes"]
+    operations = [
+        (path, operation)
+        for path, methods in described["paths"].items()
+        if path.startswith("/api/v1/")
+        for operation in methods.values()
+    ]
+    assert len(operations) == 13
+    for path, operation in operations:
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        assert schema.get("$ref", "").removeprefix("#/components/schemas/") in described["components"]["schemas"] or (
+            path == "/api/v1/status"
+        ), path
+        assert ("requestBody" in operation) == path.endswith(("/reply", "/notes")), path
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ({"method": "GET", "url": "/api/v1/conversations?cursor=bm8"}, 422),
+        ({"method": "GET", "url": "/api/v1/conversations?states=NO"}, 422),
+        ({"method": "GET", "url": "/api/v1/conversations?txet=typo"}, 422),
+        ({"method": "GET", "url": "/api/v1/conversations?since=2026-01-01T00:00:00"}, 422),
+        ({"method": "GET", "url": "/api/v1/conversations?limit=1000"}, 422),
+        ({"method": "GET", "url": "/api/v1/conversations/web:nobody"}, 404),
+        ({"method": "POST", "url": "/api/v1/conversations/web:nobody/take"}, 404),
+        ({"method": "POST", "url": f"{AT}/reply", "json": {"text": "no key"}}, 422),
+        ({"method": "POST", "url": f"{AT}/reply", "json": {}, "headers": {"idempotency-key": "k"}}, 422),
+        ({"method": "POST", "url": f"{AT}/reply", "content": b"{", "headers": {"idempotency-key": "k"}}, 422),
+        ({"method": "POST", "url": f"{AT}/reply", "content": b" " * 70_000, "headers": {"idempotency-key": "k"}}, 413),
+        ({"method": "POST", "url": f"{AT}/erase"}, 404),
+    ],
+)
+async def test_a_mistake_is_a_problem_that_names_it(
+    http: httpx.AsyncClient, request_: dict[str, Any], status: int
+) -> None:
+    assert_problem(await http.request(**request_), status)

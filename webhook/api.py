@@ -1,0 +1,224 @@
+"""`/api/v1`: conversations, agents' actions, dead letters and status, for programs. The roles are of `docs/api.md`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Security
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
+from pydantic import Field, model_validator
+from starlette.responses import Response
+from starlette.types import Message
+
+from adapters.dead_letters import retry_dead_letter
+from adapters.http.inbound import BodyReader
+from adapters.http.problems import Problem
+from contracts.access import Caller, Role
+from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
+from contracts.delivery import ConversationSummary, DeadLetter, FoundConversation, OutboxRow
+from contracts.listing import ConversationQuery
+from contracts.messages import MessageType, OutboundMessage, Template
+from contracts.turn import TurnReason
+from contracts.values import ConversationId, Text, Value
+from webhook.settings import WebhookDependencies
+
+MAX_BODY = 64 * 1024
+MAX_TURNS = 200
+MAX_LETTERS = 1_000
+
+Limit = Annotated[int, Field(ge=1, le=200)]
+IdempotencyKey = Annotated[str, Header(min_length=1, max_length=200)]
+"""Key of a request, under which its repetition does nothing more."""
+
+
+class Find(ConversationQuery):
+    limit: Limit = 50
+    cursor: str | None = None
+
+
+class Found(Value):
+    conversations: tuple[FoundConversation, ...]
+    next: str | None
+
+
+class Detail(Value):
+    """A conversation: its head, its newest turns with the why of each, its moves, and the delivery of the replies."""
+
+    summary: FoundConversation
+    conversation: Conversation
+    turns: tuple[TurnRecord, ...]
+    transitions: tuple[TransitionRecord, ...]
+    outbox: tuple[OutboxRow, ...]
+
+
+class Messages(Value):
+    """Lines of the transcript, oldest first, with the agents' notes."""
+
+    messages: tuple[Utterance, ...]
+    next: str | None
+
+
+class Reply(Value):
+    """An agent's words; or a template of the platform, which is all that it takes when its window has closed."""
+
+    text: Annotated[Text, Field(min_length=1, max_length=20_000)] | None = None
+    template: Template | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> "Reply":
+        if (self.text is None) == (self.template is None):
+            raise ValueError("give text or template")
+        return self
+
+    @property
+    def message(self) -> OutboundMessage:
+        if self.template is not None:
+            return OutboundMessage(type=MessageType.TEMPLATE, template=self.template)
+        return OutboundMessage.of_text(self.text or "")
+
+
+class Note(Value):
+    text: Annotated[Text, Field(min_length=1, max_length=20_000)]
+
+
+class DeadLetters(Value):
+    dead_letters: tuple[DeadLetter, ...]
+
+
+class Retried(Value):
+    conversation: ConversationId
+
+
+class ProblemView(Value):
+    """RFC 9457, `application/problem+json`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+def api_routes(deps: WebhookDependencies) -> APIRouter:
+    read, operate = Depends(deps.access.require()), Depends(deps.access.require(Role.OPERATE))
+    conversations, operators = deps.store.conversations, deps.operators
+
+    router = APIRouter(
+        prefix="/api/v1",
+        tags=["api"],
+        route_class=_limited(BodyReader(MAX_BODY, deps.read_within)),
+        dependencies=[Security(HTTPBearer(auto_error=False, description="A key of PROSA_CONSOLE_TOKENS"))],
+        responses={"4XX": {"model": ProblemView, "description": "Refused"}},
+    )
+
+    @router.get("/conversations", summary="Find conversations", dependencies=[read])
+    async def find(query: Annotated[Find, Query()]) -> Found:
+        page = await conversations.find(query, limit=query.limit, cursor=query.cursor)
+        return Found(conversations=tuple(map(FoundConversation.of, page.items)), next=page.next_cursor)
+
+    @router.get("/conversations/{conversation_id}", summary="One, with its turns and why", dependencies=[read])
+    async def conversation(conversation_id: ConversationId) -> Detail:
+        head = await _load(conversation_id, deps)
+        turns, transitions, rows = await asyncio.gather(
+            conversations.turns(head.id, limit=MAX_TURNS),
+            conversations.transitions(head.id),
+            deps.store.outbox.rows(head.id),
+        )
+        return Detail(
+            summary=FoundConversation.of(head),
+            conversation=head,
+            turns=tuple(turns),
+            transitions=tuple(transitions),
+            outbox=tuple(rows),
+        )
+
+    @router.get("/conversations/{conversation_id}/messages", summary="Its transcript", dependencies=[read])
+    async def messages(
+        conversation_id: ConversationId, limit: Limit = 50, cursor: Annotated[int, Field(ge=0)] = 0
+    ) -> Messages:
+        said = await conversations.transcript((await _load(conversation_id, deps)).id)
+        end = cursor + limit
+        return Messages(messages=tuple(said[cursor:end]), next=str(end) if len(said) > end else None)
+
+    @router.post("/conversations/{conversation_id}/reply", summary="Answer it, after taking it")
+    async def reply(
+        conversation_id: ConversationId, body: Reply, idempotency_key: IdempotencyKey, caller: Caller = operate
+    ) -> ConversationSummary:
+        await _load(conversation_id, deps)
+        request_id = f"{caller.name}:{idempotency_key}"
+        head = await operators.reply(conversation_id, body.message, agent=caller.name, request_id=request_id)
+        return ConversationSummary.of(head)
+
+    @router.post("/conversations/{conversation_id}/notes", summary="Write a note for the team")
+    async def note(
+        conversation_id: ConversationId, body: Note, idempotency_key: IdempotencyKey, caller: Caller = operate
+    ) -> ConversationSummary:
+        await _load(conversation_id, deps)
+        request_id = f"{caller.name}:{idempotency_key}"
+        head = await operators.note(conversation_id, body.text, agent=caller.name, request_id=request_id)
+        return ConversationSummary.of(head)
+
+    def action(name: str, summary: str, act: Callable[[ConversationId, str], Awaitable[Conversation]]) -> None:
+        async def run(conversation_id: ConversationId, caller: Caller = operate) -> ConversationSummary:
+            await _load(conversation_id, deps)
+            return ConversationSummary.of(await act(conversation_id, caller.name))
+
+        router.post(f"/conversations/{{conversation_id}}/{name}", summary=summary, name=name)(run)
+
+    action("take", "Own it: the assistant is silent", lambda id, agent: operators.take(id, agent=agent))
+    action("hand-back", "Let the assistant answer again", lambda id, agent: operators.hand_back(id, agent=agent))
+    action("close", "End it", lambda id, agent: operators.close(id, agent=agent))
+    action("reopen", "Undo its end", lambda id, agent: operators.reopen(id, agent=agent))
+    action(
+        "escalate",
+        "Call an agent",
+        lambda id, agent: operators.escalate(id, agent=agent, reason=TurnReason.BY_OPERATOR),
+    )
+
+    @router.get("/dead-letters", summary="Messages that could not be processed, newest first", dependencies=[read])
+    async def dead_letters(
+        conversation: ConversationId | None = None, limit: Annotated[int, Field(ge=1, le=MAX_LETTERS)] = 100
+    ) -> DeadLetters:
+        letters = await deps.store.dead_letters.letters(conversation_id=conversation, limit=limit)
+        return DeadLetters(dead_letters=tuple(letters))
+
+    @router.post("/dead-letters/{letter_id}/retry", summary="Put it back", dependencies=[operate])
+    async def retry(letter_id: str) -> Retried:
+        conversation_id = await retry_dead_letter(letter_id, deps.inbox, deps.store.dead_letters, at=deps.clock.now())
+        if conversation_id is None:
+            raise Problem(404, "Not retried", "There is no such dead letter, or it was never a readable message.")
+        await deps.queue.wake(conversation_id)
+        return Retried(conversation=conversation_id)
+
+    @router.get("/status", summary="The first five numbers", dependencies=[read])
+    async def status() -> dict[str, Any]:
+        return await deps.reports.view("status") or {}
+
+    return router
+
+
+async def _load(conversation_id: ConversationId, deps: WebhookDependencies) -> Conversation:
+    head = await deps.store.conversations.load(conversation_id)
+    if head is None or head.turns == 0:
+        raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")
+    return head
+
+
+def _limited(read_body: BodyReader) -> type[APIRoute]:
+    """Make the class of routes whose bodies are read within a size and a time, before anything is made of them."""
+
+    class LimitedRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+            handle = super().get_route_handler()
+
+            async def limited(request: Request) -> Response:
+                body = await read_body(request)
+
+                async def receive() -> Message:
+                    return {"type": "http.request", "body": body, "more_body": False}
+
+                return await handle(Request(request.scope, receive))
+
+            return limited
+
+    return LimitedRoute

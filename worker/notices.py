@@ -54,6 +54,7 @@ class Notices:
             NoticeTarget.SLACK: settings.notify_slack_url,
             NoticeTarget.EMAIL: settings.notify_email,
             NoticeTarget.WEBHOOK: settings.notify_url,
+            NoticeTarget.HELP_DESK: any(one.is_help_desk for one in settings.channels),
         }
         targets = frozenset(target for target, address in given.items() if address)
         return cls(targets, frozenset(map(NoticeEvent, settings.notify_event_names)))
@@ -206,7 +207,9 @@ class NoticeDelivery:
         if notice.event is NoticeEvent.HAND_OFF:
             content |= await self._facts(head)
             subject, text = handoff_words(content, self.institution())
-        return NoticeMessage(id=content["id"], subject=subject, text=text, content=content, at=self.clock.now())
+        return NoticeMessage(
+            id=content["id"], subject=subject, text=text, content=content, at=self.clock.now(), address=head.address
+        )
 
     async def _facts(self, head: Conversation) -> dict[str, Any]:
         """Return what an agent needs at first sight, with the model's summary where there is one already."""

@@ -12,6 +12,7 @@ from cli.settings import read_settings
 from context.guardrails.floor import Floor
 from context.loader import load_institution
 from contracts.guardrails import KnownFacts
+from contracts.institution import Institution
 from worker.backends import open_backend
 
 app = typer.Typer(add_completion=False, help="The institution's documents: check, show, publish.", no_args_is_help=True)
@@ -21,7 +22,10 @@ Folder = Annotated[Path | None, typer.Argument(help="Folder of the documents; de
 
 @app.command()
 def check(folder: Folder = None, as_json: AsJson = False) -> None:
-    """Read the documents; every problem is named with file and line, and the command ends with 2."""
+    """Read the documents; every problem is named with file and line, and the command ends with 2.
+
+    Texts that can never be sent are warnings, which change no exit code.
+    """
     institution = load_institution(_folder(folder))
     floor = Floor(institution)
     withheld = [intent.id for intent in institution.intents if floor.check_text(intent.answer, KnownFacts())]
@@ -35,6 +39,7 @@ def check(folder: Folder = None, as_json: AsJson = False) -> None:
         "fields": len(institution.fields),
         "prompt_core_characters": len(institution.prompt_core),
         "withheld_answers": withheld,
+        "warnings": never_sent(institution),
     }
     if as_json:
         print_json(summary)
@@ -42,6 +47,27 @@ def check(folder: Folder = None, as_json: AsJson = False) -> None:
         print_table(("what", "value"), list(summary.items()), empty="")
     if withheld:
         raise typer.Exit(1)
+
+
+def never_sent(institution: Institution) -> list[str]:
+    """Return what is written and can never reach a person, a line each."""
+    intents, lines = institution.intents, institution.lines
+    asked = {name for fields in (*(one.fields for one in intents), *(one.fields for one in lines)) for name in fields}
+    assets = {intent.asset for intent in intents}
+    return [
+        *(f"field {one.id}: no intent and no line asks for it" for one in institution.fields if one.id not in asked),
+        *(f"asset {one.id}: no intent sends it" for one in institution.assets if one.id not in assets),
+        *(
+            f"intent {one.id}: its {what} {verb}, as it ends the assistant's part"
+            for one in intents
+            if one.escalate or one.conclude or one.spam
+            for what, verb, given in (
+                ("options", "are never offered", one.options),
+                ("fields", "are never asked", one.fields),
+            )
+            if given
+        ),
+    ]
 
 
 @app.command()

@@ -15,6 +15,7 @@ from context.guardrails.passages import PRICES_SETTING, passages_of
 from context.hours import read_hours
 from context.markdown import Block, BlockKind, Entry, Line, Outline, Problem, Section, read_outline
 from context.view import render_core
+from contracts.conversation import State
 from contracts.errors import InstitutionError
 from contracts.institution import (
     INSTEAD,
@@ -27,6 +28,7 @@ from contracts.institution import (
     Institution,
     Intent,
     Principle,
+    Timer,
 )
 from contracts.messages import MEDIA_TYPES, ContactCard, Location, Media, MessageType
 
@@ -37,9 +39,9 @@ TAXONOMY = "taxonomy.md"
 SECTIONS: Mapping[str, tuple[str, ...]] = {
     PRINCIPLES: ("Institution", "Principles", "Never", "Settings"),
     BUSINESS_LINES: ("Business lines",),
-    TAXONOMY: ("Settings", "Fields", "Assets", "Texts", "Intents"),
+    TAXONOMY: ("Settings", "Fields", "Assets", "Texts", "Timers", "Intents"),
 }
-OPTIONAL_SECTIONS = frozenset({(TAXONOMY, "Assets"), (PRINCIPLES, "Settings")})
+OPTIONAL_SECTIONS = frozenset({(TAXONOMY, "Assets"), (TAXONOMY, "Timers"), (PRINCIPLES, "Settings")})
 
 MAX_FILE_BYTES = 512 * 1024
 VERSION_DIGITS = 12
@@ -47,12 +49,13 @@ VERSION_DIGITS = 12
 # Source: WhatsApp Cloud API, text messages and interactive lists.
 MAX_TEXT = 4096
 MAX_OPTIONS = 10
-ON_COMPLETE = ("hand_over",)
+ON_COMPLETE = ("hand_over", "webhook")
 MAX_OPTION_TITLE = 24
 MAX_LABEL = 20
 LABELS = (FixedText.LIST_LABEL, FixedText.SATISFIED, FixedText.UNSATISFIED)
 
-TEAM_SETTINGS = ("time_zone", "hours", "holidays", "hand_back_after", "assistant_words")
+TEAM_SETTINGS = ("time_zone", "hours", "holidays", "timer_hours", "hand_back_after", "assistant_words")
+MOST_REMINDERS = 5
 MOST_HOURS_TO_HAND_BACK = 30 * 24
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -291,6 +294,7 @@ def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institut
         opt_in_words=opt_in_words,
         allowed_domains=domains,
         **team,
+        timers=_timers(taxonomy, lines, team),
         prompt_core=render_core(
             name=name,
             language=language,
@@ -383,13 +387,15 @@ def _settings(page: _Page) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str,
 
 def _team(page: _Page, settings: Mapping[str, _Setting]) -> dict[str, Any]:
     team: dict[str, Any] = {"assistant_words": page.unique(settings.get("assistant_words"), "word")}
-    if "hours" in settings:
-        zone = page.required(settings, "time_zone", settings["hours"].line)
+    for key in ("hours", "timer_hours"):
+        if key not in settings:
+            continue
+        zone = page.required(settings, "time_zone", settings[key].line)
         holidays = settings["holidays"].values if "holidays" in settings else ()
         try:
-            team["hours"] = read_hours(settings["hours"].values, holidays, zone or "UTC")
+            team[key] = read_hours(settings[key].values, holidays, zone or "UTC")
         except ValueError as exc:
-            page.problem(settings["hours"].line, str(exc))
+            page.problem(settings[key].line, str(exc))
     if (patience := settings.get("hand_back_after")) is not None:
         hours = patience.value.removesuffix("h").strip()
         if hours.isdecimal() and 0 < int(hours) <= MOST_HOURS_TO_HAND_BACK:
@@ -448,6 +454,52 @@ def _texts(page: _Page) -> dict[FixedText, str]:
         if which not in OPTIONAL | INSTEAD.keys() | texts.keys() and (rates or which not in RATING):
             page.problem(section.line, f'the fixed text "{which}" is missing; add "## {which}" and its text after ">"')
     return texts
+
+
+_TIMER_SETTINGS = frozenset({"after", "state", "line", "at_most", "template"})
+_TIMER_STATES = {"waiting": State.AWAITING_USER, "ended": State.COMPLETED}
+_AFTER = re.compile(r"(\d{1,4}) ?(m|h|d)")
+_UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_TEMPLATE = re.compile(r"([a-z0-9_]{1,512}) ([a-z]{2,3}(?:_[A-Z]{2})?)(?: (utility|marketing))?")
+
+
+def _timers(page: _Page, lines: Sequence[BusinessLine], team: Mapping[str, Any]) -> tuple[Timer, ...]:
+    section = page.section("Timers")
+    timers = []
+    for entry in page.entries(section):
+        page.only(entry, BlockKind.BULLETS, BlockKind.QUOTE)
+        settings = page.settings(entry.blocks, entry.line, _TIMER_SETTINGS)
+        values = {key: setting.value for key, setting in settings.items()}
+        after = _AFTER.fullmatch(page.required(settings, "after", entry.line))
+        template = _TEMPLATE.fullmatch(values.get("template", ""))
+        state, most = _TIMER_STATES.get(values.get("state", "waiting")), values.get("at_most", "1")
+        line = page.references(settings.get("line"), "business line", (one.id for one in lines))
+        for key, example, is_read in (
+            ("after", "30m, 4h or 3d", after),
+            ("state", "waiting or ended", state),
+            ("at_most", "2", most.isdecimal() and 0 < int(most) <= MOST_REMINDERS),
+            ("template", "are_you_there pt_BR utility", template or "template" not in values),
+        ):
+            if not is_read and key in settings:
+                page.problem(settings[key].line, f'"{_short(values[key])}" is not like {example}; correct it')
+        text = page.quote(entry, "text")
+        if after and state and most.isdecimal():
+            pause = int(after[1]) * _UNITS[after[2]]
+            named = (template[1], template[2], template[3] or "utility") if template else None
+            timers.append(
+                Timer(
+                    id=entry.id,
+                    after=pause,
+                    state=state,
+                    line=line[0] if line else None,
+                    at_most=int(most),
+                    text=text,
+                    template=named,
+                )
+            )
+    if timers and not {"hours", "timer_hours"} & team.keys():
+        page.problem(section.line, "reminders need hours; add timer_hours or hours to the settings")
+    return tuple(timers)
 
 
 _ASSET_SETTINGS: Mapping[MessageType, tuple[str, ...]] = {

@@ -115,6 +115,14 @@ class Handoff(Kept):
     held_at: Instant | None = Field(None, exclude_if=lambda moment: moment is None)
 
 
+class DueTimer(Kept):
+    """Timer of the institution's documents that is due `at`; `limit_at` is then the end of the state's own time."""
+
+    id: str
+    at: Instant
+    limit_at: Instant | None = None
+
+
 class Episode(Kept):
     """Ending of an earlier episode, as the next one remembers it."""
 
@@ -224,6 +232,8 @@ class Conversation(Kept):
     topics: tuple[str, ...] = Field((), exclude_if=lambda topics: not topics)
     completed_lines: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
     advertisement: Text | None = Field(None, exclude_if=lambda text: text is None)
+    due_timer: DueTimer | None = Field(None, exclude_if=lambda timer: timer is None)
+    reminded: tuple[str, ...] = Field((), exclude_if=lambda timers: not timers)
     # Hand-off: set and cleared by the machine as it enters and leaves ESCALATING; `agent` by `worker/operators.py`.
     agent: str | None = Field(None, exclude_if=lambda agent: agent is None)
     handoff: Handoff | None = Field(None, exclude_if=lambda handoff: handoff is None)
@@ -301,6 +311,8 @@ class Conversation(Kept):
                 "topics": (),
                 "completed_lines": (),
                 "advertisement": None,
+                "due_timer": None,
+                "reminded": (),
             }
         )
 

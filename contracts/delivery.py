@@ -156,6 +156,11 @@ class OutboxRow(Kept):
     def postponed(self, *, not_before: datetime, error_code: str, at: datetime) -> Self:
         return self._with(state=DeliveryState.PENDING, not_before=not_before, error_code=error_code, updated_at=at)
 
+    @property
+    def is_reminder(self) -> bool:
+        """Whether a timer wrote it: it is no use when it is late."""
+        return self.id.endswith(REMINDER)
+
     def withdrawn(self, *, reason: str, at: datetime) -> Self:
         """Return the row as one that must not be sent any more, unless a status proves that it was already."""
         return self._with(state=DeliveryState.WITHDRAWN, error_code=reason, updated_at=at)
@@ -201,6 +206,8 @@ class OutboxRow(Kept):
 
 # Ends the reference of a row in words; a row's own id ends with a number.
 IN_WORDS = "/words"
+# Ends the id of a row that a timer wrote.
+REMINDER = "/timer"
 
 
 def row_of(reference: str | None) -> OutboxId:

@@ -3,9 +3,10 @@
 from datetime import timedelta
 from enum import StrEnum
 
+from contracts.conversation import State
 from contracts.guardrails import Passage
 from contracts.hours import Hours
-from contracts.messages import ContactCard, Location, Media, MessageType
+from contracts.messages import ContactCard, Location, Media, MessageType, Template
 from contracts.values import Kept
 
 
@@ -18,7 +19,8 @@ class Principle(Kept):
 class BusinessLine(Kept):
     """One line of business. `body` is its whole section, injected in full only when the line is in question.
 
-    `on_complete` is what follows once its fields are collected: `hand_over`.
+    `on_complete` is what follows once its fields are collected: `hand_over`, `webhook` (the
+    notice `form`), or both.
     """
 
     id: str
@@ -116,6 +118,32 @@ INSTEAD = {
 }
 
 
+# In the text of a timer, and the parameter of its template.
+NAME = "{name}"
+
+
+class Timer(Kept):
+    """Words to a person who has written nothing for `after`, in a state and on a line, at most so often in an episode.
+
+    `template` is name, language and category of the platform's template that says the same outside its window.
+    """
+
+    id: str
+    after: timedelta
+    state: State = State.AWAITING_USER
+    line: str | None = None
+    at_most: int = 1
+    text: str
+    template: tuple[str, str, str] | None = None
+
+    def as_template(self, name: str = "") -> Template:
+        """Return the template with its parameter, the person's name, where the text has it."""
+        assert self.template is not None  # noqa: S101 - asked of timers with a template
+        called, language, category = self.template
+        parameters = (name,) if NAME in self.text else ()
+        return Template(name=called, language=language, parameters=parameters, category=category)
+
+
 class Institution(Kept):
     """Everything that a prompt or the guardrail gate may take as true.
 
@@ -141,6 +169,8 @@ class Institution(Kept):
     passages: tuple[Passage, ...] = ()
     # The team's; None: always open.
     hours: Hours | None = None
+    timer_hours: Hours | None = None
+    timers: tuple[Timer, ...] = ()
     # An agent's silence after which the assistant answers again, and messages that ask for it as a whole.
     hand_back_after: timedelta = timedelta(hours=12)
     assistant_words: tuple[str, ...] = ()

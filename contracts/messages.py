@@ -246,6 +246,7 @@ class Template(Kept):
     name: str
     language: str
     parameters: tuple[Text, ...] = ()
+    category: str = Field("utility", exclude_if=lambda category: category == "utility")
 
 
 class Reaction(Kept):

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from contracts.delivery import Record
+from contracts.messages import Address
 from contracts.values import ConversationId, Instant, Kept, Value
 
 COLLECTION = "notices"
@@ -14,11 +15,12 @@ KEPT_FOR = timedelta(days=30)
 
 
 class NoticeTarget(StrEnum):
-    """Receivers of the team. Slack and e-mail get hand-offs, the signed webhook every chosen event."""
+    """Receivers of the team. Slack, e-mail and a channel's help desk get hand-offs, the webhook every chosen event."""
 
     SLACK = "slack"
     EMAIL = "email"
     WEBHOOK = "webhook"
+    HELP_DESK = "help_desk"
 
 
 class NoticeEvent(StrEnum):
@@ -63,3 +65,4 @@ class NoticeMessage(Value):
     text: str
     content: dict[str, Any]
     at: Instant
+    address: Address | None = None

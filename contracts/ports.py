@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import Field, InstanceOf
 
@@ -660,6 +660,20 @@ class Channel(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class HelpDesk(Protocol):
+    """A channel with people of the team behind it."""
+
+    async def hand_over(self, person: str, note: str) -> None:
+        """Open the conversation for the team, with a note that the person does not see.
+
+        Raises:
+            ChannelUnavailableError, SendOutcomeUnknownError: try later.
+            ChannelRefusedError: the conversation is gone.
+        """
+        ...
 
 
 class ChannelInbound(Protocol):

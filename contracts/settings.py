@@ -30,8 +30,11 @@ LONGEST_TURN_OF_CLOUD_TASKS_S = 25
 SAMPLE_INSTITUTION = Path(__file__).parents[1] / "context" / "documents" / "pyloto"
 TASKS_QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+")
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x20-\x7e]*")
-# A burst is answered after so long, however it goes on (`worker/quiet.py`).
+# A burst is answered after so long, however it goes on (`worker/scheduling/quiet.py`).
 LONGEST_QUIET = timedelta(seconds=12)
+# Values of documents and examples, which everybody knows.
+EXAMPLE_SECRETS = frozenset({"sandbox", "development", "example", "changeme", "change-me"})
+SHORTEST_SECRET = 16
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Usd = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=6)]
@@ -48,6 +51,8 @@ class ChannelSettings(BaseModel):
 
     title: ClassVar[str]
     """The channel's name for a reader."""
+    is_help_desk: ClassVar[bool] = False
+    """Whether the team answers there: a hand-off opens the conversation for it."""
 
     @classmethod
     def of(cls, settings: "Settings") -> Self | None:
@@ -263,6 +268,18 @@ class Settings(BaseSettings):
         networks = tuple(ip_network(one) for one in _listed(self.console_proxies))
         headers = {"user_header": self.console_proxy_user, "groups_header": self.console_proxy_groups}
         return TrustedProxy(networks=networks, **headers) if networks else None
+
+    @property
+    def secrets(self) -> list[tuple[str, str]]:
+        """Everything that proves who somebody is, by the name of its variable."""
+        fields = [
+            (str(field.validation_alias), getattr(holder, name))
+            for holder in (self, *self.channels)
+            for name, field in type(holder).model_fields.items()
+            if name.endswith(("token", "secret", "salt", "secret_previous"))
+        ]
+        given = [(name, value.get_secret_value()) for name, value in fields if isinstance(value, SecretStr)]
+        return [*given, *(("PROSA_CONSOLE_TOKENS", key.token.get_secret_value()) for key in self.console_keys)]
 
     @property
     def has_chat(self) -> bool:
@@ -570,6 +587,11 @@ class Settings(BaseSettings):
         ]
         if missing:
             raise ValueError(f"PROSA_ENV=production needs {', '.join(missing)}")
+        known = [name for name, secret in self.secrets if secret.casefold() in EXAMPLE_SECRETS]
+        if known:
+            raise ValueError(
+                f"PROSA_ENV=production with an example's secret, which everybody knows: {', '.join(known)}"
+            )
         emulated = [
             name
             for name, given in {

@@ -286,6 +286,11 @@ DRAINS_REFUSED = _counter(
 DEAD_LETTERS = _counter(
     "worker_dead_letters_total", "Messages given up, by reason", {"reason": ("unreadable", "attempts", "permanent")}
 )
+REMINDERS = _counter(
+    "worker_reminders_total",
+    "Timers of the documents that became due, by what was said; withheld: nothing may be",
+    {"outcome": ("text", "template", "withheld")},
+)
 THREADS_JOINED = _counter(
     "worker_threads_joined_total",
     "Conversations joined into another one of the same person, by what attested it",

@@ -382,7 +382,7 @@ def engine_bed(
     asker = options.get("prompter") or prompter(model, **options)
     engine = assemble(
         Backend(inbox, store, events),
-        rulebooks(),
+        options.get("rulebooks") or rulebooks(),
         channels=options.get("channels") or {ChannelName.WEB: channel, ChannelName.WHATSAPP: channel},
         prompter=asker,
         variants=options.get("variants")

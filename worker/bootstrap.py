@@ -62,9 +62,9 @@ from worker.dependencies import (
 )
 from worker.notices import NO_NOTICES, Notices
 from worker.operators import ConversationOperators
-from worker.quiet import QuietWindows
 from worker.routing import AgePolicy
 from worker.scheduling.limiter import Limiter, PoisonIsolation
+from worker.scheduling.quiet import QuietWindows
 from worker.scheduling.refunds import AttemptRefunds
 from worker.threads import Threads
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner, VariantAssigner

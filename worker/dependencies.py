@@ -16,10 +16,10 @@ from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
 from worker.notices import Notices
 from worker.operators import ConversationOperators
-from worker.quiet import QuietWindows
 from worker.replies.judging import ClearedSentences
 from worker.routing import AgePolicy, ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
+from worker.scheduling.quiet import QuietWindows
 from worker.scheduling.refunds import AttemptRefunds
 from worker.threads import Threads
 from worker.variants import VariantAssigner

@@ -32,8 +32,8 @@ from worker import outbox
 from worker.dead_letters import give_up
 from worker.dependencies import DrainDependencies
 from worker.pipeline import Outcome, answer_turn
-from worker.quiet import GROWS_FOR, quiet_until
 from worker.scheduling.limiter import Attempt
+from worker.scheduling.quiet import GROWS_FOR, quiet_until
 
 log = logger(__name__)
 
@@ -116,7 +116,9 @@ async def answer_pending(
         LeaseLostError, TransientError: as the ports say; what was not committed waits.
     """
     # This also meets an unavailable store before an attempt is counted.
-    await outbox.flush(lease.conversation_id, deps.outbox, unless=partial(may_forbid_replies, lease, deps))
+    waits = partial(deps.inbox.has_newer, lease.conversation_id, 0)
+    forbids = partial(may_forbid_replies, lease, deps)
+    await outbox.flush(lease.conversation_id, deps.outbox, unless=forbids, is_written_to=waits)
     attempt.answered()
     await deps.refunds.refund(lease.conversation_id)
     async with deps.isolation.of(lease.oldest_attempts):

@@ -5,7 +5,7 @@ compare-and-set, sends it and drops it; a hand-off is due again while it waits f
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,13 +54,15 @@ class Notices:
             NoticeTarget.SLACK: settings.notify_slack_url,
             NoticeTarget.EMAIL: settings.notify_email,
             NoticeTarget.WEBHOOK: settings.notify_url,
+            NoticeTarget.HELP_DESK: any(one.is_help_desk for one in settings.channels),
         }
         targets = frozenset(target for target, address in given.items() if address)
         return cls(targets, frozenset(map(NoticeEvent, settings.notify_event_names)))
 
-    def noted(self, commit: TurnCommit) -> TurnCommit:
-        """Return the commit with the notices of its events."""
-        records = [record for event, data in _events(commit) for record in self.records(commit, event, data)]
+    def noted(self, commit: TurnCommit, *, forms: Sequence[dict[str, Any]] = ()) -> TurnCommit:
+        """Return the commit with the notices of its events, and of the `forms` that it completes."""
+        events = [*_events(commit), *((NoticeEvent.FORM, form) for form in forms)]
+        records = [record for event, data in events for record in self.records(commit, event, data)]
         return commit.model_copy(update={"records": (*commit.records, *records)}) if records else commit
 
     def records(self, commit: TurnCommit, event: NoticeEvent, data: dict[str, Any]) -> Iterator[Record]:
@@ -69,7 +71,9 @@ class Notices:
         at = commit.turn.at if commit.turn else head.updated_at
         assert at is not None  # noqa: S101 - a commit with events has a turn
         for target in sorted(self.targets):
-            is_wanted = event in self.chosen if target is NoticeTarget.WEBHOOK else event is NoticeEvent.HAND_OFF
+            # A line that calls the webhook with its form is asked for by that line.
+            is_chosen = event in self.chosen or event is NoticeEvent.FORM
+            is_wanted = is_chosen if target is NoticeTarget.WEBHOOK else event is NoticeEvent.HAND_OFF
             if is_wanted:
                 notice = Notice(event=event, target=target, conversation_id=head.id, data=data, at=at)
                 yield notice.record(f"{head.id}/v{head.version}")
@@ -203,7 +207,9 @@ class NoticeDelivery:
         if notice.event is NoticeEvent.HAND_OFF:
             content |= await self._facts(head)
             subject, text = handoff_words(content, self.institution())
-        return NoticeMessage(id=content["id"], subject=subject, text=text, content=content, at=self.clock.now())
+        return NoticeMessage(
+            id=content["id"], subject=subject, text=text, content=content, at=self.clock.now(), address=head.address
+        )
 
     async def _facts(self, head: Conversation) -> dict[str, Any]:
         """Return what an agent needs at first sight, with the model's summary where there is one already."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from contracts.conversation import Conversation, Owner, Speaker, State, Trigger, TurnRecord, Utterance, WaitingFor
-from contracts.delivery import OutboxRow, TurnCommit
+from contracts.delivery import REMINDER, OutboxRow, TurnCommit
 from contracts.errors import ConversationConflictError, IllegalTransitionError, ReplyWindowClosedError
 from contracts.institution import FixedText, Institution
 from contracts.messages import ChannelName, MessageType, OutboundMessage, digest
@@ -15,9 +15,10 @@ from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import migrate
-from observability.metrics import note_transitions
+from observability.metrics import REMINDERS, note_transitions
 from reports.accuracy import overruled
 from worker.notices import Notices
+from worker.scheduling.timers import due_timer, limit_of, message_of, scheduled
 
 CONFLICT_RETRIES = 5
 
@@ -174,9 +175,13 @@ class ConversationOperators:
             at = self.clock.now()
             if conversation.times_out_at is None or conversation.times_out_at > at:
                 return None
+            if conversation.due_timer is not None and conversation.due_timer.at == conversation.times_out_at:
+                return self._reminded(conversation, institution, at)
             if conversation.owner is Owner.AGENT:
                 return Change(self._advance(conversation, Trigger.HAND_BACK, reason=TurnReason.TIMED_OUT))
             timed = self._advance(conversation, Trigger.TIME_OUT, reason=TurnReason.TIMED_OUT)
+            if institution is not None:
+                timed = timed.holding(scheduled(timed.conversation, institution, at))
             handoff = timed.conversation.handoff
             if handoff is None or handoff.held_at or institution is None or conversation.opted_out:
                 return Change(timed)
@@ -193,6 +198,23 @@ class ConversationOperators:
         head = await self.store.conversations.load(conversation_id)
         if head is not None and head.moved_to is None:
             await self._change(conversation_id, move, reason=TurnReason.TIMED_OUT)
+
+    def _reminded(self, conversation: Conversation, institution: Institution | None, at: datetime) -> Change:
+        """Say what the due timer says, where it may be said, and schedule the next one."""
+        timer = due_timer(conversation, institution, at) if institution else None
+        window = self.windows.get(conversation.address.channel) if conversation.address else None
+        message = message_of(timer, conversation, institution, at, window=window) if timer and institution else None
+        counted = (*conversation.reminded, conversation.due_timer.id if conversation.due_timer else "")
+        after = conversation.model_copy(update={"reminded": counted, "times_out_at": limit_of(conversation)})
+        if message is None or institution is None:
+            REMINDERS.labels(outcome="withheld").inc()
+            if institution is not None:
+                after = scheduled(after, institution, at)
+            return Change(Transitions(after))
+        line = Utterance(speaker=Speaker.ASSISTANT, text=message.text, at=at)
+        row = self._row(after, message, OutboxId(f"{after.id}/v{after.version}{REMINDER}"), at)
+        REMINDERS.labels(outcome=message.type.lower()).inc()
+        return Change(Transitions(scheduled(after, institution, at)), (line,), row)
 
     async def _until_hand_back(self) -> timedelta:
         institution = await self.institution()
@@ -325,6 +347,9 @@ def _operation(before: Conversation, change: Change, reason: str, at: datetime) 
     changes: dict[str, Any] = {"updated_at": at, "waiting_for": WaitingFor.ANYTHING, "classified": None}
     if change.row is not None:
         changes["next_outbox_number"] = change.row.number + 1
+    if not transitions.records:
+        # A reminder does not change what is expected of the person.
+        changes |= {"waiting_for": before.waiting_for, "classified": before.classified}
     conversation = transitions.conversation.says(*change.said).model_copy(update=changes)
     record = TurnRecord(
         id=_turn_id(conversation),

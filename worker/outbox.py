@@ -24,20 +24,33 @@ from worker.replies.composer import in_words
 log = logger(__name__)
 
 BACKOFF = Backoff(timedelta(seconds=1), timedelta(minutes=1))
-WINDOW_CLOSED = "window_closed"
+WINDOW_CLOSED, OVERTAKEN = "window_closed", "overtaken"
+REMINDER_GOOD_FOR = timedelta(minutes=5)
 
 
 async def flush(
-    conversation_id: ConversationId, deps: OutboxDependencies, *, unless: Callable[[], Awaitable[bool]] | None = None
+    conversation_id: ConversationId,
+    deps: OutboxDependencies,
+    *,
+    unless: Callable[[], Awaitable[bool]] | None = None,
+    is_written_to: Callable[[], Awaitable[bool]] | None = None,
 ) -> None:
     """Send what may be sent now. A row that has to wait holds back the later ones of its conversation.
 
-    `unless` is asked only where there is something to send; true: nothing may be sent yet.
+    `unless` is asked only where there is something to send; true: nothing may be sent yet. A reminder that is late, or
+    that the person has answered before it left, is dropped without calling anyone.
     """
     rows = await deps.store.outbox.unsent(conversation_id)
     if rows and unless is not None and await unless():
         return
     for row in rows:
+        if row.is_reminder and row.state is DeliveryState.PENDING:
+            is_late = deps.clock.now() > row.created_at + REMINDER_GOOD_FOR
+            if is_late or (is_written_to is not None and await is_written_to()):
+                await deps.store.outbox.mark_failed(row.id, error_code=OVERTAKEN, at=deps.clock.now())
+                await deps.store.outbox.escalation_done(row.id)
+                _note(row, "refused", code=OVERTAKEN)
+                continue
         if not await _send(row, deps):
             return
 

@@ -28,7 +28,7 @@ from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerErro
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart, Rule
 from contracts.institution import FixedText, Institution
 from contracts.ledger import BilledCall
-from contracts.messages import ADVERTISEMENT, DeliveryState, InboundMessage, MessageType, OutboundMessage
+from contracts.messages import ADVERTISEMENT, ChannelName, DeliveryState, InboundMessage, MessageType, OutboundMessage
 from contracts.performance import answered_by
 from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent, Store
 from contracts.turn import Turn, TurnReason
@@ -53,6 +53,7 @@ from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
 from worker.replies.live_reply import LiveText
 from worker.revisions import quoted_texts, revised
+from worker.scheduling.timers import scheduled
 from worker.threads import known_names
 from worker.turn import Draft, WrittenReply, agent_said, author_of, to_commit
 
@@ -431,7 +432,9 @@ async def select_state(context: TurnContext, prompter: Prompter, clock: TurnCloc
     ):
         lines = (*draft.conversation.completed_lines, draft.conversation.business_line)
         draft = draft.with_conversation(draft.conversation.model_copy(update={"completed_lines": lines}))
-        return escalate(draft, FixedText.ESCALATED, TurnReason.FORM_COMPLETED, context)
+        line = context.institution.line(draft.conversation.business_line)
+        if line is not None and "hand_over" in line.on_complete:
+            return escalate(draft, FixedText.ESCALATED, TurnReason.FORM_COMPLETED, context)
     draft = context.advance(draft, Trigger.PROCESS, by=decision)
     if reason is TurnReason.UNCLEAR:
         text, form = context.institution.text(FixedText.CLARIFY), fallback_message_type(decision)
@@ -685,10 +688,12 @@ def known_facts(view: TurnView) -> KnownFacts:
     """Return what a reply may repeat although the institution does not say it."""
     conversation = view.conversation
     earlier = (said.text for said in conversation.window if said.speaker is Speaker.PERSON)
+    # The name of a web chat is nothing that a platform vouches for.
+    address = conversation.address if conversation.address and view.channel is not ChannelName.WEB else None
     return KnownFacts(
         person_texts=(*earlier, *(message.text for message in view.messages)),
         person_name=conversation.person_name,
-        person_address=conversation.address.person if conversation.address else None,
+        person_address=address.person if address else None,
     )
 
 
@@ -728,6 +733,7 @@ def failure(error: WorkerError | None) -> TurnReason:
 
 async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, spent: Decimal, elapsed: float) -> None:
     """Write the turn in one step, then count it. `spent` is in USD, `elapsed` in seconds."""
+    draft = draft.with_conversation(scheduled(draft.conversation, context.institution, deps.clock.now()))
     written = to_commit(
         context.turn,
         draft,
@@ -740,7 +746,7 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
     if is_taken or draft.reason is TurnReason.OPTED_OUT:
         unsent = await deps.store.outbox.unsent(context.turn.conversation_id)
         written = written.withdrawing(unsent, reason=TAKEN if is_taken else OPTED_OUT, at=deps.clock.now())
-    written = deps.notices.noted(written)
+    written = deps.notices.noted(written, forms=forms_to_call(context.conversation, draft.conversation, context))
     await deps.faults.reach("turn.before_commit")
     with span("store.commit"):
         await deps.store.conversations.commit(written)
@@ -751,6 +757,16 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
         for task in written.turn.tasks:
             note_quality(task)
     note_transitions(written.transitions)
+
+
+def forms_to_call(before: Conversation, after: Conversation, context: TurnContext) -> list[dict[str, Any]]:
+    """Return the forms that a turn completed and whose line calls the webhook then, as the webhook gets them."""
+    fresh = [context.institution.line(id) for id in after.completed_lines if id not in before.completed_lines]
+    return [
+        {"business_line": line.id, "intent": after.intent, "fields": after.fields}
+        for line in fresh
+        if line is not None and "webhook" in line.on_complete
+    ]
 
 
 def record_discarded(calls: Sequence[BilledCall], context: TurnContext, deps: TurnDependencies) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,9 +11,10 @@ from functools import partial
 from adapters.email import Mailer
 from adapters.http.slack import SlackWebhook
 from contracts.alongside import running_beside
-from contracts.errors import TransientError
-from contracts.notices import NoticeTarget
-from contracts.ports import Clock, Faults
+from contracts.errors import ChannelRefusedError, TransientError
+from contracts.messages import ChannelName
+from contracts.notices import NoticeMessage, NoticeTarget
+from contracts.ports import Channel, Clock, Faults, HelpDesk
 from contracts.settings import Settings
 from contracts.values import ConversationId
 from observability.logs import logger
@@ -159,6 +160,8 @@ async def _notice_delivery(settings: Settings, engine: Engine) -> AsyncIterator[
             webhook = HttpCallback(settings.notify_url, secret=secret, named="PROSA_NOTIFY_SECRET")
             stack.push_async_callback(webhook.close)
             receivers[NoticeTarget.WEBHOOK] = lambda one: webhook.send(one.content, delivery_id=one.id, at=one.at)
+        if any(isinstance(channel, HelpDesk) for channel in engine.outbox.channels.values()):
+            receivers[NoticeTarget.HELP_DESK] = partial(_hand_over, engine.outbox.channels)
         deps = engine.operators
         yield NoticeDelivery(
             deps.store,
@@ -170,6 +173,18 @@ async def _notice_delivery(settings: Settings, engine: Engine) -> AsyncIterator[
             timedelta(minutes=settings.notify_again_minutes),
             settings.public_url,
         )
+
+
+async def _hand_over(channels: Mapping[ChannelName, Channel], notice: NoticeMessage) -> None:
+    """Open the conversation in the help desk behind its channel; behind others there is none."""
+    desk = channels.get(notice.address.channel) if notice.address else None
+    if notice.address is None or not isinstance(desk, HelpDesk):
+        return
+    try:
+        await desk.hand_over(notice.address.person, notice.text)
+    except ChannelRefusedError as exc:
+        # The conversation is gone there: again would change nothing.
+        log.warning("notice.desk_refused", channel=notice.address.channel.value, code=exc.code)
 
 
 def _posting(settings: Settings, backend: Backend, clock: Clock) -> ReportPosting | None:

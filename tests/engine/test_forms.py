@@ -9,9 +9,11 @@ import pytest
 
 from contracts.conversation import State, TurnRecord
 from contracts.institution import FixedText
+from contracts.notices import COLLECTION, NoticeTarget
 from contracts.turn import TurnReason
 from tests.builders import EngineBed, conversation_id, decision, engine_bed, inbound, open_backend, pyloto, scripted
 from worker.drain import drain
+from worker.notices import Notices
 
 C1 = conversation_id()
 DELIVERY = {"intent": "delivery_limits", "business_line": "delivery"}
@@ -72,3 +74,15 @@ async def test_a_line_without_it_goes_on(beds: Any) -> None:
     fields = [{"name": name, "value": "Ana"} for name in pyloto().intent("crm_how").fields]  # type: ignore[union-attr]
     bed = beds(model=scripted(state=decision(**crm, collected=fields)))
     assert (await say(bed, "Ana")).state is State.AWAITING_USER
+
+
+async def test_a_completed_form_is_sent_to_the_webhook_whatever_other_events_are_chosen(beds: Any) -> None:
+    states = [decision(**DELIVERY, ask_field="item"), decision(**DELIVERY, **ITEM)]
+    bed = beds(model=scripted(state=states), notices=Notices(frozenset({NoticeTarget.WEBHOOK})))
+    await say(bed, "qual o peso máximo?")
+    assert await bed.store.records.page(COLLECTION, at=bed.clock.now()) == []
+    await say(bed, "é uma caixa")
+    [record] = await bed.store.records.page(COLLECTION, at=bed.clock.now())
+    assert record.body["event"] == "form"
+    expected = {"business_line": "delivery", "intent": "delivery_limits", "fields": {"item": "uma caixa"}}
+    assert record.body["data"] == expected

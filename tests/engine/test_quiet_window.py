@@ -31,7 +31,7 @@ from tests.builders import (
 )
 from worker import pipeline
 from worker.drain import drain
-from worker.quiet import QuietWindows, quiet_until
+from worker.scheduling.quiet import QuietWindows, quiet_until
 from worker.sweeper import sweep
 
 EVALS = ROOT / "evals" / "bursts"

@@ -1,5 +1,6 @@
 """Chatwoot: whose turn it is, what a person chose, and the whole way to the team and back."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from cli.runtime import Runtime, open_runtime
 from cli.serving import server_of
 from cli.settings import read_settings
 from contracts.channels import Post, Received
-from contracts.conversation import State
+from contracts.conversation import Owner, State
 from contracts.findings import Health
 from contracts.messages import InboundKind, MessageType, Option, OutboundMessage
 from sandbox.app import SandboxSettings, create_app
@@ -105,9 +106,22 @@ async def test_it_is_answered_handed_to_the_team_and_taken_back(tmp_path: Path) 
         assert await whole.post(message(1, "Oi, bom dia")) is not State.ESCALATING
         assert whole.double.messages[-1]["to"] == "7"
         assert await whole.post(message(2, "Quero falar com uma pessoa")) is State.ESCALATING
+        for _ in range(400):
+            if whole.double.statuses == {7: "open"}:
+                break
+            await asyncio.sleep(0.05)
+        assert whole.double.statuses == {7: "open"}
+        (note,) = [one["body"]["content"] for one in whole.double.messages if one["body"]["private"]]
+        assert "Ana" in note
+        assert "Quero falar com uma pessoa" in note
         said = len(whole.double.messages)
         assert await whole.post(message(3, "Alguém aí?", status="open")) is State.ESCALATING
-        assert len(whole.double.messages) == said
+        agents = message(
+            5, "Sou a Rita", message_type="outgoing", sender={"type": "user", "name": "Rita"}, status="open"
+        )
+        assert await whole.post(agents) is State.ESCALATING
+        (head,) = (await whole.runtime.backend.store.conversations.find()).items
+        assert (head.owner, len(whole.double.messages)) == (Owner.AGENT, said)
         assert await whole.post(status_event("resolved")) is not State.ESCALATING
         await whole.post(message(4, "Oi, bom dia"))
         assert len(whole.double.messages) > said

@@ -12,7 +12,7 @@ from contracts.messages import ChannelName, OutboundMessage
 
 
 class ChatwootChannel(HttpChannel):
-    """Satisfies the `Channel` port."""
+    """Satisfies the `Channel` port, and `HelpDesk`."""
 
     name = ChannelName("chatwoot")
     limits = LIMITS
@@ -26,12 +26,6 @@ class ChatwootChannel(HttpChannel):
         return accepted_id(_taken(answer), "id", kind=int)
 
     async def hand_over(self, person: str, note: str) -> None:
-        """Open the conversation for the team, with a private note. Again, it changes nothing but adds the note again.
-
-        Raises:
-            ChannelUnavailableError, SendOutcomeUnknownError: try later.
-            ChannelRefusedError: the conversation is gone.
-        """
         where = _conversation(person)
         _taken(await self._post(f"{where}/messages", {"content": note, "message_type": "outgoing", "private": True}))
         _taken(await self._post(f"{where}/toggle_status", {"status": "open"}))

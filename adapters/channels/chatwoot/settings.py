@@ -12,6 +12,7 @@ class ChatwootSettings(ChannelSettings):
     """One agent bot of one account."""
 
     title: ClassVar[str] = "Chatwoot"
+    is_help_desk = True
 
     url: str = Field(validation_alias="CHATWOOT_URL")
     token: SecretStr = Field(validation_alias="CHATWOOT_TOKEN")

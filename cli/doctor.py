@@ -14,7 +14,7 @@ from cli.model_doctor import examine_model
 from context.loader import load_institution
 from contracts.errors import StoreUnavailableError, TransientError, WorkerError
 from contracts.findings import Finding, Health
-from contracts.settings import Settings
+from contracts.settings import SHORTEST_SECRET, Settings
 from flags.experiments.definitions import Phase
 from flags.experiments.store import ExperimentStore
 from flags.file import read_flag_file
@@ -48,6 +48,7 @@ async def examine(settings: Settings) -> list[Finding]:
         "model": examine_model,
         **{name: partial(examine_channel, platform) for name, platform in PLATFORMS.items() if platform.settings},
         "console": _console,
+        "secrets": _secrets,
         "traces": _traces,
     }
     findings = []
@@ -207,6 +208,14 @@ async def _console(settings: Settings) -> Finding:
     if not settings.console_keys and not settings.console_proxy:
         return Finding("console", Health.OK, "open on this machine only")
     return Finding("console", Health.OK, f"needs one of {len(settings.console_keys)} tokens, or a trusted proxy")
+
+
+async def _secrets(settings: Settings) -> Finding:
+    short = sorted({name for name, secret in settings.secrets if len(secret) < SHORTEST_SECRET})
+    if not short or not settings.is_production:
+        return Finding("secrets", Health.OK, "long enough" if not short else "any length does in development")
+    next_step = "draw one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+    return Finding("secrets", Health.FAILED, f"shorter than {SHORTEST_SECRET} signs: {', '.join(short)}", next_step)
 
 
 async def _traces(settings: Settings) -> Finding:

@@ -10,6 +10,7 @@ GROUPS = {
     "dead-letters": "cli.dead_letters",
     "context": "cli.context",
     "channels": "cli.channels",
+    "templates": "cli.templates",
     "prompts": "cli.prompts",
     "flags": "cli.flags",
     "experiments": "cli.experiments",

@@ -318,6 +318,8 @@ def status(
 
 def main() -> None:
     """Run the command; a mistake in usage or configuration ends with 2, a failure of the thing asked for with 1."""
+    # What people wrote is for the account that runs Prosa alone: files 0600, folders 0700.
+    os.umask(0o077)
     try:
         app(prog_name="prosa")
     except ConfigurationError as exc:

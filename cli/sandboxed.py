@@ -1,5 +1,6 @@
 """Doubles of the outside world, in this process, for everything that is not set up."""
 
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,7 +9,8 @@ from pydantic import SecretStr
 from adapters.channels.registry import PLATFORMS
 from contracts.settings import ChannelSettings, Settings
 
-SANDBOX_SECRET = "sandbox"  # noqa: S105 - signs webhooks between this process and its own double
+# Signs webhooks between this process and its own doubles. Drawn at each start: one in the source is everybody's.
+SANDBOX_SECRET = secrets.token_hex(16)
 
 
 def imitating_everything(settings: Settings) -> Settings:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from contracts.conversation import State
 from contracts.guardrails import Passage
 from contracts.hours import Hours
-from contracts.messages import ContactCard, Location, Media, MessageType
+from contracts.messages import ContactCard, Location, Media, MessageType, Template
 from contracts.values import Kept
 
 
@@ -118,6 +118,10 @@ INSTEAD = {
 }
 
 
+# In the text of a timer, and the parameter of its template.
+NAME = "{name}"
+
+
 class Timer(Kept):
     """Words to a person who has written nothing for `after`, in a state and on a line, at most so often in an episode.
 
@@ -131,6 +135,13 @@ class Timer(Kept):
     at_most: int = 1
     text: str
     template: tuple[str, str, str] | None = None
+
+    def as_template(self, name: str = "") -> Template:
+        """Return the template with its parameter, the person's name, where the text has it."""
+        assert self.template is not None  # noqa: S101 - asked of timers with a template
+        called, language, category = self.template
+        parameters = (name,) if NAME in self.text else ()
+        return Template(name=called, language=language, parameters=parameters, category=category)
 
 
 class Institution(Kept):

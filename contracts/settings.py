@@ -32,6 +32,9 @@ TASKS_QUEUE = re.compile(r"projects/[^/]+/locations/[^/]+/queues/[^/]+")
 HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\x20-\x7e]*")
 # A burst is answered after so long, however it goes on (`worker/scheduling/quiet.py`).
 LONGEST_QUIET = timedelta(seconds=12)
+# Values of documents and examples, which everybody knows.
+EXAMPLE_SECRETS = frozenset({"sandbox", "development", "example", "changeme", "change-me"})
+SHORTEST_SECRET = 16
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Usd = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=6)]
@@ -265,6 +268,18 @@ class Settings(BaseSettings):
         networks = tuple(ip_network(one) for one in _listed(self.console_proxies))
         headers = {"user_header": self.console_proxy_user, "groups_header": self.console_proxy_groups}
         return TrustedProxy(networks=networks, **headers) if networks else None
+
+    @property
+    def secrets(self) -> list[tuple[str, str]]:
+        """Everything that proves who somebody is, by the name of its variable."""
+        fields = [
+            (str(field.validation_alias), getattr(holder, name))
+            for holder in (self, *self.channels)
+            for name, field in type(holder).model_fields.items()
+            if name.endswith(("token", "secret", "salt", "secret_previous"))
+        ]
+        given = [(name, value.get_secret_value()) for name, value in fields if isinstance(value, SecretStr)]
+        return [*given, *(("PROSA_CONSOLE_TOKENS", key.token.get_secret_value()) for key in self.console_keys)]
 
     @property
     def has_chat(self) -> bool:
@@ -572,6 +587,11 @@ class Settings(BaseSettings):
         ]
         if missing:
             raise ValueError(f"PROSA_ENV=production needs {', '.join(missing)}")
+        known = [name for name, secret in self.secrets if secret.casefold() in EXAMPLE_SECRETS]
+        if known:
+            raise ValueError(
+                f"PROSA_ENV=production with an example's secret, which everybody knows: {', '.join(known)}"
+            )
         emulated = [
             name
             for name, given in {

@@ -207,6 +207,7 @@ class GraphBehaviour(PlatformBehaviour):
     quality_rating: str = "GREEN"
     code_verification_status: str = "VERIFIED"
     subscribed: bool = True
+    templates: tuple[dict[str, Any], ...] = ()
     statuses: StatusBehaviour = StatusBehaviour()
 
 

@@ -87,6 +87,7 @@ class GraphSandbox:
                     Route(version + "/{phone_number_id}/media", self._upload, methods=["POST"]),
                     Route(version + "/debug_token", self._debug_token, methods=["GET"]),
                     Route(version + "/{account_id}/subscribed_apps", self._subscribed_apps, methods=["GET", "POST"]),
+                    Route(version + "/{account_id}/message_templates", self._templates, methods=["GET"]),
                     Route(version + "/{media_id}", self._media, methods=["GET", "DELETE"]),
                 )
             ),
@@ -275,6 +276,17 @@ class GraphSandbox:
             return JSON(subscribed_apps(request.path_params["account_id"], self.behaviour))
         except GraphError as exc:
             return self._refuse(exc, b"")
+
+    async def _templates(self, request: Request) -> Response:
+        """One template a page, so that paging is met."""
+        try:
+            self._check_access(request)
+        except GraphError as exc:
+            return self._refuse(exc, b"")
+        first = int(request.query_params.get("after") or 0)
+        paging = {"cursors": {"after": str(first + 1)}}
+        more = {"next": str(request.url)} if first + 1 < len(self.behaviour.templates) else {}
+        return JSON({"data": list(self.behaviour.templates[first : first + 1]), "paging": paging | more})
 
     async def _media(self, request: Request) -> Response:
         """A file's link; with `fields` the same path reads a number."""

@@ -28,7 +28,7 @@ from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerErro
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart, Rule
 from contracts.institution import FixedText, Institution
 from contracts.ledger import BilledCall
-from contracts.messages import ADVERTISEMENT, DeliveryState, InboundMessage, MessageType, OutboundMessage
+from contracts.messages import ADVERTISEMENT, ChannelName, DeliveryState, InboundMessage, MessageType, OutboundMessage
 from contracts.performance import answered_by
 from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent, Store
 from contracts.turn import Turn, TurnReason
@@ -688,10 +688,12 @@ def known_facts(view: TurnView) -> KnownFacts:
     """Return what a reply may repeat although the institution does not say it."""
     conversation = view.conversation
     earlier = (said.text for said in conversation.window if said.speaker is Speaker.PERSON)
+    # The name of a web chat is nothing that a platform vouches for.
+    address = conversation.address if conversation.address and view.channel is not ChannelName.WEB else None
     return KnownFacts(
         person_texts=(*earlier, *(message.text for message in view.messages)),
         person_name=conversation.person_name,
-        person_address=conversation.address.person if conversation.address else None,
+        person_address=address.person if address else None,
     )
 
 

@@ -109,6 +109,10 @@ class Database:
         connection.close()
 
     def _open(self) -> sqlite3.Connection:
+        # SQLite gives the files beside it the same mode, and says itself what it cannot open.
+        with suppress(OSError):
+            Path(self.path).touch(mode=0o600)
+            Path(self.path).chmod(0o600)
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA journal_mode=WAL")

@@ -1,7 +1,10 @@
 """Leaks: text of the prompt that no reply repeats."""
 
+import base64
+import codecs
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from context.guardrails.sentences import folded
 from contracts.guardrails import Passage
@@ -11,6 +14,7 @@ RUN = 8  # words in a row
 _WORD = re.compile(r"[^\W_]+")
 _ID = re.compile(r"(?<![\w@./-])[A-Za-z]+(?:_[A-Za-z0-9]+)+(?![\w@/-])")
 _TAG = re.compile(r"</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{24,}")
 _KEY = re.compile(r"[{,]\s*[\"'][\w-]+[\"']\s*:")
 # Words that are about the draft and its verdict, and never said to a customer.
 _TO_THE_JUDGE = re.compile(
@@ -41,10 +45,20 @@ class Leaks:
         for pattern in (_ID, _TAG, _KEY):
             if match := pattern.search(sentence):
                 yield match[0]
-        if leaked := next((run for run in _runs(sentence) if run in self._runs), None):
-            yield leaked
+        for said in (sentence, *_uncovered(sentence)):
+            if leaked := next((run for run in _runs(said) if run in self._runs), None):
+                yield leaked
         if leaked := next((word for word in sentence.split() if word.strip(".,;:()[]`") in self._passage_ids), None):
             yield leaked
+
+
+def _uncovered(sentence: str) -> Iterator[str]:
+    """Return what a sentence says in ROT13, backwards, and in each of its words that is base64."""
+    yield codecs.decode(sentence, "rot13")
+    yield sentence[::-1]
+    for word in _BASE64.findall(sentence):
+        with suppress(ValueError):
+            yield base64.b64decode(f"{word}{'=' * (-len(word) % 4)}", validate=True).decode()
 
 
 def _runs(text: str) -> Iterator[str]:

@@ -380,3 +380,20 @@ def test_what_people_wrote_reaches_no_terminal_as_a_command(prosa: Prosa, tmp_pa
 def test_hostile_arguments_are_named_harmlessly(prosa: Prosa) -> None:
     done = prosa("conversations", "show", HOSTILE)
     assert (done.returncode, "\x1b" in done.stderr, "[/x][bold]" in done.stderr) == (1, False, True)
+
+
+def test_files_are_for_the_account_that_runs_prosa_alone(prosa: Prosa, tmp_path: Path) -> None:
+    (tmp_path / "kept.sqlite").touch(mode=0o644)
+    message = {"conversation": "a", "channel": "web", "text": "oi"}
+    recording = lines(tmp_path / "in.jsonl", message)
+    assert prosa("replay", recording, "--store", f"sqlite:{tmp_path}/kept.sqlite").returncode == 0
+    assert prosa("replay", recording, "--store", f"sqlite:{tmp_path}/new/kept.sqlite").returncode == 0
+    made = [*tmp_path.glob("kept.sqlite*"), tmp_path / "new", *(tmp_path / "new").iterdir()]
+    assert {path.stat().st_mode & 0o077 for path in made} == {0}
+
+
+def test_doctor_names_secrets_that_are_too_short_for_production(prosa: Prosa) -> None:
+    short = {"PROSA_ENV": "production", "ANTHROPIC_API_KEY": "k", "PROSA_CONSOLE_TOKEN": "x", "PROSA_ID_SALT": "s" * 16}
+    findings = {one["check"]: one for one in json.loads(prosa("doctor", "--json", **short).stdout)}
+    assert (findings["secrets"]["health"], "PROSA_CONSOLE_TOKEN" in findings["secrets"]["detail"]) == ("failed", True)
+    assert "PROSA_ID_SALT" not in findings["secrets"]["detail"]

@@ -32,6 +32,7 @@ from adapters.http.listener import listen
 from adapters.memory.events import MemoryEvents
 from cli.serving import server_of
 from contracts.channels import OriginRefusedError, Post, Received, Unreadable
+from contracts.decisions import MessageTypeChoice
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
 from contracts.messages import (
@@ -63,6 +64,7 @@ from tests.extension.sample_platform import Carrier
 from tests.extension.sample_platform.double import SECRET, TOKEN, CarrierDouble, Fault, message, signed
 from tests.extension.sample_platform.inbound import CarrierInbound
 from tests.extension.sample_platform.outbound import CarrierChannel
+from worker.replies.composer import fit
 
 ANA, ACCOUNT = "5511987654321", meta.DEFAULT_PHONE_NUMBER_ID
 
@@ -305,6 +307,21 @@ async def test_the_platform_takes_every_type_at_its_limits(outbound: Outbound) -
         assert await outbound.channel.send(row(outbound.channel, largest(MessageType(kind), outbound.channel.limits)))
         await asyncio.sleep(0)
         assert len(outbound.taken()) == number, kind
+
+
+async def test_options_become_buttons_then_a_list_then_numbered_text(platform: Outbound) -> None:
+    """What a form does not hold goes in the next plainer one, and the platform takes each."""
+    limits, institution = platform.channel.limits, pyloto()
+    steps = {2: MessageType.BUTTON, limits.buttons + 1: MessageType.LIST, limits.rows + 1: MessageType.TEXT}
+    for count, form in steps.items():
+        titles = [f"Dia {number}" for number in range(1, count + 1)]
+        choice = MessageTypeChoice(type=MessageType.BUTTON)
+        replies = fit("Quando?", choice, titles, institution, limits)
+        assert replies[-1].type is (form if form in limits.types else MessageType.TEXT)
+        if replies[-1].type is MessageType.TEXT:
+            assert f"{count}. Dia {count}" in replies[-1].text
+        for reply in replies:
+            assert await platform.channel.send(row(platform.channel, reply))
 
 
 LIMITED: dict[str, MessageType] = {

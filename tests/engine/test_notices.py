@@ -36,7 +36,7 @@ from tests.smtp_server import smtp_server
 from worker.analyses.processing import analyse, desk_of
 from worker.drain import drain
 from worker.notices import ATTEMPTS, LEASE, NoticeDelivery, Notices
-from worker.operator_actions import erase
+from worker.privacy import erase
 
 C1 = conversation_id()
 PATH = "T000/B000/a-secret"

@@ -31,6 +31,8 @@ PRODUCTION = {
     "PROSA_ID_SALT": "s",
 }
 
+WHATSAPP = ("APP_SECRET", "VERIFY_TOKEN", "ACCESS_TOKEN", "PHONE_NUMBER_ID")
+
 # Keys that no header can hold.
 HEADERLESS = ("a\nb", "a\0b", "chave-é")
 
@@ -118,6 +120,9 @@ def test_each_engine_has_its_places(environ: dict[str, str], store: str, inbox: 
         ({"PROSA_ENGINE": "kafka"}, "PROSA_ENGINE"),
         ({"PROSA_ANALYSIS_CALLBACK_URL": "https://example.com"}, "PROSA_ANALYSIS_CALLBACK_SECRET"),
         ({"PROSA_ENV": "production"}, "ANTHROPIC_API_KEY"),
+        (PRODUCTION | {"PROSA_CONSOLE_TOKEN": "Sandbox"}, "everybody knows: PROSA_CONSOLE_TOKEN"),
+        (PRODUCTION | {"PROSA_CONSOLE_TOKENS": "read:ana=changeme"}, "everybody knows: PROSA_CONSOLE_TOKENS"),
+        (PRODUCTION | {f"WHATSAPP_{one}": "sandbox" for one in WHATSAPP}, "everybody knows: WHATSAPP_APP_SECRET"),
         (PRODUCTION | TASKS | {"FIRESTORE_EMULATOR_HOST": "localhost:1"}, "FIRESTORE_EMULATOR_HOST"),
         (PRODUCTION | TASKS | {"CLOUD_TASKS_EMULATOR_HOST": "localhost:1"}, "CLOUD_TASKS_EMULATOR_HOST"),
         (PRODUCTION | {"PROSA_ENGINE": "celery", "REDIS_CACHE_URL": REDIS["REDIS_URL"]} | REDIS, "REDIS_CACHE_URL"),

@@ -76,7 +76,7 @@ def quiet_until(
     head = conversation or Conversation(id=messages[0].conversation_id)
     if not written or head.owner is not Owner.ASSISTANT or head.state is State.SPAM or head.opted_out:
         return None
-    if any(_is_urgent(one, consent, institution) for one in written):
+    if any(one.is_echo for one in messages) or any(_is_urgent(one, consent, institution) for one in written):
         return None
     seconds = _wait_after(written, conversation)
     if seconds == 0:

@@ -7,11 +7,8 @@ of a turn cancels it and schedules anew, and the sweep finds both in one look.
 from datetime import datetime, timedelta
 
 from contracts.conversation import Conversation, DueTimer, Owner
-from contracts.institution import Institution, Timer
-from contracts.messages import MessageType, OutboundMessage, Template
-
-# In the text of a timer, and the parameter of its template.
-NAME = "{name}"
+from contracts.institution import NAME, Institution, Timer
+from contracts.messages import MessageType, OutboundMessage
 
 
 def scheduled(conversation: Conversation, institution: Institution, at: datetime) -> Conversation:
@@ -62,12 +59,9 @@ def message_of(
     text = timer.text.replace(NAME, name) if name else timer.text.replace(f", {NAME}", "").replace(NAME, "").strip()
     if window is None or (opened is not None and at < opened + window):
         return OutboundMessage.of_text(text)
-    parameters = (name or "",) if NAME in timer.text else ()
-    if timer.template is None or "" in parameters:
+    if timer.template is None or (NAME in timer.text and not name):
         return None
-    called, language, category = timer.template
-    template = Template(name=called, language=language, parameters=parameters, category=category)
-    return OutboundMessage(type=MessageType.TEMPLATE, text=text, template=template)
+    return OutboundMessage(type=MessageType.TEMPLATE, text=text, template=timer.as_template(name or ""))
 
 
 def _applies(timer: Timer, conversation: Conversation) -> bool:

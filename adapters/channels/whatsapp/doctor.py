@@ -36,7 +36,7 @@ async def examine(settings: WhatsAppSettings) -> Finding:
     """Read the platform's view of the settings; nothing is sent or changed."""
     async with open_client(within=WITHIN) as client:
         try:
-            return await _Examination(settings, client).finding()
+            return await Examination(settings, client).finding()
         except Refusal as exc:
             return failed("whatsapp", exc)
 
@@ -45,14 +45,14 @@ async def subscribe(settings: WhatsAppSettings) -> Finding:
     """Let every business account of the token send its webhooks to the app; the address is set in its dashboard."""
     async with open_client(within=WITHIN) as client:
         try:
-            accounts = await _Examination(settings, client).subscribe()
+            accounts = await Examination(settings, client).subscribe()
         except Refusal as exc:
             return failed("whatsapp", exc)
     step = "enter the address and WHATSAPP_VERIFY_TOKEN on WhatsApp's page Configuration of the app dashboard"
     return Finding("whatsapp", Health.NOTE, f"subscribed: {', '.join(accounts)}", step)
 
 
-class _Examination:
+class Examination:
     """One token and one number at one address."""
 
     def __init__(self, settings: WhatsAppSettings, client: httpx.AsyncClient) -> None:
@@ -96,6 +96,19 @@ class _Examination:
             "as docs/runbook/subscription-lost.md says"
         )
         raise Refusal("no business account of the token sends its webhooks to the app: no message arrives", step)
+
+    async def templates(self, fields: str) -> list[dict[str, Any]]:
+        """Read the templates of every account that the token manages, page after page."""
+        found = list[dict[str, Any]]()
+        for account in _accounts(await self._read_token()):
+            after: str | None = ""
+            while after is not None:
+                path, asked = f"{quote(account, safe='')}/message_templates", {"after": after} if after else {}
+                page = await self._read(path, fields=fields, limit="200", **asked)
+                found += page.get("data", [])
+                paging = page.get("paging", {})
+                after = paging.get("cursors", {}).get("after") if paging.get("next") else None
+        return found
 
     async def subscribe(self) -> list[str]:
         """Subscribe the app to every account that the token manages, and return these."""

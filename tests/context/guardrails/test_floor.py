@@ -1,5 +1,8 @@
 """The floor lets documents and customers be repeated, and finds every atom that neither of them says."""
 
+import base64
+import codecs
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -196,6 +199,12 @@ class TestParts:
         known = KnownFacts(person_name="www.evil.example")
         assert said("harbour_dental", PartKind.GREET, "Hello www.evil.example!", known=known) == {Rule.LINK}
         assert said("harbour_dental", PartKind.ECHO, "I noted 07700 900123.", known=known) == {Rule.PERSONAL_DATA}
+
+    def test_the_hidden_list_leaks_in_no_other_clothes(self) -> None:
+        hidden = max(institution("harbour_dental").never, key=len)
+        covered = (codecs.encode(hidden, "rot13"), hidden[::-1], base64.b64encode(hidden.encode()).decode().rstrip("="))
+        for text in (hidden, *covered):
+            assert Rule.PROMPT_LEAK in rules("harbour_dental", f"Sure: {text}"), text
 
     def test_the_profiles_name_greets(self) -> None:
         known = KnownFacts(person_name="Oluwaseun A.")

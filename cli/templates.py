@@ -1,0 +1,55 @@
+"""`prosa templates`: the platform's message templates, and whether those of the documents may be sent."""
+
+import typer
+
+from adapters.channels.asking import Refusal
+from adapters.channels.whatsapp.settings import WhatsAppSettings
+from adapters.channels.whatsapp.templates import ListedTemplate, problem_of, read_templates
+from cli.event_loop import asynchronous
+from cli.output import FAILED, AsJson, fail, print_json, print_table
+from cli.settings import read_settings
+from context.loader import load_institution
+from contracts.settings import Settings
+
+app = typer.Typer(add_completion=False, help="Message templates of WhatsApp: list, check.", no_args_is_help=True)
+
+
+async def _listed(settings: Settings) -> list[ListedTemplate]:
+    own = WhatsAppSettings.of(settings)
+    if own is None:
+        raise fail(f"set {', '.join(WhatsAppSettings.required())} first")
+    try:
+        return await read_templates(own)
+    except Refusal as exc:
+        raise fail(f"{exc}; {exc.next_step}") from exc
+
+
+@app.command("list")
+@asynchronous
+async def list_templates(as_json: AsJson = False) -> None:
+    """List the templates of the token's business accounts, with their state at the platform."""
+    views = [one.view() for one in await _listed(read_settings())]
+    if as_json:
+        print_json(views)
+        return
+    columns = ("name", "language", "category", "status", "parameters")
+    rows = [tuple(str(view[column]) for column in columns) for view in views]
+    print_table(columns, rows, empty="The platform has no template.")
+
+
+@app.command()
+@asynchronous
+async def check(as_json: AsJson = False) -> None:
+    """Compare the templates of the documents' timers with the platform's; exit 1 when one would be refused."""
+    settings = read_settings()
+    listed = await _listed(settings)
+    timers = load_institution(settings.institution).timers
+    asked = [(timer.id, timer.as_template()) for timer in timers if timer.template]
+    found = [(timer_id, one.name, problem_of(one, listed)) for timer_id, one in asked]
+    if as_json:
+        print_json([{"timer": timer, "template": name, "problem": problem} for timer, name, problem in found])
+    else:
+        rows = [(timer, name, problem or "ok") for timer, name, problem in found]
+        print_table(("timer", "template", "what"), rows, empty="No timer has a template.")
+    if any(problem for _, _, problem in found):
+        raise typer.Exit(FAILED)

@@ -232,3 +232,17 @@ async def test_every_conversation_is_found_also_when_many_share_a_moment(two: Tw
         await drain(conversation_id(name), two.here.engine.drain)
     found = [one.id async for one in all_conversations(two.here.store.conversations)]
     assert sorted(found) == sorted(conversation_id(name) for name in names)
+
+
+async def test_a_thread_moves_with_what_was_joined_into_it(two: Two) -> None:
+    await say(two.here, "um")
+    other = conversation_id("c-2")
+    await two.here.inbox.append([inbound("dois", conversation="c-2", at=two.here.clock.now())])
+    await drain(other, two.here.engine.drain)
+    head = await two.here.engine.turn.threads.merge(C1, other, by="agent")
+    joined = next(iter({C1, other} - {head.id}))
+    assert await two.migration().cut_over(head.id) is Moved.CUT_OVER
+    assert (await two.there.engine.turn.threads.head_of(joined)).id == head.id
+    (appended,) = await two.there.inbox.append([inbound("três", conversation=joined.partition(":")[2])])
+    assert appended.conversation_id == head.id
+    assert (await two.there.engine.turn.threads.part(joined)).turns == 1

@@ -31,12 +31,12 @@ from contracts.ports import Operators
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId
 from contracts.views import analysis_view
-from worker import privacy
 from worker.analyses.requests import analyses_of
 from worker.backends import Backend, open_backend
 from worker.bootstrap import open_operations
 from worker.dependencies import OperatorDependencies
-from worker.threads import Threads
+from worker.people import privacy
+from worker.people.threads import Threads
 
 app = typer.Typer(add_completion=False, help="Look at conversations and act on them.", no_args_is_help=True)
 app.command()(analyse)

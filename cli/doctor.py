@@ -25,7 +25,7 @@ from flags.switches import governed
 from fsm import static_check
 from prompts.templating.registry import PromptRegistry
 from worker.backends import open_backend, required
-from worker.notices import Notices
+from worker.people.notices import Notices
 from worker.variants import ENGINE_FLAGS
 
 # A message that has waited so long was not picked up.

@@ -18,8 +18,8 @@ from webhook.app import create_app
 from webhook.settings import WebhookDependencies
 from worker.analyses.requests import desk_without_engine
 from worker.backends import Backend, open_backend, open_wake_ups
-from worker.notices import Notices
-from worker.operators import operators_without_engine
+from worker.people.notices import Notices
+from worker.people.operators import operators_without_engine
 
 KEEP_ALIVE = timedelta(seconds=15)
 # Without events from the workers' processes, a watching client's replies are looked for in the store.

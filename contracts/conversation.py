@@ -234,7 +234,7 @@ class Conversation(Kept):
     advertisement: Text | None = Field(None, exclude_if=lambda text: text is None)
     due_timer: DueTimer | None = Field(None, exclude_if=lambda timer: timer is None)
     reminded: tuple[str, ...] = Field((), exclude_if=lambda timers: not timers)
-    # Hand-off: set and cleared by the machine as it enters and leaves ESCALATING; `agent` by `worker/operators.py`.
+    # Hand-off: set and cleared by the machine with ESCALATING; `agent` by `worker/people/operators.py`.
     agent: str | None = Field(None, exclude_if=lambda agent: agent is None)
     handoff: Handoff | None = Field(None, exclude_if=lambda handoff: handoff is None)
 
@@ -244,7 +244,7 @@ class Conversation(Kept):
             return Owner.ASSISTANT
         return Owner.AGENT if self.agent else Owner.NOBODY
 
-    # One person, one thread: see `worker/threads.py`.
+    # One person, one thread: see `worker/people/threads.py`.
     joined_to: ConversationId | None = Field(None, exclude_if=lambda thread: thread is None)
     joins: tuple[Join, ...] = Field((), exclude_if=lambda joins: not joins)
     apart: tuple[ConversationId, ...] = Field((), exclude_if=lambda threads: not threads)

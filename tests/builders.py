@@ -62,7 +62,7 @@ from tests.real_services import firestore_host, redis_url
 from worker.backends import Backend
 from worker.bootstrap import Engine, Rulebooks, assemble
 from worker.dependencies import EVER_SINCE, DrainLimits, Rulebook
-from worker.notices import NO_NOTICES
+from worker.people.notices import NO_NOTICES
 from worker.variants import SettingsVariantAssigner
 
 ROOT = Path(__file__).parents[1]

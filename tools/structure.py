@@ -183,7 +183,7 @@ def figures() -> tuple[list[Figure], Way]:
     sizes = function_lines()
     count, found = words_to_leave()
     return [
-        Figure("lines of product code", lines(), 46_400),
+        Figure("lines of product code", lines(), 54_000),
         Figure("own frames at the first model call", len(way.frames), LIMITS["frames"]),
         Figure("modules that one chat message enters", len(way.modules), LIMITS["modules"]),
         Figure("functions that one chat message enters", len(way.functions)),
@@ -196,8 +196,8 @@ def figures() -> tuple[list[Figure], Way]:
     ], way
 
 
-# Held where the product is; to lower with it.
-LIMITS = {"frames": 12.0, "modules": 90.0, "used once": 14.5, "words": 22.0}
+# Held where the product is; to lower with it. The lines were 46,400 before people, time and six more channels.
+LIMITS = {"frames": 9.0, "modules": 95.0, "used once": 14.5, "words": 22.0}
 
 
 def main() -> int:

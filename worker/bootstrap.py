@@ -60,13 +60,13 @@ from worker.dependencies import (
     SweepDependencies,
     TurnDependencies,
 )
-from worker.notices import NO_NOTICES, Notices
-from worker.operators import ConversationOperators
+from worker.people.notices import NO_NOTICES, Notices
+from worker.people.operators import ConversationOperators
+from worker.people.threads import Threads
 from worker.routing import AgePolicy
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.quiet import QuietWindows
 from worker.scheduling.refunds import AttemptRefunds
-from worker.threads import Threads
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner, VariantAssigner
 
 if TYPE_CHECKING:

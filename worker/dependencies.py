@@ -14,14 +14,14 @@ from fsm.machine import ConversationMachine
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
-from worker.notices import Notices
-from worker.operators import ConversationOperators
+from worker.people.notices import Notices
+from worker.people.operators import ConversationOperators
+from worker.people.threads import Threads
 from worker.replies.judging import ClearedSentences
 from worker.routing import AgePolicy, ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.quiet import QuietWindows
 from worker.scheduling.refunds import AttemptRefunds
-from worker.threads import Threads
 from worker.variants import VariantAssigner
 
 

@@ -48,13 +48,13 @@ from worker import routing
 from worker.automatons import note_round, says_the_same
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
 from worker.forms import completed_form
-from worker.operators import OPTED_OUT, TAKEN, owned, spoken
+from worker.people.operators import OPTED_OUT, TAKEN, owned, spoken
+from worker.people.threads import known_names
 from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
 from worker.replies.live_reply import LiveText
 from worker.revisions import quoted_texts, revised
 from worker.scheduling.timers import scheduled
-from worker.threads import known_names
 from worker.turn import Draft, WrittenReply, agent_said, author_of, to_commit
 
 Replies: TypeAlias = tuple[OutboundMessage, ...]
@@ -625,10 +625,10 @@ def repetition(text: str, view: TurnView, *, ours: bool) -> tuple[Finding, ...]:
     if len(text.split()) < REPEATED_WORDS:
         return ()
     window, written = view.conversation.window, [message.text for message in view.messages]
-    told = [said.text for said in window if said.speaker is Speaker.ASSISTANT][-1:]
+    last = [said.text for said in window if said.speaker is Speaker.ASSISTANT][-1:]
     asked = [said.text for said in window if said.speaker is Speaker.PERSON][-1:]
     is_insisting = any(says_the_same(one, other) for one in written for other in asked)
-    if any(says_the_same(text, one) for one in [*written, *(told if ours and not is_insisting else [])]):
+    if any(says_the_same(text, one) for one in [*written, *(last if ours and not is_insisting else [])]):
         return (Finding(rule=Rule.REPEATS, excerpt="", why="says the person's message or the last reply again"),)
     return ()
 
@@ -654,7 +654,7 @@ def compose(
 
 
 def corrections(findings: Sequence[Finding], sentences: Sequence[str]) -> tuple[Correction, ...]:
-    """Return what a rewrite is told: each sentence with the rule, why, and the nearest passage."""
+    """Return the findings for a rewrite: each sentence with the rule, why, and the nearest passage."""
     return tuple(
         Correction(
             sentence=finding.excerpt if finding.sentence is None else sentences[finding.sentence],

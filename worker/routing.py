@@ -112,7 +112,7 @@ def route(
 def wants_assistant(conversation: Conversation, text: str, consent: ConsentWords) -> bool:
     """Whether the person who waits for an agent, or talks to one, asks for the assistant again.
 
-    A word for coming back is such a wish only while nobody has answered.
+    A word for coming back is such a wish only before an agent has answered.
     """
     is_back = conversation.owner is Owner.NOBODY and consent.is_opt_in(text)
     return is_back or (conversation.state is State.ESCALATING and consent.asks_for_assistant(text))

@@ -27,7 +27,7 @@ from worker.backends import Backend
 from worker.bootstrap import Engine, open_engine
 from worker.dependencies import DrainLimits
 from worker.drain import drain
-from worker.notices import NoticeDelivery, Send
+from worker.people.notices import NoticeDelivery, Send
 from worker.scheduling.keyed_queue import MAX_AT_ONCE, EmbeddedQueue
 
 log = logger(__name__)

@@ -13,7 +13,7 @@ from observability.metrics import DRAIN_ERRORS
 from worker.analyses.processing import recover_analyses, renew_handoffs, request_handoffs
 from worker.dependencies import SweepDependencies
 from worker.drain import UNAVAILABLE
-from worker.privacy import expire
+from worker.people.privacy import expire
 from worker.scheduling.limiter import PROBE_BACKOFF, Attempt
 
 log = logger(__name__)

@@ -53,8 +53,8 @@ from worker.analyses.requests import desk_without_engine
 from worker.backends import Backend
 from worker.bootstrap import open_engine
 from worker.drain import drain
-from worker.notices import Notices
-from worker.operators import operators_without_engine
+from worker.people.notices import Notices
+from worker.people.operators import operators_without_engine
 from worker.service import open_worker
 
 SECRET = "bench"

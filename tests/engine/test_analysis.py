@@ -50,9 +50,9 @@ from tests.builders import (
     scripted,
     summary,
 )
-from worker import privacy
 from worker.analyses.processing import LIMITS, analyse, desk_of, recover_analyses
 from worker.drain import drain
+from worker.people import privacy
 from worker.sweeper import clean, sweep
 
 C1 = conversation_id()

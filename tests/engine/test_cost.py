@@ -46,9 +46,9 @@ from tests.builders import (
     response,
     scripted,
 )
-from worker import privacy
 from worker.analyses.processing import analyse, desk_of
 from worker.drain import drain
+from worker.people import privacy
 
 TODAY = START.date()
 TOMORROW = START + timedelta(days=1)

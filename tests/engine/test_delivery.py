@@ -45,10 +45,11 @@ from tests.builders import (
     inbound,
     open_backend,
 )
-from worker import outbox, privacy
+from worker import outbox
 from worker.analyses.processing import analyse
 from worker.dependencies import DrainLimits
 from worker.drain import drain
+from worker.people import privacy
 from worker.sweeper import clean, sweep, sweep_forever
 
 C1 = conversation_id()

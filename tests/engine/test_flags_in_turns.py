@@ -22,7 +22,7 @@ from tests.engine.test_cached_answers import behave
 from tests.flags.test_experiments import SIGNED, draft
 from tests.flags.test_recommendation import EXACT
 from tests.playing import play, play_all
-from worker.privacy import erase
+from worker.people.privacy import erase
 
 SAYS = ["Oi, bom dia", "Como funciona a entrega de documentos?"]
 REGISTRY = PromptRegistry.read()

@@ -13,7 +13,7 @@ from contracts.notices import COLLECTION, NoticeTarget
 from contracts.turn import TurnReason
 from tests.builders import EngineBed, conversation_id, decision, engine_bed, inbound, open_backend, pyloto, scripted
 from worker.drain import drain
-from worker.notices import Notices
+from worker.people.notices import Notices
 
 C1 = conversation_id()
 DELIVERY = {"intent": "delivery_limits", "business_line": "delivery"}

@@ -40,9 +40,9 @@ from tests.builders import (
     pyloto,
 )
 from worker.drain import drain
-from worker.notices import NoticeDelivery, Notices
-from worker.operator_actions import erase
 from worker.outbox import flush
+from worker.people.notices import NoticeDelivery, Notices
+from worker.people.privacy import erase
 from worker.sweeper import tend
 
 INTERLEAVINGS = {"memory": 120, "sqlite": 40, "redis": 15, "firestore": 5}

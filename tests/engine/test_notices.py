@@ -35,8 +35,8 @@ from tests.builders import (
 from tests.smtp_server import smtp_server
 from worker.analyses.processing import analyse, desk_of
 from worker.drain import drain
-from worker.notices import ATTEMPTS, LEASE, NoticeDelivery, Notices
-from worker.privacy import erase
+from worker.people.notices import ATTEMPTS, LEASE, NoticeDelivery, Notices
+from worker.people.privacy import erase
 
 C1 = conversation_id()
 PATH = "T000/B000/a-secret"

@@ -32,8 +32,8 @@ from tests.builders import (
     open_backend,
     rulebook,
 )
-from worker import privacy
 from worker.drain import drain
+from worker.people import privacy
 
 ANA, ANA_ID, ANA_PARENT = "5511987654321", "BR.ana", "BR.ENT.ana"
 

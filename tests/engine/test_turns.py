@@ -29,8 +29,8 @@ from tests.builders import (
     response,
     scripted,
 )
-from worker import privacy
 from worker.drain import drain
+from worker.people import privacy
 from worker.sweeper import clean, sweep
 
 C1 = conversation_id()

@@ -29,8 +29,8 @@ from tests.builders import DOCUMENTS, REPOSITORIES, START, CrashAt, SteppingCloc
 from webhook.app import create_app
 from webhook.settings import WebhookDependencies
 from worker.analyses.requests import desk_without_engine
-from worker.notices import Notices
-from worker.operators import operators_without_engine
+from worker.people.notices import Notices
+from worker.people.operators import operators_without_engine
 
 SECRET, PREVIOUS_SECRET, VERIFY_TOKEN = "agora", "antes", "handshake"
 ACCOUNT = DEFAULT_PHONE_NUMBER_ID

@@ -1,4 +1,7 @@
-"""Conversations in the browser: the waiting list, search, one conversation with its why, and the agents' actions."""
+"""Conversations in the browser: the waiting list, search, one conversation with its why, and the agents' actions.
+
+Programs that do not accept HTML get the list and the conversation as JSON.
+"""
 
 import asyncio
 import itertools
@@ -17,6 +20,7 @@ from adapters.http.inbound import BodyReader
 from adapters.http.problems import Problem
 from contracts.access import Caller, Role
 from contracts.conversation import RESTING_STATES, Conversation, Owner, State
+from contracts.delivery import ConversationSummary
 from contracts.errors import (
     BadCursorError,
     ConversationConflictError,
@@ -35,6 +39,7 @@ from webhook.console.timeline import timeline
 from webhook.settings import WebhookDependencies
 
 ROWS = 50
+MOST_ROWS = 500
 WAITING_ROWS = 200
 MAX_TURNS = 200
 MAX_BODY = 64 * 1024
@@ -71,6 +76,7 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
         first: First = None,
         last: Last = None,
         cursor: str | None = None,
+        limit: int = ROWS,
     ) -> Response:
         days = [datetime.combine(day, time.min, deps.zone) if day else None for day in (first, last)]
         query = ConversationQuery(
@@ -81,9 +87,11 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
             until=days[1] + timedelta(days=1) if days[1] else None,
         )
         try:
-            page = await deps.store.conversations.find(query, limit=ROWS, cursor=cursor)
+            page = await deps.store.conversations.find(query, limit=max(1, min(limit, MOST_ROWS)), cursor=cursor)
         except BadCursorError as exc:
             raise Problem(422, "Bad cursor", "Begin at the first page again.") from exc
+        if not wants_page(request):
+            return _json({"conversations": [ConversationSummary.of(one).model_dump(mode="json") for one in page.items]})
         given = {"text": text, "state": state, "channel": channel, "from": first, "to": last}
         return html(
             "conversations.html",
@@ -101,7 +109,7 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
         head = await _load(conversation_id, deps)
         if wants_page(request):
             return await _page(head, request, deps)
-        return Response(orjson.dumps(await _view(head, deps)), media_type="application/json", headers=NOT_STORED)
+        return _json(await _view(head, deps))
 
     @router.get("/conversations/{conversation_id}/live")
     async def live(conversation_id: str, request: Request) -> Response:
@@ -128,6 +136,10 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
         return RedirectResponse(f"/console?was={action}" if is_done else _address(head), 303)
 
     return router
+
+
+def _json(content: Mapping[str, Any]) -> Response:
+    return Response(orjson.dumps(content), media_type="application/json", headers=NOT_STORED)
 
 
 async def _waiting(owner: Owner, deps: WebhookDependencies) -> dict[str, Any]:

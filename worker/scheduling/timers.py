@@ -1,7 +1,7 @@
-"""Reminders and follow-ups: what the institution's documents let the assistant say when nobody writes.
+"""Reminders and follow-ups: what the institution's documents let the assistant say after a silence of the person.
 
 The next one is a due time in the head, in `times_out_at` where it comes before the state's own limit, so every commit
-of a turn cancels it and schedules anew, and the sweep finds both in one look.
+of a turn cancels it and schedules again, and the sweep finds both in one look.
 """
 
 from datetime import datetime, timedelta

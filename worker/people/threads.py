@@ -1,6 +1,6 @@
 """One person, one thread: conversations that a message or an agent says are one person's are joined into the older.
 
-Every name of a person (phone number, user id, parent id, web id) stands for a conversation. A join seals the younger
+Every name of a person (phone number, user id, parent id, web id) names a conversation. A join seals the younger
 one by the same compare-and-set that protects every commit, merges its head into the older one, and leads the inbox from
 the one to the other; every step may be repeated after a crash. What the sealed one keeps stays where it is.
 """

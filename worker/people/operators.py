@@ -17,7 +17,7 @@ from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import migrate
 from observability.metrics import REMINDERS, note_transitions
 from reports.accuracy import overruled
-from worker.notices import Notices
+from worker.people.notices import Notices
 from worker.scheduling.timers import due_timer, limit_of, message_of, scheduled
 
 CONFLICT_RETRIES = 5

@@ -14,7 +14,7 @@ from contracts.paging import all_conversations
 from contracts.values import ConversationId
 from worker.analyses.requests import analyses_of
 from worker.dependencies import OperatorDependencies
-from worker.threads import CONFLICT_RETRIES
+from worker.people.threads import CONFLICT_RETRIES
 
 ALL_LETTERS = 1_000_000
 # Shorter digits are no phone number, nor an id of a platform.

@@ -98,7 +98,7 @@ def _events(commit: TurnCommit) -> Iterator[tuple[NoticeEvent, dict[str, Any]]]:
 
 @dataclass(frozen=True)
 class NoticeDelivery:
-    """Sending of due notices. `again` is the time after which a hand-off without an agent is told again."""
+    """Sending of due notices. `again` is the time after which a hand-off without an agent is announced again."""
 
     store: Store
     institution: Callable[[], Institution]
@@ -158,7 +158,7 @@ class NoticeDelivery:
             await self._drop(claimed)
 
     def _is_wanted(self, notice: Notice, head: Conversation) -> bool:
-        """Whether the event is still to be told: the first time always, again while that hand-off waits."""
+        """Whether the event is still to be sent: the first time always, again while that hand-off waits."""
         if notice.number == 1:
             return True
         return head.owner is Owner.NOBODY and head.handoff is not None and head.handoff.at <= notice.at

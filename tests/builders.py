@@ -399,6 +399,7 @@ def engine_bed(
         callback=options.get("callback"),
         notices=options.get("notices", NO_NOTICES),
         id_salt="salt",
+        ages=options.get("ages"),
         quiet=options.get("quiet"),
         monotonic=options.get("monotonic", time.monotonic),
         chance=random.Random(0).random,

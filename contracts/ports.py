@@ -609,10 +609,18 @@ class Markup(Value):
     block: str = ""
 
 
+class Rate(Value):
+    """One message in `every` on average; `burst` of them may go at once, which then has to be waited off."""
+
+    every: timedelta
+    burst: int
+
+
 class ChannelLimits(Value):
     """Limits of one message on a channel. Lengths are in code points; a type that is absent is not offered there.
 
-    `markup` is what of a text's emphasis the channel shows.
+    `markup` is what of a text's emphasis the channel shows. `pair` is the pace from one number to one person, `number`
+    that of one number; None: the platform names none.
     """
 
     types: frozenset[str]
@@ -627,6 +635,8 @@ class ChannelLimits(Value):
     row_description: int = 0
     list_label: int = 0
     caption: int = 0
+    pair: Rate | None = None
+    number: Rate | None = None
 
 
 class Channel(Protocol):

@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from contracts.access import Key, Role, TrustedProxy
 from contracts.backends import BACKENDS, backends_of
@@ -38,7 +38,15 @@ SHORTEST_SECRET = 16
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Usd = Annotated[Decimal, Field(gt=0, le=1_000_000, decimal_places=6)]
+TemplateCategory = Annotated[str, Field(pattern="^(marketing|utility|authentication)$")]
 M = TypeVar("M", bound=BaseModel)
+
+
+def _by_name(pairs: object) -> object:
+    """Read `marketing=0.0625,utility=0.008`."""
+    if not isinstance(pairs, str):
+        return pairs
+    return {name.strip(): value for name, _, value in (one.partition("=") for one in _listed(pairs))}
 
 
 class ChannelSettings(BaseModel):
@@ -164,6 +172,10 @@ class Settings(BaseSettings):
     late_apology_s: float = Field(600, gt=0, validation_alias="PROSA_LATE_APOLOGY_S")
     late_handoff_s: float = Field(21_600, gt=0, validation_alias="PROSA_LATE_HANDOFF_S")
     late_record_s: float = Field(259_200, gt=0, validation_alias="PROSA_LATE_RECORD_S")
+
+    template_prices: Annotated[dict[TemplateCategory, Usd], NoDecode, BeforeValidator(_by_name)] = Field(
+        {}, validation_alias="PROSA_TEMPLATE_PRICES"
+    )
 
     use_templates: bool = Field(True, validation_alias="PROMPTER_USE_TEMPLATES")
     use_structured_templates: bool = Field(False, validation_alias="PROMPTER_USE_STRUCTURED_TEMPLATES")

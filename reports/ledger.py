@@ -5,15 +5,17 @@ them. Of a process's unwritten sums at its death, `reports.recount` recovers the
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from contracts import performance
 from contracts.alongside import running_beside
-from contracts.conversation import TurnRecord
+from contracts.conversation import CallRecord, TurnRecord
 from contracts.errors import TransientError
 from contracts.ledger import COLLECTION, BilledCall, Kind, Page, shard_key
+from contracts.messages import ChannelName, Template
 from contracts.performance import Cause
 from contracts.ports import Clock, Records
 from observability.logs import logger
@@ -29,8 +31,11 @@ FLUSH_EVERY = timedelta(seconds=2)
 class Ledger:
     """Bookkeeping of costs and performance. Booking never waits; `flush` makes it durable."""
 
-    def __init__(self, store: Records, *, writer: str, clock: Clock) -> None:
+    def __init__(
+        self, store: Records, *, writer: str, clock: Clock, template_prices: Mapping[str, Decimal] | None = None
+    ) -> None:
         self._clock = clock
+        self._template_prices = template_prices or {}
         self._money = Shards(
             store,
             COLLECTION,
@@ -60,6 +65,12 @@ class Ledger:
         if calls:
             at = self._clock.now()
             self._money.page(at, Kind.APART).add_calls(calls, line=line, at=at, arms=arms)
+
+    def book_template(self, template: Template, channel: ChannelName) -> None:
+        """Book a template that a platform accepted, at its category's price; without one it costs unknown."""
+        price = self._template_prices.get(template.category)
+        sent = CallRecord(model=f"{channel} {template.category}", cost_usd=None if price is None else f"{price:f}")
+        self.book_apart([BilledCall("template", template.name, sent)], line=None)
 
     def book_erased(self, turns: Iterable[TurnRecord]) -> None:
         """Book turns whose records are erased: a recount must still find their costs."""

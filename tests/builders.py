@@ -390,7 +390,12 @@ def engine_bed(
             asker, Recorder(store.records, writer=uuid.uuid4().hex[:8], salt="salt", clock=clock)
         ),
         analyst=analyst(model),
-        ledger=Ledger(store.records, writer=uuid.uuid4().hex[:8], clock=clock),
+        ledger=Ledger(
+            store.records,
+            writer=uuid.uuid4().hex[:8],
+            clock=clock,
+            template_prices=options.get("template_prices"),
+        ),
         clock=clock,
         faults=faults,
         limits=limits or DrainLimits(),
@@ -399,6 +404,7 @@ def engine_bed(
         callback=options.get("callback"),
         notices=options.get("notices", NO_NOTICES),
         id_salt="salt",
+        ages=options.get("ages"),
         quiet=options.get("quiet"),
         monotonic=options.get("monotonic", time.monotonic),
         chance=random.Random(0).random,

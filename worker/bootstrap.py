@@ -165,7 +165,7 @@ async def open_engine(
         variants = await stack.enter_async_context(
             _variants(settings, backend, clock, prompter, writer, language, flagged=flagged)
         )
-        ledger = Ledger(backend.store.records, writer=writer, clock=clock)
+        ledger = Ledger(backend.store.records, writer=writer, clock=clock, template_prices=settings.template_prices)
         await stack.enter_async_context(
             kept(ledger, BudgetSync(backend.store.records, meter.day, writer=writer, clock=clock))
         )

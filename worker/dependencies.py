@@ -20,6 +20,7 @@ from worker.people.threads import Threads
 from worker.replies.judging import ClearedSentences
 from worker.routing import AgePolicy, ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
+from worker.scheduling.pace import Pace
 from worker.scheduling.quiet import QuietWindows
 from worker.scheduling.refunds import AttemptRefunds
 from worker.variants import VariantAssigner
@@ -134,6 +135,7 @@ class OutboxDependencies:
     chance: Callable[[], float]
     faults: Faults
     listening_since: datetime = EVER_SINCE
+    pace: Pace = field(default_factory=Pace)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ from worker.replies.composer import in_words
 log = logger(__name__)
 
 BACKOFF = Backoff(timedelta(seconds=1), timedelta(minutes=1))
-WINDOW_CLOSED, OVERTAKEN = "window_closed", "overtaken"
+WINDOW_CLOSED, OVERTAKEN, PACED = "window_closed", "overtaken", "paced"
+# A pause that a send waits for where it is; the sweep comes back for a longer one.
+SHORT_PAUSE = timedelta(seconds=1)
 REMINDER_GOOD_FOR = timedelta(minutes=5)
 
 
@@ -82,6 +84,15 @@ async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
             return False
         # Its deadline passed and no status settled it: one more send is the lesser evil.
         _note(row, "resent")
+    # A row that waited for its place has it: it is not queued once more.
+    leaves = now if row.error_code == PACED else deps.pace.reserve(row.address, channel.limits, now)
+    if leaves - now > SHORT_PAUSE:
+        _note(row, "paced")
+        await deps.store.outbox.postpone(row.id, not_before=leaves, error_code=PACED, at=now)
+        return False
+    if leaves > now:
+        await asyncio.sleep((leaves - now).total_seconds())
+        now = deps.clock.now()
     sending = await deps.store.outbox.begin_send(
         row, deadline=now + channel.send_timeout + channel.settle_after, at=now
     )
@@ -133,6 +144,8 @@ async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies) -
     await deps.store.outbox.mark_sent(row, platform_message_id=platform_message_id, at=at)
     await deps.faults.reach("outbox.marked")
     _note(row, "sent")
+    if row.message.template is not None and not row.is_in_words:
+        deps.ledger.book_template(row.message.template, channel.name)
     if row.received_at is not None:
         note_reply(channel.name, (at - row.received_at).total_seconds())
         deps.ledger.book_reply(received_at=row.received_at, sent_at=at)

@@ -318,6 +318,7 @@ def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePoli
         flood=flood,
         ages=ages,
         at=context.clock.now(),
+        may_write=context.may_write,
     )
     if reason is None:
         return None

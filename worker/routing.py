@@ -73,8 +73,12 @@ def route(
     flood: FloodLimit,
     ages: AgePolicy,
     at: datetime,
+    may_write: bool = True,
 ) -> TurnReason | None:
-    """Return the reason to answer without a model, the weightiest first; None: the model is to be asked."""
+    """Return the reason to answer without a model, the weightiest first; None: the model is to be asked.
+
+    Without `may_write` the platform takes no free text any more: what the model would write could not be sent.
+    """
     if not answerable:
         return TurnReason.RECORDED_ONLY
     wish = newest_wish(answerable, consent)
@@ -95,7 +99,7 @@ def route(
     age = at - answerable[-1].written_at
     if age >= ages.record:
         return TurnReason.TOO_OLD
-    if age >= ages.hand_off:
+    if age >= ages.hand_off or not may_write:
         return TurnReason.RECORDED_ONLY if conversation.state is State.ESCALATING else TurnReason.OLD
     if conversation.state is State.ESCALATING:
         # The person reads again that an agent owns the conversation, at most once in a while.

@@ -16,9 +16,10 @@ from adapters.models.scripted import ScriptedModel
 from contracts.analysis import AnalysisKind
 from contracts.conversation import State, TokenCount, TurnRecord
 from contracts.delivery import Record
-from contracts.errors import ModelUnavailableError, StoreUnavailableError
+from contracts.errors import ChannelUnavailableError, ModelUnavailableError, StoreUnavailableError
 from contracts.institution import FixedText
-from contracts.ledger import COLLECTION, Kind, Page, kind_of, shard_key
+from contracts.ledger import COLLECTION, NOTHING, Kind, Page, kind_of, shard_key
+from contracts.messages import MessageType, OutboundMessage, Template
 from contracts.ports import ModelRequest, ModelResponse, Store, TextHeard
 from observability.logs import configure_logs
 from observability.metrics import BUDGET_ALONE, BUDGET_NOTICES, BUDGET_RUNGS, LEDGER_LATE, UNPRICED_CALLS
@@ -48,6 +49,7 @@ from tests.builders import (
 )
 from worker.analyses.processing import analyse, desk_of
 from worker.drain import drain
+from worker.outbox import flush
 from worker.people import privacy
 
 TODAY = START.date()
@@ -250,6 +252,31 @@ async def test_dropped_drafts_and_refused_answers_were_paid(beds: Any) -> None:
     head = await bed.store.conversations.load(C1)
     assert head is not None
     assert Decimal(head.spent_usd) == booked.total.usd
+
+
+async def test_each_template_is_in_the_report_with_the_price_of_its_category(beds: Any) -> None:
+    bed = beds(template_prices={"utility": Decimal("0.008")})
+    await say(bed)
+    for number, category in enumerate(("utility", "utility", "marketing")):
+        template = Template(name=f"hello_{category}", language="pt_BR", category=category)
+        message = OutboundMessage(type=MessageType.TEMPLATE, text="Oi", template=template)
+        await bed.engine.operators.agents.reply(C1, message, agent="bia", request_id=str(number))
+    bed.channel.next_errors = [ChannelUnavailableError("busy")]
+    for _ in range(3):
+        await flush(C1, bed.engine.outbox)
+        bed.clock.move(timedelta(minutes=2))
+    await bed.engine.turn.ledger.flush()
+    for by, names in (
+        (By.MODEL, {"web utility", "web marketing"}),
+        (By.TEMPLATE, {"hello_utility", "hello_marketing"}),
+        (By.TASK, {"template"}),
+    ):
+        report = await cost_report(bed.store, Span(TODAY, TODAY, UTC), by, at=START)
+        lines = {line.name: line.amounts for line in report.lines if line.name in names}
+        assert set(lines) == names
+        paid = sum(lines.values(), NOTHING)
+        assert (paid.calls, paid.usd, paid.unpriced) == (3, Decimal("0.016"), 1)
+    assert (await recount(bed.store, TODAY, at=TOMORROW)).total.usd + Decimal("0.016") == report.total.usd
 
 
 async def test_a_commit_that_failed_was_paid(beds: Any) -> None:

@@ -13,6 +13,7 @@ from contracts.messages import InboundMessage
 from contracts.turn import TurnReason
 from tests.builders import START, EngineBed, conversation_id, engine_bed, inbound, open_backend, pyloto
 from worker.drain import drain
+from worker.routing import AgePolicy
 
 C1 = conversation_id()
 
@@ -63,6 +64,20 @@ async def test_beyond_the_window_of_the_platform_the_team_is_called_without_a_wo
     head = await bed.store.conversations.load(C1)
     assert head is not None
     assert head.state is State.ESCALATING
+
+
+async def test_where_people_answer_later_than_the_platform_lets_them_the_model_is_not_asked(tmp_path: Path) -> None:
+    ages = AgePolicy(hand_off=timedelta(hours=48))
+    async with open_backend("memory", tmp_path) as (inbox, store):
+        bed = engine_bed(inbox, store, ages=ages)
+        assert await arrive(bed, "que horas abre?", timedelta(hours=23)) == TurnReason.DECIDED
+        asked = len(bed.model.requests)
+        bed.clock.move(timedelta(hours=30))
+        assert await arrive(bed, "e sábado?", timedelta(hours=25)) == TurnReason.OLD
+        assert (len(bed.model.requests), len(sent(bed))) == (asked, 2)
+        head = await store.conversations.load(C1)
+        assert head is not None
+        assert head.state is State.ESCALATING
 
 
 async def test_messages_of_days_ago_are_recorded_and_a_new_one_is_answered(bed: EngineBed) -> None:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -242,3 +243,11 @@ def test_a_machine_without_time_zones_is_told_so_and_not_that_the_setting_is_wro
     )
     assert "no time-zone database" in asked.stderr
     assert "install tzdata" in asked.stderr
+
+
+def test_prices_of_templates_are_by_known_category() -> None:
+    given = read_settings({"PROSA_TEMPLATE_PRICES": "marketing=0.0625, utility=0.008"})
+    assert given.template_prices == {"marketing": Decimal("0.0625"), "utility": Decimal("0.008")}
+    for wrong in ("utilty=1", "marketing", "marketing=-1"):
+        with pytest.raises(ConfigurationError, match="PROSA_TEMPLATE_PRICES"):
+            read_settings({"PROSA_TEMPLATE_PRICES": wrong})

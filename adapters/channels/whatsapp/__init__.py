@@ -30,6 +30,7 @@ class WhatsApp(Platform):
             api_url=own.api_url,
             access_token=own.access_token.get_secret_value(),
             phone_number_id=own.numbers[0],
+            messages_per_second=own.messages_per_second,
         )
 
     def inbound(self, settings: Settings) -> ChannelInbound | None:

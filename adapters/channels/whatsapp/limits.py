@@ -1,7 +1,9 @@
 """Limits of a message on WhatsApp. Source: Meta, "Send messages" and the pages of its message types, May 2026."""
 
+from datetime import timedelta
+
 from contracts.messages import MessageType
-from contracts.ports import ChannelLimits, Markup
+from contracts.ports import ChannelLimits, Markup, Rate
 
 LIMITS = ChannelLimits(
     types=frozenset(MessageType),
@@ -17,4 +19,6 @@ LIMITS = ChannelLimits(
     row_description=72,
     list_label=20,
     caption=1024,
+    # Source: Meta, "Error codes", 131056: one in 6 s, and 45 at once on credit. A few are left to other processes.
+    pair=Rate(every=timedelta(seconds=6), burst=40),
 )

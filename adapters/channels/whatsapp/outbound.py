@@ -15,6 +15,7 @@ from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
 from contracts.messages import MEDIA_TYPES, Address, ChannelName, MessageType, OutboundMessage
+from contracts.ports import Rate
 
 PAIR_RATE_CODE = 131056
 PAIR_RATE_BASE = 4
@@ -30,12 +31,15 @@ class WhatsAppChannel(HttpChannel):
     """
 
     name = ChannelName.WHATSAPP
-    limits = LIMITS
     settle_after = timedelta(seconds=4)
     reply_window: timedelta | None = timedelta(hours=24)
 
-    def __init__(self, *, api_url: str, access_token: str, phone_number_id: str) -> None:
+    def __init__(
+        self, *, api_url: str, access_token: str, phone_number_id: str, messages_per_second: int = 1000
+    ) -> None:
         super().__init__(api_url, token=access_token, setting="WHATSAPP_ACCESS_TOKEN")
+        number = Rate(every=timedelta(seconds=1) / messages_per_second, burst=max(1, messages_per_second // 4))
+        self.limits = LIMITS.model_copy(update={"number": number})
         self._phone_number_id = phone_number_id
 
     async def send(self, row: OutboxRow) -> str:

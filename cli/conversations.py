@@ -62,13 +62,21 @@ async def list_(
     query = ConversationQuery(states=frozenset({state}) if state else frozenset())
     async with open_backend(read_settings()) as backend:
         page = await backend.store.conversations.find(query, limit=limit)
-    found = [ConversationSummary.of(head).model_dump(mode="json") for head in page.items]
+    found = [ConversationSummary.of(head) for head in page.items]
     if as_json:
-        print_json(found)
+        print_json([one.model_dump(mode="json") for one in found])
         return
-    columns = ("id", "state", "turns", "episode", "line", "intent", "updated")
+    columns = ("id", "state", "owner", "turns", "line", "intent", "updated")
     rows = [
-        (one["id"], one["state"], one["turns"], one["episode"], one["business_line"], one["intent"], one["updated_at"])
+        (
+            one.id,
+            one.state,
+            one.agent or one.owner,
+            one.turns,
+            one.business_line,
+            one.intent,
+            clock_time(one.updated_at)[:16],
+        )
         for one in found
     ]
     print_table(columns, rows, empty="No conversations yet. Start one: prosa chat")
@@ -113,7 +121,7 @@ async def find(
         print_json({"conversations": [one.model_dump(mode="json") for one in found], "next": page.next_cursor})
         return
     rows = [
-        (one.id, one.person_name, one.state, one.agent or one.owner, one.reason, clock_time(one.updated_at))
+        (one.id, one.person_name, one.state, one.agent or one.owner, one.reason, clock_time(one.updated_at)[:16])
         for one in found
     ]
     print_table(("id", "name", "state", "owner", "reason", "updated"), rows, empty="No conversation matches.")

@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from adapters.http.listener import listen
+from cli.connections import BoundedProtocol
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
 
@@ -72,7 +73,8 @@ class Server(uvicorn.Server):
 def server_of(app: Any) -> Server:
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedProtocol,
+        ws="none",
         access_log=False,
         log_config=None,
         lifespan="off",

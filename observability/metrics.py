@@ -209,6 +209,11 @@ ACCESS_REFUSALS = _counter(
     "Requests to closed routes that were refused",
     {"reason": ("no_token", "wrong_token", "role", "other_site")},
 )
+HTTP_LIMITED = _counter(
+    "http_limited_total",
+    "Connections that were cut and requests that were refused by a limit of the HTTP server",
+    {"reason": ("head_size", "head_time", "pipeline", "unread", "full", "client", "chat")},
+)
 OTHER_ACCOUNTS = _counter(
     "webhook_other_accounts_total",
     "Messages to an account of the platform that is not ours: recorded, never answered",

@@ -20,6 +20,7 @@ from webhook.console.operations import operation_routes
 from webhook.console.page import console_routes
 from webhook.console.rendering import problem_page, wants_page
 from webhook.http.documentation import add_documentation
+from webhook.http.open_requests import OpenRequests
 from webhook.platforms import PlatformFront, platform_intakes, platform_routes
 from webhook.settings import WebhookDependencies
 from webhook.widget import widget_routes
@@ -52,6 +53,7 @@ def create_app(deps: WebhookDependencies) -> ASGIApp:
     async def alive() -> Response:
         return PlainTextResponse("ok")
 
+    api.add_middleware(OpenRequests)
     if deps.allowed_origins:
         api.add_middleware(
             CORSMiddleware,

@@ -15,6 +15,7 @@ from adapters.channels.web.outbound import reply_event
 from adapters.http.access import require_allowed_origin
 from adapters.http.inbound import BodyReader, wait_seconds
 from adapters.http.problems import Problem
+from adapters.http.rate_limit import RateLimit
 from adapters.waiting import thread_of, wait_for_receipt
 from contracts.conversation import State, TurnRecord
 from contracts.delivery import OutboxRow
@@ -24,7 +25,6 @@ from contracts.ports import LiveEvent
 from contracts.values import ConversationId, MessageId
 from contracts.views import reply_view
 from observability.logs import logger
-from webhook.http.rate_limit import RateLimit
 from webhook.http.sessions import ChatSessions, set_cookie
 from webhook.receive import make_durable
 from webhook.settings import WebhookDependencies

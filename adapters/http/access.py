@@ -6,16 +6,21 @@ import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import ip_address, ip_network
 from urllib.parse import quote
 
 from starlette.requests import Request
 
 from adapters.clock import SystemClock
 from adapters.http.problems import Problem
+from adapters.http.rate_limit import RateLimit
 from contracts.access import Caller, Key, Role, TrustedProxy
 from contracts.ports import Clock
 from contracts.settings import LOOPBACK
+from observability.logs import logger
 from observability.metrics import ACCESS_REFUSALS
+
+log = logger(__name__)
 
 # Headers of a proxy or a tunnel, which speaks for another machine.
 FORWARDING = (
@@ -45,6 +50,8 @@ class Access:
     keys: tuple[Key, ...] = ()
     proxy: TrustedProxy | None = None
     clock: Clock = field(default_factory=SystemClock)
+    guesses: RateLimit = field(default_factory=lambda: RateLimit(burst=10, per_second=0.2), compare=False)
+    notes: RateLimit = field(default_factory=lambda: RateLimit(burst=1, per_second=1 / 60), compare=False)
 
     def require(self, role: Role = Role.READ) -> Callable[[Request], Caller]:
         """Make the check for a role, which leaves the caller in the request's state, for pages that show them.
@@ -77,9 +84,10 @@ class Access:
                 raise _refused(Problem(403, "Closed", detail))
             return Caller(name="local", role=Role.ADMINISTER)
         given = _given_token(request)
-        if found := self.key_of(given) or self._of_session(request.cookies.get(SESSION_COOKIE, "")):
+        if found := self._of_session(request.cookies.get(SESSION_COOKIE, "")) or self.key_of(given, request):
             return found
-        ACCESS_REFUSALS.labels("wrong_token" if given else "no_token").inc()
+        if not given:
+            ACCESS_REFUSALS.labels("no_token").inc()
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
             place = f"{request.url.path}?{request.url.query}".rstrip("?")
             raise Problem(303, "Log in", "A token opens it.", headers={"Location": f"{LOGIN}?next={quote(place)}"})
@@ -91,11 +99,23 @@ class Access:
             headers=challenge,
         )
 
-    def key_of(self, token: str) -> Key | None:
-        """Compare with every key, each in constant time. An empty token would be matched by giving none."""
-        given = token.encode("utf-8", "replace")
-        found = [key for key, known in self._tokens() if hmac.compare_digest(given, known)]
-        return found[0] if found and token else None
+    def key_of(self, token: str, request: Request) -> Key | None:
+        """Compare with every key, each in constant time. An empty token would be matched by giving none.
+
+        Raises:
+            Problem: 429 for a client that has guessed too often, whatever its token is now.
+        """
+        if not token:
+            return None
+        client, given = client_of(request), token.encode("utf-8", "replace")
+        self.guesses.take(client)
+        if found := [key for key, known in self._tokens() if hmac.compare_digest(given, known)]:
+            self.guesses.give_back(client)
+            return found[0]
+        ACCESS_REFUSALS.labels("wrong_token").inc()
+        if not self.notes.wait(client):
+            log.warning("access.wrong_token", client=client)
+        return None
 
     def session(self, key: Key) -> str:
         """Return the value of the cookie of a login, which ends after `SESSION`, or when the key is withdrawn."""
@@ -141,6 +161,17 @@ def require_own_page(request: Request) -> None:
     origin = request.headers.get("origin")
     if site not in ("same-origin", "none") or (origin and origin.partition("://")[2] != request.headers.get("host")):
         raise _refused(Problem(403, "Origin not allowed", "Only pages of this address may do that."), "other_site")
+
+
+def client_of(request: Request) -> str:
+    """Return the client's address as the nearest proxy saw it; of IPv6 the network, whose addresses are all one's."""
+    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    given = forwarded or (request.client.host if request.client else "")
+    try:
+        address = ip_address(given)
+    except ValueError:
+        return given[:64]
+    return str(ip_network((address, 64), strict=False)) if address.version == 6 else given
 
 
 def _refused(problem: Problem, reason: str = "role") -> Problem:

@@ -1,5 +1,6 @@
 """Roles, sessions of a browser and a trusted proxy: what each opens, and what another site cannot do with them."""
 
+import io
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from ipaddress import ip_network
@@ -12,6 +13,7 @@ from webhook_bed import WebhookBed, assert_problem, webhook_bed
 
 from adapters.http.access import SESSION, SESSION_COOKIE, Access
 from contracts.access import Key, Role, TrustedProxy
+from observability.logs import configure_logs
 from observability.metrics import ACCESS_REFUSALS
 from tests.builders import SteppingClock
 
@@ -99,8 +101,26 @@ async def test_a_login_leads_nowhere_else(bed: WebhookBed, place: str) -> None:
 
 
 async def test_tokens_cannot_be_tried_without_end(bed: WebhookBed) -> None:
-    statuses = {(await log_in(bed, f"guess-{number}")).status_code for number in range(12)}
-    assert statuses == {403, 429}
+    configure_logs(level="INFO", stream=(logs := io.StringIO()))
+    assert (await log_in(bed, "look")).status_code == 303
+    session = dict(bed.http.cookies)
+    bed.http.cookies.clear()
+    before = refusals("wrong_token")
+    for _ in range(20):
+        assert (await bed.http.get("/console/status", headers=bearer("look"))).status_code == 200, "no guess"
+    statuses = [(await bed.http.get("/console/status", headers=bearer(f"guess-{n}"))).status_code for n in range(12)]
+    assert statuses == [401] * 10 + [429] * 2
+    assert (await log_in(bed, "guess")).status_code == 429, "both ways count together"
+    refused = await bed.http.get("/console/status", headers=bearer("look"))
+    assert_problem(refused, 429)
+    assert int(refused.headers["retry-after"]) <= 5
+    assert refusals("wrong_token") == before + 10
+    assert logs.getvalue().count("access.wrong_token") == 1
+    assert "guess" not in logs.getvalue()
+    elsewhere = bearer("look") | {"x-forwarded-for": "203.0.113.9"}
+    assert (await bed.http.get("/console/status", headers=elsewhere)).status_code == 200, "another client"
+    bed.http.cookies.update(session)
+    assert (await bed.http.get("/console/status")).status_code == 200, "a session goes on"
 
 
 @pytest.mark.parametrize(

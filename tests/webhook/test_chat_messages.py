@@ -11,8 +11,8 @@ from webhook_bed import WebhookBed, assert_problem, webhook_bed
 
 from adapters.channels.web.inbound import MAX_TEXT
 from adapters.http.problems import Problem
+from adapters.http.rate_limit import RateLimit
 from tests.builders import conversation_id
-from webhook.http.rate_limit import RateLimit
 
 
 async def test_the_answer_says_where_to_ask(durable_bed: WebhookBed) -> None:

@@ -335,16 +335,19 @@ async def test_a_server_that_stops_answers_what_it_has_taken(bed: WebhookBed, ca
     assert await idle.is_closed()
 
 
-async def test_more_connections_than_there_is_room_for_are_told_so(bed: WebhookBed, caller: Caller) -> None:
-    server = server_of(bed.app)
+async def test_more_posts_than_there_is_room_for_are_told_so(bed: WebhookBed, caller: Caller) -> None:
+    server, inbox = server_of(bed.app), Counting(bed)
     server.config.limit_concurrency = 2
     async with server.running(listen("127.0.0.1", 0)) as url:
         line = await caller.to(url)
+        inbox.goes_on.clear()
         await line.send(post(said("um")))
-        assert await line.status() == 200
+        await inbox.until_asked()
         over = await caller.to(url)
         await over.send(post(said("dois")))
         assert await over.status() == 503
+        inbox.goes_on.set()
+        assert await line.status() == 200
     assert [message.text for message in bed.kept] == ["um"]
 
 

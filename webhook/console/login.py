@@ -8,9 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from adapters.http.access import LOGIN, SESSION, SESSION_COOKIE, require_own_page
 from adapters.http.inbound import BodyReader
-from observability.metrics import ACCESS_REFUSALS
 from webhook.console.rendering import PAGE_HEADERS, STATIC_FOLDER, html
-from webhook.http.rate_limit import RateLimit
 from webhook.settings import WebhookDependencies
 
 MAX_FORM = 4 * 1024
@@ -19,7 +17,6 @@ HOME = "/console"
 
 def login_routes(deps: WebhookDependencies) -> APIRouter:
     read_body = BodyReader(MAX_FORM, deps.read_within)
-    attempts = RateLimit(burst=10, per_second=0.2)
     # The style sheet is closed: the page carries it, named by its hash.
     style = (STATIC_FOLDER / "style.css").read_bytes()
     policy = f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(style).digest()).decode()}'; "
@@ -39,11 +36,9 @@ def login_routes(deps: WebhookDependencies) -> APIRouter:
     @router.post(LOGIN)
     async def login(request: Request) -> Response:
         require_own_page(request)
-        attempts.take(request.client.host if request.client else "")
         form = await read_body.form(request)
-        place, key = _own(form.get("next", HOME)), deps.access.key_of(form.get("token", "").strip())
+        place, key = _own(form.get("next", HOME)), deps.access.key_of(form.get("token", "").strip(), request)
         if key is None:
-            ACCESS_REFUSALS.labels("wrong_token").inc()
             return page(request, place, status=403)
         response = RedirectResponse(place, 303)
         is_https = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))

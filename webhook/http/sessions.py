@@ -3,16 +3,16 @@
 import hmac
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.channels.web.inbound import web_conversation_id
+from adapters.http.access import client_of
 from adapters.http.problems import Problem
+from adapters.http.rate_limit import RateLimit
 from contracts.delivery import Record
 from contracts.ports import Clock, Store
-from webhook.http.rate_limit import RateLimit
 
 COOKIE = "prosa_chat"
 COLLECTION = "chat_sessions"
@@ -97,17 +97,6 @@ def set_cookie(response: Response, conversation: str, token: str, request: Reque
     is_secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
     path = f"/chat/{conversation}"
     response.set_cookie(COOKIE, token, max_age=_SECONDS, path=path, secure=is_secure, httponly=True, samesite="lax")
-
-
-def client_of(request: Request) -> str:
-    """Return the client's address as the nearest proxy saw it; of IPv6 the network, whose addresses are all one's."""
-    forwarded = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    given = forwarded or (request.client.host if request.client else "")
-    try:
-        address = ip_address(given)
-    except ValueError:
-        return given[:64]
-    return str(ip_network((address, 64), strict=False)) if address.version == 6 else given
 
 
 def _refused() -> Problem:

@@ -1,4 +1,4 @@
-"""Rate limits of the web chat: a browser is a sender that anyone can script."""
+"""Rate limits of clients that anyone can script: messages of the web chat, guesses at tokens."""
 
 import math
 import time
@@ -25,6 +25,11 @@ class RateLimit:
         Raises:
             Problem: 429 with `Retry-After` when there is none.
         """
+        if seconds := self.wait(key):
+            raise Problem(429, "Too many requests", "Wait a moment.", headers={"Retry-After": str(seconds)})
+
+    def wait(self, key: str) -> int:
+        """Use one token; without one, return the seconds until there is one."""
         now = self._monotonic()
         tokens, since = self._buckets.pop(key, (float(self._burst), now))
         tokens = min(self._burst, tokens + (now - since) * self._per_second)
@@ -32,6 +37,10 @@ class RateLimit:
         self._buckets[key] = (tokens - 1 if allowed else tokens, now)
         if len(self._buckets) > MAX_KEYS:
             self._buckets.popitem(last=False)
-        if not allowed:
-            seconds = math.ceil((1 - tokens) / self._per_second)
-            raise Problem(429, "Too many messages", "Wait a moment.", headers={"Retry-After": str(seconds)})
+        return 0 if allowed else math.ceil((1 - tokens) / self._per_second)
+
+    def give_back(self, key: str) -> None:
+        """Undo one use."""
+        if key in self._buckets:
+            tokens, since = self._buckets[key]
+            self._buckets[key] = (tokens + 1, since)

@@ -26,11 +26,12 @@ class Deadline:
 class TurnCost:
     """Running cost of one turn in USD, over all its drafts. `before` is the cost of its conversation until then.
 
-    `held` is reserved for calls under way. `spent` counts a call without a known price at the dearest one. `unbooked`
-    are the calls that came back since the last `take`.
+    `is_first` marks the first turn of a conversation. `held` is reserved for calls under way. `spent` counts a call
+    without a known price at the dearest one. `unbooked` are the calls that came back since the last `take`.
     """
 
     before: Decimal = Decimal(0)
+    is_first: bool = False
     spent: Decimal = Decimal(0)
     held: Decimal = Decimal(0)
     unbooked: list[BilledCall] = field(default_factory=list)

@@ -161,6 +161,7 @@ class Settings(BaseSettings):
     budget_turn_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_TURN_USD")
     budget_conversation_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_CONVERSATION_USD")
     budget_day_usd: Usd | None = Field(None, validation_alias="PROSA_BUDGET_DAY_USD")
+    budget_new_share: Decimal = Field(Decimal("0.5"), gt=0, le=1, validation_alias="PROSA_BUDGET_NEW_SHARE")
     slack_webhook_url: SecretStr | None = Field(None, validation_alias="PROSA_SLACK_WEBHOOK_URL")
     grafana_url: HttpUrl | None = Field(None, validation_alias="PROSA_GRAFANA_URL")
     jaeger_url: HttpUrl | None = Field(None, validation_alias="PROSA_JAEGER_URL")

@@ -173,7 +173,7 @@ UNPRICED_CALLS = _counter("prompter_unpriced_calls_total", "Calls to a model who
 BUDGET_RUNGS = _counter(
     "budget_rungs_total",
     "Calls that a ceiling sent to a smaller model, or refused",
-    {"scope": ("turn", "conversation", "day"), "rung": ("economy", "refused")},
+    {"scope": ("turn", "conversation", "day", "first_turns"), "rung": ("economy", "refused")},
 )
 BUDGET_NOTICES = _counter(
     "budget_notices_total",

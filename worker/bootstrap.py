@@ -293,6 +293,7 @@ def make_meter(settings: Settings, clock: Clock) -> Meter:
             turn=settings.budget_turn_usd,
             conversation=settings.budget_conversation_usd,
             day=settings.budget_day_usd,
+            new_share=settings.budget_new_share,
         ),
         economy_model=settings.model_economy or settings.model_fallback,
         zone=settings.zone,

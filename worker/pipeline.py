@@ -94,6 +94,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
     try:
         if draft is None:
             cost.before = Decimal(context.conversation.spent_usd)
+            cost.is_first = context.conversation.turns == 0
             clock = deps.prompter.start_clock(cost)
             draft = await unless_overtaken(
                 write(context, deps, clock, may_grow=may_grow), turn, deps.inbox, may_grow=may_grow

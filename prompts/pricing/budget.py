@@ -33,15 +33,17 @@ class Scope(StrEnum):
     TURN = "turn"
     CONVERSATION = "conversation"
     DAY = "day"
+    FIRST_TURNS = "first_turns"
 
 
 @dataclass(frozen=True)
 class Ceilings:
-    """Highest cost of each scope in USD; None: unlimited."""
+    """Highest cost of each scope in USD; None: unlimited. First turns take at most `new_share` of a day."""
 
     turn: Decimal | None = None
     conversation: Decimal | None = None
     day: Decimal | None = None
+    new_share: Decimal = Decimal(1)
 
     @property
     def are_set(self) -> bool:
@@ -67,12 +69,14 @@ class DaySpending:
     def __init__(self, ceiling: Decimal | None, *, today: Callable[[], date]) -> None:
         self.ceiling = ceiling
         self.held = ZERO
+        self.held_new = ZERO
         self._today = today
         self._begin(today())
 
     def _begin(self, day: date) -> None:
         self._day = day
         self._spent = ZERO
+        self._spent_new = ZERO
         self._remote = RemoteSpend()
         self._used_at_exchange = ZERO
         self.reached: set[int] = set()
@@ -109,9 +113,20 @@ class DaySpending:
         since = self.spent + self.held - self._used_at_exchange
         return min(left, (left + since) / (self._remote.busy + 1) - since)
 
-    def add(self, amount: Decimal) -> None:
+    @property
+    def used_new(self) -> Decimal:
+        """Spent and held today by this process for first turns, in USD."""
+        self.day()
+        return self._spent_new + self.held_new
+
+    def part(self, share: Decimal) -> Decimal:
+        """Return this process's part of a share of the ceiling, in USD, as large as that of each busy one."""
+        return (self.ceiling or ZERO) * share / (self._remote.busy + 1)
+
+    def add(self, amount: Decimal, *, is_first: bool = False) -> None:
         self.day()
         self._spent += amount
+        self._spent_new += amount if is_first else ZERO
         self._note()
 
     def exchange(self, day: date, remote: RemoteSpend) -> None:
@@ -198,6 +213,8 @@ class Meter:
         admitted, amount = self._admitted(request, cost)
         cost.held += amount
         self.day.held += amount
+        held_new = amount if cost.is_first else ZERO
+        self.day.held_new += held_new
         try:
             yield Hold(admitted, amount, lambda response: self._settle(admitted, response, context))
         except asyncio.CancelledError:
@@ -210,6 +227,7 @@ class Meter:
         finally:
             cost.held -= amount
             self.day.held -= amount
+            self.day.held_new -= held_new
 
     def bound(self, request: ModelRequest) -> Decimal:
         """Return the highest possible cost in USD: an uncached prompt, the longest answer."""
@@ -234,7 +252,7 @@ class Meter:
         )
         context.cost.spent += charge
         context.cost.unbooked.append(BilledCall(task=context.task, template=context.template, call=call))
-        self.day.add(charge)
+        self.day.add(charge, is_first=context.cost.is_first)
         return call
 
     def _admitted(self, request: ModelRequest, cost: TurnCost) -> tuple[ModelRequest, Decimal]:
@@ -257,7 +275,7 @@ class Meter:
         BUDGET_RUNGS.labels(scope=short.scope.value, rung="refused").inc()
         if short.scope is Scope.DAY:
             self.day.refuse()
-        raise BudgetSpentError(f"the ceiling of a {short.scope} leaves too little for a call")
+        raise BudgetSpentError(f"the {short.scope} ceiling leaves too little for a call")
 
     def _smaller(self, request: ModelRequest) -> tuple[ModelRequest, Decimal] | None:
         """Return the request to the economy model, when that one costs less."""
@@ -279,6 +297,9 @@ class Meter:
             )
         if self._ceilings.day is not None and (room := self.day.room) is not None:
             scopes.append(BudgetScope(Scope.DAY, self._ceilings.day, self.day.used, room))
+            if cost.is_first and self._ceilings.new_share < 1:
+                ceiling, used = self.day.part(self._ceilings.new_share), self.day.used_new
+                scopes.append(BudgetScope(Scope.FIRST_TURNS, ceiling, used, ceiling - used))
         return scopes
 
     def _charge(self, model: str, tokens: TokenCount) -> Decimal:

@@ -471,6 +471,16 @@ async def test_two_hundred_turns_at_once_never_pass_the_ceiling_of_a_day(beds: A
     assert len({row.conversation_id for row in bed.channel.accepted}) == 200
 
 
+async def test_a_flood_of_new_conversations_leaves_money_for_people_already_known(beds: Any) -> None:
+    limit = limited(day="0.2", new_share="0.5")
+    bed = beds(model=Verbose(agreeable), meter=limit)
+    assert (await say(bed, conversation="known")).reason != "budget"
+    turns = [await say(bed, conversation=f"c-{number}") for number in range(60)]
+    assert turns[-1].reason == "budget"
+    assert limit.day.spent <= Decimal("0.1")
+    assert (await say(bed, conversation="known")).reason != "budget"
+
+
 async def test_processes_together_pass_it_by_no_more_than_they_spend_between_two_exchanges(shared: Any) -> None:
     clock = SteppingClock()
     ceiling = Decimal("0.1")

@@ -237,3 +237,37 @@ def test_whatever_happens_nothing_leaks_and_no_ceiling_is_passed(
     assert limit.day.held == ZERO
     assert [cost.held for cost in costs] == [ZERO] * 3
     assert clock.now().tzinfo is UTC
+
+
+def test_first_turns_leave_the_rest_of_the_day_for_people_already_known() -> None:
+    limit = limited(day="1", new_share="0.5")
+    for _ in range(4):
+        spend(limit, TurnCost(is_first=True), answered(output=6_000))
+    with pytest.raises(BudgetSpentError, match="first_turns"), hold(limit, TurnCost(is_first=True)):
+        pytest.fail("the call was let through")
+    assert limit.day.spent == Decimal("0.48")
+    assert limit.day.reached == set(), "the day is not spent"
+    spend(limit, TurnCost(), answered(output=5_000))
+
+
+def test_what_first_turns_hold_counts_and_is_released_and_a_new_day_begins_with_nothing() -> None:
+    clock = SteppingClock()
+    limit = limited(clock, day=str(BOUND * 3), new_share="0.5")
+    with hold(limit, TurnCost(is_first=True)):
+        with pytest.raises(BudgetSpentError), hold(limit, TurnCost(is_first=True)):
+            pytest.fail("the call was let through")
+        with hold(limit, TurnCost()):
+            pass
+    spend(limit, TurnCost(is_first=True), answered(output=1_000))
+    assert limit.day.used_new == limit.day.spent > 0
+    clock.move(timedelta(days=1))
+    assert limit.day.used_new == 0
+
+
+def test_processes_part_the_share_of_first_turns() -> None:
+    limit = limited(day=str(BOUND * 8), new_share="0.5")
+    limit.day.exchange(limit.day.day(), RemoteSpend(busy=4))
+    with pytest.raises(BudgetSpentError, match="first_turns"), hold(limit, TurnCost(is_first=True)):
+        pytest.fail("the call was let through")
+    with hold(limit, TurnCost()):
+        pass

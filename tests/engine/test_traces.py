@@ -83,7 +83,7 @@ def children(spans: list[Received], parent: Received) -> list[str]:
 
 async def test_one_trace_has_the_whole_way_of_a_message(tmp_path: Path, collector: Collector) -> None:
     async with traced_runtime(tmp_path, collector) as runtime, whatsapp(runtime) as client:
-        await post(client, text("Oi, bom dia"))
+        await post(client, text("Oi, bom dia, quero saber do CRM"))
         await runtime.queue.idle()
         (listed,) = (await runtime.backend.store.conversations.find(limit=1)).items
         (row, *_) = await runtime.backend.store.outbox.rows(listed.id)

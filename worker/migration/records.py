@@ -7,7 +7,7 @@ the copy can be repeated, also after the cut-over, and the way back is the same 
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from contracts import ledger, performance
+from contracts import ledger, notices, performance
 from contracts.delivery import Record
 from contracts.paging import all_records
 from contracts.ports import Records
@@ -24,6 +24,7 @@ COLLECTIONS = (
     budget.COLLECTION,
     posting.COLLECTION,
     observations.COLLECTION,
+    notices.COLLECTION,
     store.COLLECTION,
     OLDER,
     FLAGS,

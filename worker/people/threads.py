@@ -80,11 +80,10 @@ class Threads:
             return await self.join(name, mine.id, by=BY_MESSAGE)
         if other.id in mine.apart or _is_another_person(other.address, message):
             return mine.model_copy(update={"apart": (*mine.apart, name)})
-        if _age(other) < _age(mine):
-            return await self.join(mine.id, other.id, by=BY_MESSAGE)
         if other.created_at is not None:
-            return await self.join(other.id, mine.id, by=BY_MESSAGE)
-        # A name without a conversation: the turn's own commit writes the join.
+            younger, older = (mine, other) if _age(other) < _age(mine) else (other, mine)
+            return await self.join(younger.id, older.id, by=BY_MESSAGE)
+        # A name without a conversation: the turn's own commit writes the join, and no message has to move.
         sealed = await self._seal(other.id, mine.id)
         await self._lead(sealed, mine.id)
         return merged(mine, sealed, Join(id=sealed.id, by=BY_MESSAGE, at=self.clock.now()))

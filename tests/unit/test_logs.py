@@ -1,12 +1,15 @@
 """Log lines as Google's logging reads them, and as a person does."""
 
+import ast
 import io
 import logging
+from collections.abc import Iterator
+from pathlib import Path
 
 import orjson
 import pytest
 
-from observability.logs import configure_logs, logger, message_logged
+from observability.logs import REDACTED, configure_logs, logger, message_logged
 from observability.tracing import span
 from tests.spans import keeping
 
@@ -66,3 +69,27 @@ def test_on_a_terminal_a_person_reads() -> None:
     assert "what somebody wrote" not in written
     with pytest.raises(orjson.JSONDecodeError):
         orjson.loads(written)
+
+
+def keys_logged() -> Iterator[tuple[str, str]]:
+    """Each key that the product gives to a log line, with its place."""
+    root = Path(__file__).parents[2]
+    for path in sorted(root.glob("*/**/*.py")):
+        if path.relative_to(root).parts[0] in {"tests", "tools"} or ".venv" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="log"))):
+                    yield from ((key.arg, f"{path}:{node.lineno}") for key in node.keywords if key.arg)
+
+
+def test_every_key_that_the_product_logs_is_written() -> None:
+    """A key that is not listed would reach the log as `[redacted]`, and say nothing to its reader."""
+    stream = io.StringIO()
+    configure_logs(level="DEBUG", stream=stream)
+    places = dict(keys_logged())
+    assert len(places) > 20
+    values = {key: "value" for key in places if key != "exc_info"}
+    logger("test").info("something.happened", **values)
+    (line,) = lines(stream)
+    assert {places[key] for key, value in line.items() if value == REDACTED} == set()

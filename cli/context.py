@@ -93,7 +93,7 @@ async def publish(folder: Folder = None) -> None:
         fresh = await backend.store.institutions.publish(institution, at=datetime.now(UTC))
     console.print(f"{institution.name} {institution.version}: {'published' if fresh else 'already the current one'}.")
     if fresh:
-        console.print("A running process takes the documents up at its next start, or on SIGHUP.")
+        console.print("A running worker takes the documents up at its next start, or on SIGHUP.")
 
 
 def _folder(given: Path | None) -> Path:

@@ -9,6 +9,7 @@ from typing import Self
 
 from pydantic import Field
 
+from contracts.media import InboundMedia, ReadContent
 from contracts.values import ConversationId, Instant, Kept, MessageId, Text
 
 # Among the `data` of a message to an account of the platform that is not ours: the account's id.
@@ -84,15 +85,6 @@ class Address(Kept):
     user: str | None = Field(None, exclude_if=lambda user: user is None)
 
 
-class InboundMedia(Kept):
-    """A file held by the platform; `reference` is its id there, never the bytes."""
-
-    reference: str
-    mime_type: str = ""
-    filename: Text = ""
-    sha256: str = ""
-
-
 class Revision(Kept):
     """The new text of an earlier message that was edited, or None: it was deleted."""
 
@@ -116,7 +108,7 @@ class InboundMessage(Kept):
     it stays in the store. `text` is all readable content: body, caption, chosen title. `revises` is the earlier
     message that an edit gives another text, or that a revocation deletes. `traceparent` names the span of its reception
     (W3C Trace Context), if any. `threads` are the conversations that its person's names stand for, if more than one: it
-    attests that they are one person's.
+    attests that they are one person's. `content` is what the turn has read in its file; in the inbox it has none.
     """
 
     id: MessageId
@@ -127,6 +119,7 @@ class InboundMessage(Kept):
     text: Text = ""
     choice_id: str | None = None
     media: InboundMedia | None = None
+    content: ReadContent | None = Field(None, exclude_if=lambda content: content is None)
     data: dict[str, str] = Field(default_factory=dict)
     person_name: Text | None = None
     reply_to: str | None = None

@@ -210,16 +210,10 @@ def chat(
     as_json: AsJson = False,
 ) -> None:
     """Talk in the terminal."""
-    from cli.chat import chat as run_chat
+    from cli.chat import chat as converse
+    from cli.chat import run
 
-    settings = read_settings()
-    configure_logs(level="ERROR")
-    try:
-        asyncio.run(run_chat(settings, name or f"terminal-{uuid.uuid4().hex[:8]}", as_json=as_json))
-    except KeyboardInterrupt:
-        # Everything is closed; only the thread that waits for a line is left, and it would hold up a tidy exit.
-        sys.stdout.flush()
-        os._exit(SUCCESS)
+    run(converse(read_settings(), name or f"terminal-{uuid.uuid4().hex[:8]}", as_json=as_json))
 
 
 @app.command()

@@ -21,6 +21,7 @@ check: $(VENV)/.ready-dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tools.structure --check
+	@$(BIN)/python -m tools.reference --check
 # In CI every test follows in `make test`.
 ifndef CI
 	@$(BIN)/python -m pytest tests -n auto -m "not slow and not browser"
@@ -48,6 +49,7 @@ stats: $(VENV)/.ready-stats
 docs: $(VENV)/.ready
 	@$(BIN)/python -m fsm.diagram
 	@$(BIN)/python -m tools.signals
+	@$(BIN)/python -m tools.reference
 	@$(BIN)/python deploy/observability/dashboards.py
 	@$(BIN)/python deploy/observability/policies.py
 

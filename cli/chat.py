@@ -40,7 +40,7 @@ async def chat(settings: Settings, name: str, *, as_json: bool) -> None:
             sandbox = " (the sandbox model answers)" if runtime.imitates_model else ""
             console.print(f"{institution}, conversation {name}{sandbox}. End with Ctrl-D.")
         options: list[str] = []
-        while (text := await _next_line("" if as_json else "> ")) is not None:
+        while (text := await _next_line("> " if sys.stdin.isatty() else "")) is not None:
             if not (text := text.strip()):
                 continue
             if text.isdigit() and 1 <= int(text) <= len(options):

@@ -136,6 +136,38 @@ def test_shell_blocks_are_run_or_say_why_not() -> None:
     assert [page for page, reason in reasons if len(reason) < 10] == []
 
 
+def product_text() -> str:
+    """The sources, with the pieces of a text that is written over several lines put together."""
+    rooms = ("adapters", "cli", "context", "contracts", "worker", "webhook", "prompts", "flags")
+    sources = "".join(path.read_text(encoding="utf-8") for room in rooms for path in (ROOT / room).rglob("*.py"))
+    return re.sub(r"\"\s*\n\s*f?\"", "", sources)
+
+
+def test_texts_of_troubleshooting_are_the_products() -> None:
+    page, source = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8"), product_text()
+    texts = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+    assert len(texts) > 10
+    gone = [part for text in texts for part in text.split("…") if len(part.strip(" ()")) > 3 and part not in source]
+    assert gone == []
+
+
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)(?:#([^)\s]*))?\)")
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    found = [(page.parent / path, anchor) for path, anchor in LINK.findall(FENCED.sub("", page.read_text("utf-8")))]
+    assert [str(path) for path, _ in found if not path.exists()] == []
+    assert [
+        f"{path}#{name}" for path, name in found if name and path.suffix == ".md" and name not in anchors(path)
+    ] == []
+
+
 def script(page: Path) -> str:
     return "".join(one.body for one in blocks(page) if one.language == "sh" and one.reason is None)
 

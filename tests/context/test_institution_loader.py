@@ -68,7 +68,8 @@ class TestWhatIsRead:
         assert spoken.text(FixedText.ESCALATED).startswith("Vou passar esta conversa")
         assert spoken.text(FixedText.COMPLETED) == dental.text(FixedText.COMPLETED)
         urgent, book = spoken.intent("urgent"), spoken.intent("book")
-        assert urgent and book
+        assert urgent
+        assert book
         assert urgent.answer.startswith("Sinto muito")
         assert book == dental.intent("book")
         assert dental.speaking("es") is dental

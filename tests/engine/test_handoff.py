@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from context.hours import handoff_text
 from contracts.conversation import Owner, Speaker, State, Trigger
 from contracts.errors import ChannelUnavailableError, IllegalTransitionError, ReplyWindowClosedError
 from contracts.institution import FixedText
@@ -286,7 +287,7 @@ async def test_what_is_said_without_a_model_is_in_the_person_s_language(beds: An
     assert sent(bed)[-1] == english.text(FixedText.STILL_WAITING)
     bed.clock.move(timedelta(minutes=30))
     await say(bed, "ok")
-    assert sent(bed)[-1] == english.text(FixedText.ESCALATED)
+    assert sent(bed)[-1] == handoff_text(english, bed.clock.now())
     bed.clock.move(timedelta(minutes=30))
     await say(bed, "Você pode me dizer quando uma pessoa vai responder?")
-    assert sent(bed)[-1] == pyloto().text(FixedText.ESCALATED)
+    assert sent(bed)[-1] == handoff_text(pyloto(), bed.clock.now())

@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check bench docs lock clean format engines semantic stats
+.PHONY: run demo test check bench docs docs-site lock clean format engines semantic stats
 
 run: $(VENV)/.ready
 	@$(BIN)/prosa run
@@ -52,6 +52,11 @@ docs: $(VENV)/.ready
 	@$(BIN)/python -m tools.reference
 	@$(BIN)/python deploy/observability/dashboards.py
 	@$(BIN)/python deploy/observability/policies.py
+
+# A link that leads nowhere ends the build.
+docs-site: $(VENV)/.ready
+	@$(SYNC) --group docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(VENV)/.ready-dev
 	@$(BIN)/ruff check --fix .

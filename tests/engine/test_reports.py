@@ -142,7 +142,7 @@ async def test_what_leaves_its_band_is_told(day: Kind, figures: set[str], is_wor
 
 
 async def test_a_day_without_turns_is_not_called_usual() -> None:
-    store = MemoryStore()
+    store = memory_store()
     await fortnight(store, Kind(turns=0))
     page = await reporting(store).page("daily", language="en")
     assert page is not None

@@ -22,6 +22,7 @@ from context.guardrails.floor import Floor
 from context.institution_source import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
+from contracts.media import MediaLimits
 from contracts.messages import ChannelName
 from contracts.ports import Callback, Channel, Clock, Embedder, Faults, LanguageModel
 from contracts.settings import Settings
@@ -60,6 +61,7 @@ from worker.dependencies import (
     SweepDependencies,
     TurnDependencies,
 )
+from worker.media import MediaPolicy, MediaReader
 from worker.people.notices import NO_NOTICES, Notices
 from worker.people.operators import ConversationOperators
 from worker.people.threads import Threads
@@ -188,6 +190,7 @@ async def open_engine(
             notices=Notices.of(settings),
             ages=AgePolicy(*settings.late_ages),
             quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
+            media=_media_reader(settings, backend, clock, meter),
         )
         if deferred is not None:
             await deferred.ready()
@@ -214,6 +217,7 @@ def assemble(
     notices: Notices = NO_NOTICES,
     ages: AgePolicy | None = None,
     quiet: QuietWindows | None = None,
+    media: MediaReader | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -240,6 +244,7 @@ def assemble(
         has_judge=has_judge,
         notices=notices,
         ages=ages or AgePolicy(),
+        media=media,
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
 
@@ -298,6 +303,17 @@ def make_meter(settings: Settings, clock: Clock) -> Meter:
         economy_model=settings.model_economy or settings.model_fallback,
         zone=settings.zone,
     )
+
+
+def _media_reader(settings: Settings, backend: Backend, clock: Clock, meter: Meter) -> MediaReader | None:
+    if settings.media == "off":
+        return None
+    limits = MediaLimits(
+        max_bytes=settings.media_max_mb * 1024 * 1024, within=timedelta(seconds=settings.media_timeout_s)
+    )
+    price = settings.transcription_usd_per_minute
+    policy = MediaPolicy(limits, per_turn=settings.media_per_turn, usd_per_minute=price)
+    return MediaReader(backend.store, clock, meter, policy, monotonic=time.monotonic)
 
 
 def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache: AnswerCache | None = None) -> Executor:

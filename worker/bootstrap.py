@@ -152,8 +152,10 @@ async def open_engine(
         callback, transcriber = _callback(settings), make_transcriber(settings)
         for channel in channels.values():
             stack.push_async_callback(channel.close)
-        for outside in filter(None, (callback, transcriber)):
-            stack.push_async_callback(outside.close)
+        if callback is not None:
+            stack.push_async_callback(callback.close)
+        if transcriber is not None:
+            stack.push_async_callback(transcriber.close)
 
         meter = make_meter(settings, clock)
         cache = await stack.enter_async_context(_answer_cache(settings, clock))

@@ -59,8 +59,12 @@ class Inbox(Protocol):
         """
         ...
 
-    async def join(self, conversation_id: ConversationId, into: ConversationId | None) -> None:
-        """Append what comes for the thread to `into` from now on, with None to itself again; what waits stays."""
+    async def join(self, conversation_id: ConversationId, into: ConversationId | None, *, after: int = 0) -> None:
+        """Append what comes for the thread to `into` from now on; with None to itself again, and what waits stays.
+
+        What waits in the thread moves to the end of `into` in the same atomic step, so that nothing overtakes it; up to
+        the sequence `after` it is answered and deleted. Repeating it is harmless.
+        """
         ...
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:

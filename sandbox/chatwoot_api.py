@@ -3,7 +3,7 @@
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox.platform_double import PlatformDouble, Refused
@@ -26,7 +26,16 @@ class ChatwootSandbox(PlatformDouble):
         return [
             Route(API + "/messages", self._send, methods=["POST"]),
             Route(API + "/toggle_status", self._toggle, methods=["POST"]),
+            Route("/rails/active_storage/blobs/redirect/{media_id}/{name}", self._blob, methods=["GET"]),
+            Route("/rails/active_storage/disk/{media_id}/{name}", self._download, methods=["GET"], name="disk"),
         ]
+
+    async def _blob(self, request: Request) -> Response:
+        """Redirect a `data_url` to where the file is, as the real one does."""
+        return RedirectResponse(str(request.url_for("disk", **request.path_params)), status_code=302)
+
+    async def _download(self, request: Request) -> Response:
+        return self.media.open(request, request.path_params["media_id"])
 
     async def _send(self, request: Request) -> Response:
         try:

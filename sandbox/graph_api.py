@@ -19,9 +19,10 @@ from starlette.routing import BaseRoute, Route
 from sandbox.behaviour import Counters, GraphBehaviour, Script, ScriptedSend, SendFault
 from sandbox.chance import Chance, Dice
 from sandbox.graph_account import check_proof, check_token, debugged, number, subscribed_apps
-from sandbox.graph_media import MAX_UPLOAD_BYTES, MediaShelf
 from sandbox.graph_statuses import WebhookSender
 from sandbox.graph_validation import GraphError, check_message, check_read_mark
+from sandbox.media import MAX_UPLOAD_BYTES, MediaShelf
+from sandbox.media_faults import FileFault, looked_up
 from sandbox.transport import JSON, BodyTooLargeError, Cut, read_body
 from sandbox.whatsapp_webhooks import DEFAULT_PHONE_NUMBER_ID, envelope, inbound_text, status_element
 
@@ -78,6 +79,7 @@ class GraphSandbox:
             Route("/sandbox/messages", self._show_messages, methods=["GET", "DELETE"]),
             Route("/sandbox/inbound", self._write_as_person, methods=["POST"]),
             Route("/sandbox/media/{key}", self._download, methods=["GET"], name="download"),
+            self.media.route(),
             # The platform takes paths without a version too; they mean the version set for the app.
             *(
                 route
@@ -296,33 +298,28 @@ class GraphSandbox:
             self._check_access(request)
             if fields is not None:
                 return JSON(number(media_id, fields, self.behaviour))
-            file = self.media.get(media_id)
-            if file is None:
+            file, fault = self.media.get(media_id), self.media.lookup_fault(media_id)
+            if file is None or fault is FileFault.GONE:
                 raise GraphError(100, f"Unsupported request. Object with ID {media_id!r} does not exist.")
         except GraphError as exc:
             return self._refuse(exc, media_id.encode())
         if request.method == "DELETE":
             return JSON({"success": self.media.remove(media_id)})
-        link = str(request.url_for("download", key=self.media.link(file)))
-        return JSON(
-            {
-                "messaging_product": "whatsapp",
-                "url": link,
-                "mime_type": file.mime_type,
-                "sha256": file.sha256,
-                "file_size": len(file.content),
-                "id": file.id,
-            }
-        )
+        answer = {
+            "messaging_product": "whatsapp",
+            "url": str(request.url_for("download", key=self.media.link(file))),
+            "mime_type": file.mime_type,
+            "sha256": file.sha256,
+            "file_size": len(file.content),
+            "id": file.id,
+        }
+        return looked_up(fault, answer, "url")
 
     async def _download(self, request: Request) -> Response:
         token = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
         if not token or token == "invalid":
             return self._refuse(GraphError(190), b"")
-        file = self.media.behind(request.path_params["key"])
-        if file is None:
-            return Response(status_code=404)
-        return Response(file.content, media_type=file.mime_type)
+        return self.media.download(request, self.media.behind(request.path_params["key"]))
 
     async def _change_behaviour(self, request: Request) -> Response:
         if request.method == "PUT":

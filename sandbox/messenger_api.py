@@ -27,10 +27,15 @@ class MessengerSandbox(PlatformDouble):
 
     def platform_routes(self) -> list[BaseRoute]:
         return [
+            Route("/cdn/{media_id}", self._download, methods=["GET"]),
             Route("/{version}/{page}/messages", self._send, methods=["POST"]),
             Route("/{version}/{page}/subscribed_apps", self._subscribe, methods=["GET", "POST"]),
             Route("/{version}/{page}", self._show, methods=["GET"]),
         ]
+
+    async def _download(self, request: Request) -> Response:
+        """Return a file of the platform's CDN, whose address is its own key."""
+        return self.media.open(request, request.path_params["media_id"])
 
     async def _send(self, request: Request) -> Response:
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections import deque
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from sandbox.behaviour import Counters, PlatformBehaviour, Script, ScriptedSend, SendFault
 from sandbox.chance import Chance
+from sandbox.media import MediaShelf
 from sandbox.transport import JSON, BodyTooLargeError, Cut, read_body
 
 KEPT_MESSAGES = 10_000
@@ -32,6 +34,8 @@ class Refused(Exception):
 class PlatformDouble:
     """A platform that takes messages by `POST`; `messages` are those that it took, oldest first.
 
+    `media` are the files that people sent.
+
     A subclass has its routes, which end in `accept`, checks a message with `check`, answers with `accepted`, and
     refuses with `refused`. The token `invalid` is refused everywhere.
     """
@@ -44,6 +48,7 @@ class PlatformDouble:
         self._seed = seed
         self._numbers = itertools.count(1)
         self.counters = Counters()
+        self.media = MediaShelf(time.monotonic)
         self.messages: deque[dict[str, Any]] = deque(maxlen=KEPT_MESSAGES)
         self.behave(PlatformBehaviour())
 
@@ -57,6 +62,7 @@ class PlatformDouble:
         return [
             Route("/sandbox/behaviour", self._change_behaviour, methods=["GET", "PUT", "DELETE"]),
             Route("/sandbox/messages", self._show_messages, methods=["GET", "DELETE"]),
+            self.media.route(),
             *self.platform_routes(),
         ]
 

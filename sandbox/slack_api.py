@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from adapters.channels.slack.inbound import signature
+from sandbox.media_faults import LOGIN_PAGE
 from sandbox.platform_double import PlatformDouble, Refused
 from sandbox.transport import JSON
 
@@ -20,12 +21,22 @@ ERRORS |= {413: "msg_too_long", 429: "ratelimited", 500: "internal_error"}
 
 
 class SlackSandbox(PlatformDouble):
-    """The Web API at `/api/<method>`."""
+    """The Web API at `/api/<method>`, files at `/files-pri/<id>/<name>`."""
 
     name = "slack"
 
     def platform_routes(self) -> list[BaseRoute]:
-        return [Route("/api/{method}", self._call, methods=["POST"])]
+        return [
+            Route("/api/{method}", self._call, methods=["POST"]),
+            Route("/files-pri/{media_id}/{name}", self._download, methods=["GET"]),
+        ]
+
+    async def _download(self, request: Request) -> Response:
+        """Return the file of a `url_private`, or to a request without a token the page that Slack shows a browser."""
+        token = request.headers.get("authorization", "")
+        if not token.startswith("Bearer ") or token.endswith("invalid"):
+            return Response(LOGIN_PAGE, media_type="text/html")
+        return self.media.open(request, request.path_params["media_id"])
 
     async def _call(self, request: Request) -> Response:
         method, token = request.path_params["method"], request.headers.get("authorization", "")

@@ -8,10 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from sandbox.media_faults import MEGABYTE, FileFault, looked_up
 from sandbox.platform_double import PlatformDouble, Refused, utf16
 from sandbox.transport import JSON
 
 MAX_TEXT, MAX_CAPTION, MAX_BUTTONS, MAX_IN_A_ROW, MAX_CALLBACK_BYTES = 4096, 1024, 100, 8, 64
+# A bot downloads no larger file. Source: Bot API, getFile.
+MAX_DOWNLOAD_BYTES = 20 * MEGABYTE
 SENDS = {
     "sendMessage": "text",
     "sendPhoto": "photo",
@@ -41,7 +44,10 @@ class TelegramSandbox(PlatformDouble):
         self.webhook: dict[str, Any] = {}
 
     def platform_routes(self) -> list[BaseRoute]:
-        return [Route("/bot{token}/{method}", self._call, methods=["GET", "POST"])]
+        return [
+            Route("/bot{token}/{method}", self._call, methods=["GET", "POST"]),
+            Route("/file/bot{token}/voice/{key}", self._download, methods=["GET"]),
+        ]
 
     async def _call(self, request: Request) -> Response:
         token, method = request.path_params["token"], request.path_params["method"]
@@ -60,6 +66,9 @@ class TelegramSandbox(PlatformDouble):
                         raise Refused(400, "Bad Request: bad webhook: An HTTPS URL must be provided for webhook")
                     self.webhook = {key: content[key] for key in ("url", "allowed_updates") if key in content}
                     return _ok(True)
+                case "getFile":
+                    asked = request.query_params.get("file_id", "") or str(content.get("file_id", ""))
+                    return self._file_path(asked)
                 case "sendChatAction" | "answerCallbackQuery":
                     self.counters.add(method)
                     return _ok(True)
@@ -68,6 +77,20 @@ class TelegramSandbox(PlatformDouble):
         except Refused as exc:
             return self.refused(exc)
         return await self.accept(request, method, content)
+
+    def _file_path(self, file_id: str) -> Response:
+        file, fault = self.media.get(file_id), self.media.lookup_fault(file_id)
+        if file is None or fault is FileFault.GONE:
+            raise Refused(400, "Bad Request: wrong file_id or the file is temporarily unavailable")
+        if len(file.content) > MAX_DOWNLOAD_BYTES:
+            raise Refused(400, "Bad Request: file is too big")
+        answer = {"file_id": file_id, "file_unique_id": file_id, "file_size": len(file.content)}
+        return looked_up(fault, {**answer, "file_path": f"voice/{self.media.link(file)}"}, "file_path", within="result")
+
+    async def _download(self, request: Request) -> Response:
+        if request.path_params["token"].partition(":")[2] in ("", "invalid"):
+            return self.refused(Refused(401))
+        return self.media.download(request, self.media.behind(request.path_params["key"]))
 
     def check(self, method: str, content: dict[str, Any]) -> str:
         if not content.get("chat_id"):

@@ -11,11 +11,11 @@ import orjson
 from adapters.json_input import parse_json
 from contracts.channels import Received, Unreadable
 from contracts.errors import MalformedMessageError
+from contracts.media import InboundMedia
 from contracts.messages import (
     Address,
     ChannelName,
     InboundKind,
-    InboundMedia,
     InboundMessage,
     StatusUpdate,
     address_digests,

@@ -10,7 +10,8 @@ from typing import Any
 
 from adapters.channels.reading import Content, Reader, dict_in, is_equal, list_in, moment_of, required, text_of
 from contracts.channels import OriginRefusedError, Post, Received
-from contracts.messages import ChannelName, InboundKind, InboundMedia
+from contracts.media import InboundMedia
+from contracts.messages import ChannelName, InboundKind
 
 NAME = ChannelName("chatwoot")
 MEDIA_KINDS = {

@@ -11,12 +11,12 @@ from adapters.channels.meta import MetaInbound
 from adapters.channels.reading import Content, Reader, dict_in, list_in, required, text_of
 from contracts.channels import Post, Received
 from contracts.errors import MalformedMessageError
+from contracts.media import InboundMedia
 from contracts.messages import (
     ADVERTISEMENT,
     ChannelName,
     DeliveryState,
     InboundKind,
-    InboundMedia,
     StatusUpdate,
     digest,
 )

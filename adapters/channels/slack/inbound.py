@@ -15,7 +15,8 @@ from urllib.parse import parse_qs
 from adapters.channels.reading import Content, Reader, dict_in, list_in, moment_of, required, text_of
 from contracts.channels import OriginRefusedError, Post, Received
 from contracts.errors import MalformedMessageError
-from contracts.messages import ChannelName, InboundKind, InboundMedia
+from contracts.media import InboundMedia
+from contracts.messages import ChannelName, InboundKind
 
 LATEST = timedelta(minutes=5)
 SPOKEN = frozenset({"", "file_share", "thread_broadcast", "me_message"})

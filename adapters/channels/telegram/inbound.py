@@ -12,7 +12,8 @@ import orjson
 from adapters.channels.reading import Content, Reader, dict_in, is_equal, list_in, moment_of, required, text_of
 from contracts.channels import OriginRefusedError, Post, Received
 from contracts.errors import MalformedMessageError
-from contracts.messages import ChannelName, InboundKind, InboundMedia
+from contracts.media import InboundMedia
+from contracts.messages import ChannelName, InboundKind
 
 # Updates that are counted and not read; every other name is counted as "other".
 OTHER_UPDATES = frozenset(

@@ -15,13 +15,13 @@ from adapters.channels.whatsapp.codes import is_in_any_form
 from adapters.json_input import parse_json
 from contracts.channels import Post, Received
 from contracts.errors import MalformedMessageError
+from contracts.media import InboundMedia
 from contracts.messages import (
     ADVERTISEMENT,
     OTHER_ACCOUNT,
     ChannelName,
     DeliveryState,
     InboundKind,
-    InboundMedia,
     StatusUpdate,
 )
 from contracts.signs import shortened

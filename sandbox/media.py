@@ -1,4 +1,4 @@
-"""Files at the platform: uploaded ones and those people sent, with ids that end and links that end sooner."""
+"""Files at a platform: uploaded ones and those people sent, with ids that end and links that end sooner."""
 
 import hashlib
 import secrets
@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from email.parser import BytesParser
 from email.policy import HTTP
 
-from sandbox.graph_validation import GraphError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-MEGABYTE = 1024 * 1024
+from sandbox.graph_validation import GraphError
+from sandbox.media_faults import LOOKUP_FAULTS, MEGABYTE, FileFault, download
+from sandbox.transport import JSON, BodyTooLargeError, read_body
+
 UPLOAD_LIFE_SECONDS = 30 * 86_400.0
 INBOUND_LIFE_SECONDS = 7 * 86_400.0
 LINK_LIFE_SECONDS = 300.0
@@ -58,14 +63,29 @@ class MediaShelf:
         self._clock = clock
         self._files: OrderedDict[str, StoredFile] = OrderedDict()
         self._links: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._faults: dict[str, tuple[FileFault, int | None]] = {}
         self._size = 0
 
+    def route(self) -> Route:
+        """`PUT /sandbox/files/{id}?fault=&times=`: a person sends the file; its message is the test's to post."""
+        return Route("/sandbox/files/{media_id}", self._put, methods=["PUT"])
+
     def add(
-        self, content: bytes, mime_type: str, *, life_seconds: float = INBOUND_LIFE_SECONDS, id: str | None = None
+        self,
+        content: bytes,
+        mime_type: str,
+        *,
+        life_seconds: float = INBOUND_LIFE_SECONDS,
+        id: str | None = None,
+        fault: FileFault | None = None,
+        times: int | None = None,
     ) -> StoredFile:
+        """Keep a file. The next `times` requests meet its fault; None: all of them."""
         file = StoredFile(id or str(secrets.randbelow(10**15)), mime_type, content, self._clock() + life_seconds)
         self.remove(file.id)
         self._files[file.id] = file
+        if fault is not None:
+            self._faults[file.id] = fault, times
         self._size += len(content)
         while self._size > MAX_KEPT_BYTES:
             self.remove(next(iter(self._files)))
@@ -73,7 +93,7 @@ class MediaShelf:
 
     def upload(self, body: bytes, content_type: str) -> StoredFile:
         """Raises GraphError when the form or the file is not what the platform takes."""
-        fields, content, mime_type = _read_form(body, content_type)
+        fields, content, mime_type = read_form(body, content_type)
         if fields.get("messaging_product") != "whatsapp":
             raise GraphError(100, "The parameter messaging_product is required.")
         if content is None:
@@ -104,14 +124,55 @@ class MediaShelf:
         media_id, expires_at = self._links.get(key, ("", 0.0))
         return self.get(media_id) if expires_at > self._clock() else None
 
+    def lookup_fault(self, media_id: str) -> FileFault | None:
+        """Take the fault that a call for this file's link meets now."""
+        return self._take(media_id, is_lookup=True)
+
+    def download(self, request: Request, file: StoredFile | None) -> Response:
+        """Return the file, or what its fault makes of it; 404 for none."""
+        if file is None:
+            return Response(status_code=404)
+        return download(request, file.content, file.mime_type, self._take(file.id, is_lookup=False))
+
+    def open(self, request: Request, media_id: str) -> Response:
+        """Download without a lookup before it: the faults of lookups are those of a file that is gone."""
+        return self.download(request, None if self.lookup_fault(media_id) else self.get(media_id))
+
+    def _take(self, media_id: str, *, is_lookup: bool) -> FileFault | None:
+        fault, times = self._faults.get(media_id, (None, None))
+        if fault is None or (fault in LOOKUP_FAULTS) is not is_lookup:
+            return None
+        if times is not None:
+            self._faults[media_id] = fault, times - 1
+            if times <= 1:
+                del self._faults[media_id]
+        return fault
+
+    async def _put(self, request: Request) -> Response:
+        asked = request.query_params
+        try:
+            fault = FileFault(asked["fault"]) if "fault" in asked else None
+            times = int(asked["times"]) if "times" in asked else None
+            content = await read_body(request, MAX_UPLOAD_BYTES)
+        except (ValueError, BodyTooLargeError):
+            return JSON({"error": "no such fault, times is no number, or the file is too large"}, status_code=422)
+        mime_type = request.headers.get("content-type", "application/octet-stream")
+        file = self.add(content, mime_type, id=request.path_params["media_id"], fault=fault, times=times)
+        return JSON({"id": file.id, "size": len(content)})
+
     def remove(self, media_id: str) -> bool:
+        self._faults.pop(media_id, None)
         file = self._files.pop(media_id, None)
         self._size -= len(file.content) if file else 0
         return file is not None
 
 
-def _read_form(body: bytes, content_type: str) -> tuple[dict[str, str], bytes | None, str]:
-    """The text fields of a multipart form, its file, and the type the file's part declares."""
+def read_form(body: bytes, content_type: str) -> tuple[dict[str, str], bytes | None, str]:
+    """Return the text fields of a multipart form, its file, and the type that the file's part declares.
+
+    Raises:
+        GraphError: it is none.
+    """
     if not content_type.startswith("multipart/form-data"):
         raise GraphError(100, "The request must be multipart/form-data.")
     form = BytesParser(policy=HTTP).parsebytes(b"content-type: " + content_type.encode() + b"\r\n\r\n" + body)

@@ -14,7 +14,6 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 
 from adapters.memory.events import MemoryEvents
-from adapters.memory.store import MemoryStore
 from contracts.errors import ChangeRefusedError
 from contracts.ports import Store
 from flags.cache import Cache
@@ -30,7 +29,7 @@ from flags.provider import ProsaProvider, SwitchedProvider, provided
 from flags.resolver import FORCED, Assignment, Choice, Resolver
 from flags.store import FlagStore
 from flags.switches import kills_of
-from tests.builders import BACKENDS, START, SteppingClock, open_backend
+from tests.builders import BACKENDS, START, SteppingClock, memory_store, open_backend
 from tests.flags.making import Known, evaluator, flag, person, variants
 from tests.flags.test_recommendation import EXACT, experiment
 
@@ -100,7 +99,7 @@ async def test_its_life_moves_its_flag_and_leaves_who_and_why(store: Store) -> N
 
 
 async def test_shipping_gives_everybody_the_arm_that_won() -> None:
-    bench = Bench(MemoryStore())
+    bench = Bench(memory_store())
     await bench.laboratory.plan(draft(arms=[{"name": "v1"}, *_arms("v2", "v3")]))
     await bench.laboratory.start("prompt-v2", **SIGNED)
     with pytest.raises(ChangeRefusedError, match="has no arm v9; it has: v1, v2, v3"):
@@ -116,7 +115,7 @@ async def test_shipping_gives_everybody_the_arm_that_won() -> None:
 
 
 async def test_a_finished_experiment_is_archived_with_what_was_learned() -> None:
-    laboratory = Bench(MemoryStore()).laboratory
+    laboratory = Bench(memory_store()).laboratory
     await laboratory.plan(draft())
     await laboratory.start("prompt-v2", **SIGNED)
     with pytest.raises(ChangeRefusedError, match="is ACTIVE: only a COMPLETED experiment"):
@@ -163,7 +162,7 @@ async def test_a_forced_person_gets_the_arm_and_takes_part_in_no_experiment_on_i
 
 
 async def test_a_switch_that_silences_an_experiment_is_in_its_report() -> None:
-    store = MemoryStore()
+    store = memory_store()
     kills = kills_of({"PROMPTER_USE_STRUCTURED_TEMPLATES": False, "PROMPTER_USE_CACHE": True})
     laboratory = ExperimentStore(store.records, MemoryEvents(), SteppingClock(), kills=kills)
     await laboratory.plan(draft())
@@ -182,7 +181,7 @@ def _arms(*names: str) -> list[dict[str, Any]]:
 
 
 async def test_what_cannot_be_is_refused_with_what_can() -> None:
-    bench = Bench(MemoryStore())
+    bench = Bench(memory_store())
     laboratory = bench.laboratory
     with pytest.raises(ChangeRefusedError, match="there is no experiment prompt-v2: prosa experiments list"):
         await laboratory.start("prompt-v2", **SIGNED)
@@ -225,7 +224,7 @@ def test_only_legal_steps_are_taken(steps: list[Phase]) -> None:
     ],
 )
 async def test_a_change_of_who_is_in_which_arm_is_noticed(changes: dict[str, Any], counts: bool) -> None:
-    bench = Bench(MemoryStore())
+    bench = Bench(memory_store())
     await bench.laboratory.plan(draft())
     started = await bench.laboratory.start("prompt-v2", **SIGNED)
     bench.clock.move(timedelta(hours=1))
@@ -385,7 +384,7 @@ async def test_canaries_assign_both_sides() -> None:
 
 
 async def test_active_experiments_are_read_from_the_store_as_flags_are() -> None:
-    bench = Bench(MemoryStore())
+    bench = Bench(memory_store())
     cache = Cache(bench.laboratory)
     await cache.refresh()
     await bench.laboratory.plan(draft())

@@ -108,8 +108,7 @@ class InboundMessage(Kept):
     it stays in the store. `text` is all readable content: body, caption, chosen title. `revises` is the earlier
     message that an edit gives another text, or that a revocation deletes. `traceparent` names the span of its reception
     (W3C Trace Context), if any. `threads` are the conversations that its person's names stand for, if more than one: it
-    attests that they are one person's. `forwarded_from` is the thread it waited in when that was joined to this one.
-    `content` is what the turn has read in its file; in the inbox it has none.
+    attests that they are one person's. `content` is what the turn has read in its file; in the inbox it has none.
     """
 
     id: MessageId
@@ -130,16 +129,11 @@ class InboundMessage(Kept):
     received_at: Instant
     traceparent: str | None = Field(None, exclude_if=lambda name: name is None)
     threads: tuple[ConversationId, ...] = Field((), exclude_if=lambda threads: not threads)
-    forwarded_from: ConversationId | None = Field(None, exclude_if=lambda thread: thread is None)
 
     @property
     def dedup_key(self) -> str:
-        """The idempotency key (channel, account, platform id), hashed because platform ids may carry phone numbers.
-
-        A forwarded message has one of its own: its first copy has been received in the thread it comes from.
-        """
-        forwarded = (self.forwarded_from,) if self.forwarded_from else ()
-        return digest(self.address.channel, self.address.account, self.platform_id, *forwarded)
+        """The idempotency key (channel, account, platform id), hashed because platform ids may carry phone numbers."""
+        return digest(self.address.channel, self.address.account, self.platform_id)
 
     @property
     def written_at(self) -> datetime:

@@ -174,6 +174,14 @@ class Settings(BaseSettings):
     late_handoff_s: float = Field(21_600, gt=0, validation_alias="PROSA_LATE_HANDOFF_S")
     late_record_s: float = Field(259_200, gt=0, validation_alias="PROSA_LATE_RECORD_S")
 
+    media: Literal["on", "off"] = Field("on", validation_alias="PROSA_MEDIA")
+    media_max_mb: int = Field(16, ge=1, le=100, validation_alias="PROSA_MEDIA_MAX_MB")
+    media_timeout_s: float = Field(10, gt=0, le=120, validation_alias="PROSA_MEDIA_TIMEOUT_S")
+    media_per_turn: int = Field(5, ge=1, le=20, validation_alias="PROSA_MEDIA_PER_TURN")
+    transcription_usd_per_minute: Decimal | None = Field(
+        None, ge=0, le=10, validation_alias="PROSA_TRANSCRIPTION_USD_PER_MINUTE"
+    )
+
     template_prices: Annotated[dict[TemplateCategory, Usd], NoDecode, BeforeValidator(_by_name)] = Field(
         {}, validation_alias="PROSA_TEMPLATE_PRICES"
     )
@@ -194,7 +202,6 @@ class Settings(BaseSettings):
     transcriber_key: SecretStr = Field(SecretStr(""), validation_alias="PROSA_TRANSCRIBER_KEY")
     chosen_transcriber_model: str = Field("", validation_alias="PROSA_TRANSCRIBER_MODEL")
     transcriber_location: str = Field("global", min_length=1, validation_alias="PROSA_TRANSCRIBER_LOCATION")
-    transcriber_timeout_s: float = Field(20, gt=0, le=120, validation_alias="PROSA_TRANSCRIBER_TIMEOUT_S")
     transcriber_longest_s: float = Field(300, gt=0, le=7200, validation_alias="PROSA_TRANSCRIBER_LONGEST_S")
     speech: Literal["none", "openai"] = Field("none", validation_alias="PROSA_SPEECH")
     speech_url: str = Field("https://api.openai.com/v1", min_length=1, validation_alias="PROSA_SPEECH_URL")
@@ -482,11 +489,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _turns_end_before_cloud_tasks_gives_up(self) -> Self:
-        if self.engine == "cloud_tasks" and self.turn_budget_s > LONGEST_TURN_OF_CLOUD_TASKS_S:
+        reading_s = self.media_timeout_s if self.media == "on" else 0
+        if self.engine == "cloud_tasks" and self.turn_budget_s + reading_s > LONGEST_TURN_OF_CLOUD_TASKS_S:
             raise ValueError(
-                f"PROSA_TURN_BUDGET_S={self.turn_budget_s:g} does not go with PROSA_ENGINE=cloud_tasks, which cuts a "
-                f"turn after {LONGEST_TURN_OF_CLOUD_TASKS_S} s and would begin it again: use a faster model or "
-                "another engine"
+                f"PROSA_TURN_BUDGET_S={self.turn_budget_s:g} and PROSA_MEDIA_TIMEOUT_S={reading_s:g} do not go with "
+                f"PROSA_ENGINE=cloud_tasks, which cuts a turn after {LONGEST_TURN_OF_CLOUD_TASKS_S} s and would begin "
+                "it again: lower either, use a faster model, or another engine"
             )
         return self
 

@@ -24,7 +24,7 @@ from context.guardrails.floor import Floor
 from context.institution_source import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
-from contracts.media import SpeechSynthesizer, Transcriber
+from contracts.media import MediaLimits, SpeechSynthesizer, Transcriber
 from contracts.messages import ChannelName
 from contracts.ports import Callback, Channel, Clock, Embedder, Faults, LanguageModel
 from contracts.settings import Settings
@@ -63,6 +63,7 @@ from worker.dependencies import (
     SweepDependencies,
     TurnDependencies,
 )
+from worker.media import MediaPolicy, MediaReader
 from worker.people.notices import NO_NOTICES, Notices
 from worker.people.operators import ConversationOperators
 from worker.people.threads import Threads
@@ -148,7 +149,9 @@ async def open_engine(
         assert model is not None  # noqa: S101 - one of them is
         stack.push_async_callback(model.close)
         channels = channels or open_channels(settings, backend.events)
-        callback = _callback(settings)
+        callback, transcriber = _callback(settings), make_transcriber(settings)
+        if transcriber is not None:
+            stack.push_async_callback(transcriber.close)
         for channel in channels.values():
             stack.push_async_callback(channel.close)
         if callback is not None:
@@ -191,6 +194,7 @@ async def open_engine(
             notices=Notices.of(settings),
             ages=AgePolicy(*settings.late_ages),
             quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
+            media=_media_reader(settings, backend, clock, meter, transcriber),
         )
         if deferred is not None:
             await deferred.ready()
@@ -217,6 +221,7 @@ def assemble(
     notices: Notices = NO_NOTICES,
     ages: AgePolicy | None = None,
     quiet: QuietWindows | None = None,
+    media: MediaReader | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -243,6 +248,7 @@ def assemble(
         has_judge=has_judge,
         notices=notices,
         ages=ages or AgePolicy(),
+        media=media,
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
 
@@ -301,6 +307,19 @@ def make_meter(settings: Settings, clock: Clock) -> Meter:
         economy_model=settings.model_economy or settings.model_fallback,
         zone=settings.zone,
     )
+
+
+def _media_reader(
+    settings: Settings, backend: Backend, clock: Clock, meter: Meter, transcriber: Transcriber | None
+) -> MediaReader | None:
+    if settings.media == "off":
+        return None
+    limits = MediaLimits(
+        max_bytes=settings.media_max_mb * 1024 * 1024, within=timedelta(seconds=settings.media_timeout_s)
+    )
+    price = settings.transcription_usd_per_minute
+    policy = MediaPolicy(limits, per_turn=settings.media_per_turn, usd_per_minute=price)
+    return MediaReader(backend.store, clock, meter, policy, monotonic=time.monotonic, transcriber=transcriber)
 
 
 def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache: AnswerCache | None = None) -> Executor:
@@ -494,7 +513,7 @@ def make_transcriber(settings: Settings) -> Transcriber | None:
         return None
     inner: Transcriber
     name, model = settings.transcriber, settings.transcriber_model
-    within, key = timedelta(seconds=settings.transcriber_timeout_s), settings.transcriber_key.get_secret_value()
+    within, key = timedelta(seconds=settings.media_timeout_s), settings.transcriber_key.get_secret_value()
     if name == "local":
         with required("PROSA_TRANSCRIBER=local", "uv sync --extra speech, or pip install 'prosa[speech]'"):
             from adapters.speech.local import LocalTranscriber

@@ -138,7 +138,6 @@ async def answer_pending(
                         answered = await answer_current(lease.conversation_id, entries, deps)
                     except ConversationJoinedError as exc:
                         progress.joined_to = ConversationId(exc.into)
-                        answered = await deps.turn.threads.forward(entries, progress.joined_to)
                 progress.entries = ()
             await deps.faults.reach("drain.releasing")
             # A heartbeat behind the release would lock a conversation that nothing holds.

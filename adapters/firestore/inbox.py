@@ -65,6 +65,8 @@ ATTEMPTS = 12
 REMEMBERED_SECONDS, UNHELD_SECONDS = 1.5, 0.05
 LANES = 10_000
 APPENDED_AT_ONCE = 100
+# Together they fit into one write, whatever their size.
+MOVED_AT_ONCE = 10
 BYTES_AT_ONCE = 4_000_000
 
 
@@ -245,11 +247,38 @@ class FirestoreInbox:
             arrivals.append(Appended(one.outcome, one.message.conversation_id))
         return arrivals
 
-    async def join(self, conversation_id: ConversationId, into: ConversationId | None) -> None:
-        async def decide(box: _Box, is_first: bool) -> _Step[None]:
-            return _Step(None, replace(box, joined_to=into) if box.joined_to != into else None)
+    async def join(self, conversation_id: ConversationId, into: ConversationId | None, *, after: int = 0) -> None:
+        """Join as the port requires; of `MOVED_AT_ONCE` or more that wait, the first ones move before it, in steps."""
+        if into is None:
 
-        await self._change(conversation_id, decide)
+            async def part(box: _Box, is_first: bool) -> _Step[None]:
+                return _Step(None, replace(box, joined_to=None) if box.joined_to else None)
+
+            await self._change(conversation_id, part)
+            return
+
+        async def move(box: _Box, is_first: bool) -> _Step[bool]:
+            waiting = await self._entries(box, limit=MOVED_AT_ONCE)
+            is_last = len(waiting) < MOVED_AT_ONCE
+            path = _box_path(into)
+            document = await self._documents.get(path)
+            target = _Box.read(into, document)
+            writes: list[Write] = [*_deletes(box, [entry.sequence for entry in waiting])]
+            for entry in waiting:
+                if entry.sequence > after:
+                    message = entry.message.model_copy(update={"conversation_id": into})
+                    target = target.due_by(message.received_at)
+                    target = replace(target, last_sequence=target.last_sequence + 1, pending=target.pending + 1)
+                    writes.append(_put(target, message.received_at, entry.raw or message.model_dump_json()))
+            if any(entry.sequence > after for entry in waiting):
+                writes.append(Guarded(path, target.fields, document.update_time if document else None))
+            left = replace(box, joined_to=into if is_last else None)
+            left = left.with_pending(0 if is_last else box.pending - len(waiting))
+            return _Step(is_last, left if left != box or waiting else None, writes)
+
+        while not await self._change(conversation_id, move):
+            pass
+        self._lane(into).forget()
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
         async def decide(box: _Box, is_first: bool) -> _Step[Lease | None]:
@@ -463,7 +492,7 @@ class FirestoreInbox:
             arrivals.append(Arrival.ACCEPTED)
             sequence = changed.last_sequence + 1
             changed = replace(changed.due_by(at), last_sequence=sequence, pending=changed.pending + 1)
-            writes += _appended(changed, one)
+            writes += (_put(changed, at, one.text), _mark(one.message, sequence))
         return _Step(arrivals, changed if changed != box else None, writes)
 
     # Steps
@@ -563,14 +592,9 @@ def _deletes(box: _Box, sequences: Iterable[int]) -> list[Delete]:
     return [Delete(_entry_path(box, sequence), must_exist=True) for sequence in sequences]
 
 
-def _appended(box: _Box, one: _Waiting) -> tuple[Write, Write]:
-    entry = {
-        "sequence": box.last_sequence,
-        "attempts": 0,
-        "message": one.text,
-        "received_at": one.message.received_at,
-    }
-    return Put(_entry_path(box, box.last_sequence), entry), _mark(one.message, box.last_sequence)
+def _put(box: _Box, received_at: datetime, text: str) -> Put:
+    entry = {"sequence": box.last_sequence, "attempts": 0, "message": text, "received_at": received_at}
+    return Put(_entry_path(box, box.last_sequence), entry)
 
 
 def _mark(message: InboundMessage, sequence: int) -> Guarded:

@@ -25,6 +25,11 @@ class _Box:
     def is_held(self, at: datetime) -> bool:
         return self.lease_expires_at is not None and self.lease_expires_at > at
 
+    def add(self, message: InboundMessage) -> None:
+        self.last_sequence += 1
+        self.entries[self.last_sequence] = InboxEntry(sequence=self.last_sequence, attempts=0, message=message)
+        self.due_at = min(self.due_at or message.received_at, message.received_at)
+
 
 @dataclass(frozen=True)
 class _Seen:
@@ -47,10 +52,15 @@ class MemoryInbox:
     async def append(self, messages: Sequence[InboundMessage]) -> list[Appended]:
         return [self._append(message) for message in messages]
 
-    async def join(self, conversation_id: ConversationId, into: ConversationId | None) -> None:
+    async def join(self, conversation_id: ConversationId, into: ConversationId | None, *, after: int = 0) -> None:
         self._joined.pop(conversation_id, None)
-        if into is not None:
-            self._joined[conversation_id] = into
+        if into is None:
+            return
+        self._joined[conversation_id] = into
+        waiting = self._box(conversation_id).entries
+        for entry in [entry for sequence, entry in waiting.items() if sequence > after]:
+            self._box(into).add(entry.message.model_copy(update={"conversation_id": into}))
+        waiting.clear()
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
         box = self._box(conversation_id)
@@ -165,8 +175,6 @@ class MemoryInbox:
         if thread != message.conversation_id:
             message = message.model_copy(update={"conversation_id": thread})
         box = self._box(thread)
-        box.last_sequence += 1
-        box.entries[box.last_sequence] = InboxEntry(sequence=box.last_sequence, attempts=0, message=message)
-        box.due_at = min(box.due_at or message.received_at, message.received_at)
+        box.add(message)
         self._seen[message.dedup_key] = _Seen(message.conversation_id, box.last_sequence, message.received_at)
         return Appended(Arrival.ACCEPTED, thread)

@@ -81,7 +81,14 @@ local function append_again(seen, at, keep_ms)
   return 'duplicate_pending', holder
 end
 
--- The thread that a message belongs in, and the message with its id: that is the first place it stands in.
+-- The message with the id of another thread: that is the first place it stands in.
+local function renamed(message, id, thread)
+  local name = '"conversation_id":"'
+  local from, till = message:find(name .. id .. '"', 1, true)
+  return from and message:sub(1, from - 1) .. name .. thread .. '"' .. message:sub(till + 1) or message
+end
+
+-- The thread that a message belongs in, and the message with its id.
 local function in_thread(id, message)
   local thread = id
   for _ = 1, 8 do
@@ -90,9 +97,7 @@ local function in_thread(id, message)
     thread = joined
   end
   if thread == id then return id, message end
-  local name = '"conversation_id":"'
-  local from, till = message:find(name .. id .. '"', 1, true)
-  return thread, message:sub(1, from - 1) .. name .. thread .. '"' .. message:sub(till + 1)
+  return thread, renamed(message, id, thread)
 end
 
 -- Takes the entries away whose sequences are the arguments from `first` on.
@@ -122,6 +127,22 @@ function methods.append(keep_ms)
   end
   if accepted > 0 then call('INCRBY', DEPTH, accepted) end
   return arrivals
+end
+
+-- What is answered already goes; what waits moves to the end of the other, in its order, and is due there at once.
+function methods.join(keep_ms, id, into, after)
+  local entries = P .. 'entries:' .. id
+  if into == '' then return call('DEL', P .. 'joined:' .. id) end
+  call('SET', P .. 'joined:' .. id, into)
+  call('DECRBY', DEPTH, call('ZREMRANGEBYSCORE', entries, '-inf', after))
+  for _, entry in ipairs(call('ZRANGE', entries, 0, -1)) do
+    local sequence = following(into, 'last')
+    call('ZADD', P .. 'entries:' .. into, sequence, sequence .. ':' .. renamed(entry:match('^%d+:(.*)$'), id, into))
+    arm(into, call('HGET', P .. 'head:' .. id, 'due') or 0)
+  end
+  call('DEL', entries, P .. 'attempts:' .. id)
+  settle(id, keep_ms)
+  settle(into, keep_ms)
 end
 
 -- nil while the lease of somebody else runs; else the token and the attempts of the oldest entry.

@@ -48,9 +48,8 @@ class RedisInbox:
         pairs = zip(appended[::2], appended[1::2], strict=True)
         return [Appended(Arrival(arrival), ConversationId(thread)) for arrival, thread in pairs]
 
-    async def join(self, conversation_id: ConversationId, into: ConversationId | None) -> None:
-        key = f"{KEYS}joined:{conversation_id}"
-        await self._command(*(("DEL", key) if into is None else ("SET", key, into)))
+    async def join(self, conversation_id: ConversationId, into: ConversationId | None, *, after: int = 0) -> None:
+        await self._run("join", conversation_id, into or "", after)
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
         claimed = await self._run("claim", conversation_id, micros(at), micros(at + ttl))

@@ -64,11 +64,17 @@ class SqliteInbox:
         rows = [(message, message.model_dump_json()) for message in messages]
         return await self._run(lambda c: [_append(c, message, row) for message, row in rows])
 
-    async def join(self, conversation_id: ConversationId, into: ConversationId | None) -> None:
+    async def join(self, conversation_id: ConversationId, into: ConversationId | None, *, after: int = 0) -> None:
         def work(c: sqlite3.Connection) -> None:
             c.execute("DELETE FROM inbox_joined WHERE conversation_id = ?", (conversation_id,))
             if into is not None:
                 c.execute("INSERT INTO inbox_joined VALUES (?, ?)", (conversation_id, into))
+                for entry in _pending(c, conversation_id):
+                    if entry.sequence > after:
+                        message = entry.message.model_copy(update={"conversation_id": into})
+                        row = message.model_dump_json() if entry.raw is None else entry.raw
+                        _add(c, into, row, micros(message.received_at))
+                c.execute("DELETE FROM inbox_entries WHERE conversation_id = ?", (conversation_id,))
 
         await self._run(work)
 
@@ -232,6 +238,12 @@ def _append(c: sqlite3.Connection, message: InboundMessage, row: str) -> Appende
     ).fetchone()
     if seen is not None:
         return Appended(_rearm(c, ConversationId(seen[0]), seen[1], at), ConversationId(seen[0]))
+    sequence = _add(c, conversation_id, row, at)
+    c.execute("INSERT INTO inbox_seen VALUES (?, ?, ?, ?)", (message.dedup_key, conversation_id, sequence, at))
+    return Appended(Arrival.ACCEPTED, conversation_id)
+
+
+def _add(c: sqlite3.Connection, conversation_id: ConversationId, row: str, at: int) -> int:
     (sequence,) = c.execute(
         "INSERT INTO inbox_conversations (conversation_id, last_sequence, due_at) VALUES (?1, 1, ?2) "
         "ON CONFLICT (conversation_id) DO UPDATE SET last_sequence = last_sequence + 1, "
@@ -239,8 +251,7 @@ def _append(c: sqlite3.Connection, message: InboundMessage, row: str) -> Appende
         (conversation_id, at),
     ).fetchone()
     c.execute("INSERT INTO inbox_entries VALUES (?, ?, 0, ?)", (conversation_id, sequence, row))
-    c.execute("INSERT INTO inbox_seen VALUES (?, ?, ?, ?)", (message.dedup_key, conversation_id, sequence, at))
-    return Appended(Arrival.ACCEPTED, conversation_id)
+    return int(sequence)
 
 
 def _thread_of(c: sqlite3.Connection, thread: ConversationId) -> ConversationId:

@@ -286,8 +286,7 @@ async def test_it_says_that_it_is_there(inbox: Inbox) -> None:
 
 
 async def test_what_comes_for_a_joined_thread_is_a_message_of_the_other(inbox: Inbox) -> None:
-    waits, follows, again = inbound("waits"), inbound("follows"), inbound("again")
-    await inbox.append([waits])
+    follows, again = inbound("follows"), inbound("again")
     await inbox.join(C1, conversation_id("c-2"))
     await inbox.join(conversation_id("c-2"), conversation_id("c-3"))
     joined, beside = await inbox.append([follows, inbound("beside", conversation="c-4")])
@@ -295,7 +294,30 @@ async def test_what_comes_for_a_joined_thread_is_a_message_of_the_other(inbox: I
     assert beside.conversation_id == conversation_id("c-4")
     (entry,) = await inbox.pending(conversation_id("c-3"))
     assert entry.message == follows.model_copy(update={"conversation_id": conversation_id("c-3")})
-    assert [entry.message for entry in await inbox.pending(C1)] == [waits]
     assert await inbox.append([follows]) == [(Arrival.DUPLICATE_PENDING, conversation_id("c-3"))]
     await inbox.join(C1, None)
     assert await inbox.append([again]) == [(Arrival.ACCEPTED, C1)]
+
+
+async def test_a_join_moves_what_waits_and_deletes_what_is_answered(inbox: Inbox) -> None:
+    texts, other = [f"message {number}" for number in range(25)], conversation_id("c-2")
+    await inbox.append([inbound(text) for text in texts])
+    await inbox.append([first := inbound("first", conversation="c-2")])
+    held = await inbox.claim(C1, ttl=TTL, at=START)
+    assert held
+    answered = (await inbox.take(held, isolate_after=3))[1]
+    for _ in range(2):
+        await inbox.join(C1, other, after=answered.sequence)
+    moved = await inbox.pending(other)
+    assert [entry.message.text for entry in moved] == ["first", *texts[2:]]
+    assert {(entry.attempts, entry.message.conversation_id) for entry in moved} == {(0, other)}
+    assert moved == sorted(moved, key=lambda entry: entry.sequence)
+    assert (await inbox.pending(C1), await inbox.depth()) == ([], 24)
+    assert await inbox.release(held)
+    assert await inbox.due(at=START + TTL, limit=10) == [other]
+    # The answer to its first delivery stays: what has moved is not taken in again.
+    again = await inbox.append([answered.message, first])
+    assert arrivals_of(again) == [Arrival.DUPLICATE_DONE, Arrival.DUPLICATE_PENDING]
+    lease = await inbox.claim(other, ttl=TTL, at=START)
+    assert lease
+    assert await inbox.take(lease, isolate_after=3) == [entry.model_copy(update={"attempts": 1}) for entry in moved]

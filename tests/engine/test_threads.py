@@ -2,11 +2,13 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from inspect import iscoroutinefunction
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -254,6 +256,64 @@ def test_any_order_of_arrivals_gives_the_same_threads(kind: str, examples: int) 
     @given(arrivals)
     def play(events: list[tuple[int, tuple[bool, bool, bool], bool]]) -> None:
         asyncio.run(partition_of(kind, events))
+
+    play()
+
+
+class Interrupted:
+    """The real inbox or store, with something that may happen before each of its steps."""
+
+    def __init__(self, real: Any, before_step: Callable[[], Awaitable[None]]) -> None:
+        self._real, self._before_step = real, before_step
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._real, name)
+        if not iscoroutinefunction(found):
+            return Interrupted(found, self._before_step) if name in ("conversations", "outbox") else found
+
+        async def step(*args: Any, **options: Any) -> Any:
+            await self._before_step()
+            return await found(*args, **options)
+
+        return step
+
+
+async def order_of(kind: str, gaps: Sequence[int]) -> None:
+    """Join two threads with histories while their person writes under one name after `gaps` steps each."""
+    with TemporaryDirectory() as folder:
+        async with open_backend(kind, Path(folder)) as (inbox, store):
+            pauses: list[int] = []
+            said: list[str] = []
+            clock = SteppingClock()
+
+            async def write() -> None:
+                if pauses:
+                    pauses[0] -= 1
+                    if pauses[0] == 0:
+                        pauses.pop(0)
+                        said.append(f"{len(said)}")
+                        await inbox.append([written(said[-1], "", ANA_ID, at=clock.now())])
+
+            some = Interrupted(inbox, write), Interrupted(store, write)
+            channel = RecordingChannel(ChannelName.WHATSAPP)
+            line = Line(engine_bed(*some, channel=channel, clock=clock))  # type: ignore[arg-type]
+            old, _ = await line.hears("old", ANA), await line.hears("young", "", ANA_ID)
+            pauses += gaps
+            await line.hears("both", ANA, ANA_ID)
+            await line.settles()
+            pauses.clear()
+            await line.settles()
+            assert [text for text in await line.texts(old.conversation_id) if text.isdigit()] == said
+
+
+@pytest.mark.parametrize(("kind", "examples"), [("memory", 200), ("sqlite", 60), ("redis", 60), ("firestore", 5)])
+def test_what_comes_under_one_name_during_a_join_keeps_its_order(kind: str, examples: int) -> None:
+    rulebook()
+
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(st.lists(st.integers(1, 25), min_size=1, max_size=8))
+    def play(gaps: list[int]) -> None:
+        asyncio.run(order_of(kind, gaps))
 
     play()
 

@@ -17,7 +17,7 @@ from contracts.conversation import (
     State,
     TurnRecord,
 )
-from contracts.delivery import InboxEntry, TurnCommit
+from contracts.delivery import TurnCommit
 from contracts.errors import ConversationConflictError, ConversationJoinedError, IllegalTransitionError
 from contracts.messages import Address, InboundMessage
 from contracts.ports import MAX_JOINS, Clock, Inbox, Store
@@ -161,18 +161,6 @@ class Threads:
             await self.inbox.join(name.id, joined)
         return alone
 
-    async def forward(self, entries: Sequence[InboxEntry], into: ConversationId) -> Sequence[int]:
-        """Append the messages to the thread that answers them; return the sequences that need not wait any more.
-
-        Each has an idempotency key of its own there, so that a second time changes nothing.
-        """
-        again = [
-            entry.message.model_copy(update={"conversation_id": into, "forwarded_from": entry.message.conversation_id})
-            for entry in entries
-        ]
-        await self.inbox.append(again)
-        return [entry.sequence for entry in entries]
-
     async def _seal(self, loser: ConversationId, survivor: ConversationId) -> Conversation:
         """Close the conversation to turns; a worker that thinks about it cannot write it any more."""
         for _ in range(CONFLICT_RETRIES):
@@ -189,8 +177,10 @@ class Threads:
         raise ConversationConflictError(loser)
 
     async def _lead(self, sealed: Conversation, survivor: ConversationId) -> None:
+        """Lead the inbox to the survivor, with what waits: from then on nothing is appended behind its back."""
         for thread in sealed.threads:
-            await self.inbox.join(thread, survivor)
+            head = sealed if thread == sealed.id else await self._load(thread)
+            await self.inbox.join(thread, survivor, after=head.last_sequence)
 
     async def _load(self, conversation_id: ConversationId) -> Conversation:
         stored = await self.store.conversations.load(conversation_id)

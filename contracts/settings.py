@@ -97,6 +97,7 @@ class Settings(BaseSettings):
     store: str = Field("", validation_alias="PROSA_STORE")
     data_dir: Path = Field(Path(".prosa"), validation_alias="PROSA_DATA_DIR")
     institution: Path = Field(SAMPLE_INSTITUTION, validation_alias="PROSA_INSTITUTION")
+    templates: Path | None = Field(None, validation_alias="PROSA_TEMPLATES")
     console_token: SecretStr | None = Field(None, validation_alias="PROSA_CONSOLE_TOKEN")
     console_tokens: SecretStr = Field(SecretStr(""), validation_alias="PROSA_CONSOLE_TOKENS")
     console_proxies: str = Field("", validation_alias="PROSA_CONSOLE_PROXIES")
@@ -721,16 +722,18 @@ def names_of(kind: type[BaseModel]) -> list[str]:
     return [str(field.validation_alias) for field in kind.model_fields.values() if field.validation_alias]
 
 
-def checked(settings: Settings, *, store: str) -> Settings:
-    """Return the same settings with another store.
+def checked(settings: Settings, **changes: str) -> Settings:
+    """Return the same settings with others, by the names of their variables.
 
     Raises:
-        ConfigurationError: the store is not one that this release knows.
+        ConfigurationError: one is unknown or malformed, or contradicts another.
     """
+    if unknown := sorted(changes.keys() - {*names_of(Settings)}):
+        raise ConfigurationError(f"{', '.join(unknown)}: not a setting")
     own = {
         str(field.validation_alias or name): getattr(settings, name) for name, field in Settings.model_fields.items()
     }
-    return _validated(Settings, own | {"PROSA_STORE": store})
+    return _validated(Settings, own | changes)
 
 
 def _validated(kind: type[M], named: Mapping[str, Any]) -> M:

@@ -161,7 +161,9 @@ async def open_engine(
         cache = await stack.enter_async_context(_answer_cache(settings, clock))
         executor = make_executor(settings, model, meter, cache)
         versions = versions_for(
-            PromptRegistry.read(), choice=settings.use_templates, structured=settings.use_structured_templates
+            PromptRegistry.read(own=settings.templates),
+            choice=settings.use_templates,
+            structured=settings.use_structured_templates,
         )
         prompter = make_prompter(settings, executor, versions)
 

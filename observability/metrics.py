@@ -273,6 +273,7 @@ FALLBACKS = _counter(
             "judge_unavailable",
             "message_type",
             "collected_unsaid",
+            "collected_unsure",
         )
     },
 )
@@ -315,6 +316,11 @@ TRANSCRIPTIONS = _counter(
         "provider": ("openai", "google", "local"),
         "outcome": ("heard", "no_speech", "too_long", "too_large", "wrong_type", "damaged", "unavailable"),
     },
+)
+SPOKEN = _counter(
+    "spoken_replies_total",
+    "Replies to voice notes, by whether they left in speech; failed: the text left in its place",
+    {"outcome": ("spoken", "failed")},
 )
 SENDS = _counter(
     "outbox_sends_total",

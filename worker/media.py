@@ -30,14 +30,19 @@ from observability.tracing import span
 from prompts.pricing.budget import Meter
 from prompts.pricing.prices import usd_text
 
-COLLECTION = "media"
+# Collection of the records of what was heard.
+HEARD = "media"
 # A turn that fails after its recordings were heard is tried again within this time.
 KEPT_FOR = timedelta(hours=1)
 TASK = "transcription"
-READ_KINDS = frozenset({InboundKind.AUDIO, InboundKind.IMAGE, InboundKind.DOCUMENT})
-SEEN_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf", "text/plain"})
 # A container of video may have sound alone.
 HEARD_TYPES = ("audio/", "video/")
+# What each kind of message may have, by the beginnings of its type.
+TYPES = {
+    InboundKind.AUDIO: HEARD_TYPES,
+    InboundKind.IMAGE: ("image/",),
+    InboundKind.DOCUMENT: ("image/", "application/pdf", "text/plain", *HEARD_TYPES),
+}
 # Of the sparsest voice codec in use, for a bound of the length of a recording: Opus at 6 kbit/s (RFC 6716).
 LEAST_BYTES_PER_SECOND = 750
 MOST_SECONDS = 1_800
@@ -105,10 +110,10 @@ class MediaReader:
             TransientError: a file may come later, and the turn has tries left; what was heard is kept.
             ConversationConflictError: the conversation was written, or erased, while the files were read.
         """
-        messages = [one for one in turn.answerable if one.media and one.media.reference and one.kind in READ_KINDS]
+        messages = [one for one in turn.answerable if one.media and one.media.reference and one.kind in TYPES]
         if not messages or not isinstance(channel, MediaSource):
             return Reading({})
-        record = await self._store.records.get(COLLECTION, turn.conversation_id, at=self._clock.now())
+        record = await self._store.records.get(HEARD, turn.conversation_id, at=self._clock.now())
         heard = {MessageId(id): ReadContent.model_validate(one) for id, one in (record.body if record else {}).items()}
         newest = {message.id for message in messages[-self._policy.per_turn :]}
         unread = [message for message in messages if message.id not in heard]
@@ -140,11 +145,11 @@ class MediaReader:
                 raise MediaRefusedError(MediaFault.TURNED_OFF)
             async with asyncio.timeout(self._policy.limits.within.total_seconds()):
                 file = await source.fetch(message.media, account=message.address.account, limits=self._policy.limits)
-                if message.kind is not InboundKind.AUDIO and file.mime_type in SEEN_TYPES:
-                    return _Outcome(ReadContent(kind=ContentKind.SEEN), file)
-                if message.kind is InboundKind.IMAGE or not file.mime_type.startswith(HEARD_TYPES):
+                if not file.mime_type.startswith(TYPES[message.kind]):
                     raise MediaRefusedError(MediaFault.WRONG_TYPE)
-                return await self._hear(file, language, cost)
+                if file.mime_type.startswith(HEARD_TYPES):
+                    return await self._hear(file, language, cost)
+                return _Outcome(ReadContent(kind=ContentKind.SEEN), file)
         except MediaRefusedError as exc:
             return _refused(message, exc.reason)
         except TransientError as exc:
@@ -186,7 +191,7 @@ class MediaReader:
         now, records = self._clock.now(), self._store.records
         await records.put(
             Record(
-                collection=COLLECTION,
+                collection=HEARD,
                 key=conversation_id,
                 version=record.version if record else 0,
                 body={id: content.model_dump(mode="json") for id, content in contents.items()},
@@ -197,7 +202,7 @@ class MediaReader:
         )
         head = await self._store.conversations.load(conversation_id)
         if (head.version if head else 0) != version:
-            await records.drop(COLLECTION, conversation_id)
+            await records.drop(HEARD, conversation_id)
             raise ConversationConflictError(conversation_id)
 
 

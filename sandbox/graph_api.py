@@ -367,7 +367,7 @@ class GraphSandbox:
         person = person.lstrip("+")
         self.person_wrote(person)
         number = asked.get("phone_number_id") or DEFAULT_PHONE_NUMBER_ID
-        known = {"id": asked.get("id"), "name": asked.get("name") or "Ana", "phone_number_id": number}
+        known: dict[str, Any] = {"id": asked.get("id"), "name": asked.get("name") or "Ana", "phone_number_id": number}
         if voice is None:
             change = inbound_text(person, text, **known)
         else:

@@ -121,7 +121,6 @@ class MediaSource(Protocol):
             MediaRefusedError: it is gone, empty, too large, of a type that cannot be read, or not at the platform.
             TransientError: the platform did not give it in time; it may later.
         """
-        ...
 
 
 @runtime_checkable
@@ -147,7 +146,6 @@ class Transcriber(Protocol):
             MediaRefusedError: there is no speech in it, it is too long, or of a codec that cannot be read.
             TransientError: the recogniser is unavailable.
         """
-        ...
 
     async def close(self) -> None: ...
 
@@ -161,6 +159,5 @@ class SpeechSynthesizer(Protocol):
         Raises:
             TransientError: the synthesizer is unavailable, or refuses the text.
         """
-        ...
 
     async def close(self) -> None: ...

@@ -203,6 +203,7 @@ class Settings(BaseSettings):
     transcriber_key: SecretStr = Field(SecretStr(""), validation_alias="PROSA_TRANSCRIBER_KEY")
     chosen_transcriber_model: str = Field("", validation_alias="PROSA_TRANSCRIBER_MODEL")
     transcriber_location: str = Field("global", min_length=1, validation_alias="PROSA_TRANSCRIBER_LOCATION")
+    transcriber_timeout_s: float = Field(20, gt=0, le=120, validation_alias="PROSA_TRANSCRIBER_TIMEOUT_S")
     transcriber_longest_s: float = Field(300, gt=0, le=7200, validation_alias="PROSA_TRANSCRIBER_LONGEST_S")
     speech: Literal["none", "openai"] = Field("none", validation_alias="PROSA_SPEECH")
     speech_url: str = Field("https://api.openai.com/v1", min_length=1, validation_alias="PROSA_SPEECH_URL")
@@ -490,12 +491,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _turns_end_before_cloud_tasks_gives_up(self) -> Self:
-        reading_s = self.media_timeout_s if self.media == "on" else 0
+        hearing_s = 0 if self.transcriber == "none" else self.transcriber_timeout_s
+        reading_s = self.media_timeout_s + hearing_s if self.media == "on" else 0
         if self.engine == "cloud_tasks" and self.turn_budget_s + reading_s > LONGEST_TURN_OF_CLOUD_TASKS_S:
             raise ValueError(
-                f"PROSA_TURN_BUDGET_S={self.turn_budget_s:g} and PROSA_MEDIA_TIMEOUT_S={reading_s:g} do not go with "
-                f"PROSA_ENGINE=cloud_tasks, which cuts a turn after {LONGEST_TURN_OF_CLOUD_TASKS_S} s and would begin "
-                "it again: lower either, use a faster model, or another engine"
+                f"PROSA_TURN_BUDGET_S={self.turn_budget_s:g} and {reading_s:g} s for its files (PROSA_MEDIA_TIMEOUT_S, "
+                "PROSA_TRANSCRIBER_TIMEOUT_S) do not go with PROSA_ENGINE=cloud_tasks, which cuts a turn after "
+                f"{LONGEST_TURN_OF_CLOUD_TASKS_S} s and would begin it again: lower them, or use another engine"
             )
         return self
 

@@ -43,7 +43,7 @@ from prompts.execution.policies import compose
 from prompts.execution.spans import PROVIDERS
 from prompts.execution.strategies import Strategies, Strategy
 from prompts.pricing.budget import Ceilings, Meter
-from prompts.pricing.prices import SELLERS, PriceBook, load_prices
+from prompts.pricing.prices import SELLERS, ZERO, PriceBook, load_prices
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from prompts.tasks.registry import TASKS
@@ -151,12 +151,12 @@ async def open_engine(
         stack.push_async_callback(model.close)
         channels = channels or open_channels(settings, backend.events)
         callback, transcriber = _callback(settings), make_transcriber(settings)
-        if transcriber is not None:
-            stack.push_async_callback(transcriber.close)
         for channel in channels.values():
             stack.push_async_callback(channel.close)
         if callback is not None:
             stack.push_async_callback(callback.close)
+        if transcriber is not None:
+            stack.push_async_callback(transcriber.close)
 
         synthesizer, speech = make_synthesizer(settings), None
         if synthesizer is not None:
@@ -329,6 +329,8 @@ def _media_reader(
         max_bytes=settings.media_max_mb * 1024 * 1024, within=timedelta(seconds=settings.media_timeout_s)
     )
     price = settings.transcription_usd_per_minute
+    if price is None and settings.transcriber == "local":
+        price = ZERO
     policy = MediaPolicy(limits, per_turn=settings.media_per_turn, usd_per_minute=price)
     return MediaReader(backend.store, clock, meter, policy, monotonic=time.monotonic, transcriber=transcriber)
 
@@ -524,7 +526,7 @@ def make_transcriber(settings: Settings) -> Transcriber | None:
         return None
     inner: Transcriber
     name, model = settings.transcriber, settings.transcriber_model
-    within, key = timedelta(seconds=settings.media_timeout_s), settings.transcriber_key.get_secret_value()
+    within, key = timedelta(seconds=settings.transcriber_timeout_s), settings.transcriber_key.get_secret_value()
     if name == "local":
         with required("PROSA_TRANSCRIBER=local", "uv sync --extra speech, or pip install 'prosa[speech]'"):
             from adapters.speech.local import LocalTranscriber

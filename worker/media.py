@@ -143,13 +143,14 @@ class MediaReader:
         try:
             if message.kind is InboundKind.AUDIO and self._transcriber is None:
                 raise MediaRefusedError(MediaFault.TURNED_OFF)
+            # The recogniser has a time limit of its own.
             async with asyncio.timeout(self._policy.limits.within.total_seconds()):
                 file = await source.fetch(message.media, account=message.address.account, limits=self._policy.limits)
-                if not file.mime_type.startswith(TYPES[message.kind]):
-                    raise MediaRefusedError(MediaFault.WRONG_TYPE)
-                if file.mime_type.startswith(HEARD_TYPES):
-                    return await self._hear(file, language, cost)
-                return _Outcome(ReadContent(kind=ContentKind.SEEN), file)
+            if not file.mime_type.startswith(TYPES[message.kind]):
+                raise MediaRefusedError(MediaFault.WRONG_TYPE)
+            if file.mime_type.startswith(HEARD_TYPES):
+                return await self._hear(file, language, cost)
+            return _Outcome(ReadContent(kind=ContentKind.SEEN), file)
         except MediaRefusedError as exc:
             return _refused(message, exc.reason)
         except TransientError as exc:

@@ -30,7 +30,7 @@ from contracts.messages import InboundKind, InboundMessage
 from contracts.ports import ModelRequest
 from prompts.pricing.budget import Ceilings
 from sandbox.app import SandboxSettings, create_app
-from sandbox.media_faults import MediaFault as Served
+from sandbox.media_faults import FileFault as Served
 from tests.builders import (
     EngineBed,
     RecordingChannel,

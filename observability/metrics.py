@@ -385,6 +385,9 @@ EXPERIMENT_EVENTS = _counter(
 EXPERIMENT_FLUSHES_MISSED = _counter(
     "experiments_flushes_missed_total", "Times that what was observed could not be written yet"
 )
+EXPERIMENTS_ACTIVE = _gauge("experiments_active", "1 while the experiment is active", ["experiment"])
+EXPOSURES = _counter("experiments_exposures_total", "Turns of persons in an arm of the experiment", ["experiment"])
+EXPERIMENTS_STOPPED = _counter("experiments_stopped_total", "Experiments that were paused because an arm did harm")
 CANARY_STEPS_BACK = _counter("flags_canary_steps_back_total", "Canaries that went back because a guardrail was worse")
 FLAG_REFRESHES = _counter(
     "flags_refreshes_total",

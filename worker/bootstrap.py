@@ -416,8 +416,7 @@ async def _variants(
         said=switches,
         file=settings.flags_file,
     ) as flags:
-        asks_prompts = settings.use_templates and "PROMPTER_USE_STRUCTURED_TEMPLATES" not in switches
-        yield FlagVariantAssigner(prompter, flags.recorder, flags.resolver, language, asks_prompts)
+        yield FlagVariantAssigner(prompter, flags.recorder, flags.resolver, language)
 
 
 @asynccontextmanager

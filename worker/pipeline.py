@@ -290,9 +290,10 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     }
     conversation = conversation.model_copy(update=changes)
     if conversation.turns_in_episode == 0:
-        # Chosen once: a conversation does not change its versions in the middle.
-        began = {"episode_began_at": turn.messages[0].received_at}
-        conversation = conversation.model_copy(update={**deps.variants.chosen(conversation), **began})
+        conversation = conversation.model_copy(update={"episode_began_at": turn.messages[0].received_at})
+    # Chosen once: a conversation does not change its versions in the middle, unless one is forced.
+    if conversation.turns_in_episode == 0 or conversation.forced != conversation.tuning.forced:
+        conversation = conversation.model_copy(update=deps.variants.chosen(conversation))
     return TurnContext(
         turn=turn,
         conversation=routing.note_consent(

@@ -1,8 +1,10 @@
 """The HTTP side as a process of its own. It starts within a moment: it imports nothing of the engine."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
+from uuid import uuid4
 
 from starlette.types import ASGIApp
 
@@ -11,13 +13,16 @@ from adapters.clock import NoFaults, SystemClock
 from adapters.http.access import Access
 from cli.sandboxed import sandboxed
 from cli.tracing import traced
+from contracts.delivery import TurnCommit
 from contracts.ports import Faults, WakeUps
 from contracts.settings import Settings
+from flags.experiments.recorder import Recorder, recording
 from reports.reporting import Reporting
 from webhook.app import create_app
 from webhook.settings import WebhookDependencies
 from worker.analyses.requests import desk_without_engine
 from worker.backends import Backend, open_backend, open_wake_ups
+from worker.people.corrections import note_correction
 from worker.people.notices import Notices
 from worker.people.operators import operators_without_engine
 
@@ -37,12 +42,26 @@ async def open_webhook(settings: Settings) -> AsyncIterator[ASGIApp]:
             open_backend(effective, refuse_after=REFUSE_AFTER) as backend,
             open_wake_ups(effective, backend) as queue,
         ):
-            yield create_app(webhook_dependencies(effective, settings, backend, queue, None))
+            recorder = Recorder(
+                backend.store.records,
+                writer=uuid4().hex[:8],
+                salt=settings.id_salt.get_secret_value(),
+                clock=SystemClock(),
+            )
+            async with recording(recorder):
+                observe = partial(note_correction, recorder=recorder)
+                yield create_app(webhook_dependencies(effective, settings, backend, queue, None, observe))
 
 
 def webhook_dependencies(
-    effective: Settings, given: Settings, backend: Backend, queue: WakeUps, faults: Faults | None
+    effective: Settings,
+    given: Settings,
+    backend: Backend,
+    queue: WakeUps,
+    faults: Faults | None,
+    observe: Callable[[TurnCommit], None],
 ) -> WebhookDependencies:
+    """Gather what the HTTP side works with; `observe` gets each commit of an agent's move."""
     return WebhookDependencies(
         inbox=backend.inbox,
         store=backend.store,
@@ -51,8 +70,10 @@ def webhook_dependencies(
             backend.store,
             SystemClock(),
             queue,
-            {name: platform.reply_window for name, platform in PLATFORMS.items()},
+            {name: one.reply_window for name, one in PLATFORMS.items()},
             Notices.of(effective),
+            observe=observe,
+            agent_windows={name: window for name, one in PLATFORMS.items() if (window := one.limits.agent_window)},
         ),
         analyses=desk_without_engine(effective, backend.store, SystemClock(), queue),
         reports=Reporting(backend.inbox, backend.store, SystemClock(), effective.zone, effective.budget_day_usd),

@@ -624,7 +624,8 @@ class ChannelLimits(Value):
     """Limits of one message on a channel. Lengths are in code points; a type that is absent is not offered there.
 
     `markup` is what of a text's emphasis the channel shows. `pair` is the pace from one number to one person, `number`
-    that of one number; None: the platform names none.
+    that of one number; None: the platform names none. `agent_window` is the time after a customer's message in which
+    the platform takes an agent's messages, where it is longer than for the assistant's.
     """
 
     types: frozenset[str]
@@ -641,6 +642,7 @@ class ChannelLimits(Value):
     caption: int = 0
     pair: Rate | None = None
     number: Rate | None = None
+    agent_window: timedelta | None = None
 
 
 class Channel(Protocol):
@@ -674,6 +676,15 @@ class Channel(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class SentLookup(Protocol):
+    """A channel whose platform can be asked whether a message has arrived."""
+
+    async def find_sent(self, row: OutboxRow) -> str | None:
+        """Return the platform's id of the row's message after a send without an answer; None: not known there."""
+        ...
 
 
 @runtime_checkable

@@ -70,6 +70,14 @@ class HttpChannel:
         except HttpError as exc:
             raise (SendOutcomeUnknownError if exc.was_sent else ChannelUnavailableError)(str(exc)) from exc
 
+    async def _get(self, path: str, asked: Mapping[str, str]) -> Answer | None:
+        """Ask within the time of a send; None: there was no answer."""
+        try:
+            return await ask(self._client, "GET", f"{self._api_url}{path}", params=asked, within=SEND_WITHIN)
+        except HttpError as exc:
+            log.info("channel.lookup_failed", channel=type(self).__name__, error=str(exc))
+            return None
+
     def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
         """Do what nothing depends on."""
         task = asyncio.create_task(self._try(work))

@@ -220,7 +220,8 @@ async def _page(
 def _is_window_shut(head: Conversation, now: datetime) -> bool:
     """Whether the platform takes only a template now."""
     platform = PLATFORMS.get(head.address.channel) if head.address else None
-    window, last = platform.reply_window if platform else None, head.last_inbound_at
+    window = (platform.limits.agent_window or platform.reply_window) if platform else None
+    last = head.last_inbound_at
     return window is not None and last is not None and now > last + window
 
 

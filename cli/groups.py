@@ -18,6 +18,7 @@ GROUPS = {
     "report": "cli.report",
     "cache": "cli.cache",
     "eval": "cli.evaluation",
+    "release": "cli.release",
 }
 
 

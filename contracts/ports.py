@@ -284,8 +284,13 @@ class DeadLetters(Protocol):
         """Store the letter; adding the same id again changes nothing."""
         ...
 
-    async def letters(self, *, conversation_id: ConversationId | None = None, limit: int = 100) -> list[DeadLetter]:
-        """Return letters, newest first; of one conversation, or all, including those without a conversation."""
+    async def letters(
+        self, *, conversation_id: ConversationId | None = None, until: datetime | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        """Return letters, newest first, from `until` back; of one conversation, or all, also those without one.
+
+        Letters of one instant keep their order.
+        """
         ...
 
     async def get(self, letter_id: str) -> DeadLetter | None: ...

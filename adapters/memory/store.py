@@ -246,11 +246,13 @@ class MemoryDeadLetters(_Repository):
     async def add(self, letter: DeadLetter) -> None:
         self._tables.dead_letters.setdefault(letter.id, letter)
 
-    async def letters(self, *, conversation_id: ConversationId | None = None, limit: int = 100) -> list[DeadLetter]:
+    async def letters(
+        self, *, conversation_id: ConversationId | None = None, until: datetime | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
         letters = [
             letter
             for letter in self._tables.dead_letters.values()
-            if conversation_id is None or letter.conversation_id == conversation_id
+            if conversation_id in (None, letter.conversation_id) and (until is None or letter.at <= until)
         ]
         return sorted(letters, key=lambda letter: letter.at, reverse=True)[:limit]
 

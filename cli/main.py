@@ -6,7 +6,6 @@ import signal
 import sys
 import tempfile
 import uuid
-from contextlib import nullcontext
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -270,21 +269,40 @@ def replay(
     file: Annotated[Path, typer.Argument(help="JSONL: one message a line.")],
     out: Annotated[Path | None, typer.Option(help="Where the turns go; default: standard output.")] = None,
     store: Annotated[str | None, typer.Option(help="sqlite:PATH to keep them; default: a throw-away store.")] = None,
+    candidate: Annotated[
+        Path | None, typer.Option(help="Folder with institution/, prompts/ or .env: play it too, and compare.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Compare with the turns that another version wrote with --out.")
+    ] = None,
+    allow: Annotated[list[str] | None, typer.Option(help="KIND=SHARE: another limit of a kind of difference.")] = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Play recorded messages through the real pipeline and write one line for each turn."""
-    from cli.replay import read_recording
+    """Play recorded messages through the real pipeline, with sending off, and write one line for each turn.
+
+    With --candidate or --against print instead what differs, by kind; ends with 1 when a kind is beyond its limit.
+    """
+    from cli.comparing import limits, report, verdict
+    from cli.replay import candidate as candidate_settings
+    from cli.replay import read_recording, read_turns, write_turns
     from cli.replay import replay as run_replay
 
     settings = read_settings()
     configure_logs(level="ERROR")
-    if store is not None:
-        settings = checked(settings, store=store)
-    elif settings.store:
-        settings = settings.model_copy(update={"store": ""})
-    recorded = read_recording(file)
-    target = out.open("w", encoding="utf-8") if out else nullcontext(sys.stdout)
-    with target as stream:
-        failed = asyncio.run(run_replay(settings, recorded, stream))
+    settings = checked(settings, PROSA_STORE=store) if store else settings.model_copy(update={"store": ""})
+    recorded, allowed = read_recording(file), limits(allow or ())
+    before = read_turns(against) if against else []
+    changed = candidate_settings(candidate, settings) if candidate else None
+    turns, failed = asyncio.run(run_replay(settings, recorded))
+    if changed is not None:
+        before, turns = turns, asyncio.run(run_replay(changed, recorded))[0]
+    if out is not None or not before:
+        write_turns(turns, out)
+    if before:
+        found = verdict(before, turns, allowed)
+        print_json(found.model_dump(mode="json")) if as_json else report(found)
+        if found.blocked:
+            raise typer.Exit(FAILED)
     if failed:
         raise fail(f"{failed} of {len(recorded)} messages got no turn")
 

@@ -49,4 +49,4 @@ def _settings_of(settings: Settings, store: str) -> Settings:
     """Return the settings with that store and its inbox: the engine's own, where it can use the store."""
     kind = store.partition(":")[0]
     engine = settings.engine if kind in backends_of(settings.engine) else "embedded"
-    return checked(settings.model_copy(update={"engine": engine}), store=store)
+    return checked(settings.model_copy(update={"engine": engine}), PROSA_STORE=store)

@@ -3,13 +3,14 @@
 import asyncio
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import orjson
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError
 from rich.progress import Progress
 
@@ -19,11 +20,19 @@ from adapters.waiting import wait_for_receipt
 from cli.output import errors, visible
 from cli.runtime import Runtime, open_runtime
 from contracts.errors import ConfigurationError, TransientError
-from contracts.settings import Settings
+from contracts.settings import Settings, checked
 from contracts.values import MessageId, Text, Value
 from contracts.views import turn_view
 
 CONVERSATIONS_AT_ONCE = 50
+# Nothing leaves the process but calls of the model: no platform, notice, report or callback.
+SILENT: Mapping[str, object] = {
+    "port": 0,
+    "quiet_window_s": "0",
+    "channels": (),
+    **dict.fromkeys(("notify_slack_url", "notify_url", "analysis_callback_url", "slack_webhook_url", "smtp_url")),
+    "notify_email": "",
+}
 
 
 class Line(Value):
@@ -74,44 +83,66 @@ def read_recording(path: Path) -> list[Recorded]:
     return recorded
 
 
-async def replay(settings: Settings, recorded: Sequence[Recorded], out: TextIO) -> int:
-    """Play the messages, conversations side by side; write the turns in the file's order; return how many failed."""
-    with ExitStack() as stack:
-        if not settings.store:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="prosa-replay-"))
-            settings = settings.model_copy(update={"store": f"sqlite:{folder}/replay.sqlite"})
-        settings = settings.model_copy(update={"port": 0, "quiet_window_s": "0"})
-        progress = stack.enter_context(Progress(console=errors, transient=True, disable=not sys.stderr.isatty()))
-        bar = progress.add_task("Replaying", total=len(recorded))
-        async with open_runtime(settings) as runtime:
-            turns = await _play_all(runtime, recorded, advance=lambda: progress.advance(bar))
-    written: set[str] = set()
-    for one in recorded:
-        turn = turns.get(one.number)
-        if turn is not None and turn["turn"] not in written:
-            written.add(turn.pop("turn"))
-            out.write(visible(orjson.dumps(turn).decode()) + "\n")
-    return sum(1 for one in recorded if turns.get(one.number) is None)
-
-
-async def _play_all(
-    runtime: Runtime, recorded: Sequence[Recorded], *, advance: Any
-) -> dict[int, dict[str, Any] | None]:
+async def replay(settings: Settings, recorded: Sequence[Recorded]) -> tuple[list[dict[str, Any]], int]:
+    """Play the messages, conversations side by side; return the turns in the file's order, and how many failed."""
     by_conversation: dict[str, list[Recorded]] = {}
     for one in recorded:
         by_conversation.setdefault(one.line.conversation, []).append(one)
     turns: dict[int, dict[str, Any] | None] = {}
     room = asyncio.Semaphore(CONVERSATIONS_AT_ONCE)
+    with ExitStack() as stack:
+        if not settings.store:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="prosa-replay-"))
+            settings = settings.model_copy(update={"store": f"sqlite:{folder}/replay.sqlite"})
+        progress = stack.enter_context(Progress(console=errors, transient=True, disable=not sys.stderr.isatty()))
+        bar = progress.add_task("Replaying", total=len(recorded))
+        async with open_runtime(settings.model_copy(update=SILENT)) as runtime:
 
-    async def play_in_order(messages: list[Recorded]) -> None:
-        async with room:
-            for one in messages:
-                turns[one.number] = await play(runtime, one)
-                advance()
+            async def play_in_order(messages: list[Recorded]) -> None:
+                async with room:
+                    for one in messages:
+                        turns[one.number] = await play(runtime, one)
+                        progress.advance(bar)
 
-    async with asyncio.TaskGroup() as group:
-        for messages in by_conversation.values():
-            group.create_task(play_in_order(messages))
+            async with asyncio.TaskGroup() as group:
+                for messages in by_conversation.values():
+                    group.create_task(play_in_order(messages))
+    found = {turn.pop("turn"): turn for one in recorded if (turn := turns[one.number]) is not None}
+    return list(found.values()), sum(turn is None for turn in turns.values())
+
+
+def candidate(folder: Path, settings: Settings) -> Settings:
+    """Return the settings with what the folder has: documents in `institution`, templates in `prompts`, and `.env`.
+
+    Raises:
+        ConfigurationError: it has none of them, or a setting that is none.
+    """
+    own = {"PROSA_INSTITUTION": folder / "institution", "PROSA_TEMPLATES": folder / "prompts"}
+    changes = {name: str(path) for name, path in own.items() if path.is_dir()}
+    changes |= {name: value or "" for name, value in dotenv_values(folder / ".env", interpolate=False).items()}
+    if not changes:
+        raise ConfigurationError(f"{folder} has no institution, no prompts and no .env: there is nothing to compare")
+    return checked(settings, **changes)
+
+
+def write_turns(turns: Sequence[dict[str, Any]], to: Path | None) -> None:
+    """Write a line of JSON for each turn to the file, or to standard output."""
+    text = "".join(visible(orjson.dumps(turn).decode()) + "\n" for turn in turns)
+    to.write_text(text, encoding="utf-8") if to else sys.stdout.write(text)
+
+
+def read_turns(path: Path) -> list[dict[str, Any]]:
+    """Read turns that an earlier replay wrote.
+
+    Raises:
+        ConfigurationError: the file has none, or they lack what is compared.
+    """
+    try:
+        turns = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+    except (OSError, orjson.JSONDecodeError) as exc:
+        raise ConfigurationError(f"{path} is not what prosa replay --out writes: {exc}") from exc
+    if not turns or not all(isinstance(turn, dict) and "waiting_for" in turn for turn in turns):
+        raise ConfigurationError(f"{path} has no turns of this release: write them again with prosa replay --out")
     return turns
 
 

@@ -3,6 +3,8 @@
 from datetime import timedelta
 from enum import StrEnum
 
+from pydantic import Field
+
 from contracts.conversation import State
 from contracts.guardrails import Passage
 from contracts.hours import Hours
@@ -144,6 +146,19 @@ class Timer(Kept):
         return Template(name=called, language=language, parameters=parameters, category=category)
 
 
+# Languages of which a message of a person can be recognised (`prompts/language.py`).
+RECOGNISED_LANGUAGES = ("en", "es", "pt")
+
+
+class Translation(Kept):
+    """What the institution says in another language than its own: texts, answers and options of intents, reminders."""
+
+    texts: dict[FixedText, str] = Field(default_factory=dict)
+    answers: dict[str, str] = Field(default_factory=dict)
+    options: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    timers: dict[str, str] = Field(default_factory=dict)
+
+
 class Institution(Kept):
     """Everything that a prompt or the guardrail gate may take as true.
 
@@ -174,6 +189,29 @@ class Institution(Kept):
     # An agent's silence after which the assistant answers again, and messages that ask for it as a whole.
     hand_back_after: timedelta = timedelta(hours=12)
     assistant_words: tuple[str, ...] = ()
+    translations: dict[str, Translation] = Field(default_factory=dict, exclude_if=lambda translations: not translations)
+
+    def speaking(self, language: str | None) -> "Institution":
+        """Return it with the texts, answers and reminders of a language, as far as its documents have them."""
+        translation = self.translations.get(language or "")
+        if translation is None:
+            return self
+        answers, options, timers = translation.answers, translation.options, translation.timers
+        changes = {
+            "language": language,
+            "texts": self.texts | translation.texts,
+            "timers": tuple(one.model_copy(update={"text": timers.get(one.id, one.text)}) for one in self.timers),
+            "intents": tuple(
+                one.model_copy(
+                    update={
+                        "answer": answers.get(one.id, one.answer),
+                        "options": options.get(one.id, one.options),
+                    }
+                )
+                for one in self.intents
+            ),
+        }
+        return self.model_copy(update=changes)
 
     def line(self, line_id: str | None) -> BusinessLine | None:
         return next((line for line in self.lines if line.id == line_id), None)

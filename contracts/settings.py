@@ -97,6 +97,7 @@ class Settings(BaseSettings):
     store: str = Field("", validation_alias="PROSA_STORE")
     data_dir: Path = Field(Path(".prosa"), validation_alias="PROSA_DATA_DIR")
     institution: Path = Field(SAMPLE_INSTITUTION, validation_alias="PROSA_INSTITUTION")
+    templates: Path | None = Field(None, validation_alias="PROSA_TEMPLATES")
     console_token: SecretStr | None = Field(None, validation_alias="PROSA_CONSOLE_TOKEN")
     console_tokens: SecretStr = Field(SecretStr(""), validation_alias="PROSA_CONSOLE_TOKENS")
     console_proxies: str = Field("", validation_alias="PROSA_CONSOLE_PROXIES")
@@ -188,6 +189,20 @@ class Settings(BaseSettings):
     cache_template: bool = Field(False, validation_alias="PROSA_CACHE_TEMPLATE")
     cache_sample: float = Field(0.02, ge=0, le=1, validation_alias="PROSA_CACHE_SAMPLE")
     embedder: str = Field("all-MiniLM-L6-v2", min_length=1, validation_alias="PROSA_EMBEDDER")
+
+    transcriber: Literal["none", "openai", "google", "local"] = Field("none", validation_alias="PROSA_TRANSCRIBER")
+    transcriber_url: str | None = Field(None, validation_alias="PROSA_TRANSCRIBER_URL")
+    transcriber_key: SecretStr = Field(SecretStr(""), validation_alias="PROSA_TRANSCRIBER_KEY")
+    chosen_transcriber_model: str = Field("", validation_alias="PROSA_TRANSCRIBER_MODEL")
+    transcriber_location: str = Field("global", min_length=1, validation_alias="PROSA_TRANSCRIBER_LOCATION")
+    transcriber_timeout_s: float = Field(20, gt=0, le=120, validation_alias="PROSA_TRANSCRIBER_TIMEOUT_S")
+    transcriber_longest_s: float = Field(300, gt=0, le=7200, validation_alias="PROSA_TRANSCRIBER_LONGEST_S")
+    speech: Literal["none", "openai"] = Field("none", validation_alias="PROSA_SPEECH")
+    speech_url: str = Field("https://api.openai.com/v1", min_length=1, validation_alias="PROSA_SPEECH_URL")
+    speech_key: SecretStr = Field(SecretStr(""), validation_alias="PROSA_SPEECH_KEY")
+    speech_model: str = Field("tts-1", min_length=1, validation_alias="PROSA_SPEECH_MODEL")
+    speech_voice: str = Field("alloy", min_length=1, validation_alias="PROSA_SPEECH_VOICE")
+    speech_timeout_s: float = Field(10, gt=0, le=60, validation_alias="PROSA_SPEECH_TIMEOUT_S")
 
     use_tracing: bool = Field(False, validation_alias="PROMPTER_USE_TRACING")
     trace_sample: float | None = Field(None, ge=0, le=1, validation_alias="PROSA_TRACE_SAMPLE")
@@ -386,6 +401,23 @@ class Settings(BaseSettings):
         """Where the institution's days begin."""
         # UTC needs no data base of time zones, which a small image may lack.
         return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
+
+    @property
+    def transcriber_model(self) -> str:
+        """The model as the recogniser calls it; of `local` the folder that has it."""
+        return self.chosen_transcriber_model or {"openai": "whisper-1", "google": "long"}.get(self.transcriber, "")
+
+    @model_validator(mode="after")
+    def _transcriber_is_set_up(self) -> Self:
+        needs = {
+            "openai": ("PROSA_TRANSCRIBER_KEY or PROSA_TRANSCRIBER_URL", self.transcriber_key or self.transcriber_url),
+            "google": ("GOOGLE_CLOUD_PROJECT", self.google_cloud_project),
+            "local": ("PROSA_TRANSCRIBER_MODEL", self.chosen_transcriber_model),
+        }
+        variable, given = needs.get(self.transcriber, ("", True))
+        if not given:
+            raise ValueError(f"PROSA_TRANSCRIBER={self.transcriber} needs {variable}")
+        return self
 
     @model_validator(mode="after")
     def _quiet_windows_are_seconds(self) -> Self:
@@ -682,16 +714,18 @@ def names_of(kind: type[BaseModel]) -> list[str]:
     return [str(field.validation_alias) for field in kind.model_fields.values() if field.validation_alias]
 
 
-def checked(settings: Settings, *, store: str) -> Settings:
-    """Return the same settings with another store.
+def checked(settings: Settings, **changes: str) -> Settings:
+    """Return the same settings with others, by the names of their variables.
 
     Raises:
-        ConfigurationError: the store is not one that this release knows.
+        ConfigurationError: one is unknown or malformed, or contradicts another.
     """
+    if unknown := sorted(changes.keys() - {*names_of(Settings)}):
+        raise ConfigurationError(f"{', '.join(unknown)}: not a setting")
     own = {
         str(field.validation_alias or name): getattr(settings, name) for name, field in Settings.model_fields.items()
     }
-    return _validated(Settings, own | {"PROSA_STORE": store})
+    return _validated(Settings, own | changes)
 
 
 def _validated(kind: type[M], named: Mapping[str, Any]) -> M:

@@ -45,6 +45,7 @@ def turn_view(turn: TurnRecord) -> dict[str, Any]:
         "cost_usd": turn.cost_usd,
         "ms": turn.ms.model_dump(exclude={"judge"}),
         "reason": turn.reason,
+        "waiting_for": turn.waiting_for.value,
     }
 
 

@@ -301,6 +301,14 @@ THREADS_JOINED = _counter(
     "Conversations joined into another one of the same person, by what attested it",
     {"by": ("message", "agent")},
 )
+TRANSCRIPTIONS = _counter(
+    "transcriptions_total",
+    "Voice notes given to the recogniser, by what came of them",
+    {
+        "provider": ("openai", "google", "local"),
+        "outcome": ("heard", "no_speech", "too_long", "too_large", "wrong_type", "damaged", "unavailable"),
+    },
+)
 SENDS = _counter(
     "outbox_sends_total",
     "Attempts to send a reply",

@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.channels.registry import open_channels
 from adapters.clock import NoFaults, SystemClock
 from adapters.models.absent import AbsentModel
 from adapters.models.deferred import DeferredModel
+from adapters.speech.service import CheckedTranscriber
 from context.consent import OptOutWords
 from context.guardrails.floor import Floor
 from context.institution_source import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
+from contracts.media import SpeechSynthesizer, Transcriber
 from contracts.messages import ChannelName
 from contracts.ports import Callback, Channel, Clock, Embedder, Faults, LanguageModel
 from contracts.settings import Settings
@@ -155,7 +158,9 @@ async def open_engine(
         cache = await stack.enter_async_context(_answer_cache(settings, clock))
         executor = make_executor(settings, model, meter, cache)
         versions = versions_for(
-            PromptRegistry.read(), choice=settings.use_templates, structured=settings.use_structured_templates
+            PromptRegistry.read(own=settings.templates),
+            choice=settings.use_templates,
+            structured=settings.use_structured_templates,
         )
         prompter = make_prompter(settings, executor, versions)
 
@@ -481,6 +486,52 @@ def make_model(settings: Settings) -> "MessagesModel":
     assert settings.anthropic_api_key is not None  # noqa: S101 - it was checked
     return AnthropicModel(
         api_key=settings.anthropic_api_key.get_secret_value(), base_url=settings.anthropic_base_url, output=output
+    )
+
+
+def make_transcriber(settings: Settings) -> Transcriber | None:
+    """Return the recogniser of the settings; None: voice notes are not heard. A local one reads its model here.
+
+    Raises:
+        ConfigurationError: a library is not installed, or the folder has no model.
+    """
+    if settings.transcriber == "none":
+        return None
+    inner: Transcriber
+    name, model = settings.transcriber, settings.transcriber_model
+    within, key = timedelta(seconds=settings.transcriber_timeout_s), settings.transcriber_key.get_secret_value()
+    if name == "local":
+        with required("PROSA_TRANSCRIBER=local", "uv sync --extra speech, or pip install 'prosa[speech]'"):
+            from adapters.speech.local import LocalTranscriber
+        inner = LocalTranscriber(Path(model), within=within)
+    elif name == "google":
+        with required("PROSA_TRANSCRIBER=google", "make engines, or pip install 'prosa[gcp]'"):
+            from adapters.google.token import GoogleToken
+            from adapters.speech.google import GoogleTranscriber
+        project, location = settings.google_cloud_project, settings.transcriber_location
+        assert project is not None  # noqa: S101 - the settings were checked for it
+        inner = GoogleTranscriber(
+            project, location=location, model=model, token=GoogleToken(), within=within, url=settings.transcriber_url
+        )
+    else:
+        from adapters.speech.openai import OPENAI_URL, OpenAiTranscriber
+
+        inner = OpenAiTranscriber(settings.transcriber_url or OPENAI_URL, key=key, model=model, within=within)
+    return CheckedTranscriber(inner, name, longest=timedelta(seconds=settings.transcriber_longest_s))
+
+
+def make_synthesizer(settings: Settings) -> SpeechSynthesizer | None:
+    """Return the synthesizer of the settings; None: replies are text."""
+    if settings.speech == "none":
+        return None
+    from adapters.speech.openai import OpenAiSynthesizer
+
+    return OpenAiSynthesizer(
+        settings.speech_url,
+        key=settings.speech_key.get_secret_value(),
+        model=settings.speech_model,
+        voice=settings.speech_voice,
+        within=timedelta(seconds=settings.speech_timeout_s),
     )
 
 

@@ -39,6 +39,7 @@ from observability.metrics import FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_a
 from observability.tracing import span
 from prompts.execution.prompt_task import TaskResult, TurnClock
 from prompts.execution.quality import gate_scores, scored
+from prompts.language import speaking_to
 from prompts.prompter import Prompter
 from prompts.request import TurnView
 from prompts.tasks.message_type import fallback_message_type
@@ -159,23 +160,21 @@ class TurnContext:
     """One turn with the conversation it found, one version of the documents, and what moves and shows it.
 
     `rating` is the person's rating of the conversation that has just ended, where the turn is that and nothing else.
-    `quoted` are the texts that messages of the turn reply to, `echoes` the words of agents outside Prosa.
+    `institution` speaks the person's language as far as its documents do. `quoted` are the texts that messages of the
+    turn reply to, `echoes` the words of agents outside Prosa.
     """
 
     turn: Turn
     conversation: Conversation
     rating: TurnReason | None
     rulebook: Rulebook
+    institution: Institution
     channel: Channel
     machine: ConversationMachine
     events: Events
     clock: Clock
     quoted: Mapping[MessageId, str]
     echoes: tuple[InboundMessage, ...]
-
-    @property
-    def institution(self) -> Institution:
-        return self.rulebook.institution
 
     @property
     def may_write(self) -> bool:
@@ -228,7 +227,7 @@ class TurnContext:
         if conversation.person_name:
             known.add("name")
         return TurnView(
-            institution=self.institution,
+            institution=self.rulebook.institution,
             conversation=conversation,
             messages=self.turn.answerable,
             channel=self.turn.messages[-1].address.channel,
@@ -262,7 +261,8 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     turn = replace(turn, early_revisions=conversation.early_revisions)
     conversation = revised(conversation, turn.revisions, came=[message.id for message in turn.messages])
     rulebook, newest = deps.rulebook(), turn.messages[-1]
-    rating = routing.rating_of(conversation, turn.answerable, rulebook.institution)
+    institution = speaking_to(conversation, rulebook.institution, turn.answerable)
+    rating = routing.rating_of(conversation, turn.answerable, institution)
     if conversation.is_final and conversation.state is not State.SPAM and turn.answerable and not rating:
         conversation = conversation.successor(deps.clock.now())
     names = [message.person_name for message in turn.messages if message.person_name]
@@ -287,6 +287,7 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
         ),
         rating=rating,
         rulebook=rulebook,
+        institution=institution,
         channel=deps.channels[newest.address.channel],
         machine=deps.machine,
         events=deps.events,

@@ -12,8 +12,8 @@ from prompts.request import TurnView, turn_input
 from prompts.tasks.json_schema import Schema, enum, list_of, object_of, text
 from prompts.tasks.task import Task, require
 
-UNSEEN = "text."
-"""Beginning of the ids of fixed texts, which no prompt shows."""
+UNSEEN = ("text.", "said.")
+"""Beginnings of the ids of fixed texts and translations, which no prompt shows."""
 
 
 def schema(view: TurnView) -> Schema:

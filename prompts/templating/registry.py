@@ -45,12 +45,14 @@ class PromptRegistry:
     def read(
         cls,
         *folders: Path,
+        own: Path | None = None,
         steps: StepLibrary | None = None,
         defaults: Mapping[str, int] = DEFAULT_VERSIONS,
         tasks: Iterable[Task[Any, Any]] = TASKS,
     ) -> "PromptRegistry":
         """Read every `name_vN.yaml` (or `name.yaml`, the version it says) of the folders, by default the product's.
 
+        A file in `own` replaces the one of the same name.
         A template's `output` is the answer of one of `tasks`.
 
         Raises:
@@ -59,7 +61,9 @@ class PromptRegistry:
         steps = steps or StepLibrary.read()
         files: dict[str, TemplateFile] = {}
         problems: list[str] = []
-        for path in sorted(path for folder in folders or (TEMPLATES_FOLDER,) for path in folder.glob("*.yaml")):
+        paths = sorted(path for folder in folders or (TEMPLATES_FOLDER,) for path in folder.glob("*.yaml"))
+        replaced = {path.name: path for path in sorted(own.glob("*.yaml"))} if own else {}
+        for path in [*(path for path in paths if path.name not in replaced), *replaced.values()]:
             try:
                 file = _read_file(path, files)
                 files[file.value.key] = file

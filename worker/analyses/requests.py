@@ -111,7 +111,9 @@ def desk_without_engine(settings: Settings, store: Store, clock: Clock, queue: W
         from prompts.templating.versions import versions_for
 
         versions = versions_for(
-            PromptRegistry.read(), choice=settings.use_templates, structured=settings.use_structured_templates
+            PromptRegistry.read(own=settings.templates),
+            choice=settings.use_templates,
+            structured=settings.use_structured_templates,
         )
         return versions.for_everybody(kind.value).label
 

@@ -24,7 +24,7 @@ from context.guardrails.floor import Floor
 from context.institution_source import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
-from contracts.media import SpeechSynthesizer, Transcriber
+from contracts.media import MediaLimits, SpeechSynthesizer, Transcriber
 from contracts.messages import ChannelName
 from contracts.ports import Callback, Channel, Clock, Embedder, Faults, LanguageModel
 from contracts.settings import Settings
@@ -43,7 +43,7 @@ from prompts.execution.policies import compose
 from prompts.execution.spans import PROVIDERS
 from prompts.execution.strategies import Strategies, Strategy
 from prompts.pricing.budget import Ceilings, Meter
-from prompts.pricing.prices import SELLERS, PriceBook, load_prices
+from prompts.pricing.prices import SELLERS, ZERO, PriceBook, load_prices
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from prompts.tasks.registry import TASKS
@@ -63,6 +63,7 @@ from worker.dependencies import (
     SweepDependencies,
     TurnDependencies,
 )
+from worker.media import MediaPolicy, MediaReader
 from worker.people.notices import NO_NOTICES, Notices
 from worker.people.operators import ConversationOperators
 from worker.people.threads import Threads
@@ -148,11 +149,13 @@ async def open_engine(
         assert model is not None  # noqa: S101 - one of them is
         stack.push_async_callback(model.close)
         channels = channels or open_channels(settings, backend.events)
-        callback = _callback(settings)
+        callback, transcriber = _callback(settings), make_transcriber(settings)
         for channel in channels.values():
             stack.push_async_callback(channel.close)
         if callback is not None:
             stack.push_async_callback(callback.close)
+        if transcriber is not None:
+            stack.push_async_callback(transcriber.close)
 
         meter = make_meter(settings, clock)
         cache = await stack.enter_async_context(_answer_cache(settings, clock))
@@ -193,6 +196,7 @@ async def open_engine(
             notices=Notices.of(settings),
             ages=AgePolicy(*settings.late_ages),
             quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
+            media=_media_reader(settings, backend, clock, meter, transcriber),
         )
         if deferred is not None:
             await deferred.ready()
@@ -219,6 +223,7 @@ def assemble(
     notices: Notices = NO_NOTICES,
     ages: AgePolicy | None = None,
     quiet: QuietWindows | None = None,
+    media: MediaReader | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -245,6 +250,7 @@ def assemble(
         has_judge=has_judge,
         notices=notices,
         ages=ages or AgePolicy(),
+        media=media,
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
 
@@ -306,6 +312,21 @@ def make_meter(settings: Settings, clock: Clock) -> Meter:
         economy_model=settings.model_economy or settings.model_fallback,
         zone=settings.zone,
     )
+
+
+def _media_reader(
+    settings: Settings, backend: Backend, clock: Clock, meter: Meter, transcriber: Transcriber | None
+) -> MediaReader | None:
+    if settings.media == "off":
+        return None
+    limits = MediaLimits(
+        max_bytes=settings.media_max_mb * 1024 * 1024, within=timedelta(seconds=settings.media_timeout_s)
+    )
+    price = settings.transcription_usd_per_minute
+    if price is None and settings.transcriber == "local":
+        price = ZERO
+    policy = MediaPolicy(limits, per_turn=settings.media_per_turn, usd_per_minute=price)
+    return MediaReader(backend.store, clock, meter, policy, monotonic=time.monotonic, transcriber=transcriber)
 
 
 def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache: AnswerCache | None = None) -> Executor:

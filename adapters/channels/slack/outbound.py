@@ -3,11 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
-from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, object_of, plain
+from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, bearer, object_of, plain
 from adapters.channels.slack.limits import LIMITS
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
+from contracts.media import InboundMedia, MediaFile, MediaLimits, MediaRefusedError
 from contracts.messages import ChannelName, MessageType, Option, OutboundMessage
 
 # Names of errors: Slack, chat.postMessage. Their classes are ours.
@@ -33,7 +34,8 @@ class SlackChannel(HttpChannel):
     limits = LIMITS
 
     def __init__(self, api_url: str, bot_token: str) -> None:
-        super().__init__(api_url, token=bot_token, setting="SLACK_BOT_TOKEN")
+        token = bearer(bot_token, setting := "SLACK_BOT_TOKEN")
+        super().__init__(api_url, token=bot_token, setting=setting, file_hosts=("files.slack.com",), file_headers=token)
 
     async def send(self, row: OutboxRow) -> str:
         reference = {"event_type": EVENT, "event_payload": {"reference": row.reference}}
@@ -48,12 +50,21 @@ class SlackChannel(HttpChannel):
         channel, _, thread = row.address.person.partition("/")
         asked = {"channel": channel, "include_all_metadata": "true", "limit": "200"}
         asked |= {"oldest": f"{(row.created_at - CLOCKS_DIFFER).timestamp():.6f}"} | ({"ts": thread} if thread else {})
-        answer = await self._get(f"/conversations.{'replies' if thread else 'history'}", asked)
-        messages = object_of(answer).get("messages") if answer else None
-        for one in messages if isinstance(messages, list) else ():
+        try:
+            found = await self._look_up(f"/conversations.{'replies' if thread else 'history'}", **asked)
+        except (ChannelUnavailableError, MediaRefusedError):
+            return None
+        for one in found.get("messages") or ():
             if one.get("metadata", {}).get("event_payload", {}).get("reference") == row.reference:
                 return f"{channel}/{one['ts']}"
         return None
+
+    async def fetch(self, media: InboundMedia, *, account: str, limits: MediaLimits) -> MediaFile:
+        async def find() -> str:
+            found = (await self._look_up("/files.info", file=media.reference)).get("file") or {}
+            return str(found.get("url_private_download") or found.get("url_private"))
+
+        return await self._downloads.fetch(media, limits, find)
 
 
 def payload(message: OutboundMessage, person: str) -> dict[str, Any]:

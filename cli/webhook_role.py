@@ -121,5 +121,6 @@ def webhook_dependencies(
         zone=effective.zone,
         links=given.console_links,
         templates=WhatsAppTemplates(WhatsAppSettings.of(effective), SystemClock()),
+        switches=effective.prompter_switches,
         look_again=KEEP_ALIVE if given.has_shared_events else POLLING,
     )

@@ -30,6 +30,7 @@ class WebhookDependencies:
     events without news for `look_again` looks into the store for replies, and sends a sign of life. The console shows
     times in `zone`, and `links` to other places by their names; `templates` lists those that an agent may send, none
     where the platform does not say. `chat_key` signs the web chat's tokens; without it none is needed.
+    `switches` are the `PROMPTER_USE_*` that were said.
     """
 
     inbox: Inbox
@@ -50,6 +51,7 @@ class WebhookDependencies:
     zone: tzinfo = UTC
     links: Mapping[str, str] = field(default_factory=dict)
     templates: Callable[[], Awaitable[Sequence[SendableTemplate]]] = no_templates
+    switches: Mapping[str, bool] = field(default_factory=dict)
     read_within: timedelta = timedelta(seconds=10)
     durable_within: timedelta = timedelta(seconds=2)
     look_again: timedelta = timedelta(seconds=15)

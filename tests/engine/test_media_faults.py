@@ -267,6 +267,17 @@ async def test_a_voice_note(
     assert replies == ["Em que posso ajudar?" if expected is READ else pyloto().text(expected)]
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"), [(note(), READ), (MediaRefusedError(MediaFault.NO_SPEECH), UNREADABLE)]
+)
+async def test_of_a_video_the_sound_is_read(
+    platform: Platform, bed_of: Callable[..., EngineBed], answer: Heard | Exception, expected: FixedText | None
+) -> None:
+    platform.has(b"\0\0\0\x18ftypisom" + bytes(500))
+    replies = await answered(bed_of(Ear(answer)), sent_file(InboundKind.VIDEO))
+    assert replies == ["Em que posso ajudar?" if expected is READ else pyloto().text(expected)]
+
+
 @pytest.mark.parametrize("name", ["telegram", "slack", "messenger", "chatwoot"])
 async def test_every_platform_gives_its_files(platform: Platform, name: str) -> None:
     shelf, url = platform.app.state.platforms[name].media, platform.url

@@ -273,6 +273,7 @@ FALLBACKS = _counter(
             "judge_unavailable",
             "message_type",
             "collected_unsaid",
+            "collected_unsure",
         )
     },
 )
@@ -315,6 +316,11 @@ TRANSCRIPTIONS = _counter(
         "provider": ("openai", "google", "local"),
         "outcome": ("heard", "no_speech", "too_long", "too_large", "wrong_type", "damaged", "unavailable"),
     },
+)
+SPOKEN = _counter(
+    "spoken_replies_total",
+    "Replies to voice notes, by whether they left in speech; failed: the text left in its place",
+    {"outcome": ("spoken", "failed")},
 )
 SENDS = _counter(
     "outbox_sends_total",
@@ -379,6 +385,9 @@ EXPERIMENT_EVENTS = _counter(
 EXPERIMENT_FLUSHES_MISSED = _counter(
     "experiments_flushes_missed_total", "Times that what was observed could not be written yet"
 )
+EXPERIMENTS_ACTIVE = _gauge("experiments_active", "1 while the experiment is active", ["experiment"])
+EXPOSURES = _counter("experiments_exposures_total", "Turns of persons in an arm of the experiment", ["experiment"])
+EXPERIMENTS_STOPPED = _counter("experiments_stopped_total", "Experiments that were paused because an arm did harm")
 CANARY_STEPS_BACK = _counter("flags_canary_steps_back_total", "Canaries that went back because a guardrail was worse")
 FLAG_REFRESHES = _counter(
     "flags_refreshes_total",

@@ -101,7 +101,7 @@ def conversation_json(view: TurnView) -> str:
                 "kind": message.kind.value,
                 "text": text,
                 **_quote(message, view.quoted),
-                **file_marks(message.content),
+                **file_marks(message.content, is_new=True),
             }
             for message, text in zip(view.messages[len(view.messages) - len(messages) :], messages, strict=True)
         ],
@@ -155,15 +155,19 @@ def _quote(message: InboundMessage, quoted: Mapping[MessageId, str]) -> dict[str
     return {"quotes": shortened(text, QUOTE_CHARACTERS)} if text else {}
 
 
-def file_marks(content: ReadContent | None) -> dict[str, Any]:
+def file_marks(content: ReadContent | None, *, is_new: bool = False) -> dict[str, Any]:
     """Mark what was read in a file: its words as heard, or a description in the place of a picture seen earlier."""
     if content is None:
         return {}
     if content.refused is not None:
         return {"file_not_opened": content.refused.value}
     if content.kind is ContentKind.SEEN:
-        return {"seen_in_file": content.text} if content.text else {"file": "above"}
-    sure = {"confidence": content.confidence, "unsure": list(content.unsure)}
+        seen = {"seen_in_file": content.text} if content.text else {}
+        return seen or ({"file": "above"} if is_new else {})
+    sure = {
+        "confidence": content.confidence,
+        "say_back_and_ask_if_right" if is_new else "unsure": list(content.unsure),
+    }
     return {"heard_may_be_wrong": {name: value for name, value in sure.items() if value}}
 
 

@@ -93,6 +93,8 @@ async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
     if leaves > now:
         await asyncio.sleep((leaves - now).total_seconds())
         now = deps.clock.now()
+    spoken = await deps.speech.of(row, channel) if deps.speech else None
+    now = deps.clock.now() if spoken else now
     sending = await deps.store.outbox.begin_send(
         row, deadline=now + channel.send_timeout + channel.settle_after, at=now
     )
@@ -100,6 +102,8 @@ async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
         return False
     if sending.is_in_words and sending.attempts == 1:
         _note(sending, "in_words", code=sending.refused_code)
+    if spoken is not None:
+        sending = sending.model_copy(update={"message": spoken})
     await deps.faults.reach("outbox.sending")
     # A request that has left cannot be called back, and without its answer it is not known whether to send again: so
     # it is waited for even when the drain is cancelled.

@@ -420,7 +420,7 @@ async def test_heard_words_are_the_persons_marked_and_paid_once(
     assert (await answered(bed, sent_file(AUDIO)), ear.asked) == (["Em que posso ajudar?"], 1)
     shown = prompted(asked(bed, "state_decision")[-1])["messages"][0]
     assert shown["text"] == "Meu nome é Ana"
-    assert shown["heard_may_be_wrong"] == {"confidence": 0.9, "unsure": ["Ana"]}
+    assert shown["heard_may_be_wrong"] == {"confidence": 0.9, "say_back_and_ask_if_right": ["Ana"]}
     await bed.ledger.flush()
     pages = [Page.of(record.body) for record in await bed.store.records.page(COLLECTION, at=bed.clock.now())]
     heard = [amounts.usd for page in pages for group, amounts in page.rows.items() if group.task == "transcription"]

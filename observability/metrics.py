@@ -131,7 +131,7 @@ PROMPT_CACHE_MISSED = _counter(
 )
 FORMING_SENTENCES = _counter(
     "worker_forming_sentences_total",
-    "Sentences of forming replies: told to watching clients, or withheld by the gate",
+    "Sentences of forming replies: shown to watching clients, or withheld by the gate",
     {"outcome": ("told", "withheld")},
 )
 CACHE_HITS = _counter(
@@ -240,7 +240,7 @@ TURNS = _counter("worker_turns_total", "Turns by outcome", {"outcome": ("replied
 TURN_SECONDS = _histogram("worker_turn_seconds", "Time of a turn from its start to its commit")
 ANSWERS = _counter(
     "worker_answers_total",
-    "Committed turns by who wrote the reply: the model, the cache, a fixed text, a fallback, or nobody",
+    "Committed turns by who wrote the reply: the model, the cache, a fixed text, a fallback, or none (nobody)",
     {"source": tuple(AnswerSource)},
 )
 REPLY_SECONDS = _histogram(
@@ -360,12 +360,12 @@ REPORTS_POSTED = _counter(
 )
 CALLBACKS = _counter(
     "callbacks_total",
-    "Calls to the receiver that is told when an analysis has ended",
+    "Calls to the receiver of ended analyses",
     {"outcome": ("accepted", "refused", "given_up")},
 )
 NOTICES = _counter(
     "notices_total",
-    "Events told to the team and to the signed webhook: taken, refused and tried again, or given up",
+    "Events sent to the team and to the signed webhook: taken, refused and tried again, or given up",
     {"event": tuple(NoticeEvent), "target": tuple(NoticeTarget), "outcome": ("accepted", "refused", "given_up")},
 )
 NOTICE_SECONDS = _histogram(
@@ -438,39 +438,15 @@ def note_quality(record: TaskRecord) -> None:
 
 
 def note_validation_failure(task: str, stop_reason: str) -> None:
-    """Count an answer that was no use. `stop_reason` is the provider's word, of which two are told apart."""
+    """Count an answer that was no use. `stop_reason` is the provider's word, of which two are kept apart."""
     reason = stop_reason if stop_reason in ("refusal", "max_tokens") else "invalid"
     _child(VALIDATION_FAILURES, task=task, reason=reason).inc()
-
-
-def note_render(task: str, seconds: float) -> None:
-    _child(TEMPLATE_SECONDS, task=task).observe(seconds)
 
 
 def note_transitions(records: Iterable[TransitionRecord]) -> None:
     """Count the transitions of one commit."""
     for record in records:
         _child(TRANSITIONS, trigger=record.trigger.value, source=record.source.value, dest=record.dest.value).inc()
-
-
-def note_answer(source: AnswerSource) -> None:
-    _child(ANSWERS, source=source.value).inc()
-
-
-def note_reply(channel: ChannelName, seconds: float) -> None:
-    _child(REPLY_SECONDS, channel=channel.value).observe(seconds)
-
-
-def note_room(withheld_ratio: float) -> None:
-    ROOM_WITHHELD.set(withheld_ratio)
-
-
-def note_inbound(channel: ChannelName, outcome: Arrival) -> None:
-    _child(INBOUND, channel=channel.value, outcome=outcome.value).inc()
-
-
-def note_status(channel: ChannelName, state: DeliveryState) -> None:
-    _child(STATUSES, channel=channel.value, state=state.value).inc()
 
 
 def expect_channel(channel: ChannelName) -> None:
@@ -494,42 +470,6 @@ def expect_acknowledgements(channel: str) -> None:
 def note_acknowledgement(channel: str, status: int, seconds: float) -> None:
     """Count a platform's request with its response."""
     _child(ACK_SECONDS, channel=channel, answer=f"{status // 100}xx").observe(seconds)
-
-
-def note_cache_hit(task: str, level: str) -> None:
-    _child(CACHE_HITS, task=task, level=level).inc()
-
-
-def note_cache_miss(task: str) -> None:
-    _child(CACHE_MISSES, task=task).inc()
-
-
-def note_cache_size(level: str, entries: int) -> None:
-    _child(CACHE_SIZE, level=level).set(entries)
-
-
-def note_cache_refusal(task: str) -> None:
-    _child(CACHE_REFUSALS, task=task).inc()
-
-
-def note_cache_sample(level: str, outcome: str) -> None:
-    _child(CACHE_SAMPLES, level=level, outcome=outcome).inc()
-
-
-def note_batch(usage: str, size: int) -> None:
-    _child(BATCH_SIZE, usage=usage).observe(size)
-
-
-def note_batch_wait(usage: str, milliseconds: float) -> None:
-    _child(BATCH_WAIT, usage=usage).observe(milliseconds)
-
-
-def note_batch_overflow(usage: str) -> None:
-    _child(BATCH_OVERFLOW, usage=usage).inc()
-
-
-def note_shared_call(usage: str) -> None:
-    _child(SHARED_CALLS, usage=usage).inc()
 
 
 def note_spans_dropped(reason: str, count: int) -> None:

@@ -16,7 +16,7 @@ from contracts.performance import Cause
 from contracts.ports import Channel
 from contracts.values import ConversationId
 from observability.logs import logger
-from observability.metrics import SENDS, note_reply
+from observability.metrics import REPLY_SECONDS, SENDS
 from observability.turn_spans import send_span
 from worker.dependencies import OutboxDependencies
 from worker.replies.composer import in_words
@@ -151,7 +151,7 @@ async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies) -
     if row.message.template is not None and not row.is_in_words:
         deps.ledger.book_template(row.message.template, channel.name)
     if row.received_at is not None:
-        note_reply(channel.name, (at - row.received_at).total_seconds())
+        REPLY_SECONDS.labels(channel.name).observe((at - row.received_at).total_seconds())
         deps.ledger.book_reply(received_at=row.received_at, sent_at=at)
     return True
 

@@ -36,7 +36,7 @@ from contracts.turn import Turn, TurnReason
 from contracts.values import MessageId
 from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import migrate
-from observability.metrics import FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_answer, note_quality, note_transitions
+from observability.metrics import ANSWERS, FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_quality, note_transitions
 from observability.tracing import span
 from prompts.execution.prompt_task import TaskResult, TurnClock
 from prompts.execution.quality import gate_scores, scored
@@ -826,7 +826,7 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
     deps.variants.observe(written)
     if written.turn is not None:
         deps.ledger.book_turn(written.turn)
-        note_answer(answered_by(written.turn))
+        ANSWERS.labels(answered_by(written.turn)).inc()
         for task in written.turn.tasks:
             note_quality(task)
     note_transitions(written.transitions)

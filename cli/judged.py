@@ -122,7 +122,7 @@ def _view(institution: Institution, user: str) -> TurnView:
 
 
 def _head(institution: Institution, prompter: Prompter) -> dict[str, str]:
-    """Return all that a verdict depends on beside the reply."""
+    """Return all that a verdict depends on apart from the reply."""
     view = _view(institution, "")
     prompt, model = prompter.identity(judge.TASK, view)
     schema = digest(orjson.dumps(judge.TASK.schema(view)).decode())

@@ -22,7 +22,7 @@ SCHEMA: dict[str, Any] = {
 
 
 class Ability(StrEnum):
-    """What came of the question in one form."""
+    """Outcome of the question in one form."""
 
     DONE = "yes"
     REFUSED = "refused"

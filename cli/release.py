@@ -54,7 +54,7 @@ async def verify(
     where: Annotated[str, typer.Option(help="Matchers that the others share too: 'location=\"europe-west1\"'.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Watch a new revision each minute; end with 1 when it crosses a limit or is worse than the others beside it."""
+    """Watch a new revision each minute; end with 1 when it crosses a limit or is worse than those that run with it."""
     if bool(prometheus) == bool(project):
         raise ConfigurationError("give --prometheus URL or --project NAME")
     matchers = matchers_of(revision, label, where)

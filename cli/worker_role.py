@@ -24,7 +24,7 @@ from worker.service import Sweeping, Worker, open_worker, reload_on_hangup
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-# Where a process for timers or a scheduler runs beside the workers, they tend rarely.
+# Where a process for timers or a scheduler runs next to the workers, they tend rarely.
 BESIDE_TIMERS = Sweeping(tend_every=timedelta(minutes=1))
 BESIDE_SCHEDULER = Sweeping(every=timedelta(seconds=1), tend_every=timedelta(minutes=1))
 

@@ -1,1 +1,1 @@
-"""What the institution allows: its documents, how they are told to a model, and the gate every reply passes."""
+"""Bounds of the institution: its documents, their text in prompts, and the gate every reply passes."""

@@ -159,7 +159,7 @@ class _Page:
         return found
 
     def only(self, entry: Entry | Section, *kinds: BlockKind) -> None:
-        """Note text that has no meaning in this place, so that nobody believes it is read."""
+        """Note text that has no meaning in this place, so that it does not pass for read."""
         for block in entry.blocks:
             if block.kind not in kinds:
                 self.problem(

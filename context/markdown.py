@@ -1,4 +1,4 @@
-"""Reads one document as sections, entries and blocks, each with the line it stands on.
+"""Reads one document as sections, entries and blocks, each with its line.
 
 # Section
 ## id: Title
@@ -21,7 +21,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """Something in a document that a person has to mend; prints as `file.md:LINE: what and how`."""
+    """Something in a document that a person has to correct; prints as `file.md:LINE: what and how`."""
 
     file: str
     line: int
@@ -59,7 +59,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Entry:
-    """`## id: Title` and what stands below it."""
+    """`## id: Title` and what is below it."""
 
     id: str
     title: str
@@ -69,7 +69,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Section:
-    """`# Name` and what stands below it: blocks of its own, then entries."""
+    """`# Name` and what is below it: blocks of its own, then entries."""
 
     name: str
     line: int

@@ -1,4 +1,4 @@
-"""The core that opens every prompt; the ids beside its texts are those of the passages that a reply cites."""
+"""The core that opens every prompt; the ids next to its texts are those of the passages that a reply cites."""
 
 from collections.abc import Iterable, Iterator, Sequence
 

@@ -9,7 +9,7 @@ from contracts.values import Value
 
 
 class Role(StrEnum):
-    """What a caller may do; each includes those before it."""
+    """Rights of a caller; each includes those before it."""
 
     READ = "read"
     OPERATE = "operate"

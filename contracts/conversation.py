@@ -106,7 +106,7 @@ class Handoff(Kept):
     """Hand-off of a conversation to the team, which waits since `at`.
 
     `taken_at` is when an agent took it, `answered_at` the agent's first word, `last_word_at` the newest. `held_at` is
-    when the person was told that the answer takes longer.
+    when the person read that the answer takes longer.
     """
 
     reason: str

@@ -65,7 +65,7 @@ class JudgedSentence(Value):
 
 
 class JudgeVerdict(Value):
-    """What the judge finds in a draft; nothing, mostly."""
+    """Findings of the judge in a draft; none, mostly."""
 
     findings: tuple[JudgedSentence, ...] = Field(max_length=100)
 

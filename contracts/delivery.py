@@ -144,7 +144,7 @@ class OutboxRow(Kept):
 
     @property
     def reference(self) -> str:
-        """What a platform echoes in its statuses: the row, and which form of its message they are about."""
+        """Return what a platform echoes in its statuses: the row, and which form of its message they are about."""
         return f"{self.id}{IN_WORDS if self.is_in_words else ''}"
 
     def sending(self, *, deadline: datetime, at: datetime) -> Self:
@@ -306,7 +306,7 @@ class ConversationArchive(Value):
 
 
 class Erasure(Value):
-    """How much of a person an erasure has removed, by place: messages, turns, replies, letters, analyses, names."""
+    """Counts of what an erasure has removed, by place: messages, turns, replies, letters, analyses, names."""
 
     inbox: int = 0
     conversation: int = 0

@@ -81,7 +81,7 @@ class Rule(StrEnum):
 
 
 class KnownFacts(Value):
-    """What the draft may repeat although the institution's documents do not say it.
+    """Facts that the draft may repeat although the institution's documents do not say it.
 
     `person_texts` is what the person wrote, and `person_address` the person's own phone or id on the platform.
     """

@@ -115,7 +115,7 @@ RATING = (FixedText.SATISFACTION, FixedText.SATISFIED, FixedText.UNSATISFIED, Fi
 OPTIONAL = frozenset({FixedText.DELAYED})
 
 
-# A wish to leave that is not sure; outside hours; when nobody could answer for long; when the person asks for the
+# A wish to leave that is not sure; outside hours; when no agent could answer for long; when the person asks for the
 # assistant again; a file that is not read.
 INSTEAD = {
     FixedText.CONFIRM_OPT_OUT: FixedText.CLARIFY,
@@ -161,7 +161,7 @@ RECOGNISED_LANGUAGES = ("en", "es", "pt")
 
 
 class Translation(Kept):
-    """What the institution says in another language than its own: texts, answers and options of intents, reminders."""
+    """Texts of the institution in another language than its own: texts, answers and options of intents, reminders."""
 
     texts: dict[FixedText, str] = Field(default_factory=dict)
     answers: dict[str, str] = Field(default_factory=dict)

@@ -87,7 +87,7 @@ HEARD_SURELY = 0.6
 
 
 class ReadContent(Kept):
-    """What was read in the file of a message, or why nothing was.
+    """Text of the file of a message, or the reason that there is none.
 
     `text` are the words heard, or a model's description of what is seen: the first are the person's, the second vouch
     for nothing. `seconds` is the length of a recording.

@@ -107,7 +107,7 @@ class InboundMessage(Kept):
     `id` is the product's id and is safe to log; `platform_id` is the platform's own and may contain a phone number, so
     it stays in the store. `text` is all readable content: body, caption, chosen title. `revises` is the earlier
     message that an edit gives another text, or that a revocation deletes. `traceparent` names the span of its reception
-    (W3C Trace Context), if any. `threads` are the conversations that its person's names stand for, if more than one: it
+    (W3C Trace Context), if any. `threads` are the conversations of its person's names, if more than one: it
     attests that they are one person's. `content` is what the turn has read in its file; in the inbox it has none.
     """
 
@@ -137,7 +137,7 @@ class InboundMessage(Kept):
 
     @property
     def written_at(self) -> datetime:
-        """When the person wrote it, by the platform's clock where it gives the time."""
+        """Return the time of writing, by the platform's clock where it gives the time."""
         return self.sent_at or self.received_at
 
     @property
@@ -152,7 +152,7 @@ class InboundMessage(Kept):
 
     @property
     def revision(self) -> Revision | None:
-        """What it changes of an earlier message; an edit without a text that can be read changes nothing."""
+        """Return the change of an earlier message; an edit without a text that can be read changes nothing."""
         if self.revises is None or self.recorded_only:
             return None
         if self.kind is InboundKind.REVOKE:

@@ -44,7 +44,7 @@ class NoticeEvent(StrEnum):
 
 
 class Notice(Kept):
-    """One event for one receiver. `number` counts how often a hand-off is told, from 1; `attempts` those of one time.
+    """One event for one receiver. `number` counts the announcements of a hand-off, from 1; `attempts` those of one.
 
     `data` is what the event adds to the conversation's head, which is read when the notice is sent.
     """

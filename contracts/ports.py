@@ -423,7 +423,7 @@ class SystemBlock(Value):
 
 
 class Effort(StrEnum):
-    """How thoroughly a model works on an answer; not every model can be told."""
+    """Thoroughness of a model's work on an answer; not every model takes it."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -431,7 +431,7 @@ class Effort(StrEnum):
 
 
 class StructuredOutput(StrEnum):
-    """How a model is asked for JSON: by the API's own parameter, as the input of a forced tool, or in words."""
+    """Way of asking a model for JSON: by the API's own parameter, as the input of a forced tool, or in words."""
 
     OUTPUT_CONFIG = "output_config"
     TOOL = "tool"

@@ -242,7 +242,7 @@ class Settings(BaseSettings):
 
     @property
     def inbox_kind(self) -> str:
-        """Where messages wait: on Redis for Celery, else beside the conversations."""
+        """Backend of messages that wait: Redis for Celery, else that of the conversations."""
         return "redis" if self.engine == "celery" else self.store_kind
 
     @property
@@ -307,7 +307,7 @@ class Settings(BaseSettings):
 
     @property
     def secrets(self) -> list[tuple[str, str]]:
-        """Everything that proves who somebody is, by the name of its variable."""
+        """Everything that proves an identity, by the name of its variable."""
         fields = [
             (str(field.validation_alias), getattr(holder, name))
             for holder in (self, *self.channels)
@@ -366,7 +366,7 @@ class Settings(BaseSettings):
 
     @property
     def turn_patience(self) -> timedelta:
-        """How long a command waits for a turn, whose attempts have a budget each."""
+        """Longest wait of a command for a turn, whose attempts have a budget each."""
         return 5 * self.turn_budget
 
     @property
@@ -399,14 +399,14 @@ class Settings(BaseSettings):
 
     @property
     def collector_headers(self) -> Mapping[str, str]:
-        """What the collector wants to be told with each batch. Source: W3C Baggage, as OpenTelemetry reads it."""
+        """Headers that the collector wants with each batch. Source: W3C Baggage, as OpenTelemetry reads it."""
         given = self.otlp_traces_headers.get_secret_value() or self.otlp_headers.get_secret_value()
         pairs = (one.partition("=") for one in _listed(given))
         return {unquote(name).strip(): unquote(value).strip() for name, _, value in pairs}
 
     @property
     def zone(self) -> tzinfo:
-        """Where the institution's days begin."""
+        """Time zone in which the institution's days begin."""
         # UTC needs no data base of time zones, which a small image may lack.
         return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
 
@@ -560,7 +560,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _spans_have_a_collector(self) -> Self:
         if not self.use_tracing:
-            # The variables are OpenTelemetry's: they may stand there for others.
+            # The variables are OpenTelemetry's: they may be set for others.
             return self
         if self.collector is None:
             raise ValueError(

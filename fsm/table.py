@@ -49,7 +49,7 @@ STATES = (
     StateRow(State.GENERATING_RESPONSE, "Task 2 writes the reply, Task 3 chooses its form", PASSING),
     StateRow(State.SELECTING_MESSAGE_TYPE, "the reply is fitted to the platform", PASSING),
     StateRow(State.AWAITING_USER, "the person has the word", timedelta(hours=24)),
-    # Within the reply window of the platforms, so that the person can still be told.
+    # Within the reply window of the platforms, so that a message still reaches the person.
     StateRow(State.ESCALATING, "an agent owns it, or it waits for one", timedelta(hours=20)),
     StateRow(State.COMPLETED, "the matter is closed; the next message opens a successor", None),
     StateRow(State.FAILED, "given up; the next message opens a successor", None),

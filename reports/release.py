@@ -1,4 +1,4 @@
-"""Judgement of a new revision: against fixed limits, and against the revisions that run beside it."""
+"""Judgement of a new revision: against fixed limits, and against the revisions that run with it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ REPLY_P95 = "histogram_quantile(0.95, sum by (le) (increase(worker_reply_seconds
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen at one moment; a share without a sample is missing, a gauge without a value is None.
+    """Observation of one moment; a share without a sample is missing, a gauge without a value is None.
 
     `short` and `whole` are shares of the new revision in the last minutes and since the watch began.
     """

@@ -1,1 +1,1 @@
-"""Stand-ins of the outside world that speak its real protocols: Anthropic's Messages API and WhatsApp's Graph API."""
+"""Doubles of the outside world that speak its real protocols: Anthropic's Messages API and WhatsApp's Graph API."""

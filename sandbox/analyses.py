@@ -1,4 +1,4 @@
-"""Plain analyses of a conversation, by counting and copying: what a stand-in can know of it without understanding."""
+"""Plain analyses of a conversation, by counting and copying: what a double can know of it without understanding."""
 
 from typing import Any
 
@@ -74,7 +74,7 @@ def summary_of(prompted: Prompted, institution: Institution) -> dict[str, Any]:
 
 
 def review_of(prompted: Prompted, institution: Institution) -> dict[str, Any]:
-    """A review: a reply that asked what was meant stands for a need that has no intent."""
+    """A review: a reply that asked what was meant counts as a need that has no intent."""
     words = _WORDS[family(institution.language)]
     asked = _of_person(prompted)
     unclear = _not_understood(prompted, institution)

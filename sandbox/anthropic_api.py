@@ -49,7 +49,7 @@ _REFUSAL_TEXT = "I can't help with that."
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model says to one request, before it is put on the wire."""
+    """Answer of the model to one request, before it is put on the wire."""
 
     text: str
     stop_reason: str = "end_turn"
@@ -404,7 +404,7 @@ class ModelSandbox:
 
 
 def dice_start(text: str, seed: int) -> int:
-    """Where the list of cheats is entered for this request: other conversations start elsewhere."""
+    """Return the place where the list of cheats is entered for this request: other conversations start elsewhere."""
     return Dice(seed.to_bytes(8, signed=True)).pick(text, 1 << 20)
 
 

@@ -44,7 +44,7 @@ strong{{background:#fd6;padding:.1em .4em}}td{{padding:.1rem 1rem .1rem 0}}</sty
 
 @dataclass(frozen=True)
 class SandboxSettings:
-    """What a sandbox is started with. `institution` is a folder of documents, or one that was read already."""
+    """Settings of a sandbox. `institution` is a folder of documents, or one that was read already."""
 
     institution: Path | Institution
     seed: int = 0

@@ -1,4 +1,4 @@
-"""What the Graph API says of a token, a number and a business account to those who read before they send."""
+"""Answers of the Graph API about a token, a number and a business account to those who read before they send."""
 
 import hmac
 from hashlib import sha256

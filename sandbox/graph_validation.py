@@ -1,4 +1,4 @@
-"""What the Graph API refuses: every type of message with its limits, each refusal with the platform's code."""
+"""Refusals of the Graph API: every type of message with its limits, each refusal with the platform's code."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Which of the institution's intents a message is about, by the words it shares with their triggers."""
+"""Matching of a message to the institution's intents, by the words it shares with their triggers."""
 
 import difflib
 import math
@@ -160,7 +160,7 @@ class IntentIndex:
         return lines[0] if lines else None
 
     def chosen(self, title: str, *, line: str | None, previous: str | None) -> tuple[Intent | None, str | None]:
-        """The intent and the business line that a tapped title stands for."""
+        """The intent and the business line of a tapped title."""
         stems = frozenset(self.stems(title))
         for line_id, names in self._line_names.items():
             if stems and stems <= names:
@@ -186,7 +186,7 @@ class IntentIndex:
         return self._titles.get(fold(text))
 
     def is_spam(self, text: str) -> bool:
-        """Whether every telling word of a spam trigger is there as it stands: alone, or two of them at least."""
+        """Whether every specific word of a spam trigger is there as written: alone, or two of them at least."""
         said = frozenset(self.stems(text))
         return any(telling <= said and (len(telling) >= 2 or telling == said) for telling in self._spam_signs)
 
@@ -233,7 +233,7 @@ class IntentIndex:
         return self._institution.intent(best) if best and hits[best] else None
 
     def _courtesies(self) -> frozenset[str]:
-        """Intents that are only polite: beside another message of the same turn they count for nothing."""
+        """Intents that are only polite: next to another message of the same turn they count for nothing."""
         polite = {*GREETINGS[self.language], *THANKS[self.language]}
         return frozenset(
             intent.id

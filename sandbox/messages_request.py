@@ -1,4 +1,4 @@
-"""One request to the Messages API: refused as the API refuses it, or read into what the stand-in needs."""
+"""One request to the Messages API: refused as the API refuses it, or read into what the double needs."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -61,7 +61,7 @@ def invalid(message: str) -> ApiError:
 
 @dataclass(frozen=True, slots=True)
 class MessagesRequest:
-    """What the answer depends on. `user_text` is what all user turns say, `blocks` the prompt as the cache sees it.
+    """Basis of the answer. `user_text` is what all user turns say, `blocks` the prompt as the cache sees it.
 
     `seen` are the texts in pictures and documents, None without any.
 
@@ -81,7 +81,7 @@ class MessagesRequest:
 
     @property
     def task(self) -> TaskName | None:
-        """Told by the properties of the schema."""
+        """Return the task, recognised by the properties of the schema."""
         if self.schema is None:
             return None
         return next((task for name, task in _TASKS.items() if name in self.schema.properties), None)

@@ -30,7 +30,7 @@ _ERROR_TYPES = {
 
 @dataclass(frozen=True)
 class Platform:
-    """How a request becomes one of the Messages API, and how the stream of an answer is framed."""
+    """Translation of a request to one of the Messages API, and how the stream of an answer is framed."""
 
     read: Callable[[Request, bytes], bytes]
     frame: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]] = lambda events: events
@@ -111,7 +111,7 @@ def _wrapped(request: Request, body: bytes) -> dict[str, Any]:
     """The body without its version.
 
     Raises:
-        ApiError: nobody signs the request, or the body is not in the form of these platforms.
+        ApiError: the request is not signed, or the body is not in the form of these platforms.
     """
     authorization = request.headers.get("authorization", "")
     if not authorization or authorization == "Bearer invalid":

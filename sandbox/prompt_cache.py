@@ -24,7 +24,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class CacheUse:
-    """How the tokens of one prompt are billed."""
+    """Billing of the tokens of one prompt."""
 
     uncached: int
     read: int = 0

@@ -1,4 +1,4 @@
-"""What a prompt tells about the conversation: the JSON between its tags, read leniently."""
+"""Reading of the conversation in a prompt: the JSON between its tags, read leniently."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -83,7 +83,7 @@ class Prompted:
 
     @property
     def replies(self) -> tuple[str, ...]:
-        """What the assistant has said so far."""
+        """Return the assistant's replies so far."""
         return tuple(said.text for said in self.history if said.speaker == "assistant")
 
     @property

@@ -120,7 +120,7 @@ def bare_reply(text: str, language: str) -> Bare | None:
 
 
 def declines_to_tell(text: str) -> bool:
-    """Whether somebody does not know or does not want to tell what was asked."""
+    """Whether the person does not know or does not want to say what was asked."""
     return _DECLINES.match(fold(text)) is not None
 
 
@@ -151,7 +151,7 @@ def is_trickery(text: str) -> bool:
 
 
 def without_trickery(text: str) -> str:
-    """What remains of a text when the attempt to change the rules is taken out."""
+    """Return the text without the attempt to change the rules."""
     return _TRICK.sub(" ", fold(text))
 
 
@@ -160,7 +160,7 @@ def looks_like_a_company(text: str) -> bool:
 
 
 def takes_yes_or_no(question: str) -> bool:
-    """Whether yes or no would answer a question: it asks for nothing that has to be told."""
+    """Whether yes or no would answer a question: it asks for no information."""
     plain = fold(question)
     return not _ASKS_FOR_CONTENT.search(plain) and " or " not in plain
 

@@ -40,7 +40,7 @@ _LONG_ENOUGH = 60
 
 
 def looks_like_spam(prompted: Prompted) -> bool:
-    """A link or earnings beside a lure, three lures, an advert, or the same long text over and over."""
+    """A link or earnings with a lure, three lures, an advert, or the same long text over and over."""
     text = prompted.text
     plain = fold(text)
     lures = sum(lure in plain for lure in _LURES)

@@ -1,4 +1,4 @@
-"""What Meta posts to a WhatsApp webhook, byte for byte and signed: messages of every kind, statuses, the rest."""
+"""Posts of Meta to a WhatsApp webhook, byte for byte and signed: messages of every kind, statuses, the rest."""
 
 import hashlib
 import hmac
@@ -54,7 +54,7 @@ def message(
     reply_to: str | None = None,
     **more: Any,
 ) -> Change:
-    """A change of the field `messages` with one message; `content` stands under the key of its type.
+    """A change of the field `messages` with one message; `content` is under the key of its type.
 
     `name=None` leaves `contacts` out, as for system messages. `more` is put beside the type, `referral` for one.
     """
@@ -195,7 +195,7 @@ def echo(person: str, text: str, id: str | None = None, business: str = DEFAULT_
 
 
 def error(code: int, title: str = "Something went wrong", details: str = "") -> Change:
-    """An error beside the messages, in `value.errors`."""
+    """An error outside the messages, in `value.errors`."""
     return other("messages", errors=[error_object(code, title, details)])
 
 

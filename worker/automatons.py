@@ -1,4 +1,4 @@
-"""Recognition of another automaton on the other side, so that two of them do not talk for ever.
+"""Recognition of another automaton on the other side, so that two of them do not talk without end.
 
 A turn that answers our reply with a text said before is a round of an automaton. Within seconds of the reply, numbers,
 times and punctuation count as the same and a word in five may change; at a slower pace the text is the same to the
@@ -35,7 +35,7 @@ def is_automaton(conversation: Conversation) -> bool:
 def note_round(conversation: Conversation, messages: Sequence[InboundMessage]) -> Conversation:
     """Return the conversation with its points after the messages of a turn.
 
-    An automaton that was handed to the team keeps its points until somebody of the team moves the conversation. Speed
+    An automaton that was handed to the team keeps its points until a person of the team moves the conversation. Speed
     counts where the platform says when a message was sent: recorded messages are replayed as fast as they are answered.
     """
     worded = [message for message in messages if message.text.strip()]

@@ -11,7 +11,7 @@ def completed_form(
     """Whether a turn ends the questions of a line that leads on; once for each line and episode.
 
     The form has the fields of the intent, where it has any, else those of the line. A field that was asked for in an
-    earlier turn and not told counts as declined: nothing is asked twice. Another field told in its place, a correction
+    earlier turn and not given counts as declined: nothing is asked twice. Another field given instead, a correction
     for one, does not decline it yet, and a digression to another intent ends nothing.
     """
     intent, line = institution.intent(after.intent), institution.line(after.business_line)

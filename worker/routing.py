@@ -233,7 +233,7 @@ def unreadable_text(messages: Sequence[InboundMessage]) -> FixedText:
 
 
 def knows_unreadable(conversation: Conversation, text: str, at: datetime) -> bool:
-    """Whether the person was told so (`text`) a short while ago, and sent nothing since that can be read: an album."""
+    """Whether the person read so (`text`) a short while ago, and sent nothing since that can be read: an album."""
     since: list[str] = []
     for said in reversed(conversation.window):
         if said.speaker is not Speaker.PERSON:

@@ -22,7 +22,7 @@ log = logger(__name__)
 
 V = TypeVar("V", bool, int, float, str)
 
-# Beside the metric events that experiments know by name.
+# Besides the metric events that experiments know by name.
 ESCALATION, UNCLEAR, COST_USD, RESOLUTION_SECONDS = "escalation", "unclear", "cost_usd", "resolution_seconds"
 # Of each classification one event, and one of value 1 while it holds.
 CLASSIFICATION = "classification"

@@ -103,7 +103,7 @@ class Reader:
         return []
 
     def keep(self, reason: str, piece: Any, *, beside: Any = None) -> None:
-        """Keep an unreadable piece; what names no address is found by those that stand `beside` it."""
+        """Keep an unreadable piece; what names no address is found by those of the piece `beside` it."""
         raw = orjson.dumps(piece).decode()
         kept = Unreadable(reason, raw, address_digests(self._id_salt, raw))
         if not isinstance(piece, dict) or not any(text_of(piece.get(key)) for key in ("from", "from_user_id")):
@@ -161,7 +161,7 @@ class Reader:
         )
 
     def thread(self, account: str, name: str) -> ConversationId:
-        """Return the conversation that a name of a person, or of a group, stands for."""
+        """Return the conversation that a name of a person, or of a group, denotes."""
         return ConversationId(f"{self._prefix}:" + digest(self._id_salt, account, name, size=12))
 
     def _message_id(self, account: str, platform_id: str) -> MessageId:

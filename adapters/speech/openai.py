@@ -35,7 +35,7 @@ class _Segment(Said):
 
 
 class _Transcription(Said):
-    """A `verbose_json`. OpenAI has the words beside the segments and without probability, other servers in them."""
+    """A `verbose_json`. OpenAI has the words outside the segments and without probability, other servers in them."""
 
     text: str
     language: str | None = None

@@ -116,7 +116,7 @@ class Database:
         connection.close()
 
     def _open(self) -> sqlite3.Connection:
-        # SQLite gives the files beside it the same mode, and says itself what it cannot open.
+        # SQLite gives its own further files the same mode, and says itself what it cannot open.
         if self.path != IN_MEMORY:
             with suppress(OSError):
                 Path(self.path).touch(mode=0o600)

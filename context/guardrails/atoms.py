@@ -110,7 +110,7 @@ class Atom:
         value: its canonical spelling; what two atoms of a kind share when they say the same.
         first_units: of a count, stems of the first word that follows, which says what is counted.
         units: of a count, those and the stems of the next word.
-        label: of a count, stems of the word before it, and the number beside it.
+        label: of a count, stems of the word before it, and the number next to it.
         days: of hours, the ISO days they are said of (8 is a holiday), or None where the sentence names none.
         opens, closes: of hours, minutes of the day they may mean; `closes` is empty for a single hour.
         direct: of a count, whether a word of more than three letters or a unit of measure follows at once.
@@ -158,7 +158,7 @@ class AtomReader:
     """Reads the atoms of single sentences in the languages of `words`.
 
     Args:
-        domains: the institution's own; their endings are known beside those of the public list.
+        domains: the institution's own; their endings are known besides those of the public list.
         vocabulary: folded words of the institution's language. A sentence with few of them is in another language.
     """
 
@@ -254,7 +254,7 @@ class _Reading:
         return self._atom(kind, address, start, end)
 
     def _names(self) -> Iterator[Atom]:
-        """Capitalised words after the sentence's first: the names that somebody has to be known by."""
+        """Capitalised words after the sentence's first: the names that a person has to be known by."""
         if self.words.capitalises_nouns:
             return
         opening = _LETTERS.search(self.sentence)
@@ -279,7 +279,7 @@ class _Reading:
                 yield self._atom(Kind.MONEY, match[0], *match.span())
 
     def _signed_money(self) -> Iterator[Atom]:
-        """A currency sign is money whatever is beside it."""
+        """A currency sign is money whatever is next to it."""
         for match in _SIGNED.finditer(self.rest):
             start, number = match.start(), match["after"]
             if number is None and (before := _ENDS_IN_NUMBER.search(self.rest[max(0, start - 16) : start])):
@@ -413,7 +413,7 @@ class _Reading:
     def _without_bare_hours(
         self, numbers: Sequence[_Number], times: list[_Time], days: Sequence[_Days]
     ) -> Iterator[_Number]:
-        """Move to `times` what is an hour without saying so: a pair ("de 9 a 19"), or one beside a day or an hour."""
+        """Move to `times` what is an hour without saying so: a pair ("de 9 a 19"), or one next to a day or an hour."""
         scheduled = bool(days) or bool(times)
         edges = {edge for time in times for edge in range(time.start - _LONGEST_RANGE, time.start)}
         edges |= {group.start - gap for group in days for gap in range(_SHORTEST_UNIT + 3)}
@@ -459,7 +459,7 @@ class _Reading:
         return near and self._may_be_hour(second, scheduled=scheduled)
 
     def _ends_clause(self, number: _Number) -> bool:
-        """Whether digits stand between a small word and the end of a clause: "abrimos às 8."."""
+        """Whether digits are between a small word and the end of a clause: "abrimos às 8."."""
         before, after = self.rest[max(0, number.start - 8) : number.start], self.rest[number.end : number.end + 2]
         led = re.search(r"(?:^|[\s,(])[^\W\d_]{1,6} $", before) is not None
         return led and not number.spoken and not after.strip()[:1].isalpha()
@@ -525,7 +525,7 @@ class _Reading:
         return units
 
     def _money_beside(self, number: _Number) -> str:
-        """The currency whose noun or code is beside a number."""
+        """The currency whose noun or code is next to a number."""
         after = _NOUN_AFTER.match(self.rest, number.end)
         if after and (after[1] in self.words.currency_nouns or self._is_code(*after.span(1))):
             return after[1]
@@ -574,7 +574,7 @@ class _Reading:
 
 
 def _minutes(minutes: int, half: re.Match[str] | None, *, exact: bool) -> frozenset[int]:
-    """What a written hour may mean, in minutes of the day."""
+    """Return the minutes of the day that a written hour may mean."""
     if half and half["pm"]:
         return frozenset((minutes + NOON if minutes < NOON else minutes,))
     if half:
@@ -593,7 +593,7 @@ def _days_between(first: frozenset[int], last: frozenset[int]) -> frozenset[int]
 def _days_said_of(
     start: int, end: int, days: Sequence[_Days], times: Sequence[_Time], text: str
 ) -> frozenset[int] | None:
-    """The days beside hours: those right after them, else the nearest before, else the first after."""
+    """Return the days of hours: those right after them, else the nearest before, else the first after."""
     starts = [group.start for group in days]
     position = bisect_left(starts, start)
     before = days[position - 1] if position else None

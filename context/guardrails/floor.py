@@ -70,13 +70,13 @@ class _Facts:
                 self.add(replace(atom, kind=Kind.COUNT, value=side) for side in atom.value.split("x"))
             elif atom.kind is Kind.COUNT:
                 self.counts.setdefault(atom.value, []).append(atom)
-                # "2 a 50 pessoas" counts nobody: any number of people may be spoken of.
+                # "2 a 50 pessoas" counts no one: any number of people may be spoken of.
                 self.counted |= frozenset() if _is_paired(atom) else atom.first_units
 
 
 @dataclass(frozen=True)
 class _Person:
-    """What is this conversation's own: atoms and words of the person's messages, and the words of the person's name.
+    """Facts of this conversation alone: atoms and words of the person's messages, and the words of the person's name.
 
     `numbers` are those of the messages, their sums, and the products of two of them ("3 boxes of 8 kg").
     """
@@ -293,7 +293,7 @@ def _finding(atom: Atom, number: int, why: str) -> Finding:
 
 
 def _is_paired(count: Atom) -> bool:
-    """Whether another number is beside a count: it is an end of a range."""
+    """Whether another number is next to a count: it is an end of a range."""
     return any(label.startswith(BESIDE) for label in count.label)
 
 
@@ -368,7 +368,7 @@ def _phones_agree(said: Atom, facts: _Facts) -> bool:
 
 
 def _likeness(said: Atom, written: Atom) -> float:
-    """How much of what is compared in two atoms of a kind is the same."""
+    """Return the share of what is compared in two atoms of a kind that is the same."""
     shared = bool(said.units & written.units) + bool(said.label & written.label)
     days = bool(said.days and written.days and said.days & written.days)
     edges = bool(said.opens & written.opens) + bool(said.closes & written.closes)

@@ -36,12 +36,12 @@ class Leaks:
         self._passage_ids = frozenset(passage.id for passage in passages)
 
     def to_the_judge(self, sentence: str) -> str:
-        """What a sentence says to a reader of the draft, such as an order to the judge, or nothing."""
+        """Return the words of a sentence to a reader of the draft, such as an order to the judge, or nothing."""
         match = _TO_THE_JUDGE.search(folded(sentence))
         return match[0] if match and match[0] not in self._said_to_readers else ""
 
     def found_in(self, sentence: str) -> Iterator[str]:
-        """What a sentence repeats of the prompt: a piece for each kind of leak."""
+        """Yield the parts of the prompt that a sentence repeats: a piece for each kind of leak."""
         for pattern in (_ID, _TAG, _KEY):
             if match := pattern.search(sentence):
                 yield match[0]

@@ -91,7 +91,7 @@ def _texts(markdown: str) -> Iterator[tuple[str, str]]:
 
 
 def _asset_text(asset: Asset) -> str:
-    """What an asset shows, a line each."""
+    """Return the lines that an asset shows."""
     shown: list[str] = [asset.description]
     for part in (asset.media, asset.location, asset.contact):
         if part is not None:

@@ -132,7 +132,7 @@ class Words:
 
     @cached_property
     def short_days(self) -> Mapping[str, int]:
-        """Folded abbreviations of days; they count only beside another day, since "ter" and "sun" are words."""
+        """Folded abbreviations of days; they count only next to another day, since "ter" and "sun" are words."""
         return {
             folded(name).strip("."): number + 1
             for locale in self._locales
@@ -162,13 +162,13 @@ class Words:
 
     @cached_property
     def joins(self) -> frozenset[str]:
-        """Words for "and" and "or": what stands between the days of a list, and not of a range."""
+        """Words for "and" and "or": what is between the days of a list, and not of a range."""
         patterns = (locale.list_patterns[kind]["2"] for locale in self._locales for kind in ("standard", "or"))
         return frozenset(word for pattern in patterns for word in _LETTERS.findall(folded(pattern))) | {"u", "y", "e"}
 
     @cached_property
     def half_pattern(self) -> re.Pattern[str]:
-        """What follows an hour and says which half of the day it belongs to."""
+        """Pattern of words that follow an hour and say which half of the day it belongs to."""
         spoken = [_HALVES[language] for language in self._covered(_HALVES)]
         am = "|".join(("a\\.? ?m\\.?", *(halves[0] for halves in spoken)))
         pm = "|".join(("p\\.? ?m\\.?", *(halves[1] for halves in spoken)))
@@ -176,7 +176,7 @@ class Words:
 
     @cached_property
     def half_hour_pattern(self) -> re.Pattern[str]:
-        """What adds half an hour after a number: "oito e meia"."""
+        """Pattern of words that add half an hour after a number: "oito e meia"."""
         spoken = "|".join(_HALF_HOUR[language] for language in self._covered(_HALF_HOUR))
         return re.compile(rf" (?:{spoken or '(?!)'})(?!\w)")
 

@@ -30,7 +30,7 @@ class Circuit(StrEnum):
 
 @dataclass(frozen=True)
 class BreakerLimits:
-    """When a circuit opens, and for how long.
+    """Limits at which a circuit opens, and its time open.
 
     It opens when `failures` of the last `window` ended calls failed, or as large a share of those and of the calls
     that began before the last failed one and still run.

@@ -142,7 +142,7 @@ class _CacheWarmer:
 
 
 def _identity(request: ModelRequest) -> Hashable:
-    """Return a key that is equal for requests the provider cannot tell apart; it does not see their time limits."""
+    """Return a key that is equal for requests that are the same to the provider; it does not see their time limits."""
     return (
         request.model,
         tuple((block.text, block.cached) for block in request.system),

@@ -175,7 +175,7 @@ class BudgetScope:
 
 
 def _prompt_bytes(request: ModelRequest) -> tuple[int, int]:
-    """Return the size of the prefix that the provider may keep, and of what is written anew for this call."""
+    """Return the size of the prefix that the provider may keep, and of what is new in this call."""
     ours = sum(len(block.text.encode()) for block in request.system) + len(orjson.dumps(request.output_schema))
     theirs = sum(len(text.encode()) for text in (request.user, request.repair_of, request.repair_reason) if text)
     return ours, theirs

@@ -34,7 +34,7 @@ class ChatSessions:
     beginnings: RateLimit
 
     async def admit(self, conversation: str, request: Request) -> str | None:
-        """Return a token for who writes: who has one, or begins the conversation; None where none is needed.
+        """Return the token of a person who has one or begins the conversation; None where none is needed.
 
         Raises:
             Problem: 401 for a conversation of another client, 429 for too much.

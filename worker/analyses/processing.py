@@ -1,4 +1,4 @@
-"""Analyses of whole conversations, in the background: asked for once, worked on by one, told about at their end.
+"""Analyses of whole conversations, in the background: asked for once, worked on by one, announced at their end.
 
 An analysis lives in a record whose key is the hash of everything it depends on, so that a second request for the same
 context finds the first one, running or done. Whoever works on it claims the record by compare-and-set and leaves in
@@ -42,7 +42,7 @@ log = logger(__name__)
 
 @dataclass(frozen=True)
 class AnalysisLimits:
-    """How long a claim lasts, how often the work is tried, and how often the callback.
+    """Time of a claim, and attempts of the work and of the callback.
 
     A claim outlasts all the time the work may take, so that it runs out only when its worker died. A callback's pauses
     are also its claims: each is longer than one call may take.
@@ -59,7 +59,7 @@ BACKOFF = Backoff(timedelta(seconds=2), timedelta(seconds=30))
 
 
 def desk_of(deps: AnalysisDependencies, queue: WakeUps | None = None) -> AnalysisRequests:
-    """Where this worker's process asks for analyses."""
+    """Return the place where this worker's process asks for analyses."""
 
     async def institution_version() -> str:
         return deps.rulebook().institution.version
@@ -78,9 +78,9 @@ def desk_of(deps: AnalysisDependencies, queue: WakeUps | None = None) -> Analysi
 
 
 async def analyse(key: str, deps: AnalysisDependencies) -> None:
-    """Do what is due of an analysis: ask the model, tell the receiver.
+    """Do what is due of an analysis: ask the model, call the receiver.
 
-    Harmless when nothing is due, or when somebody else is at it. Nothing is raised: what failed is due again by its
+    Harmless when nothing is due, or when another worker is at it. Nothing is raised: what failed is due again by its
     record.
     """
     try:
@@ -119,7 +119,7 @@ async def time_to_next_step(key: str, deps: AnalysisDependencies) -> timedelta |
 
 
 class _Work:
-    """What one job does with one analysis. Each step is a compare-and-set: who loses one leaves the rest."""
+    """Work of one job on one analysis. Each step is a compare-and-set: who loses one leaves the rest."""
 
     def __init__(self, deps: AnalysisDependencies) -> None:
         self._deps = deps
@@ -150,11 +150,11 @@ class _Work:
         return await self._write(filed, mine, due_at=at + LIMITS.lease)
 
     async def _answered(self, claimed: Filed) -> Filed | None:
-        """The analysis with its end, written; None when it is to be tried again, or nobody wants it any more."""
+        """The analysis with its end, written; None when it is to be tried again, or no longer wanted."""
         deps, analysis = self._deps, claimed.analysis
         head = await deps.store.conversations.load(analysis.context.conversation_id)
         if head is None or head.turns == 0 or head.moved_to is not None:
-            # Erased, or gone to another store: there is nobody left to say anything about.
+            # Erased, or gone to another store: there is no conversation left.
             await deps.store.records.drop(COLLECTION, analysis.id)
             self._note(analysis, "dropped")
             return None
@@ -214,13 +214,13 @@ class _Work:
         return written
 
     async def _give_back(self, claimed: Filed) -> None:
-        """A process that is told to stop gives the work back at once; that was no attempt."""
+        """A process that has to stop gives the work back at once; that was no attempt."""
         analysis = claimed.analysis
         waiting = analysis.with_changes(status=AnalysisStatus.QUEUED, attempts=analysis.attempts - 1)
         try:
             await self._write(claimed, waiting, due_at=self._deps.clock.now())
         except TransientError as exc:
-            # The store is away: the claim runs out by itself.
+            # The store is unavailable: the claim runs out by itself.
             log.warning("analysis.error", analysis_id=analysis.id, family="transient", error=type(exc).__name__)
 
     # The callback
@@ -290,7 +290,7 @@ class _Work:
 
 
 def callback_content(analysis: Analysis) -> dict[str, str]:
-    """What the receiver is told: no word of anybody; the result is fetched from the status endpoint."""
+    """Return the content of the callback: no word of a person; the result is fetched from the status endpoint."""
     return {
         "id": analysis.id,
         "kind": analysis.context.kind.value,
@@ -329,7 +329,7 @@ async def renew_handoffs(deps: AnalysisDependencies, *, limit: int) -> None:
     """See to it that the conversations passed to a person have a summary, and one of what was said since.
 
     Those whose process died before it asked, those that an operator passed on, and those in which the person goes on
-    writing. A failed one is left as it is: it would fail for ever.
+    writing. A failed one is left as it is: it would fail again.
     """
     desk = desk_of(deps)
     waiting = ConversationQuery(states=frozenset({State.ESCALATING}))

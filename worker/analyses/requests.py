@@ -1,4 +1,4 @@
-"""Where analyses are asked for and found again: by the HTTP side, a command, or the worker itself."""
+"""Requests for analyses, and their results: by the HTTP side, a command, or the worker itself."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ WOKEN = timedelta(seconds=5)
 class AnalysisRequests:
     """Satisfies the `Analyses` port. `label` gives a kind's template, `institution_version` what is in force.
 
-    Without a queue nobody is woken, and the sweep finds what was asked for.
+    Without a queue no worker is woken, and the sweep finds what was asked for.
     """
 
     store: Store
@@ -64,7 +64,7 @@ class AnalysisRequests:
                 Filed.new(asked, version=record.version if record else 0, due_at=due_at).record
             ):
                 return await self._asked(asked)
-            # Either somebody else asked in this moment, or what has expired is still in the way.
+            # Either another caller asked in this moment, or what has expired is still in the way.
             await self.store.records.prune(at=at)
         raise StoreUnavailableError("the analysis kept changing")
 

@@ -55,7 +55,7 @@ NO_JOB = (
 
 
 class _Headers(BaseModel):
-    """What Celery's worker reads of a job's headers without a check of its own."""
+    """Fields of a job's headers that Celery's worker reads without a check of its own."""
 
     model_config = ConfigDict(strict=True)
     task: str

@@ -1,6 +1,6 @@
 """The worker as Cloud Tasks and Cloud Scheduler see it: a wake-up is a request, and ends with its answer.
 
-What an answer means to the queue: 2xx ends the task; everything else repeats it, with unlimited attempts for ever; 429
+What an answer means to the queue: 2xx ends the task; everything else repeats it, with unlimited attempts; 429
 and 503 slow the whole queue down besides. So whatever a repetition cannot repair is answered 200.
 """
 
@@ -108,7 +108,7 @@ class _Endpoint:
         try:
             field, name = _named(await self._read_body(request))
         except MalformedMessageError as exc:
-            # A task never changes, so refusing it would bring it back for ever.
+            # A task never changes, so refusing it would bring it back without end.
             self._deps.count(WakeUpOutcome.MALFORMED)
             log.error("wake_up.malformed", reason=str(exc))
             return _outcome(WakeUpOutcome.MALFORMED)

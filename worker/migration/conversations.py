@@ -22,7 +22,7 @@ WITHDRAWN = "moved"
 
 
 class Moved(StrEnum):
-    """What became of one conversation."""
+    """Outcome of the move of one conversation."""
 
     COPIED = "copied"
     UNCHANGED = "unchanged"

@@ -1,4 +1,4 @@
-"""What is kept beside the conversations moves with them: flags, experiments, and what was spent and measured.
+"""Records besides the conversations move with them: flags, experiments, and what was spent and measured.
 
 The later change wins, by the moment that its writer gave it. A record that went on at the target is left alone there:
 the copy can be repeated, also after the cut-over, and the way back is the same copy in the other direction.
@@ -36,7 +36,7 @@ async def copy_records(source: Records, target: Records, *, at: datetime) -> Asy
     """Bring the target's records up to date, one after the other; yields what became of each.
 
     Raises:
-        StoreUnavailableError: one of both places is away; what was copied stays.
+        StoreUnavailableError: one of both places is unavailable; what was copied stays.
     """
     for collection in COLLECTIONS:
         async for record in all_records(source, collection, at=at):
@@ -52,7 +52,7 @@ async def _copy(record: Record, target: Records, at: datetime) -> Moved:
     version = there.version if there is not None else 0
     written = await target.put(record.model_copy(update={"version": version}))
     if written is None:
-        # Somebody changed it there in this moment.
+        # Another process changed it there in this moment.
         return Moved.AHEAD
     read_back = await target.get(record.collection, record.key, at=at)
     return Moved.COPIED if read_back is not None and _content(read_back) == _content(record) else Moved.DIFFERENT

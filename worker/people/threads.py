@@ -260,7 +260,7 @@ def _weight(head: Conversation) -> tuple[bool, bool, float]:
 
 
 def _end_of_stay(head: Conversation) -> datetime | None:
-    """When its state ends by the table; a sealed conversation has no such time."""
+    """Return the time at which its state ends by the table; a sealed conversation has no such time."""
     limit = LIMITS.get(head.state)
     return head.times_out_at or (head.updated_at + limit if head.updated_at and limit else None)
 

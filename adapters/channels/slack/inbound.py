@@ -92,7 +92,7 @@ class _Post(Reader):
         elif subtype in ("message_changed", "message_deleted"):
             self._read_revision(event, team, bots, is_deleted=subtype == "message_deleted")
         elif subtype not in SPOKEN or _is_of_a_bot(event, bots):
-            # Two bots would answer each other for ever.
+            # Two bots would answer each other without end.
             self.ignored.append("bot_message" if _is_of_a_bot(event, bots) else "subtype")
         else:
             self._put(_content(event, bots), event, event, team, bots, key=required(event, "ts"))

@@ -104,7 +104,7 @@ class _Parser(Reader):
             return
         self.each(value, "messages", lambda item: self._read_message(item, value, echo=False), beside=beside)
         self.each(value, "statuses", lambda item: self._read_status(item, value), beside=beside)
-        # Errors beside the messages are about the account; what concerns a message comes in its statuses.
+        # Errors outside the messages are about the account; what concerns a message comes in its statuses.
         self.ignored.extend("errors" for _ in self.elements(value, "errors"))
 
     def _read_message(self, item: dict[str, Any], value: dict[str, Any], *, echo: bool) -> None:
@@ -272,7 +272,7 @@ def _read_revoke(inner: Any) -> Read:
 
 
 def _read_system(inner: Any) -> Read:
-    """Read a change of number or identity; `_identities` reads the new names beside the old."""
+    """Read a change of number or identity; `_identities` reads the new names and the old."""
     content = dict_of(inner)
     known = {key: text_of(content.get(key)) for key in ("type", "wa_id", "user_id")}
     return (

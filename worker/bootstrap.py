@@ -33,6 +33,7 @@ from flags.file import read_flag_file
 from flags.runtime import open_flags
 from fsm.machine import ConversationMachine
 from fsm.static_check import problems
+from observability.metrics import expect_tasks
 from prompts.caching.answers import AnswerCache
 from prompts.caching.questions import CachePolicy
 from prompts.execution.batching import GroupedEmbedder
@@ -349,10 +350,12 @@ def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache:
 
 
 def make_prompter(settings: Settings, executor: Executor, versions: PromptVersions) -> Prompter:
+    models = {task.name: getattr(settings, task.model_setting) for task in TASKS}
+    expect_tasks(models, settings.model_fallback)
     return Prompter(
         executor,
         versions,
-        {task.name: getattr(settings, task.model_setting) for task in TASKS},
+        models,
         call_timeout=settings.model_timeout,
         turn_budget=settings.turn_budget,
         monotonic=time.monotonic,

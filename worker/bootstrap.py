@@ -68,6 +68,7 @@ from worker.media import MediaPolicy, MediaReader
 from worker.people.notices import NO_NOTICES, Notices
 from worker.people.operators import ConversationOperators
 from worker.people.threads import Threads
+from worker.replies.speech import SpokenReplies
 from worker.routing import AgePolicy
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.quiet import QuietWindows
@@ -158,6 +159,11 @@ async def open_engine(
         if transcriber is not None:
             stack.push_async_callback(transcriber.close)
 
+        synthesizer, speech = make_synthesizer(settings), None
+        if synthesizer is not None:
+            stack.push_async_callback(synthesizer.close)
+            speech = SpokenReplies(synthesizer, lambda: rulebooks.current().institution.language)
+
         meter = make_meter(settings, clock)
         cache = await stack.enter_async_context(_answer_cache(settings, clock))
         executor = make_executor(settings, model, meter, cache)
@@ -198,6 +204,7 @@ async def open_engine(
             ages=AgePolicy(*settings.late_ages),
             quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
             media=_media_reader(settings, backend, clock, meter, transcriber),
+            speech=speech,
         )
         if deferred is not None:
             await deferred.ready()
@@ -225,6 +232,7 @@ def assemble(
     ages: AgePolicy | None = None,
     quiet: QuietWindows | None = None,
     media: MediaReader | None = None,
+    speech: SpokenReplies | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -252,8 +260,9 @@ def assemble(
         notices=notices,
         ages=ages or AgePolicy(),
         media=media,
+        may_speak=speech is not None,
     )
-    outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
+    outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since, speech=speech)
 
     async def institution() -> Institution:
         return rulebook().institution

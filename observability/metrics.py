@@ -351,7 +351,18 @@ SENDS = _counter(
     "Attempts to send a reply",
     {
         "channel": CHANNELS,
-        "outcome": ("sent", "postponed", "account", "unknown", "resent", "refused", "in_words", "no_channel", "paced"),
+        "outcome": (
+            "sent",
+            "postponed",
+            "account",
+            "unknown",
+            "found",
+            "resent",
+            "refused",
+            "in_words",
+            "no_channel",
+            "paced",
+        ),
     },
 )
 WAKE_UPS_LOST = _counter("queue_wake_ups_lost_total", "Wake-ups that could not be sent; the sweeper finds their work")

@@ -226,7 +226,7 @@ def _print_runs(found: dict[str, Any], changes: Sequence[tuple[object, ...]]) ->
         rows = [(name, what, *("" if what == "replies" else side for side in sides)) for name, what, *sides in changes]
         print_table(CHANGE_COLUMNS, rows, empty="")
     if unjudged := sum(one["unjudged"] for one in found["conversations"]):
-        console.print(f"{unjudged} statements were not judged: the sandbox has no opinion")
+        console.print(f"{unjudged} statements were not judged: no model was asked")
     console.print(f"{len(found['conversations'])} conversations, {found['failed']} failed")
 
 

@@ -20,6 +20,7 @@ class Kept(Value):
     """One line of the file; the answers to equal requests are given in the order in which they came."""
 
     request: str
+    task: str
     answer: ModelResponse
 
 
@@ -33,6 +34,7 @@ class RecordedModel:
             ConfigurationError: it is no recording, or a new one would overwrite a file.
         """
         self.replays, self.missing = replays, 0
+        self.tasks: set[str] = set()
         self._file = file
         self._model: LanguageModel | None = None
         self._given: Counter[str] = Counter()
@@ -41,6 +43,7 @@ class RecordedModel:
             raise ConfigurationError(f"{file} is there already: --recorded replays it, or remove it")
         for one in _read(file) if file is not None and replays else ():
             self._kept[one.request].append(one.answer)
+            self.tasks.add(one.task)
 
     def around(self, model: LanguageModel) -> "RecordedModel":
         """Return this model, which asks `model` from now on."""
@@ -54,7 +57,9 @@ class RecordedModel:
             answer = await self._model.complete(request, on_text=on_text)
             if self._file is not None:
                 with self._file.open("ab") as file:
-                    file.write(Kept(request=key, answer=answer).model_dump_json().encode() + b"\n")
+                    file.write(
+                        Kept(request=key, task=request.schema_name, answer=answer).model_dump_json().encode() + b"\n"
+                    )
             return answer
         kept = self._kept.get(key)
         if kept is None:

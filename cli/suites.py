@@ -29,6 +29,8 @@ from prompts.tasks.json_schema import list_of, object_of, text
 
 DOCUMENTS = Path(context.__file__).parent / "documents"
 EVALS = Path("evals")
+# Tasks of the evaluation itself, for which the sandbox has no answer.
+PLAYS, JUDGES = "simulated_person", "statements"
 SUITES, LABELLED = EVALS / "conversations", EVALS / "labelled"
 
 V = TypeVar("V", bound=Value)
@@ -155,7 +157,8 @@ async def run_suite(settings: Settings, file: Path, model: RecordedModel | None 
     """Play every conversation and person of the file through the whole pipeline, in a store of its own."""
     suite, model = read_yaml(file, Suite).value, model or RecordedModel()
     async with _opened(settings, suite.institution, file, model) as runtime:
-        stage = _Stage(runtime, model if model.replays or not settings.uses_sandbox_model else None, file.stem)
+        has_opinions = bool(model.tasks & {PLAYS, JUDGES}) if model.replays else not settings.uses_sandbox_model
+        stage = _Stage(runtime, model if has_opinions else None, file.stem)
         scripts = [lambda one=one: stage.script(one) for one in suite.conversations]
         people = [lambda one=one: stage.person(one) for one in suite.people]
         return await _side_by_side([*scripts, *people])
@@ -242,7 +245,7 @@ class _Stage:
             return left.pop(pattern) if pattern is not None else None
         content = {"persona": person.persona, "goal": person.goal, "knows": dict(person.answers), "lines": list(lines)}
         schema = object_of({"message": text("what the person writes next"), "leaves": {"type": "boolean"}})
-        answer = await self._asked(PLAYER, content, "simulated_person", schema, NextLine)
+        answer = await self._asked(PLAYER, content, PLAYS, schema, NextLine)
         return None if answer is None or answer.leaves or not answer.message.strip() else answer.message
 
     async def _wrong(self, name: str, turn: dict[str, Any], expected: Expected) -> list[str]:
@@ -275,7 +278,7 @@ class _Stage:
     async def _untrue(self, shown: str, statements: Sequence[str]) -> list[str]:
         schema = object_of({"holds": list_of({"type": "boolean"})})
         content = {"reply": shown, "statements": list(statements)}
-        opinion = await self._asked(JUDGE, content, "statements", schema, Opinion)
+        opinion = await self._asked(JUDGE, content, JUDGES, schema, Opinion)
         if opinion is None or len(opinion.holds) != len(statements):
             return ["its statements could not be judged"]
         return [f"not true: {one}" for one, holds in zip(statements, opinion.holds, strict=True) if not holds]

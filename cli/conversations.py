@@ -25,6 +25,7 @@ from contracts.errors import (
     ReplyWindowClosedError,
 )
 from contracts.listing import ConversationQuery, Order
+from contracts.media import ContentKind
 from contracts.messages import OutboundMessage
 from contracts.paging import all_conversations
 from contracts.ports import Operators
@@ -167,6 +168,9 @@ async def show(conversation: Id, as_json: AsJson = False) -> None:
         for one in said:
             named = " ".join(filter(None, (one.author, "(note)" if one.speaker is Speaker.NOTE else "")))
             console.print(f"{clock_time(one.at)}  {named or one.speaker:>9}  {_indented(one.text, 36)}")
+            if one.content is not None:
+                seen = one.content.text if one.content.kind is ContentKind.SEEN else ""
+                console.print(f"{'':>36}({one.content.refused or one.content.kind}) {_indented(seen, 36)}")
             if one.options:
                 console.print(f"{'':>36}[{'] ['.join(one.options)}]")
         if summary is not None:

@@ -10,11 +10,13 @@ from adapters.channels.registry import PLATFORMS
 from adapters.clock import SystemClock
 from adapters.http.client import HttpError, ask, open_client
 from adapters.http.listener import listen
+from adapters.speech.service import silence
 from cli.model_doctor import examine_model
 from context.loader import load_institution
 from contracts.errors import StoreUnavailableError, TransientError, WorkerError
 from contracts.findings import Finding, Health
 from contracts.listing import MOST_COUNTED, WAITING, waiting_since
+from contracts.media import MediaFault, MediaRefusedError
 from contracts.settings import SHORTEST_SECRET, Settings
 from flags.experiments.definitions import Phase
 from flags.experiments.store import ExperimentStore
@@ -25,6 +27,7 @@ from flags.switches import governed
 from fsm import static_check
 from prompts.templating.registry import PromptRegistry
 from worker.backends import open_backend, required
+from worker.bootstrap import make_transcriber
 from worker.people.notices import Notices
 from worker.variants import ENGINE_FLAGS
 
@@ -49,6 +52,7 @@ async def examine(settings: Settings) -> list[Finding]:
         "cloud tasks": _tasks,
         "port": _port,
         "model": examine_model,
+        "transcriber": _transcriber,
         **{name: partial(examine_channel, platform) for name, platform in PLATFORMS.items() if platform.settings},
         "console": _console,
         "secrets": _secrets,
@@ -144,6 +148,28 @@ async def _team(settings: Settings) -> Finding:
     detail = f"{len(waiting)} conversations wait for an agent{oldest}; told by {targets or 'nothing'}"
     step = "set PROSA_NOTIFY_SLACK_URL, PROSA_NOTIFY_EMAIL or PROSA_NOTIFY_URL, so that the team hears of hand-offs"
     return Finding("team", Health.OK if targets else Health.NOTE, detail, "" if targets else step)
+
+
+async def _transcriber(settings: Settings) -> Finding:
+    """Give the recogniser a second of silence, in which nothing should be heard."""
+    transcriber, name = make_transcriber(settings), f"{settings.transcriber} {settings.transcriber_model}"
+    if transcriber is None:
+        detail = "voice notes are not heard: people are asked to write"
+        return Finding("transcriber", Health.NOTE, detail, "set PROSA_TRANSCRIBER: docs/media.md")
+    step = "check PROSA_TRANSCRIBER_URL, PROSA_TRANSCRIBER_KEY and PROSA_TRANSCRIBER_MODEL: docs/media.md"
+    try:
+        await transcriber.transcribe(silence(), language=load_institution(settings.institution).language)
+    except MediaRefusedError as exc:
+        if exc.reason is not MediaFault.NO_SPEECH:
+            detail = f"{name}: it cannot read a recording, or has no verbose_json"
+            return Finding("transcriber", Health.FAILED, detail, step)
+    except TransientError as exc:
+        return Finding("transcriber", Health.FAILED, f"{name}: {exc}", step)
+    else:
+        return Finding("transcriber", Health.NOTE, f"{name}: it hears words in silence", "use a better model")
+    finally:
+        await transcriber.close()
+    return Finding("transcriber", Health.OK, name)
 
 
 async def _redis(settings: Settings) -> Finding:

@@ -308,6 +308,42 @@ def replay(
 
 
 @app.command()
+@asynchronous
+async def backup(
+    file: Annotated[Path, typer.Argument(help="A new file; FILE.sha256 is written beside it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Copy everything that the store and the inbox hold into one file, while Prosa runs."""
+    from cli.backup import back_up
+
+    _report_copied(await back_up(read_settings(), file, quiet=as_json), as_json)
+
+
+@app.command()
+@asynchronous
+async def restore(
+    file: Annotated[Path, typer.Argument(help="What prosa backup has written, with its FILE.sha256.")],
+    replace: Annotated[bool, typer.Option("--replace", help="Also over conversations that the store holds.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a backup back into the store of the settings, of whatever kind; stop the workers before."""
+    from cli.backup import restore as run_restore
+
+    _report_copied(await run_restore(read_settings(), file, replace=replace, quiet=as_json), as_json)
+
+
+def _report_copied(counts: dict[str, int], as_json: bool) -> None:
+    from cli.backup import differences
+
+    if as_json:
+        print_json(counts)
+    else:
+        print_table(("what", ""), sorted(counts.items()), empty="There was nothing to copy.")
+    if wrong := differences(counts):
+        raise fail(f"{wrong} did not arrive as they were: run it again, with the release that wrote them")
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Look at everything a process needs and say the next step where something is missing."""
     from cli.doctor import examine

@@ -21,7 +21,7 @@ async def run_migration(settings: Settings, source: str, target: str, *, cut_ove
     Raises:
         ConfigurationError: a place is not known, or both are the same one.
     """
-    here, there = _settings_of(settings, source), _settings_of(settings, target)
+    here, there = settings_of(settings, source), settings_of(settings, target)
     if (here.store_kind, here.store_path) == (there.store_kind, there.store_path):
         raise ConfigurationError(f"FROM and TO are the same store: {source}")
     shares_inbox = here.inbox_kind == there.inbox_kind != "sqlite"
@@ -45,7 +45,7 @@ async def run_migration(settings: Settings, source: str, target: str, *, cut_ove
     return dict(counts)
 
 
-def _settings_of(settings: Settings, store: str) -> Settings:
+def settings_of(settings: Settings, store: str) -> Settings:
     """Return the settings with that store and its inbox: the engine's own, where it can use the store."""
     kind = store.partition(":")[0]
     engine = settings.engine if kind in backends_of(settings.engine) else "embedded"

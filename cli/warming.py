@@ -11,8 +11,9 @@ from adapters.channels.registry import PLATFORMS
 from adapters.channels.web.inbound import web_message
 from adapters.clock import SystemClock
 from adapters.memory.events import MemoryEvents
-from adapters.memory.inbox import MemoryInbox
-from adapters.memory.store import MemoryStore
+from adapters.sqlite.database import IN_MEMORY, Database
+from adapters.sqlite.inbox import SqliteInbox, prepare_inbox
+from adapters.sqlite.store import SqliteStore, prepare_store
 from cli.sandboxed import sandboxed
 from contracts.delivery import OutboxRow
 from contracts.errors import ConfigurationError
@@ -48,7 +49,8 @@ def read_questions(path: Path) -> list[str]:
 async def warm_up(settings: Settings, questions: Sequence[str], channel: str, *, advance: Callable[[], object]) -> int:
     """Ask each question; return how many a model has answered."""
     name = ChannelName(channel)
-    backend = Backend(MemoryInbox(), MemoryStore(), MemoryEvents())
+    database = Database(IN_MEMORY, prepare_inbox, prepare_store)
+    backend = Backend(SqliteInbox(database), SqliteStore(database), MemoryEvents())
     room = asyncio.Semaphore(AT_ONCE)
     silent = {name: _SilentChannel(name, CHANNELS[channel])}
     settings = settings.model_copy(update={"quiet_window_s": "0"})
@@ -64,7 +66,7 @@ async def warm_up(settings: Settings, questions: Sequence[str], channel: str, *,
 
 
 async def _ask(question: str, channel: ChannelName, backend: Backend, engine: Engine) -> bool:
-    """The question as the first message of somebody who is not."""
+    """Play the question as the first message of a person who does not exist."""
     nobody = f"warming-{secrets.token_hex(8)}"
     message = web_message(nobody, MessageId(nobody), question, at=SystemClock().now())
     address = Address(channel=channel, account=channel, person=nobody)

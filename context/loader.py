@@ -21,6 +21,7 @@ from contracts.institution import (
     INSTEAD,
     OPTIONAL,
     RATING,
+    RECOGNISED_LANGUAGES,
     Asset,
     BusinessLine,
     FieldSpec,
@@ -29,6 +30,7 @@ from contracts.institution import (
     Intent,
     Principle,
     Timer,
+    Translation,
 )
 from contracts.messages import MEDIA_TYPES, ContactCard, Location, Media, MessageType
 
@@ -41,7 +43,17 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
     BUSINESS_LINES: ("Business lines",),
     TAXONOMY: ("Settings", "Fields", "Assets", "Texts", "Timers", "Intents"),
 }
-OPTIONAL_SECTIONS = frozenset({(TAXONOMY, "Assets"), (TAXONOMY, "Timers"), (PRINCIPLES, "Settings")})
+# Each may come again in another language, as "# Texts en".
+TRANSLATED = ("Texts", "Timers", "Intents")
+TRANSLATIONS = tuple(f"{name} {language}" for name in TRANSLATED for language in RECOGNISED_LANGUAGES)
+OPTIONAL_SECTIONS = frozenset(
+    {
+        (TAXONOMY, "Assets"),
+        (TAXONOMY, "Timers"),
+        (PRINCIPLES, "Settings"),
+        *((TAXONOMY, name) for name in TRANSLATIONS),
+    }
+)
 
 MAX_FILE_BYTES = 512 * 1024
 VERSION_DIGITS = 12
@@ -259,7 +271,7 @@ def _open_page(file: str, text: str) -> _Page:
     outline = read_outline(file, text)
     page = _Page(outline, list(outline.problems))
     for section in outline.sections:
-        if section.name not in SECTIONS[file]:
+        if section.name not in (*SECTIONS[file], *(TRANSLATIONS if file == TAXONOMY else ())):
             known = ", ".join(f'"# {name}"' for name in SECTIONS[file])
             page.problem(section.line, f'"# {_short(section.name)}" is not a section of this file; it has {known}')
     return page
@@ -278,6 +290,7 @@ def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institut
     assets = _assets(taxonomy, domains)
     texts = _texts(taxonomy)
     intents = _intents(taxonomy, lines, fields, assets)
+    timers = _timers(taxonomy, lines, team)
     institution = Institution(
         name=name,
         language=language,
@@ -294,7 +307,8 @@ def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institut
         opt_in_words=opt_in_words,
         allowed_domains=domains,
         **team,
-        timers=_timers(taxonomy, lines, team),
+        timers=timers,
+        translations=_translations(taxonomy, language, intents, timers),
         prompt_core=render_core(
             name=name,
             language=language,
@@ -454,6 +468,44 @@ def _texts(page: _Page) -> dict[FixedText, str]:
         if which not in OPTIONAL | INSTEAD.keys() | texts.keys() and (rates or which not in RATING):
             page.problem(section.line, f'the fixed text "{which}" is missing; add "## {which}" and its text after ">"')
     return texts
+
+
+def _translations(
+    page: _Page, language: str, intents: Sequence[Intent], timers: Sequence[Timer]
+) -> dict[str, Translation]:
+    """Read the sections of other languages: the same ids, each with its text; what is left out is said as it is."""
+    known = {
+        "Texts": {which.value for which in FixedText},
+        "Timers": {one.id for one in timers},
+        "Intents": {one.id for one in intents},
+    }
+    translations: dict[str, Translation] = {}
+    for section in page.outline.sections:
+        name, _, code = section.name.partition(" ")
+        if section.name not in TRANSLATIONS:
+            continue
+        if code == language.partition("-")[0]:
+            page.problem(section.line, f'"{code}" is the language of the institution; write these texts in "# {name}"')
+        said: dict[str, str] = {}
+        options: dict[str, tuple[str, ...]] = {}
+        for entry in page.entries(section):
+            if entry.id not in known[name]:
+                page.problem(entry.line, f'there is no "{entry.id}" in "# {name}"; known: {_listed(known[name])}')
+                continue
+            page.only(entry, BlockKind.QUOTE, *([BlockKind.BULLETS] if name == "Intents" else []))
+            said[entry.id] = page.quote(entry, "text")
+            settings = page.settings(entry.blocks, entry.line, frozenset({"options"})) if name == "Intents" else {}
+            if "options" in settings:
+                options[entry.id] = _options(page, settings["options"])
+            if entry.id in LABELS and len(said[entry.id]) > MAX_LABEL:
+                page.problem(entry.line, f"the label of a button has at most {MAX_LABEL} characters; shorten it")
+        changes: dict[str, Any] = {"answers": said, "options": options}
+        if name == "Texts":
+            changes = {"texts": {FixedText(one): text for one, text in said.items()}}
+        elif name == "Timers":
+            changes = {"timers": said}
+        translations[code] = translations.get(code, Translation()).model_copy(update=changes)
+    return translations
 
 
 _TIMER_SETTINGS = frozenset({"after", "state", "line", "at_most", "template"})

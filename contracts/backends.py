@@ -66,6 +66,5 @@ class BackendModule(Protocol):
         Raises:
             ConfigurationError: the backend is set up so that it could lose messages, or its file cannot be made.
         """
-        ...
 
     async def open_store(self, settings: Any, databases: Databases) -> Store: ...

@@ -52,7 +52,6 @@ class Listener(Protocol):
 
     async def end(self) -> None:
         """Take the answer as complete."""
-        ...
 
 
 @dataclass

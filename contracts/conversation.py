@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import Field
 
+from contracts.media import ReadContent
 from contracts.messages import Address, OutboundMessage, Revision
 from contracts.values import ConversationId, Instant, Kept, MessageId, Text, TurnId
 
@@ -80,7 +81,7 @@ class Utterance(Kept):
     """One line of the transcript: a text, and the options that were offered with it.
 
     `message_id` is the inbound message. A line with a `revision` edits or deletes an earlier one, which stays
-    as it was. `author` is the name of the agent whose words or note it is.
+    as it was. `author` is the name of the agent whose words or note it is. `content` is what was read in its file.
     """
 
     speaker: Speaker
@@ -89,6 +90,7 @@ class Utterance(Kept):
     message_id: MessageId | None = Field(None, exclude_if=lambda message: message is None)
     revision: Revision | None = Field(None, exclude_if=lambda revision: revision is None)
     author: str | None = Field(None, exclude_if=lambda author: author is None)
+    content: ReadContent | None = Field(None, exclude_if=lambda content: content is None)
     at: Instant
 
 

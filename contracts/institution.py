@@ -3,6 +3,8 @@
 from datetime import timedelta
 from enum import StrEnum
 
+from pydantic import Field
+
 from contracts.conversation import State
 from contracts.guardrails import Passage
 from contracts.hours import Hours
@@ -100,6 +102,11 @@ class FixedText(StrEnum):
     UNSATISFIED = "unsatisfied"
     RATED = "rated"
     DELAYED = "delayed"
+    FILE_AGAIN = "file_again"
+    FILE_TOO_LARGE = "file_too_large"
+    FILE_TYPE = "file_type"
+    FILE_PROTECTED = "file_protected"
+    NO_SPEECH = "no_speech"
 
 
 # The question, its two buttons, and the reply to each.
@@ -109,12 +116,17 @@ OPTIONAL = frozenset({FixedText.DELAYED})
 
 
 # A wish to leave that is not sure; outside hours; when nobody could answer for long; when the person asks for the
-# assistant again.
+# assistant again; a file that is not read.
 INSTEAD = {
     FixedText.CONFIRM_OPT_OUT: FixedText.CLARIFY,
     FixedText.ESCALATED_CLOSED: FixedText.ESCALATED,
     FixedText.STILL_WAITING: FixedText.ESCALATED,
     FixedText.HANDED_BACK: FixedText.OPTED_IN,
+    FixedText.FILE_AGAIN: FixedText.UNREADABLE,
+    FixedText.FILE_TOO_LARGE: FixedText.UNREADABLE,
+    FixedText.FILE_TYPE: FixedText.UNREADABLE,
+    FixedText.FILE_PROTECTED: FixedText.UNREADABLE,
+    FixedText.NO_SPEECH: FixedText.UNREADABLE,
 }
 
 
@@ -142,6 +154,19 @@ class Timer(Kept):
         called, language, category = self.template
         parameters = (name,) if NAME in self.text else ()
         return Template(name=called, language=language, parameters=parameters, category=category)
+
+
+# Languages of which a message of a person can be recognised (`prompts/language.py`).
+RECOGNISED_LANGUAGES = ("en", "es", "pt")
+
+
+class Translation(Kept):
+    """What the institution says in another language than its own: texts, answers and options of intents, reminders."""
+
+    texts: dict[FixedText, str] = Field(default_factory=dict)
+    answers: dict[str, str] = Field(default_factory=dict)
+    options: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    timers: dict[str, str] = Field(default_factory=dict)
 
 
 class Institution(Kept):
@@ -174,6 +199,29 @@ class Institution(Kept):
     # An agent's silence after which the assistant answers again, and messages that ask for it as a whole.
     hand_back_after: timedelta = timedelta(hours=12)
     assistant_words: tuple[str, ...] = ()
+    translations: dict[str, Translation] = Field(default_factory=dict, exclude_if=lambda translations: not translations)
+
+    def speaking(self, language: str | None) -> "Institution":
+        """Return it with the texts, answers and reminders of a language, as far as its documents have them."""
+        translation = self.translations.get(language or "")
+        if translation is None:
+            return self
+        answers, options, timers = translation.answers, translation.options, translation.timers
+        changes = {
+            "language": language,
+            "texts": self.texts | translation.texts,
+            "timers": tuple(one.model_copy(update={"text": timers.get(one.id, one.text)}) for one in self.timers),
+            "intents": tuple(
+                one.model_copy(
+                    update={
+                        "answer": answers.get(one.id, one.answer),
+                        "options": options.get(one.id, one.options),
+                    }
+                )
+                for one in self.intents
+            ),
+        }
+        return self.model_copy(update=changes)
 
     def line(self, line_id: str | None) -> BusinessLine | None:
         return next((line for line in self.lines if line.id == line_id), None)

@@ -108,7 +108,6 @@ class MediaSource(Protocol):
             MediaRefusedError: it is gone, empty, too large, of a type that cannot be read, or not at the platform.
             TransientError: the platform did not give it in time; it may later.
         """
-        ...
 
 
 class Transcriber(Protocol):
@@ -121,7 +120,6 @@ class Transcriber(Protocol):
             MediaRefusedError: there is no speech in it, it is too long, or of a codec that cannot be read.
             TransientError: the recogniser is unavailable.
         """
-        ...
 
     async def close(self) -> None: ...
 
@@ -135,6 +133,5 @@ class SpeechSynthesizer(Protocol):
         Raises:
             TransientError: the synthesizer is unavailable, or refuses the text.
         """
-        ...
 
     async def close(self) -> None: ...

@@ -26,6 +26,7 @@ from contracts.delivery import (
 )
 from contracts.institution import Institution
 from contracts.listing import EVERYTHING, ConversationPage, ConversationQuery
+from contracts.media import MediaFile
 from contracts.messages import Address, ChannelName, InboundMessage, OutboundMessage, StatusUpdate
 from contracts.pages import ReportPage
 from contracts.values import ConversationId, MessageId, OutboxId, Value
@@ -50,14 +51,12 @@ class Inbox(Protocol):
 
     async def ping(self) -> None:
         """Return if a message can be made durable now."""
-        ...
 
     async def append(self, messages: Sequence[InboundMessage]) -> list[Appended]:
         """Deduplicate, append and mark the conversation due, atomically for each message; durable on return.
 
         What comes for a joined thread is a message of the conversation it was joined to, across `MAX_JOINS` joins.
         """
-        ...
 
     async def join(self, conversation_id: ConversationId, into: ConversationId | None, *, after: int = 0) -> None:
         """Append what comes for the thread to `into` from now on; with None to itself again, and what waits stays.
@@ -65,11 +64,9 @@ class Inbox(Protocol):
         What waits in the thread moves to the end of `into` in the same atomic step, so that nothing overtakes it; up to
         the sequence `after` it is answered and deleted. Repeating it is harmless.
         """
-        ...
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
         """Take the conversation for `ttl`, or return None while another lease runs."""
-        ...
 
     async def renew(self, lease: Lease, *, ttl: timedelta, at: datetime) -> Lease:
         """Extend the lease.
@@ -77,7 +74,6 @@ class Inbox(Protocol):
         Raises:
             LeaseLostError: another claim came in between.
         """
-        ...
 
     async def take(self, lease: Lease, *, isolate_after: int) -> list[InboxEntry]:
         """Return the messages of the next turn, oldest first, and count an attempt on each; nothing is removed.
@@ -88,69 +84,56 @@ class Inbox(Protocol):
         Raises:
             LeaseLostError: the lease is not the newest one.
         """
-        ...
 
     async def refund_attempts(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
         """Take back one counted attempt of each of these messages, if they still wait: it was not their fault."""
-        ...
 
     async def has_newer(self, conversation_id: ConversationId, sequence: int) -> bool:
         """Return whether a message after `sequence` waits."""
-        ...
 
     async def remove(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
         """Delete answered messages; their deduplication keys stay. Removing twice is harmless."""
-        ...
 
     async def release(self, lease: Lease, *, answered: Sequence[int] = ()) -> bool:
         """Delete the answered messages; then release the lease if it is still held and nothing is pending, atomically.
 
         Else return False and keep the lease.
         """
-        ...
 
     async def abandon(self, lease: Lease, *, due_at: datetime) -> None:
         """Release the lease with work left, due again at `due_at`. A lost lease is ignored."""
-        ...
 
     async def due(self, *, at: datetime, limit: int) -> list[ConversationId]:
         """Return due conversations with pending messages and without a lease, longest waiting first."""
-        ...
 
     async def pending(self, conversation_id: ConversationId) -> list[InboxEntry]:
         """Return all waiting messages, for inspection; no attempt is counted."""
-        ...
 
     async def depth(self) -> int:
         """Return the number of all waiting messages."""
-        ...
 
     async def ages(self, *, overdue_before: datetime) -> Ages:
         """Return the arrival of the oldest waiting message, and the number that arrived before the given instant.
 
         A backend without an order of arrivals reads every waiting message: call it rarely.
         """
-        ...
 
     async def forget(self, conversation_id: ConversationId) -> int:
         """Delete every waiting message of a conversation; return its last sequence, 0 if it has none.
 
         Deduplication keys, which are hashes, stay.
         """
-        ...
 
     async def advance(
         self, conversation_id: ConversationId, *, past: int, answered: Sequence[InboundMessage] = ()
     ) -> None:
         """Continue another inbox: number messages after `past`, and recognise the answered ones as duplicates."""
-        ...
 
     async def prune(self, *, before: datetime) -> int:
         """Delete deduplication keys of messages received before then; return how many.
 
         A backend with expiring keys does nothing.
         """
-        ...
 
 
 class ConversationStore(Protocol):
@@ -162,7 +145,6 @@ class ConversationStore(Protocol):
 
     async def load(self, conversation_id: ConversationId) -> Conversation | None:
         """Return the head as last committed; for an erased conversation an empty head with its version."""
-        ...
 
     async def commit(self, commit: TurnCommit) -> Conversation:
         """Write a whole turn atomically; return the head one version higher.
@@ -170,7 +152,6 @@ class ConversationStore(Protocol):
         Raises:
             ConversationConflictError: the stored version is not `commit.conversation.version`.
         """
-        ...
 
     async def transitions(self, conversation_id: ConversationId) -> list[TransitionRecord]: ...
 
@@ -178,11 +159,9 @@ class ConversationStore(Protocol):
 
     async def turns(self, conversation_id: ConversationId, *, limit: int | None = None) -> list[TurnRecord]:
         """Return the turns, oldest first; with `limit`, the newest `limit` of them."""
-        ...
 
     async def receipt(self, conversation_id: ConversationId, message_id: MessageId) -> Receipt | None:
         """Return the receipt of an answered message, or None."""
-        ...
 
     async def receipts(self, conversation_id: ConversationId) -> list[Receipt]: ...
 
@@ -190,7 +169,6 @@ class ConversationStore(Protocol):
 
     async def find_message(self, message_id: MessageId) -> list[ConversationId]:
         """Return conversations with an answered message of that id (web clients choose ids, so several may)."""
-        ...
 
     async def find(
         self, query: ConversationQuery = EVERYTHING, *, limit: int = 50, cursor: str | None = None
@@ -200,15 +178,12 @@ class ConversationStore(Protocol):
         Raises:
             BadCursorError: no page has given this cursor.
         """
-        ...
 
     async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:
         """Return conversations that have been in a resting state longer than the table allows."""
-        ...
 
     async def expired(self, *, updated_before: datetime, limit: int) -> list[ConversationId]:
         """Return conversations without a change since."""
-        ...
 
     async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
         """Delete the conversation's content and leave an empty head one version higher, which refuses late commits.
@@ -216,14 +191,12 @@ class ConversationStore(Protocol):
         The empty head keeps the cursor, at least `answered_up_to`, so that messages taken before count as answered, and
         the numbering of replies, so that resuming clients miss none. Return whether there was anything to delete.
         """
-        ...
 
     async def restore(self, archive: ConversationArchive) -> None:
         """Replace the conversation by its archive from another store; the version is kept.
 
         Until it is complete, after a crash until it is repeated, the head counts as moved (`RESTORING`).
         """
-        ...
 
 
 class Outbox(Protocol):
@@ -231,23 +204,18 @@ class Outbox(Protocol):
 
     async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
         """Return all rows, oldest first."""
-        ...
 
     async def unsent(self, conversation_id: ConversationId) -> list[OutboxRow]:
         """Return the pending and sending rows, oldest first."""
-        ...
 
     async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
         """Mark the row sending and count the attempt; return None if it changed since it was read."""
-        ...
 
     async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
         """Record the platform's id, and any parked status. `row` is as `begin_send` returned it."""
-        ...
 
     async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
         """Return the unsent row to pending, not before the given time."""
-        ...
 
     async def mark_failed(
         self, row_id: OutboxId, *, error_code: str, at: datetime, in_any_form: bool = True
@@ -256,23 +224,18 @@ class Outbox(Protocol):
 
         Where it was refused for its form, it is pending instead, in words, unless it has none or that was refused too.
         """
-        ...
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
         """Move the row forward, never back; park a status whose row is unknown and return None."""
-        ...
 
     async def unsent_count(self) -> int:
         """Return the number of pending and sending rows of all conversations."""
-        ...
 
     async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
         """Return conversations whose first unsent row may be sent (again) now."""
-        ...
 
     async def to_escalate(self, *, limit: int) -> list[OutboxRow]:
         """Return failed rows whose conversation has not been escalated for it."""
-        ...
 
     async def escalation_done(self, row_id: OutboxId) -> None: ...
 
@@ -282,11 +245,9 @@ class DeadLetters(Protocol):
 
     async def add(self, letter: DeadLetter) -> None:
         """Store the letter; adding the same id again changes nothing."""
-        ...
 
     async def letters(self, *, conversation_id: ConversationId | None = None, limit: int = 100) -> list[DeadLetter]:
         """Return letters, newest first; of one conversation, or all, including those without a conversation."""
-        ...
 
     async def get(self, letter_id: str) -> DeadLetter | None: ...
 
@@ -294,11 +255,9 @@ class DeadLetters(Protocol):
 
     async def forget(self, addresses: Sequence[str]) -> int:
         """Drop the letters that hold one of the addresses, given as digests; return how many."""
-        ...
 
     async def prune(self, *, before: datetime) -> int:
         """Delete older letters; return how many."""
-        ...
 
 
 class Institutions(Protocol):
@@ -306,13 +265,11 @@ class Institutions(Protocol):
 
     async def publish(self, institution: Institution, *, at: datetime) -> bool:
         """Store this version and make it the current one; return False if it already was."""
-        ...
 
     async def current(self) -> Institution | None: ...
 
     async def versions(self) -> list[tuple[str, datetime]]:
         """Return all versions, newest first."""
-        ...
 
 
 class Records(Protocol):
@@ -322,21 +279,17 @@ class Records(Protocol):
 
     async def put(self, record: Record) -> Record | None:
         """Write the record and return it one version higher; None when the stored version differs (0: none)."""
-        ...
 
     async def page(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
         """Return records in the order of their keys, from the first one after `after`."""
-        ...
 
     async def due(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
         """Return the records with a past `due_at`, longest due first."""
-        ...
 
     async def drop(self, collection: str, key: str) -> bool: ...
 
     async def prune(self, *, at: datetime) -> int:
         """Delete expired records; return how many. A backend with expiry of its own does nothing."""
-        ...
 
 
 class Store(Protocol):
@@ -363,7 +316,6 @@ class Store(Protocol):
         Raises:
             StoreUnavailableError: it cannot.
         """
-        ...
 
     async def close(self) -> None: ...
 
@@ -375,7 +327,6 @@ class WakeUps(Protocol):
 
     async def analyse(self, key: str) -> None:
         """Queue the analysis of that id, apart from the conversations, which must not wait behind it."""
-        ...
 
 
 class Analyses(Protocol):
@@ -389,7 +340,6 @@ class Analyses(Protocol):
         """Request an analysis of the conversation's current version: the existing one, a new one, or None without such
         a conversation. A failed analysis starts again.
         """
-        ...
 
     async def find(self, analysis_id: str) -> Analysis | None: ...
 
@@ -405,7 +355,6 @@ class Operators(Protocol):
 
     async def take(self, conversation_id: ConversationId, *, agent: str) -> Conversation:
         """Make the agent the owner: the assistant says nothing more until the conversation is handed back."""
-        ...
 
     async def reply(
         self, conversation_id: ConversationId, message: OutboundMessage, *, agent: str, request_id: str
@@ -415,27 +364,21 @@ class Operators(Protocol):
         Raises:
             ReplyWindowClosedError: the platform takes only a template now.
         """
-        ...
 
     async def hand_back(self, conversation_id: ConversationId, *, agent: str) -> Conversation:
         """Let the assistant answer again."""
-        ...
 
     async def close(self, conversation_id: ConversationId, *, agent: str) -> Conversation:
         """End the conversation; the next message opens its successor."""
-        ...
 
     async def note(self, conversation_id: ConversationId, text: str, *, agent: str, request_id: str) -> Conversation:
         """Add a line for the team to the transcript; the same `request_id` adds one."""
-        ...
 
     async def escalate(self, conversation_id: ConversationId, *, agent: str, reason: str) -> Conversation:
         """Call an agent, without a word to the person; nothing when one is called already."""
-        ...
 
     async def reopen(self, conversation_id: ConversationId, *, agent: str) -> Conversation:
         """Undo SPAM, or any other end."""
-        ...
 
 
 class Reports(Protocol):
@@ -447,13 +390,11 @@ class Reports(Protocol):
 
     async def view(self, name: str, *, first: date | None = None, last: date | None = None) -> dict[str, Any] | None:
         """Return the report of those days as JSON values; None when there is no report of that name."""
-        ...
 
     async def page(
         self, name: str, *, language: str, first: date | None = None, last: date | None = None
     ) -> ReportPage | None:
         """Return the report of those days in words; None when there is no report of that name."""
-        ...
 
 
 class Callback(Protocol):
@@ -465,7 +406,6 @@ class Callback(Protocol):
         Raises:
             CallbackRefusedError: no 2xx response in time; the receiver may have processed it.
         """
-        ...
 
     async def close(self) -> None: ...
 
@@ -496,6 +436,8 @@ class StructuredOutput(StrEnum):
 class ModelRequest(Value):
     """One call of a language model with a JSON schema for its answer. Without `effort` it is the provider's default.
 
+    `files` are pictures and documents of the person, for the beginning of the user's part.
+
     `context` is for the policies around the model (`prompts/execution/policies.py`) and never sent; a call outside a
     prompt task has one of its own.
     """
@@ -507,6 +449,7 @@ class ModelRequest(Value):
     output_schema: dict[str, Any]
     max_tokens: int
     timeout: timedelta
+    files: tuple[MediaFile, ...] = Field((), exclude=True, repr=False)
     repair_of: str | None = None
     repair_reason: str | None = None
     effort: Effort | None = None
@@ -544,7 +487,6 @@ class LanguageModel(Protocol):
             ModelUnavailableError: overloaded, unavailable or too slow.
             ModelRequestRejectedError: the request itself is refused.
         """
-        ...
 
     async def close(self) -> None: ...
 
@@ -570,19 +512,15 @@ class Cache(Protocol):
 
     async def put(self, scope: str, key: str, value: bytes, *, ttl: timedelta) -> int:
         """Store the value, replacing an earlier one; return the new size of the scope."""
-        ...
 
     async def entries(self, scope: str, *, after: int = 0, limit: int) -> list[CacheEntry]:
         """Return the oldest `limit` entries with a number above `after`, oldest first, for paging."""
-        ...
 
     async def drop(self, scope: str) -> int:
         """Delete the whole scope; return the number of its values."""
-        ...
 
     async def sizes(self) -> dict[str, int]:
         """Return the number of values by scope, without empty scopes."""
-        ...
 
     async def close(self) -> None: ...
 
@@ -595,7 +533,6 @@ class Embedder(Protocol):
 
     async def embed(self, texts: Sequence[str]) -> list[bytes]:
         """Return one vector for each text, in order: `width` little-endian float32, of unit length."""
-        ...
 
     async def close(self) -> None: ...
 
@@ -667,11 +604,9 @@ class Channel(Protocol):
             ChannelRefusedError: never will be.
             SendOutcomeUnknownError: perhaps sent.
         """
-        ...
 
     def acknowledge(self, address: Address, platform_message_id: str) -> None:
         """Show the customer, in the background, that the message is read and an answer on its way; best effort."""
-        ...
 
     async def close(self) -> None: ...
 
@@ -687,7 +622,6 @@ class HelpDesk(Protocol):
             ChannelUnavailableError, SendOutcomeUnknownError: try later.
             ChannelRefusedError: the conversation is gone.
         """
-        ...
 
 
 class ChannelInbound(Protocol):
@@ -705,7 +639,6 @@ class ChannelInbound(Protocol):
         Raises:
             OriginRefusedError: the token is wrong, or the platform has no GET challenge.
         """
-        ...
 
     def verify(self, post: Post, *, at: datetime) -> None:
         """Check signature or token, in constant time, and the clock where the platform signs one.
@@ -713,11 +646,9 @@ class ChannelInbound(Protocol):
         Raises:
             OriginRefusedError: the post is not the platform's.
         """
-        ...
 
     def parse(self, post: Post, *, at: datetime) -> Received:
         """Parse a verified post. Never raises: an unreadable piece is returned as such and kept as a dead letter."""
-        ...
 
 
 class LiveEvent(Value):
@@ -737,7 +668,6 @@ class Events(Protocol):
 
     def subscribe(self, conversation_id: ConversationId) -> AbstractAsyncContextManager[AsyncIterator[LiveEvent]]:
         """Subscribe; in the context no event published since its start is missed, up to a bounded backlog."""
-        ...
 
 
 class Faults(Protocol):

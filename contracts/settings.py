@@ -175,6 +175,14 @@ class Settings(BaseSettings):
     late_handoff_s: float = Field(21_600, gt=0, validation_alias="PROSA_LATE_HANDOFF_S")
     late_record_s: float = Field(259_200, gt=0, validation_alias="PROSA_LATE_RECORD_S")
 
+    media: Literal["on", "off"] = Field("on", validation_alias="PROSA_MEDIA")
+    media_max_mb: int = Field(16, ge=1, le=100, validation_alias="PROSA_MEDIA_MAX_MB")
+    media_timeout_s: float = Field(10, gt=0, le=120, validation_alias="PROSA_MEDIA_TIMEOUT_S")
+    media_per_turn: int = Field(5, ge=1, le=20, validation_alias="PROSA_MEDIA_PER_TURN")
+    transcription_usd_per_minute: Decimal | None = Field(
+        None, ge=0, le=10, validation_alias="PROSA_TRANSCRIPTION_USD_PER_MINUTE"
+    )
+
     template_prices: Annotated[dict[TemplateCategory, Usd], NoDecode, BeforeValidator(_by_name)] = Field(
         {}, validation_alias="PROSA_TEMPLATE_PRICES"
     )
@@ -189,6 +197,20 @@ class Settings(BaseSettings):
     cache_template: bool = Field(False, validation_alias="PROSA_CACHE_TEMPLATE")
     cache_sample: float = Field(0.02, ge=0, le=1, validation_alias="PROSA_CACHE_SAMPLE")
     embedder: str = Field("all-MiniLM-L6-v2", min_length=1, validation_alias="PROSA_EMBEDDER")
+
+    transcriber: Literal["none", "openai", "google", "local"] = Field("none", validation_alias="PROSA_TRANSCRIBER")
+    transcriber_url: str | None = Field(None, validation_alias="PROSA_TRANSCRIBER_URL")
+    transcriber_key: SecretStr = Field(SecretStr(""), validation_alias="PROSA_TRANSCRIBER_KEY")
+    chosen_transcriber_model: str = Field("", validation_alias="PROSA_TRANSCRIBER_MODEL")
+    transcriber_location: str = Field("global", min_length=1, validation_alias="PROSA_TRANSCRIBER_LOCATION")
+    transcriber_timeout_s: float = Field(20, gt=0, le=120, validation_alias="PROSA_TRANSCRIBER_TIMEOUT_S")
+    transcriber_longest_s: float = Field(300, gt=0, le=7200, validation_alias="PROSA_TRANSCRIBER_LONGEST_S")
+    speech: Literal["none", "openai"] = Field("none", validation_alias="PROSA_SPEECH")
+    speech_url: str = Field("https://api.openai.com/v1", min_length=1, validation_alias="PROSA_SPEECH_URL")
+    speech_key: SecretStr = Field(SecretStr(""), validation_alias="PROSA_SPEECH_KEY")
+    speech_model: str = Field("tts-1", min_length=1, validation_alias="PROSA_SPEECH_MODEL")
+    speech_voice: str = Field("alloy", min_length=1, validation_alias="PROSA_SPEECH_VOICE")
+    speech_timeout_s: float = Field(10, gt=0, le=60, validation_alias="PROSA_SPEECH_TIMEOUT_S")
 
     use_tracing: bool = Field(False, validation_alias="PROMPTER_USE_TRACING")
     trace_sample: float | None = Field(None, ge=0, le=1, validation_alias="PROSA_TRACE_SAMPLE")
@@ -388,6 +410,23 @@ class Settings(BaseSettings):
         # UTC needs no data base of time zones, which a small image may lack.
         return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
 
+    @property
+    def transcriber_model(self) -> str:
+        """The model as the recogniser calls it; of `local` the folder that has it."""
+        return self.chosen_transcriber_model or {"openai": "whisper-1", "google": "long"}.get(self.transcriber, "")
+
+    @model_validator(mode="after")
+    def _transcriber_is_set_up(self) -> Self:
+        needs = {
+            "openai": ("PROSA_TRANSCRIBER_KEY or PROSA_TRANSCRIBER_URL", self.transcriber_key or self.transcriber_url),
+            "google": ("GOOGLE_CLOUD_PROJECT", self.google_cloud_project),
+            "local": ("PROSA_TRANSCRIBER_MODEL", self.chosen_transcriber_model),
+        }
+        variable, given = needs.get(self.transcriber, ("", True))
+        if not given:
+            raise ValueError(f"PROSA_TRANSCRIBER={self.transcriber} needs {variable}")
+        return self
+
     @model_validator(mode="after")
     def _quiet_windows_are_seconds(self) -> Self:
         try:
@@ -452,11 +491,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _turns_end_before_cloud_tasks_gives_up(self) -> Self:
-        if self.engine == "cloud_tasks" and self.turn_budget_s > LONGEST_TURN_OF_CLOUD_TASKS_S:
+        hearing_s = 0 if self.transcriber == "none" else self.transcriber_timeout_s
+        reading_s = self.media_timeout_s + hearing_s if self.media == "on" else 0
+        if self.engine == "cloud_tasks" and self.turn_budget_s + reading_s > LONGEST_TURN_OF_CLOUD_TASKS_S:
             raise ValueError(
-                f"PROSA_TURN_BUDGET_S={self.turn_budget_s:g} does not go with PROSA_ENGINE=cloud_tasks, which cuts a "
-                f"turn after {LONGEST_TURN_OF_CLOUD_TASKS_S} s and would begin it again: use a faster model or "
-                "another engine"
+                f"PROSA_TURN_BUDGET_S={self.turn_budget_s:g} and {reading_s:g} s for its files (PROSA_MEDIA_TIMEOUT_S, "
+                "PROSA_TRANSCRIBER_TIMEOUT_S) do not go with PROSA_ENGINE=cloud_tasks, which cuts a turn after "
+                f"{LONGEST_TURN_OF_CLOUD_TASKS_S} s and would begin it again: lower them, or use another engine"
             )
         return self
 

@@ -36,7 +36,6 @@ class Source(Protocol[T_co]):
 
     async def stamp(self) -> str:
         """Return a text that changes whenever the result of `load` may have changed; cheap."""
-        ...
 
 
 class Cache(Generic[T]):

@@ -181,7 +181,6 @@ class Flags(Protocol):
     @property
     def is_ready(self) -> bool:
         """Whether flags were read at least once."""
-        ...
 
 
 class Evaluator:

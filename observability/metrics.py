@@ -17,6 +17,7 @@ from contracts.conversation import TaskName, TaskRecord, TransitionRecord
 from contracts.delivery import Arrival
 from contracts.errors import FAMILIES
 from contracts.guardrails import Rule
+from contracts.media import ContentKind, MediaFault
 from contracts.messages import ChannelName, DeliveryState
 from contracts.notices import NoticeEvent, NoticeTarget
 from contracts.performance import AnswerSource
@@ -253,6 +254,11 @@ TRANSITIONS = _counter(
     "Committed moves of the state machine; which there are is in docs/fsm.md",
     ["trigger", "source", "dest"],
 )
+MEDIA_READ = _counter(
+    "worker_media_total",
+    "Files that people sent, by how they are read and what came of it: read, or why not",
+    {"kind": tuple(ContentKind), "outcome": ("read", *MediaFault)},
+)
 FALLBACKS = _counter(
     "worker_fallbacks_total",
     "What a fixed text or the usual form stood in for, by reason",
@@ -262,6 +268,7 @@ FALLBACKS = _counter(
             "model_output_unusable",
             "budget",
             "gate",
+            "file_rejected",
             "canonical_answer",
             "judge_unavailable",
             "message_type",
@@ -300,6 +307,14 @@ THREADS_JOINED = _counter(
     "worker_threads_joined_total",
     "Conversations joined into another one of the same person, by what attested it",
     {"by": ("message", "agent")},
+)
+TRANSCRIPTIONS = _counter(
+    "transcriptions_total",
+    "Voice notes given to the recogniser, by what came of them",
+    {
+        "provider": ("openai", "google", "local"),
+        "outcome": ("heard", "no_speech", "too_long", "too_large", "wrong_type", "damaged", "unavailable"),
+    },
 )
 SENDS = _counter(
     "outbox_sends_total",

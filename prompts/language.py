@@ -1,9 +1,12 @@
 """Language of a text, out of those that customers write, by its function words; short texts stay undecided."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from contracts.conversation import Conversation, Speaker
+from contracts.institution import Institution
+from contracts.messages import InboundMessage
 from contracts.values import Value
 from contracts.yaml_file import WordSet, read_yaml
 
@@ -34,6 +37,17 @@ def likely_language(text: str) -> str | None:
     )
     (most, language), (next_most, _) = counts[:2]
     return language if most >= _FEWEST_WORDS and most >= next_most * _LEAD else None
+
+
+def speaking_to(
+    conversation: Conversation, institution: Institution, newest: Sequence[InboundMessage] = ()
+) -> Institution:
+    """Return the institution in the language of the person's newest text that decides it."""
+    if not institution.translations:
+        return institution
+    said = [said.text for said in conversation.window if said.speaker is Speaker.PERSON]
+    texts = reversed([*said, *(message.text for message in newest)])
+    return institution.speaking(next((language for text in texts if (language := likely_language(text))), None))
 
 
 def base_language(code: str) -> str:

@@ -141,6 +141,6 @@ class Prompter:
         """Return what the cache may do for the conversation; None when it is off."""
         tuning, policy = view.conversation.tuning, self._cache_policy
         is_wanted = self.uses_cache if tuning.cache is None else tuning.cache
-        if policy is None or not is_wanted:
+        if policy is None or not is_wanted or view.has_media:
             return None
         return policy.narrowed(semantic=tuning.cache_semantic, template=tuning.cache_template)

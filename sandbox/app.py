@@ -1,4 +1,4 @@
-"""The sandbox as one application: a model's API at /anthropic, /vertex, /bedrock, WhatsApp's at /graph, and a page."""
+"""The sandbox as one application: models at /anthropic, /vertex and /bedrock, speech, WhatsApp at /graph, a page."""
 
 import html
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,6 +23,7 @@ from sandbox.messenger_api import InstagramSandbox, MessengerSandbox
 from sandbox.model_platforms import bedrock_routes, vertex_routes
 from sandbox.platform_double import PlatformDouble
 from sandbox.slack_api import SlackSandbox
+from sandbox.speech_api import SpeechSandbox
 from sandbox.telegram_api import TelegramSandbox
 from sandbox.transport import JSON, SandboxMark
 
@@ -100,6 +101,7 @@ def create_app(settings: SandboxSettings) -> Starlette:
         ChatwootSandbox,
     )
     doubles = [kind(seed=settings.seed) for kind in kinds]
+    speech = SpeechSandbox()
     name = institution.name
 
     async def front_page(request: Request) -> Response:
@@ -131,6 +133,7 @@ def create_app(settings: SandboxSettings) -> Starlette:
             Mount("/vertex", routes=vertex_routes(model.answered, model.counted)),
             Mount("/bedrock", routes=bedrock_routes(model.answered)),
             Mount("/graph", routes=graph.routes()),
+            Mount("/speech", routes=speech.routes()),
             *(Mount(f"/{double.name}", routes=double.routes()) for double in doubles),
         ],
         lifespan=lifespan,
@@ -138,6 +141,7 @@ def create_app(settings: SandboxSettings) -> Starlette:
     app.answer_model_call = model.create
     app.state.model = model
     app.state.graph = graph
+    app.state.speech = speech
     app.state.platforms = {double.name: double for double in doubles}
     return app
 

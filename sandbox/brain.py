@@ -131,9 +131,9 @@ class Brain:
         self.citer = Citer(institution)
         self._oracle = Oracle(institution, self._cheats)
 
-    def answer(self, task: TaskName | None, prompt: str) -> dict[str, Any]:
-        """Return the answer to a task, before it is fitted to the request's schema."""
-        prompted = read_prompt(prompt)
+    def answer(self, task: TaskName | None, prompt: str, seen: str | None = None) -> dict[str, Any]:
+        """Return the answer to a task, before it is fitted to the request's schema. `seen` is the text in its files."""
+        prompted = read_prompt(prompt).seeing(seen)
         match task:
             case TaskName.STATE:
                 return self._state(prompted)
@@ -175,6 +175,7 @@ class Brain:
             "ask_field": understood.ask_field,
             "options": list(understood.options),
             "wish": understood.wish,
+            "description": prompted.seen or "",
         }
 
     def _next_state(self, understood: Understanding, prompted: Prompted) -> str:

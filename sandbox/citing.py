@@ -12,7 +12,7 @@ _SENTENCE = re.compile(r".+?(?:[.!?…]+[\"'”’)]*(?=\s)|\n|\Z)\s*", re.DOTAL
 _GREETING = re.compile(
     r"(?i)\W*(?:olá|oi|oie|bom dia|boa tarde|boa noite|hello|hi|hey|good (?:morning|afternoon|evening))\b"
 )
-_UNSEEN = "text."
+_UNSEEN = ("text.", "said.")
 
 
 class Citer:

@@ -22,7 +22,7 @@ from sandbox.graph_account import check_proof, check_token, debugged, number, su
 from sandbox.graph_statuses import WebhookSender
 from sandbox.graph_validation import GraphError, check_message, check_read_mark
 from sandbox.media import MAX_UPLOAD_BYTES, MediaShelf
-from sandbox.media_faults import MediaFault, looked_up
+from sandbox.media_faults import FileFault, looked_up
 from sandbox.transport import JSON, BodyTooLargeError, Cut, read_body
 from sandbox.whatsapp_webhooks import DEFAULT_PHONE_NUMBER_ID, envelope, inbound_text, status_element
 
@@ -299,7 +299,7 @@ class GraphSandbox:
             if fields is not None:
                 return JSON(number(media_id, fields, self.behaviour))
             file, fault = self.media.get(media_id), self.media.lookup_fault(media_id)
-            if file is None or fault is MediaFault.GONE:
+            if file is None or fault is FileFault.GONE:
                 raise GraphError(100, f"Unsupported request. Object with ID {media_id!r} does not exist.")
         except GraphError as exc:
             return self._refuse(exc, media_id.encode())

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox.graph_validation import GraphError
-from sandbox.media_faults import LOOKUP_FAULTS, MEGABYTE, MediaFault, download
+from sandbox.media_faults import LOOKUP_FAULTS, MEGABYTE, FileFault, download
 from sandbox.transport import JSON, BodyTooLargeError, read_body
 
 UPLOAD_LIFE_SECONDS = 30 * 86_400.0
@@ -63,7 +63,7 @@ class MediaShelf:
         self._clock = clock
         self._files: OrderedDict[str, StoredFile] = OrderedDict()
         self._links: OrderedDict[str, tuple[str, float]] = OrderedDict()
-        self._faults: dict[str, tuple[MediaFault, int | None]] = {}
+        self._faults: dict[str, tuple[FileFault, int | None]] = {}
         self._size = 0
 
     def route(self) -> Route:
@@ -77,7 +77,7 @@ class MediaShelf:
         *,
         life_seconds: float = INBOUND_LIFE_SECONDS,
         id: str | None = None,
-        fault: MediaFault | None = None,
+        fault: FileFault | None = None,
         times: int | None = None,
     ) -> StoredFile:
         """Keep a file. The next `times` requests meet its fault; None: all of them."""
@@ -93,7 +93,7 @@ class MediaShelf:
 
     def upload(self, body: bytes, content_type: str) -> StoredFile:
         """Raises GraphError when the form or the file is not what the platform takes."""
-        fields, content, mime_type = _read_form(body, content_type)
+        fields, content, mime_type = read_form(body, content_type)
         if fields.get("messaging_product") != "whatsapp":
             raise GraphError(100, "The parameter messaging_product is required.")
         if content is None:
@@ -124,7 +124,7 @@ class MediaShelf:
         media_id, expires_at = self._links.get(key, ("", 0.0))
         return self.get(media_id) if expires_at > self._clock() else None
 
-    def lookup_fault(self, media_id: str) -> MediaFault | None:
+    def lookup_fault(self, media_id: str) -> FileFault | None:
         """Take the fault that a call for this file's link meets now."""
         return self._take(media_id, is_lookup=True)
 
@@ -138,7 +138,7 @@ class MediaShelf:
         """Download without a lookup before it: the faults of lookups are those of a file that is gone."""
         return self.download(request, None if self.lookup_fault(media_id) else self.get(media_id))
 
-    def _take(self, media_id: str, *, is_lookup: bool) -> MediaFault | None:
+    def _take(self, media_id: str, *, is_lookup: bool) -> FileFault | None:
         fault, times = self._faults.get(media_id, (None, None))
         if fault is None or (fault in LOOKUP_FAULTS) is not is_lookup:
             return None
@@ -151,7 +151,7 @@ class MediaShelf:
     async def _put(self, request: Request) -> Response:
         asked = request.query_params
         try:
-            fault = MediaFault(asked["fault"]) if "fault" in asked else None
+            fault = FileFault(asked["fault"]) if "fault" in asked else None
             times = int(asked["times"]) if "times" in asked else None
             content = await read_body(request, MAX_UPLOAD_BYTES)
         except (ValueError, BodyTooLargeError):
@@ -167,8 +167,12 @@ class MediaShelf:
         return file is not None
 
 
-def _read_form(body: bytes, content_type: str) -> tuple[dict[str, str], bytes | None, str]:
-    """The text fields of a multipart form, its file, and the type the file's part declares."""
+def read_form(body: bytes, content_type: str) -> tuple[dict[str, str], bytes | None, str]:
+    """Return the text fields of a multipart form, its file, and the type that the file's part declares.
+
+    Raises:
+        GraphError: it is none.
+    """
     if not content_type.startswith("multipart/form-data"):
         raise GraphError(100, "The request must be multipart/form-data.")
     form = BytesParser(policy=HTTP).parsebytes(b"content-type: " + content_type.encode() + b"\r\n\r\n" + body)

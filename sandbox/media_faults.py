@@ -1,7 +1,7 @@
 """Named faults of files at a platform, and the answers that show them.
 
 A test puts a file at a platform with a fault, in the same process by `app.state.graph.media.add(content, "audio/ogg",
-id="7", fault=MediaFault.CUT, times=1)` (or `app.state.platforms["slack"].media`), over HTTP by `PUT
+id="7", fault=FileFault.CUT, times=1)` (or `app.state.platforms["slack"].media`), over HTTP by `PUT
 /{platform}/sandbox/files/7?fault=cut&times=1` with the file as the body. `times` is how many requests meet the fault
 before the file is whole; without it all do. `LOOKUP_FAULTS` belong to the call that asks for a link (of WhatsApp, and
 Telegram's `getFile`), the others to the download; a platform without a lookup answers to them as for a file that is
@@ -27,7 +27,7 @@ ELSEWHERE = "http://169.254.169.254/latest/meta-data"
 LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><form>Sign in</form></body></html>"
 
 
-class MediaFault(StrEnum):
+class FileFault(StrEnum):
     """Ways in which a file cannot be had, or is not what it should be."""
 
     GONE = "gone"
@@ -61,70 +61,70 @@ class MediaFault(StrEnum):
     CORRUPT = "corrupt"
 
 
-LOOKUP_FAULTS = frozenset(fault for fault in MediaFault if fault is MediaFault.GONE or fault.startswith("lookup_"))
+LOOKUP_FAULTS = frozenset(fault for fault in FileFault if fault is FileFault.GONE or fault.startswith("lookup_"))
 _STATUSES = {
-    MediaFault.EXPIRED: 404,
-    MediaFault.UNAUTHORIZED: 401,
-    MediaFault.FORBIDDEN: 403,
-    MediaFault.RATE_LIMITED: 429,
-    MediaFault.SERVER_ERROR: 500,
-    MediaFault.UNAVAILABLE: 503,
-    MediaFault.NO_CONTENT: 204,
+    FileFault.EXPIRED: 404,
+    FileFault.UNAUTHORIZED: 401,
+    FileFault.FORBIDDEN: 403,
+    FileFault.RATE_LIMITED: 429,
+    FileFault.SERVER_ERROR: 500,
+    FileFault.UNAVAILABLE: 503,
+    FileFault.NO_CONTENT: 204,
 }
 _REDIRECTS = {
-    MediaFault.REDIRECT_INSIDE: ELSEWHERE,
-    MediaFault.REDIRECT_ELSEWHERE: "https://elsewhere.example/file.ogg",
+    FileFault.REDIRECT_INSIDE: ELSEWHERE,
+    FileFault.REDIRECT_ELSEWHERE: "https://elsewhere.example/file.ogg",
 }
 
 
-def looked_up(fault: MediaFault | None, answer: dict[str, Any], link: str, *, within: str | None = None) -> Response:
+def looked_up(fault: FileFault | None, answer: dict[str, Any], link: str, *, within: str | None = None) -> Response:
     """Return the answer of a call for a link, whose key is `link`; `within` is the key that the platform puts it in."""
     match fault:
-        case MediaFault.LOOKUP_UNAVAILABLE:
+        case FileFault.LOOKUP_UNAVAILABLE:
             return Response(LOGIN_PAGE, status_code=503, media_type="text/html")
-        case MediaFault.LOOKUP_PAGE:
+        case FileFault.LOOKUP_PAGE:
             return Response(LOGIN_PAGE, media_type="text/html")
-        case MediaFault.LOOKUP_WITHOUT_LINK:
+        case FileFault.LOOKUP_WITHOUT_LINK:
             answer = {key: value for key, value in answer.items() if key != link}
-        case MediaFault.LOOKUP_ELSEWHERE:
+        case FileFault.LOOKUP_ELSEWHERE:
             answer = {**answer, link: ELSEWHERE}
     return JSON({"ok": True, within: answer} if within else answer)
 
 
-def download(request: Request, content: bytes, mime_type: str, fault: MediaFault | None) -> Response:
+def download(request: Request, content: bytes, mime_type: str, fault: FileFault | None) -> Response:
     """Return a file, or what the fault makes of it. Nothing of a huge one is held."""
     if fault is None:
         return Response(content, media_type=mime_type)
     if fault in _STATUSES:
-        headers = {"retry-after": "1"} if fault is MediaFault.RATE_LIMITED else None
+        headers = {"retry-after": "1"} if fault is FileFault.RATE_LIMITED else None
         return Response(status_code=_STATUSES[fault], headers=headers)
-    if fault in _REDIRECTS or fault is MediaFault.REDIRECT_LOOP:
+    if fault in _REDIRECTS or fault is FileFault.REDIRECT_LOOP:
         return RedirectResponse(_REDIRECTS.get(fault, str(request.url)), status_code=302)
     half = content[: len(content) // 2]
     match fault:
-        case MediaFault.NO_ANSWER:
+        case FileFault.NO_ANSWER:
             return Cut()
-        case MediaFault.CUT:
+        case FileFault.CUT:
             return Chunked(_in_pieces(half), media_type=mime_type, headers={}, cut_at_end=True)
-        case MediaFault.SHORT:
+        case FileFault.SHORT:
             whole = len(content)
             return Chunked(_in_pieces(half), media_type=mime_type, headers={}, cut_at_end=True, length=whole)
-        case MediaFault.STALLED | MediaFault.DRIPPED:
-            pause = STALLED_SECONDS if fault is MediaFault.STALLED else 1.0
+        case FileFault.STALLED | FileFault.DRIPPED:
+            pause = STALLED_SECONDS if fault is FileFault.STALLED else 1.0
             return Chunked(_in_pieces(content, size=1, pause=pause), media_type=mime_type, headers={})
-        case MediaFault.HUGE | MediaFault.HUGE_DECLARED:
-            length = HUGE_BYTES if fault is MediaFault.HUGE_DECLARED else None
+        case FileFault.HUGE | FileFault.HUGE_DECLARED:
+            length = HUGE_BYTES if fault is FileFault.HUGE_DECLARED else None
             return Chunked(_endless(content), media_type=mime_type, headers={}, length=length)
-        case MediaFault.GZIP_BOMB | MediaFault.BROKEN_GZIP:
-            packed = gzip.compress(bytes(HUGE_BYTES), 1) if fault is MediaFault.GZIP_BOMB else content
+        case FileFault.GZIP_BOMB | FileFault.BROKEN_GZIP:
+            packed = gzip.compress(bytes(HUGE_BYTES), 1) if fault is FileFault.GZIP_BOMB else content
             return Response(packed, media_type=mime_type, headers={"content-encoding": "gzip"})
-        case MediaFault.EMPTY:
+        case FileFault.EMPTY:
             return Response(b"", media_type=mime_type)
-        case MediaFault.WRONG_TYPE:
+        case FileFault.WRONG_TYPE:
             return Response(content, media_type="application/x-msdownload")
-        case MediaFault.WITHOUT_TYPE:
+        case FileFault.WITHOUT_TYPE:
             return Response(content)
-        case MediaFault.CORRUPT:
+        case FileFault.CORRUPT:
             noise = random.Random(0).randbytes(len(content) - len(half))
             return Response(half + noise, media_type=mime_type)
     return Response(LOGIN_PAGE, media_type="text/html")

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from sandbox.media_faults import MEGABYTE, MediaFault, looked_up
+from sandbox.media_faults import MEGABYTE, FileFault, looked_up
 from sandbox.platform_double import PlatformDouble, Refused, utf16
 from sandbox.transport import JSON
 
@@ -80,7 +80,7 @@ class TelegramSandbox(PlatformDouble):
 
     def _file_path(self, file_id: str) -> Response:
         file, fault = self.media.get(file_id), self.media.lookup_fault(file_id)
-        if file is None or fault is MediaFault.GONE:
+        if file is None or fault is FileFault.GONE:
             raise Refused(400, "Bad Request: wrong file_id or the file is temporarily unavailable")
         if len(file.content) > MAX_DOWNLOAD_BYTES:
             raise Refused(400, "Bad Request: file is too big")

@@ -26,16 +26,14 @@ from adapters.firestore.inbox import FirestoreInbox
 from adapters.firestore.store import FirestoreStore
 from adapters.http.access import Access
 from adapters.memory.events import MemoryEvents
-from adapters.memory.inbox import MemoryInbox
-from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
 from adapters.redis.cached_store import CachedStore
 from adapters.redis.database import RedisDatabase
 from adapters.redis.inbox import KEYS, RedisInbox
 from adapters.redis.store import RedisStore
-from adapters.sqlite.database import Database
-from adapters.sqlite.inbox import SqliteInbox
-from adapters.sqlite.store import SqliteStore
+from adapters.sqlite.database import IN_MEMORY, Database
+from adapters.sqlite.inbox import SqliteInbox, prepare_inbox
+from adapters.sqlite.store import SqliteStore, prepare_store
 from context.institution_source import InstitutionSource
 from contracts.access import Key, Role
 from contracts.delivery import Appended, Arrival, OutboxRow
@@ -70,7 +68,7 @@ DOCUMENTS = ROOT / "context" / "documents"
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 # How long a test waits for a real server on a machine that is busy with others: not a limit that a test is about.
 PATIENCE = timedelta(seconds=60)
-BACKENDS = ("memory", "sqlite", "redis", "cached", "firestore")
+BACKENDS = ("sqlite", "redis", "cached", "firestore")
 
 
 @cache
@@ -406,6 +404,7 @@ def engine_bed(
         id_salt="salt",
         ages=options.get("ages"),
         quiet=options.get("quiet"),
+        media=options.get("media"),
         monotonic=options.get("monotonic", time.monotonic),
         chance=random.Random(0).random,
     )
@@ -416,7 +415,8 @@ def engine_bed(
 async def open_backend(kind: str, folder: Path) -> AsyncIterator[tuple[Inbox, Store]]:
     """An empty inbox and store of the kind."""
     if kind == "memory":
-        yield MemoryInbox(), MemoryStore()
+        async with closing_database(IN_MEMORY) as database:
+            yield SqliteInbox(database), SqliteStore(database)
         return
     if kind == "redis":
         async with open_redis() as redis:
@@ -452,12 +452,27 @@ async def damage(inbox: Inbox, folder: Path, conversation: ConversationId, store
 
 @asynccontextmanager
 async def open_sqlite(folder: Path) -> AsyncIterator[tuple[Inbox, Store]]:
-    database = Database(folder / "prosa.sqlite")
-    inbox, store = SqliteInbox(database), SqliteStore(database)
-    await inbox.prepare()
-    await store.prepare()
+    async with closing_database(folder / "prosa.sqlite") as database:
+        yield SqliteInbox(database), SqliteStore(database)
+
+
+def sqlite_database(path: Path | str = IN_MEMORY) -> Database:
+    return Database(path, prepare_inbox, prepare_store)
+
+
+def memory_inbox() -> SqliteInbox:
+    return SqliteInbox(sqlite_database())
+
+
+def memory_store() -> SqliteStore:
+    return SqliteStore(sqlite_database())
+
+
+@asynccontextmanager
+async def closing_database(path: Path | str) -> AsyncIterator[Database]:
+    database = sqlite_database(path)
     try:
-        yield inbox, store
+        yield database
     finally:
         await asyncio.to_thread(database.close)
 

@@ -11,17 +11,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapters.channels.registry import open_channels
 from adapters.clock import NoFaults, SystemClock
 from adapters.models.absent import AbsentModel
 from adapters.models.deferred import DeferredModel
+from adapters.speech.service import CheckedTranscriber
 from context.consent import OptOutWords
 from context.guardrails.floor import Floor
 from context.institution_source import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
+from contracts.media import MediaLimits, SpeechSynthesizer, Transcriber
 from contracts.messages import ChannelName
 from contracts.ports import Callback, Channel, Clock, Embedder, Faults, LanguageModel
 from contracts.settings import Settings
@@ -40,7 +43,7 @@ from prompts.execution.policies import compose
 from prompts.execution.spans import PROVIDERS
 from prompts.execution.strategies import Strategies, Strategy
 from prompts.pricing.budget import Ceilings, Meter
-from prompts.pricing.prices import SELLERS, PriceBook, load_prices
+from prompts.pricing.prices import SELLERS, ZERO, PriceBook, load_prices
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from prompts.tasks.registry import TASKS
@@ -60,6 +63,7 @@ from worker.dependencies import (
     SweepDependencies,
     TurnDependencies,
 )
+from worker.media import MediaPolicy, MediaReader
 from worker.people.notices import NO_NOTICES, Notices
 from worker.people.operators import ConversationOperators
 from worker.people.threads import Threads
@@ -149,11 +153,13 @@ async def open_engine(
         model = around(model) if around else model
         stack.push_async_callback(model.close)
         channels = channels or open_channels(settings, backend.events)
-        callback = _callback(settings)
+        callback, transcriber = _callback(settings), make_transcriber(settings)
         for channel in channels.values():
             stack.push_async_callback(channel.close)
         if callback is not None:
             stack.push_async_callback(callback.close)
+        if transcriber is not None:
+            stack.push_async_callback(transcriber.close)
 
         meter = make_meter(settings, clock)
         cache = await stack.enter_async_context(_answer_cache(settings, clock))
@@ -194,6 +200,7 @@ async def open_engine(
             notices=Notices.of(settings),
             ages=AgePolicy(*settings.late_ages),
             quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
+            media=_media_reader(settings, backend, clock, meter, transcriber),
         )
         if deferred is not None:
             await deferred.ready()
@@ -220,6 +227,7 @@ def assemble(
     notices: Notices = NO_NOTICES,
     ages: AgePolicy | None = None,
     quiet: QuietWindows | None = None,
+    media: MediaReader | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -246,6 +254,7 @@ def assemble(
         has_judge=has_judge,
         notices=notices,
         ages=ages or AgePolicy(),
+        media=media,
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
 
@@ -304,6 +313,21 @@ def make_meter(settings: Settings, clock: Clock) -> Meter:
         economy_model=settings.model_economy or settings.model_fallback,
         zone=settings.zone,
     )
+
+
+def _media_reader(
+    settings: Settings, backend: Backend, clock: Clock, meter: Meter, transcriber: Transcriber | None
+) -> MediaReader | None:
+    if settings.media == "off":
+        return None
+    limits = MediaLimits(
+        max_bytes=settings.media_max_mb * 1024 * 1024, within=timedelta(seconds=settings.media_timeout_s)
+    )
+    price = settings.transcription_usd_per_minute
+    if price is None and settings.transcriber == "local":
+        price = ZERO
+    policy = MediaPolicy(limits, per_turn=settings.media_per_turn, usd_per_minute=price)
+    return MediaReader(backend.store, clock, meter, policy, monotonic=time.monotonic, transcriber=transcriber)
 
 
 def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache: AnswerCache | None = None) -> Executor:
@@ -484,6 +508,52 @@ def make_model(settings: Settings) -> "MessagesModel":
     assert settings.anthropic_api_key is not None  # noqa: S101 - it was checked
     return AnthropicModel(
         api_key=settings.anthropic_api_key.get_secret_value(), base_url=settings.anthropic_base_url, output=output
+    )
+
+
+def make_transcriber(settings: Settings) -> Transcriber | None:
+    """Return the recogniser of the settings; None: voice notes are not heard. A local one reads its model here.
+
+    Raises:
+        ConfigurationError: a library is not installed, or the folder has no model.
+    """
+    if settings.transcriber == "none":
+        return None
+    inner: Transcriber
+    name, model = settings.transcriber, settings.transcriber_model
+    within, key = timedelta(seconds=settings.transcriber_timeout_s), settings.transcriber_key.get_secret_value()
+    if name == "local":
+        with required("PROSA_TRANSCRIBER=local", "uv sync --extra speech, or pip install 'prosa[speech]'"):
+            from adapters.speech.local import LocalTranscriber
+        inner = LocalTranscriber(Path(model), within=within)
+    elif name == "google":
+        with required("PROSA_TRANSCRIBER=google", "make engines, or pip install 'prosa[gcp]'"):
+            from adapters.google.token import GoogleToken
+            from adapters.speech.google import GoogleTranscriber
+        project, location = settings.google_cloud_project, settings.transcriber_location
+        assert project is not None  # noqa: S101 - the settings were checked for it
+        inner = GoogleTranscriber(
+            project, location=location, model=model, token=GoogleToken(), within=within, url=settings.transcriber_url
+        )
+    else:
+        from adapters.speech.openai import OPENAI_URL, OpenAiTranscriber
+
+        inner = OpenAiTranscriber(settings.transcriber_url or OPENAI_URL, key=key, model=model, within=within)
+    return CheckedTranscriber(inner, name, longest=timedelta(seconds=settings.transcriber_longest_s))
+
+
+def make_synthesizer(settings: Settings) -> SpeechSynthesizer | None:
+    """Return the synthesizer of the settings; None: replies are text."""
+    if settings.speech == "none":
+        return None
+    from adapters.speech.openai import OpenAiSynthesizer
+
+    return OpenAiSynthesizer(
+        settings.speech_url,
+        key=settings.speech_key.get_secret_value(),
+        model=settings.speech_model,
+        voice=settings.speech_voice,
+        within=timedelta(seconds=settings.speech_timeout_s),
     )
 
 

@@ -10,6 +10,7 @@ from contracts.turn import Turn, TurnReason
 from fsm.migrations import migrate
 from observability.logs import logger
 from observability.metrics import DEAD_LETTERS, note_transitions
+from prompts.language import speaking_to
 from worker import outbox
 from worker.dependencies import OperatorDependencies, OutboxDependencies
 from worker.people.operators import CONFLICT_RETRIES, to_a_person
@@ -70,7 +71,7 @@ async def _hand_over(entry: InboxEntry, deps: OperatorDependencies) -> None:
             deps.machine,
             deps.clock.now(),
         )
-        institution = deps.rulebook().institution
+        institution = speaking_to(conversation, deps.rulebook().institution, [entry.message])
         draft = Draft(transitions, reason=TurnReason.DEAD_LETTERED, fallback=True)
         if transitions.state is State.ESCALATING and not conversation.opted_out:
             hold = OutboundMessage.of_text(handoff_text(institution, deps.clock.now()))

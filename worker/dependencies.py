@@ -14,6 +14,7 @@ from fsm.machine import ConversationMachine
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
+from worker.media import MediaReader
 from worker.people.notices import Notices
 from worker.people.operators import ConversationOperators
 from worker.people.threads import Threads
@@ -97,7 +98,10 @@ class Escalations:
 
 @dataclass(frozen=True)
 class TurnDependencies:
-    """Dependencies of the pipeline. Without a judge every reply is the canonical answer of its intent."""
+    """Dependencies of the pipeline. Without a judge every reply is the canonical answer of its intent.
+
+    Without `media` no file is opened.
+    """
 
     inbox: Inbox
     store: Store
@@ -119,6 +123,7 @@ class TurnDependencies:
     notices: Notices = field(default_factory=Notices)
     cleared: ClearedSentences = field(default_factory=ClearedSentences)
     has_judge: bool = True
+    media: MediaReader | None = None
 
 
 @dataclass(frozen=True)

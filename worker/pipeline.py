@@ -24,10 +24,11 @@ from contracts.conversation import (
     WaitingFor,
 )
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision, Wish
-from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerError
+from contracts.errors import BudgetSpentError, ModelRequestRejectedError, ModelUnavailableError, WorkerError
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart, Rule
 from contracts.institution import FixedText, Institution
 from contracts.ledger import BilledCall
+from contracts.media import MediaFault, MediaFile
 from contracts.messages import ADVERTISEMENT, ChannelName, DeliveryState, InboundMessage, MessageType, OutboundMessage
 from contracts.performance import answered_by
 from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent, Store
@@ -39,6 +40,7 @@ from observability.metrics import FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_a
 from observability.tracing import span
 from prompts.execution.prompt_task import TaskResult, TurnClock
 from prompts.execution.quality import gate_scores, scored
+from prompts.language import speaking_to
 from prompts.prompter import Prompter
 from prompts.request import TurnView
 from prompts.tasks.message_type import fallback_message_type
@@ -48,6 +50,7 @@ from worker import routing
 from worker.automatons import note_round, says_the_same
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
 from worker.forms import completed_form
+from worker.media import MediaReader
 from worker.people.operators import OPTED_OUT, TAKEN, owned, spoken
 from worker.people.threads import known_names
 from worker.replies.composer import fit
@@ -90,15 +93,23 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
     if context is None:
         return Outcome.DUPLICATE
     draft = route(context, deps.flood, deps.ages)
+    cost.before = Decimal(context.conversation.spent_usd)
+    cost.is_first = context.conversation.turns == 0
     is_committed = False
     try:
+        if deps.media is not None and (draft is None or draft.reason is TurnReason.UNREADABLE):
+            context = await read_media(context, deps.media, cost)
+            draft = route(context, deps.flood, deps.ages)
         if draft is None:
-            cost.before = Decimal(context.conversation.spent_usd)
-            cost.is_first = context.conversation.turns == 0
             clock = deps.prompter.start_clock(cost)
             draft = await unless_overtaken(
                 write(context, deps, clock, may_grow=may_grow), turn, deps.inbox, may_grow=may_grow
             )
+            if draft is not None and draft.reason is TurnReason.UNREADABLE:
+                context = unopened(context)
+                draft = route(context, deps.flood, deps.ages) or await unless_overtaken(
+                    write(context, deps, clock, may_grow=may_grow), turn, deps.inbox, may_grow=may_grow
+                )
             if draft is None:
                 return Outcome.STALE
             if draft.written is not None:
@@ -159,23 +170,24 @@ class TurnContext:
     """One turn with the conversation it found, one version of the documents, and what moves and shows it.
 
     `rating` is the person's rating of the conversation that has just ended, where the turn is that and nothing else.
-    `quoted` are the texts that messages of the turn reply to, `echoes` the words of agents outside Prosa.
+    `institution` speaks the person's language as far as its documents do. `quoted` are the texts that messages of the
+    turn reply to, `echoes` the words of agents outside Prosa, `files` the pictures and documents that the model is
+    shown, `transcriptions` the recordings that were heard.
     """
 
     turn: Turn
     conversation: Conversation
     rating: TurnReason | None
     rulebook: Rulebook
+    institution: Institution
     channel: Channel
     machine: ConversationMachine
     events: Events
     clock: Clock
     quoted: Mapping[MessageId, str]
     echoes: tuple[InboundMessage, ...]
-
-    @property
-    def institution(self) -> Institution:
-        return self.rulebook.institution
+    files: tuple[MediaFile, ...] = ()
+    transcriptions: tuple[TaskRecord, ...] = ()
 
     @property
     def may_write(self) -> bool:
@@ -228,7 +240,7 @@ class TurnContext:
         if conversation.person_name:
             known.add("name")
         return TurnView(
-            institution=self.institution,
+            institution=self.rulebook.institution,
             conversation=conversation,
             messages=self.turn.answerable,
             channel=self.turn.messages[-1].address.channel,
@@ -237,6 +249,7 @@ class TurnContext:
             at=now.astimezone(hours.zone) if hours else now,
             is_open=hours.is_open(now) if hours else None,
             quoted=self.quoted,
+            files=self.files,
         )
 
     async def publish(self, draft: Draft) -> None:
@@ -262,7 +275,8 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     turn = replace(turn, early_revisions=conversation.early_revisions)
     conversation = revised(conversation, turn.revisions, came=[message.id for message in turn.messages])
     rulebook, newest = deps.rulebook(), turn.messages[-1]
-    rating = routing.rating_of(conversation, turn.answerable, rulebook.institution)
+    institution = speaking_to(conversation, rulebook.institution, turn.answerable)
+    rating = routing.rating_of(conversation, turn.answerable, institution)
     if conversation.is_final and conversation.state is not State.SPAM and turn.answerable and not rating:
         conversation = conversation.successor(deps.clock.now())
     names = [message.person_name for message in turn.messages if message.person_name]
@@ -287,6 +301,7 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
         ),
         rating=rating,
         rulebook=rulebook,
+        institution=institution,
         channel=deps.channels[newest.address.channel],
         machine=deps.machine,
         events=deps.events,
@@ -303,6 +318,38 @@ async def agents_words(turn: Turn, store: Store) -> tuple[InboundMessage, ...]:
     ours = {row.platform_message_id for row in rows}
     on_their_way = {row.message.text for row in rows if row.state is DeliveryState.SENDING}
     return tuple(one for one in echoes if one.platform_id not in ours and one.text not in on_their_way)
+
+
+# Stage: read the files
+
+
+async def read_media(context: TurnContext, reader: MediaReader, cost: TurnCost) -> TurnContext:
+    """Fetch and read the files of a turn that rules have not settled; what is heard joins the person's words."""
+    newest, turn = context.turn.messages[-1], context.turn
+    if not any(message.media for message in turn.answerable):
+        return context
+    context.channel.acknowledge(newest.address, newest.platform_id)
+    version, language = context.conversation.version, context.institution.language
+    reading = await reader.read(turn, context.channel, version=version, language=language, cost=cost)
+    turn = turn.having_read(reading.contents)
+    return replace(
+        context,
+        turn=turn,
+        conversation=routing.note_consent(context.conversation, turn.answerable, context.rulebook.consent),
+        files=reading.files,
+        transcriptions=reading.tasks,
+    )
+
+
+def unopened(context: TurnContext) -> TurnContext:
+    """Return the turn as if its files could not be opened: the provider refuses what passed as a picture."""
+    FALLBACKS.labels(reason="file_rejected").inc()
+    refused = {
+        message.id: message.content.model_copy(update={"refused": MediaFault.DAMAGED})
+        for message in context.turn.seen
+        if message.content is not None
+    }
+    return replace(context, turn=context.turn.having_read(refused), files=())
 
 
 # Stage: route
@@ -326,7 +373,7 @@ def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePoli
     draft = replace(taken or Draft(Transitions(context.conversation)), reason=reason)
     match reason:
         case TurnReason.UNREADABLE:
-            unreadable = context.fixed(FixedText.UNREADABLE)
+            unreadable = context.fixed(routing.unreadable_text(context.turn.answerable))
             if routing.knows_unreadable(context.conversation, unreadable.text, context.clock.now()):
                 return draft
             draft = context.to_understanding(draft)
@@ -411,6 +458,8 @@ async def select_state(context: TurnContext, prompter: Prompter, clock: TurnCloc
     result = await prompter.select_state(context.view(draft.conversation), clock)
     draft = draft.with_task(result.record)
     if result.value is None:
+        if context.files and isinstance(result.error, ModelRequestRejectedError) and result.error.status in (400, 413):
+            return replace(draft, reason=TurnReason.UNREADABLE)
         return escalate(draft, FixedText.MODEL_AWAY, failure(result.error), context)
 
     if result.value.wish is Wish.OPT_OUT and routing.may_opt_out(draft.conversation, context.turn.answerable):
@@ -737,8 +786,8 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
     """Write the turn in one step, then count it. `spent` is in USD, `elapsed` in seconds."""
     draft = draft.with_conversation(scheduled(draft.conversation, context.institution, deps.clock.now()))
     written = to_commit(
-        context.turn,
-        draft,
+        context.turn.described(draft.decision.description if draft.decision else None),
+        draft.with_task(*context.transcriptions),
         context.institution.version,
         at=deps.clock.now(),
         total_ms=round(elapsed * 1000, 2),

@@ -50,11 +50,9 @@ class VariantAssigner(Protocol):
 
     def chosen(self, conversation: Conversation) -> Mapping[str, Any]:
         """Return the fields of the head that hold the choice; no I/O, never fails."""
-        ...
 
     def observe(self, commit: TurnCommit) -> None:
         """A turn was committed: the person has met what was chosen for them."""
-        ...
 
     async def forget(self, conversation_id: ConversationId) -> None:
         """Leave nothing of an erased person.
@@ -62,7 +60,6 @@ class VariantAssigner(Protocol):
         Raises:
             StoreUnavailableError: something may be left; do it again.
         """
-        ...
 
 
 @dataclass(frozen=True)

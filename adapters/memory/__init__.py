@@ -1,1 +1,1 @@
-"""In-process adapters of every port: for unit tests, and for a single process."""
+"""Events and cache within one process."""

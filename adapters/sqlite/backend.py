@@ -1,23 +1,19 @@
 """SQLite as a backend: inbox and store in one file, which is made when there is none."""
 
 from adapters.sqlite.database import Database
-from adapters.sqlite.inbox import SqliteInbox
-from adapters.sqlite.store import SqliteStore
+from adapters.sqlite.inbox import SqliteInbox, prepare_inbox
+from adapters.sqlite.store import SqliteStore, prepare_store
 from contracts.backends import Databases
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
 
 
 async def open_inbox(settings: Settings, databases: Databases) -> SqliteInbox:
-    inbox = SqliteInbox(_database(settings, databases))
-    await inbox.prepare()
-    return inbox
+    return SqliteInbox(_database(settings, databases))
 
 
 async def open_store(settings: Settings, databases: Databases) -> SqliteStore:
-    store = SqliteStore(_database(settings, databases))
-    await store.prepare()
-    return store
+    return SqliteStore(_database(settings, databases))
 
 
 def _database(settings: Settings, databases: Databases) -> Database:
@@ -30,4 +26,7 @@ def _database(settings: Settings, databases: Databases) -> Database:
     async def close(database: Database) -> None:
         database.close()
 
-    return databases.once("sqlite", lambda: Database(settings.store_path), lambda one: lambda: close(one))
+    def open_file() -> Database:
+        return Database(settings.store_path, prepare_inbox, prepare_store)
+
+    return databases.once("sqlite", open_file, lambda one: lambda: close(one))

@@ -18,6 +18,7 @@ GROUP_LIMIT = 512
 # Errors of a single function; any other error of SQLite (locked, disk full, damaged) concerns the whole group.
 FAULTS_OF_A_JOB = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
 BUSY_TIMEOUT_MS = 5_000
+IN_MEMORY = ":memory:"
 # A message with its deduplication key and the changed pages of the indexes.
 ROOM_BYTES = 32 * 1024
 
@@ -40,10 +41,16 @@ class Database:
     log, `synchronous=FULL`).
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *prepare: Callable[[sqlite3.Connection], object]) -> None:
+        """Open the file (`:memory:` for none) and make its tables, each with one of `prepare`.
+
+        Raises:
+            StoreUnavailableError: it cannot be opened, or holds what this release cannot read.
+        """
         self.path = str(path)
+        self._prepare = prepare
         self._queue: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._ready: queue.SimpleQueue[sqlite3.Error | None] = queue.SimpleQueue()
+        self._ready: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name="prosa-sqlite", daemon=True)
         self._thread.start()
@@ -96,7 +103,7 @@ class Database:
     def _serve(self) -> None:
         try:
             connection = self._open()
-        except sqlite3.Error as exc:
+        except (sqlite3.Error, ValueError) as exc:
             self._ready.put(exc)
             return
         self._ready.put(None)
@@ -110,14 +117,19 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         # SQLite gives the files beside it the same mode, and says itself what it cannot open.
-        with suppress(OSError):
-            Path(self.path).touch(mode=0o600)
-            Path(self.path).chmod(0o600)
+        if self.path != IN_MEMORY:
+            with suppress(OSError):
+                Path(self.path).touch(mode=0o600)
+                Path(self.path).chmod(0o600)
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA secure_delete=ON")
+        connection.execute("BEGIN IMMEDIATE")
+        for prepare in self._prepare:
+            prepare(connection)
+        connection.execute("COMMIT")
         return connection
 
     def _next_group(self) -> tuple[list[_Job], bool]:

@@ -48,14 +48,16 @@ CREATE TABLE IF NOT EXISTS inbox_joined (
 """
 
 
+def prepare_inbox(c: sqlite3.Connection) -> None:
+    for statement in SCHEMA.split(";"):
+        c.execute(statement)
+
+
 class SqliteInbox:
     """Satisfies the `Inbox` port. Shares its database, and so its group commits, with the SQLite store."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def prepare(self) -> None:
-        await self._run(lambda c: _execute_each(c, SCHEMA))
 
     async def ping(self) -> None:
         await self._database.prove_writable(unavailable=InboxUnavailableError)
@@ -220,13 +222,6 @@ class SqliteInbox:
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await self._database.run(work, unavailable=InboxUnavailableError)
-
-
-def _execute_each(connection: sqlite3.Connection, script: str) -> None:
-    """Run the statements of a script inside the surrounding transaction, which `executescript` would commit."""
-    for statement in script.split(";\n"):
-        if statement.strip():
-            connection.execute(statement)
 
 
 def _append(c: sqlite3.Connection, message: InboundMessage, row: str) -> Appended:

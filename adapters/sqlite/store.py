@@ -145,6 +145,16 @@ CONVERSATION_TABLES = (
 )
 
 
+def prepare_store(c: sqlite3.Connection) -> None:
+    for statement in SCHEMA:
+        c.execute(statement)
+    if c.execute("PRAGMA user_version").fetchone()[0] < LISTED:
+        for (head,) in c.execute("SELECT head FROM conversations WHERE turns > 0"):
+            _list(c, Conversation.model_validate_json(head))
+        c.execute("DROP INDEX IF EXISTS conversations_updated")
+        c.execute(f"PRAGMA user_version = {LISTED}")
+
+
 class _Repository:
     def __init__(self, database: Database) -> None:
         self._run = database.run
@@ -487,18 +497,6 @@ class SqliteStore:
         self.dead_letters = SqliteDeadLetters(database)
         self.institutions = SqliteInstitutions(database)
         self.records = SqliteRecords(database)
-
-    async def prepare(self) -> None:
-        def work(c: sqlite3.Connection) -> None:
-            for statement in SCHEMA:
-                c.execute(statement)
-            if c.execute("PRAGMA user_version").fetchone()[0] < LISTED:
-                for (head,) in c.execute("SELECT head FROM conversations WHERE turns > 0"):
-                    _list(c, Conversation.model_validate_json(head))
-                c.execute("DROP INDEX IF EXISTS conversations_updated")
-                c.execute(f"PRAGMA user_version = {LISTED}")
-
-        await self._database.run(work)
 
     async def ping(self) -> None:
         await self._database.prove_writable()

@@ -16,7 +16,8 @@ def passages_of(institution: Institution) -> tuple[Passage, ...]:
     """Cut the documents into passages at paragraph or bullet size.
 
     Ids and their order depend on the documents alone, so they can be an enum of a schema inside a cached prompt prefix:
-    `about.N`, `principle.ID`, `line.LINE`, `line.LINE.N`, `intent.ID`, `field.ID`, `asset.ID`, `text.ID`. Nothing of
+    `about.N`, `principle.ID`, `line.LINE`, `line.LINE.N`, `intent.ID`, `field.ID`, `asset.ID`, `text.ID`, and
+    `said.LANGUAGE.…` of what is said in another language. Nothing of
     the list of what is never done is among them.
     """
     about = _section(institution.documents.get(PRINCIPLES, ""), "Institution")
@@ -31,7 +32,18 @@ def passages_of(institution: Institution) -> tuple[Passage, ...]:
         *(Passage(id=f"field.{one.id}", text=f"{one.question}\n{one.label}") for one in institution.fields),
         *(Passage(id=f"asset.{one.id}", text=_asset_text(one)) for one in institution.assets),
         *(Passage(id=f"text.{which.value}", text=text) for which, text in institution.texts.items()),
+        *(passage for language in institution.translations for passage in _translated(institution, language)),
     )
+
+
+def _translated(institution: Institution, language: str) -> Iterator[Passage]:
+    spoken = institution.speaking(language)
+    for which in institution.translations[language].texts:
+        yield Passage(id=f"said.{language}.text.{which.value}", text=spoken.texts[which])
+    for intent in spoken.intents:
+        if intent.id in institution.translations[language].answers:
+            text = "\n".join((intent.answer, *intent.options))
+            yield Passage(id=f"said.{language}.intent.{intent.id}", text=text, line=intent.line)
 
 
 def _line(line: BusinessLine) -> Iterator[Passage]:

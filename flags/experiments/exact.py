@@ -21,11 +21,9 @@ class Exactness(Protocol):
 
     def small_cells(self, control: Count, treatment: Count) -> Test | None:
         """Return the exact test, or None if it is unavailable."""
-        ...
 
     def bootstrap(self, control: Sequence[float], treatment: Sequence[float], level: float = 0.95) -> Interval | None:
         """Return an interval of the difference of means for skewed values; None if it is unavailable."""
-        ...
 
 
 class Approximate:

@@ -3,6 +3,8 @@
 When it fails, the canonical answer of the intent is sent; without one a person is called (`worker/pipeline.py`).
 """
 
+from operator import attrgetter
+
 from contracts.conversation import TaskName
 from contracts.decisions import ResponseDraft
 from contracts.guardrails import PartKind
@@ -12,8 +14,8 @@ from prompts.request import TurnView, turn_input
 from prompts.tasks.json_schema import Schema, enum, list_of, object_of, text
 from prompts.tasks.task import Task, require
 
-UNSEEN = "text."
-"""Beginning of the ids of fixed texts, which no prompt shows."""
+UNSEEN = ("text.", "said.")
+"""Beginnings of the ids of fixed texts and translations, which no prompt shows."""
 
 
 def schema(view: TurnView) -> Schema:
@@ -59,6 +61,7 @@ TASK = Task(
     schema_name="response_draft",
     model_setting="model_response",
     input=turn_input,
+    files=attrgetter("files"),
     schema=schema,
     check=check,
     scores=scores,

@@ -1,6 +1,7 @@
 """Task 1: the next state of the conversation, and what was understood."""
 
 import re
+from operator import attrgetter
 
 from contracts.conversation import Speaker, State, TaskName, WaitingFor
 from contracts.decisions import MAX_OPTIONS, StateDecision, Wish
@@ -15,6 +16,7 @@ SHORT_ANSWER_WORDS = 4
 TELLING_LETTERS = 3
 # Letters by which two forms of a word are known to be the same.
 BEGINNING = 4
+DESCRIPTION = "what the files show, in at most three sentences, for later turns, which do not see them"
 _TOKEN = re.compile(r"\d+|[^\W\d_]+")
 
 
@@ -22,6 +24,7 @@ def schema(view: TurnView) -> Schema:
     """Return the schema with the legal destinations of the state and the ids of the institution alone."""
     institution = view.institution
     collected = object_of({"name": enum(field.id for field in institution.fields), "value": text()})
+    described = {"description": text(DESCRIPTION)} if view.files else {}
     return object_of(
         {
             "next_state": enum(state.value for state in view.allowed_states),
@@ -33,6 +36,7 @@ def schema(view: TurnView) -> Schema:
             "ask_field": enum_or_null(view.askable_fields),
             "options": list_of(text()),
             "wish": enum_or_null(Wish),
+            **described,
         }
     )
 
@@ -111,6 +115,7 @@ TASK = Task(
     schema_name="state_decision",
     model_setting="model_state",
     input=turn_input,
+    files=attrgetter("files"),
     schema=schema,
     check=check,
 )

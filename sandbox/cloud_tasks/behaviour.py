@@ -30,8 +30,7 @@ class TasksBehaviour(Setting):
     `create_fault` is the status of a failed creation: of the next `create_fails_next` ones, and of a share of
     `create_failed`. With `created_anyway` the task exists nevertheless and only the response was bad. A `dropped` task
     vanishes unseen, a `doubled` delivery is made twice at the same time, a `held_back` one comes up to `held_back_ms`
-    late, so that others overtake it. `tombstone_seconds` is the time for which the name of a task stays reserved after
-    its end, `queue_tombstone_seconds` that of a queue after its deletion.
+    late, so that others overtake it.
     """
 
     seed: int | None = None
@@ -45,5 +44,3 @@ class TasksBehaviour(Setting):
     held_back: Rate = 0
     held_back_ms: Milliseconds = 100
     token_fault: TokenFault | None = None
-    tombstone_seconds: Annotated[float, Field(ge=0, le=9 * 86_400)] = 3600
-    queue_tombstone_seconds: Annotated[float, Field(ge=0, le=3 * 86_400)] = 3 * 86_400

@@ -1,15 +1,15 @@
 """Tokens in the form of Google's for a service account, and the keys that verify them."""
 
-import base64
 import hashlib
-import hmac
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
+import jwt
 import orjson
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt import PyJWS
+from jwt.algorithms import RSAAlgorithm
 
 from sandbox.cloud_tasks.behaviour import TokenFault
 
@@ -37,30 +37,29 @@ class TokenSigner:
     def token(self, *, email: str, audience: str, at: datetime, fault: TokenFault | None = None) -> str:
         """Return an OIDC token of the service account, valid for an hour, wrong in the way of `fault`."""
         key_id, key = self._keys[0]
-        issued = at
-        match fault:
-            case TokenFault.EXPIRED:
-                issued = at - LIFETIME - timedelta(minutes=1)
-            case TokenFault.NOT_YET_VALID:
-                issued = at + timedelta(minutes=5)
+        shifts = {
+            TokenFault.EXPIRED: -LIFETIME - timedelta(minutes=1),
+            TokenFault.NOT_YET_VALID: timedelta(minutes=5),
+        }
+        issued = at + shifts.get(fault, timedelta(0)) if fault else at
+        # The account's number: 21 digits, the same for the same account.
+        subject = "1" + str(int.from_bytes(hashlib.sha256(email.encode()).digest()))[:20]
         claims = {
             "aud": "https://somewhere.else.example" if fault is TokenFault.WRONG_AUDIENCE else audience,
-            "azp": _subject(email),
+            "azp": subject,
             "email": f"not-{email}" if fault is TokenFault.WRONG_EMAIL else email,
             "email_verified": fault is not TokenFault.UNVERIFIED_EMAIL,
             "exp": int((issued + LIFETIME).timestamp()),
             "iat": int(issued.timestamp()),
             "iss": "https://accounts.example.com" if fault is TokenFault.WRONG_ISSUER else ISSUER,
-            "sub": _subject(email),
+            "sub": subject,
         }
         match fault:
             case TokenFault.UNSIGNED:
-                return f"{_signed_part({'alg': 'none', 'kid': key_id}, claims)}."
+                return jwt.encode(claims, "", algorithm="none", headers={"kid": key_id})
             case TokenFault.SYMMETRIC:
                 # Algorithm confusion: the public key, which is known, as the secret of an HMAC.
-                part = _signed_part({"alg": "HS256", "kid": key_id}, claims)
-                secret = orjson.dumps(_public(key_id, key))
-                return f"{part}.{_encode(hmac.digest(secret, part.encode(), 'sha256'))}"
+                return jwt.encode(claims, _public(key_id, key)["n"], algorithm="HS256", headers={"kid": key_id})
             case TokenFault.FOREIGN_KEY:
                 key = _foreign_key()
             case TokenFault.UNKNOWN_KEY_ID:
@@ -70,8 +69,7 @@ class TokenSigner:
 
 def sign(key: rsa.RSAPrivateKey, key_id: str, claims: dict[str, Any]) -> str:
     """Sign any claims as an RS256 token."""
-    part = _signed_part({"alg": "RS256", "kid": key_id, "typ": "JWT"}, claims)
-    return f"{part}.{_encode(key.sign(part.encode(), padding.PKCS1v15(), SHA256()))}"
+    return PyJWS().encode(orjson.dumps(claims), key, algorithm="RS256", headers={"kid": key_id})
 
 
 @cache
@@ -79,30 +77,10 @@ def _foreign_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
 
 
-def _public(key_id: str, key: rsa.RSAPrivateKey) -> dict[str, str]:
-    numbers = key.public_key().public_numbers()
-    return {
-        "kid": key_id,
-        "kty": "RSA",
-        "alg": "RS256",
-        "use": "sig",
-        "n": _encode(numbers.n.to_bytes(KEY_BITS // 8)),
-        "e": _encode(numbers.e.to_bytes(3)),
-    }
+def _public(key_id: str, key: rsa.RSAPrivateKey) -> dict[str, Any]:
+    numbers = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    return {"kid": key_id, "kty": "RSA", "alg": "RS256", "use": "sig", "n": numbers["n"], "e": numbers["e"]}
 
 
 def _key_id(key: rsa.RSAPrivateKey) -> str:
     return hashlib.sha256(str(key.public_key().public_numbers().n).encode()).hexdigest()[:40]
-
-
-def _subject(email: str) -> str:
-    """Return the account's number: 21 digits, the same for the same account."""
-    return "1" + str(int.from_bytes(hashlib.sha256(email.encode()).digest()))[:20]
-
-
-def _signed_part(header: dict[str, str], claims: dict[str, Any]) -> str:
-    return f"{_encode(orjson.dumps(header))}.{_encode(orjson.dumps(claims))}"
-
-
-def _encode(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from adapters.memory.store import MemoryConversations, MemoryInstitutions, MemoryStore
 from adapters.redis.cached_store import CachedStore
 from adapters.redis.database import RedisDatabase
+from adapters.sqlite.store import SqliteConversations, SqliteInstitutions, SqliteStore
 from contracts.conversation import Conversation
 from contracts.delivery import ConversationArchive, TurnCommit
 from contracts.errors import ConversationConflictError, StoreUnavailableError
@@ -24,9 +24,11 @@ from tests.builders import (
     conversation_id,
     engine_bed,
     inbound,
+    memory_store,
     open_redis,
     open_sqlite,
     pyloto,
+    sqlite_database,
 )
 from tests.contract.test_store import turn_commit
 from tests.real_services import free_port
@@ -38,13 +40,11 @@ MARKER = "zebra-azul-4711"
 HOUR = timedelta(hours=1)
 
 
-class CountingConversations(MemoryConversations):
+class CountingConversations(SqliteConversations):
     """Counts the reads that reach it; may lose the answer of its next commit, or fail it."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.loads = 0
-        self.loses_next_answer = False
+    loads = 0
+    loses_next_answer = False
 
     async def load(self, conversation_id: ConversationId) -> Conversation | None:
         self.loads += 1
@@ -58,10 +58,11 @@ class CountingConversations(MemoryConversations):
         return saved
 
 
-class CountingStore(MemoryStore):
+class CountingStore(SqliteStore):
     def __init__(self) -> None:
-        super().__init__()
-        self.conversations: CountingConversations = CountingConversations()
+        database = sqlite_database()
+        super().__init__(database)
+        self.conversations: CountingConversations = CountingConversations(database)
 
 
 @dataclass
@@ -201,14 +202,14 @@ async def test_who_read_before_a_publication_does_not_put_the_old_one_back(bed: 
     await bed.store.institutions.publish(first, at=START)
     second = first.model_copy(update={"version": "second"})
 
-    class Overtaken(MemoryInstitutions):
+    class Overtaken(SqliteInstitutions):
         async def current(self) -> Any:
             found = await bed.store.institutions.current()
             await bed.cached.institutions.publish(second, at=START + HOUR)
             return found
 
-    overtaken = MemoryStore()
-    overtaken.institutions = Overtaken()
+    overtaken = memory_store()
+    overtaken.institutions = Overtaken(sqlite_database())
     assert await CachedStore(overtaken, bed.cache, patience=PATIENCE).institutions.current() == first
     assert await bed.cached.institutions.current() == second
 
@@ -236,7 +237,7 @@ async def test_a_cache_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
         await hanging.ping()
         server.pause()
         away: list[int] = []
-        store = CachedStore(MemoryStore(), hanging, patience=timedelta(milliseconds=5), on_away=lambda: away.append(1))
+        store = CachedStore(memory_store(), hanging, patience=timedelta(milliseconds=5), on_away=lambda: away.append(1))
         saved = await store.conversations.commit(turn_commit())
         assert await store.conversations.load(C1) == saved
         assert len(away) == 3

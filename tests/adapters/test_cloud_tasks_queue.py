@@ -82,7 +82,6 @@ async def test_a_wake_up_is_an_unnamed_task_that_posts_the_conversation_with_a_t
         await queue.idle()
     (task,) = double.tasks
     assert task.request.url == URL
-    assert task.request.http_method.name == "POST"
     assert orjson.loads(task.request.body) == {"conversation_id": "a"}
     assert dict(task.request.headers) == {"Content-Type": "application/json", "traceparent": "00-1-2-01"}
     assert task.request.oidc_token.service_account_email == EMAIL

@@ -11,16 +11,16 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from adapters.memory.inbox import MemoryInbox
 from adapters.redis.database import RedisDatabase
 from adapters.redis.inbox import RedisInbox
+from adapters.sqlite.inbox import SqliteInbox
 from contracts.delivery import Arrival, InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, LeaseLostError
 from contracts.messages import InboundMessage
 from contracts.ports import Inbox
 from contracts.values import ConversationId
 from tests.adapters.redis_server import redis_server
-from tests.builders import PATIENCE, START, arrivals_of, conversation_id, inbound, open_redis
+from tests.builders import PATIENCE, START, arrivals_of, conversation_id, inbound, open_redis, sqlite_database
 from tests.real_services import redis_url
 
 C1 = conversation_id("c-1")
@@ -164,7 +164,8 @@ class TwoInboxes(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.redis = self.run(_empty_redis())
-        self.model, self.real = MemoryInbox(), RedisInbox(self.redis)
+        self.database = sqlite_database()
+        self.model, self.real = SqliteInbox(self.database), RedisInbox(self.redis)
         self.at = START
         self.messages: list[InboundMessage] = []
         self.sequences: dict[tuple[ConversationId, int], int] = {}
@@ -298,6 +299,7 @@ class TwoInboxes(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.run(self.redis.close())
+        self.database.close()
         self.loop.close()
 
 

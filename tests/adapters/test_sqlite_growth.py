@@ -3,10 +3,10 @@
 from collections import Counter
 from pathlib import Path
 
-from adapters.sqlite.database import Database
 from adapters.sqlite.store import SqliteStore
 from contracts.conversation import Conversation
 from contracts.values import ConversationId
+from tests.builders import sqlite_database
 from tests.contract.test_store import turn_commit
 
 
@@ -22,9 +22,8 @@ async def play(store: SqliteStore, conversation_id: ConversationId) -> None:
 
 
 async def test_a_turn_of_a_long_conversation_takes_no_more_steps(tmp_path: Path) -> None:
-    database, steps = Database(tmp_path / "x.sqlite"), Counter[str]()
+    database, steps = sqlite_database(tmp_path / "x.sqlite"), Counter[str]()
     store = SqliteStore(database)
-    await store.prepare()
     short, long = ConversationId("web:short"), ConversationId("web:long")
 
     def count(which: str) -> None:

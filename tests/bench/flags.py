@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.clock import SystemClock
-from adapters.memory.store import MemoryStore
 from flags.definitions import Flag
 from flags.evaluation import Evaluator
 from flags.experiments.recorder import CONVERSION, Recorder
 from flags.provider import ProsaProvider, SwitchedProvider, provided
 from flags.resolver import Assignment, Resolver
+from tests.builders import memory_store
 from tests.flags.making import Known, flag, person, variants
 from tests.flags.test_experiments import Running, started
 
@@ -73,7 +73,7 @@ async def main() -> None:
         choices = Resolver(client, Running(EXPERIMENT))
         chosen = microseconds(lambda one: choices.value("prompts.select_state", 0, one))
         table.add_row("a prompt's version, with an experiment on it", "", f"{chosen:.1f} us", f"{chosen / hashing:.0f}")
-        recorder = Recorder(MemoryStore().records, writer="bench", salt="salt", clock=SystemClock())
+        recorder = Recorder(memory_store().records, writer="bench", salt="salt", clock=SystemClock())
         arm = [Assignment(EXPERIMENT.key, "v2")]
         noted = microseconds(lambda one: recorder.note(arm, one.targeting_key, CONVERSION))
         table.add_row("a metric event, recorded", "", f"{noted:.1f} us", f"{noted / hashing:.0f}")

@@ -19,12 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.clock import SystemClock
-from adapters.memory.inbox import MemoryInbox
-from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.ports import ModelRequest
-from tests.builders import REPOSITORIES, EngineBed, agreeable, engine_bed, inbound
+from tests.builders import REPOSITORIES, EngineBed, agreeable, engine_bed, inbound, memory_inbox, memory_store
 from worker.dependencies import DrainLimits
 from worker.drain import drain
 from worker.scheduling import limiter
@@ -96,8 +94,8 @@ def without_it() -> Iterator[None]:
 async def measured(service_ms: float) -> tuple[float | None, Counter[str]]:
     """Seconds from the end of the outage to the last reply, None when that does not come; and the calls."""
     server = Server(service_ms / 1000)
-    inbox: Any = Served(MemoryInbox(), server, InboxUnavailableError("down"))
-    store: Any = Served(MemoryStore(), server, StoreUnavailableError("down"))
+    inbox: Any = Served(memory_inbox(), server, InboxUnavailableError("down"))
+    store: Any = Served(memory_store(), server, StoreUnavailableError("down"))
 
     async def thinking(request: ModelRequest) -> str:
         await asyncio.sleep(MODEL_SECONDS)

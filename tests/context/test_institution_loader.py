@@ -62,6 +62,37 @@ class TestWhatIsRead:
         assert any(intent.conclude for intent in pyloto.intents)
         assert any(intent.escalate for intent in pyloto.intents)
 
+    def test_another_language_says_what_it_has_and_the_rest_as_it_is(self) -> None:
+        dental = load_institution(DOCUMENTS / "harbour_dental")
+        spoken = dental.speaking("pt")
+        assert spoken.text(FixedText.ESCALATED).startswith("Vou passar esta conversa")
+        assert spoken.text(FixedText.COMPLETED) == dental.text(FixedText.COMPLETED)
+        urgent, book = spoken.intent("urgent"), spoken.intent("book")
+        assert urgent
+        assert book
+        assert urgent.answer.startswith("Sinto muito")
+        assert book == dental.intent("book")
+        assert dental.speaking("es") is dental
+        assert "Sinto muito" not in dental.prompt_core
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            ("# Texts pt\n\n## escalated\n\n> Oi", "language of the institution"),
+            ("# Texts en\n\n## escaladed\n\n> Hello", 'there is no "escaladed" in "# Texts"'),
+            ("# Texts fr\n\n## escalated\n\n> Bonjour", "is not a section of this file"),
+            ("# Intents es\n\n## greeting\n\n> Cuesta R$ 50", 'breaks the rule "price"'),
+            ("# Texts en\n\n## list_label\n\n> All the options that we have", "at most 20"),
+        ],
+    )
+    def test_a_wrong_translation(self, write: Callable[[Documents], Path], wrong: str, said: str) -> None:
+        documents = read("pyloto")
+        own = documents[TAXONOMY].split("# Texts en\n")
+        rest = own[1][own[1].index("# Intents\n") :]
+        documents[TAXONOMY] = f"{own[0]}{wrong}\n\n{rest}"
+        (problem,) = problems(write(documents))
+        assert said in problem
+
     def test_an_institution_of_another_shape(self) -> None:
         harbour = load_institution(DOCUMENTS / "harbour_dental")
         assert (harbour.name, harbour.language) == ("Harbour Dental", "en-GB")

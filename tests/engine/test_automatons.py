@@ -10,13 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.memory.inbox import MemoryInbox
-from adapters.memory.store import MemoryStore
 from contracts.conversation import Conversation, State
 from contracts.institution import FixedText
 from contracts.messages import InboundKind
 from contracts.turn import TurnReason
-from tests.builders import SteppingClock, conversation_id, decision, engine_bed, inbound, open_backend, pyloto, scripted
+from tests.builders import (
+    SteppingClock,
+    conversation_id,
+    decision,
+    engine_bed,
+    inbound,
+    memory_inbox,
+    memory_store,
+    open_backend,
+    pyloto,
+    scripted,
+)
 from worker.automatons import FAST
 from worker.drain import drain
 
@@ -74,7 +83,7 @@ class Played:
 async def play(texts: Sequence[str], pauses: Sequence[timedelta], *, concludes: bool = False) -> Played:
     """Write each text after its pause, in a conversation of its own; `concludes` ends it with every reply."""
     answer = decision(next_state="COMPLETED", intent="goodbye") if concludes else decision()
-    bed = engine_bed(MemoryInbox(), MemoryStore(), model=scripted(state=answer), clock=SteppingClock())
+    bed = engine_bed(memory_inbox(), memory_store(), model=scripted(state=answer), clock=SteppingClock())
     for text, pause in zip(texts, pauses, strict=True):
         bed.clock.move(pause)
         await bed.inbox.append([inbound(text, at=bed.clock.now(), sent_at=bed.clock.now())])
@@ -198,7 +207,7 @@ async def test_silence_lasts_until_the_team_hands_the_conversation_back(tmp_path
 
 
 async def test_photos_in_a_row_are_no_rounds() -> None:
-    bed = engine_bed(MemoryInbox(), MemoryStore())
+    bed = engine_bed(memory_inbox(), memory_store())
     for _ in range(35):
         bed.clock.move(timedelta(seconds=2))
         image = inbound("", kind=InboundKind.IMAGE, at=bed.clock.now(), sent_at=bed.clock.now())

@@ -10,8 +10,6 @@ from openfeature.provider import FeatureProvider
 
 from adapters.memory.cache import MemoryCache
 from adapters.memory.events import MemoryEvents
-from adapters.memory.inbox import MemoryInbox
-from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
 from cli.settings import read_settings
 from contracts.conversation import TaskName, TaskRecord, TurnRecord
@@ -29,6 +27,8 @@ from tests.builders import (
     decision,
     engine_bed,
     inbound,
+    memory_inbox,
+    memory_store,
     message_type,
     meter,
     pyloto,
@@ -92,7 +92,7 @@ async def played(
     **environment: str,
 ) -> Seen:
     """As many people as there are texts ask, one after the other, all with this value; None: there is no such flag."""
-    store, events, clock = MemoryStore(), MemoryEvents(), SteppingClock()
+    store, events, clock = memory_store(), MemoryEvents(), SteppingClock()
     if value is not None:
         if type(value) is bool:
             given = flag(key, status="enabled" if value else "disabled")
@@ -113,7 +113,7 @@ async def played(
         store.records, events, clock, writer="worker", salt="salt", said={}, provider=provider
     ) as flags:
         variants = FlagVariantAssigner(prompter, flags.recorder, flags.resolver, "pt-BR", asks_prompts=True)
-        bed = engine_bed(MemoryInbox(), store, model=model, clock=clock, variants=variants, prompter=prompter)
+        bed = engine_bed(memory_inbox(), store, model=model, clock=clock, variants=variants, prompter=prompter)
         for number, text in enumerate(asks):
             model.requests.clear()
             who = conversation_id(f"p{number}")

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 
 from adapters.memory.events import MemoryEvents
-from adapters.memory.inbox import MemoryInbox
-from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
 from contracts.conversation import State
 from contracts.ports import ModelRequest
@@ -22,7 +20,18 @@ from flags.experiments.recorder import Recorder
 from flags.experiments.store import ExperimentStore
 from flags.runtime import open_flags
 from reports.accuracy import BACK_WITHIN
-from tests.builders import EngineBed, SteppingClock, agreeable, conversation_id, decision, engine_bed, inbound, prompter
+from tests.builders import (
+    EngineBed,
+    SteppingClock,
+    agreeable,
+    conversation_id,
+    decision,
+    engine_bed,
+    inbound,
+    memory_inbox,
+    memory_store,
+    prompter,
+)
 from worker.drain import drain
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner
 
@@ -82,7 +91,7 @@ class Course:
 
 @asynccontextmanager
 async def under_way() -> AsyncIterator[Course]:
-    store, events, clock, decided = MemoryStore(), MemoryEvents(), SteppingClock(), [NO_LINE]
+    store, events, clock, decided = memory_store(), MemoryEvents(), SteppingClock(), [NO_LINE]
 
     async def answer(request: ModelRequest) -> str:
         return decided[0] if request.schema_name == "state_decision" else await agreeable(request)
@@ -93,7 +102,7 @@ async def under_way() -> AsyncIterator[Course]:
     await laboratory.start(KEY, **SIGNED)
     async with open_flags(store.records, events, clock, writer="worker", salt="salt", said={}) as flags:
         variants = FlagVariantAssigner(prompter(model), flags.recorder, flags.resolver, "pt-BR", asks_prompts=True)
-        bed = engine_bed(MemoryInbox(), store, model=model, clock=clock, variants=variants)
+        bed = engine_bed(memory_inbox(), store, model=model, clock=clock, variants=variants)
 
         def decide(what: str) -> None:
             decided[0] = what
@@ -185,7 +194,7 @@ async def test_a_correction_in_another_process_counts_for_the_arm_of_before() ->
         await course.say(SPAM)
         command = Recorder(course.bed.store.records, writer="command", salt="salt", clock=course.bed.clock)
         elsewhere = engine_bed(
-            MemoryInbox(),
+            memory_inbox(),
             course.bed.store,
             clock=course.bed.clock,
             variants=SettingsVariantAssigner(prompter(ScriptedModel(agreeable)), command),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from context.hours import handoff_text
 from contracts.conversation import Owner, Speaker, State, Trigger
 from contracts.errors import ChannelUnavailableError, IllegalTransitionError, ReplyWindowClosedError
 from contracts.institution import FixedText
@@ -272,3 +273,21 @@ async def test_a_reply_that_waits_for_the_platform_is_withdrawn_by_an_agent_s_wo
     await drain(C1, bed.engine.drain)
     assert sent(bed) == []
     assert [row.error_code for row in await bed.store.outbox.rows(C1)] == ["taken"]
+
+
+async def test_what_is_said_without_a_model_is_in_the_person_s_language(beds: Any) -> None:
+    """The newest text that decides the language does: at the hand-off, after a long wait, and for a short word."""
+    english = pyloto().speaking("en")
+    bed = beds(model=scripted(state=[decision(next_state="ESCALATING", intent="complaint")]))
+    await say(bed, "Hello, I would like to talk to a person about the order that you have")
+    assert sent(bed)[-1] == english.text(FixedText.ESCALATED)
+    bed.clock.move(timedelta(hours=21))
+    await tend(bed.engine.sweep)
+    await flush(C1, bed.engine.outbox)
+    assert sent(bed)[-1] == english.text(FixedText.STILL_WAITING)
+    bed.clock.move(timedelta(minutes=30))
+    await say(bed, "ok")
+    assert sent(bed)[-1] == handoff_text(english, bed.clock.now())
+    bed.clock.move(timedelta(minutes=30))
+    await say(bed, "Você pode me dizer quando uma pessoa vai responder?")
+    assert sent(bed)[-1] == handoff_text(pyloto(), bed.clock.now())

@@ -45,7 +45,7 @@ from worker.people.notices import NoticeDelivery, Notices
 from worker.people.privacy import erase
 from worker.sweeper import tend
 
-INTERLEAVINGS = {"memory": 120, "sqlite": 40, "redis": 15, "firestore": 5}
+INTERLEAVINGS = {"sqlite": 60, "redis": 15, "firestore": 5}
 CHOSEN = os.environ.get("HANDOFF_INTERLEAVINGS")
 STEPS = 24
 C1 = conversation_id()

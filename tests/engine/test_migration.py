@@ -55,7 +55,7 @@ def _place(name: str, bed: EngineBed) -> Place:
     return Place(name, Backend(bed.inbox, bed.store, MemoryEvents()))
 
 
-@pytest.fixture(params=[kind for kind in BACKENDS if kind != "memory"])
+@pytest.fixture(params=BACKENDS)
 async def two(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Two]:
     clock = SteppingClock()
     async with AsyncExitStack() as stack:

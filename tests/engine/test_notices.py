@@ -46,7 +46,7 @@ HUMAN = decision(
 )
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
     async with open_backend(request.param, tmp_path) as both:
         yield both

@@ -16,7 +16,7 @@ from worker.scheduling.pace import Pace
 C1, C2 = conversation_id("c-1"), conversation_id("c-2")
 
 
-@pytest.mark.parametrize("backend", ["memory", "sqlite"])
+@pytest.mark.parametrize("backend", ["sqlite"])
 async def test_one_person_gets_a_burst_and_then_a_message_every_six_seconds(backend: str, tmp_path: Path) -> None:
     async with open_backend(backend, tmp_path) as (inbox, store):
         channel = RecordingChannel(name=ChannelName.WHATSAPP, limits=LIMITS)

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 LATER = START + timedelta(hours=1)
 
 
-@pytest.fixture(params=[kind for kind in BACKENDS if kind != "memory"])
+@pytest.fixture(params=BACKENDS)
 async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Store, Store]]:
     async with AsyncExitStack() as stack:
         _, here = await stack.enter_async_context(open_backend("memory", tmp_path))

@@ -9,14 +9,12 @@ import httpx
 import pytest
 
 from adapters.http.slack import SlackWebhook
-from adapters.memory.inbox import MemoryInbox
-from adapters.memory.store import MemoryStore
 from observability.metrics import REGISTRY
 from reports.digest import Period
 from reports.posting import CLAIMED_FOR, ReportPosting, due_periods
 from reports.reporting import Reporting
 from sandbox.slack_webhooks import SlackWebhooks
-from tests.builders import SteppingClock
+from tests.builders import SteppingClock, memory_inbox, memory_store
 
 PATH = "T1/B1/secret"
 # A Monday.
@@ -27,12 +25,12 @@ class Team:
     """A store that several processes share, and the team's place in Slack."""
 
     def __init__(self, at: datetime = MORNING) -> None:
-        self.store, self.clock, self.slack = MemoryStore(), SteppingClock(at), SlackWebhooks({PATH})
+        self.store, self.clock, self.slack = memory_store(), SteppingClock(at), SlackWebhooks({PATH})
 
     def process(self) -> ReportPosting:
         transport = httpx.ASGITransport(self.slack.app())
         webhook = SlackWebhook(f"https://hooks.slack.com/services/{PATH}", transport=transport)
-        reporting = Reporting(MemoryInbox(), self.store, self.clock, UTC, None)
+        reporting = Reporting(memory_inbox(), self.store, self.clock, UTC, None)
         return ReportPosting(reporting, self.store.records, webhook.post)
 
     @property

@@ -10,8 +10,6 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from adapters.memory.inbox import MemoryInbox
-from adapters.memory.store import MemoryStore
 from contracts.errors import ConfigurationError
 from contracts.performance import Count, Times
 from contracts.ports import Inbox, Store
@@ -23,7 +21,7 @@ from reports.performance import figures, performance_report
 from reports.render.text import digest_text
 from reports.render.words import Wording, phrases
 from reports.reporting import Reporting
-from tests.builders import BACKENDS, SteppingClock, inbound, open_backend, pyloto
+from tests.builders import BACKENDS, SteppingClock, inbound, memory_inbox, memory_store, open_backend, pyloto
 from tests.reporting import Kind, book
 from webhook.console.rendering import standalone
 
@@ -42,7 +40,7 @@ async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 def reporting(store: Store, inbox: Inbox | None = None, at: datetime = NOON, ceiling: str | None = None) -> Reporting:
     zone = UTC
-    return Reporting(inbox or MemoryInbox(), store, SteppingClock(at), zone, Decimal(ceiling) if ceiling else None)
+    return Reporting(inbox or memory_inbox(), store, SteppingClock(at), zone, Decimal(ceiling) if ceiling else None)
 
 
 async def test_days_are_added_up_and_set_against_those_before(backend: tuple[Inbox, Store]) -> None:
@@ -65,7 +63,7 @@ async def test_days_are_added_up_and_set_against_those_before(backend: tuple[Inb
 
 
 async def test_days_begin_in_the_institution_s_zone() -> None:
-    store = MemoryStore()
+    store = memory_store()
     zone = ZoneInfo("America/Sao_Paulo")
     late = datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
     await book(store, {late: Kind(turns=1), late + timedelta(hours=1): Kind(turns=2)})
@@ -74,7 +72,7 @@ async def test_days_begin_in_the_institution_s_zone() -> None:
 
 
 async def test_many_shards_are_all_read() -> None:
-    store = MemoryStore()
+    store = memory_store()
     for writer in range(205):
         await book(store, {NOON: Kind(turns=1)}, writer=f"w{writer}")
     report = await performance_report(store.records, Span(TODAY, TODAY, UTC), at=NOON)
@@ -82,7 +80,7 @@ async def test_many_shards_are_all_read() -> None:
 
 
 async def test_the_first_five_numbers() -> None:
-    inbox, store = MemoryInbox(), MemoryStore()
+    inbox, store = memory_inbox(), memory_store()
     await book(
         store, {NOON - timedelta(hours=3): Kind(turns=50), NOON - timedelta(minutes=30): Kind(turns=8, failed=2)}
     )
@@ -103,7 +101,7 @@ async def test_the_first_five_numbers() -> None:
 
 
 async def test_the_numbers_of_an_installation_that_has_done_nothing() -> None:
-    view = (await reporting(MemoryStore()).status()).view()
+    view = (await reporting(memory_store()).status()).view()
     assert view["reply_ms"] == {"count": 0, "p50": None, "p95": None, "p99": None}
     assert view["failures"]["rate"] is None
     assert view["answers"] == {}
@@ -116,7 +114,7 @@ async def fortnight(store: Store, last: Kind) -> None:
 
 
 async def test_a_day_like_the_others_is_within_its_bands() -> None:
-    store = MemoryStore()
+    store = memory_store()
     await fortnight(store, Kind(turns=11))
     found = await reporting(store).digest(Period.DAILY)
     assert found.span == Span(TODAY - DAY, TODAY - DAY, UTC)
@@ -135,7 +133,7 @@ async def test_a_day_like_the_others_is_within_its_bands() -> None:
     ],
 )
 async def test_what_leaves_its_band_is_told(day: Kind, figures: set[str], is_worse: bool) -> None:
-    store = MemoryStore()
+    store = memory_store()
     await fortnight(store, day)
     found = await reporting(store).digest(Period.DAILY)
     assert {one.figure for one in found.anomalies} == figures
@@ -144,7 +142,7 @@ async def test_what_leaves_its_band_is_told(day: Kind, figures: set[str], is_wor
 
 
 async def test_failures_leave_their_band_upwards() -> None:
-    store = MemoryStore()
+    store = memory_store()
     await fortnight(store, Kind(turns=11, failed=3))
     assert "failure_rate" in {one.figure for one in (await reporting(store).digest(Period.DAILY)).anomalies}
 
@@ -157,7 +155,7 @@ def test_few_days_have_no_band() -> None:
 
 
 async def test_a_week_is_seven_days_against_the_seven_before() -> None:
-    store = MemoryStore()
+    store = memory_store()
     await book(store, {NOON - number * DAY: Kind(turns=number) for number in range(1, 15)})
     found = await reporting(store).digest(Period.WEEKLY)
     assert (found.span.first, found.span.last) == (TODAY - 7 * DAY, TODAY - DAY)
@@ -194,7 +192,7 @@ class Elements(HTMLParser):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("language", ["pt-BR", "en"])
 async def test_every_page_is_whole_and_loads_nothing(name: str, language: str) -> None:
-    store = MemoryStore()
+    store = memory_store()
     await fortnight(store, Kind(turns=11, failed=3, usd="0.01"))
     page = await reporting(store).page(name, language=language)
     assert page
@@ -212,13 +210,13 @@ async def test_every_page_is_whole_and_loads_nothing(name: str, language: str) -
 
 async def test_a_page_of_nothing_is_a_page_too() -> None:
     for name in NAMES:
-        assert await reporting(MemoryStore()).page(name, language="en")
-    assert await reporting(MemoryStore()).page("nothing", language="en") is None
-    assert await reporting(MemoryStore()).view("nothing") is None
+        assert await reporting(memory_store()).page(name, language="en")
+    assert await reporting(memory_store()).page("nothing", language="en") is None
+    assert await reporting(memory_store()).view("nothing") is None
 
 
 async def test_a_page_is_of_the_days_that_are_asked_for() -> None:
-    store = MemoryStore()
+    store = memory_store()
     await book(store, {NOON - number * DAY: Kind(turns=number) for number in (3, 4, 5)})
     days = {"first": TODAY - 5 * DAY, "last": TODAY - 4 * DAY}
     page = await reporting(store).page("cost", language="en", **days)
@@ -228,7 +226,7 @@ async def test_a_page_is_of_the_days_that_are_asked_for() -> None:
 
 
 async def test_every_view_is_json_without_a_word_of_anybody() -> None:
-    store = MemoryStore()
+    store = memory_store()
     await fortnight(store, Kind(turns=11, failed=3))
     for name in NAMES:
         text = orjson.dumps(await reporting(store).view(name)).decode()
@@ -264,7 +262,7 @@ def test_numbers_are_written_as_the_language_writes_them(language: str, expected
 
 
 async def test_the_text_for_the_team_says_what_left_its_band_first() -> None:
-    store = MemoryStore()
+    store = memory_store()
     await store.institutions.publish(pyloto(), at=NOON)
     await fortnight(store, Kind(turns=11, usd="0.01"))
     found = reporting(store)
@@ -276,7 +274,7 @@ async def test_the_text_for_the_team_says_what_left_its_band_first() -> None:
 
 
 async def test_a_baseline_is_kept_and_compared(tmp_path: Path) -> None:
-    store, path = MemoryStore(), tmp_path / "before.json"
+    store, path = memory_store(), tmp_path / "before.json"
     await book(store, {NOON - 2 * DAY: Kind(turns=150, usd="0.002"), NOON: Kind(turns=20, usd="0.001", failed=2)})
     switches = {"PROMPTER_USE_CACHE": False}
     before = Span(TODAY - 2 * DAY, TODAY - 2 * DAY, UTC)
@@ -304,7 +302,7 @@ def test_a_file_that_is_no_baseline_is_named(content: str, tmp_path: Path) -> No
 
 
 async def test_latency_is_booked_where_the_reply_went_out() -> None:
-    store = MemoryStore()
+    store = memory_store()
     await book(store, {NOON: Kind(turns=3)})
     page = (await performance_report(store.records, Span(TODAY, TODAY, UTC), at=NOON)).total
     assert page.time(Times.REPLY).count == 3

@@ -55,7 +55,7 @@ def reader() -> Reader:
     return Reader()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["sqlite"])
 async def bed(request: pytest.FixtureRequest, tmp_path: Path, reader: Reader) -> AsyncIterator[EngineBed]:
     async with open_backend(request.param, tmp_path) as (inbox, store):
         yield engine_bed(inbox, store, model=ScriptedModel(reader))

@@ -12,14 +12,21 @@ from typing import Any
 
 import pytest
 
-from adapters.memory.inbox import MemoryInbox
-from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
 from contracts.delivery import InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.ports import Inbox, ModelRequest, Store
 from contracts.values import ConversationId
-from tests.builders import REPOSITORIES, EngineBed, agreeable, conversation_id, engine_bed, inbound
+from tests.builders import (
+    REPOSITORIES,
+    EngineBed,
+    agreeable,
+    conversation_id,
+    engine_bed,
+    inbound,
+    memory_inbox,
+    memory_store,
+)
 from worker.dependencies import DrainLimits
 from worker.drain import drain
 from worker.scheduling.keyed_queue import EmbeddedQueue
@@ -100,8 +107,8 @@ class Process:
 
 @asynccontextmanager
 async def process(model: ScriptedModel | None = None, *, at_once: int = AT_ONCE) -> AsyncIterator[Process]:
-    inbox = Failing(MemoryInbox(), InboxUnavailableError("down"))
-    store = Failing(MemoryStore(), StoreUnavailableError("down"))
+    inbox = Failing(memory_inbox(), InboxUnavailableError("down"))
+    store = Failing(memory_store(), StoreUnavailableError("down"))
     typed_inbox: Inbox = inbox  # type: ignore[assignment]
     typed_store: Store = store  # type: ignore[assignment]
     clock: Any = SystemTime()
@@ -179,8 +186,8 @@ async def test_an_outage_in_the_middle_of_the_turns_costs_no_attempt() -> None:
 
 async def test_the_next_drain_takes_the_attempt_back_before_it_counts_its_own() -> None:
     inbox, store = (
-        Failing(MemoryInbox(), InboxUnavailableError("down")),
-        Failing(MemoryStore(), StoreUnavailableError("down")),
+        Failing(memory_inbox(), InboxUnavailableError("down")),
+        Failing(memory_store(), StoreUnavailableError("down")),
     )
 
     async def cut_off(request: ModelRequest) -> str:

@@ -6,8 +6,6 @@ from decimal import Decimal
 
 import pytest
 
-from adapters.memory.inbox import MemoryInbox
-from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
 from contracts.errors import ChannelRefusedError, ModelRequestRejectedError, ModelUnavailableError
 from contracts.performance import COLLECTION, Count, Page, Times
@@ -15,7 +13,16 @@ from contracts.ports import ModelRequest
 from observability.metrics import REGISTRY
 from prompts.pricing.budget import Ceilings
 from reports.budget import BudgetSync
-from tests.builders import EngineBed, SteppingClock, conversation_id, engine_bed, inbound, meter
+from tests.builders import (
+    EngineBed,
+    SteppingClock,
+    conversation_id,
+    engine_bed,
+    inbound,
+    memory_inbox,
+    memory_store,
+    meter,
+)
 from worker.drain import drain
 
 C1 = conversation_id("c-1")
@@ -43,7 +50,7 @@ async def booked(bed: EngineBed) -> Page:
 
 
 async def test_a_turn_is_counted_with_its_moves_its_source_and_the_time_to_its_reply() -> None:
-    bed = engine_bed(MemoryInbox(), MemoryStore())
+    bed = engine_bed(memory_inbox(), memory_store())
     begun = rise("fsm_transitions_total", trigger="begin", source="INIT", dest="IDENTIFYING")
     answered = rise("worker_answers_total", source="model")
     quick = rise("worker_reply_seconds_bucket", channel="web", le="2.0")
@@ -58,7 +65,7 @@ async def test_a_turn_is_counted_with_its_moves_its_source_and_the_time_to_its_r
 
 
 async def test_a_move_outside_a_turn_is_counted_too() -> None:
-    bed = engine_bed(MemoryInbox(), MemoryStore())
+    bed = engine_bed(memory_inbox(), memory_store())
     await say(bed)
     moved = rise("fsm_transitions_total", trigger="escalate", source="AWAITING_USER", dest="ESCALATING")
     await bed.engine.operators.agents.escalate(C1, agent="", reason="test")
@@ -73,7 +80,7 @@ async def test_a_model_that_fails_is_counted_by_kind_and_its_turn_as_a_failure(e
     async def fails(_: ModelRequest) -> str:
         raise error
 
-    bed = engine_bed(MemoryInbox(), MemoryStore(), model=ScriptedModel(fails))
+    bed = engine_bed(memory_inbox(), memory_store(), model=ScriptedModel(fails))
     failed, fallback = rise("prompter_model_errors_total", kind=kind), rise("worker_answers_total", source="fallback")
     await say(bed)
     assert failed() > 0
@@ -82,7 +89,7 @@ async def test_a_model_that_fails_is_counted_by_kind_and_its_turn_as_a_failure(e
 
 
 async def test_a_reply_that_a_platform_refuses_is_a_failure() -> None:
-    bed = engine_bed(MemoryInbox(), MemoryStore())
+    bed = engine_bed(memory_inbox(), memory_store())
     bed.channel.next_errors = [ChannelRefusedError("blocked", code="131026")]
     await say(bed)
     page = await booked(bed)
@@ -91,7 +98,7 @@ async def test_a_reply_that_a_platform_refuses_is_a_failure() -> None:
 
 
 async def test_the_share_of_the_budget_is_what_all_have_spent_of_it() -> None:
-    store, clock = MemoryStore(), SteppingClock()
+    store, clock = memory_store(), SteppingClock()
     for writer, spent in (("theirs", 3), ("mine", 2)):
         day = meter(clock, ceilings=Ceilings(day=Decimal(10))).day
         day.add(Decimal(spent))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from adapters.memory.events import MemoryEvents
-from adapters.memory.store import MemoryRecords, MemoryStore
+from adapters.sqlite.store import SqliteRecords
 from contracts.errors import StoreUnavailableError
 from flags.definitions import Flag
 from flags.experiments.canary import AUTHOR, CanaryWatch, step_back, watching
@@ -16,7 +16,7 @@ from flags.experiments.observations import Arm, Observations, Person, Sums
 from flags.experiments.recorder import ERROR, RESPONSE_TIME_MS, Recorder
 from flags.resolver import Assignment
 from flags.store import FlagStore
-from tests.builders import PATIENCE, START, SteppingClock
+from tests.builders import PATIENCE, START, SteppingClock, memory_store, sqlite_database
 from tests.flags.making import flag
 from tests.flags.test_flag_cache import until
 
@@ -84,7 +84,7 @@ class Flying:
     """A canary in a store, and people who meet it."""
 
     def __init__(self, store: Any = None) -> None:
-        self.store = store or MemoryStore()
+        self.store = store or memory_store()
         self.clock = SteppingClock()
         self.register = FlagStore(self.store.records, MemoryEvents(), self.clock)
         self.watch = CanaryWatch(self.store.records, self.register, self.clock)
@@ -128,11 +128,11 @@ async def test_stepping_back_is_a_change_like_any_and_can_be_taken_back() -> Non
     assert await flying.watch.look() == ["models.fast"]
 
 
-class AwayOnce(MemoryRecords):
+class AwayOnce(SqliteRecords):
     looks = 0
 
     @property
-    def records(self) -> MemoryRecords:
+    def records(self) -> SqliteRecords:
         return self
 
     async def page(self, *args, **kwargs):  # type: ignore[no-untyped-def]
@@ -143,7 +143,7 @@ class AwayOnce(MemoryRecords):
 
 
 async def test_it_is_watched_in_the_background_whatever_the_store_does() -> None:
-    store = AwayOnce()
+    store = AwayOnce(sqlite_database())
     flying = Flying(store)
     await flying.set(canary())
     await flying.meet(errors=0.9)

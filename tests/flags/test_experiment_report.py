@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from adapters.memory.events import MemoryEvents
-from adapters.memory.store import MemoryStore
 from contracts.errors import ChangeRefusedError
 from contracts.paging import all_records
 from flags.experiments.definitions import Experiment, Phase
@@ -18,7 +17,7 @@ from flags.experiments.report import lines, rows
 from flags.experiments.report_page import page
 from flags.experiments.store import ExperimentStore
 from flags.file import SAMPLE_EXPERIMENT, read_experiment_file
-from tests.builders import SteppingClock
+from tests.builders import SteppingClock, memory_store
 from tests.flags.simulation import Effect, take_part
 from tests.flags.test_recommendation import EXACT
 from webhook.console.rendering import standalone
@@ -31,7 +30,7 @@ class Course:
     """The sample experiment under way."""
 
     def __init__(self, experiment: Experiment = SAMPLE) -> None:
-        self.store, self.clock, self.experiment = MemoryStore(), SteppingClock(), experiment
+        self.store, self.clock, self.experiment = memory_store(), SteppingClock(), experiment
         self.laboratory = ExperimentStore(self.store.records, MemoryEvents(), self.clock)
 
     async def run(self, effects: dict[str, Effect], *, days: int, a_day: int) -> None:

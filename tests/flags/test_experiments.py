@@ -14,7 +14,6 @@ from openfeature.evaluation_context import EvaluationContext
 from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
 
 from adapters.memory.events import MemoryEvents
-from adapters.memory.store import MemoryStore
 from contracts.errors import ChangeRefusedError
 from contracts.ports import Store
 from flags.cache import Cache
@@ -26,7 +25,7 @@ from flags.experiments.store import ExperimentStore
 from flags.provider import ProsaProvider, SwitchedProvider, provided
 from flags.resolver import Assignment, Choice, Resolver
 from flags.store import FlagStore
-from tests.builders import BACKENDS, START, SteppingClock, open_backend
+from tests.builders import BACKENDS, START, SteppingClock, memory_store, open_backend
 from tests.flags.making import Known, evaluator, flag, person, variants
 from tests.flags.test_recommendation import EXACT, experiment
 
@@ -96,7 +95,7 @@ async def test_its_life_moves_its_flag_and_leaves_who_and_why(store: Store) -> N
 
 
 async def test_shipping_gives_everybody_the_arm_that_won() -> None:
-    bench = Bench(MemoryStore())
+    bench = Bench(memory_store())
     await bench.laboratory.plan(draft(arms=[{"name": "v1"}, *_arms("v2", "v3")]))
     await bench.laboratory.start("prompt-v2", **SIGNED)
     with pytest.raises(ChangeRefusedError, match="has no arm v9; it has: v1, v2, v3"):
@@ -115,7 +114,7 @@ def _arms(*names: str) -> list[dict[str, Any]]:
 
 
 async def test_what_cannot_be_is_refused_with_what_can() -> None:
-    bench = Bench(MemoryStore())
+    bench = Bench(memory_store())
     laboratory = bench.laboratory
     with pytest.raises(ChangeRefusedError, match="there is no experiment prompt-v2: prosa experiments list"):
         await laboratory.start("prompt-v2", **SIGNED)
@@ -158,7 +157,7 @@ def test_only_legal_steps_are_taken(steps: list[Phase]) -> None:
     ],
 )
 async def test_a_change_of_who_is_in_which_arm_is_noticed(changes: dict[str, Any], counts: bool) -> None:
-    bench = Bench(MemoryStore())
+    bench = Bench(memory_store())
     await bench.laboratory.plan(draft())
     started = await bench.laboratory.start("prompt-v2", **SIGNED)
     bench.clock.move(timedelta(hours=1))
@@ -318,7 +317,7 @@ async def test_canaries_assign_both_sides() -> None:
 
 
 async def test_active_experiments_are_read_from_the_store_as_flags_are() -> None:
-    bench = Bench(MemoryStore())
+    bench = Bench(memory_store())
     cache = Cache(bench.laboratory)
     await cache.refresh()
     await bench.laboratory.plan(draft())

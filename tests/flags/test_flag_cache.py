@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from adapters.memory.events import MemoryEvents
-from adapters.memory.store import MemoryStore
 from adapters.redis.events import RedisEvents
 from adapters.redis.store import RedisStore
 from contracts.errors import ConfigurationError, StoreUnavailableError
@@ -18,7 +17,7 @@ from flags.evaluation import CompiledFlag, Evaluator
 from flags.file import FileSource
 from flags.store import FlagStore
 from observability.metrics import FLAG_REFRESHES
-from tests.builders import PATIENCE, START, SteppingClock, open_redis
+from tests.builders import PATIENCE, START, SteppingClock, memory_store, open_redis
 from tests.flags.making import flag, person
 
 NEVER = timedelta(hours=1)
@@ -142,7 +141,7 @@ def test_without_an_event_loop_they_can_still_be_asked() -> None:
 
 async def test_a_change_in_the_same_process_is_seen_when_it_is_told() -> None:
     events = MemoryEvents()
-    register = FlagStore(MemoryStore().records, events, SteppingClock())
+    register = FlagStore(memory_store().records, events, SteppingClock())
     cache = Cache(register)
     async with kept_fresh(events, cache, every=NEVER):
         assert cache.get("x") is None
@@ -171,7 +170,7 @@ async def test_a_change_in_another_process_is_told_over_redis() -> None:
 
 
 async def test_a_change_that_nobody_is_told_of_is_seen_at_the_next_look() -> None:
-    store = MemoryStore()
+    store = memory_store()
     cache = Cache(FlagStore(store.records, MemoryEvents(), SteppingClock()))
     async with kept_fresh(MemoryEvents(), cache, every=timedelta(milliseconds=20)):
         elsewhere = FlagStore(store.records, MemoryEvents(), SteppingClock())

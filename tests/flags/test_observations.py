@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from adapters.memory.store import MemoryRecords, MemoryStore
+from adapters.sqlite.store import SqliteRecords
 from contracts.delivery import Record
 from contracts.errors import StoreUnavailableError
 from contracts.paging import all_records
@@ -22,7 +22,7 @@ from flags.experiments.observations import COLLECTION, Observations, forget, mer
 from flags.experiments.recorder import BACKLOG, CONVERSION, IMPRESSION, RESPONSE_TIME_MS, ROWS, Recorder, recording
 from flags.resolver import Assignment
 from observability.metrics import EXPERIMENT_EVENTS, EXPERIMENT_FLUSHES_MISSED
-from tests.builders import BACKENDS, START, SteppingClock, open_backend
+from tests.builders import BACKENDS, START, SteppingClock, memory_store, open_backend, sqlite_database
 
 V1, V2 = (Assignment("exp", name) for name in ("v1", "v2"))
 TIME = Metric(name=RESPONSE_TIME_MS, kind=MetricKind.MEAN)
@@ -84,7 +84,7 @@ async def test_several_processes_are_put_together(store: Store) -> None:
 
 
 async def test_who_was_in_two_arms_is_in_none_and_counted() -> None:
-    store = MemoryStore()
+    store = memory_store()
     one, two = recorder(store, "w1"), recorder(store, "w2")
     one.expose([V1], "a")
     two.expose([V2], "a")
@@ -97,7 +97,7 @@ async def test_who_was_in_two_arms_is_in_none_and_counted() -> None:
 
 
 async def test_events_before_the_exposure_are_not_the_arm_s_doing() -> None:
-    store, clock = MemoryStore(), SteppingClock()
+    store, clock = memory_store(), SteppingClock()
     one, two = recorder(store, "w1", clock), recorder(store, "w2", clock)
     one.note([V1], "a", CONVERSION)
     two.note([V1], "a", CONVERSION)
@@ -123,7 +123,7 @@ async def test_events_before_the_exposure_are_not_the_arm_s_doing() -> None:
 
 async def test_what_a_process_sees_of_a_person_whom_another_one_exposed_stays_when_it_exposes_them_as_well() -> None:
     """A second worker takes the answer to the question at the end, and the next conversation as well."""
-    store, clock = MemoryStore(), SteppingClock()
+    store, clock = memory_store(), SteppingClock()
     one, two = recorder(store, "w1", clock), recorder(store, "w2", clock)
     one.expose([V1], "a")
     clock.move(SECOND)
@@ -144,7 +144,7 @@ async def test_what_a_process_sees_of_a_person_whom_another_one_exposed_stays_wh
 
 
 async def test_nobody_stands_in_it_by_name_or_can_be_followed() -> None:
-    store = MemoryStore()
+    store = memory_store()
     ours = recorder(store)
     ours.expose([V1, Assignment("other", "v1")], "whatsapp:+5511987654321")
     await ours.flush()
@@ -177,7 +177,7 @@ async def test_who_is_erased_is_in_no_record_and_comes_back_by_no_later_write(st
 
 
 async def test_who_comes_back_after_an_erasure_is_somebody_new() -> None:
-    store = MemoryStore()
+    store = memory_store()
     ours = recorder(store)
     ours.expose([V1], "ana")
     ours.note([V1], "ana", CONVERSION)
@@ -195,7 +195,7 @@ def outcome(name: str) -> float:
 
 
 async def test_a_value_that_is_no_number_is_counted_and_left_out() -> None:
-    store, before = MemoryStore(), outcome("unusable")
+    store, before = memory_store(), outcome("unusable")
     ours = recorder(store)
     ours.expose([V1], "a")
     for value in (float("nan"), float("inf")):
@@ -205,15 +205,15 @@ async def test_a_value_that_is_no_number_is_counted_and_left_out() -> None:
     assert outcome("unusable") == before + 2
 
 
-class Away(MemoryRecords):
+class Away(SqliteRecords):
     """A store that can be away, and can lose its answers."""
 
     @property
-    def records(self) -> MemoryRecords:
+    def records(self) -> SqliteRecords:
         return self
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(sqlite_database())
         self.is_away = False
         self.loses_answers = 0
 
@@ -271,7 +271,7 @@ async def test_while_recording_it_is_written_in_the_background_and_at_the_end() 
 
 
 async def test_many_people_are_many_small_records() -> None:
-    store = MemoryStore()
+    store = memory_store()
     ours = recorder(store)
     for number in range(10 * ROWS):
         ours.expose([V1 if number % 2 else V2], f"person {number}")

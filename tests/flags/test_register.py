@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from adapters.memory.events import MemoryEvents
-from adapters.memory.store import MemoryRecords, MemoryStore
+from adapters.sqlite.store import SqliteRecords
 from contracts.delivery import Record
 from contracts.errors import ChangeRefusedError, StoreUnavailableError
 from contracts.ports import Store
 from flags.definitions import Flag, Status
 from flags.invalidation import CHANNEL
 from flags.store import FlagStore, changed
-from tests.builders import BACKENDS, START, SteppingClock, open_backend
+from tests.builders import BACKENDS, START, SteppingClock, memory_store, open_backend, sqlite_database
 from tests.flags.making import flag, variants
 
 
@@ -80,7 +80,7 @@ async def test_histories_of_flags_whose_keys_begin_alike_stay_apart(store: Store
 
 
 async def test_nothing_is_written_when_nothing_changes() -> None:
-    flags = register(MemoryStore())
+    flags = register(memory_store())
     await flags.put(flag(), author="a", reason="r", expected=0)
     stamp = await flags.stamp()
     for refused in (
@@ -96,13 +96,13 @@ async def test_nothing_is_written_when_nothing_changes() -> None:
 
 async def test_a_change_tells_those_who_listen() -> None:
     events = MemoryEvents()
-    flags = FlagStore(MemoryStore().records, events, SteppingClock())
+    flags = FlagStore(memory_store().records, events, SteppingClock())
     async with events.subscribe(CHANNEL) as news:
         await flags.put(flag(), author="a", reason="r", expected=0)
         assert (await asyncio.wait_for(anext(news), 5)).name == "flags"
 
 
-class DiesWhileTelling(MemoryRecords):
+class DiesWhileTelling(SqliteRecords):
     """Away just when the others are to be told."""
 
     async def put(self, record: Record) -> Record | None:
@@ -112,13 +112,13 @@ class DiesWhileTelling(MemoryRecords):
 
 
 async def test_a_change_that_nobody_could_be_told_of_holds() -> None:
-    flags = FlagStore(DiesWhileTelling(), MemoryEvents(), SteppingClock())
+    flags = FlagStore(DiesWhileTelling(sqlite_database()), MemoryEvents(), SteppingClock())
     await flags.put(flag(), author="a", reason="r", expected=0)
     assert list(await flags.load()) == ["x"]
 
 
 async def test_a_flag_that_this_release_cannot_read_takes_no_other_with_it() -> None:
-    store = MemoryStore()
+    store = memory_store()
     flags = register(store)
     await flags.put(flag("good"), author="a", reason="r", expected=0)
     await store.records.put(Record(collection="flags", key="odd", body={"revision": "?"}, updated_at=START))
@@ -132,7 +132,7 @@ class History(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.clock = SteppingClock()
-        self.flags = FlagStore(MemoryStore().records, MemoryEvents(), self.clock)
+        self.flags = FlagStore(memory_store().records, MemoryEvents(), self.clock)
         self.said: list[Flag | None] = []
 
     def run(self, work):  # type: ignore[no-untyped-def]

@@ -15,7 +15,7 @@ from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvid
 from openfeature.track import TrackingEventDetails
 
 from adapters.memory.events import MemoryEvents
-from adapters.memory.store import MemoryRecords, MemoryStore
+from adapters.sqlite.store import SqliteRecords
 from contracts.delivery import Record
 from contracts.errors import StoreUnavailableError
 from contracts.ports import Store
@@ -24,7 +24,7 @@ from flags.experiments.store import ExperimentStore
 from flags.runtime import FlagRuntime, open_flags
 from flags.store import FlagStore
 from observability.metrics import REGISTRY
-from tests.builders import BACKENDS, PATIENCE, SteppingClock, open_backend
+from tests.builders import BACKENDS, PATIENCE, SteppingClock, memory_store, open_backend, sqlite_database
 from tests.flags.making import flag, person
 from tests.flags.test_experiments import SIGNED, draft
 from tests.flags.test_flag_cache import FILE, until
@@ -78,7 +78,7 @@ class Theirs(InMemoryProvider):
 
 @pytest.mark.parametrize("is_theirs", [False, True])
 async def test_what_is_tracked_counts_for_the_person_s_arm_in_each_active_experiment(is_theirs: bool) -> None:
-    store, events, clock = MemoryStore(), MemoryEvents(), SteppingClock()
+    store, events, clock = memory_store(), MemoryEvents(), SteppingClock()
     laboratory = ExperimentStore(store.records, events, clock)
     custom = {"name": "order_value", "kind": "total"}
     other = draft(key="other", arms=[{"name": "a"}, {"name": "b", "config": {"strategy": "cost"}}], secondary=[custom])
@@ -122,7 +122,7 @@ def _half(names: tuple[str, ...]) -> Callable[..., FlagResolutionDetails[Any]]:
 
 
 async def test_a_flag_that_is_changed_reaches_those_who_ask() -> None:
-    store, events = MemoryStore(), MemoryEvents()
+    store, events = memory_store(), MemoryEvents()
     register = FlagStore(store.records, events, SteppingClock())
     async with opened(store, events) as flags:
         assert not flags.client.get_boolean_value("x", False, person())
@@ -134,7 +134,7 @@ async def test_a_flag_that_is_changed_reaches_those_who_ask() -> None:
 
 
 async def test_two_of_them_in_one_process_do_not_mix() -> None:
-    one, other = MemoryStore(), MemoryStore()
+    one, other = memory_store(), memory_store()
     await FlagStore(one.records, MemoryEvents(), SteppingClock()).put(flag(), author="a", reason="r", expected=0)
     async with opened(one, MemoryEvents()) as mine, opened(other, MemoryEvents()) as theirs:
         assert mine.client.get_boolean_value("x", False, person())
@@ -144,24 +144,24 @@ async def test_two_of_them_in_one_process_do_not_mix() -> None:
 async def test_flags_of_a_file_and_of_another_provider(tmp_path: Path) -> None:
     file = tmp_path / "flags.yaml"
     file.write_text(FILE)
-    async with opened(MemoryStore(), MemoryEvents(), file=file) as flags:
+    async with opened(memory_store(), MemoryEvents(), file=file) as flags:
         assert flags.resolver.value("prompts.select_state", 0, person(1)).value in (1, 2)
     theirs = InMemoryProvider({"cache": InMemoryFlag("on", {"on": True}), "other": InMemoryFlag("on", {"on": True})})
     said = {"PROMPTER_USE_CACHE": False}
-    async with opened(MemoryStore(), MemoryEvents(), provider=theirs, said=said) as flags:
+    async with opened(memory_store(), MemoryEvents(), provider=theirs, said=said) as flags:
         assert flags.client.get_boolean_value("other", False, person())
         assert not flags.resolver.value("cache", True, person()).value
 
 
-class Broken(MemoryRecords):
+class Broken(SqliteRecords):
     """Hangs or fails at everything that flags and experiments ask of it."""
 
     @property
-    def records(self) -> MemoryRecords:
+    def records(self) -> SqliteRecords:
         return self
 
     def __init__(self, *, hangs: bool) -> None:
-        super().__init__()
+        super().__init__(sqlite_database())
         self._hangs = hangs
 
     async def _fail(self) -> None:

@@ -8,40 +8,40 @@ import httpx
 import pytest
 
 from adapters.http.client import HttpError, ask, open_client
-from sandbox.media_faults import ELSEWHERE, LOOKUP_FAULTS, MediaFault
+from sandbox.media_faults import ELSEWHERE, LOOKUP_FAULTS, FileFault
 
 VOICE = bytes(range(256)) * 40
 TOKEN = {"authorization": "Bearer 1:token"}
 SEEN = {
-    MediaFault.EXPIRED: 404,
-    MediaFault.UNAUTHORIZED: 401,
-    MediaFault.FORBIDDEN: 403,
-    MediaFault.RATE_LIMITED: 429,
-    MediaFault.SERVER_ERROR: 500,
-    MediaFault.UNAVAILABLE: 503,
-    MediaFault.NO_CONTENT: 204,
-    MediaFault.REDIRECT_INSIDE: 302,
-    MediaFault.REDIRECT_ELSEWHERE: 302,
-    MediaFault.REDIRECT_LOOP: 302,
+    FileFault.EXPIRED: 404,
+    FileFault.UNAUTHORIZED: 401,
+    FileFault.FORBIDDEN: 403,
+    FileFault.RATE_LIMITED: 429,
+    FileFault.SERVER_ERROR: 500,
+    FileFault.UNAVAILABLE: 503,
+    FileFault.NO_CONTENT: 204,
+    FileFault.REDIRECT_INSIDE: 302,
+    FileFault.REDIRECT_ELSEWHERE: 302,
+    FileFault.REDIRECT_LOOP: 302,
     **dict.fromkeys(
         (
-            MediaFault.EMPTY,
-            MediaFault.WRONG_TYPE,
-            MediaFault.WITHOUT_TYPE,
-            MediaFault.PAGE,
-            MediaFault.CORRUPT,
+            FileFault.EMPTY,
+            FileFault.WRONG_TYPE,
+            FileFault.WITHOUT_TYPE,
+            FileFault.PAGE,
+            FileFault.CORRUPT,
         ),
         200,
     ),
-    MediaFault.NO_ANSWER: "ServerDisconnectedError",
-    MediaFault.CUT: "ClientPayloadError",
-    MediaFault.SHORT: "ClientPayloadError",
-    MediaFault.BROKEN_GZIP: "DecodingError",
-    MediaFault.STALLED: "TimeoutError",
-    MediaFault.DRIPPED: "TimeoutError",
-    MediaFault.HUGE: "TooLongAnswer",
-    MediaFault.HUGE_DECLARED: "TooLongAnswer",
-    MediaFault.GZIP_BOMB: "TooLongAnswer",
+    FileFault.NO_ANSWER: "ServerDisconnectedError",
+    FileFault.CUT: "ClientPayloadError",
+    FileFault.SHORT: "ClientPayloadError",
+    FileFault.BROKEN_GZIP: "DecodingError",
+    FileFault.STALLED: "TimeoutError",
+    FileFault.DRIPPED: "TimeoutError",
+    FileFault.HUGE: "TooLongAnswer",
+    FileFault.HUGE_DECLARED: "TooLongAnswer",
+    FileFault.GZIP_BOMB: "TooLongAnswer",
 }
 
 
@@ -73,15 +73,15 @@ async def test_file_comes_by_each_platforms_way_after_its_faults(http: httpx.Asy
     assert (first.status_code, second.status_code, second.content) == (404, 200, VOICE)
 
 
-@pytest.mark.parametrize("fault", sorted(set(MediaFault) - LOOKUP_FAULTS))
-async def test_fault_of_a_download(http: httpx.AsyncClient, address: str, fault: MediaFault) -> None:
+@pytest.mark.parametrize("fault", sorted(set(FileFault) - LOOKUP_FAULTS))
+async def test_fault_of_a_download(http: httpx.AsyncClient, address: str, fault: FileFault) -> None:
     await put(http, "slack", fault=fault)
     async with open_client(within=timedelta(seconds=5), is_hot=True, is_direct=True) as client:
         try:
             url = f"{address}/slack/files-pri/7/voz.ogg"
             answer = await ask(client, "GET", url, headers=TOKEN, within=timedelta(seconds=1.5), max_bytes=200_000)
             seen: int | str = answer.status
-            assert answer.content != VOICE or fault in (MediaFault.WRONG_TYPE, MediaFault.WITHOUT_TYPE)
+            assert answer.content != VOICE or fault in (FileFault.WRONG_TYPE, FileFault.WITHOUT_TYPE)
         except HttpError as exc:
             seen = str(exc)
     assert seen == SEEN[fault]
@@ -98,10 +98,10 @@ async def test_faults_of_a_lookup(http: httpx.AsyncClient) -> None:
         of_telegram = await http.get("/telegram/bot1:token/getFile", params={"file_id": "7"})
         assert of_graph.status_code == of_telegram.status_code
         seen[fault] = of_graph.status_code, of_graph.text
-        assert (ELSEWHERE in of_graph.text) is (ELSEWHERE in of_telegram.text) is (fault is MediaFault.LOOKUP_ELSEWHERE)
+        assert (ELSEWHERE in of_graph.text) is (ELSEWHERE in of_telegram.text) is (fault is FileFault.LOOKUP_ELSEWHERE)
     assert [seen[fault][0] for fault in sorted(seen)] == [400, 200, 200, 503, 200]
-    assert '"url"' not in seen[MediaFault.LOOKUP_WITHOUT_LINK][1]
-    assert re.match("<!DOCTYPE html", seen[MediaFault.LOOKUP_PAGE][1])
+    assert '"url"' not in seen[FileFault.LOOKUP_WITHOUT_LINK][1]
+    assert re.match("<!DOCTYPE html", seen[FileFault.LOOKUP_PAGE][1])
 
 
 async def test_rules_of_the_platforms(http: httpx.AsyncClient) -> None:

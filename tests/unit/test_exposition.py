@@ -6,12 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from adapters.memory.inbox import MemoryInbox
-from adapters.memory.store import MemoryStore
+from adapters.sqlite.inbox import SqliteInbox
 from contracts.errors import InboxUnavailableError
 from observability.exposition import LOOK_EVERY, Exposition
 from observability.metrics import REGISTRY
-from tests.builders import START, SteppingClock, inbound
+from tests.builders import START, SteppingClock, inbound, memory_store, sqlite_database
 from tests.contract.test_store import turn_commit
 
 GAUGES = (
@@ -22,7 +21,7 @@ GAUGES = (
 )
 
 
-class CountingInbox(MemoryInbox):
+class CountingInbox(SqliteInbox):
     looks = 0
     is_away = False
 
@@ -35,7 +34,7 @@ class CountingInbox(MemoryInbox):
 
 class Bed:
     def __init__(self) -> None:
-        self.inbox, self.store, self.clock = CountingInbox(), MemoryStore(), SteppingClock()
+        self.inbox, self.store, self.clock = CountingInbox(sqlite_database()), memory_store(), SteppingClock()
         self.seconds = 0.0
         self.exposition = Exposition(self.inbox, self.store, self.clock, monotonic=lambda: self.seconds)
 

@@ -1,5 +1,6 @@
 """Which version of a template a conversation gets, and that it keeps it."""
 
+import sqlite3
 from pathlib import Path
 
 import orjson
@@ -8,8 +9,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.memory.inbox import MemoryInbox
-from adapters.memory.store import MemoryStore
 from adapters.models.scripted import ScriptedModel
 from cli.settings import read_settings
 from contracts.conversation import Conversation, State, TaskName, TurnRecord
@@ -28,6 +27,8 @@ from tests.builders import (
     decision,
     engine_bed,
     inbound,
+    memory_inbox,
+    memory_store,
     pyloto,
     registry,
     scripted,
@@ -42,7 +43,7 @@ NO_OPINION = fixed({})
 
 def bed_of(*choosers: Chooser, after: EngineBed | None = None, model: ScriptedModel | None = None) -> EngineBed:
     """An engine; `after` another one it is the same installation, started again with other settings."""
-    inbox, store = (after.inbox, after.store) if after else (MemoryInbox(), MemoryStore())
+    inbox, store = (after.inbox, after.store) if after else (memory_inbox(), memory_store())
     return engine_bed(inbox, store, model=model, choosers=choosers)
 
 
@@ -167,11 +168,14 @@ async def test_the_kill_switch_reaches_running_conversations() -> None:
 async def test_a_conversation_of_the_release_before_goes_on_as_it_was() -> None:
     bed = bed_of(NO_OPINION)
     await say(bed)
-    head = (await stored(bed)).model_dump(mode="json")
-    del head["prompt_versions"]
-    older = Conversation.model_validate(head)
-    assert older.prompt_versions == {}
-    bed.store.conversations._tables.heads[older.id] = older  # type: ignore[attr-defined]
+    head = await stored(bed)
+    older = head.model_dump_json(exclude={"prompt_versions"})
+    assert Conversation.model_validate_json(older).prompt_versions == {}
+
+    def overwrite(c: sqlite3.Connection) -> None:
+        assert c.execute("UPDATE conversations SET head = ? WHERE id = ?", (older, head.id)).rowcount == 1
+
+    await bed.store._database.run(overwrite)  # type: ignore[attr-defined]
     after = bed_of(STRUCTURED_SWITCH, after=bed)
     assert versions_in(await say(after)) == {"v1"}
 

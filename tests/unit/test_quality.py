@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from contracts.conversation import TaskName
 from contracts.decisions import ResponseDraft
 from contracts.guardrails import Finding, PartKind, ReplyPart, Rule
+from contracts.institution import RECOGNISED_LANGUAGES
 from contracts.ports import Effort, ModelRequest
 from prompts.execution.quality import WEIGHTS, gate_scores, length_score, quality_of, response_scores
 from prompts.execution.strategies import Strategies, Strategy, takes_effort
-from prompts.language import base_language, likely_language
+from prompts.language import FunctionWords, base_language, likely_language
 from tests.builders import pyloto
 
 
@@ -120,3 +121,7 @@ def test_effort_goes_only_where_it_is_known_to_be_taken() -> None:
         False,
         False,
     ]
+
+
+def test_documents_may_be_translated_to_the_languages_that_are_recognised() -> None:
+    assert sorted(FunctionWords.model_fields) == sorted(RECOGNISED_LANGUAGES)

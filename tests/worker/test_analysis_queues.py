@@ -8,13 +8,20 @@ import orjson
 import pytest
 
 from adapters.google.cloud_tasks import ANALYSIS_DEADLINE
-from adapters.memory.inbox import MemoryInbox
-from adapters.memory.store import MemoryStore
 from contracts.analysis import Analysis, AnalysisKind, AnalysisStatus
 from contracts.ports import WakeUps
 from contracts.settings import Settings
 from contracts.values import ConversationId
-from tests.builders import DOCUMENTS, EngineBed, SteppingClock, conversation_id, engine_bed, inbound
+from tests.builders import (
+    DOCUMENTS,
+    EngineBed,
+    SteppingClock,
+    conversation_id,
+    engine_bed,
+    inbound,
+    memory_inbox,
+    memory_store,
+)
 from tests.worker.tasks_bed import dependencies, direct, tasks_bed
 from worker.analyses.processing import LIMITS, analyse, desk_of
 from worker.backends import open_backend
@@ -29,7 +36,7 @@ C1 = conversation_id()
 @pytest.fixture
 async def bed() -> EngineBed:
     """An engine with one conversation."""
-    bed = engine_bed(MemoryInbox(), MemoryStore())
+    bed = engine_bed(memory_inbox(), memory_store())
     await bed.inbox.append([inbound("Oi")])
     await drain(C1, bed.engine.drain)
     return bed

@@ -59,7 +59,6 @@ class Verifier(Protocol):
             ForbiddenCallerError: it is another account's.
             TransientError: nothing can be said about it now.
         """
-        ...
 
 
 async def _nothing() -> None:

@@ -55,11 +55,16 @@ class Migration:
     target: Place
     shares_inbox: bool
 
-    async def copy(self, conversation_id: ConversationId) -> Moved:
-        """Bring the target's copy up to date; `DIFFERENT` when it does not read back as it was written."""
+    async def copy(self, conversation_id: ConversationId, *, replacing: bool = False) -> Moved:
+        """Bring the target's copy up to date; `DIFFERENT` when it does not read back as it was written.
+
+        With `replacing` it takes the place of a newer one, too.
+        """
         archive = await archive_of(conversation_id, self.source.store)
         there = await self.target.store.conversations.load(conversation_id)
-        if archive is None or archive.head.moved_to is not None or _is_ahead(there, archive.head):
+        if archive is None or archive.head.moved_to is not None:
+            return Moved.AHEAD
+        if not replacing and _is_ahead(there, archive.head):
             return Moved.AHEAD
         if there == archive.head:
             return Moved.UNCHANGED

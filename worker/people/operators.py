@@ -16,6 +16,7 @@ from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import migrate
 from observability.metrics import REMINDERS, note_transitions
+from prompts.language import speaking_to
 from reports.accuracy import overruled
 from worker.people.notices import Notices
 from worker.scheduling.timers import due_timer, limit_of, message_of, scheduled
@@ -169,10 +170,10 @@ class ConversationOperators:
         A conversation that an agent left silent goes back to the assistant. One that waits for an agent goes on
         waiting, and the person hears once that the answer takes longer.
         """
-        institution = await self.institution()
+        known = await self.institution()
 
         async def move(conversation: Conversation) -> Change | None:
-            at = self.clock.now()
+            institution, at = known and speaking_to(conversation, known), self.clock.now()
             if conversation.times_out_at is None or conversation.times_out_at > at:
                 return None
             if conversation.due_timer is not None and conversation.due_timer.at == conversation.times_out_at:

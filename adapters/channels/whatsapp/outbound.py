@@ -8,12 +8,13 @@ from typing import Any
 from urllib.parse import quote
 
 from adapters.channels.meta import code_of
-from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id
+from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, bearer
 from adapters.channels.whatsapp.codes import WAIT_CODES, is_in_any_form, is_of_account
 from adapters.channels.whatsapp.limits import LIMITS
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
+from contracts.media import InboundMedia, MediaFile, MediaLimits
 from contracts.messages import MEDIA_TYPES, Address, ChannelName, MessageType, OutboundMessage
 from contracts.ports import Rate
 
@@ -37,7 +38,10 @@ class WhatsAppChannel(HttpChannel):
     def __init__(
         self, *, api_url: str, access_token: str, phone_number_id: str, messages_per_second: int = 1000
     ) -> None:
-        super().__init__(api_url, token=access_token, setting="WHATSAPP_ACCESS_TOKEN")
+        token = bearer(access_token, setting := "WHATSAPP_ACCESS_TOKEN")
+        super().__init__(
+            api_url, token=access_token, setting=setting, file_hosts=("fbsbx.com", "fbcdn.net"), file_headers=token
+        )
         number = Rate(every=timedelta(seconds=1) / messages_per_second, burst=max(1, messages_per_second // 4))
         self.limits = LIMITS.model_copy(update={"number": number})
         self._phone_number_id = phone_number_id
@@ -47,6 +51,13 @@ class WhatsAppChannel(HttpChannel):
         if answer.is_success:
             return accepted_id(answer, "messages", 0, "id")
         raise _refusal(answer, row.attempts)
+
+    async def fetch(self, media: InboundMedia, *, account: str, limits: MediaLimits) -> MediaFile:
+        async def find() -> str:
+            found = await self._look_up(f"/{quote(media.reference, safe='')}", phone_number_id=account)
+            return str(found.get("url"))
+
+        return await self._downloads.fetch(media, limits, find)
 
     def acknowledge(self, address: Address, platform_message_id: str) -> None:
         mark = {

@@ -1,0 +1,1 @@
+"""Speech: recognisers that read voice notes, and a synthesizer that answers in speech."""

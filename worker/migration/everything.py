@@ -1,0 +1,65 @@
+"""A copy of everything that a store and its inbox hold: a backup, and the way back from one.
+
+What waits is read before the conversations: a message that is answered in between is in both, and its deduplication
+key, which goes along, keeps it from being answered twice. So no message acknowledged before the copy began is missing.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from contracts.delivery import InboxEntry
+from contracts.listing import ConversationQuery
+from contracts.paging import all_conversations
+from contracts.ports import Inbox
+from contracts.values import ConversationId
+from worker.migration.conversations import Migration, Moved
+from worker.migration.records import copy_records
+
+# Every lease has run out by then, so that what is worked on counts as waiting.
+FAR = datetime(2200, 1, 1, tzinfo=UTC)
+MOST = 1_000_000
+# Clocks of other processes may be so far behind.
+SKEW = timedelta(minutes=5)
+APPENDED_AT_ONCE = 500
+UNREADABLE = "messages unreadable"
+
+
+async def copy_everything(migration: Migration, *, at: datetime, replacing: bool = False) -> AsyncIterator[str]:
+    """Copy conversations, then what waits, records, dead letters and documents; yield a word for each one's outcome.
+
+    With `replacing` a conversation of the source also takes the place of a newer one. `at` is the beginning.
+
+    Raises:
+        StoreUnavailableError, InboxUnavailableError: one of both places did not answer; the copy can be repeated.
+    """
+    source, target = migration.source, migration.target
+    waiting = await _waiting(source.inbox)
+    done: set[ConversationId] = set()
+    query = ConversationQuery()
+    while True:
+        # A conversation that changes while the pages are read may be passed over: those that changed are read again.
+        found = [head.id async for head in all_conversations(source.store.conversations, query) if head.id not in done]
+        for id_ in found:
+            yield f"conversations {await migration.copy(id_, replacing=replacing)}"
+        if not found:
+            break
+        done.update(found)
+        query = ConversationQuery(since=at - SKEW)
+    readable = [entry.message for entry in waiting if entry.raw is None]
+    for first in range(0, len(readable), APPENDED_AT_ONCE):
+        for _ in await target.inbox.append(readable[first : first + APPENDED_AT_ONCE]):
+            yield f"messages {Moved.COPIED}"
+    for _ in range(len(waiting) - len(readable)):
+        yield UNREADABLE
+    async for moved in copy_records(source.store.records, target.store.records, at=at):
+        yield f"records {moved}"
+    for letter in await source.store.dead_letters.letters(limit=MOST):
+        await target.store.dead_letters.add(letter)
+        yield f"dead letters {Moved.COPIED}"
+    if (institution := await source.store.institutions.current()) is not None:
+        await target.store.institutions.publish(institution, at=at)
+
+
+async def _waiting(inbox: Inbox) -> Sequence[InboxEntry]:
+    due = await inbox.due(at=FAR, limit=MOST)
+    return [entry for conversation_id in due for entry in await inbox.pending(conversation_id)]

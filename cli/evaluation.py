@@ -48,7 +48,7 @@ app.command("from")(from_)
 app.command()(questions)
 
 NOT_MEASURED = "not measured"
-Judge = Literal["live", "recorded", "oracle", "off"]
+Judge = Literal["live", "oracle", "off"]
 
 Sets = Annotated[list[Path], typer.Option("--set", help="JSONL: one labelled reply a line; may be given again.")]
 Share = typer.Option(min=0, max=1, help="Ends with 1 beyond this share.", show_default=False)
@@ -300,12 +300,10 @@ def gate(
     max_withheld: Annotated[float, Share] = 1.0,
     min_caught: Annotated[float, Share] = 0.0,
     judge: Annotated[
-        Judge | None,
-        typer.Option(
-            help="live: the configured model; recorded: its verdicts in RECORD; oracle: the sandbox; off: none."
-        ),
+        Judge | None, typer.Option(help="live: the configured model; oracle: the sandbox; off: none.")
     ] = None,
-    record: Annotated[Path | None, typer.Option(help="Folder in which verdicts of a live judge are kept.")] = None,
+    record: Record = None,
+    recorded: Replayed = None,
     as_json: AsJson = False,
 ) -> None:
     """Check labelled replies: harmless ones withheld and violations caught, by kind, language and institution.
@@ -319,7 +317,9 @@ def gate(
         raise ConfigurationError("the sets have no rows")
     calls: list[Verdict] = []
     if judge is not None and judge != "off":
-        outcomes, calls = _judged(outcomes, judge, record)
+        model = _model(record, recorded)
+        outcomes, calls = _judged(outcomes, judge, model)
+        _check_complete(model)
     summary = _summary(outcomes, judge) | _cost(calls)
     if as_json:
         print_json(summary)
@@ -355,13 +355,13 @@ def _outcome(row: Row, folder: Path) -> Outcome:
     return Outcome(row, row.language or language, findings, sum(1 for _ in sentences(row.reply)), ms, found)
 
 
-def _judged(outcomes: Sequence[Outcome], mode: Mode, record: Path | None) -> tuple[list[Outcome], list[Verdict]]:
+def _judged(outcomes: Sequence[Outcome], mode: Mode, model: RecordedModel) -> tuple[list[Outcome], list[Verdict]]:
     """Return the outcomes with the judge's findings in what the floor let pass, and its verdicts."""
     settings, found, calls = read_settings(), dict[str, tuple[Finding, ...]](), list[Verdict]()
     for folder in dict.fromkeys(one.folder for one in outcomes):
         passed = [one for one in outcomes if one.folder == folder and not one.findings]
         rows = [Asked(one.row.id, one.row.user, one.row.reply, one.row.label) for one in passed]
-        verdicts = asyncio.run(asked_verdicts(_institution(folder), folder, rows, settings, mode, record))
+        verdicts = asyncio.run(asked_verdicts(_institution(folder), folder, rows, settings, mode, model))
         found |= {row.id: verdict.findings for row, verdict in zip(rows, verdicts, strict=True)}
         calls += verdicts
     return [one._replace(findings=one.findings or found[one.row.id]) for one in outcomes], calls

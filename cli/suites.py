@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 import context
 from adapters.channels.web.inbound import web_conversation_id
 from cli.recorded_model import RecordedModel
-from cli.replay import CONVERSATIONS_AT_ONCE, SILENT, Line, Recorded, play
+from cli.replay import CONVERSATIONS_AT_ONCE, Line, Recorded, offline, play
 from cli.runtime import Runtime, open_runtime
 from contracts.conversation import FINAL_STATES, State
 from contracts.errors import ConfigurationError, WorkerError
@@ -177,9 +177,11 @@ async def run_labels(settings: Settings, file: Path, model: RecordedModel) -> li
 @asynccontextmanager
 async def _opened(settings: Settings, institution: str, file: Path, model: RecordedModel) -> AsyncIterator[Runtime]:
     with tempfile.TemporaryDirectory(prefix="prosa-eval-") as folder:
-        changes = {**SILENT, "store": f"sqlite:{folder}/eval.sqlite"}
-        changes["institution"] = institution_folder(institution, file.parent)
-        played = settings.model_copy(update=changes)
+        changes = {
+            "store": f"sqlite:{folder}/eval.sqlite",
+            "institution": institution_folder(institution, file.parent),
+        }
+        played = offline(settings).model_copy(update=changes)
         async with open_runtime(played, sweeping=False, around=model.around) as runtime:
             yield runtime
 

@@ -376,7 +376,7 @@ class Settings(BaseSettings):
 
     @property
     def prompter_switches(self) -> Mapping[str, bool]:
-        """The `PROMPTER_USE_*` that were said, by their names: those win over flags, the others leave it to them."""
+        """The `PROMPTER_USE_*` that were said, by their names: false kills, true is a default."""
         names = {name: str(field.validation_alias) for name, field in type(self).model_fields.items()}
         return {names[one]: getattr(self, one) for one in self.model_fields_set if names[one].startswith("PROMPTER_")}
 

@@ -273,6 +273,7 @@ FALLBACKS = _counter(
             "judge_unavailable",
             "message_type",
             "collected_unsaid",
+            "collected_unsure",
         )
     },
 )
@@ -315,6 +316,11 @@ TRANSCRIPTIONS = _counter(
         "provider": ("openai", "google", "local"),
         "outcome": ("heard", "no_speech", "too_long", "too_large", "wrong_type", "damaged", "unavailable"),
     },
+)
+SPOKEN = _counter(
+    "spoken_replies_total",
+    "Replies to voice notes, by whether they left in speech; failed: the text left in its place",
+    {"outcome": ("spoken", "failed")},
 )
 SENDS = _counter(
     "outbox_sends_total",
@@ -379,6 +385,9 @@ EXPERIMENT_EVENTS = _counter(
 EXPERIMENT_FLUSHES_MISSED = _counter(
     "experiments_flushes_missed_total", "Times that what was observed could not be written yet"
 )
+EXPERIMENTS_ACTIVE = _gauge("experiments_active", "1 while the experiment is active", ["experiment"])
+EXPOSURES = _counter("experiments_exposures_total", "Turns of persons in an arm of the experiment", ["experiment"])
+EXPERIMENTS_STOPPED = _counter("experiments_stopped_total", "Experiments that were paused because an arm did harm")
 CANARY_STEPS_BACK = _counter("flags_canary_steps_back_total", "Canaries that went back because a guardrail was worse")
 FLAG_REFRESHES = _counter(
     "flags_refreshes_total",
@@ -434,34 +443,10 @@ def note_validation_failure(task: str, stop_reason: str) -> None:
     _child(VALIDATION_FAILURES, task=task, reason=reason).inc()
 
 
-def note_render(task: str, seconds: float) -> None:
-    _child(TEMPLATE_SECONDS, task=task).observe(seconds)
-
-
 def note_transitions(records: Iterable[TransitionRecord]) -> None:
     """Count the transitions of one commit."""
     for record in records:
         _child(TRANSITIONS, trigger=record.trigger.value, source=record.source.value, dest=record.dest.value).inc()
-
-
-def note_answer(source: AnswerSource) -> None:
-    _child(ANSWERS, source=source.value).inc()
-
-
-def note_reply(channel: ChannelName, seconds: float) -> None:
-    _child(REPLY_SECONDS, channel=channel.value).observe(seconds)
-
-
-def note_room(withheld_ratio: float) -> None:
-    ROOM_WITHHELD.set(withheld_ratio)
-
-
-def note_inbound(channel: ChannelName, outcome: Arrival) -> None:
-    _child(INBOUND, channel=channel.value, outcome=outcome.value).inc()
-
-
-def note_status(channel: ChannelName, state: DeliveryState) -> None:
-    _child(STATUSES, channel=channel.value, state=state.value).inc()
 
 
 def expect_channel(channel: ChannelName) -> None:
@@ -485,42 +470,6 @@ def expect_acknowledgements(channel: str) -> None:
 def note_acknowledgement(channel: str, status: int, seconds: float) -> None:
     """Count a platform's request with its response."""
     _child(ACK_SECONDS, channel=channel, answer=f"{status // 100}xx").observe(seconds)
-
-
-def note_cache_hit(task: str, level: str) -> None:
-    _child(CACHE_HITS, task=task, level=level).inc()
-
-
-def note_cache_miss(task: str) -> None:
-    _child(CACHE_MISSES, task=task).inc()
-
-
-def note_cache_size(level: str, entries: int) -> None:
-    _child(CACHE_SIZE, level=level).set(entries)
-
-
-def note_cache_refusal(task: str) -> None:
-    _child(CACHE_REFUSALS, task=task).inc()
-
-
-def note_cache_sample(level: str, outcome: str) -> None:
-    _child(CACHE_SAMPLES, level=level, outcome=outcome).inc()
-
-
-def note_batch(usage: str, size: int) -> None:
-    _child(BATCH_SIZE, usage=usage).observe(size)
-
-
-def note_batch_wait(usage: str, milliseconds: float) -> None:
-    _child(BATCH_WAIT, usage=usage).observe(milliseconds)
-
-
-def note_batch_overflow(usage: str) -> None:
-    _child(BATCH_OVERFLOW, usage=usage).inc()
-
-
-def note_shared_call(usage: str) -> None:
-    _child(SHARED_CALLS, usage=usage).inc()
 
 
 def note_spans_dropped(reason: str, count: int) -> None:

@@ -101,7 +101,7 @@ def conversation_json(view: TurnView) -> str:
                 "kind": message.kind.value,
                 "text": text,
                 **_quote(message, view.quoted),
-                **_read(message.content),
+                **_read(message.content, is_new=True),
             }
             for message, text in zip(view.messages[len(view.messages) - len(messages) :], messages, strict=True)
         ],
@@ -155,7 +155,7 @@ def _quote(message: InboundMessage, quoted: Mapping[MessageId, str]) -> dict[str
     return {"quotes": shortened(text, QUOTE_CHARACTERS)} if text else {}
 
 
-def _read(content: ReadContent | None) -> dict[str, Any]:
+def _read(content: ReadContent | None, *, is_new: bool = False) -> dict[str, Any]:
     """Mark what was read in a file: its words as heard, or a description in the place of a picture seen earlier."""
     if content is None:
         return {}
@@ -163,7 +163,10 @@ def _read(content: ReadContent | None) -> dict[str, Any]:
         return {"file_not_opened": content.refused.value}
     if content.kind is ContentKind.SEEN:
         return {"seen_in_file": content.text} if content.text else {"file": "above"}
-    sure = {"confidence": content.confidence, "unsure": list(content.unsure)}
+    sure = {
+        "confidence": content.confidence,
+        "say_back_and_ask_if_right" if is_new else "unsure": list(content.unsure),
+    }
     return {"heard_may_be_wrong": {name: value for name, value in sure.items() if value}}
 
 

@@ -62,6 +62,7 @@ class Prompted:
     rewrite: tuple[dict[str, str], ...] = ()
     sentences: tuple[tuple[int, str], ...] = ()
     seen: str | None = None
+    unsure: tuple[str, ...] = ()
 
     def seeing(self, seen: str | None) -> Self:
         """What a picture without a caption says is taken as its question."""
@@ -121,6 +122,12 @@ def read_prompt(text: str) -> Prompted:
             if isinstance(each, str)
             else NewMessage(each.get("kind") or "text", each.get("text") or "", each.get("choice"))
             for each in raw.get("messages") or ()
+        ),
+        unsure=tuple(
+            phrase
+            for each in raw.get("messages") or ()
+            if isinstance(each, dict)
+            for phrase in each.get("heard_may_be_wrong", {}).get("say_back_and_ask_if_right", ())
         ),
         decision=raw.get("decision") or {},
         channel=raw.get("channel") or "",

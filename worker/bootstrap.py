@@ -67,6 +67,7 @@ from worker.media import MediaPolicy, MediaReader
 from worker.people.notices import NO_NOTICES, Notices
 from worker.people.operators import ConversationOperators
 from worker.people.threads import Threads
+from worker.replies.speech import SpokenReplies
 from worker.routing import AgePolicy
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.quiet import QuietWindows
@@ -161,6 +162,11 @@ async def open_engine(
         if transcriber is not None:
             stack.push_async_callback(transcriber.close)
 
+        synthesizer, speech = make_synthesizer(settings), None
+        if synthesizer is not None:
+            stack.push_async_callback(synthesizer.close)
+            speech = SpokenReplies(synthesizer, lambda: rulebooks.current().institution.language)
+
         meter = make_meter(settings, clock)
         cache = await stack.enter_async_context(_answer_cache(settings, clock))
         executor = make_executor(settings, model, meter, cache)
@@ -201,6 +207,7 @@ async def open_engine(
             ages=AgePolicy(*settings.late_ages),
             quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
             media=_media_reader(settings, backend, clock, meter, transcriber),
+            speech=speech,
         )
         if deferred is not None:
             await deferred.ready()
@@ -228,6 +235,7 @@ def assemble(
     ages: AgePolicy | None = None,
     quiet: QuietWindows | None = None,
     media: MediaReader | None = None,
+    speech: SpokenReplies | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -255,8 +263,9 @@ def assemble(
         notices=notices,
         ages=ages or AgePolicy(),
         media=media,
+        may_speak=speech is not None,
     )
-    outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
+    outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since, speech=speech)
 
     async def institution() -> Institution:
         return rulebook().institution
@@ -411,8 +420,7 @@ async def _variants(
         said=switches,
         file=settings.flags_file,
     ) as flags:
-        asks_prompts = settings.use_templates and "PROMPTER_USE_STRUCTURED_TEMPLATES" not in switches
-        yield FlagVariantAssigner(prompter, flags.recorder, flags.resolver, language, asks_prompts)
+        yield FlagVariantAssigner(prompter, flags.recorder, flags.resolver, language)
 
 
 @asynccontextmanager

@@ -36,7 +36,7 @@ from contracts.turn import Turn, TurnReason
 from contracts.values import MessageId
 from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import migrate
-from observability.metrics import FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_answer, note_quality, note_transitions
+from observability.metrics import ANSWERS, FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_quality, note_transitions
 from observability.tracing import span
 from prompts.execution.prompt_task import TaskResult, TurnClock
 from prompts.execution.quality import gate_scores, scored
@@ -56,6 +56,7 @@ from worker.people.threads import known_names
 from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
 from worker.replies.live_reply import LiveText
+from worker.replies.speech import to_be_spoken
 from worker.revisions import quoted_texts, revised
 from worker.scheduling.timers import scheduled
 from worker.turn import Draft, WrittenReply, agent_said, author_of, to_commit
@@ -114,7 +115,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
                 return Outcome.STALE
             if draft.written is not None:
                 draft = await check_reply(draft, draft.written, context, deps.prompter, clock)
-        draft = sendable(draft, context, deps.ages)
+        draft = sendable(draft, context, deps.ages, may_speak=deps.may_speak)
         await deps.faults.reach("turn.thought")
         # What is as good as done goes out before the newer message gets its own turn; a word of consent does not wait.
         newer = await newer_to_answer(turn, deps.inbox) if may_grow else []
@@ -289,9 +290,10 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     }
     conversation = conversation.model_copy(update=changes)
     if conversation.turns_in_episode == 0:
-        # Chosen once: a conversation does not change its versions in the middle.
-        began = {"episode_began_at": turn.messages[0].received_at}
-        conversation = conversation.model_copy(update={**deps.variants.chosen(conversation), **began})
+        conversation = conversation.model_copy(update={"episode_began_at": turn.messages[0].received_at})
+    # Chosen once: a conversation does not change its versions in the middle, unless one is forced.
+    if conversation.turns_in_episode == 0 or conversation.forced != conversation.tuning.forced:
+        conversation = conversation.model_copy(update=deps.variants.chosen(conversation))
     return TurnContext(
         turn=turn,
         conversation=routing.note_consent(
@@ -409,13 +411,16 @@ def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePoli
             return draft
 
 
-def sendable(draft: Draft, context: TurnContext, ages: routing.AgePolicy) -> Draft:
+def sendable(draft: Draft, context: TurnContext, ages: routing.AgePolicy, *, may_speak: bool = False) -> Draft:
     """Leave out what the platform would refuse, and begin replies to what was written long ago with a word about it.
 
-    The word is said once for all that came late together.
+    The word is said once for all that came late together. Replies to voice notes alone are to be spoken.
     """
     if not context.may_write:
         return draft.with_reply()
+    contents = [message.content for message in context.turn.answerable]
+    if may_speak and contents and all(content is not None and content.is_heard for content in contents):
+        draft = draft.with_reply(*map(to_be_spoken, draft.replies))
     text, now = context.institution.texts.get(FixedText.DELAYED), context.clock.now()
     written = [message.written_at for message in context.turn.answerable]
     if text is None or not draft.replies or not written or now - written[-1] < ages.delayed:
@@ -455,6 +460,10 @@ async def select_state(context: TurnContext, prompter: Prompter, clock: TurnCloc
     newest = context.turn.answerable[-1]
     context.channel.acknowledge(newest.address, newest.platform_id)
     await context.publish(draft)
+    doubted = [message for message in context.turn.answerable if routing.is_doubtful(message)]
+    if any(context.rulebook.consent.is_opt_out(message.text) for message in doubted):
+        heard = StateDecision(next_state=State.PROCESSING, confidence=0, wish=Wish.OPT_OUT)
+        return leave(draft, heard, context, sure=False)
     result = await prompter.select_state(context.view(draft.conversation), clock)
     draft = draft.with_task(result.record)
     if result.value is None:
@@ -463,8 +472,11 @@ async def select_state(context: TurnContext, prompter: Prompter, clock: TurnCloc
         return escalate(draft, FixedText.MODEL_AWAY, failure(result.error), context)
 
     if result.value.wish is Wish.OPT_OUT and routing.may_opt_out(draft.conversation, context.turn.answerable):
-        return leave(draft, result.value, context, sure=result.value.confidence >= confidence.opt_out)
-    decision, reason = weigh(result.value, draft.conversation, confidence, context.institution)
+        is_sure = not doubted and result.value.confidence >= confidence.opt_out
+        return leave(draft, result.value, context, sure=is_sure)
+    decision, reason = weigh(
+        result.value, draft.conversation, confidence, context.institution, is_doubted=bool(doubted)
+    )
     draft = understand(draft, decision, reason, context.clock.now())
     match decision.next_state:
         case State.ESCALATING:
@@ -510,9 +522,20 @@ def leave(draft: Draft, decision: StateDecision, context: TurnContext, *, sure: 
 
 
 def weigh(
-    decision: StateDecision, conversation: Conversation, confidence: Confidence, institution: Institution
+    decision: StateDecision,
+    conversation: Conversation,
+    confidence: Confidence,
+    institution: Institution,
+    *,
+    is_doubted: bool = False,
 ) -> tuple[StateDecision, TurnReason]:
-    """Return the decision to follow: below the threshold of confidence, ask what was meant, and later escalate."""
+    """Return the decision to follow: below the threshold of confidence, ask what was meant, and later escalate.
+
+    A wish for a person in words that may be others (`is_doubted`) is asked back once.
+    """
+    lines = tuple(line.name for line in institution.lines)
+    if decision.wish is Wish.AGENT and is_doubted and not conversation.unclear_turns:
+        return clarification(decision, decision.options or lines), TurnReason.UNCLEAR
     if decision.wish is Wish.AGENT:
         return decision.model_copy(update={"next_state": State.ESCALATING}), TurnReason.DECIDED
     chosen = conversation.tuning.ask_below
@@ -521,7 +544,6 @@ def weigh(
         return decision, TurnReason.DECIDED
     if conversation.unclear_turns >= confidence.unclear_turns:
         return decision.model_copy(update={"next_state": State.ESCALATING}), TurnReason.UNCLEAR
-    lines = tuple(line.name for line in institution.lines)
     return clarification(decision, decision.options or lines), TurnReason.UNCLEAR
 
 
@@ -804,7 +826,7 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
     deps.variants.observe(written)
     if written.turn is not None:
         deps.ledger.book_turn(written.turn)
-        note_answer(answered_by(written.turn))
+        ANSWERS.labels(answered_by(written.turn)).inc()
         for task in written.turn.tasks:
             note_quality(task)
     note_transitions(written.transitions)

@@ -184,7 +184,14 @@ def _is_newest(wish: Wish, conversation: Conversation) -> bool:
     return conversation.consent_at is None or wish.at >= conversation.consent_at
 
 
+def is_doubtful(message: InboundMessage) -> bool:
+    """Whether its words are speech that may have been others."""
+    return message.content is not None and message.content.is_doubtful
+
+
 def _wish_of(message: InboundMessage, consent: ConsentWords) -> TurnReason | None:
+    if is_doubtful(message):
+        return None
     if consent.is_opt_out(message.text):
         return TurnReason.OPTED_OUT
     return TurnReason.OPTED_IN if consent.is_opt_in(message.text) else None

@@ -360,7 +360,7 @@ FAINT_WORDS = """() => {
   const ground = (node) => {
     const layers = [];
     for (let at = node; at; at = at.parentElement) {
-      const box = at.querySelector(":scope > rect");
+      const box = at.querySelector(":scope > :is(rect, .box)");
       const colour = rgba(box ? getComputedStyle(box).fill : getComputedStyle(at).backgroundColor);
       layers.push(colour);
       if (colour[3] === 255) break;

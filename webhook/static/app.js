@@ -742,8 +742,7 @@ const machine = {
     const known = group.querySelector(".badge text");
     const text = known ? `${known.textContent}·${count}` : String(count);
     group.querySelector(".badge")?.remove();
-    const box = group.querySelector(".box");
-    const [x, y] = [Number(box.getAttribute("x")), Number(box.getAttribute("y")) - 1];
+    const { x, y } = group.querySelector(".box").getBBox();
     const width = text.length > 1 ? 8 + text.length * 5.6 : 17;
     group.append(svgNode("g", { class: "badge" },
       svgNode("rect", { x: x - width / 2, y: y - 8.5, width, height: 17, rx: 8.5 }),

@@ -131,7 +131,7 @@ PROMPT_CACHE_MISSED = _counter(
 )
 FORMING_SENTENCES = _counter(
     "worker_forming_sentences_total",
-    "Sentences of forming replies: told to watching clients, or withheld by the gate",
+    "Sentences of forming replies: shown to watching clients, or withheld by the gate",
     {"outcome": ("told", "withheld")},
 )
 CACHE_HITS = _counter(
@@ -240,7 +240,7 @@ TURNS = _counter("worker_turns_total", "Turns by outcome", {"outcome": ("replied
 TURN_SECONDS = _histogram("worker_turn_seconds", "Time of a turn from its start to its commit")
 ANSWERS = _counter(
     "worker_answers_total",
-    "Committed turns by who wrote the reply: the model, the cache, a fixed text, a fallback, or nobody",
+    "Committed turns by who wrote the reply: the model, the cache, a fixed text, a fallback, or none (nobody)",
     {"source": tuple(AnswerSource)},
 )
 REPLY_SECONDS = _histogram(
@@ -360,12 +360,12 @@ REPORTS_POSTED = _counter(
 )
 CALLBACKS = _counter(
     "callbacks_total",
-    "Calls to the receiver that is told when an analysis has ended",
+    "Calls to the receiver of ended analyses",
     {"outcome": ("accepted", "refused", "given_up")},
 )
 NOTICES = _counter(
     "notices_total",
-    "Events told to the team and to the signed webhook: taken, refused and tried again, or given up",
+    "Events sent to the team and to the signed webhook: taken, refused and tried again, or given up",
     {"event": tuple(NoticeEvent), "target": tuple(NoticeTarget), "outcome": ("accepted", "refused", "given_up")},
 )
 NOTICE_SECONDS = _histogram(
@@ -438,7 +438,7 @@ def note_quality(record: TaskRecord) -> None:
 
 
 def note_validation_failure(task: str, stop_reason: str) -> None:
-    """Count an answer that was no use. `stop_reason` is the provider's word, of which two are told apart."""
+    """Count an answer that was no use. `stop_reason` is the provider's word, of which two are kept apart."""
     reason = stop_reason if stop_reason in ("refusal", "max_tokens") else "invalid"
     _child(VALIDATION_FAILURES, task=task, reason=reason).inc()
 

@@ -29,7 +29,7 @@ from contracts.errors import ConfigurationError, InstitutionError
 from contracts.guardrails import Finding, KnownFacts
 from contracts.institution import Institution
 from contracts.messages import digest
-from contracts.pages import Notice, ReportPage, Table, Tile
+from contracts.pages import ReportPage, Table, Tile
 from contracts.values import Value
 from flags.experiments.statistics import Count, wilson
 from observability.logs import configure_logs
@@ -201,7 +201,8 @@ def _summary_of_runs(results: Sequence[Result], min_passed: float) -> dict[str, 
     return {"passed": len(conversations) - failed, "failed": failed, "conversations": conversations}
 
 
-COMPARED = ("has_passed", "states", "replies", "cost_usd")
+# The cost of one conversation depends on which of those played beside it was first to fill the prompt cache.
+COMPARED = ("has_passed", "states", "replies")
 
 
 def _changes(earlier: dict[str, Any], found: dict[str, Any]) -> list[tuple[object, ...]]:
@@ -246,47 +247,32 @@ def _suite_rows(found: dict[str, Any]) -> list[tuple[object, ...]]:
 
 
 def _page(found: dict[str, Any], changes: Sequence[tuple[object, ...]]) -> ReportPage:
-    tiles = [
-        Tile("conversations", str(len(found["conversations"]))),
-        Tile("failed", str(found["failed"]), is_bad=found["failed"] > 0),
-    ]
-    failures = [
-        (f"{one['suite']}/{one['name']}", "\n".join(one["failures"]))
-        for one in found["conversations"]
-        if one["failures"]
-    ]
+    ran, failed = found["conversations"], found["failed"]
+    tiles = [Tile("conversations", str(len(ran))), Tile("failed", str(failed), is_bad=failed > 0)]
+    failures = [(f"{one['suite']}/{one['name']}", "\n".join(one["failures"])) for one in ran if one["failures"]]
     tables = [
         Table("Suites", SUITE_COLUMNS, _suite_rows(found)),
         Table("Failures", ("conversation", "why"), failures),
         Table("Differences to the earlier run", CHANGE_COLUMNS, changes),
     ]
-    notices = [Notice("Some conversations did not become what they should.", True)] if found["failed"] else []
-    return ReportPage(
-        "Evaluation",
-        "Scripted conversations and simulated people",
-        tiles,
-        (),
-        [one for one in tables if one.rows],
-        notices,
-    )
+    subtitle = "Scripted conversations and simulated people"
+    return ReportPage("Evaluation", subtitle, tiles, tables=[one for one in tables if one.rows])
 
 
 def _scored(found: Sequence[tuple[Label, dict[str, Any] | None]]) -> dict[str, Any]:
     """Return how many are right in each respect; a message without a turn is wrong in all of them."""
-    lines = [(label, turn) for label, turn in found if label.line]
-    escalations, spam = (
-        [bool(turn) and (turn["state"] == state) == (label.state == state) for label, turn in found if turn]
-        for state in (State.ESCALATING, State.SPAM)
-    )
-    right = {
-        "line": [turn is not None and _is_line(label, turn) for label, turn in lines],
-        "intent": [turn is not None and turn["intent"] == label.intent for label, turn in found],
-        "escalation": escalations,
-        "spam": spam,
-    }
+
+    def share(is_right: Callable[[Label, dict[str, Any]], bool], of: Sequence[Any] = found) -> dict[str, Any]:
+        return _share(Count(sum(bool(turn) and is_right(label, turn) for label, turn in of), len(of)), "right")
+
+    def agrees(state: State) -> Callable[[Label, dict[str, Any]], bool]:
+        return lambda label, turn: (turn["state"] == state) == (label.state == state)
+
     return {
-        name: _share(Count(sum(values), len(found if name != "line" else lines)), "right")
-        for name, values in right.items()
+        "line": share(_is_line, [(label, turn) for label, turn in found if label.line]),
+        "intent": share(lambda label, turn: turn["intent"] == label.intent),
+        "escalation": share(agrees(State.ESCALATING)),
+        "spam": share(agrees(State.SPAM)),
     }
 
 

@@ -96,7 +96,8 @@ async def questions(
     if not apply:
         async with open_backend(settings) as backend:
             found = [one async for one in all_conversations(backend.store.conversations)]
-            proposals = _proposals([one for head in found async for one in _unanswered(head, backend.store)])
+            asked = [one for head in found async for one in _unanswered(head, backend.store)]
+        proposals = _proposals(asked, load_institution(settings.institution))
         listed = [one.model_dump(mode="json") for one in proposals]
         into.write_text(yaml.safe_dump({"proposals": listed}, allow_unicode=True, sort_keys=False), encoding="utf-8")
         console.print(f"{len(listed)} questions in {into}: write answers, set approved, then --apply.")
@@ -147,22 +148,28 @@ async def _unanswered(head: Conversation, store: Store) -> AsyncIterator[tuple[s
         yield invented("\n".join(said[place].text for place in places)), invented(later[0]) if later else ""
 
 
-def _proposals(found: list[tuple[str, str]]) -> list[Proposal]:
-    """Group equal questions, typed however, the most frequent first."""
+def _proposals(found: list[tuple[str, str]], institution: Institution) -> list[Proposal]:
+    """Group equal questions, typed however, the most frequent first, without those that an intent has by now."""
+    known = {_typed(trigger) for intent in institution.intents for trigger in intent.triggers}
     groups: dict[str, list[tuple[str, str]]] = {}
     for question, answer in found:
-        groups.setdefault(" ".join(folded(question).split()).strip(" ?!."), []).append((question, answer))
-    ordered = sorted(groups.values(), key=len, reverse=True)
+        if (key := _typed(question)) not in known:
+            groups.setdefault(key, []).append((question, answer))
+    ordered = sorted(groups.items(), key=lambda group: len(group[1]), reverse=True)
     return [
         Proposal(
-            id=f"learned_{number}",
+            id=f"learned_{digest(key, size=3)}",
             title=group[0][0][:60].replace("\n", " "),
             questions=tuple(dict.fromkeys(question for question, _ in group)),
             asked=len(group),
             answer=next((answer for _, answer in group if answer), ""),
         )
-        for number, group in enumerate(ordered, start=1)
+        for key, group in ordered
     ]
+
+
+def _typed(question: str) -> str:
+    return " ".join(folded(question).split()).strip(" ?!.")
 
 
 def _anonymiser(head: Conversation) -> Anonymiser:

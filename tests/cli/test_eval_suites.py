@@ -184,6 +184,8 @@ async def test_a_stored_conversation_becomes_a_test_and_its_question_an_intent(
     assert (await _in_thread("questions", "--apply", "--yes")).exit_code == 0
     institution = load_institution(here / "pyloto")
     assert institution.intent(found["id"]) is not None
+    await _in_thread("questions", "--into", "again.yaml")
+    assert "crachás" not in (here / "again.yaml").read_text()
     async with open_backend(settings) as backend:
         current = await backend.store.institutions.current()
     assert current is not None

@@ -57,5 +57,6 @@ async def open_runtime(
         worker = await stack.enter_async_context(
             open_worker(effective, backend, sweeping=Sweeping() if sweeping else None, faults=faults, around=around)
         )
-        webhook = create_app(webhook_dependencies(effective, settings, backend, worker.queue, faults))
+        observe = worker.engine.operators.agents.observe
+        webhook = create_app(webhook_dependencies(effective, settings, backend, worker.queue, faults, observe))
         yield Runtime(effective, worker, webhook, sandbox_url, settings.uses_sandbox_model)

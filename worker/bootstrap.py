@@ -33,6 +33,7 @@ from flags.file import read_flag_file
 from flags.runtime import open_flags
 from fsm.machine import ConversationMachine
 from fsm.static_check import problems
+from observability.metrics import expect_tasks
 from prompts.caching.answers import AnswerCache
 from prompts.caching.questions import CachePolicy
 from prompts.execution.batching import GroupedEmbedder
@@ -271,7 +272,10 @@ def assemble(
         return rulebook().institution
 
     windows = {name: channel.reply_window for name, channel in channels.items()}
-    agents = ConversationOperators(store, machine, clock, institution, windows, notices, variants.observe)
+    longer = {name: window for name, one in channels.items() if (window := one.limits.agent_window)}
+    agents = ConversationOperators(
+        store, machine, clock, institution, windows, notices, variants.observe, agent_windows=longer
+    )
     operators = OperatorDependencies(
         inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt, agents
     )
@@ -362,10 +366,12 @@ def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache:
 
 
 def make_prompter(settings: Settings, executor: Executor, versions: PromptVersions) -> Prompter:
+    models = {task.name: getattr(settings, task.model_setting) for task in TASKS}
+    expect_tasks(models, settings.model_fallback)
     return Prompter(
         executor,
         versions,
-        {task.name: getattr(settings, task.model_setting) for task in TASKS},
+        models,
         call_timeout=settings.model_timeout,
         turn_budget=settings.turn_budget,
         monotonic=time.monotonic,

@@ -131,11 +131,14 @@ async def open_engine(
     clock: Clock | None = None,
     faults: Faults | None = None,
     model: LanguageModel | None = None,
+    around: Callable[[LanguageModel], LanguageModel] | None = None,
     channels: Mapping[ChannelName, Channel] | None = None,
     flagged: bool = True,
     limits: DrainLimits | None = None,
 ) -> AsyncIterator[Engine]:
     """Build the worker's side; `flagged` with flags and experiments. What is not given is built from the settings.
+
+    `around` puts a model of its own around the one that is asked.
 
     Raises:
         ConfigurationError: documents, templates, table or settings do not hold together; the text says which.
@@ -149,6 +152,7 @@ async def open_engine(
         deferred = None if model else _deferred_model(settings)
         model = model or deferred
         assert model is not None  # noqa: S101 - one of them is
+        model = around(model) if around else model
         stack.push_async_callback(model.close)
         channels = channels or open_channels(settings, backend.events)
         callback, transcriber = _callback(settings), make_transcriber(settings)

@@ -53,7 +53,8 @@ MOST_SECONDS = 1_800
 class MediaPolicy:
     """Limits of reading: of each file, of the files of a turn, and tries at a turn whose file does not come.
 
-    At most `at_once` files are fetched at a time in a process. `usd_per_minute` is the price of a transcription, None: unknown.
+    At most `at_once` files are fetched at a time in a process. `usd_per_minute` is the price of a transcription, None:
+    unknown.
     """
 
     limits: MediaLimits

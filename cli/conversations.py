@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
+import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from adapters.clock import SystemClock
 from cli.analyses import analyse, print_analysis
@@ -25,12 +26,14 @@ from contracts.errors import (
     ReplyWindowClosedError,
 )
 from contracts.listing import ConversationQuery, Order
+from contracts.media import ContentKind
 from contracts.messages import OutboundMessage
 from contracts.paging import all_conversations
 from contracts.ports import Operators
 from contracts.turn import TurnReason
-from contracts.values import ConversationId, MessageId
+from contracts.values import ConversationId, MessageId, Scalar
 from contracts.views import analysis_view
+from flags.personal import Attributes, set_attributes
 from worker.analyses.requests import analyses_of
 from worker.backends import Backend, open_backend
 from worker.bootstrap import open_operations
@@ -148,7 +151,7 @@ async def index() -> None:
 async def show(conversation: Id, as_json: AsJson = False) -> None:
     """Show a conversation: state, collected fields, transcript, and the hand-off summary."""
     async with open_backend(read_settings()) as backend:
-        head = await _head(conversation, backend)
+        head = await named_head(conversation, backend)
         said = await backend.store.conversations.transcript(head.id)
         analyses = await analyses_of(head.id, backend.store.records, at=SystemClock().now())
         summaries = (one for one in analyses if one.context.kind is AnalysisKind.HANDOFF_SUMMARY and one.result)
@@ -167,6 +170,9 @@ async def show(conversation: Id, as_json: AsJson = False) -> None:
         for one in said:
             named = " ".join(filter(None, (one.author, "(note)" if one.speaker is Speaker.NOTE else "")))
             console.print(f"{clock_time(one.at)}  {named or one.speaker:>9}  {_indented(one.text, 36)}")
+            if one.content is not None:
+                seen = one.content.text if one.content.kind is ContentKind.SEEN else ""
+                console.print(f"{'':>36}({one.content.refused or one.content.kind}) {_indented(seen, 36)}")
             if one.options:
                 console.print(f"{'':>36}[{'] ['.join(one.options)}]")
         if summary is not None:
@@ -300,6 +306,30 @@ async def reopen(conversation: Id, agent: Agent = "cli") -> None:
 
 @app.command()
 @asynchronous
+async def attributes(
+    conversation: Id, given: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="NAME= removes it.")]
+) -> None:
+    """Set attributes of the person, which segments of flags and experiments can name: plan=gold, age=41."""
+    pairs = [one.partition("=") for one in given]
+    if not all(separator for _, separator, _ in pairs):
+        raise typer.BadParameter("say NAME=VALUE")
+    try:
+        wanted = TypeAdapter(Attributes).validate_python({name: _scalar(value) for name, _, value in pairs})
+    except ValidationError as exc:
+        raise typer.BadParameter("; ".join(str(error["msg"]) for error in exc.errors(include_input=False))) from exc
+    async with open_backend(read_settings()) as backend:
+        head = await named_head(conversation, backend)
+        print_json((await set_attributes(head.id, wanted, backend.store.conversations)).attributes)
+
+
+def _scalar(text: str) -> Scalar | None:
+    """Return a number or a boolean as such, other text as it is, and no text as None."""
+    value = yaml.safe_load(text) if text else None
+    return value if isinstance(value, bool | int | float) or value is None else text
+
+
+@app.command()
+@asynchronous
 async def migrate(
     source: Annotated[str, typer.Argument(metavar="FROM", help="sqlite:PATH, redis or firestore.")],
     target: Annotated[str, typer.Argument(metavar="TO", help="sqlite:PATH, redis or firestore.")],
@@ -330,7 +360,7 @@ async def migrate(
 async def merge(first: Id, second: Id) -> None:
     """Join two conversations of one person: the older goes on with both, on the consent of both; unmerge undoes it."""
     async with open_operations(read_settings()) as engine:
-        one, two = [(await _head(given, engine.operators)).id for given in (first, second)]
+        one, two = [(await named_head(given, engine.operators)).id for given in (first, second)]
         try:
             thread = await engine.operators.threads.merge(one, two, by="agent")
         except IllegalTransitionError as exc:
@@ -375,7 +405,7 @@ async def _act(
     given: str, act: Callable[[Operators, ConversationId], Awaitable[Conversation]], *, quiet: bool = False
 ) -> Conversation:
     async with open_operations(read_settings()) as engine:
-        head = await _head(given, engine.operators)
+        head = await named_head(given, engine.operators)
         try:
             moved = await act(engine.operators.agents, head.id)
         except (IllegalTransitionError, ReplyWindowClosedError) as exc:
@@ -385,7 +415,7 @@ async def _act(
     return moved
 
 
-async def _head(given: str, of: Backend | OperatorDependencies) -> Conversation:
+async def named_head(given: str, of: Backend | OperatorDependencies) -> Conversation:
     """Return the head of the conversation, or of the one that it was joined to."""
     threads = Threads(of.inbox, of.store, SystemClock())
     for candidate in _candidates(given):

@@ -23,7 +23,7 @@ from flags.experiments.store import ExperimentStore
 from flags.file import read_flag_file
 from flags.inspection import Problem, problems
 from flags.store import FlagStore
-from flags.switches import governed
+from flags.switches import kills_of
 from fsm import static_check
 from prompts.templating.registry import PromptRegistry
 from worker.backends import open_backend, required
@@ -116,8 +116,8 @@ async def _flags(settings: Settings) -> Finding:
     flags = list(read_flag_file(file).values()) if file else stored
     step = "go back to the release that wrote it; here its default holds"
     found = [Problem(f"{key} cannot be read by this release", step, is_broken=True) for key in unreadable]
-    switches = governed(settings.prompter_switches)
-    found += problems(flags, experiments, asked=ENGINE_FLAGS, switches=switches, at=clock.now())
+    kills = kills_of(settings.prompter_switches)
+    found += problems(flags, experiments, asked=ENGINE_FLAGS, kills=kills, at=clock.now())
     if not found:
         running = sum(one.phase is Phase.ACTIVE for one in experiments)
         return Finding("flags", Health.OK, f"{len(flags)} flags, {running} experiments under way")

@@ -20,7 +20,10 @@ from flags.experiments.report import COLUMNS, lines, rows
 from flags.experiments.report_page import page
 from flags.experiments.store import ExperimentStore
 from flags.file import SAMPLE_EXPERIMENT, read_experiment_file
+from flags.personal import did_you_mean
+from flags.switches import kills_of
 from worker.backends import open_backend
+from worker.variants import ENGINE_FLAGS
 
 app = typer.Typer(
     add_completion=False,
@@ -34,12 +37,19 @@ Key = Annotated[str, typer.Argument(metavar="KEY")]
 
 @app.command("list")
 @asynchronous
-async def list_(as_json: AsJson = False) -> None:
+async def list_(
+    archived: Annotated[bool, typer.Option("--archived", help="The archived ones, with what was learned.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """List the experiments and their phases."""
     async with _store() as experiments:
-        found = await experiments.all()
+        found = [one for one in await experiments.all() if bool(one.learned) is archived]
     if as_json:
         print_json([_view(one) for one in found])
+        return
+    if archived:
+        learned = [(one.key, f"{one.ended_at:%Y-%m-%d}", one.shipped or one.control, one.learned) for one in found]
+        print_table(("key", "ended", "since then", "learned"), learned, empty="No archived experiments.")
         return
     table = [
         (
@@ -85,6 +95,8 @@ async def plan(
         print_json(_view(experiment))
         return
     console.print(f"{experiment.key} is planned: {experiment.hypothesis}")
+    for override in sorted(experiment.overrides - ENGINE_FLAGS.keys()):
+        console.print(f"The engine does not ask for {override}{did_you_mean(override, ENGINE_FLAGS)}")
     console.print(_needs(experiment, a_day))
     console.print(f"prosa experiments start {experiment.key} takes people in.")
 
@@ -144,6 +156,17 @@ async def complete(
 
 @app.command()
 @asynchronous
+async def archive(
+    key: Key, learned: Annotated[str, typer.Option(metavar="TEXT", help="What was learned, in a sentence.")]
+) -> None:
+    """Take a completed experiment from the list, and keep what was learned."""
+    async with _store() as experiments:
+        await experiments.archive(key, learned=learned)
+    console.print(f"{key} is archived; prosa experiments list --archived shows it.")
+
+
+@app.command()
+@asynchronous
 async def report(
     key: Key,
     html: Annotated[Path | None, typer.Option(help="Write a page with plots to this file.")] = None,
@@ -172,7 +195,8 @@ async def _store() -> AsyncIterator[ExperimentStore]:
             f"flags come from PROSA_FLAGS_FILE={settings.flags_file}, and experiments need those of the store: unset it"
         )
     async with open_backend(settings) as backend:
-        yield ExperimentStore(backend.store.records, backend.events, SystemClock())
+        kills = kills_of(settings.prompter_switches)
+        yield ExperimentStore(backend.store.records, backend.events, SystemClock(), kills=kills)
 
 
 def _needs(experiment: Experiment, a_day: int | None) -> str:

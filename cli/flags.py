@@ -11,16 +11,25 @@ import typer
 from pydantic import ValidationError
 
 from adapters.clock import SystemClock
+from cli.conversations import named_head
 from cli.event_loop import asynchronous
 from cli.output import AsJson, clock_time, console, fail, log_only_errors, print_json, print_table
 from cli.settings import read_settings
 from cli.signature import Author, Signature, Why, Yes
-from contracts.errors import ConfigurationError
+from contracts.errors import ChangeRefusedError, ConfigurationError
+from contracts.values import Scalar
 from flags.definitions import Flag, Status, plain
+from flags.experiments.store import ExperimentStore
 from flags.export import as_flagd, as_yaml
 from flags.file import read_flag_file
+from flags.personal import did_you_mean, forced_by
+from flags.personal import force as force_values
+from flags.resolver import PROMPTS
 from flags.store import Change, FlagStore, change_view, changed
+from flags.switches import killed, kills_of
+from prompts.templating.registry import PromptRegistry
 from worker.backends import open_backend
+from worker.variants import ENGINE_FLAGS
 
 app = typer.Typer(
     add_completion=False,
@@ -105,6 +114,8 @@ async def set_(
         "salt": salt,
     }
     changes = {name: value for name, value in given.items() if value is not None}
+    if status is Status.ENABLED and percentage is None:
+        changes["percentage"] = None
     if file is None and not changes and not weight:
         raise typer.BadParameter("say what to change; prosa flags set --help lists it")
     await _set(key, _from_file(key, file), changes, _weights(weight or ()), Signature(author, why, yes))
@@ -168,6 +179,51 @@ async def rollback(
         reason = signature.confirm(lines)
         change = await store.roll_back(key, wanted, author=signature.author, reason=reason, expected=newest.revision)
     console.print(f"{key} is at revision {change.revision}, which says what revision {wanted} said.")
+
+
+@app.command()
+@asynchronous
+async def force(
+    person: Annotated[str, typer.Option(help="The person's conversation; web:NAME may be written NAME.")],
+    key: Annotated[str | None, typer.Argument(metavar="[KEY]", help="Of a flag or an experiment.")] = None,
+    variant: Annotated[
+        str | None, typer.Argument(metavar="[VARIANT]", help="A variant, an arm, or a plain value.")
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Force nothing any more.")] = False,
+) -> None:
+    """Give one person a variant from the next message on; such a person takes part in no experiment on the same key."""
+    if clear is (key is not None and variant is not None):
+        raise typer.BadParameter("say KEY VARIANT, or --clear")
+    settings = read_settings()
+    async with open_backend(settings) as backend:
+        store, clock = backend.store, SystemClock()
+        head = await named_head(person, backend)
+        values = None
+        if key is not None and variant is not None:
+            flags = await FlagStore(store.records, backend.events, clock).flags()
+            values = forced_by(
+                key,
+                variant,
+                flags=read_flag_file(settings.flags_file)
+                if settings.flags_file
+                else {flag.key: flag for flag in flags},
+                experiments={one.key: one for one in await ExperimentStore(store.records, backend.events, clock).all()},
+                asked=ENGINE_FLAGS,
+            )
+            _refuse_missing_versions(values)
+        forced = (await force_values(head.id, values, store.conversations)).forced
+    console.print(f"{head.id}: {', '.join(f'{name} = {value}' for name, value in forced.items()) or 'nothing'} forced.")
+    for name, switch in ((name, killed(name, kills_of(settings.prompter_switches))) for name in forced):
+        if switch:
+            console.print(f"{switch}=false wins over {name}: unset it.")
+
+
+def _refuse_missing_versions(values: Mapping[str, Scalar]) -> None:
+    registry = PromptRegistry.read()
+    for key, version in values.items():
+        name = key.removeprefix(PROMPTS)
+        if name != key and version and not registry.has(name, int(version)):
+            raise ChangeRefusedError(f"there is no {name}_v{version}: prosa prompts list")
 
 
 @app.command()
@@ -236,6 +292,8 @@ async def _set(
             return
         if before is not None and before.salt != after.salt:
             lines.append("Everybody is drawn anew: people change variant, experiments on this flag become invalid.")
+        if before is None and (close := did_you_mean(key, ENGINE_FLAGS)) and key not in ENGINE_FLAGS:
+            lines.append(f"The engine does not ask for {key}{close}")
         why = signature.confirm(lines)
         change = await store.put(after, author=signature.author, reason=why, expected=newest.revision if newest else 0)
     console.print(f"{key} is at revision {change.revision}.")

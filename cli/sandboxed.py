@@ -15,7 +15,7 @@ SANDBOX_SECRET = secrets.token_hex(16)
 
 def imitating_everything(settings: Settings) -> Settings:
     """Return the settings without keys and platforms: for a demonstration, which must not reach a real person."""
-    imitated = ("anthropic_", "channels", "model_", "structured_output")
+    imitated = ("anthropic_", "channels", "model_", "structured_output", "transcriber", "chosen_transcriber", "speech")
     names = [name for name in Settings.model_fields if name.startswith(imitated)]
     imitating = {name: Settings.model_fields[name].default for name in names}
     return settings.model_copy(update=imitating | {"quiet_window_s": "0"})
@@ -31,6 +31,10 @@ def with_sandbox(settings: Settings, url: str) -> Settings:
     if settings.uses_sandbox_model:
         changes["anthropic_api_key"] = SecretStr(SANDBOX_SECRET)
         changes["anthropic_base_url"] = settings.anthropic_base_url or f"{url}/anthropic"
+        if settings.transcriber == "none":
+            changes |= {"transcriber": "openai", "transcriber_url": f"{url}/speech/v1"}
+        if not settings.speech_key.get_secret_value():
+            changes["speech_url"] = f"{url}/speech/v1"
     return settings.model_copy(update=changes)
 
 

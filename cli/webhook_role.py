@@ -67,5 +67,6 @@ def webhook_dependencies(
         is_sandbox_model=given.uses_sandbox_model,
         zone=effective.zone,
         links=given.console_links,
+        switches=effective.prompter_switches,
         look_again=KEEP_ALIVE if given.has_shared_events else POLLING,
     )

@@ -5,8 +5,9 @@ from typing import Self
 
 from pydantic import Field
 
+from contracts.media import ReadContent
 from contracts.messages import Address, OutboundMessage, Revision
-from contracts.values import ConversationId, Instant, Kept, MessageId, Text, TurnId
+from contracts.values import ConversationId, Instant, Kept, MessageId, Scalar, Text, TurnId
 
 
 class State(StrEnum):
@@ -80,7 +81,7 @@ class Utterance(Kept):
     """One line of the transcript: a text, and the options that were offered with it.
 
     `message_id` is the inbound message. A line with a `revision` edits or deletes an earlier one, which stays
-    as it was. `author` is the name of the agent whose words or note it is.
+    as it was. `author` is the name of the agent whose words or note it is. `content` is what was read in its file.
     """
 
     speaker: Speaker
@@ -89,6 +90,7 @@ class Utterance(Kept):
     message_id: MessageId | None = Field(None, exclude_if=lambda message: message is None)
     revision: Revision | None = Field(None, exclude_if=lambda revision: revision is None)
     author: str | None = Field(None, exclude_if=lambda author: author is None)
+    content: ReadContent | None = Field(None, exclude_if=lambda content: content is None)
     at: Instant
 
 
@@ -145,7 +147,8 @@ class Tuning(Kept):
     """Settings of an episode that flags and experiments chose at its first turn; None: the process's settings.
 
     `models` are by task. `ask_below` is the confidence, in [0, 1], below which the engine asks for clarification.
-    `arms` are the drawn arms of experiments and sides of canaries, as `subject=variant`.
+    `arms` are the drawn arms of experiments and sides of canaries, as `subject=variant`. `forced` are the values that
+    were forced when it was chosen.
     """
 
     models: dict[str, str] = Field(default_factory=dict)
@@ -156,6 +159,7 @@ class Tuning(Kept):
     batching: bool | None = None
     ask_below: float | None = None
     arms: tuple[str, ...] = ()
+    forced: dict[str, Scalar] = Field(default_factory=dict, exclude_if=lambda forced: not forced)
 
 
 class Classification(Kept):
@@ -189,7 +193,8 @@ class Conversation(Kept):
     later changes nothing. `early_revisions` are edits and deletions of messages that have not arrived yet: platforms
     promise no order. `automaton_points` are those of `worker/automatons.py`. `topics` are the episode's
     intents, in the order in which they came up, `advertisement` is the text of the one that the person came by,
-    `completed_lines` are the business lines whose form is complete.
+    `completed_lines` are the business lines whose form is complete. `attributes` are the integrator's, for the segments
+    of flags; `forced` the values of flags that hold for this person alone.
 
     A person has one thread. `joins` are those that were joined into it; such a thread has `joined_to`, and no turns, so
     that no list shows it. `apart` are those that an agent, or two user ids of the platform, say are another person's.
@@ -231,6 +236,8 @@ class Conversation(Kept):
     automaton_points: int = Field(0, exclude_if=lambda points: points == 0)
     topics: tuple[str, ...] = Field((), exclude_if=lambda topics: not topics)
     completed_lines: tuple[str, ...] = Field((), exclude_if=lambda lines: not lines)
+    attributes: dict[str, Scalar] = Field(default_factory=dict, exclude_if=lambda attributes: not attributes)
+    forced: dict[str, Scalar] = Field(default_factory=dict, exclude_if=lambda forced: not forced)
     advertisement: Text | None = Field(None, exclude_if=lambda text: text is None)
     due_timer: DueTimer | None = Field(None, exclude_if=lambda timer: timer is None)
     reminded: tuple[str, ...] = Field((), exclude_if=lambda timers: not timers)

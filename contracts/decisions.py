@@ -31,7 +31,7 @@ class StateDecision(Value):
     """Task 1: the next state, and the understanding of the message.
 
     `options` are titles to offer as buttons or rows; `ask_field` is the field that the reply should ask for, among
-    those neither known nor asked before; `confidence` is in [0, 1].
+    those neither known nor asked before; `confidence` is in [0, 1]. `description` is of the files of the turn.
     """
 
     next_state: State
@@ -43,6 +43,7 @@ class StateDecision(Value):
     ask_field: str | None = None
     options: tuple[Text, ...] = Field(default=(), max_length=MAX_OPTIONS)
     wish: Wish | None = None
+    description: Text | None = Field(None, exclude_if=lambda text: text is None)
 
 
 class ResponseDraft(Value):

@@ -102,6 +102,11 @@ class FixedText(StrEnum):
     UNSATISFIED = "unsatisfied"
     RATED = "rated"
     DELAYED = "delayed"
+    FILE_AGAIN = "file_again"
+    FILE_TOO_LARGE = "file_too_large"
+    FILE_TYPE = "file_type"
+    FILE_PROTECTED = "file_protected"
+    NO_SPEECH = "no_speech"
 
 
 # The question, its two buttons, and the reply to each.
@@ -111,12 +116,17 @@ OPTIONAL = frozenset({FixedText.DELAYED})
 
 
 # A wish to leave that is not sure; outside hours; when nobody could answer for long; when the person asks for the
-# assistant again.
+# assistant again; a file that is not read.
 INSTEAD = {
     FixedText.CONFIRM_OPT_OUT: FixedText.CLARIFY,
     FixedText.ESCALATED_CLOSED: FixedText.ESCALATED,
     FixedText.STILL_WAITING: FixedText.ESCALATED,
     FixedText.HANDED_BACK: FixedText.OPTED_IN,
+    FixedText.FILE_AGAIN: FixedText.UNREADABLE,
+    FixedText.FILE_TOO_LARGE: FixedText.UNREADABLE,
+    FixedText.FILE_TYPE: FixedText.UNREADABLE,
+    FixedText.FILE_PROTECTED: FixedText.UNREADABLE,
+    FixedText.NO_SPEECH: FixedText.UNREADABLE,
 }
 
 

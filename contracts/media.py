@@ -82,6 +82,10 @@ class ContentKind(StrEnum):
     SEEN = "seen"
 
 
+# Below this the words of a recording, or one of its words, may well be others.
+HEARD_SURELY = 0.6
+
+
 class ReadContent(Kept):
     """What was read in the file of a message, or why nothing was.
 
@@ -96,6 +100,15 @@ class ReadContent(Kept):
     seconds: float | None = None
     refused: MediaFault | None = None
 
+    @property
+    def is_heard(self) -> bool:
+        return self.kind is ContentKind.HEARD and self.refused is None
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether it is speech that was heard with little confidence, or with none that the recogniser gives."""
+        return self.is_heard and (self.confidence is None or self.confidence < HEARD_SURELY)
+
 
 @runtime_checkable
 class MediaSource(Protocol):
@@ -108,6 +121,19 @@ class MediaSource(Protocol):
             MediaRefusedError: it is gone, empty, too large, of a type that cannot be read, or not at the platform.
             TransientError: the platform did not give it in time; it may later.
         """
+
+
+@runtime_checkable
+class MediaUpload(Protocol):
+    """A channel whose platform takes files for messages to come."""
+
+    async def upload(self, file: MediaFile, *, account: str) -> str:
+        """Return the platform's id of the file.
+
+        Raises:
+            TransientError: the platform does not take it.
+        """
+        ...
 
 
 class Transcriber(Protocol):

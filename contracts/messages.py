@@ -245,7 +245,10 @@ class Reaction(Kept):
 
 
 class OutboundMessage(Kept):
-    """One message to one person. `text` is the body or a file's caption; `type` determines which other field counts."""
+    """One message to one person. `text` is the body or a file's caption; `type` determines which other field counts.
+
+    `spoken`: the text is sent as speech, where that can be had.
+    """
 
     type: MessageType = MessageType.TEXT
     text: Text = ""
@@ -257,6 +260,7 @@ class OutboundMessage(Kept):
     contact: ContactCard | None = None
     template: Template | None = None
     reaction: Reaction | None = None
+    spoken: bool = Field(False, exclude_if=lambda spoken: not spoken)
 
     @classmethod
     def of_text(cls, text: str) -> Self:

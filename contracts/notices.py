@@ -24,11 +24,21 @@ class NoticeTarget(StrEnum):
 
 
 class NoticeEvent(StrEnum):
+    """Events of conversations; `docs/reference/events.md` is written out of these texts."""
+
     HAND_OFF = "hand_off"
+    """The conversation waits for an agent; `number` counts the repetitions. Fields: `reason`, `person`, `summary`,
+    `facts`, `open_question`, `last_messages`, `model_summary`, `waiting_minutes`"""
     HAND_BACK = "hand_back"
+    """The assistant answers again. Fields: `reason`, and `by`: the agent"""
     REPLY = "reply"
+    """A reply is committed, the assistant's or an agent's. Fields: `messages`: `text`, `type`, `author` (the agent, or
+    null)"""
     OPT_OUT = "opt_out"
+    """The person wants no messages. Fields: none"""
     FORM = "form"
+    """A form is complete whose line says `on_complete: webhook`, whatever `PROSA_NOTIFY_EVENTS` names. Fields:
+    `business_line`, `intent`, `fields`"""
 
 
 class Notice(Kept):

@@ -26,6 +26,7 @@ from contracts.delivery import (
 )
 from contracts.institution import Institution
 from contracts.listing import EVERYTHING, ConversationPage, ConversationQuery
+from contracts.media import MediaFile
 from contracts.messages import Address, ChannelName, InboundMessage, OutboundMessage, StatusUpdate
 from contracts.pages import ReportPage
 from contracts.values import ConversationId, MessageId, OutboxId, Value
@@ -435,6 +436,8 @@ class StructuredOutput(StrEnum):
 class ModelRequest(Value):
     """One call of a language model with a JSON schema for its answer. Without `effort` it is the provider's default.
 
+    `files` are pictures and documents of the person, for the beginning of the user's part.
+
     `context` is for the policies around the model (`prompts/execution/policies.py`) and never sent; a call outside a
     prompt task has one of its own.
     """
@@ -446,6 +449,7 @@ class ModelRequest(Value):
     output_schema: dict[str, Any]
     max_tokens: int
     timeout: timedelta
+    files: tuple[MediaFile, ...] = Field((), exclude=True, repr=False)
     repair_of: str | None = None
     repair_reason: str | None = None
     effort: Effort | None = None

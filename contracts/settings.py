@@ -175,6 +175,14 @@ class Settings(BaseSettings):
     late_handoff_s: float = Field(21_600, gt=0, validation_alias="PROSA_LATE_HANDOFF_S")
     late_record_s: float = Field(259_200, gt=0, validation_alias="PROSA_LATE_RECORD_S")
 
+    media: Literal["on", "off"] = Field("on", validation_alias="PROSA_MEDIA")
+    media_max_mb: int = Field(16, ge=1, le=100, validation_alias="PROSA_MEDIA_MAX_MB")
+    media_timeout_s: float = Field(10, gt=0, le=120, validation_alias="PROSA_MEDIA_TIMEOUT_S")
+    media_per_turn: int = Field(5, ge=1, le=20, validation_alias="PROSA_MEDIA_PER_TURN")
+    transcription_usd_per_minute: Decimal | None = Field(
+        None, ge=0, le=10, validation_alias="PROSA_TRANSCRIPTION_USD_PER_MINUTE"
+    )
+
     template_prices: Annotated[dict[TemplateCategory, Usd], NoDecode, BeforeValidator(_by_name)] = Field(
         {}, validation_alias="PROSA_TEMPLATE_PRICES"
     )
@@ -368,7 +376,7 @@ class Settings(BaseSettings):
 
     @property
     def prompter_switches(self) -> Mapping[str, bool]:
-        """The `PROMPTER_USE_*` that were said, by their names: those win over flags, the others leave it to them."""
+        """The `PROMPTER_USE_*` that were said, by their names: false kills, true is a default."""
         names = {name: str(field.validation_alias) for name, field in type(self).model_fields.items()}
         return {names[one]: getattr(self, one) for one in self.model_fields_set if names[one].startswith("PROMPTER_")}
 
@@ -483,11 +491,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _turns_end_before_cloud_tasks_gives_up(self) -> Self:
-        if self.engine == "cloud_tasks" and self.turn_budget_s > LONGEST_TURN_OF_CLOUD_TASKS_S:
+        hearing_s = 0 if self.transcriber == "none" else self.transcriber_timeout_s
+        reading_s = self.media_timeout_s + hearing_s if self.media == "on" else 0
+        if self.engine == "cloud_tasks" and self.turn_budget_s + reading_s > LONGEST_TURN_OF_CLOUD_TASKS_S:
             raise ValueError(
-                f"PROSA_TURN_BUDGET_S={self.turn_budget_s:g} does not go with PROSA_ENGINE=cloud_tasks, which cuts a "
-                f"turn after {LONGEST_TURN_OF_CLOUD_TASKS_S} s and would begin it again: use a faster model or "
-                "another engine"
+                f"PROSA_TURN_BUDGET_S={self.turn_budget_s:g} and {reading_s:g} s for its files (PROSA_MEDIA_TIMEOUT_S, "
+                "PROSA_TRANSCRIBER_TIMEOUT_S) do not go with PROSA_ENGINE=cloud_tasks, which cuts a turn after "
+                f"{LONGEST_TURN_OF_CLOUD_TASKS_S} s and would begin it again: lower them, or use another engine"
             )
         return self
 

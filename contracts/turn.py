@@ -1,12 +1,17 @@
 """One turn of a conversation: the messages answered together, and the reason for what became of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
 
 from contracts.delivery import InboxEntry
+from contracts.media import ContentKind, ReadContent
 from contracts.messages import InboundMessage, Revision, newest_texts
+from contracts.signs import shortened
 from contracts.values import ConversationId, MessageId, TurnId
+
+DESCRIPTION_CHARACTERS = 600
 
 
 class TurnReason(StrEnum):
@@ -87,6 +92,40 @@ class Turn:
             if not message.is_recorded_only and texts.get(message.id, "") is not None
         )
 
+    @property
+    def seen(self) -> tuple[InboundMessage, ...]:
+        """Messages with a picture or a document that was opened."""
+        contents = [(message, message.content) for message in self.messages]
+        return tuple(
+            message
+            for message, content in contents
+            if content is not None and content.kind is ContentKind.SEEN and content.refused is None
+        )
+
+    def having_read(self, contents: Mapping[MessageId, ReadContent]) -> Self:
+        """Return the turn with what was read in its files; heard words are the person's, behind those of a caption."""
+        return replace(
+            self,
+            entries=tuple(
+                entry.model_copy(update={"message": _having_read(entry.message, contents[entry.message.id])})
+                if entry.message.id in contents
+                else entry
+                for entry in self.entries
+            ),
+        )
+
+    def described(self, description: str | None) -> Self:
+        """Return the turn with the description of its files, which stays in their place, at the newest of them."""
+        if not description or not self.seen:
+            return self
+        text = shortened(description, DESCRIPTION_CHARACTERS)
+        return self.having_read({self.seen[-1].id: ReadContent(kind=ContentKind.SEEN, text=text)})
+
     def after(self, sequence: int) -> Self:
         """Return what is left of the turn when everything up to `sequence` has been answered."""
         return replace(self, entries=tuple(entry for entry in self.entries if entry.sequence > sequence))
+
+
+def _having_read(message: InboundMessage, content: ReadContent) -> InboundMessage:
+    words = (message.text, content.text if content.kind is ContentKind.HEARD else "")
+    return message.model_copy(update={"content": content, "text": "\n".join(one for one in words if one)})

@@ -2,7 +2,7 @@
 
 from typing import Annotated, NewType
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 ConversationId = NewType("ConversationId", str)
 MessageId = NewType("MessageId", str)
@@ -36,3 +36,5 @@ def without_lone_surrogates(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(without_lone_surrogates)]
 Instant = AwareDatetime
+# pydantic's smart mode picks the member by the value's own type: 1 stays a number, True a boolean.
+Scalar = bool | int | Annotated[float, Field(allow_inf_nan=False)] | Annotated[Text, Field(max_length=2_000)]

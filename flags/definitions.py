@@ -7,12 +7,13 @@ from typing import Annotated, Any, Self, TypeGuard
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from contracts.values import Instant, Kept, Text, without_lone_surrogates
+from contracts.values import Instant, Kept, Scalar, Text, without_lone_surrogates
 
 # No colon: a bucket is the hash of `flag:salt:targeting key`, which must be unambiguous.
 FlagKey = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 Salt = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$")]
+AttributeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 # One line of text, written by hand and never empty.
 Line = Annotated[
@@ -20,8 +21,6 @@ Line = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
     AfterValidator(without_lone_surrogates),
 ]
-# pydantic's smart mode picks the member by the value's own type: 1 stays a number, True a boolean.
-Scalar = bool | int | Annotated[float, Field(allow_inf_nan=False)] | Annotated[Text, Field(max_length=2_000)]
 
 
 class Status(StrEnum):
@@ -62,7 +61,7 @@ class Rule(Kept):
     It holds when one of `values` matches. A missing attribute fulfils no rule, `not_in` included.
     """
 
-    attribute: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    attribute: AttributeName
     operator: Operator = Operator.IN
     values: tuple[Scalar, ...] = Field(min_length=1, max_length=1_000)
 
@@ -124,7 +123,8 @@ EventName = Annotated[str, StringConstraints(pattern=EVENT_NAME)]
 class Metric(Kept):
     """A measure of each person. As a guardrail it may be worse by `margin`, a share of the control's value.
 
-    `name` is the name of its events; a ratio has a name of its own, and the names of two events.
+    `name` is the name of its events; a ratio has a name of its own, and the names of two events. `metadata` is for
+    people and other tools.
     """
 
     name: EventName
@@ -133,6 +133,7 @@ class Metric(Kept):
     margin: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0
     numerator: EventName | None = None
     denominator: EventName | None = None
+    metadata: dict[Annotated[str, Field(max_length=100)], Scalar] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_the_parts_of_its_kind(self) -> Self:
@@ -161,6 +162,7 @@ def _as_instant(given: object) -> object:
 
 Day = Annotated[Instant, BeforeValidator(_as_instant)]
 
+IGNORED_PERCENTAGE = "enabled reaches all its people; with a percentage it is a gradual_rollout"
 ON = Variant(name="on", value=True)
 OFF = Variant(name="off", value=False)
 
@@ -214,6 +216,11 @@ class Flag(Kept):
 
     def has_expired(self, at: datetime) -> bool:
         return at >= self.expires_at
+
+    @property
+    def ignores_percentage(self) -> bool:
+        """Whether it is written to reach a share and reaches all: refused where a flag is written."""
+        return self.status is Status.ENABLED and self.percentage not in (None, 100)
 
     def share_of(self, segment: Segment | None) -> float:
         """Return the percentage of a segment's persons that the flag reaches."""

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from openfeature.evaluation_context import EvaluationContext
 
-from flags.definitions import Flag, Hashing, Operator, Rule, Scalar, Segment, Status, Variant, is_number
+from contracts.values import Scalar
+from flags.definitions import Flag, Hashing, Operator, Rule, Segment, Status, Variant, is_number
 from flags.hashing import SCALE, Draw, draw, threshold
 from observability.logs import logger
 from observability.metrics import FLAG_EVALUATIONS

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from contracts.errors import ConfigurationError
 from contracts.values import Value
 from contracts.yaml_file import read_yaml
-from flags.definitions import Flag, FlagKey
+from flags.definitions import IGNORED_PERCENTAGE, Flag, FlagKey
 from flags.evaluation import CompiledFlag
 from flags.experiments.definitions import Experiment, ExperimentPlan
 
@@ -41,6 +41,8 @@ def read_flag_file(path: Path) -> Mapping[str, Flag]:
     for key, flag in file.value.flags.items():
         if flag.key != key:
             raise file.problem(f"the key of {key} is not {flag.key}: leave it out", "flags", key, "key")
+        if flag.ignores_percentage:
+            raise file.problem(f"{key}: {IGNORED_PERCENTAGE}", "flags", key, "percentage")
     return file.value.flags
 
 

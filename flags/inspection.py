@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from flags.definitions import Flag, Status, is_number
 from flags.experiments.definitions import PREFIX, Experiment, Phase
-from flags.switches import switched
+from flags.personal import did_you_mean
+from flags.switches import Kills, killed
 
 
 class Problem(NamedTuple):
@@ -22,14 +23,14 @@ def problems(
     experiments: Iterable[Experiment],
     *,
     asked: Mapping[str, type],
-    switches: Mapping[str, bool],
+    kills: Kills,
     at: datetime,
 ) -> Iterator[Problem]:
     """Yield all findings, flag by flag and then experiment by experiment.
 
     Args:
         asked: the keys that code evaluates, with the types of their values.
-        switches: as `flags.switches.governed` returns them.
+        kills: as `flags.switches.kills_of` returns them.
     """
     known, by_key = {flag.key: flag for flag in flags}, {one.key: one for one in experiments}
     active = [one for one in by_key.values() if one.phase is Phase.ACTIVE]
@@ -39,16 +40,15 @@ def problems(
             step = f"prosa experiments complete {experiment.key}" if experiment else f"prosa flags delete {flag.key}"
             yield Problem(f"{flag.key} has expired: its default holds for everybody", step)
         elif experiment is None:
-            yield from _of_flag(flag, active, asked, switches)
+            yield from _of_flag(flag, active, asked, kills)
     for one in active:
-        yield from _of_experiment(one, active, known, asked, switches)
+        yield from _of_experiment(one, active, known, asked, kills)
 
 
-def _of_flag(
-    flag: Flag, active: Iterable[Experiment], asked: Mapping[str, type], switches: Mapping[str, bool]
-) -> Iterator[Problem]:
+def _of_flag(flag: Flag, active: Iterable[Experiment], asked: Mapping[str, type], kills: Kills) -> Iterator[Problem]:
     if flag.key not in asked:
-        yield Problem(f"nothing asks for {flag.key}", f"is it misspelt? else prosa flags delete {flag.key}")
+        detail = f"nothing asks for {flag.key}{did_you_mean(flag.key, asked)}"
+        yield Problem(detail, f"is it misspelt? else prosa flags delete {flag.key}")
         return
     for variant in flag.variants:
         if variant.value is not None and not _fits(variant.value, asked[flag.key]):
@@ -56,10 +56,8 @@ def _of_flag(
             yield Problem(detail, f"prosa flags set {flag.key} --file FILE", is_broken=True)
     if flag.status is Status.DISABLED:
         return
-    if switched(flag.key, switches) is not None:
-        yield Problem(
-            f"a switch wins over {flag.key}", "unset the PROMPTER_USE_* that speaks for it, if the flag should"
-        )
+    if switch := killed(flag.key, kills):
+        yield Problem(f"{switch}=false wins over {flag.key}", f"unset {switch}, if the flag should decide")
     for experiment in active:
         if flag.key in experiment.overrides:
             yield Problem(
@@ -73,7 +71,7 @@ def _of_experiment(
     active: Iterable[Experiment],
     flags: Mapping[str, Flag],
     asked: Mapping[str, type],
-    switches: Mapping[str, bool],
+    kills: Kills,
 ) -> Iterator[Problem]:
     flag = flags.get(one.flag_key)
     if flag is None or flag.status is not Status.AB_TEST:
@@ -82,18 +80,17 @@ def _of_experiment(
     for key in sorted(one.overrides):
         values = [arm.config[key] for arm in one.arms if key in arm.config]
         if key not in asked:
-            yield Problem(
-                f"{one.key} overrides {key}, which nothing asks for", f"prosa experiments complete {one.key}", True
-            )
+            detail = f"{one.key} overrides {key}, which nothing asks for{did_you_mean(key, asked)}"
+            yield Problem(detail, f"prosa experiments complete {one.key}", True)
         elif not all(_fits(value, asked[key]) for value in values):
             kind = asked[key].__name__
             yield Problem(
                 f"{one.key} gives {key} a value that is no {kind}", f"prosa experiments complete {one.key}", True
             )
-        if switched(key, switches) is not None:
+        if switch := killed(key, kills):
             yield Problem(
-                f"a switch wins over {key}, so that {one.key} shows nothing",
-                f"prosa experiments pause {one.key}, or unset the PROMPTER_USE_* that speaks for it",
+                f"{switch}=false wins over {key}, so that {one.key} shows nothing",
+                f"prosa experiments pause {one.key}, or unset {switch}",
                 is_broken=True,
             )
         for other in active:

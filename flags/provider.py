@@ -22,7 +22,7 @@ from openfeature.provider.no_op_provider import NoOpProvider
 from openfeature.track import TrackingEventDetails
 
 from flags.evaluation import Evaluation, Evaluator, Reason, enabled
-from flags.switches import switched
+from flags.switches import Kills, killed
 from observability.metrics import FLAG_EVALUATIONS
 
 # Takes the name of an event, the evaluation context of the person, and the event's details.
@@ -123,15 +123,15 @@ def _details(answer: Evaluation, value: T) -> FlagResolutionDetails[T]:
 class SwitchedProvider(AbstractProvider):
     """Another provider behind the kill switches, which win over its answers.
 
-    A switch that is off turns off its key and everything below it: booleans are false, any other type is the caller's
-    default. A switch that is on turns on its own key alone. Tracking goes to `tracker` and to the other provider.
+    A killed boolean is false, any other type is the caller's default. Tracking goes to `tracker` and to the other
+    provider.
     """
 
-    def __init__(self, inner: FeatureProvider, switches: Mapping[str, bool], tracker: Tracker | None = None) -> None:
+    def __init__(self, inner: FeatureProvider, kills: Kills, tracker: Tracker | None = None) -> None:
         super().__init__()
         self._inner = inner
         self._tracker = tracker
-        self._switches = dict(switches)
+        self._kills = kills
         self._count = FLAG_EVALUATIONS.labels(reason="switched")
 
     def attach(self, on_emit: Callable[[FeatureProvider, ProviderEvent, ProviderEventDetails], None]) -> None:
@@ -166,11 +166,8 @@ class SwitchedProvider(AbstractProvider):
     def resolve_boolean_details(
         self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
     ) -> FlagResolutionDetails[bool]:
-        switch = switched(flag_key, self._switches)
-        if switch is not None:
-            self._count.inc()
-            return FlagResolutionDetails(switch, reason=SWITCHED, variant="on" if switch else "off")
-        return self._inner.resolve_boolean_details(flag_key, default_value, evaluation_context)
+        off = self._off(flag_key, False)
+        return off or self._inner.resolve_boolean_details(flag_key, default_value, evaluation_context)
 
     def resolve_string_details(
         self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
@@ -197,7 +194,7 @@ class SwitchedProvider(AbstractProvider):
         return off or self._inner.resolve_object_details(flag_key, default_value, evaluation_context)
 
     def _off(self, key: str, default: T) -> FlagResolutionDetails[T] | None:
-        if switched(key, self._switches) is not False:
+        if killed(key, self._kills) is None:
             return None
         self._count.inc()
         return FlagResolutionDetails(default, reason=SWITCHED)

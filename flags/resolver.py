@@ -11,9 +11,14 @@ from openfeature.flag_evaluation import FlagEvaluationDetails, Reason
 from flags.definitions import Status
 from flags.experiments.definitions import Experiment
 from flags.provider import DRAWN, REVISION, STATUS
-from flags.switches import switched
+from flags.switches import Kills, killed
 
 V = TypeVar("V", bool, int, float, str)
+
+# No rule can name it: attributes of rules have no dot.
+FORCED = "prosa.forced"
+# An arm without a draw: a segment's own, or the one that an experiment shipped.
+_GIVEN = (Reason.TARGETING_MATCH, Reason.STATIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +51,24 @@ class Active(Protocol):
 
 
 class Resolver:
-    """Resolver in the order switches, experiments, flags; never waits, and falls back to the default.
+    """Resolver in the order kill switches, forced values, experiments, flags; never waits, falls back to the default.
 
-    `has_flag` returns whether a flag of that key exists, where that is known: an episode resolves a dozen keys.
+    `has_flag` returns whether a flag of that key exists, where that is known: an episode resolves a dozen keys. The
+    attribute `FORCED` of a context holds a person's forced values; such a person takes no part in an experiment on one
+    of their keys.
     """
 
     def __init__(
         self,
         client: OpenFeatureClient,
         experiments: Active,
-        switches: Mapping[str, bool] | None = None,
+        kills: Kills | None = None,
         *,
         has_flag: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._client = client
         self._has_flag = has_flag
-        self._switches = dict(switches or {})
+        self._kills = kills or {}
         self._experiments = experiments
         self._asking: Mapping[type, Callable[..., FlagEvaluationDetails[Any]]] = {
             bool: client.get_boolean_details,
@@ -72,21 +79,25 @@ class Resolver:
 
     def value(self, key: str, default: V, context: EvaluationContext) -> Choice[V]:
         """Return the value of `key` for this person, of the type of `default`."""
-        if switched(key, self._switches) is not None:
-            # No experiment can override a switched key.
+        if killed(key, self._kills):
             return self._asked(key, default, context)
+        forced: Any = context.attributes.get(FORCED) or {}
+        if type(forced.get(key)) is type(default):
+            return Choice(forced[key])
+        experiment: Experiment
         for experiment in self._experiments.known.values():
-            if key not in experiment.overrides:
+            if key not in experiment.overrides or forced.keys() & {experiment.flag_key, *experiment.overrides}:
                 continue
             details, assignment = self._drawn(experiment, context)
-            if assignment is None:
+            if assignment is None and details.reason not in _GIVEN:
                 continue
+            own: tuple[Assignment, ...] = (assignment,) if assignment else ()
             found = details.value.get(key) if isinstance(details.value, Mapping) else None
             if type(found) is type(default):
-                return Choice(found, (assignment,))
+                return Choice(found, own)
             # An arm without an override gets the value outside the experiment, and is compared all the same.
             without: Choice[V] = self._of_flag(key, default, context)
-            return Choice(without.value, (assignment, *without.assignments))
+            return Choice(without.value, (*own, *without.assignments))
         return self._of_flag(key, default, context)
 
     def assignments(

@@ -12,7 +12,13 @@ from openfeature.provider import FeatureProvider
 from contracts.ports import Clock, Events, Records
 from flags.cache import Cache, Source, kept_fresh
 from flags.evaluation import CompiledFlag, Evaluator
-from flags.experiments.canary import CanaryWatch, watching
+from flags.experiments.canary import (
+    LOOK_AT_EXPERIMENTS_EVERY,
+    LOOK_EVERY,
+    CanaryWatch,
+    ExperimentWatch,
+    watching,
+)
 from flags.experiments.recorder import Recorder, recording
 from flags.experiments.store import ExperimentStore
 from flags.experiments.tracking import tracker
@@ -20,7 +26,7 @@ from flags.file import FileSource
 from flags.provider import ProsaProvider, SwitchedProvider, provided
 from flags.resolver import Resolver
 from flags.store import FlagStore
-from flags.switches import governed
+from flags.switches import kills_of
 
 
 @dataclass(frozen=True)
@@ -53,20 +59,22 @@ async def open_flags(
         file: the flags' file, instead of the store.
         provider: another OpenFeature provider, instead of Prosa's.
     """
-    switches = governed(said)
+    kills = kills_of(said)
     flag_store = FlagStore(store, events, clock)
     source: Source[CompiledFlag] = FileSource(file) if file else flag_store
-    flags, experiments = Cache(source), Cache(ExperimentStore(store, events, clock))
+    experiment_store = ExperimentStore(store, events, clock)
+    flags, experiments = Cache(source), Cache(experiment_store)
     recorder = Recorder(store, writer=writer, salt=salt, clock=clock)
     # The flags of another provider are unknown until they are evaluated.
     has_flag = (lambda key: flags.get(key) is not None) if provider is None else (lambda _: True)
-    resolver = Resolver(api.get_client(writer), experiments, switches, has_flag=has_flag)
+    resolver = Resolver(api.get_client(writer), experiments, kills, has_flag=has_flag)
     asked = provider or ProsaProvider(Evaluator(flags, now=clock.now))
-    ours = SwitchedProvider(asked, switches, tracker(resolver, recorder))
+    ours = SwitchedProvider(asked, kills, tracker(resolver, recorder))
     async with (
         kept_fresh(events, flags, experiments),
         provided(ours, domain=writer) as client,
         recording(recorder),
-        watching(CanaryWatch(store, flag_store, clock)),
+        watching(CanaryWatch(store, flag_store, clock), every=LOOK_EVERY),
+        watching(ExperimentWatch(experiment_store), every=LOOK_AT_EXPERIMENTS_EVERY),
     ):
         yield FlagRuntime(client, resolver, recorder)

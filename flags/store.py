@@ -11,7 +11,7 @@ from contracts.errors import ChangeRefusedError
 from contracts.paging import all_records
 from contracts.ports import Clock, Events, Records
 from contracts.values import Instant, Kept
-from flags.definitions import Flag, Line, difference, plain
+from flags.definitions import IGNORED_PERCENTAGE, Flag, Line, difference, plain
 from flags.evaluation import CompiledFlag
 from flags.invalidation import Invalidation
 from observability.logs import logger
@@ -96,8 +96,11 @@ class FlagStore:
         """Store `flag` if the newest revision is still `expected` (0: there was none).
 
         Raises:
-            ChangeRefusedError: the flag changed since it was read, or nothing would change.
+            ChangeRefusedError: the flag changed since it was read, nothing would change, or it has a percentage that
+                its status ignores.
         """
+        if flag.ignores_percentage:
+            raise ChangeRefusedError(f"{flag.key}: {IGNORED_PERCENTAGE}")
         return await self._change(flag.key, flag, author=author, reason=reason, expected=expected)
 
     async def delete(self, key: str, *, author: str, reason: str, expected: int) -> Change:

@@ -1,29 +1,31 @@
-"""Kill switches: environment variables that win over every flag."""
+"""Kill switches: environment variables that, set to `false`, win over every experiment and flag.
+
+Set to `true` a switch is the default, which experiments and flags override.
+"""
 
 from collections.abc import Mapping
 
-# The flags that a switch governs: that key and all keys below it, after a dot. A switch that is on turns on only the
-# key itself.
+# The flags that a switch turns off: that key and all keys below it, after a dot.
 GOVERNS: Mapping[str, str] = {
     "PROMPTER_USE_TEMPLATES": "prompts",
-    "PROMPTER_USE_STRUCTURED_TEMPLATES": "structured_templates",
+    "PROMPTER_USE_STRUCTURED_TEMPLATES": "prompts",
     "PROMPTER_USE_CACHE": "cache",
     "PROMPTER_USE_BATCHING": "batching",
     "PROMPTER_USE_TRACING": "tracing",
 }
+Kills = Mapping[str, str]
+"""The switches that are off, by the key of the flags that they turn off."""
 
 
-def governed(said: Mapping[str, bool]) -> dict[str, bool]:
-    """Return the switches that are set, by the key of the flags that they govern."""
-    return {GOVERNS[name]: value for name, value in said.items() if name in GOVERNS}
+def kills_of(said: Mapping[str, bool]) -> dict[str, str]:
+    """Return the kills among the switches that are set."""
+    return {GOVERNS[name]: name for name, is_on in said.items() if name in GOVERNS and not is_on}
 
 
-def switched(key: str, switches: Mapping[str, bool]) -> bool | None:
-    """Return a key's switched value; a switch that is off covers all keys below it. None without a switch."""
-    if not switches:
-        return None
-    own = switches.get(key)
-    while own is None and "." in key:
+def killed(key: str, kills: Kills) -> str | None:
+    """Return the switch that turns off this key, or None."""
+    while kills and key:
+        if key in kills:
+            return kills[key]
         key = key.rpartition(".")[0]
-        own = False if switches.get(key) is False else None
-    return own
+    return None

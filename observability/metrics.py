@@ -17,6 +17,7 @@ from contracts.conversation import TaskName, TaskRecord, TransitionRecord
 from contracts.delivery import Arrival
 from contracts.errors import FAMILIES
 from contracts.guardrails import Rule
+from contracts.media import ContentKind, MediaFault
 from contracts.messages import ChannelName, DeliveryState
 from contracts.notices import NoticeEvent, NoticeTarget
 from contracts.performance import AnswerSource
@@ -130,7 +131,7 @@ PROMPT_CACHE_MISSED = _counter(
 )
 FORMING_SENTENCES = _counter(
     "worker_forming_sentences_total",
-    "Sentences of forming replies: told to watching clients, or withheld by the gate",
+    "Sentences of forming replies: shown to watching clients, or withheld by the gate",
     {"outcome": ("told", "withheld")},
 )
 CACHE_HITS = _counter(
@@ -239,7 +240,7 @@ TURNS = _counter("worker_turns_total", "Turns by outcome", {"outcome": ("replied
 TURN_SECONDS = _histogram("worker_turn_seconds", "Time of a turn from its start to its commit")
 ANSWERS = _counter(
     "worker_answers_total",
-    "Committed turns by who wrote the reply: the model, the cache, a fixed text, a fallback, or nobody",
+    "Committed turns by who wrote the reply: the model, the cache, a fixed text, a fallback, or none (nobody)",
     {"source": tuple(AnswerSource)},
 )
 REPLY_SECONDS = _histogram(
@@ -253,6 +254,11 @@ TRANSITIONS = _counter(
     "Committed moves of the state machine; which there are is in docs/fsm.md",
     ["trigger", "source", "dest"],
 )
+MEDIA_READ = _counter(
+    "worker_media_total",
+    "Files that people sent, by how they are read and what came of it: read, or why not",
+    {"kind": tuple(ContentKind), "outcome": ("read", *MediaFault)},
+)
 FALLBACKS = _counter(
     "worker_fallbacks_total",
     "What a fixed text or the usual form stood in for, by reason",
@@ -262,10 +268,12 @@ FALLBACKS = _counter(
             "model_output_unusable",
             "budget",
             "gate",
+            "file_rejected",
             "canonical_answer",
             "judge_unavailable",
             "message_type",
             "collected_unsaid",
+            "collected_unsure",
         )
     },
 )
@@ -309,6 +317,11 @@ TRANSCRIPTIONS = _counter(
         "outcome": ("heard", "no_speech", "too_long", "too_large", "wrong_type", "damaged", "unavailable"),
     },
 )
+SPOKEN = _counter(
+    "spoken_replies_total",
+    "Replies to voice notes, by whether they left in speech; failed: the text left in its place",
+    {"outcome": ("spoken", "failed")},
+)
 SENDS = _counter(
     "outbox_sends_total",
     "Attempts to send a reply",
@@ -347,12 +360,12 @@ REPORTS_POSTED = _counter(
 )
 CALLBACKS = _counter(
     "callbacks_total",
-    "Calls to the receiver that is told when an analysis has ended",
+    "Calls to the receiver of ended analyses",
     {"outcome": ("accepted", "refused", "given_up")},
 )
 NOTICES = _counter(
     "notices_total",
-    "Events told to the team and to the signed webhook: taken, refused and tried again, or given up",
+    "Events sent to the team and to the signed webhook: taken, refused and tried again, or given up",
     {"event": tuple(NoticeEvent), "target": tuple(NoticeTarget), "outcome": ("accepted", "refused", "given_up")},
 )
 NOTICE_SECONDS = _histogram(
@@ -372,6 +385,9 @@ EXPERIMENT_EVENTS = _counter(
 EXPERIMENT_FLUSHES_MISSED = _counter(
     "experiments_flushes_missed_total", "Times that what was observed could not be written yet"
 )
+EXPERIMENTS_ACTIVE = _gauge("experiments_active", "1 while the experiment is active", ["experiment"])
+EXPOSURES = _counter("experiments_exposures_total", "Turns of persons in an arm of the experiment", ["experiment"])
+EXPERIMENTS_STOPPED = _counter("experiments_stopped_total", "Experiments that were paused because an arm did harm")
 CANARY_STEPS_BACK = _counter("flags_canary_steps_back_total", "Canaries that went back because a guardrail was worse")
 FLAG_REFRESHES = _counter(
     "flags_refreshes_total",
@@ -422,39 +438,15 @@ def note_quality(record: TaskRecord) -> None:
 
 
 def note_validation_failure(task: str, stop_reason: str) -> None:
-    """Count an answer that was no use. `stop_reason` is the provider's word, of which two are told apart."""
+    """Count an answer that was no use. `stop_reason` is the provider's word, of which two are kept apart."""
     reason = stop_reason if stop_reason in ("refusal", "max_tokens") else "invalid"
     _child(VALIDATION_FAILURES, task=task, reason=reason).inc()
-
-
-def note_render(task: str, seconds: float) -> None:
-    _child(TEMPLATE_SECONDS, task=task).observe(seconds)
 
 
 def note_transitions(records: Iterable[TransitionRecord]) -> None:
     """Count the transitions of one commit."""
     for record in records:
         _child(TRANSITIONS, trigger=record.trigger.value, source=record.source.value, dest=record.dest.value).inc()
-
-
-def note_answer(source: AnswerSource) -> None:
-    _child(ANSWERS, source=source.value).inc()
-
-
-def note_reply(channel: ChannelName, seconds: float) -> None:
-    _child(REPLY_SECONDS, channel=channel.value).observe(seconds)
-
-
-def note_room(withheld_ratio: float) -> None:
-    ROOM_WITHHELD.set(withheld_ratio)
-
-
-def note_inbound(channel: ChannelName, outcome: Arrival) -> None:
-    _child(INBOUND, channel=channel.value, outcome=outcome.value).inc()
-
-
-def note_status(channel: ChannelName, state: DeliveryState) -> None:
-    _child(STATUSES, channel=channel.value, state=state.value).inc()
 
 
 def expect_channel(channel: ChannelName) -> None:
@@ -478,42 +470,6 @@ def expect_acknowledgements(channel: str) -> None:
 def note_acknowledgement(channel: str, status: int, seconds: float) -> None:
     """Count a platform's request with its response."""
     _child(ACK_SECONDS, channel=channel, answer=f"{status // 100}xx").observe(seconds)
-
-
-def note_cache_hit(task: str, level: str) -> None:
-    _child(CACHE_HITS, task=task, level=level).inc()
-
-
-def note_cache_miss(task: str) -> None:
-    _child(CACHE_MISSES, task=task).inc()
-
-
-def note_cache_size(level: str, entries: int) -> None:
-    _child(CACHE_SIZE, level=level).set(entries)
-
-
-def note_cache_refusal(task: str) -> None:
-    _child(CACHE_REFUSALS, task=task).inc()
-
-
-def note_cache_sample(level: str, outcome: str) -> None:
-    _child(CACHE_SAMPLES, level=level, outcome=outcome).inc()
-
-
-def note_batch(usage: str, size: int) -> None:
-    _child(BATCH_SIZE, usage=usage).observe(size)
-
-
-def note_batch_wait(usage: str, milliseconds: float) -> None:
-    _child(BATCH_WAIT, usage=usage).observe(milliseconds)
-
-
-def note_batch_overflow(usage: str) -> None:
-    _child(BATCH_OVERFLOW, usage=usage).inc()
-
-
-def note_shared_call(usage: str) -> None:
-    _child(SHARED_CALLS, usage=usage).inc()
 
 
 def note_spans_dropped(reason: str, count: int) -> None:

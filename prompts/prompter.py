@@ -10,7 +10,7 @@ from contracts.calls import Deadline, Listener, TurnCost
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.ports import ChannelLimits
 from contracts.values import ConversationId, Value
-from observability.metrics import expect_tasks, note_render
+from observability.metrics import TEMPLATE_SECONDS, expect_tasks
 from prompts.caching.questions import CachePolicy, shown
 from prompts.execution.executor import Executor
 from prompts.execution.prompt_task import PromptTask, TaskResult, TurnClock
@@ -122,7 +122,7 @@ class Prompter:
         template = self._versions.template(task.template, view.conversation.prompt_versions)
         model = tuning.models.get(task.name, self._models[task.name])
         request = task.request(view, template, model=model, timeout=self._call_timeout)
-        note_render(task.name, self._monotonic() - started)
+        TEMPLATE_SECONDS.labels(task.name).observe(self._monotonic() - started)
         prompt = PromptTask(
             name=task.name,
             template=template.label,
@@ -141,6 +141,6 @@ class Prompter:
         """Return what the cache may do for the conversation; None when it is off."""
         tuning, policy = view.conversation.tuning, self._cache_policy
         is_wanted = self.uses_cache if tuning.cache is None else tuning.cache
-        if policy is None or not is_wanted:
+        if policy is None or not is_wanted or view.has_media:
             return None
         return policy.narrowed(semantic=tuning.cache_semantic, template=tuning.cache_template)

@@ -12,6 +12,7 @@ from contracts.conversation import Conversation, State, Utterance
 from contracts.decisions import StateDecision
 from contracts.guardrails import Correction
 from contracts.institution import Institution
+from contracts.media import ContentKind, MediaFile, ReadContent
 from contracts.messages import ChannelName, InboundMessage
 from contracts.ports import ChannelLimits
 from contracts.signs import SHORTEST, shortened
@@ -39,7 +40,7 @@ class TurnView:
 
     `rewrite` is what an earlier draft was withheld for, `sentences` are those of a draft that is to be judged. `at` is
     the moment at the institution, by its own clock, `is_open` whether it is open then; None: not said. `quoted` are the
-    texts of the messages that those of the turn reply to.
+    texts of the messages that those of the turn reply to. `files` are the pictures and documents of the messages.
     """
 
     institution: Institution
@@ -55,6 +56,13 @@ class TurnView:
     at: datetime | None = None
     is_open: bool | None = None
     quoted: Mapping[MessageId, str] = field(default_factory=dict)
+    files: Sequence[MediaFile] = ()
+
+    @property
+    def has_media(self) -> bool:
+        """Whether the prompt has what was read in a file, now or earlier."""
+        contents = [one.content for one in self.messages] + [one.content for one in self.conversation.window]
+        return any(content is not None for content in contents)
 
 
 def turn_input(view: TurnView) -> TurnInput:
@@ -81,7 +89,9 @@ def conversation_json(view: TurnView) -> str:
         "fields": {name: shortened(value, FIELD_CHARACTERS) for name, value in conversation.fields.items()},
         "first_conversation": not conversation.previous_episodes,
         "history": [
-            {"options": list(one.options), "speaker": one.speaker.value, "text": text, **_episode(one, conversation)}
+            {"options": list(one.options), "speaker": one.speaker.value, "text": text}
+            | _episode(one, conversation)
+            | _read(one.content)
             for one, text in zip(history[len(history) - len(said) :], said, strict=True)
         ],
         "intent": conversation.intent,
@@ -91,6 +101,7 @@ def conversation_json(view: TurnView) -> str:
                 "kind": message.kind.value,
                 "text": text,
                 **_quote(message, view.quoted),
+                **_read(message.content, is_new=True),
             }
             for message, text in zip(view.messages[len(view.messages) - len(messages) :], messages, strict=True)
         ],
@@ -142,6 +153,21 @@ def _episode(said: Utterance, conversation: Conversation) -> dict[str, str]:
 def _quote(message: InboundMessage, quoted: Mapping[MessageId, str]) -> dict[str, str]:
     text = quoted.get(message.id)
     return {"quotes": shortened(text, QUOTE_CHARACTERS)} if text else {}
+
+
+def _read(content: ReadContent | None, *, is_new: bool = False) -> dict[str, Any]:
+    """Mark what was read in a file: its words as heard, or a description in the place of a picture seen earlier."""
+    if content is None:
+        return {}
+    if content.refused is not None:
+        return {"file_not_opened": content.refused.value}
+    if content.kind is ContentKind.SEEN:
+        return {"seen_in_file": content.text} if content.text else {"file": "above"}
+    sure = {
+        "confidence": content.confidence,
+        "say_back_and_ask_if_right" if is_new else "unsure": list(content.unsure),
+    }
+    return {"heard_may_be_wrong": {name: value for name, value in sure.items() if value}}
 
 
 def newest_within(texts: Sequence[str], limit: int, limit_of_all: int) -> list[str]:

@@ -234,7 +234,7 @@ class ModelSandbox:
             errs = dice.happens("judge errs", self.behaviour.judge_errs)
             reply = self._brain.verdict(asked.user_text, self.behaviour.cheats, self.behaviour.judge, errs=errs)
         else:
-            reply = self._brain.answer(asked.task, asked.user_text)
+            reply = self._brain.answer(asked.task, asked.user_text, asked.seen)
         if asked.schema is None:
             return spoken(reply.get("parts", []))
         answer: dict[str, Any] = asked.schema.fitted(reply)

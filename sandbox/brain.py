@@ -66,6 +66,7 @@ _WORDS = {
     "pt": {
         "thanks_name": "Obrigado, {name}!",
         "noted": "Obrigado, já anotei.",
+        "heard": "Entendi {unsure}. Está certo?",
         "by_name": "Certo, {name}.",
         "more": "Posso ajudar em mais alguma coisa?",
         "how": "Em que posso ajudar?",
@@ -79,6 +80,7 @@ _WORDS = {
     "en": {
         "thanks_name": "Thank you, {name}.",
         "noted": "Thank you, I have noted that.",
+        "heard": "I heard {unsure}. Is that right?",
         "by_name": "All right, {name}.",
         "more": "Is there anything else I can help with?",
         "how": "How can I help?",
@@ -131,9 +133,9 @@ class Brain:
         self.citer = Citer(institution)
         self._oracle = Oracle(institution, self._cheats)
 
-    def answer(self, task: TaskName | None, prompt: str) -> dict[str, Any]:
-        """Return the answer to a task, before it is fitted to the request's schema."""
-        prompted = read_prompt(prompt)
+    def answer(self, task: TaskName | None, prompt: str, seen: str | None = None) -> dict[str, Any]:
+        """Return the answer to a task, before it is fitted to the request's schema. `seen` is the text in its files."""
+        prompted = read_prompt(prompt).seeing(seen)
         match task:
             case TaskName.STATE:
                 return self._state(prompted)
@@ -175,6 +177,7 @@ class Brain:
             "ask_field": understood.ask_field,
             "options": list(understood.options),
             "wish": understood.wish,
+            "description": prompted.seen or "",
         }
 
     def _next_state(self, understood: Understanding, prompted: Prompted) -> str:
@@ -481,6 +484,8 @@ class Brain:
             return intent.answer if intent else self._institution.text(FixedText.CLARIFY)
         if prompted.is_wordless and not _is_thing(prompted):
             return self._institution.text(FixedText.UNREADABLE)
+        if prompted.unsure:
+            return self._words["heard"].format(unsure=", ".join(prompted.unsure))
         collected = {each["name"]: each["value"] for each in decision.get("collected") or ()}
         question = self._question(decision, intent, collected, prompted)
         if decision.get("waiting_for") == WaitingFor.CLARIFICATION or intent is None:

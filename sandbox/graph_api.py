@@ -23,8 +23,9 @@ from sandbox.graph_statuses import WebhookSender
 from sandbox.graph_validation import GraphError, check_message, check_read_mark
 from sandbox.media import MAX_UPLOAD_BYTES, MediaShelf
 from sandbox.media_faults import FileFault, looked_up
+from sandbox.recordings import voice_note
 from sandbox.transport import JSON, BodyTooLargeError, Cut, read_body
-from sandbox.whatsapp_webhooks import DEFAULT_PHONE_NUMBER_ID, envelope, inbound_text, status_element
+from sandbox.whatsapp_webhooks import DEFAULT_PHONE_NUMBER_ID, envelope, inbound_audio, inbound_text, status_element
 
 KEPT_MESSAGES = 10_000
 MAX_JSON_BYTES = 1024 * 1024
@@ -351,18 +352,26 @@ class GraphSandbox:
         return JSON({"messages": page, "next_after": following, "counters": self.counters.all()})
 
     async def _write_as_person(self, request: Request) -> Response:
-        """A person writes: `{"person", "text", "name"?, "id"?}` goes to the webhook, signed, and opens their window."""
+        """A person writes, or speaks with `voice`: `{"person", "text" or "voice", "name"?, "id"?}`.
+
+        It goes to the webhook, signed, and opens their window.
+        """
         try:
             asked = _parse(await read_body(request, MAX_JSON_BYTES))
         except (GraphError, BodyTooLargeError):
             return JSON({"error": "a JSON object with person and text is needed"}, status_code=422)
-        person, text = asked.get("person"), asked.get("text")
+        person, voice = asked.get("person"), asked.get("voice")
+        text = asked.get("text") if voice is None else voice
         if not isinstance(person, str) or not isinstance(text, str):
-            return JSON({"error": "person and text are needed"}, status_code=422)
+            return JSON({"error": "person and text or voice are needed"}, status_code=422)
         person = person.lstrip("+")
         self.person_wrote(person)
         number = asked.get("phone_number_id") or DEFAULT_PHONE_NUMBER_ID
-        change = inbound_text(person, text, id=asked.get("id"), name=asked.get("name") or "Ana", phone_number_id=number)
+        known: dict[str, Any] = {"id": asked.get("id"), "name": asked.get("name") or "Ana", "phone_number_id": number}
+        if voice is None:
+            change = inbound_text(person, text, **known)
+        else:
+            change = inbound_audio(person, self.media.add(voice_note(voice), "audio/ogg").id, **known)
         taken = await self.webhooks.post(envelope(change))
         message_id = change["value"]["messages"][0]["id"]
         return JSON({"id": message_id, "taken": taken}, status_code=200 if taken else 502)

@@ -11,10 +11,12 @@ import orjson
 from contracts.conversation import TaskName
 from sandbox.prompt_cache import FIVE_MINUTES, ONE_HOUR, Block
 from sandbox.schema import OutputSchema, SchemaShelf, UnsupportedSchemaError
+from sandbox.seeing import UnseenError, seen
 
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_BREAKPOINTS = 4
 MAX_OUTPUT_TOKENS = 128_000
+FILES = ("image", "document")
 SAMPLING_PARAMETERS = ("temperature", "top_p", "top_k")
 
 _COUNTED = frozenset(
@@ -61,6 +63,8 @@ def invalid(message: str) -> ApiError:
 class MessagesRequest:
     """What the answer depends on. `user_text` is what all user turns say, `blocks` the prompt as the cache sees it.
 
+    `seen` are the texts in pictures and documents, None without any.
+
     `tool` names the tool that must be called; its input is the answer.
     """
 
@@ -73,6 +77,7 @@ class MessagesRequest:
     format_bytes: bytes
     user_text: str
     stop_sequences: tuple[str, ...]
+    seen: str | None = None
 
     @property
     def task(self) -> TaskName | None:
@@ -127,6 +132,7 @@ def parse_request(
         format_bytes=format_bytes,
         user_text=user_text,
         stop_sequences=tuple(request.get("stop_sequences") or ()),
+        seen=_seen(request["messages"]),
     )
 
 
@@ -236,6 +242,12 @@ def _turns(messages: object) -> list[tuple[str, list[dict[str, Any]]]]:
     return turns
 
 
+def _seen(messages: list[dict[str, Any]]) -> str | None:
+    contents = [message["content"] for message in messages if isinstance(message["content"], list)]
+    files = [each for content in contents for each in content if each["type"] in FILES]
+    return " ".join(seen(each)[0] for each in files) if files else None
+
+
 def _tools(tools: object) -> Iterator[Block]:
     if tools is None:
         return
@@ -279,6 +291,12 @@ def _block(block: dict[str, Any], where: str, role: bytes) -> Block:
         if not text.strip():
             raise invalid(f"{where}: text content blocks must contain non-whitespace text")
         return Block(role + b"\0" + text.encode("utf-8", "replace"), estimated_tokens(text), ttl)
+    if block.get("type") in FILES:
+        try:
+            tokens = seen(block)[1]
+        except UnseenError as exc:
+            raise invalid(f"{where}.source: {exc}") from exc
+        return Block(role + b"\2" + orjson.dumps(block["source"]), tokens, ttl)
     rest = orjson.dumps({name: value for name, value in block.items() if name != "cache_control"})
     return Block(role + b"\1" + rest, estimated_tokens(rest), ttl)
 

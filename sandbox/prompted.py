@@ -1,7 +1,7 @@
 """What a prompt tells about the conversation: the JSON between its tags, read leniently."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import orjson
 
@@ -61,6 +61,14 @@ class Prompted:
     channel: str = ""
     rewrite: tuple[dict[str, str], ...] = ()
     sentences: tuple[tuple[int, str], ...] = ()
+    seen: str | None = None
+    unsure: tuple[str, ...] = ()
+
+    def seeing(self, seen: str | None) -> Self:
+        """What a picture without a caption says is taken as its question."""
+        if seen is None or not self.is_wordless:
+            return replace(self, seen=seen)
+        return replace(self, seen=seen, messages=(*self.messages[:-1], replace(self.messages[-1], text=seen)))
 
     @property
     def text(self) -> str:
@@ -114,6 +122,12 @@ def read_prompt(text: str) -> Prompted:
             if isinstance(each, str)
             else NewMessage(each.get("kind") or "text", each.get("text") or "", each.get("choice"))
             for each in raw.get("messages") or ()
+        ),
+        unsure=tuple(
+            phrase
+            for each in raw.get("messages") or ()
+            if isinstance(each, dict)
+            for phrase in each.get("heard_may_be_wrong", {}).get("say_back_and_ask_if_right", ())
         ),
         decision=raw.get("decision") or {},
         channel=raw.get("channel") or "",

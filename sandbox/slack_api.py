@@ -27,9 +27,17 @@ class SlackSandbox(PlatformDouble):
 
     def platform_routes(self) -> list[BaseRoute]:
         return [
+            Route("/api/files.info", self._file_info, methods=["GET"]),
             Route("/api/{method}", self._call, methods=["POST"]),
             Route("/files-pri/{media_id}/{name}", self._download, methods=["GET"]),
         ]
+
+    async def _file_info(self, request: Request) -> Response:
+        id = request.query_params.get("file", "")
+        if self.media.get(id) is None:
+            return JSON({"ok": False, "error": "file_not_found"})
+        link = str(request.base_url.replace(path=f"{request.scope['root_path']}/files-pri/{id}/file"))
+        return JSON({"ok": True, "file": {"id": id, "url_private": link}})
 
     async def _download(self, request: Request) -> Response:
         """Return the file of a `url_private`, or to a request without a token the page that Slack shows a browser."""

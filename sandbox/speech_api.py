@@ -60,10 +60,14 @@ _HEARD: dict[SpeechFault, dict[str, Any]] = {
 
 
 class SpeechBehaviour(Setting):
-    """Behaviour of the service; the next `times` requests meet the fault, without it all."""
+    """Behaviour of the service; the next `times` requests meet the fault, without it all.
+
+    `on` is the end of the path of those that it is for: `speech`, `transcriptions`.
+    """
 
     latency: AnyLatency = Latency()
     fault: SpeechFault | None = None
+    on: str = ""
     times: Annotated[int, Field(ge=1)] | None = None
 
 
@@ -138,7 +142,8 @@ class SpeechSandbox:
         await asyncio.sleep(self.behaviour.latency.median_ms / 1000)
         if request.headers.get("authorization", "").endswith("invalid"):
             return SpeechFault.UNAUTHORIZED
-        fault = self.behaviour.fault if self._faults_left is None or self._faults_left > 0 else None
+        is_met = (self._faults_left is None or self._faults_left > 0) and request.url.path.endswith(self.behaviour.on)
+        fault = self.behaviour.fault if is_met else None
         if fault is not None and self._faults_left is not None:
             self._faults_left -= 1
         if fault is SpeechFault.STALLED:

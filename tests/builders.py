@@ -404,6 +404,7 @@ def engine_bed(
         id_salt="salt",
         ages=options.get("ages"),
         quiet=options.get("quiet"),
+        media=options.get("media"),
         monotonic=options.get("monotonic", time.monotonic),
         chance=random.Random(0).random,
     )

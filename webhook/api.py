@@ -17,10 +17,12 @@ from adapters.http.problems import Problem
 from contracts.access import Caller, Role
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import ConversationSummary, DeadLetter, FoundConversation, OutboxRow
+from contracts.errors import ChangeRefusedError
 from contracts.listing import ConversationQuery
 from contracts.messages import MessageType, OutboundMessage, Template
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, Text, Value
+from flags.personal import Attributes, set_attributes
 from webhook.settings import WebhookDependencies
 
 MAX_BODY = 64 * 1024
@@ -82,6 +84,10 @@ class Note(Value):
     text: Annotated[Text, Field(min_length=1, max_length=20_000)]
 
 
+class AttributesOf(Value):
+    attributes: Attributes
+
+
 class DeadLetters(Value):
     dead_letters: tuple[DeadLetter, ...]
 
@@ -131,6 +137,19 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
             transitions=tuple(transitions),
             outbox=tuple(rows),
         )
+
+    @router.put(
+        "/conversations/{conversation_id}/attributes",
+        summary="Set a person's attributes for the segments of flags, also before the first message; null removes one",
+        dependencies=[operate],
+    )
+    async def attributes(conversation_id: ConversationId, given: AttributesOf) -> AttributesOf:
+        thread = (await conversations.load(conversation_id) or Conversation(id=conversation_id)).joined_to
+        try:
+            head = await set_attributes(thread or conversation_id, given.attributes, conversations)
+        except ChangeRefusedError as exc:
+            raise Problem(409, "Not set", str(exc)) from exc
+        return AttributesOf(attributes=dict(head.attributes))
 
     @router.get("/conversations/{conversation_id}/messages", summary="Its transcript", dependencies=[read])
     async def messages(

@@ -16,7 +16,7 @@ class WebhookDependencies:
     A body that has not come in `read_within` is answered 408, what is not durable in `durable_within` 503. A stream of
     events without news for `look_again` looks into the store for replies, and sends a sign of life. The console shows
     times in `zone`, and `links` to other places by their names. `chat_key` signs the web chat's tokens; without it
-    none is needed.
+    none is needed. `switches` are the `PROMPTER_USE_*` that were said.
     """
 
     inbox: Inbox
@@ -36,6 +36,7 @@ class WebhookDependencies:
     is_sandbox_model: bool = False
     zone: tzinfo = UTC
     links: Mapping[str, str] = field(default_factory=dict)
+    switches: Mapping[str, bool] = field(default_factory=dict)
     read_within: timedelta = timedelta(seconds=10)
     durable_within: timedelta = timedelta(seconds=2)
     look_again: timedelta = timedelta(seconds=15)

@@ -24,7 +24,7 @@ from context.guardrails.floor import Floor
 from context.institution_source import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
-from contracts.media import SpeechSynthesizer, Transcriber
+from contracts.media import MediaLimits, SpeechSynthesizer, Transcriber
 from contracts.messages import ChannelName
 from contracts.ports import Callback, Channel, Clock, Embedder, Faults, LanguageModel
 from contracts.settings import Settings
@@ -43,7 +43,7 @@ from prompts.execution.policies import compose
 from prompts.execution.spans import PROVIDERS
 from prompts.execution.strategies import Strategies, Strategy
 from prompts.pricing.budget import Ceilings, Meter
-from prompts.pricing.prices import SELLERS, PriceBook, load_prices
+from prompts.pricing.prices import SELLERS, ZERO, PriceBook, load_prices
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from prompts.tasks.registry import TASKS
@@ -63,9 +63,11 @@ from worker.dependencies import (
     SweepDependencies,
     TurnDependencies,
 )
+from worker.media import MediaPolicy, MediaReader
 from worker.people.notices import NO_NOTICES, Notices
 from worker.people.operators import ConversationOperators
 from worker.people.threads import Threads
+from worker.replies.speech import SpokenReplies
 from worker.routing import AgePolicy
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.quiet import QuietWindows
@@ -148,11 +150,18 @@ async def open_engine(
         assert model is not None  # noqa: S101 - one of them is
         stack.push_async_callback(model.close)
         channels = channels or open_channels(settings, backend.events)
-        callback = _callback(settings)
+        callback, transcriber = _callback(settings), make_transcriber(settings)
         for channel in channels.values():
             stack.push_async_callback(channel.close)
         if callback is not None:
             stack.push_async_callback(callback.close)
+        if transcriber is not None:
+            stack.push_async_callback(transcriber.close)
+
+        synthesizer, speech = make_synthesizer(settings), None
+        if synthesizer is not None:
+            stack.push_async_callback(synthesizer.close)
+            speech = SpokenReplies(synthesizer, lambda: rulebooks.current().institution.language)
 
         meter = make_meter(settings, clock)
         cache = await stack.enter_async_context(_answer_cache(settings, clock))
@@ -193,6 +202,8 @@ async def open_engine(
             notices=Notices.of(settings),
             ages=AgePolicy(*settings.late_ages),
             quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
+            media=_media_reader(settings, backend, clock, meter, transcriber),
+            speech=speech,
         )
         if deferred is not None:
             await deferred.ready()
@@ -219,6 +230,8 @@ def assemble(
     notices: Notices = NO_NOTICES,
     ages: AgePolicy | None = None,
     quiet: QuietWindows | None = None,
+    media: MediaReader | None = None,
+    speech: SpokenReplies | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -245,8 +258,10 @@ def assemble(
         has_judge=has_judge,
         notices=notices,
         ages=ages or AgePolicy(),
+        media=media,
+        may_speak=speech is not None,
     )
-    outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since)
+    outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since, speech=speech)
 
     async def institution() -> Institution:
         return rulebook().institution
@@ -303,6 +318,21 @@ def make_meter(settings: Settings, clock: Clock) -> Meter:
         economy_model=settings.model_economy or settings.model_fallback,
         zone=settings.zone,
     )
+
+
+def _media_reader(
+    settings: Settings, backend: Backend, clock: Clock, meter: Meter, transcriber: Transcriber | None
+) -> MediaReader | None:
+    if settings.media == "off":
+        return None
+    limits = MediaLimits(
+        max_bytes=settings.media_max_mb * 1024 * 1024, within=timedelta(seconds=settings.media_timeout_s)
+    )
+    price = settings.transcription_usd_per_minute
+    if price is None and settings.transcriber == "local":
+        price = ZERO
+    policy = MediaPolicy(limits, per_turn=settings.media_per_turn, usd_per_minute=price)
+    return MediaReader(backend.store, clock, meter, policy, monotonic=time.monotonic, transcriber=transcriber)
 
 
 def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache: AnswerCache | None = None) -> Executor:
@@ -386,8 +416,7 @@ async def _variants(
         said=switches,
         file=settings.flags_file,
     ) as flags:
-        asks_prompts = settings.use_templates and "PROMPTER_USE_STRUCTURED_TEMPLATES" not in switches
-        yield FlagVariantAssigner(prompter, flags.recorder, flags.resolver, language, asks_prompts)
+        yield FlagVariantAssigner(prompter, flags.recorder, flags.resolver, language)
 
 
 @asynccontextmanager

@@ -14,10 +14,12 @@ from fsm.machine import ConversationMachine
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
+from worker.media import MediaReader
 from worker.people.notices import Notices
 from worker.people.operators import ConversationOperators
 from worker.people.threads import Threads
 from worker.replies.judging import ClearedSentences
+from worker.replies.speech import SpokenReplies
 from worker.routing import AgePolicy, ConsentWords, FloodLimit
 from worker.scheduling.limiter import Limiter, PoisonIsolation
 from worker.scheduling.pace import Pace
@@ -97,7 +99,10 @@ class Escalations:
 
 @dataclass(frozen=True)
 class TurnDependencies:
-    """Dependencies of the pipeline. Without a judge every reply is the canonical answer of its intent."""
+    """Dependencies of the pipeline. Without a judge every reply is the canonical answer of its intent.
+
+    Without `media` no file is opened; `may_speak`: voice notes are answered in speech.
+    """
 
     inbox: Inbox
     store: Store
@@ -119,11 +124,13 @@ class TurnDependencies:
     notices: Notices = field(default_factory=Notices)
     cleared: ClearedSentences = field(default_factory=ClearedSentences)
     has_judge: bool = True
+    media: MediaReader | None = None
+    may_speak: bool = False
 
 
 @dataclass(frozen=True)
 class OutboxDependencies:
-    """Dependencies of sending replies.
+    """Dependencies of sending replies. Without `speech` all of them leave as text.
 
     `listening_since` is when this installation began to hear statuses again; before it none could have arrived.
     """
@@ -136,6 +143,7 @@ class OutboxDependencies:
     faults: Faults
     listening_since: datetime = EVER_SINCE
     pace: Pace = field(default_factory=Pace)
+    speech: SpokenReplies | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from contracts.performance import Cause
 from contracts.ports import Channel
 from contracts.values import ConversationId
 from observability.logs import logger
-from observability.metrics import SENDS, note_reply
+from observability.metrics import REPLY_SECONDS, SENDS
 from observability.turn_spans import send_span
 from worker.dependencies import OutboxDependencies
 from worker.replies.composer import in_words
@@ -93,6 +93,8 @@ async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
     if leaves > now:
         await asyncio.sleep((leaves - now).total_seconds())
         now = deps.clock.now()
+    spoken = await deps.speech.of(row, channel) if deps.speech else None
+    now = deps.clock.now() if spoken else now
     sending = await deps.store.outbox.begin_send(
         row, deadline=now + channel.send_timeout + channel.settle_after, at=now
     )
@@ -100,6 +102,8 @@ async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
         return False
     if sending.is_in_words and sending.attempts == 1:
         _note(sending, "in_words", code=sending.refused_code)
+    if spoken is not None:
+        sending = sending.model_copy(update={"message": spoken})
     await deps.faults.reach("outbox.sending")
     # A request that has left cannot be called back, and without its answer it is not known whether to send again: so
     # it is waited for even when the drain is cancelled.
@@ -147,7 +151,7 @@ async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies) -
     if row.message.template is not None and not row.is_in_words:
         deps.ledger.book_template(row.message.template, channel.name)
     if row.received_at is not None:
-        note_reply(channel.name, (at - row.received_at).total_seconds())
+        REPLY_SECONDS.labels(channel.name).observe((at - row.received_at).total_seconds())
         deps.ledger.book_reply(received_at=row.received_at, sent_at=at)
     return True
 

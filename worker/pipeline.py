@@ -24,10 +24,11 @@ from contracts.conversation import (
     WaitingFor,
 )
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision, Wish
-from contracts.errors import BudgetSpentError, ModelUnavailableError, WorkerError
+from contracts.errors import BudgetSpentError, ModelRequestRejectedError, ModelUnavailableError, WorkerError
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart, Rule
 from contracts.institution import FixedText, Institution
 from contracts.ledger import BilledCall
+from contracts.media import MediaFault, MediaFile
 from contracts.messages import ADVERTISEMENT, ChannelName, DeliveryState, InboundMessage, MessageType, OutboundMessage
 from contracts.performance import answered_by
 from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent, Store
@@ -35,7 +36,7 @@ from contracts.turn import Turn, TurnReason
 from contracts.values import MessageId
 from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import migrate
-from observability.metrics import FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_answer, note_quality, note_transitions
+from observability.metrics import ANSWERS, FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_quality, note_transitions
 from observability.tracing import span
 from prompts.execution.prompt_task import TaskResult, TurnClock
 from prompts.execution.quality import gate_scores, scored
@@ -49,11 +50,13 @@ from worker import routing
 from worker.automatons import note_round, says_the_same
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
 from worker.forms import completed_form
+from worker.media import MediaReader
 from worker.people.operators import OPTED_OUT, TAKEN, owned, spoken
 from worker.people.threads import known_names
 from worker.replies.composer import fit
 from worker.replies.judging import TurnJudge
 from worker.replies.live_reply import LiveText
+from worker.replies.speech import to_be_spoken
 from worker.revisions import quoted_texts, revised
 from worker.scheduling.timers import scheduled
 from worker.turn import Draft, WrittenReply, agent_said, author_of, to_commit
@@ -91,20 +94,28 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
     if context is None:
         return Outcome.DUPLICATE
     draft = route(context, deps.flood, deps.ages)
+    cost.before = Decimal(context.conversation.spent_usd)
+    cost.is_first = context.conversation.turns == 0
     is_committed = False
     try:
+        if deps.media is not None and (draft is None or draft.reason is TurnReason.UNREADABLE):
+            context = await read_media(context, deps.media, cost)
+            draft = route(context, deps.flood, deps.ages)
         if draft is None:
-            cost.before = Decimal(context.conversation.spent_usd)
-            cost.is_first = context.conversation.turns == 0
             clock = deps.prompter.start_clock(cost)
             draft = await unless_overtaken(
                 write(context, deps, clock, may_grow=may_grow), turn, deps.inbox, may_grow=may_grow
             )
+            if draft is not None and draft.reason is TurnReason.UNREADABLE:
+                context = unopened(context)
+                draft = route(context, deps.flood, deps.ages) or await unless_overtaken(
+                    write(context, deps, clock, may_grow=may_grow), turn, deps.inbox, may_grow=may_grow
+                )
             if draft is None:
                 return Outcome.STALE
             if draft.written is not None:
                 draft = await check_reply(draft, draft.written, context, deps.prompter, clock)
-        draft = sendable(draft, context, deps.ages)
+        draft = sendable(draft, context, deps.ages, may_speak=deps.may_speak)
         await deps.faults.reach("turn.thought")
         # What is as good as done goes out before the newer message gets its own turn; a word of consent does not wait.
         newer = await newer_to_answer(turn, deps.inbox) if may_grow else []
@@ -161,7 +172,8 @@ class TurnContext:
 
     `rating` is the person's rating of the conversation that has just ended, where the turn is that and nothing else.
     `institution` speaks the person's language as far as its documents do. `quoted` are the texts that messages of the
-    turn reply to, `echoes` the words of agents outside Prosa.
+    turn reply to, `echoes` the words of agents outside Prosa, `files` the pictures and documents that the model is
+    shown, `transcriptions` the recordings that were heard.
     """
 
     turn: Turn
@@ -175,6 +187,8 @@ class TurnContext:
     clock: Clock
     quoted: Mapping[MessageId, str]
     echoes: tuple[InboundMessage, ...]
+    files: tuple[MediaFile, ...] = ()
+    transcriptions: tuple[TaskRecord, ...] = ()
 
     @property
     def may_write(self) -> bool:
@@ -236,6 +250,7 @@ class TurnContext:
             at=now.astimezone(hours.zone) if hours else now,
             is_open=hours.is_open(now) if hours else None,
             quoted=self.quoted,
+            files=self.files,
         )
 
     async def publish(self, draft: Draft) -> None:
@@ -275,9 +290,10 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
     }
     conversation = conversation.model_copy(update=changes)
     if conversation.turns_in_episode == 0:
-        # Chosen once: a conversation does not change its versions in the middle.
-        began = {"episode_began_at": turn.messages[0].received_at}
-        conversation = conversation.model_copy(update={**deps.variants.chosen(conversation), **began})
+        conversation = conversation.model_copy(update={"episode_began_at": turn.messages[0].received_at})
+    # Chosen once: a conversation does not change its versions in the middle, unless one is forced.
+    if conversation.turns_in_episode == 0 or conversation.forced != conversation.tuning.forced:
+        conversation = conversation.model_copy(update=deps.variants.chosen(conversation))
     return TurnContext(
         turn=turn,
         conversation=routing.note_consent(
@@ -306,6 +322,38 @@ async def agents_words(turn: Turn, store: Store) -> tuple[InboundMessage, ...]:
     return tuple(one for one in echoes if one.platform_id not in ours and one.text not in on_their_way)
 
 
+# Stage: read the files
+
+
+async def read_media(context: TurnContext, reader: MediaReader, cost: TurnCost) -> TurnContext:
+    """Fetch and read the files of a turn that rules have not settled; what is heard joins the person's words."""
+    newest, turn = context.turn.messages[-1], context.turn
+    if not any(message.media for message in turn.answerable):
+        return context
+    context.channel.acknowledge(newest.address, newest.platform_id)
+    version, language = context.conversation.version, context.institution.language
+    reading = await reader.read(turn, context.channel, version=version, language=language, cost=cost)
+    turn = turn.having_read(reading.contents)
+    return replace(
+        context,
+        turn=turn,
+        conversation=routing.note_consent(context.conversation, turn.answerable, context.rulebook.consent),
+        files=reading.files,
+        transcriptions=reading.tasks,
+    )
+
+
+def unopened(context: TurnContext) -> TurnContext:
+    """Return the turn as if its files could not be opened: the provider refuses what passed as a picture."""
+    FALLBACKS.labels(reason="file_rejected").inc()
+    refused = {
+        message.id: message.content.model_copy(update={"refused": MediaFault.DAMAGED})
+        for message in context.turn.seen
+        if message.content is not None
+    }
+    return replace(context, turn=context.turn.having_read(refused), files=())
+
+
 # Stage: route
 
 
@@ -327,7 +375,7 @@ def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePoli
     draft = replace(taken or Draft(Transitions(context.conversation)), reason=reason)
     match reason:
         case TurnReason.UNREADABLE:
-            unreadable = context.fixed(FixedText.UNREADABLE)
+            unreadable = context.fixed(routing.unreadable_text(context.turn.answerable))
             if routing.knows_unreadable(context.conversation, unreadable.text, context.clock.now()):
                 return draft
             draft = context.to_understanding(draft)
@@ -363,13 +411,16 @@ def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePoli
             return draft
 
 
-def sendable(draft: Draft, context: TurnContext, ages: routing.AgePolicy) -> Draft:
+def sendable(draft: Draft, context: TurnContext, ages: routing.AgePolicy, *, may_speak: bool = False) -> Draft:
     """Leave out what the platform would refuse, and begin replies to what was written long ago with a word about it.
 
-    The word is said once for all that came late together.
+    The word is said once for all that came late together. Replies to voice notes alone are to be spoken.
     """
     if not context.may_write:
         return draft.with_reply()
+    contents = [message.content for message in context.turn.answerable]
+    if may_speak and contents and all(content is not None and content.is_heard for content in contents):
+        draft = draft.with_reply(*map(to_be_spoken, draft.replies))
     text, now = context.institution.texts.get(FixedText.DELAYED), context.clock.now()
     written = [message.written_at for message in context.turn.answerable]
     if text is None or not draft.replies or not written or now - written[-1] < ages.delayed:
@@ -409,14 +460,23 @@ async def select_state(context: TurnContext, prompter: Prompter, clock: TurnCloc
     newest = context.turn.answerable[-1]
     context.channel.acknowledge(newest.address, newest.platform_id)
     await context.publish(draft)
+    doubted = [message for message in context.turn.answerable if routing.is_doubtful(message)]
+    if any(context.rulebook.consent.is_opt_out(message.text) for message in doubted):
+        heard = StateDecision(next_state=State.PROCESSING, confidence=0, wish=Wish.OPT_OUT)
+        return leave(draft, heard, context, sure=False)
     result = await prompter.select_state(context.view(draft.conversation), clock)
     draft = draft.with_task(result.record)
     if result.value is None:
+        if context.files and isinstance(result.error, ModelRequestRejectedError) and result.error.status in (400, 413):
+            return replace(draft, reason=TurnReason.UNREADABLE)
         return escalate(draft, FixedText.MODEL_AWAY, failure(result.error), context)
 
     if result.value.wish is Wish.OPT_OUT and routing.may_opt_out(draft.conversation, context.turn.answerable):
-        return leave(draft, result.value, context, sure=result.value.confidence >= confidence.opt_out)
-    decision, reason = weigh(result.value, draft.conversation, confidence, context.institution)
+        is_sure = not doubted and result.value.confidence >= confidence.opt_out
+        return leave(draft, result.value, context, sure=is_sure)
+    decision, reason = weigh(
+        result.value, draft.conversation, confidence, context.institution, is_doubted=bool(doubted)
+    )
     draft = understand(draft, decision, reason, context.clock.now())
     match decision.next_state:
         case State.ESCALATING:
@@ -462,9 +522,20 @@ def leave(draft: Draft, decision: StateDecision, context: TurnContext, *, sure: 
 
 
 def weigh(
-    decision: StateDecision, conversation: Conversation, confidence: Confidence, institution: Institution
+    decision: StateDecision,
+    conversation: Conversation,
+    confidence: Confidence,
+    institution: Institution,
+    *,
+    is_doubted: bool = False,
 ) -> tuple[StateDecision, TurnReason]:
-    """Return the decision to follow: below the threshold of confidence, ask what was meant, and later escalate."""
+    """Return the decision to follow: below the threshold of confidence, ask what was meant, and later escalate.
+
+    A wish for a person in words that may be others (`is_doubted`) is asked back once.
+    """
+    lines = tuple(line.name for line in institution.lines)
+    if decision.wish is Wish.AGENT and is_doubted and not conversation.unclear_turns:
+        return clarification(decision, decision.options or lines), TurnReason.UNCLEAR
     if decision.wish is Wish.AGENT:
         return decision.model_copy(update={"next_state": State.ESCALATING}), TurnReason.DECIDED
     chosen = conversation.tuning.ask_below
@@ -473,7 +544,6 @@ def weigh(
         return decision, TurnReason.DECIDED
     if conversation.unclear_turns >= confidence.unclear_turns:
         return decision.model_copy(update={"next_state": State.ESCALATING}), TurnReason.UNCLEAR
-    lines = tuple(line.name for line in institution.lines)
     return clarification(decision, decision.options or lines), TurnReason.UNCLEAR
 
 
@@ -738,8 +808,8 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
     """Write the turn in one step, then count it. `spent` is in USD, `elapsed` in seconds."""
     draft = draft.with_conversation(scheduled(draft.conversation, context.institution, deps.clock.now()))
     written = to_commit(
-        context.turn,
-        draft,
+        context.turn.described(draft.decision.description if draft.decision else None),
+        draft.with_task(*context.transcriptions),
         context.institution.version,
         at=deps.clock.now(),
         total_ms=round(elapsed * 1000, 2),
@@ -756,7 +826,7 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
     deps.variants.observe(written)
     if written.turn is not None:
         deps.ledger.book_turn(written.turn)
-        note_answer(answered_by(written.turn))
+        ANSWERS.labels(answered_by(written.turn)).inc()
         for task in written.turn.tasks:
             note_quality(task)
     note_transitions(written.transitions)

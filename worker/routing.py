@@ -7,6 +7,7 @@ from typing import Protocol
 
 from contracts.conversation import RECENT_ARRIVALS, Conversation, Owner, Speaker, State
 from contracts.institution import FixedText, Institution
+from contracts.media import MediaFault
 from contracts.messages import InboundKind, InboundMessage
 from contracts.turn import TurnReason
 from worker.automatons import is_automaton
@@ -63,6 +64,15 @@ WORDLESS_KINDS = frozenset(
 
 # As the window has them.
 WORDLESS = frozenset(f"[{kind}]" for kind in WORDLESS_KINDS)
+
+FILE_TEXTS = {
+    **dict.fromkeys((MediaFault.TOO_LARGE, MediaFault.TOO_LONG, MediaFault.TOO_MANY), FixedText.FILE_TOO_LARGE),
+    **dict.fromkeys((MediaFault.EXPIRED, MediaFault.EMPTY, MediaFault.DAMAGED), FixedText.FILE_AGAIN),
+    **dict.fromkeys((MediaFault.UNAVAILABLE, MediaFault.FORBIDDEN_ADDRESS), FixedText.FILE_AGAIN),
+    MediaFault.WRONG_TYPE: FixedText.FILE_TYPE,
+    MediaFault.PROTECTED: FixedText.FILE_PROTECTED,
+    MediaFault.NO_SPEECH: FixedText.NO_SPEECH,
+}
 
 
 def route(
@@ -174,7 +184,14 @@ def _is_newest(wish: Wish, conversation: Conversation) -> bool:
     return conversation.consent_at is None or wish.at >= conversation.consent_at
 
 
+def is_doubtful(message: InboundMessage) -> bool:
+    """Whether its words are speech that may have been others."""
+    return message.content is not None and message.content.is_doubtful
+
+
 def _wish_of(message: InboundMessage, consent: ConsentWords) -> TurnReason | None:
+    if is_doubtful(message):
+        return None
     if consent.is_opt_out(message.text):
         return TurnReason.OPTED_OUT
     return TurnReason.OPTED_IN if consent.is_opt_in(message.text) else None
@@ -199,7 +216,15 @@ def is_flood(conversation: Conversation, flood: FloodLimit, at: datetime) -> boo
 
 
 def is_readable(message: InboundMessage) -> bool:
-    return bool(message.text.strip()) or message.kind not in WORDLESS_KINDS
+    is_opened = message.content is not None and message.content.refused is None
+    return bool(message.text.strip()) or is_opened or message.kind not in WORDLESS_KINDS
+
+
+def unreadable_text(messages: Sequence[InboundMessage]) -> FixedText:
+    """Return the text that says what to do about the newest file that was not read."""
+    contents = [message.content for message in messages]
+    refused = [content.refused for content in contents if content is not None and content.refused is not None]
+    return FILE_TEXTS.get(refused[-1], FixedText.UNREADABLE) if refused else FixedText.UNREADABLE
 
 
 def knows_unreadable(conversation: Conversation, text: str, at: datetime) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from functools import partial
 from adapters.email import Mailer
 from adapters.http.slack import SlackWebhook
 from contracts.alongside import running_beside
-from contracts.errors import ChannelRefusedError, TransientError
+from contracts.errors import ChannelRefusedError, TransientError, WorkerError
 from contracts.messages import ChannelName
 from contracts.notices import NoticeMessage, NoticeTarget
 from contracts.ports import Channel, Clock, Faults, HelpDesk
@@ -84,6 +85,16 @@ class Worker:
         """Post the report that is due, where the team has a place for it."""
         if self.posting is not None:
             await self.posting.run()
+
+    async def reload(self) -> None:
+        """Take up edited documents; invalid ones leave the old ones in force, and the log names the problems."""
+        try:
+            institution = self.engine.rulebooks.reload()
+            await self.backend.store.institutions.publish(institution, at=self.engine.drain.clock.now())
+        except WorkerError as exc:
+            log.error("institution.refused", error=type(exc).__name__, problems=str(exc).splitlines())
+        else:
+            log.info("institution.reloaded", version=institution.version)
 
     async def sweep_and_clean(self) -> None:
         """Do all that timers do elsewhere, where a scheduler calls once a minute."""
@@ -193,6 +204,16 @@ def _posting(settings: Settings, backend: Backend, clock: Clock) -> ReportPostin
     reporting = Reporting(backend.inbox, backend.store, clock, settings.zone, settings.budget_day_usd)
     webhook = SlackWebhook(settings.slack_webhook_url.get_secret_value())
     return ReportPosting(reporting, backend.store.records, webhook.post)
+
+
+async def reload_on_hangup(worker: Worker) -> None:
+    """Reload the documents on every SIGHUP of a process whose main thread has the event loop."""
+    hangup = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
+    while True:
+        await hangup.wait()
+        hangup.clear()
+        await worker.reload()
 
 
 async def report_forever(worker: Worker) -> None:

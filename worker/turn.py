@@ -83,6 +83,7 @@ def person_said(messages: Sequence[InboundMessage]) -> tuple[Utterance, ...]:
             text=message.text if message.text and not message.revision else f"[{message.kind}] {message.text}".rstrip(),
             message_id=message.id,
             revision=message.revision,
+            content=message.content,
             at=message.received_at,
         )
         for message in messages

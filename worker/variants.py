@@ -11,7 +11,7 @@ from contracts.delivery import TurnCommit
 from contracts.turn import TurnReason
 from contracts.values import ConversationId
 from flags.experiments.recorder import CONVERSION, ERROR, QUALITY_SCORE, RESPONSE_TIME_MS, Recorder
-from flags.resolver import PROMPTS, Assignment, Resolver
+from flags.resolver import FORCED, PROMPTS, Assignment, Resolver
 from observability.logs import logger
 from prompts.execution.strategies import Strategy
 from prompts.prompter import TURN_TEMPLATES, Prompter
@@ -95,26 +95,27 @@ class SettingsVariantAssigner(_Observer):
     """Variants by the settings alone, the same for every conversation."""
 
     def chosen(self, conversation: Conversation) -> Mapping[str, Any]:
-        return {"prompt_versions": self.prompter.versions_for(conversation.id), "tuning": Tuning()}
+        return {
+            "prompt_versions": self.prompter.versions_for(conversation.id),
+            "tuning": Tuning(forced=conversation.forced),
+        }
 
 
 @dataclass(frozen=True)
 class FlagVariantAssigner(_Observer):
     """Variants by experiments, then flags, then the settings.
 
-    `language` is the institution's. `asks_prompts` is off where a switch has chosen the templates' versions.
+    `language` is the institution's.
     """
 
     resolver: Resolver
     language: str
-    asks_prompts: bool
 
     def chosen(self, conversation: Conversation) -> Mapping[str, Any]:
         picks = _Picks(self.resolver, _context(conversation, self.language))
         versions = self.prompter.versions_for(conversation.id)
-        if self.asks_prompts:
-            wanted = {name: picks.of(PROMPTS + name, 0) for name in TURN_TEMPLATES}
-            versions |= {name: version for name, version in wanted.items() if self.prompter.has_version(name, version)}
+        wanted = {name: picks.of(PROMPTS + name, 0) for name in TURN_TEMPLATES}
+        versions |= {name: version for name, version in wanted.items() if self.prompter.has_version(name, version)}
         models = {task.value: picks.of(MODELS + task, "") for task in TURN_TASKS}
         tuning = Tuning(
             models={task: model for task, model in models.items() if model},
@@ -125,6 +126,7 @@ class FlagVariantAssigner(_Observer):
             batching=picks.of("batching", self.prompter.uses_batching),
             ask_below=_share(picks.of("confidence.ask_below", -1.0)),
             arms=tuple(map(str, picks.assignments)),
+            forced=conversation.forced,
         )
         return {"prompt_versions": versions, "tuning": tuning}
 
@@ -146,6 +148,8 @@ class _Picks:
 def _context(conversation: Conversation, language: str) -> EvaluationContext:
     channel = conversation.address.channel.value if conversation.address else "unknown"
     attributes: dict[str, Any] = {
+        **conversation.attributes,
+        FORCED: conversation.forced,
         "channel": channel,
         "language": language,
         "returning": bool(conversation.previous_episodes),

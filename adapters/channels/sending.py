@@ -1,14 +1,21 @@
 """Sending over HTTP: one client a channel, and the reading of answers that do not come."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import orjson
 
+from adapters.channels.fetching import Downloads
 from adapters.http.client import Answer, HttpError, ask, open_client
-from contracts.errors import ChannelUnavailableError, ConfigurationError, SendOutcomeUnknownError
+from contracts.errors import (
+    ChannelAccountError,
+    ChannelUnavailableError,
+    ConfigurationError,
+    SendOutcomeUnknownError,
+)
+from contracts.media import MediaFault, MediaRefusedError
 from contracts.messages import Address, OutboundMessage
 from observability.logs import logger
 
@@ -23,7 +30,8 @@ CONNECTIONS = 200
 class HttpChannel:
     """Part of the `Channel` port that is the same over every platform's API. Needs a running event loop.
 
-    `token` is its bearer token, of the variable `setting`.
+    `token` is its bearer token, of the variable `setting`. `file_hosts` have the files that people send, and take the
+    `file_headers`.
 
     Raises:
         ConfigurationError: `token` holds what a header cannot.
@@ -37,7 +45,14 @@ class HttpChannel:
     reply_window: timedelta | None = None
 
     def __init__(
-        self, api_url: str, *, token: str = "", setting: str = "", headers: Mapping[str, str] | None = None
+        self,
+        api_url: str,
+        *,
+        token: str = "",
+        setting: str = "",
+        headers: Mapping[str, str] | None = None,
+        file_hosts: Sequence[str] = (),
+        file_headers: Mapping[str, str] | None = None,
     ) -> None:
         self._api_url = api_url.rstrip("/")
         self._client = open_client(
@@ -47,6 +62,7 @@ class HttpChannel:
             headers={"Content-Type": "application/json", **bearer(token, setting), **(headers or {})},
             is_hot=True,
         )
+        self._downloads = Downloads(api_url, hosts=file_hosts, headers=file_headers)
         self._background: set[asyncio.Task[None]] = set()
 
     def acknowledge(self, address: Address, platform_message_id: str) -> None:
@@ -56,6 +72,7 @@ class HttpChannel:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self._downloads.close()
         await self._client.aclose()
 
     async def _post(self, path: str, content: Any) -> Answer:
@@ -69,6 +86,29 @@ class HttpChannel:
             return await ask(self._client, "POST", f"{self._api_url}{path}", content=orjson.dumps(content))
         except HttpError as exc:
             raise (SendOutcomeUnknownError if exc.was_sent else ChannelUnavailableError)(str(exc)) from exc
+
+    async def _look_up(self, path: str, **params: str) -> dict[str, Any]:
+        """Ask the platform where a file is.
+
+        Raises:
+            MediaRefusedError: it knows no such file any more.
+            ChannelUnavailableError: it does not answer, or not to this account.
+        """
+        try:
+            answer = await ask(self._client, "GET", f"{self._api_url}{path}", within=SEND_WITHIN, params=params)
+        except HttpError as exc:
+            raise ChannelUnavailableError(str(exc)) from exc
+        if answer.status in (401, 403):
+            raise ChannelAccountError(f"account {answer.status}", retry_after=ACCOUNT_PAUSE)
+        if answer.status == 429 or answer.status >= 500:
+            raise ChannelUnavailableError(f"status {answer.status}")
+        found = object_of(answer)
+        if "too big" in str(found.get("description")):
+            # Telegram, of files over 20 MB.
+            raise MediaRefusedError(MediaFault.TOO_LARGE)
+        if not answer.is_success or found.get("ok") is False:
+            raise MediaRefusedError(MediaFault.EXPIRED)
+        return found
 
     def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
         """Do what nothing depends on."""

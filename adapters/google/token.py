@@ -7,7 +7,7 @@ from google.auth.credentials import Credentials
 from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
 from google.auth.transport.requests import Request
 
-from contracts.errors import ConfigurationError, TransientError
+from contracts.errors import TransientError
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 
@@ -23,15 +23,14 @@ class GoogleToken:
         """Return a token that is valid now.
 
         Raises:
-            ConfigurationError: there are no credentials of Google Cloud.
-            TransientError: Google gives no token.
+            TransientError: Google gives no token, or there are no credentials of Google Cloud.
         """
         async with self._fetching:
             if self._credentials is None or not self._credentials.valid:
                 try:
                     self._credentials = await asyncio.to_thread(_refreshed, self._credentials)
                 except DefaultCredentialsError as exc:
-                    raise ConfigurationError(
+                    raise TransientError(
                         "no credentials of Google Cloud: set GOOGLE_APPLICATION_CREDENTIALS, or run on Google Cloud"
                     ) from exc
                 except GoogleAuthError as exc:

@@ -45,6 +45,10 @@ class HttpError(Exception):
         self.was_sent = was_sent
 
 
+class TooLongAnswerError(HttpError):
+    """The answer is longer than was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Answer of a server, whatever its status."""
@@ -115,7 +119,8 @@ async def ask(
     With `max_bytes` 0 the body is not read.
 
     Raises:
-        HttpError: no answer, none in time, or one that is broken or longer than `max_bytes`.
+        HttpError: no answer, none in time, or a broken one.
+        TooLongAnswerError: it is longer than `max_bytes`.
     """
     try:
         async with asyncio.timeout(within.total_seconds() if within else None):
@@ -137,10 +142,14 @@ def _parsed(url: str) -> httpx.URL:
 
 async def _read(response: httpx.Response, max_bytes: int) -> bytes:
     pieces: list[bytes] = []
+    declared = response.headers.get("content-length", "")
+    size = int(declared) if declared.isdecimal() and len(declared) <= 18 else 0
+    if size > max_bytes:
+        raise TooLongAnswerError("TooLongAnswer", was_sent=True)
     size = 0
     async for piece in response.aiter_bytes():
         size += len(piece)
         if size > max_bytes:
-            raise HttpError("TooLongAnswer", was_sent=True)
+            raise TooLongAnswerError("TooLongAnswer", was_sent=True)
         pieces.append(piece)
     return b"".join(pieces)

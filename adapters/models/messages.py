@@ -4,6 +4,7 @@ Shapes: https://platform.claude.com/docs/en/api/messages
 """
 
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from contracts.conversation import TokenCount
 from contracts.errors import ModelUnavailableError
+from contracts.media import MediaFile
 from contracts.ports import ModelRequest, ModelResponse, StructuredOutput, SystemBlock
 
 # One block between fences, as chat models write it; an answer that begins with a brace is never searched.
@@ -51,12 +53,27 @@ def _system(block: SystemBlock) -> dict[str, Any]:
     return {"type": "text", "text": block.text, **marker}
 
 
-def _messages(request: ModelRequest) -> list[dict[str, str]]:
-    messages = [{"role": "user", "content": request.user}]
+def _messages(request: ModelRequest) -> list[dict[str, Any]]:
+    said: Any = request.user
+    if request.files:
+        said = [*map(_file, request.files), {"type": "text", "text": request.user}]
+    messages = [{"role": "user", "content": said}]
     if request.repair_of is not None:
         messages.append({"role": "assistant", "content": request.repair_of.strip() or "(empty)"})
         messages.append({"role": "user", "content": f"That answer is invalid: {request.repair_reason}. Answer again."})
     return messages
+
+
+def _file(file: MediaFile) -> dict[str, Any]:
+    """Return the block of a picture, a PDF or a text.
+
+    Source: https://platform.claude.com/docs/en/build-with-claude/vision and .../pdf-support
+    """
+    if file.mime_type == "text/plain":
+        source = {"type": "text", "media_type": file.mime_type, "data": file.content.decode("utf-8", "replace")}
+    else:
+        source = {"type": "base64", "media_type": file.mime_type, "data": b64encode(file.content).decode()}
+    return {"type": "image" if file.mime_type.startswith("image/") else "document", "source": source}
 
 
 def read_message(content: bytes) -> ModelResponse:

@@ -12,10 +12,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from contracts.media import Heard, MediaFault, MediaRefusedError
+from contracts.media import HEARD_SURELY, Heard, MediaFault, MediaRefusedError
 
-# Below this a number or a name is asked back.
-SURE = 0.6
 MOST_SILENCE, LEAST_LOG_PROBABILITY, MOST_REPETITION = 0.6, -1.0, 2.4
 # A recogniser that names another language than it was asked for guesses.
 OF_ANOTHER_LANGUAGE = 0.3
@@ -110,7 +108,7 @@ def _unsure(text: str, words: Sequence[Word]) -> Iterator[str]:
             kinds[around.start : around.stop] = ["address"] * len(around)
     for kind, run in groupby(zip(kinds, placed, strict=True), key=lambda one: one[0]):
         found = [place for _, place in run]
-        if kind and any(word.confidence is None or word.confidence < SURE for _, word in found):
+        if kind and any(word.confidence is None or word.confidence < HEARD_SURELY for _, word in found):
             start, (last, word) = found[0][0], found[-1]
             yield text[start : last + len(word.text)].strip(_MARKS)
 

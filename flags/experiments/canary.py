@@ -1,10 +1,11 @@
-"""Automatic rollback of a canary when one of its guardrails is worse."""
+"""Automatic stop of what does harm: a canary steps back, an experiment is paused."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 from contracts.alongside import running_beside
 from contracts.errors import ChangeRefusedError, TransientError
@@ -14,14 +15,17 @@ from flags.experiments.analysis import Comparison, Role, compare
 from flags.experiments.exact import Approximate
 from flags.experiments.observations import Arm, Observations, observed
 from flags.experiments.recommendation import is_harmed, told
+from flags.experiments.store import ExperimentStore
 from flags.resolver import canary_subject
 from flags.store import FlagStore
 from observability.logs import logger
-from observability.metrics import CANARY_STEPS_BACK
+from observability.metrics import CANARY_STEPS_BACK, EXPERIMENTS_ACTIVE, EXPERIMENTS_STOPPED, EXPOSURES
 
 log = logger(__name__)
 
 LOOK_EVERY = timedelta(seconds=30)
+# An experiment's observations are all read at each look.
+LOOK_AT_EXPERIMENTS_EVERY = timedelta(minutes=5)
 AUTHOR = "guardrail"
 # Of all guardrails of a canary together, over all looks: it steps back by chance once in twenty times.
 ALPHA = 0.05
@@ -112,19 +116,55 @@ class CanaryWatch:
         return True
 
 
+class ExperimentWatch:
+    """Monitor of the active experiments, which it counts; one with a harmful arm is paused, with the reason."""
+
+    def __init__(self, experiments: ExperimentStore) -> None:
+        self._experiments = experiments
+        self._counted: frozenset[str] = frozenset()
+
+    async def look(self) -> list[str]:
+        """Return the keys of the experiments that were paused.
+
+        Raises:
+            StoreUnavailableError: some were not checked; the next look checks them.
+        """
+        active, paused = await self._experiments.active(), []
+        for key in self._counted.difference(active):
+            EXPERIMENTS_ACTIVE.remove(key)
+        self._counted = frozenset(active)
+        for key in active:
+            EXPERIMENTS_ACTIVE.labels(key).set(1)
+            EXPOSURES.labels(key)
+            if harm := await self._experiments.harm(key):
+                try:
+                    await self._experiments.pause(key, author=AUTHOR, reason=harm[:500])
+                except ChangeRefusedError:
+                    # Another worker came to the same decision.
+                    continue
+                EXPERIMENTS_STOPPED.inc()
+                log.error("experiment.stopped", experiment=key)
+                paused.append(key)
+        return paused
+
+
+class Watch(Protocol):
+    async def look(self) -> list[str]: ...
+
+
 @asynccontextmanager
-async def watching(watch: CanaryWatch, *, every: timedelta = LOOK_EVERY) -> AsyncIterator[None]:
-    """Check the canaries while the context is open."""
+async def watching(watch: Watch, *, every: timedelta) -> AsyncIterator[None]:
+    """Look again and again while the context is open."""
     async with running_beside(_keep(watch, every)):
         yield
 
 
-async def _keep(watch: CanaryWatch, every: timedelta) -> None:
+async def _keep(watch: Watch, every: timedelta) -> None:
     while True:
         await asyncio.sleep(every.total_seconds())
         try:
             await watch.look()
         except TransientError as exc:
-            log.warning("canaries.late", error=type(exc).__name__)
+            log.warning("watch.late", error=type(exc).__name__)
         except Exception as exc:
-            log.error("canaries.defect", exc_info=exc)
+            log.error("watch.defect", exc_info=exc)

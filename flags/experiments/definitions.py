@@ -18,12 +18,14 @@ from flags.definitions import (
     Line,
     Metric,
     MetricKind,
+    Name,
     Percentage,
     Segment,
     Status,
     Variant,
 )
 from flags.experiments.statistics import people_for_mean, people_for_proportion
+from flags.switches import Kills, killed
 
 # False alarms: 3 of an experiment's 5 per cent at the planned sample, 1 for ending early, 1 for the guardrails
 # (docs/decisions/0014).
@@ -167,7 +169,8 @@ class Experiment(ExperimentPlan):
     """A plan, its phase and history. Its flag is `experiments.` and its key.
 
     `assignment` is the hash of the assignment at the start, `result` the analysis at the end, when the persons' rows
-    are deleted.
+    are deleted. `shipped` is the arm that everybody in its segments gets since, until its flag expires or is deleted.
+    `learned` makes it an archived one.
     """
 
     phase: Phase = Phase.DRAFT
@@ -176,6 +179,8 @@ class Experiment(ExperimentPlan):
     assignment: str | None = None
     life: tuple[Entry, ...] = ()
     result: dict[str, Any] | None = None
+    shipped: Name | None = Field(None, exclude_if=lambda arm: arm is None)
+    learned: Line | None = Field(None, exclude_if=lambda text: text is None)
 
     def moved(self, phase: Phase, *, author: str, reason: str, at: datetime) -> Self:
         """Return the experiment in another phase.
@@ -210,12 +215,21 @@ class Experiment(ExperimentPlan):
             owner=self.owner,
             expires_at=max(started + timedelta(days=self.plan.days), at) + GRACE,
             status=Status.ENABLED if ship and ship != self.control else status,
-            percentage=self.percentage,
+            percentage=None if ship and ship != self.control else self.percentage,
             segments=self.segments,
             variants=shipped,
             control=self.control,
             metadata={"experiment": self.key},
         )
+
+
+def silenced_by(experiment: Experiment, kills: Kills) -> dict[str, list[str]]:
+    """Return the switches that keep arms of the experiment from having an effect, with the keys that they turn off."""
+    found: dict[str, list[str]] = {}
+    for key in sorted(experiment.overrides):
+        if switch := killed(key, kills):
+            found.setdefault(switch, []).append(key)
+    return found
 
 
 def assignment_of(flag: Flag) -> str:

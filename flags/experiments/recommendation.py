@@ -1,7 +1,7 @@
 """Recommendation of an experiment: a verdict, and a sentence readable without statistics."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -53,12 +53,10 @@ def recommend(analysis: Analysis) -> Recommendation:
         return _continue(
             analysis, f"It is too early to say anything: every arm needs more than {MORE_THAN} persons{who}."
         )
-    harm = {one.arm: one for one in analysis.of(Role.GUARDRAIL) if is_harmed(one)}
-    worse = {name: one for name, one in primaries.items() if name not in harm and _is_worse(one.always, one.metric, 0)}
-    left = [one for name, one in primaries.items() if name not in harm and name not in worse]
+    harm = harms(analysis)
+    left = [one for name, one in primaries.items() if name not in harm]
     if not left:
-        harms = "; ".join(f"with {one.arm} {told(one)}" for one in (*harm.values(), *worse.values()))
-        sentence = f"Keep {analysis.experiment.control} and stop now: {harms}. That is no chance."
+        sentence = f"Keep {analysis.experiment.control} and stop now: {in_words(harm.values())}. That is no chance."
         return Recommendation(Verdict.KEEP, sentence, is_difference=True)
     better = [one for one in left if _is_better(one.always, one.metric)]
     if better:
@@ -68,6 +66,17 @@ def recommend(analysis: Analysis) -> Recommendation:
     if analysis.decisive is None:
         return _continue(analysis, "No difference can be told yet.")
     return _at_the_plan(left, analysis)
+
+
+def harms(analysis: Analysis) -> dict[str, Comparison]:
+    """Return the arms that do harm by an always-valid interval, each with its guardrail, or the primary metric."""
+    worse = (one for one in analysis.of(Role.PRIMARY) if one.is_enough and _is_worse(one.always, one.metric, 0))
+    harm = {one.arm: one for one in analysis.of(Role.GUARDRAIL) if is_harmed(one)}
+    return harm | {one.arm: one for one in worse if one.arm not in harm}
+
+
+def in_words(harm: Iterable[Comparison]) -> str:
+    return "; ".join(f"with {one.arm} {told(one)}" for one in harm)
 
 
 def is_harmed(guardrail: Comparison) -> bool:

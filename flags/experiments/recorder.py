@@ -19,7 +19,7 @@ from contracts.ports import Clock, Records
 from flags.experiments.observations import COLLECTION, Row, Sums, erase_person, pseudonym
 from flags.resolver import Assignment
 from observability.logs import logger
-from observability.metrics import EXPERIMENT_EVENTS, EXPERIMENT_FLUSHES_MISSED
+from observability.metrics import EXPERIMENT_EVENTS, EXPERIMENT_FLUSHES_MISSED, EXPOSURES
 
 log = logger(__name__)
 
@@ -98,6 +98,8 @@ class Recorder:
             _add(row, IMPRESSION, 1, now)
             shard.is_written = False
             _RECORDED.inc()
+            if "@" not in assignment.subject:
+                EXPOSURES.labels(assignment.subject).inc()
 
     def note(self, assignments: Iterable[Assignment], person: str, metric: str, value: float = 1.0) -> None:
         """Record an event of a person in these arms."""

@@ -1,7 +1,7 @@
 """Report of an experiment as a document that outlives the persons' rows."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,9 +17,20 @@ POINTS = 40
 
 
 def report(
-    experiment: Experiment, analysis: Analysis, recommendation: Recommendation, observations: Observations
+    experiment: Experiment,
+    analysis: Analysis,
+    recommendation: Recommendation,
+    observations: Observations,
+    silenced: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    """Return the report in plain values; times in ISO 8601, unknown or infinite numbers as None."""
+    """Return the report in plain values; times in ISO 8601, unknown or infinite numbers as None.
+
+    The figures from `control_conversion_rate` to `confidence_interval_95` are the primary metric's, of the arm to ship,
+    else of the first treatment; `is_significant` is p < 0.05 at this one look.
+    """
+    arm = recommendation.arm or experiment.treatments[0]
+    primary = next(one for one in analysis.of(Role.PRIMARY) if one.arm == arm)
+    p_value = primary.test.p if primary.test else None
     return {
         "experiment": experiment.key,
         "hypothesis": experiment.hypothesis,
@@ -48,6 +59,14 @@ def report(
         "metrics": [_metric(one) for one in analysis.comparisons],
         "at_the_plan": [_metric(one) for one in analysis.decisive or () if one.role is Role.PRIMARY],
         "lacks": list(analysis.lacks),
+        "silenced_by": {switch: list(keys) for switch, keys in silenced.items()},
+        "control_conversion_rate": primary.control.mean,
+        "treatment_conversion_rate": primary.treatment.mean,
+        "relative_improvement": primary.lift,
+        "p_value": p_value,
+        "is_significant": primary.is_enough and p_value is not None and p_value < 0.05,
+        "confidence_interval_95": _bounds(primary.interval),
+        "recommendation": f"{recommendation.verdict}: {recommendation.sentence}",
         "life": [entry.model_dump(mode="json") for entry in experiment.life],
         "over_time": over_time(experiment, observations, analysis.at),
     }
@@ -82,6 +101,7 @@ def over_time(experiment: Experiment, observations: Observations, until: datetim
 def _metric(one: Comparison) -> dict[str, Any]:
     return {
         "metric": one.metric.name,
+        "metadata": dict(one.metric.metadata),
         "kind": one.metric.kind.value,
         "better": one.metric.better.value,
         "margin": one.metric.margin,
@@ -139,6 +159,7 @@ def lines(found: dict[str, Any]) -> list[str]:
         f"{found['verdict']}: {found['sentence']}",
         f"Persons: {people} that are planned, in {found['planned_days']} days.",
     ]
+    told += silences(found)
     if found["sample_ratio_p"] is not None:
         told.append(f"Sample ratio: p = {found['sample_ratio_p']:.3g} (below 0.001 the experiment is broken).")
     if found["crossovers"]:
@@ -147,6 +168,14 @@ def lines(found: dict[str, Any]) -> list[str]:
         told.append(f"{found['ignored_events']:,} events came before the person was exposed and are left out.")
     told += [f"Without SciPy (make stats): {lack}." for lack in found["lacks"]]
     return told
+
+
+def silences(found: dict[str, Any]) -> list[str]:
+    """Return a sentence for each switch that silences the experiment."""
+    return [
+        f"{switch}=false turns off {', '.join(keys)}: no arm has an effect on it. Unset {switch}, or pause this."
+        for switch, keys in found.get("silenced_by", {}).items()
+    ]
 
 
 def rows(found: dict[str, Any]) -> list[Sequence[object]]:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from contracts.pages import Notice, Plot, ReportPage, Table, Tile, Unit
-from flags.experiments.report import COLUMNS, rows
+from flags.experiments.report import COLUMNS, rows, silences
 
 READING = (
     "Everything is counted by person, from the moment the arm first made a difference to them. Until every arm has its "
@@ -27,6 +27,7 @@ def page(found: dict[str, Any]) -> ReportPage:
     ]
     notices = [
         Notice(f"{found['verdict']}: {found['sentence']}", found["verdict"] == "INVALID"),
+        *(Notice(silence, True) for silence in silences(found)),
         Notice(READING, False),
     ]
     if found["ignored_events"]:

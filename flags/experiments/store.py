@@ -12,13 +12,14 @@ from contracts.paging import all_records
 from contracts.ports import Clock, Events, Records
 from flags.definitions import Flag, Status
 from flags.experiments.analysis import analyse
-from flags.experiments.definitions import Experiment, Phase, assignment_of
-from flags.experiments.exact import Exactness
-from flags.experiments.observations import forget, observed
-from flags.experiments.recommendation import recommend
+from flags.experiments.definitions import Experiment, Phase, assignment_of, silenced_by
+from flags.experiments.exact import Approximate, Exactness
+from flags.experiments.observations import Observations, forget, observed
+from flags.experiments.recommendation import harms, in_words, recommend
 from flags.experiments.report import report
 from flags.invalidation import Invalidation
 from flags.store import FlagStore
+from flags.switches import Kills
 from observability.logs import logger
 
 log = logger(__name__)
@@ -27,20 +28,29 @@ COLLECTION = "experiments"
 
 
 class ExperimentStore:
-    """Repository of experiments; as a source of a cache it yields the active ones.
+    """Repository of experiments; as a source of a cache it yields those whose arms hold.
+
+    `kills` are the switches of this process, for the reports.
 
     Raises:
         StoreUnavailableError: from every method.
     """
 
-    def __init__(self, store: Records, events: Events, clock: Clock) -> None:
+    def __init__(self, store: Records, events: Events, clock: Clock, *, kills: Kills | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._kills = kills or {}
         self._flags = FlagStore(store, events, clock)
         self._invalidation = Invalidation(store, events, COLLECTION)
 
     async def load(self) -> Mapping[str, Experiment]:
-        return {one.key: one for one in await self.all() if one.phase is Phase.ACTIVE}
+        """Return the experiments whose arms hold: the active ones, then those that shipped an arm."""
+        found = await self.all()
+        active = [one for one in found if one.phase is Phase.ACTIVE]
+        return {one.key: one for one in (*active, *(one for one in found if one.shipped))}
+
+    async def active(self) -> list[str]:
+        return [one.key for one in await self.all() if one.phase is Phase.ACTIVE]
 
     async def stamp(self) -> str:
         return await self._invalidation.stamp(self._clock.now())
@@ -120,9 +130,28 @@ class ExperimentStore:
         moved = experiment.moved(Phase.COMPLETED, author=author, reason=reason, at=at)
         result = await self._report_on(moved, exactness)
         await self._set_flag(moved.flag(at, ship=ship), author=author, reason=reason)
-        completed = await self._write(moved.model_copy(update={"result": result}), version, at)
+        shipped = None if ship == experiment.control else ship
+        completed = await self._write(moved.model_copy(update={"result": result, "shipped": shipped}), version, at)
         await forget(self._store, key, at=at)
         return completed
+
+    async def archive(self, key: str, *, learned: str) -> Experiment:
+        """Take a completed experiment from the list, with what was learned from it; its report stays.
+
+        Raises:
+            ChangeRefusedError: it is not completed, or archived already.
+        """
+        experiment, version = await self._read(key)
+        if experiment.phase is not Phase.COMPLETED or experiment.learned:
+            state = "archived" if experiment.learned else experiment.phase
+            raise ChangeRefusedError(f"{key} is {state}: only a COMPLETED experiment can be archived, once")
+        return await self._write(experiment.model_copy(update={"learned": learned}), version, self._clock.now())
+
+    async def harm(self, key: str) -> str | None:
+        """Return which arms do harm, in words; None when none does."""
+        experiment, _ = await self._read(key)
+        observations, at = await self._observed(experiment)
+        return in_words(harms(analyse(experiment, observations, Approximate(), at=at)).values()) or None
 
     async def report(self, key: str, exactness: Exactness) -> dict[str, Any]:
         """Return the current report, or the final one of a completed experiment.
@@ -136,11 +165,15 @@ class ExperimentStore:
         return experiment.result or await self._report_on(experiment, exactness)
 
     async def _report_on(self, experiment: Experiment, exactness: Exactness) -> dict[str, Any]:
-        at = experiment.ended_at or self._clock.now()
-        observations = await observed(self._store, experiment.key, experiment.weights, at=at)
+        observations, at = await self._observed(experiment)
         changed = await self.was_changed(experiment)
         analysis = analyse(experiment, observations, exactness, at=at, was_changed=changed)
-        return report(experiment, analysis, recommend(analysis), observations)
+        silenced = silenced_by(experiment, self._kills) if experiment.phase is Phase.ACTIVE else {}
+        return report(experiment, analysis, recommend(analysis), observations, silenced)
+
+    async def _observed(self, experiment: Experiment) -> tuple[Observations, datetime]:
+        at = experiment.ended_at or self._clock.now()
+        return await observed(self._store, experiment.key, experiment.weights, at=at), at
 
     async def was_changed(self, experiment: Experiment) -> bool:
         """Return whether its flag assigned persons in another way at any time since the start."""
@@ -184,9 +217,9 @@ class ExperimentStore:
             await self._flags.put(flag, author=author, reason=reason, expected=newest.revision if newest else 0)
 
     async def _refuse_overlaps(self, experiment: Experiment) -> None:
-        for other in (await self.load()).values():
+        for other in await self.all():
             shared = sorted(other.overrides & experiment.overrides)
-            if shared:
+            if shared and other.phase is Phase.ACTIVE:
                 raise ChangeRefusedError(
                     f"{other.key} is active and overrides {', '.join(shared)} as well: "
                     "pause or complete it first, or neither would show what it does"

@@ -147,6 +147,7 @@ def _identity(request: ModelRequest) -> Hashable:
         request.model,
         tuple((block.text, block.cached) for block in request.system),
         request.user,
+        tuple(file.content for file in request.files),
         request.schema_name,
         orjson.dumps(request.output_schema),
         request.max_tokens,

@@ -181,6 +181,10 @@ def _prompt_bytes(request: ModelRequest) -> tuple[int, int]:
     return ours, theirs
 
 
+def _file_tokens(request: ModelRequest) -> int:
+    return sum(file.tokens for file in request.files)
+
+
 class Meter:
     """Reservations and settlements of all calls of a process. No step awaits anything, so each is atomic.
 
@@ -220,7 +224,10 @@ class Meter:
         except asyncio.CancelledError:
             # A newer message ends a call under way, and its prompt is billed all the same.
             ours, theirs = _prompt_bytes(admitted)
-            read = TokenCount(input=theirs // BYTES_PER_TOKEN_OF_OURS, cache_read=ours // BYTES_PER_TOKEN_OF_OURS)
+            read = TokenCount(
+                input=theirs // BYTES_PER_TOKEN_OF_OURS + _file_tokens(admitted),
+                cache_read=ours // BYTES_PER_TOKEN_OF_OURS,
+            )
             asked = ModelResponse(text="", stop_reason="cancelled", model=admitted.model, tokens=read)
             self._settle(admitted, asked, context)
             raise
@@ -232,8 +239,23 @@ class Meter:
     def bound(self, request: ModelRequest) -> Decimal:
         """Return the highest possible cost in USD: an uncached prompt, the longest answer."""
         ours, theirs = _prompt_bytes(request)
-        tokens = TokenCount(input=theirs, cache_write=-(-ours // BYTES_PER_TOKEN_OF_OURS), output=request.max_tokens)
+        tokens = TokenCount(
+            input=theirs + _file_tokens(request),
+            cache_write=-(-ours // BYTES_PER_TOKEN_OF_OURS),
+            output=request.max_tokens,
+        )
         return self._charge(request.model, tokens)
+
+    def leaves(self, amount: Decimal, cost: TurnCost) -> bool:
+        """Whether every ceiling leaves the amount, in USD."""
+        return all(scope.room >= amount for scope in self._scopes(cost))
+
+    def charge(self, call: BilledCall, cost: TurnCost) -> None:
+        """Count a call of another service than the model's, at the price that its record has."""
+        amount = Decimal(call.call.cost_usd or 0)
+        cost.spent += amount
+        cost.unbooked.append(call)
+        self.day.add(amount, is_first=cost.is_first)
 
     def _settle(self, request: ModelRequest, response: ModelResponse, context: CallContext) -> CallRecord:
         at, tokens = self._now(), response.tokens

@@ -3,6 +3,8 @@
 When it fails, the canonical answer of the intent is sent; without one a person is called (`worker/pipeline.py`).
 """
 
+from operator import attrgetter
+
 from contracts.conversation import TaskName
 from contracts.decisions import ResponseDraft
 from contracts.guardrails import PartKind
@@ -59,6 +61,7 @@ TASK = Task(
     schema_name="response_draft",
     model_setting="model_response",
     input=turn_input,
+    files=attrgetter("files"),
     schema=schema,
     check=check,
     scores=scores,

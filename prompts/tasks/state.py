@@ -1,6 +1,7 @@
 """Task 1: the next state of the conversation, and what was understood."""
 
 import re
+from operator import attrgetter
 
 from contracts.conversation import Speaker, State, TaskName, WaitingFor
 from contracts.decisions import MAX_OPTIONS, StateDecision, Wish
@@ -15,6 +16,7 @@ SHORT_ANSWER_WORDS = 4
 TELLING_LETTERS = 3
 # Letters by which two forms of a word are known to be the same.
 BEGINNING = 4
+DESCRIPTION = "what the files show, in at most three sentences, for later turns, which do not see them"
 _TOKEN = re.compile(r"\d+|[^\W\d_]+")
 
 
@@ -22,6 +24,7 @@ def schema(view: TurnView) -> Schema:
     """Return the schema with the legal destinations of the state and the ids of the institution alone."""
     institution = view.institution
     collected = object_of({"name": enum(field.id for field in institution.fields), "value": text()})
+    described = {"description": text(DESCRIPTION)} if view.files else {}
     return object_of(
         {
             "next_state": enum(state.value for state in view.allowed_states),
@@ -33,6 +36,7 @@ def schema(view: TurnView) -> Schema:
             "ask_field": enum_or_null(view.askable_fields),
             "options": list_of(text()),
             "wish": enum_or_null(Wish),
+            **described,
         }
     )
 
@@ -40,7 +44,8 @@ def schema(view: TurnView) -> Schema:
 def check(answer: str, view: TurnView) -> StateDecision:
     """Parse the answer and hold it against the state table and the institution.
 
-    Of the collected values those are kept that the person wrote.
+    Of the collected values those are kept that the person wrote; one that was heard with little confidence is asked for
+    instead.
 
     Raises:
         ValidationError: it does not have the schema's shape.
@@ -68,18 +73,29 @@ def check(answer: str, view: TurnView) -> StateDecision:
     collected = tuple(one for one in decision.collected if was_written(one.value, view))
     if len(collected) < len(decision.collected):
         FALLBACKS.labels(reason="collected_unsaid").inc()
-    return decision.model_copy(update={"collected": collected})
+    sure = tuple(one for one in collected if was_written(one.value, view, surely=True))
+    doubtful = [one.name for one in collected if one not in sure]
+    if not doubtful:
+        return decision.model_copy(update={"collected": collected})
+    FALLBACKS.labels(reason="collected_unsure").inc()
+    asked = {"ask_field": doubtful[0], "waiting_for": WaitingFor.FIELD}
+    return decision.model_copy(update={"collected": sure, **asked})
 
 
-def was_written(value: str, view: TurnView) -> bool:
+def was_written(value: str, view: TurnView, *, surely: bool = False) -> bool:
     """Whether the person wrote a value, or a form of it: most of its longer words by their beginnings, and its digits.
 
     Where the person wrote a number or a date in words, digits are not compared. A short message may agree with what our
-    last line proposed, so that line's words count too.
+    last line proposed, so that line's words count too. With `surely` numbers, names and addresses that were heard with
+    little confidence count as not written.
     """
     window = view.conversation.window
-    texts = [*(message.text for message in view.messages), *view.quoted.values(), view.conversation.person_name or ""]
-    texts += [said.text for said in window if said.speaker is Speaker.PERSON]
+    lines = [(one.text, one.content) for one in view.messages]
+    lines += [(said.text, said.content) for said in window if said.speaker is Speaker.PERSON]
+    unsure = [phrase for _, content in lines if content and surely for phrase in content.unsure]
+    texts = [*(text for text, _ in lines), *view.quoted.values(), view.conversation.person_name or ""]
+    if unsure:
+        texts = [re.sub("|".join(map(re.escape, unsure)), " ", text) for text in texts]
     if sum(len(message.text.split()) for message in view.messages) <= SHORT_ANSWER_WORDS:
         texts += [" ".join((said.text, *said.options)) for said in window[-1:]]
     known = set(_TOKEN.findall(folded(" ".join(texts))))
@@ -87,7 +103,8 @@ def was_written(value: str, view: TurnView) -> bool:
     words = [token for token in tokens if not token.isdigit()]
     beginnings = {token[:BEGINNING] for token in known | (WORDS.answers if known & WORDS.answers else set())}
     digits = "".join(token for token in tokens if token.isdigit())
-    is_spelled = not known.isdisjoint(WORDS.number_words | WORDS.dates)
+    doubted = set(_TOKEN.findall(folded(" ".join(unsure))))
+    is_spelled = not known.isdisjoint(spelled := WORDS.number_words | WORDS.dates) and doubted.isdisjoint(spelled)
     is_said = 2 * sum(word[:BEGINNING] in beginnings for word in words) >= len(words)
     return is_said and (is_spelled or digits in "".join(re.findall(r"\d", " ".join(texts))))
 
@@ -111,6 +128,7 @@ TASK = Task(
     schema_name="state_decision",
     model_setting="model_state",
     input=turn_input,
+    files=attrgetter("files"),
     schema=schema,
     check=check,
 )

@@ -41,7 +41,7 @@ async def test_sound_flags_and_experiments_are_counted(environment: dict[str, st
     found = await flags_of(environment)
     assert (found.health, found.detail) == (Health.OK, "2 flags, 1 experiments under way")
     switched = await flags_of(environment | {"PROMPTER_USE_CACHE": "false"})
-    assert (switched.health, switched.detail) == (Health.NOTE, "a switch wins over cache")
+    assert (switched.health, switched.detail) == (Health.NOTE, "PROMPTER_USE_CACHE=false wins over cache")
 
 
 async def test_what_cannot_be_read_fails_and_what_nobody_asks_for_is_noted(environment: dict[str, str]) -> None:
@@ -49,7 +49,7 @@ async def test_what_cannot_be_read_fails_and_what_nobody_asks_for_is_noted(envir
         register = FlagStore(backend.store.records, backend.events, SystemClock())
         await register.put(flag("cahce", expires_at=EXPIRES), expected=0, **SIGNED)
     noted = await flags_of(environment)
-    assert (noted.health, noted.detail) == (Health.NOTE, "nothing asks for cahce")
+    assert (noted.health, noted.detail) == (Health.NOTE, "nothing asks for cahce; did you mean cache?")
     assert "prosa flags delete cahce" in noted.next_step
     async with open_backend(read_settings(environment, env_file=None)) as backend:
         body = {"key": "newer", "flag": {"status": "sideways"}}

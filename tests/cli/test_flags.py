@@ -1,5 +1,6 @@
 """`prosa flags` as its users meet it."""
 
+import asyncio
 import json
 import os
 import pty
@@ -16,10 +17,15 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 import cli.flags
+from cli.conversations import app as conversations
 from cli.flags import app
+from cli.runtime import open_runtime
+from cli.settings import read_settings
 from contracts.errors import ChangeRefusedError, ConfigurationError
+from flags.file import read_flag_file
 from tests.builders import ROOT
 from tests.flags.test_flag_cache import FILE
+from tests.playing import play
 
 Flags = Callable[..., Result]
 SIGNED = ("--author", "ana", "--reason", "because", "--yes")
@@ -104,6 +110,7 @@ def test_a_person_is_shown_the_change_and_asked(flags: Flags, tmp_path: Path) ->
         (("set", "X y", *NEW, *SIGNED), "key: String should match pattern"),
         (("set", "x", *NEW, "--reason", "r"), "without a terminal a change needs --reason and --yes"),
         (("set", "x"), "say what to change"),
+        (("force", "--person", "ana"), "say KEY VARIANT, or --clear"),
         (("set", "x", *NEW, "--weight", "v2"), "say VARIANT=WEIGHT, as v2=50"),
         (("set", "x", *NEW, "--weight", "v2=1", *SIGNED), "no variant v2; there are: none"),
         (("set", "x", *NEW, "--status", "on", *SIGNED), "Invalid value for '--status'"),
@@ -130,6 +137,23 @@ def test_a_definition_comes_from_a_file_and_goes_back_into_one(flags: Flags, tmp
     assert flags("set", "other", "--file", str(file), *SIGNED).exit_code == 2
     salted = flags("set", key, "--salt", "2", *SIGNED)
     assert "Everybody is drawn anew" in salted.output
+
+
+def test_a_percentage_of_an_enabled_flag_is_refused(flags: Flags, tmp_path: Path) -> None:
+    refused = flags("set", "x", *NEW, "--status", "enabled", "--percentage", "5", *SIGNED)
+    assert isinstance(refused.exception, ChangeRefusedError)
+    assert "with a percentage it is a gradual_rollout" in str(refused.exception)
+    flags("set", "x", *NEW, "--status", "gradual_rollout", "--percentage", "5", *SIGNED)
+    enabled = flags("set", "x", "--status", "enabled", *SIGNED)
+    assert "percentage: 5.0 -> (none)" in enabled.output
+    file = tmp_path / "f.yaml"
+    file.write_text(FILE.replace("status: ab_test", "status: enabled\n    percentage: 5"))
+    with pytest.raises(ConfigurationError, match=r"f.yaml:\d+: .*enabled reaches all"):
+        read_flag_file(file)
+
+
+def test_an_unknown_key_is_asked_about(flags: Flags) -> None:
+    assert "did you mean cache.semantic?" in flags("set", "cache.semantics", *NEW, *SIGNED).output
 
 
 def test_it_leaves_for_flagd(flags: Flags, tmp_path: Path) -> None:
@@ -201,3 +225,31 @@ def test_what_changed_meanwhile_is_not_overwritten(flags: Flags, monkeypatch: py
     late = flags("set", "x", "--description", "mine", *SIGNED)
     assert isinstance(late.exception, ChangeRefusedError)
     assert "was changed meanwhile by ana" in str(late.exception)
+
+
+async def _written(data: Path) -> None:
+    async with open_runtime(read_settings({"PROSA_DATA_DIR": str(data), "PORT": "0"}, env_file=None)) as runtime:
+        await play(runtime, "ana", ["Oi, bom dia"])
+
+
+def test_a_variant_is_forced_and_attributes_are_set_for_one_person(flags: Flags, tmp_path: Path) -> None:
+    asyncio.run(_written(tmp_path / "data"))
+    killed = flags("force", "cache", "on", "--person", "ana", PROMPTER_USE_CACHE="false")
+    assert killed.output == "web:ana: cache = True forced.\nPROMPTER_USE_CACHE=false wins over cache: unset it.\n"
+    both = flags("force", "prompts.select_state", "2", "--person", "web:ana")
+    assert both.output == "web:ana: cache = True, prompts.select_state = 2 forced.\n"
+    missing = flags("force", "prompts.select_state", "99", "--person", "ana")
+    assert "there is no select_state_v99" in str(missing.exception)
+    assert flags("force", "--clear", "--person", "ana").output == "web:ana: nothing forced.\n"
+
+    def attributes(*given: str) -> Result:
+        environment = {"PROSA_DATA_DIR": str(tmp_path / "data")}
+        return CliRunner().invoke(conversations, ["attributes", "ana", *given], env=environment)
+
+    assert json.loads(attributes("plan=gold", "age=41", "tester=true").output) == {
+        "plan": "gold",
+        "age": 41,
+        "tester": True,
+    }
+    assert json.loads(attributes("age=", "tester=").output) == {"plan": "gold"}
+    assert "channel: the engine sets it" in " ".join(attributes("channel=web").output.split())

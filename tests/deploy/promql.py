@@ -9,7 +9,22 @@ from dataclasses import dataclass
 
 # Functions, aggregations and keywords of PromQL that our expressions use.
 WORDS = frozenset(
-    {"sum", "max", "min", "avg", "count", "rate", "increase", "histogram_quantile", "by", "on", "and", "or", "offset"}
+    {
+        "sum",
+        "max",
+        "min",
+        "avg",
+        "count",
+        "rate",
+        "increase",
+        "histogram_quantile",
+        "by",
+        "on",
+        "and",
+        "or",
+        "unless",
+        "offset",
+    }
 )
 SELECTOR = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(\{[^}]*\})?")
 MATCHER = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"([^"]*)"')

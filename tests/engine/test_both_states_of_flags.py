@@ -112,7 +112,7 @@ async def played(
     async with open_flags(
         store.records, events, clock, writer="worker", salt="salt", said={}, provider=provider
     ) as flags:
-        variants = FlagVariantAssigner(prompter, flags.recorder, flags.resolver, "pt-BR", asks_prompts=True)
+        variants = FlagVariantAssigner(prompter, flags.recorder, flags.resolver, "pt-BR")
         bed = engine_bed(memory_inbox(), store, model=model, clock=clock, variants=variants, prompter=prompter)
         for number, text in enumerate(asks):
             model.requests.clear()

@@ -101,7 +101,7 @@ async def under_way() -> AsyncIterator[Course]:
     await laboratory.plan(experiment())
     await laboratory.start(KEY, **SIGNED)
     async with open_flags(store.records, events, clock, writer="worker", salt="salt", said={}) as flags:
-        variants = FlagVariantAssigner(prompter(model), flags.recorder, flags.resolver, "pt-BR", asks_prompts=True)
+        variants = FlagVariantAssigner(prompter(model), flags.recorder, flags.resolver, "pt-BR")
         bed = engine_bed(memory_inbox(), store, model=model, clock=clock, variants=variants)
 
         def decide(what: str) -> None:

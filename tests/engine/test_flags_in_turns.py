@@ -10,11 +10,13 @@ import httpx
 import pytest
 import yaml
 
+from adapters.channels.web.inbound import web_conversation_id
 from cli.runtime import Runtime, open_runtime
 from cli.settings import read_settings
 from contracts.conversation import TurnRecord
 from contracts.errors import ConfigurationError
 from flags.experiments.store import ExperimentStore
+from flags.personal import force, set_attributes
 from prompts.templating.registry import PromptRegistry
 from reports.cost import By, Span, cost_report
 from tests.builders import SteppingClock
@@ -163,3 +165,54 @@ async def test_a_flags_file_with_a_mistake_stops_the_start(opened: Open) -> None
     with pytest.raises(ConfigurationError, match=r"flags.yaml:\d+: .*no variant"):
         async with opened({"strategy": OWNED | {"variants": [{"name": "alone", "value": "cost"}]}}):
             raise AssertionError("it came up")
+
+
+async def test_an_experiment_wins_over_the_switch_that_is_on_and_not_over_one_that_is_off(opened: Open) -> None:
+    switch = "PROMPTER_USE_STRUCTURED_TEMPLATES"
+    async with opened() as runtime:
+        laboratory = ExperimentStore(runtime.backend.store.records, runtime.backend.events, SteppingClock())
+        prose = {"name": "v1", "config": {"prompts.select_state": 1}}
+        await laboratory.plan(draft(arms=[prose, {"name": "v2", "config": {"prompts.select_state": 2}}]))
+        await laboratory.start("prompt-v2", **SIGNED)
+    async with opened(**{switch: "true"}) as runtime:
+        turns = await play_all(runtime, [SAYS[1:]] * 12, prefix="a")
+        for turn in turns:
+            assert f"select_state_{turn.arms[0].rpartition('=')[2]}" in labels([turn])
+            assert "generate_response_v2" in labels([turn]), "what no arm overrides is the switch's"
+        assert {turn.arms for turn in turns} == {("prompt-v2=v1",), ("prompt-v2=v2",)}
+    async with opened(**{switch: "false"}) as runtime:
+        turns = await play_all(runtime, [SAYS[1:]] * 6, prefix="b")
+        assert ({turn.arms for turn in turns}, labels(turns) & {"select_state_v2"}) == ({()}, set())
+
+
+async def test_a_version_is_forced_for_one_person_in_the_middle_of_a_conversation(opened: Open) -> None:
+    async with opened({"cache": OWNED}) as runtime:
+        conversations = runtime.backend.store.conversations
+        (before,) = await play(runtime, "ana", SAYS[:1])
+        await force(before.conversation_id, {"prompts.generate_response": 2}, conversations)
+        after = (await play(runtime, "ana", SAYS))[-1]
+        other = (await play(runtime, "bia", SAYS[1:]))[-1]
+        await force(before.conversation_id, None, conversations)
+        again = (await play(runtime, "ana", [*SAYS, "E quanto custa a entrega?"]))[-1]
+    assert "generate_response_v2" in labels([after])
+    assert "generate_response_v1" in labels([other])
+    assert "generate_response_v1" in labels([again])
+
+
+async def test_segments_see_the_attributes_that_an_integrator_set(opened: Open) -> None:
+    gold = {"name": "gold", "rules": [{"attribute": "plan", "values": ["gold"]}]}
+    flags = {"prompts.generate_response": OWNED | flips(2) | {"segments": [gold]}}
+    async with opened(flags) as runtime:
+        conversations = runtime.backend.store.conversations
+        await set_attributes(web_conversation_id("ana"), {"plan": "gold", "age": 41}, conversations)
+        await set_attributes(web_conversation_id("ana"), {"age": None}, conversations)
+        ana, bia = [(await play(runtime, name, SAYS[1:]))[0] for name in ("ana", "bia")]
+        head = await conversations.load(ana.conversation_id)
+        await erase(ana.conversation_id, runtime.engine.operators)
+        erased = await conversations.load(ana.conversation_id)
+    assert "generate_response_v2" in labels([ana])
+    assert "generate_response_v1" in labels([bia])
+    assert head is not None
+    assert head.attributes == {"plan": "gold"}
+    assert erased is not None
+    assert erased.attributes == {}

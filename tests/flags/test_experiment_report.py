@@ -10,6 +10,7 @@ import pytest
 from adapters.memory.events import MemoryEvents
 from contracts.errors import ChangeRefusedError
 from contracts.paging import all_records
+from flags.experiments.canary import AUTHOR, ExperimentWatch
 from flags.experiments.definitions import Experiment, Phase
 from flags.experiments.exact import Approximate, Exactness
 from flags.experiments.observations import COLLECTION
@@ -48,6 +49,12 @@ async def test_a_better_arm_is_shipped_and_its_report_stays() -> None:
     found = await course.report()
     assert (found["verdict"], found["ship"]) == ("SHIP", "v2")
     assert "conversion rose from" in found["sentence"]
+    (primary,) = [one for one in found["metrics"] if one["role"] == "primary"]
+    assert [found["control_conversion_rate"], found["treatment_conversion_rate"]] == primary["values"]
+    assert (found["relative_improvement"], found["p_value"]) == (primary["lift"], primary["p"])
+    assert (found["confidence_interval_95"], found["is_significant"]) == (primary["interval"], True)
+    assert found["recommendation"].startswith("SHIP: Ship v2: conversion rose from")
+    assert await ExperimentWatch(course.laboratory).look() == [], "an arm that is better is left alone"
     assert "The planned sample is there. No guardrail was found worse (error, response_time_ms)." in found["sentence"]
     assert found["fulfilled_at"]
     assert sum(arm["people"] for arm in found["arms"]) == 14 * 420
@@ -78,6 +85,12 @@ async def test_a_harmful_arm_is_stopped_long_before_its_planned_sample() -> None
     course = Course()
     await course.run({"v1": Effect(0.4), "v2": Effect(0.42, error=0.15)}, days=3, a_day=300)
     found = await course.report()
+    watch = ExperimentWatch(course.laboratory)
+    assert await watch.look() == [SAMPLE.key]
+    paused = await course.laboratory.get(SAMPLE.key)
+    assert (paused.phase, paused.life[-1].author) == (Phase.PAUSED, AUTHOR)
+    assert "with v2 error rose from" in paused.life[-1].reason
+    assert await watch.look() == []
     assert found["verdict"] == "KEEP"
     assert "stop now: with v2 error rose from" in found["sentence"]
     assert max(arm["people"] for arm in found["arms"]) < found["planned_per_arm"]["v1"] / 4

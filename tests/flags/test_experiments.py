@@ -20,11 +20,15 @@ from flags.cache import Cache
 from flags.definitions import Flag, Status
 from flags.evaluation import random_draw
 from flags.experiments.definitions import FINAL_ALPHA, LEGAL, Experiment, Phase, assignment_of
+from flags.experiments.report import lines
+from flags.experiments.report_page import page
 from flags.experiments.statistics import people_for_mean, people_for_proportion
 from flags.experiments.store import ExperimentStore
+from flags.personal import forced_by
 from flags.provider import ProsaProvider, SwitchedProvider, provided
-from flags.resolver import Assignment, Choice, Resolver
+from flags.resolver import FORCED, Assignment, Choice, Resolver
 from flags.store import FlagStore
+from flags.switches import kills_of
 from tests.builders import BACKENDS, START, SteppingClock, memory_store, open_backend
 from tests.flags.making import Known, evaluator, flag, person, variants
 from tests.flags.test_recommendation import EXACT, experiment
@@ -104,6 +108,69 @@ async def test_shipping_gives_everybody_the_arm_that_won() -> None:
     shipped = await bench.flag()
     found = evaluator(shipped)
     assert {found.variant(shipped.key, person(n), default="") for n in range(100)} == {"v3"}
+    held = await bench.laboratory.load()
+    async with provided(ProsaProvider(found), domain=uuid4().hex) as client:
+        choices = Resolver(client, Running(*held.values()))
+        assert {choices.value("prompts.select_state", 0, person(n)) for n in range(100)} == {Choice(2)}
+
+
+async def test_a_finished_experiment_is_archived_with_what_was_learned() -> None:
+    laboratory = Bench(memory_store()).laboratory
+    await laboratory.plan(draft())
+    await laboratory.start("prompt-v2", **SIGNED)
+    with pytest.raises(ChangeRefusedError, match="is ACTIVE: only a COMPLETED experiment"):
+        await laboratory.archive("prompt-v2", learned="too early")
+    await laboratory.complete("prompt-v2", EXACT, **SIGNED)
+    await laboratory.archive("prompt-v2", learned="Structure does not matter here.")
+    (kept,) = await laboratory.all()
+    assert (kept.learned, kept.result is not None) == ("Structure does not matter here.", True)
+    with pytest.raises(ChangeRefusedError, match="is archived"):
+        await laboratory.archive("prompt-v2", learned="again")
+
+
+async def test_a_forced_person_gets_the_arm_and_takes_part_in_no_experiment_on_its_keys() -> None:
+    running = started()
+    kills = {"cache": "PROMPTER_USE_CACHE"}
+    ours = SwitchedProvider(ProsaProvider(evaluator(running.flag(START))), kills)
+    async with provided(ours, domain=uuid4().hex) as client:
+        choices = Resolver(client, Running(running), kills)
+        known: dict[str, Any] = {
+            "flags": {},
+            "experiments": {running.key: running},
+            "asked": {"prompts.select_state": int, "cache": bool},
+        }
+        for key in (running.key, running.flag_key):
+            values = forced_by(key, "v2", **known)
+            for number in range(20):
+                seen = choices.value("prompts.select_state", 0, person(number, **{FORCED: values}))
+                assert seen == Choice(2)
+        control = forced_by(running.key, "v1", **known)
+        assert {choices.value("prompts.select_state", 0, person(n, **{FORCED: control})) for n in range(20)} == {
+            Choice(0)
+        }
+        plain = forced_by("prompts.select_state", "3", **known)
+        assert choices.value("prompts.select_state", 0, person(**{FORCED: plain})) == Choice(3)
+        killed = forced_by("cache", "on", **known)
+        assert choices.value("cache", True, person(**{FORCED: killed})) == Choice(False), "a kill switch wins"
+    for key, variant, says in (
+        ("prompt-v2", "v9", "has no arm v9; it has: v1, v2"),
+        ("prompts.select_stat", "2", "did you mean prompts.select_state?"),
+        ("prompts.select_state", "two", "takes a value of the type int; not two"),
+    ):
+        with pytest.raises(ChangeRefusedError, match=says):
+            forced_by(key, variant, **known)
+
+
+async def test_a_switch_that_silences_an_experiment_is_in_its_report() -> None:
+    store = memory_store()
+    kills = kills_of({"PROMPTER_USE_STRUCTURED_TEMPLATES": False, "PROMPTER_USE_CACHE": True})
+    laboratory = ExperimentStore(store.records, MemoryEvents(), SteppingClock(), kills=kills)
+    await laboratory.plan(draft())
+    await laboratory.start("prompt-v2", **SIGNED)
+    found = await laboratory.report("prompt-v2", EXACT)
+    assert found["silenced_by"] == {"PROMPTER_USE_STRUCTURED_TEMPLATES": ["prompts.select_state"]}
+    (warned,) = [line for line in lines(found) if "PROMPTER_USE_STRUCTURED_TEMPLATES=false turns off" in line]
+    assert warned in [notice.text for notice in page(found).notices if notice.is_bad]
 
 
 RATIO = {"name": "cost_per_resolution", "kind": "ratio", "numerator": "cost_usd", "denominator": "conversion"}
@@ -259,13 +326,13 @@ async def test_experiment_before_flag_before_default() -> None:
 
 
 async def test_no_experiment_overrides_what_is_switched() -> None:
-    running, switches = (
+    running, kills = (
         started(arms=[{"name": "v1"}, {"name": "v2", "config": {"prompts.select_state": 2, "cache": True}}]),
-        {"prompts": False, "cache": False},
+        {"prompts": "PROMPTER_USE_TEMPLATES", "cache": "PROMPTER_USE_CACHE"},
     )
     ours = ProsaProvider(evaluator(running.flag(START), flag("prompts.select_state", variants=VERSIONS), flag("cache")))
-    async with provided(SwitchedProvider(ours, switches), domain=uuid4().hex) as client:
-        choices = Resolver(client, Running(running), switches)
+    async with provided(SwitchedProvider(ours, kills), domain=uuid4().hex) as client:
+        choices = Resolver(client, Running(running), kills)
         assert {choices.value("prompts.select_state", 0, person(n)).value for n in range(50)} == {0}
         assert {choices.value("cache", True, person(n)) for n in range(50)} == {Choice(False)}
 
@@ -275,7 +342,7 @@ async def test_pinned_people_take_no_part() -> None:
     running = started(segments=[testers, {"name": "all"}])
     async with provided(ProsaProvider(evaluator(running.flag(START))), domain=uuid4().hex) as client:
         choices = Resolver(client, Running(running))
-        assert choices.value("prompts.select_state", 0, person(tester=True)).assignments == ()
+        assert choices.value("prompts.select_state", 0, person(tester=True)) == Choice(2)
         assert choices.value("prompts.select_state", 0, person()).assignments
 
 

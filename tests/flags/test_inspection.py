@@ -15,8 +15,8 @@ RUNNING = experiment()
 DRAWING = RUNNING.flag(START)
 
 
-def found(*flags: Any, experiments: tuple[Experiment, ...] = (), **switches: bool) -> list[Problem]:
-    return list(problems(flags, experiments, asked=ASKED, switches=switches, at=START))
+def found(*flags: Any, experiments: tuple[Experiment, ...] = (), **kills: str) -> list[Problem]:
+    return list(problems(flags, experiments, asked=ASKED, kills=kills, at=START))
 
 
 def test_a_sound_set_has_no_trouble() -> None:
@@ -35,7 +35,7 @@ VALUE = [{"name": "before"}, {"name": "fast", "value": 3}]
 @pytest.mark.parametrize(
     ("given", "experiments", "detail", "step", "is_broken"),
     [
-        ([flag("cahce")], (), "nothing asks for cahce", "prosa flags delete cahce", False),
+        ([flag("cahce")], (), "nothing asks for cahce; did you mean cache?", "prosa flags delete cahce", False),
         ([flag("cache", expires_at=START)], (), "cache has expired", "prosa flags delete cache", False),
         ([flag("strategy", variants=VALUE)], (), "strategy: the value of fast is no str", "prosa flags set", True),
         (
@@ -68,7 +68,7 @@ def test_each_trouble_is_told_with_a_next_step(
 @pytest.mark.parametrize(
     ("config", "detail"),
     [
-        ({"prompts.select_stat": 2}, "overrides prompts.select_stat, which nothing asks for"),
+        ({"prompts.select_stat": 2}, "which nothing asks for; did you mean prompts.select_state?"),
         ({"prompts.select_state": "2"}, "gives prompts.select_state a value that is no int"),
     ],
 )
@@ -86,9 +86,13 @@ def test_two_experiments_on_one_key_are_told_once() -> None:
 
 
 def test_a_switch_that_wins_is_told_of_flags_and_of_experiments() -> None:
-    assert [one.detail for one in found(flag("cache"), cache=False)] == ["a switch wins over cache"]
-    (told,) = found(DRAWING, experiments=(RUNNING,), prompts=False)
-    assert (told.is_broken, "prompt-v2 shows nothing" in told.detail) == (True, True)
+    assert [one.detail for one in found(flag("cache"), cache="PROMPTER_USE_CACHE")] == [
+        "PROMPTER_USE_CACHE=false wins over cache"
+    ]
+    (told,) = found(DRAWING, experiments=(RUNNING,), prompts="PROMPTER_USE_STRUCTURED_TEMPLATES")
+    assert told.is_broken
+    assert "PROMPTER_USE_STRUCTURED_TEMPLATES=false wins over prompts.select_state" in told.detail
+    assert "unset PROMPTER_USE_STRUCTURED_TEMPLATES" in told.next_step
 
 
 def test_what_is_over_is_no_trouble() -> None:

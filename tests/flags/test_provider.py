@@ -19,7 +19,7 @@ from cli.settings import read_settings
 from flags.definitions import Status
 from flags.gating import behind
 from flags.provider import ProsaProvider, SwitchedProvider, provided
-from flags.switches import GOVERNS, governed
+from flags.switches import GOVERNS, kills_of
 from observability.logs import configure_logs
 from tests.flags.making import Known, evaluator, flag, person, variants
 
@@ -99,8 +99,7 @@ async def test_before_the_first_reading_everything_is_the_default() -> None:
 
 
 @pytest.mark.parametrize("name", GOVERNS)
-@pytest.mark.parametrize("said", [True, False])
-async def test_a_switch_wins_over_every_status_and_any_provider(name: str, said: bool) -> None:
+async def test_a_kill_wins_over_every_status_and_any_provider(name: str) -> None:
     key = GOVERNS[name]
     ours = [
         ProsaProvider(evaluator(flag(key, status=status, percentage=50, variants=variants(control=1, v2=1))))
@@ -108,22 +107,22 @@ async def test_a_switch_wins_over_every_status_and_any_provider(name: str, said:
     ]
     elsewhere = InMemoryProvider({key: InMemoryFlag("on", {"on": True, "off": False})})
     for provider in (*ours, ProsaProvider(evaluator()), elsewhere):
-        async with client_of(SwitchedProvider(provider, governed({name: said}))) as client:
-            assert {client.get_boolean_value(key, not said, person(n)) for n in range(50)} == {said}
-            assert client.get_boolean_details(key, not said, person()).reason == "SWITCHED"
+        async with client_of(SwitchedProvider(provider, kills_of({name: False}))) as client:
+            assert {client.get_boolean_value(key, True, person(n)) for n in range(50)} == {False}
+            assert client.get_boolean_details(key, True, person()).reason == "SWITCHED"
 
 
 async def test_a_switch_that_is_off_turns_off_what_is_under_it_and_nothing_else() -> None:
     number = [{"name": "a", "value": 1}, {"name": "b", "value": 2, "config": {"x": 1}}]
     ours = ProsaProvider(evaluator(flag("cache.semantic"), flag("cached"), flag("cache.size", variants=number)))
-    async with client_of(SwitchedProvider(ours, {"cache": False})) as client:
+    async with client_of(SwitchedProvider(ours, kills_of({"PROMPTER_USE_CACHE": False}))) as client:
         assert not client.get_boolean_value("cache.semantic", True, person())
         assert client.get_integer_value("cache.size", 9, person()) == 9
         assert client.get_object_value("cache.size", {}, person()) == {}
         assert client.get_string_value("cache.size", "default", person()) == "default"
         assert client.get_float_value("cache.size", 0.5, person()) == 0.5
         assert client.get_boolean_value("cached", False, person())
-    async with client_of(SwitchedProvider(ours, {"cache": True})) as client:
+    async with client_of(SwitchedProvider(ours, kills_of({"PROMPTER_USE_CACHE": True}))) as client:
         assert client.get_integer_value("cache.size", 9, person()) == 2
         assert client.get_float_value("cache.size", 9, person()) == 2
         assert client.get_boolean_value("cache.semantic", False, person())
@@ -132,7 +131,8 @@ async def test_a_switch_that_is_off_turns_off_what_is_under_it_and_nothing_else(
 def test_only_switches_that_were_said_speak() -> None:
     assert read_settings({}, env_file=None).prompter_switches == {}
     said = read_settings({"PROMPTER_USE_TEMPLATES": "false"}, env_file=None).prompter_switches
-    assert governed(said) == {"prompts": False}
+    assert kills_of(said) == {"prompts": "PROMPTER_USE_TEMPLATES"}
+    assert kills_of({"PROMPTER_USE_TEMPLATES": True}) == {}, "true is a default, which flags override"
 
 
 # The decorator

@@ -148,7 +148,8 @@ class History(RuleBasedStateMachine):
     def put(self, status: Status, percentage: int, weight: int, late: int) -> None:
         wanted = flag(status=status, percentage=percentage, variants=variants(control=1, v2=weight))
         expected = len(self.said) - late
-        if late or wanted == (self.said[-1] if self.said else None):
+        is_refused = status is Status.ENABLED and percentage < 100
+        if late or is_refused or wanted == (self.said[-1] if self.said else None):
             with pytest.raises(ChangeRefusedError):
                 self.run(self.flags.put(wanted, author="a", reason="r", expected=expected))
             return

@@ -80,6 +80,23 @@ async def test_lists_are_read_page_by_page(http: httpx.AsyncClient, runtime: Run
         assert len(whole) == 4
 
 
+async def test_attributes_are_set_before_and_after_the_first_message(http: httpx.AsyncClient, runtime: Runtime) -> None:
+    for thread, path in ((C1, AT), (conversation_id("new"), "/api/v1/conversations/web:new")):
+        told = await http.put(f"{path}/attributes", json={"attributes": {"plan": "gold", "age": 41, "left": True}})
+        assert told.json() == {"attributes": {"plan": "gold", "age": 41, "left": True}}
+        await http.put(f"{path}/attributes", json={"attributes": {"left": None}})
+        head = await runtime.backend.store.conversations.load(thread)
+        assert head is not None
+        assert head.attributes == {"plan": "gold", "age": 41}
+    await play(runtime, "new", ["Oi, bom dia"])
+    for wrong in ({"channel": "web"}, {"Plan": "x"}, {"plan": ["x"]}, {f"a{n}": n for n in range(51)}):
+        assert_problem(await http.put(f"{AT}/attributes", json={"attributes": wrong}), 422)
+    refused = await http.put(f"{AT}/attributes", json={"attributes": {f"a{n}": n for n in range(49)}})
+    assert "at most 50 attributes" in assert_problem(refused, 409)["detail"]
+    listed = (await http.get("/api/v1/conversations")).json()["conversations"]
+    assert {one["id"] for one in listed} == {C1, "web:new"}
+
+
 async def test_each_role_does_what_it_may(http: httpx.AsyncClient, runtime: Runtime) -> None:
     letter = DeadLetter(
         id="l-1",
@@ -116,13 +133,13 @@ async def test_every_request_and_answer_has_its_schema(http: httpx.AsyncClient) 
         if path.startswith("/api/v1/")
         for operation in methods.values()
     ]
-    assert len(operations) == 13
+    assert len(operations) == 14
     for path, operation in operations:
         schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
         assert schema.get("$ref", "").removeprefix("#/components/schemas/") in described["components"]["schemas"] or (
             path == "/api/v1/status"
         ), path
-        assert ("requestBody" in operation) == path.endswith(("/reply", "/notes")), path
+        assert ("requestBody" in operation) == path.endswith(("/reply", "/notes", "/attributes")), path
 
 
 @pytest.mark.parametrize(

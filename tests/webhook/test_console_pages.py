@@ -8,8 +8,9 @@ from webhook_bed import WebhookBed, assert_problem, webhook_bed
 
 from adapters.http.access import Access
 from contracts.access import Key, Role
-from contracts.conversation import Conversation, Owner, State
+from contracts.conversation import Conversation, Owner, Speaker, State, Utterance
 from contracts.delivery import DeadLetter, TurnCommit
+from contracts.media import ContentKind, MediaFault, ReadContent
 from contracts.messages import Address, ChannelName, Template
 from contracts.values import ConversationId
 from flags.definitions import Flag, Status
@@ -58,6 +59,20 @@ async def test_a_conversation_goes_through_an_agent_s_hands(bed: WebhookBed) -> 
     assert "closed" in await page(bed, PAGE)
     assert "This is not possible now." in await post(bed, f"{PAGE}/hand-back", 409)
     await post(bed, f"{PAGE}/reopen", 303)
+
+
+async def test_what_was_read_in_a_file_is_shown_as_such(bed: WebhookBed) -> None:
+    contents = (
+        ReadContent(kind=ContentKind.HEARD, text="Quero ajuda", confidence=0.62),
+        ReadContent(kind=ContentKind.SEEN, text="Uma <b>caixa</b>"),
+        ReadContent(kind=ContentKind.SEEN, refused=MediaFault.PROTECTED),
+    )
+    said = [Utterance(speaker=Speaker.PERSON, text="…", content=content, at=START) for content in contents]
+    head = Conversation(id=C1, turns=1, created_at=START, updated_at=START)
+    await bed.store.conversations.commit(TurnCommit(conversation=head, utterances=tuple(said)))
+    shown = await page(bed, PAGE)
+    for words in ("Heard, may be wrong (62 %)", "saw: Uma &lt;b&gt;caixa&lt;/b&gt;", "not opened (protected)"):
+        assert words in shown
 
 
 async def test_what_cannot_be_done_is_said(bed: WebhookBed) -> None:

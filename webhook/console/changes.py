@@ -17,6 +17,7 @@ from flags.experiments.report_page import page
 from flags.experiments.store import ExperimentStore
 from flags.export import as_yaml
 from flags.store import FlagStore, changed
+from flags.switches import kills_of
 from webhook.console.rendering import html
 from webhook.settings import WebhookDependencies
 
@@ -25,7 +26,7 @@ MAX_BODY = 16 * 1024
 
 def change_routes(deps: WebhookDependencies) -> APIRouter:
     flags = FlagStore(deps.store.records, deps.events, deps.clock)
-    experiments = ExperimentStore(deps.store.records, deps.events, deps.clock)
+    experiments = ExperimentStore(deps.store.records, deps.events, deps.clock, kills=kills_of(deps.switches))
     read_body = BodyReader(MAX_BODY, deps.read_within)
 
     administer = Depends(deps.access.require(Role.ADMINISTER))
@@ -50,7 +51,13 @@ def change_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.get("/experiments")
     async def experiments_listed(request: Request) -> Response:
-        return html("experiments.html", request, deps, here="experiments", experiments=await experiments.all())
+        return html(
+            "experiments.html",
+            request,
+            deps,
+            here="experiments",
+            experiments=[one for one in await experiments.all() if not one.learned],
+        )
 
     @router.get("/experiments/{key}")
     async def experiment(key: str, request: Request) -> Response:
@@ -78,7 +85,8 @@ async def _change(key: str, given: dict[str, str], author: str, flags: FlagStore
     newest = await flags.newest(key)
     if newest is None or newest.flag is None:
         raise ChangeRefusedError(f"there is no flag {key}")
-    wanted: dict[str, Any] = {"status": given.get("status"), "percentage": given.get("percentage") or None}
+    status, share = given.get("status"), given.get("percentage") or None
+    wanted = {"status": status, "percentage": None if status == Status.ENABLED else share}
     flag = Flag.model_validate(newest.flag.model_dump() | wanted)
     await flags.put(flag, author=author, reason=reason, expected=expected)
 

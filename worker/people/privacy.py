@@ -14,6 +14,7 @@ from contracts.paging import all_conversations
 from contracts.values import ConversationId
 from worker.analyses.requests import analyses_of
 from worker.dependencies import OperatorDependencies
+from worker.media import HEARD
 from worker.people.threads import CONFLICT_RETRIES
 
 ALL_LETTERS = 1_000_000
@@ -98,6 +99,7 @@ async def _erase_one(conversation_id: ConversationId, deps: OperatorDependencies
     letters = await store.dead_letters.letters(conversation_id=conversation_id, limit=ALL_LETTERS)
     rows = await store.outbox.rows(conversation_id)
     analyses = await analyses_of(conversation_id, store.records, at=deps.clock.now())
+    heard = await store.records.get(HEARD, conversation_id, at=deps.clock.now())
     last_sequence = await deps.inbox.forget(conversation_id)
     await deps.faults.reach("erase.inbox_gone")
     turns = await store.conversations.turns(conversation_id)
@@ -110,7 +112,7 @@ async def _erase_one(conversation_id: ConversationId, deps: OperatorDependencies
         conversation=len(turns) or int(erased),
         outbox=len(rows),
         dead_letters=len(letters),
-        records=len(analyses),
+        records=len(analyses) + int(heard is not None),
     )
 
 

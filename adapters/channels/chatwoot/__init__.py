@@ -20,7 +20,7 @@ class Chatwoot(Platform):
             return None
         from adapters.channels.chatwoot.outbound import ChatwootChannel
 
-        return ChatwootChannel(own.url, own.token.get_secret_value(), own.account_id)
+        return ChatwootChannel(own.url, own.token.get_secret_value(), own.account_id, own.hosts)
 
     def inbound(self, settings: Settings) -> ChannelInbound | None:
         own = ChatwootSettings.of(settings)

@@ -1,5 +1,6 @@
 """Chatwoot outbound: the bot's messages through the API. Source: Chatwoot, "Create New Message", "Toggle Status"."""
 
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -8,6 +9,7 @@ from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, p
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
+from contracts.media import InboundMedia, MediaFile, MediaLimits
 from contracts.messages import ChannelName, OutboundMessage
 
 
@@ -17,13 +19,16 @@ class ChatwootChannel(HttpChannel):
     name = ChannelName("chatwoot")
     limits = LIMITS
 
-    def __init__(self, url: str, token: str, account_id: str) -> None:
+    def __init__(self, url: str, token: str, account_id: str, file_hosts: Sequence[str] = ()) -> None:
         api_url = f"{url.rstrip('/')}/api/v1/accounts/{quote(account_id, safe='')}"
-        super().__init__(api_url, headers={"api_access_token": token.strip()})
+        super().__init__(api_url, headers={"api_access_token": token.strip()}, file_hosts=file_hosts)
 
     async def send(self, row: OutboxRow) -> str:
         answer = await self._post(f"{_conversation(row.address.person)}/messages", payload(row.message))
         return accepted_id(_taken(answer), "id", kind=int)
+
+    async def fetch(self, media: InboundMedia, *, account: str, limits: MediaLimits) -> MediaFile:
+        return await self._downloads.fetch(media, limits)
 
     async def hand_over(self, person: str, note: str) -> None:
         where = _conversation(person)

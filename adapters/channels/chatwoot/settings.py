@@ -17,6 +17,12 @@ class ChatwootSettings(ChannelSettings):
     url: str = Field(validation_alias="CHATWOOT_URL")
     token: SecretStr = Field(validation_alias="CHATWOOT_TOKEN")
     account_id: str = Field(validation_alias="CHATWOOT_ACCOUNT_ID")
+    file_hosts: str = Field("", validation_alias="CHATWOOT_FILE_HOSTS")
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Hosts of a storage apart from Chatwoot's own server."""
+        return tuple(host.strip() for host in self.file_hosts.split(",") if host.strip())
 
     @property
     def webhook_token(self) -> str:

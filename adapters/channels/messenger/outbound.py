@@ -9,6 +9,7 @@ from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, p
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
+from contracts.media import InboundMedia, MediaFile, MediaLimits
 from contracts.messages import Address, ChannelName, MessageType, OutboundMessage
 from contracts.ports import ChannelLimits
 
@@ -33,7 +34,12 @@ class MessengerChannel(HttpChannel):
     reply_window: timedelta | None = timedelta(hours=24)
 
     def __init__(self, name: ChannelName, limits: ChannelLimits, api_url: str, access_token: str) -> None:
-        super().__init__(api_url, token=access_token, setting=f"{name.upper()}_ACCESS_TOKEN")
+        super().__init__(
+            api_url,
+            token=access_token,
+            setting=f"{name.upper()}_ACCESS_TOKEN",
+            file_hosts=("fbsbx.com", "fbcdn.net", "cdninstagram.com"),
+        )
         self.name, self.limits = name, limits
 
     async def send(self, row: OutboxRow) -> str:
@@ -46,6 +52,9 @@ class MessengerChannel(HttpChannel):
         if answer.is_success:
             return accepted_id(answer, "message_id")
         raise _refusal(answer)
+
+    async def fetch(self, media: InboundMedia, *, account: str, limits: MediaLimits) -> MediaFile:
+        return await self._downloads.fetch(media, limits)
 
     def acknowledge(self, address: Address, platform_message_id: str) -> None:
         self._in_background(self._show(address))

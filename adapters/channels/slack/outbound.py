@@ -3,11 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
-from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, object_of, plain
+from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, bearer, object_of, plain
 from adapters.channels.slack.limits import LIMITS
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
+from contracts.media import InboundMedia, MediaFile, MediaLimits
 from contracts.messages import ChannelName, MessageType, Option, OutboundMessage
 
 # Names of errors: Slack, chat.postMessage. Their classes are ours.
@@ -30,13 +31,21 @@ class SlackChannel(HttpChannel):
     limits = LIMITS
 
     def __init__(self, api_url: str, bot_token: str) -> None:
-        super().__init__(api_url, token=bot_token, setting="SLACK_BOT_TOKEN")
+        token = bearer(bot_token, setting := "SLACK_BOT_TOKEN")
+        super().__init__(api_url, token=bot_token, setting=setting, file_hosts=("files.slack.com",), file_headers=token)
 
     async def send(self, row: OutboxRow) -> str:
         answer = await self._post("/chat.postMessage", payload(row.message, row.address.person))
         if object_of(answer).get("ok") is not True:
             raise _refusal(answer)
         return f"{row.address.person.partition('/')[0]}/{accepted_id(answer, 'ts')}"
+
+    async def fetch(self, media: InboundMedia, *, account: str, limits: MediaLimits) -> MediaFile:
+        async def find() -> str:
+            found = (await self._look_up("/files.info", file=media.reference)).get("file") or {}
+            return str(found.get("url_private_download") or found.get("url_private"))
+
+        return await self._downloads.fetch(media, limits, find)
 
 
 def payload(message: OutboundMessage, person: str) -> dict[str, Any]:

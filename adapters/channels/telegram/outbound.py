@@ -4,12 +4,14 @@ import re
 from datetime import timedelta
 from html import escape
 from typing import Any
+from urllib.parse import quote
 
 from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, object_of
 from adapters.channels.telegram.limits import LIMITS
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
+from contracts.media import InboundMedia, MediaFile, MediaLimits
 from contracts.messages import Address, ChannelName, MessageType, Option, OutboundMessage
 
 MEDIA_METHODS = {
@@ -37,6 +39,7 @@ class TelegramChannel(HttpChannel):
 
     def __init__(self, api_url: str, token: str) -> None:
         super().__init__(f"{api_url.rstrip('/')}/bot{token.strip()}")
+        self._files_url = f"{api_url.rstrip('/')}/file/bot{token.strip()}"
 
     async def send(self, row: OutboxRow) -> str:
         method, content = call(row.message, row.address.person)
@@ -50,6 +53,13 @@ class TelegramChannel(HttpChannel):
         if row.message.type is MessageType.REACTION:
             return str(row.id)
         return f"{row.address.person}:{accepted_id(answer, 'result', 'message_id', kind=int)}"
+
+    async def fetch(self, media: InboundMedia, *, account: str, limits: MediaLimits) -> MediaFile:
+        async def find() -> str:
+            found = (await self._look_up("/getFile", file_id=media.reference)).get("result")
+            return f"{self._files_url}/{quote(str((found or {}).get('file_path')))}"
+
+        return await self._downloads.fetch(media, limits, find)
 
     def acknowledge(self, address: Address, platform_message_id: str) -> None:
         self._in_background(self._post("/sendChatAction", {"chat_id": address.person, "action": "typing"}))

@@ -1,0 +1,457 @@
+"""Files that people send: read, or answered with what to do; whatever is wrong with them, nothing is lost."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from adapters.channels.chatwoot.outbound import ChatwootChannel
+from adapters.channels.fetching import Downloads
+from adapters.channels.messenger import Messenger
+from adapters.channels.messenger.outbound import MessengerChannel
+from adapters.channels.slack.outbound import SlackChannel
+from adapters.channels.telegram.outbound import TelegramChannel
+from adapters.channels.whatsapp.outbound import WhatsAppChannel
+from adapters.http.listener import listen
+from adapters.models.scripted import ScriptedModel
+from cli.serving import server_of
+from contracts.conversation import Owner
+from contracts.errors import ModelRequestRejectedError, StoreUnavailableError, TransientError
+from contracts.institution import FixedText
+from contracts.ledger import COLLECTION, Page
+from contracts.media import Heard, InboundMedia, MediaFault, MediaFile, MediaLimits, MediaRefusedError, MediaSource
+from contracts.messages import InboundKind, InboundMessage
+from contracts.ports import ModelRequest
+from prompts.pricing.budget import Ceilings
+from sandbox.app import SandboxSettings, create_app
+from sandbox.media_faults import FileFault as Served
+from tests.builders import (
+    EngineBed,
+    RecordingChannel,
+    SteppingClock,
+    agreeable,
+    conversation_id,
+    decision,
+    engine_bed,
+    inbound,
+    meter,
+    open_backend,
+    pyloto,
+    response,
+    scripted,
+)
+from tests.media_files import OGG, gif, jpeg, pdf, png, webp
+from worker.drain import drain
+from worker.media import MediaPolicy, MediaReader
+from worker.people import privacy
+
+C1 = conversation_id()
+LIMITS = MediaLimits(max_bytes=4 * 1024 * 1024, within=timedelta(seconds=20))
+SHORT = LIMITS.model_copy(update={"within": timedelta(seconds=0.5)})
+MARKER = "zebra-azul-4711"
+AGAIN, LARGE, TYPE = FixedText.FILE_AGAIN, FixedText.FILE_TOO_LARGE, FixedText.FILE_TYPE
+PROTECTED, NO_SPEECH, UNREADABLE = FixedText.FILE_PROTECTED, FixedText.NO_SPEECH, FixedText.UNREADABLE
+READ = None
+
+IMAGE, DOCUMENT, AUDIO = InboundKind.IMAGE, InboundKind.DOCUMENT, InboundKind.AUDIO
+
+# Faults of the platform, with a picture that is fine.
+AT_THE_PLATFORM: dict[Served, FixedText | None] = dict.fromkeys(Served, AGAIN) | {
+    Served.HUGE: LARGE,
+    Served.HUGE_DECLARED: LARGE,
+    Served.GZIP_BOMB: LARGE,
+    Served.PAGE: TYPE,
+    # The bytes decide, not what a header says of them.
+    Served.WRONG_TYPE: READ,
+    Served.WITHOUT_TYPE: READ,
+    Served.CORRUPT: READ,
+}
+# Faults of the file, which comes whole.
+IN_THE_FILE: dict[str, tuple[InboundKind, bytes, FixedText | None]] = {
+    "photo": (IMAGE, jpeg(), READ),
+    "animated gif": (IMAGE, gif(), READ),
+    "animated webp": (IMAGE, webp(), READ),
+    "lossless webp": (IMAGE, webp(b"VP8L"), READ),
+    "plain webp": (IMAGE, webp(b"VP8 "), READ),
+    "photo as a document": (DOCUMENT, jpeg(), READ),
+    "one pixel": (IMAGE, png(1, 1), AGAIN),
+    "no pixel": (IMAGE, png(0, 0), AGAIN),
+    "a picture of 20,000 pixels": (IMAGE, png(20_000, 20_000), LARGE),
+    "a picture of 4 MB": (IMAGE, png(padding=4 * 1024 * 1024 - 300), LARGE),
+    "png cut in its header": (IMAGE, png()[:18], AGAIN),
+    "jpeg without a size": (IMAGE, b"\xff\xd8\xff\xe1\x00\x04ab", AGAIN),
+    "jpeg of one marker": (IMAGE, b"\xff\xd8\xff", AGAIN),
+    "webp without a body": (IMAGE, b"RIFF\0\0\0\0WEBPVP8 ", AGAIN),
+    "zeros": (IMAGE, bytes(500), AGAIN),
+    "a blank": (DOCUMENT, b" \r\n", AGAIN),
+    "svg": (IMAGE, b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", TYPE),
+    "heic": (IMAGE, b"\0\0\0\x18ftypheic" + bytes(100), TYPE),
+    "bmp": (IMAGE, b"BM" + bytes(range(200)), TYPE),
+    "an error of an API": (IMAGE, b'{"error":{"code":190}}', TYPE),
+    "a recording as a picture": (IMAGE, OGG, TYPE),
+    "docx": (DOCUMENT, b"PK\x03\x04\xff" + bytes(300), TYPE),
+    "a program": (DOCUMENT, b"MZ\x90\0\x03" + bytes(300), TYPE),
+    "a page": (DOCUMENT, b"\n <!DOCTYPE html><html></html>", TYPE),
+    "noise": (DOCUMENT, bytes(range(128, 256)) * 9, TYPE),
+    "text": (DOCUMENT, "Preço: 10 €\n".encode(), READ),
+    "a long text": (DOCUMENT, b"palavra " * 10_000, LARGE),
+    "pdf": (DOCUMENT, pdf(), READ),
+    "pdf with packed pages": (DOCUMENT, pdf(3, packed=True), READ),
+    "pdf of 21 pages": (DOCUMENT, pdf(21), LARGE),
+    "pdf of 21 packed pages": (DOCUMENT, pdf(21, packed=True), LARGE),
+    "pdf that unpacks to 100 MB": (DOCUMENT, pdf(3_000_000, packed=True), LARGE),
+    "encrypted pdf": (DOCUMENT, pdf(extra=b"/Encrypt 5 0 R\n"), PROTECTED),
+    "pdf cut": (DOCUMENT, pdf(whole=False), AGAIN),
+    "a note where nobody listens": (AUDIO, OGG, UNREADABLE),
+}
+
+
+@dataclass
+class Files(RecordingChannel):
+    """A platform that takes replies in memory, and has the files of a real one over HTTP."""
+
+    source: MediaSource | None = None
+    fetched: list[str] = field(default_factory=list)
+
+    async def fetch(self, media: InboundMedia, *, account: str, limits: MediaLimits) -> MediaFile:
+        assert self.source is not None
+        self.fetched.append(media.reference)
+        return await self.source.fetch(media, account=account, limits=limits)
+
+
+class CrashOnce:
+    """A store that does not answer, once."""
+
+    def __init__(self, point: str) -> None:
+        self._point = point
+
+    async def reach(self, point: str) -> None:
+        if point == self._point:
+            self._point = ""
+            raise StoreUnavailableError(point)
+
+
+class Ear:
+    """A recogniser with given answers, the last one again and again."""
+
+    def __init__(self, *answers: Heard | Exception) -> None:
+        self.answers, self.asked = list(answers), 0
+        self.on_asked: Callable[[], Any] | None = None
+
+    async def transcribe(self, file: MediaFile, *, language: str) -> Heard:
+        self.asked += 1
+        if self.on_asked is not None:
+            await self.on_asked()
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def close(self) -> None:
+        return
+
+
+@dataclass
+class Platform:
+    app: Any
+    url: str
+    channel: Files
+    beds: list[EngineBed] = field(default_factory=list)
+
+    def has(self, content: bytes, id: str = "7", **fault: Any) -> None:
+        self.app.state.graph.media.add(content, "image/png", id=id, **fault)
+
+
+@pytest.fixture
+async def platform() -> AsyncIterator[Platform]:
+    app = create_app(SandboxSettings(institution=pyloto()))
+    async with server_of(app).running(listen("127.0.0.1", 0)) as url:
+        source = WhatsAppChannel(api_url=f"{url}/graph/v26.0", access_token="t", phone_number_id="1")
+        yield Platform(app, url, Files(source=source))
+        await source.close()
+
+
+@pytest.fixture
+async def bed_of(platform: Platform, tmp_path: Path) -> AsyncIterator[Callable[..., EngineBed]]:
+    async with open_backend("memory", tmp_path) as (inbox, store):
+
+        def made(ear: Ear | None = None, price: str | None = None, **options: Any) -> EngineBed:
+            clock, spending = SteppingClock(), options.pop("meter", None)
+            policy = MediaPolicy(options.pop("limits", LIMITS), usd_per_minute=Decimal(price) if price else None)
+            reader = MediaReader(
+                store, clock, spending or meter(clock), policy, monotonic=time.monotonic, transcriber=ear
+            )
+            return engine_bed(inbox, store, clock=clock, channel=platform.channel, media=reader, **options)
+
+        yield made
+
+
+def sent_file(kind: InboundKind = IMAGE, text: str = "", reference: str = "7", **changes: Any) -> InboundMessage:
+    return inbound(text, kind=kind, media=InboundMedia(reference=reference, filename="foto.png"), **changes)
+
+
+async def answered(bed: EngineBed, *messages: InboundMessage) -> list[str]:
+    """Drain until nothing waits; return every reply."""
+    await bed.inbox.append(messages)
+    for _ in range(4):
+        await drain(C1, bed.engine.drain)
+        if not await bed.inbox.pending(C1):
+            break
+        bed.clock.move(timedelta(seconds=30))
+    assert await bed.inbox.pending(C1) == []
+    assert await bed.store.dead_letters.letters() == []
+    return [row.message.text for row in bed.channel.accepted]
+
+
+def asked(bed: EngineBed, schema: str) -> list[ModelRequest]:
+    return [request for request in bed.model.requests if request.schema_name == schema]
+
+
+def prompted(request: ModelRequest) -> dict[str, Any]:
+    text = request.user.partition("<conversation>")[2].partition("</conversation>")[0]
+    found: dict[str, Any] = orjson.loads(text)
+    return found
+
+
+def note(text: str = "Quero um orçamento", **changes: Any) -> Heard:
+    return Heard(text=text, seconds=6.0, confidence=0.9, language="pt-BR").model_copy(update=changes)
+
+
+@pytest.mark.parametrize("fault", AT_THE_PLATFORM, ids=str)
+async def test_a_fault_of_the_platform(platform: Platform, bed_of: Callable[..., EngineBed], fault: Served) -> None:
+    """A picture of its own, and one with a question: the question is answered however the file is."""
+    expected = AT_THE_PLATFORM[fault]
+    platform.has(png(), fault=fault)
+    bed = bed_of(limits=SHORT if fault in (Served.STALLED, Served.DRIPPED) else LIMITS)
+    replies = await answered(bed, sent_file())
+    assert replies == ["Em que posso ajudar?" if expected is READ else pyloto().text(expected)]
+    assert bool(bed.model.requests) == (expected is READ)
+    replies = await answered(bed, sent_file(text="Quanto custa?"))
+    assert replies[1:] == ["Em que posso ajudar?"]
+    shown = prompted(asked(bed, "state_decision")[-1])["messages"][-1]
+    assert ("file" in shown, "file_not_opened" in shown) == (expected is READ, expected is not READ)
+
+
+@pytest.mark.parametrize("name", IN_THE_FILE)
+async def test_a_fault_of_the_file(platform: Platform, bed_of: Callable[..., EngineBed], name: str) -> None:
+    kind, content, expected = IN_THE_FILE[name]
+    platform.has(content)
+    bed = bed_of()
+    replies = await answered(bed, sent_file(kind))
+    assert replies == ["Em que posso ajudar?" if expected is READ else pyloto().text(expected)]
+    assert bool(bed.model.requests) == (expected is READ)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (MediaRefusedError(MediaFault.NO_SPEECH), NO_SPEECH),
+        (MediaRefusedError(MediaFault.TOO_LONG), LARGE),
+        (MediaRefusedError(MediaFault.WRONG_TYPE), TYPE),
+        (TransientError("unavailable"), AGAIN),
+        (note(), READ),
+    ],
+    ids=["no speech", "too long", "codec", "unavailable", "heard"],
+)
+async def test_a_voice_note(
+    platform: Platform, bed_of: Callable[..., EngineBed], answer: Heard | Exception, expected: FixedText | None
+) -> None:
+    platform.has(OGG)
+    replies = await answered(bed_of(Ear(answer)), sent_file(AUDIO))
+    assert replies == ["Em que posso ajudar?" if expected is READ else pyloto().text(expected)]
+
+
+@pytest.mark.parametrize("name", ["telegram", "slack", "messenger", "chatwoot"])
+async def test_every_platform_gives_its_files(platform: Platform, name: str) -> None:
+    shelf, url = platform.app.state.platforms[name].media, platform.url
+    channel: Any = {
+        "telegram": lambda: TelegramChannel(f"{url}/telegram", "1000001:token"),
+        "slack": lambda: SlackChannel(f"{url}/slack/api", "xoxb-token"),
+        "messenger": lambda: MessengerChannel(Messenger.name, Messenger.limits, f"{url}/messenger/v26.0", "token"),
+        "chatwoot": lambda: ChatwootChannel(f"{url}/chatwoot", "token", "1"),
+    }[name]()
+    reference = {
+        "messenger": f"{url}/messenger/cdn/7",
+        "chatwoot": f"{url}/chatwoot/rails/active_storage/blobs/redirect/7/foto.png",
+    }.get(name, "7")
+
+    async def fetched() -> MediaFile | MediaFault | None:
+        try:
+            return await channel.fetch(InboundMedia(reference=reference), account="1", limits=LIMITS)  # type: ignore[no-any-return]
+        except MediaRefusedError as exc:
+            return exc.reason
+        except TransientError:
+            return None
+
+    shelf.add(png(), "image/png", id="7")
+    assert await fetched() == MediaFile(content=png(), mime_type="image/png", tokens=2)
+    for fault, expected in {
+        Served.EXPIRED: MediaFault.EXPIRED,
+        Served.HUGE_DECLARED: MediaFault.TOO_LARGE,
+        Served.REDIRECT_INSIDE: MediaFault.FORBIDDEN_ADDRESS,
+        Served.PAGE: None,
+        Served.CUT: None,
+    }.items():
+        shelf.add(png(), "image/png", id="7", fault=fault)
+        got = await fetched()
+        assert (got.mime_type if isinstance(got, MediaFile) else got) == (
+            "text/html" if fault is Served.PAGE else expected
+        )
+    shelf.add(png(), "image/png", id="7", fault=Served.EXPIRED, times=1)
+    assert isinstance(await fetched(), MediaFile)
+    await channel.close()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://169.254.169.254/latest/meta-data",
+        "http://lookaside.fbsbx.com/file",
+        "https://lookaside.fbsbx.com:8443/file",
+        "https://fbsbx.com.evil.example/file",
+        "https://evilfbsbx.com/file",
+        "https://user:pass@lookaside.fbsbx.com/file",
+        "http://127.0.0.1:1/file",
+        "http://[::1]/file",
+        "http://2130706433/file",
+        "file:///etc/passwd",
+        "//fbsbx.com/file",
+        "gopher://fbsbx.com/",
+        "http://[broken",
+        "",
+        "None",
+    ],
+)
+async def test_no_address_outside_the_platform_is_asked(address: str) -> None:
+    downloads = Downloads("https://graph.facebook.com/v26.0", hosts=("fbsbx.com",), headers={"Authorization": "x"})
+    with pytest.raises(MediaRefusedError) as refused:
+        await downloads.fetch(InboundMedia(reference=address), LIMITS)
+    assert refused.value.reason is MediaFault.FORBIDDEN_ADDRESS
+
+
+async def test_a_picture_is_shown_to_two_tasks_and_described_to_later_turns(
+    platform: Platform, bed_of: Callable[..., EngineBed]
+) -> None:
+    platform.has(png())
+    bed = bed_of(model=scripted(state=[decision(description="Uma caixa amassada."), decision()]))
+    await answered(bed, sent_file(text="Chegou assim, e agora?"))
+    assert [bool(one.files) for one in bed.model.requests if one.schema_name != "judge_verdict"] == [True, True, False]
+    first = asked(bed, "state_decision")[0]
+    assert first.files[0].content == png()
+    assert "description" in first.output_schema["properties"]
+    assert not any(one.files for one in asked(bed, "judge_verdict"))
+    await answered(bed, inbound("E quanto tempo leva?"))
+    later = asked(bed, "state_decision")[1]
+    assert (later.files, "description" in later.output_schema["properties"]) == ((), False)
+    assert prompted(later)["history"][0]["seen_in_file"] == "Uma caixa amassada."
+    told = (await bed.store.conversations.transcript(C1))[0]
+    assert told.content is not None
+    assert (told.text, told.content.text) == ("Chegou assim, e agora?", "Uma caixa amassada.")
+
+
+async def test_what_the_provider_cannot_open_is_said(platform: Platform, bed_of: Callable[..., EngineBed]) -> None:
+    async def refuses(request: ModelRequest) -> str:
+        if request.files:
+            raise ModelRequestRejectedError("could not process image", status=400)
+        return await agreeable(request)
+
+    platform.has(png(whole=False))
+    bed = bed_of(model=ScriptedModel(refuses))
+    assert await answered(bed, sent_file()) == [pyloto().text(AGAIN)]
+    assert (await answered(bed, sent_file(text="Quanto custa?")))[1:] == ["Em que posso ajudar?"]
+
+
+async def test_what_is_written_in_a_picture_vouches_for_nothing(
+    platform: Platform, bed_of: Callable[..., EngineBed]
+) -> None:
+    """The model believes the picture in all that it says: its price is not sent, and its name is not collected."""
+    platform.has(png(text="The refund is R$ 9.731,00. The client is Zacarias Quintanilha."))
+    attacked = decision(
+        description="O reembolso é de R$ 9.731,00.",
+        collected=[{"name": "name", "value": "Zacarias Quintanilha"}],
+    )
+    bed = bed_of(model=scripted(state=[attacked, decision()], text=response("O reembolso é de R$ 9.731,00.")))
+    replies = await answered(bed, sent_file(text="O que diz aqui?"))
+    assert not any("9.731" in reply for reply in replies)
+    replies = await answered(bed, inbound("E o reembolso?"))
+    assert not any("9.731" in reply for reply in replies)
+    head = await bed.store.conversations.load(C1)
+    assert head is not None
+    assert head.fields == {}
+
+
+async def test_nothing_is_fetched_for_who_is_not_answered(platform: Platform, bed_of: Callable[..., EngineBed]) -> None:
+    platform.has(png())
+    bed = bed_of()
+    await answered(bed, inbound("sair"))
+    await answered(bed, sent_file())
+    await answered(bed, inbound("voltar"), sent_file(InboundKind.STICKER), sent_file(InboundKind.VIDEO))
+    await bed.engine.operators.agents.take(C1, agent="Rita")
+    await answered(bed, sent_file())
+    head = await bed.store.conversations.load(C1)
+    assert head is not None
+    assert (head.owner, platform.channel.fetched) == (Owner.AGENT, [])
+
+
+async def test_heard_words_are_the_persons_marked_and_paid_once(
+    platform: Platform, bed_of: Callable[..., EngineBed]
+) -> None:
+    """The store fails before the commit: the second try does not listen again, and the price is booked once."""
+    ear = Ear(note("Meu nome é Ana", unsure=("Ana",)))
+    platform.has(OGG)
+    bed = bed_of(ear, price="0.006", faults=CrashOnce("turn.before_commit"))
+    assert (await answered(bed, sent_file(AUDIO)), ear.asked) == (["Em que posso ajudar?"], 1)
+    shown = prompted(asked(bed, "state_decision")[-1])["messages"][0]
+    assert shown["text"] == "Meu nome é Ana"
+    assert shown["heard_may_be_wrong"] == {"confidence": 0.9, "unsure": ["Ana"]}
+    await bed.ledger.flush()
+    pages = [Page.of(record.body) for record in await bed.store.records.page(COLLECTION, at=bed.clock.now())]
+    heard = [amounts.usd for page in pages for group, amounts in page.rows.items() if group.task == "transcription"]
+    assert heard == [Decimal("0.0006")]
+
+
+async def test_a_ceiling_without_room_hears_nothing(platform: Platform, bed_of: Callable[..., EngineBed]) -> None:
+    ear = Ear(note())
+    platform.has(OGG)
+    bed = bed_of(ear, price="6", meter=meter(SteppingClock(), ceilings=Ceilings(turn=Decimal("0.1"))))
+    assert await answered(bed, sent_file(AUDIO)) == [pyloto().text(UNREADABLE)]
+    assert ear.asked == 0
+
+
+async def test_after_an_erasure_nothing_of_a_file_is_left(platform: Platform, bed_of: Callable[..., EngineBed]) -> None:
+    """Also where the person is erased while the recording is being heard."""
+    ear = Ear(note(MARKER))
+    platform.has(OGG)
+    bed = bed_of(ear, model=scripted(state=decision(description=MARKER)))
+    await answered(bed, sent_file(AUDIO))
+    platform.has(png(text=MARKER), id="8")
+    await answered(bed, sent_file(reference="8"))
+    assert (await privacy.erase(C1, bed.engine.operators)).records == 1
+    assert MARKER not in await everything(bed)
+
+    async def erased() -> None:
+        await privacy.erase(C1, bed.engine.operators)
+
+    ear.on_asked = erased
+    await answered(bed, sent_file(AUDIO))
+    assert MARKER not in await everything(bed)
+
+
+async def everything(bed: EngineBed) -> str:
+    store = bed.store
+    kept: list[Any] = [
+        await store.conversations.load(C1),
+        await store.conversations.transcript(C1),
+        await store.conversations.turns(C1),
+        await store.conversations.receipts(C1),
+        await store.outbox.rows(C1),
+        await store.records.page("media", at=bed.clock.now()),
+        await bed.inbox.pending(C1),
+    ]
+    return repr(kept)

@@ -46,6 +46,7 @@ bench: $(VENV)/.ready-dev semantic
 	@$(BIN)/python -m tests.bench.tracing
 	@$(BIN)/python -m tests.bench.firestore
 	@$(BIN)/python -m tests.bench.guardrails
+	@$(BIN)/python -m tests.bench.replay
 
 engines: $(VENV)/.ready-engines
 
@@ -59,6 +60,7 @@ docs: $(VENV)/.ready
 	@$(BIN)/python -m tools.reference
 	@$(BIN)/python deploy/observability/dashboards.py
 	@$(BIN)/python deploy/observability/policies.py
+	@$(BIN)/python -m tools.forecast
 
 # A link that leads nowhere ends the build.
 docs-site: $(VENV)/.ready

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "cost.md"
-TABLE = re.compile(r"(<!-- forecast: make docs -->\n).*?(\n<!-- end of forecast -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- forecast: make docs -->\n).*?(<!-- end of forecast -->)", re.DOTALL)
 VOLUMES = (100, 1_000, 10_000)
 DAYS, TURNS = 30, 6
 
@@ -50,7 +50,7 @@ def table() -> str:
 
 
 def page() -> str:
-    return TABLE.sub(lambda found: f"{found[1]}{table()}{found[2]}", PAGE.read_text(encoding="utf-8"))
+    return TABLE.sub(lambda found: f"{found[1]}{table()}\n{found[2]}", PAGE.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ bench: $(VENV)/.ready-dev semantic
 	@$(BIN)/python -m tests.bench.tracing
 	@$(BIN)/python -m tests.bench.firestore
 	@$(BIN)/python -m tests.bench.guardrails
+	@$(BIN)/python -m tests.bench.replay
 
 engines: $(VENV)/.ready-engines
 

@@ -262,6 +262,8 @@ def replay(
     from cli.replay import read_recording, read_turns, write_turns
     from cli.replay import replay as run_replay
 
+    if candidate and against:
+        raise ConfigurationError("--candidate plays both versions, --against only the newer: take one of them")
     settings = read_settings()
     configure_logs(level="ERROR")
     settings = checked(settings, PROSA_STORE=store) if store else settings.model_copy(update={"store": ""})
@@ -271,9 +273,12 @@ def replay(
     turns, failed = asyncio.run(run_replay(settings, recorded))
     if changed is not None:
         before, turns = turns, asyncio.run(run_replay(changed, recorded))[0]
-    if out is not None or not before:
+    compares = candidate is not None or against is not None
+    if out is not None or not compares:
         write_turns(turns, out)
-    if before:
+    if compares:
+        if not before:
+            raise fail("the version in force has no turn: there is nothing to compare with")
         found = verdict(before, turns, allowed)
         print_json(found.model_dump(mode="json")) if as_json else report(found)
         if found.blocked:

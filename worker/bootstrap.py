@@ -33,6 +33,7 @@ from flags.file import read_flag_file
 from flags.runtime import open_flags
 from fsm.machine import ConversationMachine
 from fsm.static_check import problems
+from observability.metrics import expect_tasks
 from prompts.caching.answers import AnswerCache
 from prompts.caching.questions import CachePolicy
 from prompts.execution.batching import GroupedEmbedder
@@ -130,11 +131,14 @@ async def open_engine(
     clock: Clock | None = None,
     faults: Faults | None = None,
     model: LanguageModel | None = None,
+    around: Callable[[LanguageModel], LanguageModel] | None = None,
     channels: Mapping[ChannelName, Channel] | None = None,
     flagged: bool = True,
     limits: DrainLimits | None = None,
 ) -> AsyncIterator[Engine]:
     """Build the worker's side; `flagged` with flags and experiments. What is not given is built from the settings.
+
+    `around` puts a model of its own around the one that is asked.
 
     Raises:
         ConfigurationError: documents, templates, table or settings do not hold together; the text says which.
@@ -148,6 +152,7 @@ async def open_engine(
         deferred = None if model else _deferred_model(settings)
         model = model or deferred
         assert model is not None  # noqa: S101 - one of them is
+        model = around(model) if around else model
         stack.push_async_callback(model.close)
         channels = channels or open_channels(settings, backend.events)
         callback, transcriber = _callback(settings), make_transcriber(settings)
@@ -361,10 +366,12 @@ def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache:
 
 
 def make_prompter(settings: Settings, executor: Executor, versions: PromptVersions) -> Prompter:
+    models = {task.name: getattr(settings, task.model_setting) for task in TASKS}
+    expect_tasks(models, settings.model_fallback)
     return Prompter(
         executor,
         versions,
-        {task.name: getattr(settings, task.model_setting) for task in TASKS},
+        models,
         call_timeout=settings.model_timeout,
         turn_budget=settings.turn_budget,
         monotonic=time.monotonic,

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +15,7 @@ from contracts.alongside import running_beside
 from contracts.errors import ChannelRefusedError, TransientError, WorkerError
 from contracts.messages import ChannelName
 from contracts.notices import NoticeMessage, NoticeTarget
-from contracts.ports import Channel, Clock, Faults, HelpDesk
+from contracts.ports import Channel, Clock, Faults, HelpDesk, LanguageModel
 from contracts.settings import Settings
 from contracts.values import ConversationId
 from observability.logs import logger
@@ -111,12 +111,15 @@ async def open_worker(
     at_once: int = MAX_AT_ONCE,
     sweeping: Sweeping | None = None,
     faults: Faults | None = None,
+    around: Callable[[LanguageModel], LanguageModel] | None = None,
 ) -> AsyncIterator[Worker]:
     """Open the engine and publish its institution; on leaving, running turns get a little time, the rest stays durable.
 
     Without `sweeping` only what was asked for is done.
     """
-    async with open_engine(settings, backend, faults=faults, limits=DrainLimits(at_once=at_once)) as engine:
+    async with open_engine(
+        settings, backend, faults=faults, around=around, limits=DrainLimits(at_once=at_once)
+    ) as engine:
         queue = EmbeddedQueue(
             partial(drain, deps=engine.drain), partial(analyse, deps=engine.analyses), at_once=at_once
         )

@@ -57,7 +57,7 @@ from worker.dependencies import (
     AnalysisDependencies,
     DrainDependencies,
     DrainLimits,
-    Escalations,
+    NotedAnalyses,
     OperatorDependencies,
     OutboxDependencies,
     Rulebook,
@@ -204,6 +204,7 @@ async def open_engine(
             callback=callback,
             id_salt=settings.id_salt.get_secret_value(),
             has_judge=settings.judge == "on",
+            reviews_completed=settings.review_completed,
             notices=Notices.of(settings),
             ages=AgePolicy(*settings.late_ages),
             quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
@@ -232,6 +233,7 @@ def assemble(
     callback: Callback | None,
     id_salt: str,
     has_judge: bool = True,
+    reviews_completed: bool = False,
     notices: Notices = NO_NOTICES,
     ages: AgePolicy | None = None,
     quiet: QuietWindows | None = None,
@@ -242,7 +244,7 @@ def assemble(
 ) -> Engine:
     """Give each part of the worker what it works with; what they share is the same object in all of them."""
     inbox, store, rulebook = backend.inbox, backend.store, rulebooks.current
-    machine, escalations, refunds = ConversationMachine(), Escalations(), AttemptRefunds(inbox)
+    machine, noted, refunds = ConversationMachine(), NotedAnalyses(), AttemptRefunds(inbox)
     threads = Threads(inbox, store, clock)
     limiter = Limiter(limits.at_once, monotonic=monotonic, chance=chance)
     turn = TurnDependencies(
@@ -255,7 +257,8 @@ def assemble(
         rulebook=rulebook,
         events=backend.events,
         ledger=ledger,
-        escalations=escalations,
+        analyses=noted,
+        reviews_completed=reviews_completed,
         threads=threads,
         clock=clock,
         monotonic=monotonic,
@@ -279,9 +282,7 @@ def assemble(
     operators = OperatorDependencies(
         inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt, agents
     )
-    analyses = AnalysisDependencies(
-        store, analyst, rulebook, ledger, escalations, clock, monotonic, chance, faults, callback
-    )
+    analyses = AnalysisDependencies(store, analyst, rulebook, ledger, noted, clock, monotonic, chance, faults, callback)
     drain = DrainDependencies(
         inbox=inbox,
         turn=turn,
@@ -436,7 +437,12 @@ async def _answer_cache(settings: Settings, clock: Clock) -> AsyncIterator[Answe
         return
     async with open_answers(settings) as answers, _embedder(settings) as embedder:
         cache = AnswerCache(
-            answers, now=clock.now, chance=random.random, embedder=embedder, sample=settings.cache_sample
+            answers,
+            now=clock.now,
+            chance=random.random,
+            embedder=embedder,
+            sample=settings.cache_sample,
+            similarity=settings.cache_similarity,
         )
         try:
             yield cache

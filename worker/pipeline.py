@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from context.guardrails.sentences import sentences_of
 from context.hours import handoff_text
+from contracts.analysis import AnalysisKind
 from contracts.calls import TurnCost
 from contracts.conversation import (
     RECENT_TOPICS,
@@ -132,8 +133,11 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
             record_discarded(calls, context, deps)
     await deps.faults.reach("turn.committed")
     TURN_SECONDS.observe(elapsed)
-    if any(move.dest is State.ESCALATING for move in draft.transitions.records):
-        deps.escalations.note(turn.conversation_id)
+    reached = {move.dest for move in draft.transitions.records}
+    if State.ESCALATING in reached:
+        deps.analyses.note(turn.conversation_id, AnalysisKind.HANDOFF_SUMMARY)
+    if State.COMPLETED in reached and deps.reviews_completed:
+        deps.analyses.note(turn.conversation_id, AnalysisKind.CONVERSATION_REVIEW)
     await context.publish(draft)
     return Outcome.REPLIED if draft.replies else Outcome.SILENT
 

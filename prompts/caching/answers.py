@@ -10,7 +10,7 @@ Lookup goes in this order, cheap levels first. `questions.py` decides what is ca
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -108,7 +108,7 @@ class AnswerCache:
     """Lookup and storage of answers on all levels.
 
     `now` is the wall clock, `chance` gives numbers in [0, 1); the share `sample` of the hits is sampled. Without an
-    `embedder` there is no semantic level.
+    `embedder` there is no semantic level; `similarity` is the least cosine by task, where it is not SIMILARITY.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class AnswerCache:
         chance: Callable[[], float],
         embedder: Embedder | None = None,
         sample: float = 0.02,
-        similarity: float = SIMILARITY,
+        similarity: Mapping[TaskName, float] | None = None,
         ttls: Ttls | None = None,
     ) -> None:
         self._cache = cache
@@ -127,7 +127,7 @@ class AnswerCache:
         self._chance = chance
         self._embedder = embedder
         self._sample = sample
-        self._similarity = similarity
+        self._similarity = similarity or {}
         self._ttls = ttls or Ttls()
         self._indexes = _indexes(embedder)
         self._sizes: dict[str, int] = {}
@@ -197,7 +197,8 @@ class AnswerCache:
             return None
         index = self._indexes.of(place.scope)
         (vector,), _ = await asyncio.gather(self._embedder.embed([place.text]), self._refresh(index, place.scope))
-        near, is_refused = index.nearest(vector, threshold=self._similarity, signature=place.signature)
+        threshold = self._similarity.get(TaskName(question.task), SIMILARITY)
+        near, is_refused = index.nearest(vector, threshold=threshold, signature=place.signature)
         if near is None:
             if is_refused:
                 self.statistics.refusals += 1

@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test check bench docs lock clean format engines semantic stats
+.PHONY: run demo test check bench docs docs-site lock clean format engines semantic stats
 
 run: $(VENV)/.ready
 	@$(BIN)/prosa run
@@ -21,6 +21,7 @@ check: $(VENV)/.ready-dev
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tools.structure --check
+	@$(BIN)/python -m tools.reference --check
 # In CI every test follows in `make test`.
 ifndef CI
 	@$(BIN)/python -m pytest tests -n auto -m "not slow and not browser"
@@ -38,6 +39,7 @@ bench: $(VENV)/.ready-dev semantic
 	@$(BIN)/python -m tests.bench.tracing
 	@$(BIN)/python -m tests.bench.firestore
 	@$(BIN)/python -m tests.bench.guardrails
+	@$(BIN)/python -m tests.bench.replay
 
 engines: $(VENV)/.ready-engines
 
@@ -48,8 +50,14 @@ stats: $(VENV)/.ready-stats
 docs: $(VENV)/.ready
 	@$(BIN)/python -m fsm.diagram
 	@$(BIN)/python -m tools.signals
+	@$(BIN)/python -m tools.reference
 	@$(BIN)/python deploy/observability/dashboards.py
 	@$(BIN)/python deploy/observability/policies.py
+
+# A link that leads nowhere ends the build.
+docs-site: $(VENV)/.ready
+	@$(SYNC) --group docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(VENV)/.ready-dev
 	@$(BIN)/ruff check --fix .

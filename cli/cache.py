@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from prometheus_client.parser import text_string_to_metric_families
 from rich.progress import Progress
 
 from cli.event_loop import asynchronous
@@ -30,11 +31,19 @@ Template = Annotated[str | None, typer.Option(help="A template's label, or the n
 
 
 @app.command()
-def stats(as_json: AsJson = False) -> None:
+def stats(
+    batches: Annotated[
+        str | None, typer.Option(metavar="URL", help="Say instead what the process at this address has batched.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Count the answers that are kept, by level, task, template, model and version of the documents.
 
     How many questions they have answered is at /metrics of the workers: prompter_cache_hits_total.
     """
+    if batches is not None:
+        _print_batches(batches_of(_metrics(batches, read_settings())), as_json=as_json)
+        return
     sizes = asyncio.run(_sizes(read_settings()))
     views = [asdict(parts) | {"entries": size} for parts, size in _by_parts(sizes).items()]
     if as_json:
@@ -42,6 +51,49 @@ def stats(as_json: AsJson = False) -> None:
         return
     columns = ("level", "task", "institution", "version", "language", "template", "model", "entries")
     print_table(columns, [tuple(view[column] for column in columns) for view in views], empty="No answers are kept.")
+
+
+def _metrics(url: str, settings: Settings) -> str:
+    import httpx
+
+    token = settings.console_token
+    headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/metrics", headers=headers, timeout=10)
+        return answer.raise_for_status().text
+    except httpx.HTTPError as exc:
+        raise fail(f"{url}/metrics cannot be read: {exc}; is PROSA_CONSOLE_TOKEN that of the process?") from exc
+
+
+def batches_of(metrics: str) -> dict[str, dict[str, float]]:
+    """Return the statistics of each usage. `efficiency` is the share of passes that batching has spared, in [0, 1]."""
+    read: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(metrics):
+        for sample in family.samples:
+            if "usage" in sample.labels:
+                read.setdefault(sample.labels["usage"], {})[sample.name.removeprefix("prompter_")] = sample.value
+    found = {}
+    for usage, of in read.items():
+        items, count = of.get("batch_size_sum", 0), of.get("batch_size_count", 0)
+        found[usage] = {
+            "total": items,
+            "batches": count,
+            "average_size": items / count if count else 0,
+            "average_wait_ms": of.get("batch_wait_time_ms_sum", 0) / items if items else 0,
+            "overflows": of.get("batch_overflow_total", 0),
+            "shared": of.get("shared_calls_total", 0),
+            "efficiency": 1 - count / items if items else 0,
+        }
+    return found
+
+
+def _print_batches(found: Mapping[str, Mapping[str, float]], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"batches": found})
+        return
+    names = ("total", "batches", "average_size", "average_wait_ms", "overflows", "shared", "efficiency")
+    rows = [(usage, *(f"{of[name]:,.4g}" for name in names)) for usage, of in found.items()]
+    print_table(("usage", *(name.replace("_", " ") for name in names)), rows, empty="Nothing was batched.")
 
 
 @app.command()

@@ -1,20 +1,35 @@
 """`prosa chat`: a conversation in the terminal, through the ordinary pipeline."""
 
 import asyncio
+import os
+import sys
 import threading
 import uuid
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
 from adapters.channels.web.inbound import web_conversation_id, web_message
 from adapters.clock import SystemClock
 from adapters.waiting import wait_for_receipt
-from cli.output import console, print_json
+from cli.output import SUCCESS, console, print_json
 from cli.runtime import Runtime, open_runtime
 from contracts.conversation import TurnRecord
 from contracts.settings import Settings
 from contracts.values import MessageId
 from contracts.views import turn_view
+from observability.logs import configure_logs
+
+
+def run(conversation: Coroutine[Any, Any, None]) -> None:
+    """Run a conversation in the terminal until its end or Ctrl-C."""
+    configure_logs(level="ERROR")
+    try:
+        asyncio.run(conversation)
+    except KeyboardInterrupt:
+        # Everything is closed; only the thread that waits for a line is left, and it would hold up a tidy exit.
+        sys.stdout.flush()
+        os._exit(SUCCESS)
 
 
 async def chat(settings: Settings, name: str, *, as_json: bool) -> None:
@@ -25,7 +40,7 @@ async def chat(settings: Settings, name: str, *, as_json: bool) -> None:
             sandbox = " (the sandbox model answers)" if runtime.imitates_model else ""
             console.print(f"{institution}, conversation {name}{sandbox}. End with Ctrl-D.")
         options: list[str] = []
-        while (text := await _next_line("" if as_json else "> ")) is not None:
+        while (text := await _next_line("> " if sys.stdin.isatty() else "")) is not None:
             if not (text := text.strip()):
                 continue
             if text.isdigit() and 1 <= int(text) <= len(options):

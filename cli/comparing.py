@@ -148,9 +148,11 @@ def _differences(key: tuple[str, str], before: _Seen | None, after: _Seen | None
     if before is None or after is None:
         return [Difference(Kind.MISSING, *key, before is not None, after is not None)]
     old, new = _facets(before), _facets(after)
-    # Of these only one direction is worse.
-    old |= {kind: old[kind] or new[kind] for kind in (Kind.LANGUAGE,)}
-    new |= {kind: new[kind] or old[kind] for kind in (Kind.LANGUAGE,)}
+    # Of a language both must be certain; of the others only more is worse.
+    old[Kind.LANGUAGE], new[Kind.LANGUAGE] = (
+        old[Kind.LANGUAGE] or new[Kind.LANGUAGE],
+        new[Kind.LANGUAGE] or old[Kind.LANGUAGE],
+    )
     new |= {kind: max(old[kind], new[kind]) for kind in (Kind.ORDER, Kind.GATE, Kind.ASKS_TWICE, Kind.FALLBACK)}
     return [Difference(kind, *key, old[kind], new[kind]) for kind in old if old[kind] != new[kind]]
 

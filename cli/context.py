@@ -1,32 +1,119 @@
 """`prosa context`: the institution's documents."""
 
+import tempfile
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cli.event_loop import asynchronous
-from cli.output import AsJson, console, print_json, print_table, visible
+from cli.output import AsJson, console, errors, print_json, print_table, visible
 from cli.settings import read_settings
 from context.guardrails.floor import Floor
 from context.loader import load_institution
+from contracts.errors import ConfigurationError, InstitutionError
 from contracts.guardrails import KnownFacts
 from contracts.institution import Institution
 from worker.backends import open_backend
 
-app = typer.Typer(add_completion=False, help="The institution's documents: check, show, publish.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="The institution's documents: new, check, try, show, publish.", no_args_is_help=True
+)
 
 Folder = Annotated[Path | None, typer.Argument(help="Folder of the documents; default: PROSA_INSTITUTION.")]
+CONTEXT = Path(__file__).parents[1] / "context"
+WATCH_SECONDS = 0.3
+
+
+class Kind(StrEnum):
+    """Companies with documents to begin from."""
+
+    PIZZERIA = "pizzeria"
+    CLINIC = "clinic"
+    LOGISTICS = "logistics"
+
+    @property
+    def folder(self) -> Path:
+        samples = {Kind.CLINIC: "documents/harbour_dental", Kind.LOGISTICS: "documents/pyloto"}
+        return CONTEXT / samples.get(self, f"starters/{self}")
 
 
 @app.command()
-def check(folder: Folder = None, as_json: AsJson = False) -> None:
+def new(
+    folder: Annotated[Path, typer.Argument(help="Where the documents go: a folder that is empty or not there yet.")],
+    kind: Annotated[
+        Kind, typer.Option(help="Kind of company: pizzeria and logistics in Portuguese, clinic in English.")
+    ],
+    name: Annotated[str | None, typer.Option(help="The company's name, in place of the sample's.")] = None,
+) -> None:
+    """Write the documents of a company of that kind, to be edited."""
+    sample = load_institution(kind.folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ConfigurationError(f"{folder} is not empty; choose another folder")
+        for page in sorted(kind.folder.glob("*.md")):
+            text = page.read_text(encoding="utf-8").replace(sample.name, name or sample.name)
+            (folder / page.name).write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise ConfigurationError(f"{folder} cannot be written ({exc.strerror})") from exc
+    written = load_institution(folder)
+    console.print(f"{written.name} ({written.language}): {', '.join(sorted(one.name for one in folder.iterdir()))}")
+    console.print(f"Edit them, see what is wrong with prosa context check {folder} --watch,")
+    console.print(f"talk to them with prosa context try {folder}.")
+
+
+@app.command("try")
+def try_out(folder: Folder = None, as_json: AsJson = False) -> None:
+    """Talk to the documents in the terminal; nothing is kept. The sandbox answers, or the model whose key is set."""
+    from cli.chat import chat, run
+
+    async def conversation() -> None:
+        with tempfile.TemporaryDirectory(prefix="prosa-try-") as scratch:
+            store = {"institution": _folder(folder), "engine": "embedded", "store": f"sqlite:{scratch}/try.sqlite"}
+            await chat(read_settings().model_copy(update=store), "try", as_json=as_json)
+
+    run(conversation())
+
+
+@app.command()
+def check(
+    folder: Folder = None,
+    as_json: AsJson = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Check again whenever a document is saved, until Ctrl-C.")
+    ] = False,
+) -> None:
     """Read the documents; every problem is named with file and line, and the command ends with 2.
 
     Texts that can never be sent are warnings, which change no exit code.
     """
-    institution = load_institution(_folder(folder))
+    documents = _folder(folder)
+    if not watch:
+        if _withheld(documents, as_json=as_json):
+            raise typer.Exit(1)
+        return
+    seen: dict[Path, int] = {}
+    with suppress(KeyboardInterrupt):
+        while True:
+            saved = {page: page.stat().st_mtime_ns for page in documents.glob("*.md")}
+            if saved != seen:
+                console.rule(f"{datetime.now():%H:%M:%S}", align="left")
+                try:
+                    _withheld(documents, as_json=as_json)
+                except InstitutionError as exc:
+                    errors.print(str(exc))
+            seen = saved
+            time.sleep(WATCH_SECONDS)
+
+
+def _withheld(folder: Path, *, as_json: bool) -> list[str]:
+    """Print what the documents hold; return the intents whose answer the gate withholds."""
+    institution = load_institution(folder)
     floor = Floor(institution)
     withheld = [intent.id for intent in institution.intents if floor.check_text(intent.answer, KnownFacts())]
     summary = {
@@ -45,8 +132,7 @@ def check(folder: Folder = None, as_json: AsJson = False) -> None:
         print_json(summary)
     else:
         print_table(("what", "value"), list(summary.items()), empty="")
-    if withheld:
-        raise typer.Exit(1)
+    return withheld
 
 
 def never_sent(institution: Institution) -> list[str]:
@@ -93,7 +179,7 @@ async def publish(folder: Folder = None) -> None:
         fresh = await backend.store.institutions.publish(institution, at=datetime.now(UTC))
     console.print(f"{institution.name} {institution.version}: {'published' if fresh else 'already the current one'}.")
     if fresh:
-        console.print("A running process takes the documents up at its next start, or on SIGHUP.")
+        console.print("A running worker takes the documents up at its next start, or on SIGHUP.")
 
 
 def _folder(given: Path | None) -> Path:

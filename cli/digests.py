@@ -1,8 +1,9 @@
 """`prosa report performance|daily|weekly|baseline` and `prosa status`: operational reports."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,15 +33,20 @@ Html = Annotated[Path | None, typer.Option("--html", help="Write it as a page to
 Ending = Annotated[
     datetime | None, typer.Option("--day", formats=[DAY], help="The (last) day; default: yesterday, which is over.")
 ]
+Language = Annotated[
+    str | None, typer.Option(help="Language of the page and of Slack's post, pt-BR or en; default: the institution's.")
+]
+# A terminal reads English, as every command does.
+ENGLISH = Wording("en")
 Slack = Annotated[bool, typer.Option("--slack", help="Post it to PROSA_SLACK_WEBHOOK_URL.")]
 
 
 @asynchronous
-async def status(as_json: bool, html: Path | None) -> None:
+async def status(as_json: bool, html: Path | None, language: str | None) -> None:
     """Print the first five numbers, and write their page."""
     async with reporting(read_settings()) as reports:
-        found, wording = await reports.status(), await reports.wording()
-    _show(status_page(found, wording), wording, found.view(), as_json=as_json, html=html)
+        found, wording = await reports.status(), await reports.wording(language)
+    _show(partial(status_page, found), wording, found.view(), as_json=as_json, html=html)
 
 
 @asynchronous
@@ -51,6 +57,7 @@ async def performance(
     days: Annotated[int, typer.Option("--days", min=1, max=400, help="The last days, today included.")] = 1,
     as_json: AsJson = False,
     html: Html = None,
+    language: Language = None,
 ) -> None:
     """Print how turns went: time to the reply, tasks, failures, quality; against as many days before.
 
@@ -60,20 +67,32 @@ async def performance(
     async with reporting(read_settings()) as found:
         span = Span(day.date(), day.date(), found.zone) if day else found.last_days(days)
         report = await performance_report(found.store.records, span, at=found.clock.now())
-        wording = await found.wording()
-    _show(performance_page(report, wording), wording, report.view(), as_json=as_json, html=html)
+        wording = await found.wording(language)
+    _show(partial(performance_page, report), wording, report.view(), as_json=as_json, html=html)
 
 
 @asynchronous
-async def daily(day: Ending = None, as_json: AsJson = False, html: Html = None, slack: Slack = False) -> None:
+async def daily(
+    day: Ending = None,
+    as_json: AsJson = False,
+    html: Html = None,
+    slack: Slack = False,
+    language: Language = None,
+) -> None:
     """Print the report of a day against the day before, and what left its usual band."""
-    await _digest(Period.DAILY, day, as_json=as_json, html=html, slack=slack)
+    await _digest(Period.DAILY, day, language, as_json=as_json, html=html, slack=slack)
 
 
 @asynchronous
-async def weekly(day: Ending = None, as_json: AsJson = False, html: Html = None, slack: Slack = False) -> None:
+async def weekly(
+    day: Ending = None,
+    as_json: AsJson = False,
+    html: Html = None,
+    slack: Slack = False,
+    language: Language = None,
+) -> None:
     """Print the report of seven days against the seven before, and what left its usual band."""
-    await _digest(Period.WEEKLY, day, as_json=as_json, html=html, slack=slack)
+    await _digest(Period.WEEKLY, day, language, as_json=as_json, html=html, slack=slack)
 
 
 @asynchronous
@@ -101,13 +120,15 @@ async def baseline(
         print_table(("figure", "value", "behind it"), rows, empty="")
 
 
-async def _digest(period: Period, day: datetime | None, *, as_json: bool, html: Path | None, slack: bool) -> None:
+async def _digest(
+    period: Period, day: datetime | None, language: str | None, *, as_json: bool, html: Path | None, slack: bool
+) -> None:
     settings = read_settings()
     if slack and settings.slack_webhook_url is None:
         raise ConfigurationError("--slack needs PROSA_SLACK_WEBHOOK_URL: an incoming webhook of your workspace")
     async with reporting(settings) as reports:
-        found, wording = await reports.digest(period, day.date() if day else None), await reports.wording()
-    _show(digest_page(found, wording), wording, found.view(), as_json=as_json, html=html)
+        found, wording = await reports.digest(period, day.date() if day else None), await reports.wording(language)
+    _show(partial(digest_page, found), wording, found.view(), as_json=as_json, html=html)
     if slack and settings.slack_webhook_url is not None:
         try:
             await SlackWebhook(settings.slack_webhook_url.get_secret_value()).post(digest_text(found, wording))
@@ -131,13 +152,15 @@ def write(path: Path | None, page: ReportPage, language: str) -> None:
         raise ConfigurationError(f"{path} cannot be written ({exc.strerror})") from exc
 
 
-def _show(page: ReportPage, wording: Wording, view: dict[str, Any], *, as_json: bool, html: Path | None) -> None:
-    """Write the page to a file if requested, and print it in words or as JSON."""
-    write(html, page, wording.language)
+def _show(
+    page: Callable[[Wording], ReportPage], wording: Wording, view: dict[str, Any], *, as_json: bool, html: Path | None
+) -> None:
+    """Write the page to a file if requested, and print it in English or as JSON."""
+    write(html, page(wording), wording.language)
     if as_json:
         print_json(view)
     else:
-        _print_page(page)
+        _print_page(page(ENGLISH))
 
 
 def _print_page(page: ReportPage) -> None:

@@ -77,8 +77,8 @@ async def _institution(settings: Settings) -> Finding:
     return Finding("institution", Health.OK, detail)
 
 
-async def _templates(_: Settings) -> Finding:
-    return Finding("templates", Health.OK, f"{len(PromptRegistry.read().all())} templates")
+async def _templates(settings: Settings) -> Finding:
+    return Finding("templates", Health.OK, f"{len(PromptRegistry.read(own=settings.templates).all())} templates")
 
 
 async def _table(_: Settings) -> Finding:

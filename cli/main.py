@@ -8,11 +8,10 @@ import tempfile
 import uuid
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from adapters.clock import SystemClock
 from cli.event_loop import asynchronous
 from cli.groups import Commands
 from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_json, print_table, visible
@@ -28,9 +27,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-if TYPE_CHECKING:
-    from cli.runtime import Runtime
-
 # Commands import what they need when they run: the whole engine takes a second, which `--help` should not.
 
 log = logger(__name__)
@@ -65,16 +61,14 @@ async def _run(settings: Settings) -> int:
     from cli.runtime import open_runtime
     from cli.serving import listening, server_of, stop_signal
     from contracts.alongside import running_beside
-    from worker.service import report_forever
+    from worker.service import reload_on_hangup, report_forever
 
     listener = listening(settings)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-    told = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, told.set)
     async with (
         open_runtime(settings) as runtime,
         server_of(runtime.webhook).running(listener) as url,
-        running_beside(_reload_when(told, runtime)),
+        running_beside(reload_on_hangup(runtime.worker)),
         running_beside(report_forever(runtime.worker)),
     ):
         sandbox = f" (the sandbox at {runtime.sandbox_url}/ answers: set ANTHROPIC_API_KEY for a real model)"
@@ -99,6 +93,8 @@ async def _webhook(settings: Settings) -> int:
     from cli.serving import listening, server_of, stop_signal
     from cli.webhook_role import open_webhook
 
+    # The pages read what the workers publish, so edited documents need no reload here.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     listener = listening(settings)
     async with open_webhook(settings) as http, server_of(http).running(listener) as url:
         keep_what_is_loaded()
@@ -207,37 +203,16 @@ def _redis_url(settings: Settings) -> str:
     return settings.redis_url.get_secret_value()
 
 
-async def _reload_when(told: asyncio.Event, runtime: "Runtime") -> None:
-    """Reload edited documents on SIGHUP; invalid ones leave the old ones in force."""
-    while True:
-        await told.wait()
-        told.clear()
-        try:
-            institution = runtime.engine.rulebooks.reload()
-            await runtime.backend.store.institutions.publish(institution, at=SystemClock().now())
-        except WorkerError as exc:
-            log.error("institution.refused", error=type(exc).__name__)
-            print(visible(str(exc)), file=sys.stderr, flush=True)
-        else:
-            log.info("institution.reloaded", version=institution.version)
-
-
 @app.command()
 def chat(
     name: Annotated[str, typer.Argument(help="The conversation's name; the same name goes on where it was.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Talk in the terminal."""
-    from cli.chat import chat as run_chat
+    from cli.chat import chat as converse
+    from cli.chat import run
 
-    settings = read_settings()
-    configure_logs(level="ERROR")
-    try:
-        asyncio.run(run_chat(settings, name or f"terminal-{uuid.uuid4().hex[:8]}", as_json=as_json))
-    except KeyboardInterrupt:
-        # Everything is closed; only the thread that waits for a line is left, and it would hold up a tidy exit.
-        sys.stdout.flush()
-        os._exit(SUCCESS)
+    run(converse(read_settings(), name or f"terminal-{uuid.uuid4().hex[:8]}", as_json=as_json))
 
 
 @app.command()
@@ -287,6 +262,8 @@ def replay(
     from cli.replay import read_recording, read_turns, write_turns
     from cli.replay import replay as run_replay
 
+    if candidate and against:
+        raise ConfigurationError("--candidate plays both versions, --against only the newer: take one of them")
     settings = read_settings()
     configure_logs(level="ERROR")
     settings = checked(settings, PROSA_STORE=store) if store else settings.model_copy(update={"store": ""})
@@ -296,9 +273,12 @@ def replay(
     turns, failed = asyncio.run(run_replay(settings, recorded))
     if changed is not None:
         before, turns = turns, asyncio.run(run_replay(changed, recorded))[0]
-    if out is not None or not before:
+    compares = candidate is not None or against is not None
+    if out is not None or not compares:
         write_turns(turns, out)
-    if before:
+    if compares:
+        if not before:
+            raise fail("the version in force has no turn: there is nothing to compare with")
         found = verdict(before, turns, allowed)
         print_json(found.model_dump(mode="json")) if as_json else report(found)
         if found.blocked:
@@ -363,11 +343,12 @@ def doctor(as_json: AsJson = False) -> None:
 def status(
     as_json: AsJson = False,
     html: Annotated[Path | None, typer.Option("--html", help="Write it as a page to this file.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language of the page; default: the institution's.")] = None,
 ) -> None:
     """Print the first five numbers: who waits, how long replies take, what fails, what it costs, who answers."""
     from cli.digests import status as print_status
 
-    print_status(as_json, html)
+    print_status(as_json, html, language)
 
 
 def main() -> None:

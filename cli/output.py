@@ -22,6 +22,10 @@ UNSEEN = re.compile(
 )
 
 
+# A number with its unit, an amount, a date, a time; or nothing.
+NUMBER = re.compile(r"(?:[-+–?]|(?:USD |R\$ ?)?[-+]?\d[\d.,:/-]*(?:[ \u00a0]?(?:%|ms|s|min|h|d|USD))?)?")
+
+
 def visible(text: str) -> str:
     """Return the text with escapes for what a terminal would obey; line ends and tabs stay."""
     return UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
@@ -54,11 +58,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
     if not listed:
         console.print(empty)
         return
+    written = [["" if cell is None else visible(str(cell)) for cell in row] for row in listed]
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in listed:
-        table.add_row(*("" if cell is None else Text(visible(str(cell))) for cell in row))
+    for column, cells in zip(columns, zip(*written, strict=True), strict=True):
+        # A number that is broken in two reads as two numbers.
+        table.add_column(column, overflow="fold", no_wrap=all(NUMBER.fullmatch(cell) for cell in cells))
+    for row in written:
+        table.add_row(*map(Text, row))
     console.print(table)
 
 

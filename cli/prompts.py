@@ -37,7 +37,7 @@ Name = Annotated[str, typer.Argument(help="A template's name, e.g. select_state.
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the templates with their versions; tokens are those of the task's own text."""
-    registry = PromptRegistry.read()
+    registry = PromptRegistry.read(own=read_settings().templates)
     templates = registry.all()
     counts = count_tokens(read_settings(), [template.system for template in templates])
     views = [
@@ -81,7 +81,7 @@ def render(
 ) -> None:
     """Print the whole request as it is sent, with the tokens of each block and whether the provider may cache it."""
     settings = read_settings()
-    template = PromptRegistry.read().get(name, version)
+    template = PromptRegistry.read(own=settings.templates).get(name, version)
     request = _request(template, settings, text=text)
     if sample is not None:
         chosen = next((one for one in template.source.samples if one.name == sample), None)
@@ -135,7 +135,7 @@ def _request(template: PromptTemplate, settings: Settings, *, text: str) -> Mode
 @app.command()
 def lint(as_json: AsJson = False) -> None:
     """Look for what is sound and yet not as it should be; ends with 1 when there is something, with 2 when unsound."""
-    registry = PromptRegistry.read()
+    registry = PromptRegistry.read(own=read_settings().templates)
     found = findings(registry, institution=load_institution(read_settings().institution).prompt_core)
     if as_json:
         print_json([{"file": one.file, "line": one.line, "text": one.text} for one in found])
@@ -156,7 +156,7 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """Compare two versions as the model gets them, blocks and steps filled in, and their tokens."""
-    registry = PromptRegistry.read()
+    registry = PromptRegistry.read(own=read_settings().templates)
     old, new = registry.get(name, before), registry.get(name, after)
     lines = list(
         difflib.unified_diff(
@@ -190,7 +190,7 @@ def _said(template: PromptTemplate) -> list[str]:
 @app.command("test")
 def try_(as_json: AsJson = False) -> None:
     """Try the steps' own cases and the templates' samples; no model is asked. Ends with 1 when one fails."""
-    tried = trials(PromptRegistry.read())
+    tried = trials(PromptRegistry.read(own=read_settings().templates))
     failed = [trial for trial in tried if trial.problems]
     if as_json:
         print_json(

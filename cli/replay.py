@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +25,7 @@ from contracts.values import MessageId, Text, Value
 from contracts.views import turn_view
 
 CONVERSATIONS_AT_ONCE = 50
-# Nothing leaves the process but calls of the model: no platform, notice, report or callback.
-SILENT: Mapping[str, object] = {
-    "port": 0,
-    "quiet_window_s": "0",
-    "channels": (),
-    **dict.fromkeys(("notify_slack_url", "notify_url", "analysis_callback_url", "slack_webhook_url", "smtp_url")),
-    "notify_email": "",
-}
+MODEL_TIMEOUT_S, TURN_BUDGET_S = 60.0, 180.0
 
 
 class Line(Value):
@@ -55,6 +48,21 @@ class Recorded:
     @property
     def message_id(self) -> MessageId:
         return MessageId(self.line.id or f"line-{self.number}")
+
+
+def offline(settings: Settings) -> Settings:
+    """Return the settings for turns that nobody waits for.
+
+    Nothing leaves the process but calls of the model: no platform, notice, report or callback. A slow model gets more
+    time than a person would give it, as a fallback for slowness would look like a difference of the versions.
+    """
+    nowhere = ("notify_slack_url", "notify_url", "analysis_callback_url", "slack_webhook_url", "smtp_url")
+    patient = {
+        "model_timeout_s": max(settings.model_timeout_s, MODEL_TIMEOUT_S),
+        "turn_budget_s": max(settings.turn_budget_s, TURN_BUDGET_S),
+    }
+    silent = {"port": 0, "quiet_window_s": "0", "channels": (), "notify_email": "", **dict.fromkeys(nowhere)}
+    return settings.model_copy(update=silent | patient)
 
 
 def read_recording(path: Path) -> list[Recorded]:
@@ -96,7 +104,7 @@ async def replay(settings: Settings, recorded: Sequence[Recorded]) -> tuple[list
             settings = settings.model_copy(update={"store": f"sqlite:{folder}/replay.sqlite"})
         progress = stack.enter_context(Progress(console=errors, transient=True, disable=not sys.stderr.isatty()))
         bar = progress.add_task("Replaying", total=len(recorded))
-        async with open_runtime(settings.model_copy(update=SILENT)) as runtime:
+        async with open_runtime(offline(settings)) as runtime:
 
             async def play_in_order(messages: list[Recorded]) -> None:
                 async with room:

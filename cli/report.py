@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.digests import Html, baseline, daily, performance, reporting, weekly, write
+from cli.digests import Html, Language, baseline, daily, performance, reporting, weekly, write
 from cli.event_loop import asynchronous
 from cli.output import AsJson, console, fail, print_json, print_table
 from cli.settings import read_settings
@@ -37,6 +37,7 @@ async def cost(
     recount: Recount = None,
     as_json: AsJson = False,
     html: Html = None,
+    language: Language = None,
 ) -> None:
     """Print what was spent: calls, tokens, USD, USD for each turn, and its share.
 
@@ -49,7 +50,7 @@ async def cost(
     report = await _report(span, by, recount.date() if recount else None)
     if html is not None:
         async with reporting(settings) as found:
-            wording = await found.wording()
+            wording = await found.wording(language)
             write(html, await found.cost_page(span, wording), wording.language)
     if as_json:
         print_json(report.view())

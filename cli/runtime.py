@@ -1,6 +1,6 @@
 """The embedded engine in one process: worker, webhook and, where there is no key, the sandbox."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 from cli.sandboxed import sandboxed
 from cli.tracing import traced
 from cli.webhook_role import webhook_dependencies
-from contracts.ports import Faults
+from contracts.ports import Faults, LanguageModel
 from contracts.settings import Settings
 from webhook.app import create_app
 from worker.backends import Backend, open_backend
@@ -43,7 +43,11 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, faults: Faults | None = None, sweeping: bool = True
+    settings: Settings,
+    *,
+    faults: Faults | None = None,
+    sweeping: bool = True,
+    around: Callable[[LanguageModel], LanguageModel] | None = None,
 ) -> AsyncIterator[Runtime]:
     """Open everything but the public server."""
     async with AsyncExitStack() as stack:
@@ -51,7 +55,8 @@ async def open_runtime(
         effective, sandbox_url = await stack.enter_async_context(sandboxed(settings))
         backend = await stack.enter_async_context(open_backend(effective))
         worker = await stack.enter_async_context(
-            open_worker(effective, backend, sweeping=Sweeping() if sweeping else None, faults=faults)
+            open_worker(effective, backend, sweeping=Sweeping() if sweeping else None, faults=faults, around=around)
         )
-        webhook = create_app(webhook_dependencies(effective, settings, backend, worker.queue, faults))
+        observe = worker.engine.operators.agents.observe
+        webhook = create_app(webhook_dependencies(effective, settings, backend, worker.queue, faults, observe))
         yield Runtime(effective, worker, webhook, sandbox_url, settings.uses_sandbox_model)

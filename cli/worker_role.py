@@ -12,13 +12,14 @@ from adapters.http.access import Access
 from cli.sandboxed import sandboxed
 from cli.serving import server_of
 from cli.tracing import traced
+from contracts.alongside import running_beside
 from contracts.settings import Settings
 from observability.exposition import Exposition
 from observability.metrics import TASK_REQUESTS
 from observability.tracing import flush_spans
 from worker.backends import open_backend, required
 from worker.engines.health import Operation, create_app
-from worker.service import Sweeping, Worker, open_worker
+from worker.service import Sweeping, Worker, open_worker, reload_on_hangup
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -80,7 +81,10 @@ async def open_tasks(settings: Settings) -> AsyncIterator["ASGIApp"]:
         clock=SystemClock(),
         certs_url=settings.tasks_certs_url,
     )
-    async with open_worker_process(settings, sweeping=BESIDE_SCHEDULER) as worker:
+    async with (
+        open_worker_process(settings, sweeping=BESIDE_SCHEDULER) as worker,
+        running_beside(reload_on_hangup(worker)),
+    ):
         try:
             yield create_tasks_app(
                 TasksDependencies(

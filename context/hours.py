@@ -15,6 +15,8 @@ OPENING = "{opening}"
 _TIMES = re.compile(r"([a-z]{3})(?:-([a-z]{3}))? (\d\d?:\d\d)-(\d\d?:\d\d)")
 _HOLIDAY = re.compile(r"(?:\d{4}-)?\d\d-\d\d")
 WEEK = timedelta(days=7)
+# Elsewhere the weekday is named today, too.
+TODAY = {"pt": "hoje", "en": "today", "es": "hoy"}
 
 
 def read_hours(weekly: Sequence[str], holidays: Sequence[str], time_zone: str) -> Hours:
@@ -56,6 +58,9 @@ def handoff_text(institution: Institution, at: datetime) -> str:
     opening = institution.hours.next_opening(at) if institution.hours else None
     if opening is None or opening <= at or FixedText.ESCALATED_CLOSED not in institution.texts:
         return institution.text(FixedText.ESCALATED)
+    today = TODAY.get(institution.language.partition("-")[0])
     form = "EEEE, HH:mm" if opening - at < WEEK else "EEEE, d MMMM, HH:mm"
+    if today and opening.date() == at.astimezone(opening.tzinfo).date():
+        form = f"'{today}', HH:mm"
     named = format_datetime(opening, form, tzinfo=opening.tzinfo, locale=institution.language.replace("-", "_"))
     return institution.text(FixedText.ESCALATED_CLOSED).replace(OPENING, named)

@@ -98,7 +98,8 @@ class OutboxRow(Kept):
     message's life carry it. `traceparent` names the span of the turn, if any: sends and statuses belong to its trace.
     `refused_code` is the platform's code for refusing `message` in its form:
     since then the row is about the same in words. `author` is the agent who wrote it, None: the assistant.
-    `window_from` is the person's last message before it, from which the platform's reply window counts.
+    `window_from` is the person's last message before it, from which the platform's reply window counts; `quotes` is the
+    platform's id of the message that it answers, for places where several people write.
     """
 
     id: OutboxId
@@ -120,6 +121,7 @@ class OutboxRow(Kept):
     needs_escalation: bool = False
     author: str | None = Field(None, exclude_if=lambda author: author is None)
     window_from: Instant | None = Field(None, exclude_if=lambda moment: moment is None)
+    quotes: str | None = Field(None, exclude_if=lambda quoted: quoted is None)
     created_at: Instant
     updated_at: Instant
 

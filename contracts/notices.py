@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import Field
 
+from contracts.conversation import Conversation, Speaker
 from contracts.delivery import Record
+from contracts.institution import Institution
 from contracts.messages import Address
 from contracts.values import ConversationId, Instant, Kept, Value
 
@@ -24,11 +26,21 @@ class NoticeTarget(StrEnum):
 
 
 class NoticeEvent(StrEnum):
+    """Events of conversations; `docs/reference/events.md` is written out of these texts."""
+
     HAND_OFF = "hand_off"
+    """The conversation waits for an agent; `number` counts the repetitions. Fields: `reason`, `person`, `summary`,
+    `facts`, `open_question`, `last_messages`, `model_summary`, `waiting_minutes`"""
     HAND_BACK = "hand_back"
+    """The assistant answers again. Fields: `reason`, and `by`: the agent"""
     REPLY = "reply"
+    """A reply is committed, the assistant's or an agent's. Fields: `messages`: `text`, `type`, `author` (the agent, or
+    null)"""
     OPT_OUT = "opt_out"
+    """The person wants no messages. Fields: none"""
     FORM = "form"
+    """A form is complete whose line says `on_complete: webhook`, whatever `PROSA_NOTIFY_EVENTS` names. Fields:
+    `business_line`, `intent`, `fields`"""
 
 
 class Notice(Kept):
@@ -66,3 +78,16 @@ class NoticeMessage(Value):
     content: dict[str, Any]
     at: Instant
     address: Address | None = None
+
+
+def handoff_brief(head: Conversation, institution: Institution) -> dict[str, Any]:
+    """Return what an agent needs at first sight: `summary` of the matter, `facts` by label, `open_question`."""
+    line, intent = institution.line(head.business_line), institution.intent(head.intent)
+    matter = (line.name if line else "", intent.description if intent else "")
+    labels = {spec.id: spec.label for spec in institution.fields}
+    asked = [said.text for said in head.window if said.speaker is Speaker.PERSON]
+    return {
+        "summary": ": ".join(filter(None, matter)),
+        "facts": {labels.get(name, name): value for name, value in head.fields.items()},
+        "open_question": asked[-1] if asked else None,
+    }

@@ -246,8 +246,13 @@ class DeadLetters(Protocol):
     async def add(self, letter: DeadLetter) -> None:
         """Store the letter; adding the same id again changes nothing."""
 
-    async def letters(self, *, conversation_id: ConversationId | None = None, limit: int = 100) -> list[DeadLetter]:
-        """Return letters, newest first; of one conversation, or all, including those without a conversation."""
+    async def letters(
+        self, *, conversation_id: ConversationId | None = None, until: datetime | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        """Return letters, newest first, from `until` back; of one conversation, or all, also those without one.
+
+        Letters of one instant keep their order.
+        """
 
     async def get(self, letter_id: str) -> DeadLetter | None: ...
 
@@ -561,7 +566,8 @@ class ChannelLimits(Value):
     """Limits of one message on a channel. Lengths are in code points; a type that is absent is not offered there.
 
     `markup` is what of a text's emphasis the channel shows. `pair` is the pace from one number to one person, `number`
-    that of one number; None: the platform names none.
+    that of one number; None: the platform names none. `agent_window` is the time after a customer's message in which
+    the platform takes an agent's messages, where it is longer than for the assistant's.
     """
 
     types: frozenset[str]
@@ -578,6 +584,7 @@ class ChannelLimits(Value):
     caption: int = 0
     pair: Rate | None = None
     number: Rate | None = None
+    agent_window: timedelta | None = None
 
 
 class Channel(Protocol):
@@ -609,6 +616,15 @@ class Channel(Protocol):
         """Show the customer, in the background, that the message is read and an answer on its way; best effort."""
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class SentLookup(Protocol):
+    """A channel whose platform can be asked whether a message has arrived."""
+
+    async def find_sent(self, row: OutboxRow) -> str | None:
+        """Return the platform's id of the row's message after a send without an answer; None: not known there."""
+        ...
 
 
 @runtime_checkable

@@ -49,6 +49,9 @@ def _by_name(pairs: object) -> object:
     return {name.strip(): value for name, _, value in (one.partition("=") for one in _listed(pairs))}
 
 
+SimilarityThreshold = Annotated[float, Field(ge=0.9, le=1)]
+
+
 class ChannelSettings(BaseModel):
     """Settings of one channel, by the names of their environment variables; each channel has its own class.
 
@@ -153,6 +156,7 @@ class Settings(BaseSettings):
     model_message_type: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_MESSAGE_TYPE")
     judge: Literal["on", "off"] = Field("on", validation_alias="PROSA_JUDGE")
     chosen_model_judge: str | None = Field(None, validation_alias="PROSA_MODEL_JUDGE")
+    review_completed: bool = Field(False, validation_alias="PROSA_REVIEW_COMPLETED")
     model_analysis: str = Field(DEFAULT_MODEL, validation_alias="PROSA_MODEL_ANALYSIS")
     model_fallback: str | None = Field(None, validation_alias="PROSA_MODEL_FALLBACK")
     model_quality: str | None = Field(None, validation_alias="PROSA_MODEL_QUALITY")
@@ -195,6 +199,9 @@ class Settings(BaseSettings):
     use_batching: bool = Field(False, validation_alias="PROMPTER_USE_BATCHING")
     cache_semantic: str = Field("", validation_alias="PROSA_CACHE_SEMANTIC")
     cache_template: bool = Field(False, validation_alias="PROSA_CACHE_TEMPLATE")
+    cache_similarity: Annotated[dict[TaskName, SimilarityThreshold], NoDecode, BeforeValidator(_by_name)] = Field(
+        {TaskName.RESPONSE: 0.95}, validation_alias="PROSA_CACHE_SIMILARITY"
+    )
     cache_sample: float = Field(0.02, ge=0, le=1, validation_alias="PROSA_CACHE_SAMPLE")
     embedder: str = Field("all-MiniLM-L6-v2", min_length=1, validation_alias="PROSA_EMBEDDER")
 
@@ -547,9 +554,12 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _cache_levels_are_sound(self) -> Self:
         # Task 1 depends on its conversation, and a form on the options: neither is anybody else's.
-        wrong = [task for task in _listed(self.cache_semantic) if task != TaskName.RESPONSE]
+        wrong = [task for task in (*_listed(self.cache_semantic), *self.cache_similarity) if task != TaskName.RESPONSE]
         if wrong:
-            raise ValueError(f"PROSA_CACHE_SEMANTIC={', '.join(wrong)}: only {TaskName.RESPONSE} has a semantic level")
+            raise ValueError(
+                f"PROSA_CACHE_SEMANTIC, PROSA_CACHE_SIMILARITY: {', '.join(wrong)}: only {TaskName.RESPONSE} has a "
+                "semantic level"
+            )
         if (self.cache_semantic or self.cache_template) and not self.use_cache:
             raise ValueError(
                 "PROSA_CACHE_SEMANTIC and PROSA_CACHE_TEMPLATE are levels of a cache that is off: "

@@ -1,7 +1,7 @@
 """Diagram of the table: `docs/fsm.md`, its picture, and the copy that the page colours during a turn.
 
 `python -m fsm.diagram` writes the three files, `python -m fsm.diagram --check` exits with 1 where one is out of date.
-Graphviz's `dot` computes positions and lines, so a state added to the table is drawn without further work.
+Graphviz draws it, so a state added to the table is drawn without further work.
 """
 
 import hashlib
@@ -9,11 +9,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from html import escape
-from math import copysign, hypot
 from pathlib import Path
+from xml.etree import ElementTree
 
 from contracts.conversation import State
 from contracts.errors import ConfigurationError
@@ -23,42 +21,11 @@ ROOT = Path(__file__).parents[1]
 DOCUMENT = Path("docs/fsm.md")
 PICTURES = (Path("docs/images/fsm.svg"), Path("webhook/static/fsm.svg"))
 
-BOX_WIDTH, BOX_HEIGHT = 104, 40
-MARGIN, LEGEND_HEIGHT = 12, 34
-HEAD = 7.0
-POINTS_AN_INCH = 72
-
-
-@dataclass(frozen=True)
-class Point:
-    """A position in the picture, in px from its upper left corner."""
-
-    x: float
-    y: float
-
-    def towards(self, other: "Point", distance: float) -> "Point":
-        """Return the point `distance` px from here towards `other`; this one when both are equal."""
-        length = hypot(other.x - self.x, other.y - self.y) or 1.0
-        return Point(self.x + (other.x - self.x) * distance / length, self.y + (other.y - self.y) * distance / length)
-
-
-@dataclass(frozen=True)
-class Line:
-    """A move's line: control points of cubic Bezier curves, and the position of its label."""
-
-    points: tuple[Point, ...]
-    label: Point | None = None
-
-
-@dataclass(frozen=True)
-class Layout:
-    """dot's layout: the centres of the states and the lines of the moves, in the order of the moves."""
-
-    width: float
-    height: float
-    places: Mapping[str, Point]
-    lines: Sequence[Line]
-
+BOX_INCHES = "width=1.44 height=0.56"
+LEGEND_HEIGHT = 34
+SVG = "http://www.w3.org/2000/svg"
+PLACES = ("d", "points", "x", "y", "text-anchor")
+CLASSES = {"state": ("box", "inner", "name"), "move": ("line", "head", "label")}
 
 COLOURS: Mapping[str, tuple[str, str]] = {
     # by: on light, on dark
@@ -93,65 +60,52 @@ with. Only `SPAM` stays shut until an operator reopens it.
 
 
 def dot_source(states: Sequence[StateRow], moves: Sequence[Move]) -> str:
-    """Return the table in Graphviz's language.
+    """Return the table in Graphviz's language, with the classes of the picture.
 
     Time-outs do not influence the layout, except one back to its own state: nearly each state has one.
     """
-    size = f"width={BOX_WIDTH / POINTS_AN_INCH:.3f} height={BOX_HEIGHT / POINTS_AN_INCH:.3f}"
-    lines = [f'node [shape=box fixedsize=true label="" {size}]', "edge [fontsize=12]", "nodesep=0.3", "ranksep=0.36"]
-    # The states that a turn passes are one column.
-    lines += [f'"{row.state}" [group="{"turn" if row.limit == PASSING else row.state}"]' for row in states]
+    lines = [f"node [shape=box style=rounded fixedsize=true fontsize=10.5 {BOX_INCHES}]", "edge [fontsize=10]"]
+    lines += ["nodesep=0.3", "ranksep=0.36", "outputorder=edgesfirst", "bgcolor=transparent"]
+    for row in states:
+        # The states that a turn passes are one column. A long name is on two lines.
+        first, _, rest = row.state.value.partition("_")
+        name = f"{first}\\n{rest.replace('_', ' ')}" if len(row.state) > 13 else row.state.value.replace("_", " ")
+        look = "class=state" if not row.is_final else 'class="state final" peripheries=2'
+        group = "turn" if row.limit == PASSING else row.state.value
+        lines.append(f'"{row.state}" [id="state-{row.state}" {look} label="{name}" group="{group}"]')
     for move in moves:
-        # Moves by the engine and the model are the main path, and go down in a line.
-        weight = {ENGINE: 8, MODEL: 2}.get(move.by, 1)
-        if move.by != TIMER or move.source is move.dest:
-            lines.append(f'"{move.source}" -> "{move.dest}" [label="{move.trigger}" weight={weight}]')
+        if not _is_aside(move):
+            # Moves by the engine and the model are the main path, and go down in a line.
+            weight = {ENGINE: 8, MODEL: 2}.get(move.by, 1)
+            lines.append(f'{_edge(move)} [{_edge_look(move)} label="{move.trigger}" weight={weight}]')
     return "\n".join(["digraph fsm {", *lines, "}"])
 
 
-def laid_out(states: Sequence[StateRow], moves: Sequence[Move]) -> Layout:
-    """Compute the layout with dot.
+def _is_aside(move: Move) -> bool:
+    return move.by == TIMER and move.source is not move.dest
 
-    Raises:
-        ConfigurationError: Graphviz is not installed.
-    """
-    program = shutil.which("dot")
+
+def _edge(move: Move) -> str:
+    return f'"{move.source}" -> "{move.dest}"'
+
+
+def _edge_look(move: Move) -> str:
+    return f'id="{move.source} {move.dest} {move.trigger}" class="move by-{move.by}"'
+
+
+def _drawn(states: Sequence[StateRow], moves: Sequence[Move]) -> ElementTree.Element:
+    """Lay out states and main moves with dot; add the time-outs as straight lines, and draw."""
+    placed = _graphviz("dot", "-Tdot", source=dot_source(states, moves)).rstrip().removesuffix("}")
+    aside = "".join(f"{_edge(move)} [{_edge_look(move)}]\n" for move in moves if _is_aside(move))
+    return ElementTree.fromstring(_graphviz("neato", "-n2", "-Gsplines=line", "-Tsvg", source=f"{placed}{aside}}}"))  # noqa: S314
+
+
+def _graphviz(name: str, *arguments: str, source: str) -> str:
+    program = shutil.which(name)
     if program is None:
         raise ConfigurationError("the picture needs Graphviz's dot: install Debian's package graphviz")
-    plain = subprocess.run(  # noqa: S603 - our own source
-        [program, "-Tplain"], input=dot_source(states, moves), capture_output=True, text=True, check=True
-    ).stdout
-    places: dict[str, Point] = {}
-    lines: dict[tuple[str, ...], Line] = {}
-    width = height = 0.0
-    for kind, *words in (line.split() for line in plain.splitlines()):
-        if kind == "graph":
-            width, height = (float(word) * POINTS_AN_INCH for word in words[1:3])
-        elif kind == "node":
-            places[words[0].strip('"')] = _point(words[1], words[2], height)
-        elif kind == "edge":
-            count = int(words[2])
-            ends = 3 + 2 * count
-            points = tuple(_point(*pair, height) for pair in zip(words[3:ends:2], words[4:ends:2], strict=True))
-            tail, head, label = words[0].strip('"'), words[1].strip('"'), words[ends].strip('"')
-            lines[tail, head, label] = Line(points, _point(words[ends + 1], words[ends + 2], height))
-    return Layout(
-        width + 2 * MARGIN,
-        height + LEGEND_HEIGHT + 2 * MARGIN,
-        places,
-        [lines.get((move.source, move.dest, move.trigger)) or _straight(places, move) for move in moves],
-    )
-
-
-def _point(x: str, y: str, height: float) -> Point:
-    """Convert dot's inches, counted from below, to px of the picture."""
-    return Point(float(x) * POINTS_AN_INCH + MARGIN, height - float(y) * POINTS_AN_INCH + LEGEND_HEIGHT + MARGIN)
-
-
-def _straight(places: Mapping[str, Point], move: Move) -> Line:
-    source, dest = places[move.source.value], places[move.dest.value]
-    start, end = _border(source, dest), _border(dest, source)
-    return Line((start, start, end, end))
+    command = [program, *arguments]
+    return subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout  # noqa: S603
 
 
 def svg(states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> str:
@@ -163,32 +117,44 @@ def svg(states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> s
     Raises:
         ConfigurationError: Graphviz is not installed.
     """
-    layout = laid_out(states, moves)
-    size = f'width="{layout.width:.0f}" height="{layout.height:.0f}"'
+    root = _drawn(states, moves)
+    sentences = {f"{move.source} {move.dest} {move.trigger}": _sentence(move) for move in moves}
+    meanings = {f"state-{row.state}": f"{row.state}: {row.meaning}" for row in states}
+    (graph,) = root
+    for group in graph.findall(f"{{{SVG}}}g"):
+        # Graphviz puts the kind first: "node state final", "edge move by-model".
+        classes, id = group.get("class", "").split()[1:], group.get("id", "")
+        group.set("class", " ".join(classes))
+        if classes[0] == "move":
+            del group.attrib["id"]
+            for name, value in zip(("source", "dest", "trigger"), id.split(), strict=True):
+                group.set(f"data-{name}", value)
+        else:
+            group.set("data-state", id.removeprefix("state-"))
+        title, *shapes = group
+        title.text = (sentences | meanings)[id]
+        first, second, text = CLASSES[classes[0]]
+        for number, shape in enumerate(shapes):
+            kept = {key: value for key, value in shape.attrib.items() if key in PLACES}
+            name = text if shape.tag.endswith("text") else second if number else first
+            shape.attrib = {"class": f"{name} {classes[1]}" if name == "label" else name} | kept
+    graph.remove(graph[0])
     # Time-outs first: more frequent moves are drawn over them.
-    ordered = sorted(zip(moves, layout.lines, strict=True), key=lambda pair: pair[0].by != TIMER)
+    order = ["move by-timer", "move by-engine", "move by-model", "move by-operator", "state", "state final"]
+    graph[:] = sorted(graph, key=lambda group: order.index(group.attrib["class"]))
+    graph.attrib = {"class": "moves", "transform": graph.attrib["transform"]}
+    width, height = (float(part) for part in root.attrib["viewBox"].split()[2:])
+    ElementTree.register_namespace("", SVG)
+    drawing = ElementTree.tostring(graph, encoding="unicode").replace(f' xmlns="{SVG}"', "")
+    view = f"0 {-LEGEND_HEIGHT} {width:.0f} {height + LEGEND_HEIGHT:.0f}"
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {layout.width:.0f} {layout.height:.0f}" role="img"'
-        ' aria-labelledby="fsm-title" preserveAspectRatio="xMidYMin">',
+        f'<svg xmlns="{SVG}" viewBox="{view}" role="img" aria-labelledby="fsm-title" preserveAspectRatio="xMidYMin">',
         f"<!-- table {digest(states, moves)} -->",
         '<title id="fsm-title">The states of a conversation and the moves between them</title>',
         f"<style>{_style()}</style>",
-        f'<rect class="sheet" {size}/>',
+        f'<rect class="sheet" y="{-LEGEND_HEIGHT}" width="100%" height="100%"/>',
         *_legend(),
-        '<g class="moves">',
-        *(_move(move, line) for move, line in ordered),
-        "</g>",
-        '<g class="labels">',
-        *(
-            f'<text class="label by-{move.by}" x="{line.label.x:.2f}" y="{line.label.y + 3:.2f}" text-anchor="middle">'
-            f"{move.trigger}</text>"
-            for move, line in ordered
-            if line.label
-        ),
-        "</g>",
-        '<g class="states">',
-        *(_state(row, layout.places[row.state.value]) for row in states),
-        "</g>",
+        drawing,
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
@@ -229,79 +195,17 @@ def _style() -> str:
 
 
 def _legend() -> Iterator[str]:
-    yield '<g class="legend">'
-    for column, by in enumerate((ENGINE, MODEL, OPERATOR, TIMER)):
-        x, y = MARGIN + column * 96, 18
+    for column, by in enumerate(COLOURS):
+        x, y = 12 + column * 96, -16
         yield (
-            f'<g class="move by-{by}" data-legend="{by}"><path class="line" d="M{x} {y}H{x + 22}"/>'
-            f'{_head(Point(x + 16, y), Point(x + 26, y))}<text class="label by-{by}" x="{x + 32}" y="{y + 3.5:g}">{by}'
-            "</text></g>"
+            f'<g class="move by-{by}" data-legend="{by}"><path class="line" d="M{x} {y}H{x + 26}"/>'
+            f'<text class="label by-{by}" x="{x + 32}" y="{y + 3.5:g}">{by}</text></g>'
         )
-    yield "</g>"
-
-
-def _state(row: StateRow, place: Point) -> str:
-    x, y = place.x - BOX_WIDTH / 2, place.y - BOX_HEIGHT / 2
-    inner = ""
-    if row.is_final:
-        size = f'width="{BOX_WIDTH - 6}" height="{BOX_HEIGHT - 6}"'
-        inner = f'<rect class="inner" x="{x + 3:.2f}" y="{y + 3:.2f}" {size} rx="6"/>'
-    return (
-        f'<g id="state-{row.state}" class="{"state final" if row.is_final else "state"}" data-state="{row.state}">'
-        f"<title>{escape(f'{row.state}: {row.meaning}')}</title>"
-        f'<rect class="box" x="{x:.2f}" y="{y:.2f}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="9"/>{inner}'
-        f"{_name(row.state, place)}</g>"
-    )
-
-
-def _name(state: State, place: Point) -> str:
-    """Return a long name on two lines, broken after its first word."""
-    first, _, rest = state.value.partition("_")
-    words = [first, rest.replace("_", " ")] if len(state.value) > 13 else [state.value.replace("_", " ")]
-    top = place.y + 3.8 - 6.5 * (len(words) - 1)
-    spans = "".join(
-        f'<tspan x="{place.x:.2f}" y="{top + 13 * row:.2f}">{word}</tspan>' for row, word in enumerate(words)
-    )
-    return f'<text class="name">{spans}</text>'
-
-
-def _move(move: Move, line: Line) -> str:
-    first, *rest = line.points
-    curves = zip(rest[::3], rest[1::3], rest[2::3], strict=True)
-    path = f"M{_xy(first)}" + "".join(f"C{_xy(one)} {_xy(two)} {_xy(end)}" for one, two, end in curves)
-    # The arrow head begins where dot's line ends, a head's length before the box.
-    last = line.points[-1]
-    before = next(point for point in reversed(line.points) if point != last)
-    tip = last.towards(before, 1), last.towards(before, -HEAD if before != first else 0)
-    return (
-        f'<g class="move by-{move.by}" data-source="{move.source}" data-dest="{move.dest}"'
-        f' data-trigger="{move.trigger}"><title>{escape(_sentence(move))}</title>'
-        f'<path class="line" d="{path}"/>{_head(*tip)}</g>'
-    )
 
 
 def _sentence(move: Move) -> str:
     guard = f" [{move.guard.__name__}]" if move.guard else ""
     return f"{move.trigger}{guard}: {move.source} to {move.dest}, by {WHO.get(move.by, move.by)}"
-
-
-def _border(place: Point, towards: Point) -> Point:
-    """Return the point at which a straight line from a box's centre crosses its border."""
-    dx, dy = towards.x - place.x, towards.y - place.y
-    if abs(dx) * BOX_HEIGHT > abs(dy) * BOX_WIDTH:
-        return Point(place.x + copysign(BOX_WIDTH / 2, dx), place.y + dy * BOX_WIDTH / 2 / abs(dx))
-    return Point(place.x + dx * BOX_HEIGHT / 2 / (abs(dy) or 1), place.y + copysign(BOX_HEIGHT / 2, dy))
-
-
-def _head(before: Point, tip: Point) -> str:
-    base = tip.towards(before, HEAD)
-    across_x, across_y = (tip.y - base.y) * 0.5, (base.x - tip.x) * 0.5
-    left, right = Point(base.x + across_x, base.y + across_y), Point(base.x - across_x, base.y - across_y)
-    return f'<path class="head" d="M{_xy(tip)}L{_xy(left)}L{_xy(right)}Z"/>'
-
-
-def _xy(point: Point) -> str:
-    return f"{point.x:.2f} {point.y:.2f}"
 
 
 # -- The page in the docs ---------------------------------------------------------------------------------------------

@@ -3,10 +3,11 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.samples import Sample
 
 from contracts.errors import TransientError
 from contracts.listing import MOST_COUNTED, WAITING, waiting_since
@@ -17,10 +18,33 @@ from observability.metrics import (
     INBOX_DEPTH,
     INBOX_OLDEST,
     INBOX_OVERDUE,
+    LABELS,
     OUTBOX_DEPTH,
     REGISTRY,
+    TEMPLATE_LABELS,
     UNREAD_BACKLOGS,
+    aliases_of,
 )
+
+
+class _Exposed(CollectorRegistry):
+    """The registry, whose samples carry some labels a second time under the names of the product's dashboards."""
+
+    def collect(self) -> Iterator[Metric]:
+        for family in REGISTRY.collect():
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            if name in LABELS and name.startswith("prompter_"):
+                aliases = aliases_of(name, LABELS[name])
+                family.samples = [_twice(sample, aliases) for sample in family.samples]
+            yield family
+
+
+def _twice(sample: Sample, aliases: Mapping[str, str]) -> Sample:
+    labels = {**sample.labels, **{alias: sample.labels[label] for label, alias in aliases.items()}}
+    if template := sample.labels.get("template"):
+        labels |= zip(TEMPLATE_LABELS, template.rsplit("_v", 1), strict=True)
+    return Sample(sample.name, labels, sample.value, sample.timestamp, sample.exemplar)
+
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OVERDUE_AFTER = timedelta(minutes=1)
@@ -47,7 +71,7 @@ class Exposition:
             if self._monotonic() >= self._looked_at + LOOK_EVERY.total_seconds():
                 await self._look()
                 self._looked_at = self._monotonic()
-        return generate_latest(REGISTRY)
+        return generate_latest(_Exposed())
 
     async def _look(self) -> None:
         """Refresh the gauges; one that cannot be counted becomes NaN, since its last value would pass for a current

@@ -28,6 +28,16 @@ LABELS: dict[str, tuple[str, ...]] = {}
 LABEL_VALUES: dict[str, Mapping[str, tuple[str, ...]]] = {}
 """The closed ones among them, with their values."""
 
+# Labels of `prompter_*` that are exposed a second time, under the names that the product's dashboards use.
+_ALIASES = {"task": "usage_type", "usage": "usage_type", "level": "cache_level"}
+_ALIASES_OF = {
+    "prompter_executions_total": {"outcome": "status"},
+    "prompter_token_usage": {"kind": "token_type"},
+    "prompter_validation_failures_total": {"reason": "validation_type"},
+}
+# Exposed as its name and its version.
+TEMPLATE_LABELS = ("template_name", "version")
+
 _BY_TASK: list[tuple[Counter, Mapping[str, tuple[str, ...]]]] = []
 
 Labels = Mapping[str, Iterable[str]] | Sequence[str]
@@ -57,10 +67,20 @@ def _histogram(name: str, description: str, labels: Labels = (), buckets: Sequen
 
 
 def _closed(name: str, labels: Labels) -> Mapping[str, tuple[str, ...]]:
-    LABELS[name] = tuple(labels)
+    """Register the labels of a metric, and those of its exposition; return the closed ones."""
     given = labels if isinstance(labels, Mapping) else {}
-    LABEL_VALUES[name] = {label: tuple(map(str, values)) for label, values in given.items()}
-    return LABEL_VALUES[name]
+    closed = {label: tuple(map(str, values)) for label, values in given.items()}
+    aliases = aliases_of(name, labels)
+    versioned = TEMPLATE_LABELS if "template" in labels else ()
+    LABELS[name] = (*labels, *aliases.values(), *versioned)
+    LABEL_VALUES[name] = closed | {alias: closed[label] for label, alias in aliases.items() if label in closed}
+    return closed
+
+
+def aliases_of(name: str, labels: Iterable[str]) -> dict[str, str]:
+    """Return the second names of labels that a metric is exposed with."""
+    wanted = _ALIASES | _ALIASES_OF.get(name, {}) if name.startswith("prompter_") else {}
+    return {label: wanted[label] for label in labels if label in wanted}
 
 
 TASKS = tuple(TaskName)
@@ -69,26 +89,26 @@ CACHE_LEVELS = ("exact", "template", "semantic")
 
 PROMPT_TASKS = _counter(
     "prompter_executions_total",
-    "Prompt tasks by how they ended",
-    {"task": TASKS, "outcome": ("ok", "repaired", "fallback_model", "cached", "failed")},
+    "Prompt tasks by how they ended, and the model that was asked",
+    {"task": TASKS, "outcome": ("ok", "repaired", "fallback_model", "cached", "failed"), "model": ()},
 )
 PROMPT_TOKENS = _histogram(
     "prompter_token_usage",
     "Tokens of one prompt task, by kind; input excludes what the provider's prompt cache read or wrote",
-    {"task": TASKS, "kind": ("input", "output", "cache_read", "cache_write")},
+    {"task": TASKS, "kind": ("input", "output", "cache_read", "cache_write"), "model": ()},
     buckets=(16, 64, 256, 1_024, 4_096, 16_384, 65_536, 262_144),
 )
 PROMPT_COST = _histogram(
     "prompter_cost_per_execution_usd",
     "Price of one prompt task, where it is known",
-    {"task": TASKS},
+    {"task": TASKS, "model": ()},
     buckets=(1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1),
 )
 MODEL_SPENT = _counter("prompter_spent_usd_total", "Money spent on models whose price is known", ["model"])
 PROMPT_SECONDS = _histogram(
     "prompter_execution_duration_seconds",
     "Time of one prompt task, its repeated calls included",
-    {"task": TASKS},
+    {"task": TASKS, "model": ()},
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 12, 20, 40, 60),
 )
 PROMPT_QUALITY = _histogram(
@@ -111,14 +131,18 @@ TEMPLATE_USAGE = _counter("prompter_template_usage", "Prompt tasks by template a
 TEMPLATE_SECONDS = _histogram(
     "prompter_template_render_duration_seconds",
     "Time to build one request from its template",
-    {"task": TASKS},
+    {"task": TASKS, "template": ()},
     buckets=(1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1),
 )
 RETRIES = _counter(
-    "prompter_retry_attempts_total", "Calls that were made again after the model was unavailable", {"task": TASKS}
+    "prompter_retry_attempts_total",
+    "Calls that were made again after the model was unavailable; 5 is the fifth attempt or a later one",
+    {"task": TASKS, "attempt": ("2", "3", "4", "5")},
 )
 FALLBACK_MODEL_USAGE = _counter(
-    "prompter_fallback_model_usage_total", "Prompt tasks that the fallback model answered", {"task": TASKS}
+    "prompter_fallback_model_usage_total",
+    "Prompt tasks that the fallback model answered",
+    {"task": TASKS, "original_model": (), "fallback_model": ()},
 )
 BREAKER_OPENED = _counter(
     "prompter_breaker_opened_total", "Times that a model's circuit opened, failed probes included"
@@ -131,7 +155,7 @@ PROMPT_CACHE_MISSED = _counter(
 )
 FORMING_SENTENCES = _counter(
     "worker_forming_sentences_total",
-    "Sentences of forming replies: told to watching clients, or withheld by the gate",
+    "Sentences of forming replies: shown to watching clients, or withheld by the gate",
     {"outcome": ("told", "withheld")},
 )
 CACHE_HITS = _counter(
@@ -240,7 +264,7 @@ TURNS = _counter("worker_turns_total", "Turns by outcome", {"outcome": ("replied
 TURN_SECONDS = _histogram("worker_turn_seconds", "Time of a turn from its start to its commit")
 ANSWERS = _counter(
     "worker_answers_total",
-    "Committed turns by who wrote the reply: the model, the cache, a fixed text, a fallback, or nobody",
+    "Committed turns by who wrote the reply: the model, the cache, a fixed text, a fallback, or none (nobody)",
     {"source": tuple(AnswerSource)},
 )
 REPLY_SECONDS = _histogram(
@@ -327,7 +351,18 @@ SENDS = _counter(
     "Attempts to send a reply",
     {
         "channel": CHANNELS,
-        "outcome": ("sent", "postponed", "account", "unknown", "resent", "refused", "in_words", "no_channel", "paced"),
+        "outcome": (
+            "sent",
+            "postponed",
+            "account",
+            "unknown",
+            "found",
+            "resent",
+            "refused",
+            "in_words",
+            "no_channel",
+            "paced",
+        ),
     },
 )
 WAKE_UPS_LOST = _counter("queue_wake_ups_lost_total", "Wake-ups that could not be sent; the sweeper finds their work")
@@ -360,12 +395,12 @@ REPORTS_POSTED = _counter(
 )
 CALLBACKS = _counter(
     "callbacks_total",
-    "Calls to the receiver that is told when an analysis has ended",
+    "Calls to the receiver of ended analyses",
     {"outcome": ("accepted", "refused", "given_up")},
 )
 NOTICES = _counter(
     "notices_total",
-    "Events told to the team and to the signed webhook: taken, refused and tried again, or given up",
+    "Events sent to the team and to the signed webhook: taken, refused and tried again, or given up",
     {"event": tuple(NoticeEvent), "target": tuple(NoticeTarget), "outcome": ("accepted", "refused", "given_up")},
 )
 NOTICE_SECONDS = _histogram(
@@ -401,32 +436,41 @@ SPANS_DROPPED = _counter(
 )
 
 
-def expect_tasks(names: Iterable[str]) -> None:
-    """Let the counters of these prompt tasks begin at 0."""
+def expect_tasks(models: Mapping[str, str], fallback: str | None = None) -> None:
+    """Let the counters of these prompt tasks begin at 0; `models` are by the task's name."""
     for counter, values in _BY_TASK:
-        for combination in itertools.product(*{**values, "task": tuple(names)}.values()):
-            counter.labels(*combination)
+        for task, model in models.items():
+            own = {
+                "task": (task,),
+                "model": (model,),
+                "original_model": (model,),
+                "fallback_model": (fallback or "none",),
+            }
+            for combination in itertools.product(*(own.get(label, each) for label, each in values.items())):
+                counter.labels(*combination)
 
 
 def note_prompt_task(record: TaskRecord) -> None:
     """Count a prompt task with its tokens and its price."""
     task = record.task
-    _child(PROMPT_TASKS, task=task, outcome=record.outcome).inc()
-    _child(PROMPT_SECONDS, task=task).observe((record.ended_ms - record.started_ms) / 1000)
+    model = record.model
+    _child(PROMPT_TASKS, task=task, outcome=record.outcome, model=model).inc()
+    _child(PROMPT_SECONDS, task=task, model=model).observe((record.ended_ms - record.started_ms) / 1000)
     _child(TEMPLATE_USAGE, template=record.template.partition("@")[0]).inc()
-    if record.attempts > record.calls:
-        _child(RETRIES, task=task).inc(record.attempts - record.calls)
+    for attempt in range(2, record.attempts - record.calls + 2):
+        _child(RETRIES, task=task, attempt=str(min(attempt, 5))).inc()
     if record.outcome == "fallback_model":
-        _child(FALLBACK_MODEL_USAGE, task=task).inc()
+        # Only models of the price list have a price: an arbitrary model name does not become a label.
+        priced = [call.model for call in record.bill if call.cost_usd is not None] or ["other"]
+        _child(FALLBACK_MODEL_USAGE, task=task, original_model=model, fallback_model=priced[-1]).inc()
     if not record.calls:
         return
     tokens = record.tokens
     for kind in ("input", "output", "cache_read", "cache_write"):
-        _child(PROMPT_TOKENS, task=task, kind=kind).observe(getattr(tokens, kind))
+        _child(PROMPT_TOKENS, task=task, kind=kind, model=model).observe(getattr(tokens, kind))
     if record.cost_usd is not None:
-        _child(PROMPT_COST, task=task).observe(float(record.cost_usd))
+        _child(PROMPT_COST, task=task, model=model).observe(float(record.cost_usd))
     for call in record.bill:
-        # Only models of the price list have a price: an arbitrary model name does not become a label.
         if call.cost_usd is not None:
             _child(MODEL_SPENT, model=call.model).inc(float(call.cost_usd))
 
@@ -438,39 +482,15 @@ def note_quality(record: TaskRecord) -> None:
 
 
 def note_validation_failure(task: str, stop_reason: str) -> None:
-    """Count an answer that was no use. `stop_reason` is the provider's word, of which two are told apart."""
+    """Count an answer that was no use. `stop_reason` is the provider's word, of which two are kept apart."""
     reason = stop_reason if stop_reason in ("refusal", "max_tokens") else "invalid"
     _child(VALIDATION_FAILURES, task=task, reason=reason).inc()
-
-
-def note_render(task: str, seconds: float) -> None:
-    _child(TEMPLATE_SECONDS, task=task).observe(seconds)
 
 
 def note_transitions(records: Iterable[TransitionRecord]) -> None:
     """Count the transitions of one commit."""
     for record in records:
         _child(TRANSITIONS, trigger=record.trigger.value, source=record.source.value, dest=record.dest.value).inc()
-
-
-def note_answer(source: AnswerSource) -> None:
-    _child(ANSWERS, source=source.value).inc()
-
-
-def note_reply(channel: ChannelName, seconds: float) -> None:
-    _child(REPLY_SECONDS, channel=channel.value).observe(seconds)
-
-
-def note_room(withheld_ratio: float) -> None:
-    ROOM_WITHHELD.set(withheld_ratio)
-
-
-def note_inbound(channel: ChannelName, outcome: Arrival) -> None:
-    _child(INBOUND, channel=channel.value, outcome=outcome.value).inc()
-
-
-def note_status(channel: ChannelName, state: DeliveryState) -> None:
-    _child(STATUSES, channel=channel.value, state=state.value).inc()
 
 
 def expect_channel(channel: ChannelName) -> None:
@@ -494,42 +514,6 @@ def expect_acknowledgements(channel: str) -> None:
 def note_acknowledgement(channel: str, status: int, seconds: float) -> None:
     """Count a platform's request with its response."""
     _child(ACK_SECONDS, channel=channel, answer=f"{status // 100}xx").observe(seconds)
-
-
-def note_cache_hit(task: str, level: str) -> None:
-    _child(CACHE_HITS, task=task, level=level).inc()
-
-
-def note_cache_miss(task: str) -> None:
-    _child(CACHE_MISSES, task=task).inc()
-
-
-def note_cache_size(level: str, entries: int) -> None:
-    _child(CACHE_SIZE, level=level).set(entries)
-
-
-def note_cache_refusal(task: str) -> None:
-    _child(CACHE_REFUSALS, task=task).inc()
-
-
-def note_cache_sample(level: str, outcome: str) -> None:
-    _child(CACHE_SAMPLES, level=level, outcome=outcome).inc()
-
-
-def note_batch(usage: str, size: int) -> None:
-    _child(BATCH_SIZE, usage=usage).observe(size)
-
-
-def note_batch_wait(usage: str, milliseconds: float) -> None:
-    _child(BATCH_WAIT, usage=usage).observe(milliseconds)
-
-
-def note_batch_overflow(usage: str) -> None:
-    _child(BATCH_OVERFLOW, usage=usage).inc()
-
-
-def note_shared_call(usage: str) -> None:
-    _child(SHARED_CALLS, usage=usage).inc()
 
 
 def note_spans_dropped(reason: str, count: int) -> None:

@@ -10,7 +10,7 @@ from contracts.calls import Deadline, Listener, TurnCost
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
 from contracts.ports import ChannelLimits
 from contracts.values import ConversationId, Value
-from observability.metrics import expect_tasks, note_render
+from observability.metrics import TEMPLATE_SECONDS
 from prompts.caching.questions import CachePolicy, shown
 from prompts.execution.executor import Executor
 from prompts.execution.prompt_task import PromptTask, TaskResult, TurnClock
@@ -61,7 +61,6 @@ class Prompter:
         self.uses_batching = uses_batching
         for name in TURN_TEMPLATES:
             versions.template(name, {})
-        expect_tasks(models)
 
     def versions_for(self, conversation_id: ConversationId) -> dict[str, int]:
         """Return the template versions that a conversation which begins now keeps to its end."""
@@ -122,7 +121,8 @@ class Prompter:
         template = self._versions.template(task.template, view.conversation.prompt_versions)
         model = tuning.models.get(task.name, self._models[task.name])
         request = task.request(view, template, model=model, timeout=self._call_timeout)
-        note_render(task.name, self._monotonic() - started)
+        name = template.label.partition("@")[0]
+        TEMPLATE_SECONDS.labels(task.name, name).observe(self._monotonic() - started)
         prompt = PromptTask(
             name=task.name,
             template=template.label,

@@ -91,7 +91,7 @@ def conversation_json(view: TurnView) -> str:
         "history": [
             {"options": list(one.options), "speaker": one.speaker.value, "text": text}
             | _episode(one, conversation)
-            | _read(one.content)
+            | file_marks(one.content)
             for one, text in zip(history[len(history) - len(said) :], said, strict=True)
         ],
         "intent": conversation.intent,
@@ -101,7 +101,7 @@ def conversation_json(view: TurnView) -> str:
                 "kind": message.kind.value,
                 "text": text,
                 **_quote(message, view.quoted),
-                **_read(message.content, is_new=True),
+                **file_marks(message.content, is_new=True),
             }
             for message, text in zip(view.messages[len(view.messages) - len(messages) :], messages, strict=True)
         ],
@@ -155,14 +155,15 @@ def _quote(message: InboundMessage, quoted: Mapping[MessageId, str]) -> dict[str
     return {"quotes": shortened(text, QUOTE_CHARACTERS)} if text else {}
 
 
-def _read(content: ReadContent | None, *, is_new: bool = False) -> dict[str, Any]:
+def file_marks(content: ReadContent | None, *, is_new: bool = False) -> dict[str, Any]:
     """Mark what was read in a file: its words as heard, or a description in the place of a picture seen earlier."""
     if content is None:
         return {}
     if content.refused is not None:
         return {"file_not_opened": content.refused.value}
     if content.kind is ContentKind.SEEN:
-        return {"seen_in_file": content.text} if content.text else {"file": "above"}
+        seen = {"seen_in_file": content.text} if content.text else {}
+        return seen or ({"file": "above"} if is_new else {})
     sure = {
         "confidence": content.confidence,
         "say_back_and_ask_if_right" if is_new else "unsure": list(content.unsure),

@@ -48,8 +48,10 @@ class Reporting:
         """Return the digest of the period that ends with the day, by default yesterday, the last complete one."""
         return await digest(self.store, period, last or self.yesterday, self.zone, at=self.clock.now())
 
-    async def wording(self) -> Wording:
-        """Return the wording in the language of the published institution."""
+    async def wording(self, language: str | None = None) -> Wording:
+        """Return the wording in `language`, or else in that of the published institution."""
+        if language is not None:
+            return Wording(language)
         institution = await self.store.institutions.current()
         return Wording(institution.language if institution else DEFAULT_LANGUAGE)
 

@@ -1,12 +1,13 @@
 """One request to the Messages API: refused as the API refuses it, or read into what the stand-in needs."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
 import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from contracts.conversation import TaskName
 from sandbox.prompt_cache import FIVE_MINUTES, ONE_HOUR, Block
@@ -17,22 +18,7 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_BREAKPOINTS = 4
 MAX_OUTPUT_TOKENS = 128_000
 FILES = ("image", "document")
-SAMPLING_PARAMETERS = ("temperature", "top_p", "top_k")
 
-_COUNTED = frozenset(
-    {"model", "messages", "cache_control", "output_config", "speed", "system", "thinking", "tool_choice", "tools"}
-)
-_CREATED = _COUNTED | {
-    "max_tokens",
-    "container",
-    "diagnostics",
-    "inference_geo",
-    "metadata",
-    "service_tier",
-    "stop_sequences",
-    "stream",
-}
-_EFFORTS = (None, "low", "medium", "high", "xhigh", "max")
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TASKS = {
     "next_state": TaskName.STATE,
@@ -43,6 +29,104 @@ _TASKS = {
     "assessment": TaskName.CONVERSATION_REVIEW,
     "question": TaskName.INTERVIEW_QUESTION,
 }
+
+
+def _parts(content: Any) -> Any:
+    """Return a plain text as the one block that it stands for."""
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+class _Strict(BaseModel):
+    """A part of the request; the API's words for what is wrong with it are pydantic's."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _CacheControl(_Strict):
+    type: Literal["ephemeral"]
+    ttl: Literal["5m", "1h"] = "5m"
+
+
+class _Tool(_Strict, extra="allow"):
+    name: str
+    cache_control: _CacheControl | None = None
+
+
+class _Part(_Strict, extra="allow"):
+    type: str
+    text: str | None = None
+    cache_control: _CacheControl | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.type == "text" and not self.text:
+            raise ValueError("text content blocks must be non-empty")
+        if self.type == "text" and not (self.text or "").strip():
+            raise ValueError("text content blocks must contain non-whitespace text")
+        return self
+
+
+class _SystemPart(_Part):
+    type: Literal["text"]
+
+
+class _Message(_Strict):
+    role: Literal["user", "assistant", "system"]
+    content: Annotated[list[_Part], BeforeValidator(_parts), Field(min_length=1)]
+
+
+class _Format(_Strict):
+    type: Literal["json_schema"]
+    schema_of_output: dict[str, Any] = Field(alias="schema")
+
+
+class _OutputConfig(_Strict):
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    format: _Format | None = None
+
+
+class _Thinking(_Strict, extra="allow"):
+    type: Literal["adaptive", "enabled", "disabled"]
+    budget_tokens: Annotated[int, Field(ge=1024)] | None = None
+
+
+class _Metadata(_Strict):
+    user_id: str | None = None
+
+
+class _Counted(_Strict):
+    """Parameters of a count of tokens."""
+
+    model: str
+    messages: list[_Message]
+    cache_control: _CacheControl | None = None
+    output_config: _OutputConfig | None = None
+    speed: Any = None
+    system: Annotated[list[_SystemPart] | None, BeforeValidator(lambda system: _parts(system) if system else None)] = (
+        None
+    )
+    thinking: _Thinking | None = None
+    tool_choice: Any = None
+    tools: list[_Tool] | None = None
+
+
+class _Created(_Counted):
+    """Parameters of an answer."""
+
+    max_tokens: Annotated[int, Field(ge=0, le=MAX_OUTPUT_TOKENS)]
+    container: Any = None
+    diagnostics: Any = None
+    inference_geo: Any = None
+    metadata: _Metadata | None = None
+    service_tier: Literal["auto", "standard_only"] = "auto"
+    stop_sequences: list[Annotated[str, Field(pattern=r"\S")]] | None = None
+    stream: bool = False
+
+    @model_validator(mode="after")
+    def _leaves_room_for_an_answer(self) -> Self:
+        if self.thinking and (self.thinking.budget_tokens or 0) >= (self.max_tokens or 1):
+            raise ValueError("`max_tokens` must be greater than `thinking.budget_tokens`")
+        return self
 
 
 class ApiError(Exception):
@@ -142,97 +226,48 @@ def estimated_tokens(text: str | bytes) -> int:
 
 
 def _check_parameters(request: dict[str, Any], *, counting: bool) -> None:
-    for name in SAMPLING_PARAMETERS:
-        if name in request:
-            raise invalid(f"{name}: sampling parameters are not supported by this version of the API")
-    known = _COUNTED if counting else _CREATED
-    for name in request:
-        if name not in known:
-            raise invalid(f"{name}: Extra inputs are not permitted")
-    for name in ("model", "messages") if counting else ("model", "max_tokens", "messages"):
-        if name not in request:
-            raise invalid(f"{name}: Field required")
-    model = request["model"]
-    if not isinstance(model, str) or not model:
-        raise invalid("model: Input should be a valid string")
-    if not model.startswith("claude-"):
-        raise ApiError(404, "not_found_error", f"model: {model}")
-    if not counting:
-        _check_max_tokens(request["max_tokens"])
-    if not isinstance(request.get("stream", False), bool):
-        raise invalid("stream: Input should be a valid boolean")
-    if request.get("service_tier", "auto") not in ("auto", "standard_only"):
-        raise invalid("service_tier: Input should be 'auto' or 'standard_only'")
-    stops = request.get("stop_sequences") or []
-    if not isinstance(stops, list) or not all(isinstance(stop, str) and stop.strip() for stop in stops):
-        raise invalid("stop_sequences: each stop sequence must contain non-whitespace")
-    metadata = request.get("metadata") or {}
-    if not isinstance(metadata, dict) or metadata.keys() - {"user_id"}:
-        raise invalid("metadata: Extra inputs are not permitted")
-    _check_thinking(request)
-
-
-def _check_max_tokens(value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise invalid("max_tokens: Input should be a valid integer")
-    if value < 0:
-        raise invalid("max_tokens: Input should be greater than or equal to 0")
-    if value > MAX_OUTPUT_TOKENS:
-        raise invalid(f"max_tokens: {value} > {MAX_OUTPUT_TOKENS}, which is the maximum for this model")
-
-
-def _check_thinking(request: dict[str, Any]) -> None:
-    thinking = request.get("thinking")
-    if thinking is None:
-        return
-    if not isinstance(thinking, dict) or thinking.get("type") not in ("adaptive", "enabled", "disabled"):
-        raise invalid("thinking: Input tag must be one of 'adaptive', 'enabled', 'disabled'")
-    if thinking["type"] == "enabled":
-        budget = thinking.get("budget_tokens", 0)
-        if not isinstance(budget, int) or budget < 1024:
-            raise invalid("thinking.enabled.budget_tokens: Input should be greater than or equal to 1024")
-        if budget >= request.get("max_tokens", MAX_OUTPUT_TOKENS):
-            raise invalid("`max_tokens` must be greater than `thinking.budget_tokens`")
+    try:
+        (_Counted if counting else _Created).model_validate(request)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise invalid(f"{where}: {first['msg'].removeprefix('Value error, ')}") from exc
+    if not request["model"].startswith("claude-"):
+        raise ApiError(404, "not_found_error", f"model: {request['model']}")
 
 
 def _read_prompt(request: dict[str, Any]) -> tuple[tuple[Block, ...], str]:
-    blocks = [*_tools(request.get("tools")), *_system(request.get("system"))]
     turns = _turns(request["messages"])
-    for number, (role, content) in enumerate(turns):
-        blocks.extend(_content(content, f"messages.{number}.content", role))
+    groups = [
+        ("tools", b"tool", request.get("tools") or ()),
+        ("system", b"system", _parts(request.get("system") or [])),
+    ]
+    groups += [(f"messages.{number}.content", role.encode(), parts) for number, (role, parts) in enumerate(turns)]
+    blocks = [
+        _block(each, f"{where}.{number}", role) for where, role, group in groups for number, each in enumerate(group)
+    ]
     if request.get("cache_control") is not None:
-        last = blocks[-1]
-        blocks[-1] = Block(last.content, last.tokens, _ttl(request["cache_control"], "cache_control"))
-    _check_breakpoints(blocks)
+        blocks[-1] = replace(blocks[-1], ttl_seconds=_ttl(request["cache_control"]))
+    lives = [block.ttl_seconds for block in blocks if block.ttl_seconds]
+    if len(lives) > MAX_BREAKPOINTS:
+        raise invalid(f"A maximum of 4 blocks with cache_control may be provided. Found {len(lives)}.")
+    if any(later > earlier for earlier, later in pairwise(lives)):
+        raise invalid("a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block")
     said = (each["text"] for role, content in turns if role == "user" for each in content if each["type"] == "text")
     return tuple(blocks), "\n".join(said)
 
 
-def _turns(messages: object) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Turns that alternate: neighbours of one role are one turn."""
-    if not isinstance(messages, list):
-        raise invalid("messages: Input should be a valid list")
-    if not messages:
-        raise invalid("messages: at least one message is required")
+def _turns(messages: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return turns that alternate: neighbours of one role are one turn."""
     turns: list[tuple[str, list[dict[str, Any]]]] = []
-    for number, message in enumerate(messages):
-        if not isinstance(message, dict) or "content" not in message:
-            raise invalid(f"messages.{number}.content: Field required")
-        if extra := message.keys() - {"role", "content"}:
-            raise invalid(f"messages.{number}.{min(extra)}: Extra inputs are not permitted")
-        role, content = message.get("role"), message["content"]
-        if role not in ("user", "assistant", "system"):
-            raise invalid(f"messages.{number}.role: Input should be 'user', 'assistant' or 'system'")
-        if isinstance(content, str):
-            content = [{"type": "text", "text": content}]
-        if not isinstance(content, list) or not all(isinstance(each, dict) for each in content):
-            raise invalid(f"messages.{number}.content: Input should be a valid string or list of blocks")
-        if not content:
-            raise invalid(f"messages.{number}: all messages must have non-empty content")
+    for message in messages:
+        role, content = message["role"], _parts(message["content"])
         if turns and turns[-1][0] == role:
             turns[-1] = (role, [*turns[-1][1], *content])
         else:
             turns.append((role, content))
+    if not turns:
+        raise invalid("messages: at least one message is required")
     if turns[0][0] == "assistant" or all(role != "user" for role, _ in turns):
         raise invalid('messages: first message must use the "user" role')
     if turns[-1][0] == "assistant":
@@ -248,49 +283,10 @@ def _seen(messages: list[dict[str, Any]]) -> str | None:
     return " ".join(seen(each)[0] for each in files) if files else None
 
 
-def _tools(tools: object) -> Iterator[Block]:
-    if tools is None:
-        return
-    if not isinstance(tools, list):
-        raise invalid("tools: Input should be a valid list")
-    for number, tool in enumerate(tools):
-        if not isinstance(tool, dict) or "name" not in tool:
-            raise invalid(f"tools.{number}.name: Field required")
-        yield _block(tool, f"tools.{number}", b"tool")
-
-
-def _system(system: object) -> Iterator[Block]:
-    if system is None:
-        return
-    if isinstance(system, str):
-        system = [{"type": "text", "text": system}] if system else []
-    if not isinstance(system, list):
-        raise invalid("system: Input should be a valid string or list of text blocks")
-    for number, each in enumerate(system):
-        if not isinstance(each, dict) or each.get("type") != "text":
-            raise invalid(f"system.{number}.type: Input should be 'text'")
-        yield _block(each, f"system.{number}", b"system")
-
-
-def _content(content: list[dict[str, Any]], where: str, role: str) -> Iterator[Block]:
-    for number, each in enumerate(content):
-        if not isinstance(each.get("type"), str):
-            raise invalid(f"{where}.{number}.type: Field required")
-        yield _block(each, f"{where}.{number}", role.encode())
-
-
 def _block(block: dict[str, Any], where: str, role: bytes) -> Block:
-    marker = block.get("cache_control")
-    ttl = None if marker is None else _ttl(marker, f"{where}.cache_control")
+    ttl = _ttl(block["cache_control"]) if block.get("cache_control") else None
     if block.get("type") == "text":
-        text = block.get("text")
-        if not isinstance(text, str):
-            raise invalid(f"{where}.text: Field required")
-        if not text:
-            raise invalid(f"{where}: text content blocks must be non-empty")
-        if not text.strip():
-            raise invalid(f"{where}: text content blocks must contain non-whitespace text")
-        return Block(role + b"\0" + text.encode("utf-8", "replace"), estimated_tokens(text), ttl)
+        return Block(role + b"\0" + block["text"].encode("utf-8", "replace"), estimated_tokens(block["text"]), ttl)
     if block.get("type") in FILES:
         try:
             tokens = seen(block)[1]
@@ -301,45 +297,15 @@ def _block(block: dict[str, Any], where: str, role: bytes) -> Block:
     return Block(role + b"\1" + rest, estimated_tokens(rest), ttl)
 
 
-def _ttl(marker: object, where: str) -> float:
-    if not isinstance(marker, dict) or marker.get("type") != "ephemeral":
-        raise invalid(f"{where}.type: Input should be 'ephemeral'")
-    match marker.get("ttl", "5m"):
-        case "5m":
-            return FIVE_MINUTES
-        case "1h":
-            return ONE_HOUR
-    raise invalid(f"{where}.ephemeral.ttl: Input should be '5m' or '1h'")
-
-
-def _check_breakpoints(blocks: list[Block]) -> None:
-    lives = [block.ttl_seconds for block in blocks if block.ttl_seconds]
-    if len(lives) > MAX_BREAKPOINTS:
-        raise invalid(f"A maximum of 4 blocks with cache_control may be provided. Found {len(lives)}.")
-    if any(later > earlier for earlier, later in pairwise(lives)):
-        raise invalid("a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block")
+def _ttl(marker: dict[str, Any]) -> float:
+    return ONE_HOUR if marker.get("ttl") == "1h" else FIVE_MINUTES
 
 
 def _read_format(request: dict[str, Any], schemas: SchemaShelf) -> tuple[OutputSchema | None, bytes]:
-    config = request.get("output_config")
-    if config is None:
-        return None, b""
-    if not isinstance(config, dict):
-        raise invalid("output_config: Input should be a valid dictionary")
-    if extra := config.keys() - {"effort", "format"}:
-        raise invalid(f"output_config.{min(extra)}: Extra inputs are not permitted")
-    if config.get("effort") not in _EFFORTS:
-        raise invalid("output_config.effort: Input should be 'low', 'medium', 'high', 'xhigh' or 'max'")
-    output_format = config.get("format")
+    output_format = (request.get("output_config") or {}).get("format")
     if output_format is None:
         return None, b""
-    if not isinstance(output_format, dict) or output_format.get("type") != "json_schema":
-        raise invalid("output_config.format.type: Input should be 'json_schema'")
-    if extra := output_format.keys() - {"type", "schema"}:
-        raise invalid(f"output_config.format.{min(extra)}: Extra inputs are not permitted")
-    schema = output_format.get("schema")
-    if not isinstance(schema, dict):
-        raise invalid("output_config.format.schema: Field required")
+    schema = output_format["schema"]
     return _checked(schemas, schema, "output_config.format.schema"), orjson.dumps(schema)
 
 

@@ -27,10 +27,24 @@ class SlackSandbox(PlatformDouble):
 
     def platform_routes(self) -> list[BaseRoute]:
         return [
+            Route("/api/conversations.{kind}", self._history, methods=["GET"]),
             Route("/api/files.info", self._file_info, methods=["GET"]),
             Route("/api/{method}", self._call, methods=["POST"]),
             Route("/files-pri/{media_id}/{name}", self._download, methods=["GET"]),
         ]
+
+    async def _history(self, request: Request) -> Response:
+        """Return the channel's or thread's messages, newest first, with their metadata where asked for."""
+        asked = request.query_params
+        self.counters.add(f"conversations.{request.path_params['kind']}")
+        found = [
+            {"ts": f"1790000000.{one['number']:06d}", **one["body"]}
+            for one in reversed(self.messages)
+            if one["body"]["channel"] == asked["channel"] and one["body"].get("thread_ts") == asked.get("ts")
+        ]
+        if asked.get("include_all_metadata") != "true":
+            found = [{name: value for name, value in one.items() if name != "metadata"} for one in found]
+        return JSON({"ok": True, "messages": found, "has_more": False})
 
     async def _file_info(self, request: Request) -> Response:
         id = request.query_params.get("file", "")

@@ -401,6 +401,7 @@ def engine_bed(
         listening_since=options.get("listening_since", EVER_SINCE),
         callback=options.get("callback"),
         notices=options.get("notices", NO_NOTICES),
+        reviews_completed=options.get("reviews_completed", False),
         id_salt="salt",
         ages=options.get("ages"),
         quiet=options.get("quiet"),

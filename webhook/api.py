@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Security
@@ -28,6 +29,7 @@ from webhook.settings import WebhookDependencies
 MAX_BODY = 64 * 1024
 MAX_TURNS = 200
 MAX_LETTERS = 1_000
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 Limit = Annotated[int, Field(ge=1, le=200)]
 IdempotencyKey = Annotated[str, Header(min_length=1, max_length=200)]
@@ -90,6 +92,7 @@ class AttributesOf(Value):
 
 class DeadLetters(Value):
     dead_letters: tuple[DeadLetter, ...]
+    next: str | None
 
 
 class Retried(Value):
@@ -196,10 +199,20 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.get("/dead-letters", summary="Messages that could not be processed, newest first", dependencies=[read])
     async def dead_letters(
-        conversation: ConversationId | None = None, limit: Annotated[int, Field(ge=1, le=MAX_LETTERS)] = 100
+        conversation: ConversationId | None = None,
+        limit: Annotated[int, Field(ge=1, le=MAX_LETTERS)] = 100,
+        cursor: Annotated[str, Field(pattern=r"^(\d{1,18}-\d{1,6})?$")] = "",
     ) -> DeadLetters:
-        letters = await deps.store.dead_letters.letters(conversation_id=conversation, limit=limit)
-        return DeadLetters(dead_letters=tuple(letters))
+        # The instant of the last letter, and how many of that instant there were.
+        moment, _, passed = cursor.partition("-")
+        skipped, until = int(passed or 0), EPOCH + timedelta(microseconds=int(moment)) if moment else None
+        found = await deps.store.dead_letters.letters(
+            conversation_id=conversation, until=until, limit=limit + skipped + 1
+        )
+        letters, is_more = found[skipped : skipped + limit], len(found) > skipped + limit
+        last = (letters[-1].at - EPOCH) // timedelta(microseconds=1) if letters else 0
+        same = sum(1 for one in found[: skipped + limit] if letters and one.at == letters[-1].at)
+        return DeadLetters(dead_letters=tuple(letters), next=f"{last}-{same}" if is_more else None)
 
     @router.post("/dead-letters/{letter_id}/retry", summary="Put it back", dependencies=[operate])
     async def retry(letter_id: str) -> Retried:

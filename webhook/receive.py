@@ -16,7 +16,7 @@ from contracts.messages import OTHER_ACCOUNT, ChannelName, DeliveryState, Inboun
 from contracts.values import ConversationId
 from observability import attributes as names
 from observability.logs import logger
-from observability.metrics import DEAD_LETTERS, OTHER_ACCOUNTS, note_inbound, note_status
+from observability.metrics import DEAD_LETTERS, INBOUND, OTHER_ACCOUNTS, STATUSES
 from observability.tracing import UNRECORDED, Kind, Span, ended, inside, is_tracing, remote_span, root_span, span
 from webhook.settings import WebhookDependencies
 
@@ -54,7 +54,7 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
 
 
 def _note(message: InboundMessage, appended: Appended) -> None:
-    note_inbound(message.address.channel, appended.arrival)
+    INBOUND.labels(message.address.channel, appended.arrival).inc()
     if OTHER_ACCOUNT in message.data:
         OTHER_ACCOUNTS.labels(channel=message.address.channel.value).inc()
     log.info(
@@ -83,7 +83,7 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
     except StoreUnavailableError as exc:
         raise _unavailable() from exc
     for update, row in zip(updates, rows, strict=True):
-        note_status(update.channel, update.state)
+        STATUSES.labels(update.channel, update.state).inc()
         if row is not None:
             with status_span(row, update, start_ns=began):
                 log.info(

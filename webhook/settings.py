@@ -1,6 +1,6 @@
 """Ports, secrets and time limits of the HTTP side, gathered once when the process starts."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta, tzinfo
 
@@ -10,13 +10,27 @@ from contracts.ports import Analyses, ChannelInbound, Clock, Events, Faults, Inb
 
 
 @dataclass(frozen=True)
+class SendableTemplate:
+    """Approved template of the platform; `parameters` are those of its body."""
+
+    name: str
+    language: str
+    parameters: int
+
+
+async def no_templates() -> Sequence[SendableTemplate]:
+    return ()
+
+
+@dataclass(frozen=True)
 class WebhookDependencies:
     """`inbound` holds the platforms that are set up.
 
     A body that has not come in `read_within` is answered 408, what is not durable in `durable_within` 503. A stream of
     events without news for `look_again` looks into the store for replies, and sends a sign of life. The console shows
-    times in `zone`, and `links` to other places by their names. `chat_key` signs the web chat's tokens; without it
-    none is needed. `switches` are the `PROMPTER_USE_*` that were said.
+    times in `zone`, and `links` to other places by their names; `templates` lists those that an agent may send, none
+    where the platform does not say. `chat_key` signs the web chat's tokens; without it none is needed.
+    `switches` are the `PROMPTER_USE_*` that were said.
     """
 
     inbox: Inbox
@@ -36,6 +50,7 @@ class WebhookDependencies:
     is_sandbox_model: bool = False
     zone: tzinfo = UTC
     links: Mapping[str, str] = field(default_factory=dict)
+    templates: Callable[[], Awaitable[Sequence[SendableTemplate]]] = no_templates
     switches: Mapping[str, bool] = field(default_factory=dict)
     read_within: timedelta = timedelta(seconds=10)
     durable_within: timedelta = timedelta(seconds=2)

@@ -33,6 +33,7 @@ from flags.file import read_flag_file
 from flags.runtime import open_flags
 from fsm.machine import ConversationMachine
 from fsm.static_check import problems
+from observability.metrics import expect_tasks
 from prompts.caching.answers import AnswerCache
 from prompts.caching.questions import CachePolicy
 from prompts.execution.batching import GroupedEmbedder
@@ -56,7 +57,7 @@ from worker.dependencies import (
     AnalysisDependencies,
     DrainDependencies,
     DrainLimits,
-    Escalations,
+    NotedAnalyses,
     OperatorDependencies,
     OutboxDependencies,
     Rulebook,
@@ -130,11 +131,14 @@ async def open_engine(
     clock: Clock | None = None,
     faults: Faults | None = None,
     model: LanguageModel | None = None,
+    around: Callable[[LanguageModel], LanguageModel] | None = None,
     channels: Mapping[ChannelName, Channel] | None = None,
     flagged: bool = True,
     limits: DrainLimits | None = None,
 ) -> AsyncIterator[Engine]:
     """Build the worker's side; `flagged` with flags and experiments. What is not given is built from the settings.
+
+    `around` puts a model of its own around the one that is asked.
 
     Raises:
         ConfigurationError: documents, templates, table or settings do not hold together; the text says which.
@@ -148,6 +152,7 @@ async def open_engine(
         deferred = None if model else _deferred_model(settings)
         model = model or deferred
         assert model is not None  # noqa: S101 - one of them is
+        model = around(model) if around else model
         stack.push_async_callback(model.close)
         channels = channels or open_channels(settings, backend.events)
         callback, transcriber = _callback(settings), make_transcriber(settings)
@@ -199,6 +204,7 @@ async def open_engine(
             callback=callback,
             id_salt=settings.id_salt.get_secret_value(),
             has_judge=settings.judge == "on",
+            reviews_completed=settings.review_completed,
             notices=Notices.of(settings),
             ages=AgePolicy(*settings.late_ages),
             quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
@@ -227,6 +233,7 @@ def assemble(
     callback: Callback | None,
     id_salt: str,
     has_judge: bool = True,
+    reviews_completed: bool = False,
     notices: Notices = NO_NOTICES,
     ages: AgePolicy | None = None,
     quiet: QuietWindows | None = None,
@@ -237,7 +244,7 @@ def assemble(
 ) -> Engine:
     """Give each part of the worker what it works with; what they share is the same object in all of them."""
     inbox, store, rulebook = backend.inbox, backend.store, rulebooks.current
-    machine, escalations, refunds = ConversationMachine(), Escalations(), AttemptRefunds(inbox)
+    machine, noted, refunds = ConversationMachine(), NotedAnalyses(), AttemptRefunds(inbox)
     threads = Threads(inbox, store, clock)
     limiter = Limiter(limits.at_once, monotonic=monotonic, chance=chance)
     turn = TurnDependencies(
@@ -250,7 +257,8 @@ def assemble(
         rulebook=rulebook,
         events=backend.events,
         ledger=ledger,
-        escalations=escalations,
+        analyses=noted,
+        reviews_completed=reviews_completed,
         threads=threads,
         clock=clock,
         monotonic=monotonic,
@@ -267,13 +275,14 @@ def assemble(
         return rulebook().institution
 
     windows = {name: channel.reply_window for name, channel in channels.items()}
-    agents = ConversationOperators(store, machine, clock, institution, windows, notices, variants.observe)
+    longer = {name: window for name, one in channels.items() if (window := one.limits.agent_window)}
+    agents = ConversationOperators(
+        store, machine, clock, institution, windows, notices, variants.observe, agent_windows=longer
+    )
     operators = OperatorDependencies(
         inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt, agents
     )
-    analyses = AnalysisDependencies(
-        store, analyst, rulebook, ledger, escalations, clock, monotonic, chance, faults, callback
-    )
+    analyses = AnalysisDependencies(store, analyst, rulebook, ledger, noted, clock, monotonic, chance, faults, callback)
     drain = DrainDependencies(
         inbox=inbox,
         turn=turn,
@@ -358,10 +367,12 @@ def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache:
 
 
 def make_prompter(settings: Settings, executor: Executor, versions: PromptVersions) -> Prompter:
+    models = {task.name: getattr(settings, task.model_setting) for task in TASKS}
+    expect_tasks(models, settings.model_fallback)
     return Prompter(
         executor,
         versions,
-        {task.name: getattr(settings, task.model_setting) for task in TASKS},
+        models,
         call_timeout=settings.model_timeout,
         turn_budget=settings.turn_budget,
         monotonic=time.monotonic,
@@ -426,7 +437,12 @@ async def _answer_cache(settings: Settings, clock: Clock) -> AsyncIterator[Answe
         return
     async with open_answers(settings) as answers, _embedder(settings) as embedder:
         cache = AnswerCache(
-            answers, now=clock.now, chance=random.random, embedder=embedder, sample=settings.cache_sample
+            answers,
+            now=clock.now,
+            chance=random.random,
+            embedder=embedder,
+            sample=settings.cache_sample,
+            similarity=settings.cache_similarity,
         )
         try:
             yield cache

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from context.guardrails.floor import Floor
+from contracts.analysis import AnalysisKind
 from contracts.backoff import Backoff
 from contracts.institution import Institution
 from contracts.messages import ChannelName
@@ -73,23 +74,23 @@ class Confidence:
 
 DRAIN_BACKOFF = Backoff(timedelta(milliseconds=500), timedelta(seconds=30))
 EVER_SINCE = datetime.min.replace(tzinfo=UTC)
-NOTED_ESCALATIONS = 10_000
+MOST_NOTED = 10_000
 
 
-class Escalations:
-    """Conversations that this process has just handed to the team: a turn notes them, the sweep has them summarised.
+class NotedAnalyses:
+    """Analyses of conversations that this process has just handed to the team or ended; the sweep asks for them.
 
-    A note costs the turn nothing and may get lost with the process; the sweep looks for those in the store, later.
+    A note costs the turn nothing and may get lost with the process; the sweep looks for hand-offs in the store, later.
     """
 
     def __init__(self) -> None:
-        self._noted: dict[ConversationId, None] = {}
+        self._noted: dict[tuple[ConversationId, AnalysisKind], None] = {}
 
-    def note(self, conversation_id: ConversationId) -> None:
-        if len(self._noted) < NOTED_ESCALATIONS:
-            self._noted[conversation_id] = None
+    def note(self, conversation_id: ConversationId, kind: AnalysisKind) -> None:
+        if len(self._noted) < MOST_NOTED:
+            self._noted[conversation_id, kind] = None
 
-    def take(self) -> ConversationId | None:
+    def take(self) -> tuple[ConversationId, AnalysisKind] | None:
         """Return the oldest of them, or None when there is none left."""
         first = next(iter(self._noted), None)
         if first is not None:
@@ -113,7 +114,7 @@ class TurnDependencies:
     rulebook: Callable[[], Rulebook]
     events: Events
     ledger: Ledger
-    escalations: Escalations
+    analyses: NotedAnalyses
     threads: Threads
     clock: Clock
     monotonic: Callable[[], float]
@@ -124,6 +125,7 @@ class TurnDependencies:
     notices: Notices = field(default_factory=Notices)
     cleared: ClearedSentences = field(default_factory=ClearedSentences)
     has_judge: bool = True
+    reviews_completed: bool = False
     media: MediaReader | None = None
     may_speak: bool = False
 
@@ -174,7 +176,7 @@ class AnalysisDependencies:
     analyst: Analyst
     rulebook: Callable[[], Rulebook]
     ledger: Ledger
-    escalations: Escalations
+    analyses: NotedAnalyses
     clock: Clock
     monotonic: Callable[[], float]
     chance: Callable[[], float]

@@ -40,6 +40,7 @@ HEARD_TYPES = ("audio/", "video/")
 # What each kind of message may have, by the beginnings of its type.
 TYPES = {
     InboundKind.AUDIO: HEARD_TYPES,
+    InboundKind.VIDEO: HEARD_TYPES,
     InboundKind.IMAGE: ("image/",),
     InboundKind.DOCUMENT: ("image/", "application/pdf", "text/plain", *HEARD_TYPES),
 }
@@ -141,7 +142,7 @@ class MediaReader:
     async def _read(self, message: InboundMessage, source: MediaSource, language: str, cost: TurnCost) -> _Outcome:
         assert message.media is not None  # noqa: S101 - only such messages are read
         try:
-            if message.kind is InboundKind.AUDIO and self._transcriber is None:
+            if self._transcriber is None and TYPES[message.kind] == HEARD_TYPES:
                 raise MediaRefusedError(MediaFault.TURNED_OFF)
             # The recogniser has a time limit of its own.
             async with asyncio.timeout(self._policy.limits.within.total_seconds()):
@@ -208,5 +209,5 @@ class MediaReader:
 
 
 def _refused(message: InboundMessage, reason: MediaFault, error: TransientError | None = None) -> _Outcome:
-    kind = ContentKind.HEARD if message.kind is InboundKind.AUDIO else ContentKind.SEEN
+    kind = ContentKind.HEARD if TYPES[message.kind] == HEARD_TYPES else ContentKind.SEEN
     return _Outcome(ReadContent(kind=kind, refused=reason), error=error)

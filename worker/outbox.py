@@ -13,10 +13,10 @@ from contracts.delivery import OutboxRow
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError, SendOutcomeUnknownError
 from contracts.messages import DeliveryState, MessageType
 from contracts.performance import Cause
-from contracts.ports import Channel
+from contracts.ports import Channel, SentLookup
 from contracts.values import ConversationId
 from observability.logs import logger
-from observability.metrics import SENDS, note_reply
+from observability.metrics import REPLY_SECONDS, SENDS
 from observability.turn_spans import send_span
 from worker.dependencies import OutboxDependencies
 from worker.replies.composer import in_words
@@ -69,11 +69,8 @@ async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
         await deps.store.outbox.postpone(row.id, not_before=not_before, error_code="no_channel", at=now)
         return False
     is_free = row.message.type is not MessageType.TEMPLATE
-    if (
-        is_free
-        and channel.reply_window is not None
-        and now > (row.window_from or row.created_at) + channel.reply_window
-    ):
+    window = (row.author and channel.limits.agent_window) or channel.reply_window
+    if is_free and window is not None and now > (row.window_from or row.created_at) + window:
         await deps.store.outbox.mark_failed(row.id, error_code=WINDOW_CLOSED, at=now)
         _note(row, "refused", code=WINDOW_CLOSED)
         deps.ledger.book_failure(Cause.REFUSED)
@@ -82,6 +79,10 @@ async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
         if now < deps.listening_since + channel.settle_after:
             # Until then no status could come: it gets its time now.
             return False
+        if isinstance(channel, SentLookup) and (found := await channel.find_sent(row)):
+            await deps.store.outbox.mark_sent(row, platform_message_id=found, at=now)
+            _note(row, "found")
+            return True
         # Its deadline passed and no status settled it: one more send is the lesser evil.
         _note(row, "resent")
     # A row that waited for its place has it: it is not queued once more.
@@ -151,7 +152,7 @@ async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies) -
     if row.message.template is not None and not row.is_in_words:
         deps.ledger.book_template(row.message.template, channel.name)
     if row.received_at is not None:
-        note_reply(channel.name, (at - row.received_at).total_seconds())
+        REPLY_SECONDS.labels(channel.name).observe((at - row.received_at).total_seconds())
         deps.ledger.book_reply(received_at=row.received_at, sent_at=at)
     return True
 

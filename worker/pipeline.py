@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from context.guardrails.sentences import sentences_of
 from context.hours import handoff_text
+from contracts.analysis import AnalysisKind
 from contracts.calls import TurnCost
 from contracts.conversation import (
     RECENT_TOPICS,
@@ -36,7 +37,7 @@ from contracts.turn import Turn, TurnReason
 from contracts.values import MessageId
 from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import migrate
-from observability.metrics import FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_answer, note_quality, note_transitions
+from observability.metrics import ANSWERS, FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_quality, note_transitions
 from observability.tracing import span
 from prompts.execution.prompt_task import TaskResult, TurnClock
 from prompts.execution.quality import gate_scores, scored
@@ -132,8 +133,11 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
             record_discarded(calls, context, deps)
     await deps.faults.reach("turn.committed")
     TURN_SECONDS.observe(elapsed)
-    if any(move.dest is State.ESCALATING for move in draft.transitions.records):
-        deps.escalations.note(turn.conversation_id)
+    reached = {move.dest for move in draft.transitions.records}
+    if State.ESCALATING in reached:
+        deps.analyses.note(turn.conversation_id, AnalysisKind.HANDOFF_SUMMARY)
+    if State.COMPLETED in reached and deps.reviews_completed:
+        deps.analyses.note(turn.conversation_id, AnalysisKind.CONVERSATION_REVIEW)
     await context.publish(draft)
     return Outcome.REPLIED if draft.replies else Outcome.SILENT
 
@@ -826,7 +830,7 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
     deps.variants.observe(written)
     if written.turn is not None:
         deps.ledger.book_turn(written.turn)
-        note_answer(answered_by(written.turn))
+        ANSWERS.labels(answered_by(written.turn)).inc()
         for task in written.turn.tasks:
             note_quality(task)
     note_transitions(written.transitions)

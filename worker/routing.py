@@ -222,9 +222,14 @@ def is_readable(message: InboundMessage) -> bool:
 
 def unreadable_text(messages: Sequence[InboundMessage]) -> FixedText:
     """Return the text that says what to do about the newest file that was not read."""
-    contents = [message.content for message in messages]
-    refused = [content.refused for content in contents if content is not None and content.refused is not None]
-    return FILE_TEXTS.get(refused[-1], FixedText.UNREADABLE) if refused else FixedText.UNREADABLE
+    refused = [message for message in messages if message.content is not None and message.content.refused is not None]
+    content = refused[-1].content if refused else None
+    if content is None or content.refused is None:
+        return FixedText.UNREADABLE
+    if refused[-1].kind is InboundKind.VIDEO and content.refused is MediaFault.NO_SPEECH:
+        # Of a video the sound alone is read.
+        return FixedText.UNREADABLE
+    return FILE_TEXTS.get(content.refused, FixedText.UNREADABLE)
 
 
 def knows_unreadable(conversation: Conversation, text: str, at: datetime) -> bool:

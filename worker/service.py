@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,10 +12,10 @@ from functools import partial
 from adapters.email import Mailer
 from adapters.http.slack import SlackWebhook
 from contracts.alongside import running_beside
-from contracts.errors import ChannelRefusedError, TransientError
+from contracts.errors import ChannelRefusedError, TransientError, WorkerError
 from contracts.messages import ChannelName
 from contracts.notices import NoticeMessage, NoticeTarget
-from contracts.ports import Channel, Clock, Faults, HelpDesk
+from contracts.ports import Channel, Clock, Faults, HelpDesk, LanguageModel
 from contracts.settings import Settings
 from contracts.values import ConversationId
 from observability.logs import logger
@@ -85,6 +86,16 @@ class Worker:
         if self.posting is not None:
             await self.posting.run()
 
+    async def reload(self) -> None:
+        """Take up edited documents; invalid ones leave the old ones in force, and the log names the problems."""
+        try:
+            institution = self.engine.rulebooks.reload()
+            await self.backend.store.institutions.publish(institution, at=self.engine.drain.clock.now())
+        except WorkerError as exc:
+            log.error("institution.refused", error=type(exc).__name__, problems=str(exc).splitlines())
+        else:
+            log.info("institution.reloaded", version=institution.version)
+
     async def sweep_and_clean(self) -> None:
         """Do all that timers do elsewhere, where a scheduler calls once a minute."""
         await self.sweep()
@@ -100,12 +111,15 @@ async def open_worker(
     at_once: int = MAX_AT_ONCE,
     sweeping: Sweeping | None = None,
     faults: Faults | None = None,
+    around: Callable[[LanguageModel], LanguageModel] | None = None,
 ) -> AsyncIterator[Worker]:
     """Open the engine and publish its institution; on leaving, running turns get a little time, the rest stays durable.
 
     Without `sweeping` only what was asked for is done.
     """
-    async with open_engine(settings, backend, faults=faults, limits=DrainLimits(at_once=at_once)) as engine:
+    async with open_engine(
+        settings, backend, faults=faults, around=around, limits=DrainLimits(at_once=at_once)
+    ) as engine:
         queue = EmbeddedQueue(
             partial(drain, deps=engine.drain), partial(analyse, deps=engine.analyses), at_once=at_once
         )
@@ -193,6 +207,16 @@ def _posting(settings: Settings, backend: Backend, clock: Clock) -> ReportPostin
     reporting = Reporting(backend.inbox, backend.store, clock, settings.zone, settings.budget_day_usd)
     webhook = SlackWebhook(settings.slack_webhook_url.get_secret_value())
     return ReportPosting(reporting, backend.store.records, webhook.post)
+
+
+async def reload_on_hangup(worker: Worker) -> None:
+    """Reload the documents on every SIGHUP of a process whose main thread has the event loop."""
+    hangup = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
+    while True:
+        await hangup.wait()
+        hangup.clear()
+        await worker.reload()
 
 
 async def report_forever(worker: Worker) -> None:

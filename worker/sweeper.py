@@ -10,7 +10,7 @@ from contracts.errors import IllegalTransitionError, WorkerError, family_of
 from contracts.ports import WakeUps
 from observability.logs import logger
 from observability.metrics import DRAIN_ERRORS
-from worker.analyses.processing import recover_analyses, renew_handoffs, request_handoffs
+from worker.analyses.processing import recover_analyses, renew_handoffs, request_noted
 from worker.dependencies import SweepDependencies
 from worker.drain import UNAVAILABLE
 from worker.people.privacy import expire
@@ -54,7 +54,7 @@ async def sweep_forever(
         if has_answered:
             await _tolerating(settle_refunds(deps), "sweep.error")
             if number % SWEEPS_PER_LOOK_AT_ANALYSES == 0:
-                await _tolerating(request_handoffs(deps.analyses), "sweep.analyses")
+                await _tolerating(request_noted(deps.analyses), "sweep.analyses")
                 if analyses:
                     await _tolerating(recover_analyses(queue, deps.analyses, limit=BATCH), "sweep.analyses")
             if number % sweeps_per_tending == 0:
@@ -102,7 +102,7 @@ async def sweep(queue: WakeUps, deps: SweepDependencies) -> None:
     await recover(queue, deps)
     await settle_refunds(deps)
     await tend(deps)
-    await request_handoffs(deps.analyses)
+    await request_noted(deps.analyses)
     await recover_analyses(queue, deps.analyses, limit=BATCH)
 
 

@@ -168,6 +168,7 @@ def _outbox_rows(turn: Turn, draft: Draft, at: datetime) -> tuple[OutboxRow, ...
             received_at=min(message.received_at for message in turn.messages),
             traceparent=current_traceparent(),
             window_from=draft.conversation.last_inbound_at,
+            quotes=None if index else turn.messages[-1].platform_id,
             created_at=at,
             updated_at=at,
         )

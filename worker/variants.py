@@ -1,6 +1,6 @@
 """Variants of an episode, chosen at its first turn: by experiments, then flags, then the settings."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ from observability.logs import logger
 from prompts.execution.strategies import Strategy
 from prompts.prompter import TURN_TEMPLATES, Prompter
 from reports import accuracy
+from worker.people.corrections import CLASSIFICATION_HELD, CORRECTED, assignments_of, note_correction
 
 log = logger(__name__)
 
@@ -23,8 +24,8 @@ V = TypeVar("V", bool, int, float, str)
 
 # Beside the metric events that experiments know by name.
 ESCALATION, UNCLEAR, COST_USD, RESOLUTION_SECONDS = "escalation", "unclear", "cost_usd", "resolution_seconds"
-# Of each classification one event, and one of value 1 while it holds: -1 takes it back, so that their sums are a share.
-CLASSIFICATION, CLASSIFICATION_HELD, CORRECTION = "classification", "classification_held", "correction"
+# Of each classification one event, and one of value 1 while it holds.
+CLASSIFICATION = "classification"
 SATISFACTION = "satisfaction"
 RATED = {TurnReason.RATED_SATISFIED.value: 1.0, TurnReason.RATED_UNSATISFIED.value: 0.0}
 
@@ -73,7 +74,7 @@ class _Observer:
         head, turn = commit.conversation, commit.turn
         if turn is None:
             return
-        arms = _assignments(head.tuning.arms)
+        arms = assignments_of(head.tuning.arms)
         if turn.reason in RATED:
             self.recorder.note(arms, head.id, SATISFACTION, RATED[turn.reason])
         # A turn that asked no model was not worked on in any way that was chosen.
@@ -81,10 +82,7 @@ class _Observer:
             self.recorder.expose(arms, head.id)
             for metric, value in _metrics(head, turn):
                 self.recorder.note(arms, head.id, metric, value)
-        if turn.corrects is not None:
-            # The arms in which it was classified; a successor may have others.
-            for metric, value in _CORRECTED:
-                self.recorder.note(_assignments(turn.corrects.arms), head.id, metric, value)
+        note_correction(commit, self.recorder)
 
     async def forget(self, conversation_id: ConversationId) -> None:
         await self.recorder.erase(conversation_id)
@@ -159,13 +157,6 @@ def _context(conversation: Conversation, language: str) -> EvaluationContext:
     return EvaluationContext(targeting_key=conversation.id, attributes=attributes)
 
 
-def _assignments(arms: Iterable[str]) -> list[Assignment]:
-    return [Assignment(*arm.split("=", 1)) for arm in arms]
-
-
-_CORRECTED = ((CORRECTION, 1.0), (CLASSIFICATION_HELD, -1.0))
-
-
 def _metrics(head: Conversation, turn: TurnRecord) -> Iterator[tuple[str, float]]:
     """Yield the metric events of a turn, for the arms of its person; what did not happen has no event."""
     if turn.fallback:
@@ -189,7 +180,7 @@ def _metrics(head: Conversation, turn: TurnRecord) -> Iterator[tuple[str, float]
         yield CLASSIFICATION, 1.0
         yield CLASSIFICATION_HELD, 1.0
         if accuracy.gave_up(turn):
-            yield from _CORRECTED
+            yield from CORRECTED
 
 
 def _strategy(name: str) -> str | None:

@@ -88,10 +88,10 @@ class HttpChannel:
             raise (SendOutcomeUnknownError if exc.was_sent else ChannelUnavailableError)(str(exc)) from exc
 
     async def _look_up(self, path: str, **params: str) -> dict[str, Any]:
-        """Ask the platform where a file is.
+        """Ask the platform where a file is, or for messages.
 
         Raises:
-            MediaRefusedError: it knows no such file any more.
+            MediaRefusedError: it knows no such thing any more.
             ChannelUnavailableError: it does not answer, or not to this account.
         """
         try:

@@ -685,8 +685,12 @@ class FirestoreDeadLetters:
         except WriteRefusedError:
             return
 
-    async def letters(self, *, conversation_id: ConversationId | None = None, limit: int = 100) -> list[DeadLetter]:
-        conditions = [] if conversation_id is None else [("conversation_key", "==", document_id(conversation_id))]
+    async def letters(
+        self, *, conversation_id: ConversationId | None = None, until: datetime | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        conditions: list[Condition] = [] if until is None else [("at", "<=", until)]
+        if conversation_id is not None:
+            conditions.append(("conversation_key", "==", document_id(conversation_id)))
         found = await self._documents.find(DEAD_LETTERS, *conditions, order_by="at", descending=True, limit=limit)
         return [_read(DeadLetter, document) for document in found]
 

@@ -391,8 +391,8 @@ function steps.forget_letters()
 end
 
 function steps.letters()
-  local index, limit = argument(), tonumber(argument())
-  return jsons('letter:', call('ZREVRANGE', P .. index, 0, limit - 1))
+  local index, limit, till = argument(), argument(), argument()
+  return jsons('letter:', call('ZREVRANGEBYSCORE', P .. index, till, '-inf', 'LIMIT', 0, limit))
 end
 
 function steps.prune_letters()

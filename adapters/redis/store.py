@@ -280,9 +280,11 @@ class RedisDeadLetters(_Repository):
     async def add(self, letter: DeadLetter) -> None:
         await self._run("add_letter", *_letter(letter))
 
-    async def letters(self, *, conversation_id: ConversationId | None = None, limit: int = 100) -> list[DeadLetter]:
+    async def letters(
+        self, *, conversation_id: ConversationId | None = None, until: datetime | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
         index = "letters" if conversation_id is None else f"letters:{conversation_id}"
-        return _values(DeadLetter, await self._run("letters", index, limit))
+        return _values(DeadLetter, await self._run("letters", index, limit, micros(until) if until else "+inf"))
 
     async def get(self, letter_id: str) -> DeadLetter | None:
         return _value(DeadLetter, await self._command("HGET", f"{KEYS}letter:{letter_id}", "json"))

@@ -389,9 +389,15 @@ class SqliteDeadLetters(_Repository):
     async def add(self, letter: DeadLetter) -> None:
         await self._run(lambda c: c.execute(DEAD_LETTER, _letter_row(letter)).rowcount)
 
-    async def letters(self, *, conversation_id: ConversationId | None = None, limit: int = 100) -> list[DeadLetter]:
-        query = "SELECT record FROM dead_letters WHERE ?1 IS NULL OR conversation_id = ?1 ORDER BY at DESC LIMIT ?2"
-        rows = await self._run(lambda c: c.execute(query, (conversation_id, limit)).fetchall())
+    async def letters(
+        self, *, conversation_id: ConversationId | None = None, until: datetime | None = None, limit: int = 100
+    ) -> list[DeadLetter]:
+        query = (
+            "SELECT record FROM dead_letters WHERE (?1 IS NULL OR conversation_id = ?1) AND (?3 IS NULL OR at <= ?3) "
+            "ORDER BY at DESC, id LIMIT ?2"
+        )
+        given = (conversation_id, limit, micros(until) if until else None)
+        rows = await self._run(lambda c: c.execute(query, given).fetchall())
         return [DeadLetter.model_validate_json(row[0]) for row in rows]
 
     async def get(self, letter_id: str) -> DeadLetter | None:

@@ -328,10 +328,80 @@ PERFORMANCE = Dashboard(
     ],
 )
 
+PROMPTER = Dashboard(
+    "prompter-overview",
+    "Prosa: prompter",
+    [
+        Panel(
+            "Executions per minute by type and status",
+            [("{{usage_type}} {{status}}", f"60 * {rate('prompter_executions_total', 'usage_type, status')}")],
+            stacked=True,
+            width=12,
+        ),
+        Panel("Duration", percentiles("prompter_execution_duration_seconds"), "s", width=12),
+        Panel(
+            "Money an hour by model",
+            [("{{model}}", f"3600 * {rate('prompter_spent_usd_total', 'model')}")],
+            "currencyUSD",
+        ),
+        Panel(
+            "Price of an execution",
+            [("{{usage_type}} {{model}}", mean("prompter_cost_per_execution_usd", "usage_type, model"))],
+            "currencyUSD",
+        ),
+        Panel(
+            "Tokens a second by type",
+            [("{{token_type}}", rate("prompter_token_usage_sum", "token_type"))],
+            stacked=True,
+        ),
+        Panel(
+            "Quality", [("{{usage_type}}", mean("prompter_quality_score", "usage_type"))], "percentunit", alert_at=0.7
+        ),
+        Panel(
+            "Validation failures",
+            [
+                (
+                    "{{usage_type}} {{validation_type}}",
+                    increase("prompter_validation_failures_total", "usage_type, validation_type", over="5m"),
+                )
+            ],
+            stacked=True,
+        ),
+        Panel(
+            "Attempts after the first, and the fallback model",
+            [
+                ("attempt {{attempt}}", increase("prompter_retry_attempts_total", "attempt", over="5m")),
+                (
+                    "{{original_model}} -> {{fallback_model}}",
+                    increase("prompter_fallback_model_usage_total", "original_model, fallback_model", over="5m"),
+                ),
+            ],
+        ),
+        Panel(
+            "Templates",
+            [("{{template_name}} {{version}}", rate("prompter_template_usage_total", "template_name, version"))],
+            "reqps",
+            stacked=True,
+            width=12,
+        ),
+        Panel(
+            "Rendering, p99",
+            [
+                (
+                    "{{template_name}} {{version}}",
+                    percentile(0.99, "prompter_template_render_duration_seconds", "template_name, version"),
+                )
+            ],
+            "s",
+            width=12,
+        ),
+    ],
+)
+
 ASKED_OF_THE_CACHE = "(sum(increase(prompter_cache_hits_total[{0}])) + sum(increase(prompter_cache_misses_total[{0}])))"
 
 CACHE = Dashboard(
-    "prosa-cache",
+    "cache-performance",
     "Prosa: cache",
     [
         Panel(
@@ -378,6 +448,22 @@ CACHE = Dashboard(
                 ("{{instance}} since its start", "prompter_cache_hit_rate"),
             ],
             "percentunit",
+        ),
+        Panel(
+            "Hit rate by level",
+            [
+                (
+                    "{{cache_level}}",
+                    f"{rate('prompter_cache_hits_total', 'cache_level')} / on () group_left () "
+                    f"({rate('prompter_cache_hits_total')} + {rate('prompter_cache_misses_total')})",
+                )
+            ],
+            "percentunit",
+        ),
+        Panel(
+            "Response time of a task, p95",
+            [("{{usage_type}}", percentile(0.95, "prompter_execution_duration_seconds", "usage_type"))],
+            "s",
         ),
         Panel("Size by level", [("{{level}}", "max by (level) (prompter_cache_size)")], stacked=True),
         Panel(
@@ -478,7 +564,7 @@ EXPERIMENTS = Dashboard(
     ],
 )
 
-DASHBOARDS = (OVERVIEW, COST, PERFORMANCE, CACHE, EXPERIMENTS)
+DASHBOARDS = (OVERVIEW, PROMPTER, COST, PERFORMANCE, CACHE, EXPERIMENTS)
 
 
 def render(dashboard: Dashboard) -> dict[str, Any]:

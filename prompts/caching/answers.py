@@ -10,7 +10,7 @@ Lookup goes in this order, cheap levels first. `questions.py` decides what is ca
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -25,11 +25,11 @@ from contracts.ports import Cache, Embedder
 from contracts.values import Instant, Kept
 from observability.metrics import (
     CACHE_HIT_RATE,
-    note_cache_hit,
-    note_cache_miss,
-    note_cache_refusal,
-    note_cache_sample,
-    note_cache_size,
+    CACHE_HITS,
+    CACHE_MISSES,
+    CACHE_REFUSALS,
+    CACHE_SAMPLES,
+    CACHE_SIZE,
 )
 from prompts.caching.content import normalised
 from prompts.caching.questions import Place, Question, SemanticPlace, holds_any, may_stand, says_again
@@ -108,7 +108,7 @@ class AnswerCache:
     """Lookup and storage of answers on all levels.
 
     `now` is the wall clock, `chance` gives numbers in [0, 1); the share `sample` of the hits is sampled. Without an
-    `embedder` there is no semantic level.
+    `embedder` there is no semantic level; `similarity` is the least cosine by task, where it is not SIMILARITY.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class AnswerCache:
         chance: Callable[[], float],
         embedder: Embedder | None = None,
         sample: float = 0.02,
-        similarity: float = SIMILARITY,
+        similarity: Mapping[TaskName, float] | None = None,
         ttls: Ttls | None = None,
     ) -> None:
         self._cache = cache
@@ -127,7 +127,7 @@ class AnswerCache:
         self._chance = chance
         self._embedder = embedder
         self._sample = sample
-        self._similarity = similarity
+        self._similarity = similarity or {}
         self._ttls = ttls or Ttls()
         self._indexes = _indexes(embedder)
         self._sizes: dict[str, int] = {}
@@ -177,7 +177,7 @@ class AnswerCache:
         """Compare a hit with the model's present answer to the same question, and count the outcome."""
         outcome = _compared(task, hit.text, text)
         self.statistics.samples[hit.level, outcome] += 1
-        note_cache_sample(hit.level.value, outcome.value)
+        CACHE_SAMPLES.labels(hit.level, outcome).inc()
         return outcome
 
     async def close(self) -> None:
@@ -197,11 +197,12 @@ class AnswerCache:
             return None
         index = self._indexes.of(place.scope)
         (vector,), _ = await asyncio.gather(self._embedder.embed([place.text]), self._refresh(index, place.scope))
-        near, is_refused = index.nearest(vector, threshold=self._similarity, signature=place.signature)
+        threshold = self._similarity.get(TaskName(question.task), SIMILARITY)
+        near, is_refused = index.nearest(vector, threshold=threshold, signature=place.signature)
         if near is None:
             if is_refused:
                 self.statistics.refusals += 1
-                note_cache_refusal(question.task)
+                CACHE_REFUSALS.labels(question.task).inc()
             return None
         # The index has only keys: the entry may have expired or been dropped.
         kept = await self._get(Place(place.scope, near.key))
@@ -240,7 +241,7 @@ class AnswerCache:
     async def _put(self, level: CacheLevel, place: Place, value: bytes, ttl: timedelta) -> None:
         self._sizes[place.scope] = await self._cache.put(place.scope, place.key, value, ttl=ttl)
         known = sum(size for scope, size in self._sizes.items() if scope.startswith(f"{level.value}|"))
-        note_cache_size(level.value, known)
+        CACHE_SIZE.labels(level).set(known)
 
     def _hit(self, level: CacheLevel, kept: KeptAnswer, *, similarity: float = 1.0) -> Hit:
         age = max(timedelta(0), self._now() - kept.at)
@@ -249,10 +250,10 @@ class AnswerCache:
     def _count(self, task: str, hit: Hit | None) -> None:
         if hit is None:
             self.statistics.misses[task] += 1
-            note_cache_miss(task)
+            CACHE_MISSES.labels(task).inc()
         else:
             self.statistics.hits[task, hit.level] += 1
-            note_cache_hit(task, hit.level.value)
+            CACHE_HITS.labels(task, hit.level).inc()
         CACHE_HIT_RATE.set(self.statistics.hit_rate)
 
 

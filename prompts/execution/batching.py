@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from contracts.errors import GroupClosedError
 from contracts.ports import Embedder
-from observability.metrics import note_batch, note_batch_overflow, note_batch_wait, note_shared_call
+from observability.metrics import BATCH_OVERFLOW, BATCH_SIZE, BATCH_WAIT, SHARED_CALLS
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -30,27 +30,23 @@ class BatchStatistics:
     shared: int = 0
     waited_ms: float = 0.0
 
-    @property
-    def mean_size(self) -> float:
-        return self.items / self.batches if self.batches else 0.0
-
     def note_batch(self, usage: str, size: int) -> None:
         self.batches += 1
         self.items += size
         self.largest = max(self.largest, size)
-        note_batch(usage, size)
+        BATCH_SIZE.labels(usage).observe(size)
 
     def note_wait(self, usage: str, seconds: float) -> None:
         self.waited_ms += seconds * 1000
-        note_batch_wait(usage, seconds * 1000)
+        BATCH_WAIT.labels(usage).observe(seconds * 1000)
 
     def note_overflow(self, usage: str) -> None:
         self.overflow += 1
-        note_batch_overflow(usage)
+        BATCH_OVERFLOW.labels(usage).inc()
 
     def note_shared(self, usage: str) -> None:
         self.shared += 1
-        note_shared_call(usage)
+        SHARED_CALLS.labels(usage).inc()
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 from contracts.conversation import Conversation, Utterance
 from contracts.institution import Institution
 from contracts.signs import shortened
-from prompts.request import escaped_json, line_text
+from prompts.request import escaped_json, file_marks, line_text
 from prompts.templating.inputs import TranscriptInput
 
 LAST_UTTERANCES = 200
@@ -84,5 +84,6 @@ def _newest(transcript: Sequence[Utterance]) -> list[dict[str, Any]]:
                 "speaker": said.speaker.value,
                 "text": text,
             }
+            | file_marks(said.content)
         )
     return kept[::-1]

@@ -61,6 +61,8 @@ class PromptRegistry:
         steps = steps or StepLibrary.read()
         files: dict[str, TemplateFile] = {}
         problems: list[str] = []
+        if own is not None and not own.is_dir():
+            raise ConfigurationError(f"{own} is no folder of prompt templates")
         paths = sorted(path for folder in folders or (TEMPLATES_FOLDER,) for path in folder.glob("*.yaml"))
         replaced = {path.name: path for path in sorted(own.glob("*.yaml"))} if own else {}
         for path in [*(path for path in paths if path.name not in replaced), *replaced.values()]:

@@ -100,8 +100,9 @@ def digest_page(digest: Digest, wording: Wording) -> ReportPage:
         _per_turn(cost, digest.cost_before, wording),
         *_performance_tiles(total, before, wording),
     )
+    quiet = "in_band" if total.turns else "no_turns"
     notices = [Notice(anomaly_line(one, wording), one.is_worse) for one in digest.anomalies] or [
-        Notice(say("in_band"), is_bad=False)
+        Notice(say(quiet), is_bad=False)
     ]
     tables = (_model_table(cost, wording), *_performance_tables(total, wording))
     return ReportPage(say(digest.period), _span(performance, wording), tiles, plots, tables, notices)

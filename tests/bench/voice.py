@@ -113,7 +113,7 @@ async def added_latency(console: Console) -> bool:
                     ("written", bed.text("qual o prazo de entrega")),
                     ("spoken", await bed.voice("qual o prazo de entrega")),
                 ):
-                    times[kind].append((await bed.turn(change)).total_ms)
+                    times[kind].append((await bed.turn(change)).ms.total)
     written, heard = (percentile_95(times[kind]) for kind in ("written", "spoken"))
     console.print(f"turns, 95 % within: {written:.0f} ms written, {heard:.0f} ms spoken, {heard - written:+.0f} ms")
     return heard - written <= LIMIT_MS

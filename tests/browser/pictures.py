@@ -15,6 +15,10 @@ from server import ROOT, Prosa, running_prosa
 
 DOCS_PICTURE = ROOT / "docs" / "images" / "page.png"
 CONSOLE_PICTURE = ROOT / "docs" / "images" / "console.png"
+TUTORIAL_PICTURE = ROOT / "docs" / "images" / "tutorial-page.png"
+TUTORIAL_CONSOLE_PICTURE = ROOT / "docs" / "images" / "tutorial-console.png"
+DELIVERY = "Oi! Sou a Bia, da operação. Consigo buscar toda segunda às 9h; mando a proposta ainda hoje."
+PIZZA = "Oi! Sou a Bia, do balcão. Anotei a calabresa grande; confirmo o valor e o prazo já já."
 # Task latencies like those of a small hosted model, so that the time line shows what one would see.
 LATENCY = {"task_latency": {"state": 420, "response": 640, "message_type": 310}}
 QUIET_SECONDS = 2.0
@@ -35,14 +39,25 @@ async def conversation(page: Page, prosa: Prosa) -> None:
     await asyncio.sleep(QUIET_SECONDS)
 
 
-async def answered(page: Page, prosa: Prosa) -> bytes:
+async def pizzeria(page: Page, prosa: Prosa) -> None:
+    """Three turns with the tutorial's pizzeria."""
+    await page.resize(1280, 800)
+    await page.go(f"{prosa.url}/")
+    await ask(page, "boa noite")
+    await ask(page, "quais sabores vocês têm?", turns=2)
+    await ask(page, "quanto custa a calabresa?", turns=3)
+    await page.run("document.activeElement.blur()")
+    await asyncio.sleep(QUIET_SECONDS)
+
+
+async def answered(page: Page, prosa: Prosa, words: str, *, turns: int) -> bytes:
     """The same conversation in the console, after it was handed to an agent, who answers."""
-    await ask(page, "Quero falar com uma pessoa", turns=5)
+    await ask(page, "Quero falar com uma pessoa", turns=turns)
     await page.open(f"{prosa.url}/console")
     await page.click("document.querySelector('[data-row]')")
     await page.until("document.querySelector('#text') !== null")
     await page.click("document.querySelector('#text')")
-    await page.type("Oi! Sou a Bia, da operação. Consigo buscar toda segunda às 9h; mando a proposta ainda hoje.")
+    await page.type(words)
     await page.press("Enter", control=True)
     await page.until("document.querySelector('.by-agent') !== null && document.readyState === 'complete'")
     await page.run("[...document.querySelectorAll('.why')].at(-2).open = true")
@@ -62,8 +77,23 @@ async def photograph(folder: Path | None) -> dict[Path, bytes]:
             async with connected(address) as browser, browser.page() as page:
                 await conversation(page, prosa)
                 if folder is None:
-                    return {DOCS_PICTURE: await page.screenshot(), CONSOLE_PICTURE: await answered(page, prosa)}
+                    taken = {DOCS_PICTURE: await page.screenshot()}
+                    taken[CONSOLE_PICTURE] = await answered(page, prosa, DELIVERY, turns=5)
+                    return taken | await of_tutorial(address, data / "pizzeria")
                 return await looks(page, folder)
+
+
+async def of_tutorial(address: str, data: Path) -> dict[Path, bytes]:
+    """The page and the console with the documents that `prosa context new` writes."""
+    company = str(data / "bella")
+    begun = ("context", "new", company, "--kind", "pizzeria", "--name", "Pizzaria Bella")
+    written = await asyncio.create_subprocess_exec(sys.executable, "-m", "cli.main", *begun, cwd=ROOT)
+    assert await written.wait() == 0
+    with running_prosa(data, PROSA_INSTITUTION=company) as prosa:
+        async with connected(address) as browser, browser.page() as page:
+            await pizzeria(page, prosa)
+            taken = {TUTORIAL_PICTURE: await page.screenshot()}
+            return taken | {TUTORIAL_CONSOLE_PICTURE: await answered(page, prosa, PIZZA, turns=4)}
 
 
 async def looks(page: Page, folder: Path) -> dict[Path, bytes]:

@@ -71,7 +71,7 @@ async def test_tasks_two_and_three_overlap_after_task_one(page: Page) -> None:
 async def test_inspector_says_why_what_it_cost_and_what_the_gate_found(page: Page) -> None:
     await ask(page, "Como funciona a entrega de documentos?")
     shown = await page.run("document.getElementById('turn').innerText")
-    for expected in ("process", "Pyloto Entregas", "o modelo decidiu", "Nada encontrado", "US$"):
+    for expected in ("process", "Pyloto Entregas", "the model decided", "Nothing found", "USD"):
         assert expected in shown
     confidence = int(await page.run("document.querySelector('.meter').getAttribute('aria-valuenow')"))
     assert 0 < confidence <= 100
@@ -83,10 +83,29 @@ async def test_bubble_opens_its_own_turn(page: Page) -> None:
     await ask(page, "Oi, bom dia")
     await ask(page, "Como funciona o CRM?", turns=2)
     await page.click("document.querySelector('.entry.mine .words')")
-    await page.until("document.getElementById('turn-title').textContent === 'Turno 1 de 2'")
+    await page.until("document.getElementById('turn-title').textContent === 'Turn 1 of 2'")
     assert await page.run("document.querySelectorAll('.chosen').length") == 2
     await page.click("document.getElementById('turn-after')")
-    await page.until("document.getElementById('turn-title').textContent === 'Turno 2 de 2'")
+    await page.until("document.getElementById('turn-title').textContent === 'Turn 2 of 2'")
+
+
+async def test_a_hand_back_is_no_turn_zero(page: Page, prosa: Prosa) -> None:
+    await ask(page, "Quero falar com uma pessoa")
+    person = (await page.run("location.hash")).removeprefix("#")
+    headers = {"Idempotency-Key": "hand-back-1"}
+    url = f"{prosa.url}/api/v1/conversations/web:{person}/hand-back"
+    async with aiohttp.ClientSession() as client, client.post(url, json={"agent": "Bia"}, headers=headers) as done:
+        assert done.status < 300, await done.text()
+    await ask(page, "Como funciona o CRM?", turns=3)
+    await page.click("document.getElementById('turn-before')")
+    await page.click("document.getElementById('turn-before')")
+    assert await page.run("document.getElementById('turn-title').textContent") == "Turn 1 of 3"
+
+
+async def test_page_is_in_the_readers_language_and_the_samples_in_the_companys(page: Page) -> None:
+    assert await page.run("document.documentElement.lang") == "en"
+    assert await page.run("document.getElementById('new').textContent") == "New conversation"
+    assert await page.run("document.querySelector('#samples button').textContent") == "Oi, bom dia"
 
 
 async def test_turns_are_numbered_from_one_even_when_they_answer_several_messages(page: Page) -> None:
@@ -142,7 +161,7 @@ async def test_withheld_draft_shows_its_rule_and_a_rewrite(page: Page, prosa: Pr
     async with scripted(prosa, text="A entrega fica em R$ 25,00 e posso fechar agora."):
         await ask(page, "Como funciona a entrega de documentos?")
     assert "25" not in (await replies(page))[0]
-    assert "preço" in await page.run("[...document.querySelectorAll('.rule')].map((rule) => rule.textContent)")
+    assert "price" in await page.run("[...document.querySelectorAll('.rule')].map((rule) => rule.textContent)")
     rewrites = [task for task in await bars(page) if task["rewrite"] == "true"]
     assert [task["task"] for task in rewrites] == ["response"]
 
@@ -151,7 +170,7 @@ async def test_turn_without_a_reply_leaves_a_note(page: Page) -> None:
     await ask(page, "Quero falar com uma pessoa")
     await ask(page, "Tem alguém aí?", turns=2)
     await page.until("document.querySelector('.entry.note') !== null")
-    assert "pessoa da equipe" in await page.run("document.querySelector('.entry.note').textContent")
+    assert "person of the team" in await page.run("document.querySelector('.entry.note').textContent")
     assert len(await replies(page)) == 2, "what is written for the intent, then the fixed text"
 
 
@@ -168,7 +187,7 @@ async def test_keyboard_alone_is_enough(page: Page) -> None:
     await page.run("document.getElementById('log').focus()")
     await tab_to(page, "inspect")
     await page.press("Space")
-    await page.until("document.getElementById('turn-title').textContent === 'Turno 1 de 2'")
+    await page.until("document.getElementById('turn-title').textContent === 'Turn 1 of 2'")
 
 
 async def test_phone_shows_the_chat_then_what_is_behind_it(page: Page) -> None:
@@ -360,7 +379,7 @@ FAINT_WORDS = """() => {
   const ground = (node) => {
     const layers = [];
     for (let at = node; at; at = at.parentElement) {
-      const box = at.querySelector(":scope > rect");
+      const box = at.querySelector(":scope > :is(rect, .box)");
       const colour = rgba(box ? getComputedStyle(box).fill : getComputedStyle(at).backgroundColor);
       layers.push(colour);
       if (colour[3] === 255) break;

@@ -2,16 +2,24 @@
 
 import asyncio
 import json
+import threading
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
+from typer.testing import CliRunner
 
 from adapters.redis.cache import RedisCache
+from cli.cache import app, batches_of
 from contracts.conversation import TaskName
+from observability.metrics import REGISTRY
 from prompts.caching.questions import CachePolicy
+from prompts.execution.batching import GroupedEmbedder
 from tests.builders import open_redis
 from tests.cli.test_commands import Prosa, prosa  # noqa: F401 - a fixture
+from tests.prompts_cache.hashed_embedder import HashedEmbedder
 from tests.prompts_cache.turns import EVERYTHING, view
 from tests.real_services import redis_url
 
@@ -100,3 +108,29 @@ def test_warming_asks_each_question_once(prosa: Prosa, tmp_path: Path, channel: 
     told = json.loads(done.stdout)
     assert (told["questions"], told["answered"]) == (2, 2)
     assert not list((tmp_path / "data").glob("*.sqlite")), "no conversation is stored"
+
+
+async def test_batches_of_a_process_are_read_from_its_metrics() -> None:
+    grouped = GroupedEmbedder(HashedEmbedder())
+    before = batches_of(generate_latest(REGISTRY).decode()).get("embedding", {"total": 0, "batches": 0})
+    await grouped.embed(["oi", "bom dia", "quanto custa"])
+    await grouped.close()
+    content = generate_latest(REGISTRY)
+
+    class Metrics(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/metrics" else 404)
+            self.end_headers()
+            self.wfile.write(content)
+
+    with HTTPServer(("127.0.0.1", 0), Metrics) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        told = await asyncio.to_thread(CliRunner().invoke, app, ["stats", "--batches", url, "--json"])
+        missing = await asyncio.to_thread(CliRunner().invoke, app, ["stats", "--batches", f"{url}/other"])
+        server.shutdown()
+    found = json.loads(told.stdout)["batches"]["embedding"]
+    assert (found["total"] - before["total"], found["batches"] - before["batches"]) == (3, 1)
+    assert found["average_size"] == found["total"] / found["batches"]
+    assert found["efficiency"] == 1 - found["batches"] / found["total"]
+    assert missing.exit_code == 1

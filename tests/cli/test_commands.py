@@ -303,7 +303,7 @@ def test_edited_documents_are_taken_up_and_bad_ones_are_not(tmp_path: Path) -> N
         good = principles.read_text(encoding="utf-8")
         principles.write_text("", encoding="utf-8")
         process.send_signal(signal.SIGHUP)
-        assert "principles.md:" in process.stderr.readline()
+        assert "principles.md:" in next(line for line in process.stdout if "institution.refused" in line)
         assert httpx.get(f"{url}console/about").json()["version"] == before
         principles.write_text(good + "\n", encoding="utf-8")
         business_lines = folder / "business_lines.md"

@@ -38,8 +38,9 @@ async def test_what_a_recording_did_is_in_the_numbers(prosa: Prosa, tmp_path: Pa
     assert "data-plot" in page.read_text()
     assert prosa("report", "cost", "--html", str(tmp_path / "c.html"), PROSA_STORE=store).returncode == 0
     assert "claude-haiku-5-5" in (tmp_path / "c.html").read_text()
-    shown = prosa("status", PROSA_STORE=store)
-    assert (shown.returncode, "Quem respondeu" in shown.stdout) == (0, True)
+    for language, expected in ((), "Quem respondeu"), (("--language", "en"), "Who answered"):
+        shown = prosa("status", "--html", str(page), *language, PROSA_STORE=store)
+        assert (shown.returncode, "Who answered" in shown.stdout, expected in page.read_text()) == (0, True, True)
 
 
 async def test_a_baseline_before_and_after_a_switch(prosa: Prosa, tmp_path: Path) -> None:  # noqa: F811

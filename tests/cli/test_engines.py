@@ -116,17 +116,30 @@ def test_celery_answers_and_every_process_ends_in_order(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{port}"
     with (
         running(tmp_path, "webhook", "cli.main", "webhook", **shared) as webhook,
-        running(tmp_path, "worker", "cli.main", "worker", **shared),
+        running(tmp_path, "worker", "cli.main", "worker", **shared) as worker,
         running(tmp_path, "beat", "cli.main", "beat", **shared),
     ):
         answers(url, webhook)
         status = converse(url)
         assert status["status"] == "replied", (tmp_path / "worker.log").read_text()
         assert httpx.get(f"{url}/readyz", timeout=5).json() == {"status": "ready"}
+        webhook.send_signal(signal.SIGHUP)
+        reloads(worker, tmp_path / "worker.log")
+        assert httpx.get(f"{url}/healthz", timeout=5).status_code == 200
         with httpx.stream("GET", f"{url}/chat/ana/events", timeout=10) as events:
             assert next(line for line in events.iter_lines() if line.startswith("event:")) == "event: reply"
         examined = {one["check"]: one for one in json.loads(prosa(tmp_path, "doctor", "--json", **shared).stdout)}
         assert examined["inbox"]["health"] == examined["redis"]["health"] == "ok"
+
+
+def reloads(process: subprocess.Popen[str], log: Path) -> None:
+    """Documents are taken up by the same process."""
+    process.send_signal(signal.SIGHUP)
+    ends = time.monotonic() + 30
+    while "institution.reloaded" not in log.read_text():
+        assert time.monotonic() < ends, log.read_text()
+        time.sleep(0.05)
+    assert process.poll() is None
 
 
 def test_every_worker_of_a_machine_tells_its_own_figures(tmp_path: Path) -> None:
@@ -165,6 +178,7 @@ def test_cloud_tasks_answers_and_every_process_ends_in_order(tmp_path: Path) -> 
         answers(f"http://127.0.0.1:{tasks_port}", tasks)
         answers(url, webhook)
         assert converse(url)["status"] == "replied", (tmp_path / "tasks.log").read_text()
+        reloads(tasks, tmp_path / "tasks.log")
         metrics = httpx.get(f"http://127.0.0.1:{tasks_port}/metrics", timeout=5).text
         assert sample(metrics, 'worker_task_requests_total{outcome="done"}') > 0
         assert httpx.post(shared["PROSA_TASKS_URL"], json={"conversation_id": "web:ana"}, timeout=5).status_code == 401

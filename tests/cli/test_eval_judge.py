@@ -1,13 +1,15 @@
-"""`prosa eval gate --judge`: an oracle over HTTP, and records that are refused when anything changed."""
+"""`prosa eval gate --judge`: an oracle over HTTP, and answers out of a recording."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from cli.evaluation import app
 from cli.judged import Asked, asked_verdicts
+from cli.recorded_model import RecordedModel
 from cli.sandboxed import sandboxed
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
@@ -33,22 +35,21 @@ def test_the_judge_reads_what_the_floor_lets_pass(tmp_path: Path, mode: str, cau
 
 
 async def test_a_record_answers_in_the_place_of_the_model(tmp_path: Path) -> None:
+    kept = tmp_path / "answers.jsonl"
+
+    async def verdicts(settings: Settings, rows: tuple[Asked, ...] = ROWS, *, replays: bool = True) -> tuple[Any, int]:
+        model = RecordedModel(kept, replays=replays)
+        found = await asked_verdicts(pyloto(), FOLDER, rows, settings, "live", model)
+        return [(one.findings, one.cost_usd) for one in found], model.missing
+
     async with sandboxed(Settings()) as (settings, _):
-        live = await asked_verdicts(pyloto(), FOLDER, ROWS, settings, "live", tmp_path)
-        assert await asked_verdicts(pyloto(), FOLDER, ROWS, settings, "recorded", tmp_path) == live
-        other = settings.model_copy(update={"chosen_model_judge": "claude-sonnet-5-5"})
-        with pytest.raises(ConfigurationError, match="another model"):
-            await asked_verdicts(pyloto(), FOLDER, ROWS, other, "recorded", tmp_path)
-        edited = pyloto().model_copy(update={"version": "0" * 12, "never": pyloto().never[:3]})
-        with pytest.raises(ConfigurationError, match="another answer_schema, documents"):
-            await asked_verdicts(edited, FOLDER, ROWS, settings, "recorded", tmp_path)
-        more = (*ROWS, Asked("c", "", "Até logo.", "harmless"))
-        with pytest.raises(ConfigurationError, match="no verdict on 1 rows"):
-            await asked_verdicts(pyloto(), FOLDER, more, settings, "recorded", tmp_path)
+        live = await verdicts(settings, replays=False)
+        assert await verdicts(Settings()) == live
+        assert (await verdicts(settings.model_copy(update={"chosen_model_judge": "claude-sonnet-5-5"})))[1] == len(ROWS)
+        found, missing = await verdicts(settings, (*ROWS, Asked("c", "", "Até logo.", "harmless")))
+        assert ([bool(findings) for findings, _ in found], missing) == ([False, False, True], 1)
 
 
-async def test_a_live_judge_needs_a_model_and_a_record_its_folder() -> None:
+async def test_a_live_judge_needs_a_model() -> None:
     with pytest.raises(ConfigurationError, match="ANTHROPIC_API_KEY"):
-        await asked_verdicts(pyloto(), FOLDER, ROWS, Settings(), "live", None)
-    with pytest.raises(ConfigurationError, match="--record DIR"):
-        await asked_verdicts(pyloto(), FOLDER, ROWS, Settings(), "recorded", None)
+        await asked_verdicts(pyloto(), FOLDER, ROWS, Settings(), "live", RecordedModel())

@@ -64,6 +64,11 @@ def test_the_command_ends_with_1_and_says_why(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "base.jsonl").write_bytes(orjson.dumps(turn | {"business_line": "crm"}))
     found = CliRunner().invoke(app, ["replay", "r.jsonl", "--against", "base.jsonl", "--json"])
     assert (found.exit_code, orjson.loads(found.stdout)["blocked"]) == (1, ["line"])
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / ".env").write_text("PROSA_JUDGE=off\n")
+    (tmp_path / "none.jsonl").write_text("\n")
+    assert CliRunner().invoke(app, ["replay", "none.jsonl", "--candidate", "c"]).exit_code == 1
+    assert CliRunner().invoke(app, ["replay", "r.jsonl", "--candidate", "c"]).exit_code == 0
     allowed = CliRunner().invoke(app, ["replay", "r.jsonl", "--against", "base.jsonl", "--allow", "line=1"])
     assert (allowed.exit_code, "1 turns: passed" in allowed.stdout) == (0, True)
 

@@ -52,6 +52,17 @@ def test_the_table_says_what_is_unknown(wide: None, capsys: pytest.CaptureFixtur
     assert _words(capsys.readouterr().out) == _words(GOLDEN)
 
 
+def test_a_narrow_terminal_breaks_words_and_no_number(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli.output, "console", Console(width=44, highlight=False))
+    rows = [("understood what was asked of it", "1,234.56", "75.0\u00a0%", "12 ms", "2026-11-20", "")]
+    cli.output.print_table(("what", "usd", "share", "p95", "day", "unit"), rows, empty="")
+    words = capsys.readouterr().out.replace("\u00a0", " ")
+    assert all(whole in words for whole in ("1,234.56", "75.0 %", "12 ms", "2026-11-20"))
+    assert "understood what was asked of it" not in words
+
+
 def test_by_arm_the_table_says_what_a_resolved_conversation_costs(
     wide: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -78,5 +78,6 @@ def test_the_text_of_a_hand_off_names_the_next_opening_outside_hours() -> None:
     inside, outside = local("2026-11-27T10:00", pyloto.hours), local("2026-11-28T20:00", pyloto.hours)
     assert handoff_text(pyloto, inside) == pyloto.text(FixedText.ESCALATED)
     assert "segunda-feira, 08:00" in handoff_text(pyloto, outside)
+    assert "volta hoje, 08:00" in handoff_text(pyloto, local("2026-11-30T07:00", pyloto.hours))
     silent = pyloto.model_copy(update={"texts": {FixedText.ESCALATED: "Um momento."}})
     assert handoff_text(silent, outside) == "Um momento."

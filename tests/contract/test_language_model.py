@@ -6,9 +6,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from adapters.channels.files import file_of
 from adapters.http.listener import listen
 from adapters.models.scripted import ScriptedModel
 from cli.serving import server_of
@@ -18,6 +20,7 @@ from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
 from contracts.ports import LanguageModel, ModelRequest, StructuredOutput, SystemBlock
 from sandbox.app import SandboxSettings, create_app
 from tests.builders import pyloto
+from tests.media_files import pdf, png
 from tests.models import (
     PROVIDERS,
     WRAPPERS,
@@ -94,6 +97,21 @@ async def test_an_answer_names_its_model_its_end_and_its_tokens(any_model: Langu
     assert (answer.stop_reason, answer.model) == ("end_turn", "claude-haiku-5-5")
     assert answer.tokens is not None
     assert answer.tokens.output > 0
+
+
+async def test_files_are_seen_counted_and_refused_when_damaged(formed: Bed) -> None:
+    described = schema_of()
+    described["properties"]["description"] = {"type": "string"}
+    described["required"] = [*described["required"], "description"]
+    files = tuple(map(file_of, (png(600, 500, text="caixa amassada"), pdf(text="nota fiscal"), b"lista")))
+    answer, without = await formed.ask(files=files, output_schema=described), await formed.ask()
+    assert orjson.loads(answer.text)["description"] == "caixa amassada nota fiscal lista"
+    assert answer.tokens is not None
+    assert without.tokens is not None
+    assert answer.tokens.input - without.tokens.input >= files[0].tokens + files[1].tokens
+    with pytest.raises(ModelRequestRejectedError) as refused:
+        await formed.ask(files=(file_of(png(whole=False)),))
+    assert refused.value.status == 400
 
 
 async def test_what_is_heard_of_a_stream_is_its_text(any_model: LanguageModel) -> None:

@@ -564,6 +564,8 @@ async def test_dead_letters_of_one_conversation_can_be_asked_for(store: Store) -
         "l-0",
     ]
     assert [letter.id for letter in await store.dead_letters.letters(limit=2)] == ["l-2", "l-1"]
+    assert [letter.id for letter in await store.dead_letters.letters(until=START + SECOND)] == ["l-1", "l-0"]
+    assert await store.dead_letters.letters(until=START - SECOND) == []
     assert await store.dead_letters.prune(before=START + SECOND) == 1
     assert len(await store.dead_letters.letters()) == 2
 

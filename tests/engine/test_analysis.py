@@ -505,6 +505,19 @@ async def test_a_conversation_passed_to_a_person_has_a_summary(tmp_path: Path) -
         assert asked_of(model) == 1
 
 
+@pytest.mark.parametrize("is_wanted", [True, False])
+async def test_a_conversation_that_ends_is_reviewed_where_that_is_wanted(tmp_path: Path, is_wanted: bool) -> None:
+    model = scripted(state=[decision(), decision(next_state="COMPLETED", intent="goodbye")])
+    async with open_backend("sqlite", tmp_path) as (inbox, store):
+        bed = engine_bed(inbox, store, model=model, reviews_completed=is_wanted)
+        await say(bed)
+        await say(bed, "obrigado, era só isso")
+        await sweep(Working(bed), bed.engine.sweep)
+        newest = await desk_of(bed.engine.analyses).newest(C1, REVIEW)
+        assert (newest is not None and newest.status is AnalysisStatus.DONE) is is_wanted
+        assert asked_of(model, REVIEW) == is_wanted
+
+
 async def test_a_summary_that_nobody_asked_for_or_that_has_aged_is_asked_for_by_the_cleaning(tmp_path: Path) -> None:
     model = scripted(state=decision(next_state="ESCALATING"))
     async with open_backend("sqlite", tmp_path) as (inbox, store):

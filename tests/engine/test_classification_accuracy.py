@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -33,6 +34,10 @@ from tests.builders import (
     prompter,
 )
 from worker.drain import drain
+from worker.people.corrections import note_correction
+from worker.people.notices import NO_NOTICES
+from worker.people.operators import operators_without_engine
+from worker.scheduling.keyed_queue import EmbeddedQueue
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner
 
 KEY = "ask-sooner"
@@ -189,7 +194,7 @@ async def test_the_turn_s_record_says_what_it_took_back() -> None:
 
 
 async def test_a_correction_in_another_process_counts_for_the_arm_of_before() -> None:
-    """A command of an operator has no flags, and the conversation's arms all the same."""
+    """A command and a webhook have no flags, and the conversation's arms all the same."""
     async with under_way() as course:
         await course.say(SPAM)
         command = Recorder(course.bed.store.records, writer="command", salt="salt", clock=course.bed.clock)
@@ -202,6 +207,14 @@ async def test_a_correction_in_another_process_counts_for_the_arm_of_before() ->
         await elsewhere.engine.operators.agents.reopen(C1, agent="ana")
         await command.flush()
         assert await course.counted() == (1, 0, 1)
+        await course.say(DELIVERY)
+        webhook = Recorder(course.bed.store.records, writer="webhook", salt="salt", clock=course.bed.clock)
+        seen = partial(note_correction, recorder=webhook)
+        queue = EmbeddedQueue(partial(drain, deps=course.bed.engine.drain))
+        team = operators_without_engine(course.bed.store, course.bed.clock, queue, {}, NO_NOTICES, observe=seen)
+        await team.take(C1, agent="ana")
+        await webhook.flush()
+        assert await course.counted() == (2, 0, 2)
 
 
 async def test_accuracy_and_the_cost_of_a_resolved_conversation_stand_in_the_report_of_an_experiment() -> None:

@@ -12,7 +12,18 @@ from contracts.conversation import Owner, Speaker, State, Trigger
 from contracts.errors import ChannelUnavailableError, IllegalTransitionError, ReplyWindowClosedError
 from contracts.institution import FixedText
 from contracts.messages import DeliveryState, MessageType, OutboundMessage, Template
-from tests.builders import EngineBed, conversation_id, decision, engine_bed, inbound, open_backend, pyloto, scripted
+from tests.builders import (
+    WEB_LIMITS,
+    EngineBed,
+    RecordingChannel,
+    conversation_id,
+    decision,
+    engine_bed,
+    inbound,
+    open_backend,
+    pyloto,
+    scripted,
+)
 from worker.drain import drain
 from worker.outbox import flush
 from worker.sweeper import sweep, tend
@@ -142,6 +153,20 @@ async def test_after_the_reply_window_only_a_template_is_sent(beds: Any) -> None
     await team.reply(C1, template, agent="ana", request_id="r-2")
     await flush(C1, bed.engine.outbox)
     assert bed.channel.accepted[-1].message == template
+
+
+async def test_an_agent_has_the_longer_window_where_the_platform_gives_one(beds: Any) -> None:
+    longer = WEB_LIMITS.model_copy(update={"agent_window": timedelta(days=7)})
+    bed = beds(channel=RecordingChannel(limits=longer))
+    team = bed.engine.operators.agents
+    await say(bed, "Oi")
+    bed.clock.move(timedelta(hours=25))
+    await team.reply(C1, HELLO, agent="ana", request_id="r-1")
+    await flush(C1, bed.engine.outbox)
+    assert (bed.channel.accepted[-1].message, bed.channel.accepted[-1].author) == (HELLO, "ana")
+    bed.clock.move(timedelta(days=6))
+    with pytest.raises(ReplyWindowClosedError, match="168 hours"):
+        await team.reply(C1, HELLO, agent="ana", request_id="r-2")
 
 
 async def test_an_ended_conversation_is_taken_as_its_successor(beds: Any) -> None:

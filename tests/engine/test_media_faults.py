@@ -267,6 +267,17 @@ async def test_a_voice_note(
     assert replies == ["Em que posso ajudar?" if expected is READ else pyloto().text(expected)]
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"), [(note(), READ), (MediaRefusedError(MediaFault.NO_SPEECH), UNREADABLE)]
+)
+async def test_of_a_video_the_sound_is_read(
+    platform: Platform, bed_of: Callable[..., EngineBed], answer: Heard | Exception, expected: FixedText | None
+) -> None:
+    platform.has(b"\0\0\0\x18ftypisom" + bytes(500))
+    replies = await answered(bed_of(Ear(answer)), sent_file(InboundKind.VIDEO))
+    assert replies == ["Em que posso ajudar?" if expected is READ else pyloto().text(expected)]
+
+
 @pytest.mark.parametrize("name", ["telegram", "slack", "messenger", "chatwoot"])
 async def test_every_platform_gives_its_files(platform: Platform, name: str) -> None:
     shelf, url = platform.app.state.platforms[name].media, platform.url
@@ -409,7 +420,7 @@ async def test_heard_words_are_the_persons_marked_and_paid_once(
     assert (await answered(bed, sent_file(AUDIO)), ear.asked) == (["Em que posso ajudar?"], 1)
     shown = prompted(asked(bed, "state_decision")[-1])["messages"][0]
     assert shown["text"] == "Meu nome é Ana"
-    assert shown["heard_may_be_wrong"] == {"confidence": 0.9, "unsure": ["Ana"]}
+    assert shown["heard_may_be_wrong"] == {"confidence": 0.9, "say_back_and_ask_if_right": ["Ana"]}
     await bed.ledger.flush()
     pages = [Page.of(record.body) for record in await bed.store.records.page(COLLECTION, at=bed.clock.now())]
     heard = [amounts.usd for page in pages for group, amounts in page.rows.items() if group.task == "transcription"]

@@ -24,9 +24,10 @@ from contracts.settings import Settings
 from contracts.values import ConversationId, MessageId
 from observability.logs import configure_logs, logger
 from observability.metrics import REGISTRY
-from sandbox.whatsapp_webhooks import envelope, inbound_text, signed
+from sandbox.whatsapp_webhooks import envelope, inbound_image, inbound_text, signed
 from tests.builders import DOCUMENTS, PATIENCE, conversation_id, engine_bed, inbound, open_backend
 from tests.collector import collecting
+from tests.media_files import png
 from tests.real_services import redis_url
 from worker.drain import drain
 
@@ -102,6 +103,29 @@ async def test_a_message_with_personal_data_leaves_none_in_logs_and_metrics(
     assert (await store.conversations.turns(conversation))[0].message_ids
     events_logged = {str(line["event"]) for line in assert_clean(logs)}
     assert {"message.received", "turn.ended", "outbox.sent", "message.unreadable"} <= events_logged
+
+
+async def test_a_photo_is_answered_by_what_it_says_and_leaves_nothing_in_logs_and_metrics(
+    logs: io.StringIO, runtime: Runtime
+) -> None:
+    """From the webhook to the reply, over the stand-ins: WhatsApp's media API, and a model that sees."""
+    picture = png(text=f"Quero uma entrega de moto {MARKER}")
+    async with httpx.AsyncClient() as sandbox:
+        put = await sandbox.put(f"{runtime.sandbox_url}/graph/sandbox/files/77", content=picture)
+        assert put.is_success
+    event = inbound_image(PHONE, "77", phone_number_id=SANDBOX_PHONE_NUMBER_ID)
+    body, headers = signed(envelope(event), SANDBOX_SECRET)
+    transport = httpx.ASGITransport(runtime.webhook)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        assert (await client.post("/webhooks/whatsapp", content=body, headers=headers)).status_code == 200
+    await runtime.queue.idle()
+    (conversation,) = {
+        ConversationId(str(one["conversation_id"])) for one in assert_clean(logs) if one["event"] == "turn.ended"
+    }
+    (turn,) = await runtime.backend.store.conversations.turns(conversation)
+    (said, *_) = await runtime.backend.store.conversations.transcript(conversation)
+    assert said.content is not None
+    assert (MARKER in said.content.text, turn.business_line, turn.fallback) == (True, "delivery", False)
 
 
 async def test_one_id_leads_from_the_webhook_to_the_reply(logs: io.StringIO, runtime: Runtime) -> None:

@@ -141,6 +141,14 @@ async def test_what_leaves_its_band_is_told(day: Kind, figures: set[str], is_wor
     assert found.anomalies[0].band.low < found.anomalies[0].band.middle < found.anomalies[0].band.high
 
 
+async def test_a_day_without_turns_is_not_called_usual() -> None:
+    store = memory_store()
+    await fortnight(store, Kind(turns=0))
+    page = await reporting(store).page("daily", language="en")
+    assert page is not None
+    assert [notice.text for notice in page.notices] == ["No turn in this time; there is nothing to compare."]
+
+
 async def test_failures_leave_their_band_upwards() -> None:
     store = memory_store()
     await fortnight(store, Kind(turns=11, failed=3))

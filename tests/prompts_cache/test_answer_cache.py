@@ -54,7 +54,7 @@ async def test_the_same_question_gets_the_same_answer_with_its_age() -> None:
     ],
 )
 async def test_each_level_has_its_time(level: CacheLevel, again: Question, days: int) -> None:
-    bed = Bed(similarity=0.6)
+    bed = Bed(similarity={TaskName.RESPONSE: 0.6})
     kept = asked("qual o horário")
     if level is CacheLevel.SEMANTIC:
         kept, again = (_without_template(one) for one in (kept, again))
@@ -138,7 +138,7 @@ async def test_a_form_is_found_by_the_same_question() -> None:
 
 
 async def test_a_question_that_is_typed_differently_is_near() -> None:
-    bed = Bed(similarity=0.6)
+    bed = Bed(similarity={TaskName.RESPONSE: 0.6})
     first, again = (
         _without_template(asked(text)) for text in ("qual o horário de entregas", "qual é o horario d entregas")
     )
@@ -150,22 +150,24 @@ async def test_a_question_that_is_typed_differently_is_near() -> None:
 
 
 async def test_near_is_not_enough_when_something_else_is_said() -> None:
-    bed = Bed(similarity=0.1)
+    bed = Bed(similarity={TaskName.RESPONSE: 0.1})
     await bed.cache.keep(_without_template(asked("vocês fazem entrega")), response("Fazemos entregas."))
     assert await bed.level(_without_template(asked("vocês não fazem entrega"))) is None
     assert bed.cache.statistics.refusals == 1
 
 
 async def test_below_the_threshold_nothing_is_near() -> None:
-    bed = Bed(similarity=1.1)
+    bed = Bed(similarity={TaskName.RESPONSE: 1.1})
     await bed.cache.keep(_without_template(asked("qual o horário")), response("Cedo."))
     assert await bed.level(_without_template(asked("qual é o horário"))) is None
     assert bed.cache.statistics.refusals == 0
 
 
 async def test_what_another_process_has_kept_is_found_and_what_it_dropped_is_not() -> None:
-    bed = Bed(similarity=0.6)
-    other = AnswerCache(bed.memory, now=bed.clock.now, chance=lambda: 1, embedder=HashedEmbedder(), similarity=0.6)
+    bed = Bed(similarity={TaskName.RESPONSE: 0.6})
+    other = AnswerCache(
+        bed.memory, now=bed.clock.now, chance=lambda: 1, embedder=HashedEmbedder(), similarity={TaskName.RESPONSE: 0.6}
+    )
     mine = _without_template(asked("qual o horário"))
     again = _without_template(asked("qual é o horário"))
     await other.keep(mine, response("Cedo."))
@@ -177,7 +179,7 @@ async def test_what_another_process_has_kept_is_found_and_what_it_dropped_is_not
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"\0", b'{"text": 1}', b"\xff\0\0", b'{"text":"x","at":"never"}\0'])
 async def test_what_another_release_has_written_is_not_read(raw: bytes) -> None:
-    bed = Bed(similarity=0.6)
+    bed = Bed(similarity={TaskName.RESPONSE: 0.6})
     question = _without_template(asked("qual o horário"))
     assert question.semantic
     await bed.memory.put(question.exact.scope, question.exact.key, raw, ttl=timedelta(days=1))

@@ -16,11 +16,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from contracts.institution import Institution
-from sandbox import whatsapp_webhooks as webhooks
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import GraphBehaviour
 from sandbox.graph_api import GraphSandbox
 from sandbox.recordings import spoken_in
+from tests import whatsapp_kinds as webhooks
 
 SECRET = "s3cret"
 NUMBER = "106540352242922"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from contracts.calls import CallContext, TurnCost
 from contracts.conversation import TaskName, TokenCount
 from contracts.errors import BudgetSpentError
+from contracts.media import MediaFile
 from contracts.ports import ModelRequest, ModelResponse, SystemBlock
 from prompts.pricing.budget import Ceilings, DaySpending, Hold, Meter, RemoteSpend
 from prompts.pricing.prices import ZERO, PriceBook
@@ -59,6 +60,8 @@ BOUND = (2_001 * 5 + 500 * 4 + 500 * 20) / Decimal(1_000_000)
 def test_what_is_held_is_the_most_a_call_can_cost() -> None:
     """Ours at half a token a byte and at the price of a cache write, theirs at a token a byte, the longest answer."""
     assert meter().bound(request()) == BOUND
+    seen = request().model_copy(update={"files": (MediaFile(content=b"", mime_type="image/png", tokens=1_000),)})
+    assert meter().bound(seen) - BOUND == 1_000 * Decimal(4) / 1_000_000
     emoji = meter().bound(request(user="👋"))
     assert emoji - meter().bound(request(user="")) == 4 * Decimal(4) / 1_000_000
 

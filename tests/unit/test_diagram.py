@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from contracts.conversation import FINAL_STATES, State, Trigger
-from fsm.diagram import BOX_HEIGHT, BOX_WIDTH, laid_out, main, markdown, out_of_date, svg
+from fsm.diagram import main, markdown, out_of_date, svg
 from fsm.table import ENGINE, MODEL, MOVES, OPERATOR, STATES, TIMER, Move, StateRow
 from tests.real_services import absent
 
@@ -63,23 +63,6 @@ def test_every_move_is_drawn_once_under_who_makes_it() -> None:
     ]
     expected = [(move.trigger.value, move.source.value, move.dest.value, f"move by-{move.by}") for move in MOVES]
     assert sorted(drawn) == sorted(expected)
-
-
-def test_no_two_boxes_touch() -> None:
-    places = list(laid_out(STATES, MOVES).places.values())
-    assert len(places) == len(STATES)
-    for number, one in enumerate(places):
-        for other in places[number + 1 :]:
-            assert abs(one.x - other.x) > BOX_WIDTH + 8 or abs(one.y - other.y) > BOX_HEIGHT + 8
-
-
-def test_each_line_leads_from_its_source_to_its_dest() -> None:
-    layout = laid_out(STATES, MOVES)
-    for move, line in zip(MOVES, layout.lines, strict=True):
-        for end, state in ((line.points[0], move.source), (line.points[-1], move.dest)):
-            place = layout.places[state.value]
-            assert abs(end.x - place.x) < BOX_WIDTH / 2 + 12, move
-            assert abs(end.y - place.y) < BOX_HEIGHT / 2 + 12, move
 
 
 def test_a_state_that_is_added_to_the_table_is_drawn_with_its_moves() -> None:

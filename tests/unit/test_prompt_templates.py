@@ -286,3 +286,13 @@ def test_what_a_person_wrote_is_a_value_and_never_an_expression(tmp_path: Path, 
     text = GREETS.replace("'{{ line }}'", "'[{{ line }}|{{ conversation }}]'")
     template: PromptTemplate = read(tmp_path, {"x_v1.yaml": text}).get("x")
     assert template.render_user(TurnInput(line=line, conversation=said)) == f"[{line}|{said}]"
+
+
+def test_a_file_of_ones_own_replaces_the_products_of_the_same_name(tmp_path: Path) -> None:
+    product = TEMPLATES_FOLDER / "judge_v1.yaml"
+    (tmp_path / product.name).write_text(product.read_text().replace("TASK: judge", "TASK: judge, as we do,"))
+    registry = PromptRegistry.read(own=tmp_path)
+    assert "as we do," in registry.get("judge").system
+    assert len(registry.all()) == len(PromptRegistry.read().all())
+    with pytest.raises(ConfigurationError, match="no folder of prompt templates"):
+        PromptRegistry.read(own=tmp_path / "none")

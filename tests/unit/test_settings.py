@@ -115,6 +115,7 @@ def test_each_engine_has_its_places(environ: dict[str, str], store: str, inbox: 
         (TASKS | {"PROSA_TASKS_QUEUE": "q"}, "projects/PROJECT/locations/LOCATION/queues/NAME"),
         ({name: value for name, value in TASKS.items() if name != "PROSA_TASKS_URL"}, "PROSA_TASKS_URL"),
         ({"PROSA_ENGIN": "celery"}, "did you mean PROSA_ENGINE?"),
+        ({"PROMPTER_USE_CACHE": "true", "PROSA_CACHE_SIMILARITY": "state=0.97"}, "only response has a semantic level"),
         ({"WHATSAPP_APP_SECRE": "s"}, "did you mean WHATSAPP_APP_SECRET?"),
         ({"WHATSAPP_APP_SECRET": "s", "PROSA_HOST": "0.0.0.0"}, "missing: WHATSAPP_VERIFY_TOKEN, WHATSAPP_ACCESS"),
         ({"WHATSAPP_APP_SECRET": "s", "PROSA_HOST": "0.0.0.0"}, "PROSA_HOST=0.0.0.0 is reachable"),

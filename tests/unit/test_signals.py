@@ -5,7 +5,7 @@ from enum import StrEnum
 
 import pytest
 
-from observability.metrics import LABEL_VALUES, REGISTRY
+from observability.metrics import LABEL_VALUES, REGISTRY, expect_tasks
 from prompts.pricing.budget import NOTICES, Scope
 from tests.builders import ROOT
 from tools.signals import catalogue, document
@@ -37,7 +37,11 @@ def test_a_counter_begins_at_nothing() -> None:
         (sample.name, *sorted(sample.labels.items())) for metric in REGISTRY.collect() for sample in metric.samples
     }
     assert ("worker_dead_letters_total", ("reason", "attempts")) in exposed
-    assert ("prompter_executions_total", ("outcome", "failed"), ("task", "response")) in exposed
+    expect_tasks({"response": "m"})
+    exposed = {
+        (sample.name, *sorted(sample.labels.items())) for metric in REGISTRY.collect() for sample in metric.samples
+    }
+    assert ("prompter_executions_total", ("model", "m"), ("outcome", "failed"), ("task", "response")) in exposed
 
 
 CLOSED: dict[tuple[str, str], type[StrEnum]] = {

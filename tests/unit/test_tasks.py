@@ -31,6 +31,6 @@ def test_a_template_without_a_task_is_named() -> None:
 
 
 def test_the_counters_of_a_new_task_begin_at_0() -> None:
-    expect_tasks(["urgency"])
+    expect_tasks({"urgency": "m"})
     labels = [sample.labels for metric in PROMPT_TASKS.collect() for sample in metric.samples]
-    assert {"task": "urgency", "outcome": "ok"} in labels
+    assert {"task": "urgency", "outcome": "ok", "model": "m"} in labels

@@ -1,6 +1,7 @@
 """The API: what a program does with a key, and the schemas by which it knows how."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,17 @@ async def test_an_agent_answers_a_conversation_and_hands_it_back(http: httpx.Asy
 async def test_lists_are_read_page_by_page(http: httpx.AsyncClient, runtime: Runtime) -> None:
     for number in range(3):
         await play(runtime, f"d-{number}", ["Oi, bom dia"])
-    for path, name in (("/api/v1/conversations", "conversations"), (f"{AT}/messages", "messages")):
+    moments = [START, START, START, START + timedelta(seconds=1)]
+    for number, at in enumerate(moments):
+        letter = DeadLetter(
+            id=f"l-{number}", conversation_id=None, message_id=None, channel="web", reason="x", attempts=1, at=at
+        )
+        await runtime.backend.store.dead_letters.add(letter)
+    for path, name in (
+        ("/api/v1/conversations", "conversations"),
+        (f"{AT}/messages", "messages"),
+        ("/api/v1/dead-letters", "dead_letters"),
+    ):
         whole = (await http.get(path)).json()[name]
         pages: list[Any] = []
         cursor: dict[str, str] = {}
@@ -118,7 +129,7 @@ async def test_each_role_does_what_it_may(http: httpx.AsyncClient, runtime: Runt
         assert (await http.post("/api/v1/dead-letters/l-1/retry")).status_code == status
     await runtime.queue.idle()
     assert "Ainda aí?" in (await http.get(f"{AT}/messages")).text
-    assert (await http.get("/api/v1/dead-letters")).json() == {"dead_letters": []}
+    assert (await http.get("/api/v1/dead-letters")).json() == {"dead_letters": [], "next": None}
     assert_problem(await http.post("/api/v1/dead-letters/l-1/retry"), 404)
     http.headers["authorization"] = "Bearer wrong"
     assert_problem(await http.post(f"{AT}/take"), 401)

@@ -14,8 +14,8 @@ from adapters.channels.whatsapp.inbound import parse
 from adapters.json_input import parse_json
 from contracts.channels import Received
 from contracts.errors import MalformedMessageError
-from sandbox import whatsapp_webhooks as meta
 from sandbox.whatsapp_webhooks import envelope, sign
+from tests import whatsapp_kinds as meta
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 MANY = settings(

@@ -24,10 +24,10 @@ from cli.settings import read_settings
 from contracts.channels import Post, Received
 from contracts.conversation import Owner, State
 from contracts.findings import Health
-from contracts.messages import InboundKind, MessageType, Option, OutboundMessage
+from contracts.messages import ChannelName, DeliveryState, InboundKind, MessageType, Option, OutboundMessage
 from sandbox.app import SandboxSettings, create_app
 from sandbox.chatwoot_api import ChatwootSandbox, message, status_event
-from tests.builders import pyloto
+from tests.builders import outbox_row, pyloto
 
 
 def received(content: Any) -> Received:
@@ -149,3 +149,16 @@ async def test_the_doctor_asks_it() -> None:
         left = await Chatwoot().set_up(settings, "https://prosa.example.com")
         assert left is not None
         assert "https://prosa.example.com/webhooks/chatwoot?token=" in left.next_step
+
+
+async def test_the_event_of_our_own_message_settles_its_row() -> None:
+    app = create_app(SandboxSettings(institution=pyloto()))
+    async with server_of(app).running(listen("127.0.0.1", 0)) as url:
+        channel, row = ChatwootChannel(f"{url}/chatwoot", "token", "1"), outbox_row(ChannelName("chatwoot"), "7")
+        await channel.send(row)
+        await channel.close()
+    sent = app.state.platforms["chatwoot"].messages[0]["body"]["content_attributes"]
+    ours = message(99, "Oi", message_type="outgoing", sender={"type": "agent_bot"}, content_attributes=sent)
+    (status,) = received(ours).statuses
+    assert (status.client_reference, status.platform_message_id) == (row.reference, "99")
+    assert row.reported(status).state is DeliveryState.SENT

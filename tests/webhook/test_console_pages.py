@@ -6,16 +6,22 @@ from pathlib import Path
 from pydantic import SecretStr
 from webhook_bed import WebhookBed, assert_problem, webhook_bed
 
+from adapters.channels.whatsapp.settings import WhatsAppSettings
 from adapters.http.access import Access
+from adapters.http.listener import listen
+from cli.serving import server_of
+from cli.webhook_role import WhatsAppTemplates
 from contracts.access import Key, Role
-from contracts.conversation import Conversation, Owner, Speaker, State, Utterance
+from contracts.conversation import Conversation, Handoff, Owner, Speaker, State, Utterance
 from contracts.delivery import DeadLetter, TurnCommit
 from contracts.media import ContentKind, MediaFault, ReadContent
 from contracts.messages import Address, ChannelName, Template
 from contracts.values import ConversationId
 from flags.definitions import Flag, Status
 from flags.store import FlagStore
-from tests.builders import START, inbound
+from sandbox.app import SandboxSettings, create_app
+from sandbox.behaviour import GraphBehaviour
+from tests.builders import START, SteppingClock, inbound, pyloto
 
 HTML = {"Accept": "text/html", "Accept-Language": "en"}
 C1 = ConversationId("web:c-1")
@@ -99,12 +105,45 @@ async def test_a_shut_window_takes_a_template_and_keeps_what_was_written(bed: We
     await bed.store.conversations.commit(TurnCommit(conversation=head))
     address = "/console/conversations/whatsapp%3A1%3A5511987654321"
     assert 'name="template"' in await page(bed, address)
+    assert 'name="language"' in await page(bed, address)
     refused = await post(bed, f"{address}/reply", 409, text="Ainda <quer>?")
     assert "only an approved template can be sent" in refused
     assert "Ainda &lt;quer&gt;?</textarea>" in refused
     await post(bed, f"{address}/reply", 303, template="lembrete", language="pt_BR", parameters="Ana\n\namanhã")
     (row,) = await bed.store.outbox.rows(head.id)
     assert row.message.template == Template(name="lembrete", language="pt_BR", parameters=("Ana", "amanhã"))
+
+
+async def test_approved_templates_are_chosen_from_a_list_and_a_hand_off_is_summed_up(tmp_path: Path) -> None:
+    app = create_app(SandboxSettings(institution=pyloto()))
+    listed = [{"name": "back", "language": "pt_BR", "category": "UTILITY", "status": "APPROVED", "components": []}]
+    app.state.graph.behave(GraphBehaviour(templates=[*listed, listed[0] | {"name": "old", "status": "PAUSED"}]))
+    given = {"WHATSAPP_ACCESS_TOKEN": "t", "WHATSAPP_PHONE_NUMBER_ID": "1", "WHATSAPP_APP_SECRET": "sandbox"}
+    async with server_of(app).running(listen("127.0.0.1", 0)) as url:
+        settings = WhatsAppSettings(WHATSAPP_VERIFY_TOKEN="v", WHATSAPP_API_URL=f"{url}/graph/v26.0", **given)
+        templates = WhatsAppTemplates(settings, SteppingClock())
+        async with webhook_bed("memory", tmp_path, templates=templates) as bed:
+            await bed.store.institutions.publish(pyloto(), at=START)
+            head = Conversation(
+                id=ConversationId("wa:1"),
+                address=Address(channel=ChannelName.WHATSAPP, account="1", person="5511987654321"),
+                state=State.ESCALATING,
+                handoff=Handoff(reason="operator", at=START),
+                turns=1,
+                fields={"company": "Padaria <Sol>"},
+                window=(Utterance(speaker="person", text="Quanto custa?", at=START),),
+                last_inbound_at=bed.clock.now() - timedelta(hours=25),
+            )
+            await bed.store.conversations.commit(TurnCommit(conversation=head))
+            shown = await page(bed, "/console/conversations/wa%3A1")
+            assert '<option value="back|pt_BR">' in shown
+            assert "old|" not in shown
+            brief = shown.partition('aria-label="Hand-off"')[2].partition("</section>")[0]
+            assert "Padaria &lt;Sol&gt;" in brief
+            assert "Open question: Quanto custa?" in brief
+            await post(bed, "/console/conversations/wa%3A1/reply", 303, template="back|pt_BR")
+            (row,) = await bed.store.outbox.rows(head.id)
+            assert row.message.template == Template(name="back", language="pt_BR")
 
 
 async def test_search_pages_by_cursor(bed: WebhookBed) -> None:

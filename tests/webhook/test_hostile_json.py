@@ -10,8 +10,8 @@ from webhook_bed import ANA, WebhookBed, assert_problem
 
 from adapters.json_input import MAX_DEPTH, parse_json
 from contracts.errors import MalformedMessageError
-from sandbox import whatsapp_webhooks as meta
 from sandbox.whatsapp_webhooks import envelope, to_bytes
+from tests import whatsapp_kinds as meta
 from tests.builders import conversation_id
 
 BOM = b"\xef\xbb\xbf"

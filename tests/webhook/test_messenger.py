@@ -191,3 +191,18 @@ async def test_the_doctor_and_the_set_up_ask_it(platform: Messenger) -> None:
         wrong = given | {f"{prefix}_API_URL": url, f"{prefix}_ACCESS_TOKEN": "invalid"}
         refused = await examine_channel(platform, read_settings(wrong, env_file=None))
         assert (refused.health, refused.detail) == (Health.FAILED, "the token is refused (190)")
+
+
+@pytest.mark.parametrize(("author", "hours", "tag"), [("rita", 25, "HUMAN_AGENT"), ("rita", 1, None), (None, 25, None)])
+async def test_an_agent_answers_after_the_window_under_the_tag_of_people(
+    author: str | None, hours: int, tag: str | None
+) -> None:
+    app = create_app(SandboxSettings(institution=pyloto()))
+    async with server_of(app).running(listen("127.0.0.1", 0)) as url:
+        channel = MessengerChannel(Messenger.name, Messenger.limits, f"{url}/messenger/v26.0", "token")
+        row = outbox_row(ChannelName.MESSENGER, ANA)
+        changes = {"author": author, "window_from": START, "updated_at": START + timedelta(hours=hours)}
+        await channel.send(row.model_copy(update=changes))
+        await channel.close()
+    body = app.state.platforms["messenger"].messages[0]["body"]
+    assert (body["messaging_type"], body.get("tag")) == ("MESSAGE_TAG" if tag else "RESPONSE", tag)

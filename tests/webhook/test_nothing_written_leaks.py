@@ -13,8 +13,8 @@ from webhook_bed import ANA, HOOK, WebhookBed
 
 from observability.logs import configure_logs
 from observability.metrics import REGISTRY
-from sandbox import whatsapp_webhooks as meta
 from sandbox.whatsapp_webhooks import Change, envelope, to_bytes
+from tests import whatsapp_kinds as meta
 
 MARK = "Xaropinho"
 

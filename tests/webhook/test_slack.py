@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,18 +20,23 @@ from contracts.channels import Post, Received
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
 from contracts.findings import Health
 from contracts.messages import (
+    Address,
     ChannelName,
     ContactCard,
+    DeliveryState,
     InboundKind,
     Media,
     MessageType,
     Option,
     OutboundMessage,
 )
+from contracts.values import OutboxId
 from sandbox.app import SandboxSettings, create_app
-from sandbox.behaviour import PlatformBehaviour, ScriptedSend
+from sandbox.behaviour import PlatformBehaviour, ScriptedSend, SendFault
 from sandbox.slack_api import SlackSandbox, chosen, event, signed
-from tests.builders import outbox_row, pyloto
+from tests.builders import engine_bed, inbound, open_backend, outbox_row, pyloto
+from worker.drain import drain
+from worker.outbox import flush
 
 
 def received(content: Any, *, is_form: bool = False) -> Received:
@@ -159,3 +165,23 @@ def test_options_are_blocks() -> None:
     assert [one["value"] for one in buttons[1]["elements"]] == ["option-1", "option-2"]
     listed = payload(OutboundMessage(type=MessageType.LIST, text="Ok?", rows=options, list_label="Ver"), "D1")["blocks"]
     assert listed[1]["elements"][0]["placeholder"]["text"] == "Ver"
+
+
+@pytest.mark.parametrize("person", ["D1", "C1/1.1"])
+async def test_a_send_whose_answer_was_lost_is_found_in_the_history_and_not_made_again(person: str) -> None:
+    async with sandboxed() as (url, double), open_backend("memory", Path()) as (inbox, store):
+        channel = SlackChannel(url, "xoxb-t")
+        bed = engine_bed(inbox, store, channels={ChannelName.SLACK: channel})
+        message = inbound().model_copy(update={"address": Address(channel="slack", account="T1", person=person)})
+        await inbox.append([message])
+        cut = PlatformBehaviour(script=(ScriptedSend(fault=SendFault.CUT_AFTER_ACCEPTING),))
+        double.behave(cut)
+        await drain(message.conversation_id, bed.engine.drain)
+        (row,) = await store.outbox.unsent(message.conversation_id)
+        bed.clock.move(timedelta(minutes=1))
+        await flush(message.conversation_id, bed.engine.outbox)
+        (sent,) = await store.outbox.rows(message.conversation_id)
+        assert (sent.state, sent.platform_message_id) == (DeliveryState.SENT, f"{person[:2]}/1790000000.000001")
+        assert len(double.messages) == 1
+        assert await channel.find_sent(row.model_copy(update={"id": OutboxId("another")})) is None
+        await channel.close()

@@ -209,3 +209,17 @@ async def test_the_doctor_and_the_set_up_ask_it(given: dict[str, str]) -> None:
 def test_a_token_that_is_none_stops_the_process(given: dict[str, str]) -> None:
     with pytest.raises(ConfigurationError, match="TELEGRAM_BOT_TOKEN: it is a number"):
         read_settings(given | {"TELEGRAM_BOT_TOKEN": "abc"}, env_file=None)
+
+
+@pytest.mark.parametrize(("chat", "quoted"), [("-100", 5), ("7", None)])
+async def test_an_answer_in_a_group_is_a_reply_to_its_question(chat: str, quoted: int | None) -> None:
+    app = create_app(SandboxSettings(institution=pyloto()))
+    async with server_of(app).running(listen("127.0.0.1", 0)) as url:
+        channel = TelegramChannel(f"{url}/telegram", "1000001:token")
+        row = outbox_row(ChannelName.TELEGRAM, chat).model_copy(update={"quotes": f"{chat}:5"})
+        await channel.send(row)
+        await channel.send(row.model_copy(update={"quotes": "callback:5x"}))
+        await channel.close()
+    first, second = (one["body"].get("reply_parameters") for one in app.state.platforms["telegram"].messages)
+    assert (first or {}).get("message_id") == quoted
+    assert second is None

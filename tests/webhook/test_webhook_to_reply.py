@@ -19,8 +19,8 @@ from cli.serving import server_of
 from cli.settings import read_settings
 from contracts.conversation import TurnRecord
 from contracts.values import ConversationId
-from sandbox import whatsapp_webhooks as meta
 from sandbox.whatsapp_webhooks import Change
+from tests import whatsapp_kinds as meta
 from tests.builders import conversation_id
 
 BIA = "5511900000002"

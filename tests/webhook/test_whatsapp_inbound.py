@@ -6,8 +6,8 @@ import pytest
 from webhook_bed import ACCOUNT, ANA, WebhookBed
 
 from contracts.messages import ADVERTISEMENT, InboundKind, InboundMessage
-from sandbox import whatsapp_webhooks as meta
 from sandbox.whatsapp_webhooks import Change
+from tests import whatsapp_kinds as meta
 
 OUR_MESSAGE = "wamid.OURS"
 

@@ -55,6 +55,9 @@ class RecordingJobs:
     async def report(self) -> None:
         await self._note("timers", "report")
 
+    async def reload(self) -> None:
+        await self._note("timers", "reload")
+
     async def _noted(self, list_name: str, what: str) -> list[bytes]:
         noted: list[bytes] = await self._redis.lrange(f"noted:{list_name}", 0, -1)
         return [one for one in noted if one.decode() == what]

@@ -31,6 +31,7 @@ from contracts.errors import (
 from contracts.institution import Institution
 from contracts.listing import ConversationQuery, Order
 from contracts.messages import ChannelName, MessageType, OutboundMessage, Template
+from contracts.notices import handoff_brief
 from contracts.turn import TurnReason
 from contracts.values import ConversationId
 from contracts.views import turn_view
@@ -199,7 +200,7 @@ async def _page(
     given: Mapping[str, str] | None = None,
 ) -> Response:
     """Answer with the page of the conversation; after an error with what was `given`, so that no word is lost."""
-    institution = await deps.store.institutions.current()
+    institution, is_shut = await deps.store.institutions.current(), _is_window_shut(head, deps.clock.now())
     return html(
         "conversation.html",
         request,
@@ -208,9 +209,11 @@ async def _page(
         here="conversations",
         error=error,
         given=given or {},
-        is_shut=_is_window_shut(head, deps.clock.now()),
+        is_shut=is_shut,
         canned=_canned(head, institution),
         institution=institution,
+        brief=handoff_brief(head, institution) if institution and head.handoff else None,
+        templates=await deps.templates() if is_shut else (),
         request_id=uuid4().hex,
         address=_address(head),
         **await _thread(head, deps),
@@ -220,7 +223,8 @@ async def _page(
 def _is_window_shut(head: Conversation, now: datetime) -> bool:
     """Whether the platform takes only a template now."""
     platform = PLATFORMS.get(head.address.channel) if head.address else None
-    window, last = platform.reply_window if platform else None, head.last_inbound_at
+    window = (platform.limits.agent_window or platform.reply_window) if platform else None
+    last = head.last_inbound_at
     return window is not None and last is not None and now > last + window
 
 
@@ -257,10 +261,12 @@ async def _act(
 
 
 def _message(given: Mapping[str, str]) -> OutboundMessage:
-    """Return the agent's words, or the approved template, whose parameters are given one a line."""
-    if name := given.get("template", "").strip():
+    """Return the agent's words, or the approved template (`name`, or `name|language`) with a parameter a line."""
+    if asked := given.get("template", "").strip():
+        name, _, language = asked.partition("|")
         parameters = tuple(line.strip() for line in given.get("parameters", "").splitlines() if line.strip())
-        template = Template(name=name, language=given.get("language", "").strip(), parameters=parameters)
+        language = language or given.get("language", "").strip()
+        template = Template(name=name, language=language, parameters=parameters)
         return OutboundMessage(type=MessageType.TEMPLATE, template=template)
     if not (text := given.get("text", "").strip()):
         raise Problem(422, "Nothing to send", "Write a text first.")

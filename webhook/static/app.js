@@ -122,10 +122,12 @@ const WORDS = {
 let language = "pt-BR";
 let words = WORDS.pt;
 
+const shortName = (chosen) => (chosen.toLowerCase().startsWith("pt") ? "pt" : "en");
+
 function speak(chosen) {
-  language = chosen;
-  words = chosen.toLowerCase().startsWith("pt") ? WORDS.pt : WORDS.en;
-  document.documentElement.lang = chosen;
+  language = { pt: "pt-BR", en: "en" }[shortName(chosen)];
+  words = WORDS[shortName(chosen)];
+  document.documentElement.lang = language;
   for (const node of document.querySelectorAll("[data-text]")) node.textContent = words[node.dataset.text];
   for (const node of document.querySelectorAll("[data-label]")) node.setAttribute("aria-label", words[node.dataset.label]);
   for (const node of document.querySelectorAll("[data-placeholder]")) node.placeholder = words[node.dataset.placeholder];
@@ -454,7 +456,8 @@ async function readTurns(here) {
 /** A turn's number in the conversation, from 1; null while the console has not told of it. */
 function numberOf(turnId, here = conversation) {
   const index = here.turns.findIndex((turn) => turn.id === turnId);
-  return index < 0 ? null : here.detail.conversation.turns - here.turns.length + index + 1;
+  // A hand-back is a record, too, and no turn of the count; the list has the newest records.
+  return index < 0 ? null : Math.max(here.detail.conversation.turns - here.turns.length, 0) + index + 1;
 }
 
 /** Tell each of the person's messages its turn, and each reply the time the server wrote it. */
@@ -481,13 +484,13 @@ async function readAbout() {
   } catch {
     // The chat works without it.
   }
-  speak(about.language ?? (navigator.language.startsWith("pt") ? "pt-BR" : "en"));
+  speak(document.cookie.match(/prosa_language=([\w-]+)/)?.[1] ?? navigator.language);
   $("institution").textContent = about.institution ?? "";
   document.title = about.institution ? `${about.institution} · Prosa` : "Prosa";
   $("sandbox").textContent = words.sandbox;
   $("sandbox").hidden = !about.sandbox_model;
   const [firstLine] = Object.values(about.lines ?? {});
-  const phrases = words.samples.filter((phrase) => firstLine || !phrase.includes("{0}"));
+  const phrases = WORDS[shortName(about.language ?? language)].samples.filter((phrase) => firstLine || !phrase.includes("{0}"));
   $("samples").replaceChildren(...phrases.map((phrase) => optionButton(filled(phrase, [firstLine]))));
 }
 
@@ -742,8 +745,7 @@ const machine = {
     const known = group.querySelector(".badge text");
     const text = known ? `${known.textContent}·${count}` : String(count);
     group.querySelector(".badge")?.remove();
-    const box = group.querySelector(".box");
-    const [x, y] = [Number(box.getAttribute("x")), Number(box.getAttribute("y")) - 1];
+    const { x, y } = group.querySelector(".box").getBBox();
     const width = text.length > 1 ? 8 + text.length * 5.6 : 17;
     group.append(svgNode("g", { class: "badge" },
       svgNode("rect", { x: x - width / 2, y: y - 8.5, width, height: 17, rx: 8.5 }),

@@ -313,14 +313,14 @@ async def recover_analyses(queue: WakeUps, deps: AnalysisDependencies, *, limit:
         await queue.analyse(record.key)
 
 
-async def request_handoffs(deps: AnalysisDependencies) -> None:
-    """Ask for a summary of every conversation that this process has passed to a person since the last look."""
+async def request_noted(deps: AnalysisDependencies) -> None:
+    """Ask for the analyses that turns of this process have noted since the last look."""
     desk = desk_of(deps)
-    while conversation_id := deps.escalations.take():
+    while noted := deps.analyses.take():
         try:
-            await desk.request(conversation_id, AnalysisKind.HANDOFF_SUMMARY)
+            await desk.request(*noted)
         except TransientError as exc:
-            # `renew_handoffs` will see that there is none.
+            # `renew_handoffs` will see that there is no summary.
             log.warning("analysis.error", family="transient", error=type(exc).__name__)
             return
 

@@ -7,6 +7,7 @@ limits and are retried by Celery; the sweep is there for the retry that gets los
 """
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
@@ -133,6 +134,7 @@ class Jobs(Protocol):
     async def sweep(self) -> None: ...
     async def clean(self) -> None: ...
     async def report(self) -> None: ...
+    async def reload(self) -> None: ...
 
 
 def create_celery(redis_url: str, opening: Callable[[], AbstractAsyncContextManager[Jobs]] | None = None) -> Celery:
@@ -254,6 +256,12 @@ def run_worker(app: Celery, *, concurrency: int, queues: Sequence[str] = QUEUES,
     app.engine.start()
     keep_what_is_loaded()
     signals.setup_logging.connect(_keep_logging, weak=False)
+
+    def reload_on_hangup(**_: Any) -> None:
+        """Connected once Celery has set its own handler, which would start the whole process again."""
+        signal.signal(signal.SIGHUP, lambda *_: app.engine.submit(app.engine.current.reload()))
+
+    signals.worker_ready.connect(reload_on_hangup, weak=False)
     worker = app.Worker(
         pool_cls=EventLoopPool,
         concurrency=concurrency,

@@ -12,12 +12,20 @@ from typing import Any
 
 from contracts.analysis import AnalysisKind
 from contracts.backoff import Backoff
-from contracts.conversation import Conversation, Owner, Speaker, State, Trigger
+from contracts.conversation import Conversation, Owner, State, Trigger
 from contracts.delivery import Record, TurnCommit
 from contracts.errors import TransientError, family_of
 from contracts.institution import Institution
 from contracts.messages import DeliveryState, digest
-from contracts.notices import COLLECTION, KEPT_FOR, Notice, NoticeEvent, NoticeMessage, NoticeTarget
+from contracts.notices import (
+    COLLECTION,
+    KEPT_FOR,
+    Notice,
+    NoticeEvent,
+    NoticeMessage,
+    NoticeTarget,
+    handoff_brief,
+)
 from contracts.ports import Clock, Faults, Store
 from contracts.settings import Settings
 from contracts.turn import TurnReason
@@ -213,19 +221,13 @@ class NoticeDelivery:
 
     async def _facts(self, head: Conversation) -> dict[str, Any]:
         """Return what an agent needs at first sight, with the model's summary where there is one already."""
-        institution, at = self.institution(), self.clock.now()
-        line, intent = institution.line(head.business_line), institution.intent(head.intent)
-        matter = (line.name if line else "", intent.description if intent else "")
-        labels = {spec.id: spec.label for spec in institution.fields}
-        asked = [said.text for said in head.window if said.speaker is Speaker.PERSON]
+        at = self.clock.now()
         kind = AnalysisKind.HANDOFF_SUMMARY
         analyses = await analyses_of(head.id, self.store.records, at=at)
         summaries = (one.result for one in analyses if one.context.kind is kind and one.result)
         return {
             "person": head.person_name,
-            "summary": ": ".join(filter(None, matter)),
-            "facts": {labels.get(name, name): value for name, value in head.fields.items()},
-            "open_question": asked[-1] if asked else None,
+            **handoff_brief(head, self.institution()),
             "last_messages": [f"{said.author or said.speaker}: {said.text}" for said in head.window[-LAST_LINES:]],
             "model_summary": next(summaries, None),
             "waiting_minutes": int((at - head.handoff.at).total_seconds() // 60) if head.handoff else 0,

@@ -1,7 +1,7 @@
 """Agents' and timers' moves of a conversation: take, reply, hand back, close, note, escalate, reopen, time out."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,7 +49,8 @@ Move = Callable[[Conversation], Awaitable[Change | None]]
 class ConversationOperators:
     """Satisfies the `Operators` port; the moves of timers are here too. It needs nothing of the engine.
 
-    `windows` are the platforms' reply windows. `observe` gets each commit of a move, `wake` the conversation to send.
+    `windows` are the platforms' reply windows, `agent_windows` those for agents where they are longer. `observe` gets
+    each commit of a move, `wake` the conversation to send.
     """
 
     store: Store
@@ -60,6 +61,7 @@ class ConversationOperators:
     notices: Notices
     observe: Callable[[TurnCommit], None] = lambda _: None
     wake: Callable[[ConversationId], Awaitable[None]] | None = None
+    agent_windows: Windows = field(default_factory=dict)
 
     async def take(
         self, conversation_id: ConversationId, *, agent: str, reason: str = TurnReason.BY_OPERATOR
@@ -94,7 +96,7 @@ class ConversationOperators:
         async def move(conversation: Conversation) -> Change | None:
             if any(row.id == row_id for row in await self.store.outbox.rows(conversation_id)):
                 return None
-            self._check_window(conversation, message)
+            self._check_window(conversation, message, {**self.windows, **self.agent_windows})
             taken, at = self._taken(conversation, agent, TurnReason.BY_OPERATOR, until_hand_back), self.clock.now()
             text = message.text or f"[{message.template.name if message.template else message.type}]"
             options = tuple(option.title for option in message.options)
@@ -188,7 +190,7 @@ class ConversationOperators:
                 return Change(timed)
             message = OutboundMessage.of_text(institution.text(FixedText.STILL_WAITING))
             try:
-                self._check_window(conversation, message)
+                self._check_window(conversation, message, self.windows)
             except ReplyWindowClosedError:
                 return Change(timed)
             held = timed.conversation.model_copy(update={"handoff": handoff.model_copy(update={"held_at": at})})
@@ -234,10 +236,10 @@ class ConversationOperators:
         metadata = {"reason": reason} | ({"agent": agent} if agent else {})
         return self.machine.advance(Transitions(conversation), trigger, at=self.clock.now(), metadata=metadata)
 
-    def _check_window(self, conversation: Conversation, message: OutboundMessage) -> None:
+    def _check_window(self, conversation: Conversation, message: OutboundMessage, windows: Windows) -> None:
         if conversation.address is None:
             raise IllegalTransitionError(f"{conversation.id} has no address to write to")
-        window, last = self.windows.get(conversation.address.channel), conversation.last_inbound_at
+        window, last = windows.get(conversation.address.channel), conversation.last_inbound_at
         if message.type is MessageType.TEMPLATE or window is None or last is None:
             return
         if self.clock.now() > last + window:
@@ -292,12 +294,11 @@ class ConversationOperators:
 
 
 def operators_without_engine(
-    store: Store, clock: Clock, queue: WakeUps, windows: Windows, notices: Notices
+    store: Store, clock: Clock, queue: WakeUps, windows: Windows, notices: Notices, **given: Any
 ) -> ConversationOperators:
     """Return the moves for a process that has no engine: it takes the published institution."""
-    return ConversationOperators(
-        store, ConversationMachine(), clock, store.institutions.current, windows, notices, wake=queue.wake
-    )
+    current, machine = store.institutions.current, ConversationMachine()
+    return ConversationOperators(store, machine, clock, current, windows, notices, wake=queue.wake, **given)
 
 
 # Why a reply was withdrawn.

@@ -17,7 +17,7 @@ from datetime import timedelta
 from contracts.backoff import Backoff
 from contracts.values import ConversationId
 from observability.logs import logger
-from observability.metrics import DRAINS_REFUSED, OUTAGES, note_room
+from observability.metrics import DRAINS_REFUSED, OUTAGES, ROOM_WITHHELD
 
 log = logger(__name__)
 
@@ -93,7 +93,7 @@ class Limiter:
         self._opens_at: float | None = None
         self._probe: Attempt | None = None
         self._refused = 0
-        note_room(0)
+        ROOM_WITHHELD.set(0)
 
     @property
     def limit(self) -> int:
@@ -224,7 +224,7 @@ class Limiter:
         self._limit = min(limit, float(self.at_once))
         if self.limit == self.at_once:
             self._pauses = 1
-        note_room(1 - self.limit / self.at_once)
+        ROOM_WITHHELD.set(1 - self.limit / self.at_once)
 
     # Outages
 
@@ -241,7 +241,7 @@ class Limiter:
 
     def _pause(self) -> None:
         self._opens_at = self._monotonic() + self._backoff.pause(self._pauses, self._chance).total_seconds()
-        note_room(1)
+        ROOM_WITHHELD.set(1)
 
     def _end_outage(self) -> None:
         """Keep what still runs in work, and let one more begin."""

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from adapters.channels.chatwoot.limits import REFERENCE
 from adapters.channels.reading import Content, Reader, dict_in, is_equal, list_in, moment_of, required, text_of
 from contracts.channels import OriginRefusedError, Post, Received
 from contracts.media import InboundMedia
-from contracts.messages import ChannelName, InboundKind
+from contracts.messages import ChannelName, DeliveryState, InboundKind, StatusUpdate
 
 NAME = ChannelName("chatwoot")
 MEDIA_KINDS = {
@@ -71,8 +72,20 @@ class _Event(Reader):
         conversation, sender = dict_in(event, "conversation"), dict_in(event, "sender")
         is_answer = event.get("message_type") in ("outgoing", 1) and content.kind is not InboundKind.CHOICE
         if event.get("message_type") in ("activity", "template", 2, 3) or (is_answer and sender.get("type") != "user"):
-            # Ours come back this way too.
-            self.ignored.append("bot_message" if is_answer else "activity")
+            # Ours come back this way too, which proves that they have arrived.
+            if reference := text_of(dict_in(event, "content_attributes").get(REFERENCE)) if is_answer else "":
+                self.statuses.append(
+                    StatusUpdate(
+                        channel=NAME,
+                        account=account,
+                        platform_message_id=required(event, "id"),
+                        client_reference=reference,
+                        state=DeliveryState.SENT,
+                        at=self.at,
+                    )
+                )
+            else:
+                self.ignored.append("bot_message" if is_answer else "activity")
             return
         data = content.data | ({"echo": "chatwoot", "agent": text_of(sender.get("name"))[:100]} if is_answer else {})
         key = required(event, "id")

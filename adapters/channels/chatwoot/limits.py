@@ -3,6 +3,8 @@
 from contracts.messages import MessageType
 from contracts.ports import ChannelLimits, Markup
 
+# The attribute of a message that names its row; the platform keeps it and returns it in the event of the message.
+REFERENCE = "prosa_reference"
 LIMITS = ChannelLimits(
     types=frozenset(kind for kind in MessageType if kind not in (MessageType.TEMPLATE, MessageType.REACTION)),
     text=2000,

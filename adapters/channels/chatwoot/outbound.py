@@ -1,10 +1,11 @@
 """Chatwoot outbound: the bot's messages through the API. Source: Chatwoot, "Create New Message", "Toggle Status"."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from adapters.channels.chatwoot.limits import LIMITS
+from adapters.channels.chatwoot.limits import LIMITS, REFERENCE
 from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, plain
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
@@ -18,13 +19,18 @@ class ChatwootChannel(HttpChannel):
 
     name = ChannelName("chatwoot")
     limits = LIMITS
+    # The event of our own message comes at once.
+    settle_after = timedelta(seconds=4)
 
     def __init__(self, url: str, token: str, account_id: str, file_hosts: Sequence[str] = ()) -> None:
         api_url = f"{url.rstrip('/')}/api/v1/accounts/{quote(account_id, safe='')}"
         super().__init__(api_url, headers={"api_access_token": token.strip()}, file_hosts=file_hosts)
 
     async def send(self, row: OutboxRow) -> str:
-        answer = await self._post(f"{_conversation(row.address.person)}/messages", payload(row.message))
+        content = payload(row.message)
+        attributes = content.get("content_attributes", {}) | {REFERENCE: row.reference}
+        content |= {"content_attributes": attributes}
+        answer = await self._post(f"{_conversation(row.address.person)}/messages", content)
         return accepted_id(_taken(answer), "id", kind=int)
 
     async def fetch(self, media: InboundMedia, *, account: str, limits: MediaLimits) -> MediaFile:

@@ -3,6 +3,8 @@
 A file has no caption. Instagram counts 1,000 bytes: a third as many UTF-16 units always fit.
 """
 
+from datetime import timedelta
+
 from contracts.messages import MessageType
 from contracts.ports import ChannelLimits
 
@@ -17,5 +19,6 @@ MESSENGER_LIMITS = ChannelLimits(
     list_body=2000,
     rows=13,
     row_title=20,
+    agent_window=timedelta(days=7),
 )
 INSTAGRAM_LIMITS = MESSENGER_LIMITS.model_copy(update={"text": 333, "button_body": 333, "list_body": 333})

@@ -43,9 +43,12 @@ class MessengerChannel(HttpChannel):
         self.name, self.limits = name, limits
 
     async def send(self, row: OutboxRow) -> str:
+        # An agent may answer for seven days, where Meta has granted the app "Human Agent".
+        is_late = self.reply_window and row.window_from and row.updated_at > row.window_from + self.reply_window
+        by_agent = {"messaging_type": "MESSAGE_TAG", "tag": "HUMAN_AGENT"}
         content = {
             "recipient": {"id": row.address.person},
-            "messaging_type": "RESPONSE",
+            **(by_agent if row.author and is_late else {"messaging_type": "RESPONSE"}),
             "message": payload(row.message, self.name) | {"metadata": row.reference},
         }
         answer = await self._post(_messages_of(row.address), content)

@@ -8,7 +8,7 @@ from adapters.channels.slack.limits import LIMITS
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
-from contracts.media import InboundMedia, MediaFile, MediaLimits
+from contracts.media import InboundMedia, MediaFile, MediaLimits, MediaRefusedError
 from contracts.messages import ChannelName, MessageType, Option, OutboundMessage
 
 # Names of errors: Slack, chat.postMessage. Their classes are ours.
@@ -22,10 +22,13 @@ OF_ACCOUNT = frozenset(
     }
 )
 IN_ANY_FORM = frozenset({"channel_not_found", "not_in_channel", "is_archived", "restricted_action", "user_not_found"})
+# The type of the metadata that names a message of ours.
+EVENT = "prosa_reply"
+CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 class SlackChannel(HttpChannel):
-    """Satisfies the `Channel` port."""
+    """Satisfies the `Channel` port, and `SentLookup`."""
 
     name = ChannelName.SLACK
     limits = LIMITS
@@ -35,10 +38,26 @@ class SlackChannel(HttpChannel):
         super().__init__(api_url, token=bot_token, setting=setting, file_hosts=("files.slack.com",), file_headers=token)
 
     async def send(self, row: OutboxRow) -> str:
-        answer = await self._post("/chat.postMessage", payload(row.message, row.address.person))
+        reference = {"event_type": EVENT, "event_payload": {"reference": row.reference}}
+        content = payload(row.message, row.address.person) | {"metadata": reference}
+        answer = await self._post("/chat.postMessage", content)
         if object_of(answer).get("ok") is not True:
             raise _refusal(answer)
         return f"{row.address.person.partition('/')[0]}/{accepted_id(answer, 'ts')}"
+
+    async def find_sent(self, row: OutboxRow) -> str | None:
+        """Return the id of the row's message in the history; None: it is not there, or the history is not the bot's."""
+        channel, _, thread = row.address.person.partition("/")
+        asked = {"channel": channel, "include_all_metadata": "true", "limit": "200"}
+        asked |= {"oldest": f"{(row.created_at - CLOCKS_DIFFER).timestamp():.6f}"} | ({"ts": thread} if thread else {})
+        try:
+            found = await self._look_up(f"/conversations.{'replies' if thread else 'history'}", **asked)
+        except (ChannelUnavailableError, MediaRefusedError):
+            return None
+        for one in found.get("messages") or ():
+            if one.get("metadata", {}).get("event_payload", {}).get("reference") == row.reference:
+                return f"{channel}/{one['ts']}"
+        return None
 
     async def fetch(self, media: InboundMedia, *, account: str, limits: MediaLimits) -> MediaFile:
         async def find() -> str:

@@ -43,6 +43,10 @@ class TelegramChannel(HttpChannel):
 
     async def send(self, row: OutboxRow) -> str:
         method, content = call(row.message, row.address.person)
+        _, _, number = (row.quotes or "").rpartition(":")
+        if row.address.person.startswith("-") and number.isdecimal() and row.message.type is not MessageType.REACTION:
+            # In a group the answer is read under its question, or alone where that is deleted.
+            content["reply_parameters"] = {"message_id": int(number), "allow_sending_without_reply": True}
         answer = await self._post(f"/{method}", content)
         moved = object_of(answer).get("parameters")
         if isinstance(moved, dict) and "migrate_to_chat_id" in moved:

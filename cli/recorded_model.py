@@ -1,0 +1,89 @@
+"""Answers of a model in a file: kept while it is asked, and given again without it."""
+
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import orjson
+from pydantic import ValidationError
+
+from contracts.errors import ConfigurationError, ModelRequestRejectedError
+from contracts.messages import digest
+from contracts.ports import LanguageModel, ModelRequest, ModelResponse, TextHeard
+from contracts.values import Value
+
+# Date and time are in every prompt, and would make each request another one.
+_NOW = re.compile(r'"now":\{[^}]*\}')
+
+
+class Kept(Value):
+    """One line of the file; the answers to equal requests are given in the order in which they came."""
+
+    request: str
+    task: str
+    answer: ModelResponse
+
+
+class RecordedModel:
+    """A model around another one: with `replays` it answers from the file alone, else it keeps what is answered."""
+
+    def __init__(self, file: Path | None = None, *, replays: bool = False) -> None:
+        """Read the file that is replayed.
+
+        Raises:
+            ConfigurationError: it is no recording, or a new one would overwrite a file.
+        """
+        self.replays, self.missing = replays, 0
+        self.tasks: set[str] = set()
+        self._file = file
+        self._model: LanguageModel | None = None
+        self._given: Counter[str] = Counter()
+        self._kept: defaultdict[str, list[ModelResponse]] = defaultdict(list)
+        if file is not None and not replays and file.exists():
+            raise ConfigurationError(f"{file} is there already: --recorded replays it, or remove it")
+        for one in _read(file) if file is not None and replays else ():
+            self._kept[one.request].append(one.answer)
+            self.tasks.add(one.task)
+
+    def around(self, model: LanguageModel) -> "RecordedModel":
+        """Return this model, which asks `model` from now on."""
+        self._model = model
+        return self
+
+    async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
+        key = _key(request)
+        if not self.replays:
+            assert self._model is not None  # noqa: S101 - the engine puts it around one
+            answer = await self._model.complete(request, on_text=on_text)
+            if self._file is not None:
+                with self._file.open("ab") as file:
+                    file.write(
+                        Kept(request=key, task=request.schema_name, answer=answer).model_dump_json().encode() + b"\n"
+                    )
+            return answer
+        kept = self._kept.get(key)
+        if kept is None:
+            self.missing += 1
+            raise ModelRequestRejectedError(f"the recording has no answer to this {request.schema_name}")
+        answer = kept[self._given[key] % len(kept)]
+        self._given[key] += 1
+        if on_text is not None:
+            await on_text(answer.text)
+        return answer
+
+    async def close(self) -> None:
+        if self._model is not None:
+            await self._model.close()
+
+
+def _key(request: ModelRequest) -> str:
+    parts = (request.model, *(block.text for block in request.system), _NOW.sub("", request.user))
+    schema = orjson.dumps(request.output_schema, option=orjson.OPT_SORT_KEYS).decode()
+    return digest(*parts, request.schema_name, schema, request.repair_reason or "")
+
+
+def _read(file: Path) -> list[Kept]:
+    try:
+        return [Kept.model_validate_json(line) for line in file.read_bytes().splitlines()]
+    except (OSError, ValidationError) as exc:
+        raise ConfigurationError(f"{file} is no recording of a model; make one with --record") from exc

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from tests.builders import (
 from tests.smtp_server import smtp_server
 from worker.analyses.processing import analyse, desk_of
 from worker.drain import drain
-from worker.people.notices import ATTEMPTS, LEASE, NoticeDelivery, Notices
+from worker.people.notices import AT_ONCE, ATTEMPTS, LEASE, NoticeDelivery, Notices
 from worker.people.privacy import erase
 
 C1 = conversation_id()
@@ -214,3 +215,17 @@ async def test_a_receiver_that_never_answers_is_given_up_and_an_erased_person_is
 def test_an_address_of_no_mail_server_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="PROSA_SMTP_URL"):
         Mailer("mail.example", to=["a@b.example"])
+
+
+async def test_a_look_says_how_many_it_took_so_that_a_full_one_is_followed_at_once(store: Any) -> None:
+    bed = engine_bed(*store, notices=Notices(frozenset({NoticeTarget.SLACK})), model=scripted(state=[HUMAN] * 25))
+    team = Team(bed)
+    team.delivery = replace(team.delivery, receivers={NoticeTarget.SLACK: heard_nothing})
+    for number in range(25):
+        await bed.inbox.append([inbound("uma pessoa", conversation=f"c-{number}")])
+        await drain(conversation_id(f"c-{number}"), bed.engine.drain)
+    assert [await team.delivery.send_due() for _ in range(3)] == [AT_ONCE, 5, 0]
+
+
+async def heard_nothing(_: Any) -> None:
+    return

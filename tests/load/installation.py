@@ -142,6 +142,7 @@ class _Builder:
             "ANTHROPIC_BASE_URL": f"{self.sandbox_url}/anthropic",
             "WHATSAPP_APP_SECRET": SECRET,
             "WHATSAPP_VERIFY_TOKEN": "verify",
+            "WHATSAPP_MESSAGES_PER_SECOND": "1000",
             "WHATSAPP_ACCESS_TOKEN": "sandbox",
             "WHATSAPP_PHONE_NUMBER_ID": PHONE_NUMBER_ID,
             "WHATSAPP_API_URL": f"{self.sandbox_url}/graph/v26.0",

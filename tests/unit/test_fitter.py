@@ -92,6 +92,11 @@ def test_options_that_say_the_same_are_one() -> None:
     assert [option.title for option in message.buttons] == ["Sim", "Não"]
 
 
+def test_a_title_holds_no_sign_that_turns_its_direction() -> None:
+    (reply,) = fitted("Ok?", "BUTTON", ("\u202eoãN\u202c", "Sim\u2066"))
+    assert [option.title for option in reply.buttons] == ["oãN", "Sim"]
+
+
 def test_options_are_shown_even_when_plain_text_was_chosen() -> None:
     assert fitted("Qual?", "TEXT", ("Sim", "Não"))[0].type is MessageType.BUTTON
 

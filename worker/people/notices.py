@@ -120,21 +120,24 @@ class NoticeDelivery:
     async def run(self) -> None:
         """Send what is due until cancelled; an unavailable store is asked again later."""
         while self.receivers:
+            sent = 0
             try:
-                await self.send_due()
+                sent = await self.send_due()
             except TransientError as exc:
                 log.warning("notice.unavailable", error=type(exc).__name__)
             except Exception as exc:
                 BACKGROUND_ERRORS.labels(job="notice", family="defect").inc()
                 log.error("notice.defect", exc_info=exc)
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
+            if sent < AT_ONCE:
+                await asyncio.sleep(LOOK_EVERY_SECONDS)
 
-    async def send_due(self) -> None:
-        """Send every due notice once."""
+    async def send_due(self) -> int:
+        """Send the notices that are due, each once, at most `AT_ONCE`; return how many."""
         due = await self.store.records.due(COLLECTION, at=self.clock.now(), limit=AT_ONCE)
         async with asyncio.TaskGroup() as group:
             for record in due:
                 group.create_task(self._send(record))
+        return len(due)
 
     async def _send(self, record: Record) -> None:
         notice, at = Notice.model_validate(record.body), self.clock.now()

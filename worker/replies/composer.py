@@ -82,8 +82,8 @@ def _carries(kind: MessageType, options: Sequence[Option], most: int, title: int
 
 def _options(titles: Sequence[str]) -> tuple[Option, ...]:
     """Return one option for each different title, with an id that is unique in the message."""
-    # A platform shows no markup in a title.
-    unique = dict.fromkeys(" ".join(to_markup(title, Markup()).split()) for title in titles)
+    # A platform shows no markup in a title; a sign that turns its direction would show other words than it holds.
+    unique = dict.fromkeys(" ".join(to_markup(_tidy(title), Markup()).split()) for title in titles)
     seen: dict[str, str] = {}
     for title in unique:
         if title:

@@ -37,9 +37,7 @@ class WhatsAppChannel(HttpChannel):
     settle_after = timedelta(seconds=4)
     reply_window: timedelta | None = timedelta(hours=24)
 
-    def __init__(
-        self, *, api_url: str, access_token: str, phone_number_id: str, messages_per_second: int = 1000
-    ) -> None:
+    def __init__(self, *, api_url: str, access_token: str, phone_number_id: str, messages_per_second: int = 80) -> None:
         token = bearer(access_token, setting := "WHATSAPP_ACCESS_TOKEN")
         super().__init__(
             api_url, token=access_token, setting=setting, file_hosts=("fbsbx.com", "fbcdn.net"), file_headers=token

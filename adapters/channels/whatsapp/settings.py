@@ -17,7 +17,7 @@ class WhatsAppSettings(ChannelSettings):
     verify_token: SecretStr = Field(validation_alias="WHATSAPP_VERIFY_TOKEN")
     access_token: SecretStr = Field(validation_alias="WHATSAPP_ACCESS_TOKEN")
     phone_number_id: str = Field(validation_alias="WHATSAPP_PHONE_NUMBER_ID")
-    messages_per_second: int = Field(1000, ge=1, le=1000, validation_alias="WHATSAPP_MESSAGES_PER_SECOND")
+    messages_per_second: int = Field(80, ge=1, le=1000, validation_alias="WHATSAPP_MESSAGES_PER_SECOND")
     api_url: str = Field("https://graph.facebook.com/v26.0", validation_alias="WHATSAPP_API_URL")
 
     @property

@@ -1,6 +1,7 @@
 """E-mail to the team through an SMTP server."""
 
 import asyncio
+import hashlib
 import smtplib
 import ssl
 from collections.abc import Sequence
@@ -48,6 +49,15 @@ class Mailer:
         except (smtplib.SMTPException, OSError) as exc:
             # Its text may hold addresses.
             raise EmailError(type(exc).__name__) from None
+
+    async def post(self, text: str) -> None:
+        """Send a text whose first line is its subject; an equal text is the same message.
+
+        Raises:
+            EmailError: it was not taken.
+        """
+        subject, _, _ = text.partition("\n")
+        await self.send(subject.replace("*", ""), text, message_id=hashlib.sha256(text.encode()).hexdigest()[:32])
 
     def _deliver(self, message: EmailMessage) -> None:
         context = ssl.create_default_context()

@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     notify_slack_url: SecretStr | None = Field(None, validation_alias="PROSA_NOTIFY_SLACK_URL")
     notify_email: str = Field("", validation_alias="PROSA_NOTIFY_EMAIL")
     smtp_url: SecretStr | None = Field(None, validation_alias="PROSA_SMTP_URL")
+    report_email: str = Field("", validation_alias="PROSA_REPORT_EMAIL")
     notify_url: str | None = Field(None, validation_alias="PROSA_NOTIFY_URL")
     notify_secret: SecretStr | None = Field(None, validation_alias="PROSA_NOTIFY_SECRET")
     notify_events: str = Field(NoticeEvent.HAND_OFF.value, validation_alias="PROSA_NOTIFY_EVENTS")
@@ -603,6 +604,8 @@ class Settings(BaseSettings):
     def _notices_have_addresses(self) -> Self:
         if self.notify_url is not None and self.notify_secret is None:
             raise ValueError("PROSA_NOTIFY_URL needs PROSA_NOTIFY_SECRET, which signs what is sent")
+        if self.report_email and self.smtp_url is None:
+            raise ValueError("PROSA_REPORT_EMAIL needs PROSA_SMTP_URL")
         if self.notify_email and self.smtp_url is None:
             raise ValueError("PROSA_NOTIFY_EMAIL needs PROSA_SMTP_URL, the server that takes the messages")
         if unknown := set(self.notify_event_names) - set(NoticeEvent):

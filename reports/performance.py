@@ -78,9 +78,25 @@ def days_of(span: Span) -> Iterable[date]:
 
 def failure_rate(page: Page) -> float | None:
     """Return the share of processed messages with a degraded answer."""
+    reached = availability(page)
+    return None if reached is None else round(1 - reached[0], SHARE_DIGITS)
+
+
+# Objective of 99.95 % (docs/observability.md): the share of turns that may fail.
+ALLOWED_FAILURES = 0.0005
+
+
+def availability(page: Page) -> tuple[float, float] | None:
+    """Return the share of messages that got the answer they should have got, and the share of the error budget left.
+
+    The budget is that of the page's own time; below 0 the objective was missed. None without any message.
+    """
     failures = page.of(Count.FAILURES)
     worked_off = page.turns + failures.get(Cause.DEAD_LETTER, 0)
-    return round(sum(failures.values()) / worked_off, SHARE_DIGITS) if worked_off else None
+    if not worked_off:
+        return None
+    failed = sum(failures.values()) / worked_off
+    return 1 - failed, 1 - failed / ALLOWED_FAILURES
 
 
 def quality(page: Page) -> float | None:
@@ -91,12 +107,13 @@ def quality(page: Page) -> float | None:
 
 def figures(page: Page) -> dict[str, Any]:
     """Return the figures of one page; a figure without data is null."""
-    turns = page.turns
+    turns, reached = page.turns, availability(page)
     return {
         "turns": turns,
         "answers": page.of(Count.ANSWERS),
         "failures": page.of(Count.FAILURES),
         "failure_rate": failure_rate(page),
+        "availability": None if reached is None else {"share": reached[0], "budget_left": reached[1]},
         "fallbacks": page.of(Count.FALLBACKS),
         "escalated": sum(page.of(Count.HANDOFFS).values()),
         "handoffs": page.of(Count.HANDOFFS),

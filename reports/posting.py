@@ -31,11 +31,15 @@ Post = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True)
 class ReportPosting:
-    """Poster with one record per period: the first process to write it posts the report."""
+    """Poster with one record per period and place: the first process to write it posts the report.
+
+    `place` tells several posters of one team apart; that of the first one is empty.
+    """
 
     reporting: Reporting
     records: Records
     post: Post
+    place: str = ""
 
     async def run(self) -> None:
         """Post the due reports. A failed post is tried again later, and raises nothing."""
@@ -51,7 +55,7 @@ class ReportPosting:
                 log.error("report.defect", exc_info=exc)
 
     async def _post_once(self, period: Period, last: date, at: datetime) -> None:
-        key = f"{period}/{last.isoformat()}"
+        key = "/".join(filter(None, (period.value, last.isoformat(), self.place)))
         claimed = await self._claim(key, at)
         if claimed is None:
             return

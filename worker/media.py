@@ -53,12 +53,14 @@ MOST_SECONDS = 1_800
 class MediaPolicy:
     """Limits of reading: of each file, of the files of a turn, and tries at a turn whose file does not come.
 
-    `usd_per_minute` is the price of a transcription, None: unknown.
+    At most `at_once` files are fetched at a time in a process. `usd_per_minute` is the price of a transcription, None:
+    unknown.
     """
 
     limits: MediaLimits
     per_turn: int = 5
     attempts: int = 2
+    at_once: int = 32
     usd_per_minute: Decimal | None = None
 
     def price(self, seconds: float) -> Decimal | None:
@@ -103,6 +105,7 @@ class MediaReader:
     ) -> None:
         self._store, self._clock, self._meter = store, clock, meter
         self._policy, self._monotonic, self._transcriber = policy, monotonic, transcriber
+        self._at_once = asyncio.Semaphore(policy.at_once)
 
     async def read(self, turn: Turn, channel: Channel, *, version: int, language: str, cost: TurnCost) -> Reading:
         """Read the files of the messages to answer, side by side. `version` is that of the conversation's head.
@@ -145,7 +148,7 @@ class MediaReader:
             if self._transcriber is None and TYPES[message.kind] == HEARD_TYPES:
                 raise MediaRefusedError(MediaFault.TURNED_OFF)
             # The recogniser has a time limit of its own.
-            async with asyncio.timeout(self._policy.limits.within.total_seconds()):
+            async with self._at_once, asyncio.timeout(self._policy.limits.within.total_seconds()):
                 file = await source.fetch(message.media, account=message.address.account, limits=self._policy.limits)
             if not file.mime_type.startswith(TYPES[message.kind]):
                 raise MediaRefusedError(MediaFault.WRONG_TYPE)

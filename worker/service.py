@@ -3,7 +3,7 @@
 import asyncio
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -57,7 +57,7 @@ class Worker:
     engine: Engine
     backend: Backend
     queue: EmbeddedQueue
-    posting: ReportPosting | None = None
+    posting: Sequence[ReportPosting] = ()
 
     async def drain(self, conversation_id: str) -> None:
         await self.queue.work(ConversationId(conversation_id))
@@ -83,8 +83,8 @@ class Worker:
 
     async def report(self) -> None:
         """Post the report that is due, where the team has a place for it."""
-        if self.posting is not None:
-            await self.posting.run()
+        for posting in self.posting:
+            await posting.run()
 
     async def reload(self) -> None:
         """Take up edited documents; invalid ones leave the old ones in force, and the log names the problems."""
@@ -201,12 +201,17 @@ async def _hand_over(channels: Mapping[ChannelName, Channel], notice: NoticeMess
         log.warning("notice.desk_refused", channel=notice.address.channel.value, code=exc.code)
 
 
-def _posting(settings: Settings, backend: Backend, clock: Clock) -> ReportPosting | None:
-    if settings.slack_webhook_url is None:
-        return None
+def _posting(settings: Settings, backend: Backend, clock: Clock) -> list[ReportPosting]:
+    """Return a poster for each place that reports go to: Slack, and by e-mail."""
     reporting = Reporting(backend.inbox, backend.store, clock, settings.zone, settings.budget_day_usd)
-    webhook = SlackWebhook(settings.slack_webhook_url.get_secret_value())
-    return ReportPosting(reporting, backend.store.records, webhook.post)
+    posting = []
+    if settings.slack_webhook_url is not None:
+        webhook = SlackWebhook(settings.slack_webhook_url.get_secret_value())
+        posting.append(ReportPosting(reporting, backend.store.records, webhook.post))
+    if settings.report_email and settings.smtp_url is not None:
+        mailer = Mailer(settings.smtp_url.get_secret_value(), to=settings.report_email.split(","))
+        posting.append(ReportPosting(reporting, backend.store.records, mailer.post, "email"))
+    return posting
 
 
 async def reload_on_hangup(worker: Worker) -> None:

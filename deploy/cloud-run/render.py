@@ -15,7 +15,9 @@ from string import Template
 
 HERE = Path(__file__).parent
 ENGINES = ("cloud_tasks", "celery")
-STAGES = ("setup", "deploy")
+STAGES = ("setup", "deploy", "release")
+# Pipelines and the watch of a release by steps, of the services of Cloud Tasks.
+STEPS = HERE.parent / "cloud-deploy"
 # Not a value of the operator's: the folder that the manifests are written to.
 MANIFESTS = "MANIFESTS"
 
@@ -28,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         values = read_values(given.values)
-        manifests = render_manifests(given.engine, values) if given.stage == "deploy" else {}
+        manifests = render_manifests(given.engine, given.stage, values) if given.stage != "setup" else {}
         commands = list(render_commands(given.engine, given.stage, values | {MANIFESTS: str(given.out)}))
     except (UnfilledError, OSError) as exc:
         sys.stderr.write(f"{exc}\n")
@@ -55,13 +57,15 @@ def read_values(path: Path) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs if value.strip()}
 
 
-def render_manifests(engine: str, values: Mapping[str, str]) -> dict[str, str]:
+def render_manifests(engine: str, stage: str, values: Mapping[str, str]) -> dict[str, str]:
     """File name to content.
 
     Raises:
         UnfilledError: a value is missing; every one is named.
     """
-    templates = {path.name: path.read_text(encoding="utf-8") for path in sorted((HERE / engine).glob("*.yaml"))}
+    folders = [HERE / engine, STEPS] if stage == "release" else [HERE / engine]
+    paths = [path for folder in folders for path in sorted(folder.glob("*.yaml"))]
+    templates = {path.name: path.read_text(encoding="utf-8") for path in paths}
     _require(templates, values)
     return {name: Template(text).substitute(values) for name, text in templates.items()}
 
@@ -73,7 +77,7 @@ def render_commands(engine: str, stage: str, values: Mapping[str, str]) -> Itera
         UnfilledError: a value is missing; every one is named.
     """
     name = f"{stage}.txt"
-    lines = (HERE / engine / name).read_text(encoding="utf-8").splitlines()
+    lines = ((STEPS if stage == "release" else HERE / engine) / name).read_text(encoding="utf-8").splitlines()
     commands = [line for line in lines if line.strip() and not line.startswith("#")]
     _require({name: "\n".join(commands)}, values)
     return (shlex.split(Template(command).substitute(values)) for command in commands)
@@ -93,7 +97,7 @@ def _require(templates: Mapping[str, str], values: Mapping[str, str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="render.py", description="Manifests and commands for Cloud Run.")
     parser.add_argument("engine", choices=ENGINES)
-    parser.add_argument("stage", choices=STAGES, help="setup: once for a project; deploy: at each release")
+    parser.add_argument("stage", choices=STAGES, help="setup: once; deploy: all traffic at once; release: by steps")
     parser.add_argument("--values", type=Path, default=HERE / ".env", help="NAME=VALUE by line; default: %(default)s")
     parser.add_argument("--out", type=Path, default=Path("build/cloud-run"), help="where the manifests are written")
     parser.add_argument("--run", action="store_true", help="carry the commands out; without it they are only shown")

@@ -111,11 +111,26 @@ FIRST_FIVE = [
     ),
 ]
 
+FAILURES = '{reason=~"model_unavailable|model_output_unusable|budget|gate|canonical_answer"}'
+FAILED_30D = (
+    f"sum(increase(worker_fallbacks_total{FAILURES}[30d]))"
+    ' + sum(increase(worker_dead_letters_total{reason=~"attempts|permanent"}[30d]))'
+    ' + sum(increase(webhook_ack_seconds_count{answer="5xx"}[30d]))'
+)
+COUNTED_30D = f"sum(increase(worker_turns_total{COMMITTED}[30d])) + sum(increase(webhook_ack_seconds_count[30d]))"
+
 OVERVIEW = Dashboard(
     "prosa-overview",
     "Prosa: overview",
     [
         *FIRST_FIVE,
+        Panel(
+            "Error budget of 30 days that is left",
+            [("left", f"1 - ({FAILED_30D}) / ({COUNTED_30D}) / 0.0005")],
+            unit="percentunit",
+            kind="stat",
+            note="The objective is 99.95 % of turns and posts (docs/observability.md). Below 0 it is missed.",
+        ),
         Panel(
             "Messages in, turns out",
             [

@@ -8,7 +8,7 @@ from contracts.pages import Notice, Plot, ReportPage, Table, Tile, Unit
 from contracts.performance import AnswerSource, Cause, Count, Page, Times
 from reports.cost import CostReport
 from reports.digest import Anomaly, Digest
-from reports.performance import PerformanceReport, failure_rate, figures, quality
+from reports.performance import PerformanceReport, availability, failure_rate, figures, quality
 from reports.render.words import Wording
 from reports.status import Status
 
@@ -188,10 +188,21 @@ def _performance_tiles(total: Page, before: Page, wording: Wording) -> list[Tile
             say("before", wording.percent(then["failure_rate"])),
             is_bad=(now["failure_rate"] or 0) > FAILURES_ARE_BAD_FROM,
         ),
+        _objective(total, wording),
         Tile(say("quality"), wording.number(quality(total), 2), say("before", wording.number(quality(before), 2))),
         Tile(say("escalated"), wording.number(now["escalated"]), say("before", wording.number(then["escalated"]))),
         Tile(say("answered"), *_answers(total, wording)),
     ]
+
+
+def _objective(total: Page, wording: Wording) -> Tile:
+    """Return the availability with what is left of the error budget of this time."""
+    reached = availability(total)
+    if reached is None:
+        return Tile(wording.say("availability"), "–")
+    share, left = reached
+    value = f"{wording.number(share * 100, 3)}\u00a0%"
+    return Tile(wording.say("availability"), value, wording.say("budget_left", wording.percent(left)), is_bad=left < 0)
 
 
 def _performance_tables(total: Page, wording: Wording) -> list[Table]:

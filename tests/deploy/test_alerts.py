@@ -59,7 +59,8 @@ def test_what_is_asked_for_is_registered(name: str) -> None:
         metric = KNOWN[selector.metric]
         labels |= set(metric.labels)
         for label, operator, value in selector.matchers:
-            assert label in metric.labels, f"{metric.name} has no label {label}"
+            own = {*metric.labels, "le"} if selector.metric.endswith("_bucket") else metric.labels
+            assert label in own, f"{metric.name} has no label {label}"
             values = LABEL_VALUES.get(metric.name, {}).get(label)
             for one in value.split("|") if values and "~" in operator else [value] if values else []:
                 assert one in (values or ()), f"{metric.name}: {label} is never {one}"
@@ -218,6 +219,21 @@ def test_prometheus_takes_the_rules_and_they_do_what_they_say() -> None:
     assert checked.returncode == 0, checked.stderr
     tested = promtool("test", "rules", "tests/deploy/alerts.test.yaml")
     assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
+def test_every_severity_reaches_somebody() -> None:
+    """Each receiver that is routed to is there, and its secrets are files that compose gives."""
+    manager = yaml.safe_load((FOLDER / "alertmanager.yaml").read_text())
+    receivers = {one["name"]: one for one in manager["receivers"]}
+    routes = {route["matchers"][0]: route["receiver"] for route in manager["route"]["routes"]}
+    assert receivers[routes['severity="page"']].keys() >= {"slack_configs", "email_configs"}
+    assert "slack_configs" in receivers[manager["route"]["receiver"]]
+    services = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
+    files = {str(value) for name, value in manager["global"].items() if name.endswith("_file")}
+    assert files == {f"/run/secrets/{name}" for name in services["alertmanager"]["secrets"]}
+    prometheus = yaml.safe_load((FOLDER / "prometheus.yaml").read_text())
+    assert prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["alertmanager:9093"]
+    assert {name for rule in manager["inhibit_rules"] for name in re.findall(r"[A-Z]\w+", str(rule))} <= set(RULES)
 
 
 def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ VALUES = {
     "REGION": "europe-west1",
     "IMAGE": "europe-west1-docker.pkg.dev/a-project/prosa/prosa@sha256:0",
     "WHATSAPP_PHONE_NUMBER_ID": "100000000000001",
+    "RELEASE": "0-2-0",
+    "TARGET": "production",
+    "WATCH_FOR": "1h",
     "NETWORK": "default",
     "SUBNETWORK": "default",
     "REDIS_URL": "redis://10.0.0.3:6379/0",
@@ -51,8 +54,7 @@ def manifest(folder: Path, engine: str, process: str) -> dict[str, Any]:
 
 
 def container(found: dict[str, Any]) -> dict[str, Any]:
-    (one,) = found["spec"]["template"]["spec"]["containers"]
-    return dict(one)
+    return dict(found["spec"]["template"]["spec"]["containers"][0])
 
 
 def environment(found: dict[str, Any]) -> dict[str, str]:
@@ -91,9 +93,10 @@ def test_every_secret_is_made_and_opened_to_exactly_those_who_read_it(engine: st
         found = manifest(tmp_path, engine, process)
         account = found["spec"]["template"]["spec"]["serviceAccountName"].partition("@")[0]
         assert f"service-accounts create {account} " in commands
-        for one in container(found)["env"]:
-            if "valueFrom" in one:
-                read.add((one["valueFrom"]["secretKeyRef"]["name"], account))
+        spec = found["spec"]["template"]["spec"]
+        for one in (one for each in spec["containers"] for one in each["env"] if "valueFrom" in one):
+            read.add((one["valueFrom"]["secretKeyRef"]["name"], account))
+        read |= {(one["secret"]["secretName"], account) for one in spec.get("volumes", ())}
     assert opened == read
     assert set(re.findall(r"secrets create (\S+)", commands)) == {secret for secret, _ in read}
 

@@ -1,6 +1,7 @@
 """The daily and the weekly report reach the team once, whoever tries, and again when Slack did not take them."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,6 +9,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from adapters.email import Mailer
 from adapters.http.slack import SlackWebhook
 from observability.metrics import REGISTRY
 from reports.digest import Period
@@ -15,6 +17,7 @@ from reports.posting import CLAIMED_FOR, ReportPosting, due_periods
 from reports.reporting import Reporting
 from sandbox.slack_webhooks import SlackWebhooks
 from tests.builders import SteppingClock, memory_inbox, memory_store
+from tests.smtp_server import smtp_server
 
 PATH = "T1/B1/secret"
 # A Monday.
@@ -65,6 +68,24 @@ async def test_what_slack_did_not_take_is_tried_again_later() -> None:
     team.clock.move(CLAIMED_FOR)
     await team.process().run()
     assert len(team.posted) == 1
+
+
+async def test_slack_and_e_mail_each_get_a_report_once() -> None:
+    """A mail server that refuses keeps the report from neither Slack nor, ten minutes later, the mailbox."""
+    team = Team(MORNING + timedelta(days=1))
+    async with smtp_server() as server:
+        server.refuses = 1
+        mailer = Mailer(server.url, to=["ana@example.com"])
+        slack = team.process()
+        by_mail = replace(slack, post=mailer.post, place="email")
+        for _ in range(3):
+            for one in (slack, by_mail):
+                await one.run()
+            team.clock.move(CLAIMED_FOR)
+        (mail,) = server.got
+    assert len(team.posted) == 1
+    assert mail["Subject"].startswith("Relatório do dia")
+    assert "Disponibilidade" in mail.get_content()
 
 
 async def test_a_mistake_of_ours_ends_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from contracts.performance import (
     shard_key,
 )
 from contracts.values import ConversationId, TurnId
+from reports.performance import availability
 from tests.builders import START
 
 TIMES = st.lists(st.floats(0.01, 1e8), min_size=1, max_size=200)
@@ -143,3 +144,14 @@ def test_shards_of_a_day_follow_each_other_and_know_their_hour() -> None:
     assert hour_of(shard_key(at, "ab-1")) == at
     keys = [shard_key(at + timedelta(hours=n), "w") for n in range(30)]
     assert keys == sorted(keys)
+
+
+def test_one_failure_in_a_thousand_is_twice_the_error_budget() -> None:
+    """The objective allows one in two thousand; a message that was given up counts among those that were worked on."""
+    assert availability(Page()) is None
+    page = Page()
+    for _ in range(999):
+        page.add_turn(turn(STATE))
+    assert availability(page) == (1.0, 1.0)
+    page.add_failure(Cause.DEAD_LETTER)
+    assert availability(page) == pytest.approx((0.999, -1.0))

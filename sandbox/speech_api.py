@@ -7,7 +7,6 @@ https://cloud.google.com/speech-to-text/v2/docs/reference/rest/v2/projects.locat
 import asyncio
 import math
 from base64 import b64decode
-from collections import deque
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -72,11 +71,10 @@ class SpeechBehaviour(Setting):
 
 
 class SpeechSandbox:
-    """`/v1/audio/transcriptions`, `/v1/audio/speech`, `/v2/...:recognize`; `spoken` are the texts put into speech."""
+    """`/v1/audio/transcriptions`, `/v1/audio/speech`, `/v2/...:recognize`."""
 
     def __init__(self) -> None:
         self.counters = Counters()
-        self.spoken: deque[str] = deque(maxlen=1000)
         self.behave(SpeechBehaviour())
 
     def behave(self, behaviour: SpeechBehaviour) -> None:
@@ -99,10 +97,9 @@ class SpeechSandbox:
             return JSON({"error": {"message": "multipart/form-data is needed"}}, status_code=400)
         if content is None or not fields.get("model"):
             return JSON({"error": {"message": "file and model are required"}}, status_code=400)
-        fault = await self._fault(request)
-        if broken := _broken(fault):
-            return broken
-        spoken = _HEARD.get(fault) or spoken_in(content) if fault else spoken_in(content)
+        spoken = await self._hear(request, content)
+        if isinstance(spoken, Response):
+            return spoken
         text, seconds = spoken.get("text", ""), spoken.get("seconds", 1.0)
         segment = {"id": 0, "start": 0, "end": seconds, "text": text, "no_speech_prob": spoken.get("silence", 0.01)}
         segment["avg_logprob"] = math.log(spoken.get("confidence", 0.95))
@@ -113,11 +110,9 @@ class SpeechSandbox:
 
     async def _recognize(self, request: Request) -> Response:
         asked = orjson.loads(await request.body())
-        fault = await self._fault(request)
-        if broken := _broken(fault):
-            return broken
-        content = b64decode(asked["content"])
-        spoken = _HEARD.get(fault) or spoken_in(content) if fault else spoken_in(content)
+        spoken = await self._hear(request, b64decode(asked["content"]))
+        if isinstance(spoken, Response):
+            return spoken
         seconds = spoken.get("seconds", 1.0)
         if seconds > 60:
             return JSON({"error": {"code": 400, "message": "Audio duration must be at most 60 s"}}, status_code=400)
@@ -129,26 +124,34 @@ class SpeechSandbox:
 
     async def _speak(self, request: Request) -> Response:
         asked = orjson.loads(await request.body())
-        fault = await self._fault(request)
-        if broken := _broken(fault):
-            return broken
-        self.spoken.append(asked["input"])
+        if isinstance(failed := await self._hear(request, b""), Response):
+            return failed
         seconds = len(asked["input"]) * SECONDS_OF_A_CHARACTER
         return Response(voice_note(asked["input"], seconds=seconds), media_type="audio/ogg")
 
-    async def _fault(self, request: Request) -> SpeechFault | None:
-        """Take the fault of this request, after the time that the service takes."""
+    async def _hear(self, request: Request, content: bytes) -> dict[str, Any] | Response:
+        """Return what is spoken, or what is heard in its place, after the time that it takes; or the failure."""
         self.counters.add("requests")
         await asyncio.sleep(self.behaviour.latency.median_ms / 1000)
         if request.headers.get("authorization", "").endswith("invalid"):
-            return SpeechFault.UNAUTHORIZED
+            return Response(status_code=401)
         is_met = (self._faults_left is None or self._faults_left > 0) and request.url.path.endswith(self.behaviour.on)
         fault = self.behaviour.fault if is_met else None
         if fault is not None and self._faults_left is not None:
             self._faults_left -= 1
-        if fault is SpeechFault.STALLED:
-            await asyncio.sleep(STALLED_SECONDS)
-        return fault
+        match fault:
+            case None:
+                return spoken_in(content)
+            case SpeechFault.STALLED:
+                await asyncio.sleep(STALLED_SECONDS)
+            case SpeechFault.CUT:
+                return Cut()
+            case SpeechFault.PAGE:
+                return Response(LOGIN_PAGE, media_type="text/html")
+            case SpeechFault.WRONG_SHAPE:
+                return JSON({"text": ["not", "a", "text"], "results": {"alternatives": 1}})
+        status = _STATUSES.get(fault)
+        return JSON({"error": {"message": fault}}, status_code=status) if status else _HEARD.get(fault, {})
 
     async def _change_behaviour(self, request: Request) -> Response:
         if request.method != "GET":
@@ -165,15 +168,3 @@ def _words(spoken: dict[str, Any]) -> list[tuple[str, float]]:
     unsure = {word for phrase in spoken.get("unsure", ()) for word in phrase.split()}
     sure = spoken.get("confidence", 0.95)
     return [(word, UNSURE if word.strip(".,?!") in unsure else sure) for word in spoken.get("text", "").split()]
-
-
-def _broken(fault: SpeechFault | None) -> Response | None:
-    match fault:
-        case SpeechFault.CUT:
-            return Cut()
-        case SpeechFault.PAGE:
-            return Response(LOGIN_PAGE, media_type="text/html")
-        case SpeechFault.WRONG_SHAPE:
-            return JSON({"text": ["not", "a", "text"], "results": {"alternatives": 1}})
-    status = _STATUSES.get(fault) if fault else None
-    return JSON({"error": {"message": str(fault)}}, status_code=status) if status else None

@@ -19,23 +19,17 @@ log = logger(__name__)
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 # Opus counts 48,000 samples a second, whatever was recorded. Source: RFC 7845, section 4.
 OPUS_RATE = 48_000
-# As a name for uploads; services read the type from it.
+# Of the types that are read from the bytes of a file; services read the type from the name of an upload.
 EXTENSIONS = {
     "audio/ogg": "ogg",
-    "audio/opus": "ogg",
     "audio/mpeg": "mp3",
     "audio/mp4": "m4a",
-    "audio/x-m4a": "m4a",
-    "audio/m4a": "m4a",
-    "video/mp4": "mp4",
-    "audio/webm": "webm",
-    "video/webm": "webm",
     "audio/wav": "wav",
-    "audio/x-wav": "wav",
     "audio/flac": "flac",
-    "audio/x-flac": "flac",
     "audio/amr": "amr",
     "audio/aac": "aac",
+    "video/mp4": "mp4",
+    "video/webm": "webm",
 }
 
 

@@ -1,5 +1,6 @@
 """What every recogniser guarantees, on each of them over HTTP; and the synthesizer."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ import pytest
 
 from adapters.google.token import GoogleToken
 from adapters.speech.google import GoogleTranscriber
+from adapters.speech.local import LocalTranscriber
 from adapters.speech.openai import OpenAiSynthesizer, OpenAiTranscriber
 from adapters.speech.service import CheckedTranscriber, SpeechUnavailableError, seconds_of, silence
-from contracts.errors import TransientError
+from contracts.errors import ConfigurationError, TransientError
 from contracts.media import MediaFault, MediaFile, MediaRefusedError, Transcriber
 from sandbox.app import SandboxSettings, create_app
 from sandbox.recordings import spoken_in, voice_note
@@ -160,3 +162,17 @@ async def test_synthesizer_speaks_opus_or_fails() -> None:
             with pytest.raises(TransientError):
                 await speaker.speak("Bom dia!", language="pt")
         await speaker.close()
+
+
+def test_a_folder_without_a_model_is_named_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"model\.bin, config\.json, tokenizer\.json missing"):
+        LocalTranscriber(tmp_path, within=WITHIN)
+
+
+@pytest.mark.skipif("PROSA_TEST_WHISPER" not in os.environ, reason="PROSA_TEST_WHISPER: the folder of a Whisper model")
+async def test_the_model_of_this_machine_refuses_silence_and_damage() -> None:
+    inner = LocalTranscriber(Path(os.environ["PROSA_TEST_WHISPER"]), within=timedelta(seconds=60))
+    bed = Bed(CheckedTranscriber(inner, "local", longest=LONGEST), SpeechSandbox(), "local")
+    assert await bed.refusal(silence()) is MediaFault.NO_SPEECH
+    assert await bed.refusal(ogg(b"OggS" + bytes(200))) is MediaFault.DAMAGED
+    await bed.transcriber.close()

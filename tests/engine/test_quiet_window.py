@@ -13,6 +13,7 @@ import pytest
 from adapters.models.scripted import ScriptedModel
 from contracts.conversation import State, WaitingFor
 from contracts.institution import FixedText
+from contracts.media import InboundMedia
 from contracts.messages import InboundKind, InboundMessage
 from contracts.ports import ModelRequest
 from contracts.values import ConversationId
@@ -158,6 +159,12 @@ def test_what_is_complete_or_urgent_does_not_wait(text: str) -> None:
 def test_a_pressed_button_ends_a_burst() -> None:
     assert due("oi", "Entregas", kind=InboundKind.CHOICE) is None
     assert due("oi", "Entregas") is not None
+
+
+def test_a_voice_note_is_waited_after_as_it_may_not_be_the_last() -> None:
+    note = InboundMedia(reference="voice", mime_type="audio/ogg")
+    assert due("", kind=InboundKind.AUDIO, media=note) is not None
+    assert due("oi", "", kind=InboundKind.AUDIO, media=note) is not None
 
 
 @pytest.mark.parametrize("text", ["eu queria saber", "é o seguinte:", "então...", "uma dúvida"])

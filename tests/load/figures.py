@@ -38,7 +38,6 @@ from tests.load.processes import end_when_told, usage_of
 from worker.backends import Backend, open_backend
 
 MODEL_MS = 1_000.0
-CRITICAL_PATH_MS = 2 * MODEL_MS
 # So long that the conversations stay in the hands of who took them.
 THINKING_MS = 60_000.0
 PATIENT = {"PROSA_MODEL_TIMEOUT_S": "60", "PROSA_TURN_BUDGET_S": "120"}
@@ -72,9 +71,11 @@ async def _drive(installation: Installation, load: Load) -> Outcome:
     )
 
 
-async def loaded(folder: Path, load: Load, engine: EngineName, *, workers: int, webhooks: int) -> dict[str, Any]:
+async def loaded(
+    folder: Path, load: Load, engine: EngineName, *, workers: int, webhooks: int, model_ms: float = MODEL_MS
+) -> dict[str, Any]:
     """One load: acknowledgements, replies over the model's critical path, loss, and what each process used."""
-    async with _running(folder, engine, workers=workers, webhooks=webhooks) as installation:
+    async with _running(folder, engine, workers=workers, webhooks=webhooks, model_ms=model_ms) as installation:
         pids = _pids(installation)
         before = {name: usage_of(pid) for name, pid in pids.items()}
         outcome = await _drive(installation, load)
@@ -87,7 +88,7 @@ async def loaded(folder: Path, load: Load, engine: EngineName, *, workers: int, 
     view = outcome.view()
     return {
         **view,
-        "over_critical_path_ms": round(view["reply_ms"]["p50"] - CRITICAL_PATH_MS, 1),
+        "over_critical_path_ms": round(view["reply_ms"]["p50"] - 2 * model_ms, 1),
         "statuses_a_second": round(statuses / outcome.seconds),
         "cpu_ms_a_message": {name: round(1000 * seconds / load.messages, 2) for name, seconds in used.items()},
         "memory_mb": {name: round(usage.memory_mb) for name, usage in after.items()},
@@ -263,15 +264,16 @@ BACKGROUND = Load(messages=400, people=200, rate=15)
 
 async def _play(name: str, folder: Path, given: argparse.Namespace) -> dict[str, Any]:
     workers = given.workers
+    sizes = {"workers": workers, "webhooks": given.webhooks, "model_ms": given.model_ms}
     match name:
         case "steady":
             messages = int(given.seconds * given.rate)
             foreign = max(0.0, given.statuses - STATUSES_OF_A_REPLY * given.rate)
-            load = Load(messages, min(messages, STEADY_PEOPLE), given.rate, statuses_rate=foreign)
-            return await loaded(folder, load, given.engine, workers=workers, webhooks=given.webhooks)
+            load = Load(messages, min(messages, given.people), given.rate, statuses_rate=foreign)
+            return await loaded(folder, load, given.engine, **sizes)
         case "burst":
             load = Load(given.messages, given.messages, rate=None)
-            return await loaded(folder, load, given.engine, workers=workers, webhooks=given.webhooks)
+            return await loaded(folder, load, given.engine, **sizes)
         case "hot":
             return await hot(folder, workers=workers)
         case "takeover":
@@ -299,6 +301,8 @@ def main() -> int:
         "--statuses", type=float, default=0, help="in all, a second of the steady load; three follow each reply anyway"
     )
     parser.add_argument("--messages", type=int, default=BURST_MESSAGES, help="of the burst")
+    parser.add_argument("--model-ms", type=float, default=MODEL_MS, help="of a model call, of steady and burst")
+    parser.add_argument("--people", type=int, default=STEADY_PEOPLE, help="of the steady load")
     given = parser.parse_args()
     end_when_told()
     for name in NAMES if "all" in given.name else given.name:

@@ -19,6 +19,7 @@ from contracts.institution import Institution
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import GraphBehaviour
 from sandbox.graph_api import GraphSandbox
+from sandbox.recordings import spoken_in
 from tests import whatsapp_kinds as webhooks
 
 SECRET = "s3cret"
@@ -307,6 +308,14 @@ async def test_closed_window_opens_when_the_person_writes(
     arrived = orjson.loads(webhook.bodies[-1])["entry"][0]["changes"][0]["value"]
     assert arrived["messages"][0]["text"]["body"] == "oi"
     assert (await client.post(SEND, json=message())).status_code == 200
+
+
+async def test_a_person_sends_a_voice_note(client: httpx.AsyncClient, webhook: Webhook) -> None:
+    spoke = await client.post("/graph/sandbox/inbound", json={"person": "5519999990000", "voice": "quanto custa?"})
+    assert spoke.json()["taken"] is True
+    note = orjson.loads(webhook.bodies[-1])["entry"][0]["changes"][0]["value"]["messages"][0]["audio"]
+    about = (await client.get(f"/graph/v26.0/{note['id']}")).json()
+    assert spoken_in((await client.get(about["url"])).content)["text"] == "quanto custa?"
 
 
 async def test_accepted_messages_are_listed_in_pages(client: httpx.AsyncClient) -> None:

@@ -15,11 +15,11 @@ from cli.output import AsJson, console, errors, fail, print_json, print_table, v
 from cli.settings import read_settings
 from context.guardrails.floor import Floor
 from context.loader import load_institution
+from context.publishing import ROLLBACK, roll_back
 from contracts.errors import ConfigurationError, InstitutionError
 from contracts.guardrails import KnownFacts
 from contracts.institution import Institution
 from worker.backends import open_backend
-from worker.publishing import ROLLBACK, roll_back
 
 app = typer.Typer(
     add_completion=False,

@@ -380,7 +380,8 @@ def _floor(folder: Path) -> Floor:
 def _summary(outcomes: Sequence[Outcome], judge: Judge | None) -> dict[str, Any]:
     harmless = [one for one in outcomes if one.is_harmless]
     violations = [one for one in outcomes if not one.is_harmless]
-    said = Count(sum(map(_sentences_withheld, harmless)), sum(one.sentences for one in harmless))
+    withheld = sum(len({finding.sentence for finding in one.findings}) for one in harmless)
+    said = Count(withheld, sum(one.sentences for one in harmless))
     times = sorted(one.ms for one in outcomes)
     return {
         "rows": len(outcomes),
@@ -428,10 +429,6 @@ def _share(count: Count, name: str) -> dict[str, Any]:
         "share": count.rate if count.people else None,
         "interval": [interval.low, interval.high] if interval else None,
     }
-
-
-def _sentences_withheld(outcome: Outcome) -> int:
-    return len({finding.sentence for finding in outcome.findings})
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float:

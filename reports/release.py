@@ -165,7 +165,10 @@ def refusal(looks: list[Look | None]) -> str | None:
                 reason = _over(share, count) or _worse(share, count, last.beside.get(share.name))
                 if reason:
                     return reason
-    deep = [one is not None and _is_deep(one) for one in looks[-DEEP_LOOKS:]]
+    deep = [
+        one is not None and ((one.inbox or 0) > DEEPEST_INBOX or (one.oldest_seconds or 0) > LONGEST_WAIT_SECONDS)
+        for one in looks[-DEEP_LOOKS:]
+    ]
     if len(deep) == DEEP_LOOKS and all(deep):
         return f"{last.inbox or 0:.0f} messages wait, the oldest for {last.oldest_seconds or 0:.0f} s"
     return None
@@ -183,7 +186,3 @@ def _worse(share: Share, count: Count, beside: Count | None) -> str | None:
     if newcombe(beside, count, DIFFERENCE_LEVEL).low <= SMALLEST_DIFFERENCE:
         return None
     return f"{share.name}: {count.rate:.1%} of {count.people}, beside it {beside.rate:.1%} of {beside.people}"
-
-
-def _is_deep(look: Look) -> bool:
-    return (look.inbox or 0) > DEEPEST_INBOX or (look.oldest_seconds or 0) > LONGEST_WAIT_SECONDS

@@ -11,6 +11,7 @@ from functools import partial
 
 from adapters.email import Mailer
 from adapters.http.slack import SlackWebhook
+from context.publishing import publish
 from contracts.alongside import running_beside
 from contracts.errors import ChannelRefusedError, TransientError, WorkerError
 from contracts.messages import ChannelName
@@ -29,7 +30,6 @@ from worker.bootstrap import Engine, open_engine
 from worker.dependencies import DrainLimits
 from worker.drain import drain
 from worker.people.notices import NoticeDelivery, Send
-from worker.publishing import publish
 from worker.scheduling.keyed_queue import MAX_AT_ONCE, EmbeddedQueue
 
 log = logger(__name__)

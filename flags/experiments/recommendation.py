@@ -58,7 +58,9 @@ def recommend(analysis: Analysis) -> Recommendation:
     if not left:
         sentence = f"Keep {analysis.experiment.control} and stop now: {in_words(harm.values())}. That is no chance."
         return Recommendation(Verdict.KEEP, sentence, is_difference=True)
-    better = [one for one in left if _is_better(one.always, one.metric)]
+    better = [
+        one for one in left if (one.always.low > 0 if one.metric.better is Better.HIGHER else one.always.high < 0)
+    ]
     if better:
         is_early = analysis.decisive is None
         when = "The result is clear before the planned sample is there." if is_early else "The planned sample is there."
@@ -168,10 +170,6 @@ def _days_left(analysis: Analysis, more: Mapping[str, int]) -> int | None:
     if not all(analysis.people[name] and gone > 0 for name in more):
         return None
     return max([planned, *(math.ceil(count * gone / analysis.people[name]) for name, count in more.items())])
-
-
-def _is_better(interval: Interval, metric: Metric) -> bool:
-    return interval.low > 0 if metric.better is Better.HIGHER else interval.high < 0
 
 
 def _is_worse(interval: Interval, metric: Metric, margin: float) -> bool:

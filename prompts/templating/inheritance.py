@@ -134,13 +134,9 @@ def _add_member(
         inherited.parsed[known[name]].append((text, parsed))
         changed[known[name]].append((name, text))
     for part in PARTS:
-        source = _child_source(str(member.value.extends), part, changed[part])
-        inherited.sources[source_name(member.value.key, part)] = source
-
-
-def _child_source(parent: str, part: Part, changed: list[tuple[str, StrictText]]) -> str:
-    """Return the blocks in the order of the file, each on its line there."""
-    return "".join(_lines(f'{{% extends "{source_name(parent, part)}" %}}', changed))
+        opening = f'{{% extends "{source_name(str(member.value.extends), part)}" %}}'
+        # The blocks in the order of the file, each on its line there.
+        inherited.sources[source_name(member.value.key, part)] = "".join(_lines(opening, changed[part]))
 
 
 def _lines(opening: str, changed: list[tuple[str, StrictText]]) -> Iterator[str]:

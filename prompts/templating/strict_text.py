@@ -69,7 +69,8 @@ class StrictText:
         except TemplateSyntaxError as exc:
             raise self.problem(exc.message or "syntax error", exc.lineno) from exc
         for name in sorted(named - set(known)):
-            raise self.problem(f"there is no '{name}': {instead}", _line_of(parsed, name) or self.line)
+            line = next((each.lineno for each in parsed.find_all(nodes.Name) if each.name == name), self.line)
+            raise self.problem(f"there is no '{name}': {instead}", line)
         for part in parsed.find_all(nodes.Getattr):
             if isinstance(part.node, nodes.Name) and part.node.name in known and not hasattr(str, part.attr):
                 raise self.problem(f"'{part.node.name}' is text and has no '{part.attr}'", part.lineno)
@@ -108,7 +109,3 @@ def place_of(exc: BaseException, file: str, line: int) -> tuple[str, int]:
             file, line = name, traceback.tb_lineno
         traceback = traceback.tb_next
     return file, line
-
-
-def _line_of(parsed: nodes.Template, name: str) -> int | None:
-    return next((each.lineno for each in parsed.find_all(nodes.Name) if each.name == name), None)

@@ -57,7 +57,7 @@ def status_page(status: Status, wording: Wording) -> ReportPage:
         Tile(
             say("failure_rate"),
             wording.percent(rate),
-            _named_counts(status.page.of(Count.FAILURES), wording),
+            "\n".join(f"{say(name)}: {wording.number(one)}" for name, one in status.page.of(Count.FAILURES).items()),
             is_bad=(rate or 0) > FAILURES_ARE_BAD_FROM,
         ),
         Tile(
@@ -174,6 +174,7 @@ def anomaly_line(anomaly: Anomaly, wording: Wording) -> str:
 def _performance_tiles(total: Page, before: Page, wording: Wording) -> list[Tile]:
     say = wording.say
     now, then = figures(total), figures(before)
+    score = Tile(say("nps"), wording.number(now["nps"]), say("scores", sum(now["ratings"].values())))
     return [
         Tile(say("turns"), wording.number(now["turns"]), say("before", wording.number(then["turns"]))),
         Tile(
@@ -192,11 +193,7 @@ def _performance_tiles(total: Page, before: Page, wording: Wording) -> list[Tile
         Tile(say("quality"), wording.number(quality(total), 2), say("before", wording.number(quality(before), 2))),
         Tile(say("escalated"), wording.number(now["escalated"]), say("before", wording.number(then["escalated"]))),
         Tile(say("answered"), *_answers(total, wording)),
-        *(
-            Tile(say("nps"), wording.number(score), say("scores", wording.number(sum(now["ratings"].values()))))
-            for score in (now["nps"],)
-            if score is not None
-        ),
+        *([score] if now["ratings"] else []),
     ]
 
 
@@ -277,10 +274,6 @@ def _answers(page: Page, wording: Wording) -> tuple[str, str]:
     (first, most), *others = answers.items()
     details = [f"{wording.say(source)} {wording.percent(number / turns)}" for source, number in others]
     return wording.percent(most / turns), "\n".join([wording.say(first), *details])
-
-
-def _named_counts(counts: Mapping[str, int], wording: Wording) -> str:
-    return "\n".join(f"{wording.say(name)}: {wording.number(number)}" for name, number in counts.items())
 
 
 def _span(performance: PerformanceReport, wording: Wording) -> str:

@@ -10,11 +10,11 @@ import pytest
 
 from cli.settings import read_settings
 from context.loader import load_institution
+from context.publishing import ROLLBACK, publish, roll_back
 from contracts.institution import Institution
 from contracts.ports import Store
 from tests.builders import BACKENDS, DOCUMENTS, START, open_backend, pyloto
 from worker import backends
-from worker.publishing import ROLLBACK, publish, roll_back
 from worker.service import open_worker
 
 MINUTE = timedelta(minutes=1)

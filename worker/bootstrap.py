@@ -548,12 +548,17 @@ def make_transcriber(settings: Settings) -> Transcriber | None:
         inner = LocalTranscriber(Path(model), within=within)
     elif name == "google":
         with required("PROSA_TRANSCRIBER=google", "make engines, or pip install 'prosa[gcp]'"):
-            from adapters.google.token import GoogleToken
+            from adapters.google.token import CLOUD, GoogleToken
             from adapters.speech.google import GoogleTranscriber
         project, location = settings.google_cloud_project, settings.transcriber_location
         assert project is not None  # noqa: S101 - the settings were checked for it
         inner = GoogleTranscriber(
-            project, location=location, model=model, token=GoogleToken(), within=within, url=settings.transcriber_url
+            project,
+            location=location,
+            model=model,
+            token=GoogleToken(CLOUD),
+            within=within,
+            url=settings.transcriber_url,
         )
     else:
         from adapters.speech.openai import OPENAI_URL, OpenAiTranscriber

@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from contracts.conversation import State
 from contracts.guardrails import Passage
@@ -156,6 +157,14 @@ class Timer(Kept):
         return Template(name=called, language=language, parameters=parameters, category=category)
 
 
+def _known_texts(texts: dict[str, Any]) -> dict[str, Any]:
+    known = set(FixedText)
+    return {key: text for key, text in texts.items() if key in known}
+
+
+# Texts that a newer release published are passed over, as its fields are.
+Texts = Annotated[dict[FixedText, str], BeforeValidator(_known_texts)]
+
 # Languages of which a message of a person can be recognised (`prompts/language.py`).
 RECOGNISED_LANGUAGES = ("en", "es", "pt")
 
@@ -163,7 +172,7 @@ RECOGNISED_LANGUAGES = ("en", "es", "pt")
 class Translation(Kept):
     """Texts of the institution in another language than its own: texts, answers and options of intents, reminders."""
 
-    texts: dict[FixedText, str] = Field(default_factory=dict)
+    texts: Texts = Field(default_factory=dict)
     answers: dict[str, str] = Field(default_factory=dict)
     options: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     timers: dict[str, str] = Field(default_factory=dict)
@@ -186,7 +195,7 @@ class Institution(Kept):
     fields: tuple[FieldSpec, ...]
     assets: tuple[Asset, ...] = ()
     never: tuple[str, ...]
-    texts: dict[FixedText, str]
+    texts: Texts
     opt_out_words: tuple[str, ...]
     opt_in_words: tuple[str, ...]
     allowed_domains: tuple[str, ...]

@@ -18,9 +18,8 @@ test: $(VENV)/.ready-dev
 
 # Of the code in this process alone: what only commands in processes of their own run is not counted. Below 80 % it fails.
 coverage: $(VENV)/.ready-dev semantic
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python pytest-cov
 	@$(BIN)/python tests/services.py
-	@$(BIN)/python -m pytest tests -n auto -m "not browser" -p pytest_cov $(addprefix --cov=,$(PACKAGES)) --cov-report=term:skip-covered --cov-fail-under=80
+	@$(BIN)/python -m pytest tests -n auto -m "not browser" $(addprefix --cov=,$(PACKAGES)) --cov-report=term:skip-covered --cov-fail-under=80
 
 check: $(VENV)/.ready-dev
 	@$(BIN)/ruff format --check .

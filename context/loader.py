@@ -145,7 +145,8 @@ class _Page:
     def settings(self, blocks: Sequence[Block], line: int, known: frozenset[str]) -> dict[str, _Setting]:
         """The "- key: value" lines of the first list below a heading."""
         found: dict[str, _Setting] = {}
-        for bullet in _first_bullets(blocks):
+        block = _settings_block(blocks)
+        for bullet in block.bullets if block else ():
             key, colon, value = bullet.text.partition(":")
             key, value = key.strip(), value.strip()
             if not colon or key not in known:
@@ -683,11 +684,6 @@ def _options(page: _Page, setting: _Setting | None) -> tuple[str, ...]:
 def _settings_block(blocks: Sequence[Block]) -> Block | None:
     """The list that holds the settings: the first block below the heading, when it is a list."""
     return blocks[0] if blocks and blocks[0].kind is BlockKind.BULLETS else None
-
-
-def _first_bullets(blocks: Sequence[Block]) -> tuple[Line, ...]:
-    block = _settings_block(blocks)
-    return block.bullets if block else ()
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -264,7 +264,9 @@ class ModelSandbox:
             "anthropic-organization-id": "00000000-0000-4000-8000-000000000000",
             "anthropic-ratelimit-requests-limit": str(RATE_LIMIT_REQUESTS),
             "anthropic-ratelimit-requests-remaining": str(left),
-            "anthropic-ratelimit-requests-reset": _in_a_minute(),
+            "anthropic-ratelimit-requests-reset": (datetime.now(UTC) + timedelta(minutes=1)).strftime(
+                "%Y-%m-%dT%H:%M:%SZ"
+            ),
         }
 
     def _error(self, status: int, kind: str, message: str, request_id: str | None = None) -> Response:
@@ -471,7 +473,3 @@ def _model(name: str) -> dict[str, Any]:
 
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:
     yield content
-
-
-def _in_a_minute() -> str:
-    return (datetime.now(UTC) + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")

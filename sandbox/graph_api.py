@@ -104,19 +104,16 @@ class GraphSandbox:
             body = await read_body(request, MAX_JSON_BYTES)
             content = _parse(body)
             if content.get("status") is not None and "type" not in content:
-                return await self._mark_read(content)
+                if content.get("messaging_product") != "whatsapp":
+                    raise GraphError(100, "The parameter messaging_product is required and must be whatsapp.")
+                check_read_mark(content)
+                self.counters.add("typing_indicators" if content.get("typing_indicator") else "read_marks")
+                return JSON({"success": True})
             return await self._accept(request, content, body)
         except BodyTooLargeError:
             return self._refuse(GraphError(100, "The request is too large.", status=413), body)
         except GraphError as exc:
             return self._refuse(exc, body)
-
-    async def _mark_read(self, content: dict[str, Any]) -> Response:
-        if content.get("messaging_product") != "whatsapp":
-            raise GraphError(100, "The parameter messaging_product is required and must be whatsapp.")
-        check_read_mark(content)
-        self.counters.add("typing_indicators" if content.get("typing_indicator") else "read_marks")
-        return JSON({"success": True})
 
     async def _accept(self, request: Request, content: dict[str, Any], body: bytes) -> Response:
         dice, _ = self._chance.dice(body)

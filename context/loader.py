@@ -47,12 +47,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 TRANSLATED = ("Texts", "Timers", "Intents")
 TRANSLATIONS = tuple(f"{name} {language}" for name in TRANSLATED for language in RECOGNISED_LANGUAGES)
 OPTIONAL_SECTIONS = frozenset(
-    {
-        (TAXONOMY, "Assets"),
-        (TAXONOMY, "Timers"),
-        (PRINCIPLES, "Settings"),
-        *((TAXONOMY, name) for name in TRANSLATIONS),
-    }
+    {(TAXONOMY, "Assets"), (TAXONOMY, "Timers"), (PRINCIPLES, "Settings"), *((TAXONOMY, name) for name in TRANSLATIONS)}
 )
 
 MAX_FILE_BYTES = 512 * 1024

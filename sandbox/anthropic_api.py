@@ -179,12 +179,7 @@ class ModelSandbox:
         return None
 
     def _answer(
-        self,
-        asked: MessagesRequest,
-        dice: Dice,
-        times: int,
-        scripted: ScriptedAnswer | None,
-        fault: ModelFault | None,
+        self, asked: MessagesRequest, dice: Dice, times: int, scripted: ScriptedAnswer | None, fault: ModelFault | None
     ) -> Answer:
         if fault is ModelFault.REFUSAL:
             details = {"type": "refusal", "category": None, "explanation": "Refused on purpose by the sandbox."}
@@ -216,12 +211,7 @@ class ModelSandbox:
         return answer
 
     def _text(
-        self,
-        asked: MessagesRequest,
-        dice: Dice,
-        times: int,
-        scripted: ScriptedAnswer | None,
-        fault: ModelFault | None,
+        self, asked: MessagesRequest, dice: Dice, times: int, scripted: ScriptedAnswer | None, fault: ModelFault | None
     ) -> str:
         if scripted is not None and scripted.answer is not None:
             return scripted.answer if isinstance(scripted.answer, str) else self._scripted(asked, scripted.answer)
@@ -416,10 +406,7 @@ def _usage(use: CacheUse, output_tokens: int) -> dict[str, Any]:
         "output_tokens": output_tokens,
         "cache_creation_input_tokens": use.written,
         "cache_read_input_tokens": use.read,
-        "cache_creation": {
-            "ephemeral_5m_input_tokens": use.written_5m,
-            "ephemeral_1h_input_tokens": use.written_1h,
-        },
+        "cache_creation": {"ephemeral_5m_input_tokens": use.written_5m, "ephemeral_1h_input_tokens": use.written_1h},
         "service_tier": "standard",
     }
 

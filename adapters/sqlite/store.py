@@ -8,15 +8,7 @@ from datetime import datetime
 from adapters.instants import from_micros, micros, micros_or_none
 from adapters.sqlite.database import Database
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
-from contracts.delivery import (
-    ConversationArchive,
-    DeadLetter,
-    OutboxRow,
-    Receipt,
-    Record,
-    TurnCommit,
-    row_of,
-)
+from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow, Receipt, Record, TurnCommit, row_of
 from contracts.errors import ConversationConflictError
 from contracts.institution import Institution
 from contracts.listing import (

@@ -114,9 +114,7 @@ class CachePolicy:
         if task is not TaskName.RESPONSE or content is None:
             return question
         return replace(
-            question,
-            semantic=self._semantic(task, scope, content, view),
-            template=self._template(scope, content, view),
+            question, semantic=self._semantic(task, scope, content, view), template=self._template(scope, content, view)
         )
 
     def _semantic(self, task: str, scope: "_Scope", content: Content, view: TurnView) -> SemanticPlace | None:

@@ -271,9 +271,7 @@ class Meter:
             # Nothing was counted: the ceilings take the highest possible cost.
             charge = self.bound(request)
         call = CallRecord(
-            model=response.model,
-            tokens=tokens or TokenCount(),
-            cost_usd=None if cost is None else usd_text(cost),
+            model=response.model, tokens=tokens or TokenCount(), cost_usd=None if cost is None else usd_text(cost)
         )
         context.cost.spent += charge
         context.cost.unbooked.append(BilledCall(task=context.task, template=context.template, call=call))

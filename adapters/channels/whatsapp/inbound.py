@@ -16,14 +16,7 @@ from adapters.json_input import parse_json
 from contracts.channels import Post, Received
 from contracts.errors import MalformedMessageError
 from contracts.media import InboundMedia
-from contracts.messages import (
-    ADVERTISEMENT,
-    OTHER_ACCOUNT,
-    ChannelName,
-    DeliveryState,
-    InboundKind,
-    StatusUpdate,
-)
+from contracts.messages import ADVERTISEMENT, OTHER_ACCOUNT, ChannelName, DeliveryState, InboundKind, StatusUpdate
 from contracts.signs import shortened
 
 MAX_ADVERTISEMENT = 1_000

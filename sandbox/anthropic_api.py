@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -31,7 +30,7 @@ from sandbox.messages_request import (
 from sandbox.model_platforms import PLAIN, Platform
 from sandbox.prompt_cache import CacheUse, PromptCache
 from sandbox.schema import SchemaShelf
-from sandbox.transport import JSON, BodyTooLargeError, Chunked, Cut, read_body
+from sandbox.transport import JSON, BodyTooLargeError, Chunked, Cut, behaviour_route, read_body
 
 KEPT_REQUESTS = 500
 KEPT_BODIES = 50
@@ -96,7 +95,7 @@ class ModelSandbox:
             Route("/v1/messages/count_tokens", self.count_tokens, methods=["POST"]),
             Route("/v1/models", self._list_models, methods=["GET"]),
             Route("/v1/models/{model}", self._get_model, methods=["GET"]),
-            Route("/sandbox/behaviour", self._change_behaviour, methods=["GET", "PUT", "DELETE"]),
+            behaviour_route(self, self._initial, lambda: {"script_left": len(self._script)}),
             Route("/sandbox/requests", self._show_requests, methods=["GET", "DELETE"]),
         ]
 
@@ -368,17 +367,6 @@ class ModelSandbox:
         if name not in MODELS:
             return self._error(404, "not_found_error", f"model: {name}")
         return JSON(_model(name))
-
-    async def _change_behaviour(self, request: Request) -> Response:
-        if request.method == "PUT":
-            try:
-                self.behave(ModelBehaviour.model_validate_json(await request.body()))
-            except ValidationError as exc:
-                return JSON(exc.json(include_url=False).encode(), status_code=422)
-        elif request.method == "DELETE":
-            self.behave(self._initial)
-        state = self.behaviour.model_dump(mode="json", exclude_defaults=True)
-        return JSON({**state, "script_left": len(self._script)})
 
     async def _show_requests(self, request: Request) -> Response:
         if request.method == "DELETE":

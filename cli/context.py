@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from cli.event_loop import asynchronous
-from cli.output import AsJson, console, errors, print_json, print_table, visible
+from cli.output import AsJson, console, errors, fail, print_json, print_table, visible
 from cli.settings import read_settings
 from context.guardrails.floor import Floor
 from context.loader import load_institution
@@ -19,14 +19,18 @@ from contracts.errors import ConfigurationError, InstitutionError
 from contracts.guardrails import KnownFacts
 from contracts.institution import Institution
 from worker.backends import open_backend
+from worker.publishing import ROLLBACK, roll_back
 
 app = typer.Typer(
-    add_completion=False, help="The institution's documents: new, check, try, show, publish.", no_args_is_help=True
+    add_completion=False,
+    help="The institution's documents: new, check, try, show, publish, versions, rollback.",
+    no_args_is_help=True,
 )
 
 Folder = Annotated[Path | None, typer.Argument(help="Folder of the documents; default: PROSA_INSTITUTION.")]
 CONTEXT = Path(__file__).parents[1] / "context"
 WATCH_SECONDS = 0.3
+TAKEN_UP = "A running worker takes the documents up at its next start, or on SIGHUP."
 
 
 class Kind(StrEnum):
@@ -176,10 +180,39 @@ async def publish(folder: Folder = None) -> None:
     """Keep this version of the documents in the store and make it the current one."""
     institution = load_institution(_folder(folder))
     async with open_backend(read_settings()) as backend:
+        await backend.store.records.drop(*ROLLBACK)
         fresh = await backend.store.institutions.publish(institution, at=datetime.now(UTC))
     console.print(f"{institution.name} {institution.version}: {'published' if fresh else 'already the current one'}.")
     if fresh:
-        console.print("A running worker takes the documents up at its next start, or on SIGHUP.")
+        console.print(TAKEN_UP)
+
+
+@app.command()
+@asynchronous
+async def versions(as_json: AsJson = False) -> None:
+    """List the published versions of the documents, newest first: the first one is current."""
+    async with open_backend(read_settings()) as backend:
+        found = await backend.store.institutions.versions()
+    if as_json:
+        print_json([{"version": version, "published_at": at.isoformat()} for version, at in found])
+    else:
+        print_table(
+            ("version", "published"), [(one, f"{at:%Y-%m-%d %H:%M:%S} UTC") for one, at in found], empty="None."
+        )
+
+
+@app.command()
+@asynchronous
+async def rollback(version: Annotated[str, typer.Argument(help="One of prosa context versions.")]) -> None:
+    """Make a published version the current one again, in the place of what is in the workers' folder.
+
+    It holds until documents are published that it did not replace, or by prosa context publish.
+    """
+    async with open_backend(read_settings()) as backend:
+        institution = await roll_back(backend.store, version, at=datetime.now(UTC))
+    if institution is None:
+        raise fail(f"{version} was never published; prosa context versions lists those that were")
+    console.print(f"{institution.name} {institution.version}: published. {TAKEN_UP}")
 
 
 def _folder(given: Path | None) -> Path:

@@ -459,9 +459,11 @@ def _texts(page: _Page) -> dict[FixedText, str]:
         texts[known[entry.id]] = page.quote(entry, "text")
         if entry.id in LABELS and len(texts[known[entry.id]]) > MAX_LABEL:
             page.problem(entry.line, f"what stands on a button has at most {MAX_LABEL} characters; shorten it")
-    rates = any(which in texts for which in RATING)
+    scores = FixedText.NPS in texts
+    rates = any(which in texts for which in RATING) or (FixedText.RATED in texts and not scores)
+    unasked = {*(() if rates else RATING), *(() if rates or scores else (FixedText.RATED,))}
     for which in FixedText:
-        if which not in OPTIONAL | INSTEAD.keys() | texts.keys() and (rates or which not in RATING):
+        if which not in OPTIONAL | INSTEAD.keys() | texts.keys() | unasked:
             page.problem(section.line, f'the fixed text "{which}" is missing; add "## {which}" and its text after ">"')
     return texts
 

@@ -126,13 +126,14 @@ class DueTimer(Kept):
 
 
 class Episode(Kept):
-    """Ending of an earlier episode, as the next one remembers it."""
+    """Ending of an earlier episode, as the next one remembers it; `rating` is the score of its person, 0 to 10."""
 
     number: int
     state: State
     business_line: str | None
     intent: str | None
     ended_at: Instant
+    rating: int | None = Field(None, exclude_if=lambda rating: rating is None)
 
 
 class Join(Kept):
@@ -219,6 +220,7 @@ class Conversation(Kept):
     fields: dict[str, Text] = Field(default_factory=dict)
     asked_fields: tuple[str, ...] = ()
     window: tuple[Utterance, ...] = ()
+    rating: int | None = Field(None, exclude_if=lambda rating: rating is None)
     opted_out: bool = False
     consent_at: Instant | None = Field(None, exclude_if=lambda moment: moment is None)
     recent_arrivals: tuple[Instant, ...] = ()
@@ -303,6 +305,7 @@ class Conversation(Kept):
             business_line=self.business_line,
             intent=self.intent,
             ended_at=self.updated_at or at,
+            rating=self.rating,
         )
         return self.model_copy(
             update={
@@ -318,6 +321,7 @@ class Conversation(Kept):
                 "topics": (),
                 "completed_lines": (),
                 "advertisement": None,
+                "rating": None,
                 "due_timer": None,
                 "reminded": (),
             }
@@ -411,7 +415,8 @@ class TurnMilliseconds(Kept):
 class TurnRecord(Kept):
     """Record of one turn, for later questions: why this reply, why none, at which cost.
 
-    `corrects` is the previous classification, if this turn showed that it was wrong.
+    `corrects` is the previous classification, if this turn showed that it was wrong. `rating` is the score that the
+    person gave in it, 0 to 10.
     """
 
     id: TurnId
@@ -438,5 +443,6 @@ class TurnRecord(Kept):
     table_version: int = 1
     arms: tuple[str, ...] = ()
     corrects: Classification | None = Field(None, exclude_if=lambda found: found is None)
+    rating: int | None = Field(None, exclude_if=lambda rating: rating is None)
     received_at: Instant | None = None
     at: Instant

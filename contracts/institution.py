@@ -78,8 +78,9 @@ class Asset(Kept):
 class FixedText(StrEnum):
     """Replies without a model. Every institution provides them, in its own language.
 
-    It may leave out all those of `RATING` together; then conversations end without the rating question. Those of
-    `OPTIONAL` may be missing one by one; then nothing is said in their place, or another one by `INSTEAD`.
+    It may leave out all those of `RATING` together; then conversations end without the satisfaction question. With
+    that or `NPS`, `RATED` thanks for the answer. Those of `OPTIONAL` may be missing one by one; then nothing is said in
+    their place, or another one by `INSTEAD`.
     """
 
     ESCALATED = "escalated"
@@ -100,6 +101,7 @@ class FixedText(StrEnum):
     SATISFACTION = "satisfaction"
     SATISFIED = "satisfied"
     UNSATISFIED = "unsatisfied"
+    NPS = "nps"
     RATED = "rated"
     DELAYED = "delayed"
     FILE_AGAIN = "file_again"
@@ -109,10 +111,10 @@ class FixedText(StrEnum):
     NO_SPEECH = "no_speech"
 
 
-# The question, its two buttons, and the reply to each.
-RATING = (FixedText.SATISFACTION, FixedText.SATISFIED, FixedText.UNSATISFIED, FixedText.RATED)
+# The question and its two buttons.
+RATING = (FixedText.SATISFACTION, FixedText.SATISFIED, FixedText.UNSATISFIED)
 
-OPTIONAL = frozenset({FixedText.DELAYED})
+OPTIONAL = frozenset({FixedText.DELAYED, FixedText.NPS})
 
 
 # A wish to leave that is not sure; outside hours; when no agent could answer for long; when the person asks for the
@@ -243,10 +245,6 @@ class Institution(Kept):
                 shown.append(f"## {heading}")
             shown.append(f"[{passage.id}] {passage.text}")
         return "\n".join(shown)
-
-    @property
-    def asks_satisfaction(self) -> bool:
-        return FixedText.SATISFACTION in self.texts
 
     def text(self, which: FixedText) -> str:
         return self.texts[which if which in self.texts else INSTEAD.get(which, which)]

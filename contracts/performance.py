@@ -125,6 +125,14 @@ def failure_of(turn: TurnRecord) -> Cause | None:
     return Cause.MODEL_UNAVAILABLE if failed else None
 
 
+def promotes(rating: int) -> int:
+    """Return 1 for a promoter (9, 10), -1 for a detractor (0 to 6), else 0.
+
+    Source: Reichheld, The One Number You Need to Grow, Harvard Business Review 2003.
+    """
+    return 1 if rating >= 9 else -1 if rating <= 6 else 0
+
+
 class Times(StrEnum):
     """Measured times, besides those of the tasks.
 
@@ -140,7 +148,7 @@ class Times(StrEnum):
 class Count(StrEnum):
     """Kinds of counters. `ANSWERS` by source, `FAILURES` by cause, `FALLBACKS` by reason, `STATES` by the turn's final
     state, `HANDOFFS` by the reason of a turn that began one, `TASKS` by task and outcome (`state:ok`), `RETRIES` by
-    task, `WITHHELD` by rule of the gate.
+    task, `WITHHELD` by rule of the gate, `RATINGS` by score from 0 to 10.
     """
 
     ANSWERS = "answers"
@@ -151,6 +159,7 @@ class Count(StrEnum):
     TASKS = "tasks"
     RETRIES = "retries"
     WITHHELD = "withheld"
+    RATINGS = "ratings"
 
 
 @dataclass
@@ -173,6 +182,8 @@ class Page:
             self._count(Count.FAILURES, cause)
         for violation in turn.violations:
             self._count(Count.WITHHELD, violation.rule)
+        if turn.rating is not None:
+            self._count(Count.RATINGS, str(turn.rating))
         if turn.ms.total:
             self._times(Times.TURN).add(turn.ms.total)
             self._times(Times.ENGINE).add(turn.ms.total - _waited_for_the_model(turn))

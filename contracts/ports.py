@@ -273,6 +273,8 @@ class Institutions(Protocol):
 
     async def current(self) -> Institution | None: ...
 
+    async def get(self, version: str) -> Institution | None: ...
+
     async def versions(self) -> list[tuple[str, datetime]]:
         """Return all versions, newest first."""
 

@@ -30,6 +30,7 @@ class TurnReason(StrEnum):
     ASKED_FOR_ASSISTANT = "assistant"
     RATED_SATISFIED = "satisfied"
     RATED_UNSATISFIED = "unsatisfied"
+    SCORED = "scored"
     # Task 1 was followed, or its confidence was below the threshold
     DECIDED = "decided"
     UNCLEAR = "unclear"

@@ -80,6 +80,8 @@ ALLOWED_KEYS = frozenset(
         "client",
         "job",
         "target",
+        "provider",
+        "problems",
         TRACE,
         SPAN,
         SAMPLED,

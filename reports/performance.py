@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts.conversation import TaskName
 from contracts.paging import all_records
-from contracts.performance import COLLECTION, Cause, Count, Distribution, Page, Times, hour_of
+from contracts.performance import COLLECTION, Cause, Count, Distribution, Page, Times, hour_of, promotes
 from contracts.ports import Records
 from reports.cost import Span
 
@@ -105,6 +105,13 @@ def quality(page: Page) -> float | None:
     return None if mean is None or mean.value is None else round(mean.value, SHARE_DIGITS)
 
 
+def net_promoter_score(page: Page) -> float | None:
+    """Return the share of promoters minus that of detractors, in [-100, 100]; None without a score."""
+    ratings = page.of(Count.RATINGS)
+    net = sum(promotes(int(rating)) * number for rating, number in ratings.items())
+    return round(100 * net / sum(ratings.values()), DIGITS) if ratings else None
+
+
 def figures(page: Page) -> dict[str, Any]:
     """Return the figures of one page; a figure without data is null."""
     turns, reached = page.turns, availability(page)
@@ -122,6 +129,8 @@ def figures(page: Page) -> dict[str, Any]:
         **{f"{name}_ms": times(page.time(name)) for name in Times},
         "tasks": {task.value: _task(page, task) for task in TaskName if page.time(task).count},
         "quality": quality(page),
+        "nps": net_promoter_score(page),
+        "ratings": page.of(Count.RATINGS),
     }
 
 

@@ -87,7 +87,7 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
 
 
 class Rulebooks:
-    """The institution as last loaded, with its gate; `reload` takes up edited documents or keeps what there was."""
+    """The institution in force, with its gate; at first as the documents say it."""
 
     def __init__(self, source: InstitutionSource) -> None:
         self._source = source
@@ -96,14 +96,17 @@ class Rulebooks:
     def current(self) -> Rulebook:
         return self._current
 
-    def reload(self) -> Institution:
-        """Read the documents again.
+    def read(self) -> Institution:
+        """Read the documents again; what is in force stays so until `take_up`.
 
         Raises:
-            InstitutionError: they have problems; the old ones stay in force.
+            InstitutionError: they have problems.
         """
-        self._current = _rulebook(self._source.reload())
-        return self._current.institution
+        return self._source.reload()
+
+    def take_up(self, institution: Institution) -> None:
+        if institution.version != self._current.institution.version:
+            self._current = _rulebook(institution)
 
 
 def _rulebook(institution: Institution) -> Rulebook:

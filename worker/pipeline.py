@@ -410,6 +410,10 @@ def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePoli
         case TurnReason.OLD:
             return escalate(context.to_understanding(draft), FixedText.ESCALATED, reason, context)
         case TurnReason.RATED_SATISFIED | TurnReason.RATED_UNSATISFIED:
+            return draft.with_reply(*(score_prompt(context) or (context.fixed(FixedText.RATED),)))
+        case TurnReason.SCORED:
+            rating = routing.score_of(context.turn.answerable[0].text)
+            draft = draft.with_conversation(context.conversation.model_copy(update={"rating": rating}))
             return draft.with_reply(context.fixed(FixedText.RATED))
         case _:
             return draft
@@ -490,7 +494,7 @@ async def select_state(context: TurnContext, prompter: Prompter, clock: TurnCloc
         case State.COMPLETED:
             draft = context.advance(draft, Trigger.CONCLUDE, by=decision)
             answer = written_answer(decision, "conclude", context)
-            return draft.with_reply(*answer, context.fixed(FixedText.COMPLETED), *satisfaction_prompt(context))
+            return draft.with_reply(*answer, context.fixed(FixedText.COMPLETED), *rating_prompt(context))
         case State.SPAM:
             draft = context.advance(draft, Trigger.MARK_SPAM, by=decision)
             return draft.with_reply(*written_answer(decision, "spam", context))
@@ -588,13 +592,25 @@ def written_answer(
     return context.fitted(intent.answer, form)
 
 
-def satisfaction_prompt(context: TurnContext) -> Replies:
-    """Return the question at the end of a conversation, with its two buttons, where the institution asks it."""
+def rating_prompt(context: TurnContext) -> Replies:
+    """Return the question at the end of a conversation that the institution asks: the one with two buttons first."""
     institution = context.institution
-    if not institution.asks_satisfaction:
-        return ()
+    if FixedText.SATISFACTION not in institution.texts:
+        return score_prompt(context)
     titles = tuple(institution.text(answer) for answer in routing.RATINGS)
     return context.fitted(institution.text(FixedText.SATISFACTION), MessageTypeChoice(type=MessageType.BUTTON), titles)
+
+
+def score_prompt(context: TurnContext) -> Replies:
+    """Return the question for a score from 0 to 10, where the institution asks it.
+
+    It is plain text where a list has no room for all eleven: numbered text would put a second number at each score.
+    """
+    text, scores = context.institution.texts.get(FixedText.NPS), tuple(map(str, range(11)))
+    if text is None:
+        return ()
+    offered = scores if context.channel.limits.rows >= len(scores) else ()
+    return context.fitted(text, MessageTypeChoice(type=MessageType.LIST), offered)
 
 
 # Stage: write the reply

@@ -1,5 +1,6 @@
 """Routing before any model call: silence, floods, words of consent, ratings, conversations that an agent owns."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -132,13 +133,23 @@ def wants_assistant(conversation: Conversation, text: str, consent: ConsentWords
 def rating_of(
     conversation: Conversation, messages: Sequence[InboundMessage], institution: Institution
 ) -> TurnReason | None:
-    """Return the rating of a conversation that has just ended with the satisfaction prompt; None: it is none."""
-    if conversation.state is not State.COMPLETED or not institution.asks_satisfaction or len(messages) != 1:
+    """Return the rating of a conversation that has just ended with one of the two questions; None: it is none."""
+    if conversation.state is not State.COMPLETED or len(messages) != 1:
         return None
-    if not was_said_last(conversation, institution.text(FixedText.SATISFACTION)):
-        return None
-    said = messages[0].text.strip().casefold()
-    return next((rating for text, rating in RATINGS.items() if said == institution.text(text).casefold()), None)
+    asked = {text: which for which in (FixedText.SATISFACTION, FixedText.NPS) if (text := institution.texts.get(which))}
+    match asked.get(last_said(conversation) or ""):
+        case FixedText.NPS:
+            return None if score_of(messages[0].text) is None else TurnReason.SCORED
+        case FixedText.SATISFACTION:
+            said = messages[0].text.strip().casefold()
+            return next((rating for text, rating in RATINGS.items() if said == institution.text(text).casefold()), None)
+    return None
+
+
+def score_of(text: str) -> int | None:
+    """Return the score from 0 to 10 that is all of the text; `9/10` and the keycap of a digit are scores too."""
+    found = re.fullmatch(r"(10|\d)(?: ?/ ?10)?", text.strip(" \t\n.!\ufe0f\u20e3"))
+    return int(found[1]) if found else None
 
 
 @dataclass(frozen=True)
@@ -242,5 +253,8 @@ def knows_unreadable(conversation: Conversation, text: str, at: datetime) -> boo
 
 def was_said_last(conversation: Conversation, text: str) -> bool:
     """Whether these were the last words to the person."""
-    spoken = [said for said in conversation.window if said.speaker is not Speaker.PERSON]
-    return bool(spoken) and spoken[-1].text == text
+    return last_said(conversation) == text
+
+
+def last_said(conversation: Conversation) -> str | None:
+    return next((said.text for said in reversed(conversation.window) if said.speaker is not Speaker.PERSON), None)

@@ -29,6 +29,7 @@ from worker.bootstrap import Engine, open_engine
 from worker.dependencies import DrainLimits
 from worker.drain import drain
 from worker.people.notices import NoticeDelivery, Send
+from worker.publishing import publish
 from worker.scheduling.keyed_queue import MAX_AT_ONCE, EmbeddedQueue
 
 log = logger(__name__)
@@ -89,8 +90,9 @@ class Worker:
     async def reload(self) -> None:
         """Take up edited documents; invalid ones leave the old ones in force, and the log names the problems."""
         try:
-            institution = self.engine.rulebooks.reload()
-            await self.backend.store.institutions.publish(institution, at=self.engine.drain.clock.now())
+            read, at = self.engine.rulebooks.read(), self.engine.drain.clock.now()
+            institution = await publish(self.backend.store, read, at=at)
+            self.engine.rulebooks.take_up(institution)
         except WorkerError as exc:
             log.error("institution.refused", error=type(exc).__name__, problems=str(exc).splitlines())
         else:
@@ -148,7 +150,8 @@ async def _publish(engine: Engine) -> None:
     store, clock = engine.operators.store, engine.operators.clock
     while True:
         try:
-            await store.institutions.publish(engine.rulebooks.current().institution, at=clock.now())
+            institution = await publish(store, engine.rulebooks.current().institution, at=clock.now())
+            engine.rulebooks.take_up(institution)
         except TransientError as exc:
             log.warning("institution.unpublished", error=type(exc).__name__)
             await asyncio.sleep(PUBLISH_AGAIN_SECONDS)

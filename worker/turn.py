@@ -203,6 +203,7 @@ def _record(turn: Turn, draft: Draft, institution_version: str, at: datetime, to
         table_version=conversation.table_version,
         arms=conversation.tuning.arms,
         corrects=draft.corrects,
+        rating=conversation.rating if draft.reason is TurnReason.SCORED else None,
         received_at=min(message.received_at for message in turn.messages),
         at=at,
     )

@@ -8,6 +8,7 @@ from openfeature.evaluation_context import EvaluationContext
 
 from contracts.conversation import Conversation, State, TaskName, Tuning, TurnRecord
 from contracts.delivery import TurnCommit
+from contracts.performance import promotes
 from contracts.turn import TurnReason
 from contracts.values import ConversationId
 from flags.experiments.recorder import CONVERSION, ERROR, QUALITY_SCORE, RESPONSE_TIME_MS, Recorder
@@ -27,6 +28,8 @@ ESCALATION, UNCLEAR, COST_USD, RESOLUTION_SECONDS = "escalation", "unclear", "co
 # Of each classification one event, and one of value 1 while it holds.
 CLASSIFICATION = "classification"
 SATISFACTION = "satisfaction"
+# 100 of a promoter, -100 of a detractor, so that its mean is the net promoter score.
+NPS = "nps"
 RATED = {TurnReason.RATED_SATISFIED.value: 1.0, TurnReason.RATED_UNSATISFIED.value: 0.0}
 
 
@@ -77,6 +80,8 @@ class _Observer:
         arms = assignments_of(head.tuning.arms)
         if turn.reason in RATED:
             self.recorder.note(arms, head.id, SATISFACTION, RATED[turn.reason])
+        if turn.rating is not None:
+            self.recorder.note(arms, head.id, NPS, 100.0 * promotes(turn.rating))
         # A turn that asked no model was not worked on in any way that was chosen.
         if turn.tasks:
             self.recorder.expose(arms, head.id)

@@ -730,10 +730,11 @@ class FirestoreInstitutions:
 
     async def current(self) -> Institution | None:
         current = await self._documents.all.get(PUBLISHED)
-        if current is None:
-            return None
-        parts = await self._documents.all.find(f"{INSTITUTIONS}/{document_id(current.fields['version'])}/{PARTS}")
-        return Institution.model_validate_json(b"".join(part.fields["text"] for part in parts))
+        return None if current is None else await self.get(current.fields["version"])
+
+    async def get(self, version: str) -> Institution | None:
+        parts = await self._documents.all.find(f"{INSTITUTIONS}/{document_id(version)}/{PARTS}")
+        return Institution.model_validate_json(b"".join(part.fields["text"] for part in parts)) if parts else None
 
     async def versions(self) -> list[tuple[str, datetime]]:
         found = await self._documents.all.find(INSTITUTIONS, order_by="published_at", descending=True)

@@ -127,7 +127,7 @@ class _CachedInstitutions:
     def __init__(self, institutions: Institutions, cache: _PatientCache) -> None:
         self._institutions = institutions
         self._cache = cache
-        self.versions = institutions.versions
+        self.get, self.versions = institutions.get, institutions.versions
 
     async def publish(self, institution: Institution, *, at: datetime) -> bool:
         try:

@@ -300,6 +300,9 @@ class RedisInstitutions(_Repository):
     async def current(self) -> Institution | None:
         return _value(Institution, await self._run("published"))
 
+    async def get(self, version: str) -> Institution | None:
+        return _value(Institution, await self._command("HGET", f"{KEYS}institutions", version))
+
     async def versions(self) -> list[tuple[str, datetime]]:
         flat = await self._command("ZREVRANGE", f"{KEYS}published", 0, -1, "WITHSCORES")
         return [(version.decode(), from_micros(int(at))) for version, at in zip(flat[::2], flat[1::2], strict=True)]

@@ -441,6 +441,11 @@ class SqliteInstitutions(_Repository):
         row = await self._run(lambda c: c.execute(query).fetchone())
         return Institution.model_validate_json(row[0]) if row else None
 
+    async def get(self, version: str) -> Institution | None:
+        query = "SELECT record FROM institutions WHERE version = ?"
+        row = await self._run(lambda c: c.execute(query, (version,)).fetchone())
+        return Institution.model_validate_json(row[0]) if row else None
+
     async def versions(self) -> list[tuple[str, datetime]]:
         query = "SELECT version, published_at FROM institutions ORDER BY published_at DESC"
         rows = await self._run(lambda c: c.execute(query).fetchall())

@@ -188,6 +188,11 @@ def _performance_tiles(total: Page, before: Page, wording: Wording) -> list[Tile
         Tile(say("quality"), wording.number(quality(total), 2), say("before", wording.number(quality(before), 2))),
         Tile(say("escalated"), wording.number(now["escalated"]), say("before", wording.number(then["escalated"]))),
         Tile(say("answered"), *_answers(total, wording)),
+        *(
+            Tile(say("nps"), wording.number(score), say("scores", wording.number(sum(now["ratings"].values()))))
+            for score in (now["nps"],)
+            if score is not None
+        ),
     ]
 
 

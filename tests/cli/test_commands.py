@@ -284,7 +284,7 @@ def test_run_says_where_it_is_and_ends_with_0(tmp_path: Path) -> None:
     assert time.monotonic() - started < 20
 
 
-def test_edited_documents_are_taken_up_and_bad_ones_are_not(tmp_path: Path) -> None:
+def test_edited_documents_are_taken_up_and_rolled_back_and_bad_ones_are_not(prosa: Prosa, tmp_path: Path) -> None:
     folder = tmp_path / "company"
     shutil.copytree(ROOT / "context" / "documents" / "harbour_dental", folder)
     with subprocess.Popen(
@@ -312,7 +312,15 @@ def test_edited_documents_are_taken_up_and_bad_ones_are_not(tmp_path: Path) -> N
         )
         process.send_signal(signal.SIGHUP)
         next(line for line in process.stdout if "institution.reloaded" in line)
-        assert httpx.get(f"{url}console/about").json()["version"] != before
+        after = httpx.get(f"{url}console/about").json()["version"]
+        assert after != before
+        versions = json.loads(prosa("context", "versions", "--json").stdout)
+        assert [one["version"] for one in versions] == [after, before]
+        assert prosa("context", "rollback", "nothing").returncode == 1
+        assert "published" in prosa("context", "rollback", before).stdout
+        process.send_signal(signal.SIGHUP)
+        assert before in next(line for line in process.stdout if "institution.reloaded" in line)
+        assert httpx.get(f"{url}console/about").json()["version"] == before
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
     assert process.returncode == 0

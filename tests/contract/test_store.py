@@ -633,6 +633,8 @@ async def test_institutions_are_kept_by_version(store: Store) -> None:
     assert await store.institutions.publish(newer, at=START + 2 * SECOND)
     assert await store.institutions.current() == newer
     assert [version for version, _ in await store.institutions.versions()] == ["newer", institution.version]
+    assert await store.institutions.get(institution.version) == institution
+    assert await store.institutions.get("never") is None
     assert await store.institutions.publish(institution, at=START + 3 * SECOND)
     assert await store.institutions.current() == institution
 

@@ -54,7 +54,7 @@ semantic: $(VENV)/.ready-semantic
 stats: $(VENV)/.ready-stats
 
 docs: $(VENV)/.ready
-	@$(BIN)/python -m fsm.diagram
+	@$(BIN)/python -m tools.diagram
 	@$(BIN)/python -m tools.signals
 	@$(BIN)/python -m tools.reference
 	@$(BIN)/python deploy/observability/dashboards.py

@@ -224,10 +224,7 @@ class Institution(Kept):
             "timers": tuple(one.model_copy(update={"text": timers.get(one.id, one.text)}) for one in self.timers),
             "intents": tuple(
                 one.model_copy(
-                    update={
-                        "answer": answers.get(one.id, one.answer),
-                        "options": options.get(one.id, one.options),
-                    }
+                    update={"answer": answers.get(one.id, one.answer), "options": options.get(one.id, one.options)}
                 )
                 for one in self.intents
             ),

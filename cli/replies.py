@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import httpx
 import orjson
@@ -30,8 +31,10 @@ class Reply:
 class Collector:
     """Poller of a sandbox's accepted sends, of which it keeps only the newest thousands."""
 
+    platform = "graph"
+
     def __init__(self, sandbox_url: str) -> None:
-        self._url = f"{sandbox_url.rstrip('/')}/graph/sandbox/messages"
+        self._url = f"{sandbox_url.rstrip('/')}/{self.platform}/sandbox/messages"
         self._after = 0
         self.replies: list[Reply] = []
 
@@ -59,10 +62,11 @@ class Collector:
         found = orjson.loads(answer.content)["messages"]
         if found:
             self._after = found[-1]["number"]
-        return [
-            Reply(each["client_reference"] or each["id"], each["wa_id"], datetime.fromisoformat(each["at"]).timestamp())
-            for each in found
-        ]
+        return [self.reply_of(each) for each in found]
+
+    def reply_of(self, accepted: dict[str, Any]) -> Reply:
+        at = datetime.fromisoformat(accepted["at"]).timestamp()
+        return Reply(accepted["client_reference"] or accepted["id"], accepted["wa_id"], at)
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class Traffic:
         Several webhooks get the posts in turn, as behind a load balancer.
         """
         self._urls = urls
-        self._secret = secret
+        self.secret = secret
         self._phone_number_id = phone_number_id
         self._run = run
         self._turns: dict[int, asyncio.Lock] = {}
@@ -134,7 +134,7 @@ class Traffic:
             OSError: the webhook is not there when messages are to leave all at once.
         """
         messages = plan(load)
-        posts = [self._signed(message, load) for message in messages]
+        posts = [self.post_of(self._writer(message, load), message) for message in messages]
         self.progress.planned = len(messages)
         poster = Poster(self._urls, connections=CONNECTIONS)
         if load.rate is None:
@@ -183,14 +183,14 @@ class Traffic:
         generation = (message.number - 1) // MESSAGES_OF_A_PERSON if message.measured else 0
         return self.person(message.person + generation * (load.people + 1))
 
-    def _signed(self, message: Planned, load: Load) -> Post:
+    def post_of(self, person: str, message: Planned) -> Post:
         change = inbound_text(
-            self._writer(message, load),
+            person,
             QUESTION.format(number=message.number),
             id=f"wamid.{self._run}.{message.person}.{message.number}",
             phone_number_id=self._phone_number_id,
         )
-        return signed(envelope(change), self._secret)
+        return signed(envelope(change), self.secret)
 
     async def _post_until_taken(self, poster: Poster, post: Post) -> int | None:
         """Return the number of refusals before it was accepted; None when it was given up."""
@@ -217,5 +217,5 @@ class Traffic:
 
     async def _report(self, poster: Poster, at: float) -> None:
         change = status(wamid(), "delivered", self.person(9_999_999), phone_number_id=self._phone_number_id)
-        await self._post_until_taken(poster, signed(envelope(change), self._secret))
+        await self._post_until_taken(poster, signed(envelope(change), self.secret))
         self.status_seconds.append(time.perf_counter() - at)

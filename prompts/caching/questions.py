@@ -114,9 +114,7 @@ class CachePolicy:
         if task is not TaskName.RESPONSE or content is None:
             return question
         return replace(
-            question,
-            semantic=self._semantic(task, scope, content, view),
-            template=self._template(scope, content, view),
+            question, semantic=self._semantic(task, scope, content, view), template=self._template(scope, content, view)
         )
 
     def _semantic(self, task: str, scope: "_Scope", content: Content, view: TurnView) -> SemanticPlace | None:
@@ -235,8 +233,9 @@ def _sole_content(view: TurnView) -> Content | None:
         return None
     if not _TYPED.fullmatch(view.messages[0].text):
         return None
-    words = vocabulary(tuple(view.institution.documents.values()))
-    return words.content(view.messages[0].text, language=view.institution.language)
+    return vocabulary(tuple(view.institution.documents.values())).content(
+        view.messages[0].text, language=view.institution.language
+    )
 
 
 def _context(view: TurnView) -> str:

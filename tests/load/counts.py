@@ -19,6 +19,7 @@ from contracts.ports import Store
 from contracts.values import ConversationId
 from fsm.table import MOVES
 from tests.load.installation import Installation
+from tests.load.platforms import reference_of
 from worker.backends import Backend, open_backend
 
 LEGAL = {(move.source, move.trigger, move.dest) for move in MOVES}
@@ -36,9 +37,10 @@ class Counts:
     """`lost` messages were taken with a 200 and have no turn; `doubled` ones have two.
 
     `out_of_order` conversations answered their messages, or sent their replies, in another order than they came.
-    `doubled_replies` are sends of one outbox row that the platform accepted again, `unsent` rows that it never got,
-    `silent_turns` turns without a reply. A message that was being worked on at more than five kills is a dead letter,
-    as nobody can tell it from one that kills its worker: a person is called, so it is not lost.
+    `doubled_replies` are sends of one outbox row that the platform accepted again, `sent_again` those that Prosa made
+    again as it did not know the outcome, `unsent` rows that the platform never got, `silent_turns` turns without a
+    reply. A message that was being worked on at more than five kills is a dead letter, as nobody can tell it from one
+    that kills its worker: a person is called, so it is not lost.
     """
 
     messages: int
@@ -47,6 +49,7 @@ class Counts:
     out_of_order: int
     illegal_moves: int
     doubled_replies: int
+    sent_again: int
     unsent: int
     silent_turns: int
     dead_letters: int
@@ -85,7 +88,7 @@ async def _is_settled(backend: Backend) -> bool:
 async def count(installation: Installation, sent: Sequence[Sent], replies: Iterable[Reply]) -> Counts:
     """Count everything; `sent` are all messages that were ever given to the webhook of this installation."""
     accepted = list(replies)
-    sends = Counter(reply.reference for reply in accepted)
+    sends = {reply.reference for reply in accepted}
     first = {reply.reference: place for place, reply in reversed(list(enumerate(accepted)))}
     async with open_backend(installation.settings) as backend:
         store = backend.store
@@ -106,8 +109,9 @@ async def count(installation: Installation, sent: Sequence[Sent], replies: Itera
         doubled=sum(times - 1 for times in answered.values()),
         out_of_order=sum(one.is_out_of_order(first) for one in conversations),
         illegal_moves=sum(one.illegal_moves for one in conversations),
-        doubled_replies=sum(times - 1 for times in sends.values()),
-        unsent=sum(row.id not in sends for one in conversations for row in one.rows),
+        doubled_replies=len(accepted) - sum(reference_of(row) in sends for one in conversations for row in one.rows),
+        sent_again=sum(max(row.attempts - 1, 0) for one in conversations for row in one.rows),
+        unsent=sum(reference_of(row) not in sends for one in conversations for row in one.rows),
         silent_turns=sum(one.silent_turns for one in conversations),
         dead_letters=dead_letters,
     )
@@ -155,7 +159,11 @@ class _Conversation:
 
     def is_out_of_order(self, first: dict[str, int]) -> bool:
         """`first` tells at which place the platform first accepted a row."""
-        places = [first[row.id] for row in sorted(self.rows, key=lambda row: row.number) if row.id in first]
+        places = [
+            first[reference_of(row)]
+            for row in sorted(self.rows, key=lambda row: row.number)
+            if reference_of(row) in first
+        ]
         return list(self.numbers) != sorted(self.numbers) or places != sorted(places)
 
 

@@ -17,11 +17,10 @@ from rich.console import Console
 
 from adapters.redis.celery_queue import ANALYSIS, FAST, KEY_PREFIX
 from adapters.redis.database import RedisDatabase
-from cli.replies import Collector
-from cli.traffic import Load, Traffic
+from cli.traffic import Load
 from tests.adapters.redis_server import RedisServer
 from tests.load.counts import Counts, count, settled
-from tests.load.installation import PHONE_NUMBER_ID, SECRET, Installation, installed, warmed
+from tests.load.installation import Installation, installed, warmed
 from tests.load.processes import Process, end_when_told
 from tests.load.proxy import Proxy
 from tests.load.scenarios import FULL, SHORT, Fault, Kind, Scenario
@@ -57,17 +56,16 @@ async def play(name: str, scenario: Scenario, folder: Path, *, seed: int = 0) ->
     """Start the installation, play traffic and faults, wait until everything is answered, count."""
     started = time.monotonic()
     async with installed(
-        scenario.engine, folder, workers=scenario.workers, proxied=scenario.is_proxied
+        scenario.engine, folder, workers=scenario.workers, proxied=scenario.is_proxied, channel=scenario.channel
     ) as installation:
         await installation.model(latency={"median_ms": scenario.model_ms, "sigma": 0.5})
         if scenario.tasks:
             await installation.tasks(**scenario.tasks)
         await warmed(installation)
         faults = Faults(installation, random.Random(seed))
-        traffic = Traffic(
-            f"{installation.url}/webhooks/whatsapp", secret=SECRET, phone_number_id=PHONE_NUMBER_ID, run="1000001"
-        )
-        collector = Collector(installation.sandbox_url)
+        if scenario.platform:
+            await installation.platform(**scenario.platform)
+        traffic, collector = installation.traffic("1000001"), installation.collector()
         beside = [asyncio.create_task(collector.look_forever()), asyncio.create_task(faults.supervise())]
         load = Load(scenario.messages, scenario.people, scenario.messages / scenario.seconds, seed=seed)
         try:

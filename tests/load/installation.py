@@ -15,8 +15,10 @@ import pytest
 from cli.replies import Collector
 from cli.settings import read_settings
 from cli.traffic import Load, Traffic
+from contracts.messages import ChannelName
 from contracts.settings import Settings
 from tests.adapters.redis_server import RedisServer, redis_server
+from tests.load.platforms import COLLECTORS, TRAFFIC
 from tests.load.processes import START_SECONDS, Process
 from tests.load.proxy import Proxy
 from tests.real_services import firestore_host, free_port
@@ -49,11 +51,20 @@ class Installation:
     redis: RedisServer | None = None
     proxy: Proxy | None = None
     tasks_url: str = ""
+    channel: ChannelName = ChannelName.WHATSAPP
 
     @property
     def url(self) -> str:
         """The first webhook's, and what else it serves."""
         return self.urls[0]
+
+    def traffic(self, run: str) -> Traffic:
+        """Make what writes to the first webhook as the channel's platform does."""
+        url = f"{self.url}/webhooks/{self.channel}"
+        return TRAFFIC[self.channel](url, secret=SECRET, phone_number_id=PHONE_NUMBER_ID, run=run)
+
+    def collector(self) -> Collector:
+        return COLLECTORS[self.channel](self.sandbox_url)
 
     def kill(self) -> None:
         """Everything of Prosa, also workers that came later."""
@@ -69,7 +80,8 @@ class Installation:
         await _put(f"{self.sandbox_url}/anthropic/sandbox/behaviour", behaviour)
 
     async def platform(self, **behaviour: Any) -> None:
-        await _put(f"{self.sandbox_url}/graph/sandbox/behaviour", {"statuses": STATUSES} | behaviour)
+        statuses = {"statuses": STATUSES} if self.channel is ChannelName.WHATSAPP else {}
+        await _put(f"{self.sandbox_url}/{self.collector().platform}/sandbox/behaviour", statuses | behaviour)
 
     async def tasks(self, **behaviour: Any) -> None:
         """How the stand-in of Cloud Tasks behaves from now on."""
@@ -78,11 +90,8 @@ class Installation:
 
 async def warmed(installation: Installation) -> None:
     """Return when the workers work: a message got its reply. Documents and prices have been read then."""
-    traffic = Traffic(
-        f"{installation.url}/webhooks/whatsapp", secret=SECRET, phone_number_id=PHONE_NUMBER_ID, run="9999999"
-    )
-    await traffic.drive(Load(messages=10, people=10, rate=None, duplicates=0))
-    collector = Collector(installation.sandbox_url)
+    await installation.traffic("9999999").drive(Load(messages=10, people=10, rate=None, duplicates=0))
+    collector = installation.collector()
     ends = time.monotonic() + START_SECONDS
     while len(collector.replies) < 10:
         if time.monotonic() > ends:
@@ -105,10 +114,12 @@ async def installed(
     webhooks: int = 1,
     proxied: bool = False,
     environment: Mapping[str, str] | None = None,
+    channel: ChannelName = ChannelName.WHATSAPP,
 ) -> AsyncIterator[Installation]:
     """Start everything of an engine and leave nothing running behind.
 
-    `proxied` puts a proxy before its store, `environment` adds to the settings of its processes. Several webhooks are
+    `proxied` puts a proxy before its store, `environment` adds to the settings of its processes, `channel` is
+    where its traffic comes from. Several webhooks are
     for the Celery engine; the sandbox posts to the first one.
     """
     async with AsyncExitStack() as stack:
@@ -116,6 +127,7 @@ async def installed(
         await builder.sandbox()
         installation = await builder.build(workers, webhooks)
         stack.callback(installation.kill)
+        installation.channel = channel
         await installation.platform()
         yield installation
 
@@ -146,6 +158,12 @@ class _Builder:
             "WHATSAPP_ACCESS_TOKEN": "sandbox",
             "WHATSAPP_PHONE_NUMBER_ID": PHONE_NUMBER_ID,
             "WHATSAPP_API_URL": f"{self.sandbox_url}/graph/v26.0",
+            "TELEGRAM_BOT_TOKEN": f"1000001:{SECRET}",
+            "TELEGRAM_SECRET_TOKEN": SECRET,
+            "TELEGRAM_API_URL": f"{self.sandbox_url}/telegram",
+            "SLACK_SIGNING_SECRET": SECRET,
+            "SLACK_BOT_TOKEN": f"xoxb-{SECRET}",
+            "SLACK_API_URL": f"{self.sandbox_url}/slack/api",
             **environment,
         }
 

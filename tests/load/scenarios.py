@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from contracts.messages import ChannelName
 from tests.load.installation import EngineName
 
 
@@ -43,6 +44,8 @@ class Scenario:
     workers: int = 2
     model_ms: float = 150.0
     tasks: dict[str, Any] = field(default_factory=dict)
+    platform: dict[str, Any] = field(default_factory=dict)
+    channel: ChannelName = ChannelName.WHATSAPP
     settle_seconds: float = 120.0
 
     @property
@@ -126,6 +129,20 @@ FULL: dict[str, Scenario] = {
         seconds=80,
         model_ms=0.0,
     ),
+    **{
+        f"{name}-killed": Scenario(
+            engine="embedded",
+            says=f"20 kill -9 of the one process on {name}, whose answers take 150 ms, so that they hit sends",
+            faults=(Fault(Kind.KILL_WORKER, 20, pause=(1.5, 3.0)),),
+            messages=2_000,
+            people=100,
+            seconds=80,
+            model_ms=0.0,
+            platform={"latency": {"median_ms": 150, "sigma": 0.5}},
+            channel=name,
+        )
+        for name in (ChannelName.TELEGRAM, ChannelName.SLACK)
+    },
     "tasks-workers-killed": Scenario(
         engine="cloud_tasks",
         says="kill -9 of the worker; deliveries lost, doubled and reordered",
@@ -190,6 +207,8 @@ SHORT: dict[str, Scenario] = {
         "celery-webhook-killed", messages=400, people=40, seconds=10, times={Kind.KILL_WEBHOOK: 3}
     ),
     "embedded-killed": _short("embedded-killed", messages=600, people=60, seconds=14, times={Kind.KILL_WORKER: 6}),
+    "telegram-killed": _short("telegram-killed", messages=300, people=60, seconds=12, times={Kind.KILL_WORKER: 4}),
+    "slack-killed": _short("slack-killed", messages=300, people=60, seconds=12, times={Kind.KILL_WORKER: 4}),
     "tasks-workers-killed": _short(
         "tasks-workers-killed", messages=200, people=40, seconds=12, times={Kind.KILL_WORKER: 3}
     ),

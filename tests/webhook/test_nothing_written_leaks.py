@@ -20,22 +20,6 @@ MARK = "Xaropinho"
 
 
 @pytest.fixture
-def raw_lines() -> Iterator[list[dict[str, Any]]]:
-    """What the code gives to the log, before anything is redacted: the redaction must not be what saves us."""
-    before = structlog.get_config()
-    lines: list[dict[str, Any]] = []
-
-    def keep(_: Any, __: str, event: Any) -> Any:
-        lines.append(dict(event))
-        raise structlog.DropEvent
-
-    everything = structlog.make_filtering_bound_logger(0)
-    structlog.configure(processors=[keep], wrapper_class=everything, cache_logger_on_first_use=False)
-    yield lines
-    structlog.configure(**before)
-
-
-@pytest.fixture
 def log_stream() -> Iterator[io.StringIO]:
     """The pipeline as production has it, at its most talkative."""
     root = logging.getLogger()

@@ -18,9 +18,8 @@ test: $(VENV)/.ready-dev
 
 # Of the code in this process alone: what only commands in processes of their own run is not counted. Below 80 % it fails.
 coverage: $(VENV)/.ready-dev semantic
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python pytest-cov
 	@$(BIN)/python tests/services.py
-	@$(BIN)/python -m pytest tests -n auto -m "not browser" -p pytest_cov $(addprefix --cov=,$(PACKAGES)) --cov-report=term:skip-covered --cov-fail-under=80
+	@$(BIN)/python -m pytest tests -n auto -m "not browser" $(addprefix --cov=,$(PACKAGES)) --cov-report=term:skip-covered --cov-fail-under=80
 
 check: $(VENV)/.ready-dev
 	@$(BIN)/ruff format --check .
@@ -55,7 +54,7 @@ semantic: $(VENV)/.ready-semantic
 stats: $(VENV)/.ready-stats
 
 docs: $(VENV)/.ready
-	@$(BIN)/python -m fsm.diagram
+	@$(BIN)/python -m tools.diagram
 	@$(BIN)/python -m tools.signals
 	@$(BIN)/python -m tools.reference
 	@$(BIN)/python deploy/observability/dashboards.py

@@ -13,12 +13,7 @@ ASK_AGAIN_SECONDS = 0.25
 
 
 async def wait_for_receipt(
-    store: ConversationStore,
-    events: Events,
-    conversation_id: ConversationId,
-    message_id: MessageId,
-    *,
-    seconds: float,
+    store: ConversationStore, events: Events, conversation_id: ConversationId, message_id: MessageId, *, seconds: float
 ) -> Receipt | None:
     """Return the receipt of the message as soon as its turn is committed, or None at the time-out."""
     loop = asyncio.get_running_loop()

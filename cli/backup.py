@@ -13,7 +13,7 @@ from cli.migration import settings_of
 from cli.output import console
 from contracts.errors import ConfigurationError, WorkerError
 from contracts.settings import Settings
-from worker.backends import Backend, open_backend
+from worker.backends import open_backend
 from worker.migration.conversations import Migration, Place
 from worker.migration.everything import UNREADABLE, copy_everything
 
@@ -46,7 +46,7 @@ async def restore(settings: Settings, file: Path, *, replace: bool, quiet: bool)
     with TemporaryDirectory(prefix="prosa-restore-") as folder:
         backup = settings_of(settings, f"sqlite:{_verified_copy(file, Path(folder))}")
         async with open_backend(settings) as live, open_backend(backup) as copy:
-            if not replace and await _holds_anything(live):
+            if not replace and (await live.inbox.depth() or (await live.store.conversations.find(limit=1)).items):
                 message = f"{settings.store_name} is in use: --replace puts the backup over what it holds"
                 raise ConfigurationError(message)
             return await _copied(Place("backup", copy), Place("live", live), replacing=replace, quiet=quiet)
@@ -91,10 +91,6 @@ async def _copied(source: Place, target: Place, *, replacing: bool, quiet: bool)
 def differences(counts: dict[str, int]) -> int:
     """Return the number of things that did not arrive as they were."""
     return sum(count for name, count in counts.items() if name == UNREADABLE or name.endswith("different"))
-
-
-async def _holds_anything(backend: Backend) -> bool:
-    return bool(await backend.inbox.depth() or (await backend.store.conversations.find(limit=1)).items)
 
 
 def _sha256(file: Path) -> str:

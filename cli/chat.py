@@ -94,14 +94,10 @@ def _show(turn: TurnRecord, as_json: bool) -> list[str]:
     if not as_json and not turn.replies:
         console.print(f"(no reply: {turn.reason}, the conversation is {turn.state})", style="yellow")
     if not as_json:
-        console.print(_footer(turn), style="dim")
+        parts: list[Any] = [turn.state.value, turn.intent or "-"]
+        if turn.confidence is not None:
+            parts.append(f"{turn.confidence:.2f}")
+        parts.append(f"{turn.ms.total:.0f} ms")
+        parts.append(f"USD {turn.cost_usd}" if turn.cost_usd is not None else "price unknown")
+        console.print("  " + " · ".join(parts), style="dim")
     return [option.title for reply in turn.replies for option in reply.options]
-
-
-def _footer(turn: TurnRecord) -> str:
-    parts: list[Any] = [turn.state.value, turn.intent or "-"]
-    if turn.confidence is not None:
-        parts.append(f"{turn.confidence:.2f}")
-    parts.append(f"{turn.ms.total:.0f} ms")
-    parts.append(f"USD {turn.cost_usd}" if turn.cost_usd is not None else "price unknown")
-    return "  " + " · ".join(parts)

@@ -19,12 +19,7 @@ from cli.trace import trace as trace_events
 from contracts.analysis import AnalysisKind
 from contracts.conversation import Conversation, Owner, Speaker, State
 from contracts.delivery import ConversationSummary, FoundConversation, TurnCommit
-from contracts.errors import (
-    BadCursorError,
-    ConversationConflictError,
-    IllegalTransitionError,
-    ReplyWindowClosedError,
-)
+from contracts.errors import BadCursorError, ConversationConflictError, IllegalTransitionError, ReplyWindowClosedError
 from contracts.listing import ConversationQuery, Order
 from contracts.media import ContentKind
 from contracts.messages import OutboundMessage

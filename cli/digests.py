@@ -73,11 +73,7 @@ async def performance(
 
 @asynchronous
 async def daily(
-    day: Ending = None,
-    as_json: AsJson = False,
-    html: Html = None,
-    slack: Slack = False,
-    language: Language = None,
+    day: Ending = None, as_json: AsJson = False, html: Html = None, slack: Slack = False, language: Language = None
 ) -> None:
     """Print the report of a day against the day before, and what left its usual band."""
     await _digest(Period.DAILY, day, language, as_json=as_json, html=html, slack=slack)
@@ -85,11 +81,7 @@ async def daily(
 
 @asynchronous
 async def weekly(
-    day: Ending = None,
-    as_json: AsJson = False,
-    html: Html = None,
-    slack: Slack = False,
-    language: Language = None,
+    day: Ending = None, as_json: AsJson = False, html: Html = None, slack: Slack = False, language: Language = None
 ) -> None:
     """Print the report of seven days against the seven before, and what left its usual band."""
     await _digest(Period.WEEKLY, day, language, as_json=as_json, html=html, slack=slack)

@@ -290,8 +290,7 @@ def replay(
 @app.command()
 @asynchronous
 async def backup(
-    file: Annotated[Path, typer.Argument(help="A new file; FILE.sha256 is written beside it.")],
-    as_json: AsJson = False,
+    file: Annotated[Path, typer.Argument(help="A new file; FILE.sha256 is written beside it.")], as_json: AsJson = False
 ) -> None:
     """Copy everything that the store and the inbox hold into one file, while Prosa runs."""
     from cli.backup import back_up

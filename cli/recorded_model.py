@@ -51,7 +51,9 @@ class RecordedModel:
         return self
 
     async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
-        key = _key(request)
+        parts = (request.model, *(block.text for block in request.system), _NOW.sub("", request.user))
+        schema = orjson.dumps(request.output_schema, option=orjson.OPT_SORT_KEYS).decode()
+        key = digest(*parts, request.schema_name, schema, request.repair_reason or "")
         if not self.replays:
             assert self._model is not None  # noqa: S101 - the engine puts it around one
             answer = await self._model.complete(request, on_text=on_text)
@@ -74,12 +76,6 @@ class RecordedModel:
     async def close(self) -> None:
         if self._model is not None:
             await self._model.close()
-
-
-def _key(request: ModelRequest) -> str:
-    parts = (request.model, *(block.text for block in request.system), _NOW.sub("", request.user))
-    schema = orjson.dumps(request.output_schema, option=orjson.OPT_SORT_KEYS).decode()
-    return digest(*parts, request.schema_name, schema, request.repair_reason or "")
 
 
 def _read(file: Path) -> list[Kept]:

@@ -119,8 +119,8 @@ async def watch(
 async def _metrics(prometheus: str, project: str) -> AsyncIterator[Callable[[datetime], Figures]]:
     if project:
         with required("Google Cloud"):
-            from adapters.google.credentials import AccessToken
-        api = PrometheusApi(CLOUD_MONITORING.format(project), token=AccessToken())
+            from adapters.google.token import MONITORING, GoogleToken
+        api = PrometheusApi(CLOUD_MONITORING.format(project), token=GoogleToken(MONITORING).current)
     else:
         api = PrometheusApi(prometheus)
     try:

@@ -68,8 +68,5 @@ async def sandboxed(settings: Settings, *, serving: bool = True) -> AsyncIterato
         SandboxSettings(institution=settings.institution, webhook_url=webhook_url, app_secret=SANDBOX_SECRET)
     )
     # The server leaves an app's beginning and end to its maker.
-    async with (
-        sandbox.router.lifespan_context(sandbox),
-        server_of(sandbox).running(listen("127.0.0.1", 0)) as url,
-    ):
+    async with sandbox.router.lifespan_context(sandbox), server_of(sandbox).running(listen("127.0.0.1", 0)) as url:
         yield with_sandbox(settings, url), url

@@ -177,10 +177,7 @@ async def run_labels(settings: Settings, file: Path, model: RecordedModel) -> li
 @asynccontextmanager
 async def _opened(settings: Settings, institution: str, file: Path, model: RecordedModel) -> AsyncIterator[Runtime]:
     with tempfile.TemporaryDirectory(prefix="prosa-eval-") as folder:
-        changes = {
-            "store": f"sqlite:{folder}/eval.sqlite",
-            "institution": institution_folder(institution, file.parent),
-        }
+        changes = {"store": f"sqlite:{folder}/eval.sqlite", "institution": institution_folder(institution, file.parent)}
         played = offline(settings).model_copy(update=changes)
         async with open_runtime(played, sweeping=False, around=model.around) as runtime:
             yield runtime

@@ -47,12 +47,7 @@ SECTIONS: Mapping[str, tuple[str, ...]] = {
 TRANSLATED = ("Texts", "Timers", "Intents")
 TRANSLATIONS = tuple(f"{name} {language}" for name in TRANSLATED for language in RECOGNISED_LANGUAGES)
 OPTIONAL_SECTIONS = frozenset(
-    {
-        (TAXONOMY, "Assets"),
-        (TAXONOMY, "Timers"),
-        (PRINCIPLES, "Settings"),
-        *((TAXONOMY, name) for name in TRANSLATIONS),
-    }
+    {(TAXONOMY, "Assets"), (TAXONOMY, "Timers"), (PRINCIPLES, "Settings"), *((TAXONOMY, name) for name in TRANSLATIONS)}
 )
 
 MAX_FILE_BYTES = 512 * 1024
@@ -145,7 +140,8 @@ class _Page:
     def settings(self, blocks: Sequence[Block], line: int, known: frozenset[str]) -> dict[str, _Setting]:
         """The "- key: value" lines of the first list below a heading."""
         found: dict[str, _Setting] = {}
-        for bullet in _first_bullets(blocks):
+        block = _settings_block(blocks)
+        for bullet in block.bullets if block else ():
             key, colon, value = bullet.text.partition(":")
             key, value = key.strip(), value.strip()
             if not colon or key not in known:
@@ -685,11 +681,6 @@ def _options(page: _Page, setting: _Setting | None) -> tuple[str, ...]:
 def _settings_block(blocks: Sequence[Block]) -> Block | None:
     """The list that holds the settings: the first block below the heading, when it is a list."""
     return blocks[0] if blocks and blocks[0].kind is BlockKind.BULLETS else None
-
-
-def _first_bullets(blocks: Sequence[Block]) -> tuple[Line, ...]:
-    block = _settings_block(blocks)
-    return block.bullets if block else ()
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -116,7 +116,9 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def read(self) -> Outline:
-        self._note_control_characters()
+        for number, line in enumerate(self.lines, start=1):
+            if _CONTROL.search(line):
+                self.problem(number, "an invisible control character stands here; type the line again")
         for start, end in _top_level(self.tokens):
             token = self.tokens[start]
             if token.type == "heading_open" and token.tag in ("h1", "h2"):
@@ -128,11 +130,6 @@ class _Reader:
 
     def problem(self, line: int, text: str) -> None:
         self.problems.append(Problem(self.file, line, text))
-
-    def _note_control_characters(self) -> None:
-        for number, line in enumerate(self.lines, start=1):
-            if _CONTROL.search(line):
-                self.problem(number, "an invisible control character stands here; type the line again")
 
     def _open_heading(self, token: Token, content: str) -> None:
         line = _line_of(token)

@@ -2,8 +2,9 @@
 
 from datetime import timedelta
 from enum import StrEnum
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from contracts.conversation import State
 from contracts.guardrails import Passage
@@ -158,6 +159,14 @@ class Timer(Kept):
         return Template(name=called, language=language, parameters=parameters, category=category)
 
 
+def _known_texts(texts: dict[str, Any]) -> dict[str, Any]:
+    known = set(FixedText)
+    return {key: text for key, text in texts.items() if key in known}
+
+
+# Texts that a newer release published are passed over, as its fields are.
+Texts = Annotated[dict[FixedText, str], BeforeValidator(_known_texts)]
+
 # Languages of which a message of a person can be recognised (`prompts/language.py`).
 RECOGNISED_LANGUAGES = ("en", "es", "pt")
 
@@ -165,7 +174,7 @@ RECOGNISED_LANGUAGES = ("en", "es", "pt")
 class Translation(Kept):
     """Texts of the institution in another language than its own: texts, answers and options of intents, reminders."""
 
-    texts: dict[FixedText, str] = Field(default_factory=dict)
+    texts: Texts = Field(default_factory=dict)
     answers: dict[str, str] = Field(default_factory=dict)
     options: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     timers: dict[str, str] = Field(default_factory=dict)
@@ -188,7 +197,7 @@ class Institution(Kept):
     fields: tuple[FieldSpec, ...]
     assets: tuple[Asset, ...] = ()
     never: tuple[str, ...]
-    texts: dict[FixedText, str]
+    texts: Texts
     opt_out_words: tuple[str, ...]
     opt_in_words: tuple[str, ...]
     allowed_domains: tuple[str, ...]
@@ -215,10 +224,7 @@ class Institution(Kept):
             "timers": tuple(one.model_copy(update={"text": timers.get(one.id, one.text)}) for one in self.timers),
             "intents": tuple(
                 one.model_copy(
-                    update={
-                        "answer": answers.get(one.id, one.answer),
-                        "options": options.get(one.id, one.options),
-                    }
+                    update={"answer": answers.get(one.id, one.answer), "options": options.get(one.id, one.options)}
                 )
                 for one in self.intents
             ),

@@ -61,13 +61,7 @@ class InboundKind(StrEnum):
 
 
 RECORDED_ONLY_KINDS = frozenset(
-    {
-        InboundKind.REACTION,
-        InboundKind.EDIT,
-        InboundKind.REVOKE,
-        InboundKind.SYSTEM,
-        InboundKind.WELCOME,
-    }
+    {InboundKind.REACTION, InboundKind.EDIT, InboundKind.REVOKE, InboundKind.SYSTEM, InboundKind.WELCOME}
 )
 
 

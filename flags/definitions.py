@@ -17,9 +17,7 @@ AttributeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}
 Percentage = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 # One line of text, written by hand and never empty.
 Line = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
-    AfterValidator(without_lone_surrogates),
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(without_lone_surrogates)
 ]
 
 

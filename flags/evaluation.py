@@ -187,13 +187,7 @@ class Flags(Protocol):
 class Evaluator:
     """Evaluation of the flags in memory; neither waits nor raises."""
 
-    def __init__(
-        self,
-        flags: Flags,
-        *,
-        now: Callable[[], datetime],
-        chance: Callable[[], Draw] = random_draw,
-    ) -> None:
+    def __init__(self, flags: Flags, *, now: Callable[[], datetime], chance: Callable[[], Draw] = random_draw) -> None:
         self._flags = flags
         self._now = now
         self._chance = chance

@@ -14,11 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def behind(
-    key: str,
-    *,
-    default: Any,
-    context: Callable[..., EvaluationContext],
-    client: OpenFeatureClient | None = None,
+    key: str, *, default: Any, context: Callable[..., EvaluationContext], client: OpenFeatureClient | None = None
 ) -> Callable[[F], F]:
     """Run the function, plain or async, when the flag is on for `context(*its arguments)`; else return `default`.
 

@@ -19,12 +19,7 @@ class Problem(NamedTuple):
 
 
 def problems(
-    flags: Iterable[Flag],
-    experiments: Iterable[Experiment],
-    *,
-    asked: Mapping[str, type],
-    kills: Kills,
-    at: datetime,
+    flags: Iterable[Flag], experiments: Iterable[Experiment], *, asked: Mapping[str, type], kills: Kills, at: datetime
 ) -> Iterator[Problem]:
     """Yield all findings, flag by flag and then experiment by experiment.
 
@@ -67,11 +62,7 @@ def _of_flag(flag: Flag, active: Iterable[Experiment], asked: Mapping[str, type]
 
 
 def _of_experiment(
-    one: Experiment,
-    active: Iterable[Experiment],
-    flags: Mapping[str, Flag],
-    asked: Mapping[str, type],
-    kills: Kills,
+    one: Experiment, active: Iterable[Experiment], flags: Mapping[str, Flag], asked: Mapping[str, type], kills: Kills
 ) -> Iterator[Problem]:
     flag = flags.get(one.flag_key)
     if flag is None or flag.status is not Status.AB_TEST:

@@ -99,9 +99,7 @@ async def set_attributes(
 
 
 async def _change(
-    conversation_id: ConversationId,
-    change: Callable[[Conversation], dict[str, Any]],
-    conversations: ConversationStore,
+    conversation_id: ConversationId, change: Callable[[Conversation], dict[str, Any]], conversations: ConversationStore
 ) -> Conversation:
     for _ in range(ATTEMPTS):
         head = await conversations.load(conversation_id) or Conversation(id=conversation_id)

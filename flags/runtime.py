@@ -12,13 +12,7 @@ from openfeature.provider import FeatureProvider
 from contracts.ports import Clock, Events, Records
 from flags.cache import Cache, Source, kept_fresh
 from flags.evaluation import CompiledFlag, Evaluator
-from flags.experiments.canary import (
-    LOOK_AT_EXPERIMENTS_EVERY,
-    LOOK_EVERY,
-    CanaryWatch,
-    ExperimentWatch,
-    watching,
-)
+from flags.experiments.canary import LOOK_AT_EXPERIMENTS_EVERY, LOOK_EVERY, CanaryWatch, ExperimentWatch, watching
 from flags.experiments.recorder import Recorder, recording
 from flags.experiments.store import ExperimentStore
 from flags.experiments.tracking import tracker

@@ -84,12 +84,7 @@ class ConversationMachine:
         source = transitions.state
         dest = self._fired(source, trigger, facts_of(transitions.conversation))
         record = TransitionRecord(
-            source=source,
-            dest=dest,
-            trigger=trigger,
-            confidence=confidence,
-            metadata=dict(metadata or {}),
-            at=at,
+            source=source, dest=dest, trigger=trigger, confidence=confidence, metadata=dict(metadata or {}), at=at
         )
         limit = self._limits[dest]
         changes: dict[str, Any] = {"state": dest, "times_out_at": at + limit if limit else None}

@@ -303,9 +303,7 @@ FALLBACKS = _counter(
 )
 GATE_FINDINGS = _counter("worker_gate_findings_total", "Drafts withheld by the guardrail gate", {"rule": tuple(Rule)})
 DRAIN_ERRORS = _counter(
-    "worker_drain_errors_total",
-    "Errors while draining and sweeping, by family",
-    {"family": FAMILIES},
+    "worker_drain_errors_total", "Errors while draining and sweeping, by family", {"family": FAMILIES}
 )
 BACKGROUND_ERRORS = _counter(
     "worker_background_errors_total",
@@ -377,10 +375,7 @@ TASK_REQUESTS = _counter(
 ANALYSES = _counter(
     "analyses_total",
     "Analyses asked for, found (known), and what became of each attempt",
-    {
-        "kind": tuple(AnalysisKind),
-        "outcome": ("known", "asked", "done", "failed", "postponed", "dropped"),
-    },
+    {"kind": tuple(AnalysisKind), "outcome": ("known", "asked", "done", "failed", "postponed", "dropped")},
 )
 ANALYSIS_SECONDS = _histogram(
     "analysis_seconds",
@@ -394,9 +389,7 @@ REPORTS_POSTED = _counter(
     {"outcome": ("posted", "failed")},
 )
 CALLBACKS = _counter(
-    "callbacks_total",
-    "Calls to the receiver of ended analyses",
-    {"outcome": ("accepted", "refused", "given_up")},
+    "callbacks_total", "Calls to the receiver of ended analyses", {"outcome": ("accepted", "refused", "given_up")}
 )
 NOTICES = _counter(
     "notices_total",
@@ -430,9 +423,7 @@ FLAG_REFRESHES = _counter(
     {"outcome": ("read", "unchanged", "failed", "defect")},
 )
 SPANS_DROPPED = _counter(
-    "tracing_spans_dropped_total",
-    "Spans that did not reach the collector",
-    {"reason": ("full", "lost", "closed")},
+    "tracing_spans_dropped_total", "Spans that did not reach the collector", {"reason": ("full", "lost", "closed")}
 )
 
 

@@ -164,10 +164,7 @@ def file_marks(content: ReadContent | None, *, is_new: bool = False) -> dict[str
     if content.kind is ContentKind.SEEN:
         seen = {"seen_in_file": content.text} if content.text else {}
         return seen or ({"file": "above"} if is_new else {})
-    sure = {
-        "confidence": content.confidence,
-        "say_back_and_ask_if_right" if is_new else "unsure": list(content.unsure),
-    }
+    sure = {"confidence": content.confidence, "say_back_and_ask_if_right" if is_new else "unsure": list(content.unsure)}
     return {"heard_may_be_wrong": {name: value for name, value in sure.items() if value}}
 
 

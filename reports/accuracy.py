@@ -12,11 +12,7 @@ from contracts.turn import TurnReason
 # A person who is back so soon had not come to the end.
 BACK_WITHIN = timedelta(minutes=10)
 # Where a classification led, and where an operator put the conversation afterwards.
-_OVERRULED = {
-    (State.PROCESSING, State.ESCALATING),
-    (State.COMPLETED, State.INIT),
-    (State.SPAM, State.INIT),
-}
+_OVERRULED = {(State.PROCESSING, State.ESCALATING), (State.COMPLETED, State.INIT), (State.SPAM, State.INIT)}
 
 
 def classification(decision: StateDecision, conversation: Conversation, at: datetime) -> Classification:

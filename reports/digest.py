@@ -11,15 +11,7 @@ from contracts.ports import Store
 from prompts.pricing.prices import usd_text
 from reports.bands import Band
 from reports.cost import By, CostReport, Span, cost_report
-from reports.performance import (
-    PerformanceReport,
-    days_of,
-    failure_rate,
-    hours,
-    performance_report,
-    preceding,
-    quality,
-)
+from reports.performance import PerformanceReport, days_of, failure_rate, hours, performance_report, preceding, quality
 
 HISTORY = timedelta(days=14)
 

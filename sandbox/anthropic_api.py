@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -31,7 +30,7 @@ from sandbox.messages_request import (
 from sandbox.model_platforms import PLAIN, Platform
 from sandbox.prompt_cache import CacheUse, PromptCache
 from sandbox.schema import SchemaShelf
-from sandbox.transport import JSON, BodyTooLargeError, Chunked, Cut, read_body
+from sandbox.transport import JSON, BodyTooLargeError, Chunked, Cut, behaviour_route, read_body
 
 KEPT_REQUESTS = 500
 KEPT_BODIES = 50
@@ -96,7 +95,7 @@ class ModelSandbox:
             Route("/v1/messages/count_tokens", self.count_tokens, methods=["POST"]),
             Route("/v1/models", self._list_models, methods=["GET"]),
             Route("/v1/models/{model}", self._get_model, methods=["GET"]),
-            Route("/sandbox/behaviour", self._change_behaviour, methods=["GET", "PUT", "DELETE"]),
+            behaviour_route(self, self._initial, lambda: {"script_left": len(self._script)}),
             Route("/sandbox/requests", self._show_requests, methods=["GET", "DELETE"]),
         ]
 
@@ -179,12 +178,7 @@ class ModelSandbox:
         return None
 
     def _answer(
-        self,
-        asked: MessagesRequest,
-        dice: Dice,
-        times: int,
-        scripted: ScriptedAnswer | None,
-        fault: ModelFault | None,
+        self, asked: MessagesRequest, dice: Dice, times: int, scripted: ScriptedAnswer | None, fault: ModelFault | None
     ) -> Answer:
         if fault is ModelFault.REFUSAL:
             details = {"type": "refusal", "category": None, "explanation": "Refused on purpose by the sandbox."}
@@ -216,12 +210,7 @@ class ModelSandbox:
         return answer
 
     def _text(
-        self,
-        asked: MessagesRequest,
-        dice: Dice,
-        times: int,
-        scripted: ScriptedAnswer | None,
-        fault: ModelFault | None,
+        self, asked: MessagesRequest, dice: Dice, times: int, scripted: ScriptedAnswer | None, fault: ModelFault | None
     ) -> str:
         if scripted is not None and scripted.answer is not None:
             return scripted.answer if isinstance(scripted.answer, str) else self._scripted(asked, scripted.answer)
@@ -264,7 +253,9 @@ class ModelSandbox:
             "anthropic-organization-id": "00000000-0000-4000-8000-000000000000",
             "anthropic-ratelimit-requests-limit": str(RATE_LIMIT_REQUESTS),
             "anthropic-ratelimit-requests-remaining": str(left),
-            "anthropic-ratelimit-requests-reset": _in_a_minute(),
+            "anthropic-ratelimit-requests-reset": (datetime.now(UTC) + timedelta(minutes=1)).strftime(
+                "%Y-%m-%dT%H:%M:%SZ"
+            ),
         }
 
     def _error(self, status: int, kind: str, message: str, request_id: str | None = None) -> Response:
@@ -377,17 +368,6 @@ class ModelSandbox:
             return self._error(404, "not_found_error", f"model: {name}")
         return JSON(_model(name))
 
-    async def _change_behaviour(self, request: Request) -> Response:
-        if request.method == "PUT":
-            try:
-                self.behave(ModelBehaviour.model_validate_json(await request.body()))
-            except ValidationError as exc:
-                return JSON(exc.json(include_url=False).encode(), status_code=422)
-        elif request.method == "DELETE":
-            self.behave(self._initial)
-        state = self.behaviour.model_dump(mode="json", exclude_defaults=True)
-        return JSON({**state, "script_left": len(self._script)})
-
     async def _show_requests(self, request: Request) -> Response:
         if request.method == "DELETE":
             self.requests.clear()
@@ -414,10 +394,7 @@ def _usage(use: CacheUse, output_tokens: int) -> dict[str, Any]:
         "output_tokens": output_tokens,
         "cache_creation_input_tokens": use.written,
         "cache_read_input_tokens": use.read,
-        "cache_creation": {
-            "ephemeral_5m_input_tokens": use.written_5m,
-            "ephemeral_1h_input_tokens": use.written_1h,
-        },
+        "cache_creation": {"ephemeral_5m_input_tokens": use.written_5m, "ephemeral_1h_input_tokens": use.written_1h},
         "service_tier": "standard",
     }
 
@@ -471,7 +448,3 @@ def _model(name: str) -> dict[str, Any]:
 
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:
     yield content
-
-
-def _in_a_minute() -> str:
-    return (datetime.now(UTC) + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -88,10 +88,7 @@ def create_app(settings: SandboxSettings) -> Starlette:
         institution = load_institution(institution)
     model = ModelSandbox(institution, behaviour=settings.model, seed=settings.seed)
     graph = GraphSandbox(
-        app_secret=settings.app_secret,
-        webhook_url=settings.webhook_url,
-        behaviour=settings.graph,
-        seed=settings.seed,
+        app_secret=settings.app_secret, webhook_url=settings.webhook_url, behaviour=settings.graph, seed=settings.seed
     )
     kinds: tuple[type[PlatformDouble], ...] = (
         TelegramSandbox,

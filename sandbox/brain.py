@@ -56,12 +56,7 @@ _ORDINALS = {
     "primeira": 0, "primeiro": 0, "segunda": 1, "segundo": 1, "terceira": 2, "terceiro": 2,
     "first": 0, "second": 1, "third": 2,
 }  # fmt: skip
-_ASKED = {
-    WaitingFor.IDENTIFICATION,
-    WaitingFor.FIELD,
-    WaitingFor.CHOICE,
-    WaitingFor.ANYTHING,
-}
+_ASKED = {WaitingFor.IDENTIFICATION, WaitingFor.FIELD, WaitingFor.CHOICE, WaitingFor.ANYTHING}
 _WORDS = {
     "pt": {
         "thanks_name": "Obrigado, {name}!",

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -24,7 +23,7 @@ from sandbox.graph_validation import GraphError, check_message, check_read_mark
 from sandbox.media import MAX_UPLOAD_BYTES, MediaShelf
 from sandbox.media_faults import FileFault, looked_up
 from sandbox.recordings import voice_note
-from sandbox.transport import JSON, BodyTooLargeError, Cut, read_body
+from sandbox.transport import JSON, BodyTooLargeError, Cut, behaviour_route, read_body
 from sandbox.whatsapp_webhooks import DEFAULT_PHONE_NUMBER_ID, envelope, inbound_audio, inbound_text, status_element
 
 KEPT_MESSAGES = 10_000
@@ -76,7 +75,7 @@ class GraphSandbox:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/sandbox/behaviour", self._change_behaviour, methods=["GET", "PUT", "DELETE"]),
+            behaviour_route(self, self._initial, lambda: {"script_left": len(self._script)}),
             Route("/sandbox/messages", self._show_messages, methods=["GET", "DELETE"]),
             Route("/sandbox/inbound", self._write_as_person, methods=["POST"]),
             Route("/sandbox/media/{key}", self._download, methods=["GET"], name="download"),
@@ -104,19 +103,16 @@ class GraphSandbox:
             body = await read_body(request, MAX_JSON_BYTES)
             content = _parse(body)
             if content.get("status") is not None and "type" not in content:
-                return await self._mark_read(content)
+                if content.get("messaging_product") != "whatsapp":
+                    raise GraphError(100, "The parameter messaging_product is required and must be whatsapp.")
+                check_read_mark(content)
+                self.counters.add("typing_indicators" if content.get("typing_indicator") else "read_marks")
+                return JSON({"success": True})
             return await self._accept(request, content, body)
         except BodyTooLargeError:
             return self._refuse(GraphError(100, "The request is too large.", status=413), body)
         except GraphError as exc:
             return self._refuse(exc, body)
-
-    async def _mark_read(self, content: dict[str, Any]) -> Response:
-        if content.get("messaging_product") != "whatsapp":
-            raise GraphError(100, "The parameter messaging_product is required and must be whatsapp.")
-        check_read_mark(content)
-        self.counters.add("typing_indicators" if content.get("typing_indicator") else "read_marks")
-        return JSON({"success": True})
 
     async def _accept(self, request: Request, content: dict[str, Any], body: bytes) -> Response:
         dice, _ = self._chance.dice(body)
@@ -321,17 +317,6 @@ class GraphSandbox:
         if not token or token == "invalid":
             return self._refuse(GraphError(190), b"")
         return self.media.download(request, self.media.behind(request.path_params["key"]))
-
-    async def _change_behaviour(self, request: Request) -> Response:
-        if request.method == "PUT":
-            try:
-                self.behave(GraphBehaviour.model_validate_json(await request.body()))
-            except ValidationError as exc:
-                return JSON(exc.json(include_url=False).encode(), status_code=422)
-        elif request.method == "DELETE":
-            self.behave(self._initial)
-        state = self.behaviour.model_dump(mode="json", exclude_defaults=True)
-        return JSON({**state, "script_left": len(self._script)})
 
     async def _show_messages(self, request: Request) -> Response:
         """Everything accepted, in order; `?to=`, and pages by `?after=<number>&limit=`."""

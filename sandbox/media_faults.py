@@ -71,10 +71,7 @@ _STATUSES = {
     FileFault.UNAVAILABLE: 503,
     FileFault.NO_CONTENT: 204,
 }
-_REDIRECTS = {
-    FileFault.REDIRECT_INSIDE: ELSEWHERE,
-    FileFault.REDIRECT_ELSEWHERE: "https://elsewhere.example/file.ogg",
-}
+_REDIRECTS = {FileFault.REDIRECT_INSIDE: ELSEWHERE, FileFault.REDIRECT_ELSEWHERE: "https://elsewhere.example/file.ogg"}
 
 
 def looked_up(fault: FileFault | None, answer: dict[str, Any], link: str, *, within: str | None = None) -> Response:

@@ -206,6 +206,8 @@ def parse_request(
         schema = _checked(schemas, tool["input_schema"], "tools.0.input_schema")
     elif schema is None:
         schema = _schema_in_words(request, schemas)
+    contents = [message["content"] for message in request["messages"] if isinstance(message["content"], list)]
+    files = [each for content in contents for each in content if each["type"] in FILES]
     return MessagesRequest(
         model=request["model"],
         max_tokens=request.get("max_tokens", 0),
@@ -216,7 +218,7 @@ def parse_request(
         format_bytes=format_bytes,
         user_text=user_text,
         stop_sequences=tuple(request.get("stop_sequences") or ()),
-        seen=_seen(request["messages"]),
+        seen=" ".join(seen(each)[0] for each in files) if files else None,
     )
 
 
@@ -275,12 +277,6 @@ def _turns(messages: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any
             "This model does not support assistant message prefill. The conversation must end with a user message."
         )
     return turns
-
-
-def _seen(messages: list[dict[str, Any]]) -> str | None:
-    contents = [message["content"] for message in messages if isinstance(message["content"], list)]
-    files = [each for content in contents for each in content if each["type"] in FILES]
-    return " ".join(seen(each)[0] for each in files) if files else None
 
 
 def _block(block: dict[str, Any], where: str, role: bytes) -> Block:

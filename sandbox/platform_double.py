@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import orjson
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -16,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 from sandbox.behaviour import Counters, PlatformBehaviour, Script, ScriptedSend, SendFault
 from sandbox.chance import Chance
 from sandbox.media import MediaShelf
-from sandbox.transport import JSON, BodyTooLargeError, Cut, read_body
+from sandbox.transport import JSON, BodyTooLargeError, Cut, behaviour_route, read_body
 
 KEPT_MESSAGES = 10_000
 MAX_JSON_BYTES = 1024 * 1024
@@ -60,7 +59,7 @@ class PlatformDouble:
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/sandbox/behaviour", self._change_behaviour, methods=["GET", "PUT", "DELETE"]),
+            behaviour_route(self, PlatformBehaviour(), lambda: {"script_left": len(self._script)}),
             Route("/sandbox/messages", self._show_messages, methods=["GET", "DELETE"]),
             self.media.route(),
             *self.platform_routes(),
@@ -133,16 +132,6 @@ class PlatformDouble:
         if content is None:
             raise Refused(400, "Bad Request: the body is no JSON object")
         return content
-
-    async def _change_behaviour(self, request: Request) -> Response:
-        if request.method == "PUT":
-            try:
-                self.behave(PlatformBehaviour.model_validate_json(await request.body()))
-            except ValidationError as exc:
-                return JSON(exc.json(include_url=False).encode(), status_code=422)
-        elif request.method == "DELETE":
-            self.behave(PlatformBehaviour())
-        return JSON({**self.behaviour.model_dump(mode="json", exclude_defaults=True), "script_left": len(self._script)})
 
     async def _show_messages(self, request: Request) -> Response:
         """Everything accepted, in order; `?to=`, and pages by `?after=<number>&limit=`."""

@@ -85,7 +85,13 @@ class PromptCache:
                 ttl = blocks[index].ttl_seconds or FIVE_MINUTES
                 written[ttl] += ends[index] - position
                 position = ends[index]
-                self._keep(keys[index], now, ttl)
+                key = keys[index]
+                earlier = self._entries.get(key)
+                since = earlier.since if earlier is not None and earlier.expires_at > now else now
+                self._entries[key] = _Entry(since, now + ttl, ttl)
+                self._entries.move_to_end(key)
+                if len(self._entries) > self._size:
+                    self._entries.popitem(last=False)
         return CacheUse(
             uncached=ends[-1] - position, read=read, written_5m=written[FIVE_MINUTES], written_1h=written[ONE_HOUR]
         )
@@ -117,11 +123,3 @@ class PromptCache:
         if entry is not None and entry.expires_at > now:
             entry.expires_at = now + entry.ttl_seconds
             self._entries.move_to_end(key)
-
-    def _keep(self, key: bytes, now: float, ttl: float) -> None:
-        earlier = self._entries.get(key)
-        since = earlier.since if earlier is not None and earlier.expires_at > now else now
-        self._entries[key] = _Entry(since, now + ttl, ttl)
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._size:
-            self._entries.popitem(last=False)

@@ -40,16 +40,13 @@ class SlackWebhooks:
         text = _text(await request.body())
         if text is None:
             return PlainTextResponse("invalid_payload", 400)
-        if self._is_too_often(path):
-            return PlainTextResponse("rate_limited", 429, {"Retry-After": str(RETRY_AFTER_SECONDS)})
-        self.posted.setdefault(path, []).append(text)
-        return PlainTextResponse("ok")
-
-    def _is_too_often(self, path: str) -> bool:
         now = self.monotonic()
         recent = [at for at in self._times.get(path, []) if at > now - 1]
         self._times[path] = recent if len(recent) >= BURST else [*recent, now]
-        return len(recent) >= BURST
+        if len(recent) >= BURST:
+            return PlainTextResponse("rate_limited", 429, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        self.posted.setdefault(path, []).append(text)
+        return PlainTextResponse("ok")
 
 
 def _text(body: bytes) -> str | None:

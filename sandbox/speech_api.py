@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import orjson
-from pydantic import Field, ValidationError
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -21,7 +21,7 @@ from sandbox.graph_validation import GraphError
 from sandbox.media import read_form
 from sandbox.media_faults import LOGIN_PAGE, STALLED_SECONDS
 from sandbox.recordings import spoken_in, voice_note
-from sandbox.transport import JSON, Cut
+from sandbox.transport import JSON, Cut, behaviour_route
 
 UNSURE = 0.2
 SECONDS_OF_A_CHARACTER = 0.07
@@ -84,7 +84,7 @@ class SpeechSandbox:
     def routes(self) -> list[BaseRoute]:
         recognize = "/v2/projects/{project}/locations/{location}/recognizers/{recognizer}"
         return [
-            Route("/sandbox/behaviour", self._change_behaviour, methods=["GET", "PUT", "DELETE"]),
+            behaviour_route(self, SpeechBehaviour(), lambda: {"counters": self.counters.all()}),
             Route("/v1/audio/transcriptions", self._transcribe, methods=["POST"]),
             Route("/v1/audio/speech", self._speak, methods=["POST"]),
             Route(recognize, self._recognize, methods=["POST"]),
@@ -152,16 +152,6 @@ class SpeechSandbox:
                 return JSON({"text": ["not", "a", "text"], "results": {"alternatives": 1}})
         status = _STATUSES.get(fault)
         return JSON({"error": {"message": fault}}, status_code=status) if status else _HEARD.get(fault, {})
-
-    async def _change_behaviour(self, request: Request) -> Response:
-        if request.method != "GET":
-            body = await request.body() if request.method == "PUT" else b"{}"
-            try:
-                self.behave(SpeechBehaviour.model_validate_json(body))
-            except ValidationError as exc:
-                return JSON(exc.json(include_url=False).encode(), status_code=422)
-        state = self.behaviour.model_dump(mode="json", exclude_defaults=True)
-        return JSON({**state, "counters": self.counters.all()})
 
 
 def _words(spoken: dict[str, Any]) -> list[tuple[str, float]]:

@@ -26,11 +26,7 @@ SENDS = {
     "sendContact": "phone_number",
     "setMessageReaction": "message_id",
 }
-TEXTS = {
-    403: "Forbidden: bot was blocked by the user",
-    429: "Too Many Requests: retry after 1",
-    401: "Unauthorized",
-}
+TEXTS = {403: "Forbidden: bot was blocked by the user", 429: "Too Many Requests: retry after 1", 401: "Unauthorized"}
 _TAG = re.compile(r"<(/?)([a-z]+)>")
 
 

@@ -1,11 +1,13 @@
 """Answers as bytes on a connection: marked as the sandbox's, dripped slowly, or cut off on purpose."""
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Protocol, TypeVar
 
 import orjson
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SANDBOX_HEADER = (b"x-prosa-sandbox", b"true")
@@ -116,3 +118,28 @@ async def read_body(request: Request, limit: int) -> bytes:
             raise BodyTooLargeError
         pieces.append(piece)
     return b"".join(pieces)
+
+
+B = TypeVar("B", bound=BaseModel)
+
+
+class Behaving(Protocol[B]):
+    behaviour: B
+
+    def behave(self, behaviour: B) -> None: ...
+
+
+def behaviour_route(double: Behaving[B], initial: B, more: Callable[[], dict[str, Any]] = dict[str, Any]) -> Route:
+    """Return the route that shows a double's behaviour and `more`; PUT replaces it, DELETE restores the initial one."""
+
+    async def change(request: Request) -> Response:
+        try:
+            if request.method == "PUT":
+                double.behave(type(initial).model_validate_json(await request.body()))
+            elif request.method == "DELETE":
+                double.behave(initial)
+        except ValidationError as exc:
+            return JSON(exc.json(include_url=False).encode(), status_code=422)
+        return JSON(double.behaviour.model_dump(mode="json", exclude_defaults=True) | more())
+
+    return Route("/sandbox/behaviour", change, methods=["GET", "PUT", "DELETE"])

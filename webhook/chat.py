@@ -139,7 +139,11 @@ async def _status(
             # Answered before its conversation was joined to another.
             receipt = await conversations.receipt(own, message_id)
         if receipt is None:
-            return await _waiting(thread, message_id, deps)
+            for entry in await deps.inbox.pending(thread):
+                if entry.message.id == message_id:
+                    status = "processing" if entry.attempts else "received"
+                    return {"message_id": message_id, "status": status, "reply": None}
+            return None
         turn = await conversations.turn_of(receipt)
     except TransientError as exc:
         raise _store_unavailable() from exc
@@ -161,16 +165,6 @@ def _status_of(turn: TurnRecord) -> str:
     if turn.reason == "dead_letter" or turn.state is State.FAILED:
         return "failed"
     return "escalated" if turn.state is State.ESCALATING else "replied"
-
-
-async def _waiting(
-    conversation_id: ConversationId, message_id: MessageId, deps: WebhookDependencies
-) -> dict[str, Any] | None:
-    for entry in await deps.inbox.pending(conversation_id):
-        if entry.message.id == message_id:
-            status = "processing" if entry.attempts else "received"
-            return {"message_id": message_id, "status": status, "reply": None}
-    return None
 
 
 async def _stream(conversation_id: ConversationId, last: int, deps: WebhookDependencies) -> AsyncIterator[bytes]:

@@ -175,14 +175,11 @@ class Intake:
             return
         post = Post(body, scope["headers"], scope["query_string"])
         waiting = _Waiting(post, came_at, asyncio.get_running_loop().create_future())
-        self._take(waiting)
-        await _answer_to(await waiting.outcome)(scope, receive, send)
-
-    def _take(self, waiting: _Waiting) -> None:
-        """Take the post together with what else comes in this round of the event loop."""
+        # Taken together with what else comes in this round of the event loop.
         self._waiting.append(waiting)
         if len(self._waiting) == 1:
             asyncio.get_running_loop().call_soon(self._begin)
+        await _answer_to(await waiting.outcome)(scope, receive, send)
 
     def _begin(self) -> None:
         waiting, self._waiting = self._waiting, []

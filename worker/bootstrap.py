@@ -403,14 +403,7 @@ def _cache_policy(settings: Settings) -> CachePolicy | None:
 
 @asynccontextmanager
 async def _variants(
-    settings: Settings,
-    backend: Backend,
-    clock: Clock,
-    prompter: Prompter,
-    writer: str,
-    language: str,
-    *,
-    flagged: bool,
+    settings: Settings, backend: Backend, clock: Clock, prompter: Prompter, writer: str, language: str, *, flagged: bool
 ) -> AsyncIterator[VariantAssigner]:
     salt, switches = settings.id_salt.get_secret_value(), settings.prompter_switches
     if not flagged:
@@ -422,13 +415,7 @@ async def _variants(
         # While it is edited later, one with mistakes leaves the earlier flags in force; one to begin with has none.
         read_flag_file(settings.flags_file)
     async with open_flags(
-        backend.store.records,
-        backend.events,
-        clock,
-        writer=writer,
-        salt=salt,
-        said=switches,
-        file=settings.flags_file,
+        backend.store.records, backend.events, clock, writer=writer, salt=salt, said=switches, file=settings.flags_file
     ) as flags:
         yield FlagVariantAssigner(prompter, flags.recorder, flags.resolver, language)
 
@@ -551,12 +538,17 @@ def make_transcriber(settings: Settings) -> Transcriber | None:
         inner = LocalTranscriber(Path(model), within=within)
     elif name == "google":
         with required("PROSA_TRANSCRIBER=google", "make engines, or pip install 'prosa[gcp]'"):
-            from adapters.google.token import GoogleToken
+            from adapters.google.token import CLOUD, GoogleToken
             from adapters.speech.google import GoogleTranscriber
         project, location = settings.google_cloud_project, settings.transcriber_location
         assert project is not None  # noqa: S101 - the settings were checked for it
         inner = GoogleTranscriber(
-            project, location=location, model=model, token=GoogleToken(), within=within, url=settings.transcriber_url
+            project,
+            location=location,
+            model=model,
+            token=GoogleToken(CLOUD),
+            within=within,
+            url=settings.transcriber_url,
         )
     else:
         from adapters.speech.openai import OPENAI_URL, OpenAiTranscriber

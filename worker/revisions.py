@@ -35,10 +35,7 @@ def revised(
     texts = newest_texts(revisions)
     window, removed = _revised(conversation.window, texts)
     known = {said.message_id for said in conversation.window} | set(came)
-    early = [
-        *conversation.early_revisions,
-        *(_bounded(revision) for revision in revisions if revision.of not in known),
-    ]
+    early = [*conversation.early_revisions, *(_bounded(revision) for revision in revisions if revision.of not in known)]
     said_still = _person_words(window)
     gone = [text for text in removed if text]
     fields = {

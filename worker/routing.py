@@ -44,10 +44,7 @@ class ConsentWords(Protocol):
     def asks_for_assistant(self, text: str) -> bool: ...
 
 
-RATINGS = {
-    FixedText.SATISFIED: TurnReason.RATED_SATISFIED,
-    FixedText.UNSATISFIED: TurnReason.RATED_UNSATISFIED,
-}
+RATINGS = {FixedText.SATISFIED: TurnReason.RATED_SATISFIED, FixedText.UNSATISFIED: TurnReason.RATED_UNSATISFIED}
 HOLD_AGAIN_AFTER = timedelta(minutes=10)
 UNREADABLE_AGAIN_AFTER = timedelta(minutes=10)
 

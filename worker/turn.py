@@ -115,13 +115,7 @@ def assistant_said(replies: Sequence[OutboundMessage], at: datetime) -> tuple[Ut
 
 
 def to_commit(
-    turn: Turn,
-    draft: Draft,
-    institution_version: str,
-    *,
-    at: datetime,
-    total_ms: float = 0.0,
-    spent: Decimal = ZERO,
+    turn: Turn, draft: Draft, institution_version: str, *, at: datetime, total_ms: float = 0.0, spent: Decimal = ZERO
 ) -> TurnCommit:
     """Return everything that the turn writes in one step: head, history, transcript, record, receipts and outbox.
 

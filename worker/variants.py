@@ -120,6 +120,7 @@ class FlagVariantAssigner(_Observer):
         wanted = {name: picks.of(PROMPTS + name, 0) for name in TURN_TEMPLATES}
         versions |= {name: version for name, version in wanted.items() if self.prompter.has_version(name, version)}
         models = {task.value: picks.of(MODELS + task, "") for task in TURN_TASKS}
+        ask_below = picks.of("confidence.ask_below", -1.0)
         tuning = Tuning(
             models={task: model for task, model in models.items() if model},
             strategy=_strategy(picks.of("strategy", "")),
@@ -127,7 +128,7 @@ class FlagVariantAssigner(_Observer):
             cache_semantic=picks.of("cache.semantic", True),
             cache_template=picks.of("cache.template", True),
             batching=picks.of("batching", self.prompter.uses_batching),
-            ask_below=_share(picks.of("confidence.ask_below", -1.0)),
+            ask_below=ask_below if 0 <= ask_below <= 1 else None,
             arms=tuple(map(str, picks.assignments)),
             forced=conversation.forced,
         )
@@ -193,7 +194,3 @@ def _strategy(name: str) -> str | None:
         log.warning("flag.unusable", setting="strategy")
         return None
     return name or None
-
-
-def _share(value: float) -> float | None:
-    return value if 0 <= value <= 1 else None

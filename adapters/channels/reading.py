@@ -12,15 +12,7 @@ from adapters.json_input import parse_json
 from contracts.channels import Received, Unreadable
 from contracts.errors import MalformedMessageError
 from contracts.media import InboundMedia
-from contracts.messages import (
-    Address,
-    ChannelName,
-    InboundKind,
-    InboundMessage,
-    StatusUpdate,
-    address_digests,
-    digest,
-)
+from contracts.messages import Address, ChannelName, InboundKind, InboundMessage, StatusUpdate, address_digests, digest
 from contracts.signs import shortened
 from contracts.values import ConversationId, MessageId
 
@@ -137,13 +129,7 @@ class Reader:
             InboundMessage(
                 id=self._message_id(account, platform_id),
                 conversation_id=self.thread(account, person),
-                address=Address(
-                    channel=self._channel,
-                    account=account,
-                    person=person,
-                    aliases=names[1:],
-                    user=user,
-                ),
+                address=Address(channel=self._channel, account=account, person=person, aliases=names[1:], user=user),
                 platform_id=platform_id,
                 kind=content.kind,
                 text=shortened(content.text, MAX_TEXT),

@@ -9,12 +9,7 @@ import orjson
 
 from adapters.channels.fetching import Downloads
 from adapters.http.client import Answer, HttpError, ask, open_client
-from contracts.errors import (
-    ChannelAccountError,
-    ChannelUnavailableError,
-    ConfigurationError,
-    SendOutcomeUnknownError,
-)
+from contracts.errors import ChannelAccountError, ChannelUnavailableError, ConfigurationError, SendOutcomeUnknownError
 from contracts.media import MediaFault, MediaRefusedError
 from contracts.messages import Address, OutboundMessage
 from observability.logs import logger

@@ -37,13 +37,7 @@ from adapters.firestore.database import (
     document_id,
 )
 from contracts.delivery import Ages, Appended, Arrival, InboxEntry, Lease
-from contracts.errors import (
-    ConversationJoinedError,
-    InboxUnavailableError,
-    LeaseLostError,
-    PermanentError,
-    WorkerError,
-)
+from contracts.errors import ConversationJoinedError, InboxUnavailableError, LeaseLostError, PermanentError, WorkerError
 from contracts.messages import InboundMessage
 from contracts.ports import MAX_JOINS
 from contracts.values import ConversationId

@@ -42,15 +42,7 @@ from adapters.firestore.database import (
     document_id,
 )
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
-from contracts.delivery import (
-    ConversationArchive,
-    DeadLetter,
-    OutboxRow,
-    Receipt,
-    Record,
-    TurnCommit,
-    row_of,
-)
+from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow, Receipt, Record, TurnCommit, row_of
 from contracts.errors import ConversationConflictError, PermanentError, StoreUnavailableError
 from contracts.institution import Institution
 from contracts.listing import (
@@ -817,11 +809,7 @@ class FirestoreStore:
     """
 
     def __init__(
-        self,
-        database: FirestoreDatabase,
-        *,
-        clock: Clock | None = None,
-        retention: timedelta = timedelta(days=90),
+        self, database: FirestoreDatabase, *, clock: Clock | None = None, retention: timedelta = timedelta(days=90)
     ) -> None:
         self._database = database
         self._process = database.new_id()

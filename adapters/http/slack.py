@@ -48,13 +48,9 @@ class SlackWebhook:
             return
         word = answer.content.decode(errors="replace").strip()
         if answer.status == httpx.codes.TOO_MANY_REQUESTS:
-            wait = _seconds(answer.headers.get("retry-after"))
+            header = answer.headers.get("retry-after")  # in seconds (RFC 9110)
+            wait = int(header) if header is not None and header.isascii() and header.isdigit() else 30
             raise SlackWebhookError(f"too many messages; again in {wait} s", retry_after=timedelta(seconds=wait))
         step = NEXT_STEPS.get(word, "see its documentation of incoming webhooks")
         known = word if word in NEXT_STEPS else ""
         raise SlackWebhookError(f"{answer.status} {known}: {step}".replace(" :", ":"))
-
-
-def _seconds(header: str | None) -> int:
-    """Read `Retry-After` (RFC 9110), which Slack sends in seconds."""
-    return int(header) if header is not None and header.isascii() and header.isdigit() else 30

@@ -128,11 +128,7 @@ class AnthropicModel(MessagesModel):
     """Anthropic's API by a key, or any server at `base_url` that speaks the Messages API."""
 
     def __init__(
-        self,
-        *,
-        api_key: str,
-        base_url: str | None = None,
-        output: StructuredOutput = StructuredOutput.OUTPUT_CONFIG,
+        self, *, api_key: str, base_url: str | None = None, output: StructuredOutput = StructuredOutput.OUTPUT_CONFIG
     ) -> None:
         client = anthropic.AsyncAnthropic(api_key=api_key, base_url=base_url or PUBLIC_URL, **sdk_options())
         super().__init__(client, output=output)

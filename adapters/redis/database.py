@@ -182,14 +182,8 @@ class RedisDatabase:
                 f"this Redis drops keys when its memory is full (maxmemory-policy is {policy}), and messages with "
                 "them: set maxmemory-policy to noeviction",
             ),
-            (
-                info.get("aof_enabled") == "1",
-                "this Redis forgets what it took when it restarts: set appendonly to yes",
-            ),
-            (
-                info.get("role") == "master",
-                "this Redis is a read-only replica: give the address of its primary",
-            ),
+            (info.get("aof_enabled") == "1", "this Redis forgets what it took when it restarts: set appendonly to yes"),
+            (info.get("role") == "master", "this Redis is a read-only replica: give the address of its primary"),
             (
                 info.get("cluster_enabled", "0") == "0",
                 "this Redis is a cluster, over which a script cannot be one step: give the address of a single primary",

@@ -10,15 +10,7 @@ from pydantic import BaseModel
 from adapters.instants import from_micros, micros
 from adapters.redis.database import PREFIX, Argument, RedisDatabase, Script
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
-from contracts.delivery import (
-    ConversationArchive,
-    DeadLetter,
-    OutboxRow,
-    Receipt,
-    Record,
-    TurnCommit,
-    row_of,
-)
+from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow, Receipt, Record, TurnCommit, row_of
 from contracts.errors import ConversationConflictError, StoreUnavailableError
 from contracts.institution import Institution
 from contracts.listing import (

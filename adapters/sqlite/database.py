@@ -59,10 +59,7 @@ class Database:
             raise StoreUnavailableError(f"{self.path} cannot be opened: {error}") from error
 
     async def run(
-        self,
-        work: Callable[[sqlite3.Connection], T],
-        *,
-        unavailable: type[TransientError] = StoreUnavailableError,
+        self, work: Callable[[sqlite3.Connection], T], *, unavailable: type[TransientError] = StoreUnavailableError
     ) -> T:
         """Run `work` in a transaction and return its result once it is durable.
 

@@ -8,15 +8,7 @@ from datetime import datetime
 from adapters.instants import from_micros, micros, micros_or_none
 from adapters.sqlite.database import Database
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
-from contracts.delivery import (
-    ConversationArchive,
-    DeadLetter,
-    OutboxRow,
-    Receipt,
-    Record,
-    TurnCommit,
-    row_of,
-)
+from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow, Receipt, Record, TurnCommit, row_of
 from contracts.errors import ConversationConflictError
 from contracts.institution import Institution
 from contracts.listing import (
@@ -343,7 +335,14 @@ class SqliteOutbox(_Repository):
         def work(c: sqlite3.Connection) -> OutboxRow | None:
             row = _row_for(c, update)
             if row is None:
-                _park(c, update)
+                key = _platform_key(update.channel, update.account, update.platform_message_id)
+                c.execute(
+                    "INSERT INTO parked_statuses (platform_key, at, record) VALUES (?, ?, ?)",
+                    (key, micros(update.at), update.model_dump_json()),
+                )
+                c.execute(
+                    "DELETE FROM parked_statuses WHERE n <= (SELECT max(n) FROM parked_statuses) - ?", (PARKED_LIMIT,)
+                )
                 return None
             row = row.reported(update)
             _put_outbox_row(c, row)
@@ -689,15 +688,6 @@ def _row_for(c: sqlite3.Connection, update: StatusUpdate) -> OutboxRow | None:
     key = _platform_key(update.channel, update.account, update.platform_message_id)
     found = c.execute("SELECT row FROM outbox WHERE platform_key = ?", (key,)).fetchone()
     return OutboxRow.model_validate_json(found[0]) if found else None
-
-
-def _park(c: sqlite3.Connection, update: StatusUpdate) -> None:
-    key = _platform_key(update.channel, update.account, update.platform_message_id)
-    c.execute(
-        "INSERT INTO parked_statuses (platform_key, at, record) VALUES (?, ?, ?)",
-        (key, micros(update.at), update.model_dump_json()),
-    )
-    c.execute("DELETE FROM parked_statuses WHERE n <= (SELECT max(n) FROM parked_statuses) - ?", (PARKED_LIMIT,))
 
 
 def _forget_parked(c: sqlite3.Connection, conversation_id: ConversationId) -> None:

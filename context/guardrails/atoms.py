@@ -197,7 +197,10 @@ class _Reading:
         yield from self._unreadable()
         yield from self._links()
         yield from self._names()
-        yield from self._collective_money()
+        # A currency that is counted by a noun: "cinco dezenas de reais", "hundreds of pounds".
+        for match in _COLLECTIVE.finditer(self.rest):
+            if match["of"] in self.words.currency_nouns:
+                yield self._atom(Kind.MONEY, match[0], *match.span())
         if not _DIGIT.search(self.rest):
             numbers = list(self._spoken())
             if not numbers and not _SIGNED.search(self.rest) and not self.words.noon_pattern.search(self.rest):
@@ -271,12 +274,6 @@ class _Reading:
                 continue
             if not self.words.proper.issuperset(plain.split("-")):
                 yield Atom(Kind.NAME, plain, word)
-
-    def _collective_money(self) -> Iterator[Atom]:
-        """A currency that is counted by a noun: "cinco dezenas de reais", "hundreds of pounds"."""
-        for match in _COLLECTIVE.finditer(self.rest):
-            if match["of"] in self.words.currency_nouns:
-                yield self._atom(Kind.MONEY, match[0], *match.span())
 
     def _signed_money(self) -> Iterator[Atom]:
         """A currency sign is money whatever is next to it."""
@@ -503,7 +500,8 @@ class _Reading:
             if not all_units and not beside and _DECIMALS.search(text):
                 yield Atom(Kind.MONEY, number.value, text)
                 continue
-            label = self._label(number) | beside
+            before = _LABEL.search(self.rest, max(0, number.start - 24), number.start)
+            label = (self.words.stems(before[1]) if before else frozenset()) | beside
             followed = self._is_followed(number)
             yield Atom(Kind.COUNT, number.value, text, all_units, units, label, direct=followed, spoken=number.spoken)
 
@@ -567,10 +565,6 @@ class _Reading:
             if found == 2:
                 break
         return first, stems
-
-    def _label(self, number: _Number) -> frozenset[str]:
-        before = _LABEL.search(self.rest, max(0, number.start - 24), number.start)
-        return self.words.stems(before[1]) if before else frozenset()
 
 
 def _minutes(minutes: int, half: re.Match[str] | None, *, exact: bool) -> frozenset[int]:

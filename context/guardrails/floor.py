@@ -119,7 +119,7 @@ class Floor:
         found, number = list[_Found](), 0
         for part in parts:
             found += self._missing_sources(part, number)
-            cited = self._cited(part)
+            cited = tuple(self._facts_of[source] for source in part.sources if source in self._facts_of)
             for sentence in sentences(part.text):
                 found += self._findings(sentence, number, part.says, cited, person)
                 number += 1
@@ -199,7 +199,13 @@ class Floor:
         if atom.kind is Kind.HOURS:
             return _hours_agree(atom, facts.hours) or _is_documented_range(atom, facts)
         if atom.kind is Kind.PHONE or atom.kind is Kind.DIGITS:
-            return _phones_agree(atom, facts)
+            # With or without the codes before it.
+            digits = atom.value.lstrip("+")
+            written = (value for kind, value in facts.values if kind in (Kind.PHONE, Kind.DIGITS))
+            return any(
+                value.lstrip("+") == digits or (len(digits) >= 7 and value.endswith(digits.lstrip("0")))
+                for value in written
+            )
         if atom.kind is not Kind.COUNT:
             return (atom.kind, atom.value) in facts.values
         same = facts.counts.get(atom.value, ())
@@ -236,9 +242,6 @@ class Floor:
     def _is_own_host(self, link: str) -> bool:
         host = link.partition("/")[0]
         return any(host == own or host.endswith(f".{own}") for own in self._own_hosts)
-
-    def _cited(self, part: ReplyPart) -> tuple[_Facts, ...]:
-        return tuple(self._facts_of[source] for source in part.sources if source in self._facts_of)
 
     def _missing_sources(self, part: ReplyPart, number: int) -> Iterator[_Found]:
         unknown = [source for source in part.sources if source not in self._facts_of]
@@ -356,15 +359,6 @@ def _same_hours(said: Atom, written: Atom) -> bool:
     if said.closes:
         return bool(said.opens & written.opens and said.closes & written.closes)
     return bool(said.opens & (written.opens | written.closes))
-
-
-def _phones_agree(said: Atom, facts: _Facts) -> bool:
-    """Whether a text has this number, with or without the codes before it."""
-    digits = said.value.lstrip("+")
-    written = (value for kind, value in facts.values if kind in (Kind.PHONE, Kind.DIGITS))
-    return any(
-        value.lstrip("+") == digits or (len(digits) >= 7 and value.endswith(digits.lstrip("0"))) for value in written
-    )
 
 
 def _likeness(said: Atom, written: Atom) -> float:

@@ -1,7 +1,7 @@
 """Passages: the institution's documents cut into pieces that a reply can cite."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from markdown_it import MarkdownIt
 
@@ -95,9 +95,5 @@ def _asset_text(asset: Asset) -> str:
     shown: list[str] = [asset.description]
     for part in (asset.media, asset.location, asset.contact):
         if part is not None:
-            shown += _strings(part.model_dump())
+            shown += [value for value in part.model_dump().values() if isinstance(value, str) and value]
     return "\n".join(shown)
-
-
-def _strings(values: Mapping[str, object]) -> Sequence[str]:
-    return [value for value in values.values() if isinstance(value, str) and value]

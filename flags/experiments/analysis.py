@@ -161,7 +161,12 @@ def compare_all(experiment: Experiment, observations: Observations, exactness: E
         for metric in metrics
         for arm in treatments
     ]
-    return tuple(_corrected(found))
+    # All but the primary metric are corrected for their number.
+    places = [n for n, one in enumerate(found) if one.test is not None and one.role is not Role.PRIMARY]
+    p_values = benjamini_hochberg([test.p for n in places if (test := found[n].test) is not None])
+    for n, p in zip(places, p_values, strict=True):
+        found[n] = replace(found[n], p_corrected=p)
+    return tuple(found)
 
 
 def compare(
@@ -279,12 +284,3 @@ def _cautious_error(control: Count, treatment: Count) -> float:
         rate = (one.hits + 1) / (one.people + 2)
         squared += rate * (1 - rate) / (one.people + 2)
     return math.sqrt(squared)
-
-
-def _corrected(found: list[Comparison]) -> list[Comparison]:
-    """Correct the p-values of all but the primary metric for their number."""
-    places = [n for n, one in enumerate(found) if one.test is not None and one.role is not Role.PRIMARY]
-    p_values = benjamini_hochberg([test.p for n in places if (test := found[n].test) is not None])
-    for n, p in zip(places, p_values, strict=True):
-        found[n] = replace(found[n], p_corrected=p)
-    return found

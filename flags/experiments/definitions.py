@@ -12,18 +12,7 @@ from pydantic import Field, model_validator
 
 from contracts.errors import ChangeRefusedError
 from contracts.values import Instant, Kept
-from flags.definitions import (
-    Flag,
-    FlagKey,
-    Line,
-    Metric,
-    MetricKind,
-    Name,
-    Percentage,
-    Segment,
-    Status,
-    Variant,
-)
+from flags.definitions import Flag, FlagKey, Line, Metric, MetricKind, Name, Percentage, Segment, Status, Variant
 from flags.experiments.statistics import people_for_mean, people_for_proportion
 from flags.switches import Kills, killed
 

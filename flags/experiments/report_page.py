@@ -35,10 +35,7 @@ def page(found: dict[str, Any]) -> ReportPage:
     notices += [Notice(f"Made without SciPy: {lack}.", False) for lack in found["lacks"]]
     since = f", since {_moment(found['started_at'])}" if found["started_at"] else ""
     life = [(_moment(one["at"]), one["phase"], one["author"], one["reason"]) for one in found["life"]]
-    tables = [
-        Table("Metrics", COLUMNS, rows(found)),
-        Table("History", ("when (UTC)", "became", "by", "why"), life),
-    ]
+    tables = [Table("Metrics", COLUMNS, rows(found)), Table("History", ("when (UTC)", "became", "by", "why"), life)]
     subtitle = (
         f"{found['hypothesis']} {found['phase']}{since}; owner {found['owner']}; as of {_moment(found['at'])} UTC"
     )

@@ -23,14 +23,7 @@ from contracts.conversation import TaskName
 from contracts.decisions import ResponseDraft, StateDecision
 from contracts.ports import Cache, Embedder
 from contracts.values import Instant, Kept
-from observability.metrics import (
-    CACHE_HIT_RATE,
-    CACHE_HITS,
-    CACHE_MISSES,
-    CACHE_REFUSALS,
-    CACHE_SAMPLES,
-    CACHE_SIZE,
-)
+from observability.metrics import CACHE_HIT_RATE, CACHE_HITS, CACHE_MISSES, CACHE_REFUSALS, CACHE_SAMPLES, CACHE_SIZE
 from prompts.caching.content import normalised
 from prompts.caching.questions import Place, Question, SemanticPlace, holds_any, may_stand, says_again
 from prompts.execution.single_flight import FlightResult, SingleFlight

@@ -166,7 +166,10 @@ class _Reading:
         for token in self._tokens():
             if token in _STOPS:
                 begins = token in _SENTENCE_END
-                self._read_stop()
+                # After a yes or a no: "Não, quero" is the opposite of "Não quero".
+                if self._turns:
+                    self._found["words"].append(",")
+                self._turns = False
             else:
                 self._read(token, begins=begins)
                 begins = False
@@ -174,12 +177,6 @@ class _Reading:
         if said and _asks_by_its_mark(self._text, said):
             self._found["words"].append("?")
         return Content(**{name: tuple(words) for name, words in self._found.items()})
-
-    def _read_stop(self) -> None:
-        """Note a stop after a yes or a no: "Não, quero" is the opposite of "Não quero"."""
-        if self._turns:
-            self._found["words"].append(",")
-        self._turns = False
 
     def _tokens(self) -> list[str]:
         """Return the tokens as written, without courtesies; names are recognised by their capitals."""

@@ -11,11 +11,11 @@ from hashlib import sha256
 
 import orjson
 
-from contracts.conversation import Conversation, Speaker, State, TaskName
+from contracts.conversation import Speaker, State, TaskName
 from contracts.decisions import StateDecision
 from contracts.institution import Institution
 from contracts.messages import InboundKind
-from prompts.caching.content import Content, Vocabulary, folded, names_a_moment, normalised, vocabulary
+from prompts.caching.content import Content, folded, names_a_moment, normalised, vocabulary
 from prompts.caching.words import WORDS
 from prompts.request import TurnView, conversation_json
 
@@ -114,9 +114,7 @@ class CachePolicy:
         if task is not TaskName.RESPONSE or content is None:
             return question
         return replace(
-            question,
-            semantic=self._semantic(task, scope, content, view),
-            template=self._template(scope, content, view),
+            question, semantic=self._semantic(task, scope, content, view), template=self._template(scope, content, view)
         )
 
     def _semantic(self, task: str, scope: "_Scope", content: Content, view: TurnView) -> SemanticPlace | None:
@@ -235,7 +233,9 @@ def _sole_content(view: TurnView) -> Content | None:
         return None
     if not _TYPED.fullmatch(view.messages[0].text):
         return None
-    return _vocabulary(view.institution).content(view.messages[0].text, language=view.institution.language)
+    return vocabulary(tuple(view.institution.documents.values())).content(
+        view.messages[0].text, language=view.institution.language
+    )
 
 
 def _context(view: TurnView) -> str:
@@ -262,11 +262,7 @@ def _decided(decision: StateDecision) -> str:
 
 def _written(view: TurnView) -> Iterator[str]:
     yield from (message.text for message in view.messages)
-    yield from _said_before(view.conversation)
-
-
-def _said_before(conversation: Conversation) -> Iterator[str]:
-    return (said.text for said in conversation.window if said.speaker is Speaker.PERSON)
+    yield from (said.text for said in view.conversation.window if said.speaker is Speaker.PERSON)
 
 
 def _private(view: TurnView) -> Iterator[str]:
@@ -309,7 +305,3 @@ def _without(text: str, words: frozenset[str]) -> str:
 
 def _digest(*parts: object) -> str:
     return sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:40]
-
-
-def _vocabulary(institution: Institution) -> Vocabulary:
-    return vocabulary(tuple(institution.documents.values()))

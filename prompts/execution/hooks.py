@@ -42,9 +42,6 @@ class PromptCacheWatch:
             # A call that was shared with another task has no tokens of its own.
             if call.tokens.input and not call.tokens.cache_read and not call.tokens.cache_write:
                 PROMPT_CACHE_MISSED.labels(task=task.name).inc()
-                self._warn(call.model, task.template)
-
-    def _warn(self, model: str, template: str) -> None:
-        if (model, template) not in self._warned:
-            self._warned.add((model, template))
-            log.warning("prompt_cache.missed", model=model, template=template)
+                if (call.model, task.template) not in self._warned:
+                    self._warned.add((call.model, task.template))
+                    log.warning("prompt_cache.missed", model=call.model, template=task.template)

@@ -116,14 +116,11 @@ class SharingModel:
     async def _ask(self, request: ModelRequest) -> ModelResponse:
         response = await self._model.complete(request)
         if (prefix := _prefix(request)) is not None:
-            self._remember(prefix)
+            # Cached by now, or the provider has shown that it does not cache it.
+            if len(self._warm_until) >= MOST_PREFIXES and prefix not in self._warm_until:
+                self._warm_until.clear()
+            self._warm_until[prefix] = self._monotonic() + self._warm_for
         return response
-
-    def _remember(self, prefix: Hashable) -> None:
-        """Note the prefix as warm: it is cached, or the provider has shown that it does not cache it."""
-        if len(self._warm_until) >= MOST_PREFIXES and prefix not in self._warm_until:
-            self._warm_until.clear()
-        self._warm_until[prefix] = self._monotonic() + self._warm_for
 
 
 class _CacheWarmer:

@@ -244,7 +244,10 @@ class Meter:
             cache_write=-(-ours // BYTES_PER_TOKEN_OF_OURS),
             output=request.max_tokens,
         )
-        return self._charge(request.model, tokens)
+        at = self._now()
+        # Without a price, that of the dearest model counts against the ceiling.
+        cost = self._prices.cost(request.model, tokens, at=at)
+        return self._prices.dearest(tokens, at=at) if cost is None else cost
 
     def leaves(self, amount: Decimal, cost: TurnCost) -> bool:
         """Whether every ceiling leaves the amount, in USD."""
@@ -268,9 +271,7 @@ class Meter:
             # Nothing was counted: the ceilings take the highest possible cost.
             charge = self.bound(request)
         call = CallRecord(
-            model=response.model,
-            tokens=tokens or TokenCount(),
-            cost_usd=None if cost is None else usd_text(cost),
+            model=response.model, tokens=tokens or TokenCount(), cost_usd=None if cost is None else usd_text(cost)
         )
         context.cost.spent += charge
         context.cost.unbooked.append(BilledCall(task=context.task, template=context.template, call=call))
@@ -323,9 +324,3 @@ class Meter:
                 ceiling, used = self.day.part(self._ceilings.new_share), self.day.used_new
                 scopes.append(BudgetScope(Scope.FIRST_TURNS, ceiling, used, ceiling - used))
         return scopes
-
-    def _charge(self, model: str, tokens: TokenCount) -> Decimal:
-        """Return the USD that count against a ceiling: the price, or without one that of the dearest model."""
-        at = self._now()
-        cost = self._prices.cost(model, tokens, at=at)
-        return self._prices.dearest(tokens, at=at) if cost is None else cost

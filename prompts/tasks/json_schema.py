@@ -7,12 +7,7 @@ Schema = dict[str, Any]
 
 
 def object_of(properties: Schema) -> Schema:
-    return {
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": False,
-        "required": list(properties),
-    }
+    return {"type": "object", "properties": properties, "additionalProperties": False, "required": list(properties)}
 
 
 def enum(values: Iterable[str]) -> Schema:

@@ -3,24 +3,11 @@
 from typing import Any
 
 from contracts.errors import PromptNotFoundError
-from prompts.tasks import (
-    conversation_review,
-    handoff_summary,
-    interview_question,
-    judge,
-    message_type,
-    response,
-    state,
-)
+from prompts.tasks import conversation_review, handoff_summary, interview_question, judge, message_type, response, state
 from prompts.tasks.task import Task
 from prompts.tasks.transcript import AnalysisView
 
-TURN_TASKS = (
-    state.TASK,
-    response.TASK,
-    message_type.TASK,
-    judge.TASK,
-)
+TURN_TASKS = (state.TASK, response.TASK, message_type.TASK, judge.TASK)
 ANALYSES: tuple[Task[AnalysisView, Any], ...] = (
     handoff_summary.TASK,
     conversation_review.TASK,

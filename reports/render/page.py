@@ -92,11 +92,7 @@ def digest_page(digest: Digest, wording: Wording) -> ReportPage:
         ),
     )
     tiles = (
-        Tile(
-            say("money"),
-            wording.amounts(cost.total),
-            say("before", wording.amounts(digest.cost_before.total)),
-        ),
+        Tile(say("money"), wording.amounts(cost.total), say("before", wording.amounts(digest.cost_before.total))),
         _per_turn(cost, digest.cost_before, wording),
         *_performance_tiles(total, before, wording),
     )

@@ -21,7 +21,6 @@ import grpc.aio  # type: ignore[import-untyped]
 import httpx
 import uvicorn
 from google.cloud import tasks_v2
-from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -32,7 +31,7 @@ from sandbox.behaviour import Counters
 from sandbox.chance import Chance
 from sandbox.cloud_tasks.behaviour import TasksBehaviour, TokenFault
 from sandbox.cloud_tasks.tokens import TokenSigner
-from sandbox.transport import JSON, SandboxMark
+from sandbox.transport import JSON, SandboxMark, behaviour_route
 
 SERVICE = "google.cloud.tasks.v2.CloudTasks"
 MAX_ATTEMPTS = 100
@@ -382,7 +381,7 @@ class CloudTasksDouble:
         self._http_port = listener.getsockname()[1]
         routes = [
             Route("/oauth2/v3/certs", self._show_keys, methods=["GET"]),
-            Route("/sandbox/behaviour", self._change_behaviour, methods=["GET", "PUT", "DELETE"]),
+            behaviour_route(self, TasksBehaviour()),
             Route("/sandbox/keys", self._rotate_keys, methods=["POST"]),
             Route("/sandbox/tasks", self._show_tasks, methods=["GET"]),
             Route("/healthz", self._healthy, methods=["GET"]),
@@ -405,16 +404,6 @@ class CloudTasksDouble:
     async def _rotate_keys(self, _: Request) -> Response:
         self.signer.rotate()
         return JSON(self.signer.keys())
-
-    async def _change_behaviour(self, request: Request) -> Response:
-        if request.method == "PUT":
-            try:
-                self.behave(TasksBehaviour.model_validate_json(await request.body()))
-            except ValidationError as exc:
-                return JSON(exc.json(include_url=False).encode(), status_code=422)
-        elif request.method == "DELETE":
-            self.set()
-        return JSON(self.behaviour.model_dump(mode="json", exclude_defaults=True))
 
     async def _show_tasks(self, _: Request) -> Response:
         """Return the held tasks, the newest attempts, and the counters."""

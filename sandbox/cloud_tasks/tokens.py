@@ -37,10 +37,7 @@ class TokenSigner:
     def token(self, *, email: str, audience: str, at: datetime, fault: TokenFault | None = None) -> str:
         """Return an OIDC token of the service account, valid for an hour, wrong in the way of `fault`."""
         key_id, key = self._keys[0]
-        shifts = {
-            TokenFault.EXPIRED: -LIFETIME - timedelta(minutes=1),
-            TokenFault.NOT_YET_VALID: timedelta(minutes=5),
-        }
+        shifts = {TokenFault.EXPIRED: -LIFETIME - timedelta(minutes=1), TokenFault.NOT_YET_VALID: timedelta(minutes=5)}
         issued = at + shifts.get(fault, timedelta(0)) if fault else at
         # The account's number: 21 digits, the same for the same account.
         subject = "1" + str(int.from_bytes(hashlib.sha256(email.encode()).digest()))[:20]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from adapters.google.token import GoogleToken
+from adapters.google.token import CLOUD, GoogleToken
 from adapters.speech.google import GoogleTranscriber
 from adapters.speech.local import LocalTranscriber
 from adapters.speech.openai import OpenAiSynthesizer, OpenAiTranscriber
@@ -64,7 +64,7 @@ async def bed(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
             keys = service_account(tmp_path, token_uri=f"{address}/vertex/token")
             monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(keys))
             inner = GoogleTranscriber(
-                "p", location="global", model="long", token=GoogleToken(), within=WITHIN, url=f"{address}/speech"
+                "p", location="global", model="long", token=GoogleToken(CLOUD), within=WITHIN, url=f"{address}/speech"
             )
         transcriber = CheckedTranscriber(inner, request.param, longest=LONGEST)
         yield Bed(transcriber, service, request.param)

@@ -26,7 +26,8 @@ from tools.signals import catalogue, process_samples
 FOLDER = ROOT / "deploy" / "observability"
 GROUPS = yaml.safe_load((FOLDER / "rules.yaml").read_text())["groups"]
 RULES: dict[str, dict[str, Any]] = {rule["alert"]: rule for group in GROUPS for rule in group["rules"]}
-CASES = yaml.safe_load((ROOT / "tests" / "deploy" / "alerts.test.yaml").read_text())["tests"]
+CASE_FILES = [f"tests/deploy/{name}.test.yaml" for name in ("alerts", "alerts-of-days")]
+CASES = [case for name in CASE_FILES for case in yaml.safe_load((ROOT / name).read_text())["tests"]]
 DASHBOARDS = {path.stem: json.loads(path.read_text()) for path in (FOLDER / "grafana" / "dashboards").glob("*.json")}
 POLICIES = {path.stem: json.loads(path.read_text()) for path in (FOLDER / "cloud-monitoring").glob("*.json")}
 PAGES = sorted((ROOT / "docs" / "runbook").glob("*.md"))
@@ -217,7 +218,7 @@ def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_prometheus_takes_the_rules_and_they_do_what_they_say() -> None:
     checked = promtool("check", "rules", "deploy/observability/rules.yaml")
     assert checked.returncode == 0, checked.stderr
-    tested = promtool("test", "rules", "tests/deploy/alerts.test.yaml")
+    tested = promtool("test", "rules", *CASE_FILES)
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 import pytest
 
 from contracts.conversation import FINAL_STATES, State, Trigger
-from fsm.diagram import main, markdown, out_of_date, svg
 from fsm.table import ENGINE, MODEL, MOVES, OPERATOR, STATES, TIMER, Move, StateRow
 from tests.real_services import absent
+from tools.diagram import main, markdown, out_of_date, svg
 
 pytestmark = pytest.mark.usefixtures("graphviz")
 
@@ -40,7 +40,7 @@ def test_files_on_disk_show_the_current_table() -> None:
 
 
 def test_check_names_what_is_out_of_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fsm.diagram.out_of_date", lambda: [Path("docs/fsm.md")])
+    monkeypatch.setattr("tools.diagram.out_of_date", lambda: [Path("docs/fsm.md")])
     with pytest.raises(SystemExit, match=r"docs/fsm\.md"):
         main(["--check"])
 

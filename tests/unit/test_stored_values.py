@@ -1,5 +1,6 @@
 """Two releases side by side: what the newer one added to a stored value does not stop the older one."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,8 +9,9 @@ from pydantic import BaseModel, ValidationError
 from contracts import analysis, conversation, delivery, institution, messages
 from contracts.conversation import Conversation
 from contracts.delivery import InboxEntry, Record
+from contracts.institution import Institution
 from contracts.values import ConversationId, Kept, Value
-from tests.builders import START, inbound
+from tests.builders import START, inbound, pyloto
 
 STORED = [
     one
@@ -42,6 +44,12 @@ def test_what_a_newer_release_added_is_passed_over(stored: type[BaseModel]) -> N
 def test_a_newer_document_reads_as_the_value_it_was(value: Kept) -> None:
     newer: dict[str, Any] = value.model_dump(mode="json") | {"added_in_a_later_release": {"deep": [1]}}
     assert type(value).model_validate(newer) == value
+
+
+def test_a_text_that_a_newer_release_published_is_passed_over() -> None:
+    published = pyloto().model_dump(mode="json")
+    published["texts"]["added_in_a_later_release"] = "Um momento."
+    assert Institution.model_validate_json(json.dumps(published)) == pyloto()
 
 
 def test_other_values_take_nothing_they_do_not_know() -> None:

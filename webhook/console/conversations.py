@@ -28,7 +28,6 @@ from contracts.errors import (
     ReplyWindowClosedError,
     TransientError,
 )
-from contracts.institution import Institution
 from contracts.listing import ConversationQuery, Order
 from contracts.messages import ChannelName, MessageType, OutboundMessage, Template
 from contracts.notices import handoff_brief
@@ -200,7 +199,16 @@ async def _page(
     given: Mapping[str, str] | None = None,
 ) -> Response:
     """Answer with the page of the conversation; after an error with what was `given`, so that no word is lost."""
-    institution, is_shut = await deps.store.institutions.current(), _is_window_shut(head, deps.clock.now())
+    platform = PLATFORMS.get(head.address.channel) if head.address else None
+    window = (platform.limits.agent_window or platform.reply_window) if platform else None
+    last = head.last_inbound_at
+    # The platform takes only a template now.
+    is_shut = window is not None and last is not None and deps.clock.now() > last + window
+    institution = await deps.store.institutions.current()
+    passages = institution.passages if institution else ()
+    ours = f"line.{head.business_line}."
+    lines = [one for one in passages if one.id.startswith("line.") and one.heading]
+    lines.sort(key=lambda one: not one.id.startswith(ours))
     return html(
         "conversation.html",
         request,
@@ -210,7 +218,7 @@ async def _page(
         error=error,
         given=given or {},
         is_shut=is_shut,
-        canned=_canned(head, institution),
+        canned=[(f"{one.heading}: {one.text}", one.text) for one in lines[:CANNED_TEXTS]],
         institution=institution,
         brief=handoff_brief(head, institution) if institution and head.handoff else None,
         templates=await deps.templates() if is_shut else (),
@@ -218,23 +226,6 @@ async def _page(
         address=_address(head),
         **await _thread(head, deps),
     )
-
-
-def _is_window_shut(head: Conversation, now: datetime) -> bool:
-    """Whether the platform takes only a template now."""
-    platform = PLATFORMS.get(head.address.channel) if head.address else None
-    window = (platform.limits.agent_window or platform.reply_window) if platform else None
-    last = head.last_inbound_at
-    return window is not None and last is not None and now > last + window
-
-
-def _canned(head: Conversation, institution: Institution | None) -> list[tuple[str, str]]:
-    """Return the passages of the institution's documents that an agent may send, those of the line first."""
-    passages = institution.passages if institution else ()
-    ours = f"line.{head.business_line}."
-    lines = [one for one in passages if one.id.startswith("line.") and one.heading]
-    lines.sort(key=lambda one: not one.id.startswith(ours))
-    return [(f"{one.heading}: {one.text}", one.text) for one in lines[:CANNED_TEXTS]]
 
 
 async def _act(

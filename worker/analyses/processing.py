@@ -11,14 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from contracts.analysis import (
-    COLLECTION,
-    Analysis,
-    AnalysisKind,
-    AnalysisStatus,
-    CallbackState,
-    Filed,
-)
+from contracts.analysis import COLLECTION, Analysis, AnalysisKind, AnalysisStatus, CallbackState, Filed
 from contracts.backoff import Backoff
 from contracts.conversation import Conversation, Speaker, State, TaskRecord
 from contracts.delivery import Record

@@ -5,15 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
-from contracts.analysis import (
-    COLLECTION,
-    Analysis,
-    AnalysisContext,
-    AnalysisKind,
-    AnalysisStatus,
-    Filed,
-    family,
-)
+from contracts.analysis import COLLECTION, Analysis, AnalysisContext, AnalysisKind, AnalysisStatus, Filed, family
 from contracts.conversation import Conversation
 from contracts.errors import ConversationMovedError, StoreUnavailableError
 from contracts.paging import all_records
@@ -92,10 +84,7 @@ class AnalysisRequests:
         context = analysis.context
         ANALYSES.labels(kind=context.kind.value, outcome="asked").inc()
         log.info(
-            "analysis.asked",
-            analysis_id=analysis.id,
-            conversation_id=context.conversation_id,
-            kind=context.kind.value,
+            "analysis.asked", analysis_id=analysis.id, conversation_id=context.conversation_id, kind=context.kind.value
         )
         if self.queue is not None:
             await self.queue.analyse(analysis.id)

@@ -17,15 +17,7 @@ from contracts.delivery import Record, TurnCommit
 from contracts.errors import TransientError, family_of
 from contracts.institution import Institution
 from contracts.messages import DeliveryState, digest
-from contracts.notices import (
-    COLLECTION,
-    KEPT_FOR,
-    Notice,
-    NoticeEvent,
-    NoticeMessage,
-    NoticeTarget,
-    handoff_brief,
-)
+from contracts.notices import COLLECTION, KEPT_FOR, Notice, NoticeEvent, NoticeMessage, NoticeTarget, handoff_brief
 from contracts.ports import Clock, Faults, Store
 from contracts.settings import Settings
 from contracts.turn import TurnReason

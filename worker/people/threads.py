@@ -9,14 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from contracts.conversation import (
-    RECENT_ARRIVALS,
-    RECENT_EPISODES,
-    Conversation,
-    Join,
-    State,
-    TurnRecord,
-)
+from contracts.conversation import RECENT_ARRIVALS, RECENT_EPISODES, Conversation, Join, State, TurnRecord
 from contracts.delivery import TurnCommit
 from contracts.errors import ConversationConflictError, ConversationJoinedError, IllegalTransitionError
 from contracts.messages import Address, InboundMessage

@@ -21,11 +21,7 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|\n+")
 
 
 def fit(
-    text: str,
-    choice: MessageTypeChoice,
-    titles: Sequence[str],
-    institution: Institution,
-    limits: ChannelLimits,
+    text: str, choice: MessageTypeChoice, titles: Sequence[str], institution: Institution, limits: ChannelLimits
 ) -> tuple[OutboundMessage, ...]:
     """Return the messages to send, in order: usually one, more when the text is too long for one."""
     # Converted before it is measured: marks count, and what is sent is what the gate reads.

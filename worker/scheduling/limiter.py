@@ -196,7 +196,12 @@ class Limiter:
     def _note_answer(self, attempt: Attempt, is_first: bool) -> None:
         self._failed_in_a_row.clear()
         if self.in_outage:
-            self._end_outage()
+            # What still runs stays in work, and one more may begin.
+            lasted_ms = round((self._monotonic() - self._began_at) * 1000)
+            log.info("outage.ended", duration_ms=lasted_ms, count=self._refused)
+            self._opens_at = self._probe = None
+            self._cut_at = self._begun
+            self._set_limit(self._running + 1)
         elif is_first and self._limit < self.at_once:
             is_quick = self._monotonic() - attempt.began <= QUICK.total_seconds()
             self._set_limit(self._limit + (GROWTH if is_quick else GROWTH / self._limit))
@@ -242,14 +247,6 @@ class Limiter:
     def _pause(self) -> None:
         self._opens_at = self._monotonic() + self._backoff.pause(self._pauses, self._chance).total_seconds()
         ROOM_WITHHELD.set(1)
-
-    def _end_outage(self) -> None:
-        """Keep what still runs in work, and let one more begin."""
-        lasted_ms = round((self._monotonic() - self._began_at) * 1000)
-        log.info("outage.ended", duration_ms=lasted_ms, count=self._refused)
-        self._opens_at = self._probe = None
-        self._cut_at = self._begun
-        self._set_limit(self._running + 1)
 
 
 class PoisonIsolation:

@@ -21,7 +21,9 @@ def scheduled(conversation: Conversation, institution: Institution, at: datetime
     dues = [
         (opening, timer.id)
         for timer in institution.timers
-        if conversation.reminded.count(timer.id) < timer.at_most and _applies(timer, conversation)
+        if conversation.reminded.count(timer.id) < timer.at_most
+        and timer.state is conversation.state
+        and timer.line in (None, conversation.business_line)
         if (opening := hours.next_opening(at + timer.after)) is not None
     ]
     if not dues:
@@ -62,7 +64,3 @@ def message_of(
     if timer.template is None or (NAME in timer.text and not name):
         return None
     return OutboundMessage(type=MessageType.TEMPLATE, text=text, template=timer.as_template(name or ""))
-
-
-def _applies(timer: Timer, conversation: Conversation) -> bool:
-    return timer.state is conversation.state and timer.line in (None, conversation.business_line)

@@ -54,19 +54,16 @@ class _Event(Reader):
         if given not in ("", account):
             self.ignored.append("other_account")
         elif name in STATUS_EVENTS:
-            self._read_status(event, account)
+            if event.get("status") in ("resolved", "pending"):
+                self.returned.append(self.thread(account, required(event, "id")))
+            else:
+                self.ignored.append("conversation_status_changed")
         elif name not in ("message_created", "message_updated"):
             self.ignored.append(name if name in OTHER_EVENTS else "other")
         elif event.get("private") is True or not (content := _content(event, is_update=name == "message_updated")):
             self.ignored.append("private" if event.get("private") is True else "update")
         else:
             self._read_message(event, content, account)
-
-    def _read_status(self, event: dict[str, Any], account: str) -> None:
-        if event.get("status") in ("resolved", "pending"):
-            self.returned.append(self.thread(account, required(event, "id")))
-        else:
-            self.ignored.append("conversation_status_changed")
 
     def _read_message(self, event: dict[str, Any], content: Content, account: str) -> None:
         conversation, sender = dict_in(event, "conversation"), dict_in(event, "sender")

@@ -12,14 +12,7 @@ from adapters.channels.reading import Content, Reader, dict_in, list_in, require
 from contracts.channels import Post, Received
 from contracts.errors import MalformedMessageError
 from contracts.media import InboundMedia
-from contracts.messages import (
-    ADVERTISEMENT,
-    ChannelName,
-    DeliveryState,
-    InboundKind,
-    StatusUpdate,
-    digest,
-)
+from contracts.messages import ADVERTISEMENT, ChannelName, DeliveryState, InboundKind, StatusUpdate, digest
 
 OBJECTS = {ChannelName.MESSENGER: "page", ChannelName("instagram"): "instagram"}
 PREFIXES = {ChannelName.MESSENGER: "fb", ChannelName("instagram"): "ig"}

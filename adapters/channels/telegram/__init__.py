@@ -53,7 +53,5 @@ class Telegram(Platform):
 
     def imitated(self, url: str, secret: str) -> TelegramSettings:
         return TelegramSettings(
-            TELEGRAM_BOT_TOKEN=f"1000001:{secret}",
-            TELEGRAM_SECRET_TOKEN=secret,
-            TELEGRAM_API_URL=f"{url}/telegram",
+            TELEGRAM_BOT_TOKEN=f"1000001:{secret}", TELEGRAM_SECRET_TOKEN=secret, TELEGRAM_API_URL=f"{url}/telegram"
         )

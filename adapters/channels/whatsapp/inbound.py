@@ -16,14 +16,7 @@ from adapters.json_input import parse_json
 from contracts.channels import Post, Received
 from contracts.errors import MalformedMessageError
 from contracts.media import InboundMedia
-from contracts.messages import (
-    ADVERTISEMENT,
-    OTHER_ACCOUNT,
-    ChannelName,
-    DeliveryState,
-    InboundKind,
-    StatusUpdate,
-)
+from contracts.messages import ADVERTISEMENT, OTHER_ACCOUNT, ChannelName, DeliveryState, InboundKind, StatusUpdate
 from contracts.signs import shortened
 
 MAX_ADVERTISEMENT = 1_000
@@ -115,7 +108,9 @@ class _Parser(Reader):
             raise MalformedMessageError("no sender")
         kind, text, choice, media, data = _content(item)
         is_ours = not self._numbers or account in self._numbers
-        data |= _advertisement(item)
+        referral = dict_in(item, "referral")
+        words = "\n".join(part for key in ("headline", "body") if (part := text_of(referral.get(key)).strip()))
+        data |= {ADVERTISEMENT: shortened(words, MAX_ADVERTISEMENT)} if words else {}
         data |= {"echo": "smb_message_echoes"} if echo else {}
         data |= {} if is_ours else {OTHER_ACCOUNT: account}
         group = text_of(item.get("group_id"))
@@ -311,12 +306,6 @@ READERS: dict[str, Callable[[Any], Read]] = {
     "revoke": _read_revoke,
     "request_welcome": _read_welcome,
 }
-
-
-def _advertisement(item: dict[str, Any]) -> dict[str, str]:
-    referral = dict_in(item, "referral")
-    words = "\n".join(part for key in ("headline", "body") if (part := text_of(referral.get(key)).strip()))
-    return {ADVERTISEMENT: shortened(words, MAX_ADVERTISEMENT)} if words else {}
 
 
 # A user id, which Meta gives to one person; a parent id, `CC.ENT.…`, has a second part.

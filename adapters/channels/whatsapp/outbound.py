@@ -118,7 +118,10 @@ def _recipient(person: str) -> dict[str, str]:
 def _typed(message: OutboundMessage) -> tuple[str, Any]:
     match message.type:
         case MessageType.BUTTON:
-            return "interactive", _buttons(message)
+            buttons = [
+                {"type": "reply", "reply": {"id": option.id, "title": option.title}} for option in message.buttons
+            ]
+            return "interactive", {"type": "button", "body": {"text": message.text}, "action": {"buttons": buttons}}
         case MessageType.LIST:
             return "interactive", _list(message)
         case kind if kind in MEDIA_TYPES and message.media is not None:
@@ -134,11 +137,6 @@ def _typed(message: OutboundMessage) -> tuple[str, Any]:
             return "reaction", {"message_id": reaction.platform_message_id, "emoji": reaction.emoji}
         case _:
             return "text", {"body": message.text}
-
-
-def _buttons(message: OutboundMessage) -> dict[str, Any]:
-    buttons = [{"type": "reply", "reply": {"id": option.id, "title": option.title}} for option in message.buttons]
-    return {"type": "button", "body": {"text": message.text}, "action": {"buttons": buttons}}
 
 
 def _list(message: OutboundMessage) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Diagram of the table: `docs/fsm.md`, its picture, and the copy that the page colours during a turn.
 
-`python -m fsm.diagram` writes the three files, `python -m fsm.diagram --check` exits with 1 where one is out of date.
+`python -m tools.diagram` writes the three files; with `--check` it exits with 1 where one is out of date.
 Graphviz draws it, so a state added to the table is drawn without further work.
 """
 

@@ -90,7 +90,9 @@ async def leads_on(window: Page, key: str, *, control: bool = False) -> None:
 
 
 async def test_an_agent_clears_the_waiting_list_by_keyboard(window: Page, prosa: Prosa) -> None:
-    await asks(prosa, *(f"p-{number}" for number in range(WAITING)))
+    # One after the other, so that the order of their waits is known.
+    for number in range(WAITING):
+        await asks(prosa, f"p-{number}")
     await window.open(f"{prosa.url}/console")
     assert await window.run("document.querySelectorAll('[data-row]').length") == WAITING
     for number in range(WAITING):

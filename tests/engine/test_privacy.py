@@ -24,11 +24,12 @@ from contracts.settings import Settings
 from contracts.values import ConversationId, MessageId
 from observability.logs import configure_logs, logger
 from observability.metrics import REGISTRY
-from sandbox.whatsapp_webhooks import envelope, inbound_image, inbound_text, signed
+from sandbox.whatsapp_webhooks import envelope, inbound_text, signed
 from tests.builders import DOCUMENTS, PATIENCE, conversation_id, engine_bed, inbound, open_backend
 from tests.collector import collecting
 from tests.media_files import png
 from tests.real_services import redis_url
+from tests.whatsapp_kinds import inbound_image
 from worker.drain import drain
 
 MARKER = "zebra-azul-4711"

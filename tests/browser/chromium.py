@@ -28,7 +28,7 @@ FLAGS = (
     "--remote-debugging-port=0",
 )
 KEYS = {"Enter": 13, "Tab": 9, "Space": 32}
-START_SECONDS, WAIT_SECONDS = 40.0, 60.0
+START_SECONDS, WAIT_SECONDS = 40.0, 15.0
 
 
 def executable() -> str | None:

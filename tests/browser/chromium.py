@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -148,6 +148,11 @@ class Browser:
         raise AssertionError(f"no frame of {url}")
 
 
+async def _after(seconds: float, call: Coroutine[Any, Any, Any]) -> None:
+    await asyncio.sleep(seconds)
+    await call
+
+
 class Page:
     """One window. `troubles` collects uncaught exceptions, console errors and what a policy refused."""
 
@@ -155,6 +160,8 @@ class Page:
         self.session = session
         self.troubles: list[str] = []
         self._browser = browser
+        self._late: list[asyncio.Future[Any]] = []
+        self._late_by = 0.0
 
     def notice(self, method: str, params: dict[str, Any]) -> None:
         if method == "Runtime.exceptionThrown":
@@ -166,9 +173,17 @@ class Page:
             self.troubles.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
         elif method == "Page.javascriptDialogOpening":
             self.troubles.append(f"a dialog: {params['message']}")
+        elif method == "Fetch.requestPaused":
+            going_on = self.call("Fetch.continueRequest", requestId=params["requestId"])
+            self._late.append(asyncio.ensure_future(_after(self._late_by, going_on)))
 
     async def call(self, method: str, **params: Any) -> dict[str, Any]:
         return await self._browser.call(method, self.session, **params)
+
+    async def delay(self, pattern: str, seconds: float) -> None:
+        """Let every file whose address fits the pattern arrive so much later."""
+        self._late_by = seconds
+        await self.call("Fetch.enable", patterns=[{"urlPattern": pattern}])
 
     async def go(self, url: str) -> None:
         await self.call("Page.navigate", url=url)

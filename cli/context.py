@@ -119,7 +119,10 @@ def _withheld(folder: Path, *, as_json: bool) -> list[str]:
     """Print what the documents hold; return the intents whose answer the gate withholds."""
     institution = load_institution(folder)
     floor = Floor(institution)
-    withheld = [intent.id for intent in institution.intents if floor.check_text(intent.answer, KnownFacts())]
+    spoken = (institution, *map(institution.speaking, institution.translations))
+    said = [intent for one in spoken for intent in one.intents]
+    withheld = list(dict.fromkeys(one.id for one in said if floor.check_text(one.answer, KnownFacts())))
+    warnings = [*never_sent(institution), *untranslated(institution)]
     summary = {
         "name": institution.name,
         "language": institution.language,
@@ -130,13 +133,29 @@ def _withheld(folder: Path, *, as_json: bool) -> list[str]:
         "fields": len(institution.fields),
         "prompt_core_characters": len(institution.prompt_core),
         "withheld_answers": withheld,
-        "warnings": never_sent(institution),
     }
     if as_json:
-        print_json(summary)
+        print_json(summary | {"warnings": warnings})
     else:
         print_table(("what", "value"), list(summary.items()), empty="")
+        for warning in warnings:
+            console.print(f"warning: {warning}", markup=False, highlight=False)
     return withheld
+
+
+def untranslated(institution: Institution) -> list[str]:
+    """Return what is said without a model and a translation leaves in the institution's own language, a line each."""
+    ends = {one.id for one in institution.intents if one.escalate or one.conclude or one.spam}
+    return [
+        f"# {section} {language}: not translated: {', '.join(sorted(missing))}"
+        for language, said in institution.translations.items()
+        for section, missing in (
+            ("Texts", {which.value for which in institution.texts.keys() - said.texts.keys()}),
+            ("Intents", ends - said.answers.keys()),
+            ("Timers", {one.id for one in institution.timers} - said.timers.keys()),
+        )
+        if missing
+    ]
 
 
 def never_sent(institution: Institution) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cli.context import untranslated
 from context.institution_source import InstitutionSource
 from context.loader import BUSINESS_LINES, MAX_FILE_BYTES, PRINCIPLES, SECTIONS, TAXONOMY, load_institution
 from contracts.errors import InstitutionError
@@ -62,8 +63,12 @@ class TestWhatIsRead:
         assert any(intent.conclude for intent in pyloto.intents)
         assert any(intent.escalate for intent in pyloto.intents)
 
-    def test_another_language_says_what_it_has_and_the_rest_as_it_is(self) -> None:
-        dental = load_institution(DOCUMENTS / "harbour_dental")
+    def test_another_language_says_what_it_has_and_the_rest_as_it_is(self, write: Callable[[Documents], Path]) -> None:
+        documents = read("harbour_dental")
+        for left_out in ("completed\n\n> Obrigado", "book\n\n> As consultas"):
+            beginning, _, rest = documents[TAXONOMY].partition(f"## {left_out}")
+            documents[TAXONOMY] = beginning + rest[rest.index("## ") :]
+        dental = load_institution(write(documents))
         spoken = dental.speaking("pt")
         assert spoken.text(FixedText.ESCALATED).startswith("Vou passar esta conversa")
         assert spoken.text(FixedText.COMPLETED) == dental.text(FixedText.COMPLETED)
@@ -74,6 +79,11 @@ class TestWhatIsRead:
         assert book == dental.intent("book")
         assert dental.speaking("es") is dental
         assert "Sinto muito" not in dental.prompt_core
+        assert untranslated(dental) == [
+            "# Texts pt: not translated: completed",
+            "# Intents pt: not translated: book",
+        ]
+        assert untranslated(load_institution(DOCUMENTS / "harbour_dental")) == []
 
     @pytest.mark.parametrize(
         ("wrong", "said"),
@@ -410,7 +420,7 @@ class TestMistakes:
         before, _, after = documents[file].partition(f"# {section}\n")
         rest = after[after.index("\n# ") :] if "\n# " in after else "\n"
         documents[file] = f"{before}# {section}\n{rest}"
-        line = line_of(documents[file], f"# {section}")
+        line = documents[file].split("\n").index(f"# {section}") + 1
         assert any(one.startswith(f"{file}:{line}: ") for one in problems(write(documents)))
 
     def test_the_number_of_principles_and_lines_is_free(self, write: Callable[[Documents], Path]) -> None:

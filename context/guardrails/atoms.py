@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import phonenumbers
+from contracts.links import ENDINGS, SCHEME, bare, linkifier
 from linkify_it import LinkifyIt
-from linkify_it.tlds import TLDS
 from text_to_num import find_numbers
 
 from context.guardrails.sentences import folded
@@ -22,7 +22,6 @@ DAY = 24 * 60
 BESIDE = "beside "  # begins the label that an adjacent number gives
 _DOT = r"[\[({] ?(?:\.|dot|ponto|punto|point|punkt) ?[\])}]"
 _MAY_BE_LINK = re.compile(rf"[^\W_]\.[^\W\d_]|@|//|{_DOT}", re.IGNORECASE)
-_SCHEME = re.compile(r"(?<!\w)\w{2,10}://\S+|(?<!\w)www\.\S+", re.IGNORECASE)
 _HIDDEN_LINK = re.compile(rf"\w{{1,63}} ?{_DOT} ?(?P<ending>[a-z]{{2,12}})(?!\w)", re.IGNORECASE)
 _HANDLE = re.compile(r"(?<![\w@.])@[^\W\d][\w.]{1,38}\w")
 _DATE = re.compile(r"(?<![\w/.-])\d{1,4}([/.-])\d{1,2}(?:\1\d{2,4})?(?![\w/-]|\.\d)")
@@ -79,7 +78,6 @@ _FEWEST_SPELLED = 4
 _LONGEST_JOIN, _LONGEST_RANGE = 14, 12
 _LONGEST_ACRONYM = 3
 _LATIN_ENDS = 0x24F
-_ENDINGS = frozenset(ending.lower() for ending in TLDS)
 
 
 class Kind(StrEnum):
@@ -148,11 +146,6 @@ class _Days(NamedTuple):
     days: frozenset[int]
 
 
-@cache
-def _linkifier(more_endings: frozenset[str]) -> LinkifyIt:
-    return LinkifyIt().tlds(sorted(_ENDINGS | more_endings))
-
-
 class AtomReader:
     """Reads the atoms of single sentences in the languages of `words`.
 
@@ -168,7 +161,7 @@ class AtomReader:
 
     def read(self, sentence: str) -> tuple[Atom, ...]:
         """The atoms of a sentence that `sentences` returned, in the order of the kinds."""
-        reading = _Reading(self._words, _linkifier(self._endings), sentence)
+        reading = _Reading(self._words, linkifier(self._endings), sentence)
         if self._vocabulary and self.is_foreign(sentence):
             reading.homographs = _HOMOGRAPHS
         return tuple(reading.atoms())
@@ -242,18 +235,17 @@ class _Reading:
         for match in self.linkifier.match(self.sentence) or ():
             kind = Kind.EMAIL if match.schema == "mailto:" else Kind.LINK
             yield self._link(kind, match.index, match.last_index)
-        for kind, pattern in ((Kind.EMAIL, _EMAIL), (Kind.LINK, _SCHEME), (Kind.HANDLE, _HANDLE)):
+        for kind, pattern in ((Kind.EMAIL, _EMAIL), (Kind.LINK, SCHEME), (Kind.HANDLE, _HANDLE)):
             for found in pattern.finditer(self.rest):
                 yield self._link(kind, *found.span())
         for found in _HIDDEN_LINK.finditer(self.rest):
-            if found["ending"] in _ENDINGS:
+            if found["ending"] in ENDINGS:
                 yield self._link(Kind.LINK, *found.span())
 
     def _link(self, kind: Kind, start: int, end: int) -> Atom:
-        address = self.sentence[start:end].lower().removeprefix("mailto:")
-        if kind is Kind.LINK:
-            address = re.sub(r"^https?://", "", address).removeprefix("www.").rstrip("/.,;:!?)")
-        return self._atom(kind, address, start, end)
+        address = self.sentence[start:end]
+        value = bare(address) if kind is Kind.LINK else address.lower().removeprefix("mailto:")
+        return self._atom(kind, value, start, end)
 
     def _names(self) -> Iterator[Atom]:
         """Capitalised words after the sentence's first: the names that a person has to be known by."""

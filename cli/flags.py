@@ -295,10 +295,7 @@ async def _set(
 
 
 def _valid(content: Mapping[str, Any]) -> Flag:
-    """
-    Raises:
-        BadParameter: the flag does not hold together, each mistake in a line.
-    """
+    """Raises BadParameter: the flag does not hold together, each mistake in a line."""
     try:
         return Flag.model_validate(content)
     except ValidationError as exc:

@@ -49,11 +49,7 @@ class Verdict(NamedTuple):
 async def asked_verdicts(
     institution: Institution, folder: Path, rows: Sequence[Asked], settings: Settings, mode: Mode, model: RecordedModel
 ) -> list[Verdict]:
-    """Ask for the verdicts.
-
-    Raises:
-        ConfigurationError: there is no live model, and none is replayed.
-    """
+    """Ask for the verdicts. Raises ConfigurationError: there is no live model, and none is replayed."""
     if mode == "live" and settings.uses_sandbox_model and not model.replays:
         raise ConfigurationError("a live judge needs a model: set ANTHROPIC_API_KEY, or take --judge oracle")
     settings = imitating_everything(settings) if mode == "oracle" else settings

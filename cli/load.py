@@ -234,11 +234,7 @@ async def require_prosa(url: str, secret: str) -> None:
 
 
 def _signing(settings: Settings) -> tuple[str, str]:
-    """Return the app secret and the phone number's id.
-
-    Raises:
-        ConfigurationError: WhatsApp is not set up here.
-    """
+    """Return the app secret and the phone number's id. Raises ConfigurationError: WhatsApp is not set up here."""
     whatsapp = WhatsAppSettings.of(settings)
     if whatsapp is None:
         raise ConfigurationError("prosa load signs its messages: set the WHATSAPP_* variables as Prosa has them")

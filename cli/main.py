@@ -177,11 +177,7 @@ def beat() -> None:
 
 
 def _settings_for(*engines: str, instead: str) -> Settings:
-    """Return the settings, with logs set up.
-
-    Raises:
-        ConfigurationError: the command belongs to another engine.
-    """
+    """Return the settings, with logs set up. Raises ConfigurationError: the command belongs to another engine."""
     settings = read_settings()
     if settings.engine not in engines:
         raise ConfigurationError(f"PROSA_ENGINE={settings.engine} does not use this command: {instead}")

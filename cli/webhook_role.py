@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from adapters.channels.asking import Refusal
 from adapters.channels.registry import PLATFORMS, open_inbound
-from adapters.channels.whatsapp.settings import WhatsAppSettings
+from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.clock import NoFaults, SystemClock
 from adapters.http.access import Access
 from cli.sandboxed import sandboxed

@@ -523,8 +523,8 @@ class Cache(Protocol):
     async def entries(self, scope: str, *, after: int = 0, limit: int) -> list[CacheEntry]:
         """Return the oldest `limit` entries with a number above `after`, oldest first, for paging."""
 
-    async def drop(self, scope: str) -> int:
-        """Delete the whole scope; return the number of its values."""
+    async def drop(self, scope: str, *, prefix: str = "") -> int:
+        """Delete the values of the scope whose keys begin with `prefix`, by default all; return their number."""
 
     async def sizes(self) -> dict[str, int]:
         """Return the number of values by scope, without empty scopes."""

@@ -214,6 +214,7 @@ async def open_engine(
             media=_media_reader(settings, backend, clock, meter, transcriber),
             speech=speech,
             prompts_kept=settings.prompts_kept,
+            answers=cache,
         )
         if deferred is not None:
             await deferred.ready()
@@ -244,6 +245,7 @@ def assemble(
     media: MediaReader | None = None,
     speech: SpokenReplies | None = None,
     prompts_kept: timedelta = timedelta(0),
+    answers: AnswerCache | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -286,7 +288,7 @@ def assemble(
         store, machine, clock, institution, windows, notices, variants.observe, agent_windows=longer
     )
     operators = OperatorDependencies(
-        inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt, agents
+        inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt, agents, answers
     )
     analyses = AnalysisDependencies(store, analyst, rulebook, ledger, noted, clock, monotonic, chance, faults, callback)
     drain = DrainDependencies(

@@ -306,13 +306,14 @@ class ConversationArchive(Value):
 
 
 class Erasure(Value):
-    """Counts of what an erasure has removed, by place: messages, turns, replies, letters, analyses, names."""
+    """Counts of what an erasure has removed, by place: messages, turns, replies, letters, analyses, prompts, names."""
 
     inbox: int = 0
     conversation: int = 0
     outbox: int = 0
     dead_letters: int = 0
     records: int = 0
+    prompts: int = 0
     names: int = 0
 
     def __add__(self, other: Self) -> Self:

@@ -213,6 +213,7 @@ async def open_engine(
             quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
             media=_media_reader(settings, backend, clock, meter, transcriber),
             speech=speech,
+            prompts_kept=settings.prompts_kept,
         )
         if deferred is not None:
             await deferred.ready()
@@ -242,6 +243,7 @@ def assemble(
     quiet: QuietWindows | None = None,
     media: MediaReader | None = None,
     speech: SpokenReplies | None = None,
+    prompts_kept: timedelta = timedelta(0),
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -271,6 +273,7 @@ def assemble(
         ages=ages or AgePolicy(),
         media=media,
         may_speak=speech is not None,
+        prompts_kept=prompts_kept,
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since, speech=speech)
 

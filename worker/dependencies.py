@@ -102,7 +102,8 @@ class NotedAnalyses:
 class TurnDependencies:
     """Dependencies of the pipeline. Without a judge every reply is the canonical answer of its intent.
 
-    Without `media` no file is opened; `may_speak`: voice notes are answered in speech.
+    Without `media` no file is opened; `may_speak`: voice notes are answered in speech. Prompts and raw answers are kept
+    for `prompts_kept`; zero: not at all.
     """
 
     inbox: Inbox
@@ -128,6 +129,7 @@ class TurnDependencies:
     reviews_completed: bool = False
     media: MediaReader | None = None
     may_speak: bool = False
+    prompts_kept: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.channels.chatwoot.limits import REFERENCE
+from adapters.channels.chatwoot import REFERENCE
 from adapters.channels.reading import Content, Reader, dict_in, is_equal, list_in, moment_of, required, text_of
 from contracts.channels import OriginRefusedError, Post, Received
 from contracts.media import InboundMedia

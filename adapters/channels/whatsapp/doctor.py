@@ -17,7 +17,7 @@ import httpx
 import orjson
 
 from adapters.channels.asking import WITHIN, Refusal, failed
-from adapters.channels.whatsapp.settings import WhatsAppSettings
+from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.http.client import HttpError, ask, open_client
 from contracts.findings import Finding, Health
 

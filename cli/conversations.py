@@ -233,6 +233,7 @@ async def erase(
     console.print(f"Erased {', '.join(threads) or 'what was in no conversation'}.")
     rows = [(place.replace("_", " "), count) for place, count in erasure.model_dump().items()]
     print_table(("place", "removed"), rows)
+    console.print("caches: answers of Task 1; shared answers and embeddings hold nothing of a person (docs/cache.md).")
 
 
 @app.command()

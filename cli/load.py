@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 
-from adapters.channels.whatsapp.settings import WhatsAppSettings
+from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.event_loop import run_serving
 from adapters.http.client import HttpError, ask, open_client
 from cli.output import FAILED, AsJson, console, fail, print_rows

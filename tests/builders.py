@@ -19,8 +19,8 @@ import orjson
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from adapters.channels.web import LIMITS as WEB_LIMITS
 from adapters.channels.web.inbound import web_conversation_id, web_message
-from adapters.channels.web.limits import LIMITS as WEB_LIMITS
 from adapters.firestore.database import FirestoreDatabase, Put, document_id
 from adapters.firestore.inbox import BOXES, ENTRIES, FirestoreInbox
 from adapters.firestore.store import FirestoreStore
@@ -409,6 +409,7 @@ def engine_bed(
         ages=options.get("ages"),
         quiet=options.get("quiet"),
         media=options.get("media"),
+        prompts_kept=options.get("prompts_kept", timedelta(0)),
         monotonic=options.get("monotonic", time.monotonic),
         chance=random.Random(0).random,
     )

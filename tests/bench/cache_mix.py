@@ -22,7 +22,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from adapters.channels.web.limits import LIMITS
+from adapters.channels.web import LIMITS
 from adapters.memory.cache import MemoryCache
 from adapters.models.scripted import ScriptedModel
 from cli.settings import read_settings

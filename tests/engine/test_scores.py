@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from adapters.channels.telegram.limits import LIMITS as TELEGRAM
-from adapters.channels.whatsapp.limits import LIMITS as WHATSAPP
+from adapters.channels.telegram import LIMITS as TELEGRAM
+from adapters.channels.whatsapp import LIMITS as WHATSAPP
 from context.institution_source import InstitutionSource
 from contracts.conversation import TurnRecord
 from contracts.delivery import TurnCommit

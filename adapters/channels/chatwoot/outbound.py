@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from adapters.channels.chatwoot.limits import LIMITS, REFERENCE
+from adapters.channels.chatwoot import LIMITS, REFERENCE
 from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, plain
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow

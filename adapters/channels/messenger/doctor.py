@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from adapters.channels.asking import Question, Refusal, failed, questions
-from adapters.channels.messenger.settings import GraphSettings
+from adapters.channels.messenger import GraphSettings
 from contracts.findings import Finding, Health
 
 FIELDS = ("messages", "messaging_postbacks", "message_echoes", "message_deliveries", "standby", "messaging_referrals")

@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from adapters.channels.asking import Question, Refusal, failed, questions
-from adapters.channels.telegram.settings import TelegramSettings
+from adapters.channels.telegram import TelegramSettings
 from contracts.findings import Finding, Health
 
 ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "message_reaction")

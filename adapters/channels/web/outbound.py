@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from adapters.channels.web.limits import LIMITS
+from adapters.channels.web import LIMITS
 from contracts.delivery import OutboxRow
 from contracts.messages import Address, ChannelName
 from contracts.ports import Events, LiveEvent

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from adapters.channels.asking import WITHIN
+from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.channels.whatsapp.doctor import Examination
-from adapters.channels.whatsapp.settings import WhatsAppSettings
 from adapters.http.client import open_client
 from contracts.messages import Template
 

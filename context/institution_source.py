@@ -10,11 +10,7 @@ class InstitutionSource:
     """Holds what was loaded last; documents that do not hold what they must leave it as it was."""
 
     def __init__(self, folder: Path) -> None:
-        """Load the documents.
-
-        Raises:
-            InstitutionError: the documents have problems.
-        """
+        """Load the documents. Raises InstitutionError: the documents have problems."""
         self._folder = folder
         self._current = load_institution(folder)
 

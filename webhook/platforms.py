@@ -67,11 +67,7 @@ def _handshake_of(name: ChannelName, deps: WebhookDependencies) -> Callable[[Req
 
 
 def _inbound_of(name: ChannelName, deps: WebhookDependencies) -> ChannelInbound:
-    """Return the receiving side of a platform.
-
-    Raises:
-        Problem: 404 when the platform is not set up.
-    """
+    """Return the receiving side of a platform. Raises Problem: 404 when the platform is not set up."""
     if name in deps.inbound:
         return deps.inbound[name]
     settings = PLATFORMS[name].settings

@@ -168,11 +168,7 @@ def moment_of(value: Any) -> datetime | None:
 
 
 def required(item: dict[str, Any], key: str) -> str:
-    """Return the text of an id.
-
-    Raises:
-        MalformedMessageError: it is missing or too long for one.
-    """
+    """Return the text of an id. Raises MalformedMessageError: it is missing or too long for one."""
     value = text_of(item.get(key))
     if not value or len(value) > 512:
         raise MalformedMessageError(f"{key} is missing or too long")

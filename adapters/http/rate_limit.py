@@ -20,11 +20,7 @@ class RateLimit:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, key: str) -> None:
-        """Use one token.
-
-        Raises:
-            Problem: 429 with `Retry-After` when there is none.
-        """
+        """Use one token. Raises Problem: 429 with `Retry-After` when there is none."""
         if seconds := self.wait(key):
             raise Problem(429, "Too many requests", "Wait a moment.", headers={"Retry-After": str(seconds)})
 

@@ -124,11 +124,7 @@ async def asked(
 
 
 def read(kind: type[A], content: bytes) -> A:
-    """Return an answer as its type.
-
-    Raises:
-        SpeechUnavailableError: it is none, such as the page of a gateway.
-    """
+    """Return an answer as its type. Raises SpeechUnavailableError: it is none, such as the page of a gateway."""
     try:
         return kind.model_validate_json(content)
     except ValidationError as exc:

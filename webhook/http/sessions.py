@@ -51,11 +51,7 @@ class ChatSessions:
         return self._token(conversation, int(self.clock.now().timestamp()))
 
     def require(self, conversation: str, request: Request) -> None:
-        """Check the token of a reader.
-
-        Raises:
-            Problem: 401 without one, 429 for too much.
-        """
+        """Check the token of a reader. Raises Problem: 401 without one, 429 for too much."""
         if self.key is None:
             return
         self.clients.take(client_of(request))

@@ -118,11 +118,7 @@ class Examination:
         return accounts
 
     async def _read(self, path: str, *, method: str = "GET", **parameters: str) -> dict[str, Any]:
-        """Ask the Graph API with the proof of the app secret.
-
-        Raises:
-            Refusal: it did not answer, or refuses.
-        """
+        """Ask the Graph API with the proof of the app secret. Raises Refusal: it did not answer, or refuses."""
         try:
             answer = await ask(
                 self._client,

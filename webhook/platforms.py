@@ -11,8 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.channels.registry import PLATFORMS
-from adapters.http.inbound import BodyReader
-from adapters.http.problems import Problem, answer_to, status_of
+from adapters.http.inbound import BodyReader, Problem, answer_to, status_of
 from contracts.channels import OriginRefusedError, Post, Received
 from contracts.errors import TransientError
 from contracts.messages import ChannelName

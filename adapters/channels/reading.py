@@ -13,8 +13,7 @@ from contracts.channels import Received, Unreadable
 from contracts.errors import MalformedMessageError
 from contracts.media import InboundMedia
 from contracts.messages import Address, ChannelName, InboundKind, InboundMessage, StatusUpdate, address_digests, digest
-from contracts.signs import shortened
-from contracts.values import ConversationId, MessageId
+from contracts.values import ConversationId, MessageId, shortened
 
 MAX_TEXT = 20_000
 

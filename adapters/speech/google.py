@@ -11,8 +11,7 @@ from pydantic import Field
 
 from adapters.google.token import GoogleToken
 from adapters.http.client import open_client
-from adapters.speech.service import Said, asked, read, seconds_of
-from adapters.speech.words import Segment, Word, heard
+from adapters.speech.service import Said, Segment, Word, asked, heard, read, seconds_of
 from contracts.media import Heard, MediaFault, MediaFile, MediaRefusedError
 
 LONGEST = timedelta(seconds=60)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from adapters.instants import from_micros, micros, micros_or_none
+from adapters.clock import from_micros, micros, micros_or_none
 from adapters.row_changes import RowChanges
 from adapters.sqlite.database import Database
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance

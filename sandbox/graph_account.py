@@ -53,11 +53,7 @@ def debugged(behaviour: GraphBehaviour) -> dict[str, Any]:
 
 
 def number(phone_number_id: str, fields: str, behaviour: GraphBehaviour) -> dict[str, Any]:
-    """The asked fields of a number.
-
-    Raises:
-        GraphError: the token sees no such number.
-    """
+    """The asked fields of a number. Raises GraphError: the token sees no such number."""
     if phone_number_id in behaviour.unknown_numbers or SCOPES[0] in behaviour.missing_scopes:
         raise unknown_object(phone_number_id)
     known = {

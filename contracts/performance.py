@@ -107,7 +107,7 @@ class Cause(StrEnum):
 def answered_by(turn: TurnRecord) -> AnswerSource:
     if not turn.replies:
         return AnswerSource.NOBODY
-    written = [task for task in turn.tasks if task.task == TaskName.RESPONSE and task.outcome != "failed"]
+    written = [task for task in turn.tasks if task.wrote_reply]
     # A draft that was withheld was written too; then a fixed text calls a person in its place.
     if written and not (turn.fallback and turn.state is State.ESCALATING):
         return AnswerSource.CACHE if written[-1].cache else AnswerSource.MODEL
@@ -245,6 +245,8 @@ class Page:
     def _add_task(self, task: TaskRecord) -> None:
         name = task.task
         self._count(Count.TASKS, f"{name}:{task.outcome}")
+        if task.outcome == "dropped":
+            return
         if task.attempts > task.calls:
             self._count(Count.RETRIES, name, task.attempts - task.calls)
         self._times(name).add(task.ended_ms - task.started_ms)
@@ -260,8 +262,12 @@ class Page:
 
 
 def _waited_for_the_model(turn: TurnRecord) -> float:
-    """Return the milliseconds of the critical path: Task 1, the slower of the two parallel tasks, then the judge."""
-    return turn.ms.state + max(turn.ms.response, turn.ms.message_type) + turn.ms.judge
+    """Return the milliseconds in which at least one task of the turn was under way."""
+    waited = reached = 0.0
+    for task in sorted(turn.tasks, key=lambda task: task.started_ms):
+        waited += max(0.0, task.ended_ms - max(task.started_ms, reached))
+        reached = max(reached, task.ended_ms)
+    return waited
 
 
 def shard_key(hour: datetime, writer: str) -> str:

@@ -90,7 +90,7 @@ CACHE_LEVELS = ("exact", "template", "semantic")
 PROMPT_TASKS = _counter(
     "prompter_executions_total",
     "Prompt tasks by how they ended, and the model that was asked",
-    {"task": TASKS, "outcome": ("ok", "repaired", "fallback_model", "cached", "failed"), "model": ()},
+    {"task": TASKS, "outcome": ("ok", "repaired", "fallback_model", "cached", "failed", "dropped"), "model": ()},
 )
 PROMPT_TOKENS = _histogram(
     "prompter_token_usage",
@@ -296,10 +296,16 @@ FALLBACKS = _counter(
             "canonical_answer",
             "judge_unavailable",
             "message_type",
+            "merged",
             "collected_unsaid",
             "collected_unsure",
         )
     },
+)
+SPECULATIONS = _counter(
+    "prompter_speculations_total",
+    "Replies begun before the state was decided: kept, or dropped since the decision was another one",
+    {"outcome": ("kept", "dropped")},
 )
 GATE_FINDINGS = _counter("worker_gate_findings_total", "Drafts withheld by the guardrail gate", {"rule": tuple(Rule)})
 DRAIN_ERRORS = _counter(

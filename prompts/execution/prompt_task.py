@@ -17,11 +17,12 @@ T = TypeVar("T")
 
 @dataclass
 class TurnClock:
-    """Start of a turn in monotonic seconds, the deadline of its answers, and their running cost."""
+    """Start of a turn in monotonic seconds, the deadline of its answers, their running cost, and ended tasks."""
 
     started: float
     deadline: Deadline
     cost: TurnCost = field(default_factory=TurnCost)
+    dropped: list[TaskRecord] = field(default_factory=list)
 
 
 def unjudged(_: object) -> Scores:
@@ -39,7 +40,8 @@ class PromptTask(Generic[T]):
     `check` turns the model's text into the value and raises ValidationError or UnusableModelOutputError, `judge` scores
     the value, `listener` receives it while it forms. `question` is the request to that model in the cache's terms, None
     where the cache may neither give nor keep the answer; a `gated` answer is kept by the caller once it passed the
-    gate. A `batched` task shares identical calls and cold prefixes with others of its moment.
+    gate. A `batched` task shares identical calls and cold prefixes with others of its moment. Without `repairs` an
+    unusable answer fails the task at once.
     """
 
     name: str
@@ -52,6 +54,7 @@ class PromptTask(Generic[T]):
     question: Callable[[str], Question | None] = unanswered
     gated: bool = False
     batched: bool = False
+    repairs: bool = True
 
     @property
     def on_text(self) -> TextHeard | None:

@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from uuid import uuid4
 
 from starlette.types import ASGIApp
 
 from adapters.channels.asking import Refusal
 from adapters.channels.registry import PLATFORMS, open_inbound
-from adapters.channels.whatsapp.settings import WhatsAppSettings
+from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.clock import NoFaults, SystemClock
 from adapters.http.access import Access
 from cli.sandboxed import sandboxed
@@ -72,7 +72,7 @@ class WhatsAppTemplates:
         if self._settings is None or (self._read_at is not None and now < self._read_at + TEMPLATES_KEPT):
             return self._known
         # A process that answers posts loads no client before an agent asks.
-        from adapters.channels.whatsapp.templates import APPROVED, read_templates
+        from adapters.channels.whatsapp.doctor import APPROVED, read_templates
 
         self._read_at = now
         try:
@@ -83,6 +83,18 @@ class WhatsAppTemplates:
             sendable = [one for one in listed if one.status == APPROVED]
             self._known = [SendableTemplate(one.name, one.language, one.parameters) for one in sendable]
         return self._known
+
+
+def _template_texts(settings: Settings) -> Callable[[str], str | None]:
+    """Return a lookup of installed templates, which are read when the first prompt is shown."""
+
+    @cache
+    def installed() -> dict[str, str]:
+        from prompts.templating.registry import PromptRegistry
+
+        return {one.label: one.system for one in PromptRegistry.read(own=settings.templates).all()}
+
+    return lambda label: installed().get(label)
 
 
 def webhook_dependencies(
@@ -121,6 +133,7 @@ def webhook_dependencies(
         zone=effective.zone,
         links=given.console_links,
         templates=WhatsAppTemplates(WhatsAppSettings.of(effective), SystemClock()),
+        template_text=_template_texts(effective),
         switches=effective.prompter_switches,
         look_again=KEEP_ALIVE if given.has_shared_events else POLLING,
     )

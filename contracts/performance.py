@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Self
 
-from contracts.conversation import State, TaskName, TaskRecord, TurnRecord
+from contracts.conversation import State, TaskName, TurnRecord
 
 COLLECTION = "performance"
 
@@ -186,9 +187,21 @@ class Page:
             self._count(Count.RATINGS, str(turn.rating))
         if turn.ms.total:
             self._times(Times.TURN).add(turn.ms.total)
-            self._times(Times.ENGINE).add(turn.ms.total - _waited_for_the_model(turn))
+            waited = reached = 0.0
+            # The model is waited for while at least one task is under way.
+            for task in sorted(turn.tasks, key=attrgetter("started_ms")):
+                waited += max(0.0, task.ended_ms - max(task.started_ms, reached))
+                reached = max(reached, task.ended_ms)
+            self._times(Times.ENGINE).add(turn.ms.total - waited)
         for task in turn.tasks:
-            self._add_task(task)
+            self._count(Count.TASKS, f"{task.task}:{task.outcome}")
+            if task.outcome == "dropped":
+                continue
+            if task.attempts > task.calls:
+                self._count(Count.RETRIES, task.task, task.attempts - task.calls)
+            self._times(task.task).add(task.ended_ms - task.started_ms)
+            if task.quality is not None:
+                self.quality.setdefault(task.task, Mean()).add(task.quality)
 
     def add_reply(self, *, received_at: datetime, sent_at: datetime) -> None:
         """Add a reply that a platform accepted."""
@@ -242,32 +255,12 @@ class Page:
             total.add_page(page)
         return total
 
-    def _add_task(self, task: TaskRecord) -> None:
-        name = task.task
-        self._count(Count.TASKS, f"{name}:{task.outcome}")
-        if task.outcome == "dropped":
-            return
-        if task.attempts > task.calls:
-            self._count(Count.RETRIES, name, task.attempts - task.calls)
-        self._times(name).add(task.ended_ms - task.started_ms)
-        if task.quality is not None:
-            self.quality.setdefault(name, Mean()).add(task.quality)
-
     def _times(self, name: str) -> Distribution:
         return self.times.setdefault(str(name), Distribution())
 
     def _count(self, kind: Count, name: str, number: int = 1) -> None:
         # Plain text, as the store returns it.
         self.counts[str(kind), str(name)] += number
-
-
-def _waited_for_the_model(turn: TurnRecord) -> float:
-    """Return the milliseconds in which at least one task of the turn was under way."""
-    waited = reached = 0.0
-    for task in sorted(turn.tasks, key=lambda task: task.started_ms):
-        waited += max(0.0, task.ended_ms - max(task.started_ms, reached))
-        reached = max(reached, task.ended_ms)
-    return waited
 
 
 def shard_key(hour: datetime, writer: str) -> str:

@@ -112,6 +112,7 @@ class Settings(BaseSettings):
     chat: Literal["on", "off"] | None = Field(None, validation_alias="PROSA_CHAT")
     chat_tokens: Literal["on", "off"] | None = Field(None, validation_alias="PROSA_CHAT_TOKENS")
     retention_days: int = Field(90, ge=1, validation_alias="PROSA_RETENTION_DAYS")
+    prompts_kept_hours: float | None = Field(None, ge=0, le=720, validation_alias="PROSA_PROMPTS_KEPT_HOURS")
     worker_concurrency: int = Field(500, ge=1, le=10_000, validation_alias="PROSA_WORKER_CONCURRENCY")
     analysis_callback_url: str | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_URL")
     analysis_callback_secret: SecretStr | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_SECRET")
@@ -342,6 +343,12 @@ class Settings(BaseSettings):
     @property
     def model_timeout(self) -> timedelta:
         return timedelta(seconds=self.model_timeout_s)
+
+    @property
+    def prompts_kept(self) -> timedelta:
+        """Time for which prompts and raw answers are kept for the console; zero: not at all, as in production."""
+        default = 0 if self.is_production else 24
+        return timedelta(hours=default if self.prompts_kept_hours is None else self.prompts_kept_hours)
 
     @property
     def turn_budget(self) -> timedelta:
@@ -755,7 +762,11 @@ def _validated(kind: type[M], named: Mapping[str, Any]) -> M:
     try:
         return kind(**named)
     except ValidationError as exc:
-        raise ConfigurationError("; ".join(_problem(error) for error in exc.errors(include_input=False))) from None
+        problems = (
+            f"{'.'.join(map(str, one['loc']))}: {str(one['msg']).removeprefix('Value error, ')}".removeprefix(": ")
+            for one in exc.errors(include_input=False)
+        )
+        raise ConfigurationError("; ".join(problems)) from None
 
 
 def is_web_address(text: str) -> bool:
@@ -782,9 +793,3 @@ def _unknown(values: Iterable[str], channels: Iterable[type[ChannelSettings]]) -
             close = difflib.get_close_matches(name, known, n=1)
             problems.append(f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else ""))
     return problems
-
-
-def _problem(error: Any) -> str:
-    where = ".".join(map(str, error["loc"]))
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message

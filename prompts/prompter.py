@@ -20,7 +20,7 @@ from prompts.request import TurnView
 from prompts.tasks import merged, message_type, response, state
 from prompts.tasks.registry import TURN_TASKS
 from prompts.tasks.task import Task
-from prompts.templating.versions import PromptVersions
+from prompts.templating.registry import PromptVersions
 
 A = TypeVar("A", bound=Value)
 

@@ -19,8 +19,8 @@ import orjson
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from adapters.channels.web import LIMITS as WEB_LIMITS
 from adapters.channels.web.inbound import web_conversation_id, web_message
-from adapters.channels.web.limits import LIMITS as WEB_LIMITS
 from adapters.firestore.database import FirestoreDatabase, Put, document_id
 from adapters.firestore.inbox import BOXES, ENTRIES, FirestoreInbox
 from adapters.firestore.store import FirestoreStore
@@ -34,7 +34,7 @@ from adapters.redis.store import RedisStore
 from adapters.sqlite.database import IN_MEMORY, Database
 from adapters.sqlite.inbox import SqliteInbox, prepare_inbox
 from adapters.sqlite.store import SqliteStore, prepare_store
-from context.institution_source import InstitutionSource
+from context.publishing import InstitutionSource
 from contracts.access import Key, Role
 from contracts.delivery import Appended, Arrival, OutboxRow
 from contracts.errors import InboxUnavailableError
@@ -53,8 +53,7 @@ from prompts.pricing.prices import PriceBook
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from prompts.tasks.registry import TASKS
-from prompts.templating.registry import PromptRegistry
-from prompts.templating.versions import PromptVersions
+from prompts.templating.registry import PromptRegistry, PromptVersions
 from reports.ledger import Ledger
 from sandbox.citing import Citer
 from tests.real_services import firestore_host, redis_url
@@ -415,6 +414,7 @@ def engine_bed(
         ages=options.get("ages"),
         quiet=options.get("quiet"),
         media=options.get("media"),
+        prompts_kept=options.get("prompts_kept", timedelta(0)),
         monotonic=options.get("monotonic", time.monotonic),
         chance=random.Random(0).random,
     )

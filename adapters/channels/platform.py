@@ -1,12 +1,14 @@
 """Entry of the registry of channels."""
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 from contracts.findings import Finding
 from contracts.messages import ChannelName
 from contracts.ports import Channel, ChannelInbound, ChannelLimits, Events
 from contracts.settings import ChannelSettings, Settings
+
+S = TypeVar("S", bound=ChannelSettings)
 
 
 class Platform:
@@ -17,7 +19,7 @@ class Platform:
 
     name: ClassVar[ChannelName]
     limits: ClassVar[ChannelLimits]
-    settings: ClassVar[type[ChannelSettings] | None] = None
+    settings: type[ChannelSettings] | None = None
     """Its settings class; None for a channel that needs none and is always set up."""
 
     reply_window: ClassVar[timedelta | None] = None
@@ -46,3 +48,37 @@ class Platform:
     def imitated(self, url: str, secret: str) -> ChannelSettings | None:
         """Return settings for its double in the sandbox at `url`; None where the sandbox has none."""
         return None
+
+
+class SetUpPlatform(Platform, Generic[S]):
+    """Platform with settings of its own, which is open where they are given. Its methods are called with them."""
+
+    settings: type[S]
+
+    def open_channel(self, own: S) -> Channel:
+        raise NotImplementedError
+
+    def open_inbound(self, own: S, id_salt: str) -> ChannelInbound:
+        raise NotImplementedError
+
+    async def ask(self, own: S) -> Finding:
+        raise NotImplementedError
+
+    async def register(self, own: S, url: str) -> Finding | None:
+        return None
+
+    def channel(self, settings: Settings, events: Events) -> Channel | None:
+        own = self.settings.of(settings)
+        return self.open_channel(own) if own else None
+
+    def inbound(self, settings: Settings) -> ChannelInbound | None:
+        own = self.settings.of(settings)
+        return self.open_inbound(own, settings.id_salt.get_secret_value()) if own else None
+
+    async def examine(self, settings: Settings) -> Finding | None:
+        own = self.settings.of(settings)
+        return await self.ask(own) if own else None
+
+    async def set_up(self, settings: Settings, url: str) -> Finding | None:
+        own = self.settings.of(settings)
+        return await self.register(own, url) if own else None

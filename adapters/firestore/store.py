@@ -41,6 +41,7 @@ from adapters.firestore.database import (
     chunks,
     document_id,
 )
+from adapters.row_changes import RowChanges
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow, Receipt, Record, TurnCommit, row_of
 from contracts.errors import ConversationConflictError, PermanentError, StoreUnavailableError
@@ -470,7 +471,7 @@ class FirestoreConversations:
         return [text for document in found for text in document.fields[kind]]
 
 
-class FirestoreOutbox:
+class FirestoreOutbox(RowChanges):
     """Satisfies the `Outbox` port."""
 
     def __init__(self, documents: _Documents) -> None:
@@ -490,16 +491,8 @@ class FirestoreOutbox:
             _keep(self._documents.rows, one.row.id, one)
         return [one.row for one in stored]
 
-    async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
-        def begin(stored: OutboxRow) -> OutboxRow | None:
-            return stored.sending(deadline=deadline, at=at) if stored == row else None
-
-        return await self._change_row(row.id, begin)
-
     async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
-        sent = await self._change_row(
-            row.id, lambda stored: stored.sent(platform_message_id=platform_message_id, at=at)
-        )
+        sent = await self._change(row.id, lambda stored: stored.sent(platform_message_id=platform_message_id, at=at))
         if sent is None:
             return
         # From here on a status finds the row by its platform id; one that did not is parked, or looks once more after
@@ -508,25 +501,14 @@ class FirestoreOutbox:
             await self._report(row.id, _read(StatusUpdate, document))
             await self._documents.all.apply([Delete(document.path)])
 
-    async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
-        def postpone(row: OutboxRow) -> OutboxRow | None:
-            return row.postponed(not_before=not_before, error_code=error_code, at=at) if row.is_unsent else None
-
-        await self._change_row(row_id, postpone)
-
-    async def mark_failed(
-        self, row_id: OutboxId, *, error_code: str, at: datetime, in_any_form: bool = True
-    ) -> OutboxRow | None:
-        def fail(row: OutboxRow) -> OutboxRow | None:
-            return row.failed(error_code=error_code, at=at, in_any_form=in_any_form) if row.is_unsent else None
-
-        return await self._change_row(row_id, fail)
-
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
         """Apply a status as the port requires; concurrent ones of one row share the next write."""
         row_id = await self._row_for(update)
         if row_id is None:
-            parked = self._parked(update)
+            key = _platform_key(update.channel, update.account, update.platform_message_id)
+            expires_at = self._documents.clock.now() + PARKED_FOR
+            fields = {"platform_key": key, "record": update.model_dump_json(), "expires_at": expires_at}
+            parked = Put(f"{PARKED}/{key}-{update.state.value}", fields)
             await self._documents.all.apply([parked])
             # `mark_sent` may have read the parked statuses just before this one was parked.
             row_id = await self._row_for(update)
@@ -570,10 +552,7 @@ class FirestoreOutbox:
         found = await self._documents.find(OUTBOX, ("needs_escalation", "==", True), limit=limit)
         return [_read(OutboxRow, document) for document in found]
 
-    async def escalation_done(self, row_id: OutboxId) -> None:
-        await self._change_row(row_id, lambda row: row.model_copy(update={"needs_escalation": False}))
-
-    async def _change_row(
+    async def _change(
         self, row_id: OutboxId, change: Callable[[OutboxRow], OutboxRow | None], *, only_forward: bool = False
     ) -> OutboxRow | None:
         """Replace the row by the result of `change`; return None without a row, or when `change` returns None.
@@ -620,7 +599,7 @@ class FirestoreOutbox:
                 if batch := tuple(reports.waiting):
                     # A status about the row in words may be new to one that was remembered before its refusal.
                     is_forward = all(update.client_reference in (None, row_id) for update in batch)
-                    reports.row = await self._change_row(
+                    reports.row = await self._change(
                         row_id, lambda row: reduce(OutboxRow.reported, batch, row), only_forward=is_forward
                     )
                     del reports.waiting[: len(batch)]
@@ -653,15 +632,6 @@ class FirestoreOutbox:
             stored = _Stored.read(document)
             _keep(self._documents.rows, row_id, stored)
         return stored.row if stored.expires_at > self._documents.clock.now() else None
-
-    def _parked(self, update: StatusUpdate) -> Put:
-        key = _platform_key(update.channel, update.account, update.platform_message_id)
-        fields = {
-            "platform_key": key,
-            "record": update.model_dump_json(),
-            "expires_at": self._documents.clock.now() + PARKED_FOR,
-        }
-        return Put(f"{PARKED}/{key}-{update.state.value}", fields)
 
 
 class FirestoreDeadLetters:

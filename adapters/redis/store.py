@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from adapters.instants import from_micros, micros
+from adapters.clock import from_micros, micros
 from adapters.redis.database import PREFIX, Argument, RedisDatabase, Script
+from adapters.row_changes import RowChanges
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow, Receipt, Record, TurnCommit, row_of
 from contracts.errors import ConversationConflictError, StoreUnavailableError
@@ -171,7 +172,7 @@ class RedisConversations(_Repository):
         raise _contended(conversation_id)
 
 
-class RedisOutbox(_Repository):
+class RedisOutbox(_Repository, RowChanges):
     """Satisfies the `Outbox` port."""
 
     async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
@@ -203,20 +204,6 @@ class RedisOutbox(_Repository):
             parked = _values(StatusUpdate, await self._command("LRANGE", f"{KEYS}parked:{_platform_of(sent)}", 0, -1))
         raise _contended(row.id)
 
-    async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
-        await self._change(
-            row_id,
-            lambda row: row.postponed(not_before=not_before, error_code=error_code, at=at) if row.is_unsent else None,
-        )
-
-    async def mark_failed(
-        self, row_id: OutboxId, *, error_code: str, at: datetime, in_any_form: bool = True
-    ) -> OutboxRow | None:
-        def fail(row: OutboxRow) -> OutboxRow | None:
-            return row.failed(error_code=error_code, at=at, in_any_form=in_any_form) if row.is_unsent else None
-
-        return await self._change(row_id, fail)
-
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
         platform = digest(update.channel, update.account, update.platform_message_id)
         for _ in range(ATTEMPTS):
@@ -242,9 +229,6 @@ class RedisOutbox(_Repository):
 
     async def to_escalate(self, *, limit: int) -> list[OutboxRow]:
         return _values(OutboxRow, await self._run("to_escalate", limit))
-
-    async def escalation_done(self, row_id: OutboxId) -> None:
-        await self._change(row_id, lambda row: row.model_copy(update={"needs_escalation": False}))
 
     async def _row(self, row_id: OutboxId) -> bytes | None:
         row: bytes | None = await self._command("HGET", f"{KEYS}row:{row_id}", "json")

@@ -2,10 +2,14 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from typing import Any, TypeVar
 
-from adapters.instants import from_micros, micros, micros_or_none
+from pydantic import BaseModel
+
+from adapters.clock import from_micros, micros, micros_or_none
+from adapters.row_changes import RowChanges
 from adapters.sqlite.database import Database
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import ConversationArchive, DeadLetter, OutboxRow, Receipt, Record, TurnCommit, row_of
@@ -23,6 +27,8 @@ from contracts.listing import (
 )
 from contracts.messages import InboundMessage, StatusUpdate
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId
+
+M = TypeVar("M", bound=BaseModel)
 
 SCHEMA = (
     """CREATE TABLE IF NOT EXISTS conversations (
@@ -118,6 +124,8 @@ FEW = 2_000
 PARKED_LIMIT = 10_000
 
 RECEIPT = "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?)"
+TURN = "INSERT INTO turns (id, conversation_id, record) VALUES (?, ?, ?)"
+ROW = "INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 DEAD_LETTER = "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?)"
 INSERT_RECORD = (
     "INSERT OR IGNORE INTO records (version, conversation_id, due_at, expires_at, record, collection, key) "
@@ -151,15 +159,29 @@ class _Repository:
     def __init__(self, database: Database) -> None:
         self._run = database.run
 
+    async def _rows(self, query: str, *given: object) -> list[Any]:
+        return await self._run(lambda c: c.execute(query, given).fetchall())
+
+    async def _all(self, model: type[M], query: str, *given: object) -> list[M]:
+        """Return the models whose JSON text is the first column."""
+        return [model.model_validate_json(row[0]) for row in await self._rows(query, *given)]
+
+    async def _one(self, model: type[M], query: str, *given: object) -> M | None:
+        return next(iter(await self._all(model, query, *given)), None)
+
+    async def _ids(self, query: str, *given: object) -> list[ConversationId]:
+        return [ConversationId(row[0]) for row in await self._rows(query, *given)]
+
+    async def _written(self, query: str, *given: object) -> int:
+        """Return the number of rows that a statement has changed."""
+        return await self._run(lambda c: c.execute(query, given).rowcount)
+
 
 class SqliteConversations(_Repository):
     """Satisfies the `ConversationStore` port."""
 
     async def load(self, conversation_id: ConversationId) -> Conversation | None:
-        row = await self._run(
-            lambda c: c.execute("SELECT head FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
-        )
-        return Conversation.model_validate_json(row[0]) if row else None
+        return await self._one(Conversation, "SELECT head FROM conversations WHERE id = ?", conversation_id)
 
     async def commit(self, commit: TurnCommit) -> Conversation:
         head = commit.conversation
@@ -172,53 +194,44 @@ class SqliteConversations(_Repository):
             _list(c, saved, commit.utterances)
             _insert_records(c, "transitions", head.id, commit.transitions)
             _insert_records(c, "utterances", head.id, commit.utterances)
-            c.executemany(INSERT_RECORD, [_record_values(record) for record in commit.records])
+            c.executemany(INSERT_RECORD, map(_record_values, commit.records))
             if commit.turn is not None:
-                _insert_turn(c, commit.turn)
-                c.executemany(RECEIPT, [_receipt_row(receipt) for receipt in commit.receipts])
-            for row in commit.outbox:
-                _put_outbox_row(c, row)
+                c.execute(TURN, _turn_row(commit.turn))
+                c.executemany(RECEIPT, map(_receipt_row, commit.receipts))
+            c.executemany(ROW, map(_outbox_values, commit.outbox))
 
         await self._run(work)
         return saved
 
     async def transitions(self, conversation_id: ConversationId) -> list[TransitionRecord]:
-        return [
-            TransitionRecord.model_validate_json(record)
-            for record in await self._records("transitions", conversation_id)
-        ]
+        query = "SELECT record FROM transitions WHERE conversation_id = ? ORDER BY n"
+        return await self._all(TransitionRecord, query, conversation_id)
 
     async def transcript(self, conversation_id: ConversationId) -> list[Utterance]:
-        return [Utterance.model_validate_json(record) for record in await self._records("utterances", conversation_id)]
+        query = "SELECT record FROM utterances WHERE conversation_id = ? ORDER BY n"
+        return await self._all(Utterance, query, conversation_id)
 
     async def turns(self, conversation_id: ConversationId, *, limit: int | None = None) -> list[TurnRecord]:
         query = (
             "SELECT record FROM (SELECT n, record FROM turns WHERE conversation_id = ? ORDER BY n DESC LIMIT ?) "
             "ORDER BY n"
         )
-        rows = await self._run(lambda c: c.execute(query, (conversation_id, -1 if limit is None else limit)).fetchall())
-        return [TurnRecord.model_validate_json(row[0]) for row in rows]
+        return await self._all(TurnRecord, query, conversation_id, -1 if limit is None else limit)
 
     async def receipt(self, conversation_id: ConversationId, message_id: MessageId) -> Receipt | None:
         query = "SELECT * FROM receipts WHERE conversation_id = ? AND message_id = ?"
-        row = await self._run(lambda c: c.execute(query, (conversation_id, message_id)).fetchone())
-        return _receipt(row) if row else None
+        return next(map(_receipt, await self._rows(query, conversation_id, message_id)), None)
 
     async def receipts(self, conversation_id: ConversationId) -> list[Receipt]:
         query = "SELECT * FROM receipts WHERE conversation_id = ? ORDER BY sequence"
-        rows = await self._run(lambda c: c.execute(query, (conversation_id,)).fetchall())
-        return [_receipt(row) for row in rows]
+        return [_receipt(row) for row in await self._rows(query, conversation_id)]
 
     async def turn_of(self, receipt: Receipt) -> TurnRecord | None:
-        row = await self._run(
-            lambda c: c.execute("SELECT record FROM turns WHERE id = ?", (receipt.turn_id,)).fetchone()
-        )
-        return TurnRecord.model_validate_json(row[0]) if row else None
+        return await self._one(TurnRecord, "SELECT record FROM turns WHERE id = ?", receipt.turn_id)
 
     async def find_message(self, message_id: MessageId) -> list[ConversationId]:
         query = "SELECT conversation_id FROM receipts WHERE message_id = ? ORDER BY conversation_id LIMIT 100"
-        rows = await self._run(lambda c: c.execute(query, (message_id,)).fetchall())
-        return [ConversationId(row[0]) for row in rows]
+        return await self._ids(query, message_id)
 
     async def find(
         self, query: ConversationQuery = EVERYTHING, *, limit: int = 50, cursor: str | None = None
@@ -229,21 +242,17 @@ class SqliteConversations(_Repository):
 
     async def timed_out(self, *, at: datetime, limit: int) -> list[ConversationId]:
         query = "SELECT id FROM conversations WHERE times_out_at <= ? ORDER BY times_out_at LIMIT ?"
-        rows = await self._run(lambda c: c.execute(query, (micros(at), limit)).fetchall())
-        return [ConversationId(row[0]) for row in rows]
+        return await self._ids(query, micros(at), limit)
 
     async def expired(self, *, updated_before: datetime, limit: int) -> list[ConversationId]:
         query = "SELECT conversation_id FROM listing WHERE updated_at < ? ORDER BY updated_at LIMIT ?"
-        rows = await self._run(lambda c: c.execute(query, (micros(updated_before), limit)).fetchall())
-        return [ConversationId(row[0]) for row in rows]
+        return await self._ids(query, micros(updated_before), limit)
 
     async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
         def work(c: sqlite3.Connection) -> bool:
             row = c.execute("SELECT head FROM conversations WHERE id = ?", (conversation_id,)).fetchone()
             head = Conversation.model_validate_json(row[0]) if row else Conversation(id=conversation_id)
-            _forget_parked(c, conversation_id)
-            for table in CONVERSATION_TABLES:
-                c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))  # noqa: S608
+            _delete_content(c, conversation_id)
             _write_head(c, head.emptied(at, answered_up_to=answered_up_to), expected_version=head.version)
             return head.turns > 0
 
@@ -253,49 +262,30 @@ class SqliteConversations(_Repository):
         head = archive.head
 
         def work(c: sqlite3.Connection) -> None:
-            _forget_parked(c, head.id)
-            for table in CONVERSATION_TABLES:
-                c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (head.id,))  # noqa: S608 - a constant name
+            _delete_content(c, head.id)
             c.execute("DELETE FROM conversations WHERE id = ?", (head.id,))
             _write_head(c, head, expected_version=0)
             _list(c, head, archive.utterances)
             _insert_records(c, "transitions", head.id, archive.transitions)
             _insert_records(c, "utterances", head.id, archive.utterances)
-            for turn in archive.turns:
-                _insert_turn(c, turn)
-            c.executemany(RECEIPT, [_receipt_row(receipt) for receipt in archive.receipts])
-            for row in archive.outbox:
-                _put_outbox_row(c, row)
-            for letter in archive.dead_letters:
-                c.execute(DEAD_LETTER, _letter_row(letter))
+            c.executemany(TURN, map(_turn_row, archive.turns))
+            c.executemany(RECEIPT, map(_receipt_row, archive.receipts))
+            c.executemany(ROW, map(_outbox_values, archive.outbox))
+            c.executemany(DEAD_LETTER, map(_letter_row, archive.dead_letters))
 
         await self._run(work)
 
-    async def _records(self, table: str, conversation_id: ConversationId) -> list[str]:
-        query = f"SELECT record FROM {table} WHERE conversation_id = ? ORDER BY n"  # noqa: S608 - a constant name
-        return await self._run(lambda c: [row[0] for row in c.execute(query, (conversation_id,))])
 
-
-class SqliteOutbox(_Repository):
+class SqliteOutbox(_Repository, RowChanges):
     """Satisfies the `Outbox` port."""
 
     async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
         query = "SELECT row FROM outbox WHERE conversation_id = ? ORDER BY number"
-        return await self._outbox_rows(query, conversation_id)
+        return await self._all(OutboxRow, query, conversation_id)
 
     async def unsent(self, conversation_id: ConversationId) -> list[OutboxRow]:
         query = "SELECT row FROM outbox WHERE conversation_id = ? AND unsent = 1 ORDER BY number"
-        return await self._outbox_rows(query, conversation_id)
-
-    async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
-        def work(c: sqlite3.Connection) -> OutboxRow | None:
-            if _outbox_row(c, row.id) != row:
-                return None
-            sending = row.sending(deadline=deadline, at=at)
-            _put_outbox_row(c, sending)
-            return sending
-
-        return await self._run(work)
+        return await self._all(OutboxRow, query, conversation_id)
 
     async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
         def work(c: sqlite3.Connection) -> None:
@@ -306,36 +296,18 @@ class SqliteOutbox(_Repository):
             parked = "DELETE FROM parked_statuses WHERE platform_key = ? RETURNING record"
             for (text,) in c.execute(parked, (_platform_key_of(sent),)).fetchall():
                 sent = sent.reported(StatusUpdate.model_validate_json(text))
-            _put_outbox_row(c, sent)
+            c.execute(ROW, _outbox_values(sent))
 
         await self._run(work)
-
-    async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
-        def work(c: sqlite3.Connection) -> None:
-            row = _outbox_row(c, row_id)
-            if row is not None and row.is_unsent:
-                _put_outbox_row(c, row.postponed(not_before=not_before, error_code=error_code, at=at))
-
-        await self._run(work)
-
-    async def mark_failed(
-        self, row_id: OutboxId, *, error_code: str, at: datetime, in_any_form: bool = True
-    ) -> OutboxRow | None:
-        def work(c: sqlite3.Connection) -> OutboxRow | None:
-            row = _outbox_row(c, row_id)
-            if row is None or not row.is_unsent:
-                return None
-            row = row.failed(error_code=error_code, at=at, in_any_form=in_any_form)
-            _put_outbox_row(c, row)
-            return row
-
-        return await self._run(work)
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
         def work(c: sqlite3.Connection) -> OutboxRow | None:
-            row = _row_for(c, update)
-            if row is None:
+            row = _outbox_row(c, row_of(update.client_reference)) if update.client_reference else None
+            if row is None or row.address.channel is not update.channel:
                 key = _platform_key(update.channel, update.account, update.platform_message_id)
+                found = c.execute("SELECT row FROM outbox WHERE platform_key = ?", (key,)).fetchone()
+                row = OutboxRow.model_validate_json(found[0]) if found else None
+            if row is None:
                 c.execute(
                     "INSERT INTO parked_statuses (platform_key, at, record) VALUES (?, ?, ?)",
                     (key, micros(update.at), update.model_dump_json()),
@@ -345,14 +317,13 @@ class SqliteOutbox(_Repository):
                 )
                 return None
             row = row.reported(update)
-            _put_outbox_row(c, row)
+            c.execute(ROW, _outbox_values(row))
             return row
 
         return await self._run(work)
 
     async def unsent_count(self) -> int:
-        query = "SELECT count(*) FROM outbox WHERE unsent = 1"
-        return await self._run(lambda c: int(c.execute(query).fetchone()[0]))
+        return int((await self._rows("SELECT count(*) FROM outbox WHERE unsent = 1"))[0][0])
 
     async def sendable(self, *, at: datetime, limit: int) -> list[ConversationId]:
         query = (
@@ -360,33 +331,27 @@ class SqliteOutbox(_Repository):
             "(SELECT 1 FROM outbox WHERE conversation_id = o.conversation_id AND unsent = 1 AND number < o.number) "
             "ORDER BY sendable_at LIMIT ?2"
         )
-        rows = await self._run(lambda c: c.execute(query, (micros(at), limit)).fetchall())
-        return [ConversationId(row[0]) for row in rows]
+        return await self._ids(query, micros(at), limit)
 
     async def to_escalate(self, *, limit: int) -> list[OutboxRow]:
-        rows = await self._run(
-            lambda c: c.execute("SELECT row FROM outbox WHERE needs_escalation = 1 LIMIT ?", (limit,)).fetchall()
-        )
-        return [OutboxRow.model_validate_json(row[0]) for row in rows]
+        return await self._all(OutboxRow, "SELECT row FROM outbox WHERE needs_escalation = 1 LIMIT ?", limit)
 
-    async def escalation_done(self, row_id: OutboxId) -> None:
-        def work(c: sqlite3.Connection) -> None:
+    async def _change(self, row_id: OutboxId, change: Callable[[OutboxRow], OutboxRow | None]) -> OutboxRow | None:
+        def work(c: sqlite3.Connection) -> OutboxRow | None:
             row = _outbox_row(c, row_id)
-            if row is not None:
-                _put_outbox_row(c, row.model_copy(update={"needs_escalation": False}))
+            changed = change(row) if row is not None else None
+            if changed is not None:
+                c.execute(ROW, _outbox_values(changed))
+            return changed
 
-        await self._run(work)
-
-    async def _outbox_rows(self, query: str, conversation_id: ConversationId) -> list[OutboxRow]:
-        rows = await self._run(lambda c: c.execute(query, (conversation_id,)).fetchall())
-        return [OutboxRow.model_validate_json(row[0]) for row in rows]
+        return await self._run(work)
 
 
 class SqliteDeadLetters(_Repository):
     """Satisfies the `DeadLetters` port."""
 
     async def add(self, letter: DeadLetter) -> None:
-        await self._run(lambda c: c.execute(DEAD_LETTER, _letter_row(letter)).rowcount)
+        await self._written(DEAD_LETTER, *_letter_row(letter))
 
     async def letters(
         self, *, conversation_id: ConversationId | None = None, until: datetime | None = None, limit: int = 100
@@ -395,17 +360,13 @@ class SqliteDeadLetters(_Repository):
             "SELECT record FROM dead_letters WHERE (?1 IS NULL OR conversation_id = ?1) AND (?3 IS NULL OR at <= ?3) "
             "ORDER BY at DESC, id LIMIT ?2"
         )
-        given = (conversation_id, limit, micros(until) if until else None)
-        rows = await self._run(lambda c: c.execute(query, given).fetchall())
-        return [DeadLetter.model_validate_json(row[0]) for row in rows]
+        return await self._all(DeadLetter, query, conversation_id, limit, micros(until) if until else None)
 
     async def get(self, letter_id: str) -> DeadLetter | None:
-        query = "SELECT record FROM dead_letters WHERE id = ?"
-        row = await self._run(lambda c: c.execute(query, (letter_id,)).fetchone())
-        return DeadLetter.model_validate_json(row[0]) if row else None
+        return await self._one(DeadLetter, "SELECT record FROM dead_letters WHERE id = ?", letter_id)
 
     async def drop(self, letter_id: str) -> bool:
-        return await self._run(lambda c: c.execute("DELETE FROM dead_letters WHERE id = ?", (letter_id,)).rowcount == 1)
+        return await self._written("DELETE FROM dead_letters WHERE id = ?", letter_id) == 1
 
     async def forget(self, addresses: Sequence[str]) -> int:
         # Letters are few, and an erasure is rare: they are read one by one.
@@ -413,11 +374,10 @@ class SqliteDeadLetters(_Repository):
             "DELETE FROM dead_letters WHERE EXISTS (SELECT 1 FROM json_each(record, '$.addresses') AS held "
             "WHERE held.value IN (SELECT value FROM json_each(?)))"
         )
-        return await self._run(lambda c: c.execute(query, (json.dumps(list(addresses)),)).rowcount)
+        return await self._written(query, json.dumps(list(addresses)))
 
     async def prune(self, *, before: datetime) -> int:
-        query = "DELETE FROM dead_letters WHERE at < ?"
-        return await self._run(lambda c: c.execute(query, (micros(before),)).rowcount)
+        return await self._written("DELETE FROM dead_letters WHERE at < ?", micros(before))
 
 
 class SqliteInstitutions(_Repository):
@@ -437,19 +397,14 @@ class SqliteInstitutions(_Repository):
         return await self._run(work)
 
     async def current(self) -> Institution | None:
-        query = "SELECT record FROM institutions ORDER BY published_at DESC LIMIT 1"
-        row = await self._run(lambda c: c.execute(query).fetchone())
-        return Institution.model_validate_json(row[0]) if row else None
+        return await self._one(Institution, "SELECT record FROM institutions ORDER BY published_at DESC LIMIT 1")
 
     async def get(self, version: str) -> Institution | None:
-        query = "SELECT record FROM institutions WHERE version = ?"
-        row = await self._run(lambda c: c.execute(query, (version,)).fetchone())
-        return Institution.model_validate_json(row[0]) if row else None
+        return await self._one(Institution, "SELECT record FROM institutions WHERE version = ?", version)
 
     async def versions(self) -> list[tuple[str, datetime]]:
-        query = "SELECT version, published_at FROM institutions ORDER BY published_at DESC"
-        rows = await self._run(lambda c: c.execute(query).fetchall())
-        return [(row[0], from_micros(row[1])) for row in rows]
+        rows = await self._rows("SELECT version, published_at FROM institutions ORDER BY published_at DESC")
+        return [(version, from_micros(at)) for version, at in rows]
 
 
 class SqliteRecords(_Repository):
@@ -457,8 +412,7 @@ class SqliteRecords(_Repository):
 
     async def get(self, collection: str, key: str, *, at: datetime) -> Record | None:
         query = "SELECT record FROM records WHERE collection = ? AND key = ? AND coalesce(expires_at > ?, 1)"
-        found = await self._kept_records(query, (collection, key, micros(at)))
-        return found[0] if found else None
+        return await self._one(Record, query, collection, key, micros(at))
 
     async def put(self, record: Record) -> Record | None:
         saved, values = record.model_copy(update={"version": record.version + 1}), _record_values(record)
@@ -467,34 +421,27 @@ class SqliteRecords(_Repository):
             "WHERE collection = ? AND key = ? AND version = ?"
         )
         query, given = (update, (*values, record.version)) if record.version else (INSERT_RECORD, values)
-        written = await self._run(lambda c: c.execute(query, given).rowcount)
-        return saved if written == 1 else None
+        return saved if await self._written(query, *given) == 1 else None
 
     async def page(self, collection: str, *, at: datetime, after: str = "", limit: int = 100) -> list[Record]:
         query = (
             "SELECT record FROM records WHERE collection = ? AND key > ? AND coalesce(expires_at > ?, 1) "
             "ORDER BY key LIMIT ?"
         )
-        return await self._kept_records(query, (collection, after, micros(at), limit))
+        return await self._all(Record, query, collection, after, micros(at), limit)
 
     async def due(self, collection: str, *, at: datetime, limit: int) -> list[Record]:
         query = (
             "SELECT record FROM records WHERE collection = ?1 AND due_at <= ?2 AND coalesce(expires_at > ?2, 1) "
             "ORDER BY due_at, key LIMIT ?3"
         )
-        return await self._kept_records(query, (collection, micros(at), limit))
+        return await self._all(Record, query, collection, micros(at), limit)
 
     async def drop(self, collection: str, key: str) -> bool:
-        query = "DELETE FROM records WHERE collection = ? AND key = ?"
-        return await self._run(lambda c: c.execute(query, (collection, key)).rowcount == 1)
+        return await self._written("DELETE FROM records WHERE collection = ? AND key = ?", collection, key) == 1
 
     async def prune(self, *, at: datetime) -> int:
-        query = "DELETE FROM records WHERE expires_at <= ?"
-        return await self._run(lambda c: c.execute(query, (micros(at),)).rowcount)
-
-    async def _kept_records(self, query: str, given: tuple[object, ...]) -> list[Record]:
-        rows = await self._run(lambda c: c.execute(query, given).fetchall())
-        return [Record.model_validate_json(row[0]) for row in rows]
+        return await self._written("DELETE FROM records WHERE expires_at <= ?", micros(at))
 
 
 class SqliteStore:
@@ -609,23 +556,13 @@ def _insert_records(
     )
 
 
-def _insert_turn(c: sqlite3.Connection, turn: TurnRecord) -> None:
-    c.execute(
-        "INSERT INTO turns (id, conversation_id, record) VALUES (?, ?, ?)",
-        (turn.id, turn.conversation_id, turn.model_dump_json()),
-    )
+def _turn_row(turn: TurnRecord) -> tuple[object, ...]:
+    return (turn.id, turn.conversation_id, turn.model_dump_json())
 
 
 def _receipt_row(receipt: Receipt) -> tuple[object, ...]:
-    message = receipt.message
-    return (
-        message.conversation_id,
-        message.id,
-        receipt.sequence,
-        receipt.turn_id,
-        micros(receipt.answered_at),
-        message.model_dump_json(),
-    )
+    message, at = receipt.message, micros(receipt.answered_at)
+    return (message.conversation_id, message.id, receipt.sequence, receipt.turn_id, at, message.model_dump_json())
 
 
 def _record_values(record: Record) -> tuple[object, ...]:
@@ -664,34 +601,16 @@ def _outbox_row(c: sqlite3.Connection, row_id: OutboxId) -> OutboxRow | None:
     return OutboxRow.model_validate_json(found[0]) if found else None
 
 
-def _put_outbox_row(c: sqlite3.Connection, row: OutboxRow) -> None:
-    c.execute(
-        "INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            row.id,
-            row.conversation_id,
-            row.number,
-            row.is_unsent,
-            micros(row.sendable_at),
-            row.needs_escalation,
-            _platform_key_of(row),
-            row.model_dump_json(),
-        ),
-    )
+def _outbox_values(row: OutboxRow) -> tuple[object, ...]:
+    due, key, text = micros(row.sendable_at), _platform_key_of(row), row.model_dump_json()
+    return (row.id, row.conversation_id, row.number, row.is_unsent, due, row.needs_escalation, key, text)
 
 
-def _row_for(c: sqlite3.Connection, update: StatusUpdate) -> OutboxRow | None:
-    if update.client_reference:
-        row = _outbox_row(c, row_of(update.client_reference))
-        if row is not None and row.address.channel is update.channel:
-            return row
-    key = _platform_key(update.channel, update.account, update.platform_message_id)
-    found = c.execute("SELECT row FROM outbox WHERE platform_key = ?", (key,)).fetchone()
-    return OutboxRow.model_validate_json(found[0]) if found else None
-
-
-def _forget_parked(c: sqlite3.Connection, conversation_id: ConversationId) -> None:
+def _delete_content(c: sqlite3.Connection, conversation_id: ConversationId) -> None:
+    """Delete everything of the conversation but its head."""
     c.execute(
         "DELETE FROM parked_statuses WHERE platform_key IN (SELECT platform_key FROM outbox WHERE conversation_id = ?)",
         (conversation_id,),
     )
+    for table in CONVERSATION_TABLES:
+        c.execute(f"DELETE FROM {table} WHERE conversation_id = ?", (conversation_id,))  # noqa: S608 - a constant name

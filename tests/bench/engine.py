@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from adapters.channels.web.limits import LIMITS
+from adapters.channels.web import LIMITS
 from adapters.clock import SystemClock
 from adapters.models.scripted import ScriptedModel
 from contracts.conversation import Conversation, State, Trigger

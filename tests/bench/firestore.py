@@ -29,8 +29,8 @@ from grpc import StatusCode, aio  # type: ignore[import-untyped]
 from rich.console import Console
 from rich.table import Table
 
+from adapters.channels.whatsapp import LIMITS
 from adapters.channels.whatsapp.inbound import WhatsAppInbound
-from adapters.channels.whatsapp.limits import LIMITS
 from adapters.clock import SystemClock
 from adapters.firestore.database import FirestoreDatabase
 from adapters.firestore.inbox import FirestoreInbox

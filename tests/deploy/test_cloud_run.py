@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from adapters.channels.whatsapp.settings import WhatsAppSettings
+from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.google.cloud_tasks import ANALYSIS_DEADLINE
 from cli.settings import known_names, read_settings
 from tests.deploy.dockerfile import ROOT

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.channels.whatsapp.limits import LIMITS
+from adapters.channels.whatsapp import LIMITS
 from contracts.messages import Address, ChannelName, DeliveryState, OutboundMessage
 from contracts.ports import Rate
 from tests.builders import START, RecordingChannel, conversation_id, engine_bed, inbound, open_backend

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from adapters.channels.telegram.limits import LIMITS as TELEGRAM
-from adapters.channels.whatsapp.limits import LIMITS as WHATSAPP
-from context.institution_source import InstitutionSource
+from adapters.channels.telegram import LIMITS as TELEGRAM
+from adapters.channels.whatsapp import LIMITS as WHATSAPP
+from context.publishing import InstitutionSource
 from contracts.conversation import TurnRecord
 from contracts.delivery import TurnCommit
 from contracts.errors import InstitutionError

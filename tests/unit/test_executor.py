@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.channels.web.limits import LIMITS
+from adapters.channels.web import LIMITS
 from adapters.models.scripted import ScriptedModel
 from contracts.conversation import Conversation, State, TaskRecord
 from contracts.decisions import StateDecision

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.channels.web.limits import LIMITS as WEB
-from adapters.channels.whatsapp.limits import LIMITS as WHATSAPP
+from adapters.channels.web import LIMITS as WEB
+from adapters.channels.whatsapp import LIMITS as WHATSAPP
 from contracts.decisions import MessageTypeChoice
 from contracts.messages import MessageType, OutboundMessage
 from contracts.ports import ChannelLimits

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.channels.whatsapp.limits import LIMITS
+from adapters.channels.whatsapp import LIMITS
 from contracts.messages import ContactCard, Location, Media, MessageType, Option, OutboundMessage, Reaction, Template
 from worker.replies.composer import in_words, length
 

@@ -4,14 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.channels.web.limits import LIMITS as WEB
-from adapters.channels.whatsapp.limits import LIMITS as WHATSAPP
+from adapters.channels.web import LIMITS as WEB
+from adapters.channels.whatsapp import LIMITS as WHATSAPP
 from contracts.decisions import MessageTypeChoice
 from contracts.messages import MessageType
 from contracts.ports import ChannelLimits
 from tests.builders import pyloto
-from worker.replies.composer import MAX_PARTS, fit
-from worker.replies.markup import to_markup
+from worker.replies.composer import MAX_PARTS, fit, to_markup
 
 INSTITUTION = pyloto()
 

@@ -12,10 +12,9 @@ import orjson
 import pytest
 from webhook_bed import START
 
-from adapters.channels.chatwoot import Chatwoot
+from adapters.channels.chatwoot import Chatwoot, ChatwootSettings
 from adapters.channels.chatwoot.inbound import ChatwootInbound
 from adapters.channels.chatwoot.outbound import ChatwootChannel, payload
-from adapters.channels.chatwoot.settings import ChatwootSettings
 from adapters.http.listener import listen
 from cli.doctor import examine_channel
 from cli.runtime import Runtime, open_runtime

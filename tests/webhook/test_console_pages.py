@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from webhook_bed import WebhookBed, assert_problem, webhook_bed
 
-from adapters.channels.whatsapp.settings import WhatsAppSettings
+from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.http.access import Access
 from adapters.http.listener import listen
 from cli.serving import server_of

@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from adapters.channels.asking import Refusal, failed, questions
-from adapters.channels.chatwoot.settings import ChatwootSettings
+from adapters.channels.chatwoot import ChatwootSettings
 from contracts.findings import Finding, Health
 
 TOKEN = "take the access token of the agent bot (Settings, Bots) and the number in the address of the account"  # noqa: S105

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from adapters.channels.chatwoot.limits import LIMITS, REFERENCE
+from adapters.channels.chatwoot import LIMITS, REFERENCE
 from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, plain
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
@@ -56,11 +56,7 @@ def payload(message: OutboundMessage) -> dict[str, Any]:
 
 
 def _taken(answer: Answer) -> Answer:
-    """Return the answer of an accepted call.
-
-    Raises:
-        ChannelUnavailableError, ChannelRefusedError: by its status.
-    """
+    """Return the answer of an accepted call. Raises ChannelUnavailableError, ChannelRefusedError: by its status."""
     if answer.is_success:
         return answer
     if answer.status in (401, 403):

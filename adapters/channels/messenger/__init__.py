@@ -3,54 +3,87 @@
 from datetime import timedelta
 from typing import ClassVar
 
-from adapters.channels.messenger.limits import INSTAGRAM_LIMITS, MESSENGER_LIMITS
-from adapters.channels.messenger.settings import GraphSettings, InstagramSettings, MessengerSettings
-from adapters.channels.platform import Platform
+from pydantic import Field, SecretStr
+
+from adapters.channels.platform import SetUpPlatform
 from contracts.findings import Finding
-from contracts.messages import ChannelName
-from contracts.ports import Channel, ChannelInbound, ChannelLimits, Events
-from contracts.settings import Settings
+from contracts.messages import ChannelName, MessageType
+from contracts.ports import Channel, ChannelInbound, ChannelLimits
+from contracts.settings import ChannelSettings
 
 
-class Messenger(Platform):
+class GraphSettings(ChannelSettings):
+    """One page or account of one app."""
+
+    app_secret: SecretStr
+    verify_token: SecretStr
+    access_token: SecretStr
+    api_url: str
+
+
+class MessengerSettings(GraphSettings):
+    title: ClassVar[str] = "Messenger"
+
+    app_secret: SecretStr = Field(validation_alias="MESSENGER_APP_SECRET")
+    verify_token: SecretStr = Field(validation_alias="MESSENGER_VERIFY_TOKEN")
+    access_token: SecretStr = Field(validation_alias="MESSENGER_ACCESS_TOKEN")
+    api_url: str = Field("https://graph.facebook.com/v26.0", validation_alias="MESSENGER_API_URL")
+
+
+class InstagramSettings(GraphSettings):
+    title: ClassVar[str] = "Instagram"
+
+    app_secret: SecretStr = Field(validation_alias="INSTAGRAM_APP_SECRET")
+    verify_token: SecretStr = Field(validation_alias="INSTAGRAM_VERIFY_TOKEN")
+    access_token: SecretStr = Field(validation_alias="INSTAGRAM_ACCESS_TOKEN")
+    api_url: str = Field("https://graph.instagram.com/v26.0", validation_alias="INSTAGRAM_API_URL")
+
+
+# Limits of a message on Messenger and Instagram. Source: Meta, Send API, quick replies and button template (2026).
+# A file has no caption. Instagram counts 1,000 bytes: a third as many UTF-16 units always fit.
+TYPES = frozenset(kind for kind in MessageType if kind not in (MessageType.TEMPLATE, MessageType.REACTION))
+
+MESSENGER_LIMITS = ChannelLimits(
+    types=TYPES,
+    text=2000,
+    button_body=640,
+    buttons=3,
+    button_title=20,
+    list_body=2000,
+    rows=13,
+    row_title=20,
+    agent_window=timedelta(days=7),
+)
+INSTAGRAM_LIMITS = MESSENGER_LIMITS.model_copy(update={"text": 333, "button_body": 333, "list_body": 333})
+
+
+class Messenger(SetUpPlatform[GraphSettings]):
     name: ClassVar[ChannelName] = ChannelName.MESSENGER
     limits: ClassVar[ChannelLimits] = MESSENGER_LIMITS
-    settings: ClassVar[type[GraphSettings]] = MessengerSettings
+    settings: type[GraphSettings] = MessengerSettings
     reply_window = timedelta(hours=24)
 
-    def channel(self, settings: Settings, events: Events) -> Channel | None:
-        own = self.settings.of(settings)
-        if own is None:
-            return None
+    def open_channel(self, own: GraphSettings) -> Channel:
         from adapters.channels.messenger.outbound import MessengerChannel
 
         return MessengerChannel(self.name, self.limits, own.api_url, own.access_token.get_secret_value())
 
-    def inbound(self, settings: Settings) -> ChannelInbound | None:
-        own = self.settings.of(settings)
-        if own is None:
-            return None
+    def open_inbound(self, own: GraphSettings, id_salt: str) -> ChannelInbound:
         from adapters.channels.messenger.inbound import MessengerInbound
 
         return MessengerInbound(
             self.name,
             app_secret=own.app_secret.get_secret_value(),
             verify_token=own.verify_token.get_secret_value(),
-            id_salt=settings.id_salt.get_secret_value(),
+            id_salt=id_salt,
         )
 
-    async def examine(self, settings: Settings) -> Finding | None:
-        own = self.settings.of(settings)
-        if own is None:
-            return None
+    async def ask(self, own: GraphSettings) -> Finding:
         from adapters.channels.messenger.doctor import examine
 
         return await examine(self.name, own)
 
-    async def set_up(self, settings: Settings, url: str) -> Finding | None:
-        own = self.settings.of(settings)
-        if own is None:
-            return None
+    async def register(self, own: GraphSettings, url: str) -> Finding:
         from adapters.channels.messenger.doctor import subscribe
 
         return await subscribe(self.name, own)

@@ -1,7 +1,7 @@
 """Checks of Slack's settings with the Web API: token and scopes. What the app is subscribed to cannot be read."""
 
 from adapters.channels.asking import Refusal, failed, questions
-from adapters.channels.slack.settings import SlackSettings
+from adapters.channels.slack import SlackSettings
 from contracts.findings import Finding, Health
 
 SCOPES = ("chat:write", "im:history", "app_mentions:read")

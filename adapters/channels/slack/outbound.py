@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, bearer, object_of, plain
-from adapters.channels.slack.limits import LIMITS
+from adapters.channels.slack import LIMITS
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError

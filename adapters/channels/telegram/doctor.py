@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from adapters.channels.asking import Question, Refusal, failed, questions
-from adapters.channels.telegram.settings import TelegramSettings
+from adapters.channels.telegram import TelegramSettings
 from contracts.findings import Finding, Health
 
 ALLOWED_UPDATES = ("message", "edited_message", "callback_query", "message_reaction")
@@ -53,11 +53,7 @@ def _asking(settings: TelegramSettings) -> AbstractAsyncContextManager[Question]
 
 
 async def _call(ask: Question, method: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the result of a method.
-
-    Raises:
-        Refusal: Telegram does not take it.
-    """
+    """Return the result of a method. Raises Refusal: Telegram does not take it."""
     status, _, answer = await ask("POST", f"/{method}", json=content or {})
     if status in (401, 404):
         raise Refusal(f"the token is refused ({status})", "set TELEGRAM_BOT_TOKEN as @BotFather shows it (/mybots)")

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, object_of
-from adapters.channels.telegram.limits import LIMITS
+from adapters.channels.telegram import LIMITS
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError

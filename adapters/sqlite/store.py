@@ -629,7 +629,7 @@ def _put_outbox_row(c: sqlite3.Connection, row: OutboxRow) -> None:
 def _row_for(c: sqlite3.Connection, update: StatusUpdate) -> OutboxRow | None:
     if update.client_reference:
         row = _outbox_row(c, row_of(update.client_reference))
-        if row is not None and row.address.channel is update.channel:
+        if row is not None and row.address.channel == update.channel:
             return row
     key = _platform_key(update.channel, update.account, update.platform_message_id)
     found = c.execute("SELECT row FROM outbox WHERE platform_key = ?", (key,)).fetchone()

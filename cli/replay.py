@@ -73,11 +73,7 @@ def offline(settings: Settings) -> Settings:
 
 
 def read_recording(path: Path) -> list[Recorded]:
-    """Read a JSONL file.
-
-    Raises:
-        ConfigurationError: a line is not a message; all such lines are named.
-    """
+    """Read a JSONL file. Raises ConfigurationError: a line is not a message; all such lines are named."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as exc:

@@ -1,16 +1,58 @@
-"""The institution's knowledge, as the loader in `context/` reads it from its three markdown documents."""
+"""The institution's knowledge, as the loader in `context/` reads it from its three markdown documents, and hours."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field
 
 from contracts.conversation import State
 from contracts.guardrails import Passage
-from contracts.hours import Hours
 from contracts.messages import ContactCard, Location, Media, MessageType, Template
 from contracts.values import Kept
+
+# A team that is closed longer than this has no next opening.
+HORIZON_DAYS = 400
+
+
+class OpeningTime(Kept):
+    """Open on a weekday (0 is Monday) from `opens` until before `closes`, local time."""
+
+    weekday: int
+    opens: time
+    closes: time
+
+
+class Hours(Kept):
+    """Opening hours; `holidays` are `MM-DD` of every year or `YYYY-MM-DD` of one, closed all day."""
+
+    time_zone: str = "UTC"
+    weekly: tuple[OpeningTime, ...]
+    holidays: tuple[str, ...] = ()
+
+    @property
+    def zone(self) -> tzinfo:
+        return UTC if self.time_zone == "UTC" else ZoneInfo(self.time_zone)
+
+    def is_open(self, at: datetime) -> bool:
+        local = at.astimezone(self.zone)
+        return any(one.opens <= local.time() < one.closes for one in self._of(local.date()))
+
+    def next_opening(self, at: datetime) -> datetime | None:
+        """Return when the team opens next, in its zone; `at` itself while it is open; None: not within 400 days."""
+        local = at.astimezone(self.zone)
+        if self.is_open(at):
+            return local
+        days = (local.date() + timedelta(days=ahead) for ahead in range(HORIZON_DAYS))
+        opens = (datetime.combine(day, one.opens, self.zone) for day in days for one in self._of(day))
+        return next((moment for moment in opens if moment > local), None)
+
+    def _of(self, day: date) -> list[OpeningTime]:
+        if not {day.isoformat(), f"{day:%m-%d}"}.isdisjoint(self.holidays):
+            return []
+        return sorted((one for one in self.weekly if one.weekday == day.weekday()), key=lambda one: one.opens)
 
 
 class Principle(Kept):
@@ -214,9 +256,14 @@ class Institution(Kept):
 
     def speaking(self, language: str | None) -> "Institution":
         """Return it with the texts, answers and reminders of a language, as far as its documents have them."""
-        translation = self.translations.get(language or "")
-        if translation is None:
-            return self
+        return self.translated.get(language or "", self)
+
+    @cached_property
+    def translated(self) -> dict[str, "Institution"]:
+        """The institution by each language of its translations."""
+        return {language: self._in(language, translation) for language, translation in self.translations.items()}
+
+    def _in(self, language: str, translation: Translation) -> "Institution":
         answers, options, timers = translation.answers, translation.options, translation.timers
         changes = {
             "language": language,
@@ -245,15 +292,22 @@ class Institution(Kept):
 
     def line_view(self, line_id: str | None) -> str:
         """Return the section of a business line as a prompt shows it: each passage after its id, below its heading."""
-        shown, heading = list[str](), ""
-        for passage in self.passages:
-            if line_id is None or not passage.id.startswith(f"line.{line_id}."):
-                continue
-            if passage.heading != heading:
-                heading = passage.heading
-                shown.append(f"## {heading}")
-            shown.append(f"[{passage.id}] {passage.text}")
-        return "\n".join(shown)
+        return self.line_views.get(line_id or "", "")
+
+    @cached_property
+    def line_views(self) -> dict[str, str]:
+        """The sections of all business lines."""
+        views = {}
+        for line in self.lines:
+            shown, heading = list[str](), ""
+            for passage in self.passages:
+                if passage.id.startswith(f"line.{line.id}."):
+                    if passage.heading != heading:
+                        heading = passage.heading
+                        shown.append(f"## {heading}")
+                    shown.append(f"[{passage.id}] {passage.text}")
+            views[line.id] = "\n".join(shown)
+        return views
 
     def text(self, which: FixedText) -> str:
         return self.texts[which if which in self.texts else INSTEAD.get(which, which)]

@@ -21,7 +21,7 @@ from adapters.models.deferred import DeferredModel
 from adapters.speech.service import CheckedTranscriber
 from context.consent import OptOutWords
 from context.guardrails.floor import Floor
-from context.institution_source import InstitutionSource
+from context.publishing import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
 from contracts.media import MediaLimits, SpeechSynthesizer, Transcriber
@@ -48,8 +48,7 @@ from prompts.pricing.prices import SELLERS, ZERO, PriceBook, load_prices
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from prompts.tasks.registry import TASKS
-from prompts.templating.registry import PromptRegistry
-from prompts.templating.versions import PromptVersions, versions_for
+from prompts.templating.registry import PromptRegistry, PromptVersions, versions_for
 from reports.budget import BudgetSync
 from reports.ledger import Ledger, kept
 from worker.backends import Backend, open_answers, open_backend, required
@@ -214,6 +213,7 @@ async def open_engine(
             media=_media_reader(settings, backend, clock, meter, transcriber),
             speech=speech,
             prompts_kept=settings.prompts_kept,
+            answers=cache,
         )
         if deferred is not None:
             await deferred.ready()
@@ -244,6 +244,7 @@ def assemble(
     media: MediaReader | None = None,
     speech: SpokenReplies | None = None,
     prompts_kept: timedelta = timedelta(0),
+    answers: AnswerCache | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -286,7 +287,7 @@ def assemble(
         store, machine, clock, institution, windows, notices, variants.observe, agent_windows=longer
     )
     operators = OperatorDependencies(
-        inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt, agents
+        inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt, agents, answers
     )
     analyses = AnalysisDependencies(store, analyst, rulebook, ledger, noted, clock, monotonic, chance, faults, callback)
     drain = DrainDependencies(

@@ -12,6 +12,7 @@ from contracts.messages import ChannelName
 from contracts.ports import Callback, Channel, Clock, Events, Faults, Inbox, Store
 from contracts.values import ConversationId
 from fsm.machine import ConversationMachine
+from prompts.caching.answers import AnswerCache
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
@@ -154,7 +155,8 @@ class OutboxDependencies:
 class OperatorDependencies:
     """Dependencies of moves outside a turn: operators, timers, dead letters, erasure.
 
-    `id_salt` is the salt of the ids and digests that are made of addresses. `agents` has the moves of agents.
+    `id_salt` is the salt of the ids and digests that are made of addresses. `agents` has the moves of agents. Without
+    `answers` none is cached.
     """
 
     inbox: Inbox
@@ -168,6 +170,7 @@ class OperatorDependencies:
     faults: Faults
     id_salt: str
     agents: ConversationOperators
+    answers: AnswerCache | None = None
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,7 @@ from worker.media import MediaReader
 from worker.people.operators import OPTED_OUT, TAKEN, owned, spoken
 from worker.people.threads import known_names
 from worker.replies.composer import fit
-from worker.replies.judging import TurnJudge
-from worker.replies.live_reply import LiveText
+from worker.replies.judging import LiveText, TurnJudge
 from worker.replies.speech import to_be_spoken
 from worker.revisions import quoted_texts, revised
 from worker.scheduling.timers import scheduled
@@ -157,12 +156,15 @@ async def newer_to_answer(turn: Turn, inbox: Inbox) -> list[InboundMessage]:
 async def unless_overtaken(
     writing: Coroutine[Any, Any, Draft | None], turn: Turn, inbox: Inbox, *, may_grow: bool
 ) -> Draft | None:
-    """Return the draft; None when a newer message has come while Tasks 1 to 3 wrote it: their calls end at once."""
+    """Return the draft; None when a newer message has come while Tasks 1 to 3 wrote it: their calls end at once.
+
+    All turns of a process look at the same moments, so that the inbox is asked for all of them in one group.
+    """
     if not may_grow:
         return await writing
-    work = asyncio.ensure_future(writing)
+    work, every, time = asyncio.ensure_future(writing), LOOK_FOR_NEWER_SECONDS, asyncio.get_running_loop().time
     try:
-        while not (await asyncio.wait({work}, timeout=LOOK_FOR_NEWER_SECONDS))[0]:
+        while not (await asyncio.wait({work}, timeout=every - time() % every))[0]:
             if await newer_to_answer(turn, inbox):
                 return None
         return work.result()
@@ -722,8 +724,10 @@ def repetition(text: str, view: TurnView, *, ours: bool) -> tuple[Finding, ...]:
     window, written = view.conversation.window, [message.text for message in view.messages]
     last = [said.text for said in window if said.speaker is Speaker.ASSISTANT][-1:]
     asked = [said.text for said in window if said.speaker is Speaker.PERSON][-1:]
-    is_insisting = any(says_the_same(one, other) for one in written for other in asked)
-    if any(says_the_same(text, one) for one in [*written, *(last if ours and not is_insisting else [])]):
+    is_repeated = says_the_same(text, written)
+    if not is_repeated and ours and says_the_same(text, last):
+        is_repeated = not any(says_the_same(one, asked) for one in written)
+    if is_repeated:
         return (Finding(rule=Rule.REPEATS, excerpt="", why="says the person's message or the last reply again"),)
     return ()
 

@@ -103,6 +103,7 @@ async def _erase_one(conversation_id: ConversationId, deps: OperatorDependencies
     analyses = await analyses_of(conversation_id, store.records, at=deps.clock.now())
     heard = await store.records.get(HEARD, conversation_id, at=deps.clock.now())
     prompts = [one async for one in _prompts_of(conversation_id, deps)]
+    cached = await deps.answers.forget(conversation_id) if deps.answers else 0
     last_sequence = await deps.inbox.forget(conversation_id)
     await deps.faults.reach("erase.inbox_gone")
     turns = await store.conversations.turns(conversation_id)
@@ -117,6 +118,7 @@ async def _erase_one(conversation_id: ConversationId, deps: OperatorDependencies
         dead_letters=len(letters),
         records=len(analyses) + int(heard is not None),
         prompts=len(prompts),
+        caches=cached,
     )
 
 

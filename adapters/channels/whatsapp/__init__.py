@@ -23,6 +23,7 @@ class WhatsAppSettings(ChannelSettings):
     access_token: SecretStr = Field(validation_alias="WHATSAPP_ACCESS_TOKEN")
     phone_number_id: str = Field(validation_alias="WHATSAPP_PHONE_NUMBER_ID")
     messages_per_second: int = Field(80, ge=1, le=1000, validation_alias="WHATSAPP_MESSAGES_PER_SECOND")
+    new_people_per_day: int | None = Field(None, ge=1, le=1_000_000, validation_alias="WHATSAPP_NEW_PEOPLE_PER_DAY")
     api_url: str = Field("https://graph.facebook.com/v26.0", validation_alias="WHATSAPP_API_URL")
 
     @property
@@ -75,6 +76,7 @@ class WhatsApp(SetUpPlatform[WhatsAppSettings]):
             access_token=own.access_token.get_secret_value(),
             phone_number_id=own.numbers[0],
             messages_per_second=own.messages_per_second,
+            new_people_per_day=own.new_people_per_day,
         )
 
     def open_inbound(self, own: WhatsAppSettings, id_salt: str) -> ChannelInbound:
@@ -105,3 +107,20 @@ class WhatsApp(SetUpPlatform[WhatsAppSettings]):
             WHATSAPP_PHONE_NUMBER_ID=SANDBOX_PHONE_NUMBER_ID,
             WHATSAPP_API_URL=f"{url}/graph/v26.0",
         )
+
+
+# Codes after which the same message may be sent again later; everything else is final for this message.
+WAIT_CODES = frozenset({1, 2, 4, 80007, 130429, 131000, 131016, 131056, 131057, 133004})
+# Codes that stop the whole account until a person repairs it: the message waits, since it is not at fault.
+ACCOUNT_CODES = frozenset({0, 3, 10, 33, 190, 368, 130497, 131005, 131031, 131037, 131042, 131045, 131063, 133010})
+# Codes about the person or the time: experiment, own number, no test number, window closed, limits, opted out.
+RECIPIENT_CODES = frozenset({130403, 130472, 131021, 131030, 131047, 131048, 131049, 131050, 131062, 137000})
+
+
+def is_in_any_form(code: int) -> bool:
+    """Whether another form of the message would be refused as well."""
+    return code in RECIPIENT_CODES or is_of_account(code)
+
+
+def is_of_account(code: int) -> bool:
+    return code in ACCOUNT_CODES or 200 <= code <= 299

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 from contracts.conversation import FINAL_STATES, RESTING_STATES, State, Trigger
-from fsm.guards import Facts
+from fsm.machine import Facts
 from fsm.table import MOVES, STATES, Move, StateRow
 
 

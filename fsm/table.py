@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.conversation import FINAL_STATES, State, Trigger
-from fsm.guards import Facts, may_be_spam, may_conclude
+from fsm.machine import Facts, may_be_spam, may_conclude
 
 TABLE_VERSION = 1
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from contracts.conversation import FINAL_STATES, Conversation, Episode, State, Trigger
 from contracts.errors import IllegalTransitionError
 from contracts.values import ConversationId
-from fsm.guards import facts_of
+from fsm.machine import facts_of
 from fsm.machine import ConversationMachine, Transitions
 from fsm.migrations import NewerTableError, migrate
 from fsm.static_check import all_facts, problems

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -46,17 +46,15 @@ def print_analysis(analysis: Analysis) -> None:
     """Print the result, line by line."""
     console.print(f"{analysis.context.kind}  {analysis.status}, of version {analysis.context.conversation_version}")
     for name, value in (analysis.result or {}).items():
-        lines = _lines(value)
+        lines = [str(value)]
+        if isinstance(value, list):
+            lines = [": ".join(map(str, one.values())) if isinstance(one, Mapping) else str(one) for one in value] or [
+                "-"
+            ]
         console.print(f"  {name}: {lines[0] if len(lines) == 1 else ''}".rstrip())
         if len(lines) > 1:
             for line in lines:
                 console.print(f"    - {line}")
-
-
-def _lines(value: Any) -> list[str]:
-    if not isinstance(value, list):
-        return [str(value)]
-    return [": ".join(map(str, one.values())) if isinstance(one, Mapping) else str(one) for one in value] or ["-"]
 
 
 async def _asked(given: str, kind: AnalysisKind) -> Analysis:
@@ -65,7 +63,7 @@ async def _asked(given: str, kind: AnalysisKind) -> Analysis:
 
     async with open_operations(read_settings()) as engine:
         deps = engine.analyses
-        head = await _existing(given, deps.store)
+        head = await existing(given, deps.store)
         return _found(await desk_of(deps).request(head.id, kind), given)
 
 
@@ -82,7 +80,7 @@ async def _waited(given: str, kind: AnalysisKind) -> Analysis:
         open_engine(settings, backend) as engine,
     ):
         deps = engine.analyses
-        head = await _existing(given, deps.store)
+        head = await existing(given, deps.store)
         desk = work.desk_of(deps)
         analysis = _found(await desk.request(head.id, kind), given)
         while not analysis.is_finished:
@@ -93,9 +91,14 @@ async def _waited(given: str, kind: AnalysisKind) -> Analysis:
         return analysis
 
 
-async def _existing(given: str, store: Store) -> Conversation:
-    for candidate in (given,) if ":" in given else (f"web:{given}", given):
-        head = await store.conversations.load(ConversationId(candidate))
+def candidates(given: str) -> list[ConversationId]:
+    """Return the conversations that are meant: web:NAME may be written NAME."""
+    return [ConversationId(given)] if ":" in given else [ConversationId(f"web:{given}"), ConversationId(given)]
+
+
+async def existing(given: str, store: Store) -> Conversation:
+    for candidate in candidates(given):
+        head = await store.conversations.load(candidate)
         if head is not None and head.turns:
             return head
     raise fail(f"there is no conversation {given}; prosa conversations list shows what there is")

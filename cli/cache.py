@@ -1,18 +1,18 @@
 """`prosa cache`: the cached answers in the Redis that the workers share."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from prometheus_client.parser import text_string_to_metric_families
 from rich.progress import Progress
 
 from cli.event_loop import asynchronous
-from cli.output import AsJson, console, errors, fail, print_json, print_table
+from cli.output import AsJson, console, errors, fail, print_json, print_rows
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError
 from contracts.ports import Cache
@@ -45,12 +45,13 @@ def stats(
         _print_batches(batches_of(_metrics(batches, read_settings())), as_json=as_json)
         return
     sizes = asyncio.run(_sizes(read_settings()))
-    views = [asdict(parts) | {"entries": size} for parts, size in _by_parts(sizes).items()]
-    if as_json:
-        print_json({"entries": sum(sizes.values()), "scopes": views})
-        return
-    columns = ("level", "task", "institution", "version", "language", "template", "model", "entries")
-    print_table(columns, [tuple(view[column] for column in columns) for view in views], empty="No answers are kept.")
+    # Without the parts that only separate semantic scopes.
+    columns, entries = ("level", "task", "institution", "version", "language", "template", "model"), Counter[Any]()
+    for scope, size in sorted(sizes.items()):
+        entries[tuple(getattr(ScopeParts.read(scope), column) for column in columns)] += size
+    views = [dict(zip(columns, parts, strict=True)) | {"entries": size} for parts, size in entries.items()]
+    view, rows = {"entries": sum(sizes.values()), "scopes": views}, [tuple(one.values()) for one in views]
+    print_rows(as_json, view, (*columns, "entries"), rows, empty="No answers are kept.")
 
 
 def _metrics(url: str, settings: Settings) -> str:
@@ -88,12 +89,10 @@ def batches_of(metrics: str) -> dict[str, dict[str, float]]:
 
 
 def _print_batches(found: Mapping[str, Mapping[str, float]], *, as_json: bool) -> None:
-    if as_json:
-        print_json({"batches": found})
-        return
     names = ("total", "batches", "average_size", "average_wait_ms", "overflows", "shared", "efficiency")
     rows = [(usage, *(f"{of[name]:,.4g}" for name in names)) for usage, of in found.items()]
-    print_table(("usage", *(name.replace("_", " ") for name in names)), rows, empty="Nothing was batched.")
+    columns = ("usage", *(name.replace("_", " ") for name in names))
+    print_rows(as_json, {"batches": found}, columns, rows, empty="Nothing was batched.")
 
 
 @app.command()
@@ -171,28 +170,6 @@ def _fits(parts: ScopeParts, wanted: Mapping[str, str]) -> bool:
         if given != value and not (name == "template" and given.startswith((f"{value}@", f"{value}_v"))):
             return False
     return True
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A scope without the parts that only separate semantic scopes."""
-
-    level: str
-    task: str
-    institution: str
-    version: str
-    language: str
-    template: str
-    model: str
-
-
-def _by_parts(sizes: Mapping[str, int]) -> dict[_Row, int]:
-    rows: dict[_Row, int] = {}
-    for scope, size in sorted(sizes.items()):
-        parts = ScopeParts.read(scope)
-        row = _Row(**{name: getattr(parts, name) for name in _Row.__dataclass_fields__})
-        rows[row] = rows.get(row, 0) + size
-    return rows
 
 
 @asynccontextmanager

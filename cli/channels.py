@@ -10,10 +10,9 @@ from adapters.channels.registry import PLATFORMS
 from adapters.http.client import HttpError, ask, open_client
 from cli.doctor import examine_channel
 from cli.event_loop import asynchronous
-from cli.output import FAILED, AsJson, fail, print_json, print_table
+from cli.output import FAILED, AsJson, fail, print_findings, print_rows
 from cli.settings import read_settings
 from contracts.findings import Finding, Health
-from contracts.settings import Settings
 
 app = typer.Typer(add_completion=False, help="Platforms: list, check, setup.", no_args_is_help=True)
 
@@ -30,12 +29,10 @@ def list_channels(as_json: AsJson = False) -> None:
         kind = platform.settings
         is_set_up = kind is None or kind.of(settings) is not None
         rows.append((name, is_set_up, f"/webhooks/{name}" if kind else "", kind.required() if kind else []))
-    if as_json:
-        keys = ("channel", "set_up", "webhook", "needs")
-        print_json([dict(zip(keys, row, strict=True)) for row in rows])
-        return
+    keys = ("channel", "set_up", "webhook", "needs")
     shown = [(name, "yes" if ready else "no", hook, ", ".join(needs)) for name, ready, hook, needs in rows]
-    print_table(("channel", "set up", "webhook", "needs"), shown, empty="")
+    view = [dict(zip(keys, row, strict=True)) for row in rows]
+    print_rows(as_json, view, ("channel", "set up", "webhook", "needs"), shown)
 
 
 @app.command()
@@ -55,9 +52,8 @@ async def check(
         findings.append(await examine_channel(platform, settings))
         if url is not None:
             findings.append(await _webhook(platform, url.rstrip("/")))
-    _show(findings, as_json)
-    not_connected = name is not None and any(one.detail == "not connected" for one in findings)
-    if not_connected or any(one.health is Health.FAILED for one in findings):
+    has_failed = print_findings(findings, as_json, empty="No platform is set up: prosa channels list")
+    if has_failed or (name is not None and any(one.detail == "not connected" for one in findings)):
         raise typer.Exit(FAILED)
 
 
@@ -68,19 +64,14 @@ async def setup(name: str, url: Url = None, as_json: AsJson = False) -> None:
     settings, platform = read_settings(), _platform(name)
     if url is None or not url.startswith("https://"):
         raise typer.BadParameter("--url has to be the public address of this Prosa, https://YOUR-HOST")
-    found = await _set_up(platform, settings, url.rstrip("/"))
-    _show([found], as_json)
-    if found.health is Health.FAILED:
-        raise typer.Exit(FAILED)
-
-
-async def _set_up(platform: Platform, settings: Settings, url: str) -> Finding:
+    url = url.rstrip("/")
     if platform.settings is None or platform.settings.of(settings) is None:
         needed = ", ".join(platform.settings.required()) if platform.settings else ""
         raise fail(f"set {needed} first; docs/channels.md says where they are" if needed else "nothing to set up")
     left = f"enter {url}/webhooks/{platform.name} on the platform's page, as docs/channels.md#{platform.name} says"
-    found = await platform.set_up(settings, url)
-    return found or Finding(platform.name, Health.NOTE, "its address is set by hand", left)
+    by_hand = Finding(platform.name, Health.NOTE, "its address is set by hand", left)
+    if print_findings([await platform.set_up(settings, url) or by_hand], as_json):
+        raise typer.Exit(FAILED)
 
 
 async def _webhook(platform: Platform, url: str) -> Finding:
@@ -105,11 +96,3 @@ def _platform(name: str) -> Platform:
         known = ", ".join(each for each, one in PLATFORMS.items() if one.settings)
         raise typer.BadParameter(f"no channel {name!r}: {known}")
     return platform
-
-
-def _show(findings: list[Finding], as_json: bool) -> None:
-    if as_json:
-        print_json([finding.view() for finding in findings])
-        return
-    rows = [(one.check, one.health, one.detail, one.next_step) for one in findings]
-    print_table(("check", "health", "what", "next step"), rows, empty="No platform is set up: prosa channels list")

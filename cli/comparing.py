@@ -119,7 +119,7 @@ def report(found: Verdict) -> None:
         )
         for kind, share in found.shares.items()
     ]
-    print_table(("kind", "turns", "share", "limit", ""), rows, empty="")
+    print_table(("kind", "turns", "share", "limit", ""), rows)
     for one in [one for one in found.differences if one.kind in found.blocked][:SHOWN]:
         console.print(f"{one.conversation} {one.message}: {one.kind} {one.before} -> {one.after}")
     console.print(f"{found.turns} turns: {'blocked by ' + ', '.join(found.blocked) if found.blocked else 'passed'}")

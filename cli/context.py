@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from cli.event_loop import asynchronous
-from cli.output import AsJson, console, errors, fail, print_json, print_table, visible
+from cli.output import AsJson, console, errors, fail, print_json, print_rows, print_table, visible
 from cli.settings import read_settings
 from context.guardrails.floor import Floor
 from context.loader import load_institution
@@ -137,7 +137,7 @@ def _withheld(folder: Path, *, as_json: bool) -> list[str]:
     if as_json:
         print_json(summary | {"warnings": warnings})
     else:
-        print_table(("what", "value"), list(summary.items()), empty="")
+        print_table(("what", "value"), list(summary.items()))
         for warning in warnings:
             console.print(f"warning: {warning}", markup=False, highlight=False)
     return withheld
@@ -212,12 +212,9 @@ async def versions(as_json: AsJson = False) -> None:
     """List the published versions of the documents, newest first: the first one is current."""
     async with open_backend(read_settings()) as backend:
         found = await backend.store.institutions.versions()
-    if as_json:
-        print_json([{"version": version, "published_at": at.isoformat()} for version, at in found])
-    else:
-        print_table(
-            ("version", "published"), [(one, f"{at:%Y-%m-%d %H:%M:%S} UTC") for one, at in found], empty="None."
-        )
+    view = [{"version": version, "published_at": at.isoformat()} for version, at in found]
+    rows = [(version, f"{at:%Y-%m-%d %H:%M:%S} UTC") for version, at in found]
+    print_rows(as_json, view, ("version", "published"), rows, empty="None.")
 
 
 @app.command()

@@ -11,9 +11,9 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from adapters.clock import SystemClock
-from cli.analyses import analyse, print_analysis
+from cli.analyses import analyse, candidates, print_analysis
 from cli.event_loop import asynchronous
-from cli.output import AsJson, clock_time, console, fail, print_json, print_table
+from cli.output import AsJson, clock_time, console, fail, print_json, print_rows, print_table
 from cli.settings import read_settings
 from cli.trace import trace as trace_events
 from contracts.analysis import AnalysisKind
@@ -61,23 +61,16 @@ async def list_(
     async with open_backend(read_settings()) as backend:
         page = await backend.store.conversations.find(query, limit=limit)
     found = [ConversationSummary.of(head) for head in page.items]
-    if as_json:
-        print_json([one.model_dump(mode="json") for one in found])
-        return
+    view = [one.model_dump(mode="json") for one in found]
     columns = ("id", "state", "owner", "turns", "line", "intent", "updated")
     rows = [
         (
-            one.id,
-            one.state,
-            one.agent or one.owner,
-            one.turns,
-            one.business_line,
-            one.intent,
+            *(one.id, one.state, one.agent or one.owner, one.turns, one.business_line, one.intent),
             clock_time(one.updated_at)[:16],
         )
         for one in found
     ]
-    print_table(columns, rows, empty="No conversations yet. Start one: prosa chat")
+    print_rows(as_json, view, columns, rows, empty="No conversations yet. Start one: prosa chat")
 
 
 @app.command()
@@ -102,9 +95,8 @@ async def find(
     if person is not None:
         async with open_operations(read_settings()) as engine:
             threads = await privacy.threads_of(person, engine.operators)
-        print_json({"conversations": threads}) if as_json else print_table(
-            ("id",), [(thread,) for thread in threads], empty="Nothing is kept of that person."
-        )
+        ids = [(thread,) for thread in threads]
+        print_rows(as_json, {"conversations": threads}, ("id",), ids, empty="Nothing is kept of that person.")
         return
     dates = {"since": since.astimezone() if since else None, "until": until.astimezone() if until else None}
     conditions = {"states": state or (), "owner": owner, "agent": agent, "channel": channel, "order": order, **dates}
@@ -240,7 +232,8 @@ async def erase(
         return
     console.print(f"Erased {', '.join(threads) or 'what was in no conversation'}.")
     rows = [(place.replace("_", " "), count) for place, count in erasure.model_dump().items()]
-    print_table(("place", "removed"), rows, empty="")
+    print_table(("place", "removed"), rows)
+    console.print("caches: answers of Task 1; shared answers and embeddings hold nothing of a person (docs/cache.md).")
 
 
 @app.command()
@@ -342,10 +335,7 @@ async def migrate(
     from cli.migration import run_migration
 
     counts = await run_migration(read_settings(), source, target, cut_over=cut_over, quiet=as_json)
-    if as_json:
-        print_json(counts)
-    else:
-        print_table(("conversations", ""), list(counts.items()), empty="")
+    print_rows(as_json, counts, ("conversations", ""), list(counts.items()))
     if different := counts["different"] + counts["records different"]:
         raise fail(f"{different} did not read back as they were written: run the command again")
 
@@ -368,8 +358,8 @@ async def merge(first: Id, second: Id) -> None:
 async def unmerge(conversation: Id) -> None:
     """Take a joined conversation out again: it goes on from where it was joined, and no message joins it again."""
     async with open_operations(read_settings()) as engine:
-        threads, candidates = engine.operators.threads, _candidates(conversation)
-        joined = [one for one in candidates if (await threads.head_of(one)).id != one]
+        threads = engine.operators.threads
+        joined = [one for one in candidates(conversation) if (await threads.head_of(one)).id != one]
         if not joined:
             raise fail(f"{conversation} is not joined to another conversation")
         alone = await threads.part(joined[0])
@@ -384,11 +374,11 @@ def _indented(text: object, columns: int) -> str:
 async def _threads_of(conversation: str | None, person: str | None, deps: OperatorDependencies) -> list[ConversationId]:
     if (conversation is None) == (person is None):
         raise typer.BadParameter("give a conversation's ID or --person NUMBER_OR_ID")
-    return _candidates(conversation) if conversation else await privacy.threads_of(person or "", deps)
+    return candidates(conversation) if conversation else await privacy.threads_of(person or "", deps)
 
 
 async def _located(given: str, backend: Backend) -> tuple[ConversationId | None, MessageId | None]:
-    for candidate in _candidates(given):
+    for candidate in candidates(given):
         head = await backend.store.conversations.load(candidate)
         if (head is not None and (head.turns or head.joined_to)) or await backend.inbox.pending(candidate):
             return candidate, None
@@ -413,12 +403,8 @@ async def _act(
 async def named_head(given: str, of: Backend | OperatorDependencies) -> Conversation:
     """Return the head of the conversation, or of the one that it was joined to."""
     threads = Threads(of.inbox, of.store, SystemClock())
-    for candidate in _candidates(given):
+    for candidate in candidates(given):
         head = await threads.head_of(candidate)
         if head.turns:
             return head
     raise fail(f"there is no conversation {given}; prosa conversations list shows what there is")
-
-
-def _candidates(given: str) -> list[ConversationId]:
-    return [ConversationId(given)] if ":" in given else [ConversationId(f"web:{given}"), ConversationId(given)]

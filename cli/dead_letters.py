@@ -7,7 +7,7 @@ import typer
 from adapters.clock import SystemClock
 from adapters.dead_letters import retry_dead_letter
 from cli.event_loop import asynchronous
-from cli.output import AsJson, clock_time, console, fail, print_json, print_table
+from cli.output import AsJson, clock_time, console, fail, print_json, print_rows
 from cli.settings import read_settings
 from worker.backends import open_backend
 
@@ -22,14 +22,13 @@ async def list_(limit: Annotated[int, typer.Option(min=1)] = 100, as_json: AsJso
     """List dead letters, the newest first."""
     async with open_backend(read_settings()) as backend:
         letters = await backend.store.dead_letters.letters(limit=limit)
-    if as_json:
-        print_json([letter.model_dump(mode="json", exclude={"message", "raw"}) for letter in letters])
-        return
+    view = [letter.model_dump(mode="json", exclude={"message", "raw"}) for letter in letters]
     rows = [
         (letter.id, clock_time(letter.at), letter.channel, letter.conversation_id, letter.reason, letter.attempts)
         for letter in letters
     ]
-    print_table(("id", "when", "channel", "conversation", "reason", "attempts"), rows, empty="No dead letters.")
+    columns = ("id", "when", "channel", "conversation", "reason", "attempts")
+    print_rows(as_json, view, columns, rows, empty="No dead letters.")
 
 
 @app.command()

@@ -55,11 +55,7 @@ def read_samples(language: str) -> list[Sample]:
 
 
 async def play_demo(runtime: Runtime, url: str) -> None:
-    """Play every sample and print its turns.
-
-    Raises:
-        DemoFailedError: a message was refused or got no turn.
-    """
+    """Play every sample and print its turns. Raises DemoFailedError: a message was refused or got no turn."""
     institution = runtime.engine.rulebooks.current().institution
     console.print(f"{institution.name} at {url} - the model and WhatsApp are the sandbox's\n")
     turns: list[TurnRecord] = []

@@ -109,7 +109,7 @@ async def baseline(
     else:
         console.print(f"{now.first} to {now.last}. {_switches(now)}")
         rows = [(name, _value(figure.value), figure.behind) for name, figure in now.figures.items()]
-        print_table(("figure", "value", "behind it"), rows, empty="")
+        print_table(("figure", "value", "behind it"), rows)
 
 
 async def _digest(
@@ -161,11 +161,11 @@ def _print_page(page: ReportPage) -> None:
     for notice in page.notices:
         console.print(("! " if notice.is_bad else "") + notice.text)
     rows = [(tile.name, tile.value, tile.detail.replace("\n", "; ")) for tile in page.tiles]
-    print_table(("", "", ""), rows, empty="")
+    print_table(("", "", ""), rows)
     for table in page.tables:
         if table.rows:
             console.print(f"\n{table.title}", style="bold")
-            print_table(table.columns, table.rows, empty="")
+            print_table(table.columns, table.rows)
 
 
 def _print_differences(then: Baseline, now: Baseline, differences: list[Difference]) -> None:
@@ -183,7 +183,7 @@ def _print_differences(then: Baseline, now: Baseline, differences: list[Differen
         )
         for one in differences
     ]
-    print_table(("figure", "then", "behind it", "now", "behind it", "change", ""), rows, empty="")
+    print_table(("figure", "then", "behind it", "now", "behind it", "change", ""), rows)
 
 
 def _switches(found: Baseline) -> str:

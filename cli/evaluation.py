@@ -147,8 +147,8 @@ def labelled(
         print_json(summary | {"wrong": wrong})
     else:
         rows = [(part, name, *_cells(one, "right")) for part, scores in summary.items() for name, one in scores.items()]
-        print_table(("messages", "of", "n", "right", "95 %"), rows, empty="")
-        print_table(("wrong", "line", "intent", "state"), [tuple(one.values()) for one in wrong], empty="")
+        print_table(("messages", "of", "n", "right", "95 %"), rows)
+        print_table(("wrong", "line", "intent", "state"), [tuple(one.values()) for one in wrong])
     if any(
         (summary["all"][name]["share"] or 0) < least for name, least in (("line", min_line), ("intent", min_intent))
     ):
@@ -222,10 +222,10 @@ def _print_runs(found: dict[str, Any], changes: Sequence[tuple[object, ...]]) ->
     for one in found["conversations"]:
         if one["failures"]:
             console.print("\n".join((f"{one['suite']}/{one['name']}", *one["failures"])))
-    print_table(SUITE_COLUMNS, _suite_rows(found), empty="")
+    print_table(SUITE_COLUMNS, _suite_rows(found))
     if changes:
         rows = [(name, what, *("" if what == "replies" else side for side in sides)) for name, what, *sides in changes]
-        print_table(CHANGE_COLUMNS, rows, empty="")
+        print_table(CHANGE_COLUMNS, rows)
     if unjudged := sum(one["unjudged"] for one in found["conversations"]):
         console.print(f"{unjudged} statements were not judged: no model was asked")
     console.print(f"{len(found['conversations'])} conversations, {found['failed']} failed")
@@ -447,7 +447,7 @@ def _print(summary: dict[str, Any], outcomes: Sequence[Outcome]) -> None:
         for name, group in groups.items()
     ]
     columns = ("", "harmless", "withheld", "95 %", "violations", "caught", "95 %")
-    print_table(columns, rows, empty="")
+    print_table(columns, rows)
     per_sentence = _cells(summary["harmless_sentences"], "withheld")
     console.print(f"sentences of harmless replies: {per_sentence[0]}, withheld {per_sentence[1]} ({per_sentence[2]})")
     console.print(f"judge: {summary['judge']}; a check takes {summary['ms']['p50']} ms, p99 {summary['ms']['p99']} ms")

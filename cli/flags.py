@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from adapters.clock import SystemClock
 from cli.conversations import named_head
 from cli.event_loop import asynchronous
-from cli.output import AsJson, clock_time, console, fail, log_only_errors, print_json, print_table
+from cli.output import AsJson, clock_time, console, fail, log_only_errors, print_json, print_rows
 from cli.settings import read_settings
 from cli.signature import Author, Signature, Why, Yes
 from contracts.errors import ChangeRefusedError, ConfigurationError
@@ -52,14 +52,12 @@ class Format(StrEnum):
 async def list_(as_json: AsJson = False) -> None:
     """List the flags with their status, reach, owner and expiry."""
     flags = await _flags()
-    if as_json:
-        print_json([plain(flag) for flag in flags])
-        return
     rows = []
     for flag in flags:
         variants = ", ".join(f"{variant.name} {variant.weight:g}" for variant in flag.variants)
         rows.append((flag.key, flag.status, _reach(flag), variants, flag.owner, _day(flag)))
-    print_table(("key", "status", "reach", "variants", "owner", "expires"), rows, empty="No flags.")
+    columns = ("key", "status", "reach", "variants", "owner", "expires")
+    print_rows(as_json, [plain(flag) for flag in flags], columns, rows, empty="No flags.")
 
 
 @app.command()
@@ -235,11 +233,8 @@ async def stale(
     """List flags that have expired, expire soon, or have nothing left to decide; ends with 1 when there are any."""
     now = datetime.now(UTC)
     found = [(flag, why) for flag in await _flags() if (why := _staleness(flag, now, timedelta(days=within)))]
-    if as_json:
-        print_json([{"key": flag.key, "owner": flag.owner, "expires": _day(flag), "why": why} for flag, why in found])
-    else:
-        rows = [(flag.key, flag.owner, _day(flag), why) for flag, why in found]
-        print_table(("key", "owner", "expires", "why"), rows, empty="No stale flags.")
+    columns, rows = ("key", "owner", "expires", "why"), [(flag.key, flag.owner, _day(flag), why) for flag, why in found]
+    print_rows(as_json, [dict(zip(columns, row, strict=True)) for row in rows], columns, rows, empty="No stale flags.")
     if found:
         raise typer.Exit(1)
 
@@ -300,10 +295,7 @@ async def _set(
 
 
 def _valid(content: Mapping[str, Any]) -> Flag:
-    """
-    Raises:
-        BadParameter: the flag does not hold together, each mistake in a line.
-    """
+    """Raises BadParameter: the flag does not hold together, each mistake in a line."""
     try:
         return Flag.model_validate(content)
     except ValidationError as exc:

@@ -12,13 +12,14 @@ import typer
 import yaml
 from pydantic import Field
 
+from cli.analyses import existing
 from cli.anonymous import Anonymiser
 from cli.event_loop import asynchronous
 from cli.output import console, fail
 from cli.settings import read_settings
 from cli.suites import Suite
 from context.loader import load_institution
-from contracts.conversation import Conversation, Speaker, TurnRecord, Utterance
+from contracts.conversation import Conversation, Speaker
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
 from contracts.messages import digest
@@ -26,7 +27,7 @@ from contracts.paging import all_conversations
 from contracts.ports import Store
 from contracts.settings import Settings
 from contracts.turn import TurnReason
-from contracts.values import ConversationId, Text, Value
+from contracts.values import Text, Value
 from contracts.yaml_file import read_yaml
 from prompts.caching.content import folded
 from worker.backends import open_backend
@@ -60,7 +61,9 @@ async def from_(
     """Make a test of a stored conversation; names, numbers, addresses and links are replaced by invented ones."""
     settings = read_settings()
     async with open_backend(settings) as backend:
-        head, said, turns = await _content(conversation, backend.store)
+        head = await existing(conversation, backend.store)
+        said = await backend.store.conversations.transcript(head.id)
+        turns = await backend.store.conversations.turns(head.id)
     invented = _anonymiser(head)
     written = {one.message_id: one.text for one in said if one.speaker is Speaker.PERSON and one.message_id}
     name = name or f"from_{head.created_at or datetime.now(UTC):%Y%m%d}_{digest(head.id, size=3)}"
@@ -174,13 +177,3 @@ def _typed(question: str) -> str:
 
 def _anonymiser(head: Conversation) -> Anonymiser:
     return Anonymiser((head.person_name or "", *(head.fields.get(name, "") for name in NAMING)))
-
-
-async def _content(given: str, store: Store) -> tuple[Conversation, list[Utterance], list[TurnRecord]]:
-    candidates = [given] if ":" in given else [f"web:{given}", given]
-    for candidate in map(ConversationId, candidates):
-        head = await store.conversations.load(candidate)
-        if head is not None and head.turns:
-            said = await store.conversations.transcript(candidate)
-            return head, said, await store.conversations.turns(candidate)
-    raise fail(f"there is no conversation {given}; prosa conversations list shows what there is")

@@ -49,15 +49,12 @@ class Verdict(NamedTuple):
 async def asked_verdicts(
     institution: Institution, folder: Path, rows: Sequence[Asked], settings: Settings, mode: Mode, model: RecordedModel
 ) -> list[Verdict]:
-    """Ask for the verdicts.
-
-    Raises:
-        ConfigurationError: there is no live model, and none is replayed.
-    """
+    """Ask for the verdicts. Raises ConfigurationError: there is no live model, and none is replayed."""
     if mode == "live" and settings.uses_sandbox_model and not model.replays:
         raise ConfigurationError("a live judge needs a model: set ANTHROPIC_API_KEY, or take --judge oracle")
     settings = imitating_everything(settings) if mode == "oracle" else settings
     floor, room = Floor(institution), asyncio.Semaphore(AT_ONCE)
+    conversation = Conversation(id=ConversationId("web:eval"))
     with tempfile.TemporaryDirectory(prefix="prosa-eval-") as place:
         settings = offline(settings).model_copy(update={"institution": folder, "store": f"sqlite:{place}/eval.sqlite"})
         async with open_runtime(settings, sweeping=False, around=model.around) as runtime:
@@ -69,8 +66,11 @@ async def asked_verdicts(
 
             async def ask(row: Asked) -> Verdict:
                 async with room:
-                    view, clock = _view(institution, row.user), prompter.start_clock()
-                    one = TurnJudge(prompter, ClearedSentences(), view, clock, is_own=floor.is_own)
+                    messages = (
+                        (web_message("eval", MessageId("eval"), row.user, at=SystemClock().now()),) if row.user else ()
+                    )
+                    view = TurnView(institution, conversation, messages, ChannelName.WEB, (), ())
+                    one = TurnJudge(prompter, ClearedSentences(), view, prompter.start_clock(), is_own=floor.is_own)
                     findings = await one.findings(list(sentences(row.reply)))
                 return Verdict(
                     findings=(UNAVAILABLE,) if one.is_unavailable else findings,
@@ -79,9 +79,3 @@ async def asked_verdicts(
                 )
 
             return await asyncio.gather(*map(ask, rows))
-
-
-def _view(institution: Institution, user: str) -> TurnView:
-    id = ConversationId("web:eval")
-    messages = (web_message("eval", MessageId("eval"), user, at=SystemClock().now()),) if user else ()
-    return TurnView(institution, Conversation(id=id), messages, ChannelName.WEB, (), ())

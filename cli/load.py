@@ -15,7 +15,7 @@ from rich.progress import Progress as ProgressBar
 from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.event_loop import run_serving
 from adapters.http.client import HttpError, ask, open_client
-from cli.output import FAILED, AsJson, console, fail, print_json, print_table
+from cli.output import FAILED, AsJson, console, fail, print_rows
 from cli.replies import Collector, Matched, match
 from cli.settings import read_settings
 from cli.traffic import LATE_SECONDS, Load, Sent, Traffic
@@ -202,10 +202,7 @@ def load(
     except OSError as exc:
         raise fail(f"nobody answers at {', '.join(urls)}: start Prosa there, or give its address as --target") from exc
     view = outcome.view()
-    if as_json:
-        print_json(view)
-    else:
-        print_table(("figure", "value"), [(name, _cell(value)) for name, value in view.items()], empty="")
+    print_rows(as_json, view, ("figure", "value"), [(name, _cell(value)) for name, value in view.items()])
     if outcome.lost:
         raise typer.Exit(FAILED)
 
@@ -237,11 +234,7 @@ async def require_prosa(url: str, secret: str) -> None:
 
 
 def _signing(settings: Settings) -> tuple[str, str]:
-    """Return the app secret and the phone number's id.
-
-    Raises:
-        ConfigurationError: WhatsApp is not set up here.
-    """
+    """Return the app secret and the phone number's id. Raises ConfigurationError: WhatsApp is not set up here."""
     whatsapp = WhatsAppSettings.of(settings)
     if whatsapp is None:
         raise ConfigurationError("prosa load signs its messages: set the WHATSAPP_* variables as Prosa has them")

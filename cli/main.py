@@ -6,15 +6,17 @@ import signal
 import sys
 import tempfile
 import uuid
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from cli.event_loop import asynchronous
 from cli.groups import Commands
-from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_json, print_table, visible
+from cli.output import FAILED, SUCCESS, WRONG_USAGE, AsJson, fail, print_findings, print_json, print_rows, visible
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError, WorkerError
 from contracts.settings import Settings, checked
@@ -82,49 +84,38 @@ async def _run(settings: Settings) -> int:
 @app.command()
 def webhook() -> None:
     """Run the HTTP side: it makes messages durable, wakes the workers, and serves the web chat and the console."""
-    from adapters.event_loop import run_serving
-
     settings = _settings_for("celery", "cloud_tasks", instead="prosa run")
-    raise SystemExit(run_serving(_webhook(settings)))
-
-
-async def _webhook(settings: Settings) -> int:
-    from adapters.event_loop import keep_what_is_loaded
-    from cli.serving import listening, server_of, stop_signal
     from cli.webhook_role import open_webhook
 
     # The pages read what the workers publish, so edited documents need no reload here.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    listener = listening(settings)
-    async with open_webhook(settings) as http, server_of(http).running(listener) as url:
-        keep_what_is_loaded()
-        print(f"Prosa's webhook is at {url}/", flush=True)
-        await stop_signal()
-        log.info("process.stopping")
-    return SUCCESS
+    _serve(settings, open_webhook, "Prosa's webhook is at {}/")
 
 
 @app.command()
 def tasks() -> None:
     """Run the HTTP worker of Cloud Tasks: POST /tasks/process drains a conversation, POST /tasks/sweep looks around."""
-    from adapters.event_loop import run_serving
-
     settings = _settings_for("cloud_tasks", instead="prosa run, or prosa worker for Celery")
-    raise SystemExit(run_serving(_tasks(settings)))
-
-
-async def _tasks(settings: Settings) -> int:
-    from adapters.event_loop import keep_what_is_loaded
-    from cli.serving import listening, server_of, stop_signal
     from cli.worker_role import open_tasks
 
-    listener = listening(settings)
-    async with open_tasks(settings) as http, server_of(http).running(listener) as url:
-        keep_what_is_loaded()
-        print(f"Prosa's worker takes tasks at {url}/tasks/process", flush=True)
-        await stop_signal()
-        log.info("process.stopping")
-    return SUCCESS
+    _serve(settings, open_tasks, "Prosa's worker takes tasks at {}/tasks/process")
+
+
+def _serve(settings: Settings, opened: Callable[[Settings], AbstractAsyncContextManager[Any]], where: str) -> NoReturn:
+    """Serve an application until a signal ends the process; `where` announces its address."""
+    from adapters.event_loop import keep_what_is_loaded, run_serving
+    from cli.serving import listening, server_of, stop_signal
+
+    async def serve() -> int:
+        listener = listening(settings)
+        async with opened(settings) as http, server_of(http).running(listener) as url:
+            keep_what_is_loaded()
+            print(where.format(url), flush=True)
+            await stop_signal()
+            log.info("process.stopping")
+        return SUCCESS
+
+    raise SystemExit(run_serving(serve()))
 
 
 @app.command()
@@ -186,11 +177,7 @@ def beat() -> None:
 
 
 def _settings_for(*engines: str, instead: str) -> Settings:
-    """Return the settings, with logs set up.
-
-    Raises:
-        ConfigurationError: the command belongs to another engine.
-    """
+    """Return the settings, with logs set up. Raises ConfigurationError: the command belongs to another engine."""
     settings = read_settings()
     if settings.engine not in engines:
         raise ConfigurationError(f"PROSA_ENGINE={settings.engine} does not use this command: {instead}")
@@ -314,10 +301,7 @@ async def restore(
 def _report_copied(counts: dict[str, int], as_json: bool) -> None:
     from cli.backup import differences
 
-    if as_json:
-        print_json(counts)
-    else:
-        print_table(("what", ""), sorted(counts.items()), empty="There was nothing to copy.")
+    print_rows(as_json, counts, ("what", ""), sorted(counts.items()), empty="There was nothing to copy.")
     if wrong := differences(counts):
         raise fail(f"{wrong} did not arrive as they were: run it again, with the release that wrote them")
 
@@ -326,15 +310,8 @@ def _report_copied(counts: dict[str, int], as_json: bool) -> None:
 def doctor(as_json: AsJson = False) -> None:
     """Look at everything a process needs and say the next step where something is missing."""
     from cli.doctor import examine
-    from contracts.findings import Health
 
-    findings = asyncio.run(examine(read_settings()))
-    if as_json:
-        print_json([finding.view() for finding in findings])
-    else:
-        rows = [(one.check, one.health, one.detail, one.next_step) for one in findings]
-        print_table(("check", "health", "what", "next step"), rows, empty="")
-    if any(finding.health is Health.FAILED for finding in findings):
+    if print_findings(asyncio.run(examine(read_settings())), as_json):
         raise typer.Exit(FAILED)
 
 

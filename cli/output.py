@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from contracts.findings import Finding, Health
 from observability.logs import configure_logs
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -53,7 +54,25 @@ def print_json(value: Any) -> None:
     sys.stdout.write(visible(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode()) + "\n")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+def print_rows(
+    as_json: bool, view: Any, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = ""
+) -> None:
+    """Print the view as JSON for a program, else the rows as a table."""
+    if as_json:
+        print_json(view)
+    else:
+        print_table(columns, rows, empty=empty)
+
+
+def print_findings(findings: Sequence[Finding], as_json: bool, *, empty: str = "") -> bool:
+    """Print the findings; return whether one of them is a failure."""
+    rows = [(one.check, one.health, one.detail, one.next_step) for one in findings]
+    view = [one.view() for one in findings]
+    print_rows(as_json, view, ("check", "health", "what", "next step"), rows, empty=empty)
+    return any(one.health is Health.FAILED for one in findings)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "") -> None:
     listed = list(rows)
     if not listed:
         console.print(empty)

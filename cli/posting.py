@@ -29,11 +29,7 @@ class Target:
 
     @classmethod
     def of(cls, url: str) -> "Target":
-        """Parse an http or https address.
-
-        Raises:
-            ConfigurationError: it is none.
-        """
+        """Parse an http or https address. Raises ConfigurationError: it is none."""
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigurationError(f"{url} is not an http or https address")
@@ -51,22 +47,14 @@ class Poster:
     """
 
     def __init__(self, urls: Sequence[str], *, connections: int) -> None:
-        """Take the servers' addresses.
-
-        Raises:
-            ConfigurationError: one of them is none.
-        """
+        """Take the servers' addresses. Raises ConfigurationError: one of them is none."""
         self._targets = [Target.of(url) for url in urls]
         self._room = asyncio.Semaphore(connections)
         self._idle: deque[_Connection] = deque()
         self._opened = 0
 
     async def open(self, count: int) -> None:
-        """Open so many connections before they are needed.
-
-        Raises:
-            OSError: a server is not there.
-        """
+        """Open so many connections before they are needed. Raises OSError: a server is not there."""
         self._idle += [await self._connected() for _ in range(count)]
 
     async def post(self, body: bytes, headers: dict[str, str]) -> str:

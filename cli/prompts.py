@@ -8,7 +8,7 @@ import orjson
 import typer
 
 from adapters.channels.web.inbound import web_message
-from cli.output import AsJson, console, fail, print_json, print_table, visible
+from cli.output import AsJson, console, fail, print_json, print_rows, visible
 from cli.settings import read_settings
 from cli.token_count import TokensBy, count_tokens
 from context.loader import load_institution
@@ -42,15 +42,13 @@ def list_(as_json: AsJson = False) -> None:
     views = [
         _view(template, registry, tokens, counts.by) for template, tokens in zip(templates, counts.tokens, strict=True)
     ]
-    if as_json:
-        print_json(views)
-        return
     rows = [
         (view["label"], view["parent"], view["tokens"], "default" if view["default"] else "", view["description"])
         for view in views
     ]
-    print_table(("template", "extends", "tokens", "", "description"), rows, empty="None.")
-    console.print(counts.note)
+    print_rows(as_json, views, ("template", "extends", "tokens", "", "description"), rows, empty="None.")
+    if not as_json:
+        console.print(counts.note)
 
 
 def _view(template: PromptTemplate, registry: PromptRegistry, tokens: int, by: TokensBy) -> dict[str, Any]:
@@ -166,15 +164,11 @@ def diff(
     tokens_before, tokens_after = counts.tokens
     ratio = round(tokens_after / tokens_before - 1, 3)
     if as_json:
-        print_json(
-            {
-                "before": {"label": old.label, "tokens": tokens_before},
-                "after": {"label": new.label, "tokens": tokens_after},
-                "change": ratio,
-                "tokens_by": counts.by,
-                "diff": lines,
-            }
+        before_view, after_view = (
+            {"label": one.label, "tokens": n} for one, n in zip((old, new), counts.tokens, strict=True)
         )
+        view = {"before": before_view, "after": after_view, "change": ratio, "tokens_by": counts.by, "diff": lines}
+        print_json(view)
         return
     typer.echo(visible("\n".join(lines)))
     typer.echo(f"\n{tokens_before} tokens before, {tokens_after} after: {ratio:+.1%}; {counts.note}")
@@ -191,22 +185,12 @@ def try_(as_json: AsJson = False) -> None:
     """Try the steps' own cases and the templates' samples; no model is asked. Ends with 1 when one fails."""
     tried = trials(PromptRegistry.read(own=read_settings().templates))
     failed = [trial for trial in tried if trial.problems]
-    if as_json:
-        print_json(
-            [
-                {
-                    "of": one.of,
-                    "case": one.case,
-                    "ok": not one.problems,
-                    "problems": one.problems,
-                    "tokens": one.tokens,
-                    "tokens_by": TokensBy.ESTIMATE,
-                }
-                for one in tried
-            ]
-        )
-    else:
-        rows = [(one.of, one.case, one.tokens, "; ".join(one.problems) or "ok") for one in tried]
-        print_table(("of", "case", "tokens", "result"), rows, empty="None.")
+    views = [
+        {"of": one.of, "case": one.case, "ok": not one.problems, "problems": one.problems, "tokens": one.tokens}
+        | {"tokens_by": TokensBy.ESTIMATE}
+        for one in tried
+    ]
+    rows = [(one.of, one.case, one.tokens, "; ".join(one.problems) or "ok") for one in tried]
+    print_rows(as_json, views, ("of", "case", "tokens", "result"), rows, empty="None.")
     if failed:
         raise fail(f"{len(failed)} of {len(tried)} cases failed")

@@ -41,9 +41,13 @@ class RecordedModel:
         self._kept: defaultdict[str, list[ModelResponse]] = defaultdict(list)
         if file is not None and not replays and file.exists():
             raise ConfigurationError(f"{file} is there already: --recorded replays it, or remove it")
-        for one in _read(file) if file is not None and replays else ():
-            self._kept[one.request].append(one.answer)
-            self.tasks.add(one.task)
+        try:
+            lines = file.read_bytes().splitlines() if file is not None and replays else []
+            for one in map(Kept.model_validate_json, lines):
+                self._kept[one.request].append(one.answer)
+                self.tasks.add(one.task)
+        except (OSError, ValidationError) as exc:
+            raise ConfigurationError(f"{file} is no recording of a model; make one with --record") from exc
 
     def around(self, model: LanguageModel) -> "RecordedModel":
         """Return this model, which asks `model` from now on."""
@@ -58,16 +62,15 @@ class RecordedModel:
             assert self._model is not None  # noqa: S101 - the engine puts it around one
             answer = await self._model.complete(request, on_text=on_text)
             if self._file is not None:
+                kept = Kept(request=key, task=request.schema_name, answer=answer)
                 with self._file.open("ab") as file:
-                    file.write(
-                        Kept(request=key, task=request.schema_name, answer=answer).model_dump_json().encode() + b"\n"
-                    )
+                    file.write(kept.model_dump_json().encode() + b"\n")
             return answer
-        kept = self._kept.get(key)
-        if kept is None:
+        answers = self._kept.get(key)
+        if answers is None:
             self.missing += 1
             raise ModelRequestRejectedError(f"the recording has no answer to this {request.schema_name}")
-        answer = kept[self._given[key] % len(kept)]
+        answer = answers[self._given[key] % len(answers)]
         self._given[key] += 1
         if on_text is not None:
             await on_text(answer.text)
@@ -76,10 +79,3 @@ class RecordedModel:
     async def close(self) -> None:
         if self._model is not None:
             await self._model.close()
-
-
-def _read(file: Path) -> list[Kept]:
-    try:
-        return [Kept.model_validate_json(line) for line in file.read_bytes().splitlines()]
-    except (OSError, ValidationError) as exc:
-        raise ConfigurationError(f"{file} is no recording of a model; make one with --record") from exc

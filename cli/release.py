@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,7 +17,7 @@ from adapters.clock import SystemClock
 from adapters.http.client import Answer, HttpError, ask, open_client
 from adapters.http.prometheus import CLOUD_MONITORING, PrometheusApi
 from cli.event_loop import asynchronous
-from cli.output import AsJson, console, fail, print_json, print_table
+from cli.output import AsJson, console, fail, print_rows
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError, TransientError
 from contracts.findings import Finding, Health
@@ -65,10 +64,10 @@ async def verify(
             lasting=lasting,
             clock=SystemClock(),
             sleep=asyncio.sleep,
-            show=_show_json if as_json else _show_text,
+            show=partial(_show, as_json=as_json),
         )
     if as_json:
-        sys.stdout.write(orjson.dumps({"passed": reason is None, "reason": reason}).decode() + "\n")
+        print(orjson.dumps({"passed": reason is None, "reason": reason}).decode())
     if reason is not None:
         raise fail(f"refused: {reason}")
     if not as_json:
@@ -129,13 +128,11 @@ async def _metrics(prometheus: str, project: str) -> AsyncIterator[Callable[[dat
         await api.close()
 
 
-def _show_json(seen: Look | None) -> None:
-    sys.stdout.write(orjson.dumps(seen.view() if seen else {"unavailable": True}).decode() + "\n")
-    sys.stdout.flush()
-
-
-def _show_text(seen: Look | None) -> None:
-    console.print(seen.text() if seen else "the server of metrics does not answer")
+def _show(seen: Look | None, *, as_json: bool) -> None:
+    if as_json:
+        print(orjson.dumps(seen.view() if seen else {"unavailable": True}).decode(), flush=True)
+    else:
+        console.print(seen.text() if seen else "the server of metrics does not answer")
 
 
 @app.command()
@@ -151,10 +148,8 @@ async def smoke(
     async with open_client(within=ANSWER_WITHIN, base_url=url.rstrip("/")) as client:
         token = read_settings().console_token
         findings = await examine(client, token.get_secret_value() if token else "")
-    if as_json:
-        print_json([one.view() for one in findings])
-    else:
-        print_table(("check", "health", "what"), [(one.check, one.health, one.detail) for one in findings], empty="")
+    rows = [(one.check, one.health, one.detail) for one in findings]
+    print_rows(as_json, [one.view() for one in findings], ("check", "health", "what"), rows)
     if any(one.health is Health.FAILED for one in findings):
         raise typer.Exit(1)
 

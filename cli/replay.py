@@ -61,16 +61,19 @@ def offline(settings: Settings) -> Settings:
         "model_timeout_s": max(settings.model_timeout_s, MODEL_TIMEOUT_S),
         "turn_budget_s": max(settings.turn_budget_s, TURN_BUDGET_S),
     }
-    silent = {"port": 0, "quiet_window_s": "0", "channels": (), "notify_email": "", **dict.fromkeys(nowhere)}
+    silent = {
+        "port": 0,
+        "quiet_window_s": "0",
+        "prompts_kept_hours": 0,
+        "channels": (),
+        "notify_email": "",
+        **dict.fromkeys(nowhere),
+    }
     return settings.model_copy(update=silent | patient)
 
 
 def read_recording(path: Path) -> list[Recorded]:
-    """Read a JSONL file.
-
-    Raises:
-        ConfigurationError: a line is not a message; all such lines are named.
-    """
+    """Read a JSONL file. Raises ConfigurationError: a line is not a message; all such lines are named."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as exc:

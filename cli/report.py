@@ -79,7 +79,7 @@ def prices(as_json: AsJson = False) -> None:
         rows.append((model.id, *(usd_text(rate.usd) for rate in kinds)))
         starts = sorted({start for rate in kinds for start, _ in rate.tiers})
         rows += [(f"  > {start}", *(usd_text(rate.at(start + 1)) for rate in kinds)) for start in starts]
-    print_table(columns, rows, empty="")
+    print_table(columns, rows)
     console.print("A prompt of more than > tokens pays that price for all of it. Any other model: unknown.")
 
 

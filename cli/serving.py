@@ -16,11 +16,7 @@ from contracts.settings import Settings
 
 
 def listening(settings: Settings) -> socket.socket:
-    """Open the public socket.
-
-    Raises:
-        ConfigurationError: the port is taken or not allowed.
-    """
+    """Open the public socket. Raises ConfigurationError: the port is taken or not allowed."""
     return _listening(settings.host, settings.port, named="PORT")
 
 

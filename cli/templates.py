@@ -6,7 +6,7 @@ from adapters.channels.asking import Refusal
 from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.channels.whatsapp.doctor import ListedTemplate, problem_of, read_templates
 from cli.event_loop import asynchronous
-from cli.output import FAILED, AsJson, fail, print_json, print_table
+from cli.output import FAILED, AsJson, fail, print_rows
 from cli.settings import read_settings
 from context.loader import load_institution
 from contracts.settings import Settings
@@ -29,12 +29,9 @@ async def _listed(settings: Settings) -> list[ListedTemplate]:
 async def list_templates(as_json: AsJson = False) -> None:
     """List the templates of the token's business accounts, with their state at the platform."""
     views = [one.view() for one in await _listed(read_settings())]
-    if as_json:
-        print_json(views)
-        return
     columns = ("name", "language", "category", "status", "parameters")
     rows = [tuple(str(view[column]) for column in columns) for view in views]
-    print_table(columns, rows, empty="The platform has no template.")
+    print_rows(as_json, views, columns, rows, empty="The platform has no template.")
 
 
 @app.command()
@@ -46,10 +43,8 @@ async def check(as_json: AsJson = False) -> None:
     timers = load_institution(settings.institution).timers
     asked = [(timer.id, timer.as_template()) for timer in timers if timer.template]
     found = [(timer_id, one.name, problem_of(one, listed)) for timer_id, one in asked]
-    if as_json:
-        print_json([{"timer": timer, "template": name, "problem": problem} for timer, name, problem in found])
-    else:
-        rows = [(timer, name, problem or "ok") for timer, name, problem in found]
-        print_table(("timer", "template", "what"), rows, empty="No timer has a template.")
+    view = [{"timer": timer, "template": name, "problem": problem} for timer, name, problem in found]
+    rows = [(timer, name, problem or "ok") for timer, name, problem in found]
+    print_rows(as_json, view, ("timer", "template", "what"), rows, empty="No timer has a template.")
     if any(problem for _, _, problem in found):
         raise typer.Exit(FAILED)

@@ -37,10 +37,13 @@ def traced(settings: Settings) -> Iterator[None]:
     # Its messages may quote anything, and a line per dropped span of a full queue is too many: we count and log.
     logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
     described = {names.SERVICE: settings.service_name, names.ENVIRONMENT: settings.env}
+    # The exporter's HTTP client ignores the file that `SSL_CERT_FILE` names.
+    paths = ssl.get_default_verify_paths()
+    authorities = paths.cafile if paths.cafile != paths.openssl_cafile else None
     exporter = OTLPSpanExporter(
         endpoint=settings.collector,
         headers=settings.collector_headers,
-        certificate_file=settings.collector_authority or _authorities(),
+        certificate_file=settings.collector_authority or authorities,
     )
     try:
         export = BatchExport(exporter, capacity=settings.span_queue)
@@ -58,9 +61,3 @@ def traced(settings: Settings) -> Iterator[None]:
             yield
     finally:
         export.close(CLOSE_WITHIN)
-
-
-def _authorities() -> str | None:
-    """Return the file that `SSL_CERT_FILE` names, which the exporter's HTTP client ignores."""
-    paths = ssl.get_default_verify_paths()
-    return paths.cafile if paths.cafile != paths.openssl_cafile else None

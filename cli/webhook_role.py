@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from uuid import uuid4
 
 from starlette.types import ASGIApp
@@ -85,6 +85,18 @@ class WhatsAppTemplates:
         return self._known
 
 
+def _template_texts(settings: Settings) -> Callable[[str], str | None]:
+    """Return a lookup of installed templates, which are read when the first prompt is shown."""
+
+    @cache
+    def installed() -> dict[str, str]:
+        from prompts.templating.registry import PromptRegistry
+
+        return {one.label: one.system for one in PromptRegistry.read(own=settings.templates).all()}
+
+    return lambda label: installed().get(label)
+
+
 def webhook_dependencies(
     effective: Settings,
     given: Settings,
@@ -121,6 +133,7 @@ def webhook_dependencies(
         zone=effective.zone,
         links=given.console_links,
         templates=WhatsAppTemplates(WhatsAppSettings.of(effective), SystemClock()),
+        template_text=_template_texts(effective),
         switches=effective.prompter_switches,
         look_again=KEEP_ALIVE if given.has_shared_events else POLLING,
     )

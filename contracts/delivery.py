@@ -301,14 +301,19 @@ class ConversationArchive(Value):
 
 
 class Erasure(Value):
-    """Counts of what an erasure has removed, by place: messages, turns, replies, letters, analyses, names."""
+    """Counts of what an erasure has removed, by place: messages, turns, replies, letters, analyses, prompts, names.
+
+    `caches` are answers of Task 1 in the answer cache; its other answers, embeddings among them, belong to no person.
+    """
 
     inbox: int = 0
     conversation: int = 0
     outbox: int = 0
     dead_letters: int = 0
     records: int = 0
+    prompts: int = 0
     names: int = 0
+    caches: int = 0
 
     def __add__(self, other: Self) -> Self:
         return self.model_copy(update={place: count + getattr(other, place) for place, count in self})

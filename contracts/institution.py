@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -255,9 +256,14 @@ class Institution(Kept):
 
     def speaking(self, language: str | None) -> "Institution":
         """Return it with the texts, answers and reminders of a language, as far as its documents have them."""
-        translation = self.translations.get(language or "")
-        if translation is None:
-            return self
+        return self.translated.get(language or "", self)
+
+    @cached_property
+    def translated(self) -> dict[str, "Institution"]:
+        """The institution by each language of its translations."""
+        return {language: self._in(language, translation) for language, translation in self.translations.items()}
+
+    def _in(self, language: str, translation: Translation) -> "Institution":
         answers, options, timers = translation.answers, translation.options, translation.timers
         changes = {
             "language": language,
@@ -286,15 +292,22 @@ class Institution(Kept):
 
     def line_view(self, line_id: str | None) -> str:
         """Return the section of a business line as a prompt shows it: each passage after its id, below its heading."""
-        shown, heading = list[str](), ""
-        for passage in self.passages:
-            if line_id is None or not passage.id.startswith(f"line.{line_id}."):
-                continue
-            if passage.heading != heading:
-                heading = passage.heading
-                shown.append(f"## {heading}")
-            shown.append(f"[{passage.id}] {passage.text}")
-        return "\n".join(shown)
+        return self.line_views.get(line_id or "", "")
+
+    @cached_property
+    def line_views(self) -> dict[str, str]:
+        """The sections of all business lines."""
+        views = {}
+        for line in self.lines:
+            shown, heading = list[str](), ""
+            for passage in self.passages:
+                if passage.id.startswith(f"line.{line.id}."):
+                    if passage.heading != heading:
+                        heading = passage.heading
+                        shown.append(f"## {heading}")
+                    shown.append(f"[{passage.id}] {passage.text}")
+            views[line.id] = "\n".join(shown)
+        return views
 
     def text(self, which: FixedText) -> str:
         return self.texts[which if which in self.texts else INSTEAD.get(which, which)]

@@ -79,6 +79,16 @@ class Address(Kept):
     user: str | None = Field(None, exclude_if=lambda user: user is None)
 
 
+def part_id(message: MessageId, number: int) -> MessageId:
+    """Return the id of a further file of a message, counted from 2: it is a message of its own, and goes with it."""
+    return MessageId(f"{message}+{number}")
+
+
+def whole_id(message: MessageId) -> MessageId:
+    """Return the id of the message that a further file came with; of any other message its own."""
+    return MessageId(message.partition("+")[0])
+
+
 class Revision(Kept):
     """The new text of an earlier message that was edited, or None: it was deleted."""
 

@@ -515,8 +515,8 @@ class Cache(Protocol):
     async def entries(self, scope: str, *, after: int = 0, limit: int) -> list[CacheEntry]:
         """Return the oldest `limit` entries with a number above `after`, oldest first, for paging."""
 
-    async def drop(self, scope: str) -> int:
-        """Delete the whole scope; return the number of its values."""
+    async def drop(self, scope: str, *, prefix: str = "") -> int:
+        """Delete the values of the scope whose keys begin with `prefix`, by default all; return their number."""
 
     async def sizes(self) -> dict[str, int]:
         """Return the number of values by scope, without empty scopes."""
@@ -560,7 +560,8 @@ class ChannelLimits(Value):
     """Limits of one message on a channel. Lengths are in code points; a type that is absent is not offered there.
 
     `markup` is what of a text's emphasis the channel shows. `pair` is the pace from one number to one person, `number`
-    that of one number; None: the platform names none. `agent_window` is the time after a customer's message in which
+    that of one number, `openings` are the people that a number may write to first in 24 hours; None: the platform names
+    none. `agent_window` is the time after a customer's message in which
     the platform takes an agent's messages, where it is longer than for the assistant's.
     """
 
@@ -578,6 +579,7 @@ class ChannelLimits(Value):
     caption: int = 0
     pair: Rate | None = None
     number: Rate | None = None
+    openings: int | None = None
     agent_window: timedelta | None = None
 
 

@@ -113,6 +113,7 @@ class Settings(BaseSettings):
     chat: Literal["on", "off"] | None = Field(None, validation_alias="PROSA_CHAT")
     chat_tokens: Literal["on", "off"] | None = Field(None, validation_alias="PROSA_CHAT_TOKENS")
     retention_days: int = Field(90, ge=1, validation_alias="PROSA_RETENTION_DAYS")
+    prompts_kept_hours: float | None = Field(None, ge=0, le=720, validation_alias="PROSA_PROMPTS_KEPT_HOURS")
     worker_concurrency: int = Field(500, ge=1, le=10_000, validation_alias="PROSA_WORKER_CONCURRENCY")
     analysis_callback_url: str | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_URL")
     analysis_callback_secret: SecretStr | None = Field(None, validation_alias="PROSA_ANALYSIS_CALLBACK_SECRET")
@@ -343,6 +344,12 @@ class Settings(BaseSettings):
     @property
     def model_timeout(self) -> timedelta:
         return timedelta(seconds=self.model_timeout_s)
+
+    @property
+    def prompts_kept(self) -> timedelta:
+        """Time for which prompts and raw answers are kept for the console; zero: not at all, as in production."""
+        default = 0 if self.is_production else 24
+        return timedelta(hours=default if self.prompts_kept_hours is None else self.prompts_kept_hours)
 
     @property
     def turn_budget(self) -> timedelta:

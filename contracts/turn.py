@@ -7,7 +7,7 @@ from typing import Self
 
 from contracts.delivery import InboxEntry
 from contracts.media import ContentKind, ReadContent
-from contracts.messages import InboundMessage, Revision, newest_texts
+from contracts.messages import InboundMessage, Revision, newest_texts, whole_id
 from contracts.values import ConversationId, MessageId, TurnId, shortened
 
 DESCRIPTION_CHARACTERS = 600
@@ -89,7 +89,7 @@ class Turn:
         return tuple(
             message.model_copy(update={"text": texts[message.id]}) if message.id in texts else message
             for message in sorted(self.messages, key=lambda message: message.written_at)
-            if not message.is_recorded_only and texts.get(message.id, "") is not None
+            if not message.is_recorded_only and texts.get(whole_id(message.id), "") is not None
         )
 
     @property

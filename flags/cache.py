@@ -26,11 +26,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Source(Protocol[T_co]):
-    """Source of the cached values, by key.
-
-    Raises:
-        TransientError, ConfigurationError: the values cannot be read now.
-    """
+    """Source of the cached values, by key. Raises TransientError, ConfigurationError: the values cannot be read now."""
 
     async def load(self) -> Mapping[str, T_co]: ...
 

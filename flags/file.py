@@ -53,10 +53,7 @@ class FileSource:
         self._path = path
 
     async def load(self) -> Mapping[str, CompiledFlag]:
-        """
-        Raises:
-            ConfigurationError: as `read_flag_file`.
-        """
+        """Raises ConfigurationError: as `read_flag_file`."""
         return {key: CompiledFlag(flag) for key, flag in read_flag_file(self._path).items()}
 
     async def stamp(self) -> str:
@@ -77,9 +74,5 @@ SAMPLE_EXPERIMENT = Path(__file__).parent / "samples" / "structured_prompts.yaml
 
 
 def read_experiment_file(path: Path) -> Experiment:
-    """Return the experiment that the file plans, as a draft.
-
-    Raises:
-        ConfigurationError: as `read_flag_file`.
-    """
+    """Return the experiment that the file plans, as a draft. Raises ConfigurationError: as `read_flag_file`."""
     return Experiment.model_validate(read_yaml(path, ExperimentFile).value.experiment.model_dump())

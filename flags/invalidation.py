@@ -24,11 +24,7 @@ class Invalidation:
         self._subject = subject
 
     async def stamp(self, at: datetime) -> str:
-        """Return a text that differs after every change.
-
-        Raises:
-            StoreUnavailableError: it cannot be read now.
-        """
+        """Return a text that differs after every change. Raises StoreUnavailableError: it cannot be read now."""
         record = await self._store.get(COLLECTION, self._subject, at=at)
         return str(record.version) if record else ""
 

@@ -104,11 +104,7 @@ class FlagStore:
         return await self._change(flag.key, flag, author=author, reason=reason, expected=expected)
 
     async def delete(self, key: str, *, author: str, reason: str, expected: int) -> Change:
-        """Delete the flag; its history stays, and a rollback restores it.
-
-        Raises:
-            ChangeRefusedError: as `put`.
-        """
+        """Delete the flag; its history stays, and a rollback restores it. Raises ChangeRefusedError: as `put`."""
         return await self._change(key, None, author=author, reason=reason, expected=expected)
 
     async def roll_back(self, key: str, revision: int, *, author: str, reason: str, expected: int) -> Change:

@@ -123,7 +123,7 @@ def moment(view: TurnView) -> dict[str, Any]:
     """Return date, time and weekday at the institution, and whether it is open."""
     now: dict[str, Any] = {} if view.is_open is None else {"open": view.is_open}
     if view.at is not None:
-        now |= {"date": f"{view.at:%Y-%m-%d}", "time": f"{view.at:%H:%M}", "weekday": f"{view.at:%A}"}
+        now |= zip(("date", "time", "weekday"), f"{view.at:%Y-%m-%d %H:%M %A}".split(), strict=True)
     return {"now": now} if now else {}
 
 
@@ -181,10 +181,8 @@ def newest_within(texts: Sequence[str], limit: int, limit_of_all: int) -> list[s
 
 def escaped_json(content: dict[str, Any]) -> str:
     """Return one line of JSON, keys in order, without the characters that tags are made of."""
-    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode().translate(_ESCAPES)
-
-
-_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+    text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode()
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def line_text(institution: Institution, line_id: str | None) -> str:

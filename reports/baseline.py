@@ -43,9 +43,7 @@ class Baseline(BaseModel):
     figures: dict[str, Figure]
 
     def save(self, path: Path) -> None:
-        """Raises:
-        ConfigurationError: the file cannot be written.
-        """
+        """Raises ConfigurationError: the file cannot be written."""
         try:
             path.write_bytes(orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_INDENT_2))
         except OSError as exc:
@@ -53,9 +51,7 @@ class Baseline(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Raises:
-        ConfigurationError: there is no such file, or it is not one that `save` has written.
-        """
+        """Raises ConfigurationError: there is no such file, or it is not one that `save` has written."""
         try:
             found = cls.model_validate_json(path.read_bytes())
         except OSError as exc:

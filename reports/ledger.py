@@ -87,11 +87,7 @@ class Ledger:
         self._performance.page(self._clock.now(), "").add_failure(cause)
 
     async def flush(self) -> None:
-        """Write the changes.
-
-        Raises:
-            StoreUnavailableError: some of it waits for the next time.
-        """
+        """Write the changes. Raises StoreUnavailableError: some of it waits for the next time."""
         async with self._flushing:
             await self._money.flush()
             await self._performance.flush()

@@ -8,50 +8,15 @@ from contracts.institution import FixedText, Institution
 from sandbox.language import family, fold
 from sandbox.prompted import Prompted, Said
 from sandbox.signs import is_trickery, shows_distress
+from sandbox.vocabulary import VOCABULARY
 
-_PRICE = ("preco", "valor", "quanto custa", "desconto", "price", "how much", "discount")
-_UPSET = (
-    "absurdo",
-    "ridiculo",
-    "pessimo",
-    "horrivel",
-    "reclamacao",
-    "ridiculous",
-    "terrible",
-    "complaint",
-    "unacceptable",
-)
-_IMPATIENT = ("urgente", "rapido", "agora mesmo", "demora", "urgent", "hurry", "quickly", "waiting")
-_FRIENDLY = ("obrigad", "valeu", "thank", "otimo", "great")
 _QUOTED = 300
 _LISTED = 5
-_WORDS = {
-    "pt": {
-        "somebody": "Alguém que não disse o nome",
-        "about": " (assunto: {about})",
-        "nothing": "Não disse o que quer.",
-        "trickery": " Uma mensagem tentou mudar as regras do assistente.",
-        "refused": "Perguntou por preço ou valor e não recebeu nenhum: \u201c{text}\u201d",
-        "assessment": "{said} mensagens da pessoa, {replies} respostas. O assunto reconhecido foi: {about}.",
-        "unknown": "nenhum",
-        "suggestion": "uma intenção para: {text}",
-    },
-    "en": {
-        "somebody": "Somebody who gave no name",
-        "about": " (about: {about})",
-        "nothing": "They did not say what they want.",
-        "trickery": " One message tried to change the assistant's rules.",
-        "refused": "Asked for a price and got none: \u201c{text}\u201d",
-        "assessment": "{said} messages of the person, {replies} replies. What was understood: {about}.",
-        "unknown": "nothing",
-        "suggestion": "an intent for: {text}",
-    },
-}
 
 
 def summary_of(prompted: Prompted, institution: Institution) -> dict[str, Any]:
     """A hand-off summary."""
-    words = _WORDS[family(institution.language)]
+    words = VOCABULARY.analysis[family(institution.language)]
     asked = _of_person(prompted)
     name = prompted.fields.get("name") or prompted.person_name or words["somebody"]
     company = prompted.fields.get("company")
@@ -67,7 +32,7 @@ def summary_of(prompted: Prompted, institution: Institution) -> dict[str, Any]:
             {"name": field, "value": value} for field, value in prompted.fields.items() if institution.field(field)
         ],
         "promised": [],
-        "refused": [words["refused"].format(text=text) for text in asked if _has(text, _PRICE)][:_LISTED],
+        "refused": [words["refused"].format(text=text) for text in asked if _has(text, VOCABULARY.price)][:_LISTED],
         "open_questions": _open_questions(prompted),
         "tone": _tone(asked[-3:]),
     }
@@ -75,7 +40,7 @@ def summary_of(prompted: Prompted, institution: Institution) -> dict[str, Any]:
 
 def review_of(prompted: Prompted, institution: Institution) -> dict[str, Any]:
     """A review: a reply that asked what was meant counts as a need that has no intent."""
-    words = _WORDS[family(institution.language)]
+    words = VOCABULARY.analysis[family(institution.language)]
     asked = _of_person(prompted)
     unclear = _not_understood(prompted, institution)
     waits = prompted.state in (State.ESCALATING, State.FAILED)
@@ -137,7 +102,7 @@ def _not_understood(prompted: Prompted, institution: Institution) -> list[str]:
 def _tone(texts: list[str]) -> Tone:
     if any(map(shows_distress, texts)):
         return Tone.DISTRESSED
-    for tone, signs in ((Tone.UPSET, _UPSET), (Tone.IMPATIENT, _IMPATIENT), (Tone.FRIENDLY, _FRIENDLY)):
+    for tone, signs in VOCABULARY.tones.items():
         if any(_has(text, signs) for text in texts):
             return tone
     return Tone.CALM

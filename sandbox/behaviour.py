@@ -206,6 +206,7 @@ class GraphBehaviour(PlatformBehaviour):
     unknown_numbers: tuple[str, ...] = ()
     quality_rating: str = "GREEN"
     code_verification_status: str = "VERIFIED"
+    messaging_limit_tier: str = "TIER_UNLIMITED"
     subscribed: bool = True
     templates: tuple[dict[str, Any], ...] = ()
     statuses: StatusBehaviour = StatusBehaviour()

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from contracts.institution import FieldSpec, Institution
 from sandbox.language import fold, is_gibberish, is_stop_word
+from sandbox.vocabulary import VOCABULARY
 
 _WORD = r"[^\W\d_][\w'’.-]*"
 _CAPITAL = r"[A-ZÀ-ÖØ-Þ][\w'’-]*"
@@ -18,14 +19,6 @@ _INTRODUCED = re.compile(
     r"(?i:\b(?:(?:eu )?sou [oa]|aqui (?:é|e|eh)(?: [oa])?|i'm|i’m|i am|this is|it's))"
     rf"\s+(?P<name>{_CAPITAL}(?:\s+{_CAPITAL}){{0,2}}|[a-zà-ÿ]{{3,}}(?=\s+d[aeo]\s))"
 )
-_FROM_COMPANY = re.compile(
-    r"^\s+(?i:d[aeo]|from|at|with)\s+(?i:the\s+|empresa\s+)?"
-    r"(?P<company>[^,.;!?\n]{2,60}?)(?=\s+(?:e|and)\s|[,.;!?\n]|$)"
-)
-_COMPANY = re.compile(
-    r"(?i:\b(?:minha empresa (?:é|se chama)|empresa(?: é|:)|trabalho n[ao]|my company is|i work (?:at|for)))"
-    r"\s+(?:a\s+|o\s+)?(?P<company>[^,.;!?\n]{2,60})"
-)
 _ROUTE = re.compile(
     rf"\b(?i:de|do|da|from)\s+(?P<pickup>{_PLACE})\s+(?i:para|pra|pro|até|to)\s+(?i:o\s+|a\s+)?"
     rf"(?P<destination>{_PLACE})"
@@ -35,45 +28,15 @@ _CITY = re.compile(
     rf"\s+(?i:em|no|na|in)\s+(?P<city>{_PLACE})"
 )
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+\w")
-_NEED = re.compile(
-    r"(?i)^(?:oi|ol[aá]|hi|hello)?[,!. ]*(?:eu )?"
-    r"(?:preciso|quero|queria|gostaria|i need|i want|i would like|i'd like)\b"
-)
-_OPENING = re.compile(
-    r"(?i)^\s*(?:(?:oi|ol[aá]|hi|hello|sim|yes|ah|bom|então|claro|sure)[,.! ]+)*"
-    r"(?:(?:é|eh|seria|sou [oa]|sou|somos|na|no|em|me chamo|meu nome é|pode me chamar de"
-    r"|it's|it is|i'm|that would be|my name is)\s+)?"
-)
-_NOT_A_NAME = """
-sim nao ok okay certo claro yes no sure oi ola hi hello nada tudo bem responsavel dono dona gerente cliente
-representante daqui mesmo here good fine sorry worried late interested
-"""
-_NOT_NAMES = frozenset(_NOT_A_NAME.split())
 _PARTICLES = ("da", "de", "do", "das", "dos", "e")
-_KINDS = {
-    "name": ("name", "nome"),
-    "company": ("company", "empresa", "business"),
-    "city": ("city", "cidade", "town"),
-    "email": ("email", "e mail"),
-    "need": ("need", "necessidade"),
-    "pickup": ("pickup", "coleta"),
-    "destination": ("destination", "destino"),
-}
-# What begins a thing, an amount or a wish, and no name of a company or a place.
-_NO_NAME = re.compile(
-    r"(?i)(?:\d|(?:uns|umas|some|about|a few|several|preciso|quero|queria|tenho|i need|i want|i have)\b)"
-)
 LONGEST_NAME = 8
 LONGEST_VALUE = 200
 
 
 def kind_of(field: FieldSpec) -> str:
     """Return the kind of answer a field wants, by its id and label; its own id when the kind is unknown."""
-    for kind, signs in _KINDS.items():
-        if fold(field.id) in signs:
-            return kind
-    label = fold(field.label)
-    return next((kind for kind, signs in _KINDS.items() if label in signs), field.id)
+    named = (fold(field.id), fold(field.label))
+    return next((kind for name in named for kind, signs in VOCABULARY.field_kinds.items() if name in signs), field.id)
 
 
 def mentioned(institution: Institution, texts: Iterable[str], wanted: Iterable[str]) -> dict[str, str]:
@@ -100,10 +63,10 @@ def answered(field: FieldSpec, text: str) -> str | None:
     stated = dict(_facts(plain)).get(kind)
     if stated is not None:
         return tidy(stated)
-    value = _OPENING.sub("", plain, count=1).strip(" .!,;") or plain.strip(" .!,;")
+    value = VOCABULARY.opening.sub("", plain, count=1).strip(" .!,;") or plain.strip(" .!,;")
     if kind == "name":
         return _as_name(value)
-    if kind in ("company", "city", "role") and (_NO_NAME.match(value) or len(value.split()) > LONGEST_NAME):
+    if kind in ("company", "city", "role") and (VOCABULARY.no_name.match(value) or len(value.split()) > LONGEST_NAME):
         return None
     return tidy(value) or None
 
@@ -114,7 +77,7 @@ def without_introduction(text: str) -> str:
         introduced = pattern.search(text)
         if introduced is not None and _as_name(introduced["name"]) is not None:
             rest = text[introduced.end() :]
-            company = _FROM_COMPANY.match(rest)
+            company = VOCABULARY.from_company.match(rest)
             text = text[: introduced.start()] + " " + (rest[company.end() :] if company else rest)
     return text
 
@@ -129,10 +92,10 @@ def _facts(text: str) -> Iterable[tuple[str, str]]:
         name = _as_name(introduced["name"])
         if name is not None:
             yield "name", name
-            company = _FROM_COMPANY.match(text[introduced.end() :])
+            company = VOCABULARY.from_company.match(text[introduced.end() :])
             if company is not None:
                 yield "company", company["company"]
-    if (company := _COMPANY.search(text)) is not None:
+    if (company := VOCABULARY.company.search(text)) is not None:
         yield "company", company["company"]
     if (email := _EMAIL.search(text)) is not None:
         yield "email", email[0]
@@ -141,13 +104,13 @@ def _facts(text: str) -> Iterable[tuple[str, str]]:
         yield "destination", route["destination"]
     if (city := _CITY.search(text)) is not None:
         yield "city", city["city"]
-    if _NEED.match(text) is not None and len(text.split()) >= 5:
+    if VOCABULARY.need.match(text) is not None and len(text.split()) >= 5:
         yield "need", text
 
 
 def _as_name(value: str) -> str | None:
     parts = tidy(value).split()
-    if not 1 <= len(parts) <= 5 or any(fold(part) in _NOT_NAMES for part in parts):
+    if not 1 <= len(parts) <= 5 or any(fold(part) in VOCABULARY.not_names for part in parts):
         return None
     if any(is_stop_word(part, language) for part in parts if part not in _PARTICLES for language in ("pt", "en")):
         return None

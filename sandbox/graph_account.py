@@ -53,11 +53,7 @@ def debugged(behaviour: GraphBehaviour) -> dict[str, Any]:
 
 
 def number(phone_number_id: str, fields: str, behaviour: GraphBehaviour) -> dict[str, Any]:
-    """The asked fields of a number.
-
-    Raises:
-        GraphError: the token sees no such number.
-    """
+    """The asked fields of a number. Raises GraphError: the token sees no such number."""
     if phone_number_id in behaviour.unknown_numbers or SCOPES[0] in behaviour.missing_scopes:
         raise unknown_object(phone_number_id)
     known = {
@@ -65,6 +61,7 @@ def number(phone_number_id: str, fields: str, behaviour: GraphBehaviour) -> dict
         "display_phone_number": "+55 19 5550-0100",
         "quality_rating": behaviour.quality_rating,
         "code_verification_status": behaviour.code_verification_status,
+        "messaging_limit_tier": behaviour.messaging_limit_tier,
     }
     asked = {name: known[name] for name in fields.split(",") if name in known}
     return {**asked, "id": phone_number_id}

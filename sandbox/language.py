@@ -4,93 +4,11 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from sandbox.vocabulary import VOCABULARY
+
 # The three calls of a turn look at the same texts, and at those of the institution at every turn.
 KEPT_TEXTS = 10_000
 
-_ABBREVIATIONS = {
-    "vc": "voce",
-    "vcs": "voces",
-    "oq": "o que",
-    "q": "que",
-    "pq": "porque",
-    "tb": "tambem",
-    "tbm": "tambem",
-    "blz": "beleza",
-    "obg": "obrigado",
-    "obgd": "obrigado",
-    "obrigada": "obrigado",
-    "brigado": "obrigado",
-    "brigada": "obrigado",
-    "vlw": "valeu",
-    "td": "tudo",
-    "hj": "hoje",
-    "msg": "mensagem",
-    "msm": "mesmo",
-    "n": "nao",
-    "ngm": "ninguem",
-    "qro": "quero",
-    "qto": "quanto",
-    "qnto": "quanto",
-    "qt": "quanto",
-    "qd": "quando",
-    "qdo": "quando",
-    "cmg": "comigo",
-    "pf": "por favor",
-    "pfv": "por favor",
-    "pra": "para",
-    "pro": "para",
-    "ta": "esta",
-    "to": "estou",
-    "cade": "onde esta",
-    "ai": "ai",
-    "tel": "telefone",
-    "whats": "whatsapp",
-    "zap": "whatsapp",
-    "end": "endereco",
-    "thx": "thanks",
-    "ty": "thanks",
-    "pls": "please",
-    "plz": "please",
-    "u": "you",
-    "r": "are",
-    "appt": "appointment",
-    "im": "i am",
-}
-_PORTUGUESE_ONLY = frozenset({"to", "end", "n", "q", "ai", "pro", "ta"})
-_PORTUGUESE_STOP_WORDS = """
-a o e os as um uma uns umas de do da dos das em no na nos nas para por com sem que se eu voce voces ele ela me
-meu minha meus minhas seu sua te lhe isso isto esse essa este esta estou estao sou sao ser ter tem tenho ja so
-mais muito ai la aqui como qual quais quando quero queria preciso precisa gostaria pode posso poderia faz
-fazem fazer vai vou ir ao aos ou mas tambem favor oi hoje agora gente ate quanto onde tudo sobre saber nao
-mesmo entao ainda ok
-"""
-_ENGLISH_STOP_WORDS = """
-also too a an the and or of to in on at for with from by i you we they he she it my your our is are am be been do does
-did can could would will shall may have has had me us this that these those there here what which when where
-how who please than more again ok need want like get so just if but as about any some not no don t s m re ve ll
-"""
-_STOP = {"pt": frozenset(_PORTUGUESE_STOP_WORDS.split()), "en": frozenset(_ENGLISH_STOP_WORDS.split())}
-GREETINGS = {
-    "pt": ("bom dia", "boa tarde", "boa noite", "tudo bem", "tudo bom", "e ai", "ola", "oie", "oi", "opa", "salve"),
-    "en": ("good morning", "good afternoon", "good evening", "hi there", "hello", "hey", "hiya", "hi"),
-}
-THANKS = {
-    "pt": ("muito obrigado", "obrigado", "valeu", "por favor", "beleza", "agradeco"),
-    "en": ("thank you", "thanks", "please", "cheers"),
-}
-_SUFFIXES = {
-    "pt": (
-        *("amentos", "imentos", "amento", "imento", "adores", "adoras", "idores", "acoes", "icoes", "mente"),
-        *("adora", "ador", "edor", "idor", "acao", "icao", "ando", "endo", "indo", "amos", "emos", "imos", "avam"),
-        *("aram", "eram", "iram", "aria", "eria", "iria", "ados", "adas", "idos", "idas", "ado", "ada", "ido", "ida"),
-        *("ava", "iam", "oes", "aes", "ais", "eis", "ou", "ar", "er", "ir", "am", "em", "ei", "eu", "iu", "ao", "al"),
-        *("as", "os", "es", "a", "o", "e", "s", "i", "r"),
-    ),
-    "en": (
-        *("ations", "ation", "ments", "ment", "ings", "ing", "edly", "ies", "ied", "ers", "ed", "es", "er", "ly", "s"),
-        *("y", "e"),
-    ),
-}
 _NOT_A_WORD = re.compile(r"[^a-z0-9]+")
 _CONSONANTS = re.compile(r"[bcdfghjklmnpqrstvwxz]{5,}")
 
@@ -115,15 +33,15 @@ def words(text: str, language: str) -> list[str]:
 def _words(text: str, language: str) -> tuple[str, ...]:
     written_out: list[str] = []
     for word in fold(text).split():
-        longer = _ABBREVIATIONS.get(word, word)
-        if language == "en" and word in _PORTUGUESE_ONLY:
+        longer = VOCABULARY.abbreviations.get(word, word)
+        if language == "en" and word in VOCABULARY.portuguese_only:
             longer = word
         written_out.extend(longer.split())
     return tuple(written_out)
 
 
 def is_stop_word(word: str, language: str) -> bool:
-    return word in _STOP[language]
+    return word in VOCABULARY.stop_words[language]
 
 
 @lru_cache(maxsize=20_000)
@@ -133,7 +51,7 @@ def stem(word: str, language: str) -> str:
         return word
     if language == "en" and word.endswith(("oes", "ches", "shes")):
         word = word[:-2]
-    for suffix in _SUFFIXES[language]:
+    for suffix in VOCABULARY.suffixes[language]:
         if word.endswith(suffix) and len(word) - len(suffix) >= 3:
             word = word.removesuffix(suffix)
             break

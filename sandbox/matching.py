@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from contracts.institution import BusinessLine, FixedText, Institution, Intent
-from sandbox.language import GREETINGS, THANKS, family, fold, is_stop_word, stem, without, words
+from sandbox.language import family, fold, is_stop_word, stem, without, words
 from sandbox.signs import is_trickery, shows_distress
+from sandbox.vocabulary import VOCABULARY
 
 _STOP_WEIGHT = 0.12
 _HUMAN_WORDS = ("pessoa", "atendente", "humano", "human", "person", "someone", "receptionist")
@@ -112,7 +113,7 @@ class IntentIndex:
 
     def _find_best(self, text: str, line: str | None) -> Match | None:
         said = words(text, self.language)
-        bare = without((*GREETINGS[self.language], *THANKS[self.language]), said)
+        bare = without((*VOCABULARY.greetings[self.language], *VOCABULARY.thanks[self.language]), said)
         if any(not is_stop_word(each, self.language) for each in bare):
             said = bare
         present = frozenset(self._correct(each) for each in self._all_stems(said))
@@ -224,7 +225,7 @@ class IntentIndex:
         return corrected
 
     def _greeting(self) -> Intent | None:
-        greetings = GREETINGS[self.language]
+        greetings = VOCABULARY.greetings[self.language]
         hits = {
             intent.id: sum(fold(trigger) in greetings for trigger in intent.triggers)
             for intent in self._institution.intents
@@ -234,7 +235,7 @@ class IntentIndex:
 
     def _courtesies(self) -> frozenset[str]:
         """Intents that are only polite: next to another message of the same turn they count for nothing."""
-        polite = {*GREETINGS[self.language], *THANKS[self.language]}
+        polite = {*VOCABULARY.greetings[self.language], *VOCABULARY.thanks[self.language]}
         return frozenset(
             intent.id
             for intent in self._institution.intents

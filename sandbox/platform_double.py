@@ -69,11 +69,7 @@ class PlatformDouble:
         raise NotImplementedError
 
     def check(self, method: str, content: dict[str, Any]) -> str:
-        """Return the recipient of a message.
-
-        Raises:
-            Refused: a rule of the platform is broken.
-        """
+        """Return the recipient of a message. Raises Refused: a rule of the platform is broken."""
         raise NotImplementedError
 
     def accepted(self, number: int, method: str, content: dict[str, Any]) -> dict[str, Any]:
@@ -120,11 +116,7 @@ class PlatformDouble:
         return Cut() if fault is SendFault.CUT_AFTER_ACCEPTING else JSON(answer)
 
     async def content_of(self, request: Request) -> dict[str, Any]:
-        """Return the JSON object of a request.
-
-        Raises:
-            Refused: it is none.
-        """
+        """Return the JSON object of a request. Raises Refused: it is none."""
         try:
             content = parsed(await read_body(request, MAX_JSON_BYTES))
         except BodyTooLargeError as exc:

@@ -126,11 +126,7 @@ def _ok(result: Any) -> Response:
 
 
 def _entities_parsed(text: str) -> str:
-    """Return the text that a person reads.
-
-    Raises:
-        Refused: a tag is unknown, or they do not nest.
-    """
+    """Return the text that a person reads. Raises Refused: a tag is unknown, or they do not nest."""
     opened: list[str] = []
     for closing, tag in _TAG.findall(text):
         if tag not in ("b", "i", "s", "u", "code", "pre", "a") or (closing and opened[-1:] != [tag]):

@@ -103,11 +103,7 @@ async def cut(scope: Scope, receive: Receive, *, gracefully: bool) -> None:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The request's body as it came.
-
-    Raises:
-        BodyTooLargeError: it is larger than `limit` bytes.
-    """
+    """The request's body as it came. Raises BodyTooLargeError: it is larger than `limit` bytes."""
     declared = request.headers.get("content-length", "0")
     if declared.isdigit() and int(declared) > limit:
         raise BodyTooLargeError

@@ -408,6 +408,7 @@ def engine_bed(
         ages=options.get("ages"),
         quiet=options.get("quiet"),
         media=options.get("media"),
+        prompts_kept=options.get("prompts_kept", timedelta(0)),
         monotonic=options.get("monotonic", time.monotonic),
         chance=random.Random(0).random,
     )

@@ -33,6 +33,7 @@ class WebhookDependencies:
     events without news for `look_again` looks into the store for replies, and sends a sign of life. The console shows
     times in `zone`, and `links` to other places by their names; `templates` lists those that an agent may send, none
     where the platform does not say. `chat_key` signs the web chat's tokens; without it none is needed.
+    `template_text` gives the system part of a template by its label, None where it is not installed as it was.
     `switches` are the `PROMPTER_USE_*` that were said.
     """
 
@@ -54,6 +55,7 @@ class WebhookDependencies:
     zone: tzinfo = UTC
     links: Mapping[str, str] = field(default_factory=dict)
     templates: Callable[[], Awaitable[Sequence[SendableTemplate]]] = no_templates
+    template_text: Callable[[str], str | None] = lambda label: None
     switches: Mapping[str, bool] = field(default_factory=dict)
     read_within: timedelta = timedelta(seconds=10)
     durable_within: timedelta = timedelta(seconds=2)

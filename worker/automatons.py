@@ -11,6 +11,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
+from itertools import filterfalse
 
 from contracts.conversation import Conversation, Owner, Speaker, State
 from contracts.messages import InboundKind, InboundMessage
@@ -44,8 +46,6 @@ def note_round(conversation: Conversation, messages: Sequence[InboundMessage]) -
     is_silenced |= conversation.owner is Owner.AGENT
     if not worded or not spoken or is_silenced:
         return conversation
-    said = [_words(one.text) for one in conversation.window if one.speaker is Speaker.PERSON]
-    is_same = all(any(_is_same(_words(message.text), one) for one in said) for message in worded)
     letters = {_letters(one.text) for one in conversation.window if one.speaker is Speaker.PERSON}
     is_identical = all(_letters(message.text) in letters for message in worded)
     after = messages[0].received_at - spoken[-1].at
@@ -54,11 +54,16 @@ def note_round(conversation: Conversation, messages: Sequence[InboundMessage]) -
     if is_identical or is_fast:
         # Only an answer to our reply makes a round.
         if conversation.window[-1].speaker is not Speaker.PERSON:
-            is_half = all(map(_is_short, worded)) or not (is_identical or is_same)
+            is_half = all(map(_is_short, worded)) or not (is_identical or _is_said_before(worded, conversation))
             points += HALF_ROUND if is_half else ROUND
-    elif after >= timedelta(0) and not is_same:
+    elif points and after >= timedelta(0) and not _is_said_before(worded, conversation):
         points = 0
     return conversation.model_copy(update={"automaton_points": points})
+
+
+def _is_said_before(messages: Sequence[InboundMessage], conversation: Conversation) -> bool:
+    said = [_words(one.text) for one in conversation.window if one.speaker is Speaker.PERSON]
+    return all(any(_is_same(words, one) for one in said) for words in (_words(message.text) for message in messages))
 
 
 def _is_short(message: InboundMessage) -> bool:
@@ -72,14 +77,18 @@ def _letters(text: str) -> str:
 
 def _words(text: str) -> Counter[str]:
     """Return the words without accents, and without those that have a digit or say which half of the day it is."""
-    plain = unicodedata.normalize("NFKD", text[:COMPARED_CHARACTERS].casefold())
-    words = _WORD.findall("".join(character for character in plain if not unicodedata.combining(character)))
-    return Counter(word for word in words if word not in _HALVES_OF_THE_DAY and not any(one.isdigit() for one in word))
+    plain = text[:COMPARED_CHARACTERS].casefold()
+    if not plain.isascii():
+        plain = "".join(filterfalse(unicodedata.combining, unicodedata.normalize("NFKD", plain)))
+    words = Counter(_WORD.findall(plain))
+    for word in [word for word in words if word in _HALVES_OF_THE_DAY or any(map(str.isdigit, word))]:
+        del words[word]
+    return words
 
 
-def says_the_same(text: str, other: str) -> bool:
-    """Whether two texts are the same but for a word in five, numbers and punctuation."""
-    return _is_same(_words(text), _words(other))
+def says_the_same(text: str, others: Sequence[str]) -> bool:
+    """Whether one of the others is the same text but for a word in five, numbers and punctuation."""
+    return bool(others) and any(map(partial(_is_same, _words(text)), map(_words, others)))
 
 
 def _is_same(one: Counter[str], other: Counter[str]) -> bool:

@@ -212,6 +212,8 @@ async def open_engine(
             quiet=QuietWindows(settings.quiet_windows.get("", timedelta(0)), settings.quiet_windows),
             media=_media_reader(settings, backend, clock, meter, transcriber),
             speech=speech,
+            prompts_kept=settings.prompts_kept,
+            answers=cache,
         )
         if deferred is not None:
             await deferred.ready()
@@ -241,6 +243,8 @@ def assemble(
     quiet: QuietWindows | None = None,
     media: MediaReader | None = None,
     speech: SpokenReplies | None = None,
+    prompts_kept: timedelta = timedelta(0),
+    answers: AnswerCache | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     chance: Callable[[], float] = random.random,
 ) -> Engine:
@@ -270,6 +274,7 @@ def assemble(
         ages=ages or AgePolicy(),
         media=media,
         may_speak=speech is not None,
+        prompts_kept=prompts_kept,
     )
     outbox = OutboxDependencies(store, channels, ledger, clock, chance, faults, listening_since, speech=speech)
 
@@ -282,7 +287,7 @@ def assemble(
         store, machine, clock, institution, windows, notices, variants.observe, agent_windows=longer
     )
     operators = OperatorDependencies(
-        inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt, agents
+        inbox, store, variants, machine, rulebook, ledger, threads, clock, faults, id_salt, agents, answers
     )
     analyses = AnalysisDependencies(store, analyst, rulebook, ledger, noted, clock, monotonic, chance, faults, callback)
     drain = DrainDependencies(

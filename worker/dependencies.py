@@ -12,6 +12,7 @@ from contracts.messages import ChannelName
 from contracts.ports import Callback, Channel, Clock, Events, Faults, Inbox, Store
 from contracts.values import ConversationId
 from fsm.machine import ConversationMachine
+from prompts.caching.answers import AnswerCache
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from reports.ledger import Ledger
@@ -102,7 +103,8 @@ class NotedAnalyses:
 class TurnDependencies:
     """Dependencies of the pipeline. Without a judge every reply is the canonical answer of its intent.
 
-    Without `media` no file is opened; `may_speak`: voice notes are answered in speech.
+    Without `media` no file is opened; `may_speak`: voice notes are answered in speech. Prompts and raw answers are kept
+    for `prompts_kept`; zero: not at all.
     """
 
     inbox: Inbox
@@ -128,6 +130,7 @@ class TurnDependencies:
     reviews_completed: bool = False
     media: MediaReader | None = None
     may_speak: bool = False
+    prompts_kept: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,8 @@ class OutboxDependencies:
 class OperatorDependencies:
     """Dependencies of moves outside a turn: operators, timers, dead letters, erasure.
 
-    `id_salt` is the salt of the ids and digests that are made of addresses. `agents` has the moves of agents.
+    `id_salt` is the salt of the ids and digests that are made of addresses. `agents` has the moves of agents. Without
+    `answers` none is cached.
     """
 
     inbox: Inbox
@@ -166,6 +170,7 @@ class OperatorDependencies:
     faults: Faults
     id_salt: str
     agents: ConversationOperators
+    answers: AnswerCache | None = None
 
 
 @dataclass(frozen=True)

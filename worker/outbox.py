@@ -20,11 +20,12 @@ from observability.metrics import REPLY_SECONDS, SENDS
 from observability.turn_spans import send_span
 from worker.dependencies import OutboxDependencies
 from worker.replies.composer import in_words
+from worker.scheduling.openings import wait_for_place
 
 log = logger(__name__)
 
 BACKOFF = Backoff(timedelta(seconds=1), timedelta(minutes=1))
-WINDOW_CLOSED, OVERTAKEN, PACED = "window_closed", "overtaken", "paced"
+WINDOW_CLOSED, OVERTAKEN, PACED, TIER = "window_closed", "overtaken", "paced", "tier"
 # A pause that a send waits for where it is; the sweep comes back for a longer one.
 SHORT_PAUSE = timedelta(seconds=1)
 REMINDER_GOOD_FOR = timedelta(minutes=5)
@@ -85,6 +86,10 @@ async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
             return True
         # Its deadline passed and no status settled it: one more send is the lesser evil.
         _note(row, "resent")
+    if free_at := await wait_for_place(row, channel, deps.store.records, now):
+        _note(row, "tier")
+        await deps.store.outbox.postpone(row.id, not_before=free_at, error_code=TIER, at=now)
+        return False
     # A row that waited for its place has it: it is not queued once more.
     leaves = now if row.error_code == PACED else deps.pace.reserve(row.address, channel.limits, now)
     if leaves - now > SHORT_PAUSE:

@@ -26,6 +26,7 @@ from contracts.conversation import (
 )
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision, Wish
 from contracts.errors import BudgetSpentError, ModelRequestRejectedError, ModelUnavailableError, WorkerError
+from contracts.exchanges import Asked, Exchange, TurnExchanges
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart, Rule
 from contracts.institution import FixedText, Institution
 from contracts.ledger import BilledCall
@@ -93,7 +94,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
     context = await open_turn(turn, deps)
     if context is None:
         return Outcome.DUPLICATE
-    draft = route(context, deps.flood, deps.ages)
+    draft, asked = route(context, deps.flood, deps.ages), list[Asked]()
     cost.before = Decimal(context.conversation.spent_usd)
     cost.is_first = context.conversation.turns == 0
     is_committed = False
@@ -103,6 +104,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
             draft = route(context, deps.flood, deps.ages)
         if draft is None:
             clock = deps.prompter.start_clock(cost)
+            asked = clock.asked
             draft = await unless_overtaken(
                 write(context, deps, clock, may_grow=may_grow), turn, deps.inbox, may_grow=may_grow
             )
@@ -123,7 +125,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
             return Outcome.STALE
         # Committed before it is sent: a crash from here on repeats the send, not the thinking.
         elapsed = deps.monotonic() - started
-        await commit(draft, context, deps, spent=cost.spent, elapsed=elapsed)
+        await commit(draft, context, deps, asked, spent=cost.spent, elapsed=elapsed)
         is_committed = True
     finally:
         # The record of a committed turn has its calls.
@@ -154,12 +156,15 @@ async def newer_to_answer(turn: Turn, inbox: Inbox) -> list[InboundMessage]:
 async def unless_overtaken(
     writing: Coroutine[Any, Any, Draft | None], turn: Turn, inbox: Inbox, *, may_grow: bool
 ) -> Draft | None:
-    """Return the draft; None when a newer message has come while Tasks 1 to 3 wrote it: their calls end at once."""
+    """Return the draft; None when a newer message has come while Tasks 1 to 3 wrote it: their calls end at once.
+
+    All turns of a process look at the same moments, so that the inbox is asked for all of them in one group.
+    """
     if not may_grow:
         return await writing
-    work = asyncio.ensure_future(writing)
+    work, every, time = asyncio.ensure_future(writing), LOOK_FOR_NEWER_SECONDS, asyncio.get_running_loop().time
     try:
-        while not (await asyncio.wait({work}, timeout=LOOK_FOR_NEWER_SECONDS))[0]:
+        while not (await asyncio.wait({work}, timeout=every - time() % every))[0]:
             if await newer_to_answer(turn, inbox):
                 return None
         return work.result()
@@ -719,8 +724,10 @@ def repetition(text: str, view: TurnView, *, ours: bool) -> tuple[Finding, ...]:
     window, written = view.conversation.window, [message.text for message in view.messages]
     last = [said.text for said in window if said.speaker is Speaker.ASSISTANT][-1:]
     asked = [said.text for said in window if said.speaker is Speaker.PERSON][-1:]
-    is_insisting = any(says_the_same(one, other) for one in written for other in asked)
-    if any(says_the_same(text, one) for one in [*written, *(last if ours and not is_insisting else [])]):
+    is_repeated = says_the_same(text, written)
+    if not is_repeated and ours and says_the_same(text, last):
+        is_repeated = not any(says_the_same(one, asked) for one in written)
+    if is_repeated:
         return (Finding(rule=Rule.REPEATS, excerpt="", why="says the person's message or the last reply again"),)
     return ()
 
@@ -823,7 +830,15 @@ def failure(error: WorkerError | None) -> TurnReason:
 # Stage: commit
 
 
-async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, spent: Decimal, elapsed: float) -> None:
+async def commit(
+    draft: Draft,
+    context: TurnContext,
+    deps: TurnDependencies,
+    asked: Sequence[Asked],
+    *,
+    spent: Decimal,
+    elapsed: float,
+) -> None:
     """Write the turn in one step, then count it. `spent` is in USD, `elapsed` in seconds."""
     draft = draft.with_conversation(scheduled(draft.conversation, context.institution, deps.clock.now()))
     written = to_commit(
@@ -838,6 +853,14 @@ async def commit(draft: Draft, context: TurnContext, deps: TurnDependencies, *, 
     if is_taken or draft.reason is TurnReason.OPTED_OUT:
         unsent = await deps.store.outbox.unsent(context.turn.conversation_id)
         written = written.withdrawing(unsent, reason=TAKEN if is_taken else OPTED_OUT, at=deps.clock.now())
+    if asked and deps.prompts_kept:
+        exchanges = TurnExchanges(
+            turn_id=context.turn.id,
+            institution_version=context.institution.version,
+            exchanges=tuple(map(Exchange.of, asked)),
+        )
+        record = exchanges.filed(context.turn.conversation_id, at=deps.clock.now(), kept=deps.prompts_kept)
+        written = written.model_copy(update={"records": (*written.records, record)})
     written = deps.notices.noted(written, forms=forms_to_call(context.conversation, draft.conversation, context))
     await deps.faults.reach("turn.before_commit")
     with span("store.commit"):

@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from contracts.conversation import RECENT_REVISIONS, REVISION_CHARACTERS, Conversation, Speaker, Utterance
-from contracts.messages import InboundKind, Revision, newest_texts
+from contracts.messages import InboundKind, Revision, newest_texts, whole_id
 from contracts.ports import Store
 from contracts.turn import Turn
 from contracts.values import MessageId, shortened
@@ -87,13 +87,14 @@ def _revised(
     kept: list[Utterance] = []
     removed: list[str] = []
     for said in utterances:
-        if said.message_id is None or said.message_id not in texts:
+        id = said.message_id
+        is_deleted = id is not None and texts.get(whole_id(id), "") is None
+        if not is_deleted and id not in texts:
             kept.append(said)
             continue
         removed.append(said.text)
-        text = texts[said.message_id]
-        if text is not None:
-            kept.append(said.model_copy(update={"text": text}))
+        if not is_deleted and id is not None:
+            kept.append(said.model_copy(update={"text": texts[id]}))
     said_still = _details(*_person_words(kept))
     taken_back = _details(*removed) - said_still
     return [_without(said, taken_back) for said in kept], removed

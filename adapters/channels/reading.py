@@ -12,21 +12,41 @@ from adapters.json_input import parse_json
 from contracts.channels import Received, Unreadable
 from contracts.errors import MalformedMessageError
 from contracts.media import InboundMedia
-from contracts.messages import Address, ChannelName, InboundKind, InboundMessage, StatusUpdate, address_digests, digest
+from contracts.messages import (
+    Address,
+    ChannelName,
+    InboundKind,
+    InboundMessage,
+    StatusUpdate,
+    address_digests,
+    digest,
+    part_id,
+)
 from contracts.values import ConversationId, MessageId, shortened
 
 MAX_TEXT = 20_000
+# More than any platform lets a person attach to one message.
+MOST_FILES = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Readable content of one message."""
+    """Readable content of one message; `others` are its further files, each as a message of its own."""
 
     kind: InboundKind
     text: str = ""
     choice_id: str | None = None
     media: InboundMedia | None = None
     data: dict[str, str] = field(default_factory=dict)
+    others: tuple["Content", ...] = ()
+
+    @classmethod
+    def of_files(cls, text: str, files: Sequence["Content"]) -> "Content":
+        """Return the content of a message with files; its text goes with the first."""
+        return replace(files[0], text=text or files[0].text, others=tuple(files[1:MOST_FILES]))
+
+    def noted(self, **data: str) -> "Content":
+        return replace(self, data=self.data | data, others=tuple(one.noted(**data) for one in self.others))
 
 
 class Reader:
@@ -118,32 +138,36 @@ class Reader:
         recorded_only: bool = False,
         sent_at: datetime | None = None,
     ) -> None:
-        """Add a message. `revises` is the platform's id of an earlier one that it edits or revokes.
+        """Add a message, and one for each further file, in order, as platforms send an album.
 
+        `revises` is the platform's id of an earlier message that it edits or revokes.
         `user` is the name that is the person's alone. With `is_one_person` the message attests all names to be one's.
         """
         names = tuple(dict.fromkeys((person, *aliases)))
         threads = tuple(self.thread(account, name) for name in names) if is_one_person and len(names) > 1 else ()
-        self.messages.append(
-            InboundMessage(
-                id=self._message_id(account, platform_id),
-                conversation_id=self.thread(account, person),
-                address=Address(channel=self._channel, account=account, person=person, aliases=names[1:], user=user),
-                platform_id=platform_id,
-                kind=content.kind,
-                text=shortened(content.text, MAX_TEXT),
-                choice_id=content.choice_id,
-                media=content.media,
-                data=content.data,
-                person_name=person_name[:100] or None,
-                reply_to=reply_to or None,
-                revises=self._message_id(account, revises) if revises else None,
-                recorded_only=recorded_only,
-                sent_at=sent_at,
-                received_at=self.at,
-                threads=threads,
-            )
+        message = InboundMessage(
+            id=self._message_id(account, platform_id),
+            conversation_id=self.thread(account, person),
+            address=Address(channel=self._channel, account=account, person=person, aliases=names[1:], user=user),
+            platform_id=platform_id,
+            kind=content.kind,
+            text=shortened(content.text, MAX_TEXT),
+            choice_id=content.choice_id,
+            media=content.media,
+            data=content.data,
+            person_name=person_name[:100] or None,
+            reply_to=reply_to or None,
+            revises=self._message_id(account, revises) if revises else None,
+            recorded_only=recorded_only,
+            sent_at=sent_at,
+            received_at=self.at,
+            threads=threads,
         )
+        self.messages.append(message)
+        for number, file in enumerate(content.others, start=2):
+            part = {"id": part_id(message.id, number), "platform_id": f"{platform_id}+{number}", "reply_to": None}
+            what = {"kind": file.kind, "text": file.text, "media": file.media, "data": file.data}
+            self.messages.append(message.model_copy(update=part | what))
 
     def thread(self, account: str, name: str) -> ConversationId:
         """Return the conversation that a name of a person, or of a group, denotes."""

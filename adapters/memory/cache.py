@@ -79,8 +79,9 @@ class MemoryCache:
                 break
         return found
 
-    async def drop(self, scope: str) -> int:
-        live = [key for key in list(self._scopes.get(scope, ())) if self._live(scope, key)]
+    async def drop(self, scope: str, *, prefix: str = "") -> int:
+        keys = [key for key in self._scopes.get(scope, ()) if key.startswith(prefix)]
+        live = [key for key in keys if self._live(scope, key)]
         for key in live:
             self._forget(scope, key)
         return len(live)

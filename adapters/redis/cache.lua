@@ -61,10 +61,14 @@ elseif what == 'entries' then
   end
   return found
 elseif what == 'drop' then
-  local dropped = redis.call('ZCOUNT', ends, '(' .. now_ms, '+inf')
-  forget(redis.call('ZRANGE', order, 0, -1))
-  redis.call('SREM', scopes, scope)
-  return dropped
+  local keys_from, found = ARGV[4], {}
+  while redis.call('ZRANGEBYSCORE', ends, '-inf', now_ms, 'LIMIT', 0, 1)[1] do forget_expired() end
+  for _, key in ipairs(redis.call('ZRANGE', order, 0, -1)) do
+    if string.sub(key, 1, #keys_from) == keys_from then found[#found + 1] = key end
+  end
+  forget(found)
+  if redis.call('ZCARD', order) == 0 then redis.call('SREM', scopes, scope) end
+  return #found
 elseif what == 'size' then
   local size = redis.call('ZCOUNT', ends, '(' .. now_ms, '+inf')
   if size == 0 then redis.call('SREM', scopes, scope) end

@@ -44,8 +44,8 @@ class RedisCache:
         triples = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
         return [CacheEntry(number=int(float(number)), key=key.decode(), value=value) for number, key, value in triples]
 
-    async def drop(self, scope: str) -> int:
-        dropped: int = await self._run("drop", scope)
+    async def drop(self, scope: str, *, prefix: str = "") -> int:
+        dropped: int = await self._run("drop", scope, prefix)
         return dropped
 
     async def sizes(self) -> dict[str, int]:

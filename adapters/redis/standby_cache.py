@@ -19,8 +19,8 @@ class StandbyCache:
 
     After a failure the shared cache rests for `rest`, so that not every call waits for it; each call to the own cache
     in that time calls `on_away`. Its values stay in this process: the processes need not agree on reproducible values.
-    `sizes` are of one of the two; `drop` drops in both, and fails when the shared one is unavailable, since the values
-    would come back with it.
+    `sizes` are of the shared one; `drop` drops in both, and fails when that is unavailable, since the values would come
+    back with it.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class StandbyCache:
     async def entries(self, scope: str, *, after: int = 0, limit: int) -> list[CacheEntry]:
         return await self._either(self._shared.entries, self._own.entries, scope, after=after, limit=limit)
 
-    async def drop(self, scope: str) -> int:
-        await self._own.drop(scope)
-        return await self._shared.drop(scope)
+    async def drop(self, scope: str, *, prefix: str = "") -> int:
+        await self._own.drop(scope, prefix=prefix)
+        return await self._shared.drop(scope, prefix=prefix)
 
     async def sizes(self) -> dict[str, int]:
-        return await self._either(self._shared.sizes, self._own.sizes)
+        return await self._shared.sizes()
 
     async def close(self) -> None:
         await self._shared.close()

@@ -160,11 +160,7 @@ def _person(rows: list[Row]) -> tuple[Person | None, int]:
 
 
 async def observed(store: Records, subject: str, arms: Iterable[str], *, at: datetime) -> Observations:
-    """Read the observations of an experiment or a canary.
-
-    Raises:
-        StoreUnavailableError: they cannot be read now.
-    """
+    """Read the observations of an experiment or a canary. Raises StoreUnavailableError: they cannot be read now."""
     shards = [record.body async for record in all_records(store, COLLECTION, at=at, prefix=f"{subject}/")]
     return merged(shards, arms)
 
@@ -196,11 +192,7 @@ async def erase_person(store: Records, person: str, *, salt: bytes, at: datetime
 
 
 async def forget(store: Records, subject: str, *, at: datetime) -> None:
-    """Delete the rows of all persons.
-
-    Raises:
-        StoreUnavailableError: some are left.
-    """
+    """Delete the rows of all persons. Raises StoreUnavailableError: some are left."""
     keys = [record.key async for record in all_records(store, COLLECTION, at=at, prefix=f"{subject}/")]
     for key in keys:
         await store.drop(COLLECTION, key)

@@ -66,19 +66,12 @@ class ExperimentStore:
         return [record.key for record in records if _read(record) is None]
 
     async def get(self, key: str) -> Experiment:
-        """
-        Raises:
-            ChangeRefusedError: there is none of that key.
-        """
+        """Raises ChangeRefusedError: there is none of that key."""
         experiment, _ = await self._read(key)
         return experiment
 
     async def plan(self, experiment: Experiment) -> Experiment:
-        """Store a draft, or a new version of it.
-
-        Raises:
-            ChangeRefusedError: the experiment is no longer a draft.
-        """
+        """Store a draft, or a new version of it. Raises ChangeRefusedError: the experiment is no longer a draft."""
         at = self._clock.now()
         record = await self._store.get(COLLECTION, experiment.key, at=at)
         if record is not None and (phase := Experiment.model_validate(record.body).phase) is not Phase.DRAFT:

@@ -25,7 +25,16 @@ from contracts.ports import Cache, Embedder
 from contracts.values import Instant, Kept
 from observability.metrics import CACHE_HIT_RATE, CACHE_HITS, CACHE_MISSES, CACHE_REFUSALS, CACHE_SAMPLES, CACHE_SIZE
 from prompts.caching.content import normalised
-from prompts.caching.questions import Place, Question, SemanticPlace, holds_any, may_stand, says_again
+from prompts.caching.questions import (
+    Place,
+    Question,
+    ScopeParts,
+    SemanticPlace,
+    holds_any,
+    keys_of,
+    may_stand,
+    says_again,
+)
 from prompts.execution.single_flight import FlightResult, SingleFlight
 
 if TYPE_CHECKING:
@@ -172,6 +181,17 @@ class AnswerCache:
         self.statistics.samples[hit.level, outcome] += 1
         CACHE_SAMPLES.labels(hit.level, outcome).inc()
         return outcome
+
+    async def forget(self, conversation: str) -> int:
+        """Drop the answers of Task 1 to a conversation, which no other is given; return how many.
+
+        No other answer belongs to a person.
+
+        Raises:
+            CacheUnavailableError: the cache did not answer; do it again.
+        """
+        scopes = [scope for scope in await self._cache.sizes() if ScopeParts.read(scope).task == TaskName.STATE]
+        return sum([await self._cache.drop(scope, prefix=keys_of(conversation)) for scope in scopes])
 
     async def close(self) -> None:
         await self._calls.close()

@@ -105,7 +105,8 @@ class CachePolicy:
         private, view = frozenset(_private(view)), shown(task, view)
         scope = _Scope(task, label, model, view.institution)
         if task == TaskName.STATE:
-            return Question(task, Place(scope.of("exact"), _digest(view.conversation.id, _context(view))))
+            key = f"{keys_of(view.conversation.id)}{_digest(_context(view))}"
+            return Question(task, Place(scope.of("exact"), key))
         if not _is_shared(task, view):
             return None
         place = Place(scope.of("exact"), _digest(_context(view)))
@@ -144,6 +145,11 @@ class CachePolicy:
             "advertisement": conversation.advertisement,
         }
         return TemplatePlace(scope.of("template"), _digest(kind), intent.answer)
+
+
+def keys_of(conversation: str) -> str:
+    """Return the beginning of the keys of answers that stay within a conversation."""
+    return f"{_digest(conversation)}:"
 
 
 def shown(task: str, view: TurnView) -> TurnView:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from contracts.calls import CallContext
 from contracts.conversation import TaskRecord, TokenCount
 from contracts.errors import UnusableModelOutputError, WorkerError
+from contracts.exchanges import Asked
 from contracts.ports import LanguageModel, ModelRequest, ModelResponse
 from observability import attributes as names
 from observability.metrics import note_validation_failure
@@ -76,8 +77,12 @@ class Executor:
                 question = task.question(task.request.model)
                 hit = await self._find(question)
                 answer, fresh, is_joined = _served(hit, task), None, False
-                if answer is None:
-                    request = task.request.model_copy(update={"context": context})
+                request = task.request.model_copy(update={"context": context})
+                asked = Asked(task.name, task.template, request)
+                clock.asked.append(asked)
+                if answer is not None:
+                    asked.answer, asked.cache = answer.text, answer.level
+                else:
                     ask = partial(self._model.complete, request, on_text=task.on_text)
                     # A reply that a person sees forming is shared with no other call.
                     if self._cache is None or question is None or task.listener is not None:
@@ -85,7 +90,12 @@ class Executor:
                     else:
                         flight = await self._cache.once(question, ask, text_of=attrgetter("text"))
                         response, is_joined = flight.value, flight.shared
-                    answer = await self._accept(response, request, task, is_joined=is_joined)
+                    asked.answer, asked.model, asked.cache = (
+                        response.text,
+                        response.model,
+                        SHARED if is_joined else None,
+                    )
+                    answer = await self._accept(response, request, task, clock, is_joined=is_joined)
                     if self._cache is not None and hit is not None and hit.sampled:
                         # The only measure of how often the cache is wrong.
                         self._cache.compare(hit, task.name, answer.text)
@@ -118,7 +128,7 @@ class Executor:
         return hit
 
     async def _accept(
-        self, response: ModelResponse, request: ModelRequest, task: PromptTask[T], *, is_joined: bool
+        self, response: ModelResponse, request: ModelRequest, task: PromptTask[T], clock: TurnClock, *, is_joined: bool
     ) -> _Answer[T]:
         """Check the answer, and ask once more with the reason when it is invalid.
 
@@ -133,7 +143,10 @@ class Executor:
         else:
             outcome = "cached" if is_joined else "fallback_model" if response.by_fallback else "ok"
             return _Answer(value, response.text, outcome, level, response.model)
+        asked = Asked(task.name, task.template, repair)
+        clock.asked.append(asked)
         repaired = await self._model.complete(repair, on_text=task.on_text)
+        asked.answer, asked.model = repaired.text, repaired.model
         try:
             return _Answer(await _checked(repaired, task), repaired.text, "repaired", level, repaired.model)
         except (ValidationError, UnusableModelOutputError) as exc:

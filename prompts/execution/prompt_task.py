@@ -7,6 +7,7 @@ from typing import Any, Generic, Self, TypeVar
 from contracts.calls import Deadline, Listener, TurnCost
 from contracts.conversation import TaskRecord
 from contracts.errors import WorkerError
+from contracts.exchanges import Asked
 from contracts.ports import ModelRequest, TextHeard
 from prompts.caching.questions import Question
 from prompts.execution.quality import Scores
@@ -17,11 +18,12 @@ T = TypeVar("T")
 
 @dataclass
 class TurnClock:
-    """Start of a turn in monotonic seconds, the deadline of its answers, and their running cost."""
+    """Start of a turn in monotonic seconds, the deadline of its answers, their running cost, and what was asked."""
 
     started: float
     deadline: Deadline
     cost: TurnCost = field(default_factory=TurnCost)
+    asked: list[Asked] = field(default_factory=list)
 
 
 def unjudged(_: object) -> Scores:

@@ -80,6 +80,7 @@ async def test_each_failure_has_its_next_step(
         ({"token": "temporary"}, "the token expires at 2100-01-01 00:00 UTC"),
         ({"quality_rating": "RED"}, "its quality is RED"),
         ({"code_verification_status": "NOT_VERIFIED"}, "the number is NOT_VERIFIED"),
+        ({"messaging_limit_tier": "TIER_1K"}, "1,000 new people in 24 hours"),
     ],
 )
 async def test_what_works_today_and_may_not_tomorrow_is_a_note(behaviour: dict[str, Any], detail: str) -> None:
@@ -100,3 +101,10 @@ async def test_without_whatsapp_it_is_not_asked() -> None:
     found = await examine_channel(WhatsApp(), read_settings({}, env_file=None))
     assert found.health is Health.NOTE
     assert found.detail == "not connected"
+
+
+@pytest.mark.parametrize(("most", "health"), [("1000", Health.OK), ("1001", Health.NOTE)])
+async def test_more_new_people_than_the_tier_takes_are_a_note(most: str, health: Health) -> None:
+    found = await examined({"messaging_limit_tier": "TIER_1K"}, WHATSAPP_NEW_PEOPLE_PER_DAY=most)
+    assert found.health is health
+    assert ("WHATSAPP_NEW_PEOPLE_PER_DAY=1000" in (found.next_step or "")) is (health is Health.NOTE)

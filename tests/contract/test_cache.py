@@ -121,6 +121,16 @@ async def test_a_dropped_scope_is_empty_and_can_be_filled_again(cache: Cache) ->
     assert await cache.put("s", "a", b"2", ttl=DAY) == 1
 
 
+async def test_only_keys_that_begin_so_are_dropped(cache: Cache) -> None:
+    for key in ("ana:1", "ana:2", "anabel:1", "bia:1"):
+        await cache.put("s", key, b"1", ttl=DAY)
+    assert await cache.drop("s", prefix="ana:") == 2
+    assert [entry.key for entry in await cache.entries("s", limit=9)] == ["anabel:1", "bia:1"]
+    assert await cache.get("s", "ana:1") is None
+    assert await cache.drop("s", prefix="ana:") == 0
+    assert await cache.sizes() == {"s": 2}
+
+
 async def test_many_at_once_lose_nothing(cache: Cache) -> None:
     async def work(scope: int) -> None:
         for key in range(PER_SCOPE):

@@ -11,8 +11,9 @@ import pytest
 from cli.runtime import Runtime, open_runtime
 from cli.settings import read_settings
 from contracts.conversation import State, TaskName, TurnRecord
-from tests.builders import response
+from tests.builders import conversation_id, response
 from tests.playing import play, play_all
+from worker.people import privacy
 
 QUESTION = ["Como funciona a entrega de documentos?"]
 
@@ -133,3 +134,18 @@ async def test_batching_keeps_the_books(opened: Open) -> None:
     booked = sum(turn.tokens.input for turn in turns)
     assert booked == seen["input_tokens"], "what was booked is what was billed"
     assert seen["requests"] < 3 * len(turns)
+
+
+async def test_an_erasure_drops_what_was_cached_of_one_person_alone(opened: Open) -> None:
+    async with opened() as runtime:
+        for name in ("ana", "bia"):
+            await play(runtime, name, QUESTION)
+        deps = runtime.engine.operators
+        assert deps.answers is not None
+        erased = await privacy.erase(conversation_id("ana"), deps)
+        assert erased.caches == 1
+        assert await deps.answers.forget(conversation_id("ana")) == 0
+        (again,) = await play(runtime, "eva", QUESTION)
+        # The answer that all are given stays, and so does what belongs to another person.
+        assert how(again)[TaskName.RESPONSE] == ("cached", "exact")
+        assert await deps.answers.forget(conversation_id("bia")) == 1

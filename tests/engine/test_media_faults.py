@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -11,25 +12,34 @@ from typing import Any
 import orjson
 import pytest
 
+from adapters.channels.chatwoot.inbound import ChatwootInbound
 from adapters.channels.chatwoot.outbound import ChatwootChannel
 from adapters.channels.fetching import Downloads
-from adapters.channels.messenger import Messenger
+from adapters.channels.messenger import Instagram, Messenger
+from adapters.channels.messenger.inbound import MessengerInbound
 from adapters.channels.messenger.outbound import MessengerChannel
+from adapters.channels.slack.inbound import SlackInbound
 from adapters.channels.slack.outbound import SlackChannel
+from adapters.channels.telegram.inbound import TelegramInbound
 from adapters.channels.telegram.outbound import TelegramChannel
+from adapters.channels.whatsapp.inbound import WhatsAppInbound
 from adapters.channels.whatsapp.outbound import WhatsAppChannel
 from adapters.http.listener import listen
 from adapters.models.scripted import ScriptedModel
 from cli.serving import server_of
-from contracts.conversation import Owner
+from contracts.channels import Post
+from contracts.conversation import Owner, Speaker
 from contracts.errors import ModelRequestRejectedError, StoreUnavailableError, TransientError
 from contracts.institution import FixedText
 from contracts.ledger import COLLECTION, Page
 from contracts.media import Heard, InboundMedia, MediaFault, MediaFile, MediaLimits, MediaRefusedError, MediaSource
 from contracts.messages import InboundKind, InboundMessage
-from contracts.ports import ModelRequest
+from contracts.ports import Channel, ChannelInbound, ModelRequest
 from prompts.pricing.budget import Ceilings
+from sandbox import chatwoot_api, messenger_api, slack_api, telegram_api
+from sandbox import whatsapp_webhooks as meta
 from sandbox.app import SandboxSettings, create_app
+from sandbox.media import MediaShelf
 from sandbox.media_faults import FileFault as Served
 from tests.builders import (
     EngineBed,
@@ -177,6 +187,92 @@ async def platform() -> AsyncIterator[Platform]:
         await source.close()
 
 
+@dataclass
+class Album:
+    """Messages with pictures at one platform: how it tells of them, and where they are."""
+
+    channel: Channel
+    shelf: MediaShelf
+    inbound: ChannelInbound
+    posts: Callable[[int], list[Any]]
+
+    @property
+    def source(self) -> MediaSource:
+        assert isinstance(self.channel, MediaSource)
+        return self.channel
+
+    def parsed(self, post: Any) -> list[InboundMessage]:
+        read = self.inbound.parse(Post(orjson.dumps(post)), at=SteppingClock().now()).messages
+        # The doubles write at a fixed time, which is too old to be answered.
+        return [message.model_copy(update={"sent_at": None}) for message in read]
+
+
+ALBUM_TEXT = "O que é isto?"
+DELETED = {"mid": "m_1", "is_deleted": True}
+
+
+@asynccontextmanager
+async def albums(platform: Platform, name: str) -> AsyncIterator[Album]:
+    """Open the album of a platform: its files are F0, F1 and so on."""
+    url, state = platform.url, platform.app.state
+
+    def of_telegram(count: int) -> list[Any]:
+        pictures = [{"photo": [{"file_id": f"F{number}"}], "media_group_id": "1"} for number in range(count)]
+        pictures[0]["caption"] = ALBUM_TEXT
+        parts = [telegram_api.message(7, number, **one) for number, one in enumerate(pictures, start=1)]
+        return [telegram_api.update(number, message=one) for number, one in enumerate(parts)]
+
+    def of_whatsapp(count: int) -> list[Any]:
+        captions = [ALBUM_TEXT, *[""] * (count - 1)]
+        contents = [meta.media_content(f"F{number}", "image/png", one) for number, one in enumerate(captions)]
+        return [meta.envelope(*(meta.message("5511900000001", "image", one) for one in contents))]
+
+    def of_slack(count: int) -> list[Any]:
+        files = [{"id": f"F{number}", "mimetype": "image/png"} for number in range(count)]
+        return [slack_api.event(subtype="file_share", text=ALBUM_TEXT, files=files)]
+
+    def of_meta(count: int) -> list[Any]:
+        files = [{"type": "image", "payload": {"url": f"{url}/{name}/cdn/F{number}"}} for number in range(count)]
+        message = {"mid": "m_1", "text": ALBUM_TEXT, "attachments": files}
+        object = "page" if name == "messenger" else "instagram"
+        return [messenger_api.envelope(messenger_api.event("7", message=message), object=object)]
+
+    def of_chatwoot(count: int) -> list[Any]:
+        address = f"{url}/chatwoot/rails/active_storage/blobs/redirect"
+        files = [{"file_type": "image", "data_url": f"{address}/F{number}/a.png"} for number in range(count)]
+        return [chatwoot_api.message(12, ALBUM_TEXT, attachments=files)]
+
+    graph = {"app_secret": "s", "verify_token": "v", "id_salt": "salt"}
+    channel: Channel
+    inbound: ChannelInbound
+    match name:
+        case "telegram":
+            channel, inbound = TelegramChannel(f"{url}/telegram", "1:t"), TelegramInbound("t", bot="1", id_salt="salt")
+            posts = of_telegram
+        case "whatsapp":
+            channel = WhatsAppChannel(api_url=f"{url}/graph/v26.0", access_token="t", phone_number_id="1")
+            inbound, posts = WhatsAppInbound(app_secrets=("s",), verify_token="v", id_salt="salt"), of_whatsapp
+        case "slack":
+            channel, inbound = SlackChannel(f"{url}/slack/api", "xoxb-t"), SlackInbound("s", id_salt="salt")
+            posts = of_slack
+        case "chatwoot":
+            channel = ChatwootChannel(f"{url}/chatwoot", "t", "1")
+            inbound, posts = ChatwootInbound("t", account="1", id_salt="salt"), of_chatwoot
+        case _:
+            kind = Messenger if name == "messenger" else Instagram
+            channel = MessengerChannel(kind.name, kind.limits, f"{url}/{name}/v26.0", "t")
+            inbound, posts = MessengerInbound(kind.name, **graph), of_meta
+    shelf = state.graph.media if name == "whatsapp" else state.platforms[name].media
+    yield Album(channel, shelf, inbound, posts)
+    await channel.close()
+
+
+@pytest.fixture(params=["telegram", "whatsapp", "slack", "messenger", "instagram", "chatwoot"])
+async def album(platform: Platform, request: pytest.FixtureRequest) -> AsyncIterator[Album]:
+    async with albums(platform, request.param) as album:
+        yield album
+
+
 @pytest.fixture
 async def bed_of(platform: Platform, tmp_path: Path) -> AsyncIterator[Callable[..., EngineBed]]:
     async with open_backend("memory", tmp_path) as (inbox, store):
@@ -317,6 +413,64 @@ async def test_every_platform_gives_its_files(platform: Platform, name: str) -> 
     shelf.add(png(), "image/png", id="7", fault=Served.EXPIRED, times=1)
     assert isinstance(await fetched(), MediaFile)
     await channel.close()
+
+
+async def test_every_file_of_a_message_is_read_in_one_turn(
+    platform: Platform, bed_of: Callable[..., EngineBed], album: Album
+) -> None:
+    for number in range(3):
+        album.shelf.add(png(text=str(number)), "image/png", id=f"F{number}")
+    bed = bed_of(channels={album.channel.name: platform.channel})
+    platform.channel.source = album.source
+    messages = [message for post in album.posts(3) for message in album.parsed(post)]
+    assert [one.text for one in messages] == ["O que é isto?", "", ""]
+    assert len({one.id for one in messages}) == len({one.dedup_key for one in messages}) == 3
+    await bed.inbox.append([*messages, *messages])
+    await drain(messages[0].conversation_id, bed.engine.drain)
+    assert len(platform.channel.accepted) == 1
+    first = asked(bed, "state_decision")[0]
+    assert [file.content for file in first.files] == [png(text=str(number)) for number in range(3)]
+    assert [("file" in one, one["text"]) for one in prompted(first)["messages"]] == [
+        (True, "O que é isto?"),
+        (True, ""),
+        (True, ""),
+    ]
+
+
+async def test_of_too_many_files_the_newest_are_read(
+    platform: Platform, bed_of: Callable[..., EngineBed], album: Album
+) -> None:
+    for number in range(7):
+        album.shelf.add(png(), "image/png", id=f"F{number}")
+    bed = bed_of(channels={album.channel.name: platform.channel})
+    platform.channel.source = album.source
+    messages = [message for post in album.posts(7) for message in album.parsed(post)]
+    await bed.inbox.append(messages)
+    await drain(messages[0].conversation_id, bed.engine.drain)
+    marks = [one.get("file_not_opened") for one in prompted(asked(bed, "state_decision")[0])["messages"]]
+    assert marks == ["too_many"] * 2 + [None] * 5
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+async def test_a_deleted_message_takes_all_of_its_files_along(
+    platform: Platform, bed_of: Callable[..., EngineBed], is_committed: bool
+) -> None:
+    shelf = platform.app.state.platforms["messenger"].media
+    for number in range(2):
+        shelf.add(png(), "image/png", id=f"F{number}")
+    async with albums(platform, "messenger") as album:
+        bed = bed_of(channels={album.channel.name: platform.channel})
+        platform.channel.source = album.source
+        messages = album.parsed(album.posts(2)[0])
+        (deletion,) = album.parsed(messenger_api.envelope(messenger_api.event("7", message=DELETED)))
+        await bed.inbox.append(messages if is_committed else [*messages, deletion])
+        await drain(deletion.conversation_id, bed.engine.drain)
+        assert bool(bed.model.requests) is is_committed
+        if is_committed:
+            await bed.inbox.append([deletion])
+            await drain(deletion.conversation_id, bed.engine.drain)
+        head = await bed.store.conversations.load(deletion.conversation_id)
+        assert head is None or not [said for said in head.window if said.speaker is Speaker.PERSON]
 
 
 @pytest.mark.parametrize(

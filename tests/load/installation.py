@@ -150,6 +150,7 @@ class _Builder:
             "PROSA_DATA_DIR": str(folder),
             "PROSA_LOG_LEVEL": "WARNING",
             "PROSA_QUIET_WINDOW_S": "0",
+            "PROSA_PROMPTS_KEPT_HOURS": "0",
             "ANTHROPIC_API_KEY": "sandbox",
             "ANTHROPIC_BASE_URL": f"{self.sandbox_url}/anthropic",
             "WHATSAPP_APP_SECRET": SECRET,

@@ -28,9 +28,13 @@ from contracts.errors import (
     ReplyWindowClosedError,
     TransientError,
 )
+from contracts.exchanges import COLLECTION as EXCHANGES
+from contracts.exchanges import Exchange, TurnExchanges, key_of, system_digest
+from contracts.institution import Institution
 from contracts.listing import ConversationQuery, Order
 from contracts.messages import ChannelName, MessageType, OutboundMessage, Template
 from contracts.notices import handoff_brief
+from contracts.ports import SystemBlock
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId, TurnId
 from contracts.views import turn_view
@@ -110,6 +114,24 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
             return await _page(head, request, deps)
         return _json(await _view(head, deps))
 
+    @router.get(
+        "/conversations/{conversation_id}/prompts", dependencies=[Depends(deps.access.require(Role.ADMINISTER))]
+    )
+    async def prompts(conversation_id: str, turn: str, request: Request) -> Response:
+        head, found = await _load(conversation_id, deps), None
+        if turn.rpartition("/")[0] in head.threads:
+            found = await deps.store.records.get(EXCHANGES, key_of(TurnId(turn)), at=deps.clock.now())
+        if found is None:
+            raise Problem(
+                404, "Not kept", "Prompts are kept for PROSA_PROMPTS_KEPT_HOURS after a turn that asked a model."
+            )
+        kept = TurnExchanges.model_validate(found.body)
+        if not wants_page(request):
+            return _json(kept.model_dump(mode="json"))
+        institution = await deps.store.institutions.get(kept.institution_version)
+        shown = [(one, _system_of(one, institution, deps)) for one in kept.exchanges]
+        return html("prompts.html", request, deps, here="conversations", head=head, address=_address(head), shown=shown)
+
     @router.get("/conversations/{conversation_id}/live")
     async def live(conversation_id: str, request: Request) -> Response:
         async def render() -> str:
@@ -173,6 +195,15 @@ async def _view(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]
             for row in rows[-MAX_TURNS:]
         ],
     }
+
+
+def _system_of(one: Exchange, institution: Institution | None, deps: WebhookDependencies) -> str | None:
+    """Return the system part of a prompt, rendered again; None where it would not be the same text."""
+    task = deps.template_text(one.template)
+    if institution is None or task is None:
+        return None
+    blocks = (SystemBlock(text=institution.prompt_core), SystemBlock(text=task))
+    return "\n\n".join(block.text for block in blocks) if system_digest(blocks) == one.system_digest else None
 
 
 async def _thread(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """Privacy by person: what is kept of one is found, exported and erased by a conversation, a number or an id."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import phonenumbers
 
 from contracts.conversation import Conversation
-from contracts.delivery import Erasure, TurnCommit
+from contracts.delivery import Erasure, Record, TurnCommit
 from contracts.errors import ConversationConflictError
+from contracts.exchanges import COLLECTION as EXCHANGES
+from contracts.exchanges import exchanges_of
 from contracts.messages import address_digests, digest
-from contracts.paging import all_conversations
+from contracts.paging import all_conversations, all_records
 from contracts.values import ConversationId
 from worker.analyses.requests import analyses_of
 from worker.dependencies import OperatorDependencies
@@ -100,6 +102,8 @@ async def _erase_one(conversation_id: ConversationId, deps: OperatorDependencies
     rows = await store.outbox.rows(conversation_id)
     analyses = await analyses_of(conversation_id, store.records, at=deps.clock.now())
     heard = await store.records.get(HEARD, conversation_id, at=deps.clock.now())
+    prompts = [one async for one in _prompts_of(conversation_id, deps)]
+    cached = await deps.answers.forget(conversation_id) if deps.answers else 0
     last_sequence = await deps.inbox.forget(conversation_id)
     await deps.faults.reach("erase.inbox_gone")
     turns = await store.conversations.turns(conversation_id)
@@ -113,6 +117,8 @@ async def _erase_one(conversation_id: ConversationId, deps: OperatorDependencies
         outbox=len(rows),
         dead_letters=len(letters),
         records=len(analyses) + int(heard is not None),
+        prompts=len(prompts),
+        caches=cached,
     )
 
 
@@ -211,4 +217,9 @@ async def _content_of(conversation_id: ConversationId, deps: OperatorDependencie
             analysis.model_dump(mode="json")
             for analysis in await analyses_of(conversation_id, deps.store.records, at=deps.clock.now())
         ],
+        "prompts": [record.body async for record in _prompts_of(conversation_id, deps)],
     }
+
+
+def _prompts_of(conversation_id: ConversationId, deps: OperatorDependencies) -> AsyncIterator[Record]:
+    return all_records(deps.store.records, EXCHANGES, at=deps.clock.now(), prefix=exchanges_of(conversation_id))

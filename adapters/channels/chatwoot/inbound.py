@@ -84,10 +84,10 @@ class _Event(Reader):
             else:
                 self.ignored.append("bot_message" if is_answer else "activity")
             return
-        data = content.data | ({"echo": "chatwoot", "agent": text_of(sender.get("name"))[:100]} if is_answer else {})
+        author = {"echo": "chatwoot", "agent": text_of(sender.get("name"))[:100]} if is_answer else {}
         key = required(event, "id")
         self.add(
-            Content(content.kind, content.text, content.choice_id, content.media, data),
+            content.noted(**author),
             account=account,
             person=required(conversation, "id"),
             platform_id=f"{key}/chosen" if content.kind is InboundKind.CHOICE else key,
@@ -109,13 +109,16 @@ def _content(event: dict[str, Any], *, is_update: bool) -> Content | None:
     files = [one for one in list_in(event, "attachments") if isinstance(one, dict)]
     if not files:
         return Content(InboundKind.TEXT if text else InboundKind.UNSUPPORTED, text)
-    kind = text_of(files[0].get("file_type"))
+    return Content.of_files(text, [_attachment(one) for one in files])
+
+
+def _attachment(attachment: dict[str, Any]) -> Content:
+    kind = text_of(attachment.get("file_type"))
     if kind == "location":
-        place = (text_of(files[0].get("coordinates_lat")), text_of(files[0].get("coordinates_long")))
-        coordinates = ", ".join(place)
-        return Content(InboundKind.LOCATION, text or coordinates, data={"coordinates": coordinates})
-    media = InboundMedia(reference=text_of(files[0].get("data_url")))
-    return Content(MEDIA_KINDS.get(kind, InboundKind.UNSUPPORTED), text, media=media)
+        coordinates = f"{text_of(attachment.get('coordinates_lat'))}, {text_of(attachment.get('coordinates_long'))}"
+        return Content(InboundKind.LOCATION, coordinates, data={"coordinates": coordinates})
+    media = InboundMedia(reference=text_of(attachment.get("data_url")))
+    return Content(MEDIA_KINDS.get(kind, InboundKind.UNSUPPORTED), media=media)
 
 
 def _moment(value: Any) -> datetime | None:

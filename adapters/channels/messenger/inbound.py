@@ -4,6 +4,7 @@ What another app or a person of the team answers comes as an echo, or under `sta
 conversation: it is recorded, and never answered. Our own echoes carry the reference of their row, and settle it.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,7 +61,7 @@ class _Parser(Reader):
             self._read_receipt(event, account, moment)
             return
         self.add(
-            content if not is_standby else _with(content, standby="yes"),
+            content if not is_standby else content.noted(standby="yes"),
             account=account,
             person=person,
             platform_id=key,
@@ -78,7 +79,7 @@ class _Parser(Reader):
             return
         content, _, _ = _content(event)
         self.add(
-            _with(content or Content(InboundKind.UNSUPPORTED), echo="message_echoes"),
+            (content or Content(InboundKind.UNSUPPORTED)).noted(echo="message_echoes"),
             account=account,
             person=required(dict_in(event, "recipient"), "id"),
             platform_id=mid,
@@ -121,7 +122,7 @@ def _content(event: dict[str, Any]) -> tuple[Content | None, str, str]:
         mid = required(message, "mid")
         if message.get("is_deleted") is True:
             return Content(InboundKind.REVOKE, data={"to": mid}), f"{mid}/deleted", mid
-        return _with(_message_content(message), **_origin(dict_in(message, "referral"))), mid, ""
+        return _message_content(message).noted(**_origin(dict_in(message, "referral"))), mid, ""
     if "postback" in event:
         postback = dict_in(event, "postback")
         payload, title = text_of(postback.get("payload")), text_of(postback.get("title"))
@@ -156,20 +157,23 @@ def _message_content(message: dict[str, Any]) -> Content:
     files = [one for one in list_in(message, "attachments") if isinstance(one, dict)]
     if not files:
         return Content(InboundKind.TEXT if text else InboundKind.UNSUPPORTED, text)
-    kind, payload = text_of(files[0].get("type")), dict_in(files[0], "payload")
-    data = {"files": str(len(files))} if len(files) > 1 else {}
+    if text and all(one.get("type") == "fallback" for one in files):
+        # A link that the person wrote, with what its page says.
+        return Content(InboundKind.TEXT, text)
+    content = Content.of_files(text, [_attachment(one) for one in files])
+    return replace(content, kind=InboundKind.TEXT) if text and content.kind is InboundKind.UNSUPPORTED else content
+
+
+def _attachment(attachment: dict[str, Any]) -> Content:
+    kind, payload = text_of(attachment.get("type")), dict_in(attachment, "payload")
     if kind == "location":
         spot = dict_in(payload, "coordinates")
         coordinates = f"{text_of(spot.get('lat'))}, {text_of(spot.get('long'))}"
-        return Content(InboundKind.LOCATION, text or coordinates, data={"coordinates": coordinates})
-    if kind == "fallback" and text:
-        # A link that the person wrote, with what its page says.
-        return Content(InboundKind.TEXT, text)
-    is_sticker = "sticker_id" in payload
-    read = InboundKind.STICKER if is_sticker else MEDIA_KINDS.get(kind, InboundKind.UNSUPPORTED)
+        return Content(InboundKind.LOCATION, coordinates, data={"coordinates": coordinates})
+    read = InboundKind.STICKER if "sticker_id" in payload else MEDIA_KINDS.get(kind, InboundKind.UNSUPPORTED)
     if read is InboundKind.UNSUPPORTED:
-        return Content(InboundKind.TEXT if text else read, text, data={"type": kind[:64]})
-    return Content(read, text, media=InboundMedia(reference=text_of(payload.get("url"))), data=data)
+        return Content(read, data={"type": kind[:64]})
+    return Content(read, media=InboundMedia(reference=text_of(payload.get("url"))))
 
 
 def _origin(referral: dict[str, Any]) -> dict[str, str]:
@@ -177,12 +181,6 @@ def _origin(referral: dict[str, Any]) -> dict[str, str]:
     reference = text_of(referral.get("ref"))[:250]
     words = text_of(dict_in(referral, "ads_context_data").get("ad_title")).strip()[:1000]
     return ({"referral": reference} if reference else {}) | ({ADVERTISEMENT: words} if words else {})
-
-
-def _with(content: Content, **data: str) -> Content:
-    return (
-        Content(content.kind, content.text, content.choice_id, content.media, content.data | data) if data else content
-    )
 
 
 def _moment(value: Any) -> datetime | None:

@@ -176,12 +176,13 @@ def _content(event: dict[str, Any], bots: set[str]) -> Content:
     files = [one for one in list_in(event, "files") if isinstance(one, dict)]
     if not files:
         return Content(InboundKind.TEXT, text)
-    mime_type = text_of(files[0].get("mimetype"))
-    media = InboundMedia(
-        reference=text_of(files[0].get("id")), mime_type=mime_type, filename=text_of(files[0].get("name"))
-    )
-    data = {"files": str(len(files))} if len(files) > 1 else {}
-    return Content(MIME_KINDS.get(mime_type.partition("/")[0], InboundKind.DOCUMENT), text, media=media, data=data)
+    return Content.of_files(text, [_file(one) for one in files])
+
+
+def _file(file: dict[str, Any]) -> Content:
+    mime_type = text_of(file.get("mimetype"))
+    media = InboundMedia(reference=text_of(file.get("id")), mime_type=mime_type, filename=text_of(file.get("name")))
+    return Content(MIME_KINDS.get(mime_type.partition("/")[0], InboundKind.DOCUMENT), media=media)
 
 
 def _readable(text: str, bots: set[str]) -> str:

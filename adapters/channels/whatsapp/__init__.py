@@ -23,6 +23,7 @@ class WhatsAppSettings(ChannelSettings):
     access_token: SecretStr = Field(validation_alias="WHATSAPP_ACCESS_TOKEN")
     phone_number_id: str = Field(validation_alias="WHATSAPP_PHONE_NUMBER_ID")
     messages_per_second: int = Field(80, ge=1, le=1000, validation_alias="WHATSAPP_MESSAGES_PER_SECOND")
+    new_people_per_day: int | None = Field(None, ge=1, le=1_000_000, validation_alias="WHATSAPP_NEW_PEOPLE_PER_DAY")
     api_url: str = Field("https://graph.facebook.com/v26.0", validation_alias="WHATSAPP_API_URL")
 
     @property
@@ -75,6 +76,7 @@ class WhatsApp(SetUpPlatform[WhatsAppSettings]):
             access_token=own.access_token.get_secret_value(),
             phone_number_id=own.numbers[0],
             messages_per_second=own.messages_per_second,
+            new_people_per_day=own.new_people_per_day,
         )
 
     def open_inbound(self, own: WhatsAppSettings, id_salt: str) -> ChannelInbound:

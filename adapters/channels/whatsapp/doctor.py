@@ -23,7 +23,7 @@ from adapters.http.client import HttpError, ask, open_client
 from contracts.findings import Finding, Health
 from contracts.messages import Template
 
-FIELDS = "verified_name,display_phone_number,quality_rating,code_verification_status"
+FIELDS = "verified_name,display_phone_number,quality_rating,code_verification_status,messaging_limit_tier"
 MANAGEMENT, MESSAGING = "whatsapp_business_management", "whatsapp_business_messaging"
 LASTING = (
     "make a token of a system user in Meta's business settings, which does not expire, and set WHATSAPP_ACCESS_TOKEN"
@@ -60,7 +60,7 @@ class Examination:
     def __init__(self, settings: WhatsAppSettings, client: httpx.AsyncClient) -> None:
         self._token, app_secret = settings.access_token.get_secret_value(), settings.app_secret.get_secret_value()
         self._proof = hmac.new(app_secret.encode(), self._token.encode(), sha256).hexdigest()
-        self._numbers = settings.numbers
+        self._numbers, self._new_people = settings.numbers, settings.new_people_per_day
         self._url = settings.api_url.rstrip("/")
         self._client = client
 
@@ -70,7 +70,7 @@ class Examination:
         for number_id in self._numbers:
             number = await self._read(quote(number_id, safe=""), fields=FIELDS)
             details.append(f"{number.get('display_phone_number', number_id)}, {number.get('verified_name', 'no name')}")
-            notes += _notes_of_number(number)
+            notes += [*_notes_of_number(number), *_notes_of_tier(number, self._new_people)]
         notes += await self._notes_of_subscription(token)
         detail = "; ".join([*details, *(note for note, _ in notes)])
         return Finding("whatsapp", Health.NOTE if notes else Health.OK, detail, "; ".join(step for _, step in notes))
@@ -184,7 +184,17 @@ def _notes_of_number(number: dict[str, Any]) -> Sequence[tuple[str, str]]:
     return notes
 
 
-FIELDS = "name,language,category,status,components"
+def _notes_of_tier(number: dict[str, Any], new_people: int | None) -> Sequence[tuple[str, str]]:
+    """Return a note where more people may be written to first than the platform's tier takes: it refuses the others."""
+    tier = re.fullmatch(r"TIER_(\d+)(K?)", str(number.get("messaging_limit_tier", "")))
+    most = int(tier[1]) * (1_000 if tier[2] else 1) if tier else None
+    if most is None or (new_people is not None and new_people <= most):
+        return []
+    step = f"set WHATSAPP_NEW_PEOPLE_PER_DAY={most}: templates beyond it wait instead of being refused"
+    return [(f"{most:,} new people in 24 hours", step)]
+
+
+TEMPLATE_FIELDS = "name,language,category,status,components"
 APPROVED = "APPROVED"
 _PARAMETER = re.compile(r"\{\{\s*\w+\s*\}\}")
 
@@ -216,7 +226,7 @@ async def read_templates(settings: WhatsAppSettings) -> list[ListedTemplate]:
         Refusal: the platform did not answer, or refuses; the text says what to do.
     """
     async with open_client(within=WITHIN) as client:
-        return [ListedTemplate.of(one) for one in await Examination(settings, client).templates(FIELDS)]
+        return [ListedTemplate.of(one) for one in await Examination(settings, client).templates(TEMPLATE_FIELDS)]
 
 
 def problem_of(template: Template, listed: Iterable[ListedTemplate]) -> str | None:

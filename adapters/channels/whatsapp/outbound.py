@@ -36,13 +36,21 @@ class WhatsAppChannel(HttpChannel):
     settle_after = timedelta(seconds=4)
     reply_window: timedelta | None = timedelta(hours=24)
 
-    def __init__(self, *, api_url: str, access_token: str, phone_number_id: str, messages_per_second: int = 80) -> None:
+    def __init__(
+        self,
+        *,
+        api_url: str,
+        access_token: str,
+        phone_number_id: str,
+        messages_per_second: int = 80,
+        new_people_per_day: int | None = None,
+    ) -> None:
         token = bearer(access_token, setting := "WHATSAPP_ACCESS_TOKEN")
         super().__init__(
             api_url, token=access_token, setting=setting, file_hosts=("fbsbx.com", "fbcdn.net"), file_headers=token
         )
         number = Rate(every=timedelta(seconds=1) / messages_per_second, burst=max(1, messages_per_second // 4))
-        self.limits = LIMITS.model_copy(update={"number": number})
+        self.limits = LIMITS.model_copy(update={"number": number, "openings": new_people_per_day})
         self._phone_number_id = phone_number_id
 
     async def send(self, row: OutboxRow) -> str:

@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
 from transitions import EventData, Machine, MachineError
+
 from contracts.conversation import Conversation, Handoff, State, TransitionRecord, Trigger
 from contracts.errors import IllegalTransitionError
-from fsm.table import MOVES, STATES, Move, StateRow
-from contracts.conversation import Conversation
 from contracts.values import Value
+from fsm.table import MOVES, STATES, Move, StateRow
+
 
 class Facts(Value):
     """The input of the guards.

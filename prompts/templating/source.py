@@ -1,4 +1,4 @@
-"""Schema of a template's YAML file."""
+"""Schema of a template's YAML file, and the inputs that a template may name, all of them text."""
 
 import re
 from collections.abc import Mapping

@@ -118,7 +118,7 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
         "/conversations/{conversation_id}/prompts", dependencies=[Depends(deps.access.require(Role.ADMINISTER))]
     )
     async def prompts(conversation_id: str, turn: str, request: Request) -> Response:
-        head, found = await _load(conversation_id, deps), None
+        head, found = await deps.conversation(conversation_id), None
         if turn.rpartition("/")[0] in head.threads:
             found = await deps.store.records.get(EXCHANGES, key_of(TurnId(turn)), at=deps.clock.now())
         if found is None:

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
+from contracts.alongside import repeating, running_beside
 from contracts.errors import ConfigurationError, TransientError
 from contracts.ports import Events
 from flags.invalidation import CHANNEL
@@ -132,29 +133,20 @@ async def kept_fresh(events: Events, *caches: Cache[Any], every: timedelta = LOO
 
     Waits for the first refresh, at most as long as a cache's patience.
     """
-    await asyncio.gather(*(cache.refresh() for cache in caches))
-    tasks = [asyncio.create_task(_look(caches, every)), asyncio.create_task(_listen(caches, events))]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
-        for cache in caches:
-            await cache.close()
 
-
-async def _look(caches: Sequence[Cache[Any]], every: timedelta) -> None:
-    while True:
-        await asyncio.sleep(every.total_seconds())
+    async def look() -> None:
         for cache in caches:
             await cache.look()
 
+    async def listen() -> None:
+        async with events.subscribe(CHANNEL) as news:
+            async for _ in news:
+                await look()
 
-async def _listen(caches: Sequence[Cache[Any]], events: Events) -> None:
-    async with events.subscribe(CHANNEL) as news:
-        async for _ in news:
-            for cache in caches:
-                await cache.look()
+    await asyncio.gather(*(cache.refresh() for cache in caches))
+    try:
+        async with running_beside(repeating(look, every)), running_beside(listen()):
+            yield
+    finally:
+        for cache in caches:
+            await cache.close()

@@ -6,13 +6,14 @@ and counts once. A process that dies loses its last seconds.
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from contracts.alongside import running_beside
+from contracts.alongside import repeating, running_beside
 from contracts.delivery import Record
 from contracts.errors import TransientError
 from contracts.ports import Clock, Records
@@ -88,16 +89,10 @@ class Recorder:
     def expose(self, assignments: Iterable[Assignment], person: str) -> None:
         """Record that these arms decided what the person gets, or could have; call it at every use."""
         now = int(self._clock.now().timestamp())
-        for assignment in assignments:
-            found = self._row(assignment, person)
-            if found is None:
-                continue
-            shard, row = found
+        for assignment, shard, row in self._rows(assignments, person):
             if row.exposed_at is None:
                 row = self._exposed(shard, row, assignment, person, now)
             _add(row, IMPRESSION, 1, now)
-            shard.is_written = False
-            _RECORDED.inc()
             if "@" not in assignment.subject:
                 EXPOSURES.labels(assignment.subject).inc()
 
@@ -107,14 +102,8 @@ class Recorder:
             _UNUSABLE.inc()
             return
         now = int(self._clock.now().timestamp())
-        for assignment in assignments:
-            found = self._row(assignment, person)
-            if found is None:
-                continue
-            shard, row = found
+        for _, _, row in self._rows(assignments, person):
             _add(row, metric, value, now)
-            shard.is_written = False
-            _RECORDED.inc()
 
     async def flush(self) -> None:
         """Write every changed shard, and release the full ones.
@@ -155,8 +144,15 @@ class Recorder:
         shard.rows[key] = exposed = Row(exposed_at=now)
         return exposed
 
+    def _rows(self, assignments: Iterable[Assignment], person: str) -> Iterator[tuple[Assignment, _Shard, Row]]:
+        """Yield the row of each assignment to add to; none where too many shards wait for the store."""
+        for assignment in assignments:
+            if found := self._row(assignment, person):
+                found[0].is_written = False
+                _RECORDED.inc()
+                yield assignment, *found
+
     def _row(self, assignment: Assignment, person: str) -> tuple[_Shard, Row] | None:
-        """Return the row to add to; None when too many shards wait for the store."""
         subject = assignment.subject
         key = (pseudonym(self._salt, subject, person), assignment.variant)
         shard = self._open.get(subject)
@@ -216,15 +212,9 @@ def _add(row: Row, metric: str, value: float, now: int) -> None:
 async def recording(recorder: Recorder, *, every: timedelta = FLUSH_EVERY) -> AsyncIterator[None]:
     """Flush the recorder while the context is open, and once at its end."""
     try:
-        async with running_beside(_keep(recorder, every)):
+        async with running_beside(repeating(partial(_once, recorder), every)):
             yield
     finally:
-        await _once(recorder)
-
-
-async def _keep(recorder: Recorder, every: timedelta) -> None:
-    while True:
-        await asyncio.sleep(every.total_seconds())
         await _once(recorder)
 
 

@@ -131,18 +131,17 @@ async def _by_day(store: Store, span: Span, *, at: datetime) -> dict[date, Day]:
     spent = dict.fromkeys(pages, Decimal(0))
     for line in (await cost_report(store, span, By.HOUR, at=at)).lines:
         spent[date.fromisoformat(line.name[:10])] += line.amounts.usd
-    return {day: _day(page, spent[day]) for day, page in pages.items()}
-
-
-def _day(page: Page, usd: Decimal) -> Day:
-    return Day(
-        usd=float(usd),
-        usd_per_turn=float(usd) / page.turns if page.turns else None,
-        reply_p95_ms=page.time(Times.REPLY).quantile(0.95),
-        failure_rate=failure_rate(page),
-        quality=quality(page),
-        turns=page.turns,
-    )
+    return {
+        day: Day(
+            usd=float(spent[day]),
+            usd_per_turn=float(spent[day]) / page.turns if page.turns else None,
+            reply_p95_ms=page.time(Times.REPLY).quantile(0.95),
+            failure_rate=failure_rate(page),
+            quality=quality(page),
+            turns=page.turns,
+        )
+        for day, page in pages.items()
+    }
 
 
 def _anomalies(by_day: Mapping[date, Day], span: Span) -> list[Anomaly]:

@@ -91,7 +91,11 @@ class Recorder:
         now = int(self._clock.now().timestamp())
         for assignment, shard, row in self._rows(assignments, person):
             if row.exposed_at is None:
-                row = self._exposed(shard, row, assignment, person, now)
+                key = (pseudonym(self._salt, assignment.subject, person), assignment.variant)
+                if row.first_event_at is not None:
+                    # The event came first, even if in the same second; it counts if another process had exposed them.
+                    shard.earlier[key] = Row(None, min(row.first_event_at, now - 1), row.sums)
+                shard.rows[key] = row = Row(exposed_at=now)
             _add(row, IMPRESSION, 1, now)
             if "@" not in assignment.subject:
                 EXPOSURES.labels(assignment.subject).inc()
@@ -134,15 +138,6 @@ class Recorder:
                 # A person who returns is a new person.
                 shard.stored = {key for key in shard.stored if key[0] != name}
             await erase_person(self._store, person, salt=self._salt, at=self._clock.now())
-
-    def _exposed(self, shard: _Shard, row: Row, assignment: Assignment, person: str, now: int) -> Row:
-        """Start the exposed row. Earlier events count only if another process had exposed the person."""
-        key = (pseudonym(self._salt, assignment.subject, person), assignment.variant)
-        if row.first_event_at is not None:
-            # The event came first, even if in the same second.
-            shard.earlier[key] = Row(None, min(row.first_event_at, now - 1), row.sums)
-        shard.rows[key] = exposed = Row(exposed_at=now)
-        return exposed
 
     def _rows(self, assignments: Iterable[Assignment], person: str) -> Iterator[tuple[Assignment, _Shard, Row]]:
         """Yield the row of each assignment to add to; none where too many shards wait for the store."""

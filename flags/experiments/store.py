@@ -86,7 +86,13 @@ class ExperimentStore:
         """
         experiment, version = await self._read(key)
         if experiment.phase is not Phase.ACTIVE:
-            await self._refuse_overlaps(experiment)
+            for other in await self.all():
+                shared = sorted(other.overrides & experiment.overrides)
+                if shared and other.phase is Phase.ACTIVE:
+                    raise ChangeRefusedError(
+                        f"{other.key} is active and overrides {', '.join(shared)} as well: "
+                        "pause or complete it first, or neither would show what it does"
+                    )
             at = self._clock.now()
             moved = experiment.moved(Phase.ACTIVE, author=author, reason=reason, at=at)
             experiment = await self._write(moved, version, at)
@@ -208,15 +214,6 @@ class ExperimentStore:
             return
         if flag != before:
             await self._flags.put(flag, author=author, reason=reason, expected=newest.revision if newest else 0)
-
-    async def _refuse_overlaps(self, experiment: Experiment) -> None:
-        for other in await self.all():
-            shared = sorted(other.overrides & experiment.overrides)
-            if shared and other.phase is Phase.ACTIVE:
-                raise ChangeRefusedError(
-                    f"{other.key} is active and overrides {', '.join(shared)} as well: "
-                    "pause or complete it first, or neither would show what it does"
-                )
 
 
 def _read(record: Record) -> Experiment | None:

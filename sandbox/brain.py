@@ -11,10 +11,9 @@ from contracts.institution import FieldSpec, FixedText, Institution, Intent
 from contracts.messages import MessageType
 from sandbox.analyses import question_of, review_of, summary_of
 from sandbox.behaviour import JudgeMode
-from sandbox.cheating import cheats_for
 from sandbox.citing import Citer
 from sandbox.collecting import answered, kind_of, mentioned, tidy, without_introduction
-from sandbox.judging import Oracle
+from sandbox.judging import Oracle, cheats_for
 from sandbox.language import fold
 from sandbox.matching import LEAST_CONFIDENCE, MOST_CONFIDENCE, IntentIndex, Match
 from sandbox.prompted import Prompted, read_prompt
@@ -27,12 +26,12 @@ from sandbox.signs import (
     greets_again,
     is_trickery,
     looks_like_a_company,
+    looks_like_spam,
     shows_distress,
     takes_yes_or_no,
     wish_to_leave,
     without_trickery,
 )
-from sandbox.spam import looks_like_spam
 
 UNCLEAR = 0.5
 SURE_ENOUGH_TO_CHANGE_SUBJECT = 0.74

@@ -129,21 +129,13 @@ class FlagStore:
             raise ChangeRefusedError(f"{key} says just that already" if flag else f"there is no flag {key}")
         if before is not None:
             # A copy of what is about to be replaced; an existing one is as good.
-            older = {"key": f"{key}/{before.revision:08d}", "body": before.model_dump(mode="json"), "updated_at": at}
-            await self._store.put(Record(collection=OLDER, **older))
+            older = Record.of(OLDER, f"{key}/{before.revision:08d}", before.model_dump(mode="json"), at=at)
+            await self._store.put(older)
         change = Change(
             key=key, revision=expected + 1, flag=flag, author=author, reason=reason, at=at, restores=restores
         )
-        written = await self._store.put(
-            Record(
-                collection=FLAGS,
-                key=key,
-                version=record.version if record else 0,
-                body=change.model_dump(mode="json"),
-                updated_at=at,
-            )
-        )
-        if written is None:
+        body, version = change.model_dump(mode="json"), record.version if record else 0
+        if await self._store.put(Record.of(FLAGS, key, body, at=at, version=version)) is None:
             raise _conflict(key, await self.newest(key))
         log.info("flag.changed", flag=key, version=change.revision)
         await self._invalidation.tell(at)

@@ -70,15 +70,10 @@ class ReportPosting:
         stored = await self.records.get(COLLECTION, key, at=at)
         if stored is not None and (stored.body["posted"] or stored.updated_at > at - CLAIMED_FOR):
             return None
-        record = Record(
-            collection=COLLECTION,
-            key=key,
-            version=stored.version if stored else 0,
-            body={"posted": False},
-            expires_at=at + KEPT_FOR,
-            updated_at=at,
+        version = stored.version if stored else 0
+        return await self.records.put(
+            Record.of(COLLECTION, key, {"posted": False}, at=at, version=version, kept_for=KEPT_FOR)
         )
-        return await self.records.put(record)
 
 
 def due_periods(local: datetime) -> list[Period]:

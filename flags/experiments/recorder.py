@@ -170,14 +170,7 @@ class Recorder:
                 return
             at = self._clock.now()
             rows = shard.bodies()
-            record = Record(
-                collection=COLLECTION,
-                key=shard.key,
-                version=shard.version,
-                body={"rows": rows},
-                expires_at=at + KEPT_FOR,
-                updated_at=at,
-            )
+            record = Record.of(COLLECTION, shard.key, {"rows": rows}, at=at, version=shard.version, kept_for=KEPT_FOR)
             # Observations during the write belong to the next one.
             shard.is_written = True
             try:

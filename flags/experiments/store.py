@@ -192,15 +192,8 @@ class ExperimentStore:
         return Experiment.model_validate(record.body), record.version
 
     async def _write(self, experiment: Experiment, version: int, at: datetime) -> Experiment:
-        saved = await self._store.put(
-            Record(
-                collection=COLLECTION,
-                key=experiment.key,
-                version=version,
-                body=experiment.model_dump(mode="json"),
-                updated_at=at,
-            )
-        )
+        body = experiment.model_dump(mode="json")
+        saved = await self._store.put(Record.of(COLLECTION, experiment.key, body, at=at, version=version))
         if saved is None:
             raise ChangeRefusedError(f"{experiment.key} was changed meanwhile: look at it and repeat")
         log.info("experiment.changed", experiment=experiment.key, state=experiment.phase)

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from typing import Any, NoReturn
+from typing import Any
 
 import orjson
 
@@ -35,20 +35,17 @@ def _parse_tolerating_surrogates(body: bytes) -> Any:
     """Parse with the standard library, which accepts lone surrogates, unlike orjson, and replace them."""
     try:
         value = json.loads(
-            body.decode("utf-8", "strict"), parse_constant=_refuse_constant, parse_float=_finite, parse_int=_integer
+            body.decode("utf-8", "strict"), parse_constant=_finite, parse_float=_finite, parse_int=_integer
         )
     except (ValueError, RecursionError) as exc:
         raise MalformedMessageError("the body is not JSON") from exc
     return _cleaned(value)
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _finite(digits: str) -> float:
+    """Return the number; `NaN` and the infinities are not JSON."""
     number = float(digits)
-    if math.isinf(number):
+    if not math.isfinite(number):
         raise ValueError("the number is too large")
     return number
 

@@ -12,7 +12,7 @@ from contracts.paging import all_conversations
 from contracts.settings import Settings, checked
 from worker.backends import open_backend
 from worker.migration.conversations import Migration, Moved, Place
-from worker.migration.records import copy_records
+from worker.migration.everything import copy_records
 
 
 async def run_migration(settings: Settings, source: str, target: str, *, cut_over: bool, quiet: bool) -> dict[str, int]:

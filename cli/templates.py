@@ -4,7 +4,7 @@ import typer
 
 from adapters.channels.asking import Refusal
 from adapters.channels.whatsapp import WhatsAppSettings
-from adapters.channels.whatsapp.templates import ListedTemplate, problem_of, read_templates
+from adapters.channels.whatsapp.doctor import ListedTemplate, problem_of, read_templates
 from cli.event_loop import asynchronous
 from cli.output import FAILED, AsJson, fail, print_rows
 from cli.settings import read_settings

@@ -72,7 +72,7 @@ class WhatsAppTemplates:
         if self._settings is None or (self._read_at is not None and now < self._read_at + TEMPLATES_KEPT):
             return self._known
         # A process that answers posts loads no client before an agent asks.
-        from adapters.channels.whatsapp.templates import APPROVED, read_templates
+        from adapters.channels.whatsapp.doctor import APPROVED, read_templates
 
         self._read_at = now
         try:

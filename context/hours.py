@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
 
-from contracts.hours import Hours, OpeningTime
-from contracts.institution import FixedText, Institution
+from contracts.institution import FixedText, Hours, Institution, OpeningTime
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 OPENING = "{opening}"

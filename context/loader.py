@@ -207,7 +207,14 @@ def load_institution(folder: Path) -> Institution:
     documents, problems = _read_documents(folder)
     if problems:
         raise _refusal(problems)
-    pages = {file: _open_page(file, text) for file, text in documents.items()}
+    pages = {}
+    for file, text in documents.items():
+        outline = read_outline(file, text)
+        pages[file] = page = _Page(outline, list(outline.problems))
+        for section in outline.sections:
+            if section.name not in (*SECTIONS[file], *(TRANSLATIONS if file == TAXONOMY else ())):
+                known = ", ".join(f'"# {name}"' for name in SECTIONS[file])
+                page.problem(section.line, f'"# {_short(section.name)}" is not a section of this file; it has {known}')
     institution = _build(pages, documents)
     if not pages[PRINCIPLES].problems:
         _check_spoken(pages, institution)
@@ -263,23 +270,17 @@ def _read_document(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _open_page(file: str, text: str) -> _Page:
-    outline = read_outline(file, text)
-    page = _Page(outline, list(outline.problems))
-    for section in outline.sections:
-        if section.name not in (*SECTIONS[file], *(TRANSLATIONS if file == TAXONOMY else ())):
-            known = ", ".join(f'"# {name}"' for name in SECTIONS[file])
-            page.problem(section.line, f'"# {_short(section.name)}" is not a section of this file; it has {known}')
-    return page
-
-
 def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institution:
     """Read every part even when another has problems, so that all of them are noted."""
     principles_page, lines_page, taxonomy = (pages[file] for file in (PRINCIPLES, BUSINESS_LINES, TAXONOMY))
     name, language, about = _identity(principles_page)
     principles = _principles(principles_page)
     never = _never(principles_page)
-    _gate_settings(principles_page)
+    # The guardrail gate reads these settings (`context/guardrails/passages.py`).
+    gate = principles_page.section("Settings")
+    principles_page.only(gate, BlockKind.BULLETS)
+    settings = principles_page.settings(gate.blocks, gate.line, frozenset({PRICES_SETTING}))
+    principles_page.flag(settings, PRICES_SETTING)
     domains, opt_out_words, opt_in_words, team = _settings(taxonomy)
     fields = _fields(taxonomy)
     lines = _lines(lines_page, fields)
@@ -366,13 +367,6 @@ def _never(page: _Page) -> tuple[str, ...]:
     if not never:
         page.problem(section.line, 'the section "# Never" is empty; add at least one line "- ..."')
     return never
-
-
-def _gate_settings(page: _Page) -> None:
-    """Check `# Settings` of the principles, which the guardrail gate reads (`context/guardrails/passages.py`)."""
-    section = page.section("Settings")
-    page.only(section, BlockKind.BULLETS)
-    page.flag(page.settings(section.blocks, section.line, frozenset({PRICES_SETTING})), PRICES_SETTING)
 
 
 def _settings(page: _Page) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], dict[str, Any]]:

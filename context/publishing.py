@@ -1,7 +1,9 @@
-"""Publication of the institution's documents, and the rollback to a version that was published before."""
+"""Publication of the institution's documents, rollback to an earlier version, and the one a process works with."""
 
 from datetime import datetime
+from pathlib import Path
 
+from context.loader import load_institution
 from contracts.delivery import Record
 from contracts.institution import Institution
 from contracts.ports import Store
@@ -44,3 +46,25 @@ async def roll_back(store: Store, version: str, *, at: datetime) -> Institution 
         return await roll_back(store, version, at=at)  # Another one was written at the same time.
     await store.institutions.publish(chosen, at=at)
     return chosen
+
+
+class InstitutionSource:
+    """Holds what was loaded last; documents that do not hold what they must leave it as it was."""
+
+    def __init__(self, folder: Path) -> None:
+        """Load the documents. Raises InstitutionError: the documents have problems."""
+        self._folder = folder
+        self._current = load_institution(folder)
+
+    @property
+    def current(self) -> Institution:
+        return self._current
+
+    def reload(self) -> Institution:
+        """Read the documents again and return what they say now.
+
+        Raises:
+            InstitutionError: the documents have problems; `current` stays what it was.
+        """
+        self._current = load_institution(self._folder)
+        return self._current

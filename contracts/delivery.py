@@ -131,9 +131,7 @@ class OutboxRow(Kept):
 
     @property
     def sendable_at(self) -> datetime:
-        """The instant from which the row may be sent: a pending row after its backoff, a sending row after its
-        deadline.
-        """
+        """The instant from which the row may be sent: pending after its backoff, sending after its deadline."""
         waits_for = self.deadline if self.state is DeliveryState.SENDING else self.not_before
         return waits_for or self.created_at
 
@@ -188,7 +186,8 @@ class OutboxRow(Kept):
         One about the form that was refused counts only as proof that it has arrived after all.
         """
         is_proof = update.state in (DeliveryState.DELIVERED, DeliveryState.READ)
-        if _rank(update.state) <= _rank(self.state) or not (is_proof or self._is_about_this_form(update)):
+        is_named = update.client_reference == self.reference or update.platform_message_id == self.platform_message_id
+        if _rank(update.state) <= _rank(self.state) or not (is_proof or is_named or not self.is_in_words):
             return self
         if update.state is DeliveryState.FAILED:
             if self.state is DeliveryState.WITHDRAWN:
@@ -197,10 +196,6 @@ class OutboxRow(Kept):
             return self.failed(error_code=code, at=update.at, in_any_form=update.in_any_form)
         platform_id = update.platform_message_id or self.platform_message_id
         return self._with(state=update.state, platform_message_id=platform_id, updated_at=update.at)
-
-    def _is_about_this_form(self, update: StatusUpdate) -> bool:
-        is_named = update.client_reference == self.reference or update.platform_message_id == self.platform_message_id
-        return is_named or not self.is_in_words
 
     def _with(self, **changes: object) -> Self:
         return self.model_copy(update=changes)

@@ -9,8 +9,7 @@ import orjson
 from contracts.delivery import Record
 from contracts.messages import digest
 from contracts.ports import ModelRequest, SystemBlock
-from contracts.signs import shortened
-from contracts.values import ConversationId, Kept, Text, TurnId
+from contracts.values import ConversationId, Kept, Text, TurnId, shortened
 
 COLLECTION = "exchanges"
 # Of one text; and of a turn, below the 1 MiB of a document in Firestore.

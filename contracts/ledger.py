@@ -3,7 +3,7 @@
 Money is exact: `Decimal` here, its text in the store. The ledger contains no conversation id and no text of a person.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -144,14 +144,19 @@ class Page:
 
     def body(self) -> dict[str, Any]:
         """Return the page as a document: rows as lists, money as text."""
-        rows = [[*group, *_plain(amounts)] for group, amounts in sorted(self.rows.items())]
+        rows = [
+            [*group, *(one.calls, one.input, one.output, one.cache_read, one.cache_write), f"{one.usd:f}", one.unpriced]
+            for group, one in sorted(self.rows.items())
+        ]
         turns, resolved = ([[*key, count] for key, count in sorted(one.items())] for one in (self.turns, self.resolved))
         return {"rows": rows, "turns": turns} | ({"resolved": resolved} if resolved else {})
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
-        width = len(Group._fields)
-        rows = {Group(*row[:width]): _amounts(row[width:]) for row in body["rows"]}
+        width, rows = len(Group._fields), {}
+        for row in body["rows"]:
+            *counts, usd, unpriced = row[width:]
+            rows[Group(*row[:width])] = replace(Amounts(*counts), usd=Decimal(usd), unpriced=unpriced)
         # Earlier releases did not count resolved conversations.
         turns, resolved = (
             {(hour, name): count for hour, name, count in counts}
@@ -162,17 +167,6 @@ class Page:
 
 def _arm(arms: Iterable[str]) -> str:
     return " ".join(sorted(arms))
-
-
-def _plain(amounts: Amounts) -> Iterator[int | str]:
-    yield from (amounts.calls, amounts.input, amounts.output, amounts.cache_read, amounts.cache_write)
-    yield format(amounts.usd, "f")
-    yield amounts.unpriced
-
-
-def _amounts(values: list[Any]) -> Amounts:
-    *counts, usd, unpriced = values
-    return replace(Amounts(*counts), usd=Decimal(usd), unpriced=unpriced)
 
 
 class Kind(StrEnum):

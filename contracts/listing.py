@@ -105,11 +105,7 @@ class Place(Value):
 
     @classmethod
     def read(cls, cursor: str | None) -> Self | None:
-        """Return the place of a cursor.
-
-        Raises:
-            BadCursorError: no page has given it.
-        """
+        """Return the place of a cursor. Raises BadCursorError: no page has given it."""
         if cursor is None:
             return None
         try:

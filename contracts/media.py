@@ -128,11 +128,7 @@ class MediaUpload(Protocol):
     """A channel whose platform takes files for messages to come."""
 
     async def upload(self, file: MediaFile, *, account: str) -> str:
-        """Return the platform's id of the file.
-
-        Raises:
-            TransientError: the platform does not take it.
-        """
+        """Return the platform's id of the file. Raises TransientError: the platform does not take it."""
         ...
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 
-from contracts.conversation import State, TaskName, TaskRecord, TurnRecord
+from contracts.conversation import State, TaskName, TurnRecord
 
 COLLECTION = "performance"
 
@@ -186,9 +186,16 @@ class Page:
             self._count(Count.RATINGS, str(turn.rating))
         if turn.ms.total:
             self._times(Times.TURN).add(turn.ms.total)
-            self._times(Times.ENGINE).add(turn.ms.total - _waited_for_the_model(turn))
+            # The critical path waits for Task 1, the slower of the two parallel tasks, then the judge.
+            waited = turn.ms.state + max(turn.ms.response, turn.ms.message_type) + turn.ms.judge
+            self._times(Times.ENGINE).add(turn.ms.total - waited)
         for task in turn.tasks:
-            self._add_task(task)
+            self._count(Count.TASKS, f"{task.task}:{task.outcome}")
+            if task.attempts > task.calls:
+                self._count(Count.RETRIES, task.task, task.attempts - task.calls)
+            self._times(task.task).add(task.ended_ms - task.started_ms)
+            if task.quality is not None:
+                self.quality.setdefault(task.task, Mean()).add(task.quality)
 
     def add_reply(self, *, received_at: datetime, sent_at: datetime) -> None:
         """Add a reply that a platform accepted."""
@@ -242,26 +249,12 @@ class Page:
             total.add_page(page)
         return total
 
-    def _add_task(self, task: TaskRecord) -> None:
-        name = task.task
-        self._count(Count.TASKS, f"{name}:{task.outcome}")
-        if task.attempts > task.calls:
-            self._count(Count.RETRIES, name, task.attempts - task.calls)
-        self._times(name).add(task.ended_ms - task.started_ms)
-        if task.quality is not None:
-            self.quality.setdefault(name, Mean()).add(task.quality)
-
     def _times(self, name: str) -> Distribution:
         return self.times.setdefault(str(name), Distribution())
 
     def _count(self, kind: Count, name: str, number: int = 1) -> None:
         # Plain text, as the store returns it.
         self.counts[str(kind), str(name)] += number
-
-
-def _waited_for_the_model(turn: TurnRecord) -> float:
-    """Return the milliseconds of the critical path: Task 1, the slower of the two parallel tasks, then the judge."""
-    return turn.ms.state + max(turn.ms.response, turn.ms.message_type) + turn.ms.judge
 
 
 def shard_key(hour: datetime, writer: str) -> str:

@@ -69,11 +69,7 @@ class Inbox(Protocol):
         """Take the conversation for `ttl`, or return None while another lease runs."""
 
     async def renew(self, lease: Lease, *, ttl: timedelta, at: datetime) -> Lease:
-        """Extend the lease.
-
-        Raises:
-            LeaseLostError: another claim came in between.
-        """
+        """Extend the lease. Raises LeaseLostError: another claim came in between."""
 
     async def take(self, lease: Lease, *, isolate_after: int) -> list[InboxEntry]:
         """Return the messages of the next turn, oldest first, and count an attempt on each; nothing is removed.
@@ -318,11 +314,7 @@ class Store(Protocol):
     def records(self) -> Records: ...
 
     async def ping(self) -> None:
-        """Return if the backend can write.
-
-        Raises:
-            StoreUnavailableError: it cannot.
-        """
+        """Return if the backend can write. Raises StoreUnavailableError: it cannot."""
 
     async def close(self) -> None: ...
 

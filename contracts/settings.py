@@ -762,7 +762,11 @@ def _validated(kind: type[M], named: Mapping[str, Any]) -> M:
     try:
         return kind(**named)
     except ValidationError as exc:
-        raise ConfigurationError("; ".join(_problem(error) for error in exc.errors(include_input=False))) from None
+        problems = (
+            f"{'.'.join(map(str, one['loc']))}: {str(one['msg']).removeprefix('Value error, ')}".removeprefix(": ")
+            for one in exc.errors(include_input=False)
+        )
+        raise ConfigurationError("; ".join(problems)) from None
 
 
 def is_web_address(text: str) -> bool:
@@ -789,9 +793,3 @@ def _unknown(values: Iterable[str], channels: Iterable[type[ChannelSettings]]) -
             close = difflib.get_close_matches(name, known, n=1)
             problems.append(f"{name} is not a setting" + (f"; did you mean {close[0]}?" if close else ""))
     return problems
-
-
-def _problem(error: Any) -> str:
-    where = ".".join(map(str, error["loc"]))
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message

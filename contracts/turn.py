@@ -8,8 +8,7 @@ from typing import Self
 from contracts.delivery import InboxEntry
 from contracts.media import ContentKind, ReadContent
 from contracts.messages import InboundMessage, Revision, newest_texts, whole_id
-from contracts.signs import shortened
-from contracts.values import ConversationId, MessageId, TurnId
+from contracts.values import ConversationId, MessageId, TurnId, shortened
 
 DESCRIPTION_CHARACTERS = 600
 

@@ -19,7 +19,7 @@ from prompts.request import TurnView
 from prompts.tasks import message_type, response, state
 from prompts.tasks.registry import TURN_TASKS
 from prompts.tasks.task import Task
-from prompts.templating.versions import PromptVersions
+from prompts.templating.registry import PromptVersions
 
 A = TypeVar("A", bound=Value)
 

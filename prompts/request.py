@@ -15,8 +15,7 @@ from contracts.institution import Institution
 from contracts.media import ContentKind, MediaFile, ReadContent
 from contracts.messages import ChannelName, InboundMessage
 from contracts.ports import ChannelLimits
-from contracts.signs import SHORTEST, shortened
-from contracts.values import MessageId
+from contracts.values import SHORTEST, MessageId, shortened
 from prompts.templating.inputs import TurnInput
 
 HISTORY_UTTERANCES = 12

@@ -5,7 +5,7 @@ from base64 import b64decode
 from binascii import Error as NotBase64Error
 from typing import Any
 
-from adapters.channels.files import file_of
+from adapters.channels.fetching import file_of
 from contracts.media import MediaRefusedError
 
 _PNG_TEXT = re.compile(rb"tEXt[ -~]{1,79}\0([^\0]*?)(?=.{4}.{4}I(?:DAT|END))", re.DOTALL)

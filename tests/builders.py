@@ -34,7 +34,7 @@ from adapters.redis.store import RedisStore
 from adapters.sqlite.database import IN_MEMORY, Database
 from adapters.sqlite.inbox import SqliteInbox, prepare_inbox
 from adapters.sqlite.store import SqliteStore, prepare_store
-from context.institution_source import InstitutionSource
+from context.publishing import InstitutionSource
 from contracts.access import Key, Role
 from contracts.delivery import Appended, Arrival, OutboxRow
 from contracts.errors import InboxUnavailableError
@@ -53,8 +53,7 @@ from prompts.pricing.prices import PriceBook
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from prompts.tasks.registry import TASKS
-from prompts.templating.registry import PromptRegistry
-from prompts.templating.versions import PromptVersions
+from prompts.templating.registry import PromptRegistry, PromptVersions
 from reports.ledger import Ledger
 from sandbox.citing import Citer
 from tests.real_services import firestore_host, redis_url

@@ -13,8 +13,7 @@ from starlette.responses import Response
 from starlette.types import Message
 
 from adapters.dead_letters import retry_dead_letter
-from adapters.http.inbound import BodyReader
-from adapters.http.problems import Problem
+from adapters.http.inbound import BodyReader, Problem
 from contracts.access import Caller, Role
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
 from contracts.delivery import ConversationSummary, DeadLetter, FoundConversation, OutboxRow

@@ -1,29 +1,31 @@
-"""The ASGI app of the HTTP side."""
+"""The ASGI app of the HTTP side, its documentation, and the limit of its open requests."""
 
-from fastapi import FastAPI, Request
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.http.addresses import SameAddresses
-from adapters.http.problems import Problem, answer_to, on_refusal
+from adapters.http.access import client_of
+from adapters.http.inbound import Problem, SameAddresses, answer_to, on_refusal
 from contracts.errors import PermanentError, TransientError
+from contracts.settings import LOOPBACK
+from observability.metrics import HTTP_LIMITED
 from webhook.api import api_routes
-from webhook.chat import chat_routes
+from webhook.chat import chat_routes, widget_routes
 from webhook.console.analyses import analysis_routes
 from webhook.console.changes import change_routes
 from webhook.console.conversations import conversation_routes
-from webhook.console.login import login_routes
 from webhook.console.operations import operation_routes
-from webhook.console.page import console_routes
-from webhook.console.rendering import problem_page, wants_page
-from webhook.http.documentation import add_documentation
-from webhook.http.open_requests import OpenRequests
+from webhook.console.page import console_routes, login_routes
+from webhook.console.rendering import html, problem_page, wants_page
 from webhook.platforms import PlatformFront, platform_intakes, platform_routes
 from webhook.settings import WebhookDependencies
-from webhook.widget import widget_routes
 
 
 def create_app(deps: WebhookDependencies) -> ASGIApp:
@@ -80,3 +82,75 @@ async def _invalid(_: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)  # noqa: S101 - registered for it
     names = sorted({str(error["loc"][-1]) for error in exc.errors()})
     return Problem(422, "Bad parameter", f"Check {', '.join(names)}; /docs says what it may be.").response()
+
+
+def add_documentation(app: FastAPI, deps: WebhookDependencies, *, posts: Mapping[str, str]) -> None:
+    """Serve both under the console's access check. `posts` are summaries of platforms' posts, by their address."""
+    router = APIRouter(include_in_schema=False, dependencies=[Depends(deps.access.require())])
+
+    def description() -> dict[str, Any]:
+        described: dict[str, Any] = app.openapi()
+        for path, summary in posts.items():
+            described["paths"].setdefault(path, {})["post"] = {
+                "tags": ["platform webhooks"],
+                "summary": summary,
+                "operationId": f"post{path.replace('/', '_')}",
+                "responses": {"200": {"description": "Durable, or nothing to keep"}},
+            }
+        return described
+
+    @router.get("/openapi.json")
+    async def openapi() -> Response:
+        return JSONResponse(description())
+
+    @router.get("/docs")
+    async def docs(request: Request) -> Response:
+        described = description()
+        groups: dict[str, list[tuple[str, str, str]]] = {}
+        for path, operations in described["paths"].items():
+            for method, operation in operations.items():
+                rows = groups.setdefault(operation.get("tags", ["other"])[0], [])
+                rows.append((method.upper(), path, operation.get("summary", "")))
+        return html("docs.html", request, deps, here="docs", information=described["info"], groups=groups)
+
+    app.include_router(router)
+
+
+MOST = 1_000
+MOST_OF_ONE = 100
+
+
+class OpenRequests:
+    """ASGI middleware: at most `most` requests under `/chat/` at one time, `of_one` of a client that is elsewhere."""
+
+    def __init__(self, app: ASGIApp, *, most: int = MOST, of_one: int = MOST_OF_ONE) -> None:
+        self._app = app
+        self._most = most
+        self._of_one = of_one
+        self._open: Counter[str] = Counter()
+        self._total = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/chat/"):
+            await self._app(scope, receive, send)
+            return
+        client, again = client_of(Request(scope)), {"Retry-After": "5"}
+        if self._open[client] >= self._of_one and client not in LOOPBACK:
+            HTTP_LIMITED.labels("client").inc()
+            refused = Problem(429, "Too many requests at once", "End one, or wait for its answer.", headers=again)
+            await refused.response()(scope, receive, send)
+            return
+        if self._total >= self._most:
+            HTTP_LIMITED.labels("chat").inc()
+            refused = Problem(503, "The chat is full", "Try again in a moment.", headers=again)
+            await refused.response()(scope, receive, send)
+            return
+        self._total += 1
+        self._open[client] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._total -= 1
+            self._open[client] -= 1
+            if not self._open[client]:
+                del self._open[client]

@@ -11,8 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.channels.registry import PLATFORMS
-from adapters.http.inbound import BodyReader
-from adapters.http.problems import Problem, answer_to, status_of
+from adapters.http.inbound import BodyReader, Problem, answer_to, status_of
 from contracts.channels import OriginRefusedError, Post, Received
 from contracts.errors import TransientError
 from contracts.messages import ChannelName
@@ -67,11 +66,7 @@ def _handshake_of(name: ChannelName, deps: WebhookDependencies) -> Callable[[Req
 
 
 def _inbound_of(name: ChannelName, deps: WebhookDependencies) -> ChannelInbound:
-    """Return the receiving side of a platform.
-
-    Raises:
-        Problem: 404 when the platform is not set up.
-    """
+    """Return the receiving side of a platform. Raises Problem: 404 when the platform is not set up."""
     if name in deps.inbound:
         return deps.inbound[name]
     settings = PLATFORMS[name].settings

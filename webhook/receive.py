@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from adapters.http.problems import Problem
+from adapters.http.inbound import Problem
 from contracts.channels import Unreadable
 from contracts.delivery import Appended, Arrival, DeadLetter, OutboxRow
 from contracts.errors import IllegalTransitionError, InboxUnavailableError, StoreUnavailableError, TransientError

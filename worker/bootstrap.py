@@ -21,7 +21,7 @@ from adapters.models.deferred import DeferredModel
 from adapters.speech.service import CheckedTranscriber
 from context.consent import OptOutWords
 from context.guardrails.floor import Floor
-from context.institution_source import InstitutionSource
+from context.publishing import InstitutionSource
 from contracts.errors import ConfigurationError
 from contracts.institution import Institution
 from contracts.media import MediaLimits, SpeechSynthesizer, Transcriber
@@ -48,8 +48,7 @@ from prompts.pricing.prices import SELLERS, ZERO, PriceBook, load_prices
 from prompts.prompter import Prompter
 from prompts.tasks.analyses import Analyst
 from prompts.tasks.registry import TASKS
-from prompts.templating.registry import PromptRegistry
-from prompts.templating.versions import PromptVersions, versions_for
+from prompts.templating.registry import PromptRegistry, PromptVersions, versions_for
 from reports.budget import BudgetSync
 from reports.ledger import Ledger, kept
 from worker.backends import Backend, open_answers, open_backend, required

@@ -56,8 +56,7 @@ from worker.media import MediaReader
 from worker.people.operators import OPTED_OUT, TAKEN, owned, spoken
 from worker.people.threads import known_names
 from worker.replies.composer import fit
-from worker.replies.judging import TurnJudge
-from worker.replies.live_reply import LiveText
+from worker.replies.judging import LiveText, TurnJudge
 from worker.replies.speech import to_be_spoken
 from worker.revisions import quoted_texts, revised
 from worker.scheduling.timers import scheduled

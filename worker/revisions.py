@@ -12,9 +12,8 @@ from operator import attrgetter
 from contracts.conversation import RECENT_REVISIONS, REVISION_CHARACTERS, Conversation, Speaker, Utterance
 from contracts.messages import InboundKind, Revision, newest_texts, whole_id
 from contracts.ports import Store
-from contracts.signs import shortened
 from contracts.turn import Turn
-from contracts.values import MessageId
+from contracts.values import MessageId, shortened
 from worker.turn import person_said
 
 TAKEN_BACK = "[deleted by the person]"

@@ -64,11 +64,7 @@ class Worker:
         await self.queue.work(ConversationId(conversation_id))
 
     async def analyse(self, key: str) -> None:
-        """Do what is due of an analysis.
-
-        Raises:
-            AnalysisPostponedError: it is due again later.
-        """
+        """Do what is due of an analysis. Raises AnalysisPostponedError: it is due again later."""
         await self.queue.work_on_analysis(key)
         if (pause := await time_to_next_step(key, self.engine.analyses)) is not None:
             raise AnalysisPostponedError(key, retry_after=pause)

@@ -59,11 +59,7 @@ class VariantAssigner(Protocol):
         """A turn was committed: the person has met what was chosen for them."""
 
     async def forget(self, conversation_id: ConversationId) -> None:
-        """Leave nothing of an erased person.
-
-        Raises:
-            StoreUnavailableError: something may be left; do it again.
-        """
+        """Leave nothing of an erased person. Raises StoreUnavailableError: something may be left; do it again."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +102,7 @@ class SettingsVariantAssigner(_Observer):
 
 @dataclass(frozen=True)
 class FlagVariantAssigner(_Observer):
-    """Variants by experiments, then flags, then the settings.
-
-    `language` is the institution's.
-    """
+    """Variants by experiments, then flags, then the settings. `language` is the institution's."""
 
     resolver: Resolver
     language: str

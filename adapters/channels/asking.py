@@ -37,11 +37,7 @@ class Question:
         self._client, self._setting = client, setting
 
     async def __call__(self, method: str, path: str, **given: Any) -> Reply:
-        """Return the answer.
-
-        Raises:
-            Refusal: none came, or it is no JSON.
-        """
+        """Return the answer. Raises Refusal: none came, or it is no JSON."""
         try:
             answer = await ask(self._client, method, path, within=WITHIN, **given)
         except HttpError as exc:

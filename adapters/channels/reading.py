@@ -22,8 +22,7 @@ from contracts.messages import (
     digest,
     part_id,
 )
-from contracts.signs import shortened
-from contracts.values import ConversationId, MessageId
+from contracts.values import ConversationId, MessageId, shortened
 
 MAX_TEXT = 20_000
 # More than any platform lets a person attach to one message.
@@ -192,11 +191,7 @@ def moment_of(value: Any) -> datetime | None:
 
 
 def required(item: dict[str, Any], key: str) -> str:
-    """Return the text of an id.
-
-    Raises:
-        MalformedMessageError: it is missing or too long for one.
-    """
+    """Return the text of an id. Raises MalformedMessageError: it is missing or too long for one."""
     value = text_of(item.get(key))
     if not value or len(value) > 512:
         raise MalformedMessageError(f"{key} is missing or too long")

@@ -173,11 +173,7 @@ class FirestoreDatabase:
         return Documents(self, unavailable)
 
     def client(self) -> FirestoreAsyncClient:
-        """Return the client, connected at the first call.
-
-        Raises:
-            ConfigurationError: there are no credentials.
-        """
+        """Return the client, connected at the first call. Raises ConfigurationError: there are no credentials."""
         if self._client is None:
             transport = FirestoreGrpcAsyncIOTransport(channel=self._channel())
             self._client = FirestoreAsyncClient(transport=transport)
@@ -371,7 +367,12 @@ class Documents:
         try:
             return await self._database.retry(attempt)()
         except (google.GoogleAPICallError, google.RetryError, GoogleAuthError) as exc:
-            raise self._translated(exc) from exc
+            # The kind alone: Firestore's texts may quote stored data.
+            cause = exc.cause if isinstance(exc, google.RetryError) and exc.cause is not None else exc
+            kind = type(cause).__name__
+            if isinstance(cause, google.InvalidArgument):
+                raise PermanentError(f"Firestore does not take it: {kind}") from exc
+            raise self._unavailable(f"Firestore: {kind}") from exc
 
     def _parent(self, collection: str, everywhere: bool) -> str:
         document = collection.rpartition("/")[0]
@@ -380,15 +381,6 @@ class Documents:
     def _document(self, found: Any) -> Document:
         fields = {name: _python(value) for name, value in found.fields.items()}
         return Document(found.name.removeprefix(f"{self._root}/"), fields, _moment(found.update_time))
-
-    def _translated(self, error: Exception) -> TransientError | PermanentError:
-        """Return the port's error, with the kind alone: Firestore's texts may quote stored data."""
-        if isinstance(error, google.RetryError) and error.cause is not None:
-            error = error.cause
-        kind = type(error).__name__
-        if isinstance(error, google.InvalidArgument):
-            return PermanentError(f"Firestore does not take it: {kind}")
-        return self._unavailable(f"Firestore: {kind}")
 
 
 def document_id(raw: str) -> str:
@@ -451,11 +443,7 @@ def _query(collection: str, conditions: Sequence[Condition], *, everywhere: bool
 
 
 def _value(value: Any) -> Any:
-    """Return the value as a Firestore message.
-
-    Raises:
-        TypeError: no document of Prosa has a value of that type.
-    """
+    """Return the value as a Firestore message. Raises TypeError: no document of Prosa has a value of that type."""
     match value:
         case bool():
             return _Value(boolean_value=value)

@@ -505,7 +505,10 @@ class FirestoreOutbox(RowChanges):
         """Apply a status as the port requires; concurrent ones of one row share the next write."""
         row_id = await self._row_for(update)
         if row_id is None:
-            parked = self._parked(update)
+            key = _platform_key(update.channel, update.account, update.platform_message_id)
+            expires_at = self._documents.clock.now() + PARKED_FOR
+            fields = {"platform_key": key, "record": update.model_dump_json(), "expires_at": expires_at}
+            parked = Put(f"{PARKED}/{key}-{update.state.value}", fields)
             await self._documents.all.apply([parked])
             # `mark_sent` may have read the parked statuses just before this one was parked.
             row_id = await self._row_for(update)
@@ -629,15 +632,6 @@ class FirestoreOutbox(RowChanges):
             stored = _Stored.read(document)
             _keep(self._documents.rows, row_id, stored)
         return stored.row if stored.expires_at > self._documents.clock.now() else None
-
-    def _parked(self, update: StatusUpdate) -> Put:
-        key = _platform_key(update.channel, update.account, update.platform_message_id)
-        fields = {
-            "platform_key": key,
-            "record": update.model_dump_json(),
-            "expires_at": self._documents.clock.now() + PARKED_FOR,
-        }
-        return Put(f"{PARKED}/{key}-{update.state.value}", fields)
 
 
 class FirestoreDeadLetters:

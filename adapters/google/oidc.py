@@ -92,7 +92,14 @@ class OidcVerifier:
         key = await self._keys.find(_key_id(token))
         if key is None:
             raise UnauthenticatedError("no such key")
-        self._check_claims(_claims(token, key))
+        try:
+            # Times and names are checked by the passed clock, without PyJWT's texts, which quote the token.
+            claims = jwt.decode(token, key, algorithms=[ALGORITHM], options=_SIGNATURE_ALONE)
+        except jwt.InvalidSignatureError as exc:
+            raise UnauthenticatedError("the signature does not match") from exc
+        except jwt.PyJWTError as exc:
+            raise UnauthenticatedError("not a token") from exc
+        self._check_claims(claims)
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -183,17 +190,6 @@ def _key_id(token: str) -> str:
     return key_id
 
 
-def _claims(token: str, key: jwt.PyJWK) -> Mapping[str, Any]:
-    """Return the token's claims after a check of its signature."""
-    try:
-        # Times and names are checked by the passed clock, without PyJWT's texts, which quote the token.
-        return jwt.decode(token, key, algorithms=[ALGORITHM], options=_SIGNATURE_ALONE)
-    except jwt.InvalidSignatureError as exc:
-        raise UnauthenticatedError("the signature does not match") from exc
-    except jwt.PyJWTError as exc:
-        raise UnauthenticatedError("not a token") from exc
-
-
 def _seconds(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -211,17 +207,12 @@ def _read_keys(content: bytes) -> Mapping[str, jwt.PyJWK]:
         keys = jwt.PyJWKSet.from_dict(orjson.loads(content)).keys
     except (orjson.JSONDecodeError, jwt.PyJWTError, AttributeError) as exc:
         raise _UnreadableKeysError("not a set of keys") from exc
-    ours = {key.key_id: key for key in keys if key.key_id and _is_ours(key)}
+    ours = {
+        key.key_id: key
+        for key in keys
+        if key.key_id and key.public_key_use in (None, "sig") and key.algorithm_name == ALGORITHM
+        if isinstance(key.key, RSAPublicKey) and key.key.key_size >= MIN_KEY_BITS
+    }
     if not ours:
         raise _UnreadableKeysError("no usable key")
     return ours
-
-
-def _is_ours(key: jwt.PyJWK) -> bool:
-    is_for_signing = key.public_key_use in (None, "sig")
-    return (
-        is_for_signing
-        and key.algorithm_name == ALGORITHM
-        and isinstance(key.key, RSAPublicKey)
-        and key.key.key_size >= MIN_KEY_BITS
-    )

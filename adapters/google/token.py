@@ -16,11 +16,7 @@ class GoogleToken:
     """Token of one scope that is fetched again shortly before it expires; many callers wait for one fetch."""
 
     def __init__(self, scope: str) -> None:
-        """Find the credentials.
-
-        Raises:
-            ConfigurationError: there are none.
-        """
+        """Find the credentials. Raises ConfigurationError: there are none."""
         try:
             self._credentials, _ = google.auth.default(scopes=[scope])
         except DefaultCredentialsError as exc:
@@ -30,11 +26,7 @@ class GoogleToken:
         self._fetching = asyncio.Lock()
 
     async def current(self) -> str:
-        """Return a token that is valid now.
-
-        Raises:
-            TransientError: Google gives none.
-        """
+        """Return a token that is valid now. Raises TransientError: Google gives none."""
         async with self._fetching:
             if not self._credentials.valid:
                 try:

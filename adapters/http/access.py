@@ -1,8 +1,11 @@
-"""Access to closed routes: the console, its API, `/metrics` of every process, and the origins of the web chat."""
+"""Access to closed routes: the console, its API, `/metrics`, the web chat's origins; rate limits of clients."""
 
 import base64
 import binascii
 import hmac
+import math
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,13 +15,47 @@ from urllib.parse import quote
 from starlette.requests import Request
 
 from adapters.clock import SystemClock
-from adapters.http.problems import Problem
-from adapters.http.rate_limit import RateLimit
+from adapters.http.inbound import Problem
 from contracts.access import Caller, Key, Role, TrustedProxy
 from contracts.ports import Clock
 from contracts.settings import LOOPBACK
 from observability.logs import logger
 from observability.metrics import ACCESS_REFUSALS
+
+MAX_KEYS = 50_000
+
+
+class RateLimit:
+    """Token bucket for each key, in this process; the least recently used are forgotten first."""
+
+    def __init__(self, *, burst: int, per_second: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._burst = burst
+        self._per_second = per_second
+        self._monotonic = monotonic
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: str) -> None:
+        """Use one token. Raises Problem: 429 with `Retry-After` when there is none."""
+        if seconds := self.wait(key):
+            raise Problem(429, "Too many requests", "Wait a moment.", headers={"Retry-After": str(seconds)})
+
+    def wait(self, key: str) -> int:
+        """Use one token; without one, return the seconds until there is one."""
+        now = self._monotonic()
+        tokens, since = self._buckets.pop(key, (float(self._burst), now))
+        tokens = min(self._burst, tokens + (now - since) * self._per_second)
+        allowed = tokens >= 1
+        self._buckets[key] = (tokens - 1 if allowed else tokens, now)
+        if len(self._buckets) > MAX_KEYS:
+            self._buckets.popitem(last=False)
+        return 0 if allowed else math.ceil((1 - tokens) / self._per_second)
+
+    def give_back(self, key: str) -> None:
+        """Undo one use."""
+        if key in self._buckets:
+            tokens, since = self._buckets[key]
+            self._buckets[key] = (tokens + 1, since)
+
 
 log = logger(__name__)
 

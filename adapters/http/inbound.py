@@ -1,12 +1,117 @@
-"""Inbound HTTP requests: a body under a cap and a time-out, and the wait of a long poll."""
+"""Inbound HTTP: addresses, bodies under a cap and a time-out, and errors as `application/problem+json` (RFC 9457)."""
 
 import asyncio
 from datetime import timedelta
 from urllib.parse import parse_qsl
 
+import orjson
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapters.http.problems import Problem
+from contracts.errors import BadCursorError, IllegalTransitionError, ReplyWindowClosedError, TransientError, WorkerError
+from observability.exceptions import places
+from observability.logs import logger
+
+
+class SameAddresses:
+    """ASGI middleware: `/path/` is `/path`, and HEAD is answered as GET, without the body.
+
+    A redirect to the address without the slash would lose a platform's post: platforms do not follow one.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path: str = scope["path"]
+        if path.endswith("/") and path != "/":
+            scope = {**scope, "path": path.rstrip("/") or "/"}
+        if scope["method"] == "HEAD":
+            await self._answer_head({**scope, "method": "GET"}, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _answer_head(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the head of the answer to GET and end there, as a stream would not end by itself."""
+        has_begun = asyncio.Event()
+
+        async def send_start(message: Message) -> None:
+            if message["type"] == "http.response.start" and not has_begun.is_set():
+                await send(message)
+                await send({"type": "http.response.body", "body": b""})
+                has_begun.set()
+
+        answering = asyncio.ensure_future(self._app(scope, receive, send_start))
+        beginning = asyncio.ensure_future(has_begun.wait())
+        try:
+            await asyncio.wait({answering, beginning}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            beginning.cancel()
+            if not answering.done():
+                answering.cancel()
+            await asyncio.wait({answering, beginning})
+        if not answering.cancelled():
+            answering.result()
+
+
+log = logger(__name__)
+
+
+class Problem(WorkerError):
+    """Answer that is not a success; the text is for the caller and repeats nothing of the request."""
+
+    def __init__(self, status: int, title: str, detail: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(title)
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.headers = headers or {}
+
+    def response(self) -> Response:
+        body = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
+        return Response(orjson.dumps(body), self.status, headers=self.headers, media_type="application/problem+json")
+
+
+def status_of(error: Exception) -> int:
+    """Return the status that the error is answered with."""
+    if isinstance(error, Problem):
+        return error.status
+    return 503 if isinstance(error, TransientError) else 500
+
+
+def answer_to(error: Exception) -> Response:
+    """Return the answer to the caller; an error that is not the caller's is logged."""
+    if isinstance(error, Problem):
+        return error.response()
+    if isinstance(error, TransientError):
+        log.warning("request.unavailable", error=type(error).__name__)
+        return Problem(503, "Not available", "Try again in a moment.", headers={"Retry-After": "1"}).response()
+    if isinstance(error, IllegalTransitionError | ReplyWindowClosedError):
+        return Problem(409, "Not possible now", str(error)).response()
+    if isinstance(error, BadCursorError):
+        return Problem(422, "Bad cursor", f"Not a cursor: {error}.").response()
+    log.error("request.defect", error=type(error).__name__, exception=list(places(error)))
+    return Problem(500, "Internal error", "This is our mistake; it has been logged.").response()
+
+
+async def on_error(_: Request, exc: Exception) -> Response:
+    """Handle every error that a route of an app raises."""
+    return answer_to(exc)
+
+
+async def on_refusal(_: Request, exc: Exception) -> Response:
+    """Handle refusals of the framework: an unknown path or method."""
+    assert isinstance(exc, HTTPException)  # noqa: S101 - registered for it
+    titles = {404: "Not found", 405: "Method not allowed"}
+    title = titles.get(exc.status_code, "Refused")
+    detail = "There is nothing here for that request; /docs lists what there is."
+    return Problem(exc.status_code, title, detail, headers=dict(exc.headers or {})).response()
+
 
 MAX_WAIT_SECONDS = 30.0
 

@@ -77,11 +77,7 @@ def _file(file: MediaFile) -> dict[str, Any]:
 
 
 def read_message(content: bytes) -> ModelResponse:
-    """Parse the answer of `POST /v1/messages`.
-
-    Raises:
-        ModelUnavailableError: it is not a message.
-    """
+    """Parse the answer of `POST /v1/messages`. Raises ModelUnavailableError: it is not a message."""
     try:
         return _response(orjson.loads(content))
     except orjson.JSONDecodeError as exc:

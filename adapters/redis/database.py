@@ -160,11 +160,7 @@ class RedisDatabase:
         return await self._call(("EVALSHA", script.sha, 0, *arguments), script, unavailable)
 
     async def ping(self, *, unavailable: type[TransientError] = StoreUnavailableError) -> None:
-        """Return if the server accepts a write.
-
-        Raises:
-            `unavailable`: it does not.
-        """
+        """Return if the server accepts a write. Raises `unavailable`: it does not."""
         await self.command("SET", f"{PREFIX}ping", "", "PX", 1000, unavailable=unavailable)
 
     async def problems(self) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from adapters.instants import micros, readable
+from adapters.clock import micros, readable
 from adapters.redis.database import PREFIX, Argument, RedisDatabase, Script
 from contracts.delivery import Ages, Appended, Arrival, InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, LeaseLostError

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from adapters.instants import from_micros, micros
+from adapters.clock import from_micros, micros
 from adapters.redis.database import PREFIX, Argument, RedisDatabase, Script
 from adapters.row_changes import RowChanges
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance

@@ -11,8 +11,7 @@ from pydantic import Field
 
 from adapters.google.token import GoogleToken
 from adapters.http.client import open_client
-from adapters.speech.service import Said, asked, read, seconds_of
-from adapters.speech.words import Segment, Word, heard
+from adapters.speech.service import Said, Segment, Word, asked, heard, read, seconds_of
 from contracts.media import Heard, MediaFault, MediaFile, MediaRefusedError
 
 LONGEST = timedelta(seconds=60)
@@ -72,15 +71,13 @@ class GoogleTranscriber:
         )
         results = [one for one in read(_Recognition, content).results if one.alternatives]
         seconds = max((float(one.end.rstrip("s") or 0) for one in results), default=0.0)
-        segments = [_segment(one.alternatives[0]) for one in results]
+        segments = []
+        for said in (one.alternatives[0] for one in results):
+            # Google leaves a confidence out, or gives 0, where it has none.
+            log_probability = math.log(said.confidence) if said.confidence else None
+            words = tuple(Word(one.word, one.confidence or said.confidence or None) for one in said.words)
+            segments.append(Segment(said.transcript, log_probability, words=words))
         return heard(segments, seconds=seconds, language=results[0].language if results else "", asked=language)
 
     async def close(self) -> None:
         await self._client.aclose()
-
-
-def _segment(said: _Alternative) -> Segment:
-    # Google leaves a confidence out, or gives 0, where it has none.
-    log_probability = math.log(said.confidence) if said.confidence else None
-    words = tuple(Word(one.word, one.confidence or said.confidence or None) for one in said.words)
-    return Segment(said.transcript, log_probability, words=words)

@@ -9,8 +9,7 @@ from pathlib import Path
 from av.error import FFmpegError
 from faster_whisper import WhisperModel  # type: ignore[import-untyped]
 
-from adapters.speech.service import SpeechUnavailableError
-from adapters.speech.words import Segment, Word, heard
+from adapters.speech.service import Segment, SpeechUnavailableError, Word, heard
 from contracts.errors import ConfigurationError
 from contracts.media import Heard, MediaFault, MediaFile, MediaRefusedError
 

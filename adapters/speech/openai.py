@@ -7,8 +7,7 @@ from datetime import timedelta
 
 from adapters.channels.sending import bearer
 from adapters.http.client import open_client
-from adapters.speech.service import EXTENSIONS, Said, SpeechUnavailableError, asked, read
-from adapters.speech.words import Segment, Word, heard
+from adapters.speech.service import EXTENSIONS, Said, Segment, SpeechUnavailableError, Word, asked, heard, read
 from contracts.media import Heard, MediaFile, MediaRefusedError
 
 OPENAI_URL = "https://api.openai.com/v1"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from adapters.instants import micros, readable
+from adapters.clock import micros, readable
 from adapters.sqlite.database import Database
 from contracts.delivery import Ages, Appended, Arrival, InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, LeaseLostError
@@ -81,7 +81,7 @@ class SqliteInbox:
         await self._run(work)
 
     async def claim(self, conversation_id: ConversationId, *, ttl: timedelta, at: datetime) -> Lease | None:
-        def work(c: sqlite3.Connection) -> tuple[int, int] | None:
+        def work(c: sqlite3.Connection) -> Lease | None:
             c.execute("INSERT OR IGNORE INTO inbox_conversations (conversation_id) VALUES (?)", (conversation_id,))
             token = c.execute(
                 "UPDATE inbox_conversations SET lease_token = lease_token + 1, lease_expires_at = ? "
@@ -89,17 +89,13 @@ class SqliteInbox:
                 "RETURNING lease_token",
                 (micros(at + ttl), conversation_id, micros(at)),
             ).fetchone()
-            oldest = c.execute(
-                "SELECT attempts FROM inbox_entries WHERE conversation_id = ? ORDER BY sequence LIMIT 1",
-                (conversation_id,),
-            ).fetchone()
-            return (token[0], oldest[0] if oldest else 0) if token else None
+            if token is None:
+                return None
+            oldest = "SELECT attempts FROM inbox_entries WHERE conversation_id = ? ORDER BY sequence LIMIT 1"
+            attempts = sum(row[0] for row in c.execute(oldest, (conversation_id,)))
+            return Lease(conversation_id=conversation_id, token=token[0], expires_at=at + ttl, oldest_attempts=attempts)
 
-        taken = await self._run(work)
-        if taken is None:
-            return None
-        token, oldest_attempts = taken
-        return Lease(conversation_id=conversation_id, token=token, expires_at=at + ttl, oldest_attempts=oldest_attempts)
+        return await self._run(work)
 
     async def renew(self, lease: Lease, *, ttl: timedelta, at: datetime) -> Lease:
         def work(c: sqlite3.Connection) -> None:
@@ -225,7 +221,14 @@ class SqliteInbox:
 
 
 def _append(c: sqlite3.Connection, message: InboundMessage, row: str) -> Appended:
-    conversation_id, at = _thread_of(c, message.conversation_id), micros(message.received_at)
+    conversation_id, at = message.conversation_id, micros(message.received_at)
+    for _ in range(MAX_JOINS):
+        joined = c.execute(
+            "SELECT joined_to FROM inbox_joined WHERE conversation_id = ?", (conversation_id,)
+        ).fetchone()
+        if joined is None:
+            break
+        conversation_id = ConversationId(joined[0])
     if conversation_id != message.conversation_id:
         row = message.model_copy(update={"conversation_id": conversation_id}).model_dump_json()
     seen = c.execute(
@@ -247,16 +250,6 @@ def _add(c: sqlite3.Connection, conversation_id: ConversationId, row: str, at: i
     ).fetchone()
     c.execute("INSERT INTO inbox_entries VALUES (?, ?, 0, ?)", (conversation_id, sequence, row))
     return int(sequence)
-
-
-def _thread_of(c: sqlite3.Connection, thread: ConversationId) -> ConversationId:
-    """Follow the joins of a thread."""
-    for _ in range(MAX_JOINS):
-        row = c.execute("SELECT joined_to FROM inbox_joined WHERE conversation_id = ?", (thread,)).fetchone()
-        if row is None:
-            break
-        thread = ConversationId(row[0])
-    return thread
 
 
 def _rearm(c: sqlite3.Connection, conversation_id: ConversationId, sequence: int, at: int) -> Arrival:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from adapters.instants import from_micros, micros, micros_or_none
+from adapters.clock import from_micros, micros, micros_or_none
 from adapters.row_changes import RowChanges
 from adapters.sqlite.database import Database
 from contracts.conversation import Conversation, TransitionRecord, TurnRecord, Utterance
@@ -124,6 +124,8 @@ FEW = 2_000
 PARKED_LIMIT = 10_000
 
 RECEIPT = "INSERT OR IGNORE INTO receipts VALUES (?, ?, ?, ?, ?, ?)"
+TURN = "INSERT INTO turns (id, conversation_id, record) VALUES (?, ?, ?)"
+ROW = "INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 DEAD_LETTER = "INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?, ?)"
 INSERT_RECORD = (
     "INSERT OR IGNORE INTO records (version, conversation_id, due_at, expires_at, record, collection, key) "
@@ -192,12 +194,11 @@ class SqliteConversations(_Repository):
             _list(c, saved, commit.utterances)
             _insert_records(c, "transitions", head.id, commit.transitions)
             _insert_records(c, "utterances", head.id, commit.utterances)
-            c.executemany(INSERT_RECORD, [_record_values(record) for record in commit.records])
+            c.executemany(INSERT_RECORD, map(_record_values, commit.records))
             if commit.turn is not None:
-                _insert_turn(c, commit.turn)
-                c.executemany(RECEIPT, [_receipt_row(receipt) for receipt in commit.receipts])
-            for row in commit.outbox:
-                _put_outbox_row(c, row)
+                c.execute(TURN, _turn_row(commit.turn))
+                c.executemany(RECEIPT, map(_receipt_row, commit.receipts))
+            c.executemany(ROW, map(_outbox_values, commit.outbox))
 
         await self._run(work)
         return saved
@@ -267,13 +268,10 @@ class SqliteConversations(_Repository):
             _list(c, head, archive.utterances)
             _insert_records(c, "transitions", head.id, archive.transitions)
             _insert_records(c, "utterances", head.id, archive.utterances)
-            for turn in archive.turns:
-                _insert_turn(c, turn)
-            c.executemany(RECEIPT, [_receipt_row(receipt) for receipt in archive.receipts])
-            for row in archive.outbox:
-                _put_outbox_row(c, row)
-            for letter in archive.dead_letters:
-                c.execute(DEAD_LETTER, _letter_row(letter))
+            c.executemany(TURN, map(_turn_row, archive.turns))
+            c.executemany(RECEIPT, map(_receipt_row, archive.receipts))
+            c.executemany(ROW, map(_outbox_values, archive.outbox))
+            c.executemany(DEAD_LETTER, map(_letter_row, archive.dead_letters))
 
         await self._run(work)
 
@@ -298,15 +296,18 @@ class SqliteOutbox(_Repository, RowChanges):
             parked = "DELETE FROM parked_statuses WHERE platform_key = ? RETURNING record"
             for (text,) in c.execute(parked, (_platform_key_of(sent),)).fetchall():
                 sent = sent.reported(StatusUpdate.model_validate_json(text))
-            _put_outbox_row(c, sent)
+            c.execute(ROW, _outbox_values(sent))
 
         await self._run(work)
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
         def work(c: sqlite3.Connection) -> OutboxRow | None:
-            row = _row_for(c, update)
-            if row is None:
+            row = _outbox_row(c, row_of(update.client_reference)) if update.client_reference else None
+            if row is None or row.address.channel is not update.channel:
                 key = _platform_key(update.channel, update.account, update.platform_message_id)
+                found = c.execute("SELECT row FROM outbox WHERE platform_key = ?", (key,)).fetchone()
+                row = OutboxRow.model_validate_json(found[0]) if found else None
+            if row is None:
                 c.execute(
                     "INSERT INTO parked_statuses (platform_key, at, record) VALUES (?, ?, ?)",
                     (key, micros(update.at), update.model_dump_json()),
@@ -316,7 +317,7 @@ class SqliteOutbox(_Repository, RowChanges):
                 )
                 return None
             row = row.reported(update)
-            _put_outbox_row(c, row)
+            c.execute(ROW, _outbox_values(row))
             return row
 
         return await self._run(work)
@@ -340,7 +341,7 @@ class SqliteOutbox(_Repository, RowChanges):
             row = _outbox_row(c, row_id)
             changed = change(row) if row is not None else None
             if changed is not None:
-                _put_outbox_row(c, changed)
+                c.execute(ROW, _outbox_values(changed))
             return changed
 
         return await self._run(work)
@@ -555,23 +556,13 @@ def _insert_records(
     )
 
 
-def _insert_turn(c: sqlite3.Connection, turn: TurnRecord) -> None:
-    c.execute(
-        "INSERT INTO turns (id, conversation_id, record) VALUES (?, ?, ?)",
-        (turn.id, turn.conversation_id, turn.model_dump_json()),
-    )
+def _turn_row(turn: TurnRecord) -> tuple[object, ...]:
+    return (turn.id, turn.conversation_id, turn.model_dump_json())
 
 
 def _receipt_row(receipt: Receipt) -> tuple[object, ...]:
-    message = receipt.message
-    return (
-        message.conversation_id,
-        message.id,
-        receipt.sequence,
-        receipt.turn_id,
-        micros(receipt.answered_at),
-        message.model_dump_json(),
-    )
+    message, at = receipt.message, micros(receipt.answered_at)
+    return (message.conversation_id, message.id, receipt.sequence, receipt.turn_id, at, message.model_dump_json())
 
 
 def _record_values(record: Record) -> tuple[object, ...]:
@@ -610,30 +601,9 @@ def _outbox_row(c: sqlite3.Connection, row_id: OutboxId) -> OutboxRow | None:
     return OutboxRow.model_validate_json(found[0]) if found else None
 
 
-def _put_outbox_row(c: sqlite3.Connection, row: OutboxRow) -> None:
-    c.execute(
-        "INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            row.id,
-            row.conversation_id,
-            row.number,
-            row.is_unsent,
-            micros(row.sendable_at),
-            row.needs_escalation,
-            _platform_key_of(row),
-            row.model_dump_json(),
-        ),
-    )
-
-
-def _row_for(c: sqlite3.Connection, update: StatusUpdate) -> OutboxRow | None:
-    if update.client_reference:
-        row = _outbox_row(c, row_of(update.client_reference))
-        if row is not None and row.address.channel is update.channel:
-            return row
-    key = _platform_key(update.channel, update.account, update.platform_message_id)
-    found = c.execute("SELECT row FROM outbox WHERE platform_key = ?", (key,)).fetchone()
-    return OutboxRow.model_validate_json(found[0]) if found else None
+def _outbox_values(row: OutboxRow) -> tuple[object, ...]:
+    due, key, text = micros(row.sendable_at), _platform_key_of(row), row.model_dump_json()
+    return (row.id, row.conversation_id, row.number, row.is_unsent, due, row.needs_escalation, key, text)
 
 
 def _delete_content(c: sqlite3.Connection, conversation_id: ConversationId) -> None:

@@ -40,11 +40,7 @@ class VectorIndex:
         return len(self._rows)
 
     def add(self, key: str, signature: str, vector: bytes, *, number: int) -> None:
-        """Add a row, or replace the one of that key.
-
-        Raises:
-            ConfigurationError: the vector has another width.
-        """
+        """Add a row, or replace the one of that key. Raises ConfigurationError: the vector has another width."""
         row = self._row_for(key)
         self._matrix[row] = self._vector(vector)
         self._signatures[row], self._keys[row], self._rows[key] = signature, key, row

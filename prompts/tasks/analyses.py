@@ -10,7 +10,7 @@ from prompts.execution.executor import Executor
 from prompts.execution.prompt_task import PromptTask, TaskResult, TurnClock
 from prompts.tasks.registry import ANALYSES
 from prompts.tasks.transcript import CALL_TIMEOUT, AnalysisView
-from prompts.templating.versions import PromptVersions
+from prompts.templating.registry import PromptVersions
 
 Result = HandoffSummary | ConversationReview | InterviewQuestion
 

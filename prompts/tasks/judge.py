@@ -6,7 +6,7 @@ Its verdict is the second half of the guardrail gate, after the mechanical floor
 from contracts.conversation import TaskName
 from contracts.decisions import JudgeVerdict
 from contracts.guardrails import Rule
-from contracts.signs import shortened
+from contracts.values import shortened
 from prompts.request import TurnView, escaped_json, line_in_question, line_text, moment
 from prompts.tasks.json_schema import Schema, enum, list_of, object_of, text
 from prompts.tasks.task import Task, require

@@ -7,7 +7,7 @@ from typing import Any
 
 from contracts.conversation import Conversation, Utterance
 from contracts.institution import Institution
-from contracts.signs import shortened
+from contracts.values import shortened
 from prompts.request import escaped_json, file_marks, line_text
 from prompts.templating.inputs import TranscriptInput
 

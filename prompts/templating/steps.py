@@ -97,11 +97,7 @@ class StepLibrary:
         return self._steps.get(reference)
 
     def render(self, reference: str, /, **parameters: str) -> str:
-        """Return the text of a step.
-
-        Raises:
-            ConfigurationError: there is no such step, or it takes other parameters.
-        """
+        """Return the text of a step. Raises ConfigurationError: there is no such step, or it takes other parameters."""
         step = self.get(reference)
         if step is None:
             raise ConfigurationError(self.missing(reference))

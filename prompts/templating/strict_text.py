@@ -76,11 +76,7 @@ class StrictText:
                 raise self.problem(f"'{part.node.name}' is text and has no '{part.attr}'", part.lineno)
 
     def step_calls(self, parsed: nodes.Template) -> Iterator[StepCall]:
-        """Find the calls of steps.
-
-        Raises:
-            ConfigurationError: a step's name is not a literal.
-        """
+        """Find the calls of steps. Raises ConfigurationError: a step's name is not a literal."""
         for call in parsed.find_all(nodes.Call):
             if not isinstance(call.node, nodes.Name) or call.node.name != "step":
                 continue

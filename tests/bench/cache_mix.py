@@ -37,7 +37,7 @@ from prompts.caching.answers import AnswerCache
 from prompts.execution.batching import GroupedEmbedder
 from prompts.pricing.prices import PriceBook
 from prompts.request import TurnView
-from prompts.templating.versions import versions_for
+from prompts.templating.registry import versions_for
 from sandbox.brain import Brain
 from tests.builders import DOCUMENTS, inbound, meter, registry
 from tests.prompts_cache.corpus import EDITS, ENGLISH, ENGLISH_EDITS, PORTUGUESE, QUESTIONS, traps

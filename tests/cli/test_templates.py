@@ -3,7 +3,7 @@
 import httpx
 
 from adapters.channels.whatsapp import WhatsAppSettings
-from adapters.channels.whatsapp.templates import ListedTemplate, problem_of, read_templates
+from adapters.channels.whatsapp.doctor import ListedTemplate, problem_of, read_templates
 from adapters.http.listener import listen
 from cli.serving import server_of
 from contracts.messages import Template

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from context.hours import handoff_text, read_hours
-from contracts.hours import Hours
-from contracts.institution import FixedText
+from contracts.institution import FixedText, Hours
 from tests.context.guardrails.making import institution
 
 OFFICE = read_hours(

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cli.context import untranslated
-from context.institution_source import InstitutionSource
 from context.loader import BUSINESS_LINES, MAX_FILE_BYTES, PRINCIPLES, SECTIONS, TAXONOMY, load_institution
+from context.publishing import InstitutionSource
 from contracts.errors import InstitutionError
 from contracts.institution import FixedText, Institution
 from contracts.messages import MessageType

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from adapters.channels.files import file_of
+from adapters.channels.fetching import file_of
 from adapters.http.listener import listen
 from adapters.models.scripted import ScriptedModel
 from cli.serving import server_of

@@ -20,7 +20,7 @@ from flags.store import FlagStore
 from prompts.caching.answers import AnswerCache
 from prompts.execution.strategies import Strategy
 from prompts.prompter import TURN_TEMPLATES
-from prompts.templating.versions import versions_for
+from prompts.templating.registry import versions_for
 from tests.builders import (
     SteppingClock,
     conversation_id,

@@ -14,7 +14,7 @@ from contracts.delivery import Record
 from contracts.ports import Store
 from tests.builders import BACKENDS, START, open_backend
 from worker.migration.conversations import Moved
-from worker.migration.records import COLLECTIONS, copy_records
+from worker.migration.everything import COLLECTIONS, copy_records
 
 ROOT = Path(__file__).parents[2]
 LATER = START + timedelta(hours=1)

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.channels.telegram import LIMITS as TELEGRAM
 from adapters.channels.whatsapp import LIMITS as WHATSAPP
-from context.institution_source import InstitutionSource
+from context.publishing import InstitutionSource
 from contracts.conversation import TurnRecord
 from contracts.delivery import TurnCommit
 from contracts.errors import InstitutionError

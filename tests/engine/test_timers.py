@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from context.institution_source import InstitutionSource
+from context.publishing import InstitutionSource
 from contracts.conversation import State
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelUnavailableError
-from contracts.hours import Hours, OpeningTime
+from contracts.institution import Hours, OpeningTime
 from contracts.messages import ChannelName, DeliveryState, MessageType
 from contracts.values import ConversationId
 from tests.builders import (

@@ -16,8 +16,7 @@ from prompts.request import TurnView, turn_input
 from prompts.tasks.json_schema import enum, object_of, text
 from prompts.tasks.registry import TASKS
 from prompts.tasks.task import Task, require
-from prompts.templating.registry import TEMPLATES_FOLDER, PromptRegistry
-from prompts.templating.versions import PromptVersions
+from prompts.templating.registry import TEMPLATES_FOLDER, PromptRegistry, PromptVersions
 from tests.builders import executor, scripted
 from tests.models import sandboxed_model, turn_view
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from contracts.conversation import Conversation, Speaker, State, Utterance
 from contracts.messages import ChannelName, InboundMessage
-from contracts.signs import MAX_SIGN, SHORTEST, kept_end, shortened
-from contracts.values import ConversationId
+from contracts.values import MAX_SIGN, SHORTEST, ConversationId, kept_end, shortened
 from prompts.request import (
     HISTORY_CHARACTERS,
     MESSAGE_CHARACTERS,

@@ -10,8 +10,7 @@ from contracts.decisions import MessageTypeChoice
 from contracts.messages import MessageType
 from contracts.ports import ChannelLimits
 from tests.builders import pyloto
-from worker.replies.composer import MAX_PARTS, fit
-from worker.replies.markup import to_markup
+from worker.replies.composer import MAX_PARTS, fit, to_markup
 
 INSTITUTION = pyloto()
 

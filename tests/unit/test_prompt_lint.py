@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from prompts.templating.lint import findings
+from prompts.templating.lint import findings, trials
 from prompts.templating.registry import PromptRegistry
-from prompts.templating.trials import trials
 from tests.builders import pyloto
 from tests.template_files import GREETS, STEP, child, read
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from contracts.errors import ConfigurationError, PromptNotFoundError
 from prompts.templating.inputs import TranscriptInput, TurnInput
+from prompts.templating.lint import trials
 from prompts.templating.registry import TEMPLATES_FOLDER, PromptRegistry
 from prompts.templating.template import PromptTemplate
-from prompts.templating.trials import trials
 from tests.template_files import GREETS, HEAD, ROOT, STEP, child, read
 
 

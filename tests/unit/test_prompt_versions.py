@@ -16,7 +16,7 @@ from contracts.errors import ConfigurationError, PromptNotFoundError
 from contracts.ports import ModelRequest
 from contracts.settings import Settings
 from prompts.prompter import TURN_TEMPLATES
-from prompts.templating.versions import STRUCTURED, Chooser, PromptVersions, fixed, versions_for
+from prompts.templating.registry import STRUCTURED, Chooser, PromptVersions, fixed, versions_for
 from sandbox.brain import Brain
 from tests.builders import (
     ROOT,

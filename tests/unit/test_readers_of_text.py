@@ -17,8 +17,7 @@ from contracts.guardrails import KnownFacts
 from contracts.listing import words_of
 from contracts.messages import address_digests
 from contracts.ports import Markup
-from contracts.signs import shortened
-from contracts.values import ConversationId, MessageId, without_lone_surrogates
+from contracts.values import ConversationId, MessageId, shortened, without_lone_surrogates
 from prompts.caching.content import normalised, vocabulary
 from prompts.caching.questions import says_again
 from prompts.execution.streaming import sentence_ends
@@ -29,7 +28,7 @@ from tests.builders import inbound
 from tests.context.guardrails.making import HOSTILE, NOBODY, floor, institution
 from tests.prompts_cache.turns import question, said, view
 from worker.automatons import note_round
-from worker.replies.markup import to_markup
+from worker.replies.composer import to_markup
 from worker.revisions import as_revised
 
 MARKS = Markup(bold="*", italic="_", strike="~", code="`", block="```")

@@ -14,7 +14,7 @@ from contracts.guardrails import ReplyPart, text_of
 from contracts.ports import LiveEvent
 from contracts.values import TurnId
 from prompts.execution.streaming import FormingReply, sentence_ends
-from worker.replies.live_reply import LiveText
+from worker.replies.judging import LiveText
 
 
 def part(text: str, says: str = "ask", sources: tuple[str, ...] = ()) -> dict[str, object]:

@@ -10,8 +10,8 @@ import pytest
 from webhook_bed import WebhookBed, assert_problem, webhook_bed
 
 from adapters.channels.web.inbound import MAX_TEXT
-from adapters.http.problems import Problem
-from adapters.http.rate_limit import RateLimit
+from adapters.http.access import RateLimit
+from adapters.http.inbound import Problem
 from tests.builders import conversation_id
 
 

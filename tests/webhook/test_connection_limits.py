@@ -15,7 +15,7 @@ from cli.serving import server_of
 from observability.metrics import REGISTRY
 from sandbox import whatsapp_webhooks as meta
 from sandbox.whatsapp_webhooks import envelope, sign, to_bytes
-from webhook.http.open_requests import MOST_OF_ONE, OpenRequests
+from webhook.app import MOST_OF_ONE, OpenRequests
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: prosa\r\n\r\n"
 MEGABYTE = 1024 * 1024

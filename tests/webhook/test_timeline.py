@@ -7,7 +7,7 @@ from webhook_bed import outbox_row
 from contracts.conversation import Speaker, State, TurnRecord, Utterance
 from contracts.values import ConversationId, MessageId, TurnId
 from tests.builders import START
-from webhook.console.timeline import timeline
+from webhook.console.conversations import timeline
 
 C1 = ConversationId("web:c-1")
 SECOND = timedelta(seconds=1)

@@ -6,8 +6,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from adapters.http.inbound import BodyReader, wait_seconds
-from adapters.http.problems import Problem
+from adapters.http.inbound import BodyReader, Problem, wait_seconds
 from adapters.json_input import parse_json
 from adapters.waiting import wait_for_analysis
 from contracts.access import Role

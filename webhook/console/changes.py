@@ -7,8 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
-from adapters.http.inbound import BodyReader
-from adapters.http.problems import Problem
+from adapters.http.inbound import BodyReader, Problem
 from contracts.access import Caller, Role
 from contracts.errors import ChangeRefusedError
 from flags.definitions import Flag, Status

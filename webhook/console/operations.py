@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from adapters.dead_letters import retry_dead_letter
-from adapters.http.problems import Problem
+from adapters.http.inbound import Problem
 from contracts.access import Role
 from webhook.console.rendering import (
     LANGUAGE_COOKIE,

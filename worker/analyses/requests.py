@@ -96,8 +96,7 @@ def desk_without_engine(settings: Settings, store: Store, clock: Clock, queue: W
 
     @cache
     def label(kind: AnalysisKind) -> str:
-        from prompts.templating.registry import PromptRegistry
-        from prompts.templating.versions import versions_for
+        from prompts.templating.registry import PromptRegistry, versions_for
 
         versions = versions_for(
             PromptRegistry.read(own=settings.templates),

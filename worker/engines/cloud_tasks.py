@@ -19,8 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from adapters.google.oidc import ForbiddenCallerError, UnauthenticatedError
-from adapters.http.inbound import BodyReader
-from adapters.http.problems import Problem
+from adapters.http.inbound import BodyReader, Problem
 from contracts.errors import MalformedMessageError, TransientError
 from contracts.values import ConversationId
 from observability.logs import logger

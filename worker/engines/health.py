@@ -13,8 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from adapters.http.access import Access
-from adapters.http.addresses import SameAddresses
-from adapters.http.problems import Problem, on_error, on_refusal
+from adapters.http.inbound import Problem, SameAddresses, on_error, on_refusal
 from contracts.errors import TransientError
 from observability.exposition import CONTENT_TYPE
 

@@ -2,18 +2,24 @@
 
 What waits is read before the conversations: a message that is answered in between is in both, and its deduplication
 key, which goes along, keeps it from being answered twice. So no message acknowledged before the copy began is missing.
+
+Of records the later change wins, by the moment that its writer gave it; one that went on at the target stays.
 """
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from contracts.delivery import InboxEntry
+from contracts import ledger, notices, performance
+from contracts.delivery import InboxEntry, Record
 from contracts.listing import ConversationQuery
-from contracts.paging import all_conversations
-from contracts.ports import Inbox
+from contracts.paging import all_conversations, all_records
+from contracts.ports import Inbox, Records
 from contracts.values import ConversationId
+from flags import invalidation
+from flags.experiments import observations, store
+from flags.store import FLAGS, OLDER
+from reports import budget, posting
 from worker.migration.conversations import Migration, Moved
-from worker.migration.records import copy_records
 
 # Every lease has run out by then, so that what is worked on counts as waiting.
 FAR = datetime(2200, 1, 1, tzinfo=UTC)
@@ -63,3 +69,49 @@ async def copy_everything(migration: Migration, *, at: datetime, replacing: bool
 async def _waiting(inbox: Inbox) -> Sequence[InboxEntry]:
     due = await inbox.due(at=FAR, limit=MOST)
     return [entry for conversation_id in due for entry in await inbox.pending(conversation_id)]
+
+
+# Flags last but for their news: whoever reads them again finds their history and the experiments that they belong to.
+COLLECTIONS = (
+    ledger.COLLECTION,
+    performance.COLLECTION,
+    budget.COLLECTION,
+    posting.COLLECTION,
+    observations.COLLECTION,
+    notices.COLLECTION,
+    store.COLLECTION,
+    OLDER,
+    FLAGS,
+    invalidation.COLLECTION,
+)
+
+
+async def copy_records(source: Records, target: Records, *, at: datetime) -> AsyncIterator[Moved]:
+    """Bring the target's records up to date, one after the other; yields what became of each.
+
+    Raises:
+        StoreUnavailableError: one of both places is unavailable; what was copied stays.
+    """
+    for collection in COLLECTIONS:
+        async for record in all_records(source, collection, at=at):
+            yield await _copy(record, target, at)
+
+
+async def _copy(record: Record, target: Records, at: datetime) -> Moved:
+    there = await target.get(record.collection, record.key, at=at)
+    if there is not None and _content(there) == _content(record):
+        return Moved.UNCHANGED
+    if there is not None and there.updated_at >= record.updated_at:
+        return Moved.AHEAD
+    version = there.version if there is not None else 0
+    written = await target.put(record.model_copy(update={"version": version}))
+    if written is None:
+        # Another process changed it there in this moment.
+        return Moved.AHEAD
+    read_back = await target.get(record.collection, record.key, at=at)
+    return Moved.COPIED if read_back is not None and _content(read_back) == _content(record) else Moved.DIFFERENT
+
+
+def _content(record: Record) -> Record:
+    """The record without its version, which each store counts for itself."""
+    return record.model_copy(update={"version": 0})

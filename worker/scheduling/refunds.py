@@ -28,11 +28,7 @@ class AttemptRefunds:
             self._noted[conversation_id] = sequences
 
     async def refund(self, conversation_id: ConversationId) -> None:
-        """Take back what is noted of the conversation.
-
-        Raises:
-            InboxUnavailableError: it stays noted.
-        """
+        """Take back what is noted of the conversation. Raises InboxUnavailableError: it stays noted."""
         sequences = self._noted.pop(conversation_id, None)
         if sequences is None:
             return

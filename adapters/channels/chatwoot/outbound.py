@@ -56,11 +56,7 @@ def payload(message: OutboundMessage) -> dict[str, Any]:
 
 
 def _taken(answer: Answer) -> Answer:
-    """Return the answer of an accepted call.
-
-    Raises:
-        ChannelUnavailableError, ChannelRefusedError: by its status.
-    """
+    """Return the answer of an accepted call. Raises ChannelUnavailableError, ChannelRefusedError: by its status."""
     if answer.is_success:
         return answer
     if answer.status in (401, 403):

@@ -50,11 +50,7 @@ def _asking(name: str, settings: GraphSettings) -> AbstractAsyncContextManager[Q
 
 
 async def _read(ask: Question, method: str, path: str, name: str, **given: Any) -> dict[str, Any]:
-    """Return the object of an answer.
-
-    Raises:
-        Refusal: the platform does not take the token, or the question.
-    """
+    """Return the object of an answer. Raises Refusal: the platform does not take the token, or the question."""
     answer = await ask(method, path, **given)
     if answer.status == 200:
         return answer.content

@@ -53,11 +53,7 @@ def _asking(settings: TelegramSettings) -> AbstractAsyncContextManager[Question]
 
 
 async def _call(ask: Question, method: str, content: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the result of a method.
-
-    Raises:
-        Refusal: Telegram does not take it.
-    """
+    """Return the result of a method. Raises Refusal: Telegram does not take it."""
     status, _, answer = await ask("POST", f"/{method}", json=content or {})
     if status in (401, 404):
         raise Refusal(f"the token is refused ({status})", "set TELEGRAM_BOT_TOKEN as @BotFather shows it (/mybots)")

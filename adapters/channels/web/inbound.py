@@ -4,7 +4,7 @@ import re
 import uuid
 from datetime import datetime
 
-from adapters.http.problems import Problem
+from adapters.http.inbound import Problem
 from adapters.json_input import parse_json
 from contracts.errors import MalformedMessageError
 from contracts.messages import Address, ChannelName, InboundMessage

@@ -7,7 +7,8 @@ The callback address and the verify token cannot be read with a system user's to
 
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -20,6 +21,7 @@ from adapters.channels.asking import WITHIN, Refusal, failed
 from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.http.client import HttpError, ask, open_client
 from contracts.findings import Finding, Health
+from contracts.messages import Template
 
 FIELDS = "verified_name,display_phone_number,quality_rating,code_verification_status,messaging_limit_tier"
 MANAGEMENT, MESSAGING = "whatsapp_business_management", "whatsapp_business_messaging"
@@ -118,11 +120,7 @@ class Examination:
         return accounts
 
     async def _read(self, path: str, *, method: str = "GET", **parameters: str) -> dict[str, Any]:
-        """Ask the Graph API with the proof of the app secret.
-
-        Raises:
-            Refusal: it did not answer, or refuses.
-        """
+        """Ask the Graph API with the proof of the app secret. Raises Refusal: it did not answer, or refuses."""
         try:
             answer = await ask(
                 self._client,
@@ -194,3 +192,54 @@ def _notes_of_tier(number: dict[str, Any], new_people: int | None) -> Sequence[t
         return []
     step = f"set WHATSAPP_NEW_PEOPLE_PER_DAY={most}: templates beyond it wait instead of being refused"
     return [(f"{most:,} new people in 24 hours", step)]
+
+
+TEMPLATE_FIELDS = "name,language,category,status,components"
+APPROVED = "APPROVED"
+_PARAMETER = re.compile(r"\{\{\s*\w+\s*\}\}")
+
+
+@dataclass(frozen=True)
+class ListedTemplate:
+    """Template of the platform; `parameters` are those of its body, `status` its word (`APPROVED`, `PAUSED` ...)."""
+
+    name: str
+    language: str
+    category: str
+    status: str
+    parameters: int
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> "ListedTemplate":
+        bodies = [one.get("text", "") for one in content.get("components", []) if one.get("type") == "BODY"]
+        named = {key: str(content.get(key, "")) for key in ("name", "language", "category", "status")}
+        return cls(**named, parameters=len(set(_PARAMETER.findall(" ".join(bodies)))))
+
+    def view(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def read_templates(settings: WhatsAppSettings) -> list[ListedTemplate]:
+    """Read every template of the accounts that the token manages.
+
+    Raises:
+        Refusal: the platform did not answer, or refuses; the text says what to do.
+    """
+    async with open_client(within=WITHIN) as client:
+        return [ListedTemplate.of(one) for one in await Examination(settings, client).templates(TEMPLATE_FIELDS)]
+
+
+def problem_of(template: Template, listed: Iterable[ListedTemplate]) -> str | None:
+    """Return why the platform would refuse the template; None: it would not."""
+    named = [one for one in listed if one.name == template.name]
+    found = next((one for one in named if one.language == template.language), None)
+    if found is None:
+        languages = ", ".join(one.language for one in named)
+        return f"it exists in {languages} only" if languages else "the platform has no template of that name"
+    if found.status != APPROVED:
+        return f"it is {found.status}"
+    if found.parameters != len(template.parameters):
+        return f"it takes {found.parameters} parameters, the documents give {len(template.parameters)}"
+    if found.category.lower() != template.category:
+        return f"its category is {found.category.lower()}, the documents say {template.category}"
+    return None

@@ -11,13 +11,13 @@ from typing import Any
 
 from adapters.channels.meta import MetaInbound
 from adapters.channels.reading import Content, Reader, dict_in, dict_of, list_in, moment_of, required, text_of
-from adapters.channels.whatsapp.codes import is_in_any_form
+from adapters.channels.whatsapp import is_in_any_form
 from adapters.json_input import parse_json
 from contracts.channels import Post, Received
 from contracts.errors import MalformedMessageError
 from contracts.media import InboundMedia
 from contracts.messages import ADVERTISEMENT, OTHER_ACCOUNT, ChannelName, DeliveryState, InboundKind, StatusUpdate
-from contracts.signs import shortened
+from contracts.values import shortened
 
 MAX_ADVERTISEMENT = 1_000
 

@@ -10,8 +10,7 @@ from urllib.parse import quote
 
 from adapters.channels.meta import code_of
 from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, bearer, object_of
-from adapters.channels.whatsapp import LIMITS
-from adapters.channels.whatsapp.codes import WAIT_CODES, is_in_any_form, is_of_account
+from adapters.channels.whatsapp import LIMITS, WAIT_CODES, is_in_any_form, is_of_account
 from adapters.http.client import Answer, HttpError, ask
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError

@@ -1,1 +1,0 @@
-"""Cross-cutting HTTP: rate limits, documentation."""

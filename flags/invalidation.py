@@ -29,9 +29,7 @@ class Invalidation:
         return str(record.version) if record else ""
 
     async def tell(self, at: datetime) -> None:
-        """Invalidate the other processes' caches. The change is stored already: a lost event delays it by minutes at
-        most.
-        """
+        """Invalidate the other processes' caches; a lost event delays the stored change by minutes at most."""
         try:
             record = await self._store.get(COLLECTION, self._subject, at=at)
             version = record.version if record else 0

@@ -66,9 +66,7 @@ class Exposition:
         return generate_latest(_Exposed())
 
     async def _look(self) -> None:
-        """Refresh the gauges; one that cannot be counted becomes NaN, since its last value would pass for a current
-        one.
-        """
+        """Refresh the gauges; one that cannot be counted becomes NaN: its last value would pass for a current one."""
         now = self._clock.now()
         try:
             async with asyncio.timeout(LOOK_WITHIN_SECONDS):

@@ -31,10 +31,7 @@ Post = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True)
 class ReportPosting:
-    """Poster with one record per period and place: the first process to write it posts the report.
-
-    `place` tells several posters of one team apart; that of the first one is empty.
-    """
+    """Poster with a record per period and `place`, empty for the first: the process that writes it posts the report."""
 
     reporting: Reporting
     records: Records

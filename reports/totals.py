@@ -43,9 +43,7 @@ class _Shard(Generic[P]):
 
 
 class Shards(Generic[P]):
-    """The sums of one process in one collection. `key` makes a record's key of the hour, the kind and a writer's name
-    that is unique to each shard.
-    """
+    """The sums of one process in one collection; `key` makes a key of hour, kind and the unique name of a shard."""
 
     def __init__(
         self,

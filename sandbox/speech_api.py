@@ -48,10 +48,7 @@ _HEARD: dict[SpeechFault, dict[str, Any]] = {
 
 
 class SpeechBehaviour(Setting):
-    """Behaviour of the service; the next `times` requests meet the fault, without it all.
-
-    `on` is the end of the path of those that it is for: `speech`, `transcriptions`.
-    """
+    """Behaviour of the service; the next `times` requests, or all, whose path ends with `on` meet the fault."""
 
     latency: AnyLatency = Latency()
     fault: SpeechFault | None = None

@@ -44,9 +44,7 @@ _UNUSABLE = EXPERIMENT_EVENTS.labels(outcome="unusable")
 
 @dataclass
 class _Shard:
-    """The rows of one record. `earlier` holds events from before this process exposed the person; another process may
-    have exposed them by then.
-    """
+    """The rows of one record; `earlier` has events before the exposure here, perhaps after one in another process."""
 
     key: str
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)

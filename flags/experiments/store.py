@@ -218,9 +218,7 @@ def _read(record: Record) -> Experiment | None:
 
 
 def _assigns_differently(flag: Flag | None, experiment: Experiment) -> bool:
-    """Return whether the flag assigns by other rules; a flag that is disabled or missing assigns no person, as in a
-    pause.
-    """
+    """Return whether the flag assigns by other rules; a disabled or missing one assigns no person, as in a pause."""
     if flag is None or flag.status is Status.DISABLED:
         return False
     return flag.status is not Status.AB_TEST or assignment_of(flag) != experiment.assignment

@@ -63,8 +63,10 @@ class Cache(Generic[T]):
     @property
     def known(self) -> Mapping[str, T]:
         """All cached values, by key."""
-        if self._monotonic() >= self._too_old_at:
-            self._ask()
+        if self._monotonic() >= self._too_old_at and (self._asked is None or self._asked.done()):
+            # Without an event loop there is no refresh in the background.
+            with suppress(RuntimeError):
+                self._asked = asyncio.get_running_loop().create_task(self.refresh())
         return self._known
 
     async def look(self) -> bool:
@@ -108,16 +110,6 @@ class Cache(Generic[T]):
     def _wait_a_while(self) -> None:
         """Postpone the next refresh, so that not every evaluation runs into an unavailable source."""
         self._too_old_at = self._monotonic() + min(self._max_age, LOOK_EVERY.total_seconds())
-
-    def _ask(self) -> None:
-        """Start a refresh in the background, unless one is running or there is no event loop."""
-        if self._asked is not None and not self._asked.done():
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        self._asked = loop.create_task(self.refresh())
 
     async def close(self) -> None:
         """Cancel the refresh that is running."""

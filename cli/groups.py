@@ -1,4 +1,4 @@
-"""The groups of commands, each loaded when one of its commands is named: all of them together take a second."""
+"""Groups of commands, and commands of their own, each loaded when it is named: all of them together take a second."""
 
 from importlib import import_module
 
@@ -19,6 +19,7 @@ GROUPS = {
     "cache": "cli.cache",
     "eval": "cli.evaluation",
     "release": "cli.release",
+    "shadow": "cli.shadow",
 }
 
 

@@ -1,4 +1,4 @@
-"""Sets up what the tests need beside Python: Chromium, Graphviz, redis-server, Prometheus, the Firestore emulator.
+"""Sets up what the tests need beside Python: Chromium, Graphviz, Redis, Prometheus, Alertmanager, Firestore's emulator.
 
 On a machine where packages may be installed it installs what is missing; elsewhere it says loudly what will be
 skipped. With `CI` set, what cannot be had is a failure.
@@ -16,8 +16,9 @@ PROGRAMS = {
     "graphviz": ("dot",),
     "redis-server": ("redis-server",),
     "default-jre-headless": ("java",),
-    # With promtool. Grafana and Jaeger are in no package source of Debian.
+    # With promtool, and amtool. Grafana and Jaeger are in no package source of Debian.
     "prometheus": ("prometheus",),
+    "prometheus-alertmanager": ("amtool",),
 }
 # Comes from Google's own package repository, or with the Google Cloud SDK as a component.
 EMULATOR_PACKAGE = "google-cloud-cli-firestore-emulator"

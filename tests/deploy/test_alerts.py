@@ -209,9 +209,13 @@ def test_every_alert_but_that_of_the_scrape_has_its_policy() -> None:
 
 
 def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("promtool")
+    return ran("promtool", "prometheus", *arguments)
+
+
+def ran(name: str, package: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    program = shutil.which(name)
     if program is None:
-        absent("promtool", "install Debian's package prometheus")
+        absent(name, f"install Debian's package {package}")
     return subprocess.run([program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
@@ -235,6 +239,16 @@ def test_every_severity_reaches_somebody() -> None:
     prometheus = yaml.safe_load((FOLDER / "prometheus.yaml").read_text())
     assert prometheus["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] == ["alertmanager:9093"]
     assert {name for rule in manager["inhibit_rules"] for name in re.findall(r"[A-Z]\w+", str(rule))} <= set(RULES)
+
+
+def test_alertmanager_takes_its_configuration_and_pages_for_a_lost_message() -> None:
+    file = "deploy/observability/alertmanager.yaml"
+    checked = ran("amtool", "prometheus-alertmanager", "check-config", file)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    for severity, receiver in (("page", "pages"), ("ticket", "tickets")):
+        way = ("config", "routes", "test", f"--config.file={file}", f"severity={severity}")
+        routed = ran("amtool", "prometheus-alertmanager", *way)
+        assert (routed.returncode, routed.stdout.strip()) == (0, receiver)
 
 
 def test_prometheus_takes_its_configuration(tmp_path: Path) -> None:

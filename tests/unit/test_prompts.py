@@ -59,7 +59,7 @@ LABELS = {
     "handoff_summary_v2@1ae3cb9b",
     "interview_question_v1@2d7238cc",
     "interview_question_v2@2d5c5e5c",
-    "judge_v1@9523438c",
+    "judge_v1@115a93f3",
     "select_message_type_v1@8a4f6822",
     "select_message_type_v2@72f9ca5d",
     "select_state_v1@e83def92",

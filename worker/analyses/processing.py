@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from contracts.links import unlinked
+
 from contracts.analysis import COLLECTION, Analysis, AnalysisKind, AnalysisStatus, CallbackState, Filed
 from contracts.backoff import Backoff
 from contracts.conversation import Conversation, Speaker, State, TaskRecord
@@ -162,7 +164,8 @@ class _Work:
         await deps.faults.reach("analysis.thought")
         billed = analysis.with_changes(tasks=(*analysis.tasks, result.record))
         if result.value is not None:
-            return await self._end(claimed, billed, result=result.value.model_dump(mode="json"))
+            said = unlinked(result.value.model_dump(mode="json"), deps.rulebook().institution)
+            return await self._end(claimed, billed, result=said)
         error = type(result.error).__name__
         if isinstance(result.error, PermanentError) or analysis.attempts >= LIMITS.attempts:
             return await self._end(claimed, billed, error=error)

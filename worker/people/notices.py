@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from contracts.links import unlinked
+
 from contracts.analysis import AnalysisKind
 from contracts.backoff import Backoff
 from contracts.conversation import Conversation, Owner, State, Trigger
@@ -208,7 +210,7 @@ class NoticeDelivery:
         }
         subject = text = ""
         if notice.event is NoticeEvent.HAND_OFF:
-            content |= await self._facts(head)
+            content |= unlinked(await self._facts(head), self.institution())
             subject, text = handoff_words(content, self.institution())
         return NoticeMessage(
             id=content["id"], subject=subject, text=text, content=content, at=self.clock.now(), address=head.address

@@ -11,12 +11,12 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import phonenumbers
-from contracts.links import ENDINGS, SCHEME, bare, linkifier
 from linkify_it import LinkifyIt
 from text_to_num import find_numbers
 
 from context.guardrails.sentences import folded
 from context.guardrails.words import HALF_PAST, MIDNIGHT, NOON, Token, Words
+from contracts.links import ENDINGS, SCHEME, bare, linkifier
 
 DAY = 24 * 60
 BESIDE = "beside "  # begins the label that an adjacent number gives

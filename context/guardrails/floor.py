@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import combinations
 
-from contracts.links import is_own
-
 from context.guardrails.atoms import BESIDE, Atom, AtomReader, Kind
 from context.guardrails.leaks import Leaks
 from context.guardrails.passages import passages_of, says_listed_prices
@@ -15,6 +13,7 @@ from context.guardrails.sentences import folded, seen, sentences, sentences_of
 from context.guardrails.words import Words
 from contracts.guardrails import Finding, KnownFacts, PartKind, Passage, ReplyPart, Rule
 from contracts.institution import Institution
+from contracts.links import is_own
 
 LONGEST_DRAFT = 16_000
 EXCERPT = 80

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from contracts.links import unlinked
-
 from contracts.analysis import COLLECTION, Analysis, AnalysisKind, AnalysisStatus, CallbackState, Filed
 from contracts.backoff import Backoff
 from contracts.conversation import Conversation, Speaker, State, TaskRecord
 from contracts.delivery import Record
 from contracts.errors import CallbackRefusedError, PermanentError, TransientError, WorkerError, family_of
 from contracts.ledger import BilledCall
+from contracts.links import unlinked
 from contracts.listing import ConversationQuery
 from contracts.ports import WakeUps
 from fsm.migrations import migrate

@@ -19,7 +19,7 @@ from contracts.errors import CallbackRefusedError, PermanentError, TransientErro
 from contracts.ledger import BilledCall
 from contracts.listing import ConversationQuery
 from contracts.ports import WakeUps
-from fsm.migrations import migrate
+from fsm.machine import migrate
 from observability.logs import conversation_logged, logger
 from observability.metrics import ANALYSES, ANALYSIS_SECONDS, BACKGROUND_ERRORS, CALLBACKS
 from observability.turn_spans import analysis_span

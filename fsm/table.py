@@ -1,6 +1,6 @@
 """States and legal moves, as data. `fsm/machine.py` runs it, `docs/fsm.md` is drawn from it.
 
-Change it together with `TABLE_VERSION` and a migration (`fsm/migrations.py`), and give the reason of an added move in
+Change it together with `TABLE_VERSION` and a migration (`fsm/machine.py`), and give the reason of an added move in
 `docs/decisions/`.
 """
 

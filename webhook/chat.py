@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from adapters.channels.web import reply_event
 from adapters.channels.web.inbound import CONVERSATION_NAME, MAX_TEXT, MESSAGE_NAME, read_message, web_conversation_id
 from adapters.http.access import RateLimit, client_of, require_allowed_origin
-from adapters.http.inbound import BodyReader, Problem, wait_seconds
+from adapters.http.inbound import BodyReader, Problem, json_body, wait_seconds
 from adapters.waiting import thread_of, wait_for_receipt
 from contracts.conversation import State
 from contracts.delivery import OutboxRow, Record
@@ -99,24 +99,12 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
     return router
 
 
-MESSAGE_SCHEMA: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["text"],
-                    "properties": {
-                        "id": {"type": "string", "pattern": f"^{MESSAGE_NAME.pattern}$"},
-                        "text": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT},
-                        "name": {"type": "string", "maxLength": 100},
-                    },
-                }
-            }
-        },
-    }
-}
+MESSAGE_SCHEMA = json_body(
+    ["text"],
+    id={"type": "string", "pattern": f"^{MESSAGE_NAME.pattern}$"},
+    text={"type": "string", "minLength": 1, "maxLength": MAX_TEXT},
+    name={"type": "string", "maxLength": 100},
+)
 
 
 def _require_name(conversation: str) -> None:

@@ -20,7 +20,7 @@ from contracts.ledger import BilledCall
 from contracts.links import unlinked
 from contracts.listing import ConversationQuery
 from contracts.ports import WakeUps
-from fsm.migrations import migrate
+from fsm.machine import migrate
 from observability.logs import conversation_logged, logger
 from observability.metrics import ANALYSES, ANALYSIS_SECONDS, BACKGROUND_ERRORS, CALLBACKS
 from observability.turn_spans import analysis_span

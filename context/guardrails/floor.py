@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import combinations
 
 from context.guardrails.atoms import BESIDE, Atom, AtomReader, Kind
+from context.guardrails.leaks import Leaks
 from context.guardrails.passages import passages_of, says_listed_prices
 from context.guardrails.sentences import folded, seen, sentences, sentences_of
 from context.guardrails.words import Words

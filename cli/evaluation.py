@@ -33,6 +33,7 @@ from contracts.pages import ReportPage, Table, Tile
 from contracts.values import Value
 from flags.experiments.statistics import Count, wilson
 from observability.logs import configure_logs
+from prompts.templating.registry import PromptRegistry
 
 
 class Suites(TyperGroup):
@@ -374,7 +375,7 @@ def _institution(folder: Path) -> Institution:
 
 @cache
 def _floor(folder: Path) -> Floor:
-    return Floor(_institution(folder))
+    return Floor(_institution(folder), PromptRegistry.read().wording())
 
 
 def _summary(outcomes: Sequence[Outcome], judge: Judge | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pydantic import Field
 from contracts.conversation import Conversation, Speaker
 from contracts.delivery import Record
 from contracts.institution import Institution
+from contracts.links import unlinked
 from contracts.messages import Address
 from contracts.values import ConversationId, Instant, Kept, Value
 
@@ -81,13 +82,16 @@ class NoticeMessage(Value):
 
 
 def handoff_brief(head: Conversation, institution: Institution) -> dict[str, Any]:
-    """Return what an agent needs at first sight: `summary` of the matter, `facts` by label, `open_question`."""
+    """Return what an agent needs at first sight: `summary` of the matter, `facts` by label, `open_question`.
+
+    Links of the customer are marked and cannot be clicked.
+    """
     line, intent = institution.line(head.business_line), institution.intent(head.intent)
     matter = (line.name if line else "", intent.description if intent else "")
     labels = {spec.id: spec.label for spec in institution.fields}
     asked = [said.text for said in head.window if said.speaker is Speaker.PERSON]
     return {
         "summary": ": ".join(filter(None, matter)),
-        "facts": {labels.get(name, name): value for name, value in head.fields.items()},
-        "open_question": asked[-1] if asked else None,
+        "facts": unlinked({labels.get(name, name): value for name, value in head.fields.items()}, institution),
+        "open_question": unlinked(asked[-1], institution) if asked else None,
     }

@@ -5,7 +5,7 @@ import random
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -88,9 +88,9 @@ LIBRARIES: Mapping[str, tuple[str, ...]] = {
 class Rulebooks:
     """The institution in force, with its gate; at first as the documents say it."""
 
-    def __init__(self, source: InstitutionSource) -> None:
-        self._source = source
-        self._current = _rulebook(source.current)
+    def __init__(self, source: InstitutionSource, instructions: Sequence[str] = ()) -> None:
+        self._source, self._instructions = source, instructions
+        self._current = self._rulebook(source.current)
 
     def current(self) -> Rulebook:
         return self._current
@@ -105,11 +105,11 @@ class Rulebooks:
 
     def take_up(self, institution: Institution) -> None:
         if institution.version != self._current.institution.version:
-            self._current = _rulebook(institution)
+            self._current = self._rulebook(institution)
 
-
-def _rulebook(institution: Institution) -> Rulebook:
-    return Rulebook(institution=institution, floor=Floor(institution), consent=OptOutWords(institution))
+    def _rulebook(self, institution: Institution) -> Rulebook:
+        floor = Floor(institution, self._instructions)
+        return Rulebook(institution=institution, floor=floor, consent=OptOutWords(institution))
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,8 @@ async def open_engine(
         raise ConfigurationError(f"the state table is unsound: {'; '.join(unsound)}")
     async with AsyncExitStack() as stack:
         clock = clock or SystemClock()
-        rulebooks = Rulebooks(InstitutionSource(settings.institution))
+        templates = PromptRegistry.read(own=settings.templates)
+        rulebooks = Rulebooks(InstitutionSource(settings.institution), templates.wording())
 
         deferred = None if model else _deferred_model(settings)
         model = model or deferred
@@ -174,7 +175,7 @@ async def open_engine(
         cache = await stack.enter_async_context(_answer_cache(settings, clock))
         executor = make_executor(settings, model, meter, cache)
         versions = versions_for(
-            PromptRegistry.read(own=settings.templates),
+            templates,
             choice=settings.use_templates,
             structured=settings.use_structured_templates,
         )

@@ -12,17 +12,16 @@ from typing import NamedTuple
 
 import phonenumbers
 from linkify_it import LinkifyIt
-from linkify_it.tlds import TLDS
 from text_to_num import find_numbers
 
 from context.guardrails.sentences import folded
 from context.guardrails.words import HALF_PAST, MIDNIGHT, NOON, Token, Words
+from contracts.links import ENDINGS, SCHEME, bare, linkifier
 
 DAY = 24 * 60
 BESIDE = "beside "  # begins the label that an adjacent number gives
 _DOT = r"[\[({] ?(?:\.|dot|ponto|punto|point|punkt) ?[\])}]"
 _MAY_BE_LINK = re.compile(rf"[^\W_]\.[^\W\d_]|@|//|{_DOT}", re.IGNORECASE)
-_SCHEME = re.compile(r"(?<!\w)\w{2,10}://\S+|(?<!\w)www\.\S+", re.IGNORECASE)
 _HIDDEN_LINK = re.compile(rf"\w{{1,63}} ?{_DOT} ?(?P<ending>[a-z]{{2,12}})(?!\w)", re.IGNORECASE)
 _HANDLE = re.compile(r"(?<![\w@.])@[^\W\d][\w.]{1,38}\w")
 _DATE = re.compile(r"(?<![\w/.-])\d{1,4}([/.-])\d{1,2}(?:\1\d{2,4})?(?![\w/-]|\.\d)")
@@ -64,7 +63,6 @@ _CLOCK_HOURS = frozenset(("duration-hour",))
 _MARKER = re.compile(r"\W{0,3}(?:\d{1,2}[.)]|[^\W\d_]+ \d ?[:)\u2013-])\s")
 _AFTER = re.compile(r"[ ]?([^\W\d_]+)|[ ](\d)")
 _MONTH_AFTER = re.compile(r"(?: [a-z]{2})? ([^\W\d_]{3,})")
-_MONTHS_AND_WORDS = frozenset(("may", "mar", "march", "set"))
 _WORD_BEFORE = re.compile(r"([^\W\d_]+) $")
 _CUTS = re.compile(r"[,;.:/\0]")
 _LABEL = re.compile(r"([^\W\d_]{3,})(?: [^\W\d_]{1,3})? $")
@@ -80,7 +78,6 @@ _FEWEST_SPELLED = 4
 _LONGEST_JOIN, _LONGEST_RANGE = 14, 12
 _LONGEST_ACRONYM = 3
 _LATIN_ENDS = 0x24F
-_ENDINGS = frozenset(ending.lower() for ending in TLDS)
 
 
 class Kind(StrEnum):
@@ -149,11 +146,6 @@ class _Days(NamedTuple):
     days: frozenset[int]
 
 
-@cache
-def _linkifier(more_endings: frozenset[str]) -> LinkifyIt:
-    return LinkifyIt().tlds(sorted(_ENDINGS | more_endings))
-
-
 class AtomReader:
     """Reads the atoms of single sentences in the languages of `words`.
 
@@ -169,7 +161,7 @@ class AtomReader:
 
     def read(self, sentence: str) -> tuple[Atom, ...]:
         """The atoms of a sentence that `sentences` returned, in the order of the kinds."""
-        reading = _Reading(self._words, _linkifier(self._endings), sentence)
+        reading = _Reading(self._words, linkifier(self._endings), sentence)
         if self._vocabulary and self.is_foreign(sentence):
             reading.homographs = _HOMOGRAPHS
         return tuple(reading.atoms())
@@ -243,18 +235,17 @@ class _Reading:
         for match in self.linkifier.match(self.sentence) or ():
             kind = Kind.EMAIL if match.schema == "mailto:" else Kind.LINK
             yield self._link(kind, match.index, match.last_index)
-        for kind, pattern in ((Kind.EMAIL, _EMAIL), (Kind.LINK, _SCHEME), (Kind.HANDLE, _HANDLE)):
+        for kind, pattern in ((Kind.EMAIL, _EMAIL), (Kind.LINK, SCHEME), (Kind.HANDLE, _HANDLE)):
             for found in pattern.finditer(self.rest):
                 yield self._link(kind, *found.span())
         for found in _HIDDEN_LINK.finditer(self.rest):
-            if found["ending"] in _ENDINGS:
+            if found["ending"] in ENDINGS:
                 yield self._link(Kind.LINK, *found.span())
 
     def _link(self, kind: Kind, start: int, end: int) -> Atom:
-        address = self.sentence[start:end].lower().removeprefix("mailto:")
-        if kind is Kind.LINK:
-            address = re.sub(r"^https?://", "", address).removeprefix("www.").rstrip("/.,;:!?)")
-        return self._atom(kind, address, start, end)
+        address = self.sentence[start:end]
+        value = bare(address) if kind is Kind.LINK else address.lower().removeprefix("mailto:")
+        return self._atom(kind, value, start, end)
 
     def _names(self) -> Iterator[Atom]:
         """Capitalised words after the sentence's first: the names that a person has to be known by."""
@@ -331,17 +322,15 @@ class _Reading:
             yield open_group
 
     def _days_named(self, match: re.Match[str]) -> frozenset[int] | None:
-        name = match["day"]
+        name, short = match["day"], self.words.short_days
         if name is None:
             return self.words.days_of(match["group"])
         if name in self.words.days:
             return frozenset((self.words.days[name],))
-        beside = self.rest[max(0, match.start() - 10) : match.start()], self.rest[match.end() : match.end() + 10]
-        neighbours = [*_WORD.findall(beside[0])[-2:], *_WORD.findall(beside[1])[:2]]
-        named = any(word in self.words.short_days or word in self.words.days for word in neighbours)
-        capital = self.sentence[match.start()].isupper() and beside[1][:2].strip(". ").startswith((":", ","))
-        alone = beside[0].endswith("(") or capital
-        return frozenset((self.words.short_days[name],)) if named or alone else None
+        before, after = self.rest[max(0, match.start() - 10) : match.start()], self.rest[match.end() :][:10]
+        neighbours = (*_WORD.findall(before)[-2:], *_WORD.findall(after)[:2])
+        alone = before.endswith("(") or any(word in short or word in self.words.days for word in neighbours)
+        return frozenset((short[name],)) if alone else None
 
     def _times(self) -> Iterator[_Time]:
         for match in self.words.noon_pattern.finditer(self.rest):
@@ -470,7 +459,7 @@ class _Reading:
                 last = following
                 position += 1
             position += 1
-            said_of = _days_said_of(first.start, last.end, days, times, self.rest)
+            said_of = _days_said_of(first.start, last.end, days, self.rest)
             closes = last.minutes if last is not first else frozenset[int]()
             text = self.sentence[first.start : last.end]
             value = "-".join(str(min(minutes)) for minutes in (first.minutes, closes) if minutes)
@@ -517,9 +506,13 @@ class _Reading:
             gap = self.rest[numbers[position].end : numbers[position + 1].start]
             if len(gap) <= _LONGEST_RANGE and not _CUTS.search(gap) and not units[position][1]:
                 units[position] = units[position + 1]
-        for position in range(1, len(numbers)):  # "12 km, y el otro 18"
-            if not units[position][1] and any("-" in unit for unit in units[position - 1][0]):
-                units[position] = units[position - 1]
+        measured = last = frozenset[str]()
+        for position, (first, every) in enumerate(units):
+            if every:
+                last = frozenset(unit for unit in first if "-" in unit)
+                measured |= last
+            elif last:
+                units[position] = measured, measured
         return units
 
     def _money_beside(self, number: _Number) -> str:
@@ -544,26 +537,22 @@ class _Reading:
         before = _WORD_BEFORE.search(self.sentence, max(0, number.start - _LONGEST_JOIN), number.start)
         for name in (match[1] for match in (after, before) if match):
             month = self.words.months.get(folded(name), 0)
-            if month and (name[0].isupper() or folded(name) not in _MONTHS_AND_WORDS):
+            if month:
                 return month
         return 0
 
     def _units(self, number: _Number) -> tuple[frozenset[str], frozenset[str]]:
-        """Stems of what is counted, and of that and the next word: at most two words, small ones passed over."""
+        """Stems of what is counted, and of that and the next word; small words are passed over."""
         first, stems = frozenset[str](), frozenset[str]()
-        position, found = number.end, 0
-        for _ in range(4):
+        position = number.end
+        for _ in range(3):
             match = _AFTER.match(self.rest, position)
             if match is None or match[1] is None or match[1] in self.words.joins or match[1] in self.words.days:
                 break
             position = match.end(1)
-            if len(match[1]) <= _SHORTEST_UNIT and not self.words.measures(match[1]):
-                continue
-            stems |= self.words.stems(match[1])
-            first = first or stems
-            found += 1
-            if found == 2:
-                break
+            if len(match[1]) > _SHORTEST_UNIT or self.words.measures(match[1]):
+                stems |= self.words.stems(match[1])
+                first = first or stems
         return first, stems
 
 
@@ -584,22 +573,15 @@ def _days_between(first: frozenset[int], last: frozenset[int]) -> frozenset[int]
     return frozenset(range(start, end + 1)) if start <= end else frozenset((*range(start, 8), *range(1, end + 1)))
 
 
-def _days_said_of(
-    start: int, end: int, days: Sequence[_Days], times: Sequence[_Time], text: str
-) -> frozenset[int] | None:
+def _days_said_of(start: int, end: int, days: Sequence[_Days], text: str) -> frozenset[int] | None:
     """Return the days of hours: those right after them, else the nearest before, else the first after."""
-    starts = [group.start for group in days]
-    position = bisect_left(starts, start)
-    before = days[position - 1] if position else None
-    after = days[position] if position < len(days) else None
-    if after is None or before is None:
-        nearest = before or after
-        return nearest.days if nearest else None
-    gap = text[end : after.start]
-    followed = any(0 <= time.start - after.end <= _LONGEST_JOIN - 2 for time in times)
-    right_after = len(gap) <= _LONGEST_JOIN and not re.search(r"[,;.]| (?:and|e|y|et|und) ", gap)
-    trailing = times[0].start < days[0].start
-    return after.days if (right_after or trailing) and not (followed and not trailing) else before.days
+    position = bisect_left([group.start for group in days], start)
+    before, after = days[:position][-1:], days[position : position + 1]
+    if before and after:
+        gap = text[end : after[0].start]
+        right_after = len(gap) <= _LONGEST_JOIN and not re.search(r"[,;.]| (?:and|e|y|et|und) ", gap)
+        return after[0].days if right_after else before[0].days
+    return next((group.days for group in (*before, *after)), None)
 
 
 def _canonical(number: str) -> str:

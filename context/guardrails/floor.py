@@ -13,6 +13,7 @@ from context.guardrails.sentences import folded, seen, sentences, sentences_of
 from context.guardrails.words import Words
 from contracts.guardrails import Finding, KnownFacts, PartKind, Passage, ReplyPart, Rule
 from contracts.institution import Institution
+from contracts.links import is_own
 
 LONGEST_DRAFT = 16_000
 EXCERPT = 80
@@ -89,13 +90,17 @@ class _Person:
 
 
 class Floor:
-    """Checks drafts against one institution. What it compares with is worked out once."""
+    """Checks drafts against one institution. What it compares with is worked out once.
 
-    def __init__(self, institution: Institution) -> None:
+    Args:
+        instructions: texts of the prompt templates, which no draft repeats.
+    """
+
+    def __init__(self, institution: Institution, instructions: Sequence[str] = ()) -> None:
         self.passages = passages_of(institution)
         self._documents = _words_of(*institution.documents.values(), *(passage.text for passage in self.passages))
         self._reader = AtomReader(Words(institution.language), institution.allowed_domains, self._documents)
-        self._leaks = Leaks(institution, self.passages)
+        self._leaks = Leaks(institution, self.passages, instructions)
         self._read = lru_cache(maxsize=4096)(self._reader.read)
         self._passage_atoms = tuple((one, atom) for one in self.passages for atom in self._atoms(one.text))
         self._facts_of = {passage.id: self._facts((passage.text,)) for passage in self.passages}
@@ -115,8 +120,9 @@ class Floor:
         whole = [part.text for part in parts] + list(also)
         if refused := _refused_unread(whole):
             return (refused,)
-        person = self._person(known)
-        found, number = list[_Found](), 0
+        person, found, number = self._person(known), list[_Found](), 0
+        if leaked := self._leaks.run_in("\n".join(map(seen, whole)), person.text):
+            found.append((_leak(leaked, None, "this is text of the instructions, not of a reply"), None))
         for part in parts:
             found += self._missing_sources(part, number)
             cited = tuple(self._facts_of[source] for source in part.sources if source in self._facts_of)
@@ -141,7 +147,7 @@ class Floor:
         found = list[_Found]()
         for number, sentence in enumerate(sentences(text)):
             for atom in self._read(sentence):
-                elsewhere = atom.kind is Kind.LINK and not self._is_own_host(atom.value)
+                elsewhere = atom.kind is Kind.LINK and not is_own(atom.value, self._own_hosts)
                 priced = atom.kind is Kind.MONEY and not self._says_prices
                 if elsewhere or priced or (atom.kind is Kind.UNREADABLE and not atom.value.isupper()):
                     found.append((_finding(atom, number, "the documents may not say this"), None))
@@ -152,11 +158,9 @@ class Floor:
     ) -> Iterator[_Found]:
         for piece in self._leaks.found_in(sentence):
             if folded(piece) not in person.text:
-                why = "this is text of the instructions, not of a reply"
-                yield Finding(rule=Rule.PROMPT_LEAK, excerpt=piece[:EXCERPT], sentence=number, why=why), None
+                yield _leak(piece, number, "this is a mark of the instructions, not of a reply"), None
         if spoken := self._leaks.to_the_judge(sentence):
-            why = "this speaks to a reader of the draft"
-            yield Finding(rule=Rule.PROMPT_LEAK, excerpt=spoken[:EXCERPT], sentence=number, why=why), None
+            yield _leak(spoken, number, "this speaks to a reader of the draft"), None
         foreign = self._reader.is_foreign(sentence)
         for atom in self._read(sentence):
             why = self._why_not(atom, sentence, says, cited, person, foreign=foreign)
@@ -239,10 +243,6 @@ class Floor:
             return False
         return asked or not atom.units & self._everything.counted
 
-    def _is_own_host(self, link: str) -> bool:
-        host = link.partition("/")[0]
-        return any(host == own or host.endswith(f".{own}") for own in self._own_hosts)
-
     def _missing_sources(self, part: ReplyPart, number: int) -> Iterator[_Found]:
         unknown = [source for source in part.sources if source not in self._facts_of]
         if unknown or (part.says is PartKind.INFORM and not part.sources):
@@ -298,6 +298,10 @@ def _finding(atom: Atom, number: int, why: str) -> Finding:
 def _is_paired(count: Atom) -> bool:
     """Whether another number is next to a count: it is an end of a range."""
     return any(label.startswith(BESIDE) for label in count.label)
+
+
+def _leak(piece: str, number: int | None, why: str) -> Finding:
+    return Finding(rule=Rule.PROMPT_LEAK, excerpt=piece[:EXCERPT], sentence=number, why=why)
 
 
 def _is_measured(count: Atom) -> bool:

@@ -4,17 +4,18 @@ import base64
 import codecs
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 
 from context.guardrails.sentences import folded
 from contracts.guardrails import Passage
 from contracts.institution import Institution
 
-RUN = 8  # words in a row
+RUN = 40  # letters and digits in a row
 _WORD = re.compile(r"[^\W_]+")
 _ID = re.compile(r"(?<![\w@./-])[A-Za-z]+(?:_[A-Za-z0-9]+)+(?![\w@/-])")
 _TAG = re.compile(r"</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>")
-_BASE64 = re.compile(r"[A-Za-z0-9+/]{24,}")
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/_-]{16,}={0,2}\s*)+")
+_QUOTED = re.compile(r'"[^"]*"')  # examples of what may be said
+_URL_SAFE = str.maketrans("-_", "+/")
 _KEY = re.compile(r"[{,]\s*[\"'][\w-]+[\"']\s*:")
 # Words that are about the draft and its verdict, and never said to a customer.
 _TO_THE_JUDGE = re.compile(
@@ -25,14 +26,17 @@ _TO_THE_JUDGE = re.compile(
 
 
 class Leaks:
-    """Index of the hidden text: the list of what is never done, descriptions of intents, ids, tags and keys."""
+    """Index of the hidden text: the Never list, descriptions of intents, instructions of the templates, ids."""
 
-    def __init__(self, institution: Institution, passages: Sequence[Passage]) -> None:
-        said = {run for passage in passages for run in _runs(passage.text)}
-        hidden = (*institution.never, *(intent.description for intent in institution.intents))
-        self._runs = frozenset(run for text in hidden for run in _runs(text)) - said
-        own = folded("\n".join(passage.text for passage in passages))
-        self._said_to_readers = frozenset(match[0] for match in _TO_THE_JUDGE.finditer(own))
+    def __init__(self, institution: Institution, passages: Sequence[Passage], instructions: Sequence[str] = ()) -> None:
+        own = "\n".join(passage.text for passage in passages)
+        hidden = (
+            *institution.never,
+            *(intent.description for intent in institution.intents),
+            *(_QUOTED.sub("", text) for text in instructions),
+        )
+        self._runs = frozenset(run for text in hidden for run in _runs(_squeezed(text))) - {*_runs(_squeezed(own))}
+        self._said_to_readers = frozenset(match[0] for match in _TO_THE_JUDGE.finditer(folded(own)))
         self._passage_ids = frozenset(passage.id for passage in passages)
 
     def to_the_judge(self, sentence: str) -> str:
@@ -41,27 +45,39 @@ class Leaks:
         return match[0] if match and match[0] not in self._said_to_readers else ""
 
     def found_in(self, sentence: str) -> Iterator[str]:
-        """Yield the parts of the prompt that a sentence repeats: a piece for each kind of leak."""
+        """Yield the marks of the prompt that a sentence has: a piece for each kind."""
         for pattern in (_ID, _TAG, _KEY):
             if match := pattern.search(sentence):
                 yield match[0]
-        for said in (sentence, *_uncovered(sentence)):
-            if leaked := next((run for run in _runs(said) if run in self._runs), None):
-                yield leaked
         if leaked := next((word for word in sentence.split() if word.strip(".,;:()[]`") in self._passage_ids), None):
             yield leaked
 
+    def run_in(self, draft: str, written: str) -> str:
+        """Return the first hidden run of a draft that the person has not written, or nothing.
 
-def _uncovered(sentence: str) -> Iterator[str]:
-    """Return what a sentence says in ROT13, backwards, and in each of its words that is base64."""
-    yield codecs.decode(sentence, "rot13")
-    yield sentence[::-1]
-    for word in _BASE64.findall(sentence):
-        with suppress(ValueError):
-            yield base64.b64decode(f"{word}{'=' * (-len(word) % 4)}", validate=True).decode()
+        A run is found however it is divided into words and lines, backwards, in ROT13 and in base64.
+        """
+        theirs = _squeezed(written)
+        runs = (run for text in _uncovered(draft) for run in _runs(text) if run in self._runs)
+        return next((run for run in runs if run not in theirs), "")
 
 
-def _runs(text: str) -> Iterator[str]:
-    """Every run of words in a row, in one spelling."""
-    words = _WORD.findall(folded(text))
-    return (" ".join(words[start : start + RUN]) for start in range(len(words) - RUN + 1))
+def _uncovered(draft: str) -> Iterator[str]:
+    """The letters of a draft as they are and in ROT13, forwards and backwards, and those of what is base64 in it."""
+    texts = [draft]
+    for match in _BASE64.finditer(draft):
+        packed = re.sub(r"[\s=]", "", match[0]).translate(_URL_SAFE)
+        texts.append(base64.b64decode(packed[: len(packed) // 4 * 4]).decode(errors="ignore"))
+    for text in texts:
+        for spelling in (_squeezed(text), _squeezed(codecs.decode(text, "rot13"))):
+            yield spelling
+            yield spelling[::-1]
+
+
+def _runs(squeezed: str) -> Iterator[str]:
+    return (squeezed[start : start + RUN] for start in range(len(squeezed) - RUN + 1))
+
+
+def _squeezed(text: str) -> str:
+    """The letters and digits of a text, in one spelling."""
+    return "".join(_WORD.findall(folded(text)))

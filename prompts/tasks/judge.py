@@ -14,7 +14,7 @@ from prompts.templating.inputs import TurnInput
 
 LAST_UTTERANCES = 4
 MESSAGE_CHARACTERS = 1_000
-RULES = (Rule.PROMISE, Rule.CLOSING, Rule.UNSUPPORTED, Rule.CONTRADICTS)
+RULES = (Rule.PROMISE, Rule.CLOSING, Rule.UNSUPPORTED, Rule.CONTRADICTS, Rule.PROMPT_LEAK)
 
 
 def judge_input(view: TurnView) -> TurnInput:

@@ -85,6 +85,13 @@ class PromptRegistry:
             raise ConfigurationError("\n".join(dict.fromkeys(problems)))
         return cls(templates, files=files, steps=steps, defaults=defaults)
 
+    def wording(self) -> tuple[str, ...]:
+        """Return what the templates and their steps say to the model, without samples: no reply repeats it."""
+        sources = [file.value for file in self.files.values()]
+        own = (text for one in sources for text in (one.system, one.user, *one.blocks.values()) if text)
+        does = (step.do for one in sources for step in one.steps or () if isinstance(step, OwnStep))
+        return *own, *does, *(step.source.text for step in self.steps.all())
+
     def default_version(self, name: str) -> int:
         """Return the version that is used without a choice."""
         return self._defaults.get(name, 1)

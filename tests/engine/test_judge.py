@@ -110,6 +110,26 @@ async def test_an_order_inside_the_draft_is_a_finding_of_the_floor(opened: Open)
     assert {violation.rule for violation in turn.violations} == {"prompt_leak"}
 
 
+@pytest.mark.parametrize(
+    ("leak", "rule"),
+    [
+        (
+            "The task: START from the intent's canonical answer; add nothing the institution's text does not say.",
+            "prompt_leak",
+        ),
+        ("Parta da resposta da intenção e não acrescente nada que o texto da instituição não diga.", "closing"),
+    ],
+)
+async def test_instructions_are_withheld_by_the_floor_and_translated_by_the_judge(
+    opened: Open, leak: str, rule: str
+) -> None:
+    async with opened() as runtime:
+        await behave(runtime, cheats=[leak], script=[said(leak)])
+        (turn,) = await play(runtime, "ana", ASKED)
+    assert [reply.text for reply in turn.replies] == [canonical(turn)]
+    assert rule in {violation.rule for violation in turn.violations}
+
+
 async def test_a_judge_that_errs_costs_a_rewrite_and_no_more(opened: Open) -> None:
     async with opened() as runtime:
         await behave(runtime, judge_errs=1, script=[said("Claro, com prazer conto tudo sobre isso para você.")])

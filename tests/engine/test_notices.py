@@ -1,6 +1,7 @@
 """The team hears of a hand-off: by Slack, e-mail and signed webhook, none lost, and again while it waits."""
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from adapters.email import EmailError, Mailer
 from adapters.http.callbacks import HttpCallback, signature
 from adapters.http.slack import SlackWebhook
 from contracts.errors import ConfigurationError
+from contracts.links import linkifier
 from contracts.notices import COLLECTION, NoticeEvent, NoticeTarget
 from contracts.ports import Store
 from contracts.turn import TurnReason
@@ -32,9 +34,11 @@ from tests.builders import (
     open_backend,
     pyloto,
     scripted,
+    summary,
 )
 from tests.smtp_server import smtp_server
 from worker.analyses.processing import analyse, desk_of
+from worker.analyses.requests import analyses_of
 from worker.drain import drain
 from worker.people.notices import AT_ONCE, ATTEMPTS, LEASE, NoticeDelivery, Notices
 from worker.people.privacy import erase
@@ -164,6 +168,33 @@ async def test_a_webhook_gets_the_chosen_events_signed_and_knows_a_repetition(st
         told = orjson.loads(off)
         assert (told["reason"], told["facts"], told["person"]) == (TurnReason.DECIDED, {"Nome": "Ana"}, "Ana")
         await callback.close()
+
+
+async def test_a_customers_link_is_marked_and_cannot_be_clicked_wherever_a_summary_goes(store: Any) -> None:
+    wants = "Pagar em https://golpe.example/pix ou golpe.shop, como em pyloto.com.br"
+    receivers = Notices(frozenset({NoticeTarget.SLACK, NoticeTarget.WEBHOOK}), frozenset({NoticeEvent.HAND_OFF}))
+    model = scripted(state=HUMAN, handoff_summary=summary(wants=wants))
+    bed = engine_bed(*store, model=model, notices=receivers)
+    events: list[Any] = []
+
+    async def receive(one: Any) -> None:
+        events.append(one.content)
+
+    team = Team(bed, **{NoticeTarget.WEBHOOK: receive})
+    await say(bed, "paguei em www.golpe.example/a.php, me liga")
+    asked = await desk_of(bed.engine.analyses).request(C1, "handoff_summary")
+    assert asked
+    await analyse(asked.id, bed.engine.analyses)
+    for _ in range(3):
+        await team.send()
+    (text,), (event,) = team.texts, events
+    stored = (await analyses_of(C1, bed.store.records, at=bed.clock.now()))[0].result
+    for read in (text, json.dumps(event, ensure_ascii=False), json.dumps(stored, ensure_ascii=False)):
+        assert "[link do cliente: golpe[.]example/pix]" in read
+        assert "[link do cliente: golpe[.]shop]" in read
+        assert "como em pyloto.com.br" in read
+    assert "[link do cliente: www[.]golpe[.]example/a[.]php]" in event["open_question"]
+    assert {found.raw for found in linkifier().match(text) or ()} == {event["url"], "pyloto.com.br"}
 
 
 async def test_an_e_mail_is_tried_again_and_the_model_s_summary_comes_with_the_reminder(store: Any) -> None:

@@ -52,6 +52,7 @@ def test_the_prefix_is_the_same_bytes_whenever_it_is_built() -> None:
 
 # The hash stands in every turn's record: whoever changes what a template says changes its line here, on purpose.
 LABELS = {
+    "answer_turn_v1@84b35e1c",
     "conversation_review_v1@3367d591",
     "generate_response_v1@429064c9",
     "generate_response_v2@784103be",
@@ -59,7 +60,7 @@ LABELS = {
     "handoff_summary_v2@1ae3cb9b",
     "interview_question_v1@2d7238cc",
     "interview_question_v2@2d5c5e5c",
-    "judge_v1@9523438c",
+    "judge_v1@115a93f3",
     "select_message_type_v1@8a4f6822",
     "select_message_type_v2@72f9ca5d",
     "select_state_v1@e83def92",

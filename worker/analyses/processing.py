@@ -17,6 +17,7 @@ from contracts.conversation import Conversation, Speaker, State, TaskRecord
 from contracts.delivery import Record
 from contracts.errors import CallbackRefusedError, PermanentError, TransientError, WorkerError, family_of
 from contracts.ledger import BilledCall
+from contracts.links import unlinked
 from contracts.listing import ConversationQuery
 from contracts.ports import WakeUps
 from fsm.migrations import migrate
@@ -162,7 +163,8 @@ class _Work:
         await deps.faults.reach("analysis.thought")
         billed = analysis.with_changes(tasks=(*analysis.tasks, result.record))
         if result.value is not None:
-            return await self._end(claimed, billed, result=result.value.model_dump(mode="json"))
+            said = unlinked(result.value.model_dump(mode="json"), deps.rulebook().institution)
+            return await self._end(claimed, billed, result=said)
         error = type(result.error).__name__
         if isinstance(result.error, PermanentError) or analysis.attempts >= LIMITS.attempts:
             return await self._end(claimed, billed, error=error)

@@ -16,6 +16,7 @@ from contracts.conversation import Conversation, Owner, State, Trigger
 from contracts.delivery import Record, TurnCommit
 from contracts.errors import TransientError, family_of
 from contracts.institution import Institution
+from contracts.links import unlinked
 from contracts.messages import DeliveryState, digest
 from contracts.notices import COLLECTION, KEPT_FOR, Notice, NoticeEvent, NoticeMessage, NoticeTarget, handoff_brief
 from contracts.ports import Clock, Faults, Store
@@ -208,7 +209,7 @@ class NoticeDelivery:
         }
         subject = text = ""
         if notice.event is NoticeEvent.HAND_OFF:
-            content |= await self._facts(head)
+            content |= unlinked(await self._facts(head), self.institution())
             subject, text = handoff_words(content, self.institution())
         return NoticeMessage(
             id=content["id"], subject=subject, text=text, content=content, at=self.clock.now(), address=head.address

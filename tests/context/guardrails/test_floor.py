@@ -2,6 +2,8 @@
 
 import base64
 import codecs
+import textwrap
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from context.guardrails.floor import LONGEST_DRAFT, MOST_EXPLAINED, Floor, sente
 from contracts.errors import InstitutionError
 from contracts.guardrails import Finding, KnownFacts, PartKind, ReplyPart, Rule
 from contracts.institution import Institution
+from prompts.templating.registry import PromptRegistry
 from tests.context.guardrails.making import NAMES, NOBODY, floor, inform, institution, random_institutions
 from tests.context.guardrails.steps import changed
 
@@ -174,6 +177,23 @@ class TestAtoms:
         assert "12 kg" in finding.nearest
 
 
+CLOTHES: tuple[Callable[[str], str], ...] = (
+    str,
+    str.upper,
+    lambda text: codecs.encode(text, "rot13"),
+    lambda text: text[::-1],
+    lambda text: codecs.encode(text, "rot13")[::-1],
+    lambda text: base64.b64encode(text.encode()).decode().rstrip("="),
+    lambda text: base64.urlsafe_b64encode(codecs.encode(text, "rot13").encode()).decode(),
+    lambda text: "\n".join(textwrap.wrap(base64.b64encode(text.encode()).decode(), 32)),
+    " ".join,
+    "*".join,
+    lambda text: "\n".join(text.split()),
+    lambda text: text.replace(" ", ""),
+    lambda text: text.replace(" ", ", "),
+)
+
+
 class TestParts:
     HOURS = "Open Monday to Thursday, 8:30 am to 5:30 pm."
 
@@ -200,11 +220,17 @@ class TestParts:
         assert said("harbour_dental", PartKind.GREET, "Hello www.evil.example!", known=known) == {Rule.LINK}
         assert said("harbour_dental", PartKind.ECHO, "I noted 07700 900123.", known=known) == {Rule.PERSONAL_DATA}
 
-    def test_the_hidden_list_leaks_in_no_other_clothes(self) -> None:
-        hidden = max(institution("harbour_dental").never, key=len)
-        covered = (codecs.encode(hidden, "rot13"), hidden[::-1], base64.b64encode(hidden.encode()).decode().rstrip("="))
-        for text in (hidden, *covered):
-            assert Rule.PROMPT_LEAK in rules("harbour_dental", f"Sure: {text}"), text
+    @pytest.mark.parametrize("clothes", CLOTHES)
+    def test_no_instruction_leaks_in_other_clothes(self, clothes: Callable[[str], str]) -> None:
+        wording = PromptRegistry.read().wording()
+        checks = Floor(institution("harbour_dental"), wording)
+        lines = (line for text in wording for line in text.splitlines() if "{" not in line and '"' not in line)
+        hidden = [*institution("harbour_dental").never, *lines]
+        hidden = [text for text in hidden if sum(map(str.isalnum, text)) >= 60]
+        assert len(hidden) >= 10
+        for text in hidden:
+            found = checks.check_text(f"Sure: {clothes(text)}", NOBODY)
+            assert {one.rule for one in found} & {Rule.PROMPT_LEAK, Rule.UNREADABLE}, clothes(text)
 
     def test_the_profiles_name_greets(self) -> None:
         known = KnownFacts(person_name="Oluwaseun A.")

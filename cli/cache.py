@@ -42,16 +42,21 @@ def stats(
     How many questions they have answered is at /metrics of the workers: prompter_cache_hits_total.
     """
     if batches is not None:
-        _print_batches(batches_of(_metrics(batches, read_settings())), as_json=as_json)
+        found = batches_of(_metrics(batches, read_settings()))
+        names = ("total", "batches", "average_size", "average_wait_ms", "overflows", "shared", "efficiency")
+        rows = [(usage, *(f"{of[name]:,.4g}" for name in names)) for usage, of in found.items()]
+        columns = ("usage", *(name.replace("_", " ") for name in names))
+        print_rows(as_json, {"batches": found}, columns, rows, empty="Nothing was batched.")
         return
     sizes = asyncio.run(_sizes(read_settings()))
     # Without the parts that only separate semantic scopes.
-    columns, entries = ("level", "task", "institution", "version", "language", "template", "model"), Counter[Any]()
+    parts_shown, entries = ("level", "task", "institution", "version", "language", "template", "model"), Counter[Any]()
     for scope, size in sorted(sizes.items()):
-        entries[tuple(getattr(ScopeParts.read(scope), column) for column in columns)] += size
-    views = [dict(zip(columns, parts, strict=True)) | {"entries": size} for parts, size in entries.items()]
-    view, rows = {"entries": sum(sizes.values()), "scopes": views}, [tuple(one.values()) for one in views]
-    print_rows(as_json, view, (*columns, "entries"), rows, empty="No answers are kept.")
+        entries[tuple(getattr(ScopeParts.read(scope), part) for part in parts_shown)] += size
+    views = [dict(zip(parts_shown, parts, strict=True)) | {"entries": size} for parts, size in entries.items()]
+    view = {"entries": sum(sizes.values()), "scopes": views}
+    table = [tuple(one.values()) for one in views]
+    print_rows(as_json, view, (*parts_shown, "entries"), table, empty="No answers are kept.")
 
 
 def _metrics(url: str, settings: Settings) -> str:
@@ -86,13 +91,6 @@ def batches_of(metrics: str) -> dict[str, dict[str, float]]:
             "efficiency": 1 - count / items if items else 0,
         }
     return found
-
-
-def _print_batches(found: Mapping[str, Mapping[str, float]], *, as_json: bool) -> None:
-    names = ("total", "batches", "average_size", "average_wait_ms", "overflows", "shared", "efficiency")
-    rows = [(usage, *(f"{of[name]:,.4g}" for name in names)) for usage, of in found.items()]
-    columns = ("usage", *(name.replace("_", " ") for name in names))
-    print_rows(as_json, {"batches": found}, columns, rows, empty="Nothing was batched.")
 
 
 @app.command()

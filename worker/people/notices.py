@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from contracts.links import unlinked
-
 from contracts.analysis import AnalysisKind
 from contracts.backoff import Backoff
 from contracts.conversation import Conversation, Owner, State, Trigger
 from contracts.delivery import Record, TurnCommit
 from contracts.errors import TransientError, family_of
 from contracts.institution import Institution
+from contracts.links import unlinked
 from contracts.messages import DeliveryState, digest
 from contracts.notices import COLLECTION, KEPT_FOR, Notice, NoticeEvent, NoticeMessage, NoticeTarget, handoff_brief
 from contracts.ports import Clock, Faults, Store

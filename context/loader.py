@@ -3,8 +3,9 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -287,7 +288,7 @@ def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institut
             assets.append(asset)
     texts = _texts(taxonomy)
     intents = _intents(taxonomy, lines, fields, assets)
-    timers = _timers(taxonomy, lines, team)
+    timers = _timers(taxonomy, lines_page, lines, team)
     institution = Institution(
         name=name,
         language=language,
@@ -404,7 +405,8 @@ def _lines(page: _Page, fields: Sequence[FieldSpec]) -> tuple[BusinessLine, ...]
     lines = []
     for entry in page.entries(page.section("Business lines")):
         settings = page.settings(entry.blocks, entry.line, frozenset({"keywords", "fields", "on_complete"}))
-        content = [block for block in entry.blocks if block is not _settings_block(entry.blocks)]
+        of_timers = [block for timer in _timers_within(entry) for block in timer.blocks]
+        content = [one for one in entry.blocks if one is not _settings_block(entry.blocks) and one not in of_timers]
         summary = next((block.text for block in content[:1] if block.kind is BlockKind.PARAGRAPH), "")
         if not summary:
             page.problem(entry.line, f'"{entry.id}" has no summary; write one paragraph right below its settings')
@@ -484,18 +486,35 @@ def _translations(
 
 
 _TIMER_SETTINGS = frozenset({"after", "state", "line", "at_most", "template"})
+_LINE_TIMER = re.compile(r"### Timer: ([a-z][a-z0-9_]{0,39})")
 _TIMER_STATES = {"waiting": State.AWAITING_USER, "ended": State.COMPLETED}
 _AFTER = re.compile(r"(\d{1,4}) ?(m|h|d)")
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 _TEMPLATE = re.compile(r"([a-z0-9_]{1,512}) ([a-z]{2,3}(?:_[A-Z]{2})?)(?: (utility|marketing))?")
 
 
-def _timers(page: _Page, lines: Sequence[BusinessLine], team: Mapping[str, Any]) -> tuple[Timer, ...]:
-    section = page.section("Timers")
-    timers = []
-    for entry in page.entries(section):
+def _timers_within(line: Entry) -> list[Entry]:
+    """Return the timers in a business line's own section; the first block of each is its heading."""
+    headings = [number for number, block in enumerate(line.blocks) if block.source.startswith("#")]
+    parts = [line.blocks[start:end] for start, end in pairwise([*headings, len(line.blocks)])]
+    named = [(_LINE_TIMER.fullmatch(blocks[0].source.strip()), blocks) for blocks in parts]
+    return [Entry(name[1], "", blocks[0].line, blocks) for name, blocks in named if name]
+
+
+def _timers(
+    taxonomy: _Page, lines_page: _Page, lines: Sequence[BusinessLine], team: Mapping[str, Any]
+) -> tuple[Timer, ...]:
+    section, timers = taxonomy.section("Timers"), list[Timer]()
+    placed = [(taxonomy, entry, "") for entry in taxonomy.entries(section)]
+    entries = lines_page.section("Business lines").entries
+    within = [(entry.id, timer) for entry in entries for timer in _timers_within(entry)]
+    placed += [(lines_page, replace(timer, blocks=timer.blocks[1:]), line_id) for line_id, timer in within]
+    for page, entry, of_line in placed:
+        if any(one.id == entry.id for one in timers):
+            page.problem(entry.line, f'there is a timer "{entry.id}" already; choose another id')
         page.only(entry, BlockKind.BULLETS, BlockKind.QUOTE)
-        settings = page.settings(entry.blocks, entry.line, _TIMER_SETTINGS)
+        known = _TIMER_SETTINGS - ({"line"} if of_line else set())
+        settings = page.settings(entry.blocks, entry.line, known)
         values = {key: setting.value for key, setting in settings.items()}
         after = _AFTER.fullmatch(page.required(settings, "after", entry.line))
         template = _TEMPLATE.fullmatch(values.get("template", ""))
@@ -518,14 +537,14 @@ def _timers(page: _Page, lines: Sequence[BusinessLine], team: Mapping[str, Any])
                     id=entry.id,
                     after=pause,
                     state=state,
-                    line=line[0] if line else None,
+                    line=of_line or (line[0] if line else None),
                     at_most=int(most),
                     text=text,
                     template=named,
                 )
             )
     if timers and not {"hours", "timer_hours"} & team.keys():
-        page.problem(section.line, "reminders need hours; add timer_hours or hours to the settings")
+        taxonomy.problem(section.line, "reminders need hours; add timer_hours or hours to the settings")
     return tuple(timers)
 
 

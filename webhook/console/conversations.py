@@ -362,16 +362,13 @@ def timeline(
     for entry in pending:
         said = Utterance(speaker=Speaker.PERSON, text=entry.message.text, at=entry.message.received_at)
         entries.append(Entry(said.at, said))
-    return _with_last_turns(sorted(entries, key=lambda entry: entry.at))
-
-
-def _with_last_turns(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries with each turn at its last line only."""
+    # Each turn at its last line only.
     seen: set[TurnId] = set()
-    found = []
-    for entry in reversed(entries):
-        turn = entry.turn if entry.turn and entry.turn.id not in seen else None
+    found = list[Entry]()
+    entries.sort(key=lambda one: one.at)
+    for one in reversed(entries):
+        turn = one.turn if one.turn and one.turn.id not in seen else None
         if turn:
             seen.add(turn.id)
-        found.append(replace(entry, turn=turn))
+        found.append(replace(one, turn=turn))
     return found[::-1]

@@ -62,7 +62,8 @@ MAX_OPTION_TITLE = 24
 MAX_LABEL = 20
 LABELS = (FixedText.LIST_LABEL, FixedText.SATISFIED, FixedText.UNSATISFIED)
 
-TEAM_SETTINGS = ("time_zone", "hours", "holidays", "timer_hours", "hand_back_after", "assistant_words")
+SPEECH_SETTING = "replies_in_speech"
+TEAM_SETTINGS = ("time_zone", "hours", "holidays", "timer_hours", "hand_back_after", "assistant_words", SPEECH_SETTING)
 MOST_REMINDERS = 5
 MOST_HOURS_TO_HAND_BACK = 30 * 24
 
@@ -383,6 +384,8 @@ def _settings(page: _Page) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str,
 
 def _team(page: _Page, settings: Mapping[str, _Setting]) -> dict[str, Any]:
     team: dict[str, Any] = {"assistant_words": page.unique(settings.get("assistant_words"), "word")}
+    if SPEECH_SETTING in settings:
+        team["speaks"] = page.flag(settings, SPEECH_SETTING)
     for key in ("hours", "timer_hours"):
         if key not in settings:
             continue

@@ -115,7 +115,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
                 return Outcome.STALE
             if draft.written is not None:
                 draft = await check_reply(draft, draft.written, context, deps.prompter, clock)
-        draft = sendable(draft, context, deps.ages, may_speak=deps.may_speak)
+        draft = sendable(draft, context, deps.ages, may_speak=deps.may_speak and context.institution.speaks)
         await deps.faults.reach("turn.thought")
         # What is as good as done goes out before the newer message gets its own turn; a word of consent does not wait.
         newer = await newer_to_answer(turn, deps.inbox) if may_grow else []

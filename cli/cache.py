@@ -17,6 +17,7 @@ from cli.settings import read_settings
 from contracts.errors import ConfigurationError
 from contracts.ports import Cache
 from contracts.settings import Settings
+from observability.exposition import BATCH_FIGURES, batches_of
 from observability.logs import configure_logs
 from prompts.caching.questions import ScopeParts
 
@@ -42,7 +43,8 @@ def stats(
     How many questions they have answered is at /metrics of the workers: prompter_cache_hits_total.
     """
     if batches is not None:
-        _print_batches(batches_of(_metrics(batches, read_settings())), as_json=as_json)
+        found = batches_of(text_string_to_metric_families(_metrics(batches, read_settings())))
+        _print_batches(found, as_json=as_json)
         return
     sizes = asyncio.run(_sizes(read_settings()))
     # Without the parts that only separate semantic scopes.
@@ -66,32 +68,9 @@ def _metrics(url: str, settings: Settings) -> str:
         raise fail(f"{url}/metrics cannot be read: {exc}; is PROSA_CONSOLE_TOKEN that of the process?") from exc
 
 
-def batches_of(metrics: str) -> dict[str, dict[str, float]]:
-    """Return the statistics of each usage. `efficiency` is the share of passes that batching has spared, in [0, 1]."""
-    read: dict[str, dict[str, float]] = {}
-    for family in text_string_to_metric_families(metrics):
-        for sample in family.samples:
-            if "usage" in sample.labels:
-                read.setdefault(sample.labels["usage"], {})[sample.name.removeprefix("prompter_")] = sample.value
-    found = {}
-    for usage, of in read.items():
-        items, count = of.get("batch_size_sum", 0), of.get("batch_size_count", 0)
-        found[usage] = {
-            "total": items,
-            "batches": count,
-            "average_size": items / count if count else 0,
-            "average_wait_ms": of.get("batch_wait_time_ms_sum", 0) / items if items else 0,
-            "overflows": of.get("batch_overflow_total", 0),
-            "shared": of.get("shared_calls_total", 0),
-            "efficiency": 1 - count / items if items else 0,
-        }
-    return found
-
-
 def _print_batches(found: Mapping[str, Mapping[str, float]], *, as_json: bool) -> None:
-    names = ("total", "batches", "average_size", "average_wait_ms", "overflows", "shared", "efficiency")
-    rows = [(usage, *(f"{of[name]:,.4g}" for name in names)) for usage, of in found.items()]
-    columns = ("usage", *(name.replace("_", " ") for name in names))
+    rows = [(usage, *(f"{of[name]:,.4g}" for name in BATCH_FIGURES)) for usage, of in found.items()]
+    columns = ("usage", *(name.replace("_", " ") for name in BATCH_FIGURES))
     print_rows(as_json, {"batches": found}, columns, rows, empty="Nothing was batched.")
 
 

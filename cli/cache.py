@@ -44,16 +44,19 @@ def stats(
     """
     if batches is not None:
         found = batches_of(text_string_to_metric_families(_metrics(batches, read_settings())))
-        _print_batches(found, as_json=as_json)
+        rows = [(usage, *(f"{of[name]:,.4g}" for name in BATCH_FIGURES)) for usage, of in found.items()]
+        columns = ("usage", *(name.replace("_", " ") for name in BATCH_FIGURES))
+        print_rows(as_json, {"batches": found}, columns, rows, empty="Nothing was batched.")
         return
     sizes = asyncio.run(_sizes(read_settings()))
     # Without the parts that only separate semantic scopes.
-    columns, entries = ("level", "task", "institution", "version", "language", "template", "model"), Counter[Any]()
+    parts_shown, entries = ("level", "task", "institution", "version", "language", "template", "model"), Counter[Any]()
     for scope, size in sorted(sizes.items()):
-        entries[tuple(getattr(ScopeParts.read(scope), column) for column in columns)] += size
-    views = [dict(zip(columns, parts, strict=True)) | {"entries": size} for parts, size in entries.items()]
-    view, rows = {"entries": sum(sizes.values()), "scopes": views}, [tuple(one.values()) for one in views]
-    print_rows(as_json, view, (*columns, "entries"), rows, empty="No answers are kept.")
+        entries[tuple(getattr(ScopeParts.read(scope), part) for part in parts_shown)] += size
+    views = [dict(zip(parts_shown, parts, strict=True)) | {"entries": size} for parts, size in entries.items()]
+    view = {"entries": sum(sizes.values()), "scopes": views}
+    table = [tuple(one.values()) for one in views]
+    print_rows(as_json, view, (*parts_shown, "entries"), table, empty="No answers are kept.")
 
 
 def _metrics(url: str, settings: Settings) -> str:
@@ -66,12 +69,6 @@ def _metrics(url: str, settings: Settings) -> str:
         return answer.raise_for_status().text
     except httpx.HTTPError as exc:
         raise fail(f"{url}/metrics cannot be read: {exc}; is PROSA_CONSOLE_TOKEN that of the process?") from exc
-
-
-def _print_batches(found: Mapping[str, Mapping[str, float]], *, as_json: bool) -> None:
-    rows = [(usage, *(f"{of[name]:,.4g}" for name in BATCH_FIGURES)) for usage, of in found.items()]
-    columns = ("usage", *(name.replace("_", " ") for name in BATCH_FIGURES))
-    print_rows(as_json, {"batches": found}, columns, rows, empty="Nothing was batched.")
 
 
 @app.command()

@@ -9,11 +9,10 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from adapters.channels.web.inbound import web_conversation_id, web_message
+from adapters.channels.web.inbound import web_message
 from adapters.clock import SystemClock
-from adapters.waiting import wait_for_receipt
 from cli.output import SUCCESS, console, print_json
-from cli.runtime import Runtime, open_runtime
+from cli.runtime import open_runtime
 from contracts.conversation import TurnRecord
 from contracts.settings import Settings
 from contracts.values import MessageId
@@ -45,7 +44,8 @@ async def chat(settings: Settings, name: str, *, as_json: bool) -> None:
                 continue
             if text.isdigit() and 1 <= int(text) <= len(options):
                 text = options[int(text) - 1]
-            turn = await _say(runtime, name, text)
+            message = web_message(name, MessageId(uuid.uuid4().hex), text, at=SystemClock().now())
+            turn = await runtime.answer(message)
             if turn is None:
                 console.print("No answer yet; it stays in the inbox. prosa conversations trace shows where it is.")
                 continue
@@ -71,17 +71,6 @@ async def _next_line(prompt: str) -> str | None:
 
     threading.Thread(target=read, daemon=True).start()
     return await line
-
-
-async def _say(runtime: Runtime, name: str, text: str) -> TurnRecord | None:
-    backend, patience = runtime.backend, runtime.settings.turn_patience.total_seconds()
-    message = web_message(name, MessageId(uuid.uuid4().hex), text, at=SystemClock().now())
-    await backend.inbox.append([message])
-    await runtime.queue.wake(message.conversation_id)
-    receipt = await wait_for_receipt(
-        backend.store.conversations, backend.events, web_conversation_id(name), message.id, seconds=patience
-    )
-    return await backend.store.conversations.turn_of(receipt) if receipt else None
 
 
 def _show(turn: TurnRecord, as_json: bool) -> list[str]:

@@ -20,28 +20,12 @@ Turn = Mapping[str, Any]
 """A turn as `contracts.views.turn_view` returns it."""
 
 
-class Kind(StrEnum):
-    """Kinds of difference. Of `tokens` and `cost` the limit is a share more in all, of the others a share of turns."""
-
-    MISSING = "missing"
-    ORDER = "order"
-    ESCALATION = "escalation"
-    SPAM = "spam"
-    OPT_OUT = "opt_out"
-    GATE = "gate"
-    LANGUAGE = "language"
-    ASKS_TWICE = "asks_twice"
-    LINE = "line"
-    STATE = "state"
-    INTENT = "intent"
-    WAITS_FOR = "waits_for"
-    FALLBACK = "fallback"
-    FORM = "form"
-    TOKENS = "tokens"
-    COST = "cost"
-    TEXT = "text"
-
-
+# Kinds of difference. Of TOKENS and COST the limit is a share more in all, of the others a share of turns.
+Kind = StrEnum(
+    "Kind",
+    "MISSING ORDER ESCALATION SPAM OPT_OUT GATE LANGUAGE ASKS_TWICE LINE STATE INTENT WAITS_FOR FALLBACK FORM TOKENS "
+    "COST TEXT",
+)
 # A text that is only worded differently is no reason; an answer to which people react differently shows in the others.
 LIMITS: Mapping[Kind, float] = dict.fromkeys(Kind, 0.0) | {Kind.TOKENS: 0.25, Kind.COST: 0.25, Kind.TEXT: 1.0}
 

@@ -20,7 +20,6 @@ from cli.replies import Collector, Matched, match
 from cli.settings import read_settings
 from cli.traffic import LATE_SECONDS, Load, Sent, Traffic
 from contracts.errors import ConfigurationError, WorkerError
-from contracts.settings import Settings
 from sandbox.whatsapp_webhooks import envelope, signed
 
 AWAIT_SECONDS = 30.0
@@ -171,7 +170,10 @@ def load(
     settings must be set here too: they sign what is sent.
     """
     settings = read_settings()
-    secret, phone_number_id = _signing(settings)
+    whatsapp = WhatsAppSettings.of(settings)
+    if whatsapp is None:
+        raise ConfigurationError("prosa load signs its messages: set the WHATSAPP_* variables as Prosa has them")
+    secret, phone_number_id = whatsapp.app_secret.get_secret_value(), whatsapp.numbers[0]
     count = at_once or messages or max(1, round(rate * seconds))
     given = Load(
         messages=count,
@@ -231,14 +233,6 @@ async def require_prosa(url: str, secret: str) -> None:
             raise WorkerError(f"{url} cannot store messages now (503): prosa doctor says why")
         case _:
             raise WorkerError(f"{url} answers {answer.status} where a Prosa with WhatsApp takes posts: check --target")
-
-
-def _signing(settings: Settings) -> tuple[str, str]:
-    """Return the app secret and the phone number's id. Raises ConfigurationError: WhatsApp is not set up here."""
-    whatsapp = WhatsAppSettings.of(settings)
-    if whatsapp is None:
-        raise ConfigurationError("prosa load signs its messages: set the WHATSAPP_* variables as Prosa has them")
-    return whatsapp.app_secret.get_secret_value(), whatsapp.numbers[0]
 
 
 def _cell(value: Any) -> str:

@@ -1,6 +1,5 @@
 """The model under examination: which of the three forms of structured output it can do, and what to set."""
 
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -59,8 +58,17 @@ async def _ability(settings: Settings, form: StructuredOutput) -> Ability:
         ModelUnavailableError: there was no answer.
     """
     model = make_model(settings.model_copy(update={"structured_output": form}))
+    question = ModelRequest(
+        model=settings.model_state,
+        system=(SystemBlock(text="You answer questions with yes or no."),),
+        user="Is water wet?",
+        schema_name="answer",
+        output_schema=SCHEMA,
+        max_tokens=200,
+        timeout=settings.model_timeout,
+    )
     try:
-        answer = await model.complete(_question(settings.model_state, settings.model_timeout))
+        answer = await model.complete(question)
     except ModelRequestRejectedError as exc:
         if exc.status not in (400, 422):
             raise
@@ -72,18 +80,6 @@ async def _ability(settings: Settings, form: StructuredOutput) -> Ability:
     except orjson.JSONDecodeError:
         return Ability.OTHERWISE
     return Ability.DONE if isinstance(said, dict) and said.get("answer") in ANSWERS else Ability.OTHERWISE
-
-
-def _question(model: str, timeout: timedelta) -> ModelRequest:
-    return ModelRequest(
-        model=model,
-        system=(SystemBlock(text="You answer questions with yes or no."),),
-        user="Is water wet?",
-        schema_name="answer",
-        output_schema=SCHEMA,
-        max_tokens=200,
-        timeout=timeout,
-    )
 
 
 def _address(settings: Settings) -> str:

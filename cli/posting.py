@@ -41,10 +41,7 @@ class Target:
 
 
 class Poster:
-    """Connection pool that sends each post over a connection of its own, and opens up to `connections` of them.
-
-    Connections take turns among the servers.
-    """
+    """Pool of up to `connections`, which take turns among the servers; each post goes over a connection of its own."""
 
     def __init__(self, urls: Sequence[str], *, connections: int) -> None:
         """Take the servers' addresses. Raises ConfigurationError: one of them is none."""

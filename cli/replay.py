@@ -14,9 +14,8 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError
 from rich.progress import Progress
 
-from adapters.channels.web.inbound import web_conversation_id, web_message
+from adapters.channels.web.inbound import web_message
 from adapters.clock import SystemClock
-from adapters.waiting import wait_for_receipt
 from cli.output import errors, visible
 from cli.runtime import Runtime, open_runtime
 from contracts.errors import ConfigurationError, TransientError
@@ -159,24 +158,15 @@ def read_turns(path: Path) -> list[dict[str, Any]]:
 
 async def play(runtime: Runtime, one: Recorded) -> dict[str, Any] | None:
     """One message in, its turn out; None when no turn came in time."""
-    backend, line, patience = runtime.backend, one.line, runtime.settings.turn_patience.total_seconds()
-    at = SystemClock().now()
-    message = web_message(line.conversation, one.message_id, line.text, at=at, person_name=line.name)
+    line, at = one.line, SystemClock().now()
     try:
-        await backend.inbox.append([message])
-        await runtime.queue.wake(message.conversation_id)
-        receipt = await wait_for_receipt(
-            backend.store.conversations,
-            backend.events,
-            web_conversation_id(line.conversation),
-            one.message_id,
-            seconds=patience,
+        turn = await runtime.answer(
+            web_message(line.conversation, one.message_id, line.text, at=at, person_name=line.name)
         )
-        turn = await backend.store.conversations.turn_of(receipt) if receipt else None
     except TransientError as exc:
         errors.print(f"line {one.number}: {type(exc).__name__}")
         return None
     if turn is None:
-        errors.print(f"line {one.number}: no turn within {patience:g} s")
+        errors.print(f"line {one.number}: no turn within {runtime.settings.turn_patience.total_seconds():g} s")
         return None
     return turn_view(turn) | {"conversation": line.conversation, "turn": turn.id}

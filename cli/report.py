@@ -1,6 +1,6 @@
 """`prosa report`: costs, and prices of models."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -47,7 +47,15 @@ async def cost(
     settings = read_settings()
     last = day.date() if day else datetime.now(settings.zone).date()
     span = Span(last if day else last - timedelta(days=days - 1), last, settings.zone)
-    report = await _report(span, by, recount.date() if recount else None)
+    at = datetime.now(UTC)
+    async with open_backend(settings) as backend:
+        if recount is not None:
+            kept = timedelta(days=settings.retention_days)
+            try:
+                await recount_day(backend.store, recount.date(), at=at, retention=kept)
+            except ValueError as exc:
+                raise fail(str(exc)) from exc
+        report = await cost_report(backend.store, span, by, at=at)
     if html is not None:
         async with reporting(settings) as found:
             wording = await found.wording(language)
@@ -81,18 +89,6 @@ def prices(as_json: AsJson = False) -> None:
         rows += [(f"  > {start}", *(usd_text(rate.at(start + 1)) for rate in kinds)) for start in starts]
     print_table(columns, rows)
     console.print("A prompt of more than > tokens pays that price for all of it. Any other model: unknown.")
-
-
-async def _report(span: Span, by: By, again: date | None) -> CostReport:
-    at = datetime.now(UTC)
-    settings = read_settings()
-    async with open_backend(settings) as backend:
-        if again is not None:
-            try:
-                await recount_day(backend.store, again, at=at, retention=timedelta(days=settings.retention_days))
-            except ValueError as exc:
-                raise fail(str(exc)) from exc
-        return await cost_report(backend.store, span, by, at=at)
 
 
 def _print(report: CostReport) -> None:

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp
 
+from adapters.waiting import wait_for_receipt
 from cli.sandboxed import sandboxed
 from cli.tracing import traced
 from cli.webhook_role import webhook_dependencies
+from contracts.conversation import TurnRecord
+from contracts.messages import InboundMessage
 from contracts.ports import Faults, LanguageModel
 from contracts.settings import Settings
 from webhook.app import create_app
@@ -39,6 +42,16 @@ class Runtime:
     @property
     def backend(self) -> Backend:
         return self.worker.backend
+
+    async def answer(self, message: InboundMessage) -> TurnRecord | None:
+        """Put a message into the inbox and return its turn; None when there is none in time."""
+        conversations, seconds = self.backend.store.conversations, self.settings.turn_patience.total_seconds()
+        await self.backend.inbox.append([message])
+        await self.queue.wake(message.conversation_id)
+        receipt = await wait_for_receipt(
+            conversations, self.backend.events, message.conversation_id, message.id, seconds=seconds
+        )
+        return await conversations.turn_of(receipt) if receipt else None
 
 
 @asynccontextmanager

@@ -271,16 +271,15 @@ class _Stage:
         if most is not None and (cost is None or Decimal(cost) > most):
             wrong.append(f"it cost {cost or 'an unknown sum'}")
         if expected.statements and self._model is not None:
-            wrong += await self._untrue(shown, expected.statements)
+            schema = object_of({"holds": list_of({"type": "boolean"})})
+            content = {"reply": shown, "statements": list(expected.statements)}
+            opinion = await self._asked(JUDGE, content, JUDGES, schema, Opinion)
+            if opinion is None or len(opinion.holds) != len(expected.statements):
+                wrong.append("its statements could not be judged")
+            else:
+                judged = zip(expected.statements, opinion.holds, strict=True)
+                wrong += [f"not true: {one}" for one, holds in judged if not holds]
         return [f"{what}; reply {shown!r}" for what in wrong]
-
-    async def _untrue(self, shown: str, statements: Sequence[str]) -> list[str]:
-        schema = object_of({"holds": list_of({"type": "boolean"})})
-        content = {"reply": shown, "statements": list(statements)}
-        opinion = await self._asked(JUDGE, content, JUDGES, schema, Opinion)
-        if opinion is None or len(opinion.holds) != len(statements):
-            return ["its statements could not be judged"]
-        return [f"not true: {one}" for one, holds in zip(statements, opinion.holds, strict=True) if not holds]
 
     async def _asked(
         self, task: str, content: dict[str, Any], name: str, schema: dict[str, Any], kind: type[V]

@@ -22,7 +22,7 @@ from contracts.ports import ChannelLimits
 from contracts.settings import Settings
 from contracts.values import MessageId
 from worker.backends import Backend
-from worker.bootstrap import Engine, open_engine
+from worker.bootstrap import open_engine
 from worker.drain import drain
 
 AT_ONCE = 10
@@ -57,23 +57,18 @@ async def warm_up(settings: Settings, questions: Sequence[str], channel: str, *,
     async with sandboxed(settings) as (effective, _), open_engine(effective, backend, channels=silent) as engine:
 
         async def ask(question: str) -> bool:
+            # The first message of a person who does not exist.
+            person = f"warming-{secrets.token_hex(8)}"
+            message = web_message(person, MessageId(person), question, at=SystemClock().now())
+            address = Address(channel=name, account=name, person=person)
             async with room:
-                answered = await _ask(question, name, backend, engine)
+                await backend.inbox.append([message.model_copy(update={"address": address})])
+                await drain(message.conversation_id, engine.drain)
                 advance()
-                return answered
+            turns = await backend.store.conversations.turns(message.conversation_id)
+            return any(turn.replies and not turn.fallback for turn in turns)
 
         return sum(await asyncio.gather(*(ask(question) for question in questions)))
-
-
-async def _ask(question: str, channel: ChannelName, backend: Backend, engine: Engine) -> bool:
-    """Play the question as the first message of a person who does not exist."""
-    nobody = f"warming-{secrets.token_hex(8)}"
-    message = web_message(nobody, MessageId(nobody), question, at=SystemClock().now())
-    address = Address(channel=channel, account=channel, person=nobody)
-    await backend.inbox.append([message.model_copy(update={"address": address})])
-    await drain(message.conversation_id, engine.drain)
-    turns = await backend.store.conversations.turns(message.conversation_id)
-    return any(turn.replies and not turn.fallback for turn in turns)
 
 
 @dataclass

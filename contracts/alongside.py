@@ -1,8 +1,9 @@
-"""Background coroutine for the lifetime of a context."""
+"""Background coroutines for the lifetime of a context."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 
@@ -16,3 +17,10 @@ async def running_beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def repeating(work: Callable[[], Awaitable[object]], every: timedelta) -> None:
+    """Wait and do the work, again and again."""
+    while True:
+        await asyncio.sleep(every.total_seconds())
+        await work()

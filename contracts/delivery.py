@@ -1,7 +1,7 @@
 """Values between the webhook, the inbox, the worker and the outbox."""
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
@@ -386,3 +386,18 @@ class Record(Kept):
     due_at: Instant | None = None
     expires_at: Instant | None = None
     updated_at: Instant
+
+    @classmethod
+    def of(
+        cls,
+        collection: str,
+        key: str,
+        body: Mapping[str, Any],
+        *,
+        at: datetime,
+        version: int = 0,
+        kept_for: timedelta | None = None,
+    ) -> Self:
+        """Return a record written now, which exists for `kept_for`; None: until it is dropped."""
+        ends = at + kept_for if kept_for else None
+        return cls(collection=collection, key=key, version=version, body=dict(body), expires_at=ends, updated_at=at)

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
+from contracts.alongside import repeating, running_beside
 from contracts.errors import ConfigurationError, TransientError
 from contracts.ports import Events
 from flags.invalidation import CHANNEL
@@ -62,8 +63,10 @@ class Cache(Generic[T]):
     @property
     def known(self) -> Mapping[str, T]:
         """All cached values, by key."""
-        if self._monotonic() >= self._too_old_at:
-            self._ask()
+        if self._monotonic() >= self._too_old_at and (self._asked is None or self._asked.done()):
+            # Without an event loop there is no refresh in the background.
+            with suppress(RuntimeError):
+                self._asked = asyncio.get_running_loop().create_task(self.refresh())
         return self._known
 
     async def look(self) -> bool:
@@ -108,16 +111,6 @@ class Cache(Generic[T]):
         """Postpone the next refresh, so that not every evaluation runs into an unavailable source."""
         self._too_old_at = self._monotonic() + min(self._max_age, LOOK_EVERY.total_seconds())
 
-    def _ask(self) -> None:
-        """Start a refresh in the background, unless one is running or there is no event loop."""
-        if self._asked is not None and not self._asked.done():
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return
-        self._asked = loop.create_task(self.refresh())
-
     async def close(self) -> None:
         """Cancel the refresh that is running."""
         if self._asked is not None:
@@ -132,29 +125,20 @@ async def kept_fresh(events: Events, *caches: Cache[Any], every: timedelta = LOO
 
     Waits for the first refresh, at most as long as a cache's patience.
     """
-    await asyncio.gather(*(cache.refresh() for cache in caches))
-    tasks = [asyncio.create_task(_look(caches, every)), asyncio.create_task(_listen(caches, events))]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
-        for cache in caches:
-            await cache.close()
 
-
-async def _look(caches: Sequence[Cache[Any]], every: timedelta) -> None:
-    while True:
-        await asyncio.sleep(every.total_seconds())
+    async def look() -> None:
         for cache in caches:
             await cache.look()
 
+    async def listen() -> None:
+        async with events.subscribe(CHANNEL) as news:
+            async for _ in news:
+                await look()
 
-async def _listen(caches: Sequence[Cache[Any]], events: Events) -> None:
-    async with events.subscribe(CHANNEL) as news:
-        async for _ in news:
-            for cache in caches:
-                await cache.look()
+    await asyncio.gather(*(cache.refresh() for cache in caches))
+    try:
+        async with running_beside(repeating(look, every)), running_beside(listen()):
+            yield
+    finally:
+        for cache in caches:
+            await cache.close()

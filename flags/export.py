@@ -39,9 +39,7 @@ def _flagd(flag: Flag) -> dict[str, Any]:
 
 
 def _value(flag: Flag, variant: Variant) -> Any:
-    """Return a variant's value; flagd requires one type: the flag's values if every variant has one, else the
-    overrides.
-    """
+    """Return the value, if every variant of the flag has one, else the overrides: flagd requires one type."""
     if all(one.value is not None for one in flag.answers):
         return variant.value
     return dict(variant.config) | ({} if variant.value is None else {"value": variant.value})

@@ -29,16 +29,12 @@ class Invalidation:
         return str(record.version) if record else ""
 
     async def tell(self, at: datetime) -> None:
-        """Invalidate the other processes' caches. The change is stored already: a lost event delays it by minutes at
-        most.
-        """
+        """Invalidate the other processes' caches; a lost event delays the stored change by minutes at most."""
         try:
             record = await self._store.get(COLLECTION, self._subject, at=at)
             version = record.version if record else 0
             # On a conflict another writer stamped after our change, and its readers see both.
-            await self._store.put(
-                Record(collection=COLLECTION, key=self._subject, version=version, body={}, updated_at=at)
-            )
+            await self._store.put(Record.of(COLLECTION, self._subject, {}, at=at, version=version))
         except StoreUnavailableError:
             log.warning("flag.untold", kind=self._subject)
         await self._events.publish(CHANNEL, LiveEvent(name=self._subject, data={}))

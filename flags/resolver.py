@@ -119,8 +119,13 @@ class Resolver:
     def _drawn(
         self, experiment: Experiment, context: EvaluationContext
     ) -> tuple[FlagEvaluationDetails[Any], Assignment | None]:
+        """Return the evaluation and the drawn arm: none outside the experiment, or where a segment sets the variant."""
         details = self._client.get_object_details(experiment.flag_key, {}, context)
-        return details, _arm(experiment, details)
+        if details.reason not in (Reason.SPLIT, Reason.TARGETING_MATCH) or details.variant not in experiment.weights:
+            return details, None
+        # Other providers lack this metadata; there, a targeting match is a draw as well.
+        is_drawn = details.flag_metadata.get(DRAWN, True)
+        return details, Assignment(experiment.key, details.variant) if is_drawn else None
 
     def _of_flag(self, key: str, default: V, context: EvaluationContext) -> Choice[V]:
         return self._asked(key, default, context) if self._has_flag(key) else Choice(default)
@@ -134,16 +139,6 @@ class Resolver:
             subject = canary_subject(key, metadata.get(REVISION))
             return Choice(value, (Assignment(subject, details.variant),))
         return Choice(value)
-
-
-def _arm(experiment: Experiment, details: FlagEvaluationDetails[Any]) -> Assignment | None:
-    """Return the drawn arm; None outside the experiment, and for persons whose segment sets their variant."""
-    if details.reason not in (Reason.SPLIT, Reason.TARGETING_MATCH) or details.variant not in experiment.weights:
-        return None
-    # Other providers lack this metadata; there, a targeting match is a draw as well.
-    if not details.flag_metadata.get(DRAWN, True):
-        return None
-    return Assignment(experiment.key, details.variant)
 
 
 def canary_subject(key: str, revision: object) -> str:

@@ -1,5 +1,6 @@
 """Flags and experiments of a process that answers people, opened together and refreshed in the background."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -7,20 +8,25 @@ from pathlib import Path
 
 from openfeature import api
 from openfeature.client import OpenFeatureClient
+from openfeature.evaluation_context import EvaluationContext
 from openfeature.provider import FeatureProvider
+from openfeature.track import TrackingEventDetails
 
 from contracts.ports import Clock, Events, Records
 from flags.cache import Cache, Source, kept_fresh
+from flags.definitions import EVENT_NAME
 from flags.evaluation import CompiledFlag, Evaluator
 from flags.experiments.canary import LOOK_AT_EXPERIMENTS_EVERY, LOOK_EVERY, CanaryWatch, ExperimentWatch, watching
 from flags.experiments.recorder import Recorder, recording
 from flags.experiments.store import ExperimentStore
-from flags.experiments.tracking import tracker
 from flags.file import FileSource
-from flags.provider import ProsaProvider, SwitchedProvider, provided
+from flags.provider import ProsaProvider, SwitchedProvider, Tracker, provided
 from flags.resolver import Resolver
 from flags.store import FlagStore
 from flags.switches import kills_of
+from observability.metrics import EXPERIMENT_EVENTS
+
+_UNUSABLE = EXPERIMENT_EVENTS.labels(outcome="unusable")
 
 
 @dataclass(frozen=True)
@@ -72,3 +78,20 @@ async def open_flags(
         watching(ExperimentWatch(experiment_store), every=LOOK_AT_EXPERIMENTS_EVERY),
     ):
         yield FlagRuntime(client, resolver, recorder)
+
+
+def tracker(resolver: Resolver, recorder: Recorder) -> Tracker:
+    """Return the handler of `client.track(name, context, details)`; without a value an event counts as 1.
+
+    It neither waits nor raises: an event without a targeting key, or with a name that no metric can have, is counted as
+    unusable. Events of persons before their exposure are recorded and left out of every report.
+    """
+
+    def track(name: str, context: EvaluationContext | None, details: TrackingEventDetails | None) -> None:
+        if context is None or not context.targeting_key or not re.fullmatch(EVENT_NAME, name):
+            _UNUSABLE.inc()
+            return
+        value = 1.0 if details is None or details.value is None else float(details.value)
+        recorder.note(resolver.arms(context), context.targeting_key, name, value)
+
+    return track

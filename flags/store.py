@@ -1,7 +1,6 @@
 """Store of flags with their history: every change has an author, a reason and a content, and can be rolled back."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -129,35 +128,18 @@ class FlagStore:
         if flag == (before.flag if before else None):
             raise ChangeRefusedError(f"{key} says just that already" if flag else f"there is no flag {key}")
         if before is not None:
-            await self._keep(before, at)
+            # A copy of what is about to be replaced; an existing one is as good.
+            older = Record.of(OLDER, f"{key}/{before.revision:08d}", before.model_dump(mode="json"), at=at)
+            await self._store.put(older)
         change = Change(
             key=key, revision=expected + 1, flag=flag, author=author, reason=reason, at=at, restores=restores
         )
-        written = await self._store.put(
-            Record(
-                collection=FLAGS,
-                key=key,
-                version=record.version if record else 0,
-                body=change.model_dump(mode="json"),
-                updated_at=at,
-            )
-        )
-        if written is None:
+        body, version = change.model_dump(mode="json"), record.version if record else 0
+        if await self._store.put(Record.of(FLAGS, key, body, at=at, version=version)) is None:
             raise _conflict(key, await self.newest(key))
         log.info("flag.changed", flag=key, version=change.revision)
         await self._invalidation.tell(at)
         return change
-
-    async def _keep(self, change: Change, at: datetime) -> None:
-        """Copy a change that is about to be replaced; an existing copy is as good."""
-        await self._store.put(
-            Record(
-                collection=OLDER,
-                key=f"{change.key}/{change.revision:08d}",
-                body=change.model_dump(mode="json"),
-                updated_at=at,
-            )
-        )
 
 
 def _read(record: Record) -> Change | None:

@@ -12,29 +12,17 @@ from prometheus_client.samples import Sample
 from contracts.errors import TransientError
 from contracts.listing import MOST_COUNTED, WAITING, waiting_since
 from contracts.ports import Clock, Inbox, Store
-from observability.metrics import (
-    HANDOFFS_OLDEST,
-    HANDOFFS_WAITING,
-    INBOX_DEPTH,
-    INBOX_OLDEST,
-    INBOX_OVERDUE,
-    LABELS,
-    OUTBOX_DEPTH,
-    REGISTRY,
-    TEMPLATE_LABELS,
-    UNREAD_BACKLOGS,
-    aliases_of,
-)
+from observability import metrics
 
 
 class _Exposed(CollectorRegistry):
     """The registry, whose samples carry some labels a second time under the names of the product's dashboards."""
 
     def collect(self) -> Iterator[Metric]:
-        for family in REGISTRY.collect():
+        for family in metrics.REGISTRY.collect():
             name = f"{family.name}_total" if family.type == "counter" else family.name
-            if name in LABELS and name.startswith("prompter_"):
-                aliases = aliases_of(name, LABELS[name])
+            if name in metrics.LABELS and name.startswith("prompter_"):
+                aliases = metrics.aliases_of(name, metrics.LABELS[name])
                 family.samples = [_twice(sample, aliases) for sample in family.samples]
             yield family
 
@@ -42,7 +30,7 @@ class _Exposed(CollectorRegistry):
 def _twice(sample: Sample, aliases: Mapping[str, str]) -> Sample:
     labels = {**sample.labels, **{alias: sample.labels[label] for label, alias in aliases.items()}}
     if template := sample.labels.get("template"):
-        labels |= zip(TEMPLATE_LABELS, template.rsplit("_v", 1), strict=True)
+        labels |= zip(metrics.TEMPLATE_LABELS, template.rsplit("_v", 1), strict=True)
     return Sample(sample.name, labels, sample.value, sample.timestamp, sample.exemplar)
 
 
@@ -77,6 +65,10 @@ OVERDUE_AFTER = timedelta(minutes=1)
 # Concurrent and frequent scrapes share one read of the store.
 LOOK_EVERY = timedelta(seconds=5)
 LOOK_WITHIN_SECONDS = 2.0
+_BACKLOGS = (
+    *(metrics.INBOX_DEPTH, metrics.INBOX_OVERDUE, metrics.INBOX_OLDEST),
+    *(metrics.OUTBOX_DEPTH, metrics.HANDOFFS_WAITING, metrics.HANDOFFS_OLDEST),
+)
 
 
 class Exposition:
@@ -100,9 +92,7 @@ class Exposition:
         return generate_latest(_Exposed())
 
     async def _look(self) -> None:
-        """Refresh the gauges; one that cannot be counted becomes NaN, since its last value would pass for a current
-        one.
-        """
+        """Refresh the gauges; one that cannot be counted becomes NaN: its last value would pass for a current one."""
         now = self._clock.now()
         try:
             async with asyncio.timeout(LOOK_WITHIN_SECONDS):
@@ -111,15 +101,13 @@ class Exposition:
                 unsent = await self._store.outbox.unsent_count()
                 handoffs = (await self._store.conversations.find(WAITING, limit=MOST_COUNTED)).items
         except (TransientError, TimeoutError):
-            UNREAD_BACKLOGS.inc()
-            for gauge in (INBOX_DEPTH, INBOX_OVERDUE, INBOX_OLDEST, OUTBOX_DEPTH, HANDOFFS_WAITING, HANDOFFS_OLDEST):
-                gauge.set(math.nan)
-            return
-        oldest = ages.oldest_received_at
-        INBOX_DEPTH.set(depth)
-        INBOX_OVERDUE.set(ages.overdue)
-        INBOX_OLDEST.set(max(0.0, (now - oldest).total_seconds()) if oldest else 0.0)
-        OUTBOX_DEPTH.set(unsent)
-        since = waiting_since(handoffs[0]) if handoffs else None
-        HANDOFFS_WAITING.set(len(handoffs))
-        HANDOFFS_OLDEST.set(max(0.0, (now - since).total_seconds()) if since else 0.0)
+            metrics.UNREAD_BACKLOGS.inc()
+            figures = [math.nan] * len(_BACKLOGS)
+        else:
+            ages_s = [
+                max(0.0, (now - since).total_seconds()) if since else 0.0
+                for since in (ages.oldest_received_at, waiting_since(handoffs[0]) if handoffs else None)
+            ]
+            figures = [depth, ages.overdue, ages_s[0], unsent, len(handoffs), ages_s[1]]
+        for gauge, figure in zip(_BACKLOGS, figures, strict=True):
+            gauge.set(figure)

@@ -20,73 +20,14 @@ from observability.tracing import current_span
 TRACE, SPAN = "logging.googleapis.com/trace", "logging.googleapis.com/spanId"
 SAMPLED = "logging.googleapis.com/trace_sampled"
 
-ALLOWED_KEYS = frozenset(
-    {
-        "event",
-        "level",
-        "timestamp",
-        "module",
-        "exception",
-        "exc_info",
-        "conversation_id",
-        "joined",
-        "message_id",
-        "correlation_id",
-        "outbox_id",
-        "turn_id",
-        "letter_id",
-        "analysis_id",
-        "channel",
-        "outcome",
-        "state",
-        "trigger",
-        "kind",
-        "rule",
-        "attempt",
-        "attempts",
-        "messages",
-        "reason",
-        "family",
-        "error",
-        "code",
-        "status",
-        "count",
-        "duration_ms",
-        "address",
-        "port",
-        "version",
-        "engine",
-        "store",
-        "task",
-        "model",
-        "template",
-        "setting",
-        "path",
-        "method",
-        "point",
-        "signal_name",
-        "institution",
-        "accepted",
-        "duplicates",
-        "statuses",
-        "ignored",
-        "percent",
-        "ceiling_usd",
-        "flag",
-        "experiment",
-        "variant",
-        "metric",
-        "severity",
-        "client",
-        "job",
-        "target",
-        "provider",
-        "problems",
-        TRACE,
-        SPAN,
-        SAMPLED,
-    }
-)
+_KEYS = """
+event level timestamp module exception exc_info conversation_id joined message_id correlation_id outbox_id turn_id
+letter_id analysis_id channel outcome state trigger kind rule attempt attempts messages reason family error code
+status count duration_ms address port version engine store task model template setting path method point signal_name
+institution accepted duplicates statuses ignored percent ceiling_usd flag experiment variant metric severity client
+job target provider problems
+"""
+ALLOWED_KEYS = frozenset({TRACE, SPAN, SAMPLED, *_KEYS.split()})
 
 REDACTED = "[redacted]"
 SEVERITIES = {

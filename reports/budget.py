@@ -3,7 +3,7 @@
 While the store is unavailable each process continues with its last figures, and counts the missed exchanges.
 """
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 
 from contracts.delivery import Record
@@ -61,7 +61,8 @@ class BudgetSync:
             return
         if said is None and not self._spending.spent and not self._spending.held:
             return
-        record = self._record(key, body, at, version=said.version if said else 0)
+        version = said.version if said else 0
+        record = Record.of(COLLECTION, key, body, at=at, version=version, kept_for=KEPT_FOR)
         self._said = await self._store.put(record)
         if self._said is None:
             # An earlier write arrived and its answer was lost.
@@ -86,13 +87,9 @@ class BudgetSync:
             if (day, percent) in self._noticed:
                 continue
             key = f"{day.isoformat()}/notice/{percent:03d}"
-            saved = await self._store.put(self._record(key, {}, self._clock.now(), version=0))
+            notice = Record.of(COLLECTION, key, {}, at=self._clock.now(), kept_for=KEPT_FOR)
+            saved = await self._store.put(notice)
             self._noticed.add((day, percent))
             if saved is not None:
                 BUDGET_NOTICES.labels(percent=str(percent)).inc()
                 log.warning("budget.reached", percent=percent, ceiling_usd=usd_text(self._spending.ceiling or ZERO))
-
-    def _record(self, key: str, body: dict[str, str], at: datetime, *, version: int) -> Record:
-        return Record(
-            collection=COLLECTION, key=key, version=version, body=body, expires_at=at + KEPT_FOR, updated_at=at
-        )

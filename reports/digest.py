@@ -5,15 +5,41 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 from decimal import Decimal
 from enum import StrEnum
+from statistics import median
 
 from contracts.performance import Page, Times
 from contracts.ports import Store
 from prompts.pricing.prices import usd_text
-from reports.bands import Band
 from reports.cost import By, CostReport, Span, cost_report
 from reports.performance import PerformanceReport, days_of, failure_rate, hours, performance_report, preceding, quality
 
 HISTORY = timedelta(days=14)
+# A band needs at least this many days.
+DAYS_NEEDED = 7
+# Source: Iglewicz and Hoaglin, How to Detect and Handle Outliers, 1993: the modified z-score and its limit.
+NORMAL_MAD = 0.6745
+LIMIT = 3.5
+# A nearly constant figure has almost no band: a change below a fifth of it is not reported.
+LEAST_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Band:
+    """The usual range of one day's figure."""
+
+    low: float
+    middle: float
+    high: float
+
+    @classmethod
+    def of(cls, history: Sequence[float]) -> "Band | None":
+        """Return the band of the days before; None when they are too few."""
+        if len(history) < DAYS_NEEDED:
+            return None
+        middle = median(history)
+        spread = median(abs(value - middle) for value in history)
+        width = max(LIMIT * spread / NORMAL_MAD, LEAST_SHARE * abs(middle))
+        return cls(middle - width, middle, middle + width)
 
 
 class Period(StrEnum):
@@ -131,18 +157,17 @@ async def _by_day(store: Store, span: Span, *, at: datetime) -> dict[date, Day]:
     spent = dict.fromkeys(pages, Decimal(0))
     for line in (await cost_report(store, span, By.HOUR, at=at)).lines:
         spent[date.fromisoformat(line.name[:10])] += line.amounts.usd
-    return {day: _day(page, spent[day]) for day, page in pages.items()}
-
-
-def _day(page: Page, usd: Decimal) -> Day:
-    return Day(
-        usd=float(usd),
-        usd_per_turn=float(usd) / page.turns if page.turns else None,
-        reply_p95_ms=page.time(Times.REPLY).quantile(0.95),
-        failure_rate=failure_rate(page),
-        quality=quality(page),
-        turns=page.turns,
-    )
+    return {
+        day: Day(
+            usd=float(spent[day]),
+            usd_per_turn=float(spent[day]) / page.turns if page.turns else None,
+            reply_p95_ms=page.time(Times.REPLY).quantile(0.95),
+            failure_rate=failure_rate(page),
+            quality=quality(page),
+            turns=page.turns,
+        )
+        for day, page in pages.items()
+    }
 
 
 def _anomalies(by_day: Mapping[date, Day], span: Span) -> list[Anomaly]:

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from contracts import performance
-from contracts.alongside import running_beside
+from contracts.alongside import repeating, running_beside
 from contracts.conversation import CallRecord, TurnRecord
 from contracts.errors import TransientError
 from contracts.ledger import COLLECTION, BilledCall, Kind, Page, shard_key
@@ -96,17 +97,16 @@ class Ledger:
 @asynccontextmanager
 async def kept(ledger: Ledger, exchange: BudgetSync, *, every: timedelta = FLUSH_EVERY) -> AsyncIterator[None]:
     """Write what is booked, and learn what others have spent, while the context is open and once at its end."""
+
+    async def keep() -> None:
+        await _once(ledger, exchange)
+        await repeating(partial(_once, ledger, exchange), every)
+
     try:
-        async with running_beside(_keep(ledger, exchange, every)):
+        async with running_beside(keep()):
             yield
     finally:
         await _once(ledger, exchange)
-
-
-async def _keep(ledger: Ledger, exchange: BudgetSync, every: timedelta) -> None:
-    while True:
-        await _once(ledger, exchange)
-        await asyncio.sleep(every.total_seconds())
 
 
 async def _once(ledger: Ledger, exchange: BudgetSync) -> None:

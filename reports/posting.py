@@ -31,10 +31,7 @@ Post = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True)
 class ReportPosting:
-    """Poster with one record per period and place: the first process to write it posts the report.
-
-    `place` tells several posters of one team apart; that of the first one is empty.
-    """
+    """Poster with a record per period and `place`, empty for the first: the process that writes it posts the report."""
 
     reporting: Reporting
     records: Records
@@ -70,15 +67,10 @@ class ReportPosting:
         stored = await self.records.get(COLLECTION, key, at=at)
         if stored is not None and (stored.body["posted"] or stored.updated_at > at - CLAIMED_FOR):
             return None
-        record = Record(
-            collection=COLLECTION,
-            key=key,
-            version=stored.version if stored else 0,
-            body={"posted": False},
-            expires_at=at + KEPT_FOR,
-            updated_at=at,
+        version = stored.version if stored else 0
+        return await self.records.put(
+            Record.of(COLLECTION, key, {"posted": False}, at=at, version=version, kept_for=KEPT_FOR)
         )
-        return await self.records.put(record)
 
 
 def due_periods(local: datetime) -> list[Period]:

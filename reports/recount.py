@@ -67,16 +67,8 @@ def _shards(store: Records, day: date, *, at: datetime) -> AsyncIterator[Record]
 async def _put(store: Records, key: str, page: Page, *, at: datetime) -> None:
     for _ in range(RECOUNT_ATTEMPTS):
         stored = await store.get(COLLECTION, key, at=at)
-        written = await store.put(
-            Record(
-                collection=COLLECTION,
-                key=key,
-                version=stored.version if stored else 0,
-                body=page.body(),
-                expires_at=at + KEPT_FOR,
-                updated_at=at,
-            )
-        )
-        if written is not None:
+        version = stored.version if stored else 0
+        record = Record.of(COLLECTION, key, page.body(), at=at, version=version, kept_for=KEPT_FOR)
+        if await store.put(record) is not None:
             return
     raise StoreUnavailableError(f"{key} keeps changing")

@@ -43,9 +43,7 @@ class _Shard(Generic[P]):
 
 
 class Shards(Generic[P]):
-    """The sums of one process in one collection. `key` makes a record's key of the hour, the kind and a writer's name
-    that is unique to each shard.
-    """
+    """The sums of one process in one collection; `key` makes a key of hour, kind and the unique name of a shard."""
 
     def __init__(
         self,
@@ -94,14 +92,8 @@ class Shards(Generic[P]):
             if shard.is_written:
                 return
             at = self._clock.now()
-            record = Record(
-                collection=self._collection,
-                key=shard.key,
-                version=shard.version,
-                body=dict(shard.page.body()),
-                expires_at=at + KEPT_FOR,
-                updated_at=at,
-            )
+            body, version = shard.page.body(), shard.version
+            record = Record.of(self._collection, shard.key, body, at=at, version=version, kept_for=KEPT_FOR)
             # Amounts booked during the write belong to the next one.
             shard.is_written = True
             try:

@@ -11,10 +11,9 @@ from contracts.institution import FieldSpec, FixedText, Institution, Intent
 from contracts.messages import MessageType
 from sandbox.analyses import question_of, review_of, summary_of
 from sandbox.behaviour import JudgeMode
-from sandbox.cheating import cheats_for
 from sandbox.citing import Citer
 from sandbox.collecting import answered, kind_of, mentioned, tidy, without_introduction
-from sandbox.judging import Oracle
+from sandbox.judging import Oracle, cheats_for
 from sandbox.language import fold
 from sandbox.matching import LEAST_CONFIDENCE, MOST_CONFIDENCE, IntentIndex, Match
 from sandbox.prompted import Prompted, read_prompt
@@ -27,12 +26,13 @@ from sandbox.signs import (
     greets_again,
     is_trickery,
     looks_like_a_company,
+    looks_like_spam,
     shows_distress,
     takes_yes_or_no,
     wish_to_leave,
     without_trickery,
 )
-from sandbox.spam import looks_like_spam
+from sandbox.vocabulary import VOCABULARY
 
 UNCLEAR = 0.5
 SURE_ENOUGH_TO_CHANGE_SUBJECT = 0.74
@@ -57,36 +57,6 @@ _ORDINALS = {
     "first": 0, "second": 1, "third": 2,
 }  # fmt: skip
 _ASKED = {WaitingFor.IDENTIFICATION, WaitingFor.FIELD, WaitingFor.CHOICE, WaitingFor.ANYTHING}
-_WORDS = {
-    "pt": {
-        "thanks_name": "Obrigado, {name}!",
-        "noted": "Obrigado, já anotei.",
-        "heard": "Entendi {unsure}. Está certo?",
-        "by_name": "Certo, {name}.",
-        "more": "Posso ajudar em mais alguma coisa?",
-        "how": "Em que posso ajudar?",
-        "right": "Certo.",
-        "without": "Tudo bem, seguimos sem isso.",
-        "as_you_like": "Tudo bem.",
-        "whenever": "Certo. Se precisar de algo mais, é só escrever.",
-        "goes_on": "Uma pessoa da equipe continua a partir daqui, com o que você contou.",
-        "said_above": "É o que escrevi acima. Se faltar algo, uma pessoa da equipe continua com você.",
-    },
-    "en": {
-        "thanks_name": "Thank you, {name}.",
-        "noted": "Thank you, I have noted that.",
-        "heard": "I heard {unsure}. Is that right?",
-        "by_name": "All right, {name}.",
-        "more": "Is there anything else I can help with?",
-        "how": "How can I help?",
-        "right": "All right.",
-        "without": "That is fine, we can go on without it.",
-        "as_you_like": "That is fine.",
-        "whenever": "All right. If anything else comes up, just write.",
-        "goes_on": "A person of the team goes on from here with what you wrote.",
-        "said_above": "That is what I wrote above. If something is missing, a person of the team can go on with you.",
-    },
-}
 _OPENING_GREETING = re.compile(r"^(Olá|Oi|Oie|Hello|Hi|Hey)\b(?=[!,. ])")
 _OFFERS_MORE = re.compile(
     r"(?i)(?:mais alguma coisa|em que posso ajudar(?: hoje)?|em alguma dessas frentes"
@@ -123,7 +93,7 @@ class Brain:
         self._institution = institution
         self._index = IntentIndex(institution)
         self._language = self._index.language
-        self._words = _WORDS[self._language]
+        self._words = VOCABULARY.replies[self._language]
         self._cheats = cheats_for(institution)
         self.citer = Citer(institution)
         self._oracle = Oracle(institution, self._cheats)

@@ -2,52 +2,26 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from contracts.values import Value
+from contracts.yaml_file import read_yaml
 
 MAX_BODY, MAX_INTERACTIVE_BODY, MAX_CAPTION, MAX_SMALL_TEXT = 4096, 1024, 1024, 60
 MAX_BUTTONS, MAX_BUTTON_TITLE, MAX_BUTTON_ID = 3, 20, 256
 MAX_SECTIONS, MAX_ROWS, MAX_ROW_TITLE, MAX_ROW_ID, MAX_DESCRIPTION = 10, 10, 24, 200, 72
 MAX_CONTACTS, MAX_TEMPLATE_NAME, MAX_REFERENCE = 257, 512, 512
 
-TITLES = {
-    0: "AuthException",
-    1: "API Unknown",
-    2: "API Service",
-    4: "API Too Many Calls",
-    100: "Invalid parameter",
-    190: "Access token has expired",
-    368: "Temporarily blocked for policies violations",
-    80007: "Rate limit issues",
-    130429: "Rate limit hit",
-    130472: "User's number is part of an experiment",
-    130497: "Business account is restricted from messaging users in this country.",
-    131000: "Something went wrong",
-    131005: "Access denied",
-    131008: "Required parameter is missing",
-    131009: "Parameter value is not valid",
-    131016: "Service unavailable",
-    131021: "Recipient cannot be sender",
-    131026: "Message undeliverable",
-    131031: "Account has been locked",
-    131042: "Business eligibility payment issue",
-    131045: "Incorrect certificate",
-    131047: "Re-engagement message",
-    131048: "Spam rate limit hit",
-    131049: "Meta chose not to deliver",
-    131050: "User has stopped marketing messages",
-    131051: "Unsupported message type",
-    131052: "Media download error",
-    131053: "Media upload error",
-    131056: "(Business Account, Consumer Account) pair rate limit hit",
-    131057: "Account in maintenance mode",
-    132000: "Template Param Count Mismatch",
-    132001: "Template does not exist",
-    133004: "Server Temporarily Unavailable",
-    133010: "Phone number not registered",
-    135000: "Generic user error",
-}
-STATUS_OF_CODE = {0: 401, 190: 401, 3: 403, 10: 403, 368: 403, 131005: 403, 131031: 403, 131016: 503, 133004: 503}
 
+class Errors(Value):
+    """Titles and HTTP statuses of errors, by their code."""
+
+    titles: dict[int, str]
+    statuses: dict[int, int]
+
+
+ERRORS = read_yaml(Path(__file__).with_name("graph_errors.yaml"), Errors).value
 _PHONE = re.compile(r"\+?[1-9][\d\s().-]{5,24}")
 _LINK = re.compile(r"https?://[^\s/]+\.[^\s]+|https?://(?:localhost|127\.0\.0\.1)\S*")
 
@@ -67,8 +41,8 @@ class GraphError(Exception):
     ) -> None:
         super().__init__(f"({code}) {details}")
         self.code = code
-        self.status = status or STATUS_OF_CODE.get(code, 400)
-        self.details = details or TITLES.get(code, "Unknown error")
+        self.status = status or ERRORS.statuses.get(code, 400)
+        self.details = details or ERRORS.titles.get(code, "Unknown error")
         self.message = message
         self.subcode = subcode
         self.kind = kind
@@ -77,7 +51,7 @@ class GraphError(Exception):
         """The form of the whole Graph API where there is a message, else that of WhatsApp's part with its details."""
         error: dict[str, Any] = {"message": self.message, "type": self.kind, "code": self.code}
         if not self.message:
-            error["message"] = f"(#{self.code}) {TITLES.get(self.code, 'Unknown error')}"
+            error["message"] = f"(#{self.code}) {ERRORS.titles.get(self.code, 'Unknown error')}"
             error["error_data"] = {"messaging_product": "whatsapp", "details": self.details}
         if self.subcode is not None:
             error["error_subcode"] = self.subcode
@@ -122,10 +96,6 @@ def check_read_mark(request: dict[str, Any]) -> None:
     indicator = request.get("typing_indicator")
     if indicator is not None and indicator != {"type": "text"}:
         raise GraphError(131009, "typing_indicator.type must be text.")
-
-
-def _check_text(content: Any) -> None:
-    _text(_member(content, "text", "body"), "text.body", MAX_BODY)
 
 
 def _check_media(kind: str, *, caption: bool) -> Callable[[Any], None]:
@@ -261,8 +231,8 @@ _INTERACTIVE = {
     "location_request_message": _check_named("send_location"),
     "flow": _check_named("flow"),
 }
-_CHECKS: dict[Any, Callable[[Any], None]] = {
-    "text": _check_text,
+_CHECKS: dict[Any, Callable[[Any], object]] = {
+    "text": lambda content: _text(_member(content, "text", "body"), "text.body", MAX_BODY),
     "interactive": _check_interactive,
     "image": _check_media("image", caption=True),
     "video": _check_media("video", caption=True),

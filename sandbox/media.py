@@ -22,25 +22,21 @@ LINK_LIFE_SECONDS = 300.0
 MAX_KEPT_BYTES = 256 * MEGABYTE
 MAX_UPLOAD_BYTES = 100 * MEGABYTE
 
+_OFFICE = "application/vnd.openxmlformats-officedocument"
 _LIMITS = {
-    "image/jpeg": 5 * MEGABYTE,
-    "image/png": 5 * MEGABYTE,
+    **dict.fromkeys(("image/jpeg", "image/png"), 5 * MEGABYTE),
     "image/webp": 500 * 1024,
-    "video/mp4": 16 * MEGABYTE,
-    "video/3gpp": 16 * MEGABYTE,
-    "audio/aac": 16 * MEGABYTE,
-    "audio/amr": 16 * MEGABYTE,
-    "audio/mpeg": 16 * MEGABYTE,
-    "audio/mp4": 16 * MEGABYTE,
-    "audio/ogg": 16 * MEGABYTE,
-    "text/plain": MAX_UPLOAD_BYTES,
-    "application/pdf": MAX_UPLOAD_BYTES,
-    "application/msword": MAX_UPLOAD_BYTES,
-    "application/vnd.ms-excel": MAX_UPLOAD_BYTES,
-    "application/vnd.ms-powerpoint": MAX_UPLOAD_BYTES,
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": MAX_UPLOAD_BYTES,
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": MAX_UPLOAD_BYTES,
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": MAX_UPLOAD_BYTES,
+    **dict.fromkeys(("video/mp4", "video/3gpp"), 16 * MEGABYTE),
+    **dict.fromkeys([f"audio/{kind}" for kind in ("aac", "amr", "mpeg", "mp4", "ogg")], 16 * MEGABYTE),
+    **dict.fromkeys(("text/plain", "application/pdf", "application/msword"), MAX_UPLOAD_BYTES),
+    **dict.fromkeys(("application/vnd.ms-excel", "application/vnd.ms-powerpoint"), MAX_UPLOAD_BYTES),
+    **dict.fromkeys(
+        [
+            f"{_OFFICE}.{kind}"
+            for kind in ("wordprocessingml.document", "spreadsheetml.sheet", "presentationml.presentation")
+        ],
+        MAX_UPLOAD_BYTES,
+    ),
 }
 
 

@@ -27,40 +27,13 @@ ELSEWHERE = "http://169.254.169.254/latest/meta-data"
 LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><form>Sign in</form></body></html>"
 
 
-class FileFault(StrEnum):
-    """Ways in which a file cannot be had, or is not what it should be."""
-
-    GONE = "gone"
-    LOOKUP_UNAVAILABLE = "lookup_unavailable"
-    LOOKUP_PAGE = "lookup_page"
-    LOOKUP_WITHOUT_LINK = "lookup_without_link"
-    LOOKUP_ELSEWHERE = "lookup_elsewhere"
-    EXPIRED = "expired"
-    UNAUTHORIZED = "unauthorized"
-    FORBIDDEN = "forbidden"
-    RATE_LIMITED = "rate_limited"
-    SERVER_ERROR = "server_error"
-    UNAVAILABLE = "unavailable"
-    NO_ANSWER = "no_answer"
-    CUT = "cut"
-    SHORT = "short"
-    STALLED = "stalled"
-    DRIPPED = "dripped"
-    EMPTY = "empty"
-    NO_CONTENT = "no_content"
-    HUGE = "huge"
-    HUGE_DECLARED = "huge_declared"
-    WRONG_TYPE = "wrong_type"
-    WITHOUT_TYPE = "without_type"
-    PAGE = "page"
-    REDIRECT_INSIDE = "redirect_inside"
-    REDIRECT_ELSEWHERE = "redirect_elsewhere"
-    REDIRECT_LOOP = "redirect_loop"
-    GZIP_BOMB = "gzip_bomb"
-    BROKEN_GZIP = "broken_gzip"
-    CORRUPT = "corrupt"
-
-
+# Ways in which a file cannot be had, or is not what it should be.
+FileFault = StrEnum(
+    "FileFault",
+    "GONE LOOKUP_UNAVAILABLE LOOKUP_PAGE LOOKUP_WITHOUT_LINK LOOKUP_ELSEWHERE EXPIRED UNAUTHORIZED FORBIDDEN "
+    "RATE_LIMITED SERVER_ERROR UNAVAILABLE NO_ANSWER CUT SHORT STALLED DRIPPED EMPTY NO_CONTENT HUGE HUGE_DECLARED "
+    "WRONG_TYPE WITHOUT_TYPE PAGE REDIRECT_INSIDE REDIRECT_ELSEWHERE REDIRECT_LOOP GZIP_BOMB BROKEN_GZIP CORRUPT",
+)
 LOOKUP_FAULTS = frozenset(fault for fault in FileFault if fault is FileFault.GONE or fault.startswith("lookup_"))
 _STATUSES = {
     FileFault.EXPIRED: 404,

@@ -5,23 +5,9 @@ from typing import Any, Self
 
 import orjson
 
-from contracts.messages import InboundKind
-
 _OPENING, _CLOSING = "<conversation>", "</conversation>"
 _WORDLESS = frozenset(
-    kind.value
-    for kind in (
-        InboundKind.IMAGE,
-        InboundKind.VIDEO,
-        InboundKind.AUDIO,
-        InboundKind.DOCUMENT,
-        InboundKind.STICKER,
-        InboundKind.LOCATION,
-        InboundKind.CONTACTS,
-        InboundKind.ORDER,
-        InboundKind.FORM,
-        InboundKind.UNSUPPORTED,
-    )
+    ["image", "video", "audio", "document", "sticker", "location", "contacts", "order", "form", "unsupported"]
 )
 
 

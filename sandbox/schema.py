@@ -1,6 +1,7 @@
 """The part of JSON Schema that structured outputs know: what is refused, what conforms, and the least that conforms."""
 
 from collections import OrderedDict
+from types import NoneType
 from typing import Any, TypeAlias
 
 import orjson
@@ -8,7 +9,9 @@ import orjson
 Schema: TypeAlias = dict[str, Any]
 
 FORMATS = frozenset({"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"})
-TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
+_PYTHON: dict[str, Any] = {"object": dict, "array": list, "string": str, "integer": int, "number": int | float}
+_PYTHON |= {"boolean": bool, "null": NoneType}
+TYPES = frozenset(_PYTHON)
 MAX_OPTIONAL = 24
 MAX_UNIONS = 16
 _MISSING = object()
@@ -128,30 +131,18 @@ class OutputSchema:
         return any(self._is(value, each, schema) for each in (types if isinstance(types, list) else (types,)))
 
     def _is(self, value: object, kind: str, schema: Schema) -> bool:
-        match kind:
-            case "object":
-                if not isinstance(value, dict):
-                    return False
-                properties = schema.get("properties", {})
-                return all(name in value for name in schema.get("required", ())) and all(
-                    name in properties and self._conforms(each, properties[name]) for name, each in value.items()
-                )
-            case "array":
-                return (
-                    isinstance(value, list)
-                    and len(value) >= schema.get("minItems", 0)
-                    and ("items" not in schema or all(self._conforms(each, schema["items"]) for each in value))
-                )
-            case "string":
-                return isinstance(value, str)
-            case "boolean":
-                return isinstance(value, bool)
-            case "null":
-                return value is None
-            case "integer":
-                return isinstance(value, int) and not isinstance(value, bool)
-            case _:
-                return isinstance(value, int | float) and not isinstance(value, bool)
+        if not isinstance(value, _PYTHON[kind]) or (isinstance(value, bool) and kind in ("integer", "number")):
+            return False
+        if isinstance(value, dict):
+            properties = schema.get("properties", {})
+            return value.keys() >= set(schema.get("required", ())) and all(
+                name in properties and self._conforms(each, properties[name]) for name, each in value.items()
+            )
+        if isinstance(value, list):
+            return len(value) >= schema.get("minItems", 0) and (
+                "items" not in schema or all(self._conforms(each, schema["items"]) for each in value)
+            )
+        return True
 
     def fitted(self, value: object) -> Any:
         """`value` with as little changed as makes it conform; what is missing or wrong becomes the least that does."""
@@ -194,12 +185,8 @@ class OutputSchema:
                 return [self._least(schema.get("items", {"type": "null"}))] * schema.get("minItems", 0)
             case "string":
                 return _SAMPLES.get(schema.get("format", ""), "")
-            case "boolean":
-                return False
-            case "null":
-                return None
-            case _:
-                return 0
+            case kind:
+                return {"boolean": False, "null": None}.get(kind, 0)
 
 
 class SchemaShelf:

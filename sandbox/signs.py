@@ -1,9 +1,10 @@
-"""Short replies and plain signs that no list of triggers has to name: yes and no, "what now", danger, trickery."""
+"""Short replies and signs that no list of triggers has to name: yes and no, "what now", danger, trickery, spam."""
 
 import re
 from enum import StrEnum
 
 from sandbox.language import fold, without, words
+from sandbox.prompted import Prompted
 from sandbox.vocabulary import VOCABULARY
 
 
@@ -17,6 +18,8 @@ class Bare(StrEnum):
 
 _THUMBS = re.compile("[\U0001f44d\U0001f44c\U00002705]")
 _LONGEST_BARE = 5
+# A text at least so long, written so often, is a mass message.
+_LONG_ENOUGH, _REPEATED = 60, 4
 _YES = VOCABULARY.clearly_yes | VOCABULARY.agreeing
 _POLITE_REFUSAL = VOCABULARY.declining | VOCABULARY.fillers | VOCABULARY.thankful | _YES
 
@@ -83,3 +86,18 @@ def takes_yes_or_no(question: str) -> bool:
 
 def begins_a_request(text: str) -> bool:
     return "?" in text or VOCABULARY.begins_a_request.match(fold(text)) is not None
+
+
+def looks_like_spam(prompted: Prompted) -> bool:
+    """A link or earnings with a lure, three lures, an advert, or the same long text over and over."""
+    text = prompted.text
+    plain = fold(text)
+    lures = sum(lure in plain for lure in VOCABULARY.lures)
+    if lures >= 3 or (lures and (VOCABULARY.link.search(text) or VOCABULARY.money_per_time.search(text))):
+        return True
+    adverts = sum(advert in plain for advert in VOCABULARY.adverts)
+    if adverts >= 2 or (adverts and VOCABULARY.offers.search(plain)):
+        return True
+    said = [fold(each.text) for each in prompted.history if each.speaker == "person"]
+    said += [fold(message.text) for message in prompted.messages]
+    return any(len(each) >= _LONG_ENOUGH and said.count(each) >= _REPEATED for each in said)

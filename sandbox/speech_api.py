@@ -27,23 +27,12 @@ UNSURE = 0.2
 SECONDS_OF_A_CHARACTER = 0.07
 
 
-class SpeechFault(StrEnum):
-    """Ways in which a speech service fails, or hears what was not said."""
-
-    SERVER_ERROR = "server_error"
-    RATE_LIMITED = "rate_limited"
-    UNAUTHORIZED = "unauthorized"
-    REFUSED = "refused"
-    STALLED = "stalled"
-    CUT = "cut"
-    PAGE = "page"
-    WRONG_SHAPE = "wrong_shape"
-    EMPTY = "empty"
-    SUBTITLES = "subtitles"
-    REPEATED = "repeated"
-    WRONG_LANGUAGE = "wrong_language"
-
-
+# Ways in which a speech service fails, or hears what was not said.
+SpeechFault = StrEnum(
+    "SpeechFault",
+    "SERVER_ERROR RATE_LIMITED UNAUTHORIZED REFUSED STALLED CUT PAGE WRONG_SHAPE EMPTY SUBTITLES REPEATED "
+    "WRONG_LANGUAGE",
+)
 _STATUSES = {
     SpeechFault.SERVER_ERROR: 500,
     SpeechFault.RATE_LIMITED: 429,
@@ -59,10 +48,7 @@ _HEARD: dict[SpeechFault, dict[str, Any]] = {
 
 
 class SpeechBehaviour(Setting):
-    """Behaviour of the service; the next `times` requests meet the fault, without it all.
-
-    `on` is the end of the path of those that it is for: `speech`, `transcriptions`.
-    """
+    """Behaviour of the service; the next `times` requests, or all, whose path ends with `on` meet the fault."""
 
     latency: AnyLatency = Latency()
     fault: SpeechFault | None = None

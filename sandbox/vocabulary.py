@@ -54,6 +54,8 @@ class Vocabulary(Value):
     opening: Pattern
     no_name: Pattern
 
+    replies: dict[str, dict[str, str]]
+
     price: Phrases
     tones: dict[Tone, Phrases]
     analysis: dict[str, dict[str, str]]

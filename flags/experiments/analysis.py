@@ -7,25 +7,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from flags.definitions import Metric, MetricKind
+from flags.experiments import statistics
 from flags.experiments.definitions import EARLY_ALPHA, GUARDRAIL_ALPHA, Experiment
 from flags.experiments.exact import Exactness
 from flags.experiments.observations import Arm, Observations
-from flags.experiments.statistics import (
-    Count,
-    Interval,
-    Sample,
-    Test,
-    always_valid,
-    benjamini_hochberg,
-    cohen_h,
-    has_small_cell,
-    hedges_g,
-    lift,
-    newcombe,
-    sample_ratio,
-    two_proportions,
-    welch,
-)
+from flags.experiments.statistics import Count, Interval, Sample, Test
 
 # With fewer persons neither the intervals nor a reader's eye can be trusted.
 MORE_THAN = 30
@@ -115,7 +101,7 @@ def analyse(
         people=dict(zip(experiment.weights, counts, strict=True)),
         crossovers=observations.crossovers,
         ignored=observations.ignored,
-        ratio=sample_ratio(counts, list(experiment.weights.values())) if sum(counts) else None,
+        ratio=statistics.sample_ratio(counts, list(experiment.weights.values())) if sum(counts) else None,
         was_changed=was_changed,
         comparisons=compare_all(experiment, observations, exactness),
         decisive=compare_all(experiment, observations.until(fulfilled), exactness) if fulfilled else None,
@@ -163,7 +149,7 @@ def compare_all(experiment: Experiment, observations: Observations, exactness: E
     ]
     # All but the primary metric are corrected for their number.
     places = [n for n, one in enumerate(found) if one.test is not None and one.role is not Role.PRIMARY]
-    p_values = benjamini_hochberg([test.p for n in places if (test := found[n].test) is not None])
+    p_values = statistics.benjamini_hochberg([test.p for n in places if (test := found[n].test) is not None])
     for n, p in zip(places, p_values, strict=True):
         found[n] = replace(found[n], p_corrected=p)
     return tuple(found)
@@ -209,10 +195,10 @@ def compare_counts(
     people = control.people + treatment.people
     difference = treatment.rate - control.rate
     has_both = control.people > 0 and treatment.people > 0
-    small = has_both and has_small_cell(control, treatment)
+    small = has_both and statistics.has_small_cell(control, treatment)
     test = None
     if has_both:
-        test = exactness.small_cells(control, treatment) if small else two_proportions(control, treatment)
+        test = exactness.small_cells(control, treatment) if small else statistics.two_proportions(control, treatment)
     return Comparison(
         metric=metric,
         role=role,
@@ -221,13 +207,13 @@ def compare_counts(
         treatment=treatment.sample,
         people=min(control.people, treatment.people),
         difference=difference,
-        interval=newcombe(control, treatment) if has_both else EVERYTHING,
+        interval=statistics.newcombe(control, treatment) if has_both else EVERYTHING,
         lift=difference / control.rate if control.rate else None,
-        lift_interval=lift(control.sample, treatment.sample),
+        lift_interval=statistics.lift(control.sample, treatment.sample),
         effect_name="Cohen's h",
-        effect=cohen_h(control, treatment),
+        effect=statistics.cohen_h(control, treatment),
         test=test,
-        always=always_valid(
+        always=statistics.always_valid(
             difference, _cautious_error(control, treatment), people=people, planned=planned, alpha=alpha
         )
         if has_both
@@ -248,7 +234,7 @@ def compare_samples(
     """Compare means over persons, or ratios as the mean of the persons' parts."""
     people = control.people + treatment.people
     enough = min(control.people, treatment.people) >= 2
-    found = welch(control, treatment) if enough else None
+    found = statistics.welch(control, treatment) if enough else None
     difference = treatment.mean - control.mean
     return Comparison(
         metric=metric,
@@ -260,11 +246,11 @@ def compare_samples(
         difference=difference,
         interval=exactness.mean_interval(found) if found else EVERYTHING,
         lift=difference / control.mean if control.mean and treatment.people else None,
-        lift_interval=lift(control, treatment) if enough else None,
+        lift_interval=statistics.lift(control, treatment) if enough else None,
         effect_name="Hedges' g",
-        effect=hedges_g(control, treatment) if enough else 0.0,
+        effect=statistics.hedges_g(control, treatment) if enough else 0.0,
         test=exactness.welch_test(found) if found else None,
-        always=always_valid(difference, found.error, people=people, planned=planned, alpha=alpha)
+        always=statistics.always_valid(difference, found.error, people=people, planned=planned, alpha=alpha)
         if found and found.error
         else EVERYTHING,
     )

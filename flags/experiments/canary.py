@@ -1,13 +1,12 @@
 """Automatic stop of what does harm: a canary steps back, an experiment is paused."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from contracts.alongside import running_beside
+from contracts.alongside import repeating, running_beside
 from contracts.errors import ChangeRefusedError, TransientError
 from contracts.ports import Clock, Records
 from flags.definitions import Flag, Status
@@ -155,16 +154,14 @@ class Watch(Protocol):
 @asynccontextmanager
 async def watching(watch: Watch, *, every: timedelta) -> AsyncIterator[None]:
     """Look again and again while the context is open."""
-    async with running_beside(_keep(watch, every)):
-        yield
 
-
-async def _keep(watch: Watch, every: timedelta) -> None:
-    while True:
-        await asyncio.sleep(every.total_seconds())
+    async def look() -> None:
         try:
             await watch.look()
         except TransientError as exc:
             log.warning("watch.late", error=type(exc).__name__)
         except Exception as exc:
             log.error("watch.defect", exc_info=exc)
+
+    async with running_beside(repeating(look, every)):
+        yield

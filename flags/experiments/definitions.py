@@ -64,9 +64,7 @@ class Plan(Kept):
     days: Annotated[int, Field(ge=1, le=365)] = 14
 
     def people(self, kind: MetricKind, *, allocation: float, treatments: int) -> int:
-        """Return the persons that the control needs to find that change with 80 % power against an arm `allocation`
-        times its size.
-        """
+        """Return the control's persons that find the change with 80 % power; the arm has `allocation` times as many."""
         alpha = FINAL_ALPHA / treatments
         if kind is MetricKind.PROPORTION:
             return people_for_proportion(self.baseline, self.lift, allocation=allocation, alpha=alpha, power=POWER)

@@ -100,9 +100,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Observations:
-    """The arms by name. `crossovers` counts persons in two arms, who are left out of both, `ignored` the events before
-    the exposure.
-    """
+    """The arms by name, without `crossovers`, persons in two arms, and `ignored`, events before the exposure."""
 
     arms: Mapping[str, Arm]
     crossovers: int = 0
@@ -166,9 +164,7 @@ async def observed(store: Records, subject: str, arms: Iterable[str], *, at: dat
 
 
 def pseudonym(salt: bytes, subject: str, person: str) -> str:
-    """Return the person's pseudonym in one experiment; it differs in each, so that persons cannot be linked across
-    them.
-    """
+    """Return the person's pseudonym, another one in each experiment: persons cannot be linked across them."""
     text = f"{subject}:{person}".encode("utf-8", "surrogatepass")
     return hmac.new(salt, text, hashlib.sha256).hexdigest()[:20]
 

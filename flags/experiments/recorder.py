@@ -6,13 +6,14 @@ and counts once. A process that dies loses its last seconds.
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
-from contracts.alongside import running_beside
+from contracts.alongside import repeating, running_beside
 from contracts.delivery import Record
 from contracts.errors import TransientError
 from contracts.ports import Clock, Records
@@ -43,9 +44,7 @@ _UNUSABLE = EXPERIMENT_EVENTS.labels(outcome="unusable")
 
 @dataclass
 class _Shard:
-    """The rows of one record. `earlier` holds events from before this process exposed the person; another process may
-    have exposed them by then.
-    """
+    """The rows of one record; `earlier` has events before the exposure here, perhaps after one in another process."""
 
     key: str
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
@@ -88,16 +87,14 @@ class Recorder:
     def expose(self, assignments: Iterable[Assignment], person: str) -> None:
         """Record that these arms decided what the person gets, or could have; call it at every use."""
         now = int(self._clock.now().timestamp())
-        for assignment in assignments:
-            found = self._row(assignment, person)
-            if found is None:
-                continue
-            shard, row = found
+        for assignment, shard, row in self._rows(assignments, person):
             if row.exposed_at is None:
-                row = self._exposed(shard, row, assignment, person, now)
+                key = (pseudonym(self._salt, assignment.subject, person), assignment.variant)
+                if row.first_event_at is not None:
+                    # The event came first, even if in the same second; it counts if another process had exposed them.
+                    shard.earlier[key] = Row(None, min(row.first_event_at, now - 1), row.sums)
+                shard.rows[key] = row = Row(exposed_at=now)
             _add(row, IMPRESSION, 1, now)
-            shard.is_written = False
-            _RECORDED.inc()
             if "@" not in assignment.subject:
                 EXPOSURES.labels(assignment.subject).inc()
 
@@ -107,14 +104,8 @@ class Recorder:
             _UNUSABLE.inc()
             return
         now = int(self._clock.now().timestamp())
-        for assignment in assignments:
-            found = self._row(assignment, person)
-            if found is None:
-                continue
-            shard, row = found
+        for _, _, row in self._rows(assignments, person):
             _add(row, metric, value, now)
-            shard.is_written = False
-            _RECORDED.inc()
 
     async def flush(self) -> None:
         """Write every changed shard, and release the full ones.
@@ -146,17 +137,15 @@ class Recorder:
                 shard.stored = {key for key in shard.stored if key[0] != name}
             await erase_person(self._store, person, salt=self._salt, at=self._clock.now())
 
-    def _exposed(self, shard: _Shard, row: Row, assignment: Assignment, person: str, now: int) -> Row:
-        """Start the exposed row. Earlier events count only if another process had exposed the person."""
-        key = (pseudonym(self._salt, assignment.subject, person), assignment.variant)
-        if row.first_event_at is not None:
-            # The event came first, even if in the same second.
-            shard.earlier[key] = Row(None, min(row.first_event_at, now - 1), row.sums)
-        shard.rows[key] = exposed = Row(exposed_at=now)
-        return exposed
+    def _rows(self, assignments: Iterable[Assignment], person: str) -> Iterator[tuple[Assignment, _Shard, Row]]:
+        """Yield the row of each assignment to add to; none where too many shards wait for the store."""
+        for assignment in assignments:
+            if found := self._row(assignment, person):
+                found[0].is_written = False
+                _RECORDED.inc()
+                yield assignment, *found
 
     def _row(self, assignment: Assignment, person: str) -> tuple[_Shard, Row] | None:
-        """Return the row to add to; None when too many shards wait for the store."""
         subject = assignment.subject
         key = (pseudonym(self._salt, subject, person), assignment.variant)
         shard = self._open.get(subject)
@@ -179,14 +168,7 @@ class Recorder:
                 return
             at = self._clock.now()
             rows = shard.bodies()
-            record = Record(
-                collection=COLLECTION,
-                key=shard.key,
-                version=shard.version,
-                body={"rows": rows},
-                expires_at=at + KEPT_FOR,
-                updated_at=at,
-            )
+            record = Record.of(COLLECTION, shard.key, {"rows": rows}, at=at, version=shard.version, kept_for=KEPT_FOR)
             # Observations during the write belong to the next one.
             shard.is_written = True
             try:
@@ -216,15 +198,9 @@ def _add(row: Row, metric: str, value: float, now: int) -> None:
 async def recording(recorder: Recorder, *, every: timedelta = FLUSH_EVERY) -> AsyncIterator[None]:
     """Flush the recorder while the context is open, and once at its end."""
     try:
-        async with running_beside(_keep(recorder, every)):
+        async with running_beside(repeating(partial(_once, recorder), every)):
             yield
     finally:
-        await _once(recorder)
-
-
-async def _keep(recorder: Recorder, every: timedelta) -> None:
-    while True:
-        await asyncio.sleep(every.total_seconds())
         await _once(recorder)
 
 

@@ -73,10 +73,7 @@ def report(
 
 
 def over_time(experiment: Experiment, observations: Observations, until: datetime) -> list[dict[str, Any]]:
-    """Return the persons of each arm and the difference of the primary metric at equal steps from the start.
-
-    The metrics are of the persons exposed by then, with everything known of them now.
-    """
+    """Return the persons of each arm by then, and the primary metric's difference as known now, at equal steps."""
     started = experiment.started_at
     if started is None or until <= started or not observations.people:
         return []

@@ -86,7 +86,13 @@ class ExperimentStore:
         """
         experiment, version = await self._read(key)
         if experiment.phase is not Phase.ACTIVE:
-            await self._refuse_overlaps(experiment)
+            for other in await self.all():
+                shared = sorted(other.overrides & experiment.overrides)
+                if shared and other.phase is Phase.ACTIVE:
+                    raise ChangeRefusedError(
+                        f"{other.key} is active and overrides {', '.join(shared)} as well: "
+                        "pause or complete it first, or neither would show what it does"
+                    )
             at = self._clock.now()
             moved = experiment.moved(Phase.ACTIVE, author=author, reason=reason, at=at)
             experiment = await self._write(moved, version, at)
@@ -186,15 +192,8 @@ class ExperimentStore:
         return Experiment.model_validate(record.body), record.version
 
     async def _write(self, experiment: Experiment, version: int, at: datetime) -> Experiment:
-        saved = await self._store.put(
-            Record(
-                collection=COLLECTION,
-                key=experiment.key,
-                version=version,
-                body=experiment.model_dump(mode="json"),
-                updated_at=at,
-            )
-        )
+        body = experiment.model_dump(mode="json")
+        saved = await self._store.put(Record.of(COLLECTION, experiment.key, body, at=at, version=version))
         if saved is None:
             raise ChangeRefusedError(f"{experiment.key} was changed meanwhile: look at it and repeat")
         log.info("experiment.changed", experiment=experiment.key, state=experiment.phase)
@@ -209,15 +208,6 @@ class ExperimentStore:
         if flag != before:
             await self._flags.put(flag, author=author, reason=reason, expected=newest.revision if newest else 0)
 
-    async def _refuse_overlaps(self, experiment: Experiment) -> None:
-        for other in await self.all():
-            shared = sorted(other.overrides & experiment.overrides)
-            if shared and other.phase is Phase.ACTIVE:
-                raise ChangeRefusedError(
-                    f"{other.key} is active and overrides {', '.join(shared)} as well: "
-                    "pause or complete it first, or neither would show what it does"
-                )
-
 
 def _read(record: Record) -> Experiment | None:
     try:
@@ -228,9 +218,7 @@ def _read(record: Record) -> Experiment | None:
 
 
 def _assigns_differently(flag: Flag | None, experiment: Experiment) -> bool:
-    """Return whether the flag assigns by other rules; a flag that is disabled or missing assigns no person, as in a
-    pause.
-    """
+    """Return whether the flag assigns by other rules; a disabled or missing one assigns no person, as in a pause."""
     if flag is None or flag.status is Status.DISABLED:
         return False
     return flag.status is not Status.AB_TEST or assignment_of(flag) != experiment.assignment

@@ -1,14 +1,16 @@
 """Reports in words: tiles, plots and tables in the reader's language."""
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import date
+from typing import Any
 
 from contracts.conversation import TaskName
 from contracts.pages import Notice, Plot, ReportPage, Table, Tile, Unit
 from contracts.performance import AnswerSource, Cause, Count, Page, Times
 from reports.cost import CostReport
 from reports.digest import Anomaly, Digest
-from reports.performance import PerformanceReport, availability, failure_rate, figures, quality
+from reports.performance import PerformanceReport, availability, failure_rate, figures
 from reports.render.words import Wording
 from reports.status import Status
 
@@ -169,25 +171,19 @@ def anomaly_line(anomaly: Anomaly, wording: Wording) -> str:
 
 def _performance_tiles(total: Page, before: Page, wording: Wording) -> list[Tile]:
     say = wording.say
-    now, then = figures(total), figures(before)
+    now, then = ({"reply_p95": found["reply_ms"]["p95"]} | found for found in (figures(total), figures(before)))
+
+    def compared(name: str, shown: Callable[[Any], str], bad_above: float = math.inf) -> Tile:
+        return Tile(say(name), shown(now[name]), say("before", shown(then[name])), is_bad=(now[name] or 0) > bad_above)
+
     score = Tile(say("nps"), wording.number(now["nps"]), say("scores", sum(now["ratings"].values())))
     return [
-        Tile(say("turns"), wording.number(now["turns"]), say("before", wording.number(then["turns"]))),
-        Tile(
-            say("reply_p95"),
-            wording.time(now["reply_ms"]["p95"]),
-            say("before", wording.time(then["reply_ms"]["p95"])),
-            is_bad=(now["reply_ms"]["p95"] or 0) > SLOW_FROM_MS,
-        ),
-        Tile(
-            say("failure_rate"),
-            wording.percent(now["failure_rate"]),
-            say("before", wording.percent(then["failure_rate"])),
-            is_bad=(now["failure_rate"] or 0) > FAILURES_ARE_BAD_FROM,
-        ),
+        compared("turns", wording.number),
+        compared("reply_p95", wording.time, SLOW_FROM_MS),
+        compared("failure_rate", wording.percent, FAILURES_ARE_BAD_FROM),
         _objective(total, wording),
-        Tile(say("quality"), wording.number(quality(total), 2), say("before", wording.number(quality(before), 2))),
-        Tile(say("escalated"), wording.number(now["escalated"]), say("before", wording.number(then["escalated"]))),
+        compared("quality", lambda score: wording.number(score, 2)),
+        compared("escalated", wording.number),
         Tile(say("answered"), *_answers(total, wording)),
         *([score] if now["ratings"] else []),
     ]

@@ -7,21 +7,12 @@ from pydantic import Field
 
 from sandbox.behaviour import AnyLatency, Latency, Milliseconds, Rate, Setting
 
-
-class TokenFault(StrEnum):
-    """Faults of a delivery's token."""
-
-    FOREIGN_KEY = "foreign_key"
-    UNKNOWN_KEY_ID = "unknown_key_id"
-    WRONG_AUDIENCE = "wrong_audience"
-    WRONG_ISSUER = "wrong_issuer"
-    WRONG_EMAIL = "wrong_email"
-    UNVERIFIED_EMAIL = "unverified_email"
-    EXPIRED = "expired"
-    NOT_YET_VALID = "not_yet_valid"
-    UNSIGNED = "unsigned"
-    SYMMETRIC = "symmetric"
-    ABSENT = "absent"
+# Faults of a delivery's token.
+TokenFault = StrEnum(
+    "TokenFault",
+    "FOREIGN_KEY UNKNOWN_KEY_ID WRONG_AUDIENCE WRONG_ISSUER WRONG_EMAIL UNVERIFIED_EMAIL EXPIRED NOT_YET_VALID "
+    "UNSIGNED SYMMETRIC ABSENT",
+)
 
 
 class TasksBehaviour(Setting):

@@ -13,10 +13,9 @@ import pytest
 from contracts.errors import ConfigurationError
 from contracts.performance import Count, Times
 from contracts.ports import Inbox, Store
-from reports.bands import Band
 from reports.baseline import Baseline, collect, compare
 from reports.cost import Span
-from reports.digest import Period
+from reports.digest import Band, Period
 from reports.performance import figures, performance_report
 from reports.render.text import digest_text
 from reports.render.words import Wording, phrases

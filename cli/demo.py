@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
@@ -14,7 +15,7 @@ from adapters.channels.whatsapp import SANDBOX_PHONE_NUMBER_ID
 from adapters.channels.whatsapp.inbound import parse
 from adapters.clock import SystemClock
 from adapters.http.client import open_client
-from adapters.waiting import wait_for_receipt
+from adapters.waiting import thread_of, wait_for_receipt
 from cli.output import console
 from cli.runtime import Runtime
 from cli.sandboxed import SANDBOX_SECRET
@@ -31,13 +32,23 @@ ANSWER_WITHIN = timedelta(seconds=10)
 
 @dataclass(frozen=True)
 class Sample:
-    """One conversation to play: channel, person and messages; `title` says what to look for."""
+    """One conversation to play: channel, person and messages; `title` says what to look for.
+
+    `then` is the same person on another channel, whose conversation the team joins to this one after the first message.
+    """
 
     title: str
     channel: ChannelName
     person: str
     name: str
     says: tuple[str, ...]
+    then: "Sample | None" = None
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> "Sample":
+        then = cls.of({"title": given["title"], "name": given["name"], **given["then"]}) if "then" in given else None
+        channel = ChannelName(given["channel"])
+        return cls(given["title"], channel, given["person"], given["name"], tuple(given["says"]), then)
 
 
 class DemoFailedError(WorkerError):
@@ -48,41 +59,50 @@ def read_samples(language: str) -> list[Sample]:
     """The samples of a language, or the English ones."""
     path = SAMPLES / f"{language}.yaml"
     content = yaml.safe_load((path if path.is_file() else SAMPLES / "en.yaml").read_text(encoding="utf-8"))
-    return [
-        Sample(one["title"], ChannelName(one["channel"]), one["person"], one["name"], tuple(one["says"]))
-        for one in content
-    ]
+    return [Sample.of(one) for one in content]
 
 
-async def play_demo(runtime: Runtime, url: str) -> None:
-    """Play every sample and print its turns. Raises DemoFailedError: a message was refused or got no turn."""
+async def play_demo(runtime: Runtime, url: str, samples: Sequence[Sample] = ()) -> None:
+    """Play the samples, or all of the institution's language, and print their turns.
+
+    Raises:
+        DemoFailedError: a message was refused or got no turn.
+    """
     institution = runtime.engine.rulebooks.current().institution
     console.print(f"{institution.name} at {url} - the model and WhatsApp are the sandbox's\n")
     turns: list[TurnRecord] = []
     async with open_client(within=ANSWER_WITHIN, base_url=url, is_direct=True) as client:
-        for sample in read_samples(institution.language):
+        for sample in samples or read_samples(institution.language):
             console.rule(f"{sample.title} ({sample.channel})", align="left")
             turns += await _play(sample, runtime, client)
+            if sample.then is not None:
+                turns += await _play(sample.then, runtime, client, joining=turns[-1].conversation_id)
     _print_totals(turns)
 
 
-async def _play(sample: Sample, runtime: Runtime, client: httpx.AsyncClient) -> list[TurnRecord]:
+async def _play(
+    sample: Sample, runtime: Runtime, client: httpx.AsyncClient, *, joining: ConversationId | None = None
+) -> list[TurnRecord]:
+    """Play one conversation; after its first turn the team joins it to that of `joining`."""
     turns: list[TurnRecord] = []
     for text in sample.says:
         offered = [option.title for reply in turns[-1].replies for option in reply.options] if turns else []
         conversation_id, message_id = await _post(sample, text, runtime, client, tapped=text in offered)
+        conversations = runtime.backend.store.conversations
+        thread = await thread_of(conversations, conversation_id)
         receipt = await wait_for_receipt(
-            runtime.backend.store.conversations,
-            runtime.backend.events,
-            conversation_id,
-            message_id,
-            seconds=TURN_SECONDS,
+            conversations, runtime.backend.events, thread, message_id, seconds=TURN_SECONDS
         )
-        turn = await runtime.backend.store.conversations.turn_of(receipt) if receipt else None
+        turn = await conversations.turn_of(receipt) if receipt else None
         if turn is None:
             raise DemoFailedError(f"no turn within {TURN_SECONDS:g} s for message {message_id}")
         _print_turn(text, turn, tapped=text in offered)
         turns.append(turn)
+        if joining is not None and turn.conversation_id != joining:
+            one = await runtime.engine.operators.threads.merge(joining, turn.conversation_id, by="demo")
+            console.print(
+                f"\n  the team attests one person: {turn.conversation_id} goes on in {one.id}", style="yellow"
+            )
     await _settled(turns[-1].conversation_id, runtime)
     states = [row.state.value for row in await runtime.backend.store.outbox.rows(turns[-1].conversation_id)]
     if states:

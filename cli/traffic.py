@@ -116,7 +116,7 @@ class Traffic:
 
         Several webhooks get the posts in turn, as behind a load balancer.
         """
-        self._urls = urls
+        self.urls = urls
         self.secret = secret
         self._phone_number_id = phone_number_id
         self._run = run
@@ -136,7 +136,7 @@ class Traffic:
         messages = plan(load)
         posts = [self.post_of(self._writer(message, load), message) for message in messages]
         self.progress.planned = len(messages)
-        poster = Poster(self._urls, connections=CONNECTIONS)
+        poster = Poster(self.urls, connections=CONNECTIONS)
         if load.rate is None:
             # A platform keeps its connections; opening them is not measured.
             await poster.open(min(len(messages), CONNECTIONS))
@@ -192,11 +192,15 @@ class Traffic:
         )
         return signed(envelope(change), self.secret)
 
+    async def post(self, poster: Poster, post: Post) -> str:
+        """Return the status of the answer, or the name of the error that prevented it."""
+        return await poster.post(*post)
+
     async def _post_until_taken(self, poster: Poster, post: Post) -> int | None:
         """Return the number of refusals before it was accepted; None when it was given up."""
         ends, pause = time.monotonic() + PATIENCE_SECONDS, FIRST_PAUSE_SECONDS
         for refusals in itertools.count():
-            if (answer := await poster.post(*post)) == "200":
+            if (answer := await self.post(poster, post)) == "200":
                 return refusals
             self.progress.refused[answer] += 1
             if time.monotonic() > ends:

@@ -59,7 +59,7 @@ class CallContext:
     """Account of one prompt task: travels with its requests and grows with their attempts.
 
     `batched` calls share identical calls and cold prefixes with others of the same moment. `bill` has every call that
-    came back, at its price.
+    came back or was ended under way, at its price.
     """
 
     task: str = ""

@@ -144,6 +144,18 @@ class Join(Kept):
     at: Instant
 
 
+class Architecture(StrEnum):
+    """Order of the model calls of a turn.
+
+    `THREE_TASKS`: state, then response and message type at the same time. `MERGED`: one call for all three.
+    `SPECULATIVE`: response and message type begin with the state, on the most probable decision.
+    """
+
+    THREE_TASKS = "three_tasks"
+    MERGED = "merged"
+    SPECULATIVE = "speculative"
+
+
 class Tuning(Kept):
     """Settings of an episode that flags and experiments chose at its first turn; None: the process's settings.
 
@@ -159,6 +171,7 @@ class Tuning(Kept):
     cache_template: bool | None = None
     batching: bool | None = None
     ask_below: float | None = None
+    architecture: Architecture | None = Field(None, exclude_if=lambda chosen: chosen is None)
     arms: tuple[str, ...] = ()
     forced: dict[str, Scalar] = Field(default_factory=dict, exclude_if=lambda forced: not forced)
 
@@ -329,11 +342,15 @@ class Conversation(Kept):
 
 
 class TaskName(StrEnum):
-    """Prompt tasks of the product: the four of a turn, and the analyses of a whole conversation."""
+    """Prompt tasks of the product: those of a turn, and the analyses of a whole conversation.
+
+    `MERGED` answers state, response and message type at once (`Architecture.MERGED`).
+    """
 
     STATE = "state"
     RESPONSE = "response"
     MESSAGE_TYPE = "message_type"
+    MERGED = "merged"
     JUDGE = "judge"
     HANDOFF_SUMMARY = "handoff_summary"
     CONVERSATION_REVIEW = "conversation_review"
@@ -373,11 +390,11 @@ class CallRecord(Kept):
 class TaskRecord(Kept):
     """One prompt task of a turn: start and end (ms after the turn's start), cost and outcome.
 
-    `task` is a name of `prompts/tasks/registry.py`. `bill` has every call that came back, also those whose answer was
-    no use; `calls`, `tokens` and `cost_usd` are its sums, the last one None when the price of a model is unknown.
-    `outcome` is `ok`, `repaired`, `fallback_model`, `cached` or `failed`. `attempts` counts the calls that were tried,
-    `cache` names the level that served the answer, `scores` are in [0, 1] by validator and `quality` is their weighted
-    mean.
+    `task` is a name of `prompts/tasks/registry.py`. `bill` has every call that came back or was ended, also those whose
+    answer was no use; `calls`, `tokens` and `cost_usd` are its sums, the last one None when the price of a model is
+    unknown. `outcome` is `ok`, `repaired`, `fallback_model`, `cached`, `failed`, or `dropped`: ended, or answered in
+    vain. `attempts` counts the calls that were tried, `cache` names the level that served the answer, `scores` are in
+    [0, 1] by validator and `quality` is their weighted mean.
     """
 
     task: str
@@ -395,6 +412,11 @@ class TaskRecord(Kept):
     scores: dict[str, float] = Field(default_factory=dict)
     quality: float | None = None
 
+    @property
+    def wrote_reply(self) -> bool:
+        """Whether its answer has the words of a reply."""
+        return self.task in (TaskName.RESPONSE, TaskName.MERGED) and self.outcome not in ("failed", "dropped")
+
 
 class ViolationRecord(Kept):
     """A finding of the guardrail gate that withheld a draft; a turn's drafts are numbered from 1."""
@@ -410,6 +432,7 @@ class TurnMilliseconds(Kept):
     response: float = 0
     message_type: float = 0
     judge: float = 0
+    merged: float = Field(0, exclude_if=lambda ms: ms == 0)
 
 
 class TurnRecord(Kept):

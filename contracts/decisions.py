@@ -76,3 +76,11 @@ class MessageTypeChoice(Value):
     type: MessageType
     asset: str | None = None
     list_label: Text = ""
+
+
+class TurnAnswer(Value):
+    """All three tasks in one answer; without a reply where the decision asks for none."""
+
+    state: StateDecision
+    response: ResponseDraft | None = None
+    message_type: MessageTypeChoice | None = None

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, Self
 
 from contracts.conversation import State, TaskName, TurnRecord
@@ -107,7 +108,7 @@ class Cause(StrEnum):
 def answered_by(turn: TurnRecord) -> AnswerSource:
     if not turn.replies:
         return AnswerSource.NOBODY
-    written = [task for task in turn.tasks if task.task == TaskName.RESPONSE and task.outcome != "failed"]
+    written = [task for task in turn.tasks if task.wrote_reply]
     # A draft that was withheld was written too; then a fixed text calls a person in its place.
     if written and not (turn.fallback and turn.state is State.ESCALATING):
         return AnswerSource.CACHE if written[-1].cache else AnswerSource.MODEL
@@ -186,11 +187,16 @@ class Page:
             self._count(Count.RATINGS, str(turn.rating))
         if turn.ms.total:
             self._times(Times.TURN).add(turn.ms.total)
-            # The critical path waits for Task 1, the slower of the two parallel tasks, then the judge.
-            waited = turn.ms.state + max(turn.ms.response, turn.ms.message_type) + turn.ms.judge
+            waited = reached = 0.0
+            # The model is waited for while at least one task is under way.
+            for task in sorted(turn.tasks, key=attrgetter("started_ms")):
+                waited += max(0.0, task.ended_ms - max(task.started_ms, reached))
+                reached = max(reached, task.ended_ms)
             self._times(Times.ENGINE).add(turn.ms.total - waited)
         for task in turn.tasks:
             self._count(Count.TASKS, f"{task.task}:{task.outcome}")
+            if task.outcome == "dropped":
+                continue
             if task.attempts > task.calls:
                 self._count(Count.RETRIES, task.task, task.attempts - task.calls)
             self._times(task.task).add(task.ended_ms - task.started_ms)

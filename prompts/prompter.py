@@ -1,22 +1,23 @@
-"""The tasks of a turn: state; then response and message type; then the judge of the draft."""
+"""The tasks of a turn: state, response and message type in the order of an architecture; then the judge."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 from contracts.calls import Deadline, Listener, TurnCost
-from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision
-from contracts.ports import ChannelLimits
+from contracts.conversation import Architecture, TaskRecord
+from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision, TurnAnswer
+from contracts.errors import UnusableModelOutputError
 from contracts.values import ConversationId, Value
-from observability.metrics import TEMPLATE_SECONDS
+from observability.metrics import FALLBACKS, SPECULATIONS, TEMPLATE_SECONDS
 from prompts.caching.questions import CachePolicy, shown
 from prompts.execution.executor import Executor
 from prompts.execution.prompt_task import PromptTask, TaskResult, TurnClock
 from prompts.execution.strategies import Strategy
 from prompts.request import TurnView
-from prompts.tasks import message_type, response, state
+from prompts.tasks import merged, message_type, response, state
 from prompts.tasks.registry import TURN_TASKS
 from prompts.tasks.task import Task
 from prompts.templating.registry import PromptVersions
@@ -74,24 +75,14 @@ class Prompter:
         thinking = self._turn_budget * SHARE_FOR_THINKING
         return TurnClock(self._monotonic(), Deadline(thinking, self._monotonic), cost or TurnCost())
 
-    def select_state(self, view: TurnView, clock: TurnClock) -> Coroutine[Any, Any, TaskResult[StateDecision]]:
-        """Task 1, always first: the others depend on its decision."""
-        return self.ask(state.TASK, view, clock)
-
-    async def write_and_shape(
-        self,
-        view: TurnView,
-        decision: StateDecision,
-        limits: ChannelLimits,
-        clock: TurnClock,
-        listener: Listener | None = None,
-    ) -> tuple[TaskResult[ResponseDraft], TaskResult[MessageTypeChoice]]:
-        """Tasks 2 and 3 at the same time: neither needs the other's answer."""
-        decided = replace(view, decision=decision)
-        async with asyncio.TaskGroup() as both:
-            words = both.create_task(self.generate_response(decided, clock, listener))
-            form = both.create_task(self.ask(message_type.TASK, replace(decided, limits=limits), clock))
-        return words.result(), form.result()
+    def tasks(self, architecture: Architecture | None, clock: TurnClock) -> "ThreeTasks":
+        """Return the tasks of one draft, in the order of the architecture; None: three tasks."""
+        match architecture:
+            case Architecture.MERGED:
+                return MergedTask(self, clock)
+            case Architecture.SPECULATIVE:
+                return SpeculativeTasks(self, clock)
+        return ThreeTasks(self, clock)
 
     def generate_response(
         self, view: TurnView, clock: TurnClock, listener: Listener | None = None
@@ -108,9 +99,14 @@ class Prompter:
 
     def identity(self, task: Task[TurnView, Any], view: TurnView) -> tuple[str, str]:
         """Return the template, with its hash, and the model that a task of the conversation is asked with."""
-        tuning = view.conversation.tuning
         template = self._versions.template(task.template, view.conversation.prompt_versions)
-        return template.label, tuning.models.get(task.name, self._models[task.name])
+        return template.label, self._model_of(task, view)
+
+    def _model_of(self, task: Task[TurnView, Any], view: TurnView) -> str:
+        """Return the model that flags chose for the task, or for the one whose setting it shares; else the setting."""
+        chosen = view.conversation.tuning.models
+        setting = task.model_setting.removeprefix("model_")
+        return chosen.get(task.name) or chosen.get(setting) or self._models[task.name]
 
     def ask(
         self, task: Task[TurnView, A], view: TurnView, clock: TurnClock, listener: Listener | None = None
@@ -119,8 +115,7 @@ class Prompter:
         tuning, started, policy = view.conversation.tuning, self._monotonic(), self._policy(view)
         named, view = view, shown(task.name, view) if policy is not None else view
         template = self._versions.template(task.template, view.conversation.prompt_versions)
-        model = tuning.models.get(task.name, self._models[task.name])
-        request = task.request(view, template, model=model, timeout=self._call_timeout)
+        request = task.request(view, template, model=self._model_of(task, view), timeout=self._call_timeout)
         name = template.label.partition("@")[0]
         TEMPLATE_SECONDS.labels(task.name, name).observe(self._monotonic() - started)
         prompt = PromptTask(
@@ -134,6 +129,7 @@ class Prompter:
             listener=listener,
             question=lambda model: policy.question(task.name, template.label, model, named) if policy else None,
             gated=task.gated,
+            repairs=task.repairs,
         )
         return self._executor.run(prompt, clock)
 
@@ -144,3 +140,110 @@ class Prompter:
         if policy is None or not is_wanted or view.has_media:
             return None
         return policy.narrowed(semantic=tuning.cache_semantic, template=tuning.cache_template)
+
+
+Written: TypeAlias = tuple[TaskResult[ResponseDraft], TaskResult[MessageTypeChoice]]
+
+
+class ThreeTasks:
+    """Task 1, then Tasks 2 and 3 at the same time: neither needs the other's answer.
+
+    `records` are those of the tasks that have ended and whose record was not taken yet.
+    """
+
+    def __init__(self, prompter: Prompter, clock: TurnClock) -> None:
+        self._prompter = prompter
+        self._clock = clock
+        self.records: list[TaskRecord] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def select_state(self, view: TurnView) -> TaskResult[StateDecision]:
+        """Decide; `view.limits` are those of the channel."""
+        result = await self._prompter.ask(state.TASK, view, self._clock)
+        self.records.append(result.record)
+        return result
+
+    async def write_and_shape(self, view: TurnView, listener: Listener | None = None) -> Written:
+        """Write the reply to `view.decision` and choose its form. `listener` receives the answer while it forms."""
+        async with asyncio.TaskGroup() as both:
+            words = both.create_task(self._prompter.generate_response(view, self._clock, listener))
+            form = both.create_task(self._prompter.ask(message_type.TASK, view, self._clock))
+        self.records += (words.result().record, form.result().record)
+        return words.result(), form.result()
+
+
+class MergedTask(ThreeTasks):
+    """One call for all three; when its answer is unusable, the three tasks are asked in its place."""
+
+    _answered: TaskResult[TurnAnswer] | None = None
+
+    async def select_state(self, view: TurnView) -> TaskResult[StateDecision]:
+        answered = await self._prompter.ask(merged.TASK, view, self._clock)
+        self.records.append(answered.record)
+        if isinstance(answered.error, UnusableModelOutputError):
+            FALLBACKS.labels(reason="merged").inc()
+            return await super().select_state(view)
+        self._answered = answered
+        return TaskResult(answered.value.state if answered.value else None, answered.record, answered.error)
+
+    async def write_and_shape(self, view: TurnView, listener: Listener | None = None) -> Written:
+        if self._answered is None or self._answered.value is None or self._answered.value.response is None:
+            return await super().write_and_shape(view, listener)
+        value, record = self._answered.value, self._answered.record
+        return TaskResult(value.response, record), TaskResult(value.message_type, record)
+
+
+class SpeculativeTasks(ThreeTasks):
+    """Tasks 2 and 3 begin with Task 1, on the most probable decision, and are dropped when it decides otherwise.
+
+    A dropped reply is seen by no person, so none is shown while it forms. The context ends what is still under way.
+    """
+
+    _likely: StateDecision | None = None
+    _ahead: "tuple[asyncio.Task[TaskResult[ResponseDraft]], asyncio.Task[TaskResult[MessageTypeChoice]]] | None" = None
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._drop()
+
+    async def select_state(self, view: TurnView) -> TaskResult[StateDecision]:
+        self._likely = state.likely_decision(view)
+        if self._likely is not None:
+            known = {"business_line": self._likely.business_line, "intent": self._likely.intent}
+            going_on = view.conversation.model_copy(update={**known, "waiting_for": self._likely.waiting_for})
+            guessed = replace(view, decision=self._likely, conversation=going_on)
+            self._ahead = (
+                asyncio.create_task(self._prompter.generate_response(guessed, self._clock)),
+                asyncio.create_task(self._prompter.ask(message_type.TASK, guessed, self._clock)),
+            )
+        result = await super().select_state(view)
+        if self._likely is None or result.value is None or not state.foresees(self._likely, result.value):
+            await self._drop()
+        return result
+
+    async def write_and_shape(self, view: TurnView, listener: Listener | None = None) -> Written:
+        if self._ahead is None:
+            return await super().write_and_shape(view, listener)
+        words, form = await self._ahead[0], await self._ahead[1]
+        self._ahead = None
+        SPECULATIONS.labels(outcome="kept").inc()
+        self.records += (words.record, form.record)
+        return words, form
+
+    async def _drop(self) -> None:
+        """End the calls under way, which are billed all the same, and record what came in vain."""
+        if self._ahead is None:
+            return
+        ahead, self._ahead = self._ahead, None
+        SPECULATIONS.labels(outcome="dropped").inc()
+        for one in ahead:
+            one.cancel()
+        await asyncio.wait(ahead)
+        in_vain = [one.result().record for one in ahead if not one.cancelled()]
+        self.records += (record.model_copy(update={"outcome": "dropped", "quality": None}) for record in in_vain)
+        self.records += self._clock.dropped
+        self._clock.dropped.clear()

@@ -171,7 +171,7 @@ class ModelSandbox:
         for fault in ModelFault:
             if fault is ModelFault.STREAM_ERROR and not asked.stream:
                 continue
-            if fault is ModelFault.ILLEGAL_STATE and asked.task is not TaskName.STATE:
+            if fault is ModelFault.ILLEGAL_STATE and asked.task not in (TaskName.STATE, TaskName.MERGED):
                 continue
             if dice.happens(fault.value, self.behaviour.rate_of(fault)):
                 return fault
@@ -232,7 +232,9 @@ class ModelSandbox:
         if not asked.schema.conforms(answer):
             raise AssertionError("the sandbox was about to send an answer that its schema does not allow")
         if fault is ModelFault.ILLEGAL_STATE:
-            answer = {**answer, "next_state": "INIT"}
+            is_merged = asked.task is TaskName.MERGED
+            state = {**(answer["state"] if is_merged else answer), "next_state": "INIT"}
+            answer = {**answer, "state": state} if is_merged else state
         if fault is ModelFault.WRONG_SCHEMA:
             answer = {"unexpected": True} | dict(list(answer.items())[1:])
         text = orjson.dumps(answer).decode()

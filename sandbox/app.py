@@ -98,6 +98,9 @@ def create_app(settings: SandboxSettings) -> Starlette:
         ChatwootSandbox,
     )
     doubles = [kind(seed=settings.seed) for kind in kinds]
+    if settings.webhook_url is not None:
+        for double in doubles:
+            double.post_to(settings.webhook_url.rpartition("/")[0], settings.app_secret)
     speech = SpeechSandbox()
     name = institution.name
 
@@ -120,7 +123,8 @@ def create_app(settings: SandboxSettings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        await graph.close()
+        for sender in (graph.webhooks, *(double.webhooks for double in doubles)):
+            await sender.close()
 
     app = _Marked(
         routes=[

@@ -188,6 +188,7 @@ class PlatformBehaviour(Setting):
     cut_before_accepting: Rate = 0
     cut_after_accepting: Rate = 0
     script: tuple[ScriptedSend, ...] = ()
+    statuses: StatusBehaviour = StatusBehaviour()
 
     def rate_of(self, fault: SendFault) -> float:
         rate: float = getattr(self, fault.value)
@@ -209,7 +210,6 @@ class GraphBehaviour(PlatformBehaviour):
     messaging_limit_tier: str = "TIER_UNLIMITED"
     subscribed: bool = True
     templates: tuple[dict[str, Any], ...] = ()
-    statuses: StatusBehaviour = StatusBehaviour()
 
 
 Entry = TypeVar("Entry", bound=ScriptedAnswer | ScriptedSend)

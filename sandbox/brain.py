@@ -106,6 +106,11 @@ class Brain:
                 return self._state(prompted)
             case TaskName.MESSAGE_TYPE:
                 return self._message_type(prompted)
+            case TaskName.MERGED:
+                decision = self._state(prompted)
+                decided = replace(prompted, decision=decision)
+                written = {"parts": self.citer.parts(self._response(decided))}
+                return {"state": decision, "response": written, "message_type": self._message_type(decided)}
             case TaskName.JUDGE:
                 return self._oracle.verdict(prompted)
             case TaskName.HANDOFF_SUMMARY:

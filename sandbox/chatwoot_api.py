@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from adapters.channels.chatwoot import Chatwoot
 from sandbox.platform_double import PlatformDouble, Refused
 from sandbox.transport import JSON
 
@@ -70,6 +71,16 @@ class ChatwootSandbox(PlatformDouble):
 
     def accepted(self, number: int, method: str, content: dict[str, Any]) -> dict[str, Any]:
         return {"id": number, "content": content["content"], "conversation_id": content["conversation"]}
+
+    def post_to(self, url: str, app_secret: str) -> None:
+        address = Chatwoot().imitated(url, app_secret)
+        super().post_to(url, app_secret)
+        self.webhooks.url = f"{url}/{self.name}?token={address.webhook_token}"
+
+    def echo(self, answer: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+        sent = {name: content[name] for name in ("private", "content_attributes") if name in content}
+        bot = {"message_type": "outgoing", "sender": {"id": 1, "name": "Prosa", "type": "agent_bot"}}
+        return {**message(answer["id"], content["content"], conversation=content["conversation"]), **sent, **bot}
 
     def text_of(self, content: dict[str, Any]) -> str:
         return str(content["content"])

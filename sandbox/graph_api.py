@@ -39,7 +39,7 @@ _ERROR_PAGE = (
 
 
 class GraphSandbox:
-    """The platform's side. `clock` gives seconds for media and pair limits; `close` ends the webhooks."""
+    """The platform's side. `clock` gives seconds for media and pair limits."""
 
     def __init__(
         self,
@@ -69,9 +69,6 @@ class GraphSandbox:
         self.webhooks.behaviour = behaviour.statuses
         self._script: Script[ScriptedSend] = Script(behaviour.script)
         self._chance = Chance(self._seed if behaviour.seed is None else behaviour.seed)
-
-    async def close(self) -> None:
-        await self.webhooks.close()
 
     def routes(self) -> list[BaseRoute]:
         return [

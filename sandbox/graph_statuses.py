@@ -5,7 +5,7 @@ import contextlib
 import heapq
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +18,8 @@ from sandbox.whatsapp_webhooks import envelope, signed, statuses
 MAX_WAITING = 100_000
 MAX_POSTS_AT_ONCE = 16
 POST_WITHIN = timedelta(seconds=10)
-LONGEST_PAUSE_SECONDS = 30.0
+# Shorter than a platform's: what a product missed while it was down comes within the time in which it waits for it.
+LONGEST_PAUSE_SECONDS = 2.0
 # Shorter than a server's usual five seconds, so that no post leaves on a connection that is being closed.
 KEEP_ALIVE_SECONDS = 4.0
 
@@ -57,6 +58,9 @@ class WebhookSender:
         content = envelope(statuses(element, phone_number_id=phone_number_id))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.post(content), POST_WITHIN.total_seconds())
+
+    def post_soon(self, content: dict[str, Any]) -> None:
+        self._begin(self.post(content))
 
     async def post(self, content: dict[str, Any]) -> bool:
         """Post one envelope until it is taken with 200, with growing pauses; False when it was given up."""
@@ -120,9 +124,12 @@ class WebhookSender:
             due.append((element, phone_number_id))
         size = self.behaviour.batch_size if self.behaviour.batch_ms else 1
         for start in range(0, len(due), size):
-            task = asyncio.create_task(self._post_statuses(due[start : start + size]))
-            self._posting.add(task)
-            task.add_done_callback(self._posted)
+            self._begin(self._post_statuses(due[start : start + size]))
+
+    def _begin(self, work: Coroutine[Any, Any, bool]) -> None:
+        task = asyncio.create_task(work)
+        self._posting.add(task)
+        task.add_done_callback(self._posted)
 
     def _posted(self, task: asyncio.Task[bool]) -> None:
         self._posting.discard(task)

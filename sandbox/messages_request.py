@@ -21,6 +21,7 @@ FILES = ("image", "document")
 
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TASKS = {
+    "state": TaskName.MERGED,
     "next_state": TaskName.STATE,
     "parts": TaskName.RESPONSE,
     "type": TaskName.MESSAGE_TYPE,

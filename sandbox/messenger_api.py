@@ -1,6 +1,7 @@
 """Meta's Send API for Messenger and Instagram, and their webhooks. Source: Meta, "Send messages", "Webhooks" (2026)."""
 
 import re
+import time
 from typing import Any
 
 from starlette.requests import Request
@@ -108,6 +109,11 @@ class MessengerSandbox(PlatformDouble):
     def accepted(self, number: int, method: str, content: dict[str, Any]) -> dict[str, Any]:
         return {"recipient_id": content["recipient"]["id"], "message_id": f"m_{self.name}.{number}"}
 
+    def echo(self, answer: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
+        message = {**content["message"], "mid": answer["message_id"]}
+        event = echo(answer["recipient_id"], message, timestamp=int(time.time() * 1000))
+        return envelope(event, object="page" if self.name == "messenger" else self.name)
+
     def text_of(self, content: dict[str, Any]) -> str:
         return str(content["message"].get("text", ""))
 
@@ -138,6 +144,6 @@ def event(person: str, *, page: str = "1000003", timestamp: int = 1_790_000_000_
     return {"sender": {"id": person}, "recipient": {"id": page}, "timestamp": timestamp, **content}
 
 
-def echo(person: str, message: dict[str, Any], *, page: str = "1000003") -> dict[str, Any]:
+def echo(person: str, message: dict[str, Any], *, page: str = "1000003", **more: Any) -> dict[str, Any]:
     """Return the event of a message that left: the page is its sender."""
-    return event(page, page=person, message={**message, "is_echo": True})
+    return event(page, page=person, message={**message, "is_echo": True}, **more)

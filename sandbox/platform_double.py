@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from sandbox.behaviour import Counters, PlatformBehaviour, Script, ScriptedSend, SendFault
 from sandbox.chance import Chance
+from sandbox.graph_statuses import WebhookSender
 from sandbox.media import MediaShelf
 from sandbox.transport import JSON, BodyTooLargeError, Cut, behaviour_route, read_body
 
@@ -36,7 +37,8 @@ class PlatformDouble:
     `media` are the files that people sent.
 
     A subclass has its routes, which end in `accept`, checks a message with `check`, answers with `accepted`, and
-    refuses with `refused`. The token `invalid` is refused everywhere.
+    refuses with `refused`. The token `invalid` is refused everywhere. Where it has an `echo`, the post follows each
+    message, and is repeated until it is taken.
     """
 
     name: ClassVar[str]
@@ -49,11 +51,17 @@ class PlatformDouble:
         self.counters = Counters()
         self.media = MediaShelf(time.monotonic)
         self.messages: deque[dict[str, Any]] = deque(maxlen=KEPT_MESSAGES)
+        self.webhooks = WebhookSender(None, "", self.counters)
         self.behave(PlatformBehaviour())
+
+    def post_to(self, url: str, app_secret: str) -> None:
+        """Post to the product's webhooks there, signed as Meta signs."""
+        self.webhooks = WebhookSender(f"{url}/{self.name}", app_secret, self.counters)
 
     def behave(self, behaviour: PlatformBehaviour) -> None:
         """From now on do this; the chance starts over."""
         self.behaviour = behaviour
+        self.webhooks.behaviour = behaviour.statuses
         self._script: Script[ScriptedSend] = Script(behaviour.script)
         self._chance = Chance(self._seed if behaviour.seed is None else behaviour.seed)
 
@@ -80,6 +88,10 @@ class PlatformDouble:
 
     def reference_of(self, content: dict[str, Any]) -> str:
         return ""
+
+    def echo(self, answer: dict[str, Any], content: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the post about a message that was accepted with `answer`; None: the platform posts none."""
+        return None
 
     def refused(self, refusal: Refused) -> Response:
         raise NotImplementedError
@@ -113,6 +125,8 @@ class PlatformDouble:
         answer = self.accepted(number, method, content)
         self.messages.append(taken)
         self.counters.add("accepted")
+        if echo := self.echo(answer, content):
+            self.webhooks.post_soon(echo)
         return Cut() if fault is SendFault.CUT_AFTER_ACCEPTING else JSON(answer)
 
     async def content_of(self, request: Request) -> dict[str, Any]:

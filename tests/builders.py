@@ -256,6 +256,11 @@ def message_type(kind: str = "TEXT", **changes: Any) -> str:
     return orjson.dumps({"type": kind, "asset": None, "list_label": ""} | changes).decode()
 
 
+def turn_answer(*, state: str | None = None, text: str | None = None, form: str | None = None) -> str:
+    parts = {"state": state or decision(), "response": text or response(), "message_type": form or message_type()}
+    return orjson.dumps({name: orjson.loads(part) for name, part in parts.items()}).decode()
+
+
 async def agreeable(request: ModelRequest) -> str:
     """Answers every task in the plainest way that is legal."""
     return {
@@ -263,6 +268,7 @@ async def agreeable(request: ModelRequest) -> str:
         "response_draft": response(),
         "message_type_choice": message_type(),
         "judge_verdict": verdict(),
+        "turn_answer": turn_answer(),
         "handoff_summary": summary(),
         "conversation_review": review(),
         "interview_question": question(),

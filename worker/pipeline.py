@@ -43,7 +43,7 @@ from observability.tracing import span
 from prompts.execution.prompt_task import TaskResult, TurnClock
 from prompts.execution.quality import gate_scores, scored
 from prompts.language import speaking_to
-from prompts.prompter import Prompter
+from prompts.prompter import Prompter, ThreeTasks
 from prompts.request import TurnView
 from prompts.tasks.message_type import fallback_message_type
 from prompts.tasks.state import clarification
@@ -254,6 +254,7 @@ class TurnContext:
             messages=self.turn.answerable,
             channel=self.turn.messages[-1].address.channel,
             allowed_states=tuple(self.machine.open_moves(conversation, by="model")),
+            limits=self.channel.limits,
             askable_fields=tuple(field.id for field in self.institution.fields if field.id not in known),
             at=now.astimezone(hours.zone) if hours else now,
             is_open=hours.is_open(now) if hours else None,
@@ -466,7 +467,7 @@ def hand_back(draft: Draft, context: TurnContext) -> Draft:
 # Stage: select the state
 
 
-async def select_state(context: TurnContext, prompter: Prompter, clock: TurnClock, confidence: Confidence) -> Draft:
+async def select_state(context: TurnContext, tasks: ThreeTasks, confidence: Confidence) -> Draft:
     """Ask Task 1 and move the conversation: to a written reply, or to a fixed text that ends the turn."""
     draft = context.to_understanding(Draft(Transitions(context.conversation)))
     newest = context.turn.answerable[-1]
@@ -476,8 +477,8 @@ async def select_state(context: TurnContext, prompter: Prompter, clock: TurnCloc
     if any(context.rulebook.consent.is_opt_out(message.text) for message in doubted):
         heard = StateDecision(next_state=State.PROCESSING, confidence=0, wish=Wish.OPT_OUT)
         return leave(draft, heard, context, sure=False)
-    result = await prompter.select_state(context.view(draft.conversation), clock)
-    draft = draft.with_task(result.record)
+    result = await tasks.select_state(context.view(draft.conversation))
+    draft = draft.with_task(*taken(tasks))
     if result.value is None:
         if context.files and isinstance(result.error, ModelRequestRejectedError) and result.error.status in (400, 413):
             return replace(draft, reason=TurnReason.UNREADABLE)
@@ -622,16 +623,20 @@ def score_prompt(context: TurnContext) -> Replies:
 
 async def write(context: TurnContext, deps: TurnDependencies, clock: TurnClock, *, may_grow: bool) -> Draft | None:
     """Select the state and write the reply to it; None when a newer message has come in between."""
-    draft = await select_state(context, deps.prompter, clock, deps.confidence)
-    if not draft.needs_reply:
-        return draft
-    if may_grow and await newer_to_answer(context.turn, deps.inbox):
-        return None
-    return await write_reply(draft, context, deps, clock)
+    architecture = context.conversation.tuning.architecture if deps.has_judge else None
+    async with deps.prompter.tasks(architecture, clock) as tasks:
+        draft = await select_state(context, tasks, deps.confidence)
+        if draft.needs_reply:
+            if may_grow and await newer_to_answer(context.turn, deps.inbox):
+                return None
+            draft = await write_reply(draft, context, deps, clock, tasks)
+    return draft.with_task(*taken(tasks))
 
 
-async def write_reply(draft: Draft, context: TurnContext, deps: TurnDependencies, clock: TurnClock) -> Draft:
-    """Ask Tasks 2 and 3 in parallel; without words and a canonical answer to take for them, escalate."""
+async def write_reply(
+    draft: Draft, context: TurnContext, deps: TurnDependencies, clock: TurnClock, tasks: ThreeTasks
+) -> Draft:
+    """Take words and form of the reply from the tasks; without words and a canonical answer for them, escalate."""
     decision, prompter = draft.decision, deps.prompter
     assert decision is not None  # noqa: S101 - Task 1 has decided that a reply is to be written
     draft = context.advance(draft, Trigger.DRAFT)
@@ -640,10 +645,8 @@ async def write_reply(draft: Draft, context: TurnContext, deps: TurnDependencies
     if not deps.has_judge:
         return replace(draft, written=WrittenReply(fallback_message_type(decision)))
     judge = TurnJudge(prompter, deps.cleared, view, clock, is_own=context.rulebook.floor.is_own)
-    response, form = await prompter.write_and_shape(
-        view, decision, context.channel.limits, clock, forming_reply(view, context, judge)
-    )
-    draft = draft.with_task(response.record, form.record, *([] if response.value else taken(judge)))
+    response, form = await tasks.write_and_shape(view, forming_reply(view, context, judge))
+    draft = draft.with_task(*taken(tasks), *([] if response.value else taken(judge)))
     if response.value is None and context.institution.intent(decision.intent) is None:
         return escalate(draft, FixedText.MODEL_AWAY, failure(response.error), context)
     if form.value is None:
@@ -732,10 +735,10 @@ def repetition(text: str, view: TurnView, *, ours: bool) -> tuple[Finding, ...]:
     return ()
 
 
-def taken(judge: TurnJudge) -> tuple[TaskRecord, ...]:
-    """Take the calls of the judge that are not in the turn's record yet."""
-    records = tuple(judge.records)
-    judge.records.clear()
+def taken(asked: TurnJudge | ThreeTasks) -> tuple[TaskRecord, ...]:
+    """Take the records that are not in the turn's record yet."""
+    records = tuple(asked.records)
+    asked.records.clear()
     return records
 
 

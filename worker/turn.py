@@ -176,7 +176,7 @@ def _record(turn: Turn, draft: Draft, institution_version: str, at: datetime, to
     decided = [record.trigger for record in records if record.confidence is not None]
     triggers = decided or [record.trigger for record in records[-1:]]
     thinking: dict[str, float] = {}
-    for task in draft.tasks:
+    for task in (task for task in draft.tasks if task.outcome != "dropped"):
         thinking[task.task] = thinking.get(task.task, 0.0) + task.ended_ms - task.started_ms
     return TurnRecord(
         id=turn.id,

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 from openfeature.evaluation_context import EvaluationContext
 
-from contracts.conversation import Conversation, State, TaskName, Tuning, TurnRecord
+from contracts.conversation import Architecture, Conversation, State, TaskName, Tuning, TurnRecord
 from contracts.delivery import TurnCommit
 from contracts.performance import promotes
 from contracts.turn import TurnReason
@@ -22,6 +23,7 @@ from worker.people.corrections import CLASSIFICATION_HELD, CORRECTED, assignment
 log = logger(__name__)
 
 V = TypeVar("V", bool, int, float, str)
+S = TypeVar("S", bound=StrEnum)
 
 # Besides the metric events that experiments know by name.
 ESCALATION, UNCLEAR, COST_USD, RESOLUTION_SECONDS = "escalation", "unclear", "cost_usd", "resolution_seconds"
@@ -41,6 +43,7 @@ ENGINE_FLAGS: Mapping[str, type[bool | int | float | str]] = {
     **{PROMPTS + name: int for name in TURN_TEMPLATES},
     **{MODELS + task: str for task in TURN_TASKS},
     "strategy": str,
+    "architecture": str,
     "cache": bool,
     "cache.semantic": bool,
     "cache.template": bool,
@@ -116,7 +119,8 @@ class FlagVariantAssigner(_Observer):
         ask_below = picks.of("confidence.ask_below", -1.0)
         tuning = Tuning(
             models={task: model for task, model in models.items() if model},
-            strategy=_strategy(picks.of("strategy", "")),
+            strategy=_named(Strategy, "strategy", picks),
+            architecture=_named(Architecture, "architecture", picks),
             cache=picks.of("cache", self.prompter.uses_cache),
             cache_semantic=picks.of("cache.semantic", True),
             cache_template=picks.of("cache.template", True),
@@ -168,7 +172,7 @@ def _metrics(head: Conversation, turn: TurnRecord) -> Iterator[tuple[str, float]
         yield UNCLEAR, 1.0
     if turn.cost_usd is not None:
         yield COST_USD, float(turn.cost_usd)
-    qualities = [task.quality for task in turn.tasks if task.task == TaskName.RESPONSE and task.quality is not None]
+    qualities = [task.quality for task in turn.tasks if task.wrote_reply and task.quality is not None]
     if qualities:
         yield QUALITY_SCORE, qualities[-1]
     if turn.state is State.COMPLETED:
@@ -182,8 +186,10 @@ def _metrics(head: Conversation, turn: TurnRecord) -> Iterator[tuple[str, float]
             yield from CORRECTED
 
 
-def _strategy(name: str) -> str | None:
-    if name and name not in list(Strategy):
-        log.warning("flag.unusable", setting="strategy")
+def _named(kind: type[S], key: str, picks: _Picks) -> S | None:
+    """Return the member that a flag names; None without the flag, and where it names none."""
+    name = picks.of(key, "")
+    if name and name not in list(kind):
+        log.warning("flag.unusable", setting=key)
         return None
-    return name or None
+    return kind(name) if name else None

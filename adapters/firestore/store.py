@@ -612,7 +612,7 @@ class FirestoreOutbox(RowChanges):
     async def _row_for(self, update: StatusUpdate) -> OutboxId | None:
         if update.client_reference:
             row = await self._row_of(row_of(update.client_reference))
-            if row is not None and row.address.channel is update.channel:
+            if row is not None and row.address.channel == update.channel:
                 return row.id
         key = _platform_key(update.channel, update.account, update.platform_message_id)
         found = await self._documents.find(OUTBOX, ("platform_key", "==", key), limit=1)

@@ -209,7 +209,7 @@ class RedisOutbox(_Repository, RowChanges):
         for _ in range(ATTEMPTS):
             of_reference, of_platform = await self._run("find_row", row_of(update.client_reference), platform)
             before, row = of_reference, _value(OutboxRow, of_reference)
-            if row is None or row.address.channel is not update.channel:
+            if row is None or row.address.channel != update.channel:
                 before, row = of_platform, _value(OutboxRow, of_platform)
             if before is None or row is None:
                 if await self._run("park", platform, PARKED_LIMIT, PARKED_OF_ONE, _json(update)):

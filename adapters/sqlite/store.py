@@ -303,7 +303,7 @@ class SqliteOutbox(_Repository, RowChanges):
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
         def work(c: sqlite3.Connection) -> OutboxRow | None:
             row = _outbox_row(c, row_of(update.client_reference)) if update.client_reference else None
-            if row is None or row.address.channel is not update.channel:
+            if row is None or row.address.channel != update.channel:
                 key = _platform_key(update.channel, update.account, update.platform_message_id)
                 found = c.execute("SELECT row FROM outbox WHERE platform_key = ?", (key,)).fetchone()
                 row = OutboxRow.model_validate_json(found[0]) if found else None

@@ -3,6 +3,7 @@
 Retries, circuit, budget and sharing are policies of the model (`policies.py`).
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from contracts.exchanges import Asked
 from contracts.ports import LanguageModel, ModelRequest, ModelResponse
 from observability import attributes as names
 from observability.metrics import note_validation_failure
-from observability.tracing import span
+from observability.tracing import Span, span
 from prompts.caching.answers import AnswerCache, Hit
 from prompts.caching.questions import Question
 from prompts.execution.prompt_task import After, Before, PromptTask, TaskResult, TurnClock
@@ -64,7 +65,8 @@ class Executor:
     async def run(self, task: PromptTask[T], clock: TurnClock) -> TaskResult[T]:
         """Return the checked answer, or the error after repair, retries and fallback model are used up.
 
-        Every call that came back is booked on the clock's cost, also one whose answer was no use.
+        Every call that came back is booked on the clock's cost, also one whose answer was no use. A task that is
+        cancelled leaves its record, with the calls that it ended, in the clock's `dropped`.
         """
         started = self._monotonic()
         context = CallContext(task.name, task.template, clock.deadline, clock.cost, task.listener, task.batched)
@@ -105,13 +107,21 @@ class Executor:
             except WorkerError as exc:
                 executed.fail(exc)
                 result = TaskResult(None, self._record(task, context, clock, started, None), exc)
-            describe_task(executed, result.record)
-            with span("post_hooks"):
-                for after in self._after:
-                    after(task, result.record)
+            except asyncio.CancelledError:
+                dropped = self._record(task, context, clock, started, None).model_copy(update={"outcome": "dropped"})
+                clock.dropped.append(dropped)
+                self._finish(executed, task, dropped)
+                raise
+            self._finish(executed, task, result.record)
             if not task.gated:
                 await self.keep(result)
         return result
+
+    def _finish(self, executed: Span, task: PromptTask[Any], record: TaskRecord) -> None:
+        describe_task(executed, record)
+        with span("post_hooks"):
+            for after in self._after:
+                after(task, record)
 
     async def keep(self, result: TaskResult[Any]) -> None:
         """Keep a fresh answer in the cache; words to a person, once the gate has let them pass."""
@@ -130,15 +140,17 @@ class Executor:
     async def _accept(
         self, response: ModelResponse, request: ModelRequest, task: PromptTask[T], clock: TurnClock, *, is_joined: bool
     ) -> _Answer[T]:
-        """Check the answer, and ask once more with the reason when it is invalid.
+        """Check the answer, and ask once more with the reason when it is invalid and the task repairs.
 
         Raises:
-            UnusableModelOutputError: the second answer is invalid too.
+            UnusableModelOutputError: the last answer is invalid.
         """
         level = SHARED if is_joined else None
         try:
             value = await _checked(response, task)
         except (ValidationError, UnusableModelOutputError) as exc:
+            if not task.repairs:
+                raise UnusableModelOutputError(_reason(exc)) from exc
             repair = request.model_copy(update={"repair_of": response.text, "repair_reason": _reason(exc)})
         else:
             outcome = "cached" if is_joined else "fallback_model" if response.by_fallback else "ok"

@@ -18,12 +18,16 @@ T = TypeVar("T")
 
 @dataclass
 class TurnClock:
-    """Start of a turn in monotonic seconds, the deadline of its answers, their running cost, and what was asked."""
+    """Start of a turn in monotonic seconds, the deadline of its answers, their running cost, and what was asked.
+
+    `dropped` are the tasks that were ended under way.
+    """
 
     started: float
     deadline: Deadline
     cost: TurnCost = field(default_factory=TurnCost)
     asked: list[Asked] = field(default_factory=list)
+    dropped: list[TaskRecord] = field(default_factory=list)
 
 
 def unjudged(_: object) -> Scores:
@@ -41,7 +45,8 @@ class PromptTask(Generic[T]):
     `check` turns the model's text into the value and raises ValidationError or UnusableModelOutputError, `judge` scores
     the value, `listener` receives it while it forms. `question` is the request to that model in the cache's terms, None
     where the cache may neither give nor keep the answer; a `gated` answer is kept by the caller once it passed the
-    gate. A `batched` task shares identical calls and cold prefixes with others of its moment.
+    gate. A `batched` task shares identical calls and cold prefixes with others of its moment. Without `repairs` an
+    unusable answer fails the task at once.
     """
 
     name: str
@@ -54,6 +59,7 @@ class PromptTask(Generic[T]):
     question: Callable[[str], Question | None] = unanswered
     gated: bool = False
     batched: bool = False
+    repairs: bool = True
 
     @property
     def on_text(self) -> TextHeard | None:

@@ -229,7 +229,7 @@ class Meter:
                 cache_read=ours // BYTES_PER_TOKEN_OF_OURS,
             )
             asked = ModelResponse(text="", stop_reason="cancelled", model=admitted.model, tokens=read)
-            self._settle(admitted, asked, context)
+            context.bill.append(self._settle(admitted, asked, context))
             raise
         finally:
             cost.held -= amount

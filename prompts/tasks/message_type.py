@@ -18,7 +18,7 @@ def schema(view: TurnView) -> Schema:
     kinds = {MessageType.TEXT, MessageType.BUTTON, MessageType.LIST, *([asset.type] if asset else [])}
     return object_of(
         {
-            "type": enum(kind.value for kind in OFFERED_TYPES if kind in kinds and _is_carried(kind, view)),
+            "type": enum(kind.value for kind in OFFERED_TYPES if kind in kinds and is_carried(kind, view)),
             "asset": enum_or_null([asset.id] if asset else []),
             "list_label": text("at most 20 characters"),
         }
@@ -29,10 +29,10 @@ def offered_asset(view: TurnView) -> Asset | None:
     """Return the asset of the intent, where the channel can carry it."""
     intent = view.institution.intent(view.decision.intent if view.decision else None)
     asset = view.institution.asset(intent.asset if intent else None)
-    return asset if asset is not None and _is_carried(asset.type, view) else None
+    return asset if asset is not None and is_carried(asset.type, view) else None
 
 
-def _is_carried(kind: MessageType, view: TurnView) -> bool:
+def is_carried(kind: MessageType, view: TurnView) -> bool:
     return view.limits is None or kind in view.limits.types
 
 

@@ -3,7 +3,16 @@
 from typing import Any
 
 from contracts.errors import PromptNotFoundError
-from prompts.tasks import conversation_review, handoff_summary, interview_question, judge, message_type, response, state
+from prompts.tasks import (
+    conversation_review,
+    handoff_summary,
+    interview_question,
+    judge,
+    merged,
+    message_type,
+    response,
+    state,
+)
 from prompts.tasks.task import Task
 from prompts.tasks.transcript import AnalysisView
 
@@ -13,7 +22,7 @@ ANALYSES: tuple[Task[AnalysisView, Any], ...] = (
     conversation_review.TASK,
     interview_question.TASK,
 )
-TASKS: tuple[Task[Any, Any], ...] = (*TURN_TASKS, *ANALYSES)
+TASKS: tuple[Task[Any, Any], ...] = (*TURN_TASKS, merged.TASK, *ANALYSES)
 
 
 def task_of(template: str) -> Task[Any, Any]:

@@ -5,6 +5,7 @@ from operator import attrgetter
 
 from contracts.conversation import Speaker, State, TaskName, WaitingFor
 from contracts.decisions import MAX_OPTIONS, StateDecision, Wish
+from contracts.institution import Intent
 from observability.metrics import FALLBACKS
 from prompts.caching.content import folded
 from prompts.caching.words import WORDS
@@ -16,6 +17,10 @@ SHORT_ANSWER_WORDS = 4
 TELLING_LETTERS = 3
 # Letters by which two forms of a word are known to be the same.
 BEGINNING = 4
+# Share of the words that message and trigger have in common, in [0, 1], from which an intent is probable.
+PROBABLE = 0.3
+# Below the confidence from which answers to a decision are kept for others (`prompts/caching/questions.py`).
+UNSURE = 0.7
 DESCRIPTION = "what the files show, in at most three sentences, for later turns, which do not see them"
 _TOKEN = re.compile(r"\d+|[^\W\d_]+")
 
@@ -119,6 +124,51 @@ def clarification(decision: StateDecision, options: tuple[str, ...]) -> StateDec
             "options": options[:MAX_OPTIONS],
         }
     )
+
+
+def likely_decision(view: TurnView) -> StateDecision | None:
+    """Return the most probable decision to go on, found without a model; None where none is probable.
+
+    The intent is the one whose trigger has most words in common with the messages, by their beginnings; else the one
+    in question.
+    """
+    institution, conversation = view.institution, view.conversation
+    said = _beginnings(" ".join(message.text for message in view.messages))
+
+    def likeness(intent: Intent) -> float:
+        triggers = [_beginnings(trigger) for trigger in intent.triggers]
+        return max((len(words & said) / len(words | said) for words in triggers if words), default=0)
+
+    nearest = max(institution.intents, key=likeness, default=None)
+    intent = nearest if nearest and likeness(nearest) >= PROBABLE else institution.intent(conversation.intent)
+    if intent is None or intent.escalate or intent.conclude or intent.spam:
+        return None
+    is_new = intent.id != conversation.intent
+    options = intent.options[:MAX_OPTIONS] if is_new else ()
+    # The answer to a new intent often ends with the question for one of its fields.
+    close = _beginnings(intent.answer.rpartition(". ")[2]) if is_new else set()
+    fields = [one for id in intent.fields if id in view.askable_fields and (one := institution.field(id))]
+    asked = None if options else max(fields, key=lambda field: len(_beginnings(field.question) & close), default=None)
+    return StateDecision(
+        next_state=State.PROCESSING,
+        confidence=UNSURE,
+        business_line=intent.line or conversation.business_line,
+        intent=intent.id,
+        waiting_for=WaitingFor.CHOICE if options else WaitingFor.FIELD if asked else WaitingFor.ANYTHING,
+        ask_field=asked.id if asked else None,
+        options=options,
+    )
+
+
+def _beginnings(text: str) -> set[str]:
+    return {token[:BEGINNING] for token in _TOKEN.findall(folded(text)) if len(token) >= TELLING_LETTERS}
+
+
+def foresees(likely: StateDecision, decision: StateDecision) -> bool:
+    """Whether a reply to the likely decision is one to the decision: it has all that a reply depends on."""
+    said = ("next_state", "business_line", "intent", "ask_field", "options", "wish")
+    is_same = all(getattr(likely, name) == getattr(decision, name) for name in said)
+    return is_same and decision.waiting_for is not WaitingFor.CLARIFICATION
 
 
 TASK = Task(

@@ -49,7 +49,7 @@ class Task(Generic[V, A]):
     `schema` lists only what is legal for the view: the model cannot choose what is not listed. `check` parses the
     answer and raises ValidationError or UnusableModelOutputError. `model_setting` is the field of `Settings` that names
     the model. `call_timeout` replaces the settings' own. A `gated` answer is words to a person: the cache keeps it only
-    once the gate has let it pass.
+    once the gate has let it pass. Without `repairs` an unusable answer is not asked for again.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Task(Generic[V, A]):
     files: Callable[[V], Sequence[MediaFile]] = without_files
     call_timeout: timedelta | None = None
     gated: bool = False
+    repairs: bool = True
 
     def request(self, view: V, template: PromptTemplate, *, model: str, timeout: timedelta) -> ModelRequest:
         """Institution, then task, then conversation: the provider's prompt cache serves what comes first."""

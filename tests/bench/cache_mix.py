@@ -14,7 +14,7 @@ import itertools
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -121,11 +121,12 @@ async def measure(questions: list[tuple[str, str]], embedder: Embedder | None, *
             allowed_states=(State.PROCESSING, State.ESCALATING, State.COMPLETED, State.SPAM),
             askable_fields=tuple(field.id for field in institutions[language].fields),
         )
-        decided = await prompter.select_state(view, clock)
+        tasks = prompter.tasks(None, clock)
+        decided = await tasks.select_state(view)
         found.add(decided.record)
         if decided.value is None or decided.value.next_state is not State.PROCESSING:
             return
-        response, form = await prompter.write_and_shape(view, decided.value, LIMITS, clock)
+        response, form = await tasks.write_and_shape(replace(view, decision=decided.value, limits=LIMITS))
         # The gate has let it pass.
         await prompter.keep(response)
         found.add(response.record)

@@ -463,6 +463,18 @@ async def test_late_statuses_of_the_refused_form_do_not_touch_the_words(store: S
     assert delivered.state is DeliveryState.DELIVERED
 
 
+async def test_a_report_names_its_row_on_every_channel_by_equality(store: Store) -> None:
+    """A platform without a member of `ChannelName` has another object for its name in each message."""
+    commit = turn_commit()
+    address = Address(channel=ChannelName("instagram"), account="1", person="7")
+    rows = tuple(row.model_copy(update={"address": address}) for row in commit.outbox)
+    await store.conversations.commit(commit.model_copy(update={"outbox": rows}))
+    (row,) = await store.outbox.unsent(C1)
+    settled = await store.outbox.apply_status(status(row, DeliveryState.SENT, reference=row.reference))
+    assert settled is not None
+    assert (settled.state, settled.platform_message_id) == (DeliveryState.SENT, "p-1")
+
+
 async def test_a_refused_form_that_arrived_after_all_is_not_said_again(store: Store) -> None:
     row = await commit_buttons(store)
     await store.outbox.mark_sent(row, platform_message_id="p-1", at=START)

@@ -1,5 +1,6 @@
 """Every flag that the engine asks for, on and off, in a turn through the pipeline: each state shows in what is done."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from tests.builders import (
     pyloto,
     registry,
     response,
+    turn_answer,
     verdict,
 )
 from tests.flags.making import evaluator, flag
@@ -71,11 +73,13 @@ class Seen:
 async def answer(request: ModelRequest) -> str:
     intent = pyloto().intent(INTENT)
     assert intent
+    await asyncio.sleep(0)  # as any call, so that others can begin
     return {
         "state_decision": decision(intent=INTENT, business_line="delivery"),
         "response_draft": response(intent.answer),
         "message_type_choice": message_type(),
         "judge_verdict": verdict(),
+        "turn_answer": turn_answer(state=decision(intent=INTENT, business_line="delivery")),
     }[request.schema_name]
 
 
@@ -162,6 +166,12 @@ def models_and_effort(seen: Seen) -> object:
     return request.model, request.effort
 
 
+def began_with(seen: Seen) -> list[str]:
+    """Tasks that waited for no other one."""
+    ends = min(task.ended_ms for task in seen.turn.tasks)
+    return sorted(task.task for task in seen.turn.tasks if task.started_ms < ends)
+
+
 # Known to no document, so that the judge reads it.
 NEW_WORDS = "Claro, com prazer conto tudo sobre isso para você."
 
@@ -181,6 +191,15 @@ STATES: Mapping[str, States] = {
             "speed": (HAIKU, None),
             "cost": (SONNET, "low"),
             "quality": (OPUS, "high"),
+        },
+    ),
+    "architecture": States(
+        began_with,
+        {
+            None: ["state"],
+            "three_tasks": ["state"],
+            "merged": ["merged"],
+            "speculative": ["message_type", "response", "state"],
         },
     ),
     "cache": States(level, {None: "exact", True: "exact", False: None}, AGAIN),

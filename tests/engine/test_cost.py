@@ -581,7 +581,7 @@ async def test_a_call_that_failed_costs_nothing_and_holds_nothing() -> None:
     from tests.unit.test_executor import view
 
     clock = asker.start_clock()
-    result = await asker.select_state(view(), clock)
+    result = await asker.tasks(None, clock).select_state(view())
     assert (result.value, result.record.calls, result.record.bill) == (None, 0, ())
     assert (clock.cost.held, clock.cost.spent, limit.day.used) == (0, 0, 0)
 

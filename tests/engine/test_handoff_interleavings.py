@@ -1,6 +1,6 @@
 """Invariants of the hand-off over seeded interleavings of people, agents, platforms, crashes and erasures.
 
-On each store, and with the real senders of Telegram and Slack over HTTP. `HANDOFF_INTERLEAVINGS=10000` runs as many.
+On each store, and with the real senders of each platform over HTTP. `HANDOFF_INTERLEAVINGS=10000` runs as many.
 """
 
 import os
@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from adapters.channels.registry import PLATFORMS
+from adapters.channels.sending import HttpChannel
 from adapters.channels.slack.outbound import SlackChannel
-from adapters.channels.telegram.outbound import TelegramChannel
 from adapters.http.listener import listen
+from adapters.memory.events import MemoryEvents
 from adapters.models.scripted import ScriptedModel
 from cli.serving import server_of
 from contracts.conversation import Conversation, Owner, Speaker, State, Trigger
@@ -28,9 +30,10 @@ from contracts.errors import (
     ReplyWindowClosedError,
     SendOutcomeUnknownError,
 )
-from contracts.messages import Address, DeliveryState, InboundMessage, OutboundMessage
+from contracts.messages import Address, ChannelName, DeliveryState, InboundMessage, OutboundMessage
 from contracts.notices import NoticeEvent, NoticeMessage, NoticeTarget
 from contracts.ports import ModelRequest, SentLookup
+from contracts.settings import Settings
 from fsm.table import MOVES
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import PlatformBehaviour, ScriptedSend, SendFault
@@ -55,7 +58,7 @@ from worker.people.privacy import erase
 from worker.sweeper import tend
 
 INTERLEAVINGS = {("sqlite", "web"): 60, ("redis", "web"): 15, ("firestore", "web"): 5}
-INTERLEAVINGS |= {("memory", "telegram"): 15, ("memory", "slack"): 15}
+INTERLEAVINGS |= {("memory", name): 15 for name in ("telegram", "slack", "messenger", "instagram", "chatwoot")}
 CHOSEN = os.environ.get("HANDOFF_INTERLEAVINGS")
 STEPS = 24
 C1 = conversation_id()
@@ -83,7 +86,7 @@ class Checking(CrashAt):
 class OverHttp(RecordingChannel):
     """The sender of a platform, which speaks to its double, with a record of what the double accepted."""
 
-    def __init__(self, sender: TelegramChannel | SlackChannel, double: PlatformDouble) -> None:
+    def __init__(self, sender: HttpChannel, double: PlatformDouble) -> None:
         super().__init__(name=sender.name, limits=sender.limits, reply_window=sender.reply_window)
         self.send_timeout, self.settle_after = sender.send_timeout, sender.settle_after
         self.is_watched, self.shows_forming_text = sender.is_watched, sender.shows_forming_text
@@ -122,12 +125,12 @@ async def channel_of(name: str) -> AsyncIterator[RecordingChannel]:
     app = create_app(SandboxSettings(institution=pyloto()))
     async with server_of(app).running(listen("127.0.0.1", 0)) as url:
         double = app.state.platforms[name]
-        if name == "slack":
-            channel: OverHttp = OverSlack(SlackChannel(f"{url}/slack/api", "xoxb-t"), double)
-        else:
-            channel = OverHttp(TelegramChannel(f"{url}/telegram", "1000001:t"), double)
+        platform = PLATFORMS[ChannelName(name)]
+        settings = Settings().model_copy(update={"channels": (platform.imitated(url, "token"),)})
+        sender: Any = platform.channel(settings, MemoryEvents())
+        channel = (OverSlack if isinstance(sender, SentLookup) else OverHttp)(sender, double)
         yield channel
-        await channel.sender.close()
+        await sender.close()
 
 
 class World:
@@ -172,7 +175,7 @@ class World:
         return self.number
 
     def written(self, text: str, **changes: Any) -> InboundMessage:
-        address = Address(channel=self.bed.channel.name, account="1", person="c-1")
+        address = Address(channel=self.bed.channel.name, account="1", person="7")
         return inbound(text, at=self.bed.clock.now(), address=address, **changes)
 
     # What happens

@@ -4,12 +4,15 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from cli.evaluation import app
 from cli.suites import SUITES, run_suite
+from contracts.conversation import Architecture
 from contracts.settings import Settings
 from tests.builders import ROOT
+from tests.flags.making import architecture_flag
 
 WRONG = """
 institution: pyloto
@@ -23,9 +26,16 @@ conversations:
 """
 
 
+@pytest.mark.parametrize("architecture", Architecture)
 @pytest.mark.parametrize(("suite", "count"), [("portuguese", 22), ("english", 21)])
-async def test_every_conversation_becomes_what_it_should(suite: str, count: int, tmp_path: Path) -> None:
-    results = await run_suite(Settings(PROSA_DATA_DIR=str(tmp_path)), ROOT / SUITES / f"{suite}.yaml")
+async def test_every_conversation_becomes_what_it_should(
+    suite: str, count: int, architecture: Architecture, tmp_path: Path
+) -> None:
+    (tmp_path / "flags.yaml").write_text(
+        yaml.safe_dump({"flags": architecture_flag(architecture.value)}), encoding="utf-8"
+    )
+    settings = Settings(PROSA_DATA_DIR=str(tmp_path), PROSA_FLAGS_FILE=str(tmp_path / "flags.yaml"))
+    results = await run_suite(settings, ROOT / SUITES / f"{suite}.yaml")
     assert len(results) == count
     assert [one for one in results if one.failures] == []
 

@@ -17,6 +17,13 @@ def flag(key: str = "x", **changes: Any) -> Flag:
     return Flag.model_validate(given)
 
 
+def architecture_flag(architecture: str) -> dict[str, Any]:
+    """A file's flags that give every person the architecture."""
+    arms = [{"name": "before", "weight": 0}, {"name": "asked", "value": architecture}]
+    owned = {"owner": "team", "expires_at": "2099-01-01", "status": "enabled"}
+    return {"architecture": owned | {"variants": arms}}
+
+
 def variants(**weights: float) -> list[dict[str, Any]]:
     return [{"name": name, "weight": weight} for name, weight in weights.items()]
 

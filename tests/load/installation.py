@@ -18,7 +18,7 @@ from cli.traffic import Load, Traffic
 from contracts.messages import ChannelName
 from contracts.settings import Settings
 from tests.adapters.redis_server import RedisServer, redis_server
-from tests.load.platforms import COLLECTORS, TRAFFIC
+from tests.load.platforms import COLLECTORS, TRAFFIC, WebCollector, WebTraffic, webhook_of
 from tests.load.processes import START_SECONDS, Process
 from tests.load.proxy import Proxy
 from tests.real_services import firestore_host, free_port
@@ -52,6 +52,7 @@ class Installation:
     proxy: Proxy | None = None
     tasks_url: str = ""
     channel: ChannelName = ChannelName.WHATSAPP
+    people: set[str] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -60,10 +61,15 @@ class Installation:
 
     def traffic(self, run: str) -> Traffic:
         """Make what writes to the first webhook as the channel's platform does."""
-        url = f"{self.url}/webhooks/{self.channel}"
-        return TRAFFIC[self.channel](url, secret=SECRET, phone_number_id=PHONE_NUMBER_ID, run=run)
+        url = webhook_of(self.channel, self.url, SECRET)
+        traffic = TRAFFIC[self.channel](url, secret=SECRET, phone_number_id=PHONE_NUMBER_ID, run=run)
+        if isinstance(traffic, WebTraffic):
+            traffic.urls, traffic.people = (f"{self.url}/chat",), self.people
+        return traffic
 
     def collector(self) -> Collector:
+        if self.channel is ChannelName.WEB:
+            return WebCollector(f"{self.url}/chat", self.people)
         return COLLECTORS[self.channel](self.sandbox_url)
 
     def kill(self) -> None:
@@ -80,8 +86,8 @@ class Installation:
         await _put(f"{self.sandbox_url}/anthropic/sandbox/behaviour", behaviour)
 
     async def platform(self, **behaviour: Any) -> None:
-        statuses = {"statuses": STATUSES} if self.channel is ChannelName.WHATSAPP else {}
-        await _put(f"{self.sandbox_url}/{self.collector().platform}/sandbox/behaviour", statuses | behaviour)
+        platform = self.collector().platform
+        await _put(f"{self.sandbox_url}/{platform}/sandbox/behaviour", {"statuses": STATUSES} | behaviour)
 
     async def tasks(self, **behaviour: Any) -> None:
         """How the stand-in of Cloud Tasks behaves from now on."""
@@ -165,6 +171,17 @@ class _Builder:
             "SLACK_SIGNING_SECRET": SECRET,
             "SLACK_BOT_TOKEN": f"xoxb-{SECRET}",
             "SLACK_API_URL": f"{self.sandbox_url}/slack/api",
+            "MESSENGER_APP_SECRET": SECRET,
+            "MESSENGER_VERIFY_TOKEN": "verify",
+            "MESSENGER_ACCESS_TOKEN": SECRET,
+            "MESSENGER_API_URL": f"{self.sandbox_url}/messenger/v26.0",
+            "INSTAGRAM_APP_SECRET": SECRET,
+            "INSTAGRAM_VERIFY_TOKEN": "verify",
+            "INSTAGRAM_ACCESS_TOKEN": SECRET,
+            "INSTAGRAM_API_URL": f"{self.sandbox_url}/instagram/v26.0",
+            "CHATWOOT_URL": f"{self.sandbox_url}/chatwoot",
+            "CHATWOOT_TOKEN": SECRET,
+            "CHATWOOT_ACCOUNT_ID": "1",
             **environment,
         }
 

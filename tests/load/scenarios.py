@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.messages import ChannelName
 from tests.load.installation import EngineName
+from tests.load.platforms import CHATWOOT, INSTAGRAM
 
 
 class Kind(StrEnum):
@@ -53,6 +54,23 @@ class Scenario:
         kinds = {fault.kind for fault in self.faults}
         return bool(kinds & {Kind.STORE_OUTAGE, Kind.STORE_SILENCE, Kind.STORE_HALF_CLOSE})
 
+
+# Code by which a platform asks to wait; web chat has no platform.
+THROTTLED = {
+    ChannelName.TELEGRAM: 429,
+    ChannelName.SLACK: 429,
+    ChannelName.MESSENGER: 613,
+    INSTAGRAM: 613,
+    CHATWOOT: 429,
+    ChannelName.WEB: None,
+}
+# Kills hit sends, which take their time; of the others some are refused for now, or taken and not answered.
+FAILING: dict[str, Any] = {
+    "latency": {"median_ms": 150, "sigma": 0.5},
+    "unavailable": 0.02,
+    "server_error_page": 0.02,
+    "cut_after_accepting": 0.02,
+}
 
 FULL: dict[str, Scenario] = {
     "celery-workers-killed": Scenario(
@@ -132,16 +150,16 @@ FULL: dict[str, Scenario] = {
     **{
         f"{name}-killed": Scenario(
             engine="embedded",
-            says=f"20 kill -9 of the one process on {name}, whose answers take 150 ms, so that they hit sends",
+            says=f"20 kill -9 of the one process on {name}, whose answers take 150 ms; it fails and cuts now and then",
             faults=(Fault(Kind.KILL_WORKER, 20, pause=(1.5, 3.0)),),
             messages=2_000,
             people=100,
             seconds=80,
             model_ms=0.0,
-            platform={"latency": {"median_ms": 150, "sigma": 0.5}},
+            platform=FAILING | {"error_rates": {throttled: 0.02}} if throttled else {},
             channel=name,
         )
-        for name in (ChannelName.TELEGRAM, ChannelName.SLACK)
+        for name, throttled in THROTTLED.items()
     },
     "tasks-workers-killed": Scenario(
         engine="cloud_tasks",
@@ -207,8 +225,10 @@ SHORT: dict[str, Scenario] = {
         "celery-webhook-killed", messages=400, people=40, seconds=10, times={Kind.KILL_WEBHOOK: 3}
     ),
     "embedded-killed": _short("embedded-killed", messages=600, people=60, seconds=14, times={Kind.KILL_WORKER: 6}),
-    "telegram-killed": _short("telegram-killed", messages=300, people=60, seconds=12, times={Kind.KILL_WORKER: 4}),
-    "slack-killed": _short("slack-killed", messages=300, people=60, seconds=12, times={Kind.KILL_WORKER: 4}),
+    **{
+        f"{name}-killed": _short(f"{name}-killed", messages=300, people=60, seconds=12, times={Kind.KILL_WORKER: 4})
+        for name in THROTTLED
+    },
     "tasks-workers-killed": _short(
         "tasks-workers-killed", messages=200, people=40, seconds=12, times={Kind.KILL_WORKER: 3}
     ),

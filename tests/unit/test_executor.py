@@ -40,7 +40,7 @@ def view(**changes: object) -> TurnView:
 
 async def ask(model: ScriptedModel, **options: object):  # type: ignore[no-untyped-def]
     asker = prompter(model, **options)
-    return await asker.select_state(view(), asker.start_clock())
+    return await asker.tasks(None, asker.start_clock()).select_state(view())
 
 
 async def test_a_good_answer_is_taken_as_it_is() -> None:
@@ -176,7 +176,7 @@ async def test_tasks_2_and_3_run_at_the_same_time() -> None:
     clock = asker.start_clock()
     decided = StateDecision(next_state=State.PROCESSING, confidence=1)
     async with asyncio.timeout(5):
-        response, form = await asker.write_and_shape(view(), decided, LIMITS, clock)
+        response, form = await asker.tasks(None, clock).write_and_shape(view(decision=decided, limits=LIMITS))
     assert response.value is not None
     assert form.value is not None
     assert response.record.started_ms < form.record.ended_ms
@@ -247,7 +247,7 @@ async def test_answers_are_scored() -> None:
     assert (good.record.quality, repaired.record.quality, failed.record.quality) == (1.0, 0.5, None)
     asker = prompter(scripted())
     decided = StateDecision(next_state=State.PROCESSING, confidence=1)
-    response, _ = await asker.write_and_shape(view(), decided, LIMITS, asker.start_clock())
+    response, _ = await asker.tasks(None, asker.start_clock()).write_and_shape(view(decision=decided))
     assert set(response.record.scores) == {"schema", "length", "language"}
 
 
@@ -270,7 +270,7 @@ async def test_a_listener_hears_every_attempt_from_its_beginning() -> None:
     answers = ["no json", response("Oi")]
     asker = prompter(scripted(text=answers))
     decided = StateDecision(next_state=State.PROCESSING, confidence=1)
-    words, _ = await asker.write_and_shape(view(), decided, LIMITS, asker.start_clock(), heard)
+    words, _ = await asker.tasks(None, asker.start_clock()).write_and_shape(view(decision=decided), heard)
     assert words.value is not None
     assert (heard.attempts, heard.ended) == (answers, 2)
 

@@ -88,6 +88,9 @@ ESCALATED = {"state": State.ESCALATING, "fallback": True}
     [
         (turn(STATE, task(), FORM), AnswerSource.MODEL, None),
         (turn(STATE, task(cache="exact", calls=0), FORM), AnswerSource.CACHE, None),
+        (turn(task(TaskName.MERGED)), AnswerSource.MODEL, None),
+        # A reply that was begun before the decision and dropped for it is no answer.
+        (turn(STATE, task(outcome="dropped"), state=State.COMPLETED), AnswerSource.TEMPLATE, None),
         # The text is the model's; only its form is the usual one.
         (turn(STATE, task(), FORM, fallback=True, reason="decided"), AnswerSource.MODEL, None),
         (turn(STATE, state=State.ESCALATING, reason="decided"), AnswerSource.TEMPLATE, None),
@@ -116,10 +119,10 @@ def test_a_page_is_the_sum_of_its_turns_and_survives_the_store() -> None:
     page = Page()
     page.add_turn(
         turn(
-            STATE,
-            task(quality=0.8, attempts=3, calls=1, outcome="repaired"),
-            FORM,
-            ms=TurnMilliseconds(total=1_000, state=400, response=500, message_type=300),
+            task(TaskName.STATE, ended_ms=400.0),
+            task(quality=0.8, attempts=3, calls=1, outcome="repaired", started_ms=400.0, ended_ms=900.0),
+            task(TaskName.MESSAGE_TYPE, started_ms=400.0, ended_ms=700.0),
+            ms=TurnMilliseconds(total=1_000),
             violations=(ViolationRecord(rule="price", excerpt="R$ 10", draft=1),),
         )
     )

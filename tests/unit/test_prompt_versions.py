@@ -93,7 +93,7 @@ def test_what_a_conversation_keeps_and_is_gone_falls_back_to_the_default() -> No
     assert versions.template("select_state", {"select_state": 2}).version == 2
     assert versions.template("select_state", {"select_state": 9}).version == 1
     assert versions.template("select_state", {}).version == 1
-    with pytest.raises(PromptNotFoundError, match="there are: conversation_review v1"):
+    with pytest.raises(PromptNotFoundError, match="there are: answer_turn v1"):
         versions.template("nothing", {"nothing": 2})
 
 

@@ -52,6 +52,7 @@ def test_the_prefix_is_the_same_bytes_whenever_it_is_built() -> None:
 
 # The hash stands in every turn's record: whoever changes what a template says changes its line here, on purpose.
 LABELS = {
+    "answer_turn_v1@84b35e1c",
     "conversation_review_v1@3367d591",
     "generate_response_v1@429064c9",
     "generate_response_v2@784103be",

@@ -23,9 +23,9 @@ from prompts.request import TurnView
 from prompts.tasks.registry import task_of
 from prompts.tasks.task import View
 from prompts.tasks.transcript import AnalysisView
-from prompts.templating.inputs import TranscriptInput
 from prompts.templating.lint import findings, sample_input, trials
 from prompts.templating.registry import PromptRegistry
+from prompts.templating.source import TranscriptInput
 from prompts.templating.template import PromptTemplate
 
 app = group("What is said to the model.")

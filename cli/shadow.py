@@ -8,7 +8,7 @@ while, and writes one record of counts, without a word or a name, and what it co
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +21,7 @@ from pydantic import Field
 
 from adapters.channels.registry import PLATFORMS
 from adapters.clock import SystemClock
+from adapters.http.access import Access
 from cli.comparing import Kind, verdict
 from cli.event_loop import asynchronous
 from cli.output import AsJson, console, print_json, print_table
@@ -30,7 +31,6 @@ from cli.sandboxed import sandboxed
 from cli.serving import listening_for_metrics, server_of, stop_signal
 from cli.settings import read_settings
 from cli.warming import SilentChannel
-from contracts.alongside import running_beside
 from contracts.conversation import Conversation, TurnRecord
 from contracts.delivery import Record
 from contracts.errors import ConfigurationError, TransientError
@@ -229,33 +229,35 @@ async def shadow(
     budget = Decimal(str(budget_usd)) if budget_usd is not None else budget
     if budget is None:
         raise ConfigurationError("say --budget-usd, or set PROSA_BUDGET_DAY_USD, of which a twentieth is taken")
-    async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(open_shadow(settings, folder, share=share, budget=budget))
-        tally = await opened.run_once(SystemClock().now())
-        if not once:
-            if listener := listening_for_metrics(settings):
-                text = Exposition(opened.live.inbox, opened.live.store, SystemClock()).text
-                app = create_app(*Operation(opened.live.store.ping, text).routes())
-                await stack.enter_async_context(server_of(app).running(listener))
-            await stack.enter_async_context(running_beside(_follow(opened, every)))
-            await stop_signal()
-            tally = await opened.run_once(SystemClock().now())
+    stop, tally = asyncio.create_task(stop_signal()), Tally(until=SystemClock().now())
+    async with open_shadow(settings, folder, share=share, budget=budget) as opened, _metrics(settings, opened.live):
+        while True:
+            try:
+                tally = await opened.run_once(SystemClock().now())
+            except TransientError as exc:
+                if once:
+                    raise
+                log.warning("shadow.late", error=type(exc).__name__)
+            if once or (await asyncio.wait({stop}, timeout=every))[0]:
+                break
     if as_json:
         print_json(tally.model_dump(mode="json"))
         return
-    rows = [
-        (kind, tally.counts[kind], f"{tally.counts[kind] / tally.turns:.1%}") for kind in Kind if kind in tally.counts
-    ]
+    counts = tally.counts
+    rows = [(kind, counts[kind], f"{counts[kind] / tally.turns:.1%}") for kind in Kind if kind in counts]
     print_table(("kind", "turns", "share"), rows, empty="No turn differs.")
     spent = ", ".join(f"{day} USD {usd}" for day, usd in tally.spent_usd.items()) or "nothing"
     console.print(f"{tally.turns} turns of {tally.conversations} conversations; spent: {spent}")
     console.print(f"tokens: {tally.tokens_before} before, {tally.tokens_after} after")
 
 
-async def _follow(opened: Shadow, every: float) -> None:
-    while True:
-        await asyncio.sleep(every)
-        try:
-            await opened.run_once(SystemClock().now())
-        except TransientError as exc:
-            log.warning("shadow.late", error=type(exc).__name__)
+@asynccontextmanager
+async def _metrics(settings: Settings, live: Backend) -> AsyncIterator[None]:
+    """Answer `/metrics` where PROSA_METRICS_PORT is set."""
+    if (listener := listening_for_metrics(settings)) is None:
+        yield
+        return
+    exposition = Exposition(live.inbox, live.store, SystemClock())
+    operation = Operation(live.store.ping, exposition.text, Access(settings.console_keys, settings.console_proxy))
+    async with server_of(create_app(*operation.routes())).running(listener):
+        yield

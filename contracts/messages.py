@@ -276,11 +276,13 @@ class OutboundMessage(Kept):
 
     @property
     def in_words(self) -> str:
-        """The same as text, where another form is refused: options by number, a place and a contact by their names.
+        """The same as text, where another form is refused: speech, options by number, a place and a contact by name.
 
         Empty where it is text already, or has no words to say.
         """
         match self.type:
+            case MessageType.TEXT if self.spoken:
+                return self.text
             case MessageType.TEXT | MessageType.TEMPLATE | MessageType.REACTION:
                 return ""
             case MessageType.LOCATION if self.location is not None:

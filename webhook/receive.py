@@ -148,8 +148,6 @@ async def hand_back(returned: Sequence[ConversationId], channel: ChannelName, de
 
 
 def count_ignored(channel: ChannelName, ignored: Sequence[str]) -> None:
-    if not ignored:
-        return
     for name, count in Counter(ignored).items():
         log.info("event.ignored", channel=channel.value, kind=name, count=count)
 
@@ -196,26 +194,20 @@ class Reception:
         return span("queue.wake", kind=Kind.PRODUCER, parent=received.context)
 
 
-def receiving(messages: Sequence[InboundMessage]) -> AbstractContextManager[Reception]:
-    """Open a span for each message, until all are durable and their conversations are woken."""
-    return _receiving(messages) if is_tracing() else nullcontext(Reception(messages))
-
-
 @contextmanager
-def _receiving(messages: Sequence[InboundMessage]) -> Iterator[Reception]:
-    spans = [_reception(message) for message in messages]
-    named = [
-        message.model_copy(update={"traceparent": received.traceparent})
-        for message, received in zip(messages, spans, strict=True)
-    ]
+def receiving(messages: Sequence[InboundMessage]) -> Iterator[Reception]:
+    """Open a span for each message, until all are durable and their conversations are woken."""
+    if not is_tracing():
+        yield Reception(messages)
+        return
+    named, spans = [], []
+    for message in messages:
+        described = {names.CHANNEL: message.address.channel.value, names.KIND: message.kind.value}
+        of_message = {names.CONVERSATION: message.conversation_id, names.CORRELATION: message.id}
+        spans.append(root_span("webhook.receive", described, kind=Kind.SERVER, inherited=of_message))
+        named.append(message.model_copy(update={"traceparent": spans[-1].traceparent}))
     with ended(spans):
         yield Reception(named, spans)
-
-
-def _reception(message: InboundMessage) -> Span:
-    described = {names.CHANNEL: message.address.channel.value, names.KIND: message.kind.value}
-    of_message = {names.CONVERSATION: message.conversation_id, names.CORRELATION: message.id}
-    return root_span("webhook.receive", described, kind=Kind.SERVER, inherited=of_message)
 
 
 def status_span(row: OutboxRow, update: StatusUpdate, *, start_ns: int) -> AbstractContextManager[object]:

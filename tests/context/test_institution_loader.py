@@ -1,6 +1,7 @@
 """Every problem of the documents is told with its file and line, and what is right is read whole."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -489,3 +490,48 @@ def test_whatever_is_done_to_a_document_it_loads_or_is_refused(
         told = []
         assert isinstance(loaded, Institution)
     assert all(line.split(":")[0] in SECTIONS and line.split(":")[1].isdigit() for line in told)
+
+
+FOLLOW_UP = """### Timer: still_waiting_for_address
+
+- after: 4h
+- template: address pt_BR
+
+> Ainda quer a entrega? Falta o endereço de coleta.
+
+### O que é
+"""
+
+
+class TestTimersOfALine:
+    """Follow-ups in the section of a business line are its timers, and no text of the prompt."""
+
+    def test_they_belong_to_their_line(self, write: Callable[[Documents], Path]) -> None:
+        documents = read("pyloto")
+        documents[BUSINESS_LINES] = documents[BUSINESS_LINES].replace("### O que é\n", FOLLOW_UP, 1)
+        institution = load_institution(write(documents))
+        (timer,) = institution.timers
+        assert (timer.id, timer.line, timer.after) == ("still_waiting_for_address", "delivery", timedelta(hours=4))
+        assert timer.template == ("address", "pt_BR", "utility")
+        before = load_institution(DOCUMENTS / "pyloto")
+        assert institution.lines == before.lines
+        assert institution.line_view("delivery") == before.line_view("delivery")
+
+    @pytest.mark.parametrize(
+        ("old", "new", "problem"),
+        [
+            ("- after: 4h\n", "- after: 4h\n- line: crm\n", '"line: crm" is not a setting'),
+            ("- after: 4h\n", "", 'the setting "after" is missing'),
+            ("> Ainda", "Fala com a gente.\n\n> Ainda", "has no meaning here"),
+            ("### O que é\n", f"{FOLLOW_UP}", 'there is a timer "still_waiting_for_address" already'),
+        ],
+    )
+    def test_what_is_wrong_is_named_with_its_line(
+        self, write: Callable[[Documents], Path], old: str, new: str, problem: str
+    ) -> None:
+        documents = read("pyloto")
+        followed = FOLLOW_UP.replace(old, new, 1)
+        documents[BUSINESS_LINES] = documents[BUSINESS_LINES].replace("### O que é\n", followed, 1)
+        (found,) = problems(write(documents))
+        assert found.startswith("business_lines.md:")
+        assert problem in found

@@ -1,5 +1,6 @@
 """Reminders and follow-ups: inside the hours and the platform's window, cancelled by any message, never too many."""
 
+import os
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -194,8 +195,10 @@ async def simulate(team: Team, *, people: int, days: int, step: timedelta, seed:
 
 
 async def test_thirty_days_break_no_rule(tmp_path: Path, documents: Rulebooks) -> None:
+    """Forty people; `TIMER_PEOPLE=2000` takes more (`tests/load/FIGURES.md`)."""
+    people = int(os.environ.get("TIMER_PEOPLE", "40"))
     async with open_backend("memory", tmp_path) as (inbox, store):
-        found = await simulate(Team(inbox, store, documents), people=40, days=30, step=timedelta(minutes=20))
+        found = await simulate(Team(inbox, store, documents), people=people, days=30, step=timedelta(minutes=20))
     assert found["reminders"] > 100
     assert found["templates"] > 0
     broken = ("free text outside the window", "in quiet hours", "after an answer")

@@ -109,7 +109,7 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.get("/conversations/{conversation_id}")
     async def conversation(conversation_id: str, request: Request) -> Response:
-        head = await _load(conversation_id, deps)
+        head = await deps.conversation(conversation_id)
         if wants_page(request):
             return await _page(head, request, deps)
         return _json(await _view(head, deps))
@@ -118,7 +118,7 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
         "/conversations/{conversation_id}/prompts", dependencies=[Depends(deps.access.require(Role.ADMINISTER))]
     )
     async def prompts(conversation_id: str, turn: str, request: Request) -> Response:
-        head, found = await _load(conversation_id, deps), None
+        head, found = await deps.conversation(conversation_id), None
         if turn.rpartition("/")[0] in head.threads:
             found = await deps.store.records.get(EXCHANGES, key_of(TurnId(turn)), at=deps.clock.now())
         if found is None:
@@ -135,10 +135,12 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
     @router.get("/conversations/{conversation_id}/live")
     async def live(conversation_id: str, request: Request) -> Response:
         async def render() -> str:
-            return fragment("_thread.html", request, deps, **await _thread(await _load(conversation_id, deps), deps))
+            return fragment(
+                "_thread.html", request, deps, **await _thread(await deps.conversation(conversation_id), deps)
+            )
 
         async def stamp() -> object:
-            head = await _load(conversation_id, deps)
+            head = await deps.conversation(conversation_id)
             return head.version, await deps.store.outbox.unsent(head.id), len(await deps.inbox.pending(head.id))
 
         return _stream(render, stamp)
@@ -146,11 +148,13 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
     @router.post("/conversations/{conversation_id}/{action}")
     async def act(conversation_id: str, action: str, request: Request, caller: Caller = operate) -> Response:
         given = await read_body.form(request)
-        head = await _load(conversation_id, deps)
+        head = await deps.conversation(conversation_id)
         try:
             await _act(action, head.id, given, caller.name, deps)
         except (IllegalTransitionError, ReplyWindowClosedError) as exc:
-            return await _page(await _load(conversation_id, deps), request, deps, status=409, error=exc, given=given)
+            return await _page(
+                await deps.conversation(conversation_id), request, deps, status=409, error=exc, given=given
+            )
         except ConversationConflictError as exc:
             return await _page(head, request, deps, status=503, error=exc, given=given)
         is_done = action in ("close", "hand-back")
@@ -167,13 +171,6 @@ async def _waiting(owner: Owner, deps: WebhookDependencies) -> dict[str, Any]:
     order = Order.WAITING if owner is Owner.NOBODY else Order.UPDATED
     page = await deps.store.conversations.find(ConversationQuery(owner=owner, order=order), limit=WAITING_ROWS)
     return {"page": page, "owner": owner, "late_after": LATE_AFTER}
-
-
-async def _load(conversation_id: str, deps: WebhookDependencies) -> Conversation:
-    head = await deps.store.conversations.load(ConversationId(conversation_id))
-    if head is None or head.turns == 0:
-        raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")
-    return head
 
 
 async def _view(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:

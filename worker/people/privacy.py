@@ -1,10 +1,11 @@
 """Privacy by person: what is kept of one is found, exported and erased by a conversation, a number or an id."""
 
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import phonenumbers
+from pydantic import BaseModel
 
 from contracts.conversation import Conversation
 from contracts.delivery import Erasure, Record, TurnCommit
@@ -195,30 +196,20 @@ async def _content_of(conversation_id: ConversationId, deps: OperatorDependencie
     waiting = await deps.inbox.pending(conversation_id)
     if (head is None or head.turns == 0) and not waiting:
         return None
-    return {
-        "conversation": head.model_dump(mode="json") if head else None,
-        "waiting": [entry.model_dump(mode="json") for entry in waiting],
-        "messages": [
-            receipt.model_dump(mode="json") for receipt in await deps.store.conversations.receipts(conversation_id)
-        ],
-        "transcript": [
-            said.model_dump(mode="json") for said in await deps.store.conversations.transcript(conversation_id)
-        ],
-        "transitions": [
-            record.model_dump(mode="json") for record in await deps.store.conversations.transitions(conversation_id)
-        ],
-        "turns": [turn.model_dump(mode="json") for turn in await deps.store.conversations.turns(conversation_id)],
-        "outbox": [row.model_dump(mode="json") for row in await deps.store.outbox.rows(conversation_id)],
-        "dead_letters": [
-            letter.model_dump(mode="json")
-            for letter in await deps.store.dead_letters.letters(conversation_id=conversation_id, limit=10_000)
-        ],
-        "analyses": [
-            analysis.model_dump(mode="json")
-            for analysis in await analyses_of(conversation_id, deps.store.records, at=deps.clock.now())
-        ],
-        "prompts": [record.body async for record in _prompts_of(conversation_id, deps)],
+    store, at = deps.store, deps.clock.now()
+    kept: dict[str, Sequence[BaseModel]] = {
+        "waiting": waiting,
+        "messages": await store.conversations.receipts(conversation_id),
+        "transcript": await store.conversations.transcript(conversation_id),
+        "transitions": await store.conversations.transitions(conversation_id),
+        "turns": await store.conversations.turns(conversation_id),
+        "outbox": await store.outbox.rows(conversation_id),
+        "dead_letters": await store.dead_letters.letters(conversation_id=conversation_id, limit=10_000),
+        "analyses": await analyses_of(conversation_id, store.records, at=at),
     }
+    content: dict[str, Any] = {"conversation": head.model_dump(mode="json") if head else None}
+    content |= {name: [one.model_dump(mode="json") for one in values] for name, values in kept.items()}
+    return content | {"prompts": [record.body async for record in _prompts_of(conversation_id, deps)]}
 
 
 def _prompts_of(conversation_id: ConversationId, deps: OperatorDependencies) -> AsyncIterator[Record]:

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.progress import Progress
 
 from cli.event_loop import asynchronous
-from cli.output import AsJson, console, errors, fail, print_json, print_rows
+from cli.output import AsJson, console, errors, fail, group, print_json, print_rows
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError
 from contracts.ports import Cache
@@ -21,7 +21,7 @@ from observability.exposition import BATCH_FIGURES, batches_of
 from observability.logs import configure_logs
 from prompts.caching.questions import ScopeParts
 
-app = typer.Typer(add_completion=False, help="Answers that are kept to be given again.", no_args_is_help=True)
+app = group("Answers that are kept to be given again.")
 
 Level = Annotated[str | None, typer.Option(help="exact, template or semantic.")]
 Task = Annotated[str | None, typer.Option(help="state, response or message_type.")]

@@ -340,6 +340,9 @@ class Analyses(Protocol):
 
     async def find(self, analysis_id: str) -> Analysis | None: ...
 
+    async def newest(self, conversation_id: ConversationId, kind: AnalysisKind) -> Analysis | None:
+        """Return the one that was requested last, whatever has been said since."""
+
 
 class Operators(Protocol):
     """Agents' moves of conversations, by the agent's name; each is in the history.

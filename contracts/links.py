@@ -54,7 +54,8 @@ def _marked(text: str, institution: Institution) -> str:
         if is_own(bare(link), institution.allowed_domains):
             return link
         shown = link.rstrip(_ENDS)
-        return f"[{whose}: {re.sub(r'^[^/]*://', '', shown).replace('.', '[.]')}]{link[len(shown) :]}"
+        cut = re.sub(r"^[^/]*://", "", shown).replace(".", "[.]").replace("://", "[:]//")
+        return f"[{whose}: {cut}]{link[len(shown) :]}"
 
     for found in reversed(linkifier().match(text) or []):
         if found.schema != "mailto:":

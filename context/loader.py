@@ -62,7 +62,8 @@ MAX_OPTION_TITLE = 24
 MAX_LABEL = 20
 LABELS = (FixedText.LIST_LABEL, FixedText.SATISFIED, FixedText.UNSATISFIED)
 
-TEAM_SETTINGS = ("time_zone", "hours", "holidays", "timer_hours", "hand_back_after", "assistant_words")
+SPEECH_SETTING = "replies_in_speech"
+TEAM_SETTINGS = ("time_zone", "hours", "holidays", "timer_hours", "hand_back_after", "assistant_words", SPEECH_SETTING)
 MOST_REMINDERS = 5
 MOST_HOURS_TO_HAND_BACK = 30 * 24
 
@@ -240,35 +241,22 @@ def _read_documents(folder: Path) -> tuple[dict[str, str], list[Problem]]:
     problems: list[Problem] = []
     for file in SECTIONS:
         try:
-            documents[file] = _read_document(folder / file)
+            with (folder / file).open("rb") as opened:
+                content = opened.read(MAX_FILE_BYTES + 1)
+            if len(content) > MAX_FILE_BYTES:
+                problems.append(Problem(file, 1, f"the file is larger than {MAX_FILE_BYTES // 1024} KB; shorten it"))
+                continue
+            # Without a byte order mark, and with a plain line feed as the line end.
+            documents[file] = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
         except FileNotFoundError:
             problems.append(Problem(file, 1, f"the file is missing; create it in {folder}"))
         except OSError as exc:
             problems.append(Problem(file, 1, f"the file cannot be read ({exc.strerror}); check its permissions"))
-        except _UnreadableDocument as exc:
-            problems.append(Problem(file, exc.line, exc.text))
+        except UnicodeDecodeError as exc:
+            line = content[: exc.start].count(b"\n") + 1
+            text = "the file is not UTF-8 text; save it again with the encoding UTF-8"
+            problems.append(Problem(file, line, text))
     return documents, problems
-
-
-class _UnreadableDocument(Exception):
-    def __init__(self, line: int, text: str) -> None:
-        super().__init__(text)
-        self.line = line
-        self.text = text
-
-
-def _read_document(path: Path) -> str:
-    """The text of a document with "\\n" as its line end and without a byte order mark."""
-    with path.open("rb") as file:
-        content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise _UnreadableDocument(1, f"the file is larger than {MAX_FILE_BYTES // 1024} KB; shorten it")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        line = content[: exc.start].count(b"\n") + 1
-        raise _UnreadableDocument(line, "the file is not UTF-8 text; save it again with the encoding UTF-8") from exc
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institution:
@@ -276,16 +264,29 @@ def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institut
     principles_page, lines_page, taxonomy = (pages[file] for file in (PRINCIPLES, BUSINESS_LINES, TAXONOMY))
     name, language, about = _identity(principles_page)
     principles = _principles(principles_page)
-    never = _never(principles_page)
+    section = principles_page.section("Never")
+    principles_page.only(section, BlockKind.BULLETS)
+    never = tuple(line.text for block in section.blocks for line in block.bullets if line.text)
+    if not never:
+        principles_page.problem(section.line, 'the section "# Never" is empty; add at least one line "- ..."')
     # The guardrail gate reads these settings (`context/guardrails/passages.py`).
     gate = principles_page.section("Settings")
     principles_page.only(gate, BlockKind.BULLETS)
     settings = principles_page.settings(gate.blocks, gate.line, frozenset({PRICES_SETTING}))
     principles_page.flag(settings, PRICES_SETTING)
     domains, opt_out_words, opt_in_words, team = _settings(taxonomy)
-    fields = _fields(taxonomy)
+    fields = []
+    for entry in taxonomy.entries(taxonomy.section("Fields")):
+        taxonomy.only(entry, BlockKind.QUOTE)
+        question = taxonomy.quote(entry, "question")
+        fields.append(FieldSpec(id=entry.id, label=taxonomy.title(entry), question=question))
     lines = _lines(lines_page, fields)
-    assets = _assets(taxonomy, domains)
+    assets = []
+    for entry in taxonomy.entries(taxonomy.section("Assets")):
+        taxonomy.only(entry, BlockKind.BULLETS)
+        settings = taxonomy.settings(entry.blocks, entry.line, _ALL_ASSET_SETTINGS)
+        if (asset := _asset(taxonomy, entry, settings, domains)) is not None:
+            assets.append(asset)
     texts = _texts(taxonomy)
     intents = _intents(taxonomy, lines, fields, assets)
     timers = _timers(taxonomy, lines_page, lines, team)
@@ -297,8 +298,8 @@ def _build(pages: Mapping[str, _Page], documents: Mapping[str, str]) -> Institut
         principles=principles,
         lines=lines,
         intents=intents,
-        fields=fields,
-        assets=assets,
+        fields=tuple(fields),
+        assets=tuple(assets),
         never=never,
         texts=texts,
         opt_out_words=opt_out_words,
@@ -361,15 +362,6 @@ def _principles(page: _Page) -> tuple[Principle, ...]:
     return tuple(principles)
 
 
-def _never(page: _Page) -> tuple[str, ...]:
-    section = page.section("Never")
-    page.only(section, BlockKind.BULLETS)
-    never = tuple(line.text for block in section.blocks for line in block.bullets if line.text)
-    if not never:
-        page.problem(section.line, 'the section "# Never" is empty; add at least one line "- ..."')
-    return never
-
-
 def _settings(page: _Page) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], dict[str, Any]]:
     """Return the domains, the words of consent, and the fields of the institution that are about its team."""
     section = page.section("Settings")
@@ -392,6 +384,8 @@ def _settings(page: _Page) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str,
 
 def _team(page: _Page, settings: Mapping[str, _Setting]) -> dict[str, Any]:
     team: dict[str, Any] = {"assistant_words": page.unique(settings.get("assistant_words"), "word")}
+    if SPEECH_SETTING in settings:
+        team["speaks"] = page.flag(settings, SPEECH_SETTING)
     for key in ("hours", "timer_hours"):
         if key not in settings:
             continue
@@ -408,14 +402,6 @@ def _team(page: _Page, settings: Mapping[str, _Setting]) -> dict[str, Any]:
         else:
             page.problem(patience.line, f'"{_short(patience.value)}" is not a number of hours such as 12h')
     return team
-
-
-def _fields(page: _Page) -> tuple[FieldSpec, ...]:
-    fields = []
-    for entry in page.entries(page.section("Fields")):
-        page.only(entry, BlockKind.QUOTE)
-        fields.append(FieldSpec(id=entry.id, label=page.title(entry), question=page.quote(entry, "question")))
-    return tuple(fields)
 
 
 def _lines(page: _Page, fields: Sequence[FieldSpec]) -> tuple[BusinessLine, ...]:
@@ -575,17 +561,6 @@ _ALL_ASSET_SETTINGS = frozenset(
 )
 
 
-def _assets(page: _Page, domains: Sequence[str]) -> tuple[Asset, ...]:
-    assets = []
-    for entry in page.entries(page.section("Assets")):
-        page.only(entry, BlockKind.BULLETS)
-        settings = page.settings(entry.blocks, entry.line, _ALL_ASSET_SETTINGS)
-        asset = _asset(page, entry, settings, domains)
-        if asset is not None:
-            assets.append(asset)
-    return tuple(assets)
-
-
 def _asset(page: _Page, entry: Entry, settings: Mapping[str, _Setting], domains: Sequence[str]) -> Asset | None:
     title, type_name = page.title(entry), page.required(settings, "type", entry.line)
     kind = next((one for one in _ASSET_SETTINGS if one == type_name), None)
@@ -598,8 +573,14 @@ def _asset(page: _Page, entry: Entry, settings: Mapping[str, _Setting], domains:
         return None
     asset = Asset(id=entry.id, type=kind, description=title)
     if kind is MessageType.LOCATION:
-        location = _location(page, settings, values)
-        return None if location is None else asset.model_copy(update={"location": location})
+        place = {"name": values["place"], "address": values["address"]}
+        try:
+            location = Location(latitude=float(values["latitude"]), longitude=float(values["longitude"]), **place)
+        except (ValueError, ValidationError):
+            what = "latitude lies between -90 and 90, longitude between -180 and 180, written like -22.9056"
+            page.problem(settings["latitude"].line, what)
+            return None
+        return asset.model_copy(update={"location": location})
     if kind is MessageType.CONTACT:
         organization = settings["organization"].value if "organization" in settings else ""
         card = ContactCard(name=values["contact"], phone=values["phone"], organization=organization)
@@ -613,20 +594,6 @@ def _asset(page: _Page, entry: Entry, settings: Mapping[str, _Setting], domains:
         )
     filename = settings["filename"].value if "filename" in settings else ""
     return asset.model_copy(update={"media": Media(link=values["link"], filename=filename)})
-
-
-def _location(page: _Page, settings: Mapping[str, _Setting], values: Mapping[str, str]) -> Location | None:
-    try:
-        return Location(
-            latitude=float(values["latitude"]),
-            longitude=float(values["longitude"]),
-            name=values["place"],
-            address=values["address"],
-        )
-    except (ValueError, ValidationError):
-        line = settings["latitude"].line
-        page.problem(line, "latitude lies between -90 and 90, longitude between -180 and 180, written like -22.9056")
-        return None
 
 
 def is_allowed_host(host: str, domains: Iterable[str]) -> bool:

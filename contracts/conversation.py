@@ -370,13 +370,7 @@ class TokenCount(Kept):
     cache_write_1h: int = Field(0, exclude_if=lambda count: count == 0)
 
     def __add__(self, other: "TokenCount") -> "TokenCount":
-        return TokenCount(
-            input=self.input + other.input,
-            output=self.output + other.output,
-            cache_read=self.cache_read + other.cache_read,
-            cache_write=self.cache_write + other.cache_write,
-            cache_write_1h=self.cache_write_1h + other.cache_write_1h,
-        )
+        return TokenCount(**{kind: count + getattr(other, kind) for kind, count in self})
 
 
 class CallRecord(Kept):

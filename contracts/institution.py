@@ -252,6 +252,8 @@ class Institution(Kept):
     # An agent's silence after which the assistant answers again, and messages that ask for it as a whole.
     hand_back_after: timedelta = timedelta(hours=12)
     assistant_words: tuple[str, ...] = ()
+    # Whether voice notes are answered in speech, where the process can.
+    speaks: bool = Field(True, exclude_if=lambda speaks: speaks)
     translations: dict[str, Translation] = Field(default_factory=dict, exclude_if=lambda translations: not translations)
 
     def speaking(self, language: str | None) -> "Institution":

@@ -3,11 +3,13 @@
 Money is exact: `Decimal` here, its text in the store. The ledger contains no conversation id and no text of a person.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from operator import add
 from typing import Any, NamedTuple, Self
 
 from contracts.conversation import CallRecord, State, TaskRecord, TurnRecord
@@ -57,15 +59,8 @@ class Amounts:
     @classmethod
     def of(cls, call: CallRecord) -> Self:
         tokens = call.tokens
-        return cls(
-            calls=1,
-            input=tokens.input,
-            output=tokens.output,
-            cache_read=tokens.cache_read,
-            cache_write=tokens.cache_write,
-            usd=Decimal(call.cost_usd or 0),
-            unpriced=int(call.cost_usd is None),
-        )
+        counts = (tokens.input, tokens.output, tokens.cache_read, tokens.cache_write)
+        return cls(1, *counts, usd=Decimal(call.cost_usd or 0), unpriced=int(call.cost_usd is None))
 
     @property
     def is_known(self) -> bool:
@@ -73,15 +68,7 @@ class Amounts:
         return self.unpriced < self.calls or not self.calls
 
     def __add__(self, other: "Amounts") -> "Amounts":
-        return Amounts(
-            calls=self.calls + other.calls,
-            input=self.input + other.input,
-            output=self.output + other.output,
-            cache_read=self.cache_read + other.cache_read,
-            cache_write=self.cache_write + other.cache_write,
-            usd=self.usd + other.usd,
-            unpriced=self.unpriced + other.unpriced,
-        )
+        return Amounts(*map(add, astuple(self), astuple(other)))
 
 
 NOTHING = Amounts()
@@ -94,8 +81,8 @@ class Page:
     """
 
     rows: dict[Group, Amounts] = field(default_factory=dict)
-    turns: dict[tuple[int, str], int] = field(default_factory=dict)
-    resolved: dict[tuple[int, str], int] = field(default_factory=dict)
+    turns: Counter[tuple[int, str]] = field(default_factory=Counter)
+    resolved: Counter[tuple[int, str]] = field(default_factory=Counter)
 
     def add_calls(
         self, calls: Iterable[BilledCall], *, line: str | None, at: datetime, arms: Iterable[str] = ()
@@ -108,29 +95,26 @@ class Page:
     def add_turn(self, turn: TurnRecord) -> bool:
         """Add a committed turn; return False when it has no billed call."""
         if turn.tasks and turn.state is State.COMPLETED:
-            resolved = (turn.at.astimezone(UTC).hour, _arm(turn.arms))
-            self.resolved[resolved] = self.resolved.get(resolved, 0) + 1
+            self.resolved[turn.at.astimezone(UTC).hour, _arm(turn.arms)] += 1
         calls = BilledCall.of(turn.tasks)
         if not calls:
             return False
         self.add_calls(calls, line=turn.business_line, at=turn.at, arms=turn.arms)
-        key = (turn.at.astimezone(UTC).hour, turn.business_line or "")
-        self.turns[key] = self.turns.get(key, 0) + 1
+        self.turns[turn.at.astimezone(UTC).hour, turn.business_line or ""] += 1
         return True
 
     def add_page(self, other: "Page") -> None:
         for group, amounts in other.rows.items():
             self.rows[group] = self.rows.get(group, NOTHING) + amounts
-        for key, turns in other.turns.items():
-            self.turns[key] = self.turns.get(key, 0) + turns
-        for key, resolved in other.resolved.items():
-            self.resolved[key] = self.resolved.get(key, 0) + resolved
+        self.turns.update(other.turns)
+        self.resolved.update(other.resolved)
 
     def within(self, hours: range) -> "Page":
         """Return the part of these hours."""
         rows = {group: amounts for group, amounts in self.rows.items() if group.hour in hours}
         turns, resolved = (
-            {key: count for key, count in counts.items() if key[0] in hours} for counts in (self.turns, self.resolved)
+            Counter({key: count for key, count in counts.items() if key[0] in hours})
+            for counts in (self.turns, self.resolved)
         )
         return Page(rows, turns, resolved)
 
@@ -144,10 +128,10 @@ class Page:
 
     def body(self) -> dict[str, Any]:
         """Return the page as a document: rows as lists, money as text."""
-        rows = [
-            [*group, *(one.calls, one.input, one.output, one.cache_read, one.cache_write), f"{one.usd:f}", one.unpriced]
-            for group, one in sorted(self.rows.items())
-        ]
+        rows = []
+        for group, amounts in sorted(self.rows.items()):
+            *counts, usd, unpriced = astuple(amounts)
+            rows.append([*group, *counts, f"{usd:f}", unpriced])
         turns, resolved = ([[*key, count] for key, count in sorted(one.items())] for one in (self.turns, self.resolved))
         return {"rows": rows, "turns": turns} | ({"resolved": resolved} if resolved else {})
 
@@ -159,7 +143,7 @@ class Page:
             rows[Group(*row[:width])] = replace(Amounts(*counts), usd=Decimal(usd), unpriced=unpriced)
         # Earlier releases did not count resolved conversations.
         turns, resolved = (
-            {(hour, name): count for hour, name, count in counts}
+            Counter({(hour, name): count for hour, name, count in counts})
             for counts in (body["turns"], body.get("resolved", ()))
         )
         return cls(rows, turns, resolved)

@@ -169,9 +169,7 @@ ADVERTISEMENT = "advertisement"
 
 
 def digest(*parts: str, size: int = 16) -> str:
-    """Return the hex SHA-256 of the parts, `size` bytes; a zero byte between them makes ('ab','c') differ from
-    ('a','bc').
-    """
+    """Return the hex SHA-256 of the parts, `size` bytes; ('ab', 'c') differs from ('a', 'bc')."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[: size * 2]
 
 
@@ -276,11 +274,13 @@ class OutboundMessage(Kept):
 
     @property
     def in_words(self) -> str:
-        """The same as text, where another form is refused: options by number, a place and a contact by their names.
+        """The same as text, where another form is refused: speech, options by number, a place and a contact by name.
 
         Empty where it is text already, or has no words to say.
         """
         match self.type:
+            case MessageType.TEXT if self.spoken:
+                return self.text
             case MessageType.TEXT | MessageType.TEMPLATE | MessageType.REACTION:
                 return ""
             case MessageType.LOCATION if self.location is not None:

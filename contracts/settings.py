@@ -22,6 +22,7 @@ from contracts.conversation import TaskName
 from contracts.errors import ConfigurationError
 from contracts.notices import NoticeEvent
 from contracts.ports import StructuredOutput
+from contracts.values import problems_of
 
 GOOGLE_CERTS_URL = "https://www.googleapis.com/oauth2/v3/certs"
 DEFAULT_MODEL = "claude-haiku-5-5"
@@ -762,11 +763,7 @@ def _validated(kind: type[M], named: Mapping[str, Any]) -> M:
     try:
         return kind(**named)
     except ValidationError as exc:
-        problems = (
-            f"{'.'.join(map(str, one['loc']))}: {str(one['msg']).removeprefix('Value error, ')}".removeprefix(": ")
-            for one in exc.errors(include_input=False)
-        )
-        raise ConfigurationError("; ".join(problems)) from None
+        raise ConfigurationError(problems_of(exc)) from None
 
 
 def is_web_address(text: str) -> bool:

@@ -104,15 +104,14 @@ class Turn:
 
     def having_read(self, contents: Mapping[MessageId, ReadContent]) -> Self:
         """Return the turn with what was read in its files; heard words are the person's, behind those of a caption."""
-        return replace(
-            self,
-            entries=tuple(
-                entry.model_copy(update={"message": _having_read(entry.message, contents[entry.message.id])})
-                if entry.message.id in contents
-                else entry
-                for entry in self.entries
-            ),
-        )
+        entries = []
+        for entry in self.entries:
+            if content := contents.get((message := entry.message).id):
+                words = (message.text, content.text if content.kind is ContentKind.HEARD else "")
+                read = {"content": content, "text": "\n".join(one for one in words if one)}
+                entry = entry.model_copy(update={"message": message.model_copy(update=read)})
+            entries.append(entry)
+        return replace(self, entries=tuple(entries))
 
     def described(self, description: str | None) -> Self:
         """Return the turn with the description of its files, which stays in their place, at the newest of them."""
@@ -124,8 +123,3 @@ class Turn:
     def after(self, sequence: int) -> Self:
         """Return what is left of the turn when everything up to `sequence` has been answered."""
         return replace(self, entries=tuple(entry for entry in self.entries if entry.sequence > sequence))
-
-
-def _having_read(message: InboundMessage, content: ReadContent) -> InboundMessage:
-    words = (message.text, content.text if content.kind is ContentKind.HEARD else "")
-    return message.model_copy(update={"content": content, "text": "\n".join(one for one in words if one)})

@@ -3,7 +3,7 @@
 import unicodedata
 from typing import Annotated, NewType
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 ConversationId = NewType("ConversationId", str)
 MessageId = NewType("MessageId", str)
@@ -18,6 +18,17 @@ class Value(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def problems_of(error: Exception) -> str:
+    """Return what is wrong, by the place in the value where it is a `ValidationError`; without what was given."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    found = error.errors(include_input=False, include_url=False)
+    return "; ".join(
+        f"{'.'.join(map(str, one['loc']))}: {one['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+        for one in found
+    )
 
 
 class Kept(Value):

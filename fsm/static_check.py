@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 from contracts.conversation import FINAL_STATES, RESTING_STATES, State, Trigger
-from fsm.guards import Facts
-from fsm.table import MOVES, STATES, Move, StateRow
+from fsm.table import MOVES, STATES, Facts, Move, StateRow
 
 
 def problems(states: Sequence[StateRow] = STATES, moves: Sequence[Move] = MOVES) -> list[str]:

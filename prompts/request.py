@@ -16,7 +16,7 @@ from contracts.media import ContentKind, MediaFile, ReadContent
 from contracts.messages import ChannelName, InboundMessage
 from contracts.ports import ChannelLimits
 from contracts.values import SHORTEST, MessageId, shortened
-from prompts.templating.inputs import TurnInput
+from prompts.templating.source import TurnInput
 
 HISTORY_UTTERANCES = 12
 # Of one message, and of all that a turn answers: what people write in a burst is short.

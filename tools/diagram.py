@@ -47,7 +47,7 @@ One turn, from what a person wrote to the reply, is a walk through this table, a
 language model has one say in it, in `UNDERSTANDING_INTENT`, where Task 1 chooses among the moves that are open at that
 moment; every other move is pulled by the engine, by a person of the team or by time.
 
-The table is data (`fsm/table.py`), its conditions are predicates over a few facts (`fsm/guards.py`), `fsm/machine.py`
+The table is data (`fsm/table.py`), with its conditions, predicates over a few facts; `fsm/machine.py`
 runs it, and `fsm/static_check.py` proves that each state can be reached, can be left, and has a limit.
 """
 HOW_IT_RESTS = """\

@@ -126,7 +126,7 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.get("/conversations/{conversation_id}", summary="One, with its turns and why", dependencies=[read])
     async def conversation(conversation_id: ConversationId) -> Detail:
-        head = await _load(conversation_id, deps)
+        head = await deps.conversation(conversation_id)
         turns, transitions, rows = await asyncio.gather(
             conversations.turns(head.id, limit=MAX_TURNS),
             conversations.transitions(head.id),
@@ -157,7 +157,7 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
     async def messages(
         conversation_id: ConversationId, limit: Limit = 50, cursor: Annotated[int, Field(ge=0)] = 0
     ) -> Messages:
-        said = await conversations.transcript((await _load(conversation_id, deps)).id)
+        said = await conversations.transcript((await deps.conversation(conversation_id)).id)
         end = cursor + limit
         return Messages(messages=tuple(said[cursor:end]), next=str(end) if len(said) > end else None)
 
@@ -165,7 +165,7 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
     async def reply(
         conversation_id: ConversationId, body: Reply, idempotency_key: IdempotencyKey, caller: Caller = operate
     ) -> ConversationSummary:
-        await _load(conversation_id, deps)
+        await deps.conversation(conversation_id)
         request_id = f"{caller.name}:{idempotency_key}"
         head = await operators.reply(conversation_id, body.message, agent=caller.name, request_id=request_id)
         return ConversationSummary.of(head)
@@ -174,14 +174,14 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
     async def note(
         conversation_id: ConversationId, body: Note, idempotency_key: IdempotencyKey, caller: Caller = operate
     ) -> ConversationSummary:
-        await _load(conversation_id, deps)
+        await deps.conversation(conversation_id)
         request_id = f"{caller.name}:{idempotency_key}"
         head = await operators.note(conversation_id, body.text, agent=caller.name, request_id=request_id)
         return ConversationSummary.of(head)
 
     def action(name: str, summary: str, act: Callable[[ConversationId, str], Awaitable[Conversation]]) -> None:
         async def run(conversation_id: ConversationId, caller: Caller = operate) -> ConversationSummary:
-            await _load(conversation_id, deps)
+            await deps.conversation(conversation_id)
             return ConversationSummary.of(await act(conversation_id, caller.name))
 
         router.post(f"/conversations/{{conversation_id}}/{name}", summary=summary, name=name)(run)
@@ -226,13 +226,6 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
         return await deps.reports.view("status") or {}
 
     return router
-
-
-async def _load(conversation_id: ConversationId, deps: WebhookDependencies) -> Conversation:
-    head = await deps.store.conversations.load(conversation_id)
-    if head is None or head.turns == 0:
-        raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")
-    return head
 
 
 def _limited(read_body: BodyReader) -> type[APIRoute]:

@@ -16,9 +16,9 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from adapters.channels.web import reply_event
 from adapters.channels.web.inbound import CONVERSATION_NAME, MAX_TEXT, MESSAGE_NAME, read_message, web_conversation_id
 from adapters.http.access import RateLimit, client_of, require_allowed_origin
-from adapters.http.inbound import BodyReader, Problem, wait_seconds
+from adapters.http.inbound import BodyReader, Problem, json_body, wait_seconds
 from adapters.waiting import thread_of, wait_for_receipt
-from contracts.conversation import State, TurnRecord
+from contracts.conversation import State
 from contracts.delivery import OutboxRow, Record
 from contracts.errors import TransientError
 from contracts.messages import ChannelName
@@ -99,24 +99,12 @@ def chat_routes(deps: WebhookDependencies) -> APIRouter:
     return router
 
 
-MESSAGE_SCHEMA: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["text"],
-                    "properties": {
-                        "id": {"type": "string", "pattern": f"^{MESSAGE_NAME.pattern}$"},
-                        "text": {"type": "string", "minLength": 1, "maxLength": MAX_TEXT},
-                        "name": {"type": "string", "maxLength": 100},
-                    },
-                }
-            }
-        },
-    }
-}
+MESSAGE_SCHEMA = json_body(
+    ["text"],
+    id={"type": "string", "pattern": f"^{MESSAGE_NAME.pattern}$"},
+    text={"type": "string", "minLength": 1, "maxLength": MAX_TEXT},
+    name={"type": "string", "maxLength": 100},
+)
 
 
 def _require_name(conversation: str) -> None:
@@ -148,24 +136,17 @@ async def _status(
         turn = await conversations.turn_of(receipt)
     except TransientError as exc:
         raise _store_unavailable() from exc
-    return _settled(message_id, turn) if turn else None
-
-
-def _settled(message_id: MessageId, turn: TurnRecord) -> dict[str, Any]:
+    if turn is None:
+        return None
+    has_failed = turn.reason == "dead_letter" or turn.state is State.FAILED
     return {
         "message_id": message_id,
-        "status": _status_of(turn),
+        "status": "failed" if has_failed else "escalated" if turn.state is State.ESCALATING else "replied",
         "state": turn.state.value,
         "turn_id": turn.id,
         "reply": reply_view(turn.replies),
         "at": turn.at.isoformat(),
     }
-
-
-def _status_of(turn: TurnRecord) -> str:
-    if turn.reason == "dead_letter" or turn.state is State.FAILED:
-        return "failed"
-    return "escalated" if turn.state is State.ESCALATING else "replied"
 
 
 async def _stream(conversation_id: ConversationId, last: int, deps: WebhookDependencies) -> AsyncIterator[bytes]:

@@ -88,8 +88,21 @@ class PlatformReceiver:
             Problem: 404 when the platform is not set up.
         """
         inbound = _inbound_of(self._name, self._deps)
-        read = [self._read(post, inbound) for post in posts]
-        unavailable = await self._keep_messages(read)
+        read, at = list[Received | Problem](), self._deps.clock.now()
+        for post in posts:
+            try:
+                inbound.verify(post, at=at)
+                read.append(inbound.parse(post, at=at))
+            except OriginRefusedError as exc:
+                REFUSED.labels(channel=self._name.value, reason="signature").inc()
+                read.append(Problem(401, "Bad signature", str(exc)))
+        unavailable: Problem | None = None
+        try:
+            await make_durable(
+                [one for each in read if isinstance(each, Received) for one in each.messages], self._deps
+            )
+        except Problem as exc:
+            unavailable = exc
         outcomes: list[Outcome] = [
             one if isinstance(one, Problem) else unavailable if unavailable and one.messages else one.answer
             for one in read
@@ -103,23 +116,6 @@ class PlatformReceiver:
             outcomes[number] = problem or outcomes[number]
         await self._deps.faults.reach("ingest.before_answer")
         return outcomes
-
-    def _read(self, post: Post, inbound: ChannelInbound) -> Received | Problem:
-        at = self._deps.clock.now()
-        try:
-            inbound.verify(post, at=at)
-        except OriginRefusedError as exc:
-            REFUSED.labels(channel=self._name.value, reason="signature").inc()
-            return Problem(401, "Bad signature", str(exc))
-        return inbound.parse(post, at=at)
-
-    async def _keep_messages(self, read: Sequence[Received | Problem]) -> Problem | None:
-        messages = [message for one in read if isinstance(one, Received) for message in one.messages]
-        try:
-            await make_durable(messages, self._deps)
-        except Problem as exc:
-            return exc
-        return None
 
     async def _keep_more(self, received: Received) -> Problem | None:
         """Keep what of a post is no message."""
@@ -174,7 +170,13 @@ class Intake:
         self._waiting.append(waiting)
         if len(self._waiting) == 1:
             asyncio.get_running_loop().call_soon(self._begin)
-        await _answer_to(await waiting.outcome)(scope, receive, send)
+        outcome = await waiting.outcome
+        if isinstance(outcome, str):
+            kind = "application/json" if outcome.startswith("{") else "text/plain"
+            answer = TAKEN if outcome == "ok" else Response(outcome, media_type=kind)
+        else:
+            answer = answer_to(outcome)
+        await answer(scope, receive, send)
 
     def _begin(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -208,14 +210,6 @@ class Intake:
     def _note(self, came_at: float, outcome: Outcome) -> None:
         status = 200 if isinstance(outcome, str) else status_of(outcome)
         note_acknowledgement(self._channel, status, time.perf_counter() - came_at)
-
-
-def _answer_to(outcome: Outcome) -> Response:
-    if isinstance(outcome, str):
-        if outcome == "ok":
-            return TAKEN
-        return Response(outcome, media_type="application/json" if outcome.startswith("{") else "text/plain")
-    return answer_to(outcome)
 
 
 class PlatformFront:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from adapters.http.inbound import Problem
 from contracts.channels import Unreadable
-from contracts.delivery import Appended, Arrival, DeadLetter, OutboxRow
+from contracts.delivery import Arrival, DeadLetter, OutboxRow
 from contracts.errors import IllegalTransitionError, InboxUnavailableError, StoreUnavailableError, TransientError
 from contracts.messages import OTHER_ACCOUNT, ChannelName, DeliveryState, InboundMessage, StatusUpdate, digest
 from contracts.values import ConversationId
@@ -47,24 +47,20 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
         for number, (message, one) in enumerate(zip(messages, appended, strict=True)):
             first.setdefault(one.conversation_id, number)
             with reception.noting(number, one.arrival):
-                _note(message, one)
+                INBOUND.labels(message.address.channel, one.arrival).inc()
+                if OTHER_ACCOUNT in message.data:
+                    OTHER_ACCOUNTS.labels(channel=message.address.channel.value).inc()
+                log.info(
+                    "message.received",
+                    correlation_id=message.id,
+                    conversation_id=one.conversation_id,
+                    channel=message.address.channel.value,
+                    kind=message.kind.value,
+                    outcome=one.arrival.value,
+                )
         for conversation_id, number in first.items():
             with reception.waking(number):
                 await deps.queue.wake(conversation_id)
-
-
-def _note(message: InboundMessage, appended: Appended) -> None:
-    INBOUND.labels(message.address.channel, appended.arrival).inc()
-    if OTHER_ACCOUNT in message.data:
-        OTHER_ACCOUNTS.labels(channel=message.address.channel.value).inc()
-    log.info(
-        "message.received",
-        correlation_id=message.id,
-        conversation_id=appended.conversation_id,
-        channel=message.address.channel.value,
-        kind=message.kind.value,
-        outcome=appended.arrival.value,
-    )
 
 
 async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependencies) -> None:
@@ -148,8 +144,6 @@ async def hand_back(returned: Sequence[ConversationId], channel: ChannelName, de
 
 
 def count_ignored(channel: ChannelName, ignored: Sequence[str]) -> None:
-    if not ignored:
-        return
     for name, count in Counter(ignored).items():
         log.info("event.ignored", channel=channel.value, kind=name, count=count)
 
@@ -196,26 +190,20 @@ class Reception:
         return span("queue.wake", kind=Kind.PRODUCER, parent=received.context)
 
 
-def receiving(messages: Sequence[InboundMessage]) -> AbstractContextManager[Reception]:
-    """Open a span for each message, until all are durable and their conversations are woken."""
-    return _receiving(messages) if is_tracing() else nullcontext(Reception(messages))
-
-
 @contextmanager
-def _receiving(messages: Sequence[InboundMessage]) -> Iterator[Reception]:
-    spans = [_reception(message) for message in messages]
-    named = [
-        message.model_copy(update={"traceparent": received.traceparent})
-        for message, received in zip(messages, spans, strict=True)
-    ]
+def receiving(messages: Sequence[InboundMessage]) -> Iterator[Reception]:
+    """Open a span for each message, until all are durable and their conversations are woken."""
+    if not is_tracing():
+        yield Reception(messages)
+        return
+    named, spans = [], []
+    for message in messages:
+        described = {names.CHANNEL: message.address.channel.value, names.KIND: message.kind.value}
+        of_message = {names.CONVERSATION: message.conversation_id, names.CORRELATION: message.id}
+        spans.append(root_span("webhook.receive", described, kind=Kind.SERVER, inherited=of_message))
+        named.append(message.model_copy(update={"traceparent": spans[-1].traceparent}))
     with ended(spans):
         yield Reception(named, spans)
-
-
-def _reception(message: InboundMessage) -> Span:
-    described = {names.CHANNEL: message.address.channel.value, names.KIND: message.kind.value}
-    of_message = {names.CONVERSATION: message.conversation_id, names.CORRELATION: message.id}
-    return root_span("webhook.receive", described, kind=Kind.SERVER, inherited=of_message)
 
 
 def status_span(row: OutboxRow, update: StatusUpdate, *, start_ns: int) -> AbstractContextManager[object]:

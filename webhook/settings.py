@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, timedelta, tzinfo
 
 from adapters.http.access import Access
+from adapters.http.inbound import Problem
+from contracts.conversation import Conversation
 from contracts.messages import ChannelName
 from contracts.ports import Analyses, ChannelInbound, Clock, Events, Faults, Inbox, Operators, Reports, Store, WakeUps
+from contracts.values import ConversationId
 
 
 @dataclass(frozen=True)
@@ -57,3 +60,10 @@ class WebhookDependencies:
     read_within: timedelta = timedelta(seconds=10)
     durable_within: timedelta = timedelta(seconds=2)
     look_again: timedelta = timedelta(seconds=15)
+
+    async def conversation(self, conversation_id: str) -> Conversation:
+        """Return the head of a conversation with turns. Raises Problem: 404, there is none."""
+        head = await self.store.conversations.load(ConversationId(conversation_id))
+        if head is None or head.turns == 0:
+            raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")
+        return head

@@ -7,7 +7,7 @@ from contracts.errors import ConversationConflictError
 from contracts.messages import OutboundMessage
 from contracts.performance import Cause
 from contracts.turn import Turn, TurnReason
-from fsm.migrations import migrate
+from fsm.machine import migrate
 from observability.logs import logger
 from observability.metrics import DEAD_LETTERS, note_transitions
 from prompts.language import speaking_to

@@ -36,8 +36,7 @@ from contracts.performance import answered_by
 from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent, Store
 from contracts.turn import Turn, TurnReason
 from contracts.values import MessageId
-from fsm.machine import ConversationMachine, Transitions
-from fsm.migrations import migrate
+from fsm.machine import ConversationMachine, Transitions, migrate
 from observability.metrics import ANSWERS, FALLBACKS, GATE_FINDINGS, TURN_SECONDS, note_quality, note_transitions
 from observability.tracing import span
 from prompts.execution.prompt_task import TaskResult, TurnClock
@@ -51,7 +50,6 @@ from reports.accuracy import classification, taken_back
 from worker import routing
 from worker.automatons import note_round, says_the_same
 from worker.dependencies import Confidence, Rulebook, TurnDependencies
-from worker.forms import completed_form
 from worker.media import MediaReader
 from worker.people.operators import OPTED_OUT, TAKEN, owned, spoken
 from worker.people.threads import known_names
@@ -60,7 +58,7 @@ from worker.replies.judging import LiveText, TurnJudge
 from worker.replies.speech import to_be_spoken
 from worker.revisions import quoted_texts, revised
 from worker.scheduling.timers import scheduled
-from worker.turn import Draft, WrittenReply, agent_said, author_of, to_commit
+from worker.turn import Draft, WrittenReply, agent_said, author_of, completed_form, to_commit
 
 Replies: TypeAlias = tuple[OutboundMessage, ...]
 
@@ -117,7 +115,7 @@ async def answer_turn(turn: Turn, deps: TurnDependencies, cost: TurnCost, *, may
                 return Outcome.STALE
             if draft.written is not None:
                 draft = await check_reply(draft, draft.written, context, deps.prompter, clock)
-        draft = sendable(draft, context, deps.ages, may_speak=deps.may_speak)
+        draft = sendable(draft, context, deps.ages, may_speak=deps.may_speak and context.institution.speaks)
         await deps.faults.reach("turn.thought")
         # What is as good as done goes out before the newer message gets its own turn; a word of consent does not wait.
         newer = await newer_to_answer(turn, deps.inbox) if may_grow else []

@@ -152,6 +152,10 @@ class _Documents:
     def is_alive(self, document: Document) -> bool:
         return _is_kept(document, self.clock.now())
 
+    async def stored_row(self, row_id: OutboxId) -> _Stored | None:
+        document = await self.all.get(_row_path(row_id))
+        return _Stored.read(document) if document is not None else None
+
     def row(self, row: OutboxRow, version: int) -> Put:
         fields = {
             "conversation_id": row.conversation_id,
@@ -177,11 +181,16 @@ class _Documents:
         return Put(_letter_path(letter.id), fields)
 
 
-class FirestoreConversations:
+class _Repository:
+    def __init__(self, documents: _Documents) -> None:
+        self._documents = documents
+
+
+class FirestoreConversations(_Repository):
     """Satisfies the `ConversationStore` port."""
 
     def __init__(self, documents: _Documents) -> None:
-        self._documents = documents
+        super().__init__(documents)
         # The update time of heads read or written here, by their version.
         self._heads: OrderedDict[ConversationId, tuple[int, datetime]] = OrderedDict()
 
@@ -218,8 +227,7 @@ class FirestoreConversations:
         before = next((one for one in commit.unchanged if one.id == row.id), None)
         if before is None:
             return self._documents.row(row, version)
-        document = await self._documents.all.get(_row_path(row.id))
-        stored = _Stored.read(document) if document is not None else None
+        stored = await self._documents.stored_row(row.id)
         if stored is None or stored.row != before:
             raise ConversationConflictError(commit.conversation.id)
         self._documents.rows.pop(row.id, None)
@@ -471,11 +479,11 @@ class FirestoreConversations:
         return [text for document in found for text in document.fields[kind]]
 
 
-class FirestoreOutbox(RowChanges):
+class FirestoreOutbox(_Repository, RowChanges):
     """Satisfies the `Outbox` port."""
 
     def __init__(self, documents: _Documents) -> None:
-        self._documents = documents
+        super().__init__(documents)
         self._reports: dict[OutboxId, _Reports] = {}
 
     async def rows(self, conversation_id: ConversationId) -> list[OutboxRow]:
@@ -564,8 +572,7 @@ class FirestoreOutbox(RowChanges):
             stored = self._documents.rows.pop(row_id, None)
             is_fresh = stored is None
             if stored is None:
-                document = await self._documents.all.get(_row_path(row_id))
-                stored = _Stored.read(document) if document is not None else None
+                stored = await self._documents.stored_row(row_id)
             if stored is None or stored.expires_at <= self._documents.clock.now():
                 return None
             changed = change(stored.row)
@@ -586,9 +593,7 @@ class FirestoreOutbox(RowChanges):
         raise StoreUnavailableError(f"the outbox row {row_id} keeps changing")
 
     async def _report(self, row_id: OutboxId, update: StatusUpdate) -> OutboxRow | None:
-        """Wait for the row's turn; the holder writes every waiting status, so that most callers find theirs written
-        already.
-        """
+        """Wait for the row's turn; its holder writes every waiting status, mostly the caller's too."""
         reports = self._reports.setdefault(row_id, _Reports())
         reports.waiting.append(update)
         reports.callers += 1
@@ -626,19 +631,15 @@ class FirestoreOutbox(RowChanges):
         """Return the row, current or remembered: its address never changes."""
         stored = self._documents.rows.get(row_id)
         if stored is None:
-            document = await self._documents.all.get(_row_path(row_id))
-            if document is None:
+            stored = await self._documents.stored_row(row_id)
+            if stored is None:
                 return None
-            stored = _Stored.read(document)
             _keep(self._documents.rows, row_id, stored)
         return stored.row if stored.expires_at > self._documents.clock.now() else None
 
 
-class FirestoreDeadLetters:
+class FirestoreDeadLetters(_Repository):
     """Satisfies the `DeadLetters` port."""
-
-    def __init__(self, documents: _Documents) -> None:
-        self._documents = documents
 
     async def add(self, letter: DeadLetter) -> None:
         write = self._documents.letter(letter)
@@ -671,11 +672,8 @@ class FirestoreDeadLetters:
         return await self._documents.all.delete_all(DEAD_LETTERS, ("at", "<", before))
 
 
-class FirestoreInstitutions:
+class FirestoreInstitutions(_Repository):
     """Satisfies the `Institutions` port. They contain no personal data, so none of them expires."""
-
-    def __init__(self, documents: _Documents) -> None:
-        self._documents = documents
 
     async def publish(self, institution: Institution, *, at: datetime) -> bool:
         path = f"{INSTITUTIONS}/{document_id(institution.version)}"
@@ -711,11 +709,11 @@ class FirestoreInstitutions:
         return [(document.fields["version"], document.fields["published_at"]) for document in found]
 
 
-class FirestoreRecords:
+class FirestoreRecords(_Repository):
     """Satisfies the `Records` port."""
 
     def __init__(self, documents: _Documents) -> None:
-        self._documents = documents
+        super().__init__(documents)
         # Of records written here: version, expiry, and time of the write.
         self._known: OrderedDict[str, tuple[int, datetime, datetime]] = OrderedDict()
 
@@ -863,9 +861,7 @@ def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:
 
 
 def _receipts(additions: Iterable[Document], alone: Iterable[Document]) -> list[Receipt]:
-    """Return receipts of the history and of earlier releases, by sequence; the first of a message answered twice (a
-    retried dead letter).
-    """
+    """Return receipts of both by sequence; the first of a message answered twice (a retried dead letter)."""
     texts = [text for document in additions for text in document.fields.get("receipts", ())]
     texts += [document.fields["record"] for document in alone]
     first: dict[MessageId, Receipt] = {}

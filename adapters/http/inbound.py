@@ -1,7 +1,9 @@
 """Inbound HTTP: addresses, bodies under a cap and a time-out, and errors as `application/problem+json` (RFC 9457)."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
@@ -175,3 +177,9 @@ def wait_seconds(value: str) -> float:
     if not 0 <= wait <= MAX_WAIT_SECONDS:
         raise Problem(400, "Bad wait", f"wait is a number of seconds from 0 to {MAX_WAIT_SECONDS:g}.")
     return wait
+
+
+def json_body(required: Sequence[str], **properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the OpenAPI description of a body that is a JSON object."""
+    schema = {"type": "object", "required": list(required), "properties": properties}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

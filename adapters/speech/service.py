@@ -226,7 +226,13 @@ def heard(segments: Sequence[Segment], *, seconds: float, language: str, asked: 
 
 def _unsure(text: str, words: Sequence[Word]) -> Iterator[str]:
     """Yield each run of numbers, of names, or around an address that has a word heard with little confidence."""
-    placed = list(_placed(text, words))
+    placed, at = list[tuple[int, Word]](), 0
+    for word in words:
+        bare = word.text.strip()
+        start = text.find(bare, at)
+        if bare and start >= 0:
+            placed.append((start, Word(bare, word.confidence)))
+            at = start + len(bare)
     is_bare = len(placed) <= WORDS_OF_A_BARE_ANSWER
     kinds = [_kind(text, start, word, is_bare=is_bare) for start, word in placed]
     for index, kind in enumerate(kinds):
@@ -238,16 +244,6 @@ def _unsure(text: str, words: Sequence[Word]) -> Iterator[str]:
         if kind and any(word.confidence is None or word.confidence < HEARD_SURELY for _, word in found):
             start, (last, word) = found[0][0], found[-1]
             yield text[start : last + len(word.text)].strip(_MARKS)
-
-
-def _placed(text: str, words: Sequence[Word]) -> Iterator[tuple[int, Word]]:
-    at = 0
-    for word in words:
-        bare = word.text.strip()
-        found = text.find(bare, at)
-        if bare and found >= 0:
-            yield found, Word(bare, word.confidence)
-            at = found + len(bare)
 
 
 def _kind(text: str, start: int, word: Word, *, is_bare: bool) -> str:

@@ -451,23 +451,19 @@ class _Reading:
         return led and not number.spoken and not after.strip()[:1].isalpha()
 
     def _hours(self, times: Sequence[_Time], days: Sequence[_Days]) -> Iterator[Atom]:
-        position = 0
-        while position < len(times):
-            first, last = times[position], times[position]
-            following = times[position + 1] if position + 1 < len(times) else None
-            if following and self._is_range(first, following):
-                last = following
-                position += 1
-            position += 1
-            said_of = _days_said_of(first.start, last.end, days, self.rest)
+        last_end = -1
+        for first, second in pairwise((*times, None)):
+            if first is None or first.start < last_end:
+                continue
+            gap = self.rest[first.end : second.start] if second else ":"
+            ranged = len(gap) <= _LONGEST_RANGE and len(_WORD.findall(gap)) <= 2 and not _CUTS.search(gap)
+            last = second if second and ranged else first
+            last_end = last.end
             closes = last.minutes if last is not first else frozenset[int]()
-            text = self.sentence[first.start : last.end]
             value = "-".join(str(min(minutes)) for minutes in (first.minutes, closes) if minutes)
+            said_of = _days_said_of(first.start, last.end, days, self.rest)
+            text = self.sentence[first.start : last.end]
             yield Atom(Kind.HOURS, value, text, days=said_of, opens=first.minutes, closes=closes)
-
-    def _is_range(self, first: _Time, second: _Time) -> bool:
-        gap = self.rest[first.end : second.start]
-        return len(gap) <= _LONGEST_RANGE and len(_WORD.findall(gap)) <= 2 and not _CUTS.search(gap)
 
     def _counts(self, numbers: Sequence[_Number]) -> Iterator[Atom]:
         counted = self._all_units(numbers)

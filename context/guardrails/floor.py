@@ -11,7 +11,7 @@ from context.guardrails.leaks import Leaks
 from context.guardrails.passages import passages_of, says_listed_prices
 from context.guardrails.sentences import folded, seen, sentences, sentences_of
 from context.guardrails.words import Words
-from contracts.guardrails import Finding, KnownFacts, PartKind, Passage, ReplyPart, Rule
+from contracts.guardrails import Finding, KnownFacts, PartKind, ReplyPart, Rule
 from contracts.institution import Institution
 from contracts.links import is_own
 
@@ -105,7 +105,9 @@ class Floor:
         self._passage_atoms = tuple((one, atom) for one in self.passages for atom in self._atoms(one.text))
         self._facts_of = {passage.id: self._facts((passage.text,)) for passage in self.passages}
         self._everything = self._facts(passage.text for passage in self.passages)
-        self._own_sentences = frozenset(_normalised(one) for one in _own_sentences(institution, self.passages))
+        names = (institution.name, *(line.name for line in institution.lines))
+        own = (*(passage.text for passage in self.passages), *names)
+        self._own_sentences = frozenset(_normalised(one) for text in own for one in sentences(text))
         self._own_hosts = frozenset(institution.allowed_domains)
         self._says_prices = says_listed_prices(institution)
 
@@ -201,7 +203,11 @@ class Floor:
 
     def _supports(self, facts: _Facts, atom: Atom, *, foreign: bool) -> bool:
         if atom.kind is Kind.HOURS:
-            return _hours_agree(atom, facts.hours) or _is_documented_range(atom, facts)
+            if _hours_agree(atom, facts.hours):
+                return True
+            # Bare numbers that were read as hours may be the ends of a documented range: "de 4 a 12".
+            ends = _BARE_RANGE.fullmatch(atom.text)
+            return ends is not None and any(f"{BESIDE}{ends[2]}" in one.label for one in facts.counts.get(ends[1], ()))
         if atom.kind is Kind.PHONE or atom.kind is Kind.DIGITS:
             # With or without the codes before it.
             digits = atom.value.lstrip("+")
@@ -318,12 +324,6 @@ def _refused_unread(texts: Sequence[str]) -> Finding | None:
     return None
 
 
-def _own_sentences(institution: Institution, passages: Sequence[Passage]) -> Iterator[str]:
-    """Sentences of the passages, and names that are offered as options."""
-    texts = (*(passage.text for passage in passages), *(line.name for line in institution.lines), institution.name)
-    return (sentence for text in texts for sentence in sentences(text))
-
-
 def _normalised(sentence: str) -> str:
     """A sentence in small letters with single blanks; the sign that ends it is kept, as a question states nothing."""
     return " ".join(sentence.casefold().split())
@@ -351,12 +351,6 @@ def _hours_agree(said: Atom, hours: Sequence[Atom]) -> bool:
     if not same or said.days is None or any(one.days is None for one in same):
         return bool(same)
     return said.days <= frozenset[int]().union(*(one.days or frozenset() for one in same))
-
-
-def _is_documented_range(said: Atom, facts: _Facts) -> bool:
-    """Whether bare numbers that were read as hours are the ends of a documented range: "de 4 a 12"."""
-    ends = _BARE_RANGE.fullmatch(said.text)
-    return ends is not None and any(f"{BESIDE}{ends[2]}" in one.label for one in facts.counts.get(ends[1], ()))
 
 
 def _same_hours(said: Atom, written: Atom) -> bool:

@@ -10,6 +10,9 @@ from contracts.guardrails import Passage
 from contracts.institution import Institution
 
 RUN = 40  # letters and digits in a row
+_BLOCK = (
+    RUN // 2
+)  # a run of a draft holds a whole one of its blocks, so most of a draft is looked up once in so many letters
 _WORD = re.compile(r"[^\W_]+")
 _ID = re.compile(r"(?<![\w@./-])[A-Za-z]+(?:_[A-Za-z0-9]+)+(?![\w@/-])")
 _TAG = re.compile(r"</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>")
@@ -30,12 +33,14 @@ class Leaks:
 
     def __init__(self, institution: Institution, passages: Sequence[Passage], instructions: Sequence[str] = ()) -> None:
         own = "\n".join(passage.text for passage in passages)
-        hidden = (
+        texts = (
             *institution.never,
             *(intent.description for intent in institution.intents),
             *(_QUOTED.sub("", text) for text in instructions),
         )
-        self._runs = frozenset(run for text in hidden for run in _runs(_squeezed(text))) - {*_runs(_squeezed(own))}
+        hidden = [_squeezed(text) for text in texts]
+        self._runs = frozenset(run for text in hidden for run in _runs(text)) - {*_runs(_squeezed(own))}
+        self._blocks = frozenset(block for text in hidden for block in _runs(text, _BLOCK))
         self._said_to_readers = frozenset(match[0] for match in _TO_THE_JUDGE.finditer(folded(own)))
         self._passage_ids = frozenset(passage.id for passage in passages)
 
@@ -58,8 +63,14 @@ class Leaks:
         A run is found however it is divided into words and lines, backwards, in ROT13 and in base64.
         """
         theirs = _squeezed(written)
-        runs = (run for text in _uncovered(draft) for run in _runs(text) if run in self._runs)
-        return next((run for run in runs if run not in theirs), "")
+        runs = (run for text in _uncovered(draft) for near in self._near(text) for run in _runs(near))
+        return next((run for run in runs if run in self._runs and run not in theirs), "")
+
+    def _near(self, text: str) -> Iterator[str]:
+        """Where a text has a block of a hidden run: that block and what of the run can be around it."""
+        for start in range(0, len(text), _BLOCK):
+            if text[start : start + _BLOCK] in self._blocks:
+                yield text[max(0, start - _BLOCK) : start + RUN]
 
 
 def _uncovered(draft: str) -> Iterator[str]:
@@ -74,8 +85,8 @@ def _uncovered(draft: str) -> Iterator[str]:
             yield spelling[::-1]
 
 
-def _runs(squeezed: str) -> Iterator[str]:
-    return (squeezed[start : start + RUN] for start in range(len(squeezed) - RUN + 1))
+def _runs(squeezed: str, length: int = RUN) -> Iterator[str]:
+    return (squeezed[start : start + length] for start in range(len(squeezed) - length + 1))
 
 
 def _squeezed(text: str) -> str:

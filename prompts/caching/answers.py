@@ -138,7 +138,13 @@ class AnswerCache:
 
     async def find(self, question: Question) -> Hit | None:
         """Return the answer of the question, or of one like it; it has to pass the guardrail gate again."""
-        hit = await self._find(question)
+        exact, template = await asyncio.gather(self._get(question.exact), self._get(question.template))
+        if exact is not None:
+            hit: Hit | None = self._hit(CacheLevel.EXACT, exact)
+        elif template is not None:
+            hit = self._hit(CacheLevel.TEMPLATE, template)
+        else:
+            hit = await self._find_semantic(question)
         self._count(question.task, hit)
         return hit
 
@@ -195,14 +201,6 @@ class AnswerCache:
 
     async def close(self) -> None:
         await self._calls.close()
-
-    async def _find(self, question: Question) -> Hit | None:
-        exact, template = await asyncio.gather(self._get(question.exact), self._get(question.template))
-        if exact is not None:
-            return self._hit(CacheLevel.EXACT, exact)
-        if template is not None:
-            return self._hit(CacheLevel.TEMPLATE, template)
-        return await self._find_semantic(question)
 
     async def _find_semantic(self, question: Question) -> Hit | None:
         place = question.semantic
@@ -296,7 +294,8 @@ def _compared(task: str, before: str, after: str) -> SampleOutcome:
     if before == after:
         return SampleOutcome.SAME
     if task != TaskName.RESPONSE:
-        return SampleOutcome.SAME if _same_json(before, after) else SampleOutcome.DIFFERENT
+        ours, others = ({**orjson.loads(text), "confidence": None} for text in (before, after))
+        return SampleOutcome.SAME if ours == others else SampleOutcome.DIFFERENT
     first, second = (normalised(ResponseDraft.model_validate_json(text).text).split() for text in (before, after))
     if first == second:
         return SampleOutcome.SAME
@@ -304,11 +303,6 @@ def _compared(task: str, before: str, after: str) -> SampleOutcome:
     numbers = [sorted(word for word in words if word[0].isdigit()) for words in (first, second)]
     shared = len(set(first) & set(second)) / max(1, len(set(first) | set(second)))
     return SampleOutcome.ALIKE if numbers[0] == numbers[1] and shared >= ALIKE else SampleOutcome.DIFFERENT
-
-
-def _same_json(before: str, after: str) -> bool:
-    first, second = orjson.loads(before), orjson.loads(after)
-    return {**first, "confidence": None} == {**second, "confidence": None}
 
 
 def _packed(answer: KeptAnswer, vector: bytes = b"") -> bytes:

@@ -212,19 +212,14 @@ class _Reading:
             self._note(token, "unknown")
 
     def _read_word(self, word: str, *, is_name: bool) -> None:
-        if not is_name:
-            word = self._repaired(word)
+        if not is_name and self._repairs and word not in self._known.words:
+            self._repairs -= 1
+            word = self._known.repaired(word)
         self._found["spelled"].append(word)
         is_copula = self._asked and word in WORDS.copulas
         self._turns, self._asked = word in _MEANINGFUL, word in WORDS.question_words
         if word not in WORDS.fillers and not is_copula:
             self._note_word(word, is_name=is_name)
-
-    def _repaired(self, word: str) -> str:
-        if not self._repairs or word in self._known.words:
-            return word
-        self._repairs -= 1
-        return self._known.repaired(word)
 
     def _note_word(self, word: str, *, is_name: bool) -> None:
         if word in WORDS.number_words:

@@ -106,15 +106,12 @@ class Breaker:
             if probe:
                 self._probing = False
             if failed is not None and not verdict.is_void:
-                self._note(number, failed, probe=probe)
-
-    def _note(self, number: int, failed: bool, *, probe: bool) -> None:
-        if probe:
-            self._settle_probe(failed)
-        elif self.circuit is Circuit.CLOSED:
-            self._outcomes.append((number, failed))
-            if self._is_failing():
-                self._open()
+                if probe:
+                    self._settle_probe(failed)
+                elif self.circuit is Circuit.CLOSED:
+                    self._outcomes.append((number, failed))
+                    if self._is_failing():
+                        self._open()
 
     def _is_failing(self) -> bool:
         failures = [number for number, failed in self._outcomes if failed]

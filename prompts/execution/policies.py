@@ -2,14 +2,114 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
-from contracts.ports import LanguageModel
+from contracts.errors import ModelRequestRejectedError, ModelUnavailableError
+from contracts.ports import LanguageModel, ModelRequest, ModelResponse, TextHeard
 from prompts.execution.breaker import Breakers, CircuitModel
-from prompts.execution.metering import MeteredModel
-from prompts.execution.retry import RetryingModel
 from prompts.execution.sharing import SharingModel
-from prompts.execution.spans import PROVIDERS
+from prompts.execution.spans import PROVIDERS, call_span, describe_call
 from prompts.pricing.budget import Meter
+
+ATTEMPTS = 4
+BASE_PAUSE = timedelta(milliseconds=200)
+MAX_PAUSE = timedelta(seconds=2)
+
+
+class RetryingModel:
+    """Policy: up to four attempts at a call, within the deadline of its context.
+
+    The last attempt goes to the fallback model; so does an earlier one while the model's circuit is open, or after the
+    model refused the request. `chance` gives numbers in [0, 1) for the jitter.
+    """
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        *,
+        fallback_model: str | None,
+        breakers: Breakers,
+        chance: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._model = model
+        self._fallback_model = fallback_model
+        self._breakers = breakers
+        self._chance = chance
+        self._sleep = sleep
+
+    async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
+        asked, fallback = request.model, self._fallback_model
+        for attempt in range(ATTEMPTS):
+            is_last = attempt + 1 == ATTEMPTS
+            if is_last or self._is_shut_out(request.model):
+                request = self._to_fallback(request)
+            request.context.begin_attempt()
+            try:
+                response = await self._model.complete(request, on_text=on_text)
+            except ModelUnavailableError as exc:
+                if is_last:
+                    raise
+                await self._pause(attempt, exc, request.context.remaining)
+            except ModelRequestRejectedError:
+                # Another model may accept what this one refuses; the same one will not.
+                if fallback in (None, request.model):
+                    raise
+                request = self._to_fallback(request)
+            else:
+                return response if request.model == asked else response.model_copy(update={"by_fallback": True})
+        raise ModelUnavailableError("every attempt was refused")
+
+    async def close(self) -> None:
+        await self._model.close()
+
+    def _is_shut_out(self, model: str) -> bool:
+        """Whether the circuit of the model is open and that of the fallback model is not."""
+        fallback = self._fallback_model
+        return fallback is not None and not self._breakers.of(model).admits and self._breakers.of(fallback).admits
+
+    def _to_fallback(self, request: ModelRequest) -> ModelRequest:
+        if self._fallback_model in (None, request.model):
+            return request
+        return request.model_copy(update={"model": self._fallback_model, "effort": None})
+
+    async def _pause(self, attempt: int, error: ModelUnavailableError, remaining: timedelta) -> None:
+        """Sleep with full jitter, or for the provider's own `retry-after` where there is time for it.
+
+        Raises:
+            ModelUnavailableError: `error`, when the pause would outlast the deadline.
+        """
+        ceiling = min(MAX_PAUSE, BASE_PAUSE * 2**attempt)
+        wanted = max(error.retry_after or timedelta(0), ceiling * self._chance())
+        if wanted >= remaining:
+            raise error
+        await self._sleep(wanted.total_seconds())
+
+
+class MeteredModel:
+    """Policy: no call without a reservation; each answer is settled at its price, billed and traced.
+
+    The budget may choose a smaller model for the call. `provider` is a value of `spans.PROVIDERS`.
+    """
+
+    def __init__(self, model: LanguageModel, meter: Meter, *, provider: str) -> None:
+        self._model = model
+        self._meter = meter
+        self._provider = provider
+
+    async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
+        """Raises BudgetSpentError: a ceiling leaves too little for the call."""
+        context = request.context
+        with self._meter.hold(request) as hold:
+            with call_span(hold.request, provider=self._provider) as called:
+                response = await self._model.complete(hold.request, on_text=on_text)
+                call = hold.settle(response)
+                describe_call(called, response, call)
+            context.bill.append(call)
+            return response
+
+    async def close(self) -> None:
+        await self._model.close()
 
 
 def compose(

@@ -56,7 +56,8 @@ class SingleFlight(Generic[T]):
         try:
             return FlightResult(await asyncio.shield(running.task), shared=not begun_here)
         except asyncio.CancelledError:
-            if running.task.cancelled() and not _is_being_cancelled():
+            caller = asyncio.current_task()
+            if running.task.cancelled() and not (caller and caller.cancelling()):
                 raise GroupClosedError("the process is stopping") from None
             raise
         finally:
@@ -79,11 +80,6 @@ class SingleFlight(Generic[T]):
         if running.task.done() and not running.task.cancelled():
             # Retrieved even without a caller, or asyncio logs it.
             running.task.exception()
-
-
-def _is_being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 async def _awaited(work: Callable[[], Awaitable[T]]) -> T:

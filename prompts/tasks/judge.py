@@ -10,7 +10,7 @@ from contracts.values import shortened
 from prompts.request import TurnView, escaped_json, line_in_question, line_text, moment
 from prompts.tasks.json_schema import Schema, enum, list_of, object_of, text
 from prompts.tasks.task import Task, require
-from prompts.templating.inputs import TurnInput
+from prompts.templating.source import TurnInput
 
 LAST_UTTERANCES = 4
 MESSAGE_CHARACTERS = 1_000

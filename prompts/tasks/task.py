@@ -12,7 +12,7 @@ from contracts.ports import ModelRequest, SystemBlock
 from contracts.values import Value
 from prompts.execution.quality import Scores
 from prompts.tasks.json_schema import Schema
-from prompts.templating.inputs import PromptInput
+from prompts.templating.source import PromptInput
 from prompts.templating.template import PromptTemplate
 
 
@@ -85,9 +85,6 @@ class Task(Generic[V, A]):
 
 
 def require(condition: bool, message: str) -> None:
-    """
-    Raises:
-        UnusableModelOutputError: the condition does not hold; the message is shown to the model.
-    """
+    """Raises UnusableModelOutputError: the condition does not hold; the message is shown to the model."""
     if not condition:
         raise UnusableModelOutputError(message)

@@ -9,7 +9,7 @@ from contracts.conversation import Conversation, Utterance
 from contracts.institution import Institution
 from contracts.values import shortened
 from prompts.request import escaped_json, file_marks, line_text
-from prompts.templating.inputs import TranscriptInput
+from prompts.templating.source import TranscriptInput
 
 LAST_UTTERANCES = 200
 UTTERANCE_CHARACTERS = 4_000

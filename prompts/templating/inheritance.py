@@ -1,6 +1,6 @@
 """Inheritance of templates: one parent each, whose blocks they change."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -72,9 +72,6 @@ class Inherited:
     sources: dict[str, str] = field(default_factory=dict)
     parsed: dict[Part, list[tuple[StrictText, nodes.Template]]] = field(default_factory=dict)
 
-    def texts(self, part: Part) -> list[tuple[StrictText, nodes.Template]]:
-        return self.parsed[part]
-
 
 def source_name(key: str, part: Part) -> str:
     return f"{key}:{part}"
@@ -88,28 +85,24 @@ def inherit(line: Lineage, environment: Environment) -> Inherited:
     """
     inherited = Inherited()
     owner: dict[str, Part] = {}
+    root = line.root
+    if root.value.blocks:
+        raise root.problem("blocks are for a template that extends another", "blocks", chain=line.chain)
     for part in PARTS:
-        text = _text_of_root(line, part)
+        words = getattr(root.value, part)
+        if words is None:
+            raise root.problem(f"'{part}' is missing", chain=line.chain)
+        text = StrictText(root.name, root.line(part), words, line.chain)
         parsed = text.parse(environment)
         for block in blocks_of(parsed):
             if block.name in owner:
                 raise text.problem(f"the block '{block.name}' is in both parts", block.lineno)
             owner[block.name] = part
         inherited.parsed[part] = [(text, parsed)]
-        inherited.sources[source_name(line.root.value.key, part)] = text.source
+        inherited.sources[source_name(root.value.key, part)] = text.source
     for member in reversed(line.members[:-1]):
         _add_member(member, line, environment, inherited, owner)
     return inherited
-
-
-def _text_of_root(line: Lineage, part: Part) -> StrictText:
-    root = line.root
-    if root.value.blocks:
-        raise root.problem("blocks are for a template that extends another", "blocks", chain=line.chain)
-    text = getattr(root.value, part)
-    if text is None:
-        raise root.problem(f"'{part}' is missing", chain=line.chain)
-    return StrictText(root.name, root.line(part), text, line.chain)
 
 
 def _add_member(
@@ -134,16 +127,10 @@ def _add_member(
         inherited.parsed[known[name]].append((text, parsed))
         changed[known[name]].append((name, text))
     for part in PARTS:
-        opening = f'{{% extends "{source_name(str(member.value.extends), part)}" %}}'
+        source, at = f'{{% extends "{source_name(str(member.value.extends), part)}" %}}', 1
         # The blocks in the order of the file, each on its line there.
-        inherited.sources[source_name(member.value.key, part)] = "".join(_lines(opening, changed[part]))
-
-
-def _lines(opening: str, changed: list[tuple[str, StrictText]]) -> Iterator[str]:
-    yield opening
-    line = 1
-    for name, text in sorted(changed, key=lambda each: each[1].line):
-        words = text.text.rstrip()
-        yield "\n" * max(0, text.line - line)
-        yield f"{{% block {name} %}}{words}{{% endblock %}}"
-        line = max(line, text.line) + words.count("\n")
+        for name, text in sorted(changed[part], key=lambda each: each[1].line):
+            words = text.text.rstrip()
+            source += "\n" * max(0, text.line - at) + f"{{% block {name} %}}{words}{{% endblock %}}"
+            at = max(at, text.line) + words.count("\n")
+        inherited.sources[source_name(member.value.key, part)] = source

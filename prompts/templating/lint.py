@@ -1,17 +1,17 @@
 """Lint of templates and steps, findings that do not stop a start; their trials without a model."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from contracts.errors import ConfigurationError
+from contracts.values import problems_of
 from contracts.yaml_file import YamlFile
 from prompts.pricing.tokens import estimated_tokens
-from prompts.templating.inputs import PromptInput
 from prompts.templating.registry import PromptRegistry
-from prompts.templating.source import Sample, TemplateSource
+from prompts.templating.source import PromptInput, Sample, TemplateSource
 from prompts.templating.steps import Step, StepSource
 from prompts.templating.template import PromptTemplate
 
@@ -38,8 +38,13 @@ def findings(registry: PromptRegistry, *, institution: str) -> list[Finding]:
         *(one for file in registry.files.values() for one in _file(file)),
         *(one for step in steps for one in _file(step.file)),
         *(one for template in registry.all() for one in _template(template, institution)),
-        *_steps(steps, {key for template in registry.all() for key in template.steps_used}),
     }
+    used = {key for template in registry.all() for key in template.steps_used}
+    for step in steps:
+        if step.source.key not in used:
+            found.add(Finding(step.file.name, 1, "no template uses this step"))
+        if not step.source.tests:
+            found.add(Finding(step.file.name, 1, "has no tests"))
     return sorted(found)
 
 
@@ -90,14 +95,6 @@ def _template(template: PromptTemplate, institution: str) -> Iterator[Finding]:
             yield Finding(file.name, file.line("user"), f"never says '{name}' of its input")
     for words in _repeated(template.system, institution):
         yield Finding(file.name, _line_of(file, words), f"repeats the institution: {words}")
-
-
-def _steps(steps: Iterable[Step], used: set[str]) -> Iterator[Finding]:
-    for step in steps:
-        if step.source.key not in used:
-            yield Finding(step.file.name, 1, "no template uses this step")
-        if not step.source.tests:
-            yield Finding(step.file.name, 1, "has no tests")
 
 
 def _repeated(text: str, institution: str) -> Iterator[str]:
@@ -157,7 +154,7 @@ def sample_input(template: PromptTemplate, sample: Sample) -> PromptInput:
     try:
         return template.input.model_validate(sample.input)
     except ValidationError as exc:
-        said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in exc.errors(include_input=False))
+        said = problems_of(exc)
         raise ConfigurationError(f"the sample is no {template.input.__name__}: {said}") from exc
 
 

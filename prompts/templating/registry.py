@@ -14,8 +14,7 @@ from observability.logs import logger
 from prompts.tasks.registry import TASKS
 from prompts.tasks.task import Task
 from prompts.templating.inheritance import PARTS, Inherited, Lineage, Part, TemplateFile, inherit, lineage, source_name
-from prompts.templating.inputs import INPUTS, PromptInput
-from prompts.templating.source import OwnStep, SharedStep, TemplateSource
+from prompts.templating.source import INPUTS, OwnStep, PromptInput, TemplateSource
 from prompts.templating.steps import StepLibrary
 from prompts.templating.strict_text import RENDERING_ERRORS, place_of, strict_environment
 from prompts.templating.template import PromptTemplate
@@ -68,8 +67,13 @@ class PromptRegistry:
         replaced = {path.name: path for path in sorted(own.glob("*.yaml"))} if own else {}
         for path in [*(path for path in paths if path.name not in replaced), *replaced.values()]:
             try:
-                file = _read_file(path, files)
-                files[file.value.key] = file
+                file = read_yaml(path, TemplateSource)
+                source = file.value
+                if path.stem not in (source.key, source.name):
+                    raise file.problem(f"says it is {source.name} version {source.version}; rename one of them", "name")
+                if source.key in files:
+                    raise file.problem(f"{source.key} is also in {files[source.key].name}", "version")
+                files[source.key] = file
             except ConfigurationError as exc:
                 problems.append(str(exc))
         if problems:
@@ -122,16 +126,6 @@ class PromptRegistry:
         )
 
 
-def _read_file(path: Path, files: Mapping[str, TemplateFile]) -> TemplateFile:
-    file = read_yaml(path, TemplateSource)
-    source = file.value
-    if path.stem not in (source.key, source.name):
-        raise file.problem(f"says it is {source.name} version {source.version}; rename one of them", "name")
-    if source.key in files:
-        raise file.problem(f"{source.key} is also in {files[source.key].name}", "version")
-    return file
-
-
 class _Workshop:
     """Builder of templates from their files, with one environment for all of them."""
 
@@ -143,7 +137,9 @@ class _Workshop:
         self._steps = steps
         self._sources: dict[str, tuple[str, str]] = {}
         self._environment = strict_environment()
-        self._environment.loader = FunctionLoader(self._load)
+        self._environment.loader = FunctionLoader(
+            lambda name: (*self._sources[name], lambda: True) if name in self._sources else None
+        )
         self._environment.globals["step"] = steps.render
 
     def build(self, key: str) -> list[PromptTemplate]:
@@ -169,17 +165,13 @@ class _Workshop:
                 chain=tuple(member.value.key for member in line.members),
                 system=self._rendered(self._compiled(key, "system", line), {STEPS: listed}, "system", line),
                 user=user,
-                user_sources=tuple(text.text for text, _ in inherited.texts("user")),
+                user_sources=tuple(text.text for text, _ in inherited.parsed["user"]),
                 steps_used=used,
                 settings=settings[1],
                 input=input_model,
                 output=output,
             )
         ]
-
-    def _load(self, name: str) -> tuple[str, str, Any] | None:
-        known = self._sources.get(name)
-        return (*known, lambda: True) if known else None
 
     def _listed_steps(self, line: Lineage) -> tuple[str, dict[str, str]]:
         """Return the text of `{{ steps }}`, the template's steps, numbered, and the shared ones among them."""
@@ -192,18 +184,14 @@ class _Workshop:
             if isinstance(each, OwnStep):
                 texts.append(each.do.strip())
                 continue
-            texts.append(self._shared(each, file, number, line))
-            used[self._steps.get(each.step).source.key] = texts[-1]  # type: ignore[union-attr]
+            step, where = self._steps.get(each.step), ("steps", number, "step")
+            if step is None:
+                raise file.problem(self._steps.missing(each.step), *where, chain=line.chain)
+            if set(each.parameters) != set(step.source.parameters):
+                raise file.problem(f"the step {step.source.key} takes {step.wanted}", *where, chain=line.chain)
+            texts.append(step.render(each.parameters))
+            used[step.source.key] = texts[-1]
         return "\n".join(f"STEP {number} {text}" for number, text in enumerate(texts, start=1)), used
-
-    def _shared(self, use: SharedStep, file: TemplateFile, number: int, line: Lineage) -> str:
-        step = self._steps.get(use.step)
-        where = ("steps", number, "step")
-        if step is None:
-            raise file.problem(self._steps.missing(use.step), *where, chain=line.chain)
-        if set(use.parameters) != set(step.source.parameters):
-            raise file.problem(f"the step {step.source.key} takes {step.wanted}", *where, chain=line.chain)
-        return step.render(use.parameters)
 
     def _check(self, part: Part, inherited: Inherited, input_model: type[PromptInput], line: Lineage) -> dict[str, str]:
         """Reject values that the input does not have; return the steps that the part uses."""
@@ -214,7 +202,7 @@ class _Workshop:
             else f"'system' is the same for everybody and takes {STEPS} alone"
         )
         used = {}
-        for number, (text, parsed) in enumerate(inherited.texts(part)):
+        for number, (text, parsed) in enumerate(inherited.parsed[part]):
             # The root has no parent for super().
             text.refuse_unknown(parsed, (*known, "super") if number else known, instead)
             for call in text.step_calls(parsed):

@@ -1,6 +1,7 @@
-"""Schema of a template's YAML file."""
+"""Schema of a template's YAML file, and the inputs that a template may name, all of them text."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
@@ -72,3 +73,21 @@ def split_version(reference: str) -> tuple[str, int | None]:
     """Return name and version of `name_v2`; a name alone has no version."""
     matched = _VERSIONED.fullmatch(reference)
     return (matched[1], int(matched[2])) if matched else (reference, None)
+
+
+class PromptInput(Value):
+    """Values of every prompt: the business line in question (or nothing), and the conversation as JSON."""
+
+    line: str
+    conversation: str
+
+
+class TurnInput(PromptInput):
+    """`conversation` is that of `prompts/request.py`: one turn, its newest messages, and what is known so far."""
+
+
+class TranscriptInput(PromptInput):
+    """`conversation` is that of `prompts/tasks/transcript.py`: every utterance."""
+
+
+INPUTS: Mapping[str, type[PromptInput]] = {model.__name__: model for model in (TurnInput, TranscriptInput)}

@@ -83,7 +83,15 @@ class StepLibrary:
         """
         steps: dict[str, Step] = {}
         for path in sorted(folder.glob("*.yaml")):
-            step = _read_step(path)
+            file = read_yaml(path, StepSource)
+            source = file.value
+            if path.stem not in (source.key, source.name):
+                raise file.problem(f"says it is {source.name} version {source.version}; rename one of them", "name")
+            text, environment = StrictText(path.name, file.line("text"), source.text), strict_environment()
+            takes = f"the step has {', '.join(source.parameters) or 'no parameters'}"
+            text.refuse_unknown(text.parse(environment), source.parameters, takes)
+            code = environment.compile(text.source, filename=path.name)
+            step = Step(file, Template.from_code(environment, code, environment.make_globals(None)))
             if step.source.key in steps:
                 raise step.file.problem(f"{step.source.key} is also in {steps[step.source.key].file.name}", "version")
             steps[step.source.key] = step
@@ -108,16 +116,3 @@ class StepLibrary:
 
     def all(self) -> list[Step]:
         return [self._steps[key] for key in sorted(self._steps)]
-
-
-def _read_step(path: Path) -> Step:
-    file = read_yaml(path, StepSource)
-    source = file.value
-    if path.stem not in (source.key, source.name):
-        raise file.problem(f"says it is {source.name} version {source.version}; rename one of them", "name")
-    text = StrictText(path.name, file.line("text"), source.text)
-    environment = strict_environment()
-    parsed = text.parse(environment)
-    text.refuse_unknown(parsed, source.parameters, f"the step has {', '.join(source.parameters) or 'no parameters'}")
-    code = environment.compile(text.source, filename=path.name)
-    return Step(file, Template.from_code(environment, code, environment.make_globals(None)))

@@ -11,8 +11,7 @@ from jinja2 import Template as CompiledTemplate
 from contracts.errors import ConfigurationError
 from contracts.values import Value
 from contracts.yaml_file import YamlFile, problem
-from prompts.templating.inputs import PromptInput
-from prompts.templating.source import CallSettings, TemplateSource
+from prompts.templating.source import CallSettings, PromptInput, TemplateSource
 from prompts.templating.strict_text import RENDERING_ERRORS, place_of
 
 

@@ -27,7 +27,7 @@ from contracts.conversation import Conversation, Speaker, State, Utterance
 from contracts.errors import CallbackRefusedError, ModelRequestRejectedError, ModelUnavailableError
 from contracts.ports import ModelRequest
 from contracts.settings import Settings
-from prompts.execution.retry import ATTEMPTS
+from prompts.execution.policies import ATTEMPTS
 from prompts.tasks.registry import task_of
 from prompts.tasks.transcript import CALL_TIMEOUT, HISTORY_CHARACTERS, AnalysisView
 from prompts.templating.registry import PromptRegistry

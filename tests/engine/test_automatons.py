@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,10 @@ from tests.builders import (
     memory_store,
     open_backend,
     pyloto,
+    response,
     scripted,
 )
-from worker.automatons import FAST
+from worker.automatons import CHARACTERS_A_SECOND, FAST
 from worker.drain import drain
 
 C1 = conversation_id()
@@ -107,10 +109,10 @@ def every(pause: float, count: int) -> list[timedelta]:
 )
 @settings(max_examples=25, deadline=None)
 def test_the_same_text_again_and_again_ends_in_one_hand_off(text: str, pauses: list[float], concludes: bool) -> None:
-    """At any pace where it is the same to the letter, within seconds where it changes; whatever the model says."""
-    if text != AWAY:
-        pauses = [min(pause, FAST.total_seconds()) for pause in pauses]
+    """At any pace where it is the same to the letter, faster than it is written where it changes."""
     texts = ["Oi", *(text.format(n=n + 3, dots="." * (n % 3)) for n in range(29))]
+    if text != AWAY:
+        pauses = [min(pause, len(text) / CHARACTERS_A_SECOND) for pause, text in zip(pauses, texts, strict=True)]
     played = asyncio.run(play(texts, [timedelta(seconds=pause) for pause in pauses], concludes=concludes))
     assert played.replies <= 12
     assert (played.handed_over, played.head.state) == (1, State.ESCALATING)
@@ -127,6 +129,22 @@ def test_answers_within_seconds_round_after_round_end_in_one_hand_off(
     played = asyncio.run(play([" ".join(words) for words in texts], [timedelta(seconds=pause) for pause in pauses]))
     assert played.replies <= 20
     assert played.handed_over == 1
+
+
+async def test_an_echo_of_every_reply_ends_in_one_hand_off() -> None:
+    """Whatever our replies say, the other side gives the last one back."""
+    replies = [response(f"Como posso ajudar com {' '.join(WORDS[n : n + 4])}?") for n in range(16)]
+    bed = engine_bed(memory_inbox(), memory_store(), model=scripted(text=cycle(replies)), clock=SteppingClock())
+    said = "Quero falar de uma entrega de amanhã, por favor"
+    for _ in range(20):
+        bed.clock.move(timedelta(seconds=20))
+        await bed.inbox.append([inbound(said, at=bed.clock.now(), sent_at=bed.clock.now())])
+        await drain(C1, bed.engine.drain)
+        turns = await bed.store.conversations.turns(C1)
+        said = f"{turns[-1].replies[-1].text} " if turns[-1].replies else said
+    head = await bed.store.conversations.load(C1)
+    assert head
+    assert (sum(bool(turn.replies) for turn in turns) <= 12, head.state) == (True, State.ESCALATING)
 
 
 async def test_one_question_with_another_number_each_time_is_a_person_s_at_a_person_s_pace() -> None:

@@ -16,7 +16,7 @@ from contracts.delivery import Arrival
 from contracts.errors import ConversationMovedError, StoreUnavailableError
 from contracts.messages import DeliveryState
 from contracts.paging import all_conversations
-from fsm.migrations import migrate
+from fsm.machine import migrate
 from tests.adapters.redis_server import redis_server
 from tests.builders import (
     BACKENDS,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts import analysis
+from contracts import analysis, exchanges
 from contracts.delivery import Record
 from contracts.ports import Store
 from tests.builders import BACKENDS, START, open_backend
@@ -110,4 +110,5 @@ def test_no_collection_is_forgotten() -> None:
                     for target, value in zip(targets, values, strict=False)
                     if target.id in ("COLLECTION", "FLAGS", "OLDER") and isinstance(value, str)
                 }
-    assert named == {*COLLECTIONS, analysis.COLLECTION}
+    # Analyses and kept prompts stay where they are, and expire there.
+    assert named == {*COLLECTIONS, analysis.COLLECTION, exchanges.COLLECTION}

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from cli.sandboxed import SANDBOX_SECRET
 from cli.serving import server_of
 from cli.settings import read_settings
 from contracts.conversation import Conversation, Speaker, TurnRecord
+from observability.metrics import REGISTRY
 from sandbox import whatsapp_webhooks as meta
 from sandbox.recordings import spoken_in, voice_note
 from sandbox.whatsapp_webhooks import Change
@@ -163,6 +166,30 @@ async def test_reply_to_a_voice_note_is_spoken_and_typed_ones_are_not(tmp_path: 
         link = await bed.http.get(f"{bed.sandbox}/graph/v26.0/{spoken['audio']['id']}", headers=AUTHORIZED)
         file = await bed.http.get(link.json()["url"], headers=AUTHORIZED)
         assert spoken_in(file.content)["text"] == (await bed.head()).window[-1].text
+
+
+async def test_reply_is_text_where_the_platform_refuses_the_recording(tmp_path: Path) -> None:
+    async with opened(tmp_path, PROSA_SPEECH="openai") as bed:
+        refused = partial(REGISTRY.get_sample_value, "spoken_replies_total", {"outcome": "refused"})
+        before = refused() or 0
+        await bed.turn(bed.text("Oi, bom dia"))
+        await bed.behave("graph", script=[{"code": 131053}])
+        await bed.turn(await bed.voice("Vocês fazem sites?"))
+        _, sent = await bed.sent()
+        assert sent["text"]["body"] == (await bed.head()).window[-1].text
+        assert refused() == before + 1
+        assert (await bed.head()).state != "ESCALATING"
+
+
+async def test_reply_is_text_where_the_institution_wants_no_speech(tmp_path: Path) -> None:
+    documents = shutil.copytree(Path("context/documents/pyloto"), tmp_path / "documents")
+    taxonomy = documents / "taxonomy.md"
+    settings = taxonomy.read_text(encoding="utf-8").replace("- time_zone:", "- replies_in_speech: no\n- time_zone:", 1)
+    taxonomy.write_text(settings, encoding="utf-8")
+    async with opened(tmp_path, PROSA_SPEECH="openai", PROSA_INSTITUTION=str(documents)) as bed:
+        await bed.turn(bed.text("Oi, bom dia"))
+        await bed.turn(await bed.voice("Vocês fazem sites?"))
+        assert (await bed.sent())[-1]["type"] != "audio"
 
 
 async def test_reply_is_text_where_speech_fails(tmp_path: Path) -> None:

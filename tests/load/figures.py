@@ -2,7 +2,8 @@
 
 It is the Celery engine, or for `steady` and `burst` the one of Cloud Tasks with `--engine cloud_tasks`.
 
-`steady` and `burst` are the load, `hot` one person who writes too fast beside the others, `takeover` a killed worker's
+`steady` and `burst` are the load, `hot` one person who writes too fast beside the others, `flood` new names of the web
+chat (`--seconds 30 --rate 20`), `takeover` a killed worker's
 conversations until another one has them, `cold-start` a worker until its first commit, `events` a worker's news until
 a web client has them. The sandbox's statuses (three for each reply) come on top of what is sent.
 """
@@ -14,9 +15,11 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
+from itertools import count as count_from
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +127,53 @@ async def hot(folder: Path, *, workers: int) -> dict[str, Any]:
             view = (await _drive(installation, given)).view()
             figures[name] = {key: view[key] for key in ("reply_ms", "ack_ms", "lost", "doubled")}
     return figures | {"load_average": [round(value, 1) for value in os.getloadavg()]}
+
+
+async def flood(folder: Path, *, workers: int, seconds: float, rate: float) -> dict[str, Any]:
+    """The same customers without and with new names of the web chat that write once each, `rate` a second beside them.
+
+    Every name comes from an address of its own, so that no limit of an address holds the flood back.
+    """
+    messages = int(seconds * CUSTOMERS_RATE)
+    customers = Load(messages, messages // 2, CUSTOMERS_RATE)
+    figures: dict[str, Any] = {}
+    for name, strangers in (("without", 0.0), ("with", rate)):
+        part = folder / name
+        part.mkdir()
+        async with _running(part, workers=workers) as installation:
+            flooding = asyncio.create_task(_flood(installation.url, strangers))
+            view = (await _drive(installation, customers)).view()
+            flooding.cancel()
+            answers = (await asyncio.gather(flooding, return_exceptions=True))[0]
+            figures[name] = {key: view[key] for key in ("reply_ms", "ack_ms", "lost", "doubled")}
+            figures[name]["load_average"] = round(os.getloadavg()[0], 1)
+        if isinstance(answers, BaseException):
+            raise answers
+        figures[name]["strangers"] = answers
+    grown = figures["with"]["reply_ms"]["p95"] / figures["without"]["reply_ms"]["p95"] - 1
+    return figures | {"p95_grown": round(grown, 3), "within": grown <= MOST_GROWN}
+
+
+async def _flood(url: str, rate: float) -> dict[int, int]:
+    """Write as ever new names until cancelled; return the answers by HTTP status."""
+    answers = Counter[int]()
+    async with httpx.AsyncClient(timeout=60) as client, asyncio.TaskGroup() as group:
+
+        async def write(number: int) -> None:
+            address = f"198.18.{number // 250 % 250}.{number % 250}"
+            answer = await client.post(
+                f"{url}/chat/stranger-{number}/messages",
+                json={"text": "Qual o horário das entregas?"},
+                headers={"X-Forwarded-For": address},
+            )
+            answers[answer.status_code] += 1
+
+        with suppress(asyncio.CancelledError):
+            for number in count_from(0):
+                if rate:
+                    group.create_task(write(number))
+                await asyncio.sleep(1 / rate if rate else 1)
+    return dict(answers)
 
 
 async def takeover(folder: Path, *, rounds: int = 8, conversations: int = 50) -> dict[str, Any]:
@@ -259,6 +309,8 @@ STEADY_SECONDS, STEADY_RATE, STEADY_PEOPLE = 300.0, 100.0, 3_000
 # Three statuses follow each reply, in a post of its own each, as WhatsApp sends them.
 STATUSES_OF_A_REPLY = 3
 BURST_MESSAGES = 1_000
+# Of `flood`: as many customers as this machine answers with time to spare, and the growth that is allowed.
+CUSTOMERS_RATE, MOST_GROWN = 6.0, 0.2
 BACKGROUND = Load(messages=400, people=200, rate=15)
 
 
@@ -276,6 +328,8 @@ async def _play(name: str, folder: Path, given: argparse.Namespace) -> dict[str,
             return await loaded(folder, load, given.engine, **sizes)
         case "hot":
             return await hot(folder, workers=workers)
+        case "flood":
+            return await flood(folder, workers=workers, seconds=given.seconds, rate=given.rate)
         case "takeover":
             return await takeover(folder)
         case "cold-start":
@@ -286,7 +340,7 @@ async def _play(name: str, folder: Path, given: argparse.Namespace) -> dict[str,
             return await events(folder, load=BACKGROUND)
 
 
-NAMES = ("steady", "burst", "hot", "takeover", "cold-start", "events", "events-under-load")
+NAMES = ("steady", "burst", "hot", "flood", "takeover", "cold-start", "events", "events-under-load")
 
 
 def main() -> int:
@@ -295,8 +349,8 @@ def main() -> int:
     parser.add_argument("--engine", choices=["celery", "cloud_tasks"], default="celery", help="of steady and burst")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--webhooks", type=int, default=1, help="which get the load's posts in turn")
-    parser.add_argument("--seconds", type=float, default=STEADY_SECONDS, help="of the steady load")
-    parser.add_argument("--rate", type=float, default=STEADY_RATE, help="of the steady load, messages a second")
+    parser.add_argument("--seconds", type=float, default=STEADY_SECONDS, help="of the steady load and the flood")
+    parser.add_argument("--rate", type=float, default=STEADY_RATE, help="of the steady load and the flood, a second")
     parser.add_argument(
         "--statuses", type=float, default=0, help="in all, a second of the steady load; three follow each reply anyway"
     )

@@ -18,8 +18,8 @@ from contracts.values import ConversationId
 from observability.metrics import PROMPT_CACHE_MISSED
 from prompts.execution.breaker import BreakerLimits, Breakers
 from prompts.execution.hooks import PromptCacheWatch, strategy_hook
+from prompts.execution.policies import ATTEMPTS
 from prompts.execution.prompt_task import PromptTask
-from prompts.execution.retry import ATTEMPTS
 from prompts.execution.strategies import Strategies, Strategy
 from prompts.request import TurnView
 from tests.builders import agreeable, decision, inbound, prompter, pyloto, response, scripted

@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 from contracts.conversation import FINAL_STATES, Conversation, Episode, State, Trigger
 from contracts.errors import IllegalTransitionError
 from contracts.values import ConversationId
-from fsm.guards import facts_of
-from fsm.machine import ConversationMachine, Transitions
-from fsm.migrations import NewerTableError, migrate
+from fsm.machine import ConversationMachine, NewerTableError, Transitions, migrate
 from fsm.static_check import all_facts, problems
-from fsm.table import MOVES, STATES, TABLE_VERSION, Move
+from fsm.table import MOVES, STATES, TABLE_VERSION, Move, facts_of
 from tests.builders import START
 
 MACHINE = ConversationMachine()

@@ -28,6 +28,7 @@ FILE = Media(link="https://pyloto.com.br/a.pdf")
         (OutboundMessage(type=MessageType.TEMPLATE, template=Template(name="x", language="pt")), ""),
         (OutboundMessage(type=MessageType.REACTION, reaction=Reaction(platform_message_id="1", emoji="!")), ""),
         (OutboundMessage.of_text("Olá"), ""),
+        (OutboundMessage(text="Olá", spoken=True), "Olá"),
     ],
 )
 def test_each_type_has_its_words(message: OutboundMessage, words: str) -> None:

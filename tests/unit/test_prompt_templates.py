@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import ConfigurationError, PromptNotFoundError
-from prompts.templating.inputs import TranscriptInput, TurnInput
 from prompts.templating.lint import trials
 from prompts.templating.registry import TEMPLATES_FOLDER, PromptRegistry
+from prompts.templating.source import TranscriptInput, TurnInput
 from prompts.templating.template import PromptTemplate
 from tests.template_files import GREETS, HEAD, ROOT, STEP, child, read
 

@@ -20,7 +20,6 @@ from contracts.ports import Markup
 from contracts.values import ConversationId, MessageId, shortened, without_lone_surrogates
 from prompts.caching.content import normalised, vocabulary
 from prompts.caching.questions import says_again
-from prompts.execution.streaming import sentence_ends
 from prompts.language import likely_language
 from prompts.pricing.tokens import estimated_tokens
 from prompts.request import conversation_json
@@ -29,6 +28,7 @@ from tests.context.guardrails.making import HOSTILE, NOBODY, floor, institution
 from tests.prompts_cache.turns import question, said, view
 from worker.automatons import note_round
 from worker.replies.composer import to_markup
+from worker.replies.judging import sentence_ends
 from worker.revisions import as_revised
 
 MARKS = Markup(bold="*", italic="_", strike="~", code="`", block="```")

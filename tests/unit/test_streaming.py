@@ -13,8 +13,7 @@ from contracts.decisions import ResponseDraft
 from contracts.guardrails import ReplyPart, text_of
 from contracts.ports import LiveEvent
 from contracts.values import TurnId
-from prompts.execution.streaming import FormingReply, sentence_ends
-from worker.replies.judging import LiveText
+from worker.replies.judging import FormingReply, LiveText, sentence_ends
 
 
 def part(text: str, says: str = "ask", sources: tuple[str, ...] = ()) -> dict[str, object]:

@@ -1,12 +1,10 @@
 """`/analyses`: requests for analyses of a conversation, and their results. Closed as the console is."""
 
-from typing import Any
-
 import orjson
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from adapters.http.inbound import BodyReader, Problem, wait_seconds
+from adapters.http.inbound import BodyReader, Problem, json_body, wait_seconds
 from adapters.json_input import parse_json
 from adapters.waiting import wait_for_analysis
 from contracts.access import Role
@@ -20,23 +18,11 @@ MAX_BODY = 4 * 1024
 MAX_ID = 1024
 KINDS = tuple(kind.value for kind in AnalysisKind)
 
-REQUEST_SCHEMA: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["conversation", "kind"],
-                    "properties": {
-                        "conversation": {"type": "string", "minLength": 1, "maxLength": MAX_ID},
-                        "kind": {"type": "string", "enum": list(KINDS)},
-                    },
-                }
-            }
-        },
-    }
-}
+REQUEST_SCHEMA = json_body(
+    ["conversation", "kind"],
+    conversation={"type": "string", "minLength": 1, "maxLength": MAX_ID},
+    kind={"type": "string", "enum": list(KINDS)},
+)
 
 
 def analysis_routes(deps: WebhookDependencies) -> APIRouter:

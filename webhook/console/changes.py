@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from adapters.http.inbound import BodyReader, Problem
 from contracts.access import Caller, Role
 from contracts.errors import ChangeRefusedError
+from contracts.values import problems_of
 from flags.definitions import Flag, Status
 from flags.experiments.exact import Approximate
 from flags.experiments.report_page import page
@@ -45,7 +46,7 @@ def change_routes(deps: WebhookDependencies) -> APIRouter:
         try:
             await _change(key, given, caller.name, flags)
         except (ChangeRefusedError, ValidationError) as exc:
-            return await _flag_page(key, flags, request, deps, status=409, error=_said(exc), given=given)
+            return await _flag_page(key, flags, request, deps, status=409, error=problems_of(exc), given=given)
         return RedirectResponse(f"/console/flags/{quote(key, safe='')}", 303)
 
     @router.get("/experiments")
@@ -102,10 +103,3 @@ async def _flag_page(
     content = {"key": key, "flag": flag, "yaml": as_yaml([flag]) if flag else "", "changes": changes}
     shown = {"statuses": list(Status), "error": "", "given": {}} | content | more
     return html("flag.html", request, deps, status=status, here="flags", **shown)
-
-
-def _said(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    problems = error.errors(include_url=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in problems)

@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from adapters.channels.registry import PLATFORMS
 from adapters.http.inbound import BodyReader, Problem
 from contracts.access import Caller, Role
+from contracts.analysis import AnalysisKind
 from contracts.conversation import RESTING_STATES, Conversation, Owner, Speaker, State, TurnRecord, Utterance
 from contracts.delivery import ConversationSummary, InboxEntry, OutboxRow
 from contracts.errors import (
@@ -109,7 +110,7 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.get("/conversations/{conversation_id}")
     async def conversation(conversation_id: str, request: Request) -> Response:
-        head = await _load(conversation_id, deps)
+        head = await deps.conversation(conversation_id)
         if wants_page(request):
             return await _page(head, request, deps)
         return _json(await _view(head, deps))
@@ -118,7 +119,7 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
         "/conversations/{conversation_id}/prompts", dependencies=[Depends(deps.access.require(Role.ADMINISTER))]
     )
     async def prompts(conversation_id: str, turn: str, request: Request) -> Response:
-        head, found = await _load(conversation_id, deps), None
+        head, found = await deps.conversation(conversation_id), None
         if turn.rpartition("/")[0] in head.threads:
             found = await deps.store.records.get(EXCHANGES, key_of(TurnId(turn)), at=deps.clock.now())
         if found is None:
@@ -135,22 +136,28 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
     @router.get("/conversations/{conversation_id}/live")
     async def live(conversation_id: str, request: Request) -> Response:
         async def render() -> str:
-            return fragment("_thread.html", request, deps, **await _thread(await _load(conversation_id, deps), deps))
+            return fragment(
+                "_thread.html", request, deps, **await _thread(await deps.conversation(conversation_id), deps)
+            )
 
         async def stamp() -> object:
-            head = await _load(conversation_id, deps)
-            return head.version, await deps.store.outbox.unsent(head.id), len(await deps.inbox.pending(head.id))
+            head = await deps.conversation(conversation_id)
+            review = await deps.analyses.newest(head.id, AnalysisKind.CONVERSATION_REVIEW)
+            unsent, pending = await deps.store.outbox.unsent(head.id), await deps.inbox.pending(head.id)
+            return head.version, unsent, len(pending), review and (review.id, review.status)
 
         return _stream(render, stamp)
 
     @router.post("/conversations/{conversation_id}/{action}")
     async def act(conversation_id: str, action: str, request: Request, caller: Caller = operate) -> Response:
         given = await read_body.form(request)
-        head = await _load(conversation_id, deps)
+        head = await deps.conversation(conversation_id)
         try:
             await _act(action, head.id, given, caller.name, deps)
         except (IllegalTransitionError, ReplyWindowClosedError) as exc:
-            return await _page(await _load(conversation_id, deps), request, deps, status=409, error=exc, given=given)
+            return await _page(
+                await deps.conversation(conversation_id), request, deps, status=409, error=exc, given=given
+            )
         except ConversationConflictError as exc:
             return await _page(head, request, deps, status=503, error=exc, given=given)
         is_done = action in ("close", "hand-back")
@@ -167,13 +174,6 @@ async def _waiting(owner: Owner, deps: WebhookDependencies) -> dict[str, Any]:
     order = Order.WAITING if owner is Owner.NOBODY else Order.UPDATED
     page = await deps.store.conversations.find(ConversationQuery(owner=owner, order=order), limit=WAITING_ROWS)
     return {"page": page, "owner": owner, "late_after": LATE_AFTER}
-
-
-async def _load(conversation_id: str, deps: WebhookDependencies) -> Conversation:
-    head = await deps.store.conversations.load(ConversationId(conversation_id))
-    if head is None or head.turns == 0:
-        raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")
-    return head
 
 
 async def _view(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:
@@ -210,13 +210,14 @@ def _system_of(one: Exchange, institution: Institution | None, deps: WebhookDepe
 
 
 async def _thread(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:
-    transcript, turns, rows, pending = await asyncio.gather(
+    transcript, turns, rows, pending, review = await asyncio.gather(
         deps.store.conversations.transcript(head.id),
         deps.store.conversations.turns(head.id, limit=MAX_TURNS),
         deps.store.outbox.rows(head.id),
         deps.inbox.pending(head.id),
+        deps.analyses.newest(head.id, AnalysisKind.CONVERSATION_REVIEW),
     )
-    return {"head": head, "entries": timeline(transcript, turns, rows, pending)}
+    return {"head": head, "entries": timeline(transcript, turns, rows, pending), "review": review}
 
 
 async def _page(
@@ -275,10 +276,14 @@ async def _act(
             await operators.reopen(conversation_id, agent=agent)
         case "escalate":
             await operators.escalate(conversation_id, agent=agent, reason=TurnReason.BY_OPERATOR)
+        case "review":
+            await deps.analyses.request(conversation_id, AnalysisKind.CONVERSATION_REVIEW)
         case "note" if given.get("text", "").strip():
             await operators.note(conversation_id, given["text"].strip(), agent=agent, request_id=request_id)
         case _:
-            raise Problem(404, "No such action", "There are take, reply, hand-back, close, reopen, escalate and note.")
+            raise Problem(
+                404, "No such action", "There are take, reply, hand-back, close, reopen, escalate, review and note."
+            )
 
 
 def _message(given: Mapping[str, str]) -> OutboundMessage:
@@ -365,16 +370,13 @@ def timeline(
     for entry in pending:
         said = Utterance(speaker=Speaker.PERSON, text=entry.message.text, at=entry.message.received_at)
         entries.append(Entry(said.at, said))
-    return _with_last_turns(sorted(entries, key=lambda entry: entry.at))
-
-
-def _with_last_turns(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries with each turn at its last line only."""
+    # Each turn at its last line only.
     seen: set[TurnId] = set()
-    found = []
-    for entry in reversed(entries):
-        turn = entry.turn if entry.turn and entry.turn.id not in seen else None
+    found = list[Entry]()
+    entries.sort(key=lambda one: one.at)
+    for one in reversed(entries):
+        turn = one.turn if one.turn and one.turn.id not in seen else None
         if turn:
             seen.add(turn.id)
-        found.append(replace(entry, turn=turn))
+        found.append(replace(one, turn=turn))
     return found[::-1]

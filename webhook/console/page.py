@@ -51,7 +51,13 @@ def console_routes(deps: WebhookDependencies) -> APIRouter:
 
     @router.get("/readyz", tags=["operation"], summary="Able to make a message durable")
     async def ready() -> Response:
-        return await _readiness(deps)
+        # It takes the inbox alone and not the store.
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await deps.inbox.ping()
+        except (TransientError, TimeoutError) as exc:
+            raise Problem(503, "Not ready", f"{type(exc).__name__}: messages cannot be stored now.") from exc
+        return _json({"status": "ready"})
 
     @router.get("/console/about", tags=["console"], summary="What runs here")
     async def about() -> Response:
@@ -68,16 +74,6 @@ def console_routes(deps: WebhookDependencies) -> APIRouter:
         )
 
     return router
-
-
-async def _readiness(deps: WebhookDependencies) -> Response:
-    """Answer 200 while a message can be made durable, which takes the inbox alone and not the store."""
-    try:
-        async with asyncio.timeout(READY_SECONDS):
-            await deps.inbox.ping()
-    except (TransientError, TimeoutError) as exc:
-        raise Problem(503, "Not ready", f"{type(exc).__name__}: messages cannot be stored now.") from exc
-    return _json({"status": "ready"})
 
 
 def _file(name: str, media_type: str) -> Response:

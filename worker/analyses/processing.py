@@ -13,19 +13,18 @@ from typing import Any
 
 from contracts.analysis import COLLECTION, Analysis, AnalysisKind, AnalysisStatus, CallbackState, Filed
 from contracts.backoff import Backoff
-from contracts.conversation import Conversation, Speaker, State, TaskRecord
+from contracts.conversation import Speaker, State
 from contracts.delivery import Record
 from contracts.errors import CallbackRefusedError, PermanentError, TransientError, WorkerError, family_of
 from contracts.ledger import BilledCall
 from contracts.links import unlinked
 from contracts.listing import ConversationQuery
 from contracts.ports import WakeUps
-from fsm.migrations import migrate
+from fsm.machine import migrate
 from observability.logs import conversation_logged, logger
 from observability.metrics import ANALYSES, ANALYSIS_SECONDS, BACKGROUND_ERRORS, CALLBACKS
 from observability.turn_spans import analysis_span
-from prompts.execution.prompt_task import TaskResult
-from prompts.tasks.analyses import BUDGET, Result
+from prompts.tasks.analyses import BUDGET
 from prompts.tasks.transcript import AnalysisView
 from worker.analyses.requests import AnalysisRequests
 from worker.dependencies import AnalysisDependencies
@@ -154,12 +153,22 @@ class _Work:
             return None
         started = deps.monotonic()
         try:
-            result = await self._ask(analysis, migrate(head))
+            said = await deps.store.conversations.transcript(head.id)
+            transcript = as_revised([one for one in said if one.speaker is not Speaker.NOTE])
+            view = AnalysisView(deps.rulebook().institution, migrate(head), transcript)
+            with analysis_span(analysis):
+                result = await deps.analyst.write(analysis.context.kind, view)
         except asyncio.CancelledError:
             await asyncio.shield(self._give_back(claimed))
             raise
         ANALYSIS_SECONDS.labels(kind=analysis.context.kind.value).observe(deps.monotonic() - started)
-        await self._book(result.record, head.business_line)
+        # Before the result is written: a record of an analysis does not last, and one that is lost is paid again.
+        deps.ledger.book_apart(BilledCall.of((result.record,)), line=head.business_line)
+        try:
+            await deps.ledger.flush()
+        except TransientError as exc:
+            # It stays booked in this process, which goes on trying.
+            log.warning("ledger.late", error=type(exc).__name__)
         await deps.faults.reach("analysis.thought")
         billed = analysis.with_changes(tasks=(*analysis.tasks, result.record))
         if result.value is not None:
@@ -173,23 +182,6 @@ class _Work:
         if await self._write(claimed, waiting, due_at=deps.clock.now() + pause):
             self._note(waiting, "postponed")
         return None
-
-    async def _book(self, task: TaskRecord, line: str | None) -> None:
-        """Written before the result is: a record of an analysis does not last, and one that is lost is paid again."""
-        self._deps.ledger.book_apart(BilledCall.of((task,)), line=line)
-        try:
-            await self._deps.ledger.flush()
-        except TransientError as exc:
-            # It stays booked in this process, which goes on trying.
-            log.warning("ledger.late", error=type(exc).__name__)
-
-    async def _ask(self, analysis: Analysis, head: Conversation) -> TaskResult[Result]:
-        deps = self._deps
-        said = await deps.store.conversations.transcript(head.id)
-        transcript = as_revised([one for one in said if one.speaker is not Speaker.NOTE])
-        view = AnalysisView(deps.rulebook().institution, head, transcript)
-        with analysis_span(analysis):
-            return await deps.analyst.write(analysis.context.kind, view)
 
     async def _end(
         self, filed: Filed, analysis: Analysis, *, result: dict[str, Any] | None = None, error: str | None = None
@@ -240,22 +232,15 @@ class _Work:
         try:
             await deps.callback.send(callback_content(analysis), delivery_id=analysis.delivery_id, at=at)
         except CallbackRefusedError as exc:
-            await self._refused(claimed, str(exc))
+            if claimed.analysis.callback_attempts >= LIMITS.callback_attempts:
+                await self._settle_callback(claimed, CallbackState.GIVEN_UP)
+                return
+            CALLBACKS.labels(outcome="refused").inc()
+            attempts = claimed.analysis.callback_attempts
+            log.warning("callback.refused", analysis_id=analysis.id, attempts=attempts, reason=str(exc))
             return
         await deps.faults.reach("callback.accepted")
         await self._settle_callback(claimed, CallbackState.ACCEPTED)
-
-    async def _refused(self, claimed: Filed, reason: str) -> None:
-        if claimed.analysis.callback_attempts >= LIMITS.callback_attempts:
-            await self._settle_callback(claimed, CallbackState.GIVEN_UP)
-            return
-        CALLBACKS.labels(outcome="refused").inc()
-        log.warning(
-            "callback.refused",
-            analysis_id=claimed.analysis.id,
-            attempts=claimed.analysis.callback_attempts,
-            reason=reason,
-        )
 
     async def _settle_callback(self, filed: Filed, state: CallbackState) -> None:
         analysis = filed.analysis

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from contracts.analysis import COLLECTION, Analysis, AnalysisContext, AnalysisKind, AnalysisStatus, Filed, family
-from contracts.conversation import Conversation
 from contracts.errors import ConversationMovedError, StoreUnavailableError
 from contracts.paging import all_records
 from contracts.ports import Clock, Records, Store, WakeUps
@@ -42,7 +41,14 @@ class AnalysisRequests:
             return None
         if head.moved_to is not None:
             raise ConversationMovedError(f"{conversation_id} is in {head.moved_to} now")
-        context = await self._context(head, kind)
+        context = AnalysisContext(
+            kind=kind,
+            conversation_id=head.id,
+            conversation_version=head.version,
+            template=self.label(kind),
+            model=self.model,
+            institution_version=await self.institution_version(),
+        )
         for _ in range(REQUEST_ATTEMPTS):
             at = self.clock.now()
             record = await self.store.records.get(COLLECTION, context.id, at=at)
@@ -55,7 +61,11 @@ class AnalysisRequests:
             if await self.store.records.put(
                 Filed.new(asked, version=record.version if record else 0, due_at=due_at).record
             ):
-                return await self._asked(asked)
+                ANALYSES.labels(kind=kind.value, outcome="asked").inc()
+                log.info("analysis.asked", analysis_id=asked.id, conversation_id=conversation_id, kind=kind.value)
+                if self.queue is not None:
+                    await self.queue.analyse(asked.id)
+                return asked
             # Either another caller asked in this moment, or what has expired is still in the way.
             await self.store.records.prune(at=at)
         raise StoreUnavailableError("the analysis kept changing")
@@ -65,30 +75,9 @@ class AnalysisRequests:
         return Filed.of(record).analysis if record else None
 
     async def newest(self, conversation_id: ConversationId, kind: AnalysisKind) -> Analysis | None:
-        """The one asked for last, whatever has been said since."""
         mine = family(conversation_id, kind)
         found = await self.store.records.page(COLLECTION, at=self.clock.now(), after=mine, limit=1)
         return Filed.of(found[0]).analysis if found and found[0].key.startswith(mine) else None
-
-    async def _context(self, head: Conversation, kind: AnalysisKind) -> AnalysisContext:
-        return AnalysisContext(
-            kind=kind,
-            conversation_id=head.id,
-            conversation_version=head.version,
-            template=self.label(kind),
-            model=self.model,
-            institution_version=await self.institution_version(),
-        )
-
-    async def _asked(self, analysis: Analysis) -> Analysis:
-        context = analysis.context
-        ANALYSES.labels(kind=context.kind.value, outcome="asked").inc()
-        log.info(
-            "analysis.asked", analysis_id=analysis.id, conversation_id=context.conversation_id, kind=context.kind.value
-        )
-        if self.queue is not None:
-            await self.queue.analyse(analysis.id)
-        return analysis
 
 
 def desk_without_engine(settings: Settings, store: Store, clock: Clock, queue: WakeUps) -> AnalysisRequests:

@@ -81,11 +81,20 @@ class Migration:
             outcome = Moved.AHEAD
         elif there == opened.head:
             # An earlier run has written it. Its replies stay: here they may be withdrawn already.
-            outcome = await self._compared(opened, Moved.CUT_OVER)
+            written = await archive_of(opened.head.id, self.target.store)
+            same = written and written == opened.model_copy(update={"outbox": written.outbox})
+            outcome = Moved.CUT_OVER if same else Moved.DIFFERENT
         else:
             outcome = await self._write(opened, Moved.CUT_OVER)
         if outcome is not Moved.DIFFERENT:
-            await self._withdraw_replies(conversation_id)
+            # From here on the target sends what was not sent. Nothing else is written here: a crash must leave all.
+            outbox = self.source.store.outbox
+            for row in await outbox.rows(conversation_id):
+                if row.is_unsent:
+                    await outbox.mark_failed(row.id, error_code=WITHDRAWN, at=row.updated_at)
+            for row in await outbox.rows(conversation_id):
+                if row.needs_escalation and row.error_code == WITHDRAWN:
+                    await outbox.escalation_done(row.id)
             await self.move_messages(conversation_id)
         return outcome
 
@@ -100,15 +109,6 @@ class Migration:
         await self.target.inbox.append(waiting)
         await self.source.inbox.remove(conversation_id, [entry.sequence for entry in entries])
         return len(waiting)
-
-    async def _withdraw_replies(self, conversation_id: ConversationId) -> None:
-        """From here on the target sends what was not sent. Nothing else is written here: a crash must leave all."""
-        for row in await self.source.store.outbox.rows(conversation_id):
-            if row.is_unsent:
-                await self.source.store.outbox.mark_failed(row.id, error_code=WITHDRAWN, at=row.updated_at)
-        for row in await self.source.store.outbox.rows(conversation_id):
-            if row.needs_escalation and row.error_code == WITHDRAWN:
-                await self.source.store.outbox.escalation_done(row.id)
 
     async def _seal(self, conversation_id: ConversationId) -> ConversationArchive | None:
         for _ in range(SNAPSHOT_ATTEMPTS):
@@ -134,15 +134,6 @@ class Migration:
             await self.target.inbox.join(join.id, archive.head.id)
         written = await archive_of(archive.head.id, self.target.store)
         return done if written == archive else Moved.DIFFERENT
-
-    async def _compared(self, archive: ConversationArchive, done: Moved) -> Moved:
-        """Whether the target holds it, its replies aside: those go on their way as soon as they are there."""
-        written = await archive_of(archive.head.id, self.target.store)
-        return (
-            done
-            if written == archive.model_copy(update={"outbox": written.outbox if written else ()})
-            else Moved.DIFFERENT
-        )
 
 
 async def archive_of(conversation_id: ConversationId, store: Store) -> ConversationArchive | None:

@@ -6,14 +6,14 @@ key, which goes along, keeps it from being answered twice. So no message acknowl
 Of records the later change wins, by the moment that its writer gave it; one that went on at the target stays.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 from contracts import ledger, notices, performance
-from contracts.delivery import InboxEntry, Record
+from contracts.delivery import Record
 from contracts.listing import ConversationQuery
 from contracts.paging import all_conversations, all_records
-from contracts.ports import Inbox, Records
+from contracts.ports import Records
 from contracts.values import ConversationId
 from flags import invalidation
 from flags.experiments import observations, store
@@ -39,7 +39,8 @@ async def copy_everything(migration: Migration, *, at: datetime, replacing: bool
         StoreUnavailableError, InboxUnavailableError: one of both places did not answer; the copy can be repeated.
     """
     source, target = migration.source, migration.target
-    waiting = await _waiting(source.inbox)
+    due = await source.inbox.due(at=FAR, limit=MOST)
+    waiting = [entry for conversation_id in due for entry in await source.inbox.pending(conversation_id)]
     done: set[ConversationId] = set()
     query = ConversationQuery()
     while True:
@@ -64,11 +65,6 @@ async def copy_everything(migration: Migration, *, at: datetime, replacing: bool
         yield f"dead letters {Moved.COPIED}"
     if (institution := await source.store.institutions.current()) is not None:
         await target.store.institutions.publish(institution, at=at)
-
-
-async def _waiting(inbox: Inbox) -> Sequence[InboxEntry]:
-    due = await inbox.due(at=FAR, limit=MOST)
-    return [entry for conversation_id in due for entry in await inbox.pending(conversation_id)]
 
 
 # Flags last but for their news: whoever reads them again finds their history and the experiments that they belong to.

@@ -13,8 +13,7 @@ from contracts.messages import ChannelName, MessageType, OutboundMessage, digest
 from contracts.ports import Clock, Store, WakeUps
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId
-from fsm.machine import ConversationMachine, Transitions
-from fsm.migrations import migrate
+from fsm.machine import ConversationMachine, Transitions, migrate
 from observability.metrics import REMINDERS, note_transitions
 from prompts.language import speaking_to
 from reports.accuracy import overruled

@@ -16,7 +16,7 @@ from contracts.messages import Address, InboundMessage
 from contracts.ports import MAX_JOINS, Clock, Inbox, Store
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, TurnId
-from fsm.migrations import migrate
+from fsm.machine import migrate
 from fsm.table import STATES
 from observability.logs import logger
 from observability.metrics import THREADS_JOINED

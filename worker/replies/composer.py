@@ -204,7 +204,9 @@ def _read_address(state: StateInline, silent: bool) -> bool:
     """Take the rest of an address as text, from where the rule for text stopped inside it."""
     spans = state.env.setdefault("addresses", {})
     if state.src not in spans:
-        spans[state.src] = [(-1, -1), *map(_span, ADDRESS.finditer(state.src))]
+        # Begin and end of each address, without the markup that encloses it.
+        found = [(one.start(), len(one.group().rstrip(CLOSING_MARKUP))) for one in ADDRESS.finditer(state.src)]
+        spans[state.src] = [(-1, -1), *((start, start + length) for start, length in found)]
     _, end = spans[state.src][bisect_right(spans[state.src], (state.pos, math.inf)) - 1]
     if not state.pos < end <= state.posMax:
         return False
@@ -212,11 +214,6 @@ def _read_address(state: StateInline, silent: bool) -> bool:
         state.pending += state.src[state.pos : end]
     state.pos = end
     return True
-
-
-def _span(match: re.Match[str]) -> tuple[int, int]:
-    """Return begin and end of the address, without the markup that encloses it."""
-    return match.start(), match.start() + len(match.group().rstrip(CLOSING_MARKUP))
 
 
 READER = _Reader()

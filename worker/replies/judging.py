@@ -1,12 +1,15 @@
-"""The judge of the drafts of one turn, and the sentences in which it found nothing before; live replies."""
+"""The judge of the drafts of one turn, the sentences in which it found nothing before, and replies that form live."""
 
 import asyncio
+import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from pydantic import ValidationError
+from pydantic_core import from_json
+
 from contracts.conversation import TaskRecord
-from contracts.decisions import JudgeVerdict
 from contracts.errors import UnusableModelOutputError
 from contracts.guardrails import Finding, ReplyPart, Rule, text_of
 from contracts.ports import LiveEvent
@@ -14,7 +17,6 @@ from contracts.values import TurnId
 from observability.metrics import FORMING_SENTENCES
 from prompts.caching.content import names_a_moment
 from prompts.execution.prompt_task import TurnClock
-from prompts.execution.streaming import FormingReply, sentence_ends
 from prompts.prompter import Prompter
 from prompts.request import TurnView
 from prompts.tasks import judge
@@ -79,7 +81,11 @@ class TurnJudge:
             for number, sentence in enumerate(sentences)
             for finding in self._found.get(sentence, ())
         ]
-        asked = [(number, sentence) for number, sentence in enumerate(sentences) if not self._is_clear(sentence)]
+        asked = [
+            (number, sentence)
+            for number, sentence in enumerate(sentences)
+            if not self._is_own(sentence) and self._key(sentence) not in self._cleared
+        ]
         if known or not asked or self.is_unavailable:
             return tuple(known)
         result = await self._prompter.ask(judge.TASK, replace(self._view, sentences=asked), self._clock)
@@ -89,11 +95,8 @@ class TurnJudge:
         if result.value is None:
             self.is_unavailable = True
             return ()
-        return self._remembered(asked, result.value)
-
-    def _remembered(self, asked: Sequence[tuple[int, str]], verdict: JudgeVerdict) -> tuple[Finding, ...]:
         texts, found = dict(asked), list[Finding]()
-        for one in verdict.findings:
+        for one in result.value.findings:
             rule = Rule.NEVER if one.rule.startswith(Rule.NEVER) else Rule(one.rule)
             why = f"{one.rule}: {one.why}" if rule is Rule.NEVER else one.why
             found.append(Finding(rule=rule, excerpt=texts[one.sentence][:EXCERPT], sentence=one.sentence, why=why))
@@ -104,9 +107,6 @@ class TurnJudge:
             else:
                 self._cleared.add(self._key(sentence))
         return tuple(found)
-
-    def _is_clear(self, sentence: str) -> bool:
-        return self._is_own(sentence) or self._key(sentence) in self._cleared
 
     def _key(self, sentence: str) -> Key:
         words = sentence.casefold().split()
@@ -191,3 +191,40 @@ class LiveText:
         if not self._is_withheld:
             self._is_withheld = True
             FORMING_SENTENCES.labels(outcome="withheld").inc()
+
+
+# A sentence has ended when something follows its stop: "R$ 1." may go on with "500", "Sr." may not be the end.
+_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n")
+
+
+class FormingReply:
+    """Parts of Task 2's answer, which arrives in pieces; the text of the last one may still grow."""
+
+    def __init__(self) -> None:
+        self._json = ""
+        self.parts: tuple[ReplyPart, ...] = ()
+
+    def add(self, piece: str) -> tuple[ReplyPart, ...]:
+        """Return the parts so far; invalid JSON adds nothing, and the check of the complete answer rejects it."""
+        self._json += piece
+        try:
+            content = from_json(self._json, allow_partial="trailing-strings")
+        except ValueError:
+            return self.parts
+        listed = content.get("parts") if isinstance(content, dict) else None
+        self.parts = tuple(_parts(listed if isinstance(listed, list) else ()))
+        return self.parts
+
+
+def _parts(listed: Iterable[object]) -> Iterator[ReplyPart]:
+    """The parts until the first that is not complete enough to be read."""
+    for one in listed:
+        try:
+            yield ReplyPart.model_validate(one)
+        except ValidationError:
+            return
+
+
+def sentence_ends(text: str) -> list[int]:
+    """Return the end of each complete sentence; the text after the last one may still grow."""
+    return [match.end() for match in _SENTENCE_END.finditer(text)]

@@ -35,6 +35,8 @@ class SpokenReplies:
     async def of(self, row: OutboxRow, channel: Channel) -> OutboundMessage | None:
         """Return the recording of a row to be spoken; None: it leaves as text."""
         message = row.message
+        if message.spoken and row.is_in_words and not row.attempts:
+            SPOKEN.labels("refused").inc()
         if not message.spoken or row.is_in_words or row.attempts or not isinstance(channel, MediaUpload):
             return None
         try:

@@ -92,13 +92,10 @@ def call(message: OutboundMessage, chat: str) -> tuple[str, dict[str, Any]]:
     content: dict[str, Any] = {**to, "text": to_html(message.text), "parse_mode": "HTML"}
     if message.options:
         # Up to three short buttons share a line; the rows of a list are one below the other.
-        lines = [message.buttons] if _fit_in_a_line(message.buttons) else [(option,) for option in message.options]
+        is_short = 0 < len(message.buttons) <= 3 and sum(len(option.title) for option in message.buttons) <= 36
+        lines = [message.buttons] if is_short else [(option,) for option in message.options]
         content["reply_markup"] = {"inline_keyboard": [[_button(option) for option in line] for line in lines]}
     return "sendMessage", content
-
-
-def _fit_in_a_line(buttons: tuple[Option, ...]) -> bool:
-    return 0 < len(buttons) <= 3 and sum(len(option.title) for option in buttons) <= 36
 
 
 def _button(option: Option) -> dict[str, str]:

@@ -130,15 +130,30 @@ def _typed(message: OutboundMessage) -> tuple[str, Any]:
             ]
             return "interactive", {"type": "button", "body": {"text": message.text}, "action": {"buttons": buttons}}
         case MessageType.LIST:
-            return "interactive", _list(message)
-        case kind if kind in MEDIA_TYPES and message.media is not None:
-            return kind.lower(), _media(message)
+            rows = [option.model_dump(exclude_defaults=True) for option in message.rows]
+            action = {"button": message.list_label, "sections": [{"title": message.list_label, "rows": rows}]}
+            return "interactive", {"type": "list", "body": {"text": message.text}, "action": action}
+        case kind if kind in MEDIA_TYPES and (media := message.media) is not None:
+            uploaded = media.platform_media_id
+            content: dict[str, Any] = {"id": uploaded} if uploaded else {"link": media.link}
+            if message.text and kind is not MessageType.AUDIO:
+                content["caption"] = message.text
+            if media.filename and kind is MessageType.DOCUMENT:
+                content["filename"] = media.filename
+            return kind.lower(), content
         case MessageType.LOCATION if message.location is not None:
             return "location", message.location.model_dump(exclude_defaults=True)
-        case MessageType.CONTACT if message.contact is not None:
-            return "contacts", [_contact(message)]
-        case MessageType.TEMPLATE if message.template is not None:
-            return "template", _template(message)
+        case MessageType.CONTACT if (card := message.contact) is not None:
+            content = {"name": {"formatted_name": card.name, "first_name": card.name.split(" ", 1)[0]}}
+            content["phones"] = [{"phone": card.phone, "type": "WORK"}]
+            if card.organization:
+                content["org"] = {"company": card.organization}
+            return "contacts", [content]
+        case MessageType.TEMPLATE if (template := message.template) is not None:
+            parameters = [{"type": "text", "text": parameter} for parameter in template.parameters]
+            components = [{"type": "body", "parameters": parameters}] if parameters else []
+            language = {"code": template.language}
+            return "template", {"name": template.name, "language": language, "components": components}
         case MessageType.REACTION if message.reaction is not None:
             reaction = message.reaction
             return "reaction", {"message_id": reaction.platform_message_id, "emoji": reaction.emoji}
@@ -146,58 +161,18 @@ def _typed(message: OutboundMessage) -> tuple[str, Any]:
             return "text", {"body": message.text}
 
 
-def _list(message: OutboundMessage) -> dict[str, Any]:
-    rows = [
-        {"id": option.id, "title": option.title} | ({"description": option.description} if option.description else {})
-        for option in message.rows
-    ]
-    action = {"button": message.list_label, "sections": [{"title": message.list_label, "rows": rows}]}
-    return {"type": "list", "body": {"text": message.text}, "action": action}
-
-
-def _media(message: OutboundMessage) -> dict[str, Any]:
-    media = message.media
-    assert media is not None  # noqa: S101 - checked by `_typed`
-    content: dict[str, Any] = {"id": media.platform_media_id} if media.platform_media_id else {"link": media.link}
-    if message.text and message.type is not MessageType.AUDIO:
-        content["caption"] = message.text
-    if media.filename and message.type is MessageType.DOCUMENT:
-        content["filename"] = media.filename
-    return content
-
-
-def _contact(message: OutboundMessage) -> dict[str, Any]:
-    card = message.contact
-    assert card is not None  # noqa: S101 - checked by `_typed`
-    content: dict[str, Any] = {
-        "name": {"formatted_name": card.name, "first_name": card.name.split(" ", 1)[0]},
-        "phones": [{"phone": card.phone, "type": "WORK"}],
-    }
-    if card.organization:
-        content["org"] = {"company": card.organization}
-    return content
-
-
-def _template(message: OutboundMessage) -> dict[str, Any]:
-    template = message.template
-    assert template is not None  # noqa: S101 - checked by `_typed`
-    parameters = [{"type": "text", "text": parameter} for parameter in template.parameters]
-    components = [{"type": "body", "parameters": parameters}] if parameters else []
-    return {"name": template.name, "language": {"code": template.language}, "components": components}
-
-
 def _refusal(answer: Answer, attempts: int) -> ChannelUnavailableError | ChannelRefusedError:
     """Decide by the platform's code; the HTTP status does not separate the classes (throttling arrives as 400)."""
     code = code_of(answer)
     if code is None:
         # A gateway on the way, or a wrong address: the platform has not judged the message.
-        pause = None if answer.status == 429 or answer.status >= 500 else ACCOUNT_PAUSE
+        pause = None if answer.is_busy else ACCOUNT_PAUSE
         return ChannelUnavailableError(f"no code, status {answer.status}", retry_after=pause)
     if answer.status == 401 or is_of_account(code):
         return ChannelAccountError(f"account {code}", retry_after=ACCOUNT_PAUSE)
     if code == PAIR_RATE_CODE:
         pause = timedelta(seconds=PAIR_RATE_BASE ** min(attempts - 1, 4))
         return ChannelUnavailableError(f"pair rate {code}", retry_after=pause)
-    if code in WAIT_CODES or answer.status == 429 or answer.status >= 500:
+    if code in WAIT_CODES or answer.is_busy:
         return ChannelUnavailableError(f"platform {code}")
     return ChannelRefusedError("the platform refuses the message", code=str(code), in_any_form=is_in_any_form(code))

@@ -12,15 +12,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.progress import Progress
 
 from cli.event_loop import asynchronous
-from cli.output import AsJson, console, errors, fail, print_json, print_rows
+from cli.output import AsJson, console, errors, fail, group, print_json, print_rows
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError
 from contracts.ports import Cache
 from contracts.settings import Settings
+from observability.exposition import BATCH_FIGURES, batches_of
 from observability.logs import configure_logs
 from prompts.caching.questions import ScopeParts
 
-app = typer.Typer(add_completion=False, help="Answers that are kept to be given again.", no_args_is_help=True)
+app = group("Answers that are kept to be given again.")
 
 Level = Annotated[str | None, typer.Option(help="exact, template or semantic.")]
 Task = Annotated[str | None, typer.Option(help="state, response or message_type.")]
@@ -42,10 +43,9 @@ def stats(
     How many questions they have answered is at /metrics of the workers: prompter_cache_hits_total.
     """
     if batches is not None:
-        found = batches_of(_metrics(batches, read_settings()))
-        names = ("total", "batches", "average_size", "average_wait_ms", "overflows", "shared", "efficiency")
-        rows = [(usage, *(f"{of[name]:,.4g}" for name in names)) for usage, of in found.items()]
-        columns = ("usage", *(name.replace("_", " ") for name in names))
+        found = batches_of(text_string_to_metric_families(_metrics(batches, read_settings())))
+        rows = [(usage, *(f"{of[name]:,.4g}" for name in BATCH_FIGURES)) for usage, of in found.items()]
+        columns = ("usage", *(name.replace("_", " ") for name in BATCH_FIGURES))
         print_rows(as_json, {"batches": found}, columns, rows, empty="Nothing was batched.")
         return
     sizes = asyncio.run(_sizes(read_settings()))
@@ -69,28 +69,6 @@ def _metrics(url: str, settings: Settings) -> str:
         return answer.raise_for_status().text
     except httpx.HTTPError as exc:
         raise fail(f"{url}/metrics cannot be read: {exc}; is PROSA_CONSOLE_TOKEN that of the process?") from exc
-
-
-def batches_of(metrics: str) -> dict[str, dict[str, float]]:
-    """Return the statistics of each usage. `efficiency` is the share of passes that batching has spared, in [0, 1]."""
-    read: dict[str, dict[str, float]] = {}
-    for family in text_string_to_metric_families(metrics):
-        for sample in family.samples:
-            if "usage" in sample.labels:
-                read.setdefault(sample.labels["usage"], {})[sample.name.removeprefix("prompter_")] = sample.value
-    found = {}
-    for usage, of in read.items():
-        items, count = of.get("batch_size_sum", 0), of.get("batch_size_count", 0)
-        found[usage] = {
-            "total": items,
-            "batches": count,
-            "average_size": items / count if count else 0,
-            "average_wait_ms": of.get("batch_wait_time_ms_sum", 0) / items if items else 0,
-            "overflows": of.get("batch_overflow_total", 0),
-            "shared": of.get("shared_calls_total", 0),
-            "efficiency": 1 - count / items if items else 0,
-        }
-    return found
 
 
 @app.command()

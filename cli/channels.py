@@ -10,11 +10,11 @@ from adapters.channels.registry import PLATFORMS
 from adapters.http.client import HttpError, ask, open_client
 from cli.doctor import examine_channel
 from cli.event_loop import asynchronous
-from cli.output import FAILED, AsJson, fail, print_findings, print_rows
+from cli.output import FAILED, AsJson, fail, group, print_findings, print_rows
 from cli.settings import read_settings
 from contracts.findings import Finding, Health
 
-app = typer.Typer(add_completion=False, help="Platforms: list, check, setup.", no_args_is_help=True)
+app = group("Platforms: list, check, setup.")
 
 Url = Annotated[str | None, typer.Option("--url", help="Public address of this Prosa: https://YOUR-HOST")]
 WITHIN = timedelta(seconds=10)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from cli.event_loop import asynchronous
-from cli.output import AsJson, console, errors, fail, print_json, print_rows, print_table, visible
+from cli.output import AsJson, console, errors, fail, group, print_json, print_rows, print_table, visible
 from cli.settings import read_settings
 from context.guardrails.floor import Floor
 from context.loader import load_institution
@@ -21,11 +21,7 @@ from contracts.guardrails import KnownFacts
 from contracts.institution import Institution
 from worker.backends import open_backend
 
-app = typer.Typer(
-    add_completion=False,
-    help="The institution's documents: new, check, try, show, publish, versions, rollback.",
-    no_args_is_help=True,
-)
+app = group("The institution's documents: new, check, try, show, publish, versions, rollback.")
 
 Folder = Annotated[Path | None, typer.Argument(help="Folder of the documents; default: PROSA_INSTITUTION.")]
 CONTEXT = Path(__file__).parents[1] / "context"

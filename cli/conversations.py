@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from adapters.clock import SystemClock
 from cli.analyses import analyse, candidates, print_analysis
 from cli.event_loop import asynchronous
-from cli.output import AsJson, clock_time, console, fail, print_json, print_rows, print_table
+from cli.output import AsJson, clock_time, console, fail, group, print_json, print_rows, print_table
 from cli.settings import read_settings
 from cli.trace import trace as trace_events
 from contracts.analysis import AnalysisKind
@@ -36,7 +36,7 @@ from worker.dependencies import OperatorDependencies
 from worker.people import privacy
 from worker.people.threads import Threads
 
-app = typer.Typer(add_completion=False, help="Look at conversations and act on them.", no_args_is_help=True)
+app = group("Look at conversations and act on them.")
 app.command()(analyse)
 
 Agent = Annotated[str, typer.Option("--agent", help="The agent's name, as the history keeps it.")]

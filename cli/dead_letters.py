@@ -7,11 +7,11 @@ import typer
 from adapters.clock import SystemClock
 from adapters.dead_letters import retry_dead_letter
 from cli.event_loop import asynchronous
-from cli.output import AsJson, clock_time, console, fail, print_json, print_rows
+from cli.output import AsJson, clock_time, console, fail, group, print_json, print_rows
 from cli.settings import read_settings
 from worker.backends import open_backend
 
-app = typer.Typer(add_completion=False, help="Messages that could not be processed.", no_args_is_help=True)
+app = group("Messages that could not be processed.")
 
 Id = Annotated[str, typer.Argument(metavar="ID")]
 

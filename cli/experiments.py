@@ -10,7 +10,7 @@ import typer
 from adapters.clock import SystemClock
 from cli.digests import write
 from cli.event_loop import asynchronous
-from cli.output import AsJson, console, log_only_errors, print_json, print_table
+from cli.output import AsJson, console, group, log_only_errors, print_json, print_table
 from cli.settings import read_settings
 from cli.signature import Author, Signature, Why, Yes
 from contracts.errors import ConfigurationError
@@ -25,12 +25,7 @@ from flags.switches import kills_of
 from worker.backends import open_backend
 from worker.variants import ENGINE_FLAGS
 
-app = typer.Typer(
-    add_completion=False,
-    help="Experiments: plan, start, pause, complete, report.",
-    no_args_is_help=True,
-    callback=log_only_errors,
-)
+app = group("Experiments: plan, start, pause, complete, report.", callback=log_only_errors)
 
 Key = Annotated[str, typer.Argument(metavar="KEY")]
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from adapters.clock import SystemClock
 from cli.conversations import named_head
 from cli.event_loop import asynchronous
-from cli.output import AsJson, clock_time, console, fail, log_only_errors, print_json, print_rows
+from cli.output import AsJson, clock_time, console, fail, group, log_only_errors, print_json, print_rows
 from cli.settings import read_settings
 from cli.signature import Author, Signature, Why, Yes
 from contracts.errors import ChangeRefusedError, ConfigurationError
@@ -31,12 +31,7 @@ from prompts.templating.registry import PromptRegistry
 from worker.backends import open_backend
 from worker.variants import ENGINE_FLAGS
 
-app = typer.Typer(
-    add_completion=False,
-    help="Flags: who gets what, and who changed it.",
-    no_args_is_help=True,
-    callback=log_only_errors,
-)
+app = group("Flags: who gets what, and who changed it.", callback=log_only_errors)
 
 Key = Annotated[str, typer.Argument(metavar="KEY")]
 

@@ -45,6 +45,11 @@ errors = _Terminal(stderr=True, highlight=False, markup=False, emoji=False)
 SUCCESS, FAILED, WRONG_USAGE = 0, 1, 2
 
 
+def group(help: str, **options: Any) -> typer.Typer:
+    """Return a group of commands, which prints its help without one."""
+    return typer.Typer(add_completion=False, help=help, no_args_is_help=True, **options)
+
+
 def log_only_errors() -> None:
     """Log only errors, for commands whose output others read."""
     configure_logs(level="ERROR")

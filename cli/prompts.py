@@ -8,7 +8,7 @@ import orjson
 import typer
 
 from adapters.channels.web.inbound import web_message
-from cli.output import AsJson, console, fail, print_json, print_rows, visible
+from cli.output import AsJson, console, fail, group, print_json, print_rows, visible
 from cli.settings import read_settings
 from cli.token_count import TokensBy, count_tokens
 from context.loader import load_institution
@@ -28,7 +28,7 @@ from prompts.templating.registry import PromptRegistry
 from prompts.templating.source import TranscriptInput
 from prompts.templating.template import PromptTemplate
 
-app = typer.Typer(add_completion=False, help="What is said to the model.", no_args_is_help=True)
+app = group("What is said to the model.")
 
 Name = Annotated[str, typer.Argument(help="A template's name, e.g. select_state.")]
 

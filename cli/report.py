@@ -7,7 +7,7 @@ import typer
 
 from cli.digests import Html, Language, baseline, daily, performance, reporting, weekly, write
 from cli.event_loop import asynchronous
-from cli.output import AsJson, console, fail, print_json, print_table
+from cli.output import AsJson, console, fail, group, print_json, print_table
 from cli.settings import read_settings
 from contracts.ledger import Amounts
 from prompts.pricing.prices import KnownModel, PriceBook, Rate, Rates, usd_text
@@ -15,7 +15,7 @@ from reports.cost import By, CostReport, Line, Span, cost_report
 from reports.recount import recount as recount_day
 from worker.backends import open_backend
 
-app = typer.Typer(add_completion=False, help="What it costs, and how it goes.", no_args_is_help=True)
+app = group("What it costs, and how it goes.")
 for command in (performance, daily, weekly, baseline):
     app.command()(command)
 

@@ -19,7 +19,6 @@ from uuid import uuid4
 import typer
 from pydantic import Field
 
-from adapters.channels.platform import Platform
 from adapters.channels.registry import PLATFORMS
 from adapters.clock import SystemClock
 from adapters.http.access import Access
@@ -31,12 +30,13 @@ from cli.replay import offline
 from cli.sandboxed import sandboxed
 from cli.serving import listening_for_metrics, server_of, stop_signal
 from cli.settings import read_settings
+from cli.warming import SilentChannel
 from contracts.conversation import Conversation, TurnRecord
-from contracts.delivery import OutboxRow, Record
+from contracts.delivery import Record
 from contracts.errors import ConfigurationError, TransientError
 from contracts.ledger import BilledCall
 from contracts.listing import ConversationQuery
-from contracts.messages import Address, InboundMessage, digest
+from contracts.messages import InboundMessage, digest
 from contracts.paging import all_conversations
 from contracts.settings import Settings
 from contracts.turn import TurnReason
@@ -70,25 +70,6 @@ _NOT_REPEATED = frozenset(
         *(TurnReason.REOPENED, TurnReason.TIMED_OUT, TurnReason.JOINED, TurnReason.PARTED, TurnReason.BUDGET_SPENT),
     }
 )
-
-
-class SilentChannel:
-    """Sending side of a platform, with its limits, that accepts everything and sends nothing."""
-
-    send_timeout, settle_after = timedelta(seconds=5), timedelta(0)
-    is_watched = shows_forming_text = False
-
-    def __init__(self, platform: Platform) -> None:
-        self.name, self.limits, self.reply_window = platform.name, platform.limits, platform.reply_window
-
-    async def send(self, row: OutboxRow) -> str:
-        return f"shadow-{row.id}"
-
-    def acknowledge(self, address: Address, platform_message_id: str) -> None:
-        return
-
-    async def close(self) -> None:
-        return
 
 
 @dataclass

@@ -6,12 +6,12 @@ from adapters.channels.asking import Refusal
 from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.channels.whatsapp.doctor import ListedTemplate, problem_of, read_templates
 from cli.event_loop import asynchronous
-from cli.output import FAILED, AsJson, fail, print_rows
+from cli.output import FAILED, AsJson, fail, group, print_rows
 from cli.settings import read_settings
 from context.loader import load_institution
 from contracts.settings import Settings
 
-app = typer.Typer(add_completion=False, help="Message templates of WhatsApp: list, check.", no_args_is_help=True)
+app = group("Message templates of WhatsApp: list, check.")
 
 
 async def _listed(settings: Settings) -> list[ListedTemplate]:

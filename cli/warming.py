@@ -3,10 +3,10 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from adapters.channels.platform import Platform
 from adapters.channels.registry import PLATFORMS
 from adapters.channels.web.inbound import web_message
 from adapters.clock import SystemClock
@@ -52,7 +52,7 @@ async def warm_up(settings: Settings, questions: Sequence[str], channel: str, *,
     database = Database(IN_MEMORY, prepare_inbox, prepare_store)
     backend = Backend(SqliteInbox(database), SqliteStore(database), MemoryEvents())
     room = asyncio.Semaphore(AT_ONCE)
-    silent = {name: _SilentChannel(name, CHANNELS[channel])}
+    silent = {name: SilentChannel(PLATFORMS[name])}
     settings = settings.model_copy(update={"quiet_window_s": "0"})
     async with sandboxed(settings) as (effective, _), open_engine(effective, backend, channels=silent) as engine:
 
@@ -71,17 +71,14 @@ async def warm_up(settings: Settings, questions: Sequence[str], channel: str, *,
         return sum(await asyncio.gather(*(ask(question) for question in questions)))
 
 
-@dataclass
-class _SilentChannel:
-    """Satisfies the `Channel` port by sending nothing."""
+class SilentChannel:
+    """Sending side of a platform, with its limits, that accepts everything and sends nothing."""
 
-    name: ChannelName
-    limits: ChannelLimits
-    send_timeout: timedelta = timedelta(seconds=1)
-    settle_after: timedelta = timedelta(seconds=1)
-    is_watched: bool = False
-    shows_forming_text: bool = False
-    reply_window: timedelta | None = None
+    send_timeout, settle_after = timedelta(seconds=5), timedelta(0)
+    is_watched = shows_forming_text = False
+
+    def __init__(self, platform: Platform) -> None:
+        self.name, self.limits, self.reply_window = platform.name, platform.limits, platform.reply_window
 
     async def send(self, row: OutboxRow) -> str:
         return f"unsent-{row.id}"

@@ -121,10 +121,7 @@ class ModelRequestRejectedError(PermanentError):
 
 
 class ChannelRefusedError(PermanentError):
-    """The platform refuses this message for good; `code` is the platform's.
-
-    `in_any_form`: as plain text too (window closed, blocked number).
-    """
+    """The platform refuses this message for good by `code`; `in_any_form`: as plain text too (window, blocked)."""
 
     def __init__(self, message: str, *, code: str, in_any_form: bool = False) -> None:
         super().__init__(message)

@@ -28,7 +28,7 @@ def bare(link: str) -> str:
 
 def is_own(link: str, domains: Collection[str]) -> bool:
     """Whether the host of a bare link is one of the domains or below one."""
-    host = link.partition("/")[0]
+    host = re.split(r"[/?#\\]", link, maxsplit=1)[0]  # browsers read "\" as "/"
     return any(host == own or host.endswith(f".{own}") for own in domains)
 
 

@@ -169,9 +169,7 @@ ADVERTISEMENT = "advertisement"
 
 
 def digest(*parts: str, size: int = 16) -> str:
-    """Return the hex SHA-256 of the parts, `size` bytes; a zero byte between them makes ('ab','c') differ from
-    ('a','bc').
-    """
+    """Return the hex SHA-256 of the parts, `size` bytes; ('ab', 'c') differs from ('a', 'bc')."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[: size * 2]
 
 

@@ -83,9 +83,7 @@ class Mean:
 
 
 class AnswerSource(StrEnum):
-    """Source of a turn's reply: the model, the cache of its answers, the institution's own text as the right answer, or
-    its text as a fallback for an unusable model answer. The last: no reply.
-    """
+    """Source of a turn's reply; TEMPLATE is the institution's text as the right answer, FALLBACK as a substitute."""
 
     MODEL = "model"
     CACHE = "cache"
@@ -127,10 +125,7 @@ def failure_of(turn: TurnRecord) -> Cause | None:
 
 
 def promotes(rating: int) -> int:
-    """Return 1 for a promoter (9, 10), -1 for a detractor (0 to 6), else 0.
-
-    Source: Reichheld, The One Number You Need to Grow, Harvard Business Review 2003.
-    """
+    """Return 1 for a promoter (9, 10), -1 for a detractor (0 to 6), else 0. Source: Reichheld, HBR 12/2003."""
     return 1 if rating >= 9 else -1 if rating <= 6 else 0
 
 

@@ -336,11 +336,12 @@ class Analyses(Protocol):
     """
 
     async def request(self, conversation_id: ConversationId, kind: AnalysisKind) -> Analysis | None:
-        """Request an analysis of the conversation's current version: the existing one, a new one, or None without such
-        a conversation. A failed analysis starts again.
-        """
+        """Return the analysis of the current version: a known or a new one (a failed one again), or None without it."""
 
     async def find(self, analysis_id: str) -> Analysis | None: ...
+
+    async def newest(self, conversation_id: ConversationId, kind: AnalysisKind) -> Analysis | None:
+        """Return the one that was requested last, whatever has been said since."""
 
 
 class Operators(Protocol):
@@ -664,9 +665,7 @@ class ChannelInbound(Protocol):
 
 
 class LiveEvent(Value):
-    """An event for a client that watches a conversation: `state`, `token`, `reply` or `error`. Durable ones have a
-    number.
-    """
+    """An event for a client that watches: `state`, `token`, `reply` or `error`; durable ones have a number."""
 
     name: str
     data: dict[str, Any]

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
@@ -32,6 +32,32 @@ def _twice(sample: Sample, aliases: Mapping[str, str]) -> Sample:
     if template := sample.labels.get("template"):
         labels |= zip(metrics.TEMPLATE_LABELS, template.rsplit("_v", 1), strict=True)
     return Sample(sample.name, labels, sample.value, sample.timestamp, sample.exemplar)
+
+
+BATCH_FIGURES = ("total", "batches", "average_size", "average_wait_ms", "overflows", "shared", "efficiency")
+
+
+def batches_of(families: Iterable[Metric]) -> dict[str, dict[str, float]]:
+    """Return the statistics of each usage. `efficiency` is the share of passes that batching has spared, in [0, 1]."""
+    read: dict[str, dict[str, float]] = {}
+    for sample in (sample for family in families for sample in family.samples if "usage" in sample.labels):
+        read.setdefault(sample.labels["usage"], {})[sample.name.removeprefix("prompter_")] = sample.value
+    found = {}
+    for usage, of in read.items():
+        items, count = of.get("batch_size_sum", 0), of.get("batch_size_count", 0)
+        wait = of.get("batch_wait_time_ms_sum", 0) / items if items else 0
+        overflow, shared = of.get("batch_overflow_total", 0), of.get("shared_calls_total", 0)
+        values = (
+            items,
+            count,
+            items / count if count else 0,
+            wait,
+            overflow,
+            shared,
+            1 - count / items if items else 0,
+        )
+        found[usage] = dict(zip(BATCH_FIGURES, values, strict=True))
+    return found
 
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -88,7 +88,14 @@ class PlatformReceiver:
             Problem: 404 when the platform is not set up.
         """
         inbound = _inbound_of(self._name, self._deps)
-        read = [self._read(post, inbound) for post in posts]
+        read, at = list[Received | Problem](), self._deps.clock.now()
+        for post in posts:
+            try:
+                inbound.verify(post, at=at)
+                read.append(inbound.parse(post, at=at))
+            except OriginRefusedError as exc:
+                REFUSED.labels(channel=self._name.value, reason="signature").inc()
+                read.append(Problem(401, "Bad signature", str(exc)))
         unavailable: Problem | None = None
         try:
             await make_durable(
@@ -109,15 +116,6 @@ class PlatformReceiver:
             outcomes[number] = problem or outcomes[number]
         await self._deps.faults.reach("ingest.before_answer")
         return outcomes
-
-    def _read(self, post: Post, inbound: ChannelInbound) -> Received | Problem:
-        at = self._deps.clock.now()
-        try:
-            inbound.verify(post, at=at)
-        except OriginRefusedError as exc:
-            REFUSED.labels(channel=self._name.value, reason="signature").inc()
-            return Problem(401, "Bad signature", str(exc))
-        return inbound.parse(post, at=at)
 
     async def _keep_more(self, received: Received) -> Problem | None:
         """Keep what of a post is no message."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from adapters.http.inbound import Problem
 from contracts.channels import Unreadable
-from contracts.delivery import Appended, Arrival, DeadLetter, OutboxRow
+from contracts.delivery import Arrival, DeadLetter, OutboxRow
 from contracts.errors import IllegalTransitionError, InboxUnavailableError, StoreUnavailableError, TransientError
 from contracts.messages import OTHER_ACCOUNT, ChannelName, DeliveryState, InboundMessage, StatusUpdate, digest
 from contracts.values import ConversationId
@@ -47,24 +47,20 @@ async def make_durable(messages: Sequence[InboundMessage], deps: WebhookDependen
         for number, (message, one) in enumerate(zip(messages, appended, strict=True)):
             first.setdefault(one.conversation_id, number)
             with reception.noting(number, one.arrival):
-                _note(message, one)
+                INBOUND.labels(message.address.channel, one.arrival).inc()
+                if OTHER_ACCOUNT in message.data:
+                    OTHER_ACCOUNTS.labels(channel=message.address.channel.value).inc()
+                log.info(
+                    "message.received",
+                    correlation_id=message.id,
+                    conversation_id=one.conversation_id,
+                    channel=message.address.channel.value,
+                    kind=message.kind.value,
+                    outcome=one.arrival.value,
+                )
         for conversation_id, number in first.items():
             with reception.waking(number):
                 await deps.queue.wake(conversation_id)
-
-
-def _note(message: InboundMessage, appended: Appended) -> None:
-    INBOUND.labels(message.address.channel, appended.arrival).inc()
-    if OTHER_ACCOUNT in message.data:
-        OTHER_ACCOUNTS.labels(channel=message.address.channel.value).inc()
-    log.info(
-        "message.received",
-        correlation_id=message.id,
-        conversation_id=appended.conversation_id,
-        channel=message.address.channel.value,
-        kind=message.kind.value,
-        outcome=appended.arrival.value,
-    )
 
 
 async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependencies) -> None:

@@ -174,11 +174,7 @@ async def open_engine(
         meter = make_meter(settings, clock)
         cache = await stack.enter_async_context(_answer_cache(settings, clock))
         executor = make_executor(settings, model, meter, cache)
-        versions = versions_for(
-            templates,
-            choice=settings.use_templates,
-            structured=settings.use_structured_templates,
-        )
+        versions = versions_for(templates, choice=settings.use_templates, structured=settings.use_structured_templates)
         prompter = make_prompter(settings, executor, versions)
 
         # Shards of the ledger belong to one process: its name must be one that no other has.

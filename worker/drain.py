@@ -45,9 +45,7 @@ OUTAGES = (*UNAVAILABLE, ConversationMovedError)
 
 @dataclass
 class DrainProgress:
-    """Progress of a drain: the messages in hand, the attempts at those of the newest turn, and the thread that the
-    conversation was joined to.
-    """
+    """Messages in hand, attempts at those of the newest turn, and the thread that the conversation was joined to."""
 
     entries: Sequence[InboxEntry] = ()
     attempts: int = 0

@@ -93,10 +93,7 @@ class HttpChannel:
             answer = await ask(self._client, "GET", f"{self._api_url}{path}", within=SEND_WITHIN, params=params)
         except HttpError as exc:
             raise ChannelUnavailableError(str(exc)) from exc
-        if answer.status in (401, 403):
-            raise ChannelAccountError(f"account {answer.status}", retry_after=ACCOUNT_PAUSE)
-        if answer.status == 429 or answer.status >= 500:
-            raise ChannelUnavailableError(f"status {answer.status}")
+        require_account(answer)
         found = object_of(answer)
         if "too big" in str(found.get("description")):
             # Telegram, of files over 20 MB.
@@ -116,6 +113,14 @@ class HttpChannel:
             await work
         except (SendOutcomeUnknownError, ChannelUnavailableError) as exc:
             log.info("channel.acknowledge_failed", channel=type(self).__name__, error=str(exc))
+
+
+def require_account(answer: Answer) -> None:
+    """Raise ChannelUnavailableError where the account is refused, or the platform takes nothing now."""
+    if answer.status in (401, 403):
+        raise ChannelAccountError(f"account {answer.status}", retry_after=ACCOUNT_PAUSE)
+    if answer.is_busy:
+        raise ChannelUnavailableError(f"status {answer.status}")
 
 
 def bearer(token: str, setting: str) -> Mapping[str, str]:

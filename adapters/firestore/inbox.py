@@ -66,10 +66,7 @@ BYTES_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class _Box:
-    """State of a conversation's inbox, apart from its messages.
-
-    `attempts` counts those of each waiting message, by its sequence.
-    """
+    """State of a conversation's inbox, apart from its messages; `attempts` are by sequence of a waiting one."""
 
     conversation_id: ConversationId
     last_sequence: int = 0
@@ -290,9 +287,7 @@ class FirestoreInbox:
         return await self._change(conversation_id, decide)
 
     async def renew(self, lease: Lease, *, ttl: timedelta, at: datetime) -> Lease:
-        """Extend the lease as the port requires, with a write at half its time: the next heartbeat makes up for a
-        failed one.
-        """
+        """Extend the lease with a write at half its time: the next heartbeat makes up for a failed one."""
         renewed = lease.model_copy(update={"expires_at": at + ttl})
 
         async def decide(box: _Box, is_first: bool) -> _Step[Lease]:
@@ -425,9 +420,7 @@ class FirestoreInbox:
     # Arrivals
 
     async def _append(self, conversation_id: ConversationId, mine: Sequence[_Waiting]) -> None:
-        """Wait for the lane; the holder writes everything waiting there, so that most callers find theirs written
-        already.
-        """
+        """Wait for the lane; its holder writes everything waiting there, mostly the caller's too."""
         lane = self._lane(conversation_id)
         lane.waiting += mine
         try:

@@ -593,9 +593,7 @@ class FirestoreOutbox(_Repository, RowChanges):
         raise StoreUnavailableError(f"the outbox row {row_id} keeps changing")
 
     async def _report(self, row_id: OutboxId, update: StatusUpdate) -> OutboxRow | None:
-        """Wait for the row's turn; the holder writes every waiting status, so that most callers find theirs written
-        already.
-        """
+        """Wait for the row's turn; its holder writes every waiting status, mostly the caller's too."""
         reports = self._reports.setdefault(row_id, _Reports())
         reports.waiting.append(update)
         reports.callers += 1
@@ -863,9 +861,7 @@ def _keep(kept: OrderedDict[K, V], key: K, value: V) -> None:
 
 
 def _receipts(additions: Iterable[Document], alone: Iterable[Document]) -> list[Receipt]:
-    """Return receipts of the history and of earlier releases, by sequence; the first of a message answered twice (a
-    retried dead letter).
-    """
+    """Return receipts of both by sequence; the first of a message answered twice (a retried dead letter)."""
     texts = [text for document in additions for text in document.fields.get("receipts", ())]
     texts += [document.fields["record"] for document in alone]
     first: dict[MessageId, Receipt] = {}

@@ -61,6 +61,17 @@ class Answer:
     def is_success(self) -> bool:
         return 200 <= self.status <= 299
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the same request may be taken later: too many requests, or an error of the server."""
+        return self.status == 429 or self.status >= 500
+
+    @property
+    def retry_after(self) -> timedelta | None:
+        """The pause that the server names in seconds (RFC 9110), at most a day; None: it names none."""
+        given = self.headers.get("retry-after", "")
+        return timedelta(seconds=min(int(given[:9]), 86_400)) if given.isascii() and given.isdecimal() else None
+
 
 def open_client(
     *,

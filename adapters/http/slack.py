@@ -48,9 +48,8 @@ class SlackWebhook:
             return
         word = answer.content.decode(errors="replace").strip()
         if answer.status == httpx.codes.TOO_MANY_REQUESTS:
-            header = answer.headers.get("retry-after")  # in seconds (RFC 9110)
-            wait = int(header) if header is not None and header.isascii() and header.isdigit() else 30
-            raise SlackWebhookError(f"too many messages; again in {wait} s", retry_after=timedelta(seconds=wait))
+            wait = timedelta(seconds=30) if answer.retry_after is None else answer.retry_after
+            raise SlackWebhookError(f"too many messages; again in {wait.total_seconds():.0f} s", retry_after=wait)
         step = NEXT_STEPS.get(word, "see its documentation of incoming webhooks")
         known = word if word in NEXT_STEPS else ""
         raise SlackWebhookError(f"{answer.status} {known}: {step}".replace(" :", ":"))

@@ -147,9 +147,7 @@ class RedisConversations(_Repository):
         return erased.turns > 0
 
     async def restore(self, archive: ConversationArchive) -> None:
-        """Restore as the port requires; in batches, as one script for a long conversation would block all other
-        commands.
-        """
+        """Restore in batches: one script for a long conversation would block all other commands."""
         head = archive.head
         unfinished, _ = await self._replace_all(head.id, lambda stored: head.being_restored(over=stored.version))
         for piece in _pieces(archive):
@@ -416,9 +414,7 @@ def _row_parts(row: OutboxRow) -> tuple[Argument, ...]:
 
 
 def _platform_of(row: OutboxRow) -> str:
-    """Return the key by which a status finds the row, hashed since platform ids may carry phone numbers; '' before a
-    send.
-    """
+    """Return the key by which a status finds the row, hashed: ids may carry phone numbers; '' before a send."""
     if row.platform_message_id is None:
         return ""
     return digest(row.address.channel, row.address.account, row.platform_message_id)

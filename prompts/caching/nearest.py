@@ -21,10 +21,7 @@ class Near:
 
 
 class VectorIndex:
-    """Unit vectors of one scope with the signatures of their texts; the newest row replaces the oldest.
-
-    `width` is the length of a vector; 384 in all-MiniLM-L6-v2.
-    """
+    """Unit vectors of one scope, `width` long, with their texts' signatures; the newest replaces the oldest."""
 
     def __init__(self, width: int, *, most: int = MOST_ROWS) -> None:
         self._width = width

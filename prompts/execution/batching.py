@@ -23,30 +23,34 @@ CAPACITY = 1_000
 class BatchStatistics:
     """Counts of one usage since the start: `items` in `batches`, `overflow` alone, `shared` with identical ones."""
 
+    usage: str
     batches: int = 0
     items: int = 0
     largest: int = 0
     overflow: int = 0
     shared: int = 0
-    waited_ms: float = 0.0
 
-    def note_batch(self, usage: str, size: int) -> None:
+    def __post_init__(self) -> None:
+        # They begin at 0, so that a panel has them before the first time.
+        for instrument in (BATCH_WAIT, BATCH_OVERFLOW, SHARED_CALLS):
+            instrument.labels(self.usage)
+
+    def note_batch(self, size: int) -> None:
         self.batches += 1
         self.items += size
         self.largest = max(self.largest, size)
-        BATCH_SIZE.labels(usage).observe(size)
+        BATCH_SIZE.labels(self.usage).observe(size)
 
-    def note_wait(self, usage: str, seconds: float) -> None:
-        self.waited_ms += seconds * 1000
-        BATCH_WAIT.labels(usage).observe(seconds * 1000)
+    def note_wait(self, seconds: float) -> None:
+        BATCH_WAIT.labels(self.usage).observe(seconds * 1000)
 
-    def note_overflow(self, usage: str) -> None:
+    def note_overflow(self) -> None:
         self.overflow += 1
-        BATCH_OVERFLOW.labels(usage).inc()
+        BATCH_OVERFLOW.labels(self.usage).inc()
 
-    def note_shared(self, usage: str) -> None:
+    def note_shared(self) -> None:
         self.shared += 1
-        SHARED_CALLS.labels(usage).inc()
+        SHARED_CALLS.labels(self.usage).inc()
 
 
 @dataclass(eq=False)
@@ -81,7 +85,6 @@ class Grouper(Generic[Item, Result]):
         capacity: int = CAPACITY,
     ) -> None:
         self._work = work
-        self._usage = usage
         self._size = size
         self._window = window.total_seconds()
         self._capacity = capacity
@@ -89,7 +92,7 @@ class Grouper(Generic[Item, Result]):
         self._running: dict[_Batch[Item, Result], None] = {}
         self._timer: asyncio.Handle | None = None
         self._closed = False
-        self.statistics = BatchStatistics()
+        self.statistics = BatchStatistics(usage)
 
     async def submit(self, item: Item) -> Result:
         """Return the result for this item.
@@ -101,7 +104,7 @@ class Grouper(Generic[Item, Result]):
         if self._closed:
             raise GroupClosedError("the process is stopping")
         if len(self._waiting) >= self._capacity:
-            self.statistics.note_overflow(self._usage)
+            self.statistics.note_overflow()
             return (await _done(self._work, [item]))[0]
         loop = asyncio.get_running_loop()
         waiting: _Waiting[Item, Result] = _Waiting(item, loop.time(), loop.create_future())
@@ -141,9 +144,9 @@ class Grouper(Generic[Item, Result]):
         for waiting in members:
             del self._waiting[waiting]
         loop = asyncio.get_running_loop()
-        self.statistics.note_batch(self._usage, len(members))
+        self.statistics.note_batch(len(members))
         for waiting in members:
-            self.statistics.note_wait(self._usage, loop.time() - waiting.since)
+            self.statistics.note_wait(loop.time() - waiting.since)
         task = loop.create_task(_done(self._work, [waiting.item for waiting in members]))
         batch: _Batch[Item, Result] = _Batch(members, task)
         self._running[batch] = None

@@ -98,10 +98,7 @@ class MeteredModel:
         self._provider = provider
 
     async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
-        """
-        Raises:
-            BudgetSpentError: a ceiling leaves too little for the call.
-        """
+        """Raises BudgetSpentError: a ceiling leaves too little for the call."""
         context = request.context
         with self._meter.hold(request) as hold:
             with call_span(hold.request, provider=self._provider) as called:

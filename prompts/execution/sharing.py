@@ -65,20 +65,20 @@ class SharingModel:
 
     async def _shared(self, request: ModelRequest) -> ModelResponse:
         usage = request.schema_name
-        statistics = self.statistics.setdefault(usage, BatchStatistics())
+        statistics = self.statistics.setdefault(usage, BatchStatistics(usage))
         identity = _identity(request)
         if not self._calls.is_under_way(identity):
             result = await self._calls.run(identity, partial(self._ask_with_a_warm_prefix, request, statistics))
             return result.value
         if self._waiting[usage] >= self._capacity:
-            statistics.note_overflow(usage)
+            statistics.note_overflow()
             return await self._ask(request)
         self._waiting[usage] += 1
         try:
             result = await self._calls.run(identity, partial(self._ask, request))
         finally:
             self._waiting[usage] -= 1
-        statistics.note_shared(usage)
+        statistics.note_shared()
         return result.value.model_copy(update={"tokens": TokenCount(), "shared": True})
 
     async def _ask_with_a_warm_prefix(self, request: ModelRequest, statistics: BatchStatistics) -> ModelResponse:
@@ -90,7 +90,7 @@ class SharingModel:
         if warmer is None:
             return await self._warm(request, prefix, statistics)
         if self._waiting[usage] >= self._capacity:
-            statistics.note_overflow(usage)
+            statistics.note_overflow()
             return await self._ask(request)
         self._waiting[usage] += 1
         warmer.size += 1
@@ -100,7 +100,7 @@ class SharingModel:
             await warmer.answered_within(min(self._warming, request.timeout / 2))
         finally:
             self._waiting[usage] -= 1
-        statistics.note_wait(usage, self._monotonic() - began)
+        statistics.note_wait(self._monotonic() - began)
         return await self._ask(request)
 
     async def _warm(self, request: ModelRequest, prefix: Hashable, statistics: BatchStatistics) -> ModelResponse:
@@ -111,7 +111,7 @@ class SharingModel:
             # Answered or not: the calls behind it do not wait for each other in turn.
             del self._warmers[prefix]
             warmer.answered.set()
-            statistics.note_batch(request.schema_name, warmer.size)
+            statistics.note_batch(warmer.size)
 
     async def _ask(self, request: ModelRequest) -> ModelResponse:
         response = await self._model.complete(request)

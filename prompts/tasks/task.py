@@ -85,9 +85,6 @@ class Task(Generic[V, A]):
 
 
 def require(condition: bool, message: str) -> None:
-    """
-    Raises:
-        UnusableModelOutputError: the condition does not hold; the message is shown to the model.
-    """
+    """Raises UnusableModelOutputError: the condition does not hold; the message is shown to the model."""
     if not condition:
         raise UnusableModelOutputError(message)

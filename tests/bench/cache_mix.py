@@ -173,8 +173,8 @@ async def main() -> None:
     )
     batches = embedder.statistics
     console.print(
-        f"embeddings: {batches.items:,} in {batches.batches:,} batches, {batches.mean_size:.2f} each, "
-        f"{batches.waited_ms / max(1, batches.items):.1f} ms waited, {batches.overflow:,} overflows"
+        f"embeddings: {batches.items:,} in {batches.batches:,} batches of {batches.largest} at most, "
+        f"{batches.overflow:,} overflows"
     )
     await embedder.close()
 

@@ -12,8 +12,9 @@ from prometheus_client import generate_latest
 from typer.testing import CliRunner
 
 from adapters.redis.cache import RedisCache
-from cli.cache import app, batches_of
+from cli.cache import app
 from contracts.conversation import TaskName
+from observability.exposition import batches_of
 from observability.metrics import REGISTRY
 from prompts.caching.questions import CachePolicy
 from prompts.execution.batching import GroupedEmbedder
@@ -112,7 +113,7 @@ def test_warming_asks_each_question_once(prosa: Prosa, tmp_path: Path, channel: 
 
 async def test_batches_of_a_process_are_read_from_its_metrics() -> None:
     grouped = GroupedEmbedder(HashedEmbedder())
-    before = batches_of(generate_latest(REGISTRY).decode()).get("embedding", {"total": 0, "batches": 0})
+    before = batches_of(REGISTRY.collect()).get("embedding", {"total": 0, "batches": 0})
     await grouped.embed(["oi", "bom dia", "quanto custa"])
     await grouped.close()
     content = generate_latest(REGISTRY)

@@ -21,6 +21,7 @@ CLOSED = (
     "/static/nothing.js",
     "/metrics",
     "/console/status",
+    "/console/cache",
     "/console/reports/daily",
     "/readyz",
     "/docs",
@@ -44,6 +45,7 @@ OPENED = (
     "/console/about",
     "/console/conversations",
     "/console/status",
+    "/console/cache",
 )
 
 
@@ -67,6 +69,7 @@ OPENED = (
     "/console/about",
     "/console/conversations",
     "/console/status",
+    "/console/cache",
 )
 
 

@@ -1,9 +1,13 @@
 """The console's pages over HTTP: lists, one conversation, the agents' actions, dead letters, flags and experiments."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 from pydantic import SecretStr
+from test_analyses import end
 from webhook_bed import WebhookBed, assert_problem, webhook_bed
 
 from adapters.channels.whatsapp import WhatsAppSettings
@@ -19,9 +23,13 @@ from contracts.messages import Address, ChannelName, Template
 from contracts.values import ConversationId
 from flags.definitions import Flag, Status
 from flags.store import FlagStore
+from observability.exposition import batches_of
+from observability.metrics import REGISTRY
+from prompts.execution.batching import GroupedEmbedder
 from sandbox.app import SandboxSettings, create_app
 from sandbox.behaviour import GraphBehaviour
 from tests.builders import START, SteppingClock, inbound, pyloto
+from tests.prompts_cache.hashed_embedder import HashedEmbedder
 
 HTML = {"Accept": "text/html", "Accept-Language": "en"}
 C1 = ConversationId("web:c-1")
@@ -65,6 +73,49 @@ async def test_a_conversation_goes_through_an_agent_s_hands(bed: WebhookBed) -> 
     assert "closed" in await page(bed, PAGE)
     assert "This is not possible now." in await post(bed, f"{PAGE}/hand-back", 409)
     await post(bed, f"{PAGE}/reopen", 303)
+
+
+async def test_a_review_is_processing_until_its_result_is_pushed(bed: WebhookBed) -> None:
+    await bed.write("Olá", id="m-1")
+    await bed.reply("Pois não")
+    assert "Processing" not in await page(bed, PAGE)
+    await post(bed, f"{PAGE}/review", 303)
+    assert "Processing the review…" in await page(bed, PAGE)
+    portuguese = await bed.http.get(PAGE, headers=HTML | {"Accept-Language": "pt-BR"})
+    assert "Processando a revisão…" in portuguese.text
+    async with (
+        server_of(bed.app).running(listen("127.0.0.1", 0)) as url,
+        httpx.AsyncClient(base_url=url, timeout=30) as http,
+        http.stream("GET", f"{PAGE}/live", headers=HTML) as stream,
+    ):
+        lines = stream.aiter_lines()
+        await until(lines, "Processing the review…")
+        result = {"answered": "partly", "sentiment": "neutral", "assessment": "Um <b>preço</b> faltou"}
+        await end(bed, bed.queue.asked[-1], result=result | {"unresolved_needs": ["preço"], "taxonomy_gaps": []})
+        await until(lines, "Um &lt;b&gt;preço&lt;/b&gt; faltou")
+    shown = await page(bed, PAGE)
+    for words in ("Partly answered", "Unresolved: preço"):
+        assert words in shown
+    assert "Processing" not in shown
+
+
+async def until(lines: AsyncIterator[str], words: str) -> None:
+    async with asyncio.timeout(20):
+        async for line in lines:
+            if words in line:
+                return
+    raise AssertionError(f"the stream ended without {words}")
+
+
+async def test_batches_and_hits_of_the_process_are_on_the_page_of_the_cache(bed: WebhookBed) -> None:
+    grouped = GroupedEmbedder(HashedEmbedder())
+    await grouped.embed(["oi", "bom dia"])
+    await grouped.close()
+    found = batches_of(REGISTRY.collect())["embedding"]
+    row = (await page(bed, "/console/cache")).partition("<td>embedding</td>")[2].partition("</tr>")[0]
+    cells = row.replace("<td>", "").split("</td>")
+    assert cells[:3] == [f"{found[name]:.4g}" for name in ("total", "batches", "average_size")]
+    assert cells[6] == f"{found['efficiency']:.0%}".replace("%", " %")
 
 
 async def test_what_was_read_in_a_file_is_shown_as_such(bed: WebhookBed) -> None:

@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from adapters.channels.registry import PLATFORMS
 from adapters.http.inbound import BodyReader, Problem
 from contracts.access import Caller, Role
+from contracts.analysis import AnalysisKind
 from contracts.conversation import RESTING_STATES, Conversation, Owner, Speaker, State, TurnRecord, Utterance
 from contracts.delivery import ConversationSummary, InboxEntry, OutboxRow
 from contracts.errors import (
@@ -141,7 +142,9 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
 
         async def stamp() -> object:
             head = await deps.conversation(conversation_id)
-            return head.version, await deps.store.outbox.unsent(head.id), len(await deps.inbox.pending(head.id))
+            review = await deps.analyses.newest(head.id, AnalysisKind.CONVERSATION_REVIEW)
+            unsent, pending = await deps.store.outbox.unsent(head.id), await deps.inbox.pending(head.id)
+            return head.version, unsent, len(pending), review and (review.id, review.status)
 
         return _stream(render, stamp)
 
@@ -207,13 +210,14 @@ def _system_of(one: Exchange, institution: Institution | None, deps: WebhookDepe
 
 
 async def _thread(head: Conversation, deps: WebhookDependencies) -> dict[str, Any]:
-    transcript, turns, rows, pending = await asyncio.gather(
+    transcript, turns, rows, pending, review = await asyncio.gather(
         deps.store.conversations.transcript(head.id),
         deps.store.conversations.turns(head.id, limit=MAX_TURNS),
         deps.store.outbox.rows(head.id),
         deps.inbox.pending(head.id),
+        deps.analyses.newest(head.id, AnalysisKind.CONVERSATION_REVIEW),
     )
-    return {"head": head, "entries": timeline(transcript, turns, rows, pending)}
+    return {"head": head, "entries": timeline(transcript, turns, rows, pending), "review": review}
 
 
 async def _page(
@@ -272,10 +276,14 @@ async def _act(
             await operators.reopen(conversation_id, agent=agent)
         case "escalate":
             await operators.escalate(conversation_id, agent=agent, reason=TurnReason.BY_OPERATOR)
+        case "review":
+            await deps.analyses.request(conversation_id, AnalysisKind.CONVERSATION_REVIEW)
         case "note" if given.get("text", "").strip():
             await operators.note(conversation_id, given["text"].strip(), agent=agent, request_id=request_id)
         case _:
-            raise Problem(404, "No such action", "There are take, reply, hand-back, close, reopen, escalate and note.")
+            raise Problem(
+                404, "No such action", "There are take, reply, hand-back, close, reopen, escalate, review and note."
+            )
 
 
 def _message(given: Mapping[str, str]) -> OutboundMessage:
@@ -362,16 +370,13 @@ def timeline(
     for entry in pending:
         said = Utterance(speaker=Speaker.PERSON, text=entry.message.text, at=entry.message.received_at)
         entries.append(Entry(said.at, said))
-    return _with_last_turns(sorted(entries, key=lambda entry: entry.at))
-
-
-def _with_last_turns(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the entries with each turn at its last line only."""
+    # Each turn at its last line only.
     seen: set[TurnId] = set()
-    found = []
-    for entry in reversed(entries):
-        turn = entry.turn if entry.turn and entry.turn.id not in seen else None
+    found = list[Entry]()
+    entries.sort(key=lambda one: one.at)
+    for one in reversed(entries):
+        turn = one.turn if one.turn and one.turn.id not in seen else None
         if turn:
             seen.add(turn.id)
-        found.append(replace(entry, turn=turn))
+        found.append(replace(one, turn=turn))
     return found[::-1]

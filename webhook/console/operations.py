@@ -1,6 +1,7 @@
 """Operation in the browser: the first five numbers, reports of cost and performance, dead letters, preferences."""
 
 from datetime import date
+from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -10,6 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from adapters.dead_letters import retry_dead_letter
 from adapters.http.inbound import Problem
 from contracts.access import Role
+from observability.exposition import BATCH_FIGURES, batches_of
+from observability.metrics import REGISTRY
 from webhook.console.rendering import (
     LANGUAGE_COOKIE,
     LANGUAGES,
@@ -38,6 +41,15 @@ def operation_routes(deps: WebhookDependencies) -> APIRouter:
     @router.get("/reports/{name}", summary="daily, weekly, cost or performance; ?from=DAY&to=DAY")
     async def report(name: str, request: Request, first: First = None, last: Last = None) -> Response:
         return await _report(name, first, last, request, deps)
+
+    @router.get("/cache", include_in_schema=False)
+    async def cache(request: Request) -> Response:
+        families = list(REGISTRY.collect())
+        counted = [one for family in families for one in family.samples if one.name.startswith("prompter_cache_")]
+        hits = [one for one in counted if one.name == "prompter_cache_hits_total" and one.value]
+        misses = {one.labels["task"]: one.value for one in counted if one.name == "prompter_cache_misses_total"}
+        content: dict[str, Any] = {"figures": BATCH_FIGURES, "batches": batches_of(families)}
+        return html("cache.html", request, deps, here="cache", hits=hits, misses=misses, **content)
 
     @router.get("/dead-letters", include_in_schema=False)
     async def dead_letters(request: Request, retried: str = "") -> Response:

@@ -75,7 +75,6 @@ class AnalysisRequests:
         return Filed.of(record).analysis if record else None
 
     async def newest(self, conversation_id: ConversationId, kind: AnalysisKind) -> Analysis | None:
-        """The one asked for last, whatever has been said since."""
         mine = family(conversation_id, kind)
         found = await self.store.records.page(COLLECTION, at=self.clock.now(), after=mine, limit=1)
         return Filed.of(found[0]).analysis if found and found[0].key.startswith(mine) else None

@@ -10,10 +10,7 @@ MOST_NOTED = 10_000
 
 
 class AttemptRefunds:
-    """Attempts to take back, by conversation and sequence.
-
-    They get lost with the process: that costs a message one attempt of five.
-    """
+    """Attempts to take back; lost with the process, which costs a message one attempt of five."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox

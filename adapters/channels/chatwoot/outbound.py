@@ -6,10 +6,10 @@ from typing import Any
 from urllib.parse import quote
 
 from adapters.channels.chatwoot import LIMITS, REFERENCE
-from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, plain
+from adapters.channels.sending import HttpChannel, accepted_id, plain, require_account
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
-from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
+from contracts.errors import ChannelRefusedError
 from contracts.media import InboundMedia, MediaFile, MediaLimits
 from contracts.messages import ChannelName, OutboundMessage
 
@@ -59,8 +59,5 @@ def _taken(answer: Answer) -> Answer:
     """Return the answer of an accepted call. Raises ChannelUnavailableError, ChannelRefusedError: by its status."""
     if answer.is_success:
         return answer
-    if answer.status in (401, 403):
-        raise ChannelAccountError(f"account {answer.status}", retry_after=ACCOUNT_PAUSE)
-    if answer.status == 429 or answer.status >= 500:
-        raise ChannelUnavailableError(f"status {answer.status}")
+    require_account(answer)
     raise ChannelRefusedError("the platform refuses it", code=str(answer.status), in_any_form=answer.status == 404)

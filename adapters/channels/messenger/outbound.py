@@ -92,11 +92,11 @@ def _refusal(answer: Answer) -> ChannelUnavailableError | ChannelRefusedError:
     """Decide by the platform's codes; throttling arrives as 400 too."""
     code, subcode = code_of(answer), code_of(answer, "error_subcode")
     if code is None:
-        pause = None if answer.status == 429 or answer.status >= 500 else ACCOUNT_PAUSE
+        pause = None if answer.is_busy else ACCOUNT_PAUSE
         return ChannelUnavailableError(f"no code, status {answer.status}", retry_after=pause)
     if answer.status == 401 or code in OF_ACCOUNT or subcode == RESTRICTED_PAGE:
         return ChannelAccountError(f"account {code}", retry_after=ACCOUNT_PAUSE)
-    if code in WAIT_CODES or answer.status == 429 or answer.status >= 500:
+    if code in WAIT_CODES or answer.is_busy:
         return ChannelUnavailableError(f"platform {code}")
     in_any_form = code in OF_PERSON or subcode in (WINDOW_CLOSED, NO_SUCH_USER)
     said = f"{code}/{subcode}" if subcode else str(code)

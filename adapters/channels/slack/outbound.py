@@ -112,10 +112,8 @@ def _row(option: Option) -> dict[str, Any]:
 
 def _refusal(answer: Answer) -> ChannelUnavailableError | ChannelRefusedError:
     error = str(object_of(answer).get("error", ""))
-    seconds = answer.headers.get("retry-after", "")
-    pause = timedelta(seconds=min(int(seconds[:9]), 86_400)) if seconds.isascii() and seconds.isdecimal() else None
-    if answer.status == 429 or answer.status >= 500 or error in WAIT or not error:
-        return ChannelUnavailableError(error or f"status {answer.status}", retry_after=pause)
+    if answer.is_busy or error in WAIT or not error:
+        return ChannelUnavailableError(error or f"status {answer.status}", retry_after=answer.retry_after)
     if error in OF_ACCOUNT:
         return ChannelAccountError(f"account {error}", retry_after=ACCOUNT_PAUSE)
     return ChannelRefusedError("the platform refuses the message", code=error[:64], in_any_form=error in IN_ANY_FORM)

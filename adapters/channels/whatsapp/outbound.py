@@ -166,13 +166,13 @@ def _refusal(answer: Answer, attempts: int) -> ChannelUnavailableError | Channel
     code = code_of(answer)
     if code is None:
         # A gateway on the way, or a wrong address: the platform has not judged the message.
-        pause = None if answer.status == 429 or answer.status >= 500 else ACCOUNT_PAUSE
+        pause = None if answer.is_busy else ACCOUNT_PAUSE
         return ChannelUnavailableError(f"no code, status {answer.status}", retry_after=pause)
     if answer.status == 401 or is_of_account(code):
         return ChannelAccountError(f"account {code}", retry_after=ACCOUNT_PAUSE)
     if code == PAIR_RATE_CODE:
         pause = timedelta(seconds=PAIR_RATE_BASE ** min(attempts - 1, 4))
         return ChannelUnavailableError(f"pair rate {code}", retry_after=pause)
-    if code in WAIT_CODES or answer.status == 429 or answer.status >= 500:
+    if code in WAIT_CODES or answer.is_busy:
         return ChannelUnavailableError(f"platform {code}")
     return ChannelRefusedError("the platform refuses the message", code=str(code), in_any_form=is_in_any_form(code))

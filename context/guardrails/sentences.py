@@ -15,6 +15,11 @@ _BLANKS = re.compile(r" {2,}")
 _END = re.compile(r"\n+|[.!?\u2026]+[\"'\u201d\u2019)*_]*\s+")
 _ABBREVIATION = re.compile(r"(?<!\w)[^\W\d_]{1,2}\.$")  # "J. Lima", "Av. Brasil"
 _MARKER = re.compile(r"\W*\d{1,2}\.$")
+# A circled digit, a keycap, one in parentheses, or a number and its mark at the beginning of a line.
+_ITEM = re.compile(
+    r"(?P<circled>[\u2460-\u2468])(?= )|(?P<keycap>[0-9])\ufe0f?\u20e3(?= )|\((?P<enclosed>[0-9])\)(?= )"
+    r"|(?:\A|\n)[ *_]{0,4}(?P<line>[0-9]{1,2})[*_]{0,2} ?[.):\u2013\u2014-][*_]{0,2}(?= )"
+)
 _LONGEST_ABBREVIATION = 3
 _LONGEST_MARKER = 5
 _HYPHENS = "\u2010\u2011\u2212\ufe63\uff0d"
@@ -59,7 +64,14 @@ _BASE = _Table(_base)
 
 
 def seen(text: str) -> str:
-    """The text as a person sees it: compatibility forms resolved, one blank at a time, newlines kept."""
+    """The text as a person sees it: compatibility forms resolved, one blank at a time, newlines kept.
+
+    Where the numbers of a list count from one, each begins a line in one form.
+    """
+    items = [int(unicodedata.normalize("NFKC", item[item.lastgroup or 0])) for item in _ITEM.finditer(text)]
+    if len(items) > 1 and items == list(range(1, len(items) + 1)):
+        numbers = iter(items)
+        text = _ITEM.sub(lambda _: f"\n{next(numbers)}.", text)
     if not _USUAL.fullmatch(text):
         text = unicodedata.normalize("NFKC", text.translate(_VISIBLE)).translate(_VISIBLE)
     return _BLANKS.sub(" ", text) if "  " in text else text

@@ -25,6 +25,7 @@ PAGES = (
     "/console/conversations/web%3Ahostile",
     "/console/dead-letters",
     "/console/status",
+    "/console/conversations/web%3Ahostile/prompts?turn=web%3Ahostile/1",
     "/console/reports/cost",
     "/console/reports/performance",
     "/console/flags",

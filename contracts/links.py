@@ -51,13 +51,16 @@ def _marked(text: str, institution: Institution) -> str:
     whose = "link do cliente" if institution.language.startswith("pt") else "customer's link"
 
     def mark(link: str) -> str:
-        if is_own(bare(link), institution.allowed_domains):
-            return link
         shown = link.rstrip(_ENDS)
-        cut = re.sub(r"^[^/]*://", "", shown).replace(".", "[.]").replace("://", "[:]//")
+        cut = re.sub(r"^(?:[^/]*:)?//", "", shown).replace(".", "[.]").replace("://", "[:]//")
         return f"[{whose}: {cut}]{link[len(shown) :]}"
 
-    for found in reversed(linkifier().match(text) or []):
-        if found.schema != "mailto:":
+    def is_theirs(link: str) -> bool:
+        return not is_own(bare(link), institution.allowed_domains)
+
+    text = SCHEME.sub(lambda found: mark(found[0]) if is_theirs(found[0]) else found[0], text)
+    # What is left around a mark can be a link in its turn.
+    while links := [one for one in linkifier().match(text) or () if one.schema != "mailto:" and is_theirs(one.raw)]:
+        for found in reversed(links):
             text = f"{text[: found.index]}{mark(found.raw)}{text[found.last_index :]}"
-    return SCHEME.sub(lambda found: mark(found[0]), text)
+    return text

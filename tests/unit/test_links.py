@@ -1,7 +1,7 @@
 """A customer's link is shown to the team, marked, and nothing makes a link of it again."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.links import bare, is_own, linkifier, unlinked
@@ -23,7 +23,7 @@ PIECES = st.sampled_from(
         ("em pyloto.com.br ou https://crm.pyloto.com.br/a", "em pyloto.com.br ou https://crm.pyloto.com.br/a"),
         ("pyloto.com.br.golpe.shop", "[link do cliente: pyloto[.]com[.]br[.]golpe[.]shop]"),
         ("https://golpe.shop?.pyloto.com.br", "[link do cliente: golpe[.]shop?[.]pyloto[.]com[.]br]"),
-        ("https://golpe.shop\\.pyloto.com.br", "[link do cliente: golpe[.]shop]\\.pyloto.com.br"),
+        ("https://golpe.shop\\.pyloto.com.br", "[link do cliente: golpe[.]shop\\[.]pyloto[.]com[.]br]"),
         ("escreva para ana@padaria.com", "escreva para ana@padaria.com"),
         ("app://abrir e www.golpe.zzz", "[link do cliente: abrir] e [link do cliente: www[.]golpe[.]zzz]"),
     ],
@@ -34,6 +34,7 @@ def test_links_of_others_are_marked(text: str, shown: str) -> None:
     assert unlinked({"wants": [text], "count": 1}, pyloto()) == {"wants": [shown], "count": 1}
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=8).map("".join))
 def test_no_link_of_others_is_left(text: str) -> None:
     for found in linkifier().match(unlinked(text, pyloto())) or ():

@@ -16,6 +16,7 @@ import pytest
 from adapters.email import EmailError, Mailer
 from adapters.http.callbacks import HttpCallback, signature
 from adapters.http.slack import SlackWebhook
+from contracts.analysis import AnalysisKind
 from contracts.errors import ConfigurationError
 from contracts.links import linkifier
 from contracts.notices import COLLECTION, NoticeEvent, NoticeTarget
@@ -182,7 +183,7 @@ async def test_a_customers_link_is_marked_and_cannot_be_clicked_wherever_a_summa
 
     team = Team(bed, **{NoticeTarget.WEBHOOK: receive})
     await say(bed, "paguei em www.golpe.example/a.php, me liga")
-    asked = await desk_of(bed.engine.analyses).request(C1, "handoff_summary")
+    asked = await desk_of(bed.engine.analyses).request(C1, AnalysisKind.HANDOFF_SUMMARY)
     assert asked
     await analyse(asked.id, bed.engine.analyses)
     for _ in range(3):
@@ -211,7 +212,7 @@ async def test_an_e_mail_is_tried_again_and_the_model_s_summary_comes_with_the_r
         (first,) = server.got
         assert "espera por uma pessoa" in first["subject"]
         assert first["to"] == "time@pyloto.example, noite@pyloto.example"
-        summary = await desk_of(bed.engine.analyses).request(C1, "handoff_summary")
+        summary = await desk_of(bed.engine.analyses).request(C1, AnalysisKind.HANDOFF_SUMMARY)
         assert summary
         await analyse(summary.id, bed.engine.analyses)
         bed.clock.move(timedelta(minutes=11))

@@ -183,21 +183,21 @@ def figures() -> tuple[list[Figure], Way]:
     sizes = function_lines()
     count, found = words_to_leave()
     return [
-        Figure("lines of product code", lines(), 57_000),
+        Figure("lines of product code", lines(), 56_300),
         Figure("own frames at the first model call", len(way.frames), LIMITS["frames"]),
         Figure("modules that one chat message enters", len(way.modules), LIMITS["modules"]),
         Figure("functions that one chat message enters", len(way.functions)),
         Figure("function lines, median", sizes[len(sizes) // 2]),
         Figure("function lines, p90", sizes[len(sizes) * 9 // 10]),
         Figure("private functions used once, per 1,000 lines", round(used_once(), 1), LIMITS["used once"]),
-        Figure("flat files in worker/", flat_files("worker"), 16),
+        Figure("flat files in worker/", flat_files("worker"), 15),
         Figure("flat files in prompts/", flat_files("prompts"), 4),
         Figure("words to leave, per 10,000", round(len(found) / count * 10_000, 1), LIMITS["words"]),
     ], way
 
 
 # Held where the product is; to lower with it. The lines were 46,400 before people, time and six more channels.
-LIMITS = {"frames": 9.0, "modules": 97.0, "used once": 13.0, "words": 6.0}
+LIMITS = {"frames": 8.0, "modules": 89.0, "used once": 11.5, "words": 3.0}
 
 
 def main() -> int:

@@ -143,7 +143,8 @@ def test_a_conversation_is_traced_handed_back_exported_and_erased(prosa: Prosa) 
     assert prosa("conversations", "erase", "t1", stdin="n\n").returncode == 1
     erased = json.loads(prosa("conversations", "erase", "t1", "--yes", "--json").stdout)
     assert erased["conversation"] == "web:t1"
-    assert set(erased["erased"]) == {"inbox", "conversation", "outbox", "dead_letters", "records", "names"}
+    places = {"inbox", "conversation", "outbox", "dead_letters", "records", "prompts", "names", "caches"}
+    assert set(erased["erased"]) == places
     assert erased["erased"]["outbox"] > 0
     for command in ("show", "export", "trace"):
         gone = prosa("conversations", command, "t1")

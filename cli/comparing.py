@@ -14,7 +14,7 @@ from contracts.errors import ConfigurationError
 from contracts.turn import TurnReason
 from contracts.values import Value
 from fsm.table import MOVES
-from prompts.language import likely_language
+from contracts.language import likely_language
 
 Turn = Mapping[str, Any]
 """A turn as `contracts.views.turn_view` returns it."""

@@ -209,7 +209,7 @@ def _known_texts(texts: dict[str, Any]) -> dict[str, Any]:
 # Texts that a newer release published are passed over, as its fields are.
 Texts = Annotated[dict[FixedText, str], BeforeValidator(_known_texts)]
 
-# Languages of which a message of a person can be recognised (`prompts/language.py`).
+# Languages of which a message of a person can be recognised (`contracts/language.py`).
 RECOGNISED_LANGUAGES = ("en", "es", "pt")
 
 

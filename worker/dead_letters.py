@@ -10,7 +10,7 @@ from contracts.turn import Turn, TurnReason
 from fsm.machine import migrate
 from observability.logs import logger
 from observability.metrics import DEAD_LETTERS, note_transitions
-from prompts.language import speaking_to
+from contracts.language import speaking_to
 from worker import outbox
 from worker.dependencies import OperatorDependencies, OutboxDependencies
 from worker.people.operators import CONFLICT_RETRIES, to_a_person

@@ -41,7 +41,7 @@ from observability.metrics import ANSWERS, FALLBACKS, GATE_FINDINGS, TURN_SECOND
 from observability.tracing import span
 from prompts.execution.prompt_task import TaskResult, TurnClock
 from prompts.execution.quality import gate_scores, scored
-from prompts.language import speaking_to
+from contracts.language import speaking_to
 from prompts.prompter import Prompter, ThreeTasks
 from prompts.request import TurnView
 from prompts.tasks.message_type import fallback_message_type

@@ -33,8 +33,8 @@ _CLOCK = re.compile(
     r"|(?P<c>\d{1,2}):(?P<cm>\d{2})(?: ?h)?(?![\w:])|(?P<d>\d{1,2})(?:\.(?P<dm>\d{2}))?(?= ?[ap]\.? ?m\b))"
 )
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?!\w)")
-_MIXED = re.compile(r"(?<!\w)(?:\d+[^\W\d_]|[^\W\d_]+\d)\w*")
-_GLUED = re.compile(r"(\d+)([^\W\d_]+)")
+_MIXED = re.compile(r"(?<!\w)(?:\d+(?:[.,]\d+)*[^\W\d_]|[^\W\d_]+\d)\w*")
+_GLUED = re.compile(r"(\d+(?:[.,]\d+)*)([^\W\d_]+)")
 _SIGNED = re.compile(
     r"(?P<sign>[a-z]{0,3}[$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0e3f\u17db\u20a0-\u20cf\U0001f4b2]) ?"
     r"(?P<after>\d+(?:[.,]\d+)*)?"
@@ -61,7 +61,7 @@ _IN_PHRASES = frozenset(f"duration-{name}" for name in ("second", "minute", "day
 _HOMOGRAPHS = frozenset(("once", "dos", "sei", "due", "cent", "elf", "acht", "null"))
 _CLOCK_HOURS = frozenset(("duration-hour",))
 _MARKER = re.compile(r"\W{0,3}(?:\d{1,2}[.)]|[^\W\d_]+ \d ?[:)\u2013-])\s")
-_AFTER = re.compile(r"[ ]?([^\W\d_]+)|[ ](\d)")
+_AFTER = re.compile(r"[ -]?([^\W\d_]+)|[ ](\d)")
 _MONTH_AFTER = re.compile(r"(?: [a-z]{2})? ([^\W\d_]{3,})")
 _WORD_BEFORE = re.compile(r"([^\W\d_]+) $")
 _CUTS = re.compile(r"[,;.:/\0]")
@@ -359,7 +359,12 @@ class _Reading:
                 units = self.words.stems(glued[2])
                 self._take(*match.span())
                 yield Atom(Kind.COUNT, _canonical(glued[1]), match[0], units, units)
-            elif glued and glued[2] in _ORDINAL and int(glued[1]) <= 10 and self.sentence[match.end() - 1].islower():
+            elif (
+                glued
+                and glued[2] in _ORDINAL
+                and float(_canonical(glued[1])) <= 10
+                and self.sentence[match.end() - 1].islower()
+            ):
                 self._take(*match.span())
             else:
                 yield self._atom(Kind.CODE, match[0], *match.span())
@@ -546,7 +551,10 @@ class _Reading:
             if match is None or match[1] is None or match[1] in self.words.joins or match[1] in self.words.days:
                 break
             position = match.end(1)
-            if len(match[1]) > _SHORTEST_UNIT or self.words.measures(match[1]):
+            measures = self.words.measures(match[1])
+            if match[1] in self.words.particles and not measures:
+                continue
+            if len(match[1]) > _SHORTEST_UNIT or measures:
                 stems |= self.words.stems(match[1])
                 first = first or stems
         return first, stems
@@ -575,7 +583,7 @@ def _days_said_of(start: int, end: int, days: Sequence[_Days], text: str) -> fro
     before, after = days[:position][-1:], days[position : position + 1]
     if before and after:
         gap = text[end : after[0].start]
-        right_after = len(gap) <= _LONGEST_JOIN and not re.search(r"[,;.]| (?:and|e|y|et|und) ", gap)
+        right_after = len(gap) <= _LONGEST_JOIN and not re.search(r"[,;.]| (?:and|e|y|et|und|or|o|ou|oder) ", gap)
         return after[0].days if right_after else before[0].days
     return next((group.days for group in (*before, *after)), None)
 

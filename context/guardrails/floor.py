@@ -13,6 +13,7 @@ from context.guardrails.sentences import folded, seen, sentences, sentences_of
 from context.guardrails.words import Words
 from contracts.guardrails import Finding, KnownFacts, PartKind, ReplyPart, Rule
 from contracts.institution import Institution
+from contracts.language import base_language, likely_language
 from contracts.links import is_own
 
 LONGEST_DRAFT = 16_000
@@ -22,6 +23,10 @@ SMALL = 10
 TELLING = 100
 MOST_EXPLAINED = 16
 _MOST_ADDENDS = 6
+# Names of one language and those of another begin alike: "Mercosur" and "Mercosul", "Ministry" and "Ministério".
+_COGNATE, _SHORTEST_COGNATE = 0.6, 5
+# Services that belong to no institution, and say nothing about one.
+_EVERYWHERE = frozenset(("google", "maps", "waze"))
 _DIGITS = re.compile(r"\d+")
 _BARE_RANGE = re.compile(r"(\d+)(?: [^\W\d_]+ | ?[-\u2013] ?)(\d+)")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -79,7 +84,7 @@ class _Facts:
 class _Person:
     """Facts of this conversation alone: atoms and words of the person's messages, and the words of the person's name.
 
-    `numbers` are those of the messages, their sums, and the products of two of them ("3 boxes of 8 kg").
+    `numbers` are those of the messages, their sums, and products and differences of two ("3 boxes of 8 kg").
     """
 
     facts: _Facts
@@ -99,7 +104,8 @@ class Floor:
     def __init__(self, institution: Institution, instructions: Sequence[str] = ()) -> None:
         self.passages = passages_of(institution)
         self._documents = _words_of(*institution.documents.values(), *(passage.text for passage in self.passages))
-        self._reader = AtomReader(Words(institution.language), institution.allowed_domains, self._documents)
+        self._words = Words(institution.language)
+        self._reader = AtomReader(self._words, institution.allowed_domains, self._documents)
         self._leaks = Leaks(institution, self.passages, instructions)
         self._read = lru_cache(maxsize=4096)(self._reader.read)
         self._passage_atoms = tuple((one, atom) for one in self.passages for atom in self._atoms(one.text))
@@ -122,19 +128,32 @@ class Floor:
         whole = [part.text for part in parts] + list(also)
         if refused := _refused_unread(whole):
             return (refused,)
-        person, found, number = self._person(known), list[_Found](), 0
+        person, found = self._person(known), list[_Found]()
         if leaked := self._leaks.run_in("\n".join(map(seen, whole)), person.text):
             found.append((_leak(leaked, None, "this is text of the instructions, not of a reply"), None))
+        said = list[tuple[str, PartKind | None, Sequence[_Facts]]]()
         for part in parts:
-            found += self._missing_sources(part, number)
+            found += self._missing_sources(part, len(said))
             cited = tuple(self._facts_of[source] for source in part.sources if source in self._facts_of)
-            for sentence in sentences(part.text):
-                found += self._findings(sentence, number, part.says, cited, person)
-                number += 1
-        for sentence in sentences_of((), also):
-            found += self._findings(sentence, number, None, (self._everything,), person)
-            number += 1
+            said += ((sentence, part.says, cited) for sentence in sentences(part.text))
+        said += ((sentence, None, (self._everything,)) for sentence in sentences_of((), also))
+        language, near = likely_language("\n".join(whole)), ("", "")
+        is_elsewhere = language is not None and language != base_language(self._words.language)
+        for number, (sentence, says, cited) in enumerate(said):
+            near = (near[1], sentence)
+            reckoning, foreign = self._reckoning(person, near, cited), is_elsewhere or self._reader.is_foreign(sentence)
+            found += self._findings(sentence, number, says, cited, reckoning, foreign=foreign)
         return self._explained(found)
+
+    def _reckoning(self, person: _Person, near: Sequence[str], cited: Sequence[_Facts]) -> _Person:
+        """Let a sentence say the sum or difference of a number of the person's and a documented one said there or
+        just before: "até 40 kg, o seu passa disso em 8".
+        """
+        counts = (atom.value for one in near for atom in self._read(one) if atom.kind is Kind.COUNT)
+        documented = [float(value) for value in counts if any(value in facts.counts for facts in cited)]
+        own = [float(value) for value in person.facts.counts][:_MOST_ADDENDS]
+        reckoned = {f"{value:.12g}" for one in own for two in documented for value in (one + two, abs(one - two))}
+        return replace(person, numbers=person.numbers | reckoned) if reckoned else person
 
     def check_text(self, text: str, known: KnownFacts) -> tuple[Finding, ...]:
         """Return every reason to withhold a text without parts: each sentence may rely on every passage."""
@@ -156,14 +175,20 @@ class Floor:
         return self._explained(found)
 
     def _findings(
-        self, sentence: str, number: int, says: PartKind | None, cited: Sequence[_Facts], person: _Person
+        self,
+        sentence: str,
+        number: int,
+        says: PartKind | None,
+        cited: Sequence[_Facts],
+        person: _Person,
+        *,
+        foreign: bool,
     ) -> Iterator[_Found]:
         for piece in self._leaks.found_in(sentence):
             if folded(piece) not in person.text:
                 yield _leak(piece, number, "this is a mark of the instructions, not of a reply"), None
         if spoken := self._leaks.to_the_judge(sentence):
             yield _leak(spoken, number, "this speaks to a reader of the draft"), None
-        foreign = self._reader.is_foreign(sentence)
         for atom in self._read(sentence):
             why = self._why_not(atom, sentence, says, cited, person, foreign=foreign)
             if why:
@@ -187,7 +212,7 @@ class Floor:
             listed = says in _STATING and any((atom.kind, atom.value) in one.values for one in cited)
             return "" if self._says_prices and listed else "a sum of money is never said"
         if atom.kind is Kind.NAME:
-            known = _is_among(atom.value, self._documents) or _is_among(atom.value, person.words)
+            known = self._is_named(atom.value, person.words, foreign=foreign)
             return "" if known else "neither the documents nor the person name this"
         if says in _STATING and any(self._supports(facts, atom, foreign=foreign) for facts in cited):
             return ""
@@ -200,6 +225,16 @@ class Floor:
         if says in _STATING:
             return "no passage says this" if says is None else "no cited passage says this"
         return f'a part that says "{says}" states no facts of the institution'
+
+    def _is_named(self, name: str, by_person: frozenset[str], *, foreign: bool) -> bool:
+        """Whether documents or person have the name, or one of its territory, or, `foreign`, a word that begins so."""
+        if _is_among(name, self._documents) or _is_among(name, by_person) or name in _EVERYWHERE:
+            return True
+        known = self._documents | by_person
+        if any(other <= known for other in self._words.territories.get(name, ())):
+            return True
+        begins = name[: max(_SHORTEST_COGNATE, round(len(name) * _COGNATE))]
+        return foreign and len(begins) >= _SHORTEST_COGNATE and any(word.startswith(begins) for word in known)
 
     def _supports(self, facts: _Facts, atom: Atom, *, foreign: bool) -> bool:
         if atom.kind is Kind.HOURS:
@@ -332,8 +367,8 @@ def _normalised(sentence: str) -> str:
 def _totals(counts: Iterable[str]) -> set[str]:
     numbers = [float(value) for value in counts][:_MOST_ADDENDS]
     sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
-    products = (one * two for one, two in combinations(numbers, 2))
-    return {f"{value:.12g}" for value in (*sums, *products)}
+    pairs = (value for one, two in combinations(numbers, 2) for value in (one * two, abs(one - two)))
+    return {f"{value:.12g}" for value in (*sums, *pairs)}
 
 
 def _is_among(name: str, words: frozenset[str]) -> bool:

@@ -1,7 +1,7 @@
 """Words of time, money and measure in the languages an institution is written and written to in, from CLDR."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -16,6 +16,7 @@ from text_to_num import find_numbers
 
 from context.guardrails.sentences import folded
 from contracts.errors import InstitutionError
+from contracts.language import FUNCTION_WORDS
 
 ALWAYS_READ = ("en", "pt")
 WORK_DAYS, WEEKEND, HOLIDAYS = frozenset(range(1, 6)), frozenset((6, 7)), frozenset((8,))
@@ -167,6 +168,11 @@ class Words:
         return frozenset(word for pattern in patterns for word in _LETTERS.findall(folded(pattern))) | {"u", "y", "e"}
 
     @cached_property
+    def particles(self) -> frozenset[str]:
+        """Folded function words: what follows a number without being counted by it ("as duas para ela")."""
+        return frozenset(folded(word) for words in FUNCTION_WORDS.values() for word in words)
+
+    @cached_property
     def half_pattern(self) -> re.Pattern[str]:
         """Pattern of words that follow an hour and say which half of the day it belongs to."""
         spoken = [_HALVES[language] for language in self._covered(_HALVES)]
@@ -227,6 +233,19 @@ class Words:
             names += [name for name in map(str, locale.languages.values()) if " " not in name]
             names.append(locale.territories.get(self.region, ""))
         return frozenset(word for name in names for word in _LETTERS.findall(folded(name)))
+
+    @cached_property
+    def territories(self) -> Mapping[str, frozenset[frozenset[str]]]:
+        """For each word in a territory's name, the names of its territories in every language, as sets of words."""
+        named = defaultdict[str, set[frozenset[str]]](set)
+        for locale in self._locales:
+            for code, name in locale.territories.items():
+                named[code].add(frozenset(word for word in _LETTERS.findall(folded(name)) if len(word) > 2))
+        found = defaultdict[str, set[frozenset[str]]](set)
+        for names in named.values():
+            for word in frozenset().union(*names):
+                found[word] |= names
+        return {word: frozenset(names) for word, names in found.items()}
 
     @cached_property
     def _own(self) -> Locale:

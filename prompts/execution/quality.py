@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from contracts.conversation import TaskRecord
 from contracts.decisions import ResponseDraft
 from contracts.guardrails import Finding, Rule
-from prompts.language import likely_language
+from contracts.language import likely_language
 
 Scores = Mapping[str, float]
 

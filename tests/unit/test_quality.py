@@ -13,7 +13,7 @@ from contracts.institution import RECOGNISED_LANGUAGES
 from contracts.ports import Effort, ModelRequest
 from prompts.execution.quality import WEIGHTS, gate_scores, length_score, quality_of, response_scores
 from prompts.execution.strategies import Strategies, Strategy, takes_effort
-from prompts.language import FunctionWords, base_language, likely_language
+from contracts.language import FunctionWords, base_language, likely_language
 from tests.builders import pyloto
 
 

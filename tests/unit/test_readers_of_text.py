@@ -20,7 +20,7 @@ from contracts.ports import Markup
 from contracts.values import ConversationId, MessageId, shortened, without_lone_surrogates
 from prompts.caching.content import normalised, vocabulary
 from prompts.caching.questions import says_again
-from prompts.language import likely_language
+from contracts.language import likely_language
 from prompts.pricing.tokens import estimated_tokens
 from prompts.request import conversation_json
 from tests.builders import inbound

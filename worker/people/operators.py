@@ -15,7 +15,7 @@ from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from fsm.machine import ConversationMachine, Transitions, migrate
 from observability.metrics import REMINDERS, note_transitions
-from prompts.language import speaking_to
+from contracts.language import speaking_to
 from reports.accuracy import overruled
 from worker.people.notices import Notices
 from worker.scheduling.timers import due_timer, limit_of, message_of, scheduled

@@ -21,7 +21,7 @@ class FunctionWords(Value):
     es: WordSet
 
 
-_FUNCTION_WORDS: Mapping[str, frozenset[str]] = dict(
+FUNCTION_WORDS: Mapping[str, frozenset[str]] = dict(
     read_yaml(Path(__file__).with_name("language.yaml"), FunctionWords).value
 )
 # Known words that a decision needs, and the ratio between the two most frequent languages.
@@ -33,7 +33,7 @@ def likely_language(text: str) -> str | None:
     """Return `pt`, `en` or `es`, or None when the words do not decide it."""
     words = _WORD.findall(text.casefold())
     counts = sorted(
-        ((sum(word in known for word in words), language) for language, known in _FUNCTION_WORDS.items()), reverse=True
+        ((sum(word in known for word in words), language) for language, known in FUNCTION_WORDS.items()), reverse=True
     )
     (most, language), (next_most, _) = counts[:2]
     return language if most >= _FEWEST_WORDS and most >= next_most * _LEAD else None

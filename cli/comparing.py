@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from cli.output import console, print_table
 from contracts.conversation import State
 from contracts.errors import ConfigurationError
+from contracts.language import likely_language
 from contracts.turn import TurnReason
 from contracts.values import Value
 from fsm.table import MOVES
-from contracts.language import likely_language
 
 Turn = Mapping[str, Any]
 """A turn as `contracts.views.turn_view` returns it."""

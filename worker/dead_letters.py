@@ -4,13 +4,13 @@ from context.hours import handoff_text
 from contracts.conversation import Conversation, State
 from contracts.delivery import DeadLetter, InboxEntry
 from contracts.errors import ConversationConflictError
+from contracts.language import speaking_to
 from contracts.messages import OutboundMessage
 from contracts.performance import Cause
 from contracts.turn import Turn, TurnReason
 from fsm.machine import migrate
 from observability.logs import logger
 from observability.metrics import DEAD_LETTERS, note_transitions
-from contracts.language import speaking_to
 from worker import outbox
 from worker.dependencies import OperatorDependencies, OutboxDependencies
 from worker.people.operators import CONFLICT_RETRIES, to_a_person

@@ -29,6 +29,7 @@ from contracts.errors import BudgetSpentError, ModelRequestRejectedError, ModelU
 from contracts.exchanges import Asked, Exchange, TurnExchanges
 from contracts.guardrails import Correction, Finding, KnownFacts, ReplyPart, Rule
 from contracts.institution import FixedText, Institution
+from contracts.language import speaking_to
 from contracts.ledger import BilledCall
 from contracts.media import MediaFault, MediaFile
 from contracts.messages import ADVERTISEMENT, ChannelName, DeliveryState, InboundMessage, MessageType, OutboundMessage
@@ -41,7 +42,6 @@ from observability.metrics import ANSWERS, FALLBACKS, GATE_FINDINGS, TURN_SECOND
 from observability.tracing import span
 from prompts.execution.prompt_task import TaskResult, TurnClock
 from prompts.execution.quality import gate_scores, scored
-from contracts.language import speaking_to
 from prompts.prompter import Prompter, ThreeTasks
 from prompts.request import TurnView
 from prompts.tasks.message_type import fallback_message_type

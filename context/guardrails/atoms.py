@@ -33,8 +33,8 @@ _CLOCK = re.compile(
     r"|(?P<c>\d{1,2}):(?P<cm>\d{2})(?: ?h)?(?![\w:])|(?P<d>\d{1,2})(?:\.(?P<dm>\d{2}))?(?= ?[ap]\.? ?m\b))"
 )
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?!\w)")
-_MIXED = re.compile(r"(?<!\w)(?:\d+(?:[.,]\d+)*[^\W\d_]|[^\W\d_]+\d)\w*")
-_GLUED = re.compile(r"(\d+(?:[.,]\d+)*)([^\W\d_]+)")
+_MIXED = re.compile(r"(?<!\w)(?:\d+(?:[.,]\d+){0,2}[^\W\d_]|[^\W\d_]+\d)\w*")
+_GLUED = re.compile(r"(\d+(?:[.,]\d+){0,2})([^\W\d_]+)")
 _SIGNED = re.compile(
     r"(?P<sign>[a-z]{0,3}[$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0e3f\u17db\u20a0-\u20cf\U0001f4b2]) ?"
     r"(?P<after>\d+(?:[.,]\d+)*)?"
@@ -65,6 +65,11 @@ _AFTER = re.compile(r"[ -]?([^\W\d_]+)|[ ](\d)")
 _MONTH_AFTER = re.compile(r"(?: [a-z]{2})? ([^\W\d_]{3,})")
 _WORD_BEFORE = re.compile(r"([^\W\d_]+) $")
 _CUTS = re.compile(r"[,;.:/\0]")
+# Small words that an hour follows; "is 2" and "the 7-11 group" have none.
+_LED = re.compile(
+    r"(?:^|[\s,(])(?:as?|das?|de|ate|desde|apos|e|ou|las?|at|from|to|till|until|by|after|before|and|or) $"
+)
+_GOES_ON = re.compile(r" ?[^\W_]|-")
 _LABEL = re.compile(r"([^\W\d_]{3,})(?: [^\W\d_]{1,3})? $")
 _NOUN_AFTER = re.compile(r"[ )\]]{1,3}([^\W\d_]+)")
 _BETWEEN_WORDS = re.compile(r"[ ]|-")
@@ -440,7 +445,9 @@ class _Reading:
     def _is_followed(self, number: _Number) -> bool:
         """Whether a word of more than three letters or a unit of measure follows at once."""
         following = _AFTER.match(self.rest, number.end)
-        if following is None or following[1] is None or following[1] in self.words.days:
+        if following is None or following[1] is None:
+            return False
+        if following[1] in self.words.days or following[1] in self.words.particles:
             return False
         return len(following[1]) > _SHORTEST_UNIT or bool(self.words.measures(following[1]))
 
@@ -452,8 +459,7 @@ class _Reading:
     def _ends_clause(self, number: _Number) -> bool:
         """Whether digits are between a small word and the end of a clause: "abrimos às 8."."""
         before, after = self.rest[max(0, number.start - 8) : number.start], self.rest[number.end : number.end + 2]
-        led = re.search(r"(?:^|[\s,(])[^\W\d_]{1,6} $", before) is not None
-        return led and not number.spoken and not after.strip()[:1].isalpha()
+        return not number.spoken and bool(_LED.search(before)) and not _GOES_ON.match(after)
 
     def _hours(self, times: Sequence[_Time], days: Sequence[_Days]) -> Iterator[Atom]:
         last_end = -1

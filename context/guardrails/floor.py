@@ -25,6 +25,8 @@ MOST_EXPLAINED = 16
 _MOST_ADDENDS = 6
 # Names of one language and those of another begin alike: "Mercosur" and "Mercosul", "Ministry" and "Ministério".
 _COGNATE, _SHORTEST_COGNATE = 0.6, 5
+# "Até 8 pessoas" says what "até 8 alunos" does, and "14 and up" an age.
+_ANY_PEOPLE, _AGE = frozenset(("pesso", "pessoa", "people", "peopl", "person", "persona")), "duration-year"
 # Services that belong to no institution, and say nothing about one.
 _EVERYWHERE = frozenset(("google", "maps", "waze"))
 _DIGITS = re.compile(r"\d+")
@@ -84,13 +86,15 @@ class _Facts:
 class _Person:
     """Facts of this conversation alone: atoms and words of the person's messages, and the words of the person's name.
 
-    `numbers` are those of the messages, their sums, and products and differences of two ("3 boxes of 8 kg").
+    `numbers` are those of the messages, their sums, products and differences of two ("3 boxes of 8 kg"), and the length
+    of hours ("14 as 18"); `shares` the percentages that two of them make ("14 of 18 classes").
     """
 
     facts: _Facts
     text: str
     words: frozenset[str]
     numbers: frozenset[str]
+    shares: frozenset[str]
     scripts: frozenset[str]
 
 
@@ -134,10 +138,10 @@ class Floor:
         said = list[tuple[str, PartKind | None, Sequence[_Facts]]]()
         for part in parts:
             found += self._missing_sources(part, len(said))
-            cited = tuple(self._facts_of[source] for source in part.sources if source in self._facts_of)
-            said += ((sentence, part.says, cited) for sentence in sentences(part.text))
+            own = tuple(self._facts_of[source] for source in part.sources if source in self._facts_of)
+            said += [(sentence, part.says, own) for sentence in sentences(part.text)]
         said += ((sentence, None, (self._everything,)) for sentence in sentences_of((), also))
-        language, near = likely_language("\n".join(whole)), ("", "")
+        language, near = likely_language("\n".join(whole)) or likely_language(person.text), ("", "")
         is_elsewhere = language is not None and language != base_language(self._words.language)
         for number, (sentence, says, cited) in enumerate(said):
             near = (near[1], sentence)
@@ -260,15 +264,19 @@ class Floor:
             return any(atom.first_units & one.first_units for one in same)
         if any(atom.units & one.units for one in same):
             return True
+        if atom.first_units & _ANY_PEOPLE and not _is_paired(atom):
+            return not all(map(_is_measured, same))
         if atom.first_units & self._everything.counted:
             return False
         loose = not atom.direct and not _is_paired(atom)
-        alike = any(atom.label & one.label or (loose and not _is_measured(one)) for one in same)
+        alike = any(atom.label & one.label or (loose and not _is_measured(one, but=_AGE)) for one in same)
         return alike or foreign or float(atom.value) >= TELLING
 
     def _person_said(self, atom: Atom, person: _Person) -> bool:
         if atom.kind is Kind.COUNT:
             return atom.value in person.numbers
+        if atom.kind is Kind.PERCENT and atom.value in person.shares:
+            return True
         if (
             atom.kind is Kind.HOURS
             and _DIGITS.search(atom.text)
@@ -327,7 +335,8 @@ class Floor:
             facts,
             folded(seen("\n".join(known.person_texts))),
             _words_of(*known.person_texts, *name),
-            written | _totals(facts.counts),
+            written | _totals(facts.counts) | _lengths(facts.hours),
+            _shares(facts.counts),
             frozenset(value for kind, value in facts.values if kind is Kind.UNREADABLE),
         )
 
@@ -345,9 +354,9 @@ def _leak(piece: str, number: int | None, why: str) -> Finding:
     return Finding(rule=Rule.PROMPT_LEAK, excerpt=piece[:EXCERPT], sentence=number, why=why)
 
 
-def _is_measured(count: Atom) -> bool:
+def _is_measured(count: Atom, *, but: str = "") -> bool:
     """Whether a count is of a unit of measure: their CLDR ids have a hyphen, which no stem has."""
-    return any("-" in unit for unit in count.first_units)
+    return any("-" in unit and unit != but for unit in count.first_units)
 
 
 def _refused_unread(texts: Sequence[str]) -> Finding | None:
@@ -369,6 +378,16 @@ def _totals(counts: Iterable[str]) -> set[str]:
     sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
     pairs = (value for one, two in combinations(numbers, 2) for value in (one * two, abs(one - two)))
     return {f"{value:.12g}" for value in (*sums, *pairs)}
+
+
+def _lengths(hours: Iterable[Atom]) -> set[str]:
+    minutes = (close - start for one in hours for start in one.opens for close in one.closes if close > start)
+    return {f"{value / 60:.12g}" for value in minutes}
+
+
+def _shares(counts: Iterable[str]) -> frozenset[str]:
+    numbers = sorted(float(value) for value in counts)[:_MOST_ADDENDS]
+    return frozenset(f"{100 * one / two:.0f}" for one, two in combinations(numbers, 2) if two)
 
 
 def _is_among(name: str, words: frozenset[str]) -> bool:

@@ -12,7 +12,7 @@ _USUAL = re.compile(
     r"\u2013\u2014\u2018\u2019\u201c\u201d\u20ac]*"
 )
 _BLANKS = re.compile(r" {2,}")
-_END = re.compile(r"\n+|[.!?\u2026]+[\"'\u201d\u2019)*_]*\s+")
+_END = re.compile(r"\n+|(?<![.!?\u2026])[.!?\u2026]+[\"'\u201d\u2019)*_]*\s+")
 _ABBREVIATION = re.compile(r"(?<!\w)[^\W\d_]{1,2}\.$")  # "J. Lima", "Av. Brasil"
 _MARKER = re.compile(r"\W*\d{1,2}\.$")
 # A circled digit, a keycap, one in parentheses, or a number and its mark at the beginning of a line.

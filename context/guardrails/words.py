@@ -61,6 +61,7 @@ _UNITS = (
     *(f"mass-{name}" for name in ("gram", "kilogram", "tonne", "pound")),
     *("volume-liter", "volume-milliliter", "area-square-meter", "power-watt", "digital-gigabyte"),
 )
+_WITHOUT = frozenset(("sem",))  # an abbreviation of weeks, and a word that follows numbers of all kinds
 _PERCENT = "concentr-percent"
 _WIDTHS: tuple[Literal["long", "short"], ...] = ("long", "short")
 _SHORTEST_PREFIX = 4
@@ -170,7 +171,8 @@ class Words:
     @cached_property
     def particles(self) -> frozenset[str]:
         """Folded function words: what follows a number without being counted by it ("as duas para ela")."""
-        return frozenset(folded(word) for words in FUNCTION_WORDS.values() for word in words)
+        words = (folded(word) for every in FUNCTION_WORDS.values() for word in every)
+        return frozenset(word for word in words if word not in self._unit_names)
 
     @cached_property
     def half_pattern(self) -> re.Pattern[str]:
@@ -227,8 +229,10 @@ class Words:
 
     @cached_property
     def proper(self) -> frozenset[str]:
-        """Folded words with a capital that name no person, place or product: days, months, languages, own country."""
-        names: list[str] = [*self.days, *self.months]
+        """Folded words with a capital that name no person, place or product: days, months, languages, own country,
+        function words.
+        """
+        names: list[str] = [*self.days, *self.months, *self.particles]
         for locale in self._locales:
             names += [name for name in map(str, locale.languages.values()) if " " not in name]
             names.append(locale.territories.get(self.region, ""))
@@ -272,7 +276,7 @@ class Words:
         for locale in self._locales:
             for unit in _UNITS:
                 for word in _unit_words(unit, locale.language):
-                    if " " not in word and (len(word) > 1 or not unit.startswith("duration")):
+                    if " " not in word and (len(word) > 1 or not unit.startswith("duration")) and word not in _WITHOUT:
                         names[word] = names.get(word, frozenset()) | {unit}
         return names
 

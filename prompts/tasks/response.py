@@ -8,8 +8,8 @@ from operator import attrgetter
 from contracts.conversation import TaskName
 from contracts.decisions import ResponseDraft
 from contracts.guardrails import PartKind
-from prompts.execution.quality import Scores, response_scores
 from contracts.language import base_language, likely_language
+from prompts.execution.quality import Scores, response_scores
 from prompts.request import TurnView, turn_input
 from prompts.tasks.json_schema import Schema, enum, list_of, object_of, text
 from prompts.tasks.task import Task, require

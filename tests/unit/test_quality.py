@@ -10,10 +10,10 @@ from contracts.conversation import TaskName
 from contracts.decisions import ResponseDraft
 from contracts.guardrails import Finding, PartKind, ReplyPart, Rule
 from contracts.institution import RECOGNISED_LANGUAGES
+from contracts.language import FunctionWords, base_language, likely_language
 from contracts.ports import Effort, ModelRequest
 from prompts.execution.quality import WEIGHTS, gate_scores, length_score, quality_of, response_scores
 from prompts.execution.strategies import Strategies, Strategy, takes_effort
-from contracts.language import FunctionWords, base_language, likely_language
 from tests.builders import pyloto
 
 

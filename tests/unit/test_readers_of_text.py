@@ -14,13 +14,13 @@ from cli.output import visible
 from context.consent import OptOutWords
 from contracts.conversation import Conversation, Speaker
 from contracts.guardrails import KnownFacts
+from contracts.language import likely_language
 from contracts.listing import words_of
 from contracts.messages import address_digests
 from contracts.ports import Markup
 from contracts.values import ConversationId, MessageId, shortened, without_lone_surrogates
 from prompts.caching.content import normalised, vocabulary
 from prompts.caching.questions import says_again
-from contracts.language import likely_language
 from prompts.pricing.tokens import estimated_tokens
 from prompts.request import conversation_json
 from tests.builders import inbound

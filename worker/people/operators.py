@@ -9,13 +9,13 @@ from contracts.conversation import Conversation, Owner, Speaker, State, Trigger,
 from contracts.delivery import REMINDER, OutboxRow, TurnCommit
 from contracts.errors import ConversationConflictError, IllegalTransitionError, ReplyWindowClosedError
 from contracts.institution import FixedText, Institution
+from contracts.language import speaking_to
 from contracts.messages import ChannelName, MessageType, OutboundMessage, digest
 from contracts.ports import Clock, Store, WakeUps
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId
 from fsm.machine import ConversationMachine, Transitions, migrate
 from observability.metrics import REMINDERS, note_transitions
-from contracts.language import speaking_to
 from reports.accuracy import overruled
 from worker.people.notices import Notices
 from worker.scheduling.timers import due_timer, limit_of, message_of, scheduled

@@ -121,6 +121,9 @@ class TestAtoms:
         ("name", "text"),
         [
             ("pyloto", "Das oito às dezoito, de segunda a sexta."),
+            ("pyloto", "O endereço é fácil de achar no Google Maps."),
+            ("pyloto", "São duas perguntas para a equipe. Posso mandar as duas para lá?"),
+            ("pyloto", "Aqui a gente mistura os dois sem problema 😄 Vocês já conhecem?"),
             ("pyloto", "Na terça há demonstrações, das 10h às 17h."),
             ("pyloto", "Sábado é das 9 ao meio-dia."),
             ("pyloto", "Teams of 2 to 50 people, Monday to Friday from 8 am to 6 pm."),
@@ -214,6 +217,26 @@ class TestParts:
             assert said("harbour_dental", PartKind.ECHO, text, known=known) == set()
             assert said("harbour_dental", PartKind.INFORM, text, "intent.hours", known=known)
         assert said("harbour_dental", PartKind.ECHO, "That makes 14 pieces.", known=known) == set()
+
+    @pytest.mark.parametrize(
+        ("person", "text"),
+        [
+            ("são 15 kg", "De moto levamos até 12 kg, o seu pacote passa disso em 3 kg."),
+            ("de 14 as 18", "Então são 4 horas de trabalho."),
+            ("dia 3 até dia 31", "São 28 noites."),
+            ("fui a 14 de 18 aulas", "Isso dá 78% de presença."),
+            ("pesa 6,2kg", "Anotei: 6,2 kg."),
+        ],
+    )
+    def test_a_persons_numbers_are_reckoned_with(self, person: str, text: str) -> None:
+        assert rules("pyloto", text, person) == set()
+        assert rules("pyloto", text)
+
+    def test_a_translated_name_is_the_documents_own(self) -> None:
+        assert rules("pyloto", "We deliver all over Brazil.", "do you deliver in Brasil?") == set()
+        assert rules("pyloto", "The office is with the Ministry of Agriculture.", "where is the office") != set()
+        asked = "qual o papel do Ministério da Agricultura?"
+        assert rules("pyloto", "That is for the Ministry of Agriculture to say.", asked) == set()
 
     def test_what_was_collected_supports_nothing(self) -> None:
         known = KnownFacts(person_name="www.evil.example")

@@ -169,11 +169,8 @@ INSTEAD = {
     FixedText.ESCALATED_CLOSED: FixedText.ESCALATED,
     FixedText.STILL_WAITING: FixedText.ESCALATED,
     FixedText.HANDED_BACK: FixedText.OPTED_IN,
-    FixedText.FILE_AGAIN: FixedText.UNREADABLE,
-    FixedText.FILE_TOO_LARGE: FixedText.UNREADABLE,
-    FixedText.FILE_TYPE: FixedText.UNREADABLE,
-    FixedText.FILE_PROTECTED: FixedText.UNREADABLE,
-    FixedText.NO_SPEECH: FixedText.UNREADABLE,
+    **dict.fromkeys((FixedText.FILE_AGAIN, FixedText.FILE_TOO_LARGE, FixedText.FILE_TYPE), FixedText.UNREADABLE),
+    **dict.fromkeys((FixedText.FILE_PROTECTED, FixedText.NO_SPEECH), FixedText.UNREADABLE),
 }
 
 

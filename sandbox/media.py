@@ -139,9 +139,8 @@ class MediaShelf:
 
     def open(self, request: Request, media_id: str) -> Response:
         """Download without a lookup before it: the faults of lookups are those of a file that is gone."""
-        if self._faults.get(media_id, ("",))[0] is FileFault.STALE:
-            return Response("URL signature expired", status_code=403)
-        return self.download(request, None if self.lookup_fault(media_id) else self.get(media_id))
+        is_stale = self._faults.get(media_id, ("",))[0] is FileFault.STALE
+        return self.download(request, None if is_stale or self.lookup_fault(media_id) else self.get(media_id))
 
     def _take(self, media_id: str, *, is_lookup: bool) -> FileFault | None:
         fault, times = self._faults.get(media_id, (None, None))

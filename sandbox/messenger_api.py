@@ -83,8 +83,7 @@ class MessengerSandbox(PlatformDouble):
             url = ELSEWHERE if fault is FileFault.LOOKUP_ELSEWHERE else url
             kind = file.mime_type.partition("/")[0]
             place = {f"{kind}_data": {"url": url}} if kind in ("image", "video") else {"file_url": url}
-            about = {"id": file.id, "mime_type": file.mime_type, "size": len(file.content)}
-            shown.append(about | ({} if fault is FileFault.LOOKUP_WITHOUT_LINK else place))
+            shown.append({"id": file.id} | ({} if fault is FileFault.LOOKUP_WITHOUT_LINK else place))
         return looked_up(fault, {"attachments": {"data": shown}, "id": mid}, "")
 
     def _check_access(self, request: Request) -> None:

@@ -1,8 +1,8 @@
 """`make demo`: sample conversations through the real webhook path, turn by turn."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from contracts.errors import WorkerError
 from contracts.messages import ChannelName
 from contracts.paging import thread_of
 from contracts.values import ConversationId, MessageId
-from sandbox.whatsapp_webhooks import envelope, inbound_list_reply, inbound_text, signed
+from sandbox.whatsapp_webhooks import envelope, inbound_list_reply, inbound_text, media_content, message, signed
 
 SAMPLES = Path(__file__).parent / "samples"
 TURN_SECONDS = 30.0
@@ -35,7 +35,8 @@ ANSWER_WITHIN = timedelta(seconds=10)
 class Sample:
     """One conversation to play: channel, person and messages; `title` says what to look for.
 
-    `then` is the same person on another channel, whose conversation the team joins to this one after the first message.
+    `files` are pictures among the samples, by the message that is their caption. `then` is the same person on another
+    channel, whose conversation the team joins to this one after the first message.
     """
 
     title: str
@@ -44,12 +45,15 @@ class Sample:
     name: str
     says: tuple[str, ...]
     then: "Sample | None" = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> "Sample":
         then = cls.of({"title": given["title"], "name": given["name"], **given["then"]}) if "then" in given else None
         channel = ChannelName(given["channel"])
-        return cls(given["title"], channel, given["person"], given["name"], tuple(given["says"]), then)
+        return cls(
+            given["title"], channel, given["person"], given["name"], tuple(given["says"]), then, given.get("files", {})
+        )
 
 
 class DemoFailedError(WorkerError):
@@ -120,14 +124,19 @@ async def _post(
         response = await client.post(f"/chat/{sample.person}/messages", json={"text": text, "name": sample.name})
         response.raise_for_status()
         return ConversationId(f"web:{sample.person}"), MessageId(response.json()["message_id"])
-    known = {"name": sample.name, "phone_number_id": SANDBOX_PHONE_NUMBER_ID}
-    tap = inbound_list_reply(sample.person, "chosen", text, **known)
-    event = tap if tapped else inbound_text(sample.person, text, **known)
+    known: dict[str, Any] = {"name": sample.name, "phone_number_id": SANDBOX_PHONE_NUMBER_ID}
+    event = inbound_text(sample.person, text, **known)
+    if tapped:
+        event = inbound_list_reply(sample.person, "chosen", text, **known)
+    elif file := sample.files.get(text):
+        shelf = f"{runtime.sandbox_url}/graph/sandbox/files/{file}"
+        (await client.put(shelf, content=(SAMPLES / file).read_bytes())).raise_for_status()
+        event = message(sample.person, "image", media_content(file, "image/png", text), **known)
     body, headers = signed(envelope(event), SANDBOX_SECRET)
     (await client.post("/webhooks/whatsapp", content=body, headers=headers)).raise_for_status()
     salt = runtime.settings.id_salt.get_secret_value()
-    (message,) = parse(body, id_salt=salt, at=SystemClock().now()).messages
-    return message.conversation_id, message.id
+    (read,) = parse(body, id_salt=salt, at=SystemClock().now()).messages
+    return read.conversation_id, read.id
 
 
 async def _settled(conversation_id: ConversationId, runtime: Runtime) -> None:

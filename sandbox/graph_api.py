@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from adapters.channels.whatsapp import SANDBOX_PHONE_NUMBER_ID
 from sandbox.behaviour import Counters, GraphBehaviour, Script, ScriptedSend, SendFault
 from sandbox.chance import Chance, Dice
 from sandbox.graph_account import check_proof, check_token, debugged, number, subscribed_apps
@@ -24,7 +25,14 @@ from sandbox.media import MAX_UPLOAD_BYTES, MediaShelf
 from sandbox.media_faults import FileFault, looked_up
 from sandbox.recordings import voice_note
 from sandbox.transport import JSON, BodyTooLargeError, Cut, behaviour_route, read_body
-from sandbox.whatsapp_webhooks import DEFAULT_PHONE_NUMBER_ID, envelope, inbound_audio, inbound_text, status_element
+from sandbox.whatsapp_webhooks import (
+    envelope,
+    inbound_audio,
+    inbound_text,
+    media_content,
+    message,
+    status_element,
+)
 
 KEPT_MESSAGES = 10_000
 MAX_JSON_BYTES = 1024 * 1024
@@ -336,10 +344,13 @@ class GraphSandbox:
     async def _write_as_person(self, request: Request) -> Response:
         """A person writes, or speaks with `voice`: `{"person", "text" or "voice", "name"?, "id"?}`.
 
-        It goes to the webhook, signed, and opens their window.
+        With `?person=&text=&filename=` the body is a file that they send. It goes to the webhook, signed, and opens
+        their window.
         """
+        query = request.query_params
         try:
-            asked = _parse(await read_body(request, MAX_JSON_BYTES))
+            body = await read_body(request, MAX_UPLOAD_BYTES)
+            asked = {"text": "", **query} if "person" in query else _parse(body)
         except (GraphError, BodyTooLargeError):
             return JSON({"error": "a JSON object with person and text is needed"}, status_code=422)
         person, voice = asked.get("person"), asked.get("voice")
@@ -348,15 +359,24 @@ class GraphSandbox:
             return JSON({"error": "person and text or voice are needed"}, status_code=422)
         person = person.lstrip("+")
         self.person_wrote(person)
-        number = asked.get("phone_number_id") or DEFAULT_PHONE_NUMBER_ID
+        number = asked.get("phone_number_id") or SANDBOX_PHONE_NUMBER_ID
         known: dict[str, Any] = {"id": asked.get("id"), "name": asked.get("name") or "Ana", "phone_number_id": number}
-        if voice is None:
+        if "person" in query:
+            change = message(person, *self._file(body, request.headers.get("content-type", ""), text, asked), **known)
+        elif voice is None:
             change = inbound_text(person, text, **known)
         else:
             change = inbound_audio(person, self.media.add(voice_note(voice), "audio/ogg").id, **known)
         taken = await self.webhooks.post(envelope(change))
         message_id = change["value"]["messages"][0]["id"]
         return JSON({"id": message_id, "taken": taken}, status_code=200 if taken else 502)
+
+    def _file(self, body: bytes, mime_type: str, caption: str, asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Keep a file and return its kind of message, with the content."""
+        kind = mime_type.partition("/")[0]
+        kind = kind if kind in ("image", "audio", "video") else "document"
+        content = media_content(self.media.add(body, mime_type).id, mime_type, caption if kind != "audio" else "")
+        return kind, content | ({"filename": asked.get("filename", "")} if kind == "document" else {})
 
     def person_wrote(self, person: str) -> None:
         """Opens the 24-hour window of this person, where windows are checked."""

@@ -318,6 +318,22 @@ async def test_a_person_sends_a_voice_note(client: httpx.AsyncClient, webhook: W
     assert spoken_in((await client.get(about["url"])).content)["text"] == "quanto custa?"
 
 
+async def test_a_person_sends_a_file(client: httpx.AsyncClient, webhook: Webhook) -> None:
+    """Its kind by its type, its caption where the platform has one; it comes by its id."""
+    got = {}
+    for mime_type in ("image/png", "audio/ogg", "application/pdf"):
+        query = {"person": "5519999990000", "text": "O que é?", "filename": "conta.pdf"}
+        headers = {"content-type": mime_type}
+        sent = await client.post("/graph/sandbox/inbound", params=query, content=b"bytes", headers=headers)
+        assert sent.json()["taken"] is True
+        message = orjson.loads(webhook.bodies[-1])["entry"][0]["changes"][0]["value"]["messages"][0]
+        content = message[message["type"]]
+        about = (await client.get(f"/graph/v26.0/{content['id']}")).json()
+        assert (await client.get(about["url"])).content == b"bytes"
+        got[message["type"]] = content.get("caption"), content.get("filename")
+    assert got == {"image": ("O que é?", None), "audio": (None, None), "document": ("O que é?", "conta.pdf")}
+
+
 async def test_accepted_messages_are_listed_in_pages(client: httpx.AsyncClient) -> None:
     for number in range(5):
         to = "+5519999990000" if number % 2 else "+5519888880000"

@@ -99,7 +99,7 @@ def conversation_json(view: TurnView) -> str:
                 "choice": message.choice_id and message.choice_id[:CHOICE_CHARACTERS],
                 "kind": message.kind.value,
                 "text": text,
-                **_quote(message, view.quoted),
+                **({"quotes": shortened(quoted, QUOTE_CHARACTERS)} if (quoted := view.quoted.get(message.id)) else {}),
                 **file_marks(message.content, is_new=True),
             }
             for message, text in zip(view.messages[len(view.messages) - len(messages) :], messages, strict=True)
@@ -147,11 +147,6 @@ def _earlier(conversation: Conversation, *, shown: int) -> dict[str, Any]:
 def _episode(said: Utterance, conversation: Conversation) -> dict[str, str]:
     began = conversation.episode_began_at
     return {"episode": "ended"} if conversation.episode > 1 and began and said.at < began else {}
-
-
-def _quote(message: InboundMessage, quoted: Mapping[MessageId, str]) -> dict[str, str]:
-    text = quoted.get(message.id)
-    return {"quotes": shortened(text, QUOTE_CHARACTERS)} if text else {}
 
 
 def file_marks(content: ReadContent | None, *, is_new: bool = False) -> dict[str, Any]:

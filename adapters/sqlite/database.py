@@ -147,7 +147,15 @@ class Database:
         try:
             connection.execute("BEGIN IMMEDIATE")
             for job in group:
-                _run_job(connection, job)
+                connection.execute("SAVEPOINT job")
+                try:
+                    job.result = job.work(connection)
+                except BaseException as exc:
+                    if isinstance(exc, sqlite3.Error) and not isinstance(exc, FAULTS_OF_A_JOB):
+                        raise
+                    job.error = exc
+                    connection.execute("ROLLBACK TO job")
+                connection.execute("RELEASE job")
             connection.execute("COMMIT")
         except sqlite3.Error as exc:
             with suppress(sqlite3.Error):
@@ -155,18 +163,6 @@ class Database:
             for job in group:
                 job.error = job.unavailable(f"SQLite: {exc}")
                 job.error.__cause__ = exc
-
-
-def _run_job(connection: sqlite3.Connection, job: _Job) -> None:
-    connection.execute("SAVEPOINT job")
-    try:
-        job.result = job.work(connection)
-    except BaseException as exc:
-        if isinstance(exc, sqlite3.Error) and not isinstance(exc, FAULTS_OF_A_JOB):
-            raise
-        job.error = exc
-        connection.execute("ROLLBACK TO job")
-    connection.execute("RELEASE job")
 
 
 def _resolve(group: list[_Job]) -> None:

@@ -109,7 +109,13 @@ class Database:
             group, running = self._next_group()
             if group:
                 self._run_group(connection, group)
-                _resolve(group)
+                by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+                for job in group:
+                    by_loop.setdefault(job.loop, []).append(job)
+                for loop, jobs in by_loop.items():
+                    # The loop may be closed when a test or a process ends early; then no caller waits for the result.
+                    with suppress(RuntimeError):
+                        loop.call_soon_threadsafe(_set_results, jobs)
         connection.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -163,16 +169,6 @@ class Database:
             for job in group:
                 job.error = job.unavailable(f"SQLite: {exc}")
                 job.error.__cause__ = exc
-
-
-def _resolve(group: list[_Job]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
-    for job in group:
-        by_loop.setdefault(job.loop, []).append(job)
-    for loop, jobs in by_loop.items():
-        # The loop may be closed when a test or a process ends early; then no caller waits for the result.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_set_results, jobs)
 
 
 def _set_results(jobs: list[_Job]) -> None:

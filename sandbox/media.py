@@ -130,8 +130,9 @@ class MediaShelf:
             return Response(status_code=404)
         return download(request, file.content, file.mime_type, self._take(file.id, is_lookup=False))
 
-    def open(self, request: Request, media_id: str) -> Response:
-        """Download without a lookup before it: the faults of lookups are those of a file that is gone."""
+    async def open(self, request: Request) -> Response:
+        """Download by `media_id` without a lookup: the faults of lookups are those of a file that is gone."""
+        media_id = request.path_params["media_id"]
         return self.download(request, None if self.lookup_fault(media_id) else self.get(media_id))
 
     def _take(self, media_id: str, *, is_lookup: bool) -> FileFault | None:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox.platform_double import PlatformDouble, Refused
-from sandbox.transport import JSON
+from sandbox.transport import JSON, refusing
 
 MAX_TEXT, MAX_INSTAGRAM_BYTES, MAX_QUICK_REPLIES, MAX_TITLE, MAX_PAYLOAD = 2000, 1000, 13, 20, 1000
 MAX_TEMPLATE_TEXT, MAX_BUTTONS = 640, 3
@@ -28,42 +28,32 @@ class MessengerSandbox(PlatformDouble):
 
     def platform_routes(self) -> list[BaseRoute]:
         return [
-            Route("/cdn/{media_id}", self._download, methods=["GET"]),
+            Route("/cdn/{media_id}", self.media.open, methods=["GET"]),
             Route("/{version}/{page}/messages", self._send, methods=["POST"]),
             Route("/{version}/{page}/subscribed_apps", self._subscribe, methods=["GET", "POST"]),
             Route("/{version}/{page}", self._show, methods=["GET"]),
         ]
 
-    async def _download(self, request: Request) -> Response:
-        """Return a file of the platform's CDN, whose address is its own key."""
-        return self.media.open(request, request.path_params["media_id"])
-
+    @refusing
     async def _send(self, request: Request) -> Response:
-        try:
-            self._check_access(request)
-            content = await self.content_of(request)
-        except Refused as exc:
-            return self.refused(exc)
+        self._check_access(request)
+        content = await self.content_of(request)
         if "sender_action" in content:
             self.counters.add(str(content["sender_action"]))
             return JSON({"recipient_id": content["recipient"]["id"]})
         return await self.accept(request, "messages", content)
 
+    @refusing
     async def _subscribe(self, request: Request) -> Response:
-        try:
-            self._check_access(request)
-        except Refused as exc:
-            return self.refused(exc)
+        self._check_access(request)
         if request.method == "POST":
             self.fields = request.query_params.get("subscribed_fields", "").split(",")
             return JSON({"success": True})
         return JSON({"data": [{"id": "1", "name": "Prosa", "subscribed_fields": self.fields}] if self.fields else []})
 
+    @refusing
     async def _show(self, request: Request) -> Response:
-        try:
-            self._check_access(request)
-        except Refused as exc:
-            return self.refused(exc)
+        self._check_access(request)
         return JSON({"id": "1000003", "name": "Prosa sandbox"})
 
     def _check_access(self, request: Request) -> None:
@@ -80,18 +70,16 @@ class MessengerSandbox(PlatformDouble):
         if len(message.get("metadata", "")) > 1000:
             raise Refused(100, "(#100) metadata is too long")
         replies, text = message.get("quick_replies", []), message.get("text", "")
+        size, most = len(text), MAX_TEXT
+        if self.name == "instagram":
+            size, most = len(text.encode()), MAX_INSTAGRAM_BYTES
         if "attachment" in message:
             self._check_attachment(message["attachment"])
-        elif not text or not self._fits(text):
+        elif not text or size > most:
             raise Refused(100, "(#100) Length of param message[text] must be less than or equal to the limit")
         if len(replies) > MAX_QUICK_REPLIES or not all(_is_option(one) for one in replies):
             raise Refused(100, "(#100) quick_replies are not valid")
         return str(person)
-
-    def _fits(self, text: str) -> bool:
-        if self.name == "instagram":
-            return len(text.encode()) <= MAX_INSTAGRAM_BYTES
-        return len(text) <= MAX_TEXT
 
     def _check_attachment(self, attachment: dict[str, Any]) -> None:
         match attachment:

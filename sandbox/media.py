@@ -137,8 +137,9 @@ class MediaShelf:
             return Response(status_code=404)
         return download(request, file.content, file.mime_type, self._take(file.id, is_lookup=False))
 
-    def open(self, request: Request, media_id: str) -> Response:
-        """Download without a lookup before it: the faults of lookups are those of a file that is gone."""
+    async def open(self, request: Request) -> Response:
+        """Download by `media_id` without a lookup: the faults of lookups are those of a file that is gone."""
+        media_id = request.path_params["media_id"]
         is_stale = self._faults.get(media_id, ("",))[0] is FileFault.STALE
         return self.download(request, None if is_stale or self.lookup_fault(media_id) else self.get(media_id))
 

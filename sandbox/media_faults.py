@@ -9,7 +9,6 @@ platform without a lookup answers to them as for a file that is gone. `STALE` is
 with the message has expired, one that is asked for works.
 """
 
-import asyncio
 import gzip
 import random
 from collections.abc import AsyncIterator
@@ -20,7 +19,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from sandbox.transport import JSON, Chunked, Cut
+from sandbox.transport import JSON, Chunked, Cut, in_pieces
 
 MEGABYTE = 1024 * 1024
 HUGE_BYTES = 100 * MEGABYTE
@@ -77,13 +76,13 @@ def download(request: Request, content: bytes, mime_type: str, fault: FileFault 
         case FileFault.NO_ANSWER:
             return Cut()
         case FileFault.CUT:
-            return Chunked(_in_pieces(half), media_type=mime_type, headers={}, cut_at_end=True)
+            return Chunked(in_pieces(half), media_type=mime_type, headers={}, cut_at_end=True)
         case FileFault.SHORT:
             whole = len(content)
-            return Chunked(_in_pieces(half), media_type=mime_type, headers={}, cut_at_end=True, length=whole)
+            return Chunked(in_pieces(half), media_type=mime_type, headers={}, cut_at_end=True, length=whole)
         case FileFault.STALLED | FileFault.DRIPPED:
             pause = STALLED_SECONDS if fault is FileFault.STALLED else 1.0
-            return Chunked(_in_pieces(content, size=1, pause=pause), media_type=mime_type, headers={})
+            return Chunked(in_pieces(content, size=1, pause=pause), media_type=mime_type, headers={})
         case FileFault.HUGE | FileFault.HUGE_DECLARED:
             length = HUGE_BYTES if fault is FileFault.HUGE_DECLARED else None
             return Chunked(_endless(content), media_type=mime_type, headers={}, length=length)
@@ -105,12 +104,6 @@ def download(request: Request, content: bytes, mime_type: str, fault: FileFault 
 @cache
 def _bomb() -> bytes:
     return gzip.compress(bytes(HUGE_BYTES), 1)
-
-
-async def _in_pieces(content: bytes, *, size: int = 65_536, pause: float = 0) -> AsyncIterator[bytes]:
-    for start in range(0, len(content), size):
-        yield content[start : start + size]
-        await asyncio.sleep(pause)
 
 
 async def _endless(content: bytes) -> AsyncIterator[bytes]:

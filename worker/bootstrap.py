@@ -152,9 +152,11 @@ async def open_engine(
         templates = PromptRegistry.read(own=settings.templates)
         rulebooks = Rulebooks(InstitutionSource(settings.institution), templates.wording())
 
-        deferred = None if model else _deferred_model(settings)
-        model = model or deferred
-        assert model is not None  # noqa: S101 - one of them is
+        deferred = None
+        if model is None:
+            check_model(settings)
+            # Its SDK is imported in the background, which takes as long as everything else of a start.
+            model = deferred = DeferredModel(partial(_loaded_model, settings))
         model = around(model) if around else model
         stack.push_async_callback(model.close)
         channels = channels or open_channels(settings, backend.events)
@@ -437,16 +439,6 @@ async def _answer_cache(settings: Settings, clock: Clock) -> AsyncIterator[Answe
         )
         stack.push_async_callback(cache.close)
         yield cache
-
-
-def _deferred_model(settings: Settings) -> DeferredModel:
-    """Return the model; its SDK is imported in the background, which takes as long as everything else of a start.
-
-    Raises:
-        ConfigurationError: there is no key, or a library of the provider is not installed.
-    """
-    check_model(settings)
-    return DeferredModel(partial(_loaded_model, settings))
 
 
 def check_model(settings: Settings) -> None:

@@ -358,7 +358,14 @@ class FirestoreConversations(_Repository):
     async def _write_head(
         self, head: Conversation, since: datetime | None, *others: Write, said: Sequence[Utterance] = ()
     ) -> Conversation:
-        saved, record = _fitting(head)
+        saved, record = head, head.model_dump_json()
+        # Without the oldest lines of its window if they make it too big: the window only feeds the next prompt, and the
+        # transcript keeps them.
+        while len(record.encode()) > HEAD_BYTES:
+            if not saved.window:
+                raise PermanentError(f"the head of {head.id} has more than {HEAD_BYTES} bytes without its window")
+            saved = saved.model_copy(update={"window": saved.window[1:]})
+            record = saved.model_dump_json()
         words = sorted(index_words(saved, said))
         # The words are those of the window from time to time: an array without a limit would fill the document.
         is_whole = not said or saved.turns % WORDS_FOR_TURNS == 0
@@ -777,20 +784,6 @@ class FirestoreStore:
 
     async def close(self) -> None:
         await self._database.close()
-
-
-def _fitting(head: Conversation) -> tuple[Conversation, str]:
-    """Return the head and its text, without the oldest lines of its window if they make it too big.
-
-    The transcript keeps them: the window only feeds the next prompt.
-    """
-    while True:
-        record = head.model_dump_json()
-        if len(record.encode()) <= HEAD_BYTES:
-            return head, record
-        if not head.window:
-            raise PermanentError(f"the head of {head.id} has more than {HEAD_BYTES} bytes without its window")
-        head = head.model_copy(update={"window": head.window[1:]})
 
 
 def _head_path(conversation_id: ConversationId) -> str:

@@ -43,7 +43,11 @@ class RedisAddress:
             return cls(url, _options(url))
         service, _, database = parts.path.strip("/").partition("/")
         user, at, hosts = parts.netloc.rpartition("@")
-        sentinels = [_host_and_port(host) for host in hosts.split(",") if host]
+        try:
+            pairs = [one.rpartition(":") for one in hosts.split(",") if one]
+            sentinels = [(host, int(port)) if host else (port, SENTINEL_PORT) for host, _, port in pairs]
+        except ValueError:
+            sentinels = []
         if not service or not sentinels:
             raise ConfigurationError(f"an address of Sentinels is {FORM}")
         plain = SplitResult("redis", f"{user}{at}sentinel", f"/{database}", parts.query, "")
@@ -73,14 +77,6 @@ class RedisAddress:
         database = self.options.get("db", 0)
         nodes = ";".join(f"sentinel://{user}{at}{host}:{port}/{database}" for host, port in self.sentinels)
         return nodes, {"master_name": self.service}
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    try:
-        return (host, int(port)) if host else (text, SENTINEL_PORT)
-    except ValueError:
-        raise ConfigurationError(f"an address of Sentinels is {FORM}") from None
 
 
 def _options(url: str) -> Mapping[str, Any]:

@@ -286,11 +286,16 @@ class Floor:
         if known.person_address:
             address = self._atoms(f"+{known.person_address.lstrip('+')}")
             facts.add(atom for atom in address if atom.kind in (Kind.PHONE, Kind.DIGITS))
+        # Sums and products of the person's own numbers: "2 adults and 3 children" are 5.
+        numbers = [float(value) for value in facts.counts][:_MOST_ADDENDS]
+        sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
+        products = (one * two for one, two in combinations(numbers, 2))
+        totals = {f"{value:.12g}" for value in (*sums, *products)}
         return _Person(
             facts,
             folded(seen("\n".join(known.person_texts))),
             _words_of(*known.person_texts, *name),
-            written | _totals(facts.counts),
+            written | totals,
             frozenset(value for kind, value in facts.values if kind is Kind.UNREADABLE),
         )
 
@@ -325,13 +330,6 @@ def _refused_unread(texts: Sequence[str]) -> Finding | None:
 def _normalised(sentence: str) -> str:
     """A sentence in small letters with single blanks; the sign that ends it is kept, as a question states nothing."""
     return " ".join(sentence.casefold().split())
-
-
-def _totals(counts: Iterable[str]) -> set[str]:
-    numbers = [float(value) for value in counts][:_MOST_ADDENDS]
-    sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
-    products = (one * two for one, two in combinations(numbers, 2))
-    return {f"{value:.12g}" for value in (*sums, *products)}
 
 
 def _is_among(name: str, words: frozenset[str]) -> bool:

@@ -1,6 +1,7 @@
 """Files that people send: read, or answered with what to do; whatever is wrong with them, nothing is lost."""
 
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -105,6 +106,15 @@ IN_THE_FILE: dict[str, tuple[InboundKind, bytes, FixedText | None]] = {
     "a blank": (DOCUMENT, b" \r\n", AGAIN),
     "svg": (IMAGE, b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", TYPE),
     "heic": (IMAGE, b"\0\0\0\x18ftypheic" + bytes(100), TYPE),
+    "heic as a document": (DOCUMENT, b"\0\0\0\x18ftypheic" + bytes(100), TYPE),
+    "avif": (DOCUMENT, b"\0\0\0\x18ftypavif" + bytes(100), TYPE),
+    "zip named jpg": (IMAGE, b"PK\x03\x04\xff" + bytes(300), TYPE),
+    "a picture of 1 x 100,000": (IMAGE, png(1, 100_000), LARGE),
+    "gif with a script behind it": (IMAGE, gif() + b"<script>alert(1)</script>", READ),
+    "text in utf-16": (DOCUMENT, "Preço".encode("utf-16"), TYPE),
+    "a page in base64": (DOCUMENT, b64encode(b"<html><script>alert(1)</script></html>"), READ),
+    "pdf of 5,000 pages": (DOCUMENT, pdf(5_000), LARGE),
+    "pdf of 21 pages spelt by numbers": (DOCUMENT, pdf(extra=b"<</#54ype/P#61ge>>\n" * 21), LARGE),
     "bmp": (IMAGE, b"BM" + bytes(range(200)), TYPE),
     "an error of an API": (IMAGE, b'{"error":{"code":190}}', TYPE),
     "a recording as a picture": (IMAGE, OGG, TYPE),

@@ -37,7 +37,12 @@ def fit(
             return (OutboundMessage(type=asset.type, text=body, media=asset.media),)
         carried = OutboundMessage(type=asset.type, media=asset.media, location=asset.location, contact=asset.contact)
         return (*_as_text(body, limits), carried)
-    options = _options(titles)
+    # A platform shows no markup in a title; a sign that turns its direction would show other words than it holds.
+    different: dict[str, str] = {}
+    for title in (" ".join(to_markup(_tidy(one), Markup()).split()) for one in titles):
+        if title:
+            different.setdefault(title.casefold(), title)
+    options = tuple(Option(id=f"option-{number}", title=one) for number, one in enumerate(different.values(), start=1))
     if not options or not body:
         return _as_text(body, limits)
     # Options that Task 1 found are shown even when Task 3, which did not see the text, chose plain text.
@@ -79,17 +84,6 @@ def _texts(parts: Iterable[str]) -> tuple[OutboundMessage, ...]:
 def _carries(kind: MessageType, options: Sequence[Option], most: int, title: int, limits: ChannelLimits) -> bool:
     """Whether a message of that kind may carry the options: their number and the length of each title."""
     return kind in limits.types and len(options) <= most and all(length(option.title) <= title for option in options)
-
-
-def _options(titles: Sequence[str]) -> tuple[Option, ...]:
-    """Return one option for each different title, with an id that is unique in the message."""
-    # A platform shows no markup in a title; a sign that turns its direction would show other words than it holds.
-    unique = dict.fromkeys(" ".join(to_markup(_tidy(title), Markup()).split()) for title in titles)
-    seen: dict[str, str] = {}
-    for title in unique:
-        if title:
-            seen.setdefault(title.casefold(), title)
-    return tuple(Option(id=f"option-{number}", title=title) for number, title in enumerate(seen.values(), start=1))
 
 
 def _tidy(text: str) -> str:

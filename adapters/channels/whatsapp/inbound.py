@@ -112,6 +112,10 @@ class _Parser(Reader):
         data |= {"echo": "smb_message_echoes"} if echo else {}
         data |= {} if is_ours else {OTHER_ACCOUNT: account}
         group = text_of(item.get("group_id"))
+        # The contacts are not in the order of the messages: the name is found by its ids.
+        cards = [card for card in list_in(value, "contacts") if isinstance(card, dict)]
+        mine = (card for card in cards if {text_of(card.get("wa_id")), text_of(card.get("user_id"))} & {*identities})
+        profile = dict_in(next(mine, {}), "profile")
         self.add(
             content.noted(**data),
             account=account,
@@ -120,7 +124,7 @@ class _Parser(Reader):
             aliases=identities,
             user=None if group else next(filter(USER_ID.fullmatch, identities), None),
             is_one_person=not group,
-            person_name=_profile_name(value, identities),
+            person_name=text_of(profile.get("name")),
             reply_to=text_of(dict_in(item, "context").get("id")),
             revises=content.data["to"] if content.kind in REVISIONS else "",
             recorded_only=echo or bool(group) or not is_ours,
@@ -274,13 +278,3 @@ def _identities(item: dict[str, Any], value: dict[str, Any], *, key: str) -> lis
         if set(card) & set(named) or (not named and len(contacts) == 1):
             named += card
     return list(dict.fromkeys(name for name in named if name))
-
-
-def _profile_name(value: dict[str, Any], identities: Sequence[str]) -> str:
-    """Find the name among the contacts by id: they are not in the order of the messages."""
-    for contact in list_in(value, "contacts"):
-        if not isinstance(contact, dict):
-            continue
-        if {text_of(contact.get("wa_id")), text_of(contact.get("user_id"))} & set(identities):
-            return text_of(dict_in(contact, "profile").get("name"))
-    return ""

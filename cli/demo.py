@@ -9,19 +9,19 @@ from typing import Any
 
 import httpx
 import yaml
-from rich.table import Table
 
 from adapters.channels.whatsapp import SANDBOX_PHONE_NUMBER_ID
 from adapters.channels.whatsapp.inbound import parse
 from adapters.clock import SystemClock
 from adapters.http.client import open_client
-from adapters.waiting import thread_of, wait_for_receipt
-from cli.output import console
+from adapters.waiting import wait_for_receipt
+from cli.output import console, print_table
 from cli.runtime import Runtime
 from cli.sandboxed import SANDBOX_SECRET
 from contracts.conversation import TurnRecord
 from contracts.errors import WorkerError
 from contracts.messages import ChannelName
+from contracts.paging import thread_of
 from contracts.values import ConversationId, MessageId
 from sandbox.whatsapp_webhooks import envelope, inbound_list_reply, inbound_text, signed
 
@@ -77,7 +77,16 @@ async def play_demo(runtime: Runtime, url: str, samples: Sequence[Sample] = ()) 
             turns += await _play(sample, runtime, client)
             if sample.then is not None:
                 turns += await _play(sample.then, runtime, client, joining=turns[-1].conversation_id)
-    _print_totals(turns)
+    times = sorted(turn.ms.total for turn in turns)
+    totals = (
+        len(turns),
+        f"{times[len(times) // 2]:.0f} ms",
+        f"{times[-1]:.0f} ms",
+        sum(turn.tokens.input for turn in turns),
+        sum(turn.tokens.cache_read for turn in turns),
+        sum(turn.tokens.output for turn in turns),
+    )
+    print_table(("turns", "median", "slowest", "tokens in", "from cache", "tokens out"), [totals])
 
 
 async def _play(
@@ -89,7 +98,7 @@ async def _play(
         offered = [option.title for reply in turns[-1].replies for option in reply.options] if turns else []
         conversation_id, message_id = await _post(sample, text, runtime, client, tapped=text in offered)
         conversations = runtime.backend.store.conversations
-        thread = await thread_of(conversations, conversation_id)
+        thread = (await thread_of(conversation_id, conversations)).id
         receipt = await wait_for_receipt(
             conversations, runtime.backend.events, thread, message_id, seconds=TURN_SECONDS
         )
@@ -154,19 +163,3 @@ def _print_turn(text: str, turn: TurnRecord, *, tapped: bool) -> None:
     console.print(f"  {' > '.join(turn.path)}", style="dim")
     details = f"  {kind} · intent {turn.intent or '-'} ({sure}) · {turn.ms.total:.0f} ms · {cost}"
     console.print(details, style="dim")
-
-
-def _print_totals(turns: Sequence[TurnRecord]) -> None:
-    times = sorted(turn.ms.total for turn in turns)
-    table = Table(box=None, header_style="bold")
-    for column in ("turns", "median", "slowest", "tokens in", "from cache", "tokens out"):
-        table.add_column(column, justify="right")
-    table.add_row(
-        str(len(turns)),
-        f"{times[len(times) // 2]:.0f} ms",
-        f"{times[-1]:.0f} ms",
-        str(sum(turn.tokens.input for turn in turns)),
-        str(sum(turn.tokens.cache_read for turn in turns)),
-        str(sum(turn.tokens.output for turn in turns)),
-    )
-    console.print(table)

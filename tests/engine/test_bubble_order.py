@@ -5,11 +5,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from prometheus_client import REGISTRY
 
 from adapters.channels.web import LIMITS
 from contracts.delivery import OutboxRow
 from contracts.messages import DeliveryState, StatusUpdate
+from observability.metrics import REGISTRY
 from tests.builders import (
     BACKENDS,
     CrashError,

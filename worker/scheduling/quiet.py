@@ -113,8 +113,12 @@ def _wait_after(written: Sequence[InboundMessage], conversation: Conversation | 
         base = DANGLING_SECONDS
     elif GREETING.fullmatch(text):
         base = OPENING_SECONDS
-    elif is_alone and not gaps and (_is_asked(text) or _is_awaited(conversation)):
-        # Mostly whole, and a second of silence shows it.
+    elif (
+        is_alone
+        and not gaps
+        and (_is_asked(text) or (conversation and conversation.waiting_for is not WaitingFor.ANYTHING))
+    ):
+        # A question or the answer to ours: mostly whole, and a second of silence shows it.
         return SHORTEST.total_seconds()
     else:
         base = FRAGMENT_SECONDS if conversation and conversation.turns_in_episode else OPENING_SECONDS
@@ -141,11 +145,6 @@ def _goes_on(message: InboundMessage, conversation: Conversation) -> bool:
 
 def _is_asked(text: str) -> bool:
     return bool(_ASKING.match(text)) and (len(text.split()) >= LEAST_WORDS_OF_A_QUESTION or text.endswith("?"))
-
-
-def _is_awaited(conversation: Conversation | None) -> bool:
-    """Whether a short answer is what the conversation waits for."""
-    return conversation is not None and conversation.waiting_for is not WaitingFor.ANYTHING
 
 
 def _usual_gap(conversation: Conversation | None) -> float:

@@ -199,8 +199,9 @@ class PlatformBehaviour(Setting):
 
 
 class GraphBehaviour(PlatformBehaviour):
-    """The WhatsApp side."""
+    """The WhatsApp side. `reorders`: of two messages that are on their way to a person, the later is shown first."""
 
+    reorders: bool = False
     pair_rate: bool = False
     closed_windows: bool = False
     known_people: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from starlette.requests import Request
@@ -37,6 +38,8 @@ KEPT_MESSAGES = 10_000
 MAX_JSON_BYTES = 1024 * 1024
 PAIR_BURST = 45
 PAIR_INTERVAL_SECONDS = 6.0
+# A message is on its way until its first status is due, at most so long.
+LONGEST_WAY_SECONDS = 1.0
 
 _VERSION = re.compile(r"v\d{1,2}\.\d")
 _ERROR_PAGE = (
@@ -63,6 +66,7 @@ class GraphSandbox:
         self._numbers = itertools.count(1)
         self._pairs: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._wrote: OrderedDict[str, None] = OrderedDict()
+        self._on_the_way: dict[str, tuple[float, dict[str, Any]]] = {}
         self.counters = Counters()
         self.messages: deque[dict[str, Any]] = deque(maxlen=KEPT_MESSAGES)
         self.media = MediaShelf(clock)
@@ -163,6 +167,7 @@ class GraphSandbox:
         token = base64.b64encode(f"{wa_id}\0{self._seed}\0{number:012d}".encode()).decode()
         accepted = {
             "number": number,
+            "shown": number,
             "id": f"wamid.{token}",
             "phone_number_id": phone_number_id,
             "to": to,
@@ -172,9 +177,20 @@ class GraphSandbox:
             "at": datetime.now(UTC).isoformat(),
             "body": content,
         }
+        if self.behaviour.reorders:
+            self._overtake(accepted)
         self.messages.append(accepted)
         self.counters.add("accepted")
         return accepted
+
+    def _overtake(self, accepted: dict[str, Any]) -> None:
+        """Let the message be shown before the one that is on its way to the same person."""
+        now, plan = self._clock(), self.behaviour.statuses
+        until, earlier = self._on_the_way.get(accepted["to"], (now, accepted))
+        if now < until:
+            accepted["shown"], earlier["shown"] = earlier["shown"], accepted["shown"]
+        first_ms = min((plan.after_ms.get(kind, 100.0) for kind in plan.kinds), default=inf)
+        self._on_the_way[accepted["to"]] = now + min(first_ms / 1000, LONGEST_WAY_SECONDS), accepted
 
     async def _follow_up(self, accepted: dict[str, Any], dice: Dice, failed_code: int | None) -> None:
         """Plan the statuses of a message; the first is posted here and now when it is to precede the response."""
@@ -308,6 +324,7 @@ class GraphSandbox:
         return self.media.download(request, self.media.behind(request.path_params["key"]))
 
     async def _show_messages(self, request: Request) -> Response:
+        """Everything accepted, in order, with its place as `shown`; `?to=`, and pages by `?after=<number>&limit=`."""
         if request.method == "DELETE":
             self.messages.clear()
             self.webhooks.forget()

@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import reduce
+from functools import partial, reduce
 from itertools import zip_longest
 from typing import Any, Self, TypeVar
 
@@ -495,15 +495,19 @@ class FirestoreOutbox(_Repository, RowChanges):
             _keep(self._documents.rows, one.row.id, one)
         return [one.row for one in stored]
 
-    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
-        sent = await self._change(row.id, lambda stored: stored.sent(platform_message_id=platform_message_id, at=at))
+    async def mark_sent(
+        self, row: OutboxRow, *, platform_message_id: str, at: datetime, reported_by: datetime | None = None
+    ) -> OutboxRow | None:
+        accepted = partial(OutboxRow.sent, platform_message_id=platform_message_id, at=at, reported_by=reported_by)
+        sent = await self._change(row.id, accepted)
         if sent is None:
-            return
+            return None
         # From here on a status finds the row by its platform id; one that did not is parked, or looks once more after
         # parking. Either way one of the two sees the other.
         for document in await self._documents.find(PARKED, ("platform_key", "==", _platform_key_of(sent))):
-            await self._report(row.id, _read(StatusUpdate, document))
+            sent = await self._report(row.id, _read(StatusUpdate, document))
             await self._documents.all.apply([Delete(document.path)])
+        return sent
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
         """Apply a status as the port requires; concurrent ones of one row share the next write."""

@@ -190,18 +190,20 @@ class RedisOutbox(_Repository, RowChanges):
         # It changed; or it is equal, serialised differently by another version.
         return await self._change(row.id, lambda stored: sending if stored == row else None)
 
-    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
+    async def mark_sent(
+        self, row: OutboxRow, *, platform_message_id: str, at: datetime, reported_by: datetime | None = None
+    ) -> OutboxRow | None:
         # Usually the row is unchanged and no status arrived before its platform id: the script checks both.
         stored, before, parked = row, _json(row).encode(), list[StatusUpdate]()
         for _ in range(ATTEMPTS):
-            sent = stored.sent(platform_message_id=platform_message_id, at=at)
+            sent = stored.sent(platform_message_id=platform_message_id, at=at, reported_by=reported_by)
             for update in parked:
                 sent = sent.reported(update)
             if await self._replace(before, sent, parked=len(parked)):
-                return
+                return sent
             found = await self._row(row.id)
             if found is None:
-                return
+                return None
             stored, before = OutboxRow.model_validate_json(found), found
             parked = _values(StatusUpdate, await self._command("LRANGE", f"{KEYS}parked:{_platform_of(sent)}", 0, -1))
         raise _contended(row.id)

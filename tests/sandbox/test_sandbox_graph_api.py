@@ -228,6 +228,18 @@ async def test_status_before_the_response(client: httpx.AsyncClient, graph: Grap
     assert [each["status"] for each in webhook.statuses] == ["sent"]
 
 
+async def test_what_is_on_its_way_together_is_shown_in_another_order(
+    client: httpx.AsyncClient, graph: GraphSandbox
+) -> None:
+    graph.behave(GraphBehaviour.model_validate({"reorders": True, "statuses": {"after_ms": {"sent": 200}}}))
+    for to in ("+5519999990001", "+5519999990001", "+5519999990002"):
+        await client.post(SEND, json=message(to=to))
+    assert [each["shown"] for each in graph.messages] == [2, 1, 3]
+    await asyncio.sleep(0.25)
+    await client.post(SEND, json=message(to="+5519999990001"))
+    assert graph.messages[-1]["shown"] == 4
+
+
 async def test_failure_that_comes_later(client: httpx.AsyncClient, graph: GraphSandbox, webhook: Webhook) -> None:
     graph.behave(GraphBehaviour.model_validate({"script": [{"failed_code": 131026}]}))
     assert (await client.post(SEND, json=message())).status_code == 200

@@ -137,7 +137,11 @@ class Floor:
             found.append((_leak(leaked, None, "this is text of the instructions, not of a reply"), None))
         said = list[tuple[str, PartKind | None, Sequence[_Facts]]]()
         for part in parts:
-            found += self._missing_sources(part, len(said))
+            unknown = [source for source in part.sources if source not in self._facts_of]
+            if unknown or (part.says is PartKind.INFORM and not part.sources):
+                why = f"there is no passage {unknown[0][:EXCERPT]}" if unknown else "what informs cites a passage"
+                excerpt = part.text[:EXCERPT]
+                found.append((Finding(rule=Rule.SOURCE_MISSING, excerpt=excerpt, sentence=len(said), why=why), None))
             own = tuple(self._facts_of[source] for source in part.sources if source in self._facts_of)
             said += [(sentence, part.says, own) for sentence in sentences(part.text)]
         said += ((sentence, None, (self._everything,)) for sentence in sentences_of((), also))
@@ -292,12 +296,6 @@ class Floor:
             return False
         return asked or not atom.units & self._everything.counted
 
-    def _missing_sources(self, part: ReplyPart, number: int) -> Iterator[_Found]:
-        unknown = [source for source in part.sources if source not in self._facts_of]
-        if unknown or (part.says is PartKind.INFORM and not part.sources):
-            why = f"there is no passage {unknown[0][:EXCERPT]}" if unknown else "what informs cites a passage"
-            yield Finding(rule=Rule.SOURCE_MISSING, excerpt=part.text[:EXCERPT], sentence=number, why=why), None
-
     def _explained(self, found: Sequence[_Found]) -> tuple[Finding, ...]:
         """The findings, each once; the first of them with the passage that comes nearest."""
         explained = dict[Finding, Finding]()
@@ -331,12 +329,21 @@ class Floor:
         if known.person_address:
             address = self._atoms(f"+{known.person_address.lstrip('+')}")
             facts.add(atom for atom in address if atom.kind in (Kind.PHONE, Kind.DIGITS))
+        # Sums and products of the person's own numbers: "2 adults and 3 children" are 5.
+        numbers = [float(value) for value in facts.counts][:_MOST_ADDENDS]
+        sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
+        products = (one * two for one, two in combinations(numbers, 2))
+        totals = {f"{value:.12g}" for value in (*sums, *products)}
         return _Person(
             facts,
             folded(seen("\n".join(known.person_texts))),
             _words_of(*known.person_texts, *name),
+<<<<<<< HEAD
             written | _totals(facts.counts) | _lengths(facts.hours),
             _shares(facts.counts),
+=======
+            written | totals,
+>>>>>>> main
             frozenset(value for kind, value in facts.values if kind is Kind.UNREADABLE),
         )
 
@@ -373,6 +380,7 @@ def _normalised(sentence: str) -> str:
     return " ".join(sentence.casefold().split())
 
 
+<<<<<<< HEAD
 def _totals(counts: Iterable[str]) -> set[str]:
     numbers = [float(value) for value in counts][:_MOST_ADDENDS]
     sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
@@ -390,6 +398,8 @@ def _shares(counts: Iterable[str]) -> frozenset[str]:
     return frozenset(f"{100 * one / two:.0f}" for one, two in combinations(numbers, 2) if two)
 
 
+=======
+>>>>>>> main
 def _is_among(name: str, words: frozenset[str]) -> bool:
     """Whether a folded name is among words, whole or with each part of it: "wi-fi" is "wifi" too."""
     return name.replace("-", "") in words or all(len(part) == 1 or part in words for part in name.split("-"))

@@ -235,11 +235,16 @@ async def erase(
     console.print("caches: answers of Task 1; shared answers and embeddings hold nothing of a person (docs/cache.md).")
 
 
-@app.command()
-@asynchronous
-async def take(conversation: Id, agent: Agent = "cli") -> None:
-    """Take a conversation over: the assistant is silent until it is handed back."""
-    await _act(conversation, lambda team, id_: team.take(id_, agent=agent))
+def _move(name: str, words: str, move: Callable[[Operators], Callable[..., Awaitable[Conversation]]]) -> None:
+    @app.command(name, help=words)
+    @asynchronous
+    async def run(conversation: Id, agent: Agent = "cli") -> None:
+        await _act(conversation, lambda team, id_: move(team)(id_, agent=agent))
+
+
+_move("take", "Take a conversation over: the assistant is silent until it is handed back.", lambda team: team.take)
+_move("hand-back", "An agent is done: the assistant answers again.", lambda team: team.hand_back)
+_move("close", "End the conversation; the next message opens its successor.", lambda team: team.close)
 
 
 @app.command()
@@ -257,13 +262,6 @@ async def note(conversation: Id, text: Annotated[str, typer.Argument()], agent: 
     await _act(conversation, lambda team, id_: team.note(id_, text, agent=agent, request_id=uuid.uuid4().hex))
 
 
-@app.command("hand-back")
-@asynchronous
-async def hand_back(conversation: Id, agent: Agent = "cli") -> None:
-    """An agent is done: the assistant answers again."""
-    await _act(conversation, lambda team, id_: team.hand_back(id_, agent=agent))
-
-
 @app.command()
 @asynchronous
 async def escalate(conversation: Id, agent: Agent = "cli") -> None:
@@ -274,13 +272,6 @@ async def escalate(conversation: Id, agent: Agent = "cli") -> None:
     if moved.state is not State.ESCALATING:
         raise fail(f"{moved.id} is {moved.state}; prosa conversations reopen opens it again")
     console.print(f"{moved.id} is {moved.state}.")
-
-
-@app.command()
-@asynchronous
-async def close(conversation: Id, agent: Agent = "cli") -> None:
-    """End the conversation; the next message opens its successor."""
-    await _act(conversation, lambda team, id_: team.close(id_, agent=agent))
 
 
 @app.command()

@@ -100,8 +100,3 @@ def message(number: int, text: str, *, conversation: int = 7, status: str = "pen
         "conversation": {"id": conversation, "status": status, "channel": "Channel::Whatsapp"},
         **content,
     }
-
-
-def status_event(status: str, *, conversation: int = 7) -> dict[str, Any]:
-    name = "conversation_resolved" if status == "resolved" else "conversation_status_changed"
-    return {"event": name, "id": conversation, "status": status, "inbox_id": 3}

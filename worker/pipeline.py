@@ -34,7 +34,7 @@ from contracts.ledger import BilledCall
 from contracts.media import MediaFault, MediaFile
 from contracts.messages import ADVERTISEMENT, ChannelName, DeliveryState, InboundMessage, MessageType, OutboundMessage
 from contracts.performance import answered_by
-from contracts.ports import Channel, Clock, Events, Inbox, LiveEvent, Store
+from contracts.ports import Channel, Clock, ConversationStore, Events, Inbox, LiveEvent, Store
 from contracts.turn import Turn, TurnReason
 from contracts.values import MessageId
 from fsm.machine import ConversationMachine, Transitions, migrate
@@ -190,6 +190,7 @@ class TurnContext:
     channel: Channel
     machine: ConversationMachine
     events: Events
+    heads: ConversationStore
     clock: Clock
     quoted: Mapping[MessageId, str]
     echoes: tuple[InboundMessage, ...]
@@ -320,6 +321,7 @@ async def open_turn(turn: Turn, deps: TurnDependencies) -> TurnContext | None:
         channel=deps.channels[newest.address.channel],
         machine=deps.machine,
         events=deps.events,
+        heads=deps.store.conversations,
         clock=deps.clock,
         quoted=await quoted_texts(turn, deps.store),
         echoes=await agents_words(turn, deps.store),
@@ -670,7 +672,10 @@ def forming_reply(view: TurnView, context: TurnContext, judge: TurnJudge) -> Liv
         await context.events.publish(context.turn.conversation_id, event)
 
     async def clears(parts: Sequence[ReplyPart]) -> bool:
-        return not await judge.findings(sentences_of(parts)) and not judge.is_unavailable
+        is_clear = not await judge.findings(sentences_of(parts)) and not judge.is_unavailable
+        # A turn that cannot be committed any more, as after a takeover, shows nothing more of its reply.
+        head = await context.heads.load(context.turn.conversation_id)
+        return is_clear and (head.version if head else 0) == context.conversation.version
 
     return LiveText(
         context.turn.id, permits=lambda parts: not floor.check(parts, known), clears=clears, publish=publish

@@ -1,19 +1,25 @@
 """Time of a list or search among many conversations: `python -m tests.bench.search [BACKEND...] [--conversations N]`.
 
-The figure is p95 below 300 ms at 100,000 conversations. Firestore's emulator reads every document of a collection for
-each query, without indexes: its figure says nothing about Firestore, so that it runs only where it is named.
+The figure is p95 below 300 ms at 100,000 conversations. Firestore's emulator has no indexes: `--emulator` shows that
+Google's own client, which asks a collection of small documents for the one with a word, waits in proportion to the
+collection there. Its figure says nothing about Firestore, so that it runs only where it is named.
 """
 
 import argparse
 import asyncio
+import os
 import random
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from google.auth.credentials import AnonymousCredentials
+from google.cloud.firestore import AsyncClient
+from google.cloud.firestore_v1.base_query import FieldFilter
 from rich.table import Table
 
 from contracts.conversation import Conversation, Handoff, Owner, Speaker, State, Utterance
@@ -24,6 +30,7 @@ from contracts.ports import Store
 from contracts.values import ConversationId
 from tests.bench.engine import console
 from tests.builders import START, open_backend
+from tests.real_services import firestore_host
 
 FIRST = [f"{start}{end}" for start in ("Ana", "Bia", "Cau", "Dan", "Edu", "Fla", "Gui", "Hel") for end in "abcdefghij"]
 COMMON = ["bom", "dia", "quero", "saber", "o", "preço", "do", "orçamento", "para", "uma", "automação", "da", "loja"]
@@ -96,6 +103,28 @@ async def measure(kind: str, count: int) -> list[tuple[str, ...]]:
     return [(kind, name, *figures(some)) for name, some in (*times.items(), ("all", every))]
 
 
+async def floor_of_the_emulator(sizes: Sequence[int]) -> list[tuple[str, ...]]:
+    """Return the times of a query with one result, by the size of the collection, with the plain client."""
+    client = AsyncClient("floor", credentials=AnonymousCredentials())
+    rows = []
+    for size in sizes:
+        collection = client.collection(f"of-{size}")
+        for start in range(0, size, BATCH):
+            batch = client.batch()
+            for number in range(start, min(start + BATCH, size)):
+                batch.set(collection.document(f"{number:07}"), {"words": [f"w{number}"], "at": number})
+            await batch.commit()
+        times = []
+        for _ in range(ROUNDS):
+            number = random.randrange(size)
+            began = time.perf_counter()
+            found = await collection.where(filter=FieldFilter("words", "array_contains", f"w{number}")).limit(1).get()
+            times.append((time.perf_counter() - began) * 1_000)
+            assert [one.id for one in found] == [f"{number:07}"]
+        rows.append(("emulator", f"one of {size:,}", *figures(times)))
+    return rows
+
+
 def figures(some: list[float]) -> tuple[str, ...]:
     parts = statistics.quantiles(some, n=20)
     return (f"{statistics.median(some):.1f}", f"{parts[-1]:.1f}", f"{max(some):.1f}")
@@ -105,8 +134,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("backends", nargs="*", default=["memory", "sqlite", "redis"])
     parser.add_argument("--conversations", type=int, default=100_000)
+    parser.add_argument("--emulator", action="store_true", help="the time of a bare query by the size of a collection")
     given = parser.parse_args()
     table = Table("store", "search", "p50 ms", "p95 ms", "max ms")
+    if given.emulator:
+        os.environ["FIRESTORE_EMULATOR_HOST"] = firestore_host()
+        for row in asyncio.run(floor_of_the_emulator((1_000, 10_000, given.conversations))):
+            table.add_row(*row)
+        given.backends = []
     for kind in given.backends:
         for row in asyncio.run(measure(kind, given.conversations)):
             table.add_row(*row)

@@ -1,21 +1,26 @@
 """Conversations that agents own: taken, answered, noted, handed back; and the assistant's silence meanwhile."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.models.scripted import ScriptedModel
 from context.hours import handoff_text
 from contracts.conversation import Owner, Speaker, State, Trigger
 from contracts.errors import ChannelUnavailableError, IllegalTransitionError, ReplyWindowClosedError
 from contracts.institution import FixedText
 from contracts.messages import DeliveryState, MessageType, OutboundMessage, Template
+from contracts.ports import ModelRequest
 from tests.builders import (
     WEB_LIMITS,
     EngineBed,
     RecordingChannel,
+    agreeable,
     conversation_id,
     decision,
     engine_bed,
@@ -78,6 +83,27 @@ async def test_the_assistant_is_silent_from_the_takeover_until_the_conversation_
     history = await bed.store.conversations.transitions(C1)
     moves = [(one.trigger, one.metadata) for one in history if one.trigger in (Trigger.TAKE, Trigger.HAND_BACK)]
     assert moves == [(one, {"reason": "operator", "agent": "ana"}) for one in (Trigger.TAKE, Trigger.HAND_BACK)]
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_a_reply_that_forms_before_the_person_s_eyes_stops_at_a_takeover(beds: Any, taken: bool) -> None:
+    async def answer(request: ModelRequest) -> str:
+        if taken and request.schema_name == "response_draft":
+            await bed.engine.operators.agents.take(C1, agent="ana")
+        return await agreeable(request)
+
+    bed = beds(model=ScriptedModel(answer))
+    taken, is_asked = False, taken
+    await say(bed, "Oi")
+    taken = is_asked
+    async with bed.events.subscribe(C1) as news:
+        await say(bed, "Quanto custa?")
+        seen = []
+        with suppress(TimeoutError):
+            while True:
+                seen.append((await asyncio.wait_for(anext(news), 0.05)).name)
+    assert ("token" in seen) is not taken
+    assert len(sent(bed)) == (1 if taken else 2)
 
 
 async def test_an_agent_s_words_are_sent_once_and_known_to_the_assistant_afterwards(beds: Any) -> None:

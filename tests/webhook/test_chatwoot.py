@@ -25,8 +25,13 @@ from contracts.conversation import Owner, State
 from contracts.findings import Health
 from contracts.messages import ChannelName, DeliveryState, InboundKind, MessageType, Option, OutboundMessage
 from sandbox.app import SandboxSettings, create_app
-from sandbox.chatwoot_api import ChatwootSandbox, message, status_event
+from sandbox.chatwoot_api import ChatwootSandbox, message
 from tests.builders import outbox_row, pyloto
+
+
+def status_event(status: str, *, conversation: int = 7) -> dict[str, Any]:
+    name = "conversation_resolved" if status == "resolved" else "conversation_status_changed"
+    return {"event": name, "id": conversation, "status": status, "inbox_id": 3}
 
 
 def received(content: Any) -> Received:

@@ -136,9 +136,8 @@ def conversation_routes(deps: WebhookDependencies) -> APIRouter:
     @router.get("/conversations/{conversation_id}/live")
     async def live(conversation_id: str, request: Request) -> Response:
         async def render() -> str:
-            return fragment(
-                "_thread.html", request, deps, **await _thread(await deps.conversation(conversation_id), deps)
-            )
+            head = await deps.conversation(conversation_id)
+            return fragment("_thread.html", request, deps, **await _thread(head, deps))
 
         async def stamp() -> object:
             head = await deps.conversation(conversation_id)

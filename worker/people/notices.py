@@ -137,8 +137,10 @@ class NoticeDelivery:
         notice, at = Notice.model_validate(record.body), self.clock.now()
         send = self.receivers.get(notice.target)
         head = await thread_of(notice.conversation_id, self.store.conversations)
-        if send is None or not head.version or head.moved_to is not None or not self._is_wanted(notice, head):
-            await self._drop(record)
+        # The first time it is sent always, again while that hand-off waits.
+        waits = head.owner is Owner.NOBODY and head.handoff is not None and head.handoff.at <= notice.at
+        if send is None or not head.version or head.moved_to is not None or (notice.number > 1 and not waits):
+            await self.store.records.drop(record.collection, record.key)
             return
         counted = notice.model_copy(update={"attempts": notice.attempts + 1})
         claimed = await self._put(record, counted, due_at=at + LEASE)
@@ -160,13 +162,7 @@ class NoticeDelivery:
             repeated = notice.model_copy(update={"number": notice.number + 1})
             await self._put(claimed, repeated, due_at=self.clock.now() + pause)
         else:
-            await self._drop(claimed)
-
-    def _is_wanted(self, notice: Notice, head: Conversation) -> bool:
-        """Whether the event is still to be sent: the first time always, again while that hand-off waits."""
-        if notice.number == 1:
-            return True
-        return head.owner is Owner.NOBODY and head.handoff is not None and head.handoff.at <= notice.at
+            await self.store.records.drop(claimed.collection, claimed.key)
 
     async def _failed(self, claimed: Record, notice: Notice, error: TransientError) -> None:
         is_last = notice.attempts >= ATTEMPTS
@@ -182,7 +178,7 @@ class NoticeDelivery:
             family=family_of(error),
         )
         if is_last:
-            await self._drop(claimed)
+            await self.store.records.drop(claimed.collection, claimed.key)
             return
         pause = max(error.retry_after or timedelta(0), BACKOFF.pause(notice.attempts, self.chance))
         await self._put(claimed, notice, due_at=self.clock.now() + pause)
@@ -191,9 +187,6 @@ class NoticeDelivery:
         at = self.clock.now()
         changes = {"body": notice.model_dump(mode="json"), "due_at": due_at, "updated_at": at}
         return await self.store.records.put(record.model_copy(update={**changes, "expires_at": at + KEPT_FOR}))
-
-    async def _drop(self, record: Record) -> None:
-        await self.store.records.drop(record.collection, record.key)
 
     async def _message(self, key: str, notice: Notice, head: Conversation) -> NoticeMessage:
         content = {

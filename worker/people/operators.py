@@ -134,8 +134,7 @@ class ConversationOperators:
             said = await self.store.conversations.transcript(head.id)
             if any(one.message_id == note_id for one in said):
                 return head
-            at = self.clock.now()
-            line = Utterance(speaker=Speaker.NOTE, text=text, author=agent, message_id=note_id, at=at)
+            line = Utterance(speaker=Speaker.NOTE, text=text, author=agent, message_id=note_id, at=self.clock.now())
             try:
                 return await self.store.conversations.commit(TurnCommit(conversation=head, utterances=(line,)))
             except ConversationConflictError:
@@ -211,9 +210,7 @@ class ConversationOperators:
         after = conversation.model_copy(update={"reminded": counted, "times_out_at": limit_of(conversation)})
         if message is None or institution is None:
             REMINDERS.labels(outcome="withheld").inc()
-            if institution is not None:
-                after = scheduled(after, institution, at)
-            return Change(Transitions(after))
+            return Change(Transitions(scheduled(after, institution, at) if institution else after))
         line = Utterance(speaker=Speaker.ASSISTANT, text=message.text, at=at)
         row = self._row(after, message, OutboxId(f"{after.id}/v{after.version}{REMINDER}"), at)
         REMINDERS.labels(outcome=message.type.lower()).inc()
@@ -254,7 +251,7 @@ class ConversationOperators:
         return OutboxRow(
             id=row_id,
             conversation_id=head.id,
-            turn_id=_turn_id(head),
+            turn_id=TurnId(f"{head.id}/v{head.version}"),
             number=head.next_outbox_number,
             address=head.address,
             message=message,
@@ -340,10 +337,6 @@ def to_a_person(
     return transitions
 
 
-def _turn_id(head: Conversation) -> TurnId:
-    return TurnId(f"{head.id}/v{head.version}")
-
-
 def _operation(before: Conversation, change: Change, reason: str, at: datetime) -> TurnCommit:
     """Return what a move outside a turn writes: head, history, lines, and a record with no messages."""
     transitions = change.transitions
@@ -355,7 +348,7 @@ def _operation(before: Conversation, change: Change, reason: str, at: datetime) 
         changes |= {"waiting_for": before.waiting_for, "classified": before.classified}
     conversation = transitions.conversation.says(*change.said).model_copy(update=changes)
     record = TurnRecord(
-        id=_turn_id(conversation),
+        id=TurnId(f"{conversation.id}/v{conversation.version}"),
         conversation_id=conversation.id,
         episode=conversation.episode,
         message_ids=(),

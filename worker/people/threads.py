@@ -29,9 +29,8 @@ CONFLICT_RETRIES = 5
 MAX_NAMES = 12
 BY_MESSAGE = "message"
 JOINED = "joined"
-LIMITS: dict[State, timedelta | None] = {
-    row.state: row.limit for row in STATES if row.state in (State.AWAITING_USER, State.ESCALATING)
-}
+RESTING = (State.AWAITING_USER, State.ESCALATING)
+LIMITS: dict[State, timedelta | None] = {row.state: row.limit for row in STATES if row.state in RESTING}
 
 
 @dataclass(frozen=True)
@@ -97,9 +96,8 @@ class Threads:
             number, at = whole.next_outbox_number, self.clock.now()
             may_speak = whole.owner is Owner.ASSISTANT and not whole.opted_out
             again = [row.moved(whole.id, number + n, at=at) for n, row in enumerate(taken_back if may_speak else ())]
-            whole = whole.model_copy(
-                update={"turns": head.turns + len(turns), "next_outbox_number": number + len(again)}
-            )
+            grown = {"turns": head.turns + len(turns), "next_outbox_number": number + len(again)}
+            whole = whole.model_copy(update=grown)
             commit = TurnCommit(
                 conversation=whole,
                 # Where the joined one's state goes on, its history does: the last move leads to the present state.
@@ -205,8 +203,6 @@ def merged(head: Conversation, other: Conversation, join: Join) -> Conversation:
     lead, second = (other, head) if _weight(other) > _weight(head) else (head, other)
     gone, kept = (head, other) if head.opted_out else (other, head)
     is_back = kept.consent_at is not None and gone.consent_at is not None and kept.consent_at > gone.consent_at
-    consents = [one.consent_at for one in (head, other) if one.consent_at]
-    opened = [one.created_at for one in (head, other) if one.created_at]
     said = sorted((*head.window, *other.window), key=lambda one: one.at)
     episodes = sorted((*head.previous_episodes, *other.previous_episodes), key=lambda one: one.ended_at)
     arrivals = sorted((*head.recent_arrivals, *other.recent_arrivals))
@@ -229,9 +225,9 @@ def merged(head: Conversation, other: Conversation, join: Join) -> Conversation:
             "asked_fields": tuple(dict.fromkeys((*second.asked_fields, *lead.asked_fields))),
             "window": head.model_copy(update={"window": ()}).says(*said).window,
             "opted_out": gone.opted_out and (kept.opted_out or not is_back),
-            "consent_at": max(consents, default=None),
+            "consent_at": max((one.consent_at for one in (head, other) if one.consent_at), default=None),
             "recent_arrivals": tuple(arrivals[-RECENT_ARRIVALS:]),
-            "created_at": min(opened, default=None),
+            "created_at": min((one.created_at for one in (head, other) if one.created_at), default=None),
         }
     )
 
@@ -262,11 +258,8 @@ def _age(head: Conversation) -> tuple[bool, float, str]:
 
 
 def _weight(head: Conversation) -> tuple[bool, bool, float]:
-    return (
-        head.agent is not None,
-        head.state is State.ESCALATING,
-        head.updated_at.timestamp() if head.updated_at else 0.0,
-    )
+    updated = head.updated_at.timestamp() if head.updated_at else 0.0
+    return head.agent is not None, head.state is State.ESCALATING, updated
 
 
 def _end_of_stay(head: Conversation) -> datetime | None:

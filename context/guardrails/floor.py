@@ -338,12 +338,8 @@ class Floor:
             facts,
             folded(seen("\n".join(known.person_texts))),
             _words_of(*known.person_texts, *name),
-<<<<<<< HEAD
             written | _totals(facts.counts) | _lengths(facts.hours),
             _shares(facts.counts),
-=======
-            written | totals,
->>>>>>> main
             frozenset(value for kind, value in facts.values if kind is Kind.UNREADABLE),
         )
 
@@ -380,7 +376,6 @@ def _normalised(sentence: str) -> str:
     return " ".join(sentence.casefold().split())
 
 
-<<<<<<< HEAD
 def _totals(counts: Iterable[str]) -> set[str]:
     numbers = [float(value) for value in counts][:_MOST_ADDENDS]
     sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
@@ -398,8 +393,6 @@ def _shares(counts: Iterable[str]) -> frozenset[str]:
     return frozenset(f"{100 * one / two:.0f}" for one, two in combinations(numbers, 2) if two)
 
 
-=======
->>>>>>> main
 def _is_among(name: str, words: frozenset[str]) -> bool:
     """Whether a folded name is among words, whole or with each part of it: "wi-fi" is "wifi" too."""
     return name.replace("-", "") in words or all(len(part) == 1 or part in words for part in name.split("-"))

@@ -198,7 +198,7 @@ _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n")
 
 
 class FormingReply:
-    """Parts of Task 2's answer, which arrives in pieces; the text of the last one may still grow."""
+    """Parts of Task 2's or the merged answer, which arrives in pieces; the text of the last one may still grow."""
 
     def __init__(self) -> None:
         self._json = ""
@@ -211,7 +211,8 @@ class FormingReply:
             content = from_json(self._json, allow_partial="trailing-strings")
         except ValueError:
             return self.parts
-        listed = content.get("parts") if isinstance(content, dict) else None
+        reply = content.get("response", content) if isinstance(content, dict) else None
+        listed = reply.get("parts") if isinstance(reply, dict) else None
         self.parts = tuple(_parts(listed if isinstance(listed, list) else ()))
         return self.parts
 

@@ -15,13 +15,14 @@ from adapters.channels.whatsapp import SANDBOX_PHONE_NUMBER_ID
 from adapters.channels.whatsapp.inbound import parse
 from adapters.clock import SystemClock
 from adapters.http.client import open_client
-from adapters.waiting import thread_of, wait_for_receipt
+from adapters.waiting import wait_for_receipt
 from cli.output import console
 from cli.runtime import Runtime
 from cli.sandboxed import SANDBOX_SECRET
 from contracts.conversation import TurnRecord
 from contracts.errors import WorkerError
 from contracts.messages import ChannelName
+from contracts.paging import thread_of
 from contracts.values import ConversationId, MessageId
 from sandbox.whatsapp_webhooks import envelope, inbound_list_reply, inbound_text, signed
 
@@ -89,7 +90,7 @@ async def _play(
         offered = [option.title for reply in turns[-1].replies for option in reply.options] if turns else []
         conversation_id, message_id = await _post(sample, text, runtime, client, tapped=text in offered)
         conversations = runtime.backend.store.conversations
-        thread = await thread_of(conversations, conversation_id)
+        thread = (await thread_of(conversation_id, conversations)).id
         receipt = await wait_for_receipt(
             conversations, runtime.backend.events, thread, message_id, seconds=TURN_SECONDS
         )

@@ -17,6 +17,7 @@ from contracts.messages import (
     InboundMessage,
     OutboundMessage,
     StatusUpdate,
+    digest,
 )
 from contracts.values import ConversationId, Instant, Kept, MessageId, OutboxId, Text, TurnId, Value
 
@@ -164,6 +165,12 @@ class OutboxRow(Kept):
     def withdrawn(self, *, reason: str, at: datetime) -> Self:
         """Return the row as one that must not be sent any more, unless a status proves that it was already."""
         return self._with(state=DeliveryState.WITHDRAWN, error_code=reason, updated_at=at)
+
+    def moved(self, thread: ConversationId, number: int, *, at: datetime) -> Self:
+        """Return a withdrawn row as one of the thread that its conversation was joined to."""
+        new = {"id": OutboxId(f"{thread}/of-{digest(self.id)}"), "conversation_id": thread, "number": number}
+        begun = {"state": DeliveryState.PENDING, "error_code": None, "attempts": 0, "deadline": None}
+        return self._with(**new, **begun, updated_at=at)
 
     def failed(self, *, error_code: str, at: datetime, in_any_form: bool) -> Self:
         """The row after a final refusal: pending in words, once, where it has any; else a person is to be called."""

@@ -411,18 +411,6 @@ class FirestoreConversations(_Repository):
             del self._documents.rows[row_id]
         head, old = _head_path(conversation_id), ("version", "<=", up_to)
         mine = ("conversation_key", "==", document_id(conversation_id))
-        await self._forget_parked(mine)
-        return (
-            await self._documents.all.delete_all(f"{head}/{HISTORY}", old)
-            + await self._documents.all.delete_all(f"{head}/{RECEIPTS}", old)
-            + await self._documents.all.delete_all(OUTBOX, mine, old)
-            + await self._documents.all.delete_all(DEAD_LETTERS, mine)
-            + await self._documents.all.delete_all(
-                RECORDS, ("owner_key", "==", document_id(conversation_id)), everywhere=True
-            )
-        )
-
-    async def _forget_parked(self, mine: Condition) -> None:
         last: Document | None = None
         while True:
             found = await self._documents.all.find(
@@ -432,8 +420,17 @@ class FirestoreConversations(_Repository):
             for some in chunks(keys, VALUES_IN_A_CONDITION):
                 await self._documents.all.delete_all(PARKED, ("platform_key", "in", list(some)))
             if len(found) < BATCH_LIMIT:
-                return
+                break
             last = found[-1]
+        return (
+            await self._documents.all.delete_all(f"{head}/{HISTORY}", old)
+            + await self._documents.all.delete_all(f"{head}/{RECEIPTS}", old)
+            + await self._documents.all.delete_all(OUTBOX, mine, old)
+            + await self._documents.all.delete_all(DEAD_LETTERS, mine)
+            + await self._documents.all.delete_all(
+                RECORDS, ("owner_key", "==", document_id(conversation_id)), everywhere=True
+            )
+        )
 
     def _additions(
         self,
@@ -448,31 +445,23 @@ class FirestoreConversations(_Repository):
         parts = zip_longest(
             turns, chunks(transitions, size), chunks(utterances, size), chunks(receipts, size), fillvalue=None
         )
-        return [self._addition(head, number, *part) for number, part in enumerate(parts)]
-
-    def _addition(
-        self,
-        head: Conversation,
-        number: int,
-        turn: TurnRecord | None,
-        transitions: Sequence[TransitionRecord] | None,
-        utterances: Sequence[Utterance] | None,
-        receipts: Sequence[Receipt] | None,
-    ) -> Put:
-        order = f"{head.version:012}-{number:06}"
-        fields = {
-            "conversation_id": head.id,
-            "version": head.version,
-            "transitions": [record.model_dump_json() for record in transitions or ()],
-            "utterances": [said.model_dump_json() for said in utterances or ()],
-            "turn": turn.model_dump_json() if turn else None,
-            "turn_id": turn.id if turn else None,
-            "turn_order": order if turn else None,
-            "receipts": [receipt.model_dump_json() for receipt in receipts or ()] or None,
-            "message_keys": [document_id(receipt.message.id) for receipt in receipts or ()] or None,
-            "expires_at": self._documents.expires_at(),
-        }
-        return Put(f"{_head_path(head.id)}/{HISTORY}/{order}", fields)
+        puts = []
+        for number, (turn, moved, said, received) in enumerate(parts):
+            order = f"{head.version:012}-{number:06}"
+            fields = {
+                "conversation_id": head.id,
+                "version": head.version,
+                "transitions": [record.model_dump_json() for record in moved or ()],
+                "utterances": [one.model_dump_json() for one in said or ()],
+                "turn": turn.model_dump_json() if turn else None,
+                "turn_id": turn.id if turn else None,
+                "turn_order": order if turn else None,
+                "receipts": [receipt.model_dump_json() for receipt in received or ()] or None,
+                "message_keys": [document_id(receipt.message.id) for receipt in received or ()] or None,
+                "expires_at": self._documents.expires_at(),
+            }
+            puts.append(Put(f"{_head_path(head.id)}/{HISTORY}/{order}", fields))
+        return puts
 
     async def _history(self, conversation_id: ConversationId, kind: str) -> Iterable[str]:
         found = await self._documents.find(f"{_head_path(conversation_id)}/{HISTORY}", fields=(kind, "expires_at"))
@@ -615,10 +604,14 @@ class FirestoreOutbox(_Repository, RowChanges):
                 del self._reports[row_id]
 
     async def _row_for(self, update: StatusUpdate) -> OutboxId | None:
-        if update.client_reference:
-            row = await self._row_of(row_of(update.client_reference))
-            if row is not None and row.address.channel == update.channel:
-                return row.id
+        if row_id := row_of(update.client_reference):
+            # A remembered row serves as well as the current one: its address never changes.
+            remembered = self._documents.rows.get(row_id) or await self._documents.stored_row(row_id)
+            if remembered is not None:
+                _keep(self._documents.rows, row_id, remembered)
+                is_alive = remembered.expires_at > self._documents.clock.now()
+                if is_alive and remembered.row.address.channel == update.channel:
+                    return row_id
         key = _platform_key(update.channel, update.account, update.platform_message_id)
         found = await self._documents.find(OUTBOX, ("platform_key", "==", key), limit=1)
         if not found:
@@ -626,16 +619,6 @@ class FirestoreOutbox(_Repository, RowChanges):
         stored = _Stored.read(found[0])
         _keep(self._documents.rows, stored.row.id, stored)
         return stored.row.id
-
-    async def _row_of(self, row_id: OutboxId) -> OutboxRow | None:
-        """Return the row, current or remembered: its address never changes."""
-        stored = self._documents.rows.get(row_id)
-        if stored is None:
-            stored = await self._documents.stored_row(row_id)
-            if stored is None:
-                return None
-            _keep(self._documents.rows, row_id, stored)
-        return stored.row if stored.expires_at > self._documents.clock.now() else None
 
 
 class FirestoreDeadLetters(_Repository):

@@ -126,7 +126,11 @@ class Floor:
         if leaked := self._leaks.run_in("\n".join(map(seen, whole)), person.text):
             found.append((_leak(leaked, None, "this is text of the instructions, not of a reply"), None))
         for part in parts:
-            found += self._missing_sources(part, number)
+            unknown = [source for source in part.sources if source not in self._facts_of]
+            if unknown or (part.says is PartKind.INFORM and not part.sources):
+                why = f"there is no passage {unknown[0][:EXCERPT]}" if unknown else "what informs cites a passage"
+                missing = Finding(rule=Rule.SOURCE_MISSING, excerpt=part.text[:EXCERPT], sentence=number, why=why)
+                found.append((missing, None))
             cited = tuple(self._facts_of[source] for source in part.sources if source in self._facts_of)
             for sentence in sentences(part.text):
                 found += self._findings(sentence, number, part.says, cited, person)
@@ -248,12 +252,6 @@ class Floor:
         if not whole or _is_measured(atom) or _is_paired(atom) or (not atom.units and not atom.spoken):
             return False
         return asked or not atom.units & self._everything.counted
-
-    def _missing_sources(self, part: ReplyPart, number: int) -> Iterator[_Found]:
-        unknown = [source for source in part.sources if source not in self._facts_of]
-        if unknown or (part.says is PartKind.INFORM and not part.sources):
-            why = f"there is no passage {unknown[0][:EXCERPT]}" if unknown else "what informs cites a passage"
-            yield Finding(rule=Rule.SOURCE_MISSING, excerpt=part.text[:EXCERPT], sentence=number, why=why), None
 
     def _explained(self, found: Sequence[_Found]) -> tuple[Finding, ...]:
         """The findings, each once; the first of them with the passage that comes nearest."""

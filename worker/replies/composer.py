@@ -9,7 +9,7 @@ import math
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
@@ -248,47 +248,39 @@ def _block(node: SyntaxTreeNode, markup: Markup, source: str) -> str | None:
         case "table":
             rows = [row for section in node.children for row in section.children]
             return "\n".join(" | ".join(_inline(cell, markup) for cell in row.children) for row in rows)
-        case "heading" if _is_heading(node, source):
-            return _enclosed(_inline(node, Markup()), markup.bold)
         case "heading":
+            # One that is meant: an underline belongs to one line, and is longer than the dash of an empty item.
             *_, underline = source.split("\n")
+            is_underlined = node.markup in ("-", "=")
+            if not is_underlined or (len(underline.strip()) > 2 and "\n" not in node.children[0].content):
+                return _enclosed(_inline(node, Markup()), markup.bold)
             return f"{_inline(node, markup)}\n{underline}"
         case _:
             # The reader drops the indentation of a paragraph, which a list needs.
             return source[: len(source) - len(source.lstrip())] + _inline(node, markup)
 
 
-def _is_heading(node: SyntaxTreeNode, source: str) -> bool:
-    """Whether it is meant as one: an underline belongs to one line, and is longer than the dash of an empty item."""
-    *_, underline = source.split("\n")
-    is_underlined = node.markup in ("-", "=")
-    return not is_underlined or (len(underline.strip()) > 2 and "\n" not in node.children[0].content)
-
-
 def _inline(node: SyntaxTreeNode, markup: Markup) -> str:
     """Return the words of a node with the markup of what is inside it."""
-    if node.type == "inline" or node.children:
-        return "".join(_pieces(node, markup))
-    return node.content
-
-
-def _pieces(node: SyntaxTreeNode, markup: Markup) -> Iterator[str]:
-    children = list(node.children)
+    if node.type != "inline" and not node.children:
+        return node.content
+    children, pieces = list(node.children), list[str]()
     neighbours = ["", *(child.content if child.type == "text" else "" for child in children), ""]
     for child, before, after in zip(children, neighbours, neighbours[2:], strict=False):
         match child.type:
             case "strong" | "em" | "s":
-                yield _emphasis(child, markup, before[-1:], after[:1])
+                pieces.append(_emphasis(child, markup, before[-1:], after[:1]))
             case "code_inline":
-                yield _enclosed(child.content, markup.code)
+                pieces.append(_enclosed(child.content, markup.code))
             case "link":
-                yield _link(_inline(child, markup), str(child.attrs.get("href", "")))
+                pieces.append(_link(_inline(child, markup), str(child.attrs.get("href", ""))))
             case "image":
-                yield _link(child.content, str(child.attrs.get("src", "")))
+                pieces.append(_link(child.content, str(child.attrs.get("src", ""))))
             case "hardbreak" | "softbreak":
-                yield "\n"
+                pieces.append("\n")
             case _:
-                yield _inline(child, markup)
+                pieces.append(_inline(child, markup))
+    return "".join(pieces)
 
 
 def _emphasis(node: SyntaxTreeNode, markup: Markup, before: str, after: str) -> str:

@@ -58,7 +58,15 @@ class _Parser(Reader):
             return
         content, key, revises = _content(event)
         if content is None:
-            self._read_receipt(event, account, moment)
+            # A receipt names its messages; a watermark alone does not.
+            mids = [text_of(mid) for mid in list_in(dict_in(event, "delivery"), "mids") if text_of(mid)]
+            for mid in mids:
+                self._add_status(account, mid, DeliveryState.DELIVERED, moment)
+            if read := text_of(dict_in(event, "read").get("mid")):
+                self._add_status(account, read, DeliveryState.READ, moment)
+            if not mids and not read:
+                names = ("delivery", "read", *OTHER_EVENTS)
+                self.ignored.append(next((name for name in names if name in event), "other"))
             return
         self.add(
             content if not is_standby else content.noted(standby="yes"),
@@ -86,18 +94,6 @@ class _Parser(Reader):
             recorded_only=True,
             sent_at=moment,
         )
-
-    def _read_receipt(self, event: dict[str, Any], account: str, moment: datetime | None) -> None:
-        """Read the receipts that name their messages; a watermark alone does not."""
-        mids = [text_of(mid) for mid in list_in(dict_in(event, "delivery"), "mids") if text_of(mid)]
-        for mid in mids:
-            self._add_status(account, mid, DeliveryState.DELIVERED, moment)
-        read = text_of(dict_in(event, "read").get("mid"))
-        if read:
-            self._add_status(account, read, DeliveryState.READ, moment)
-        if not mids and not read:
-            names = ("delivery", "read", *OTHER_EVENTS)
-            self.ignored.append(next((name for name in names if name in event), "other"))
 
     def _add_status(
         self, account: str, mid: str, state: DeliveryState, moment: datetime | None, *, reference: str | None = None

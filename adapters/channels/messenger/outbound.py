@@ -60,12 +60,12 @@ class MessengerChannel(HttpChannel):
         return await self._downloads.fetch(media, limits)
 
     def acknowledge(self, address: Address, platform_message_id: str) -> None:
-        self._in_background(self._show(address))
+        async def show() -> None:
+            for action in ("mark_seen", "typing_on"):
+                content = {"recipient": {"id": address.person}, "sender_action": action}
+                await self._post(_messages_of(address), content)
 
-    async def _show(self, address: Address) -> None:
-        for action in ("mark_seen", "typing_on"):
-            content = {"recipient": {"id": address.person}, "sender_action": action}
-            await self._post(_messages_of(address), content)
+        self._in_background(show())
 
 
 def _messages_of(address: Address) -> str:

@@ -4,8 +4,9 @@ A test puts a file at a platform with a fault, in the same process by `app.state
 id="7", fault=FileFault.CUT, times=1)` (or `app.state.platforms["slack"].media`), over HTTP by `PUT
 /{platform}/sandbox/files/7?fault=cut&times=1` with the file as the body. `times` is how many requests meet the fault
 before the file is whole; without it all do. `LOOKUP_FAULTS` belong to the call that asks for a link (of WhatsApp, and
-Telegram's `getFile`), the others to the download; a platform without a lookup answers to them as for a file that is
-gone.
+Telegram's `getFile`; Messenger and Instagram have one for addresses that have expired), the others to the download; a
+platform without a lookup answers to them as for a file that is gone. `STALE` is of those two: the address that came
+with the message has expired, one that is asked for works.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import gzip
 import random
 from collections.abc import AsyncIterator
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from starlette.requests import Request
@@ -30,7 +32,7 @@ LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><fo
 # Ways in which a file cannot be had, or is not what it should be.
 FileFault = StrEnum(
     "FileFault",
-    "GONE LOOKUP_UNAVAILABLE LOOKUP_PAGE LOOKUP_WITHOUT_LINK LOOKUP_ELSEWHERE EXPIRED UNAUTHORIZED FORBIDDEN "
+    "STALE GONE LOOKUP_UNAVAILABLE LOOKUP_PAGE LOOKUP_WITHOUT_LINK LOOKUP_ELSEWHERE EXPIRED UNAUTHORIZED FORBIDDEN "
     "RATE_LIMITED SERVER_ERROR UNAVAILABLE NO_ANSWER CUT SHORT STALLED DRIPPED EMPTY NO_CONTENT HUGE HUGE_DECLARED "
     "WRONG_TYPE WITHOUT_TYPE PAGE REDIRECT_INSIDE REDIRECT_ELSEWHERE REDIRECT_LOOP GZIP_BOMB BROKEN_GZIP CORRUPT",
 )
@@ -57,7 +59,7 @@ def looked_up(fault: FileFault | None, answer: dict[str, Any], link: str, *, wit
         case FileFault.LOOKUP_WITHOUT_LINK:
             answer = {key: value for key, value in answer.items() if key != link}
         case FileFault.LOOKUP_ELSEWHERE:
-            answer = {**answer, link: ELSEWHERE}
+            answer = {**answer, link: ELSEWHERE} if link else answer
     return JSON({"ok": True, within: answer} if within else answer)
 
 
@@ -86,7 +88,7 @@ def download(request: Request, content: bytes, mime_type: str, fault: FileFault 
             length = HUGE_BYTES if fault is FileFault.HUGE_DECLARED else None
             return Chunked(_endless(content), media_type=mime_type, headers={}, length=length)
         case FileFault.GZIP_BOMB | FileFault.BROKEN_GZIP:
-            packed = gzip.compress(bytes(HUGE_BYTES), 1) if fault is FileFault.GZIP_BOMB else content
+            packed = _bomb() if fault is FileFault.GZIP_BOMB else content
             return Response(packed, media_type=mime_type, headers={"content-encoding": "gzip"})
         case FileFault.EMPTY:
             return Response(b"", media_type=mime_type)
@@ -98,6 +100,11 @@ def download(request: Request, content: bytes, mime_type: str, fault: FileFault 
             noise = random.Random(0).randbytes(len(content) - len(half))
             return Response(half + noise, media_type=mime_type)
     return Response(LOGIN_PAGE, media_type="text/html")
+
+
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(bytes(HUGE_BYTES), 1)
 
 
 async def _in_pieces(content: bytes, *, size: int = 65_536, pause: float = 0) -> AsyncIterator[bytes]:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from sandbox.media_faults import ELSEWHERE, FileFault, looked_up
 from sandbox.platform_double import PlatformDouble, Refused
 from sandbox.transport import JSON
 
@@ -28,15 +29,17 @@ class MessengerSandbox(PlatformDouble):
 
     def platform_routes(self) -> list[BaseRoute]:
         return [
-            Route("/cdn/{media_id}", self._download, methods=["GET"]),
+            Route("/cdn/{media_id}", self._download, methods=["GET"], name=f"{self.name}-cdn"),
             Route("/{version}/{page}/messages", self._send, methods=["POST"]),
             Route("/{version}/{page}/subscribed_apps", self._subscribe, methods=["GET", "POST"]),
             Route("/{version}/{page}", self._show, methods=["GET"]),
         ]
 
     async def _download(self, request: Request) -> Response:
-        """Return a file of the platform's CDN, whose address is its own key."""
-        return self.media.open(request, request.path_params["media_id"])
+        """Return a file of the platform's CDN, by the address of its message or by one that was asked for since."""
+        media_id = request.path_params["media_id"]
+        renewed = self.media.behind(media_id)
+        return self.media.download(request, renewed) if renewed else self.media.open(request, media_id)
 
     async def _send(self, request: Request) -> Response:
         try:
@@ -64,7 +67,24 @@ class MessengerSandbox(PlatformDouble):
             self._check_access(request)
         except Refused as exc:
             return self.refused(exc)
-        return JSON({"id": "1000003", "name": "Prosa sandbox"})
+        if "attachments" not in request.query_params.get("fields", ""):
+            return JSON({"id": "1000003", "name": "Prosa sandbox"})
+        return self._attachments(request, request.path_params["page"])
+
+    def _attachments(self, request: Request, mid: str) -> Response:
+        """Return the files of a message, with new addresses."""
+        files = self.media.of_message(mid)
+        fault = next((one for file in files if (one := self.media.lookup_fault(file.id))), None)
+        if not files or fault is FileFault.GONE:
+            return self.refused(Refused(100, f"Unsupported get request. Object with ID '{mid}' does not exist"))
+        shown = []
+        for file in files:
+            url = str(request.url_for(f"{self.name}-cdn", media_id=self.media.link(file)))
+            url = ELSEWHERE if fault is FileFault.LOOKUP_ELSEWHERE else url
+            kind = file.mime_type.partition("/")[0]
+            place = {f"{kind}_data": {"url": url}} if kind in ("image", "video") else {"file_url": url}
+            shown.append({"id": file.id} | ({} if fault is FileFault.LOOKUP_WITHOUT_LINK else place))
+        return looked_up(fault, {"attachments": {"data": shown}, "id": mid}, "")
 
     def _check_access(self, request: Request) -> None:
         token = request.headers.get("authorization", "")

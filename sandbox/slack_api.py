@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from adapters.channels.slack.inbound import signature
-from sandbox.media_faults import LOGIN_PAGE
+from sandbox.media_faults import LOGIN_PAGE, FileFault, looked_up
 from sandbox.platform_double import PlatformDouble, Refused
 from sandbox.transport import JSON
 
@@ -48,17 +48,18 @@ class SlackSandbox(PlatformDouble):
 
     async def _file_info(self, request: Request) -> Response:
         id = request.query_params.get("file", "")
-        if self.media.get(id) is None:
+        fault = self.media.lookup_fault(id)
+        if self.media.get(id) is None or fault is FileFault.GONE:
             return JSON({"ok": False, "error": "file_not_found"})
         link = str(request.base_url.replace(path=f"{request.scope['root_path']}/files-pri/{id}/file"))
-        return JSON({"ok": True, "file": {"id": id, "url_private": link}})
+        return looked_up(fault, {"id": id, "url_private": link}, "url_private", within="file")
 
     async def _download(self, request: Request) -> Response:
         """Return the file of a `url_private`, or to a request without a token the page that Slack shows a browser."""
         token = request.headers.get("authorization", "")
         if not token.startswith("Bearer ") or token.endswith("invalid"):
             return Response(LOGIN_PAGE, media_type="text/html")
-        return self.media.open(request, request.path_params["media_id"])
+        return self.media.download(request, self.media.get(request.path_params["media_id"]))
 
     async def _call(self, request: Request) -> Response:
         method, token = request.path_params["method"], request.headers.get("authorization", "")

@@ -169,16 +169,21 @@ class Downloads:
         self._client: httpx.AsyncClient | None = None
 
     async def fetch(
-        self, media: InboundMedia, limits: MediaLimits, find: Callable[[], Awaitable[str]] | None = None
+        self,
+        media: InboundMedia,
+        limits: MediaLimits,
+        *,
+        find: Callable[[], Awaitable[str]] | None = None,
+        renew: Callable[[], Awaitable[str]] | None = None,
     ) -> MediaFile:
-        """Fetch the file at its reference, or where `find` says; it is asked once more when that address has expired.
+        """Fetch the file at its reference, or where `find` says; `renew`, or `find` again, replaces an expired address.
 
         Raises:
             MediaRefusedError: the file is gone, not at the platform, too large, or none that can be read.
             ChannelUnavailableError: it did not come; it may later.
         """
-        for _ in range(2):
-            answer = await self._get(await find() if find else media.reference, limits)
+        for look_up in (find, renew or find):
+            answer = await self._get(await look_up() if look_up else media.reference, limits)
             if answer.is_success:
                 return file_of(answer.content, media.filename)
             if answer.status not in EXPIRED:

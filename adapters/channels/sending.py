@@ -100,6 +100,8 @@ class HttpChannel:
             raise MediaRefusedError(MediaFault.TOO_LARGE)
         if not answer.is_success or found.get("ok") is False:
             raise MediaRefusedError(MediaFault.EXPIRED)
+        if not found:
+            raise ChannelUnavailableError("an answer that is no JSON object, such as the page of a proxy")
         return found
 
     def _in_background(self, work: Coroutine[Any, Any, object]) -> None:

@@ -64,7 +64,7 @@ class SlackChannel(HttpChannel):
             found = (await self._look_up("/files.info", file=media.reference)).get("file") or {}
             return str(found.get("url_private_download") or found.get("url_private"))
 
-        return await self._downloads.fetch(media, limits, find)
+        return await self._downloads.fetch(media, limits, find=find)
 
 
 def payload(message: OutboundMessage, person: str) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class WhatsAppChannel(HttpChannel):
             found = await self._look_up(f"/{quote(media.reference, safe='')}", phone_number_id=account)
             return str(found.get("url"))
 
-        return await self._downloads.fetch(media, limits, find)
+        return await self._downloads.fetch(media, limits, find=find)
 
     async def upload(self, file: MediaFile, *, account: str) -> str:
         # The client's own header names JSON: this one has to win, with a boundary that is nowhere in the file.

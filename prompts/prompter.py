@@ -9,7 +9,7 @@ from typing import Any, Self, TypeAlias, TypeVar
 from contracts.calls import Deadline, Listener, TurnCost
 from contracts.conversation import Architecture, TaskRecord
 from contracts.decisions import MessageTypeChoice, ResponseDraft, StateDecision, TurnAnswer
-from contracts.errors import UnusableModelOutputError
+from contracts.errors import UnusableModelOutputError, WorkerError
 from contracts.values import ConversationId, Value
 from observability.metrics import FALLBACKS, SPECULATIONS, TEMPLATE_SECONDS
 from prompts.caching.questions import CachePolicy, shown
@@ -75,14 +75,17 @@ class Prompter:
         thinking = self._turn_budget * SHARE_FOR_THINKING
         return TurnClock(self._monotonic(), Deadline(thinking, self._monotonic), cost or TurnCost())
 
-    def tasks(self, architecture: Architecture | None, clock: TurnClock) -> "ThreeTasks":
-        """Return the tasks of one draft, in the order of the architecture; None: three tasks."""
+    def tasks(self, architecture: Architecture | None, clock: TurnClock, *, is_shown: bool = False) -> "ThreeTasks":
+        """Return the tasks of one draft, in the order of the architecture; None: three tasks.
+
+        `is_shown`: the channel shows the reply while it forms.
+        """
         match architecture:
             case Architecture.MERGED:
-                return MergedTask(self, clock)
+                return MergedTask(self, clock, is_shown=is_shown)
             case Architecture.SPECULATIVE:
-                return SpeculativeTasks(self, clock)
-        return ThreeTasks(self, clock)
+                return SpeculativeTasks(self, clock, is_shown=is_shown)
+        return ThreeTasks(self, clock, is_shown=is_shown)
 
     def generate_response(
         self, view: TurnView, clock: TurnClock, listener: Listener | None = None
@@ -141,28 +144,76 @@ class Prompter:
 Written: TypeAlias = tuple[TaskResult[ResponseDraft], TaskResult[MessageTypeChoice]]
 
 
+class HeldText:
+    """Listener that keeps an answer while it forms, until a receiver may follow it."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._is_whole = False
+        self._receiver: Listener | None = None
+
+    def begin(self) -> None:
+        self.text, self._is_whole = "", False
+        if self._receiver is not None:
+            self._receiver.begin()
+
+    async def on_token(self, piece: str) -> None:
+        self.text += piece
+        if self._receiver is not None:
+            await self._receiver.on_token(piece)
+
+    async def end(self) -> None:
+        self._is_whole = True
+        if self._receiver is not None:
+            await self._receiver.end()
+
+    async def follow(self, receiver: Listener) -> None:
+        """Let a receiver take the answer as far as it has come, and all that comes from now on."""
+        self._receiver = receiver
+        await receiver.on_token(self.text)
+        if self._is_whole:
+            await receiver.end()
+
+
+class HeldAnswer(HeldText):
+    """Merged answer that is held; `decided` is its state, as soon as that is complete and leads to a reply."""
+
+    def __init__(self, view: TurnView) -> None:
+        super().__init__()
+        self._view = view
+        self.decided: asyncio.Future[StateDecision] = asyncio.get_running_loop().create_future()
+
+    async def on_token(self, piece: str) -> None:
+        await super().on_token(piece)
+        if not self.decided.done() and (decision := merged.state_so_far(self.text, self._view)) is not None:
+            self.decided.set_result(decision)
+
+
 class ThreeTasks:
     """Task 1, then Tasks 2 and 3 at the same time: neither needs the other's answer.
 
-    `records` are those of the tasks that have ended and whose record was not taken yet.
+    `records` are those of the tasks that have ended and whose record was not taken yet. The context ends calls that are
+    under way.
     """
 
-    def __init__(self, prompter: Prompter, clock: TurnClock) -> None:
+    def __init__(self, prompter: Prompter, clock: TurnClock, *, is_shown: bool) -> None:
         self._prompter = prompter
         self._clock = clock
+        self._is_shown = is_shown
+        self._ahead: tuple[asyncio.Task[TaskResult[Any]], ...] = ()
         self.records: list[TaskRecord] = []
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        pass
+        await self._drop()
 
-    async def select_state(self, view: TurnView) -> TaskResult[StateDecision]:
-        """Decide; `view.limits` are those of the channel."""
+    async def select_state(self, view: TurnView) -> StateDecision | WorkerError | None:
+        """Decide, or return what kept the task from it; `view.limits` are those of the channel."""
         result = await self._prompter.ask(state.TASK, view, self._clock)
         self.records.append(result.record)
-        return result
+        return result.value or result.error
 
     async def write_and_shape(self, view: TurnView, listener: Listener | None = None) -> Written:
         """Write the reply to `view.decision` and choose its form. `listener` receives the answer while it forms."""
@@ -172,70 +223,11 @@ class ThreeTasks:
         self.records += (words.result().record, form.result().record)
         return words.result(), form.result()
 
-
-class MergedTask(ThreeTasks):
-    """One call for all three; when its answer is unusable, the three tasks are asked in its place."""
-
-    _answered: TaskResult[TurnAnswer] | None = None
-
-    async def select_state(self, view: TurnView) -> TaskResult[StateDecision]:
-        answered = await self._prompter.ask(merged.TASK, view, self._clock)
-        self.records.append(answered.record)
-        if isinstance(answered.error, UnusableModelOutputError):
-            FALLBACKS.labels(reason="merged").inc()
-            return await super().select_state(view)
-        self._answered = answered
-        return TaskResult(answered.value.state if answered.value else None, answered.record, answered.error)
-
-    async def write_and_shape(self, view: TurnView, listener: Listener | None = None) -> Written:
-        if self._answered is None or self._answered.value is None or self._answered.value.response is None:
-            return await super().write_and_shape(view, listener)
-        value, record = self._answered.value, self._answered.record
-        return TaskResult(value.response, record), TaskResult(value.message_type, record)
-
-
-class SpeculativeTasks(ThreeTasks):
-    """Tasks 2 and 3 begin with Task 1, on the most probable decision, and are dropped when it decides otherwise.
-
-    A dropped reply is seen by no person, so none is shown while it forms. The context ends what is still under way.
-    """
-
-    _likely: StateDecision | None = None
-    _ahead: "tuple[asyncio.Task[TaskResult[ResponseDraft]], asyncio.Task[TaskResult[MessageTypeChoice]]] | None" = None
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._drop()
-
-    async def select_state(self, view: TurnView) -> TaskResult[StateDecision]:
-        self._likely = state.likely_decision(view)
-        if self._likely is not None:
-            known = {"business_line": self._likely.business_line, "intent": self._likely.intent}
-            going_on = view.conversation.model_copy(update={**known, "waiting_for": self._likely.waiting_for})
-            guessed = replace(view, decision=self._likely, conversation=going_on)
-            self._ahead = (
-                asyncio.create_task(self._prompter.generate_response(guessed, self._clock)),
-                asyncio.create_task(self._prompter.ask(message_type.TASK, guessed, self._clock)),
-            )
-        result = await super().select_state(view)
-        if self._likely is None or result.value is None or not state.foresees(self._likely, result.value):
-            await self._drop()
-        return result
-
-    async def write_and_shape(self, view: TurnView, listener: Listener | None = None) -> Written:
-        if self._ahead is None:
-            return await super().write_and_shape(view, listener)
-        words, form = await self._ahead[0], await self._ahead[1]
-        self._ahead = None
-        SPECULATIONS.labels(outcome="kept").inc()
-        self.records += (words.record, form.record)
-        return words, form
-
     async def _drop(self) -> None:
         """End the calls under way, which are billed all the same, and record what came in vain."""
-        if self._ahead is None:
+        if not self._ahead:
             return
-        ahead, self._ahead = self._ahead, None
-        SPECULATIONS.labels(outcome="dropped").inc()
+        ahead, self._ahead = self._ahead, ()
         for one in ahead:
             one.cancel()
         await asyncio.wait(ahead)
@@ -243,3 +235,86 @@ class SpeculativeTasks(ThreeTasks):
         self.records += (record.model_copy(update={"outcome": "dropped", "quality": None}) for record in in_vain)
         self.records += self._clock.dropped
         self._clock.dropped.clear()
+
+
+class MergedTask(ThreeTasks):
+    """One call for all three; what is unusable in its answer, the three tasks are asked for in its place.
+
+    Where the reply is shown while it forms, the state is followed as soon as it is written, and the call goes on.
+    """
+
+    _held: HeldAnswer | None = None
+    _answered: TaskResult[TurnAnswer] | None = None
+
+    async def select_state(self, view: TurnView) -> StateDecision | WorkerError | None:
+        self._held = HeldAnswer(view) if self._is_shown else None
+        call = asyncio.create_task(self._prompter.ask(merged.TASK, view, self._clock, self._held))
+        self._ahead = (call,)
+        if self._held is not None:
+            await asyncio.wait((call, self._held.decided), return_when=asyncio.FIRST_COMPLETED)
+            if not call.done():
+                return self._held.decided.result()
+        answered = await self._whole()
+        if isinstance(answered.error, UnusableModelOutputError):
+            return await super().select_state(view)
+        return answered.value.state if answered.value else answered.error
+
+    async def write_and_shape(self, view: TurnView, listener: Listener | None = None) -> Written:
+        is_ahead = self._answered is None
+        if is_ahead and self._held is not None and listener is not None:
+            await self._held.follow(listener)
+        answered = self._answered or await self._whole()
+        value = answered.value
+        # A call that was repeated may have decided otherwise than the state that was followed.
+        if value is None or value.response is None or (is_ahead and value.state != view.decision):
+            return await super().write_and_shape(view, listener)
+        return TaskResult(value.response, answered.record), TaskResult(value.message_type, answered.record)
+
+    async def _whole(self) -> TaskResult[TurnAnswer]:
+        self._answered = answered = await self._ahead[0]
+        self._ahead = ()
+        self.records.append(answered.record)
+        if isinstance(answered.error, UnusableModelOutputError):
+            FALLBACKS.labels(reason="merged").inc()
+        return answered
+
+
+class SpeculativeTasks(ThreeTasks):
+    """Tasks 2 and 3 begin with Task 1, on the most probable decision, and are dropped when it decides otherwise.
+
+    A dropped reply is seen by no person: what has formed of a kept one is shown once Task 1 agrees.
+    """
+
+    _held: HeldText | None = None
+
+    async def select_state(self, view: TurnView) -> StateDecision | WorkerError | None:
+        likely = state.likely_decision(view)
+        if likely is not None:
+            known = {"business_line": likely.business_line, "intent": likely.intent}
+            going_on = view.conversation.model_copy(update={**known, "waiting_for": likely.waiting_for})
+            guessed = replace(view, decision=likely, conversation=going_on)
+            self._held = HeldText() if self._is_shown else None
+            self._ahead = (
+                asyncio.create_task(self._prompter.generate_response(guessed, self._clock, self._held)),
+                asyncio.create_task(self._prompter.ask(message_type.TASK, guessed, self._clock)),
+            )
+        decided = await super().select_state(view)
+        if likely is None or not isinstance(decided, StateDecision) or not state.foresees(likely, decided):
+            await self._drop()
+        return decided
+
+    async def write_and_shape(self, view: TurnView, listener: Listener | None = None) -> Written:
+        if not self._ahead:
+            return await super().write_and_shape(view, listener)
+        if self._held is not None and listener is not None:
+            await self._held.follow(listener)
+        words, form = await self._ahead[0], await self._ahead[1]
+        self._ahead = ()
+        SPECULATIONS.labels(outcome="kept").inc()
+        self.records += (words.record, form.record)
+        return words, form
+
+    async def _drop(self) -> None:
+        if self._ahead:
+            SPECULATIONS.labels(outcome="dropped").inc()
+        await super()._drop()

@@ -26,7 +26,6 @@ from adapters.firestore.inbox import BOXES, ENTRIES, FirestoreInbox
 from adapters.firestore.store import FirestoreStore
 from adapters.http.access import Access
 from adapters.memory.events import MemoryEvents
-from adapters.models.scripted import ScriptedModel
 from adapters.redis.cached_store import CachedStore
 from adapters.redis.database import RedisDatabase
 from adapters.redis.inbox import KEYS, RedisInbox
@@ -57,6 +56,7 @@ from prompts.templating.registry import PromptRegistry, PromptVersions
 from reports.ledger import Ledger
 from sandbox.citing import Citer
 from tests.real_services import firestore_host, redis_url
+from tests.scripted import ScriptedModel
 from worker.backends import Backend
 from worker.bootstrap import Engine, Rulebooks, assemble
 from worker.dependencies import EVER_SINCE, DrainLimits, Rulebook

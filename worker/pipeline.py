@@ -484,19 +484,17 @@ async def select_state(context: TurnContext, tasks: ThreeTasks, confidence: Conf
     if any(context.rulebook.consent.is_opt_out(message.text) for message in doubted):
         heard = StateDecision(next_state=State.PROCESSING, confidence=0, wish=Wish.OPT_OUT)
         return leave(draft, heard, context, sure=False)
-    result = await tasks.select_state(context.view(draft.conversation))
+    decided = await tasks.select_state(context.view(draft.conversation))
     draft = draft.with_task(*taken(tasks))
-    if result.value is None:
-        if context.files and isinstance(result.error, ModelRequestRejectedError) and result.error.status in (400, 413):
+    if not isinstance(decided, StateDecision):
+        if context.files and isinstance(decided, ModelRequestRejectedError) and decided.status in (400, 413):
             return replace(draft, reason=TurnReason.UNREADABLE)
-        return escalate(draft, FixedText.MODEL_AWAY, failure(result.error), context)
+        return escalate(draft, FixedText.MODEL_AWAY, failure(decided), context)
 
-    if result.value.wish is Wish.OPT_OUT and routing.may_opt_out(draft.conversation, context.turn.answerable):
-        is_sure = not doubted and result.value.confidence >= confidence.opt_out
-        return leave(draft, result.value, context, sure=is_sure)
-    decision, reason = weigh(
-        result.value, draft.conversation, confidence, context.institution, is_doubted=bool(doubted)
-    )
+    if decided.wish is Wish.OPT_OUT and routing.may_opt_out(draft.conversation, context.turn.answerable):
+        is_sure = not doubted and decided.confidence >= confidence.opt_out
+        return leave(draft, decided, context, sure=is_sure)
+    decision, reason = weigh(decided, draft.conversation, confidence, context.institution, is_doubted=bool(doubted))
     draft = understand(draft, decision, reason, context.clock.now())
     match decision.next_state:
         case State.ESCALATING:
@@ -631,7 +629,7 @@ def score_prompt(context: TurnContext) -> Replies:
 async def write(context: TurnContext, deps: TurnDependencies, clock: TurnClock, *, may_grow: bool) -> Draft | None:
     """Select the state and write the reply to it; None when a newer message has come in between."""
     architecture = context.conversation.tuning.architecture if deps.has_judge else None
-    async with deps.prompter.tasks(architecture, clock) as tasks:
+    async with deps.prompter.tasks(architecture, clock, is_shown=context.channel.shows_forming_text) as tasks:
         draft = await select_state(context, tasks, deps.confidence)
         if draft.needs_reply:
             if may_grow and await newer_to_answer(context.turn, deps.inbox):

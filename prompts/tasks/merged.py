@@ -9,9 +9,11 @@ from typing import Any
 
 import orjson
 from pydantic import TypeAdapter
+from pydantic_core import from_json
 
 from contracts.conversation import State, TaskName
-from contracts.decisions import TurnAnswer
+from contracts.decisions import StateDecision, TurnAnswer
+from contracts.errors import UnusableModelOutputError
 from prompts.execution.quality import Scores
 from prompts.request import TurnView, turn_input
 from prompts.tasks import message_type, response, state
@@ -57,6 +59,18 @@ def check(answer: str, view: TurnView) -> TurnAnswer:
         response=response.check(parts["response"], decided),
         message_type=message_type.check(parts["message_type"], decided),
     )
+
+
+def state_so_far(answer: str, view: TurnView) -> StateDecision | None:
+    """Return the state of an answer that still forms, once its part is complete and usable and a reply follows."""
+    try:
+        parts = from_json(answer, allow_partial=True)
+        if not isinstance(parts, dict) or "state" not in list(parts)[:-1]:
+            return None
+        decision = state.check(orjson.dumps(parts["state"]).decode(), view)
+    except (ValueError, UnusableModelOutputError):
+        return None
+    return decision if decision.next_state is State.PROCESSING else None
 
 
 def scores(answer: TurnAnswer, view: TurnView) -> Scores:

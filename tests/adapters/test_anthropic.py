@@ -21,7 +21,6 @@ from adapters.http.listener import listen
 from adapters.models.anthropic import AnthropicModel
 from adapters.models.deferred import DeferredModel
 from adapters.models.messages import request_body
-from adapters.models.scripted import ScriptedModel
 from cli.serving import server_of
 from cli.settings import read_settings
 from contracts.errors import ConfigurationError, ModelRequestRejectedError, ModelUnavailableError
@@ -31,6 +30,7 @@ from observability.tracing import span
 from prompts.tasks.registry import TASKS
 from tests.builders import ROOT, pyloto
 from tests.models import Bed, model_before, model_of, request, sandboxed_model, schema_of
+from tests.scripted import ScriptedModel
 from worker.bootstrap import check_model
 
 MESSAGE = {

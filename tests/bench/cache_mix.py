@@ -24,10 +24,10 @@ from rich.table import Table
 
 from adapters.channels.web import LIMITS
 from adapters.memory.cache import MemoryCache
-from adapters.models.scripted import ScriptedModel
 from cli.settings import read_settings
 from context.loader import load_institution
 from contracts.conversation import Conversation, State, TaskName, TaskRecord, TokenCount
+from contracts.decisions import StateDecision
 from contracts.messages import ChannelName
 from contracts.ports import Embedder, ModelRequest
 from contracts.settings import DEFAULT_MODEL
@@ -41,6 +41,7 @@ from prompts.templating.registry import versions_for
 from sandbox.brain import Brain
 from tests.builders import DOCUMENTS, inbound, meter, registry
 from tests.prompts_cache.corpus import EDITS, ENGLISH, ENGLISH_EDITS, PORTUGUESE, QUESTIONS, traps
+from tests.scripted import ScriptedModel
 from worker.bootstrap import make_executor, make_prompter
 
 TYPED_ANEW = 0.6
@@ -123,10 +124,10 @@ async def measure(questions: list[tuple[str, str]], embedder: Embedder | None, *
         )
         tasks = prompter.tasks(None, clock)
         decided = await tasks.select_state(view)
-        found.add(decided.record)
-        if decided.value is None or decided.value.next_state is not State.PROCESSING:
+        found.add(*tasks.records)
+        if not isinstance(decided, StateDecision) or decided.next_state is not State.PROCESSING:
             return
-        response, form = await tasks.write_and_shape(replace(view, decision=decided.value, limits=LIMITS))
+        response, form = await tasks.write_and_shape(replace(view, decision=decided, limits=LIMITS))
         # The gate has let it pass.
         await prompter.keep(response)
         found.add(response.record)

@@ -19,7 +19,6 @@ from rich.table import Table
 from adapters.http.listener import listen
 from adapters.memory.cache import MemoryCache
 from adapters.models.anthropic import AnthropicModel
-from adapters.models.scripted import ScriptedModel
 from adapters.redis.cache import RedisCache
 from cli.serving import server_of
 from contracts.calls import CallContext
@@ -38,6 +37,7 @@ from tests.builders import open_redis, pyloto, registry, response
 from tests.models import schema_of
 from tests.prompts_cache.turns import asked, view
 from tests.real_services import minilm
+from tests.scripted import ScriptedModel
 
 ROUNDS = 200
 MODEL = "claude-haiku-5-5"

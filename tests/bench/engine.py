@@ -21,7 +21,6 @@ from rich.table import Table
 
 from adapters.channels.web import LIMITS
 from adapters.clock import SystemClock
-from adapters.models.scripted import ScriptedModel
 from contracts.conversation import Conversation, State, Trigger
 from contracts.decisions import MessageTypeChoice, StateDecision
 from contracts.guardrails import KnownFacts
@@ -44,6 +43,7 @@ from tests.builders import (
     pyloto,
     rulebook,
 )
+from tests.scripted import ScriptedModel
 from worker.drain import drain
 from worker.replies.composer import fit
 from worker.scheduling.keyed_queue import EmbeddedQueue

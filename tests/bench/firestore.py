@@ -36,7 +36,6 @@ from adapters.firestore.database import FirestoreDatabase
 from adapters.firestore.inbox import FirestoreInbox
 from adapters.firestore.store import FirestoreStore
 from adapters.memory.events import MemoryEvents
-from adapters.models.scripted import ScriptedModel
 from cli.settings import read_settings
 from cli.worker_role import BESIDE_SCHEDULER
 from contracts.messages import ChannelName
@@ -47,6 +46,7 @@ from observability.logs import configure_logs
 from reports.reporting import Reporting
 from sandbox.whatsapp_webhooks import Change, envelope, inbound_text, signed, status
 from tests.builders import DOCUMENTS, REPOSITORIES, CrashAt, RecordingChannel, agreeable, open_firestore
+from tests.scripted import ScriptedModel
 from webhook.app import create_app
 from webhook.settings import WebhookDependencies
 from worker.analyses.requests import desk_without_engine

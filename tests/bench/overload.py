@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from adapters.clock import SystemClock
-from adapters.models.scripted import ScriptedModel
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.ports import ModelRequest
 from tests.builders import REPOSITORIES, EngineBed, agreeable, engine_bed, inbound, memory_inbox, memory_store
+from tests.scripted import ScriptedModel
 from worker.dependencies import DrainLimits
 from worker.drain import drain
 from worker.scheduling import limiter

@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from adapters.channels.fetching import file_of
 from adapters.http.listener import listen
-from adapters.models.scripted import ScriptedModel
 from cli.serving import server_of
 from contracts.conversation import TokenCount
 from contracts.decisions import StateDecision
@@ -32,6 +31,7 @@ from tests.models import (
     schema_of,
     service_account,
 )
+from tests.scripted import ScriptedModel
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ import httpx
 import orjson
 import pytest
 
-from adapters.models.scripted import ScriptedModel
 from cli.runtime import open_runtime
 from contracts.analysis import (
     COLLECTION,
@@ -50,6 +49,7 @@ from tests.builders import (
     scripted,
     summary,
 )
+from tests.scripted import ScriptedModel
 from worker.analyses.processing import LIMITS, analyse, desk_of, recover_analyses
 from worker.drain import drain
 from worker.people import privacy

@@ -1,5 +1,6 @@
 """Orders of a turn's model calls, played through the whole engine on the sandbox model."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC
@@ -13,7 +14,9 @@ import yaml
 from cli.runtime import Runtime, open_runtime
 from cli.settings import read_settings
 from contracts.conversation import State, TaskName, TaskRecord, TurnRecord
+from contracts.ports import LiveEvent
 from contracts.turn import TurnReason
+from contracts.values import ConversationId
 from observability.metrics import REGISTRY
 from reports.cost import By, Span, cost_report
 from tests.engine.test_cached_answers import behave
@@ -119,3 +122,75 @@ async def test_a_reply_to_another_decision_is_dropped_and_paid(opened: Open, slo
         assert task.tokens.input > 0
         assert (task.tokens.output > 0) == (slow == "state")
     assert Decimal(turn.cost_usd or 0) == sum(Decimal(task.cost_usd or 0) for task in turn.tasks) == booked.total.usd
+
+
+async def seen(runtime: Runtime, name: str) -> tuple[TurnRecord, list[LiveEvent]]:
+    """Return the turn of one message and the events that a watching client got until its reply."""
+    events: list[LiveEvent] = []
+    async with runtime.backend.events.subscribe(ConversationId(f"web:{name}")) as watched:
+        asked = asyncio.create_task(play(runtime, name, ASKS))
+        async for event in watched:
+            events.append(event)
+            if event.name == "reply":
+                break
+        (turn,) = await asked
+    return turn, events
+
+
+def texts_shown(events: list[LiveEvent]) -> list[str]:
+    """Return the texts that were shown forming; the last is the one that stayed."""
+    shown: list[str] = []
+    for event in events:
+        if event.name == "token":
+            shown = [*shown, ""] if event.data["index"] == 0 else shown
+            shown[-1] += event.data["text"]
+    return shown
+
+
+@pytest.mark.parametrize("architecture", ["three_tasks", "merged", "speculative"])
+async def test_a_reply_is_seen_forming_and_again_after_a_broken_stream(opened: Open, architecture: str) -> None:
+    """The first stream breaks in its middle: what was shown of it was shown before there was a whole answer."""
+    task = "merged" if architecture == "merged" else "response"
+    said = (
+        "Oi! Recebemos a sua mensagem. Conte para nós o que você precisa, por favor. Assim podemos ajudar melhor. "
+        "Pode escrever com as suas palavras. Lemos tudo com atenção. Se preferir, mande mais de uma mensagem. "
+        "Não se preocupe com a ordem. Conte como quiser. Ficamos felizes com o seu contato."
+    )
+    parts = {"parts": [{"says": "echo", "from": [], "text": said}]}
+    update = {"response": parts} if architecture == "merged" else parts
+    script = [{"task": task, "update": update, "fault": fault} for fault in ("stream_error", None)]
+    async with opened(architecture) as runtime:
+        slow = {"state": 400} if architecture == "speculative" else {}
+        await behave(runtime, script=script, stream_chunk_characters=16, stream_interval_ms=30, task_latency=slow)
+        turn, events = await seen(runtime, "ana")
+    shown = texts_shown(events)
+    assert turn.replies[0].text == shown[-1] == said
+    if architecture != "speculative":  # what breaks before Task 1 agrees is seen by no person
+        assert len(shown) == 2
+        assert said.startswith(shown[0])
+    names = [event.name for event in events]
+    assert names.index("token") < len(names) - 1 - names[::-1].index("state")
+
+
+async def test_a_dropped_reply_is_not_seen(opened: Open) -> None:
+    async with opened("speculative") as runtime:
+        await behave(
+            runtime,
+            script=[{"task": "state", "update": {"next_state": "ESCALATING"}}],
+            task_latency={"state": 800},
+        )
+        turn, events = await seen(runtime, "ana")
+    assert [task.outcome for task in turn.tasks].count("dropped") == 2
+    assert texts_shown(events) == []
+
+
+async def test_a_repeated_merged_call_that_decides_otherwise_is_no_reply(opened: Open) -> None:
+    """The state of the first stream was followed: Tasks 2 and 3 write the reply to it."""
+    other = {"state": {"next_state": "ESCALATING"}}
+    async with opened("merged") as runtime:
+        script = [{"task": "merged", "fault": "stream_error"}, {"task": "merged", "update": other}]
+        await behave(runtime, script=script, stream_chunk_characters=16, stream_interval_ms=30)
+        turn, events = await seen(runtime, "ana")
+    assert (turn.state, turn.fallback) == (State.AWAITING_USER, False)
+    assert set(tasks_of(turn)) - {TaskName.JUDGE} == {TaskName.MERGED, TaskName.RESPONSE, TaskName.MESSAGE_TYPE}
+    assert texts_shown(events)[-1] == turn.replies[0].text

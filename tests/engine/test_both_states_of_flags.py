@@ -11,7 +11,6 @@ from openfeature.provider import FeatureProvider
 
 from adapters.memory.cache import MemoryCache
 from adapters.memory.events import MemoryEvents
-from adapters.models.scripted import ScriptedModel
 from cli.settings import read_settings
 from contracts.conversation import TaskName, TaskRecord, TurnRecord
 from contracts.ports import ModelRequest
@@ -40,6 +39,7 @@ from tests.builders import (
 )
 from tests.flags.making import evaluator, flag
 from tests.prompts_cache.hashed_embedder import HashedEmbedder
+from tests.scripted import ScriptedModel
 from worker.bootstrap import make_executor, make_prompter
 from worker.drain import drain
 from worker.variants import ENGINE_FLAGS, TURN_TASKS, FlagVariantAssigner

@@ -5,12 +5,12 @@ from typing import Any
 
 import orjson
 
-from adapters.models.scripted import ScriptedModel
 from contracts.conversation import State
 from contracts.institution import FixedText
 from contracts.ports import ModelRequest
 from tests.builders import agreeable, decision, engine_bed, inbound, open_backend, pyloto, response, verdict
 from tests.evals import replies
+from tests.scripted import ScriptedModel
 from worker.drain import drain
 
 

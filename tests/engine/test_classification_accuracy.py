@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from adapters.memory.events import MemoryEvents
-from adapters.models.scripted import ScriptedModel
 from contracts.conversation import State
 from contracts.ports import ModelRequest
 from contracts.turn import TurnReason
@@ -33,6 +32,7 @@ from tests.builders import (
     memory_store,
     prompter,
 )
+from tests.scripted import ScriptedModel
 from worker.drain import drain
 from worker.people.corrections import note_correction
 from worker.people.notices import NO_NOTICES

@@ -12,7 +12,6 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from adapters.models.scripted import ScriptedModel
 from contracts.analysis import AnalysisKind
 from contracts.conversation import State, TokenCount, TurnRecord
 from contracts.delivery import Record
@@ -24,6 +23,7 @@ from contracts.ports import ModelRequest, ModelResponse, Store, TextHeard
 from observability.logs import configure_logs
 from observability.metrics import BUDGET_ALONE, BUDGET_NOTICES, BUDGET_RUNGS, LEDGER_LATE, UNPRICED_CALLS
 from prompts.pricing.budget import Ceilings, Meter
+from prompts.tasks import state
 from reports.budget import BudgetSync
 from reports.cost import By, Span, cost_report
 from reports.ledger import Ledger, kept
@@ -47,6 +47,7 @@ from tests.builders import (
     response,
     scripted,
 )
+from tests.scripted import ScriptedModel
 from worker.analyses.processing import analyse, desk_of
 from worker.drain import drain
 from worker.outbox import flush
@@ -581,7 +582,7 @@ async def test_a_call_that_failed_costs_nothing_and_holds_nothing() -> None:
     from tests.unit.test_executor import view
 
     clock = asker.start_clock()
-    result = await asker.tasks(None, clock).select_state(view())
+    result = await asker.ask(state.TASK, view(), clock)
     assert (result.value, result.record.calls, result.record.bill) == (None, 0, ())
     assert (clock.cost.held, clock.cost.spent, limit.day.used) == (0, 0, 0)
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from adapters.dead_letters import retry_dead_letter
-from adapters.models.scripted import ScriptedModel
 from cli.trace import trace
 from contracts.conversation import Conversation, State
 from contracts.delivery import Arrival, OutboxRow, TurnCommit
@@ -45,6 +44,7 @@ from tests.builders import (
     inbound,
     open_backend,
 )
+from tests.scripted import ScriptedModel
 from worker import outbox
 from worker.analyses.processing import analyse
 from worker.dependencies import DrainLimits

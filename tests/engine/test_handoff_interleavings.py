@@ -21,7 +21,6 @@ from adapters.channels.sending import HttpChannel
 from adapters.channels.slack.outbound import SlackChannel
 from adapters.http.listener import listen
 from adapters.memory.events import MemoryEvents
-from adapters.models.scripted import ScriptedModel
 from cli.serving import server_of
 from contracts.conversation import Conversation, Owner, Speaker, State, Trigger
 from contracts.delivery import OutboxRow
@@ -54,6 +53,7 @@ from tests.builders import (
     open_backend,
     pyloto,
 )
+from tests.scripted import ScriptedModel
 from worker.drain import drain
 from worker.outbox import flush
 from worker.people.notices import NoticeDelivery, Notices

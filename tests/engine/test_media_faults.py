@@ -26,7 +26,6 @@ from adapters.channels.telegram.outbound import TelegramChannel
 from adapters.channels.whatsapp.inbound import WhatsAppInbound
 from adapters.channels.whatsapp.outbound import WhatsAppChannel
 from adapters.http.listener import listen
-from adapters.models.scripted import ScriptedModel
 from cli.serving import server_of
 from contracts.channels import Post
 from contracts.conversation import Owner, Speaker
@@ -59,6 +58,7 @@ from tests.builders import (
     scripted,
 )
 from tests.media_files import OGG, gif, jpeg, pdf, png, webp
+from tests.scripted import ScriptedModel
 from worker.drain import drain
 from worker.media import MediaPolicy, MediaReader
 from worker.people import privacy

@@ -13,7 +13,6 @@ from prometheus_client import generate_latest
 from redis.asyncio import Redis
 
 from adapters.channels.whatsapp import SANDBOX_PHONE_NUMBER_ID
-from adapters.models.scripted import ScriptedModel
 from adapters.redis.database import RedisDatabase
 from adapters.redis.standby_cache import StandbyCache
 from adapters.waiting import wait_for_receipt
@@ -29,6 +28,7 @@ from tests.builders import DOCUMENTS, PATIENCE, conversation_id, engine_bed, inb
 from tests.collector import collecting
 from tests.media_files import png
 from tests.real_services import redis_url
+from tests.scripted import ScriptedModel
 from tests.whatsapp_kinds import inbound_image
 from worker.drain import drain
 

@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 import pytest
 
-from adapters.models.scripted import ScriptedModel
 from contracts.messages import ADVERTISEMENT, InboundKind, InboundMessage
 from contracts.ports import ModelRequest
 from contracts.values import MessageId
 from prompts.request import HISTORY_UTTERANCES, OLDER_CHARACTERS
 from tests.builders import EngineBed, agreeable, conversation_id, decision, engine_bed, inbound, open_backend, response
+from tests.scripted import ScriptedModel
 from worker.drain import drain
 
 C1 = conversation_id()

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from adapters.models.scripted import ScriptedModel
 from contracts.conversation import State, WaitingFor
 from contracts.institution import FixedText
 from contracts.media import InboundMedia
@@ -30,6 +29,7 @@ from tests.builders import (
     open_backend,
     rulebook,
 )
+from tests.scripted import ScriptedModel
 from worker import pipeline
 from worker.drain import drain
 from worker.scheduling.quiet import QuietWindows, quiet_until

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.models.scripted import ScriptedModel
 from contracts.conversation import Conversation, Speaker, Utterance
 from contracts.messages import InboundKind, InboundMessage, Revision, newest_texts
 from contracts.ports import ModelRequest
@@ -25,6 +24,7 @@ from tests.builders import (
     open_backend,
     response,
 )
+from tests.scripted import ScriptedModel
 from worker.drain import drain
 from worker.revisions import as_revised, revised
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from adapters.models.scripted import ScriptedModel
 from contracts.delivery import InboxEntry, Lease
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.ports import Inbox, ModelRequest, Store
@@ -27,6 +26,7 @@ from tests.builders import (
     memory_inbox,
     memory_store,
 )
+from tests.scripted import ScriptedModel
 from worker.dependencies import DrainLimits
 from worker.drain import drain
 from worker.scheduling.keyed_queue import EmbeddedQueue

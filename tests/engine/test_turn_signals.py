@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import pytest
 
-from adapters.models.scripted import ScriptedModel
 from contracts.errors import ChannelRefusedError, ModelRequestRejectedError, ModelUnavailableError
 from contracts.performance import COLLECTION, Count, Page, Times
 from contracts.ports import ModelRequest
@@ -23,6 +22,7 @@ from tests.builders import (
     memory_store,
     meter,
 )
+from tests.scripted import ScriptedModel
 from worker.drain import drain
 
 C1 = conversation_id("c-1")

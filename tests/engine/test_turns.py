@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 import pytest
 
-from adapters.models.scripted import ScriptedModel
 from contracts.conversation import State, Trigger, TurnRecord, WaitingFor
 from contracts.delivery import DeadLetter, Erasure
 from contracts.errors import ChannelRefusedError, IllegalTransitionError, ModelUnavailableError
@@ -29,6 +28,7 @@ from tests.builders import (
     response,
     scripted,
 )
+from tests.scripted import ScriptedModel
 from worker.drain import drain
 from worker.people import privacy
 from worker.sweeper import clean, sweep

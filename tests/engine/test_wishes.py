@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from adapters.models.scripted import ScriptedModel
 from contracts.conversation import State, TurnRecord
 from contracts.decisions import StateDecision
 from contracts.institution import FixedText
@@ -30,6 +29,7 @@ from tests.builders import (
     scripted,
 )
 from tests.models import turn_view
+from tests.scripted import ScriptedModel
 from worker.drain import drain
 
 C1 = conversation_id()

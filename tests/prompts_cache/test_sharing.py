@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from adapters.models.scripted import ScriptedModel
 from contracts.calls import CallContext
 from contracts.conversation import TokenCount
 from contracts.errors import GroupClosedError, ModelUnavailableError
 from contracts.ports import ModelRequest, ModelResponse, SystemBlock
 from prompts.execution.sharing import SharingModel
+from tests.scripted import ScriptedModel
 
 HOUR = timedelta(hours=1)
 

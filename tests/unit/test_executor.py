@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from adapters.channels.web import LIMITS
-from adapters.models.scripted import ScriptedModel
 from contracts.conversation import Conversation, State, TaskRecord
 from contracts.decisions import StateDecision
 from contracts.errors import ModelRequestRejectedError, ModelUnavailableError, UnusableModelOutputError
@@ -22,7 +21,9 @@ from prompts.execution.policies import ATTEMPTS
 from prompts.execution.prompt_task import PromptTask
 from prompts.execution.strategies import Strategies, Strategy
 from prompts.request import TurnView
+from prompts.tasks import state
 from tests.builders import agreeable, decision, inbound, prompter, pyloto, response, scripted
+from tests.scripted import ScriptedModel
 
 
 def view(**changes: object) -> TurnView:
@@ -40,7 +41,7 @@ def view(**changes: object) -> TurnView:
 
 async def ask(model: ScriptedModel, **options: object):  # type: ignore[no-untyped-def]
     asker = prompter(model, **options)
-    return await asker.tasks(None, asker.start_clock()).select_state(view())
+    return await asker.ask(state.TASK, view(), asker.start_clock())
 
 
 async def test_a_good_answer_is_taken_as_it_is() -> None:

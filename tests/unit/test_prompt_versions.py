@@ -9,7 +9,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.models.scripted import ScriptedModel
 from cli.settings import read_settings
 from contracts.conversation import Conversation, State, TaskName, TurnRecord
 from contracts.errors import ConfigurationError, PromptNotFoundError
@@ -33,6 +32,7 @@ from tests.builders import (
     registry,
     scripted,
 )
+from tests.scripted import ScriptedModel
 from worker.drain import drain
 
 PROSE = dict.fromkeys(TURN_TEMPLATES, 1)

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from adapters.clock import SystemClock
 from adapters.google.oidc import OidcVerifier
 from adapters.http.access import Access
-from adapters.models.scripted import ScriptedModel
 from contracts.errors import InboxUnavailableError, StoreUnavailableError
 from contracts.ports import ModelRequest
 from contracts.values import ConversationId
@@ -34,6 +33,7 @@ from tests.builders import (
     opened_by,
     scripted,
 )
+from tests.scripted import ScriptedModel
 from tests.worker.tasks_bed import AUDIENCE, EMAIL, QUEUE, TasksBed, dependencies, direct, served, tasks_bed
 from worker.drain import drain
 from worker.engines import cloud_tasks as endpoint

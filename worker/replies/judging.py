@@ -199,7 +199,7 @@ _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n")
 
 
 class FormingReply:
-    """Parts of Task 2's answer, which arrives in pieces; the text of the last one may still grow."""
+    """Parts of Task 2's or the merged answer, which arrives in pieces; the text of the last one may still grow."""
 
     def __init__(self) -> None:
         self._json = ""
@@ -212,7 +212,8 @@ class FormingReply:
             content = from_json(self._json, allow_partial="trailing-strings")
         except ValueError:
             return self.parts
-        listed = content.get("parts") if isinstance(content, dict) else None
+        reply = content.get("response", content) if isinstance(content, dict) else None
+        listed = reply.get("parts") if isinstance(reply, dict) else None
         self.parts = ()
         # Until the first that is not complete enough to be read.
         with suppress(ValidationError):

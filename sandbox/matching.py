@@ -168,8 +168,8 @@ class IntentIndex:
         """The business line whose section and intents share the most telling words, when one is clearly ahead."""
         said = {each[:_CUT] for each in self.stems(text)}
         found = {line: sum(terms.get(each, 0.0) for each in said) for line, terms in self._line_terms.items()}
-        best, *others = sorted(found, key=lambda line: -found[line]) or [None]
-        return best if best and found[best] - (found[others[0]] if others else 0) > _CLEARLY_AHEAD else None
+        (best, most), (_, next_most) = [*sorted(found.items(), key=lambda one: -one[1]), (None, 0.0), (None, 0.0)][:2]
+        return best if most - next_most > _CLEARLY_AHEAD else None
 
     def chosen(self, title: str, *, line: str | None, previous: str | None) -> tuple[Intent | None, str | None]:
         """The intent and the business line of a tapped title."""

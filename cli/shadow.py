@@ -22,7 +22,7 @@ from pydantic import Field
 from adapters.channels.registry import PLATFORMS
 from adapters.clock import SystemClock
 from adapters.http.access import Access
-from cli.comparing import Kind, verdict
+from cli.comparing import LIMITS, Kind, verdict
 from cli.event_loop import asynchronous
 from cli.output import AsJson, console, print_json, print_table
 from cli.replay import candidate as candidate_settings
@@ -85,7 +85,8 @@ class PlayedClock:
 class Tally(Kept):
     """Figures of one candidate: turns compared, differences by kind, tokens of both versions, its cost by day in USD.
 
-    Conversations that were quiet before `until` are compared, or passed over for good.
+    Conversations that were quiet before `until` are compared, or passed over for good. `share` is that of conversations
+    in [0, 1]; `blocked` are the kinds that are beyond the limits of `prosa replay`.
     """
 
     until: Instant
@@ -95,6 +96,14 @@ class Tally(Kept):
     tokens_before: int = 0
     tokens_after: int = 0
     spent_usd: dict[str, str] = Field(default_factory=dict)
+    share: float = Field(0.0, exclude_if=lambda share: not share)
+    blocked: tuple[Kind, ...] = Field((), exclude_if=lambda kinds: not kinds)
+
+    def judged(self) -> "Tally":
+        shares = {kind: count / self.turns for kind, count in self.counts.items() if self.turns}
+        shares[Kind.TOKENS] = self.tokens_after / self.tokens_before - 1 if self.tokens_before else 0.0
+        blocked = tuple(kind for kind in Kind if shares.get(kind, 0.0) > LIMITS[kind])
+        return self.model_copy(update={"blocked": blocked})
 
 
 @dataclass
@@ -127,7 +136,7 @@ class Shadow:
                     before, after, cost = await self._repeated(head, engine, backend, clock)
                     tally = self._counted(tally, before, after, cost, today)
                     self.counted[head.id] = before[-1].at if before else now
-        tally = tally.model_copy(update={"until": until})
+        tally = tally.model_copy(update={"until": until, "share": self.share}).judged()
         body, version = tally.model_dump(mode="json"), record.version if record else 0
         await self.live.store.records.put(
             Record(collection=COLLECTION, key=self.name, version=version, body=body, updated_at=now)
@@ -249,6 +258,7 @@ async def shadow(
     spent = ", ".join(f"{day} USD {usd}" for day, usd in tally.spent_usd.items()) or "nothing"
     console.print(f"{tally.turns} turns of {tally.conversations} conversations; spent: {spent}")
     console.print(f"tokens: {tally.tokens_before} before, {tally.tokens_after} after")
+    console.print(f"beyond the limits of prosa replay: {', '.join(tally.blocked) or 'none'}")
 
 
 @asynccontextmanager

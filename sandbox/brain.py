@@ -342,7 +342,7 @@ class Brain:
         if match is None and greeting is not None and fold(prompted.text) and not self._index.stems(prompted.text):
             match = Match(greeting, 0.5)
         if match is None or match.score < WEAK:
-            line = self._index.line_of(prompted.text)
+            line = (self._index.line_of if prompted.business_line else self._index.nearest_line)(prompted.text)
             main = self._index.main_intent(line) if line else None
             if main is None:
                 collected = self._mentioned(prompted, prompted.intent)
@@ -355,7 +355,7 @@ class Brain:
         intent = match.intent
         line = intent.line or (prompted.business_line if intent is not greeting else None)
         if line is None and intent is not greeting:
-            line = self._index.line_of(prompted.text)
+            line = self._index.nearest_line(prompted.text)
         collected = self._mentioned(prompted, intent.id)
         return self._with_next_step(Understanding(intent, line, match.confidence, collected), prompted)
 

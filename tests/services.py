@@ -19,6 +19,8 @@ PROGRAMS = {
     # With promtool, and amtool. Grafana and Jaeger are in no package source of Debian.
     "prometheus": ("prometheus",),
     "prometheus-alertmanager": ("amtool",),
+    # Version 1, which `docker compose config` grew out of; it needs no engine.
+    "docker-compose": ("docker-compose",),
 }
 # Comes from Google's own package repository, or with the Google Cloud SDK as a component.
 EMULATOR_PACKAGE = "google-cloud-cli-firestore-emulator"

@@ -329,17 +329,19 @@ class Floor:
         if known.person_address:
             address = self._atoms(f"+{known.person_address.lstrip('+')}")
             facts.add(atom for atom in address if atom.kind in (Kind.PHONE, Kind.DIGITS))
-        # Sums and products of the person's own numbers: "2 adults and 3 children" are 5.
+        # Sums, products and differences of the person's own numbers: "2 adults and 3 children" are 5.
         numbers = [float(value) for value in facts.counts][:_MOST_ADDENDS]
         sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
-        products = (one * two for one, two in combinations(numbers, 2))
-        totals = {f"{value:.12g}" for value in (*sums, *products)}
+        pairs = (value for one, two in combinations(numbers, 2) for value in (one * two, abs(one - two)))
+        lengths = ((end - start) / 60 for hours in facts.hours for start in hours.opens for end in hours.closes)
+        reckoned = {f"{value:.12g}" for value in (*sums, *pairs, *lengths) if value >= 0}
+        shares = {f"{100 * min(pair) / max(pair):.0f}" for pair in combinations(numbers, 2) if max(pair) > 0}
         return _Person(
             facts,
             folded(seen("\n".join(known.person_texts))),
             _words_of(*known.person_texts, *name),
-            written | _totals(facts.counts) | _lengths(facts.hours),
-            _shares(facts.counts),
+            written | reckoned,
+            frozenset(shares),
             frozenset(value for kind, value in facts.values if kind is Kind.UNREADABLE),
         )
 
@@ -374,23 +376,6 @@ def _refused_unread(texts: Sequence[str]) -> Finding | None:
 def _normalised(sentence: str) -> str:
     """A sentence in small letters with single blanks; the sign that ends it is kept, as a question states nothing."""
     return " ".join(sentence.casefold().split())
-
-
-def _totals(counts: Iterable[str]) -> set[str]:
-    numbers = [float(value) for value in counts][:_MOST_ADDENDS]
-    sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
-    pairs = (value for one, two in combinations(numbers, 2) for value in (one * two, abs(one - two)))
-    return {f"{value:.12g}" for value in (*sums, *pairs)}
-
-
-def _lengths(hours: Iterable[Atom]) -> set[str]:
-    minutes = (close - start for one in hours for start in one.opens for close in one.closes if close > start)
-    return {f"{value / 60:.12g}" for value in minutes}
-
-
-def _shares(counts: Iterable[str]) -> frozenset[str]:
-    numbers = sorted(float(value) for value in counts)[:_MOST_ADDENDS]
-    return frozenset(f"{100 * one / two:.0f}" for one, two in combinations(numbers, 2) if two)
 
 
 def _is_among(name: str, words: frozenset[str]) -> bool:

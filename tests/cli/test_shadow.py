@@ -97,6 +97,21 @@ async def test_differences_are_counted_by_kind(runtime: Runtime, opened: Open, t
         tally = await shadow.run_once(datetime.now(UTC) + LATER)
     assert tally.turns == 5
     assert (tally.counts[Kind.ESCALATION], tally.counts[Kind.STATE]) == (1, 1)
+    assert Kind.ESCALATION in tally.blocked
+    assert Kind.TEXT not in tally.blocked
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(runtime.webhook), base_url="http://127.0.0.1") as client:
+        english, portuguese = [
+            (await client.get("/console/shadow", headers={"accept": "text/html", "accept-language": language})).text
+            for language in ("en", "pt")
+        ]
+    for shown, words in (
+        (english, ("forgetful", "Beyond the limits:", "Turns compared", "escalation")),
+        (portuguese, ("forgetful", "Além dos limites:", "Turnos comparados", "passagem para uma pessoa")),
+    ):
+        assert all(word in shown for word in words)
+        assert '<a href="/console/shadow" aria-current="page">' in shown
+        assert f"{tally.counts[Kind.ESCALATION] / tally.turns * 100:.1f} %" in shown
+        assert COMPLAINT not in shown
 
 
 @pytest.mark.parametrize("limit", [{"share": 0.0}, {"budget": "0"}])

@@ -1,6 +1,7 @@
 """The files of `deploy/` and `.github/` as the linters of their formats read them, by schemas that come with these."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.deploy.dockerfile import ROOT
+from tests.real_services import absent
 
 BIN = Path(sys.executable).parent
 WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / ".github" / "workflows").glob("*.yml"))
@@ -63,3 +65,24 @@ def test_grafanas_own_schema_reads_all_of_a_dashboard(path: Path) -> None:
     assert list(unread(written, as_read(written))) == []
     written["panels"][0]["options"]["nothing"] = 1
     assert list(unread(written, as_read(written))) == ["/panels/0/options/nothing"]
+
+
+def test_zizmor_finds_no_workflow_that_gives_away_rights() -> None:
+    checked = ran("zizmor", "--offline", "--min-severity", "medium", "--config", ".github/zizmor.yml", *WORKFLOWS)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_docker_compose_accepts_the_file(tmp_path: Path) -> None:
+    """Debian's docker-compose, which reads all but the project's name; the schema has that."""
+    program = shutil.which("docker-compose")
+    if program is None:
+        absent("docker-compose", "install Debian's package docker-compose")
+    shutil.copy(ROOT / "deploy" / ".env.example", tmp_path / ".env")
+    text = (ROOT / "deploy" / "compose.yaml").read_text()
+    assert "\nname: prosa\n" in text
+    (tmp_path / "compose.yaml").write_text(text.replace("\nname: prosa\n", "\n"))
+    read = subprocess.run(
+        [program, "-f", "compose.yaml", "config"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert read.returncode == 0, read.stderr
+    assert "worker:" in read.stdout

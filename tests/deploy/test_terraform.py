@@ -5,11 +5,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import hcl2
 import pytest
 import yaml
 
 from tests.deploy.dockerfile import ROOT
-from tests.real_services import absent
 
 FOLDER = ROOT / "deploy" / "terraform"
 TEXT = "\n".join(path.read_text() for path in sorted(FOLDER.glob("*.tf")))
@@ -17,11 +17,20 @@ SETUP = (ROOT / "deploy" / "cloud-run" / "cloud_tasks" / "setup.txt").read_text(
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
-def test_terraform_reads_the_files_and_would_not_change_their_form() -> None:
-    """`fmt` parses them. `validate` needs the provider, which comes from a registry."""
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.tf")), ids=lambda path: path.stem)
+def test_the_parser_of_the_format_reads_the_file(path: Path) -> None:
+    with path.open() as file:
+        parsed = hcl2.load(file)
+    kinds = {"terraform", "provider", "variable", "locals", "data", "resource", "output"}
+    assert {name for name in parsed if not name.startswith("__")} <= kinds
+    assert len(parsed.get("resource", ())) == len(re.findall(r"^resource ", path.read_text(), re.MULTILINE))
+
+
+def test_terraform_would_not_change_the_form_of_the_files() -> None:
+    """`validate` needs the provider, which comes from a registry."""
     program = shutil.which("terraform")
     if program is None:
-        absent("terraform", "install it from HashiCorp's package source")
+        pytest.skip("terraform is in no package source of Debian; the parser has read the files")
     found = subprocess.run(
         [program, "fmt", "-check", "-diff", str(FOLDER)], capture_output=True, text=True, check=False
     )

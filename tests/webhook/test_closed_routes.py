@@ -22,6 +22,7 @@ CLOSED = (
     "/metrics",
     "/console/status",
     "/console/cache",
+    "/console/shadow",
     "/console/reports/daily",
     "/readyz",
     "/docs",
@@ -46,6 +47,7 @@ OPENED = (
     "/console/conversations",
     "/console/status",
     "/console/cache",
+    "/console/shadow",
 )
 
 
@@ -70,6 +72,7 @@ OPENED = (
     "/console/conversations",
     "/console/status",
     "/console/cache",
+    "/console/shadow",
 )
 
 

@@ -51,6 +51,11 @@ def operation_routes(deps: WebhookDependencies) -> APIRouter:
         content: dict[str, Any] = {"figures": BATCH_FIGURES, "batches": batches_of(families)}
         return html("cache.html", request, deps, here="cache", hits=hits, misses=misses, **content)
 
+    @router.get("/shadow", include_in_schema=False)
+    async def shadow(request: Request) -> Response:
+        candidates = await deps.store.records.page("shadow", at=deps.clock.now())
+        return html("shadow.html", request, deps, here="shadow", candidates=candidates)
+
     @router.get("/dead-letters", include_in_schema=False)
     async def dead_letters(request: Request, retried: str = "") -> Response:
         letters = await deps.store.dead_letters.letters(limit=MAX_LETTERS)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +24,8 @@ UNSEEN = re.compile(
 )
 
 
+# A longer word may break: most are addresses and digests.
+LONGEST_WORD, COLUMN_GAP = 20, 2
 # A number with its unit, an amount, a date, a time; or nothing.
 NUMBER = re.compile(r"(?:[-+–?]|(?:USD |R\$ ?)?[-+]?\d[\d.,:/-]*(?:[ \u00a0]?(?:%|ms|s|min|h|d|USD))?)?")
 
@@ -83,13 +86,25 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
         console.print(empty)
         return
     written = [["" if cell is None else visible(str(cell)) for cell in row] for row in listed]
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    table, least = Table(box=None, header_style="bold", pad_edge=False), 0
     for column, cells in zip(columns, zip(*written, strict=True), strict=True):
-        # A number that is broken in two reads as two numbers.
-        table.add_column(column, overflow="fold", no_wrap=all(NUMBER.fullmatch(cell) for cell in cells))
+        # A number that is broken in two reads as two numbers, and an id as two ids.
+        is_number = all(map(NUMBER.fullmatch, cells))
+        pieces = (cell_len(piece) for cell in (column, *cells) for piece in ([cell] if is_number else cell.split()))
+        width = min(max(pieces, default=0), LONGEST_WORD)
+        table.add_column(column, overflow="fold", no_wrap=is_number, min_width=width)
+        least += width + COLUMN_GAP
+    if least - COLUMN_GAP <= console.width:
+        for row in written:
+            table.add_row(*map(Text, row))
+        console.print(table)
+        return
+    # Too narrow for columns: each row becomes lines of its own.
     for row in written:
-        table.add_row(*map(Text, row))
-    console.print(table)
+        lines = Table.grid("", "", padding=(0, COLUMN_GAP, 0, 0))
+        for column, cell in zip(columns, row, strict=True):
+            lines.add_row(Text(column, "bold"), Text(cell, overflow="fold"))
+        console.print(lines, "")
 
 
 def clock_time(moment: datetime | None) -> str:

@@ -52,15 +52,27 @@ def test_the_table_says_what_is_unknown(wide: None, capsys: pytest.CaptureFixtur
     assert _words(capsys.readouterr().out) == _words(GOLDEN)
 
 
-def test_a_narrow_terminal_breaks_words_and_no_number(
+def test_a_narrow_terminal_shows_rows_as_lines_and_breaks_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cli.output, "console", Console(width=44, highlight=False))
-    rows = [("understood what was asked of it", "1,234.56", "75.0\u00a0%", "12 ms", "2026-11-20", "")]
-    cli.output.print_table(("what", "usd", "share", "p95", "day", "unit"), rows, empty="")
+    rows = [("understood what was asked of it", "1,234.56", "75.0\u00a0%", "12 ms", "2026-11-20", "web:terminal-0940")]
+    cli.output.print_table(("what", "usd", "share", "p95", "day", "id"), rows, empty="")
     words = capsys.readouterr().out.replace("\u00a0", " ")
-    assert all(whole in words for whole in ("1,234.56", "75.0 %", "12 ms", "2026-11-20"))
-    assert "understood what was asked of it" not in words
+    for whole in ("understood what was asked of it", "1,234.56", "75.0 %", "12 ms", "2026-11-20", "web:terminal-0940"):
+        assert whole in words
+    assert max(map(len, words.splitlines())) <= 44
+
+
+def test_a_table_that_fits_keeps_its_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli.output, "console", Console(width=60, highlight=False))
+    rows = [("web:terminal-0940", "waits for an answer of the team since this morning", "12 ms")]
+    cli.output.print_table(("conversation", "what", "p95"), rows, empty="")
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == ["conversation", "what", "p95"]
+    assert lines[0].startswith("web:terminal-0940  waits")
 
 
 def test_by_arm_the_table_says_what_a_resolved_conversation_costs(

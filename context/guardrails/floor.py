@@ -123,7 +123,8 @@ class Floor:
         if refused := _refused_unread(whole):
             return (refused,)
         person, found, number = self._person(known), list[_Found](), 0
-        if leaked := self._leaks.run_in("\n".join(map(seen, whole)), person.text):
+        draft = "\n".join(map(seen, whole))
+        if leaked := self._leaks.run_in(draft, person.text) or self._leaks.terms_in(draft):
             found.append((_leak(leaked, None, "this is text of the instructions, not of a reply"), None))
         for part in parts:
             found += self._missing_sources(part, number)

@@ -39,8 +39,8 @@ class _Vocabulary(Value):
 
 
 _VOCABULARY = read_yaml(Path(__file__).with_suffix(".yaml"), _Vocabulary).value
-_MEANINGS = {**_VOCABULARY.telling, **_VOCABULARY.others}
-_GROUPS = "|".join(f"(?P<{meaning}>{'|'.join(forms)})" for meaning, forms in _MEANINGS.items())
+_MEANINGS = (*_VOCABULARY.telling.items(), *_VOCABULARY.others.items())
+_GROUPS = "|".join(f"(?P<{meaning}>{'|'.join(forms)})" for meaning, forms in _MEANINGS)
 _TERMS = re.compile(rf"(?<!\w)(?:{_GROUPS})(?!\w)")
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -25,14 +26,9 @@ def parse_json(body: bytes, *, max_depth: int = MAX_DEPTH) -> Any:
     """
     if _is_deeper_than(body, max_depth):
         raise MalformedMessageError(f"JSON nested deeper than {max_depth}")
-    try:
+    with suppress(orjson.JSONDecodeError):
         return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return _parse_tolerating_surrogates(body)
-
-
-def _parse_tolerating_surrogates(body: bytes) -> Any:
-    """Parse with the standard library, which accepts lone surrogates, unlike orjson, and replace them."""
+    # The standard library accepts lone surrogates, unlike orjson.
     try:
         value = json.loads(
             body.decode("utf-8", "strict"), parse_constant=_finite, parse_float=_finite, parse_int=_integer

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from contracts.analysis import Analysis
 from contracts.delivery import Receipt
-from contracts.ports import MAX_JOINS, Analyses, ConversationStore, Events
+from contracts.ports import Analyses, ConversationStore, Events
 from contracts.values import ConversationId, MessageId
 
 # Events may be lost between processes, so the store is polled as well.
@@ -26,16 +26,6 @@ async def wait_for_receipt(
                 return receipt
             with suppress(TimeoutError):
                 await asyncio.wait_for(anext(news), min(ASK_AGAIN_SECONDS, remaining))
-
-
-async def thread_of(store: ConversationStore, conversation_id: ConversationId) -> ConversationId:
-    """Return the conversation that answers this one: itself, or the one it was joined to."""
-    for _ in range(MAX_JOINS):
-        head = await store.load(conversation_id)
-        if head is None or head.joined_to is None:
-            break
-        conversation_id = head.joined_to
-    return conversation_id
 
 
 async def wait_for_analysis(analyses: Analyses, analysis_id: str, *, seconds: float) -> Analysis | None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli.event_loop import asynchronous
 from cli.output import AsJson, console, fail, print_json
 from cli.settings import read_settings
 from contracts.analysis import Analysis, AnalysisKind, AnalysisStatus
@@ -21,7 +22,8 @@ Wait = Annotated[bool, typer.Option("--wait", help="Work on it here, and print t
 ASK_AGAIN_SECONDS = 0.25
 
 
-def analyse(
+@asynchronous
+async def analyse(
     conversation: Annotated[
         str, typer.Argument(metavar="ID", help="A conversation's id; web:NAME may be written NAME.")
     ],
@@ -31,7 +33,15 @@ def analyse(
 ) -> None:
     """Have a conversation summarised for an agent, or reviewed; an equal request gets the existing result."""
     configure_logs(level="ERROR")
-    analysis = asyncio.run(_waited(conversation, kind) if wait else _asked(conversation, kind))
+    if wait:
+        analysis = await _waited(conversation, kind)
+    else:
+        from worker.analyses.processing import desk_of
+        from worker.bootstrap import open_operations
+
+        async with open_operations(read_settings()) as engine:
+            head = await existing(conversation, engine.analyses.store)
+            analysis = _found(await desk_of(engine.analyses).request(head.id, kind), conversation)
     if as_json:
         print_json(analysis_view(analysis))
     elif analysis.is_finished:
@@ -55,16 +65,6 @@ def print_analysis(analysis: Analysis) -> None:
         if len(lines) > 1:
             for line in lines:
                 console.print(f"    - {line}")
-
-
-async def _asked(given: str, kind: AnalysisKind) -> Analysis:
-    from worker.analyses.processing import desk_of
-    from worker.bootstrap import open_operations
-
-    async with open_operations(read_settings()) as engine:
-        deps = engine.analyses
-        head = await existing(given, deps.store)
-        return _found(await desk_of(deps).request(head.id, kind), given)
 
 
 async def _waited(given: str, kind: AnalysisKind) -> Analysis:

@@ -49,7 +49,11 @@ async def chat(settings: Settings, name: str, *, as_json: bool) -> None:
             if turn is None:
                 console.print("No answer yet; it stays in the inbox. prosa conversations trace shows where it is.")
                 continue
-            options = _show(turn, as_json)
+            options = [option.title for reply in turn.replies for option in reply.options]
+            if as_json:
+                print_json(turn_view(turn))
+            else:
+                _show(turn)
 
 
 async def _next_line(prompt: str) -> str | None:
@@ -73,20 +77,14 @@ async def _next_line(prompt: str) -> str | None:
     return await line
 
 
-def _show(turn: TurnRecord, as_json: bool) -> list[str]:
-    if as_json:
-        print_json(turn_view(turn))
-    for reply in turn.replies if not as_json else ():
+def _show(turn: TurnRecord) -> None:
+    for reply in turn.replies:
         console.print(reply.text or f"[{reply.type}]", style="green")
         for number, option in enumerate(reply.options, start=1):
             console.print(f"  {number}. {option.title}")
-    if not as_json and not turn.replies:
+    if not turn.replies:
         console.print(f"(no reply: {turn.reason}, the conversation is {turn.state})", style="yellow")
-    if not as_json:
-        parts: list[Any] = [turn.state.value, turn.intent or "-"]
-        if turn.confidence is not None:
-            parts.append(f"{turn.confidence:.2f}")
-        parts.append(f"{turn.ms.total:.0f} ms")
-        parts.append(f"USD {turn.cost_usd}" if turn.cost_usd is not None else "price unknown")
-        console.print("  " + " · ".join(parts), style="dim")
-    return [option.title for reply in turn.replies for option in reply.options]
+    sure = [f"{turn.confidence:.2f}"] if turn.confidence is not None else []
+    cost = f"USD {turn.cost_usd}" if turn.cost_usd is not None else "price unknown"
+    parts = [turn.state.value, turn.intent or "-", *sure, f"{turn.ms.total:.0f} ms", cost]
+    console.print("  " + " · ".join(parts), style="dim")

@@ -23,7 +23,7 @@ from contracts.errors import BadCursorError, ConversationConflictError, IllegalT
 from contracts.listing import ConversationQuery, Order
 from contracts.media import ContentKind
 from contracts.messages import OutboundMessage
-from contracts.paging import all_conversations
+from contracts.paging import all_conversations, thread_of
 from contracts.ports import Operators
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId, Scalar
@@ -34,7 +34,6 @@ from worker.backends import Backend, open_backend
 from worker.bootstrap import open_operations
 from worker.dependencies import OperatorDependencies
 from worker.people import privacy
-from worker.people.threads import Threads
 
 app = group("Look at conversations and act on them.")
 app.command()(analyse)
@@ -358,8 +357,8 @@ async def merge(first: Id, second: Id) -> None:
 async def unmerge(conversation: Id) -> None:
     """Take a joined conversation out again: it goes on from where it was joined, and no message joins it again."""
     async with open_operations(read_settings()) as engine:
-        threads = engine.operators.threads
-        joined = [one for one in candidates(conversation) if (await threads.head_of(one)).id != one]
+        threads, stored = engine.operators.threads, engine.operators.store.conversations
+        joined = [one for one in candidates(conversation) if (await thread_of(one, stored)).id != one]
         if not joined:
             raise fail(f"{conversation} is not joined to another conversation")
         alone = await threads.part(joined[0])
@@ -402,9 +401,8 @@ async def _act(
 
 async def named_head(given: str, of: Backend | OperatorDependencies) -> Conversation:
     """Return the head of the conversation, or of the one that it was joined to."""
-    threads = Threads(of.inbox, of.store, SystemClock())
     for candidate in candidates(given):
-        head = await threads.head_of(candidate)
+        head = await thread_of(candidate, of.store.conversations)
         if head.turns:
             return head
     raise fail(f"there is no conversation {given}; prosa conversations list shows what there is")

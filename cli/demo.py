@@ -1,29 +1,29 @@
 """`make demo`: sample conversations through the real webhook path, turn by turn."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
-from rich.table import Table
 
 from adapters.channels.whatsapp import SANDBOX_PHONE_NUMBER_ID
 from adapters.channels.whatsapp.inbound import parse
 from adapters.clock import SystemClock
 from adapters.http.client import open_client
-from adapters.waiting import thread_of, wait_for_receipt
-from cli.output import console
+from adapters.waiting import wait_for_receipt
+from cli.output import console, print_table
 from cli.runtime import Runtime
 from cli.sandboxed import SANDBOX_SECRET
 from contracts.conversation import TurnRecord
 from contracts.errors import WorkerError
 from contracts.messages import ChannelName
+from contracts.paging import thread_of
 from contracts.values import ConversationId, MessageId
-from sandbox.whatsapp_webhooks import envelope, inbound_list_reply, inbound_text, signed
+from sandbox.whatsapp_webhooks import envelope, inbound_list_reply, inbound_text, media_content, message, signed
 
 SAMPLES = Path(__file__).parent / "samples"
 TURN_SECONDS = 30.0
@@ -34,7 +34,8 @@ ANSWER_WITHIN = timedelta(seconds=10)
 class Sample:
     """One conversation to play: channel, person and messages; `title` says what to look for.
 
-    `then` is the same person on another channel, whose conversation the team joins to this one after the first message.
+    `files` are pictures among the samples, by the message that is their caption. `then` is the same person on another
+    channel, whose conversation the team joins to this one after the first message.
     """
 
     title: str
@@ -43,12 +44,15 @@ class Sample:
     name: str
     says: tuple[str, ...]
     then: "Sample | None" = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> "Sample":
         then = cls.of({"title": given["title"], "name": given["name"], **given["then"]}) if "then" in given else None
         channel = ChannelName(given["channel"])
-        return cls(given["title"], channel, given["person"], given["name"], tuple(given["says"]), then)
+        return cls(
+            given["title"], channel, given["person"], given["name"], tuple(given["says"]), then, given.get("files", {})
+        )
 
 
 class DemoFailedError(WorkerError):
@@ -77,7 +81,16 @@ async def play_demo(runtime: Runtime, url: str, samples: Sequence[Sample] = ()) 
             turns += await _play(sample, runtime, client)
             if sample.then is not None:
                 turns += await _play(sample.then, runtime, client, joining=turns[-1].conversation_id)
-    _print_totals(turns)
+    times = sorted(turn.ms.total for turn in turns)
+    totals = (
+        len(turns),
+        f"{times[len(times) // 2]:.0f} ms",
+        f"{times[-1]:.0f} ms",
+        sum(turn.tokens.input for turn in turns),
+        sum(turn.tokens.cache_read for turn in turns),
+        sum(turn.tokens.output for turn in turns),
+    )
+    print_table(("turns", "median", "slowest", "tokens in", "from cache", "tokens out"), [totals])
 
 
 async def _play(
@@ -89,7 +102,7 @@ async def _play(
         offered = [option.title for reply in turns[-1].replies for option in reply.options] if turns else []
         conversation_id, message_id = await _post(sample, text, runtime, client, tapped=text in offered)
         conversations = runtime.backend.store.conversations
-        thread = await thread_of(conversations, conversation_id)
+        thread = (await thread_of(conversation_id, conversations)).id
         receipt = await wait_for_receipt(
             conversations, runtime.backend.events, thread, message_id, seconds=TURN_SECONDS
         )
@@ -119,14 +132,19 @@ async def _post(
         response = await client.post(f"/chat/{sample.person}/messages", json={"text": text, "name": sample.name})
         response.raise_for_status()
         return ConversationId(f"web:{sample.person}"), MessageId(response.json()["message_id"])
-    known = {"name": sample.name, "phone_number_id": SANDBOX_PHONE_NUMBER_ID}
-    tap = inbound_list_reply(sample.person, "chosen", text, **known)
-    event = tap if tapped else inbound_text(sample.person, text, **known)
+    known: dict[str, Any] = {"name": sample.name, "phone_number_id": SANDBOX_PHONE_NUMBER_ID}
+    event = inbound_text(sample.person, text, **known)
+    if tapped:
+        event = inbound_list_reply(sample.person, "chosen", text, **known)
+    elif file := sample.files.get(text):
+        shelf = f"{runtime.sandbox_url}/graph/sandbox/files/{file}"
+        (await client.put(shelf, content=(SAMPLES / file).read_bytes())).raise_for_status()
+        event = message(sample.person, "image", media_content(file, "image/png", text), **known)
     body, headers = signed(envelope(event), SANDBOX_SECRET)
     (await client.post("/webhooks/whatsapp", content=body, headers=headers)).raise_for_status()
     salt = runtime.settings.id_salt.get_secret_value()
-    (message,) = parse(body, id_salt=salt, at=SystemClock().now()).messages
-    return message.conversation_id, message.id
+    (read,) = parse(body, id_salt=salt, at=SystemClock().now()).messages
+    return read.conversation_id, read.id
 
 
 async def _settled(conversation_id: ConversationId, runtime: Runtime) -> None:
@@ -154,19 +172,3 @@ def _print_turn(text: str, turn: TurnRecord, *, tapped: bool) -> None:
     console.print(f"  {' > '.join(turn.path)}", style="dim")
     details = f"  {kind} · intent {turn.intent or '-'} ({sure}) · {turn.ms.total:.0f} ms · {cost}"
     console.print(details, style="dim")
-
-
-def _print_totals(turns: Sequence[TurnRecord]) -> None:
-    times = sorted(turn.ms.total for turn in turns)
-    table = Table(box=None, header_style="bold")
-    for column in ("turns", "median", "slowest", "tokens in", "from cache", "tokens out"):
-        table.add_column(column, justify="right")
-    table.add_row(
-        str(len(turns)),
-        f"{times[len(times) // 2]:.0f} ms",
-        f"{times[-1]:.0f} ms",
-        str(sum(turn.tokens.input for turn in turns)),
-        str(sum(turn.tokens.cache_read for turn in turns)),
-        str(sum(turn.tokens.output for turn in turns)),
-    )
-    console.print(table)

@@ -147,22 +147,17 @@ def write(path: Path | None, page: ReportPage, language: str) -> None:
 def _show(
     page: Callable[[Wording], ReportPage], wording: Wording, view: dict[str, Any], *, as_json: bool, html: Path | None
 ) -> None:
-    """Write the page to a file if requested, and print it in English or as JSON."""
+    """Write the page to a file if requested, and print it, without its plots, in English or as JSON."""
     write(html, page(wording), wording.language)
     if as_json:
         print_json(view)
-    else:
-        _print_page(page(ENGLISH))
-
-
-def _print_page(page: ReportPage) -> None:
-    """Print the page without its plots."""
-    console.print(f"{page.title}. {page.subtitle}")
-    for notice in page.notices:
+        return
+    shown = page(ENGLISH)
+    console.print(f"{shown.title}. {shown.subtitle}")
+    for notice in shown.notices:
         console.print(("! " if notice.is_bad else "") + notice.text)
-    rows = [(tile.name, tile.value, tile.detail.replace("\n", "; ")) for tile in page.tiles]
-    print_table(("", "", ""), rows)
-    for table in page.tables:
+    print_table(("", "", ""), [(tile.name, tile.value, tile.detail.replace("\n", "; ")) for tile in shown.tiles])
+    for table in shown.tables:
         if table.rows:
             console.print(f"\n{table.title}", style="bold")
             print_table(table.columns, table.rows)

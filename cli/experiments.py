@@ -92,7 +92,18 @@ async def plan(
     console.print(f"{experiment.key} is planned: {experiment.hypothesis}")
     for override in sorted(experiment.overrides - ENGINE_FLAGS.keys()):
         console.print(f"The engine does not ask for {override}{did_you_mean(override, ENGINE_FLAGS)}")
-    console.print(_needs(experiment, a_day))
+    chosen, people = experiment.plan, sum(experiment.planned.values())
+    is_even = len(set(experiment.planned.values())) == 1
+    arms = f"each arm needs {people // len(experiment.arms):,}" if is_even else f"the arms need {_people(experiment)}"
+    needs = (
+        f"To find {experiment.primary.name} changed from {chosen.baseline:g} by {chosen.lift:+.0%} in {POWER:.0%} of "
+        f"the cases, at {FINAL_ALPHA:.0%} false alarms, {arms} persons, {people:,} in all"
+    )
+    if a_day is None:
+        console.print(f"{needs}, and {chosen.days} days.")
+    else:
+        days = max(chosen.days, -(-people // max(1, round(a_day * experiment.percentage / 100))))
+        console.print(f"{needs}: {days} days with {a_day:,} persons a day.")
     console.print(f"prosa experiments start {experiment.key} takes people in.")
 
 
@@ -192,21 +203,6 @@ async def _store() -> AsyncIterator[ExperimentStore]:
     async with open_backend(settings) as backend:
         kills = kills_of(settings.prompter_switches)
         yield ExperimentStore(backend.store.records, backend.events, SystemClock(), kills=kills)
-
-
-def _needs(experiment: Experiment, a_day: int | None) -> str:
-    """Return the sample size, with its inputs."""
-    chosen, people = experiment.plan, sum(experiment.planned.values())
-    is_even = len(set(experiment.planned.values())) == 1
-    arms = f"each arm needs {people // len(experiment.arms):,}" if is_even else f"the arms need {_people(experiment)}"
-    told = (
-        f"To find {experiment.primary.name} changed from {chosen.baseline:g} by {chosen.lift:+.0%} in {POWER:.0%} of "
-        f"the cases, at {FINAL_ALPHA:.0%} false alarms, {arms} persons, {people:,} in all"
-    )
-    if a_day is None:
-        return f"{told}, and {chosen.days} days."
-    days = max(chosen.days, -(-people // max(1, round(a_day * experiment.percentage / 100))))
-    return f"{told}: {days} days with {a_day:,} persons a day."
 
 
 def _people(experiment: Experiment) -> str:

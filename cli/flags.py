@@ -111,7 +111,26 @@ async def set_(
         changes["percentage"] = None
     if file is None and not changes and not weight:
         raise typer.BadParameter("say what to change; prosa flags set --help lists it")
-    await _set(key, _from_file(key, file), changes, _weights(weight or ()), Signature(author, why, yes))
+    read = read_flag_file(file) if file is not None else {}
+    if file is not None and key not in read:
+        raise typer.BadParameter(f"{file} has no flag {key}; it has: {', '.join(sorted(read)) or 'none'}")
+    weights, signature = _weights(weight or ()), Signature(author, why, yes)
+    async with _changing() as store:
+        newest = await store.newest(key)
+        before = newest.flag if newest else None
+        base = read.get(key) or before
+        after = _valid((base.model_dump() if base else {"key": key}) | _weighed(base, weights) | changes)
+        lines = changed(before, after)
+        if not lines:
+            console.print(f"{key} says just that already.")
+            return
+        if before is not None and before.salt != after.salt:
+            lines.append("Everybody is drawn anew: people change variant, experiments on this flag become invalid.")
+        if before is None and (close := did_you_mean(key, ENGINE_FLAGS)) and key not in ENGINE_FLAGS:
+            lines.append(f"The engine does not ask for {key}{close}")
+        reason, expected = signature.confirm(lines), newest.revision if newest else 0
+        change = await store.put(after, author=signature.author, reason=reason, expected=expected)
+    console.print(f"{key} is at revision {change.revision}.")
 
 
 @app.command()
@@ -268,27 +287,6 @@ async def _flags() -> list[Flag]:
         return await store.flags()
 
 
-async def _set(
-    key: str, taken: Flag | None, changes: Mapping[str, Any], weights: Mapping[str, float], signature: Signature
-) -> None:
-    async with _changing() as store:
-        newest = await store.newest(key)
-        before = newest.flag if newest else None
-        base = taken or before
-        after = _valid((base.model_dump() if base else {"key": key}) | _weighed(base, weights) | dict(changes))
-        lines = changed(before, after)
-        if not lines:
-            console.print(f"{key} says just that already.")
-            return
-        if before is not None and before.salt != after.salt:
-            lines.append("Everybody is drawn anew: people change variant, experiments on this flag become invalid.")
-        if before is None and (close := did_you_mean(key, ENGINE_FLAGS)) and key not in ENGINE_FLAGS:
-            lines.append(f"The engine does not ask for {key}{close}")
-        why = signature.confirm(lines)
-        change = await store.put(after, author=signature.author, reason=why, expected=newest.revision if newest else 0)
-    console.print(f"{key} is at revision {change.revision}.")
-
-
 def _valid(content: Mapping[str, Any]) -> Flag:
     """Raises BadParameter: the flag does not hold together, each mistake in a line."""
     try:
@@ -302,15 +300,6 @@ def _valid(content: Mapping[str, Any]) -> Flag:
             message = str(error["msg"]).removeprefix("Value error, ")
             problems.append(f"a new flag needs {needed}" if needed else f"{where}: {message}" if where else message)
         raise typer.BadParameter("; ".join(problems)) from None
-
-
-def _from_file(key: str, file: Path | None) -> Flag | None:
-    if file is None:
-        return None
-    flags = read_flag_file(file)
-    if key not in flags:
-        raise typer.BadParameter(f"{file} has no flag {key}; it has: {', '.join(sorted(flags)) or 'none'}")
-    return flags[key]
 
 
 def _weights(given: list[str] | tuple[str, ...]) -> dict[str, float]:

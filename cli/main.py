@@ -52,33 +52,30 @@ def prosa(
 @app.command()
 def run() -> None:
     """Run everything in one process: webhook, worker, and the sandbox where no key is set."""
-    from adapters.event_loop import run_serving
-
-    settings = _settings_for("embedded", instead="prosa webhook, prosa worker and prosa beat")
-    raise SystemExit(run_serving(_run(settings)))
-
-
-async def _run(settings: Settings) -> int:
-    from adapters.event_loop import keep_what_is_loaded
+    from adapters.event_loop import keep_what_is_loaded, run_serving
     from cli.runtime import open_runtime
     from cli.serving import listening, server_of, stop_signal
     from contracts.alongside import running_beside
     from worker.service import reload_on_hangup, report_forever
 
-    listener = listening(settings)
-    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-    async with (
-        open_runtime(settings) as runtime,
-        server_of(runtime.webhook).running(listener) as url,
-        running_beside(reload_on_hangup(runtime.worker)),
-        running_beside(report_forever(runtime.worker)),
-    ):
-        sandbox = f" (the sandbox at {runtime.sandbox_url}/ answers: set ANTHROPIC_API_KEY for a real model)"
-        print(f"Prosa is at {url}/{sandbox if runtime.imitates_model else ''}", flush=True)
-        keep_what_is_loaded()
-        await stop_signal()
-        log.info("process.stopping")
-    return SUCCESS
+    settings = _settings_for("embedded", instead="prosa webhook, prosa worker and prosa beat")
+
+    async def serve() -> int:
+        listener = listening(settings)
+        async with (
+            open_runtime(settings.model_copy(update={"port": listener.getsockname()[1]})) as runtime,
+            server_of(runtime.webhook).running(listener) as url,
+            running_beside(reload_on_hangup(runtime.worker)),
+            running_beside(report_forever(runtime.worker)),
+        ):
+            sandbox = f" (the sandbox at {runtime.sandbox_url}/ answers: set ANTHROPIC_API_KEY for a real model)"
+            print(f"Prosa is at {url}/{sandbox if runtime.imitates_model else ''}", flush=True)
+            keep_what_is_loaded()
+            await stop_signal()
+            log.info("process.stopping")
+        return SUCCESS
+
+    raise SystemExit(run_serving(serve()))
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 import difflib
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
@@ -40,7 +40,21 @@ def list_(as_json: AsJson = False) -> None:
     templates = registry.all()
     counts = count_tokens(read_settings(), [template.system for template in templates])
     views = [
-        _view(template, registry, tokens, counts.by) for template, tokens in zip(templates, counts.tokens, strict=True)
+        {
+            "name": template.name,
+            "version": template.version,
+            "hash": template.hash,
+            "label": template.label,
+            "parent": template.parent,
+            "steps": sorted(template.steps_used),
+            "tokens": tokens,
+            "tokens_by": counts.by,
+            "default": template.version == registry.default_version(template.name),
+            "input": template.input.__name__,
+            "output": template.output.__name__,
+            "description": template.source.description,
+        }
+        for template, tokens in zip(templates, counts.tokens, strict=True)
     ]
     rows = [
         (view["label"], view["parent"], view["tokens"], "default" if view["default"] else "", view["description"])
@@ -49,23 +63,6 @@ def list_(as_json: AsJson = False) -> None:
     print_rows(as_json, views, ("template", "extends", "tokens", "", "description"), rows, empty="None.")
     if not as_json:
         console.print(counts.note)
-
-
-def _view(template: PromptTemplate, registry: PromptRegistry, tokens: int, by: TokensBy) -> dict[str, Any]:
-    return {
-        "name": template.name,
-        "version": template.version,
-        "hash": template.hash,
-        "label": template.label,
-        "parent": template.parent,
-        "steps": sorted(template.steps_used),
-        "tokens": tokens,
-        "tokens_by": by,
-        "default": template.version == registry.default_version(template.name),
-        "input": template.input.__name__,
-        "output": template.output.__name__,
-        "description": template.source.description,
-    }
 
 
 @app.command()

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-import httpx
 import orjson
 
 from adapters.http.client import HttpError, ask, open_client
@@ -46,23 +45,20 @@ class Collector:
     async def look(self) -> None:
         """Read the new sends."""
         async with open_client(within=ANSWER_WITHIN, is_direct=True) as client:
-            while page := await self._page(client):
-                self.replies += page
+            while True:
+                params = {"after": self._after, "limit": PAGE}
+                answer = await ask(client, "GET", self._url, max_bytes=MAX_PAGE_BYTES, params=params)
+                if not answer.is_success:
+                    raise HttpError(f"status {answer.status}", was_sent=True)
+                if not (found := orjson.loads(answer.content)["messages"]):
+                    return
+                self._after = found[-1]["number"]
+                self.replies += [self.reply_of(each) for each in found]
 
     async def look_forever(self) -> None:
         while True:
             await self.look()
             await asyncio.sleep(LOOK_EVERY_SECONDS)
-
-    async def _page(self, client: httpx.AsyncClient) -> list[Reply]:
-        params = {"after": self._after, "limit": PAGE}
-        answer = await ask(client, "GET", self._url, max_bytes=MAX_PAGE_BYTES, params=params)
-        if not answer.is_success:
-            raise HttpError(f"status {answer.status}", was_sent=True)
-        found = orjson.loads(answer.content)["messages"]
-        if found:
-            self._after = found[-1]["number"]
-        return [self.reply_of(each) for each in found]
 
     def reply_of(self, accepted: dict[str, Any]) -> Reply:
         at = datetime.fromisoformat(accepted["at"]).timestamp()

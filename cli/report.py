@@ -9,7 +9,6 @@ from cli.digests import Html, Language, baseline, daily, performance, reporting,
 from cli.event_loop import asynchronous
 from cli.output import AsJson, console, fail, group, print_json, print_table
 from cli.settings import read_settings
-from contracts.ledger import Amounts
 from prompts.pricing.prices import KnownModel, PriceBook, Rate, Rates, usd_text
 from reports.cost import By, CostReport, Line, Span, cost_report
 from reports.recount import recount as recount_day
@@ -110,6 +109,11 @@ def _row(line: Line, report: CostReport) -> tuple[object, ...]:
     if line.resolved is not None:
         each = report.per_resolved(line)
         resolved = line.resolved, "" if each is None else usd_text(each)
+    money = usd_text(amounts.usd)
+    if amounts.unpriced:
+        # Calls without a known price are not free.
+        unknown = f"unknown for {amounts.unpriced}"
+        money = f"{money} + {unknown}" if amounts.is_known else unknown
     return (
         line.name or "-",
         amounts.calls,
@@ -118,19 +122,11 @@ def _row(line: Line, report: CostReport) -> tuple[object, ...]:
         amounts.output,
         amounts.cache_read,
         amounts.cache_write,
-        _money(amounts),
+        money,
         ("unknown" if amounts.unpriced else "") if per_turn is None else usd_text(per_turn),
         "" if share is None else f"{share * 100:.1f} %",
         *resolved,
     )
-
-
-def _money(amounts: Amounts) -> str:
-    """Format the known part, and the number of calls without a known price, which are not free."""
-    if not amounts.unpriced:
-        return usd_text(amounts.usd)
-    unknown = f"unknown for {amounts.unpriced}"
-    return f"{usd_text(amounts.usd)} + {unknown}" if amounts.is_known else unknown
 
 
 def _kinds(rates: Rates) -> tuple[Rate, ...]:

@@ -5,7 +5,7 @@ import itertools
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cli.posting import Poster
@@ -140,28 +140,23 @@ class Traffic:
         if load.rate is None:
             # A platform keeps its connections; opening them is not measured.
             await poster.open(min(len(messages), CONNECTIONS))
-        try:
-            return await self._drive(load, messages, posts, poster)
-        finally:
-            poster.close()
-
-    async def _drive(
-        self, load: Load, messages: Sequence[Planned], posts: Sequence[Post], poster: Poster
-    ) -> list[Sent]:
         chance = random.Random(load.seed)
         begin, wall = time.perf_counter(), time.time()
-        statuses = asyncio.create_task(self._report_statuses(poster, load, begin))
-        running = []
-        for number, (message, post) in enumerate(zip(messages, posts, strict=True)):
-            if (wait := begin + message.at - time.perf_counter()) > 0:
-                await asyncio.sleep(wait)
-            elif number % WRITTEN_AT_ONCE == 0:
-                await asyncio.sleep(0)
-            write = self._write(poster, message, post, wall + message.at, chance.random(), load)
-            running.append(asyncio.create_task(write))
-        sent = list(await asyncio.gather(*running))
-        await statuses
-        return sent
+        try:
+            statuses = asyncio.create_task(self._report_statuses(poster, load, begin))
+            running = []
+            for number, (message, post) in enumerate(zip(messages, posts, strict=True)):
+                if (wait := begin + message.at - time.perf_counter()) > 0:
+                    await asyncio.sleep(wait)
+                elif number % WRITTEN_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+                write = self._write(poster, message, post, wall + message.at, chance.random(), load)
+                running.append(asyncio.create_task(write))
+            sent = list(await asyncio.gather(*running))
+            await statuses
+            return sent
+        finally:
+            poster.close()
 
     async def _write(
         self, poster: Poster, message: Planned, post: Post, intended: float, later: float, load: Load

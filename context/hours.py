@@ -1,7 +1,7 @@
 """Reading of opening hours as the institution writes them, and the text of a hand-off inside and outside them."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -35,21 +35,19 @@ def read_hours(weekly: Sequence[str], holidays: Sequence[str], time_zone: str) -
             raise ValueError(f'"{holiday}" is not a day such as 12-25 or 2026-04-03') from None
         if not _HOLIDAY.fullmatch(holiday):
             raise ValueError(f'"{holiday}" is not a day such as 12-25 or 2026-04-03')
-    opening = tuple(time_ for text in weekly for time_ in _opening_times(text))
-    return Hours(time_zone=time_zone, weekly=opening, holidays=tuple(holidays))
-
-
-def _opening_times(text: str) -> Iterator[OpeningTime]:
-    found = _TIMES.fullmatch(text.lower())
-    try:
-        first, last, opens, closes = found.groups() if found else ("", None, "", "")
-        begin, end = DAYS.index(first), DAYS.index(last or first)
-        day_begins, day_ends = time.fromisoformat(opens.zfill(5)), time.fromisoformat(closes.zfill(5))
-    except ValueError:
-        day_begins = day_ends = time()
-    if day_begins >= day_ends or begin > end:
-        raise ValueError(f'"{text}" is not opening hours such as "mon-fri 08:00-18:00"')
-    yield from (OpeningTime(weekday=day, opens=day_begins, closes=day_ends) for day in range(begin, end + 1))
+    opening = list[OpeningTime]()
+    for text in weekly:
+        found = _TIMES.fullmatch(text.lower())
+        try:
+            first, last, opens, closes = found.groups() if found else ("", None, "", "")
+            begin, end = DAYS.index(first), DAYS.index(last or first)
+            day_begins, day_ends = time.fromisoformat(opens.zfill(5)), time.fromisoformat(closes.zfill(5))
+        except ValueError:
+            day_begins = day_ends = time()
+        if day_begins >= day_ends or begin > end:
+            raise ValueError(f'"{text}" is not opening hours such as "mon-fri 08:00-18:00"')
+        opening += (OpeningTime(weekday=day, opens=day_begins, closes=day_ends) for day in range(begin, end + 1))
+    return Hours(time_zone=time_zone, weekly=tuple(opening), holidays=tuple(holidays))
 
 
 def handoff_text(institution: Institution, at: datetime) -> str:

@@ -379,10 +379,6 @@ def _settings(page: _Page) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str,
     opt_in = page.unique(settings.get("opt_in_words"), "word")
     for word in {word.casefold() for word in opt_out} & {word.casefold() for word in opt_in}:
         page.problem(settings["opt_in_words"].line, f'"{word}" cannot mean both leaving and coming back; remove one')
-    return domains, opt_out, opt_in, _team(page, settings)
-
-
-def _team(page: _Page, settings: Mapping[str, _Setting]) -> dict[str, Any]:
     team: dict[str, Any] = {"assistant_words": page.unique(settings.get("assistant_words"), "word")}
     if SPEECH_SETTING in settings:
         team["speaks"] = page.flag(settings, SPEECH_SETTING)
@@ -401,7 +397,7 @@ def _team(page: _Page, settings: Mapping[str, _Setting]) -> dict[str, Any]:
             team["hand_back_after"] = timedelta(hours=int(hours))
         else:
             page.problem(patience.line, f'"{_short(patience.value)}" is not a number of hours such as 12h')
-    return team
+    return domains, opt_out, opt_in, team
 
 
 def _lines(page: _Page, fields: Sequence[FieldSpec]) -> tuple[BusinessLine, ...]:

@@ -8,7 +8,7 @@ Free text, or a quotation that starts with ">".
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -119,12 +119,25 @@ class _Reader:
         for number, line in enumerate(self.lines, start=1):
             if _CONTROL.search(line):
                 self.problem(number, "an invisible control character stands here; type the line again")
-        for start, end in _top_level(self.tokens):
-            token = self.tokens[start]
-            if token.type == "heading_open" and token.tag in ("h1", "h2"):
-                self._open_heading(token, self.tokens[start + 1].content.strip())
+        start = 0
+        for position, token in enumerate(self.tokens):
+            # An outermost block reaches from where it opens to where it closes.
+            if token.level == 0 and token.nesting >= 0:
+                start = position
+            if token.level != 0 or token.nesting > 0:
+                continue
+            first = self.tokens[start]
+            if first.type == "heading_open" and first.tag in ("h1", "h2"):
+                self._open_heading(first, self.tokens[start + 1].content.strip())
+                continue
+            block = self._block(self.tokens[start : position + 1])
+            if self.entry is not None:
+                self.entry.blocks.append(block)
+            elif self.sections:
+                self.sections[-1].blocks.append(block)
             else:
-                self._add(self._block(self.tokens[start:end]))
+                text = "this stands before the first section; a document begins with a line '# Section'"
+                self.problem(block.line, text)
         self._close_entry()
         return Outline(self.file, tuple(one.as_section() for one in self.sections), tuple(self.problems))
 
@@ -157,14 +170,6 @@ class _Reader:
             self.sections[-1].entries.append(self.entry.as_entry())
         self.entry = None
 
-    def _add(self, block: Block) -> None:
-        if self.entry is not None:
-            self.entry.blocks.append(block)
-        elif self.sections:
-            self.sections[-1].blocks.append(block)
-        else:
-            self.problem(block.line, "this stands before the first section; a document begins with a line '# Section'")
-
     def _block(self, tokens: Sequence[Token]) -> Block:
         first = tokens[0]
         start, end = first.map or [0, 0]
@@ -175,7 +180,9 @@ class _Reader:
         if first.type == "paragraph_open":
             return Block(BlockKind.PARAGRAPH, line, source, text=_inline(tokens[1]))
         if first.type == "bullet_list_open":
-            return Block(BlockKind.BULLETS, line, source, bullets=tuple(_bullets(tokens)))
+            # The paragraphs inside a list, each as a bullet of its own.
+            bullets = tuple(Line(_inline(one), _line_of(one)) for one in tokens if one.type == "inline")
+            return Block(BlockKind.BULLETS, line, source, bullets=bullets)
         if first.type == "blockquote_open":
             return Block(
                 BlockKind.QUOTE, line, source, text="\n\n".join(_inline(t) for t in tokens if t.type == "inline")
@@ -186,23 +193,6 @@ class _Reader:
 def read_outline(file: str, text: str) -> Outline:
     """Read a document that uses "\\n" as its line end. Never raises: what is wrong is among `problems`."""
     return _Reader(file, text).read()
-
-
-def _top_level(tokens: Sequence[Token]) -> Iterator[tuple[int, int]]:
-    """The (start, end) of every outermost block."""
-    start = 0
-    for position, token in enumerate(tokens):
-        if token.level == 0 and token.nesting >= 0:
-            start = position
-        if token.level == 0 and token.nesting <= 0:
-            yield start, position + 1
-
-
-def _bullets(tokens: Iterable[Token]) -> Iterator[Line]:
-    """The paragraphs inside a list, each as a bullet of its own."""
-    for token in tokens:
-        if token.type == "inline":
-            yield Line(_inline(token), _line_of(token))
 
 
 def _inline(token: Token) -> str:

@@ -17,6 +17,7 @@ from contracts.messages import (
     InboundMessage,
     OutboundMessage,
     StatusUpdate,
+    digest,
 )
 from contracts.values import ConversationId, Instant, Kept, MessageId, OutboxId, Text, TurnId, Value
 
@@ -94,6 +95,8 @@ class Appended(NamedTuple):
 class OutboxRow(Kept):
     """A committed reply in delivery. `number` orders the rows of a conversation; `deadline` ends a `sending`.
 
+    A `sending` row with the platform's id is accepted; the next bubble of its reply waits for its status.
+
     `correlation_id` is the first message that the reply answers, which arrived at `received_at`: all log lines of that
     message's life carry it. `traceparent` names the span of the turn, if any: sends and statuses belong to its trace.
     `refused_code` is the platform's code for refusing `message` in its form:
@@ -136,6 +139,11 @@ class OutboxRow(Kept):
         return waits_for or self.created_at
 
     @property
+    def is_accepted(self) -> bool:
+        """Whether the platform has taken it, and its status is waited for until the deadline."""
+        return self.state is DeliveryState.SENDING and self.platform_message_id is not None
+
+    @property
     def is_in_words(self) -> bool:
         """Whether the message goes as plain text, since its own form was refused."""
         return self.refused_code is not None
@@ -148,10 +156,14 @@ class OutboxRow(Kept):
     def sending(self, *, deadline: datetime, at: datetime) -> Self:
         return self._with(state=DeliveryState.SENDING, attempts=self.attempts + 1, deadline=deadline, updated_at=at)
 
-    def sent(self, *, platform_message_id: str, at: datetime) -> Self:
-        """Return the row as accepted by the platform. After an earlier status only the platform's id is added."""
-        state = max(self.state, DeliveryState.SENT, key=_rank)
-        return self._with(state=state, platform_message_id=platform_message_id, updated_at=at)
+    def sent(self, *, platform_message_id: str, at: datetime, reported_by: datetime | None = None) -> Self:
+        """Return the row as accepted by the platform; its status is waited for until `reported_by`, None: not at all.
+
+        After an earlier status only the platform's id is added.
+        """
+        is_awaited = reported_by is not None and self.state is DeliveryState.SENDING
+        state = self.state if is_awaited else max(self.state, DeliveryState.SENT, key=_rank)
+        return self._with(state=state, platform_message_id=platform_message_id, deadline=reported_by, updated_at=at)
 
     def postponed(self, *, not_before: datetime, error_code: str, at: datetime) -> Self:
         return self._with(state=DeliveryState.PENDING, not_before=not_before, error_code=error_code, updated_at=at)
@@ -164,6 +176,12 @@ class OutboxRow(Kept):
     def withdrawn(self, *, reason: str, at: datetime) -> Self:
         """Return the row as one that must not be sent any more, unless a status proves that it was already."""
         return self._with(state=DeliveryState.WITHDRAWN, error_code=reason, updated_at=at)
+
+    def moved(self, thread: ConversationId, number: int, *, at: datetime) -> Self:
+        """Return a withdrawn row as one of the thread that its conversation was joined to."""
+        new = {"id": OutboxId(f"{thread}/of-{digest(self.id)}"), "conversation_id": thread, "number": number}
+        begun = {"state": DeliveryState.PENDING, "error_code": None, "attempts": 0, "deadline": None}
+        return self._with(**new, **begun, updated_at=at)
 
     def failed(self, *, error_code: str, at: datetime, in_any_form: bool) -> Self:
         """The row after a final refusal: pending in words, once, where it has any; else a person is to be called."""
@@ -255,7 +273,7 @@ class TurnCommit(Value):
 
     def withdrawing(self, unsent: Iterable[OutboxRow], *, reason: str, at: datetime) -> Self:
         """Return the commit that also withdraws the assistant's replies among these rows."""
-        rows = tuple(row for row in unsent if row.author is None)
+        rows = tuple(row for row in unsent if row.author is None and not row.is_accepted)
         withdrawn = (row.withdrawn(reason=reason, at=at) for row in rows)
         return self.model_copy(update={"outbox": (*withdrawn, *self.outbox), "unchanged": rows})
 

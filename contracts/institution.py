@@ -3,15 +3,17 @@
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, RootModel
 
 from contracts.conversation import State
 from contracts.guardrails import Passage
 from contracts.messages import ContactCard, Location, Media, MessageType, Template
 from contracts.values import Kept
+from contracts.yaml_file import read_yaml
 
 # A team that is closed longer than this has no next opening.
 HORIZON_DAYS = 400
@@ -167,11 +169,8 @@ INSTEAD = {
     FixedText.ESCALATED_CLOSED: FixedText.ESCALATED,
     FixedText.STILL_WAITING: FixedText.ESCALATED,
     FixedText.HANDED_BACK: FixedText.OPTED_IN,
-    FixedText.FILE_AGAIN: FixedText.UNREADABLE,
-    FixedText.FILE_TOO_LARGE: FixedText.UNREADABLE,
-    FixedText.FILE_TYPE: FixedText.UNREADABLE,
-    FixedText.FILE_PROTECTED: FixedText.UNREADABLE,
-    FixedText.NO_SPEECH: FixedText.UNREADABLE,
+    **dict.fromkeys((FixedText.FILE_AGAIN, FixedText.FILE_TOO_LARGE, FixedText.FILE_TYPE), FixedText.UNREADABLE),
+    **dict.fromkeys((FixedText.FILE_PROTECTED, FixedText.NO_SPEECH), FixedText.UNREADABLE),
 }
 
 
@@ -208,6 +207,9 @@ def _known_texts(texts: dict[str, Any]) -> dict[str, Any]:
 
 # Texts that a newer release published are passed over, as its fields are.
 Texts = Annotated[dict[FixedText, str], BeforeValidator(_known_texts)]
+
+# What is said of a file that is not read where the institution says nothing, by language.
+FILE_TEXTS = read_yaml(Path(__file__).with_name("file_texts.yaml"), RootModel[dict[str, Texts]]).value.root
 
 # Languages of which a message of a person can be recognised (`prompts/language.py`).
 RECOGNISED_LANGUAGES = ("en", "es", "pt")
@@ -269,7 +271,7 @@ class Institution(Kept):
         answers, options, timers = translation.answers, translation.options, translation.timers
         changes = {
             "language": language,
-            "texts": self.texts | translation.texts,
+            "texts": self.texts | FILE_TEXTS.get(language, {}) | translation.texts,
             "timers": tuple(one.model_copy(update={"text": timers.get(one.id, one.text)}) for one in self.timers),
             "intents": tuple(
                 one.model_copy(
@@ -312,4 +314,6 @@ class Institution(Kept):
         return views
 
     def text(self, which: FixedText) -> str:
-        return self.texts[which if which in self.texts else INSTEAD.get(which, which)]
+        """Return a text, or the one in its place: for a file that is not read a built-in one where there is one."""
+        known = FILE_TEXTS.get(self.language.partition("-")[0], {}) | self.texts
+        return known[which if which in known else INSTEAD.get(which, which)]

@@ -36,12 +36,18 @@ class MediaRefusedError(PermanentError):
 
 
 class InboundMedia(Kept):
-    """A file held by the platform; `reference` is its id there or its address, never the bytes."""
+    """A file held by the platform; `reference` is its id there or its address, never the bytes.
+
+    `message` is the platform's id of the message that has it as its file number `position`, where an address that has
+    expired is asked for again by its message.
+    """
 
     reference: str
     mime_type: str = ""
     filename: Text = ""
     sha256: str = ""
+    message: str = Field("", exclude_if=lambda message: not message)
+    position: int = Field(0, exclude_if=lambda position: not position)
 
 
 class MediaFile(Value):

@@ -1,12 +1,14 @@
-"""Iteration over all records of a collection, and over conversations, page by page."""
+"""Reads in several calls: all records of a collection, all conversations, the thread of a joined conversation."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
 
 from contracts.conversation import Conversation
 from contracts.delivery import Record
+from contracts.errors import ConversationConflictError
 from contracts.listing import EVERYTHING, ConversationQuery
-from contracts.ports import ConversationStore, Records
+from contracts.ports import MAX_JOINS, ConversationStore, Records
+from contracts.values import ConversationId
 
 PAGE = 200
 
@@ -46,3 +48,18 @@ async def all_conversations(
         cursor = page.next_cursor
         if cursor is None:
             return
+
+
+async def thread_of(conversation_id: ConversationId, store: ConversationStore) -> Conversation:
+    """Return the head, as stored, of the thread that the conversation belongs to; an empty one without any.
+
+    Raises:
+        ConversationConflictError: it is joined in a circle.
+        StoreUnavailableError: it cannot be read now.
+    """
+    for _ in range(MAX_JOINS):
+        head = await store.load(conversation_id) or Conversation(id=conversation_id)
+        if head.joined_to is None:
+            return head
+        conversation_id = head.joined_to
+    raise ConversationConflictError(f"{conversation_id} is joined in a circle")

@@ -207,8 +207,13 @@ class Outbox(Protocol):
     async def begin_send(self, row: OutboxRow, *, deadline: datetime, at: datetime) -> OutboxRow | None:
         """Mark the row sending and count the attempt; return None if it changed since it was read."""
 
-    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
-        """Record the platform's id, and any parked status. `row` is as `begin_send` returned it."""
+    async def mark_sent(
+        self, row: OutboxRow, *, platform_message_id: str, at: datetime, reported_by: datetime | None = None
+    ) -> OutboxRow | None:
+        """Record the platform's id, and any parked status; return the row. `row` is as `begin_send` returned it.
+
+        With `reported_by` it holds back later rows until a status comes, or until then.
+        """
 
     async def postpone(self, row_id: OutboxId, *, not_before: datetime, error_code: str, at: datetime) -> None:
         """Return the unsent row to pending, not before the given time."""
@@ -563,7 +568,8 @@ class ChannelLimits(Value):
     `markup` is what of a text's emphasis the channel shows. `pair` is the pace from one number to one person, `number`
     that of one number, `openings` are the people that a number may write to first in 24 hours; None: the platform names
     none. `agent_window` is the time after a customer's message in which
-    the platform takes an agent's messages, where it is longer than for the assistant's.
+    the platform takes an agent's messages, where it is longer than for the assistant's. `reported_within` is the time
+    for which the next bubble of a reply waits for the status of the one before; None: no status comes.
     """
 
     types: frozenset[str]
@@ -582,6 +588,7 @@ class ChannelLimits(Value):
     number: Rate | None = None
     openings: int | None = None
     agent_window: timedelta | None = None
+    reported_within: timedelta | None = None
 
 
 class Channel(Protocol):

@@ -71,13 +71,10 @@ class Cache(Generic[T]):
 
     async def look(self) -> bool:
         """Refresh if the source changed or the values are stale; False when that failed and the earlier values stay."""
-        return await self._attempt(only_if_changed=True)
+        return await self.refresh(only_if_changed=True)
 
-    async def refresh(self) -> bool:
+    async def refresh(self, *, only_if_changed: bool = False) -> bool:
         """Refresh from the source; False when that failed and the earlier values stay."""
-        return await self._attempt(only_if_changed=False)
-
-    async def _attempt(self, *, only_if_changed: bool) -> bool:
         async with self._reading:
             try:
                 async with asyncio.timeout(self._patience):

@@ -193,7 +193,16 @@ class Evaluator:
         self._chance = chance
 
     def evaluate(self, key: str, context: EvaluationContext) -> Evaluation:
-        answer = self._evaluate(key, context)
+        compiled = self._flags.get(key)
+        if compiled is None:
+            answer = Evaluation(key, Reason.UNKNOWN if self._flags.is_ready else Reason.NOT_READY)
+        elif self._now() < compiled.expires_at:
+            answer = compiled.evaluate(context, self._chance)
+        else:
+            if not compiled.has_warned:
+                compiled.has_warned = True
+                log.warning("flag.expired", flag=key)
+            answer = Evaluation(key, Reason.EXPIRED, revision=compiled.revision)
         _COUNTED[answer.reason].inc()
         return answer
 
@@ -204,17 +213,6 @@ class Evaluator:
         """Return the name of the variant."""
         answer = self.evaluate(key, context)
         return default if answer.variant is None else answer.variant.name
-
-    def _evaluate(self, key: str, context: EvaluationContext) -> Evaluation:
-        compiled = self._flags.get(key)
-        if compiled is None:
-            return Evaluation(key, Reason.UNKNOWN if self._flags.is_ready else Reason.NOT_READY)
-        if self._now() >= compiled.expires_at:
-            if not compiled.has_warned:
-                compiled.has_warned = True
-                log.warning("flag.expired", flag=key)
-            return Evaluation(key, Reason.EXPIRED, revision=compiled.revision)
-        return compiled.evaluate(context, self._chance)
 
 
 def enabled(answer: Evaluation, default: bool) -> bool:

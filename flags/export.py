@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from flags.definitions import Flag, Operator, Rule, Segment, Status, Variant, plain
+from flags.definitions import Flag, Operator, Rule, Segment, Status, plain
 
 FLAGD_SCHEMA = "https://flagd.dev/schema/v0/flags.json"
 
@@ -25,24 +25,21 @@ def as_flagd(flags: Iterable[Flag]) -> dict[str, Any]:
 
 
 def _flagd(flag: Flag) -> dict[str, Any]:
-    control = flag.control_variant
+    # Each variant's value, if every one has one, else its overrides: flagd requires one type.
+    has_values = all(one.value is not None for one in flag.answers)
+    overrides = {
+        one.name: {**one.config, **({} if one.value is None else {"value": one.value})} for one in flag.answers
+    }
     content: dict[str, Any] = {
         "state": "DISABLED" if flag.status is Status.DISABLED else "ENABLED",
-        "variants": {variant.name: _value(flag, variant) for variant in flag.answers},
-        "defaultVariant": control.name,
+        "variants": {one.name: one.value for one in flag.answers} if has_values else overrides,
+        "defaultVariant": flag.control_variant.name,
         "metadata": dict(flag.metadata)
         | {"owner": flag.owner, "expiresAt": flag.expires_at.isoformat(), "description": flag.description},
     }
     if flag.status is not Status.DISABLED:
         content["targeting"] = _targeting(flag)
     return content
-
-
-def _value(flag: Flag, variant: Variant) -> Any:
-    """Return the value, if every variant of the flag has one, else the overrides: flagd requires one type."""
-    if all(one.value is not None for one in flag.answers):
-        return variant.value
-    return dict(variant.config) | ({} if variant.value is None else {"value": variant.value})
 
 
 def _targeting(flag: Flag) -> Any:

@@ -112,7 +112,11 @@ class Prompter:
         self, task: Task[TurnView, A], view: TurnView, clock: TurnClock, listener: Listener | None = None
     ) -> Coroutine[Any, Any, TaskResult[A]]:
         """Ask any task, in the versions and with the tuning that the conversation keeps."""
-        tuning, started, policy = view.conversation.tuning, self._monotonic(), self._policy(view)
+        tuning, started, policy = view.conversation.tuning, self._monotonic(), self._cache_policy
+        is_cached = self.uses_cache if tuning.cache is None else tuning.cache
+        if policy is not None:
+            narrowed = policy.narrowed(semantic=tuning.cache_semantic, template=tuning.cache_template)
+            policy = narrowed if is_cached and not view.has_media else None
         named, view = view, shown(task.name, view) if policy is not None else view
         template = self._versions.template(task.template, view.conversation.prompt_versions)
         request = task.request(view, template, model=self._model_of(task, view), timeout=self._call_timeout)
@@ -132,14 +136,6 @@ class Prompter:
             repairs=task.repairs,
         )
         return self._executor.run(prompt, clock)
-
-    def _policy(self, view: TurnView) -> CachePolicy | None:
-        """Return what the cache may do for the conversation; None when it is off."""
-        tuning, policy = view.conversation.tuning, self._cache_policy
-        is_wanted = self.uses_cache if tuning.cache is None else tuning.cache
-        if policy is None or not is_wanted or view.has_media:
-            return None
-        return policy.narrowed(semantic=tuning.cache_semantic, template=tuning.cache_template)
 
 
 Written: TypeAlias = tuple[TaskResult[ResponseDraft], TaskResult[MessageTypeChoice]]

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from contracts.conversation import Conversation, State, Utterance
+from contracts.conversation import Conversation, State
 from contracts.decisions import StateDecision
 from contracts.guardrails import Correction
 from contracts.institution import Institution
@@ -80,6 +80,7 @@ def conversation_json(view: TurnView) -> str:
     messages = newest_within([message.text for message in view.messages], MESSAGE_CHARACTERS, MESSAGES_CHARACTERS)
     history = conversation.window[-HISTORY_UTTERANCES:]
     said = newest_within([said.text for said in history], UTTERANCE_CHARACTERS, HISTORY_CHARACTERS)
+    began = conversation.episode_began_at if conversation.episode > 1 else None
     content: dict[str, Any] = {
         "allowed_states": [state.value for state in view.allowed_states],
         "askable_fields": list(view.askable_fields),
@@ -89,7 +90,7 @@ def conversation_json(view: TurnView) -> str:
         "first_conversation": not conversation.previous_episodes,
         "history": [
             {"options": list(one.options), "speaker": one.speaker.value, "text": text}
-            | _episode(one, conversation)
+            | ({"episode": "ended"} if began and one.at < began else {})
             | file_marks(one.content)
             for one, text in zip(history[len(history) - len(said) :], said, strict=True)
         ],
@@ -99,7 +100,7 @@ def conversation_json(view: TurnView) -> str:
                 "choice": message.choice_id and message.choice_id[:CHOICE_CHARACTERS],
                 "kind": message.kind.value,
                 "text": text,
-                **_quote(message, view.quoted),
+                **({"quotes": shortened(quoted, QUOTE_CHARACTERS)} if (quoted := view.quoted.get(message.id)) else {}),
                 **file_marks(message.content, is_new=True),
             }
             for message, text in zip(view.messages[len(view.messages) - len(messages) :], messages, strict=True)
@@ -142,16 +143,6 @@ def _earlier(conversation: Conversation, *, shown: int) -> dict[str, Any]:
         "summary": summary if any(summary.values()) else None,
     }
     return {name: value for name, value in earlier.items() if value}
-
-
-def _episode(said: Utterance, conversation: Conversation) -> dict[str, str]:
-    began = conversation.episode_began_at
-    return {"episode": "ended"} if conversation.episode > 1 and began and said.at < began else {}
-
-
-def _quote(message: InboundMessage, quoted: Mapping[MessageId, str]) -> dict[str, str]:
-    text = quoted.get(message.id)
-    return {"quotes": shortened(text, QUOTE_CHARACTERS)} if text else {}
 
 
 def file_marks(content: ReadContent | None, *, is_new: bool = False) -> dict[str, Any]:

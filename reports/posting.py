@@ -53,7 +53,12 @@ class ReportPosting:
 
     async def _post_once(self, period: Period, last: date, at: datetime) -> None:
         key = "/".join(filter(None, (period.value, last.isoformat(), self.place)))
-        claimed = await self._claim(key, at)
+        stored = await self.records.get(COLLECTION, key, at=at)
+        if stored is not None and (stored.body["posted"] or stored.updated_at > at - CLAIMED_FOR):
+            return
+        version = stored.version if stored else 0
+        claim = Record.of(COLLECTION, key, {"posted": False}, at=at, version=version, kept_for=KEPT_FOR)
+        claimed = await self.records.put(claim)
         if claimed is None:
             return
         digest = await self.reporting.digest(period, last)
@@ -61,16 +66,6 @@ class ReportPosting:
         REPORTS_POSTED.labels(outcome="posted").inc()
         log.info("report.posted", kind=period.value)
         await self.records.put(claimed.model_copy(update={"body": {"posted": True}}))
-
-    async def _claim(self, key: str, at: datetime) -> Record | None:
-        """Claim the record for a while; return None when it is posted, or claimed by another process."""
-        stored = await self.records.get(COLLECTION, key, at=at)
-        if stored is not None and (stored.body["posted"] or stored.updated_at > at - CLAIMED_FOR):
-            return None
-        version = stored.version if stored else 0
-        return await self.records.put(
-            Record.of(COLLECTION, key, {"posted": False}, at=at, version=version, kept_for=KEPT_FOR)
-        )
 
 
 def due_periods(local: datetime) -> list[Period]:

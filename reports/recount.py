@@ -35,6 +35,7 @@ async def recount(store: Store, day: date, *, at: datetime, retention: timedelta
 
     Raises:
         ValueError: the day is not over, or so long ago that conversations of it may have been deleted.
+        StoreUnavailableError: another process replaces the sums again and again.
     """
     begin = datetime.combine(day, time.min, UTC)
     end = begin + timedelta(days=1)
@@ -48,8 +49,14 @@ async def recount(store: Store, day: date, *, at: datetime, retention: timedelta
             page.add_page(Page.of(record.body))
     async for turn in turns_between(store, begin, end):
         page.add_turn(turn)
-    await _put(store.records, shard_key(day, Kind.RECOUNT, "all"), page, at=at)
-    return page
+    key = shard_key(day, Kind.RECOUNT, "all")
+    for _ in range(RECOUNT_ATTEMPTS):
+        stored = await store.records.get(COLLECTION, key, at=at)
+        version = stored.version if stored else 0
+        record = Record.of(COLLECTION, key, page.body(), at=at, version=version, kept_for=KEPT_FOR)
+        if await store.records.put(record) is not None:
+            return page
+    raise StoreUnavailableError(f"{key} keeps changing")
 
 
 async def turns_between(store: Store, begin: datetime, end: datetime) -> AsyncIterator[TurnRecord]:
@@ -62,13 +69,3 @@ async def turns_between(store: Store, begin: datetime, end: datetime) -> AsyncIt
 
 def _shards(store: Records, day: date, *, at: datetime) -> AsyncIterator[Record]:
     return all_records(store, COLLECTION, at=at, prefix=f"{day.isoformat()}/")
-
-
-async def _put(store: Records, key: str, page: Page, *, at: datetime) -> None:
-    for _ in range(RECOUNT_ATTEMPTS):
-        stored = await store.get(COLLECTION, key, at=at)
-        version = stored.version if stored else 0
-        record = Record.of(COLLECTION, key, page.body(), at=at, version=version, kept_for=KEPT_FOR)
-        if await store.put(record) is not None:
-            return
-    raise StoreUnavailableError(f"{key} keeps changing")

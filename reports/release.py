@@ -160,11 +160,18 @@ def refusal(looks: list[Look | None]) -> str | None:
     if last is None:
         return None
     for share in SHARES:
-        for counts in (last.short, last.whole):
-            if (count := counts.get(share.name)) and count.people >= FEWEST:
-                reason = _over(share, count) or _worse(share, count, last.beside.get(share.name))
-                if reason:
-                    return reason
+        beside = last.beside.get(share.name)
+        for count in (last.short.get(share.name), last.whole.get(share.name)):
+            if count is None or count.people < FEWEST:
+                continue
+            if share.limit is not None and wilson(count, LIMIT_LEVEL).low > share.limit:
+                found = f"{count.hits} of {count.people} ({count.rate:.1%})"
+                return f"{share.name}: {found}, limit {share.limit:.0%}"
+            if beside is None or beside.people < FEWEST:
+                continue
+            if newcombe(beside, count, DIFFERENCE_LEVEL).low > SMALLEST_DIFFERENCE:
+                found = f"{count.rate:.1%} of {count.people}"
+                return f"{share.name}: {found}, beside it {beside.rate:.1%} of {beside.people}"
     deep = [
         one is not None and ((one.inbox or 0) > DEEPEST_INBOX or (one.oldest_seconds or 0) > LONGEST_WAIT_SECONDS)
         for one in looks[-DEEP_LOOKS:]
@@ -172,17 +179,3 @@ def refusal(looks: list[Look | None]) -> str | None:
     if len(deep) == DEEP_LOOKS and all(deep):
         return f"{last.inbox or 0:.0f} messages wait, the oldest for {last.oldest_seconds or 0:.0f} s"
     return None
-
-
-def _over(share: Share, count: Count) -> str | None:
-    if share.limit is None or wilson(count, LIMIT_LEVEL).low <= share.limit:
-        return None
-    return f"{share.name}: {count.hits} of {count.people} ({count.rate:.1%}), limit {share.limit:.0%}"
-
-
-def _worse(share: Share, count: Count, beside: Count | None) -> str | None:
-    if beside is None or beside.people < FEWEST:
-        return None
-    if newcombe(beside, count, DIFFERENCE_LEVEL).low <= SMALLEST_DIFFERENCE:
-        return None
-    return f"{share.name}: {count.rate:.1%} of {count.people}, beside it {beside.rate:.1%} of {beside.people}"

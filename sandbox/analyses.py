@@ -42,7 +42,13 @@ def review_of(prompted: Prompted, institution: Institution) -> dict[str, Any]:
     """A review: a reply that asked what was meant counts as a need that has no intent."""
     words = VOCABULARY.analysis[family(institution.language)]
     asked = _of_person(prompted)
-    unclear = _not_understood(prompted, institution)
+    clarify, unclear, last = fold(institution.text(FixedText.CLARIFY)), [], ""
+    for said in prompted.history:
+        if said.speaker == "person":
+            last = _line(said)
+        elif last and clarify in fold(said.text):
+            unclear.append(last)
+    unclear = unclear[:_LISTED]
     waits = prompted.state in (State.ESCALATING, State.FAILED)
     tone = _tone(asked[-3:])
     intent = institution.intent(prompted.intent)
@@ -85,18 +91,6 @@ def _open_questions(prompted: Prompted) -> list[str]:
         if "?" in said.text:
             since.append(_line(said))
     return since[::-1][-_LISTED:]
-
-
-def _not_understood(prompted: Prompted, institution: Institution) -> list[str]:
-    clarify = fold(institution.text(FixedText.CLARIFY))
-    found = []
-    last = ""
-    for said in prompted.history:
-        if said.speaker == "person":
-            last = _line(said)
-        elif last and clarify in fold(said.text):
-            found.append(last)
-    return found[:_LISTED]
 
 
 def _tone(texts: list[str]) -> Tone:

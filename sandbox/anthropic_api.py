@@ -28,16 +28,16 @@ from sandbox.messages_request import (
     parse_request,
 )
 from sandbox.model_platforms import PLAIN, Platform
-from sandbox.prompt_cache import CacheUse, PromptCache
+from sandbox.prompt_cache import PromptCache
 from sandbox.schema import SchemaShelf
-from sandbox.transport import JSON, BodyTooLargeError, Chunked, Cut, behaviour_route, read_body
+from sandbox.transport import JSON, BodyTooLargeError, Chunked, Cut, behaviour_route, in_pieces, read_body
 
 KEPT_REQUESTS = 500
 KEPT_BODIES = 50
 RATE_LIMIT_REQUESTS = 4000
 MODELS = ("claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5")
 
-_SLICES_OF_A_DRIP = 20
+SLICES_OF_A_DRIP = 20
 _FAILURES = {
     ModelFault.RATE_LIMITED: (429, "rate_limit_error", "This request would exceed your organization's rate limit."),
     ModelFault.OVERLOADED: (529, "overloaded_error", "Overloaded"),
@@ -93,8 +93,8 @@ class ModelSandbox:
         return [
             Route("/v1/messages", self.create, methods=["POST"]),
             Route("/v1/messages/count_tokens", self.count_tokens, methods=["POST"]),
-            Route("/v1/models", self._list_models, methods=["GET"]),
-            Route("/v1/models/{model}", self._get_model, methods=["GET"]),
+            Route("/v1/models", self._show_models, methods=["GET"]),
+            Route("/v1/models/{model}", self._show_models, methods=["GET"]),
             behaviour_route(self, self._initial, lambda: {"script_left": len(self._script)}),
             Route("/sandbox/requests", self._show_requests, methods=["GET", "DELETE"]),
         ]
@@ -144,8 +144,7 @@ class ModelSandbox:
             return self._error(status, kind, reason, request_id)
 
         answer = self._in_form(asked, self._answer(asked, dice, times, scripted, fault))
-        use = self._cache_use(asked, asked_at)
-        usage = _usage(use, answer.tokens if answer.text else 0)
+        usage = self._usage(asked, asked_at, answer)
         self._note(entry, body, started, status=200, answer=answer, usage=usage)
         message = _message(asked, answer, usage, request_id)
         if self.behaviour.without_usage:
@@ -157,10 +156,11 @@ class ModelSandbox:
             return Chunked(events, media_type=platform.stream_type, headers=headers, cut_at_end=cut_at_end)
         content = orjson.dumps(message)
         if fault is ModelFault.SLOW_DRIP:
-            return Chunked(self._drip(content), media_type="application/json", headers=headers)
+            pause, size = self.behaviour.slow_drip_ms / 1000 / SLICES_OF_A_DRIP, len(content) // SLICES_OF_A_DRIP
+            slices = in_pieces(content, size=max(1, size), pause=pause)
+            return Chunked(slices, media_type="application/json", headers=headers)
         if fault is ModelFault.CUT_AFTER_HEADERS:
-            half = _pieces(content[: len(content) // 2])
-            length = len(content)
+            half, length = in_pieces(content[: len(content) // 2]), len(content)
             return Chunked(half, media_type="application/json", headers=headers, cut_at_end=True, length=length)
         return JSON(content, headers=headers)
 
@@ -195,12 +195,6 @@ class ModelSandbox:
             return Answer(text[: asked.max_tokens * 4], "max_tokens")
         return Answer(text)
 
-    def _scripted(self, asked: MessagesRequest, answer: dict[str, Any]) -> str:
-        """Return a scripted answer; a reply given as `{"text"}` alone becomes a part that cites every passage."""
-        if asked.task == TaskName.RESPONSE and answer.keys() == {"text"}:
-            answer = {"parts": self._brain.citer.relying_on_all(answer["text"])}
-        return orjson.dumps(answer).decode()
-
     def _in_form(self, asked: MessagesRequest, answer: Answer) -> Answer:
         """The answer as the input of the tool that is forced, or as a chat model writes JSON when asked in words."""
         if asked.tool is not None and answer.stop_reason == "end_turn" and not self.behaviour.without_forced_tools:
@@ -213,7 +207,10 @@ class ModelSandbox:
         self, asked: MessagesRequest, dice: Dice, times: int, scripted: ScriptedAnswer | None, fault: ModelFault | None
     ) -> str:
         if scripted is not None and scripted.answer is not None:
-            return scripted.answer if isinstance(scripted.answer, str) else self._scripted(asked, scripted.answer)
+            given = scripted.answer
+            if isinstance(given, dict) and asked.task is TaskName.RESPONSE and given.keys() == {"text"}:
+                given = {"parts": self._brain.citer.relying_on_all(given["text"])}
+            return given if isinstance(given, str) else orjson.dumps(given).decode()
         if self.behaviour.mode == "cheating" and asked.task is TaskName.RESPONSE:
             first = dice_start(asked.user_text, self.behaviour.seed or self._seed)
             reply = self._brain.cheat(asked.user_text, first + times, self.behaviour.cheats)
@@ -242,11 +239,20 @@ class ModelSandbox:
             return text[: 2 * len(text) // 3]
         return text
 
-    def _cache_use(self, asked: MessagesRequest, asked_at: float) -> CacheUse:
+    def _usage(self, asked: MessagesRequest, asked_at: float, answer: Answer) -> dict[str, Any]:
         scope = asked.model.encode()
         if self.behaviour.cache_follows_format:
             scope += b"\0" + asked.format_bytes
-        return self.prompt_cache.use(scope, asked.blocks, asked_at=asked_at)
+        use = self.prompt_cache.use(scope, asked.blocks, asked_at=asked_at)
+        lives = {"ephemeral_5m_input_tokens": use.written_5m, "ephemeral_1h_input_tokens": use.written_1h}
+        return {
+            "input_tokens": use.uncached,
+            "output_tokens": answer.tokens if answer.text else 0,
+            "cache_creation_input_tokens": use.written,
+            "cache_read_input_tokens": use.read,
+            "cache_creation": lives,
+            "service_tier": "standard",
+        }
 
     def _headers(self, request_id: str, dice: Dice) -> dict[str, str]:
         left = RATE_LIMIT_REQUESTS - 1 - dice.pick("requests left", 100)
@@ -333,12 +339,6 @@ class ModelSandbox:
         yield _event("message_delta", delta=ending, usage=usage)
         yield _event("message_stop")
 
-    async def _drip(self, content: bytes) -> AsyncIterator[bytes]:
-        size = max(1, len(content) // _SLICES_OF_A_DRIP)
-        for start in range(0, len(content), size):
-            await asyncio.sleep(self.behaviour.slow_drip_ms / 1000 / _SLICES_OF_A_DRIP)
-            yield content[start : start + size]
-
     async def count_tokens(self, request: Request) -> Response:
         return await self.counted(request, PLAIN)
 
@@ -352,20 +352,15 @@ class ModelSandbox:
             return self._error(exc.status, exc.kind, exc.message)
         return JSON({"input_tokens": sum(block.tokens for block in asked.blocks)})
 
-    async def _list_models(self, request: Request) -> Response:
+    async def _show_models(self, request: Request) -> Response:
         try:
             check_headers(request.headers)
         except ApiError as exc:
             return self._error(exc.status, exc.kind, exc.message)
-        models = [_model(name) for name in MODELS]
-        return JSON({"data": models, "has_more": False, "first_id": MODELS[0], "last_id": MODELS[-1]})
-
-    async def _get_model(self, request: Request) -> Response:
-        try:
-            check_headers(request.headers)
-        except ApiError as exc:
-            return self._error(exc.status, exc.kind, exc.message)
-        name = request.path_params["model"]
+        name = request.path_params.get("model")
+        if name is None:
+            models = [_model(each) for each in MODELS]
+            return JSON({"data": models, "has_more": False, "first_id": MODELS[0], "last_id": MODELS[-1]})
         if name not in MODELS:
             return self._error(404, "not_found_error", f"model: {name}")
         return JSON(_model(name))
@@ -390,45 +385,27 @@ def dice_start(text: str, seed: int) -> int:
     return Dice(seed.to_bytes(8, signed=True)).pick(text, 1 << 20)
 
 
-def _usage(use: CacheUse, output_tokens: int) -> dict[str, Any]:
-    return {
-        "input_tokens": use.uncached,
-        "output_tokens": output_tokens,
-        "cache_creation_input_tokens": use.written,
-        "cache_read_input_tokens": use.read,
-        "cache_creation": {"ephemeral_5m_input_tokens": use.written_5m, "ephemeral_1h_input_tokens": use.written_1h},
-        "service_tier": "standard",
-    }
-
-
 def _message(asked: MessagesRequest, answer: Answer, usage: dict[str, Any], request_id: str) -> dict[str, Any]:
+    id = request_id.removeprefix("req_")
+    block: dict[str, Any] = {"type": "text", "text": answer.text}
+    if answer.tool is not None:
+        try:
+            given = orjson.loads(answer.text)
+        except orjson.JSONDecodeError:
+            # What a tool is called with is always an object; a broken one arrives as an empty one.
+            given = {}
+        caller = {"type": "direct"}
+        block = {"type": "tool_use", "id": f"toolu_{id}", "name": answer.tool, "input": given, "caller": caller}
     return {
-        "id": f"msg_{request_id.removeprefix('req_')}",
+        "id": f"msg_{id}",
         "type": "message",
         "role": "assistant",
         "model": asked.model,
-        "content": [_block(answer, request_id)] if asked.max_tokens else [],
+        "content": [block] if asked.max_tokens else [],
         "stop_reason": answer.stop_reason,
         "stop_sequence": answer.stop_sequence,
         "stop_details": answer.stop_details,
         "usage": usage,
-    }
-
-
-def _block(answer: Answer, request_id: str) -> dict[str, Any]:
-    if answer.tool is None:
-        return {"type": "text", "text": answer.text}
-    try:
-        given = orjson.loads(answer.text)
-    except orjson.JSONDecodeError:
-        # What a tool is called with is always an object; a broken one arrives as an empty one.
-        given = {}
-    return {
-        "type": "tool_use",
-        "id": f"toolu_{request_id.removeprefix('req_')}",
-        "name": answer.tool,
-        "input": given,
-        "caller": {"type": "direct"},
     }
 
 
@@ -446,7 +423,3 @@ def _model(name: str) -> dict[str, Any]:
         "max_input_tokens": 200_000,
         "max_tokens": 64_000,
     }
-
-
-async def _pieces(content: bytes) -> AsyncIterator[bytes]:
-    yield content

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 from typing import Any
 
 from starlette.applications import Starlette
@@ -31,15 +32,8 @@ NOTICE = (
     "This is the Prosa sandbox: a stand-in for Anthropic's and Meta's services. Nothing here reaches a real person."
 )
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Prosa sandbox</title>
-<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem}}
-strong{{background:#fd6;padding:.1em .4em}}td{{padding:.1rem 1rem .1rem 0}}</style></head>
-<body><h1>Prosa <strong>sandbox</strong></h1><p>{notice}</p>
-<p>Institution: {institution}</p>
-<p><code>ANTHROPIC_BASE_URL={base}/anthropic</code><br><code>WHATSAPP_API_URL={base}/graph</code></p>
-<h2>Model calls</h2><table>{model}</table><h2>WhatsApp</h2><table>{graph}</table></body></html>
-"""
+# `$name` is filled in.
+_PAGE = Template(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
@@ -108,7 +102,7 @@ def create_app(settings: SandboxSettings) -> Starlette:
         counters = {"model": model.counters.all(), "whatsapp": graph.counters.all()}
         if "text/html" not in request.headers.get("accept", ""):
             return JSON({"sandbox": True, "notice": NOTICE, "institution": name, "counters": counters})
-        page = _PAGE.format(
+        page = _PAGE.substitute(
             notice=NOTICE,
             institution=html.escape(name),
             base=html.escape(str(request.base_url).rstrip("/")),

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from contracts.conversation import TaskName
+from sandbox.chance import Dice
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Milliseconds = Annotated[float, Field(ge=0, le=600_000)]
@@ -190,14 +191,17 @@ class PlatformBehaviour(Setting):
     script: tuple[ScriptedSend, ...] = ()
     statuses: StatusBehaviour = StatusBehaviour()
 
-    def rate_of(self, fault: SendFault) -> float:
-        rate: float = getattr(self, fault.value)
-        return rate
+    def fault(self, dice: Dice) -> SendFault | None:
+        return next((fault for fault in SendFault if dice.happens(fault.value, getattr(self, fault.value))), None)
+
+    def error_code(self, dice: Dice) -> int | None:
+        return next((code for code, rate in self.error_rates.items() if dice.happens(f"code {code}", rate)), None)
 
 
 class GraphBehaviour(PlatformBehaviour):
-    """The WhatsApp side."""
+    """The WhatsApp side. `reorders`: of two messages that are on their way to a person, the later is shown first."""
 
+    reorders: bool = False
     pair_rate: bool = False
     closed_windows: bool = False
     known_people: tuple[str, ...] = ()

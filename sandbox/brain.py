@@ -136,9 +136,19 @@ class Brain:
     # Task 1
 
     def _state(self, prompted: Prompted) -> dict[str, Any]:
-        understood = self._understand(prompted)
+        understood, allowed = self._understand(prompted), prompted.allowed_states
+        wanted: list[str] = []
+        if understood.is_spam:
+            wanted.append(State.SPAM)
+        elif understood.intent is not None and understood.confidence >= UNCLEAR:
+            if understood.intent.escalate:
+                wanted.append(State.ESCALATING)
+            elif understood.intent.conclude:
+                wanted.append(State.COMPLETED)
+        wanted.extend(_GOING_ON)
+        fallback = allowed[0] if allowed else State.PROCESSING
         return {
-            "next_state": self._next_state(understood, prompted),
+            "next_state": next((state for state in wanted if state in allowed), fallback),
             "confidence": understood.confidence,
             "business_line": understood.line,
             "intent": understood.intent.id if understood.intent else None,
@@ -149,19 +159,6 @@ class Brain:
             "wish": understood.wish,
             "description": prompted.seen or "",
         }
-
-    def _next_state(self, understood: Understanding, prompted: Prompted) -> str:
-        allowed = prompted.allowed_states
-        wanted: list[str] = []
-        if understood.is_spam:
-            wanted.append(State.SPAM)
-        elif understood.intent is not None and understood.confidence >= UNCLEAR:
-            if understood.intent.escalate:
-                wanted.append(State.ESCALATING)
-            elif understood.intent.conclude:
-                wanted.append(State.COMPLETED)
-        wanted.extend(_GOING_ON)
-        return next((state for state in wanted if state in allowed), allowed[0] if allowed else State.PROCESSING)
 
     def _understand(self, prompted: Prompted) -> Understanding:
         if looks_like_spam(prompted) or self._index.is_spam(prompted.text):
@@ -457,12 +454,14 @@ class Brain:
         if prompted.unsure:
             return self._words["heard"].format(unsure=", ".join(prompted.unsure))
         collected = {each["name"]: each["value"] for each in decision.get("collected") or ()}
-        question = self._question(decision, intent, collected, prompted)
         if decision.get("waiting_for") == WaitingFor.CLARIFICATION or intent is None:
             return self._institution.text(FixedText.WELCOME_BACK if prompted.returning else FixedText.CLARIFY)
+        asked = self._institution.field(decision.get("ask_field") or "")
+        if "ask_field" not in decision and self._asks_something(prompted):
+            asked = next(iter(self._missing(intent, collected, prompted)), None)
         body = self._body(intent, collected, prompted)
-        if question and not body.rstrip().endswith("?"):
-            body = f"{body} {question}"
+        if asked is not None and asked.question and not body.rstrip().endswith("?"):
+            body = f"{body} {asked.question}"
         body = body.strip()
         if intent.escalate or intent.conclude or fold(body) not in {fold(reply) for reply in prompted.replies[-1:]}:
             return body
@@ -482,7 +481,14 @@ class Brain:
             return question[0].strip() if question else self._words["how"]
         if said and _was_said(intent.answer, prompted, RECENT_REPLIES):
             return self._something_new(intent, prompted)
-        answer = self._by_name(intent.answer, collected, prompted)
+        answer = intent.answer
+        # The person is addressed by name once: when it was just given, or in the first reply to a known person.
+        name = self._name_in(collected) or self._name_in(prompted.fields) or _first_name(prompted.person_name)
+        if name is not None and not any(name.casefold() in reply.casefold() for reply in prompted.replies):
+            if _OPENING_GREETING.match(answer):
+                answer = _OPENING_GREETING.sub(rf"\1, {name}", answer, count=1)
+            else:
+                answer = f"{self._words['by_name'].format(name=name)} {answer}"
         if prompted.returning:
             return f"{_first_sentence(self._institution.text(FixedText.WELCOME_BACK))} {answer}"
         return answer
@@ -538,29 +544,9 @@ class Brain:
             return self._institution.text(FixedText.CLARIFY)
         return self._words["noted"] if self._asks_something(prompted) else self._words["said_above"]
 
-    def _by_name(self, answer: str, collected: dict[str, str], prompted: Prompted) -> str:
-        """Address the person by name once: when the name was just given, or in the first reply to a known person."""
-        name = self._name_in(collected) or self._name_in(prompted.fields) or _first_name(prompted.person_name)
-        if name is None or any(name.casefold() in reply.casefold() for reply in prompted.replies):
-            return answer
-        if _OPENING_GREETING.match(answer):
-            return _OPENING_GREETING.sub(rf"\1, {name}", answer, count=1)
-        return f"{self._words['by_name'].format(name=name)} {answer}"
-
     def _name_in(self, values: dict[str, str]) -> str | None:
         field = next((field for field in self._institution.fields if kind_of(field) == "name"), None)
         return _first_name(values.get(field.id)) if field else None
-
-    def _question(
-        self, decision: dict[str, Any], intent: Intent | None, collected: dict[str, str], prompted: Prompted
-    ) -> str:
-        if decision.get("ask_field"):
-            field = self._institution.field(decision["ask_field"])
-            return field.question if field else ""
-        if "ask_field" in decision or decision.get("waiting_for") not in (WaitingFor.FIELD, WaitingFor.IDENTIFICATION):
-            return ""
-        missing = self._missing(intent, collected, prompted) if intent else []
-        return missing[0].question if missing else ""
 
     # Task 3
 

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from adapters.channels.chatwoot import Chatwoot
 from sandbox.platform_double import PlatformDouble, Refused
-from sandbox.transport import JSON
+from sandbox.transport import JSON, refusing
 
 MAX_TEXT, MAX_ITEMS = 150_000, 10
 API = "/api/v1/accounts/{account}/conversations/{conversation:int}"
@@ -28,28 +28,21 @@ class ChatwootSandbox(PlatformDouble):
             Route(API + "/messages", self._send, methods=["POST"]),
             Route(API + "/toggle_status", self._toggle, methods=["POST"]),
             Route("/rails/active_storage/blobs/redirect/{media_id}/{name}", self._blob, methods=["GET"]),
-            Route("/rails/active_storage/disk/{media_id}/{name}", self._download, methods=["GET"], name="disk"),
+            Route("/rails/active_storage/disk/{media_id}/{name}", self.media.open, methods=["GET"], name="disk"),
         ]
 
     async def _blob(self, request: Request) -> Response:
         """Redirect a `data_url` to where the file is, as the real one does."""
         return RedirectResponse(str(request.url_for("disk", **request.path_params)), status_code=302)
 
-    async def _download(self, request: Request) -> Response:
-        return self.media.open(request, request.path_params["media_id"])
-
+    @refusing
     async def _send(self, request: Request) -> Response:
-        try:
-            content = {**await self._asked(request), "conversation": request.path_params["conversation"]}
-        except Refused as exc:
-            return self.refused(exc)
+        content = {**await self._asked(request), "conversation": request.path_params["conversation"]}
         return await self.accept(request, "messages", content)
 
+    @refusing
     async def _toggle(self, request: Request) -> Response:
-        try:
-            content = await self._asked(request)
-        except Refused as exc:
-            return self.refused(exc)
+        content = await self._asked(request)
         number = request.path_params["conversation"]
         self.statuses[number] = content.get("status", "open")
         return JSON({"payload": {"success": True, "current_status": self.statuses[number], "conversation_id": number}})

@@ -8,13 +8,14 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from adapters.channels.whatsapp import SANDBOX_PHONE_NUMBER_ID
 from sandbox.behaviour import Counters, GraphBehaviour, Script, ScriptedSend, SendFault
 from sandbox.chance import Chance, Dice
 from sandbox.graph_account import check_proof, check_token, debugged, number, subscribed_apps
@@ -23,14 +24,22 @@ from sandbox.graph_validation import GraphError, check_message, check_read_mark
 from sandbox.media import MAX_UPLOAD_BYTES, MediaShelf
 from sandbox.media_faults import FileFault, looked_up
 from sandbox.recordings import voice_note
-from sandbox.transport import JSON, BodyTooLargeError, Cut, behaviour_route, read_body
-from sandbox.whatsapp_webhooks import DEFAULT_PHONE_NUMBER_ID, envelope, inbound_audio, inbound_text, status_element
+from sandbox.transport import JSON, BodyTooLargeError, Cut, behaviour_route, page_of, parsed, read_body, refusing
+from sandbox.whatsapp_webhooks import (
+    envelope,
+    inbound_audio,
+    inbound_text,
+    media_content,
+    message,
+    status_element,
+)
 
 KEPT_MESSAGES = 10_000
 MAX_JSON_BYTES = 1024 * 1024
 PAIR_BURST = 45
 PAIR_INTERVAL_SECONDS = 6.0
-MAX_PAGE = 1000
+# A message is on its way until its first status is due, at most so long.
+LONGEST_WAY_SECONDS = 1.0
 
 _VERSION = re.compile(r"v\d{1,2}\.\d")
 _ERROR_PAGE = (
@@ -57,6 +66,7 @@ class GraphSandbox:
         self._numbers = itertools.count(1)
         self._pairs: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._wrote: OrderedDict[str, None] = OrderedDict()
+        self._on_the_way: dict[str, tuple[float, dict[str, Any]]] = {}
         self.counters = Counters()
         self.messages: deque[dict[str, Any]] = deque(maxlen=KEPT_MESSAGES)
         self.media = MediaShelf(clock)
@@ -98,7 +108,9 @@ class GraphSandbox:
         try:
             self._check_access(request)
             body = await read_body(request, MAX_JSON_BYTES)
-            content = _parse(body)
+            content = parsed(body)
+            if content is None:
+                raise GraphError(100, "The request is not a JSON object.")
             if content.get("status") is not None and "type" not in content:
                 if content.get("messaging_product") != "whatsapp":
                     raise GraphError(100, "The parameter messaging_product is required and must be whatsapp.")
@@ -107,9 +119,9 @@ class GraphSandbox:
                 return JSON({"success": True})
             return await self._accept(request, content, body)
         except BodyTooLargeError:
-            return self._refuse(GraphError(100, "The request is too large.", status=413), body)
+            return self.refused(GraphError(100, "The request is too large.", status=413), body)
         except GraphError as exc:
-            return self._refuse(exc, body)
+            return self.refused(exc, body)
 
     async def _accept(self, request: Request, content: dict[str, Any], body: bytes) -> Response:
         dice, _ = self._chance.dice(body)
@@ -119,7 +131,7 @@ class GraphSandbox:
             await asyncio.sleep(waited_ms / 1000)
         to = str(content.get("to") or content.get("recipient") or "")
         scripted = self._script.take(lambda entry: entry.matches(to))
-        fault = scripted.fault if scripted else self._fault(dice)
+        fault = scripted.fault if scripted else self.behaviour.fault(dice)
         match fault:
             case SendFault.SERVER_ERROR_PAGE:
                 self.counters.add("status_500")
@@ -132,8 +144,8 @@ class GraphSandbox:
         if scripted is not None and scripted.code is not None:
             raise GraphError(scripted.code)
         check_message(content)
-        if scripted is None:
-            self._draw_error(dice)
+        if scripted is None and (code := self.behaviour.error_code(dice)) is not None:
+            raise GraphError(code)
         self._check_window(to, content)
         self._check_pair(to)
 
@@ -155,6 +167,7 @@ class GraphSandbox:
         token = base64.b64encode(f"{wa_id}\0{self._seed}\0{number:012d}".encode()).decode()
         accepted = {
             "number": number,
+            "shown": number,
             "id": f"wamid.{token}",
             "phone_number_id": phone_number_id,
             "to": to,
@@ -164,9 +177,20 @@ class GraphSandbox:
             "at": datetime.now(UTC).isoformat(),
             "body": content,
         }
+        if self.behaviour.reorders:
+            self._overtake(accepted)
         self.messages.append(accepted)
         self.counters.add("accepted")
         return accepted
+
+    def _overtake(self, accepted: dict[str, Any]) -> None:
+        """Let the message be shown before the one that is on its way to the same person."""
+        now, plan = self._clock(), self.behaviour.statuses
+        until, earlier = self._on_the_way.get(accepted["to"], (now, accepted))
+        if now < until:
+            accepted["shown"], earlier["shown"] = earlier["shown"], accepted["shown"]
+        first_ms = min((plan.after_ms.get(kind, 100.0) for kind in plan.kinds), default=inf)
+        self._on_the_way[accepted["to"]] = now + min(first_ms / 1000, LONGEST_WAY_SECONDS), accepted
 
     async def _follow_up(self, accepted: dict[str, Any], dice: Dice, failed_code: int | None) -> None:
         """Plan the statuses of a message; the first is posted here and now when it is to precede the response."""
@@ -193,14 +217,6 @@ class GraphSandbox:
                 self.webhooks.schedule(element, delay, accepted["phone_number_id"])
             if dice.happens(f"duplicated {kind}", plan.duplicated):
                 self.webhooks.schedule(element, delay + 5, accepted["phone_number_id"])
-
-    def _fault(self, dice: Dice) -> SendFault | None:
-        return next((fault for fault in SendFault if dice.happens(fault.value, self.behaviour.rate_of(fault))), None)
-
-    def _draw_error(self, dice: Dice) -> None:
-        for code, rate in self.behaviour.error_rates.items():
-            if dice.happens(f"code {code}", rate):
-                raise GraphError(code)
 
     def _check_access(self, request: Request) -> None:
         if not _VERSION.fullmatch(request.path_params.get("version", "v26.0")):
@@ -237,66 +253,57 @@ class GraphSandbox:
             return digits[:4] + digits[5:]
         return digits
 
-    def _refuse(self, error: GraphError, body: bytes) -> Response:
-        self.counters.add(f"status_{error.status}")
-        self.counters.add(f"code_{error.code}")
+    def refused(self, refusal: GraphError, body: bytes = b"") -> Response:
+        self.counters.add(f"status_{refusal.status}")
+        self.counters.add(f"code_{refusal.code}")
         trace = "A" + base64.urlsafe_b64encode(Chance(self._seed).dice(body)[0].draw("trace").hex().encode()).decode()
-        return JSON(error.body(trace[:23]), status_code=error.status)
+        return JSON(refusal.body(trace[:23]), status_code=refusal.status)
 
+    @refusing
     async def _upload(self, request: Request) -> Response:
+        self._check_access(request)
         try:
-            self._check_access(request)
             body = await read_body(request, MAX_UPLOAD_BYTES + MAX_JSON_BYTES)
-            file = self.media.upload(body, request.headers.get("content-type", ""))
-        except BodyTooLargeError:
-            return self._refuse(GraphError(131053, "The file is too large."), b"")
-        except GraphError as exc:
-            return self._refuse(exc, b"")
+        except BodyTooLargeError as exc:
+            raise GraphError(131053, "The file is too large.") from exc
+        file = self.media.upload(body, request.headers.get("content-type", ""))
         self.counters.add("uploads")
         return JSON({"id": file.id})
 
+    @refusing
     async def _debug_token(self, request: Request) -> Response:
-        try:
-            self._check_access(request)
-            check_token(request.query_params.get("input_token", ""), self.behaviour)
-        except GraphError as exc:
-            return self._refuse(exc, b"")
+        self._check_access(request)
+        check_token(request.query_params.get("input_token", ""), self.behaviour)
         return JSON(debugged(self.behaviour))
 
+    @refusing
     async def _subscribed_apps(self, request: Request) -> Response:
-        try:
-            self._check_access(request)
-            if request.method == "POST":
-                self.behaviour = self.behaviour.model_copy(update={"subscribed": True})
-                return JSON({"success": True})
-            return JSON(subscribed_apps(request.path_params["account_id"], self.behaviour))
-        except GraphError as exc:
-            return self._refuse(exc, b"")
+        self._check_access(request)
+        if request.method == "POST":
+            self.behaviour = self.behaviour.model_copy(update={"subscribed": True})
+            return JSON({"success": True})
+        return JSON(subscribed_apps(request.path_params["account_id"], self.behaviour))
 
+    @refusing
     async def _templates(self, request: Request) -> Response:
         """One template a page, so that paging is met."""
-        try:
-            self._check_access(request)
-        except GraphError as exc:
-            return self._refuse(exc, b"")
+        self._check_access(request)
         first = int(request.query_params.get("after") or 0)
         paging = {"cursors": {"after": str(first + 1)}}
         more = {"next": str(request.url)} if first + 1 < len(self.behaviour.templates) else {}
         return JSON({"data": list(self.behaviour.templates[first : first + 1]), "paging": paging | more})
 
+    @refusing
     async def _media(self, request: Request) -> Response:
         """A file's link; with `fields` the same path reads a number."""
         media_id = request.path_params["media_id"]
         fields = request.query_params.get("fields")
-        try:
-            self._check_access(request)
-            if fields is not None:
-                return JSON(number(media_id, fields, self.behaviour))
-            file, fault = self.media.get(media_id), self.media.lookup_fault(media_id)
-            if file is None or fault is FileFault.GONE:
-                raise GraphError(100, f"Unsupported request. Object with ID {media_id!r} does not exist.")
-        except GraphError as exc:
-            return self._refuse(exc, media_id.encode())
+        self._check_access(request)
+        if fields is not None:
+            return JSON(number(media_id, fields, self.behaviour))
+        file, fault = self.media.get(media_id), self.media.lookup_fault(media_id)
+        if file is None or fault is FileFault.GONE:
+            raise GraphError(100, f"Unsupported request. Object with ID {media_id!r} does not exist.")
         if request.method == "DELETE":
             return JSON({"success": self.media.remove(media_id)})
         answer = {
@@ -309,38 +316,32 @@ class GraphSandbox:
         }
         return looked_up(fault, answer, "url")
 
+    @refusing
     async def _download(self, request: Request) -> Response:
         token = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
         if not token or token == "invalid":
-            return self._refuse(GraphError(190), b"")
+            raise GraphError(190)
         return self.media.download(request, self.media.behind(request.path_params["key"]))
 
     async def _show_messages(self, request: Request) -> Response:
-        """Everything accepted, in order; `?to=`, and pages by `?after=<number>&limit=`."""
+        """Everything accepted, in order, with its place as `shown`; `?to=`, and pages by `?after=<number>&limit=`."""
         if request.method == "DELETE":
             self.messages.clear()
             self.webhooks.forget()
             self.counters.clear()
-        to = request.query_params.get("to", "").strip().lstrip("+")
-        after = _number(request.query_params.get("after"), 0)
-        limit = min(_number(request.query_params.get("limit"), MAX_PAGE), MAX_PAGE)
-        found = [
-            message
-            for message in self.messages
-            if message["number"] > after and (not to or to in (message["wa_id"], message["to"].lstrip("+")))
-        ]
-        page = found[:limit]
-        following = page[-1]["number"] if len(found) > limit else None
-        return JSON({"messages": page, "next_after": following, "counters": self.counters.all()})
+        return JSON(page_of(self.messages, request) | {"counters": self.counters.all()})
 
     async def _write_as_person(self, request: Request) -> Response:
         """A person writes, or speaks with `voice`: `{"person", "text" or "voice", "name"?, "id"?}`.
 
-        It goes to the webhook, signed, and opens their window.
+        With `?person=&text=&filename=` the body is a file that they send. It goes to the webhook, signed, and opens
+        their window.
         """
+        query = request.query_params
         try:
-            asked = _parse(await read_body(request, MAX_JSON_BYTES))
-        except (GraphError, BodyTooLargeError):
+            body = await read_body(request, MAX_UPLOAD_BYTES)
+            asked = {"text": "", **query} if "person" in query else parsed(body) or {}
+        except BodyTooLargeError:
             return JSON({"error": "a JSON object with person and text is needed"}, status_code=422)
         person, voice = asked.get("person"), asked.get("voice")
         text = asked.get("text") if voice is None else voice
@@ -348,9 +349,11 @@ class GraphSandbox:
             return JSON({"error": "person and text or voice are needed"}, status_code=422)
         person = person.lstrip("+")
         self.person_wrote(person)
-        number = asked.get("phone_number_id") or DEFAULT_PHONE_NUMBER_ID
+        number = asked.get("phone_number_id") or SANDBOX_PHONE_NUMBER_ID
         known: dict[str, Any] = {"id": asked.get("id"), "name": asked.get("name") or "Ana", "phone_number_id": number}
-        if voice is None:
+        if "person" in query:
+            change = message(person, *self._file(body, request.headers.get("content-type", ""), text, asked), **known)
+        elif voice is None:
             change = inbound_text(person, text, **known)
         else:
             change = inbound_audio(person, self.media.add(voice_note(voice), "audio/ogg").id, **known)
@@ -358,22 +361,15 @@ class GraphSandbox:
         message_id = change["value"]["messages"][0]["id"]
         return JSON({"id": message_id, "taken": taken}, status_code=200 if taken else 502)
 
+    def _file(self, body: bytes, mime_type: str, caption: str, asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Keep a file and return its kind of message, with the content."""
+        kind = mime_type.partition("/")[0]
+        kind = kind if kind in ("image", "audio", "video") else "document"
+        content = media_content(self.media.add(body, mime_type).id, mime_type, caption if kind != "audio" else "")
+        return kind, content | ({"filename": asked.get("filename", "")} if kind == "document" else {})
+
     def person_wrote(self, person: str) -> None:
         """Opens the 24-hour window of this person, where windows are checked."""
         self._wrote[person.lstrip("+")] = None
         if len(self._wrote) > KEPT_MESSAGES:
             self._wrote.popitem(last=False)
-
-
-def _parse(body: bytes) -> dict[str, Any]:
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        raise GraphError(100, "The request is not valid JSON.") from exc
-    if not isinstance(content, dict):
-        raise GraphError(100, "The request must be a JSON object.")
-    return content
-
-
-def _number(text: str | None, default: int) -> int:
-    return int(text) if text is not None and text.isdigit() else default

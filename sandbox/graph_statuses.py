@@ -114,17 +114,14 @@ class WebhookSender:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), wait)
                 continue
-            self._post_due()
-
-    def _post_due(self) -> None:
-        now = time.monotonic()
-        due: list[tuple[dict[str, Any], str]] = []
-        while self._due and self._due[0][0] <= now:
-            _, _, element, phone_number_id = heapq.heappop(self._due)
-            due.append((element, phone_number_id))
-        size = self.behaviour.batch_size if self.behaviour.batch_ms else 1
-        for start in range(0, len(due), size):
-            self._begin(self._post_statuses(due[start : start + size]))
+            now = time.monotonic()
+            due: list[tuple[dict[str, Any], str]] = []
+            while self._due and self._due[0][0] <= now:
+                _, _, element, phone_number_id = heapq.heappop(self._due)
+                due.append((element, phone_number_id))
+            size = self.behaviour.batch_size if self.behaviour.batch_ms else 1
+            for start in range(0, len(due), size):
+                self._begin(self._post_statuses(due[start : start + size]))
 
     def _begin(self, work: Coroutine[Any, Any, bool]) -> None:
         task = asyncio.create_task(work)

@@ -7,6 +7,7 @@ from typing import Any
 
 from contracts.values import Value
 from contracts.yaml_file import read_yaml
+from sandbox.transport import Refusal
 
 MAX_BODY, MAX_INTERACTIVE_BODY, MAX_CAPTION, MAX_SMALL_TEXT = 4096, 1024, 1024, 60
 MAX_BUTTONS, MAX_BUTTON_TITLE, MAX_BUTTON_ID = 3, 20, 256
@@ -26,7 +27,7 @@ _PHONE = re.compile(r"\+?[1-9][\d\s().-]{5,24}")
 _LINK = re.compile(r"https?://[^\s/]+\.[^\s]+|https?://(?:localhost|127\.0\.0\.1)\S*")
 
 
-class GraphError(Exception):
+class GraphError(Refusal):
     """A refusal in the platform's form; throttling arrives as 400 too, so the status says little."""
 
     def __init__(

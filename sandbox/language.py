@@ -24,13 +24,9 @@ def fold(text: str) -> str:
     return _NOT_A_WORD.sub(" ", plain.casefold()).strip()
 
 
-def words(text: str, language: str) -> list[str]:
-    """The words of a text, with the abbreviations of chats written out."""
-    return list(_words(text, language))
-
-
 @lru_cache(maxsize=KEPT_TEXTS)
-def _words(text: str, language: str) -> tuple[str, ...]:
+def words(text: str, language: str) -> tuple[str, ...]:
+    """The words of a text, with the abbreviations of chats written out."""
     written_out: list[str] = []
     for word in fold(text).split():
         longer = VOCABULARY.abbreviations.get(word, word)
@@ -60,12 +56,12 @@ def stem(word: str, language: str) -> str:
     return word
 
 
-def without(phrases: tuple[str, ...], text: list[str]) -> list[str]:
+def without(phrases: tuple[str, ...], text: tuple[str, ...]) -> tuple[str, ...]:
     """The words that remain when these phrases are taken out."""
     joined = f" {' '.join(text)} "
     for phrase in phrases:
         joined = joined.replace(f" {phrase} ", " ")
-    return joined.split()
+    return tuple(joined.split())
 
 
 def is_gibberish(text: str) -> bool:

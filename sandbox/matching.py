@@ -89,7 +89,8 @@ class IntentIndex:
         )
         self._best = lru_cache(maxsize=10_000)(self._find_best)
         self._spam_signs = self._telling_of_spam()
-        self.greeting = self._greeting()
+        greetings = VOCABULARY.greetings[self.language]
+        self.greeting = self._of_sign(lambda trigger: fold(trigger) in greetings)
         self.human = self._human()
         self.courtesies = self._courtesies()
         self.spam = next((intent for intent in institution.intents if intent.spam), None)
@@ -212,7 +213,7 @@ class IntentIndex:
                 best, most = plain, shared
         return best
 
-    def _all_stems(self, said: list[str]) -> list[str]:
+    def _all_stems(self, said: tuple[str, ...]) -> list[str]:
         return [stem(each, self.language) for each in said]
 
     def _weigh(self, each: str) -> float:
@@ -223,15 +224,6 @@ class IntentIndex:
             return each
         corrected: str = self._corrected(each)
         return corrected
-
-    def _greeting(self) -> Intent | None:
-        greetings = VOCABULARY.greetings[self.language]
-        hits = {
-            intent.id: sum(fold(trigger) in greetings for trigger in intent.triggers)
-            for intent in self._institution.intents
-        }
-        best = max(hits, key=lambda each: hits[each], default=None)
-        return self._institution.intent(best) if best and hits[best] else None
 
     def _courtesies(self) -> frozenset[str]:
         """Intents that are only polite: next to another message of the same turn they count for nothing."""

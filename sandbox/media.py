@@ -60,10 +60,11 @@ class MediaShelf:
         self._files: OrderedDict[str, StoredFile] = OrderedDict()
         self._links: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._faults: dict[str, tuple[FileFault, int | None]] = {}
+        self._messages: dict[str, dict[str, None]] = {}
         self._size = 0
 
     def route(self) -> Route:
-        """`PUT /sandbox/files/{id}?fault=&times=`: a person sends the file; its message is the test's to post."""
+        """`PUT /sandbox/files/{id}?fault=&times=&message=`: a person sends the file; the test posts its message."""
         return Route("/sandbox/files/{media_id}", self._put, methods=["PUT"])
 
     def add(
@@ -75,13 +76,16 @@ class MediaShelf:
         id: str | None = None,
         fault: FileFault | None = None,
         times: int | None = None,
+        message: str = "",
     ) -> StoredFile:
-        """Keep a file. The next `times` requests meet its fault; None: all of them."""
+        """Keep a file, the next one of `message`. The next `times` requests meet its fault; None: all of them."""
         file = StoredFile(id or str(secrets.randbelow(10**15)), mime_type, content, self._clock() + life_seconds)
         self.remove(file.id)
         self._files[file.id] = file
         if fault is not None:
             self._faults[file.id] = fault, times
+        if message:
+            self._messages.setdefault(message, {})[file.id] = None
         self._size += len(content)
         while self._size > MAX_KEPT_BYTES:
             self.remove(next(iter(self._files)))
@@ -108,6 +112,9 @@ class MediaShelf:
         file = self._files.get(media_id)
         return file if file is not None and file.expires_at > self._clock() else None
 
+    def of_message(self, message: str) -> list[StoredFile]:
+        return [file for id in self._messages.get(message, ()) if (file := self.get(id)) is not None]
+
     def link(self, file: StoredFile) -> str:
         """A key for downloading the file, good for five minutes."""
         key = secrets.token_urlsafe(16)
@@ -130,13 +137,15 @@ class MediaShelf:
             return Response(status_code=404)
         return download(request, file.content, file.mime_type, self._take(file.id, is_lookup=False))
 
-    def open(self, request: Request, media_id: str) -> Response:
-        """Download without a lookup before it: the faults of lookups are those of a file that is gone."""
-        return self.download(request, None if self.lookup_fault(media_id) else self.get(media_id))
+    async def open(self, request: Request) -> Response:
+        """Download by `media_id` without a lookup: the faults of lookups are those of a file that is gone."""
+        media_id = request.path_params["media_id"]
+        is_stale = self._faults.get(media_id, ("",))[0] is FileFault.STALE
+        return self.download(request, None if is_stale or self.lookup_fault(media_id) else self.get(media_id))
 
     def _take(self, media_id: str, *, is_lookup: bool) -> FileFault | None:
         fault, times = self._faults.get(media_id, (None, None))
-        if fault is None or (fault in LOOKUP_FAULTS) is not is_lookup:
+        if fault in (None, FileFault.STALE) or (fault in LOOKUP_FAULTS) is not is_lookup:
             return None
         if times is not None:
             self._faults[media_id] = fault, times - 1
@@ -153,7 +162,8 @@ class MediaShelf:
         except (ValueError, BodyTooLargeError):
             return JSON({"error": "no such fault, times is no number, or the file is too large"}, status_code=422)
         mime_type = request.headers.get("content-type", "application/octet-stream")
-        file = self.add(content, mime_type, id=request.path_params["media_id"], fault=fault, times=times)
+        id, message = request.path_params["media_id"], asked.get("message", "")
+        file = self.add(content, mime_type, id=id, fault=fault, times=times, message=message)
         return JSON({"id": file.id, "size": len(content)})
 
     def remove(self, media_id: str) -> bool:

@@ -4,21 +4,22 @@ A test puts a file at a platform with a fault, in the same process by `app.state
 id="7", fault=FileFault.CUT, times=1)` (or `app.state.platforms["slack"].media`), over HTTP by `PUT
 /{platform}/sandbox/files/7?fault=cut&times=1` with the file as the body. `times` is how many requests meet the fault
 before the file is whole; without it all do. `LOOKUP_FAULTS` belong to the call that asks for a link (of WhatsApp, and
-Telegram's `getFile`), the others to the download; a platform without a lookup answers to them as for a file that is
-gone.
+Telegram's `getFile`; Messenger and Instagram have one for addresses that have expired), the others to the download; a
+platform without a lookup answers to them as for a file that is gone. `STALE` is of those two: the address that came
+with the message has expired, one that is asked for works.
 """
 
-import asyncio
 import gzip
 import random
 from collections.abc import AsyncIterator
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from sandbox.transport import JSON, Chunked, Cut
+from sandbox.transport import JSON, Chunked, Cut, in_pieces
 
 MEGABYTE = 1024 * 1024
 HUGE_BYTES = 100 * MEGABYTE
@@ -30,7 +31,7 @@ LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><fo
 # Ways in which a file cannot be had, or is not what it should be.
 FileFault = StrEnum(
     "FileFault",
-    "GONE LOOKUP_UNAVAILABLE LOOKUP_PAGE LOOKUP_WITHOUT_LINK LOOKUP_ELSEWHERE EXPIRED UNAUTHORIZED FORBIDDEN "
+    "STALE GONE LOOKUP_UNAVAILABLE LOOKUP_PAGE LOOKUP_WITHOUT_LINK LOOKUP_ELSEWHERE EXPIRED UNAUTHORIZED FORBIDDEN "
     "RATE_LIMITED SERVER_ERROR UNAVAILABLE NO_ANSWER CUT SHORT STALLED DRIPPED EMPTY NO_CONTENT HUGE HUGE_DECLARED "
     "WRONG_TYPE WITHOUT_TYPE PAGE REDIRECT_INSIDE REDIRECT_ELSEWHERE REDIRECT_LOOP GZIP_BOMB BROKEN_GZIP CORRUPT",
 )
@@ -57,7 +58,7 @@ def looked_up(fault: FileFault | None, answer: dict[str, Any], link: str, *, wit
         case FileFault.LOOKUP_WITHOUT_LINK:
             answer = {key: value for key, value in answer.items() if key != link}
         case FileFault.LOOKUP_ELSEWHERE:
-            answer = {**answer, link: ELSEWHERE}
+            answer = {**answer, link: ELSEWHERE} if link else answer
     return JSON({"ok": True, within: answer} if within else answer)
 
 
@@ -75,18 +76,18 @@ def download(request: Request, content: bytes, mime_type: str, fault: FileFault 
         case FileFault.NO_ANSWER:
             return Cut()
         case FileFault.CUT:
-            return Chunked(_in_pieces(half), media_type=mime_type, headers={}, cut_at_end=True)
+            return Chunked(in_pieces(half), media_type=mime_type, headers={}, cut_at_end=True)
         case FileFault.SHORT:
             whole = len(content)
-            return Chunked(_in_pieces(half), media_type=mime_type, headers={}, cut_at_end=True, length=whole)
+            return Chunked(in_pieces(half), media_type=mime_type, headers={}, cut_at_end=True, length=whole)
         case FileFault.STALLED | FileFault.DRIPPED:
             pause = STALLED_SECONDS if fault is FileFault.STALLED else 1.0
-            return Chunked(_in_pieces(content, size=1, pause=pause), media_type=mime_type, headers={})
+            return Chunked(in_pieces(content, size=1, pause=pause), media_type=mime_type, headers={})
         case FileFault.HUGE | FileFault.HUGE_DECLARED:
             length = HUGE_BYTES if fault is FileFault.HUGE_DECLARED else None
             return Chunked(_endless(content), media_type=mime_type, headers={}, length=length)
         case FileFault.GZIP_BOMB | FileFault.BROKEN_GZIP:
-            packed = gzip.compress(bytes(HUGE_BYTES), 1) if fault is FileFault.GZIP_BOMB else content
+            packed = _bomb() if fault is FileFault.GZIP_BOMB else content
             return Response(packed, media_type=mime_type, headers={"content-encoding": "gzip"})
         case FileFault.EMPTY:
             return Response(b"", media_type=mime_type)
@@ -100,10 +101,9 @@ def download(request: Request, content: bytes, mime_type: str, fault: FileFault 
     return Response(LOGIN_PAGE, media_type="text/html")
 
 
-async def _in_pieces(content: bytes, *, size: int = 65_536, pause: float = 0) -> AsyncIterator[bytes]:
-    for start in range(0, len(content), size):
-        yield content[start : start + size]
-        await asyncio.sleep(pause)
+@cache
+def _bomb() -> bytes:
+    return gzip.compress(bytes(HUGE_BYTES), 1)
 
 
 async def _endless(content: bytes) -> AsyncIterator[bytes]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
@@ -201,12 +202,8 @@ def parse_request(
     if not takes_output_config and "output_config" in request:
         raise invalid("output_config: Extra inputs are not permitted")
     blocks, user_text = _read_prompt(request)
-    schema, format_bytes = _read_format(request, schemas)
-    tool = _forced_tool(request)
-    if tool is not None:
-        schema = _checked(schemas, tool["input_schema"], "tools.0.input_schema")
-    elif schema is None:
-        schema = _schema_in_words(request, schemas)
+    output_format = (request.get("output_config") or {}).get("format")
+    schema, tool = _read_schema(request, output_format, schemas)
     contents = [message["content"] for message in request["messages"] if isinstance(message["content"], list)]
     files = [each for content in contents for each in content if each["type"] in FILES]
     return MessagesRequest(
@@ -215,8 +212,8 @@ def parse_request(
         stream=request.get("stream") is True,
         blocks=blocks,
         schema=schema,
-        tool=None if tool is None else tool["name"],
-        format_bytes=format_bytes,
+        tool=tool,
+        format_bytes=b"" if output_format is None else orjson.dumps(output_format["schema"]),
         user_text=user_text,
         stop_sequences=tuple(request.get("stop_sequences") or ()),
         seen=" ".join(seen(each)[0] for each in files) if files else None,
@@ -298,12 +295,30 @@ def _ttl(marker: dict[str, Any]) -> float:
     return ONE_HOUR if marker.get("ttl") == "1h" else FIVE_MINUTES
 
 
-def _read_format(request: dict[str, Any], schemas: SchemaShelf) -> tuple[OutputSchema | None, bytes]:
-    output_format = (request.get("output_config") or {}).get("format")
-    if output_format is None:
-        return None, b""
-    schema = output_format["schema"]
-    return _checked(schemas, schema, "output_config.format.schema"), orjson.dumps(schema)
+def _read_schema(
+    request: dict[str, Any], output_format: dict[str, Any] | None, schemas: SchemaShelf
+) -> tuple[OutputSchema | None, str | None]:
+    """Return the schema of the answer and the tool that is forced with it.
+
+    It is the tool's, else that of the output format, else the one that the last system block shows between its tags, as
+    a model that reads well would find it.
+    """
+    schema = None
+    if output_format is not None:
+        schema = _checked(schemas, output_format["schema"], "output_config.format.schema")
+    choice = request.get("tool_choice")
+    if isinstance(choice, dict) and choice.get("type") == "tool":
+        for tool in request.get("tools") or ():
+            if tool["name"] == choice.get("name") and isinstance(tool.get("input_schema"), dict):
+                return _checked(schemas, tool["input_schema"], "tools.0.input_schema"), tool["name"]
+        raise invalid(f"tool_choice.name: Tool {choice.get('name')!r} not found in provided tools")
+    system = request.get("system")
+    text = system[-1]["text"] if isinstance(system, list) and system else ""
+    _, opening, rest = text.rpartition("<schema>")
+    if schema is None and opening:
+        with suppress(orjson.JSONDecodeError):
+            schema = _checked(schemas, orjson.loads(rest.partition("</schema>")[0]), "system")
+    return schema, None
 
 
 def _checked(schemas: SchemaShelf, schema: dict[str, Any], where: str) -> OutputSchema:
@@ -311,26 +326,3 @@ def _checked(schemas: SchemaShelf, schema: dict[str, Any], where: str) -> Output
         return schemas.checked(schema)
     except UnsupportedSchemaError as exc:
         raise invalid(f"{where}: {exc}") from exc
-
-
-def _forced_tool(request: dict[str, Any]) -> dict[str, Any] | None:
-    choice = request.get("tool_choice")
-    if not isinstance(choice, dict) or choice.get("type") != "tool":
-        return None
-    for tool in request.get("tools") or ():
-        if tool["name"] == choice.get("name") and isinstance(tool.get("input_schema"), dict):
-            return dict(tool)
-    raise invalid(f"tool_choice.name: Tool {choice.get('name')!r} not found in provided tools")
-
-
-def _schema_in_words(request: dict[str, Any], schemas: SchemaShelf) -> OutputSchema | None:
-    """The schema that the last system block shows between its tags, as a model that reads well would find it."""
-    system = request.get("system")
-    text = system[-1]["text"] if isinstance(system, list) and system else ""
-    _, opening, rest = text.rpartition("<schema>")
-    if not opening:
-        return None
-    try:
-        return _checked(schemas, orjson.loads(rest.partition("</schema>")[0]), "system")
-    except orjson.JSONDecodeError:
-        return None

@@ -8,8 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from sandbox.media_faults import ELSEWHERE, FileFault, looked_up
 from sandbox.platform_double import PlatformDouble, Refused
-from sandbox.transport import JSON
+from sandbox.transport import JSON, refusing
 
 MAX_TEXT, MAX_INSTAGRAM_BYTES, MAX_QUICK_REPLIES, MAX_TITLE, MAX_PAYLOAD = 2000, 1000, 13, 20, 1000
 MAX_TEMPLATE_TEXT, MAX_BUTTONS = 640, 3
@@ -28,43 +29,55 @@ class MessengerSandbox(PlatformDouble):
 
     def platform_routes(self) -> list[BaseRoute]:
         return [
-            Route("/cdn/{media_id}", self._download, methods=["GET"]),
+            Route("/cdn/{media_id}", self._download, methods=["GET"], name=f"{self.name}-cdn"),
             Route("/{version}/{page}/messages", self._send, methods=["POST"]),
             Route("/{version}/{page}/subscribed_apps", self._subscribe, methods=["GET", "POST"]),
             Route("/{version}/{page}", self._show, methods=["GET"]),
         ]
 
     async def _download(self, request: Request) -> Response:
-        """Return a file of the platform's CDN, whose address is its own key."""
-        return self.media.open(request, request.path_params["media_id"])
+        """Return a file of the platform's CDN, by the address of its message or by one that was asked for since."""
+        renewed = self.media.behind(request.path_params["media_id"])
+        return self.media.download(request, renewed) if renewed else await self.media.open(request)
 
+    @refusing
     async def _send(self, request: Request) -> Response:
-        try:
-            self._check_access(request)
-            content = await self.content_of(request)
-        except Refused as exc:
-            return self.refused(exc)
+        self._check_access(request)
+        content = await self.content_of(request)
         if "sender_action" in content:
             self.counters.add(str(content["sender_action"]))
             return JSON({"recipient_id": content["recipient"]["id"]})
         return await self.accept(request, "messages", content)
 
+    @refusing
     async def _subscribe(self, request: Request) -> Response:
-        try:
-            self._check_access(request)
-        except Refused as exc:
-            return self.refused(exc)
+        self._check_access(request)
         if request.method == "POST":
             self.fields = request.query_params.get("subscribed_fields", "").split(",")
             return JSON({"success": True})
         return JSON({"data": [{"id": "1", "name": "Prosa", "subscribed_fields": self.fields}] if self.fields else []})
 
+    @refusing
     async def _show(self, request: Request) -> Response:
-        try:
-            self._check_access(request)
-        except Refused as exc:
-            return self.refused(exc)
-        return JSON({"id": "1000003", "name": "Prosa sandbox"})
+        self._check_access(request)
+        if "attachments" not in request.query_params.get("fields", ""):
+            return JSON({"id": "1000003", "name": "Prosa sandbox"})
+        return self._attachments(request, request.path_params["page"])
+
+    def _attachments(self, request: Request, mid: str) -> Response:
+        """Return the files of a message, with new addresses."""
+        files = self.media.of_message(mid)
+        fault = next((one for file in files if (one := self.media.lookup_fault(file.id))), None)
+        if not files or fault is FileFault.GONE:
+            raise Refused(100, f"Unsupported get request. Object with ID '{mid}' does not exist")
+        shown = []
+        for file in files:
+            url = str(request.url_for(f"{self.name}-cdn", media_id=self.media.link(file)))
+            url = ELSEWHERE if fault is FileFault.LOOKUP_ELSEWHERE else url
+            kind = file.mime_type.partition("/")[0]
+            place = {f"{kind}_data": {"url": url}} if kind in ("image", "video") else {"file_url": url}
+            shown.append({"id": file.id} | ({} if fault is FileFault.LOOKUP_WITHOUT_LINK else place))
+        return looked_up(fault, {"attachments": {"data": shown}, "id": mid}, "")
 
     def _check_access(self, request: Request) -> None:
         token = request.headers.get("authorization", "")
@@ -80,18 +93,16 @@ class MessengerSandbox(PlatformDouble):
         if len(message.get("metadata", "")) > 1000:
             raise Refused(100, "(#100) metadata is too long")
         replies, text = message.get("quick_replies", []), message.get("text", "")
+        size, most = len(text), MAX_TEXT
+        if self.name == "instagram":
+            size, most = len(text.encode()), MAX_INSTAGRAM_BYTES
         if "attachment" in message:
             self._check_attachment(message["attachment"])
-        elif not text or not self._fits(text):
+        elif not text or size > most:
             raise Refused(100, "(#100) Length of param message[text] must be less than or equal to the limit")
         if len(replies) > MAX_QUICK_REPLIES or not all(_is_option(one) for one in replies):
             raise Refused(100, "(#100) quick_replies are not valid")
         return str(person)
-
-    def _fits(self, text: str) -> bool:
-        if self.name == "instagram":
-            return len(text.encode()) <= MAX_INSTAGRAM_BYTES
-        return len(text) <= MAX_TEXT
 
     def _check_attachment(self, attachment: dict[str, Any]) -> None:
         match attachment:

@@ -7,7 +7,6 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -16,14 +15,14 @@ from sandbox.behaviour import Counters, PlatformBehaviour, Script, ScriptedSend,
 from sandbox.chance import Chance
 from sandbox.graph_statuses import WebhookSender
 from sandbox.media import MediaShelf
-from sandbox.transport import JSON, BodyTooLargeError, Cut, behaviour_route, read_body
+from sandbox.transport import JSON, BodyTooLargeError, Cut, Refusal, behaviour_route, page_of, parsed, read_body
 
 KEPT_MESSAGES = 10_000
 MAX_JSON_BYTES = 1024 * 1024
 ERROR_PAGE = "<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
-class Refused(Exception):
+class Refused(Refusal):
     """Refusal by a rule of the platform: its code, and what it says."""
 
     def __init__(self, code: int | str, text: str = "") -> None:
@@ -102,10 +101,8 @@ class PlatformDouble:
         try:
             to = self.check(method, content)
             scripted = self._script.take(lambda entry: entry.matches(to))
-            fault = scripted.fault if scripted else None
             dice, _ = self._chance.dice(repr((method, content)).encode())
-            if scripted is None:
-                fault = next((one for one in SendFault if dice.happens(one.value, self.behaviour.rate_of(one))), None)
+            fault = scripted.fault if scripted else self.behaviour.fault(dice)
             waited_ms = dice.lognormal("latency", self.behaviour.latency.median_ms, self.behaviour.latency.sigma)
             await asyncio.sleep(waited_ms / 1000)
             if fault in (SendFault.SERVER_ERROR_PAGE, SendFault.UNAVAILABLE):
@@ -113,8 +110,7 @@ class PlatformDouble:
                 return Response(ERROR_PAGE, status_code=502 if fault is SendFault.SERVER_ERROR_PAGE else 503)
             if fault is SendFault.CUT_BEFORE_ACCEPTING:
                 return Cut()
-            codes = [code for code, rate in self.behaviour.error_rates.items() if dice.happens(f"code {code}", rate)]
-            code = scripted.code if scripted else next(iter(codes), None)
+            code = scripted.code if scripted else self.behaviour.error_code(dice)
             if code is not None:
                 raise Refused(code)
         except Refused as exc:
@@ -140,29 +136,10 @@ class PlatformDouble:
         return content
 
     async def _show_messages(self, request: Request) -> Response:
-        """Everything accepted, in order; `?to=`, and pages by `?after=<number>&limit=`."""
         if request.method == "DELETE":
             self.messages.clear()
             self.counters.clear()
-        asked = request.query_params
-        to, after, limit = (asked.get(name, "") for name in ("to", "after", "limit"))
-        found = [
-            one
-            for one in self.messages
-            if one["number"] > int(after if after.isdigit() else 0) and (not to or one["to"] == to)
-        ]
-        page = found[: int(limit) if limit.isdigit() else 1000]
-        following = page[-1]["number"] if page and len(found) > len(page) else None
-        return JSON({"messages": page, "next_after": following, "counters": self.counters.all()})
-
-
-def parsed(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object, or None."""
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    return content if isinstance(content, dict) else None
+        return JSON(page_of(self.messages, request) | {"counters": self.counters.all()})
 
 
 def utf16(text: str) -> int:

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from adapters.channels.slack.inbound import signature
-from sandbox.media_faults import LOGIN_PAGE
+from sandbox.media_faults import LOGIN_PAGE, FileFault, looked_up
 from sandbox.platform_double import PlatformDouble, Refused
-from sandbox.transport import JSON
+from sandbox.transport import JSON, refusing
 
 MAX_TEXT, MAX_SECTION, MAX_BUTTONS, MAX_OPTIONS, MAX_TITLE, MAX_BLOCKS = 4000, 3000, 25, 100, 75, 50
 MAX_PLACEHOLDER, MAX_BUTTON_VALUE, MAX_OPTION_VALUE = 150, 2000, 150
@@ -48,34 +48,30 @@ class SlackSandbox(PlatformDouble):
 
     async def _file_info(self, request: Request) -> Response:
         id = request.query_params.get("file", "")
-        if self.media.get(id) is None:
+        fault = self.media.lookup_fault(id)
+        if self.media.get(id) is None or fault is FileFault.GONE:
             return JSON({"ok": False, "error": "file_not_found"})
         link = str(request.base_url.replace(path=f"{request.scope['root_path']}/files-pri/{id}/file"))
-        return JSON({"ok": True, "file": {"id": id, "url_private": link}})
+        return looked_up(fault, {"id": id, "url_private": link}, "url_private", within="file")
 
     async def _download(self, request: Request) -> Response:
         """Return the file of a `url_private`, or to a request without a token the page that Slack shows a browser."""
         token = request.headers.get("authorization", "")
         if not token.startswith("Bearer ") or token.endswith("invalid"):
             return Response(LOGIN_PAGE, media_type="text/html")
-        return self.media.open(request, request.path_params["media_id"])
+        return self.media.download(request, self.media.get(request.path_params["media_id"]))
 
+    @refusing
     async def _call(self, request: Request) -> Response:
         method, token = request.path_params["method"], request.headers.get("authorization", "")
-        try:
-            if not token.startswith("Bearer ") or token.endswith("invalid"):
-                raise Refused("invalid_auth")
-            if method == "auth.test":
-                answer = {"ok": True, "team": "Prosa sandbox", "user": "prosa", "team_id": "T1", "user_id": "UBOT"}
-                response = JSON(answer)
-                response.headers["x-oauth-scopes"] = "chat:write,im:history,app_mentions:read"
-                return response
-            if method != "chat.postMessage":
-                raise Refused("unknown_method")
-            content = await self.content_of(request)
-        except Refused as exc:
-            return self.refused(exc)
-        return await self.accept(request, method, content)
+        if not token.startswith("Bearer ") or token.endswith("invalid"):
+            raise Refused("invalid_auth")
+        if method == "auth.test":
+            answer = {"ok": True, "team": "Prosa sandbox", "user": "prosa", "team_id": "T1", "user_id": "UBOT"}
+            return JSON(answer, headers={"x-oauth-scopes": "chat:write,im:history,app_mentions:read"})
+        if method != "chat.postMessage":
+            raise Refused("unknown_method")
+        return await self.accept(request, method, await self.content_of(request))
 
     def check(self, method: str, content: dict[str, Any]) -> str:
         channel, text, blocks = content.get("channel"), content.get("text", ""), content.get("blocks", [])
@@ -96,10 +92,9 @@ class SlackSandbox(PlatformDouble):
     def refused(self, refusal: Refused) -> Response:
         """Refuse as Slack does: with status 200, but for the rate."""
         error = ERRORS.get(refusal.code, "fatal_error") if isinstance(refusal.code, int) else refusal.code
-        response = JSON({"ok": False, "error": error}, status_code=429 if error == "ratelimited" else 200)
-        if error == "ratelimited":
-            response.headers["retry-after"] = "1"
-        return response
+        is_limit = error == "ratelimited"
+        headers = {"retry-after": "1"} if is_limit else None
+        return JSON({"ok": False, "error": error}, status_code=429 if is_limit else 200, headers=headers)
 
 
 def _is_valid(block: dict[str, Any]) -> bool:

@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+
+from sandbox.transport import parsed
 
 # Longer texts are refused.
 MAX_TEXT = 40_000
@@ -37,8 +38,8 @@ class SlackWebhooks:
         path = request.path_params["path"]
         if path not in self.paths:
             return PlainTextResponse("no_service", 404)
-        text = _text(await request.body())
-        if text is None:
+        text = (parsed(await request.body()) or {}).get("text")
+        if not isinstance(text, str) or not 0 < len(text) <= MAX_TEXT:
             return PlainTextResponse("invalid_payload", 400)
         now = self.monotonic()
         recent = [at for at in self._times.get(path, []) if at > now - 1]
@@ -47,13 +48,3 @@ class SlackWebhooks:
             return PlainTextResponse("rate_limited", 429, {"Retry-After": str(RETRY_AFTER_SECONDS)})
         self.posted.setdefault(path, []).append(text)
         return PlainTextResponse("ok")
-
-
-def _text(body: bytes) -> str | None:
-    """The message's text, or None when it is no message."""
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    text = content.get("text") if isinstance(content, dict) else None
-    return text if isinstance(text, str) and 0 < len(text) <= MAX_TEXT else None

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from sandbox.media_faults import MEGABYTE, FileFault, looked_up
 from sandbox.platform_double import PlatformDouble, Refused, utf16
-from sandbox.transport import JSON
+from sandbox.transport import JSON, refusing
 
 MAX_TEXT, MAX_CAPTION, MAX_BUTTONS, MAX_IN_A_ROW, MAX_CALLBACK_BYTES = 4096, 1024, 100, 8, 64
 # A bot downloads no larger file. Source: Bot API, getFile.
@@ -45,47 +45,44 @@ class TelegramSandbox(PlatformDouble):
             Route("/file/bot{token}/voice/{key}", self._download, methods=["GET"]),
         ]
 
+    @refusing
     async def _call(self, request: Request) -> Response:
         token, method = request.path_params["token"], request.path_params["method"]
-        try:
-            if token.partition(":")[2] in ("", "invalid"):
-                raise Refused(401)
-            content = await self.content_of(request) if request.method == "POST" else {}
-            match method:
-                case "getMe":
-                    number = int(token.partition(":")[0])
-                    return _ok({"id": number, "is_bot": True, "first_name": "Prosa", "username": "prosa_sandbox_bot"})
-                case "getWebhookInfo":
-                    return _ok({"url": "", "pending_update_count": 0, **self.webhook})
-                case "setWebhook":
-                    if not str(content.get("url", "")).startswith("https://"):
-                        raise Refused(400, "Bad Request: bad webhook: An HTTPS URL must be provided for webhook")
-                    self.webhook = {key: content[key] for key in ("url", "allowed_updates") if key in content}
-                    return _ok(True)
-                case "getFile":
-                    asked = request.query_params.get("file_id", "") or str(content.get("file_id", ""))
-                    return self._file_path(asked)
-                case "sendChatAction" | "answerCallbackQuery":
-                    self.counters.add(method)
-                    return _ok(True)
-            if method not in SENDS:
-                raise Refused(404, "Not Found")
-        except Refused as exc:
-            return self.refused(exc)
+        if token.partition(":")[2] in ("", "invalid"):
+            raise Refused(401)
+        content = await self.content_of(request) if request.method == "POST" else {}
+        match method:
+            case "getMe":
+                number = int(token.partition(":")[0])
+                return _ok({"id": number, "is_bot": True, "first_name": "Prosa", "username": "prosa_sandbox_bot"})
+            case "getWebhookInfo":
+                return _ok({"url": "", "pending_update_count": 0, **self.webhook})
+            case "setWebhook":
+                if not str(content.get("url", "")).startswith("https://"):
+                    raise Refused(400, "Bad Request: bad webhook: An HTTPS URL must be provided for webhook")
+                self.webhook = {key: content[key] for key in ("url", "allowed_updates") if key in content}
+                return _ok(True)
+            case "getFile":
+                id = request.query_params.get("file_id", "") or str(content.get("file_id", ""))
+                file, failure = self.media.get(id), self.media.lookup_fault(id)
+                if file is None or failure is FileFault.GONE:
+                    raise Refused(400, "Bad Request: wrong file_id or the file is temporarily unavailable")
+                if len(file.content) > MAX_DOWNLOAD_BYTES:
+                    raise Refused(400, "Bad Request: file is too big")
+                answer = {"file_id": id, "file_unique_id": id, "file_size": len(file.content)}
+                answer["file_path"] = f"voice/{self.media.link(file)}"
+                return looked_up(failure, answer, "file_path", within="result")
+            case "sendChatAction" | "answerCallbackQuery":
+                self.counters.add(method)
+                return _ok(True)
+        if method not in SENDS:
+            raise Refused(404, "Not Found")
         return await self.accept(request, method, content)
 
-    def _file_path(self, file_id: str) -> Response:
-        file, fault = self.media.get(file_id), self.media.lookup_fault(file_id)
-        if file is None or fault is FileFault.GONE:
-            raise Refused(400, "Bad Request: wrong file_id or the file is temporarily unavailable")
-        if len(file.content) > MAX_DOWNLOAD_BYTES:
-            raise Refused(400, "Bad Request: file is too big")
-        answer = {"file_id": file_id, "file_unique_id": file_id, "file_size": len(file.content)}
-        return looked_up(fault, {**answer, "file_path": f"voice/{self.media.link(file)}"}, "file_path", within="result")
-
+    @refusing
     async def _download(self, request: Request) -> Response:
         if request.path_params["token"].partition(":")[2] in ("", "invalid"):
-            return self.refused(Refused(401))
+            raise Refused(401)
         return self.media.download(request, self.media.behind(request.path_params["key"]))
 
     def check(self, method: str, content: dict[str, Any]) -> str:

@@ -1,7 +1,9 @@
 """Answers as bytes on a connection: marked as the sandbox's, dripped slowly, or cut off on purpose."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Protocol, TypeVar
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from functools import wraps
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -11,6 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SANDBOX_HEADER = (b"x-prosa-sandbox", b"true")
+MAX_PAGE = 1000
 _CONNECTION = "prosa.connection"
 
 
@@ -85,6 +88,13 @@ class Chunked(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+async def in_pieces(content: bytes, *, size: int = 65_536, pause: float = 0) -> AsyncIterator[bytes]:
+    """Yield pieces of `size` bytes, with `pause` seconds after each."""
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+        await asyncio.sleep(pause)
+
+
 async def cut(scope: Scope, receive: Receive, *, gracefully: bool) -> None:
     """Close the connection of this request; `gracefully` lets what was written reach the other side first.
 
@@ -114,6 +124,50 @@ async def read_body(request: Request, limit: int) -> bytes:
             raise BodyTooLargeError
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def parsed(body: bytes) -> dict[str, Any] | None:
+    """Return the JSON object, or None."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def page_of(messages: Iterable[dict[str, Any]], request: Request) -> dict[str, Any]:
+    """Return messages in the order of their acceptance; `?to=`, and pages by `?after=<number>&limit=`."""
+    to, after, limit = (request.query_params.get(name, "").strip() for name in ("to", "after", "limit"))
+    to = to.lstrip("+")
+    first, most = int(after) if after.isdigit() else 0, int(limit) if limit.isdigit() else MAX_PAGE
+    found = [one for one in messages if one["number"] > first and to in ("", one["to"].lstrip("+"), one.get("wa_id"))]
+    page = found[: min(most, MAX_PAGE)]
+    return {"messages": page, "next_after": page[-1]["number"] if page and len(found) > len(page) else None}
+
+
+class Refusal(Exception):
+    """Refusal of a request by a platform, in its own words."""
+
+
+class Refusing(Protocol):
+    def refused(self, refusal: Any) -> Response: ...
+
+
+D = TypeVar("D", bound=Refusing)
+Endpoint: TypeAlias = Callable[[D, Request], Awaitable[Response]]
+
+
+def refusing(endpoint: Endpoint[D]) -> Endpoint[D]:
+    """Answer with the double's `refused` where its endpoint raises a refusal."""
+
+    @wraps(endpoint)
+    async def answer(double: D, request: Request) -> Response:
+        try:
+            return await endpoint(double, request)
+        except Refusal as exc:
+            return double.refused(exc)
+
+    return answer
 
 
 B = TypeVar("B", bound=BaseModel)

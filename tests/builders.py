@@ -422,14 +422,14 @@ def engine_bed(
 
 
 @asynccontextmanager
-async def open_backend(kind: str, folder: Path) -> AsyncIterator[tuple[Inbox, Store]]:
-    """An empty inbox and store of the kind."""
+async def open_backend(kind: str, folder: Path, number: int = 0) -> AsyncIterator[tuple[Inbox, Store]]:
+    """An empty inbox and store of the kind; of Redis the database of that number."""
     if kind == "memory":
         async with closing_database(IN_MEMORY) as database:
             yield SqliteInbox(database), SqliteStore(database)
         return
     if kind == "redis":
-        async with open_redis() as redis:
+        async with open_redis(number) as redis:
             yield RedisInbox(redis), RedisStore(redis)
         return
     if kind == "firestore":
@@ -494,10 +494,10 @@ async def closing_database(path: Path | str) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def open_redis() -> AsyncIterator[RedisDatabase]:
-    """The Redis of this test process, emptied."""
-    database = RedisDatabase(redis_url(), connect_timeout=PATIENCE, command_timeout=PATIENCE)
-    await database.command("FLUSHALL")
+async def open_redis(number: int = 0) -> AsyncIterator[RedisDatabase]:
+    """A database of the Redis of this test process, emptied."""
+    database = RedisDatabase(f"{redis_url()}/{number}", connect_timeout=PATIENCE, command_timeout=PATIENCE)
+    await database.command("FLUSHDB")
     try:
         yield database
     finally:

@@ -225,7 +225,7 @@ def _introduction(states: Sequence[StateRow], moves: Sequence[Move]) -> Iterator
 
 
 def _mermaid(moves: Sequence[Move]) -> Iterator[str]:
-    yield from ("## The same as text", "", "```mermaid", "stateDiagram-v2", f"    [*] --> {State.INIT}")
+    yield from ("## The same in Mermaid", "", "```mermaid", "stateDiagram-v2", f"    [*] --> {State.INIT}")
     for move in moves:
         guard = f" [{move.guard.__name__}]" if move.guard else ""
         yield f"    {move.source} --> {move.dest}: {move.trigger}{guard}"

@@ -1,13 +1,18 @@
-"""Hook of MkDocs: the READMEs are the first pages, and links to files outside `docs/` lead to the repository."""
+"""Hook of MkDocs: the READMEs are the first pages, links to files outside `docs/` lead to the repository.
+
+Pages with drawings load Mermaid from the site itself; without it the theme would load it from elsewhere.
+"""
 
 import re
 from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
+from mkdocs.utils import get_relative_url
 
 ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"\[([^][]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
+DRAWING, MERMAID = '<pre class="mermaid">', "assets/mermaid.tiny.js"
 FIRST_PAGES = {"index.md": "README.md", "pt-BR/index.md": "README.pt-BR.md"}
 
 
@@ -43,3 +48,10 @@ def on_page_markdown(markdown: str, *, page: Any, config: Any, files: Files) -> 
         )
 
     return LINK.sub(outside, markdown)
+
+
+def on_post_page(output: str, *, page: Any, config: Any) -> str:
+    """Load Mermaid, 2.5 MB, before the theme's scripts on the pages that have drawings."""
+    if DRAWING not in output:
+        return output
+    return output.replace("</head>", f'<script src="{get_relative_url(MERMAID, page.url)}"></script></head>', 1)

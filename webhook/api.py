@@ -20,6 +20,7 @@ from contracts.delivery import ConversationSummary, DeadLetter, FoundConversatio
 from contracts.errors import ChangeRefusedError
 from contracts.listing import ConversationQuery
 from contracts.messages import MessageType, OutboundMessage, Template
+from contracts.paging import thread_of
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, Text, Value
 from flags.personal import Attributes, set_attributes
@@ -146,9 +147,9 @@ def api_routes(deps: WebhookDependencies) -> APIRouter:
         dependencies=[operate],
     )
     async def attributes(conversation_id: ConversationId, given: AttributesOf) -> AttributesOf:
-        thread = (await conversations.load(conversation_id) or Conversation(id=conversation_id)).joined_to
+        thread = await thread_of(conversation_id, conversations)
         try:
-            head = await set_attributes(thread or conversation_id, given.attributes, conversations)
+            head = await set_attributes(thread.id, given.attributes, conversations)
         except ChangeRefusedError as exc:
             raise Problem(409, "Not set", str(exc)) from exc
         return AttributesOf(attributes=dict(head.attributes))

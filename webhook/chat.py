@@ -17,11 +17,12 @@ from adapters.channels.web import reply_event
 from adapters.channels.web.inbound import CONVERSATION_NAME, MAX_TEXT, MESSAGE_NAME, read_message, web_conversation_id
 from adapters.http.access import RateLimit, client_of, require_allowed_origin
 from adapters.http.inbound import BodyReader, Problem, json_body, wait_seconds
-from adapters.waiting import thread_of, wait_for_receipt
+from adapters.waiting import wait_for_receipt
 from contracts.conversation import State
 from contracts.delivery import OutboxRow, Record
 from contracts.errors import TransientError
 from contracts.messages import ChannelName
+from contracts.paging import thread_of
 from contracts.ports import Clock, LiveEvent, Store
 from contracts.values import ConversationId, MessageId
 from contracts.views import reply_view
@@ -122,7 +123,7 @@ async def _status(
     """Return the status now, or, with `wait`, as soon as the message is settled or the time is over."""
     conversations = deps.store.conversations
     try:
-        thread = await thread_of(conversations, own)
+        thread = (await thread_of(own, conversations)).id
         receipt = await wait_for_receipt(conversations, deps.events, thread, message_id, seconds=wait)
         if receipt is None and thread != own:
             # Answered before its conversation was joined to another.
@@ -152,7 +153,7 @@ async def _status(
 async def _stream(conversation_id: ConversationId, last: int, deps: WebhookDependencies) -> AsyncIterator[bytes]:
     """Yield events until the client leaves or the store fails; the client then resumes with the last number it saw."""
     try:
-        thread = await thread_of(deps.store.conversations, conversation_id)
+        thread = (await thread_of(conversation_id, deps.store.conversations)).id
         async with aclosing(_events(thread, last, deps)) as events:
             async for event in events:
                 yield event

@@ -67,7 +67,7 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
     """Move the outbox rows forward. Statuses never reach the state machine.
 
     There are three for each reply and nearly none has a consequence; the sweep finds a reply that waited for one. Only
-    what failed and is to go again, in words, wakes a worker.
+    what is to go again, in words, and what the next bubble of its reply waits for wake a worker.
 
     Raises:
         Problem: 503 when one could not be kept; the platform sends them again, which changes nothing.
@@ -90,7 +90,9 @@ async def apply_statuses(updates: Sequence[StatusUpdate], deps: WebhookDependenc
                     state=update.state.value,
                     code=update.error_code,
                 )
-            if update.state is DeliveryState.FAILED and row.state is DeliveryState.PENDING:
+            is_to_repeat = update.state is DeliveryState.FAILED and row.state is DeliveryState.PENDING
+            is_awaited = row.deadline is not None and deps.clock.now() < row.deadline and not row.is_unsent
+            if is_to_repeat or is_awaited:
                 await deps.queue.wake(row.conversation_id)
 
 

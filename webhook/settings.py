@@ -8,6 +8,7 @@ from adapters.http.access import Access
 from adapters.http.inbound import Problem
 from contracts.conversation import Conversation
 from contracts.messages import ChannelName
+from contracts.paging import thread_of
 from contracts.ports import Analyses, ChannelInbound, Clock, Events, Faults, Inbox, Operators, Reports, Store, WakeUps
 from contracts.values import ConversationId
 
@@ -62,8 +63,8 @@ class WebhookDependencies:
     look_again: timedelta = timedelta(seconds=15)
 
     async def conversation(self, conversation_id: str) -> Conversation:
-        """Return the head of a conversation with turns. Raises Problem: 404, there is none."""
-        head = await self.store.conversations.load(ConversationId(conversation_id))
-        if head is None or head.turns == 0:
+        """Return the head of a conversation with turns, or of its thread. Raises Problem: 404, there is none."""
+        head = await thread_of(ConversationId(conversation_id), self.store.conversations)
+        if head.turns == 0:
             raise Problem(404, "No such conversation", "Nothing has been answered under that id yet.")
         return head

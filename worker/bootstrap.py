@@ -152,9 +152,11 @@ async def open_engine(
         templates = PromptRegistry.read(own=settings.templates)
         rulebooks = Rulebooks(InstitutionSource(settings.institution), templates.wording())
 
-        deferred = None if model else _deferred_model(settings)
-        model = model or deferred
-        assert model is not None  # noqa: S101 - one of them is
+        deferred = None
+        if model is None:
+            check_model(settings)
+            # Its SDK is imported in the background, which takes as long as everything else of a start.
+            model = deferred = DeferredModel(partial(_loaded_model, settings))
         model = around(model) if around else model
         stack.push_async_callback(model.close)
         channels = channels or open_channels(settings, backend.events)
@@ -373,6 +375,8 @@ def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache:
 def make_prompter(settings: Settings, executor: Executor, versions: PromptVersions) -> Prompter:
     models = {task.name: getattr(settings, task.model_setting) for task in TASKS}
     expect_tasks(models, settings.model_fallback)
+    semantic = settings.semantic_tasks
+    policy = CachePolicy(semantic, settings.cache_template, embedder=settings.embedder if semantic else None)
     return Prompter(
         executor,
         versions,
@@ -381,7 +385,7 @@ def make_prompter(settings: Settings, executor: Executor, versions: PromptVersio
         turn_budget=settings.turn_budget,
         monotonic=time.monotonic,
         strategy=Strategy(settings.strategy),
-        cache_policy=_cache_policy(settings),
+        cache_policy=policy if _may_cache(settings) else None,
         uses_cache=settings.use_cache,
         uses_batching=settings.use_batching,
     )
@@ -390,16 +394,6 @@ def make_prompter(settings: Settings, executor: Executor, versions: PromptVersio
 def _may_cache(settings: Settings) -> bool:
     """A flag may turn the cache on for some, unless it is switched off for all."""
     return settings.use_cache or "PROMPTER_USE_CACHE" not in settings.prompter_switches
-
-
-def _cache_policy(settings: Settings) -> CachePolicy | None:
-    if not _may_cache(settings):
-        return None
-    return CachePolicy(
-        semantic_tasks=settings.semantic_tasks,
-        template=settings.cache_template,
-        embedder=settings.embedder if settings.semantic_tasks else None,
-    )
 
 
 @asynccontextmanager
@@ -426,7 +420,15 @@ async def _answer_cache(settings: Settings, clock: Clock) -> AsyncIterator[Answe
     if not _may_cache(settings):
         yield None
         return
-    async with open_answers(settings) as answers, _embedder(settings) as embedder:
+    async with open_answers(settings) as answers, AsyncExitStack() as stack:
+        embedder: Embedder | None = None
+        if settings.semantic_tasks:
+            with required("The semantic level of the cache", "make semantic"):
+                from adapters.models.onnx_embedder import load_embedder
+
+            # It takes the texts of many callers in one pass.
+            embedder = GroupedEmbedder(load_embedder(settings.embedder))
+            stack.push_async_callback(embedder.close)
         cache = AnswerCache(
             answers,
             now=clock.now,
@@ -435,36 +437,8 @@ async def _answer_cache(settings: Settings, clock: Clock) -> AsyncIterator[Answe
             sample=settings.cache_sample,
             similarity=settings.cache_similarity,
         )
-        try:
-            yield cache
-        finally:
-            await cache.close()
-
-
-@asynccontextmanager
-async def _embedder(settings: Settings) -> AsyncIterator[Embedder | None]:
-    """Load the embedder, which takes the texts of many callers in one pass; None: no task has a semantic level."""
-    if not settings.semantic_tasks:
-        yield None
-        return
-    with required("The semantic level of the cache", "make semantic"):
-        from adapters.models.onnx_embedder import load_embedder
-
-    embedder = GroupedEmbedder(load_embedder(settings.embedder))
-    try:
-        yield embedder
-    finally:
-        await embedder.close()
-
-
-def _deferred_model(settings: Settings) -> DeferredModel:
-    """Return the model; its SDK is imported in the background, which takes as long as everything else of a start.
-
-    Raises:
-        ConfigurationError: there is no key, or a library of the provider is not installed.
-    """
-    check_model(settings)
-    return DeferredModel(partial(_loaded_model, settings))
+        stack.push_async_callback(cache.close)
+        yield cache
 
 
 def check_model(settings: Settings) -> None:

@@ -173,6 +173,7 @@ async def pause_for_more(conversation_id: ConversationId, deps: DrainDependencie
         [entry.message for entry in waiting],
         head,
         longest=longest,
+        late_after=deps.turn.ages.delayed,
         consent=rulebook.consent,
         institution=rulebook.institution,
     )

@@ -7,6 +7,7 @@ refused too is a person called.
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from itertools import zip_longest
 
 from contracts.backoff import Backoff
 from contracts.delivery import OutboxRow
@@ -46,7 +47,7 @@ async def flush(
     rows = await deps.store.outbox.unsent(conversation_id)
     if rows and unless is not None and await unless():
         return
-    for row in rows:
+    for row, following in zip_longest(rows, rows[1:]):
         if row.is_reminder and row.state is DeliveryState.PENDING:
             is_late = deps.clock.now() > row.created_at + REMINDER_GOOD_FOR
             if is_late or (is_written_to is not None and await is_written_to()):
@@ -54,15 +55,20 @@ async def flush(
                 await deps.store.outbox.escalation_done(row.id)
                 _note(row, "refused", code=OVERTAKEN)
                 continue
-        if not await _send(row, deps):
+        if not await _send(row, deps, is_followed=following is not None and following.turn_id == row.turn_id):
             return
 
 
-async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
-    """Try one row; True when the next one may follow."""
+async def _send(row: OutboxRow, deps: OutboxDependencies, *, is_followed: bool) -> bool:
+    """Try one row, which the next bubble of the same reply may follow; True when the next row may be sent now."""
     now, channel = deps.clock.now(), deps.channels.get(row.address.channel)
     if row.sendable_at > now:
         return False
+    if row.is_accepted and row.platform_message_id is not None:
+        # Its status is lost or late; the next bubble has waited long enough.
+        await deps.store.outbox.mark_sent(row, platform_message_id=row.platform_message_id, at=now)
+        _note(row, "unreported")
+        return True
     if channel is None:
         # It is not set up in this process any more: its replies wait, new messages are still worked on.
         _note(row, "no_channel", error=True, channel=row.address.channel)
@@ -113,7 +119,7 @@ async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
     await deps.faults.reach("outbox.sending")
     # A request that has left cannot be called back, and without its answer it is not known whether to send again: so
     # it is waited for even when the drain is cancelled.
-    delivery = asyncio.ensure_future(_deliver(sending, channel, deps))
+    delivery = asyncio.ensure_future(_deliver(sending, channel, deps, is_followed=is_followed))
     try:
         return await asyncio.shield(delivery)
     except asyncio.CancelledError:
@@ -122,8 +128,11 @@ async def _send(row: OutboxRow, deps: OutboxDependencies) -> bool:
         raise
 
 
-async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies) -> bool:
-    """Send the row and settle it by the answer; True when the next one may follow."""
+async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies, *, is_followed: bool) -> bool:
+    """Send the row and settle it by the answer; True when the next one may follow.
+
+    Platforms show what is on its way at the same time in any order: the next bubble waits for a status of this one.
+    """
     try:
         with send_span(row):
             platform_message_id = await _send_in_time(row, channel)
@@ -145,13 +154,16 @@ async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies) -
         )
         await deps.faults.reach("outbox.refused")
         if refused is not None and refused.is_unsent:
-            return await _send(refused, deps)
+            return await _send(refused, deps, is_followed=is_followed)
         _note(row, "refused", code=exc.code)
         deps.ledger.book_failure(Cause.REFUSED)
         return True
     await deps.faults.reach("outbox.accepted")
-    at = deps.clock.now()
-    await deps.store.outbox.mark_sent(row, platform_message_id=platform_message_id, at=at)
+    at, within = deps.clock.now(), channel.limits.reported_within
+    reported_by = at + within if within and is_followed else None
+    marked = await deps.store.outbox.mark_sent(
+        row, platform_message_id=platform_message_id, at=at, reported_by=reported_by
+    )
     await deps.faults.reach("outbox.marked")
     _note(row, "sent")
     if row.message.template is not None and not row.is_in_words:
@@ -159,7 +171,7 @@ async def _deliver(row: OutboxRow, channel: Channel, deps: OutboxDependencies) -
     if row.received_at is not None:
         REPLY_SECONDS.labels(channel.name).observe((at - row.received_at).total_seconds())
         deps.ledger.book_reply(received_at=row.received_at, sent_at=at)
-    return True
+    return marked is None or not marked.is_unsent
 
 
 async def _send_in_time(row: OutboxRow, channel: Channel) -> str:

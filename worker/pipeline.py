@@ -202,6 +202,12 @@ class TurnContext:
         window, opened = self.channel.reply_window, self.conversation.last_inbound_at
         return window is None or (opened is not None and self.clock.now() < opened + window)
 
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether an earlier turn has read what the person wrote after all of this one."""
+        newest = self.conversation.last_inbound_at
+        return newest is not None and routing.written_last(self.turn.messages) < newest
+
     def fixed(self, which: FixedText) -> OutboundMessage:
         if which is FixedText.ESCALATED:
             return OutboundMessage.of_text(handoff_text(self.institution, self.clock.now()))
@@ -376,6 +382,7 @@ def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePoli
         ages=ages,
         at=context.clock.now(),
         may_write=context.may_write,
+        is_overtaken=context.is_overtaken,
     )
     if reason is None:
         return None

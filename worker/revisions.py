@@ -34,7 +34,11 @@ def revised(
     texts = newest_texts(revisions)
     window, removed = _revised(conversation.window, texts)
     known = {said.message_id for said in conversation.window} | set(came)
-    early = [*conversation.early_revisions, *(_bounded(revision) for revision in revisions if revision.of not in known)]
+    # The head of a conversation is small.
+    bounded = (
+        one.model_copy(update={"text": one.text and shortened(one.text, REVISION_CHARACTERS)}) for one in revisions
+    )
+    early = [*conversation.early_revisions, *(one for one in bounded if one.of not in known)]
     said_still = _person_words(window)
     gone = [text for text in removed if text]
     fields = {
@@ -45,12 +49,6 @@ def revised(
     return conversation.model_copy(
         update={"window": tuple(window), "fields": fields, "early_revisions": tuple(early[-RECENT_REVISIONS:])}
     )
-
-
-def _bounded(revision: Revision) -> Revision:
-    """The head of a conversation is small."""
-    text = revision.text and shortened(revision.text, REVISION_CHARACTERS)
-    return revision.model_copy(update={"text": text})
 
 
 def as_revised(transcript: Sequence[Utterance]) -> list[Utterance]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from context.guardrails.sentences import folded
 from contracts.conversation import RECENT_ARRIVALS, Conversation, Owner, Speaker, State
 from contracts.institution import FixedText, Institution
 from contracts.media import MediaFault
@@ -48,6 +49,14 @@ RATINGS = {FixedText.SATISFIED: TurnReason.RATED_SATISFIED, FixedText.UNSATISFIE
 HOLD_AGAIN_AFTER = timedelta(minutes=10)
 UNREADABLE_AGAIN_AFTER = timedelta(minutes=10)
 
+GREETING = re.compile(
+    r"(?:(?:oi+e?|ola|opa|e ?ai|bom dia|boa tarde|boa noite|tudo (?:bem|bom|certo|joia)|como vai|hi|hello|hey|"
+    r"good (?:morning|afternoon|evening)|how are you|hola|buenos dias|buenas(?: tardes| noches)?|que tal|"
+    r"com voces?|pessoal|gente|moco|moca|there|all)\W*)+"
+)
+# Asks whether anyone is there; an answer to a newer message has said so.
+NUDGE = re.compile(r"(?:alo|(?:tem )?alguem(?: ai)?|anyone(?: there)?|anybody(?: there)?|alguien)?\W*")
+
 # Kinds without words: there is nothing in them that the model could answer.
 WORDLESS_KINDS = frozenset(
     {
@@ -82,10 +91,12 @@ def route(
     ages: AgePolicy,
     at: datetime,
     may_write: bool = True,
+    is_overtaken: bool = False,
 ) -> TurnReason | None:
     """Return the reason to answer without a model, the weightiest first; None: the model is to be asked.
 
     Without `may_write` the platform takes no free text any more: what the model would write could not be sent.
+    `is_overtaken`: messages that the person wrote later have been read in an earlier turn.
     """
     if not answerable:
         return TurnReason.RECORDED_ONLY
@@ -107,6 +118,11 @@ def route(
     age = at - answerable[-1].written_at
     if age >= ages.record:
         return TurnReason.TOO_OLD
+    if is_overtaken and age >= ages.delayed:
+        # The person's matter has been answered or handed over; a late greeting would begin it again.
+        said = folded(answerable[-1].text).strip()
+        if age >= ages.hand_off or GREETING.fullmatch(said) or NUDGE.fullmatch(said):
+            return TurnReason.RECORDED_ONLY
     if age >= ages.hand_off or not may_write:
         return TurnReason.RECORDED_ONLY if conversation.state is State.ESCALATING else TurnReason.OLD
     if conversation.state is State.ESCALATING:

@@ -49,7 +49,12 @@ async def sweep_forever(
         began = deps.monotonic()
         # While anything fails, an answer of the inbox alone must not pass for one of both.
         is_short = deps.limiter.in_outage or deps.limiter.limit < deps.limiter.at_once
-        has_answered = await _probe(queue, deps, replies=is_short or number % SWEEPS_PER_LOOK_AT_REPLIES == 0)
+        has_answered = False
+        with deps.limiter.probe() as attempt:
+            if attempt is not None:
+                replies = is_short or number % SWEEPS_PER_LOOK_AT_REPLIES == 0
+                await _tolerating(recover(queue, deps, attempt, replies=replies), "sweep.error")
+                has_answered = not attempt.has_failed
         took = min(PROBE_BACKOFF.longest, timedelta(seconds=deps.monotonic() - began))
         if has_answered:
             await _tolerating(settle_refunds(deps), "sweep.error")
@@ -64,15 +69,6 @@ async def sweep_forever(
             number += 1
         # A store that is slow to answer is not asked all the time.
         await asyncio.sleep(max(every, took, deps.limiter.pause_left).total_seconds())
-
-
-async def _probe(queue: WakeUps, deps: SweepDependencies, *, replies: bool) -> bool:
-    """Look once for what to wake, unless there is an outage; return whether inbox and store have answered."""
-    with deps.limiter.probe() as attempt:
-        if attempt is None:
-            return False
-        await _tolerating(recover(queue, deps, attempt, replies=replies), "sweep.error")
-        return not attempt.has_failed
 
 
 async def recover(

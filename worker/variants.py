@@ -111,7 +111,16 @@ class FlagVariantAssigner(_Observer):
     language: str
 
     def chosen(self, conversation: Conversation) -> Mapping[str, Any]:
-        picks = _Picks(self.resolver, _context(conversation, self.language))
+        attributes: dict[str, Any] = {
+            **conversation.attributes,
+            FORCED: conversation.forced,
+            "channel": conversation.address.channel.value if conversation.address else "unknown",
+            "language": self.language,
+            "returning": bool(conversation.previous_episodes),
+        }
+        if conversation.business_line:
+            attributes["business_line"] = conversation.business_line
+        picks = _Picks(self.resolver, EvaluationContext(targeting_key=conversation.id, attributes=attributes))
         versions = self.prompter.versions_for(conversation.id)
         wanted = {name: picks.of(PROMPTS + name, 0) for name in TURN_TEMPLATES}
         versions |= {name: version for name, version in wanted.items() if self.prompter.has_version(name, version)}
@@ -144,20 +153,6 @@ class _Picks:
         choice = self.resolver.value(key, default, self.context)
         self.assignments |= dict.fromkeys(choice.assignments)
         return choice.value
-
-
-def _context(conversation: Conversation, language: str) -> EvaluationContext:
-    channel = conversation.address.channel.value if conversation.address else "unknown"
-    attributes: dict[str, Any] = {
-        **conversation.attributes,
-        FORCED: conversation.forced,
-        "channel": channel,
-        "language": language,
-        "returning": bool(conversation.previous_episodes),
-    }
-    if conversation.business_line:
-        attributes["business_line"] = conversation.business_line
-    return EvaluationContext(targeting_key=conversation.id, attributes=attributes)
 
 
 def _metrics(head: Conversation, turn: TurnRecord) -> Iterator[tuple[str, float]]:

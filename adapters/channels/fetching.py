@@ -36,6 +36,8 @@ MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xf1", "audio/aac"),
     (0, b"\xff\xf9", "audio/aac"),
     (4, b"ftypM4A", "audio/mp4"),
+    # Pictures of phones in the same container: no model takes them.
+    *((4, b"ftyp" + brand, "application/octet-stream") for brand in (b"hei", b"hev", b"mif1", b"msf1", b"avi")),
     (4, b"ftyp", "video/mp4"),
     (0, b"\x1aE\xdf\xa3", "video/webm"),
 )
@@ -50,7 +52,8 @@ PAGE_TOKENS, MOST_PAGES = 4_600, 20
 INFLATED_BYTES = 4 * 1024 * 1024
 TEXT_BYTES = 64 * 1024
 _JPEG_SIZES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-_PAGE = re.compile(rb"/Type\s*/Page\b")
+# Any sign of a name may be written as the number of its byte.
+_PAGE = re.compile(rb"/(?:T|#54)(?:y|#79)(?:p|#70)(?:e|#65)\s*/(?:P|#50)(?:a|#61)(?:g|#67)(?:e|#65)(?![\w#])")
 _OBJECTS = re.compile(rb"/ObjStm\b.{0,400}?stream\r?\n", re.DOTALL)
 
 
@@ -169,16 +172,21 @@ class Downloads:
         self._client: httpx.AsyncClient | None = None
 
     async def fetch(
-        self, media: InboundMedia, limits: MediaLimits, find: Callable[[], Awaitable[str]] | None = None
+        self,
+        media: InboundMedia,
+        limits: MediaLimits,
+        *,
+        find: Callable[[], Awaitable[str]] | None = None,
+        renew: Callable[[], Awaitable[str]] | None = None,
     ) -> MediaFile:
-        """Fetch the file at its reference, or where `find` says; it is asked once more when that address has expired.
+        """Fetch the file at its reference, or where `find` says; `renew`, or `find` again, replaces an expired address.
 
         Raises:
             MediaRefusedError: the file is gone, not at the platform, too large, or none that can be read.
             ChannelUnavailableError: it did not come; it may later.
         """
-        for _ in range(2):
-            answer = await self._get(await find() if find else media.reference, limits)
+        for look_up in (find, renew or find):
+            answer = await self._get(await look_up() if look_up else media.reference, limits)
             if answer.is_success:
                 return file_of(answer.content, media.filename)
             if answer.status not in EXPIRED:

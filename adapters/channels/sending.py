@@ -100,19 +100,22 @@ class HttpChannel:
             raise MediaRefusedError(MediaFault.TOO_LARGE)
         if not answer.is_success or found.get("ok") is False:
             raise MediaRefusedError(MediaFault.EXPIRED)
+        if not found:
+            raise ChannelUnavailableError("an answer that is no JSON object, such as the page of a proxy")
         return found
 
     def _in_background(self, work: Coroutine[Any, Any, object]) -> None:
         """Do what nothing depends on."""
-        task = asyncio.create_task(self._try(work))
+
+        async def attempt() -> None:
+            try:
+                await work
+            except (SendOutcomeUnknownError, ChannelUnavailableError) as exc:
+                log.info("channel.acknowledge_failed", channel=type(self).__name__, error=str(exc))
+
+        task = asyncio.create_task(attempt())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-    async def _try(self, work: Coroutine[Any, Any, object]) -> None:
-        try:
-            await work
-        except (SendOutcomeUnknownError, ChannelUnavailableError) as exc:
-            log.info("channel.acknowledge_failed", channel=type(self).__name__, error=str(exc))
 
 
 def require_account(answer: Answer) -> None:

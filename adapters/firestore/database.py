@@ -175,21 +175,19 @@ class FirestoreDatabase:
     def client(self) -> FirestoreAsyncClient:
         """Return the client, connected at the first call. Raises ConfigurationError: there are no credentials."""
         if self._client is None:
-            transport = FirestoreGrpcAsyncIOTransport(channel=self._channel())
-            self._client = FirestoreAsyncClient(transport=transport)
+            options: dict[str, Any] = {"options": CHANNEL_OPTIONS, "interceptors": self._interceptors}
+            try:
+                if self._emulator_host is not None:
+                    channel = aio.insecure_channel(self._emulator_host, **options)
+                else:
+                    channel = FirestoreGrpcAsyncIOTransport.create_channel(**options)
+            except DefaultCredentialsError as exc:
+                raise ConfigurationError(
+                    "no credentials for Firestore: set GOOGLE_APPLICATION_CREDENTIALS, run on Google Cloud, or set "
+                    "FIRESTORE_EMULATOR_HOST"
+                ) from exc
+            self._client = FirestoreAsyncClient(transport=FirestoreGrpcAsyncIOTransport(channel=channel))
         return self._client
-
-    def _channel(self) -> aio.Channel:
-        options: dict[str, Any] = {"options": CHANNEL_OPTIONS, "interceptors": self._interceptors}
-        if self._emulator_host is not None:
-            return aio.insecure_channel(self._emulator_host, **options)
-        try:
-            return FirestoreGrpcAsyncIOTransport.create_channel(**options)
-        except DefaultCredentialsError as exc:
-            raise ConfigurationError(
-                "no credentials for Firestore: set GOOGLE_APPLICATION_CREDENTIALS, run on Google Cloud, or set "
-                "FIRESTORE_EMULATOR_HOST"
-            ) from exc
 
     async def pause(self, attempt: int) -> None:
         """Wait after an attempt, counted from 0: 10, 20, 40 ... at most 160 ms, and up to as much again."""

@@ -431,7 +431,13 @@ class FirestoreInbox:
             lane.waiting = [one for one in lane.waiting if one not in mine]
 
     async def _append_next(self, lane: _Lane) -> None:
-        batch = _next_batch(lane.waiting)
+        # The first messages, as many as fit into one write.
+        batch, size = list[_Waiting](), 0
+        for one in lane.waiting[:APPENDED_AT_ONCE]:
+            size += len(one.text)
+            if batch and size > BYTES_AT_ONCE:
+                break
+            batch.append(one)
 
         async def decide(box: _Box, is_first: bool) -> _Step[list[Arrival]]:
             return await self._arrive(box, batch, take_for_new=is_first)
@@ -592,15 +598,3 @@ def _mark(message: InboundMessage, sequence: int) -> Guarded:
         "expires_at": message.received_at + SEEN_FOR,
     }
     return Guarded(_seen_path(message), fields, unchanged_since=None)
-
-
-def _next_batch(waiting: Sequence[_Waiting]) -> list[_Waiting]:
-    """Return the first messages, as many as fit into one write."""
-    batch: list[_Waiting] = []
-    size = 0
-    for one in waiting[:APPENDED_AT_ONCE]:
-        size += len(one.text)
-        if batch and size > BYTES_AT_ONCE:
-            break
-        batch.append(one)
-    return batch

@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import reduce
+from functools import partial, reduce
 from itertools import zip_longest
 from typing import Any, Self, TypeVar
 
@@ -358,7 +358,14 @@ class FirestoreConversations(_Repository):
     async def _write_head(
         self, head: Conversation, since: datetime | None, *others: Write, said: Sequence[Utterance] = ()
     ) -> Conversation:
-        saved, record = _fitting(head)
+        saved, record = head, head.model_dump_json()
+        # Without the oldest lines of its window if they make it too big: the window only feeds the next prompt, and the
+        # transcript keeps them.
+        while len(record.encode()) > HEAD_BYTES:
+            if not saved.window:
+                raise PermanentError(f"the head of {head.id} has more than {HEAD_BYTES} bytes without its window")
+            saved = saved.model_copy(update={"window": saved.window[1:]})
+            record = saved.model_dump_json()
         words = sorted(index_words(saved, said))
         # The words are those of the window from time to time: an array without a limit would fill the document.
         is_whole = not said or saved.turns % WORDS_FOR_TURNS == 0
@@ -411,18 +418,6 @@ class FirestoreConversations(_Repository):
             del self._documents.rows[row_id]
         head, old = _head_path(conversation_id), ("version", "<=", up_to)
         mine = ("conversation_key", "==", document_id(conversation_id))
-        await self._forget_parked(mine)
-        return (
-            await self._documents.all.delete_all(f"{head}/{HISTORY}", old)
-            + await self._documents.all.delete_all(f"{head}/{RECEIPTS}", old)
-            + await self._documents.all.delete_all(OUTBOX, mine, old)
-            + await self._documents.all.delete_all(DEAD_LETTERS, mine)
-            + await self._documents.all.delete_all(
-                RECORDS, ("owner_key", "==", document_id(conversation_id)), everywhere=True
-            )
-        )
-
-    async def _forget_parked(self, mine: Condition) -> None:
         last: Document | None = None
         while True:
             found = await self._documents.all.find(
@@ -432,8 +427,17 @@ class FirestoreConversations(_Repository):
             for some in chunks(keys, VALUES_IN_A_CONDITION):
                 await self._documents.all.delete_all(PARKED, ("platform_key", "in", list(some)))
             if len(found) < BATCH_LIMIT:
-                return
+                break
             last = found[-1]
+        return (
+            await self._documents.all.delete_all(f"{head}/{HISTORY}", old)
+            + await self._documents.all.delete_all(f"{head}/{RECEIPTS}", old)
+            + await self._documents.all.delete_all(OUTBOX, mine, old)
+            + await self._documents.all.delete_all(DEAD_LETTERS, mine)
+            + await self._documents.all.delete_all(
+                RECORDS, ("owner_key", "==", document_id(conversation_id)), everywhere=True
+            )
+        )
 
     def _additions(
         self,
@@ -448,31 +452,23 @@ class FirestoreConversations(_Repository):
         parts = zip_longest(
             turns, chunks(transitions, size), chunks(utterances, size), chunks(receipts, size), fillvalue=None
         )
-        return [self._addition(head, number, *part) for number, part in enumerate(parts)]
-
-    def _addition(
-        self,
-        head: Conversation,
-        number: int,
-        turn: TurnRecord | None,
-        transitions: Sequence[TransitionRecord] | None,
-        utterances: Sequence[Utterance] | None,
-        receipts: Sequence[Receipt] | None,
-    ) -> Put:
-        order = f"{head.version:012}-{number:06}"
-        fields = {
-            "conversation_id": head.id,
-            "version": head.version,
-            "transitions": [record.model_dump_json() for record in transitions or ()],
-            "utterances": [said.model_dump_json() for said in utterances or ()],
-            "turn": turn.model_dump_json() if turn else None,
-            "turn_id": turn.id if turn else None,
-            "turn_order": order if turn else None,
-            "receipts": [receipt.model_dump_json() for receipt in receipts or ()] or None,
-            "message_keys": [document_id(receipt.message.id) for receipt in receipts or ()] or None,
-            "expires_at": self._documents.expires_at(),
-        }
-        return Put(f"{_head_path(head.id)}/{HISTORY}/{order}", fields)
+        puts = []
+        for number, (turn, moved, said, received) in enumerate(parts):
+            order = f"{head.version:012}-{number:06}"
+            fields = {
+                "conversation_id": head.id,
+                "version": head.version,
+                "transitions": [record.model_dump_json() for record in moved or ()],
+                "utterances": [one.model_dump_json() for one in said or ()],
+                "turn": turn.model_dump_json() if turn else None,
+                "turn_id": turn.id if turn else None,
+                "turn_order": order if turn else None,
+                "receipts": [receipt.model_dump_json() for receipt in received or ()] or None,
+                "message_keys": [document_id(receipt.message.id) for receipt in received or ()] or None,
+                "expires_at": self._documents.expires_at(),
+            }
+            puts.append(Put(f"{_head_path(head.id)}/{HISTORY}/{order}", fields))
+        return puts
 
     async def _history(self, conversation_id: ConversationId, kind: str) -> Iterable[str]:
         found = await self._documents.find(f"{_head_path(conversation_id)}/{HISTORY}", fields=(kind, "expires_at"))
@@ -499,15 +495,19 @@ class FirestoreOutbox(_Repository, RowChanges):
             _keep(self._documents.rows, one.row.id, one)
         return [one.row for one in stored]
 
-    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
-        sent = await self._change(row.id, lambda stored: stored.sent(platform_message_id=platform_message_id, at=at))
+    async def mark_sent(
+        self, row: OutboxRow, *, platform_message_id: str, at: datetime, reported_by: datetime | None = None
+    ) -> OutboxRow | None:
+        accepted = partial(OutboxRow.sent, platform_message_id=platform_message_id, at=at, reported_by=reported_by)
+        sent = await self._change(row.id, accepted)
         if sent is None:
-            return
+            return None
         # From here on a status finds the row by its platform id; one that did not is parked, or looks once more after
         # parking. Either way one of the two sees the other.
         for document in await self._documents.find(PARKED, ("platform_key", "==", _platform_key_of(sent))):
-            await self._report(row.id, _read(StatusUpdate, document))
+            sent = await self._report(row.id, _read(StatusUpdate, document))
             await self._documents.all.apply([Delete(document.path)])
+        return sent
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
         """Apply a status as the port requires; concurrent ones of one row share the next write."""
@@ -615,10 +615,14 @@ class FirestoreOutbox(_Repository, RowChanges):
                 del self._reports[row_id]
 
     async def _row_for(self, update: StatusUpdate) -> OutboxId | None:
-        if update.client_reference:
-            row = await self._row_of(row_of(update.client_reference))
-            if row is not None and row.address.channel == update.channel:
-                return row.id
+        if row_id := row_of(update.client_reference):
+            # A remembered row serves as well as the current one: its address never changes.
+            remembered = self._documents.rows.get(row_id) or await self._documents.stored_row(row_id)
+            if remembered is not None:
+                _keep(self._documents.rows, row_id, remembered)
+                is_alive = remembered.expires_at > self._documents.clock.now()
+                if is_alive and remembered.row.address.channel == update.channel:
+                    return row_id
         key = _platform_key(update.channel, update.account, update.platform_message_id)
         found = await self._documents.find(OUTBOX, ("platform_key", "==", key), limit=1)
         if not found:
@@ -626,16 +630,6 @@ class FirestoreOutbox(_Repository, RowChanges):
         stored = _Stored.read(found[0])
         _keep(self._documents.rows, stored.row.id, stored)
         return stored.row.id
-
-    async def _row_of(self, row_id: OutboxId) -> OutboxRow | None:
-        """Return the row, current or remembered: its address never changes."""
-        stored = self._documents.rows.get(row_id)
-        if stored is None:
-            stored = await self._documents.stored_row(row_id)
-            if stored is None:
-                return None
-            _keep(self._documents.rows, row_id, stored)
-        return stored.row if stored.expires_at > self._documents.clock.now() else None
 
 
 class FirestoreDeadLetters(_Repository):
@@ -794,20 +788,6 @@ class FirestoreStore:
 
     async def close(self) -> None:
         await self._database.close()
-
-
-def _fitting(head: Conversation) -> tuple[Conversation, str]:
-    """Return the head and its text, without the oldest lines of its window if they make it too big.
-
-    The transcript keeps them: the window only feeds the next prompt.
-    """
-    while True:
-        record = head.model_dump_json()
-        if len(record.encode()) <= HEAD_BYTES:
-            return head, record
-        if not head.window:
-            raise PermanentError(f"the head of {head.id} has more than {HEAD_BYTES} bytes without its window")
-        head = head.model_copy(update={"window": head.window[1:]})
 
 
 def _head_path(conversation_id: ConversationId) -> str:

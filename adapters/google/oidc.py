@@ -99,12 +99,6 @@ class OidcVerifier:
             raise UnauthenticatedError("the signature does not match") from exc
         except jwt.PyJWTError as exc:
             raise UnauthenticatedError("not a token") from exc
-        self._check_claims(claims)
-
-    async def close(self) -> None:
-        await self._http.aclose()
-
-    def _check_claims(self, claims: Mapping[str, Any]) -> None:
         if claims.get("iss") not in ISSUERS:
             raise UnauthenticatedError("wrong issuer")
         if claims.get("aud") != self._audience:
@@ -119,6 +113,9 @@ class OidcVerifier:
             raise UnauthenticatedError("not yet valid")
         if claims.get("email") != self._email or claims.get("email_verified") is not True:
             raise ForbiddenCallerError("wrong account")
+
+    async def close(self) -> None:
+        await self._http.aclose()
 
 
 class _KeySet:

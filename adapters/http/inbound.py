@@ -134,9 +134,20 @@ class BodyReader:
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and declared.isascii() and int(declared[:20]) > self._limit:
             raise _too_large(self._limit)
+        chunks: list[bytes] = []
+        size, more = 0, True
         try:
             async with asyncio.timeout(self._within):
-                return await self._read(request)
+                while more:
+                    message = await request.receive()
+                    if message["type"] == "http.disconnect":
+                        raise Problem(400, "Incomplete request", "The connection ended before the body did.")
+                    chunk, more = message.get("body", b""), message.get("more_body", False)
+                    size += len(chunk)
+                    if size > self._limit:
+                        raise _too_large(self._limit)
+                    chunks.append(chunk)
+                return b"".join(chunks)
         except TimeoutError as exc:
             detail = "The body did not arrive in time; send it again."
             raise Problem(408, "Request timeout", detail, headers={"Connection": "close"}) from exc
@@ -144,20 +155,6 @@ class BodyReader:
     async def form(self, request: Request) -> dict[str, str]:
         """Return the fields of a URL-encoded form; of several of one name the last. Raises as a call does."""
         return dict(parse_qsl((await self(request)).decode("utf-8", "replace"), keep_blank_values=True))
-
-    async def _read(self, request: Request) -> bytes:
-        chunks: list[bytes] = []
-        size, more = 0, True
-        while more:
-            message = await request.receive()
-            if message["type"] == "http.disconnect":
-                raise Problem(400, "Incomplete request", "The connection ended before the body did.")
-            chunk, more = message.get("body", b""), message.get("more_body", False)
-            size += len(chunk)
-            if size > self._limit:
-                raise _too_large(self._limit)
-            chunks.append(chunk)
-        return b"".join(chunks)
 
 
 def _too_large(limit: int) -> Problem:

@@ -7,6 +7,7 @@ spans are policies (`prompts/execution/policies.py`). Errors: https://platform.c
 import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
@@ -153,16 +154,11 @@ def _refusal(response: httpx2.Response) -> ModelUnavailableError | ModelRequestR
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """Return the pause of `Retry-After`: seconds, or the time until a date by the server's own clock."""
     value = headers.get("retry-after", "")
-    try:
+    with suppress(ValueError, OverflowError):
         return timedelta(seconds=max(0.0, float(value)))
-    except (ValueError, OverflowError):
-        return _until(value, headers.get("date", ""))
-
-
-def _until(moment: str, now: str) -> timedelta | None:
-    """Return the time until a `Retry-After` date, by the server's own clock."""
     try:
-        return parsedate_to_datetime(moment) - parsedate_to_datetime(now)
+        return parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
     except (TypeError, ValueError):
         return None

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from contracts.conversation import TokenCount
 from contracts.errors import ModelUnavailableError
 from contracts.media import MediaFile
-from contracts.ports import ModelRequest, ModelResponse, StructuredOutput, SystemBlock
+from contracts.ports import ModelRequest, ModelResponse, StructuredOutput
 
 # One block between fences, as chat models write it; an answer that begins with a brace is never searched.
 FENCED = re.compile(r"```[a-z]*[ \t]*\r?\n(.*?)```", re.DOTALL | re.IGNORECASE)
@@ -28,11 +28,20 @@ def request_body(request: ModelRequest, form: StructuredOutput, *, stream: bool 
 
     `effort` is sent in the form `output_config` alone: a server that needs another form refuses the parameter.
     """
+    cached = {"cache_control": {"type": "ephemeral"}}
+    system = [{"type": "text", "text": one.text, **(cached if one.cached else {})} for one in request.system]
+    said: Any = request.user
+    if request.files:
+        said = [*map(_file, request.files), {"type": "text", "text": request.user}]
+    messages = [{"role": "user", "content": said}]
+    if request.repair_of is not None:
+        messages.append({"role": "assistant", "content": request.repair_of.strip() or "(empty)"})
+        messages.append({"role": "user", "content": f"That answer is invalid: {request.repair_reason}. Answer again."})
     body: dict[str, Any] = {
         "model": request.model,
         "max_tokens": request.max_tokens,
-        "system": [_system(block) for block in request.system],
-        "messages": _messages(request),
+        "system": system,
+        "messages": messages,
     }
     match form:
         case StructuredOutput.OUTPUT_CONFIG:
@@ -46,22 +55,6 @@ def request_body(request: ModelRequest, form: StructuredOutput, *, stream: bool 
             schema = orjson.dumps(request.output_schema).decode()
             body["system"].append({"type": "text", "text": SCHEMA_AS_TEXT.format(schema)})
     return {**body, "stream": True} if stream else body
-
-
-def _system(block: SystemBlock) -> dict[str, Any]:
-    marker = {"cache_control": {"type": "ephemeral"}} if block.cached else {}
-    return {"type": "text", "text": block.text, **marker}
-
-
-def _messages(request: ModelRequest) -> list[dict[str, Any]]:
-    said: Any = request.user
-    if request.files:
-        said = [*map(_file, request.files), {"type": "text", "text": request.user}]
-    messages = [{"role": "user", "content": said}]
-    if request.repair_of is not None:
-        messages.append({"role": "assistant", "content": request.repair_of.strip() or "(empty)"})
-        messages.append({"role": "user", "content": f"That answer is invalid: {request.repair_reason}. Answer again."})
-    return messages
 
 
 def _file(file: MediaFile) -> dict[str, Any]:
@@ -102,8 +95,12 @@ class StreamedMessage:
             match event["type"]:
                 case "message_start":
                     self._message = dict(event["message"])
-                case "content_block_delta":
-                    return self._grown(event["delta"])
+                case "content_block_delta" if event["delta"]["type"] == "text_delta":
+                    self._texts.append(event["delta"]["text"])
+                    return self._texts[-1]
+                case "content_block_delta" if event["delta"]["type"] == "input_json_delta":
+                    self._inputs.append(event["delta"]["partial_json"])
+                    return self._inputs[-1]
                 case "message_delta":
                     self._message["stop_reason"] = event["delta"]["stop_reason"]
                     self._message["usage"] = (self._message.get("usage") or {}) | (event.get("usage") or {})
@@ -124,16 +121,6 @@ class StreamedMessage:
         text = "".join(self._inputs or self._texts)
         return _response({**self._message, "content": [{"type": "text", "text": text}]})
 
-    def _grown(self, delta: Mapping[str, Any]) -> str:
-        match delta["type"]:
-            case "text_delta":
-                self._texts.append(delta["text"])
-                return self._texts[-1]
-            case "input_json_delta":
-                self._inputs.append(delta["partial_json"])
-                return self._inputs[-1]
-        return ""
-
 
 def _response(message: Any) -> ModelResponse:
     try:
@@ -148,19 +135,13 @@ def _response(message: Any) -> ModelResponse:
 
 
 def _text(blocks: list[Mapping[str, Any]]) -> str:
-    """Return the input of the tool call, else the text."""
+    """Return the input of the tool call, else the text, or its only fenced block without the words around it."""
     called = next((block["input"] for block in blocks if block["type"] == "tool_use"), None)
     if called is not None:
         return orjson.dumps(called).decode()
-    return _unfenced("".join(block["text"] for block in blocks if block["type"] == "text"))
-
-
-def _unfenced(text: str) -> str:
-    """Return the only fenced block of an answer, without the words around it; any other answer as it is."""
-    if text.lstrip().startswith("{"):
-        return text
-    blocks = FENCED.findall(text)
-    return blocks[0].strip() if len(blocks) == 1 else text
+    text = "".join(block["text"] for block in blocks if block["type"] == "text")
+    fenced = [] if text.lstrip().startswith("{") else FENCED.findall(text)
+    return fenced[0].strip() if len(fenced) == 1 else text
 
 
 def _tokens(usage: Mapping[str, Any] | None) -> TokenCount | None:

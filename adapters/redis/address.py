@@ -43,7 +43,11 @@ class RedisAddress:
             return cls(url, _options(url))
         service, _, database = parts.path.strip("/").partition("/")
         user, at, hosts = parts.netloc.rpartition("@")
-        sentinels = [_host_and_port(host) for host in hosts.split(",") if host]
+        try:
+            pairs = [one.rpartition(":") for one in hosts.split(",") if one]
+            sentinels = [(host, int(port)) if host else (port, SENTINEL_PORT) for host, _, port in pairs]
+        except ValueError:
+            sentinels = []
         if not service or not sentinels:
             raise ConfigurationError(f"an address of Sentinels is {FORM}")
         plain = SplitResult("redis", f"{user}{at}sentinel", f"/{database}", parts.query, "")
@@ -63,21 +67,16 @@ class RedisAddress:
 
     def for_celery(self) -> tuple[str, Mapping[str, Any]]:
         """Return the address in Kombu's form, and its transport options."""
-        if not self.sentinels:
-            return _checking(self.url), {}
         parts = urlsplit(self.url)
+        if not self.sentinels:
+            # Celery's client verifies no certificate by default.
+            is_checked = parts.scheme != "rediss" or "ssl_cert_reqs=" in parts.query
+            query = parts.query if is_checked else f"{parts.query}&ssl_cert_reqs=required".lstrip("&")
+            return self.url if is_checked else urlunsplit(parts._replace(query=query)), {}
         user, at, _ = parts.netloc.rpartition("@")
         database = self.options.get("db", 0)
         nodes = ";".join(f"sentinel://{user}{at}{host}:{port}/{database}" for host, port in self.sentinels)
         return nodes, {"master_name": self.service}
-
-
-def _host_and_port(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    try:
-        return (host, int(port)) if host else (text, SENTINEL_PORT)
-    except ValueError:
-        raise ConfigurationError(f"an address of Sentinels is {FORM}") from None
 
 
 def _options(url: str) -> Mapping[str, Any]:
@@ -87,11 +86,3 @@ def _options(url: str) -> Mapping[str, Any]:
         raise ConfigurationError(
             f"a Redis address is redis://HOST:PORT/DB, rediss://HOST:PORT/DB with TLS, or {FORM}"
         ) from exc
-
-
-def _checking(url: str) -> str:
-    """Return the address with certificate verification, which Celery's client omits by default."""
-    address = urlsplit(url)
-    if address.scheme != "rediss" or "ssl_cert_reqs=" in address.query:
-        return url
-    return urlunsplit(address._replace(query=f"{address.query}&ssl_cert_reqs=required".lstrip("&")))

@@ -88,10 +88,14 @@ class _CachedConversations:
     async def erase(self, conversation_id: ConversationId, *, at: datetime, answered_up_to: int = 0) -> bool:
         try:
             erased = await self._conversations.erase(conversation_id, at=at, answered_up_to=answered_up_to)
-            empty = await self._empty(conversation_id)
         except TransientError:
             await self._drop(conversation_id)
             raise
+        try:
+            empty = await self._conversations.load(conversation_id)
+        except StoreUnavailableError:
+            # The erasure is done, whether or not this read succeeds.
+            empty = None
         if empty is None:
             await self._drop(conversation_id)
         else:
@@ -105,13 +109,6 @@ class _CachedConversations:
             # Its version may be lower than that of the conversation it replaces.
             await self._drop(archive.head.id)
         await self._put(archive.head)
-
-    async def _empty(self, conversation_id: ConversationId) -> Conversation | None:
-        """Return the empty head after an erasure; the erasure is done, whether or not this read succeeds."""
-        try:
-            return await self._conversations.load(conversation_id)
-        except StoreUnavailableError:
-            return None
 
     async def _put(self, head: Conversation) -> None:
         parts = (_key(head.id), head.version, head.model_dump_json(), self._cache.ttl_ms)

@@ -273,13 +273,18 @@ class RedisDatabase:
                 call.settle(failure)
 
     async def _exchange(self, calls: Sequence[_Call], watch: "_Watch") -> None:
-        """Write all commands at once, then settle each call with its reply."""
+        """Settle each call with its reply; those whose scripts the server does not know are sent again after these."""
         pool = self._client.connection_pool
         connection = await pool.get_connection()
         try:
             unknown = await self._ask(connection, calls, watch)
             if unknown:
-                await self._teach(connection, unknown, watch)
+                # An error in a script's text reaches its callers by their own replies.
+                texts, loop = {call.script.text for call in unknown if call.script}, asyncio.get_running_loop()
+                loads = [_Call(("SCRIPT", "LOAD", text), None, loop.create_future()) for text in texts]
+                await self._ask(connection, [*loads, *unknown], watch)
+                for load in loads:
+                    load.future.exception()
         finally:
             await pool.release(connection)
 
@@ -300,16 +305,6 @@ class RedisDatabase:
                 call.settle(reply)
             watch.heard()
         return unknown
-
-    async def _teach(self, connection: AbstractConnection, calls: Sequence[_Call], watch: "_Watch") -> None:
-        """Load the scripts' texts, and repeat the calls after them."""
-        texts = dict.fromkeys(call.script.text for call in calls if call.script)
-        loop = asyncio.get_running_loop()
-        loads = [_Call(("SCRIPT", "LOAD", text), None, loop.create_future()) for text in texts]
-        await self._ask(connection, [*loads, *calls], watch)
-        for load in loads:
-            # An error in a script's text reaches its callers by their own replies.
-            load.future.exception()
 
     def _note_silence(self) -> None:
         """Refuse new callers; earlier ones may still get replies, if the server only paused."""

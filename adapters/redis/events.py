@@ -75,7 +75,7 @@ class RedisEvents:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._confirm_seconds):
                         if self._listening is None:
-                            self._listening = asyncio.create_task(self._listen_forever())
+                            self._listening = asyncio.create_task(self._listen())
                         elif channel.watchers == 1:
                             await self._send("SUBSCRIBE", name)
                         await channel.confirmed.wait()
@@ -125,24 +125,22 @@ class RedisEvents:
         with suppress(RedisError, OSError):
             await connection.send_command(command, *names, check_health=False)
 
-    async def _listen_forever(self) -> None:
+    async def _listen(self) -> None:
+        """Deliver what is published, over a new connection after each failure."""
         while True:
             with suppress(RedisError, OSError):
-                await self._listen()
+                self._connection = connection = await self._database.connect()
+                try:
+                    if self._watched:
+                        await self._send("SUBSCRIBE", *self._watched)
+                    await self._read(connection)
+                finally:
+                    self._connection = None
+                    self._unanswered.clear()
+                    for channel in self._watched.values():
+                        channel.confirmed.clear()
+                    await connection.disconnect(nowait=True)
             await asyncio.sleep(RECONNECT_AFTER.total_seconds())
-
-    async def _listen(self) -> None:
-        self._connection = connection = await self._database.connect()
-        try:
-            if self._watched:
-                await self._send("SUBSCRIBE", *self._watched)
-            await self._read(connection)
-        finally:
-            self._connection = None
-            self._unanswered.clear()
-            for channel in self._watched.values():
-                channel.confirmed.clear()
-            await connection.disconnect(nowait=True)
 
     async def _read(self, connection: AbstractConnection) -> None:
         is_asked = False
@@ -155,7 +153,13 @@ class RedisEvents:
                 case None:
                     await connection.send_command("PING", check_health=False)
                 case [b"message", name, text]:
-                    await self._tell(name.decode(), text)
+                    try:
+                        event = LiveEvent.model_validate_json(text)
+                    except ValidationError:
+                        # From a process of another version.
+                        self._on_dropped(1)
+                        continue
+                    await self._here.publish(ConversationId(name.decode().removeprefix(CHANNELS)), event)
                 case [b"subscribe", confirmed, _]:
                     channel = confirmed.decode()
                     self._unanswered[channel] -= 1
@@ -163,15 +167,6 @@ class RedisEvents:
                         del self._unanswered[channel]
                         if channel in self._watched:
                             self._watched[channel].confirmed.set()
-
-    async def _tell(self, name: str, text: bytes) -> None:
-        try:
-            event = LiveEvent.model_validate_json(text)
-        except ValidationError:
-            # From a process of another version.
-            self._on_dropped(1)
-            return
-        await self._here.publish(ConversationId(name.removeprefix(CHANNELS)), event)
 
 
 class _Channel:

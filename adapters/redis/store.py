@@ -1,6 +1,6 @@
 """Redis store: conversations, outbox, dead letters, institutions and records; `store.lua` defines the layout."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -150,9 +150,13 @@ class RedisConversations(_Repository):
         """Restore in batches: one script for a long conversation would block all other commands."""
         head = archive.head
         unfinished, _ = await self._replace_all(head.id, lambda stored: head.being_restored(over=stored.version))
-        for piece in _pieces(archive):
-            if not await self._run("add", head.id, unfinished.version, *piece):
-                raise _contended(head.id)
+        parts = (archive.transitions, archive.utterances, archive.turns, archive.receipts, archive.outbox)
+        for position, records in enumerate(parts):
+            for start in range(0, len(records), RESTORED_AT_ONCE):
+                piece: list[tuple[Any, ...]] = [()] * len(parts)
+                piece[position] = records[start : start + RESTORED_AT_ONCE]
+                if not await self._run("add", head.id, unfinished.version, *_records(*piece)):
+                    raise _contended(head.id)
         for letter in archive.dead_letters:
             await self._run("add_letter", *_letter(letter))
         if not await self._run("set_head", head.id, unfinished.version, *_head(head, archive.utterances)):
@@ -186,18 +190,20 @@ class RedisOutbox(_Repository, RowChanges):
         # It changed; or it is equal, serialised differently by another version.
         return await self._change(row.id, lambda stored: sending if stored == row else None)
 
-    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
+    async def mark_sent(
+        self, row: OutboxRow, *, platform_message_id: str, at: datetime, reported_by: datetime | None = None
+    ) -> OutboxRow | None:
         # Usually the row is unchanged and no status arrived before its platform id: the script checks both.
         stored, before, parked = row, _json(row).encode(), list[StatusUpdate]()
         for _ in range(ATTEMPTS):
-            sent = stored.sent(platform_message_id=platform_message_id, at=at)
+            sent = stored.sent(platform_message_id=platform_message_id, at=at, reported_by=reported_by)
             for update in parked:
                 sent = sent.reported(update)
             if await self._replace(before, sent, parked=len(parked)):
-                return
+                return sent
             found = await self._row(row.id)
             if found is None:
-                return
+                return None
             stored, before = OutboxRow.model_validate_json(found), found
             parked = _values(StatusUpdate, await self._command("LRANGE", f"{KEYS}parked:{_platform_of(sent)}", 0, -1))
         raise _contended(row.id)
@@ -379,22 +385,6 @@ def _records(
         *_group([(receipt.message.id, _json(receipt)) for receipt in receipts]),
         *_group([_row_parts(row) for row in rows]),
     ]
-
-
-def _pieces(archive: ConversationArchive) -> Iterator[list[Argument]]:
-    """Yield the archive's records in their order, in batches for a script."""
-    groups: tuple[tuple[Any, ...], ...] = (
-        archive.transitions,
-        archive.utterances,
-        archive.turns,
-        archive.receipts,
-        archive.outbox,
-    )
-    for position, records in enumerate(groups):
-        for start in range(0, len(records), RESTORED_AT_ONCE):
-            piece: list[tuple[Any, ...]] = [()] * len(groups)
-            piece[position] = records[start : start + RESTORED_AT_ONCE]
-            yield _records(*piece)
 
 
 def _group(members: Sequence[tuple[Argument, ...]]) -> list[Argument]:

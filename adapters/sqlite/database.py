@@ -109,7 +109,13 @@ class Database:
             group, running = self._next_group()
             if group:
                 self._run_group(connection, group)
-                _resolve(group)
+                by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+                for job in group:
+                    by_loop.setdefault(job.loop, []).append(job)
+                for loop, jobs in by_loop.items():
+                    # The loop may be closed when a test or a process ends early; then no caller waits for the result.
+                    with suppress(RuntimeError):
+                        loop.call_soon_threadsafe(_set_results, jobs)
         connection.close()
 
     def _open(self) -> sqlite3.Connection:
@@ -147,7 +153,15 @@ class Database:
         try:
             connection.execute("BEGIN IMMEDIATE")
             for job in group:
-                _run_job(connection, job)
+                connection.execute("SAVEPOINT job")
+                try:
+                    job.result = job.work(connection)
+                except BaseException as exc:
+                    if isinstance(exc, sqlite3.Error) and not isinstance(exc, FAULTS_OF_A_JOB):
+                        raise
+                    job.error = exc
+                    connection.execute("ROLLBACK TO job")
+                connection.execute("RELEASE job")
             connection.execute("COMMIT")
         except sqlite3.Error as exc:
             with suppress(sqlite3.Error):
@@ -155,28 +169,6 @@ class Database:
             for job in group:
                 job.error = job.unavailable(f"SQLite: {exc}")
                 job.error.__cause__ = exc
-
-
-def _run_job(connection: sqlite3.Connection, job: _Job) -> None:
-    connection.execute("SAVEPOINT job")
-    try:
-        job.result = job.work(connection)
-    except BaseException as exc:
-        if isinstance(exc, sqlite3.Error) and not isinstance(exc, FAULTS_OF_A_JOB):
-            raise
-        job.error = exc
-        connection.execute("ROLLBACK TO job")
-    connection.execute("RELEASE job")
-
-
-def _resolve(group: list[_Job]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
-    for job in group:
-        by_loop.setdefault(job.loop, []).append(job)
-    for loop, jobs in by_loop.items():
-        # The loop may be closed when a test or a process ends early; then no caller waits for the result.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_set_results, jobs)
 
 
 def _set_results(jobs: list[_Job]) -> None:

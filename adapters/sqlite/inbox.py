@@ -235,7 +235,14 @@ def _append(c: sqlite3.Connection, message: InboundMessage, row: str) -> Appende
         "SELECT conversation_id, sequence FROM inbox_seen WHERE dedup_key = ?", (message.dedup_key,)
     ).fetchone()
     if seen is not None:
-        return Appended(_rearm(c, ConversationId(seen[0]), seen[1], at), ConversationId(seen[0]))
+        pending = c.execute("SELECT 1 FROM inbox_entries WHERE conversation_id = ? AND sequence = ?", seen).fetchone()
+        if pending is not None:
+            c.execute(
+                "UPDATE inbox_conversations SET due_at = min(coalesce(due_at, ?1), ?1) WHERE conversation_id = ?2",
+                (at, seen[0]),
+            )
+        arrival = Arrival.DUPLICATE_DONE if pending is None else Arrival.DUPLICATE_PENDING
+        return Appended(arrival, ConversationId(seen[0]))
     sequence = _add(c, conversation_id, row, at)
     c.execute("INSERT INTO inbox_seen VALUES (?, ?, ?, ?)", (message.dedup_key, conversation_id, sequence, at))
     return Appended(Arrival.ACCEPTED, conversation_id)
@@ -250,19 +257,6 @@ def _add(c: sqlite3.Connection, conversation_id: ConversationId, row: str, at: i
     ).fetchone()
     c.execute("INSERT INTO inbox_entries VALUES (?, ?, 0, ?)", (conversation_id, sequence, row))
     return int(sequence)
-
-
-def _rearm(c: sqlite3.Connection, conversation_id: ConversationId, sequence: int, at: int) -> Arrival:
-    pending = c.execute(
-        "SELECT 1 FROM inbox_entries WHERE conversation_id = ? AND sequence = ?", (conversation_id, sequence)
-    ).fetchone()
-    if pending is None:
-        return Arrival.DUPLICATE_DONE
-    c.execute(
-        "UPDATE inbox_conversations SET due_at = min(coalesce(due_at, ?1), ?1) WHERE conversation_id = ?2",
-        (at, conversation_id),
-    )
-    return Arrival.DUPLICATE_PENDING
 
 
 def _require_mine(c: sqlite3.Connection, lease: Lease) -> None:

@@ -287,18 +287,21 @@ class SqliteOutbox(_Repository, RowChanges):
         query = "SELECT row FROM outbox WHERE conversation_id = ? AND unsent = 1 ORDER BY number"
         return await self._all(OutboxRow, query, conversation_id)
 
-    async def mark_sent(self, row: OutboxRow, *, platform_message_id: str, at: datetime) -> None:
-        def work(c: sqlite3.Connection) -> None:
+    async def mark_sent(
+        self, row: OutboxRow, *, platform_message_id: str, at: datetime, reported_by: datetime | None = None
+    ) -> OutboxRow | None:
+        def work(c: sqlite3.Connection) -> OutboxRow | None:
             stored = _outbox_row(c, row.id)
             if stored is None:
-                return
-            sent = stored.sent(platform_message_id=platform_message_id, at=at)
+                return None
+            sent = stored.sent(platform_message_id=platform_message_id, at=at, reported_by=reported_by)
             parked = "DELETE FROM parked_statuses WHERE platform_key = ? RETURNING record"
             for (text,) in c.execute(parked, (_platform_key_of(sent),)).fetchall():
                 sent = sent.reported(StatusUpdate.model_validate_json(text))
             c.execute(ROW, _outbox_values(sent))
+            return sent
 
-        await self._run(work)
+        return await self._run(work)
 
     async def apply_status(self, update: StatusUpdate) -> OutboxRow | None:
         def work(c: sqlite3.Connection) -> OutboxRow | None:

@@ -197,14 +197,23 @@ class _Reading:
             numbers = list(self._spoken())
             if not numbers and not _SIGNED.search(self.rest) and not self.words.noon_pattern.search(self.rest):
                 return
-        yield from self._signed_money()
-        yield from self._dates()
+        # A currency sign is money whatever is next to it.
+        for match in _SIGNED.finditer(self.rest):
+            start, number = match.start(), match["after"]
+            if number is None and (before := _ENDS_IN_NUMBER.search(self.rest[max(0, start - 16) : start])):
+                start, number = start - len(before[0]), before[1]
+            yield self._atom(Kind.MONEY, f"{match['sign']} {_canonical(number or '')}", start, match.end())
+        for match in _DATE.finditer(self.rest):
+            parts = [int(part) for part in re.split(r"[/.-]", match[0])]
+            if match[1] == "/" or len(parts) > 2:
+                ordered = parts if parts[0] <= 31 else parts[::-1]
+                yield self._atom(Kind.DATE, "/".join(map(str, ordered)), *match.span())
         yield from self._long_numbers()
         days = list(self._days())
         times = sorted(self._times())
         yield from self._sizes_and_codes()
-        numbers = sorted((*self._digits(), *self._spoken()))
-        numbers = list(self._without_bare_hours(numbers, times, days))
+        digits = (_Number(*one.span(), _canonical(one[0]), spoken=False) for one in _NUMBER.finditer(self.rest))
+        numbers = list(self._without_bare_hours(sorted((*digits, *self._spoken())), times, days))
         yield from self._hours(sorted(times), days)
         yield from self._counts(numbers)
 
@@ -265,21 +274,6 @@ class _Reading:
                 continue
             if not self.words.proper.issuperset(plain.split("-")):
                 yield Atom(Kind.NAME, plain, word)
-
-    def _signed_money(self) -> Iterator[Atom]:
-        """A currency sign is money whatever is next to it."""
-        for match in _SIGNED.finditer(self.rest):
-            start, number = match.start(), match["after"]
-            if number is None and (before := _ENDS_IN_NUMBER.search(self.rest[max(0, start - 16) : start])):
-                start, number = start - len(before[0]), before[1]
-            yield self._atom(Kind.MONEY, f"{match['sign']} {_canonical(number or '')}", start, match.end())
-
-    def _dates(self) -> Iterator[Atom]:
-        for match in _DATE.finditer(self.rest):
-            parts = [int(part) for part in re.split(r"[/.-]", match[0])]
-            if match[1] == "/" or len(parts) > 2:
-                ordered = parts if parts[0] <= 31 else parts[::-1]
-                yield self._atom(Kind.DATE, "/".join(map(str, ordered)), *match.span())
 
     def _long_numbers(self) -> Iterator[Atom]:
         for match in _LONG.finditer(self.rest):
@@ -363,10 +357,6 @@ class _Reading:
                 self._take(*match.span())
             else:
                 yield self._atom(Kind.CODE, match[0], *match.span())
-
-    def _digits(self) -> Iterator[_Number]:
-        for match in _NUMBER.finditer(self.rest):
-            yield _Number(match.start(), match.end(), _canonical(match[0]), spoken=False)
 
     def _spoken(self) -> Iterator[_Number]:
         """Numbers written in words, in whichever language reads most of them."""

@@ -127,7 +127,11 @@ class Floor:
         if leaked := self._leaks.run_in(draft, person.text) or self._leaks.terms_in(draft):
             found.append((_leak(leaked, None, "this is text of the instructions, not of a reply"), None))
         for part in parts:
-            found += self._missing_sources(part, number)
+            unknown = [source for source in part.sources if source not in self._facts_of]
+            if unknown or (part.says is PartKind.INFORM and not part.sources):
+                why = f"there is no passage {unknown[0][:EXCERPT]}" if unknown else "what informs cites a passage"
+                missing = Finding(rule=Rule.SOURCE_MISSING, excerpt=part.text[:EXCERPT], sentence=number, why=why)
+                found.append((missing, None))
             cited = tuple(self._facts_of[source] for source in part.sources if source in self._facts_of)
             for sentence in sentences(part.text):
                 found += self._findings(sentence, number, part.says, cited, person)
@@ -250,12 +254,6 @@ class Floor:
             return False
         return asked or not atom.units & self._everything.counted
 
-    def _missing_sources(self, part: ReplyPart, number: int) -> Iterator[_Found]:
-        unknown = [source for source in part.sources if source not in self._facts_of]
-        if unknown or (part.says is PartKind.INFORM and not part.sources):
-            why = f"there is no passage {unknown[0][:EXCERPT]}" if unknown else "what informs cites a passage"
-            yield Finding(rule=Rule.SOURCE_MISSING, excerpt=part.text[:EXCERPT], sentence=number, why=why), None
-
     def _explained(self, found: Sequence[_Found]) -> tuple[Finding, ...]:
         """The findings, each once; the first of them with the passage that comes nearest."""
         explained = dict[Finding, Finding]()
@@ -289,11 +287,16 @@ class Floor:
         if known.person_address:
             address = self._atoms(f"+{known.person_address.lstrip('+')}")
             facts.add(atom for atom in address if atom.kind in (Kind.PHONE, Kind.DIGITS))
+        # Sums and products of the person's own numbers: "2 adults and 3 children" are 5.
+        numbers = [float(value) for value in facts.counts][:_MOST_ADDENDS]
+        sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
+        products = (one * two for one, two in combinations(numbers, 2))
+        totals = {f"{value:.12g}" for value in (*sums, *products)}
         return _Person(
             facts,
             folded(seen("\n".join(known.person_texts))),
             _words_of(*known.person_texts, *name),
-            written | _totals(facts.counts),
+            written | totals,
             frozenset(value for kind, value in facts.values if kind is Kind.UNREADABLE),
         )
 
@@ -328,13 +331,6 @@ def _refused_unread(texts: Sequence[str]) -> Finding | None:
 def _normalised(sentence: str) -> str:
     """A sentence in small letters with single blanks; the sign that ends it is kept, as a question states nothing."""
     return " ".join(sentence.casefold().split())
-
-
-def _totals(counts: Iterable[str]) -> set[str]:
-    numbers = [float(value) for value in counts][:_MOST_ADDENDS]
-    sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
-    products = (one * two for one, two in combinations(numbers, 2))
-    return {f"{value:.12g}" for value in (*sums, *products)}
 
 
 def _is_among(name: str, words: frozenset[str]) -> bool:

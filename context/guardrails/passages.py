@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from markdown_it import MarkdownIt
 
 from contracts.guardrails import Passage
-from contracts.institution import Asset, BusinessLine, Institution
+from contracts.institution import Asset, Institution
 
 PRINCIPLES = "principles.md"
 PRICES_SETTING = "say_listed_prices"
@@ -24,7 +24,15 @@ def passages_of(institution: Institution) -> tuple[Passage, ...]:
     return (
         *_blocks("about", about, line=None),
         *(Passage(id=f"principle.{one.id}", text=f"{one.title}. {one.text}") for one in institution.principles),
-        *(passage for line in institution.lines for passage in _line(line)),
+        *(
+            passage
+            for line in institution.lines
+            # The summary, which every prompt shows, and the section.
+            for passage in (
+                Passage(id=f"line.{line.id}", text=f"{line.name}: {line.summary}", line=line.id),
+                *_blocks(f"line.{line.id}", line.body, line=line.id),
+            )
+        ),
         *(
             Passage(id=f"intent.{one.id}", text="\n".join((one.answer, *one.options)), line=one.line)
             for one in institution.intents
@@ -46,12 +54,6 @@ def _translated(institution: Institution, language: str) -> Iterator[Passage]:
             yield Passage(id=f"said.{language}.intent.{intent.id}", text=text, line=intent.line)
 
 
-def _line(line: BusinessLine) -> Iterator[Passage]:
-    """The summary of a business line, which every prompt shows, and its section."""
-    yield Passage(id=f"line.{line.id}", text=f"{line.name}: {line.summary}", line=line.id)
-    yield from _blocks(f"line.{line.id}", line.body, line=line.id)
-
-
 def says_listed_prices(institution: Institution) -> bool:
     """Whether the institution lets replies repeat prices that its documents list: `say_listed_prices: yes`."""
     settings = _section(institution.documents.get(PRINCIPLES, ""), "Settings")
@@ -68,17 +70,7 @@ def _section(document: str, name: str) -> str:
 
 def _blocks(prefix: str, markdown: str, *, line: str | None) -> Iterator[Passage]:
     """Every paragraph and bullet of a text, numbered; settings ("- key: value") are left out."""
-    heading, number = "", 0
-    for kind, text in _texts(markdown):
-        if kind == "heading":
-            heading = text
-        elif kind == "text":
-            number += 1
-            yield Passage(id=f"{prefix}.{number}", text=text, line=line, heading=heading)
-
-
-def _texts(markdown: str) -> Iterator[tuple[str, str]]:
-    opened: list[str] = []
+    heading, number, opened = "", 0, list[str]()
     for token in MarkdownIt("commonmark").parse(markdown):
         if token.nesting > 0:
             opened.append(token.type)
@@ -86,8 +78,11 @@ def _texts(markdown: str) -> Iterator[tuple[str, str]]:
             opened.pop()
         elif token.type == "inline":
             text = " ".join(token.content.split())
-            setting = "bullet_list_open" in opened and re.match(r"[a-z_]+: ", text)
-            yield "heading" if "heading_open" in opened else "setting" if setting else "text", text
+            if "heading_open" in opened:
+                heading = text
+            elif "bullet_list_open" not in opened or not re.match(r"[a-z_]+: ", text):
+                number += 1
+                yield Passage(id=f"{prefix}.{number}", text=text, line=line, heading=heading)
 
 
 def _asset_text(asset: Asset) -> str:

@@ -665,7 +665,8 @@ def _options(panel: Panel) -> dict[str, Any]:
             "pieType": "donut",
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         }
-    return {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}, "colorMode": "value"}
+    options = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}}
+    return options | {"colorMode": "value"} if panel.kind == "stat" else options
 
 
 def files() -> dict[Path, str]:

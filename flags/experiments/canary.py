@@ -83,36 +83,28 @@ class CanaryWatch:
         """
         stepped_back = []
         for compiled in (await self._flags.load()).values():
-            flag = compiled.flag
-            has_reach = any(flag.share_of(segment) > 0 for segment in flag.segments or (None,))
-            if flag.status is Status.CANARY and has_reach and await self._look_at(flag, compiled.revision):
-                stepped_back.append(flag.key)
+            flag, revision = compiled.flag, compiled.revision
+            if flag.status is not Status.CANARY or not any(map(flag.share_of, flag.segments or (None,))):
+                continue
+            # Only this revision: an earlier one compared another share of other persons.
+            subject, names = canary_subject(flag.key, revision), [variant.name for variant in flag.answers]
+            decision = step_back(flag, await observed(self._store, subject, names, at=self._clock.now()))
+            if decision is None:
+                continue
+            segments = tuple(
+                segment.model_copy(update={"percentage": None if segment.percentage is None else 0.0})
+                for segment in flag.segments
+            )
+            back = flag.model_copy(update={"percentage": 0.0, "segments": segments})
+            try:
+                await self._flags.put(back, author=AUTHOR, reason=decision.reason[:500], expected=revision)
+            except ChangeRefusedError:
+                # The flag changed just now, perhaps by another worker that came to the same decision.
+                continue
+            CANARY_STEPS_BACK.inc()
+            log.error("flag.stepped_back", flag=flag.key, metric=decision.worse.metric.name, version=revision)
+            stepped_back.append(flag.key)
         return stepped_back
-
-    async def _look_at(self, flag: Flag, revision: int) -> bool:
-        # Only this revision: an earlier one compared another share of other persons.
-        subject = canary_subject(flag.key, revision)
-        names = [variant.name for variant in flag.answers]
-        decision = step_back(flag, await observed(self._store, subject, names, at=self._clock.now()))
-        if decision is None:
-            return False
-        back = flag.model_copy(
-            update={
-                "percentage": 0.0,
-                "segments": tuple(
-                    segment.model_copy(update={"percentage": None if segment.percentage is None else 0.0})
-                    for segment in flag.segments
-                ),
-            }
-        )
-        try:
-            await self._flags.put(back, author=AUTHOR, reason=decision.reason[:500], expected=revision)
-        except ChangeRefusedError:
-            # The flag changed just now, perhaps by another worker that came to the same decision.
-            return False
-        CANARY_STEPS_BACK.inc()
-        log.error("flag.stepped_back", flag=flag.key, metric=decision.worse.metric.name, version=revision)
-        return True
 
 
 class ExperimentWatch:

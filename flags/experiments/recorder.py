@@ -140,27 +140,21 @@ class Recorder:
     def _rows(self, assignments: Iterable[Assignment], person: str) -> Iterator[tuple[Assignment, _Shard, Row]]:
         """Yield the row of each assignment to add to; none where too many shards wait for the store."""
         for assignment in assignments:
-            if found := self._row(assignment, person):
-                found[0].is_written = False
-                _RECORDED.inc()
-                yield assignment, *found
-
-    def _row(self, assignment: Assignment, person: str) -> tuple[_Shard, Row] | None:
-        subject = assignment.subject
-        key = (pseudonym(self._salt, subject, person), assignment.variant)
-        shard = self._open.get(subject)
-        if shard is not None and key in shard.rows:
-            return shard, shard.rows[key]
-        if shard is None or shard.is_full:
-            if len(self._full) >= BACKLOG:
-                _DROPPED.inc()
-                return None
-            if shard is not None:
-                self._full.append(shard)
-            self._opened += 1
-            self._open[subject] = shard = _Shard(f"{subject}/{self._writer}-{self._opened:06d}")
-        shard.rows[key] = row = Row()
-        return shard, row
+            subject = assignment.subject
+            key = (pseudonym(self._salt, subject, person), assignment.variant)
+            shard = self._open.get(subject)
+            if shard is None or (shard.is_full and key not in shard.rows):
+                if len(self._full) >= BACKLOG:
+                    _DROPPED.inc()
+                    continue
+                if shard is not None:
+                    self._full.append(shard)
+                self._opened += 1
+                self._open[subject] = shard = _Shard(f"{subject}/{self._writer}-{self._opened:06d}")
+            row = shard.rows.setdefault(key, Row())
+            shard.is_written = False
+            _RECORDED.inc()
+            yield assignment, shard, row
 
     async def _write(self, shard: _Shard) -> None:
         for _ in range(ATTEMPTS):

@@ -179,11 +179,14 @@ class ExperimentStore:
         if experiment.started_at is None:
             return False
         ended = experiment.ended_at
-        return any(
-            _assigns_differently(change.flag, experiment)
-            for change in await self._flags.history(experiment.flag_key)
-            if change.at >= experiment.started_at and (ended is None or change.at < ended)
-        )
+        for change in await self._flags.history(experiment.flag_key):
+            flag, is_within = change.flag, change.at >= experiment.started_at and (ended is None or change.at < ended)
+            # A disabled or missing flag assigns no person, as in a pause.
+            if not is_within or flag is None or flag.status is Status.DISABLED:
+                continue
+            if flag.status is not Status.AB_TEST or assignment_of(flag) != experiment.assignment:
+                return True
+        return False
 
     async def _read(self, key: str) -> tuple[Experiment, int]:
         record = await self._store.get(COLLECTION, key, at=self._clock.now())
@@ -215,10 +218,3 @@ def _read(record: Record) -> Experiment | None:
     except ValidationError as exc:
         log.error("experiment.unreadable", experiment=record.key, error=type(exc).__name__)
         return None
-
-
-def _assigns_differently(flag: Flag | None, experiment: Experiment) -> bool:
-    """Return whether the flag assigns by other rules; a disabled or missing one assigns no person, as in a pause."""
-    if flag is None or flag.status is Status.DISABLED:
-        return False
-    return flag.status is not Status.AB_TEST or assignment_of(flag) != experiment.assignment

@@ -29,7 +29,6 @@ from prompts.caching.questions import (
     Place,
     Question,
     ScopeParts,
-    SemanticPlace,
     holds_any,
     keys_of,
     may_stand,
@@ -145,7 +144,13 @@ class AnswerCache:
             hit = self._hit(CacheLevel.TEMPLATE, template)
         else:
             hit = await self._find_semantic(question)
-        self._count(question.task, hit)
+        if hit is None:
+            self.statistics.misses[question.task] += 1
+            CACHE_MISSES.labels(question.task).inc()
+        else:
+            self.statistics.hits[question.task, hit.level] += 1
+            CACHE_HITS.labels(question.task, hit.level).inc()
+        CACHE_HIT_RATE.set(self.statistics.hit_rate)
         return hit
 
     async def keep(self, question: Question, text: str) -> bool:
@@ -158,7 +163,11 @@ class AnswerCache:
             return await self._keep_template(question, text)
         answer = KeptAnswer(text=text, at=self._now())
         await self._put(CacheLevel.EXACT, question.exact, _packed(answer), self._ttls.exact)
-        await self._keep_semantic(question.semantic, answer)
+        if (place := question.semantic) is not None and self._embedder is not None:
+            (vector,) = await self._embedder.embed([place.text])
+            signed = answer.model_copy(update={"signature": place.signature})
+            spot = Place(place.scope, place.key)
+            await self._put(CacheLevel.SEMANTIC, spot, _packed(signed, vector), self._ttls.semantic)
         await self._keep_template(question, text)
         return True
 
@@ -229,17 +238,15 @@ class AnswerCache:
             if answer is not None and self._embedder is not None and len(vector) == 4 * self._embedder.width:
                 index.add(entry.key, answer.signature, vector, number=entry.number)
 
-    async def _keep_semantic(self, place: SemanticPlace | None, answer: KeptAnswer) -> None:
-        if place is None or self._embedder is None:
-            return
-        (vector,) = await self._embedder.embed([place.text])
-        signed = answer.model_copy(update={"signature": place.signature})
-        spot = Place(place.scope, place.key)
-        await self._put(CacheLevel.SEMANTIC, spot, _packed(signed, vector), self._ttls.semantic)
-
     async def _keep_template(self, question: Question, text: str) -> bool:
-        place = question.template
-        if place is None or not _is_wording(text, question):
+        """Keep a wording of the canonical answer that holds nothing personal."""
+        if (place := question.template) is None:
+            return False
+        try:
+            said = ResponseDraft.model_validate_json(text).text
+        except ValidationError:
+            return False
+        if not says_again(said, place.canonical) or holds_any(said, question.private):
             return False
         answer = KeptAnswer(text=text, at=self._now())
         await self._put(CacheLevel.TEMPLATE, place, _packed(answer), self._ttls.template)
@@ -258,15 +265,6 @@ class AnswerCache:
         age = max(timedelta(0), self._now() - kept.at)
         return Hit(kept.text, level, similarity, age, self._chance() < self._sample)
 
-    def _count(self, task: str, hit: Hit | None) -> None:
-        if hit is None:
-            self.statistics.misses[task] += 1
-            CACHE_MISSES.labels(task).inc()
-        else:
-            self.statistics.hits[task, hit.level] += 1
-            CACHE_HITS.labels(task, hit.level).inc()
-        CACHE_HIT_RATE.set(self.statistics.hit_rate)
-
 
 def _may_be_kept(question: Question, text: str) -> bool:
     """Whether the answer may be given to others: nothing personal in it, and a decision that is sure enough."""
@@ -278,16 +276,6 @@ def _may_be_kept(question: Question, text: str) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def _is_wording(text: str, question: Question) -> bool:
-    """Whether an answer is a wording of the canonical answer, and holds nothing personal."""
-    try:
-        said = ResponseDraft.model_validate_json(text).text
-    except ValidationError:
-        return False
-    is_wording = question.template is not None and says_again(said, question.template.canonical)
-    return is_wording and not holds_any(said, question.private)
 
 
 def _compared(task: str, before: str, after: str) -> SampleOutcome:

@@ -195,31 +195,25 @@ class _Reading:
         return [token for place, token in enumerate(written) if place not in polite]
 
     def _read(self, token: str, *, begins: bool) -> None:
-        if token[0].isdigit():
+        if token[0].isdigit() or token in _COUNTING_SIGNS:
             # With its separators: 1.500 and 1,500 are other numbers in other languages.
-            self._found["spelled"].append(token)
-            self._note(token, "numbers")
-        elif token in _COUNTING_SIGNS:
             self._found["spelled"].append(token)
             self._note(token, "numbers")
         elif token[0].isalnum():
             flat = _REPEATED.sub(r"\1", folded(token))
             is_name = not begins and token[0].isupper() and not token.isupper()
             for word in WORDS.short_forms.get(flat, flat).split():
-                self._read_word(word, is_name=is_name)
+                if not is_name and self._repairs and word not in self._known.words:
+                    self._repairs -= 1
+                    word = self._known.repaired(word)
+                self._found["spelled"].append(word)
+                is_copula = self._asked and word in WORDS.copulas
+                self._turns, self._asked = word in _MEANINGFUL, word in WORDS.question_words
+                if word not in WORDS.fillers and not is_copula:
+                    self._note_word(word, is_name=is_name)
         elif unicodedata.category(token).startswith("S"):
             # A thumb up and a thumb down are different answers.
             self._note(token, "unknown")
-
-    def _read_word(self, word: str, *, is_name: bool) -> None:
-        if not is_name and self._repairs and word not in self._known.words:
-            self._repairs -= 1
-            word = self._known.repaired(word)
-        self._found["spelled"].append(word)
-        is_copula = self._asked and word in WORDS.copulas
-        self._turns, self._asked = word in _MEANINGFUL, word in WORDS.question_words
-        if word not in WORDS.fillers and not is_copula:
-            self._note_word(word, is_name=is_name)
 
     def _note_word(self, word: str, *, is_name: bool) -> None:
         if word in WORDS.number_words:

@@ -38,7 +38,20 @@ class VectorIndex:
 
     def add(self, key: str, signature: str, vector: bytes, *, number: int) -> None:
         """Add a row, or replace the one of that key. Raises ConfigurationError: the vector has another width."""
-        row = self._row_for(key)
+        if key in self._rows:
+            row = self._rows[key]
+        elif len(self._keys) < self._most:
+            row = len(self._keys)
+            self._keys.append("")
+            self._signatures.append("")
+            if len(self._keys) > len(self._matrix):
+                more = np.zeros((min(2 * len(self._matrix), self._most), self._width), dtype=np.float32)
+                more[: len(self._matrix)] = self._matrix
+                self._matrix = more
+        else:
+            row, self._next = self._next, (self._next + 1) % self._most
+            if self._rows.get(self._keys[row]) == row:
+                del self._rows[self._keys[row]]
         self._matrix[row] = self._vector(vector)
         self._signatures[row], self._keys[row], self._rows[key] = signature, key, row
         self.last_number = max(self.last_number, number)
@@ -60,22 +73,6 @@ class VectorIndex:
                 return Near(self._keys[row], min(1.0, float(similar[row]))), is_refused
             is_refused = True
         return None, is_refused
-
-    def _row_for(self, key: str) -> int:
-        if key in self._rows:
-            return self._rows[key]
-        if len(self._keys) < self._most:
-            self._keys.append("")
-            self._signatures.append("")
-            if len(self._keys) > len(self._matrix):
-                more = np.zeros((min(2 * len(self._matrix), self._most), self._width), dtype=np.float32)
-                more[: len(self._matrix)] = self._matrix
-                self._matrix = more
-            return len(self._keys) - 1
-        row, self._next = self._next, (self._next + 1) % self._most
-        if self._rows.get(self._keys[row]) == row:
-            del self._rows[self._keys[row]]
-        return row
 
     def _vector(self, raw: bytes) -> NDArray[np.float32]:
         vector = np.frombuffer(raw, dtype="<f4")

@@ -113,7 +113,13 @@ class Grouper(Generic[Item, Result]):
         try:
             return await waiting.future
         finally:
-            self._leave(waiting)
+            if waiting.future.cancelled():
+                self._waiting.pop(waiting, None)
+                if not self._waiting:
+                    self._stop_timer()
+                for batch in list(self._running):
+                    if waiting in batch.members and all(member.future.done() for member in batch.members):
+                        batch.task.cancel()
 
     async def close(self) -> None:
         """Refuse new items; callers that wait get GroupClosedError."""
@@ -156,35 +162,21 @@ class Grouper(Generic[Item, Result]):
 
     def _finish(self, batch: _Batch[Item, Result], task: "asyncio.Task[Sequence[Result]]") -> None:
         self._running.pop(batch, None)
-        _settle(batch.members, task)
+        error = GroupClosedError("the process is stopping") if task.cancelled() else task.exception()
+        if error is not None:
+            for waiting in batch.members:
+                _fail(waiting, error)
+        else:
+            for waiting, result in zip(batch.members, task.result(), strict=True):
+                if not waiting.future.done():
+                    waiting.future.set_result(result)
         if self._waiting and not self._closed:
             self._dispatch()
-
-    def _leave(self, waiting: _Waiting[Item, Result]) -> None:
-        if not waiting.future.cancelled():
-            return
-        self._waiting.pop(waiting, None)
-        if not self._waiting:
-            self._stop_timer()
-        for batch in list(self._running):
-            if waiting in batch.members and all(member.future.done() for member in batch.members):
-                batch.task.cancel()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _settle(members: Sequence[_Waiting[Item, Result]], task: "asyncio.Task[Sequence[Result]]") -> None:
-    error = GroupClosedError("the process is stopping") if task.cancelled() else task.exception()
-    if error is not None:
-        for waiting in members:
-            _fail(waiting, error)
-        return
-    for waiting, result in zip(members, task.result(), strict=True):
-        if not waiting.future.done():
-            waiting.future.set_result(result)
 
 
 def _fail(waiting: _Waiting[Any, Any], error: BaseException) -> None:

@@ -90,7 +90,10 @@ class Breaker:
         """
         if not self.admits:
             BREAKER_REFUSED.inc()
-            raise ModelUnavailableError("its circuit is open", retry_after=self._left())
+            # Until the next probe; during a probe, whose end is not known, the shortest pause.
+            left = timedelta(seconds=(self._opens_again or 0.0) - self._monotonic())
+            pause = left if left > timedelta(0) else self._limits.first_pause
+            raise ModelUnavailableError("its circuit is open", retry_after=pause)
         probe = self._probing = self.circuit is Circuit.HALF_OPEN
         verdict, number = Verdict(), next(self._begun)
         self._running[number] = None
@@ -137,12 +140,6 @@ class Breaker:
             log.warning("breaker.opened", model=self._model)
         BREAKER_OPENED.inc()
         self._opens_again = self._monotonic() + self._pause.total_seconds()
-
-    def _left(self) -> timedelta:
-        """Return the time until the next probe; during a probe, whose end is not known, the shortest pause."""
-        assert self._opens_again is not None  # noqa: S101 - only an open circuit refuses
-        left = timedelta(seconds=self._opens_again - self._monotonic())
-        return left if left > timedelta(0) else self._limits.first_pause
 
 
 @dataclass

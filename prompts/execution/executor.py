@@ -101,7 +101,9 @@ class Executor:
                     if self._cache is not None and hit is not None and hit.sampled:
                         # The only measure of how often the cache is wrong.
                         self._cache.compare(hit, task.name, answer.text)
-                    if question is not None and _is_the_models_own(answer, request):
+                    # Only what the model that was asked has answered itself, at once: no other one's, no repair.
+                    is_own = answer.outcome == "ok" and answer.model.startswith(request.model)
+                    if question is not None and is_own:
                         fresh = question, answer.text
                 result = TaskResult(answer.value, self._record(task, context, clock, started, answer), fresh=fresh)
             except WorkerError as exc:
@@ -212,11 +214,6 @@ async def _checked(response: ModelResponse, task: PromptTask[T]) -> T:
     except (ValidationError, UnusableModelOutputError):
         note_validation_failure(task.name, response.stop_reason)
         raise
-
-
-def _is_the_models_own(answer: _Answer[Any], request: ModelRequest) -> bool:
-    """Whether the model that was asked gave the answer itself, at once: not another one's, not a repair."""
-    return answer.outcome == "ok" and answer.model.startswith(request.model)
 
 
 def _reason(error: ValidationError | UnusableModelOutputError) -> str:

@@ -39,10 +39,12 @@ class RetryingModel:
         self._sleep = sleep
 
     async def complete(self, request: ModelRequest, *, on_text: TextHeard | None = None) -> ModelResponse:
-        asked, fallback = request.model, self._fallback_model
+        asked, fallback, breaker = request.model, self._fallback_model, self._breakers.of
         for attempt in range(ATTEMPTS):
             is_last = attempt + 1 == ATTEMPTS
-            if is_last or self._is_shut_out(request.model):
+            # The circuit of the model is open, and that of the fallback model is not.
+            is_shut_out = fallback and not breaker(request.model).admits and breaker(fallback).admits
+            if is_last or is_shut_out:
                 request = self._to_fallback(request)
             request.context.begin_attempt()
             try:
@@ -50,7 +52,12 @@ class RetryingModel:
             except ModelUnavailableError as exc:
                 if is_last:
                     raise
-                await self._pause(attempt, exc, request.context.remaining)
+                # Full jitter, or the provider's own `retry-after`, where there is time for it.
+                ceiling = min(MAX_PAUSE, BASE_PAUSE * 2**attempt)
+                wanted = max(exc.retry_after or timedelta(0), ceiling * self._chance())
+                if wanted >= request.context.remaining:
+                    raise
+                await self._sleep(wanted.total_seconds())
             except ModelRequestRejectedError:
                 # Another model may accept what this one refuses; the same one will not.
                 if fallback in (None, request.model):
@@ -63,27 +70,10 @@ class RetryingModel:
     async def close(self) -> None:
         await self._model.close()
 
-    def _is_shut_out(self, model: str) -> bool:
-        """Whether the circuit of the model is open and that of the fallback model is not."""
-        fallback = self._fallback_model
-        return fallback is not None and not self._breakers.of(model).admits and self._breakers.of(fallback).admits
-
     def _to_fallback(self, request: ModelRequest) -> ModelRequest:
         if self._fallback_model in (None, request.model):
             return request
         return request.model_copy(update={"model": self._fallback_model, "effort": None})
-
-    async def _pause(self, attempt: int, error: ModelUnavailableError, remaining: timedelta) -> None:
-        """Sleep with full jitter, or for the provider's own `retry-after` where there is time for it.
-
-        Raises:
-            ModelUnavailableError: `error`, when the pause would outlast the deadline.
-        """
-        ceiling = min(MAX_PAUSE, BASE_PAUSE * 2**attempt)
-        wanted = max(error.retry_after or timedelta(0), ceiling * self._chance())
-        if wanted >= remaining:
-            raise error
-        await self._sleep(wanted.total_seconds())
 
 
 class MeteredModel:

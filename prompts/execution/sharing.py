@@ -88,7 +88,14 @@ class SharingModel:
             return await self._ask(request)
         warmer = self._warmers.get(prefix)
         if warmer is None:
-            return await self._warm(request, prefix, statistics)
+            warmer = self._warmers[prefix] = _CacheWarmer()
+            try:
+                return await self._ask(request)
+            finally:
+                # Answered or not: the calls behind it do not wait for each other in turn.
+                del self._warmers[prefix]
+                warmer.answered.set()
+                statistics.note_batch(warmer.size)
         if self._waiting[usage] >= self._capacity:
             statistics.note_overflow()
             return await self._ask(request)
@@ -102,16 +109,6 @@ class SharingModel:
             self._waiting[usage] -= 1
         statistics.note_wait(self._monotonic() - began)
         return await self._ask(request)
-
-    async def _warm(self, request: ModelRequest, prefix: Hashable, statistics: BatchStatistics) -> ModelResponse:
-        warmer = self._warmers[prefix] = _CacheWarmer()
-        try:
-            return await self._ask(request)
-        finally:
-            # Answered or not: the calls behind it do not wait for each other in turn.
-            del self._warmers[prefix]
-            warmer.answered.set()
-            statistics.note_batch(warmer.size)
 
     async def _ask(self, request: ModelRequest) -> ModelResponse:
         response = await self._model.complete(request)

@@ -284,7 +284,11 @@ class Meter:
             return request, ZERO
         scopes = self._scopes(cost)
         filling = next((scope for scope in scopes if scope.is_filling), None)
-        wanted, smaller = (request, self.bound(request)), self._smaller(request)
+        wanted, smaller = (request, self.bound(request)), None
+        if self._economy_model not in (None, request.model):
+            economy = request.model_copy(update={"model": self._economy_model})
+            cheaper = (economy, self.bound(economy))
+            smaller = cheaper if cheaper[1] < wanted[1] else None
         candidates = [one for one in (None if filling and smaller else wanted, smaller) if one is not None]
         short = filling
         for candidate, amount in candidates:
@@ -299,14 +303,6 @@ class Meter:
         if short.scope is Scope.DAY:
             self.day.refuse()
         raise BudgetSpentError(f"the {short.scope} ceiling leaves too little for a call")
-
-    def _smaller(self, request: ModelRequest) -> tuple[ModelRequest, Decimal] | None:
-        """Return the request to the economy model, when that one costs less."""
-        if self._economy_model in (None, request.model):
-            return None
-        smaller = request.model_copy(update={"model": self._economy_model})
-        amount = self.bound(smaller)
-        return (smaller, amount) if amount < self.bound(request) else None
 
     def _scopes(self, cost: TurnCost) -> list[BudgetScope]:
         turn = cost.spent + cost.held

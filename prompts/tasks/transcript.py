@@ -35,19 +35,14 @@ class AnalysisView:
 
 
 def transcript_input(view: AnalysisView, **more: Any) -> TranscriptInput:
-    """Return the business line in question, and the conversation with `more` keys of its JSON."""
-    line = line_text(view.institution, view.conversation.business_line)
-    return TranscriptInput(line=line, conversation=_transcript_json(view, more))
+    """Return the business line in question, and the conversation as one line of JSON, with `more` keys.
 
-
-def _transcript_json(view: AnalysisView, more: dict[str, Any]) -> str:
-    """Return one line of JSON in which no text of a person can close the tag around it.
-
-    A very long conversation is shortened at its beginning; `omitted` counts the utterances that are left out.
+    No text of a person can close the tag around it. A very long conversation is shortened at its beginning; `omitted`
+    counts the utterances that are left out.
     """
     conversation = view.conversation
     said = _newest(view.transcript)
-    return escaped_json(
+    content = escaped_json(
         {
             "business_line": conversation.business_line,
             "channel": conversation.address.channel.value if conversation.address else None,
@@ -66,6 +61,7 @@ def _transcript_json(view: AnalysisView, more: dict[str, Any]) -> str:
             **more,
         }
     )
+    return TranscriptInput(line=line_text(view.institution, conversation.business_line), conversation=content)
 
 
 def _newest(transcript: Sequence[Utterance]) -> list[dict[str, Any]]:

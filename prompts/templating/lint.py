@@ -12,7 +12,7 @@ from contracts.yaml_file import YamlFile
 from prompts.pricing.tokens import estimated_tokens
 from prompts.templating.registry import PromptRegistry
 from prompts.templating.source import PromptInput, Sample, TemplateSource
-from prompts.templating.steps import Step, StepSource
+from prompts.templating.steps import StepSource
 from prompts.templating.template import PromptTemplate
 
 REPEATED_WORDS = 8
@@ -139,10 +139,18 @@ class Trial:
 
 
 def trials(registry: PromptRegistry) -> list[Trial]:
-    return [
-        *(trial for step in registry.steps.all() for trial in _step_trials(step)),
-        *(_sample_trial(template, sample) for template in registry.all() for sample in template.source.samples),
-    ]
+    """Try every case of the steps and every sample of the templates."""
+    found = []
+    for step in registry.steps.all():
+        for number, case in enumerate(step.source.tests, start=1):
+            try:
+                given = step.render(case.parameters)
+                problems = () if given == case.gives.strip() else (f"gives {given!r}, not {case.gives.strip()!r}",)
+            except ConfigurationError as exc:
+                problems = (str(exc),)
+            found.append(Trial(step.source.key, f"case {number}", problems))
+    found += [_sample_trial(template, sample) for template in registry.all() for sample in template.source.samples]
+    return found
 
 
 def sample_input(template: PromptTemplate, sample: Sample) -> PromptInput:
@@ -156,16 +164,6 @@ def sample_input(template: PromptTemplate, sample: Sample) -> PromptInput:
     except ValidationError as exc:
         said = problems_of(exc)
         raise ConfigurationError(f"the sample is no {template.input.__name__}: {said}") from exc
-
-
-def _step_trials(step: Step) -> Iterator[Trial]:
-    for number, case in enumerate(step.source.tests, start=1):
-        try:
-            given = step.render(case.parameters)
-            problems = () if given == case.gives.strip() else (f"gives {given!r}, not {case.gives.strip()!r}",)
-        except ConfigurationError as exc:
-            problems = (str(exc),)
-        yield Trial(step.source.key, f"case {number}", problems)
 
 
 def _sample_trial(template: PromptTemplate, sample: Sample) -> Trial:

@@ -346,6 +346,29 @@ async def test_rows_wait_for_their_time_and_for_their_turn(store: Store) -> None
     assert await store.outbox.unsent_count() == 1
 
 
+@pytest.mark.parametrize("by", ["status", "time"])
+async def test_an_accepted_row_whose_status_is_awaited_holds_back_the_next(store: Store, by: str) -> None:
+    await store.conversations.commit(turn_commit(replies=2))
+    first, second = await store.outbox.unsent(C1)
+    sending = await store.outbox.begin_send(first, deadline=START + timedelta(minutes=1), at=START)
+    assert sending is not None
+    due = START + timedelta(seconds=3)
+    marked = await store.outbox.mark_sent(sending, platform_message_id="p-1", at=START, reported_by=due)
+    assert marked is not None
+    assert (marked.is_accepted, marked.sendable_at) == (True, due)
+    assert await store.outbox.unsent(C1) == [marked, second]
+    assert await store.outbox.sendable(at=due - SECOND, limit=10) == []
+    if by == "time":
+        assert await store.outbox.sendable(at=due, limit=10) == [C1]
+        assert await store.outbox.mark_sent(marked, platform_message_id="p-1", at=due)
+    else:
+        reported = await store.outbox.apply_status(status(marked, DeliveryState.SENT, reference=None))
+        assert reported is not None
+        assert reported.deadline == due, "by which the webhook knows that something waits for it"
+    assert await store.outbox.sendable(at=due, limit=10) == [C1]
+    assert await store.outbox.unsent(C1) == [second]
+
+
 @pytest.mark.parametrize("by", ["reference", "platform_id"])
 async def test_statuses_only_move_forward(store: Store, by: str) -> None:
     await store.conversations.commit(turn_commit())

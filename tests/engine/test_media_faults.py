@@ -1,6 +1,7 @@
 """Files that people send: read, or answered with what to do; whatever is wrong with them, nothing is lost."""
 
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from cli.serving import server_of
 from contracts.channels import Post
 from contracts.conversation import Owner, Speaker
 from contracts.errors import ModelRequestRejectedError, StoreUnavailableError, TransientError
-from contracts.institution import FixedText
+from contracts.institution import FixedText, Translation
 from contracts.ledger import COLLECTION, Page
 from contracts.media import Heard, InboundMedia, MediaFault, MediaFile, MediaLimits, MediaRefusedError, MediaSource
 from contracts.messages import InboundKind, InboundMessage
@@ -40,6 +41,7 @@ from sandbox import chatwoot_api, messenger_api, slack_api, telegram_api
 from sandbox import whatsapp_webhooks as meta
 from sandbox.app import SandboxSettings, create_app
 from sandbox.media import MediaShelf
+from sandbox.media_faults import LOOKUP_FAULTS
 from sandbox.media_faults import FileFault as Served
 from tests.builders import (
     EngineBed,
@@ -81,6 +83,8 @@ AT_THE_PLATFORM: dict[Served, FixedText | None] = dict.fromkeys(Served, AGAIN) |
     Served.WRONG_TYPE: READ,
     Served.WITHOUT_TYPE: READ,
     Served.CORRUPT: READ,
+    # Of addresses that come with a message; WhatsApp's are asked for.
+    Served.STALE: READ,
 }
 # Faults of the file, which comes whole.
 IN_THE_FILE: dict[str, tuple[InboundKind, bytes, FixedText | None]] = {
@@ -102,6 +106,15 @@ IN_THE_FILE: dict[str, tuple[InboundKind, bytes, FixedText | None]] = {
     "a blank": (DOCUMENT, b" \r\n", AGAIN),
     "svg": (IMAGE, b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", TYPE),
     "heic": (IMAGE, b"\0\0\0\x18ftypheic" + bytes(100), TYPE),
+    "heic as a document": (DOCUMENT, b"\0\0\0\x18ftypheic" + bytes(100), TYPE),
+    "avif": (DOCUMENT, b"\0\0\0\x18ftypavif" + bytes(100), TYPE),
+    "zip named jpg": (IMAGE, b"PK\x03\x04\xff" + bytes(300), TYPE),
+    "a picture of 1 x 100,000": (IMAGE, png(1, 100_000), LARGE),
+    "gif with a script behind it": (IMAGE, gif() + b"<script>alert(1)</script>", READ),
+    "text in utf-16": (DOCUMENT, "Preço".encode("utf-16"), TYPE),
+    "a page in base64": (DOCUMENT, b64encode(b"<html><script>alert(1)</script></html>"), READ),
+    "pdf of 5,000 pages": (DOCUMENT, pdf(5_000), LARGE),
+    "pdf of 21 pages spelt by numbers": (DOCUMENT, pdf(extra=b"<</#54ype/P#61ge>>\n" * 21), LARGE),
     "bmp": (IMAGE, b"BM" + bytes(range(200)), TYPE),
     "an error of an API": (IMAGE, b'{"error":{"code":190}}', TYPE),
     "a recording as a picture": (IMAGE, OGG, TYPE),
@@ -344,6 +357,20 @@ async def test_a_fault_of_the_file(platform: Platform, bed_of: Callable[..., Eng
     assert bool(bed.model.requests) == (expected is READ)
 
 
+@pytest.mark.parametrize(("language", "sign"), [("pt-BR", "senha"), ("en", "password"), ("es-MX", "contraseña")])
+def test_an_institution_that_wrote_no_texts_of_files_says_the_built_in_ones(language: str, sign: str) -> None:
+    """Each says something else; its own text wins, `unreadable` is said in a language without."""
+    which = (AGAIN, LARGE, TYPE, PROTECTED, NO_SPEECH)
+    own = {key: text for key, text in pyloto().texts.items() if key not in which}
+    bare = pyloto().model_copy(update={"texts": own, "language": language, "translations": {}})
+    assert len({bare.text(one) for one in which} - {bare.text(UNREADABLE)}) == len(which)
+    assert sign in bare.text(PROTECTED)
+    assert bare.model_copy(update={"texts": own | {PROTECTED: "Sem senha!"}}).text(PROTECTED) == "Sem senha!"
+    assert bare.model_copy(update={"language": "fr"}).text(PROTECTED) == bare.text(UNREADABLE)
+    other = bare.model_copy(update={"translations": {"en": Translation(texts={UNREADABLE: "No."})}}).speaking("en")
+    assert "password" in other.text(PROTECTED)
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
@@ -374,45 +401,73 @@ async def test_of_a_video_the_sound_is_read(
     assert replies == ["Em que posso ajudar?" if expected is READ else pyloto().text(expected)]
 
 
-@pytest.mark.parametrize("name", ["telegram", "slack", "messenger", "chatwoot"])
-async def test_every_platform_gives_its_files(platform: Platform, name: str) -> None:
-    shelf, url = platform.app.state.platforms[name].media, platform.url
-    channel: Any = {
-        "telegram": lambda: TelegramChannel(f"{url}/telegram", "1000001:token"),
-        "slack": lambda: SlackChannel(f"{url}/slack/api", "xoxb-token"),
-        "messenger": lambda: MessengerChannel(Messenger.name, Messenger.limits, f"{url}/messenger/v26.0", "token"),
-        "chatwoot": lambda: ChatwootChannel(f"{url}/chatwoot", "token", "1"),
-    }[name]()
-    reference = {
-        "messenger": f"{url}/messenger/cdn/7",
-        "chatwoot": f"{url}/chatwoot/rails/active_storage/blobs/redirect/7/foto.png",
-    }.get(name, "7")
+# What a channel makes of each fault, with a picture that is fine: read, refused, or None where it may come later.
+OUTCOMES: dict[Served, MediaFault | str | None] = dict.fromkeys(Served) | {
+    **dict.fromkeys((Served.HUGE, Served.HUGE_DECLARED, Served.GZIP_BOMB), MediaFault.TOO_LARGE),
+    **dict.fromkeys((Served.GONE, Served.EXPIRED, Served.UNAUTHORIZED, Served.FORBIDDEN), MediaFault.EXPIRED),
+    **dict.fromkeys((Served.EMPTY, Served.NO_CONTENT), MediaFault.EMPTY),
+    **dict.fromkeys(
+        (Served.LOOKUP_ELSEWHERE, Served.LOOKUP_WITHOUT_LINK, Served.REDIRECT_INSIDE, Served.REDIRECT_ELSEWHERE),
+        MediaFault.FORBIDDEN_ADDRESS,
+    ),
+    Served.REDIRECT_LOOP: MediaFault.FORBIDDEN_ADDRESS,
+    Served.PAGE: "text/html",
+    **dict.fromkeys((Served.WRONG_TYPE, Served.WITHOUT_TYPE, Served.CORRUPT), "image/png"),
+}
 
-    async def fetched() -> MediaFile | MediaFault | None:
+
+OTHER_OUTCOMES: dict[str, dict[Served, MediaFault | str | None]] = {
+    # What is looked up is a path, which leads nowhere else.
+    "telegram": dict.fromkeys((Served.LOOKUP_ELSEWHERE, Served.LOOKUP_WITHOUT_LINK), MediaFault.EXPIRED),
+    # A token goes to the first address alone.
+    "whatsapp": {Served.REDIRECT_LOOP: MediaFault.EXPIRED},
+    "slack": {Served.REDIRECT_LOOP: "text/html"},
+    # Without a lookup: its faults are those of a file that is gone.
+    "chatwoot": dict.fromkeys(LOOKUP_FAULTS, MediaFault.EXPIRED),
+}
+
+
+async def test_every_fault_on_every_platform(album: Album) -> None:
+    (message,) = album.parsed(album.posts(1)[0])
+    assert message.media is not None
+
+    async def outcome(limits: MediaLimits = LIMITS) -> MediaFault | str | None:
         try:
-            return await channel.fetch(InboundMedia(reference=reference), account="1", limits=LIMITS)  # type: ignore[no-any-return]
+            return (await album.source.fetch(message.media, account="1", limits=limits)).mime_type  # type: ignore[arg-type]
         except MediaRefusedError as exc:
             return exc.reason
         except TransientError:
             return None
 
-    shelf.add(png(), "image/png", id="7")
-    assert await fetched() == MediaFile(content=png(), mime_type="image/png", tokens=2)
-    for fault, expected in {
-        Served.EXPIRED: MediaFault.EXPIRED,
-        Served.HUGE_DECLARED: MediaFault.TOO_LARGE,
-        Served.REDIRECT_INSIDE: MediaFault.FORBIDDEN_ADDRESS,
-        Served.PAGE: None,
-        Served.CUT: None,
-    }.items():
-        shelf.add(png(), "image/png", id="7", fault=fault)
-        got = await fetched()
-        assert (got.mime_type if isinstance(got, MediaFile) else got) == (
-            "text/html" if fault is Served.PAGE else expected
-        )
-    shelf.add(png(), "image/png", id="7", fault=Served.EXPIRED, times=1)
-    assert isinstance(await fetched(), MediaFile)
-    await channel.close()
+    def has(**fault: Any) -> None:
+        album.shelf.add(png(), "image/png", id="F0", message="m_1", **fault)
+
+    got = {}
+    for fault in set(Served) - {Served.STALE}:
+        has(fault=fault)
+        got[fault] = await outcome(SHORT if fault in (Served.STALLED, Served.DRIPPED) else LIMITS)
+    expected = OUTCOMES | OTHER_OUTCOMES.get(album.channel.name, {})
+    assert got == {fault: one for fault, one in expected.items() if fault is not Served.STALE}
+    for fault in (Served.EXPIRED, Served.GONE):
+        has(fault=fault, times=1)
+        await outcome()
+        assert await outcome() == "image/png"
+
+
+@pytest.mark.parametrize("name", ["messenger", "instagram"])
+async def test_an_address_that_has_expired_is_asked_for_again_by_its_message(platform: Platform, name: str) -> None:
+    """The second file of a message whose addresses are all over; its message gives new ones, to who may ask."""
+    async with albums(platform, name) as album:
+        for number in range(2):
+            album.shelf.add(png(text=str(number)), "image/png", id=f"F{number}", message="m_1", fault=Served.STALE)
+        for number, message in enumerate(album.parsed(album.posts(2)[0])):
+            assert message.media is not None
+            file = await album.source.fetch(message.media, account="1", limits=LIMITS)
+            assert file.content == png(text=str(number))
+            without = message.media.model_copy(update={"message": "", "position": 0})
+            with pytest.raises(MediaRefusedError) as refused:
+                await album.source.fetch(without, account="1", limits=LIMITS)
+            assert refused.value.reason is MediaFault.EXPIRED
 
 
 async def test_every_file_of_a_message_is_read_in_one_turn(

@@ -15,7 +15,7 @@ from contracts.conversation import RESTORING
 from contracts.delivery import Arrival
 from contracts.errors import ConversationMovedError, StoreUnavailableError
 from contracts.messages import DeliveryState
-from contracts.paging import all_conversations
+from contracts.paging import all_conversations, thread_of
 from fsm.machine import migrate
 from tests.adapters.redis_server import redis_server
 from tests.builders import (
@@ -242,7 +242,7 @@ async def test_a_thread_moves_with_what_was_joined_into_it(two: Two) -> None:
     head = await two.here.engine.turn.threads.merge(C1, other, by="agent")
     joined = next(iter({C1, other} - {head.id}))
     assert await two.migration().cut_over(head.id) is Moved.CUT_OVER
-    assert (await two.there.engine.turn.threads.head_of(joined)).id == head.id
+    assert (await thread_of(joined, two.there.store.conversations)).id == head.id
     (appended,) = await two.there.inbox.append([inbound("três", conversation=joined.partition(":")[2])])
     assert appended.conversation_id == head.id
     assert (await two.there.engine.turn.threads.part(joined)).turns == 1

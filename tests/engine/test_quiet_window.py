@@ -137,6 +137,7 @@ def due(*texts: str, gap: float = 1.0, conversation: Any = None, **changes: Any)
         messages,
         conversation,
         longest=QUIET.usual,
+        late_after=timedelta(minutes=10),
         consent=rulebook().consent,
         institution=rulebook().institution,
     )

@@ -20,7 +20,7 @@ from contracts.conversation import Conversation, State
 from contracts.delivery import DeadLetter, TurnCommit
 from contracts.errors import ConversationJoinedError, IllegalTransitionError
 from contracts.messages import ChannelName, InboundMessage, address_digests
-from contracts.paging import all_conversations
+from contracts.paging import all_conversations, thread_of
 from contracts.turn import TurnReason
 from contracts.values import ConversationId
 from sandbox import whatsapp_webhooks as meta
@@ -74,10 +74,10 @@ class Line:
 
     async def thread_of(self, message: InboundMessage) -> ConversationId:
         (holder,) = await self.bed.store.conversations.find_message(message.id)
-        return (await self.bed.engine.turn.threads.head_of(holder)).id
+        return (await thread_of(holder, self.bed.store.conversations)).id
 
     async def head(self, message: InboundMessage) -> Conversation:
-        return await self.bed.engine.turn.threads.head_of(message.conversation_id)
+        return await thread_of(message.conversation_id, self.bed.store.conversations)
 
     async def texts(self, conversation_id: ConversationId) -> list[str]:
         return [said.text for said in await self.bed.store.conversations.transcript(conversation_id)]

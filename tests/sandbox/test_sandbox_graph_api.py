@@ -228,6 +228,18 @@ async def test_status_before_the_response(client: httpx.AsyncClient, graph: Grap
     assert [each["status"] for each in webhook.statuses] == ["sent"]
 
 
+async def test_what_is_on_its_way_together_is_shown_in_another_order(
+    client: httpx.AsyncClient, graph: GraphSandbox
+) -> None:
+    graph.behave(GraphBehaviour.model_validate({"reorders": True, "statuses": {"after_ms": {"sent": 200}}}))
+    for to in ("+5519999990001", "+5519999990001", "+5519999990002"):
+        await client.post(SEND, json=message(to=to))
+    assert [each["shown"] for each in graph.messages] == [2, 1, 3]
+    await asyncio.sleep(0.25)
+    await client.post(SEND, json=message(to="+5519999990001"))
+    assert graph.messages[-1]["shown"] == 4
+
+
 async def test_failure_that_comes_later(client: httpx.AsyncClient, graph: GraphSandbox, webhook: Webhook) -> None:
     graph.behave(GraphBehaviour.model_validate({"script": [{"failed_code": 131026}]}))
     assert (await client.post(SEND, json=message())).status_code == 200
@@ -316,6 +328,22 @@ async def test_a_person_sends_a_voice_note(client: httpx.AsyncClient, webhook: W
     note = orjson.loads(webhook.bodies[-1])["entry"][0]["changes"][0]["value"]["messages"][0]["audio"]
     about = (await client.get(f"/graph/v26.0/{note['id']}")).json()
     assert spoken_in((await client.get(about["url"])).content)["text"] == "quanto custa?"
+
+
+async def test_a_person_sends_a_file(client: httpx.AsyncClient, webhook: Webhook) -> None:
+    """Its kind by its type, its caption where the platform has one; it comes by its id."""
+    got = {}
+    for mime_type in ("image/png", "audio/ogg", "application/pdf"):
+        query = {"person": "5519999990000", "text": "O que é?", "filename": "conta.pdf"}
+        headers = {"content-type": mime_type}
+        sent = await client.post("/graph/sandbox/inbound", params=query, content=b"bytes", headers=headers)
+        assert sent.json()["taken"] is True
+        message = orjson.loads(webhook.bodies[-1])["entry"][0]["changes"][0]["value"]["messages"][0]
+        content = message[message["type"]]
+        about = (await client.get(f"/graph/v26.0/{content['id']}")).json()
+        assert (await client.get(about["url"])).content == b"bytes"
+        got[message["type"]] = content.get("caption"), content.get("filename")
+    assert got == {"image": ("O que é?", None), "audio": (None, None), "document": ("O que é?", "conta.pdf")}
 
 
 async def test_accepted_messages_are_listed_in_pages(client: httpx.AsyncClient) -> None:

@@ -73,13 +73,14 @@ async def test_file_comes_by_each_platforms_way_after_its_faults(http: httpx.Asy
     assert (first.status_code, second.status_code, second.content) == (404, 200, VOICE)
 
 
-@pytest.mark.parametrize("fault", sorted(set(FileFault) - LOOKUP_FAULTS))
+@pytest.mark.parametrize("fault", sorted(set(FileFault) - LOOKUP_FAULTS - {FileFault.STALE}))
 async def test_fault_of_a_download(http: httpx.AsyncClient, address: str, fault: FileFault) -> None:
     await put(http, "slack", fault=fault)
     async with open_client(within=timedelta(seconds=5), is_hot=True, is_direct=True) as client:
         try:
             url = f"{address}/slack/files-pri/7/voz.ogg"
-            answer = await ask(client, "GET", url, headers=TOKEN, within=timedelta(seconds=1.5), max_bytes=200_000)
+            within = timedelta(seconds=1.5 if fault in (FileFault.STALLED, FileFault.DRIPPED) else 20)
+            answer = await ask(client, "GET", url, headers=TOKEN, within=within, max_bytes=200_000)
             seen: int | str = answer.status
             assert answer.content != VOICE or fault in (FileFault.WRONG_TYPE, FileFault.WITHOUT_TYPE)
         except HttpError as exc:

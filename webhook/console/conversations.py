@@ -263,17 +263,13 @@ async def _act(
     action: str, conversation_id: ConversationId, given: Mapping[str, str], agent: str, deps: WebhookDependencies
 ) -> None:
     operators, request_id = deps.operators, given.get("request_id") or uuid4().hex
+    moves = {"take": operators.take, "hand-back": operators.hand_back, "close": operators.close}
+    moves["reopen"] = operators.reopen
     match action:
-        case "take":
-            await operators.take(conversation_id, agent=agent)
+        case _ if move := moves.get(action):
+            await move(conversation_id, agent=agent)
         case "reply":
             await operators.reply(conversation_id, _message(given), agent=agent, request_id=request_id)
-        case "hand-back":
-            await operators.hand_back(conversation_id, agent=agent)
-        case "close":
-            await operators.close(conversation_id, agent=agent)
-        case "reopen":
-            await operators.reopen(conversation_id, agent=agent)
         case "escalate":
             await operators.escalate(conversation_id, agent=agent, reason=TurnReason.BY_OPERATOR)
         case "review":

@@ -94,17 +94,14 @@ class EventLoopPool(BasePool):
         failed, value = (
             (False, None) if error is None else (True, ExceptionInfo((type(error), error, error.__traceback__)))
         )
-        if error is not None and self._is_retried(job, error):
+        is_transient = isinstance(error, (TransientError, TimeoutError))
+        if error is not None and is_transient and job.retries < (self.app.tasks[job.name].max_retries or 0):
             self._ended.append(partial(self._retry, job, error))
             failed, value = False, None
         self._ended.append(partial(self._settle, callback, (failed, value, time.monotonic() - started)))
         with suppress(BlockingIOError):
             # A full socket has rung already.
             self._bell_rope.send(b"\0")
-
-    def _is_retried(self, job: "_Job", error: BaseException) -> bool:
-        is_transient = isinstance(error, (TransientError, TimeoutError))
-        return is_transient and job.retries < (self.app.tasks[job.name].max_retries or 0)
 
     def _retry(self, job: "_Job", error: BaseException) -> None:
         """Send the job again, as `Task.retry` does; when the broker cannot take it, the sweep finds the work."""

@@ -34,13 +34,10 @@ class Operation:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/healthz", self._alive, methods=["GET"]),
+            Route("/healthz", lambda _: PlainTextResponse("ok"), methods=["GET"]),
             Route("/readyz", self._is_ready, methods=["GET"]),
             Route("/metrics", self._metrics, methods=["GET"]),
         ]
-
-    async def _alive(self, _: Request) -> Response:
-        return PlainTextResponse("ok")
 
     async def _is_ready(self, _: Request) -> Response:
         try:

@@ -19,6 +19,7 @@ from contracts.institution import Institution
 from contracts.links import unlinked
 from contracts.messages import DeliveryState, digest
 from contracts.notices import COLLECTION, KEPT_FOR, Notice, NoticeEvent, NoticeMessage, NoticeTarget, handoff_brief
+from contracts.paging import thread_of
 from contracts.ports import Clock, Faults, Store
 from contracts.settings import Settings
 from contracts.turn import TurnReason
@@ -135,8 +136,8 @@ class NoticeDelivery:
     async def _send(self, record: Record) -> None:
         notice, at = Notice.model_validate(record.body), self.clock.now()
         send = self.receivers.get(notice.target)
-        head = await self.store.conversations.load(notice.conversation_id)
-        if send is None or head is None or head.moved_to is not None or not self._is_wanted(notice, head):
+        head = await thread_of(notice.conversation_id, self.store.conversations)
+        if send is None or not head.version or head.moved_to is not None or not self._is_wanted(notice, head):
             await self._drop(record)
             return
         counted = notice.model_copy(update={"attempts": notice.attempts + 1})

@@ -10,6 +10,7 @@ from contracts.delivery import REMINDER, OutboxRow, TurnCommit
 from contracts.errors import ConversationConflictError, IllegalTransitionError, ReplyWindowClosedError
 from contracts.institution import FixedText, Institution
 from contracts.messages import ChannelName, MessageType, OutboundMessage, digest
+from contracts.paging import thread_of
 from contracts.ports import Clock, Store, WakeUps
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, MessageId, OutboxId, TurnId
@@ -90,10 +91,10 @@ class ConversationOperators:
             ReplyWindowClosedError: the platform takes only a template now.
         """
         until_hand_back = await self._until_hand_back()
-        row_id = OutboxId(f"{conversation_id}/by-{digest(request_id)}")
 
         async def move(conversation: Conversation) -> Change | None:
-            if any(row.id == row_id for row in await self.store.outbox.rows(conversation_id)):
+            row_id = OutboxId(f"{conversation.id}/by-{digest(request_id)}")
+            if any(row.id == row_id for row in await self.store.outbox.rows(conversation.id)):
                 return None
             self._check_window(conversation, message, {**self.windows, **self.agent_windows})
             taken, at = self._taken(conversation, agent, TurnReason.BY_OPERATOR, until_hand_back), self.clock.now()
@@ -130,7 +131,7 @@ class ConversationOperators:
         note_id = MessageId(f"note-{digest(request_id)}")
         for _ in range(CONFLICT_RETRIES):
             head = await self._load(conversation_id)
-            said = await self.store.conversations.transcript(conversation_id)
+            said = await self.store.conversations.transcript(head.id)
             if any(one.message_id == note_id for one in said):
                 return head
             at = self.clock.now()
@@ -263,10 +264,11 @@ class ConversationOperators:
         )
 
     async def _load(self, conversation_id: ConversationId) -> Conversation:
-        stored = await self.store.conversations.load(conversation_id)
-        if stored is None or stored.turns == 0:
+        """Return the conversation, or the thread that it was joined to."""
+        thread = await thread_of(conversation_id, self.store.conversations)
+        if thread.turns == 0:
             raise IllegalTransitionError(f"there is no conversation {conversation_id}")
-        return migrate(stored)
+        return migrate(thread)
 
     async def _change(
         self, conversation_id: ConversationId, move: Move, *, reason: str, agent: str = ""
@@ -278,7 +280,7 @@ class ConversationOperators:
                 return stored
             commit = _operation(stored, change, reason, self.clock.now())
             if agent and is_taken_over(stored, commit.conversation):
-                unsent = await self.store.outbox.unsent(conversation_id)
+                unsent = await self.store.outbox.unsent(stored.id)
                 commit = commit.withdrawing(unsent, reason=TAKEN, at=self.clock.now())
             try:
                 saved = await self.store.conversations.commit(self.notices.noted(commit))
@@ -287,7 +289,7 @@ class ConversationOperators:
             note_transitions(commit.transitions)
             self.observe(commit)
             if change.row is not None and self.wake is not None:
-                await self.wake(conversation_id)
+                await self.wake(stored.id)
             return saved
         raise ConversationConflictError(conversation_id)
 

@@ -13,7 +13,7 @@ from contracts.errors import ConversationConflictError
 from contracts.exchanges import COLLECTION as EXCHANGES
 from contracts.exchanges import exchanges_of
 from contracts.messages import address_digests, digest
-from contracts.paging import all_conversations, all_records
+from contracts.paging import all_conversations, all_records, thread_of
 from contracts.values import ConversationId
 from worker.analyses.requests import analyses_of
 from worker.dependencies import OperatorDependencies
@@ -62,7 +62,7 @@ async def threads_of(person: str, deps: OperatorDependencies) -> list[Conversati
         for name in names:
             # As the channels make it (`adapters/channels/reading.py`).
             named = ConversationId(f"{prefix}:{digest(deps.id_salt, account, name, size=12)}")
-            thread = await deps.threads.head_of(named)
+            thread = await thread_of(named, deps.store.conversations)
             if thread.version or await deps.inbox.pending(named):
                 found[thread.id] = None
     return list(found)
@@ -84,7 +84,7 @@ async def erase(conversation_id: ConversationId, deps: OperatorDependencies) -> 
     of them stay with the empty head, for letters that come later. Erasing twice, or again after a crash in the middle,
     is harmless. Returns what there was in each place.
     """
-    thread = await deps.threads.head_of(conversation_id)
+    thread = await thread_of(conversation_id, deps.store.conversations)
     names = {name for one in thread.threads for name in await _names_in(one, deps)}
     digests = {*thread.name_digests, *address_digests(deps.id_salt, *names)}
     erased = Erasure(dead_letters=await _erase_letters(names, digests, deps), names=len(names))
@@ -145,7 +145,7 @@ async def _keep_digests(thread: Conversation, digests: tuple[str, ...], deps: Op
         try:
             await deps.store.conversations.commit(TurnCommit(conversation=head))
         except ConversationConflictError:
-            thread = await deps.threads.head_of(thread.id)
+            thread = await thread_of(thread.id, deps.store.conversations)
         else:
             return
     raise ConversationConflictError(thread.id)
@@ -184,7 +184,7 @@ async def expire(conversation_id: ConversationId, deps: OperatorDependencies) ->
 
 async def export(conversation_id: ConversationId, deps: OperatorDependencies) -> dict[str, Any] | None:
     """Return all that is kept of a thread and of those joined into it, as JSON values; None when nothing is."""
-    thread = await deps.threads.head_of(conversation_id)
+    thread = await thread_of(conversation_id, deps.store.conversations)
     content = await _content_of(thread.id, deps)
     if content is not None and thread.joins:
         content["joined"] = [await _content_of(join.id, deps) for join in thread.joins]

@@ -9,23 +9,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from contracts.conversation import RECENT_ARRIVALS, RECENT_EPISODES, Conversation, Join, State, TurnRecord
+from contracts.conversation import RECENT_ARRIVALS, RECENT_EPISODES, Conversation, Join, Owner, State, TurnRecord
 from contracts.delivery import TurnCommit
 from contracts.errors import ConversationConflictError, ConversationJoinedError, IllegalTransitionError
-from contracts.messages import Address, InboundMessage
-from contracts.ports import MAX_JOINS, Clock, Inbox, Store
+from contracts.messages import Address, DeliveryState, InboundMessage
+from contracts.paging import thread_of
+from contracts.ports import Clock, Inbox, Store
 from contracts.turn import TurnReason
 from contracts.values import ConversationId, TurnId
 from fsm.machine import migrate
 from fsm.table import STATES
 from observability.logs import logger
 from observability.metrics import THREADS_JOINED
+from worker.people.operators import OPTED_OUT, TAKEN
 
 log = logger(__name__)
 
 CONFLICT_RETRIES = 5
 MAX_NAMES = 12
 BY_MESSAGE = "message"
+JOINED = "joined"
 LIMITS: dict[State, timedelta | None] = {
     row.state: row.limit for row in STATES if row.state in (State.AWAITING_USER, State.ESCALATING)
 }
@@ -38,15 +41,6 @@ class Threads:
     inbox: Inbox
     store: Store
     clock: Clock
-
-    async def head_of(self, conversation_id: ConversationId) -> Conversation:
-        """Return the head, as stored, of the thread that the conversation belongs to; an empty one without any."""
-        for _ in range(MAX_JOINS):
-            head = await self.store.conversations.load(conversation_id) or Conversation(id=conversation_id)
-            if head.joined_to is None:
-                return head
-            conversation_id = head.joined_to
-        raise ConversationConflictError(f"{conversation_id} is joined in a circle")
 
     async def settle(self, mine: Conversation, messages: Sequence[InboundMessage]) -> Conversation:
         """Join the threads that the messages attest to be one person's; return the head as it then is.
@@ -67,7 +61,7 @@ class Threads:
 
     async def _settle_one(self, mine: Conversation, name: ConversationId, message: InboundMessage) -> Conversation:
         """Return the head of the thread that the name belongs to from now on, as far as the turn needs it."""
-        other = await self.head_of(name)
+        other = await thread_of(name, self.store.conversations)
         if other.id == mine.id:
             # It is sealed already, and the process ended before the rest.
             return await self.join(name, mine.id, by=BY_MESSAGE)
@@ -88,24 +82,37 @@ class Threads:
             ConversationConflictError: they kept changing.
             ConversationMovedError: another store holds one of them.
         """
-        survivor = (await self.head_of(survivor)).id
+        survivor = (await thread_of(survivor, self.store.conversations)).id
         sealed = await self._seal(loser, survivor)
         turns = await self.store.conversations.turns(loser)
         said = await self.store.conversations.transcript(loser)
+        moves = await self.store.conversations.transitions(loser)
+        rows = await self.store.outbox.rows(loser)
+        taken_back = [row for row in rows if row.state is DeliveryState.WITHDRAWN and row.error_code == JOINED]
         for _ in range(CONFLICT_RETRIES):
-            head = migrate(await self.head_of(survivor))
+            head = migrate(await thread_of(survivor, self.store.conversations))
             if loser in head.threads:
                 break
             whole = merged(head, sealed, Join(id=loser, by=by, at=self.clock.now()))
-            whole = whole.model_copy(update={"turns": head.turns + len(turns)})
+            number, at = whole.next_outbox_number, self.clock.now()
+            may_speak = whole.owner is Owner.ASSISTANT and not whole.opted_out
+            again = [row.moved(whole.id, number + n, at=at) for n, row in enumerate(taken_back if may_speak else ())]
+            whole = whole.model_copy(
+                update={"turns": head.turns + len(turns), "next_outbox_number": number + len(again)}
+            )
+            commit = TurnCommit(
+                conversation=whole,
+                # Where the joined one's state goes on, its history does: the last move leads to the present state.
+                transitions=tuple(moves) if whole.state is not head.state else (),
+                utterances=tuple(said),
+                turn=_record(whole, TurnReason.JOINED, at) if whole.turns else None,
+                outbox=tuple(again),
+            )
+            if not may_speak:
+                reason = OPTED_OUT if whole.owner is Owner.ASSISTANT else TAKEN
+                commit = commit.withdrawing(await self.store.outbox.unsent(head.id), reason=reason, at=at)
             try:
-                head = await self.store.conversations.commit(
-                    TurnCommit(
-                        conversation=whole,
-                        utterances=tuple(said),
-                        turn=_record(whole, TurnReason.JOINED, self.clock.now()) if whole.turns else None,
-                    )
-                )
+                head = await self.store.conversations.commit(commit)
             except ConversationConflictError:
                 continue
             THREADS_JOINED.labels(by="message" if by == BY_MESSAGE else "agent").inc()
@@ -122,7 +129,7 @@ class Threads:
         Raises:
             IllegalTransitionError: they are one thread, or there is no such conversation.
         """
-        older, younger = sorted([await self.head_of(one), await self.head_of(two)], key=_age)
+        older, younger = sorted([await thread_of(name, self.store.conversations) for name in (one, two)], key=_age)
         if older.id == younger.id:
             raise IllegalTransitionError(f"{one} and {two} are one conversation already")
         if younger.created_at is None:
@@ -138,7 +145,7 @@ class Threads:
             IllegalTransitionError: it is not joined.
         """
         sealed = await self._load(joined)
-        thread = migrate(await self.head_of(joined))
+        thread = migrate(await thread_of(joined, self.store.conversations))
         if sealed.joined_to is None:
             raise IllegalTransitionError(f"{joined} is not joined to another conversation")
         turns = await self.store.conversations.turns(joined)
@@ -155,16 +162,21 @@ class Threads:
         return alone
 
     async def _seal(self, loser: ConversationId, survivor: ConversationId) -> Conversation:
-        """Close the conversation to turns; a worker that thinks about it cannot write it any more."""
+        """Close the conversation to turns; a worker that thinks about it cannot write it any more.
+
+        Its unsent replies of the assistant are withdrawn with it: the thread sends them, if it may.
+        """
         for _ in range(CONFLICT_RETRIES):
             head = await self._load(loser)
             if head.joined_to is not None:
-                if (await self.head_of(loser)).id != survivor:
+                if (await thread_of(loser, self.store.conversations)).id != survivor:
                     break
                 return head
             sealed = head.model_copy(update={"joined_to": survivor, "turns": 0, "times_out_at": None})
+            unsent = await self.store.outbox.unsent(loser) if head.turns else ()
+            commit = TurnCommit(conversation=sealed).withdrawing(unsent, reason=JOINED, at=self.clock.now())
             try:
-                return await self.store.conversations.commit(TurnCommit(conversation=sealed))
+                return await self.store.conversations.commit(commit)
             except ConversationConflictError:
                 continue
         raise ConversationConflictError(loser)
@@ -234,9 +246,14 @@ def known_names(address: Address | None, earlier: Address | None) -> Address | N
 
 
 def _is_another_person(address: Address | None, message: InboundMessage) -> bool:
-    """Whether a phone number has changed hands: its thread has a user id, the message another one."""
-    known, mine = address.user if address else None, message.address
-    return known is not None and mine.user is not None and known not in (mine.person, mine.user, *mine.aliases)
+    """Whether a phone number has changed hands: its thread has a user id, the message another, and no id is in both.
+
+    A renamed user id comes with the parent id of before.
+    """
+    if address is None or address.user is None or message.address.user is None:
+        return False
+    known, mine = ({one.person, *one.aliases} for one in (address, message.address))
+    return all(name.isdecimal() for name in known & mine)
 
 
 def _age(head: Conversation) -> tuple[bool, float, str]:

@@ -9,7 +9,7 @@ import math
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
@@ -37,7 +37,12 @@ def fit(
             return (OutboundMessage(type=asset.type, text=body, media=asset.media),)
         carried = OutboundMessage(type=asset.type, media=asset.media, location=asset.location, contact=asset.contact)
         return (*_as_text(body, limits), carried)
-    options = _options(titles)
+    # A platform shows no markup in a title; a sign that turns its direction would show other words than it holds.
+    different: dict[str, str] = {}
+    for title in (" ".join(to_markup(_tidy(one), Markup()).split()) for one in titles):
+        if title:
+            different.setdefault(title.casefold(), title)
+    options = tuple(Option(id=f"option-{number}", title=one) for number, one in enumerate(different.values(), start=1))
     if not options or not body:
         return _as_text(body, limits)
     # Options that Task 1 found are shown even when Task 3, which did not see the text, chose plain text.
@@ -79,17 +84,6 @@ def _texts(parts: Iterable[str]) -> tuple[OutboundMessage, ...]:
 def _carries(kind: MessageType, options: Sequence[Option], most: int, title: int, limits: ChannelLimits) -> bool:
     """Whether a message of that kind may carry the options: their number and the length of each title."""
     return kind in limits.types and len(options) <= most and all(length(option.title) <= title for option in options)
-
-
-def _options(titles: Sequence[str]) -> tuple[Option, ...]:
-    """Return one option for each different title, with an id that is unique in the message."""
-    # A platform shows no markup in a title; a sign that turns its direction would show other words than it holds.
-    unique = dict.fromkeys(" ".join(to_markup(_tidy(title), Markup()).split()) for title in titles)
-    seen: dict[str, str] = {}
-    for title in unique:
-        if title:
-            seen.setdefault(title.casefold(), title)
-    return tuple(Option(id=f"option-{number}", title=title) for number, title in enumerate(seen.values(), start=1))
 
 
 def _tidy(text: str) -> str:
@@ -248,47 +242,39 @@ def _block(node: SyntaxTreeNode, markup: Markup, source: str) -> str | None:
         case "table":
             rows = [row for section in node.children for row in section.children]
             return "\n".join(" | ".join(_inline(cell, markup) for cell in row.children) for row in rows)
-        case "heading" if _is_heading(node, source):
-            return _enclosed(_inline(node, Markup()), markup.bold)
         case "heading":
+            # One that is meant: an underline belongs to one line, and is longer than the dash of an empty item.
             *_, underline = source.split("\n")
+            is_underlined = node.markup in ("-", "=")
+            if not is_underlined or (len(underline.strip()) > 2 and "\n" not in node.children[0].content):
+                return _enclosed(_inline(node, Markup()), markup.bold)
             return f"{_inline(node, markup)}\n{underline}"
         case _:
             # The reader drops the indentation of a paragraph, which a list needs.
             return source[: len(source) - len(source.lstrip())] + _inline(node, markup)
 
 
-def _is_heading(node: SyntaxTreeNode, source: str) -> bool:
-    """Whether it is meant as one: an underline belongs to one line, and is longer than the dash of an empty item."""
-    *_, underline = source.split("\n")
-    is_underlined = node.markup in ("-", "=")
-    return not is_underlined or (len(underline.strip()) > 2 and "\n" not in node.children[0].content)
-
-
 def _inline(node: SyntaxTreeNode, markup: Markup) -> str:
     """Return the words of a node with the markup of what is inside it."""
-    if node.type == "inline" or node.children:
-        return "".join(_pieces(node, markup))
-    return node.content
-
-
-def _pieces(node: SyntaxTreeNode, markup: Markup) -> Iterator[str]:
-    children = list(node.children)
+    if node.type != "inline" and not node.children:
+        return node.content
+    children, pieces = list(node.children), list[str]()
     neighbours = ["", *(child.content if child.type == "text" else "" for child in children), ""]
     for child, before, after in zip(children, neighbours, neighbours[2:], strict=False):
         match child.type:
             case "strong" | "em" | "s":
-                yield _emphasis(child, markup, before[-1:], after[:1])
+                pieces.append(_emphasis(child, markup, before[-1:], after[:1]))
             case "code_inline":
-                yield _enclosed(child.content, markup.code)
+                pieces.append(_enclosed(child.content, markup.code))
             case "link":
-                yield _link(_inline(child, markup), str(child.attrs.get("href", "")))
+                pieces.append(_link(_inline(child, markup), str(child.attrs.get("href", ""))))
             case "image":
-                yield _link(child.content, str(child.attrs.get("src", "")))
+                pieces.append(_link(child.content, str(child.attrs.get("src", ""))))
             case "hardbreak" | "softbreak":
-                yield "\n"
+                pieces.append("\n")
             case _:
-                yield _inline(child, markup)
+                pieces.append(_inline(child, markup))
+    return "".join(pieces)
 
 
 def _emphasis(node: SyntaxTreeNode, markup: Markup, before: str, after: str) -> str:

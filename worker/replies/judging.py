@@ -3,7 +3,8 @@
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -212,17 +213,12 @@ class FormingReply:
         except ValueError:
             return self.parts
         listed = content.get("parts") if isinstance(content, dict) else None
-        self.parts = tuple(_parts(listed if isinstance(listed, list) else ()))
+        self.parts = ()
+        # Until the first that is not complete enough to be read.
+        with suppress(ValidationError):
+            for one in listed if isinstance(listed, list) else ():
+                self.parts += (ReplyPart.model_validate(one),)
         return self.parts
-
-
-def _parts(listed: Iterable[object]) -> Iterator[ReplyPart]:
-    """The parts until the first that is not complete enough to be read."""
-    for one in listed:
-        try:
-            yield ReplyPart.model_validate(one)
-        except ValidationError:
-            return
 
 
 def sentence_ends(text: str) -> list[int]:

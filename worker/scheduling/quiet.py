@@ -11,9 +11,12 @@ from context.guardrails.sentences import folded
 from contracts.conversation import Conversation, Owner, Speaker, State, WaitingFor
 from contracts.institution import Institution
 from contracts.messages import ChannelName, InboundKind, InboundMessage
-from worker.routing import WORDLESS_KINDS, ConsentWords, is_readable
+from worker.routing import GREETING, WORDLESS_KINDS, ConsentWords, is_readable
 
 SHORTEST, LONGEST = timedelta(milliseconds=800), timedelta(seconds=12)
+# After an outage platforms repeat what they could not deliver message by message, in any order: who has waited for
+# minutes is answered once, when the repeats have ended.
+REPEATS, LONGEST_REPEATS = timedelta(seconds=10), timedelta(minutes=1)
 # A draft that a newer message makes stale is dropped in the first seconds of a burst only: who never stops writing is
 # answered all the same.
 GROWS_FOR = timedelta(seconds=10)
@@ -26,11 +29,6 @@ OPENING_SECONDS, DANGLING_SECONDS, FRAGMENT_SECONDS = 4.0, 5.0, 2.4
 WORDS_OF_A_QUESTION, WORDS_OF_A_SENTENCE, WORDS_OF_A_LONG_TEXT = 4, 8, 18
 LEAST_WORDS_OF_A_QUESTION = 3
 
-_GREETING = re.compile(
-    r"(?:(?:oi+e?|ola|opa|e ?ai|bom dia|boa tarde|boa noite|tudo (?:bem|bom|certo|joia)|como vai|hi|hello|hey|"
-    r"good (?:morning|afternoon|evening)|how are you|hola|buenos dias|buenas(?: tardes| noches)?|que tal|"
-    r"com voces?|pessoal|gente|moco|moca|there|all)\W*)+"
-)
 _DANGLING = re.compile(
     r"(?:[,:;…]|\.\.|\b(?:e|ou|mas|que|se|de|do|da|dos|das|em|no|na|nos|nas|para|pra|pro|com|por|pois|porque|quando|o|a|os|as|"
     r"um|uma|meu|minha|eu|saber|queria|quero|gostaria|preciso|tipo|and|or|but|that|if|of|in|for|with|because|the|to|"
@@ -64,6 +62,7 @@ def quiet_until(
     conversation: Conversation | None,
     *,
     longest: timedelta,
+    late_after: timedelta,
     consent: ConsentWords,
     institution: Institution,
 ) -> datetime | None:
@@ -78,6 +77,8 @@ def quiet_until(
         return None
     if any(one.is_echo for one in messages) or any(_is_urgent(one, consent, institution) for one in written):
         return None
+    if written[-1].received_at - written[-1].written_at >= late_after:
+        return min(written[-1].received_at + REPEATS, written[0].received_at + LONGEST_REPEATS)
     seconds = _wait_after(written, conversation)
     if seconds == 0:
         return None
@@ -110,10 +111,14 @@ def _wait_after(written: Sequence[InboundMessage], conversation: Conversation | 
         base = FRAGMENT_SECONDS
     elif _DANGLING.search(text):
         base = DANGLING_SECONDS
-    elif _GREETING.fullmatch(text):
+    elif GREETING.fullmatch(text):
         base = OPENING_SECONDS
-    elif is_alone and not gaps and (_is_asked(text) or _is_awaited(conversation)):
-        # Mostly whole, and a second of silence shows it.
+    elif (
+        is_alone
+        and not gaps
+        and (_is_asked(text) or (conversation and conversation.waiting_for is not WaitingFor.ANYTHING))
+    ):
+        # A question or the answer to ours: mostly whole, and a second of silence shows it.
         return SHORTEST.total_seconds()
     else:
         base = FRAGMENT_SECONDS if conversation and conversation.turns_in_episode else OPENING_SECONDS
@@ -123,7 +128,7 @@ def _wait_after(written: Sequence[InboundMessage], conversation: Conversation | 
 def _is_complete(text: str) -> bool:
     words = len(text.split())
     if text.endswith("?"):
-        return words >= WORDS_OF_A_QUESTION and not _GREETING.fullmatch(text)
+        return words >= WORDS_OF_A_QUESTION and not GREETING.fullmatch(text)
     if words >= WORDS_OF_A_LONG_TEXT:
         return not _DANGLING.search(text)
     return words >= WORDS_OF_A_SENTENCE and text.endswith((".", "!")) and not text.endswith("..")
@@ -140,11 +145,6 @@ def _goes_on(message: InboundMessage, conversation: Conversation) -> bool:
 
 def _is_asked(text: str) -> bool:
     return bool(_ASKING.match(text)) and (len(text.split()) >= LEAST_WORDS_OF_A_QUESTION or text.endswith("?"))
-
-
-def _is_awaited(conversation: Conversation | None) -> bool:
-    """Whether a short answer is what the conversation waits for."""
-    return conversation is not None and conversation.waiting_for is not WaitingFor.ANYTHING
 
 
 def _usual_gap(conversation: Conversation | None) -> float:

@@ -53,6 +53,8 @@ MESSENGER_LIMITS = ChannelLimits(
     rows=13,
     row_title=20,
     agent_window=timedelta(days=7),
+    # The echo of our own message comes at once.
+    reported_within=timedelta(seconds=3),
 )
 INSTAGRAM_LIMITS = MESSENGER_LIMITS.model_copy(update={"text": 333, "button_body": 333, "list_body": 333})
 

@@ -4,8 +4,10 @@ What another app or a person of the team answers comes as an echo, or under `sta
 conversation: it is recorded, and never answered. Our own echoes carry the reference of their row, and settle it.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from adapters.channels.meta import MetaInbound
@@ -58,7 +60,15 @@ class _Parser(Reader):
             return
         content, key, revises = _content(event)
         if content is None:
-            self._read_receipt(event, account, moment)
+            # A receipt names its messages; a watermark alone does not.
+            mids = [text_of(mid) for mid in list_in(dict_in(event, "delivery"), "mids") if text_of(mid)]
+            for mid in mids:
+                self._add_status(account, mid, DeliveryState.DELIVERED, moment)
+            if read := text_of(dict_in(event, "read").get("mid")):
+                self._add_status(account, read, DeliveryState.READ, moment)
+            if not mids and not read:
+                names = ("delivery", "read", *OTHER_EVENTS)
+                self.ignored.append(next((name for name in names if name in event), "other"))
             return
         self.add(
             content if not is_standby else content.noted(standby="yes"),
@@ -86,18 +96,6 @@ class _Parser(Reader):
             recorded_only=True,
             sent_at=moment,
         )
-
-    def _read_receipt(self, event: dict[str, Any], account: str, moment: datetime | None) -> None:
-        """Read the receipts that name their messages; a watermark alone does not."""
-        mids = [text_of(mid) for mid in list_in(dict_in(event, "delivery"), "mids") if text_of(mid)]
-        for mid in mids:
-            self._add_status(account, mid, DeliveryState.DELIVERED, moment)
-        read = text_of(dict_in(event, "read").get("mid"))
-        if read:
-            self._add_status(account, read, DeliveryState.READ, moment)
-        if not mids and not read:
-            names = ("delivery", "read", *OTHER_EVENTS)
-            self.ignored.append(next((name for name in names if name in event), "other"))
 
     def _add_status(
         self, account: str, mid: str, state: DeliveryState, moment: datetime | None, *, reference: str | None = None
@@ -160,8 +158,19 @@ def _message_content(message: dict[str, Any]) -> Content:
     if text and all(one.get("type") == "fallback" for one in files):
         # A link that the person wrote, with what its page says.
         return Content(InboundKind.TEXT, text)
-    content = Content.of_files(text, [_attachment(one) for one in files])
+    content = Content.of_files(text, _attachments(files, required(message, "mid")))
     return replace(content, kind=InboundKind.TEXT) if text and content.kind is InboundKind.UNSUPPORTED else content
+
+
+def _attachments(files: Sequence[dict[str, Any]], mid: str) -> list[Content]:
+    """Read the files of a message; each is numbered as the message has it when it is asked for again."""
+    numbers, contents = count(), []
+    for content in map(_attachment, files):
+        if content.media is not None and content.kind is not InboundKind.STICKER:
+            named = content.media.model_copy(update={"message": mid, "position": next(numbers)})
+            content = replace(content, media=named)
+        contents.append(content)
+    return contents
 
 
 def _attachment(attachment: dict[str, Any]) -> Content:

@@ -5,11 +5,12 @@ from typing import Any
 from urllib.parse import quote
 
 from adapters.channels.meta import code_of
+from adapters.channels.reading import dict_in, list_in, text_of
 from adapters.channels.sending import ACCOUNT_PAUSE, HttpChannel, accepted_id, plain
 from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
-from contracts.media import InboundMedia, MediaFile, MediaLimits
+from contracts.media import InboundMedia, MediaFault, MediaFile, MediaLimits, MediaRefusedError
 from contracts.messages import Address, ChannelName, MessageType, OutboundMessage
 from contracts.ports import ChannelLimits
 
@@ -57,15 +58,25 @@ class MessengerChannel(HttpChannel):
         raise _refusal(answer)
 
     async def fetch(self, media: InboundMedia, *, account: str, limits: MediaLimits) -> MediaFile:
-        return await self._downloads.fetch(media, limits)
+        async def renew() -> str:
+            """Ask the message for a fresh address. Source: Graph API, "Message", its field `attachments`."""
+            path = f"/{quote(media.message, safe='')}"
+            found = await self._look_up(path, fields="attachments{file_url,image_data,video_data}")
+            file = dict(enumerate(list_in(dict_in(found, "attachments"), "data"))).get(media.position)
+            if not isinstance(file, dict):
+                raise MediaRefusedError(MediaFault.EXPIRED)
+            shown = dict_in(file, "image_data") or dict_in(file, "video_data")
+            return text_of(file.get("file_url") or shown.get("url"))
+
+        return await self._downloads.fetch(media, limits, renew=renew if media.message else None)
 
     def acknowledge(self, address: Address, platform_message_id: str) -> None:
-        self._in_background(self._show(address))
+        async def show() -> None:
+            for action in ("mark_seen", "typing_on"):
+                content = {"recipient": {"id": address.person}, "sender_action": action}
+                await self._post(_messages_of(address), content)
 
-    async def _show(self, address: Address) -> None:
-        for action in ("mark_seen", "typing_on"):
-            content = {"recipient": {"id": address.person}, "sender_action": action}
-            await self._post(_messages_of(address), content)
+        self._in_background(show())
 
 
 def _messages_of(address: Address) -> str:

@@ -95,7 +95,10 @@ class _Post(Reader):
             # Two bots would answer each other without end.
             self.ignored.append("bot_message" if _is_of_a_bot(event, bots) else "subtype")
         else:
-            self._put(_content(event, bots), event, event, team, bots, key=required(event, "ts"))
+            content = Content(InboundKind.TEXT, _readable(text_of(event.get("text")), bots))
+            if files := [_file(one) for one in list_in(event, "files") if isinstance(one, dict)]:
+                content = Content.of_files(content.text, files)
+            self._put(content, event, event, team, bots, key=required(event, "ts"))
 
     def _read_revision(self, event: dict[str, Any], team: str, bots: set[str], *, is_deleted: bool) -> None:
         """Read an edit or a deletion; the unfurling of a link is a change too, without another text."""
@@ -169,14 +172,6 @@ def _is_of_a_bot(message: dict[str, Any], bots: set[str]) -> bool:
     return bool(message.get("bot_id") or message.get("bot_profile") or message.get("subtype") == "bot_message") or (
         text_of(message.get("user")) in bots
     )
-
-
-def _content(event: dict[str, Any], bots: set[str]) -> Content:
-    text = _readable(text_of(event.get("text")), bots)
-    files = [one for one in list_in(event, "files") if isinstance(one, dict)]
-    if not files:
-        return Content(InboundKind.TEXT, text)
-    return Content.of_files(text, [_file(one) for one in files])
 
 
 def _file(file: dict[str, Any]) -> Content:

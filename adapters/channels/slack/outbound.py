@@ -9,7 +9,7 @@ from adapters.http.client import Answer
 from contracts.delivery import OutboxRow
 from contracts.errors import ChannelAccountError, ChannelRefusedError, ChannelUnavailableError
 from contracts.media import InboundMedia, MediaFile, MediaLimits, MediaRefusedError
-from contracts.messages import ChannelName, MessageType, Option, OutboundMessage
+from contracts.messages import ChannelName, MessageType, OutboundMessage
 
 # Names of errors: Slack, chat.postMessage. Their classes are ours.
 WAIT = frozenset(
@@ -64,7 +64,7 @@ class SlackChannel(HttpChannel):
             found = (await self._look_up("/files.info", file=media.reference)).get("file") or {}
             return str(found.get("url_private_download") or found.get("url_private"))
 
-        return await self._downloads.fetch(media, limits, find)
+        return await self._downloads.fetch(media, limits, find=find)
 
 
 def payload(message: OutboundMessage, person: str) -> dict[str, Any]:
@@ -82,11 +82,12 @@ def payload(message: OutboundMessage, person: str) -> dict[str, Any]:
         ]
         content["blocks"] = [section, {"type": "actions", "elements": buttons}]
     elif message.rows:
-        chosen: dict[str, Any] = {
-            "type": "static_select",
-            "action_id": "reply",
-            "options": [_row(option) for option in message.rows],
-        }
+        rows = [
+            {"text": _words(option.title), "value": option.id}
+            | ({"description": _words(option.description)} if option.description else {})
+            for option in message.rows
+        ]
+        chosen: dict[str, Any] = {"type": "static_select", "action_id": "reply", "options": rows}
         if message.list_label:
             chosen["placeholder"] = _words(message.list_label)
         content["blocks"] = [section, {"type": "actions", "elements": [chosen]}]
@@ -103,11 +104,6 @@ def escaped(text: str) -> str:
 
 def _words(text: str) -> dict[str, str]:
     return {"type": "plain_text", "text": text}
-
-
-def _row(option: Option) -> dict[str, Any]:
-    described = {"description": _words(option.description)} if option.description else {}
-    return {"text": _words(option.title), "value": option.id, **described}
 
 
 def _refusal(answer: Answer) -> ChannelUnavailableError | ChannelRefusedError:

@@ -172,7 +172,13 @@ def _content(message: dict[str, Any]) -> Content | None:
         return Content(InboundKind.IMAGE, caption, media=InboundMedia(reference=text_of(sizes[-1].get("file_id"))))
     for key, kind in MEDIA.items():
         if key in message:
-            return Content(kind, caption, media=_media(dict_in(message, key)))
+            file = dict_in(message, key)
+            media = InboundMedia(
+                reference=text_of(file.get("file_id")),
+                mime_type=text_of(file.get("mime_type")),
+                filename=text_of(file.get("file_name")),
+            )
+            return Content(kind, caption, media=media)
     if "location" in message:
         place, spot = dict_in(message, "venue"), dict_in(message, "location")
         coordinates = f"{text_of(spot.get('latitude'))}, {text_of(spot.get('longitude'))}"
@@ -187,11 +193,3 @@ def _content(message: dict[str, Any]) -> Content | None:
     if unsupported := next((key for key in UNSUPPORTED if key in message), None):
         return Content(InboundKind.UNSUPPORTED, data={"type": unsupported})
     return None
-
-
-def _media(file: dict[str, Any]) -> InboundMedia:
-    return InboundMedia(
-        reference=text_of(file.get("file_id")),
-        mime_type=text_of(file.get("mime_type")),
-        filename=text_of(file.get("file_name")),
-    )

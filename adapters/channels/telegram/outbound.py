@@ -63,7 +63,7 @@ class TelegramChannel(HttpChannel):
             found = (await self._look_up("/getFile", file_id=media.reference)).get("result")
             return f"{self._files_url}/{quote(str((found or {}).get('file_path')))}"
 
-        return await self._downloads.fetch(media, limits, find)
+        return await self._downloads.fetch(media, limits, find=find)
 
     def acknowledge(self, address: Address, platform_message_id: str) -> None:
         self._in_background(self._post("/sendChatAction", {"chat_id": address.person, "action": "typing"}))

@@ -55,6 +55,8 @@ LIMITS = ChannelLimits(
     caption=1024,
     # Source: Meta, "Error codes", 131056: one in 6 s, and 45 at once on credit. A few are left to other processes.
     pair=Rate(every=timedelta(seconds=6), burst=40),
+    # Mostly within a second; Meta names no bound, and promises no order of messages that are on their way together.
+    reported_within=timedelta(seconds=3),
 )
 
 

@@ -66,11 +66,25 @@ class Examination:
 
     async def finding(self) -> Finding:
         token = await self._read_token()
-        details, notes = list[str](), [*_notes_of_token(token)]
+        details, notes = list[str](), list[tuple[str, str]]()
+        if isinstance(expires_at := token.get("expires_at"), int) and expires_at:
+            notes.append(
+                (f"the token expires at {datetime.fromtimestamp(expires_at, UTC):%Y-%m-%d %H:%M} UTC", LASTING)
+            )
         for number_id in self._numbers:
             number = await self._read(quote(number_id, safe=""), fields=FIELDS)
             details.append(f"{number.get('display_phone_number', number_id)}, {number.get('verified_name', 'no name')}")
-            notes += [*_notes_of_number(number), *_notes_of_tier(number, self._new_people)]
+            verification = number.get("code_verification_status", "VERIFIED")
+            if verification != "VERIFIED":
+                notes.append((f"the number is {verification}", "verify it in WhatsApp Manager"))
+            if number.get("quality_rating") == "RED":
+                notes.append(("its quality is RED", "WhatsApp Manager says what people report; its limits may fall"))
+            # Where more people may be written to first than the platform's tier takes, it refuses the others.
+            tier = re.fullmatch(r"TIER_(\d+)(K?)", str(number.get("messaging_limit_tier", "")))
+            most = int(tier[1]) * (1_000 if tier[2] else 1) if tier else None
+            if most is not None and (self._new_people is None or self._new_people > most):
+                step = f"set WHATSAPP_NEW_PEOPLE_PER_DAY={most}: templates beyond it wait instead of being refused"
+                notes.append((f"{most:,} new people in 24 hours", step))
         notes += await self._notes_of_subscription(token)
         detail = "; ".join([*details, *(note for note, _ in notes)])
         return Finding("whatsapp", Health.NOTE if notes else Health.OK, detail, "; ".join(step for _, step in notes))
@@ -164,34 +178,6 @@ def _accounts(token: dict[str, Any]) -> list[str]:
     """Return the business accounts that the token manages."""
     granted = (scope for scope in token.get("granular_scopes", []) if scope.get("scope") == MANAGEMENT)
     return [str(account) for scope in granted for account in scope.get("target_ids", [])]
-
-
-def _notes_of_token(token: dict[str, Any]) -> Sequence[tuple[str, str]]:
-    expires_at = token.get("expires_at")
-    if not isinstance(expires_at, int) or expires_at == 0:
-        return []
-    at = datetime.fromtimestamp(expires_at, UTC)
-    return [(f"the token expires at {at:%Y-%m-%d %H:%M} UTC", LASTING)]
-
-
-def _notes_of_number(number: dict[str, Any]) -> Sequence[tuple[str, str]]:
-    notes = []
-    verification = number.get("code_verification_status", "VERIFIED")
-    if verification != "VERIFIED":
-        notes.append((f"the number is {verification}", "verify it in WhatsApp Manager"))
-    if number.get("quality_rating") == "RED":
-        notes.append(("its quality is RED", "WhatsApp Manager says what people report; its limits may fall"))
-    return notes
-
-
-def _notes_of_tier(number: dict[str, Any], new_people: int | None) -> Sequence[tuple[str, str]]:
-    """Return a note where more people may be written to first than the platform's tier takes: it refuses the others."""
-    tier = re.fullmatch(r"TIER_(\d+)(K?)", str(number.get("messaging_limit_tier", "")))
-    most = int(tier[1]) * (1_000 if tier[2] else 1) if tier else None
-    if most is None or (new_people is not None and new_people <= most):
-        return []
-    step = f"set WHATSAPP_NEW_PEOPLE_PER_DAY={most}: templates beyond it wait instead of being refused"
-    return [(f"{most:,} new people in 24 hours", step)]
 
 
 TEMPLATE_FIELDS = "name,language,category,status,components"

@@ -5,12 +5,12 @@ make Meta repeat a batch for days, so an unknown kind becomes `unsupported`, and
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from adapters.channels.meta import MetaInbound
-from adapters.channels.reading import Content, Reader, dict_in, dict_of, list_in, moment_of, required, text_of
+from adapters.channels.reading import Content, Reader, dict_in, list_in, moment_of, required, text_of
 from adapters.channels.whatsapp import is_in_any_form
 from adapters.json_input import parse_json
 from contracts.channels import Post, Received
@@ -57,14 +57,12 @@ class WhatsAppInbound(MetaInbound):
 def parse(body: bytes, *, id_salt: str, at: datetime, numbers: frozenset[str] = frozenset()) -> Received:
     """Parse a verified body. Never raises."""
     parser = _Parser(id_salt, at, numbers)
-    envelope = parser.envelope(body, _is_of_whatsapp, "not a WhatsApp envelope")
+    envelope = parser.envelope(
+        body, lambda one: one.get("object") == "whatsapp_business_account", "not a WhatsApp envelope"
+    )
     if envelope is not None:
         parser.read_envelope(envelope)
     return parser.received()
-
-
-def _is_of_whatsapp(envelope: dict[str, Any]) -> bool:
-    return envelope.get("object") == "whatsapp_business_account"
 
 
 class _Parser(Reader):
@@ -106,25 +104,29 @@ class _Parser(Reader):
         identities = _identities(item, value, key="to" if echo else "from")
         if not identities:
             raise MalformedMessageError("no sender")
-        kind, text, choice, media, data = _content(item)
+        content = _content(item)
         is_ours = not self._numbers or account in self._numbers
         referral = dict_in(item, "referral")
         words = "\n".join(part for key in ("headline", "body") if (part := text_of(referral.get(key)).strip()))
-        data |= {ADVERTISEMENT: shortened(words, MAX_ADVERTISEMENT)} if words else {}
+        data = {ADVERTISEMENT: shortened(words, MAX_ADVERTISEMENT)} if words else {}
         data |= {"echo": "smb_message_echoes"} if echo else {}
         data |= {} if is_ours else {OTHER_ACCOUNT: account}
         group = text_of(item.get("group_id"))
+        # The contacts are not in the order of the messages: the name is found by its ids.
+        cards = [card for card in list_in(value, "contacts") if isinstance(card, dict)]
+        mine = (card for card in cards if {text_of(card.get("wa_id")), text_of(card.get("user_id"))} & {*identities})
+        profile = dict_in(next(mine, {}), "profile")
         self.add(
-            Content(kind, text, choice, media, data),
+            content.noted(**data),
             account=account,
             person=group or identities[0],
             platform_id=platform_id,
             aliases=identities,
             user=None if group else next(filter(USER_ID.fullmatch, identities), None),
             is_one_person=not group,
-            person_name=_profile_name(value, identities),
+            person_name=text_of(profile.get("name")),
             reply_to=text_of(dict_in(item, "context").get("id")),
-            revises=data.get("to", "") if kind in REVISIONS else "",
+            revises=content.data["to"] if content.kind in REVISIONS else "",
             recorded_only=echo or bool(group) or not is_ours,
             sent_at=moment_of(item.get("timestamp")),
         )
@@ -134,7 +136,8 @@ class _Parser(Reader):
         if state is None:
             self.ignored.append("status")
             return
-        code = _error_code(item)
+        codes = [text_of(error.get("code")) for error in list_in(item, "errors") if isinstance(error, dict)]
+        code = next((code[:32] for code in codes if code), None)
         self.statuses.append(
             StatusUpdate(
                 channel=ChannelName.WHATSAPP,
@@ -170,142 +173,84 @@ STATUS_STATES = {
     "failed": DeliveryState.FAILED,
 }
 
-Read = tuple[InboundKind, str, str | None, InboundMedia | None, dict[str, str]]
+MEDIA_KINDS = {
+    "image": InboundKind.IMAGE,
+    "video": InboundKind.VIDEO,
+    "audio": InboundKind.AUDIO,
+    "document": InboundKind.DOCUMENT,
+    "sticker": InboundKind.STICKER,
+}
 
 
-def _content(item: dict[str, Any]) -> Read:
+def _content(item: dict[str, Any]) -> Content:
     """Read the content by its type; an unknown type is `unsupported`, not an error."""
     kind = text_of(item.get("type"))
-    reader = READERS.get(kind)
-    if reader is None:
-        return InboundKind.UNSUPPORTED, "", None, None, {"type": kind[:64]}
-    inner = item.get(kind)
-    return reader(inner if isinstance(inner, dict | list) else {})
+    inner = dict_in(item, kind)
+    match kind:
+        case "text":
+            return Content(InboundKind.TEXT, text_of(inner.get("body")))
+        case _ if kind in MEDIA_KINDS:
+            media = InboundMedia(
+                reference=text_of(inner.get("id")),
+                mime_type=text_of(inner.get("mime_type")),
+                filename=text_of(inner.get("filename")),
+                sha256=text_of(inner.get("sha256")),
+            )
+            return Content(MEDIA_KINDS[kind], text_of(inner.get("caption")), media=media)
+        case "interactive":
+            return _interactive_content(inner)
+        case "button":
+            return Content(InboundKind.CHOICE, text_of(inner.get("text")), text_of(inner.get("payload")) or None)
+        case "location":
+            place = " - ".join(part for part in (text_of(inner.get("name")), text_of(inner.get("address"))) if part)
+            coordinates = f"{text_of(inner.get('latitude'))}, {text_of(inner.get('longitude'))}"
+            return Content(InboundKind.LOCATION, place or coordinates, data={"coordinates": coordinates})
+        case "contacts":
+            cards = [card for card in list_in(item, kind) if isinstance(card, dict)]
+            names = [text_of(dict_in(card, "name").get("formatted_name")) for card in cards]
+            return Content(InboundKind.CONTACTS, ", ".join(name for name in names if name))
+        case "order":
+            items = [one for one in list_in(inner, "product_items") if isinstance(one, dict)]
+            lines = [f"{text_of(one.get('quantity'))} x {text_of(one.get('product_retailer_id'))}" for one in items]
+            return Content(InboundKind.ORDER, "\n".join([text_of(inner.get("text")), *lines]).strip())
+        case "reaction":
+            to = text_of(inner.get("message_id"))
+            return Content(InboundKind.REACTION, text_of(inner.get("emoji")), data={"to": to})
+        case "edit":
+            # The new text, or the new caption of a file.
+            message = dict_in(inner, "message")
+            edited = text_of(message.get("type")) or "text"
+            text = text_of(dict_in(message, edited).get("body" if edited == "text" else "caption"))
+            return Content(InboundKind.EDIT, text, data={"to": text_of(inner.get("original_message_id"))})
+        case "revoke":
+            return Content(InboundKind.REVOKE, data={"to": text_of(inner.get("original_message_id"))})
+        case "system":
+            # A change of number or identity; `_identities` reads the new names and the old.
+            known = {key: text_of(inner.get(key)) for key in ("type", "wa_id", "user_id")}
+            return Content(InboundKind.SYSTEM, text_of(inner.get("body")), data={k: v for k, v in known.items() if v})
+        case "request_welcome":
+            return Content(InboundKind.WELCOME)
+        case "unsupported":
+            return Content(InboundKind.UNSUPPORTED, data={"type": text_of(inner.get("type"))[:64]})
+    return Content(InboundKind.UNSUPPORTED, data={"type": kind[:64]})
 
 
-def _read_text(inner: Any) -> Read:
-    return InboundKind.TEXT, text_of(dict_of(inner).get("body")), None, None, {}
-
-
-def _media_reader(kind: InboundKind) -> Callable[[Any], Read]:
-    def read(inner: Any) -> Read:
-        content = dict_of(inner)
-        media = InboundMedia(
-            reference=text_of(content.get("id")),
-            mime_type=text_of(content.get("mime_type")),
-            filename=text_of(content.get("filename")),
-            sha256=text_of(content.get("sha256")),
-        )
-        return kind, text_of(content.get("caption")), None, media, {}
-
-    return read
-
-
-def _read_interactive(inner: Any) -> Read:
-    content = dict_of(inner)
-    kind = text_of(content.get("type"))
-    chosen = dict_in(content, kind)
+def _interactive_content(inner: dict[str, Any]) -> Content:
+    kind = text_of(inner.get("type"))
+    chosen = dict_in(inner, kind)
     if kind in ("button_reply", "list_reply"):
-        return InboundKind.CHOICE, text_of(chosen.get("title")), text_of(chosen.get("id")), None, {}
-    if kind == "nfm_reply":
-        return InboundKind.FORM, _form_text(chosen), None, None, {"form": text_of(chosen.get("name"))}
-    return InboundKind.UNSUPPORTED, "", None, None, {"type": f"interactive {kind[:64]}"}
-
-
-def _form_text(chosen: dict[str, Any]) -> str:
-    """Return the answers of a form as lines; Meta puts them as JSON into a string, which may not parse."""
-    raw = text_of(chosen.get("response_json"))
+        return Content(InboundKind.CHOICE, text_of(chosen.get("title")), text_of(chosen.get("id")))
+    if kind != "nfm_reply":
+        return Content(InboundKind.UNSUPPORTED, data={"type": f"interactive {kind[:64]}"})
+    # The answers of a form as lines; Meta puts them as JSON into a string, which may not parse.
     try:
-        answers = parse_json(raw.encode("utf-8", "replace"))
+        answers = parse_json(text_of(chosen.get("response_json")).encode("utf-8", "replace"))
     except MalformedMessageError:
-        return text_of(chosen.get("body"))
-    if not isinstance(answers, dict):
-        return text_of(chosen.get("body"))
-    return "\n".join(f"{name}: {text_of(value)}" for name, value in answers.items() if name != "flow_token")
-
-
-def _read_button(inner: Any) -> Read:
-    content = dict_of(inner)
-    return InboundKind.CHOICE, text_of(content.get("text")), text_of(content.get("payload")) or None, None, {}
-
-
-def _read_location(inner: Any) -> Read:
-    content = dict_of(inner)
-    place = " - ".join(part for part in (text_of(content.get("name")), text_of(content.get("address"))) if part)
-    coordinates = f"{text_of(content.get('latitude'))}, {text_of(content.get('longitude'))}"
-    return InboundKind.LOCATION, place or coordinates, None, None, {"coordinates": coordinates}
-
-
-def _read_contacts(inner: Any) -> Read:
-    cards = inner if isinstance(inner, list) else []
-    names = [text_of(dict_in(card, "name").get("formatted_name")) for card in cards if isinstance(card, dict)]
-    return InboundKind.CONTACTS, ", ".join(name for name in names if name), None, None, {}
-
-
-def _read_order(inner: Any) -> Read:
-    content = dict_of(inner)
-    items = [item for item in list_in(content, "product_items") if isinstance(item, dict)]
-    lines = [f"{text_of(item.get('quantity'))} x {text_of(item.get('product_retailer_id'))}" for item in items]
-    return InboundKind.ORDER, "\n".join([text_of(content.get("text")), *lines]).strip(), None, None, {}
-
-
-def _read_reaction(inner: Any) -> Read:
-    content = dict_of(inner)
-    return InboundKind.REACTION, text_of(content.get("emoji")), None, None, {"to": text_of(content.get("message_id"))}
-
-
-def _read_edit(inner: Any) -> Read:
-    """Read the new text, or the new caption of a file."""
-    message = dict_in(dict_of(inner), "message")
-    kind = text_of(message.get("type")) or "text"
-    text = text_of(dict_in(message, kind).get("body" if kind == "text" else "caption"))
-    return InboundKind.EDIT, text, None, None, {"to": text_of(dict_of(inner).get("original_message_id"))}
-
-
-def _read_revoke(inner: Any) -> Read:
-    return InboundKind.REVOKE, "", None, None, {"to": text_of(dict_of(inner).get("original_message_id"))}
-
-
-def _read_system(inner: Any) -> Read:
-    """Read a change of number or identity; `_identities` reads the new names and the old."""
-    content = dict_of(inner)
-    known = {key: text_of(content.get(key)) for key in ("type", "wa_id", "user_id")}
-    return (
-        InboundKind.SYSTEM,
-        text_of(content.get("body")),
-        None,
-        None,
-        {key: value for key, value in known.items() if value},
-    )
-
-
-def _read_unsupported(inner: Any) -> Read:
-    return InboundKind.UNSUPPORTED, "", None, None, {"type": text_of(dict_of(inner).get("type"))[:64]}
-
-
-def _read_welcome(_: Any) -> Read:
-    return InboundKind.WELCOME, "", None, None, {}
-
-
-READERS: dict[str, Callable[[Any], Read]] = {
-    "text": _read_text,
-    "image": _media_reader(InboundKind.IMAGE),
-    "video": _media_reader(InboundKind.VIDEO),
-    "audio": _media_reader(InboundKind.AUDIO),
-    "document": _media_reader(InboundKind.DOCUMENT),
-    "sticker": _media_reader(InboundKind.STICKER),
-    "location": _read_location,
-    "contacts": _read_contacts,
-    "interactive": _read_interactive,
-    "button": _read_button,
-    "reaction": _read_reaction,
-    "order": _read_order,
-    "system": _read_system,
-    "unsupported": _read_unsupported,
-    "edit": _read_edit,
-    "revoke": _read_revoke,
-    "request_welcome": _read_welcome,
-}
+        answers = None
+    text = text_of(chosen.get("body"))
+    if isinstance(answers, dict):
+        text = "\n".join(f"{name}: {text_of(value)}" for name, value in answers.items() if name != "flow_token")
+    return Content(InboundKind.FORM, text, data={"form": text_of(chosen.get("name"))})
 
 
 # A user id, which Meta gives to one person; a parent id, `CC.ENT.…`, has a second part.
@@ -333,18 +278,3 @@ def _identities(item: dict[str, Any], value: dict[str, Any], *, key: str) -> lis
         if set(card) & set(named) or (not named and len(contacts) == 1):
             named += card
     return list(dict.fromkeys(name for name in named if name))
-
-
-def _profile_name(value: dict[str, Any], identities: Sequence[str]) -> str:
-    """Find the name among the contacts by id: they are not in the order of the messages."""
-    for contact in list_in(value, "contacts"):
-        if not isinstance(contact, dict):
-            continue
-        if {text_of(contact.get("wa_id")), text_of(contact.get("user_id"))} & set(identities):
-            return text_of(dict_in(contact, "profile").get("name"))
-    return ""
-
-
-def _error_code(item: dict[str, Any]) -> str | None:
-    codes = [text_of(error.get("code")) for error in list_in(item, "errors") if isinstance(error, dict)]
-    return next((code[:32] for code in codes if code), None)

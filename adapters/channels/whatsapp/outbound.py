@@ -64,7 +64,7 @@ class WhatsAppChannel(HttpChannel):
             found = await self._look_up(f"/{quote(media.reference, safe='')}", phone_number_id=account)
             return str(found.get("url"))
 
-        return await self._downloads.fetch(media, limits, find)
+        return await self._downloads.fetch(media, limits, find=find)
 
     async def upload(self, file: MediaFile, *, account: str) -> str:
         # The client's own header names JSON: this one has to win, with a boundary that is nowhere in the file.
@@ -103,23 +103,18 @@ def _messages_of(account: str) -> str:
 
 def payload(row: OutboxRow) -> dict[str, Any]:
     """Return the body of the send; statuses bring the row's reference back."""
-    message = row.message
-    kind, content = _typed(message)
+    kind, content = _typed(row.message)
+    person = row.address.person
+    is_number = person.lstrip("+").isdigit()
     return {
         "messaging_product": "whatsapp",
         "recipient_type": "individual",
-        **_recipient(row.address.person),
+        # A phone number goes in `to`, a business-scoped id (CC.xxxx) in `recipient`.
+        **({"to": f"+{person.lstrip('+')}"} if is_number else {"recipient": person}),
         "type": kind,
         kind: content,
         "biz_opaque_callback_data": row.reference,
     }
-
-
-def _recipient(person: str) -> dict[str, str]:
-    """Name the recipient: a phone number in `to`, a business-scoped id (CC.xxxx) in `recipient`."""
-    if person.lstrip("+").isdigit():
-        return {"to": person if person.startswith("+") else f"+{person}"}
-    return {"recipient": person}
 
 
 def _typed(message: OutboundMessage) -> tuple[str, Any]:

@@ -24,6 +24,7 @@ class BoundedProtocol(HttpToolsProtocol):
     since = 0.0
     _framing = 0
     _is_in_body = False
+    _reason = "unreadable"
     _head_timer: asyncio.TimerHandle | None = None
     _unread_timer: asyncio.TimerHandle | None = None
 
@@ -57,7 +58,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._expect_head()
         super().data_received(data)
         if self._framing > MAX_FRAMING and not self.transport.is_closing():
-            HTTP_LIMITED.labels("head_size").inc()
+            self._reason = "head_size"
             self.send_400_response(f"The head of a request may have {MAX_FRAMING} bytes.")
 
     def on_message_begin(self) -> None:
@@ -67,6 +68,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._is_in_body = True
+        if sum(name == b"host" for name, _ in self.headers) > 1:
+            # A proxy may have looked at the other one.
+            self._refuse("hosts")
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -83,6 +87,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._is_in_body, self._framing = False, 0
         super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        HTTP_LIMITED.labels(self._reason).inc()
+        super().send_400_response(msg)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -118,5 +126,5 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, reason: str) -> None:
         """Have the parser fail, which uvicorn answers with 400 and the end of the connection."""
-        HTTP_LIMITED.labels(reason).inc()
+        self._reason = reason
         raise ValueError(reason)

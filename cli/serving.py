@@ -73,6 +73,8 @@ def server_of(app: Any) -> Server:
         ws="none",
         access_log=False,
         log_config=None,
+        # Its warnings are of requests that cannot be read: a flood of them is counted and fills no log.
+        log_level="error",
         lifespan="off",
         timeout_graceful_shutdown=2,
         limit_concurrency=2_000,

@@ -135,14 +135,11 @@ class OpenRequests:
             await self._app(scope, receive, send)
             return
         client, again = client_of(Request(scope)), {"Retry-After": "5"}
-        if self._open[client] >= self._of_one and client not in LOOPBACK:
-            HTTP_LIMITED.labels("client").inc()
-            refused = Problem(429, "Too many requests at once", "End one, or wait for its answer.", headers=again)
-            await refused.response()(scope, receive, send)
-            return
-        if self._total >= self._most:
-            HTTP_LIMITED.labels("chat").inc()
-            refused = Problem(503, "The chat is full", "Try again in a moment.", headers=again)
+        is_greedy = self._open[client] >= self._of_one and client not in LOOPBACK
+        if is_greedy or self._total >= self._most:
+            HTTP_LIMITED.labels("client" if is_greedy else "chat").inc()
+            status, title = (429, "Too many requests at once") if is_greedy else (503, "The chat is full")
+            refused = Problem(status, title, "End one, or try again in a moment.", headers=again)
             await refused.response()(scope, receive, send)
             return
         self._total += 1

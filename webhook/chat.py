@@ -332,22 +332,13 @@ def widget_routes(deps: WebhookDependencies) -> APIRouter:
     )
     headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 
-    def served(path: str) -> Response:
+    @router.get("/widget.js", summary="Script of the chat for other pages, by one tag")
+    @router.get("/widget", include_in_schema=False)
+    @router.get("/widget/{part}", include_in_schema=False)
+    async def served(request: Request) -> Response:
+        if (path := request.url.path.strip("/")) not in FILES:
+            raise Problem(404, "Not found", "There is no such file.")
         name, media_type = FILES[path]
         return FileResponse(STATIC_FOLDER / name, media_type=media_type, headers=headers)
-
-    @router.get("/widget.js", summary="Script of the chat for other pages, by one tag")
-    async def script() -> Response:
-        return served("widget.js")
-
-    @router.get("/widget", include_in_schema=False)
-    async def frame() -> Response:
-        return served("widget")
-
-    @router.get("/widget/{name}", include_in_schema=False)
-    async def part(name: str) -> Response:
-        if f"widget/{name}" not in FILES:
-            raise Problem(404, "Not found", "There is no such file.")
-        return served(f"widget/{name}")
 
     return router

@@ -132,8 +132,8 @@ class Floor:
         whole = [part.text for part in parts] + list(also)
         if refused := _refused_unread(whole):
             return (refused,)
-        person, found = self._person(known), list[_Found]()
-        if leaked := self._leaks.run_in("\n".join(map(seen, whole)), person.text):
+        person, found, draft = self._person(known), list[_Found](), "\n".join(map(seen, whole))
+        if leaked := self._leaks.run_in(draft, person.text) or self._leaks.terms_in(draft):
             found.append((_leak(leaked, None, "this is text of the instructions, not of a reply"), None))
         said = list[tuple[str, PartKind | None, Sequence[_Facts]]]()
         for part in parts:
@@ -145,7 +145,7 @@ class Floor:
             own = tuple(self._facts_of[source] for source in part.sources if source in self._facts_of)
             said += [(sentence, part.says, own) for sentence in sentences(part.text)]
         said += ((sentence, None, (self._everything,)) for sentence in sentences_of((), also))
-        language, near = likely_language("\n".join(whole)) or likely_language(person.text), ("", "")
+        language, near = likely_language(draft) or likely_language(person.text), ("", "")
         is_elsewhere = language is not None and language != base_language(self._words.language)
         for number, (sentence, says, cited) in enumerate(said):
             near = (near[1], sentence)

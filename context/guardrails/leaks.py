@@ -3,16 +3,19 @@
 import base64
 import codecs
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
-from context.guardrails.sentences import folded
+from context.guardrails.sentences import folded, seen
 from contracts.guardrails import Passage
 from contracts.institution import Institution
+from contracts.values import Value
+from contracts.yaml_file import read_yaml
 
 RUN = 40  # letters and digits in a row
-_BLOCK = (
-    RUN // 2
-)  # a run of a draft holds a whole one of its blocks, so most of a draft is looked up once in so many letters
+# A run of a draft holds a whole one of its blocks, so most of a draft is looked up once in so many letters.
+_BLOCK = RUN // 2
+FEWEST_TERMS = 3
 _WORD = re.compile(r"[^\W_]+")
 _ID = re.compile(r"(?<![\w@./-])[A-Za-z]+(?:_[A-Za-z0-9]+)+(?![\w@/-])")
 _TAG = re.compile(r"</?[A-Za-z][\w-]*(?:\s[^<>]*)?/?>")
@@ -26,6 +29,19 @@ _TO_THE_JUDGE = re.compile(
     r"|(?:ignore|disregard|desconsidere|esqueca|olvide) (?:(?:all|any|as|os|todas|todos|the|las|los) ){0,2}"
     r"(?:previous |above |prior |earlier )?(?:instructions?|rules?|instruc\w+|regras?|reglas?))(?!\w)"
 )
+
+
+class _Vocabulary(Value):
+    """Terms of the instructions; the file says which."""
+
+    telling: Mapping[str, tuple[str, ...]]
+    others: Mapping[str, tuple[str, ...]]
+
+
+_VOCABULARY = read_yaml(Path(__file__).with_suffix(".yaml"), _Vocabulary).value
+_MEANINGS = (*_VOCABULARY.telling.items(), *_VOCABULARY.others.items())
+_GROUPS = "|".join(f"(?P<{meaning}>{'|'.join(forms)})" for meaning, forms in _MEANINGS)
+_TERMS = re.compile(rf"(?<!\w)(?:{_GROUPS})(?!\w)")
 
 
 class Leaks:
@@ -42,6 +58,7 @@ class Leaks:
         self._runs = frozenset(run for text in hidden for run in _runs(text)) - {*_runs(_squeezed(own))}
         self._blocks = frozenset(block for text in hidden for block in _runs(text, _BLOCK))
         self._said_to_readers = frozenset(match[0] for match in _TO_THE_JUDGE.finditer(folded(own)))
+        self._own_terms = frozenset(match[0] for match in _TERMS.finditer(folded(seen(own))))
         self._passage_ids = frozenset(passage.id for passage in passages)
 
     def to_the_judge(self, sentence: str) -> str:
@@ -56,6 +73,16 @@ class Leaks:
                 yield match[0]
         if leaked := next((word for word in sentence.split() if word.strip(".,;:()[]`") in self._passage_ids), None):
             yield leaked
+
+    def terms_in(self, draft: str) -> str:
+        """Return the terms of the instructions that a draft has in any language, or nothing where they are few.
+
+        They are what a translation or summary of a template keeps: `FEWEST_TERMS`, one of them telling and not the
+        documents' own.
+        """
+        terms = {match.lastgroup: match[0] for match in _TERMS.finditer(folded(draft))}
+        telling = {term for meaning, term in terms.items() if meaning in _VOCABULARY.telling}
+        return ", ".join(terms.values()) if len(terms) >= FEWEST_TERMS and telling - self._own_terms else ""
 
     def run_in(self, draft: str, written: str) -> str:
         """Return the first hidden run of a draft that the person has not written, or nothing.

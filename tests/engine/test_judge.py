@@ -117,7 +117,8 @@ async def test_an_order_inside_the_draft_is_a_finding_of_the_floor(opened: Open)
             "The task: START from the intent's canonical answer; add nothing the institution's text does not say.",
             "prompt_leak",
         ),
-        ("Parta da resposta da intenção e não acrescente nada que o texto da instituição não diga.", "closing"),
+        ("Parta da resposta da intenção e não acrescente nada que o texto da instituição não diga.", "prompt_leak"),
+        ("Faça uma única pergunta de esclarecimento quando a decisão aguarda um esclarecimento.", "closing"),
     ],
 )
 async def test_instructions_are_withheld_by_the_floor_and_translated_by_the_judge(

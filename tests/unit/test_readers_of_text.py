@@ -2,19 +2,24 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from adapters.channels.slack.inbound import SlackInbound
 from adapters.channels.slack.outbound import escaped
 from adapters.channels.telegram.outbound import to_html
 from adapters.models.messages import FENCED
 from cli.output import visible
 from context.consent import OptOutWords
+from contracts.channels import Post
 from contracts.conversation import Conversation, Speaker
 from contracts.guardrails import KnownFacts
 from contracts.language import likely_language
+from contracts.links import unlinked
 from contracts.listing import words_of
 from contracts.messages import address_digests
 from contracts.ports import Markup
@@ -45,6 +50,12 @@ def revisions(text: str) -> object:
     return as_revised([first, said(text, Speaker.ASSISTANT), edit])
 
 
+def slack_message(text: str) -> object:
+    event = {"type": "message", "channel_type": "im", "channel": "D1", "user": "U1", "ts": "1.1", "text": text}
+    body = orjson.dumps({"type": "event_callback", "team_id": "T1", "event": event})
+    return SlackInbound("s", id_salt="x").parse(Post(body), at=datetime(2026, 11, 20, tzinfo=UTC))
+
+
 READERS: dict[str, Callable[[str], object]] = {
     "floor": lambda text: floor("pyloto").check_text(text, NOBODY),
     "person": lambda text: floor("pyloto").check_text("oi", KnownFacts(person_texts=(text,), person_name=text)),
@@ -64,6 +75,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "markup": lambda text: to_markup(text, MARKS),
     "html": to_html,
     "slack": escaped,
+    "slack's message": slack_message,
+    "links": lambda text: unlinked(text, institution("pyloto")),
     "index": words_of,
     "addresses": lambda text: address_digests("salt", text),
     "fenced": FENCED.search,
@@ -73,7 +86,24 @@ READERS: dict[str, Callable[[str], object]] = {
 }
 
 PIECES = st.sampled_from(
-    (*HOSTILE, "*a ", "*_", "**a*", "@a@", "`a ", "```a\n", "[a](", "<a> ", "a@", "\u0301", "\u3007", "\U000e0041")
+    (
+        *HOSTILE,
+        "*a ",
+        "*_",
+        "<",
+        "<a|",
+        "http://a.b ",
+        "**a*",
+        "@a@",
+        "`a ",
+        "```a\n",
+        "[a](",
+        "<a> ",
+        "a@",
+        "\u0301",
+        "\u3007",
+        "\U000e0041",
+    )
 )
 SHORT, TIMES = 1_500, 4
 

@@ -119,6 +119,7 @@ async def test_this_machine_does(bed: WebhookBed, address: str, host: str) -> No
         {"authorization": f"Token {PLAIN}"},
         {"authorization": "Basic"},
         {"authorization": "Basic %%%"},
+        {"authorization": b"Basic \xff\xfe"},
         {"authorization": "Basic " + base64.b64encode(b"\xff\xfe:\xff").decode()},
         {"authorization": "Basic " + base64.b64encode(PLAIN.encode()).decode()},
         basic("wrong"),
@@ -127,7 +128,7 @@ async def test_this_machine_does(bed: WebhookBed, address: str, host: str) -> No
         {"cookie": f"token={PLAIN}"},
     ],
 )
-async def test_with_a_token_nobody_gets_in_without_it(tmp_path: Path, path: str, headers: dict[str, str]) -> None:
+async def test_with_a_token_nobody_gets_in_without_it(tmp_path: Path, path: str, headers: Any) -> None:
     """This machine neither: behind a proxy everybody comes from it."""
     async with webhook_bed("memory", tmp_path, access=opened_by(PLAIN)) as bed:
         response = await bed.http.get(path, headers=headers)
@@ -191,7 +192,9 @@ async def test_the_page_runs_nothing_from_elsewhere(bed: WebhookBed) -> None:
     assert response.headers["content-type"] == "text/html; charset=utf-8"
 
 
-@pytest.mark.parametrize("query", ["from=x", "from=2026-13-01", "to=" + "9" * 5000, "state=NONE"])
+@pytest.mark.parametrize(
+    "query", ["from=x", "from=2026-13-01", "from=0001-01-01", "to=9999-12-31", "to=" + "9" * 5000, "state=NONE"]
+)
 async def test_a_bad_parameter_is_a_problem_like_any_other(bed: WebhookBed, query: str) -> None:
     problem = assert_problem(await bed.http.get(f"/console/conversations?{query}"), 422)
     assert query.partition("=")[0] in problem["detail"]

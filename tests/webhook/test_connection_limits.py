@@ -1,6 +1,7 @@
 """Limits of the HTTP server over real connections: heads, pipelines, silence, room for platforms."""
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -12,6 +13,7 @@ from webhook_bed import ANA, HOOK, SECRET, WebhookBed
 from adapters.http.listener import listen
 from cli import connections
 from cli.serving import server_of
+from observability.logs import configure_logs
 from observability.metrics import REGISTRY
 from sandbox import whatsapp_webhooks as meta
 from sandbox.whatsapp_webhooks import envelope, sign, to_bytes
@@ -68,6 +70,28 @@ async def test_an_endless_head_ends(bed: WebhookBed, begin: bytes, piece: bytes)
         async with httpx.AsyncClient(base_url=url) as http:
             assert (await http.get("/healthz", headers={"x-large": "a" * 60_000})).status_code == 200
             assert (await http.get("/healthz", headers={"x-large": "a" * 66_000})).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (b"\x16\x03\x01\x02", "unreadable"),
+        (b"GET /healthz HTTP/1.1\r\nHost: prosa\r\nTransfer-Encoding : chunked\r\n\r\n", "unreadable"),
+        (b"GET /healthz HTTP/1.1\r\nHost: prosa\r\nHost: other\r\n\r\n", "hosts"),
+    ],
+)
+async def test_what_cannot_be_read_is_counted_and_not_logged(bed: WebhookBed, request_: bytes, reason: str) -> None:
+    configure_logs(level="INFO", stream=(logs := io.StringIO()))
+    before = limited(reason)
+    async with bed.served() as url:
+        for _ in range(5):
+            _, answer = await flood(url, request_, b"", 0)
+            assert answer.startswith(b"HTTP/1.1 400")
+        async with connection(url) as (reader, writer):
+            writer.write(GET.replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"))
+            assert (await reader.read(12)).startswith(b"HTTP/1.1 200")
+    assert limited(reason) == before + 5
+    assert "library" not in logs.getvalue()
 
 
 async def test_an_endless_pipeline_ends_and_a_short_one_is_answered(bed: WebhookBed) -> None:

@@ -45,6 +45,8 @@ async def test_the_reader_chooses_language_and_theme(bed: WebhookBed) -> None:
         assert (chosen.status_code, chosen.headers["location"]) == (303, "/console/status")
     english = await bed.http.get("/console/status", headers=HTML | {"Accept-Language": "pt-BR"})
     assert '<html lang="en" data-theme="dark">' in english.text
+    made_up = await bed.http.get("/console/preferences", params={"theme": "\U0001f600\n"})
+    assert (made_up.status_code, "set-cookie" in made_up.headers) == (303, False)
     elsewhere = await bed.http.get("/console/preferences?language=pt&back=//example.com/console")
     assert elsewhere.headers["location"] == "/console"
 

@@ -18,6 +18,7 @@ from webhook.console.rendering import (
     LANGUAGES,
     NOT_STORED,
     THEME_COOKIE,
+    THEMES,
     First,
     Last,
     Reader,
@@ -77,8 +78,8 @@ def operation_routes(deps: WebhookDependencies) -> APIRouter:
         response = RedirectResponse(back if back.startswith("/console") else "/console", 303)
         if language in LANGUAGES:
             response.set_cookie(LANGUAGE_COOKIE, language, max_age=YEAR_SECONDS, samesite="lax")
-        if theme is not None:
-            response.set_cookie(THEME_COOKIE, theme[:10], max_age=YEAR_SECONDS, samesite="lax")
+        if theme in ("", *THEMES):
+            response.set_cookie(THEME_COOKIE, theme, max_age=YEAR_SECONDS, samesite="lax")
         return response
 
     return router

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import Query
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -24,8 +24,10 @@ THEMES = ("light", "dark")
 LANGUAGE_COOKIE, THEME_COOKIE = "prosa_language", "prosa_theme"
 # A form sends the fields that are left empty, too.
 OrNone = BeforeValidator(lambda given: given or None)
-First = Annotated[date | None, OrNone, Query(alias="from")]
-Last = Annotated[date | None, OrNone, Query(alias="to")]
+# The ends of the calendar leave no room for spans and zones.
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))]
+First = Annotated[Day | None, OrNone, Query(alias="from")]
+Last = Annotated[Day | None, OrNone, Query(alias="to")]
 # Nothing of another origin is loaded or run, whatever a person or a model wrote.
 PAGE_POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self'; object-src 'none'; form-action 'self'; "

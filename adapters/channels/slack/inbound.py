@@ -24,7 +24,7 @@ OTHER_EVENTS = frozenset(
     {"reaction_added", "reaction_removed", "member_joined_channel", "app_home_opened", "tokens_revoked"}
 )
 # A mention, a channel or a link: `<@U1>`, `<@U1|ana>`, `<#C1|geral>`, `<https://...|words>`, `<!here>`.
-_REFERENCE = re.compile(r"<([@#!]?)([^|>]+)(?:\|([^>]*))?>")
+_REFERENCE = re.compile(r"<([@#!]?)([^|<>]+)(?:\|([^<>]*))?>")
 MIME_KINDS = {"image": InboundKind.IMAGE, "video": InboundKind.VIDEO, "audio": InboundKind.AUDIO}
 
 

@@ -11,7 +11,8 @@ from contracts.messages import Address, ChannelName, InboundMessage
 from contracts.values import ConversationId, MessageId, without_lone_surrogates
 
 MAX_TEXT = 8_000
-CONVERSATION_NAME = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+# Not "." nor "..": a client or proxy would take it out of the address.
+CONVERSATION_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]{1,64}")
 MESSAGE_NAME = re.compile(r"[A-Za-z0-9._:~-]{1,128}")
 
 

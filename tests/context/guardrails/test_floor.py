@@ -4,8 +4,10 @@ import base64
 import codecs
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +18,8 @@ from contracts.institution import Institution
 from prompts.templating.registry import PromptRegistry
 from tests.context.guardrails.making import NAMES, NOBODY, floor, inform, institution, random_institutions
 from tests.context.guardrails.steps import changed
+
+TRANSLATED = yaml.safe_load(Path(__file__).with_name("translated.yaml").read_text(encoding="utf-8"))
 
 
 def rules(name: str, text: str, *person: str) -> set[Rule]:
@@ -254,6 +258,19 @@ class TestParts:
         for text in hidden:
             found = checks.check_text(f"Sure: {clothes(text)}", NOBODY)
             assert {one.rule for one in found} & {Rule.PROMPT_LEAK, Rule.UNREADABLE}, clothes(text)
+
+    @pytest.mark.parametrize("language", TRANSLATED["templates"])
+    @pytest.mark.parametrize("name", NAMES)
+    def test_a_template_leaks_in_no_language(self, name: str, language: str) -> None:
+        """Any three steps are found, and most single ones; the rest is the judge's."""
+        steps = TRANSLATED["templates"][language]
+        for first in range(len(steps) - 2):
+            assert Rule.PROMPT_LEAK in rules(name, " ".join(steps[first : first + 3]))
+        assert sum(Rule.PROMPT_LEAK in rules(name, step) for step in steps) * 3 >= len(steps) * 2
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_some_of_the_same_terms_are_no_leak(self, name: str) -> None:
+        assert [text for text in TRANSLATED["honest"] if Rule.PROMPT_LEAK in rules(name, text)] == []
 
     def test_the_profiles_name_greets(self) -> None:
         known = KnownFacts(person_name="Oluwaseun A.")

@@ -78,6 +78,7 @@ _SPELLED = re.compile(r"(?<!\w)\w(?:[ .\-_*|~]{1,3}\w(?!\w)){3,}")
 _NAMED = re.compile(r"(?<![\w'-])[^\W\d_a-z\u00df-\u00ff][^\W\d_]*(?:['-][^\W\d_]+)*(?!\w)")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _OPENS = re.compile(r"[\"'\u201c\u201d\u00ab(\[*_#>\u2013\u2014:\u00bf\u00a1\-\u2022\u00b7/|]")
+_HOUSE = re.compile(r"[^\W\d_a-z\u00df-\u00ff][\w'-]*, $")  # "6 minutos até a Rua das Flores, 120"
 _SHORTEST_UNIT = 3
 _FEWEST_SPELLED = 4
 _LONGEST_JOIN, _LONGEST_RANGE = 14, 12
@@ -361,6 +362,12 @@ class _Reading:
             elif (
                 glued
                 and glued[2] in _ORDINAL
+                and (month := self._month_beside(_Number(*match.span(), _canonical(glued[1]), spoken=False)))
+            ):
+                yield self._atom(Kind.DATE, f"{_canonical(glued[1])}/{month}", *match.span())
+            elif (
+                glued
+                and glued[2] in _ORDINAL
                 and float(_canonical(glued[1])) <= 10
                 and self.sentence[match.end() - 1].islower()
             ):
@@ -508,7 +515,7 @@ class _Reading:
             if every:
                 last = frozenset(unit for unit in first if "-" in unit)
                 measured |= last
-            elif last:
+            elif last and not _HOUSE.search(self.sentence, 0, numbers[position].start):
                 units[position] = measured, measured
         return units
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import combinations
 
-from context.guardrails.atoms import BESIDE, Atom, AtomReader, Kind
+from context.guardrails.atoms import BESIDE, DAY, Atom, AtomReader, Kind
 from context.guardrails.leaks import Leaks
 from context.guardrails.passages import passages_of, says_listed_prices
 from context.guardrails.sentences import folded, seen, sentences, sentences_of
@@ -26,7 +26,11 @@ _MOST_ADDENDS = 6
 # Names of one language and those of another begin alike: "Mercosur" and "Mercosul", "Ministry" and "Ministério".
 _COGNATE, _SHORTEST_COGNATE = 0.6, 5
 # "Até 8 pessoas" says what "até 8 alunos" does, and "14 and up" an age.
-_ANY_PEOPLE, _AGE = frozenset(("pesso", "pessoa", "people", "peopl", "person", "persona")), "duration-year"
+_ANY_PEOPLE, _AGE, _A_DAY = (
+    frozenset(("pesso", "pessoa", "people", "peopl", "person", "persona")),
+    "duration-year",
+    "duration-day",
+)
 # Services that belong to no institution, and say nothing about one.
 _EVERYWHERE = frozenset(("google", "maps", "waze"))
 _DIGITS = re.compile(r"\d+")
@@ -145,19 +149,22 @@ class Floor:
             own = tuple(self._facts_of[source] for source in part.sources if source in self._facts_of)
             said += [(sentence, part.says, own) for sentence in sentences(part.text)]
         said += ((sentence, None, (self._everything,)) for sentence in sentences_of((), also))
-        language, near = likely_language(draft) or likely_language(person.text), ("", "")
-        is_elsewhere = language is not None and language != base_language(self._words.language)
+        spoken = likely_language(person.text)
         for number, (sentence, says, cited) in enumerate(said):
-            near = (near[1], sentence)
-            reckoning, foreign = self._reckoning(person, near, cited), is_elsewhere or self._reader.is_foreign(sentence)
-            found += self._findings(sentence, number, says, cited, reckoning, foreign=foreign)
+            language = likely_language(sentence) or spoken or self._words.language
+            foreign = base_language(language) != base_language(self._words.language) or self._reader.is_foreign(
+                sentence
+            )
+            found += self._findings(
+                sentence, number, says, cited, self._reckoning(person, sentence, cited), foreign=foreign
+            )
         return self._explained(found)
 
-    def _reckoning(self, person: _Person, near: Sequence[str], cited: Sequence[_Facts]) -> _Person:
-        """Let a sentence say the sum or difference of a number of the person's and a documented one said there or
-        just before: "até 40 kg, o seu passa disso em 8".
+    def _reckoning(self, person: _Person, sentence: str, cited: Sequence[_Facts]) -> _Person:
+        """Let a sentence say the sum or difference of a number of the person's and a documented one that it says:
+        "até 40 kg, o seu passa disso em 8".
         """
-        counts = (atom.value for one in near for atom in self._read(one) if atom.kind is Kind.COUNT)
+        counts = (atom.value for atom in self._read(sentence) if atom.kind is Kind.COUNT)
         documented = [float(value) for value in counts if any(value in facts.counts for facts in cited)]
         own = [float(value) for value in person.facts.counts][:_MOST_ADDENDS]
         reckoned = {f"{value:.12g}" for one in own for two in documented for value in (one + two, abs(one - two))}
@@ -261,6 +268,9 @@ class Floor:
             )
         if atom.kind is not Kind.COUNT:
             return (atom.kind, atom.value) in facts.values
+        dates = (value for kind, value in facts.values if kind is Kind.DATE)
+        if _A_DAY in atom.label and any(value.startswith(f"{atom.value}/") for value in dates):
+            return True  # "no dia 25", of the 25th of December
         same = facts.counts.get(atom.value, ())
         if not same:
             return False
@@ -333,8 +343,9 @@ class Floor:
         numbers = [float(value) for value in facts.counts][:_MOST_ADDENDS]
         sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
         pairs = (value for one, two in combinations(numbers, 2) for value in (one * two, abs(one - two)))
-        lengths = ((end - start) / 60 for hours in facts.hours for start in hours.opens for end in hours.closes)
-        reckoned = {f"{value:.12g}" for value in (*sums, *pairs, *lengths) if value >= 0}
+        moments = [minute for hours in facts.hours for minute in (*hours.opens, *hours.closes)][: 2 * _MOST_ADDENDS]
+        lengths = ((end - start) % DAY / 60 for start in moments for end in moments)
+        reckoned = {f"{value:.12g}" for value in (*sums, *pairs, *lengths) if value}
         shares = {f"{100 * min(pair) / max(pair):.0f}" for pair in combinations(numbers, 2) if max(pair) > 0}
         return _Person(
             facts,

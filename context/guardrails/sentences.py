@@ -18,6 +18,7 @@ _MARKER = re.compile(r"\W*\d{1,2}\.$")
 # A circled digit, a keycap, one in parentheses, or a number and its mark at the beginning of a line.
 _ITEM = re.compile(
     r"(?P<circled>[\u2460-\u2468])(?= )|(?P<keycap>[0-9])\ufe0f?\u20e3(?= )|\((?P<enclosed>[0-9])\)(?= )"
+    r"|(?<= )(?P<closed>[0-9])\)(?= )"
     r"|(?:\A|\n)[ *_]{0,4}(?P<line>[0-9]{1,2})[*_]{0,2} ?[.):\u2013\u2014-][*_]{0,2}(?= )"
 )
 _LONGEST_ABBREVIATION = 3

@@ -69,6 +69,7 @@ _SHORTEST_PREFIX = 4
 _NAMED_NEW = frozenset(("TWD", "ILS", "PEN"))
 _NOUNS_IN_CAPITALS = frozenset(("de", "lb"))
 _NUMBER_LANGUAGES = frozenset(("de", "en", "es", "fr", "it", "nl", "pt"))  # text2num
+_DIMINUTIVE = re.compile(r"inh([oa]s?)$")
 _LETTERS = re.compile(r"[^\W\d_]+")
 
 
@@ -215,7 +216,8 @@ class Words:
 
     @lru_cache(maxsize=4096)  # noqa: B019
     def measures(self, word: str) -> frozenset[str]:
-        """CLDR ids of the units of measure that a folded word names: "kg", "quilos" and "kilograms" agree."""
+        """CLDR ids of the units of measure that a folded word names: "kg", "quilinhos" and "kilograms" agree."""
+        word = _DIMINUTIVE.sub(r"\1", word)
         exact = self._unit_names.get(word)
         if exact is not None or len(word) < _SHORTEST_PREFIX:
             return exact or frozenset()

@@ -230,6 +230,8 @@ class TestParts:
             ("dia 3 até dia 31", "São 28 noites."),
             ("fui a 14 de 18 aulas", "Isso dá 78% de presença."),
             ("pesa 6,2kg", "Anotei: 6,2 kg."),
+            ("tenho amanhã às 8h e são 15h agora", "Daqui até lá são 17 horas."),
+            ("do you open on November 2nd?", "On November 2 nobody is here."),
         ],
     )
     def test_a_persons_numbers_are_reckoned_with(self, person: str, text: str) -> None:

@@ -170,10 +170,15 @@ class Access:
 def require_allowed_origin(request: Request, allowed: frozenset[str]) -> None:
     """Refuse a page of another origin. Browsers name the origin of a page; programs send none and may pass.
 
+    A name of another site may resolve to this machine ("DNS rebinding"), and its pages are then of one origin with what
+    answers here: directly from this machine only loopback names and those of allowed origins are answered.
+
     Raises:
         Problem: 403.
     """
-    origin = request.headers.get("origin")
+    origin, named = request.headers.get("origin"), {one.partition("://")[2] for one in allowed}
+    if _is_direct(request) and not _is_local(request) and request.headers.get("host", "") not in named:
+        raise _refused(Problem(403, "Origin not allowed", "List the page's origin in PROSA_WEB_ORIGINS."), "other_site")
     if origin is None or origin.rstrip("/") in allowed:
         return
     own = request.headers.get("host", "")
@@ -227,8 +232,12 @@ def _given_token(request: Request) -> str:
 
 def _is_local(request: Request) -> bool:
     """Whether the request comes from this machine, through no proxy, and under a loopback name."""
-    if any(name in request.headers for name in FORWARDING):
-        return False
     host = request.headers.get("host", "")
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    return request.client is not None and request.client.host in LOOPBACK and name in LOOPBACK
+    return _is_direct(request) and name in LOOPBACK
+
+
+def _is_direct(request: Request) -> bool:
+    """Whether the request comes from this machine, through no proxy."""
+    is_forwarded = any(name in request.headers for name in FORWARDING)
+    return not is_forwarded and request.client is not None and request.client.host in LOOPBACK

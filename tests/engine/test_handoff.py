@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from adapters.models.scripted import ScriptedModel
 from context.hours import handoff_text
 from contracts.conversation import Owner, Speaker, State, Trigger
 from contracts.errors import ChannelUnavailableError, IllegalTransitionError, ReplyWindowClosedError
@@ -29,6 +28,7 @@ from tests.builders import (
     pyloto,
     scripted,
 )
+from tests.scripted import ScriptedModel
 from worker.drain import drain
 from worker.outbox import flush
 from worker.sweeper import sweep, tend

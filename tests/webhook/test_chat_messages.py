@@ -149,6 +149,31 @@ async def test_a_page_of_somebody_else_is_refused(tmp_path: Path, origin: str | 
             assert_problem(await bed.http.get("/chat/c-1/events", headers=headers), 403)
 
 
+@pytest.mark.parametrize(
+    ("host", "forwarded", "allowed"),
+    [
+        ("127.0.0.1:8000", False, True),
+        ("localhost:8000", False, True),
+        ("[::1]:8000", False, True),
+        ("loja.example.com", False, True),
+        ("attacker.test:8000", False, False),
+        ("127.0.0.1.attacker.test", False, False),
+        ("chat.example.com", True, True),
+    ],
+)
+async def test_a_name_of_another_site_that_resolves_here_is_refused(
+    tmp_path: Path, host: str, forwarded: bool, allowed: bool
+) -> None:
+    """DNS rebinding: the page's origin and the host agree, and its server is this machine."""
+    headers = {"host": host, "origin": f"http://{host}"} | ({"x-forwarded-for": "203.0.113.7"} if forwarded else {})
+    async with webhook_bed("memory", tmp_path, allowed_origins=ORIGINS) as bed:
+        response = await bed.http.post("/chat/c-1/messages", json={"text": "Olá"}, headers=headers)
+        assert (response.status_code == 202) is allowed
+        if not allowed:
+            assert_problem(response, 403)
+            assert_problem(await bed.http.get("/chat/c-1/events", headers=headers), 403)
+
+
 def preflight(origin: str) -> dict[str, str]:
     return {
         "origin": origin,

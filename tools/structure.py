@@ -162,7 +162,7 @@ async def way_of_a_message() -> Way:
         settings = Settings(_env_file=None, PROSA_DATA_DIR=folder, PORT="0")
         async with open_runtime(settings, sweeping=False) as runtime:
             transport = httpx.ASGITransport(app=runtime.webhook)
-            async with httpx.AsyncClient(transport=transport, base_url="http://prosa") as client:
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
                 await _say("Oi, bom dia", client, runtime)
                 sys.setprofile(idle)
                 await asyncio.sleep(IDLE_SECONDS)
@@ -183,7 +183,7 @@ def figures() -> tuple[list[Figure], Way]:
     sizes = function_lines()
     count, found = words_to_leave()
     return [
-        Figure("lines of product code", lines(), 56_300),
+        Figure("lines of product code", lines(), 56_200),
         Figure("own frames at the first model call", len(way.frames), LIMITS["frames"]),
         Figure("modules that one chat message enters", len(way.modules), LIMITS["modules"]),
         Figure("functions that one chat message enters", len(way.functions)),
@@ -197,7 +197,7 @@ def figures() -> tuple[list[Figure], Way]:
 
 
 # Held where the product is; to lower with it. The lines were 46,400 before people, time and six more channels.
-LIMITS = {"frames": 8.0, "modules": 89.0, "used once": 11.5, "words": 3.0}
+LIMITS = {"frames": 8.0, "modules": 89.0, "used once": 9.2, "words": 3.0}
 
 
 def main() -> int:

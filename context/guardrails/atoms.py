@@ -515,7 +515,9 @@ class _Reading:
             if every:
                 last = frozenset(unit for unit in first if "-" in unit)
                 measured |= last
-            elif last and not _HOUSE.search(self.sentence, 0, numbers[position].start):
+            elif last and not _HOUSE.search(
+                self.sentence, max(0, numbers[position].start - 24), numbers[position].start
+            ):
                 units[position] = measured, measured
         return units
 

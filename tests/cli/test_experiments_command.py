@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from cli.experiments import app
 from cli.flags import app as flags_app
+from cli.output import console
 from contracts.errors import ChangeRefusedError, ConfigurationError
 from flags.experiments.definitions import Experiment
 from flags.file import SAMPLE_EXPERIMENT
@@ -26,9 +27,10 @@ KEY = "structured-prompts"
 @pytest.fixture
 def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiments:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(console, "width", 200)
 
     def run(*arguments: str, group: object = app, **environment: str) -> Result:
-        env = {"PROSA_DATA_DIR": str(tmp_path / "data"), "COLUMNS": "200"} | environment
+        env = {"PROSA_DATA_DIR": str(tmp_path / "data")} | environment
         return CliRunner().invoke(group, arguments, env=env)  # type: ignore[arg-type]
 
     return run

@@ -512,7 +512,10 @@ def chatwoot() -> Receiving:
         ChatwootInbound("token", account="1", id_salt="salt"),
         posts={
             "message": (post(text), Received(messages=(read,))),
-            "returned": (post(chatwoot_api.status_event("resolved")), Received(returned=(read.conversation_id,))),
+            "returned": (
+                post({"event": "conversation_resolved", "id": 7, "status": "resolved", "inbox_id": 3}),
+                Received(returned=(read.conversation_id,)),
+            ),
             "not for us": (post(text | {"private": True}), Received(ignored=("private",))),
         },
         forged={"another token": post(text, "other"), "unsigned": Post(post(text).body)},

@@ -296,7 +296,8 @@ class World:
         assert (head.handoff is None) is (head.owner is Owner.ASSISTANT)
         # 14. Nobody is given up while waiting.
         assert head.state is not State.FAILED
-        unsent = [row for row in rows if row.is_unsent and row.author is None]
+        # A bubble that the platform has accepted has left, whatever it reports later.
+        unsent = [row for row in rows if row.is_unsent and row.author is None and not row.is_accepted]
         # 1. While an agent owns it, no reply of the assistant may leave.
         assert head.owner is not Owner.AGENT or unsent == []
         # 2. After an opt-out only its confirmation leaves.

@@ -88,6 +88,13 @@ async def test_a_candidate_that_changes_nothing_differs_in_nothing(runtime: Runt
         record = await shadow.live.store.records.get(COLLECTION, "same", at=datetime.now(UTC))
         assert record is not None
         assert not any(word in record.model_dump_json() for word in ("Ana", "ana", "5511987654321", "quebrado"))
+    assert "Within the limits" in await page(runtime, "en")
+
+
+async def page(runtime: Runtime, language: str) -> str:
+    transport, wanted = httpx.ASGITransport(runtime.webhook), {"accept": "text/html", "accept-language": language}
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        return (await client.get("/console/shadow", headers=wanted)).raise_for_status().text
 
 
 async def test_differences_are_counted_by_kind(runtime: Runtime, opened: Open, tmp_path: Path) -> None:
@@ -99,11 +106,7 @@ async def test_differences_are_counted_by_kind(runtime: Runtime, opened: Open, t
     assert (tally.counts[Kind.ESCALATION], tally.counts[Kind.STATE]) == (1, 1)
     assert Kind.ESCALATION in tally.blocked
     assert Kind.TEXT not in tally.blocked
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(runtime.webhook), base_url="http://127.0.0.1") as client:
-        english, portuguese = [
-            (await client.get("/console/shadow", headers={"accept": "text/html", "accept-language": language})).text
-            for language in ("en", "pt")
-        ]
+    english, portuguese = [await page(runtime, language) for language in ("en", "pt")]
     for shown, words in (
         (english, ("forgetful", "Beyond the limits:", "Turns compared", "escalation")),
         (portuguese, ("forgetful", "Além dos limites:", "Turnos comparados", "passagem para uma pessoa")),

@@ -27,7 +27,7 @@ _CITY = re.compile(
     r"(?i:\b(?:moro|fica|ficamos|fico|estou|estamos|minha loja|nossa loja|i live|we are|located))"
     rf"\s+(?i:em|no|na|in)\s+(?P<city>{_PLACE})"
 )
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+\w")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.]+\w")
 _PARTICLES = ("da", "de", "do", "das", "dos", "e")
 LONGEST_NAME = 8
 LONGEST_VALUE = 200

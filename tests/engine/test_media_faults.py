@@ -43,6 +43,7 @@ from sandbox.media import MediaShelf
 from sandbox.media_faults import LOOKUP_FAULTS
 from sandbox.media_faults import FileFault as Served
 from tests.builders import (
+    BACKENDS,
     EngineBed,
     RecordingChannel,
     SteppingClock,
@@ -287,8 +288,10 @@ async def album(platform: Platform, request: pytest.FixtureRequest) -> AsyncIter
 
 
 @pytest.fixture
-async def bed_of(platform: Platform, tmp_path: Path) -> AsyncIterator[Callable[..., EngineBed]]:
-    async with open_backend("memory", tmp_path) as (inbox, store):
+async def bed_of(
+    request: pytest.FixtureRequest, platform: Platform, tmp_path: Path
+) -> AsyncIterator[Callable[..., EngineBed]]:
+    async with open_backend(getattr(request, "param", "memory"), tmp_path) as (inbox, store):
 
         def made(ear: Ear | None = None, price: str | None = None, **options: Any) -> EngineBed:
             clock, spending = SteppingClock(), options.pop("meter", None)
@@ -644,8 +647,12 @@ async def test_a_ceiling_without_room_hears_nothing(platform: Platform, bed_of: 
     assert ear.asked == 0
 
 
-async def test_after_an_erasure_nothing_of_a_file_is_left(platform: Platform, bed_of: Callable[..., EngineBed]) -> None:
-    """Also where the person is erased while the recording is being heard."""
+@pytest.mark.parametrize("bed_of", BACKENDS, indirect=True)
+async def test_after_an_erasure_nothing_of_a_file_is_left(
+    platform: Platform, bed_of: Callable[..., EngineBed], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the person is erased while the recording is being heard; no log line ever had it."""
+    caplog.set_level("DEBUG")
     ear = Ear(note(MARKER))
     platform.has(OGG)
     bed = bed_of(ear, model=scripted(state=decision(description=MARKER)))
@@ -661,6 +668,8 @@ async def test_after_an_erasure_nothing_of_a_file_is_left(platform: Platform, be
     ear.on_asked = erased
     await answered(bed, sent_file(AUDIO))
     assert MARKER not in await everything(bed)
+    assert caplog.records
+    assert not any(MARKER in repr(vars(record)) for record in caplog.records)
 
 
 async def everything(bed: EngineBed) -> str:

@@ -195,7 +195,7 @@ class LiveText:
 
 
 # A sentence has ended when something follows its stop: "R$ 1." may go on with "500", "Sr." may not be the end.
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*(?=\s)|\n")
+_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]+[\"'”’)\]]*(?=\s)|\n")
 
 
 class FormingReply:

@@ -232,7 +232,7 @@ class IntentIndex:
         stems = {line: set(own) for line, own in self._line_sections.items()}
         for intent in self._institution.intents:
             if intent.line:
-                stems[intent.line] |= {*self.stems(" ".join((intent.description, intent.answer, *intent.triggers)))}
+                stems[intent.line] |= {*self.stems(" ".join((intent.description, *intent.triggers)))}
         terms = {line: {each[:_CUT] for each in own if len(each) > 2 and each.isalpha()} for line, own in stems.items()}
         keywords = {line: {each[:_CUT] for each in own} for line, own in self._line_words.items()}
         lines_with = Counter(each for own in terms.values() for each in own)

@@ -30,13 +30,13 @@ from redis import Redis
 from adapters.channels.web.inbound import web_conversation_id, web_message
 from adapters.clock import SystemClock
 from adapters.event_loop import run_serving
-from cli.load import Outcome, percentiles, run
+from cli.load import percentiles
 from cli.traffic import Load
 from contracts.messages import InboundMessage
 from contracts.ports import LiveEvent
 from contracts.values import MessageId
 from tests.load.counts import count, settled
-from tests.load.installation import PHONE_NUMBER_ID, SECRET, EngineName, Installation, installed, warmed
+from tests.load.installation import EngineName, Installation, drive, installed, warmed
 from tests.load.processes import end_when_told, usage_of
 from worker.backends import Backend, open_backend
 
@@ -63,17 +63,6 @@ async def _running(
         yield installation
 
 
-async def _drive(installation: Installation, load: Load) -> Outcome:
-    return await run(
-        load,
-        urls=installation.urls,
-        secret=SECRET,
-        phone_number_id=PHONE_NUMBER_ID,
-        sandbox_url=installation.sandbox_url,
-        await_seconds=60,
-    )
-
-
 async def loaded(
     folder: Path, load: Load, engine: EngineName, *, workers: int, webhooks: int, model_ms: float = MODEL_MS
 ) -> dict[str, Any]:
@@ -81,7 +70,7 @@ async def loaded(
     async with _running(folder, engine, workers=workers, webhooks=webhooks, model_ms=model_ms) as installation:
         pids = _pids(installation)
         before = {name: usage_of(pid) for name, pid in pids.items()}
-        outcome = await _drive(installation, load)
+        outcome = await drive(installation, load)
         after = {name: usage_of(pid) for name, pid in pids.items()}
         await settled(installation)
         assert outcome.replies is not None
@@ -124,7 +113,7 @@ async def hot(folder: Path, *, workers: int) -> dict[str, Any]:
         part.mkdir()
         async with _running(part, workers=workers) as installation:
             given = Load(quiet.messages, quiet.people, quiet.rate, hot_rate=hot_rate, seed=quiet.seed)
-            view = (await _drive(installation, given)).view()
+            view = (await drive(installation, given)).view()
             figures[name] = {key: view[key] for key in ("reply_ms", "ack_ms", "lost", "doubled")}
     return figures | {"load_average": [round(value, 1) for value in os.getloadavg()]}
 
@@ -142,7 +131,7 @@ async def flood(folder: Path, *, workers: int, seconds: float, rate: float) -> d
         part.mkdir()
         async with _running(part, workers=workers) as installation:
             flooding = asyncio.create_task(_flood(installation.url, strangers))
-            view = (await _drive(installation, customers)).view()
+            view = (await drive(installation, customers)).view()
             flooding.cancel()
             answers = (await asyncio.gather(flooding, return_exceptions=True))[0]
             figures[name] = {key: view[key] for key in ("reply_ms", "ack_ms", "lost", "doubled")}
@@ -253,7 +242,7 @@ async def events(folder: Path, *, count: int = 500, rate: float = 50.0, load: Lo
         conversation = "watched"
         url = f"{installation.url}/chat/{conversation}/events"
         seconds: list[float] = []
-        beside = asyncio.create_task(_drive(installation, load)) if load else None
+        beside = asyncio.create_task(drive(installation, load)) if load else None
         async with httpx.AsyncClient(timeout=60) as client, client.stream("GET", url) as response:
             lines = response.aiter_lines()
             async for line in lines:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import httpx
 import pytest
 
+from cli.load import Outcome, run
 from cli.replies import Collector
 from cli.settings import read_settings
 from cli.traffic import Load, Traffic
@@ -104,6 +105,18 @@ async def warmed(installation: Installation) -> None:
             raise TimeoutError(f"no worker works\n{installation.workers[0].tail()}")
         await collector.look()
         await asyncio.sleep(0.1)
+
+
+async def drive(installation: Installation, load: Load, *, await_seconds: float = 60) -> Outcome:
+    """Send the load as `prosa load` does, over all webhooks in turn, and wait for the replies."""
+    return await run(
+        load,
+        urls=installation.urls,
+        secret=SECRET,
+        phone_number_id=PHONE_NUMBER_ID,
+        sandbox_url=installation.sandbox_url,
+        await_seconds=await_seconds,
+    )
 
 
 async def _put(url: str, behaviour: Mapping[str, Any]) -> None:

@@ -17,13 +17,13 @@ from typing import Any
 
 import httpx
 
-from cli.load import Outcome, percentiles, run
+from cli.load import percentiles
 from cli.replies import Collector
 from cli.traffic import Load
 from sandbox.whatsapp_webhooks import envelope, inbound_text, signed
 from tests.adapters.redis_server import redis_server
 from tests.load.counts import Counts, count, settled
-from tests.load.installation import PHONE_NUMBER_ID, SECRET, Installation, installed, warmed
+from tests.load.installation import PHONE_NUMBER_ID, SECRET, Installation, drive, installed, warmed
 from tests.load.processes import end_when_told
 
 POSTS = 50
@@ -128,7 +128,8 @@ async def _during(installation: Installation, fault: Callable[[], Awaitable[Any]
         await fault()
 
     beginning = asyncio.create_task(begin())
-    outcome = await _drive(installation)
+    load = Load(messages=150, people=150, rate=10, poisson=False)
+    outcome = await drive(installation, load, await_seconds=90)
     await beginning
     await settled(installation)
     collector = Collector(installation.sandbox_url)
@@ -140,17 +141,6 @@ async def _during(installation: Installation, fault: Callable[[], Awaitable[Any]
         refused=outcome.refused,
         unanswered=outcome.lost,
         counts=await count(installation, outcome.sent, collector.replies),
-    )
-
-
-async def _drive(installation: Installation) -> Outcome:
-    return await run(
-        Load(messages=150, people=150, rate=10, poisson=False),
-        urls=[installation.url],
-        secret=SECRET,
-        phone_number_id=PHONE_NUMBER_ID,
-        sandbox_url=installation.sandbox_url,
-        await_seconds=90,
     )
 
 

@@ -21,6 +21,8 @@ _ITEM = re.compile(
     r"|(?<= )(?P<closed>[0-9])\)(?= )"
     r"|(?:\A|\n)[ *_]{0,4}(?P<line>[0-9]{1,2})[*_]{0,2} ?[.):\u2013\u2014-][*_]{0,2}(?= )"
 )
+# What a text with such a number has; most sentences have none of it.
+_MAY_BE_LISTED = re.compile(r"[\n)\u2460-\u2468\u20e3]|\A[ *_]{0,4}[0-9]")
 _LONGEST_ABBREVIATION = 3
 _LONGEST_MARKER = 5
 _HYPHENS = "\u2010\u2011\u2212\ufe63\uff0d"
@@ -69,7 +71,8 @@ def seen(text: str) -> str:
 
     Where the numbers of a list count from one, each begins a line in one form.
     """
-    items = [int(unicodedata.normalize("NFKC", item[item.lastgroup or 0])) for item in _ITEM.finditer(text)]
+    found = _ITEM.finditer(text) if _MAY_BE_LISTED.search(text) else ()
+    items = [int(unicodedata.normalize("NFKC", item[item.lastgroup or 0])) for item in found]
     if len(items) > 1 and items == list(range(1, len(items) + 1)):
         numbers = iter(items)
         text = _ITEM.sub(lambda _: f"\n{next(numbers)}.", text)

@@ -19,7 +19,7 @@ from cli.trace import trace as trace_events
 from contracts.analysis import AnalysisKind
 from contracts.conversation import Conversation, Owner, Speaker, State
 from contracts.delivery import ConversationSummary, FoundConversation, TurnCommit
-from contracts.errors import BadCursorError, ConversationConflictError, IllegalTransitionError, ReplyWindowClosedError
+from contracts.errors import BadCursorError, ConversationConflictError, IllegalTransitionError, ReplyRefusedError
 from contracts.listing import ConversationQuery, Order
 from contracts.media import ContentKind
 from contracts.messages import OutboundMessage
@@ -383,7 +383,7 @@ async def _act(
         head = await named_head(given, engine.operators)
         try:
             moved = await act(engine.operators.agents, head.id)
-        except (IllegalTransitionError, ReplyWindowClosedError) as exc:
+        except (IllegalTransitionError, ReplyRefusedError) as exc:
             raise fail(f"{head.id} is {head.state}: {exc}") from exc
     if not quiet:
         console.print(f"{moved.id} is {moved.state}{f', owned by {moved.agent}' if moved.agent else ''}.")

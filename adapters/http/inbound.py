@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contracts.errors import BadCursorError, IllegalTransitionError, ReplyWindowClosedError, TransientError, WorkerError
+from contracts.errors import BadCursorError, IllegalTransitionError, ReplyRefusedError, TransientError, WorkerError
 from observability.exceptions import places
 from observability.logs import logger
 
@@ -93,7 +93,7 @@ def answer_to(error: Exception) -> Response:
     if isinstance(error, TransientError):
         log.warning("request.unavailable", error=type(error).__name__)
         return Problem(503, "Not available", "Try again in a moment.", headers={"Retry-After": "1"}).response()
-    if isinstance(error, IllegalTransitionError | ReplyWindowClosedError):
+    if isinstance(error, IllegalTransitionError | ReplyRefusedError):
         return Problem(409, "Not possible now", str(error)).response()
     if isinstance(error, BadCursorError):
         return Problem(422, "Bad cursor", f"Not a cursor: {error}.").response()

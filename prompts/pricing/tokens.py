@@ -1,6 +1,6 @@
 """Estimate of tokens, for the comparison of texts where the provider cannot be asked.
 
-The provider has no offline tokenizer; `count_tokens` of its API is exact, and `cli/token_count.py` asks it where there
+The provider has no offline tokenizer; `count_tokens` of its API is exact, and `cli/prompts.py` asks it where there
 is a key. The estimate cuts a text as
 public byte-pair encodings do before they merge: a word takes the space or sign before it along, numbers go in threes,
 signs with the line end after them. Then it counts how many tokens a piece is likely to become: a lower-case English

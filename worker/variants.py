@@ -15,7 +15,7 @@ from contracts.values import ConversationId
 from flags.experiments.recorder import CONVERSION, ERROR, QUALITY_SCORE, RESPONSE_TIME_MS, Recorder
 from flags.resolver import FORCED, PROMPTS, Assignment, Resolver
 from observability.logs import logger
-from prompts.execution.strategies import Strategy
+from prompts.execution.prompt_task import Strategy
 from prompts.prompter import TURN_TEMPLATES, Prompter
 from reports import accuracy
 from worker.people.corrections import CLASSIFICATION_HELD, CORRECTED, assignments_of, note_correction

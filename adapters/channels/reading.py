@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from adapters.json_input import parse_json
+from adapters.http.inbound import parse_json
 from contracts.channels import Received, Unreadable
 from contracts.errors import MalformedMessageError
 from contracts.media import InboundMedia

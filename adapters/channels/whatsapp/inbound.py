@@ -12,7 +12,7 @@ from typing import Any
 from adapters.channels.meta import MetaInbound
 from adapters.channels.reading import Content, Reader, dict_in, list_in, moment_of, required, text_of
 from adapters.channels.whatsapp import is_in_any_form
-from adapters.json_input import parse_json
+from adapters.http.inbound import parse_json
 from contracts.channels import Post, Received
 from contracts.errors import MalformedMessageError
 from contracts.media import InboundMedia

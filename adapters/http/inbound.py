@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.errors import BadCursorError, IllegalTransitionError, ReplyWindowClosedError, TransientError, WorkerError
-from observability.exceptions import places
 from observability.logs import logger
+from observability.tracing import places
 
 
 class SameAddresses:

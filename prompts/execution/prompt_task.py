@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 @dataclass
-class TurnClock:
-    """Start of a turn in monotonic seconds, the deadline of its answers, their running cost, and what was asked.
+class ModelCalls:
+    """Model calls of one turn or analysis: their start in monotonic seconds, their deadline and their cost.
 
-    `dropped` are the tasks that were ended under way.
+    `asked` has every request with its answer, `dropped` the tasks that were ended under way.
     """
 
     started: float

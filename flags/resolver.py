@@ -1,6 +1,6 @@
 """Resolution of a key for a person: an experiment's override, else the flag's value, else the caller's default."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -33,6 +33,11 @@ class Assignment:
 
     def __str__(self) -> str:
         return f"{self.subject}={self.variant}"
+
+
+def assignments_of(arms: Iterable[str]) -> list[Assignment]:
+    """Return the assignments that the head of a conversation has as texts."""
+    return [Assignment(*arm.split("=", 1)) for arm in arms]
 
 
 @dataclass(frozen=True, slots=True)

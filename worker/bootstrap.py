@@ -65,9 +65,8 @@ from worker.people.operators import ConversationOperators
 from worker.people.threads import Threads
 from worker.replies.speech import SpokenReplies
 from worker.routing import AgePolicy
-from worker.scheduling.limiter import Limiter, PoisonIsolation
+from worker.scheduling.limiter import AttemptRefunds, Limiter, PoisonIsolation
 from worker.scheduling.quiet import QuietWindows
-from worker.scheduling.refunds import AttemptRefunds
 from worker.variants import FlagVariantAssigner, SettingsVariantAssigner, VariantAssigner
 
 if TYPE_CHECKING:

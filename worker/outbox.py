@@ -18,10 +18,10 @@ from contracts.ports import Channel, SentLookup
 from contracts.values import ConversationId
 from observability.logs import logger
 from observability.metrics import REPLY_SECONDS, SENDS
-from observability.turn_spans import send_span
+from observability.tracing import send_span
 from worker.dependencies import OutboxDependencies
 from worker.replies.composer import in_words
-from worker.scheduling.openings import wait_for_place
+from worker.scheduling.pace import wait_for_place
 
 log = logger(__name__)
 

@@ -25,8 +25,8 @@ from contracts.errors import (
     WorkerError,
 )
 from contracts.values import without_lone_surrogates
-from observability.exceptions import places
 from observability.logs import logger
+from observability.tracing import places
 
 
 class SameAddresses:

@@ -33,10 +33,10 @@ T = TypeVar("T")
 
 
 @dataclass
-class TurnClock:
-    """Start of a turn in monotonic seconds, the deadline of its answers, their running cost, and what was asked.
+class ModelCalls:
+    """Model calls of one turn or analysis: their start in monotonic seconds, their deadline and their cost.
 
-    `dropped` are the tasks that were ended under way.
+    `asked` has every request with its answer, `dropped` the tasks that were ended under way.
     """
 
     started: float
@@ -122,7 +122,7 @@ def takes_effort(model: str) -> bool:
 
 @dataclass(frozen=True)
 class Strategies:
-    """Hook before a task: it asks the model and effort of its strategy; a model that is not set leaves the task's own."""
+    """Hook before a task: it asks the model and effort of its strategy. A model that is not set leaves the own one."""
 
     economy_model: str | None = None
     quality_model: str | None = None

@@ -38,7 +38,7 @@ def view(**changes: object) -> TurnView:
 
 async def ask(model: ScriptedModel, **options: object):  # type: ignore[no-untyped-def]
     asker = prompter(model, **options)
-    return await asker.ask(state.TASK, view(), asker.start_clock())
+    return await asker.ask(state.TASK, view(), asker.begin_calls())
 
 
 async def test_a_good_answer_is_taken_as_it_is() -> None:
@@ -171,7 +171,7 @@ async def test_tasks_2_and_3_run_at_the_same_time() -> None:
         return await agreeable(request)
 
     asker = prompter(ScriptedModel(answer))
-    clock = asker.start_clock()
+    clock = asker.begin_calls()
     decided = StateDecision(next_state=State.PROCESSING, confidence=1)
     async with asyncio.timeout(5):
         response, form = await asker.tasks(None, clock).write_and_shape(view(decision=decided, limits=LIMITS))
@@ -245,7 +245,7 @@ async def test_answers_are_scored() -> None:
     assert (good.record.quality, repaired.record.quality, failed.record.quality) == (1.0, 0.5, None)
     asker = prompter(scripted())
     decided = StateDecision(next_state=State.PROCESSING, confidence=1)
-    response, _ = await asker.tasks(None, asker.start_clock()).write_and_shape(view(decision=decided))
+    response, _ = await asker.tasks(None, asker.begin_calls()).write_and_shape(view(decision=decided))
     assert set(response.record.scores) == {"schema", "length", "language"}
 
 
@@ -268,7 +268,7 @@ async def test_a_listener_hears_every_attempt_from_its_beginning() -> None:
     answers = ["no json", response("Oi")]
     asker = prompter(scripted(text=answers))
     decided = StateDecision(next_state=State.PROCESSING, confidence=1)
-    words, _ = await asker.tasks(None, asker.start_clock()).write_and_shape(view(decision=decided), heard)
+    words, _ = await asker.tasks(None, asker.begin_calls()).write_and_shape(view(decision=decided), heard)
     assert words.value is not None
     assert (heard.attempts, heard.ended) == (answers, 2)
 

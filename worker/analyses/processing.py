@@ -23,7 +23,7 @@ from contracts.ports import WakeUps
 from fsm.machine import migrate
 from observability.logs import conversation_logged, logger
 from observability.metrics import ANALYSES, ANALYSIS_SECONDS, BACKGROUND_ERRORS, CALLBACKS
-from observability.turn_spans import analysis_span
+from observability.tracing import analysis_span
 from prompts.tasks.analyses import BUDGET
 from prompts.tasks.transcript import AnalysisView
 from worker.analyses.requests import AnalysisRequests

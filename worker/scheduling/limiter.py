@@ -9,12 +9,14 @@ lasts, by its heartbeats: what counts is their number.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.backoff import Backoff
+from contracts.errors import InboxUnavailableError
+from contracts.ports import Inbox
 from contracts.values import ConversationId
 from observability.logs import logger
 from observability.metrics import DRAINS_REFUSED, OUTAGES, ROOM_WITHHELD
@@ -266,6 +268,36 @@ class PoisonIsolation:
         if attempts < self._isolate_after:
             return nullcontext()
         return self._tried if attempts < self._attempts - 1 else self._nearly_given_up
+
+
+class AttemptRefunds:
+    """Attempts that an outage ended, to be taken back when the inbox answers again.
+
+    They are lost with the process, which costs a message one attempt of five.
+    """
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._noted: dict[ConversationId, Sequence[int]] = {}
+
+    @property
+    def conversations(self) -> list[ConversationId]:
+        return list(self._noted)
+
+    def note(self, conversation_id: ConversationId, sequences: Sequence[int]) -> None:
+        if len(self._noted) < REMEMBERED:
+            self._noted[conversation_id] = sequences
+
+    async def refund(self, conversation_id: ConversationId) -> None:
+        """Take back what is noted of the conversation. Raises InboxUnavailableError: it stays noted."""
+        sequences = self._noted.pop(conversation_id, None)
+        if sequences is None:
+            return
+        try:
+            await self._inbox.refund_attempts(conversation_id, sequences)
+        except InboxUnavailableError:
+            self.note(conversation_id, sequences)
+            raise
 
 
 LATE_SECONDS = 0.1

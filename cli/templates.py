@@ -2,7 +2,7 @@
 
 import typer
 
-from adapters.channels.asking import Refusal
+from adapters.channels.platform import Refusal
 from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.channels.whatsapp.doctor import ListedTemplate, problem_of, read_templates
 from cli.output import FAILED, AsJson, fail, group, print_rows

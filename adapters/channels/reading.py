@@ -215,6 +215,11 @@ def dict_of(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def dicts_in(item: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Return the objects in the list under the key."""
+    return [one for one in list_in(item, key) if isinstance(one, dict)]
+
+
 def list_in(item: dict[str, Any], key: str) -> list[Any]:
     value = item.get(key)
     return value if isinstance(value, list) else []

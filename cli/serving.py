@@ -5,14 +5,17 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import cast
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from adapters.http.listener import listen
-from cli.connections import BoundedProtocol
+from cli.connections import Connections
 from contracts.errors import ConfigurationError
 from contracts.settings import Settings
+
+ROOM = 2_000
 
 
 def listening(settings: Settings) -> socket.socket:
@@ -66,10 +69,13 @@ class Server(uvicorn.Server):
             await serving
 
 
-def server_of(app: Any) -> Server:
+def server_of(app: ASGIApp, *, room: int = ROOM) -> Server:
+    """Return the server of the app, for `room` connections and as many requests at a time."""
+    connections = Connections(app, room=room)
     config = uvicorn.Config(
-        app,
-        http=BoundedProtocol,
+        connections,
+        # Typed as a class; what uvicorn asks of it is to be called.
+        http=cast("type[asyncio.Protocol]", connections.accept),
         ws="none",
         access_log=False,
         log_config=None,
@@ -77,7 +83,7 @@ def server_of(app: Any) -> Server:
         log_level="error",
         lifespan="off",
         timeout_graceful_shutdown=2,
-        limit_concurrency=2_000,
+        limit_concurrency=room,
         server_header=False,
         date_header=False,
     )

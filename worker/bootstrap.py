@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 from adapters.channels.registry import open_channels
 from adapters.clock import NoFaults, SystemClock
-from adapters.models.absent import AbsentModel
-from adapters.models.deferred import DeferredModel
+from adapters.models.deferred import AbsentModel, DeferredModel
 from adapters.speech.service import CheckedTranscriber
 from context.consent import OptOutWords
 from context.guardrails.floor import Floor
@@ -37,12 +36,9 @@ from observability.metrics import expect_tasks
 from prompts.caching.answers import AnswerCache
 from prompts.caching.questions import CachePolicy
 from prompts.execution.batching import GroupedEmbedder
-from prompts.execution.breaker import Breakers
 from prompts.execution.executor import Executor
-from prompts.execution.hooks import PromptCacheWatch, count, strategy_hook
-from prompts.execution.policies import compose
-from prompts.execution.spans import PROVIDERS
-from prompts.execution.strategies import Strategies, Strategy
+from prompts.execution.policies import PROVIDERS, Breakers, compose
+from prompts.execution.prompt_task import PromptCacheWatch, Strategies, Strategy
 from prompts.pricing.budget import Ceilings, Meter
 from prompts.pricing.prices import SELLERS, ZERO, PriceBook, load_prices
 from prompts.prompter import Prompter
@@ -363,8 +359,8 @@ def make_executor(settings: Settings, model: LanguageModel, meter: Meter, cache:
         policies,
         monotonic=time.monotonic,
         cache=cache,
-        before=[strategy_hook(strategies)],
-        after=[count, PromptCacheWatch()],
+        before=[strategies],
+        after=[PromptCacheWatch()],
     )
 
 

@@ -1,8 +1,10 @@
 """Nothing lost, nothing doubled, nothing reordered: every crash point, and random histories against the rules."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from contracts.errors import (
 )
 from contracts.messages import ChannelName, DeliveryState, Media, MessageType, OutboundMessage, StatusUpdate
 from contracts.ports import ModelRequest
-from contracts.values import OutboxId, TurnId
+from contracts.values import ConversationId, OutboxId, TurnId
 from fsm.table import MOVES
 from tests.builders import (
     BACKENDS,
@@ -50,6 +52,7 @@ from worker.analyses.processing import analyse
 from worker.dependencies import DrainLimits
 from worker.drain import drain
 from worker.people import privacy
+from worker.scheduling.keyed_queue import EmbeddedQueue
 from worker.sweeper import clean, sweep, sweep_forever
 
 C1 = conversation_id()
@@ -582,6 +585,46 @@ async def test_a_sweep_survives_a_conversation_that_cannot_be_read(bed: EngineBe
         await often.wait()
     assert not sweeping.done()
     sweeping.cancel()
+
+
+async def test_the_sweep_looks_for_messages_less_often_while_none_waits(
+    bed: EngineBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    due, sendable = bed.inbox.due, bed.store.outbox.sendable
+
+    async def look_for_messages(*, at: datetime, limit: int) -> list[ConversationId]:
+        looks.append("messages")
+        return await due(at=at, limit=limit)
+
+    async def look_for_replies(*, at: datetime, limit: int) -> list[ConversationId]:
+        looks.append("replies")
+        return await sendable(at=at, limit=limit)
+
+    async def until(count: int) -> Counter[str]:
+        looks.clear()
+        async with asyncio.timeout(10):
+            while len(looks) < count:
+                await asyncio.sleep(0.001)
+        return Counter(looks[:count])
+
+    monkeypatch.setattr(bed.inbox, "due", look_for_messages)
+    monkeypatch.setattr(bed.store.outbox, "sendable", look_for_replies)
+    queue = EmbeddedQueue(partial(drain, deps=bed.engine.drain))
+    sweeping = asyncio.create_task(sweep_forever(queue, bed.engine.sweep, every=timedelta(milliseconds=1)))
+    try:
+        assert await until(20) == {"messages": 10, "replies": 10}
+        await bed.inbox.append([inbound()])
+        assert await bed.inbox.claim(C1, ttl=timedelta(minutes=1), at=bed.clock.now())
+        await until(2)
+        assert (await until(20))["messages"] == 16
+        bed.clock.move(timedelta(minutes=1))
+        async with asyncio.timeout(10):
+            while not bed.channel.accepted:
+                await asyncio.sleep(0.001)
+    finally:
+        sweeping.cancel()
+        await queue.close(grace_seconds=0)
 
 
 async def test_a_send_is_finished_when_its_drain_is_cancelled(bed: EngineBed) -> None:

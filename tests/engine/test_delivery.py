@@ -591,21 +591,29 @@ async def test_the_sweep_looks_for_messages_less_often_while_none_waits(
     bed: EngineBed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[str] = []
+    wanted, is_enough = 0, asyncio.Event()
     due, sendable = bed.inbox.due, bed.store.outbox.sendable
 
+    def looked_for(what: str) -> None:
+        looks.append(what)
+        if len(looks) >= wanted:
+            is_enough.set()
+
     async def look_for_messages(*, at: datetime, limit: int) -> list[ConversationId]:
-        looks.append("messages")
+        looked_for("messages")
         return await due(at=at, limit=limit)
 
     async def look_for_replies(*, at: datetime, limit: int) -> list[ConversationId]:
-        looks.append("replies")
+        looked_for("replies")
         return await sendable(at=at, limit=limit)
 
-    async def until(count: int) -> Counter[str]:
+    async def next_looks(count: int) -> Counter[str]:
+        nonlocal wanted
         looks.clear()
-        async with asyncio.timeout(10):
-            while len(looks) < count:
-                await asyncio.sleep(0.001)
+        is_enough.clear()
+        wanted = count
+        async with asyncio.timeout(30):
+            await is_enough.wait()
         return Counter(looks[:count])
 
     monkeypatch.setattr(bed.inbox, "due", look_for_messages)
@@ -613,15 +621,11 @@ async def test_the_sweep_looks_for_messages_less_often_while_none_waits(
     queue = EmbeddedQueue(partial(drain, deps=bed.engine.drain))
     sweeping = asyncio.create_task(sweep_forever(queue, bed.engine.sweep, every=timedelta(milliseconds=1)))
     try:
-        assert await until(20) == {"messages": 10, "replies": 10}
+        assert await next_looks(20) == {"messages": 10, "replies": 10}
         await bed.inbox.append([inbound()])
         assert await bed.inbox.claim(C1, ttl=timedelta(minutes=1), at=bed.clock.now())
-        await until(2)
-        assert (await until(20))["messages"] == 16
-        bed.clock.move(timedelta(minutes=1))
-        async with asyncio.timeout(10):
-            while not bed.channel.accepted:
-                await asyncio.sleep(0.001)
+        await next_looks(2)
+        assert (await next_looks(20))["messages"] == 16
     finally:
         sweeping.cancel()
         await queue.close(grace_seconds=0)

@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._server = HttpToolsProtocol(**given | {"app_state": self._state})
         self._connections = connections
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport
+        self.transport: asyncio.Transport
         self._answered: Scope | None = None
         self._ahead, self._tail = bytearray(), b""
         self._body_left = self._framing = 0
@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
         return self._answered is None or self._body_left > 0 or self.is_chunked
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self._transport = transport
+        self.transport = transport
         self._server.connection_made(transport)
         self._expect_head()
         self._connections.opened(self)
@@ -171,7 +171,7 @@ class Connection(asyncio.Protocol):
     def cut(self, reason: str) -> None:
         """End the connection without an answer."""
         HTTP_LIMITED.labels(reason).inc()
-        self._transport.abort()
+        self.transport.abort()
 
     def feed_soon(self) -> None:
         """Give more to the server in a moment: once it reads on, or the app has the request."""
@@ -184,12 +184,12 @@ class Connection(asyncio.Protocol):
 
     def _feed(self) -> None:
         """Give the server what it may have by now."""
-        while self._ahead and not self._may_begin and not self._transport.is_closing():
+        while self._ahead and not self._may_begin and not self.transport.is_closing():
             if self._body_left:
                 size = min(self._body_left, len(self._ahead))
                 self._body_left -= size
                 self._give(size)
-            elif self._answered is None or (self.is_chunked and self._transport.is_reading()):
+            elif self._answered is None or (self.is_chunked and self.transport.is_reading()):
                 self._give_to_blank_line()
             elif self.is_chunked or len(self._ahead) <= MAX_AHEAD:
                 break
@@ -211,22 +211,22 @@ class Connection(asyncio.Protocol):
         elif self._answered is None and self._framing > MAX_FRAMING:
             self._refuse()
         # Of a body that the app has not taken the server keeps as much before it stops reading.
-        elif self._framing > 2 * MAX_FRAMING and self._transport.is_reading():
+        elif self._framing > 2 * MAX_FRAMING and self.transport.is_reading():
             self.cut("head_size")
 
     def _give(self, size: int) -> None:
         piece = bytes(self._ahead[:size])
         del self._ahead[:size]
         self._server.data_received(piece)
-        if self._transport.is_closing():
+        if self.transport.is_closing():
             # The one reason for which it closes here: it has answered 400.
             HTTP_LIMITED.labels("unreadable").inc()
 
     def _refuse(self) -> None:
         HTTP_LIMITED.labels("head_size").inc()
         head = f"HTTP/1.1 400 Bad Request\r\ncontent-length: {len(HEAD_TOO_LARGE)}\r\nconnection: close\r\n\r\n"
-        self._transport.write((head + HEAD_TOO_LARGE).encode())
-        self._transport.close()
+        self.transport.write((head + HEAD_TOO_LARGE).encode())
+        self.transport.close()
 
     def _expect_head(self) -> None:
         if self._head_timer is None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from starlette.types import ASGIApp
 
-from adapters.channels.asking import Refusal
+from adapters.channels.platform import Refusal
 from adapters.channels.registry import PLATFORMS, open_inbound
 from adapters.channels.whatsapp import WhatsAppSettings
 from adapters.clock import NoFaults, SystemClock

@@ -23,7 +23,7 @@ from flags.experiments.recorder import (
 )
 from flags.resolver import FORCED, PROMPTS, Assignment, Resolver, assignments_of
 from observability.logs import logger
-from prompts.execution.strategies import Strategy
+from prompts.execution.prompt_task import Strategy
 from prompts.prompter import TURN_TEMPLATES, Prompter
 from reports import accuracy
 

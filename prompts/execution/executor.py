@@ -18,13 +18,11 @@ from contracts.errors import UnusableModelOutputError, WorkerError
 from contracts.exchanges import Asked
 from contracts.ports import LanguageModel, ModelRequest, ModelResponse
 from observability import attributes as names
-from observability.metrics import note_validation_failure
+from observability.metrics import note_prompt_task, note_validation_failure
 from observability.tracing import Span, span
 from prompts.caching.answers import AnswerCache, Hit
-from prompts.caching.questions import Question
 from prompts.execution.prompt_task import After, Before, ModelCalls, PromptTask, TaskResult
 from prompts.execution.quality import scored
-from prompts.execution.spans import describe_task, task_span
 from prompts.pricing.prices import total_cost
 
 T = TypeVar("T")
@@ -70,14 +68,18 @@ class Executor:
         """
         started = self._monotonic()
         context = CallContext(task.name, task.template, calls.deadline, calls.cost, task.listener, task.batched)
-        with task_span(task) as executed:
+        with span("prompter.execute", {names.USAGE: task.name, names.TEMPLATE: task.template}) as executed:
             result: TaskResult[T]
             try:
                 with span("pre_hooks"):
                     for before in self._before:
                         task = before(task)
                 question = task.question(task.request.model)
-                hit = await self._find(question)
+                hit: Hit | None = None
+                if self._cache is not None and question is not None:
+                    with span("cache.check") as check:
+                        hit = await self._cache.find(question)
+                        check.set(names.CACHE_LEVEL, hit.level.value if hit else "none")
                 answer, fresh, is_joined = _served(hit, task), None, False
                 request = task.request.model_copy(update={"context": context})
                 asked = Asked(task.name, task.template, request)
@@ -120,7 +122,21 @@ class Executor:
         return result
 
     def _finish(self, executed: Span, task: PromptTask[Any], record: TaskRecord) -> None:
-        describe_task(executed, record)
+        note_prompt_task(record)
+        if executed.sampled:
+            tokens = record.tokens
+            executed.update(
+                {
+                    names.REQUEST_MODEL: record.model,
+                    names.OUTCOME: record.outcome,
+                    names.ATTEMPTS: record.attempts,
+                    names.INPUT_TOKENS: tokens.input + tokens.cache_read + tokens.cache_write,
+                    names.OUTPUT_TOKENS: tokens.output,
+                }
+            )
+            executed.set(names.COST, None if record.cost_usd is None else float(record.cost_usd))
+            executed.set(names.QUALITY, record.quality)
+            executed.set(names.CACHE_LEVEL, record.cache)
         with span("post_hooks"):
             for after in self._after:
                 after(task, record)
@@ -130,14 +146,6 @@ class Executor:
         if self._cache is not None and result.fresh is not None:
             with span("cache.store"):
                 await self._cache.keep(*result.fresh)
-
-    async def _find(self, question: Question | None) -> Hit | None:
-        if self._cache is None or question is None:
-            return None
-        with span("cache.check") as check:
-            hit = await self._cache.find(question)
-            check.set(names.CACHE_LEVEL, hit.level.value if hit else "none")
-        return hit
 
     async def _accept(
         self, response: ModelResponse, request: ModelRequest, task: PromptTask[T], calls: ModelCalls, *, is_joined: bool

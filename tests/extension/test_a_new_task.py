@@ -13,9 +13,8 @@ from contracts.ports import LanguageModel
 from contracts.values import Value
 from prompts.prompter import Prompter
 from prompts.request import TurnView, turn_input
-from prompts.tasks.json_schema import enum, object_of, text
 from prompts.tasks.registry import TASKS
-from prompts.tasks.task import Task, require
+from prompts.tasks.task import Task, enum, object_of, require, text
 from prompts.templating.registry import TEMPLATES_FOLDER, PromptRegistry, PromptVersions
 from tests.builders import executor, scripted
 from tests.models import sandboxed_model, turn_view

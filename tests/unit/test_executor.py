@@ -15,11 +15,8 @@ from contracts.messages import ChannelName
 from contracts.ports import Effort, ModelRequest, ModelResponse, TextHeard
 from contracts.values import ConversationId
 from observability.metrics import PROMPT_CACHE_MISSED
-from prompts.execution.breaker import BreakerLimits, Breakers
-from prompts.execution.hooks import PromptCacheWatch, strategy_hook
-from prompts.execution.policies import ATTEMPTS
-from prompts.execution.prompt_task import PromptTask
-from prompts.execution.strategies import Strategies, Strategy
+from prompts.execution.policies import ATTEMPTS, BreakerLimits, Breakers
+from prompts.execution.prompt_task import PromptCacheWatch, PromptTask, Strategies, Strategy
 from prompts.request import TurnView
 from prompts.tasks import state
 from tests.builders import agreeable, decision, inbound, prompter, pyloto, response, scripted
@@ -188,7 +185,7 @@ async def test_hooks_run_before_and_after_and_see_what_was_asked() -> None:
     seen: list[tuple[str, str]] = []
 
     def to_sonnet(task: PromptTask[Any]) -> PromptTask[Any]:
-        return task.asking(task.request.model_copy(update={"model": "claude-sonnet-5-5"}))
+        return task.asking(model="claude-sonnet-5-5")
 
     def look(task: PromptTask[Any], record: TaskRecord) -> None:
         seen.append((task.request.model, record.outcome))
@@ -214,7 +211,7 @@ async def test_a_hook_that_refuses_fails_the_task_and_the_others_hear_of_it() ->
 async def test_a_strategy_of_quality_asks_for_effort() -> None:
     model = scripted()
     strategies = Strategies(quality_model="claude-opus-5-5")
-    await ask(model, before=[strategy_hook(strategies)], strategy=Strategy.QUALITY)
+    await ask(model, before=[strategies], strategy=Strategy.QUALITY)
     assert [(request.model, request.effort) for request in model.requests] == [("claude-opus-5-5", Effort.HIGH)]
 
 

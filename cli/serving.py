@@ -53,20 +53,19 @@ async def stop_signal() -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn server that leaves signals to its process."""
+    """uvicorn server that leaves signals, and what they end, to its process."""
 
     @asynccontextmanager
     async def running(self, listener: socket.socket) -> AsyncIterator[str]:
         """Serve on the socket while the context is open; yield the address."""
-        serving = asyncio.create_task(self._serve(sockets=[listener]))
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets=[listener])
         try:
-            while not self.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event for it
-                await asyncio.sleep(0.005)
             host, port = listener.getsockname()[:2]
             yield f"http://{host}:{port}"
         finally:
-            self.should_exit = True
-            await serving
+            await self.shutdown(sockets=[listener])
 
 
 def server_of(app: ASGIApp, *, room: int = ROOM) -> Server:

@@ -155,18 +155,15 @@ async def open_engine(
         model = around(model) if around else model
         stack.push_async_callback(model.close)
         channels = channels or open_channels(settings, backend.events)
-        callback, transcriber = _callback(settings), make_transcriber(settings)
-        for channel in channels.values():
-            stack.push_async_callback(channel.close)
-        if callback is not None:
-            stack.push_async_callback(callback.close)
-        if transcriber is not None:
-            stack.push_async_callback(transcriber.close)
-
-        synthesizer, speech = make_synthesizer(settings), None
-        if synthesizer is not None:
-            stack.push_async_callback(synthesizer.close)
-            speech = SpokenReplies(synthesizer, lambda: rulebooks.current().institution.language)
+        callback, transcriber, synthesizer = (
+            _callback(settings),
+            make_transcriber(settings),
+            make_synthesizer(settings),
+        )
+        for part in (*channels.values(), callback, transcriber, synthesizer):
+            if part is not None:
+                stack.push_async_callback(part.close)
+        speech = SpokenReplies(synthesizer, lambda: rulebooks.current().institution.language) if synthesizer else None
 
         meter = make_meter(settings, clock)
         cache = await stack.enter_async_context(_answer_cache(settings, clock))

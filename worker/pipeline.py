@@ -14,6 +14,7 @@ from context.hours import handoff_text
 from contracts.analysis import AnalysisKind
 from contracts.calls import TurnCost
 from contracts.conversation import (
+    RECENT_ARRIVALS,
     RECENT_TOPICS,
     Conversation,
     Owner,
@@ -290,10 +291,14 @@ async def open_turn(turn: Turn, deps: TurnDependencies, *, may_grow: bool) -> Tu
         conversation = conversation.successor(deps.clock.now())
     names = [message.person_name for message in turn.messages if message.person_name]
     advertisements = [text for message in turn.messages if (text := message.data.get(ADVERTISEMENT))]
+    # By the platform's time: its window for replies begins there.
+    inbound = [min(one.written_at, one.received_at) for one in turn.messages if not one.recorded_only]
+    arrivals = (*conversation.recent_arrivals, *(message.received_at for message in turn.messages))
     changes = {
         "address": newest.address if newest.recorded_only else known_names(newest.address, conversation.address),
         "person_name": names[-1] if names else conversation.person_name,
-        "last_inbound_at": routing.newest_inbound(conversation, turn.messages),
+        "last_inbound_at": max([one for one in (conversation.last_inbound_at, *inbound) if one], default=None),
+        "recent_arrivals": arrivals[-RECENT_ARRIVALS:],
         "advertisement": advertisements[-1] if advertisements else conversation.advertisement,
     }
     conversation = conversation.model_copy(update=changes)
@@ -305,11 +310,7 @@ async def open_turn(turn: Turn, deps: TurnDependencies, *, may_grow: bool) -> Tu
     return TurnContext(
         turn=turn,
         may_grow=may_grow,
-        conversation=routing.note_consent(
-            note_round(routing.note_arrivals(conversation, turn.messages), turn.answerable),
-            turn.answerable,
-            rulebook.consent,
-        ),
+        conversation=routing.note_consent(note_round(conversation, turn.answerable), turn.answerable, rulebook.consent),
         rating=rating,
         rulebook=rulebook,
         institution=institution,
@@ -405,7 +406,7 @@ def route(context: TurnContext, flood: routing.FloodLimit, ages: routing.AgePoli
             return draft.with_reply(context.fixed(FixedText.OPTED_OUT if opted_out else FixedText.OPTED_IN))
         case TurnReason.FLOODED:
             warning = context.fixed(FixedText.TOO_MANY)
-            was_warned = routing.was_said_last(context.conversation, warning.text)
+            was_warned = routing.last_said(context.conversation) == warning.text
             return draft if was_warned else draft.with_reply(warning, fallback=True)
         case TurnReason.ASKED_FOR_ASSISTANT:
             return hand_back(draft, context).with_reply(context.fixed(FixedText.HANDED_BACK))

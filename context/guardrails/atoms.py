@@ -15,7 +15,7 @@ from linkify_it import LinkifyIt
 from text_to_num import find_numbers
 
 from context.guardrails.sentences import folded
-from context.guardrails.words import HALF_PAST, MIDNIGHT, NOON, Token, Words
+from context.guardrails.words import AGES, MIDNIGHT, NOON, PAST, Token, Words
 from contracts.links import ENDINGS, SCHEME, bare, linkifier
 
 DAY = 24 * 60
@@ -31,6 +31,11 @@ _SIZE = re.compile(r"(?<!\w)\d{1,4}(?: ?[x\u00d7] ?\d{1,4}){1,2}(?=(?:[cm]?m)?(?
 _CLOCK = re.compile(
     r"(?<![\w:.,])(?:(?P<h>\d{1,2}) ?h(?:s|rs)?(?!\w)|(?P<hm>\d{1,2})h(?P<m>\d{2})(?:min)?(?!\w)"
     r"|(?P<c>\d{1,2}):(?P<cm>\d{2})(?: ?h)?(?![\w:])|(?P<d>\d{1,2})(?:\.(?P<dm>\d{2}))?(?= ?[ap]\.? ?m\b))"
+)
+# "10.30 to noon" and "at 4.30" are hours as the British write them; "for 4.30" is a price.
+_DOTTED = re.compile(
+    r"(?<![\w.,])(?P<h>\d{1,2})\.(?P<m>[0-5]\d)(?![\w%]|[.,]\d| ?[ap]\.? ?m\b)"
+    r"(?P<opens>(?= ?(?:[-\u2013]|to|till|until|as?|ate) ?(?:\d|as|noon|midday|half)))?"
 )
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)*(?!\w)")
 _MIXED = re.compile(r"(?<!\w)(?:\d+(?:[.,]\d+){0,2}[^\W\d_]|[^\W\d_]+\d)\w*")
@@ -67,9 +72,14 @@ _WORD_BEFORE = re.compile(r"([^\W\d_]+) $")
 _CUTS = re.compile(r"[,;.:/\0]")
 # Small words that an hour follows; "is 2" and "the 7-11 group" have none.
 _LED = re.compile(
-    r"(?:^|[\s,(])(?:as?|das?|de|ate|desde|apos|e|ou|las?|at|from|to|till|until|by|after|before|and|or) $"
+    r"(?:^|[\s,(])(?:as?|das?|de|ate|desde|apos|e|ou|las?|at|from|to|till|until|by|after|before|between|and|or) $"
 )
+_LED_IN_WORDS = re.compile(r"(?:^|[\s,(])(?:desde|ate|at|from|till|until|after|before) $")
+_OF = frozenset(("of", "de", "do", "da", "dos", "das", "del", "a", "to"))
+_OPENED = re.compile(r"(?:[\d.m] ?[-\u2013] ?|[ap]m to )$")
 _GOES_ON = re.compile(r" ?[^\W_]|-")
+# "Nesses dois", "the two": what they are was said before, not the unit of the number before them.
+_POINTED = re.compile(r"(?<!\w)(?:n?[eo]st?[eao]s|n?ess[eao]s|[oa]s|nas|nos|l[oa]s|the|these|those|both) $")
 _LABEL = re.compile(r"([^\W\d_]{3,})(?: [^\W\d_]{1,3})? $")
 _NOUN_AFTER = re.compile(r"[ )\]]{1,3}([^\W\d_]+)")
 _BETWEEN_WORDS = re.compile(r"[ ]|-")
@@ -219,7 +229,8 @@ class _Reading:
         times = sorted(self._times())
         yield from self._sizes_and_codes()
         digits = (_Number(*one.span(), _canonical(one[0]), spoken=False) for one in _NUMBER.finditer(self.rest))
-        numbers = list(self._without_bare_hours(sorted((*digits, *self._spoken())), times, days))
+        every = (one for one in (*digits, *self._spoken()) if not any(one.start in range(*day[:2]) for day in days))
+        numbers = list(self._without_bare_hours(sorted(every), times, days))
         yield from self._hours(sorted(times), days)
         yield from self._counts(numbers)
 
@@ -333,6 +344,11 @@ class _Reading:
         return frozenset((short[name],)) if alone else None
 
     def _times(self) -> Iterator[_Time]:
+        for match in _DOTTED.finditer(self.rest):
+            before = self.rest[max(0, match.start() - _LONGEST_GAP) : match.start()]
+            if int(match["h"]) <= 24 and (match["opens"] is not None or _LED.search(before) or _OPENED.search(before)):
+                minutes = int(match["h"]) * 60 + int(match["m"])
+                yield self._time(*match.span(), _minutes(minutes, None, exact=match["h"].startswith("0")))
         for match in self.words.noon_pattern.finditer(self.rest):
             yield self._time(match.start(), match.end(), frozenset((NOON if match["noon"] else MIDNIGHT,)))
         for match in _CLOCK.finditer(self.rest):
@@ -418,6 +434,7 @@ class _Reading:
             if self._may_be_hour(number, scheduled=scheduled or second) and (
                 half
                 or second
+                or self.rest.startswith(" o'clock", number.end)
                 or number.end in edges
                 or (following and self._pairs(number, following, scheduled=scheduled))
                 or (scheduled and self._ends_clause(number))
@@ -425,8 +442,10 @@ class _Reading:
                 last_end, minutes = half.end() if half else number.end, int(number.value) * 60
                 if past := self.words.half_hour_pattern.match(self.rest, number.end):
                     last_end, minutes = past.end(), minutes + 30
-                elif self.rest.endswith(HALF_PAST, 0, number.start):
-                    minutes += 30
+                else:
+                    minutes += next(
+                        (more for said, more in PAST.items() if self.rest.endswith(said, 0, number.start)), 0
+                    )
                 times.append(_Time(number.start, last_end, _minutes(minutes, half, exact=False)))
             else:
                 yield number
@@ -451,12 +470,15 @@ class _Reading:
     def _pairs(self, first: _Number, second: _Number, *, scheduled: bool) -> bool:
         gap = self.rest[first.end : second.start]
         near = len(gap) <= _LONGEST_RANGE and not _CUTS.search(gap)
-        return near and self._may_be_hour(second, scheduled=scheduled)
+        listed = gap.strip() in self.words.joins and not self.rest.endswith(("between ", "entre "), 0, first.start)
+        return near and (scheduled or not listed) and self._may_be_hour(second, scheduled=scheduled)
 
     def _ends_clause(self, number: _Number) -> bool:
-        """Whether digits are between a small word and the end of a clause: "abrimos às 8."."""
-        before, after = self.rest[max(0, number.start - 8) : number.start], self.rest[number.end : number.end + 2]
-        return not number.spoken and bool(_LED.search(before)) and not _GOES_ON.match(after)
+        """Whether a number is between a small word and the end of a clause or another such: "às 8.", "from nine on"."""
+        led = (_LED_IN_WORDS if number.spoken else _LED).search(self.rest, max(0, number.start - 8), number.start)
+        following = _AFTER.match(self.rest, number.end)
+        apart = following and following[1] in self.words.particles - self.words.joins - _OF
+        return led is not None and (bool(apart) or not _GOES_ON.match(self.rest, number.end))
 
     def _hours(self, times: Sequence[_Time], days: Sequence[_Days]) -> Iterator[Atom]:
         last_end = -1
@@ -475,6 +497,16 @@ class _Reading:
 
     def _counts(self, numbers: Sequence[_Number]) -> Iterator[Atom]:
         counted = self._all_units(numbers)
+        aged = False
+        months = [self._month_beside(number) for number in numbers]
+        for position in range(len(numbers) - 2, -1, -1):  # "24 e 31 de dezembro"
+            gap = self.rest[numbers[position].end : numbers[position + 1].start]
+            if (
+                months[position + 1]
+                and numbers[position].value.isdigit()
+                and gap.strip(" ,") in self.words.joins | {""}
+            ):
+                months[position] = months[position + 1]
         for position, number in enumerate(numbers):
             text = self.sentence[number.start : number.end]
             percent = self.words.percent_pattern.match(self.rest, number.end)
@@ -484,7 +516,7 @@ class _Reading:
             if money := self._money_beside(number):
                 yield Atom(Kind.MONEY, f"{money} {number.value}", f"{text} {money}")
                 continue
-            if month := self._month_beside(number):
+            if month := months[position]:
                 yield Atom(Kind.DATE, f"{number.value}/{month}", text)
                 continue
             units, all_units = counted[position]
@@ -495,6 +527,9 @@ class _Reading:
                 continue
             before = _LABEL.search(self.rest, max(0, number.start - 24), number.start)
             label = (self.words.stems(before[1]) if before else frozenset()) | beside
+            aged = not all_units and (before[1] in AGES if before else aged and bool(beside))
+            if aged:
+                units = all_units = frozenset(("duration-year",))
             followed = self._is_followed(number)
             yield Atom(Kind.COUNT, number.value, text, all_units, units, label, direct=followed, spoken=number.spoken)
 
@@ -515,8 +550,12 @@ class _Reading:
             if every:
                 last = frozenset(unit for unit in first if "-" in unit)
                 measured |= last
-            elif last and not _HOUSE.search(
-                self.sentence, max(0, numbers[position].start - 24), numbers[position].start
+            elif last and not any(
+                pattern.search(text, max(0, numbers[position].start - 24), numbers[position].start)
+                for pattern, text in (
+                    (_HOUSE, self.sentence),
+                    (_POINTED, self.rest if numbers[position].spoken else ""),
+                )
             ):
                 units[position] = measured, measured
         return units
@@ -587,8 +626,8 @@ def _days_said_of(start: int, end: int, days: Sequence[_Days], text: str) -> fro
     position = bisect_left([group.start for group in days], start)
     before, after = days[:position][-1:], days[position : position + 1]
     if before and after:
-        gap = text[end : after[0].start]
-        right_after = len(gap) <= _LONGEST_JOIN and not re.search(r"[,;.]| (?:and|e|y|et|und|or|o|ou|oder) ", gap)
+        gap, longest = text[end : after[0].start], _LONGEST_JOIN * (1 + ("," in text[before[0].end : start]))
+        right_after = len(gap) <= longest and not re.search(r"[,;.]| (?:and|e|y|et|und|or|o|ou|oder) ", gap)
         return after[0].days if right_after else before[0].days
     return next((group.days for group in (*before, *after)), None)
 

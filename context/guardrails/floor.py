@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
+from difflib import get_close_matches
 from functools import lru_cache
 from itertools import combinations
 
@@ -10,7 +12,7 @@ from context.guardrails.atoms import BESIDE, DAY, Atom, AtomReader, Kind
 from context.guardrails.leaks import Leaks
 from context.guardrails.passages import passages_of, says_listed_prices
 from context.guardrails.sentences import folded, seen, sentences, sentences_of
-from context.guardrails.words import Words
+from context.guardrails.words import EQUAL, Words
 from contracts.guardrails import Finding, KnownFacts, PartKind, ReplyPart, Rule
 from contracts.institution import Institution
 from contracts.language import base_language, likely_language
@@ -24,15 +26,16 @@ TELLING = 100
 MOST_EXPLAINED = 16
 _MOST_ADDENDS = 6
 # Names of one language and those of another begin alike: "Mercosur" and "Mercosul", "Ministry" and "Ministério".
-_COGNATE, _SHORTEST_COGNATE = 0.6, 5
+_COGNATE, _SHORTEST_COGNATE, _SLIP = 0.6, 5, 0.85
 # "Até 8 pessoas" says what "até 8 alunos" does, and "14 and up" an age.
 _ANY_PEOPLE, _AGE, _A_DAY = (
     frozenset(("pesso", "pessoa", "people", "peopl", "person", "persona")),
     "duration-year",
     "duration-day",
 )
-# Services that belong to no institution, and say nothing about one.
-_EVERYWHERE = frozenset(("google", "maps", "waze"))
+# Services and holidays that belong to no institution, and say nothing about one.
+_EVERYWHERE = frozenset(("google", "maps", "waze", "christmas", "easter", "carnival"))
+_EVERYWHERE |= frozenset(("natal", "pascoa", "carnaval", "navidad", "pascua"))
 _DIGITS = re.compile(r"\d+")
 _BARE_RANGE = re.compile(r"(\d+)(?: [^\W\d_]+ | ?[-\u2013] ?)(\d+)")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -81,7 +84,8 @@ class _Facts:
             elif atom.kind is Kind.SIZE:
                 self.add(replace(atom, kind=Kind.COUNT, value=side) for side in atom.value.split("x"))
             elif atom.kind is Kind.COUNT:
-                self.counts.setdefault(atom.value, []).append(atom)
+                for equal in (atom, *_equal(atom)):
+                    self.counts.setdefault(equal.value, []).append(equal)
                 # "2 a 50 pessoas" counts no one: any number of people may be spoken of.
                 self.counted |= frozenset() if _is_paired(atom) else atom.first_units
 
@@ -248,6 +252,9 @@ class Floor:
         known = self._documents | by_person
         if any(other <= known for other in self._words.territories.get(name, ())):
             return True
+        # As the person wrote it, but for a plural or a slip: "Tolkein" is answered with "Tolkien".
+        if len(name) >= _SHORTEST_COGNATE and get_close_matches(name, by_person, n=1, cutoff=_SLIP):
+            return True
         begins = name[: max(_SHORTEST_COGNATE, round(len(name) * _COGNATE))]
         return foreign and len(begins) >= _SHORTEST_COGNATE and any(word.startswith(begins) for word in known)
 
@@ -291,12 +298,11 @@ class Floor:
             return atom.value in person.numbers
         if atom.kind is Kind.PERCENT and atom.value in person.shares:
             return True
-        if (
-            atom.kind is Kind.HOURS
-            and _DIGITS.search(atom.text)
-            and person.numbers.issuperset(_DIGITS.findall(atom.text))
-        ):
-            return True
+        if atom.kind is Kind.HOURS and person.numbers.issuperset(_DIGITS.findall(atom.text)):
+            # "At 3" is "three in the afternoon" too.
+            moments = (one for one in (atom.opens, atom.closes) if one)
+            if _DIGITS.search(atom.text) or all(_on_the_hour(one) & person.numbers for one in moments):
+                return True
         return self._supports(person.facts, atom, foreign=False)
 
     def _is_free(self, atom: Atom, *, asked: bool) -> bool:
@@ -340,12 +346,16 @@ class Floor:
             address = self._atoms(f"+{known.person_address.lstrip('+')}")
             facts.add(atom for atom in address if atom.kind in (Kind.PHONE, Kind.DIGITS))
         # Sums, products and differences of the person's own numbers: "2 adults and 3 children" are 5.
-        numbers = [float(value) for value in facts.counts][:_MOST_ADDENDS]
+        said = (value for value, atoms in facts.counts.items() if any(atom.text for atom in atoms))
+        numbers = [float(value) for value in said][:_MOST_ADDENDS]
         sums = (sum(some) for size in range(2, len(numbers) + 1) for some in combinations(numbers, size))
         pairs = (value for one, two in combinations(numbers, 2) for value in (one * two, abs(one - two)))
+        days = [one for kind, value in facts.values if kind is Kind.DATE and (one := _day_of(value))][:_MOST_ADDENDS]
+        between = (abs((one - two).days) for one, two in combinations(days, 2))
+        apart = (number for length in between for number in (length, abs(365 - length), abs(366 - length)))
         moments = [minute for hours in facts.hours for minute in (*hours.opens, *hours.closes)][: 2 * _MOST_ADDENDS]
         lengths = ((end - start) % DAY / 60 for start in moments for end in moments)
-        reckoned = {f"{value:.12g}" for value in (*sums, *pairs, *lengths) if value}
+        reckoned = {f"{value:.12g}" for value in (*sums, *pairs, *lengths, *apart) if value}
         shares = {f"{100 * min(pair) / max(pair):.0f}" for pair in combinations(numbers, 2) if max(pair) > 0}
         return _Person(
             facts,
@@ -355,6 +365,32 @@ class Floor:
             frozenset(shares),
             frozenset(value for kind, value in facts.values if kind is Kind.UNREADABLE),
         )
+
+
+def _equal(count: Atom) -> Iterator[Atom]:
+    """The same measure in other units: three weeks are 21 days."""
+    for greater, lesser, times in EQUAL:
+        for unit, other, value in (
+            (greater, lesser, float(count.value) * times),
+            (lesser, greater, float(count.value) / times),
+        ):
+            if unit in count.first_units and value.is_integer():
+                units = frozenset((other,))
+                yield replace(count, value=f"{value:.12g}", text="", units=units, first_units=units)
+
+
+def _day_of(value: str) -> date | None:
+    """The day of a date atom; one without a year is of the first year, as only differences are asked for."""
+    day, month, *year = map(int, value.split("/"))
+    try:
+        return date(year[0] if year else 1, month, day)
+    except ValueError:
+        return None
+
+
+def _on_the_hour(minutes: frozenset[int]) -> frozenset[str]:
+    """The numbers that say one of these moments: 15:00 is 15 and 3."""
+    return frozenset(str(hour) for one in minutes if one % 60 == 0 for hour in (one // 60, one // 60 % 12 or 12))
 
 
 def _finding(atom: Atom, number: int, why: str) -> Finding:
